@@ -9,6 +9,7 @@ from pathlib import Path
 
 from viewer.suffixes import SUFFIXES
 
+NAME_MARK = "<name>"
 _MOST_NAMES = 500
 _LEAST_LETTERS = 2
 _WORDS = frozenset(
@@ -61,7 +62,7 @@ class KnownNames:
                 either = "|".join(map(re.escape, longest_first))
                 self._pattern = re.compile(rf"(?<!\w)(?:{either})(?!\w)", re.IGNORECASE)
             pattern = self._pattern
-        return pattern.sub("<name>", text) if pattern is not None else text
+        return pattern.sub(NAME_MARK, text) if pattern is not None else text
 
 
 _known = KnownNames()

@@ -216,8 +216,53 @@ def test_annotations_that_cannot_be_read_end_no_reading(
 
 def test_an_option_is_chosen_by_its_number(desk: ClientDesk, sample_slide: Path) -> None:
     done(desk, "open_slide", path=str(sample_slide), options=["Yes", "No"])
-    assert "from 1 to 2" in refused(desk, "answer", text="Neither", choice=3)
-    assert done(desk, "answer", text="No", choice=2)["answer"]["choice"] == 1
+    for choice in (3, 0, -1, "C", None, [1, 2], 1.5):
+        assert "from 1 to 2" in refused(desk, "answer", text="Neither", choice=choice)
+    assert "two different" in refused(desk, "answer", text="Yes", choice=2)
+    for choice in (2, "2", "B", "no"):
+        answer = done(desk, "answer", text="It is not.", choice=choice)["answer"]
+        assert (answer["choice"], answer["option"]) == (2, "No")
+        done(desk, "open_slide", path=str(sample_slide), options=["Yes", "No"])
+    done(desk, "open_slide", path=str(sample_slide))
+    assert "is missing" in refused(desk, "answer", text=" ")
+    assert "wrong" in refused(desk, "note", text="")
+
+
+def test_a_nucleus_is_large_enough_to_be_measured_and_marked(
+    desk: ClientDesk, sample_slide: Path
+) -> None:
+    done(desk, "open_slide", path=str(sample_slide))
+    nucleus = [600, 600, 612, 610]
+    assert done(desk, "measure", box=nucleus)["area_um2"] == pytest.approx(120 * 0.499**2, abs=0.1)
+    assert "less than 16 px" in refused(desk, "look", box=nucleus)
+    assert "less than 1 px" in refused(desk, "measure", box=[600, 600, 600.4, 610])
+    done(desk, "go_to", box=BOX)
+    done(desk, "draft_annotation", label="Mitosis", box=nucleus)
+    done(desk, "bookmark", label="Mitosis", box=nucleus)
+    (found,) = done(desk, "read_annotations")["annotations"]
+    assert list(found["box"]) == nucleus
+
+
+def test_refusals_name_no_slide(tmp_path: Path, sample_slide: Path, sessions: Path) -> None:
+    allowed = tmp_path / "Smith"
+    (allowed / "Jones 1950").mkdir(parents=True)
+    cut = allowed / "Jones_1950.svs"
+    cut.write_bytes(sample_slide.read_bytes()[:300_000])
+    (allowed / "alias.svs").symlink_to(cut)
+    (allowed / "Jones.mrxs").write_bytes(b"x")
+    (allowed / "Jones-empty.svs").touch()
+    (allowed / "Jones.txt").write_text("no slide")
+    desk = desk_of(allowed, sessions)
+    for path in (
+        cut.name, str(cut), "alias.svs", "Jones.mrxs", "Jones-empty.svs", "Jones.txt", "Jones 1950",
+        "Jones missing.svs",
+    ):  # fmt: skip
+        sentence = refused(desk, "open_slide", path=path)
+        assert "Jones" not in sentence
+        assert "Smith" not in sentence
+        assert sentence.startswith("The")
+        assert " slide" in sentence
+    desk.close()
 
 
 def test_only_slides_below_the_allowed_folders_are_opened(

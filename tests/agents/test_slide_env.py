@@ -183,6 +183,45 @@ def test_what_cannot_be_made_is_said(sample_slide: Path, tmp_path: Path) -> None
         SlideEnv([sample_slide]).step(act(MOVE))
 
 
+def test_arguments_and_actions_that_make_no_sense_are_said(env: SlideEnv) -> None:
+    slide = env.tasks[0].slide
+    made: dict[str, Any]
+    for made in (
+        {"slides": None}, {"slides": [3]}, {"size_px": 64.0}, {"size_px": (1, 2, 3)},
+        {"size_px": "64"}, {"size_px": True}, {"max_steps": 2.5}, {"max_steps": "5"},
+        {"reward": None},
+    ):  # fmt: skip
+        with pytest.raises(coverslip.CoverslipError):
+            SlideEnv(**{"slides": slide, **made})
+    one = SlideEnv(coverslip.SlideTask(slide), np.int64(64))  # pyright: ignore[reportArgumentType]
+    assert one.observation_space.shape == (64, 64, 3)
+    nan, options = math.nan, env.reset
+    for wanted in (
+        {"slide": "a"}, {"slide": 0.5}, {"slide": None}, {"field": (1, 2, 3)}, {"field": None},
+        {"field": (9, 9, 0, 0)}, {"field": (nan, 0, 1, 1)}, {"field": "abcd"}, [1],
+    ):  # fmt: skip
+        with pytest.raises(coverslip.CoverslipError, match=r"There is|A field is|Options are"):
+            options(options=wanted)  # pyright: ignore[reportArgumentType]
+    env.reset()
+    before = env.field
+    good = act(MOVE)
+    for part in (
+        {"kind": "x"}, {"kind": None}, {"kind": 1.5}, {"kind": nan}, {"move": np.zeros(3)},
+        {"move": 0}, {"move": None}, {"move": "ab"}, {"kind": ZOOM, "zoom": []},
+        {"kind": ANSWER, "answer": 1}, {"kind": ANSWER, "answer": -1},
+    ):  # fmt: skip
+        with pytest.raises(coverslip.CoverslipError, match=r"action has to have|There is no"):
+            env.step({**good, **part})
+    for action in (None, 3, {}, {"kind": MOVE}, (0, 1)):
+        with pytest.raises(coverslip.CoverslipError, match="action has to have"):
+            env.step(action)  # pyright: ignore[reportArgumentType]
+    assert env.field == before
+    env.step({"kind": np.array([STOP])})
+    env.close()
+    with pytest.raises(coverslip.CoverslipError, match="call reset first"):
+        env.step(good)
+
+
 def test_a_tile_that_cannot_be_read_is_hatched_and_counted(shared_slide: Any) -> None:
     env = SlideEnv([shared_slide("slides/unreadable.svs")], 64)
     _, info = env.reset()

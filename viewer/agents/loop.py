@@ -43,7 +43,7 @@ from viewer.agents.canceling import AgentCancelledError, Cancel
 from viewer.agents.errors import AgentError, MicroscopeError, ToolError
 from viewer.agents.findings import Finding, GroundedAnswer, Visit, corners, visit_of
 from viewer.agents.grounding import grounded
-from viewer.agents.microscope import on_slide, slide_box
+from viewer.agents.microscope import LEAST_BOX_PX, on_slide, slide_box
 from viewer.recording.events import Bookmarked, NoteTaken, QuestionAnswered, QuestionAsked
 
 if TYPE_CHECKING:
@@ -263,7 +263,7 @@ class AgentRun:
             raise ToolError("Go to a region first.")
         box = visits[-1].box
         if action.box is not None:
-            box = corners(on_slide(action.box, self._microscope.source))
+            box = corners(on_slide(action.box, self._microscope.source, LEAST_BOX_PX))
         finding = Finding(
             region=visits[-1].region,
             box=box,
@@ -284,7 +284,7 @@ class AgentRun:
 
     def _bookmark(self, action: Bookmark) -> None:
         field = self._microscope.field.box if action.box is None else action.box
-        middle = on_slide(field, self._microscope.source).center
+        middle = on_slide(field, self._microscope.source, LEAST_BOX_PX).center
         self._microscope.record(Bookmarked(middle.x, middle.y, action.label))
         self._on_event(Said(f"Bookmark: {action.label}"))
 

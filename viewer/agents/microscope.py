@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from viewer.recording.events import AnyEvent
     from viewer.slides.source import RgbImage, SlideSource
 
-_LEAST_SIDE = 16.0
+LEAST_FIELD_PX = 16.0
+"""The shorter side of a box that can be looked at."""
+LEAST_BOX_PX = 1.0
+"""The shorter side of a box that can be measured or marked: a nucleus is small."""
 """Of a box that can be gone to, level-0 pixels."""
 
 
@@ -86,23 +89,27 @@ def slide_box(source: SlideSource) -> Box:
     return Box(0, 0, base.width_px, base.height_px)
 
 
-def on_slide(box: Box, source: SlideSource) -> Box:
+def on_slide(box: Box, source: SlideSource, least_px: float = LEAST_FIELD_PX) -> Box:
     """Return the part of a box that lies on the slide.
 
     Raises
     ------
     MicroscopeError
-        There is none, or hardly any.
+        There is none, or a side of it has less than `least_px` level-0 pixels.
     """
     slide = slide_box(source)
     inside = box.intersection(slide)
-    if not inside.width >= _LEAST_SIDE or not inside.height >= _LEAST_SIDE:
-        sides = ", ".join(f"{value:.0f}" for value in (box.x0, box.y0, box.x1, box.y1))
+    if inside.width >= least_px and inside.height >= least_px:
+        return inside
+    sides = ", ".join(f"{value:.0f}" for value in (box.x0, box.y0, box.x1, box.y1))
+    if inside.width > 0 and inside.height > 0:
         raise MicroscopeError(
-            f"The box {sides} does not lie on the slide, which is {slide.width:.0f} x "
-            f"{slide.height:.0f} pixels, or has less than {_LEAST_SIDE:.0f} pixels a side."
+            f"What lies of the box {sides} on the slide has sides of less than {least_px:.0f} px."
         )
-    return inside
+    raise MicroscopeError(
+        f"The box {sides} does not lie on the slide, which is {slide.width:.0f} x "
+        f"{slide.height:.0f} pixels."
+    )
 
 
 def picture_of(source: SlideSource, box: Box, side_px: int) -> RgbImage:

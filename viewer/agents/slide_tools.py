@@ -18,7 +18,7 @@ from viewer.agents.conversation import Tool
 from viewer.agents.errors import MicroscopeError, ToolError
 from viewer.agents.findings import corners
 from viewer.agents.json_in_text import as_object
-from viewer.agents.microscope import on_slide, slide_box
+from viewer.agents.microscope import LEAST_BOX_PX, LEAST_FIELD_PX, on_slide, slide_box
 from viewer.geometry import Box
 from viewer.inference.runs.results import cell_values
 from viewer.overlays.scoring import best_cells, nearest_prototype, similarity
@@ -178,9 +178,9 @@ class SlideTools:
             )
         return tools
 
-    def _box(self, arguments: BoxArguments) -> Box:
+    def _box(self, arguments: BoxArguments, least_px: float = LEAST_FIELD_PX) -> Box:
         try:
-            return on_slide(arguments.box, self._source)
+            return on_slide(arguments.box, self._source, least_px)
         except MicroscopeError as error:
             raise ToolError(str(error)) from error
 
@@ -266,14 +266,15 @@ class SlideTools:
         return {"shares": _shares(names, shares.tolist()), "mean_clarity": clear}
 
     def _measure(self, arguments: BoxArguments, _cancel: Cancel) -> dict[str, object]:
-        box, mpp_um = self._box(arguments), self._mpp_um()
+        box, mpp_um = self._box(arguments, LEAST_BOX_PX), self._mpp_um()
         x_um, y_um = self._source.info.optics.mpp_um or (mpp_um, mpp_um)
         width_um, height_um = box.width * x_um, box.height * y_um
         return {
             "width_um": round(width_um, 1),
             "height_um": round(height_um, 1),
             "diagonal_um": round(float(np.hypot(width_um, height_um)), 1),
-            "area_mm2": round(width_um * height_um / 1e6, 4),
+            "area_um2": round(width_um * height_um, 1),
+            "area_mm2": round(width_um * height_um / 1e6, 6),
         }
 
     def _read_annotations(self, _arguments: NoArguments, _cancel: Cancel) -> dict[str, object]:

@@ -22,6 +22,7 @@ from viewer.agents.clients import client_limits
 from viewer.agents.clients.client_policy import ENDED
 from viewer.agents.clients.client_reading import ClientReading
 from viewer.agents.clients.client_tools import OpenArguments, checked_call
+from viewer.agents.clients.nameless import nameless
 from viewer.agents.errors import AgentError, ToolError
 from viewer.errors import CoverslipError
 from viewer.plain_text import shown_line
@@ -29,6 +30,7 @@ from viewer.policy import policy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from viewer.agents.actions import Task
     from viewer.agents.clients.client_policy import ClientPolicy
@@ -170,7 +172,7 @@ class ClientDesk:
         except AgentCancelledError:
             return self._refused(tool, ENDED)
         except CoverslipError as error:
-            return self._refused(tool, str(error))
+            return self._refused(tool, nameless(error, self._slides()))
         except Exception as error:
             _log.exception("a call of another program failed")
             return self._refused(tool, f"The call failed ({type(error).__name__}).")
@@ -180,6 +182,9 @@ class ClientDesk:
         if self._reading is not None and self._calls <= client_limits.MOST_CALLS:
             self._reading.note_refusal(tool[:_LONGEST_NAME], line)
         return ToolReply(refusal=line)
+
+    def _slides(self) -> list[Path]:
+        return [] if self._reading is None else [self._reading.slide]
 
     def _open(self, arguments: OpenArguments) -> dict[str, object]:
         from viewer.agents.actions import Task

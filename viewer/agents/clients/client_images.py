@@ -9,7 +9,7 @@ from viewer.agents.clients.client_tools import checked_magnification
 from viewer.agents.conversation import jpeg_of
 from viewer.agents.errors import MicroscopeError, ToolError
 from viewer.agents.guides import MARGIN_X_PX, with_guides
-from viewer.agents.microscope import on_slide, picture_of, slide_box
+from viewer.agents.microscope import LEAST_FIELD_PX, on_slide, picture_of, slide_box
 from viewer.audit_log import sent_detail, trail
 from viewer.geometry import Box, Size
 from viewer.policy import policy
@@ -105,10 +105,10 @@ class ClientImages:
             )
         return self._given(picture, about)
 
-    def inside(self, box: Box) -> Box:
+    def inside(self, box: Box, least_px: float = LEAST_FIELD_PX) -> Box:
         """Return the part of a box that lies on the slide. Raises ToolError."""
         try:
-            return on_slide(box, self._microscope.source)
+            return on_slide(box, self._microscope.source, least_px)
         except MicroscopeError as error:
             raise ToolError(str(error)) from error
 

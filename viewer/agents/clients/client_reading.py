@@ -6,17 +6,21 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from viewer.agents.actions import Annotate, Answer, Bookmark, CallTool, GoTo, Note
+from viewer.agents.actions import Annotate, Bookmark, CallTool, GoTo, Note
 from viewer.agents.clients import client_tools as calls
 from viewer.agents.clients.client_images import ClientImages
 from viewer.agents.errors import ToolError
 from viewer.agents.findings import corners
+from viewer.agents.microscope import LEAST_BOX_PX, LEAST_FIELD_PX
+from viewer.agents.policies.answers import FinalAnswer, concluded
 from viewer.agents.report_draft import DRAFT, draft_from_walk, markdown
 from viewer.agents.report_template import DEFAULT_TEMPLATE
 from viewer.recording.events import ToolCalled, ToolRefused
 from viewer.slides.slide_key import file_name_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from viewer.agents.actions import Action, Observation
     from viewer.agents.clients.client_desk import OpenedReading
     from viewer.agents.loop import Outcome
@@ -56,6 +60,11 @@ class ClientReading:
         self._steps_left = first.steps_left
         self._region = 0
         self._images = ClientImages(client, scene.microscope, opened.megapixels)
+
+    @property
+    def slide(self) -> Path:
+        """Return where the slide lies; no client is told."""
+        return self._microscope.source.path
 
     def begun(self) -> dict[str, object]:
         """Return what a client is told of a slide that it opened: figures, and no name."""
@@ -112,7 +121,7 @@ class ClientReading:
             case calls.DraftsArguments():
                 return self._draft(arguments.annotations)
             case calls.BookmarkArguments():
-                box = None if arguments.box is None else self._box(arguments.box)
+                box = self._marked(arguments.box)
                 self._perform(Bookmark(arguments.label, box))
                 return {"bookmarked": arguments.label}, b""
             case calls.NoteArguments():
@@ -154,7 +163,8 @@ class ClientReading:
         name = _MEASURING[tool]
         arguments: dict[str, object] = {}
         if wanted is not None:
-            x0, y0, x1, y1 = corners(self._box(wanted.box))
+            least_px = LEAST_BOX_PX if tool == "measure" else LEAST_FIELD_PX
+            x0, y0, x1, y1 = corners(self._box(wanted.box, least_px))
             arguments = {"x0": x0, "y0": y0, "x1": x1, "y1": y1}
         if isinstance(wanted, calls.SimilarArguments):
             arguments["count"] = wanted.count
@@ -170,21 +180,19 @@ class ClientReading:
         return {**seen.result, "steps_left": self._steps_left}, b""
 
     def _draft(self, wanted: list[calls.DraftArguments]) -> Result:
-        boxes = [None if each.box is None else self._box(each.box) for each in wanted]
+        boxes = [self._marked(each.box) for each in wanted]
         author = self._policy.name
         for each, box in zip(wanted, boxes, strict=True):
             self._perform(Annotate(each.label, each.text, box, author=author))
         return {"drafted": len(wanted), "region": self._region}, b""
 
     def _answer(self, wanted: calls.AnswerArguments) -> dict[str, object]:
-        options = self._task.options
-        if options and not (wanted.choice and 1 <= wanted.choice <= len(options)):
-            raise ToolError(f"choice is the number of an option, from 1 to {len(options)}.")
-        choice = wanted.choice - 1 if wanted.choice and options else None
-        claims = tuple(each.claim for each in wanted.evidence)
-        self._perform(Answer(wanted.text, claims, choice))
-        answer = self._outcome().answer
-        return {"answer": msgspec.to_builtins(answer), "notice": f"{DRAFT}."}
+        answer = concluded(FinalAnswer(wanted.text, wanted.choice, wanted.evidence), self._task)
+        self._perform(answer)
+        given: dict[str, object] = msgspec.to_builtins(self._outcome().answer)
+        if answer.choice is not None:  # clients count from 1, as the options were counted for them
+            given |= {"choice": answer.choice + 1, "option": self._task.options[answer.choice]}
+        return {"answer": given, "notice": f"{DRAFT}."}
 
     def _report(self) -> dict[str, object]:
         outcome = self._outcome()
@@ -199,8 +207,12 @@ class ClientReading:
         assert outcome is not None
         return outcome
 
-    def _box(self, sides: list[float]) -> Box:
-        return self._images.inside(calls.checked_box(sides))
+    def _box(self, sides: list[float], least_px: float = LEAST_FIELD_PX) -> Box:
+        return self._images.inside(calls.checked_box(sides), least_px)
+
+    def _marked(self, sides: list[float] | None) -> Box | None:
+        """Return a box that may be as small as a nucleus."""
+        return None if sides is None else self._box(sides, LEAST_BOX_PX)
 
     def _on_screen(self, box: Box, magnification: float | None) -> float | None:
         """Return the magnification at which a box is gone to, so that all of it is on screen."""

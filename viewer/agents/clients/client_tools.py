@@ -27,6 +27,14 @@ _Box = Annotated[list[float], Meta(description=_BOX)]
 _Magnification = Annotated[
     float, Meta(description="such as 2.5, 10 or 40; left out: as large as an image may be")
 ]
+_Said = Annotated[str, Meta(min_length=1, max_length=20_000)]
+_Choice = Annotated[
+    Any,
+    Meta(
+        description="number of the option, from 1; its letter and its words do as well",
+        extra_json_schema={"type": "integer"},
+    ),
+]
 _Path = Annotated[str, Meta(max_length=4096, description="of a slide")]
 
 
@@ -87,7 +95,7 @@ class BookmarkArguments(msgspec.Struct, forbid_unknown_fields=True):
 class NoteArguments(msgspec.Struct, forbid_unknown_fields=True):
     """A thought."""
 
-    text: Words
+    text: _Said
 
 
 class AnswerArguments(msgspec.Struct, forbid_unknown_fields=True):
@@ -95,7 +103,7 @@ class AnswerArguments(msgspec.Struct, forbid_unknown_fields=True):
 
     text: Words
     evidence: Annotated[list[ClaimAnswer], Meta(max_length=100)] = []
-    choice: int | None = None
+    choice: _Choice = None
 
 
 _TOOLS: dict[str, tuple[str, type[msgspec.Struct]]] = {

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from viewer.agents.environment.field import FieldOfView
     from viewer.slides.source import SlideSource
+    from viewer.slides.tissue import TissueMask
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +119,14 @@ class CoverageReward:
     _open: NDArray[np.bool_] = field(default_factory=lambda: np.zeros((0, 0), bool))
     _cell_px: tuple[float, float] = (1.0, 1.0)
     _whole: int = 1
+    _mask: TissueMask | None = None
+    _source: SlideSource | None = None
 
     def begin(self, task: SlideTask, source: SlideSource) -> None:
         del task
-        mask = tissue_mask(source)
+        if self._mask is None or self._source is not source:  # one slide has many episodes
+            self._mask, self._source = tissue_mask(source), source
+        mask = self._mask
         self._open, self._cell_px = mask.cells.copy(), mask.cell_px
         self._whole = max(int(mask.cells.sum()), 1)
 

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from os import PathLike
-from pathlib import Path
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from viewer.agents.environment.checked import (
+    SlideEnvError,
+    checked_field,
+    checked_index,
+    checked_size,
+    checked_tasks,
+    choice_of,
+    part_of,
+    whole_number,
+)
 from viewer.agents.environment.field import FieldOfView
 from viewer.agents.environment.kept_tiles import KeptTiles
 from viewer.agents.environment.rewards import REWARDS, Reward, SlideTask, Transition
 from viewer.agents.errors import AgentError
-from viewer.geometry import Box, Size
+from viewer.geometry import Size
 from viewer.slides import open_slide
 from viewer.slides.region import Beyond, read_region
 
@@ -26,8 +35,12 @@ except ImportError as error:
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from os import PathLike
+    from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from viewer.geometry import Box
 
 NAME = "Coverslip/Slide-v0"
 """What `gymnasium.make` calls it."""
@@ -39,10 +52,6 @@ _OVERVIEW_PX = 128
 
 Observation = Any  # an image, or a dict of arrays: what the spaces say
 Action = dict[str, Any]
-
-
-class SlideEnvError(AgentError):
-    """The environment cannot be made, or was asked for what it does not have."""
 
 
 class SlideEnv(gymnasium.Env[Observation, Action]):
@@ -87,7 +96,7 @@ class SlideEnv(gymnasium.Env[Observation, Action]):
 
     def __init__(
         self,
-        slides: Sequence[str | PathLike[str] | SlideTask] | str | PathLike[str],
+        slides: Sequence[str | PathLike[str] | SlideTask] | str | PathLike[str] | SlideTask,
         size_px: int | tuple[int, int] = 512,
         seed: int | None = None,
         *,
@@ -96,12 +105,9 @@ class SlideEnv(gymnasium.Env[Observation, Action]):
         max_steps: int = 200,
         render_mode: str | None = None,
     ) -> None:
-        given = [slides] if isinstance(slides, str | PathLike) else slides
-        self.tasks = [
-            each if isinstance(each, SlideTask) else SlideTask(Path(each)) for each in given
-        ]
-        self.size_px = _size(size_px)
-        _check(self.tasks, max_steps, observation, reward, render_mode)
+        self.tasks = checked_tasks(slides)
+        self.size_px = checked_size(size_px)
+        _check(max_steps, observation, reward, render_mode)
         self.max_steps = max_steps
         self.render_mode = render_mode
         self._reward = REWARDS[reward]() if isinstance(reward, str) else reward
@@ -113,14 +119,14 @@ class SlideEnv(gymnasium.Env[Observation, Action]):
         self._overview = np.zeros((_OVERVIEW_PX, _OVERVIEW_PX, 3), np.uint8)
         self._image: NDArray[np.uint8] | None = None
         self._steps = 0
-        most = max((len(task.choices) for task in self.tasks), default=0)
+        self._most_choices = max(1, *(len(task.choices) for task in self.tasks))
         unbounded = (-np.inf, np.inf)
         self.action_space = spaces.Dict(
             {
                 "kind": spaces.Discrete(len(KINDS)),
                 "move": spaces.Box(*unbounded, (2,), np.float64),
                 "zoom": spaces.Box(*unbounded, (1,), np.float64),
-                "answer": spaces.Discrete(max(most, 1)),
+                "answer": spaces.Discrete(self._most_choices),
             }
         )
         width, height = int(self.size_px.width), int(self.size_px.height)
@@ -163,13 +169,14 @@ class SlideEnv(gymnasium.Env[Observation, Action]):
         CoverslipError
             The slide cannot be opened, or there is none of this index.
         """
+        wanted = {} if options is None else options
+        if not isinstance(wanted, Mapping):
+            raise SlideEnvError('Options are a dict, with "slide" and "field".')
+        begin = checked_field(wanted["field"]) if "field" in wanted else None
         super().reset(seed=self._seed if seed is None else seed)
         self._seed = None
-        wanted = options or {}
-        index = int(wanted.get("slide", self.np_random.integers(len(self.tasks))))
-        if not 0 <= index < len(self.tasks):
-            raise SlideEnvError(f"There is no slide {index}: there are {len(self.tasks)}.")
-        self._task = self.tasks[index]
+        by_chance = int(self.np_random.integers(len(self.tasks)))
+        self._task = self.tasks[checked_index(wanted.get("slide", by_chance), len(self.tasks))]
         source = self._source_of(self._task.slide)
         level = source.levels[0]
         slide = Size(level.width_px, level.height_px)
@@ -178,8 +185,8 @@ class SlideEnv(gymnasium.Env[Observation, Action]):
             self._overview = self._read(
                 FieldOfView.of_whole(slide, Size(_OVERVIEW_PX, _OVERVIEW_PX))
             )
-        if "field" in wanted:
-            self._field = FieldOfView.holding(Box(*wanted["field"]), slide, self.size_px)
+        if begin is not None:
+            self._field = FieldOfView.holding(begin, slide, self.size_px)
         self._image = self._read(self._field)
         self._steps = 0
         self._reward.begin(self._task, source)
@@ -193,16 +200,16 @@ class SlideEnv(gymnasium.Env[Observation, Action]):
         CoverslipError
             There was no reset, or the action is of no kind.
         """
-        kind = int(action["kind"])
-        if not 0 <= kind < len(KINDS):
-            raise SlideEnvError(f"There is no action {kind}: kinds are 0 to {len(KINDS) - 1}.")
         before = self._now
-        x, y = (float(each) for each in np.asarray(action["move"]).ravel())
-        if kind == MOVE:
+        kind = choice_of(action, "kind", len(KINDS))
+        answer = choice_of(action, "answer", self._most_choices) if kind == ANSWER else None
+        if kind == ZOOM:
+            (octaves,) = part_of(action, "zoom", 1)
+            x, y = part_of(action, "move", 2)
+            self._field = before.zoomed(octaves, (x, y))
+        elif kind == MOVE:
+            x, y = part_of(action, "move", 2)
             self._field = before.moved((x, y))
-        elif kind == ZOOM:
-            self._field = before.zoomed(float(np.asarray(action["zoom"]).ravel()[0]), (x, y))
-        answer = int(action["answer"]) if kind == ANSWER else None
         self._steps += 1
         if self._now != before:
             self._image = self._read(self._now)
@@ -221,7 +228,7 @@ class SlideEnv(gymnasium.Env[Observation, Action]):
         """Close the slide."""
         if self._open is not None:
             self._open[1].close()
-            self._open = None
+            self._open = self._field = self._image = None
 
     # -----------------------------------------------------------------------------------------
 
@@ -276,30 +283,22 @@ class SlideEnv(gymnasium.Env[Observation, Action]):
         }
 
 
-def _size(size_px: int | tuple[int, int]) -> Size:
-    width, height = (size_px, size_px) if isinstance(size_px, int) else size_px
-    if not (1 <= width <= _MOST_PX and 1 <= height <= _MOST_PX):
-        raise SlideEnvError(f"size_px is the side of the image: give 1 to {_MOST_PX:,}.")
-    return Size(width, height)
-
-
-_MOST_PX = 4096
-
-
 def _check(
-    tasks: Sequence[SlideTask],
     max_steps: int,
     observation: str,
     reward: str | Reward,
     render_mode: str | None,
 ) -> None:
-    if not tasks:
-        raise SlideEnvError("There is nothing to look at: give at least one slide.")
-    if max_steps < 1:
+    try:
+        is_long_enough = whole_number(max_steps) >= 1
+    except TypeError:
+        is_long_enough = False
+    if not is_long_enough:
         raise SlideEnvError("max_steps is the length of an episode: give 1 or more.")
     if observation not in ("image", "dict"):
         raise SlideEnvError(f'There is no observation "{observation}": use image or dict.')
-    if isinstance(reward, str) and reward not in REWARDS:
+    is_known = reward in REWARDS if isinstance(reward, str) else hasattr(reward, "of")
+    if not is_known:
         raise SlideEnvError(f'There is no reward "{reward}": use {", ".join(REWARDS)}.')
     if render_mode not in (None, "rgb_array"):
         raise SlideEnvError(f'There is no render mode "{render_mode}": use rgb_array.')

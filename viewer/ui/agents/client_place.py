@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from viewer.agents.clients.client_limits import MEGAPIXELS
 from viewer.agents.clients.client_policy import ClientPolicy
+from viewer.agents.clients.nameless import nameless
 from viewer.agents.errors import AgentError
 from viewer.policy import policy as administrators_policy
 
@@ -89,7 +90,8 @@ class WindowPlace:
             raise AgentError(_NO_ANSWER)
         self._pending.pop(key, None)
         if asked.problem or not asked.policy.wait_begun(_ANSWER_S):
-            raise AgentError(asked.problem or _TOO_LATE)
+            problem = AgentError(asked.problem or _TOO_LATE)
+            raise AgentError(nameless(problem, [Path(key)] if key else []))
         return WindowReading(asked.policy)
 
     def close(self) -> None:
