@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,15 +10,15 @@ import pytest
 import tifffile
 from channel_steps import stack, whole, write_large_stack
 
-from viewer.slides import TileError, open_slide
-from viewer.slides.channels import distinct_names, usual_color
+from viewer.slides import SlideError, TileError, open_slide
+from viewer.slides.channel_choice import NoSuchChannelError, channels_named
+from viewer.slides.channels import Axes, Channel, distinct_names, usual_color
 from viewer.slides.composites import ChannelDisplay, composite
 from viewer.slides.readers.tiff.errors import ChunkError
 from viewer.slides.readers.tiff.planes import Planes
+from viewer.slides.readers.tiff.source import open_tiff
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
 pytestmark = pytest.mark.usefixtures("in_this_process")
@@ -267,3 +268,75 @@ def test_planes_behind_the_one_page_that_a_file_describes(tmp_path: Path, cut_by
     else:
         np.testing.assert_array_equal(whole(source, 0, (0, 2), 1), values[1, [0, 2]])
     source.close()
+
+
+def described(path: Path, values: NDArray[Any], sizes: str, data: str = "<TiffData/>") -> Path:
+    """Write planes under an XML that says anything of them."""
+    height, width = values.shape[-2:]
+    xml = (
+        '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="Image:0">'
+        f'<Pixels ID="Pixels:0" DimensionOrder="XYCZT" Type="{values.dtype}" SizeX="{width}" '
+        f'SizeY="{height}" {sizes}>{data}</Pixels></Image></OME>'
+    ).encode()
+    with tifffile.TiffWriter(path) as out:
+        for number, plane in enumerate(values):
+            out.write(plane, description=xml if number == 0 else None, metadata=None, **TILED)
+    return path
+
+
+def test_planes_that_the_xml_counts_otherwise(tmp_path: Path) -> None:
+    values = stack((3,), "uint16", (200, 300))
+    path = tmp_path / "a.ome.tif"
+    source = open_slide(described(path, values, 'SizeC="3" SizeZ="1" SizeT="1"', data=""))
+    np.testing.assert_array_equal(whole(source, 0, (0, 1, 2)), values)
+    assert source.info.notes == ()
+    source.close()
+    source = open_slide(described(path, values, 'SizeC="5" SizeZ="1" SizeT="1"'))
+    assert source.info.notes == ("The file tells of 5 planes and holds 3.",)
+    np.testing.assert_array_equal(whole(source, 0, (2,))[0], values[2])
+    with pytest.raises(TileError):
+        source.read_channels(0, 0, 0, (4,))
+    source.close()
+    with pytest.raises(SlideError, match="1,000,000,000 channels, more than the 4,096"):
+        open_slide(described(path, values, 'SizeC="1000000000" SizeZ="1" SizeT="1"'))
+
+
+def test_a_chain_of_planes_that_is_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "a.ome.tif"
+    with tifffile.TiffWriter(path) as out:
+        for plane in stack((3,), "uint16", (200, 300)):
+            out.write(plane, metadata=None, **TILED)
+    with tifffile.TiffFile(path) as tiff:
+        last = tiff.pages[2].offset
+    path.write_bytes(path.read_bytes()[:last])
+    source = open_slide(path)
+    assert source.info.axes.z_count == 2
+    sentence = "The file is cut short: directory 2 and those after it are missing."
+    assert sentence in source.info.notes
+    source.close()
+
+
+def test_three_stains_of_8_bits_are_no_picture(tmp_path: Path) -> None:
+    values = stack((3,), "uint8", (200, 300))
+    colors = [-16776961, 0x00FF00FF, 0x0000FFFF]
+    for names, is_rgb in ((["TRITC", "FITC", "DAPI"], False), (["C1", "C2", "C3"], True)):
+        about = {"Channel": {"Name": names, "Color": colors}}
+        source = open_slide(ome(tmp_path / "a.ome.tif", values, "CYX", **about))
+        assert source.info.axes.is_rgb == is_rgb
+        source.close()
+
+
+def test_complex_numbers_are_refused(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.ones((9, 9), np.complex64), metadata=None)
+    with pytest.raises(SlideError, match="complex numbers"):
+        open_tiff(tmp_path / "a.tif")
+
+
+def test_names_with_commas_among_others() -> None:
+    names = ("DAPI, nuclear", "CD3,CD8", "CD8", "Ki 67")
+    axes = Axes(tuple(Channel(name, (255, 0, 0), "uint8", (0, 1)) for name in names))
+    path = Path("a.tif")
+    assert channels_named(path, axes, "ki 67,DAPI, nuclear,CD3,CD8") == (3, 0, 1)
+    assert channels_named(path, axes, "CD8, dapi, nuclear") == (2, 0)
+    with pytest.raises(NoSuchChannelError, match=r'no channel "CD9": it has "DAPI, nuclear"'):
+        channels_named(path, axes, "CD8,CD9")

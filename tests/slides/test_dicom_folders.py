@@ -72,6 +72,13 @@ def test_folder_is_one_slide_of_its_parent(
     assert not refused
 
 
+def test_an_empty_file_is_named(tmp_path: Path, shared_slide: Callable[[str], Path]) -> None:
+    shutil.copy(shared_slide("slides/sm_image.dcm"), tmp_path / "a.dcm")
+    (tmp_path / "b.dcm").touch()
+    with pytest.raises(IncompleteSlideError, match=r"^The file b\.dcm of .* is empty; copy it"):
+        open_slide(tmp_path)
+
+
 def test_several_series_are_images_of_the_folder(
     tmp_path: Path, shared_slide: Callable[[str], Path]
 ) -> None:

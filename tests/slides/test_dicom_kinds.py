@@ -147,6 +147,15 @@ def test_concatenation(
         open_slide(tmp_path)
 
 
+def test_files_that_do_not_fit_are_named(
+    tmp_path: Path, template: Path, cells: NDArray[np.uint16]
+) -> None:
+    write_slide(tmp_path / "0.dcm", template, cells[:1], names=("DAPI",))
+    write_slide(tmp_path / "1.dcm", template, cells[1:2, ..., :100], names=("CD8",), first_path=2)
+    with pytest.raises(SlideError, match=r"^[01]\.dcm, a level of .* not fit the others"):
+        open_slide(tmp_path)
+
+
 def test_frames_cut_short(tmp_path: Path, template: Path, picture: NDArray[np.uint8]) -> None:
     def cut(tile: NDArray[np.uint8]) -> bytes:
         data = _jpegls(tile)

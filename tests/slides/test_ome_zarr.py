@@ -253,6 +253,45 @@ def test_a_chunk_cut_short_is_hatched(
         source.read_tile(0, side, side)
 
 
+def test_three_stains_of_8_bits_are_no_picture(tmp_path: Path, picture: NDArray[np.uint8]) -> None:
+    window = {"start": 0, "end": 255}
+    for names, is_rgb in ((["TRITC", "FITC", "DAPI"], False), (["0", "1", "2"], True)):
+        told = [
+            {"label": name, "color": color, "window": window}
+            for name, color in zip(names, ("FF0000", "00FF00", "0000FF"), strict=True)
+        ]
+        write_image(tmp_path / "a.zarr", [picture], "cyx", omero={"channels": told})
+        with closing(open_slide(tmp_path / "a.zarr")) as source:
+            assert source.info.axes.is_rgb == is_rgb
+
+
+def test_what_is_told_of_the_first_channels_is_kept(
+    tmp_path: Path, cells: NDArray[np.uint16]
+) -> None:
+    path = tmp_path / "a.zarr"
+    write_image(path, [cells[0, :, 0]], "cyx", omero={"channels": [{"label": "DAPI"}]})
+    with closing(open_slide(path)) as source:
+        names = [channel.name for channel in source.info.axes.channels]
+        assert names == ["DAPI", "Channel 2", "Channel 3"]
+
+
+def test_no_size_of_pixels_without_a_scale_or_a_unit_by_its_sign(
+    tmp_path: Path, picture: NDArray[np.uint8]
+) -> None:
+    path = tmp_path / "a.zarr"
+    write_image(path, [picture], "cyx", um=0.25)
+    file = path / "zarr.json"
+    found = file.read_text().replace('"micrometer"', '"µm"')
+    file.write_text(found)
+    with closing(open_slide(path)) as source:
+        assert source.info.optics.mpp_um == pytest.approx((0.25, 0.25))
+    told = json.loads(found)
+    del told["attributes"]["ome"]["multiscales"][0]["datasets"][0]["coordinateTransformations"]
+    file.write_text(json.dumps(told))
+    with closing(open_slide(path)) as source:
+        assert source.info.optics.mpp_um is None
+
+
 @pytest.mark.parametrize("version", ["0.4", "0.5"])
 def test_unknown_codec(tmp_path: Path, picture: NDArray[np.uint8], version: str) -> None:
     path = tmp_path / "a.zarr"

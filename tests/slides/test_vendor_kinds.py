@@ -10,10 +10,13 @@ import numpy as np
 import pytest
 import tifffile
 
+from viewer.folders import config_folder
+from viewer.settings import Settings, save_settings
 from viewer.slides import (
     DamagedSlideError,
     IncompleteSlideError,
     NoSuchImageError,
+    SlideError,
     UnsupportedSlideError,
     open_slide,
 )
@@ -82,6 +85,19 @@ def test_channels_and_planes_of_czi(tmp_path: Path, cells: NDArray[np.uint16]) -
         for z in range(3):
             values = source.read_channels(0, 0, 0, (1, 0), z)
             assert np.array_equal(values, cells[[1, 0], z])
+
+
+def test_a_trusted_folder_is_read_by_the_same_libraries(
+    tmp_path: Path, cells: NDArray[np.uint16], picture: NDArray[np.uint8]
+) -> None:
+    save_settings(Settings(trusted_folders=[str(tmp_path)]), config_folder())
+    path = write_czi(tmp_path / "a.czi", {(c, z): cells[c, z] for c in range(2) for z in range(3)})
+    with closing(open_slide(path)) as source:
+        assert source.info.reader == "libCZI"
+        assert np.array_equal(source.read_channels(0, 0, 0, (1,), 2)[0], cells[1, 2])
+    tifffile.imwrite(tmp_path / "a.vsi", picture, photometric="rgb")
+    with pytest.raises(SlideError):  # a photograph of the glass, without the slide's own files
+        open_slide(tmp_path / "a.vsi")
 
 
 def test_color_and_scenes_of_czi(tmp_path: Path, picture: NDArray[np.uint8]) -> None:

@@ -32,17 +32,27 @@ def channels_named(path: Path, axes: Axes, text: str) -> tuple[int, ...]:
     names = [channel.name for channel in axes.channels]
     by_name = {name.casefold(): index for index, name in enumerate(names)}
     by_name |= {name: index for index, name in enumerate(names)}
-    # A name may hold a comma itself.
-    wanted = [text] if text.casefold() in by_name else text.split(",")
     found: list[int] = []
-    for each in (part.strip() for part in wanted):
-        index = by_name.get(each, by_name.get(each.casefold()))
-        if index is None:
+    parts = text.split(",")
+    while parts:
+        # A name may hold commas itself: the longest that is one is meant.
+        for count in range(len(parts), 0, -1):
+            each = " ".join(",".join(parts[:count]).split())
+            index = by_name.get(each, by_name.get(each.casefold()))
+            if index is not None:
+                found.append(index)
+                parts = parts[count:]
+                break
+        else:
             raise NoSuchChannelError(
-                path, f'{path.name} has no channel "{each}": it has {", ".join(names)}.'
+                path, f'{path.name} has no channel "{parts[0].strip()}": it has {_listed(names)}.'
             )
-        found.append(index)
     return tuple(dict.fromkeys(found))
+
+
+def _listed(names: list[str]) -> str:
+    """Return names for a sentence; those that hold a comma stand in quotation marks."""
+    return ", ".join(f'"{name}"' if "," in name else name for name in names)
 
 
 def displays_of(axes: Axes, shown: tuple[int, ...]) -> tuple[ChannelDisplay, ...]:

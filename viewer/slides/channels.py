@@ -44,6 +44,13 @@ _DYES: tuple[tuple[str, Color], ...] = (
 """Colors in which channels of these dyes are usually shown."""
 
 
+_TELLS_NOTHING = re.compile(
+    r"(channel|chan|ch|c|colou?r|component|band|sample|rgb|r|g|b|red|green|blue)?[\s:_#.-]*[\d:]*",
+    re.IGNORECASE,
+)
+"""Names that the colors of a picture have, or that programs give where nobody named a channel."""
+
+
 @dataclass(frozen=True, slots=True)
 class Channel:
     """One channel of a slide.
@@ -130,12 +137,26 @@ class Axes:
         return tuple(range(count if count <= _MOST_SHOWN_AT_FIRST else _FEW_SHOWN))
 
 
+def too_many_channels(count: int) -> str:
+    """Return the end of a sentence on a slide with more channels than can be shown."""
+    return f"{count:,} channels, more than the {MOST_CHANNELS:,} that can be shown"
+
+
 def usual_color(name: str, index: int, count: int) -> Color:
     """Return the color of a channel whose file gives none: by its dye, else by its place."""
     for pattern, color in _DYES:
         if re.search(pattern, name, re.IGNORECASE):
             return color
     return (255, 255, 255) if count == 1 else _COLORS[index % len(_COLORS)]
+
+
+def names_stains(names: Sequence[str]) -> bool:
+    """Return whether channels are named as stains are, so that they are no colors of a picture."""
+    told = [name.strip().casefold() for name in names]
+    is_told = len(set(told)) == len(told) and not any(map(_TELLS_NOTHING.fullmatch, told))
+    return is_told or any(
+        re.search(pattern, name, re.IGNORECASE) for pattern, _ in _DYES for name in told
+    )
 
 
 def distinct_names(names: Sequence[str]) -> tuple[str, ...]:

@@ -81,9 +81,9 @@ def holds_dicom_only(folder: Path) -> bool:
             header = dicom_header(path)
         except OSError:
             continue
-        if header is None:
+        if header is None and path.stat().st_size > 0:
             return False
-        found = found or header.is_whole_slide
+        found = found or (header is not None and header.is_whole_slide)
     return found
 
 
@@ -148,6 +148,13 @@ def chosen_series(
     OSError
         The folder cannot be read.
     """
+    empty = next((path for path in _files(folder) if path.stat().st_size == 0), None)
+    if empty is not None:
+        raise IncompleteSlideError(
+            folder,
+            f"The file {empty.name} of {folder.name} is empty; copy it again from where it came, "
+            "or take it away if it is no part of the slide.",
+        )
     series = series_in(folder)
     slides = [each for each in series if each.volumes]
     if not slides:

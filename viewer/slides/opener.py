@@ -26,8 +26,10 @@ from viewer.slides.guarded_source import GuardedSource
 from viewer.slides.reader_process.plugins import named_readers
 from viewer.slides.reader_process.source import open_isolated
 from viewer.slides.reader_process.trust import reads_in_this_process
+from viewer.slides.readers.czi import is_czi
 from viewer.slides.readers.image import open_image
 from viewer.slides.readers.tiff.source import open_tiff
+from viewer.slides.readers.vendor import is_vendor_kind
 from viewer.slides.remote.address import RemotePath, slide_path
 from viewer.slides.remote.ranged import ranges_of
 from viewer.slides.remote.vendor import open_remote_tiff
@@ -131,6 +133,8 @@ def _opened_here_if_trusted(path: Path, image: int | None) -> SlideSource | None
     series = series_of(path)
     if series is not None and series.needs_more:
         return None  # OpenSlide would show one of its planes or channels
+    if is_czi(path) or is_vendor_kind(path):
+        return None  # and of these not all, or a photograph of the glass
     try:
         return open_here(path, image)
     except UnsupportedSlideError:

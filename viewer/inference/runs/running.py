@@ -256,14 +256,14 @@ def _asked(
         raise RunError(
             f"The region lies outside the slide, which is {base.width_px} x {base.height_px} px."
         )
+    if sentence := slide_refusal(bundle, source.info):
+        raise RunError(sentence)
     scale = mpp_um or known_mpp_um(source)
     if scale is None:
         raise RunError(
             f"{source.path.name} has no known pixel size: give it with --mpp, or set it in the "
             "window."
         )
-    if sentence := slide_refusal(bundle, source.info):
-        raise RunError(sentence)
     return asked, scale
 
 

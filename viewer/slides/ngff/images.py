@@ -29,6 +29,9 @@ _UM = {
     "angstrom": 1e-4, "nanometer": 1e-3, "micrometer": 1.0, "millimeter": 1e3, "centimeter": 1e4,
     "decimeter": 1e5, "meter": 1e6, "inch": 25_400.0, "foot": 304_800.0, "yard": 914_400.0,
     "picometer": 1e-6,
+    # Not of the standard, but written.
+    "micrometre": 1.0, "micron": 1.0, "µm": 1.0, "μm": 1.0, "um": 1.0, "nm": 1e-3,
+    "millimetre": 1e3, "mm": 1e3,
 }  # fmt: skip
 _SECONDS = {
     "nanosecond": 1e-9, "microsecond": 1e-6, "millisecond": 1e-3, "second": 1.0, "minute": 60.0,
@@ -74,6 +77,8 @@ class NgffImage:
     ----------
     axes
         A letter a dimension, of "tczyx"; y and x are among them.
+    units
+        One an axis; empty where none is told, or no scale in it.
     levels
         From the finest.
     """
@@ -194,8 +199,11 @@ def _image(
             axes, units = _AXES[-len(array.shape) :], ("",) * len(array.shape)
         if len(array.shape) != len(axes):
             raise NgffError(f"has {len(axes)} axes and an array of {len(array.shape)} dimensions")
-        whole = _transforms(multiscale.get("coordinateTransformations"), len(axes))
-        own = _transforms(dataset.get("coordinateTransformations"), len(axes))
+        of_all = multiscale.get("coordinateTransformations")
+        of_level = dataset.get("coordinateTransformations")
+        if not of_all and not of_level:
+            units = ("",) * len(axes)
+        whole, own = _transforms(of_all, len(axes)), _transforms(of_level, len(axes))
         if not version.startswith(_WITH_SYSTEMS):
             scale = tuple(a * b for a, b in zip(own[0], whole[0], strict=True))
             shift = tuple(a * k + b for a, k, b in zip(own[1], *whole, strict=True))
@@ -301,9 +309,9 @@ def _check_levels(levels: list[NgffLevel], axes: str) -> None:
 
 
 def _channels(omero: Any, count: int) -> tuple[NgffChannel, ...]:
-    """Return what the file says of each channel; nothing where it says it of another count."""
+    """Return what the file says of its first channels; nothing where it tells of more than are."""
     listed = as_list(as_object(omero).get("channels"))
-    if len(listed) != count:
+    if len(listed) > count:
         return ()
     return tuple(_channel(as_object(each)) for each in listed)
 

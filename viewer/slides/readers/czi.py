@@ -40,6 +40,12 @@ _BLACK = (0.0, 0.0, 0.0)
 _RANGE_PX = 512
 
 
+def is_czi(path: Path) -> bool:
+    """Return whether the file begins like a CZI. Raises OSError."""
+    with path.open("rb") as file:
+        return file.read(len(_MAGIC)) == _MAGIC
+
+
 def open_czi(path: Path, image: int | None = None) -> PlanesSource | None:
     """Open a CZI file; None for all others.
 
@@ -50,11 +56,8 @@ def open_czi(path: Path, image: int | None = None) -> PlanesSource | None:
     OSError
         It cannot be read.
     """
-    if path.is_dir():
+    if path.is_dir() or not is_czi(path):
         return None
-    with path.open("rb") as file:
-        if file.read(len(_MAGIC)) != _MAGIC:
-            return None
     need("pylibCZIrw", "vendor", path, "a CZI slide of ZEISS")
     from pylibCZIrw.czi import CziReader
 

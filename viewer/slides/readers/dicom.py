@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +24,6 @@ from viewer.slides.source import SlideInfo
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -105,14 +105,19 @@ def _unknown_codec(path: Path, syntax: str) -> str:
 
 
 def _check_files(path: Path, files: Iterable[tuple[Path, DicomHeader]], slide: Any) -> None:
-    """Refuse a slide of which wsidicom left a level out, since it says so in its log alone."""
-    used = {file.name for file in slide.files}
+    """Refuse a slide of which wsidicom left a file out, since it says so in its log alone.
+
+    Of files that lie on the same level but differ in size it keeps the last.
+    """
+    levels = (slide.pyramid.get(index) for index in slide.pyramid.pyramid_indices)
+    instances = (each for level in levels for each in level.instances.values())
+    used = {Path(file).name for each in instances for file in each.image_data.files}
     for file, header in files:
         if header.is_volume and file.name not in used:
             raise DamagedSlideError(
                 path,
                 f"{file.name}, a level of the DICOM slide {path.name}, cannot be read; it may be "
-                "damaged or cut short, so copy it again from where it came.",
+                "damaged or cut short, or not fit the others, so copy it again from where it came.",
             )
 
 

@@ -9,10 +9,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from viewer.geometry import Optics
-from viewer.slides.channels import MOST_CHANNELS, Axes, Channel, distinct_names, usual_color
+from viewer.slides.channels import (
+    MOST_CHANNELS,
+    Axes,
+    Channel,
+    distinct_names,
+    names_stains,
+    too_many_channels,
+    usual_color,
+)
 from viewer.slides.errors import DamagedSlideError, NoSuchImageError, UnsupportedSlideError
 from viewer.slides.ngff.arrays import NgffError
-from viewer.slides.ngff.images import read_images
+from viewer.slides.ngff.images import NgffChannel, read_images
 from viewer.slides.readers.missing_chunks import MissingChunks
 from viewer.slides.readers.plane_windows import ChunkGrid, PlaneWindows
 from viewer.slides.readers.planes_source import PlanesSource
@@ -40,6 +48,7 @@ _RANGE_PX = 512
 _MOST_RANGES = 128
 """Channels whose values are looked at; further ones are taken to hold all that their type can."""
 _RGB_COLORS = ((255, 0, 0), (0, 255, 0), (0, 0, 255))
+_UNTOLD = NgffChannel("", None, None)
 _RGB_NAMES = (("red", "green", "blue"), ("r", "g", "b"))
 
 
@@ -140,32 +149,29 @@ def _is_rgb(image: NgffImage) -> bool:
     """Return whether the three channels are the colors of a picture, as they are stored."""
     if image.count("c") != 3 or image.levels[0].array.dtype != "uint8":
         return False
-    if not image.channels:
-        return True
-    names = tuple(channel.name.lower() for channel in image.channels)
+    names = tuple(channel.name.strip().lower() for channel in image.channels)
     colors = tuple(channel.color for channel in image.channels)
     is_whole = all(
         channel.window is None or channel.window in ((0.0, 255.0), (0.0, 256.0))
         for channel in image.channels
     )
-    return names in _RGB_NAMES or (colors == _RGB_COLORS and is_whole)
+    if not any(names) and not any(colors):
+        return True
+    return names in _RGB_NAMES or (colors == _RGB_COLORS and is_whole and not names_stains(names))
 
 
 def _channels(image: NgffImage, reader: _ZarrReader) -> tuple[Channel, ...]:
     count = image.count("c")
     if count > MOST_CHANNELS:
-        raise NgffError(
-            f"has {count:,} channels, more than the {MOST_CHANNELS:,} that can be shown"
-        )
-    told = image.channels
-    names = distinct_names([each.name for each in told] or [""] * count)
+        raise NgffError(f"has {too_many_channels(count)}")
+    told = image.channels + (_UNTOLD,) * (count - len(image.channels))
+    names = distinct_names([each.name for each in told])
     dtype = "uint8" if image.levels[0].array.dtype == "bool" else image.levels[0].array.dtype
     channels: list[Channel] = []
-    unknown = [index for index in range(count) if not told or not told[index].window]
+    unknown = [index for index in range(count) if not told[index].window]
     reader.expect_ranges(unknown[:_MOST_RANGES])
     for index, name in enumerate(names):
-        color = told[index].color if told else None
-        window = told[index].window if told else None
+        color, window = told[index].color, told[index].window
         channels.append(
             Channel(
                 name,

@@ -36,6 +36,11 @@ _TILE_PX = 512
 _RANGE_PX = 512
 
 
+def is_vendor_kind(path: Path) -> bool:
+    """Return whether the file is called as slides that `open_vendor` takes."""
+    return path.suffix.lower() in _KINDS
+
+
 def open_vendor(path: Path, image: int | None = None) -> PlanesSource | None:
     """Open an iSyntax or VSI slide; None for all others.
 

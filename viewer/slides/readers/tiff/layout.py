@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 import logging
 import re
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, overload
 
 from viewer.geometry import Optics
+from viewer.slides.channels import MOST_CHANNELS, names_stains, too_many_channels
 from viewer.slides.readers.tiff.errors import ChunkError
 from viewer.slides.readers.tiff.metadata import tiff_optics
 from viewer.slides.readers.tiff.ome import OmeImage, ome_images
@@ -152,26 +154,47 @@ def _pages(tiff: TiffFile) -> tuple[Sequence[TiffPage | None], str]:
     """Return the chain of directories, None for those without an image, and what was left out."""
     pages: list[TiffPage | None] = []
     damage = ""
+    last: TiffPage | None = None
     offsets: set[int] = set()
     tiff.pages.useframes = False
     if tiff.is_ome and (count := _chain_length(tiff)) > _MOST_READ_AT_ONCE:
-        return _PagesLater(tiff, min(count, MOST_DIRECTORIES)), damage
+        later = _PagesLater(tiff, min(count, MOST_DIRECTORIES))
+        return later, _cut_off(tiff, count, later[count - 1]) if len(later) == count else damage
     while len(pages) < MOST_DIRECTORIES:
         try:
             page = tiff.pages[len(pages)]
         except IndexError:
+            damage = _cut_off(tiff, len(pages), last)
             break
         except Exception as error:  # a spoilt directory can make the parser fail in any way
             _log.info("directory %d cannot be read (%r)", len(pages), error)
             damage = f"Directory {len(pages)} and those after it are damaged and left out."
             break
-        whole = page.aspage()
+        whole = last = page.aspage()
         if whole.offset in offsets:
             damage = f"Directory {len(pages)} leads back to one before; those after are left out."
             break
         offsets.add(whole.offset)
         pages.append(whole if _is_image(whole) else None)
     return pages, damage
+
+
+def _cut_off(tiff: TiffFile, count: int, last: TiffPage | None) -> str:
+    """Return a sentence where the chain of directories leads beyond the end of the file."""
+    if last is None:
+        return ""
+    form, file = tiff.tiff, tiff.filehandle
+    try:
+        with file.lock:
+            file.seek(last.offset)
+            (tags,) = struct.unpack(form.tagnoformat, file.read(form.tagnosize))
+            file.seek(last.offset + form.tagnosize + tags * form.tagsize)
+            (following,) = struct.unpack(form.offsetformat, file.read(form.offsetsize))
+    except struct.error:
+        following = file.size
+    if following < file.size:
+        return ""
+    return f"The file is cut short: directory {count} and those after it are missing."
 
 
 def _chain_length(tiff: TiffFile) -> int:
@@ -219,6 +242,8 @@ def _described(
     images: list[TiffImage] = []
     used: set[int] = set()
     for ome in described:
+        if ome.size_c > MOST_CHANNELS:
+            raise ChunkError(f"it tells of {too_many_channels(ome.size_c)}")
         used.update(ome.planes.values())
         first = ome.planes.get((0, 0, 0), min(ome.planes.values(), default=-1))
         page = pages[first] if 0 <= first < len(pages) else None
@@ -235,7 +260,7 @@ def _described(
         optics = ome.optics if ome.optics.mpp_um else tiff_optics(tiff, page, ome.optics)
         levels = _levels(tops, _ome_pages(ome, pages))
         images.append(
-            TiffImage(ome.name, levels, optics, first, _elsewhere(ome), ome, ome_stack(ome))
+            TiffImage(ome.name, levels, optics, first, _missing(ome, page), ome, ome_stack(ome))
         )
     return images, used
 
@@ -254,7 +279,9 @@ def _color_channels(ome: OmeImage, page: TiffPage) -> int:
         return ome.size_c if is_named else 0
     is_unnamed = not any(names) or all(name.startswith("channel") for name in names[:3])
     has_no_colors = not any(color for color in colors[:3])
-    is_color = colors[:3] == _PRIMARIES or (is_unnamed and has_no_colors)
+    is_color = (colors[:3] == _PRIMARIES and not names_stains(names[:3])) or (
+        is_unnamed and has_no_colors
+    )
     return ome.size_c if is_color else 0
 
 
@@ -303,13 +330,19 @@ def _levels(tops: Sequence[TiffPage], page_at: PageAt) -> tuple[TiffLevel, ...]:
     return tuple(kept)
 
 
-def _elsewhere(ome: OmeImage) -> tuple[str, ...]:
-    """Return a sentence on planes that lie in other files."""
+def _missing(ome: OmeImage, page: TiffPage) -> tuple[str, ...]:
+    """Return a sentence on planes that lie in other files, or nowhere."""
     if not ome.elsewhere:
-        return ()
+        told = ome.size_z * ome.size_c * ome.size_t
+        held = len(ome.planes) * page.samplesperpixel  # which some do not tell in the XML
+        return (_too_few(told, held),) if held < told else ()
     count = len(ome.elsewhere)
     others = f" and {count - 1} other files" if count > 1 else ""
     return (f"More of this image lies in {ome.elsewhere[0]}{others}, which is not read.",)
+
+
+def _too_few(told: int, held: int) -> str:
+    return f"The file tells of {told:,} planes and holds {held:,}."
 
 
 def _undescribed(tiff: TiffFile, pages: Sequence[TiffPage], *, has_end: bool) -> list[TiffImage]:
@@ -333,7 +366,7 @@ def _undescribed(tiff: TiffFile, pages: Sequence[TiffPage], *, has_end: bool) ->
         if count == 1 and stack.page_count > 1:
             alike = pages_behind(tiff, first, stack.page_count)
             if len(alike) < stack.page_count:
-                hidden = (f"The file tells of {stack.page_count} planes and holds {len(alike)}.",)
+                hidden = (_too_few(stack.page_count, len(alike)),)
         stacks.setdefault(len(alike), stack)
         has_colors = colors > 1 and count % colors == 0
         tops = alike[:colors] if has_colors else alike[:1]

@@ -45,6 +45,8 @@ _UM_PER_UNIT = {
 """Of the OME schema's UnitsLength; those of the stars, and "pixel", are left out."""
 
 _AXES = "ZCT"
+_DATA = ("{*}TiffData", "{*}BinData", "{*}MetadataOnly")
+"""One of these says where the planes are."""
 
 
 def length_um(value: float, unit: str) -> float | None:
@@ -102,9 +104,12 @@ def ome_images(xml: str | None, directories: int) -> list[OmeImage]:
         return []
     powers = dict(_objective_powers(root))
     images: list[OmeImage] = []
-    for element in root.iterfind("{*}Image"):
+    elements = root.findall("{*}Image")
+    for element in elements:
         pixels = element.find("{*}Pixels")
         if pixels is not None:
+            if len(elements) == 1 and not any(pixels.find(tag) is not None for tag in _DATA):
+                ElementTree.SubElement(pixels, "TiffData")  # all planes, in the order of the file
             images.append(_image(element, pixels, powers, root.get("UUID"), directories))
     return images
 

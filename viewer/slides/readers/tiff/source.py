@@ -129,6 +129,11 @@ def _source(path: Path, tiff: TiffFile, file: AnyFile, wanted: int | None) -> Ti
     page = image.levels[0].page
     if page.compression not in TIFF.DECOMPRESSORS:
         raise UnsupportedSlideError(path, _unknown_compression(path, page.compression))
+    if page.dtype is not None and page.dtype.kind == "c":
+        raise UnsupportedSlideError(
+            path,
+            f"{path.name} holds complex numbers, which cannot be shown; export their magnitude.",
+        )
     levels, colors = _shown_levels(path, image, file)
     shown = colors.samples.range
     stack = ImageStack(image, levels, colors.samples, file)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from tifffile import COMPRESSION, TiffPage
 
+from viewer.slides.channels import MOST_CHANNELS, too_many_channels
+from viewer.slides.readers.tiff.errors import ChunkError
 from viewer.slides.readers.tiff.ome import length_um, positive
 
 if TYPE_CHECKING:
@@ -153,6 +155,8 @@ def _imagej_stack(about: dict[str, Any]) -> Stack | None:
     if not all(isinstance(count, int) and count > 0 for count in counts):
         return None
     channels, planes, times = counts
+    if channels > MOST_CHANNELS:
+        raise ChunkError(f"it tells of {too_many_channels(channels)}")
     images = about.get("images", 1)
     if channels * planes * times == 1 and isinstance(images, int):
         planes = max(images, 1)
