@@ -21,3 +21,12 @@ def shown_line(text: str) -> str:
     if text.isprintable() and text.isascii():
         return text
     return _NOT_IN_A_LINE.sub(" ", text).strip() if _NOT_IN_A_LINE.search(text) else text
+
+
+def is_text(name: str) -> bool:
+    """Return whether a name is UTF-8; those of files, and what a shell hands over, need not be."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

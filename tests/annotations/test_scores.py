@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import math
 
+import numpy as np
 import pytest
 
 import coverslip
@@ -134,6 +135,16 @@ def test_wilson_interval_is_as_published() -> None:
         lambda: scores.per_mm2(5, -1),
         lambda: scores.wilson_interval(3, 2),
         lambda: scores.wilson_interval(1, 2, 95),
+        lambda: scores.wilson_interval(1, 2, 1 - 1e-16),
+        lambda: scores.wilson_interval(1, 2, "95"),  # type: ignore[arg-type]
+        lambda: scores.h_score("1", 0, 0, 5),  # type: ignore[arg-type]
+        lambda: scores.allred(None, 0, 0, 5),  # type: ignore[arg-type]
+        lambda: scores.tps(np.array([1, 2]), 5),  # type: ignore[arg-type]
+        lambda: scores.labeling_index(1, 10**400),
+        lambda: scores.ki67_global(["50"], [10]),  # type: ignore[list-item]
+        lambda: scores.ki67_global(50, 10),  # type: ignore[arg-type]
+        lambda: scores.field_area_mm2("22", 40),  # type: ignore[arg-type]
+        lambda: scores.per_mm2(5, None),  # type: ignore[arg-type]
     ],
 )
 def test_impossible_numbers_are_refused_in_one_sentence(impossible: object) -> None:
@@ -141,6 +152,16 @@ def test_impossible_numbers_are_refused_in_one_sentence(impossible: object) -> N
     with pytest.raises(coverslip.CoverslipError, match=r"^[^.]+(\.\d[^.]*)*\.$") as refused:
         impossible()
     assert isinstance(refused.value, ValueError)
+
+
+def test_small_numbers_of_numpy_do_not_overflow() -> None:
+    low, high = np.uint8(200), np.uint8(250)
+    assert scores.h_score(low, low, low, high) == scores.h_score(200, 200, 200, 250)
+    assert scores.allred(low, low, low, high) == scores.allred(200, 200, 200, 250)
+    assert scores.cps(low, low, low, high) == 100
+    assert scores.wilson_interval(low, high) == scores.wilson_interval(200, 250)
+    assert scores.field_area_mm2(low, low, high) == scores.field_area_mm2(200, 200, 250)
+    assert type(scores.tps(low, high)) is float
 
 
 def test_examples_in_the_docstring_are_right() -> None:

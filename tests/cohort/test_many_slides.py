@@ -38,6 +38,7 @@ from viewer.cohort.starting import begin_batch
 from viewer.inference.cells.kept_settings import keep_settings
 from viewer.inference.cells.settings import CellSettings
 from viewer.inference.cells.stain_vectors import StainVectors
+from viewer.slides import SlideError, open_slide
 from viewer.studies.project import Project, ProjectSlide
 from viewer.studies.project_file import create_project
 
@@ -143,6 +144,11 @@ def test_the_missing_slide_of_a_project_is_named_and_the_rest_goes_on(
         (["-o", "objects.csv"], "folder"),
         (["-o", "out", "--format", "docx"], 'no format "docx"'),
         (["--region", "1,2"], "X,Y,W,H"),
+        pytest.param(
+            ["-o", "/proc"],
+            "Nothing can be written into /proc",
+            marks=pytest.mark.skipif(sys.platform != "linux", reason="a folder of Linux"),
+        ),
     ],
 )
 def test_what_several_slides_cannot_have_is_refused(
@@ -159,6 +165,27 @@ def test_nothing_to_run_on_is_said(place: Place, tmp_path: Path) -> None:
     ended = place.run(tmp_path)
     assert ended.returncode == 2
     assert ended.stderr == f"There are no slides in {tmp_path}.\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere every name is text")
+def test_a_slide_whose_name_is_no_text_costs_no_other(place: Place, tmp_path: Path) -> None:
+    unnamable = Path(os.fsdecode(bytes(tmp_path) + b"/M\xfcller.tif"))
+    unnamable.write_bytes((place.slides / GOOD).read_bytes())
+    alone = place.run(unnamable)
+    assert (alone.returncode, alone.stdout, alone.stderr.count("\n")) == (2, "", 1)
+    assert "not written in UTF-8" in alone.stderr
+    both = place.run(place.slides / GOOD, unnamable, "--json")
+    assert both.returncode == 1
+    assert [each["state"] for each in json.loads(both.stdout)] == ["done", "failed"]
+    with pytest.raises(SlideError, match="rename the file"):
+        open_slide(unnamable)
+
+
+def test_a_pixel_size_that_cannot_be_is_refused_before_it_takes_all_memory(place: Place) -> None:
+    for mpp in ("1e4", "0.001"):
+        ended = place.run(place.slides / GOOD, "--mpp", mpp)
+        assert (ended.returncode, ended.stdout) == (2, "")
+        assert "correct its pixel size" in ended.stderr
 
 
 @pytest.mark.slow

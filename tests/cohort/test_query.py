@@ -164,6 +164,7 @@ def test_the_command_prints_tables_json_and_csv_that_no_spreadsheet_runs() -> No
         ("select wrong from objects", '"wrong" not found'),
         ("select * from sqlite_master; drop table objects", "2 statements"),
         ("select * from patients", 'no table "patients"'),
+        ("select '\udcff'", "no text"),
     ],
 )
 def test_what_a_query_may_not_do_is_refused_in_one_sentence(sql: str, sentence: str) -> None:

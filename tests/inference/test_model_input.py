@@ -206,7 +206,7 @@ def test_a_bundle_names_the_channels_of_the_slide_that_it_takes(tmp_path: Path) 
     fed = {"slide_channels": ["CD8", "DAPI", "CD3"]}
     bundle = load_bundle(make_bundle(tmp_path / "three", patch_px=64, margin_px=0, input=fed))
     with contextlib.closing(open_slide(path)) as source:
-        assert slide_refusal(bundle, source.info) == ""
+        assert slide_refusal(bundle, source.info, 0.5) == ""
         grid = BlockGrid(Size(96, 64), 1.0, 64, 0)
         block = BlockReader(source, grid, bundle.description).read(BlockKey(0, 0))
         assert block[32, [10, 30, 50]].tolist() == [[0, 255, 0], [0, 0, 255], [255, 0, 0]]
@@ -215,9 +215,9 @@ def test_a_bundle_names_the_channels_of_the_slide_that_it_takes(tmp_path: Path) 
         other = {"slide_channels": ["PanCK"]}
         missing = load_bundle(make_bundle(tmp_path / "one", input=other))
         assert "takes the channels PanCK, and this slide has DAPI, CD3, CD8" in slide_refusal(
-            missing, source.info
+            missing, source.info, 0.5
         )
         colors = load_bundle(make_bundle(tmp_path / "rgb"))
-        assert "takes RGB colors" in slide_refusal(colors, source.info)
+        assert "takes RGB colors" in slide_refusal(colors, source.info, 0.5)
     with pytest.raises(BundleError, match="slide_channels"):
         load_bundle(make_bundle(tmp_path / "two", input={"slide_channels": ["A", "B"]}))

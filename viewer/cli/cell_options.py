@@ -131,6 +131,6 @@ def _named(changes: Sequence[str]) -> dict[str, object]:
     for change in ";".join(changes).split(";") if changes else ():
         name, sign, value = change.partition("=")
         if not sign:
-            fail(f"--set takes NAME=VALUE, such as threshold=0.15, not {change}.")
+            fail(f'--set takes NAME=VALUE, such as threshold=0.15, not "{change}".')
         named[name.strip()] = value.strip()
     return named

@@ -156,6 +156,8 @@ def run_model(
         return
     if form is not None:
         fail("--format is of the files of several slides: of one slide, the name of -o says it.")
+    if not named.slides:
+        fail(named.problems[0])
     (path, _), *_ = named.slides
     if out is not None:
         check_writable(out)

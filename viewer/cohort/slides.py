@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from viewer.plain_text import shown_text
+from viewer.slides.errors import SlideError
+from viewer.slides.opener import check_name
 from viewer.slides.slide_folders import is_slide_folder
 from viewer.slides.tray import slides_in
 from viewer.studies.finding import (
@@ -34,7 +37,8 @@ class NamedSlides:
     problems
         A sentence for each thing that gives no slides, or not all.
     missing
-        Names of slides of a project that are not found; each has its sentence in `problems`.
+        Names of slides that cannot be run, such as those of a project that are not found; each
+        has its sentence in `problems`.
     """
 
     slides: list[tuple[Path, str]] = field(default_factory=list[tuple[Path, str]])
@@ -57,8 +61,23 @@ def named_slides(paths: Iterable[Path]) -> NamedSlides:
             _add_folder(found, path)
         else:
             found.slides.append((path, path.name))
+    _leave_out_unnamable(found)
     found.slides = list({path: (path, name) for path, name in found.slides}.values())
     return found
+
+
+def _leave_out_unnamable(found: NamedSlides) -> None:
+    """Have a slide whose name no list can hold cost no other."""
+    kept: list[tuple[Path, str]] = []
+    for path, name in found.slides:
+        try:
+            check_name(path)
+        except SlideError as error:
+            found.problems.append(str(error))
+            found.missing.append((shown_text(name), str(error)))
+        else:
+            kept.append((path, name))
+    found.slides = kept
 
 
 def _add_folder(found: NamedSlides, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,6 +80,13 @@ def _folder(out: Path) -> Path:
     if not out.exists() and out.suffix.lower() in suffixes:
         raise BatchError(f"With several slides, -o is a folder: {out.name} is the name of a file.")
     try:
-        return make_folder(out.absolute())
+        folder = make_folder(out.absolute())
     except OSError as error:
         raise BatchError(f"{out} cannot be made ({error.strerror or error}).") from error
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        raise BatchError(
+            f"Nothing can be written into {out} ({error.strerror or error}): choose another folder."
+        ) from error

@@ -7,6 +7,7 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
+from viewer.plain_text import is_text, shown_text
 from viewer.policy import policy, read_policy
 from viewer.redaction import leave_out_path
 from viewer.slides.derived_levels import with_fine_steps
@@ -84,6 +85,7 @@ def open_slide(path: Path, image: int | None = None) -> SlideSource:
     """
     path = slide_path(path)
     leave_out_path(path)
+    check_name(path)
     if isinstance(path, RemotePath):
         return _open_remote(path, image)
     if not policy().allows_path(path):
@@ -194,6 +196,15 @@ def _first_source(path: Path, image: int | None, readers: tuple[Reader, ...]) ->
         path,
         f"{path.name}: unrecognized file format. The file may be damaged or incompletely copied.",
     )
+
+
+def check_name(path: Path) -> None:
+    """Refuse a path that is no text, which no list, table or file of ours could hold."""
+    if not is_text(str(path)):
+        name = shown_text(str(path))
+        raise UnsupportedSlideError(
+            path, f"The name {name} is not written in UTF-8: rename the file, or its folder."
+        )
 
 
 def _check_file(path: Path) -> None:

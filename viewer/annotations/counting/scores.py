@@ -8,15 +8,16 @@ mean of their scores is another number.
 from __future__ import annotations
 
 import math
+import reprlib
 from dataclasses import dataclass
 from fractions import Fraction
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, SupportsFloat
 
 from viewer.errors import CoverslipError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
 Bands = Literal["continuous", "integer"]
 BANDS: tuple[Bands, ...] = ("continuous", "integer")
@@ -72,7 +73,9 @@ def h_score(negative: float, weak: float, moderate: float, strong: float) -> flo
     ScoreError
         A number is negative or not finite.
     """
-    _check_numbers(negative=negative, weak=weak, moderate=moderate, strong=strong)
+    negative, weak, moderate, strong = _numbers(
+        negative=negative, weak=weak, moderate=moderate, strong=strong
+    )
     total = negative + weak + moderate + strong
     return 100.0 * (weak + 2 * moderate + 3 * strong) / total if total else None
 
@@ -97,17 +100,19 @@ def allred(
     ScoreError
         A count is negative or not whole, or the bands have another name.
     """
-    _check_counts(negative=negative, weak=weak, moderate=moderate, strong=strong)
+    negative, weak, moderate, strong = _counts(
+        negative=negative, weak=weak, moderate=moderate, strong=strong
+    )
     if bands not in BANDS:
         raise ScoreError(f'Allred\'s bands cannot be "{bands}": choose {" or ".join(BANDS)}.')
-    positive = int(weak) + int(moderate) + int(strong)
-    total = int(negative) + positive
+    positive = weak + moderate + strong
+    total = negative + positive
     if not total:
         return None
     if not positive:
         return Allred(0, 0)
     share = Fraction(positive, total)
-    intensity = Fraction(int(weak) + 2 * int(moderate) + 3 * int(strong), positive)
+    intensity = Fraction(weak + 2 * moderate + 3 * strong, positive)
     return Allred(
         _proportion(share, bands), 1 + (intensity > Fraction(5, 3)) + (intensity > Fraction(7, 3))
     )
@@ -128,7 +133,7 @@ def tps(positive: int, viable: int) -> float | None:
     ScoreError
         A count is negative or not whole, or more cells are positive than there are.
     """
-    _check_share("positive", positive, "viable", viable)
+    positive, viable = _share("positive", positive, "viable", viable)
     return 100.0 * positive / viable if viable else None
 
 
@@ -147,8 +152,8 @@ def cps(tumor: int, lymphocytes: int, macrophages: int, viable: int) -> float | 
     ScoreError
         A count is negative or not whole, or more tumor cells are positive than there are.
     """
-    _check_counts(lymphocytes=lymphocytes, macrophages=macrophages)
-    _check_share("tumor", tumor, "viable", viable)
+    lymphocytes, macrophages = _counts(lymphocytes=lymphocytes, macrophages=macrophages)
+    tumor, viable = _share("tumor", tumor, "viable", viable)
     if not viable:
         return None
     return min(CPS_CAP, 100.0 * (tumor + lymphocytes + macrophages) / viable)
@@ -162,12 +167,12 @@ def labeling_index(positive: int, total: int) -> float | None:
     ScoreError
         A count is negative or not whole, or more cells are positive than there are.
     """
-    _check_share("positive", positive, "total", total)
+    positive, total = _share("positive", positive, "total", total)
     return 100.0 * positive / total if total else None
 
 
 def ki67_global(
-    areas: Sequence[float], indices: Sequence[float | None], weighted: bool = True
+    areas: Iterable[float], indices: Iterable[float | None], weighted: bool = True
 ) -> float | None:
     """Return the global Ki-67 score in percent from fields that stand for parts of a tumor.
 
@@ -191,21 +196,20 @@ def ki67_global(
         The lists differ in length, a number is not 0 to 100, areas exceed 100 % together, or a
         field has an area and no index.
     """
-    if len(areas) != len(indices):
+    shares, values = _listed("areas", areas), _listed("indices", indices)
+    if len(shares) != len(values):
         raise ScoreError(
-            f"{len(areas)} areas and {len(indices)} indices do not go together: give one of each "
+            f"{len(shares)} areas and {len(values)} indices do not go together: give one of each "
             "for every field."
         )
-    for area in areas:
-        _check_percent("area", area)
+    parts = [_percent("area", share) for share in shares]
+    percents = [None if value is None else _percent("index", value) for value in values]
     held: list[tuple[float, float]] = []
-    for area, index in zip(areas, indices, strict=True):
-        if index is not None:
-            _check_percent("index", index)
+    for area, index in zip(parts, percents, strict=True):
         if area > 0:
             if index is None:
                 raise ScoreError(f"The field that stands for {area:g} % of the area has no index.")
-            held.append((float(area), float(index)))
+            held.append((area, index))
     total = math.fsum(area for area, _ in held)
     if total > 100 + _PERCENT_SLACK:
         raise ScoreError(f"The areas make {total:g} % together: give shares of one tumor.")
@@ -234,10 +238,11 @@ def field_area_mm2(field_number: float, objective: float, tube_factor: float = 1
         A number is not above 0.
     """
     named = {"field number": field_number, "objective": objective, "tube factor": tube_factor}
-    for name, value in named.items():
-        if not (math.isfinite(value) and value > 0):
-            raise ScoreError(f"The {name} cannot be {value:g}: give a number above 0.")
-    diameter_mm = field_number / (objective * tube_factor)
+    numbers = [_number(f"The {name}", value, "a number above 0") for name, value in named.items()]
+    for name, number in zip(named, numbers, strict=True):
+        if not (math.isfinite(number) and number > 0):
+            raise ScoreError(f"The {name} cannot be {number:g}: give a number above 0.")
+    diameter_mm = numbers[0] / (numbers[1] * numbers[2])
     return math.pi * diameter_mm**2 / 4
 
 
@@ -249,7 +254,7 @@ def per_mm2(count: float, area_mm2: float) -> float | None:
     ScoreError
         A number is negative or not finite.
     """
-    _check_numbers(count=count, area=area_mm2)
+    count, area_mm2 = _numbers(count=count, area=area_mm2)
     return count / area_mm2 if area_mm2 else None
 
 
@@ -266,12 +271,14 @@ def wilson_interval(successes: int, total: int, confidence: float = 0.95) -> Int
         A count is negative or not whole, there are more successes than in all, or `confidence` is
         not between 0 and 1.
     """
-    _check_share("successes", successes, "total", total)
-    if not 0 < confidence < 1:
+    successes, total = _share("successes", successes, "total", total)
+    confidence = _number("A confidence", confidence, "one between 0 and 1")
+    quantile = (1 + confidence) / 2
+    if not 0.5 < quantile < 1:
         raise ScoreError(f"A confidence of {confidence:g} cannot be: give one between 0 and 1.")
     if not total:
         return None
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    z = NormalDist().inv_cdf(quantile)
     share, weight = successes / total, z * z / total
     middle = share + weight / 2
     reach = z * math.sqrt(share * (1 - share) / total + weight / (4 * total))
@@ -290,28 +297,55 @@ def _proportion(share: Fraction, bands: Bands) -> int:
     return 2 + sum(percent > edge for edge in (10, 33, 66))
 
 
-def _check_share(part_name: str, part: float, whole_name: str, whole: float) -> None:
-    _check_counts(**{part_name: part, whole_name: whole})
+def _share(part_name: str, part: float, whole_name: str, whole: float) -> tuple[int, int]:
+    part, whole = _counts(**{part_name: part, whole_name: whole})
     if part > whole:
         raise ScoreError(
             f"{part:,g} {part_name} of {whole:,g} {whole_name} cannot be: give at most as many as "
             "there are."
         )
+    return part, whole
 
 
-def _check_counts(**counts: float) -> None:
-    _check_numbers(**counts)
-    for name, value in counts.items():
-        if value != int(value):
-            raise ScoreError(f"{name} cannot be {value:g}: give a whole number of cells.")
+def _counts(**counts: float) -> list[int]:
+    for (name, count), number in zip(counts.items(), _numbers(**counts), strict=True):
+        if number != int(number):
+            raise ScoreError(f"{name} cannot be {count:g}: give a whole number of cells.")
+    return [int(count) for count in counts.values()]
 
 
-def _check_numbers(**numbers: float) -> None:
-    for name, value in numbers.items():
+def _numbers(**numbers: float) -> list[float]:
+    advice = "a number of 0 or more"
+    values = [_number(name, number, advice) for name, number in numbers.items()]
+    for name, value in zip(numbers, values, strict=True):
         if not (math.isfinite(value) and value >= 0):
-            raise ScoreError(f"{name} cannot be {value:g}: give a number of 0 or more.")
+            raise ScoreError(f"{name} cannot be {value:g}: give {advice}.")
+    return values
 
 
-def _check_percent(name: str, value: float) -> None:
-    if not 0 <= value <= 100:
-        raise ScoreError(f"An {name} of {value:g} % cannot be: give 0 to 100 %.")
+def _percent(name: str, value: float | None) -> float:
+    percent = _number(f"An {name}", value, "0 to 100 %")
+    if not 0 <= percent <= 100:
+        raise ScoreError(f"An {name} of {percent:g} % cannot be: give 0 to 100 %.")
+    return percent
+
+
+def _number(name: str, value: object, advice: str) -> float:
+    """Return a number of any kind as Python's own, so that none of numpy's small ones overflows."""
+    try:
+        if isinstance(value, SupportsFloat):
+            return float(value)
+    except OverflowError:
+        raise ScoreError(f"{name} is too large: give {advice}.") from None
+    except (TypeError, ValueError):
+        pass  # such as an array of several
+    raise ScoreError(f"{name} cannot be {reprlib.repr(value)}: give {advice}.")
+
+
+def _listed(name: str, values: Iterable[float | None]) -> list[float | None]:
+    try:
+        return list(values)
+    except TypeError:
+        raise ScoreError(
+            f"The {name} cannot be {reprlib.repr(values)}: give one for every field."
+        ) from None

@@ -17,6 +17,7 @@ from viewer.cohort.query.errors import QueryError
 from viewer.cohort.query.messages import Answer, Columns, End, Refused, Rows, RunQuery
 from viewer.cohort.query.schema import TABLES
 from viewer.cohort.query.store import Store, open_store
+from viewer.plain_text import is_text
 from viewer.processes.channel import ChannelError, ChannelTimeoutError, open_channel
 from viewer.processes.confinement.launching import launch
 from viewer.processes.memory_watch import MemoryWatch
@@ -69,6 +70,8 @@ def ask(
     """
     if importlib.util.find_spec("duckdb") is None:
         raise QueryError(_MISSING)
+    if not is_text(sql):
+        raise QueryError("The query holds bytes that are no text: write it in UTF-8.")
     answers = _answers(sql, open_store(place), limit_s, limit_bytes, dict(parameters or {}))
     first = next(answers)
     names = first.names if isinstance(first, Columns) else []

@@ -35,6 +35,8 @@ change of it that changes numbers: what was kept before is then no longer shown 
 _WORDS = ("licence", "citation", "about", "origins", "schema_version", "weights", "parts")
 """What model.json says without deciding any number; the weights are known by their checksum."""
 _OF_THE_WHOLE = ("version", "format", "weights", "sha256", "data", "parts", "schema_version")
+_MOST_TIMES = 128
+"""By which a slide's pixels and a model's may differ: beyond, a field takes all memory."""
 _LATER: dict[str, object] = {
     "input": ModelInput(),
     "outputs": (),
@@ -129,9 +131,20 @@ class ModelBundle(msgspec.Struct, frozen=True):
         return [(each.name, each.color) for each in self.description.classes]
 
 
-def slide_refusal(bundle: ModelBundle, info: SlideInfo) -> str:
-    """Return why a model is not run on a slide, in a sentence; empty where it may be."""
+def slide_refusal(bundle: ModelBundle, info: SlideInfo, mpp_um: float | None) -> str:
+    """Return why a model is not run on a slide, in a sentence; empty where it may be.
+
+    Parameters
+    ----------
+    mpp_um
+        Micrometers per level-0 pixel; None where they are not known.
+    """
     about = bundle.description
+    if mpp_um is not None and not 1 / _MOST_TIMES <= mpp_um / about.mpp_um <= _MOST_TIMES:
+        return (
+            f"{about.name} takes pixels of {about.mpp_um:g} um, and those of this slide are said "
+            f"to be of {mpp_um:g} um: correct its pixel size."
+        )
     if about.input.slide_channels:
         return _missing_channels(about.name, about.input.slide_channels, info)
     if about.cells is not None and is_fluorescence(info):

@@ -256,9 +256,9 @@ def _asked(
         raise RunError(
             f"The region lies outside the slide, which is {base.width_px} x {base.height_px} px."
         )
-    if sentence := slide_refusal(bundle, source.info):
-        raise RunError(sentence)
     scale = mpp_um or known_mpp_um(source)
+    if sentence := slide_refusal(bundle, source.info, scale):
+        raise RunError(sentence)
     if scale is None:
         raise RunError(
             f"{source.path.name} has no known pixel size: give it with --mpp, or set it in the "

@@ -236,7 +236,8 @@ class OverlaysController(QObject):
         if isinstance(origin, ResultFile):
             run = FileOverlay(pane, origin, self)
         elif isinstance(origin, ModelBundle):
-            if sentence := slide_refusal(origin, pane.source.info):
+            mpp_um = pane.canvas.optics.mean_mpp_um
+            if sentence := slide_refusal(origin, pane.source.info, mpp_um):
                 self._window.show_error(sentence)
                 return
             if (file := self._vectors_for(origin, pane)) is not None:
