@@ -152,7 +152,10 @@ def test_cells_are_run_by_settings_and_scored(sample_slide: Path, tmp_path: Path
     [
         (("--set", "treshold=1"), 'no setting "treshold"'),
         (("--set", "threshold"), "NAME=VALUE"),
-        (("--set", "sigma_um=wide"), "cannot be detected so"),
+        (
+            ("--set", "sigma_um=wide"),
+            "sigma_um cannot be wide: give a number above 0 and at most 10",
+        ),
         (("--stains", "masson"), "--stains takes"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -155,7 +156,8 @@ def test_impossible_numbers_are_refused_in_one_sentence(impossible: object) -> N
 
 
 def test_small_numbers_of_numpy_do_not_overflow() -> None:
-    low, high = np.uint8(200), np.uint8(250)
+    low: Any = np.uint8(200)
+    high: Any = np.uint8(250)
     assert scores.h_score(low, low, low, high) == scores.h_score(200, 200, 200, 250)
     assert scores.allred(low, low, low, high) == scores.allred(200, 200, 200, 250)
     assert scores.cps(low, low, low, high) == 100

@@ -144,6 +144,7 @@ def test_the_missing_slide_of_a_project_is_named_and_the_rest_goes_on(
         (["-o", "objects.csv"], "folder"),
         (["-o", "out", "--format", "docx"], 'no format "docx"'),
         (["--region", "1,2"], "X,Y,W,H"),
+        (["--region", "0,0,0,10"], "X,Y,W,H"),
         pytest.param(
             ["-o", "/proc"],
             "Nothing can be written into /proc",

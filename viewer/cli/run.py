@@ -241,6 +241,8 @@ def _box(region: str | None) -> Area | None:
         return None
     advice = "--region takes X,Y,W,H in level-0 pixels, such as 1000,800,512,512."
     x, y, width, height = numbers(region, 4, advice)
+    if width <= 0 or height <= 0:
+        fail(advice)
     return Box(x, y, x + width, y + height)
 
 

@@ -157,7 +157,26 @@ def changed(settings: CellSettings, changes: dict[str, object]) -> CellSettings:
             f'There is no setting "{unknown[0]}" of cell detection: choose one of '
             f"{', '.join(held)}."
         )
-    try:
-        return checked(msgspec.convert(held | changes, CellSettings, strict=False))
-    except (msgspec.ValidationError, StainError) as error:
-        raise CellSettingsError(f"Cells cannot be detected so: {error}.") from error
+    fields = {field.encode_name: field for field in msgspec.structs.fields(CellSettings)}
+    for name, value in changes.items():
+        try:
+            msgspec.convert(value, fields[name].type, strict=False)
+        except (msgspec.ValidationError, StainError) as error:
+            raise CellSettingsError(
+                f"{name} cannot be {value}: give {_allowed(fields[name].type)}."
+            ) from error
+    return checked(msgspec.convert(held | changes, CellSettings, strict=False))
+
+
+def _allowed(kind: object) -> str:
+    """Return in words which values a setting takes."""
+    match msgspec.inspect.type_info(kind):
+        case msgspec.inspect.FloatType(gt=above, ge=least, le=most):
+            low = f"above {above:g}" if above is not None else f"of {least or 0:g} or more"
+            return f"a number {low}" + (f" and at most {most:g}" if most is not None else "")
+        case msgspec.inspect.BoolType():
+            return "true or false"
+        case msgspec.inspect.LiteralType(values=values):
+            return " or ".join(map(str, values))
+        case _:
+            return "stain vectors"
