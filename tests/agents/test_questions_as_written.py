@@ -10,6 +10,7 @@ import pytest
 
 from viewer.agents.benchmark.grading import given_answer, grade_in, is_same
 from viewer.agents.benchmark.questions import Question, load_questions, read_questions
+from viewer.agents.benchmark.recorded import recorded_results
 from viewer.agents.errors import AgentError
 
 ABC = ["Gland", "Vessel", "Nerve"]
@@ -66,6 +67,7 @@ def read(tmp_path: Path, rows: Any, name: str = "q.json") -> list[Question]:
         ({"options": ["Yes", "No"], "answer": False}, ("Yes", "No"), "No"),
         ({"options": [True, False], "answer": False}, ("true", "false"), "false"),
         ({"options": ["true", "false"], "answer": "False"}, ("true", "false"), "false"),
+        ({"options": ["Yes", "No"], "answer": "FALSE"}, ("Yes", "No"), "No"),
         ({"options": ["Ｎｏ", "Yes"], "answer": "no"}, ("Ｎｏ", "Yes"), "Ｎｏ"),
         ({"answer": False}, (), "false"),
         ({"answer": 0}, (), "0"),
@@ -227,3 +229,24 @@ def test_a_free_answer_is_right_only_where_it_is_the_right_one() -> None:
     for wrong in ("No adenocarcinoma", "Adenocarcinoma is excluded.", "adeno"):
         assert not is_same(wrong, asked)
     assert is_same("No.", Question("1", "s", "?", (), "false"))
+
+
+@pytest.mark.parametrize(
+    ("options", "predictions", "given"),
+    [
+        (ABC, [0, 1, "2"], ABC),  # counted from 0, as the first of them tells
+        (ABC, [1, 2, "3"], ABC),
+        (["Yes", "No"], [False, True, "FALSE"], ["No", "Yes", "No"]),
+        (ABC, [["b"], {"choice": "C"}, "The answer is A) Gland"], ["Vessel", "Nerve", "Gland"]),
+        (["0", "1", "2"], [0, "1", 2], ["0", None, None]),  # two readings: no answer
+    ],
+)
+def test_recorded_answers_are_read_as_they_are_written(
+    tmp_path: Path, options: list[str], predictions: list[Any], given: list[str | None]
+) -> None:
+    rows = [row(id=str(n), options=options, answer=options[0]) for n in range(3)]
+    questions = read(tmp_path, rows)
+    recorded = tmp_path / "recorded.json"
+    answers = [{"id": str(n), "prediction": each} for n, each in enumerate(predictions)]
+    recorded.write_text(json.dumps(answers), "utf-8")
+    assert [each.given for each in recorded_results(questions, recorded)] == given

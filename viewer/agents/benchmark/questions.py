@@ -216,7 +216,11 @@ def _answer(row: Row, question: Question, *, published: bool) -> tuple[str, int 
         return options[index], None
     if said.isdecimal() and not any(label.isdecimal() for label in labels):
         return "", int(said)
-    return options[_one(said, readings(said, options, labels, numbers_from=None), options)], None
+    found = readings(said, options, labels, numbers_from=None)
+    if not found and said.casefold() in ("true", "false"):  # tables know no truth values
+        index = choice_of(said.casefold() == "true", options, labels)
+        found = set() if index is None else {index}
+    return options[_one(said, found, options)], None
 
 
 def _numbered(question: Question, number: int, counts_from: set[int]) -> Question:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from viewer.agents.actions import Task
 from viewer.agents.benchmark.harness import Judgment
 from viewer.agents.benchmark.question_files import read_rows
 from viewer.agents.benchmark.results import Result
+from viewer.agents.choices import choice_of
 from viewer.agents.conversation import Reply
 from viewer.agents.errors import AgentError, BadAnswerError
 from viewer.agents.findings import GroundedAnswer
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
 _ID_KEYS = ("id", "benchmark_id", "question_id", "file_id", "No")
 _TASK_KEYS = ("task", "benchmark_name", "benchmark")
+_TRUTH = ("true", "false")
 _ANSWER_KEYS = ("prediction", "response", "output", "answer", "given")
 
 
@@ -46,11 +50,13 @@ def recorded_results(questions: Sequence[Question], path: Path) -> list[Result]:
         names = [str(identity)] if task is None else [f"{task}/{identity}"]
         for name in names:
             answers.setdefault(name.strip(), []).append(_said(row))
-    results = [
-        _result(question, said)
+    answered = [
+        (question, said)
         for question in questions
         if (said := _answers_to(question, answers)) is not None
     ]
+    first = 0 if any("0" in _bare_numbers(*each) for each in answered) else 1
+    results = [_result(question, said, first) for question, said in answered]
     if not results:
         raise AgentError(f"{path.name} answers none of the questions: their ids have to be in it.")
     return results
@@ -68,11 +74,28 @@ def _said(row: Row) -> str:
     """Return what was written, without thoughts; empty where there was no answer."""
     if row.first("status") not in (None, "ok"):
         return ""
-    return without_thoughts(str(row.first(*_ANSWER_KEYS) or "")).answer
+    value = row.first(*_ANSWER_KEYS)
+    while isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if value is None or isinstance(value, str):
+        return without_thoughts(value or "").answer
+    return msgspec.json.encode(value).decode()
 
 
-def _result(question: Question, said: Sequence[str]) -> Result:
-    judged = [(text, Judgment(question, _answer(question, text))) for text in said]
+def _bare_numbers(question: Question, said: Sequence[str]) -> set[str]:
+    """Return the answers that are numbers of options, and no option's own words or label."""
+    own = {*question.options, *question.labels}
+    numbers = {text.strip() for text in said if text.strip().isdecimal()}
+    return set() if not question.options or any(map(str.isdecimal, own)) else numbers
+
+
+def _result(question: Question, said: Sequence[str], first: int) -> Result:
+    """Return the result of a question; `first` is the number of the first option."""
+    numbers = _bare_numbers(question, said)
+    judged = [
+        (text, Judgment(question, _answer(question, _from_one(text, first, numbers))))
+        for text in said
+    ]
     given = [judgment.given for _, judgment in judged if judgment.given is not None]
     chosen = judged[0][1]
     if given:
@@ -91,6 +114,10 @@ def _result(question: Question, said: Sequence[str]) -> Result:
     )
 
 
+def _from_one(text: str, first: int, numbers: set[str]) -> str:
+    return str(int(text) + 1 - first) if text.strip() in numbers else text
+
+
 def _answer(question: Question, text: str) -> GroundedAnswer | None:
     if not text.strip():
         return None
@@ -98,7 +125,9 @@ def _answer(question: Question, text: str) -> GroundedAnswer | None:
     if question.options:
         task = Task(question.text, question.options, question.labels)
         try:
-            choice = final_answer(task)(Reply(text)).choice
+            word = text.strip().casefold()
+            choice = choice_of(word == "true", question.options) if word in _TRUTH else None
+            choice = final_answer(task)(Reply(text)).choice if choice is None else choice
         except BadAnswerError:
             choice = None
     return GroundedAnswer(text=text, choice=choice)
