@@ -81,6 +81,15 @@ def test_scripts_open_addresses(server: RangeServer) -> None:
     assert {asked.query for asked in server.log} == {f"sig={SECRET}//x"}
 
 
+def test_a_part_of_a_slide_on_a_server_is_converted(server: RangeServer, tmp_path: Path) -> None:
+    address = f"{server.address('pyramid.tif')}?sig={SECRET}"
+    done = coverslip("convert", address, tmp_path / "a.ome.tif", "--region", "0,0,300,200")
+    assert done.returncode == 0, done.stderr
+    assert SECRET not in done.stdout + done.stderr
+    with coverslip_api.open_slide(tmp_path / "a.ome.tif") as slide:
+        assert (slide.levels[0].width_px, slide.levels[0].height_px) == (300, 200)
+
+
 def test_few_requests_wait_for_each_other(server: RangeServer) -> None:
     server.faults.delay_s = 0.05
     source = open_slide(slide_path(server.address("pyramid.tif")))
@@ -162,12 +171,16 @@ def test_a_denied_or_missing_slide_is_one_sentence(
         ("http://127.0.0.1:99999/slide.tif", "is no address"),
         ("s3://bucket", "no slide on it"),
         ("http://127.0.0.1:1/", "no slide on it"),
+        ("http://", "no server"),
+        (f"ftp://me:{SECRET}@host/slide.tif?sig={SECRET}", "use one of https://"),
+        (f"file:///slides/slide.tif?sig={SECRET}", "without file://"),
     ],
 )
 def test_an_address_of_nothing_is_one_sentence(address: str, words: str) -> None:
     done = coverslip("info", address)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert words in done.stderr
+    assert SECRET not in done.stderr
 
 
 def test_a_server_without_https_is_not_taken_for_one_of_a_bad_certificate(

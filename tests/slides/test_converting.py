@@ -24,6 +24,7 @@ import zarr
 from cli_steps import coverslip
 from marked_slides import profile, tissue, write_svs
 from numpy.typing import NDArray
+from PIL import Image
 
 from viewer.slides import open_slide
 from viewer.slides.writing.convert import convert
@@ -183,6 +184,11 @@ def test_unreadable_tiles_are_hatched_and_counted(tmp_path: Path) -> None:
     [
         (("out.tif",), "does not say its kind"),
         (("out.png", "--to", "png"), 'no kind "png"'),
+        (("out.ome.zarr", "--to", "ome-tiff"), "ends like ome-zarr"),
+        (("out.ome.tif", "--to", "dicom"), "ends like ome-tiff"),
+        (("http://127.0.0.1/out.ome.tif",), "OUT is an address"),
+        (("out.ome.tif", "--channels", ","), "--channels takes"),
+        (("out.ome.tif", "--z", ""), "--z takes"),
         (("out.ome.tif", "--region", "1,2"), "--region takes"),
         (("out.ome.tif", "--z", "3"), "no plane 3"),
         (("out.ome.tif", "--channels", "DAPI"), "is RGB"),
@@ -414,3 +420,28 @@ def test_a_pseudonym_is_drawn_anew_each_time(tmp_path: Path, sample_slide: Path)
     names = {coverslip("deidentify", sample_slide, tmp_path).stdout.strip() for _ in range(2)}
     assert len(names) == 2
     assert all(tissue(1, 1).size and "CMU" not in name.rsplit("/", 1)[-1] for name in names)
+
+
+def test_the_distance_of_chosen_planes_is_told(tmp_path: Path) -> None:
+    slide = tmp_path / "a.ome.tif"
+    about = {"axes": "ZYX", "PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5, "PhysicalSizeZ": 1.5}
+    values = np.arange(4 * 64 * 48, dtype=np.uint16).reshape(4, 64, 48)
+    tifffile.imwrite(slide, values, ome=True, photometric="minisblack", metadata=about)
+    convert(slide, tmp_path / "even.ome.tif", ConvertOptions(z=(0, 2)))
+    with tifffile.TiffFile(tmp_path / "even.ome.tif") as tiff:
+        assert 'PhysicalSizeZ="3.0"' in (tiff.ome_metadata or "")
+    done = convert(slide, tmp_path / "uneven.ome.tif", ConvertOptions(z=(0, 1, 3)))
+    with tifffile.TiffFile(done.path) as tiff:
+        assert "PhysicalSizeZ" not in (tiff.ome_metadata or "")
+    assert any("not even" in each for each in done.dropped)
+    told = coverslip("convert", slide, tmp_path / "out", "--to", "dicom", "--z", "0,1,3")
+    assert told.returncode == 2
+    assert "choose one of them by --z" in told.stderr
+
+
+def test_a_region_beyond_the_edge_is_cut_and_told(tmp_path: Path) -> None:
+    slide = tmp_path / "a.png"
+    Image.fromarray(tissue(64, 48)).save(slide)
+    done = convert(slide, tmp_path / "b.ome.tif", ConvertOptions(Region(-5, -5, 20, 25)))
+    assert base_of(done.path).shape == (20, 15, 3)
+    assert any("15 x 20 pixels are written" in each for each in done.dropped)

@@ -16,8 +16,10 @@ import tifffile
 import wsidicom
 from cli_steps import coverslip
 from marked_slides import (
+    SECRET,
     found_secrets,
     profile,
+    tissue,
     write_marked_dicom,
     write_marked_ndpi,
     write_ome,
@@ -268,3 +270,90 @@ def test_a_dicom_file_alone_may_go_to_a_file(
     told = coverslip("deidentify", slide, slide.parent, "--overwrite")
     assert told.returncode == 0
     assert coverslip("deidentify", slide.parent, slide.parent / "copy").returncode == 2
+
+
+@pytest.mark.parametrize("codec", ["lzw", "zstd", "deflate"])
+def test_bytes_behind_a_coded_tile_go(tmp_path: Path, codec: str) -> None:
+    slide, pixels = tmp_path / "a.ome.tif", tissue(96, 64)
+    tifffile.imwrite(slide, pixels, ome=True, photometric="rgb", compression=codec, rowsperstrip=64)
+    with tifffile.TiffFile(slide, mode="r+") as tiff:
+        page = tiff.pages.first
+        tiff.filehandle.seek(int(page.dataoffsets[0]))
+        coded = tiff.filehandle.read(int(page.databytecounts[0]))
+        # Moved to the end of the file, with a name behind it.
+        page.tags[273].overwrite(slide.stat().st_size)
+        page.tags[279].overwrite(len(coded) + len(SECRET.encode()))
+    with slide.open("ab") as file:
+        file.write(coded + SECRET.encode())
+    copy, report = deidentify(slide, tmp_path / "b.ome.tif")
+    assert found_secrets(copy.read_bytes()) == []
+    assert report.removed["texts within tiles"] == 1
+    assert np.array_equal(tifffile.imread(copy), pixels)
+
+
+@pytest.mark.parametrize("is_profile", [True, False])
+def test_what_is_no_icc_profile_goes(tmp_path: Path, is_profile: bool) -> None:
+    slide, secret = tmp_path / "a.ome.tif", SECRET.encode()
+    held = profile() + secret if is_profile else secret
+    tifffile.imwrite(slide, tissue(64, 48), ome=True, photometric="rgb", iccprofile=held)
+    copy, _ = deidentify(slide, tmp_path / "b.ome.tif")
+    assert found_secrets(copy.read_bytes()) == []
+    with tifffile.TiffFile(copy) as tiff:
+        assert tiff.pages.first.tags.valueof(34675) == (profile() if is_profile else None)
+
+
+def test_nothing_that_a_parser_says_of_a_text_is_told(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    slide, secret = tmp_path / "a.ome.tif", SECRET.encode()
+    no_data = (42113, "s", 0, secret, True)
+    tifffile.imwrite(slide, tissue(64, 48), ome=True, photometric="rgb", extratags=[no_data])
+    told = coverslip("deidentify", slide, tmp_path / "b.ome.tif")
+    assert told.returncode == 0
+    assert found_secrets((told.stderr + told.stdout + "".join(capfd.readouterr())).encode()) == []
+
+
+def test_a_slide_on_a_server_has_to_be_downloaded(tmp_path: Path) -> None:
+    address = "http://127.0.0.1:9/a.svs?sig=secret"
+    for words in ((address, tmp_path / "b.svs"), (tmp_path, "http://127.0.0.1/b.svs")):
+        told = coverslip("deidentify", *words)
+        assert told.returncode == 2
+        assert "secret" not in told.stderr
+    told = coverslip("deidentify", address, tmp_path / "b.svs")
+    assert "download it" in told.stderr
+
+
+def test_uids_and_tables_of_colors_that_nobody_needs_go(
+    tmp_path: Path, shared_slide: Callable[[str], Path]
+) -> None:
+    slide = pydicom.dcmread(shared_slide("slides/sm_image.dcm"))
+    uid, secret = "1.2.826.0.1.47110815.19480229", SECRET.encode().ljust(80)
+    slide.FailedSOPInstanceUIDList = [uid, f"{uid}.1"]
+    slide.SelectorUIValue = uid
+    slide.SharedFunctionalGroupsSequence[0].SOPClassUID = uid
+    light = slide.OpticalPathSequence[0]
+    light.RedPaletteColorLookupTableData = secret + b" " * (len(secret) % 2)
+    old = light.ICCProfile
+    light.ICCProfile += secret + b" " * (len(secret) % 2)
+    slide.save_as(tmp_path / "a.dcm")
+    copy, _ = deidentify(tmp_path / "a.dcm", tmp_path / "copy.dcm")
+    data = copy.read_bytes()
+    assert found_secrets(data) == []
+    assert uid.encode() not in data
+    assert pydicom.dcmread(copy).OpticalPathSequence[0].ICCProfile == old
+
+
+def test_two_dicom_slides_in_a_folder_are_not_mixed(
+    tmp_path: Path, shared_slide: Callable[[str], Path]
+) -> None:
+    folder = tmp_path / "two"
+    folder.mkdir()
+    for number in range(2):
+        slide = pydicom.dcmread(shared_slide("slides/sm_image.dcm"))
+        slide.SeriesInstanceUID = f"1.2.3.{number}"
+        slide.SOPInstanceUID = slide.file_meta.MediaStorageSOPInstanceUID = f"1.2.4.{number}"
+        slide.save_as(folder / f"{number}.dcm")
+    told = coverslip("deidentify", folder, tmp_path / "copy")
+    assert told.returncode == 2
+    assert "holds 2 slides" in told.stderr
+    assert coverslip("deidentify", folder / "0.dcm", tmp_path / "copy.dcm").returncode == 0

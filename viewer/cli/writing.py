@@ -82,7 +82,7 @@ def convert_slide(
 
     _check_report(report, slide)
     options = ConvertOptions(
-        region=_region(region), channels=_words(channels), z=_planes(z), quality=quality,
+        region=_region(region), channels=_channels(channels), z=_planes(z), quality=quality,
         image=image, mpp_um=mpp,
     )  # fmt: skip
     try:
@@ -124,9 +124,16 @@ def _words(text: str | None) -> tuple[str, ...]:
     return tuple(each.strip() for each in (text or "").split(",") if each.strip())
 
 
+def _channels(text: str | None) -> tuple[str, ...]:
+    words = _words(text)
+    if text is not None and not words:
+        fail("--channels takes names or numbers of channels, such as DAPI,2.")
+    return words
+
+
 def _planes(text: str | None) -> tuple[int, ...]:
     words = _words(text)
-    if not all(each.isdecimal() for each in words):
+    if text is not None and not (words and all(each.isdecimal() for each in words)):
         fail("--z takes numbers of focal planes from 0, such as 0,2.")
     return tuple(map(int, words))
 

@@ -31,7 +31,7 @@ from viewer.slides.readers.czi import is_czi
 from viewer.slides.readers.image import open_image
 from viewer.slides.readers.tiff.source import open_tiff
 from viewer.slides.readers.vendor import is_vendor_kind
-from viewer.slides.remote.address import RemotePath, slide_path
+from viewer.slides.remote.address import RemotePath, foreign_address_problem, slide_path
 from viewer.slides.remote.ranged import ranges_of
 from viewer.slides.remote.vendor import open_remote_tiff
 from viewer.slides.slide_folders import folder_kind
@@ -180,9 +180,11 @@ def _first_source(path: Path, image: int | None, readers: tuple[Reader, ...]) ->
             raise
         except Exception as error:  # a spoilt file can make a parser fail in any way
             _log.exception("%s cannot be opened", path)
+            # A parser that runs out of data often says no more than a number.
+            reason = f" ({error})" if any(map(str.isalpha, str(error))) else ""
             complaint = complaint or DamagedSlideError(
                 path,
-                f"{path.name} cannot be opened ({error}); it may be damaged or cut short, so "
+                f"{path.name} cannot be opened{reason}; it may be damaged or cut short, so "
                 "copy it again from where it came.",
             )
             complaint.__cause__ = error
@@ -249,6 +251,8 @@ def _check_vsi(path: Path) -> None:
 def _access_error(path: Path, error: OSError) -> SlideError:
     match error:
         case FileNotFoundError() | NotADirectoryError():
+            if problem := foreign_address_problem(path):
+                return SlideNotFoundError(path, problem)
             return SlideNotFoundError(
                 path, f"There is no file {path}; check its name, and that its drive is connected."
             )

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 SCHEMES = ("https", "http", "s3", "gs", "az")
 _ADDRESS = re.compile(r"^(https?|s3|gs|az)://?(?=[^/\s])", re.IGNORECASE)
 """With one slash too: so is an address after it went through a plain path."""
+_ANY_SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.\-]+):(?:/|$)")
+"""Drives of Windows have one letter."""
 _DICOM_SERIES = re.compile(r"^https?://.*/studies/[\d.]+/series/[\d.]+/?$")
 _NAMING = frozenset(
     ("id", "file", "filename", "path", "name", "slide", "slide_id", "image", "key", "alt", "raw",
@@ -154,6 +156,22 @@ def address_problem(address: str) -> str:
     if not parts.path.strip("/") and not parts.query:
         return f"{plain} names a server or bucket, but no slide on it: add the path of the slide."
     return ""
+
+
+def foreign_address_problem(path: Path) -> str:
+    """Return what is wrong with an address of a kind that is not opened; "" for a plain path.
+
+    Only its scheme is named: the rest may hold a password or signature.
+    """
+    found = _ANY_SCHEME.match(str(path))
+    if found is None:
+        return ""
+    if (scheme := found[1].casefold()) in SCHEMES:
+        return f"{scheme}:// names no server or bucket: add it, and the path of the slide."
+    if scheme == "file":
+        return "Give a slide on this machine as a path, without file://."
+    known = ", ".join(f"{each}://" for each in SCHEMES)
+    return f"Addresses of {scheme}:// are not opened: use one of {known}, or a copy of the slide."
 
 
 def folder_beside(path: Path) -> Path:

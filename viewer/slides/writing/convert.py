@@ -31,6 +31,7 @@ _ENDINGS = {
     ".ome.tif": "ome-tiff", ".ome.tiff": "ome-tiff", ".ome.btf": "ome-tiff", ".ome.tf8": "ome-tiff",
     ".ome.zarr": "ome-zarr", ".zarr": "ome-zarr",
 }  # fmt: skip
+_ADVISED = {"ome-tiff": ".ome.tif", "ome-zarr": ".ome.zarr", "dicom": "none, for a folder"}
 _FORMAT = 1
 """Of what a spool holds: another version does not go on where this one ended."""
 _CODED_SHARE = 0.94
@@ -72,18 +73,30 @@ class Conversion:
 
 def kind_of(out: Path, wanted: str | None = None) -> str:
     """Return the kind of output: what is asked for, else by the ending. Raises UnknownKindError."""
-    if wanted is not None:
-        if wanted not in KINDS:
-            raise UnknownKindError(f'There is no kind "{wanted}": use {", ".join(KINDS)}.')
-        return wanted
-    name = out.name.lower()
-    for ending, kind in _ENDINGS.items():
-        if name.endswith(ending):
-            return kind
+    if wanted is not None and wanted not in KINDS:
+        raise UnknownKindError(f'There is no kind "{wanted}": use {", ".join(KINDS)}.')
+    if kind := wanted or _told_kind(out):
+        return kind
     raise UnknownKindError(
         f"{out.name} does not say its kind: end it in .ome.tif or .ome.zarr, or give --to dicom "
         "for a folder of DICOM files."
     )
+
+
+def _told_kind(out: Path) -> str | None:
+    """Return the kind that a name ends like."""
+    name = out.name.lower()
+    return next((kind for ending, kind in _ENDINGS.items() if name.endswith(ending)), None)
+
+
+def _check_ending(out: Path, kind: str) -> None:
+    """Refuse a name that tells readers of another kind than what is in it."""
+    told = _told_kind(out)
+    if told not in (None, kind):
+        raise UnknownKindError(
+            f"{out.name} ends like {told}, and {kind} is asked for: give it another ending "
+            f"({_ADVISED[kind]}), or leave --to out."
+        )
 
 
 def convert(
@@ -114,13 +127,17 @@ def convert(
     source = open_slide(slide, options.image)
     try:
         check_place(slide, out, overwrite=overwrite)
-        info, target = _with_scale(source.info, options), _target(kind)
+        _check_ending(out, kind)
+        target = _target(kind)
         plan = target.fitted(convert_plan(source, options))
+        info = _with_spacing(_with_scale(source.info, options), plan)
         target.check(plan, info)
         with Spool(out, _key(source, options, kind), plan) as spool:
             try:
                 conversion = Conversion(out, kind, TileCounts(), len(plan.levels))
-                _write(source, info, plan, spool, target, conversion, watch)
+                run = _write(source, info, plan, spool, target, conversion, watch)
+                _tell_losses(conversion, source, plan, options, run.codings)
+                conversion.dropped += target.cannot_hold(info)
             except KeyboardInterrupt:
                 raise  # the same command goes on from here
             except BaseException:
@@ -159,7 +176,7 @@ def _write(
     target: Target,
     conversion: Conversion,
     watch: Watch,
-) -> None:
+) -> ConversionRun:
     """Code the tiles, make the output of them, read it back, and give it its name."""
     run = ConversionRun(
         source,
@@ -174,12 +191,11 @@ def _write(
     check_conversion(run, plan, whole)
     watch.check()
     replace_by(whole, conversion.path)
-    _tell_losses(conversion, source, plan, run.codings)
-    conversion.dropped += target.cannot_hold(info)
     if conversion.kind == "dicom" and plan.is_rgb and not info.icc_profile:
         conversion.lossy.append(
             "The slide has no ICC profile, and DICOM demands one: sRGB is written."
         )
+    return run
 
 
 def _with_scale(info: SlideInfo, options: ConvertOptions) -> SlideInfo:
@@ -192,8 +208,24 @@ def _with_scale(info: SlideInfo, options: ConvertOptions) -> SlideInfo:
     return replace(info, optics=replace(info.optics, mpp_um=mpp_um))
 
 
+def _with_spacing(info: SlideInfo, plan: ConvertPlan) -> SlideInfo:
+    """Return the facts with the distance of the focal planes that are written."""
+    if info.axes.z_spacing_um is None:
+        return info
+    written = sorted({plane.z for plane in plan.planes})
+    steps = {after - before for before, after in zip(written, written[1:], strict=False)}
+    if len(steps) > 1:
+        return replace(info, axes=replace(info.axes, z_spacing_um=None))
+    spacing_um = info.axes.z_spacing_um * (steps.pop() if steps else 1)
+    return replace(info, axes=replace(info.axes, z_spacing_um=spacing_um))
+
+
 def _tell_losses(
-    conversion: Conversion, source: SlideSource, plan: ConvertPlan, codings: list[Coding]
+    conversion: Conversion,
+    source: SlideSource,
+    plan: ConvertPlan,
+    options: ConvertOptions,
+    codings: list[Coding],
 ) -> None:
     """Say what is not as it was, and what is left out."""
     info, counts = source.info, conversion.counts
@@ -211,6 +243,12 @@ def _tell_losses(
         conversion.dropped.append(f"Images beside the tissue: {', '.join(info.associated)}.")
     if not plan.is_whole:
         conversion.dropped.append("All outside of the region.")
+    base = plan.levels[0]
+    if options.region is not None and options.region[2:] != (base.width_px, base.height_px):
+        conversion.dropped.append(
+            f"What of the region lies beyond the slide: {base.width_px:,} x {base.height_px:,} "
+            "pixels are written."
+        )
     if len(plan.channels) < len(info.axes.channels):
         kept = {channel.name for channel in plan.channels}
         left = [each.name for each in info.axes.channels if each.name not in kept]
@@ -219,6 +257,9 @@ def _tell_losses(
         conversion.dropped.append(
             f"{info.axes.z_count - plan.z_count} of {info.axes.z_count} focal planes."
         )
+        written = sorted({plane.z for plane in plan.planes})
+        if len({b - a for a, b in zip(written, written[1:], strict=False)}) > 1:
+            conversion.dropped.append("The distance of the focal planes, which is not even.")
     if len(info.images) > 1:
         conversion.dropped.append(f"{len(info.images) - 1} other images of the file.")
     conversion.dropped.append("Texts about the slide: names, dates, scanner.")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import struct
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -13,6 +15,7 @@ from tifffile import TiffFile, TiffFileError
 from viewer.atomic_write import atomic_write
 from viewer.slides.dicom_kinds import HEAD_BYTES, is_dicom
 from viewer.slides.errors import SlideAccessError, SlideNotFoundError
+from viewer.slides.remote.address import foreign_address_problem, is_address
 from viewer.slides.writing.deidentifying.ndpi import kept_of_ndpi
 from viewer.slides.writing.deidentifying.ome import kept_of_ome
 from viewer.slides.writing.deidentifying.philips import kept_of_philips
@@ -26,7 +29,7 @@ from viewer.slides.writing.tiff_output import Layout, TiffOutput
 from viewer.slides.writing.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     from viewer.slides.writing.deidentifying.tiff_copy import KeptDirectory
 
@@ -38,6 +41,7 @@ _KINDS: dict[str, Callable[[TiffFile, Report], list[KeptDirectory]]] = {
 }
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _NDPI_TAG = 65420
+_PARSERS = ("tifffile", "pydicom")
 _MOST_TAGS = 4096
 _MOST_FILES = 2000
 _COPIED_SHARE = 0.95
@@ -67,8 +71,30 @@ def deidentify(
     OSError
         The copy cannot be written.
     """
-    watch = watch or Watch()
+    with _quiet_parsers():
+        return _deidentified(slide, out, overwrite=overwrite, watch=watch or Watch())
+
+
+@contextmanager
+def _quiet_parsers() -> Generator[None]:
+    """Let parsers log nothing meanwhile: they quote the texts of what they cannot read."""
+    loggers = [logging.getLogger(name) for name in _PARSERS]
+    before = [each.disabled for each in loggers]
+    try:
+        for each in loggers:
+            each.disabled = True
+        yield
+    finally:
+        for each, is_disabled in zip(loggers, before, strict=True):
+            each.disabled = is_disabled
+
+
+def _deidentified(slide: Path, out: Path, *, overwrite: bool, watch: Watch) -> tuple[Path, Report]:
+    if is_address(slide):
+        raise WritingError(f"{slide.name} lies on a server: download it, and de-identify the copy.")
     if not slide.exists():
+        if problem := foreign_address_problem(slide):
+            raise WritingError(problem)
         raise SlideNotFoundError(
             slide, f"There is no file {slide}; check its name, and that its drive is connected."
         )

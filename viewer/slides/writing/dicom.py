@@ -66,6 +66,11 @@ class DicomTarget:
             raise WritingError(
                 "The pixel size of the slide is unknown, and DICOM demands it: give it by --mpp."
             )
+        if plan.z_count > 1 and info.axes.z_spacing_um is None:
+            raise WritingError(
+                "DICOM demands one distance between focal planes, and that of these is unknown or "
+                "not even: choose one of them by --z."
+            )
 
     def coding(self, _level: OutLevel, plan: ConvertPlan, /) -> Coding:
         if plan.is_rgb:

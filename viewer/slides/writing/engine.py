@@ -12,6 +12,7 @@ import numpy as np
 
 from viewer.slides.derived_levels import halved
 from viewer.slides.readers.shared_file import SharedFile
+from viewer.slides.remote.address import is_address
 from viewer.slides.writing.pixels import SourcePixels, halved_values
 from viewer.slides.writing.tile_copying import copied_level, copied_tiles
 
@@ -66,8 +67,9 @@ class ConversionRun:
         self._plan = plan
         self._spool = spool
         self._pixels = SourcePixels(source)
-        # A folder is opened under its own name; nothing of it is copied.
-        self._file = SharedFile(source.path) if source.path.is_file() else None
+        # A folder is opened under its own name; nothing of it is copied, nor of one on a server.
+        is_local_file = source.path.is_file() and not is_address(source.path)
+        self._file = SharedFile(source.path) if is_local_file else None
         copied = [
             copied_level(source, plan, level, self._file) if may_copy and self._file else None
             for level in plan.levels

@@ -8,7 +8,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from viewer.policy import policy
-from viewer.slides.remote.address import is_address
+from viewer.slides.remote.address import foreign_address_problem, is_address
 from viewer.slides.slide_files import slide_files
 from viewer.slides.slide_folders import folder_kind
 from viewer.slides.writing.errors import OutputExistsError, WritingError
@@ -53,6 +53,9 @@ def check_place(source: Path, out: Path, *, overwrite: bool) -> None:
     WritingError
         It is a file of the source, or cannot be written to.
     """
+    is_foreign = not out.parent.exists() and foreign_address_problem(out)
+    if is_address(str(out)) or is_foreign:
+        raise WritingError("OUT is an address: slides are written to folders of this machine only.")
     files: tuple[Path, ...] = ()
     if not is_address(source):
         files = (source,) if source.is_dir() else slide_files(source)

@@ -148,6 +148,12 @@ def _kept(files: list[Path], report: Report) -> list[_Instance]:
             kept.append(_Instance(path, attributes, syntax, at))
     if not kept:
         raise WritingError("The slide holds no image of tissue, or all show its label.")
+    series = {str(each.attributes.get("SeriesInstanceUID", "")) for each in kept}
+    if len(series) > 1:
+        raise WritingError(
+            f"The folder holds {len(series)} slides, which must not be mixed: give one file of "
+            "each in turn."
+        )
     width = "TotalPixelMatrixColumns"
     return sorted(kept, key=lambda each: -int(each.attributes.get(width, 0) or 0))
 

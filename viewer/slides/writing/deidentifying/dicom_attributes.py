@@ -16,6 +16,8 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import generate_uid
 
+from viewer.slides.writing.deidentifying.report import whole_profile
+
 if TYPE_CHECKING:
     from pydicom.dataelem import DataElement
 
@@ -64,7 +66,10 @@ _MEANINGS = {
     "433466003": "Microscope slide", "A-0101B": "Microscope slide",
 }  # fmt: skip
 _POINTERS = frozenset(("DimensionIndexPointer", "FunctionalGroupPointer"))
+_STANDARD = "1.2.840.10008."
+"""What the UIDs of the standard itself begin with."""
 _PROFILE = "ICCProfile"
+_MOST_ENTRIES, _DESCRIPTOR_VALUES = 1 << 16, 3
 _TABLES = re.compile(r"(Segmented)?(Red|Green|Blue)PaletteColorLookupTableData")
 _EMPTY = (
     "StudyDate", "StudyTime", "AccessionNumber", "ReferringPhysicianName", "StudyID",
@@ -99,7 +104,7 @@ class AttributeCleaner:
 
     def new_uid(self, old: str) -> str:
         """Return the UID that stands for another; those of the standard stand for themselves."""
-        if old.startswith("1.2.840.10008."):
+        if old.startswith(_STANDARD):
             return old
         return self._uids.setdefault(old, str(generate_uid(prefix=None)))
 
@@ -173,16 +178,20 @@ class AttributeCleaner:
             target.OpticalPathDescription = str(value)
             self._report.keep("channel name", str(value))
             return True
-        is_profile = name == _PROFILE and bytes(value or b"")[36:40] == b"acsp"
-        if is_profile:
-            self._report.keep_profile(bytes(value))
-        if is_profile or _TABLES.fullmatch(name) or self._is_harmless(name, element):
+        if name == _PROFILE and element.VR == "OB":
+            profile = whole_profile(bytes(value or b""))
+            if profile is None:
+                return False
+            self._report.keep_profile(profile)
+            target.add_new(element.tag, "OB", profile + b"\0" * (len(profile) % 2))
+            return True
+        if self._is_harmless(name, element) or _is_table(name, element, target):
             target.add_new(element.tag, element.VR, value)
             return True
         return False
 
     def _copied_uids(self, name: str, value: object, target: Dataset) -> bool:
-        if name == "SOPClassUID" or not name.endswith(("UID", "UIDs")):
+        if name == "SOPClassUID" and str(value).startswith(_STANDARD):
             setattr(target, name, value)
             return True
         if name not in _UID_ATTRIBUTES:
@@ -194,7 +203,7 @@ class AttributeCleaner:
         """Return whether an element holds nothing but numbers, or words of the standard."""
         values = element.value if element.VM > 1 else [element.value]
         if name in _POINTERS:
-            return True
+            return element.VR == "AT"
         if element.VR in _NUMERIC and (element.tag.group in _NUMERIC_GROUPS or name in _NUMBERS):
             return all(_DECIMAL.fullmatch(str(each).strip()) for each in values if each is not None)
         return name in _WORD_ATTRIBUTES and all(str(each) in _WORDS | {""} for each in values)
@@ -205,6 +214,19 @@ _UID_ATTRIBUTES = frozenset((
     "DimensionOrganizationUID", "SpecimenUID", "PyramidUID", "ConcatenationUID",
     "SOPInstanceUIDOfConcatenationSource", "PaletteColorLookupTableUID",
 ))  # fmt: skip
+
+
+def _is_table(name: str, element: DataElement, target: Dataset) -> bool:
+    """Return whether an element is a table of colors as long as its descriptor says."""
+    found = _TABLES.fullmatch(name)
+    if found is None or element.VR != "OW":
+        return False
+    descriptor = target.get(f"{found[2]}PaletteColorLookupTableDescriptor")
+    if descriptor is None or len(descriptor) != _DESCRIPTOR_VALUES:
+        return False
+    entries = int(descriptor[0]) or _MOST_ENTRIES
+    size = len(bytes(element.value or b""))
+    return bool(found[1]) or size in (entries + entries % 2, 2 * entries)
 
 
 def _code(item: Dataset) -> Dataset | None:

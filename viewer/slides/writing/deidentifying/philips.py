@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
+from viewer.slides.writing.deidentifying.report import whole_profile
 from viewer.slides.writing.deidentifying.tiff_copy import KeptDirectory
 from viewer.slides.writing.errors import WritingError
 
@@ -158,4 +159,4 @@ def _decoded(text: str) -> bytes | None:
         data = base64.b64decode("".join(text.split()), validate=True)
     except binascii.Error:
         return None
-    return data if data[36:40] == b"acsp" and int.from_bytes(data[:4], "big") == len(data) else None
+    return data if whole_profile(data) == data else None

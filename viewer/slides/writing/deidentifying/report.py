@@ -69,6 +69,14 @@ class Report:
         return lines + self.notes
 
 
+def whole_profile(data: bytes) -> bytes | None:
+    """Return the ICC profile that bytes begin with, without what follows; None where none is."""
+    size = int.from_bytes(data[:4], "big")
+    if data[36:40] != b"acsp" or not _ICC_HEADER_BYTES < size <= len(data):
+        return None
+    return data[:size]
+
+
 def profile_texts(profile: bytes) -> list[tuple[str, str]]:
     """Return the names and texts of an ICC profile's text tags; damage ends the list."""
     found: list[tuple[str, str]] = []

@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
+from viewer.slides.writing.deidentifying.report import whole_profile
 from viewer.slides.writing.errors import WritingError
 from viewer.slides.writing.jpeg2000_streams import without_comments
 from viewer.slides.writing.jpeg_streams import (
@@ -17,6 +18,7 @@ from viewer.slides.writing.jpeg_streams import (
     is_only_a_scan,
     without_texts,
 )
+from viewer.slides.writing.lossless_streams import without_rest_of_lzw, without_rest_of_zstd
 from viewer.slides.writing.tiff_output import (
     ITEM_BYTES,
     LONG,
@@ -118,8 +120,12 @@ class TiffCopy:
         if tag.code == _TABLES and compression == _JPEG:
             return self._clean(self._raw(tag), _JPEG, is_tables=True)
         if tag.code == _PROFILE and kind in (1, 7):
-            profile = self._raw(tag)
-            self._report.keep_profile(profile)
+            raw = self._raw(tag)
+            profile = whole_profile(raw)
+            if profile is not None:
+                self._report.keep_profile(profile)
+                if len(profile) < len(raw):
+                    self._report.remove("bytes behind the ICC profile")
             return profile
         most = _LONG_NUMBERS.get(tag.code, _MOST_NUMBERS)
         if tag.code in _STRUCTURE and kind in _NUMERIC_KINDS and tag.count <= most:
@@ -156,6 +162,8 @@ class TiffCopy:
             else:
                 most = _chunk_bytes(page) if page.compression == _NONE else count
                 data = self._clean(self._read(offset, min(count, most)), page.compression)
+                if page.compression == _LZW:
+                    data = self._clean_lzw(data, _chunk_bytes(page))
                 if count > most:
                     self._report.remove("bytes behind an image")
                 place, size = self._output.append(data), len(data)
@@ -194,7 +202,9 @@ class TiffCopy:
                 stream = zlib.decompressobj()
                 stream.decompress(data)
                 clean = data[: len(data) - len(stream.unused_data)]
-            elif compression in (_NONE, _LZW, _ZSTD):
+            elif compression == _ZSTD:
+                clean = without_rest_of_zstd(data)
+            elif compression in (_NONE, _LZW):
                 clean = data
             else:
                 raise WritingError(
@@ -204,6 +214,15 @@ class TiffCopy:
         except (StreamError, zlib.error) as error:
             raise WritingError(f"One of its tiles is damaged ({error}).") from error
         if clean is not data and len(clean) != len(data):
+            self._report.remove("texts within tiles")
+        return clean
+
+    def _clean_lzw(self, data: bytes, size: int) -> bytes:
+        try:
+            clean = without_rest_of_lzw(data, size)
+        except StreamError as error:
+            raise WritingError(f"One of its tiles is damaged ({error}).") from error
+        if clean is not data:
             self._report.remove("texts within tiles")
         return clean
 
@@ -240,7 +259,7 @@ class TiffCopy:
 
 
 def _chunk_bytes(page: TiffPage) -> int:
-    """Return how many bytes an uncompressed tile or strip has at most."""
+    """Return how many bytes a tile or strip has at most when it is not compressed."""
     width, height = page.imagewidth, min(page.rowsperstrip or page.imagelength, page.imagelength)
     if page.is_tiled:
         width, height = page.tilewidth, page.tilelength
