@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -213,7 +214,7 @@ def _with_spacing(info: SlideInfo, plan: ConvertPlan) -> SlideInfo:
     if info.axes.z_spacing_um is None:
         return info
     written = sorted({plane.z for plane in plan.planes})
-    steps = {after - before for before, after in zip(written, written[1:], strict=False)}
+    steps = {after - before for before, after in pairwise(written)}
     if len(steps) > 1:
         return replace(info, axes=replace(info.axes, z_spacing_um=None))
     spacing_um = info.axes.z_spacing_um * (steps.pop() if steps else 1)
@@ -258,7 +259,7 @@ def _tell_losses(
             f"{info.axes.z_count - plan.z_count} of {info.axes.z_count} focal planes."
         )
         written = sorted({plane.z for plane in plan.planes})
-        if len({b - a for a, b in zip(written, written[1:], strict=False)}) > 1:
+        if len({b - a for a, b in pairwise(written)}) > 1:
             conversion.dropped.append("The distance of the focal planes, which is not even.")
     if len(info.images) > 1:
         conversion.dropped.append(f"{len(info.images) - 1} other images of the file.")
