@@ -16,6 +16,7 @@ from forked_children import ForkServer
 from pytestqt.qtbot import QtBot
 
 from viewer import atomic_write, redaction
+from viewer.audit_log import trail
 from viewer.processes.confinement import launching
 
 if TYPE_CHECKING:
@@ -71,7 +72,9 @@ def shared_slide() -> Callable[[str], Path]:
 
 
 @pytest.fixture(autouse=True)
-def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def own_home(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
     """Settings, caches and logs of a test go to a folder of its own."""
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("COVERSLIP_HOME", str(home))
@@ -79,7 +82,8 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     monkeypatch.setattr(redaction, "_known", redaction.KnownNames())
     # Nor is what it writes noted because a command was run earlier.
     monkeypatch.setattr(atomic_write, "on_export", None)
-    return home
+    yield home
+    trail.flush()  # else the next test's home would tell of this one's slides
 
 
 @pytest.fixture(autouse=True)

@@ -261,6 +261,6 @@ def test_an_agent_reads_annotations_where_they_lie(
 ) -> None:
     drawn = write_geojson(tmp_path / "q.geojson", SQUARE)
     options = reading_options("local", 5, 0.5, "cpu", None, drawn, scn)
-    (annotation,) = options.annotations
+    (annotation,) = options.annotations("any slide")
     assert set(annotation.geometry.exterior.coords) == shifted(*BOUNDS)
     assert "3,000, 2,000 px" in capsys.readouterr().err

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import shared_data
 
 from training.two_scans import SCANS, counted, fields
 
 
 @pytest.mark.slow
-def test_two_scans_of_a_field_agree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = shared_data()
-    if not all((data / "not-openslide" / name).exists() for name in SCANS):
-        pytest.skip("the two scans of OS-2 are not here")
+def test_two_scans_of_a_field_agree(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared_slide: Callable[[str], Path]
+) -> None:
+    first, _ = (shared_slide(f"not-openslide/{name}") for name in SCANS)
+    data = first.parents[1]
     monkeypatch.setenv("COVERSLIP_HOME", str(tmp_path))
     one, other = (counted(path, field).cells for path, field in fields(data))
     assert one.positive_percent is not None

@@ -56,7 +56,7 @@ CHANNEL_COMMANDS: tuple[Command, ...] = (
     Command(
         "channel.auto",
         "A&uto contrast",
-        "mdi6.auto-fix",
+        "mdi6.brightness-auto",
         "Stretch each channel that is shown to its own values, but for the darkest and "
         "brightest 0.1 %",
         CHANNELS,
@@ -84,7 +84,7 @@ CHANNEL_COMMANDS: tuple[Command, ...] = (
     Command(
         "focus.projection",
         "&Maximum projection",
-        "mdi6.layers-outline",
+        "mdi6.flip-to-front",
         "Show the largest value of all focal planes instead of one plane",
         FOCUS,
         ("Shift+M",),

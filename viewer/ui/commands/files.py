@@ -34,7 +34,7 @@ FILE_COMMANDS: tuple[Command, ...] = (
     Command(
         "file.open_channels",
         "Open as c&hannels...",
-        "mdi6.layers-plus",
+        "mdi6.set-all",
         "Open slides of the same field, such as one a dye, as channels of one slide",
         FILE,
     ),
