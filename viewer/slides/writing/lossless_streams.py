@@ -23,7 +23,7 @@ def without_rest_of_lzw(data: bytes, size: int) -> bytes:
         pixels = imagecodecs.lzw_decode(data)[:size]
         if imagecodecs.lzw_decode(data[:-_LZW_END_BYTES])[:size] != pixels:
             return data  # its last bytes are needed
-        return imagecodecs.lzw_encode(pixels)
+        return bytes(imagecodecs.lzw_encode(pixels))
     except imagecodecs.LzwError as error:
         raise StreamError("it is no LZW") from error
 
