@@ -17,6 +17,7 @@ from viewer.slides import (
     IncompleteSlideError,
     NoSuchImageError,
     SlideError,
+    TileError,
     UnsupportedSlideError,
     open_slide,
 )
@@ -113,6 +114,16 @@ def test_color_and_scenes_of_czi(tmp_path: Path, picture: NDArray[np.uint8]) -> 
         assert second.info.identity != identity_of(path)
     with pytest.raises(NoSuchImageError, match="no image 2"):
         open_slide(path, 2)
+
+
+def test_a_plane_that_a_czi_lacks_is_hatched(tmp_path: Path, cells: NDArray[np.uint16]) -> None:
+    planes = {(c, z): cells[c, z][..., np.newaxis] for c in range(2) for z in range(3)}
+    del planes[1, 1]
+    with closing(open_slide(write_czi(tmp_path / "hole.czi", planes))) as source:
+        with pytest.raises(TileError, match="holds nothing of this plane"):
+            source.read_channels(0, 0, 0, (1,), z=1)
+        there = source.read_channels(0, 0, 0, (0,), z=1)[0]
+        assert np.array_equal(there, cells[0, 1][: there.shape[0], : there.shape[1]])
 
 
 def test_czi_cut_short(tmp_path: Path, picture: NDArray[np.uint8]) -> None:

@@ -211,6 +211,7 @@ class _CziReader:
         self._lock = threading.Lock()
         starts = document.total_bounding_box
         self._first = {axis: starts[axis][0] for axis in ("Z", "T") if axis in starts}
+        self._planes: set[tuple[int, ...]] | None = set()
         self.factors = self._stored_factors()
 
     def read(
@@ -269,6 +270,8 @@ class _CziReader:
         plane = {"C": number} | {
             axis: start + {"Z": z, "T": t}[axis] for axis, start in self._first.items()
         }
+        if self._planes is not None and _place(plane) not in self._planes:
+            raise ChunkError("the file holds nothing of this plane")  # the library gives black
         try:
             with self._lock:
                 if self._document is None:
@@ -282,15 +285,27 @@ class _CziReader:
             raise ChunkError(f"its data is damaged ({error})") from error
 
     def _stored_factors(self) -> list[int]:
-        """Return how much smaller the levels are that the file stores, 1 first."""
+        """Return how much smaller the levels are that the file stores, 1 first.
+
+        It goes through what is stored, and notes of which planes there is something.
+        """
         seen: dict[float, int] = {}
 
         def note(index: int, block: Any) -> bool:
             zoom = block.get_zoom()
             seen[zoom] = seen.get(zoom, 0) + 1
+            if self._planes is not None:
+                self._planes.add(_place(block.coordinate.to_dict()))
+                if index >= _MOST_SUBBLOCKS:
+                    self._planes = None  # more than is looked through
             return index < _MOST_SUBBLOCKS
 
         self._document.enumerate_subblocks(note)
         factors = {max(1, round(1 / zoom)) for zoom in seen if zoom > 0}
         smallest = min(self._box[2:])
         return sorted({1, *(each for each in factors if smallest // each > 0)})
+
+
+def _place(plane: dict[str, int]) -> tuple[int, ...]:
+    """Return channel, plane and time of a coordinate of the library."""
+    return tuple(plane.get(axis, 0) for axis in "CZT")
