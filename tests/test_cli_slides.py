@@ -144,7 +144,7 @@ def test_a_shot_of_channels_at_a_plane(
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (("--channels", "GFP"), 'no channel "GFP": it has DAPI, Cy5, far red.'),
+        (("--channels", "GFP"), 'no channel "GFP": it has DAPI, "Cy5, far red".'),
         (("--z", "3"), "no focal plane 3: it has 3 focal planes, 0 to 2."),
         (("--z", "-1"), "no focal plane -1: it has 3 focal planes, 0 to 2."),
         (("--t", "1"), "no time point 1: it has one time point, 0."),
