@@ -12,11 +12,8 @@ from PySide6.QtWidgets import QFileDialog
 from viewer.cohort.batch import Batch, kept_batches
 from viewer.cohort.errors import BatchError
 from viewer.cohort.runner import BatchProgress, duration_text
-from viewer.cohort.slides import named_slides
-from viewer.cohort.starting import begin_batch
 from viewer.cohort.table import TABLE_FILE, write_batch_table
 from viewer.geometry import Point
-from viewer.inference.models.model_library import all_models
 from viewer.slides.remote.address import slide_path
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.batch.batch_panel import BatchPanel
@@ -79,7 +76,7 @@ class BatchController(QObject):
     def add(self, paths: Sequence[Path]) -> None:
         """Add slides, those of folders and of projects; nothing while a batch runs."""
         if self._run is None:
-            self._disk.run(lambda: named_slides(paths), self._on_named, self._on_failed)
+            self._disk.run(lambda: _named(paths), self._on_named, self._on_failed)
 
     def choose(self, model: str) -> None:
         """Show the page with a model chosen by its folder, and the slides of the open project."""
@@ -101,7 +98,7 @@ class BatchController(QObject):
         if changes := self._cell_settings:
             options["set"] = ";".join(f"{name}={value}" for name, value in changes.items())
         named = [(path, path.name) for path in paths]
-        self._begin(lambda: begin_batch(model, named, options))
+        self._begin(lambda: _begun(model, named, options))
 
     def shut_down(self) -> None:
         """End the batch, which can go on later, and all work of the page."""
@@ -248,11 +245,7 @@ class BatchController(QObject):
         """Read models each time, and once the batch that was not finished."""
         if not is_shown or self._run is not None:
             return
-        self._disk.run(
-            lambda: [(each.name, str(each.folder)) for each in all_models()],
-            self._on_models,
-            self._on_failed,
-        )
+        self._disk.run(_known_models, self._on_models, self._on_failed)
         if not self._is_known:
             self._is_known = True
             self._disk.run(_newest_batch, self._on_kept, self._on_failed)
@@ -328,6 +321,27 @@ class BatchController(QObject):
 
     def _on_failed(self, error: Exception) -> None:
         self.panel.show_why(str(error))
+
+
+# Readers of slides and models are loaded at need, in a worker: the window stands sooner.
+
+
+def _named(paths: Sequence[Path]) -> NamedSlides:
+    from viewer.cohort.slides import named_slides
+
+    return named_slides(paths)
+
+
+def _begun(model: str, named: list[tuple[Path, str]], options: dict[str, str]) -> Batch:
+    from viewer.cohort.starting import begin_batch
+
+    return begin_batch(model, named, options)
+
+
+def _known_models() -> list[tuple[str, str]]:
+    from viewer.inference.models.model_library import all_models
+
+    return [(each.name, str(each.folder)) for each in all_models()]
 
 
 def _newest_batch() -> Batch | None:
