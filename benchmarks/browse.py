@@ -76,7 +76,7 @@ class _Watch:
         self._last_s = now_s
 
 
-def _run_until(condition: Callable[[], bool], patience_s: float = 30.0) -> float:
+def run_until(condition: Callable[[], bool], patience_s: float = 30.0) -> float:
     """Runs the event loop until the condition holds; the seconds it took."""
     start_s = time.perf_counter()
     while not condition():
@@ -88,7 +88,7 @@ def _run_until(condition: Callable[[], bool], patience_s: float = 30.0) -> float
 
 def _rest(seconds: float) -> None:
     end_s = time.perf_counter() + seconds
-    _run_until(lambda: time.perf_counter() >= end_s)
+    run_until(lambda: time.perf_counter() >= end_s)
 
 
 def run(
@@ -114,8 +114,8 @@ def run(
     canvas.set_source(source, source.info.optics)
     loader = canvas.loader
     assert loader is not None
-    first_s = _run_until(lambda: loader.decoded_count > 0) + time.perf_counter() - start_s
-    _run_until(lambda: canvas.is_sharp)
+    first_s = run_until(lambda: loader.decoded_count > 0) + time.perf_counter() - start_s
+    run_until(lambda: canvas.is_sharp)
     canvas.repaint()
     open_s = time.perf_counter() - start_s
 
@@ -125,15 +125,15 @@ def run(
     peak_bytes = 0
     for step in range(ZOOMS):
         canvas.zoom_by(1.5 if (step // 9) % 2 == 0 else 1 / 1.5)
-        _run_until(lambda: not canvas.is_moving)
+        run_until(lambda: not canvas.is_moving)
         watch.count_frame()
     canvas.go_to(Point(side_px / 2, side_px / 2), 1.0, animated=False)
-    _run_until(lambda: canvas.is_sharp)
+    run_until(lambda: canvas.is_sharp)
     for step in range(PANS):
         due_s = time.perf_counter() + _FRAME_S
         center = canvas.view.center
         canvas.go_to(Point(center.x + 24, center.y + (step % 3) * 8), 1.0, animated=False)
-        _run_until(lambda due_s=due_s: time.perf_counter() >= due_s)
+        run_until(lambda due_s=due_s: time.perf_counter() >= due_s)
         watch.count_frame()
     first_tiles_s: list[float] = []
     sharp_s: list[float] = []
@@ -141,9 +141,9 @@ def run(
         count = loader.decoded_count
         start_s = time.perf_counter()
         canvas.go_to(place, 1.0, animated=False)
-        _run_until(lambda count=count: loader.decoded_count > count)
+        run_until(lambda count=count: loader.decoded_count > count)
         first_tiles_s.append(time.perf_counter() - start_s)
-        _run_until(lambda: canvas.is_sharp)
+        run_until(lambda: canvas.is_sharp)
         canvas.repaint()
         sharp_s.append(time.perf_counter() - start_s)
         watch.count_frame()

@@ -16,6 +16,7 @@ from PySide6.QtCore import QEventLoop
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
 
+from benchmarks.browse import run_until
 from benchmarks.report import Figure
 from viewer.canvas.canvas import SlideCanvas
 from viewer.slides.channels import ImagePlane
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 _SIDE_PX, _TILE_PX, _PLANES = 4096, 256, 3
 _MOVES, _FOCUS_MOVES = 240, 24
 _FRAME_S = 1 / 60
+_PATIENCE_S = 60.0
 _TARGET_MS = 16.0
 _CACHE_BYTES = 1 << 30
 _NAMES = ("DAPI", "FITC", "TRITC", "Cy5")
@@ -48,7 +50,7 @@ def run(folder: Path) -> list[Figure]:
     canvas.set_look(default_display(source.info))
     canvas.set_source(source, source.info.optics)
     canvas.go_to(canvas.slide_box.center, 1.0, animated=False)
-    _run_until(lambda: canvas.is_sharp)
+    run_until(lambda: canvas.is_sharp, _PATIENCE_S)
     frames_ms: list[float] = []
     loader = canvas.loader
     assert loader is not None
@@ -64,11 +66,11 @@ def run(folder: Path) -> list[Figure]:
     settled_ms: list[float] = []
     for move in range(10):
         _move_slider(canvas, move * 7 + 3)
-        settled_ms.append(_run_until(lambda: canvas.is_sharp) * 1e3)
+        settled_ms.append(run_until(lambda: canvas.is_sharp, _PATIENCE_S) * 1e3)
     focus_ms: list[float] = []
     for move in range(_FOCUS_MOVES):
         canvas.set_plane(ImagePlane((move + 1) % _PLANES))
-        focus_ms.append(_run_until(lambda: canvas.is_sharp) * 1e3)
+        focus_ms.append(run_until(lambda: canvas.is_sharp, _PATIENCE_S) * 1e3)
     canvas.clear()
     canvas.close()
     p50, p99 = np.percentile(frames_ms, [50, 99]).tolist()
@@ -100,16 +102,6 @@ def _frame_ms(work: Callable[[], object]) -> float:
     work()
     QApplication.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 5)
     return (time.thread_time() - start_s) * 1e3
-
-
-def _run_until(condition: Callable[[], bool], patience_s: float = 60.0) -> float:
-    """Run the event loop until the condition holds; return the seconds it took."""
-    start_s = time.perf_counter()
-    while not condition():
-        QApplication.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 5)
-        if time.perf_counter() - start_s > patience_s:
-            raise TimeoutError("the canvas did not become sharp")
-    return time.perf_counter() - start_s
 
 
 def _stack(path: Path) -> Path:

@@ -125,6 +125,17 @@ class LetteredCombo(QComboBox):
         LetterKeeper(self)
 
 
+def text_label(parent: QWidget, *, dim: bool = False) -> QLabel:
+    """Return a label of plain text over several lines that can be selected and copied."""
+    label = QLabel(parent)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setWordWrap(True)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    if dim:
+        label.setProperty("dim", "true")
+    return label
+
+
 class ElidedLabel(QLabel):
     """A text that gives way: its middle is left out where it does not fit."""
 

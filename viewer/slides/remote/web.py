@@ -82,17 +82,7 @@ class WebFile:
 
     def whole(self, until_s: float) -> Part:
         """Read all that the address gives, which is not much."""
-        address = self._place
-        for _ in range(_MOST_REDIRECTS):
-            answer = self._ask(address, "")
-            try:
-                if answer.status in _REDIRECTS:
-                    address = self._place = self._redirected(address, answer)
-                    continue
-                return self._some(answer, until_s)
-            finally:
-                _leave(answer)
-        raise ServerError(f"{self._host} redirects {self._name} in a circle: check the address.")
+        return self._followed("", until_s)
 
     def read_some(self, start: int, end: int | None) -> Part:
         """Read a part of an object, as `messages.Want` has it; all of it if that is not much.
@@ -101,7 +91,10 @@ class WebFile:
         """
         last = "" if end is None else end - 1
         asked = f"bytes={start}-{last}" if start >= 0 else f"bytes={start}"
-        until_s = time.monotonic() + _WHOLE_S
+        return self._followed(asked, time.monotonic() + _WHOLE_S)
+
+    def _followed(self, asked: str, until_s: float) -> Part:
+        """Read what is asked for, from where the server says that it lies now."""
         address = self._place
         for _ in range(_MOST_REDIRECTS):
             answer = self._ask(address, asked)

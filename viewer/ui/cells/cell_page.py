@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from PySide6.QtCore import QSignalBlocker, Qt, Signal
+from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import (
     QAbstractSpinBox,
     QCheckBox,
     QDoubleSpinBox,
     QFormLayout,
     QHBoxLayout,
-    QLabel,
     QMenu,
     QPushButton,
     QVBoxLayout,
@@ -20,7 +19,7 @@ from PySide6.QtWidgets import (
 
 from viewer.inference.cells.settings import CellSettings, CellSettingsError, changed
 from viewer.inference.cells.stain_vectors import StainSet, StainVectors
-from viewer.ui.widgets import LetteredCombo, plain_tip
+from viewer.ui.widgets import LetteredCombo, plain_tip, text_label
 
 
 class _Knob(NamedTuple):
@@ -103,13 +102,13 @@ class CellPage(QWidget):
             )
         menu.addAction("QuPath's &default").triggered.connect(lambda _=False: self._use_default())
         self.estimate.setMenu(menu)
-        self.stains = self._label(dim=True)
+        self.stains = text_label(self, dim=True)
         self.image = self._combo("Find nuclei in", ["Hematoxylin OD", "Optical density sum"])
         self.score = self._combo("Score", [f"{c} {s}" for c in _COMPARTMENTS for s in _STATISTICS])
-        self.problem = self._label()
+        self.problem = text_label(self)
         self.problem.setProperty("notice", "warning")
         self.problem.hide()
-        self.preview = self._label()
+        self.preview = text_label(self)
         self.preview.setAccessibleName("Preview")
         self.preview.setProperty("notice", "info")
         self.preview.hide()
@@ -296,12 +295,3 @@ class CellPage(QWidget):
         for widget in widgets:
             layout.addWidget(widget, 1)
         return row
-
-    def _label(self, *, dim: bool = False) -> QLabel:
-        label = QLabel(self)
-        label.setTextFormat(Qt.TextFormat.PlainText)
-        label.setWordWrap(True)
-        label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        if dim:
-            label.setProperty("dim", "true")
-        return label

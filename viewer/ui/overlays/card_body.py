@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 from viewer.ui.overlays.class_legend import ClassLegend
 from viewer.ui.overlays.gallery import Gallery
 from viewer.ui.overlays.settings_pages import HeatmapPage, ObjectsPage, QueryPage
-from viewer.ui.widgets import IconButton
+from viewer.ui.widgets import IconButton, text_label
 
 if TYPE_CHECKING:
     from viewer.ui.overlays.card_state import CardState
@@ -59,13 +59,13 @@ class CardBody(QWidget):
         self.progress.setTextVisible(False)
         self.progress.setFixedHeight(6)
         self.progress.setAccessibleName("Progress over the slide")
-        self.progress_text = self._label(dim=True)
+        self.progress_text = text_label(self, dim=True)
         self.covered = QWidget(self)
         self.uncover = QPushButton("Show", self)
         self.uncover.setAccessibleName(f"Show the heatmap of {name}")
-        self.warnings = self._label()
+        self.warnings = text_label(self)
         self.warnings.setProperty("notice", "warning")
-        self.figures = self._label()
+        self.figures = text_label(self)
         self.legend = ClassLegend(self)
         self.opacity = QSlider(Qt.Orientation.Horizontal, self)
         self.opacity.setRange(0, 100)
@@ -133,15 +133,6 @@ class CardBody(QWidget):
         button.setFixedSize(_BUTTON_PX, _BUTTON_PX)
         return button
 
-    def _label(self, *, dim: bool = False) -> QLabel:
-        label = QLabel(self)
-        label.setTextFormat(Qt.TextFormat.PlainText)
-        label.setWordWrap(True)
-        label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        if dim:
-            label.setProperty("dim", "true")
-        return label
-
     def _lay_out(self) -> None:
         buttons = QHBoxLayout()
         buttons.addWidget(self.run, 1)
@@ -149,7 +140,7 @@ class CardBody(QWidget):
         buttons.addWidget(self.stop)
         row = QHBoxLayout(self.covered)
         row.setContentsMargins(0, 0, 0, 0)
-        sentence = self._label(dim=True)
+        sentence = text_label(self, dim=True)
         sentence.setText("Another heatmap is painted over the slide.")
         row.addWidget(sentence, 1)
         row.addWidget(self.uncover)
