@@ -49,6 +49,9 @@ def _at_size(
         for place in path:
             canvas.go_to(*place, animated=False)
             _wait(canvas)
+        # From its end back to its begin is a jump, which paints all of the view.
+        canvas.go_to(*path[0], animated=False)
+        canvas.repaint()
         times_ms: list[float] = []
         for place in path:
             canvas.go_to(*place, animated=False)

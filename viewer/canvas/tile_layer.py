@@ -182,18 +182,20 @@ class TileLayer:
         still = self._owed - self._arrived
         self._owed = {key for key in visible if key in still or not loader.has(key)}
         keys, self.has_hole = best_available_tiles(levels, visible, loader.has)
+        tiles = [
+            (grid.rect(levels[key.level].tile_box(key.column, key.row)), tile.picture)
+            for key in keys
+            if (tile := loader.tile(key)) is not None
+        ]
         return _Tiles(
             grid.rect(scene.slide),
-            [
-                (grid.rect(levels[key.level].tile_box(key.column, key.row)), tile.picture)
-                for key in keys
-                if (tile := loader.tile(key)) is not None
-            ],
+            tiles,
             [
                 grid.rect(levels[key.level].tile_box(key.column, key.row))
                 for key in visible
                 if key in loader.failures
             ],
+            self.has_hole or len(tiles) < len(keys),
         )
 
 
@@ -241,6 +243,8 @@ class _Tiles:
     slide: QRect
     tiles: list[tuple[QRect, QImage]]
     unreadable: list[QRect]
+    has_hole: bool
+    """Whether there is a place of the view that none of the tiles covers."""
 
 
 def _paint_place(
@@ -250,12 +254,16 @@ def _paint_place(
     painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
     painter.setTransform(base)
     painter.setClipRect(place)
-    painter.fillRect(place, SURROUND)
     turn = grid.transform
     upright = turn.inverted()[0].mapRect(place).adjusted(-1, -1, 1, 1)
+    is_within = what.slide.contains(upright)
+    # Filling a large screen takes a millisecond or two: only where it can be seen.
+    if not is_within:
+        painter.fillRect(place, SURROUND)
     painter.setTransform(turn * base)
-    painter.fillRect(what.slide.intersected(upright), _UNLOADED)
-    if not what.slide.contains(upright):
+    if what.has_hole or not is_within or grid.view.rotation_deg % 90.0:
+        painter.fillRect(what.slide.intersected(upright), _UNLOADED)
+    if not is_within:
         # The last tiles of a coarse level reach past the slide, by less than a pixel of it.
         painter.setClipRect(what.slide, Qt.ClipOperation.IntersectClip)
     tiles = [(rect, _sized(rect, image)) for rect, image in what.tiles if rect.intersects(upright)]
