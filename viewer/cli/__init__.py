@@ -120,7 +120,9 @@ app.command()(align)
 app.command("convert")(convert_slide)
 app.command("deidentify")(deidentify_slide)
 sessions_app.command("simulate")(simulate)
-train_app = typer.Typer(help="Train models on recorded sessions.", no_args_is_help=True)
+train_app = typer.Typer(
+    help="Train models: on recorded sessions, or by marks on slides.", no_args_is_help=True
+)
 train_app.command("behavior")(train_behavior)
 app.add_typer(train_app, name="train")
 evaluate_app = typer.Typer(help="Measure models and agents.", no_args_is_help=True)

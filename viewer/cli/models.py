@@ -211,7 +211,10 @@ def _earlier(source: SlideSource) -> list[EarlierResults]:
 
 
 def _record(bundle: ModelBundle) -> dict[str, object]:
+    import msgspec
+
     about = bundle.description
+    taught = msgspec.to_builtins(about.teaching)
     return {
         "name": about.name,
         "version": about.version,
@@ -221,4 +224,5 @@ def _record(bundle: ModelBundle) -> dict[str, object]:
         "licence": about.license,
         "citation": about.citation,
         "folder": str(bundle.folder),
+        **({} if taught is None else {"taught": taught}),
     }

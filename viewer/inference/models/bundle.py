@@ -32,7 +32,9 @@ STEPS_VERSION = 7
 """Of all that the program does between a slide's pixels and a model's results. Raised with every
 change of it that changes numbers: what was kept before is then no longer shown as current."""
 
-_WORDS = ("licence", "citation", "about", "origins", "schema_version", "weights", "parts")
+_WORDS = (
+    "licence", "citation", "about", "origins", "schema_version", "weights", "parts", "teaching",
+)  # fmt: skip
 """What model.json says without deciding any number; the weights are known by their checksum."""
 _OF_THE_WHOLE = ("version", "format", "weights", "sha256", "data", "parts", "schema_version")
 _MOST_TIMES = 128

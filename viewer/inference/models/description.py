@@ -14,6 +14,7 @@ from viewer.inference.cells.settings import CellSettings, CellSettingsError, che
 from viewer.inference.models.training_data import TrainingData  # noqa: TC001 - read by msgspec
 from viewer.inference.tasks.detection import BoxLayout  # noqa: TC001 - read by msgspec
 from viewer.inference.tasks.known import TASKS
+from viewer.inference.teaching.taught_card import TaughtCard  # noqa: TC001 - read by msgspec
 from viewer.limits import CLASSES
 
 if TYPE_CHECKING:
@@ -186,6 +187,8 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True, rename=_ON_DIS
         Of predictors of attention: what kinds of sessions taught it, as `SessionHeader.origin`.
     training
         What it was trained on; None where the laboratory does not say.
+    teaching
+        Who taught it and by how many marks, of models that a reader taught by marks.
     format
         "safetensors" for a registered architecture, "torchscript", or "onnx".
     sha256
@@ -218,6 +221,7 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True, rename=_ON_DIS
     settings: dict[str, Annotated[int, Meta(ge=0, le=65_536)]] = {}
     origins: tuple[Literal["recorded", "imported", "simulated", "agent"], ...] = ()
     training: TrainingData | None = None
+    teaching: TaughtCard | None = None
     format: Literal["safetensors", "torchscript", "onnx"]
     architecture: str | None = None
     weights: str

@@ -1,0 +1,1 @@
+"""Classifiers that a reader teaches by marks: of objects, and of pixels."""

@@ -1,0 +1,135 @@
+"""What the card of a taught model says: who taught it, by how many marks, and how wrong it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from viewer.utc import utc_stamp
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from viewer.inference.teaching.held_out import HeldOut
+
+Count = Annotated[int, Meta(ge=0)]
+
+
+class HeldOutFigures(msgspec.Struct, frozen=True):
+    """The estimate of the error, as a card keeps it.
+
+    Attributes
+    ----------
+    by
+        What was held out: "slide", "block", or "" where the marks were not enough to estimate.
+    regions
+        In how many of them each class is marked.
+    error
+        Share of marks that were called something else; None without an estimate.
+    calibration_error
+        By how much what is said to be likely is right more or less often.
+    called
+        How many marks of each class were called each class.
+    sentence
+        The estimate in words.
+    """
+
+    by: Literal["slide", "block", ""] = ""
+    regions: dict[str, Count] = {}
+    error: float | None = None
+    calibration_error: float | None = None
+    called: dict[str, dict[str, Count]] = {}
+    sentence: str = ""
+
+    @classmethod
+    def of(cls, estimate: HeldOut, names: Sequence[str]) -> HeldOutFigures:
+        """Return the figures of an estimate; the names are those of the classes, in order."""
+        called: dict[str, dict[str, int]] = {}
+        if estimate.by:
+            rows = estimate.confusion().tolist()
+            called = {
+                n: dict(zip(names, row, strict=True)) for n, row in zip(names, rows, strict=True)
+            }
+        return cls(
+            estimate.by,
+            dict(zip(names, estimate.regions, strict=True)),
+            _rounded(estimate.error),
+            _rounded(estimate.calibration_error),
+            called,
+            estimate.sentence(names),
+        )
+
+
+class TaughtCard(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model that a reader taught says of itself; it decides no number.
+
+    Attributes
+    ----------
+    by
+        The pseudonym of who taught it; "" where none was given.
+    at
+        When, ISO 8601 in UTC.
+    marks
+        How many marks of each class.
+    slides
+        Content keys of the slides that were marked.
+    base, base_version
+        The model whose objects or features it was taught on; "" where there is none.
+    features_version
+        Of the program's own features.
+    held_out
+        The estimate of its error.
+    """
+
+    by: str = ""
+    at: str = ""
+    marks: dict[str, Count] = {}
+    slides: tuple[str, ...] = ()
+    base: str = ""
+    base_version: str = ""
+    features_version: int = 0
+    held_out: HeldOutFigures = HeldOutFigures()
+
+    @property
+    def sentences(self) -> list[str]:
+        """Return the card in words, for where models are chosen."""
+        counts = ", ".join(f"{count:,} {name}" for name, count in self.marks.items())
+        who = f" by {self.by}" if self.by else ""
+        slides = "1 slide" if len(self.slides) == 1 else f"{len(self.slides):,} slides"
+        on = f", on what {self.base} {self.base_version} finds" if self.base else ""
+        return [f"Taught{who} with marks on {slides}: {counts}{on}.", self.held_out.sentence]
+
+
+def taught_now(
+    who: str,
+    marks: Mapping[str, int],
+    slides: Sequence[str],
+    estimate: HeldOut,
+    features_version: int,
+    base: tuple[str, str] = ("", ""),
+) -> TaughtCard:
+    """Return the card of what is taught at this moment.
+
+    Parameters
+    ----------
+    marks
+        How many of each class, in the order of the classes.
+    base
+        Name and version of the model it was taught on.
+    """
+    return TaughtCard(
+        by=who,
+        at=utc_stamp(),
+        marks=dict(marks),
+        slides=tuple(dict.fromkeys(slides)),
+        base=base[0],
+        base_version=base[1],
+        features_version=features_version,
+        held_out=HeldOutFigures.of(estimate, list(marks)),
+    )
+
+
+def _rounded(share: float | None) -> float | None:
+    return None if share is None else round(share, 4)
