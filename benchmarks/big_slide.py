@@ -101,6 +101,24 @@ def ensure(slide: BigSlide) -> Path:
     return slide.path
 
 
+def write_flat(path: Path, side_px: int) -> Path:
+    """Write a tiled slide without a pyramid, equal tiles once; sides are whole tiles."""
+    side_px -= side_px % TILE_PX
+    base = next(iter(pyramid(side_px, 1, jpeg)))
+    parts = [abbreviate(tile) for tile in base.tiles]
+    level = replace(base, tiles=[picture for _, picture in parts])
+    with path.open("wb") as file:
+        write_pyramid(
+            file,
+            [level],
+            Encoding(JPEG, YCBCR, parts[0][0], (2, 2)),
+            description="Coverslip benchmark slide without a pyramid",
+            mpp_um=MPP_UM,
+            share_tiles=True,
+        )
+    return path
+
+
 def is_whole(slide: BigSlide) -> bool:
     """Return whether the file is there, of this recipe, and has its last byte.
 

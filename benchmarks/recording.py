@@ -43,7 +43,7 @@ def run(sample: Path) -> list[Figure]:
 
 def _recorder(home: Path) -> Iterator[Figure]:
     recorder = Recorder(home / "cost", _header("cost", _SLIDE))
-    reader = _Reader()
+    reader = WanderingReader()
     costs_ms: list[float] = []
     begin_s = time.perf_counter()
     for number in range(_BUSY_GUI_EVENTS):
@@ -71,7 +71,7 @@ def _recorder(home: Path) -> Iterator[Figure]:
 def _busy_hour(home: Path) -> Iterator[Figure]:
     """A reader in motion a third of the time, at the recorder's full rate, and the mouse too."""
     folder = home / "hour"
-    _write_session(folder, _busy_events(_HOUR_S), _SLIDE)
+    write_session(folder, _busy_events(_HOUR_S), _SLIDE)
     size = (folder / EVENTS_FILE).stat().st_size
     yield Figure("recording", "an hour of busy reading", size / 1e6, "MB", 5.0)
 
@@ -79,10 +79,10 @@ def _busy_hour(home: Path) -> Iterator[Figure]:
 def _analyzes(home: Path) -> Iterator[Figure]:
     for count in (250_000, 1_000_000):
         folder = home / f"long-{count}"
-        reader = _Reader()
+        reader = WanderingReader()
         spaced_s = 36_000.0 / count
         views = ((n * spaced_s, reader.view(at_rest=n % 5 == 0)) for n in range(count))
-        _write_session(folder, views, _SLIDE)
+        write_session(folder, views, _SLIDE)
         tracemalloc.start()
         trace, load_s = _timed(lambda folder=folder: load_trace(folder))
         _, peak = tracemalloc.get_traced_memory()
@@ -106,9 +106,9 @@ def _export(home: Path, sample: Path) -> Iterator[Figure]:
     remember(identity, sample)
     slide = Size(base.width_px, base.height_px)
     folder = home / "export"
-    reader = _Reader(slide, stay=True)
+    reader = WanderingReader(slide, stay=True)
     stays = ((n * 2.0, reader.view(at_rest=True)) for n in range(200))
-    _write_session(folder, stays, slide, identity)
+    write_session(folder, stays, slide, identity)
     manifest, took_s = _timed(
         lambda: export_sessions([folder], home / "out", ExportOptions(format="webdataset"))
     )
@@ -116,7 +116,7 @@ def _export(home: Path, sample: Path) -> Iterator[Figure]:
     yield Figure("recording", "crops exported", crops / took_s, "/s")
 
 
-class _Reader:
+class WanderingReader:
     """Wanders over a slide as readers do: pans, and zooms in and out."""
 
     def __init__(self, slide: Size = _SLIDE, *, stay: bool = False) -> None:
@@ -141,7 +141,7 @@ class _Reader:
 
 
 def _busy_events(seconds: float) -> Iterator[tuple[float, AnyEvent]]:
-    reader = _Reader()
+    reader = WanderingReader()
     at_s = 0.0
     while at_s < seconds:
         for _ in range(30):
@@ -153,13 +153,13 @@ def _busy_events(seconds: float) -> Iterator[tuple[float, AnyEvent]]:
             yield at_s, Pointer(round(at_s * 10, 1), round(at_s * 7, 1))
 
 
-def _write_session(
+def write_session(
     folder: Path,
     events: Iterator[tuple[float, AnyEvent]],
     slide: Size,
     identity: str = "benchmark",
 ) -> None:
-    folder.mkdir()
+    folder.mkdir(parents=True)
     write_header(folder, _header(folder.name, slide, identity))
     chain = CHAIN_START
     with (folder / EVENTS_FILE).open("wb") as file:

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen, QPolygonF
+import numpy as np
+from PySide6.QtCore import QRectF, Qt
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen
+
+from viewer.canvas.fast_paths import closed_path, point_list
+from viewer.canvas.shape_paths import Placing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
     from viewer.canvas.layer import Scene
     from viewer.geometry import Box
 
 _CHIP_HEIGHT_PX = 17.0
+_CORNERS = ((0, 1), (2, 1), (2, 3), (0, 3))
+"""Of a box, as places in its bounds."""
+_MOST_NUMBERED = 100
+"""Boxes in view that bear their numbers, those nearest to the one in hand: more hide each other."""
 
 
 class NumberedBoxesLayer:
@@ -22,7 +32,9 @@ class NumberedBoxesLayer:
     def __init__(self, name: str = "") -> None:
         self.opacity = 1.0
         self._name = name
-        self._boxes: list[tuple[Box, QColor]] = []
+        self._boxes: Sequence[Box] = ()
+        self._colors: Sequence[str] = ()
+        self._bounds: NDArray[np.float64] = np.empty((0, 4))
         self._current = -1
 
     @property
@@ -32,42 +44,80 @@ class NumberedBoxesLayer:
 
     def clear(self) -> None:
         """Paints nothing."""
-        self.show_boxes([], -1)
+        self.show_boxes([], [], -1)
 
-    def show_boxes(self, boxes: Sequence[tuple[Box, str]], current: int) -> None:
-        """Takes boxes in level-0 pixels with their colors, and the index of the one in hand."""
-        self._boxes = [(box, QColor(color)) for box, color in boxes]
-        self._current = current
+    def show_boxes(self, boxes: Sequence[Box], colors: Sequence[str], current: int) -> None:
+        """Takes boxes in level-0 pixels with their colors, and the index of the one in hand.
+
+        Boxes are looked at once: the same sequence again only takes other colors.
+        """
+        if boxes is not self._boxes:
+            self._boxes = boxes
+            self._bounds = np.array([(b.x0, b.y0, b.x1, b.y1) for b in boxes], float).reshape(-1, 4)
+        self._colors, self._current = colors, current
 
     def paint(self, painter: QPainter, scene: Scene) -> None:
-        """Paints the boxes that are on screen."""
-        if not self._boxes:
+        """Paints the boxes that are on screen, their numbers where there are not too many."""
+        in_view = self._in_view(scene.view.box)
+        if not len(in_view):
             return
+        # (boxes, 4 corners, 2) on the screen.
+        corners = Placing.of(scene.view).points(self._bounds[in_view][:, _CORNERS].reshape(-1, 2))
+        corners = corners.reshape(-1, 4, 2)
+        is_many = len(in_view) > _MOST_NUMBERED
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, not is_many)
+        self._paint_thin(painter, in_view, corners, 1.0 if is_many else 1.5)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         font = QFont(painter.font())
         font.setPixelSize(12)
         font.setBold(True)
         painter.setFont(font)
-        seen = scene.view.box
-        order = [index for index in range(len(self._boxes)) if index != self._current]
-        for index in [*order, self._current] if self._current >= 0 else order:
-            if self._boxes[index][0].intersects(seen):
-                self._paint_box(painter, scene, index)
+        metrics = QFontMetricsF(font)
+        others = np.flatnonzero(in_view != self._current)
+        distances = np.abs(in_view[others] - max(self._current, 0))
+        numbered = np.sort(others[np.argsort(distances, kind="stable")[:_MOST_NUMBERED]])
+        for place in numbered.tolist():
+            self._paint_number(painter, metrics, int(in_view[place]), corners[place])
+        for place in np.flatnonzero(in_view == self._current).tolist():
+            painter.setPen(QPen(QColor(self._colors[self._current]), 3.0))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.drawPolygon(point_list(corners[place]))
+            self._paint_number(painter, metrics, self._current, corners[place])
 
-    def _paint_box(self, painter: QPainter, scene: Scene, index: int) -> None:
-        box, color = self._boxes[index]
-        is_current = index == self._current
-        corners = [QPointF(*scene.view.to_screen(corner)) for corner in box.corners]
-        painter.setPen(QPen(color, 3.0 if is_current else 1.5))
+    def _in_view(self, seen: Box) -> NDArray[np.intp]:
+        x0, y0, x1, y1 = self._bounds.T
+        hits = (x0 <= seen.x1) & (x1 >= seen.x0) & (y0 <= seen.y1) & (y1 >= seen.y0)
+        return np.flatnonzero(hits)
+
+    def _paint_thin(
+        self,
+        painter: QPainter,
+        in_view: NDArray[np.intp],
+        corners: NDArray[np.float64],
+        width_px: float,
+    ) -> None:
+        """Paint all but the box in hand, those of a color in one go."""
+        by_color: dict[str, list[int]] = {}
+        for place, index in enumerate(in_view.tolist()):
+            if index != self._current:
+                by_color.setdefault(self._colors[index], []).append(place)
+        starts = np.arange(0, corners.size // 2 + 1, 4)
         painter.setBrush(Qt.BrushStyle.NoBrush)
-        painter.drawPolygon(QPolygonF(corners))
+        for color, places in by_color.items():
+            painter.setPen(QPen(QColor(color), width_px))
+            chosen = np.array(places, np.intp)
+            painter.drawPath(closed_path(corners.reshape(-1, 2), starts, chosen))
+
+    def _paint_number(
+        self, painter: QPainter, metrics: QFontMetricsF, index: int, corners: NDArray[np.float64]
+    ) -> None:
         text = str(index + 1)
-        width = QFontMetricsF(painter.font()).horizontalAdvance(text) + 8
         # Turned or mirrored, another corner is the upper left one on screen.
-        corner = min(corners, key=lambda point: point.x() + point.y())
-        chip = QRectF(corner.x(), corner.y() - _CHIP_HEIGHT_PX, width, _CHIP_HEIGHT_PX)
+        x, y = corners[np.argmin(corners.sum(1))].tolist()
+        width = metrics.horizontalAdvance(text) + 8
+        chip = QRectF(x, y - _CHIP_HEIGHT_PX, width, _CHIP_HEIGHT_PX)
         painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(color)
+        painter.setBrush(QColor(self._colors[index]))
         painter.drawRoundedRect(chip, 3, 3)
         painter.setPen(QColor("white"))
         painter.drawText(chip, Qt.AlignmentFlag.AlignCenter, text)

@@ -228,7 +228,9 @@ class HeatmapPresenter(QObject):
         ]
         like = self.query.like
         boxes = marks if like is None else [(bounds_of(like), _LIKE_COLOR)]
-        self.meant.show_boxes(boxes, len(boxes) - 1)
+        self.meant.show_boxes(
+            [box for box, _ in boxes], [color for _, color in boxes], len(boxes) - 1
+        )
         self._canvas.update()
 
     def _touch(self) -> None:

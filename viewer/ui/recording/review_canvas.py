@@ -40,10 +40,9 @@ class ReviewCanvas:
         self.pane = None
         self.boxes.clear()
 
-    def show(self, actions: Sequence[Action], colors: Sequence[str], current: int) -> None:
+    def show(self, boxes: Sequence[Box], colors: Sequence[str], current: int) -> None:
         """Paints the boxes of actions; of none, nothing."""
-        pairs = zip(actions, colors, strict=True)
-        self.boxes.show_boxes([(Box(*action.box), color) for action, color in pairs], current)
+        self.boxes.show_boxes(boxes, colors, current)
         if self.pane is not None:
             self.pane.canvas.update()
 

@@ -7,20 +7,16 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
-    QAbstractItemView,
     QCheckBox,
     QComboBox,
     QFormLayout,
     QGridLayout,
     QHBoxLayout,
-    QHeaderView,
     QLabel,
     QPlainTextEdit,
     QProgressBar,
     QPushButton,
-    QSizePolicy,
     QStackedWidget,
-    QTreeWidgetItem,
     QVBoxLayout,
     QWidget,
 )
@@ -28,34 +24,20 @@ from PySide6.QtWidgets import (
 from viewer.canvas.qt_guard import guarded
 from viewer.ui.command_button import CommandButton
 from viewer.ui.commands.recording import REVIEW_COMMANDS
+from viewer.ui.recording.review_table import ReviewTable
 from viewer.ui.shell.panel import Panel
-from viewer.ui.theme import colored_icon
-from viewer.ui.widgets import KeyedTree, NoticeBar
+from viewer.ui.widgets import NoticeBar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from PySide6.QtGui import QIcon, QKeyEvent
+    from PySide6.QtGui import QKeyEvent
 
     from viewer.recording.review.entries import Decided
     from viewer.recording.review.figures import ReviewFigures
     from viewer.recording.review.items import ReviewItem
     from viewer.ui.actions import ActionSet
 
-VERDICT_COLORS = {
-    "open": "#3b82f6",
-    "accepted": "#22a55a",
-    "edited": "#06a8b8",
-    "rejected": "#e5484d",
-    "skipped": "#8a8f98",
-}
-_VERDICT_ICONS = {
-    "open": "mdi6.circle-outline",
-    "accepted": "mdi6.check-circle",
-    "edited": "mdi6.pencil-circle",
-    "rejected": "mdi6.close-circle",
-    "skipped": "mdi6.skip-next-circle",
-}
 _NO_SESSION = (
     "No session under review.\n\nIn a review the slide goes from action to action, and you judge "
     "or write why the reader looked there. Select a session and press Review..."
@@ -63,11 +45,6 @@ _NO_SESSION = (
 _DRAFT = "Draft rationales..."
 _LONGEST_NAME = 64
 _TEXT_HEIGHT_PX = 76
-
-
-def verdict_of(decision: Decided | None) -> str:
-    """Return the word for it; "open" where there is none."""
-    return "open" if decision is None else decision.verdict
 
 
 class ReviewPanel(Panel):
@@ -94,7 +71,7 @@ class ReviewPanel(Panel):
             "The pseudonym under which you review; each has a review of theirs"
         )
         self.progress = QProgressBar(self)
-        self.table = _ItemTable(self)
+        self.table = ReviewTable(self)
         self.place = _label(self)
         self.text = TextField(self)
         self.source = _label(self)
@@ -131,7 +108,7 @@ class ReviewPanel(Panel):
         self.empty.setText(reason)
         self._stack.setCurrentIndex(0)
         self.title.clear()
-        self.table.clear()
+        self.table.show_items(())
         self.show_text("", "", "")
         self.figures.clear()
         self.show_agreement([])
@@ -233,7 +210,7 @@ class ReviewPanel(Panel):
         self.setFocusProxy(self.table)
 
     def _connect(self) -> None:
-        self.table.currentItemChanged.connect(self._on_current)
+        self.table.row_chosen.connect(self.item_chosen)
         self.text.textChanged.connect(self._on_text)
         self.text.left.connect(lambda: self.table.setFocus(Qt.FocusReason.OtherFocusReason))
         self.reviewer.textActivated.connect(self.reviewer_chosen)
@@ -246,10 +223,6 @@ class ReviewPanel(Panel):
         self.prompt.clicked.connect(lambda: self.prompt_requested.emit())
         self.visibilityChanged.connect(self.shown)
 
-    def _on_current(self, row: QTreeWidgetItem | None) -> None:
-        if row is not None and not self.table.is_being_filled:
-            self.item_chosen.emit(self.table.indexOfTopLevelItem(row))
-
     def _on_text(self) -> None:
         if not self.text.is_being_filled:
             self.text_typed.emit()
@@ -257,48 +230,6 @@ class ReviewPanel(Panel):
     def _enable(self, *, enabled: bool) -> None:
         for widget in (self.table, self.text, self.dictated, self.reviewer, self.drafts):
             widget.setEnabled(enabled)
-
-
-class _ItemTable(KeyedTree):
-    """A row an action: its verdict's sign, its number and command, and the verdict in words."""
-
-    def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
-        self.is_being_filled = False
-        self.setAccessibleName("Actions and their verdicts")
-        self.setHeaderLabels(["Action", "Looked", "Verdict"])
-        self.setRootIsDecorated(False)
-        self.setUniformRowHeights(True)
-        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        # Its rows are no reason for the page to scroll.
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
-        self.setMinimumHeight(90)
-        self.header().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        self.header().setStretchLastSection(False)
-        for column in (1, 2):
-            self.header().setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
-
-    def show_items(self, items: Sequence[ReviewItem]) -> None:
-        self.is_being_filled = True
-        self.clear()
-        for item in items:
-            heading = f"{item.number}  {item.action.command.strip('<>')}"
-            self.addTopLevelItem(QTreeWidgetItem([heading, f"{item.action.dwell_s:.1f} s", ""]))
-        self.is_being_filled = False
-
-    def show_verdicts(self, decisions: Sequence[Decided | None], current: int) -> None:
-        self.is_being_filled = True
-        for index, decision in enumerate(decisions):
-            row = self.topLevelItem(index)
-            if row is not None:
-                verdict = verdict_of(decision)
-                row.setIcon(0, _verdict_icon(verdict))
-                row.setText(2, verdict)
-        row = self.topLevelItem(current)
-        if row is not None:
-            self.setCurrentItem(row)
-            self.scrollToItem(row)
-        self.is_being_filled = False
 
 
 class TextField(QPlainTextEdit):
@@ -328,11 +259,6 @@ class TextField(QPlainTextEdit):
             self.left.emit()
         else:
             super().keyPressEvent(event)
-
-
-def _verdict_icon(verdict: str) -> QIcon:
-    name, color = _VERDICT_ICONS[verdict], VERDICT_COLORS[verdict]
-    return colored_icon(name, color, color_selected="white")
 
 
 def _label(parent: QWidget) -> QLabel:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from viewer.geometry import Box
 from viewer.recording.review.entries import ReviewError
 from viewer.recording.review.stopwatch import Stopwatch
 from viewer.ui.recording.review_canvas import ReviewCanvas
-from viewer.ui.recording.review_panel import VERDICT_COLORS, ReviewPanel, verdict_of
+from viewer.ui.recording.review_table import VERDICT_COLORS, verdict_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from viewer.recording.review.review import Review
     from viewer.ui.actions import ActionSet
     from viewer.ui.recording.presence import Place
+    from viewer.ui.recording.review_panel import ReviewPanel
     from viewer.ui.slides.slide_pane import SlidePane
 
 _KEEP_TEXT_MS = 400
@@ -49,6 +51,8 @@ class Reviewing(QObject):
         super().__init__(parent)
         self.review: Review | None = None
         self.current = 0
+        self._boxes: list[Box] = []
+        """Of the actions under review, level-0 pixels."""
         self._panel = panel
         self._say = say
         self._canvas = ReviewCanvas()
@@ -90,6 +94,7 @@ class Reviewing(QObject):
     def begin(self, review: Review) -> None:
         """Goes on with a review where it stopped."""
         self.review = review
+        self._boxes = [Box(*item.action.box) for item in review.items]
         self._watch = Stopwatch()
         self.availability_changed.emit()
         self._go_to(review.resume_index())
@@ -238,7 +243,7 @@ class Reviewing(QObject):
             self._canvas.show([], [], -1)
             return
         colors = [VERDICT_COLORS[verdict_of(each)] for each in self.review.decisions()]
-        self._canvas.show([item.action for item in self.review.items], colors, self.current)
+        self._canvas.show(self._boxes, colors, self.current)
 
     # What others tell ------------------------------------------------------------------------
 

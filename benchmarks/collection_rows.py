@@ -1,0 +1,458 @@
+"""What is done with collections, each in a process of its own: one row, one size, figures as JSON.
+
+python -m benchmarks.collection_rows ROW SIZE FOLDER
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PySide6.QtCore import QItemSelectionModel, Qt
+
+from benchmarks.laboratory import SIDE_PX, Laboratory, keep_objects, make, objects, write_slide
+from benchmarks.stalls import close_window, measured, open_window, settle, wait
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from benchmarks.stalls import Stalls
+    from viewer.studies.project import Change
+    from viewer.ui.main_window import MainWindow
+
+Figures = dict[str, float]
+"""Name, with its unit in brackets, to value."""
+_SELECT_ALL = (
+    QItemSelectionModel.SelectionFlag.ClearAndSelect | QItemSelectionModel.SelectionFlag.Rows
+)
+
+
+def sessions(folder: Path, count: int) -> Figures:
+    """The list of sessions is listed anew with all rows selected, then the slide changes."""
+    laboratory = Laboratory(folder, sessions=count, slides=min(count, 50), objects=0)
+    make(laboratory)
+    window = open_window()
+    panels = window.recording.panels
+    panel, library = panels.sessions, panels.library
+    panel.show()
+    wait(lambda: len(panel.model.listing.sessions) == count)
+    settle(1.0)
+    panel.list.selectAll()
+    settle(0.5)
+    asked: list[object] = []
+    with measured() as refresh:
+        library.list_now(asked.append)
+        wait(lambda: bool(asked))
+        settle(0.3)
+    panel.list.clearSelection()
+    slides = sorted((laboratory.project / "slides").iterdir())[1:4]
+    with measured() as change:
+        for slide in slides:
+            _open(window, slide)
+    begin_s = time.perf_counter()
+    with measured() as replay:
+        panels.start_replay(panel.model.session(0).folder)
+        wait(lambda: panels.replay.isVisible())
+        replay_s = time.perf_counter() - begin_s
+    close_window(window)
+    return {
+        **_stalls("refresh with all selected", refresh),
+        **_stalls("slide changes", change),
+        "slide changes, CPU (s)": change.cpu_s,
+        "replay opens after (s)": replay_s,
+        **_stalls("replay opens", replay),
+    }
+
+
+def project(folder: Path, count: int) -> Figures:
+    """A project is opened, its list is scrolled from top to bottom, and a slide is marked done."""
+    laboratory = Laboratory(folder, sessions=0, slides=count, objects=0)
+    make(laboratory)
+    window = open_window()
+    window.slides.show()
+    with measured() as opening:
+        window.projects.open(laboratory.project)
+        wait(lambda: len(window.slides.model.keys) == count)
+        settle(0.5)
+    bar = window.slides.view.verticalScrollBar()
+    with measured() as scroll:
+        for step in range(60):
+            bar.setValue(bar.maximum() * step // 60)
+            settle(0.05)
+    with measured() as state:
+        window.projects.opened.change(_marking(window, count // 2))
+        settle(0.5)
+    with measured() as typed:
+        window.slides.search.setText("case 0001")
+        settle(0.7)
+    close_window(window)
+    return {
+        **_stalls("opens", opening),
+        **_stalls("scrolling", scroll),
+        **_stalls("a state is changed", state),
+        **_stalls("a search", typed),
+    }
+
+
+def _marking(window: MainWindow, number: int) -> Change:
+    from viewer.studies.project import changing_slide
+
+    identity = window.projects.opened.project.slides[number].identity
+    return changing_slide(identity, {"state": "done"})
+
+
+def answers(folder: Path, count: int) -> Figures:
+    """`projects answers` of so many slides with the answers of 20 readers each."""
+    import msgspec
+
+    from viewer.studies.answers import AnswerFile, AnswerRecord
+    from viewer.studies.forms import Form, Question
+    from viewer.studies.project import Project, ProjectSlide
+    from viewer.studies.project_file import create_project
+
+    os.environ["COVERSLIP_HOME"] = str(folder / "home")
+    place = folder / "project"
+    slides = tuple(ProjectSlide(identity=f"s1-{n:040x}", path=f"{n}.tif") for n in range(count))
+    form = Form(id="f", title="F", questions=(Question(id="q", text="Q", kind="text"),))
+    create_project(place, Project(slides=slides, forms=(form,)))
+    for reader in range(20):
+        for slide in slides:
+            file = AnswerFile(place, f"reader{reader}", slide.identity, slide.path)
+            record = AnswerRecord(
+                at_utc="2026-01-01T00:00:00.000+00:00", reader=file.reader,
+                identity=file.identity, slide=file.slide, form="f", question="q", answer="yes",
+            )  # fmt: skip
+            path = file.path
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(msgspec.json.encode(record) + b"\n")
+    begin_s = time.process_time()
+    _command("projects", "answers", str(place), "--out", str(folder / "answers.csv"))
+    return {"CPU (s)": time.process_time() - begin_s}
+
+
+def review(folder: Path, count: int) -> Figures:
+    """A review of a session with so many actions opens, and goes on to the next one."""
+    from benchmarks.recording import WanderingReader, write_session
+    from viewer.geometry import Size
+    from viewer.recording.library import sessions_folder
+    from viewer.slides.known_slides import remember
+    from viewer.slides.slide_key import slide_key
+
+    os.environ["COVERSLIP_HOME"] = str(folder / "home")
+    slide = write_slide(folder / "slide.tif", 1, 2048)
+    identity = slide_key(slide)
+    remember(identity, slide)
+    reader = WanderingReader(Size(SIDE_PX, SIDE_PX), stay=True)
+    views = ((n * 3.0, reader.view(at_rest=True)) for n in range(count))
+    session = sessions_folder() / "20260101T080000Z-00000001"
+    write_session(session, views, Size(SIDE_PX, SIDE_PX), identity)
+    window = open_window()
+    controller = window.recording.review
+    _open(window, slide)
+    settle(0.5)
+    with measured() as opening:
+        controller.start(session)
+        wait(lambda: controller.reviewing.review is not None)
+        settle(1.0)
+    found = controller.reviewing.review
+    with measured() as following:
+        for _ in range(5):
+            window.commands["review.skip"].trigger()
+            settle(0.2)
+    close_window(window)
+    return {
+        "actions": float(len(found.items)) if found is not None else 0.0,
+        **_stalls("opens", opening),
+        **_stalls("five verdicts", following),
+    }
+
+
+def bulk(folder: Path, count: int) -> Figures:
+    """All objects of a slide get a class, which is undone; they are found, deleted, opened anew."""
+    os.environ["COVERSLIP_HOME"] = str(folder / "home")
+    slide = write_slide(folder / "slide.tif", 1)
+    keep_objects(slide, count)
+    window = open_window()
+    figures: Figures = {}
+    annotations = window.annotations
+    annotations.panel.show()
+
+    def note(name: str, stalls: Stalls) -> None:
+        figures.update(_stalls(name, stalls))
+        figures[f"{name}, took (s)"] = stalls.took_s
+
+    with measured() as stalls:
+        _open(window, slide)
+        wait(lambda: annotations.active is not None and len(annotations.active.document) == count)
+        _rest(window)
+    note("opening", stalls)
+    here = annotations.active
+    assert here is not None
+    document = here.document
+    with measured() as stalls:
+        window.commands["edit.select_all"].trigger()
+        wait(lambda: len(here.selection) == count)
+        _rest(window)
+    note("selecting all", stalls)
+    wanted = annotations.classes.palette.classes[4]
+    with measured() as stalls:
+        annotations.classes.give(wanted.annotation_class)
+        wait(lambda: document.class_counts[wanted.name] == count)
+        _rest(window)
+    note("class of all", stalls)
+    with measured() as stalls:
+        window.commands["edit.undo"].trigger()
+        wait(lambda: document.class_counts[wanted.name] == 0)
+        _rest(window)
+    note("undo", stalls)
+    with measured() as stalls:
+        annotations.panel.filter.setText("object 77")
+        settle(0.4)
+        wait(lambda: 0 < annotations.panel.model.shown_count < count)
+        _rest(window)
+    note("filter", stalls)
+    with measured() as stalls:
+        annotations.panel.filter.clear()
+        settle(0.4)
+        wait(lambda: annotations.panel.model.shown_count == count)
+        _rest(window)
+    note("filter away", stalls)
+    here.selection.choose([])
+    window.commands["edit.select_all"].trigger()
+    wait(lambda: len(here.selection) == count)
+    _rest(window)
+    with measured() as stalls:
+        window.commands["edit.delete"].trigger()
+        wait(lambda: len(document) == 0)
+        _rest(window)
+    note("delete", stalls)
+    with measured() as stalls:
+        window.commands["edit.undo"].trigger()
+        wait(lambda: len(document) == count)
+        _rest(window)
+    note("undo of it", stalls)
+    figures["peak memory (MB)"] = _peak_mb()
+    with measured() as stalls:
+        _wait_saved(window)
+    note("saving", stalls)
+    close_window(window)
+    return figures
+
+
+def flat(folder: Path, side_px: int) -> Figures:
+    """A slide without a pyramid shows an overview, and is left at once."""
+    from benchmarks.big_slide import write_flat
+
+    os.environ["COVERSLIP_HOME"] = str(folder / "home")
+    slide = write_flat(folder / "flat.tif", side_px)
+    other = write_slide(folder / "other.tif", 2)
+    window = open_window()
+    canvas = window.panes.active.canvas
+    with measured() as opening:
+        begin_s = time.perf_counter()
+        _open(window, slide)
+        opened_s = time.perf_counter() - begin_s
+        try:
+            wait(lambda: _is_covered(canvas), 120.0)
+        except TimeoutError:
+            pass
+        overview_s = time.perf_counter() - begin_s
+    with measured() as leaving:
+        begin_s = time.perf_counter()
+        _open(window, other)
+        left_s = time.perf_counter() - begin_s
+    begin_s = time.perf_counter()
+    _open(window, slide)
+    try:
+        wait(lambda: _is_covered(canvas), 120.0)
+    except TimeoutError:
+        pass
+    again_s = time.perf_counter() - begin_s
+    begin_s = time.perf_counter()
+    close_window(window)
+    return {
+        "opened after (s)": opened_s,
+        "overview after (s)": overview_s,
+        **_stalls("overview", opening),
+        **_stalls("leaving", leaving),
+        "the next slide is open after (s)": left_s,
+        "overview when opened again (s)": again_s,
+        "closing (s)": time.perf_counter() - begin_s,
+        "memory (MB)": _peak_mb(),
+    }
+
+
+def _is_covered(canvas: object) -> bool:
+    """Return whether the slide covers the middle of the canvas with pixels of its own."""
+    image = canvas.grab().toImage()  # type: ignore[attr-defined]
+    width, height = image.width(), image.height()
+    places = [(width * x // 8, height * y // 8) for x in (3, 4, 5) for y in (3, 4, 5)]
+    colors = [image.pixelColor(x, y) for x, y in places]
+    return all(color.saturation() > 20 for color in colors)
+
+
+def log_import(folder: Path, rows: int) -> Figures:
+    """A log of QuPath's view tracking is taken in."""
+    from viewer.recording.importers.importing import import_log
+
+    os.environ["COVERSLIP_HOME"] = str(folder / "home")
+    log = folder / "log.tsv"
+    with log.open("w") as file:
+        file.write(
+            "Timestamp\tX\tY\tWidth\tHeight\tCanvas width\tCanvas height\tDownsample factor\tRotation\n"
+        )
+        for n in range(rows):
+            file.write(f"{n * 30}\t{n % 5000}\t{n % 3000}\t1000\t800\t1000\t800\t1.0\t0.0\n")
+    library = folder / "sessions"
+    library.mkdir()
+    before_mb = _peak_mb()
+    begin_s = time.perf_counter()
+    import_log(log, library)
+    return {
+        "took (s)": time.perf_counter() - begin_s,
+        "memory, over that of the program (MB)": _peak_mb() - before_mb,
+        "memory (MB)": _peak_mb(),
+        "log (MB)": log.stat().st_size / 1e6,
+    }
+
+
+def cases(folder: Path, count: int) -> Figures:
+    """Sessions are exported as cases of Pathology-CoT."""
+    from viewer.recording.export import ExportOptions, export_sessions
+    from viewer.recording.library import Library
+
+    make(Laboratory(folder, sessions=count, slides=min(count, 5), objects=0))
+    out = folder / "cases"
+    begin_s = time.perf_counter()
+    manifest = export_sessions(
+        Library().folders(), out, ExportOptions(format="pathology-cot", jobs=os.cpu_count() or 1)
+    )
+    took_s = time.perf_counter() - begin_s
+    problems = [each.problem for each in manifest.sessions if each.problem]
+    assert not problems, problems[0]
+    kept = {each.stat().st_ino: each.stat().st_blocks * 512 for each in out.rglob("*")}
+    return {
+        "took (s)": took_s,
+        "on the disk (MB)": sum(kept.values()) / 1e6,
+        "actions": float(sum(each.actions for each in manifest.sessions)),
+    }
+
+
+def asap(folder: Path, count: int) -> Figures:
+    """Annotations are written as ASAP's XML."""
+    from viewer.annotations.formats.exchange import FORMATS
+
+    wanted = objects(count)
+    before_mb = _peak_mb()
+    begin_s = time.perf_counter()
+    problems = FORMATS["asap"].write(folder / "out.xml", wanted)
+    return {
+        "took (s)": time.perf_counter() - begin_s,
+        "problems": float(len(problems)),
+        "memory, over that of the program (MB)": _peak_mb() - before_mb,
+        "memory (MB)": _peak_mb(),
+    }
+
+
+def strokes(folder: Path, count: int) -> Figures:
+    """A region is reshaped again and again, 2,000 points each time; then all of it is undone."""
+    import shapely
+
+    from viewer.annotations.annotation import Annotation
+    from viewer.annotations.document import Document, adding, changing
+
+    os.environ["COVERSLIP_HOME"] = str(folder / "home")
+    document = Document()
+    angles = np.linspace(0, 2 * np.pi, 2000, endpoint=False)
+    ring = np.stack([np.cos(angles), np.sin(angles)], 1)
+    first = Annotation(shapely.Polygon(ring * 100))
+    document.do(adding("Brush", [first]))
+    before_mb = _rss_mb()
+    for n in range(count):
+        now = document[first.id]
+        shape = shapely.Polygon(ring * (101 + n))
+        document.do(changing("Brush", [(now, Annotation(shape, now.id))]))
+    grown_mb = _rss_mb() - before_mb
+    undone = 0
+    while document.undo() is not None:
+        undone += 1
+    return {"memory (MB)": grown_mb, "undone": float(undone)}
+
+
+ROWS: dict[str, tuple[Callable[[Path, int], Figures], int, int]] = {
+    "sessions": (sessions, 500, 5_000),
+    "project": (project, 500, 5_000),
+    "answers": (answers, 500, 5_000),
+    "review": (review, 250, 2_500),
+    "bulk": (bulk, 100_000, 1_000_000),
+    "flat": (flat, 50_000, 500_000),
+    "import": (log_import, 100_000, 1_000_000),
+    "cases": (cases, 10, 100),
+    "asap": (asap, 10_000, 100_000),
+    "strokes": (strokes, 100, 1_000),
+}
+"""What a row does, and the two sizes that are compared."""
+
+
+def _stalls(name: str, stalls: Stalls) -> Figures:
+    """Return how long the window did not answer, and how much of that it worked itself."""
+    return {
+        f"{name}, longest stall (ms)": stalls.longest_ms,
+        f"{name}, busiest (ms)": stalls.busiest_ms,
+    }
+
+
+def _open(window: MainWindow, slide: Path) -> None:
+    """Open a slide in the active pane, as a double click does."""
+    pane = window.panes.active
+    window.open_paths([slide])
+    wait(lambda: pane.path == slide and pane.source is not None)
+
+
+def _rest(window: MainWindow) -> None:
+    """Wait until nothing is worked on behind the window that a user would see the end of."""
+    settle(0.5)
+
+
+def _wait_saved(window: MainWindow) -> None:
+    sets = window.annotations.active_sets
+    wait(lambda: sets is None or sets.is_saved, 300.0)
+
+
+def _command(*arguments: str) -> None:
+    from viewer.cli import main
+
+    sys.argv[1:] = arguments
+    try:
+        main()
+    except SystemExit as error:
+        assert not error.code, arguments
+
+
+def _peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+
+
+def _rss_mb() -> float:
+    import psutil
+
+    return psutil.Process().memory_info().rss / 1e6
+
+
+def main() -> None:
+    """Measure one row at one size."""
+    name, size, folder = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
+    folder.mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    os.environ["COVERSLIP_HOME"] = str(folder / "home")
+    print(json.dumps(ROWS[name][0](folder, size), indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+"""The actions of a review as rows, each with its verdict; only rows in sight are asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt, Signal
+from PySide6.QtGui import QGuiApplication, QKeySequence
+from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QSizePolicy, QTreeView, QWidget
+
+from viewer.canvas.qt_guard import guarded
+from viewer.ui.theme import colored_icon
+from viewer.ui.widgets import KeyKeeper
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from PySide6.QtCore import QObject
+    from PySide6.QtGui import QIcon, QKeyEvent
+
+    from viewer.recording.review.entries import Decided
+    from viewer.recording.review.items import ReviewItem
+
+VERDICT_COLORS = {
+    "open": "#3b82f6",
+    "accepted": "#22a55a",
+    "edited": "#06a8b8",
+    "rejected": "#e5484d",
+    "skipped": "#8a8f98",
+}
+_VERDICT_ICONS = {
+    "open": "mdi6.circle-outline",
+    "accepted": "mdi6.check-circle",
+    "edited": "mdi6.pencil-circle",
+    "rejected": "mdi6.close-circle",
+    "skipped": "mdi6.skip-next-circle",
+}
+_HEADINGS = ("Action", "Looked", "Verdict")
+_ACTION, _LOOKED, _VERDICT = range(3)
+_ROWS_MEASURED = 30
+"""How many rows tell how wide a column is to be."""
+_LEAST_HEIGHT_PX = 90
+
+_Index = QModelIndex | QPersistentModelIndex
+
+
+def verdict_of(decision: Decided | None) -> str:
+    """Return the word for it; "open" where there is none."""
+    return "open" if decision is None else decision.verdict
+
+
+class ReviewTableModel(QAbstractTableModel):
+    """A row an action; verdicts that changed are told row by row."""
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self._items: Sequence[ReviewItem] = ()
+        self._verdicts: list[str] = []
+        self._icons: dict[str, QIcon] = {}
+
+    def show_items(self, items: Sequence[ReviewItem]) -> None:
+        """List other actions, all of them open."""
+        self.beginResetModel()
+        self._items = items
+        self._verdicts = ["open"] * len(items)
+        self.endResetModel()
+
+    def show_verdicts(self, decisions: Sequence[Decided | None]) -> None:
+        """Mark each action with its verdict."""
+        for row, decision in enumerate(decisions[: len(self._verdicts)]):
+            verdict = verdict_of(decision)
+            if verdict != self._verdicts[row]:
+                self._verdicts[row] = verdict
+                self.dataChanged.emit(self.index(row, _ACTION), self.index(row, _VERDICT))
+
+    @guarded(0)
+    def rowCount(self, parent: _Index | None = None) -> int:
+        return 0 if parent is not None and parent.isValid() else len(self._items)
+
+    @guarded(0)
+    def columnCount(self, parent: _Index | None = None) -> int:
+        return 0 if parent is not None and parent.isValid() else len(_HEADINGS)
+
+    @guarded()
+    def headerData(
+        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
+    ) -> object:
+        is_heading = orientation is Qt.Orientation.Horizontal
+        return _HEADINGS[section] if is_heading and role == Qt.ItemDataRole.DisplayRole else None
+
+    @guarded()
+    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+        if not index.isValid():
+            return None
+        item, verdict = self._items[index.row()], self._verdicts[index.row()]
+        if role == Qt.ItemDataRole.DecorationRole and index.column() == _ACTION:
+            return self._icon(verdict)
+        if role != Qt.ItemDataRole.DisplayRole:
+            return None
+        match index.column():
+            case 0:
+                return f"{item.number}  {item.action.command.strip('<>')}"
+            case 1:
+                return f"{item.action.dwell_s:.1f} s"
+            case _:
+                return verdict
+
+    def _icon(self, verdict: str) -> QIcon:
+        if verdict not in self._icons:
+            name, color = _VERDICT_ICONS[verdict], VERDICT_COLORS[verdict]
+            self._icons[verdict] = colored_icon(name, color, color_selected="white")
+        return self._icons[verdict]
+
+
+class ReviewTable(QTreeView):
+    """A row an action: its verdict's sign, its number and command, and the verdict in words."""
+
+    row_chosen = Signal(int)
+    """The user went to another row."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        KeyKeeper(self)
+        self._is_being_filled = False
+        self.rows = ReviewTableModel(self)
+        self.setModel(self.rows)
+        self.setAccessibleName("Actions and their verdicts")
+        self.setRootIsDecorated(False)
+        self.setUniformRowHeights(True)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        # Its rows are no reason for the page to scroll.
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
+        self.setMinimumHeight(_LEAST_HEIGHT_PX)
+        header = self.header()
+        header.setStretchLastSection(False)
+        header.setResizeContentsPrecision(_ROWS_MEASURED)
+        header.setSectionResizeMode(_ACTION, QHeaderView.ResizeMode.Stretch)
+        for column in (_LOOKED, _VERDICT):
+            header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
+        self.selectionModel().currentRowChanged.connect(self._on_row)
+
+    def show_items(self, items: Sequence[ReviewItem]) -> None:
+        """List other actions."""
+        self._is_being_filled = True
+        self.rows.show_items(items)
+        self._is_being_filled = False
+
+    def show_verdicts(self, decisions: Sequence[Decided | None], current: int) -> None:
+        """Mark each action with its verdict, and select the one in hand."""
+        self._is_being_filled = True
+        self.rows.show_verdicts(decisions)
+        index = self.rows.index(current, _ACTION)
+        if index.isValid():
+            self.setCurrentIndex(index)
+            self.scrollTo(index)
+        self._is_being_filled = False
+
+    @guarded()
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.matches(QKeySequence.StandardKey.Copy):
+            self._copy_rows()
+        else:
+            super().keyPressEvent(event)
+
+    def _copy_rows(self) -> None:
+        rows = sorted(index.row() for index in self.selectionModel().selectedRows())
+        columns = range(len(_HEADINGS))
+        lines = ["\t".join(str(self.rows.index(row, c).data()) for c in columns) for row in rows]
+        if lines:
+            QGuiApplication.clipboard().setText("\n".join(lines))
+
+    def _on_row(self, index: QModelIndex) -> None:
+        if index.isValid() and not self._is_being_filled:
+            self.row_chosen.emit(index.row())
