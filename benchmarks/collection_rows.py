@@ -104,7 +104,7 @@ def _marking(window: MainWindow, number: int) -> Change:
     from viewer.studies.project import changing_slide
 
     identity = window.projects.opened.project.slides[number].identity
-    return changing_slide(identity, {"state": "done"})
+    return changing_slide(identity, state="done")
 
 
 def answers(folder: Path, count: int) -> Figures:

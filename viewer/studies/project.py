@@ -144,6 +144,9 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
         """Return the slide of this identity; the project may know it by one of version 0.1."""
         from viewer.slides.identity import same_slide
 
+        found = next((each for each in self.slides if each.identity == identity), None)
+        if found is not None:
+            return found
         return next((each for each in self.slides if same_slide(each.identity, identity)), None)
 
     def count(self, state: SlideState) -> int:

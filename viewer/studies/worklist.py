@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain, takewhile
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from viewer.studies.cases import NOWHERE, CasePlace, CaseRuleError, place_by_name, place_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from viewer.studies.project import Project, ProjectSlide
@@ -41,41 +42,58 @@ class WorklistEntry(Generic[Slide]):
 class Worklist(Generic[Slide]):
     """Slides in the order of reading: those of a case together, where its first one stands."""
 
-    def __init__(self, entries: Iterable[WorklistEntry[Slide]]) -> None:
-        self.entries = grouped(entries)
+    def __init__(
+        self, entries: Iterable[WorklistEntry[Slide]], *, is_grouped: bool = False
+    ) -> None:
+        self.entries = tuple(entries) if is_grouped else grouped(entries)
+        self._numbers = {each.key: number for number, each in enumerate(self.entries)}
 
     def entry(self, key: str) -> WorklistEntry[Slide] | None:
         """Return the entry of a key."""
-        return next((each for each in self.entries if each.key == key), None)
+        number = self._numbers.get(key)
+        return None if number is None else self.entries[number]
+
+    def number(self, key: str) -> int:
+        """Return where in the order of reading a slide stands; -1 where it does not."""
+        return self._numbers.get(key, -1)
 
     def next(self, key: str, step: int) -> WorklistEntry[Slide] | None:
         """Return the slide after (1) or before (-1) one, passing over what is missing."""
         return next((each for each in self._from(key, step) if not each.is_missing), None)
 
-    def next_unread(self, key: str, step: int) -> WorklistEntry[Slide] | None:
+    def next_unread(
+        self,
+        key: str,
+        step: int,
+        is_read: Callable[[WorklistEntry[Slide]], bool] = lambda each: each.is_read,
+    ) -> WorklistEntry[Slide] | None:
         """Return the next slide that is not read yet, beginning anew at the end of the list."""
-        ahead = list(self._from(key, step))
-        met = {each.key for each in ahead} | {key}
-        rest = [each for each in self.entries[:: 1 if step > 0 else -1] if each.key not in met]
-        open_ones = (each for each in (*ahead, *rest) if not each.is_read and not each.is_missing)
-        return next(open_ones, None)
+        around = chain(self._from(key, step), self._before(key, step))
+        return next((each for each in around if not is_read(each) and not each.is_missing), None)
 
     def next_case(self, key: str, step: int) -> WorklistEntry[Slide] | None:
         """Return the first slide of the next case, or of the one before."""
         here = self.entry(key)
-        others = [
-            each
-            for each in self._from(key, step)
-            if not each.is_missing and (here is None or not _is_one_case(each, here))
-        ]
-        if not others:
+        other = next(
+            (
+                each
+                for each in self._from(key, step)
+                if not each.is_missing and (here is None or not _is_one_case(each, here))
+            ),
+            None,
+        )
+        if other is None:
             return None
-        return next((each for each in self.case(others[0].key) if not each.is_missing), others[0])
+        return next((each for each in self.case(other.key) if not each.is_missing), other)
 
     def case(self, key: str) -> list[WorklistEntry[Slide]]:
         """Return all slides of the case that one belongs to, itself among them."""
         here = self.entry(key)
-        return [each for each in self.entries if here is not None and _is_one_case(each, here)]
+        if here is None:
+            return []
+        # Those of a case stand together.
+        around = (self._beside(key, here, -1)[::-1], [here], self._beside(key, here, 1))
+        return list(chain.from_iterable(around))
 
     def partner(self, key: str, shown: Iterable[str] = ()) -> WorklistEntry[Slide] | None:
         """Return what to show beside a slide: another stain of its block, else of its case.
@@ -90,10 +108,25 @@ class Worklist(Generic[Slide]):
         met = [index for index, each in enumerate(others) if each.key in set(shown)]
         return others[(met[-1] + 1) % len(others)] if met else others[0]
 
-    def _from(self, key: str, step: int) -> list[WorklistEntry[Slide]]:
-        keys = [each.key for each in self.entries]
-        at = keys.index(key) if key in keys else -1 if step > 0 else len(keys)
-        return list(self.entries[at + 1 :] if step > 0 else self.entries[:at][::-1])
+    def _beside(
+        self, key: str, here: WorklistEntry[Slide], step: int
+    ) -> list[WorklistEntry[Slide]]:
+        return list(takewhile(lambda each: _is_one_case(each, here), self._from(key, step)))
+
+    def _from(self, key: str, step: int) -> Iterator[WorklistEntry[Slide]]:
+        """Yield what follows a slide; all where it is not listed."""
+        at, count = self.number(key), len(self.entries)
+        if step > 0:
+            numbers = range(at + 1, count)
+        else:
+            numbers = range(at - 1 if at >= 0 else count - 1, -1, -1)
+        return map(self.entries.__getitem__, numbers)
+
+    def _before(self, key: str, step: int) -> Iterator[WorklistEntry[Slide]]:
+        """Yield what `_from` leaves out but the slide itself, from the end it begins anew at."""
+        at, count = self.number(key), len(self.entries)
+        numbers = range(0) if at < 0 else range(at) if step > 0 else range(count - 1, at, -1)
+        return map(self.entries.__getitem__, numbers)
 
 
 def project_entries(
@@ -111,6 +144,47 @@ def project_entries(
         )
         for slide in project.slides
     )
+
+
+def renewed_entries(
+    entries: Sequence[WorklistEntry[ProjectSlide]],
+    before: Project,
+    project: Project,
+    missing: Collection[str] = (),
+) -> tuple[WorklistEntry[ProjectSlide], ...]:
+    """Return `project_entries` of a project that was changed; only new names are looked at.
+
+    Parameters
+    ----------
+    entries
+        Of the project `before`, with its names.
+    """
+    if before.case_rule != project.case_rule:
+        return project_entries(project, missing)
+    held = {each.key: each for each in entries}
+    made: dict[str, WorklistEntry[ProjectSlide]] = {}
+    has_moved = len(held) != len(project.slides)
+    for slide in project.slides:
+        former = held.get(slide.identity)
+        is_missing = slide.identity in missing
+        if former is not None and former.slide is slide and former.is_missing == is_missing:
+            made[slide.identity] = former
+            continue
+        is_known = former is not None and _is_called_as(former.slide, slide)
+        place = former.place if former and is_known else place_of(project.case_rule.strip(), slide)
+        has_moved = has_moved or former is None or former.place != place
+        made[slide.identity] = WorklistEntry(
+            slide.identity, slide, place, is_read=slide.state == "done", is_missing=is_missing
+        )
+    if has_moved or len(made) != len(held):
+        return grouped(made.values())
+    return tuple(made[each.key] for each in entries)
+
+
+def _is_called_as(one: ProjectSlide, other: ProjectSlide) -> bool:
+    """Return whether all is the same that tells a slide's place."""
+    names = ("name", "path", "case", "block", "stain")
+    return all(getattr(one, name) == getattr(other, name) for name in names)
 
 
 def file_entries(

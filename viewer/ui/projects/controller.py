@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING
@@ -72,14 +71,19 @@ class ProjectsController(QObject):
         Of a project of QuPath one of ours is made beside it, which is opened from then on.
         """
         from viewer.studies.qupath_project import SUFFIX as QUPATH_SUFFIX
-        from viewer.studies.qupath_takeover import project_beside
 
         if path.suffix.lower() != QUPATH_SUFFIX:
             self.opened.open(path)
             return
         self._window.say(f"Reading {path.name}...")
+
+        def read() -> tuple[Path | None, list[str]]:
+            from viewer.studies.qupath_takeover import project_beside
+
+            return project_beside(path)
+
         self._sorter.run(
-            lambda: project_beside(path),
+            read,
             lambda made: self._open_taken_over(path, *made),
             lambda error: self._window.show_error(str(error)),
         )
@@ -248,12 +252,11 @@ class ProjectsController(QObject):
         """Return the slide that comes once this one is done."""
         from viewer.studies.worklist import Worklist
 
-        entries = self.opened.entries()
-        to_do = [replace(each, is_read=each.slide.state != "to do") for each in entries]
         source = self._window.panes.active.source
         here = self.opened.project.slide(source.info.identity) if source is not None else None
         key = here.identity if here is not None else ""
-        following = Worklist(to_do).next_unread(key, 1)
+        worklist = Worklist(self.opened.entries(), is_grouped=True)
+        following = worklist.next_unread(key, 1, lambda each: each.slide.state != "to do")
         return following.slide if following is not None else None
 
     def _ask_folder(self, title: str) -> QFileDialog:
@@ -376,8 +379,7 @@ class ProjectsController(QObject):
 
     def _on_not_opened(self, pane: SlidePane, path: Path) -> None:
         """A slide of the project that does not open may have been moved."""
-        slides = self.opened.project.slides if self.opened.is_open else ()
-        slide = next((each for each in slides if self.opened.path_of(each) == path), None)
+        slide = self.opened.slide_at(path)
         if slide is not None:
             self._moved[pane] = slide.identity
             self.opened.look_for_missing()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
@@ -20,6 +21,24 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _LOOK_MS = 3000
 """How often the file is looked at: shared folders do not tell of changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class _SlideIndex:
+    """Where the slides of a project are in it, by identity and by path."""
+
+    project: Project
+    numbers: dict[str, int]
+    by_path: dict[Path, ProjectSlide]
+
+    @classmethod
+    def of(cls, project: Project, folder: Path) -> _SlideIndex:
+        from viewer.studies.project import slide_path
+
+        numbers = {slide.identity: number for number, slide in enumerate(project.slides)}
+        # Of slides of one path the first counts.
+        paths = {slide_path(slide, folder): slide for slide in reversed(project.slides)}
+        return cls(project, numbers, paths)
 
 
 class OpenProject(QObject):
@@ -55,6 +74,7 @@ class OpenProject(QObject):
         """Of which project and what else of it `entries` were made."""
         self._entries: tuple[WorklistEntry[ProjectSlide], ...] = ()
         self._by_key: dict[str, WorklistEntry[ProjectSlide]] = {}
+        self._known_index: _SlideIndex | None = None
         self._seen_ns = 0
         self._unwritten = 0
         self._disk = BackgroundRunner("project", 1, self)
@@ -80,25 +100,40 @@ class OpenProject(QObject):
         """
         if not self.hides_names():
             return slide.shown_name
-        keys = [each.identity for each in self.project.slides]
-        return f"Slide {keys.index(slide.identity) + 1}" if slide.identity in keys else "Slide"
+        number = self._index.numbers.get(slide.identity)
+        return "Slide" if number is None else f"Slide {number + 1}"
 
     def name_of_path(self, path: Path) -> str:
         """Return what a slide's file is called, as `name_of` does for slides of the project."""
         if self.folder is None or not self.hides_names():
             return path.name
-        slide = next((each for each in self.project.slides if self.path_of(each) == path), None)
+        slide = self.slide_at(path)
         return path.name if slide is None else self.name_of(slide)
+
+    def slide_at(self, path: Path) -> ProjectSlide | None:
+        """Return the slide that should lie at a path; None where none should."""
+        return self._index.by_path.get(path) if self.folder is not None else None
+
+    @property
+    def _index(self) -> _SlideIndex:
+        """Return where the slides of the project are, looked at once a project."""
+        if self._known_index is None or self._known_index.project is not self.project:
+            assert self.folder is not None
+            self._known_index = _SlideIndex.of(self.project, self.folder)
+        return self._known_index
 
     def entries(self) -> tuple[WorklistEntry[ProjectSlide], ...]:
         """Return the slides in the order of reading, those of a case together."""
-        from viewer.studies.worklist import project_entries
+        from viewer.studies.worklist import project_entries, renewed_entries
 
         now = (self.project, self.missing, self.hides_names())
         if self._listed is None or not _is_same(self._listed, now):
-            self._listed = now
-            self._entries = project_entries(now[0], now[1], hides_names=now[2])
-            self._by_key = {each.key: each for each in self._entries}
+            before = self._listed
+            if before is None or before[2] or now[2]:
+                entries = project_entries(now[0], now[1], hides_names=now[2])
+            else:
+                entries = renewed_entries(self._entries, before[0], now[0], now[1])
+            self._take_entries(now, entries)
         return self._entries
 
     def entries_by_key(self) -> Mapping[str, WorklistEntry[ProjectSlide]]:
@@ -113,10 +148,9 @@ class OpenProject(QObject):
 
         folder = project_folder(path.absolute())
 
-        def read() -> tuple[int, Project, str]:
+        def read() -> tuple[int, Project, str, tuple[WorklistEntry[ProjectSlide], ...]]:
             seen_ns, project = modified_ns(folder), read_project(folder)
-            project_entries(project)  # the names of thousands of slides are looked at here
-            return seen_ns, project, who_can_read(folder)
+            return seen_ns, project, who_can_read(folder), project_entries(project)
 
         self._disk.run(read, lambda found: self._on_opened(folder, *found), self._on_failed)
 
@@ -229,11 +263,19 @@ class OpenProject(QObject):
             self.project = seen
             self.changed.emit()
 
-    def _on_opened(self, folder: Path, seen_ns: int, project: Project, readers: str) -> None:
+    def _on_opened(
+        self,
+        folder: Path,
+        seen_ns: int,
+        project: Project,
+        readers: str,
+        entries: tuple[WorklistEntry[ProjectSlide], ...],
+    ) -> None:
         self.readers = readers
         self.folder, self._in_file, self._seen_ns = folder, project, seen_ns
         self.project = self.seen_by_reader(project)
         self.missing, self._unwritten = frozenset(), 0
+        self._take_entries((project, self.missing, False), entries)
         self._look.start()
         self.switched.emit()
         self.changed.emit()
@@ -301,7 +343,9 @@ class OpenProject(QObject):
 
         if folder != self.folder:
             return
-        self._set_missing(frozenset(slide.identity for slide in missing))
+        found = frozenset(slide.identity for slide in missing)
+        if found != self.missing:
+            self._set_missing(found)
         if missing:
             self._find(neighborhood(folder), MOST_OPENED_UNASKED, is_asked=False)
 
@@ -340,6 +384,14 @@ class OpenProject(QObject):
     def _set_missing(self, missing: frozenset[str]) -> None:
         self.missing = missing
         self.changed.emit()
+
+    def _take_entries(
+        self,
+        listed: tuple[Project, frozenset[str], bool],
+        entries: tuple[WorklistEntry[ProjectSlide], ...],
+    ) -> None:
+        self._listed, self._entries = listed, entries
+        self._by_key = {each.key: each for each in entries}
 
     def _on_failed(self, error: Exception) -> None:
         from viewer.studies.project_file import ProjectError

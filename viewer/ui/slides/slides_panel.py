@@ -313,8 +313,9 @@ class SlidesPanel(Panel):
 
     def _choose(self, key: str) -> None:
         row = self.model.row_of(key)
-        if row >= 0 and not any(index.row() == row for index in self.view.selectedIndexes()):
-            self.view.setCurrentIndex(self.model.index(row))
+        index = self.model.index(row)
+        if row >= 0 and not self.view.selectionModel().isSelected(index):
+            self.view.setCurrentIndex(index)
 
     def _tell_chosen(self) -> None:
         if self.shown is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer
@@ -10,11 +11,12 @@ from viewer.slides.remote.address import slide_path
 from viewer.ui.slides.slides_ahead import SlidesAhead
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Sequence
 
     from PySide6.QtGui import QImage
 
     from viewer.studies.cases import CasePlace
+    from viewer.studies.project import ProjectSlide
     from viewer.studies.worklist import Worklist, WorklistEntry
     from viewer.tiles.cache import TileCache
     from viewer.ui.main_window import MainWindow
@@ -32,6 +34,8 @@ class WorklistController(QObject):
         super().__init__(window)
         self._window = window
         self.ahead = SlidesAhead(cache, self)
+        self._made: tuple[Sequence[object], Sequence[str], Worklist[ProjectSlide]] | None = None
+        """Of which slides of a project, and which of them listed, the worklist was made."""
         self._read: set[Path] = set()
         """Slides of no project that were on screen in this window."""
         self._direction, self._last_key = 1, ""
@@ -52,25 +56,24 @@ class WorklistController(QObject):
         window.projects.opened.changed.connect(self._rest.start)
         window.slides.listed.connect(self._rest.start)
 
-    def worklist(self) -> Worklist[Path]:
+    def worklist(self) -> Worklist[Path] | Worklist[ProjectSlide]:
         """Return the slides as they are read: those that the drawer lists."""
-        from viewer.studies.worklist import Worklist, WorklistEntry, file_entries
+        from viewer.studies.worklist import Worklist, file_entries
 
         projects = self._window.projects
         if not self._reads_project:
             return Worklist(file_entries(self._window.folder.paths, self._read))
-        shown = set(self._window.slides.model.keys)
-        return Worklist(
-            WorklistEntry(
-                each.key,
-                projects.opened.path_of(each.slide),
-                each.place,
-                each.is_read,
-                each.is_missing,
-            )
-            for each in projects.opened.entries()
-            if each.key in shown
-        )
+        entries, keys = projects.opened.entries(), self._window.slides.model.keys
+        made = self._made
+        if made is None or made[0] is not entries or made[1] is not keys:
+            shown = set(keys)
+            listed = (each for each in entries if each.key in shown)
+            made = self._made = (entries, keys, Worklist(listed, is_grouped=True))
+        return made[2]
+
+    def path_of(self, slide: Path | ProjectSlide) -> Path:
+        """Return where a slide of the worklist lies."""
+        return slide if isinstance(slide, Path) else self._window.projects.opened.path_of(slide)
 
     def place_of(self, pane: SlidePane) -> CasePlace:
         """Return case, block and stain of the slide in a pane, as far as they may be told."""
@@ -138,9 +141,10 @@ class WorklistController(QObject):
         names = self._names()
         found: dict[Path, tuple[str, str, Path]] = {}
         for each in (*self.worklist().entries, *recent):
-            name = names.get(each.key, each.slide.name)
-            if each.slide not in found and wanted in letters(f"{name} {each.place.text}"):
-                found[each.slide] = (name, each.place.text, each.slide)
+            name = names.get(each.key) or self.path_of(each.slide).name
+            if wanted in letters(f"{name} {each.place.text}"):
+                path = self.path_of(each.slide)
+                found.setdefault(path, (name, each.place.text, path))
         begin = [each for each in found.values() if letters(each[0]).startswith(wanted)]
         return [*begin, *(each for each in found.values() if each not in begin)]
 
@@ -190,15 +194,15 @@ class WorklistController(QObject):
     def _likely(self, pane: SlidePane) -> list[Path]:
         """What the keys bring: on in the direction of travel, the next that is open, and back."""
         worklist, key = self.worklist(), self._key_of(pane)
-        keys = [each.key for each in worklist.entries]
-        if key != self._last_key and key in keys and self._last_key in keys:
-            self._direction = 1 if keys.index(key) > keys.index(self._last_key) else -1
+        at, last = worklist.number(key), worklist.number(self._last_key)
+        if at >= 0 and last >= 0 and at != last:
+            self._direction = 1 if at > last else -1
         self._last_key = key
         step = self._direction
         entries = (
             worklist.next(key, step), worklist.next_unread(key, 1), worklist.next(key, -step),
         )  # fmt: skip
-        paths = [each.slide for each in entries if each is not None]
+        paths = [self.path_of(each.slide) for each in entries if each is not None]
         projects = self._window.projects
         if self._reads_project and (to_do := projects.next_to_do()) is not None:
             paths.insert(1, projects.opened.path_of(to_do))
@@ -222,11 +226,13 @@ class WorklistController(QObject):
         following = self.worklist().next_case(self._key_of(self._window.panes.active), step)
         self._go_to(following, f"This is the {'last' if step > 0 else 'first'} case of the list.")
 
-    def _go_to(self, entry: WorklistEntry[Path] | None, otherwise: str) -> None:
+    def _go_to(
+        self, entry: WorklistEntry[Path] | WorklistEntry[ProjectSlide] | None, otherwise: str
+    ) -> None:
         if entry is None:
             self._window.say(otherwise)
         else:
-            self._window.open_slide(entry.slide)
+            self._window.open_slide(self.path_of(entry.slide))
 
     def _show_partner(self) -> None:
         """Open another stain of the case beside the slide; asked again, the next one there."""
@@ -239,6 +245,6 @@ class WorklistController(QObject):
             self._window.say("The list holds no other slide of this case.")
             return
         target = others[0] if others else panes.add_pane()
-        target.open(partner.slide.absolute())
+        target.open(self.path_of(partner.slide).absolute())
         panes.activate(here)
         self._window.say(f"Beside: {partner.place.text}")
