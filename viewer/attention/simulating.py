@@ -7,27 +7,17 @@ They are for tests and demonstration. Their header says `origin: simulated` and 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from scipy import ndimage
 
-from viewer import __version__
 from viewer.attention.density import nuclei_per_cell
+from viewer.attention.simulated_session import SCREEN_PX, Look, write_simulated
 from viewer.geometry import Optics, Point, Size, View
 from viewer.inference.runs.running import known_mpp_um
-from viewer.recording.recorder import Recorder
-from viewer.recording.session import (
-    Screen,
-    SessionError,
-    SessionHeader,
-    new_session_id,
-    slide_ref,
-)
-from viewer.recording.viewing import viewport
+from viewer.recording.session import SessionError
 from viewer.slides.tissue import tissue_mask
-from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,18 +26,12 @@ if TYPE_CHECKING:
     from numpy.random import Generator
     from numpy.typing import NDArray
 
-    from viewer.recording.events import Cause
     from viewer.slides.source import SlideSource
     from viewer.slides.tissue import TissueMask
 
 PolicyName = Literal["scan", "drill", "random"]
 POLICIES: tuple[PolicyName, ...] = ("scan", "drill", "random")
-SIMULATED = "simulated:"
-"""How the pseudonym of a simulated reader begins."""
 
-_SCREEN_PX = Size(1280, 800)
-_FRAMES = 6
-_FRAME_S = 0.05
 _OVERVIEW_S = 2.0
 _CELL_UM = 64.0
 _LEAST_TISSUE = 0.15
@@ -78,15 +62,6 @@ class PolicyParameters:
     peek_magnification: float = 40.0
     spots: int = 8
     noise: float = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """A field that is gone to and how long it is stayed at."""
-
-    view: View
-    dwell_s: float
-    cause: Cause
 
 
 def simulate_session(
@@ -122,13 +97,12 @@ def simulate_session(
     stated = source.info.optics
     optics = stated if stated.mpp_um is not None else Optics((scale, scale), stated.objective_power)
     simulation = _Simulation(source, optics, scale, np.random.default_rng(seed), parameters)
-    looks: dict[PolicyName, Callable[[], Iterator[_Look]]] = {
+    looks: dict[PolicyName, Callable[[], Iterator[Look]]] = {
         "scan": simulation.scan,
         "drill": simulation.drill,
         "random": simulation.random,
     }
-    header = _header(source, optics, policy)
-    return _record(list(looks[policy]()), optics, header, library / header.id)
+    return write_simulated(source, optics, policy, list(looks[policy]()), library)
 
 
 class _Simulation:
@@ -148,7 +122,7 @@ class _Simulation:
         self._rng, self._parameters = rng, parameters
         self._tissue: TissueMask = tissue_mask(source)
 
-    def scan(self) -> Iterator[_Look]:
+    def scan(self) -> Iterator[Look]:
         """Yield all tissue at one magnification, line by line, to and fro."""
         yield self._overview()
         view = self._view(Point(0, 0), self._parameters.magnification)
@@ -166,9 +140,9 @@ class _Simulation:
                 )
                 if self._tissue_share(center, width, height) >= _LEAST_TISSUE:
                     look = self._view(center, self._parameters.magnification)
-                    yield _Look(look, self._rng.uniform(1.3, 2.2), "drag")
+                    yield Look(look, self._rng.uniform(1.3, 2.2), "drag")
 
-    def drill(self) -> Iterator[_Look]:
+    def drill(self) -> Iterator[Look]:
         """Where nuclei lie densest: a look from nearby, then at the cells, then the next place."""
         yield self._overview()
         parameters = self._parameters
@@ -176,31 +150,31 @@ class _Simulation:
         field = Size(*(side * inspect.downsample for side in inspect.size))
         for center in self._dense_places(field, parameters.spots):
             near = self._view(center, parameters.inspect_magnification)
-            yield _Look(near, self._rng.uniform(1.5, 3.0), "wheel")
+            yield Look(near, self._rng.uniform(1.5, 3.0), "wheel")
             aside = field.width / 8
             for _ in range(2):
                 x, y = self._rng.normal(0, aside / 2, 2).tolist()
                 peek = self._view(Point(center.x + x, center.y + y), parameters.peek_magnification)
-                yield _Look(peek, self._rng.uniform(2.0, 4.0), "wheel")
+                yield Look(peek, self._rng.uniform(2.0, 4.0), "wheel")
 
-    def random(self) -> Iterator[_Look]:
+    def random(self) -> Iterator[Look]:
         """Anywhere on the slide, tissue or not, at any magnification."""
         yield self._overview()
         for _ in range(_RANDOM_LOOKS):
             x, y = self._rng.uniform(0, 1, 2).tolist()
             magnification = float(self._rng.choice(_RANDOM_MAGNIFICATIONS))
             center = Point(x * self._slide.width, y * self._slide.height)
-            yield _Look(self._view(center, magnification), self._rng.uniform(1.2, 3.5), "go-to")
+            yield Look(self._view(center, magnification), self._rng.uniform(1.2, 3.5), "go-to")
 
-    def _overview(self) -> _Look:
+    def _overview(self) -> Look:
         width, height = self._slide
-        fit = max(width / _SCREEN_PX.width, height / _SCREEN_PX.height)
-        return _Look(View(Point(width / 2, height / 2), fit, _SCREEN_PX), _OVERVIEW_S, "open")
+        fit = max(width / SCREEN_PX.width, height / SCREEN_PX.height)
+        return Look(View(Point(width / 2, height / 2), fit, SCREEN_PX), _OVERVIEW_S, "open")
 
     def _view(self, center: Point, magnification: float) -> View:
         downsample = self._optics.downsample(magnification)
         assert downsample is not None
-        return View(center, downsample, _SCREEN_PX)
+        return View(center, downsample, SCREEN_PX)
 
     def _tissue_share(self, center: Point, width: float, height: float) -> float:
         cell_width, cell_height = self._tissue.cell_px
@@ -225,11 +199,11 @@ class _Simulation:
         dense = dense * self._rng.lognormal(0, self._parameters.noise, dense.shape)
         return [
             Point((column + 0.5) * cell, (row + 0.5) * cell)
-            for row, column in _peaks_apart(dense, rows, columns, count)
+            for row, column in peaks_apart(dense, rows, columns, count)
         ]
 
 
-def _peaks_apart(
+def peaks_apart(
     values: NDArray[np.floating], rows: int, columns: int, count: int
 ) -> list[tuple[int, int]]:
     """Return the highest cells, none within half a field of a higher one."""
@@ -245,69 +219,3 @@ def _peaks_apart(
             max(0, row - above) : row + above + 1, max(0, column - before) : column + before + 1
         ] = 0
     return found
-
-
-def _header(source: SlideSource, optics: Optics, policy: PolicyName) -> SessionHeader:
-    now = datetime.now(UTC)
-    return SessionHeader(
-        id=new_session_id(now),
-        slide=slide_ref(source, optics, None),
-        started_utc=utc_stamp("milliseconds", now),
-        utc_offset_min=0,
-        reader=SIMULATED + policy,
-        app_version=__version__,
-        screen=Screen(
-            screen_width_px=_SCREEN_PX.width,
-            screen_height_px=_SCREEN_PX.height,
-            window_width_px=_SCREEN_PX.width,
-            window_height_px=_SCREEN_PX.height,
-        ),
-        origin="simulated",
-        title=f"Simulated reader: {policy}",
-    )
-
-
-class _Clock:
-    """Time as the simulated reader spends it."""
-
-    def __init__(self) -> None:
-        self.now_ns = 0
-
-    def __call__(self) -> int:
-        return self.now_ns
-
-    def pass_s(self, seconds: float) -> None:
-        self.now_ns += round(seconds * 1e9)
-
-
-def _record(looks: list[_Look], optics: Optics, header: SessionHeader, folder: Path) -> Path:
-    troubles: list[str] = []
-    clock = _Clock()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    recorder = Recorder(folder, header, on_trouble=troubles.append, clock_ns=clock, wall_ns=clock)
-    before: View | None = None
-    for look in looks:
-        for view in _on_the_way(before, look.view):
-            recorder.record_view(viewport(view, optics, look.cause, at_rest=False))
-            clock.pass_s(_FRAME_S)
-        recorder.record_view(viewport(look.view, optics, look.cause, at_rest=True))
-        clock.pass_s(look.dwell_s)
-        before = look.view
-    recorder.close()
-    if any(troubles):
-        raise SessionError(f"{folder} cannot be written: {next(filter(None, troubles))}")
-    return folder
-
-
-def _on_the_way(start: View | None, end: View) -> Iterator[View]:
-    """Yield a few frames of a movement: zoom by equal ratios, place in step with it."""
-    if start is None:
-        return
-    for frame in range(1, _FRAMES):
-        share = frame / _FRAMES
-        downsample = start.downsample ** (1 - share) * end.downsample**share
-        center = Point(
-            start.center.x + share * (end.center.x - start.center.x),
-            start.center.y + share * (end.center.y - start.center.y),
-        )
-        yield View(center, downsample, end.size)
