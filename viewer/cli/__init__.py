@@ -45,6 +45,7 @@ from viewer.cli.projects import projects_app
 from viewer.cli.query import query
 from viewer.cli.run import run_model
 from viewer.cli.sessions import sessions_app
+from viewer.cli.train_pixels import train_pixels
 from viewer.cli.writing import convert_slide, deidentify_slide
 
 if TYPE_CHECKING:
@@ -124,6 +125,7 @@ train_app = typer.Typer(
     help="Train models: on recorded sessions, or by marks on slides.", no_args_is_help=True
 )
 train_app.command("behavior")(train_behavior)
+train_app.command("pixels")(train_pixels)
 app.add_typer(train_app, name="train")
 evaluate_app = typer.Typer(help="Measure models and agents.", no_args_is_help=True)
 evaluate_app.command("behavior")(evaluate_behavior)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from viewer.inference.architectures.nuclei_unet import NucleiUNet
+from viewer.inference.architectures.pixel_classifier import PixelClassifier
 from viewer.inference.architectures.pixels import Pixels
 from viewer.inference.architectures.tissue_encoder import TissueClassifier, TissueEncoder
 from viewer.inference.architectures.tissue_quality import TissueQuality
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 ARCHITECTURES: Mapping[str, Callable[..., nn.Module]] = {
     "nuclei-unet": NucleiUNet,
+    "pixel-classifier": PixelClassifier,
     "pixels": Pixels,
     "tissue-encoder": TissueEncoder,
     "tissue-classifier": TissueClassifier,

@@ -8,6 +8,7 @@ import msgspec
 
 from viewer.inference.cells.settings import CellSettings  # noqa: TC001 - read by msgspec
 from viewer.inference.models.description import ModelDescription  # noqa: TC001 - read by msgspec
+from viewer.inference.process.lesson_messages import LessonAnswer, LessonRequest
 from viewer.processes.shared_pixels import Tile  # noqa: TC001 - read by msgspec
 
 
@@ -186,5 +187,9 @@ Request = (
 )
 Answer = Alive | Ready | Refused | Done | Judged | Outlined | FoundCells
 
-REQUESTS: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)
-ANSWERS: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
+REQUESTS: msgspec.msgpack.Decoder[Request | LessonRequest] = msgspec.msgpack.Decoder(
+    Request | LessonRequest
+)
+ANSWERS: msgspec.msgpack.Decoder[Answer | LessonAnswer] = msgspec.msgpack.Decoder(
+    Answer | LessonAnswer
+)

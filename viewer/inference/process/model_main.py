@@ -16,6 +16,7 @@ import numpy as np
 from viewer.geometry import Box, Size
 from viewer.inference.errors import ModelFailedError
 from viewer.inference.models.bundle import BundleError, ModelBundle
+from viewer.inference.process.lesson_messages import SeeBlock
 from viewer.inference.process.messages import (
     REQUESTS,
     Alive,
@@ -45,8 +46,10 @@ if TYPE_CHECKING:
 
     from viewer.inference.cells.preview import FieldPreview
     from viewer.inference.process.block_worker import BlockWorker
+    from viewer.inference.process.lesson_messages import LessonAnswer, LessonRequest
     from viewer.inference.process.messages import Answer, Request
     from viewer.inference.process.network import Network
+    from viewer.inference.process.pixel_lesson import PixelLesson
     from viewer.inference.process.prompt_model import PromptModel
     from viewer.inference.process.slide_head import SlideHead
     from viewer.processes.channel import Channel
@@ -57,7 +60,7 @@ _NICE = 10
 class ModelServer:
     """Answers the requests of one parent."""
 
-    def __init__(self, channel: Channel[Request], shared: int) -> None:
+    def __init__(self, channel: Channel[Request | LessonRequest], shared: int) -> None:
         self._channel = channel
         self._shared = shared
         self._pixels = SharedPixels(shared, os.fstat(shared).st_size, 1) if shared >= 0 else None
@@ -69,6 +72,7 @@ class ModelServer:
         self._prompt_model: PromptModel | None = None
         self._worker: BlockWorker | None = None
         self._preview: FieldPreview | None = None
+        self._lesson: PixelLesson | None = None
 
     def serve(self) -> None:
         """Answer until the parent ends."""
@@ -84,7 +88,7 @@ class ModelServer:
                 sentence = f"The model stopped: {type(error).__name__}: {error}"[:400]
                 self._channel.send(Refused(sentence, is_failure=True))
 
-    def _take(self, request: Request) -> None:
+    def _take(self, request: Request | LessonRequest) -> None:
         match request:
             case Load():
                 self._order, self._weights = request, WeightsFile(request.weights_bytes)
@@ -111,6 +115,8 @@ class ModelServer:
                 self._channel.send(self._outlined(request))
             case FindCells():
                 self._channel.send(self._cells(request))
+            case _:
+                self._channel.send(self._taught(request))
 
     def _loaded(self) -> Answer:
         import torch
@@ -197,6 +203,16 @@ class ModelServer:
         if request.tile is not None:
             self._preview.set_field(take_over(request.tile, self._pixels))
         return FoundCells(self._preview.cells(Box(*request.box), request.settings).to_bytes())
+
+    def _taught(self, request: LessonRequest) -> Answer | LessonAnswer:
+        if self._lesson is None:
+            from viewer.inference.process.pixel_lesson import PixelLesson
+
+            self._lesson = PixelLesson(lambda: self._channel.send(Alive()))
+        pixels = None
+        if isinstance(request, SeeBlock):
+            pixels = take_over(request.tile, self._pixels)
+        return self._lesson.answer(request, pixels)
 
     def _outlined(self, request: Segment) -> Answer:
         from viewer.inference.outlining import outlines

@@ -88,7 +88,7 @@ class SegmentationSteps:
         """Return the maps of the block without its margin, (classes, side, side)."""
         windows, unit = self._windows, self._unit
         side, core = len(self._weights), windows.core_px // unit
-        first = windows.step_px // unit
+        first = windows.before_px // unit
         sums = np.zeros((answers.shape[1], core, core), np.float32)
         weights = np.zeros((core, core), np.float32)
         for answer, (row, column) in zip(answers, windows.places, strict=True):

@@ -56,12 +56,17 @@ class Windows:
         return self.count * self.step_px
 
     @property
+    def before_px(self) -> int:
+        """How far before a block its first window counts: nothing where windows do not overlap."""
+        return self.step_px if self.inner_px > self.step_px else 0
+
+    @property
     def margin_px(self) -> int:
-        """Round a block: a step, and the border of a window."""
-        return self.step_px + self.context_px
+        """Round a block: how far windows reach beyond it, and the border of a window."""
+        return self.before_px + self.context_px
 
     @property
     def places(self) -> list[tuple[int, int]]:
         """Return where each window begins in the block with its margin, rows before columns."""
-        steps = range(0, (self.count + 1) * self.step_px, self.step_px)
+        steps = range(0, self.before_px + self.core_px, self.step_px)
         return [(row, column) for row in steps for column in steps]

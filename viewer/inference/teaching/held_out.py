@@ -100,12 +100,12 @@ class HeldOut:
         pairs = self.truth * classes + self.predicted
         return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
 
-    def sentence(self, names: Sequence[str]) -> str:
-        """Return the estimate in words, or what it takes to have one."""
+    def sentence(self, names: Sequence[str], marks: str = "marks") -> str:
+        """Return the estimate in words, or what it takes to have one; `marks` are what counts."""
         if self.by:
             wrong, count = int(self.wrong.sum()), len(self.truth)
             what = "slides" if self.by == "slide" else f"blocks of {BLOCK_UM:.0f} µm"
-            return f"Error {wrong / count:.0%}: {wrong:,} of {count:,} marks, held out by {what}."
+            return f"Error {wrong / count:.0%}: {wrong:,} of {count:,} {marks}, held out by {what}."
         few = ", ".join(
             f"{name} {count}"
             for name, count in zip(names, self.regions, strict=True)

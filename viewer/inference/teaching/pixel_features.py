@@ -6,8 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-COLORS, WITH_TEXTURE = 3, 11
-"""How many features there are at a scale."""
+from viewer.inference.teaching.pixel_settings import COLORS, WITH_TEXTURE
+
 _TAPS = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
 _LEAST_LIGHT = 1 / 255
 _FLAT = 1e-4

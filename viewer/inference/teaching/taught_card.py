@@ -44,8 +44,11 @@ class HeldOutFigures(msgspec.Struct, frozen=True):
     sentence: str = ""
 
     @classmethod
-    def of(cls, estimate: HeldOut, names: Sequence[str]) -> HeldOutFigures:
-        """Return the figures of an estimate; the names are those of the classes, in order."""
+    def of(cls, estimate: HeldOut, names: Sequence[str], marks: str = "marks") -> HeldOutFigures:
+        """Return the figures of an estimate; the names are those of the classes, in order.
+
+        `marks` are what was told right or wrong, such as "marked pixels".
+        """
         called: dict[str, dict[str, int]] = {}
         if estimate.by:
             rows = estimate.confusion().tolist()
@@ -58,7 +61,7 @@ class HeldOutFigures(msgspec.Struct, frozen=True):
             _rounded(estimate.error),
             _rounded(estimate.calibration_error),
             called,
-            estimate.sentence(names),
+            estimate.sentence(names, marks),
         )
 
 
