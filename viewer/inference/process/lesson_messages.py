@@ -99,7 +99,5 @@ class ClassifiedPixels(msgspec.Struct, frozen=True, tag=True):
     chances: bytes
 
 
-LessonRequest = (
-    BeginLesson | SeeBlock | SamplePixels | FitPixels | EstimatePixels | ClassifyPixels
-)
+LessonRequest = BeginLesson | SeeBlock | SamplePixels | FitPixels | EstimatePixels | ClassifyPixels
 LessonAnswer = SampledPixels | FittedPixels | EstimatedPixels | ClassifiedPixels

@@ -44,6 +44,9 @@ _DECAY = 1e-3
 _ITERATIONS = 60
 _LEAST_SPREAD = 1e-4
 _SEED = 0
+_LEAST_RIGHT = 0.05
+_LEAST_OVER_CHANCE = 0.4
+"""Of what a class taught, and of all classes on average beyond guessing, that is answered right."""
 
 
 class PixelLesson:
@@ -104,9 +107,7 @@ class PixelLesson:
         with torch.inference_mode():
             return self._network.features(x)[0, :, inner, inner].half()
 
-    def _taught(
-        self, features: torch.Tensor, classes: torch.Tensor, count: int
-    ) -> PixelClassifier:
+    def _taught(self, features: torch.Tensor, classes: torch.Tensor, count: int) -> PixelClassifier:
         """Return a classifier of marked pixels; the same pixels always teach the same.
 
         Classes count alike however many of their pixels are marked.
@@ -134,9 +135,7 @@ class PixelLesson:
             return value.item(), torch.nn.utils.parameters_to_vector(slopes).double().numpy()
 
         begin = torch.nn.utils.parameters_to_vector(learned).detach().double().numpy()
-        found = minimize(
-            loss, begin, jac=True, method="L-BFGS-B", options={"maxiter": _ITERATIONS}
-        )
+        found = minimize(loss, begin, jac=True, method="L-BFGS-B", options={"maxiter": _ITERATIONS})
         loss(found.x)
         for parameter in learned:
             parameter.requires_grad_(requires_grad=False)
@@ -192,15 +191,19 @@ def _marked(request: FitPixels | EstimatePixels) -> tuple[torch.Tensor, torch.Te
 def _alike(
     network: PixelClassifier, features: torch.Tensor, classes: torch.Tensor, names: list[str]
 ) -> str:
-    """Return why the answers would be a map of too few colors, or ""."""
+    """Return why the answers would be a map of one color, or of chance, or ""."""
     with torch.inference_mode():
         answered = network.answers(features).argmax(1)
-    for number, name in enumerate(names):
-        own = answered[classes == number]
-        if len(own) and not bool((own == number).any()):
-            other = names[int(torch.bincount(own, minlength=len(names)).argmax())]
-            return (
-                f"The marks of {name} look like those of {other}: mark what tells them apart, or "
-                "choose another resolution or more features."
-            )
-    return ""
+    owned = [answered[classes == number] for number in range(len(names))]
+    right = [float((own == n).float().mean()) if len(own) else 1.0 for n, own in enumerate(owned)]
+    chance = 1 / len(names)
+    is_chance = sum(right) / len(right) < chance + _LEAST_OVER_CHANCE * (1 - chance)
+    worst = min(range(len(names)), key=right.__getitem__)
+    if right[worst] >= _LEAST_RIGHT and not is_chance:
+        return ""
+    counts = torch.bincount(owned[worst], minlength=len(names))
+    counts[worst] = -1
+    return (
+        f"The marks of {names[worst]} look like those of {names[int(counts.argmax())]}: mark what "
+        "tells them apart, or choose another resolution or more features."
+    )

@@ -112,8 +112,7 @@ def pixel_samples(
     once = np.unique(np.stack([columns, rows, classes]), axis=1, return_index=True)[1]
     once.sort()
     kept = np.concatenate(
-        [_spread(once[classes[once] == number], most) for number in by_class]
-        or [once]
+        [_spread(once[classes[once] == number], most) for number in by_class] or [once]
     ).astype(np.intp)
     kept.sort()
     return PixelSamples(

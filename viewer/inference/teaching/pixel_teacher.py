@@ -129,9 +129,7 @@ class PixelTeacher:
         """Have the features of a block of a slide ready, as `fit` and `chances` need them."""
         self._see(slide, (number, *key))
 
-    def chances(
-        self, slide: TaughtSlide, key: BlockKey, number: int = 0
-    ) -> NDArray[np.float16]:
+    def chances(self, slide: TaughtSlide, key: BlockKey, number: int = 0) -> NDArray[np.float16]:
         """Return mean probabilities (rows, columns, classes) of squares of 2 pixels of a block."""
         place = (number, *key)
         self._see(slide, place)

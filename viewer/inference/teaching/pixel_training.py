@@ -183,9 +183,7 @@ def _described(taught: TaughtPixels, name: str, sha256: str) -> ModelDescription
             "patch_px": PATCH_PX,
             "margin_px": MARGIN_PX,
             "stride_px": CORE_PX,
-            "classes": [
-                {"name": each, "colour": color} for each, color in taught.colors.items()
-            ],
+            "classes": [{"name": each, "colour": color} for each, color in taught.colors.items()],
             "head": "softmax",
             "format": "safetensors",
             "architecture": "pixel-classifier",
