@@ -16,7 +16,7 @@ from PIL import Image
 from viewer.geometry import Size
 from viewer.inference.models.bundle import load_bundle
 from viewer.inference.runs.running import run_model
-from viewer.inference.teaching.errors import ContradictionError, TeachingError
+from viewer.inference.teaching.errors import ContradictionError
 from viewer.inference.teaching.marks import Mark
 from viewer.inference.teaching.pixel_features import PixelFeatures
 from viewer.inference.teaching.pixel_samples import pixel_samples
@@ -143,25 +143,28 @@ def test_marks_of_two_classes_on_one_place_contradict_each_other(slide: Path) ->
     assert (100, 50) not in pixels
 
 
-def test_marks_on_the_same_tissue_give_no_map_of_one_color(slide: Path) -> None:
-    """Two classes of the same glass: no answer would be better than another."""
-    same = [(name, [(1250.0, y), (1750.0, y)]) for name, y in (("Striped", 300), ("Plain", 600))]
-    apart = [("Striped", [(200, 100), (260, 140)]), ("Plain", [(1300, 100), (1360, 140)])]
-    teacher = PixelTeacher(PixelSettings(mpp_um=2.0, scales=2, texture=False))
-    with closing(open_slide(slide)) as source:
-        on = TaughtSlide.of(source, MPP_UM, teacher.settings)
-        alike, usual = (
-            pixel_samples(as_marks(each), NAMES[:2], on.grid, MPP_UM) for each in (same, apart)
-        )
-        try:
-            with pytest.raises(TeachingError, match="look like"):
-                teacher.fit([on], [alike], NAMES[:2])
-            teacher.fit([on], [usual], NAMES[:2])
-            found = teacher.estimate([on], [usual], NAMES[:2])
-        finally:
-            teacher.close()
-    assert found.error is None
-    assert "not enough to estimate" in found.sentence
+def test_marks_on_the_same_tissue_give_no_map_of_one_color(tmp_path: Path) -> None:
+    Image.new("RGB", (600, 400), (180, 90, 150)).save(tmp_path / "even.png")
+    strokes = [(name, [(50.0, y), (350.0, y)]) for name, y in (("Striped", 100), ("Plain", 300))]
+    done = coverslip(
+        "train", "pixels", tmp_path / "even.png", "--marks", marks_file(tmp_path, strokes),
+        "-o", tmp_path / "m", "--mpp", "1",
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "look like those of" in done.stderr
+    assert not (tmp_path / "m").exists()
+
+
+def test_few_regions_are_not_enough_to_estimate(slide: Path, tmp_path: Path) -> None:
+    strokes = [each for each in STROKES if each[1][0][1] < 1000]
+    done = coverslip(
+        "train", "pixels", slide, "--marks", marks_file(tmp_path, strokes), "-o", tmp_path / "m",
+        "--mpp", "1", "--resolution", "4", "--features", "color", "--scales", "2", "--json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    record = json.loads(done.stdout)
+    assert record["held_out_error"] is None
+    assert "not enough to estimate" in record["estimate"]
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ _ITERATIONS = 60
 _LEAST_SPREAD = 1e-4
 _SEED = 0
 _LEAST_RIGHT = 0.05
-_LEAST_OVER_CHANCE = 0.4
+_LEAST_OVER_CHANCE = 0.2
 """Of what a class taught, and of all classes on average beyond guessing, that is answered right."""
 
 
