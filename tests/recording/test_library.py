@@ -69,3 +69,13 @@ def test_a_damaged_header_is_listed_with_its_problem(library: Library, content: 
 
 def test_the_users_sessions_are_for_them_only() -> None:
     assert sessions_folder().stat().st_mode & 0o777 == 0o700
+
+
+def test_places_of_slides_are_looked_up_anew_once_they_are_kept_anew(own_home: Path) -> None:
+    from viewer.slides.known_slides import KnownPlaces, last_place, remember
+
+    places = KnownPlaces()
+    assert places.reader()("s1-ab") is None
+    for name in ("one.tif", "two.tif", "three.tif"):
+        remember("s1-ab", own_home / name)
+        assert places.reader()("s1-ab") == own_home / name == last_place("s1-ab")

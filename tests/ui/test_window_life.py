@@ -14,7 +14,7 @@ from ui_steps import CTRL, SHIFT, open_dialog, press, show_slide
 
 from viewer.folders import config_folder
 from viewer.settings import load_settings
-from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.background_runner import BackgroundRunner, Urgency
 from viewer.ui.crash_dialog import CrashWatch
 from viewer.ui.main_window import MainWindow
 from viewer.ui.recent import MOST_RECENT, with_recent
@@ -145,10 +145,16 @@ def test_an_unexpected_error_shows_one_report_and_the_window_goes_on(
 
 def test_background_work_is_delivered_here_and_late_results_are_dropped(qtbot: QtBot) -> None:
     background = BackgroundRunner("test", 1)
-    go = threading.Event()
+    begun, go = threading.Event(), threading.Event()
     done: list[object] = []
     dropped: list[object] = []
-    first = background.run(lambda: go.wait(10), done.append, dropped=dropped.append)
+
+    def wait() -> bool:
+        begun.set()
+        return go.wait(10)
+
+    first = background.run(wait, done.append, dropped=dropped.append)
+    assert begun.wait(10)
     background.run(lambda: threading.get_ident(), done.append)
     background.run(lambda: 1 // 0, done.append, lambda error: done.append(type(error)))
     first.cancel()
@@ -159,6 +165,37 @@ def test_background_work_is_delivered_here_and_late_results_are_dropped(qtbot: Q
     qtbot.waitUntil(lambda: dropped == [True])
     background.close()
     assert background.run(lambda: 1, done.append).canceled
+
+
+def test_what_is_asked_for_goes_before_what_is_in_sight_and_the_rest(qtbot: QtBot) -> None:
+    background = BackgroundRunner("test", 1)
+    begun, go = threading.Event(), threading.Event()
+    order: list[str] = []
+    background.run(lambda: (begun.set(), go.wait(10)), lambda _: None)
+    assert begun.wait(10)
+    background.run(lambda: "rest", order.append, urgency=Urgency.REST)
+    background.run(lambda: "in sight", order.append, urgency=Urgency.IN_SIGHT)
+    gone = background.run(lambda: order.append("gone"), order.append, urgency=Urgency.IN_SIGHT)
+    background.run(lambda: "asked", order.append)
+    gone.cancel()
+    assert background.waiting_count == 3
+    go.set()
+    qtbot.waitUntil(lambda: len(order) == 3)
+    assert order == ["asked", "in sight", "rest"]
+    background.close()
+
+
+def test_one_thread_is_left_to_what_is_asked_for(qtbot: QtBot) -> None:
+    background = BackgroundRunner("test", 2)
+    go = threading.Event()
+    done: list[object] = []
+    for _ in range(3):
+        background.run(lambda: go.wait(10), done.append, urgency=Urgency.IN_SIGHT)
+    background.run(lambda: "asked", done.append)
+    qtbot.waitUntil(lambda: done == ["asked"])
+    go.set()
+    qtbot.waitUntil(lambda: len(done) == 4)
+    background.close()
 
 
 def test_writing_is_finished_before_the_end(tmp_path: Path, qtbot: QtBot) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from viewer.recording.library import Library, SessionSummary, summary_of
 from viewer.slides.identity import same_slide
-from viewer.slides.known_slides import last_place
+from viewer.slides.known_slides import KnownPlaces
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,6 +117,7 @@ class SessionCatalog:
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
         self._lock = threading.Lock()
+        self._places = KnownPlaces()
         self._known: dict[Path, tuple[tuple[int, int, int], SessionSummary]] = {}
 
     def listing(
@@ -139,6 +141,7 @@ class SessionCatalog:
         """
         words = text.casefold().split()
         slides: dict[str, tuple[str, Path | None, bool]] = {}
+        place_of = self._places.reader()
         found: list[ListedSession] = []
         of_slide: list[ListedSession] = []
         total = 0
@@ -146,11 +149,10 @@ class SessionCatalog:
             if not summary.is_open and hides(summary):
                 continue
             total += 1
-            listed = _listed(summary, identity, name_of, slides)
+            listed = _listed(summary, identity, name_of, slides, place_of)
             if listed.is_here:
                 of_slide.append(listed)
-            searched = f"{listed.name} {listed.who} {listed.started} {summary.id}".casefold()
-            if all(word in searched for word in words):
+            if not words or _holds(listed, words):
                 found.append(listed)
         rows = {listed.folder: row for row, listed in enumerate(found)}
         return SessionListing(tuple(found), rows, tuple(of_slide), total, identity)
@@ -162,7 +164,8 @@ class SessionCatalog:
             for folder in Library(self._folder).folders():
                 state = _state_of(folder)
                 known = before.get(folder)
-                if known is None or known[0] != state or not known[1].ended_well:
+                # One that is being recorded may end without a change of its files, by a crash.
+                if known is None or known[0] != state or known[1].is_open:
                     known = state, summary_of(folder)
                 self._known[folder] = known
                 summaries.append(known[1])
@@ -174,6 +177,7 @@ def _listed(
     identity: str,
     name_of: Callable[[str, str], str],
     slides: dict[str, tuple[str, Path | None, bool]],
+    place_of: Callable[[str], Path | None],
 ) -> ListedSession:
     """Return a session with its names; `slides` keeps what is known of their slides."""
     header = summary.header
@@ -181,7 +185,7 @@ def _listed(
         return ListedSession(summary, f"Damaged session {summary.id}", None, is_here=False)
     slide = header.slide
     if slide.identity not in slides:
-        place = last_place(slide.identity)
+        place = place_of(slide.identity)
         name = place.name if place is not None else slide.name or ""
         is_here = bool(identity) and same_slide(slide.identity, identity)
         slides[slide.identity] = name_of(slide.identity, name), place, is_here
@@ -190,12 +194,18 @@ def _listed(
     return ListedSession(summary, name, place, is_here)
 
 
+def _holds(listed: ListedSession, words: list[str]) -> bool:
+    searched = f"{listed.name} {listed.who} {listed.started} {listed.summary.id}".casefold()
+    return all(word in searched for word in words)
+
+
 def _state_of(folder: Path) -> tuple[int, int, int]:
     """Return what differs once a session was changed."""
     from viewer.recording.session import EVENTS_FILE, HEADER_FILE
 
     try:
-        header, log = (folder / HEADER_FILE).stat(), (folder / EVENTS_FILE).stat()
+        # Thousands are asked for: by names, which is quicker than by paths.
+        header, log = os.stat(f"{folder}/{HEADER_FILE}"), os.stat(f"{folder}/{EVENTS_FILE}")
     except OSError:
         return (0, 0, 0)
     return header.st_mtime_ns, log.st_mtime_ns, log.st_size

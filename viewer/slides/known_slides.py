@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,11 +20,13 @@ from viewer.slides.slide_key import file_name_of
 from viewer.slides.tray import slides_at
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from viewer.slides.source import SlideSource
 
 _log = logging.getLogger(__name__)
+_FORMER_LENGTH = 20
 
 
 class _KnownSlide(msgspec.Struct):
@@ -58,6 +61,38 @@ def find(identity: str) -> Path | None:
 def last_place(identity: str) -> Path | None:
     """Return where the slide was when it was last open, whether or not it is still there."""
     return next(iter(_former_places(identity)), None)
+
+
+class KnownPlaces:
+    """Where slides were last, each looked up anew only after it was kept anew."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[tuple[int, int], Path | None]] = {}
+
+    def reader(self) -> Callable[[str], Path | None]:
+        """Return what tells of an identity as `last_place` does; take another for the next list."""
+        folder = str(_folder())
+
+        def place_of(identity: str) -> Path | None:
+            names = file_name_of(identity), former_file_name(identity, _FORMER_LENGTH)
+            state = _modified_ns(f"{folder}/{names[0]}.json"), 0
+            if not state[0]:
+                state = 0, _modified_ns(f"{folder}/{names[1]}.json")
+            held = self._known.get(identity)
+            if held is None or held[0] != state:
+                place = last_place(identity) if any(state) else None
+                held = self._known[identity] = state, place
+            return held[1]
+
+        return place_of
+
+
+def _modified_ns(path: str) -> int:
+    """Return when a file was changed; 0 where there is none."""
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _former_places(identity: str) -> list[Path]:
@@ -172,9 +207,13 @@ def _candidates(identity: str, places: tuple[Path, ...]) -> list[Path]:
 
 
 def _path(identity: str) -> Path:
-    return data_folder() / "known-slides" / f"{file_name_of(identity)}.json"
+    return _folder() / f"{file_name_of(identity)}.json"
 
 
 def _former_path(identity: str) -> Path:
     """Return where version 0.1 kept it."""
-    return data_folder() / "known-slides" / f"{former_file_name(identity, 20)}.json"
+    return _folder() / f"{former_file_name(identity, _FORMER_LENGTH)}.json"
+
+
+def _folder() -> Path:
+    return data_folder() / "known-slides"

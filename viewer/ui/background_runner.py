@@ -1,4 +1,4 @@
-"""Work in threads whose results come back to the thread that asked."""
+"""Work in threads whose results come back to the thread that asked; the most urgent goes first."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections import deque
+from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Qt, Signal
@@ -18,6 +19,14 @@ _CLOSE_WAIT_S = 0.2
 """For reads, which a dead drive can hold for ever and nobody waits for any more."""
 _FINISH_WAIT_S = 10.0
 """For writes."""
+
+
+class Urgency(IntEnum):
+    """What goes first: what somebody asked for, what is in sight, and the rest."""
+
+    ASKED = 0
+    IN_SIGHT = 1
+    REST = 2
 
 
 class Task:
@@ -39,7 +48,10 @@ class Task:
         self.error: Exception | None = None
 
     def cancel(self) -> None:
-        """Neither `done` nor `failed` will run; a result that still comes goes to `dropped`."""
+        """Neither `done` nor `failed` will run, and the work not either unless it has begun.
+
+        A result that still comes goes to `dropped`.
+        """
         self.canceled = True
 
 
@@ -48,6 +60,11 @@ class BackgroundRunner(QObject):
 
     The threads are daemons: a read that a dead network drive holds for ever cannot keep the
     program from ending. `done` and `failed` run in the thread that owns this object.
+
+    Parameters
+    ----------
+    threads
+        How many at most. Where there are several, one is left to what is asked for.
     """
 
     _arrived = Signal(object)
@@ -57,8 +74,9 @@ class BackgroundRunner(QObject):
         self._name = name
         self._limit = threads
         self._lock = threading.Lock()
-        self._waiting: deque[Task] = deque()
-        self._waiting_later: deque[Task] = deque()
+        self._waiting: dict[Urgency, deque[Task]] = {each: deque() for each in Urgency}
+        self._unasked = 0
+        """How many threads do what nobody asked for."""
         self._running: set[threading.Thread] = set()
         self._closed = False
         self._arrived.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
@@ -70,11 +88,9 @@ class BackgroundRunner(QObject):
         failed: Callable[[Exception], object] | None = None,
         dropped: Callable[[Any], object] | None = None,
         *,
-        later: bool = False,
+        urgency: Urgency = Urgency.ASKED,
     ) -> Task:
         """Runs `work` in a thread, then `done(result)` or `failed(error)` here.
-
-        With `later` it waits until nothing else does: for what nobody asked for in so many words.
 
         `dropped(result)` runs in either thread when the task was canceled in the meantime, and
         is the place to close what was opened.
@@ -84,20 +100,26 @@ class BackgroundRunner(QObject):
             if self._closed:
                 task.cancel()
                 return task
-            (self._waiting_later if later else self._waiting).append(task)
+            self._waiting[urgency].append(task)
             if len(self._running) < self._limit:
                 thread = threading.Thread(target=self._serve, name=self._name, daemon=True)
                 self._running.add(thread)
                 thread.start()
         return task
 
+    @property
+    def waiting_count(self) -> int:
+        """Return how much wanted work no thread has begun."""
+        with self._lock:
+            return sum(not task.canceled for each in self._waiting.values() for task in each)
+
     def cancel_waiting(self) -> None:
         """Drops what no thread has begun."""
         with self._lock:
-            for task in (*self._waiting, *self._waiting_later):
-                task.cancel()
-            self._waiting.clear()
-            self._waiting_later.clear()
+            for waiting in self._waiting.values():
+                for task in waiting:
+                    task.cancel()
+                waiting.clear()
 
     def close(self, *, finish: bool = False) -> None:
         """Takes no more work and waits a moment for the threads to end.
@@ -118,12 +140,28 @@ class BackgroundRunner(QObject):
         me = threading.current_thread()
         while True:
             with self._lock:
-                waiting = self._waiting or self._waiting_later
-                if not waiting:
+                found = self._next()
+                if found is None:
                     self._running.discard(me)
                     return
-                task = waiting.popleft()
+                urgency, task = found
+                is_unasked = urgency is not Urgency.ASKED
+                self._unasked += is_unasked
             self._perform(task)
+            with self._lock:
+                self._unasked -= is_unasked
+
+    def _next(self) -> tuple[Urgency, Task] | None:
+        """Return what is to be done now; None where all that waits is left to other threads."""
+        for urgency, waiting in self._waiting.items():
+            is_full = self._limit > 1 and self._unasked >= self._limit - 1
+            if urgency is not Urgency.ASKED and is_full:
+                return None
+            while waiting:
+                task = waiting.popleft()
+                if not task.canceled:
+                    return urgency, task
+        return None
 
     def _perform(self, task: Task) -> None:
         try:

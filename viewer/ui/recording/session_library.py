@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QInputDialog, QMessageBox
 
 from viewer.recording.library import Library, SessionSummary
 from viewer.recording.session_catalog import NO_SESSIONS, SessionCatalog, SessionListing
-from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.background_runner import BackgroundRunner, Task, Urgency
 from viewer.ui.opened_dialog import open_dialog
 from viewer.ui.recording.session_preview import SessionPreview
 from viewer.ui.recording.sessions_panel import SessionsPanel
@@ -70,7 +70,11 @@ class SessionLibrary(QObject):
         """Gives what a slide is called before who reads now; asked in threads."""
         self.listing: SessionListing = NO_SESSIONS
         self._catalog = SessionCatalog()
-        self._asked = 0
+        self._is_listing = self._is_stale = False
+        self._then: list[Callable[[SessionListing], object]] = []
+        """Who waits for the sessions as they are now."""
+        self._filling: dict[Path, Task] = {}
+        """What computes the figures of sessions in sight."""
         self._figures: OrderedDict[Path, tuple[int, int]] = OrderedDict()
         """By session: the size of its log and the tissue that its figures are made of."""
         self._chosen: Path | None = None
@@ -99,18 +103,45 @@ class SessionLibrary(QObject):
             self.list_now(lambda _: None)
 
     def list_now(self, then: Callable[[SessionListing], object]) -> None:
-        """List the sessions, then call `then`; of several calls the last one counts."""
-        self._asked += 1
-        asked, identity, text = self._asked, self._identity, self.panel.filter.text()
+        """List the sessions, then call `then`.
+
+        While they are being listed, all who ask wait for one more listing after it.
+        """
+        self._then.append(then)
+        if self._is_listing:
+            self._is_stale = True
+        else:
+            self._list()
+
+    def _list(self) -> None:
+        self._is_listing, self._is_stale = True, False
+        waiting, self._then = self._then, []
+        identity, text = self._identity, self.panel.filter.text()
         hides, name_of, catalog = self.hides, self.name_of, self._catalog
 
         def show(listing: SessionListing) -> None:
-            if asked == self._asked:
+            if self._is_stale:
+                self._then = [*waiting, *self._then]
+            else:
                 self._show(listing)
-            then(listing)
+                for each in waiting:
+                    each(listing)
+            end()
+
+        def refuse(error: Exception) -> None:
+            self.on_refused(error)
+            end()
+
+        def end() -> None:
+            self._is_listing = False
+            if self._then:
+                self._list()
 
         self._readers.run(
-            lambda: catalog.listing(identity, text, hides, name_of), show, self.on_refused
+            lambda: catalog.listing(identity, text, hides, name_of),
+            show,
+            refuse,
+            urgency=Urgency.IN_SIGHT,
         )
 
     def _show(self, listing: SessionListing) -> None:
@@ -127,7 +158,11 @@ class SessionLibrary(QObject):
         """Have the figures of the sessions in sight computed, those that are not known yet."""
         if not self.panel.isVisible():
             return
-        for folder in self.panel.folders_in_sight():
+        in_sight = self.panel.folders_in_sight()
+        for folder in self._filling.keys() - set(in_sight):
+            self._filling.pop(folder).cancel()
+            self._figures.pop(folder, None)
+        for folder in in_sight:
             summary = self.panel.model.session(self.panel.model.listing.row_of[folder]).summary
             if summary.header is not None:
                 self._fill_in(summary, summary.header.slide.identity)
@@ -143,11 +178,15 @@ class SessionLibrary(QObject):
         self._figures.move_to_end(folder)
         while len(self._figures) > _MOST_FIGURES:
             self._figures.popitem(last=False)
-        self._readers.run(
-            lambda: analyze(folder, tissue), self._show_figures, lambda _: None, later=True
+        self._filling[folder] = self._readers.run(
+            lambda: analyze(folder, tissue),
+            self._show_figures,
+            lambda _: self._filling.pop(folder, None),
+            urgency=Urgency.IN_SIGHT,
         )
 
     def _show_figures(self, analysis: Analysis) -> None:
+        self._filling.pop(analysis.folder, None)
         seen = None if analysis.coverage is None else analysis.coverage.share(10.0)
         self.panel.show_figures(analysis.folder, len(analysis.actions), seen)
 
