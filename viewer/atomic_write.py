@@ -40,6 +40,8 @@ on_export: Callable[[Path], object] | None = None
 """Hears of each file that was written for the user, outside of the program's own folders."""
 _UNSYNCABLE = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)
 """What file systems say that have no way to wait for the disk."""
+_UNLINKABLE = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
+"""What file systems say that have no hard links."""
 
 
 class ShortFileError(CoverslipError, OSError):
@@ -132,6 +134,48 @@ def atomic_write_bytes(
     """Write a file whole or not at all, as `atomic_write` does. Raises OSError."""
     with atomic_write(path, mode=mode, synced=synced, kept=kept) as file:
         file.write(data)
+
+
+def create_whole(path: Path, data: bytes) -> bool:
+    """Write a file whole that is kept for the program, unless there is one; return whether it was.
+
+    Of several processes and machines that write the same name, one writes it.
+
+    Raises
+    ------
+    OSError
+        It cannot be written, such as on a full disk.
+    """
+    if os.path.lexists(path):
+        return False
+    unfinished = path.with_name(f".{path.name[:_NAME_CHARACTERS]}-{token_hex(6)}.part")
+    try:
+        atomic_write_bytes(unfinished, data, kept=True)
+        try:
+            os.link(unfinished, path)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if error.errno not in _UNLINKABLE:
+                raise
+            _create_in_place(path, data)
+    except FileExistsError:
+        return False
+    finally:
+        with contextlib.suppress(OSError):
+            unfinished.unlink()
+    _sync_folder(path.parent)
+    return True
+
+
+def _create_in_place(path: Path, data: bytes) -> None:
+    """Write a file where the drive knows no second names of files."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_FILE)
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
+        file.flush()
+        give_access(handle, path.parent)
+        _sync(handle)
 
 
 @contextmanager

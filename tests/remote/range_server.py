@@ -132,6 +132,15 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._serve(has_body=True)
 
+    def do_PUT(self) -> None:
+        self._serve(has_body=True)
+
+    def do_POST(self) -> None:
+        self._serve(has_body=True)
+
+    def do_DELETE(self) -> None:
+        self._serve(has_body=True)
+
     def _serve(self, *, has_body: bool) -> None:
         parts = urlsplit(self.path)
         asked = Asked(parts.path, parts.query, dict(self.headers), time.monotonic())
@@ -151,14 +160,15 @@ class _Handler(BaseHTTPRequestHandler):
             faults.hang.wait(30)
         if faults.delay_s:
             time.sleep(faults.delay_s)
-        if self.owner.behind:
-            yield self._handed_on()
-            return
-        file = self.owner.folder / path.lstrip("/")
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if faults.refuse and faults.refuse_times > 0:
             faults.refuse_times -= 1
             self._head(faults.refuse, {})
             return
+        if self.owner.behind:
+            yield self._handed_on(body)
+            return
+        file = self.owner.folder / path.lstrip("/")
         if faults.redirect and not path.startswith("/moved/"):
             self._head(302, {"Location": faults.redirect})
             return
@@ -195,11 +205,11 @@ class _Handler(BaseHTTPRequestHandler):
         for start in range(0, len(body), 1 << 16):
             yield body[start : start + (1 << 16)]
 
-    def _handed_on(self) -> bytes:
+    def _handed_on(self, body: bytes) -> bytes:
         """Return what the server behind answers."""
         answer = urllib3.request(
-            self.command, self.owner.behind + self.path, headers=dict(self.headers), redirect=False,
-            retries=False, decode_content=False,
+            self.command, self.owner.behind + self.path, body=body or None,
+            headers=dict(self.headers), redirect=False, retries=False, decode_content=False,
         )  # fmt: skip
         named = ("content-type", "content-range", "etag", "last-modified", "accept-ranges")
         headers = {name: value for name, value in answer.headers.items() if name.lower() in named}

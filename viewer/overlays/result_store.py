@@ -7,7 +7,7 @@ import logging
 import sqlite3
 import time
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -71,10 +71,14 @@ def result_path(identity: str, model: str, mpp_um: float, made_on: str = "") -> 
         folder = results_folder()
     except OSError as error:
         raise _not_kept(error) from error
-    slide = file_name_of(identity)
+    return folder / f"{results_name(identity, model, mpp_um, made_on)}.sqlite"
+
+
+def results_name(identity: str, model: str, mpp_um: float, made_on: str = "") -> str:
+    """Return what results are called in any store: a folder for the slide, and the rest in it."""
     about = f"2\n{model}\n{mpp_um:.5f}" + (f"\n{made_on}" if made_on else "")
     rest = hashlib.blake2b(about.encode(), digest_size=12).hexdigest()
-    return folder / slide / f"{rest}.sqlite"
+    return f"{file_name_of(identity)}/{rest}"
 
 
 def is_kept(name: str) -> bool:
@@ -113,6 +117,29 @@ class StoreAbout(msgspec.Struct, frozen=True):
     made_on: str = ""
     task: str = ""
     classes: list[str] = []
+
+
+class BlockStore(Protocol):
+    """Results by block, wherever they are kept: each block is there whole or not at all.
+
+    All raise ResultStoreError.
+    """
+
+    def put(self, key: BlockKey, result: bytes) -> None:
+        """Keep a block; `flush` says when it is there for good."""
+        ...
+
+    def __iter__(self) -> Iterator[tuple[BlockKey, bytes]]:
+        """Yield all blocks, each once."""
+        ...
+
+    def flush(self) -> None:
+        """Return once all that was put is kept."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what is open."""
+        ...
 
 
 class ResultStore:
@@ -164,6 +191,9 @@ class ResultStore:
                 yield BlockKey(row[0], row[1]), row[2]
         except sqlite3.Error as error:
             _log.warning("the rest of the results cannot be read (%s)", error)
+
+    def flush(self) -> None:
+        """Return at once: what was put is kept."""
 
     def close(self) -> None:
         self._database.close()

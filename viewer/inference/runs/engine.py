@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from viewer.inference.runs.results import Result
     from viewer.overlays.area import Area
     from viewer.overlays.blocks import BlockGrid
+    from viewer.overlays.segments.places import StorePlace
     from viewer.processes.shared_pixels import SharedPixels
     from viewer.slides.source import SlideSource
 
@@ -118,6 +119,9 @@ class Engine:
         "auto", or a name that torch knows.
     falls_back
         Whether the CPU does where the device is not to be had, else that is a trouble.
+    store
+        Where results are kept that many machines share; by default on this machine. Where it
+        takes no more, the engine ends.
     """
 
     def __init__(
@@ -131,8 +135,10 @@ class Engine:
         device: str = "auto",
         *,
         falls_back: bool = False,
+        store: StorePlace | None = None,
     ) -> None:
         self._slide = slide
+        self._store = store
         self._bundle = bundle
         self._mpp_um = mpp_um
         self._device = device
@@ -212,6 +218,11 @@ class Engine:
         if threading.current_thread() is not self._thread:
             self._thread.join(wait_s)
 
+    def flush(self) -> None:
+        """Return once all results are kept; takes as long as that takes. Raises ResultStoreError."""
+        if self._kept is not None:
+            self._kept.flush()
+
     @property
     def process_id(self) -> int | None:
         """Of the model's process, while there is one."""
@@ -240,22 +251,33 @@ class Engine:
     def _load_known(self) -> None:
         try:
             self._correct()
-            self._kept = KeptResults(self._about)
+            self._kept = KeptResults(self._about, self._store)
             self.results = self._kept.name
+            for key, data in self._kept:
+                if self._is_closed:
+                    return
+                self._take_known(key, data)
         except ResultStoreError as error:
-            self._listener.on_trouble(str(error), is_final=False)
+            self._lose_kept(error)
+
+    def _take_known(self, key: BlockKey, data: bytes) -> None:
+        """Take a block that was computed before."""
+        try:
+            result = decode_kept_result(self._task, data, self._grid.cells)
+        except (ObjectsError, PatchFeaturesError) as error:
+            _log.warning("a block is made again (%s)", error)
             return
-        for key, data in self._kept:
-            if self._is_closed:
-                return
-            try:
-                result = decode_kept_result(self._task, data, self._grid.cells)
-            except (ObjectsError, PatchFeaturesError) as error:
-                _log.warning("a block is made again (%s)", error)
-                continue
-            with self._changed:
-                self._wanted.settle(key)
-            self._listener.on_block(key, result)
+        self._listener.on_block(key, result)
+        with self._changed:
+            self._wanted.settle(key)
+
+    def _lose_kept(self, error: ResultStoreError) -> None:
+        """Go on without keeping results, or end where they were to be shared."""
+        self._kept = None
+        if self._store is not None:
+            self._give_up(str(error))
+        else:
+            self._listener.on_trouble(str(error), is_final=False)
 
     def _correct(self) -> None:
         """Learn what people drew to correct the tissue; results of others are kept apart."""
@@ -490,8 +512,7 @@ class Engine:
             try:
                 self._kept.put(key, done.result, self._made_on)
             except ResultStoreError as error:
-                self._kept = None
-                self._listener.on_trouble(str(error), is_final=False)
+                self._lose_kept(error)
         self._listener.on_block(key, result)
         self._settle(key)
 

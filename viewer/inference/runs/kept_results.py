@@ -1,4 +1,7 @@
-"""Results of a model on a slide, kept apart by the device that computed them."""
+"""Results of a model on a slide, kept apart by the device that computed them.
+
+They are kept on this machine, or in a store that many machines share.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,16 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from viewer.overlays.result_store import ResultStore, read_store, result_path
+from viewer.overlays.result_store import ResultStore, read_store, result_path, results_name
+from viewer.overlays.segments.places import PatientPlace
+from viewer.overlays.segments.segment_store import SegmentStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from viewer.overlays.blocks import BlockKey
-    from viewer.overlays.result_store import StoreAbout
+    from viewer.overlays.result_store import BlockStore, StoreAbout
+    from viewer.overlays.segments.places import StorePlace
 
 _MADE_ON = {"cuda": "cuda, bfloat16", "mps": "mps, float32"}
 """By the kind of a device; on the CPU it is float32, and nothing is said."""
@@ -24,30 +30,51 @@ def made_on(device: str) -> str:
     return _MADE_ON.get(device.partition(":")[0], "")
 
 
+_PATIENCE_S = 180.0
+"""How long a store of many machines may refuse before a run gives up."""
+
+
 class KeptResults:
-    """Gives what any device computed, and keeps what one computes in a file of its own.
+    """Gives what any device computed, and keeps what one computes in a place of its own.
+
+    Parameters
+    ----------
+    place
+        A store that many machines share, instead of the files of this one; what this machine has
+        computed before is kept there too.
 
     Raises
     ------
     ResultStoreError
-        The file can be neither read nor made.
+        Results can be neither read nor kept.
     """
 
-    def __init__(self, about: StoreAbout) -> None:
+    def __init__(self, about: StoreAbout, place: StorePlace | None = None) -> None:
         self._about = about
-        self._stores: dict[str, ResultStore] = {}
+        self._is_closed = False
+        self._place = place and PatientPlace(place, _PATIENCE_S, lambda: self._is_closed)
+        self._stores: dict[str, BlockStore] = {}
         self._open("")
         self.counts: Counter[str] = Counter()
         """Blocks that were given, by what made them."""
 
     @property
     def name(self) -> str:
-        """Return the name of the file of what the CPU computes, from the folder of all results."""
-        path = self._stores[""].path
-        return f"{path.parent.name}/{path.stem}"
+        """Return what the results of the CPU are called, in the folder of all results or a store.
+
+        That is the folder of the slide, and the file or folder in it.
+        """
+        about = self._about
+        return results_name(about.identity, about.model, about.mpp_um)
 
     def __iter__(self) -> Iterator[tuple[BlockKey, bytes]]:
-        """Yield each block once; of several devices the CPU's, which is everywhere the same."""
+        """Yield each block once; of several devices the CPU's, which is everywhere the same.
+
+        Raises
+        ------
+        ResultStoreError
+            The store cannot be read.
+        """
         known: set[BlockKey] = set()
         for kind in ("", *_MADE_ON.values()):
             for key, data in self._blocks(kind):
@@ -55,11 +82,24 @@ class KeptResults:
                     known.add(key)
                     self.counts[kind] += 1
                     yield key, data
+        if self._place is not None:
+            for kind in ("", *_MADE_ON.values()):
+                for key, data in self._own_blocks(kind):
+                    if key not in known:
+                        known.add(key)
+                        self.counts[kind] += 1
+                        self.put(key, data, kind)
+                        yield key, data
 
     def put(self, key: BlockKey, data: bytes, kind: str) -> None:
         """Keep a block, with those of the same device. Raises ResultStoreError."""
         store = self._stores.get(kind) or self._open(kind)
         store.put(key, data)
+
+    def flush(self) -> None:
+        """Return once all that was put is kept. Raises ResultStoreError."""
+        for store in self._stores.values():
+            store.flush()
 
     def others(self, kind: str) -> str:
         """Return a sentence on what another device computed, "" where nothing was."""
@@ -71,19 +111,30 @@ class KeptResults:
         return f"Results of another device are shown ({devices}); new ones are kept apart."
 
     def close(self) -> None:
+        self._is_closed = True
         for store in self._stores.values():
             store.close()
 
-    def _open(self, kind: str) -> ResultStore:
+    def _open(self, kind: str) -> BlockStore:
         about = replace(self._about, made_on=kind)
-        store = ResultStore(result_path(about.identity, about.model, about.mpp_um, kind), about)
+        if self._place is not None:
+            store: BlockStore = SegmentStore(self._place, about)
+        else:
+            path = result_path(about.identity, about.model, about.mpp_um, kind)
+            store = ResultStore(path, about)
         self._stores[kind] = store
         return store
 
     def _blocks(self, kind: str) -> Iterator[tuple[BlockKey, bytes]]:
         if kind in self._stores:
             yield from self._stores[kind]
-            return
+        elif self._place is not None:
+            yield from self._open(kind)
+        else:
+            yield from self._own_blocks(kind)
+
+    def _own_blocks(self, kind: str) -> Iterator[tuple[BlockKey, bytes]]:
+        """Yield what this machine keeps of a device."""
         about = self._about
         path = result_path(about.identity, about.model, about.mpp_um, kind)
         held = read_store(path) if path.exists() else None

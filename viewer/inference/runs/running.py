@@ -29,6 +29,7 @@ from viewer.overlays.files.result_files import read_result_file
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.patch_feature_map import PatchFeatureMap
 from viewer.overlays.patch_mask import place_text, tiles
+from viewer.overlays.result_store import ResultStoreError
 from viewer.slides import TileError, open_slide
 from viewer.slides.bounds import bounds_px
 from viewer.slides.calibration import remembered_mpp_um
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from viewer.overlays.blocks import BlockKey
     from viewer.overlays.objects import Objects
     from viewer.overlays.patch_mask import PatchMask
+    from viewer.overlays.segments.places import StorePlace
     from viewer.overlays.slide_prediction import SlidePrediction
     from viewer.slides.source import SlideSource
 
@@ -159,6 +161,7 @@ def run_model(
     features: Path | None = None,
     *,
     measures_tissue: bool = False,
+    store: StorePlace | None = None,
 ) -> ModelRun:
     """Computes an area of a slide, by default all of it, and keeps the results.
 
@@ -174,6 +177,8 @@ def run_model(
         Of slide models: a file of vectors that its encoder made elsewhere, instead of running it.
     measures_tissue
         Whether to measure how much tissue there is in what is asked for.
+    store
+        Where results are kept that many machines share; by default on this machine.
 
     Raises
     ------
@@ -188,7 +193,7 @@ def run_model(
     try:
         if features is not None:
             return _judge_features(source, bundle, features, area, mpp_um)
-        run = _run(path, source, bundle, area, mpp_um, device, on_progress)
+        run = _run(path, source, bundle, area, mpp_um, device, on_progress, store)
         if measures_tissue:
             run.tissue_mm2 = _tissue_mm2(source, run)
         return run
@@ -204,6 +209,7 @@ def _run(
     mpp_um: float | None,
     device: str,
     on_progress: Callable[[Progress], None] | None,
+    store: StorePlace | None,
 ) -> ModelRun:
     asked, scale = _asked(source, bundle, area, mpp_um)
     training = bundle.description.training
@@ -214,10 +220,16 @@ def _run(
     run.trained_on = training.text if training is not None else ""
     listener = _Listener(run, on_progress)
     started_s = time.monotonic()
-    engine = Engine(path.absolute(), source.info.identity, grid, scale, fed, listener, device)
+    engine = Engine(
+        path.absolute(), source.info.identity, grid, scale, fed, listener, device, store=store
+    )
     try:
         engine.run(asked)
         listener.finished.wait()
+        if not listener.failure:
+            engine.flush()
+    except ResultStoreError as error:
+        raise RunError(str(error)) from error
     finally:
         engine.close()
     run.results = engine.results

@@ -23,20 +23,14 @@ class StoredObject:
     """One object of a store. Where no credentials are found it is asked for without any."""
 
     def __init__(self, target: OpenAddress) -> None:
-        try:
-            import obstore
-        except ImportError as error:
-            raise ServerError(
-                "Object stores need an extra: install it with `pip install coverslip[remote]`."
-            ) from error
+        self._obstore = imported_obstore()
         check_contact(target.address)
         parts = urlsplit(target.address)
-        self._obstore: Any = obstore
         self._address = target.address
         self._name, self._bucket = target.name, parts.netloc
         self._host = urlsplit(endpoint_of(target.address)).hostname or parts.netloc
         self._key = unquote(parts.path).lstrip("/")
-        self._store = _store(parts.scheme, self._bucket, endpoint_of(target.address))
+        self._store = store_of(target.address)
 
     def child(self, key: str) -> StoredObject:
         """Return the object of a key below this one."""
@@ -91,9 +85,22 @@ class StoredObject:
         )
 
 
-def _store(scheme: str, bucket: str, endpoint: str) -> Any:
+def imported_obstore() -> Any:
+    """Return the library. Raises ServerError where it is not installed."""
+    try:
+        import obstore
+    except ImportError as error:
+        raise ServerError(
+            "Object stores need an extra: install it with `pip install coverslip[remote]`."
+        ) from error
+    return obstore
+
+
+def store_of(address: str) -> Any:
+    """Return obstore's store of the bucket that an address names."""
     from obstore.store import AzureStore, GCSStore, S3Store
 
+    scheme, bucket, endpoint = *urlsplit(address)[:2], endpoint_of(address)
     more: dict[str, Any] = {
         "client_options": _TIMES | {"allow_http": endpoint.startswith("http://")},
         "retry_config": _ONCE,

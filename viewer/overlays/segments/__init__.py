@@ -1,0 +1,1 @@
+"""Results of many machines in a folder or bucket: immutable segments, and a manifest of them."""
