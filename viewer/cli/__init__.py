@@ -44,6 +44,7 @@ from viewer.cli.output import (
 from viewer.cli.projects import projects_app
 from viewer.cli.query import query
 from viewer.cli.run import run_model
+from viewer.cli.runs import runs_app
 from viewer.cli.sessions import sessions_app
 from viewer.cli.train_pixels import train_pixels
 from viewer.cli.writing import convert_slide, deidentify_slide
@@ -116,6 +117,7 @@ app.add_typer(annotations_app, name="annotations")
 app.add_typer(projects_app, name="projects")
 annotations_app.command("compare")(compare_annotations)
 app.command("run")(run_model)
+app.add_typer(runs_app, name="runs")
 app.command()(query)
 app.command()(align)
 app.command("convert")(convert_slide)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from viewer.cli.output import EXIT_INCOMPLETE, fail, print_json, print_table, say
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from viewer.cohort.batch import Batch, BatchSlide, SlideRecord
-    from viewer.cohort.runner import BatchProgress
+    from viewer.cohort.batch import Batch, BatchProgress, BatchSlide, BatchWhere, SlideRecord
+    from viewer.cohort.choosing import BatchPlace
     from viewer.cohort.slides import NamedSlides
 
 
@@ -21,6 +22,8 @@ def run_many(
     options: dict[str, str],
     out: Path | None,
     form: str | None,
+    store: str,
+    where: BatchWhere,
     *,
     json: bool,
 ) -> None:
@@ -32,10 +35,11 @@ def run_many(
         Of `coverslip run` for each slide.
     out, form
         The folder for a file a slide and the table over all, and the format of those files.
+    store, where
+        The folder or bucket of results, "" for this machine's own; and what runs the slides.
     """
+    from viewer.cohort.choosing import check_store, executor_for
     from viewer.cohort.errors import BatchError
-    from viewer.cohort.executor import LocalExecutor
-    from viewer.cohort.runner import BatchRunner
     from viewer.cohort.starting import begin_batch
     from viewer.inference.models.bundle import BundleError
 
@@ -46,17 +50,40 @@ def run_many(
             fail("There are no slides to run on: name slides, a folder of them, or a project.")
         sys.exit(EXIT_INCOMPLETE if named.missing else 2)
     try:
-        batch = begin_batch(model, named.slides, options, out, form)
-        with _Bars(batch) as bars:
-            BatchRunner(batch, LocalExecutor(), bars).run()
+        with executor_for(where) as place:
+            check_store(store, where)
+            batch = begin_batch(model, named.slides, options, out, form, store=store, where=where)
+            ended = run_batch(batch, place)
     except (BatchError, BundleError) as error:
         fail(str(error))
-    _print(batch, named, json=json)
-    if named.problems or any(record.state == "failed" for record in batch.records()):
+    print_batch(batch, named.missing, json=json)
+    if named.problems or not ended:
         sys.exit(EXIT_INCOMPLETE)
 
 
-def _print(batch: Batch, named: NamedSlides, *, json: bool) -> None:
+def run_batch(batch: Batch, place: BatchPlace, *, only_failed: bool = False) -> bool:
+    """Run what is left of a batch, with bars; return whether no slide failed or was left.
+
+    Raises
+    ------
+    BatchError
+        The batch cannot begin.
+    """
+    from viewer.cohort.errors import PlaceLostError
+    from viewer.cohort.runner import BatchRunner
+
+    with _Bars(batch) as bars:
+        runner = BatchRunner(batch, place.executor, bars, place.width, place.tries)
+        try:
+            runner.run(only_failed=only_failed)
+        except PlaceLostError as error:
+            say(str(error))
+            return False
+    return all(record.state == "done" for record in batch.records())
+
+
+def print_batch(batch: Batch, missing: Sequence[tuple[str, str]] = (), *, json: bool) -> None:
+    """Print what came of each slide, and of those that are missing."""
     from viewer.cohort.table import batch_table
 
     if not json:
@@ -73,7 +100,7 @@ def _print(batch: Batch, named: NamedSlides, *, json: bool) -> None:
         + [
             {"model": batch.settings.name, "version": batch.settings.version, "slide": name,
              "name": name, "state": "failed", "error": sentence}
-            for name, sentence in named.missing
+            for name, sentence in missing
         ]
     )  # fmt: skip
 
@@ -145,7 +172,12 @@ class _Bars:
         self._bars.update(
             self._all, completed=finished + progress.share, at=f"{finished}/{progress.total}{left}"
         )
-        self._bars.update(self._one, completed=progress.share, at=f"{progress.share:.0%}")
+        if progress.running > 1:
+            share, title = progress.share / progress.running, f"{progress.running} slides"
+            self._bars.update(self._one, title=title, completed=share, at=f"{share:.0%}")
+        else:
+            share = progress.slide_share
+            self._bars.update(self._one, completed=share, at=f"{share:.0%}")
 
     def _write_table(self) -> None:
         """Write the table over all slides after each, so that a run that ends leaves one."""

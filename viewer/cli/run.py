@@ -25,11 +25,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from viewer.annotations.formats.origins import Origin
+    from viewer.cohort.batch import BatchWhere
     from viewer.inference.cells.stain_vectors import StainVectors
     from viewer.inference.models.bundle import ModelBundle
+    from viewer.inference.runs.bands import Band
     from viewer.inference.runs.engine import Progress
     from viewer.inference.runs.running import ModelRun
     from viewer.overlays.area import Area
+    from viewer.overlays.segments.places import StorePlace
 
 _LEAST_CHANCE = 0.5
 """A label is there with at least this."""
@@ -107,6 +110,27 @@ def run_model(
         bool, typer.Option("--json", help="Print JSON; of several slides a list.")
     ] = False,
     image: ImageNumber = None,
+    on: Annotated[
+        str,
+        typer.Option(
+            metavar="local|ray://HOST:PORT",
+            help="This machine, or a Ray cluster, which runs many slides at once (docs/cohort.md).",
+        ),
+    ] = "local",
+    gpus_per_task: Annotated[
+        float, typer.Option(help="GPUs that a slide takes on the cluster, such as 0.25.", min=0)
+    ] = 0.0,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            help="Folder or bucket (s3://, gs://, az://) that results are kept in, for many "
+            "machines; by default this machine keeps them."
+        ),
+    ] = None,
+    band: Annotated[str | None, typer.Option(hidden=True, help="NUMBER/COUNT of rows.")] = None,
+    most_blocks: Annotated[
+        int | None, typer.Option(hidden=True, help="More blocks are run in bands.", min=1)
+    ] = None,
     lines: Annotated[
         bool, typer.Option("--lines", hidden=True, help="Print progress and record as JSON lines.")
     ] = False,
@@ -121,10 +145,12 @@ def run_model(
     Exit code 1 if any of several slides failed; the others are run.
     """
     from viewer.cli.run_lines import watch_parent
+    from viewer.cohort.batch import LOCAL
     from viewer.cohort.slides import named_slides
     from viewer.inference.process.confinement_policy import allow_unconfined
 
     checked_device(device)
+    where = _where(on, gpus_per_task)
     counts_from = origin_named(origin)
     if counts_from is not None and within is None:
         fail("--origin says from where the file of --within counts: give that file, too.")
@@ -135,7 +161,10 @@ def run_model(
     cells = CellOptions(tuple(settings or ()), stains, _frozen_stains(frozen))
     check_options(cells)
     named = named_slides(slides)
-    if named.is_list:
+    is_many = named.is_list or where.on != LOCAL
+    # That of many slides is looked at once the cluster is joined, and their runs need not again.
+    place = None if store is None else _store_place(store, checks=not (lines or is_many))
+    if is_many:
         from viewer.cli.batches import run_many
 
         for name, value in (("--within", within), ("--features", features)):
@@ -152,7 +181,8 @@ def run_model(
             if value is not None
         }  # fmt: skip
         options |= {"unconfined": ""} if unconfined else {}
-        run_many(model, named, options, out, form, json=json)
+        kept_in = "" if place is None else place.text
+        run_many(model, named, options, out, form, kept_in, where, json=json)
         return
     if form is not None:
         fail("--format is of the files of several slides: of one slide, the name of -o says it.")
@@ -164,21 +194,25 @@ def run_model(
     area = _asked_area(region, within, path, image, counts_from)
     if lines:
         watch_parent(path)
+    part = None if band is None else _band(band)
     _run_one(
-        model, path, area, mpp, device, out, features, image, expect, cells, json=json, lines=lines
-    )
+        model, path, area, mpp, device, out, features, image, expect, cells, place, part,
+        most_blocks, json=json, lines=lines,
+    )  # fmt: skip
 
 
 def _run_one(
     model: str, path: Path, area: Area | None, mpp: float | None, device: str, out: Path | None,
     features: Path | None, image: int | None, expect: str | None, cells: CellOptions,
+    store: StorePlace | None, band: Band | None, most_blocks: int | None,
     *, json: bool, lines: bool,
 ) -> None:  # fmt: skip
     from viewer.audit_log import trail
-    from viewer.cli.run_lines import print_line, print_progress
+    from viewer.cli.run_lines import print_bands, print_line, print_progress
     from viewer.inference.models.bundle import BundleError
     from viewer.inference.models.model_library import opened_model
     from viewer.inference.runs import running
+    from viewer.inference.runs.bands import TooManyBlocksError
     from viewer.inference.runs.results import finds_objects
     from viewer.overlays.files.export import FORMATS, check_name
     from viewer.overlays.files.patch_files import CELL_FORMATS
@@ -195,17 +229,60 @@ def _run_one(
             with print_progress() if lines else _progress() as show:
                 trail.note("opened", path.absolute(), f"run {bundle.description.name}")
                 run = running.run_model(
-                    path, bundle, area, mpp, device, show, image, features, measures_tissue=lines
-                )
+                    path, bundle, area, mpp, device, show, image, features,
+                    measures_tissue=lines and band is None, store=store, band=band,
+                    most_blocks=most_blocks,
+                )  # fmt: skip
+    except TooManyBlocksError as error:
+        print_bands(error.bands)
+        return
     except (SlideError, BundleError, running.RunError) as error:
         fail(str(error))
-    record = _told(run, bundle, out)
+    record = _told(run, bundle, out if band is None else None)
     if lines:
-        print_line(run, record)
+        print_line(run, record, keeps_columns=store is None)
         return
     for sentence in run.all_troubles():
         typer.echo(sentence, err=True)
     print_record(record, json=json)
+
+
+def _where(on: str, gpus_per_task: float) -> BatchWhere:
+    from viewer.cohort.batch import LOCAL, BatchWhere
+    from viewer.cohort.choosing import check_where
+    from viewer.cohort.errors import BatchError
+
+    where = BatchWhere(on=on, gpus_per_task=gpus_per_task)
+    try:
+        check_where(where)
+    except BatchError as error:
+        fail(str(error))
+    if gpus_per_task and on == LOCAL:
+        fail("--gpus-per-task is of clusters: on this machine, --device says what computes.")
+    return where
+
+
+def _store_place(text: str, *, checks: bool) -> StorePlace:
+    """Return the place of a store; one that cannot be written ends the command."""
+    from viewer.overlays.segments.errors import StorePlaceError
+    from viewer.overlays.segments.places import check_writable, place_of
+
+    try:
+        place = place_of(text)
+        if checks:
+            check_writable(place)
+    except StorePlaceError as error:
+        fail(str(error))
+    return place
+
+
+def _band(text: str) -> Band:
+    from viewer.inference.runs.bands import Band
+
+    try:
+        return Band.named(text)
+    except ValueError:
+        fail("--band takes NUMBER/COUNT, such as 0/4.")
 
 
 def _frozen_stains(manifest: Path | None) -> dict[str, StainVectors] | None:

@@ -44,13 +44,22 @@ def print_progress() -> Generator[Callable[[Progress], None]]:
     yield show
 
 
-def print_line(run: ModelRun, record: Mapping[str, object]) -> None:
-    """Print the notes of a run and its record, with where its results are kept."""
+def print_line(run: ModelRun, record: Mapping[str, object], *, keeps_columns: bool = True) -> None:
+    """Print the notes of a run and its record, with where its results are kept.
+
+    Columns for queries are kept beside results of this machine alone.
+    """
     for sentence in run.all_troubles():
         _print(RunLine(note=sentence))
     more = {"slide": run.identity, "results": run.results, "tissue_mm2": run.tissue_mm2}
-    _keep_columns(run)
+    if keeps_columns:
+        _keep_columns(run)
     _print(RunLine(record={**record, **more}))
+
+
+def print_bands(bands: int) -> None:
+    """Print in how many bands the slide is to be run first."""
+    _print(RunLine(bands=bands))
 
 
 def _keep_columns(run: ModelRun) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 FORMAT = "coverslip batch"
 _MANIFEST, _LOG, _LOCK = "batch.json", "slides.log", "lock"
+_WHERE, _PROGRESS, _CANCEL = "where.json", "progress.json", "cancel"
 
 State = Literal["waiting", "running", "done", "failed"]
 
@@ -43,6 +45,8 @@ class BatchSettings(msgspec.Struct, frozen=True, kw_only=True):
         Of cell detection: those kept for slides, by `file_name_of` a slide's key.
     suffix
         Of the file that each slide gives in the folder `out`; "" where nothing is written.
+    store
+        The folder or bucket that results are kept in; "" where this machine keeps them.
     """
 
     model: str
@@ -53,6 +57,25 @@ class BatchSettings(msgspec.Struct, frozen=True, kw_only=True):
     stains: dict[str, StainVectors] = {}
     out: str = ""
     suffix: str = ""
+    store: str = ""
+
+
+LOCAL = "local"
+
+
+class BatchWhere(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a batch runs, which changes no number: it may go on elsewhere.
+
+    Attributes
+    ----------
+    on
+        `LOCAL`, or the address of a cluster, ray://HOST:PORT.
+    gpus_per_task
+        GPUs that a slide, or a band of one, takes of the cluster's; 0 for none.
+    """
+
+    on: str = LOCAL
+    gpus_per_task: float = 0.0
 
 
 class BatchSlide(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,6 +106,33 @@ class SlideRecord(msgspec.Struct, frozen=True, kw_only=True):
     record: dict[str, object] = {}
     error: str = ""
     notes: list[str] = []
+
+
+class BatchProgress(msgspec.Struct, frozen=True):
+    """How far a batch is.
+
+    Attributes
+    ----------
+    done, failed, total
+        Slides.
+    share
+        Of the slides that run, 0 to 1 each, added up.
+    left_s
+        For all that is left; None where it is not known yet.
+    slide, slide_share
+        Path of the slide that came on last, and how far it is, 0 to 1.
+    running
+        How many slides run.
+    """
+
+    done: int
+    failed: int
+    total: int
+    share: float = 0.0
+    left_s: float | None = None
+    slide: str = ""
+    slide_share: float = 0.0
+    running: int = 0
 
 
 class _Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -152,6 +202,60 @@ class Batch:
             raise _unusable(self.folder, error) from error
         self._records[record.slide] = record
 
+    @property
+    def where(self) -> BatchWhere:
+        """Return where the batch ran last."""
+        try:
+            return msgspec.json.decode((self.folder / _WHERE).read_bytes(), type=BatchWhere)
+        except (OSError, msgspec.MsgspecError):
+            return BatchWhere()
+
+    def move(self, where: BatchWhere) -> None:
+        """Note where the batch runs from now on. Raises BatchError."""
+        try:
+            _keep_where(self.folder, where)
+        except OSError as error:
+            raise _unusable(self.folder, error) from error
+
+    @property
+    def is_running(self) -> bool:
+        """Return whether somebody runs the batch now."""
+        lock = FileLock(self.folder / _LOCK, timeout=0, mode=OWNER_FILE)
+        try:
+            with lock:
+                return False
+        except (Timeout, OSError, NotImplementedError):
+            return True
+
+    def keep_progress(self, progress: BatchProgress) -> None:
+        """Let others see how far the batch is; nothing depends on it."""
+        with suppress(OSError):
+            data = msgspec.json.encode(progress)
+            atomic_write_bytes(self.folder / _PROGRESS, data, mode=OWNER_FILE, synced=False)
+
+    @property
+    def progress(self) -> BatchProgress | None:
+        """Return how far the batch was at last, as who runs it says; None where nobody did."""
+        try:
+            return msgspec.json.decode((self.folder / _PROGRESS).read_bytes(), type=BatchProgress)
+        except (OSError, msgspec.MsgspecError):
+            return None
+
+    def ask_to_cancel(self) -> None:
+        """Have whoever runs the batch end it. Raises BatchError."""
+        try:
+            (self.folder / _CANCEL).touch(OWNER_FILE)
+        except OSError as error:
+            raise _unusable(self.folder, error) from error
+
+    def take_cancel_request(self) -> bool:
+        """Return whether somebody asked to end the batch since this was asked last."""
+        try:
+            (self.folder / _CANCEL).unlink()
+        except OSError:
+            return False
+        return True
+
     def is_current(self, slide: BatchSlide) -> bool:
         """Return whether a slide is done, of the file that is there now, and its output is, too."""
         record = self.record(slide)
@@ -177,9 +281,14 @@ class Batch:
 
 
 def open_batch(
-    settings: BatchSettings, slides: Sequence[tuple[Path, str]], title: str = ""
+    settings: BatchSettings,
+    slides: Sequence[tuple[Path, str]],
+    title: str = "",
+    where: BatchWhere | None = None,
 ) -> Batch:
     """Return the batch of these settings and slides (path, name), begun or gone on with.
+
+    Where it runs, by default on this machine, may differ from time to time.
 
     Raises
     ------
@@ -193,7 +302,10 @@ def open_batch(
         BatchSlide(path=path, name=name, out=out)
         for (path, name), out in zip(listed.items(), outs, strict=True)
     )
-    identity = msgspec.json.encode((settings, entries))
+    decides = msgspec.to_builtins(settings)
+    if not settings.store:
+        del decides["store"]  # earlier versions knew none, and their batches go on
+    identity = msgspec.json.encode((decides, entries))
     folder = batches_folder() / hashlib.blake2b(identity, digest_size=12).hexdigest()
     manifest = _Manifest(
         created_utc=utc_stamp(),
@@ -207,6 +319,7 @@ def open_batch(
         if held is None:
             text = msgspec.json.format(msgspec.json.encode(manifest), indent=2)
             atomic_write_bytes(folder / _MANIFEST, text, mode=OWNER_FILE)
+        _keep_where(folder, where or BatchWhere())
     except OSError as error:
         raise _unusable(folder, error) from error
     return Batch(folder, held or manifest)
@@ -261,6 +374,10 @@ def _read_manifest(folder: Path) -> _Manifest | None:
         return msgspec.json.decode((folder / _MANIFEST).read_bytes(), type=_Manifest)
     except (OSError, msgspec.MsgspecError):
         return None
+
+
+def _keep_where(folder: Path, where: BatchWhere) -> None:
+    atomic_write_bytes(folder / _WHERE, msgspec.json.encode(where), mode=OWNER_FILE)
 
 
 def _unusable(folder: Path, error: OSError) -> BatchError:

@@ -35,11 +35,18 @@ class RunProgress(msgspec.Struct, frozen=True):
 
 
 class RunLine(msgspec.Struct, frozen=True):
-    """One line that a run prints with `--lines`."""
+    """One line that a run prints with `--lines`.
+
+    Attributes
+    ----------
+    bands
+        In how many bands the slide is to be run first, where it has more blocks than `--most-blocks`.
+    """
 
     progress: RunProgress | None = None
     record: dict[str, object] | None = None
     note: str = ""
+    bands: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,25 +63,37 @@ class RunResult:
         Sentences about what is missing.
     was_stopped
         Whether `Executor.stop` ended it; what it had computed is kept.
+    bands
+        In how many bands the slide is to be run first; 0 where the run came to its end.
     """
 
     record: dict[str, object] | None = None
     error: str = ""
     notes: list[str] = field(default_factory=list[str])
     was_stopped: bool = False
+    bands: int = 0
 
 
 class Executor(Protocol):
-    """Carries out `coverslip run ARGUMENTS` for one slide at a time, wherever it does."""
+    """Carries out `coverslip run ARGUMENTS` for a slide, wherever it does.
+
+    Those on other machines may be called in several threads at once.
+    """
 
     def run(
         self, arguments: Sequence[str], on_progress: Callable[[RunProgress], object]
     ) -> RunResult:
-        """Run a command to its end; `on_progress` is called in this thread."""
+        """Run a command to its end; `on_progress` is called in this thread.
+
+        Raises
+        ------
+        BatchError
+            Nothing can be run any more.
+        """
         ...
 
     def stop(self) -> None:
-        """End the run under way; any thread may call, and nothing is lost that was computed."""
+        """End all runs under way; any thread may call, and nothing is lost that was computed."""
         ...
 
 
@@ -108,6 +127,7 @@ class LocalExecutor:
         errors.start()
         record: dict[str, object] | None = None
         notes: list[str] = []
+        bands = 0
         assert process.stdout is not None
         try:
             for line in process.stdout:
@@ -118,14 +138,15 @@ class LocalExecutor:
                 if read.progress is not None:
                     on_progress(read.progress)
                 record = read.record or record
+                bands = read.bands or bands
                 notes += [read.note] if read.note else []
         finally:
             code = self._ended(process)
             errors.join(_END_S)
         if self._is_stopped:
             return RunResult(notes=notes, was_stopped=True)
-        if code == 0 and record is not None:
-            return RunResult(record, notes=notes)
+        if code == 0 and (record is not None or bands):
+            return RunResult(record, notes=notes, bands=bands)
         sentence = said[-1] if said else f"Its process ended with code {code}."
         return RunResult(error=sentence, notes=notes)
 

@@ -1,46 +1,30 @@
-"""The queue of a batch: slide after slide to an executor, with pause, cancel and another try."""
+"""The queue of a batch: its slides to an executor, with pause, cancel and another try."""
 
 from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
+from collections import Counter, deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from viewer.cohort.batch import SlideRecord, file_stamp
+from viewer.cohort.batch import BatchProgress, SlideRecord, file_stamp
+from viewer.cohort.errors import BatchError
 from viewer.overlays.result_store import is_kept
+from viewer.overlays.segments.places import place_of
+from viewer.overlays.segments.segment_store import has_results
 
 if TYPE_CHECKING:
     from viewer.cohort.batch import Batch, BatchSlide
-    from viewer.cohort.executor import Executor, RunProgress
+    from viewer.cohort.executor import Executor, RunProgress, RunResult
 
 _POLL_S = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class BatchProgress:
-    """How far a batch is.
-
-    Attributes
-    ----------
-    done, failed, total
-        Slides.
-    share
-        Of the slide that runs, 0 to 1.
-    left_s
-        For all that is left; None where it is not known yet.
-    """
-
-    done: int
-    failed: int
-    total: int
-    share: float = 0.0
-    left_s: float | None = None
+_KEEP_S = 1.0
+"""How often others are let see how far a batch is."""
 
 
 class BatchListener(Protocol):
-    """Who hears of a batch; called in the thread that runs it."""
+    """Who hears of a batch; called in the threads that run it, by one at a time."""
 
     def on_slide(self, slide: BatchSlide, record: SlideRecord) -> None:
         """A slide began, is done, or failed."""
@@ -48,43 +32,91 @@ class BatchListener(Protocol):
     def on_progress(self, progress: BatchProgress) -> None: ...
 
 
-class BatchRunner:
-    """Works through the slides of one batch. `run` blocks; the others may be called anywhere."""
+class _Running:
+    """A slide that runs: since when, and how far it is."""
 
-    def __init__(self, batch: Batch, executor: Executor, listener: BatchListener) -> None:
+    def __init__(self) -> None:
+        self.began_s: float | None = None
+        self.share = 0.0
+        self.left_s: float | None = None
+
+
+class BatchRunner:
+    """Works through the slides of one batch. `run` blocks; the others may be called anywhere.
+
+    Parameters
+    ----------
+    width
+        How many slides the executor is given at once.
+    tries
+        How often a slide that fails is run, before it is put aside with its sentence.
+    """
+
+    def __init__(
+        self,
+        batch: Batch,
+        executor: Executor,
+        listener: BatchListener,
+        width: int = 1,
+        tries: int = 1,
+    ) -> None:
         self.batch = batch
         self._executor = executor
         self._listener = listener
+        self._width = width
+        self._tries = tries
         self._changed = threading.Condition()
-        self._is_paused = self._is_canceled = False
+        self._is_paused = self._is_canceled = self._is_over = False
+        self._problem: BatchError | None = None
+        self._waiting: deque[BatchSlide] = deque()
+        self._running: dict[str, _Running] = {}
+        self._tried: Counter[str] = Counter()
         self._failed = 0
         self._done = 0
         self._elapsed_s: list[float] = []
+        self._last = ("", 0.0)
+        self._kept_s = 0.0
 
-    def run(self) -> None:
-        """Run all slides that are not done, those that failed before too.
+    def run(self, *, only_failed: bool = False) -> None:
+        """Run all slides that are not done, those that failed before too, or only those.
 
         Raises
         ------
         BatchError
-            Another process runs this batch, or it cannot be kept.
+            Another process runs this batch, it cannot be kept, or nothing can be run any more.
         """
-        with self.batch:
-            slides = self.batch.slides
-            to_do = [slide for slide in slides if not self._is_done(slide)]
-            self._done = len(slides) - len(to_do)
-            for slide in slides:
-                if slide not in to_do:
-                    self._listener.on_slide(slide, self.batch.record(slide))
-            self._tell()
-            while to_do and not self._is_canceled:
-                if self._wait_while_paused():
-                    break
-                if self._run_slide(to_do[0], len(to_do)):
-                    to_do.pop(0)
+        with self.batch as batch:
+            batch.take_cancel_request()  # what was asked of an earlier run
+            for slide in batch.slides:
+                record = batch.record(slide)
+                if only_failed and record.state != "failed":
+                    self._done += record.state == "done"
+                elif self._is_done(slide):
+                    self._done += 1
+                    self._listener.on_slide(slide, record)
+                else:
+                    self._waiting.append(slide)
+            with self._changed:
+                self._tell()
+            width = min(self._width, len(self._waiting))
+            threads = [threading.Thread(target=self._work, name="batch") for _ in range(width - 1)]
+            watch = threading.Thread(target=self._watch_requests, name="batch requests")
+            for thread in (*threads, watch):
+                thread.start()
+            self._work()
+            for thread in threads:
+                thread.join()
+            with self._changed:
+                self._is_over = True
+                self._changed.notify_all()
+            watch.join()
+            with self._changed:
+                self._tell(keeps=True)
+        if self._problem is not None:
+            raise self._problem
 
     def pause(self, *, paused: bool) -> None:
-        """End the run of the slide under way until it is resumed; what it computed is kept."""
+        """End the runs under way until it is resumed; what they computed is kept."""
         with self._changed:
             self._is_paused = paused
             self._changed.notify_all()
@@ -99,29 +131,75 @@ class BatchRunner:
         self._executor.stop()
 
     def _is_done(self, slide: BatchSlide) -> bool:
-        if not self.batch.is_current(slide):
+        batch = self.batch
+        if not batch.is_current(slide):
             return False
-        kept = self.batch.record(slide).record.get("results")
-        return not isinstance(kept, str) or not kept or is_kept(kept)
+        kept = batch.record(slide).record.get("results")
+        if not isinstance(kept, str) or not kept:
+            return True
+        store = batch.settings.store
+        return has_results(place_of(store), kept) if store else is_kept(kept)
 
-    def _wait_while_paused(self) -> bool:
-        """Wait until the batch is not paused; return whether it is canceled."""
-        with self._changed:
-            while self._is_paused and not self._is_canceled:
+    def _watch_requests(self) -> None:
+        """Hear of it when another process asks to end the batch."""
+        while True:
+            with self._changed:
+                if self._is_canceled or self._is_over:
+                    return
                 self._changed.wait(_POLL_S)
-            return self._is_canceled
+            if self.batch.take_cancel_request():
+                self.cancel()
 
-    def _run_slide(self, slide: BatchSlide, left: int) -> bool:
-        """Run one slide; return False where it was stopped, and is to be run again."""
-        self._listener.on_slide(slide, SlideRecord(slide=slide.path, state="running"))
-        started_s = time.monotonic()
+    # What each thread does --------------------------------------------------------------------
+
+    def _work(self) -> None:
+        while (slide := self._next()) is not None:
+            try:
+                self._run_slide(slide)
+            except BatchError as error:
+                with self._changed:
+                    self._problem = self._problem or error
+                    self._running.pop(slide.path, None)
+                self.cancel()
+
+    def _next(self) -> BatchSlide | None:
+        """Return the next slide once there is one; None at the end."""
+        with self._changed:
+            while not self._is_canceled:
+                if not self._is_paused and self._waiting:
+                    slide = self._waiting.popleft()
+                    self._running[slide.path] = _Running()
+                    return slide
+                if not self._waiting and not self._running:
+                    return None
+                self._changed.wait(_POLL_S)
+            return None
+
+    def _run_slide(self, slide: BatchSlide) -> None:
+        if self._width == 1:
+            self._begin(slide)  # elsewhere it may wait for its turn
         stamp = file_stamp(Path(slide.path))
         result = self._executor.run(
-            run_arguments(self.batch, slide), lambda progress: self._on_progress(progress, left)
+            run_arguments(self.batch, slide), lambda progress: self._on_progress(slide, progress)
         )
-        if result.was_stopped:
-            self._listener.on_slide(slide, SlideRecord(slide=slide.path, state="waiting"))
-            return False
+        with self._changed:
+            run = self._running.pop(slide.path)
+            self._tried[slide.path] += 1
+            if result.was_stopped:
+                self._waiting.appendleft(slide)
+                self._tried[slide.path] -= 1
+                self._listener.on_slide(slide, SlideRecord(slide=slide.path, state="waiting"))
+            elif result.record is None and self._tried[slide.path] < self._tries:
+                self._waiting.append(slide)
+                self._listener.on_slide(slide, SlideRecord(slide=slide.path, state="waiting"))
+            else:
+                self._take(slide, stamp, result, run)
+            self._changed.notify_all()
+
+    def _take(
+        self, slide: BatchSlide, stamp: tuple[int, int], result: RunResult, run: _Running
+    ) -> None:
+        """Keep what came of a slide, the lock held."""
         state = "failed" if result.record is None else "done"
         record = SlideRecord(
             slide=slide.path, state=state, file=stamp, record=result.record or {},
@@ -130,34 +208,61 @@ class BatchRunner:
         self.batch.note(record)
         self._done += state == "done"
         self._failed += state == "failed"
-        if state == "done":
-            self._elapsed_s.append(time.monotonic() - started_s)
+        if state == "done" and run.began_s is not None:
+            self._elapsed_s.append(time.monotonic() - run.began_s)
         self._listener.on_slide(slide, record)
-        self._tell(left_s=self._left_s(left - 1))
-        return True
+        self._tell()
 
-    def _on_progress(self, progress: RunProgress, left: int) -> None:
-        share = progress.done / progress.total if progress.total else 0.0
-        after_s = self._left_s(left - 1)
-        here_s = progress.left_s
-        if here_s is None and after_s is not None and self._elapsed_s:
-            here_s = (1 - share) * self._elapsed_s[-1]
-        # Of the first slide only its own rate is known: others are taken to last as long.
-        if after_s is None and here_s is not None and share > 0:
-            after_s = (left - 1) * here_s / max(1 - share, 1e-3)
-        left_s = None if here_s is None or after_s is None else here_s + after_s
-        self._tell(share=share, left_s=left_s)
+    def _begin(self, slide: BatchSlide) -> None:
+        with self._changed:
+            self._running[slide.path].began_s = time.monotonic()
+            self._listener.on_slide(slide, SlideRecord(slide=slide.path, state="running"))
 
-    def _left_s(self, slides: int) -> float | None:
-        if not slides:
-            return 0.0
-        if not self._elapsed_s:
-            return None
-        return slides * sum(self._elapsed_s) / len(self._elapsed_s)
+    # How far it is ----------------------------------------------------------------------------
 
-    def _tell(self, share: float = 0.0, left_s: float | None = None) -> None:
-        total = len(self.batch.slides)
-        self._listener.on_progress(BatchProgress(self._done, self._failed, total, share, left_s))
+    def _on_progress(self, slide: BatchSlide, progress: RunProgress) -> None:
+        run = self._running.get(slide.path)
+        if run is None:
+            return
+        if run.began_s is None:
+            self._begin(slide)
+        with self._changed:
+            run.share = progress.done / progress.total if progress.total else 0.0
+            run.left_s = progress.left_s
+            self._last = (slide.path, run.share)
+            self._tell()
+
+    def _left_s(self) -> float | None:
+        """Return how long all that is left takes, as far as those that run have been as quick."""
+        begun = [run for run in self._running.values() if run.began_s is not None]
+        to_come = len(self._waiting) + len(self._running) - len(begun)
+        mean_s = sum(self._elapsed_s) / len(self._elapsed_s) if self._elapsed_s else None
+        # Of the first slides only their own rate is known: others are taken to last as long.
+        rates = [run.left_s / (1 - run.share) for run in begun
+                 if run.left_s is not None and 0 < run.share < 1]  # fmt: skip
+        if mean_s is None and rates:
+            mean_s = sum(rates) / len(rates)
+        if mean_s is None:
+            return 0.0 if not begun and not to_come else None
+        here_s = sum(
+            run.left_s if run.left_s is not None else (1 - run.share) * mean_s for run in begun
+        )
+        return (here_s + to_come * mean_s) / max(1, len(begun))
+
+    def _tell(self, *, keeps: bool = False) -> None:
+        """Tell how far the batch is, the lock held."""
+        slide, share = self._last if self._last[0] in self._running else ("", 0.0)
+        progress = BatchProgress(
+            done=self._done, failed=self._failed, total=len(self.batch.slides),
+            share=sum(run.share for run in self._running.values()), left_s=self._left_s(),
+            slide=slide, slide_share=share,
+            running=sum(run.began_s is not None for run in self._running.values()),
+        )  # fmt: skip
+        self._listener.on_progress(progress)
+        now_s = time.monotonic()
+        if keeps or now_s - self._kept_s >= _KEEP_S:
+            self._kept_s = now_s
+            self.batch.keep_progress(progress)
 
 
 def run_arguments(batch: Batch, slide: BatchSlide) -> list[str]:
@@ -165,6 +270,8 @@ def run_arguments(batch: Batch, slide: BatchSlide) -> list[str]:
     settings = batch.settings
     arguments = [f"--expect={settings.key}", f"--frozen={batch.manifest_path}"]
     arguments += [f"--{name}={value}" for name, value in settings.options.items()]
+    if settings.store:
+        arguments.append(f"--store={settings.store}")
     if slide.out:
         arguments.append(f"--out={Path(settings.out) / slide.out}")
     return [*arguments, "--", settings.model, slide.path]

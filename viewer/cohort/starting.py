@@ -19,6 +19,8 @@ from viewer.overlays.files.patch_files import CELL_FORMATS
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from viewer.cohort.batch import BatchWhere
+
 
 def begin_batch(
     model: str,
@@ -27,6 +29,8 @@ def begin_batch(
     out: Path | None = None,
     form: str | None = None,
     title: str = "",
+    store: str = "",
+    where: BatchWhere | None = None,
 ) -> Batch:
     """Return the batch of a model over slides (path, name), begun or gone on with.
 
@@ -36,6 +40,10 @@ def begin_batch(
         Of `coverslip run`, for each slide.
     out, form
         The folder for a file a slide, made when absent, and the format of those files.
+    store
+        The folder or bucket that results are kept in; "" for this machine's own.
+    where
+        Where it runs; by default on this machine.
 
     Raises
     ------
@@ -56,8 +64,9 @@ def begin_batch(
             stains=all_kept_stains() if takes_settings(bundle) else {},
             out=str(_folder(out)) if out is not None else "",
             suffix=_suffix(formats, form, are_objects=are_objects) if out is not None else "",
+            store=store,
         )
-    return open_batch(settings, slides, title)
+    return open_batch(settings, slides, title, where)
 
 
 def _suffix(formats: Mapping[str, Sequence[str]], form: str | None, *, are_objects: bool) -> str:

@@ -13,6 +13,7 @@ from viewer.errors import CoverslipError
 from viewer.geometry import Box, Size
 from viewer.inference.models.bundle import slide_refusal
 from viewer.inference.models.model_library import all_models
+from viewer.inference.runs.bands import check_blocks
 from viewer.inference.runs.engine import Engine, Progress
 from viewer.inference.runs.plan import block_grid
 from viewer.inference.runs.results import add_result, cell_values, empty_map
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from viewer.inference.models.bundle import ModelBundle
+    from viewer.inference.runs.bands import Band
     from viewer.inference.runs.results import Result
     from viewer.overlays.area import Area
     from viewer.overlays.blocks import BlockKey
@@ -162,6 +164,8 @@ def run_model(
     *,
     measures_tissue: bool = False,
     store: StorePlace | None = None,
+    band: Band | None = None,
+    most_blocks: int | None = None,
 ) -> ModelRun:
     """Computes an area of a slide, by default all of it, and keeps the results.
 
@@ -179,9 +183,15 @@ def run_model(
         Whether to measure how much tissue there is in what is asked for.
     store
         Where results are kept that many machines share; by default on this machine.
+    band
+        Compute only this band of what is asked for; nothing is said of the slide as a whole.
+    most_blocks
+        How many blocks are computed in one run.
 
     Raises
     ------
+    TooManyBlocksError
+        There are more than `most_blocks`; nothing was computed.
     SlideError
         The slide cannot be opened.
     BundleError
@@ -193,7 +203,9 @@ def run_model(
     try:
         if features is not None:
             return _judge_features(source, bundle, features, area, mpp_um)
-        run = _run(path, source, bundle, area, mpp_um, device, on_progress, store)
+        run = _run(
+            path, source, bundle, area, mpp_um, device, on_progress, store, band, most_blocks
+        )
         if measures_tissue:
             run.tissue_mm2 = _tissue_mm2(source, run)
         return run
@@ -210,14 +222,22 @@ def _run(
     device: str,
     on_progress: Callable[[Progress], None] | None,
     store: StorePlace | None,
+    band: Band | None,
+    most_blocks: int | None,
 ) -> ModelRun:
     asked, scale = _asked(source, bundle, area, mpp_um)
     training = bundle.description.training
     fed = engine_model(bundle, all_models())
     grid = block_grid(source, fed.description, scale)
+    if most_blocks is not None:
+        check_blocks(grid, asked, most_blocks)
+    if band is not None:
+        asked = band.of(grid, asked)
     run = ModelRun(empty_map(fed.description.task, grid, scale, fed.description.head), asked, scale)
     run.identity, run.bounds_px = source.info.identity, bounds_px(source.info)
     run.trained_on = training.text if training is not None else ""
+    if bounds_of(asked).is_empty:
+        return run  # a band of an area that has nothing there
     listener = _Listener(run, on_progress)
     started_s = time.monotonic()
     engine = Engine(
@@ -235,7 +255,7 @@ def _run(
     run.results = engine.results
     if listener.failure:
         raise RunError(listener.failure)
-    if fed is not bundle and isinstance(run.found, PatchFeatureMap):
+    if band is None and fed is not bundle and isinstance(run.found, PatchFeatureMap):
         mark_unlike(bundle, run.found)
         try:
             run.judged = predict_slide(bundle, run.found, run.found.cells_in(asked))

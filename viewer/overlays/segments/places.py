@@ -17,7 +17,7 @@ from viewer.access import make_folder
 from viewer.atomic_write import create_whole
 from viewer.egress import EgressError
 from viewer.overlays.segments.errors import PassingStoreError, StorePlaceError
-from viewer.overlays.segments.messages import CreateObject, Created, ListObjects, Listed, ReadObject
+from viewer.overlays.segments.messages import Created, CreateObject, Listed, ListObjects, ReadObject
 from viewer.policy import policy
 from viewer.processes.helper import (
     HelperEndedError,

@@ -11,8 +11,8 @@ import msgspec
 from cachetools import LRUCache
 
 from viewer.overlays.segments.messages import (
-    CreateObject,
     Created,
+    CreateObject,
     Listed,
     ListObjects,
     ReadObject,

@@ -299,7 +299,8 @@ class BatchController(QObject):
             parts.append(f"{duration_text(progress.left_s)} left")
         share = (finished + progress.share) / max(1, progress.total)
         self.panel.show_progress(share, ", ".join(parts))
-        self.slides.show_share(self._running, progress.share)
+        if progress.slide:
+            self.slides.show_share(progress.slide, progress.slide_share)
 
     def _on_ended(self, sentence: str) -> None:
         if self._run is not None:
