@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
-import numpy as np
 import psutil
 import pytest
-import tifffile
 from cli_steps import coverslip
 from inference_steps import make_bundle
+from many_slides import slide_at
 
 from viewer.cohort.batch import (
     Batch,
@@ -49,20 +48,6 @@ if TYPE_CHECKING:
 
 GOOD = "=a.tif"
 PATIENCE_S = 60.0
-
-
-def slide_at(path: Path, seed: int) -> Path:
-    """Write a small slide with dark squares on tissue."""
-    rng = np.random.default_rng(seed)
-    pixels = np.full((256, 256, 3), (220, 170, 200), np.uint8)
-    pixels[:] -= rng.integers(0, 20, pixels.shape, np.uint8)
-    for x, y in rng.integers(10, 230, (12, 2)):
-        pixels[y : y + 10, x : x + 10] = (60, 30, 90)
-    tifffile.imwrite(
-        path, pixels, tile=(128, 128), photometric="rgb", resolution=(20000, 20000),
-        resolutionunit=3,
-    )  # fmt: skip
-    return path
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,9 @@ from viewer.processes.helper import helper
 if TYPE_CHECKING:
     from pathlib import Path
 
-BUCKET = "cohort"
+BUCKET, KEY_ID, KEY = "cohort", "AKIATEST", "S3CR3T-KEY"
 _SETTINGS = {
-    "AWS_ACCESS_KEY_ID": "AKIATEST", "AWS_SECRET_ACCESS_KEY": "S3CR3T-KEY",
-    "AWS_REGION": "us-east-1",
+    "AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": KEY, "AWS_REGION": "us-east-1",
 }  # fmt: skip
 
 
@@ -38,7 +37,7 @@ class Bucket:
         self.server = RangeServer(self._folder, behind=f"http://{host}:{port}").start()
         self.client = boto3.client(
             "s3", endpoint_url=f"http://{host}:{port}", region_name="us-east-1",
-            aws_access_key_id="AKIATEST", aws_secret_access_key="S3CR3T-KEY",
+            aws_access_key_id=KEY_ID, aws_secret_access_key=KEY,
         )  # fmt: skip
         self.client.create_bucket(Bucket=BUCKET)
         self.settings = _SETTINGS | {"AWS_ENDPOINT_URL": self.server.address("").rstrip("/")}

@@ -40,7 +40,7 @@ class RunLine(msgspec.Struct, frozen=True):
     Attributes
     ----------
     bands
-        In how many bands the slide is to be run first, where it has more blocks than `--most-blocks`.
+        In how many bands the slide is to be run first: it has more blocks than `--most-blocks`.
     """
 
     progress: RunProgress | None = None

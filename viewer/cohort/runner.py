@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from viewer.cohort.batch import BatchProgress, SlideRecord, file_stamp
-from viewer.cohort.errors import BatchError
 from viewer.overlays.result_store import is_kept
 from viewer.overlays.segments.places import place_of
 from viewer.overlays.segments.segment_store import has_results
@@ -67,7 +66,7 @@ class BatchRunner:
         self._tries = tries
         self._changed = threading.Condition()
         self._is_paused = self._is_canceled = self._is_over = False
-        self._problem: BatchError | None = None
+        self._problem: Exception | None = None
         self._waiting: deque[BatchSlide] = deque()
         self._running: dict[str, _Running] = {}
         self._tried: Counter[str] = Counter()
@@ -156,7 +155,7 @@ class BatchRunner:
         while (slide := self._next()) is not None:
             try:
                 self._run_slide(slide)
-            except BatchError as error:
+            except Exception as error:  # raised by `run`, once all threads have ended
                 with self._changed:
                     self._problem = self._problem or error
                     self._running.pop(slide.path, None)

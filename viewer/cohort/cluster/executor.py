@@ -24,6 +24,7 @@ from viewer.cohort.cluster.messages import (
     Going,
     Submit,
     Unreachable,
+    lost_sentence,
 )
 from viewer.cohort.errors import BatchError, PlaceLostError
 from viewer.cohort.executor import RunProgress, RunResult
@@ -226,14 +227,7 @@ class ClusterExecutor:
     def _lose(self, sentence: str) -> None:
         """Tell all who wait that the cluster is gone."""
         with self._lock:
-            self._problem = (
-                self._problem
-                or sentence
-                or (
-                    f"The Ray cluster at {self._where} is gone. What was computed is kept: start the "
-                    "cluster, and `coverslip runs resume` goes on."
-                )
-            )
+            self._problem = self._problem or sentence or lost_sentence(self._where)
             waiting = list(self._answers.values())
         for answers in waiting:
             answers.put(None)

@@ -27,7 +27,9 @@ from viewer.cohort.cluster.messages import (
     Question,
     Submit,
     Unreachable,
+    lost_sentence,
 )
+from viewer.errors import CoverslipError
 from viewer.processes.channel import Channel, ChannelError, inherited_channel
 
 if TYPE_CHECKING:
@@ -43,8 +45,8 @@ _AGAIN_S = (0.5, 2.0, 4.0, 8.0, 8.0)
 _ENDING_S = 5.0
 
 
-class _UnreachableError(Exception):
-    """The sentence is its only argument."""
+class _UnreachableError(CoverslipError):
+    """No cluster can be joined; `str()` is one sentence."""
 
 
 class _Run:
@@ -218,14 +220,6 @@ class Link:
                 return True
         except OSError:
             return False
-
-
-def lost_sentence(where: str) -> str:
-    """Return what is said when a cluster is gone while slides run."""
-    return (
-        f"The Ray cluster at {where} is gone. What was computed is kept: start the cluster, and "
-        "`coverslip runs resume` goes on."
-    )
 
 
 def _is_client_port(host: str, port: int) -> bool:

@@ -73,3 +73,11 @@ FILES = "{files}/"
 
 Question = Connect | Submit | Cancel
 Answer = Connected | Unreachable | Going | Ended
+
+
+def lost_sentence(where: str) -> str:
+    """Return what is said when a cluster is gone while slides run."""
+    return (
+        f"The Ray cluster at {where} is gone. What was computed is kept: start the cluster, and "
+        "`coverslip runs resume` goes on."
+    )

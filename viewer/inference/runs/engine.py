@@ -219,7 +219,7 @@ class Engine:
             self._thread.join(wait_s)
 
     def flush(self) -> None:
-        """Return once all results are kept; takes as long as that takes. Raises ResultStoreError."""
+        """Return once all results are kept. Raises ResultStoreError."""
         if self._kept is not None:
             self._kept.flush()
 
