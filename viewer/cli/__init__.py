@@ -46,6 +46,7 @@ from viewer.cli.query import query
 from viewer.cli.run import run_model
 from viewer.cli.runs import runs_app
 from viewer.cli.sessions import sessions_app
+from viewer.cli.teaching_objects import train_objects
 from viewer.cli.train_pixels import train_pixels
 from viewer.cli.writing import convert_slide, deidentify_slide
 
@@ -128,6 +129,7 @@ train_app = typer.Typer(
 )
 train_app.command("behavior")(train_behavior)
 train_app.command("pixels")(train_pixels)
+train_app.command("objects")(train_objects)
 app.add_typer(train_app, name="train")
 evaluate_app = typer.Typer(help="Measure models and agents.", no_args_is_help=True)
 evaluate_app.command("behavior")(evaluate_behavior)

@@ -226,7 +226,7 @@ def _run_one(
             if out is not None and (complaint := check_name(out, formats)):
                 fail(complaint)
             bundle = tuned(bundle, path, image, area, cells)
-            with print_progress() if lines else _progress() as show:
+            with print_progress() if lines else progress_bar() as show:
                 trail.note("opened", path.absolute(), f"run {bundle.description.name}")
                 run = running.run_model(
                     path, bundle, area, mpp, device, show, image, features,
@@ -444,14 +444,16 @@ def _of_cells(bundle: ModelBundle, counts: dict[str, int]) -> dict[str, object]:
 
 
 @contextmanager
-def _progress() -> Generator[Callable[[Progress], None]]:
+def progress_bar() -> Generator[Callable[[Progress], None]]:
     """A bar on stderr, where it can be seen."""
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
     columns = (BarColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn())
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    # Where nobody sees a bar, its end would be an empty line.
+    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("", rate="", total=None)
 
         def show(progress: Progress) -> None:

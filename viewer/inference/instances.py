@@ -138,6 +138,7 @@ def objects_of(
     classes: NDArray[np.uint8] | int = 0,
     *,
     are_nuclei: bool = True,
+    features: NDArray[np.float16] | None = None,
 ) -> Objects:
     """Return the objects whose middle lies in a block, whole also where they reach beyond it.
 
@@ -154,6 +155,8 @@ def objects_of(
         Of each number of `labels`, or of all.
     are_nuclei
         Whether what cannot be a nucleus by its shape is left out.
+    features
+        Of each number of `labels`, from 0, which are kept with the objects.
     """
     numbers = np.flatnonzero(np.bincount(labels.ravel()))
     numbers = numbers[numbers > 0]
@@ -186,6 +189,7 @@ def objects_of(
         centroids[inside].astype(np.float32),
         np.full(len(taken), classes, np.uint8) if isinstance(classes, int) else classes[taken],
         {name: np.asarray(each, np.float32).reshape(-1) for name, each in measured.items()},
+        features=None if features is None else features[taken],
     )
     return objects.taken(_is_plausible(objects)) if are_nuclei else objects
 

@@ -56,6 +56,9 @@ class Objects:
         Whether these are the objects of a block for which the model gave no finite numbers.
     is_unlike
         Whether these are the objects of a block that is unlike what the model was trained on.
+    features
+        (n, d) float16, by which classifiers are taught; None where the model was not asked for
+        them. They are no measurements: no table or file shows them.
     """
 
     points: FloatColumn
@@ -65,6 +68,7 @@ class Objects:
     measurements: dict[str, FloatColumn] = field(default_factory=_no_measurements)
     is_unanswered: bool = False
     is_unlike: bool = False
+    features: NDArray[np.float16] | None = None
 
     @classmethod
     def none(cls) -> Objects:
@@ -98,6 +102,7 @@ class Objects:
             np.concatenate([part.centroids for part in parts]),
             np.concatenate([part.classes for part in parts]),
             {name: np.concatenate([part.measured(name) for part in parts]) for name in names},
+            features=_joined_features(parts),
         )
 
     def __len__(self) -> int:
@@ -134,6 +139,7 @@ class Objects:
             {name: column[wanted] for name, column in self.measurements.items()},
             self.is_unanswered,
             self.is_unlike,
+            None if self.features is None else self.features[wanted],
         )
 
     def to_bytes(self) -> bytes:
@@ -146,6 +152,7 @@ class Objects:
             {name: column.astype("<f4").tobytes() for name, column in self.measurements.items()},
             self.is_unanswered,
             self.is_unlike,
+            b"" if self.features is None else self.features.astype("<f2").tobytes(),
         )
         return _HEAD + msgspec.msgpack.encode(packed)
 
@@ -174,6 +181,7 @@ class Objects:
                 {name: np.frombuffer(each, "<f4") for name, each in packed.measurements.items()},
                 packed.is_unanswered,
                 packed.is_unlike,
+                _unpacked_features(packed),
             )
         except (msgspec.MsgspecError, ValueError) as error:
             raise ObjectsError(f"These objects are damaged ({error}).") from error
@@ -187,6 +195,7 @@ class Objects:
             len(self.starts) == count + 1
             and len(self.centroids) == count
             and all(len(column) == count for column in self.measurements.values())
+            and (self.features is None or len(self.features) == count)
             and self.starts[0] == 0
             and self.starts[-1] == len(self.points)
             and bool((np.diff(self.starts) >= 0).all())
@@ -201,6 +210,29 @@ class _Packed(msgspec.Struct, array_like=True):
     measurements: dict[str, bytes]
     is_unanswered: bool = False
     is_unlike: bool = False
+    features: bytes = b""
+
+
+def _unpacked_features(packed: _Packed) -> NDArray[np.float16] | None:
+    if not packed.features:
+        return None
+    return np.frombuffer(packed.features, "<f2").reshape(len(packed.classes), -1)
+
+
+def _joined_features(parts: Sequence[Objects]) -> NDArray[np.float16] | None:
+    """Return the features of all parts, NaN of a part without; None where they differ or lack."""
+    lengths = {part.features.shape[1] for part in parts if part.features is not None}
+    if len(lengths) != 1:
+        return None
+    (length,) = lengths
+    return np.concatenate(
+        [
+            np.full((len(part), length), np.nan, np.float16)
+            if part.features is None
+            else part.features
+            for part in parts
+        ]
+    )
 
 
 _decoder = msgspec.msgpack.Decoder(_Packed)

@@ -47,6 +47,12 @@ class NucleiUNet(nn.Module):
         hangs on where it begins (Zhang 2019), the mean much less. The weights are the same.
     smooth
         Whether what is pooled is smoothed before every second pixel is taken (Zhang 2019).
+
+    Attributes
+    ----------
+    gives_features
+        Whether the finest maps that the logits are made of come after them: (n, 3 + widths[0],
+        h, w).
     """
 
     def __init__(
@@ -56,6 +62,7 @@ class NucleiUNet(nn.Module):
         smooth: bool = False,
     ) -> None:
         super().__init__()
+        self.gives_features = False
         steps = list(pairwise(widths))
         self.stem = ResidualBlock(3, widths[0])
         self.down = nn.ModuleList(ResidualBlock(a, b) for a, b in steps)
@@ -70,7 +77,9 @@ class NucleiUNet(nn.Module):
         fine = self.stem(x)
         first, *others = (self._begun(fine, *begin_px) for begin_px in self._begins_px)
         coarse = sum(others, first) / len(self._begins_px)
-        return self.head(self.up[0](torch.cat([coarse, fine], 1)))
+        finest = self.up[0](torch.cat([coarse, fine], 1))
+        maps = self.head(finest)
+        return torch.cat([maps, finest], 1) if self.gives_features else maps
 
     def _begun(self, fine: torch.Tensor, left_px: int, top_px: int) -> torch.Tensor:
         """What the coarse levels see where the picture begins so much farther left and up."""

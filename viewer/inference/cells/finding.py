@@ -21,6 +21,8 @@ from viewer.inference.cells.outlines import perimeters, star_outlines
 from viewer.overlays.objects import Objects
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from viewer.geometry import Box
     from viewer.inference.cells.detection import Labels
     from viewer.inference.cells.measuring import Column
@@ -48,6 +50,7 @@ def measured_cells(
     settings: CellSettings,
     *,
     is_preview: bool = False,
+    features: NDArray[np.float16] | None = None,
 ) -> Objects:
     """Return nuclei that are numbered from 1 without gaps as cells; as `found_cells`.
 
@@ -55,6 +58,8 @@ def measured_cells(
     ----------
     is_preview
         Whether only what is needed to show and grade them is measured.
+    features
+        Of each number of `labels`, from 0, which are kept with the cells.
     """
     count = int(labels.max(initial=0))
     if not count:
@@ -88,6 +93,7 @@ def measured_cells(
         centroids.astype(np.float32),
         classified(scored, settings),
         measured,
+        features=None if features is None else features[1:],
     )
     # A pixel of slack: what is counted twice for it, the map of objects tells.
     x, y = centroids.T

@@ -22,7 +22,8 @@ _BLOCK_UM, _MARGIN_UM = 256.0, 32.0
 def takes_settings(bundle: ModelBundle) -> bool:
     """Return whether a model finds cells by settings that people tune."""
     about = bundle.description
-    return about.task == "instances" and about.decoder in ("cells", "coverslip")
+    is_tuned = about.task == "instances" and about.decoder in ("cells", "coverslip")
+    return is_tuned and about.taught is None
 
 
 def with_settings(bundle: ModelBundle, settings: CellSettings) -> ModelBundle:

@@ -48,6 +48,8 @@ _LATER: dict[str, object] = {
     "answer_px": None,
     "answer_downsample": 1,
     "boxes": None,
+    "features": 0,
+    "taught": None,
 }
 """What model.json may say since version 0.3, as it is where it says nothing: it then decides no
 number, and what was kept before stays current."""

@@ -14,7 +14,9 @@ from viewer.inference.cells.settings import CellSettings, CellSettingsError, che
 from viewer.inference.models.training_data import TrainingData  # noqa: TC001 - read by msgspec
 from viewer.inference.tasks.detection import BoxLayout  # noqa: TC001 - read by msgspec
 from viewer.inference.tasks.known import TASKS
+from viewer.inference.teaching.object_vectors import FEATURES_VERSION
 from viewer.inference.teaching.taught_card import TaughtCard  # noqa: TC001 - read by msgspec
+from viewer.inference.teaching.taught_objects import TaughtObjects  # noqa: TC001 - read by msgspec
 from viewer.limits import CLASSES
 
 if TYPE_CHECKING:
@@ -187,6 +189,11 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True, rename=_ON_DIS
         Of predictors of attention: what kinds of sessions taught it, as `SessionHeader.origin`.
     training
         What it was trained on; None where the laboratory does not say.
+    features
+        Of instances: the version of the features that are pooled in each object, by which
+        classifiers are taught; 0 pools none.
+    taught
+        Of instances: the classifier that a reader taught, which gives objects their classes.
     teaching
         Who taught it and by how many marks, of models that a reader taught by marks.
     format
@@ -221,6 +228,8 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True, rename=_ON_DIS
     settings: dict[str, Annotated[int, Meta(ge=0, le=65_536)]] = {}
     origins: tuple[Literal["recorded", "imported", "simulated", "agent"], ...] = ()
     training: TrainingData | None = None
+    features: Annotated[int, Meta(ge=0)] = 0
+    taught: TaughtObjects | None = None
     teaching: TaughtCard | None = None
     format: Literal["safetensors", "torchscript", "onnx"]
     architecture: str | None = None
@@ -302,7 +311,27 @@ def _complaints(about: ModelDescription) -> Iterator[str]:
         yield 'cells belongs to the decoders "cells" and "coverslip"'
     if about.decoder != "coverslip" and about.task != "instances":
         yield 'decoder belongs to models of the task "instances"'
+    yield from _of_teaching(about)
     if complaint := kind.complaint(about):
+        yield complaint
+
+
+def _of_teaching(about: ModelDescription) -> Iterator[str]:
+    if about.features not in (0, FEATURES_VERSION):
+        yield (
+            f"it was taught on features of version {about.features}, and this Coverslip makes "
+            f"version {FEATURES_VERSION}: teach it anew with its marks"
+        )
+    if about.taught is None:
+        return
+    if about.task != "instances":
+        yield 'taught belongs to models of the task "instances"'
+    if about.taught.base_sha256.lower() != about.sha256.lower():
+        yield (
+            "it was taught on what other weights see: teach it anew with its marks, or get the "
+            "weights that it was taught on"
+        )
+    if complaint := about.taught.classifier.complaint(len(about.classes)):
         yield complaint
 
 

@@ -9,9 +9,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from viewer.inference.architectures import ARCHITECTURES
+from viewer.inference.architectures.nuclei_unet import NucleiUNet
 from viewer.inference.architectures.slide_models import SLIDE_ARCHITECTURES
 from viewer.inference.models.bundle import BundleError, check_weights
 from viewer.inference.process.onnx_module import OnnxModule
+from viewer.inference.tasks.instances import feature_maps
 from viewer.inference.tasks.known import TASKS
 
 if TYPE_CHECKING:
@@ -63,6 +65,8 @@ def _load_script(bundle: ModelBundle) -> torch.nn.Module:
 def _load_tensors(bundle: ModelBundle) -> torch.nn.Module:
     about = bundle.description
     module = _empty(about)
+    if isinstance(module, NucleiUNet):
+        module.gives_features = feature_maps(about) > 0
     try:
         module.load_state_dict(load_file(bundle.weights_path))
     except (SafetensorError, RuntimeError, OSError) as error:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from viewer.inference.cells.settings import CellSettings  # noqa: TC001 - read by msgspec
 from viewer.inference.models.description import ModelDescription  # noqa: TC001 - read by msgspec
 from viewer.inference.process.lesson_messages import LessonAnswer, LessonRequest
+from viewer.inference.teaching.taught_objects import (  # noqa: TC001 - read by msgspec
+    LinearClassifier,
+    TaughtObjects,
+)
 from viewer.processes.shared_pixels import Tile  # noqa: TC001 - read by msgspec
 
 
@@ -138,6 +142,86 @@ class FoundCells(msgspec.Struct, frozen=True, tag=True):
     objects: bytes
 
 
+ObjectsKey = tuple[int, int, int]
+"""The number of a slide, and the column and row of a block."""
+
+
+class KeepObjects(msgspec.Struct, frozen=True, tag=True):
+    """Objects of a block, as `Objects.to_bytes` gives them, to be marked; has no answer."""
+
+    key: ObjectsKey
+    objects: bytes
+
+
+class Teach(msgspec.Struct, frozen=True, tag=True):
+    """Asks to learn from marked objects; answered by Taught or Refused.
+
+    Attributes
+    ----------
+    marks
+        Block, place in it, and class of each.
+    classes
+        How many there are.
+    mpp_um
+        Micrometers per level-0 pixel of each slide.
+    """
+
+    marks: list[tuple[ObjectsKey, int, int]]
+    classes: int
+    mpp_um: list[float]
+
+
+class ClassifyBlock(msgspec.Struct, frozen=True, tag=True):
+    """Asks for the classes of the objects of a block; answered by ClassifiedBlock."""
+
+    key: ObjectsKey
+
+
+class Suggest(msgspec.Struct, frozen=True, tag=True):
+    """Asks for objects that are worth a mark; answered by Suggested. `known` are left out."""
+
+    count: int
+    known: list[tuple[ObjectsKey, int]]
+
+
+class Reclassify(msgspec.Struct, frozen=True, tag=True):
+    """Asks for the taught classes of objects that a base model found; answered by FoundCells."""
+
+    taught: TaughtObjects
+    objects: bytes
+
+
+class Taught(msgspec.Struct, frozen=True, tag=True):
+    """What was learned, and what was answered for each mark without its region.
+
+    Attributes
+    ----------
+    by, regions
+        As of `HeldOut`.
+    chances
+        float32 (marks, classes); NaN without an estimate.
+    """
+
+    classifier: LinearClassifier
+    by: Literal["slide", "block", ""]
+    regions: list[int]
+    chances: bytes
+
+
+class ClassifiedBlock(msgspec.Struct, frozen=True, tag=True):
+    """Probabilities of the objects of a block, float16 (n, classes)."""
+
+    key: ObjectsKey
+    chances: bytes
+
+
+class Suggested(msgspec.Struct, frozen=True, tag=True):
+    """Objects of which the classifier is least certain, and those unlike all that is marked."""
+
+    unsure: list[tuple[ObjectsKey, int]]
+    different: list[tuple[ObjectsKey, int]]
+
+
 class Outlined(msgspec.Struct, frozen=True, tag=True):
     """Rings in pixels, the largest first."""
 
@@ -184,8 +268,12 @@ class Done(msgspec.Struct, frozen=True, tag=True):
 
 Request = (
     Load | Weights | Loaded | TryOut | PackageTest | Blocks | Compute | Judge | Segment | FindCells
-)
-Answer = Alive | Ready | Refused | Done | Judged | Outlined | FoundCells
+    | KeepObjects | Teach | ClassifyBlock | Suggest | Reclassify
+)  # fmt: skip
+Answer = (
+    Alive | Ready | Refused | Done | Judged | Outlined | FoundCells | Taught | ClassifiedBlock
+    | Suggested
+)  # fmt: skip
 
 REQUESTS: msgspec.msgpack.Decoder[Request | LessonRequest] = msgspec.msgpack.Decoder(
     Request | LessonRequest

@@ -21,18 +21,23 @@ from viewer.inference.process.messages import (
     REQUESTS,
     Alive,
     Blocks,
+    ClassifyBlock,
     Compute,
     FindCells,
     FoundCells,
     Judge,
     Judged,
+    KeepObjects,
     Load,
     Loaded,
     Outlined,
     PackageTest,
     Ready,
+    Reclassify,
     Refused,
     Segment,
+    Suggest,
+    Teach,
     TryOut,
     Weights,
 )
@@ -52,6 +57,7 @@ if TYPE_CHECKING:
     from viewer.inference.process.pixel_lesson import PixelLesson
     from viewer.inference.process.prompt_model import PromptModel
     from viewer.inference.process.slide_head import SlideHead
+    from viewer.inference.process.teaching_desk import TeachingDesk
     from viewer.processes.channel import Channel
 
 _NICE = 10
@@ -72,6 +78,7 @@ class ModelServer:
         self._prompt_model: PromptModel | None = None
         self._worker: BlockWorker | None = None
         self._preview: FieldPreview | None = None
+        self._desk: TeachingDesk | None = None
         self._lesson: PixelLesson | None = None
 
     def serve(self) -> None:
@@ -115,6 +122,16 @@ class ModelServer:
                 self._channel.send(self._outlined(request))
             case FindCells():
                 self._channel.send(self._cells(request))
+            case KeepObjects():
+                self._teaching().keep(request)
+            case Teach():
+                self._channel.send(self._teaching().teach(request))
+            case ClassifyBlock():
+                self._channel.send(self._teaching().classified(request))
+            case Suggest():
+                self._channel.send(self._teaching().suggested(request))
+            case Reclassify():
+                self._channel.send(_reclassified(request))
             case _:
                 self._channel.send(self._taught(request))
 
@@ -204,6 +221,13 @@ class ModelServer:
             self._preview.set_field(take_over(request.tile, self._pixels))
         return FoundCells(self._preview.cells(Box(*request.box), request.settings).to_bytes())
 
+    def _teaching(self) -> TeachingDesk:
+        if self._desk is None:
+            from viewer.inference.process.teaching_desk import TeachingDesk
+
+            self._desk = TeachingDesk()
+        return self._desk
+
     def _taught(self, request: LessonRequest) -> Answer | LessonAnswer:
         if self._lesson is None:
             from viewer.inference.process.pixel_lesson import PixelLesson
@@ -223,6 +247,12 @@ class ModelServer:
         from viewer.inference.click_mask import click_mask
 
         return Outlined(outlines(click_mask(image, request.points)))
+
+
+def _reclassified(request: Reclassify) -> Answer:
+    from viewer.inference.process.teaching_desk import reclassified
+
+    return reclassified(request)
 
 
 class WeightsFile:

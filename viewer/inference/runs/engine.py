@@ -17,6 +17,7 @@ from viewer.inference.models.bundle import STEPS_VERSION, BundleError
 from viewer.inference.process.messages import Blocks, Compute, Done, Ready, Refused, TryOut
 from viewer.inference.process.model_process import thread_count
 from viewer.inference.process.spare_process import take_model_process
+from viewer.inference.runs.base_results import results_of_base
 from viewer.inference.runs.block_queue import BlockQueue
 from viewer.inference.runs.block_reading import BlockReader
 from viewer.inference.runs.kept_results import KeptResults, made_on
@@ -253,9 +254,16 @@ class Engine:
             self._correct()
             self._kept = KeptResults(self._about, self._store)
             self.results = self._kept.name
+            known: set[BlockKey] = set()
             for key, data in self._kept:
                 if self._is_closed:
                     return
+                known.add(key)
+                self._take_known(key, data)
+            for key, data, kind in results_of_base(self._bundle, self._about, known):
+                if self._is_closed:
+                    return
+                self._kept.put(key, data, kind)
                 self._take_known(key, data)
         except ResultStoreError as error:
             self._lose_kept(error)

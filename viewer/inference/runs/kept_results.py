@@ -30,6 +30,18 @@ def made_on(device: str) -> str:
     return _MADE_ON.get(device.partition(":")[0], "")
 
 
+def kept_blocks(about: StoreAbout) -> Iterator[tuple[BlockKey, bytes, str]]:
+    """Yield what is kept of some results with what made it, each block once; makes no file."""
+    known: set[BlockKey] = set()
+    for kind in ("", *_MADE_ON.values()):
+        path = result_path(about.identity, about.model, about.mpp_um, kind)
+        held = read_store(path) if path.exists() else None
+        for key, data in () if held is None else held[1]:
+            if key not in known:
+                known.add(key)
+                yield key, data, kind
+
+
 _PATIENCE_S = 180.0
 """How long a store of many machines may refuse before a run gives up."""
 

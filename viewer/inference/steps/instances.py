@@ -13,6 +13,8 @@ from viewer.inference.cells.finding import measured_cells
 from viewer.inference.decoders.known import DECODERS
 from viewer.inference.instances import clear_outside, objects_of
 from viewer.inference.models.training_data import unlike_fields
+from viewer.inference.tasks.instances import LOGITS, feature_maps
+from viewer.inference.teaching.object_features import object_features
 from viewer.overlays.objects import UNLIKE, Objects
 
 if TYPE_CHECKING:
@@ -49,11 +51,25 @@ class InstanceSteps:
         box = self._grid.input_box(key)
         found = [self._whole(each) for each in self._decode(answers[0], self._model)]
         measure = self._cells if self._model.cells is not None else self._objects
-        objects = Objects.joined([measure(each, region, key) for each in found])
+        maps = answers[0, LOGITS:] if feature_maps(self._model) else None
+        objects = Objects.joined([measure(each, region, key, maps) for each in found])
         unlikes = unlike_fields(self._model.training, [self._on_slide(region, box)])
         unlike = np.full(len(objects), unlikes[0], np.float32)
         measurements = {**objects.measurements, UNLIKE: unlike}
-        return replace(objects, measurements=measurements, is_unlike=bool(unlikes[0]))
+        objects = replace(objects, measurements=measurements, is_unlike=bool(unlikes[0]))
+        taught = self._model.taught
+        return objects if taught is None else taught.classified(objects)
+
+    def _features(
+        self, labels: NDArray[np.int32], region: RgbImage, maps: NDArray[np.float32] | None
+    ) -> NDArray[np.float16] | None:
+        """Return what is pooled in each number of a label map; None where it is not asked for."""
+        if not self._model.features:
+            return None
+        if maps is not None and (border := (labels.shape[0] - maps.shape[1]) // 2):
+            maps = np.pad(maps, ((0, 0), (border, border), (border, border)))
+        pixel_um = self._model.mpp_um * region.shape[0] / labels.shape[0]
+        return object_features(labels, region, maps, pixel_um)
 
     def _whole(self, found: Labeled) -> Labeled:
         """Return what was found with a border round it where the network answers for less."""
@@ -69,7 +85,9 @@ class InstanceSteps:
             probability=None if chances is None else np.pad(chances, border),
         )
 
-    def _objects(self, found: Labeled, region: RgbImage, key: BlockKey) -> Objects:
+    def _objects(
+        self, found: Labeled, region: RgbImage, key: BlockKey, maps: NDArray[np.float32] | None
+    ) -> Objects:
         """Return the objects of a label map whose middle lies in the block."""
         grid, labels = self._grid, found.labels
         box = grid.input_box(key)
@@ -80,10 +98,12 @@ class InstanceSteps:
         are_nuclei = self._model.decoder == "coverslip"
         return objects_of(
             labels, found.probability, region, box, core, pixel_um, found.classes,
-            are_nuclei=are_nuclei,
+            are_nuclei=are_nuclei, features=self._features(labels, region, maps),
         )  # fmt: skip
 
-    def _cells(self, found: Labeled, region: RgbImage, key: BlockKey) -> Objects:
+    def _cells(
+        self, found: Labeled, region: RgbImage, key: BlockKey, maps: NDArray[np.float32] | None
+    ) -> Objects:
         """Return the cells of a label map whose middle lies in the block, by the settings."""
         settings = self._model.cells
         assert settings is not None
@@ -91,7 +111,9 @@ class InstanceSteps:
         core = grid.core_box(key).intersection(Box(0, 0, *grid.slide))
         clear_outside(found.labels, box, grid.slide)
         labels = renumbered(found.labels)
-        return measured_cells(labels, StainImages(region, settings), box, core, settings)
+        features = self._features(labels, region, maps)
+        images = StainImages(region, settings)
+        return measured_cells(labels, images, box, core, settings, features=features)
 
     def _on_slide(self, region: RgbImage, box: Box) -> RgbImage:
         """Return the part of a block that is no mirror image."""

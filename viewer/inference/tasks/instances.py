@@ -9,6 +9,8 @@ from viewer.inference.tasks.task import Shape, TaskKind, answer_complaint, map_a
 if TYPE_CHECKING:
     from viewer.inference.models.description import Head, ModelDescription
 
+LOGITS = 3
+"""Of the decoder "coverslip"."""
 RAYS = 32
 """Of StarDist, where `decoding` says no other number."""
 _PROBABILITY_HEADS: dict[str, tuple[Head, ...]] = {
@@ -18,6 +20,8 @@ _PROBABILITY_HEADS: dict[str, tuple[Head, ...]] = {
     "contours": ("softmax", "probabilities"),
 }
 """What `head` may be, by decoder."""
+_FEATURE_MAPS = {"nuclei-unet": 24}
+"""How many finest maps each architecture gives, beside its logits, where features are asked for."""
 
 
 class Instances(TaskKind):
@@ -43,12 +47,18 @@ class Instances(TaskKind):
         return count, channels(about), *map_sides(about, height_px, width_px)
 
 
+def feature_maps(about: ModelDescription) -> int:
+    """Return how many maps of the network come after its logits, to be pooled in each object."""
+    is_asked = about.features and about.decoder == "coverslip" and about.format == "safetensors"
+    return _FEATURE_MAPS.get(about.architecture or "", 0) if is_asked else 0
+
+
 def channels(about: ModelDescription) -> int | str:
     """Return how many maps the decoder takes; a word where there are several ways."""
     classes = len(about.classes)
     match about.decoder:
         case "coverslip":
-            return 3
+            return LOGITS + feature_maps(about)
         case "labels":
             return classes
         case "stardist":

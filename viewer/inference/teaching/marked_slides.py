@@ -87,6 +87,7 @@ def marked_slides(
     found = tuple(
         MarkedSlide(path, place, marks.marks)
         for path, place, marks in zip(slides, places, read, strict=True)
+        if marks.marks
     )
     for slide in found:
         check_on_slide(slide.marks, slide.place)

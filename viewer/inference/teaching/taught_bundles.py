@@ -1,0 +1,125 @@
+"""Models that a reader taught, as bundles: made of a base model, and taken apart again."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from viewer.atomic_write import atomic_write_bytes
+from viewer.inference.models.bundle import BundleError, ModelBundle, load_bundle
+from viewer.inference.models.description import MODEL_FILE, ModelClass, write_description
+from viewer.inference.teaching.errors import TeachingError
+from viewer.inference.teaching.object_vectors import FEATURES_VERSION
+from viewer.inference.teaching.taught_objects import TaughtObjects
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from viewer.inference.teaching.taught_card import TaughtCard
+    from viewer.inference.teaching.taught_objects import LinearClassifier
+
+README = "README.md"
+_NO_COLOR = "#000000"
+"""Of classes whose color decides nothing."""
+
+
+def can_be_taught(bundle: ModelBundle) -> bool:
+    """Return whether a model finds outlined objects, whose classes can be taught."""
+    return bundle.task == "instances"
+
+
+def base_of(bundle: ModelBundle) -> ModelBundle:
+    """Return the model whose objects a taught model classifies; any other model as it is."""
+    about, taught = bundle.description, bundle.description.taught
+    if taught is None:
+        return bundle
+    classes = tuple(ModelClass(name, _NO_COLOR) for name in taught.base_classes)
+    about = replace(
+        about, name=taught.base, version=taught.base_version, classes=classes, taught=None,
+        teaching=None,
+    )  # fmt: skip
+    return replace(bundle, description=about)
+
+
+def with_features(bundle: ModelBundle, *, are_pooled: bool = True) -> ModelBundle:
+    """Return a model that finds the same objects with the features that classifiers are taught by.
+
+    What it finds is kept apart from what the model finds without them, which stays as it is.
+    """
+    about = replace(bundle.description, features=FEATURES_VERSION if are_pooled else 0, parts=())
+    return replace(bundle, description=about)
+
+
+def taught_bundle(
+    base: ModelBundle,
+    classifier: LinearClassifier,
+    colors: Mapping[str, str],
+    card: TaughtCard,
+    name: str,
+    version: str,
+) -> ModelBundle:
+    """Return a base model that tells the classes that were taught; it lies where the base does.
+
+    Parameters
+    ----------
+    base
+        The model whose objects were marked, with features if it was taught by them.
+    colors
+        Of each class, in the order of the classifier.
+    """
+    about = base.description
+    taught = TaughtObjects(
+        about.name, about.version, tuple(each.name for each in about.classes), about.sha256,
+        classifier,
+    )  # fmt: skip
+    words = f"{' '.join(card.sentences)} For research use, not for diagnosis."
+    about = replace(
+        about, name=name, version=version, taught=taught, teaching=card, parts=(), about=words,
+        classes=tuple(ModelClass(*each) for each in colors.items()),
+    )  # fmt: skip
+    return replace(base, description=about)
+
+
+def check_folder(folder: Path) -> None:
+    """Raise TeachingError where a folder is no place for a model: it holds something else."""
+    if folder.exists() and not folder.is_dir():
+        raise TeachingError(f"{folder} is a file: give the name of a new folder.")
+    if not folder.exists() and not folder.absolute().parent.is_dir():
+        raise TeachingError(f"There is no folder {folder.absolute().parent}: make it first.")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / MODEL_FILE).is_file():
+        raise TeachingError(f"{folder} holds other files: give the name of a new folder.")
+
+
+def write_taught(folder: Path, taught: ModelBundle) -> ModelBundle:
+    """Write a taught model as a folder of its own, with the weights of its base.
+
+    Raises
+    ------
+    TeachingError
+        The folder holds something else, or cannot be written.
+    """
+    check_folder(folder)
+    about = taught.description
+    try:
+        folder.mkdir(exist_ok=True)
+        for file in (about.weights, *about.data):
+            source = taught.weights_path if file == about.weights else taught.folder / file
+            if not (folder / file).exists() or not (folder / file).samefile(source):
+                shutil.copyfile(source, folder / file)
+        assert about.teaching is not None
+        text = "\n\n".join(
+            [f"# {about.name}", *about.teaching.sentences, f"License: {about.license}"]
+        )
+        atomic_write_bytes(folder / README, text.encode() + b"\n")
+        write_description(folder, about)
+    except OSError as error:
+        raise TeachingError(
+            f"{folder} cannot be written ({error.strerror or error}): choose another place."
+        ) from error
+    try:
+        return load_bundle(folder)
+    except BundleError as error:
+        raise TeachingError(str(error)) from error
