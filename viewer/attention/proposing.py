@@ -97,7 +97,7 @@ def proposals(heatmap: ExpectedAttention, k: int = 8) -> list[Proposal]:
     left = np.nan_to_num(heatmap.shares).astype(np.float64)
     sizes = [_size_in_cells(heatmap, band) for band in range(len(left))]
     found: list[Proposal] = []
-    sums = [_window_sums(left[band], *size) for band, size in enumerate(sizes)]
+    sums = [window_sums(left[band], *size) for band, size in enumerate(sizes)]
     usable = [_is_detail(heatmap, band) for band in range(len(left))]
     while len(found) < k and any(usable):
         best = max(
@@ -110,7 +110,7 @@ def proposals(heatmap: ExpectedAttention, k: int = 8) -> list[Proposal]:
         rows, columns = sizes[best]
         box = _box(heatmap, best, row + rows / 2, column + columns / 2)
         left[best, row : row + rows, column : column + columns] = 0
-        sums[best] = _window_sums(left[best], rows, columns)
+        sums[best] = window_sums(left[best], rows, columns)
         if all(overlap(box, other.box) < _MOST_OVERLAP for other in found):
             found.append(Proposal(box, heatmap.magnifications[best], min(score, 1.0)))
     return found
@@ -141,7 +141,7 @@ def _is_detail(heatmap: ExpectedAttention, band: int) -> bool:
     return held <= _MOST_OF_SLIDE * slide.width * slide.height
 
 
-def _window_sums(values: NDArray[np.float64], rows: int, columns: int) -> NDArray[np.float64]:
+def window_sums(values: NDArray[np.float64], rows: int, columns: int) -> NDArray[np.float64]:
     """Return the sum in each window of rows x columns, by its upper left cell."""
     table = np.zeros((values.shape[0] + 1, values.shape[1] + 1))
     table[1:, 1:] = values.cumsum(0).cumsum(1)

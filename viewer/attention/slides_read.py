@@ -94,7 +94,7 @@ def slides_read(
             continue
         trail.note("opened", paths[identity].absolute(), "behavior model")
         try:
-            yield _slide_read(source, [(each, headers[each]) for each in folders], about)
+            yield slide_read(source, [(each, headers[each]) for each in folders], about)
         except (TileError, _NoScaleError) as error:
             missing.append(f"{label} was left out: {error}")
         finally:
@@ -115,9 +115,18 @@ class _NoScaleError(CoverslipError):
     """A slide without a pixel size."""
 
 
-def _slide_read(
-    source: SlideSource, sessions: list[tuple[Path, SessionHeader]], about: ModelDescription
+def slide_read(
+    source: SlideSource, sessions: Sequence[tuple[Path, SessionHeader]], about: ModelDescription
 ) -> SlideRead:
+    """Return an open slide with what its sessions tell.
+
+    Raises
+    ------
+    BehaviorError
+        A session cannot be read.
+    TileError, CoverslipError
+        The slide cannot be read, or its pixel size is unknown.
+    """
     scale = known_mpp_um(source)
     recorded_um = (header.slide.optics.mean_mpp_um for _, header in sessions)
     scale = scale or next((mpp_um for mpp_um in recorded_um if mpp_um), None)

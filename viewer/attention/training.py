@@ -26,7 +26,7 @@ from viewer.recording.behaviors import BANDS
 from viewer.slides import TileError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -107,15 +107,45 @@ def train_predictor(
     work.mkdir(parents=True, exist_ok=True)
     about = description()
     left_out: list[str] = []
-    model = WhereToLook(len(BANDS), options.width).eval()
-    model.encoder.take(_tissue_encoder())
+    model = untrained(options)
     examples = _examples(headers, places, about, model, options, work, left_out, on_slide)
     if not examples:
         raise none_left(left_out)
+    done = train_on(examples, headers, out, options, on_epoch)
+    done.left_out = left_out
+    return done
+
+
+def train_on(
+    examples: list[Example],
+    headers: Mapping[Path, SessionHeader],
+    out: Path,
+    options: TrainingOptions,
+    on_epoch: Callable[[EpochDone], object] = lambda _: None,
+) -> Training:
+    """Train on slides that are embedded already, as `train_predictor` does.
+
+    Parameters
+    ----------
+    headers
+        Of the sessions that the examples were made of.
+
+    Raises
+    ------
+    BehaviorError
+        There is one slide alone.
+    BundleError
+        The encoder is not sound.
+    OSError
+        `out` cannot be written.
+    """
     if len(examples) < 2:
         raise BehaviorError(
             "Readings of one slide alone cannot be trained on: one more is needed to judge it by."
         )
+    work = out.with_name(f"{out.name}.training")
+    work.mkdir(parents=True, exist_ok=True)
+    model = untrained(options)
     taught, held = _split(examples, options)
     mean, std = _moments(taught)
     model.mean.copy_(mean)
@@ -129,8 +159,21 @@ def train_predictor(
     shutil.rmtree(work, ignore_errors=True)
     return Training(
         bundle, len(examples), len(held), len(headers), done.epoch, done.best_epoch,
-        done.best_loss, began_at, left_out,
+        done.best_loss, began_at,
     )  # fmt: skip
+
+
+def untrained(options: TrainingOptions) -> WhereToLook:
+    """Return the network with its encoder, before the head has learned anything.
+
+    Raises
+    ------
+    BundleError
+        The encoder is not sound.
+    """
+    model = WhereToLook(len(BANDS), options.width).eval()
+    model.encoder.take(_tissue_encoder())
+    return model
 
 
 def description() -> ModelDescription:
@@ -233,7 +276,7 @@ def _calibrate(model: WhereToLook, taught: list[Example]) -> None:
 def _written(
     out: Path,
     model: WhereToLook,
-    headers: dict[Path, SessionHeader],
+    headers: Mapping[Path, SessionHeader],
     examples: list[Example],
     options: TrainingOptions,
 ) -> ModelBundle:
@@ -271,7 +314,7 @@ def _tissue_encoder() -> dict[str, torch.Tensor]:
 
 
 def _fingerprint(
-    headers: dict[Path, SessionHeader], examples: list[Example], options: TrainingOptions
+    headers: Mapping[Path, SessionHeader], examples: list[Example], options: TrainingOptions
 ) -> str:
     """Tells trainings apart: a checkpoint of another one is not gone on with."""
     parts = [repr(options), *sorted(header.id for header in headers.values())]
