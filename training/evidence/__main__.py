@@ -52,9 +52,9 @@ def run(tiles: Path, work: Path, *, open_held_back: bool) -> Results:
     """Return the figures of the validation slides, or of those that are held back."""
     protocol = load_protocol()
     taught_by = prepare(protocol, "train", tiles, work, _progress("train"))
-    models = teach(protocol, taught_by, work, _say)
     split: Split = "held-back" if open_held_back else "validation"
     slides = prepare(protocol, split, tiles, work, _progress(split))
+    models = teach(protocol, taught_by, work, _say)
     return measure(protocol, taught_by, slides, models, work, split, _progress("measured"))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +14,7 @@ from viewer.attention.training import train_on
 from viewer.inference.models.bundle_writing import WEIGHTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Generator, Sequence
     from pathlib import Path
 
     from training.evidence.preparing import Prepared
@@ -43,7 +45,10 @@ def teach(
     for name, (reader, some, seed) in wanted.items():
         folder = work / "models" / name
         folder.parent.mkdir(parents=True, exist_ok=True)
-        if not (folder / WEIGHTS).exists():
+        with _alone(folder):
+            if (folder / WEIGHTS).exists():
+                found[name] = folder
+                continue
             options = TrainingOptions(
                 name=f"Where {reader} looks",
                 seed=seed,
@@ -59,6 +64,9 @@ def teach(
     return found
 
 
-def minutes_of(slides: Sequence[Prepared], reader: str) -> float:
-    """Return how long a reader looked at some slides."""
-    return float(sum(each.seconds[reader].sum() for each in slides)) / 60
+@contextmanager
+def _alone(folder: Path) -> Generator[None]:
+    """Wait for another run that trains this model."""
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
