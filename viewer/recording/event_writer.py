@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -26,8 +26,6 @@ from viewer.recording.log_line import CHAIN_START, encode_line
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from viewer.recording.log_file import LogFile
-
 Entry = tuple[int, int, AnyEvent]
 """Elapsed nanoseconds, wall milliseconds, event."""
 
@@ -35,6 +33,19 @@ _log = logging.getLogger(__name__)
 _SIGNIFICANT_DIGITS = 4
 _OWN_CLASSES = (MITOSIS.name, LOOK_ALIKE.name)
 """Names of classes that no reader typed."""
+
+
+class EventFile(Protocol):
+    """What lines are handed to."""
+
+    @property
+    def is_full(self) -> bool:
+        """Return whether there is no room left: what is appended now is lost."""
+        ...
+
+    def append(self, data: bytes) -> None:
+        """Take whole lines, the last with its line feed."""
+        ...
 
 
 class EventWriter:
@@ -50,7 +61,7 @@ class EventWriter:
 
     def __init__(
         self,
-        file: LogFile,
+        file: EventFile,
         *,
         may_keep_texts: bool,
         on_lines: Callable[[bytes, int], object] = lambda _data, _lines: None,

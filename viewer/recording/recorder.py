@@ -5,34 +5,27 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from viewer.recording.event_writer import Entry, EventWriter
-from viewer.recording.events import (
-    AnyEvent,
-    IdleChanged,
-    PauseChanged,
-    Pointer,
-    SlideClosed,
-    SlideOpened,
-    Viewport,
-)
+from viewer.recording.event_writer import EventWriter
+from viewer.recording.events import AnyEvent, Pointer, SlideClosed, SlideOpened
 from viewer.recording.log_file import LogFile
 from viewer.recording.signing import LogSigner
+from viewer.recording.thinning import IDLE_NS as _IDLE_NS
+from viewer.recording.thinning import Thinning
 
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Callable
     from pathlib import Path
 
+    from viewer.recording.event_writer import Entry
+    from viewer.recording.events import Viewport
     from viewer.recording.session import SessionHeader
 
 _log = logging.getLogger(__name__)
-_VIEW_GAP_NS = 1_000_000_000 // 30
-_POINTER_GAP_NS = 1_000_000_000 // 20
-_IDLE_NS = 10_000_000_000
 _TICK_S = 0.1
 _SYNC_NS = 900_000_000
 _CLOSE_WAIT_S = 5.0
@@ -81,14 +74,7 @@ class Recorder:
         self._start_ns = clock_ns()
         self._start_wall_ns = wall_ns()
         self._lock = threading.Lock()
-        self._queue: deque[Entry] = deque()
-        self._held: tuple[int, int, Viewport] | None = None
-        self._last_view: Viewport | None = None
-        self._last_view_ns = -_VIEW_GAP_NS
-        self._last_pointer_ns = -_POINTER_GAP_NS
-        self._last_input_ns = 0
-        self._is_idle = False
-        self._is_paused = False
+        self._thinning = Thinning(_IDLE_NS)
         self._is_closed = False
         self._stop = threading.Event()
         slide = header.slide
@@ -102,7 +88,7 @@ class Recorder:
 
     @property
     def is_paused(self) -> bool:
-        return self._is_paused
+        return self._thinning.is_paused
 
     @property
     def elapsed_s(self) -> float:
@@ -112,45 +98,26 @@ class Recorder:
     def record(self, event: AnyEvent) -> None:
         """Takes any event but views and pointers, which have their own ways in."""
         with self._lock:
-            if not self._is_paused and not self._is_closed:
-                self._push(self._now(event))
+            if not self._thinning.is_paused and not self._is_closed:
+                self._thinning.push(self._now(event))
 
     def record_view(self, view: Viewport) -> None:
         """Record a view: in motion 30 a second, where it turns back, and the last of a movement."""
         with self._lock:
-            if self._is_paused or self._is_closed:
-                return
-            at_ns, wall_ms, _ = entry = self._now(view)
-            self._note_input(entry)
-            held, last = self._held, self._last_view
-            if held is not None and last is not None:
-                # Thinned away, either would leave out a field that was on screen.
-                has_stood = at_ns - held[0] >= _VIEW_GAP_NS
-                if has_stood or _turns(last, held[2], view):
-                    self._push_held(held)
-            if view.at_rest or at_ns - self._last_view_ns >= _VIEW_GAP_NS:
-                self._held = None
-                self._last_view, self._last_view_ns = view, at_ns
-                self._push(entry)
-            else:
-                self._held = (at_ns, wall_ms, view)
+            if not self._thinning.is_paused and not self._is_closed:
+                self._thinning.take_view(*self._times(), view)
 
     def record_pointer(self, x: float, y: float) -> None:
         """Takes where the mouse is on the slide (level-0 pixels), at most 20 times a second."""
         with self._lock:
-            if self._is_paused or self._is_closed:
-                return
-            entry = self._now(Pointer(x, y))
-            self._note_input(entry)
-            if entry[0] - self._last_pointer_ns >= _POINTER_GAP_NS:
-                self._last_pointer_ns = entry[0]
-                self._push(entry)
+            if not self._thinning.is_paused and not self._is_closed:
+                self._thinning.take_pointer(*self._times(), Pointer(x, y))
 
     def note_input(self) -> None:
         """The reader did something: they are not idle."""
         with self._lock:
             if not self._is_closed:
-                self._note_input(self._now(IdleChanged(begins=False)))
+                self._thinning.note_input(*self._times())
 
     def pause(self) -> None:
         """Records nothing until `resume`."""
@@ -165,70 +132,33 @@ class Recorder:
         with self._lock:
             if self._is_closed:
                 return
-            self._push(self._now(SlideClosed()))
+            self._thinning.push(self._now(SlideClosed()))
             self._is_closed = True
         self._stop.set()
         self._thread.join(_CLOSE_WAIT_S)
 
     # Under the lock --------------------------------------------------------------------------
 
-    def _now(self, event: AnyEvent) -> Entry:
+    def _times(self) -> tuple[int, int]:
+        """Return elapsed nanoseconds and wall milliseconds."""
         elapsed_ns = self._clock_ns() - self._start_ns
-        return elapsed_ns, (self._wall_ns() - self._start_wall_ns) // 1_000_000, event
+        return elapsed_ns, (self._wall_ns() - self._start_wall_ns) // 1_000_000
 
-    def _push(self, entry: Entry) -> None:
-        self._queue.append(entry)
-
-    def _note_input(self, entry: Entry) -> None:
-        self._last_input_ns = entry[0]
-        if self._is_idle:
-            self._is_idle = False
-            self._push((entry[0], entry[1], IdleChanged(begins=False)))
+    def _now(self, event: AnyEvent) -> Entry:
+        return *self._times(), event
 
     def _set_paused(self, *, paused: bool) -> None:
         with self._lock:
-            if self._is_closed or paused == self._is_paused:
-                return
-            self._is_paused = paused
-            self._last_input_ns = self._now(SlideClosed())[0]
-            self._push(self._now(PauseChanged(begins=paused)))
-
-    def _check_idle(self, now: Entry) -> None:
-        idle_ns = now[0] - self._last_input_ns
-        if not self._is_idle and not self._is_paused and idle_ns >= _IDLE_NS:
-            self._is_idle = True
-            self._push((now[0], now[1], IdleChanged(begins=True, since_s=round(idle_ns / 1e9, 3))))
-
-    def _settle_held(self, now_ns: int) -> None:
-        """A held view that nothing followed was the last of its movement: takes its place."""
-        held = self._held
-        if held is not None and (now_ns - held[0] >= _VIEW_GAP_NS or self._is_closed):
-            self._last_view_ns = held[0]
-            self._push_held(held)
-
-    def _push_held(self, held: tuple[int, int, Viewport]) -> None:
-        """Queue the held view at its time, before what came after it."""
-        self._held = None
-        self._last_view = held[2]
-        after: list[Entry] = []
-        while self._queue and self._queue[-1][0] > held[0]:
-            after.append(self._queue.pop())
-        self._queue.append(held)
-        self._queue.extend(reversed(after))
+            if not self._is_closed and paused != self._thinning.is_paused:
+                self._thinning.set_paused(*self._times(), paused=paused)
 
     def _take(self) -> deque[Entry]:
-        """Return what is ripe to be written: nothing that a held view may still have to precede."""
+        """Return what is ripe to be written."""
         with self._lock:
+            times = self._times()
             if not self._is_closed:
-                self._check_idle(self._now(SlideClosed()))
-            self._settle_held(self._clock_ns() - self._start_ns)
-            if self._held is None:
-                taken, self._queue = self._queue, deque()
-                return taken
-            ripe: deque[Entry] = deque()
-            while self._queue and self._queue[0][0] <= self._held[0]:
-                ripe.append(self._queue.popleft())
-            return ripe
+                self._thinning.check_idle(*times)
+            return self._thinning.take(times[0], is_last=self._is_closed)
 
     # The writing thread ----------------------------------------------------------------------
 
@@ -269,21 +199,3 @@ def _safely(listener: Callable[[str], object]) -> Callable[[str], object]:
             _log.info("nobody hears of a recording any more")
 
     return call
-
-
-def _turns(before: Viewport, at: Viewport, after: Viewport) -> bool:
-    """Return whether a movement turns back at `at`, by a pixel of the screen or more."""
-    (x0, y0), (x1, y1), (x2, y2) = _center(before), _center(at), _center(after)
-    return (
-        _is_turn(x0, x1, x2, at.downsample)
-        or _is_turn(y0, y1, y2, at.downsample)
-        or _is_turn(before.downsample, at.downsample, after.downsample, 0.0)
-    )
-
-
-def _is_turn(before: float, at: float, after: float, least: float) -> bool:
-    return (at - before) * (after - at) < 0 and abs(at - before) >= least
-
-
-def _center(view: Viewport) -> tuple[float, float]:
-    return view.x + view.width / 2, view.y + view.height / 2

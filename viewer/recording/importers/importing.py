@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -17,14 +16,13 @@ from viewer.audit_log import trail
 from viewer.recording.events import AnyEvent, IdleChanged, Pointer, SlideClosed, SlideOpened
 from viewer.recording.importers.foreign import ForeignSession, ForeignView, put_in_order, text_of
 from viewer.recording.importers.reference_log import looks_like_reference, reference_sessions
+from viewer.recording.importers.session_writing import write_session
 from viewer.recording.importers.table_log import (
     looks_like_qupath,
     qupath_session,
     table_session,
 )
-from viewer.recording.log_line import CHAIN_START, encode_line
 from viewer.recording.session import (
-    EVENTS_FILE,
     Consent,
     Repair,
     Screen,
@@ -32,7 +30,6 @@ from viewer.recording.session import (
     SessionHeader,
     SlideRef,
     new_session_id,
-    write_header,
 )
 from viewer.utc import utc_stamp
 
@@ -138,7 +135,7 @@ def import_log(
             session.views = [_moved(seen, *shift_px) for seen in session.views]
             sentences += found_notes
             header = _header(session, path, options, digest, found_notes)
-            made.append(_write(session, header, away, library))
+            made.append(write_session(_entries(session, header, away), header, library))
             ids.append(header.id)
     except OSError as error:
         for folder in made:
@@ -184,26 +181,6 @@ def _sessions(text: str, options: ImportOptions) -> list[ForeignSession]:
         if looks_like_qupath(text):
             return [qupath_session(text)]
     return [table_session(text, options.columns, options.time_unit)]
-
-
-def _write(
-    session: ForeignSession, header: SessionHeader, away: list[tuple[int, int]], library: Path
-) -> Path:
-    """Writes a session under another name first, so that a crash leaves all of it or nothing."""
-    folder = library / header.id
-    partial = library / f".{header.id}.part"
-    partial.mkdir(parents=True, mode=0o700)
-    handle = os.open(partial / EVENTS_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        chain = CHAIN_START
-        for number, (elapsed_ns, wall_ms, event) in enumerate(_entries(session, header, away)):
-            line, chain = encode_line(number, elapsed_ns, wall_ms, event, chain)
-            file.write(line)
-        file.flush()
-        os.fsync(file.fileno())
-    write_header(partial, header)
-    partial.rename(folder)
-    return folder
 
 
 def _entries(

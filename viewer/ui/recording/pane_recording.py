@@ -22,6 +22,7 @@ from viewer.recording.events import (
     PlaneChanged,
     WindowChanged,
 )
+from viewer.recording.thinning import REST_NS
 from viewer.recording.viewing import viewport
 from viewer.slides.composites import first_displays
 from viewer.utc import utc_stamp
@@ -40,8 +41,6 @@ if TYPE_CHECKING:
     from viewer.ui.recording.presence import Place
     from viewer.ui.slides.slide_pane import SlidePane
 
-_REST_MS = 120
-"""A view that nothing follows for this long is at rest."""
 _INPUTS = (
     QEvent.Type.MouseMove,
     QEvent.Type.Wheel,
@@ -92,7 +91,7 @@ class PaneRecording(QObject):
         self._plane: PlaneChanged | None = None
         self._place: Place = place
         self._has_mouse_moved = False
-        self._rest = QTimer(self, interval=_REST_MS, singleShot=True)
+        self._rest = QTimer(self, interval=REST_NS // 1_000_000, singleShot=True)
         self._rest.timeout.connect(self._record_rest)
         canvas.view_changed.connect(self._on_view)
         canvas.cursor_moved.connect(self._on_cursor)
