@@ -43,6 +43,7 @@ from viewer.cli.output import (
 )
 from viewer.cli.projects import projects_app
 from viewer.cli.query import query
+from viewer.cli.record import record_app
 from viewer.cli.run import run_model
 from viewer.cli.runs import runs_app
 from viewer.cli.sessions import sessions_app
@@ -116,6 +117,7 @@ app.add_typer(sessions_app, name="sessions")
 app.add_typer(models_app, name="models")
 app.add_typer(annotations_app, name="annotations")
 app.add_typer(projects_app, name="projects")
+app.add_typer(record_app, name="record")
 annotations_app.command("compare")(compare_annotations)
 app.command("run")(run_model)
 app.add_typer(runs_app, name="runs")

@@ -1,8 +1,10 @@
-"""A view as the event that is recorded of it."""
+"""A view as the event that is recorded of it, and the scale that its slide tells."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast, get_args
+
+import msgspec
 
 from viewer.recording.events import Cause, Viewport
 
@@ -15,8 +17,7 @@ _CAUSES = frozenset(get_args(Cause))
 def viewport(view: View, optics: Optics, cause: str, *, at_rest: bool) -> Viewport:
     """Return the event of a view; in motion the log has it to a tenth of a pixel."""
     width, height = view.size.width * view.downsample, view.size.height * view.downsample
-    mpp_um = optics.mean_mpp_um
-    return Viewport(
+    shown = Viewport(
         x=view.center.x - width / 2,
         y=view.center.y - height / 2,
         width=width,
@@ -24,8 +25,19 @@ def viewport(view: View, optics: Optics, cause: str, *, at_rest: bool) -> Viewpo
         rotation_deg=view.rotation_deg,
         mirrored=view.mirrored,
         downsample=view.downsample,
-        screen_mpp_um=None if mpp_um is None else mpp_um * view.downsample,
-        magnification=optics.magnification(view.downsample),
+        screen_mpp_um=None,
+        magnification=None,
         cause=cast("Cause", cause if cause in _CAUSES else "other"),
         at_rest=at_rest,
+    )
+    return scaled(shown, optics)
+
+
+def scaled(view: Viewport, optics: Optics) -> Viewport:
+    """Return the view with micrometers and magnification as the slide tells them, None if not."""
+    mpp_um = optics.mean_mpp_um
+    return msgspec.structs.replace(
+        view,
+        screen_mpp_um=None if mpp_um is None else mpp_um * view.downsample,
+        magnification=optics.magnification(view.downsample),
     )

@@ -14,6 +14,8 @@ from viewer.annotations.formats.origins import origin_sentence
 from viewer.annotations.formats.problems import AnnotationFileError
 from viewer.audit_log import trail
 from viewer.recording.events import AnyEvent, IdleChanged, Pointer, SlideClosed, SlideOpened
+from viewer.recording.importers.event_log import looks_like_event_log, read_event_logs
+from viewer.recording.importers.event_log_session import session_id_of, write_event_log
 from viewer.recording.importers.foreign import ForeignSession, ForeignView, put_in_order, text_of
 from viewer.recording.importers.reference_log import looks_like_reference, reference_sessions
 from viewer.recording.importers.session_writing import write_session
@@ -31,6 +33,7 @@ from viewer.recording.session import (
     SlideRef,
     new_session_id,
 )
+from viewer.recording.viewing import scaled
 from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
@@ -107,6 +110,8 @@ def import_log(
         raise SessionError(f"{path.name} cannot be read: {error.strerror}.") from error
     except AnnotationFileError as error:
         raise SessionError(str(error)) from error
+    if looks_like_event_log(text) and not options.columns:
+        return _import_event_log(text, path, library, options, skipped, notes)
     read = _sessions(text, options)
     left_out = [reason for session in read for reason in session.skipped]
     found = [session for session in read if session.views]
@@ -141,6 +146,41 @@ def import_log(
         for folder in made:
             shutil.rmtree(folder, ignore_errors=True)
         raise SessionError(f"{library} cannot be written: {error.strerror}.") from error
+    trail.note("imported", path.absolute(), f"log of {len(ids)} sessions")
+    return ids
+
+
+def _import_event_log(
+    text: str,
+    path: Path,
+    library: Path,
+    options: ImportOptions,
+    skipped: list[str] | None,
+    notes: list[str] | None,
+) -> list[str]:
+    """Make sessions of raw events; as `import_log`."""
+    logs = [log for log in read_event_logs(text.split("\n")) if log.events]
+    if not logs:
+        raise SessionError(f"{path.name} holds no events: check that it was written to its end.")
+    ids: list[str] = []
+    slide, reader = options.slide, "" if options.reader == "imported" else options.reader
+    for log in logs:
+        parts = (slide.identity, str(options.keep_names)) if slide is not None else ()
+        session_id = session_id_of(log.header, *parts)
+        ids.append(session_id)
+        if (library / session_id).exists():
+            if notes is not None:
+                notes.append(f"{path.name} is imported already, as {session_id}.")
+            continue
+        try:
+            write_event_log(
+                log, session_id, library,
+                slide=slide, reader=reader, keep_names=options.keep_names,
+            )  # fmt: skip
+        except OSError as error:
+            raise SessionError(f"{library} cannot be written: {error.strerror}.") from error
+        if skipped is not None:
+            skipped += log.skipped
     trail.note("imported", path.absolute(), f"log of {len(ids)} sessions")
     return ids
 
@@ -210,14 +250,9 @@ def _entries(
 def _scaled(seen: ForeignView, header: SessionHeader) -> AnyEvent:
     """Return the view with the scale that the slide tells, where the log has none of its own."""
     view, optics = seen.view, header.slide.optics
-    mean_mpp_um = optics.mean_mpp_um
-    if view.magnification is not None or mean_mpp_um is None:
+    if view.magnification is not None or optics.mean_mpp_um is None:
         return view
-    return msgspec.structs.replace(
-        view,
-        screen_mpp_um=mean_mpp_um * view.downsample,
-        magnification=optics.magnification(view.downsample),
-    )
+    return scaled(view, optics)
 
 
 def _header(

@@ -1,0 +1,208 @@
+"""`coverslip record`: readings in other programs are received as sessions."""
+
+from __future__ import annotations
+
+import signal
+import ssl
+import sys
+import threading
+from pathlib import Path  # noqa: TC003 - typer reads the annotations
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
+
+import typer
+
+from viewer.cli.output import fail, say
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from viewer.recording.receiving.server import RecordServer
+
+DEFAULT_PORT = 8790
+
+record_app = typer.Typer(
+    help="Record readings in other programs, such as viewers in web pages.", no_args_is_help=True
+)
+
+
+@record_app.callback()
+def _record() -> None:
+    """Make `serve` a command of its own, although it is the only one."""
+
+
+@record_app.command()
+def serve(
+    port: Annotated[
+        int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)
+    ] = DEFAULT_PORT,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; others than this machine's need --cert.")
+    ] = "127.0.0.1",
+    cert: Annotated[
+        Path | None, typer.Option(help="Certificate (PEM, with its chain): serve https.")
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option(help="Private key of the certificate, where it lies apart.")
+    ] = None,
+    allow_origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Origin of pages that may send, such as https://viewer.example.org; give it "
+            "several times. Pages of this machine may anyway."
+        ),
+    ] = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="Keep the token in this file, so that it is the same at the next start; made "
+            "where it is absent."
+        ),
+    ] = None,
+    slides: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Where the slides lie that the pages show, files or folders: sessions are of "
+            "those with the same name and shape."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", help="Folder for the sessions; the library by default."),
+    ] = None,
+) -> None:
+    """Receive readings of web pages that hold our recorder, until Ctrl+C.
+
+    Prints the address and the token that the pages need, then the id of each session that was
+    made. Only this machine is listened to, unless there is a certificate.
+    """
+    from viewer.egress import LOOPBACK
+    from viewer.policy import policy
+    from viewer.recording.library import sessions_folder
+    from viewer.recording.receiving.incoming import IncomingSessions
+    from viewer.recording.receiving.page_slides import PageSlides
+    from viewer.recording.receiving.server import RecordServer, ServerOptions
+
+    if policy().recording == "off":
+        fail("The administrator's policy allows no recording.")
+    if cert is None and key is not None:
+        fail("--key belongs to --cert: give both.")
+    if host not in LOOPBACK:
+        if cert is None:
+            fail(f"{host} is open to other machines: give --cert, so that they send over https.")
+        if not policy().network:
+            fail("The administrator's policy allows no network: leave out --host.")
+    origins = frozenset(_checked_origin(each) for each in allow_origin or [])
+    for place in slides or []:
+        if not place.exists():
+            fail(f"{place} does not exist: --slides takes slides or folders of slides.")
+    token, tls = _token(token_file), _tls(cert, key)
+    try:
+        library = sessions_folder() if out is None else out.absolute()
+        library.mkdir(parents=True, exist_ok=True)
+        incoming = IncomingSessions(
+            library.parent / "incoming" if out is None else library / ".incoming",
+            library,
+            slide_of=PageSlides(slides or []).slide_of,
+            on_made=_tell_made,
+        )
+    except OSError as error:
+        fail(f"{error.filename} cannot be used ({error.strerror or error}).")
+    try:
+        options = ServerOptions(token=token, host=host, port=port, origins=origins, tls=tls)
+        server = RecordServer(options, incoming)
+    except OSError as error:
+        fail(f"Port {port} of {host} cannot be used ({error.strerror or error}): choose another.")
+    incoming.make_all()
+    _serve(server, token)
+
+
+def _serve(server: RecordServer, token: str) -> None:
+    """Answer until the process is interrupted or terminated, then make what is left."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    answering = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1})
+    answering.start()
+    try:
+        typer.echo(f"Address: {server.address}")
+        typer.echo(f"Token: {token}")
+        sys.stdout.flush()
+        say("Give both to the recorder in the page. Ctrl+C ends the server.")
+        while answering.is_alive():
+            answering.join(0.5)
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        server.close()
+        answering.join()
+
+
+def _tell_made(folder: Path) -> None:
+    from viewer.audit_log import trail
+
+    trail.note("imported", folder, "received from a page")
+    typer.echo(folder.name)
+
+
+def _checked_origin(text: str) -> str:
+    """Return an origin as browsers send it; ends the command where it is none."""
+    advice = f'"{text}" is no origin: --allow-origin takes such as https://viewer.example.org.'
+    if text == "null":
+        return text  # pages that were opened as files
+    try:
+        parts = urlsplit(text)
+        port = "" if parts.port is None else f":{parts.port}"
+    except ValueError:
+        fail(advice)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/"):
+        fail(advice)
+    if "*" in parts.hostname:
+        fail(advice)
+    name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{name}{port}"
+
+
+def _token(path: Path | None) -> str:
+    """Return the token in a file, or a new one; ends the command where it cannot be kept."""
+    import secrets
+
+    from viewer.atomic_write import atomic_write_bytes
+    from viewer.limits import Limit, read_regular
+
+    made = secrets.token_urlsafe(32)
+    if path is None:
+        return made
+    try:
+        if path.exists():
+            kept = read_regular(path, Limit(4096, "{name} is too large for a token")).decode()
+            kept = kept.strip()
+            if len(kept) < 16 or not kept.isascii() or not kept.isprintable() or " " in kept:
+                fail(f"{path} holds no token: remove it, and one is made.")
+            return kept
+        atomic_write_bytes(path, f"{made}\n".encode(), mode=0o600)
+    except UnicodeDecodeError:
+        fail(f"{path} holds no token: remove it, and one is made.")
+    except OSError as error:
+        fail(f"{path} cannot be used ({error.strerror or error}).")
+    return made
+
+
+def _tls(cert: Path | None, key: Path | None) -> ssl.SSLContext | None:
+    if cert is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(cert, key, password=_no_password)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        fail(f"{cert} cannot be used as a certificate ({reason}): give PEM without a password.")
+    return context
+
+
+def _no_password() -> str:
+    raise ValueError("the key has a password")
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

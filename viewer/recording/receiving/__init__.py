@@ -1,0 +1,1 @@
+"""Readings in other programs, received over HTTP and kept as sessions."""
