@@ -333,3 +333,35 @@ def test_a_session_on_another_image_of_a_file_is_replayed_on_that_image(
     qtbot.waitUntil(lambda: window.recording.panels.replay.isVisible(), timeout=15_000)
     assert pane.source is not None
     assert pane.source.info.identity == spot
+
+
+def test_a_session_of_a_web_page_is_tied_to_the_slide_that_is_opened(
+    make_window: Callable[..., MainWindow], sample_slide: Path, qtbot: QtBot
+) -> None:
+    from viewer.recording.importers import import_log
+    from viewer.recording.library import sessions_folder
+
+    walk = Path(__file__).parents[1] / "recorders" / "walk.jsonl"
+    (session,) = import_log(walk, sessions_folder())
+    folder = sessions_folder() / session
+    window = make_window(AGREED)
+    said: list[str] = []
+    window.say = said.append
+    open_sessions(window, qtbot)
+    select(window)
+    qtbot.mouseClick(panels(window).sessions.replay, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: any("open it" in each for each in said))
+    show_slide(window, sample_slide, qtbot)
+    qtbot.waitUntil(lambda: panels(window).replay.isVisible())
+    qtbot.waitUntil(lambda: any("of another viewer" in each for each in said))
+    source = window.panes.active.source
+    assert source is not None
+    assert read_header(folder).slide.identity == source.info.identity
+    canvas, trace = window.panes.active.canvas, load_trace(folder)
+    for index in (0, len(trace) // 2, len(trace) - 1):
+        panels(window).replay._replayer.seek(float(trace.start_s[index]) + 1e-6)
+        box, wanted = canvas.view.box, trace.boxes[index]
+        assert canvas.view.center == pytest.approx(trace.centers[index], abs=1.0)
+        assert box.x0 <= wanted[0] + 1
+        assert box.y1 >= wanted[3] - 1
+        assert canvas.view.mirrored == trace.mirrored[index]

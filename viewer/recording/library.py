@@ -156,7 +156,9 @@ class Library:
 
         if not self.folder.is_dir():
             return []
-        return [path for path in self.folder.iterdir() if (path / HEADER_FILE).exists()]
+        # What begins with a dot is being written.
+        found = (path for path in self.folder.iterdir() if not path.name.startswith("."))
+        return [path for path in found if (path / HEADER_FILE).exists()]
 
 
 def summary_of(folder: Path) -> SessionSummary:

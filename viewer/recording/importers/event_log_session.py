@@ -26,6 +26,7 @@ from viewer.recording.session import (
     SlideRef,
     new_session_id,
 )
+from viewer.recording.slide_ties import FOREIGN
 from viewer.recording.thinning import thinned
 from viewer.recording.viewing import scaled
 from viewer.utc import utc_stamp
@@ -110,7 +111,7 @@ def page_slide(about: EventLogHeader) -> SlideRef:
     content = f"{slide.name}\0{slide.width_px}x{slide.height_px}"
     digest = hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
     return SlideRef(
-        identity=f"imported:{digest}",
+        identity=f"{FOREIGN}{digest}",
         width_px=slide.width_px,
         height_px=slide.height_px,
         mpp_um=slide.mpp_um,

@@ -33,6 +33,7 @@ from viewer.recording.session import (
     SlideRef,
     new_session_id,
 )
+from viewer.recording.slide_ties import FOREIGN
 from viewer.recording.viewing import scaled
 from viewer.utc import utc_stamp
 
@@ -291,7 +292,7 @@ def _unknown_slide(session: ForeignSession, options: ImportOptions) -> SlideRef:
         height_px = max(1, *(round(seen.view.y + seen.view.height) for seen in session.views))
     digest = hashlib.blake2b(session.slide_name.encode(), digest_size=16).hexdigest()
     return SlideRef(
-        identity=f"imported:{digest}",
+        identity=f"{FOREIGN}{digest}",
         width_px=width_px,
         height_px=height_px,
         name=session.slide_name if options.keep_names and session.slide_name else None,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from viewer.recording.analysis import Analysis
+    from viewer.recording.session import SlideRef
     from viewer.recording.session_catalog import SessionListing
     from viewer.slides.known_slides import FoundSlide
     from viewer.ui.main_window import MainWindow
@@ -116,9 +117,12 @@ class SessionPanels(QObject):
         pane = next(
             (p for p in self._window.panes.panes if same_slide(_identity(p), identity)), None
         )
+        fitting = self._window.panes.active
         if pane is not None:
             self._window.panes.activate(pane)
             self._load(analysis, pane)
+        elif _may_show(fitting, analysis):
+            self._tie(analysis, fitting)
         elif found is not None:
             pane = self._window.panes.active
             self._waiting = analysis
@@ -129,6 +133,28 @@ class SessionPanels(QObject):
                 "The slide of this session is not found, in none of the folders of your recent "
                 "slides: open it, and the replay begins."
             )
+
+    def _tie(self, analysis: Analysis, pane: SlidePane) -> None:
+        """Take the slide on screen for that of a session of another viewer, and play it."""
+        from viewer.recording.analysis import analyze
+        from viewer.recording.slide_ties import tie
+
+        self._waiting = None
+        folder, slide = analysis.folder, _slide_of(pane)
+
+        def tied() -> Analysis:
+            tie(folder, slide)
+            return analyze(folder)
+
+        def load(analysis: Analysis) -> None:
+            if _identity(pane) == analysis.header.slide.identity:
+                self._load(analysis, pane)
+                self._window.say(
+                    "This session is of another viewer, of a slide of this size: from now on it is "
+                    "a session of this slide."
+                )
+
+        self._readers.run(tied, load, self.library.on_refused)
 
     def _load(self, analysis: Analysis, pane: SlidePane) -> None:
         self._waiting = None
@@ -175,6 +201,8 @@ class SessionPanels(QObject):
         waiting = self._waiting
         if waiting is not None and same_slide(_identity(pane), waiting.header.slide.identity):
             self._load(waiting, pane)
+        elif waiting is not None and _may_show(pane, waiting):
+            self._tie(waiting, pane)
         self.refresh()
         self.refresh_seen()
 
@@ -350,3 +378,16 @@ def _found(folder: Path, places: tuple[Path, ...]) -> tuple[Analysis, FoundSlide
 
 def _identity(pane: SlidePane) -> str:
     return pane.source.info.identity if pane.source is not None else ""
+
+
+def _slide_of(pane: SlidePane) -> SlideRef:
+    from viewer.recording.session import slide_ref
+
+    assert pane.source is not None
+    return slide_ref(pane.source, pane.canvas.optics, pane.path.name if pane.path else None)
+
+
+def _may_show(pane: SlidePane, analysis: Analysis) -> bool:
+    from viewer.recording.slide_ties import may_be_of
+
+    return pane.source is not None and may_be_of(analysis.header.slide, _slide_of(pane))
