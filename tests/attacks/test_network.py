@@ -71,3 +71,23 @@ def test_only_the_helper_imports_network_libraries() -> None:
     # One names the family to deny it, the other asks the display, which may be another machine's.
     others = {"processes/confinement/syscalls.py", "cli/display_check.py"}
     assert found <= helper_tasks | others, found
+
+
+def test_only_two_commands_listen() -> None:
+    """`coverslip mcp --http` and `coverslip record serve`, each on this machine by default."""
+    root = Path(__file__).parents[2] / "viewer"
+    words = (
+        "http.server",
+        "socketserver",
+        "import uvicorn",
+        "listener.listen()",
+        ".bind((",
+        "wsgiref",
+    )
+    found = {
+        str(path.relative_to(root))
+        for path in root.rglob("*.py")
+        if any(word in path.read_text(encoding="utf-8") for word in words)
+    }
+    local = {path for path in found if "AF_UNIX" in (root / path).read_text(encoding="utf-8")}
+    assert found - local <= {"agents/clients/mcp_server.py", "recording/receiving/server.py"}, found

@@ -279,3 +279,15 @@ def test_the_plugin_places_points_as_we_do() -> None:
         assert shown["downsample"] == pytest.approx(ours.downsample)
         assert shown["x"] + shown["width"] / 2 == pytest.approx(ours.center.x)
         assert place == pytest.approx(ours.to_slide(Point(100, 500)))
+
+
+def test_the_example_of_the_page_becomes_a_session(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "record-anywhere.md").read_text()
+    example = page.split("```json\n")[1].split("```")[0]
+    assert len(example.splitlines()) == 20
+    folder = imported(tmp_path, example)
+    trace = load_trace(folder)
+    assert read_header(folder).repairs == ()
+    assert trace.away.tolist() == [[8.0, 10.0]]
+    assert {"open", "wheel", "drag", "rotate", "flip", "home"} == set(trace.causes)
+    assert [action.command for action in actions_of(trace, slide=read_header(folder).slide.size)]

@@ -121,3 +121,36 @@ def test_a_long_gap_is_not_looked_at(tmp_path: Path) -> None:
     trace = load_trace(tmp_path / "sessions" / session)
     assert trace.looked_s().sum() == pytest.approx(3.0)
     assert "gap" in notes[0]
+
+
+HEADINGS = (
+    "Timestamp", "X", "Y", "Width", "Height", "Canvas width", "Canvas height", "Downsample factor",
+    "Rotation", "Cursor X", "Cursor Y", "Active tool", "Z", "T",
+)  # fmt: skip
+
+
+def test_rows_as_the_source_of_qupath_writes_them(tmp_path: Path) -> None:
+    """With tool, plane and time; the box of a view that is turned holds its field."""
+    turn = math.pi / 6
+    across, down = 1000 * 2.0, 750 * 2.0
+    held_across = round(across * math.cos(turn) + down * math.sin(turn))
+    held_down = round(across * math.sin(turn) + down * math.cos(turn))
+    rows = [
+        HEADINGS,
+        (0, 100, 200, 2000, 1500, 1000, 750, 2.0, 0.0, "512.25", "1000", "Move", 0, 0),
+        (400, 100, 200, held_across, held_down, 1000, 750, 2.0, turn, -1, -1, "Move", 1, 0),
+        (900, 100, 200, held_across, held_down, 1000, 750, 2.0, turn, "", "", "Move", 1, 0),
+    ]
+    text = "".join("\t".join(map(str, row)) + "\r\n" for row in rows)
+    folder = imported(tmp_path, text, slide=SLIDE)
+    trace = load_trace(folder)
+    np.testing.assert_allclose(trace.start_s, [0, 0.4, 0.9])
+    np.testing.assert_allclose(trace.fields[1], [across, down, 30], atol=1e-9)
+    np.testing.assert_allclose(
+        trace.boxes[1], [100, 200, 100 + held_across, 200 + held_down], atol=1.0
+    )
+    pointers = [line.event for line in read_lines(folder) if isinstance(line.event, Pointer)]
+    assert len(pointers) == 1
+    joined = "\t".join(HEADINGS) + "".join("\t".join(map(str, row)) for row in rows[1:])
+    with pytest.raises(SessionError, match="run together"):
+        imported(tmp_path, joined, slide=SLIDE)

@@ -34,6 +34,9 @@ _QUPATH = {
     "cursor_x": "Cursor X",
     "cursor_y": "Cursor Y",
 }
+_MOST_QUPATH_COLUMNS = 17
+"""With cursor, tool, eyes, focal plane and time."""
+_NO_CURSOR = ("-1", "-1.0")
 _NS_PER = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 TIME_UNITS = (*_NS_PER, "iso")
 
@@ -52,7 +55,13 @@ def qupath_session(text: str) -> ForeignSession:
     SessionError
         A row cannot be understood.
     """
-    rows = _dict_rows(text, "\t")
+    if "\n" not in text.strip() and len(text.split("\t")) > _MOST_QUPATH_COLUMNS:
+        raise SessionError(
+            "The lines of this file run together, as QuPath's Export button writes them: take the "
+            'file in the folder "recordings" of the image, which export_view_tracking.groovy '
+            "copies."
+        )
+    rows = [_with_true_field(row) for row in _dict_rows(text, "\t")]
     session = ForeignSession("")
     _take_views(session, rows, _QUPATH, "ms", rotation_unit_deg=math.degrees(1.0))
     with contextlib.suppress(ValueError):
@@ -60,6 +69,36 @@ def qupath_session(text: str) -> ForeignSession:
         if width and height:
             session.window_px = (width, height)
     return session
+
+
+def _with_true_field(row: Row) -> Row:
+    """Return a row with the field itself, where QuPath has the box that holds it turned.
+
+    A place of the cursor of -1, -1 is none.
+    """
+    changed = dict(row)
+    if row.get("Cursor X") in _NO_CURSOR and row.get("Cursor Y") in _NO_CURSOR:
+        changed["Cursor X"] = changed["Cursor Y"] = None
+    try:
+        x, y, width, height, across, down, downsample, turn = (
+            _number(row, name)
+            for name in (
+                "X", "Y", "Width", "Height", "Canvas width", "Canvas height", "Downsample factor",
+                "Rotation",
+            )
+        )  # fmt: skip
+    except (ValueError, TypeError, OverflowError):
+        return changed
+    if None in (x, y, width, height) or not (turn and across and down and downsample):
+        return changed
+    assert x is not None and y is not None and width is not None and height is not None  # noqa: PT018
+    true_width, true_height = across * downsample, down * downsample
+    return changed | {
+        "X": x + (width - true_width) / 2,
+        "Y": y + (height - true_height) / 2,
+        "Width": true_width,
+        "Height": true_height,
+    }
 
 
 def table_session(text: str, columns: Mapping[str, str], time_unit: str) -> ForeignSession:

@@ -78,8 +78,8 @@ class RecordServer(ThreadingHTTPServer):
     def __init__(self, options: ServerOptions, incoming: IncomingSessions) -> None:
         if options.tls is None and options.host not in LOOPBACK:
             raise ValueError("other machines are listened to with TLS alone")
-        if ":" in options.host:
-            self.address_family = socket.AF_INET6
+        found = socket.getaddrinfo(options.host, options.port, type=socket.SOCK_STREAM)
+        self.address_family = found[0][0]
         self.options, self.incoming = options, incoming
         self._rate = _Rate(options.requests_a_second, options.burst)
         self._connections: dict[socket.socket, float] = {}
