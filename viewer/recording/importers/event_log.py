@@ -11,7 +11,7 @@ import math
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 import msgspec
 
@@ -231,8 +231,10 @@ def _is_bounded(value: object) -> bool:
     if isinstance(value, str):
         return len(value) <= _MOST_TEXT
     if isinstance(value, list | tuple):
-        return all(map(_is_bounded, value))
-    return isinstance(value, dict) and all(map(_is_bounded, value.values()))
+        return all(map(_is_bounded, cast("list[object]", value)))
+    return isinstance(value, dict) and all(
+        map(_is_bounded, cast("dict[str, object]", value).values())
+    )
 
 
 def _reason(error: Exception) -> str:

@@ -188,7 +188,7 @@ class _Rate:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: RecordServer
+    server: RecordServer  # pyright: ignore[reportIncompatibleVariableOverride]
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "Coverslip", ""
     timeout = _SOCKET_S
@@ -216,6 +216,7 @@ class _Handler(BaseHTTPRequestHandler):
     # -----------------------------------------------------------------------------------------
 
     def _answered(self, answer: Callable[[], tuple[int, dict[str, object] | None]]) -> None:
+        content: dict[str, object] | None
         try:
             if not self.server.may_answer():
                 raise RefusedUploadError(429, "Too many requests: wait a second.")
@@ -226,7 +227,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             status, content = error.status, {"error": str(error)}
             if error.next_number is not None:
-                content["next"] = error.next_number
+                content |= {"next": error.next_number}
         except OSError:
             raise
         except Exception:
