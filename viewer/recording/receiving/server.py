@@ -216,7 +216,6 @@ class _Handler(BaseHTTPRequestHandler):
     # -----------------------------------------------------------------------------------------
 
     def _answered(self, answer: Callable[[], tuple[int, dict[str, object] | None]]) -> None:
-        content: dict[str, object] | None
         try:
             if not self.server.may_answer():
                 raise RefusedUploadError(429, "Too many requests: wait a second.")
@@ -225,15 +224,14 @@ class _Handler(BaseHTTPRequestHandler):
         except RefusedUploadError as error:
             # What was not read of the body must not be taken for another request.
             self.close_connection = True
-            status, content = error.status, {"error": str(error)}
-            if error.next_number is not None:
-                content |= {"next": error.next_number}
+            status, content = error.status, _refusal(error)
         except OSError:
             raise
         except Exception:
             _log.exception("A request to the recording server failed")
             self.close_connection = True
-            status, content = 500, {"error": "The server failed: its log says why."}
+            failed = RefusedUploadError(500, "The server failed: its log says why.")
+            status, content = failed.status, _refusal(failed)
         self._send(status, content)
         self.server.note_request(self.connection)
 
@@ -318,6 +316,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
+
+
+def _refusal(error: RefusedUploadError) -> dict[str, object]:
+    known: dict[str, object] = {} if error.next_number is None else {"next": error.next_number}
+    return {"error": str(error)} | known
 
 
 def _hostname(host: str) -> str:
