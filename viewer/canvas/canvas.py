@@ -41,6 +41,8 @@ _FRAME_MS = 16
 _STALL_CHECK_MS = 1000
 _ZOOM_REST_MS = 100
 _STALL_S = 3.0
+_LEAVING_S = 0.03
+"""How long a slide that is left is waited for: idle workers end in it."""
 
 
 class SlideCanvas(NavigatedWidget):
@@ -205,10 +207,11 @@ class SlideCanvas(NavigatedWidget):
         self._overview.set_loader(None)
         self._arrivals.clear()
         self._unreadable = ""
+        close = source.close if source is not None else (lambda: None)
         if loader is not None:
-            loader.close()
-        if source is not None:
-            source.close()
+            loader.close(_LEAVING_S, close)  # a slide that reads for seconds holds nobody up
+        else:
+            close()
         self._set_sharp(sharp=False)
         self._note_layers()
         self.update()

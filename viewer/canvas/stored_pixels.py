@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from viewer.slides.source import SlideSource
     from viewer.tiles.cache import TileKey
 
+_LEAVING_S = 0.03
 _CACHE_BYTES = 64 << 20
 _WAIT_S = 0.1
 """For the few tiles round the hand, at the first look at a place."""
@@ -60,7 +61,7 @@ class StoredPixels:
 
     def close(self) -> None:
         self._layer.set_loader(None)
-        self._loader.close()
+        self._loader.close(_LEAVING_S)
 
     def _wanted(self, scene: Scene, at: Point, side_px: int) -> list[TileKey]:
         view = scene.view

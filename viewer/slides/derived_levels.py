@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
+import time
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -18,11 +20,12 @@ from viewer.slides.errors import SlideAwayError, SlideError, SlideLostError, Til
 from viewer.slides.hatching import hatch
 from viewer.slides.level_store import LevelStore
 from viewer.slides.readers.jpeg_tiles import stored_jpeg_tiles
+from viewer.slides.sketching import DENSEST, SLICE_S, sketches
 from viewer.slides.source import expect, silence_of
 from viewer.slides.turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -37,6 +40,11 @@ COARSEST_SIDE_PX = 512
 """The coarsest level is at most this long, so that it is one or a few tiles."""
 
 _MEMORY_BYTES = 64 << 20
+_BECOMING_FROM = 1024
+"""Stored tiles per tile from which a tile is made bit by bit: others take a second at most."""
+_PART_LEVELS = 4
+"""Parts of such a tile are so many levels above what is stored: 256 stored tiles each."""
+_CLOSED = "the slide has been closed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +137,86 @@ class DerivedLevels:
         values = self.read_channels(level, column, row, axes.first_shown)
         return composite(values, self._first_displays)
 
+    def becoming(self, level: int, column: int, row: int) -> Iterator[RgbImage | None]:
+        """Yield ever sharper pictures of a tile that takes long, a moment's work each.
+
+        None where a moment brought no other picture. Of the coarsest level alone there are
+        pictures; other tiles are painted from it meanwhile. At the end `read_tile` is quick: what
+        was made is kept on disk, so that a slide that is opened again goes on with it.
+        """
+        axes, place = self.info.axes, (level, column, row)
+        if not axes.is_rgb or self._plan[level].level.stored_tiles_per_tile < _BECOMING_FROM:
+            return
+        if self._is_made(place):
+            return
+        if level == len(self._levels) - 1:
+            yield from self._sketches(place)
+        finest = self._finest_of(level)
+        for finer in range(finest + _PART_LEVELS, level):
+            yield from self._made_parts(place, finer)
+
+    def _sketches(self, place: Place) -> Iterator[RgbImage | None]:
+        level, column, row = place
+        finest, store = self._finest_of(level), self._store()
+        size_px = self._levels[level].tile_size_px(column, row)
+        kept = store.get_sketch(self._levels[level], column, row) if store else None
+        if kept is not None:
+            yield kept
+        columns, rows = self._below(place, finest)
+        stored = self._plan[finest].stored
+        assert stored is not None
+
+        def read(x: int, y: int) -> RgbImage:
+            if self._closed:
+                raise TileError(finest, x, y, _CLOSED)
+            return self._stored(stored, (finest, x, y))
+
+        for picture, stride in sketches(read, columns, rows, size_px):
+            # What is kept may be of a denser sample than the first ones here.
+            is_new = kept is None or stride == DENSEST
+            if store is not None and stride and is_new:
+                store.put_sketch(self._levels[level], column, row, picture)
+            yield picture if is_new else None
+
+    def _made_parts(self, place: Place, finer: int) -> Iterator[None]:
+        """Make the tiles of a finer level that a tile is made of."""
+        columns, rows = self._below(place, finer)
+        began_s = time.monotonic()
+        for y in rows:
+            for x in columns:
+                part = (finer, x, y)
+                if not self._is_made(part):
+                    with contextlib.suppress(TileError):
+                        self._read(part)
+                if self._closed:
+                    raise TileError(*part, _CLOSED)
+                if time.monotonic() - began_s > SLICE_S:
+                    yield
+                    began_s = time.monotonic()
+
+    def _is_made(self, place: Place) -> bool:
+        """Return whether a tile is in memory or on disk."""
+        if self._memory.get(place) is not None:
+            return True
+        store, level = self._store(), self._plan[place[0]].level
+        is_kept = level.stored_tiles_per_tile >= KEPT_ON_DISK_FROM
+        return is_kept and store is not None and store.has(level, *place[1:])
+
+    def _finest_of(self, level: int) -> int:
+        """Return the stored level that a level is made of."""
+        while (finer := self._plan[level].finer) is not None:
+            level = finer
+        return level
+
+    def _below(self, place: Place, finer: int) -> tuple[range, range]:
+        """Return columns and rows of a finer level that a tile covers."""
+        level, column, row = place
+        many, grid = 2 ** (level - finer), self._levels[finer]
+        return (
+            range(column * many, min((column + 1) * many, grid.columns)),
+            range(row * many, min((row + 1) * many, grid.rows)),
+        )
+
     def read_channels(
         self, level: int, column: int, row: int, channels: tuple[int, ...], z: int = 0, t: int = 0
     ) -> NDArray[Any]:
@@ -146,7 +234,7 @@ class DerivedLevels:
         """The tile, and whether it is sound: without a patch for an unreadable tile in it."""
         level, column, row = place
         if self._closed:
-            raise TileError(*place, "the slide has been closed")
+            raise TileError(*place, _CLOSED)
         origin = self._plan[level]
         if origin.stored is not None:
             return self._stored(origin.stored, place), True
@@ -175,7 +263,7 @@ class DerivedLevels:
     ) -> tuple[NDArray[Any], bool]:
         """Return values of a tile, and whether they are sound."""
         if self._closed:
-            raise TileError(*place, "the slide has been closed")
+            raise TileError(*place, _CLOSED)
         origin = self._plan[place[0]]
         if origin.stored is None:
             assert origin.finer is not None  # a level that is not stored has one

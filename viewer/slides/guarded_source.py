@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from viewer.slides.errors import SlideError, TileError
 from viewer.slides.identity import SlideIdentity
 from viewer.slides.readers.jpeg_tiles import stored_jpeg_tiles
-from viewer.slides.source import expect, silence_of
+from viewer.slides.source import becoming_of, expect, silence_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -64,6 +64,9 @@ class GuardedSource:
 
     def expect(self, tiles: Sequence[tuple[int, int, int]]) -> None:
         expect(self._source, tiles)
+
+    def becoming(self, level: int, column: int, row: int) -> Iterator[RgbImage | None]:
+        return becoming_of(self._source, level, column, row)
 
     @property
     def silence(self) -> str:

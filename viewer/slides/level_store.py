@@ -62,9 +62,19 @@ class LevelStore:
             _log.warning("There is no cache folder (%s)", error)
             return None
 
+    def has(self, level: Level, column: int, row: int) -> bool:
+        """Return whether a tile is kept, without looking whether it has been spoilt."""
+        return self._path(level, column, row).exists()
+
     def get(self, level: Level, column: int, row: int) -> RgbImage | None:
         """Return a kept tile; None where it was not kept or has been spoilt."""
-        path = self._path(level, column, row)
+        return self._read(self._path(level, column, row), level.tile_size_px(column, row))
+
+    def get_sketch(self, level: Level, column: int, row: int) -> RgbImage | None:
+        """Return what was kept in place of a tile that is not made yet; None for nothing."""
+        return self._read(self._sketch_path(level, column, row), level.tile_size_px(column, row))
+
+    def _read(self, path: Path, size_px: tuple[int, int]) -> RgbImage | None:
         try:
             image = imagecodecs.jpeg8_decode(path.read_bytes())
         except FileNotFoundError:
@@ -72,12 +82,15 @@ class LevelStore:
         except Exception as error:  # whatever a torn file makes the decoder say
             _log.warning("%s is spoilt and will be made again (%s)", path, error)
             return None
-        width, height = level.tile_size_px(column, row)
+        width, height = size_px
         return image if image.shape == (height, width, 3) and image.dtype == np.uint8 else None
 
     def put(self, level: Level, column: int, row: int, image: RgbImage) -> None:
-        data = imagecodecs.jpeg8_encode(image, level=_JPEG_QUALITY, subsampling="444")
-        self._write(self._path(level, column, row), bytes(data))
+        self._write(self._path(level, column, row), _jpeg(image))
+
+    def put_sketch(self, level: Level, column: int, row: int, image: RgbImage) -> None:
+        """Keep a coarse picture until the tile itself is made."""
+        self._write(self._sketch_path(level, column, row), _jpeg(image))
 
     def get_values(self, level: Level, place: ValuePlace, dtype: np.dtype[Any]) -> Values | None:
         """Return kept values of a channel, (height, width); None where they were not kept."""
@@ -118,6 +131,10 @@ class LevelStore:
         grid = f"{level.downsample:.6g}-{level.tile_width_px}x{level.tile_height_px}"
         return self._own / f"{grid}-{column}-{row}.jpg"
 
+    def _sketch_path(self, level: Level, column: int, row: int) -> Path:
+        path = self._path(level, column, row)
+        return path.with_name(f"{path.stem}-sketch.jpg")
+
     def _make_room(self, size_bytes: int) -> bool:
         """Counts `size_bytes` as kept; False where they do not fit. Raises OSError."""
         with self._lock:
@@ -139,6 +156,10 @@ class LevelStore:
                 return
             self._bytes -= _folder_bytes(folder)
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _jpeg(image: RgbImage) -> bytes:
+    return bytes(imagecodecs.jpeg8_encode(image, level=_JPEG_QUALITY, subsampling="444"))
 
 
 def _folder_bytes(folder: Path) -> int:

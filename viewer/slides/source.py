@@ -14,7 +14,7 @@ from viewer.slides.channels import Axes
 from viewer.slides.remote.address import is_address
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from viewer.slides.identity import SlideIdentity
@@ -222,6 +222,17 @@ def expect(source: SlideSource, tiles: Sequence[tuple[int, int, int]]) -> None:
         take(tiles)
 
 
+def becoming_of(
+    source: SlideSource, level: int, column: int, row: int
+) -> Iterator[RgbImage | None]:
+    """Yield ever sharper pictures of a tile that takes long to make, a moment's work each.
+
+    None where a moment brought no other picture; nothing at all where `read_tile` is quick.
+    """
+    becoming = getattr(source, "becoming", None)
+    return iter(()) if becoming is None else becoming(level, column, row)
+
+
 def silence_of(source: SlideSource) -> str:
     """Return a sentence where the source's server gives nothing now, else ""."""
     return str(getattr(source, "silence", ""))
@@ -253,6 +264,9 @@ class _AlteredSource:
 
     def expect(self, tiles: Sequence[tuple[int, int, int]]) -> None:
         expect(self._source, tiles)
+
+    def becoming(self, level: int, column: int, row: int) -> Iterator[RgbImage | None]:
+        return becoming_of(self._source, level, column, row)
 
     @property
     def silence(self) -> str:

@@ -6,15 +6,16 @@ import itertools
 import logging
 import threading
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from viewer.slides.errors import SlideAwayError, SlideLostError, TileError
-from viewer.slides.source import expect, silence_of
+from viewer.slides.source import becoming_of, expect, silence_of
 from viewer.tiles.cache import CachedTile, TileCache, TileKey
 from viewer.tiles.rendering import ValueTiles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from viewer.slides.source import RgbImage, SlideSource
     from viewer.tiles.plan import TilePlan
@@ -29,12 +30,34 @@ _tokens = itertools.count()
 # one worker at a time takes such a tile, so that the others stay free for what is cheap.
 _DEAR_STORED_TILES = 64
 
+# Older than any look: what is painted until the tile itself is made.
+_SKETCH = -1
+
+# Sketches come before all else so many times, until there is something to be seen everywhere.
+_FIRST_SKETCHES = 2
+
 # Prefetching stops while more than this share of all decoded tiles was never on screen.
 _UNSEEN_SHARE = 0.2
 _UNSEEN_ALLOWANCE = 24
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 8.0
 """Between two questions to a server that is silent."""
+
+
+@dataclass(slots=True)
+class _Becoming:
+    """A tile that is made bit by bit.
+
+    Attributes
+    ----------
+    last
+        The sharpest picture of it, and the look that it was prepared for.
+    """
+
+    steps: Iterator[RgbImage | None]
+    last: RgbImage | None = None
+    look_version: int = _SKETCH
+    count: int = 0
 
 
 class TileLoader(Generic[Picture]):
@@ -92,6 +115,9 @@ class TileLoader(Generic[Picture]):
         self._ahead: list[TileKey] = []
         self._neighbors: list[TileKey] = []
         """Tiles on screen of which the planes above and below are read once nothing else is."""
+        self._becoming: dict[TileKey, _Becoming] = {}
+        """Tiles that take long, of the slide's coarser levels; each is in one worker's hands."""
+        self._requested: set[TileKey] = set()
         self._started_s: dict[TileKey, float] = {}
         self._unseen_count = 0
         self._is_closed = False
@@ -142,6 +168,10 @@ class TileLoader(Generic[Picture]):
             has_neighbors = self._rendering is not None and self.source.info.axes.z_count > 1
             self._neighbors = visible[::-1] if has_neighbors else []
             self._request_count += 1
+            self._requested = {*wanted, *ahead}
+            for key in [key for key in self._becoming if key not in self._requested]:
+                if key.level < top:
+                    del self._becoming[key]
             self._changed.notify_all()
 
     def set_prepare(
@@ -173,8 +203,16 @@ class TileLoader(Generic[Picture]):
         """Of all tiles decoded, the share that was never on screen."""
         return self._unseen_count / self.decoded_count if self.decoded_count else 0.0
 
-    def close(self, patience_s: float = 2.0) -> None:
-        """Ends the workers and frees the tiles; a worker stuck in a read is left to end itself."""
+    def close(self, patience_s: float = 2.0, then: Callable[[], object] = lambda: None) -> None:
+        """Ends the workers and frees the tiles; a worker stuck in a read is left to end itself.
+
+        Parameters
+        ----------
+        patience_s
+            How long to wait for the workers.
+        then
+            Called once no worker reads any more: at once, or from another thread.
+        """
         with self._changed:
             self._is_closed = True
             self._wanted, self._ahead, self._neighbors = [], [], []
@@ -182,6 +220,22 @@ class TileLoader(Generic[Picture]):
         deadline_s = time.monotonic() + patience_s
         for worker in self._workers:
             worker.join(max(0.0, deadline_s - time.monotonic()))
+        self._drop()
+        if any(worker.is_alive() for worker in self._workers):
+            name = f"end of tiles-{self._token}"
+            threading.Thread(target=lambda: self._end(then), name=name, daemon=True).start()
+        else:
+            then()
+
+    def _end(self, then: Callable[[], object]) -> None:
+        for worker in self._workers:
+            worker.join()
+        self._drop()  # of what arrived in the meantime
+        then()
+
+    def _drop(self) -> None:
+        with self._changed:
+            self._becoming.clear()
         self._cache.drop_slide(self._token)
         self._values.close()
 
@@ -269,6 +323,61 @@ class TileLoader(Generic[Picture]):
         keys.extend(reversed(skipped))
         return taken
 
+    def _step(self, key: TileKey) -> _Becoming | None:
+        """Work a moment on a tile that takes long; None once it can be read."""
+        with self._changed:
+            becoming = self._becoming.get(key)
+            if becoming is None:
+                becoming = self._becoming[key] = _Becoming(becoming_of(self.source, *key))
+        try:
+            picture = next(becoming.steps)
+        except BaseException as error:
+            with self._changed:
+                self._becoming.pop(key, None)
+            if isinstance(error, StopIteration):
+                return None
+            raise
+        becoming.count += 1
+        if picture is not None:
+            becoming.last, becoming.look_version = picture, _SKETCH
+        return becoming
+
+    def _show_sketch(
+        self,
+        key: TileKey,
+        becoming: _Becoming,
+        prepare: Callable[[RgbImage], tuple[Picture, int]],
+        look_version: int,
+    ) -> None:
+        """Put what there is of a tile where it belongs, and want it still."""
+        if becoming.last is not None and becoming.look_version != look_version:
+            picture, size_bytes = prepare(becoming.last)
+            becoming.look_version = look_version
+            with self._changed:
+                if self._is_closed:
+                    return
+            is_coarsest = key.level == len(self.source.levels) - 1
+            tile = CachedTile(picture, size_bytes, _SKETCH, shown=True)
+            self._cache.put(self._token, key, tile, pinned=is_coarsest)
+        with self._changed:
+            if self._is_closed or key not in self._requested or key in self._wanted:
+                return
+            self._wanted.insert(self._turn_of(becoming), key)
+
+    def _turn_of(self, becoming: _Becoming) -> int:
+        """Return where among the wanted a tile goes on; called with the lock held.
+
+        Sketches take turns, and after their first ones one tile of those that are wanted whole.
+        """
+        top = len(self.source.levels) - 1
+        at = len(self._wanted)
+        for place, other in enumerate(self._wanted):
+            if other.level == top or other in self._becoming:
+                at = place
+                break
+        is_one_in = any(other.level < top for other in self._becoming)
+        return max(0, at - (becoming.count >= _FIRST_SKETCHES and not is_one_in))
+
     def _is_dear(self, key: TileKey) -> bool:
         return self.source.levels[key.level].stored_tiles_per_tile > _DEAR_STORED_TILES
 
@@ -280,6 +389,11 @@ class TileLoader(Generic[Picture]):
         rendering: Rendering | None,
     ) -> None:
         try:
+            if rendering is None and self._is_dear(key):
+                becoming = self._step(key)
+                if becoming is not None:
+                    self._show_sketch(key, becoming, prepare, look_version)
+                    return
             if rendering is None:
                 rgb = self.source.read_tile(*key)
             else:
