@@ -199,6 +199,14 @@ CHOICES: tuple[Choice, ...] = (
     ),
     Choice(
         AI,
+        "result_stores",
+        "Result stores",
+        "Folders or buckets (s3://...) in which other machines keep results: what they have of a "
+        "slide is shown too. Separate several with a semicolon. Applies to models chosen next.",
+        words="cohort cluster bucket shared predictions",
+    ),
+    Choice(
+        AI,
         "unconfined_models",
         "Run TorchScripts unconfined",
         "Where the system cannot confine models, run those that are programs all the same. They "

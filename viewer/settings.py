@@ -51,6 +51,8 @@ class Settings(msgspec.Struct, omit_defaults=True):
         What models run on; "auto" takes the fastest.
     results_gib
         Bound of the kept results of models; those not used for longest go first.
+    result_stores
+        Folders and buckets whose results of models are shown too, such as those of a cluster.
     annotation_format, session_format
         What annotations and sessions were exported as last.
     snapping, avoid_overlap, brush_px, brush_on_slide
@@ -97,6 +99,7 @@ class Settings(msgspec.Struct, omit_defaults=True):
     study: str = "default"
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     results_gib: int = 8
+    result_stores: list[str] = []
     annotation_format: str = ""
     session_format: str = ""
     snapping: bool = False

@@ -13,7 +13,7 @@ from PySide6.QtCore import QPoint, Qt
 from pytestqt.qtbot import QtBot
 from ui_steps import show_slide
 
-from viewer.cohort.batch import BatchSettings, SlideRecord, open_batch
+from viewer.cohort.batch import BatchProgress, BatchSettings, SlideRecord, open_batch
 from viewer.inference.cells.settings import changed
 from viewer.inference.models.model_library import add_model
 from viewer.ui.main_window import MainWindow
@@ -188,3 +188,27 @@ def test_settings_of_cells_on_screen_hold_for_all_slides(
     window.cells._on_changed(cells, changed(settings, {"threshold": 0.25}))
     window.batch.show_settings()
     assert "With the settings of few.tif: threshold 0.25;" in panel.settings.text()
+
+
+def test_a_run_of_another_program_is_followed_and_ended(
+    batch_window: MainWindow, slides: Path, qtbot: QtBot
+) -> None:
+    window, panel = batch_window, batch_window.batch.panel
+    settings = BatchSettings(model="m", name="Dark", version="1", key="k", store="s3://b/c")
+    paths = sorted(slides.iterdir())
+    batch = open_batch(settings, [(path, path.name) for path in paths])
+    with batch:
+        batch.note(SlideRecord(slide=str(paths[0]), state="failed", error="It is torn."))
+        batch.keep_progress(BatchProgress(0, 1, 3, 0.5, 600.0, str(paths[1]), 0.5, 1))
+        qtbot.waitUntil(lambda: "10 min left" in panel.state.text(), timeout=PATIENCE_MS)
+        assert panel.state.text() == "1 of 3 slides, 1 failed, 10 min left"
+        assert states(window)["broken.tif"] == "Failed"
+        assert (panel.pause.isVisible(), panel.start.isVisible()) == (False, False)
+        batch.note(SlideRecord(slide=str(paths[1]), state="done", record={"objects": 3}))
+        qtbot.waitUntil(lambda: "3 objects" in states(window).values(), timeout=PATIENCE_MS)
+        assert not batch.take_cancel_request()
+        qtbot.mouseClick(panel.cancel, Qt.MouseButton.LeftButton)
+        qtbot.waitUntil(batch.take_cancel_request, timeout=PATIENCE_MS)
+    ended = "1 of 3 slides are done, 1 failed."
+    qtbot.waitUntil(lambda: panel.state.text() == ended, timeout=PATIENCE_MS)
+    assert panel.start.isVisible()

@@ -196,19 +196,27 @@ def open_window(
         bool, typer.Option("--new-window", help="Open a window of its own beside one that runs.")
     ] = False,
     as_channels: AsChannels = False,
+    store: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Folder or bucket whose results of models are shown too, as `run --store` keeps "
+            "them; repeatable."
+        ),
+    ] = None,
 ) -> None:
     """Open slides, or list those of a folder; in the window that runs, if there is one."""
     if image is not None:
         _check_image(slides or [], image)
     if as_channels:
         _check_channels(slides or [], image)
+    stores = _store_names(store or [])
     if picture is None and (reason := why_no_display()):
         fail(reason)
     running = None
     if picture is None:
         from viewer.running_window import RunningWindow, hand_over
 
-        is_plain = not (new_window or reset_window or as_channels) and image is None
+        is_plain = not (new_window or reset_window or as_channels or stores) and image is None
         running = RunningWindow.claim()
         if running is None and is_plain and hand_over(slides or []):
             typer.echo("Opened in the window that runs; --new-window opens another.")
@@ -225,6 +233,7 @@ def open_window(
             picture=picture,
             running=running,
             as_channels=as_channels,
+            stores=stores,
         )
     except PictureError as error:
         fail(str(error))
@@ -420,6 +429,19 @@ def _check_channels(slides: list[Path], image: int | None) -> None:
     try:
         open_combined(slides).close()
     except SlideError as error:
+        fail(str(error))
+
+
+def _store_names(given: list[str]) -> list[str]:
+    """Return stores by whole names; what can be none ends the command."""
+    if not given:
+        return []
+    from viewer.overlays.segments.errors import StorePlaceError
+    from viewer.overlays.segments.places import place_of
+
+    try:
+        return [place_of(text).text for text in given]
+    except StorePlaceError as error:
         fail(str(error))
 
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 FORMAT = "coverslip batch"
 _MANIFEST, _LOG, _LOCK = "batch.json", "slides.log", "lock"
+_LOCK_S = 0.5
+"""Longer than it takes to see whether a batch runs."""
 _WHERE, _PROGRESS, _CANCEL = "where.json", "progress.json", "cancel"
 
 State = Literal["waiting", "running", "done", "failed"]
@@ -159,7 +161,9 @@ class Batch:
         self.settings = manifest.settings
         self.slides = manifest.slides
         self._records: dict[str, SlideRecord] = {}
-        self._lock = FileLock(folder / _LOCK, timeout=0, mode=OWNER_FILE)
+        self._lock = FileLock(
+            folder / _LOCK, timeout=_LOCK_S, mode=OWNER_FILE, poll_interval=_LOCK_S / 10
+        )
         self.reread()
 
     @property

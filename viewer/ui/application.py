@@ -44,6 +44,7 @@ def run(
     picture: Path | None = None,
     running: RunningWindow | None = None,
     as_channels: bool = False,
+    stores: Sequence[str] = (),
 ) -> int:
     """Open the window with slides or folders; return the exit code when it is closed.
 
@@ -59,6 +60,8 @@ def run(
         Open the slides as channels of one.
     running
         Where later starts ask this window to open slides.
+    stores
+        Whose results are shown too, besides those of the settings.
     """
     reader_pool().keep_spare()  # it loads its readers while the window is made
     if picture is not None:
@@ -66,6 +69,7 @@ def run(
     application = QApplication(sys.argv[:1])
     application.setApplicationName("Coverslip")
     settings, problems = read_settings(config_folder())
+    settings.result_stores = list(dict.fromkeys([*settings.result_stores, *stores]))
     theme = theme_named(settings.theme)
     apply_colors(application, theme)
     watch = CrashWatch()

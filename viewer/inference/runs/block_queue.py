@@ -78,6 +78,10 @@ class BlockQueue:
                     return key
         return None
 
+    def is_settled(self, key: BlockKey) -> bool:
+        """Return whether the block is known, or cannot be known."""
+        return key in self._settled
+
     def settle(self, key: BlockKey) -> None:
         """The block is known, or cannot be known."""
         self._under_way.discard(key)

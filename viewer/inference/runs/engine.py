@@ -17,6 +17,7 @@ from viewer.inference.models.bundle import STEPS_VERSION, BundleError
 from viewer.inference.process.messages import Blocks, Compute, Done, Ready, Refused, TryOut
 from viewer.inference.process.model_process import thread_count
 from viewer.inference.process.spare_process import take_model_process
+from viewer.inference.runs.attached_results import AttachedResults
 from viewer.inference.runs.base_results import results_of_base
 from viewer.inference.runs.block_queue import BlockQueue
 from viewer.inference.runs.block_reading import BlockReader
@@ -34,6 +35,7 @@ from viewer.slides import SlideError, TileError
 from viewer.slides.known_slides import open_same
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from viewer.annotations.tissue_correction import TissueCorrection
@@ -58,6 +60,8 @@ _MOST_FRUITLESS = 4
 _BATCHES_AHEAD = 3
 """One is read, one computed and one cut at any time."""
 _LEAST_ELAPSED_S = 1e-3
+_STORES_S = 5.0
+"""How long blocks wait for what attached stores have of them."""
 _MOST_PIXEL_BYTES = 512 << 20
 """Of the blocks that are under way."""
 
@@ -123,6 +127,9 @@ class Engine:
     store
         Where results are kept that many machines share; by default on this machine. Where it
         takes no more, the engine ends.
+    attached
+        Names of stores whose results are shown too, also those that come while the engine is
+        there; nothing is written to them.
     """
 
     def __init__(
@@ -137,9 +144,13 @@ class Engine:
         *,
         falls_back: bool = False,
         store: StorePlace | None = None,
+        attached: Sequence[str] = (),
     ) -> None:
         self._slide = slide
         self._store = store
+        self._attached = attached
+        self._attached_results: AttachedResults | None = None
+        self._from_stores: Counter[str] = Counter()
         self._bundle = bundle
         self._mpp_um = mpp_um
         self._device = device
@@ -212,8 +223,10 @@ class Engine:
         """Ends the process; results that are known are kept."""
         with self._changed:
             self._is_closed = True
-            process = self._process
+            process, attached = self._process, self._attached_results
             self._changed.notify_all()
+        if attached is not None:
+            attached.close()
         if process is not None:
             process.kill()
         if threading.current_thread() is not self._thread:
@@ -244,6 +257,8 @@ class Engine:
             _log.exception("the engine stopped")
             self._listener.on_trouble(f"The overlay stopped ({error}).", is_final=True)
         finally:
+            if self._attached_results is not None:
+                self._attached_results.close()
             if self._kept is not None:
                 self._kept.close()
             if self._source is not None:
@@ -252,6 +267,10 @@ class Engine:
     def _load_known(self) -> None:
         try:
             self._correct()
+            if self._attached:
+                self._attached_results = AttachedResults(
+                    self._attached, self._about, self._take_attached, self._say_passing
+                )
             self._kept = KeptResults(self._about, self._store)
             self.results = self._kept.name
             known: set[BlockKey] = set()
@@ -267,6 +286,23 @@ class Engine:
                 self._take_known(key, data)
         except ResultStoreError as error:
             self._lose_kept(error)
+        if self._attached_results is not None:
+            # What others computed need not be computed here: it is worth a moment.
+            self._attached_results.wait_for_first(_STORES_S)
+            for name, count in self._from_stores.items():
+                self._say_passing(f"{count:,} parts of the slide come from the store {name}.")
+
+    def _say_passing(self, sentence: str) -> None:
+        self._listener.on_trouble(sentence, is_final=False)
+
+    def _take_attached(self, key: BlockKey, data: bytes, name: str) -> None:
+        """Take a block of a store that is attached; in its thread."""
+        with self._changed:
+            if self._is_closed or self._wanted.is_settled(key):
+                return
+        self._take_known(key, data)
+        self._from_stores[name] += 1
+        self._tell_progress()
 
     def _take_known(self, key: BlockKey, data: bytes) -> None:
         """Take a block that was computed before."""
@@ -278,6 +314,7 @@ class Engine:
         self._listener.on_block(key, result)
         with self._changed:
             self._wanted.settle(key)
+            self._changed.notify_all()
 
     def _lose_kept(self, error: ResultStoreError) -> None:
         """Go on without keeping results, or end where they were to be shared."""

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _MADE_ON = {"cuda": "cuda, bfloat16", "mps": "mps, float32"}
 """By the kind of a device; on the CPU it is float32, and nothing is said."""
+KINDS = ("", *_MADE_ON.values())
+"""All that `made_on` returns."""
 
 
 def made_on(device: str) -> str:
@@ -88,14 +90,14 @@ class KeptResults:
             The store cannot be read.
         """
         known: set[BlockKey] = set()
-        for kind in ("", *_MADE_ON.values()):
+        for kind in KINDS:
             for key, data in self._blocks(kind):
                 if key not in known:
                     known.add(key)
                     self.counts[kind] += 1
                     yield key, data
         if self._place is not None:
-            for kind in ("", *_MADE_ON.values()):
+            for kind in KINDS:
                 for key, data in self._own_blocks(kind):
                     if key not in known:
                         known.add(key)

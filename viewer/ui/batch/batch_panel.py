@@ -120,17 +120,24 @@ class BatchPanel(Panel):
         has_slides = bool(self._model.rowCount())
         self.slides.setVisible(has_slides)
         self.empty.setVisible(not has_slides)
-        self.show_state(is_running=self._is_running, is_paused=self._is_paused)
+        self.show_state(
+            is_running=self._is_running,
+            is_paused=self._is_paused,
+            is_elsewhere=self._is_elsewhere,
+        )
 
-    _is_running = _is_paused = False
+    _is_running = _is_paused = _is_elsewhere = False
 
-    def show_state(self, *, is_running: bool, is_paused: bool = False) -> None:
-        """Offer what can be done now."""
+    def show_state(
+        self, *, is_running: bool, is_paused: bool = False, is_elsewhere: bool = False
+    ) -> None:
+        """Offer what can be done now; what runs elsewhere cannot be paused."""
         self._is_running, self._is_paused = is_running, is_paused
+        self._is_elsewhere = is_elsewhere
         has_slides = bool(self._model.rowCount()) if hasattr(self, "_model") else False
         self.start.setVisible(not is_running)
         self.start.setEnabled(has_slides and bool(self.model))
-        self.pause.setVisible(is_running)
+        self.pause.setVisible(is_running and not is_elsewhere)
         self.cancel.setVisible(is_running)
         self.pause.setText("Go on" if is_paused else "Pause")
         failed = self._model.count("failed") if has_slides else 0

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
-from PySide6.QtCore import QObject, Qt
+from PySide6.QtCore import QObject, Qt, QTimer
 from PySide6.QtWidgets import QFileDialog
 
 from viewer.cohort.batch import Batch, kept_batches
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from viewer.cohort.slides import NamedSlides
     from viewer.ui.main_window import MainWindow
 
+_FOLLOW_MS = 1000
 _MPP_SHOWN_UM = 0.25
 """As near as an object is traveled to: 40x."""
 
@@ -45,11 +47,12 @@ class BatchController(QObject):
         self.table = TablePanel(self._name_of, window)
         self._run: BatchThread | None = None
         self._batch: Batch | None = None
-        self._is_paused = False
-        self._running = ""
+        self._is_paused = self._is_elsewhere = False
         self._is_known = False
         self._wanted = ""
         """Folder of the model to choose once they are known."""
+        self._follow = QTimer(self, interval=_FOLLOW_MS)
+        self._follow.timeout.connect(self._look_elsewhere)
         panel = self.panel
         panel.visibilityChanged.connect(self._on_shown)
         panel.open_slides_requested.connect(self._add_open_slides)
@@ -102,6 +105,7 @@ class BatchController(QObject):
 
     def shut_down(self) -> None:
         """End the batch, which can go on later, and all work of the page."""
+        self._follow.stop()
         run, self._run = self._run, None
         if run is not None:
             run.blockSignals(True)
@@ -166,6 +170,8 @@ class BatchController(QObject):
     def _cancel(self) -> None:
         if self._run is not None:
             self._run.cancel()
+        elif self._is_elsewhere and self._batch is not None:
+            self._disk.run(self._batch.ask_to_cancel, lambda _: None, self._on_failed)
 
     def _clear(self) -> None:
         self._batch = None
@@ -243,6 +249,10 @@ class BatchController(QObject):
 
     def _on_shown(self, is_shown: bool) -> None:
         """Read models each time, and once the batch that was not finished."""
+        if is_shown:
+            self._follow.start()
+        else:
+            self._follow.stop()
         if not is_shown or self._run is not None:
             return
         self._disk.run(_known_models, self._on_models, self._on_failed)
@@ -282,8 +292,6 @@ class BatchController(QObject):
         self.table.show_batch(batch)
 
     def _on_slide(self, record: SlideRecord) -> None:
-        if record.state == "running":
-            self._running = record.slide
         self.slides.show_record(record)
         if record.state in ("done", "failed"):
             self.table.show_batch(self._batch)
@@ -301,6 +309,38 @@ class BatchController(QObject):
         self.panel.show_progress(share, ", ".join(parts))
         if progress.slide:
             self.slides.show_share(progress.slide, progress.slide_share)
+
+    def _look_elsewhere(self) -> None:
+        """See whether another program runs the batch, such as `coverslip run` on a cluster."""
+        if self._run is None:
+            self._disk.run(_run_elsewhere, self._on_elsewhere, self._on_failed)
+
+    def _on_elsewhere(self, followed: Followed | None) -> None:
+        if self._run is not None:
+            return
+        if followed is None:
+            if self._is_elsewhere:
+                self._is_elsewhere = False
+                self.panel.show_state(is_running=False)
+                self._disk.run(_newest_batch, self._on_elsewhere_ended, self._on_failed)
+            return
+        batch, former = followed.batch, self._batch
+        if not self._is_elsewhere or former is None or former.id != batch.id:
+            self._is_elsewhere = True
+            self._on_begun(batch)
+            self.panel.show_state(is_running=True, is_elsewhere=True)
+        elif batch.records() != former.records():
+            self._batch = batch
+            for record in batch.records():
+                self.slides.show_record(record)
+            self.table.show_batch(batch)
+        if followed.progress is not None:
+            self._on_progress(followed.progress)
+
+    def _on_elsewhere_ended(self, batch: Batch | None) -> None:
+        if batch is not None and self._run is None:
+            self._on_begun(batch)
+            self._on_ended("")
 
     def _on_ended(self, sentence: str) -> None:
         if self._run is not None:
@@ -322,6 +362,14 @@ class BatchController(QObject):
 
     def _on_failed(self, error: Exception) -> None:
         self.panel.show_why(str(error))
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """A batch that another program runs, and how far it is."""
+
+    batch: Batch
+    progress: BatchProgress | None
 
 
 # Readers of slides and models are loaded at need, in a worker: the window stands sooner.
@@ -351,3 +399,11 @@ def _newest_batch() -> Batch | None:
         return next(iter(kept_batches()), None)
     except OSError as error:
         raise BatchError(f"Earlier batches cannot be read ({error.strerror or error}).") from error
+
+
+def _run_elsewhere() -> Followed | None:
+    """Return the newest batch where another program runs it. Raises BatchError."""
+    batch = _newest_batch()
+    if batch is None or not batch.is_running:
+        return None
+    return Followed(batch, batch.progress)

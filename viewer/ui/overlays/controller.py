@@ -249,8 +249,10 @@ class OverlaysController(QObject):
                 except BundleError as error:
                     self._window.show_error(str(error))
                     return
-                device = self._window.settings.device
-                run = OverlayRun(pane, pane.path, tuned, fed, device, self)
+                settings = self._window.settings
+                run = OverlayRun(
+                    pane, pane.path, tuned, fed, settings.device, self, settings.result_stores
+                )
                 run.listed_as = origin.key
         else:
             raise TypeError(f"{origin} is neither a model nor a file")

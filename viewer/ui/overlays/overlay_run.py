@@ -11,6 +11,7 @@ from viewer.processes.confinement.readable import cuda_devices
 from viewer.ui.overlays.overlay import Overlay
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from viewer.inference.models.bundle import ModelBundle
@@ -31,6 +32,8 @@ class OverlayRun(Overlay):
     ----------
     fed
         The model that the engine runs: the bundle itself, or the encoder of a slide model.
+    stores
+        Names of the stores whose results are shown too.
     """
 
     _block_came = Signal(object, object)
@@ -46,6 +49,7 @@ class OverlayRun(Overlay):
         fed: ModelBundle,
         device: str,
         parent: QObject,
+        stores: Sequence[str] = (),
     ) -> None:
         from viewer.inference.runs.engine import Engine
         from viewer.inference.runs.plan import block_grid
@@ -70,8 +74,9 @@ class OverlayRun(Overlay):
         self._ready.connect(self._on_ready)
         self._trouble_came.connect(self._on_trouble)
         self._engine = Engine(
-            path, self.identity, grid, mpp_um, fed, _Relay(self), device, falls_back=True
-        )
+            path, self.identity, grid, mpp_um, fed, _Relay(self), device,
+            falls_back=True, attached=tuple(stores),
+        )  # fmt: skip
         self._look()
 
     def run_over(self, area: Area) -> None:
