@@ -51,7 +51,10 @@ def print_line(run: ModelRun, record: Mapping[str, object], *, keeps_columns: bo
     """
     for sentence in run.all_troubles():
         _print(RunLine(note=sentence))
-    more = {"slide": run.identity, "results": run.results, "tissue_mm2": run.tissue_mm2}
+    more = {
+        "slide": run.identity, "results": run.results, "tissue_mm2": run.tissue_mm2,
+        "computed": run.computed,
+    }  # fmt: skip
     if keeps_columns:
         _keep_columns(run)
     _print(RunLine(record={**record, **more}))

@@ -35,13 +35,19 @@ def made_on(device: str) -> str:
 def kept_blocks(about: StoreAbout) -> Iterator[tuple[BlockKey, bytes, str]]:
     """Yield what is kept of some results with what made it, each block once; makes no file."""
     known: set[BlockKey] = set()
-    for kind in ("", *_MADE_ON.values()):
-        path = result_path(about.identity, about.model, about.mpp_um, kind)
-        held = read_store(path) if path.exists() else None
-        for key, data in () if held is None else held[1]:
+    for kind in KINDS:
+        for key, data in _own_blocks(about, kind):
             if key not in known:
                 known.add(key)
                 yield key, data, kind
+
+
+def _own_blocks(about: StoreAbout, kind: str) -> Iterator[tuple[BlockKey, bytes]]:
+    """Yield what this machine keeps of a device."""
+    path = result_path(about.identity, about.model, about.mpp_um, kind)
+    held = read_store(path) if path.exists() else None
+    if held is not None:
+        yield from held[1]
 
 
 _PATIENCE_S = 180.0
@@ -97,13 +103,11 @@ class KeptResults:
                     self.counts[kind] += 1
                     yield key, data
         if self._place is not None:
-            for kind in KINDS:
-                for key, data in self._own_blocks(kind):
-                    if key not in known:
-                        known.add(key)
-                        self.counts[kind] += 1
-                        self.put(key, data, kind)
-                        yield key, data
+            for key, data, kind in kept_blocks(self._about):
+                if key not in known:
+                    self.counts[kind] += 1
+                    self.put(key, data, kind)
+                    yield key, data
 
     def put(self, key: BlockKey, data: bytes, kind: str) -> None:
         """Keep a block, with those of the same device. Raises ResultStoreError."""
@@ -145,12 +149,4 @@ class KeptResults:
         elif self._place is not None:
             yield from self._open(kind)
         else:
-            yield from self._own_blocks(kind)
-
-    def _own_blocks(self, kind: str) -> Iterator[tuple[BlockKey, bytes]]:
-        """Yield what this machine keeps of a device."""
-        about = self._about
-        path = result_path(about.identity, about.model, about.mpp_um, kind)
-        held = read_store(path) if path.exists() else None
-        if held is not None:
-            yield from held[1]
+            yield from _own_blocks(self._about, kind)

@@ -91,6 +91,8 @@ class ModelRun:
     """What the model was trained on, in words."""
     results: str = ""
     """Name of the file of results, from the folder of all; "" where none are kept."""
+    computed: int = 0
+    """Blocks that were computed for it, and not known from before."""
     tissue_mm2: float | None = None
     """Tissue in what was asked for; None where it was not measured."""
 
@@ -252,7 +254,7 @@ def _run(
         raise RunError(str(error)) from error
     finally:
         engine.close()
-    run.results = engine.results
+    run.results, run.computed = engine.results, engine.timing.blocks
     if listener.failure:
         raise RunError(listener.failure)
     if band is None and fed is not bundle and isinstance(run.found, PatchFeatureMap):
