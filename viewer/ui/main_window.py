@@ -59,6 +59,7 @@ from viewer.ui.slides.slides_panel import SlidesPanel
 from viewer.ui.slides.split_view import SplitView
 from viewer.ui.slides.worklist import WorklistController
 from viewer.ui.status_bar import WindowStatusBar
+from viewer.ui.teaching.pixels_controller import PixelsController
 from viewer.ui.theme import DARK, apply_theme, theme_named
 from viewer.ui.tours.controller import ToursController, sample_slide
 from viewer.ui.view.controller import ViewController
@@ -136,6 +137,7 @@ class MainWindow(QMainWindow):
         )
         self.annotations.closing.connect(lambda each: self.toolbox.release(each.pane))
         self.cells = CellsController(self)
+        self.pixels = PixelsController(self)
         self.counting = CountingController(self)
         self.alignment = AlignmentController(self)
         self.figures = FigureController(self)
@@ -264,6 +266,7 @@ class MainWindow(QMainWindow):
             self.annotations.shut_down,
             self.toolbox.shut_down,
             self.cells.shut_down,
+            self.pixels.shut_down,
             self.counting.shut_down,
             self.alignment.shut_down,
             self.channels.shut_down,

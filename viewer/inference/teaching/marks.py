@@ -109,7 +109,7 @@ def read_marks(path: Path, slide: SlidePlace, origin: Origin | None = None) -> M
             f"The marks of {path.name} were made on another slide, or {slide.name} was changed "
             "since: give the slide that they were made on."
         )
-    marks = tuple(mark for each in annotations for mark in _marks_of(each))
+    marks = tuple(mark for each in annotations for mark in marks_of(each))
     if not marks:
         what = "holds no annotation" if not annotations else "holds no annotation with a class"
         lost = left_out(problems)
@@ -187,7 +187,8 @@ def class_colors(marks: Iterable[Mark]) -> dict[str, str]:
     return colors
 
 
-def _marks_of(annotation: Annotation) -> Iterator[Mark]:
+def marks_of(annotation: Annotation) -> Iterator[Mark]:
+    """Yield what an annotation marks: each point, stroke or area of it; nothing without a class."""
     shown_as = annotation.shown_as
     if shown_as is None or not shown_as.name:
         return

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 MOST_PER_CLASS = 1500
 """Pixels of a class that teach: of more, those that lie spread over its marks."""
+_MOST_PER_MARK = 500
+"""However many marks there are, so that another mark asks for no other pixels of those before."""
 _MOST_CANDIDATES = 20_000
 """Pixels of one mark from which some are chosen."""
 _MOST_BLOCKS = 24
@@ -101,9 +103,8 @@ def pixel_samples(
         for number in sorted(set(numbers))
     }
     shared = _check_shared(areas, numbers, by_class, names)
-    counts = {number: numbers.count(number) for number in by_class}
     parts = [
-        (_pixels(area, grid, shared.get(n), max(8, most // counts[n])), n)
+        (_pixels(area, grid, shared.get(n), _MOST_PER_MARK), n)
         for area, n in zip(areas, numbers, strict=True)
     ]
     columns, rows = (np.concatenate([p[i] for p, _ in parts] or [_none()]) for i in (0, 1))

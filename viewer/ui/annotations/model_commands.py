@@ -203,9 +203,10 @@ class ModelCommands(QObject):
             return
         name = overlay.origin.name
         self._window.say(f"Making regions of {name}...")
-        self._background.run(work, lambda made: self._add(active, name, made))
+        self._background.run(work, lambda made: self.add_made(active, name, made))
 
-    def _add(self, active: PaneAnnotations, name: str, made: list[Annotation]) -> None:
+    def add_made(self, active: PaneAnnotations, name: str, made: list[Annotation]) -> None:
+        """Put what a model found into a set of its own, named after the model."""
         sets = self._window.annotations.sets_of(active.pane)
         if active is not self._active() or sets is None:
             return

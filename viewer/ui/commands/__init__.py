@@ -17,6 +17,7 @@ from viewer.ui.commands.overlays import OVERLAY_COMMANDS
 from viewer.ui.commands.panels import PANEL_COMMANDS
 from viewer.ui.commands.recording import RECORDING_COMMANDS
 from viewer.ui.commands.synonyms import SYNONYMS
+from viewer.ui.commands.teaching import TEACHING_COMMANDS
 from viewer.ui.commands.views import VIEW_COMMANDS
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ _DESCRIBED: tuple[Command, ...] = (
     *CHANNEL_COMMANDS,
     *ANNOTATE_COMMANDS,
     *OVERLAY_COMMANDS,
+    *TEACHING_COMMANDS,
     *RECORDING_COMMANDS,
     *AGENT_COMMANDS,
     *PANEL_COMMANDS,

@@ -56,6 +56,10 @@ class OverlaysPanel(Panel):
         self.add_folder.setAccessibleName("Add model from a folder")
         self.add_file.setAccessibleName("Add model from a file or zip file")
         self.add_results.setAccessibleName("Import results for this slide")
+        self.teach_pixels = QPushButton("Pixels...", self)
+        self.teach_pixels.setToolTip("Teach a pixel classifier by strokes on this slide")
+        self.teach_pixels.setAccessibleName("Teach a pixel classifier")
+        self._pages = QVBoxLayout()
         self._lay_out()
         self.setFocusProxy(self.models)
         self.add_folder.clicked.connect(self.folder_requested)
@@ -71,6 +75,10 @@ class OverlaysPanel(Panel):
         if card is None:
             raise LookupError("there is no model")
         return card.body
+
+    def add_page(self, page: QWidget) -> None:
+        """Put what teaches a model above the models; whoever owns it shows and hides it."""
+        self._pages.addWidget(page)
 
     def show_why_not(self, sentence: str, *, lacks_pixel_size: bool = False) -> None:
         """Say why no model can run on the slide; "" where one can."""
@@ -112,7 +120,10 @@ class OverlaysPanel(Panel):
         layout = QVBoxLayout(body)
         layout.setContentsMargins(8, 6, 8, 8)
         layout.setSpacing(6)
-        for widget in (self.about, self.why_not, self.set_pixel_size, self.models, self.empty):
+        for widget in (self.about, self.why_not, self.set_pixel_size):
+            layout.addWidget(widget)
+        layout.addLayout(self._pages)
+        for widget in (self.models, self.empty):
             layout.addWidget(widget)
         layout.addWidget(self.earlier)
         layout.addStretch(1)
@@ -132,6 +143,11 @@ class OverlaysPanel(Panel):
         below.setSpacing(4)
         below.addWidget(self._label("Add a model or results:", dim=True))
         below.addLayout(adding)
+        teaching = QHBoxLayout()
+        teaching.setSpacing(6)
+        teaching.addWidget(self._label("Teach a model:", dim=True), 1)
+        teaching.addWidget(self.teach_pixels)
+        below.addLayout(teaching)
         page = QWidget(self)
         column = QVBoxLayout(page)
         column.setContentsMargins(0, 0, 0, 0)

@@ -1,0 +1,1 @@
+"""Teaching models in the window: pages, live answers, what is kept."""

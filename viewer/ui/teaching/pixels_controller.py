@@ -1,0 +1,224 @@
+"""Pixel classifiers in one window: strokes of the active slide teach, and what comes of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject
+
+from viewer.annotations.annotation import Annotation, AnnotationClass
+from viewer.annotations.bookmarks import MARKS
+from viewer.geometry import Point
+from viewer.inference.teaching.live_map import MOST_BLOCKS
+from viewer.inference.teaching.marks import class_colors, marks_of
+from viewer.inference.teaching.pixel_training import coarse_note
+from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.teaching.live_pixels import Lesson, LivePixels, taught_slide
+from viewer.ui.teaching.pixel_page import PixelPage
+
+if TYPE_CHECKING:
+    from viewer.annotations.document import Edit
+    from viewer.inference.models.bundle import ModelBundle
+    from viewer.inference.teaching.marks import Mark
+    from viewer.inference.teaching.taught_card import HeldOutFigures
+    from viewer.ui.annotations.pane_annotations import PaneAnnotations
+    from viewer.ui.main_window import MainWindow
+    from viewer.ui.slides.slide_pane import SlidePane
+
+_NO_SIZE = "Set the slide's pixel size first: what is taught looks at a fixed µm/px."
+_TOO_FAR = "Only the middle of the view is answered for: zoom in, or choose a coarser resolution."
+
+
+class PixelsController(QObject):
+    """Owned by the window; `shut_down` ends the process that learns."""
+
+    def __init__(self, window: MainWindow) -> None:
+        super().__init__(window)
+        self._window = window
+        self._command = window.commands["teach.pixels"]
+        self.page = PixelPage(window.overlays.panel)
+        self.page.hide()
+        window.overlays.panel.add_page(self.page)
+        self.live = LivePixels(self)
+        self._background = BackgroundRunner("make areas", 1, self)
+        self._annotations: PaneAnnotations | None = None
+        self._lesson: Lesson | None = None
+        window.commands.on_toggle("teach.pixels", self.set_teaching)
+        self.page.settings_changed.connect(self._teach)
+        self.page.areas_wanted.connect(self._make_areas)
+        self.page.save_wanted.connect(self._save)
+        self.page.end_wanted.connect(self._command.trigger)
+        self.live.answered.connect(self._on_answered)
+        self.live.refused.connect(self.page.show_problem)
+        self.live.estimated.connect(self._on_estimated)
+        self.live.saved.connect(self._on_saved)
+        self.live.not_saved.connect(self._on_not_saved)
+        window.annotations.opened.connect(lambda _: self._follow())
+        window.annotations.closing.connect(self._on_closing)
+        window.panes.active_changed.connect(lambda _: self._follow())
+        for pane in window.panes.panes:
+            self._watch(pane)
+        window.panes.pane_added.connect(self._watch)
+
+    def shut_down(self) -> None:
+        """End the process and the threads."""
+        self._let_go()
+        self.live.shut_down()
+        self._background.close(finish=True)
+
+    @property
+    def is_teaching(self) -> bool:
+        """Return whether strokes teach."""
+        return self._command.isChecked()
+
+    def set_teaching(self, on: bool) -> None:
+        """Let strokes on the active slide teach a pixel classifier, or no more."""
+        self._command.setChecked(on)
+        self.page.setVisible(on)
+        if not on:
+            self._let_go()
+            self.live.hide()
+            return
+        self.page.show_problem("")
+        self._window.overlays.panel.show()
+        self._follow()
+
+    # Whose strokes ---------------------------------------------------------------------------
+
+    def _watch(self, pane: SlidePane) -> None:
+        pane.slide_changed.connect(lambda _: self._follow())
+        pane.canvas.view_changed.connect(lambda _, cause: self._on_optics(cause))
+
+    def _on_optics(self, cause: str) -> None:
+        if cause == "optics":
+            self._follow()
+
+    def _follow(self) -> None:
+        """Listen to the set that is drawn in on the active pane."""
+        if not self.is_teaching:
+            return
+        active = self._window.annotations.active
+        if active is not self._annotations:
+            self._let_go()
+            self._annotations = active
+            if active is not None:
+                active.slide.stepped.connect(self._on_stepped)
+        self._teach()
+
+    def _on_closing(self, annotations: PaneAnnotations) -> None:
+        if annotations is self._annotations:
+            self._let_go()
+            self.live.hide()
+
+    def _let_go(self) -> None:
+        annotations, self._annotations, self._lesson = self._annotations, None, None
+        if annotations is not None:
+            annotations.slide.stepped.disconnect(self._on_stepped)
+
+    def _on_stepped(self, step: Edit) -> None:
+        changed = [change.after or change.before for change in step.changes]
+        places = [each for each in changed if each is not None and not each.geometry.is_empty]
+        focus = None
+        if places:
+            x0, y0, x1, y1 = places[-1].geometry.bounds
+            focus = Point((x0 + x1) / 2, (y0 + y1) / 2)
+        self._teach(focus)
+
+    # What is taught --------------------------------------------------------------------------
+
+    def _teach(self, focus: Point | None = None) -> None:
+        """Teach by the strokes as they are now."""
+        annotations, page = self._annotations, self.page
+        if not self.is_teaching or annotations is None:
+            return
+        pane = annotations.pane
+        mpp_um = pane.canvas.optics.mean_mpp_um
+        if pane.source is None:
+            return
+        if mpp_um is None:
+            self.live.hide()
+            page.show_problem(_NO_SIZE)
+            return
+        settings = page.settings
+        if note := coarse_note("The slide", mpp_um, settings):
+            self.live.hide()
+            page.show_problem(note)
+            return
+        marks = self._marks(annotations)
+        lesson = Lesson(pane.source, mpp_um, settings, tuple(marks), class_colors(marks))
+        page.show_strokes(dict(Counter(mark.name for mark in marks)))
+        if lesson == self._lesson and self.live.pane is pane:
+            return
+        if self._lesson is None or lesson.marks != self._lesson.marks:
+            page.show_estimate("")
+        self._lesson = lesson
+        if not marks:
+            page.show_problem("")
+            page.show_answers({})
+        self.live.teach(pane, lesson, focus)
+
+    def _marks(self, annotations: PaneAnnotations) -> list[Mark]:
+        return [
+            mark
+            for each in annotations.document
+            if each.kind == "annotation" and not each.is_locked and each.class_name not in MARKS
+            for mark in marks_of(each)
+        ]
+
+    def _on_answered(self) -> None:
+        pane, found = self.live.pane, self.live.map
+        if pane is None or found is None or self._lesson is None:
+            return
+        if self.page.problem.isVisibleTo(self.page):
+            self.page.show_problem("")
+        seen = pane.canvas.view.box.intersection(pane.canvas.slide_box)
+        blocks = len(taught_slide(self._lesson).grid.covering(seen))
+        self.page.show_answers(found.shares(seen), _TOO_FAR if blocks > MOST_BLOCKS else "")
+
+    def _on_estimated(self, figures: HeldOutFigures) -> None:
+        self.page.show_estimate(figures.sentence)
+
+    # What comes of it ------------------------------------------------------------------------
+
+    def _make_areas(self) -> None:
+        """Make annotations of the areas in view, in a set of their own."""
+        active, found, lesson = self._annotations, self.live.map, self._lesson
+        if active is None or found is None or lesson is None:
+            return
+        seen = active.pane.canvas.view.box.intersection(active.pane.canvas.slide_box)
+        least_px2 = self.page.least_um2.value() / lesson.mpp_um**2
+        author = active.author
+
+        def work() -> list[Annotation]:
+            return [
+                Annotation(
+                    area, shown_as=AnnotationClass(name, lesson.colors[name]), is_locked=True
+                ).signed(author)
+                for name, area in found.areas(seen, least_px2)
+            ]
+
+        name = self.page.name.text().strip() or "Pixel classifier"
+        models = self._window.annotations.models
+        self._background.run(work, lambda made: models.add_made(active, name, made))
+
+    def _save(self) -> None:
+        name = self.page.name.text().strip()
+        if not name:
+            self._window.say("Give the model a name first.")
+            return
+        self.page.save.setEnabled(False)
+        self._window.say(f"Saving {name}...")
+        self.live.save(name, self._window.settings.reader)
+
+    def _on_saved(self, bundle: ModelBundle, models: list[ModelBundle]) -> None:
+        if self.is_teaching:
+            self.set_teaching(on=False)
+        self._window.overlays.show_models(models, bundle)
+        self._window.say(
+            f"The model {bundle.name} was added: run it over the slide, a project or a batch."
+        )
+
+    def _on_not_saved(self, error: Exception) -> None:
+        self.page.save.setEnabled(True)
+        self._window.show_error(f"The model is not saved: {error}")
