@@ -9,7 +9,7 @@ TEACHING_COMMANDS: tuple[Command, ...] = (
     Command(
         "teach.pixels",
         "Teach pi&xels by strokes",
-        "mdi6.brush",
+        "mdi6.format-paint",
         "Paint strokes of two or more classes, and see at once what else is alike",
         OVERLAYS,
         (),

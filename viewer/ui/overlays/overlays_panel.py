@@ -56,7 +56,7 @@ class OverlaysPanel(Panel):
         self.add_folder.setAccessibleName("Add model from a folder")
         self.add_file.setAccessibleName("Add model from a file or zip file")
         self.add_results.setAccessibleName("Import results for this slide")
-        self.teach_pixels = QPushButton("Pixels...", self)
+        self.teach_pixels = QPushButton("Pixels", self)
         self.teach_pixels.setToolTip("Teach a pixel classifier by strokes on this slide")
         self.teach_pixels.setAccessibleName("Teach a pixel classifier")
         self._pages = QVBoxLayout()
