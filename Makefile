@@ -12,7 +12,9 @@ test: lint ## style, types, import layers and all tests
 	@# The tests start hundreds of processes of the program: each would compile its modules anew
 	@# where the environment forbids Python to keep them.
 	@$(PYTHON_HERE) -m compileall -q viewer coverslip
-	@QT_QPA_PLATFORM=offscreen $(PYTHON_HERE) -m pytest -n auto --dist loadfile --no-loadscope-reorder
+	@# pytest keeps its rewritten assertions, so that its processes share the work.
+	@PYTHONDONTWRITEBYTECODE= QT_QPA_PLATFORM=offscreen \
+		$(PYTHON_HERE) -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 lint: setup
 	@$(PYTHON_HERE) -m ruff check --quiet
