@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 COUNTED = "Counted"
 """Metadata that says what a count was made of: model, scale, share of the region, its shape."""
 ANALYZED = "Analyzed %"
+POSITIVE_PERCENT, POSITIVE_LOW, POSITIVE_HIGH = "Positive %", "Positive % low", "Positive % high"
+"""The share of positive cells, and the ends of its interval."""
+H_SCORE, ALLRED, TPS, CPS = "H-score", "Allred score", "TPS %", "CPS"
+_SCORES = (POSITIVE_PERCENT, POSITIVE_LOW, POSITIVE_HIGH, H_SCORE, ALLRED, TPS, CPS)
 _PLACE = re.compile(r"on ([\d.]+) px² around (-?[\d.]+), (-?[\d.]+)")
 _PIXEL = re.compile(r"pixels of ([\d.]+) µm")
 _SAME_AREA, _SAME_PLACE_PX = 1e-3, 1.0
@@ -100,7 +104,7 @@ def current(annotation: Annotation, mpp_um: float | None = None) -> Annotation:
 
 def _is_count(name: str) -> bool:
     is_of_objects = name == OBJECTS or name.startswith((f"{OBJECTS} per ", f"{OBJECTS}: "))
-    return is_of_objects or name in (ANALYZED, f"Positive {OBJECTS.lower()}", "Positive %")
+    return is_of_objects or name in (ANALYZED, f"Positive {OBJECTS.lower()}", *_SCORES)
 
 
 def _place(geometry: BaseGeometry) -> str:

@@ -107,6 +107,7 @@ class Document:
         self._listeners: list[Callable[[Edit], object]] = []
         self._authors: Counter[str] = Counter()
         self._class_counts: Counter[str] = Counter()
+        self._cores: dict[UUID, None] = {}
         self.class_colors: dict[str, str] = {}
         """Of each class that was ever held, as it was told last."""
         self.is_read_only = False
@@ -146,6 +147,11 @@ class Document:
     def marks_count(self) -> int:
         """Return how many bookmarks and notes are among them."""
         return sum(self._class_counts[name] for name in MARKS)
+
+    @property
+    def cores(self) -> list[Annotation]:
+        """Return the cores of a tissue microarray among them."""
+        return [self._held[id_] for id_ in self._cores]
 
     def of(self, ids: Iterable[UUID]) -> list[Annotation]:
         """Return those of the ids that are here, in the order of drawing."""
@@ -216,6 +222,7 @@ class Document:
         self._held.clear()
         self._authors.clear()
         self._class_counts.clear()
+        self._cores.clear()
         self._index = BoundsIndex()
         self._undo.clear()
         self._redo.clear()
@@ -235,6 +242,8 @@ class Document:
     def _fill(self, annotations: Iterable[Annotation]) -> None:
         for annotation in annotations:
             self._held[annotation.id] = annotation
+            if annotation.kind == "tmaCore":
+                self._cores[annotation.id] = None
             self._authors[annotation.author] += 1
             self._count_class(annotation)
         self._index.put(self._held.values())
@@ -261,6 +270,10 @@ class Document:
             if change.after is not None:
                 self._authors[change.after.author] += 1
                 self._count_class(change.after)
+            if change.after is not None and change.after.kind == "tmaCore":
+                self._cores[change.id] = None
+            elif change.before is not None and change.before.kind == "tmaCore":
+                del self._cores[change.id]
             if change.after is None:
                 del self._held[change.id]
                 self._index.remove(change.id)

@@ -48,6 +48,7 @@ from viewer.cli.run import run_model
 from viewer.cli.runs import runs_app
 from viewer.cli.sessions import sessions_app
 from viewer.cli.teaching_objects import train_objects
+from viewer.cli.tma import find_cores
 from viewer.cli.train_pixels import train_pixels
 from viewer.cli.writing import convert_slide, deidentify_slide
 
@@ -122,6 +123,7 @@ annotations_app.command("compare")(compare_annotations)
 app.command("run")(run_model)
 app.add_typer(runs_app, name="runs")
 app.command()(query)
+app.command("tma")(find_cores)
 app.command()(align)
 app.command("convert")(convert_slide)
 app.command("deidentify")(deidentify_slide)

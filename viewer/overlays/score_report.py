@@ -11,6 +11,15 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import shapely
 
+from viewer.annotations.counted import (
+    ALLRED,
+    CPS,
+    H_SCORE,
+    POSITIVE_HIGH,
+    POSITIVE_LOW,
+    POSITIVE_PERCENT,
+    TPS,
+)
 from viewer.annotations.counting.scores import (
     LEAST_TUMOR_CELLS,
     cps,
@@ -117,6 +126,32 @@ def score_lines(objects: Objects, names: Sequence[str], scope: ScoreScope) -> li
     return [*lines, *_area_lines(cells, scope)]
 
 
+def score_numbers(objects: Objects, names: Sequence[str], scope: ScoreScope) -> dict[str, float]:
+    """Return the scores as numbers by name, as annotations keep them; undefined ones are left out.
+
+    Cells of the class Tumor alone are scored where there are some, or regions of that class.
+    """
+    inside = _within(objects.centroids.astype(np.float64), scope.regions)
+    cells = _cells(objects, names, inside, scope)
+    tumor = cells.roles.get("tumor")
+    scored = cells.graded(tumor)
+    ends, score = scored.interval, scored.allred
+    values = {
+        POSITIVE_PERCENT: scored.positive_percent,
+        POSITIVE_LOW: None if ends is None else 100 * ends.low,
+        POSITIVE_HIGH: None if ends is None else 100 * ends.high,
+        H_SCORE: scored.h_score,
+        ALLRED: None if score is None else float(score.total),
+    }
+    if tumor is not None:
+        viable = cells.graded(tumor)
+        values[TPS] = tps(viable.all_positive, viable.total)
+        stained = _stained_immune(cells, tumor)
+        if stained is not None:
+            values[CPS] = cps(viable.all_positive, stained, 0, viable.total)
+    return {name: round(value, 3) for name, value in values.items() if value is not None}
+
+
 def _grade_lines(scored: GradedCells, what: str) -> list[ScoreLine]:
     parts = [f"{scored.negative:,} negative"]
     if scored.positive:
@@ -157,17 +192,24 @@ def _pd_l1_lines(cells: _Cells) -> list[ScoreLine]:
         ScoreLine("TPS", NONE if value is None else f"{value:.1f} %",
                   f"positive of {viable.total:,} viable tumor cells, compared unrounded{few}")
     ]  # fmt: skip
-    immune = [cells.roles[name] for name in ("immune", *_IMMUNE) if name in cells.roles]
-    if not immune:
+    stained = _stained_immune(cells, tumor)
+    if stained is None:
         why = "needs immune cells: draw regions of the class Immune cells"
         return [*lines, ScoreLine("CPS", NONE, why)]
-    stained = np.logical_or.reduce(immune) & (cells.grades > 0) & ~tumor
-    combined = cps(viable.all_positive, int(stained.sum()), 0, viable.total)
+    combined = cps(viable.all_positive, stained, 0, viable.total)
     return [
         *lines,
         ScoreLine("CPS", NONE if combined is None else f"{combined:.1f}",
                   f"positive tumor and immune cells per 100 tumor cells, capped at 100{few}"),
     ]  # fmt: skip
+
+
+def _stained_immune(cells: _Cells, tumor: NDArray[np.bool_]) -> int | None:
+    """Return how many immune cells are positive; None where nothing says which cells are immune."""
+    immune = [cells.roles[name] for name in ("immune", *_IMMUNE) if name in cells.roles]
+    if not immune:
+        return None
+    return int((np.logical_or.reduce(immune) & (cells.grades > 0) & ~tumor).sum())
 
 
 def _ki67_lines(

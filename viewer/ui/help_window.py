@@ -36,6 +36,7 @@ PAGES = {
     "seen": "recording.md",
     "sessions": "recording.md",
     "set_review": "projects.md",
+    "tma": "tma.md",
 }
 """The page of a panel, by its name; those that are not here are for viewing."""
 

@@ -61,6 +61,7 @@ from viewer.ui.slides.worklist import WorklistController
 from viewer.ui.status_bar import WindowStatusBar
 from viewer.ui.teaching.pixels_controller import PixelsController
 from viewer.ui.theme import DARK, apply_theme, theme_named
+from viewer.ui.tma.controller import TmaController
 from viewer.ui.tours.controller import ToursController, sample_slide
 from viewer.ui.view.controller import ViewController
 from viewer.ui.view_commands import ViewCommands
@@ -139,6 +140,7 @@ class MainWindow(QMainWindow):
         self.cells = CellsController(self)
         self.pixels = PixelsController(self)
         self.counting = CountingController(self)
+        self.tma = TmaController(self)
         self.alignment = AlignmentController(self)
         self.figures = FigureController(self)
         self.writing = WritingController(self)
@@ -268,6 +270,7 @@ class MainWindow(QMainWindow):
             self.cells.shut_down,
             self.pixels.shut_down,
             self.counting.shut_down,
+            self.tma.shut_down,
             self.alignment.shut_down,
             self.channels.shut_down,
             self.figures.shut_down,
@@ -302,7 +305,7 @@ class MainWindow(QMainWindow):
         frame.set_drawer(Drawer((self.slides,), frame))
         pages = (
             ("slide", "Slide", "drawn.slide", ("display", "properties", "associated")),
-            ("annotate", "Annotate", "drawn.polygon", ("annotations", "comparison")),
+            ("annotate", "Annotate", "drawn.polygon", ("annotations", "comparison", "tma")),
             ("ai", "AI", "mdi6.creation-outline", ("overlays",)),
             ("sessions", "Sessions", "mdi6.history", ("sessions", "seen", "review")),
             ("agent", "Agent", "mdi6.robot-outline", ("agent",)),
@@ -316,6 +319,7 @@ class MainWindow(QMainWindow):
             "associated": self.associated,
             "annotations": self.annotations.panel,
             "comparison": projects.comparison.panel,
+            "tma": self.tma.panel,
             "overlays": self.overlays.panel,
             "sessions": sessions.sessions,
             "seen": sessions.seen,

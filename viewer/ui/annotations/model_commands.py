@@ -90,7 +90,7 @@ class ModelCommands(QObject):
         chosen = active.chosen
         lines = _size_lines(chosen, active) if chosen else _total_line(active)
         regions = [each for each in chosen if is_region(each)]
-        overlay = self._objects_overlay()
+        overlay = self.objects_overlay()
         if overlay is None or not regions or len(regions) > _MOST_LIVE:
             self.figures_changed.emit(lines)
             return
@@ -107,7 +107,7 @@ class ModelCommands(QObject):
         """Asks what is positive, and counts in the chosen regions."""
         from viewer.ui.overlays.objects_presenter import ObjectsPresenter
 
-        active, overlay = self._active(), self._objects_overlay()
+        active, overlay = self._active(), self.objects_overlay()
         if active is None:
             self._window.say("Open a slide first.")
             return
@@ -242,7 +242,7 @@ class ModelCommands(QObject):
 
     # -----------------------------------------------------------------------------------------
 
-    def _objects_overlay(self) -> Overlay | None:
+    def objects_overlay(self) -> Overlay | None:
         """Return the chosen overlay if it holds objects, else any that does."""
         active = self._active()
         if active is None:

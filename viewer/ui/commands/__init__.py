@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from viewer.ui.commands.agents import AGENT_COMMANDS
 from viewer.ui.commands.annotating import ANNOTATE_COMMANDS
 from viewer.ui.commands.channels import CHANNEL_COMMANDS
+from viewer.ui.commands.cores import CORE_COMMANDS
 from viewer.ui.commands.editing import EDIT_COMMANDS
 from viewer.ui.commands.files import FILE_COMMANDS
 from viewer.ui.commands.overlays import OVERLAY_COMMANDS
@@ -31,6 +32,7 @@ _DESCRIBED: tuple[Command, ...] = (
     *VIEW_COMMANDS,
     *CHANNEL_COMMANDS,
     *ANNOTATE_COMMANDS,
+    *CORE_COMMANDS,
     *OVERLAY_COMMANDS,
     *TEACHING_COMMANDS,
     *RECORDING_COMMANDS,

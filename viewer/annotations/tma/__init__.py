@@ -1,0 +1,1 @@
+"""Tissue microarrays: cores found on a slide, their grid, and what they are called."""

@@ -1,0 +1,1 @@
+"""The page of the cores of a tissue microarray."""
