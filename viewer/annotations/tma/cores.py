@@ -14,7 +14,7 @@ import numpy as np
 from viewer.annotations.annotation import Annotation
 from viewer.annotations.document import Change, Edit
 from viewer.annotations.shape_editing import ellipse
-from viewer.annotations.tma.labels import LabelScheme, TmaError, scheme_of
+from viewer.annotations.tma.labels import LabelScheme, TmaError, schemes_of
 from viewer.annotations.tma.lattice import fitted_lattice
 from viewer.geometry import Point
 
@@ -107,11 +107,12 @@ class TmaGrid:
     def labels(self) -> LabelScheme:
         """Return the scheme by which most of the cores are named."""
         first = self.cores.get((0, 0))
-        guess = scheme_of(first.name) if first is not None else None
-        if guess is None:
+        guesses = () if first is None else schemes_of(first.name)
+        if not guesses:
             return LabelScheme()
         schemes = [
             replace(guess, rows_down=rows_down, columns_down=columns_down)
+            for guess in guesses
             for rows_down in (False, True)
             for columns_down in (False, True)
         ]

@@ -28,7 +28,8 @@ NO_CORES = (
     "no TMA cores were found, which are round pieces of tissue of one size in rows and columns; "
     "give their diameter if there are some."
 )
-LEAST_CORES = 4
+LEAST_CORES, _LEAST_KNOWN = 4, 2
+"""On a slide that is an array; fewer are enough where their size or the grid is given."""
 _LOOKED_PX, _MOST_PX = 1000, 2400
 """Of the picture that is looked at, in its longer side."""
 _SMOOTH_PX, _IS_DENSE = 2.0, 0.3
@@ -159,13 +160,15 @@ def array_in(
 
     dense = ndimage.gaussian_filter(is_tissue.astype(np.float32), _SMOOTH_PX)
     tissue = (dense > _IS_DENSE).astype(np.float32)
-    size = diameter or _usual_diameter(tissue > 0)
+    is_known = diameter is not None or (options.rows is not None and options.columns is not None)
+    least = _LEAST_KNOWN if is_known else LEAST_CORES
+    size = diameter or _usual_diameter(tissue > 0, least)
     if size is None:
         return NO_CORES
     search = DiscSearch(tissue, size)
     points, shares, rings = search.discs()
     alone = shares - rings >= _ALONE
-    if alone.sum() < LEAST_CORES or alone.mean() < _ALONE_SHARE:
+    if alone.sum() < least or alone.mean() < _ALONE_SHARE:
         return NO_CORES
     if len(points) > MOST_CORES:
         return f"more than {MOST_CORES:,} pieces look like cores: give their diameter."
@@ -191,7 +194,7 @@ def array_in(
             x, y, share = search.near(at, grid.found_at(row_place, column_place))
             cores.append(FoundCore(row, column, x, y, share < PRESENT))
     found = FoundArray(tuple(cores), len(grid.rows), len(grid.columns), size, tuple(notes))
-    is_enough = found.present >= max(LEAST_CORES, _OCCUPIED * len(cores))
+    is_enough = found.present >= max(least, _OCCUPIED * len(cores))
     return found if is_enough else NO_CORES
 
 
@@ -204,7 +207,7 @@ def _level_for(levels: tuple[Level, ...]) -> int:
     return enough[-1] if enough else 0
 
 
-def _usual_diameter(tissue: NDArray[np.bool_]) -> float | None:
+def _usual_diameter(tissue: NDArray[np.bool_], least: int) -> float | None:
     """Return the diameter that most round pieces have, by the discs that fit into the tissue."""
     from scipy import ndimage
 
@@ -230,11 +233,11 @@ def _usual_diameter(tissue: NDArray[np.bool_]) -> float | None:
             piece = np.where(labels[place] == number, inner[place], 0)
             sizes += [2 * radius for radius in _inscribed(piece)]
     found = np.array([each for each in sizes if _LEAST_DIAMETER_PX <= each <= most])
-    if len(found) < LEAST_CORES:
+    if len(found) < least:
         return None
     near = np.abs(np.log(found[:, None] / found[None, :])) <= _SAME_SIZE
     best = int((near * found[None, :] ** 2).sum(1).argmax())
-    if near[best].sum() < LEAST_CORES:
+    if near[best].sum() < least:
         return None
     return float(np.median(found[near[best]]))
 
@@ -242,12 +245,15 @@ def _usual_diameter(tissue: NDArray[np.bool_]) -> float | None:
 def _inscribed(inner: NDArray[np.float64]) -> list[float]:
     """Return the radii of the largest discs in a piece that do not overlap, at most 64."""
     left, radii = inner.copy(), list[float]()
-    ys, xs = np.mgrid[: inner.shape[0], : inner.shape[1]]
     while len(radii) < 64:
         at = np.unravel_index(int(left.argmax()), left.shape)
         radius = float(left[at])
         if radius < max(_LEAST_DIAMETER_PX / 2, 0.5 * radii[0] if radii else 0):
             break
         radii.append(radius)
-        left[np.hypot(ys - at[0], xs - at[1]) < 2 * radius] = 0
+        reach = int(2 * radius) + 1
+        top, side = max(0, int(at[0]) - reach), max(0, int(at[1]) - reach)
+        near = left[top : int(at[0]) + reach, side : int(at[1]) + reach]
+        ys, xs = np.mgrid[top : top + near.shape[0], side : side + near.shape[1]]
+        near[np.hypot(ys - at[0], xs - at[1]) < 2 * radius] = 0
     return radii

@@ -86,15 +86,18 @@ def label_scheme(rows: str = "A", columns: str = "1", order: str = "row") -> Lab
     return LabelScheme(first_row, first_column, order, rows_down, columns_down)
 
 
-def scheme_of(first_name: str) -> LabelScheme | None:
-    """Return the scheme by which the core of the first row and column has this name."""
+def schemes_of(first_name: str) -> tuple[LabelScheme, ...]:
+    """Return the schemes by which the core of the first row and column has this name.
+
+    The likelier first: rows have letters, as a rule.
+    """
     found = _NAME.fullmatch(first_name.strip())
     if found is None:
-        return None
+        return ()
     first, second = (each.upper() for each in found.groups())
-    if first.isdigit() and not second.isdigit():
-        return LabelScheme(second, first, "column")
-    return LabelScheme(first, second)
+    schemes = (LabelScheme(first, second), LabelScheme(second, first, "column"))
+    is_turned = first.isdigit() and not second.isdigit()
+    return schemes[::-1] if is_turned else schemes
 
 
 def _span(text: str, what: str) -> tuple[str, bool]:

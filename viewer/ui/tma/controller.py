@@ -110,7 +110,7 @@ class TmaController(QObject):
         self._options, mpp_um = options, active.mpp_um
         self._finding = active
         self._window.say("Finding cores...")
-        self.panel.find.setEnabled(False)
+        self.panel.search.setEnabled(False)
         self._work.run(
             lambda: dearray(source, options, mpp_um),
             lambda found: self._take(active, found, options),
@@ -144,7 +144,7 @@ class TmaController(QObject):
 
     def _end_finding(self) -> None:
         self._finding = None
-        self.panel.find.setEnabled(True)
+        self.panel.search.setEnabled(True)
 
     def _tell(self, sentence: str) -> None:
         """Say what went wrong where the user looks, and keep it there."""
@@ -437,7 +437,7 @@ class TmaController(QObject):
         window, panel = self._window, self.panel
         window.commands.on("annotate.find_cores", self.ask_find)
         for button, act in (
-            (panel.find, self.ask_find), (panel.count, self.count), (panel.run, self.run_model),
+            (panel.search, self.ask_find), (panel.count, self.count), (panel.run, self.run_model),
             (panel.ids, self.ask_ids), (panel.export, self.ask_export),
         ):  # fmt: skip
             button.clicked.connect(lambda _=False, act=act: act())

@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 ID_COLUMN = 1
 _FIRST = ("Core", "Case ID")
 _USUAL = {
-    OBJECTS: "Objects", f"{OBJECTS} per mm2": "/mm²", POSITIVE_PERCENT: "Pos. %", H_SCORE: "H-score",
-}  # fmt: skip
+    OBJECTS: "Objects",
+    f"{OBJECTS} per mm2": "/mm²",
+    POSITIVE_PERCENT: "Pos. %",
+    H_SCORE: "H-score",
+}
 """Measurements that are shown, and what heads their columns; all are in the exported table."""
 
 _Index = QModelIndex | QPersistentModelIndex
@@ -38,6 +41,11 @@ class CoreModel(QAbstractTableModel):
         super().__init__(parent)
         self.cores: list[Annotation] = []
         self._measured: list[str] = []
+
+    @property
+    def is_measured(self) -> bool:
+        """Return whether anything was counted in a core."""
+        return bool(self._measured)
 
     def show_grid(self, grid: TmaGrid | None) -> None:
         """List the cores of a grid."""
@@ -105,9 +113,12 @@ class CoreModel(QAbstractTableModel):
 
     def _text(self, core: Annotation, column: int) -> str:
         if column == 0:
-            return f"{core.name} (missing)" if is_missing(core) else core.name
+            is_alone = is_missing(core) and not self._measured
+            return f"{core.name} (missing)" if is_alone else core.name
         if column == ID_COLUMN:
             return core.metadata.get(CASE_ID, "")
+        if is_missing(core):
+            return "missing" if column == len(_FIRST) else ""
         value = core.measurements.get(self._measured[column - len(_FIRST)])
         if value is None or is_outdated(core):
             return ""

@@ -118,9 +118,9 @@ class FindDialog(QDialog):
             else ""
         )
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel, self)
-        self.find = buttons.addButton("Find", QDialogButtonBox.ButtonRole.AcceptRole)
-        self.find.setProperty("primary", True)
-        self.find.setDefault(True)
+        self.search = buttons.addButton("Find", QDialogButtonBox.ButtonRole.AcceptRole)
+        self.search.setProperty("primary", True)
+        self.search.setDefault(True)
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)
         form.addRow(buttons)
@@ -147,7 +147,7 @@ class FindDialog(QDialog):
             self.problem.setText(f"{example} {text}".strip())
         except TmaError as error:
             self.problem.setText(str(error))
-        self.find.setEnabled(self.options is not None)
+        self.search.setEnabled(self.options is not None)
 
 
 class LabelsDialog(QDialog):

@@ -31,7 +31,7 @@ EMPTY = (
     "A tissue microarray: find its round cores, and each gets a name by row and column, a count "
     "and a row in a table."
 )
-_LEAST_PX = 48
+_LEAST_PX, _ID_PX = 44, 70
 
 
 class TmaPanel(Panel):
@@ -43,10 +43,10 @@ class TmaPanel(Panel):
     def __init__(self, parent: QWidget) -> None:
         super().__init__("TMA", parent)
         self.setObjectName("tma")
-        self.find = self._button(
+        self.search = self._button(
             "Find cores...", "Find the cores of the slide at low magnification"
         )
-        self.find.setProperty("primary", True)
+        self.search.setProperty("primary", True)
         self.about = text_label(self)
         self.model = CoreModel(self)
         self.view = RowTable(self)
@@ -61,7 +61,6 @@ class TmaPanel(Panel):
         )
         header = self.view.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        header.setSectionResizeMode(ID_COLUMN, QHeaderView.ResizeMode.Stretch)
         header.setMinimumSectionSize(_LEAST_PX)
         self.count = self._button("Count", "Count the objects of the model on screen in each core")
         self.run = self._button("Run model in cores", "Let the model that is on work in all cores")
@@ -81,6 +80,13 @@ class TmaPanel(Panel):
         self._is_choosing = True
         self.model.show_grid(grid)
         self._is_choosing = False
+        header = self.view.horizontalHeader()
+        modes = QHeaderView.ResizeMode
+        header.setSectionResizeMode(
+            ID_COLUMN, modes.Interactive if self.model.is_measured else modes.Stretch
+        )
+        if self.model.is_measured:
+            header.resizeSection(ID_COLUMN, _ID_PX)
         if grid is None:
             self.about.setText(notes or EMPTY)
         else:
@@ -138,7 +144,7 @@ class TmaPanel(Panel):
         layout = QVBoxLayout(body)
         layout.setContentsMargins(8, 6, 8, 8)
         layout.setSpacing(6)
-        layout.addWidget(self.find, 0, Qt.AlignmentFlag.AlignLeft)
+        layout.addWidget(self.search, 0, Qt.AlignmentFlag.AlignLeft)
         layout.addWidget(self.about)
         layout.addWidget(self.view, 1)
         grid = QGridLayout()
