@@ -37,7 +37,7 @@ class DiscSearch:
         outer[gap : gap + inner.shape[0], gap : gap + inner.shape[1]] -= inner
         self._rings = _convolved(tissue, outer / outer.sum())
 
-    def discs(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    def discs(self) -> tuple[NDArray[np.float64], Plane, Plane]:
         """Return middles (n, 2) as x and y, and of each its share of tissue and its ring's."""
         from scipy import ndimage
 

@@ -82,7 +82,7 @@ class Lattice:
         return np.array([x, y])
 
 
-def fitted_lattice(points: Points, weights: Points, size: float) -> Lattice | None:
+def fitted_lattice(points: Points, weights: NDArray[np.floating], size: float) -> Lattice | None:
     """Return the rows and columns of points; None of fewer than two.
 
     Parameters
