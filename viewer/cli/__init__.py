@@ -29,6 +29,7 @@ from viewer.cli.command_line import (
 )
 from viewer.cli.compare import compare_annotations
 from viewer.cli.display_check import why_no_display
+from viewer.cli.features import embed, features_app, similar
 from viewer.cli.models import models_app
 from viewer.cli.output import (
     EXIT_INCOMPLETE,
@@ -124,6 +125,9 @@ app.command("run")(run_model)
 app.add_typer(runs_app, name="runs")
 app.command()(query)
 app.command("tma")(find_cores)
+app.command()(embed)
+app.command()(similar)
+app.add_typer(features_app, name="features")
 app.command()(align)
 app.command("convert")(convert_slide)
 app.command("deidentify")(deidentify_slide)

@@ -1,0 +1,1 @@
+"""Patch features of many slides: kept in Lance tables, searched, and learned from."""

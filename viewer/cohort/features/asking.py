@@ -1,0 +1,74 @@
+"""What a region of a slide looks like to an encoder, as one vector to search by."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from viewer.cohort.features.errors import FeatureStoreError
+from viewer.inference.models.bundle import BundleError
+from viewer.inference.models.model_library import all_models
+from viewer.inference.runs.running import run_model
+from viewer.overlays.patch_feature_map import PatchFeatureMap
+from viewer.slides import open_slide
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from viewer.cohort.features.rows import Encoder
+    from viewer.cohort.features.store import FeatureStore
+    from viewer.geometry import Box
+    from viewer.inference.models.bundle import ModelBundle
+
+
+def region_vector(
+    store: FeatureStore, encoder: Encoder, slide: Path, region: Box,
+    mpp_um: float | None = None, device: str = "auto",
+) -> tuple[str, NDArray[np.float32]]:  # fmt: skip
+    """Return the key of a slide, and the mean vector (d,) of the patches in a region of it.
+
+    The store's own features are taken where it holds the slide; else the encoder looks at the
+    region now.
+
+    Raises
+    ------
+    SlideError, BundleError, RunError
+        The slide or the encoder cannot be used.
+    FeatureStoreError
+        There is no tissue in the region, or the store fails.
+    """
+    with closing(open_slide(slide)) as source:
+        key = source.info.identity
+    if key in store.slides(encoder):
+        held = store.read_slide(encoder, key)
+        middles = held.places + held.side_px / 2
+        inside = (middles >= (region.x0, region.y0)) & (middles < (region.x1, region.y1))
+        chosen = inside.all(1)
+        if not chosen.any() and len(held):
+            # A region smaller than a patch: the patch that holds its middle.
+            middle = np.array([region.center.x, region.center.y])
+            chosen = (np.abs(middles - middle) <= held.side_px / 2).all(1)
+        vectors = held.vectors[chosen]
+    else:
+        run = run_model(slide, _bundle(encoder), region, mpp_um, device)
+        assert isinstance(run.found, PatchFeatureMap)
+        vectors = run.found.values[run.found.cells_in(region)]
+    if not len(vectors):
+        raise FeatureStoreError(
+            f"There is no tissue in the region that {encoder.name} looked at: choose another."
+        )
+    return key, vectors.astype(np.float32).mean(0)
+
+
+def _bundle(encoder: Encoder) -> ModelBundle:
+    for bundle in all_models():
+        if bundle.key == encoder.key:
+            return bundle
+    raise BundleError(
+        f"The slide is not in the store, and {encoder.name} {encoder.version} is not here to look "
+        "at it: embed the slide, or add the model."
+    )

@@ -1,0 +1,195 @@
+"""Embeds the slides of a cohort by an encoder, each once, and keeps the features in a store."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from viewer.cohort.features.errors import FeatureStoreError
+from viewer.cohort.features.rows import Encoder, features_of
+from viewer.inference.models.bundle import BundleError
+from viewer.inference.models.model_library import BUNDLED, find_model
+from viewer.inference.runs.running import RunError, run_model
+from viewer.overlays.files.result_file import ResultFileError
+from viewer.overlays.files.result_files import read_result_file
+from viewer.overlays.patch_feature_map import PatchFeatureMap
+from viewer.slides import SlideError, open_slide
+from viewer.slides.calibration import remembered_mpp_um
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from viewer.cohort.features.rows import SlideFeatures
+    from viewer.cohort.features.store import FeatureStore
+    from viewer.inference.models.bundle import ModelBundle
+    from viewer.inference.runs.engine import Progress
+
+_QUALITY = "tissue-quality"
+_SUFFIXES = (".h5", ".hdf5")
+
+
+@dataclass(slots=True)
+class SlideOutcome:
+    """What came of a slide.
+
+    Attributes
+    ----------
+    state
+        "done", "before" where its features were there already, or "failed".
+    error
+        One sentence where it failed.
+    notes
+        Sentences about what is missing.
+    """
+
+    path: Path
+    name: str
+    state: str
+    patches: int = 0
+    slide: str = ""
+    error: str = ""
+    notes: list[str] = field(default_factory=list[str])
+
+
+class EmbedListener(Protocol):
+    """Who hears how an embedding goes on; `on_progress` is called in threads of the engine."""
+
+    def on_begin(self, name: str) -> None: ...
+
+    def on_progress(self, progress: Progress) -> None: ...
+
+    def on_slide(self, outcome: SlideOutcome) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedOptions:
+    """How slides are embedded.
+
+    Attributes
+    ----------
+    mpp_um
+        µm per level-0 pixel of slides that do not tell theirs.
+    files
+        A folder of features that the encoder made elsewhere, SLIDE.h5 of each slide, as TRIDENT
+        and CLAM write them; the encoder is not run.
+    measures_quality
+        Whether *Tissue quality* looks at each slide, too.
+    attributes
+        Of slides, by name or path: {"stain": "H&E"}.
+    """
+
+    mpp_um: float | None = None
+    device: str = "auto"
+    files: Path | None = None
+    measures_quality: bool = True
+    attributes: Mapping[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
+
+
+def encoder_of(bundle: ModelBundle, length: int) -> Encoder:
+    """Return how a store names an encoder. Raises FeatureStoreError where it is none."""
+    about = bundle.description
+    if about.task != "embedding":
+        raise FeatureStoreError(
+            f"{about.name} is no encoder: give a model with the task embedding, such as "
+            "tissue-likeness."
+        )
+    return Encoder(
+        bundle.key, about.name, about.version, length, about.patch_px, about.mpp_um, about.sha256
+    )
+
+
+def embed_slides(
+    bundle: ModelBundle,
+    slides: Sequence[tuple[Path, str]],
+    store: FeatureStore,
+    options: EmbedOptions,
+    listener: EmbedListener,
+) -> list[SlideOutcome]:
+    """Embed slides (path, name) that the store does not hold yet; one that fails costs no other.
+
+    Raises
+    ------
+    FeatureStoreError
+        The model is no encoder, or the store fails: what is kept stays, and the same call goes on.
+    """
+    encoder = encoder_of(bundle, 0)
+    held = set(store.slides(encoder))
+    outcomes: list[SlideOutcome] = []
+    for path, name in slides:
+        listener.on_begin(name)
+        try:
+            outcome = _embed(bundle, path, name, store, held, options, listener.on_progress)
+        except (SlideError, BundleError, RunError, ResultFileError) as error:
+            outcome = SlideOutcome(path, name, "failed", error=str(error))
+        held.add(outcome.slide)
+        outcomes.append(outcome)
+        listener.on_slide(outcome)
+    return outcomes
+
+
+def _embed(
+    bundle: ModelBundle, path: Path, name: str, store: FeatureStore, held: set[str],
+    options: EmbedOptions, on_progress: Callable[[Progress], object],
+) -> SlideOutcome:  # fmt: skip
+    with closing(open_slide(path)) as source:
+        key = source.info.identity
+        attributes = {"vendor": source.info.vendor} if source.info.vendor else {}
+    if key in held:
+        return SlideOutcome(path, name, "before", slide=key)
+    notes: list[str] = []
+    if options.files is not None:
+        features = _from_file(options.files, path, name, key, options.mpp_um, notes)
+    else:
+        features = _from_model(bundle, path, name, options, on_progress, notes)
+    attributes |= options.attributes.get(name, {}) | options.attributes.get(str(path), {})
+    features = replace(features, slide=key, attributes=attributes)
+    store.add_slide(encoder_of(bundle, features.vectors.shape[1]), features)
+    return SlideOutcome(path, name, "done", len(features), key, notes=notes)
+
+
+def _from_model(
+    bundle: ModelBundle, path: Path, name: str, options: EmbedOptions,
+    on_progress: Callable[[Progress], object], notes: list[str],
+) -> SlideFeatures:  # fmt: skip
+    run = run_model(
+        path, bundle, mpp_um=options.mpp_um, device=options.device, on_progress=on_progress
+    )
+    notes += run.all_troubles()
+    assert isinstance(run.found, PatchFeatureMap)
+    if not run.found.count:
+        raise RunError(f"There is no tissue on {name} that {bundle.name} could embed.")
+    quality = None
+    if options.measures_quality:
+        sound = run_model(
+            path, find_model(str(BUNDLED / _QUALITY)), mpp_um=options.mpp_um, device=options.device
+        )
+        quality = sound.found if isinstance(sound.found, PatchFeatureMap) else None
+    return features_of(run.found, run.identity, str(path.absolute()), name, quality)
+
+
+def _from_file(
+    folder: Path, path: Path, name: str, key: str, mpp_um: float | None, notes: list[str]
+) -> SlideFeatures:
+    with closing(open_slide(path)) as source:
+        size = source.size
+        mpp_um = source.info.mpp_um or remembered_mpp_um(key) or mpp_um
+    if mpp_um is None:
+        raise RunError(f"The pixel size of {name} is unknown: give it with --mpp.")
+    file = next(
+        (each for end in _SUFFIXES if (each := folder / f"{path.stem}{end}").is_file()), None
+    )
+    if file is None:
+        raise ResultFileError(f"There are no features {path.stem}.h5 in {folder}.")
+    read = read_result_file(file, size, mpp_um)
+    if read.vectors is None or not isinstance(read.found, PatchFeatureMap):
+        raise ResultFileError(f"{file.name} holds no features of an encoder.")
+    notes += read.troubles
+    features = features_of(read.found, key, str(path.absolute()), name)
+    side_px = read.vectors.side_um / mpp_um
+    # Cells are as wide as the step between tiles, which may overlap: middles stay where they are.
+    places = features.places + (features.side_px - side_px) / 2
+    return replace(features, places=np.asarray(places), side_px=side_px)

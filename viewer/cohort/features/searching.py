@@ -1,0 +1,258 @@
+# pyright: basic
+# (lancedb and pyarrow bring no types)
+"""Finds patches that look alike in a store of features."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from viewer.cohort.features.errors import FeatureStoreError
+from viewer.geometry import Box
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from numpy.typing import NDArray
+
+    from viewer.cohort.features.rows import Encoder
+    from viewer.cohort.features.store import FeatureStore
+
+_log = logging.getLogger(__name__)
+
+VECTOR_INDEX = "vector_idx"
+_EXACT_ROWS = 50_000
+"""Up to here every vector is compared: that takes some ten milliseconds."""
+_PROBES_SHARE, _LEAST_PROBES = 0.02, 24
+_REFINE = 16
+"""For each patch asked for, so many are compared exactly after the compressed ones."""
+_MORE = (6, 40)
+"""Times as many patches as asked for are fetched, so that enough are left of enough slides."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPatch:
+    """A patch that looks like the one asked for.
+
+    Attributes
+    ----------
+    slide, path, name
+        As in `SlideFeatures`.
+    likeness
+        Cosine similarity, 1 for the same.
+    quality
+        Share of sound tissue; NaN where it is unknown.
+    """
+
+    slide: str
+    path: str
+    name: str
+    box: Box
+    likeness: float
+    quality: float
+
+
+@dataclass(frozen=True, slots=True)
+class SearchOptions:
+    """What is looked for, and among which slides.
+
+    Attributes
+    ----------
+    count
+        Patches at most.
+    per_slide
+        Of one slide at most, so that one slide does not crowd out the rest; 0 for no limit.
+    but
+        A slide to leave out.
+    least_quality
+        Share of sound tissue that a patch must have where it is known.
+    attributes
+        Attributes that a slide must have, such as {"stain": "H&E"}.
+    is_exact
+        Whether every vector is compared, whatever that takes.
+    """
+
+    count: int = 24
+    per_slide: int = 4
+    but: str = ""
+    least_quality: float = 0.0
+    attributes: dict[str, str] | None = None
+    is_exact: bool = False
+
+
+def find_similar(
+    store: FeatureStore, encoder: Encoder, wanted: NDArray[np.floating], options: SearchOptions
+) -> list[FoundPatch]:
+    """Return the patches most like a vector (d,), the most alike first.
+
+    Patches that overlap one of the same slide that is more alike are left out.
+
+    Raises
+    ------
+    FeatureStoreError
+        The store cannot be searched, or holds no slide with the attributes asked for.
+    """
+    if wanted.shape != (encoder.length,):
+        raise FeatureStoreError(
+            f"{encoder.name} makes vectors of {encoder.length} numbers, not {wanted.shape[-1]}."
+        )
+    slides = store.slides(encoder)
+    allowed = _allowed(slides, options)
+    table = store.table_of(encoder)
+    found: list[FoundPatch] = []
+    for times in _MORE:
+        rows = nearest_rows(
+            table, wanted, options.count * times, _where(slides, allowed, options),
+            is_exact=options.is_exact,
+        )  # fmt: skip
+        found = _spread(rows, slides, options)
+        if len(found) >= options.count or len(rows) < options.count * times:
+            break
+    return found
+
+
+def nearest_rows(
+    table: Any, wanted: NDArray[np.floating], count: int, where: str = "", *, is_exact: bool = False
+) -> list[dict[str, Any]]:
+    """Return the rows of a table with the nearest vectors. Raises FeatureStoreError."""
+    columns = ["slide", "x", "y", "side_px", "quality", "_distance"]
+    try:
+        search = table.search(wanted.astype(np.float16)).distance_type("cosine")
+        if where:
+            search = search.where(where, prefilter=True)
+        if is_exact:
+            search = search.bypass_vector_index()
+        else:
+            partitions = _partitions(table.count_rows())
+            probes = max(_LEAST_PROBES, round(_PROBES_SHARE * partitions))
+            search = search.nprobes(probes).refine_factor(_REFINE)
+        return search.select(columns).limit(count).to_arrow().to_pylist()
+    except Exception as error:  # lancedb raises whatever its Rust core does
+        _log.warning("a search failed", exc_info=error)
+        reason = str(error).partition("\n")[0][:160].rstrip(".,: ")
+        raise FeatureStoreError(f"The features cannot be searched ({reason}).") from error
+
+
+def keep_index(store: FeatureStore, encoder: Encoder) -> bool:
+    """Build the index that large tables are searched by, or take new rows into it.
+
+    Inverted lists with product quantization (Jégou et al. 2011): built in minutes for a million
+    vectors; the nearest candidates are compared exactly, which brings the recall back.
+
+    Returns
+    -------
+    Whether the table has an index now; small ones are compared whole.
+    """
+    from lancedb.index import IvfPq
+
+    table = store.table_of(encoder)
+    try:
+        rows = table.count_rows()
+        if rows <= _EXACT_ROWS:
+            return False
+        stats = next(
+            (table.index_stats(each.name) for each in table.list_indices()
+             if each.columns == ["vector"]),
+            None,
+        )  # fmt: skip
+        if stats is not None and stats.num_unindexed_rows < rows / 3:
+            table.optimize()
+            return True
+        table.create_index(
+            "vector",
+            config=IvfPq(
+                distance_type="cosine",
+                num_partitions=_partitions(rows),
+                num_sub_vectors=_sub_vectors(encoder.length),
+            ),
+            replace=True,
+        )
+    except Exception as error:  # as above
+        _log.warning("an index cannot be built", exc_info=error)
+        reason = str(error).partition("\n")[0][:160].rstrip(".,: ")
+        raise FeatureStoreError(
+            f"The index of {encoder.name} cannot be built ({reason}); searches take longer "
+            "without it."
+        ) from error
+    return True
+
+
+def _partitions(rows: int) -> int:
+    return max(16, round(rows**0.5))
+
+
+def _sub_vectors(length: int) -> int:
+    """Return into how many parts a vector is cut: about 8 numbers a part, all of one length."""
+    return next(parts for parts in range(max(1, length // 8), 0, -1) if length % parts == 0)
+
+
+def _allowed(slides: dict[str, dict[str, Any]], options: SearchOptions) -> set[str] | None:
+    """Return the slides that have the attributes asked for; None where all do."""
+    import json
+
+    wanted = options.attributes or {}
+    if not wanted:
+        return None
+    allowed = {
+        key
+        for key, row in slides.items()
+        if all(
+            str(json.loads(row["attributes"]).get(name, "")).casefold() == value.casefold()
+            for name, value in wanted.items()
+        )
+    }
+    if not allowed:
+        text = ", ".join(f"{name}={value}" for name, value in wanted.items())
+        raise FeatureStoreError(f"No slide of the store has the attributes {text}.")
+    return allowed
+
+
+def _where(slides: Collection[str], allowed: set[str] | None, options: SearchOptions) -> str:
+    conditions: list[str] = []
+    if allowed is not None:
+        names = ", ".join("'" + key.replace("'", "''") + "'" for key in sorted(allowed))
+        conditions.append(f"slide IN ({names})")
+    if options.but and options.but in slides:
+        conditions.append(f"slide != '{options.but.replace(chr(39), chr(39) * 2)}'")
+    if options.least_quality > 0:
+        conditions.append(f"(quality >= {options.least_quality:.6g} OR quality != quality)")
+    return " AND ".join(conditions)
+
+
+def _spread(
+    rows: list[dict[str, Any]], slides: dict[str, dict[str, Any]], options: SearchOptions
+) -> list[FoundPatch]:
+    """Return the best rows, so many of a slide, none over another; of known slides alone."""
+    found: list[FoundPatch] = []
+    of_slide: dict[str, list[Box]] = {}
+    for row in rows:
+        about = slides.get(row["slide"])
+        if about is None:
+            continue  # an embedding of it is under way, or was ended
+        taken = of_slide.setdefault(row["slide"], [])
+        side = row["side_px"]
+        box = Box(row["x"], row["y"], row["x"] + side, row["y"] + side)
+        if options.per_slide and len(taken) >= options.per_slide:
+            continue
+        if any(_overlap(box, other) for other in taken):
+            continue
+        taken.append(box)
+        likeness = 1.0 - row["_distance"]
+        found.append(
+            FoundPatch(row["slide"], about["path"], about["name"], box, likeness, row["quality"])
+        )
+        if len(found) == options.count:
+            break
+    return found
+
+
+def _overlap(a: Box, b: Box) -> bool:
+    """Return whether two patches share more than a quarter of their side in both directions."""
+    side = a.x1 - a.x0
+    slack = 0.25 * side
+    return (
+        a.x0 + slack < b.x1 and b.x0 + slack < a.x1 and a.y0 + slack < b.y1 and b.y0 + slack < a.y1
+    )

@@ -1,0 +1,301 @@
+# pyright: basic
+# (lancedb and pyarrow bring no types)
+"""A store of patch features: Lance tables in a folder or a bucket, one for each encoder.
+
+A slide's rows come in one commit of Lance, so a slide is there as a whole or not at all; the table
+`slides` names a slide when its rows are there. What a crash left without a name is replaced.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import logging
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from viewer.access import make_folder
+from viewer.cohort.features.errors import FeatureStoreError
+from viewer.cohort.features.rows import Encoder, SlideFeatures
+from viewer.egress import EgressError
+from viewer.slides.remote.credentials import s3_settings
+from viewer.slides.remote.endpoints import check_contact, endpoint_of
+from viewer.utc import utc_stamp
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_log = logging.getLogger(__name__)
+
+MISSING = (
+    "Stores of features need LanceDB, which is not installed: run "
+    "`pip install 'coverslip[cohort]'`, then try again."
+)
+_FOLDER = "features"
+_SLIDES = "slides"
+
+
+class FeatureStore:
+    """The features of a cohort. Every method may raise FeatureStoreError.
+
+    Parameters
+    ----------
+    place
+        A folder, made when absent where `writes`, or an s3:// address.
+    """
+
+    def __init__(self, place: str | Path, *, writes: bool = False) -> None:
+        if importlib.util.find_spec("lancedb") is None:
+            raise FeatureStoreError(MISSING)
+        # Read when the library is loaded: its notes about deprecations are for its developers.
+        os.environ.setdefault("LANCE_LOG", "error")
+        import lancedb
+
+        self.place = str(place)
+        options: dict[str, str] | None = None
+        if self.place.startswith("s3://"):
+            options = _bucket_options(self.place)
+        elif "://" in self.place:
+            raise FeatureStoreError(f"{self.place} is no store: give a folder or an s3:// address.")
+        else:
+            _check_folder(Path(self.place), writes=writes)
+        uri = f"{self.place.rstrip('/')}/{_FOLDER}"
+        try:
+            self._database: Any = lancedb.connect(uri, storage_options=options)
+            self._names = set(self._listed())
+            if writes and _SLIDES not in self._names:
+                self._create(_SLIDES, _slides_schema())
+        except FeatureStoreError:
+            raise
+        except Exception as error:  # lancedb raises whatever its Rust core does
+            raise self._unusable(error) from error
+        if not writes and _SLIDES not in self._names:
+            raise FeatureStoreError(
+                f"There are no features in {self.place}: make some with `coverslip embed ENCODER "
+                f"SLIDE... --store {self.place}`."
+            )
+
+    # What is there ---------------------------------------------------------------------------
+
+    def encoders(self) -> list[Encoder]:
+        """Return the encoders that slides were embedded by, by name."""
+        found: dict[str, Encoder] = {}
+        for row in self._slide_rows():
+            encoder = Encoder(**json.loads(row["encoder"]))
+            found.setdefault(encoder.key, encoder)
+        return sorted(found.values(), key=lambda encoder: (encoder.name, encoder.version))
+
+    def encoder(self, name: str = "") -> Encoder:
+        """Return an encoder by name or key; without one, the only one that there is."""
+        known = self.encoders()
+        wanted = name.casefold()
+        found = [
+            each
+            for each in known
+            if not name or wanted in (each.name.casefold(), each.key.casefold())
+        ]
+        if len(found) == 1:
+            return found[0]
+        names = ", ".join(dict.fromkeys(each.name for each in known)) or "none"
+        if not found:
+            raise FeatureStoreError(
+                f'There are no features of "{name}" in {self.place}; there are those of: {names}.'
+            )
+        which = ", ".join(f"{each.name} {each.version} ({each.key[:12]})" for each in found)
+        raise FeatureStoreError(
+            f"There are features of several encoders in {self.place}: name one of {which}."
+        )
+
+    def slides(self, encoder: Encoder) -> dict[str, dict[str, Any]]:
+        """Return what is known of each embedded slide, by its key."""
+        rows = self._slide_rows()
+        return {row["slide"]: row for row in rows if row["encoder_key"] == encoder.key}
+
+    def read_slide(self, encoder: Encoder, slide: str) -> SlideFeatures:
+        """Return all features of a slide."""
+        held = self.slides(encoder).get(slide)
+        if held is None:
+            raise FeatureStoreError(f"The slide {slide} is not in {self.place}.")
+        table = self._patches(encoder)
+        try:
+            read = table.search().where(f"slide = '{_quoted(slide)}'").limit(None).to_arrow()
+        except Exception as error:  # as above
+            raise self._unusable(error) from error
+        flat = read["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+        return SlideFeatures(
+            slide,
+            held["path"],
+            held["name"],
+            held["mpp_um"],
+            held["side_px"],
+            np.stack([read["x"].to_numpy(), read["y"].to_numpy()], 1),
+            flat.reshape(-1, encoder.length).astype(np.float16),
+            read["quality"].to_numpy().astype(np.float32),
+            json.loads(held["attributes"]),
+        )
+
+    # Changes ---------------------------------------------------------------------------------
+
+    def add_slide(self, encoder: Encoder, features: SlideFeatures) -> None:
+        """Keep the features of a slide, in place of those kept before by the same encoder."""
+        import pyarrow as pa
+
+        if features.vectors.shape[1:] != (encoder.length,):
+            raise FeatureStoreError(
+                f"{encoder.name} makes vectors of {encoder.length} numbers; these of "
+                f"{features.name} have {features.vectors.shape[-1]}."
+            )
+        where = f"slide = '{_quoted(features.slide)}'"
+        count = len(features)
+        flat = pa.array(np.ascontiguousarray(features.vectors, np.float16).ravel())
+        rows = pa.table(
+            {
+                "slide": [features.slide] * count,
+                "name": [features.name] * count,
+                "x": features.places[:, 0],
+                "y": features.places[:, 1],
+                "side_px": np.full(count, features.side_px, np.float32),
+                "mpp_um": np.full(count, features.mpp_um, np.float32),
+                "quality": features.quality.astype(np.float32),
+                "vector": pa.FixedSizeListArray.from_arrays(flat, encoder.length),
+            },
+            schema=_patches_schema(encoder.length),
+        )
+        entry = {
+            "slide": features.slide,
+            "encoder_key": encoder.key,
+            "encoder": json.dumps({name: getattr(encoder, name) for name in encoder.__slots__}),
+            "path": features.path,
+            "name": features.name,
+            "patches": count,
+            "mpp_um": features.mpp_um,
+            "side_px": features.side_px,
+            "attributes": json.dumps(features.attributes),
+            "at_utc": utc_stamp(),
+        }
+        try:
+            table = self._patches(encoder, create=True)
+            slides = self._table(_SLIDES)
+            slides.delete(f"{where} AND encoder_key = '{_quoted(encoder.key)}'")
+            if table.count_rows(where):
+                table.delete(where)
+            if count:
+                table.add(rows)
+            slides.add([entry])
+        except FeatureStoreError:
+            raise
+        except Exception as error:  # as above
+            raise self._unusable(error) from error
+
+    # -----------------------------------------------------------------------------------------
+
+    def table_of(self, encoder: Encoder) -> Any:
+        """Return the Lance table of an encoder's patches, for searching."""
+        return self._patches(encoder)
+
+    def _patches(self, encoder: Encoder, *, create: bool = False) -> Any:
+        name = "patches_" + hashlib.blake2b(encoder.key.encode(), digest_size=8).hexdigest()
+        if create and name not in self._names:
+            self._create(name, _patches_schema(encoder.length))
+        return self._table(name)
+
+    def _table(self, name: str) -> Any:
+        try:
+            return self._database.open_table(name)
+        except Exception as error:  # as above
+            raise self._unusable(error) from error
+
+    def _create(self, name: str, schema: Any) -> None:
+        self._database.create_table(name, schema=schema, exist_ok=True)
+        self._names.add(name)
+
+    def _listed(self) -> Sequence[str]:
+        found: list[str] = []
+        token = None
+        while True:
+            page = self._database.list_tables(page_token=token)
+            found += page.tables
+            token = page.page_token
+            if not token:
+                return found
+
+    def _slide_rows(self) -> list[dict[str, Any]]:
+        try:
+            return self._table(_SLIDES).search().limit(None).to_arrow().to_pylist()
+        except FeatureStoreError:
+            raise
+        except Exception as error:  # as above
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: Exception) -> FeatureStoreError:
+        _log.warning("the feature store %s failed", self.place, exc_info=error)
+        reason = str(error).partition("\n")[0][:160].rstrip(".,: ")
+        return FeatureStoreError(
+            f"The store {self.place} cannot be used ({reason}): check that it is there, whole, and "
+            "that you may write to it."
+        )
+
+
+def _slides_schema() -> Any:
+    import pyarrow as pa
+
+    text, number = pa.string(), pa.float64()
+    return pa.schema(
+        [
+            ("slide", text), ("encoder_key", text), ("encoder", text), ("path", text),
+            ("name", text), ("patches", pa.int64()), ("mpp_um", number), ("side_px", number),
+            ("attributes", text), ("at_utc", text),
+        ]
+    )  # fmt: skip
+
+
+def _patches_schema(length: int) -> Any:
+    import pyarrow as pa
+
+    text, number = pa.string(), pa.float32()
+    return pa.schema(
+        [
+            ("slide", text), ("name", text), ("x", pa.float64()), ("y", pa.float64()),
+            ("side_px", number), ("mpp_um", number), ("quality", number),
+            ("vector", pa.list_(pa.float16(), length)),
+        ]
+    )  # fmt: skip
+
+
+def _quoted(text: str) -> str:
+    return text.replace("'", "''")
+
+
+def _bucket_options(address: str) -> dict[str, str]:
+    """Return how Lance reaches a bucket. Raises FeatureStoreError where that is not allowed."""
+    try:
+        check_contact(address)
+    except EgressError as error:
+        raise FeatureStoreError(str(error)) from error
+    options = {f"aws_{name}": value for name, value in s3_settings().items()}
+    if endpoint_of(address).startswith("http://"):
+        options["allow_http"] = "true"
+    return options | {"timeout": "60s", "client_max_retries": "6", "client_retry_timeout": "60"}
+
+
+def _check_folder(folder: Path, *, writes: bool) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise FeatureStoreError(f"{folder} is a file: a store is a folder or an s3:// address.")
+    if not writes:
+        if not folder.is_dir():
+            raise FeatureStoreError(f"There is no store {folder}.")
+        return
+    try:
+        make_folder(folder)
+        with tempfile.TemporaryFile(dir=folder):
+            return
+    except OSError as error:
+        raise FeatureStoreError(
+            f"The store {folder} cannot be written ({error.strerror or error}): choose another "
+            "folder."
+        ) from error
