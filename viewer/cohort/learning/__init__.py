@@ -1,0 +1,1 @@
+"""Slide models taught by labels of whole slides, on the features of a store."""
