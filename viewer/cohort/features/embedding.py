@@ -10,14 +10,14 @@ import numpy as np
 
 from viewer.cohort.features.errors import FeatureStoreError
 from viewer.cohort.features.rows import Encoder, features_of
+from viewer.geometry import Size
 from viewer.inference.models.bundle import BundleError
 from viewer.inference.models.model_library import BUNDLED, find_model
-from viewer.inference.runs.running import RunError, run_model
+from viewer.inference.runs.running import RunError, known_mpp_um, run_model
 from viewer.overlays.files.result_file import ResultFileError
 from viewer.overlays.files.result_files import read_result_file
 from viewer.overlays.patch_feature_map import PatchFeatureMap
 from viewer.slides import SlideError, open_slide
-from viewer.slides.calibration import remembered_mpp_um
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -133,7 +133,7 @@ def embed_slides(
 
 def _embed(
     bundle: ModelBundle, path: Path, name: str, store: FeatureStore, held: set[str],
-    options: EmbedOptions, on_progress: Callable[[Progress], object],
+    options: EmbedOptions, on_progress: Callable[[Progress], None],
 ) -> SlideOutcome:  # fmt: skip
     with closing(open_slide(path)) as source:
         key = source.info.identity
@@ -153,7 +153,7 @@ def _embed(
 
 def _from_model(
     bundle: ModelBundle, path: Path, name: str, options: EmbedOptions,
-    on_progress: Callable[[Progress], object], notes: list[str],
+    on_progress: Callable[[Progress], None], notes: list[str],
 ) -> SlideFeatures:  # fmt: skip
     run = run_model(
         path, bundle, mpp_um=options.mpp_um, device=options.device, on_progress=on_progress
@@ -175,8 +175,8 @@ def _from_file(
     folder: Path, path: Path, name: str, key: str, mpp_um: float | None, notes: list[str]
 ) -> SlideFeatures:
     with closing(open_slide(path)) as source:
-        size = source.size
-        mpp_um = source.info.mpp_um or remembered_mpp_um(key) or mpp_um
+        size = Size(source.levels[0].width_px, source.levels[0].height_px)
+        mpp_um = mpp_um or known_mpp_um(source)
     if mpp_um is None:
         raise RunError(f"The pixel size of {name} is unknown: give it with --mpp.")
     file = next(

@@ -96,7 +96,10 @@ def features_of(
     known = found.known
     rows, columns = np.nonzero(known)
     side = found.cell
-    places = np.stack([columns, rows], 1) * side + (found.origin.x, found.origin.y)
+    places = np.stack([columns, rows], 1).astype(np.float64) * side + [
+        found.origin.x,
+        found.origin.y,
+    ]
     vectors = found.values[known].astype(np.float16)
     sound = np.full(len(vectors), np.nan, np.float32)
     if quality is not None and len(vectors):

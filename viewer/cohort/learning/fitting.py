@@ -198,5 +198,5 @@ def _scale_into(model: nn.Module, mean: Tensor, spread: Tensor) -> None:
     """Put the scale of the vectors into the first layer, which is linear."""
     first = next(layer for layer in model.modules() if isinstance(layer, nn.Linear))
     with torch.no_grad():
-        first.weight /= spread
-        first.bias -= first.weight @ mean
+        first.weight.div_(spread)
+        first.bias.sub_(first.weight @ mean)

@@ -1,0 +1,150 @@
+"""Stores of patch features: kept once, found again, exchanged with other programs."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from viewer.cohort.features.errors import FeatureStoreError
+from viewer.cohort.features.exchange import write_features
+from viewer.cohort.features.rows import Encoder, SlideFeatures
+from viewer.cohort.features.searching import SearchOptions, find_similar, nearest_rows
+from viewer.cohort.features.store import FeatureStore
+from viewer.geometry import Box, Size
+from viewer.overlays.files.result_files import read_result_file
+from viewer.overlays.patch_feature_map import PatchFeatureMap
+
+LENGTH = 16
+ENCODER = Encoder("toy key", "Toy encoder", "1", LENGTH, 224, 0.5, "abc")
+
+
+def features(slide: str, seed: int, rows: int = 5, stain: str = "H&E") -> SlideFeatures:
+    """Return patches of 200 px side by side, in rows of ten."""
+    rng = np.random.default_rng(seed)
+    count = rows * 10
+    places = np.stack([np.arange(count) % 10, np.arange(count) // 10], 1).astype(np.float64) * 200
+    return SlideFeatures(
+        slide,
+        f"/slides/{slide}.svs",
+        f"{slide}.svs",
+        0.5,
+        200.0,
+        places,
+        rng.normal(size=(count, LENGTH)).astype(np.float16),
+        np.linspace(0, 1, count, dtype=np.float32),
+        {"stain": stain},
+    )
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a store of three slides, one of them in IHC; made once, only read."""
+    folder = tmp_path_factory.mktemp("store")
+    store = FeatureStore(folder, writes=True)
+    for number, name in enumerate(("a", "b", "it's c")):
+        store.add_slide(ENCODER, features(name, number, stain="IHC" if name == "b" else "H&E"))
+    return folder
+
+
+def test_a_slide_comes_back_as_it_was_kept(place: Path):
+    store = FeatureStore(place)
+    assert store.encoders() == [ENCODER]
+    assert set(store.slides(ENCODER)) == {"a", "b", "it's c"}
+    read, kept = store.read_slide(ENCODER, "it's c"), features("it's c", 2)
+    assert np.array_equal(read.vectors, kept.vectors)
+    assert np.array_equal(read.places, kept.places)
+    assert np.allclose(read.quality, kept.quality)
+    assert read.attributes == {"stain": "H&E"}
+
+
+def test_a_slide_that_is_kept_again_takes_the_place_of_the_former(tmp_path: Path):
+    store = FeatureStore(tmp_path, writes=True)
+    store.add_slide(ENCODER, features("a", 0))
+    store.add_slide(ENCODER, features("a", 7, rows=2))
+    assert len(store.read_slide(ENCODER, "a")) == 20
+    assert len(store.slides(ENCODER)) == 1
+
+
+def test_rows_without_a_named_slide_are_replaced(tmp_path: Path):
+    store = FeatureStore(tmp_path, writes=True)
+    store.add_slide(ENCODER, features("a", 0))
+    # As a crash between the two commits leaves it.
+    store._table("slides").delete("slide = 'a'")
+    assert store.slides(ENCODER) == {}
+    assert find_similar(store, ENCODER, features("a", 0).vectors[0], SearchOptions()) == []
+    store.add_slide(ENCODER, features("a", 0))
+    assert len(store.read_slide(ENCODER, "a")) == 50
+
+
+def test_the_same_patch_is_the_most_alike(place: Path):
+    store = FeatureStore(place)
+    wanted = features("b", 1).vectors[33]
+    found = find_similar(store, ENCODER, wanted, SearchOptions(count=5))
+    assert (found[0].slide, found[0].path) == ("b", "/slides/b.svs")
+    assert found[0].box == Box(600, 600, 800, 800)
+    assert found[0].likeness == pytest.approx(1.0, abs=1e-3)
+    assert [each.likeness for each in found] == sorted(
+        (each.likeness for each in found), reverse=True
+    )
+
+
+def test_the_nearest_are_those_of_comparing_all(place: Path):
+    store = FeatureStore(place)
+    every = np.concatenate(
+        [store.read_slide(ENCODER, key).vectors for key in ("a", "b", "it's c")]
+    ).astype(np.float32)
+    wanted = every[17] + every[60]
+    cosine = every @ wanted / np.linalg.norm(every, axis=1) / np.linalg.norm(wanted)
+    rows = nearest_rows(store.table_of(ENCODER), wanted, 10)
+    assert [1 - row["_distance"] for row in rows] == pytest.approx(
+        np.sort(cosine)[::-1][:10].tolist(), abs=2e-3
+    )
+
+
+def test_no_slide_crowds_out_the_rest_and_filters_hold(place: Path):
+    store = FeatureStore(place)
+    wanted = features("a", 0).vectors[0]
+    found = find_similar(store, ENCODER, wanted, SearchOptions(count=24, per_slide=3))
+    assert {name: sum(each.slide == name for each in found) for name in ("a", "b", "it's c")} == {
+        "a": 3, "b": 3, "it's c": 3,
+    }  # fmt: skip
+    found = find_similar(store, ENCODER, wanted, SearchOptions(but="it's c", least_quality=0.5))
+    assert {each.slide for each in found} == {"a", "b"}
+    assert min(each.quality for each in found) >= 0.5
+    found = find_similar(store, ENCODER, wanted, SearchOptions(attributes={"stain": "ihc"}))
+    assert {each.slide for each in found} == {"b"}
+    with pytest.raises(FeatureStoreError, match="No slide of the store has the attributes stain=x"):
+        find_similar(store, ENCODER, wanted, SearchOptions(attributes={"stain": "x"}))
+
+
+@pytest.mark.parametrize("layout", ["trident", "clam"])
+def test_features_are_read_from_the_files_that_are_written(place: Path, tmp_path: Path, layout):
+    files = list(write_features(FeatureStore(place), ENCODER, tmp_path, layout))
+    assert [file.name for file in files] == ["a.h5", "b.h5", "it's c.h5"]
+    read = read_result_file(files[0], Size(2000, 1000), 0.5)
+    assert isinstance(read.found, PatchFeatureMap)
+    kept = features("a", 0)
+    assert np.array_equal(read.found.values[read.found.known], kept.vectors)
+    assert read.found.cell == 200.0
+
+
+def test_what_is_no_store_is_said(place: Path, tmp_path: Path):
+    with pytest.raises(FeatureStoreError, match=r"There is no store .*nowhere"):
+        FeatureStore(tmp_path / "nowhere")
+    with pytest.raises(FeatureStoreError, match="There are no features in"):
+        FeatureStore(tmp_path)
+    (tmp_path / "file").touch()
+    with pytest.raises(FeatureStoreError, match=r"file is a file: a store is a folder"):
+        FeatureStore(tmp_path / "file", writes=True)
+    with pytest.raises(FeatureStoreError, match="no store: give a folder or an s3"):
+        FeatureStore("ftp://x/y")
+    with pytest.raises(FeatureStoreError, match=r'no features of "uni" .* those of: Toy encoder'):
+        FeatureStore(place).encoder("uni")
+    with pytest.raises(FeatureStoreError, match="makes vectors of 16 numbers"):
+        find_similar(FeatureStore(place), ENCODER, np.ones(3), SearchOptions())
+
+
+def test_a_store_that_cannot_be_written_is_said_before_anything_runs(tmp_path: Path):
+    (tmp_path / "file").touch()
+    with pytest.raises(FeatureStoreError, match="cannot be written"):
+        FeatureStore(tmp_path / "file" / "store", writes=True)
