@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 SIDE_PX = 2048
 _VIEWS = 30
+_AT_ONCE = 1000
 _RING = np.linspace(0, 2 * np.pi, 8, endpoint=False)
 _STATES: tuple[SlideState, ...] = ("to do", "in work", "done")
 
@@ -89,10 +90,11 @@ def objects(count: int, side_px: int = SIDE_PX) -> Iterator[Annotation]:
     classes = [each.annotation_class for each in DEFAULT_PALETTE][:3]
     radius_px = max(1.5, 0.3 * side_px / np.sqrt(count))
     ring = np.stack([np.cos(_RING), np.sin(_RING)], 1) * radius_px
-    middles = chance.uniform(radius_px, side_px - radius_px, (count, 2))
-    shapes = shapely.polygons(middles[:, None] + ring[None])
-    for number, shape in enumerate(shapes):
-        yield Annotation(shape, shown_as=classes[number % 3], name=f"object {number}")
+    for first in range(0, count, _AT_ONCE):
+        size = min(_AT_ONCE, count - first), 2
+        middles = chance.uniform(radius_px, side_px - radius_px, size)
+        for number, shape in enumerate(shapely.polygons(middles[:, None] + ring[None]), first):
+            yield Annotation(shape, shown_as=classes[number % 3], name=f"object {number}")
 
 
 def write_slide(path: Path, seed: int, side_px: int = SIDE_PX) -> Path:

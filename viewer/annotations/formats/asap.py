@@ -12,7 +12,7 @@ from viewer.annotations.annotation import Annotation, AnnotationClass, by_dimens
 from viewer.annotations.formats.export_warnings import each_alone
 from viewer.annotations.formats.foreign_values import color_of
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
-from viewer.annotations.formats.xml_files import parsed, write_xml
+from viewer.annotations.formats.xml_files import parsed, written, xml_lines
 from viewer.annotations.formats.xml_places import (
     box_of,
     corners_in,
@@ -93,39 +93,55 @@ def write_asap(path: Path, annotations: Iterable[Annotation]) -> list[Problem]:
         It cannot be written; a file that was there is left as it was.
     """
     problems: list[Problem] = []
-    root = Xml.Element("ASAP_Annotations")
-    listed, groups = Xml.SubElement(root, "Annotations"), Xml.SubElement(root, "AnnotationGroups")
     classes: dict[str, str] = {}
-    for number, annotation in each_alone(annotations, problems, ("name", "color")):
-        in_class = annotation.shown_as
-        if in_class is not None and in_class.name == _NO_GROUP:
-            problems.append(Problem(number, 'its class "None", which here stands for no class'))
-            in_class = None
-        if in_class is not None:
-            classes.setdefault(in_class.name, in_class.color)
-        color = annotation.color or (in_class.color if in_class else _DEFAULT_COLOR)
-        parts = _parts(annotation.geometry)
-        if len(parts) > 1:
-            problems.append(Problem(number, "that its parts belong together"))
-        for part in parts:
-            kind, corners = _kind_and_corners(part)
-            if getattr(part, "interiors", ()):
-                problems.append(Problem(number, "its holes, which this format has not"))
-            stated = {
-                "Name": annotation.name or f"Annotation {number}",
-                "Type": kind,
-                "PartOfGroup": in_class.name if in_class else _NO_GROUP,
-                "Color": color.upper(),
-            }
-            places = Xml.SubElement(Xml.SubElement(listed, "Annotation", stated), "Coordinates")
-            for order, (x, y) in enumerate(corners):
-                where = {"Order": str(order), "X": f"{x:.2f}", "Y": f"{y:.2f}"}
-                Xml.SubElement(places, "Coordinate", where)
-    for name, color in classes.items():
-        stated = {"Name": name, "PartOfGroup": _NO_GROUP, "Color": color.upper()}
-        Xml.SubElement(Xml.SubElement(groups, "Group", stated), "Attributes")
-    write_xml(path, root)
+    with xml_lines(path, "ASAP_Annotations") as file:
+        file.write(b"  <Annotations>\n")
+        for number, annotation in each_alone(annotations, problems, ("name", "color")):
+            in_class = annotation.shown_as
+            if in_class is not None and in_class.name == _NO_GROUP:
+                told = 'its class "None", which here stands for no class'
+                problems.append(Problem(number, told))
+                in_class = None
+            if in_class is not None:
+                classes.setdefault(in_class.name, in_class.color)
+            for each in _elements(annotation, in_class, number, problems):
+                file.write(written(each, 2))
+        file.write(b"  </Annotations>\n")
+        groups = Xml.Element("AnnotationGroups")
+        for name, color in classes.items():
+            stated = {"Name": name, "PartOfGroup": _NO_GROUP, "Color": color.upper()}
+            Xml.SubElement(Xml.SubElement(groups, "Group", stated), "Attributes")
+        file.write(written(groups, 1))
     return problems
+
+
+def _elements(
+    annotation: Annotation,
+    in_class: AnnotationClass | None,
+    number: int,
+    problems: list[Problem],
+) -> Iterator[Xml.Element]:
+    """Yield an annotation as the format has it, part by part."""
+    color = annotation.color or (in_class.color if in_class else _DEFAULT_COLOR)
+    parts = _parts(annotation.geometry)
+    if len(parts) > 1:
+        problems.append(Problem(number, "that its parts belong together"))
+    for part in parts:
+        kind, corners = _kind_and_corners(part)
+        if getattr(part, "interiors", ()):
+            problems.append(Problem(number, "its holes, which this format has not"))
+        stated = {
+            "Name": annotation.name or f"Annotation {number}",
+            "Type": kind,
+            "PartOfGroup": in_class.name if in_class else _NO_GROUP,
+            "Color": color.upper(),
+        }
+        element = Xml.Element("Annotation", stated)
+        places = Xml.SubElement(element, "Coordinates")
+        for order, (x, y) in enumerate(corners):
+            where = {"Order": str(order), "X": f"{x:.2f}", "Y": f"{y:.2f}"}
+            Xml.SubElement(places, "Coordinate", where)
+        yield element
 
 
 def _color(stated: _Element, tell: Callable[[str], object]) -> str:

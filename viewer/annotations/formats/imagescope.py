@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import tempfile
 from typing import TYPE_CHECKING, NamedTuple
 from xml.etree import ElementTree as Xml
 
@@ -13,7 +14,7 @@ from viewer.annotations.annotation import NO_COLOR, Annotation, AnnotationClass
 from viewer.annotations.formats.export_warnings import each_alone
 from viewer.annotations.formats.foreign_values import color_of, flag_of
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
-from viewer.annotations.formats.xml_files import parsed, write_xml
+from viewer.annotations.formats.xml_files import parsed, written, xml_lines
 from viewer.annotations.formats.xml_places import (
     box_of,
     corners_in,
@@ -81,34 +82,37 @@ def write_imagescope(path: Path, annotations: Iterable[Annotation]) -> list[Prob
         It cannot be written; a file that was there is left as it was.
     """
     problems: list[Problem] = []
-    root = Xml.Element("Annotations")
-    layers: dict[AnnotationClass, Xml.Element] = {}
+    places: dict[AnnotationClass, list[tuple[int, int]]] = {}
     ids = itertools.count(1)
-    for number, annotation in each_alone(annotations, problems, ("name", "color")):
-        in_class = annotation.shown_as or AnnotationClass("", annotation.color or NO_COLOR)
-        if annotation.shown_as is not None and annotation.color is not None:
-            problems.append(Problem(number, "its own color, which this format has not"))
-        if in_class not in layers:
-            layers[in_class] = _new_layer(root, in_class, len(layers) + 1)
-        parts = shapely.get_parts(annotation.geometry).tolist()
-        if len(parts) > 1:
-            problems.append(Problem(number, "that its parts belong together"))
-        for part in parts:
-            if not _write_part(layers[in_class], ids, annotation.name, part):
-                problems.append(Problem(number, "a point, which this format has not"))
-    write_xml(path, root)
+    # The regions of a class stand together, but come mixed: they wait in a file.
+    with tempfile.TemporaryFile() as waiting, xml_lines(path, "Annotations") as file:
+        for number, annotation in each_alone(annotations, problems, ("name", "color")):
+            in_class = annotation.shown_as or AnnotationClass("", annotation.color or NO_COLOR)
+            if annotation.shown_as is not None and annotation.color is not None:
+                problems.append(Problem(number, "its own color, which this format has not"))
+            parts = shapely.get_parts(annotation.geometry).tolist()
+            if len(parts) > 1:
+                problems.append(Problem(number, "that its parts belong together"))
+            regions = Xml.Element("Regions")
+            for part in parts:
+                if not _write_part(regions, ids, annotation.name, part):
+                    problems.append(Problem(number, "a point, which this format has not"))
+            data = b"".join(written(each, 3) for each in regions)
+            places.setdefault(in_class, []).append((waiting.tell(), len(data)))
+            waiting.write(data)
+        for number, (in_class, parts) in enumerate(places.items(), 1):
+            stated = {
+                "Id": str(number), "Name": in_class.name, "Type": "4", "Visible": "1",
+                "LineColor": str(_packed(in_class.color)),
+            }  # fmt: skip
+            opening = written(Xml.Element("Annotation", stated), 1)
+            file.write(opening.removesuffix(b" />\n") + b">\n")
+            file.write(b"    <Attributes />\n    <Regions>\n")
+            for begin, length in parts:
+                waiting.seek(begin)
+                file.write(waiting.read(length))
+            file.write(b"    </Regions>\n  </Annotation>\n")
     return problems
-
-
-def _new_layer(root: Xml.Element, in_class: AnnotationClass, number: int) -> Xml.Element:
-    """Return the holder of its regions."""
-    stated = {
-        "Id": str(number), "Name": in_class.name, "Type": "4", "Visible": "1",
-        "LineColor": str(_packed(in_class.color)),
-    }  # fmt: skip
-    layer = Xml.SubElement(root, "Annotation", stated)
-    Xml.SubElement(layer, "Attributes")
-    return Xml.SubElement(layer, "Regions")
 
 
 def _write_part(regions: Xml.Element, ids: Iterator[int], name: str, part: BaseGeometry) -> bool:

@@ -14,9 +14,12 @@ from viewer.annotations.formats.problems import AnnotationFileError, Problem
 from viewer.atomic_write import atomic_write
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+    from typing import IO
 
 _PIECE_BYTES = 1 << 20
+_INDENT = b"  "
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """XML 1.0 has no place for these characters, not even escaped."""
 _DECLARED = re.compile(rb"""^\s*<\?xml[^>]*?encoding\s*=\s*["']([\w.:-]+)""")
@@ -186,10 +189,24 @@ def plain(text: str) -> str:
     return _FORBIDDEN.sub("\ufffd", text)
 
 
-def write_xml(path: Path, root: Xml.Element) -> None:
-    """Raises OSError; a file that was there is left as it was."""
-    Xml.indent(root)
-    for element in root.iter():
-        element.attrib = {name: plain(value) for name, value in element.attrib.items()}
+def written(element: Xml.Element, level: int) -> bytes:
+    """Return an element as lines of a file, indented as one that is so many levels deep."""
+    Xml.indent(element, level=level)
+    for each in element.iter():
+        each.attrib = {name: plain(value) for name, value in each.attrib.items()}
+    return b"%s%s\n" % (_INDENT * level, Xml.tostring(element, "utf-8"))
+
+
+@contextlib.contextmanager
+def xml_lines(path: Path, root: str) -> Iterator[IO[bytes]]:
+    """Give a file for the lines in a root element, which are written as they come.
+
+    Raises
+    ------
+    OSError
+        It cannot be written; a file that was there is left as it was.
+    """
     with atomic_write(path) as file:
-        Xml.ElementTree(root).write(file, encoding="utf-8", xml_declaration=True)
+        file.write(b"<?xml version='1.0' encoding='utf-8'?>\n<%s>\n" % root.encode())
+        yield file
+        file.write(b"</%s>" % root.encode())
