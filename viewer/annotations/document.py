@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from viewer.annotations.bookmarks import MARKS
 from viewer.annotations.bounds_index import BoundsIndex
+from viewer.annotations.history import History
 from viewer.errors import CoverslipError
 
 if TYPE_CHECKING:
@@ -102,8 +103,7 @@ class Document:
     def __init__(self, annotations: Iterable[Annotation] = ()) -> None:
         self._held: dict[UUID, Annotation] = {}
         self._index = BoundsIndex()
-        self._undo: list[Edit] = []
-        self._redo: list[Edit] = []
+        self._undo, self._redo = History(_edit_of), History(_edit_of)
         self._listeners: list[Callable[[Edit], object]] = []
         self._authors: Counter[str] = Counter()
         self._class_counts: Counter[str] = Counter()
@@ -191,10 +191,10 @@ class Document:
             if self._held.get(change.id) != change.before:
                 raise ValueError(f"{change.id} is not as the step found it")
         kept = step
-        if joining is not None and self._undo and self._undo[-1] is joining:
+        if joining is not None and self._undo.last is joining:
             kept = joined(self._undo.pop(), step)
         if kept.changes:
-            self._undo.append(kept)
+            self._undo.push(kept)
         self._redo.clear()
         self._apply(step)
         return kept
@@ -210,11 +210,11 @@ class Document:
     @property
     def undo_label(self) -> str | None:
         """Of the step that `undo` takes back; None when there is none."""
-        return self._undo[-1].label if self._undo else None
+        return self._undo.last.label if self._undo.last is not None else None
 
     @property
     def redo_label(self) -> str | None:
-        return self._redo[-1].label if self._redo else None
+        return self._redo.last.label if self._redo.last is not None else None
 
     def reset(self, annotations: Iterable[Annotation]) -> None:
         """Holds these from now on, as those of a file that another window changed; no history."""
@@ -249,12 +249,12 @@ class Document:
         self._index.put(self._held.values())
 
     def _turn(
-        self, source: list[Edit], target: list[Edit], turn: Literal["undone", "redone"]
+        self, source: History, target: History, turn: Literal["undone", "redone"]
     ) -> Edit | None:
-        if not source or self.is_read_only:
+        if not len(source) or self.is_read_only:
             return None
         reversed_ = source.pop().reversed
-        target.append(reversed_)
+        target.push(reversed_)
         self._apply(replace(reversed_, turn=turn))
         return reversed_
 
@@ -289,6 +289,13 @@ class Document:
     def _tell(self, step: Edit) -> None:
         for listener in tuple(self._listeners):
             listener(step)
+
+
+def _edit_of(
+    label: str, turn: str, changes: list[tuple[Annotation | None, Annotation | None]]
+) -> Edit:
+    assert turn in ("", "undone", "redone")
+    return Edit(label, tuple(Change(before, after) for before, after in changes), turn)
 
 
 def _take_from(counts: Counter[str], name: str) -> None:

@@ -4,33 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from viewer.annotations.formats.packed_files import unpacked_bytes
-from viewer.limits import LOG_BYTES
+import numpy as np
+
+from viewer.recording.importers.foreign_views import ForeignViews
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
-    from viewer.recording.events import Viewport
-
-
-@dataclass(slots=True)
-class ForeignView:
-    """One view of another viewer.
-
-    Attributes
-    ----------
-    at_ns
-        Since any beginning; only differences count.
-    pointer
-        x, y in level-0 pixels, where the log has it.
-    """
-
-    at_ns: int
-    view: Viewport
-    pointer: tuple[float, float] | None = None
+    from numpy.typing import NDArray
 
 
 @dataclass(slots=True)
@@ -49,7 +32,7 @@ class ForeignSession:
     size_px: tuple[int, int] = (0, 0)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     window_px: tuple[float, float] | None = None
-    views: list[ForeignView] = field(default_factory=list[ForeignView])
+    views: ForeignViews = field(default_factory=ForeignViews)
     skipped: list[str] = field(default_factory=list[str])
     """Why each row that was left out could not be read."""
     unread: int = 0
@@ -70,19 +53,21 @@ def put_in_order(session: ForeignSession) -> tuple[list[tuple[int, int]], list[s
     list of str
         Sentences on what was found.
     """
+    times = session.views.times_ns
+    order = np.empty(len(times), np.intp)
     jumps = 0
-    away: list[tuple[int, int]] = []
-    ordered: list[ForeignView] = []
-    for part in _parts(session.views):
-        shift_ns = max(0, ordered[-1].at_ns - part[0].at_ns) if ordered else 0
+    latest_ns = None
+    for begin, end in _parts(times):
+        part = times[begin:end]
+        order[begin:end] = begin + np.argsort(part, kind="stable")
+        shift_ns = 0 if latest_ns is None else max(0, latest_ns - int(part.min()))
         jumps += shift_ns > 0
-        for seen in part:
-            seen.at_ns += shift_ns
-        ordered += part
-    session.views = ordered
-    for before, seen in pairwise(ordered):
-        if seen.at_ns - before.at_ns > GAP_S * 1e9:
-            away.append((before.at_ns, seen.at_ns))
+        part += shift_ns
+        latest_ns = int(part.max())
+    session.views.reorder(order)
+    times = session.views.times_ns
+    long = np.flatnonzero(np.diff(times) > GAP_S * 1e9)
+    away = [(int(times[at]), int(times[at + 1])) for at in long.tolist()]
     notes: list[str] = []
     if jumps:
         times = "once" if jumps == 1 else f"{jumps} times"
@@ -102,32 +87,12 @@ def put_in_order(session: ForeignSession) -> tuple[list[tuple[int, int]], list[s
     return away, notes
 
 
-def _parts(views: list[ForeignView]) -> list[list[ForeignView]]:
-    """Cut where the clock fell by more than `GAP_S`; sort what is less out of order."""
-    parts: list[list[ForeignView]] = []
-    latest_ns = 0
-    for seen in views:
-        if not parts or seen.at_ns < latest_ns - GAP_S * 1e9:
-            parts.append([])
-            latest_ns = seen.at_ns
-        parts[-1].append(seen)
-        latest_ns = max(latest_ns, seen.at_ns)
-    for part in parts:
-        part.sort(key=lambda view: view.at_ns)
-    return parts
-
-
-def text_of(path: Path) -> str:
-    """Return the text of a log in UTF-8 or UTF-16, packed or not, with the line ends of any system.
-
-    Bytes that are none of it are replaced, since only ASCII is looked for.
-
-    Raises
-    ------
-    OSError
-        The file cannot be read.
-    AnnotationFileError
-        It is empty or cannot be unpacked.
-    """
-    data = unpacked_bytes(path, "", LOG_BYTES)
-    return data.decode("utf-8-sig", errors="replace").replace("\r\n", "\n").replace("\r", "\n")
+def _parts(times: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """Cut where the clock fell by more than `GAP_S` from the latest time of a part."""
+    begin, gap_ns = 0, int(GAP_S * 1e9)
+    while begin < len(times):
+        latest = np.maximum.accumulate(times[begin:])
+        fallen = np.flatnonzero(times[begin + 1 :] < latest[:-1] - gap_ns)
+        end = begin + 1 + int(fallen[0]) if len(fallen) else len(times)
+        yield begin, end
+        begin = end

@@ -7,8 +7,6 @@ import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from viewer import __version__
 from viewer.annotations.formats.origins import origin_sentence
 from viewer.annotations.formats.problems import AnnotationFileError
@@ -16,7 +14,8 @@ from viewer.audit_log import trail
 from viewer.recording.events import AnyEvent, IdleChanged, Pointer, SlideClosed, SlideOpened
 from viewer.recording.importers.event_log import looks_like_event_log, read_event_logs
 from viewer.recording.importers.event_log_session import session_id_of, write_event_log
-from viewer.recording.importers.foreign import ForeignSession, ForeignView, put_in_order, text_of
+from viewer.recording.importers.foreign import ForeignSession, put_in_order
+from viewer.recording.importers.log_text import LogText
 from viewer.recording.importers.reference_log import looks_like_reference, reference_sessions
 from viewer.recording.importers.session_writing import write_session
 from viewer.recording.importers.table_log import (
@@ -38,11 +37,12 @@ from viewer.recording.viewing import scaled
 from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from viewer.annotations.formats.origins import Origin
     from viewer.recording.event_writer import Entry
+    from viewer.recording.importers.foreign_views import ForeignView
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +106,15 @@ def import_log(
         The log cannot be read or understood, or the library cannot be written; nothing is added.
     """
     try:
-        text = text_of(path)
+        text = LogText(path)
+        is_event_log = looks_like_event_log(text.head) and not options.columns
+        read = [] if is_event_log else _sessions(text, options)
     except OSError as error:
         raise SessionError(f"{path.name} cannot be read: {error.strerror}.") from error
     except AnnotationFileError as error:
         raise SessionError(str(error)) from error
-    if looks_like_event_log(text) and not options.columns:
+    if is_event_log:
         return _import_event_log(text, path, library, options, skipped, notes)
-    read = _sessions(text, options)
     left_out = [reason for session in read for reason in session.skipped]
     found = [session for session in read if session.views]
     if not found:
@@ -138,7 +139,7 @@ def import_log(
             away, found_notes = put_in_order(session)
             if said:
                 found_notes = [*found_notes, f"The log: {said}."]
-            session.views = [_moved(seen, *shift_px) for seen in session.views]
+            session.views.shift(*shift_px)
             sentences += found_notes
             header = _header(session, path, options, digest, found_notes)
             made.append(write_session(_entries(session, header, away), header, library))
@@ -152,7 +153,7 @@ def import_log(
 
 
 def _import_event_log(
-    text: str,
+    text: LogText,
     path: Path,
     library: Path,
     options: ImportOptions,
@@ -160,7 +161,7 @@ def _import_event_log(
     notes: list[str] | None,
 ) -> list[str]:
     """Make sessions of raw events; as `import_log`."""
-    logs = [log for log in read_event_logs(text.split("\n")) if log.events]
+    logs = [log for log in read_event_logs(text.lines()) if log.events]
     if not logs:
         raise SessionError(f"{path.name} holds no events: check that it was written to its end.")
     ids: list[str] = []
@@ -186,9 +187,9 @@ def _import_event_log(
     return ids
 
 
-def _shift(text: str, options: ImportOptions) -> tuple[tuple[float, float], str]:
+def _shift(text: LogText, options: ImportOptions) -> tuple[tuple[float, float], str]:
     """Return how far the log's places are from level 0, and what is said of it, "" for nothing."""
-    is_qupath = not options.columns and looks_like_qupath(text)
+    is_qupath = not options.columns and looks_like_qupath(text.head)
     if not any(options.bounds_px) or not (is_qupath or options.origin):
         return (0.0, 0.0), ""
     used = options.origin or "bounds"
@@ -197,55 +198,57 @@ def _shift(text: str, options: ImportOptions) -> tuple[tuple[float, float], str]
     return (options.bounds_px if used == "bounds" else (0.0, 0.0)), sentence
 
 
-def _moved(seen: ForeignView, dx: float, dy: float) -> ForeignView:
-    view = msgspec.structs.replace(seen.view, x=seen.view.x + dx, y=seen.view.y + dy)
-    pointer = None if seen.pointer is None else (seen.pointer[0] + dx, seen.pointer[1] + dy)
-    return ForeignView(seen.at_ns, view, pointer)
-
-
 def _digest(
-    text: str, session: ForeignSession, options: ImportOptions, shift_px: tuple[float, float]
+    text: LogText, session: ForeignSession, options: ImportOptions, shift_px: tuple[float, float]
 ) -> str:
     """Return 8 characters for a log and the slide in it; the end of the session's id."""
     slide = options.slide.identity if options.slide is not None else ""
-    parts = [text, session.slide_name, slide, str(options.keep_names)]
+    parts = [session.slide_name, slide, str(options.keep_names)]
     if any(shift_px):
         parts.append(str(shift_px))
-    content = "\0".join(parts)
-    return hashlib.blake2b(content.encode(), digest_size=4).hexdigest()
+    digest, between = hashlib.blake2b(digest_size=4), ""
+    for line in text.lines():
+        digest.update(f"{between}{line}".encode())
+        between = "\n"
+    for part in parts:
+        digest.update(f"\0{part}".encode())
+    return digest.hexdigest()
 
 
-def _sessions(text: str, options: ImportOptions) -> list[ForeignSession]:
+def _sessions(text: LogText, options: ImportOptions) -> list[ForeignSession]:
     if not options.columns:
         if looks_like_reference(text):
-            return reference_sessions(text)
-        if looks_like_qupath(text):
+            return reference_sessions(text.whole())
+        if looks_like_qupath(text.head):
             return [qupath_session(text)]
     return [table_session(text, options.columns, options.time_unit)]
 
 
 def _entries(
     session: ForeignSession, header: SessionHeader, away: list[tuple[int, int]]
-) -> list[Entry]:
+) -> Iterator[Entry]:
+    first_ns = session.views[0].at_ns
+    for at_ns, event in _events(session, header, away):
+        yield at_ns - first_ns, (at_ns - first_ns) // 1_000_000, event
+
+
+def _events(
+    session: ForeignSession, header: SessionHeader, away: list[tuple[int, int]]
+) -> Iterator[tuple[int, AnyEvent]]:
     begins, ends = {begin for begin, _ in away}, {end for _, end in away}
-    first_ns, last_ns = session.views[0].at_ns, session.views[-1].at_ns
     slide = header.slide
-    events: list[tuple[int, AnyEvent]] = [
-        (0, SlideOpened(slide.identity, slide.width_px, slide.height_px))
-    ]
+    yield session.views[0].at_ns, SlideOpened(slide.identity, slide.width_px, slide.height_px)
     for seen in session.views:
-        at_ns = seen.at_ns - first_ns
         if seen.at_ns in ends:
             ends.discard(seen.at_ns)
-            events.append((at_ns, IdleChanged(begins=False)))
-        events.append((at_ns, _scaled(seen, header)))
+            yield seen.at_ns, IdleChanged(begins=False)
+        yield seen.at_ns, _scaled(seen, header)
         if seen.at_ns in begins:
             begins.discard(seen.at_ns)
-            events.append((at_ns, IdleChanged(begins=True)))
+            yield seen.at_ns, IdleChanged(begins=True)
         if seen.pointer is not None:
-            events.append((at_ns, Pointer(*seen.pointer)))
-    events.append((last_ns - first_ns, SlideClosed()))
-    return [(at_ns, at_ns // 1_000_000, event) for at_ns, event in events]
+            yield seen.at_ns, Pointer(*seen.pointer)
+    yield session.views[-1].at_ns, SlideClosed()
 
 
 def _scaled(seen: ForeignView, header: SessionHeader) -> AnyEvent:
@@ -288,8 +291,7 @@ def _unknown_slide(session: ForeignSession, options: ImportOptions) -> SlideRef:
     """Return a slide of which only the log tells; the same name gives the same identity."""
     width_px, height_px = session.size_px
     if not (width_px and height_px):
-        width_px = max(1, *(round(seen.view.x + seen.view.width) for seen in session.views))
-        height_px = max(1, *(round(seen.view.y + seen.view.height) for seen in session.views))
+        width_px, height_px = (max(1, round(end)) for end in session.views.extent)
     digest = hashlib.blake2b(session.slide_name.encode(), digest_size=16).hexdigest()
     return SlideRef(
         identity=f"{FOREIGN}{digest}",

@@ -5,10 +5,15 @@ from __future__ import annotations
 import math
 import re
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from viewer.annotations.formats.foreign_values import number_of, place_of
 from viewer.recording.events import Viewport
-from viewer.recording.importers.foreign import ForeignSession, ForeignView
+from viewer.recording.importers.foreign import ForeignSession
+from viewer.recording.importers.foreign_views import ForeignView
+
+if TYPE_CHECKING:
+    from viewer.recording.importers.log_text import LogText
 
 _STAMP = re.compile(r"(\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}[.,]\d{3})")
 _NAME = re.compile(r"filename: ([^,]+)")
@@ -22,9 +27,9 @@ _OPEN_MARK = "*** Open slide ***"
 _SHOW_MARK = "*** showImage ***"
 
 
-def looks_like_reference(text: str) -> bool:
+def looks_like_reference(text: LogText) -> bool:
     """Return whether a text holds lines of this log."""
-    return _SHOW_MARK in text or _OPEN_MARK in text
+    return any(_SHOW_MARK in line or _OPEN_MARK in line for line in text.lines())
 
 
 def reference_sessions(text: str) -> list[ForeignSession]:

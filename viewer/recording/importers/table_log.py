@@ -6,15 +6,20 @@ import contextlib
 import csv
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any, cast
+from itertools import chain
+from typing import TYPE_CHECKING, Any, cast
 
 from viewer.annotations.formats.foreign_values import MOST_PX, number_of
 from viewer.recording.events import Viewport
-from viewer.recording.importers.foreign import ForeignSession, ForeignView
+from viewer.recording.importers.foreign import ForeignSession
+from viewer.recording.importers.foreign_views import ForeignView
 from viewer.recording.session import SessionError
 from viewer.table_lines import with_paired_quotes
+
+if TYPE_CHECKING:
+    from viewer.recording.importers.log_text import LogText
 
 Row = Mapping[str, Any]
 
@@ -47,7 +52,7 @@ def looks_like_qupath(text: str) -> bool:
     return header[:5] == ["Timestamp", "X", "Y", "Width", "Height"]
 
 
-def qupath_session(text: str) -> ForeignSession:
+def qupath_session(text: LogText) -> ForeignSession:
     """QuPath's view tracking: tab-separated, milliseconds from the start, rotation in radians.
 
     Raises
@@ -55,17 +60,18 @@ def qupath_session(text: str) -> ForeignSession:
     SessionError
         A row cannot be understood.
     """
-    if "\n" not in text.strip() and len(text.split("\t")) > _MOST_QUPATH_COLUMNS:
+    head = text.head.strip()
+    if "\n" not in head and len(head.split("\t")) > _MOST_QUPATH_COLUMNS:
         raise SessionError(
             "The lines of this file run together, as QuPath's Export button writes them: take the "
             'file in the folder "recordings" of the image, which export_view_tracking.groovy '
             "copies."
         )
-    rows = [_with_true_field(row) for row in _dict_rows(text, "\t")]
+    first, rows = _first_of(map(_with_true_field, _dict_rows(text, "\t")))
     session = ForeignSession("")
     _take_views(session, rows, _QUPATH, "ms", rotation_unit_deg=math.degrees(1.0))
     with contextlib.suppress(ValueError):
-        width, height = (_number(rows[0], f"Canvas {side}") for side in ("width", "height"))
+        width, height = (_number(first, f"Canvas {side}") for side in ("width", "height"))
         if width and height:
             session.window_px = (width, height)
     return session
@@ -101,7 +107,7 @@ def _with_true_field(row: Row) -> Row:
     }
 
 
-def table_session(text: str, columns: Mapping[str, str], time_unit: str) -> ForeignSession:
+def table_session(text: LogText, columns: Mapping[str, str], time_unit: str) -> ForeignSession:
     """CSV (comma, semicolon or tab) or JSON lines.
 
     Parameters
@@ -124,12 +130,12 @@ def table_session(text: str, columns: Mapping[str, str], time_unit: str) -> Fore
     if time_unit not in TIME_UNITS:
         raise SessionError(f'"{time_unit}" is no unit of time: use {", ".join(TIME_UNITS)}.')
     session = ForeignSession("")
-    is_json = text.lstrip().startswith("{")
-    rows = _json_rows(text, session.skipped) if is_json else _csv_rows(text)
-    if not rows and session.skipped:
+    is_json = text.head.lstrip().startswith("{")
+    first, rows = _first_of(_json_rows(text, session.skipped) if is_json else _csv_rows(text))
+    if not first and session.skipped:
         raise SessionError(f"No row of the log can be read: {session.skipped[0]}.")
     names = {name: name for name in COLUMNS} | dict(columns)
-    present = {str(name) for name in rows[0]} if rows else set[str]()
+    present = {str(name) for name in first}
     missing = [names[name] for name in _NEEDED if names[name] not in present]
     if missing:
         raise SessionError(
@@ -140,24 +146,29 @@ def table_session(text: str, columns: Mapping[str, str], time_unit: str) -> Fore
     return session
 
 
-def _csv_rows(text: str) -> list[Row]:
-    header = text.partition("\n")[0]
+def _first_of(rows: Iterator[Row]) -> tuple[Row, Iterator[Row]]:
+    """Return the first row, an empty one where there is none, and all rows."""
+    first = next(rows, None)
+    return ({}, iter(())) if first is None else (first, chain([first], rows))
+
+
+def _csv_rows(text: LogText) -> Iterator[Row]:
+    header = text.head.partition("\n")[0]
     # Semicolons and tabs divide cells where there are any: commas may then be in numbers.
     delimiter = next((mark for mark in ";\t" if mark in header), ",")
     return _dict_rows(text, delimiter)
 
 
-def _dict_rows(text: str, delimiter: str) -> list[Row]:
-    lines = with_paired_quotes(iter(text.split("\n")), delimiter)
+def _dict_rows(text: LogText, delimiter: str) -> Iterator[Row]:
+    lines = with_paired_quotes(text.lines(), delimiter)
     try:
-        return list(csv.DictReader(lines, delimiter=delimiter, skipinitialspace=True))
+        yield from csv.DictReader(lines, delimiter=delimiter, skipinitialspace=True)
     except csv.Error as error:
         raise SessionError(f"The log is no table that can be read ({error}).") from error
 
 
-def _json_rows(text: str, skipped: list[str]) -> list[Row]:
-    rows: list[Row] = []
-    for number, line in enumerate(text.splitlines(), 1):
+def _json_rows(text: LogText, skipped: list[str]) -> Iterator[Row]:
+    for number, line in enumerate(text.lines(), 1):
         if not line.strip():
             continue
         try:
@@ -165,10 +176,9 @@ def _json_rows(text: str, skipped: list[str]) -> list[Row]:
         except (ValueError, RecursionError):
             row = None
         if isinstance(row, dict):
-            rows.append(cast("Row", row))
+            yield cast("Row", row)
         else:
             skipped.append(f"line {number} is no JSON object")
-    return rows
 
 
 def _take_views(

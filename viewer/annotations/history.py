@@ -1,0 +1,196 @@
+"""Steps that can be undone: the last ones in memory, bounded in bytes, older ones on disk."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING
+
+import msgspec
+import numpy as np
+import shapely
+
+from viewer.annotations.storage.packing import packed_all, unpacked_all
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from viewer.annotations.annotation import Annotation
+    from viewer.annotations.document import Change, Edit
+
+MOST_BYTES = 24 << 20
+_BYTES_PER_CHANGE, _BYTES_PER_POINT = 1500, 16
+_MEASURED = 200
+"""Changes of a step whose points are counted; those of more are taken to be small."""
+_POINTS = 20
+
+_writer = ThreadPoolExecutor(1, "undo")
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(tuple[str, str, list[tuple[bytes | None, bytes | None]]]).decode
+
+
+@dataclass(slots=True, eq=False)
+class _Kept:
+    """A step: as it is, or where in the file it is.
+
+    Attributes
+    ----------
+    is_leaving
+        Whether it is being written.
+    """
+
+    edit: Edit | None
+    size_bytes: int
+    place: tuple[int, int] | None = None
+    is_leaving: bool = False
+
+
+class History:
+    """A stack of edits, of which the older ones are written to a file without a name.
+
+    Parameters
+    ----------
+    made
+        Makes an edit of its label, its turn and its changes, as they were packed.
+    """
+
+    def __init__(
+        self,
+        made: Callable[[str, str, list[tuple[Annotation | None, Annotation | None]]], Edit],
+        most_bytes: int = MOST_BYTES,
+    ) -> None:
+        self._made = made
+        self._most_bytes = most_bytes
+        self._kept: list[_Kept] = []
+        self._bytes = 0
+        """Of the steps that are in memory and stay there."""
+        self._first = 0
+        """Steps below this one are on disk, or on their way."""
+        self._file: IO[bytes] | None = None
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    @property
+    def last(self) -> Edit | None:
+        """Return the step on top, which is always in memory; None where there is none."""
+        return self._loaded(self._kept[-1]) if self._kept else None
+
+    @property
+    def memory_bytes(self) -> int:
+        """Return about how much the steps in memory take."""
+        with self._lock:
+            return sum(each.size_bytes for each in self._kept if each.edit is not None)
+
+    def push(self, edit: Edit) -> None:
+        """Put a step on top."""
+        kept = _Kept(edit, _size_of(edit))
+        self._kept.append(kept)
+        self._bytes += kept.size_bytes
+        while self._bytes > self._most_bytes and self._first < len(self._kept) - 1:
+            oldest = self._kept[self._first]
+            self._first += 1
+            self._bytes -= oldest.size_bytes
+            if oldest.place is not None:
+                oldest.edit = None
+            elif not oldest.is_leaving:
+                oldest.is_leaving = True
+                _writer.submit(self._write, oldest)
+
+    def pop(self) -> Edit:
+        """Take the step on top, which may have to be read. Raises IndexError."""
+        kept = self._kept.pop()
+        edit = self._loaded(kept)
+        self._bytes -= kept.size_bytes if self._first <= len(self._kept) else 0
+        if not self._kept:
+            self.clear()
+        elif self._first >= len(self._kept):
+            top = self._kept[-1]
+            top.edit = self._loaded(top)
+            self._first, self._bytes = len(self._kept) - 1, top.size_bytes
+        return edit
+
+    def clear(self) -> None:
+        """Forget all steps."""
+        self._kept.clear()
+        self._bytes = self._first = 0
+        with self._lock:
+            file, self._file = self._file, None
+            if file is not None:
+                file.close()
+
+    # -----------------------------------------------------------------------------------------
+
+    def _loaded(self, kept: _Kept) -> Edit:
+        with self._lock:
+            if kept.edit is not None:
+                return kept.edit
+            assert kept.place is not None
+            assert self._file is not None
+            begin, length = kept.place
+            self._file.seek(begin)
+            label, turn, pairs = _decode(zlib.decompress(self._file.read(length)))
+        before = iter(unpacked_all([one for one, _ in pairs if one is not None]))
+        after = iter(unpacked_all([two for _, two in pairs if two is not None]))
+        changes = [
+            (None if one is None else next(before), None if two is None else next(after))
+            for one, two in pairs
+        ]
+        return self._made(label, turn, changes)
+
+    def _write(self, kept: _Kept) -> None:
+        """Write a step, in the thread; one that cannot be written stays in memory."""
+        edit = kept.edit
+        if edit is None or _has_empty_shapes(edit):
+            return
+        data = zlib.compress(_encode((edit.label, edit.turn, _packed_pairs(edit.changes))), 1)
+        with self._lock:
+            if kept not in self._kept:
+                return  # undone or forgotten in the meantime
+            try:
+                if self._file is None:
+                    self._file = tempfile.TemporaryFile()  # noqa: SIM115 - until `clear`
+                begin = self._file.seek(0, 2)
+                self._file.write(data)
+            except OSError:
+                return
+            kept.place = begin, len(data)
+            if self._kept[-1:] != [kept]:
+                kept.edit = None
+
+
+def _packed_pairs(changes: Sequence[Change]) -> list[tuple[bytes | None, bytes | None]]:
+    before = iter(packed_all([each.before for each in changes if each.before is not None]))
+    after = iter(packed_all([each.after for each in changes if each.after is not None]))
+    return [
+        (
+            None if each.before is None else next(before),
+            None if each.after is None else next(after),
+        )
+        for each in changes
+    ]
+
+
+def _has_empty_shapes(edit: Edit) -> bool:
+    """Return whether a step has shapes that are not read back."""
+    both = (each for change in edit.changes for each in (change.before, change.after))
+    return any(each is not None and each.geometry.is_empty for each in both)
+
+
+def _size_of(edit: Edit) -> int:
+    """Return about how many bytes a step takes."""
+    count = len(edit.changes)
+    if count > _MEASURED:
+        return count * (_BYTES_PER_CHANGE + _POINTS * _BYTES_PER_POINT)
+    shapes = [
+        each.geometry
+        for change in edit.changes
+        for each in (change.before, change.after)
+        if each is not None
+    ]
+    points = int(shapely.get_num_coordinates(np.array(shapes, dtype=object)).sum())
+    return count * _BYTES_PER_CHANGE + points * _BYTES_PER_POINT
