@@ -12,6 +12,7 @@ from viewer.annotations.counting.tally import LOOK_ALIKE, MITOSIS
 from viewer.recording.events import (
     AnyEvent,
     Bookmarked,
+    CellMarked,
     Counted,
     DiagnosisEntered,
     EventsLost,
@@ -111,7 +112,7 @@ class EventWriter:
                 return event if self._may_keep_texts else _without(event, "text")
             case Counted() if event.label in _OWN_CLASSES:
                 return event
-            case Bookmarked() | Counted():
+            case Bookmarked() | Counted() | CellMarked():
                 return event if self._may_keep_texts else _without(event, "label")
             case _:
                 return event

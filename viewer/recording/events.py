@@ -157,6 +157,39 @@ class Counted(Event, frozen=True, tag="count"):
     label: str | None = None
 
 
+class CellMarked(Event, frozen=True, tag="mark"):
+    """A cell was marked to teach a class, or its mark taken away; also when that was undone.
+
+    Attributes
+    ----------
+    x, y
+        Level-0 pixels.
+    label
+        The class; None where a reader named it who does not let texts be kept.
+    """
+
+    x: float
+    y: float
+    change: Literal["made", "removed"]
+    label: str | None = None
+
+
+class CellsTaught(Event, frozen=True, tag="taught"):
+    """What was learned from marks was shown.
+
+    Attributes
+    ----------
+    marks, classes
+        How many marks it was learned from, and of how many classes.
+    error
+        Share of held-out marks that were called something else; None without an estimate.
+    """
+
+    marks: int
+    classes: int
+    error: float | None = None
+
+
 class NoteTaken(Event, frozen=True, tag="note"):
     """The reader wrote a note; `length` in characters is kept even where the text is not.
 
@@ -294,6 +327,8 @@ AnyEvent = (
     | AnnotationChanged
     | Bookmarked
     | Counted
+    | CellMarked
+    | CellsTaught
     | NoteTaken
     | QuestionAsked
     | QuestionAnswered

@@ -59,6 +59,7 @@ from viewer.ui.slides.slides_panel import SlidesPanel
 from viewer.ui.slides.split_view import SplitView
 from viewer.ui.slides.worklist import WorklistController
 from viewer.ui.status_bar import WindowStatusBar
+from viewer.ui.teaching.cells_controller import CellsTeachingController
 from viewer.ui.teaching.pixels_controller import PixelsController
 from viewer.ui.theme import DARK, apply_theme, theme_named
 from viewer.ui.tma.controller import TmaController
@@ -138,6 +139,7 @@ class MainWindow(QMainWindow):
         )
         self.annotations.closing.connect(lambda each: self.toolbox.release(each.pane))
         self.cells = CellsController(self)
+        self.teaching = CellsTeachingController(self)
         self.pixels = PixelsController(self)
         self.counting = CountingController(self)
         self.tma = TmaController(self)
@@ -267,6 +269,7 @@ class MainWindow(QMainWindow):
             lambda: save_window_state(self, self.frame.state()),
             self.annotations.shut_down,
             self.toolbox.shut_down,
+            self.teaching.shut_down,
             self.cells.shut_down,
             self.pixels.shut_down,
             self.counting.shut_down,

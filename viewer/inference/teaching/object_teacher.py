@@ -103,7 +103,7 @@ class ObjectTeacher:
     def chances(self, key: ObjectsKey, classes: int) -> NDArray[np.float32]:
         """Return (n, classes) what was learned last, of the objects of a block."""
         answer = self._ask(ClassifyBlock(key))
-        if not isinstance(answer, ClassifiedBlock):
+        if not isinstance(answer, ClassifiedBlock) or not answer.chances:
             raise self._ended()
         found = np.frombuffer(answer.chances, np.float16).astype(np.float32)
         return found.reshape(-1, classes)

@@ -18,6 +18,7 @@ from viewer.canvas.annotating.polygon_tool import PolygonTool, PolylineTool
 from viewer.canvas.annotating.ruler_tool import AngleTool, RulerTool
 from viewer.canvas.annotating.select_tool import SelectTool
 from viewer.canvas.annotating.shape_tools import EllipseTool, LineTool, RectangleTool
+from viewer.canvas.annotating.teach_tool import TeachTool
 from viewer.canvas.annotating.wand_tool import WandTool
 from viewer.canvas.layer import LayerOrder
 from viewer.canvas.qt_guard import guarded
@@ -47,6 +48,7 @@ _TOOLS: dict[str, type[DrawingTool]] = {
         RulerTool,
         AngleTool,
         CountTool,
+        TeachTool,
     )
 }
 _BRUSH_STEP = 1.2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -56,6 +57,14 @@ class ObjectsPresenter(QObject):
         self.layer.refresh(key)
         if self._canvas.view.box.intersects(self.found.grid.input_box(key)):
             self._canvas.update()
+
+    def show_classes(self, colors: list[tuple[str, str]]) -> None:
+        """Take other classes into use: name and color of each."""
+        self._colors = colors
+        self.style = replace(self.style, hidden=frozenset())
+        self.layer.show_map(self.found, [color for _, color in colors])
+        self.layer.set_style(self.style, MEASURE_COLORS if self.style.measurement else ())
+        self._canvas.update()
 
     def refresh_all(self) -> None:
         """Everything may have changed; the layer makes its pictures when it paints."""

@@ -66,6 +66,8 @@ class Overlay(QObject):
     """Something is missing; it goes on."""
     look_changed = Signal()
     """It was shown or hidden, or is more or less clear."""
+    found_in = Signal(object)
+    """The BlockKey of objects or patches that came."""
     viewed = Signal(object)
     """The reader went to a ResultAt."""
 

@@ -139,6 +139,7 @@ class OverlayRun(Overlay):
         self.shown.refresh(key)
         if has_holes(result):
             self.refresh_holes()
+        self.found_in.emit(key)
         self.changed.emit()
 
     def _on_progress(self, progress: Progress) -> None:
