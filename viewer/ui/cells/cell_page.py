@@ -211,6 +211,7 @@ class CellPage(QWidget):
         form.addRow(self.stains)
         if not is_network:
             form.addRow("&Find in:", self.image)
+        self.image.setVisible(not is_network)
         for knob in _KNOBS:
             spin = self._spin(knob)
             is_for_density = knob.name in (

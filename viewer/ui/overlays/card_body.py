@@ -118,9 +118,12 @@ class CardBody(QWidget):
         self.elsewhere_label.setVisible(bool(fields))
         self.elsewhere.show_fields(None, fields)
 
-    def add_page(self, page: QWidget) -> None:
-        """Show a page of a part of the window below what the card shows of its own."""
-        self._more.addWidget(page)
+    def add_page(self, page: QWidget, *, is_first: bool = False) -> None:
+        """Show a page of a part of the window below what the card shows of its own.
+
+        With `is_first` it comes before those of other parts.
+        """
+        self._more.insertWidget(0 if is_first else -1, page)
 
     def close_reading(self) -> None:
         """End the threads that read small images."""

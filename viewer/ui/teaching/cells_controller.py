@@ -331,7 +331,7 @@ class CellsTeachingController(QObject):
         if model.description.taught is not None:
             return
         page = self._pages[model.key] = CellsPage(card.body)
-        card.body.add_page(page)
+        card.body.add_page(page, is_first=True)
         page.destroyed.connect(lambda: self._pages.pop(model.key, None))
         page.teach_toggled.connect(lambda on: self.begin(model) if on else self.end())
         page.class_chosen.connect(self.choose_class)
