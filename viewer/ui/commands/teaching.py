@@ -7,6 +7,26 @@ from viewer.ui.commands.overlays import OVERLAYS
 
 TEACHING_COMMANDS: tuple[Command, ...] = (
     Command(
+        "teach.cells",
+        "Teach c&lasses of cells",
+        "mdi6.cursor-default-click-outline",
+        "Click on some cells of each class, and see at once what all others are",
+        OVERLAYS,
+        (),
+        annotating,
+        checkable=True,
+        separated=True,
+        synonyms=(
+            "train object classifier",
+            "object classifier",
+            "cell classifier",
+            "classify cells",
+            "classify detections",
+            "active learning",
+            "load object classifier",
+        ),
+    ),
+    Command(
         "teach.pixels",
         "Teach pi&xels by strokes",
         "mdi6.format-paint",
@@ -15,7 +35,6 @@ TEACHING_COMMANDS: tuple[Command, ...] = (
         (),
         annotating,
         checkable=True,
-        separated=True,
         synonyms=(
             "train pixel classifier",
             "pixel classifier",

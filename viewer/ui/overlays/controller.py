@@ -591,6 +591,7 @@ class OverlaysController(QObject):
         panel.file_requested.connect(commands["overlays.add_model_file"].trigger)
         panel.results_requested.connect(commands["overlays.import_results"].trigger)
         panel.pixel_size_requested.connect(commands["slide.pixel_size"].trigger)
+        panel.teach_cells.clicked.connect(commands["teach.cells"].trigger)
         panel.teach_pixels.clicked.connect(commands["teach.pixels"].trigger)
         panel.visibilityChanged.connect(self._prepare)
         window.panes.active_changed.connect(lambda _: self._show_active())

@@ -76,6 +76,8 @@ class CellsTeachingController(QObject):
         self.live.answered.connect(self._show_fields)
         self.live.suggested.connect(self._show_fields)
         self.live.lost.connect(self.end)
+        self._command = window.commands["teach.cells"]
+        window.commands.on_toggle("teach.cells", self._switch)
         self._settings_of = self._overlays.tuned
         self._overlays.tuned = self._tuned
         self._overlays.panel.models.body_made.connect(self._on_body)
@@ -173,6 +175,21 @@ class CellsTeachingController(QObject):
             self._show_classes()
             if self.is_teaching:
                 self._enter_mode()
+
+    def _switch(self, on: bool) -> None:
+        """Teach by the cells of the chosen model, else of the first that finds any."""
+        if not on:
+            self.end()
+            return
+        bundles = [each for each in self._overlays.bundles if _is_base(each)]
+        chosen = self._overlays.panel.models.chosen()
+        model = next((each for each in bundles if chosen and each.key == chosen.key), None)
+        self._overlays.panel.show()
+        if model is None and not bundles:
+            self._window.say("There is no model that finds cells.")
+            self._show_teaching()
+            return
+        self.begin(model or bundles[0])
 
     # Beginning and end -----------------------------------------------------------------------
 
@@ -326,9 +343,7 @@ class CellsTeachingController(QObject):
         from viewer.ui.teaching.cells_page import CellsPage
 
         model = card.source
-        if not isinstance(model, ModelBundle) or not can_be_taught(model):
-            return
-        if model.description.taught is not None:
+        if not isinstance(model, ModelBundle) or not _is_base(model):
             return
         page = self._pages[model.key] = CellsPage(card.body)
         card.body.add_page(page, is_first=True)
@@ -343,6 +358,7 @@ class CellsTeachingController(QObject):
         self._show_classes()
 
     def _show_teaching(self) -> None:
+        self._command.setChecked(self.is_teaching)
         for key, page in self._pages.items():
             page.show_teaching(on=self._model is not None and key == self._model.key)
             if self._model is None:
@@ -430,6 +446,11 @@ class CellsTeachingController(QObject):
             )
 
         self._disk.run(work, done, lambda error: self._window.show_error(str(error)))
+
+
+def _is_base(bundle: ModelBundle) -> bool:
+    """Return whether a model finds cells whose classes can be taught."""
+    return can_be_taught(bundle) and bundle.description.taught is None
 
 
 def _either(change: Change) -> Annotation:
