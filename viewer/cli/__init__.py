@@ -52,6 +52,7 @@ from viewer.cli.teaching_objects import train_objects
 from viewer.cli.tma import find_cores
 from viewer.cli.train_pixels import train_pixels
 from viewer.cli.train_slide import train_slide
+from viewer.cli.watch import watch
 from viewer.cli.writing import convert_slide, deidentify_slide
 
 if TYPE_CHECKING:
@@ -129,6 +130,7 @@ app.command("tma")(find_cores)
 app.command()(embed)
 app.command()(similar)
 app.add_typer(features_app, name="features")
+app.command()(watch)
 app.command()(align)
 app.command("convert")(convert_slide)
 app.command("deidentify")(deidentify_slide)

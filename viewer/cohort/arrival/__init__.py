@@ -1,0 +1,1 @@
+"""Quality of slides as they arrive in a folder."""

@@ -1,0 +1,170 @@
+"""Watches a folder: checks each slide once it is whole, and keeps what was found."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+from PIL import Image
+
+from viewer.access import OWNER_FILE, make_folder
+from viewer.atomic_write import atomic_write_bytes
+from viewer.cohort.arrival.checking import SlideCheck, check_slide
+from viewer.cohort.arrival.contact_sheet import write_contact_sheet
+from viewer.cohort.errors import BatchError
+from viewer.folders import data_folder
+from viewer.kept_lines import append_lines, read_bodies
+from viewer.slides.slide_folders import is_slide_folder
+from viewer.slides.tray import slides_in
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from viewer.slides.source import RgbImage
+
+_LOG, _PICTURES = "checks.log", "pictures"
+_PICTURE_PX = 320
+_JPEG_QUALITY = 80
+
+
+class WatchListener(Protocol):
+    """Who hears of checks."""
+
+    def on_check(self, check: SlideCheck) -> None: ...
+
+    def on_problem(self, sentence: str) -> None: ...
+
+
+def watched_folder(folder: Path) -> Path:
+    """Return where what is found of a folder is kept, unless another place is given."""
+    name = hashlib.blake2b(str(folder.absolute()).encode(), digest_size=8).hexdigest()
+    return data_folder() / "watched" / f"{folder.absolute().name}-{name}"
+
+
+@dataclass(slots=True)
+class FolderWatch:
+    """The slides of a folder and what was found of them, kept in `out`.
+
+    Raises BatchError where the folder cannot be read, or nothing can be kept.
+    """
+
+    folder: Path
+    out: Path
+    listener: WatchListener
+    _checks: dict[str, SlideCheck] = field(default_factory=dict[str, SlideCheck])
+    _sizes: dict[Path, tuple[int, int]] = field(default_factory=dict[Path, tuple[int, int]])
+    _said: str = ""
+
+    def __post_init__(self) -> None:
+        try:
+            make_folder(self.out / _PICTURES)
+            bodies = read_bodies(self.out / _LOG)
+        except OSError as error:
+            raise self._unusable(error) from error
+        for body in bodies:
+            try:
+                check = msgspec.json.decode(body, type=SlideCheck)
+            except msgspec.MsgspecError:
+                continue
+            self._checks[check.path] = check
+
+    @property
+    def checks(self) -> list[SlideCheck]:
+        """Return what was found of the slides that are there, in their order."""
+        paths = [str(path.absolute()) for path in self._listed()]
+        return [self._checks[path] for path in paths if path in self._checks]
+
+    def look(self, *, waits_for_growth: bool = True) -> int:
+        """Check the slides that came or changed, and return how many were checked.
+
+        Parameters
+        ----------
+        waits_for_growth
+            Whether a file counts as whole only when it is as large as at the last look: scanners
+            and copies write for minutes.
+        """
+        due: list[tuple[Path, tuple[int, int]]] = []
+        sizes: dict[Path, tuple[int, int]] = {}
+        for path in self._listed():
+            sizes[path] = stamp = _stamp(path)
+            held = self._checks.get(str(path.absolute()))
+            if held is not None and held.file == stamp:
+                continue
+            if not waits_for_growth or self._sizes.get(path) == stamp:
+                due.append((path, stamp))
+        self._sizes = sizes
+        for path, stamp in due:
+            check, picture = check_slide(path, stamp)
+            self._keep(check, picture)
+            self.listener.on_check(check)
+        if due:
+            self.write_sheet()
+        return len(due)
+
+    def watch(self, every_s: float, is_over: Callable[[], bool] = lambda: False) -> None:
+        """Look again and again until it is over."""
+        while not is_over():
+            self.look()
+            time.sleep(every_s)
+
+    def write_sheet(self) -> None:
+        """Write table and contact sheet anew."""
+        try:
+            write_contact_sheet(self.out, self.folder, self.checks, self.picture_of)
+        except OSError as error:
+            raise self._unusable(error) from error
+
+    def picture_of(self, check: SlideCheck) -> Path:
+        """Return where the small picture of a slide lies, if it has one."""
+        name = hashlib.blake2b(check.path.encode(), digest_size=8).hexdigest()
+        return self.out / _PICTURES / f"{name}.jpg"
+
+    def _listed(self) -> list[Path]:
+        try:
+            listed = slides_in(self.folder)
+        except OSError as error:
+            # A share can be gone for a while.
+            sentence = f"{self.folder} cannot be read ({error.strerror or error})."
+            if sentence != self._said:
+                self.listener.on_problem(sentence)
+            self._said = sentence
+            return []
+        self._said = ""
+        return listed
+
+    def _keep(self, check: SlideCheck, picture: RgbImage | None) -> None:
+        try:
+            if picture is not None:
+                image = Image.fromarray(picture)
+                image.thumbnail((_PICTURE_PX, _PICTURE_PX))
+                sink = io.BytesIO()
+                image.save(sink, "JPEG", quality=_JPEG_QUALITY)
+                atomic_write_bytes(self.picture_of(check), sink.getvalue(), mode=OWNER_FILE)
+            append_lines(self.out / _LOG, [msgspec.json.encode(check)])
+        except OSError as error:
+            raise self._unusable(error) from error
+        self._checks[check.path] = check
+
+    def _unusable(self, error: OSError) -> BatchError:
+        return BatchError(
+            f"What is found cannot be kept in {self.out} ({error.strerror or error}): see that "
+            "there is room and that you may write there, or name another folder with -o."
+        )
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """Return size and time of change (ns) of a slide: of a folder, of all its files together."""
+    files = path.rglob("*") if is_slide_folder(path) else (path,)
+    size = changed_ns = 0
+    for file in files:
+        try:
+            about = file.stat()
+        except OSError:
+            continue
+        size, changed_ns = size + about.st_size, max(changed_ns, about.st_mtime_ns)
+    return size, changed_ns
