@@ -195,13 +195,24 @@ def export(
     out: Annotated[Path, typer.Option("-o", "--out", help="A new folder for the dataset.")],
     sessions: Annotated[list[str] | None, typer.Argument(help="Sessions; all by default.")] = None,
     format: Annotated[
-        str, typer.Option(help="pathology-cot, chat-jsonl, parquet, webdataset or csv.")
+        str,
+        typer.Option(
+            help="parquet, csv, webdataset, pathology-cot or chat-jsonl; or a fine-tuning set: "
+            "openai, llava, qwen-vl, qwen2-vl, qwen2.5-vl, qwen3-vl or trl."
+        ),
     ] = "parquet",
     mode: _Mode = "coverslip",
     slides: Annotated[
         list[Path] | None, typer.Option(help="Where the slides lie: files or folders.")
     ] = None,
-    images: Annotated[str, typer.Option(help="chat-jsonl: data-url or file.")] = "data-url",
+    images: Annotated[
+        str, typer.Option(help="chat-jsonl and openai: data-url or file.")
+    ] = "data-url",
+    validation: Annotated[
+        float,
+        typer.Option(min=0, max=0.9, help="Fine-tuning sets: share of the slides held back."),
+    ] = 0.2,
+    seed: Annotated[int, typer.Option(help="Fine-tuning sets: draws these slides.")] = 0,
     crop_px: Annotated[int, typer.Option(min=32, max=8192, help="Longest side of crops.")] = 1024,
     detail_px: Annotated[int, typer.Option(min=32, max=4096, help="Side of details.")] = 512,
     reviewer: Annotated[
@@ -219,6 +230,7 @@ def export(
     asked = {
         "format": format, "mode": mode, "images": images, "crop_px": crop_px,
         "detail_px": detail_px, "jobs": jobs, "reviewer": reviewer, "places": slides or [],
+        "validation": validation, "seed": seed,
     }  # fmt: skip
     try:
         options = msgspec.convert(asked, ExportOptions)

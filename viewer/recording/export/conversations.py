@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from viewer.recording.export.records import RATIONALE_COLUMNS, Record, action_records
+from viewer.recording.export.turns import LOOK, Turn, conversations, picture_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,11 +20,6 @@ if TYPE_CHECKING:
 Message = dict[str, Any]
 
 PROVENANCE_FILE = "provenance.jsonl"
-
-_LOOK = "This is the thumbnail of a whole slide. Where would you look, and at which magnification?"
-_NEXT = "This is what is on screen at that place, and its cells at high power. Where next?"
-_AGAIN = "This is the thumbnail of a whole slide. You have looked at: {places}. Where next?"
-_DONE = "<done>"
 
 
 def write_case(reading: Reading, pictures: ActionPictures, folder: Path) -> None:
@@ -48,7 +44,7 @@ def write_case(reading: Reading, pictures: ActionPictures, folder: Path) -> None
 
 def _case_turns(reading: Reading, records: list[Record]) -> list[Message]:
     turns = [
-        _turn("user", _text(_LOOK), _image("thumbnail.jpeg")),
+        _turn("user", _text(LOOK), _image("thumbnail.jpeg")),
         _turn(
             "assistant",
             _text("\n".join(f"Box {record['number']}: {_place(record)}" for record in records)),
@@ -82,42 +78,33 @@ def write_chat(
     Where rationales are from stands in provenance.jsonl: fine-tuning jobs take no other keys in
     the conversations.
     """
-    per_line = max(1, (options.images_per_example - 1) // 2)
     records = action_records(reading)
     shower = _Shower(folder, reading.id, as_files=options.images == "file")
-    thumbnail = shower.shown("thumbnail", pictures.thumbnail())
+    shown: dict[str, Message] = {}
     lines: list[bytes] = []
-    for begin in range(0, max(len(records), 1), per_line):
-        messages = [_chat_opening(records[:begin], thumbnail)]
-        stop = min(begin + per_line, len(records))
-        for index in range(begin, stop):
-            messages.append(_answer(_place(records[index])))
-            action = reading.actions[index]
-            crop = shower.shown(f"{index + 1}-crop", pictures.crop(action))
-            detail = shower.shown(f"{index + 1}-detail", pictures.detail(action))
-            messages.append(_turn("user", crop, detail, _text(_NEXT)))
-            if words := reading.words_of(index):
-                messages.append(_answer(words))
-                messages.append(_turn("user", _text("Where next?")))
-        is_last = stop == len(records)
-        after = reading.conclusion or _DONE if is_last else _place(records[stop])
-        messages.append(_answer(after))
+    for turns in conversations(reading, options.images_per_example):
+        for name in (name for turn in turns for name in turn.pictures if name not in shown):
+            shown[name] = shower.shown(name, picture_of(name, reading, pictures))
+        messages = [_chat_message(turn, shown, records) for turn in turns]
         lines.append(msgspec.json.encode({"messages": messages}))
     (folder / "conversations.jsonl").write_bytes(b"\n".join(lines) + b"\n")
-    _write_provenance(records, folder)
+    write_provenance(records, folder)
 
 
-def _write_provenance(records: list[Record], folder: Path) -> None:
+def _chat_message(turn: Turn, shown: dict[str, Message], records: list[Record]) -> Message:
+    places = "; ".join(_place(records[index]) for index in turn.places)
+    text = turn.text.replace("{places}", places) if turn.places else turn.text
+    if turn.role == "assistant":
+        return {"role": "assistant", "content": text}
+    return _turn("user", *(shown[name] for name in turn.pictures), _text(text))
+
+
+def write_provenance(records: list[Record], folder: Path) -> None:
     """A line a rationale; the file is there without any, so that parts join alike."""
     names = ("session", "number", *RATIONALE_COLUMNS)
     entries = [{name: record[name] for name in names} for record in records if record["rationale"]]
     lines = b"".join(msgspec.json.encode(line) + b"\n" for line in entries)
     (folder / PROVENANCE_FILE).write_bytes(lines)
-
-
-def _chat_opening(seen: list[Record], thumbnail: Message) -> Message:
-    places = "; ".join(_place(record) for record in seen)
-    return _turn("user", thumbnail, _text(_AGAIN.format(places=places) if seen else _LOOK))
 
 
 class _Shower:
@@ -147,10 +134,6 @@ def _place(record: Record) -> str:
 
 def _turn(role: str, *content: Message) -> Message:
     return {"role": role, "content": list(content)}
-
-
-def _answer(text: str) -> Message:
-    return {"role": "assistant", "content": text}
 
 
 def _text(text: str) -> Message:

@@ -13,6 +13,8 @@ from viewer.errors import CoverslipError
 from viewer.policy import policy
 from viewer.processes.helper import HelperEndedError, HelperFailedError
 from viewer.recording.export.conversations import PROVENANCE_FILE, write_case, write_chat
+from viewer.recording.export.dialects import DIALECTS
+from viewer.recording.export.fine_tuning import join_examples, write_examples
 from viewer.recording.export.manifest import (
     ExportedSession,
     Manifest,
@@ -202,6 +204,8 @@ def _write_reading(reading: Reading, folder: Path, options: ExportOptions) -> No
             write_case(reading, pictures, folder)
         elif options.format == "chat-jsonl":
             write_chat(reading, pictures, folder, options)
+        elif options.format in DIALECTS:
+            write_examples(reading, pictures, folder, options)
         else:
             write_samples(reading, pictures, folder)
     finally:
@@ -218,8 +222,15 @@ def _join(parts: list[Path], out: Path, options: ExportOptions) -> None:
         for part in parts:
             _copy(part, out / part.name)
     else:
-        for name in ("conversations.jsonl", PROVENANCE_FILE):
-            _concatenate([part / name for part in parts], out / name)
+        if options.format in DIALECTS:
+            join_examples(parts, out, options)
+        else:
+            _concatenate(
+                [part / "conversations.jsonl" for part in parts], out / "conversations.jsonl"
+            )
+        _concatenate([part / PROVENANCE_FILE for part in parts], out / PROVENANCE_FILE)
+        if options.format in DIALECTS and DIALECTS[options.format].layout == "parquet":
+            return  # its pictures are inside
         for part in parts:
             if (part / "images").is_dir():
                 _copy(part / "images", out / "images")

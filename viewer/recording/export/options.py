@@ -9,8 +9,13 @@ import msgspec
 
 from viewer.errors import CoverslipError
 
-Format = Literal["pathology-cot", "chat-jsonl", "parquet", "webdataset", "csv"]
+Format = Literal[
+    "pathology-cot", "chat-jsonl", "parquet", "webdataset", "csv",
+    "openai", "llava", "qwen-vl", "qwen2-vl", "qwen2.5-vl", "qwen3-vl", "trl",
+]  # fmt: skip
 FORMATS: tuple[Format, ...] = get_args(Format)
+FINE_TUNING = FORMATS[5:]
+"""Sets of examples in train and validation."""
 
 
 class ExportError(CoverslipError):
@@ -35,10 +40,14 @@ class ExportOptions(msgspec.Struct, frozen=True, kw_only=True):
     jpeg_quality
         Of all pictures.
     images
-        Of chat-jsonl: "data-url" puts pictures into the lines, "file" beside them.
+        Of chat-jsonl and openai: "data-url" puts pictures into the lines, "file" beside them.
     images_per_example
-        Of chat-jsonl: longer sessions become several conversations; 10 is what fine-tuning jobs
+        Of conversations: longer sessions become several conversations; 10 is what fine-tuning jobs
         of the OpenAI kind take in one.
+    validation
+        Of fine-tuning sets: the share of the slides that is held back.
+    seed
+        Draws these slides.
     shard_bytes
         Of webdataset: a shard is closed when it has grown to this.
     places
@@ -59,6 +68,8 @@ class ExportOptions(msgspec.Struct, frozen=True, kw_only=True):
     jpeg_quality: int = 90
     images: Literal["data-url", "file"] = "data-url"
     images_per_example: int = 10
+    validation: float = 0.2
+    seed: int = 0
     shard_bytes: int = 256 << 20
     places: tuple[Path, ...] = ()
     reviewer: str = ""
@@ -72,4 +83,6 @@ class ExportOptions(msgspec.Struct, frozen=True, kw_only=True):
     def key(self) -> str:
         """Tells whether what an interrupted export left can be gone on with."""
         options = msgspec.structs.asdict(self)
+        if self.format not in FINE_TUNING:
+            del options["validation"], options["seed"]
         return msgspec.json.encode({**options, "places": None, "jobs": None}).decode()

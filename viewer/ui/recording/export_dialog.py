@@ -32,6 +32,13 @@ _DESCRIPTIONS = {
     "parquet": "Tables of sessions, events and actions, for pandas and datasets.",
     "webdataset": "Tar shards with crop, detail and record of each action.",
     "csv": "The tables as CSV.",
+    "openai": "Fine-tuning set as OpenAI messages. Boxes in pixels of the thumbnail.",
+    "llava": "Fine-tuning set for LLaVA, one picture an example. Boxes in fractions of the square.",
+    "qwen-vl": "Fine-tuning set for Qwen-VL. Boxes from 0 to 999.",
+    "qwen2-vl": "Fine-tuning set for Qwen2-VL. Boxes from 0 to 999.",
+    "qwen2.5-vl": "Fine-tuning set for Qwen2.5-VL. Boxes in pixels after its smart_resize.",
+    "qwen3-vl": "Fine-tuning set for Qwen3-VL. Boxes from 0 to 1000.",
+    "trl": "Fine-tuning set for TRL, pictures inside Parquet. Boxes from 0 to 1000.",
 }
 _FIRST = "csv"
 """Opened by what everybody has; what was taken last comes before it."""
