@@ -170,6 +170,7 @@ def test_pictures_are_in_the_lines_of_openai_by_default(
         format="openai", places=places, thumbnail_px=200, crop_px=64, detail_px=64, validation=0.0
     )
     export_sessions(sessions[:1], tmp_path / "out", options)
+    assert export_sessions(sessions[:1], tmp_path / "out", options).note == ""
     assert (tmp_path / "out" / "validation.jsonl").read_bytes() == b""
     (example, *_) = rows(tmp_path / "out")
     url = example["messages"][0]["content"][0]["image_url"]["url"]
@@ -178,6 +179,18 @@ def test_pictures_are_in_the_lines_of_openai_by_default(
              for part in message["content"] if part["type"] == "image_url"]  # fmt: skip
     assert len(shown) <= 10
     assert example["messages"][-1]["role"] == "assistant"
+
+
+def test_one_slide_is_not_held_back_and_that_is_said(sessions: list[Path], tmp_path: Path) -> None:
+    places = ("--slides", Path(__file__).parents[2] / "resources" / "slides")
+    asked = ("sessions", "export", sessions[0], sessions[1], "--format", "qwen3-vl", *places)
+    said = coverslip(*asked, "-o", tmp_path / "out", "--crop-px", "64", "--detail-px", "64")
+    assert said.returncode == 0, said.stderr
+    assert "nothing is held back" in said.stderr
+    assert rows(tmp_path / "out", "validation") == []
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "thousandths of the thumbnail" in card
+    assert "nothing is held back" in card
 
 
 def test_they_load_with_datasets(

@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication, QMainWindow, QPushButton
+from PySide6.QtWidgets import QApplication, QMainWindow, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
+from viewer.recording.export import FORMATS
 from viewer.recording.library import Library, SessionSummary
 from viewer.recording.session import SessionHeader, SlideRef, write_header
 from viewer.recording.session_catalog import ListedSession, SessionCatalog, SessionListing
 from viewer.slides.known_slides import remember
+from viewer.ui.recording.export_dialog import ExportDialog
 from viewer.ui.recording.sessions_panel import SessionsPanel
 
 COUNT = 3000
@@ -226,3 +228,16 @@ def test_a_damaged_session_says_so(library: Path, panel: SessionsPanel) -> None:
     panel.show_sessions(replace(listing, identity=""))
     _select(panel, listing.row_of[library / "00001"])
     assert panel.details.text() == damaged.summary.problem != ""
+
+
+def test_every_format_can_be_chosen_and_says_what_it_is(qtbot: QtBot) -> None:
+    parent = QWidget()
+    qtbot.addWidget(parent)
+    dialog = ExportDialog(2, parent, "qwen2.5-vl")
+    assert dialog.options.format == "qwen2.5-vl"
+    about: set[str] = set()
+    for number, name in enumerate(FORMATS):
+        dialog.format.setCurrentIndex(number)
+        assert dialog.options.format == name
+        about.add(dialog._description.text())
+    assert len(about) == len(FORMATS)

@@ -253,6 +253,8 @@ def export(
             f"{sum(session.actions for session in manifest.sessions)} actions, "
             f"{len(manifest.files)} files in {out}."
         )
+    if manifest.note:
+        say(manifest.note)
     for session in left_out:
         typer.echo(f"{session.id} was left out: {session.problem}", err=True)
     if left_out:

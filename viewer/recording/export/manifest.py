@@ -11,7 +11,8 @@ import msgspec
 
 from viewer import __version__
 from viewer.atomic_write import atomic_write_bytes
-from viewer.recording.export.options import ExportError, ExportOptions
+from viewer.recording.export.dialects import DIALECTS
+from viewer.recording.export.options import FINE_TUNING, ExportError, ExportOptions
 from viewer.recording.export.tables import COLUMNS
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     files
         Path within the export to SHA-256 in hex.
+    note
+        One sentence on what is not as it was asked for; "" where all is.
     """
 
     format: str
@@ -50,6 +53,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     app_version: str
     sessions: list[ExportedSession]
     files: dict[str, str]
+    note: str = ""
 
 
 def exported_session(reading: Reading) -> ExportedSession:
@@ -73,6 +77,7 @@ def write_manifest(out: Path, options: ExportOptions, sessions: list[ExportedSes
         options=options.key,
         app_version=__version__,
         sessions=sessions,
+        note=_note(options, sessions),
         files={
             path.relative_to(out).as_posix(): _sha256(path)
             for path in paths
@@ -101,6 +106,13 @@ def read_manifest(out: Path) -> Manifest | None:
         raise ExportError(f"{path} cannot be read ({error}): export to another folder.") from error
 
 
+def _note(options: ExportOptions, sessions: list[ExportedSession]) -> str:
+    slides = {session.slide for session in sessions if not session.problem}
+    if options.format in FINE_TUNING and options.validation > 0 and len(slides) == 1:
+        return "All sessions are of one slide: nothing is held back for validation."
+    return ""
+
+
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -123,10 +135,12 @@ def _card(options: ExportOptions, sessions: list[ExportedSession]) -> str:
         f"- actions by the rules `{options.mode}`",
         f"- {sum(session.rationales for session in good)} rationales that reviewers accepted; "
         "none that was rejected, skipped or not reviewed",
-        "- slides go by a hash; positions are level-0 pixels unless a name says otherwise",
+        _about_positions(options),
         "- manifest.json holds the SHA-256 of every file",
         "",
     ]
+    if note := _note(options, sessions):
+        lines += [note, ""]
     if options.needs_pixels:
         lines += [
             f"Crops: the action's box as it was on screen, at most {options.crop_px} px; details: "
@@ -146,3 +160,12 @@ def _card(options: ExportOptions, sessions: list[ExportedSession]) -> str:
         lines += [f"- {session.id}: {session.problem}" for session in problems]
         lines.append("")
     return "\n".join(lines)
+
+
+def _about_positions(options: ExportOptions) -> str:
+    if options.format in FINE_TUNING:
+        return (
+            f"- boxes are {DIALECTS[options.format].boxes}; train and validation share no slide, "
+            "splits.json says which are where"
+        )
+    return "- slides go by a hash; positions are level-0 pixels unless a name says otherwise"

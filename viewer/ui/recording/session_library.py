@@ -286,6 +286,8 @@ class SessionLibrary(QObject):
     def _on_exported(self, manifest: Manifest, out: Path) -> None:
         left_out = [session for session in manifest.sessions if session.problem]
         sentence = f"{len(manifest.sessions) - len(left_out)} sessions are exported to {out}."
+        if manifest.note:
+            sentence = f"{sentence} {manifest.note}"
         if left_out:
             sentence += f" {len(left_out)} were left out: {left_out[0].problem}"
         self._window.say(sentence)
