@@ -24,6 +24,7 @@ _NAMES = (
     "model-formats",
     "query",
     "cells",
+    "teaching_pixels",
     "remote",
     "convert",
 )
@@ -79,6 +80,10 @@ def _measure(name: str) -> list[Figure]:
         from benchmarks import cells
 
         return cells.run(_SAMPLE)
+    if name == "teaching_pixels":
+        from benchmarks import teaching_pixels
+
+        return teaching_pixels.run(_SAMPLE)
     if name == "remote":
         from benchmarks import remote
 

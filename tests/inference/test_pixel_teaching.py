@@ -164,7 +164,7 @@ def test_few_regions_are_not_enough_to_estimate(slide: Path, tmp_path: Path) -> 
     assert done.returncode == 0, done.stderr
     record = json.loads(done.stdout)
     assert record["held_out_error"] is None
-    assert "not enough to estimate" in record["estimate"]
+    assert "not enough to estimate" in record["about"]
 
 
 @pytest.mark.parametrize(

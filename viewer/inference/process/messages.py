@@ -268,16 +268,12 @@ class Done(msgspec.Struct, frozen=True, tag=True):
 
 Request = (
     Load | Weights | Loaded | TryOut | PackageTest | Blocks | Compute | Judge | Segment | FindCells
-    | KeepObjects | Teach | ClassifyBlock | Suggest | Reclassify
+    | KeepObjects | Teach | ClassifyBlock | Suggest | Reclassify | LessonRequest
 )  # fmt: skip
 Answer = (
     Alive | Ready | Refused | Done | Judged | Outlined | FoundCells | Taught | ClassifiedBlock
-    | Suggested
+    | Suggested | LessonAnswer
 )  # fmt: skip
 
-REQUESTS: msgspec.msgpack.Decoder[Request | LessonRequest] = msgspec.msgpack.Decoder(
-    Request | LessonRequest
-)
-ANSWERS: msgspec.msgpack.Decoder[Answer | LessonAnswer] = msgspec.msgpack.Decoder(
-    Answer | LessonAnswer
-)
+REQUESTS: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)
+ANSWERS: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)

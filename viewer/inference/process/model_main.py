@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
     from viewer.inference.cells.preview import FieldPreview
     from viewer.inference.process.block_worker import BlockWorker
-    from viewer.inference.process.lesson_messages import LessonAnswer, LessonRequest
+    from viewer.inference.process.lesson_messages import LessonRequest
     from viewer.inference.process.messages import Answer, Request
     from viewer.inference.process.network import Network
     from viewer.inference.process.pixel_lesson import PixelLesson
@@ -66,7 +66,7 @@ _NICE = 10
 class ModelServer:
     """Answers the requests of one parent."""
 
-    def __init__(self, channel: Channel[Request | LessonRequest], shared: int) -> None:
+    def __init__(self, channel: Channel[Request], shared: int) -> None:
         self._channel = channel
         self._shared = shared
         self._pixels = SharedPixels(shared, os.fstat(shared).st_size, 1) if shared >= 0 else None
@@ -95,7 +95,7 @@ class ModelServer:
                 sentence = f"The model stopped: {type(error).__name__}: {error}"[:400]
                 self._channel.send(Refused(sentence, is_failure=True))
 
-    def _take(self, request: Request | LessonRequest) -> None:
+    def _take(self, request: Request) -> None:
         match request:
             case Load():
                 self._order, self._weights = request, WeightsFile(request.weights_bytes)
@@ -228,7 +228,7 @@ class ModelServer:
             self._desk = TeachingDesk()
         return self._desk
 
-    def _taught(self, request: LessonRequest) -> Answer | LessonAnswer:
+    def _taught(self, request: LessonRequest) -> Answer:
         if self._lesson is None:
             from viewer.inference.process.pixel_lesson import PixelLesson
 

@@ -36,7 +36,6 @@ from viewer.processes.shared_pixels import SharedPixels
 
 if TYPE_CHECKING:
     from viewer.inference.models.bundle import ModelBundle
-    from viewer.inference.process.lesson_messages import LessonAnswer, LessonRequest
     from viewer.inference.process.messages import Answer, PackageTest, Request
 
 _log = logging.getLogger(__name__)
@@ -155,12 +154,12 @@ class ModelProcess:
         """Let the loaded model answer a test of its makers. Raises as `load` does."""
         return self._ready(test)
 
-    def ask(self, request: Request | LessonRequest) -> Answer | LessonAnswer:
+    def ask(self, request: Request) -> Answer:
         """Send a request and return its answer. Raises ModelProcessError."""
         self.send(request)
         return self.receive()
 
-    def send(self, request: Request | LessonRequest) -> None:
+    def send(self, request: Request) -> None:
         """Send a request that will be answered. Raises ModelProcessError."""
         with self._lock:
             if self._outstanding == 0:
@@ -168,7 +167,7 @@ class ModelProcess:
             self._outstanding += 1
         self._post(request)
 
-    def receive(self) -> Answer | LessonAnswer:
+    def receive(self) -> Answer:
         """Wait for the next answer. Raises ModelProcessError."""
         while True:
             try:
@@ -183,7 +182,7 @@ class ModelProcess:
             if not isinstance(answer, Alive):
                 return answer
 
-    def post(self, request: Request | LessonRequest) -> None:
+    def post(self, request: Request) -> None:
         """Send a request that has no answer. Raises ModelProcessError."""
         self._post(request)
 
@@ -213,7 +212,7 @@ class ModelProcess:
             case other:
                 raise ModelProcessError(f"The model process answered with {type(other).__name__}.")
 
-    def _post(self, request: Request | LessonRequest) -> None:
+    def _post(self, request: Request) -> None:
         try:
             self._channel.send(request)
         except ChannelError as error:

@@ -127,11 +127,11 @@ class PixelTeacher:
 
     def see(self, slide: TaughtSlide, key: BlockKey, number: int = 0) -> None:
         """Have the features of a block of a slide ready, as `fit` and `chances` need them."""
-        self._see(slide, (number, *key))
+        self._see(slide, (number, key.column, key.row))
 
     def chances(self, slide: TaughtSlide, key: BlockKey, number: int = 0) -> NDArray[np.float16]:
         """Return mean probabilities (rows, columns, classes) of squares of 2 pixels of a block."""
-        place = (number, *key)
+        place = (number, key.column, key.row)
         self._see(slide, place)
         match self._ask(ClassifyPixels(place)):
             case ClassifiedPixels(data):
@@ -169,7 +169,7 @@ class PixelTeacher:
     ) -> NDArray[np.float32]:
         rows: dict[int, NDArray[np.float32]] = {}
         for key, places in samples.by_block(slide.grid).items():
-            block = (number, *key)
+            block = (number, key.column, key.row)
             known = self._sampled
             pixels = [
                 (place, (block, int(samples.rows[place]), int(samples.columns[place])))
@@ -198,7 +198,7 @@ class PixelTeacher:
         if place in self._seen:
             self._seen.move_to_end(place)
             return
-        box = slide.grid.input_box(BlockKey(*place[1:]))
+        box = slide.grid.input_box(BlockKey(place[1], place[2]))
         rgb = read_region(slide.source, box, PATCH_PX, PATCH_PX)
         process = self._running()
         shared = process.shared_slots(rgb.nbytes, 1)

@@ -16,6 +16,7 @@ from viewer.inference.teaching.errors import TeachingError
 from viewer.inference.teaching.pixel_samples import MOST_PER_CLASS, pixel_samples
 from viewer.inference.teaching.pixel_settings import CORE_PX, FEATURES_VERSION, MARGIN_PX, PATCH_PX
 from viewer.inference.teaching.pixel_teacher import PixelTeacher, TaughtSlide
+from viewer.inference.teaching.taught_bundles import check_folder
 from viewer.inference.teaching.taught_card import TaughtCard
 from viewer.slides import open_slide
 from viewer.utc import utc_stamp
@@ -79,7 +80,7 @@ def train_pixels(
     """
     names = list(marked.colors)
     per_slide = min(MOST_PER_CLASS, max(_LEAST_PER_SLIDE, _MOST_OF_ALL // len(marked.slides)))
-    notes = list(marked.notes)
+    notes: list[str] = []
     teacher = PixelTeacher(settings)
     with ExitStack() as stack:
         stack.callback(teacher.close)
@@ -139,29 +140,19 @@ def pixel_card(
     )
 
 
-def check_folder(folder: Path) -> None:
-    """Raise BundleError where a folder for a model holds something else."""
-    if folder.exists() and not folder.is_dir():
-        raise BundleError(f"{folder} is a file: give a new folder for the model.")
-    try:
-        is_taken = folder.is_dir() and any(folder.iterdir()) and not (folder / WEIGHTS).is_file()
-    except OSError as error:
-        raise BundleError(f"{folder} cannot be read ({error.strerror or error}).") from error
-    if is_taken:
-        raise BundleError(f"{folder} holds other files: give a new folder for the model.")
-
-
 def write_pixel_classifier(folder: Path, taught: TaughtPixels, name: str) -> ModelBundle:
     """Write what was learned as an ordinary bundle.
 
     Raises
     ------
+    TeachingError
+        The folder holds something else.
     BundleError
-        The folder holds something else, or cannot be written.
+        It cannot be written.
     """
     check_folder(folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True)
         weights = folder / WEIGHTS
         atomic_write_bytes(weights, taught.weights)
         write_description(folder, _described(taught, name, file_sha256(weights)))
@@ -177,7 +168,7 @@ def _described(taught: TaughtPixels, name: str, sha256: str) -> ModelDescription
     return msgspec.convert(
         {
             "name": name,
-            "version": taught.card.at[:10],
+            "version": taught.card.at[:19].replace(":", "").replace("T", "-"),
             "task": "segmentation",
             "mpp_um": settings.mpp_um,
             "patch_px": PATCH_PX,
