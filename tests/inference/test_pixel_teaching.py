@@ -110,6 +110,23 @@ def test_what_was_taught_tells_textures_apart_on_the_whole_slide(taught: Path, s
         assert (likeliest[rows, inside] == number).mean() > 0.97
 
 
+def test_its_areas_are_annotations(taught: Path, slide: Path, tmp_path: Path) -> None:
+    out = tmp_path / "areas.geojson"
+    done = coverslip(
+        "run", taught, slide, "--mpp", str(MPP_UM), "-o", out, "--device", "cpu",
+        "--least-area", "20000",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    features = json.loads(out.read_text())["features"]
+    sizes = {"Striped": 0.0, "Plain": 0.0}
+    for each in features:
+        area = shapely.from_geojson(json.dumps(each["geometry"])).area
+        assert area * MPP_UM**2 >= 20_000
+        sizes[each["properties"]["classification"]["name"]] += area
+    for size in sizes.values():
+        assert 0.6 < size / (600 * HEIGHT) < 1.6
+
+
 def test_the_live_answer_is_that_of_the_bundle(taught: Path, slide: Path) -> None:
     """The same marks teach the same, and a block that is asked alone says what the run says."""
     teacher = PixelTeacher(SETTINGS)

@@ -71,9 +71,14 @@ def run_model(
         typer.Option(
             "-o",
             "--out",
-            help="Objects: .geojson, .csv, mask .png or .tif. Cells: .csv, .parquet, .tif. With "
-            "several slides a folder: a file each, and slides.csv, the table over all.",
+            help="Objects: .geojson, .csv, mask .png or .tif. Cells: .csv, .parquet, .tif, and "
+            ".geojson for the areas of classes. With several slides a folder: a file each, and "
+            "slides.csv, the table over all.",
         ),
+    ] = None,
+    least_area: Annotated[
+        float | None,
+        typer.Option(help="Of areas in GeoJSON: smaller ones are left out, um2.", min=0),
     ] = None,
     form: Annotated[
         str | None,
@@ -174,7 +179,7 @@ def run_model(
         options = {
             name: str(value)
             for name, value in (
-                ("region", region), ("mpp", mpp), ("image", image),
+                ("region", region), ("mpp", mpp), ("least-area", least_area), ("image", image),
                 ("device", device if device != "auto" else None),
                 ("set", ";".join(settings or []) or None), ("stains", stains),
             )
@@ -197,14 +202,14 @@ def run_model(
     part = None if band is None else _band(band)
     _run_one(
         model, path, area, mpp, device, out, features, image, expect, cells, place, part,
-        most_blocks, json=json, lines=lines,
+        most_blocks, least_area or 0.0, json=json, lines=lines,
     )  # fmt: skip
 
 
 def _run_one(
     model: str, path: Path, area: Area | None, mpp: float | None, device: str, out: Path | None,
     features: Path | None, image: int | None, expect: str | None, cells: CellOptions,
-    store: StorePlace | None, band: Band | None, most_blocks: int | None,
+    store: StorePlace | None, band: Band | None, most_blocks: int | None, least_um2: float,
     *, json: bool, lines: bool,
 ) -> None:  # fmt: skip
     from viewer.audit_log import trail
@@ -214,6 +219,7 @@ def _run_one(
     from viewer.inference.runs import running
     from viewer.inference.runs.bands import TooManyBlocksError
     from viewer.inference.runs.results import finds_objects
+    from viewer.overlays.files.area_files import AREA_FORMATS, tells_areas
     from viewer.overlays.files.export import FORMATS, check_name
     from viewer.overlays.files.patch_files import CELL_FORMATS
     from viewer.slides import SlideError
@@ -223,6 +229,8 @@ def _run_one(
             if expect is not None and bundle.key != expect:
                 fail(f"{bundle.name} has changed since the batch began: begin a new one.")
             formats = FORMATS if finds_objects(bundle.task) else CELL_FORMATS
+            if tells_areas(bundle.task, bundle.description.head):
+                formats = formats | AREA_FORMATS
             if out is not None and (complaint := check_name(out, formats)):
                 fail(complaint)
             bundle = tuned(bundle, path, image, area, cells)
@@ -238,7 +246,7 @@ def _run_one(
         return
     except (SlideError, BundleError, running.RunError) as error:
         fail(str(error))
-    record = _told(run, bundle, out if band is None else None)
+    record = _told(run, bundle, out if band is None else None, path, least_um2)
     if lines:
         print_line(run, record, keeps_columns=store is None)
         return
@@ -347,14 +355,17 @@ def _areas_of(file: Path, slide: Path, image: int | None, origin: Origin | None)
     return shapely.union_all(areas)
 
 
-def _told(run: ModelRun, bundle: ModelBundle, out: Path | None) -> dict[str, object]:
+def _told(
+    run: ModelRun, bundle: ModelBundle, out: Path | None, slide: Path, least_um2: float
+) -> dict[str, object]:
     """Write the file that is asked for, and return what is printed."""
+    from viewer.annotations.formats.problems import AnnotationFileError
     from viewer.overlays.files.masks import MaskError
 
     if out is not None:
         try:
-            _write(run, bundle, out)
-        except MaskError as error:
+            _write(run, bundle, out, slide, least_um2)
+        except (MaskError, AnnotationFileError) as error:
             fail(str(error))
         except OSError as error:
             fail(f"{out} cannot be written ({error.strerror or error}): choose another place.")
@@ -372,9 +383,11 @@ def _told(run: ModelRun, bundle: ModelBundle, out: Path | None) -> dict[str, obj
     }
 
 
-def _write(run: ModelRun, bundle: ModelBundle, out: Path) -> None:
+def _write(run: ModelRun, bundle: ModelBundle, out: Path, slide: Path, least_um2: float) -> None:
     from viewer.annotations.formats.origins import origin_sentence
+    from viewer.annotations.formats.slide_place import SlidePlace
     from viewer.overlays.counting import analyzed_share
+    from viewer.overlays.files.area_files import AREA_FORMATS, write_areas
     from viewer.overlays.files.export import FORMATS, write_objects
     from viewer.overlays.files.patch_files import write_cells
     from viewer.overlays.object_map import ObjectMap
@@ -394,6 +407,17 @@ def _write(run: ModelRun, bundle: ModelBundle, out: Path) -> None:
         if any(run.bounds_px) and out.suffix.lower() in FORMATS["GeoJSON, for QuPath"]:
             sentence = origin_sentence("bounds", run.bounds_px, is_stated=True)
             typer.echo(f"{out.name}: {sentence}.", err=True)
+    elif out.suffix.lower() in AREA_FORMATS["GeoJSON, areas for QuPath"]:
+        width, height = run.found.grid.slide
+        place = SlidePlace(
+            str(slide.absolute()),
+            slide.name,
+            run.identity,
+            (int(width), int(height)),
+            (run.mpp_um, run.mpp_um),
+            run.bounds_px,
+        )
+        write_areas(out, run.found, bundle.colors, bundle.task, run.area, place, least_um2, card)
     else:
         values, names = run.cell_values(bundle)
         write_cells(out, run.found, values, names, run.area, card)

@@ -13,6 +13,7 @@ from viewer.inference.cells.kept_settings import all_kept_stains
 from viewer.inference.cells.models import takes_settings
 from viewer.inference.models.model_library import opened_model
 from viewer.inference.runs.results import finds_objects
+from viewer.overlays.files.area_files import AREA_FORMATS, tells_areas
 from viewer.overlays.files.export import FORMATS
 from viewer.overlays.files.patch_files import CELL_FORMATS
 
@@ -55,6 +56,8 @@ def begin_batch(
     with opened_model(model) as bundle:
         are_objects = finds_objects(bundle.task)
         formats = FORMATS if are_objects else CELL_FORMATS
+        if tells_areas(bundle.task, bundle.description.head):
+            formats = formats | AREA_FORMATS
         settings = BatchSettings(
             model=str(Path(model).absolute()) if Path(model).exists() else model,
             name=bundle.name,
