@@ -3,22 +3,30 @@
 SLIDE ?= resources/slides/CMU-1-Small-Region.svs
 PYTHON_HERE := .venv/bin/python
 
-.PHONY: run test lint bench soak slow services docs setup clean
+.PHONY: run test all-tests lint style types bench soak slow services docs setup clean
 
 run: setup ## open a slide: make run SLIDE=/path/to/slide.svs
 	@$(PYTHON_HERE) app.py "$(SLIDE)"
 
-test: lint ## style, types, import layers and all tests
+test: style ## style, types, import layers and all tests
+	@# The tests leave a core idle for a part of their time, in which the types are checked.
+	@$(MAKE) --no-print-directory -j 2 types all-tests
+
+all-tests: setup
 	@# The tests start hundreds of processes of the program: each would compile its modules anew
-	@# where the environment forbids Python to keep them.
+	@# where the environment forbids Python to keep them. pytest keeps its rewritten assertions,
+	@# so that its processes share the work.
 	@$(PYTHON_HERE) -m compileall -q viewer coverslip
-	@# pytest keeps its rewritten assertions, so that its processes share the work.
 	@PYTHONDONTWRITEBYTECODE= QT_QPA_PLATFORM=offscreen \
 		$(PYTHON_HERE) -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
-lint: setup
+lint: style types ## style and types
+
+style: setup
 	@$(PYTHON_HERE) -m ruff check --quiet
 	@$(PYTHON_HERE) -m ruff format --check --quiet
+
+types: setup
 	@$(PYTHON_HERE) -m basedpyright --level error
 
 soak: setup ## minutes of random navigation

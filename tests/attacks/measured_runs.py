@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -37,13 +38,14 @@ def coverslip(*arguments: object, timeout_s: float = 60.0) -> Outcome:
     command = [sys.executable, "app.py", *map(str, arguments)]
     environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        started_s = time.monotonic()
+        others, started_s = set(psutil.pids()), time.monotonic()
         with subprocess.Popen(
             command, cwd=REPOSITORY, stdout=out, stderr=err, env=environment
         ) as process:
+            family = _Family(process.pid, others)
             peak_bytes = 0
             while process.poll() is None:
-                peak_bytes = max(peak_bytes, _resident_bytes(process.pid))
+                peak_bytes = max(peak_bytes, family.resident_bytes())
                 if time.monotonic() - started_s > timeout_s:
                     process.kill()
                     raise AssertionError(f"{arguments} ran longer than {timeout_s} s")
@@ -54,16 +56,27 @@ def coverslip(*arguments: object, timeout_s: float = 60.0) -> Outcome:
         return Outcome(process.returncode, out.read(), err.read(), peak_bytes / 1e6, elapsed_s)
 
 
-def _resident_bytes(pid: int) -> int:
-    try:
-        process = psutil.Process(pid)
-        family = [process, *process.children(recursive=True)]
-    except psutil.Error:
-        return 0
-    total = 0
-    for each in family:
-        try:
-            total += each.memory_info().rss
-        except psutil.Error:
-            continue
-    return total
+class _Family:
+    """A process and its descendants, found among what starts while it runs.
+
+    To ask for the children again and again would look at every process of the machine each time.
+    """
+
+    def __init__(self, pid: int, others: set[int]) -> None:
+        self._family = {pid: psutil.Process(pid)}
+        self._seen = {pid, *others}
+
+    def resident_bytes(self) -> int:
+        """Of all that live now, in bytes."""
+        living = psutil.pids()
+        new, self._seen = [pid for pid in living if pid not in self._seen], set(living)
+        for pid in new:
+            with contextlib.suppress(psutil.Error):
+                started = psutil.Process(pid)
+                if started.ppid() in self._family:
+                    self._family[pid] = started
+        total_bytes = 0
+        for process in self._family.values():
+            with contextlib.suppress(psutil.Error):
+                total_bytes += process.memory_info().rss
+        return total_bytes
