@@ -3,7 +3,7 @@
 SLIDE ?= resources/slides/CMU-1-Small-Region.svs
 PYTHON_HERE := .venv/bin/python
 
-.PHONY: run test all-tests lint style types bench soak slow services docs setup clean
+.PHONY: run test all-tests lint style types bench bench-cohort cohort soak slow services docs setup clean
 
 run: setup ## open a slide: make run SLIDE=/path/to/slide.svs
 	@$(PYTHON_HERE) app.py "$(SLIDE)"
@@ -39,6 +39,12 @@ services: setup ## slides on servers: installs and starts Orthanc, S3 and web se
 	@dpkg -s orthanc orthanc-dicomweb >/dev/null 2>&1 || \
 		sudo -n apt-get install -y orthanc orthanc-dicomweb || apt-get install -y orthanc orthanc-dicomweb
 	@QT_QPA_PLATFORM=offscreen $(PYTHON_HERE) -m pytest tests/remote tests/ui/test_remote_window.py -m "services or not slow"
+
+cohort: setup ## many slides on a Ray cluster, whose nodes, driver and bucket fail
+	@QT_QPA_PLATFORM=offscreen $(PYTHON_HERE) -m pytest -m cohort tests/cohort
+
+bench-cohort: setup ## what running many slides costs over the bare loop
+	@$(PYTHON_HERE) -m benchmarks cohort
 
 bench: ## speed and memory, against other readers
 	@scripts/setup.sh dev,bench

@@ -41,7 +41,8 @@ _Slides = Annotated[
     list[Path],
     typer.Argument(
         metavar="SLIDE... | PROJECT",
-        help="Slides, or pictures of fields; folders of them; projects.",
+        help="Slides, or pictures of fields; folders and lists (.txt, .csv) of them, also folders "
+        "in buckets (s3://bucket/folder); projects.",
     ),
 ]
 

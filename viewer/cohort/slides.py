@@ -1,14 +1,19 @@
-"""The slides that a command or a page names: slides, folders of them, and projects."""
+"""The slides that a command or a page names: slides, folders and lists of them, and projects."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
+from viewer.cohort.bucket_slides import is_bucket_folder, slides_in_bucket
+from viewer.cohort.errors import BatchError
+from viewer.cohort.slide_lists import is_slide_list, read_slide_list
 from viewer.plain_text import shown_text
 from viewer.slides.errors import SlideError
 from viewer.slides.opener import check_name
+from viewer.slides.remote.address import is_address, slide_path
 from viewer.slides.slide_folders import is_slide_folder
 from viewer.slides.tray import slides_in
 from viewer.studies.finding import (
@@ -17,7 +22,7 @@ from viewer.studies.finding import (
     missing_slides,
     neighborhood,
 )
-from viewer.studies.project import slide_path
+from viewer.studies.project import slide_path as project_slide_path
 from viewer.studies.project_file import ProjectError, is_project, project_folder, read_project
 
 if TYPE_CHECKING:
@@ -50,12 +55,18 @@ class NamedSlides:
 def named_slides(paths: Iterable[Path]) -> NamedSlides:
     """Return the slides of paths. Opens slides only where a project's were moved."""
     found = NamedSlides()
-    given = list(paths)
+    given = [slide_path(path) for path in paths]
     found.is_list = len(given) > 1
     for path in given:
         if is_project(path):
             found.is_list = True
             _add_project(found, project_folder(path))
+        elif is_slide_list(path):
+            found.is_list = True
+            _add_list(found, path)
+        elif is_bucket_folder(path):
+            found.is_list = True
+            _add_bucket(found, path)
         elif path.is_dir() and not is_slide_folder(path):
             found.is_list = True
             _add_folder(found, path)
@@ -91,6 +102,35 @@ def _add_folder(found: NamedSlides, folder: Path) -> None:
     found.slides += [(slide, slide.name) for slide in slides]
 
 
+def _add_list(found: NamedSlides, file: Path) -> None:
+    try:
+        slides = read_slide_list(file)
+    except BatchError as error:
+        found.problems.append(str(error))
+        return
+    for path in slides:
+        if path.is_dir() and not is_slide_folder(path):
+            _add_folder(found, path)
+        elif is_address(path) or path.exists():
+            found.slides.append((path, path.name))
+        else:
+            name = shown_text(path.name)
+            sentence = f"{name} is missing: {file.name} expects it at {shown_text(str(path))}."
+            found.problems.append(sentence)
+            found.missing.append((name, sentence))
+
+
+def _add_bucket(found: NamedSlides, folder: Path) -> None:
+    try:
+        slides = slides_in_bucket(folder)
+    except BatchError as error:
+        found.problems.append(str(error))
+        return
+    if not slides:
+        found.problems.append(f"There are no slides in {folder}.")
+    found.slides += [(slide, unquote(slide.name)) for slide in slides]
+
+
 def _add_project(found: NamedSlides, folder: Path) -> None:
     try:
         project = read_project(folder)
@@ -107,7 +147,7 @@ def _add_project(found: NamedSlides, folder: Path) -> None:
     )
     absent = {slide.identity for slide in missing} - places.keys()
     for slide in project.slides:
-        path = places.get(slide.identity) or slide_path(slide, folder)
+        path = places.get(slide.identity) or project_slide_path(slide, folder)
         if slide.identity in absent:
             sentence = f"{slide.shown_name} is missing: the project expects it at {path}."
             found.problems.append(sentence)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from viewer.slides.region import read_level, read_region
 from viewer.slides.tissue import TissueMask, candidate_mask, tissue_mask
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from viewer.annotations.tissue_correction import TissueCorrection
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from viewer.overlays.blocks import BlockGrid, BlockKey
     from viewer.slides.source import RgbImage, SlideSource
 
+Answer = TypeVar("Answer")
 Patches = list[tuple[int, int]]
 
 _RANGE_SIDE_PX = 1024
@@ -30,7 +33,19 @@ _RANGE_SIDE_PX = 1024
 
 
 class BlockReader:
-    """Knows which blocks hold tissue and reads them. Used by one thread."""
+    """Knows which blocks hold tissue and reads them. Used by one thread.
+
+    Parameters
+    ----------
+    tries
+        How often what cannot be read is read again, such as of a slide on a server that refuses
+        for a while. With more than one, a slide whose tissue cannot be told is not read at all.
+
+    Raises
+    ------
+    TileError
+        The tissue cannot be told, and there was more than one try.
+    """
 
     def __init__(
         self,
@@ -38,15 +53,18 @@ class BlockReader:
         grid: BlockGrid,
         model: ModelDescription,
         correction: TissueCorrection | None = None,
+        tries: int = 1,
     ) -> None:
+        self._tries = tries
         self._source = as_fed(source, model.input.slide_channels)
         self._grid = grid
         self._input = model.input
         self._has_patches = TASKS[model.task].is_by_patch
         self._ranges: list[tuple[float, float]] | None = None
         self._tissue: TissueMask | None = None
-        with suppress(TileError):  # then every block counts as tissue
-            found = candidate_mask(source)
+        # Else every block counts as tissue.
+        with suppress(*(() if tries > 1 else (TileError,))):
+            found = self._again(lambda: candidate_mask(source))
             self._tissue = found if correction is None else correction.applied(found)
 
     def patches(self, key: BlockKey) -> Patches | None:
@@ -62,7 +80,10 @@ class BlockReader:
         """Return a block with its margin, uint8 (side, side, 3). Raises TileError."""
         side_px = self._grid.input_px
         box = self._grid.input_box(key)
-        return read_region(self._source, box, side_px, side_px, smaller_by=self._input.resampling)
+        smaller_by = self._input.resampling
+        return self._again(
+            lambda: read_region(self._source, box, side_px, side_px, smaller_by=smaller_by)
+        )
 
     def ranges(self) -> list[tuple[float, float]]:
         """Return low and high value of each channel of the slide where the model is fed by them.
@@ -71,8 +92,17 @@ class BlockReader:
         """
         if self._ranges is None:
             is_asked = self._input.scaling in ("percentiles", "standard")
-            self._ranges = value_ranges(self._source, self._input) if is_asked else []
+            self._ranges = (
+                self._again(lambda: value_ranges(self._source, self._input)) if is_asked else []
+            )
         return self._ranges
+
+    def _again(self, read: Callable[[], Answer]) -> Answer:
+        """Read, and again where it cannot be read; raises as it does in the end."""
+        for _ in range(self._tries - 1):
+            with suppress(TileError):
+                return read()
+        return read()
 
     def _tissue_patches(self, key: BlockKey) -> Patches:
         core = self._grid.core_box(key)

@@ -33,6 +33,7 @@ from viewer.overlays.result_store import CORRECTED, ResultStoreError, StoreAbout
 from viewer.processes.shared_pixels import hand_over
 from viewer.slides import SlideError, TileError
 from viewer.slides.known_slides import open_same
+from viewer.slides.remote.address import is_address
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,6 +61,8 @@ _MOST_FRUITLESS = 4
 _BATCHES_AHEAD = 3
 """One is read, one computed and one cut at any time."""
 _LEAST_ELAPSED_S = 1e-3
+_FAR_TRIES = 5
+"""Each takes as long as a server may be silent unnoticed."""
 _STORES_S = 5.0
 """How long blocks wait for what attached stores have of them."""
 _MOST_PIXEL_BYTES = 512 << 20
@@ -360,7 +363,7 @@ class Engine:
             self._feed(process)
         except ModelProcessError as error:
             _log.info("the model process takes no more (%s)", error)
-        except SlideError as error:
+        except (SlideError, TileError) as error:
             if self._wait_until_loaded():  # else the model is to blame, and it is said
                 self._give_up(str(error))
         finally:
@@ -378,8 +381,10 @@ class Engine:
         """Read blocks and hand them over, never more than keep the process busy."""
         if self._reader is None:
             self._source = open_same(self._slide, self._about.identity)
+            # The blocks of many machines must be the same whether a server refuses for a while.
+            tries = _FAR_TRIES if self._store is not None and is_address(self._slide) else 1
             self._reader = BlockReader(
-                self._source, self._grid, self._bundle.description, self._correction
+                self._source, self._grid, self._bundle.description, self._correction, tries
             )
         key: BlockKey | None = self._first
         while key is not None:
