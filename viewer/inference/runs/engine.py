@@ -36,7 +36,7 @@ from viewer.slides.known_slides import open_same
 from viewer.slides.remote.address import is_address
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
     from pathlib import Path
 
     from viewer.annotations.tissue_correction import TissueCorrection
@@ -133,6 +133,8 @@ class Engine:
     attached
         Names of stores whose results are shown too, also those that come while the engine is
         there; nothing is written to them.
+    wants
+        The blocks that are read of `store`; None for all.
     """
 
     def __init__(
@@ -148,7 +150,9 @@ class Engine:
         falls_back: bool = False,
         store: StorePlace | None = None,
         attached: Sequence[str] = (),
+        wants: Container[BlockKey] | None = None,
     ) -> None:
+        self._wants = wants
         self._slide = slide
         self._store = store
         self._attached = attached
@@ -274,7 +278,7 @@ class Engine:
                 self._attached_results = AttachedResults(
                     self._attached, self._about, self._take_attached, self._say_passing
                 )
-            self._kept = KeptResults(self._about, self._store)
+            self._kept = KeptResults(self._about, self._store, self._wants)
             self.results = self._kept.name
             known: set[BlockKey] = set()
             for key, data in self._kept:

@@ -15,7 +15,7 @@ from viewer.overlays.segments.places import PatientPlace
 from viewer.overlays.segments.segment_store import SegmentStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
 
     from viewer.overlays.blocks import BlockKey
     from viewer.overlays.result_store import BlockStore, StoreAbout
@@ -62,6 +62,8 @@ class KeptResults:
     place
         A store that many machines share, instead of the files of this one; what this machine has
         computed before is kept there too.
+    wants
+        The blocks that are given of such a store; None for all.
 
     Raises
     ------
@@ -69,8 +71,14 @@ class KeptResults:
         Results can be neither read nor kept.
     """
 
-    def __init__(self, about: StoreAbout, place: StorePlace | None = None) -> None:
+    def __init__(
+        self,
+        about: StoreAbout,
+        place: StorePlace | None = None,
+        wants: Container[BlockKey] | None = None,
+    ) -> None:
         self._about = about
+        self._wants = wants
         self._is_closed = False
         self._place = place and PatientPlace(place, _PATIENCE_S, lambda: self._is_closed)
         self._stores: dict[str, BlockStore] = {}
@@ -104,7 +112,7 @@ class KeptResults:
                     yield key, data
         if self._place is not None:
             for key, data, kind in kept_blocks(self._about):
-                if key not in known:
+                if key not in known and (self._wants is None or key in self._wants):
                     self.counts[kind] += 1
                     self.put(key, data, kind)
                     yield key, data
@@ -136,7 +144,7 @@ class KeptResults:
     def _open(self, kind: str) -> BlockStore:
         about = replace(self._about, made_on=kind)
         if self._place is not None:
-            store: BlockStore = SegmentStore(self._place, about)
+            store: BlockStore = SegmentStore(self._place, about, self._wants)
         else:
             path = result_path(about.identity, about.model, about.mpp_um, kind)
             store = ResultStore(path, about)

@@ -24,7 +24,7 @@ from viewer.inference.runs.slide_inference import (
     mark_unlike,
     predict_slide,
 )
-from viewer.overlays.area import bounds_of, holds, part_within
+from viewer.overlays.area import blocks_of, bounds_of, holds, part_within
 from viewer.overlays.files.result_file import ResultFileError
 from viewer.overlays.files.result_files import read_result_file
 from viewer.overlays.object_map import ObjectMap
@@ -240,11 +240,14 @@ def _run(
     run.trained_on = training.text if training is not None else ""
     if bounds_of(asked).is_empty:
         return run  # a band of an area that has nothing there
-    listener = _Listener(run, on_progress)
+    # What a band finds is kept in the store alone, so that a large slide takes no more memory.
+    listener = _Listener(run, on_progress, gathers=band is None)
+    wants = None if band is None else frozenset(blocks_of(grid, asked))
     started_s = time.monotonic()
     engine = Engine(
-        path.absolute(), source.info.identity, grid, scale, fed, listener, device, store=store
-    )
+        path.absolute(), source.info.identity, grid, scale, fed, listener, device,
+        store=store, wants=wants,
+    )  # fmt: skip
     try:
         engine.run(asked)
         listener.finished.wait()
@@ -338,14 +341,18 @@ def known_mpp_um(source: SlideSource) -> float | None:
 class _Listener:
     """Gathers what the engine tells, and knows when all has come."""
 
-    def __init__(self, run: ModelRun, on_progress: Callable[[Progress], None] | None) -> None:
+    def __init__(
+        self, run: ModelRun, on_progress: Callable[[Progress], None] | None, *, gathers: bool
+    ) -> None:
         self._run = run
+        self._gathers = gathers
         self._on_progress = on_progress
         self.finished = threading.Event()
         self.failure = ""
 
     def on_block(self, key: BlockKey, result: Result) -> None:
-        add_result(self._run.found, key, result)
+        if self._gathers:
+            add_result(self._run.found, key, result)
 
     def on_progress(self, progress: Progress) -> None:
         if self._on_progress is not None:

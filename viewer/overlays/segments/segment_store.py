@@ -25,7 +25,7 @@ from viewer.overlays.segments.segment import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
 
     from viewer.overlays.blocks import BlockKey
     from viewer.overlays.result_store import StoreAbout
@@ -54,9 +54,14 @@ class SegmentStore:
         Asked as often as it takes, so it should be patient.
     about
         What the results belong to.
+    wants
+        The blocks that are read; None for all.
     """
 
-    def __init__(self, place: StorePlace, about: StoreAbout) -> None:
+    def __init__(
+        self, place: StorePlace, about: StoreAbout, wants: Container[BlockKey] | None = None
+    ) -> None:
+        self._wants = wants
         self.name = results_name(about.identity, about.model, about.mpp_um, about.made_on)
         self._place = place
         self._about = about
@@ -92,6 +97,8 @@ class SegmentStore:
             self._learn()
             entries = [entry for entry in self._entries if entry.segment not in self._read]
         for entry in entries:
+            if not any(map(self._is_wanted, entry.keys)):
+                continue
             blocks = self._whole(entry)
             with self._manifest:
                 self._read.add(entry.segment)
@@ -99,8 +106,11 @@ class SegmentStore:
                     self._give_up(entry.segment)
                     continue
                 held = [key for key in blocks if self._kept.get(key) == entry.segment]
-            for key in held:
+            for key in filter(self._is_wanted, held):
                 yield key, blocks[key]
+
+    def _is_wanted(self, key: BlockKey) -> bool:
+        return self._wants is None or key in self._wants
 
     def _whole(self, entry: ManifestEntry) -> dict[BlockKey, bytes] | None:
         """Return the blocks of a segment; None where it is not whole."""
