@@ -27,6 +27,7 @@ _NAMES = (
     "teaching_pixels",
     "remote",
     "convert",
+    "cohort",
 )
 _SAMPLE = Path(__file__).resolve().parent.parent / "resources/slides/CMU-1-Small-Region.svs"
 _RESULTS = Path(__file__).resolve().parent / "results" / "latest.json"
@@ -90,6 +91,10 @@ def _measure(name: str) -> list[Figure]:
         return remote.run()
     main_slide = big_slide.ensure(big_slide.MAIN)
     match name:
+        case "cohort":
+            from benchmarks import cohort
+
+            return cohort.run(_SAMPLE, main_slide)
         case "convert":
             from benchmarks import convert
 

@@ -206,3 +206,19 @@ def test_what_can_be_no_store_is_one_sentence(text: str, sentence: str) -> None:
 def test_a_bucket_that_is_not_there_or_denied_is_one_sentence(bucket: Bucket) -> None:
     with pytest.raises(StorePlaceError, match="There is no bucket s3://none"):
         check_writable(place_of("s3://none/results"))
+
+
+def test_who_wants_a_part_reads_no_segment_of_the_rest(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    class Watched(FolderPlace):
+        def read(self, name: str) -> bytes | None:
+            asked.append(name)
+            return super().read(name)
+
+    put(FolderPlace(tmp_path), range(7))
+    put(FolderPlace(tmp_path), range(7, 14))
+    wanted = frozenset((BlockKey(3, 0), BlockKey(5, 0)))
+    found = dict(SegmentStore(Watched(tmp_path), ABOUT, wanted))
+    assert found == dict((block(3), block(5)))
+    assert sum("/segments/" in name for name in asked) == 1
