@@ -48,10 +48,10 @@ def test_a_list_names_slides_beside_it_or_anywhere(folder: Path, name: str, text
 
 def test_a_list_may_name_addresses_and_what_is_missing_is_named(folder: Path) -> None:
     file = folder / "mixed.txt"
-    file.write_text("s3://bucket/x.svs\ngone.svs\na.tif\n")
+    file.write_text("s3://bucket/x.svs\ngone.svs\na.tif\nno\0name.tif\n" + "y" * 300 + "\n")
     found = named_slides([file])
     assert [name for _, name in found.slides] == ["x.svs", "a.tif"]
-    assert [name for name, _ in found.missing] == ["gone.svs"]
+    assert [name[:2] for name, _ in found.missing] == ["go", "no", "yy"]
     assert "gone.svs is missing: mixed.txt expects it" in found.problems[0]
 
 
@@ -61,7 +61,7 @@ def test_a_list_may_name_addresses_and_what_is_missing_is_named(folder: Path) ->
         ("empty.txt", b"\n# nothing\n", "names no slides"),
         ("empty.csv", b"path\n", "names no slides"),
         ("utf16.txt", "a.tif".encode("utf-16"), "save it as text in UTF-8"),
-        ("huge.csv", b'"' + b"x" * 200_000 + b'"\n', "is no table of slides"),
+        ("huge.csv", b'"' + b"x" * 100_000 + b'"\n', "is no list of slides"),
     ],
 )
 def test_what_is_no_list_is_one_sentence(

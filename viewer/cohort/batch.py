@@ -340,6 +340,17 @@ def kept_batches(folder: Path | None = None) -> list[Batch]:
     return sorted(found, key=lambda batch: batch.created_utc, reverse=True)
 
 
+def batch_stores() -> list[str]:
+    """Return the folders and buckets that batches of this machine keep their results in."""
+    place = data_folder() / "batches"
+    found: dict[str, None] = {}
+    for each in sorted(place.iterdir()) if place.is_dir() else ():
+        manifest = _read_manifest(each)
+        if manifest is not None and manifest.settings.store:
+            found[manifest.settings.store] = None
+    return list(found)
+
+
 def frozen_stains(manifest: Path) -> dict[str, StainVectors]:
     """Return the stains that a batch froze. Raises BatchError."""
     held = _read_manifest(manifest.parent)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, deque
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from viewer.cohort.batch import BatchProgress, SlideRecord, file_stamp
-from viewer.overlays.result_store import is_kept
-from viewer.overlays.segments.places import place_of
+from viewer.cohort.errors import BatchError
+from viewer.overlays.result_store import ResultStoreError, is_kept
+from viewer.overlays.segments.places import PatientPlace, place_of
 from viewer.overlays.segments.segment_store import has_results
 
 if TYPE_CHECKING:
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from viewer.cohort.executor import Executor, RunProgress, RunResult
 
 _POLL_S = 0.5
+_QUESTIONS, _PATIENCE_S = 16, 60.0
+"""How many slides a store is asked about at once, and how long it may be silent."""
 _KEEP_S = 1.0
 """How often others are let see how far a batch is."""
 
@@ -86,11 +90,12 @@ class BatchRunner:
         """
         with self.batch as batch:
             batch.take_cancel_request()  # what was asked of an earlier run
+            done = set() if only_failed else self._all_done()
             for slide in batch.slides:
                 record = batch.record(slide)
                 if only_failed and record.state != "failed":
                     self._done += record.state == "done"
-                elif self._is_done(slide):
+                elif slide.path in done:
                     self._done += 1
                     self._listener.on_slide(slide, record)
                 else:
@@ -129,15 +134,17 @@ class BatchRunner:
             self._changed.notify_all()
         self._executor.stop()
 
-    def _is_done(self, slide: BatchSlide) -> bool:
-        batch = self.batch
-        if not batch.is_current(slide):
-            return False
-        kept = batch.record(slide).record.get("results")
-        if not isinstance(kept, str) or not kept:
-            return True
-        store = batch.settings.store
-        return has_results(place_of(store), kept) if store else is_kept(kept)
+    def _all_done(self) -> set[str]:
+        """Return the paths of the slides that are done and whose results are still there."""
+        batch, done = self.batch, set[str]()
+        names: dict[str, str] = {}
+        for slide in filter(batch.is_current, batch.slides):
+            name = batch.record(slide).record.get("results")
+            if isinstance(name, str) and name:
+                names[slide.path] = name
+            else:
+                done.add(slide.path)
+        return done | _with_results(names, batch.settings.store)
 
     def _watch_requests(self) -> None:
         """Hear of it when another process asks to end the batch."""
@@ -262,6 +269,19 @@ class BatchRunner:
         if keeps or now_s - self._kept_s >= _KEEP_S:
             self._kept_s = now_s
             self.batch.keep_progress(progress)
+
+
+def _with_results(names: dict[str, str], store: str) -> set[str]:
+    """Return the slides, of a name of results each, whose results are kept. Raises BatchError."""
+    if not store:
+        return {path for path, name in names.items() if is_kept(name)}
+    place = PatientPlace(place_of(store), _PATIENCE_S)
+    try:
+        with ThreadPoolExecutor(_QUESTIONS, "results") as pool:
+            kept = list(pool.map(lambda name: has_results(place, name), names.values()))
+    except ResultStoreError as error:
+        raise BatchError(str(error)) from error
+    return {path for path, is_there in zip(names, kept, strict=True) if is_there}
 
 
 def run_arguments(batch: Batch, slide: BatchSlide) -> list[str]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _TABLES = {".csv": ",", ".tsv": "\t"}
 SUFFIXES = (".txt", ".lst", *_TABLES)
 """Of files that are lists."""
+_LONGEST_NAME = 4096
 _COLUMNS = ("path", "slide", "slide_path", "file", "filename", "wsi", "image", "address", "url")
 """What the column of slides may be called, the surest first; else it is the first one."""
 
@@ -52,6 +53,8 @@ def _named(text: str, path: Path) -> list[Path]:
     named = [line.strip() for line in lines] if separator is None else _column(lines, separator)
     if not named:
         raise BatchError(f"{path.name} names no slides: write a path or address in each line.")
+    if max(map(len, named)) > _LONGEST_NAME:
+        raise BatchError(f"{path.name} is no list of slides: it has names that no file can have.")
     return [_place(name, path) for name in named]
 
 

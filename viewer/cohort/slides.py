@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -109,9 +110,10 @@ def _add_list(found: NamedSlides, file: Path) -> None:
         found.problems.append(str(error))
         return
     for path in slides:
-        if path.is_dir() and not is_slide_folder(path):
+        # Asked in this way, what can be no name is a file that is not there.
+        if not is_address(path) and os.path.isdir(path) and not is_slide_folder(path):
             _add_folder(found, path)
-        elif is_address(path) or path.exists():
+        elif is_address(path) or os.path.exists(path):
             found.slides.append((path, path.name))
         else:
             name = shown_text(path.name)

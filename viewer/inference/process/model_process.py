@@ -49,8 +49,13 @@ _WATCH_S = 0.2
 
 
 def thread_count() -> int:
-    """Return how many threads a model computes with: all cores but one."""
-    return max(1, (os.cpu_count() or 2) - 1)
+    """Return how many threads a model computes with: all cores but one.
+
+    `OMP_NUM_THREADS` may ask for fewer, as a cluster does that runs several models on a machine.
+    """
+    most = max(1, (os.cpu_count() or 2) - 1)
+    asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    return min(most, max(1, int(asked))) if asked.isdecimal() else most
 
 
 class ModelProcess:

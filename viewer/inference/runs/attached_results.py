@@ -33,7 +33,7 @@ class AttachedResults:
     Parameters
     ----------
     stores
-        Folders and addresses, as the user names them.
+        Gives folders and addresses, as the user names them; called in the thread.
     about
         Which results are read.
     take
@@ -44,12 +44,12 @@ class AttachedResults:
 
     def __init__(
         self,
-        stores: Sequence[str],
+        stores: Callable[[], Sequence[str]],
         about: StoreAbout,
         take: Callable[[BlockKey, bytes, str], object],
         say: Callable[[str], object],
     ) -> None:
-        self._names = tuple(stores)
+        self._names = stores
         self._about = about
         self._take = take
         self._say = say
@@ -69,7 +69,7 @@ class AttachedResults:
 
     def _serve(self) -> None:
         stores: list[tuple[str, SegmentStore]] = []
-        for name in self._names:
+        for name in dict.fromkeys(self._names()):
             try:
                 place = PatientPlace(place_of(name), _PATIENCE_S, self._closed.is_set)
             except ResultStoreError as error:

@@ -36,7 +36,7 @@ from viewer.slides.known_slides import open_same
 from viewer.slides.remote.address import is_address
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Sequence
+    from collections.abc import Callable, Container, Sequence
     from pathlib import Path
 
     from viewer.annotations.tissue_correction import TissueCorrection
@@ -131,8 +131,8 @@ class Engine:
         Where results are kept that many machines share; by default on this machine. Where it
         takes no more, the engine ends.
     attached
-        Names of stores whose results are shown too, also those that come while the engine is
-        there; nothing is written to them.
+        Gives the names of stores whose results are shown too, also those that come while the
+        engine is there; nothing is written to them. Called in a thread.
     wants
         The blocks that are read of `store`; None for all.
     """
@@ -149,7 +149,7 @@ class Engine:
         *,
         falls_back: bool = False,
         store: StorePlace | None = None,
-        attached: Sequence[str] = (),
+        attached: Callable[[], Sequence[str]] | None = None,
         wants: Container[BlockKey] | None = None,
     ) -> None:
         self._wants = wants
@@ -274,7 +274,7 @@ class Engine:
     def _load_known(self) -> None:
         try:
             self._correct()
-            if self._attached:
+            if self._attached is not None:
                 self._attached_results = AttachedResults(
                     self._attached, self._about, self._take_attached, self._say_passing
                 )

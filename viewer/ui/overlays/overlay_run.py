@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
@@ -33,7 +34,8 @@ class OverlayRun(Overlay):
     fed
         The model that the engine runs: the bundle itself, or the encoder of a slide model.
     stores
-        Names of the stores whose results are shown too.
+        Names of the stores whose results are shown too, besides those of batches that were run on
+        this machine.
     """
 
     _block_came = Signal(object, object)
@@ -75,7 +77,7 @@ class OverlayRun(Overlay):
         self._trouble_came.connect(self._on_trouble)
         self._engine = Engine(
             path, self.identity, grid, mpp_um, fed, _Relay(self), device,
-            falls_back=True, attached=tuple(stores),
+            falls_back=True, attached=partial(_all_stores, tuple(stores)),
         )  # fmt: skip
         self._look()
 
@@ -156,6 +158,13 @@ class OverlayRun(Overlay):
             self.failed.emit(sentence)
         else:
             self.troubled.emit(sentence)
+
+
+def _all_stores(named: Sequence[str]) -> list[str]:
+    """Return stores with those of batches; reads files, so it is called in a thread."""
+    from viewer.cohort.batch import batch_stores
+
+    return [*named, *batch_stores()]
 
 
 class _Relay:
