@@ -157,7 +157,8 @@ def counts_of(place: BucketPlace, expected: Kept) -> dict[str, int]:
 def wait_for(condition: Callable[[], object], process: subprocess.Popen[bytes]) -> None:
     deadline_s = time.monotonic() + PATIENCE_S
     while not condition():
-        assert process.poll() is None, "the run ended by itself"
+        if process.poll() is not None:
+            raise AssertionError(process.communicate()[1].decode())
         assert time.monotonic() < deadline_s
         time.sleep(0.3)
 

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 _LINK = "viewer.cohort.cluster.link"
 _IMPORT_PATHS = [str(Path(__file__).parents[3])]
-_JOIN_S = 60.0
+_JOIN_S = 150.0
 """For the cluster to answer, Ray's own start included."""
 _END_S = 3.0
 BLOCKS_A_TASK = 1024

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _REACH_S = 5.0
+_JOIN_S = 60.0
+"""After that it is not tried once more."""
 _POLL_S = 0.3
 _PROBE_S, _SILENT_S = 2.0, 12.0
 """How often the head is looked at, and how long it may be silent."""
@@ -80,17 +82,7 @@ class Link:
         import ray
 
         is_client = _is_client_port(asked.host, asked.port)
-        address = self._where if is_client else f"{asked.host}:{asked.port}"
-        try:
-            ray.init(
-                address, namespace="coverslip", log_to_driver=False, logging_level=logging.ERROR
-            )
-        except Exception as error:  # of many kinds, Ray's own and grpc's
-            _log.warning("no cluster", exc_info=error)
-            reason = (str(error).strip().splitlines() or ["it does not answer"])[0]
-            raise _UnreachableError(
-                f"The Ray cluster at {self._where} cannot be joined ({reason[:200]})."
-            ) from error
+        self._join(ray, self._where if is_client else f"{asked.host}:{asked.port}")
         from viewer.cohort.cluster.task import Notes, run_slide
 
         self._ray: Any = ray
@@ -110,6 +102,24 @@ class Link:
         threading.Thread(target=self._watch_head, name="head watch", daemon=True).start()
         cpu_slots = int(have.get("CPU", 1.0))
         return max(1, min(cpu_slots, int(have["GPU"] / gpus)) if gpus else cpu_slots)
+
+    def _join(self, ray: Any, address: str) -> None:
+        until_s = time.monotonic() + _JOIN_S
+        while True:
+            try:
+                ray.init(
+                    address, namespace="coverslip", log_to_driver=False, logging_level=logging.ERROR
+                )
+                return
+            except Exception as error:  # of many kinds, Ray's own and grpc's
+                # A head with much to do lets its clients wait longer than Ray's client does.
+                if isinstance(error, ConnectionError) and time.monotonic() < until_s:
+                    continue
+                _log.warning("no cluster", exc_info=error)
+                reason = (str(error).strip().splitlines() or ["it does not answer"])[0]
+                raise _UnreachableError(
+                    f"The Ray cluster at {self._where} cannot be joined ({reason[:200]})."
+                ) from error
 
     def serve(self, questions: queue.SimpleQueue[Question | None]) -> None:
         """Submit what is asked for, and answer, until nobody asks any more."""
