@@ -96,9 +96,8 @@ class Link:
         self._task = ray.remote(run_slide).options(
             num_cpus=1, num_gpus=gpus, max_retries=0, scheduling_strategy="SPREAD"
         )
-        self._notes = (
-            ray.remote(Notes).options(num_cpus=0, max_restarts=-1, max_task_retries=-1).remote()
-        )
+        actor: Any = ray.remote(Notes)
+        self._notes = actor.options(num_cpus=0, max_restarts=-1, max_task_retries=-1).remote()
         threading.Thread(target=self._watch_head, name="head watch", daemon=True).start()
         cpu_slots = int(have.get("CPU", 1.0))
         return max(1, min(cpu_slots, int(have["GPU"] / gpus)) if gpus else cpu_slots)
