@@ -254,3 +254,74 @@ def test_what_no_server_took_is_sent_when_the_page_is_opened_again(
     last = read_lines(folders[1])[-1]
     assert last.elapsed_ns >= elapsed_ns - 1_000_000_000
     assert {"wheel", "drag"} <= set(load_trace(folders[1]).causes)
+
+
+def test_absences_another_slide_and_the_end_of_a_page(
+    openseadragon: Callable[[str], Path], receiver: Receiver, tmp_path: Path
+) -> None:
+    page = settings(receiver.address, receiver.token)
+    with (
+        PageServer(SLIDE, openseadragon("4"), page) as server,
+        Chromium(tmp_path / "profile") as browser,
+    ):
+        tab = browser.tab(server.address)
+        agree(tab)
+        tab.wheel(450, 300, -240)
+        time.sleep(1.5)
+        first = tab.run("recorder.session")
+        tab.run("viewer.open('/slide.dzi'); 0")
+        tab.wait_for(f"recorder.session && recorder.session !== '{first}'")
+        tab.call("Emulation.setFocusEmulationEnabled", enabled=False)
+        other = browser.tab("about:blank")
+        browser.call("Target.activateTarget", targetId=other.target)
+        tab.wait_for("document.visibilityState === 'hidden'")
+        time.sleep(1)
+        browser.call("Target.activateTarget", targetId=tab.target)
+        tab.call("Emulation.setFocusEmulationEnabled", enabled=True)
+        tab.wait_for("document.hasFocus() && recorder._hasFocus")
+        time.sleep(11.5)
+        tab.mouse("mouseMoved", 300, 300)
+        time.sleep(0.5)
+        tab.run("recorder.pause(); 0")
+        time.sleep(0.5)
+        tab.run("recorder.resume(); 0")
+        time.sleep(0.5)
+        tab.call("Page.navigate", url="about:blank")
+        time.sleep(2)
+    second, first_folder = receiver.end()
+    for folder in (first_folder, second):
+        assert verify(folder).is_good
+        assert read_header(folder).repairs == ()  # both ended well
+    told = [
+        (
+            type(line.event).__name__,
+            getattr(line.event, "begins", getattr(line.event, "gained", "")),
+        )
+        for line in read_lines(second)
+    ]
+    wanted = [
+        ("FocusChanged", False), ("FocusChanged", True), ("IdleChanged", True),
+        ("IdleChanged", False), ("PauseChanged", True), ("PauseChanged", False),
+    ]  # fmt: skip
+    found = iter(told)
+    assert all(each in found for each in wanted), told
+    assert 10 <= load_trace(second).duration_s - load_trace(second).looked_s().sum() <= 18
+
+
+def test_who_declines_is_not_recorded(
+    openseadragon: Callable[[str], Path], receiver: Receiver, tmp_path: Path
+) -> None:
+    page = settings(receiver.address, receiver.token)
+    with (
+        PageServer(SLIDE, openseadragon("6"), page) as server,
+        Chromium(tmp_path / "profile") as browser,
+    ):
+        tab = browser.tab(server.address)
+        tab.wait_for("Boolean(document.querySelector('[data-coverslip=decline]'))")
+        tab.run("document.querySelector('[data-coverslip=decline]').click(); 0")
+        tab.wait_for("recorder.state === 'off'")
+        tab.wheel(450, 300, -240)
+        time.sleep(1.5)
+        assert tab.run("recorder.session") is None
+        assert tab.run("recorder.sessions()") == []
+    assert receiver.end() == []

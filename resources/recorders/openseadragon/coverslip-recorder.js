@@ -43,6 +43,7 @@
   const IDLE_MS = 10000; // without any input the reader is idle
   const INPUT_MS = 1000; // input that is no other event is recorded this often at most
   const MOST_SENT_BYTES = 1 << 20; // in one request
+  const MOST_TAIL_BYTES = 48 << 10; // that a page which is being left may still send
   const MOST_WAIT_MS = 30000; // between two tries to reach the server
   const ORPHAN_MS = 120000; // without locks: a session that no page touched for so long
   const DATABASE = "coverslip-recorder";
@@ -413,6 +414,7 @@
         },
       };
       this._lastId = this._session.id;
+      this._tail = []; // the last lines, from what was not sent on where that is not too much
       this._release = holdLock(this._session.id);
       this._tellWindow();
       this._tellFocus(true);
@@ -478,12 +480,13 @@
       listen(element, ["pointerdown"], (event) => this._clicked(event));
       listen(root, ["keydown", "pointerdown", "pointermove", "wheel", "touchmove"],
         () => this._noteInput());
-      listen(root, ["focus", "blur", "pageshow"], () => this._tellFocus(false));
+      listen(root, ["focus", "blur"], () => this._tellFocus(false));
+      listen(root, ["pageshow"], (event) => { if (event.persisted) this._begin(); });
       listen(document, ["visibilitychange"], () => {
         this._tellFocus(false);
         if (document.visibilityState === "hidden") this._keep();
       });
-      listen(root, ["pagehide"], (event) => this._left(event));
+      listen(root, ["pagehide"], () => this._left());
       let timer = setInterval(() => this._tick(), KEEP_MS);
       this._ends.push(() => clearInterval(timer));
     }
@@ -495,8 +498,10 @@
       if (!session || this._state === "off") return;
       const at = this._now();
       session.elapsed_ns = Math.max(session.elapsed_ns, Math.round(at * 1e6));
-      this._lines.push(JSON.stringify(
-        [session.next, session.elapsed_ns, Date.now() - this._startWall, event]));
+      const line = JSON.stringify(
+        [session.next, session.elapsed_ns, Date.now() - this._startWall, event]);
+      this._lines.push(line);
+      this._tail.push(line);
       session.next += 1;
     }
 
@@ -556,24 +561,24 @@
       }
     }
 
-    _left(event) {
+    /** The page is left; where the browser brings it back, another session begins. */
+    _left() {
       if (!this._session) return;
-      if (event.persisted) { // it may come back
-        this._tellFocus(false);
-        this._keep();
-        return;
-      }
       const session = this._session;
       this._capture(this._cause);
       this._push(["close"]);
       session.closed = true;
       this._session = null;
       const lines = this._lines.splice(0);
+      session.left = session.next; // what is still being stored must not tell of fewer
       this._store.put(session, {session: session.id, first: session.next - lines.length, lines});
-      const size = lines.reduce((sum, line) => sum + line.length, 0);
+      this._release();
+      const unsent = this._tail.slice(this._tail.length - (session.next - session.sent));
+      const size = unsent.reduce((sum, line) => sum + line.length + 1, 0);
       // What is larger, or does not arrive, is sent when a page with the recorder is next opened.
-      if (this._options.server && session.sent === session.next - lines.length && size < 50000) {
-        post(this._options.server, this._options.token, session, lines, true).catch(() => {});
+      if (this._options.server && unsent.length === session.next - session.sent &&
+          size < MOST_TAIL_BYTES) {
+        post(this._options.server, this._options.token, session, unsent, true).catch(() => {});
       }
     }
 
@@ -592,6 +597,9 @@
           this._push(["idle", true, Math.round(since) / 1000]);
         }
       }
+      const behind = session.next - session.sent;
+      if (this._tail.length > 2 * behind + 1000) this._tail = this._tail.slice(-behind - 1);
+      if (this._tail.length > 5000) this._tail = this._tail.slice(-1000);
       // Nothing that happens is told too: the reader still looks at the same field.
       const isQuiet = this._isIdle || this._state !== "on" || !this._hasFocus;
       if (!isQuiet) session.elapsed_ns = Math.max(session.elapsed_ns, Math.round(now * 1e6));
@@ -622,7 +630,7 @@
       session.touched = Date.now();
       session.stored = (session.stored || 0) + lines.length;
       const chunk = {session: session.id, first: session.stored - lines.length, lines};
-      const copy = {...session, next: session.stored};
+      const copy = {...session, next: Math.max(session.stored, session.left || 0)};
       return this._store.put(copy, lines.length ? chunk : null).catch((error) => {
         session.stored -= lines.length;
         throw error;
