@@ -270,3 +270,13 @@ def test_a_region_is_the_slides_own(sample_slide: Path, box: Box) -> None:
         region = slide.read_region((int(box.x0), int(box.y0)), 0, (512, 512))
     true = np.asarray(Image.alpha_composite(Image.new("RGBA", (512, 512), "white"), region))
     assert np.abs(pixels.astype(int) - true[..., :3]).max() <= 2
+
+
+def test_sessions_of_a_slide_share_it_and_its_pictures(tmp_path: Path, sample_slide: Path) -> None:
+    folders = [read_slide(tmp_path / name, sample_slide, note=name) for name in ("one", "two")]
+    out = tmp_path / "out"
+    export_sessions(folders, out, ExportOptions(format="pathology-cot"))
+    thumbnails = [out / name / "thumbnail.jpeg" for name in ("one", "two")]
+    assert thumbnails[0].samefile(thumbnails[1])
+    notes = [(out / name / "conversation.json").read_bytes() for name in ("one", "two")]
+    assert notes[0] != notes[1]

@@ -26,11 +26,11 @@ from viewer.recording.export.options import ExportError, ExportOptions
 from viewer.recording.export.pictures import ActionPictures
 from viewer.recording.export.reading import Reading, load_reading
 from viewer.recording.export.shards import join_shards, write_samples
+from viewer.recording.export.shared_slides import SharedFiles, SharedSlides
 from viewer.recording.export.tables import join_tables, write_tables
 from viewer.recording.review.verdicts import reviews_by, verdicts_checksum
 from viewer.recording.session import SessionError, read_header
 from viewer.slides.errors import SlideError, TileError
-from viewer.slides.known_slides import open_known
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -143,18 +143,32 @@ def _write_parts(
 ) -> dict[Path, ExportedSession]:
     done: dict[Path, ExportedSession] = {}
     pool = ThreadPoolExecutor(max(1, options.jobs), "export")
+    slides = SharedSlides(options)
     try:
-        futures = {pool.submit(_write_part, folder, parts, options): folder for folder in folders}
+        futures = {
+            pool.submit(_write_part, folder, parts, options, slides): folder
+            for folder in sorted(folders, key=_slide_of)  # those of a slide after each other
+        }
         progress(0, len(folders))
         for future in as_completed(futures):
             done[futures[future]] = future.result()
             progress(len(done), len(folders))
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+        slides.close()
     return done
 
 
-def _write_part(folder: Path, parts: Path, options: ExportOptions) -> ExportedSession:
+def _slide_of(folder: Path) -> str:
+    try:
+        return read_header(folder).slide.identity
+    except SessionError:
+        return ""
+
+
+def _write_part(
+    folder: Path, parts: Path, options: ExportOptions, slides: SharedSlides
+) -> ExportedSession:
     """One session, under another name until it is whole."""
     part = parts / folder.name
     try:
@@ -169,7 +183,7 @@ def _write_part(folder: Path, parts: Path, options: ExportOptions) -> ExportedSe
     partial.mkdir()
     try:
         reading = load_reading(folder, options)
-        _write_reading(reading, partial, options)
+        _write_reading(reading, partial, options, slides)
     except (SessionError, SlideError, TileError, _NoSlideError) as error:
         shutil.rmtree(partial, ignore_errors=True)
         return ExportedSession(folder.name, "", "", "", 0, 0.0, str(error))
@@ -191,15 +205,16 @@ class _NoSlideError(CoverslipError):
     """The slide of a session is not found."""
 
 
-def _write_reading(reading: Reading, folder: Path, options: ExportOptions) -> None:
+def _write_reading(
+    reading: Reading, folder: Path, options: ExportOptions, slides: SharedSlides
+) -> None:
     if not options.needs_pixels:
         write_tables(reading, folder)
         return
-    source = open_known(reading.header.slide.identity, options.places)
-    if source is None:
-        raise _NoSlideError("its slide is not found: open it once, or name its folder.")
-    try:
-        pictures = ActionPictures(reading, source, options)
+    with slides.opened(reading.header.slide.identity) as slide:
+        if slide is None:
+            raise _NoSlideError("its slide is not found: open it once, or name its folder.")
+        pictures = ActionPictures(reading, slide.source, slide.thumbnail, options)
         if options.format == "pathology-cot":
             write_case(reading, pictures, folder)
         elif options.format == "chat-jsonl":
@@ -208,8 +223,6 @@ def _write_reading(reading: Reading, folder: Path, options: ExportOptions) -> No
             write_examples(reading, pictures, folder, options)
         else:
             write_samples(reading, pictures, folder)
-    finally:
-        source.close()
 
 
 def _join(parts: list[Path], out: Path, options: ExportOptions) -> None:
@@ -219,8 +232,9 @@ def _join(parts: list[Path], out: Path, options: ExportOptions) -> None:
     elif options.format == "webdataset":
         join_shards(parts, out, options.shard_bytes)
     elif options.format == "pathology-cot":
+        shared = SharedFiles()
         for part in parts:
-            _copy(part, out / part.name)
+            _copy(part, out / part.name, shared)
     else:
         if options.format in DIALECTS:
             join_examples(parts, out, options)
@@ -231,9 +245,10 @@ def _join(parts: list[Path], out: Path, options: ExportOptions) -> None:
         _concatenate([part / PROVENANCE_FILE for part in parts], out / PROVENANCE_FILE)
         if options.format in DIALECTS and DIALECTS[options.format].layout == "parquet":
             return  # its pictures are inside
+        shared = SharedFiles()
         for part in parts:
             if (part / "images").is_dir():
-                _copy(part / "images", out / "images")
+                _copy(part / "images", out / "images", shared)
 
 
 def _concatenate(paths: list[Path], target: Path) -> None:
@@ -243,15 +258,9 @@ def _concatenate(paths: list[Path], target: Path) -> None:
                 shutil.copyfileobj(lines, file)
 
 
-def _copy(source: Path, target: Path) -> None:
+def _copy(source: Path, target: Path, shared: SharedFiles) -> None:
     """By hard link where the disk allows it: an export of pictures is large."""
     target.mkdir(exist_ok=True)
     for path in source.iterdir():
-        if path.name == _DONE_FILE:
-            continue
-        copy = target / path.name
-        copy.unlink(missing_ok=True)
-        try:
-            copy.hardlink_to(path)
-        except OSError:
-            shutil.copyfile(path, copy)
+        if path.name != _DONE_FILE:
+            shared.add(path, target / path.name)

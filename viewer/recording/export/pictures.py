@@ -10,7 +10,6 @@ from PIL import Image, ImageDraw, ImageFont
 
 from viewer.geometry import Box, Point
 from viewer.slides.region import Beyond, read_region
-from viewer.slides.tray import thumbnail
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,11 +25,13 @@ _BOX_COLOR = (220, 30, 30)
 class ActionPictures:
     """Makes the pictures of one reading."""
 
-    def __init__(self, reading: Reading, source: SlideSource, options: ExportOptions) -> None:
+    def __init__(
+        self, reading: Reading, source: SlideSource, thumbnail: RgbImage, options: ExportOptions
+    ) -> None:
         self._reading = reading
         self._source = source
         self._options = options
-        self._thumbnail = thumbnail(source, options.thumbnail_px)
+        self._thumbnail = thumbnail
 
     def thumbnail(self) -> bytes:
         """Return the whole slide, as JPEG."""

@@ -14,6 +14,7 @@ from viewer.recording.review.entries import Draft, ReviewError
 from viewer.recording.review.items import items_of
 from viewer.recording.review.prompts import filled
 from viewer.slides.known_slides import open_known
+from viewer.slides.tray import thumbnail
 from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
@@ -115,7 +116,9 @@ def draft_session(
     if source is None:
         raise ReviewError("The slide of this session is not found: open it once, then draft.")
     try:
-        pictures = ActionPictures(reading, source, _OPTIONS)
+        pictures = ActionPictures(
+            reading, source, thumbnail(source, _OPTIONS.thumbnail_px), _OPTIONS
+        )
         for done, item in enumerate(wanted):
             progress(done, len(wanted))
             if is_canceled():
