@@ -3,7 +3,7 @@
 SLIDE ?= resources/slides/CMU-1-Small-Region.svs
 PYTHON_HERE := .venv/bin/python
 
-.PHONY: run test all-tests lint style types bench bench-cohort cohort soak slow services docs setup clean
+.PHONY: run test all-tests lint style types bench bench-cohort cohort soak laboratory slow services docs setup clean
 
 run: setup ## open a slide: make run SLIDE=/path/to/slide.svs
 	@$(PYTHON_HERE) app.py "$(SLIDE)"
@@ -31,6 +31,10 @@ types: setup
 
 soak: setup ## minutes of random navigation
 	@QT_QPA_PLATFORM=offscreen $(PYTHON_HERE) -m pytest -m soak --timeout 3600
+
+MINUTES ?= 30
+laboratory: setup ## half an hour in a home of 5,000 sessions, 5,000 slides and a million objects: make laboratory MINUTES=5
+	@$(PYTHON_HERE) -m benchmarks.laboratory_day build/laboratory --minutes $(MINUTES)
 
 slow: setup ## accuracy of the shipped models, and the longer attacks
 	@QT_QPA_PLATFORM=offscreen $(PYTHON_HERE) -m pytest -m slow --timeout 1800

@@ -28,6 +28,7 @@ _NAMES = (
     "remote",
     "convert",
     "cohort",
+    "collections",
 )
 _SAMPLE = Path(__file__).resolve().parent.parent / "resources/slides/CMU-1-Small-Region.svs"
 _RESULTS = Path(__file__).resolve().parent / "results" / "latest.json"
@@ -85,6 +86,10 @@ def _measure(name: str) -> list[Figure]:
         from benchmarks import teaching_pixels
 
         return teaching_pixels.run(_SAMPLE)
+    if name == "collections":
+        from benchmarks import collection_sizes
+
+        return collection_sizes.run()
     if name == "remote":
         from benchmarks import remote
 

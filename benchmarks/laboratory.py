@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from viewer.annotations.annotation import Annotation
     from viewer.studies.project import SlideState
 
+SESSIONS, SLIDES, OBJECTS = 5_000, 5_000, 1_000_000
 SIDE_PX = 2048
 _VIEWS = 30
 _AT_ONCE = 1000
@@ -36,9 +37,9 @@ class Laboratory:
     """Where things lie, and how many there are."""
 
     folder: Path
-    sessions: int = 5_000
-    slides: int = 5_000
-    objects: int = 1_000_000
+    sessions: int = SESSIONS
+    slides: int = SLIDES
+    objects: int = OBJECTS
 
     @property
     def home(self) -> Path:
@@ -157,9 +158,9 @@ def main() -> None:
     """Make the home."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--sessions", type=int, default=Laboratory.sessions)
-    parser.add_argument("--slides", type=int, default=Laboratory.slides)
-    parser.add_argument("--objects", type=int, default=Laboratory.objects)
+    parser.add_argument("--sessions", type=int, default=SESSIONS)
+    parser.add_argument("--slides", type=int, default=SLIDES)
+    parser.add_argument("--objects", type=int, default=OBJECTS)
     given = parser.parse_args()
     make(Laboratory(given.folder, given.sessions, given.slides, given.objects))
 

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
+from PySide6.QtCore import (
+    QEvent,
+    QModelIndex,
+    QObject,
+    QPersistentModelIndex,
+    QSize,
+    Qt,
+    Signal,
+)
 from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -27,8 +35,9 @@ from viewer.ui.style_sheet import ROW_PX
 from viewer.ui.theme import icon
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Sequence
 
+_Index = QModelIndex | QPersistentModelIndex
 _TRAVEL_KEYS = (
     Qt.Key.Key_Home,
     Qt.Key.Key_End,
@@ -109,12 +118,25 @@ class KeyedTree(QTreeWidget):
 
 
 class KeyedList(QListView):
-    """A list that keeps Home and End for itself; page keys stay with the window."""
+    """A list that keeps Home and End for itself; page keys stay with the window.
+
+    Rows of one height are not laid out anew because one of them looks different: Qt's own list
+    goes through all of them.
+    """
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         pages = (Qt.Key.Key_PageUp, Qt.Key.Key_PageDown)
         KeyKeeper(self, [key for key in _TRAVEL_KEYS if key not in pages])
+
+    @guarded()
+    def dataChanged(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, first: _Index, last: _Index, roles: Sequence[int] | None = None
+    ) -> None:
+        if self.uniformItemSizes():
+            QAbstractItemView.dataChanged(self, first, last, list(roles or ()))
+        else:
+            super().dataChanged(first, last, list(roles or ()))
 
 
 class LetteredCombo(QComboBox):

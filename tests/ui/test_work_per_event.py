@@ -1,0 +1,227 @@
+"""Handlers cost what is seen, not what is kept: the same event with n and with 10 n of a thing.
+
+What is counted is work, not time: lines of Python that the window's thread runs meanwhile, so that
+a loop over all there is shows whatever else the machine does.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+import shapely
+from PySide6.QtWidgets import QApplication, QMainWindow, QTreeView
+from pytestqt.qtbot import QtBot
+from test_sessions_list import _listing
+
+from viewer.annotations.annotation import Annotation, AnnotationClass
+from viewer.annotations.document import Document, changing
+from viewer.annotations.selection import Selection
+from viewer.canvas.annotations_layer import AnnotationsLayer
+from viewer.recording.review.entries import Decided
+from viewer.studies.cases import NOWHERE
+from viewer.studies.project import Project, ProjectSlide
+from viewer.studies.worklist import Worklist, project_entries
+from viewer.ui.annotations.annotation_model import AnnotationModel
+from viewer.ui.projects.open_project import OpenProject
+from viewer.ui.recording.review_table import ReviewTable
+from viewer.ui.recording.sessions_panel import SessionsPanel
+from viewer.ui.slides.slide_list import SlideList, SlideListModel, SlideRow
+from viewer.ui.slides.slide_row import PICTURE_SIZE, SlideRowDelegate
+from viewer.ui.widgets import KeyedList
+
+FEW, MANY = 200, 2000
+MOST_RATIO = 1.5
+
+
+def work_of(event: Callable[[], object]) -> int:
+    """Return how many lines of Python an event and what it sets off take on this thread."""
+    lines = 0
+
+    def count(frame: FrameType, what: str, _argument: Any) -> Any:
+        nonlocal lines
+        lines += what == "line"
+        return count
+
+    before = sys.gettrace()
+    sys.settrace(count)
+    try:
+        event()
+        QApplication.processEvents()
+    finally:
+        sys.settrace(before)
+    return lines
+
+
+def assert_flat(make: Callable[[int], Callable[[], object]]) -> None:
+    """Each size is made anew; what is done once, such as a font that is loaded, is done before."""
+    make(FEW)()
+    few, many = (work_of(make(count)) for count in (FEW, MANY))
+    assert few > 0
+    assert many <= MOST_RATIO * few, f"{few} lines with {FEW:,}, {many} with {MANY:,}"
+
+
+def test_a_loop_over_all_there_is_is_found() -> None:
+    def make(count: int) -> Callable[[], object]:
+        return lambda: [number + 1 for number in range(count)]
+
+    with pytest.raises(AssertionError, match="lines with"):
+        assert_flat(make)
+
+
+@pytest.fixture
+def shown(qtbot: QtBot) -> Iterator[QMainWindow]:
+    window = QMainWindow()
+    qtbot.addWidget(window)
+    window.resize(340, 600)
+    window.show()
+    qtbot.waitExposed(window)
+    yield window
+    window.close()
+
+
+class TestSessions:
+    def make(self, shown: QMainWindow, count: int) -> SessionsPanel:
+        panel = SessionsPanel(shown)
+        shown.setCentralWidget(panel)
+        panel.show()
+        panel.show_sessions(_listing(count))
+        QApplication.processEvents()
+        return panel
+
+    def test_a_row_is_selected(self, shown: QMainWindow) -> None:
+        def make(count: int) -> Callable[[], object]:
+            panel = self.make(shown, count)
+            return lambda: panel.list.setCurrentIndex(panel.model.index(9))
+
+        assert_flat(make)
+
+    def test_figures_arrive(self, shown: QMainWindow) -> None:
+        def make(count: int) -> Callable[[], object]:
+            panel = self.make(shown, count)
+            return lambda: panel.show_figures(Path("/sessions/00003"), 7, 0.5)
+
+        assert_flat(make)
+
+    def test_scrolling(self, shown: QMainWindow) -> None:
+        def make(count: int) -> Callable[[], object]:
+            panel = self.make(shown, count)
+            bar = panel.list.verticalScrollBar()
+            return lambda: (bar.setValue(bar.maximum()), panel.list.viewport().repaint())
+
+        assert_flat(make)
+
+
+class _Slides(SlideList):
+    """So many slides of nowhere."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self._keys = [str(number) for number in range(count)]
+
+    def keys(self, *_: str, **__: str) -> list[str]:
+        return self._keys
+
+    def row(self, key: str) -> SlideRow:
+        return SlideRow(Path(f"/nowhere/{key}.svs"), key, NOWHERE, "missing")
+
+
+class TestSlides:
+    def test_scrolling_and_marking(self, shown: QMainWindow) -> None:
+        def make(count: int) -> Callable[[], object]:
+            view = KeyedList(shown)
+            model = SlideListModel(PICTURE_SIZE, view)
+            view.setUniformItemSizes(True)
+            view.setModel(model)
+            view.setItemDelegate(SlideRowDelegate(view))
+            shown.setCentralWidget(view)
+            model.show_list(_Slides(count))
+            QApplication.processEvents()
+            bar = view.verticalScrollBar()
+
+            def event() -> None:
+                bar.setValue(bar.maximum())
+                view.viewport().repaint()
+                model.mark("17")
+
+            return event
+
+        assert_flat(make)
+
+    @pytest.mark.usefixtures("qtbot")
+    def test_hidden_names_and_the_next_slide(self) -> None:
+        def make(count: int) -> Callable[[], object]:
+            slides = tuple(ProjectSlide(identity=f"s{n}", path=f"{n}.svs") for n in range(count))
+            opened = OpenProject(QApplication.instance())
+            opened.folder, opened.project = Path("/nowhere"), Project(slides=slides)
+            opened.hides_names = lambda: True
+            worklist = Worklist(project_entries(opened.project), is_grouped=True)
+            opened.name_of_path(opened.path_of(slides[3]))  # looked at once a project
+
+            def event() -> None:
+                assert opened.name_of(slides[-1]) == f"Slide {count}"
+                assert opened.name_of_path(opened.path_of(slides[5])) == "Slide 6"
+                assert worklist.next("s4", 1) is not None
+                assert worklist.next_unread("s4", -1) is not None
+
+            return event
+
+        assert_flat(make)
+
+
+class TestAnnotations:
+    def drawn(self, count: int) -> list[Annotation]:
+        classes = [AnnotationClass(name) for name in ("Tumor", "Stroma")]
+        boxes = (shapely.box(n, n, n + 1, n + 1) for n in range(count))
+        return [Annotation(box, shown_as=classes[n % 2]) for n, box in enumerate(boxes)]
+
+    def test_one_of_them_is_changed(self, shown: QMainWindow) -> None:
+        def make(count: int) -> Callable[[], object]:
+            document = Document(self.drawn(count))
+            selection = Selection(document)
+            AnnotationsLayer(document, selection, lambda: None)
+            model, tree = AnnotationModel(shown), QTreeView(shown)
+            tree.setUniformRowHeights(True)
+            tree.setModel(model)
+            shown.setCentralWidget(tree)
+            model.show_document(document)
+            document.listen(model.apply)
+            QApplication.processEvents()
+            first = next(iter(document))
+            moved = Annotation(shapely.box(5, 5, 9, 9), first.id, shown_as=first.shown_as)
+
+            def event() -> None:
+                selection.choose([first.id])
+                document.do(changing("Move", [(first, moved)]))
+                document.undo()
+
+            return event
+
+        assert_flat(make)
+
+
+class TestReview:
+    def test_a_verdict_is_shown_in_its_row(self, shown: QMainWindow) -> None:
+        from review_steps import item
+
+        def make(count: int) -> Callable[[], object]:
+            table = ReviewTable(shown)
+            shown.setCentralWidget(table)
+            table.show_items([item(number) for number in range(1, count + 1)])
+            QApplication.processEvents()
+            told: list[object] = []
+            table.rows.dataChanged.connect(lambda *_: told.append(1))
+            decided = Decided(
+                item="", verdict="accepted", text="", source="none", seconds=1.0, at_utc=""
+            )
+            decisions: list[Decided | None] = [None] * count
+            decisions[3] = decided
+            table.show_verdicts(decisions, 3)
+            assert len(told) == 1
+            return lambda: table.viewport().repaint()
+
+        assert_flat(make)
