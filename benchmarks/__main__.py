@@ -25,6 +25,7 @@ _NAMES = (
     "query",
     "cells",
     "teaching_pixels",
+    "teaching",
     "remote",
     "convert",
     "cohort",
@@ -90,6 +91,10 @@ def _measure(name: str) -> list[Figure]:
         from benchmarks import collection_sizes
 
         return collection_sizes.run()
+    if name == "teaching":
+        from benchmarks import teaching
+
+        return teaching.run()
     if name == "remote":
         from benchmarks import remote
 

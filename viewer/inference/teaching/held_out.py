@@ -92,7 +92,9 @@ class HeldOut:
     @property
     def calibration_error(self) -> float | None:
         """Return by how much what is said to be likely is right more or less often, on average."""
-        return calibration_error(self.chances, self.truth) if self.by else None
+        if not self.by:
+            return None
+        return calibration_error(self.chances.max(1), self.predicted == self.truth)
 
     def confusion(self) -> NDArray[np.intp]:
         """Return (classes, classes) how many marks of each row were called each column."""
@@ -155,13 +157,17 @@ def held_out(
     return HeldOut("", counts, truth, unknown)
 
 
-def calibration_error(chances: NDArray[np.floating], truth: NDArray[np.intp]) -> float:
-    """Return the expected calibration error of the likeliest class, over ten bins (Guo 2017)."""
-    sure = chances.max(1)
-    is_right = chances.argmax(1) == truth
+def calibration_error(sure: NDArray[np.floating], is_right: NDArray[np.bool_]) -> float:
+    """Return the expected calibration error over ten bins (Guo 2017).
+
+    Parameters
+    ----------
+    sure, is_right
+        (n,) how likely each answer was said to be, and whether it was right.
+    """
     bins = np.minimum((sure * _CALIBRATION_BINS).astype(int), _CALIBRATION_BINS - 1)
     gaps = np.bincount(bins, is_right - sure, _CALIBRATION_BINS)
-    return float(np.abs(gaps).sum() / len(truth))
+    return float(np.abs(gaps).sum() / len(sure))
 
 
 def _folds(regions: NDArray[np.intp], truth: NDArray[np.intp], classes: int) -> NDArray[np.intp]:
