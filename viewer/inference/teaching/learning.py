@@ -7,6 +7,7 @@ marks in a fiftieth of their time, and is a few numbers that anyone can check.
 from __future__ import annotations
 
 import contextlib
+import os
 import warnings
 from typing import TYPE_CHECKING
 
@@ -48,6 +49,7 @@ def learned(
     ModelFailedError
         scikit-learn is not installed.
     """
+    _rest_joblib()
     try:
         from sklearn.linear_model import LogisticRegression
     except ImportError as error:
@@ -97,8 +99,14 @@ def fit_of(
 
 def import_ahead() -> None:
     """Import what learning needs, which takes seconds the first time."""
+    _rest_joblib()
     with contextlib.suppress(ImportError):  # said when something is to be learned
         import sklearn.linear_model  # noqa: F401
+
+
+def _rest_joblib() -> None:
+    """Keep joblib from trying for semaphores, which a confined process has none of."""
+    os.environ.setdefault("JOBLIB_MULTIPROCESSING", "0")
 
 
 def _plain(row: NDArray[np.floating]) -> tuple[float, ...]:

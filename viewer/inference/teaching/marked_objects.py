@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import shapely
@@ -62,7 +62,8 @@ def marked_objects(objects: Objects, marks: Sequence[Mark], mpp_um: float) -> Ma
         return MarkedObjects(tuple(marks), ((),) * len(marks))
     numbers, outlines = _outlines(objects)
     tree = shapely.STRtree(outlines)
-    middles = shapely.STRtree(shapely.points(objects.centroids.astype(float)))
+    points: Any = shapely.points(objects.centroids.astype(float))
+    middles = shapely.STRtree(points)
 
     def meant(mark: Mark) -> Iterable[int]:
         shape = mark.geometry
@@ -76,7 +77,7 @@ def marked_objects(objects: Objects, marks: Sequence[Mark], mpp_um: float) -> Ma
             held = tree.query_nearest(shape, max_distance=_NEAR_UM / mpp_um, all_matches=False)
         found = numbers[held]
         if not shape.length and len(found) > 1:
-            offsets = objects.centroids[found] - np.array([shape.x, shape.y])
+            offsets = objects.centroids[found] - shapely.get_coordinates(shape)[0]
             found = found[[int((offsets**2).sum(1).argmin())]]
         return found.tolist()
 
@@ -139,4 +140,5 @@ def _outlines(objects: Objects) -> tuple[NDArray[np.intp], NDArray[np.object_]]:
         objects.points[has_outline].astype(float),
         indices=np.repeat(np.arange(len(numbers)), counts[numbers]),
     )
-    return numbers, np.atleast_1d(shapely.polygons(rings))
+    outlines: Any = shapely.polygons(rings)
+    return numbers, outlines

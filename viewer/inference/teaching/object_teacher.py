@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from viewer.inference.process.messages import Answer, ObjectsKey, Request
+    from viewer.inference.process.messages import ObjectsKey, Request
     from viewer.inference.teaching.taught_objects import LinearClassifier, TaughtObjects
 
     ObjectMark = tuple[ObjectsKey, int, int]
@@ -135,7 +135,7 @@ class ObjectTeacher:
             self._is_closed = True
         self._end()
 
-    def _ask(self, request: Request) -> Answer:
+    def _ask(self, request: Request) -> object:
         try:
             answer = self._running().ask(request)
         except ModelProcessError as error:

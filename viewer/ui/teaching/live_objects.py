@@ -156,7 +156,7 @@ class LiveObjects(QObject):
             check_classes(counts, "marked cells that are found")
             for key, objects in blocks.items():
                 if len(objects):
-                    self._teacher.keep((0, *key), objects)
+                    self._teacher.keep(_key(key), objects)
             return self._teacher.teach(labels, len(names), [mpp_um]), missed
 
         def done(result: tuple[Lesson, int]) -> None:
@@ -205,8 +205,8 @@ class LiveObjects(QObject):
             told: list[tuple[BlockKey, Objects]] = []
             for key, objects in blocks:
                 if len(objects):
-                    self._teacher.keep((0, *key), objects)
-                    chances = self._teacher.chances((0, *key), classes)
+                    self._teacher.keep(_key(key), objects)
+                    chances = self._teacher.chances(_key(key), classes)
                     told.append((key, with_classes(objects, chances)))
             return told
 
@@ -310,6 +310,10 @@ class LiveObjects(QObject):
 def _map_of(run: Overlay) -> ObjectMap:
     assert isinstance(run.found, ObjectMap)
     return run.found
+
+
+def _key(block: BlockKey) -> ObjectsKey:
+    return 0, block.column, block.row
 
 
 def _block(key: ObjectsKey) -> BlockKey:
