@@ -8,6 +8,7 @@ run on it, as `coverslip run` does.
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,6 +64,7 @@ def main() -> None:
                 sums = Sums()
                 for number in range(pictures):
                     _leave_out(dealt, number, PixelSettings(texture=texture), mpp_um, sums)
+                    print(f"{name}: {number + 1} of {pictures}", file=sys.stderr, flush=True)
                 _print_row(name, sums, is_textured=texture)
 
 

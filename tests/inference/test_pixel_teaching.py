@@ -190,6 +190,7 @@ def test_few_regions_are_not_enough_to_estimate(slide: Path, tmp_path: Path) -> 
         (STROKES[:3], (), 'All marks are of the class "Striped"'),
         ([*STROKES, ("Plain", [(5000.0, 50.0)])], (), "outside"),
         (STROKES, ("--resolution", "0"), "--resolution"),
+        (STROKES, ("--resolution", "64", "--mpp", "0.25"), "choose a finer resolution"),
         ([], (), "holds no annotation"),
     ],
 )

@@ -147,6 +147,11 @@ def test_contradicting_and_locked_strokes(window: MainWindow, halves: Path, qtbo
     pink = next(each for each in active.document if each.class_name == "Pink")
     active.do(changing("Lock", [(pink, replace(pink, is_locked=True))]))
     qtbot.waitUntil(lambda: 'of the class "Violet"' in page.problem.text(), timeout=_PATIENCE_MS)
+    window.overlays.hidden_by = lambda _: "Models are hidden until you finish."
+    stroke(window, PINK, 700, 300)
+    assert page.problem.text() == "Models are hidden until you finish."
+    assert pixels.live.pane is None
+    window.commands["file.close"].trigger()
+    qtbot.waitUntil(lambda: "Open a slide" in page.problem.text(), timeout=_PATIENCE_MS)
     page.end.click()
     assert not page.isVisible()
-    assert pixels.live.pane is None

@@ -34,6 +34,7 @@ WEIGHTS = "weights.safetensors"
 _LEAST_PER_SLIDE = 100
 _MOST_OF_ALL = 3 * MOST_PER_CLASS
 """Pixels of a class on all slides together, but for `_LEAST_PER_SLIDE`."""
+_MOST_TIMES = 128.0
 _COARSE = 1.5
 """Times coarser than what is to be told apart, that a slide's own pixels may be."""
 
@@ -94,6 +95,8 @@ def train_pixels(
                     f"{each.path.name} has no known pixel size: give it with --mpp, or set it in "
                     "the window."
                 )
+            if sentence := too_coarse(each.path.name, scale, settings):
+                raise TeachingError(sentence)
             if sentence := coarse_note(each.path.name, scale, settings):
                 notes.append(sentence)
             slide = TaughtSlide.of(source, scale, settings)
@@ -115,6 +118,17 @@ def coarse_note(name: str, mpp_um: float, settings: PixelSettings) -> str:
     return (
         f"{name} has {mpp_um:.3g} µm/px, coarser than the {settings.mpp_um:.3g} µm/px that is "
         "looked at: choose a coarser resolution."
+    )
+
+
+def too_coarse(name: str, mpp_um: float, settings: PixelSettings) -> str:
+    """Return a sentence where a block would hold too much of a slide to be read, else ""."""
+    times = settings.mpp_um / mpp_um
+    if times <= _MOST_TIMES:
+        return ""
+    return (
+        f"{name} has {mpp_um:.3g} µm/px, and {settings.mpp_um:.3g} µm/px is {times:,.0f} times "
+        f"coarser (max. {_MOST_TIMES:.0f}): choose a finer resolution."
     )
 
 

@@ -191,7 +191,8 @@ class LivePixels(QObject):
 
     def _on_failed(self, lesson: Lesson, keys: Sequence[BlockKey], error: Exception) -> None:
         self._show_nothing()
-        self.refused.emit(str(error))
+        if lesson.marks:  # else the hint says what to do
+            self.refused.emit(str(error))
         if isinstance(error, TeachingError):
             generation = self._generation
             self._task = self._background.run(

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from viewer.inference.cells.stain_vectors import StainSet
 
 HINT = (
-    "Paint strokes of two or more classes: take the brush (B) and choose the class. Locked "
-    "annotations teach nothing."
+    "Paint strokes with the brush (B) and give each a class (Ctrl+1, Ctrl+2, ...): two classes or "
+    "more. Locked annotations teach nothing."
 )
 _RESOLUTIONS_UM = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 _TIMES = 10.0

@@ -12,7 +12,8 @@ from viewer.annotations.bookmarks import MARKS
 from viewer.geometry import Point
 from viewer.inference.teaching.live_map import MOST_BLOCKS
 from viewer.inference.teaching.marks import class_colors, marks_of
-from viewer.inference.teaching.pixel_training import coarse_note
+from viewer.inference.teaching.pixel_training import coarse_note, too_coarse
+from viewer.ui.annotations.wording import many
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.teaching.live_pixels import Lesson, LivePixels, taught_slide
 from viewer.ui.teaching.pixel_page import PixelPage
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from viewer.ui.main_window import MainWindow
     from viewer.ui.slides.slide_pane import SlidePane
 
+_NO_SLIDE = "Open a slide that can be annotated first."
+_NO_CLASS = "{} without a class: choose a class, and paint or give it to what is selected."
 _NO_SIZE = "Set the slide's pixel size first: what is taught looks at a fixed µm/px."
 _TOO_FAR = "Only the middle of the view is answered for: zoom in, or choose a coarser resolution."
 
@@ -48,7 +51,7 @@ class PixelsController(QObject):
         self.page.settings_changed.connect(self._teach)
         self.page.areas_wanted.connect(self._make_areas)
         self.page.save_wanted.connect(self._save)
-        self.page.end_wanted.connect(self._command.trigger)
+        self.page.end_wanted.connect(lambda: self.set_teaching(on=False))
         self.live.answered.connect(self._on_answered)
         self.live.refused.connect(self.page.show_problem)
         self.live.estimated.connect(self._on_estimated)
@@ -104,6 +107,10 @@ class PixelsController(QObject):
             self._annotations = active
             if active is not None:
                 active.slide.stepped.connect(self._on_stepped)
+        if active is None:
+            self.live.hide()
+            self.page.show_strokes({})
+            self.page.show_problem(_NO_SLIDE)
         self._teach()
 
     def _on_closing(self, annotations: PaneAnnotations) -> None:
@@ -136,12 +143,17 @@ class PixelsController(QObject):
         mpp_um = pane.canvas.optics.mean_mpp_um
         if pane.source is None:
             return
+        if hidden := self._window.overlays.hidden_by(pane):
+            self.live.hide()
+            page.show_problem(hidden)
+            return
         if mpp_um is None:
             self.live.hide()
             page.show_problem(_NO_SIZE)
             return
         settings = page.settings
-        if note := coarse_note("The slide", mpp_um, settings):
+        notes = (each("The slide", mpp_um, settings) for each in (too_coarse, coarse_note))
+        if note := next(filter(None, notes), ""):
             self.live.hide()
             page.show_problem(note)
             return
@@ -154,8 +166,9 @@ class PixelsController(QObject):
             page.show_estimate("")
         self._lesson = lesson
         if not marks:
-            page.show_problem("")
             page.show_answers({})
+            without = annotations.document.class_counts[""]
+            page.show_problem(_NO_CLASS.format(many(without)) if without else "")
         self.live.teach(pane, lesson, focus)
 
     def _marks(self, annotations: PaneAnnotations) -> list[Mark]:
