@@ -1,5 +1,7 @@
 """Stores of patch features: kept once, found again, exchanged with other programs."""
 
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -148,3 +150,11 @@ def test_a_store_that_cannot_be_written_is_said_before_anything_runs(tmp_path: P
     (tmp_path / "file").touch()
     with pytest.raises(FeatureStoreError, match="cannot be written"):
         FeatureStore(tmp_path / "file" / "store", writes=True)
+
+
+def test_a_torn_store_is_one_sentence(place: Path, tmp_path: Path):
+    shutil.copytree(place, tmp_path / "torn")
+    for file in (tmp_path / "torn").rglob("data/*.lance"):
+        os.truncate(file, 100)
+    with pytest.raises(FeatureStoreError, match=r"cannot be used \(a file of it is damaged\)"):
+        FeatureStore(tmp_path / "torn").encoders()

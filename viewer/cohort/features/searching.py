@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from viewer.cohort.features.errors import FeatureStoreError
+from viewer.cohort.features.errors import FeatureStoreError, reason_of
 from viewer.geometry import Box
 
 if TYPE_CHECKING:
@@ -131,9 +131,8 @@ def nearest_rows(
             search = search.nprobes(probes).refine_factor(_REFINE)
         return search.select(columns).limit(count).to_arrow().to_pylist()
     except Exception as error:  # lancedb raises whatever its Rust core does
-        _log.warning("a search failed", exc_info=error)
-        reason = str(error).partition("\n")[0][:160].rstrip(".,: ")
-        raise FeatureStoreError(f"The features cannot be searched ({reason}).") from error
+        _log.info("a search failed", exc_info=error)
+        raise FeatureStoreError(f"The features cannot be searched ({reason_of(error)}).") from error
 
 
 def keep_index(store: FeatureStore, encoder: Encoder) -> bool:
@@ -171,11 +170,10 @@ def keep_index(store: FeatureStore, encoder: Encoder) -> bool:
             replace=True,
         )
     except Exception as error:  # as above
-        _log.warning("an index cannot be built", exc_info=error)
-        reason = str(error).partition("\n")[0][:160].rstrip(".,: ")
+        _log.info("an index cannot be built", exc_info=error)
         raise FeatureStoreError(
-            f"The index of {encoder.name} cannot be built ({reason}); searches take longer "
-            "without it."
+            f"The index of {encoder.name} cannot be built ({reason_of(error)}); searches take "
+            "longer without it."
         ) from error
     return True
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from viewer.access import make_folder
-from viewer.cohort.features.errors import FeatureStoreError
+from viewer.cohort.features.errors import FeatureStoreError, reason_of
 from viewer.cohort.features.rows import Encoder, SlideFeatures
 from viewer.egress import EgressError
 from viewer.slides.remote.credentials import s3_settings
@@ -233,11 +233,10 @@ class FeatureStore:
             raise self._unusable(error) from error
 
     def _unusable(self, error: Exception) -> FeatureStoreError:
-        _log.warning("the feature store %s failed", self.place, exc_info=error)
-        reason = str(error).partition("\n")[0][:160].rstrip(".,: ")
+        _log.info("the feature store %s failed", self.place, exc_info=error)
         return FeatureStoreError(
-            f"The store {self.place} cannot be used ({reason}): check that it is there, whole, and "
-            "that you may write to it."
+            f"The store {self.place} cannot be used ({reason_of(error)}): check that it is there, "
+            "whole, and that you may write to it."
         )
 
 
