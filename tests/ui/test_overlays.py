@@ -16,15 +16,20 @@ from behavior_steps import write_slide
 from inference_steps import Brightness, SeesNoDark, dark_is_unlike, make_bundle
 from PIL import Image
 from PySide6.QtCore import QPoint, Qt
-from PySide6.QtWidgets import QInputDialog, QLabel
+from PySide6.QtWidgets import QInputDialog, QLabel, QListWidget
 from pytestqt.qtbot import QtBot
 from ui_steps import CTRL, SHIFT, drop, press, show_slide
 
+from viewer.cohort.features.embedding import encoder_of
+from viewer.cohort.features.rows import features_of
+from viewer.cohort.features.store import FeatureStore
 from viewer.geometry import Box, Point
+from viewer.inference.models.bundle import ModelBundle
 from viewer.inference.models.model_library import BUNDLED, find_model
-from viewer.inference.runs.running import run_model
+from viewer.inference.runs.running import ModelRun, run_model
 from viewer.overlays.area import blocks_of
 from viewer.overlays.object_map import ObjectMap
+from viewer.overlays.patch_feature_map import PatchFeatureMap
 from viewer.overlays.result_at import ResultAt
 from viewer.overlays.result_store import results_folder
 from viewer.recording.events import AnyEvent, OverlayChanged, ResultViewed
@@ -631,13 +636,20 @@ def test_fields_alike_on_another_slide_are_found_and_opened(
     other = tmp_path / "other.png"
     with closing(open_slide(sample_slide)) as source:
         Image.fromarray(read_region(source, Box(900, 900, 1700, 1700), 800, 800)).save(other)
-    run_model(other, find_model("tissue-likeness"), mpp_um=0.499)
+    encoder = find_model("tissue-likeness")
+    embedded = run_model(other, encoder, mpp_um=0.499)
     _heatmap(slide_window, "Tissue likeness", qtbot)
     canvas, panel = slide_window.panes.active.canvas, slide_window.overlays.panel
     canvas.go_to(Point(1300, 1300), 1.0, animated=False)
     qtbot.waitUntil(lambda: run_known(slide_window, Point(1300, 1300)), timeout=_PATIENCE_MS)
+    far = _store_of(tmp_path / "cohort", encoder, embedded)
+    slide_window.change_settings(result_stores=[str(tmp_path / "cohort")])
     qtbot.mouseClick(panel.body.query.everywhere, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: panel.body.elsewhere.count() > 2)
+    qtbot.waitUntil(lambda: _first_slide(panel.body.elsewhere) == far, timeout=_PATIENCE_MS)
+    slide_window.change_settings(result_stores=[])
+    qtbot.mouseClick(panel.body.query.everywhere, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: _first_slide(panel.body.elsewhere) == other, timeout=_PATIENCE_MS)
+    assert panel.body.elsewhere.count() > 2
     assert panel.body.elsewhere_label.isVisible()
     item = panel.body.elsewhere.item(0)
     field = item.data(Qt.ItemDataRole.UserRole)
@@ -648,6 +660,21 @@ def test_fields_alike_on_another_slide_are_found_and_opened(
     qtbot.waitUntil(lambda: pane.path == other)
     qtbot.waitUntil(lambda: not canvas.is_moving)
     assert canvas.view.center.x == pytest.approx(field.box.center.x, abs=2)
+
+
+def _store_of(place: Path, encoder: ModelBundle, run: ModelRun) -> Path:
+    """Keep what an encoder said of a slide as that of another one, and return where that lies."""
+    far = place.parent / "far.svs"
+    assert isinstance(run.found, PatchFeatureMap)
+    features = features_of(run.found, "s1-far", str(far), far.name)
+    store = FeatureStore(place, writes=True)
+    store.add_slide(encoder_of(encoder, features.vectors.shape[1]), features)
+    return far
+
+
+def _first_slide(gallery: QListWidget) -> Path | None:
+    item = gallery.item(0)
+    return None if item is None else item.data(Qt.ItemDataRole.UserRole).slide
 
 
 def run_known(window: MainWindow, point: Point) -> bool:

@@ -25,6 +25,10 @@ class FeatureStoreError(CoverslipError):
     """A store that cannot be read, written or searched; `str()` is one sentence."""
 
 
+class NoFeaturesError(FeatureStoreError):
+    """There is no store, or it holds no features."""
+
+
 def reason_of(error: Exception) -> str:
     """Return in some words why Lance failed; its own errors are pages long."""
     text = str(error)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from viewer.access import make_folder
-from viewer.cohort.features.errors import FeatureStoreError, reason_of
+from viewer.cohort.features.errors import FeatureStoreError, NoFeaturesError, reason_of
 from viewer.cohort.features.rows import Encoder, SlideFeatures
 from viewer.egress import EgressError
 from viewer.slides.remote.credentials import s3_settings
@@ -75,7 +75,7 @@ class FeatureStore:
         except Exception as error:  # lancedb raises whatever its Rust core does
             raise self._unusable(error) from error
         if not writes and _SLIDES not in self._names:
-            raise FeatureStoreError(
+            raise NoFeaturesError(
                 f"There are no features in {self.place}: make some with `coverslip embed ENCODER "
                 f"SLIDE... --store {self.place}`."
             )
@@ -287,7 +287,7 @@ def _check_folder(folder: Path, *, writes: bool) -> None:
         raise FeatureStoreError(f"{folder} is a file: a store is a folder or an s3:// address.")
     if not writes:
         if not folder.is_dir():
-            raise FeatureStoreError(f"There is no store {folder}.")
+            raise NoFeaturesError(f"There is no store {folder}.")
         return
     try:
         make_folder(folder)

@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt
 
-from viewer.overlays.scoring import typical
+from viewer.overlays.scoring import mean_vector, typical
 from viewer.ui.background_runner import BackgroundRunner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from viewer.overlays.elsewhere import FieldElsewhere
     from viewer.ui.main_window import MainWindow
     from viewer.ui.overlays.card_body import CardBody
     from viewer.ui.overlays.gallery import GalleryField
     from viewer.ui.overlays.overlay import Overlay
+
+
+_COUNT = 24
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Fields of other slides, and a sentence for each store that could not be searched."""
+
+    fields: list[FieldElsewhere]
+    problems: list[str]
 
 
 class ElsewhereSearch(QObject):
@@ -66,21 +80,29 @@ class ElsewhereSearch(QObject):
             return
         shown.set_query(replace(shown.query, like=like))
         model, identity = overlay.origin.key, overlay.identity
+        stores = list(self._window.settings.result_stores)
         reference = reference_mean(overlay.origin)
 
-        def work() -> list[FieldElsewhere]:
+        def work() -> _Found:
+            in_stores = _in_stores(stores, model, mean_vector(found.values[marked]), identity)
+            if in_stores.fields:
+                return in_stores
             length = found.values.shape[2]
             origin = reference if reference is not None else common_mean(model, length)
             wanted = typical(found.values, marked, origin)
             alike = similar_elsewhere(wanted, model, identity, origin=origin)
-            return [replace(field, slide=find(field.identity) or field.slide) for field in alike]
+            here = [replace(field, slide=find(field.identity) or field.slide) for field in alike]
+            return _Found(here, in_stores.problems)
 
         self._background.run(work, self._show)
 
-    def _show(self, found: list[FieldElsewhere]) -> None:
+    def _show(self, answer: _Found) -> None:
         from viewer.ui.overlays.gallery import GalleryField
 
-        if not found:
+        found = answer.fields
+        if answer.problems:
+            self._window.say(answer.problems[0])
+        elif not found:
             self._window.say("This model has worked on no other slide yet.")
         self._body.show_elsewhere(
             [
@@ -105,3 +127,26 @@ class ElsewhereSearch(QObject):
 
         pane.opened.connect(arrived, Qt.ConnectionType.SingleShotConnection)
         pane.open(slide)
+
+
+def _in_stores(stores: list[str], model: str, wanted: NDArray[np.float32], identity: str) -> _Found:
+    """Return what the stores of a cohort have that looks like it; waits for the helper."""
+    from viewer.cohort.features.asked import ask_similar
+    from viewer.cohort.features.errors import FeatureStoreError
+    from viewer.geometry import Box
+    from viewer.overlays.elsewhere import FieldElsewhere
+    from viewer.slides.known_slides import find
+
+    if not stores:
+        return _Found([], [])
+    try:
+        answer = ask_similar(stores, model, wanted, identity, _COUNT)
+    except FeatureStoreError as error:
+        return _Found([], [str(error)])
+    fields = [
+        FieldElsewhere(
+            find(each.slide) or Path(each.path), each.slide, Box(*each.box), each.likeness
+        )
+        for each in answer.patches
+    ]
+    return _Found(fields, answer.problems)
