@@ -281,7 +281,9 @@ def test_runs_are_listed_ended_and_gone_on_with(place: Place, tmp_path: Path) ->
     (listed,) = json.loads(coverslip("runs", "status", "--json", **home).stdout)
     assert (listed["state"], listed["done"], listed["failed"]) == ("failed", 1, 1)
     assert listed["store"] == str(store)
-    assert "unrecognized" in coverslip("runs", "status", listed["run"][:6], **home).stdout
+    shown = coverslip("runs", "status", listed["run"][:6], **home).stdout
+    assert "unrecognized" in shown
+    assert "a slide has 36 blocks" in shown
     assert "does not run now" in coverslip("runs", "cancel", **home).stderr
     broken.write_bytes(place.slide.read_bytes())
     again = coverslip("runs", "retry", "--json", **home)

@@ -161,17 +161,24 @@ def _record(batch: Batch) -> dict[str, object]:
 
 
 def _show_one(batch: Batch, *, json: bool) -> None:
-    record = _record(batch)
+    from viewer.cohort.table import measured_rate
+
+    record, rate = _record(batch), measured_rate(batch)
     slides = [
         {"slide": slide.name, "state": held.state, "error": held.error or None, "path": slide.path}
         for slide, held in zip(batch.slides, batch.records(), strict=True)
     ]
     if json:
-        print_json({**record, "list": slides})
+        measured = {"blocks_per_s": None, "blocks_per_slide": None}
+        if rate is not None:
+            measured = {"blocks_per_s": round(rate[0], 4), "blocks_per_slide": round(rate[1], 2)}
+        print_json({**record, **measured, "list": slides})
         return
     left = f", {record['left']} left" if record["left"] else ""
     failed = f", {record['failed']} failed" if record["failed"] else ""
     said = f"{batch.title}: {record['state']}, {record['done']} of {record['slides']} slides"
     typer.echo(f"{said}{failed}{left}")
+    if rate is not None:
+        typer.echo(f"A worker computes {rate[0]:.3g} blocks/s; a slide has {rate[1]:.3g} blocks.")
     columns = ("slide", "state", "error")
     print_table(columns, [tuple(str(each[name] or "") for name in columns) for each in slides])

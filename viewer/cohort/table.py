@@ -61,6 +61,24 @@ def slide_values(batch: Batch, slide: BatchSlide, record: SlideRecord) -> dict[s
     return values
 
 
+def measured_rate(batch: Batch) -> tuple[float, float] | None:
+    """Return blocks a second of one worker, and blocks a slide, of what a batch computed so far.
+
+    None where nothing was computed; slides that were known before do not count.
+    """
+    blocks: list[tuple[float, float]] = []
+    for record in batch.records():
+        computed, elapsed_s = (
+            _number(record.record.get(name)) for name in ("computed", "elapsed_s")
+        )
+        if computed and elapsed_s:
+            blocks.append((computed, elapsed_s))
+    if not blocks:
+        return None
+    total = sum(count for count, _ in blocks)
+    return total / sum(elapsed_s for _, elapsed_s in blocks), total / len(blocks)
+
+
 def write_batch_table(batch: Batch, path: Path) -> None:
     """Write the table as CSV; texts that look like formulas are escaped. Raises OSError."""
     columns, rows = batch_table(batch)
