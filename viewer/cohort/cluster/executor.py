@@ -44,7 +44,7 @@ _LINK = "viewer.cohort.cluster.link"
 _IMPORT_PATHS = [str(Path(__file__).parents[3])]
 _JOIN_S = 150.0
 """For the cluster to answer, Ray's own start included."""
-_END_S = 3.0
+_END_S = 6.0
 BLOCKS_A_TASK = 1024
 """A slide with more blocks is run in bands of so many; they meet in the store."""
 _MOST_BANDS_AT_ONCE = 16

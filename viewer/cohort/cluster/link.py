@@ -137,6 +137,10 @@ class Link:
             elif self._runs:
                 time.sleep(_POLL_S)
 
+    def leave(self) -> None:
+        """End what still runs, at once: else Ray's server for clients waits for their return."""
+        self._ray.shutdown()
+
     def _take(self, question: Question) -> None:
         match question:
             case Submit():
@@ -303,7 +307,9 @@ def main() -> None:
         _log.warning("the cluster is gone", exc_info=error)
         send(Unreachable(lost_sentence(f"ray://{asked.host}:{asked.port}")))
         os._exit(1)
-    os._exit(0)  # what runs ends with its driver
+    with contextlib.suppress(Exception):
+        link.leave()
+    os._exit(0)
 
 
 def _listen(channel: Channel[Question], questions: queue.SimpleQueue[Question | None]) -> None:
