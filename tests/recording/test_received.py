@@ -396,3 +396,14 @@ def test_the_command_serves_https_and_makes_sessions_when_it_ends(tmp_path: Path
     assert made == [folder.name]
     assert verify(folder).is_good
     assert time.time() - folder.stat().st_mtime < 300
+
+
+def test_the_recorder_for_pages_is_written_where_it_is_wanted(tmp_path: Path) -> None:
+    said = coverslip("record", "plugin", folder=tmp_path)
+    assert said.returncode == 0, said.stderr
+    written = (tmp_path / "coverslip-recorder.js").read_text()
+    assert "MIT License" in written[:200]
+    assert "CoverslipRecorder" in written
+    said = coverslip("record", "plugin", "-o", "nowhere/a.js", folder=tmp_path)
+    assert said.returncode == 2
+    assert len(said.stderr.strip().splitlines()) == 1

@@ -26,11 +26,6 @@ record_app = typer.Typer(
 )
 
 
-@record_app.callback()
-def _record() -> None:
-    """Make `serve` a command of its own, although it is the only one."""
-
-
 @record_app.command()
 def serve(
     port: Annotated[
@@ -115,6 +110,26 @@ def serve(
         fail(f"Port {port} of {host} cannot be used ({error.strerror or error}): choose another.")
     incoming.make_all()
     _serve(server, token)
+
+
+@record_app.command()
+def plugin(
+    out: Annotated[
+        Path, typer.Option("-o", "--out", help="File to write; in this folder by default.")
+    ] = Path("coverslip-recorder.js"),
+) -> None:
+    """Write the recorder for OpenSeadragon, one file, to put beside your web page."""
+    from viewer.atomic_write import atomic_write_bytes
+    from viewer.cli.output import check_writable
+    from viewer.resource_files import resource
+
+    check_writable(out)
+    content = resource("recorders/openseadragon/coverslip-recorder.js").read_bytes()
+    try:
+        atomic_write_bytes(out, content)
+    except OSError as error:
+        fail(f"{out} cannot be written ({error.strerror or error}): choose another place.")
+    typer.echo(out)
 
 
 def _serve(server: RecordServer, token: str) -> None:

@@ -120,7 +120,7 @@ def looks_like_event_log(text: str) -> bool:
         return False
     try:
         about = msgspec.json.decode(first)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return False
     return isinstance(about, dict) and "coverslip" in about and "session" in about
 
@@ -194,6 +194,8 @@ def checked_header(line: str | bytes) -> EventLogHeader:
         raise EventLogError('"mpp_um" is no pixel size: leave it out where it is unknown.')
     if slide.objective_power is not None and not 0 < slide.objective_power < 1e6:
         raise EventLogError('"objective_power" is no magnification: leave it out.')
+    if not _is_bounded(msgspec.to_builtins(header.screen)):
+        raise EventLogError('"screen" is no screen: leave it out.')
     if not 0 <= header.elapsed_ns <= MOST_ELAPSED_NS or abs(header.utc_offset_min) > 24 * 60:
         raise EventLogError("The times of the session are out of range.")
     return header

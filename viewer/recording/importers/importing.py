@@ -31,6 +31,7 @@ from viewer.recording.session import (
     SessionHeader,
     SlideRef,
     new_session_id,
+    read_header,
 )
 from viewer.recording.slide_ties import FOREIGN
 from viewer.recording.viewing import scaled
@@ -175,7 +176,7 @@ def _import_event_log(
                 notes.append(f"{path.name} is imported already, as {session_id}.")
             continue
         try:
-            write_event_log(
+            folder = write_event_log(
                 log, session_id, library,
                 slide=slide, reader=reader, keep_names=options.keep_names,
             )  # fmt: skip
@@ -183,6 +184,8 @@ def _import_event_log(
             raise SessionError(f"{library} cannot be written: {error.strerror}.") from error
         if skipped is not None:
             skipped += log.skipped
+        if notes is not None:
+            notes += [f"{repair.note}." for repair in read_header(folder).repairs]
     trail.note("imported", path.absolute(), f"log of {len(ids)} sessions")
     return ids
 
