@@ -6,7 +6,7 @@ import signal
 import ssl
 import sys
 import threading
-from pathlib import Path  # noqa: TC003 - typer reads the annotations
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
