@@ -29,6 +29,7 @@ from viewer.cli.command_line import (
 )
 from viewer.cli.compare import compare_annotations
 from viewer.cli.display_check import why_no_display
+from viewer.cli.explain import explain
 from viewer.cli.features import embed, features_app, similar
 from viewer.cli.models import models_app
 from viewer.cli.output import (
@@ -125,6 +126,7 @@ app.add_typer(record_app, name="record")
 annotations_app.command("compare")(compare_annotations)
 app.command("run")(run_model)
 app.add_typer(runs_app, name="runs")
+app.command()(explain)
 app.command()(query)
 app.command("tma")(find_cores)
 app.command()(embed)

@@ -8,6 +8,7 @@ import msgspec
 
 from viewer.inference.cells.settings import CellSettings  # noqa: TC001 - read by msgspec
 from viewer.inference.models.description import ModelDescription  # noqa: TC001 - read by msgspec
+from viewer.inference.process.explain_messages import Explain, Explained
 from viewer.inference.process.lesson_messages import LessonAnswer, LessonRequest
 from viewer.inference.teaching.taught_objects import (  # noqa: TC001 - read by msgspec
     LinearClassifier,
@@ -268,11 +269,12 @@ class Done(msgspec.Struct, frozen=True, tag=True):
 
 Request = (
     Load | Weights | Loaded | TryOut | PackageTest | Blocks | Compute | Judge | Segment | FindCells
-    | KeepObjects | Teach | ClassifyBlock | Suggest | Reclassify | LessonRequest
+    | KeepObjects | Teach | ClassifyBlock | Suggest | Reclassify | Explain
+    | LessonRequest
 )  # fmt: skip
 Answer = (
     Alive | Ready | Refused | Done | Judged | Outlined | FoundCells | Taught | ClassifiedBlock
-    | Suggested | LessonAnswer
+    | Suggested | Explained | LessonAnswer
 )  # fmt: skip
 
 REQUESTS: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)

@@ -16,6 +16,7 @@ import numpy as np
 from viewer.geometry import Box, Size
 from viewer.inference.errors import ModelFailedError
 from viewer.inference.models.bundle import BundleError, ModelBundle
+from viewer.inference.process.explain_messages import Explain
 from viewer.inference.process.lesson_messages import SeeBlock
 from viewer.inference.process.messages import (
     REQUESTS,
@@ -132,6 +133,8 @@ class ModelServer:
                 self._channel.send(self._teaching().suggested(request))
             case Reclassify():
                 self._channel.send(_reclassified(request))
+            case Explain():
+                self._channel.send(self._explained(request))
             case _:
                 self._channel.send(self._taught(request))
 
@@ -227,6 +230,17 @@ class ModelServer:
 
             self._desk = TeachingDesk()
         return self._desk
+
+    def _explained(self, request: Explain) -> Answer:
+        from viewer.inference.process.explaining import explained
+
+        assert self._network is not None
+        assert self._order is not None
+        picture = take_over(request.tile, self._pixels)
+        return explained(
+            self._network, self._order.description.head, picture, request.index, request.parts,
+            lambda: self._channel.send(Alive()),
+        )  # fmt: skip
 
     def _taught(self, request: LessonRequest) -> Answer:
         if self._lesson is None:

@@ -181,6 +181,35 @@ class Network:
         answer = self._check(logits, len(pictures), *pictures[0].shape[:2])
         return answer.float().cpu().numpy()
 
+    def integrated_gradients(
+        self, picture: RgbImage, index: int, steps: int
+    ) -> NDArray[np.float32] | None:
+        """Return how much each pixel (height, width) speaks for a class; None without gradients.
+
+        The gradients of its number are integrated on the way from a picture of the mean color.
+        """
+        if self._about.format == "onnx":
+            return None
+        (fed,) = self._fed([picture])
+        whole = torch.from_numpy(np.ascontiguousarray(fed)).permute(2, 0, 1)[None].float()
+        plain = whole.mean((2, 3), keepdim=True).expand_as(whole)
+        shares = (torch.arange(steps) + 0.5).view(-1, 1, 1, 1) / steps
+        way = (plain + (whole - plain) * shares).to(self.device)
+        way = ((way - self._mean) * self._factor).requires_grad_(requires_grad=True)
+        try:
+            given = way.flip(1) if self._about.input.channels == "bgr" else way
+            answers = named_outputs(self._module(given), self._named)
+            assert isinstance(answers, torch.Tensor)
+            (slopes,) = torch.autograd.grad(answers[:, index].sum(), way)
+        except (RuntimeError, AssertionError):
+            return None
+        span = (whole - plain).to(self.device) * self._factor
+        found = (slopes.mean(0, keepdim=True) * span).sum(1)[0].float().cpu().numpy()
+        if found.shape != picture.shape[:2]:
+            size = picture.shape[1::-1]
+            found = np.asarray(Image.fromarray(found).resize(size, Image.Resampling.BOX))
+        return found if np.isfinite(found).all() else None
+
     def raw(self, images: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         """Return all outputs of the network for an input just as it is.
 

@@ -1,0 +1,162 @@
+"""Why a model calls a place of a slide what it calls it: the parts of a tile that speak for it."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from viewer.geometry import Box, Point
+from viewer.inference.errors import ModelFailedError, ModelProcessError
+from viewer.inference.models.bundle import BundleError, slide_refusal
+from viewer.inference.process.explain_messages import Explain, Explained
+from viewer.inference.process.messages import Refused
+from viewer.inference.process.model_process import ModelProcess, thread_count
+from viewer.inference.runs.running import RunError, known_mpp_um
+from viewer.processes.shared_pixels import hand_over
+from viewer.slides import TileError, open_slide
+from viewer.slides.region import read_region
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from viewer.inference.models.bundle import ModelBundle
+    from viewer.inference.process.explain_messages import Method
+    from viewer.slides.source import RgbImage
+
+_PARTS = 14
+"""Along a side of a tile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What speaks for a class on a tile.
+
+    Attributes
+    ----------
+    name, chance
+        The class, and what the model says of it.
+    values
+        (parts, parts), how much each part of the tile speaks for the class.
+    box, tile
+        Where the tile lies (level-0 pixels), and its pixels, uint8 (side, side, 3).
+    deletion, random
+        The mean of what the model still says while the parts are taken away, the weightiest first,
+        and in random orders; shares of `chance`.
+    """
+
+    name: str
+    chance: float
+    method: Method
+    values: NDArray[np.float32]
+    box: Box
+    tile: RgbImage
+    deletion: float
+    random: float
+
+    @property
+    def is_faithful(self) -> bool:
+        """Return whether what is said to speak for the class counts more than chance would."""
+        return self.deletion < self.random
+
+    def picture(self) -> RgbImage:
+        """Return the tile with what speaks for the class in warm colors."""
+        from PIL import Image
+
+        side = len(self.tile)
+        most = max(float(self.values.max()), 1e-12)
+        share = np.clip(self.values / most, 0, 1).astype(np.float32)
+        large = np.asarray(Image.fromarray(share).resize((side, side), Image.Resampling.BICUBIC))
+        weight = 0.7 * np.clip(large, 0, 1)[..., np.newaxis]
+        warm = np.array([230, 80, 0], np.float32)
+        return (self.tile * (1 - weight) + warm * weight).clip(0, 255).astype(np.uint8)
+
+
+def explain_tile(
+    path: Path, bundle: ModelBundle, at: Point, name: str = "", mpp_um: float | None = None
+) -> Explanation:
+    """Return which parts of the tile round a place speak for a class of a tile classifier.
+
+    Parameters
+    ----------
+    at
+        The middle of the tile, level-0 pixels.
+    name
+        Of the class; by default the likeliest.
+    mpp_um
+        Micrometers per level-0 pixel, where the file does not tell.
+
+    Raises
+    ------
+    SlideError
+        The slide cannot be read.
+    RunError
+        One sentence says why there is no explanation.
+    """
+    about = bundle.description
+    names = [each for each, _ in bundle.colors]
+    if about.task != "classification" or about.input.slide_channels:
+        raise RunError(f"{about.name} is no classifier of tiles: only those are explained.")
+    if about.input.scaling in ("percentiles", "standard"):
+        raise RunError(f"{about.name} is fed by the values of the whole slide: not explained yet.")
+    if name and name not in names:
+        raise RunError(f'{about.name} has no class "{name}"; it has {", ".join(names)}.')
+    with closing(open_slide(path)) as source:
+        base = source.levels[0]
+        if not (0 <= at.x < base.width_px and 0 <= at.y < base.height_px):
+            raise RunError(
+                f"The place lies outside the slide, which is {base.width_px} x {base.height_px} px."
+            )
+        scale = mpp_um or known_mpp_um(source)
+        if sentence := slide_refusal(bundle, source.info, scale):
+            raise RunError(sentence)
+        if scale is None:
+            raise RunError(
+                f"{path.name} has no known pixel size: give it with --mpp, or set it in the window."
+            )
+        side = about.patch_px * about.mpp_um / scale
+        box = Box.around(at, side, side)
+        try:
+            tile = read_region(
+                source, box, about.patch_px, about.patch_px, smaller_by=about.input.resampling
+            )
+        except TileError as error:
+            raise RunError(str(error)) from error
+    answer = _asked(bundle, tile, names.index(name) if name else -1)
+    values = np.frombuffer(answer.values, np.float32).reshape(_PARTS, _PARTS)
+    return Explanation(
+        names[answer.index],
+        answer.chance,
+        answer.method,
+        values,
+        box,
+        tile,
+        answer.deletion,
+        answer.random,
+    )
+
+
+def _asked(bundle: ModelBundle, tile: RgbImage, index: int) -> Explained:
+    try:
+        with closing(ModelProcess(uses_cuda=False)) as process:
+            process.load(bundle, "cpu", thread_count())
+            shared = process.shared_slots(tile.nbytes, 1)
+            try:
+                handed = hand_over(tile, shared)
+            finally:
+                if shared is not None:
+                    shared.close()
+            answer = process.ask(Explain(handed, index, _PARTS))
+    except (BundleError, ModelFailedError, ModelProcessError) as error:
+        raise RunError(str(error)) from error
+    match answer:
+        case Explained():
+            return answer
+        case Refused(sentence):
+            raise RunError(sentence)
+        case _:
+            raise RunError("The model gave no answer.")
