@@ -28,7 +28,11 @@ from viewer.inference.models.bundle import STEPS_VERSION
 from viewer.overlays.blocks import BlockGrid, BlockKey
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.result_store import ResultStore, StoreAbout, clear_results, result_path
+from viewer.settings import Settings, save_settings
 from viewer.studies.answers import AnswerFile, keep_answers
+from viewer.studies.project import Project, ProjectSlide
+from viewer.studies.project_file import create_project
+from viewer.studies.stages import Stage, write_stage_end
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -194,6 +198,30 @@ def test_another_store_is_asked_where_it_is_named(home: Path, tmp_path: Path) ->
     ended = coverslip("query", sql, "--store", tmp_path / "nowhere")
     assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
     assert "no store" in ended.stderr
+
+
+def test_what_models_found_is_left_out_where_a_study_hides_them(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "study"
+    stages = (Stage(name="Without AI", hides=("ai",)), Stage(name="With AI"))
+    slides = (ProjectSlide(identity=SLIDE, path="a.svs"),)
+    create_project(folder, Project(title="Study", slides=slides, stages=stages))
+    settings = Settings(reader="R1", recent_projects=[str(folder)])
+    save_settings(settings, home / "config")
+    counts = "select slide, count(*) as n from {} group by slide order by slide"
+    for table in ("objects", "results"):
+        done = coverslip("query", counts.format(table), "--json")
+        assert [row["slide"] for row in json.loads(done.stdout)] == [OTHER]
+        assert "A study hides models, agents and what they made on 1 slide from you" in done.stderr
+    assert coverslip("query", "select * from annotations", "--json").stdout.count('"slide"') == 1
+    of_study = coverslip("query", counts.format("objects"), "--json", "--store", folder)
+    assert json.loads(of_study.stdout) == []
+    write_stage_end(folder, "R1", "Without AI")
+    done = coverslip("query", counts.format("objects"), "--json")
+    assert [row["slide"] for row in json.loads(done.stdout)] == [SLIDE, OTHER]
+    assert done.stderr == ""
+    save_settings(Settings(), home / "config")
 
 
 def test_without_duckdb_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

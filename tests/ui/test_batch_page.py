@@ -16,6 +16,10 @@ from ui_steps import show_slide
 from viewer.cohort.batch import BatchProgress, BatchSettings, SlideRecord, open_batch
 from viewer.inference.cells.settings import changed
 from viewer.inference.models.model_library import add_model
+from viewer.studies.finding import project_slides
+from viewer.studies.project import Project
+from viewer.studies.project_file import create_project
+from viewer.studies.stages import Stage
 from viewer.ui.main_window import MainWindow
 
 PATIENCE_MS = 60_000
@@ -171,6 +175,37 @@ def test_slides_are_compared_outliers_first_and_a_click_opens_one(
     assert table.model.index(0, 1).data() == "100"
     click_row(window, table.view, 9, qtbot)
     qtbot.waitUntil(lambda: window.panes.active.path == sample_slide, timeout=PATIENCE_MS)
+
+
+def test_a_study_that_hides_models_hides_what_they_found_on_its_slides(
+    window: MainWindow, sample_slide: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    folder = tmp_path / "study"
+    folder.mkdir()
+    path = folder / "a.svs"
+    path.write_bytes(sample_slide.read_bytes())
+    slides = tuple(project_slides([folder], folder, []))
+    stages = (Stage(name="Without AI", hides=("ai",)), Stage(name="With AI"))
+    create_project(folder, Project(title="Study", slides=slides, stages=stages))
+    settings = BatchSettings(model="m", name="M", version="1", key="M 1 abc")
+    batch = open_batch(settings, [(path, path.name), (sample_slide, sample_slide.name)])
+    for each in (path, sample_slide):
+        batch.note(SlideRecord(slide=str(each), state="done", record={"objects": 7}))
+    show_page(window, qtbot)
+    qtbot.waitUntil(lambda: states(window).get("a.svs") == "7 objects", timeout=PATIENCE_MS)
+    window.commands["panels.batch_table"].trigger()
+    table = window.batch.table
+    qtbot.waitUntil(lambda: table.model.rowCount() == 2, timeout=PATIENCE_MS)
+    window.projects.open(folder)
+    qtbot.waitUntil(lambda: table.about.text().startswith("The study hides"), timeout=PATIENCE_MS)
+    assert table.view.isHidden()
+    assert not table.save.isEnabled()
+    assert states(window) == {
+        "a.svs": "Done, hidden by the study", sample_slide.name: "7 objects",
+    }  # fmt: skip
+    window.commands["project.close"].trigger()
+    qtbot.waitUntil(lambda: table.model.rowCount() == 2, timeout=PATIENCE_MS)
+    assert states(window)["a.svs"] == "7 objects"
 
 
 def test_settings_of_cells_on_screen_hold_for_all_slides(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from viewer.cell_text import text_cell
-from viewer.cli.output import fail, print_json, print_table
+from viewer.cli.output import fail, print_json, print_table, say
 
 if TYPE_CHECKING:
     from viewer.cohort.query.running import QueryAnswer
@@ -52,6 +52,8 @@ def query(
         fail("--csv and --json both say how to print: give one of them.")
     try:
         answer = ask(sql, store)
+        if answer.note:
+            say(answer.note)
         if as_csv:
             writer = csv.writer(sys.stdout)
             writer.writerow(text_cell(name) for name in answer.columns)

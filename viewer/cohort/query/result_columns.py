@@ -71,7 +71,9 @@ def kept_results(store: Store, steps_version: int) -> list[KeptResult]:
     groups: dict[tuple[str, str, float], list[tuple[str, StoreAbout, Path]]] = defaultdict(list)
     for path in sorted(store.results.glob("*/*.sqlite")) if store.results.is_dir() else ():
         about = read_about(path)
-        if about is None or about.steps_version != steps_version or not store.holds(about.identity):
+        if about is None or about.steps_version != steps_version:
+            continue
+        if not store.shows_ai(about.identity):
             continue
         key = (about.identity, about.model, round(about.mpp_um, 5))
         groups[key].append((about.made_on, about, path))

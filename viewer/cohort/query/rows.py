@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from viewer.annotations.annotation import Annotation
     from viewer.cohort.query.result_columns import KeptResult
     from viewer.cohort.query.store import Store
+    from viewer.recording.session import SessionHeader
 
 _log = logging.getLogger(__name__)
 _ANNOTATIONS_FILE = re.compile(r"(?P<slide>s\d+-[0-9a-f]{40}[^~]*)(~(?P<reader>.*)~[^~]*)?")
@@ -130,6 +131,8 @@ def annotation_rows(store: Store, slides: Sequence[Row]) -> Iterator[Row]:
         except (AnnotationStoreError, sqlite3.Error) as error:
             _log.warning("%s is passed over (%s)", path, error)
     for which in all_sets(store.data) if store.slides is None else ():
+        if which.kind in ("agent", "model") and not store.shows_ai(which.identity):
+            continue
         for each in _of_set(SetStore(which, read_only=True)):
             yield row(which.identity, each, reader=which.key.reader, set=which.key.name)
     for folder, project in store.projects:
@@ -147,7 +150,7 @@ def session_rows(store: Store) -> Iterator[Row]:
     """Yield a row for each session that can be read."""
     for each in Library(store.data / "sessions").summaries():
         header = each.header
-        if header is None or not store.holds(header.slide.identity):
+        if header is None or not _shows_session(store, header):
             continue
         yield {
             "slide": header.slide.identity, "session": header.id, "title": header.title,
@@ -165,7 +168,7 @@ def action_rows(store: Store) -> Iterator[Mapping[str, object]]:
         except (SessionError, OSError) as error:
             _log.warning("%s is passed over (%s)", folder, error)
             continue
-        if store.holds(reading.header.slide.identity):
+        if _shows_session(store, reading.header):
             yield from action_records(reading)
 
 
@@ -202,6 +205,12 @@ def _annotation_files(store: Store, slides: Sequence[Row]) -> Iterator[tuple[str
             beside = slide.with_name(f"{slide.name}.annotations.sqlite")
             if beside.is_file():
                 yield str(row["slide"]), owner, beside
+
+
+def _shows_session(store: Store, header: SessionHeader) -> bool:
+    """Return whether a session is read: agents' only where no study hides them."""
+    slide = header.slide.identity
+    return store.shows_ai(slide) if header.origin == "agent" else store.holds(slide)
 
 
 def _home_reader(store: Store) -> str:

@@ -43,10 +43,17 @@ _MISSING = (
 
 @dataclass(slots=True)
 class QueryAnswer:
-    """Column names, and rows as they come; rows are read once."""
+    """Column names, and rows as they come; rows are read once.
+
+    Attributes
+    ----------
+    note
+        What a study keeps from who asks, a sentence; "" where none does.
+    """
 
     columns: list[str]
     rows: Iterator[list[object]] = field(repr=False)
+    note: str = ""
 
 
 def ask(
@@ -72,10 +79,11 @@ def ask(
         raise QueryError(_MISSING)
     if not is_text(sql):
         raise QueryError("The query holds bytes that are no text: write it in UTF-8.")
-    answers = _answers(sql, open_store(place), limit_s, limit_bytes, dict(parameters or {}))
+    store = open_store(place)
+    answers = _answers(sql, store, limit_s, limit_bytes, dict(parameters or {}))
     first = next(answers)
     names = first.names if isinstance(first, Columns) else []
-    return QueryAnswer(_told_apart(names), _rows(answers))
+    return QueryAnswer(_told_apart(names), _rows(answers), store.note)
 
 
 def collected(answer: QueryAnswer, limit_bytes: int = LIMIT_BYTES) -> list[list[object]]:

@@ -10,8 +10,11 @@ from viewer.cohort.query.errors import QueryError
 from viewer.folders import cache_folder, config_folder, data_folder
 from viewer.settings import load_settings
 from viewer.studies.project_file import ProjectError, is_project, project_folder, read_project
+from viewer.studies.study_reader import study_reader
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from viewer.studies.project import Project
 
 
@@ -29,6 +32,8 @@ class Store:
         Folder and content of each project.
     slides
         The slides that are read; None for all.
+    blind
+        The slides on which a study hides models and agents from who asks, with what they made.
     """
 
     data: Path
@@ -36,6 +41,19 @@ class Store:
     reader: str
     projects: tuple[tuple[Path, Project], ...] = ()
     slides: frozenset[str] | None = None
+    blind: frozenset[str] = frozenset()
+
+    @property
+    def note(self) -> str:
+        """Return what a study keeps from who asks, a sentence; "" where none does."""
+        if not self.blind:
+            return ""
+        on = "1 slide" if len(self.blind) == 1 else f"{len(self.blind):,} slides"
+        return f"A study hides models, agents and what they made on {on} from you: left out."
+
+    def shows_ai(self, slide: str) -> bool:
+        """Return whether what models and agents made on a slide is read."""
+        return self.holds(slide) and slide not in self.blind
 
     def holds(self, slide: str) -> bool:
         """Return whether a slide is among those that are read."""
@@ -66,7 +84,9 @@ def open_store(place: Path | None = None) -> Store:
             raise QueryError(str(error)) from error
         own = _of_home(config_folder(), data_folder(), cache_folder())
         slides = frozenset(slide.identity for slide in project.slides)
-        return Store(own.data, own.results, own.reader, ((folder, project),), slides)
+        projects = ((folder, project),)
+        blind = own.blind | _blind(projects, own.reader)
+        return Store(own.data, own.results, own.reader, projects, slides, blind & slides)
     home = place.absolute()
     if home.name in ("config", "data", "cache") and (home.parent / "data").is_dir():
         home = home.parent
@@ -88,4 +108,21 @@ def _of_home(config: Path, data: Path, cache: Path) -> Store:
                 projects.append((folder, read_project(folder)))
         except (ProjectError, OSError):
             continue  # a project that is damaged or gone costs no other
-    return Store(data, cache / "overlays", settings.reader, tuple(projects))
+    blind = _blind(projects, settings.reader)
+    return Store(data, cache / "overlays", settings.reader, tuple(projects), None, blind)
+
+
+def _blind(projects: Iterable[tuple[Path, Project]], reader: str) -> frozenset[str]:
+    """Return the slides on which a study hides models from a reader."""
+    found: set[str] = set()
+    for folder, project in projects:
+        if not project.stages:
+            continue
+        try:
+            asks = study_reader(folder, project, reader)
+            views = {each.identity: asks.view(each.identity).hides for each in project.slides}
+        except OSError:  # what cannot be known is taken for hidden
+            hidden = any("ai" in stage.hides for stage in project.stages)
+            views = {each.identity: {"ai"} if hidden else () for each in project.slides}
+        found |= {identity for identity, hides in views.items() if "ai" in hides}
+    return frozenset(found)

@@ -42,9 +42,9 @@ class BatchController(QObject):
         super().__init__(window)
         self._window = window
         self._disk = BackgroundRunner("batch page", 1, self)
-        self.slides = BatchSlidesModel(self._name_of, self)
+        self.slides = BatchSlidesModel(self._name_of, self._is_blind, self)
         self.panel = BatchPanel(self.slides, window)
-        self.table = TablePanel(self._name_of, window)
+        self.table = TablePanel(self._name_of, self._is_blind, window)
         self._run: BatchThread | None = None
         self._batch: Batch | None = None
         self._is_paused = self._is_elsewhere = False
@@ -66,6 +66,7 @@ class BatchController(QObject):
         panel.row_chosen.connect(lambda row: self._open(self.slides.paths[row]))
         panel.models.currentIndexChanged.connect(lambda _: self.show_settings())
         window.panes.active_changed.connect(lambda _: self.show_settings())
+        window.projects.study.changed.connect(self._on_study)
         self.table.visibilityChanged.connect(self._on_table_shown)
         self.table.slide_chosen.connect(self._open)
         self.table.object_chosen.connect(self._travel)
@@ -244,6 +245,17 @@ class BatchController(QObject):
 
     def _name_of(self, path: Path) -> str:
         return self._window.projects.opened.name_of_path(path)
+
+    def _is_blind(self, path: Path) -> bool:
+        """Return whether the study that is open hides what models find on a slide."""
+        projects = self._window.projects
+        slide = projects.opened.slide_at(path)
+        return slide is not None and "ai" in projects.study.hides_of(slide.identity)
+
+    def _on_study(self) -> None:
+        """What a study hides from now on goes from the page; what it shows comes."""
+        self.slides.renew()
+        self.table.show_batch(self.table.batch)
 
     # What others tell ------------------------------------------------------------------------
 

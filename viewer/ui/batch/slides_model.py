@@ -28,11 +28,19 @@ class BatchSlidesModel(QAbstractTableModel):
     ----------
     name_of
         What a slide may be called: a study may hide names.
+    is_blind
+        Whether a study hides what models found on a slide.
     """
 
-    def __init__(self, name_of: Callable[[Path], str], parent: QObject) -> None:
+    def __init__(
+        self,
+        name_of: Callable[[Path], str],
+        is_blind: Callable[[Path], bool],
+        parent: QObject,
+    ) -> None:
         super().__init__(parent)
         self._name_of = name_of
+        self._is_blind = is_blind
         self.paths: list[str] = []
         self._rows: dict[str, int] = {}
         self._records: dict[str, SlideRecord] = {}
@@ -59,6 +67,11 @@ class BatchSlidesModel(QAbstractTableModel):
         row = self._rows.get(path)
         if row is not None:
             self.dataChanged.emit(self.index(row, 1), self.index(row, 1))
+
+    def renew(self) -> None:
+        """Show anew what a study hides or shows now."""
+        if self.paths:
+            self.dataChanged.emit(self.index(0, 0), self.index(len(self.paths) - 1, 1))
 
     def record(self, row: int) -> SlideRecord:
         """Return how far the slide of a row is."""
@@ -104,6 +117,8 @@ class BatchSlidesModel(QAbstractTableModel):
             case "running":
                 return f"Running, {self._running_share:.0%}"
             case "done":
+                if self._is_blind(slide_path(record.slide)):
+                    return "Done, hidden by the study"
                 for name in ("objects", "cells"):
                     count = record.record.get(name)
                     if isinstance(count, int):

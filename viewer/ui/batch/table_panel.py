@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QFormLayout, QHeaderView, QLabel, QPushButton, QVB
 from viewer.cohort.spread import object_spread, object_values, slide_spread
 from viewer.cohort.table import number_columns
 from viewer.measurement_names import with_signs
+from viewer.slides.remote.address import slide_path
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.batch.histogram import Histogram, number_text
 from viewer.ui.batch.spread_model import OUTLIER_COLUMN, SpreadModel
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from viewer.cohort.spread import Spread
 
 EMPTY = "Run a batch: what it counts on each slide is compared here."
+BLIND = "The study hides models and what they found in this stage, and so this table."
 _NUMBER_PX, _OFF_PX = 76, 80
 
 
@@ -37,8 +39,14 @@ class TablePanel(Panel):
     """Path of a slide to open, and where on it, level-0 pixels."""
     save_requested = Signal()
 
-    def __init__(self, name_of: Callable[[Path], str], parent: QWidget) -> None:
+    def __init__(
+        self,
+        name_of: Callable[[Path], str],
+        is_blind: Callable[[Path], bool],
+        parent: QWidget,
+    ) -> None:
         super().__init__("Table", parent)
+        self._is_blind = is_blind
         self.setObjectName("batch_table")
         self._batch: Batch | None = None
         self._work = BackgroundRunner("batch table", 1, self)
@@ -95,7 +103,8 @@ class TablePanel(Panel):
 
     def _list_values(self) -> None:
         batch = self._batch
-        if batch is None:
+        if batch is None or self._hides(batch):
+            self._work.cancel_waiting()
             self._take_values([])
             return
         is_objects = self.rows_of.currentData() == "objects"
@@ -104,6 +113,11 @@ class TablePanel(Panel):
         if is_objects:
             self.about.setText("The objects are asked...")
         self._work.run(lambda: names_of(batch), self._take_values, self._on_failed)
+
+    def _hides(self, batch: Batch | None) -> bool:
+        """Return whether a study hides what was found on a slide of a batch."""
+        slides = () if batch is None else batch.slides
+        return any(self._is_blind(slide_path(each.path)) for each in slides)
 
     def _take_values(self, names: list[str]) -> None:
         chosen = self.value.currentData()
@@ -131,9 +145,10 @@ class TablePanel(Panel):
         has_rows = spread is not None
         for widget in (self.histogram, self.view):
             widget.setVisible(has_rows)
-        self.save.setEnabled(self._batch is not None)
+        is_blind = self._hides(self._batch)
+        self.save.setEnabled(self._batch is not None and not is_blind)
         if spread is None:
-            self.about.setText(EMPTY)
+            self.about.setText(BLIND if is_blind else EMPTY)
             return
         what = "slides" if spread.places is None else "objects"
         text = f"{spread.total:,} {what}, median {number_text(spread.median)}."
