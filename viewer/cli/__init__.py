@@ -28,6 +28,7 @@ from viewer.cli.command_line import (
     run_command_line,
 )
 from viewer.cli.compare import compare_annotations
+from viewer.cli.density import density
 from viewer.cli.display_check import why_no_display
 from viewer.cli.explain import explain
 from viewer.cli.features import embed, features_app, similar
@@ -133,6 +134,7 @@ app.command()(embed)
 app.command()(similar)
 app.add_typer(features_app, name="features")
 app.command()(watch)
+app.command()(density)
 app.command()(align)
 app.command("convert")(convert_slide)
 app.command("deidentify")(deidentify_slide)

@@ -54,6 +54,8 @@ class ResultFile:
         Whether the first of the scores is one by its name; else somebody is to be asked.
     vectors
         About the vectors of an encoder, where `found` holds these.
+    title, told
+        Name and description, where not those of a file: of what was made here from other results.
     """
 
     path: Path
@@ -62,6 +64,8 @@ class ResultFile:
     troubles: list[str]
     is_score_sure: bool = True
     vectors: FileVectors | None = None
+    title: str = ""
+    told: str = ""
 
     @property
     def key(self) -> str:
@@ -69,11 +73,11 @@ class ResultFile:
 
     @property
     def name(self) -> str:
-        return self.path.name
+        return self.title or self.path.name
 
     @property
     def about(self) -> str:
-        return "Read from a file, for this slide alone."
+        return self.told or "Read from a file, for this slide alone."
 
     @property
     def place(self) -> Path:

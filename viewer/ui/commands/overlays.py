@@ -75,6 +75,16 @@ OVERLAY_COMMANDS: tuple[Command, ...] = (
         with_model,
     ),
     Command(
+        "overlays.density",
+        "&Density map...",
+        "mdi6.blur-radial",
+        "Show objects per mm² as a map, and mark the place where they are densest",
+        OVERLAYS,
+        (),
+        with_model,
+        synonyms=("hot spot", "hotspot", "density", "heatmap of cells", "kernel"),
+    ),
+    Command(
         "overlays.run_slide",
         "Run on &whole slide",
         "drawn.run-slide",

@@ -43,6 +43,8 @@ class CardMenu(QObject):
         has_objects = run is not None and isinstance(run.found, ObjectMap)
         table = commands["overlays.table"]
         add_action(menu, "Object &table...", table.trigger, is_enabled=has_objects)
+        density = commands["overlays.density"]
+        add_action(menu, "&Density map...", density.trigger, is_enabled=has_objects)
         export = commands["overlays.export"]
         add_action(menu, "&Export results...", export.trigger, is_enabled=run is not None)
         menu.addSeparator()

@@ -15,6 +15,7 @@ from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.overlays.card_menu import CardMenu
 from viewer.ui.overlays.card_state import shown_progress, state_of
 from viewer.ui.overlays.click_segmenting import ClickSegmenting
+from viewer.ui.overlays.earlier_notice import EarlierNotice
 from viewer.ui.overlays.model_files import ModelFiles
 from viewer.ui.overlays.one_heatmap import paint_one_heatmap
 from viewer.ui.overlays.overlay import Overlay
@@ -32,9 +33,7 @@ if TYPE_CHECKING:
     from viewer.annotations.formats.origins import Origin
     from viewer.geometry import Point
     from viewer.inference.models.bundle import ModelBundle
-    from viewer.overlays.earlier_results import EarlierResults
     from viewer.overlays.files.result_file import ResultFile
-    from viewer.slides.source import SlideSource
     from viewer.ui.main_window import MainWindow
     from viewer.ui.overlays.card_state import CardState
     from viewer.ui.overlays.model_card import ModelCard
@@ -88,6 +87,7 @@ class OverlaysController(QObject):
         self._menu = CardMenu(window, self)
         self._clicks = ClickSegmenting(window, self)
         self.tissue = TissueView(window, self._background, self)
+        self._earlier = EarlierNotice(window, self.panel, self._background)
         self._figures = QTimer(self, singleShot=True, interval=_FIGURES_MS)
         self._figures.timeout.connect(self.show_figures)
         self._connect()
@@ -172,7 +172,7 @@ class OverlaysController(QObject):
         self._background.run(
             read,
             lambda file: (
-                self._on_results(file, pane, turns_on=turns_on) if pane.source is source else None
+                self.show_results(file, pane, turns_on=turns_on) if pane.source is source else None
             ),
             on_error,
         )
@@ -361,7 +361,7 @@ class OverlaysController(QObject):
         self._clicks.forget(pane)
         self._show_pointed_out(pane)
         if pane is self._window.panes.active:
-            self._show_earlier()
+            self._earlier.show()
         if pane.source is not None and not self._why_not(pane):
             for bundle in bundles:
                 self._begin(pane, bundle)
@@ -391,27 +391,6 @@ class OverlaysController(QObject):
             names = " and ".join(run.origin.name for run in ended)
             self._window.say(f"The pixel size changed: {names} ended. Turn it on again.")
         self._show_active()
-
-    def _show_earlier(self) -> None:
-        """Says what earlier versions kept of the slide in the active pane."""
-        from viewer.inference.models.bundle import STEPS_VERSION
-        from viewer.overlays.earlier_results import earlier_results
-        from viewer.slides.identity import former_names_of
-
-        source = self._window.panes.active.source
-        if source is None:
-            self.panel.show_earlier(())
-            return
-        identity = source.info.identity
-        names = former_names_of(identity)
-        self._background.run(
-            lambda: earlier_results(identity, names, STEPS_VERSION),
-            lambda found: self._on_earlier(source, found),
-        )
-
-    def _on_earlier(self, source: SlideSource, found: list[EarlierResults]) -> None:
-        if self._window.panes.active.source is source:
-            self.panel.show_earlier([each.sentence for each in found])
 
     def _on_panes_changed(self) -> None:
         for pane in [pane for pane in self._runs if pane not in self._window.panes.panes]:
@@ -515,7 +494,10 @@ class OverlaysController(QObject):
     def _listed(self, models: list[ModelBundle]) -> list[OverlaySource]:
         return [*(file for files in self._files.values() for file in files), *models]
 
-    def _on_results(self, file: ResultFile, pane: SlidePane, *, turns_on: bool) -> None:
+    def show_results(
+        self, file: ResultFile, pane: SlidePane, *, turns_on: bool = True, said: str = ""
+    ) -> None:
+        """List results for the slide of a pane, and show them with `turns_on`; `said` tells it."""
         files = [each for each in self._files.get(pane, []) if each.key != file.key]
         self._end(pane, file.key)
         self._files[pane] = [file, *files]
@@ -526,7 +508,7 @@ class OverlaysController(QObject):
         self.panel.models.show_models(self._listed(self.bundles), file.key)
         self.panel.show()
         self._switch(file, on=True)
-        self._window.say(f"{file.found.count:,} results were read from {file.name}.")
+        self._window.say(said or f"{file.found.count:,} results were read from {file.name}.")
         if file.troubles:
             self._window.show_error(" ".join(file.troubles))
         run, card = self._runs.get(pane, {}).get(file.key), self.panel.models.card(file.key)
@@ -596,7 +578,6 @@ class OverlaysController(QObject):
         panel.visibilityChanged.connect(self._prepare)
         window.panes.active_changed.connect(lambda _: self._show_active())
         window.panes.panes_changed.connect(self._on_panes_changed)
-        window.panes.active_changed.connect(lambda _: self._show_earlier())
         for pane in window.panes.panes:
             self._watch(pane)
         window.panes.pane_added.connect(self._watch)

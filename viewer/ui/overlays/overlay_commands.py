@@ -36,6 +36,7 @@ class OverlayCommands(QObject):
         commands.on_toggle("overlays.pause", self._set_paused)
         commands.on("overlays.stop", self._stop)
         commands.on("overlays.table", self._show_table)
+        commands.on("overlays.density", self._ask_density)
         commands.on("overlays.clear_results", self._clear_results)
         commands.on("overlays.export", self._export)
         commands.on("overlays.fill", self._fill)
@@ -100,6 +101,15 @@ class OverlayCommands(QObject):
         run = self._part.in_hand
         if run is not None and isinstance(run.found, ObjectMap):
             ObjectTableDialog(run, self._window).show()
+        else:
+            self._window.say(_NO_OBJECTS)
+
+    def _ask_density(self) -> None:
+        from viewer.ui.overlays.density import ask_density
+
+        run = self._part.in_hand
+        if run is not None and isinstance(run.found, ObjectMap) and run.found.count:
+            ask_density(self._window, self._background, run)
         else:
             self._window.say(_NO_OBJECTS)
 
