@@ -247,3 +247,29 @@ def test_count_says_what_is_missing_and_leads_there(slide_window: MainWindow, qt
     ways = {each.text().replace("&", ""): each for each in box.buttons()}
     qtbot.mouseClick(ways["Open AI"], Qt.MouseButton.LeftButton)
     qtbot.waitUntil(slide_window.overlays.panel.isVisible)
+
+
+@pytest.mark.slow
+def test_a_region_that_was_not_analyzed_gets_no_count_and_can_be_run(
+    slide_window: MainWindow, qtbot: QtBot
+) -> None:
+    active = _active(slide_window, qtbot)
+    qtbot.waitUntil(lambda: slide_window.overlays.panel.models.chosen() is not None)
+    slide_window.panes.active.canvas.set_magnification(40.0)
+    slide_window.commands["overlays.on"].trigger()
+    run = slide_window.overlays.active
+    assert isinstance(run, OverlayRun)
+    region = _region(active, 100, 2700, 300, 2900)
+    slide_window.commands["annotate.count"].trigger()
+    dialog = open_dialog(slide_window, CountDialog, qtbot)
+    dialog.accept()
+    box = open_dialog(slide_window, QMessageBox, qtbot)
+    assert isinstance(box, QMessageBox)
+    assert "has not analyzed the selected region: nothing is counted there." in box.text()
+    assert "Objects" not in active.document[region.id].measurements
+    there = next(each for each in box.buttons() if each.text().startswith("&Run"))
+    qtbot.mouseClick(there, Qt.MouseButton.LeftButton)
+    found = run.found
+    assert isinstance(found, ObjectMap)
+    wanted = set(found.grid.covering(Box(*region.geometry.bounds)))
+    qtbot.waitUntil(lambda: wanted <= found.done, timeout=_PATIENCE_MS)

@@ -6,8 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QPoint, Qt
-from PySide6.QtWidgets import QMenu, QScrollArea
+from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
+from PySide6.QtGui import QMouseEvent
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QMenu, QScrollArea
 from pytestqt.qtbot import QtBot
 from ui_steps import drop
 
@@ -148,6 +150,25 @@ def test_models_change_places(panel: OverlaysPanel) -> None:
     assert cards.models()[:2] == [second, first]
     cards.move_card(cards.cards[0], -1)
     assert cards.models()[:2] == [second, first]
+
+
+def test_a_card_is_dragged_by_its_handle(panel: OverlaysPanel, qtbot: QtBot) -> None:
+    cards = panel.models
+    first, second, third, *_ = cards.cards
+    with qtbot.waitSignal(cards.order_changed):
+        below = third.handle.mapToGlobal(third.handle.rect().center())
+        QTest.mousePress(first.handle, Qt.MouseButton.LeftButton)
+        for each in (second.mapToGlobal(QPoint(4, second.height() - 2)), below):
+            at = QPointF(first.handle.mapFromGlobal(each))
+            move = QMouseEvent(
+                QEvent.Type.MouseMove, at, QPointF(each), Qt.MouseButton.NoButton,
+                Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier,
+            )  # fmt: skip
+            QApplication.sendEvent(first.handle, move)
+        QTest.mouseRelease(first.handle, Qt.MouseButton.LeftButton)
+    assert cards.cards[0] is second
+    assert first in cards.cards[1:3]
+    assert first.handle.accessibleName() == f"Move {first.source.name}"
 
 
 def test_a_file_of_results_has_a_card_with_a_menu_and_says_what_was_shown(

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from viewer.settings import Settings
 
 _PATIENCE_S = 30.0
+_LAYOUT_ROUNDS = 4
 _NOT_DRAWN = "The last start showed no window, so this one has the default size and panels."
 _PICTURE_SIZE_PX = (1280, 800)
 
@@ -139,5 +140,9 @@ def _paint_window(window: MainWindow, picture: Path, has_outcome: Callable[[], b
     ):
         QCoreApplication.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 20)
         time.sleep(0.005)
+    # What was said last is laid out by posted events, each of which may post more.
+    for _ in range(_LAYOUT_ROUNDS):
+        QCoreApplication.sendPostedEvents()
+        QCoreApplication.processEvents()
     write_picture(window.grab().toImage(), picture)
     return 0

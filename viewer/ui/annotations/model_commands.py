@@ -181,13 +181,37 @@ class ModelCommands(QObject):
     ) -> None:
         names = [name for name, _ in overlay.origin.colors]
         document = active.document
+        # What was not looked at has no count: 0 would say that there is nothing.
         pairs = [
             (document[before.id], _measured(document[before.id], count, names, overlay))
             for before, count in zip(regions, counts, strict=True)
-            if before.id in document
+            if before.id in document and count.share >= _LEAST_SHARE
         ]
+        unknown = [
+            region
+            for region, count in zip(regions, counts, strict=True)
+            if count.share < _LEAST_SHARE
+        ]
+        known = [count for count in counts if count.share >= _LEAST_SHARE]
         if active.do(changing("Count objects", pairs)):
-            self._window.say(f"{count_line(overlay.origin.name, counts)}. Kept with the regions.")
+            self._window.say(f"{count_line(overlay.origin.name, known)}. Kept with the regions.")
+        if unknown:
+            self._tell_unknown(overlay, unknown, len(regions))
+
+    def _tell_unknown(self, overlay: Overlay, unknown: list[Annotation], of: int) -> None:
+        """Say which regions were not analyzed, and offer to run the model there."""
+        from viewer.ui.annotations.simple_dialogs import tell_missing
+
+        name = overlay.origin.name
+        if of == 1:
+            which = "the selected region"
+        else:
+            which = f"{len(unknown):,} of the {of:,} selected regions"
+        sentence = f"{name} has not analyzed {which}: nothing is counted there."
+        where = shapely.union_all([region.geometry for region in unknown])
+        ways = {f"&Run {name} there": lambda: overlay.run_over(where)} if overlay.can_run else {}
+        tell_missing(self._window, "Count objects", [sentence, "Count again when it has."], ways)
+        self._window.say(sentence)
 
     # From models to annotations --------------------------------------------------------------
 

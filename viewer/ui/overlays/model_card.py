@@ -25,12 +25,42 @@ from viewer.ui.widgets import IconButton, plain_tip
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from PySide6.QtGui import QMouseEvent
+
     from viewer.ui.overlays.card_body import CardBody
     from viewer.ui.overlays.overlay import OverlaySource
 
 _RESEARCH_ONLY = "For research use, not for diagnosis."
 """What the descriptions of models end with, and the page says once."""
-_NAME_PX, _SWITCH_PX = 190, 20
+_NAME_PX, _SWITCH_PX, _HANDLE_PX = 176, 20, 14
+
+
+class DragHandle(QLabel):
+    """The place by which a card is dragged above or below others."""
+
+    dragged = Signal(int)
+    """The height on the screen at which the mouse is, while the button is held."""
+
+    def __init__(self, name: str, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setFixedWidth(_HANDLE_PX)
+        self.setCursor(Qt.CursorShape.SizeVerCursor)
+        self.setToolTip("Drag: the upper card is painted above those below it")
+        self.setAccessibleName(f"Move {name}")
+        self.show_sign()
+
+    def show_sign(self) -> None:
+        """Paint the sign in the colors of the theme."""
+        self.setPixmap(icon("mdi6.drag-vertical").pixmap(QSize(_HANDLE_PX, 18)))
+
+    @guarded()
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        event.setAccepted(event.button() == Qt.MouseButton.LeftButton)
+
+    @guarded()
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        if event.buttons() & Qt.MouseButton.LeftButton:
+            self.dragged.emit(round(event.globalPosition().y()))
 
 
 class ModelCard(QFrame):
@@ -43,6 +73,8 @@ class ModelCard(QFrame):
     body_made = Signal()
     menu_asked = Signal(object)
     """A QMenu that is to be filled, before it opens."""
+    dragged = Signal(int)
+    """As of a DragHandle."""
 
     def __init__(self, source: OverlaySource, shown_name: str, parent: QWidget) -> None:
         super().__init__(parent)
@@ -79,8 +111,11 @@ class ModelCard(QFrame):
         self.about.setWordWrap(True)
         self.about.setProperty("dim", "true")
         self.setToolTip(plain_tip(str(source.place)))
+        self.handle = DragHandle(shown_name, self)
+        self.handle.dragged.connect(self.dragged)
         row = QHBoxLayout()
         row.setSpacing(4)
+        row.addWidget(self.handle)
         row.addWidget(self.switch)
         row.addWidget(self.fold, 1)
         row.addWidget(self.more)
@@ -161,8 +196,9 @@ class ModelCard(QFrame):
     @guarded()
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
-        if event.type() == QEvent.Type.PaletteChange and hasattr(self, "fold"):
+        if event.type() == QEvent.Type.PaletteChange and hasattr(self, "handle"):
             self._show_fold()
+            self.handle.show_sign()
 
 
 def add_action(

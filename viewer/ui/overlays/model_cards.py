@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import QPoint, Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from viewer.ui.overlays.model_card import ModelCard
@@ -133,9 +133,21 @@ class ModelCards(QWidget):
         card = ModelCard(source, name, self)
         card.switched.connect(lambda is_on: self._on_switched(card, is_on=is_on))
         card.chosen.connect(lambda: self.choose(card.source.key))
+        card.dragged.connect(lambda y: self._on_dragged(card, y))
         card.body_made.connect(lambda: self._on_body(card))
         card.menu_asked.connect(lambda menu: self.menu_asked.emit(card, menu))
         return card
+
+    def _on_dragged(self, card: ModelCard, global_y: int) -> None:
+        """Put a card before the first whose middle the mouse is above; it follows the mouse."""
+        index = self._cards.index(card)
+        y = self.mapFromGlobal(QPoint(0, global_y)).y()
+        above = self._cards[index - 1] if index else None
+        below = self._cards[index + 1] if index + 1 < len(self._cards) else None
+        if above is not None and y < above.geometry().center().y():
+            self.move_card(card, -1)
+        elif below is not None and y > below.geometry().center().y():
+            self.move_card(card, 1)
 
     def _on_switched(self, card: ModelCard, *, is_on: bool) -> None:
         self.choose(card.source.key)
