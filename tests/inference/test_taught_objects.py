@@ -274,6 +274,41 @@ def test_a_model_without_outlines_is_not_taught(sample_slide: Path, tmp_path: Pa
     assert "holds other files" in said.stderr
 
 
+def test_cells_by_settings_are_taught_and_run_without_grades(
+    sample_slide: Path, tmp_path: Path
+) -> None:
+    areas = [
+        {
+            "type": "Feature",
+            "geometry": {
+                "type": "Polygon",
+                "coordinates": [[[x, x], [x + 150, x], [x + 150, x + 150], [x, x + 150], [x, x]]],
+            },
+            "properties": {"classification": {"name": name}},
+        }
+        for x, name in ((1100, "Positive"), (1350, "Stroma"))
+    ]
+    path = tmp_path / "areas.geojson"
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": areas}))
+    out = tmp_path / "Taught"
+    said = coverslip("train", "objects", sample_slide, "--marks", path, "-o", out,
+                     "--model", "cells", "--json")  # fmt: skip
+    assert said.returncode == 0, said.stderr
+    assert min(json.loads(said.stdout)["cells"].values()) > 5
+    bundle = load_bundle(out)
+    assert base_of(bundle).key == with_features(find_model("cells")).key
+    region = "1100,1100,150,150"
+    said = coverslip("run", out, sample_slide, "--region", region, "--json")
+    assert said.returncode == 0, said.stderr
+    told = json.loads(said.stdout)
+    assert told["device"] == "kept results"
+    assert list(told["classes"]) == ["Positive", "Stroma"]
+    assert "scores" not in told
+    said = coverslip("run", out, sample_slide, "--region", region, "--set", "threshold=0.2")
+    assert said.returncode == 2
+    assert "takes no settings" in said.stderr
+
+
 def test_numbers_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     folder = make_bundle(tmp_path / "dark")
     about = load_bundle(folder).description

@@ -56,7 +56,7 @@ def tuned(
     from msgspec.structs import replace
 
     from viewer.inference.cells.kept_settings import kept_settings
-    from viewer.inference.cells.models import with_settings
+    from viewer.inference.cells.models import takes_settings, with_settings
     from viewer.inference.cells.settings import CellSettings, CellSettingsError, changed
     from viewer.inference.cells.stain_vectors import StainError
     from viewer.slides import open_slide
@@ -65,7 +65,7 @@ def tuned(
     changes, stains = options.changes, options.stains
     is_asked = bool(changes) or stains is not None
     own = bundle.description.cells
-    if own is None and not is_asked:
+    if not is_asked and (own is None or not takes_settings(bundle)):
         return bundle
     with closing(open_slide(slide, image)) as source:
         identity = source.info.identity

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from viewer.inference.models.description import ModelDescription
     from viewer.inference.teaching.taught_card import TaughtCard
     from viewer.inference.teaching.taught_objects import LinearClassifier
 
@@ -37,9 +38,12 @@ def base_of(bundle: ModelBundle) -> ModelBundle:
     if taught is None:
         return bundle
     classes = tuple(ModelClass(name, _NO_COLOR) for name in taught.base_classes)
+    cells = about.cells
+    if cells is not None:
+        cells = replace(cells, is_scored=taught.base_is_scored)
     about = replace(
         about, name=taught.base, version=taught.base_version, classes=classes, taught=None,
-        teaching=None,
+        teaching=None, cells=cells,
     )  # fmt: skip
     return replace(bundle, description=about)
 
@@ -71,16 +75,26 @@ def taught_bundle(
         Of each class, in the order of the classifier.
     """
     about = base.description
+    is_scored = about.cells is not None and about.cells.is_scored
     taught = TaughtObjects(
         about.name, about.version, tuple(each.name for each in about.classes), about.sha256,
-        classifier,
+        classifier, is_scored,
     )  # fmt: skip
+    about = with_own_classes(about, colors)
     words = f"{' '.join(card.sentences)} For research use, not for diagnosis."
     about = replace(
-        about, name=name, version=version, taught=taught, teaching=card, parts=(), about=words,
-        classes=tuple(ModelClass(*each) for each in colors.items()),
-    )  # fmt: skip
+        about, name=name, version=version, taught=taught, teaching=card, parts=(), about=words
+    )
     return replace(base, description=about)
+
+
+def with_own_classes(about: ModelDescription, colors: Mapping[str, str]) -> ModelDescription:
+    """Return a description whose objects have these classes, and no grades of a stain."""
+    cells = about.cells
+    if cells is not None:
+        cells = replace(cells, is_scored=False)
+    classes = tuple(ModelClass(*each) for each in colors.items())
+    return replace(about, classes=classes, cells=cells)
 
 
 def check_folder(folder: Path) -> None:

@@ -74,6 +74,8 @@ class TaughtObjects(msgspec.Struct, frozen=True):
     base, base_version, base_classes
         Name, version and classes of the model whose objects were marked; its weights are the
         taught model's own.
+    base_is_scored
+        Whether the base graded its cells by a stain, which a taught model does not.
     base_sha256
         Of the weights whose features it was taught on.
     classifier
@@ -85,6 +87,7 @@ class TaughtObjects(msgspec.Struct, frozen=True):
     base_classes: tuple[str, ...]
     base_sha256: str
     classifier: LinearClassifier
+    base_is_scored: bool = False
 
     def classified(self, objects: Objects) -> Objects:
         """Return objects with the classes that were taught, and how likely each is.

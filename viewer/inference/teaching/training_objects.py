@@ -120,7 +120,7 @@ def train_objects(
         lesson = teacher.teach(sampled(labels), len(classes), scales)
     card = taught_now(
         who, marked.counts, [slide.place.identity for slide in marked.slides], lesson.held_out,
-        FEATURES_VERSION, (base.name, base.version),
+        FEATURES_VERSION if uses_features else 0, (base.name, base.version),
     )  # fmt: skip
     taught = taught_bundle(finder, lesson.classifier, marked.colors, card, name, version)
     return ObjectTraining(write_taught(folder, taught), lesson, counts, tuple(notes))

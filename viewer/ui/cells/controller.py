@@ -138,7 +138,8 @@ class CellsController(QObject):
 
     def _detector(self) -> ModelBundle | None:
         """Return the model that finds cells by settings alone."""
-        found = [each for each in self._overlays.bundles if each.description.decoder == "cells"]
+        tuned = [each for each in self._overlays.bundles if takes_settings(each)]
+        found = [each for each in tuned if each.description.decoder == "cells"]
         return found[0] if found else None
 
     def _keep_settings(self) -> None:

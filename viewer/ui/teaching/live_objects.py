@@ -10,11 +10,11 @@ from msgspec.structs import replace as with_fields
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from viewer.geometry import Box
-from viewer.inference.models.description import ModelClass
 from viewer.inference.teaching.cell_marks import marked_in_blocks
 from viewer.inference.teaching.errors import TeachingError
 from viewer.inference.teaching.marks import check_classes
 from viewer.inference.teaching.object_teacher import ObjectTeacher
+from viewer.inference.teaching.taught_bundles import with_own_classes
 from viewer.inference.teaching.taught_objects import CHANCE, with_classes
 from viewer.overlays.object_map import ObjectMap
 from viewer.ui.background_runner import BackgroundRunner, Urgency
@@ -274,8 +274,7 @@ class LiveObjects(QObject):
         if list(colors) == base.colors:
             run.origin = base
         else:
-            classes = tuple(ModelClass(*each) for each in colors)
-            about = with_fields(base.description, classes=classes)
+            about = with_own_classes(base.description, dict(colors))
             run.origin = with_fields(base, description=about)
         assert isinstance(run.shown, ObjectsPresenter)
         run.shown.show_classes(list(colors))
