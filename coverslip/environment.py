@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from viewer.agents.environment.demonstrations import Demonstration
-from viewer.agents.environment.demonstrations import demonstration as _demonstration
 from viewer.agents.environment.rewards import Reward, SlideTask, Transition
 from viewer.agents.environment.slide_env import SlideEnv
 from viewer.errors import CoverslipError
+from viewer.recording.demonstrations import Demonstration
+from viewer.recording.demonstrations import demonstration as _demonstration
 
 if TYPE_CHECKING:
     from coverslip.sessions import Session

@@ -15,10 +15,10 @@ from gymnasium.utils.env_checker import check_env
 from trace_steps import Step, trace_from
 
 import coverslip
-from viewer.agents.environment.demonstrations import demonstration
-from viewer.agents.environment.slide_env import ANSWER, MOVE, STOP, ZOOM, SlideEnv
+from viewer.agents.environment.slide_env import SlideEnv
 from viewer.attention.simulating import simulate_session
 from viewer.geometry import Box, Size
+from viewer.recording.demonstrations import ANSWER, MOVE, STOP, ZOOM, demonstration
 from viewer.slides import open_slide
 from viewer.slides.region import Beyond, read_region
 

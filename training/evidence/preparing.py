@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +12,7 @@ import torch
 
 from training.evidence.impressions import impressions
 from training.evidence.readers import EAGER, STEADY, read_slide
+from training.evidence.sharing import do_each
 from training.evidence.slides import make_slide
 from viewer.attention.baselines import baseline_maps
 from viewer.attention.examples import Example, example_of
@@ -89,20 +90,24 @@ def prepare(
     on_slide: Callable[[int], object] = lambda _: None,
 ) -> list[Prepared]:
     """Return the slides of a split; what an earlier run prepared is taken up."""
-    found: list[Prepared] = []
-    for recipe in protocol.of(split):
+    kept = {recipe: work / "prepared" / f"{recipe.name}.npz" for recipe in protocol.of(split)}
+
+    def one(recipe: SlideRecipe) -> None:
         path = make_slide(recipe, protocol, tiles, work / "slides" / split)
-        kept = work / "prepared" / f"{recipe.name}.npz"
-        if not kept.exists():
-            source = open_slide(path)
-            try:
-                _keep(source, recipe, protocol, work, kept)
-            finally:
-                source.close()
-        with np.load(kept) as arrays:
+        source = open_slide(path)
+        try:
+            _keep(source, recipe, protocol, work, kept[recipe])
+        finally:
+            source.close()
+        on_slide(sum(path.exists() for path in kept.values()))
+
+    do_each((path, partial(one, recipe)) for recipe, path in kept.items())
+    found: list[Prepared] = []
+    for recipe, path in kept.items():
+        slide = work / "slides" / split / f"{recipe.name}.tif"
+        with np.load(path) as arrays:
             sessions = _sessions(protocol, work / "sessions" / recipe.name)
-            found.append(_loaded(recipe, path, sessions, dict(arrays)))
-        on_slide(len(found))
+            found.append(_loaded(recipe, slide, sessions, dict(arrays)))
     return found
 
 
@@ -136,9 +141,9 @@ def _keep(
         ]
         arrays[f"boxes/{name}"] = np.array(boxes, np.float64).reshape(-1, 3)
         arrays[f"seconds/{name}"] = reading.seconds
-    partial = kept.with_suffix(".part.npz")
-    np.savez(partial, **arrays)
-    partial.replace(kept)
+    unfinished = kept.with_suffix(".part.npz")
+    np.savez(unfinished, **arrays)
+    unfinished.replace(kept)
 
 
 def _sessions(protocol: Protocol, library: Path) -> dict[str, tuple[Path, SessionHeader]]:

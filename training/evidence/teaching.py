@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import fcntl
-from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from training.evidence.preparing import readers_of
+from training.evidence.sharing import do_each
 from viewer.attention.fitting import TrainingOptions
 from viewer.attention.training import train_on
-from viewer.inference.models.bundle_writing import WEIGHTS
+from viewer.inference.models.bundle import MODEL_FILE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from training.evidence.preparing import Prepared
@@ -41,32 +41,22 @@ def teach(
         for count in protocol.curve_slides:
             some = [slides[i] for i in order[:count]]
             wanted[curve_name(count, seed)] = (CURVE_READER, some, seed)
-    found: dict[str, Path] = {}
-    for name, (reader, some, seed) in wanted.items():
-        folder = work / "models" / name
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(folder):
-            if (folder / WEIGHTS).exists():
-                found[name] = folder
-                continue
-            options = TrainingOptions(
-                name=f"Where {reader} looks",
-                seed=seed,
-                epochs=protocol.epochs,
-                patience=protocol.patience,
-                variants=protocol.variants,
-            )
-            headers = dict(each.headers[reader] for each in some)
-            done = train_on([each.example(reader) for each in some], headers, folder, options)
-            on_model(f"{name}: best of {done.epochs} epochs is {done.best_epoch}, "
-                     f"KL {done.validation_loss:.3f}")  # fmt: skip
-        found[name] = folder
-    return found
+    folders = {name: work / "models" / name for name in wanted}
 
+    def one(name: str) -> None:
+        reader, some, seed = wanted[name]
+        options = TrainingOptions(
+            name=f"Where {reader} looks",
+            seed=seed,
+            epochs=protocol.epochs,
+            patience=protocol.patience,
+            variants=protocol.variants,
+        )
+        headers = dict(each.headers[reader] for each in some)
+        examples = [each.example(reader) for each in some]
+        done = train_on(examples, headers, folders[name], options)
+        best = f"best of {done.epochs} epochs is {done.best_epoch}"
+        on_model(f"{name}: {best}, KL {done.validation_loss:.3f}")
 
-@contextmanager
-def _alone(folder: Path) -> Generator[None]:
-    """Wait for another run that trains this model."""
-    with folder.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    do_each((folder / MODEL_FILE, partial(one, name)) for name, folder in folders.items())
+    return folders

@@ -197,7 +197,8 @@ def export(
     format: Annotated[
         str,
         typer.Option(
-            help="parquet, csv, webdataset, pathology-cot or chat-jsonl; or a fine-tuning set: "
+            help="parquet, csv, webdataset, pathology-cot, chat-jsonl or trajectories; or a "
+            "fine-tuning set: "
             "openai, llava, qwen-vl, qwen2-vl, qwen2.5-vl, qwen3-vl or trl."
         ),
     ] = "parquet",
@@ -218,6 +219,19 @@ def export(
     reviewer: Annotated[
         str, typer.Option(help="Only rationales that this reviewer accepted.")
     ] = "",
+    observations: Annotated[
+        str, typer.Option(help="trajectories: reference (slide and field) or jpeg.")
+    ] = "reference",
+    observation_px: Annotated[
+        str, typer.Option(help="trajectories: size of what is observed, such as 512 or 640x400.")
+    ] = "512",
+    least_dwell_s: Annotated[
+        float, typer.Option(min=0, help="trajectories: pass over views of less.")
+    ] = 0.0,
+    patients: Annotated[
+        Path | None,
+        typer.Option(help="trajectories: CSV table with the columns slide and patient."),
+    ] = None,
     jobs: Annotated[int, typer.Option(min=1, max=64, help="Sessions at once.")] = 2,
     json: _Json = False,
 ) -> None:
@@ -231,6 +245,8 @@ def export(
         "format": format, "mode": mode, "images": images, "crop_px": crop_px,
         "detail_px": detail_px, "jobs": jobs, "reviewer": reviewer, "places": slides or [],
         "validation": validation, "seed": seed,
+        "observations": observations, "observation_px": _size_px(observation_px),
+        "least_dwell_s": least_dwell_s, "patients": _patients(patients),
     }  # fmt: skip
     try:
         options = msgspec.convert(asked, ExportOptions)
@@ -432,6 +448,35 @@ def _slide_ref(path: Path, *, keep_names: bool) -> tuple[SlideRef, tuple[float, 
         return slide_ref(source, source.info.optics, name), bounds_px(source.info)
     finally:
         source.close()
+
+
+def _size_px(text: str) -> tuple[int, int]:
+    """Return width and height of "512" or "640x400"."""
+    sides = text.lower().split("x")
+    if len(sides) > 2 or not all(side.isdecimal() and 1 <= int(side) <= 4096 for side in sides):
+        fail(f"--observation-px {text} is no size: give a side or WIDTHxHEIGHT, 1 to 4096.")
+    return int(sides[0]), int(sides[-1])
+
+
+def _patients(table: Path | None) -> dict[str, str]:
+    """Return the patient of each slide in a table."""
+    import csv
+
+    if table is None:
+        return {}
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, ValueError, csv.Error) as error:
+        fail(f"{table} cannot be read as a table: {error}.")
+    found = {
+        str(row["slide"]).strip(): str(row["patient"]).strip()
+        for row in rows
+        if row.get("slide") and row.get("patient")
+    }
+    if not found:
+        fail(f"{table} names no patient: it needs the columns slide and patient.")
+    return found
 
 
 def _export(folders: list[Path], out: Path, options: ExportOptions) -> Manifest:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from viewer.agents.environment.field import FieldOfView
+    from viewer.recording.field_of_view import FieldOfView
     from viewer.slides.source import SlideSource
     from viewer.slides.tissue import TissueMask
 

@@ -17,11 +17,12 @@ from viewer.agents.environment.checked import (
     part_of,
     whole_number,
 )
-from viewer.agents.environment.field import FieldOfView
 from viewer.agents.environment.kept_tiles import KeptTiles
 from viewer.agents.environment.rewards import REWARDS, Reward, SlideTask, Transition
 from viewer.agents.errors import AgentError
 from viewer.geometry import Size
+from viewer.recording.demonstrations import ANSWER, KINDS, MOVE, STOP, ZOOM
+from viewer.recording.field_of_view import FieldOfView
 from viewer.slides import open_slide
 from viewer.slides.region import Beyond, read_region
 
@@ -44,8 +45,6 @@ if TYPE_CHECKING:
 
 NAME = "Coverslip/Slide-v0"
 """What `gymnasium.make` calls it."""
-KINDS = ("move", "zoom", "stop", "answer")
-MOVE, ZOOM, STOP, ANSWER = range(4)
 
 _TILE_BYTES = 256 << 20
 _OVERVIEW_PX = 128

@@ -28,6 +28,7 @@ from viewer.recording.export.reading import Reading, load_reading
 from viewer.recording.export.shards import join_shards, write_samples
 from viewer.recording.export.shared_slides import SharedFiles, SharedSlides
 from viewer.recording.export.tables import join_tables, write_tables
+from viewer.recording.export.trajectories import join_steps, write_steps
 from viewer.recording.review.verdicts import reviews_by, verdicts_checksum
 from viewer.recording.session import SessionError, read_header
 from viewer.slides.errors import SlideError, TileError
@@ -209,11 +210,17 @@ def _write_reading(
     reading: Reading, folder: Path, options: ExportOptions, slides: SharedSlides
 ) -> None:
     if not options.needs_pixels:
-        write_tables(reading, folder)
+        if options.format == "trajectories":
+            write_steps(reading, None, folder, options)
+        else:
+            write_tables(reading, folder)
         return
     with slides.opened(reading.header.slide.identity) as slide:
         if slide is None:
             raise _NoSlideError("its slide is not found: open it once, or name its folder.")
+        if options.format == "trajectories":
+            write_steps(reading, slide.source, folder, options)
+            return
         pictures = ActionPictures(reading, slide.source, slide.thumbnail, options)
         if options.format == "pathology-cot":
             write_case(reading, pictures, folder)
@@ -229,6 +236,8 @@ def _join(parts: list[Path], out: Path, options: ExportOptions) -> None:
     """From parts of sessions to the dataset; can be done again after a crash at any point."""
     if options.format in ("parquet", "csv"):
         join_tables(parts, out, as_csv=options.format == "csv")
+    elif options.format == "trajectories":
+        join_steps(parts, out, options)
     elif options.format == "webdataset":
         join_shards(parts, out, options.shard_bytes)
     elif options.format == "pathology-cot":

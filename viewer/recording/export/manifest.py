@@ -14,6 +14,7 @@ from viewer.atomic_write import atomic_write_bytes
 from viewer.recording.export.dialects import DIALECTS
 from viewer.recording.export.options import FINE_TUNING, ExportError, ExportOptions
 from viewer.recording.export.tables import COLUMNS
+from viewer.recording.export.trajectories import patients_of
 
 if TYPE_CHECKING:
     from viewer.recording.export.reading import Reading
@@ -110,6 +111,13 @@ def _note(options: ExportOptions, sessions: list[ExportedSession]) -> str:
     slides = {session.slide for session in sessions if not session.problem}
     if options.format in FINE_TUNING and options.validation > 0 and len(slides) == 1:
         return "All sessions are of one slide: nothing is held back for validation."
+    if options.format == "trajectories":
+        unnamed = len(slides - patients_of(options.patients, slides).keys())
+        if unnamed:
+            return (
+                f"{unnamed} of {len(slides)} slides are named in no table of patients, so each "
+                "counts as a patient of its own: see --patients."
+            )
     return ""
 
 
@@ -141,7 +149,7 @@ def _card(options: ExportOptions, sessions: list[ExportedSession]) -> str:
     ]
     if note := _note(options, sessions):
         lines += [note, ""]
-    if options.needs_pixels:
+    if options.needs_pixels and options.format != "trajectories":
         lines += [
             f"Crops: the action's box as it was on screen, at most {options.crop_px} px; details: "
             f"{options.detail_px} px at {options.detail_magnification:g}x about the most-dwelt "
@@ -149,6 +157,8 @@ def _card(options: ExportOptions, sessions: list[ExportedSession]) -> str:
             "shows: check what you may pass on.",
             "",
         ]
+    elif options.format == "trajectories":
+        lines += ["DATASHEET.md tells what the columns hold and how the splits were made.", ""]
     else:
         for name, columns in COLUMNS.items():
             lines += [f"## {name}", "", "| column | holds |", "| --- | --- |"]

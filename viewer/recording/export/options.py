@@ -10,11 +10,11 @@ import msgspec
 from viewer.errors import CoverslipError
 
 Format = Literal[
-    "pathology-cot", "chat-jsonl", "parquet", "webdataset", "csv",
+    "pathology-cot", "chat-jsonl", "parquet", "webdataset", "csv", "trajectories",
     "openai", "llava", "qwen-vl", "qwen2-vl", "qwen2.5-vl", "qwen3-vl", "trl",
 ]  # fmt: skip
 FORMATS: tuple[Format, ...] = get_args(Format)
-FINE_TUNING = FORMATS[5:]
+FINE_TUNING = FORMATS[6:]
 """Sets of examples in train and validation."""
 
 
@@ -55,6 +55,14 @@ class ExportOptions(msgspec.Struct, frozen=True, kw_only=True):
     reviewer
         Only rationales that this reviewer accepted; "" takes those of all, but none that another
         reviewer rejected.
+    observations
+        Of trajectories: "reference" names slide and field, "jpeg" holds the image, too.
+    observation_px
+        Of trajectories: width and height of what is observed.
+    least_dwell_s
+        Of trajectories: views that were looked at for less are passed over.
+    patients
+        Of trajectories: the patient of a slide, by its identity or the name of its file.
     jobs
         Sessions at once.
     """
@@ -73,10 +81,16 @@ class ExportOptions(msgspec.Struct, frozen=True, kw_only=True):
     shard_bytes: int = 256 << 20
     places: tuple[Path, ...] = ()
     reviewer: str = ""
+    observations: Literal["reference", "jpeg"] = "reference"
+    observation_px: tuple[int, int] = (512, 512)
+    least_dwell_s: float = 0.0
+    patients: dict[str, str] = {}
     jobs: int = 2
 
     @property
     def needs_pixels(self) -> bool:
+        if self.format == "trajectories":
+            return self.observations == "jpeg"
         return self.format not in ("parquet", "csv")
 
     @property
@@ -85,4 +99,7 @@ class ExportOptions(msgspec.Struct, frozen=True, kw_only=True):
         options = msgspec.structs.asdict(self)
         if self.format not in FINE_TUNING:
             del options["validation"], options["seed"]
+        if self.format != "trajectories":
+            for name in ("observations", "observation_px", "least_dwell_s", "patients"):
+                del options[name]
         return msgspec.json.encode({**options, "places": None, "jobs": None}).decode()

@@ -64,10 +64,11 @@ class JoinTables(msgspec.Struct, frozen=True):
 
 def write_tables(reading: Reading, folder: Path) -> None:
     """Write the rows of the three tables of one session, block by block."""
-    _write(folder, "sessions", [[_session_row(reading)]])
-    _write(folder, "actions", [action_records(reading)])
+    write_rows(folder, "sessions", [[_session_row(reading)]])
+    write_rows(folder, "actions", [action_records(reading)])
     blocks = iter_blocks(reading.folder)
-    _write(folder, "events", ([_event_row(reading.id, line) for line in block] for block in blocks))
+    rows = ([_event_row(reading.id, line) for line in block] for block in blocks)
+    write_rows(folder, "events", rows)
 
 
 def join_tables(parts: list[Path], out: Path, *, as_csv: bool) -> None:
@@ -84,6 +85,15 @@ def join_tables(parts: list[Path], out: Path, *, as_csv: bool) -> None:
     helper().run("viewer.recording.export.table_files:join", request)
 
 
+def write_rows(folder: Path, name: str, blocks: Iterable[Sequence[Mapping[str, object]]]) -> None:
+    """Write the rows of a table, block by block, to be read with `read_rows`. Raises OSError."""
+    # A part of an export that is done again after a crash, so it is written as it comes.
+    with rows_file(folder, name).open("wb") as file:
+        for block in blocks:
+            data = msgspec.msgpack.encode(block)
+            file.write(_LENGTH.pack(len(data)) + data)
+
+
 def rows_file(folder: Path, name: str) -> Path:
     """Return where the rows of a table lie: lengths and msgpack, a block of rows each."""
     return folder / f"{name}.rows"
@@ -94,14 +104,6 @@ def read_rows(folder: Path, name: str) -> Iterator[list[dict[str, object]]]:
     with rows_file(folder, name).open("rb") as file:
         while head := file.read(_LENGTH.size):
             yield msgspec.msgpack.decode(file.read(_LENGTH.unpack(head)[0]))
-
-
-def _write(folder: Path, name: str, blocks: Iterable[Sequence[Mapping[str, object]]]) -> None:
-    # A part of an export that is done again after a crash, so it is written as it comes.
-    with rows_file(folder, name).open("wb") as file:
-        for block in blocks:
-            data = msgspec.msgpack.encode(block)
-            file.write(_LENGTH.pack(len(data)) + data)
 
 
 def _event_row(session: str, line: LogLine) -> dict[str, object]:

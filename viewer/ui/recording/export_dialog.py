@@ -39,6 +39,7 @@ _DESCRIPTIONS = {
     "qwen2.5-vl": "Fine-tuning set for Qwen2.5-VL. Boxes in pixels after its smart_resize.",
     "qwen3-vl": "Fine-tuning set for Qwen3-VL. Boxes from 0 to 1000.",
     "trl": "Fine-tuning set for TRL, pictures inside Parquet. Boxes from 0 to 1000.",
+    "trajectories": "Steps for agents to learn from: field, action, next field; a Parquet table.",
 }
 _FIRST = "csv"
 """Opened by what everybody has; what was taken last comes before it."""

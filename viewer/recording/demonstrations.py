@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from viewer.agents.environment.field import FieldOfView
-from viewer.agents.environment.slide_env import MOVE, STOP, ZOOM
 from viewer.geometry import Box, Point, Size
+from viewer.recording.field_of_view import FieldOfView
 
 if TYPE_CHECKING:
     from viewer.recording.trace import Trace
+
+KINDS = ("move", "zoom", "stop", "answer")
+"""Of actions, by their numbers."""
+MOVE, ZOOM, STOP, ANSWER = range(4)
 
 _SAME_OCTAVES = 1e-9
 
@@ -27,14 +30,14 @@ class Demonstration:
     start
         The first field, x0, y0, x1, y1 in level-0 pixels: `reset(options={"field": start})`.
     actions
-        One for each further view that was recorded, then a stop.
+        One for each further view, then a stop.
     fields
         (n, 4) what the environment shows after each: the field with the middle of the recorded one
         that just holds it. Where both have the same shape, they are the same.
     dwell_s
         (n,) how long the reader looked at the field before the action.
     turned
-        How many of the recorded views were turned or mirrored; they are shown upright.
+        How many of the views were turned or mirrored; they are shown upright.
     """
 
     start: tuple[float, float, float, float]
@@ -44,7 +47,9 @@ class Demonstration:
     turned: int
 
 
-def demonstration(trace: Trace, slide: Size, size_px: Size) -> Demonstration:
+def demonstration(
+    trace: Trace, slide: Size, size_px: Size, least_dwell_s: float = 0.0
+) -> Demonstration:
     """Return what the environment has to be asked for to show what a reader saw.
 
     Parameters
@@ -53,6 +58,9 @@ def demonstration(trace: Trace, slide: Size, size_px: Size) -> Demonstration:
         Level-0 pixels.
     size_px
         Of the observation.
+    least_dwell_s
+        Views that were looked at for less are passed over, such as those on the way; the first
+        is not.
 
     Raises
     ------
@@ -61,10 +69,13 @@ def demonstration(trace: Trace, slide: Size, size_px: Size) -> Demonstration:
     """
     if not len(trace):
         raise ValueError("The session holds no view, so there is nothing to learn from.")
+    dwell_s = trace.looked_s()
+    kept = dwell_s >= least_dwell_s
+    kept[0] = True
     boxes = [
         Box.around(Point(x, y), width, height)
         for (x, y), (width, height, _) in zip(
-            trace.centers.tolist(), trace.fields.tolist(), strict=True
+            trace.centers[kept].tolist(), trace.fields[kept].tolist(), strict=True
         )
     ]
     now = FieldOfView.holding(boxes[0], slide, size_px)
@@ -76,8 +87,9 @@ def demonstration(trace: Trace, slide: Size, size_px: Size) -> Demonstration:
         shown.append(_corners(now.box))
     actions.append(_made(STOP))
     shown.append(_corners(now.box))
-    turned = int(np.count_nonzero((trace.fields[:, 2] % 360 != 0) | trace.mirrored))
-    return Demonstration(start, actions, np.array(shown), trace.looked_s(), turned)
+    is_turned = (trace.fields[:, 2] % 360 != 0) | trace.mirrored
+    turned = int(np.count_nonzero(is_turned[kept]))
+    return Demonstration(start, actions, np.array(shown), dwell_s[kept], turned)
 
 
 def _action(now: FieldOfView, then: FieldOfView) -> dict[str, Any]:
