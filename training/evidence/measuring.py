@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,8 +15,10 @@ from training.evidence.agent import steps_to_find
 from training.evidence.fields import fields_of, first_found, share_inside
 from training.evidence.impressions import CELL_UM
 from training.evidence.preparing import DRILL, STEADY_READER
+from training.evidence.sharing import do_each
 from training.evidence.slides import hidden_mask
 from training.evidence.teaching import CURVE_READER, curve_name
+from viewer.atomic_write import atomic_write_bytes
 from viewer.attention.predictor import expected_attention, magnifications_of
 from viewer.attention.saliency import kl
 from viewer.geometry import Size
@@ -37,6 +40,10 @@ BASELINES = {"density": "density", "tissue": "tissue", "center": "centre", "rand
 """Names in the tables, and of the maps."""
 ORDERS = (PREDICTOR, "density", "random")
 _CLOSE = [index for index, band in enumerate(BANDS) if band >= 20]
+
+
+Head = tuple[WhereToLook, tuple[float | None, ...]]
+"""The network of a predictor, and its magnifications."""
 
 
 class Figure(msgspec.Struct, frozen=True):
@@ -86,51 +93,85 @@ def measure(
 ) -> Results:
     """Return all figures; the masks of the hidden regions are opened here and nowhere else."""
     heads = {name: loaded_head(folder) for name, folder in models.items()}
-    rng = np.random.default_rng(protocol.training_seed)
-    draws = rng.integers(len(slides), size=(protocol.resamples, len(slides)))
+    kept = {each.recipe.name: work / "measured" / f"{each.recipe.name}.json" for each in slides}
+
+    def one(slide: Prepared) -> None:
+        found = _measured(protocol, slide, heads, work / "agents" / split)
+        path = kept[slide.recipe.name]
+        atomic_write_bytes(path, msgspec.json.encode(found))
+        on_slide(sum(path.exists() for path in kept.values()))
+
+    do_each((kept[each.recipe.name], partial(one, each)) for each in slides)
+    values: defaultdict[tuple[str, ...], list[float]] = defaultdict(list)
+    for path in kept.values():
+        found = msgspec.json.decode(path.read_bytes(), type=dict[str, float | None])
+        for name, value in found.items():
+            values[tuple(name.split("/"))].append(float("nan") if value is None else value)
+    return _results(protocol, taught_by, values, split, len(slides))
+
+
+def _measured(
+    protocol: Protocol,
+    slide: Prepared,
+    heads: Mapping[str, Head],
+    sessions: Path,
+) -> dict[str, float]:
+    """Return all values of one slide, by names with a stroke between their parts."""
     most = max(protocol.areas)
     readers = (*protocol.goals, DRILL)
     kinds = (*readers, STEADY_READER)
-    values: defaultdict[tuple[str, ...], list[float]] = defaultdict(list)
-    for number, slide in enumerate(slides, 1):
-        hidden = hidden_mask(slide.path)
-        spreads = {name: spread_of(head, slide) for name, head in heads.items()}
-        fields = {
-            name: fields_of(slide.maps[stored], CELL_UM, most, protocol)
-            for name, stored in BASELINES.items()
+    values: dict[str, float] = {}
+    hidden = hidden_mask(slide.path)
+    spreads = {name: spread_of(head, slide) for name, head in heads.items()}
+    fields = {
+        name: fields_of(slide.maps[stored], CELL_UM, most, protocol)
+        for name, stored in BASELINES.items()
+    }
+    for reader in readers:
+        close = slide.seconds[reader][_CLOSE].sum(0)
+        proposed = fields | {
+            PREDICTOR: fields_of(spreads[reader].sum(0), CELL_UM, most, protocol),
+            SIGHT: fields_of(slide.maps[f"sight of {reader}"], CELL_UM, most, protocol),
         }
-        for reader in readers:
-            close = slide.seconds[reader][_CLOSE].sum(0)
-            proposed = fields | {
-                PREDICTOR: fields_of(spreads[reader].sum(0), CELL_UM, most, protocol),
-                SIGHT: fields_of(slide.maps[f"sight of {reader}"], CELL_UM, most, protocol),
-            }
-            for name, some in proposed.items():
-                first = first_found(hidden, some, protocol) or most + 1
-                for count in protocol.areas:
-                    inside = share_inside(close, CELL_UM, some[:count], protocol)
-                    values["a", reader, name, f"found@{count}"].append(float(first <= count))
-                    values["a", reader, name, f"time@{count}"].append(inside)
-            if reader == CURVE_READER:
-                steps = steps_to_find(slide, {each: proposed[each] for each in ORDERS}, hidden,
-                                      protocol, work / "agents" / split)  # fmt: skip
-                for name, taken in steps.items():
-                    values["b", name, "success"].append(float(taken <= protocol.agent_regions))
-                    values["b", name, "steps"].append(float(taken))
-            values["found", reader].append(_looked_at(close, hidden))
-        for count in protocol.curve_slides:
-            for seed in protocol.curve_seeds:
-                name = curve_name(count, seed)
-                some = fields_of(spreads[name].sum(0), CELL_UM, most, protocol)
-                found = first_found(hidden, some, protocol)
-                values["c", name].append(float(found is not None))
-        for teacher in kinds:
-            for reader in kinds:
-                true = slide.seconds[reader][:, slide.known]
-                expected = spreads[teacher][:, slide.known]
-                values["d", teacher, reader, "KL bands"].append(kl(expected, true))
-                values["d", teacher, reader, "KL"].append(kl(expected.sum(0), true.sum(0)))
-        on_slide(number)
+        for name, some in proposed.items():
+            first = first_found(hidden, some, protocol) or most + 1
+            for count in protocol.areas:
+                inside = share_inside(close, CELL_UM, some[:count], protocol)
+                values[f"a/{reader}/{name}/found@{count}"] = float(first <= count)
+                values[f"a/{reader}/{name}/time@{count}"] = inside
+        if reader == CURVE_READER:
+            orders = {each: proposed[each] for each in ORDERS}
+            steps = steps_to_find(slide, orders, hidden, protocol, sessions)
+            for name, taken in steps.items():
+                values[f"b/{name}/success"] = float(taken <= protocol.agent_regions)
+                values[f"b/{name}/steps"] = float(taken)
+        values[f"found/{reader}"] = _looked_at(close, hidden)
+    for count in protocol.curve_slides:
+        for seed in protocol.curve_seeds:
+            name = curve_name(count, seed)
+            some = fields_of(spreads[name].sum(0), CELL_UM, most, protocol)
+            values[f"c/{name}"] = float(first_found(hidden, some, protocol) is not None)
+    for teacher in kinds:
+        for reader in kinds:
+            true = slide.seconds[reader][:, slide.known]
+            expected = spreads[teacher][:, slide.known]
+            values[f"d/{teacher}/{reader}/KL bands"] = kl(expected, true)
+            values[f"d/{teacher}/{reader}/KL"] = kl(expected.sum(0), true.sum(0))
+    return values
+
+
+def _results(
+    protocol: Protocol,
+    taught_by: Sequence[Prepared],
+    values: Mapping[tuple[str, ...], list[float]],
+    split: str,
+    count: int,
+) -> Results:
+    """Return means and intervals of the values of all slides."""
+    rng = np.random.default_rng(protocol.training_seed)
+    draws = rng.integers(count, size=(protocol.resamples, count))
+    readers = (*protocol.goals, DRILL)
+    kinds = (*readers, STEADY_READER)
 
     def figure(*key: str) -> Figure:
         return _figure(np.array(values[key]), draws)
@@ -144,8 +185,8 @@ def measure(
     one = protocol.field_um[0] * protocol.field_um[1] / whole
     return Results(
         split=split,
-        slides=len(slides),
-        areas={count: count * one for count in protocol.areas},
+        slides=count,
+        areas={fields: fields * one for fields in protocol.areas},
         readers_found={reader: figure("found", reader) for reader in readers},
         proposals={
             reader: {name: {m: figure("a", reader, name, m) for m in measures} for name in names}
@@ -214,7 +255,7 @@ def _minutes(slides: Sequence[Prepared]) -> float:
     return float(sum(each.seconds[CURVE_READER].sum() for each in slides)) / 60
 
 
-def loaded_head(folder: Path) -> tuple[WhereToLook, tuple[float | None, ...]]:
+def loaded_head(folder: Path) -> Head:
     """Return the network of a predictor, and its magnifications."""
     bundle = load_bundle(folder)
     check_weights(bundle)
@@ -224,9 +265,7 @@ def loaded_head(folder: Path) -> tuple[WhereToLook, tuple[float | None, ...]]:
     return model, magnifications_of(bundle)
 
 
-def spread_of(
-    head: tuple[WhereToLook, tuple[float | None, ...]], slide: Prepared
-) -> NDArray[np.float32]:
+def spread_of(head: Head, slide: Prepared) -> NDArray[np.float32]:
     """Return (bands, rows, columns) the share of time expected; 0 where nothing is known."""
     model, magnifications = head
     with torch.inference_mode():
