@@ -66,6 +66,7 @@ def test_the_first_field_holds_the_most_and_finds_what_lies_in_it(protocol: Prot
     assert first_found(hidden, [away], protocol) is None
 
 
+@pytest.mark.timeout(900)
 def test_all_of_it_runs_in_small_and_opens_the_held_back_slides_once(
     protocol: Protocol,
     shared_slide: Callable[[str], Path],
