@@ -63,6 +63,15 @@ class Explanation:
         """Return whether what is said to speak for the class counts more than chance would."""
         return self.deletion < self.random
 
+    @property
+    def sentence(self) -> str:
+        """Return what speaks for what, and whether that holds, for people."""
+        holds = "" if self.is_faithful else ": not more than chance, do not rely on it"
+        return (
+            f"{self.name} {self.chance:.2f}: warm parts speak for it. While they are taken away it "
+            f"keeps {self.deletion:.0%}, in random orders {self.random:.0%}{holds}."
+        )
+
     def picture(self) -> RgbImage:
         """Return the tile with what speaks for the class in warm colors."""
         from PIL import Image

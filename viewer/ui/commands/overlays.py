@@ -66,6 +66,17 @@ OVERLAY_COMMANDS: tuple[Command, ...] = (
         checkable=True,
     ),
     Command(
+        "overlays.explain",
+        "E&xplain this tile",
+        "mdi6.lightbulb-on-outline",
+        "Show which parts of the tile in the middle of the view speak for its class",
+        OVERLAYS,
+        (),
+        with_model,
+        checkable=True,
+        synonyms=("saliency", "grad-cam", "attribution", "why", "explanation", "explainable ai"),
+    ),
+    Command(
         "overlays.table",
         "Ob&ject table",
         "mdi6.table-search",

@@ -102,6 +102,7 @@ class OverlaysController(QObject):
             self._end_all(pane)
         self._background.close(finish=True)
         self._clicks.shut_down()
+        self.commands.explainer.shut_down()
         for settings in self._settings.values():
             settings.shut_down()
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject
 
 from viewer.overlays.object_map import ObjectMap
+from viewer.ui.overlays.tile_explaining import TileExplainer
 
 if TYPE_CHECKING:
     from viewer.overlays.area import Area
@@ -29,6 +30,7 @@ class OverlayCommands(QObject):
         self._window = window
         self._part = part
         self._background = background
+        self.explainer = TileExplainer(window, part)
         self._pause = window.commands["overlays.pause"]
         commands = window.commands
         commands.on("overlays.run_slide", self._run_slide)

@@ -1,0 +1,31 @@
+"""Why a tile is called what it is, shown on the slide by a real model process."""
+
+from __future__ import annotations
+
+from pytestqt.qtbot import QtBot
+
+from viewer.geometry import Point
+from viewer.ui.main_window import MainWindow
+
+_PATIENCE_MS = 60_000
+
+
+def test_a_classified_tile_is_explained_on_the_slide(
+    slide_window: MainWindow, qtbot: QtBot
+) -> None:
+    window, panel = slide_window, slide_window.overlays.panel
+    explain, canvas = window.commands["overlays.explain"], window.panes.active.canvas
+    assert not explain.isEnabled()
+    panel.show()
+    qtbot.waitUntil(lambda: panel.models.count() > 0, timeout=_PATIENCE_MS)
+    panel.models.named("Colorectal tissue").switch.click()
+    canvas.go_to(Point(1170, 1950), 2.0)
+    qtbot.waitUntil(lambda: not canvas.is_moving, timeout=_PATIENCE_MS)
+    qtbot.waitUntil(explain.isEnabled, timeout=_PATIENCE_MS)
+    explain.trigger()
+    layer = window.overlays.commands.explainer._layer
+    qtbot.waitUntil(lambda: layer.shown_name == "Explanation", timeout=_PATIENCE_MS)
+    assert "speak for it" in window.status.currentMessage()
+    explain.trigger()
+    assert not explain.isChecked()
+    assert layer.shown_name == ""

@@ -1,0 +1,110 @@
+"""Shows on the slide which parts of a tile speak for its class."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PySide6.QtCore import QObject
+
+from viewer.canvas.layer import LayerOrder
+from viewer.canvas.patch_layer import PatchLayer
+from viewer.geometry import Point
+from viewer.ui.background_runner import BackgroundRunner, Task
+
+if TYPE_CHECKING:
+    from viewer.inference.runs.explaining import Explanation
+    from viewer.ui.main_window import MainWindow
+    from viewer.ui.overlays.controller import OverlaysController
+    from viewer.ui.slides.slide_pane import SlidePane
+
+_NO_CLASSIFIER = "Turn on a classifier of tiles first, such as Colorectal tissue, on the page AI."
+_WARM = (255, 140, 0)
+_MOST_ALPHA = 230
+
+
+class TileExplainer(QObject):
+    """Owned by the part; `shut_down` ends its thread."""
+
+    def __init__(self, window: MainWindow, part: OverlaysController) -> None:
+        super().__init__(part)
+        self._window = window
+        self._part = part
+        self._command = window.commands["overlays.explain"]
+        self._background = BackgroundRunner("explain", 1, self)
+        self._layer = PatchLayer("Explanation")
+        self._layer.opacity = 1.0
+        self._pane: SlidePane | None = None
+        self._task: Task | None = None
+        window.commands.on_toggle("overlays.explain", self.set_shown)
+        window.panes.panes_changed.connect(self._on_panes_changed)
+
+    def shut_down(self) -> None:
+        """Take the explanation away and end the thread."""
+        self._end()
+        self._background.close()
+
+    def set_shown(self, on: bool) -> None:
+        """Explain the tile in the middle of the view by the classifier that is on, or no more."""
+        from viewer.inference.models.bundle import ModelBundle
+        from viewer.inference.runs.explaining import explain_tile
+
+        self._end()
+        if not on:
+            return
+        pane, run = self._window.panes.active, self._part.active
+        bundle = run.origin if run is not None else None
+        if not isinstance(bundle, ModelBundle) or bundle.task != "classification":
+            self._command.setChecked(False)
+            self._window.say(_NO_CLASSIFIER)
+            return
+        path, at = pane.path, pane.canvas.view.box.center
+        mpp_um = pane.canvas.optics.mean_mpp_um
+        if path is None:
+            self._command.setChecked(False)
+            return
+        self._pane = pane
+        self._command.setChecked(True)
+        pane.slide_changed.connect(self._on_slide_changed)
+        pane.canvas.add_layer(self._layer, LayerOrder.OBJECTS)
+        self._window.say(f"{bundle.name} is explained in the middle of the view...")
+        self._task = self._background.run(
+            lambda: explain_tile(path, bundle, at, "", mpp_um), self._show, self._on_failed
+        )
+
+    def _show(self, found: Explanation) -> None:
+        pane = self._pane
+        if pane is None:
+            return
+        share = np.clip(found.values / max(float(found.values.max()), 1e-12), 0, 1)
+        rgba = np.empty((*share.shape, 4), np.uint8)
+        rgba[..., :3] = _WARM
+        rgba[..., 3] = share * _MOST_ALPHA
+        cell_px = found.box.width / share.shape[1]
+        self._layer.show_colors(rgba, cell_px, origin=Point(found.box.x0, found.box.y0))
+        pane.canvas.update()
+        self._window.say(found.sentence)
+
+    def _on_failed(self, error: Exception) -> None:
+        self._end()
+        self._window.show_error(str(error))
+
+    def _on_slide_changed(self, _: object) -> None:
+        self._end()
+
+    def _on_panes_changed(self) -> None:
+        if self._pane is not None and self._pane not in self._window.panes.panes:
+            self._pane = None
+            self._end()
+
+    def _end(self) -> None:
+        self._command.setChecked(False)
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+        self._layer.clear()
+        pane, self._pane = self._pane, None
+        if pane is not None:
+            pane.slide_changed.disconnect(self._on_slide_changed)
+            pane.canvas.remove_layer(self._layer)
+            pane.canvas.update()
