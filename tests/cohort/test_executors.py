@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 import threading
@@ -15,13 +16,17 @@ from cli_steps import coverslip
 from inference_steps import make_bundle
 from many_slides import slide_at
 from msgspec.structs import replace
+from range_server import RangeServer
 
 from viewer.cohort.batch import BatchSettings, BatchWhere, kept_batches, open_batch
 from viewer.cohort.cluster.executor import ClusterExecutor
+from viewer.cohort.cluster.link import Link
+from viewer.cohort.cluster.messages import Connect
 from viewer.cohort.cluster.task import Notes, run_slide
 from viewer.cohort.errors import BatchError
 from viewer.cohort.executor import RunProgress, RunResult
 from viewer.cohort.runner import BatchRunner
+from viewer.errors import CoverslipError
 from viewer.geometry import Box, Size
 from viewer.inference.models.bundle import load_bundle
 from viewer.inference.runs.bands import Band, TooManyBlocksError, check_blocks
@@ -176,6 +181,26 @@ def test_without_ray_a_cluster_is_one_sentence(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(BatchError, match=r"pip install coverslip\[cohort\]"):
         ClusterExecutor("127.0.0.1", 1)
+
+
+def test_tls_without_certificates_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("grpc", reason="Ray is not here: install coverslip[cohort]")
+    monkeypatch.setenv("RAY_USE_TLS", "1")
+    monkeypatch.delenv("RAY_TLS_CA_CERT", raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        asked = Connect("127.0.0.1", server.getsockname()[1], 0.0)
+        with pytest.raises(CoverslipError, match="RAY_USE_TLS is set"):
+            Link(asked, lambda _: None).connect()
+
+
+def test_what_is_no_cluster_is_one_sentence(tmp_path: Path) -> None:
+    pytest.importorskip("grpc", reason="Ray is not here: install coverslip[cohort]")
+    server = RangeServer(tmp_path).start()
+    try:
+        with pytest.raises(CoverslipError, match="is no Ray cluster"):
+            Link(Connect("127.0.0.1", server.port, 0.0), lambda _: None).connect()
+    finally:
+        server.stop()
 
 
 # The queue, many at once ------------------------------------------------------------------------

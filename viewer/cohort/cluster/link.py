@@ -79,9 +79,20 @@ class Link:
                 f"There is no Ray cluster at {self._where}: start it (docs/cohort.md), or check "
                 "host and port."
             )
+        try:
+            is_client = _is_client_port(asked.host, asked.port)
+        except _UnreachableError as error:
+            raise _UnreachableError(
+                f"What answers at {self._where} is no Ray cluster, or one that wants TLS: check "
+                "the port (docs/cohort.md)."
+            ) from error
+        except (KeyError, OSError) as error:
+            raise _UnreachableError(
+                "RAY_USE_TLS is set: RAY_TLS_CA_CERT, RAY_TLS_SERVER_KEY and RAY_TLS_SERVER_CERT "
+                f"must name files that can be read ({error})."
+            ) from error
         import ray
 
-        is_client = _is_client_port(asked.host, asked.port)
         self._join(ray, self._where if is_client else f"{asked.host}:{asked.port}")
         from viewer.cohort.cluster.task import Notes, run_slide
 
@@ -236,7 +247,10 @@ class Link:
 
 
 def _is_client_port(host: str, port: int) -> bool:
-    """Return whether Ray's server for clients answers at a port, and not the cluster itself."""
+    """Return whether Ray's server for clients answers at a port, and not the cluster itself.
+
+    Raises _UnreachableError where neither does, and OSError or KeyError without certificates.
+    """
     import grpc
 
     with _grpc_channel(host, port) as channel:
@@ -245,6 +259,8 @@ def _is_client_port(host: str, port: int) -> bool:
             ask(b"", timeout=_REACH_S)
         except grpc.RpcError as error:
             code = getattr(error, "code", lambda: None)()
+            if code is grpc.StatusCode.UNAVAILABLE:
+                raise _UnreachableError from error
             return code is not grpc.StatusCode.UNIMPLEMENTED
     return True
 
