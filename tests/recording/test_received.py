@@ -75,7 +75,7 @@ class Served:
         headers = {name.replace("_", "-"): value for name, value in more.items()}
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
-        connection = http.client.HTTPConnection("127.0.0.1", self.server.server_port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.server_port, timeout=100)
         connection.request(method, path, data, headers)
         answer = connection.getresponse()
         text = answer.read()
@@ -182,6 +182,11 @@ BAD_BODIES = {
     "no JSON": (b"\xff\xfe\x00", 422),
     "an array first": (b"[0,0,0,[]]", 422),
     "no header": (b'{"session": "page-00000001"}', 422),
+    "bytes that are no text": (body(range(1)).replace(b"10:00", b"\xad0:00"), 422),
+    "an event that is no text": (body(range(1)) + b'\n[1,1000000000,1,["tool","\xad\xff"]]', 422),
+    "a scale of nothing": (
+        body(range(1)) + b'\n[1,1000000000,1,["view",0,0,9,9,0,false,1e-320,null,null,"drag"]]', 422
+    ),
     "a deep nest": (b"[" * 50_000, 422),
     "a path for a name": (body(range(1), session="../../../tmp/x"), 422),
     "no consent": (body(range(1), consent={}), 403),

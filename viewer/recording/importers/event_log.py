@@ -27,6 +27,8 @@ MOST_ELAPSED_NS = 7 * 24 * 3600 * 1_000_000_000
 _MOST_LINES = 50_000_000
 _MOST_TEXT = 10_000
 _MOST_NAME = 255
+_LEAST = 1e-5
+"""Of scales and of the sides of a field; less is no microscope's."""
 _SESSION = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _OURS_ALONE = (EventsLost, ToolCalled, ToolRefused)
 """What only Coverslip itself can tell of a session."""
@@ -165,7 +167,7 @@ def checked_header(line: str | bytes) -> EventLogHeader:
     """Return the header that a line holds. Raises EventLogError."""
     try:
         header = _header_decoder.decode(line)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise EventLogError(f"The header cannot be read ({_reason(error)}).") from error
     if header.coverslip != FORMAT_VERSION:
         raise EventLogError(
@@ -190,9 +192,9 @@ def checked_header(line: str | bytes) -> EventLogHeader:
     slide = header.slide
     if not (0 < slide.width_px < MOST_PX and 0 < slide.height_px < MOST_PX):
         raise EventLogError("The slide has no size: give its width and height in pixels.")
-    if slide.mpp_um is not None and not all(0 < side < 1e6 for side in slide.mpp_um):
+    if slide.mpp_um is not None and not all(_LEAST < side < 1 / _LEAST for side in slide.mpp_um):
         raise EventLogError('"mpp_um" is no pixel size: leave it out where it is unknown.')
-    if slide.objective_power is not None and not 0 < slide.objective_power < 1e6:
+    if slide.objective_power is not None and not _LEAST < slide.objective_power < 1 / _LEAST:
         raise EventLogError('"objective_power" is no magnification: leave it out.')
     if not _is_bounded(msgspec.to_builtins(header.screen)):
         raise EventLogError('"screen" is no screen: leave it out.')
@@ -205,7 +207,7 @@ def checked_event(line: str | bytes) -> RawEvent:
     """Return the event that a line holds. Raises EventLogError."""
     try:
         raw = _event_decoder.decode(line)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise EventLogError(f"it is no event ({_reason(error)})") from error
     if isinstance(raw.event, _OURS_ALONE):
         raise EventLogError(f"only these events can be sent: {_TAGS}")
@@ -221,7 +223,7 @@ def checked_event(line: str | bytes) -> RawEvent:
 
 
 def _is_view(event: Any) -> bool:
-    return event.width > 0 and event.height > 0 and event.downsample > 0
+    return min(event.width, event.height, event.downsample) > _LEAST
 
 
 def _is_bounded(value: object) -> bool:

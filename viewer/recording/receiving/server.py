@@ -6,6 +6,7 @@ import contextlib
 import hmac
 import json
 import logging
+import math
 import socket
 import socketserver
 import threading
@@ -116,11 +117,12 @@ class RecordServer(ThreadingHTTPServer):
         with self._lock:
             return self._rate.take(time.monotonic())
 
-    def note_request(self, connection: socket.socket) -> None:
-        """A connection brought a whole request, and may bring another."""
+    def note_request(self, connection: socket.socket, *, is_answered: bool) -> None:
+        """A connection brought a whole request; once that is answered it may bring another."""
         with self._lock:
             if connection in self._connections:
-                self._connections[connection] = time.monotonic() + _REQUEST_S
+                until_s = time.monotonic() + _REQUEST_S if is_answered else math.inf
+                self._connections[connection] = until_s
 
     # Of socketserver -------------------------------------------------------------------------
 
@@ -141,7 +143,14 @@ class RecordServer(ThreadingHTTPServer):
             super().finish_request(request, client_address)
             return
         with self.options.tls.wrap_socket(request, server_side=True) as secured:
-            super().finish_request(secured, client_address)
+            with self._lock:
+                self._connections.pop(request, None)
+                self._connections[secured] = time.monotonic() + _REQUEST_S
+            try:
+                super().finish_request(secured, client_address)
+            finally:
+                with self._lock:
+                    self._connections.pop(secured, None)
 
     def shutdown_request(self, request: Any) -> None:
         with self._lock:
@@ -233,7 +242,7 @@ class _Handler(BaseHTTPRequestHandler):
             failed = RefusedUploadError(500, "The server failed: its log says why.")
             status, content = failed.status, _refusal(failed)
         self._send(status, content)
-        self.server.note_request(self.connection)
+        self.server.note_request(self.connection, is_answered=True)
 
     def _check_sender(self) -> None:
         host = self.headers.get("Host", "")
@@ -259,7 +268,9 @@ class _Handler(BaseHTTPRequestHandler):
             raise RefusedUploadError(
                 401, "The token is missing or wrong: it was printed at the start."
             )
-        receipt = self.server.incoming.take(read_upload(self._body()))
+        body = self._body()
+        self.server.note_request(self.connection, is_answered=False)
+        receipt = self.server.incoming.take(read_upload(body))
         content: dict[str, object] = {
             "session": receipt.session, "next": receipt.next_number, "closed": receipt.closed
         }  # fmt: skip
