@@ -28,7 +28,11 @@ from viewer.inference.cells.stain_vectors import (
 )
 from viewer.inference.models.bundle import BundleError
 from viewer.inference.models.model_library import find_model
+from viewer.inference.process.field_chances import nucleus_chances
+from viewer.inference.runs.cell_previewer import CellPreviewer
 from viewer.inference.runs.running import RunError, run_model
+from viewer.slides import open_slide
+from viewer.slides.region import read_region
 
 _RADIUS_UM = 4.0
 _OD_SUM = CellSettings(detection_image="Optical density sum")
@@ -289,3 +293,60 @@ def test_a_slide_in_fluorescence_is_refused(tmp_path: Path) -> None:
     tifffile.imwrite(path, pixels, metadata={"axes": "CYX", **channel}, ome=True)
     with pytest.raises(RunError, match="scanned in fluorescence, and Cells finds cells"):
         run_model(path, find_model("cells"), device="cpu")
+
+
+class _Brightness:
+    """Answers as a network does, by the pixels alone, for less than it is fed."""
+
+    LOST = 8
+
+    def answers(self, pictures: list[np.ndarray]) -> np.ndarray:
+        (picture,) = pictures
+        inner = picture[self.LOST : -self.LOST, self.LOST : -self.LOST, 0].astype(np.float32)
+        return np.stack([inner / 32 - 4, inner * 0])[np.newaxis]
+
+
+def test_a_field_is_seen_by_a_network_patch_by_patch_without_seams() -> None:
+    about = msgspec.structs.replace(
+        find_model("nuclei").description, patch_px=128, margin_px=24, answer_px=112
+    )
+    rgb = np.random.default_rng(2).integers(0, 255, (150, 333, 3), np.uint8)
+    alive: list[int] = []
+    chances = nucleus_chances(_Brightness(), about, rgb, lambda: alive.append(1))  # type: ignore[arg-type]
+    expected = 1 / (1 + np.exp(-(rgb[..., 0].astype(np.float32) / 32 - 4)))
+    assert np.allclose(chances, expected, atol=1e-6)
+    assert len(alive) == 2 * 5
+
+
+def test_a_preview_of_a_network_follows_the_settings_of_its_map() -> None:
+    chances = np.zeros((120, 200), np.float32)
+    for number, chance in enumerate((0.35, 0.55, 0.95)):
+        chances[40:60, 20 + 60 * number : 40 + 60 * number] = chance
+    preview, box = FieldPreview(), Box(0, 0, 200, 120)
+    settings = CellSettings(threshold=0.5, sigma_um=0.5)
+    preview.set_field(np.full((120, 200, 3), 200, np.uint8), chances)
+    assert len(preview.cells(box, settings)) == 2
+    assert len(preview.cells(box, msgspec.structs.replace(settings, threshold=0.2))) == 3
+    assert len(preview.cells(box, msgspec.structs.replace(settings, threshold=0.8))) == 1
+    assert len(preview.cells(box, msgspec.structs.replace(settings, max_area_um2=20.0))) == 0
+
+
+@pytest.mark.slow
+def test_a_network_is_previewed_in_a_process_of_its_own(sample_slide: Path) -> None:
+    network, box = find_model("nuclei"), Box(700, 1100, 1000, 1400)
+    source = open_slide(sample_slide)
+    rgb = read_region(source, box, 300, 300)
+    source.close()
+    previewer = CellPreviewer()
+    try:
+        previewer.use(network)
+        settings = CellSettings(threshold=0.5, requested_pixel_size_um=network.description.mpp_um)
+        found = previewer.cells(rgb, box, settings)
+        assert len(found) > 5
+        assert previewer.knows(box, settings)
+        more = msgspec.structs.replace(settings, threshold=0.95)
+        assert len(previewer.cells(None, box, more)) < len(found)
+        previewer.use(None)
+        assert not previewer.knows(box, settings)
+    finally:
+        previewer.close()

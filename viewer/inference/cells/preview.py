@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from msgspec.structs import replace
 
-from viewer.inference.cells.detection import StainImages, detected
+from viewer.inference.cells.detection import StainImages, detected, nuclei_by_settings
 from viewer.inference.cells.finding import measured_cells
 from viewer.overlays.objects import Objects
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from viewer.geometry import Box
     from viewer.inference.cells.detection import Labels
     from viewer.inference.cells.settings import CellSettings
+    from viewer.inference.cells.stain_vectors import FloatImage
     from viewer.slides.source import RgbImage
 
 
@@ -23,14 +24,22 @@ class FieldPreview:
 
     def __init__(self) -> None:
         self._rgb: RgbImage = np.zeros((0, 0, 3), np.uint8)
+        self._chances: FloatImage | None = None
         self._images: StainImages | None = None
         self._made_by: tuple[object, ...] = ()
         self._labels: Labels | None = None
         self._detected_by: CellSettings | None = None
 
-    def set_field(self, rgb: RgbImage) -> None:
-        """Look for cells in another field, uint8 (height, width, 3), from now on."""
-        self._rgb, self._images = rgb, None
+    def set_field(self, rgb: RgbImage, chances: FloatImage | None = None) -> None:
+        """Look for cells in another field, uint8 (height, width, 3), from now on.
+
+        Parameters
+        ----------
+        chances
+            float32 (height, width), by which a network takes a pixel for a nucleus; None where
+            cells are looked for in the pixels themselves.
+        """
+        self._rgb, self._images, self._chances = rgb, None, chances
 
     def cells(self, box: Box, settings: CellSettings) -> Objects:
         """Return the cells of the field, which shows a level-0 box at the requested pixel size."""
@@ -48,5 +57,10 @@ class FieldPreview:
             is_scored=False, compartment="Nucleus", statistic="mean", include_nucleus=True,
         )  # fmt: skip
         if self._labels is None or detected_by != self._detected_by:
-            self._labels, self._detected_by = detected(self._images, settings), detected_by
+            self._detected_by = detected_by
+            self._labels = (
+                detected(self._images, settings)
+                if self._chances is None
+                else nuclei_by_settings(self._chances, settings)
+            )
         return measured_cells(self._labels, self._images, box, box, settings, is_preview=True)

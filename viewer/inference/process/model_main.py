@@ -221,7 +221,17 @@ class ModelServer:
         if self._preview is None:
             self._preview = FieldPreview()
         if request.tile is not None:
-            self._preview.set_field(take_over(request.tile, self._pixels))
+            rgb = take_over(request.tile, self._pixels)
+            chances = None
+            if self._network is not None and self._order is not None:
+                from viewer.inference.process.field_chances import nucleus_chances
+
+                about = self._order.description
+                alive = Alive()
+                chances = nucleus_chances(
+                    self._network, about, rgb, lambda: self._channel.send(alive)
+                )
+            self._preview.set_field(rgb, chances)
         return FoundCells(self._preview.cells(Box(*request.box), request.settings).to_bytes())
 
     def _teaching(self) -> TeachingDesk:

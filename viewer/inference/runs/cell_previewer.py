@@ -6,7 +6,8 @@ import threading
 from typing import TYPE_CHECKING
 
 from viewer.errors import CoverslipError
-from viewer.inference.errors import ModelProcessError
+from viewer.inference.errors import ModelFailedError, ModelProcessError
+from viewer.inference.models.bundle import BundleError
 from viewer.inference.process.messages import FindCells, FoundCells, Refused
 from viewer.inference.process.model_process import ModelProcess
 from viewer.overlays.objects import Objects, ObjectsError
@@ -15,6 +16,7 @@ from viewer.processes.shared_pixels import hand_over
 if TYPE_CHECKING:
     from viewer.geometry import Box
     from viewer.inference.cells.settings import CellSettings
+    from viewer.inference.models.bundle import ModelBundle
     from viewer.slides.source import RgbImage
 
 _ENDED = "The process that previews cells ended: change a setting to start it again."
@@ -31,7 +33,14 @@ class CellPreviewer:
         self._lock = threading.Lock()
         self._process: ModelProcess | None = None
         self._field: tuple[Box, float] | None = None
+        self._network: ModelBundle | None = None
         self._is_closed = False
+
+    def use(self, network: ModelBundle | None) -> None:
+        """Preview the maps of a network from now on; None previews what the pixels show."""
+        before, self._network = self._network, network
+        if (before.key if before else "") != (network.key if network else ""):
+            self._end()
 
     def knows(self, field: Box, settings: CellSettings) -> bool:
         """Return whether the process has the pixels of a field already."""
@@ -91,7 +100,14 @@ class CellPreviewer:
             if self._is_closed:
                 raise PreviewError("The window is closing.")
             if self._process is None:
-                self._process = ModelProcess(with_torch=False, uses_cuda=False)
+                network = self._network
+                process = ModelProcess(with_torch=network is not None, uses_cuda=False)
+                self._process = process
+                if network is not None:
+                    try:
+                        process.load(network, "cpu", 1)
+                    except (BundleError, ModelFailedError) as error:
+                        raise PreviewError(str(error)) from error
             return self._process
 
     def _end(self) -> None:

@@ -196,16 +196,21 @@ class CellsController(QObject):
             return
         identity = pane.source.info.identity
         self._settings[identity, bundle.key] = settings
-        if bundle.description.cells is None:
-            self._overlays.restart(pane, bundle)  # a network is not previewed: it is run anew
+        is_network = bundle.description.cells is None
+        if is_network and (identity, bundle.key) not in self._is_used:
             return
-        self._unkept[identity] = settings
-        self._keep.start()
+        if not is_network:
+            self._unkept[identity] = settings
+            self._keep.start()
         run = self._run_of(pane, bundle)
         if self.preview.pane is None and run is not None:
             run.set_visible(visible=False)
         self._previewed = bundle.key
-        self.preview.show(pane, settings)
+        if is_network and self.preview.pane is None:
+            self._pages[bundle.key][0].show_preview(f"{bundle.name} looks at what is in view...")
+        if is_network:  # it is fed the pixel size that it was trained on
+            settings = replace(settings, requested_pixel_size_um=bundle.description.mpp_um)
+        self.preview.show(pane, settings, bundle if is_network else None)
 
     def _on_used(self, bundle: ModelBundle, *, is_used: bool) -> None:
         pane = self._window.panes.active

@@ -19,6 +19,7 @@ from viewer.ui.background_runner import BackgroundRunner, Task
 
 if TYPE_CHECKING:
     from viewer.inference.cells.settings import CellSettings
+    from viewer.inference.models.bundle import ModelBundle
     from viewer.inference.runs.cell_previewer import CellPreviewer
     from viewer.overlays.objects import Objects
     from viewer.ui.slides.slide_pane import SlidePane
@@ -67,6 +68,7 @@ class FieldPreviewer(QObject):
         self._window = OutlineLayer(_WINDOW_COLOR, fill=0.0, name="Preview of cells")
         self._pane: SlidePane | None = None
         self._settings: CellSettings | None = None
+        self._network: ModelBundle | None = None
         self._task: Task | None = None
         self._settle = QTimer(self, singleShot=True, interval=_SETTLE_MS)
         self._settle.timeout.connect(self._start)
@@ -76,8 +78,17 @@ class FieldPreviewer(QObject):
         """Return the pane that a preview is on; None while there is none."""
         return self._pane
 
-    def show(self, pane: SlidePane, settings: CellSettings) -> None:
-        """Preview settings on a pane, and follow its view until `hide`."""
+    def show(
+        self, pane: SlidePane, settings: CellSettings, network: ModelBundle | None = None
+    ) -> None:
+        """Preview settings on a pane, and follow its view until `hide`.
+
+        Parameters
+        ----------
+        network
+            Whose maps the settings are for; None where they are for the pixels themselves.
+        """
+        self._network = network
         if pane is not self._pane:
             self.hide()
             self._pane = pane
@@ -133,7 +144,10 @@ class FieldPreviewer(QObject):
         width, height = (max(8, round(side / pixel)) for side in (field.width, field.height))
         is_window = field != view.box.intersection(slide)
 
+        network = self._network
+
         def work() -> Objects:
+            process.use(network)
             is_known = process.knows(field, settings)
             rgb = None if is_known else read_region(source, field, width, height)
             return process.cells(rgb, field, settings)
