@@ -133,7 +133,7 @@ def _print_row(name: str, sums: Sums, *, is_textured: bool) -> None:
     said = f"{np.mean(sums.estimates):.1%}" if sums.estimates else "not enough to estimate"
     print(
         f"| {name} | {'color and texture' if is_textured else 'color'} | {right:.1%} | "
-        f"{sums.right_tiles} of {sums.tiles} | {calibration_error(chances, truth):.3f} | "
+        f"{sums.right_tiles} of {sums.tiles} | {calibration_error(chances, chances.argmax(1) == truth):.3f} | "
         f"error {said} |",
         flush=True,
     )

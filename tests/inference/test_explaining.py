@@ -73,7 +73,7 @@ def test_gradients_point_to_what_counts(slide: Path, tmp_path: Path) -> None:
 
 def test_onnx_is_explained_by_occlusion(slide: Path, tmp_path: Path) -> None:
     net = Net(("n", 3, SIDE, SIDE))
-    green = net.mixed(np.array([[-40.0, 80.0, -40.0], [0.0, 0.0, 0.0]]), np.array([0.0, 1.0]))
+    green = net.mixed([[-40.0, 80.0, -40.0], [0.0, 0.0, 0.0]], [0.0, 1.0])
     flat = net.op("Flatten", net.op("GlobalAveragePool", green))
     net.output("y", flat, ("n", 2))
     bundle = onnx_bundle(

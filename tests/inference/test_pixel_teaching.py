@@ -149,10 +149,16 @@ def test_the_live_answer_is_that_of_the_bundle(taught: Path, slide: Path) -> Non
 
 def test_marks_of_two_classes_on_one_place_contradict_each_other(slide: Path) -> None:
     grid = lesson_grid(Size(WIDTH, HEIGHT), MPP_UM, SETTINGS)
-    same = [("Striped", [(100, 100), (200, 100)]), ("Plain", [(110, 100), (190, 100)])]
+    same: list[Stroke] = [
+        ("Striped", [(100, 100), (200, 100)]),
+        ("Plain", [(110, 100), (190, 100)]),
+    ]
     with pytest.raises(ContradictionError, match="same place is marked Striped and Plain"):
         pixel_samples(as_marks(same), NAMES, grid, MPP_UM)
-    crossing = [("Striped", [(100, 100), (300, 100)]), ("Plain", [(200, 0), (200, 300)])]
+    crossing: list[Stroke] = [
+        ("Striped", [(100, 100), (300, 100)]),
+        ("Plain", [(200, 0), (200, 300)]),
+    ]
     found = pixel_samples(as_marks(crossing), NAMES, grid, MPP_UM)
     assert "overlap" in found.notes[0]
     pixels = set(zip(found.columns.tolist(), found.rows.tolist(), strict=True))
@@ -162,7 +168,9 @@ def test_marks_of_two_classes_on_one_place_contradict_each_other(slide: Path) ->
 
 def test_marks_on_the_same_tissue_give_no_map_of_one_color(tmp_path: Path) -> None:
     Image.new("RGB", (600, 400), (180, 90, 150)).save(tmp_path / "even.png")
-    strokes = [(name, [(50.0, y), (350.0, y)]) for name, y in (("Striped", 100), ("Plain", 300))]
+    strokes: list[Stroke] = [
+        (name, [(50.0, y), (350.0, y)]) for name, y in (("Striped", 100), ("Plain", 300))
+    ]
     done = coverslip(
         "train", "pixels", tmp_path / "even.png", "--marks", marks_file(tmp_path, strokes),
         "-o", tmp_path / "m", "--mpp", "1",

@@ -115,8 +115,8 @@ def test_what_was_taught_becomes_areas_and_a_model(
     assert sets is not None
 
     def made() -> list[Annotation]:
-        entries = [each for each in sets.entries if each.annotations is not None]
-        return [a for each in entries for a in each.annotations.document if a.is_locked]
+        held = [each.annotations for each in sets.entries if each.annotations is not None]
+        return [a for each in held for a in each.document if a.is_locked]
 
     qtbot.waitUntil(lambda: len(made()) == 2, timeout=_PATIENCE_MS)
     assert {each.class_name for each in made()} == {"Violet", "Pink"}

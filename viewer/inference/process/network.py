@@ -195,7 +195,7 @@ class Network:
         plain = whole.mean((2, 3), keepdim=True).expand_as(whole)
         shares = (torch.arange(steps) + 0.5).view(-1, 1, 1, 1) / steps
         way = (plain + (whole - plain) * shares).to(self.device)
-        way = ((way - self._mean) * self._factor).requires_grad_(requires_grad=True)
+        way = ((way - self._mean) * self._factor).requires_grad_()
         try:
             given = way.flip(1) if self._about.input.channels == "bgr" else way
             answers = named_outputs(self._module(given), self._named)

@@ -138,7 +138,7 @@ class PixelLesson:
         found = minimize(loss, begin, jac=True, method="L-BFGS-B", options={"maxiter": _ITERATIONS})
         loss(found.x)
         for parameter in learned:
-            parameter.requires_grad_(requires_grad=False)
+            parameter.requires_grad = False
         return network
 
     def _estimate(self, request: EstimatePixels) -> EstimatedPixels:
