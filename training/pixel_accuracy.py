@@ -129,11 +129,12 @@ def _leave_out(
 
 def _print_row(name: str, sums: Sums, *, is_textured: bool) -> None:
     truth, chances = np.concatenate(sums.truth), np.concatenate(sums.chances)
-    right = float((chances.argmax(1) == truth).mean())
+    is_right = chances.argmax(1) == truth
+    right, calibrated = float(is_right.mean()), calibration_error(chances.max(1), is_right)
     said = f"{np.mean(sums.estimates):.1%}" if sums.estimates else "not enough to estimate"
     print(
         f"| {name} | {'color and texture' if is_textured else 'color'} | {right:.1%} | "
-        f"{sums.right_tiles} of {sums.tiles} | {calibration_error(chances, chances.argmax(1) == truth):.3f} | "
+        f"{sums.right_tiles} of {sums.tiles} | {calibrated:.3f} | "
         f"error {said} |",
         flush=True,
     )
