@@ -216,7 +216,6 @@ class Wide:
 
     def __post_init__(self) -> None:
         self.barrier = threading.Barrier(self.at_once)
-        self.is_first = True
         self.stopped = threading.Event()
 
     def run(
@@ -272,6 +271,26 @@ def test_many_slides_run_at_once_and_one_that_fails_is_tried_again(batch: Batch)
     batch_again.note(replace(batch_again.record(batch_again.slides[0]), state="waiting"))
     BatchRunner(batch_again, again, Heard()).run(only_failed=True)
     assert again.asked == ["d"]
+
+
+def test_ctrl_c_ends_all_runs_and_every_thread(batch: Batch) -> None:
+    class Interrupted(Wide):
+        def run(
+            self, arguments: Sequence[str], on_progress: Callable[[RunProgress], object]
+        ) -> RunResult:
+            del arguments, on_progress
+            if threading.current_thread() is threading.main_thread():
+                raise KeyboardInterrupt
+            assert self.stopped.wait(PATIENCE_S)
+            return RunResult(was_stopped=True)
+
+    before = set(threading.enumerate())
+    with pytest.raises(KeyboardInterrupt):
+        BatchRunner(batch, Interrupted(1), Heard(), width=3).run()
+    for thread in set(threading.enumerate()) - before:
+        thread.join(PATIENCE_S)
+        assert not thread.is_alive()
+    assert not kept_batches()[0].is_running
 
 
 def test_who_runs_a_batch_hears_that_it_is_to_end(batch: Batch) -> None:

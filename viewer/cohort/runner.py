@@ -103,16 +103,24 @@ class BatchRunner:
             with self._changed:
                 self._tell()
             width = min(self._width, len(self._waiting))
-            threads = [threading.Thread(target=self._work, name="batch") for _ in range(width - 1)]
-            watch = threading.Thread(target=self._watch_requests, name="batch requests")
+            threads = [
+                threading.Thread(target=self._work, name="batch", daemon=True)
+                for _ in range(width - 1)
+            ]
+            watch = threading.Thread(target=self._watch_requests, name="requests", daemon=True)
             for thread in (*threads, watch):
                 thread.start()
-            self._work()
-            for thread in threads:
-                thread.join()
-            with self._changed:
-                self._is_over = True
-                self._changed.notify_all()
+            try:
+                self._work()
+                for thread in threads:
+                    thread.join()
+            except BaseException:  # such as Ctrl+C
+                self.cancel()
+                raise
+            finally:
+                with self._changed:
+                    self._is_over = True
+                    self._changed.notify_all()
             watch.join()
             with self._changed:
                 self._tell(keeps=True)
