@@ -110,7 +110,7 @@ class OverlayCommands(QObject):
         from viewer.ui.overlays.density import ask_density
 
         run = self._part.in_hand
-        if run is not None and isinstance(run.found, ObjectMap) and run.found.count:
+        if run is not None and isinstance(run.found, ObjectMap):
             ask_density(self._window, self._background, run)
         else:
             self._window.say(_NO_OBJECTS)
