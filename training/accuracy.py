@@ -28,6 +28,7 @@ from training.nuclei_data import (
 )
 from training.scores import Counts, counted, score_of
 from training.shifted_fields import shifted_f1
+from training.taught_accuracy import taught_part
 from training.train_detector import measured
 from training.train_tissue import left_out_tiles
 from training.unlike_figures import LIKE, UNLIKE, told_as_unlike
@@ -87,6 +88,7 @@ def main() -> None:
         _nuclei(options.data, options.former),
         _shifts(options.data, options.former),
         cells_part(options.data),
+        taught_part(options.data),
         _unlike(options.data),
         _tiles(options.data),
         *([f"{_BOXES}\n{boxes}"] if boxes else []),
