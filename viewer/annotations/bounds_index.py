@@ -31,6 +31,13 @@ class BoundsIndex:
         # Rows without bounds are NaN, which no comparison holds for.
         self._bounds: NDArray[np.float64] = np.full((_FIRST_ROWS, 4), np.nan)
 
+    def copied(self) -> BoundsIndex:
+        """Return another of the same content."""
+        other = BoundsIndex()
+        other._rows, other._ids = dict(self._rows), list(self._ids)
+        other._bounds = self._bounds.copy()
+        return other
+
     def put(self, annotations: Collection[Annotation]) -> None:
         """Adds annotations on top, and moves those whose id is here."""
         if not annotations:

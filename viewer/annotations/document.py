@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
+from viewer.annotations.annotation import DESCRIPTION
 from viewer.annotations.bookmarks import MARKS
-from viewer.annotations.bounds_index import BoundsIndex
+from viewer.annotations.document_state import DocumentState
 from viewer.annotations.history import History
 from viewer.errors import CoverslipError
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Callable, Iterable, Iterator
     from uuid import UUID
 
@@ -51,11 +52,32 @@ class Edit:
         What was done, as menus show it, such as "Brush" or "Set class".
     turn
         Whether it takes back an edit of this label, or does it again.
+    removed
+        The ids of what it removes, of many changes looked at beforehand; None where nobody did.
+    special
+        In the same way, the changes of what bears texts or measurements.
     """
 
     label: str
     changes: tuple[Change, ...]
     turn: Literal["", "undone", "redone"] = ""
+    removed: frozenset[UUID] | None = field(default=None, compare=False, repr=False)
+    special: tuple[Change, ...] | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def special_changes(self) -> tuple[Change, ...]:
+        """Return the changes of what bears texts or measurements, and perhaps others."""
+        return self.changes if self.special is None else self.special
+
+    def looked_at(self) -> Edit:
+        """Return the same with what is asked of its changes found out; for worker threads."""
+        removed = frozenset(each.id for each in self.changes if each.after is None)
+        special = tuple(
+            change
+            for change in self.changes
+            if _is_special(change.before) or _is_special(change.after)
+        )
+        return replace(self, removed=removed, special=special)
 
     @property
     def full_label(self) -> str:
@@ -101,74 +123,82 @@ class Document:
     """
 
     def __init__(self, annotations: Iterable[Annotation] = ()) -> None:
-        self._held: dict[UUID, Annotation] = {}
-        self._index = BoundsIndex()
+        self._state = DocumentState()
+        self._is_shared = False
+        """Whether somebody works on what it holds now, which must not change any more."""
+        self.version = 0
+        """Another after each change."""
         self._undo, self._redo = History(_edit_of), History(_edit_of)
         self._listeners: list[Callable[[Edit], object]] = []
-        self._authors: Counter[str] = Counter()
-        self._class_counts: Counter[str] = Counter()
-        self._cores: dict[UUID, None] = {}
-        self.class_colors: dict[str, str] = {}
-        """Of each class that was ever held, as it was told last."""
         self.is_read_only = False
         self.why_read_only = ""
         """A sentence; "" where another window draws."""
-        self._fill(annotations)
+        self._state.fill(annotations)
 
     # What is there ---------------------------------------------------------------------------
 
     def __len__(self) -> int:
-        return len(self._held)
+        return len(self._state.held)
 
     def __iter__(self) -> Iterator[Annotation]:
         """In the order of drawing."""
-        return (self._held[id_] for id_ in self._index.ordered())
+        return (self._state.held[id_] for id_ in self._state.index.ordered())
 
     def __contains__(self, id_: object) -> bool:
-        return id_ in self._held
+        return id_ in self._state.held
 
     def __getitem__(self, id_: UUID) -> Annotation:
-        return self._held[id_]
+        return self._state.held[id_]
+
+    @property
+    def ids(self) -> frozenset[UUID]:
+        """Return the ids of all."""
+        return frozenset(self._state.held)
 
     def get(self, id_: UUID) -> Annotation | None:
-        return self._held.get(id_)
+        return self._state.held.get(id_)
 
     @property
     def authors(self) -> frozenset[str]:
         """Return who drew what is here; "" stands for nobody known."""
-        return frozenset(self._authors)
+        return frozenset(self._state.authors)
 
     @property
     def class_counts(self) -> Counter[str]:
         """Return how many there are of each class, by its name; "" stands for no class."""
-        return self._class_counts
+        return self._state.class_counts
+
+    @property
+    def class_colors(self) -> dict[str, str]:
+        """Return the color of each class that was ever held, as it was told last."""
+        return self._state.class_colors
 
     @property
     def marks_count(self) -> int:
         """Return how many bookmarks and notes are among them."""
-        return sum(self._class_counts[name] for name in MARKS)
+        return sum(self._state.class_counts[name] for name in MARKS)
 
     @property
     def cores(self) -> list[Annotation]:
         """Return the cores of a tissue microarray among them."""
-        return [self._held[id_] for id_ in self._cores]
+        return [self._state.held[id_] for id_ in self._state.cores]
 
     def of(self, ids: Iterable[UUID]) -> list[Annotation]:
         """Return those of the ids that are here, in the order of drawing."""
-        found = [id_ for id_ in ids if id_ in self._held]
-        return [self._held[id_] for id_ in sorted(found, key=self._index.place)]
+        found = [id_ for id_ in ids if id_ in self._state.held]
+        return [self._state.held[id_] for id_ in sorted(found, key=self._state.index.place)]
 
     def inside(self, box: Box) -> list[Annotation]:
         """Whose bounds meet a level-0 box, in the order of drawing."""
-        return [self._held[id_] for id_ in self._index.inside(box)]
+        return [self._state.held[id_] for id_ in self._state.index.inside(box)]
 
     def ids_inside(self, box: Box) -> list[UUID]:
         """As `inside`, where only some of many will be looked at."""
-        return self._index.inside(box)
+        return self._state.index.inside(box)
 
     def place(self, id_: UUID) -> int:
         """Rank in the order of drawing; also of what was removed, which comes back there."""
-        return self._index.place(id_)
+        return self._state.index.place(id_)
 
     # What is done ----------------------------------------------------------------------------
 
@@ -188,7 +218,7 @@ class Document:
         if not step.changes:
             return step
         for change in step.changes:
-            if self._held.get(change.id) != change.before:
+            if self._state.held.get(change.id) != change.before:
                 raise ValueError(f"{change.id} is not as the step found it")
         kept = step
         if joining is not None and self._undo.last is joining:
@@ -219,15 +249,83 @@ class Document:
     def reset(self, annotations: Iterable[Annotation]) -> None:
         """Holds these from now on, as those of a file that another window changed; no history."""
         gone = removing("", list(self))
-        self._held.clear()
-        self._authors.clear()
-        self._class_counts.clear()
-        self._cores.clear()
-        self._index = BoundsIndex()
+        self._state, self._is_shared = DocumentState(), False
         self._undo.clear()
         self._redo.clear()
-        self._fill(annotations)
+        self._state.fill(annotations)
+        self.version += 1
         self._tell(Edit("", (*gone.changes, *adding("", self).changes)))
+
+    # What is done in another thread ----------------------------------------------------------
+
+    def snapshot(self) -> DocumentState:
+        """Return what it holds now, which stays as it is: nobody may change it."""
+        self._is_shared = True
+        return self._state
+
+    def holds(self, state: DocumentState) -> bool:
+        """Return whether nothing was changed since a snapshot was taken."""
+        return self._state is state
+
+    @property
+    def state(self) -> DocumentState:
+        """Return what it holds at this moment, to be read at once."""
+        return self._state
+
+    def land(self, step: Edit, before: DocumentState, after: DocumentState) -> bool:
+        """Carry out a step that was worked out on a snapshot; it is one in the history.
+
+        Parameters
+        ----------
+        before, after
+            The snapshot, and a copy of it that has taken the step.
+
+        Returns
+        -------
+        bool
+            False where anything was changed since: nothing is done.
+
+        Raises
+        ------
+        ReadOnlyError
+            Nothing can be changed here.
+        """
+        if self.is_read_only:
+            raise ReadOnlyError(self.why_read_only)
+        if before is not self._state:
+            return False
+        if step.changes:
+            self._undo.push(step)
+            self._redo.clear()
+            self._replace(step, after)
+        return True
+
+    @property
+    def undo_step(self) -> Edit | None:
+        """Return what `undo` takes back."""
+        return self._undo.last
+
+    @property
+    def redo_step(self) -> Edit | None:
+        """Return what `redo` does again."""
+        return self._redo.last
+
+    def land_turn(
+        self, step: Edit, turned: Edit, before: DocumentState, after: DocumentState, *, back: bool
+    ) -> bool:
+        """Undo or redo a step as `land` does it; `turned` is its reverse."""
+        source, target = (self._undo, self._redo) if back else (self._redo, self._undo)
+        if before is not self._state or source.last is not step or self.is_read_only:
+            return False
+        source.pop()
+        target.push(turned)
+        self._replace(replace(turned, turn="undone" if back else "redone"), after)
+        return True
+
+    def _replace(self, step: Edit, after: DocumentState) -> None:
+        self._state, self._is_shared = after, False
+        self.version += 1
+        self._tell(step)
 
     def listen(self, listener: Callable[[Edit], object]) -> Callable[[], None]:
         """Calls `listener` after each change with what changed, undo and redo too.
@@ -238,15 +336,6 @@ class Document:
         return lambda: self._listeners.remove(listener)
 
     # -----------------------------------------------------------------------------------------
-
-    def _fill(self, annotations: Iterable[Annotation]) -> None:
-        for annotation in annotations:
-            self._held[annotation.id] = annotation
-            if annotation.kind == "tmaCore":
-                self._cores[annotation.id] = None
-            self._authors[annotation.author] += 1
-            self._count_class(annotation)
-        self._index.put(self._held.values())
 
     def _turn(
         self, source: History, target: History, turn: Literal["undone", "redone"]
@@ -263,32 +352,20 @@ class Document:
         self._tell(step)
 
     def _take(self, step: Edit) -> None:
-        for change in step.changes:
-            if change.before is not None:
-                _take_from(self._authors, change.before.author)
-                _take_from(self._class_counts, change.before.class_name)
-            if change.after is not None:
-                self._authors[change.after.author] += 1
-                self._count_class(change.after)
-            if change.after is not None and change.after.kind == "tmaCore":
-                self._cores[change.id] = None
-            elif change.before is not None and change.before.kind == "tmaCore":
-                del self._cores[change.id]
-            if change.after is None:
-                del self._held[change.id]
-                self._index.remove(change.id)
-            else:
-                self._held[change.id] = change.after
-        self._index.put([change.after for change in step.changes if change.after is not None])
-
-    def _count_class(self, annotation: Annotation) -> None:
-        self._class_counts[annotation.class_name] += 1
-        if annotation.shown_as is not None:
-            self.class_colors[annotation.class_name] = annotation.shown_as.color
+        if self._is_shared:
+            self._state, self._is_shared = self._state.copied(), False
+        self.version += 1
+        self._state.take(step.changes)
 
     def _tell(self, step: Edit) -> None:
         for listener in tuple(self._listeners):
             listener(step)
+
+
+def _is_special(annotation: Annotation | None) -> bool:
+    if annotation is None:
+        return False
+    return bool(annotation.measurements or annotation.metadata.get(DESCRIPTION))
 
 
 def _edit_of(
@@ -296,12 +373,6 @@ def _edit_of(
 ) -> Edit:
     assert turn in ("", "undone", "redone")
     return Edit(label, tuple(Change(before, after) for before, after in changes), turn)
-
-
-def _take_from(counts: Counter[str], name: str) -> None:
-    counts[name] -= 1
-    if counts[name] <= 0:
-        del counts[name]
 
 
 class ReadOnlyError(CoverslipError):

@@ -35,6 +35,11 @@ class Selection:
         return id_ in self._ids
 
     @property
+    def ids(self) -> frozenset[UUID]:
+        """Return the ids of what is chosen."""
+        return self._ids
+
+    @property
     def annotations(self) -> list[Annotation]:
         """In the order of drawing."""
         return self._document.of(self._ids)
@@ -61,7 +66,9 @@ class Selection:
         return lambda: self._listeners.remove(listener)
 
     def _follow(self, step: Edit) -> None:
-        gone = {change.id for change in step.changes if change.id not in self._document}
+        gone = step.removed
+        if gone is None:
+            gone = {change.id for change in step.changes if change.id not in self._document}
         if gone & self._ids:
             self.choose(self._ids - gone)
 

@@ -94,7 +94,7 @@ class AnnotationsLayer:
         self._owner = owner
         self._document = document
         self._selection = selection
-        self._chosen = frozenset(selection)
+        self._chosen = selection.ids
         self._on_change = on_change
         self._sheet = RasterCache(self._make)
         self._is_shown = True
@@ -211,8 +211,11 @@ class AnnotationsLayer:
         self._make_old([each for pair in both for each in pair if each is not None])
 
     def _follow_chosen(self) -> None:
-        chosen = frozenset(self._selection)
-        changed, self._chosen = chosen ^ self._chosen, chosen
+        before, self._chosen = self._chosen, self._selection.ids
+        if abs(len(self._chosen) - len(before)) > _AT_ONCE:
+            self._make_all_old()
+            return
+        changed = self._chosen ^ before
         if len(changed) > _AT_ONCE:
             self._make_all_old()
         else:

@@ -42,7 +42,7 @@ class MeasuredLines:
 
     def follow(self, step: Edit) -> None:
         """Take note of what changed in the document."""
-        for change in step.changes:
+        for change in step.special_changes:
             self._take(change.id)
 
     def paint(self, painter: QPainter, scene: Scene, hidden: Container[UUID]) -> None:

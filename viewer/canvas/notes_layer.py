@@ -73,7 +73,7 @@ class NotesLayer:
         return annotation.class_name if annotation is not None else ""
 
     def _follow(self, step: Edit) -> None:
-        for change in step.changes:
+        for change in step.special_changes:
             self._take(change.id)
 
     def _take(self, id_: UUID) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 import msgspec
+import numpy as np
 
 from viewer.access import make_file, make_folder
 from viewer.annotations.document import Change, Edit
@@ -307,7 +308,8 @@ def _rows(changes: Sequence[Change], first_place: int) -> Iterator[tuple[bytes, 
 
     Ids are random: in their own order each row goes to the end of the tree, not into its middle.
     """
-    order = sorted(range(len(changes)), key=lambda index: changes[index].id.int)
+    # By numpy, which lets other threads run meanwhile: among them the one that paints.
+    order = np.argsort(np.array([change.id.bytes for change in changes], "S16")).tolist()
     for begin in range(0, len(order), _AT_ONCE):
         part = order[begin : begin + _AT_ONCE]
         there = [after for index in part if (after := changes[index].after) is not None]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from dataclasses import dataclass, field
+from functools import partial
+from heapq import merge
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,14 +20,16 @@ from PySide6.QtCore import (
 )
 
 from viewer.annotations.bookmarks import BOOKMARK, MARKS, NOTE
+from viewer.annotations.document_state import DocumentState
 from viewer.annotations.pixel_calibration import PixelCalibration
 from viewer.canvas.qt_guard import guarded
 from viewer.ui.annotations.shown import first_line, kind_of, shown_moment, swatch
+from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.theme import icon
 from viewer.ui.widgets import plain_tip
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from uuid import UUID
 
     from PySide6.QtGui import QIcon
@@ -45,6 +49,10 @@ _TIPS = {
 }
 _MOST_SINGLE_CHANGES = 500
 """A step of more changes is shown by filling the list anew."""
+
+_MOST_AT_ONCE = 5_000
+"""More annotations are listed in a thread."""
+_SORTED_AT_ONCE = 10_000
 
 _PER_UNIT = 1_000_000
 _SIGNS = {BOOKMARK.name: "mdi6.bookmark-outline", NOTE.name: "mdi6.note-text-outline"}
@@ -91,22 +99,40 @@ class _Place(NamedTuple):
     size: _Size
 
 
+@dataclass(slots=True)
+class _Tree:
+    """What the model lists."""
+
+    groups: list[_Group]
+    places: dict[UUID, _Place]
+
+
 class AnnotationModel(QAbstractItemModel):
-    """Follows a document; classes are the top rows, annotations their children."""
+    """Follows a document; classes are the top rows, annotations their children.
+
+    Parameters
+    ----------
+    fills_in_thread
+        Whether very many are listed in a thread, with the former list until then.
+    """
 
     renamed = Signal(object, str)
     """The id of an annotation and the name typed for it."""
     filled = Signal()
     """Everything was listed anew; what was chosen and unfolded is to be shown again."""
 
-    def __init__(self, parent: QObject | None = None) -> None:
+    def __init__(self, parent: QObject | None = None, *, fills_in_thread: bool = False) -> None:
         super().__init__(parent)
+        self._fills_in_thread = fills_in_thread
         self._document: Document | None = None
         self._calibration = PixelCalibration()
         self._groups: list[_Group] = []
         self._by_number: dict[int, _Group] = {}
         self._places: dict[UUID, _Place] = {}
         self._next_number = 1
+        self._background = BackgroundRunner("list annotations", 1, self)
+        self._filling: DocumentState | None = None
+        """What is being listed; what is listed is as it was before."""
         self._words: list[str] = []
         self._column = NAME
         self._is_descending = False
@@ -119,7 +145,10 @@ class AnnotationModel(QAbstractItemModel):
         self, document: Document | None, mpp_um: MicronsPerPixel | None = None
     ) -> None:
         """Lists a document; None empties the list."""
+        is_other = document is not self._document
         self._document, self._calibration = document, PixelCalibration.of(mpp_um)
+        if is_other and document is not None and self._is_long(document):
+            self._show_tree(_Tree([], {}))
         self._fill()
 
     def set_filter(self, text: str) -> None:
@@ -139,11 +168,16 @@ class AnnotationModel(QAbstractItemModel):
 
     def apply(self, step: Edit) -> None:
         """Shows what a step changed."""
-        if len(step.changes) > _MOST_SINGLE_CHANGES:
+        if len(step.changes) > _MOST_SINGLE_CHANGES or self._filling is not None:
             self._fill()
             return
         for change in step.changes:
             self._refresh(change.id)
+
+    def shut_down(self) -> None:
+        """End the thread."""
+        self._filling = None
+        self._background.close()
 
     def recolor(self) -> None:
         """Paints the icons anew in the theme's colors."""
@@ -202,9 +236,17 @@ class AnnotationModel(QAbstractItemModel):
 
     def runs_of(self, ids: Iterable[UUID]) -> list[tuple[QModelIndex, QModelIndex]]:
         """First and last rows that hold just these annotations, as few as there are."""
+        last_column = len(COLUMNS) - 1
+        if isinstance(ids, frozenset) and self._filling is None and self._holds_all(ids):
+            return [
+                (
+                    self.createIndex(0, 0, group.number),
+                    self.createIndex(len(group.ids) - 1, last_column, group.number),
+                )
+                for group in self._groups
+            ]
         rows = self._rows_of(set(ids))
         runs: list[tuple[QModelIndex, QModelIndex]] = []
-        last_column = len(COLUMNS) - 1
         for number, numbers in rows.items():
             places = np.sort(np.array(numbers))
             for run in np.split(places, np.flatnonzero(np.diff(places) > 1) + 1):
@@ -216,6 +258,10 @@ class AnnotationModel(QAbstractItemModel):
                     )
                 )
         return runs
+
+    def _holds_all(self, ids: frozenset[UUID]) -> bool:
+        """Return whether all that the document holds is among these."""
+        return bool(ids) and self._document is not None and len(ids) == len(self._document)
 
     def _rows_of(self, ids: set[UUID]) -> dict[int, list[int]]:
         """By the numbers of the classes."""
@@ -385,33 +431,40 @@ class AnnotationModel(QAbstractItemModel):
     # Keeping the tree ------------------------------------------------------------------------
 
     def _fill(self) -> None:
+        """List everything anew; so many that it takes long in a thread, and then at once."""
+        self._filling = None
+        document = self._document
+        if document is None or not self._is_long(document):
+            self._show_tree(self._tree_of(DocumentState() if document is None else document.state))
+            return
+        state = document.snapshot()
+        tree_of = partial(_Filling(self._calibration, tuple(self._words), self._column).tree, state)
+        self._filling = state
+        self._background.run(tree_of, lambda tree: self._on_filled(state, tree))
+
+    def _is_long(self, document: Document) -> bool:
+        return self._fills_in_thread and len(document) > _MOST_AT_ONCE
+
+    def _on_filled(self, state: DocumentState, tree: _Tree) -> None:
+        if self._filling is not state or self._document is None:
+            return  # another document, or another order, is asked for by now
+        if not self._document.holds(state):
+            self._fill()
+        else:
+            self._filling = None
+            self._show_tree(tree)
+
+    def _tree_of(self, state: DocumentState) -> _Tree:
+        return _Filling(self._calibration, tuple(self._words), self._column).tree(state)
+
+    def _show_tree(self, tree: _Tree) -> None:
         self.beginResetModel()
-        self._groups.clear()
-        self._by_number.clear()
-        self._places.clear()
-        wanted = list(self._document or ())
-        if self._words:
-            wanted = [each for each in wanted if self._passes(each)]
-        shapes = np.array([each.geometry for each in wanted], dtype=object)
-        areas = self._calibration.areas(shapes).tolist()
-        lengths = self._calibration.lengths(shapes).tolist()
-        key_of = self._key
-        grouped: dict[str, tuple[_Group, list[tuple[_Key, UUID]]]] = {}
-        for annotation, area, length in zip(wanted, areas, lengths, strict=True):
-            name = annotation.class_name
-            if name not in grouped:
-                grouped[name] = self._new_group(annotation), []
-            group, rows = grouped[name]
-            size = _Size.of(area, length)
-            key, id_ = key_of(annotation, size), annotation.id
-            self._places[id_] = _Place(group, key, size)
-            group.size = group.size.plus(size)
-            rows.append((key, id_))
-        for group, rows in grouped.values():
-            rows.sort(key=itemgetter(0))
-            group.keys = [key for key, _ in rows]
-            group.ids = [id_ for _, id_ in rows]
-        self._groups = sorted((group for group, _ in grouped.values()), key=_class_order)
+        self._by_number = {}
+        for group in tree.groups:
+            group.number = self._next_number
+            self._next_number += 1
+            self._by_number[group.number] = group
+        self._groups, self._places = tree.groups, tree.places
         self.endResetModel()
         self.filled.emit()
 
@@ -503,32 +556,85 @@ class AnnotationModel(QAbstractItemModel):
 
     def _key(self, annotation: Annotation, size: _Size) -> _Key:
         assert self._document is not None
-        place = self._document.place(annotation.id)
-        match self._column:
-            case 1:
-                return size, place
-            case 2:
-                return annotation.is_locked, place
-            case 3:
-                return annotation.author.casefold(), place
-            case 4:
-                return annotation.modified_utc, place
-            case _:
-                return annotation.name.casefold(), place
+        return _key_of(annotation, size, self._column, self._document.place(annotation.id))
 
     def _passes(self, annotation: Annotation) -> bool:
-        from viewer.annotations.statistics import NO_CLASS
+        return _holds(annotation, self._words)
 
-        if not self._words:
-            return True
-        texts = (
-            annotation.name,
-            annotation.class_name or NO_CLASS,
-            annotation.description,
-            annotation.author,
-        )
-        text = " ".join(texts).casefold()
-        return all(word in text for word in self._words)
+
+@dataclass(frozen=True, slots=True)
+class _Filling:
+    """How the tree is filled from what a document holds; may run in a thread."""
+
+    calibration: PixelCalibration
+    words: tuple[str, ...]
+    column: int
+
+    def tree(self, state: DocumentState) -> _Tree:
+        """Return the annotations that hold all words, by class and in order."""
+        wanted = [each for each in state if _holds(each, self.words)]
+        shapes = np.array([each.geometry for each in wanted], dtype=object)
+        areas = self.calibration.areas(shapes).tolist()
+        lengths = self.calibration.lengths(shapes).tolist()
+        grouped: dict[str, tuple[_Group, list[tuple[_Key, UUID]]]] = {}
+        places: dict[UUID, _Place] = {}
+        for annotation, area, length in zip(wanted, areas, lengths, strict=True):
+            name = annotation.class_name
+            if name not in grouped:
+                which = annotation.shown_as
+                color = which.color if which else annotation.shown_color
+                grouped[name] = _Group(0, name, color), []
+            group, rows = grouped[name]
+            size, id_ = _Size.of(area, length), annotation.id
+            key = _key_of(annotation, size, self.column, state.index.place(id_))
+            places[id_] = _Place(group, key, size)
+            group.size = group.size.plus(size)
+            rows.append((key, id_))
+        for group, rows in grouped.values():
+            for key, id_ in _in_order(rows):
+                group.keys.append(key)
+                group.ids.append(id_)
+        return _Tree(sorted((group for group, _ in grouped.values()), key=_class_order), places)
+
+
+def _in_order(rows: list[tuple[_Key, UUID]]) -> Iterable[tuple[_Key, UUID]]:
+    """Sort rows in parts, between which other threads can run: among them the one that paints."""
+    by_key = itemgetter(0)
+    parts = [
+        sorted(rows[first : first + _SORTED_AT_ONCE], key=by_key)
+        for first in range(0, len(rows), _SORTED_AT_ONCE)
+    ]
+    return parts[0] if len(parts) == 1 else merge(*parts, key=by_key)
+
+
+def _key_of(annotation: Annotation, size: _Size, column: int, place: int) -> _Key:
+    match column:
+        case 1:
+            return size, place
+        case 2:
+            return annotation.is_locked, place
+        case 3:
+            return annotation.author.casefold(), place
+        case 4:
+            return annotation.modified_utc, place
+        case _:
+            return annotation.name.casefold(), place
+
+
+def _holds(annotation: Annotation, words: Sequence[str]) -> bool:
+    """Return whether all words occur in what is said of it."""
+    from viewer.annotations.statistics import NO_CLASS
+
+    if not words:
+        return True
+    texts = (
+        annotation.name,
+        annotation.class_name or NO_CLASS,
+        annotation.description,
+        annotation.author,
+    )
+    text = " ".join(texts).casefold()
+    return all(word in text for word in words)
 
 
 def _class_order(group: _Group) -> tuple[bool, bool, str, str]:

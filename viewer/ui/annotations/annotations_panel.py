@@ -44,7 +44,7 @@ from viewer.ui.shell.panel import Panel
 from viewer.ui.widgets import IconButton, KeyKeeper
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from uuid import UUID
 
     from PySide6.QtGui import QFocusEvent, QKeyEvent, QResizeEvent
@@ -139,7 +139,7 @@ class AnnotationsPanel(Panel):
     def __init__(self, parent: QWidget) -> None:
         super().__init__("Annotations", parent)
         self.setObjectName("annotations")
-        self.model = AnnotationModel(self)
+        self.model = AnnotationModel(self, fills_in_thread=True)
         self.tree = AnnotationTree(self)
         self._described_id: UUID | None = None
         self._is_showing = False
@@ -187,7 +187,7 @@ class AnnotationsPanel(Panel):
     ) -> None:
         """Selects the rows of what is chosen, and shows what is written of a single one."""
         if not self._is_showing:
-            self._select(list(ids))
+            self._select(ids if isinstance(ids, frozenset) else list(ids))
         self.description.show_text(described[1] if described else "")
         self._described_id = described[0] if described else None
         self.description.setEnabled(described is not None)
@@ -339,7 +339,7 @@ class AnnotationsPanel(Panel):
         finally:
             self._is_showing = False
 
-    def _select(self, ids: list[UUID]) -> None:
+    def _select(self, ids: Collection[UUID]) -> None:
         self._is_showing = True
         try:
             selection = QItemSelection()
@@ -348,7 +348,7 @@ class AnnotationsPanel(Panel):
             model = self.tree.selectionModel()
             model.select(selection, QItemSelectionModel.SelectionFlag.ClearAndSelect)
             if len(ids) == 1:
-                index = self.model.index_of(ids[0])
+                index = self.model.index_of(next(iter(ids)))
                 if index.isValid() and self.tree.isExpanded(index.parent()):
                     model.setCurrentIndex(index, QItemSelectionModel.SelectionFlag.NoUpdate)
                     self.tree.scrollTo(index)

@@ -99,6 +99,7 @@ class AnnotationsController(QObject):
         for part in parts:
             part.shut_down()
         self.sets.shut_down()
+        self.panel.model.shut_down()
         self._disk.close(finish=True)
 
     def when_closed(self, then: Callable[[], object]) -> None:

@@ -16,6 +16,7 @@ from viewer.annotations.document import ReadOnlyError, changing, removing
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
 from viewer.annotations.simplifying import simplified
 from viewer.canvas.annotating.edit_context import HIDDEN
+from viewer.ui.annotations.bulk_edits import MANY, BulkEdits
 from viewer.ui.annotations.wording import LOCKED, many
 from viewer.ui.background_runner import BackgroundRunner
 
@@ -55,6 +56,7 @@ class EditingCommands(QObject):
         self._window = window
         self._active = active
         self._background = BackgroundRunner("edit annotations", 1, self)
+        self._bulk = BulkEdits(window, self)
         commands = window.commands
         commands.on("edit.undo", lambda: self._turn(back=True))
         commands.on("edit.redo", lambda: self._turn(back=False))
@@ -76,6 +78,7 @@ class EditingCommands(QObject):
         commands.on("annotate.whole_slide", self._whole_slide)
 
     def shut_down(self) -> None:
+        self._bulk.shut_down()
         self._background.close(finish=True)
 
     # What the list asks for ------------------------------------------------------------------
@@ -86,6 +89,14 @@ class EditingCommands(QObject):
         if active is None:
             return
         active.desk.current_class = which
+        if self._is_of_many(active):
+            name = which.name if which else "no class"
+            self._bulk.set_class(
+                active,
+                which,
+                lambda edit: self._window.say(f"{many(len(edit.changes))} of {name} now."),
+            )
+            return
         chosen = [each for each in self._changeable(active) if not is_mark(each)]
         if chosen:
             edit = operations.set_class(chosen, which, active.author)
@@ -162,6 +173,8 @@ class EditingCommands(QObject):
         if tool is not None and not back and tool.can_step_forward:
             tool.step_forward()
             return
+        if self._bulk.turn(active, back=back):
+            return
         document = active.document
         step = document.undo() if back else document.redo()
         if step is not None and step.label:
@@ -171,6 +184,11 @@ class EditingCommands(QObject):
 
     def _delete(self) -> None:
         active = self._active()
+        if active is not None and self._is_of_many(active):
+            self._bulk.delete(
+                active, lambda edit: self._window.say(f"{many(len(edit.changes))} removed.")
+            )
+            return
         chosen = self._changeable(active) if active is not None else []
         if active is not None and chosen and active.do(removing("Delete", chosen)):
             self._window.say(f"{many(len(chosen))} removed.")
@@ -238,7 +256,7 @@ class EditingCommands(QObject):
         if active is not None and active.desk.is_hidden:
             self._window.say(HIDDEN)
         elif active is not None:
-            active.selection.choose(annotation.id for annotation in active.document)
+            active.selection.choose(active.document.ids)
             self._window.say(f"{many(len(active.selection))} selected.")
 
     # Shapes ----------------------------------------------------------------------------------
@@ -332,6 +350,10 @@ class EditingCommands(QObject):
             self._window.say(HIDDEN)
             return []
         return chosen
+
+    def _is_of_many(self, active: PaneAnnotations) -> bool:
+        """Return whether so much is chosen that a thread changes it; hidden is none of it."""
+        return len(active.selection) > MANY and not active.desk.is_hidden
 
     def _changeable(self, active: PaneAnnotations) -> list[Annotation]:
         chosen = self._shown(active)

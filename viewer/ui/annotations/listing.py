@@ -79,7 +79,7 @@ class Listing(QObject):
         chosen = active.selection
         one = next(iter(active.chosen), None) if len(chosen) == 1 else None
         self._panel.show_chosen(
-            chosen,
+            chosen.ids,
             None if one is None else (one.id, one.description),
             can_describe=self._part.can_annotate and one is not None and not one.is_locked,
         )

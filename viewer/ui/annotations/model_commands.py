@@ -14,6 +14,7 @@ from viewer.colors import class_color
 from viewer.measurement_names import with_signs
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.object_style import Histogram, histogram
+from viewer.ui.annotations.bulk_edits import MANY
 from viewer.ui.annotations.shown import shown_moment
 from viewer.ui.annotations.wording import LOCKED, many
 from viewer.ui.background_runner import BackgroundRunner, Task
@@ -87,6 +88,9 @@ class ModelCommands(QObject):
         if active is None:
             self.figures_changed.emit([])
             return
+        if len(active.selection) > MANY:
+            self._show_figures_of_many(active)
+            return
         chosen = active.chosen
         lines = _size_lines(chosen, active) if chosen else _total_line(active)
         regions = [each for each in chosen if is_region(each)]
@@ -99,6 +103,14 @@ class ModelCommands(QObject):
         self._counting = self._background.run(
             lambda: [count(region) for region in regions],
             lambda counts: self.figures_changed.emit([*lines, count_line(name, counts)]),
+        )
+
+    def _show_figures_of_many(self, active: PaneAnnotations) -> None:
+        """Measure what is chosen in the thread; regions so many are not counted in."""
+        state, ids = active.document.snapshot(), active.selection.ids
+        self._counting = self._background.run(
+            lambda: _size_lines([each for each in state if each.id in ids], active),
+            self.figures_changed.emit,
         )
 
     # Counting --------------------------------------------------------------------------------

@@ -1,0 +1,167 @@
+"""Thousands of annotations at once: changed in a thread, as one step, while the window answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import shapely
+from pytestqt.qtbot import QtBot
+from ui_steps import show_slide
+
+from viewer.annotations.annotation import DESCRIPTION, Annotation, AnnotationClass
+from viewer.annotations.document import Document, adding, changing, removing
+from viewer.canvas.notes_layer import NotesLayer
+from viewer.ui.annotations import bulk_edits
+from viewer.ui.annotations.pane_annotations import PaneAnnotations
+from viewer.ui.main_window import MainWindow
+
+COUNT = 6000
+STROMA = AnnotationClass("Stroma", "#969696")
+
+
+def _drawn(count: int = COUNT) -> list[Annotation]:
+    boxes = (shapely.box(n % 100 * 20, n // 100 * 20, n % 100 * 20 + 9, n // 100 * 20 + 9)
+             for n in range(count))  # fmt: skip
+    return [
+        Annotation(
+            box, shown_as=STROMA if n % 2 else None, name=f"cell {n}", is_locked=n % 1000 == 7,
+            metadata={DESCRIPTION: "look"} if n % 2000 == 5 else {},
+        )
+        for n, box in enumerate(boxes)
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def here(slide_window: MainWindow, qtbot: QtBot) -> PaneAnnotations:
+    annotations = slide_window.annotations
+    annotations.panel.show()
+    qtbot.waitUntil(lambda: annotations.active is not None, timeout=20_000)
+    active = annotations.active
+    assert active is not None
+    active.document.do(adding("Import", _drawn()))
+    slide_window.commands["edit.select_all"].trigger()
+    assert len(active.selection) == COUNT
+    model = annotations.panel.model
+    qtbot.waitUntil(lambda: model.shown_count == COUNT, timeout=20_000)
+    return active
+
+
+def test_all_get_a_class_and_are_deleted_each_as_one_step(
+    here: PaneAnnotations, slide_window: MainWindow, qtbot: QtBot
+) -> None:
+    document, model = here.document, slide_window.annotations.panel.model
+    before = list(document)
+    tumor = slide_window.annotations.classes.palette.classes[0].annotation_class
+    slide_window.annotations.classes.give(tumor)
+    assert list(document) == before, "until it lands all is as it was"
+    qtbot.waitUntil(lambda: document.undo_label == "Set class", timeout=20_000)
+    locked = sum(each.is_locked for each in before)
+    assert document.class_counts[tumor.name] == COUNT - locked
+    assert [each.id for each in document] == [each.id for each in before]
+    qtbot.waitUntil(lambda: tumor.name in model.class_names, timeout=20_000)
+    slide_window.commands["edit.undo"].trigger()
+    qtbot.waitUntil(lambda: document.undo_label == "Import", timeout=20_000)
+    assert list(document) == before
+    slide_window.commands["edit.redo"].trigger()
+    qtbot.waitUntil(lambda: document.undo_label == "Set class", timeout=20_000)
+    assert document.class_counts[tumor.name] == COUNT - locked
+    slide_window.commands["edit.delete"].trigger()
+    qtbot.waitUntil(lambda: len(document) == locked, timeout=20_000)
+    assert all(each.is_locked for each in document)
+    assert len(here.selection) <= locked
+    slide_window.commands["edit.undo"].trigger()
+    qtbot.waitUntil(lambda: len(document) == COUNT, timeout=20_000)
+    qtbot.waitUntil(lambda: model.shown_count == COUNT, timeout=20_000)
+    assert document.class_counts[tumor.name] == COUNT - locked
+
+
+def test_what_is_drawn_meanwhile_stays(
+    here: PaneAnnotations, slide_window: MainWindow, qtbot: QtBot
+) -> None:
+    document = here.document
+    drawn = Annotation(shapely.box(0, 0, 500, 500), name="drawn meanwhile")
+    slide_window.annotations.classes.give(STROMA)
+    document.do(adding("Rectangle", [drawn]))
+    qtbot.waitUntil(lambda: document.undo_label == "Set class", timeout=20_000)
+    assert document[drawn.id] == drawn
+    unlocked = [each for each in document if not each.is_locked and each.id != drawn.id]
+    assert all(each.shown_as == STROMA for each in unlocked)
+    document.undo()
+    assert document.undo_label == "Rectangle"
+
+
+def test_a_canceled_edit_changes_nothing(
+    here: PaneAnnotations,
+    slide_window: MainWindow,
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bulk_edits, "_AT_ONCE", 1)
+    document = here.document
+    before = list(document)
+    slide_window.annotations.classes.give(AnnotationClass("Necrosis"))
+    bulk = slide_window.annotations.editing._bulk
+    assert bulk._task is not None
+    bulk._task.dialog.canceled.emit()
+    qtbot.waitUntil(lambda: bulk._task is None, timeout=20_000)
+    assert list(document) == before
+    assert document.undo_label == "Import"
+
+
+def test_a_set_of_thousands_is_there_again_after_a_bulk_edit(
+    here: PaneAnnotations,
+    slide_window: MainWindow,
+    make_window: Callable[[], MainWindow],
+    sample_slide: Path,
+    qtbot: QtBot,
+) -> None:
+    slide_window.annotations.classes.give(STROMA)
+    qtbot.waitUntil(lambda: here.document.undo_label == "Set class", timeout=20_000)
+    held = list(here.document)
+    slide_window.close()
+    again = make_window()
+    show_slide(again, sample_slide, qtbot)
+    qtbot.waitUntil(lambda: again.annotations.active is not None, timeout=20_000)
+    active = again.annotations.active
+    assert active is not None
+    assert list(active.document) == held
+
+
+def test_a_landed_step_is_as_one_that_was_done() -> None:
+    plain, other = Document(_held := _drawn(300)), Document(_held)
+    notes = [NotesLayer(each, lambda: None) for each in (plain, other)]
+    described = changing(
+        "Description", [(each, each.noted(DESCRIPTION, "new")) for each in _held[:50]]
+    )
+    for step in (described, removing("Delete", [*_held[100:]])):
+        plain.do(step)
+        before = other.snapshot()
+        after = before.copied()
+        after.take(step.changes)
+        assert other.land(step.looked_at(), before, after)
+        assert list(other) == list(plain)
+        assert other.class_counts == plain.class_counts
+        assert notes[0].count == notes[1].count
+    assert not other.land(described, before, after), "it was changed since"
+    for back in (True, True, False):
+        plain.undo() if back else plain.redo()
+        step = other.undo_step if back else other.redo_step
+        assert step is not None
+        turned, before = step.reversed.looked_at(), other.snapshot()
+        after = before.copied()
+        after.take(turned.changes)
+        assert other.land_turn(step, turned, before, after, back=back)
+        assert list(other) == list(plain)
+        assert notes[0].count == notes[1].count
+        assert (other.undo_label, other.redo_label) == (plain.undo_label, plain.redo_label)
+
+
+def test_a_snapshot_stays_as_it_was() -> None:
+    document = Document(held := _drawn(20))
+    state = document.snapshot()
+    document.do(removing("Delete", held[:5]))
+    document.do(adding("Add", _drawn(3)))
+    assert list(state) == held
+    assert len(document) == 18

@@ -1,0 +1,98 @@
+"""What a document holds at a moment; a copy can be changed elsewhere and put in its place."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from viewer.annotations.bounds_index import BoundsIndex
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from uuid import UUID
+
+    from viewer.annotations.annotation import Annotation
+    from viewer.annotations.document import Change
+
+_AT_ONCE = 2000
+"""Changes between two words on how far the work is."""
+
+
+@dataclass(slots=True)
+class DocumentState:
+    """Annotations by id with their places, and what is counted of them.
+
+    Attributes
+    ----------
+    class_colors
+        Of each class that was ever held, as it was told last.
+    cores
+        Ids of the cores of a tissue microarray.
+    """
+
+    held: dict[UUID, Annotation] = field(default_factory=dict["UUID", "Annotation"])
+    index: BoundsIndex = field(default_factory=BoundsIndex)
+    authors: Counter[str] = field(default_factory=Counter[str])
+    class_counts: Counter[str] = field(default_factory=Counter[str])
+    class_colors: dict[str, str] = field(default_factory=dict[str, str])
+    cores: dict[UUID, None] = field(default_factory=dict["UUID", None])
+
+    def __iter__(self) -> Iterator[Annotation]:
+        """In the order of drawing."""
+        return (self.held[id_] for id_ in self.index.ordered())
+
+    def copied(self) -> DocumentState:
+        """Return a state that can be changed without this one."""
+        return DocumentState(
+            dict(self.held), self.index.copied(), Counter(self.authors),
+            Counter(self.class_counts), dict(self.class_colors), dict(self.cores),
+        )  # fmt: skip
+
+    def fill(self, annotations: Iterable[Annotation]) -> None:
+        """Add annotations on top."""
+        for annotation in annotations:
+            self.held[annotation.id] = annotation
+            if annotation.kind == "tmaCore":
+                self.cores[annotation.id] = None
+            self.authors[annotation.author] += 1
+            self._count_class(annotation)
+        self.index.put(self.held.values())
+
+    def take(
+        self, changes: Sequence[Change], tell: Callable[[float], object] = lambda _: None
+    ) -> None:
+        """Change what it holds; `tell` hears the share that is done, and may raise."""
+        moved: list[Annotation] = []
+        for number, change in enumerate(changes):
+            if number % _AT_ONCE == 0:
+                tell(number / len(changes))
+            before, after = change.before, change.after
+            if before is not None:
+                _take_from(self.authors, before.author)
+                _take_from(self.class_counts, before.class_name)
+            if after is not None and after.kind == "tmaCore":
+                self.cores[change.id] = None
+            elif before is not None and before.kind == "tmaCore":
+                del self.cores[change.id]
+            if after is None:
+                del self.held[change.id]
+                self.index.remove(change.id)
+                continue
+            self.authors[after.author] += 1
+            self._count_class(after)
+            self.held[change.id] = after
+            if before is None or before.geometry is not after.geometry:
+                moved.append(after)
+        self.index.put(moved)
+
+    def _count_class(self, annotation: Annotation) -> None:
+        self.class_counts[annotation.class_name] += 1
+        if annotation.shown_as is not None:
+            self.class_colors[annotation.class_name] = annotation.shown_as.color
+
+
+def _take_from(counts: Counter[str], name: str) -> None:
+    counts[name] -= 1
+    if counts[name] <= 0:
+        del counts[name]
