@@ -14,6 +14,7 @@ from viewer.annotations.annotation import DESCRIPTION, Annotation, AnnotationCla
 from viewer.annotations.document import Document, adding, changing, removing
 from viewer.canvas.notes_layer import NotesLayer
 from viewer.ui.annotations import bulk_edits
+from viewer.ui.annotations.annotation_model import AnnotationModel
 from viewer.ui.annotations.pane_annotations import PaneAnnotations
 from viewer.ui.main_window import MainWindow
 
@@ -75,6 +76,19 @@ def test_all_get_a_class_and_are_deleted_each_as_one_step(
     qtbot.waitUntil(lambda: len(document) == COUNT, timeout=20_000)
     qtbot.waitUntil(lambda: model.shown_count == COUNT, timeout=20_000)
     assert document.class_counts[tumor.name] == COUNT - locked
+
+
+def test_of_several_filters_the_last_one_holds(here: PaneAnnotations, qtbot: QtBot) -> None:
+    model = AnnotationModel(fills_in_thread=True)
+    model.show_document(here.document)
+    assert model.shown_count == 0
+    for text in ("cell 1", "", "cell 59"):
+        model.set_filter(text)
+    named = [each for each in here.document if "59" in each.name]
+    qtbot.waitUntil(lambda: model.shown_count == len(named), timeout=20_000)
+    qtbot.wait(50)
+    assert model.shown_count == len(named)
+    model.shut_down()
 
 
 def test_what_is_drawn_meanwhile_stays(

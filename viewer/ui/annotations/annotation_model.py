@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from dataclasses import dataclass, field
-from functools import partial
 from heapq import merge
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.document import Document, Edit
     from viewer.annotations.pixel_calibration import MicronsPerPixel
+    from viewer.ui.background_runner import Task
 
 COLUMNS = ("Name", "Size", "", "Author", "Changed")
 NAME, SIZE, LOCK, AUTHOR, CHANGED = range(len(COLUMNS))
@@ -131,8 +131,8 @@ class AnnotationModel(QAbstractItemModel):
         self._places: dict[UUID, _Place] = {}
         self._next_number = 1
         self._background = BackgroundRunner("list annotations", 1, self)
-        self._filling: DocumentState | None = None
-        """What is being listed; what is listed is as it was before."""
+        self._filling: Task | None = None
+        """What is being listed in the thread; what is listed is as it was before."""
         self._words: list[str] = []
         self._column = NAME
         self._is_descending = False
@@ -176,7 +176,6 @@ class AnnotationModel(QAbstractItemModel):
 
     def shut_down(self) -> None:
         """End the thread."""
-        self._filling = None
         self._background.close()
 
     def recolor(self) -> None:
@@ -432,30 +431,28 @@ class AnnotationModel(QAbstractItemModel):
 
     def _fill(self) -> None:
         """List everything anew; so many that it takes long in a thread, and then at once."""
-        self._filling = None
+        if self._filling is not None:
+            self._filling.cancel()
+            self._filling = None
         document = self._document
+        filling = _Filling(self._calibration, tuple(self._words), self._column)
         if document is None or not self._is_long(document):
-            self._show_tree(self._tree_of(DocumentState() if document is None else document.state))
+            self._show_tree(filling.tree(DocumentState() if document is None else document.state))
             return
         state = document.snapshot()
-        tree_of = partial(_Filling(self._calibration, tuple(self._words), self._column).tree, state)
-        self._filling = state
-        self._background.run(tree_of, lambda tree: self._on_filled(state, tree))
+        self._filling = self._background.run(
+            lambda: filling.tree(state), lambda tree: self._on_filled(state, tree)
+        )
 
     def _is_long(self, document: Document) -> bool:
         return self._fills_in_thread and len(document) > _MOST_AT_ONCE
 
     def _on_filled(self, state: DocumentState, tree: _Tree) -> None:
-        if self._filling is not state or self._document is None:
-            return  # another document, or another order, is asked for by now
-        if not self._document.holds(state):
-            self._fill()
-        else:
-            self._filling = None
+        self._filling = None
+        if self._document is not None and self._document.holds(state):
             self._show_tree(tree)
-
-    def _tree_of(self, state: DocumentState) -> _Tree:
-        return _Filling(self._calibration, tuple(self._words), self._column).tree(state)
+        else:
+            self._fill()
 
     def _show_tree(self, tree: _Tree) -> None:
         self.beginResetModel()
