@@ -30,6 +30,7 @@ SCALES = 10
 """Sizes of field, halving from the whole slide on."""
 CLOSE = 2
 """Scale from which a look is one at details, and not at the whole slide."""
+SAME = 0.3
 WALKS = 5
 RESAMPLES = 2000
 WHITE = 0.85 - 0.7
@@ -219,6 +220,27 @@ class AnyPlace:
         return row * GRID + column, int(rng.choice(self._scales))
 
 
+def agreed(
+    env: coverslip.SlideEnv,
+    agent: Cloned | AnyPlace,
+    shown: Demonstration,
+    overview: Overview,
+    rng: np.random.Generator,
+) -> float:
+    """Return how often an agent, put where the reader was, goes to the field of the next look.
+
+    It does where both overlap by `SAME` (intersection over union): in place and in scale.
+    """
+    hits: list[bool] = []
+    for step in range(1, len(shown.fields)):
+        _, info = env.reset(options={"field": tuple(shown.fields[step - 1].tolist())})
+        place, scale = agent.next_field(overview, list(shown.fields[:step]), rng)
+        now = np.array(info["field"])
+        *_, info = env.step(_action(now, _field(overview, place, scale)))
+        hits.append(_overlap(np.array(info["field"]), shown.fields[step]) >= SAME)
+    return float(np.mean(hits)) if hits else math.nan
+
+
 def covered(
     env: coverslip.SlideEnv,
     agent: Cloned | AnyPlace,
@@ -226,9 +248,9 @@ def covered(
     overview: Overview,
     rng: np.random.Generator,
 ) -> float:
-    """Return the share of the reader's close looks that an agent shows in as many steps.
+    """Return the share of the reader's close looks that an agent shows, walking by itself.
 
-    A look is shown where its middle lies in a field of the agent at most twice as wide.
+    It walks as many steps. A look is shown where its middle lies in a field at most twice as wide.
     """
     _, info = env.reset(options={"field": tuple(shown.fields[0].tolist())})
     visited = [np.array(info["field"])]
@@ -242,22 +264,29 @@ def covered(
     return float(shown.dwell_s[met].sum() / total) if total > 0 else math.nan
 
 
+MEASURES = {"next looks met": agreed, "close looks covered": covered}
+
+
 def measure(
     agents: dict[str, Cloned | AnyPlace],
     held: list[Demonstration],
     overviews: dict[str, Overview],
     rng: np.random.Generator,
-) -> dict[str, np.ndarray]:
-    """Return what each agent covers of each session that is held back, a mean of some walks."""
-    shares: dict[str, list[float]] = {name: [] for name in agents}
+) -> dict[str, dict[str, np.ndarray]]:
+    """Return each measure of each agent for the sessions held back, a mean of some walks."""
+    shares = {measure: {name: [] for name in agents} for measure in MEASURES}
     for shown in held:
         overview = overviews[shown.slide]
         env = coverslip.SlideEnv([overview.path], 64, max_steps=len(shown.fields))
-        for name, agent in agents.items():
-            walks = [covered(env, agent, shown, overview, rng) for _ in range(WALKS)]
-            shares[name].append(float(np.mean(walks)))
+        for measure, of in MEASURES.items():
+            for name, agent in agents.items():
+                walks = [of(env, agent, shown, overview, rng) for _ in range(WALKS)]
+                shares[measure][name].append(float(np.mean(walks)))
         env.close()
-    return {name: np.array(values) for name, values in shares.items()}
+    return {
+        measure: {name: np.array(values) for name, values in by_name.items()}
+        for measure, by_name in shares.items()
+    }
 
 
 def main() -> None:
@@ -282,10 +311,12 @@ def main() -> None:
     agents: dict[str, Cloned | AnyPlace] = {"cloned": Cloned(policy), "random": AnyPlace(scales)}
     shares = measure(agents, held, overviews, rng)
     print(f"{len(taught)} sessions taught, {len(held)} held back")
-    for name, values in {**shares, "ahead": shares["cloned"] - shares["random"]}.items():
-        means = rng.choice(values, (RESAMPLES, len(values))).mean(1)
-        low, high = np.quantile(means, [0.025, 0.975])
-        print(f"{name}: {values.mean():.3f} ({low:.3f} to {high:.3f}) of the close looks")
+    for measure_name, by_name in shares.items():
+        ahead = by_name["cloned"] - by_name["random"]
+        for name, values in {**by_name, "ahead": ahead}.items():
+            means = rng.choice(values, (RESAMPLES, len(values))).mean(1)
+            low, high = np.quantile(means, [0.025, 0.975])
+            print(f"{measure_name}, {name}: {values.mean():.3f} ({low:.3f} to {high:.3f})")
 
 
 def _on_grid(overview: Overview, field: np.ndarray) -> np.ndarray:
@@ -316,6 +347,14 @@ def _shows(field: np.ndarray, look: np.ndarray) -> bool:
     x, y = (look[0] + look[2]) / 2, (look[1] + look[3]) / 2
     is_close = field[2] - field[0] <= 2 * (look[2] - look[0])
     return bool(is_close and field[0] <= x <= field[2] and field[1] <= y <= field[3])
+
+
+def _overlap(a: np.ndarray, b: np.ndarray) -> float:
+    """Return intersection over union."""
+    sides = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
+    common = float(np.prod(np.maximum(sides, 0)))
+    areas = [float(np.prod(each[2:] - each[:2])) for each in (a, b)]
+    return common / (sum(areas) - common)
 
 
 def _drawn(logits: torch.Tensor, rng: np.random.Generator) -> int:
