@@ -10,7 +10,7 @@ CORE_COMMANDS: tuple[Command, ...] = (
     Command(
         "annotate.find_cores",
         "Find T&MA cores...",
-        "mdi6.dots-grid",
+        "drawn.cores-found",
         "Find the cores of a tissue microarray, and name them by row and column",
         MEASURE,
         (),
