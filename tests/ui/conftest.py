@@ -15,7 +15,7 @@ from viewer.folders import config_folder
 from viewer.settings import Settings, load_settings
 from viewer.tiles.cache import TileCache
 from viewer.ui.main_window import MainWindow
-from viewer.ui.theme import DARK, apply_colors, apply_theme
+from viewer.ui.theme import DARK, apply_theme
 
 CACHE_BYTES = 256 << 20
 
@@ -28,13 +28,12 @@ def make_window(qtbot: QtBot, own_home: Path) -> Iterator[Callable[[], MainWindo
     def make(settings: Settings | None = None) -> MainWindow:
         app = QApplication.instance()
         assert isinstance(app, QApplication)
-        if not windows:
-            app.setStyleSheet("")  # that of an earlier test; a window is made without, and faster
-        apply_colors(app, DARK)
+        # Never without the sheet for a while, though a window is made faster so: where widgets are
+        # left in cycles, their end after a change of the application's style crashes.
+        apply_theme(app, DARK)
         window = MainWindow(settings or load_settings(config_folder()), TileCache(CACHE_BYTES))
         windows.append(window)
         window.resize(1000, 700)
-        apply_theme(app, DARK)
         window.show()
         qtbot.waitExposed(window)
         window.activateWindow()
