@@ -167,7 +167,7 @@ def _cluster(home: Path, cpus: int) -> Iterator[str]:
 
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     # Ray runs workers at a lower priority (nice 15), which on a busy machine measures the others.
-    os.environ["RAY_worker_niceness"] = "0"
+    os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 - so Ray spells it
     before, os.environ["COVERSLIP_HOME"] = os.environ["COVERSLIP_HOME"], str(home)
     head: dict[str, Any] = {
         "num_cpus": cpus, "object_store_memory": _STORE_BYTES, "include_dashboard": False,
