@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from dataclasses import dataclass, field
-from heapq import merge
-from operator import itemgetter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PySide6.QtCore import (
@@ -18,17 +15,29 @@ from PySide6.QtCore import (
     Signal,
 )
 
-from viewer.annotations.bookmarks import BOOKMARK, MARKS, NOTE
+from viewer.annotations.bookmarks import BOOKMARK, NOTE
 from viewer.annotations.document_state import DocumentState
 from viewer.annotations.pixel_calibration import PixelCalibration
 from viewer.canvas.qt_guard import guarded
+from viewer.ui.annotations.annotation_tree import (
+    PER_UNIT,
+    Filling,
+    Group,
+    Key,
+    Place,
+    RowSize,
+    Tree,
+    class_order,
+    holds,
+    key_of,
+)
 from viewer.ui.annotations.shown import first_line, kind_of, shown_moment, swatch
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.theme import icon
 from viewer.ui.widgets import plain_tip
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
     from uuid import UUID
 
     from PySide6.QtGui import QIcon
@@ -52,59 +61,10 @@ _MOST_SINGLE_CHANGES = 500
 
 _MOST_AT_ONCE = 5_000
 """More annotations are listed in a thread."""
-_SORTED_AT_ONCE = 10_000
 
-_PER_UNIT = 1_000_000
 _SIGNS = {BOOKMARK.name: "mdi6.bookmark-outline", NOTE.name: "mdi6.note-text-outline"}
 
 _Index = QModelIndex | QPersistentModelIndex
-_Key = tuple[Any, int]
-"""What rows are sorted by; the order of drawing where that is the same."""
-
-
-class _Size(NamedTuple):
-    """Area and length in millionths of the unit: whole numbers, whose sums end where they began."""
-
-    area: int = 0
-    length: int = 0
-
-    @classmethod
-    def of(cls, area: float, length: float) -> _Size:
-        return cls(round(area * _PER_UNIT), round(length * _PER_UNIT))
-
-    def plus(self, other: _Size) -> _Size:
-        return _Size(self.area + other.area, self.length + other.length)
-
-    def minus(self, other: _Size) -> _Size:
-        return _Size(self.area - other.area, self.length - other.length)
-
-
-@dataclass(slots=True)
-class _Group:
-    """The shown annotations of one class, in ascending order."""
-
-    number: int
-    name: str
-    color: str
-    keys: list[_Key] = field(default_factory=list[_Key])
-    ids: list[UUID] = field(default_factory=list["UUID"])
-    size: _Size = field(default_factory=_Size)
-
-
-class _Place(NamedTuple):
-    """Where an annotation is in the tree, and what it adds to its class."""
-
-    group: _Group
-    key: _Key
-    size: _Size
-
-
-@dataclass(slots=True)
-class _Tree:
-    """What the model lists."""
-
-    groups: list[_Group]
-    places: dict[UUID, _Place]
 
 
 class AnnotationModel(QAbstractItemModel):
@@ -126,9 +86,9 @@ class AnnotationModel(QAbstractItemModel):
         self._fills_in_thread = fills_in_thread
         self._document: Document | None = None
         self._calibration = PixelCalibration()
-        self._groups: list[_Group] = []
-        self._by_number: dict[int, _Group] = {}
-        self._places: dict[UUID, _Place] = {}
+        self._groups: list[Group] = []
+        self._by_number: dict[int, Group] = {}
+        self._places: dict[UUID, Place] = {}
         self._next_number = 1
         self._background = BackgroundRunner("list annotations", 1, self)
         self._filling: Task | None = None
@@ -148,7 +108,7 @@ class AnnotationModel(QAbstractItemModel):
         is_other = document is not self._document
         self._document, self._calibration = document, PixelCalibration.of(mpp_um)
         if is_other and document is not None and self._is_long(document):
-            self._show_tree(_Tree([], {}))
+            self._show_tree(Tree([], {}))
         self._fill()
 
     def set_filter(self, text: str) -> None:
@@ -364,7 +324,7 @@ class AnnotationModel(QAbstractItemModel):
 
     # -----------------------------------------------------------------------------------------
 
-    def _class_data(self, group: _Group, column: int, role: int) -> Any:
+    def _class_data(self, group: Group, column: int, role: int) -> Any:
         from viewer.annotations.statistics import NO_CLASS
 
         match role:
@@ -435,7 +395,7 @@ class AnnotationModel(QAbstractItemModel):
             self._filling.cancel()
             self._filling = None
         document = self._document
-        filling = _Filling(self._calibration, tuple(self._words), self._column)
+        filling = Filling(self._calibration, tuple(self._words), self._column)
         if document is None or not self._is_long(document):
             self._show_tree(filling.tree(DocumentState() if document is None else document.state))
             return
@@ -447,14 +407,14 @@ class AnnotationModel(QAbstractItemModel):
     def _is_long(self, document: Document) -> bool:
         return self._fills_in_thread and len(document) > _MOST_AT_ONCE
 
-    def _on_filled(self, state: DocumentState, tree: _Tree) -> None:
+    def _on_filled(self, state: DocumentState, tree: Tree) -> None:
         self._filling = None
         if self._document is not None and self._document.holds(state):
             self._show_tree(tree)
         else:
             self._fill()
 
-    def _show_tree(self, tree: _Tree) -> None:
+    def _show_tree(self, tree: Tree) -> None:
         self.beginResetModel()
         self._by_number = {}
         for group in tree.groups:
@@ -481,16 +441,16 @@ class AnnotationModel(QAbstractItemModel):
         if annotation is not None:
             self._put_in(annotation)
 
-    def _change(self, id_: UUID, before: _Place, annotation: Annotation) -> None:
+    def _change(self, id_: UUID, before: Place, annotation: Annotation) -> None:
         size, group = self._size(annotation), before.group
-        self._places[id_] = _Place(group, before.key, size)
+        self._places[id_] = Place(group, before.key, size)
         group.size = group.size.minus(before.size).plus(size)
         group.color = annotation.shown_as.color if annotation.shown_as else group.color
         index = self.index_of(id_)
         self.dataChanged.emit(index, index.siblingAtColumn(len(COLUMNS) - 1))
         self._tell_group(group)
 
-    def _take_out(self, id_: UUID, place: _Place) -> None:
+    def _take_out(self, id_: UUID, place: Place) -> None:
         group = place.group
         at = bisect_left(group.keys, place.key)
         row, group_row = self._position(group, at), self._row(group)
@@ -509,9 +469,9 @@ class AnnotationModel(QAbstractItemModel):
         group = next((g for g in self._groups if g.name == annotation.class_name), None)
         if group is None:
             group = self._new_group(annotation)
-            row = bisect_left([_class_order(g) for g in self._groups], _class_order(group))
+            row = bisect_left([class_order(g) for g in self._groups], class_order(group))
             self.beginInsertRows(QModelIndex(), row, row)
-            insort(self._groups, group, key=_class_order)
+            insort(self._groups, group, key=class_order)
             self.endInsertRows()
         size = self._size(annotation)
         key = self._key(annotation, size)
@@ -520,120 +480,40 @@ class AnnotationModel(QAbstractItemModel):
         self.beginInsertRows(self.createIndex(self._row(group), 0, 0), row, row)
         group.keys.insert(at, key)
         group.ids.insert(at, annotation.id)
-        self._places[annotation.id] = _Place(group, key, size)
+        self._places[annotation.id] = Place(group, key, size)
         group.size = group.size.plus(size)
         self.endInsertRows()
         self._tell_group(group)
 
-    def _tell_group(self, group: _Group) -> None:
+    def _tell_group(self, group: Group) -> None:
         index = self.createIndex(self._row(group), 0, 0)
         self.dataChanged.emit(index, index.siblingAtColumn(len(COLUMNS) - 1))
 
-    def _new_group(self, annotation: Annotation) -> _Group:
+    def _new_group(self, annotation: Annotation) -> Group:
         which = annotation.shown_as
         color = which.color if which else annotation.shown_color
-        group = _Group(self._next_number, annotation.class_name, color)
+        group = Group(self._next_number, annotation.class_name, color)
         self._next_number += 1
         self._by_number[group.number] = group
         return group
 
-    def _row(self, group: _Group) -> int:
+    def _row(self, group: Group) -> int:
         return self._groups.index(group)
 
-    def _position(self, group: _Group, at: int) -> int:
+    def _position(self, group: Group, at: int) -> int:
         """Return a row from a place in ascending order, and the other way round."""
         return len(group.ids) - 1 - at if self._is_descending else at
 
-    def _size(self, annotation: Annotation) -> _Size:
+    def _size(self, annotation: Annotation) -> RowSize:
         calibration, shape = self._calibration, annotation.geometry
-        return _Size.of(calibration.area_of(shape), calibration.length_of(shape))
+        return RowSize.of(calibration.area_of(shape), calibration.length_of(shape))
 
-    def _size_text(self, size: _Size) -> str:
-        return self._calibration.row_text(size.area / _PER_UNIT, size.length / _PER_UNIT)
+    def _size_text(self, size: RowSize) -> str:
+        return self._calibration.row_text(size.area / PER_UNIT, size.length / PER_UNIT)
 
-    def _key(self, annotation: Annotation, size: _Size) -> _Key:
+    def _key(self, annotation: Annotation, size: RowSize) -> Key:
         assert self._document is not None
-        return _key_of(annotation, size, self._column, self._document.place(annotation.id))
+        return key_of(annotation, size, self._column, self._document.place(annotation.id))
 
     def _passes(self, annotation: Annotation) -> bool:
-        return _holds(annotation, self._words)
-
-
-@dataclass(frozen=True, slots=True)
-class _Filling:
-    """How the tree is filled from what a document holds; may run in a thread."""
-
-    calibration: PixelCalibration
-    words: tuple[str, ...]
-    column: int
-
-    def tree(self, state: DocumentState) -> _Tree:
-        """Return the annotations that hold all words, by class and in order."""
-        wanted = [each for each in state if _holds(each, self.words)]
-        shapes = np.array([each.geometry for each in wanted], dtype=object)
-        areas = self.calibration.areas(shapes).tolist()
-        lengths = self.calibration.lengths(shapes).tolist()
-        grouped: dict[str, tuple[_Group, list[tuple[_Key, UUID]]]] = {}
-        places: dict[UUID, _Place] = {}
-        for annotation, area, length in zip(wanted, areas, lengths, strict=True):
-            name = annotation.class_name
-            if name not in grouped:
-                which = annotation.shown_as
-                color = which.color if which else annotation.shown_color
-                grouped[name] = _Group(0, name, color), []
-            group, rows = grouped[name]
-            size, id_ = _Size.of(area, length), annotation.id
-            key = _key_of(annotation, size, self.column, state.index.place(id_))
-            places[id_] = _Place(group, key, size)
-            group.size = group.size.plus(size)
-            rows.append((key, id_))
-        for group, rows in grouped.values():
-            for key, id_ in _in_order(rows):
-                group.keys.append(key)
-                group.ids.append(id_)
-        return _Tree(sorted((group for group, _ in grouped.values()), key=_class_order), places)
-
-
-def _in_order(rows: list[tuple[_Key, UUID]]) -> Iterable[tuple[_Key, UUID]]:
-    """Sort rows in parts, between which other threads can run: among them the one that paints."""
-    by_key = itemgetter(0)
-    parts = [
-        sorted(rows[first : first + _SORTED_AT_ONCE], key=by_key)
-        for first in range(0, len(rows), _SORTED_AT_ONCE)
-    ]
-    return parts[0] if len(parts) == 1 else merge(*parts, key=by_key)
-
-
-def _key_of(annotation: Annotation, size: _Size, column: int, place: int) -> _Key:
-    match column:
-        case 1:
-            return size, place
-        case 2:
-            return annotation.is_locked, place
-        case 3:
-            return annotation.author.casefold(), place
-        case 4:
-            return annotation.modified_utc, place
-        case _:
-            return annotation.name.casefold(), place
-
-
-def _holds(annotation: Annotation, words: Sequence[str]) -> bool:
-    """Return whether all words occur in what is said of it."""
-    from viewer.annotations.statistics import NO_CLASS
-
-    if not words:
-        return True
-    texts = (
-        annotation.name,
-        annotation.class_name or NO_CLASS,
-        annotation.description,
-        annotation.author,
-    )
-    text = " ".join(texts).casefold()
-    return all(word in text for word in words)
-
-
-def _class_order(group: _Group) -> tuple[bool, bool, str, str]:
-    """Bookmarks and notes come last, before them what has no class."""
-    return group.name in MARKS, not group.name, group.name.casefold(), group.name
+        return holds(annotation, self._words)

@@ -1,0 +1,151 @@
+"""What the list of annotations holds: classes with their rows in order; may be made in a thread."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from heapq import merge
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from viewer.annotations.bookmarks import MARKS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from uuid import UUID
+
+    from viewer.annotations.annotation import Annotation
+    from viewer.annotations.document_state import DocumentState
+    from viewer.annotations.pixel_calibration import PixelCalibration
+
+PER_UNIT = 1_000_000
+_SORTED_AT_ONCE = 10_000
+
+Key = tuple[Any, int]
+"""What rows are sorted by; the order of drawing where that is the same."""
+
+
+class RowSize(NamedTuple):
+    """Area and length in millionths of the unit: whole numbers, whose sums end where they began."""
+
+    area: int = 0
+    length: int = 0
+
+    @classmethod
+    def of(cls, area: float, length: float) -> RowSize:
+        return cls(round(area * PER_UNIT), round(length * PER_UNIT))
+
+    def plus(self, other: RowSize) -> RowSize:
+        return RowSize(self.area + other.area, self.length + other.length)
+
+    def minus(self, other: RowSize) -> RowSize:
+        return RowSize(self.area - other.area, self.length - other.length)
+
+
+@dataclass(slots=True)
+class Group:
+    """The shown annotations of one class, in ascending order."""
+
+    number: int
+    name: str
+    color: str
+    keys: list[Key] = field(default_factory=list[Key])
+    ids: list[UUID] = field(default_factory=list["UUID"])
+    size: RowSize = field(default_factory=RowSize)
+
+
+class Place(NamedTuple):
+    """Where an annotation is in the tree, and what it adds to its class."""
+
+    group: Group
+    key: Key
+    size: RowSize
+
+
+@dataclass(slots=True)
+class Tree:
+    """What the model lists."""
+
+    groups: list[Group]
+    places: dict[UUID, Place]
+
+
+@dataclass(frozen=True, slots=True)
+class Filling:
+    """How the tree is filled from what a document holds; may run in a thread."""
+
+    calibration: PixelCalibration
+    words: tuple[str, ...]
+    column: int
+
+    def tree(self, state: DocumentState) -> Tree:
+        """Return the annotations that hold all words, by class and in order."""
+        wanted = [each for each in state if holds(each, self.words)]
+        shapes = np.array([each.geometry for each in wanted], dtype=object)
+        areas = self.calibration.areas(shapes).tolist()
+        lengths = self.calibration.lengths(shapes).tolist()
+        grouped: dict[str, tuple[Group, list[tuple[Key, UUID]]]] = {}
+        places: dict[UUID, Place] = {}
+        for annotation, area, length in zip(wanted, areas, lengths, strict=True):
+            name = annotation.class_name
+            if name not in grouped:
+                which = annotation.shown_as
+                color = which.color if which else annotation.shown_color
+                grouped[name] = Group(0, name, color), []
+            group, rows = grouped[name]
+            size, id_ = RowSize.of(area, length), annotation.id
+            key = key_of(annotation, size, self.column, state.index.place(id_))
+            places[id_] = Place(group, key, size)
+            group.size = group.size.plus(size)
+            rows.append((key, id_))
+        for group, rows in grouped.values():
+            for key, id_ in _in_order(rows):
+                group.keys.append(key)
+                group.ids.append(id_)
+        return Tree(sorted((group for group, _ in grouped.values()), key=class_order), places)
+
+
+def _in_order(rows: list[tuple[Key, UUID]]) -> Iterable[tuple[Key, UUID]]:
+    """Sort rows in parts, between which other threads can run: among them the one that paints."""
+    by_key = itemgetter(0)
+    parts = [
+        sorted(rows[first : first + _SORTED_AT_ONCE], key=by_key)
+        for first in range(0, len(rows), _SORTED_AT_ONCE)
+    ]
+    return parts[0] if len(parts) == 1 else merge(*parts, key=by_key)
+
+
+def key_of(annotation: Annotation, size: RowSize, column: int, place: int) -> Key:
+    match column:
+        case 1:
+            return size, place
+        case 2:
+            return annotation.is_locked, place
+        case 3:
+            return annotation.author.casefold(), place
+        case 4:
+            return annotation.modified_utc, place
+        case _:
+            return annotation.name.casefold(), place
+
+
+def holds(annotation: Annotation, words: Sequence[str]) -> bool:
+    """Return whether all words occur in what is said of it."""
+    from viewer.annotations.statistics import NO_CLASS
+
+    if not words:
+        return True
+    texts = (
+        annotation.name,
+        annotation.class_name or NO_CLASS,
+        annotation.description,
+        annotation.author,
+    )
+    text = " ".join(texts).casefold()
+    return all(word in text for word in words)
+
+
+def class_order(group: Group) -> tuple[bool, bool, str, str]:
+    """Bookmarks and notes come last, before them what has no class."""
+    return group.name in MARKS, not group.name, group.name.casefold(), group.name
