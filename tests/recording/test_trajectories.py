@@ -45,7 +45,7 @@ def sessions(library: Path, sample_slide: Path) -> list[Path]:
     return sorted(library.iterdir())
 
 
-def table(sessions: list[Path], out: Path, **options: Any) -> pandas.DataFrame:
+def table(sessions: list[Path], out: Path, **options: Any) -> Any:
     asked = ExportOptions(format="trajectories", observation_px=SIZE_PX, **options)
     manifest = export_sessions(sessions, out, asked)
     assert [each.problem for each in manifest.sessions] == [""] * len(sessions)
@@ -68,7 +68,7 @@ def test_the_environment_repeats_each_step(
 ) -> None:
     jpegs = table(sessions[:1], tmp_path, observations="jpeg", least_dwell_s=least_dwell_s)
     env = coverslip.SlideEnv([sample_slide], SIZE_PX)
-    rows = list(jpegs.itertuples())
+    rows: list[Any] = list(jpegs.itertuples())
     image, info = env.reset(options={"field": [getattr(rows[0], name) for name in CORNERS]})
     for number, row in enumerate(rows):
         assert row.step == number
@@ -154,7 +154,7 @@ def test_from_the_command_line(sessions: list[Path], tmp_path: Path) -> None:
     done = export("-o", "steps", "--observation-px", "64x40", "--least-dwell-s", "0.5")
     assert done.returncode == 0, done.stderr
     assert "1 of 1 slides are named in no table of patients" in done.stderr
-    steps = pandas.read_parquet(tmp_path / "steps" / "trajectories.parquet")
+    steps: Any = pandas.read_parquet(tmp_path / "steps" / "trajectories.parquet")
     assert set(steps["width_px"]) == {64}
     assert set(steps["height_px"]) == {40}
     (tmp_path / "none.csv").write_text("file,person\na,b\n")

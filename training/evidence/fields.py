@@ -66,7 +66,7 @@ def first_found(hidden: NDArray[np.bool_], fields: Sequence[Box], protocol: Prot
     hidden
         (rows, columns), a pixel for 16 level-0 pixels.
     """
-    fine = _fine(hidden.astype(np.float32), 16 * protocol.mpp_um, protocol) > 0
+    fine = _fine(hidden.astype(np.float32), 16 * protocol.mpp_um, protocol)
     for number, each in enumerate(fields, 1):
         if _part(fine, each, protocol).mean() >= 0.5:
             return number

@@ -153,10 +153,10 @@ def _contrast(standard: NDArray[np.float64], tissue: NDArray[np.bool_]) -> Map:
     for axis in (0, 1):
         size = [3, 3]
         size[axis] = reach
-        weight = ndimage.uniform_filter(tissue.astype(np.float64), size, mode="constant")
+        weight = ndimage.uniform_filter(tissue.astype(np.float64), tuple(size), mode="constant")
         squares = np.zeros(tissue.shape)
         for values in standard:
-            sums = ndimage.uniform_filter(np.where(tissue, values, 0), size, mode="constant")
+            sums = ndimage.uniform_filter(np.where(tissue, values, 0), tuple(size), mode="constant")
             means = sums / np.maximum(weight, 1e-9)
             after, before = (np.roll(means, by * (reach // 2 + 1), axis) for by in (-1, 1))
             squares += (after - before) ** 2

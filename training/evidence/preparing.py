@@ -142,7 +142,7 @@ def _keep(
         arrays[f"boxes/{name}"] = np.array(boxes, np.float64).reshape(-1, 3)
         arrays[f"seconds/{name}"] = reading.seconds
     unfinished = kept.with_suffix(".part.npz")
-    np.savez(unfinished, **arrays)
+    np.savez(unfinished, allow_pickle=False, **arrays)
     unfinished.replace(kept)
 
 

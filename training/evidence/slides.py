@@ -99,7 +99,7 @@ def _layout(shape: tuple[int, int], um: float, rng: Generator) -> tuple[Mask, Ma
     slope = 3 * slope + _waves(shape, 350 / um, rng)
     share = rng.uniform(_LEAST_OF_A_TISSUE, 1 - _LEAST_OF_A_TISSUE)
     second = slope > np.quantile(slope[tissue], share)
-    inside = ndimage.distance_transform_edt(tissue)
+    inside = np.asarray(ndimage.distance_transform_edt(tissue))
     inside[[0, -1]] = inside[:, [0, -1]] = 0
     margin = round(_FROM_GLASS_UM / um)
     inside[:margin] = inside[-margin:] = 0
@@ -137,7 +137,11 @@ def _fill(picture: Pixels, mask: Mask, sheets: list[Pixels], rng: Generator) -> 
             covered = under[..., :1] > 0
             share = np.where(covered, alpha, 1)
             filled[at] = np.maximum(under + share * (_piece(sheets, side, rng) - under), 1)
-    soft = Image.fromarray(mask[found[0]]).convert("L").resize(part.shape[1::-1], Image.BICUBIC)
+    soft = (
+        Image.fromarray(mask[found[0]])
+        .convert("L")
+        .resize(part.shape[1::-1], Image.Resampling.BICUBIC)
+    )
     filled = filled[: part.shape[0], : part.shape[1]]
     filled[filled[..., 0] == 0] = _GLASS
     over = Image.composite(Image.fromarray(filled), Image.fromarray(part), soft)
@@ -156,6 +160,7 @@ def _alpha(side: int, feather: int) -> NDArray[np.float32]:
 
 def _piece(sheets: list[Pixels], side: int, rng: Generator) -> NDArray[np.float32]:
     """Return a part of a tile, turned at random; no part that is mostly glass, if it can be."""
+    piece = sheets[0][:side, :side]
     for _ in range(_TRIES):
         sheet = sheets[int(rng.integers(len(sheets)))]
         top, left = (int(rng.integers(length - side + 1)) for length in sheet.shape[:2])
@@ -179,7 +184,7 @@ def _sheet(file: Path, scale: float, gains: tuple[float, ...]) -> Pixels:
     with Image.open(file) as opened:
         tile = opened.convert("RGB")
         size = round(tile.width * scale), round(tile.height * scale)
-        pixels = np.asarray(tile.resize(size, Image.BOX), np.float32)
+        pixels = np.asarray(tile.resize(size, Image.Resampling.BOX), np.float32)
     density = -np.log((pixels + 1) / 256) * np.array(gains, np.float32)
     return np.clip(np.round(256 * np.exp(-density) - 1), 0, 255).astype(np.uint8)
 

@@ -79,7 +79,9 @@ def demonstration(
         )
     ]
     now = FieldOfView.holding(boxes[0], slide, size_px)
-    start, actions, shown = _corners(now.box), [], []
+    start = _corners(now.box)
+    actions: list[dict[str, Any]] = []
+    shown: list[tuple[float, float, float, float]] = []
     for box in boxes[1:]:
         action = _action(now, FieldOfView.holding(box, slide, size_px))
         now = _done(now, action)
