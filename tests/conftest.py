@@ -21,7 +21,7 @@ from viewer.audit_log import trail
 from viewer.processes.confinement import launching
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 for _threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
@@ -76,17 +76,16 @@ def pytest_collection(session: pytest.Session) -> Iterator[object]:
         gc.freeze()
 
 
-class _FromTheEnd(pytest.Dir):
-    """A folder whose files are collected from the last one on."""
-
-    def collect(self) -> list[pytest.Item | pytest.Collector]:
-        return list(super().collect())[::-1]
-
-
-def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    """Let two processes meet in the middle: each file's assertions are then rewritten only once."""
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
-    return _FromTheEnd.from_parent(parent, path=path) if worker.endswith(("1", "3")) else None
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Let two processes begin at either end: each file's assertions are rewritten only once."""
+    report = yield
+    is_second = os.environ.get("PYTEST_XDIST_WORKER", "gw0").endswith(("1", "3"))
+    if is_second and isinstance(collector, pytest.Dir) and report.result:
+        report.result.reverse()
+    return report
 
 
 def shared_data() -> Path:
