@@ -53,7 +53,7 @@ class FeatureStore:
         if importlib.util.find_spec("lancedb") is None:
             raise FeatureStoreError(MISSING)
         # Read when the library is loaded: its notes about deprecations are for its developers.
-        os.environ.setdefault("LANCE_LOG", "error")
+        os.environ.setdefault("LANCEDB_LOG", "error")
         import lancedb
 
         self.place = str(place)
