@@ -153,16 +153,22 @@ def _contrast(standard: NDArray[np.float64], tissue: NDArray[np.bool_]) -> Map:
     for axis in (0, 1):
         size = [3, 3]
         size[axis] = reach
-        weight = ndimage.uniform_filter(tissue.astype(np.float64), tuple(size), mode="constant")
+        weight = _box_means(tissue.astype(np.float64), tuple(size))
         squares = np.zeros(tissue.shape)
         for values in standard:
-            sums = ndimage.uniform_filter(np.where(tissue, values, 0), tuple(size), mode="constant")
+            sums = _box_means(np.where(tissue, values, 0), tuple(size))
             means = sums / np.maximum(weight, 1e-9)
             after, before = (np.roll(means, by * (reach // 2 + 1), axis) for by in (-1, 1))
             squares += (after - before) ** 2
         held = [np.roll(weight, by * (reach // 2 + 1), axis) > 0.7 for by in (-1, 1)]
         total += np.where(held[0] & held[1], squares, 0)
     return ndimage.uniform_filter(np.sqrt(total), 3, mode="constant")
+
+
+def _box_means(values: Map, size: tuple[int, ...]) -> Map:
+    # SciPy's stubs know no size by axis.
+    means = ndimage.uniform_filter(values, size, mode="constant")  # pyright: ignore[reportArgumentType]
+    return np.asarray(means)
 
 
 def _large_share(source: SlideSource, mpp_um: float, shape: tuple[int, int]) -> Map:
