@@ -98,7 +98,7 @@ class NumberedBoxesLayer:
     ) -> None:
         """Paint all but the box in hand, those of a color in one go."""
         by_color: dict[str, list[int]] = {}
-        for place, index in enumerate(in_view.tolist()):
+        for place, index in enumerate(map(int, in_view)):
             if index != self._current:
                 by_color.setdefault(self._colors[index], []).append(place)
         starts = np.arange(0, corners.size // 2 + 1, 4)

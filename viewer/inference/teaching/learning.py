@@ -73,7 +73,7 @@ def learned(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that it could be fitted closer still
             model.fit(far, truth)
-        rows = np.concatenate([model.coef_, model.intercept_[:, None]], 1)
+        rows = np.concatenate([model.coef_, np.reshape(model.intercept_, (-1, 1))], 1)
         weights[present] = np.concatenate([-rows / 2, rows / 2]) if len(rows) == 1 else rows
     return LinearClassifier(
         tuple(names), _plain(mean), _plain(spread), tuple(_plain(row) for row in weights)

@@ -15,7 +15,7 @@ from viewer.slides.tray import thumbnail
 from viewer.slides.turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
     from pathlib import Path
 
     from viewer.recording.export.options import ExportOptions
@@ -50,7 +50,7 @@ class SharedSlides:
         self._lock = threading.Lock()
 
     @contextmanager
-    def opened(self, identity: str) -> Iterator[SharedSlide | None]:
+    def opened(self, identity: str) -> Generator[SharedSlide | None]:
         """Give the slide of an identity; None where it is not found. Raises SlideError."""
         slide = self._taken(identity)
         try:
