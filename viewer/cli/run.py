@@ -111,6 +111,13 @@ def run_model(
             help="Of slide models: the features of the slide's tiles, as TRIDENT writes them (.h5)."
         ),
     ] = None,
+    words: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Of models that take words: a phrase, whose similarity with each tile is told; of "
+            "several (repeat the option), which one fits best."
+        ),
+    ] = None,
     unconfined: Unconfined = False,
     json: Annotated[
         bool, typer.Option("--json", help="Print JSON; of several slides a list.")
@@ -176,6 +183,8 @@ def run_model(
         for name, value in (("--within", within), ("--features", features)):
             if value is not None:
                 fail(f"{name} takes a file of one slide: give one slide.")
+        if words:
+            fail("--words is asked of one slide at a time: give one slide.")
         _box(region)
         options = {
             name: str(value)
@@ -203,7 +212,7 @@ def run_model(
     part = None if band is None else _band(band)
     _run_one(
         model, path, area, mpp, device, out, features, image, expect, cells, place, part,
-        most_blocks, least_area or 0.0, json=json, lines=lines,
+        most_blocks, least_area or 0.0, words or [], json=json, lines=lines,
     )  # fmt: skip
 
 
@@ -211,7 +220,7 @@ def _run_one(
     model: str, path: Path, area: Area | None, mpp: float | None, device: str, out: Path | None,
     features: Path | None, image: int | None, expect: str | None, cells: CellOptions,
     store: StorePlace | None, band: Band | None, most_blocks: int | None, least_um2: float,
-    *, json: bool, lines: bool,
+    words: list[str], *, json: bool, lines: bool,
 ) -> None:  # fmt: skip
     from viewer.audit_log import trail
     from viewer.cli.run_lines import print_bands, print_line, print_progress
@@ -220,6 +229,7 @@ def _run_one(
     from viewer.inference.runs import running
     from viewer.inference.runs.bands import TooManyBlocksError
     from viewer.inference.runs.results import finds_objects
+    from viewer.inference.runs.word_classes import run_by_words, told_by_words, word_vectors
     from viewer.overlays.files.area_files import AREA_FORMATS, tells_areas
     from viewer.overlays.files.export import FORMATS, check_name
     from viewer.overlays.files.patch_files import CELL_FORMATS
@@ -229,11 +239,13 @@ def _run_one(
         with opened_model(model) as bundle:
             if expect is not None and bundle.key != expect:
                 fail(f"{bundle.name} has changed since the batch began: begin a new one.")
-            formats = FORMATS if finds_objects(bundle.task) else CELL_FORMATS
-            if tells_areas(bundle.task, bundle.description.head):
+            told = told_by_words(bundle, words) if words else bundle
+            formats = FORMATS if finds_objects(told.task) else CELL_FORMATS
+            if tells_areas(told.task, told.description.head):
                 formats = formats | AREA_FORMATS
             if out is not None and (complaint := check_name(out, formats)):
                 fail(complaint)
+            vectors = word_vectors(bundle, words) if words else None
             bundle = tuned(bundle, path, image, area, cells)
             with print_progress() if lines else progress_bar() as show:
                 trail.note("opened", path.absolute(), f"run {bundle.description.name}")
@@ -242,6 +254,8 @@ def _run_one(
                     measures_tissue=lines and band is None, store=store, band=band,
                     most_blocks=most_blocks,
                 )  # fmt: skip
+            if vectors is not None:
+                run, bundle = run_by_words(run, vectors), told
     except TooManyBlocksError as error:
         print_bands(error.bands)
         return

@@ -127,6 +127,14 @@ class PatchFeatureMap:
         place[:] = vectors.values
         self.count += int((~np.isnan(place[..., 0])).sum()) - before
 
+    def told_as(self, values: Features, head: str) -> PatchFeatureMap:
+        """Return the same cells with other values, (rows, columns, d), of another head."""
+        told = PatchFeatureMap(self.grid, self.mpp_um, head)
+        told._values, told.count, told.done = values, self.count, set(self.done)
+        told._unanswered, told._unlike = self._unanswered.copy(), self._unlike.copy()
+        told._holes = self._holes.copy()
+        return told
+
     def cell_box(self, row: int, column: int) -> Box:
         """Level-0 pixels."""
         side, (x, y) = self.raster_px, self.origin

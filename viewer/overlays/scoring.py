@@ -80,6 +80,25 @@ def likeness(vectors: Features, wanted: Field, origin: Field | None = None) -> F
     return _centered(vectors, origin) @ wanted
 
 
+def word_similarity(vectors: Features, words: Field) -> Field:
+    """Return the cosine similarity (rows, columns, phrases) with words in the space of the images.
+
+    Nothing is taken off first: images and words of a model with two towers lie apart, each round
+    a mean of its own.
+
+    Parameters
+    ----------
+    words
+        (phrases, d), of unit length.
+    """
+    found = np.full((*vectors.shape[:2], len(words)), np.nan, np.float32)
+    for row, line in zip(found, vectors, strict=True):  # all at once would take too much memory
+        wide = line.astype(np.float32)
+        length = np.maximum(np.linalg.norm(wide, axis=-1, keepdims=True), 1e-9)
+        row[:] = wide @ words.T / length
+    return found
+
+
 def mean_vector(vectors: Features) -> Field:
     """Return the mean (d,) of all known vectors, of which there is at least one."""
     wide = vectors.astype(np.float32)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from viewer.inference.architectures.clip import Clip
 from viewer.inference.architectures.nuclei_unet import NucleiUNet
 from viewer.inference.architectures.pixel_classifier import PixelClassifier
 from viewer.inference.architectures.pixels import Pixels
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 ARCHITECTURES: Mapping[str, Callable[..., nn.Module]] = {
+    "clip": Clip,
     "nuclei-unet": NucleiUNet,
     "pixel-classifier": PixelClassifier,
     "pixels": Pixels,

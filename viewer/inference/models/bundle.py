@@ -34,6 +34,7 @@ change of it that changes numbers: what was kept before is then no longer shown 
 
 _WORDS = (
     "licence", "citation", "about", "origins", "schema_version", "weights", "parts", "teaching",
+    "words",
 )  # fmt: skip
 """What model.json says without deciding any number; the weights are known by their checksum."""
 _OF_THE_WHOLE = ("version", "format", "weights", "sha256", "data", "parts", "schema_version")

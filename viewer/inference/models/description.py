@@ -124,6 +124,22 @@ class Reference(msgspec.Struct, frozen=True):
     mean: Annotated[tuple[float, ...], Meta(min_length=1, max_length=65_536)]
 
 
+class Words(msgspec.Struct, frozen=True):
+    """How a model of embeddings takes words.
+
+    Attributes
+    ----------
+    tokenizer
+        The file beside the weights that cuts them into tokens, in the format of the library
+        tokenizers; its checksum is named in `data`.
+    template
+        What a phrase is put into, in place of {}.
+    """
+
+    tokenizer: Annotated[str, Meta(min_length=1, max_length=200)] = "tokenizer.json"
+    template: Annotated[str, Meta(max_length=400)] = "{}"
+
+
 class ModelDescription(msgspec.Struct, frozen=True, kw_only=True, rename=_ON_DISK):
     """What model.json says.
 
@@ -183,6 +199,8 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True, rename=_ON_DIS
         Of slide models: what makes the vectors.
     reference
         Of embeddings: what vectors of any slide are seen from, where slides are compared.
+    words
+        Of embeddings: how words become vectors in the space of the images; None where they do not.
     settings
         Numbers for the architecture.
     origins
@@ -201,7 +219,8 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True, rename=_ON_DIS
     sha256
         Of the weights.
     data
-        Of ONNX: the names of files beside the weights that hold some of them, and their checksums.
+        Of ONNX: the names of files beside the weights that hold some of them, and their checksums;
+        of models that take words: of the tokenizer.
     """
 
     name: Annotated[str, Meta(min_length=1, max_length=80)]
@@ -225,6 +244,7 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True, rename=_ON_DIS
     cells: CellSettings | None = None
     encoder: EncoderNeed | None = None
     reference: Reference | None = None
+    words: Words | None = None
     settings: dict[str, Annotated[int, Meta(ge=0, le=65_536)]] = {}
     origins: tuple[Literal["recorded", "imported", "simulated", "agent"], ...] = ()
     training: TrainingData | None = None
@@ -300,6 +320,7 @@ def _complaints(about: ModelDescription) -> Iterator[str]:
         yield 'boxes belongs to models of the task "detection"'
     if about.reference is not None and about.task != "embedding":
         yield 'reference belongs to models of the task "embedding"'
+    yield from _of_words(about)
     if (about.decoder == "cells") > (about.cells is not None):
         yield 'cells is missing, by which the decoder "cells" detects'
     if about.cells is not None:
@@ -314,6 +335,18 @@ def _complaints(about: ModelDescription) -> Iterator[str]:
     yield from _of_teaching(about)
     if complaint := kind.complaint(about):
         yield complaint
+
+
+def _of_words(about: ModelDescription) -> Iterator[str]:
+    if about.words is None:
+        return
+    is_clip = about.format == "safetensors" and about.architecture == "clip"
+    if about.task != "embedding" or not is_clip:
+        yield 'words belongs to models of the task "embedding" and the architecture "clip"'
+    if list(about.data) != [about.words.tokenizer]:
+        yield f'data has to name {about.words.tokenizer} and its checksum: {{"FILE": "SHA-256"}}'
+    if "{}" not in about.words.template:
+        yield "template of words has to hold {}, where the phrase is put"
 
 
 def _of_teaching(about: ModelDescription) -> Iterator[str]:
@@ -338,8 +371,8 @@ def _of_teaching(about: ModelDescription) -> Iterator[str]:
 def _of_files(about: ModelDescription) -> Iterator[str]:
     if PurePath(about.weights).name != about.weights or not about.weights:
         yield "weights has to be the plain name of a file in the same folder"
-    if about.data and about.format != "onnx":
-        yield "data belongs to models of the format onnx"
+    if about.data and about.format != "onnx" and about.words is None:
+        yield "data belongs to models of the format onnx, and to those that take words"
     for name, digest in about.data.items():
         if PurePath(name).name != name or name in ("", MODEL_FILE, about.weights):
             yield "data has to name plain files in the same folder"

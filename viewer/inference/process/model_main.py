@@ -42,6 +42,7 @@ from viewer.inference.process.messages import (
     TryOut,
     Weights,
 )
+from viewer.inference.process.words_messages import EncodeWords
 from viewer.inference.tasks.known import TASKS
 from viewer.overlays.blocks import BlockGrid
 from viewer.processes.channel import ChannelClosedError, inherited_channel
@@ -135,6 +136,9 @@ class ModelServer:
                 self._channel.send(_reclassified(request))
             case Explain():
                 self._channel.send(self._explained(request))
+            case EncodeWords():
+                assert self._network is not None
+                self._channel.send(self._network.encoded_words(request.phrases))
             case _:
                 self._channel.send(self._taught(request))
 

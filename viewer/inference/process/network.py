@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from viewer.inference.models.bundle import ModelBundle
+    from viewer.inference.process.words_messages import EncodedWords
     from viewer.slides.source import RgbImage
 
 
@@ -96,6 +97,7 @@ class Network:
         self._kind = TASKS[about.task]
         # ONNX gives what is named by itself.
         self._named = () if about.format == "onnx" else about.outputs
+        self._with_words = bundle if about.words is not None else None
 
     @property
     def batch(self) -> int:
@@ -209,6 +211,21 @@ class Network:
             size = picture.shape[1::-1]
             found = np.asarray(Image.fromarray(found).resize(size, Image.Resampling.BOX))
         return found if np.isfinite(found).all() else None
+
+    def encoded_words(self, phrases: Sequence[str]) -> EncodedWords:
+        """Return the vectors of phrases, of a model that takes words.
+
+        Raises
+        ------
+        BundleError
+            Its tokenizer cannot be used.
+        ModelFailedError
+            It gives nothing for the words.
+        """
+        from viewer.inference.process.words import WordsTower
+
+        assert self._with_words is not None
+        return WordsTower(self._with_words, self._module).encoded(phrases)
 
     def raw(self, images: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         """Return all outputs of the network for an input just as it is.
