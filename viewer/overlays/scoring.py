@@ -92,10 +92,10 @@ def word_similarity(vectors: Features, words: Field) -> Field:
         (phrases, d), of unit length.
     """
     found = np.full((*vectors.shape[:2], len(words)), np.nan, np.float32)
-    for row, line in zip(found, vectors, strict=True):  # all at once would take too much memory
-        wide = line.astype(np.float32)
+    for row in range(len(vectors)):  # all at once would take too much memory
+        wide = vectors[row].astype(np.float32)
         length = np.maximum(np.linalg.norm(wide, axis=-1, keepdims=True), 1e-9)
-        row[:] = wide @ words.T / length
+        found[row] = wide @ words.T / length
     return found
 
 
