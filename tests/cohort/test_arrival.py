@@ -142,3 +142,19 @@ def test_a_real_slide_is_looked_at_by_the_model_of_quality():
     assert (check.error, check.mpp_um, check.magnification) == ("", 0.499, 20.0)
     assert check.tissue_mm2 == pytest.approx(0.69, abs=0.1)
     assert (check.blur, check.pen, check.fold) == (0.0, 0.0, 0.0)
+
+
+def test_a_slide_of_several_files_is_whole_when_all_have_stopped_growing(tmp_path: Path):
+    folder, heard = tmp_path / "in", Heard()
+    data = folder / "a" / "Data0000.dat"
+    data.parent.mkdir(parents=True)
+    (folder / "a.mrxs").write_bytes(b"")
+    data.write_bytes(b"1")
+    watched = FolderWatch(folder, tmp_path / "out", heard)
+    watched.look()
+    data.write_bytes(b"12")
+    assert watched.look() == 0
+    assert watched.look() == 1
+    data.write_bytes(b"123")
+    watched.look()
+    assert watched.look() == 1

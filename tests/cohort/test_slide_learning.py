@@ -1,10 +1,13 @@
 """Slide models from labels: what is refused before anything runs, and what is learned."""
 
+import io
 import json
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from viewer.cohort.features.rows import Encoder, SlideFeatures
 from viewer.cohort.features.store import FeatureStore
@@ -12,9 +15,10 @@ from viewer.cohort.learning import fitting
 from viewer.cohort.learning.figures import slide_model_figures
 from viewer.cohort.learning.fitting import EpochDone
 from viewer.cohort.learning.folds import patient_folds
-from viewer.cohort.learning.labels import LabeledSlide, LabelsError, read_labels
+from viewer.cohort.learning.labels import LabeledSlide, LabelsError, classes_of, read_labels
 from viewer.cohort.learning.training import SlideTrainingOptions, train_slide_model
 from viewer.inference.models.bundle import load_bundle
+from viewer.slides import open_slide
 
 LENGTH = 8
 ENCODER = Encoder("toy key", "Toy encoder", "1", LENGTH, 224, 0.5, "0" * 64)
@@ -53,7 +57,11 @@ def test_slides_are_named_by_key_path_name_or_stem(tmp_path: Path):
     [
         ("", 'needs a column "slide" and a column "label"'),
         ("name,value\na,b\n", 'needs a column "slide" and a column "label"'),
-        ("slide,label\n", 'needs a column "slide"'),
+        ("slide,label\n", "names no slides"),
+        (GOOD + ",y\n", 'line 6: the label "y" has no slide'),
+        (GOOD + "key3,NaN\n", "line 6: key3 has no label"),
+        ('slide,label,why\none.svs,x,"a\nb"\nfour.svs,,\n', "line 4: four.svs has no label"),
+        ("slide,label,patient\none.svs,x,p\nfour.svs,y,\n", "line 3: four.svs has no patient"),
         ("slide,label\nnine.svs,x\none.svs,y\n", "names slides that the store does not hold: nine"),
         ("slide,label\ntwo.svs,x\none.svs,y\n", "line 2: 2 slides of the store are called two.svs"),
         ("slide,label\none.svs,\n", "line 2: one.svs has no label"),
@@ -66,6 +74,32 @@ def test_slides_are_named_by_key_path_name_or_stem(tmp_path: Path):
 def test_labels_that_nothing_can_be_learned_from_are_refused(tmp_path, text, sentence):
     with pytest.raises(LabelsError, match=sentence):
         labels(tmp_path, text)
+
+
+def test_a_slide_of_two_names_is_one_and_numbers_are_in_order(tmp_path: Path):
+    found = labels(
+        tmp_path,
+        "slide,label,patient\none.svs,10,\n/a/one.svs,10,\nkey3,9.5,\nfour,9.5,\nfive,10,\n",
+    )
+    assert [each.slide for each in found] == ["key1", "key3", "key4", "key5"]
+    assert classes_of(found) == ["9.5", "10"]
+
+
+def test_a_slide_is_known_beside_the_table_and_by_its_content(tmp_path: Path):
+    (tmp_path / "renamed é.png").write_bytes(png())
+    with closing(open_slide(tmp_path / "renamed é.png")) as source:
+        key = source.info.identity
+    slides = SLIDES | {key: {"name": "old.png", "path": "/gone/old.png"}}
+    slides["key1"] = {"name": "one.svs", "path": str(tmp_path / "sub" / "one.svs")}
+    table = tmp_path / "labels.csv"
+    table.write_text("slide,label\nrenamed é.png,x\nsub/one.svs,y\nfour,x\nfive,y\n", "utf-8")
+    assert [each.slide for each in read_labels(table, slides)] == [key, "key1", "key4", "key5"]
+
+
+def png() -> bytes:
+    sink = io.BytesIO()
+    Image.new("RGB", (64, 64), "purple").save(sink, "PNG")
+    return sink.getvalue()
 
 
 def test_no_patient_is_learned_from_and_measured_on():
@@ -150,6 +184,7 @@ def test_a_model_learns_which_slides_hold_the_other_patches(taught, tmp_path, ar
     rows = (out / "predictions.csv").read_text().splitlines()
     assert len(rows) == 17
     assert not (out / ".training").exists()
+    assert (out / "predictions.csv").stat().st_mode & 0o077 == 0
     if architecture == "abmil":
         assert training.figures.auc.value > 0.9
 
@@ -167,3 +202,18 @@ def test_a_training_that_was_ended_goes_on_to_the_same_weights(taught, tmp_path,
     name = "weights.safetensors"
     assert (whole / name).read_bytes() == (ended / name).read_bytes()
     assert (whole / "predictions.csv").read_bytes() == (ended / "predictions.csv").read_bytes()
+
+
+def test_a_folder_with_something_else_is_not_written_over(taught, tmp_path):
+    store, labeled = taught
+    (tmp_path / "model.json").write_text("of somebody")
+    options = SlideTrainingOptions("Toy", folds=2, epochs=1)
+    with pytest.raises(LabelsError, match="holds something else: give a new folder"):
+        train_slide_model(store, ENCODER, labeled, tmp_path, options, Silent())
+    assert [path.name for path in tmp_path.iterdir()] == ["model.json"]
+    out = tmp_path / "new"
+    for _ in range(2):
+        train_slide_model(store, ENCODER, labeled, out, options, Silent())
+    other = SlideTrainingOptions("Toy", folds=2, epochs=2)
+    with pytest.raises(LabelsError, match="holds something else"):
+        train_slide_model(store, ENCODER, labeled, out, other, Silent())

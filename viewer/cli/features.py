@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import sys
 from pathlib import Path  # noqa: TC003 - typer reads it
 from typing import TYPE_CHECKING, Annotated
@@ -294,18 +295,25 @@ class _Bar:
 
 def _read_attributes(path: Path) -> dict[str, dict[str, str]]:
     """Return the attributes of slides, by name or path; ends the command where it cannot."""
+    from viewer.limits import JSON_BYTES, read_regular
+
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            rows = list(reader)
-            names = list(reader.fieldnames or [])
+        text = read_regular(path, JSON_BYTES).decode("utf-8-sig")
+        head = text.partition("\n")[0]
+        table = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=head.count))
+        rows = [[cell.strip() for cell in row] for row in table if any(row)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or "it is no CSV in UTF-8"
         fail(f"{path} cannot be read ({reason}).")
-    if "slide" not in names:
+    names = rows[0] if rows else []
+    at = next((index for index, name in enumerate(names) if name.casefold() == "slide"), None)
+    if at is None:
         fail(f'{path} has no column "slide": give names or paths of slides there.')
+    others = [(index, name) for index, name in enumerate(names) if name and index != at]
     return {
-        row["slide"]: {name: row[name] or "" for name in names if name != "slide"} for row in rows
+        row[at]: {name: row[index] if index < len(row) else "" for index, name in others}
+        for row in rows[1:]
+        if len(row) > at and row[at]
     }
 
 

@@ -19,6 +19,7 @@ from viewer.cohort.arrival.contact_sheet import write_contact_sheet
 from viewer.cohort.errors import BatchError
 from viewer.folders import data_folder
 from viewer.kept_lines import append_lines, read_bodies
+from viewer.slides.slide_files import slide_files
 from viewer.slides.slide_folders import is_slide_folder
 from viewer.slides.tray import slides_in
 
@@ -158,8 +159,11 @@ class FolderWatch:
 
 
 def _stamp(path: Path) -> tuple[int, int]:
-    """Return size and time of change (ns) of a slide: of a folder, of all its files together."""
-    files = path.rglob("*") if is_slide_folder(path) else (path,)
+    """Return size and time of change (ns) of a slide: of all its files together."""
+    try:
+        files = tuple(path.rglob("*")) if is_slide_folder(path) else slide_files(path)
+    except OSError:
+        files = (path,)
     size = changed_ns = 0
     for file in files:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
@@ -18,6 +19,7 @@ from viewer.overlays.files.result_file import ResultFileError
 from viewer.overlays.files.result_files import read_result_file
 from viewer.overlays.patch_feature_map import PatchFeatureMap
 from viewer.slides import SlideError, open_slide
+from viewer.slides.remote.address import slide_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -116,38 +118,78 @@ def embed_slides(
     FeatureStoreError
         The model is no encoder, or the store fails: what is kept stays, and the same call goes on.
     """
+    encoder_of(bundle, 0)
+    outcomes: dict[Path, SlideOutcome] = {}
+    # What another process embeds at this moment comes last, and is there by then.
+    for waits in (False, True):
+        for path, name in slides:
+            if path in outcomes:
+                continue
+            listener.on_begin(name)
+            try:
+                outcome = _claimed(bundle, path, name, store, options, listener, waits=waits)
+            except (SlideError, BundleError, RunError, ResultFileError) as error:
+                outcome = SlideOutcome(path, name, "failed", error=str(error))
+            if outcome is not None:
+                outcomes[path] = outcome
+                listener.on_slide(outcome)
+    return [outcomes[path] for path, _ in slides]
+
+
+def _claimed(
+    bundle: ModelBundle, path: Path, name: str, store: FeatureStore, options: EmbedOptions,
+    listener: EmbedListener, *, waits: bool,
+) -> SlideOutcome | None:  # fmt: skip
+    """Embed a slide; None where another process is at it and nobody waits."""
+    with closing(open_slide(path)) as source:
+        key = source.info.identity
+        own = {"vendor": source.info.vendor} if source.info.vendor else {}
+    told = options.attributes.get(name, {}) | options.attributes.get(str(path), {})
     encoder = encoder_of(bundle, 0)
-    held = set(store.slides(encoder))
-    outcomes: list[SlideOutcome] = []
-    for path, name in slides:
-        listener.on_begin(name)
-        try:
-            outcome = _embed(bundle, path, name, store, held, options, listener.on_progress)
-        except (SlideError, BundleError, RunError, ResultFileError) as error:
-            outcome = SlideOutcome(path, name, "failed", error=str(error))
-        held.add(outcome.slide)
-        outcomes.append(outcome)
-        listener.on_slide(outcome)
-    return outcomes
+    with store.claim(encoder, key, waits=waits) as is_free:
+        if not is_free:
+            return None
+        if store.holds(encoder, key):
+            notes = _describe(store, encoder, key, path, name, told)
+            return SlideOutcome(path, name, "before", slide=key, notes=notes)
+        return _embed(bundle, path, name, store, key, own | told, options, listener.on_progress)
+
+
+def _describe(
+    store: FeatureStore, encoder: Encoder, key: str, path: Path, name: str,
+    told: Mapping[str, str],
+) -> list[str]:  # fmt: skip
+    """Keep what is said of a slide that is there, and where it lies now if it was moved."""
+    held = store.slides(encoder)[key]
+    known: dict[str, str] = json.loads(held["attributes"])
+    place, called = held["path"], held["name"]
+    notes: list[str] = []
+    if place != str(path.absolute()) and not slide_path(place).exists():
+        notes.append(f"It lay at {place} and is now known at its new place.")
+        place, called = str(path.absolute()), name
+    if notes or known != known | told:
+        store.describe_slide(encoder, key, place, called, known | told)
+    return notes
 
 
 def _embed(
-    bundle: ModelBundle, path: Path, name: str, store: FeatureStore, held: set[str],
-    options: EmbedOptions, on_progress: Callable[[Progress], None],
+    bundle: ModelBundle, path: Path, name: str, store: FeatureStore, key: str,
+    attributes: dict[str, str], options: EmbedOptions, on_progress: Callable[[Progress], None],
 ) -> SlideOutcome:  # fmt: skip
-    with closing(open_slide(path)) as source:
-        key = source.info.identity
-        attributes = {"vendor": source.info.vendor} if source.info.vendor else {}
-    if key in held:
-        return SlideOutcome(path, name, "before", slide=key)
     notes: list[str] = []
     if options.files is not None:
         features = _from_file(options.files, path, name, key, options.mpp_um, notes)
     else:
         features = _from_model(bundle, path, name, options, on_progress, notes)
-    attributes |= options.attributes.get(name, {}) | options.attributes.get(str(path), {})
     features = replace(features, slide=key, attributes=attributes)
-    store.add_slide(encoder_of(bundle, features.vectors.shape[1]), features)
+    encoder = encoder_of(bundle, features.vectors.shape[1])
+    for other in store.encoders():
+        if other.key == encoder.key and other.length != encoder.length:
+            raise RunError(
+                f"The vectors of {name} have {encoder.length:,} numbers; those of {encoder.name} "
+                f"in the store have {other.length:,}."
+            )
+    store.add_slide(encoder, features)
     return SlideOutcome(path, name, "done", len(features), key, notes=notes)
 
 
@@ -160,7 +202,7 @@ def _from_model(
     )
     notes += run.all_troubles()
     assert isinstance(run.found, PatchFeatureMap)
-    if not run.found.count:
+    if not run.found.cells_in(run.area).any():
         raise RunError(f"There is no tissue on {name} that {bundle.name} could embed.")
     quality = None
     if options.measures_quality:
@@ -168,7 +210,8 @@ def _from_model(
             path, find_model(str(BUNDLED / _QUALITY)), mpp_um=options.mpp_um, device=options.device
         )
         quality = sound.found if isinstance(sound.found, PatchFeatureMap) else None
-    return features_of(run.found, run.identity, str(path.absolute()), name, quality)
+    # As a slide model is shown them: without patches that hardly touch the slide's margin.
+    return features_of(run.found, run.identity, str(path.absolute()), name, quality, run.area)
 
 
 def _from_file(

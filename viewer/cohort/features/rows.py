@@ -12,6 +12,7 @@ from viewer.geometry import Box
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from viewer.overlays.area import Area
     from viewer.overlays.patch_feature_map import PatchFeatureMap
 
 
@@ -84,16 +85,19 @@ class SlideFeatures:
 
 
 def features_of(
-    found: PatchFeatureMap, slide: str, path: str, name: str, quality: PatchFeatureMap | None = None
-) -> SlideFeatures:
+    found: PatchFeatureMap, slide: str, path: str, name: str,
+    quality: PatchFeatureMap | None = None, area: Area | None = None,
+) -> SlideFeatures:  # fmt: skip
     """Return what an encoder said of a slide's patches, row by row.
 
     Parameters
     ----------
     quality
         What *Tissue quality* said of the slide, where it was asked.
+    area
+        Only patches with their middle in it are taken.
     """
-    known = found.known
+    known = found.known if area is None else found.cells_in(area)
     rows, columns = np.nonzero(known)
     side = found.cell
     places = np.stack([columns, rows], 1).astype(np.float64) * side + [

@@ -14,12 +14,14 @@ import json
 import logging
 import os
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 
-from viewer.access import make_folder
+from viewer.access import OWNER_FILE, make_folder
 from viewer.cohort.features.errors import FeatureStoreError, NoFeaturesError, reason_of
 from viewer.cohort.features.rows import Encoder, SlideFeatures
 from viewer.egress import EgressError
@@ -28,7 +30,7 @@ from viewer.slides.remote.endpoints import check_contact, endpoint_of
 from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 _log = logging.getLogger(__name__)
 
@@ -38,6 +40,7 @@ MISSING = (
 )
 _FOLDER = "features"
 _SLIDES = "slides"
+_LOCKS, _WRITING = ".locks", "writing"
 
 
 class FeatureStore:
@@ -64,12 +67,16 @@ class FeatureStore:
             raise FeatureStoreError(f"{self.place} is no store: give a folder or an s3:// address.")
         else:
             _check_folder(Path(self.place), writes=writes)
+        self._locks: Path | None = None
+        if writes and options is None:
+            self._locks = Path(self.place) / _LOCKS
         uri = f"{self.place.rstrip('/')}/{_FOLDER}"
         try:
             self._database: Any = lancedb.connect(uri, storage_options=options)
-            self._names = set(self._listed())
-            if writes and _SLIDES not in self._names:
-                self._create(_SLIDES, _slides_schema())
+            with self._locked(_WRITING):
+                self._names = set(self._listed())
+                if writes and _SLIDES not in self._names:
+                    self._create(_SLIDES, _slides_schema())
         except FeatureStoreError:
             raise
         except Exception as error:  # lancedb raises whatever its Rust core does
@@ -116,6 +123,15 @@ class FeatureStore:
         rows = self._slide_rows()
         return {row["slide"]: row for row in rows if row["encoder_key"] == encoder.key}
 
+    def holds(self, encoder: Encoder, slide: str) -> bool:
+        """Return whether a slide is there now, whoever embedded it."""
+        try:
+            return self._table(_SLIDES).count_rows(_entry(encoder, slide)) > 0
+        except FeatureStoreError:
+            raise
+        except Exception as error:  # as above
+            raise self._unusable(error) from error
+
     def read_slide(self, encoder: Encoder, slide: str) -> SlideFeatures:
         """Return all features of a slide."""
         held = self.slides(encoder).get(slide)
@@ -140,6 +156,18 @@ class FeatureStore:
         )
 
     # Changes ---------------------------------------------------------------------------------
+
+    @contextmanager
+    def claim(self, encoder: Encoder, slide: str, *, waits: bool = False) -> Iterator[bool]:
+        """Keep a slide from other processes, and give whether it is free for this one.
+
+        A process that ends, however it does, gives up what it claimed. In a bucket nothing can be
+        claimed: every slide is free there. Two slides share a lock now and then, which only makes
+        one of them wait.
+        """
+        name = hashlib.blake2b(f"{encoder.key} {slide}".encode(), digest_size=1).hexdigest()
+        with self._locked(name, waits=waits) as is_free:
+            yield is_free
 
     def add_slide(self, encoder: Encoder, features: SlideFeatures) -> None:
         """Keep the features of a slide, in place of those kept before by the same encoder."""
@@ -179,14 +207,28 @@ class FeatureStore:
             "at_utc": utc_stamp(),
         }
         try:
-            table = self._patches(encoder, create=True)
-            slides = self._table(_SLIDES)
-            slides.delete(f"{where} AND encoder_key = '{_quoted(encoder.key)}'")
-            if table.count_rows(where):
-                table.delete(where)
-            if count:
-                table.add(rows)
-            slides.add([entry])
+            with self._locked(_WRITING):
+                table = self._patches(encoder, create=True)
+                slides = self._table(_SLIDES)
+                slides.delete(_entry(encoder, features.slide))
+                if table.count_rows(where):
+                    table.delete(where)
+                if count:
+                    table.add(rows)
+                slides.add([entry])
+        except FeatureStoreError:
+            raise
+        except Exception as error:  # as above
+            raise self._unusable(error) from error
+
+    def describe_slide(
+        self, encoder: Encoder, slide: str, path: str, name: str, attributes: Mapping[str, str]
+    ) -> None:
+        """Say anew where a slide that is there lies, what it is called, and what is known of it."""
+        values = {"path": path, "name": name, "attributes": json.dumps(dict(attributes))}
+        try:
+            with self._locked(_WRITING):
+                self._table(_SLIDES).update(where=_entry(encoder, slide), values=values)
         except FeatureStoreError:
             raise
         except Exception as error:  # as above
@@ -197,6 +239,27 @@ class FeatureStore:
     def table_of(self, encoder: Encoder) -> Any:
         """Return the Lance table of an encoder's patches, for searching."""
         return self._patches(encoder)
+
+    @contextmanager
+    def _locked(self, name: str, *, waits: bool = True) -> Iterator[bool]:
+        """Hold a lock of the store against other processes; give whether it is held."""
+        if self._locks is None:
+            yield True
+            return
+        lock = FileLock(self._locks / f"{name}.lock", timeout=-1 if waits else 0, mode=OWNER_FILE)
+        try:
+            make_folder(self._locks)
+            lock.acquire()
+        except Timeout:
+            yield False
+            return
+        except (OSError, NotImplementedError):
+            # Some network drives have no locks.
+            _log.info("%s cannot be locked", self.place, exc_info=True)
+        try:
+            yield True
+        finally:
+            lock.release()
 
     def _patches(self, encoder: Encoder, *, create: bool = False) -> Any:
         name = "patches_" + hashlib.blake2b(encoder.key.encode(), digest_size=8).hexdigest()
@@ -266,6 +329,11 @@ def _patches_schema(length: int) -> Any:
     )  # fmt: skip
 
 
+def _entry(encoder: Encoder, slide: str) -> str:
+    """Return the condition of a slide's row in the table of slides."""
+    return f"slide = '{_quoted(slide)}' AND encoder_key = '{_quoted(encoder.key)}'"
+
+
 def _quoted(text: str) -> str:
     return text.replace("'", "''")
 
@@ -290,7 +358,7 @@ def _check_folder(folder: Path, *, writes: bool) -> None:
             raise NoFeaturesError(f"There is no store {folder}.")
         return
     try:
-        make_folder(folder)
+        make_folder(folder / _FOLDER)
         with tempfile.TemporaryFile(dir=folder):
             return
     except OSError as error:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections import Counter, defaultdict
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
+from viewer.cell_text import bare_cell
 from viewer.errors import CoverslipError
+from viewer.limits import JSON_BYTES, read_regular
+from viewer.slides import SlideError, open_slide
+from viewer.slides.remote.address import is_address
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,7 +23,11 @@ _SLIDE = ("slide", "slide_id", "filename", "name")
 _LABEL = ("label", "class", "target")
 _PATIENT = ("patient", "case_id", "patient_id", "case")
 """Columns by our names first, then by those that CLAM and others use."""
+_NO_LABEL = ("", "nan", "na", "n/a", "#n/a")
+"""What tables hold where nothing is known, in small letters."""
 _MOST_NAMED = 5
+_KEYS, _PATHS = 0, 1
+"""Of `_places`."""
 
 
 class LabelsError(CoverslipError):
@@ -37,7 +47,8 @@ class LabeledSlide:
 def read_labels(path: Path, slides: Mapping[str, Mapping[str, Any]]) -> list[LabeledSlide]:
     """Read LABELS.csv: columns slide (name, path or key), label, and patient where there is one.
 
-    Without a column of patients each slide is a patient of its own.
+    Without patients each slide is one of its own. A slide that lies elsewhere than where it was
+    embedded is known by its content; relative paths are those of the table's folder, too.
 
     Parameters
     ----------
@@ -50,24 +61,26 @@ def read_labels(path: Path, slides: Mapping[str, Mapping[str, Any]]) -> list[Lab
         It cannot be read, names slides that the store does not hold, has one class only, or gives
         a patient or a slide two labels.
     """
-    rows = _rows(path)
-    names = list(rows[0]) if rows else []
+    names, rows = _rows(path)
     slide, label = _column(names, _SLIDE), _column(names, _LABEL)
     patient = _column(names, _PATIENT)
     if not slide or not label:
         raise LabelsError(
             f'{path.name} needs a column "slide" and a column "label" in its first line.'
         )
+    has_patients = any((row[patient] or "").strip() for _, row in rows) if patient else False
     places = _places(slides)
     found: dict[str, LabeledSlide] = {}
     unknown: list[str] = []
-    for number, row in enumerate(rows, 2):
+    for number, row in rows:
         named, value = (row[slide] or "").strip(), (row[label] or "").strip()
         if not named and not value:
             continue
-        if not value:
+        if not named:
+            raise LabelsError(f'{path.name}, line {number}: the label "{value}" has no slide.')
+        if value.casefold() in _NO_LABEL:
             raise LabelsError(f"{path.name}, line {number}: {named} has no label.")
-        keys = _keys_of(named, places)
+        keys = _keys_of(bare_cell(named), path, places)
         if not keys:
             unknown.append(named)
             continue
@@ -77,10 +90,15 @@ def read_labels(path: Path, slides: Mapping[str, Mapping[str, Any]]) -> list[Lab
                 "give the path of the one that is meant."
             )
         (key,) = keys
-        of = (row[patient] or "").strip() if patient else ""
-        labeled = LabeledSlide(key, str(slides[key]["name"]), value, of or named)
+        of = (row[patient] or "").strip() if has_patients else named
+        if not of:
+            raise LabelsError(
+                f"{path.name}, line {number}: {named} has no patient: say whose slide it is, so "
+                "that no patient is learned from and measured on at once."
+            )
+        labeled = LabeledSlide(key, str(slides[key]["name"]), value, of)
         before = found.setdefault(key, labeled)
-        if before != labeled:
+        if before.label != value or (has_patients and before.patient != of):
             raise LabelsError(f"{path.name}, line {number}: {named} has two rows that differ.")
     _check_known(path, unknown)
     return _checked(path, list(found.values()))
@@ -89,20 +107,29 @@ def read_labels(path: Path, slides: Mapping[str, Mapping[str, Any]]) -> list[Lab
 def classes_of(labeled: Sequence[LabeledSlide]) -> list[str]:
     """Return the labels in order; numbers by value."""
     names = {each.label for each in labeled}
-    return sorted(names, key=lambda name: (0, int(name), "") if name.isdecimal() else (1, 0, name))
+    return sorted(names, key=_in_order)
 
 
-def _rows(path: Path) -> list[dict[str, str | None]]:
+def _in_order(label: str) -> tuple[int, float, str]:
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            text = file.read(1 << 26)
+        return (0, float(label), label)
+    except ValueError:
+        return (1, 0.0, label)
+
+
+def _rows(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str | None]]]]:
+    """Return the names of the columns, and each row with the number of its line."""
+    try:
+        text = read_regular(path, JSON_BYTES).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
         raise LabelsError(f"{path} cannot be read ({reason}).") from error
     head = text.partition("\n")[0]
     delimiter = max(",;\t", key=head.count)
     try:
-        return list(csv.DictReader(text.splitlines(), delimiter=delimiter))
+        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
+        rows = [(reader.line_num, row) for row in reader]
+        return list(reader.fieldnames or []), rows
     except csv.Error as error:
         raise LabelsError(f"{path.name} is no table ({error}).") from error
 
@@ -122,13 +149,27 @@ def _places(slides: Mapping[str, Mapping[str, Any]]) -> list[dict[str, set[str]]
     return by
 
 
-def _keys_of(named: str, places: list[dict[str, set[str]]]) -> set[str]:
+def _keys_of(named: str, table: Path, places: list[dict[str, set[str]]]) -> set[str]:
+    files = [named, *(str(each) for each in _files(named, table))]
     for index, place in enumerate(places):
-        if keys := place.get(named):
-            return keys
-        if index == 1 and (keys := place.get(str(Path(named).absolute()))):
-            return keys
+        for name in files if index == _PATHS else [named]:
+            if keys := place.get(name):
+                return keys
+    for file in files[1:]:
+        try:
+            if Path(file).exists():
+                with closing(open_slide(Path(file))) as source:
+                    return places[_KEYS].get(source.info.identity, set())
+        except (OSError, ValueError, SlideError):
+            continue
     return set()
+
+
+def _files(named: str, table: Path) -> list[Path]:
+    """Return where a slide may lie that a table names: from here, and from the table."""
+    if is_address(named):
+        return []
+    return [Path(named).absolute(), table.absolute().parent / named]
 
 
 def _check_known(path: Path, unknown: Sequence[str]) -> None:

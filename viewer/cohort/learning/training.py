@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 import torch
 
+from viewer.access import OWNER_FILE
 from viewer.atomic_write import atomic_write_bytes
 from viewer.cell_text import text_cell
 from viewer.cohort.learning.bags import read_bags
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
 
 FIGURES_FILE, PREDICTIONS_FILE = "figures.json", "predictions.csv"
 _WORK = ".training"
+_TRAINING = "training"
+"""The member of figures.json that says what the figures are of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,7 @@ def train_slide_model(
     Raises
     ------
     LabelsError
-        There are no features to learn from.
+        There are no features to learn from, or `out` holds something else.
     FeatureStoreError
         The store cannot be read.
     OSError
@@ -108,12 +111,11 @@ def train_slide_model(
     if options.architecture not in ARCHITECTURES:
         raise LabelsError(f"There is no model {options.architecture}: use abmil, clam or r2t.")
     classes = classes_of(labeled)
+    fingerprint = _fingerprint(encoder, labeled, options)
+    work = _work_folder(out, fingerprint)
     bags = read_bags(store, encoder, labeled, listener.on_slide)
     if bags.is_small:
         torch.set_num_threads(1)
-    work = out / _WORK
-    work.mkdir(parents=True, exist_ok=True)
-    fingerprint = _fingerprint(encoder, labeled, options)
     folds = patient_folds(labeled, options.folds, options.seed)
     held_out = np.zeros((len(labeled), len(classes)))
     epochs: list[int] = []
@@ -140,11 +142,31 @@ def train_slide_model(
     )  # fmt: skip
     card = _card(encoder, labeled, options, classes, figures)
     bundle = write_bundle(out, model.state_dict(), card)
-    text = msgspec.json.format(msgspec.json.encode(figures), indent=2)
+    record = msgspec.to_builtins(figures) | {_TRAINING: fingerprint}
+    text = msgspec.json.format(msgspec.json.encode(record), indent=2)
     atomic_write_bytes(out / FIGURES_FILE, text)
-    atomic_write_bytes(out / PREDICTIONS_FILE, _predictions(labeled, classes, held_out))
+    # It names patients.
+    table = _predictions(labeled, classes, held_out)
+    atomic_write_bytes(out / PREDICTIONS_FILE, table, mode=OWNER_FILE)
     shutil.rmtree(work, ignore_errors=True)
     return SlideTraining(bundle, figures, classes, count)
+
+
+def _work_folder(out: Path, fingerprint: str) -> Path:
+    """Return the folder of what is under way, made where it is not there.
+
+    Raises LabelsError where `out` holds something else, which is not written over.
+    """
+    work = out / _WORK
+    if out.is_dir() and any(out.iterdir()) and not work.is_dir():
+        try:
+            held = msgspec.json.decode((out / FIGURES_FILE).read_bytes(), type=dict[str, object])
+        except (OSError, msgspec.MsgspecError):
+            held = {}
+        if held.get(_TRAINING) != fingerprint:
+            raise LabelsError(f"{out} holds something else: give a new folder for the model.")
+    work.mkdir(parents=True, exist_ok=True)
+    return work
 
 
 def _fit_options(
