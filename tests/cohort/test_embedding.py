@@ -110,3 +110,23 @@ def test_a_slide_that_was_moved_is_known_at_its_new_place(slides, options, tmp_p
     held = store.slides(ENCODER)[done.slide]
     assert (held["path"], held["name"]) == (str(copy), "copy.png")
     assert store.read_slide(ENCODER, done.slide).attributes["stain"] == "IHC"
+
+
+def test_a_file_of_features_is_of_one_slide_only(slides, options, tmp_path):
+    store = FeatureStore(tmp_path / "store", writes=True)
+    twin = tmp_path / "other" / "one.png"
+    twin.parent.mkdir()
+    Image.new("RGB", (400, 300), "blue").save(twin)
+    outcomes = embed_slides(BUNDLE, [*slides[:2], (twin, twin.name)], store, options, Heard())
+    assert [each.state for each in outcomes] == ["failed", "done", "failed"]
+    assert "2 slides are called one, and one.h5 can be of one only" in outcomes[0].error
+
+
+def test_the_folder_of_clam_is_taken_as_it_is(slides, options, tmp_path):
+    assert options.files is not None
+    options.files.rename(tmp_path / "h5_files")
+    store = FeatureStore(tmp_path / "store", writes=True)
+    clam = replace(options, files=tmp_path)
+    for state in ("done", "before"):
+        (outcome,) = embed_slides(BUNDLE, slides[:1], store, clam, Heard())
+        assert (outcome.state, outcome.patches) == (state, 12)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 _QUALITY = "tissue-quality"
 _SUFFIXES = (".h5", ".hdf5")
+_CLAM = "h5_files"
+"""Where CLAM puts them within its folder of features."""
 
 
 @dataclass(slots=True)
@@ -119,6 +122,7 @@ def embed_slides(
         The model is no encoder, or the store fails: what is kept stays, and the same call goes on.
     """
     encoder_of(bundle, 0)
+    stems = Counter(path.stem for path in dict(slides))
     outcomes: dict[Path, SlideOutcome] = {}
     # What another process embeds at this moment comes last, and is there by then.
     for waits in (False, True):
@@ -127,6 +131,11 @@ def embed_slides(
                 continue
             listener.on_begin(name)
             try:
+                if options.files is not None and stems[path.stem] > 1:
+                    raise ResultFileError(
+                        f"{stems[path.stem]} slides are called {path.stem}, and {path.stem}.h5 can "
+                        "be of one only: embed the one that is meant by itself."
+                    )
                 outcome = _claimed(bundle, path, name, store, options, listener, waits=waits)
             except (SlideError, BundleError, RunError, ResultFileError) as error:
                 outcome = SlideOutcome(path, name, "failed", error=str(error))
@@ -151,7 +160,8 @@ def _claimed(
             return None
         if store.holds(encoder, key):
             notes = _describe(store, encoder, key, path, name, told)
-            return SlideOutcome(path, name, "before", slide=key, notes=notes)
+            patches = store.slides(encoder)[key]["patches"]
+            return SlideOutcome(path, name, "before", patches, key, notes=notes)
         return _embed(bundle, path, name, store, key, own | told, options, listener.on_progress)
 
 
@@ -222,9 +232,10 @@ def _from_file(
         mpp_um = mpp_um or known_mpp_um(source)
     if mpp_um is None:
         raise RunError(f"The pixel size of {name} is unknown: give it with --mpp.")
-    file = next(
-        (each for end in _SUFFIXES if (each := folder / f"{path.stem}{end}").is_file()), None
+    places = (
+        place / f"{path.stem}{end}" for place in (folder, folder / _CLAM) for end in _SUFFIXES
     )
+    file = next((each for each in places if each.is_file()), None)
     if file is None:
         raise ResultFileError(f"There are no features {path.stem}.h5 in {folder}.")
     read = read_result_file(file, size, mpp_um)
