@@ -6,7 +6,9 @@ import csv
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 from cli_steps import coverslip
 from tma_slides import ArrayPlan, write_array
 
@@ -81,6 +83,7 @@ def test_what_cannot_be_is_one_sentence(array: Path, sample_slide: Path, tmp_pat
         (("--row-labels", "B-A"), "Labels from B down do not reach so far"),
         (("--model", "tissue-quality"), "finds no objects to count"),
         (("--model", "nowhere"), "nowhere"),
+        (("-o", "."), ". is a folder"),
     ):
         done = coverslip("tma", str(array), *words, folder=tmp_path)
         assert done.returncode == 2, (words, done.stderr)
@@ -89,6 +92,13 @@ def test_what_cannot_be_is_one_sentence(array: Path, sample_slide: Path, tmp_pat
         assert len(done.stderr.strip().splitlines()) == 1, done.stderr
     done = coverslip("tma", str(tmp_path / "nowhere.tif"), folder=tmp_path)
     assert done.returncode == 2
+    unscaled = tmp_path / "unscaled.tif"
+    tifffile.imwrite(unscaled, np.zeros((64, 64, 3), np.uint8), photometric="rgb")
+    done = coverslip("tma", str(unscaled), "--model", "cells", folder=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "unscaled.tif has no known pixel size: give it with --slide-mpp, or set it in the window.\n"
+    )
 
 
 def test_a_model_counts_and_scores_in_each_core(tmp_path: Path) -> None:

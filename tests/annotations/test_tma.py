@@ -253,6 +253,17 @@ def test_ids_are_read_from_lists_and_maps(
     assert {at: cores[at].metadata.get(CASE_ID) for at in expected} == expected
 
 
+@pytest.mark.parametrize("header", ["core,id\n", ""], ids=["list", "bare"])
+def test_a_core_that_a_table_has_twice_is_said(header: str, tmp_path: Path) -> None:
+    document = grid_document()
+    path = tmp_path / "ids.csv"
+    path.write_text(f"{header}A-1,P1\nB-1,P2\na01,P3\n")
+    read = read_core_ids(path, grid(document))
+    assert read.problems == ("1 core has more than one row, and the last counts: A-1.",)
+    document.do(read.edit(grid(document)))
+    assert grid(document).cores[0, 0].metadata[CASE_ID] == "P3"
+
+
 def test_a_table_says_what_is_missing_and_of_no_core(tmp_path: Path) -> None:
     document = grid_document()
     path = tmp_path / "ids.csv"

@@ -93,6 +93,23 @@ def test_what_cannot_be_is_a_sentence() -> None:
     for area in (0.0, -1.0, math.inf, math.nan):
         with pytest.raises(DensityError, match="A hot spot of"):
             hot_spot(objects_at(lattice(80)), area)
+    with pytest.raises(DensityError, match="is larger than the slide"):
+        hot_spot(objects_at(lattice(80)), 1e6)
+
+
+def test_a_hot_spot_that_was_analyzed_in_part_lies_on_the_slide_and_says_so() -> None:
+    found = objects_at(lattice(80))
+    slide = found.grid.slide
+    whole_mm2 = slide.width * slide.height * MPP_UM**2 / 1e6
+    spot = hot_spot(found, 0.9 * whole_mm2)
+    assert spot is not None
+    assert 0 <= spot.center.x <= slide.width
+    assert 0 <= spot.center.y <= slide.height
+    assert 0 < spot.analyzed < 0.98
+    assert "of the hot spot was analyzed" in spot.caveat
+    small = hot_spot(found, 0.02)
+    assert small is not None
+    assert small.caveat == ""
 
 
 def test_the_command_writes_the_map_and_tells_the_hot_spot(tmp_path: Path) -> None:
@@ -126,6 +143,9 @@ def test_the_command_writes_the_map_and_tells_the_hot_spot(tmp_path: Path) -> No
         (("--radius", "1"), "A radius of 1 µm cannot be"),
         (("--class", "Tumor"), 'has no class "Tumor"'),
         (("-o", "map.txt"), "map.txt"),
+        (("-o", "."), ". is a folder"),
+        (("--radius", "5000", "-o", "map.tif"), "A radius of 5000 µm is too large"),
+        (("--area", "9"), "A hot spot of 9 mm² is larger than the slide"),
         (("--model", "tissue-quality"), "finds no objects to count"),
     ):
         done = coverslip(*words, *wrong, folder=tmp_path)

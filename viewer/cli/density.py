@@ -77,9 +77,9 @@ def density(
 
     checked_device(device)
     if out is not None:
+        check_writable(out)
         if complaint := check_name(out, CELL_FORMATS):
             fail(complaint)
-        check_writable(out)
     cells = CellOptions(tuple(settings or ()), stains)
     check_options(cells)
     try:
@@ -108,13 +108,23 @@ def _tell(
     import numpy as np
 
     from viewer.atomic_write import unwritable
-    from viewer.overlays.density_map import ALL, density_map, hot_spot
+    from viewer.overlays.density_map import ALL, DensityError, density_map, hot_spot
     from viewer.overlays.files.patch_files import write_cells
     from viewer.overlays.object_map import ObjectMap
 
     found = run.found
     assert isinstance(found, ObjectMap)
+    classes = None if class_name is None else [list(names).index(class_name)]
+    try:
+        spot = hot_spot(found, area_mm2, classes)
+    except DensityError as error:
+        fail(str(error))
     made, value_names = density_map(found, names, options)
+    if not made.count:
+        fail(
+            f"A radius of {options.radius_um:g} µm is too large for what the model analyzed of this "
+            "slide: give a smaller one."
+        )
     if class_name is not None and len(names) > 1:
         index = value_names.index(class_name)
         values, value_names = made.values[..., index : index + 1], [class_name]
@@ -126,8 +136,6 @@ def _tell(
             write_cells(out, made, np.asarray(values, np.float32), columns, run.area)
         except OSError as error:
             fail(unwritable(Path(error.filename or out), error))
-    classes = None if class_name is None else [list(names).index(class_name)]
-    spot = hot_spot(found, area_mm2, classes)
     known = values[..., 0][~np.isnan(values[..., 0])]
     record: dict[str, object] = {
         "of": class_name or ALL, "made": options.text, "cell_um": made.cell * found.mpp_um,
@@ -137,10 +145,13 @@ def _tell(
             "x_px": round(spot.center.x, 1), "y_px": round(spot.center.y, 1),
             "area_mm2": spot.area_mm2, "radius_um": round(spot.radius_px * found.mpp_um, 2),
             "objects": spot.objects, "per_mm2": round(spot.per_mm2, 3),
+            "analyzed": round(spot.analyzed, 3),
         },
         "out": None if out is None else str(out),
     }  # fmt: skip
     print_record(record, json=json)
+    if spot is not None and spot.caveat:
+        say(spot.caveat)
     if spot is None:
         what = "objects" if class_name is None else f"objects of the class {class_name}"
         say(f"The model found no {what}: there is no hot spot.")

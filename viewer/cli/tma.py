@@ -112,9 +112,9 @@ def find_cores(
 
     checked_device(device)
     if out is not None:
+        check_writable(out)
         if out.suffix.lower() not in (*_TABLE, *_SHAPES):
             fail(f"{out.name} can be no table of cores: give a name that ends in .csv or .geojson.")
-        check_writable(out)
     cells = CellOptions(tuple(settings or ()), stains)
     check_options(cells)
     if model is None and (settings or stains):
@@ -128,6 +128,11 @@ def find_cores(
     with closing(opened_slide(slide, image)) as source:
         place = SlidePlace.of(source, pixel_size("--slide-mpp", slide_mpp))
         mpp_um = place.mpp_um or remembered_mpp_um(place.identity)
+        if model is not None and mpp_um is None:
+            fail(
+                f"{slide.name} has no known pixel size: give it with --slide-mpp, or set it in the "
+                "window."
+            )
         held = _held(slide, place, reader)
         grid = _grid(source, held, options, mpp_um, is_asked=is_asked)
     try:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from viewer.geometry import Size
     from viewer.overlays.object_map import ObjectMap
 
     Plane = NDArray[np.float64]
@@ -80,16 +81,29 @@ class HotSpot(NamedTuple):
         Level-0 pixels.
     area_mm2
         As it was asked for.
+    analyzed
+        Share of the disc that was analyzed; the rest lies beyond the slide, or was not looked at.
     """
 
     center: Point
     radius_px: float
     objects: int
     area_mm2: float
+    analyzed: float = 1.0
 
     @property
     def per_mm2(self) -> float:
         return self.objects / self.area_mm2
+
+    @property
+    def caveat(self) -> str:
+        """Return a sentence where the disc was not analyzed whole, else ""."""
+        if self.analyzed >= _WHOLE:
+            return ""
+        return (
+            f"Only {self.analyzed:.0%} of the hot spot was analyzed: it is counted in that part, and "
+            "divided by the whole area."
+        )
 
 
 def density_map(
@@ -125,9 +139,21 @@ def hot_spot(
     ----------
     classes
         Those that count; None for all.
+
+    Raises
+    ------
+    DensityError
+        The area is none, or larger than the slide.
     """
     if not (math.isfinite(area_mm2) and area_mm2 > 0):
         raise DensityError(f"A hot spot of {area_mm2:g} mm² cannot be: give an area above 0.")
+    slide = found.grid.slide
+    slide_mm2 = slide.width * slide.height * found.mpp_um**2 / _UM2_PER_MM2
+    if area_mm2 > slide_mm2:
+        raise DensityError(
+            f"A hot spot of {area_mm2:g} mm² is larger than the slide, which is {slide_mm2:.3g} mm²: "
+            "give a smaller area."
+        )
     objects = found.all_objects()
     points = objects.centroids.astype(np.float64)
     if classes is not None:
@@ -144,23 +170,32 @@ def hot_spot(
     scored = np.where(is_whole, counts, -1.0) if is_whole.any() else counts
     row, column = np.unravel_index(int(scored.argmax()), scored.shape)
     start = Point((float(column) + 0.5) * cell_px, (float(row) + 0.5) * cell_px)
-    center, count = _climbed(points, start, radius_px, cell_px / 2)
-    return HotSpot(center, radius_px, count, area_mm2)
+    center, count = _climbed(points, start, radius_px, cell_px / 2, slide)
+    rows, columns = share.shape
+    at = min(int(center.y / cell_px), rows - 1), min(int(center.x / cell_px), columns - 1)
+    return HotSpot(center, radius_px, count, area_mm2, min(max(float(share[at]), 0.0), 1.0))
 
 
 def _climbed(
-    points: NDArray[np.float64], start: Point, radius: float, step: float
+    points: NDArray[np.float64], start: Point, radius: float, step: float, slide: Size
 ) -> tuple[Point, int]:
-    """Move a disc to where it has no more objects a step away, and count them exactly."""
+    """Move a disc to where it has no more objects a step away, and count them exactly.
+
+    Its middle stays on the slide.
+    """
     near = points[np.hypot(*(points - start).T) <= 2 * radius + step]
 
     def count(at: Point) -> int:
         return int((np.hypot(*(near - at).T) <= radius).sum())
 
+    def kept_on(x: float, y: float) -> Point:
+        return Point(min(max(x, 0.0), slide.width), min(max(y, 0.0), slide.height))
+
+    start = kept_on(*start)
     best, most = start, count(start)
     for _ in range(2 * _STEPS_PER_RADIUS):
         around = [
-            Point(best.x + x * step, best.y + y * step)
+            kept_on(best.x + x * step, best.y + y * step)
             for x in (-1, 0, 1)
             for y in (-1, 0, 1)
             if (x, y) != (0, 0)

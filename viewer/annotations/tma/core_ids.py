@@ -132,6 +132,7 @@ def _list_with_header(rows: Sequence[list[str]], grid: TmaGrid) -> CoreIds | Non
     texts: dict[tuple[int, int], dict[str, str]] = {}
     missing: dict[tuple[int, int], bool] = {}
     strangers: list[str] = []
+    twice: list[str] = []
     for cells in rows[1:]:
         cells = cells + [""] * (len(header) - len(cells))
         place = _place(cells[core], grid) if core is not None else None
@@ -143,10 +144,13 @@ def _list_with_header(rows: Sequence[list[str]], grid: TmaGrid) -> CoreIds | Non
             )
             strangers.append(name)
             continue
+        if place in texts:
+            twice.append(grid.cores[place].name)
         texts[place] = {key: cells[index] for index, key in keys.items() if cells[index]}
         if missing_at is not None and cells[missing_at]:
             missing[place] = cells[missing_at].casefold() in _YES
-    return CoreIds({at: each for at, each in texts.items() if each}, missing, _unknown(strangers))
+    problems = _unknown(strangers) + _repeated(twice)
+    return CoreIds({at: each for at, each in texts.items() if each}, missing, problems)
 
 
 def _bare_list(rows: Sequence[list[str]], grid: TmaGrid) -> CoreIds | None:
@@ -162,7 +166,9 @@ def _bare_list(rows: Sequence[list[str]], grid: TmaGrid) -> CoreIds | None:
         if place is not None and row[1]
     }
     strangers = [row[0] for place, row in zip(places, rows, strict=True) if place is None]
-    return CoreIds(texts, {}, _unknown(strangers))
+    known = [place for place in places if place is not None]
+    twice = [grid.cores[place].name for at, place in enumerate(known) if place in known[:at]]
+    return CoreIds(texts, {}, _unknown(strangers) + _repeated(twice))
 
 
 def _map(rows: Sequence[list[str]], grid: TmaGrid) -> CoreIds | None:
@@ -213,3 +219,12 @@ def _unknown(names: Sequence[str]) -> tuple[str, ...]:
     shown = ", ".join(named[:_MOST_NAMED]) + (", ..." if len(named) > _MOST_NAMED else "")
     which = "core is" if len(named) == 1 else "cores are"
     return (f"{len(named):,} {which} not on this slide and left out: {shown}.",)
+
+
+def _repeated(names: Sequence[str]) -> tuple[str, ...]:
+    if not names:
+        return ()
+    once = list(dict.fromkeys(names))
+    shown = ", ".join(once[:_MOST_NAMED]) + (", ..." if len(once) > _MOST_NAMED else "")
+    which = "core has" if len(once) == 1 else "cores have"
+    return (f"{len(once):,} {which} more than one row, and the last counts: {shown}.",)

@@ -21,7 +21,14 @@ from viewer.annotations.annotation import Annotation
 from viewer.annotations.counted import with_count
 from viewer.annotations.document import adding
 from viewer.annotations.statistics import OBJECTS
-from viewer.overlays.density_map import ALL, DensityOptions, HotSpot, density_map, hot_spot
+from viewer.overlays.density_map import (
+    ALL,
+    DensityError,
+    DensityOptions,
+    HotSpot,
+    density_map,
+    hot_spot,
+)
 from viewer.overlays.files.result_file import ResultFile
 from viewer.overlays.object_map import ObjectMap
 
@@ -121,7 +128,7 @@ def _make(
     wanted = None if class_index is None else [class_index]
     window.say("Making the density map...")
 
-    def work() -> tuple[ResultFile, HotSpot | None]:
+    def work() -> tuple[ResultFile, HotSpot | DensityError | None]:
         picked = found if wanted is None else _of_class(found, wanted[0])
         made, _ = density_map(picked, [of], options)
         title = f"Density of {model}" if wanted is None else f"Density of {model}: {of}"
@@ -129,10 +136,12 @@ def _make(
         made_file = ResultFile(
             Path(title), made, [(f"{of} per mm²", "#ffb000")], [], title=title, told=told
         )
-        spot = hot_spot(found, area_mm2, wanted) if area_mm2 else None
-        return made_file, spot
+        try:
+            return made_file, hot_spot(found, area_mm2, wanted) if area_mm2 else None
+        except DensityError as error:
+            return made_file, error
 
-    def take(result: tuple[ResultFile, HotSpot | None]) -> None:
+    def take(result: tuple[ResultFile, HotSpot | DensityError | None]) -> None:
         made, spot = result
         if pane.source is not source:
             return
@@ -140,12 +149,15 @@ def _make(
             window.say(f"{model} has analyzed too little of the slide for a map of this radius.")
             return
         said = f"{made.name}: {options.text}."
-        if spot is not None:
+        if isinstance(spot, DensityError):
+            said += f" {spot}"
+        elif spot is not None:
             said += (
                 f" Hot spot: {spot.objects:,} in {spot.area_mm2:g} mm², {spot.per_mm2:,.0f}/mm²."
+                f" {spot.caveat}"
             )
-        window.overlays.show_results(made, pane, said=said)
-        if spot is not None:
+        window.overlays.show_results(made, pane, said=said.rstrip())
+        if isinstance(spot, HotSpot):
             _mark(window, run, of, spot)
 
     background.run(
