@@ -151,8 +151,8 @@ def hot_spot(
     slide_mm2 = slide.width * slide.height * found.mpp_um**2 / _UM2_PER_MM2
     if area_mm2 > slide_mm2:
         raise DensityError(
-            f"A hot spot of {area_mm2:g} mm² is larger than the slide, which is {slide_mm2:.3g} mm²: "
-            "give a smaller area."
+            f"A hot spot of {area_mm2:g} mm² is larger than the slide, which is "
+            f"{slide_mm2:.3g} mm²: give a smaller area."
         )
     objects = found.all_objects()
     points = objects.centroids.astype(np.float64)
