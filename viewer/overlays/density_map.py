@@ -101,8 +101,8 @@ class HotSpot(NamedTuple):
         if self.analyzed >= _WHOLE:
             return ""
         return (
-            f"Only {self.analyzed:.0%} of the hot spot was analyzed: it is counted in that part, and "
-            "divided by the whole area."
+            f"Only {self.analyzed:.0%} of the hot spot was analyzed: it is counted in that part, "
+            "and divided by the whole area."
         )
 
 
