@@ -122,8 +122,8 @@ def _tell(
     made, value_names = density_map(found, names, options)
     if not made.count:
         fail(
-            f"A radius of {options.radius_um:g} µm is too large for what the model analyzed of this "
-            "slide: give a smaller one."
+            f"A radius of {options.radius_um:g} µm is too large for what the model analyzed "
+            "of this slide: give a smaller one."
         )
     if class_name is not None and len(names) > 1:
         index = value_names.index(class_name)
