@@ -160,7 +160,7 @@ def test_from_the_command_line(sessions: list[Path], tmp_path: Path) -> None:
     (tmp_path / "none.csv").write_text("file,person\na,b\n")
     for arguments, sentence in (
         (("--observation-px", "large"), "is no size"),
-        (("--observations", "sound"), "do not fit"),
+        (("--observations", "sound"), "--observations takes reference or jpeg"),
         (("--patients", "none.csv"), "columns slide and patient"),
         (("--patients", "missing.csv"), "cannot be read"),
     ):

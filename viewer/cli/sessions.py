@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal, get_args, get_origin
 
 import typer
 
@@ -248,6 +248,15 @@ def export(
         "observations": observations, "observation_px": _size_px(observation_px),
         "least_dwell_s": least_dwell_s, "patients": _patients(patients),
     }  # fmt: skip
+    for field in msgspec.structs.fields(ExportOptions):
+        choices = get_args(field.type) if get_origin(field.type) is Literal else ()
+        if choices and asked[field.name] not in choices:
+            fail(
+                f"--{field.name} takes {', '.join(choices[:-1])} or {choices[-1]}, not "
+                f'"{asked[field.name]}".'
+            )
+    if out.exists() and not out.is_dir():
+        fail(f"{out} is no folder: -o takes a new one.")
     try:
         options = msgspec.convert(asked, ExportOptions)
     except msgspec.ValidationError as error:

@@ -12,6 +12,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
 from viewer.annotations.formats.foreign_values import MOST_PX, number_of
+from viewer.plain_text import shown_line
 from viewer.recording.events import Viewport
 from viewer.recording.importers.foreign import ForeignSession
 from viewer.recording.importers.foreign_views import ForeignView
@@ -41,6 +42,8 @@ _QUPATH = {
 }
 _MOST_QUPATH_COLUMNS = 17
 """With cursor, tool, eyes, focal plane and time."""
+_MOST_NAMED, _MOST_NAME_CHARACTERS = 20, 40
+"""Columns that are named where one is missing."""
 _NO_CURSOR = ("-1", "-1.0")
 _NS_PER = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 TIME_UNITS = (*_NS_PER, "iso")
@@ -130,6 +133,8 @@ def table_session(text: LogText, columns: Mapping[str, str], time_unit: str) -> 
     if time_unit not in TIME_UNITS:
         raise SessionError(f'"{time_unit}" is no unit of time: use {", ".join(TIME_UNITS)}.')
     session = ForeignSession("")
+    if "\0" in text.head.partition("\n")[0]:
+        raise SessionError("The log is no text: give a viewer's log, or a table of views.")
     is_json = text.head.lstrip().startswith("{")
     first, rows = _first_of(_json_rows(text, session.skipped) if is_json else _csv_rows(text))
     if not first and session.skipped:
@@ -140,10 +145,15 @@ def table_session(text: LogText, columns: Mapping[str, str], time_unit: str) -> 
     if missing:
         raise SessionError(
             f'The log has no column "{missing[0]}": name its columns, for example '
-            f"--columns time=T,x=LEFT,y=TOP,width=W,height=H (it has {', '.join(sorted(present))})."
+            f"--column time=T --column x=LEFT (it has {_listed(present)})."
         )
     _take_views(session, rows, names, time_unit, rotation_unit_deg=1.0)
     return session
+
+
+def _listed(names: set[str]) -> str:
+    shown = [shown_line(name)[:_MOST_NAME_CHARACTERS] for name in sorted(names)]
+    return ", ".join(shown[:_MOST_NAMED]) + (", ..." if len(shown) > _MOST_NAMED else "")
 
 
 def _first_of(rows: Iterator[Row]) -> tuple[Row, Iterator[Row]]:
