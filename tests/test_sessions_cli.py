@@ -102,7 +102,7 @@ def test_a_tampered_line_is_named(session: str, tmp_path: Path) -> None:
         (("behaviors", "SESSION", "--mode", "other"), "no mode"),
         (("import", "absent.log"), "cannot be read"),
         (("export", "-o", ".", "--format", "csv"), "not empty"),
-        (("export", "-o", "x", "--format", "yaml"), "--format takes parquet, csv"),
+        (("export", "-o", "x", "--format", "yaml"), "--format takes pathology-cot, "),
         (("delete", "SESSION"), "--yes"),
         (("review", "nothing", "--stats"), "no session"),
     ],

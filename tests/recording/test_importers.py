@@ -80,6 +80,7 @@ def test_tables_with_columns_of_any_name(
     [
         ("t,x,y,width,height\n1,2,3,4,5\n", {}, 'no column "time"'),
         ("t,x\n1,2\n", {}, r"--column time=T --column x=LEFT \(it has t, x\)"),
+        ('{"coverslip":1}\n[0,0,0,["close"]]\n', {}, "missing required field `session`"),
         ("II*\0\0\0,\0\n1,2\n", {}, "is no text"),
         ("time,x,y,width,height\n1,2,x,4,5\n", {}, "row 2"),
         ("time,x,y,width,height\n1,2,,4,5\n", {}, "row 2"),

@@ -124,7 +124,7 @@ def looks_like_event_log(text: str) -> bool:
         about = msgspec.json.decode(first)
     except (msgspec.DecodeError, RecursionError):
         return False
-    return isinstance(about, dict) and "coverslip" in about and "session" in about
+    return isinstance(about, dict) and "coverslip" in about
 
 
 def read_event_logs(lines: Iterable[str]) -> list[EventLog]:
