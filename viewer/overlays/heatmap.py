@@ -16,6 +16,8 @@ from viewer.overlays.scoring import (
     nearest_prototype,
     percentiles,
     similarity,
+    softmax,
+    word_similarity,
 )
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from viewer.overlays.area import Area
     from viewer.overlays.patch_feature_map import PatchFeatureMap
     from viewer.overlays.slide_prediction import SlidePrediction
+    from viewer.overlays.word_vectors import WordVectors
 
     Rgba = NDArray[np.uint8]
 
@@ -80,10 +83,14 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What is asked of embeddings: where is it like this, or like which of these."""
+    """What is asked of embeddings: where is it like this, or like which of these.
+
+    Words come before an area, and an area before marks.
+    """
 
     like: Area | None = None
     marks: tuple[Mark, ...] = ()
+    words: WordVectors | None = None
 
     @property
     def names(self) -> list[str]:
@@ -93,7 +100,8 @@ class Query:
     @property
     def lacks_second(self) -> bool:
         """Return whether the only class marked has nothing to be told from."""
-        return self.like is None and len(self.names) == 1
+        is_by_marks = self.like is None and self.words is None
+        return is_by_marks and len(self.names) == 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +209,8 @@ def query_heatmap(
     """
     if not found.values.shape[2] or query.lacks_second:
         return None
+    if query.words is not None:
+        return _of_words(found, style, query.words, class_colors)
     if query.like is not None:
         marked = found.cells_in(query.like)
         if not marked.any():
@@ -214,6 +224,20 @@ def query_heatmap(
         return None
     classes, clarity = nearest_prototype(found.values, marks)
     return _of_classes(classes, clarity, style, class_colors)
+
+
+def _of_words(
+    found: PatchFeatureMap, style: HeatmapStyle, words: WordVectors, class_colors: Sequence[str]
+) -> Heatmap | None:
+    """Of one phrase, stretched from its lowest to its highest similarity; of several, classes."""
+    if not found.count:
+        return None
+    alike = word_similarity(found.values, words.vectors)
+    if len(words.phrases) == 1:
+        return _of_values(alike[..., 0], style, span=_span(alike))
+    chances = softmax(alike * np.float32(words.scale))
+    classes = np.where(found.known, np.where(found.known[..., None], chances, 0).argmax(-1), -1)
+    return _of_classes(classes.astype(np.int16), chances.max(-1), style, class_colors)
 
 
 def score_heatmap(found: PatchFeatureMap, style: HeatmapStyle) -> Heatmap | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -19,36 +19,15 @@ from viewer.inference.process.words_messages import EncodedWords, EncodeWords
 from viewer.inference.runs.running import RunError
 from viewer.overlays.patch_feature_map import PatchFeatureMap
 from viewer.overlays.scoring import softmax, word_similarity
+from viewer.overlays.word_vectors import WordVectors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from numpy.typing import NDArray
 
     from viewer.inference.models.bundle import ModelBundle
     from viewer.inference.runs.running import ModelRun
 
 _MOST_PHRASES, _MOST_LETTERS = 32, 1000
-
-
-@dataclass(frozen=True, slots=True)
-class WordVectors:
-    """Phrases in the space of a model's images.
-
-    Attributes
-    ----------
-    vectors
-        (phrases, d), of unit length.
-    scale
-        By which similarities are multiplied before a softmax.
-    cut
-        The phrases that were too long for the model.
-    """
-
-    phrases: tuple[str, ...]
-    vectors: NDArray[np.float32]
-    scale: float
-    cut: tuple[str, ...] = ()
 
 
 def word_vectors(bundle: ModelBundle, phrases: Sequence[str]) -> WordVectors:
@@ -103,8 +82,9 @@ def run_by_words(run: ModelRun, words: WordVectors) -> ModelRun:
         values = word_similarity(found.values, words.vectors)
     if len(words.phrases) > 1:
         values, head = softmax(values * np.float32(words.scale)), "probabilities"
-    cut = [f'"{each}" is too long for the model: its end does not count.' for each in words.cut]
-    return replace(run, found=found.told_as(values, head), troubles=[*run.troubles, *cut])
+    return replace(
+        run, found=found.told_as(values, head), troubles=[*run.troubles, *words.troubles()]
+    )
 
 
 def _complaint(bundle: ModelBundle, phrases: Sequence[str]) -> str:

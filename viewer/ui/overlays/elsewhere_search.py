@@ -78,7 +78,7 @@ class ElsewhereSearch(QObject):
         if not marked.any():
             self._window.say("Nothing is known of this field yet: wait a moment, then ask again.")
             return
-        shown.set_query(replace(shown.query, like=like))
+        shown.set_query(replace(shown.query, like=like, words=None))
         model, identity = overlay.origin.key, overlay.identity
         stores = list(self._window.settings.result_stores)
         reference = reference_mean(overlay.origin)

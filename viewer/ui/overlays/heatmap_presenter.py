@@ -160,13 +160,17 @@ class HeatmapPresenter(QObject):
 
     def _chosen_name(self) -> str:
         """Of several values, the one that is shown."""
-        choices = self.choices()
+        choices, words = self.choices(), self.query.words
+        if words is not None and len(words.phrases) == 1:
+            return words.phrases[0]
         if not choices or (self.style.shown is None and self.whole):
             return ""
         return choices[self.style.shown or 0]
 
     def legend(self) -> list[tuple[str, str]]:
         """Names and colors of what is shown."""
+        if self.query.words is not None:
+            return [(name, class_color(i)) for i, name in enumerate(self.query.words.phrases)]
         if self._origin.task == "embedding":
             return [(name, mark_color(i, name)) for i, name in enumerate(self.query.names)]
         return self._origin.colors
@@ -228,6 +232,8 @@ class HeatmapPresenter(QObject):
         ]
         like = self.query.like
         boxes = marks if like is None else [(bounds_of(like), _LIKE_COLOR)]
+        if self.query.words is not None:
+            boxes = []
         self.meant.show_boxes(
             [box for box, _ in boxes], [color for _, color in boxes], len(boxes) - 1
         )

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
     from viewer.ui.overlays.objects_presenter import ObjectsPresenter
     from viewer.ui.overlays.overlay import Overlay
+    from viewer.ui.overlays.word_search import WordSearch
 
 
 _MARKED = 0.9
@@ -65,9 +66,12 @@ class OverlaySettings(QObject):
         if body.heatmap is not None:
             body.heatmap.style_changed.connect(self._set_style)
         self._elsewhere: ElsewhereSearch | None = None
+        self._words: WordSearch | None = None
         if body.query is not None:
             from viewer.ui.overlays.elsewhere_search import ElsewhereSearch
+            from viewer.ui.overlays.word_search import WordSearch
 
+            self._words = WordSearch(window, body.query, active, self)
             self._elsewhere = ElsewhereSearch(window, body, active, self)
             body.query.similar_requested.connect(self.find_similar)
             body.query.class_requested.connect(self._ask_class)
@@ -80,6 +84,8 @@ class OverlaySettings(QObject):
         self._body.close_reading()
         if self._elsewhere is not None:
             self._elsewhere.shut_down()
+        if self._words is not None:
+            self._words.shut_down()
 
     def show(self, run: Overlay, state: CardState) -> None:
         """Show an overlay that is on, with all that can be set of it."""
@@ -94,6 +100,8 @@ class OverlaySettings(QObject):
             case HeatmapPresenter():
                 self._show_heatmap_style(run.shown)
                 self._show_marks(run.shown)
+                if self._words is not None:
+                    self._words.show(run)
         self.show_figures(run, state)
 
     def show_figures(self, run: Overlay, state: CardState) -> None:
@@ -196,7 +204,7 @@ class OverlaySettings(QObject):
             return
         canvas = run.pane.canvas
         like = canvas.view.box.intersection(canvas.slide_box) if area is None else area
-        shown.set_query(replace(shown.query, like=like))
+        shown.set_query(replace(shown.query, like=like, words=None))
 
     def _ask_class(self) -> None:
         dialog = QInputDialog(self._window)

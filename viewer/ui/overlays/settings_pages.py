@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QFormLayout,
     QHBoxLayout,
     QLabel,
+    QLineEdit,
     QListWidget,
     QListWidgetItem,
     QPushButton,
@@ -249,8 +250,9 @@ class HeatmapPage(QWidget):
 
 
 class QueryPage(QWidget):
-    """Asks embeddings: what is like this field, and few-shot classes."""
+    """Asks embeddings: what is like this field, few-shot classes, and words."""
 
+    words_requested = Signal(str)
     similar_requested = Signal()
     everywhere_requested = Signal()
     class_requested = Signal()
@@ -261,6 +263,14 @@ class QueryPage(QWidget):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
+        self.words = QLineEdit(self)
+        self.words.setPlaceholderText("Words, such as: tumor; stroma")
+        self.words.setAccessibleName("Words that are looked for")
+        self.words.setToolTip(
+            "Enter colors the slide by how well a phrase fits; of several, with ; between them, by "
+            "which fits best"
+        )
+        self.words.hide()  # until a model is shown that takes them
         self.similar = QPushButton("Find fields like this one", self)
         self.similar.setToolTip("Colors the slide by likeness to what is in view now")
         self.everywhere = QPushButton("Also on other slides", self)
@@ -278,6 +288,7 @@ class QueryPage(QWidget):
         self.clear_all.setToolTip("Forget likeness and marks of this slide")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.words)
         layout.addWidget(self.similar)
         layout.addWidget(self.everywhere)
         layout.addWidget(QLabel("Or paint classes by example:", self))
@@ -288,6 +299,7 @@ class QueryPage(QWidget):
             layout.addLayout(line)
         layout.addWidget(self.classes)  # last: it grows with each class
         layout.addStretch(1)
+        self.words.returnPressed.connect(lambda: self.words_requested.emit(self.words.text()))
         self.similar.clicked.connect(self.similar_requested)
         self.everywhere.clicked.connect(self.everywhere_requested)
         self.add.clicked.connect(self.class_requested)

@@ -1,0 +1,94 @@
+"""Phrases typed on the card of a model that takes words: real window, real model process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from behavior_steps import write_slide
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from pytestqt.qtbot import QtBot
+from ui_steps import press, show_slide
+from word_steps import SIDE, make_towers, stained_squares
+
+from viewer.geometry import Box
+from viewer.inference.models.model_library import add_model
+from viewer.slides import open_slide
+from viewer.slides.region import read_region
+from viewer.ui.main_window import MainWindow
+from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
+from viewer.ui.overlays.overlay import Overlay
+
+_PATIENCE_MS = 60_000
+
+
+def _on(window: MainWindow, name: str, qtbot: QtBot) -> Overlay:
+    """Turn a model on by the switch of its card."""
+    models = window.overlays.panel.models
+    qtbot.waitUntil(lambda: models.count() >= 3)
+    window.overlays.panel.show()
+    switch = models.named(name).switch
+    switch.setFocus()
+    press(qtbot, switch, Qt.Key.Key_Space)
+    run = window.overlays.run_of(window.panes.active)
+    assert run is not None
+    return run
+
+
+def test_typed_phrases_paint_the_slide(
+    make_window: Callable[[], MainWindow], tmp_path: Path, qtbot: QtBot
+) -> None:
+    towers = make_towers(tmp_path)
+    add_model(tmp_path)
+    window = make_window()
+    pixels = stained_squares()
+    slide = write_slide(tmp_path / "squares.tif", pixels, 0.5)
+    show_slide(window, slide, qtbot)
+    run = _on(window, "Towers", qtbot)
+    shown, page = run.shown, window.overlays.panel.body.query
+    assert isinstance(shown, HeatmapPresenter)
+    assert page is not None
+    qtbot.waitUntil(lambda: shown.found.count == (len(pixels) // SIDE) ** 2, timeout=_PATIENCE_MS)
+    assert not page.words.isHidden()
+    QTest.keyClicks(page.words, "tumor")
+    QTest.keyClick(page.words, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: shown.heatmap is not None, timeout=_PATIENCE_MS)
+    one = shown.heatmap
+    assert one is not None
+    assert one.classes is None
+    with closing(open_slide(slide)) as source:
+        seen = read_region(source, Box(0, 0, SIDE, SIDE), SIDE, SIDE)
+    (own,) = towers.similarities(seen, ["tumor"])
+    assert float(one.values[0, 0]) == pytest.approx(float(own), abs=1e-3)
+    at = shown.result_at(shown.found.cell_box(0, 0).center)
+    assert at is not None
+    assert "tumor" in at.text
+    page.words.clear()
+    QTest.keyClicks(page.words, "tumor; image of stroma")
+    QTest.keyClick(page.words, Qt.Key.Key_Return)
+    qtbot.waitUntil(
+        lambda: shown.heatmap is not None and shown.heatmap.classes is not None,
+        timeout=_PATIENCE_MS,
+    )
+    assert [name for name, _ in shown.color_key()] == ["tumor", "image of stroma"]
+    assert shown.heatmap is not None
+    assert sum(shown.heatmap.counts) == shown.found.count
+    page.similar.click()
+    qtbot.waitUntil(lambda: shown.heatmap is not None and shown.heatmap.classes is None)
+    assert shown.query.words is None
+    QTest.keyClick(page.words, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: shown.query.words is not None, timeout=_PATIENCE_MS)
+    page.words.clear()
+    QTest.keyClick(page.words, Qt.Key.Key_Return)
+    assert shown.query.words is None
+
+
+def test_models_without_words_are_not_asked_by_them(slide_window: MainWindow, qtbot: QtBot) -> None:
+    _on(slide_window, "Tissue likeness", qtbot)
+    page = slide_window.overlays.panel.body.query
+    assert page is not None
+    assert page.words.isHidden()
+    assert not page.similar.isHidden()

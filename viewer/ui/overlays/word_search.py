@@ -1,0 +1,92 @@
+"""Asks a model that takes words by what is typed on its card."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject
+
+from viewer.ui.background_runner import BackgroundRunner, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from viewer.overlays.word_vectors import WordVectors
+    from viewer.ui.main_window import MainWindow
+    from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
+    from viewer.ui.overlays.overlay import Overlay
+    from viewer.ui.overlays.settings_pages import QueryPage
+
+_BETWEEN = ";"
+
+
+class WordSearch(QObject):
+    """Between the page of a card and the overlay that `active` gives."""
+
+    def __init__(
+        self,
+        window: MainWindow,
+        page: QueryPage,
+        active: Callable[[], Overlay | None],
+        parent: QObject,
+    ) -> None:
+        super().__init__(parent)
+        self._window = window
+        self._page = page
+        self._active = active
+        self._background = BackgroundRunner("words", 1, self)
+        self._asked: Task | None = None
+        page.words_requested.connect(self._search)
+
+    def shut_down(self) -> None:
+        """End the thread."""
+        self._background.close()
+
+    def show(self, run: Overlay) -> None:
+        """Offer words where the model of an overlay takes them."""
+        from viewer.inference.models.bundle import ModelBundle
+
+        bundle = run.origin
+        takes = isinstance(bundle, ModelBundle) and bundle.description.words is not None
+        self._page.words.setVisible(takes)
+
+    def _search(self, text: str) -> None:
+        from viewer.inference.models.bundle import ModelBundle
+        from viewer.inference.runs.word_classes import word_vectors
+        from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
+
+        run = self._active()
+        if run is None or not isinstance(bundle := run.origin, ModelBundle):
+            return
+        shown = run.shown
+        if not isinstance(shown, HeatmapPresenter):
+            return
+        if self._asked is not None:
+            self._asked.cancel()
+            self._asked = None
+        phrases = [each.strip() for each in text.split(_BETWEEN) if each.strip()]
+        if not phrases:
+            shown.set_query(replace(shown.query, words=None))
+            return
+        self._window.say("The words are encoded...")
+        self._asked = self._background.run(
+            lambda: word_vectors(bundle, phrases),
+            lambda words: self._show(run, shown, words),
+            self._on_failed,
+        )
+
+    def _show(self, run: Overlay, shown: HeatmapPresenter, words: WordVectors) -> None:
+        self._asked = None
+        if run is not self._active():
+            return
+        shown.set_query(replace(shown.query, like=None, words=words))
+        several = len(words.phrases) > 1
+        told = (
+            "Painted: which of the phrases fits best." if several else "Painted: how well it fits."
+        )
+        self._window.say(" ".join([told, *words.troubles()]))
+
+    def _on_failed(self, error: Exception) -> None:
+        self._asked = None
+        self._window.show_error(str(error))
