@@ -11,7 +11,7 @@ from behavior_steps import write_slide
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
-from ui_steps import press, show_slide
+from ui_steps import show_slide
 from word_steps import SIDE, make_towers, stained_squares
 
 from viewer.geometry import Box
@@ -32,7 +32,7 @@ def _on(window: MainWindow, name: str, qtbot: QtBot) -> Overlay:
     window.overlays.panel.show()
     switch = models.named(name).switch
     switch.setFocus()
-    press(qtbot, switch, Qt.Key.Key_Space)
+    QTest.keyClick(switch, Qt.Key.Key_Space)
     run = window.overlays.run_of(window.panes.active)
     assert run is not None
     return run
