@@ -12,6 +12,7 @@ from PIL import Image
 from viewer.cohort.features.rows import Encoder, SlideFeatures
 from viewer.cohort.features.store import FeatureStore
 from viewer.cohort.learning import fitting
+from viewer.cohort.learning.bags import read_bags
 from viewer.cohort.learning.figures import slide_model_figures
 from viewer.cohort.learning.fitting import EpochDone
 from viewer.cohort.learning.folds import patient_folds
@@ -217,3 +218,15 @@ def test_a_folder_with_something_else_is_not_written_over(taught, tmp_path):
     other = SlideTrainingOptions("Toy", folds=2, epochs=2)
     with pytest.raises(LabelsError, match="holds something else"):
         train_slide_model(store, ENCODER, labeled, out, other, Silent())
+
+
+def test_features_that_are_no_numbers_are_said(tmp_path):
+    store = FeatureStore(tmp_path / "store", writes=True)
+    vectors = np.full((4, LENGTH), np.inf, np.float16)
+    places, quality = np.zeros((4, 2)), np.zeros(4, np.float32)
+    store.add_slide(
+        ENCODER, SlideFeatures("k", "/s/k.svs", "k.svs", 0.5, 224, places, vectors, quality)
+    )
+    labeled = [LabeledSlide("k", "k.svs", "x", "k"), LabeledSlide("l", "l.svs", "y", "l")]
+    with pytest.raises(LabelsError, match=r"features of k\.svs hold values that are no numbers"):
+        read_bags(store, ENCODER, labeled)

@@ -57,7 +57,7 @@ def read_bags(
     Raises
     ------
     LabelsError
-        A slide has no features, or all together are too many for the memory.
+        A slide has no features or such as are no numbers, or all together are too many for the memory.
     FeatureStoreError
         The store cannot be read.
     """
@@ -67,6 +67,11 @@ def read_bags(
         values = store.read_slide(encoder, each.slide).vectors
         if not len(values):
             raise LabelsError(f"{each.name} has no features: there is no tissue on it.")
+        if not np.isfinite(values).all():
+            raise LabelsError(
+                f"The features of {each.name} hold values that are no numbers: {encoder.name} does "
+                "not work on it; take its row out, or embed it by another encoder."
+            )
         if len(values) > _MOST_PATCHES:
             values = values[np.linspace(0, len(values) - 1, _MOST_PATCHES).astype(int)]
         vectors.append(torch.from_numpy(np.ascontiguousarray(values)))
