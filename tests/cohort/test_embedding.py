@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from viewer.cohort.features.asking import region_vector
 from viewer.cohort.features.embedding import EmbedOptions, SlideOutcome, embed_slides, encoder_of
+from viewer.cohort.features.errors import FeatureStoreError
 from viewer.cohort.features.exchange import write_features
 from viewer.cohort.features.rows import SlideFeatures
 from viewer.cohort.features.store import FeatureStore
+from viewer.geometry import Box
 from viewer.inference.models.model_library import BUNDLED, find_model
 from viewer.inference.runs.engine import Progress
 
@@ -130,3 +133,12 @@ def test_the_folder_of_clam_is_taken_as_it_is(slides, options, tmp_path):
     for state in ("done", "before"):
         (outcome,) = embed_slides(BUNDLE, slides[:1], store, clam, Heard())
         assert (outcome.state, outcome.patches) == (state, 12)
+
+
+def test_a_region_beside_the_slide_is_said(slides, options, tmp_path):
+    store = FeatureStore(tmp_path / "store", writes=True)
+    embed_slides(BUNDLE, slides[:1], store, options, Heard())
+    with pytest.raises(FeatureStoreError, match="outside the slide, which is 400 x 300 px"):
+        region_vector(store, ENCODER, slides[0][0], Box(9000, 0, 9100, 100))
+    _, vector = region_vector(store, ENCODER, slides[0][0], Box(100, 100, 120, 120))
+    assert vector.shape == (LENGTH,)

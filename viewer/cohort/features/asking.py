@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from viewer.cohort.features.errors import FeatureStoreError
+from viewer.geometry import Box
 from viewer.inference.models.bundle import BundleError
 from viewer.inference.models.model_library import all_models
 from viewer.inference.runs.running import run_model
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from viewer.cohort.features.rows import Encoder
     from viewer.cohort.features.store import FeatureStore
-    from viewer.geometry import Box
     from viewer.inference.models.bundle import ModelBundle
 
 
@@ -39,10 +39,14 @@ def region_vector(
     SlideError, BundleError, RunError
         The slide or the encoder cannot be used.
     FeatureStoreError
-        There is no tissue in the region, or the store fails.
+        The region lies outside the slide or holds no tissue, or the store fails.
     """
     with closing(open_slide(slide)) as source:
-        key = source.info.identity
+        key, base = source.info.identity, source.levels[0]
+    if not region.intersects(Box(0, 0, base.width_px, base.height_px)):
+        raise FeatureStoreError(
+            f"The region lies outside the slide, which is {base.width_px} x {base.height_px} px."
+        )
     if key in store.slides(encoder):
         held = store.read_slide(encoder, key)
         middles = held.places + held.side_px / 2

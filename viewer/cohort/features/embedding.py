@@ -167,7 +167,7 @@ def _claimed(
 
 def _describe(
     store: FeatureStore, encoder: Encoder, key: str, path: Path, name: str,
-    told: Mapping[str, str],
+    told: dict[str, str],
 ) -> list[str]:  # fmt: skip
     """Keep what is said of a slide that is there, and where it lies now if it was moved."""
     held = store.slides(encoder)[key]

@@ -57,7 +57,8 @@ def read_bags(
     Raises
     ------
     LabelsError
-        A slide has no features or such as are no numbers, or all together are too many for the memory.
+        A slide has no features or such as are no numbers, or all together are too many for the
+        memory.
     FeatureStoreError
         The store cannot be read.
     """
