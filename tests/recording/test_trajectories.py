@@ -75,7 +75,8 @@ def test_the_environment_repeats_each_step(
         assert info["field"] == pytest.approx([getattr(row, name) for name in CORNERS], abs=0.5)
         kept = np.asarray(Image.open(io.BytesIO(row.image))).astype(int)
         assert kept.shape == (SIZE_PX[1], SIZE_PX[0], 3)
-        assert np.abs(kept - image).mean() < 6
+        # Packing costs more in fields full of nuclei, and who reads first is drawn.
+        assert np.abs(kept - image).mean() < 10
         image, _, is_over, _, info = env.step(action_of(row))
         after = [getattr(row, f"next_{name}") for name in CORNERS]
         assert info["field"] == pytest.approx(after, abs=0.5)
