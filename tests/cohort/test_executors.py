@@ -344,3 +344,12 @@ def test_where_a_batch_runs_is_no_part_of_what_it_is(batch: Batch) -> None:
     elsewhere = BatchWhere(on="ray://head:10001", gpus_per_task=0.25)
     moved = open_batch(batch.settings, slides, where=elsewhere)
     assert (moved.id, moved.where) == (batch.id, elsewhere)
+
+
+def test_the_policy_holds_for_clusters(monkeypatch: pytest.MonkeyPatch) -> None:
+    from viewer import egress
+    from viewer.policy import Policy
+
+    monkeypatch.setattr(egress, "policy", lambda: Policy(network=False))
+    with pytest.raises(BatchError, match=r"Nothing was sent to cluster\.example\.org: .*policy"):
+        ClusterExecutor("cluster.example.org", 10001)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Protocol
 from viewer.cohort.batch import BatchProgress, SlideRecord, file_stamp
 from viewer.cohort.errors import BatchError
 from viewer.overlays.result_store import ResultStoreError, is_kept
-from viewer.overlays.segments.places import PatientPlace, place_of
 from viewer.overlays.segments.segment_store import has_results
 
 if TYPE_CHECKING:
@@ -283,6 +282,8 @@ def _with_results(names: dict[str, str], store: str) -> set[str]:
     """Return the slides, of a name of results each, whose results are kept. Raises BatchError."""
     if not store:
         return {path for path, name in names.items() if is_kept(name)}
+    from viewer.overlays.segments.places import PatientPlace, place_of
+
     place = PatientPlace(place_of(store), _PATIENCE_S)
     try:
         with ThreadPoolExecutor(_QUESTIONS, "results") as pool:

@@ -28,6 +28,7 @@ from viewer.cohort.cluster.messages import (
 )
 from viewer.cohort.errors import BatchError, PlaceLostError
 from viewer.cohort.executor import RunProgress, RunResult
+from viewer.egress import EgressError, check_egress
 from viewer.processes.channel import (
     Channel,
     ChannelError,
@@ -70,7 +71,8 @@ class ClusterExecutor:
     Raises
     ------
     BatchError
-        Ray is not installed, or the cluster cannot be joined; one sentence says why.
+        Ray is not installed, the administrator's policy does not allow the host, or the cluster
+        cannot be joined; one sentence says why.
     """
 
     def __init__(self, host: str, port: int, gpus_per_task: float = 0.0) -> None:
@@ -79,6 +81,10 @@ class ClusterExecutor:
                 "Clusters need Ray, which is not installed: install it with "
                 "`pip install coverslip[cohort]`, or run --on local."
             )
+        try:
+            check_egress(f"https://{host}:{port}")
+        except EgressError as error:
+            raise BatchError(str(error)) from error
         self._where = f"ray://{host}:{port}"
         self._lock = threading.Lock()
         self._answers: dict[int, queue.SimpleQueue[Going | Ended | None]] = {}

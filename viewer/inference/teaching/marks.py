@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import shapely
 
 from viewer.annotations.annotation import NO_COLOR
-from viewer.annotations.formats.exchange import read_all
 from viewer.annotations.formats.problems import Problem, left_out
 from viewer.colors import class_color
 from viewer.inference.teaching.errors import (
@@ -102,6 +101,8 @@ def read_marks(path: Path, slide: SlidePlace, origin: Origin | None = None) -> M
     OtherSlideError
         The file says that it is of another slide.
     """
+    from viewer.annotations.formats.exchange import read_all  # only for files: it takes lxml
+
     problems: list[Problem] = []
     annotations = list(_flat(read_all(path, problems, slide=slide, origin=origin)))
     if (stated := _stated_slide(path)) and slide.identity and stated != slide.identity:

@@ -11,14 +11,12 @@ import msgspec
 from viewer.atomic_write import atomic_write_bytes
 from viewer.inference.models.bundle import BundleError, file_sha256, load_bundle
 from viewer.inference.models.description import ModelDescription, write_description
-from viewer.inference.runs.running import known_mpp_um
 from viewer.inference.teaching.errors import TeachingError
 from viewer.inference.teaching.pixel_samples import MOST_PER_CLASS, pixel_samples
 from viewer.inference.teaching.pixel_settings import CORE_PX, FEATURES_VERSION, MARGIN_PX, PATCH_PX
 from viewer.inference.teaching.pixel_teacher import PixelTeacher, TaughtSlide
 from viewer.inference.teaching.taught_bundles import check_folder
 from viewer.inference.teaching.taught_card import TaughtCard
-from viewer.slides import open_slide
 from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
@@ -79,6 +77,10 @@ def train_pixels(
     TeachingError
         One sentence says why nothing is learned.
     """
+    # The window takes sentences from here and opens no slide itself.
+    from viewer.inference.runs.running import known_mpp_um
+    from viewer.slides import open_slide
+
     names = list(marked.colors)
     per_slide = min(MOST_PER_CLASS, max(_LEAST_PER_SLIDE, _MOST_OF_ALL // len(marked.slides)))
     notes: list[str] = []

@@ -19,7 +19,6 @@ from viewer.inference.teaching.taught_objects import CHANCE, with_classes
 from viewer.overlays.object_map import ObjectMap
 from viewer.ui.background_runner import BackgroundRunner, Urgency
 from viewer.ui.overlays.gallery import GalleryField
-from viewer.ui.overlays.objects_presenter import ObjectsPresenter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -271,6 +270,8 @@ class LiveObjects(QObject):
         self, run: Overlay, base: ModelBundle, colors: Sequence[tuple[str, str]]
     ) -> None:
         """Have the overlay, its legend, tables and files speak of these classes."""
+        from viewer.ui.overlays.objects_presenter import ObjectsPresenter
+
         if list(colors) == base.colors:
             run.origin = base
         else:
