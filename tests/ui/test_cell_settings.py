@@ -53,6 +53,7 @@ def pages_of(window: MainWindow, qtbot: QtBot) -> tuple[CellPage, ScorePage, Ove
     window.panes.active.canvas.set_magnification(20.0)
     card = panel.models.named("Cells")
     card.switch.click()
+    qtbot.waitUntil(lambda: bool(window.overlays.all_of(window.panes.active)))
     qtbot.waitUntil(lambda: _run(window).found.count == 100, timeout=_PATIENCE_MS)
     return (*window.cells.pages(card.source.key), _run(window))
 

@@ -412,9 +412,10 @@ def test_nuclei_are_colored_by_area_and_told_under_the_cursor(
 def test_kept_results_can_be_removed(field_window: MainWindow, qtbot: QtBot) -> None:
     run = _shown(field_window, qtbot)
     qtbot.waitUntil(lambda: not run.progress.is_busy, timeout=_PATIENCE_MS)
-    assert list(results_folder().glob("*/*.sqlite"))
+    kept = list(results_folder().glob("*/*.sqlite"))
+    assert kept
     field_window.commands["overlays.clear_results"].trigger()
-    qtbot.waitUntil(lambda: not list(results_folder().glob("*/*.sqlite")))
+    qtbot.waitUntil(lambda: not any(path.exists() for path in kept), timeout=_PATIENCE_MS)
     assert run.found.count > 0
 
 

@@ -6,7 +6,7 @@ pictures, tools and the model server by messages alone, which are checked here.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -20,7 +20,12 @@ from viewer.agents.findings import box_of, corners
 from viewer.agents.microscope import on_slide, picture_of
 from viewer.agents.plugins import plugin_messages as messages
 from viewer.agents.policies.prompts import DATA_RULE
-from viewer.processes.channel import ChannelError, ChannelTimeoutError, open_channel
+from viewer.processes.channel import (
+    ChannelClosedError,
+    ChannelError,
+    ChannelTimeoutError,
+    open_channel,
+)
 from viewer.processes.confinement.launching import launch
 from viewer.processes.memory_watch import MemoryWatch
 
@@ -57,7 +62,7 @@ class PluginPolicy:
     def walk(self, scene: Scene, first: Observation) -> Walk:
         with self._process(scene) as receive_from:
             channel, receive = receive_from
-            channel.send(_begin(scene, first))
+            _send(channel, _begin(scene, first))
             wants = 0
             while True:
                 want = receive()
@@ -65,10 +70,10 @@ class PluginPolicy:
                     wants += 1
                     if wants > _MOST_WANTS:
                         raise AgentError(f"{self.name} asked too often without going on.")
-                    channel.send(self._given(want, scene))
+                    _send(channel, self._given(want, scene))
                 else:
                     wants = 0
-                    channel.send(_seen((yield self._action(want))))
+                    _send(channel, _seen((yield self._action(want))))
 
     @contextmanager
     def _process(
@@ -146,6 +151,12 @@ class PluginPolicy:
             return messages.Replied(reply.text)
         except AgentError as error:
             return messages.Refused(str(error))
+
+
+def _send(channel: Channel[messages.Want], message: msgspec.Struct) -> None:
+    """Send a message; what a process said before it ended is still to be received."""
+    with suppress(ChannelClosedError):
+        channel.send(message)
 
 
 def _begin(scene: Scene, first: Observation) -> messages.Begin:
