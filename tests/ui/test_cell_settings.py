@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import numpy as np
 import pytest
 import shapely
-import tifffile
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
+from stained_slides import write_stained_slide
 from ui_steps import show_slide
 
 from viewer.annotations.annotation import Annotation, AnnotationClass
@@ -25,24 +24,14 @@ from viewer.ui.cells.score_page import ScorePage
 from viewer.ui.main_window import MainWindow
 from viewer.ui.overlays.overlay_run import OverlayRun
 
-_EVERY_PX, _SIDE_PX = 40, 400
 _PATIENCE_MS = 60_000
 
 
 @pytest.fixture(scope="module")
 def stained_slide(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """200 µm of blue and brown nuclei on a lattice of ten by ten, every other one brown."""
-    blue, brown = np.array([90, 110, 170]), np.array([95, 60, 35])
-    pixels = np.full((_SIDE_PX, _SIDE_PX, 3), 240, np.uint8)
-    at = np.arange(_SIDE_PX) + 0.5
-    for number in range(100):
-        y, x = ((each + 0.5) * _EVERY_PX for each in divmod(number, 10))
-        inside = (at[:, None] - y) ** 2 + (at - x) ** 2 <= 9**2
-        pixels[inside] = brown if number % 2 else blue
     path = tmp_path_factory.mktemp("stained") / "stained.ome.tif"
-    scale = {"PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5}
-    tifffile.imwrite(path, pixels, tile=(128, 128), metadata={"axes": "YXS", **scale}, ome=True)
-    return path
+    return write_stained_slide(path, (90, 110, 170), (95, 60, 35))
 
 
 def pages_of(window: MainWindow, qtbot: QtBot) -> tuple[CellPage, ScorePage, OverlayRun]:

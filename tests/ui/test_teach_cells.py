@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
-import tifffile
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QApplication, QInputDialog
 from pytestqt.qtbot import QtBot
+from stained_slides import EVERY_PX, write_stained_slide
 from ui_steps import CTRL, open_dialog, press, show_slide
 
 from viewer.geometry import Point
@@ -26,24 +25,14 @@ from viewer.ui.teaching.cells_page import CellsPage
 
 AGREED = Settings(reader="reader-7", consent_utc="2026-11-24T08:00:00+00:00")
 LEFT = Qt.MouseButton.LeftButton
-_EVERY_PX, _SIDE_PX = 40, 400
 _PATIENCE_MS = 60_000
 
 
 @pytest.fixture(scope="module")
 def stained_slide(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """200 µm of dark and pale nuclei on a lattice of ten by ten, every other one pale."""
-    dark, pale = np.array([60, 50, 120]), np.array([140, 110, 180])
-    pixels = np.full((_SIDE_PX, _SIDE_PX, 3), 240, np.uint8)
-    at = np.arange(_SIDE_PX) + 0.5
-    for number in range(100):
-        y, x = ((each + 0.5) * _EVERY_PX for each in divmod(number, 10))
-        inside = (at[:, None] - y) ** 2 + (at - x) ** 2 <= 9**2
-        pixels[inside] = pale if number % 2 else dark
     path = tmp_path_factory.mktemp("stained") / "stained.ome.tif"
-    scale = {"PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5}
-    tifffile.imwrite(path, pixels, tile=(128, 128), metadata={"axes": "YXS", **scale}, ome=True)
-    return path
+    return write_stained_slide(path, (60, 50, 120), (140, 110, 180))
 
 
 def run_of(window: MainWindow) -> OverlayRun:
@@ -77,7 +66,7 @@ def begin(window: MainWindow, slide: Path, qtbot: QtBot) -> CellsPage:
 
 def place(window: MainWindow, number: int) -> QPoint:
     """Return where a nucleus is on the canvas."""
-    y, x = ((each + 0.5) * _EVERY_PX for each in divmod(number, 10))
+    y, x = ((each + 0.5) * EVERY_PX for each in divmod(number, 10))
     at = window.panes.active.canvas.view.to_screen(Point(x, y))
     return QPoint(round(at.x), round(at.y))
 
