@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -158,19 +158,18 @@ def _claimed(
     with store.claim(encoder, key, waits=waits) as is_free:
         if not is_free:
             return None
-        if store.holds(encoder, key):
-            notes = _describe(store, encoder, key, path, name, told)
-            patches = store.slides(encoder)[key]["patches"]
-            return SlideOutcome(path, name, "before", patches, key, notes=notes)
+        held = store.slides(encoder).get(key)
+        if held is not None:
+            notes = _describe(store, encoder, held, path, name, told)
+            return SlideOutcome(path, name, "before", held["patches"], key, notes=notes)
         return _embed(bundle, path, name, store, key, own | told, options, listener.on_progress)
 
 
 def _describe(
-    store: FeatureStore, encoder: Encoder, key: str, path: Path, name: str,
+    store: FeatureStore, encoder: Encoder, held: Mapping[str, Any], path: Path, name: str,
     told: dict[str, str],
 ) -> list[str]:  # fmt: skip
     """Keep what is said of a slide that is there, and where it lies now if it was moved."""
-    held = store.slides(encoder)[key]
     known: dict[str, str] = json.loads(held["attributes"])
     place, called = held["path"], held["name"]
     notes: list[str] = []
@@ -178,7 +177,7 @@ def _describe(
         notes.append(f"It lay at {place} and is now known at its new place.")
         place, called = str(path.absolute()), name
     if notes or known != known | told:
-        store.describe_slide(encoder, key, place, called, known | told)
+        store.describe_slide(encoder, held["slide"], place, called, known | told)
     return notes
 
 

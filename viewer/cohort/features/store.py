@@ -71,16 +71,12 @@ class FeatureStore:
         if writes and options is None:
             self._locks = Path(self.place) / _LOCKS
         uri = f"{self.place.rstrip('/')}/{_FOLDER}"
-        try:
+        with self._errors_told():
             self._database: Any = lancedb.connect(uri, storage_options=options)
             with self._locked(_WRITING):
                 self._names = set(self._listed())
                 if writes and _SLIDES not in self._names:
                     self._create(_SLIDES, _slides_schema())
-        except FeatureStoreError:
-            raise
-        except Exception as error:  # lancedb raises whatever its Rust core does
-            raise self._unusable(error) from error
         if not writes and _SLIDES not in self._names:
             raise NoFeaturesError(
                 f"There are no features in {self.place}: make some with `coverslip embed ENCODER "
@@ -123,25 +119,14 @@ class FeatureStore:
         rows = self._slide_rows()
         return {row["slide"]: row for row in rows if row["encoder_key"] == encoder.key}
 
-    def holds(self, encoder: Encoder, slide: str) -> bool:
-        """Return whether a slide is there now, whoever embedded it."""
-        try:
-            return self._table(_SLIDES).count_rows(_entry(encoder, slide)) > 0
-        except FeatureStoreError:
-            raise
-        except Exception as error:  # as above
-            raise self._unusable(error) from error
-
     def read_slide(self, encoder: Encoder, slide: str) -> SlideFeatures:
         """Return all features of a slide."""
         held = self.slides(encoder).get(slide)
         if held is None:
             raise FeatureStoreError(f"The slide {slide} is not in {self.place}.")
         table = self._patches(encoder)
-        try:
+        with self._errors_told():
             read = table.search().where(f"slide = '{_quoted(slide)}'").limit(None).to_arrow()
-        except Exception as error:  # as above
-            raise self._unusable(error) from error
         flat = read["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
         return SlideFeatures(
             slide,
@@ -206,33 +191,23 @@ class FeatureStore:
             "attributes": json.dumps(features.attributes),
             "at_utc": utc_stamp(),
         }
-        try:
-            with self._locked(_WRITING):
-                table = self._patches(encoder, create=True)
-                slides = self._table(_SLIDES)
-                slides.delete(_entry(encoder, features.slide))
-                if table.count_rows(where):
-                    table.delete(where)
-                if count:
-                    table.add(rows)
-                slides.add([entry])
-        except FeatureStoreError:
-            raise
-        except Exception as error:  # as above
-            raise self._unusable(error) from error
+        with self._errors_told(), self._locked(_WRITING):
+            table = self._patches(encoder, create=True)
+            slides = self._table(_SLIDES)
+            slides.delete(_entry(encoder, features.slide))
+            if table.count_rows(where):
+                table.delete(where)
+            if count:
+                table.add(rows)
+            slides.add([entry])
 
     def describe_slide(
         self, encoder: Encoder, slide: str, path: str, name: str, attributes: Mapping[str, str]
     ) -> None:
         """Say anew where a slide that is there lies, what it is called, and what is known of it."""
         values = {"path": path, "name": name, "attributes": json.dumps(dict(attributes))}
-        try:
-            with self._locked(_WRITING):
-                self._table(_SLIDES).update(where=_entry(encoder, slide), values=values)
-        except FeatureStoreError:
-            raise
-        except Exception as error:  # as above
-            raise self._unusable(error) from error
+        with self._errors_told(), self._locked(_WRITING):
+            self._table(_SLIDES).update(where=_entry(encoder, slide), values=values)
 
     # -----------------------------------------------------------------------------------------
 
@@ -268,10 +243,8 @@ class FeatureStore:
         return self._table(name)
 
     def _table(self, name: str) -> Any:
-        try:
+        with self._errors_told():
             return self._database.open_table(name)
-        except Exception as error:  # as above
-            raise self._unusable(error) from error
 
     def _create(self, name: str, schema: Any) -> None:
         self._database.create_table(name, schema=schema, exist_ok=True)
@@ -288,19 +261,22 @@ class FeatureStore:
                 return found
 
     def _slide_rows(self) -> list[dict[str, Any]]:
-        try:
+        with self._errors_told():
             return self._table(_SLIDES).search().limit(None).to_arrow().to_pylist()
+
+    @contextmanager
+    def _errors_told(self) -> Iterator[None]:
+        """Raise FeatureStoreError for whatever lancedb raises: its Rust core raises anything."""
+        try:
+            yield
         except FeatureStoreError:
             raise
-        except Exception as error:  # as above
-            raise self._unusable(error) from error
-
-    def _unusable(self, error: Exception) -> FeatureStoreError:
-        _log.info("the feature store %s failed", self.place, exc_info=error)
-        return FeatureStoreError(
-            f"The store {self.place} cannot be used ({reason_of(error)}): check that it is there, "
-            "whole, and that you may write to it."
-        )
+        except Exception as error:
+            _log.info("the feature store %s failed", self.place, exc_info=error)
+            raise FeatureStoreError(
+                f"The store {self.place} cannot be used ({reason_of(error)}): check that it is "
+                "there, whole, and that you may write to it."
+            ) from error
 
 
 def _slides_schema() -> Any:

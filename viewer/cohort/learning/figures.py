@@ -10,6 +10,8 @@ import msgspec
 import numpy as np
 from scipy.stats import rankdata
 
+from viewer.inference.teaching.held_out import CALIBRATION_BINS, calibration_error
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
 
 _RESAMPLES = 1000
 _CONFIDENCE = 0.95
-_BINS = 10
 
 
 class Interval(msgspec.Struct, frozen=True):
@@ -73,7 +74,7 @@ def slide_model_figures(
     """Measure probabilities (n, classes) of held-out slides against their classes (n,)."""
     rng = np.random.default_rng(seed)
     called = chances.argmax(1)
-    bins, error = _reliability(chances.max(1), called == classes)
+    said, is_right = chances.max(1), called == classes
     truth = np.eye(chances.shape[1])[classes]
     groups = _groups(patients)
     samples = [
@@ -86,7 +87,8 @@ def slide_model_figures(
         _interval(
             _balanced(called, classes), [_balanced(called[s], classes[s]) for s in samples]
         ),
-        float(((chances - truth) ** 2).sum(1).mean()), error, bins,
+        float(((chances - truth) ** 2).sum(1).mean()),
+        round(calibration_error(said, is_right), 4), _reliability(said, is_right),
     )  # fmt: skip
 
 
@@ -123,12 +125,11 @@ def _interval(value: float, resampled: Sequence[float]) -> Interval:
 
 def _reliability(
     said: NDArray[np.float64], is_right: NDArray[np.bool_]
-) -> tuple[list[tuple[float, float, int]], float]:
-    which = np.minimum((said * _BINS).astype(int), _BINS - 1)
-    bins = [
+) -> list[tuple[float, float, int]]:
+    """Return for each bin that holds slides the mean said, the share right, and their number."""
+    which = np.minimum((said * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    return [
         (round(float(said[which == b].mean()), 4), round(float(is_right[which == b].mean()), 4),
          int((which == b).sum()))
         for b in np.unique(which)
     ]  # fmt: skip
-    error = sum(count * abs(mean - right) for mean, right, count in bins) / len(said)
-    return bins, round(error, 4)

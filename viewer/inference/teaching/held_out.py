@@ -24,7 +24,7 @@ BLOCK_UM = 500.0
 LEAST_REGIONS = 3
 """Of each class."""
 _MOST_FOLDS = 10
-_CALIBRATION_BINS = 10
+CALIBRATION_BINS = 10
 
 NOT_ENOUGH = "not enough to estimate"
 
@@ -165,8 +165,8 @@ def calibration_error(sure: NDArray[np.floating], is_right: NDArray[np.bool_]) -
     sure, is_right
         (n,) how likely each answer was said to be, and whether it was right.
     """
-    bins = np.minimum((sure * _CALIBRATION_BINS).astype(int), _CALIBRATION_BINS - 1)
-    gaps = np.bincount(bins, is_right - sure, _CALIBRATION_BINS)
+    bins = np.minimum((sure * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    gaps = np.bincount(bins, is_right - sure, CALIBRATION_BINS)
     return float(np.abs(gaps).sum() / len(sure))
 
 
