@@ -59,11 +59,11 @@ def main() -> None:
     rng = np.random.default_rng(options.seed)
     learn, held = split(load_bbbc038(options.data / "nuclei" / "bbbc038-brightfield-train.npz"))
     sets, held_sets = {"BBBC038": learn}, {"BBBC038": held}
-    if not options.no_tnbc:
-        more, apart = split_patients(
-            load_tnbc(options.data / "nuclei" / "tnbc-train-augmented.npz"), set(options.hold)
-        )
-        sets["TNBC"] = more
+    tnbc = load_tnbc(options.data / "nuclei" / "tnbc-train-augmented.npz")
+    if options.no_tnbc:
+        held_sets["TNBC"] = tnbc
+    else:
+        sets["TNBC"], apart = split_patients(tnbc, set(options.hold))
         if len(apart):
             held_sets["TNBC"] = apart
     network = NucleiUNet(smooth=True).to(memory_format=torch.channels_last)

@@ -1,4 +1,7 @@
-"""Outlined objects over the slide: outlines near, dots farther out, density from afar."""
+"""Outlined objects over the slide: outlines near, dots farther out, density from afar.
+
+Outlines and dots are kept as pictures, which a pan moves; a zoom paints the objects themselves.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +13,17 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPainterPath, QPen, QPolygonF, QTransform
 
 from viewer.canvas.fast_paths import closed_path, point_list
+from viewer.canvas.raster_cache import RasterCache
 from viewer.geometry import Point
 from viewer.overlays.object_style import ObjectStyle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from viewer.canvas.layer import Scene
+    from viewer.canvas.raster_cache import RasterGrid, Square
     from viewer.geometry import Box
     from viewer.overlays.blocks import BlockKey
     from viewer.overlays.object_map import ObjectMap
@@ -27,8 +32,8 @@ if TYPE_CHECKING:
 _OUTLINE_UM_PER_PX = 0.7
 """Finer than this outlines are drawn: at 20x, not yet at 10x, where a nucleus has 8 pixels."""
 _DOT_UM_PER_PX = 2.2
-_MOST_BOLD = 2000
-"""Objects on screen up to which outlines are drawn bold."""
+_REACH_PX = 3.0
+"""How far what is painted of an object reaches beyond it."""
 _CELLS_PER_BLOCK = 16
 _MOST_CELLS = 4096
 """Along a side of the density picture."""
@@ -45,7 +50,7 @@ class ObjectsLayer:
 
     def __init__(self) -> None:
         self.opacity = 1.0
-        self.is_filled = False
+        self._is_filled = False
         self.pointed_out: NDArray[np.float32] | None = None
         """(k, 2) an outline that is drawn boldly at any zoom, level-0 pixels."""
         self._map: ObjectMap | None = None
@@ -54,6 +59,7 @@ class ObjectsLayer:
         self._style = ObjectStyle()
         self._paths = _Made(self._outlines)
         self._dots = _Made(self._middles)
+        self._sheet = RasterCache(self._make, self._paint_themselves)
         self._density: QImage | None = None
         self._is_density_old = True
         self._density_left: dict[BlockKey, None] = {}
@@ -64,6 +70,7 @@ class ObjectsLayer:
         self._map = objects
         self._class_colors = self._colors = [QColor(color) for color in colors]
         self._paths, self._dots = _Made(self._outlines), _Made(self._middles)
+        self._sheet.forget()
         self._density = None
 
     def set_style(self, style: ObjectStyle, colors: Sequence[str] = ()) -> None:
@@ -72,13 +79,27 @@ class ObjectsLayer:
         self._colors = [QColor(color) for color in colors] or self._class_colors
         self._paths.make_old()
         self._dots.make_old()
+        self._sheet.make_old()
         self._is_density_old = True
+
+    @property
+    def is_filled(self) -> bool:
+        """Whether outlines are filled faintly."""
+        return self._is_filled
+
+    @is_filled.setter
+    def is_filled(self, is_filled: bool) -> None:
+        self._is_filled = is_filled
+        self._sheet.make_old()
 
     def refresh(self, key: BlockKey) -> None:
         """The objects of a block changed."""
         self._paths.make_old(key)
         self._dots.make_old(key)
         self._density_left[key] = None
+        if self._map is not None:
+            touched = self._map.grid.core_box(key).grown(self._reach())
+            self._sheet.make_old(touched, _REACH_PX, hurries=False)
 
     def paint(self, painter: QPainter, scene: Scene) -> bool:
         """Paints what is on screen, as fine as the zoom allows.
@@ -88,21 +109,36 @@ class ObjectsLayer:
         """
         if self._map is None or not self._map.count:
             return False
-        budget = _Budget()
-        # Objects of a block may reach a little beyond it.
-        box = scene.view.box.grown(self._map.grid.margin_px * self._map.grid.downsample)
         um_per_px = scene.view.downsample * self._map.mpp_um
+        painter.save()
         painter.setOpacity(self.opacity)
-        painter.setTransform(QTransform(*scene.view.transform), combine=True)
-        if um_per_px <= _OUTLINE_UM_PER_PX:
-            self._paint_outlines(painter, box, budget, is_quick=scene.is_zooming)
-        elif um_per_px <= _DOT_UM_PER_PX:
-            self._paint_dots(painter, box, budget)
+        if um_per_px > _DOT_UM_PER_PX:
+            is_unfinished = self._paint_density(painter, scene)
+        elif scene.is_zooming:
+            self._paint_themselves(painter, scene, [scene.view.box])
+            is_unfinished = True
         else:
-            self._paint_density(painter, budget)
+            is_unfinished = self._sheet.paint(painter, scene)
+        painter.restore()
         if self.pointed_out is not None:
             self._paint_pointed_out(painter, scene)
-        return budget.was_short
+        return is_unfinished
+
+    def _reach(self) -> float:
+        """How far objects of a block may lie beyond it, level-0 pixels."""
+        assert self._map is not None
+        return self._map.grid.margin_px * self._map.grid.downsample
+
+    def _blocks(self, boxes: Sequence[Box]) -> dict[BlockKey, Objects]:
+        """Return the blocks whose objects may reach into these level-0 boxes."""
+        assert self._map is not None
+        reach = self._reach()
+        return {
+            key: objects
+            for box in boxes
+            for key, objects in self._map.inside(box.grown(reach))
+            if len(objects)
+        }
 
     def _paint_pointed_out(self, painter: QPainter, scene: Scene) -> None:
         """In black and white, which stand out against any stain."""
@@ -116,32 +152,62 @@ class ObjectsLayer:
             painter.setPen(_pen(color, width_px))
             painter.drawPolygon(polygon)
 
+    def _make(self, picture: QImage, lattice: RasterGrid, square: Square) -> Iterator[bool]:
+        """Paints a square's picture, a block a step."""
+        assert self._map is not None
+        to_square = QTransform(*lattice.transform(square))
+        is_near = self._is_near(lattice.downsample)
+        for key, objects in self._blocks([lattice.box(square, _REACH_PX)]).items():
+            with QPainter(picture) as painter:
+                painter.setTransform(to_square)
+                if is_near:
+                    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+                    self._paint_outlines(painter, key, self._paths.get(key, objects), is_bold=True)
+                else:
+                    _paint_dots(painter, self._dots.get(key, objects))
+            yield True
+
+    def _paint_themselves(self, painter: QPainter, scene: Scene, boxes: Sequence[Box]) -> None:
+        """Paints what is ready or can be in a moment, with thin lines: they take less time."""
+        painter.setTransform(QTransform(*scene.view.transform), combine=True)
+        budget, blocks = _Budget(), self._blocks(boxes)
+        if self._is_near(scene.view.downsample):
+            for key, objects in blocks.items():
+                paths = self._paths.get(key, objects, budget, len(blocks))
+                self._paint_outlines(painter, key, paths, is_bold=False)
+        else:
+            for key, objects in blocks.items():
+                _paint_dots(painter, self._dots.get(key, objects, budget, len(blocks)))
+
+    def _is_near(self, downsample: float) -> bool:
+        assert self._map is not None
+        return downsample * self._map.mpp_um <= _OUTLINE_UM_PER_PX
+
     def _paint_outlines(
-        self, painter: QPainter, box: Box, budget: _Budget, *, is_quick: bool
+        self,
+        painter: QPainter,
+        key: BlockKey,
+        paths: list[tuple[QColor, QPainterPath]],
+        *,
+        is_bold: bool,
     ) -> None:
         """With pens of one pixel, the only ones Qt strokes quickly; bolder by a second pass."""
         assert self._map is not None
-        shown = [(key, objects) for key, objects in self._map.inside(box) if len(objects)]
-        is_bold = not is_quick and sum(len(objects) for _, objects in shown) <= _MOST_BOLD
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing, not is_quick)
         to_screen = painter.transform()
-        # All are made before any is painted: painting takes the time of making, too, and the last
-        # would never come.
-        made = [(key, self._paths.get(key, objects, budget, len(shown))) for key, objects in shown]
-        for key, paths in made:
-            corner = self._map.grid.core_box(key)
-            from_block = QTransform.fromTranslate(corner.x0, corner.y0) * to_screen
-            for color, path in paths:
-                painter.setPen(_pen(color, 1.0))
-                painter.setTransform(from_block)
-                if self.is_filled:
-                    faint = QColor(color)
-                    faint.setAlphaF(0.3)
-                    painter.fillPath(path, faint)
+        corner = self._map.grid.core_box(key)
+        from_block = QTransform.fromTranslate(corner.x0, corner.y0) * to_screen
+        for color, path in paths:
+            painter.setPen(_pen(color, 1.0))
+            painter.setTransform(from_block)
+            if self._is_filled:
+                faint = QColor(color)
+                faint.setAlphaF(0.3)
+                painter.fillPath(path, faint)
+            painter.drawPath(path)
+            if is_bold:
+                painter.setTransform(from_block * QTransform.fromTranslate(0.5, 0.5))
                 painter.drawPath(path)
-                if is_bold:
-                    painter.setTransform(from_block * QTransform.fromTranslate(0.5, 0.5))
-                    painter.drawPath(path)
+        painter.setTransform(to_screen)
 
     def _outlines(self, key: BlockKey, objects: Objects) -> list[tuple[QColor, QPainterPath]]:
         """A path a color, from the block's corner, since level-0 pixels are too large for Qt."""
@@ -157,17 +223,6 @@ class ObjectsLayer:
             for index in _present(groups)
         ]
 
-    def _paint_dots(self, painter: QPainter, box: Box, budget: _Budget) -> None:
-        assert self._map is not None
-        shown = [(key, objects) for key, objects in self._map.inside(box) if len(objects)]
-        made = [self._dots.get(key, objects, budget, len(shown)) for key, objects in shown]
-        for colored in made:
-            for color, middles in colored:
-                pen = _pen(color, 3.0)
-                pen.setCapStyle(Qt.PenCapStyle.SquareCap)
-                painter.setPen(pen)
-                painter.drawPoints(middles)
-
     def _middles(self, _: BlockKey, objects: Objects) -> list[tuple[QColor, QPolygonF]]:
         groups = self._style.groups(objects)
         return [
@@ -175,8 +230,10 @@ class ObjectsLayer:
             for index in _present(groups)
         ]
 
-    def _paint_density(self, painter: QPainter, budget: _Budget) -> None:
+    def _paint_density(self, painter: QPainter, scene: Scene) -> bool:
+        """Paints how many lie where; True while there is more to count."""
         assert self._map is not None
+        budget = _Budget()
         if self._density is None:
             self._density = self._empty_density()
             self._is_density_old = True
@@ -191,8 +248,10 @@ class ObjectsLayer:
                 self._paint_cells(self._density, key, objects)
         cell = self._map.grid.side / self._cells
         width, height = self._density.width() * cell, self._density.height() * cell
+        painter.setTransform(QTransform(*scene.view.transform), combine=True)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         painter.drawImage(QRectF(0, 0, width, height), self._density, QRectF(self._density.rect()))
+        return bool(self._density_left)
 
     def _empty_density(self) -> QImage:
         """Return a picture of the slide in cells, filled block by block."""
@@ -238,12 +297,9 @@ class _Budget:
 
     def __init__(self) -> None:
         self._until_s = time.thread_time() + _MAKING_S
-        self.was_short = False
 
     def is_left(self) -> bool:
-        is_left = time.thread_time() < self._until_s
-        self.was_short |= not is_left
-        return is_left
+        return time.thread_time() < self._until_s
 
 
 class _Made(Generic[T]):
@@ -259,7 +315,7 @@ class _Made(Generic[T]):
         self._old |= self._held.keys() if key is None else {key}
 
     def get(
-        self, key: BlockKey, objects: Objects, budget: _Budget, shown: int
+        self, key: BlockKey, objects: Objects, budget: _Budget | None = None, shown: int = 0
     ) -> list[tuple[QColor, T]]:
         """Return what a block looks like; as it was before, or nothing, where time has run out.
 
@@ -267,13 +323,22 @@ class _Made(Generic[T]):
         again in each frame.
         """
         held = self._held.get(key)
-        if (held is None or key in self._old) and budget.is_left():
+        is_wanted = held is None or key in self._old
+        if is_wanted and (budget is None or budget.is_left()):
             self._held.pop(key, None)
             held = self._held[key] = self._make(key, objects)
             self._old.discard(key)
             while len(self._held) > max(_MOST_PATHS, shown):
                 self._held.pop(next(iter(self._held)))
         return held or []
+
+
+def _paint_dots(painter: QPainter, colored: list[tuple[QColor, QPolygonF]]) -> None:
+    for color, middles in colored:
+        pen = _pen(color, 3.0)
+        pen.setCapStyle(Qt.PenCapStyle.SquareCap)
+        painter.setPen(pen)
+        painter.drawPoints(middles)
 
 
 def _present(groups: NDArray[np.intp]) -> list[int]:

@@ -16,7 +16,7 @@ from PySide6.QtGui import QImage, QPainter, QPainterPath, QTransform
 from viewer.geometry import Box, Point, Size, View
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from viewer.canvas.layer import Scene
 
@@ -88,10 +88,18 @@ class RasterCache:
     make
         Paints a square's picture in small pieces, a piece a step of the iterator; what is under
         way when it is not needed any more is given up.
+    stand_in
+        Paints what lies in these level-0 boxes where there is no picture yet; without one the
+        pictures of the zoom before stand there.
     """
 
-    def __init__(self, make: Callable[[QImage, RasterGrid, Square], Iterator[bool]]) -> None:
+    def __init__(
+        self,
+        make: Callable[[QImage, RasterGrid, Square], Iterator[bool]],
+        stand_in: Callable[[QPainter, Scene, Sequence[Box]], None] | None = None,
+    ) -> None:
         self._make = make
+        self._stand_in = stand_in
         self._lattice: RasterGrid | None = None
         self._held: dict[Square, QImage | None] = {}
         self._old: set[Square] = set()
@@ -104,15 +112,20 @@ class RasterCache:
         """Everything changed at once."""
         self._held, self._old, self._behind, self._making = {}, set(), None, None
 
-    def make_old(self, box: Box | None = None, margin_px: float = 0.0) -> None:
-        """What lies in a level-0 box changed; all, without one, to be shown till it is made."""
+    def make_old(
+        self, box: Box | None = None, margin_px: float = 0.0, *, hurries: bool = True
+    ) -> None:
+        """What lies in a level-0 box changed; all, without one, to be shown till it is made.
+
+        A change by hand `hurries`: it is made in the next frame where that can be.
+        """
         lattice = self._lattice
         if lattice is None:
             return
         if box is None:
             touched = set(self._held)
         else:
-            self._hurries = True
+            self._hurries |= hurries
             touched = {
                 square for square in self._held if _meet(lattice.box(square, margin_px), box)
             }
@@ -131,10 +144,16 @@ class RasterCache:
         wanted = [square for square in squares if square not in self._held or square in self._old]
         if wanted and not (scene.is_zooming and self._behind):
             wanted = self._make_some(lattice, wanted)
+        missing = [square for square in wanted if square not in self._held]
         if not wanted:
             self._behind = None
+        elif missing and self._stand_in is not None:
+            painter.save()
+            painter.setClipPath(_area(missing, lattice, scene.view))
+            self._stand_in(painter, scene, [lattice.box(square) for square in missing])
+            painter.restore()
         elif self._behind is not None:
-            self._paint_behind(painter, scene, squares)
+            self._paint_behind(painter, scene, missing)
         origin = lattice.origin(scene.view)
         for square in squares:
             picture = self._held.get(square)
@@ -176,13 +195,12 @@ class RasterCache:
             left.remove(square)
         return left
 
-    def _paint_behind(self, painter: QPainter, scene: Scene, squares: list[Square]) -> None:
+    def _paint_behind(self, painter: QPainter, scene: Scene, missing: list[Square]) -> None:
         """The pictures of another zoom, where there are none of this one."""
         assert self._behind is not None
         assert self._lattice is not None
         lattice, pictures = self._behind
         painter.save()
-        missing = [square for square in squares if square not in self._held]
         painter.setClipPath(_area(missing, self._lattice, scene.view))
         from_behind = QTransform(*lattice.transform((0, 0))).inverted()[0]
         painter.setTransform(from_behind * QTransform(*scene.view.transform), combine=True)
