@@ -97,6 +97,20 @@ def test_magnification_of_a_slide_without_scale_is_refused(
     told = coverslip("shot", slide, "--mag", "20", "-o", "x.png", folder=tmp_path)
     assert told.returncode == 2
     assert "--downsample" in told.stderr
+    assert "--slide-mpp" in told.stderr
+
+
+def test_a_picture_is_taken_at_the_pixel_size_that_is_given(tmp_path: Path) -> None:
+    plain = tmp_path / "plain.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8)).save(plain)
+    size = ["--size", "100x100", "-o", "x.png"]
+    told = coverslip("shot", plain, "--overlay", "nuclei", *size, folder=tmp_path)
+    assert told.returncode == 2
+    assert "give it with --slide-mpp" in told.stderr
+    told = coverslip("shot", plain, "--slide-mpp", "0.5", "--mpp", "0.5", *size, folder=tmp_path)
+    assert told.returncode == 0, told.stderr
+    shown = np.asarray(Image.open(tmp_path / "x.png").convert("RGB"))
+    assert np.array_equal(shown, np.asarray(Image.open(plain))[50:150, 50:150])
 
 
 def test_without_a_display_it_says_so_and_writes_nothing(

@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 
 from viewer.cli.agents import evaluate_agent, run_agent, serve_mcp
 from viewer.cli.align import align
+from viewer.cli.annotation_options import SlideMppOption, pixel_size
 from viewer.cli.annotations import annotations_app
 from viewer.cli.behavior import evaluate_behavior, simulate, train_behavior
 from viewer.cli.command_line import (
@@ -351,6 +352,7 @@ def shot(
     z: Annotated[int, typer.Option("--z", help="Focal plane, from 0.")] = 0,
     t: Annotated[int, typer.Option("--t", help="Time point, from 0.")] = 0,
     as_channels: AsChannels = False,
+    slide_mpp: SlideMppOption = None,
 ) -> None:
     """Paint a field of a slide to a picture, as the window would show it.
 
@@ -395,7 +397,8 @@ def shot(
             what, annotations=annotations, dpi=dpi, has_scale_bar=scale_bar, has_legend=legend
         )
         slide, others = _combined(slides, image, as_channels=as_channels)
-        what = replace(what, channels=channels, z=z, t=t, others=others)
+        own_mpp_um = pixel_size("--slide-mpp", slide_mpp)
+        what = replace(what, channels=channels, z=z, t=t, others=others, slide_mpp_um=own_mpp_um)
         failures = take_shot(slide, what, out, image, lambda note: typer.echo(note, err=True))
     except (
         SlideError, ShotError, FigureError, PictureError, BundleError, RunError, ResultFileError,

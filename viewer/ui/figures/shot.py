@@ -61,7 +61,7 @@ _CACHE_BYTES = 512 << 20
 
 _NO_SCALE = (
     "The pixel size of this slide is unknown, so {} cannot be met: "
-    "give --downsample (slide pixels per picture pixel) instead."
+    "give --slide-mpp, or --downsample (slide pixels per picture pixel) instead."
 )
 
 
@@ -105,6 +105,8 @@ class Shot:
         The focal plane and time point, from 0.
     others
         Slides of the same field, whose channels are put beside those of the first.
+    slide_mpp_um
+        Micrometers per level-0 pixel in x and y, in place of what the slide tells.
     """
 
     center: Point | None
@@ -128,6 +130,7 @@ class Shot:
     z: int = 0
     t: int = 0
     others: tuple[Path, ...] = ()
+    slide_mpp_um: tuple[float, float] | None = None
 
 
 def take_shot(
@@ -159,7 +162,10 @@ def take_shot(
         info = slide.source.info
         plane = plane_of(path, info.axes, shot.z, shot.t)
         canvas.set_look(_look(path, info, shot))
-        canvas.set_source(slide.source, slide.optics)
+        optics = slide.optics
+        if shot.slide_mpp_um is not None:
+            optics = replace(optics, mpp_um=shot.slide_mpp_um)
+        canvas.set_source(slide.source, optics)
         canvas.set_plane(plane)
         whole = _view(canvas, shot)
         canvas.show_any_view(whole)
@@ -247,6 +253,11 @@ def _overlay(
 ) -> list[tuple[Layer, LayerOrder]]:
     """What the model finds in the field, computed here and now, and where it has no answer."""
     field = box.intersection(canvas.slide_box)
+    if canvas.optics.mean_mpp_um is None:
+        raise ShotError(
+            f"{path.name} has no known pixel size: give it with --slide-mpp, or set it in the "
+            "window."
+        )
     run = run_model(path, model, field, canvas.optics.mean_mpp_um, image=image)
     hatched = HatchedLayer()
     hatched.show_mask(run.unanswered.joined(run.unlike))
