@@ -7,8 +7,10 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from cli_steps import coverslip
 from PIL import Image
 
+from viewer.cohort.arrival import watching
 from viewer.cohort.arrival.checking import SlideCheck, check_slide
 from viewer.cohort.arrival.trouble import troubles
 from viewer.cohort.arrival.watching import FolderWatch
@@ -128,6 +130,29 @@ def test_a_folder_that_is_gone_for_a_while_is_said_once(tmp_path: Path):
     folder.mkdir()
     tissue_picture(folder / "a.png")
     assert watch.look(waits_for_growth=False) == 1
+
+
+def test_a_pixel_size_that_is_given_later_is_heeded(tmp_path: Path):
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    tissue_picture(folder / "a.png")
+    FolderWatch(folder, out, Heard()).look(waits_for_growth=False)
+    scaled = FolderWatch(folder, out, Heard(), mpp_um=0.5)
+    assert scaled.look(waits_for_growth=False) == 1
+    (check,) = scaled.checks
+    assert check.mpp_um == 0.5
+    assert check.tissue_mm2 == pytest.approx(0.015, rel=0.3)
+    assert FolderWatch(folder, out, Heard(), 0.5).look(waits_for_growth=False) == 0
+
+
+def test_a_folder_that_cannot_be_read_ends_a_single_look(tmp_path: Path, monkeypatch):
+    def refuse(folder: Path) -> list[Path]:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(watching, "slides_in", refuse)
+    ended = coverslip("watch", tmp_path, "--once", "-o", tmp_path / "out")
+    assert ended.returncode == 2
+    assert f"{tmp_path} cannot be read (Permission denied)." in ended.stderr
 
 
 def test_a_place_that_cannot_be_written_is_said(tmp_path: Path):

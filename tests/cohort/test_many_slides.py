@@ -313,6 +313,13 @@ def test_a_paused_slide_is_begun_again_and_a_canceled_batch_goes_on_later(batch:
     assert later.asked == ["b", "c"]
 
 
+def test_an_option_without_a_value_is_passed_on_as_one(batch: Batch) -> None:
+    slides = [(Path(each.path), each.name) for each in batch.slides]
+    frozen = msgspec.structs.replace(batch.settings, options={"unconfined": "", "mpp": "0.3"})
+    arguments = run_arguments(open_batch(frozen, slides), batch.slides[0])
+    assert {"--unconfined", "--mpp=0.3"} <= set(arguments)
+
+
 def test_other_settings_are_another_batch(batch: Batch, tmp_path: Path) -> None:
     slides = [(tmp_path / name, name) for name in ("a", "b", "c")]
     assert open_batch(batch.settings, slides).id == batch.id

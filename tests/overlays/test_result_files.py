@@ -13,6 +13,7 @@ import shapely
 import tifffile
 from overlay_steps import GRID, squares
 
+from viewer.cli.output import check_writable
 from viewer.geometry import Box, Size
 from viewer.overlays.blocks import BlockKey
 from viewer.overlays.files.export import write_objects
@@ -155,3 +156,18 @@ def test_heatmaps_are_pyramids_in_tiff_and_zarr(tmp_path: Path) -> None:
     assert coarse[0, 60, 60] == pytest.approx(values[120:122, 120:122, 0].mean(), abs=1e-6)
     assert np.isnan(coarse[0, 10, 10])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["h.tif", "h.zarr"]
+
+
+def test_a_zarr_that_is_no_heatmap_is_never_replaced(tmp_path: Path) -> None:
+    import zarr
+
+    slide = tmp_path / "slide.zarr"
+    zarr.open_group(str(slide), mode="w", zarr_format=3).attrs["ome"] = {"version": "0.5"}
+    found, values = PatchFeatureMap(GRID, 0.5), np.zeros((6, 5, 1), np.float32)
+    with pytest.raises(OSError, match="it is there and holds something else"):
+        write_cells(slide, found, values, ["A"], Box(0, 0, *SLIDE))
+    assert zarr.open_group(str(slide), mode="r").attrs["ome"] == {"version": "0.5"}
+    with pytest.raises(SystemExit):
+        check_writable(slide)
+    write_cells(tmp_path / "map.zarr", found, values, ["A"], Box(0, 0, *SLIDE))
+    check_writable(tmp_path / "map.zarr")

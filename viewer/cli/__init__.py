@@ -31,8 +31,9 @@ from viewer.cli.command_line import (
 from viewer.cli.compare import compare_annotations
 from viewer.cli.density import density
 from viewer.cli.display_check import why_no_display
+from viewer.cli.embedding import embed
 from viewer.cli.explain import explain
-from viewer.cli.features import embed, features_app, similar
+from viewer.cli.features import features_app, similar
 from viewer.cli.models import models_app
 from viewer.cli.output import (
     EXIT_INCOMPLETE,

@@ -72,8 +72,11 @@ def run_batch(batch: Batch, place: BatchPlace, *, only_failed: bool = False) -> 
     from viewer.cohort.errors import PlaceLostError
     from viewer.cohort.runner import BatchRunner
 
+    find_done = None
+    if batch.settings.command == "embed":
+        from viewer.cohort.features.batches import embedded_slides as find_done
     with _Bars(batch) as bars:
-        runner = BatchRunner(batch, place.executor, bars, place.width, place.tries)
+        runner = BatchRunner(batch, place.executor, bars, place.width, place.tries, find_done)
         try:
             runner.run(only_failed=only_failed)
         except PlaceLostError as error:
@@ -159,7 +162,7 @@ class _Bars:
                 say(f"{place}: computed before")
             else:
                 found = record.record
-                what = "objects" if "objects" in found else "cells"
+                what = next((each for each in ("objects", "patches") if each in found), "cells")
                 say(f"{place}: {found.get(what, 0):,} {what}")
             for note in record.notes:
                 say(f"{place}: {note}")

@@ -121,9 +121,13 @@ def checked_device(device: str) -> str:
 
 def check_writable(out: Path) -> None:
     """End the command where a file cannot be written, before the work for it is done."""
+    from viewer.overlays.files.zarr_marks import is_own_heatmap
+
     folder = out.parent
-    if out.is_dir():
+    if out.is_dir() and out.suffix.lower() != ".zarr":
         fail(f"{out} is a folder: give the name of a file.")
+    if out.is_dir() and not is_own_heatmap(out):
+        fail(f"{out} is there and is no heatmap of Coverslip: choose another name.")
     if not folder.is_dir():
         fail(f"There is no folder {folder}: make it, or choose another place.")
     if not os.access(out if out.exists() else folder, os.W_OK):

@@ -163,7 +163,7 @@ def run_model(
     from viewer.inference.process.confinement_policy import allow_unconfined
 
     checked_device(device)
-    where = _where(on, gpus_per_task)
+    where = where_named(on, gpus_per_task)
     counts_from = origin_named(origin)
     if counts_from is not None and within is None:
         fail("--origin says from where the file of --within counts: give that file, too.")
@@ -270,7 +270,8 @@ def _run_one(
     print_record(record, json=json)
 
 
-def _where(on: str, gpus_per_task: float) -> BatchWhere:
+def where_named(on: str, gpus_per_task: float) -> BatchWhere:
+    """Return what runs slides; what can be none ends the command."""
     from viewer.cohort.batch import LOCAL, BatchWhere
     from viewer.cohort.choosing import check_where
     from viewer.cohort.errors import BatchError

@@ -17,7 +17,7 @@ from viewer.cohort.executor import RunLine, RunProgress
 from viewer.slides.remote.address import is_address, slide_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Mapping
     from pathlib import Path
 
     from viewer.inference.runs.engine import Progress
@@ -58,6 +58,13 @@ def print_line(run: ModelRun, record: Mapping[str, object], *, keeps_columns: bo
     if keeps_columns:
         _keep_columns(run)
     _print(RunLine(record={**record, **more}))
+
+
+def print_record_line(record: Mapping[str, object], notes: Iterable[str]) -> None:
+    """Print notes and a record that say all there is to say of a slide."""
+    for sentence in notes:
+        _print(RunLine(note=sentence))
+    _print(RunLine(record=dict(record)))
 
 
 def print_bands(bands: int) -> None:

@@ -1,4 +1,4 @@
-"""`coverslip runs`: the batches of `coverslip run` and the page Batch, wherever they run."""
+"""`coverslip runs`: batches of `coverslip run`, `embed` and the page Batch, wherever they run."""
 
 from __future__ import annotations
 
@@ -88,6 +88,7 @@ def _go_on(
     from viewer.cli.batches import print_batch, run_batch
     from viewer.cohort.choosing import check_store, check_where, executor_for
     from viewer.cohort.errors import BatchError
+    from viewer.cohort.features.batches import finish_embedding
 
     batch = _found(run)
     if only_failed and not any(record.state == "failed" for record in batch.records()):
@@ -96,9 +97,11 @@ def _go_on(
     try:
         check_where(where)
         check_store(batch.settings.store, where)
-        with executor_for(where) as place:
+        with executor_for(where, batch.settings.command) as place:
             batch.move(where)
             ended = run_batch(batch, place, only_failed=only_failed)
+        if batch.settings.command == "embed":
+            finish_embedding(batch)
     except BatchError as error:
         fail(str(error))
     print_batch(batch, json=json)

@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 from viewer.access import OWNER_FILE, make_folder
 from viewer.atomic_write import atomic_write_bytes
 from viewer.cohort.errors import BatchError
+from viewer.cohort.executor import Command  # noqa: TC001 - msgspec reads it
 from viewer.folders import data_folder
 from viewer.inference.cells.stain_vectors import StainVectors  # noqa: TC001 - msgspec reads it
 from viewer.kept_lines import append_lines, read_bodies
@@ -42,13 +43,15 @@ class BatchSettings(msgspec.Struct, frozen=True, kw_only=True):
     key
         `ModelBundle.key`: a run refuses a model that has changed meanwhile.
     options
-        Further options of `coverslip run`, such as {"mpp": "0.5"}.
+        Further options of the command, such as {"mpp": "0.5"}; "" for those without a value.
     stains
         Of cell detection: those kept for slides, by `file_name_of` a slide's key.
     suffix
         Of the file that each slide gives in the folder `out`; "" where nothing is written.
     store
         The folder or bucket that results are kept in; "" where this machine keeps them.
+    command
+        What is done with each slide: the model is run, or features are kept.
     """
 
     model: str
@@ -60,6 +63,7 @@ class BatchSettings(msgspec.Struct, frozen=True, kw_only=True):
     out: str = ""
     suffix: str = ""
     store: str = ""
+    command: Command = "run"
 
 
 LOCAL = "local"
@@ -265,7 +269,7 @@ class Batch:
         record = self.record(slide)
         if record.state != "done" or record.file != file_stamp(Path(slide.path)):
             return False
-        return not slide.out or (Path(self.settings.out) / slide.out).is_file()
+        return not slide.out or (Path(self.settings.out) / slide.out).exists()
 
     def __enter__(self) -> Batch:
         """Hold the batch: nobody else runs it meanwhile. Raises BatchError."""
@@ -307,8 +311,11 @@ def open_batch(
         for (path, name), out in zip(listed.items(), outs, strict=True)
     )
     decides = msgspec.to_builtins(settings)
+    # Earlier versions knew neither, and their batches go on.
     if not settings.store:
-        del decides["store"]  # earlier versions knew none, and their batches go on
+        del decides["store"]
+    if settings.command == "run":
+        del decides["command"]
     identity = msgspec.json.encode((decides, entries))
     folder = batches_folder() / hashlib.blake2b(identity, digest_size=12).hexdigest()
     manifest = _Manifest(

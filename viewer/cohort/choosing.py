@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from viewer.cohort.batch import LOCAL
 from viewer.cohort.errors import BatchError
-from viewer.cohort.executor import LocalExecutor
+from viewer.cohort.executor import Command, LocalExecutor
 from viewer.overlays.segments.errors import StorePlaceError
 from viewer.overlays.segments.places import check_writable, place_of
 
@@ -54,8 +54,8 @@ def check_store(store: str, where: BatchWhere) -> None:
 
 
 @contextmanager
-def executor_for(where: BatchWhere) -> Iterator[BatchPlace]:
-    """Give what runs slides; a cluster is left at the end.
+def executor_for(where: BatchWhere, command: Command = "run") -> Iterator[BatchPlace]:
+    """Give what runs a command on slides; a cluster is left at the end.
 
     Raises
     ------
@@ -63,12 +63,12 @@ def executor_for(where: BatchWhere) -> Iterator[BatchPlace]:
         There is no such cluster, or it cannot be reached; one sentence says why.
     """
     if where.on == LOCAL:
-        yield BatchPlace(LocalExecutor())
+        yield BatchPlace(LocalExecutor(command))
         return
     host, port = _host_and_port(where.on)
     from viewer.cohort.cluster.executor import ClusterExecutor
 
-    with ClusterExecutor(host, port, where.gpus_per_task) as cluster:
+    with ClusterExecutor(host, port, where.gpus_per_task, command) as cluster:
         yield BatchPlace(cluster, cluster.width, _CLUSTER_TRIES)
 
 

@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import msgspec
 
@@ -19,11 +19,13 @@ from viewer.slides.remote.address import full_address, is_address, slide_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
 _MAIN = "from viewer.cli import main; main()"
 _IMPORT_PATHS = [str(Path(__file__).parents[2])]
 _STDERR_LINES = 20
 _END_S = 5.0
+
+Command = Literal["run", "embed"]
+"""What is done with each slide."""
 
 
 class RunProgress(msgspec.Struct, frozen=True):
@@ -75,7 +77,7 @@ class RunResult:
 
 
 class Executor(Protocol):
-    """Carries out `coverslip run ARGUMENTS` for a slide, wherever it does.
+    """Carries out `coverslip run ARGUMENTS`, or another command, for a slide, wherever it does.
 
     Those on other machines may be called in several threads at once.
     """
@@ -101,9 +103,15 @@ class LocalExecutor:
     """Runs each slide in a process of this machine, so that a crash costs that slide alone.
 
     The process ends with this one: it watches its standard input, which closes then.
+
+    Parameters
+    ----------
+    command
+        Which of Coverslip's commands is run for each slide; it takes `--lines`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, command: Command = "run") -> None:
+        self._command: Command = command
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._is_stopped = False
@@ -120,7 +128,7 @@ class LocalExecutor:
         """
         with self._lock:
             self._is_stopped = False
-            process = self._process = _started(arguments)
+            process = self._process = _started(self._command, arguments)
         _tell_address(process, arguments[-1])
         said: deque[str] = deque(maxlen=_STDERR_LINES)
         errors = threading.Thread(target=_read_errors, args=(process, said), daemon=True)
@@ -173,10 +181,10 @@ class LocalExecutor:
         return code
 
 
-def _started(arguments: Sequence[str]) -> subprocess.Popen[bytes]:
+def _started(command: Command, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(  # noqa: S603 - our own command line
-            [sys.executable, "-P", "-c", _MAIN, "run", "--lines", *arguments],
+            [sys.executable, "-P", "-c", _MAIN, command, "--lines", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -15,6 +15,8 @@ from viewer.overlays.result_store import ResultStoreError, is_kept
 from viewer.overlays.segments.segment_store import has_results
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from viewer.cohort.batch import Batch, BatchSlide
     from viewer.cohort.executor import Executor, RunProgress, RunResult
 
@@ -52,6 +54,9 @@ class BatchRunner:
         How many slides the executor is given at once.
     tries
         How often a slide that fails is run, before it is put aside with its sentence.
+    find_done
+        Gives the paths of slides that are done and whose results are still there; by default those
+        of a model's run.
     """
 
     def __init__(
@@ -61,12 +66,14 @@ class BatchRunner:
         listener: BatchListener,
         width: int = 1,
         tries: int = 1,
+        find_done: Callable[[Batch], set[str]] | None = None,
     ) -> None:
         self.batch = batch
         self._executor = executor
         self._listener = listener
         self._width = width
         self._tries = tries
+        self._find_done = find_done
         self._changed = threading.Condition()
         self._is_paused = self._is_canceled = self._is_over = False
         self._problem: Exception | None = None
@@ -144,6 +151,8 @@ class BatchRunner:
     def _all_done(self) -> set[str]:
         """Return the paths of the slides that are done and whose results are still there."""
         batch, done = self.batch, set[str]()
+        if self._find_done is not None:
+            return self._find_done(batch)
         names: dict[str, str] = {}
         for slide in filter(batch.is_current, batch.slides):
             name = batch.record(slide).record.get("results")
@@ -294,10 +303,16 @@ def _with_results(names: dict[str, str], store: str) -> set[str]:
 
 
 def run_arguments(batch: Batch, slide: BatchSlide) -> list[str]:
-    """Return the arguments of `coverslip run` for one slide of a batch."""
+    """Return the arguments of the command of a batch for one of its slides."""
     settings = batch.settings
-    arguments = [f"--expect={settings.key}", f"--frozen={batch.manifest_path}"]
-    arguments += [f"--{name}={value}" for name, value in settings.options.items()]
+    arguments = [f"--expect={settings.key}"]
+    if settings.command == "run":
+        arguments.append(f"--frozen={batch.manifest_path}")
+    else:
+        arguments.append(f"--name={slide.name}")
+    arguments += [
+        f"--{name}={value}" if value else f"--{name}" for name, value in settings.options.items()
+    ]
     if settings.store:
         arguments.append(f"--store={settings.store}")
     if slide.out:

@@ -99,7 +99,7 @@ def _number_columns(records: Iterable[Mapping[str, object]]) -> list[str]:
 def _numbers(record: Mapping[str, object]) -> dict[str, Cell]:
     """Return what was counted and measured; densities are of the tissue that was found."""
     values: dict[str, Cell] = {}
-    for name in ("objects", "cells"):
+    for name in ("objects", "cells", "patches"):
         if (count := _number(record.get(name))) is not None:
             values[name] = count
     for group, title in _GROUPS.items():

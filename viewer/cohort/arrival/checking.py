@@ -71,13 +71,23 @@ class SlideCheck(msgspec.Struct, frozen=True, kw_only=True):
     notes: list[str] = []
 
 
-def check_slide(path: Path, file: tuple[int, int]) -> tuple[SlideCheck, RgbImage | None]:
-    """Check a slide, and return a small picture of it, where it has one; raises nothing."""
+def check_slide(
+    path: Path, file: tuple[int, int], mpp_um: float | None = None
+) -> tuple[SlideCheck, RgbImage | None]:
+    """Check a slide, and return a small picture of it, where it has one; raises nothing.
+
+    Parameters
+    ----------
+    file
+        Its size and time of change (ns).
+    mpp_um
+        µm per level-0 pixel, where the slide does not tell.
+    """
     check = SlideCheck(path=str(path.absolute()), name=path.name, file=file, at_utc=utc_stamp())
     picture = None
     try:
         with closing(open_slide(path)) as source:
-            check = _told(check, source)
+            check = _told(check, source, mpp_um)
             picture = thumbnail(source, _THUMBNAIL_PX)
             check = _with_tissue(check, source, picture)
             is_dark = is_fluorescence(source.info)
@@ -92,14 +102,14 @@ def check_slide(path: Path, file: tuple[int, int]) -> tuple[SlideCheck, RgbImage
     return check, picture
 
 
-def _told(check: SlideCheck, source: SlideSource) -> SlideCheck:
+def _told(check: SlideCheck, source: SlideSource, mpp_um: float | None) -> SlideCheck:
     base, info = source.levels[0], source.info
     return msgspec.structs.replace(
         check,
         key=info.identity,
         width_px=base.width_px,
         height_px=base.height_px,
-        mpp_um=known_mpp_um(source),
+        mpp_um=known_mpp_um(source) or mpp_um,
         magnification=info.optics.native_magnification,
         notes=list(info.notes),
     )
@@ -127,7 +137,7 @@ def _with_quality(check: SlideCheck, path: Path) -> SlideCheck:
     """Have *Tissue quality* look at the slide; what it cannot is a note, not an error."""
     try:
         bundle = find_model(str(BUNDLED / _QUALITY))
-        run = run_model(path, bundle)
+        run = run_model(path, bundle, mpp_um=check.mpp_um)
     except (BundleError, RunError) as error:
         return msgspec.structs.replace(check, notes=[*check.notes, str(error)])
     notes = [*check.notes, *run.troubles]

@@ -51,15 +51,23 @@ def watched_folder(folder: Path) -> Path:
 class FolderWatch:
     """The slides of a folder and what was found of them, kept in `out`.
 
-    Raises BatchError where the folder cannot be read, or nothing can be kept.
+    Raises BatchError where nothing can be kept.
+
+    Attributes
+    ----------
+    mpp_um
+        µm per level-0 pixel of slides that do not tell theirs.
+    problem
+        Why the folder could not be read at the last look, one sentence; "" where it could.
     """
 
     folder: Path
     out: Path
     listener: WatchListener
+    mpp_um: float | None = None
+    problem: str = ""
     _checks: dict[str, SlideCheck] = field(default_factory=dict[str, SlideCheck])
     _sizes: dict[Path, tuple[int, int]] = field(default_factory=dict[Path, tuple[int, int]])
-    _said: str = ""
 
     def __post_init__(self) -> None:
         try:
@@ -94,13 +102,13 @@ class FolderWatch:
         for path in self._listed():
             sizes[path] = stamp = _stamp(path)
             held = self._checks.get(str(path.absolute()))
-            if held is not None and held.file == stamp:
+            if held is not None and held.file == stamp and not self._is_scaled_now(held):
                 continue
             if not waits_for_growth or self._sizes.get(path) == stamp:
                 due.append((path, stamp))
         self._sizes = sizes
         for path, stamp in due:
-            check, picture = check_slide(path, stamp)
+            check, picture = check_slide(path, stamp, self.mpp_um)
             self._keep(check, picture)
             self.listener.on_check(check)
         if due:
@@ -131,12 +139,16 @@ class FolderWatch:
         except OSError as error:
             # A share can be gone for a while.
             sentence = f"{self.folder} cannot be read ({error.strerror or error})."
-            if sentence != self._said:
+            if sentence != self.problem:
                 self.listener.on_problem(sentence)
-            self._said = sentence
+            self.problem = sentence
             return []
-        self._said = ""
+        self.problem = ""
         return listed
+
+    def _is_scaled_now(self, held: SlideCheck) -> bool:
+        """Return whether a slide was checked without a pixel size that is given by now."""
+        return not held.error and held.mpp_um is None and self.mpp_um is not None
 
     def _keep(self, check: SlideCheck, picture: RgbImage | None) -> None:
         try:

@@ -27,7 +27,7 @@ from viewer.cohort.cluster.messages import (
     lost_sentence,
 )
 from viewer.cohort.errors import BatchError, PlaceLostError
-from viewer.cohort.executor import RunProgress, RunResult
+from viewer.cohort.executor import Command, RunProgress, RunResult
 from viewer.egress import EgressError, check_egress
 from viewer.processes.channel import (
     Channel,
@@ -40,7 +40,6 @@ from viewer.slides.remote.address import full_address, is_address, slide_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
 _LINK = "viewer.cohort.cluster.link"
 _IMPORT_PATHS = [str(Path(__file__).parents[3])]
 _JOIN_S = 150.0
@@ -52,7 +51,8 @@ _MOST_BANDS_AT_ONCE = 16
 _MOST_AT_ONCE = 256
 _SLIDES_A_SLOT = 2
 """One that runs, and one that waits for its place."""
-_FROZEN = "--frozen="
+_FILES = ("--frozen=", "--attributes=")
+"""Options that name a small file of this machine, which goes along."""
 
 
 class ClusterExecutor:
@@ -62,6 +62,8 @@ class ClusterExecutor:
     ----------
     gpus_per_task
         GPUs that each run takes, such as 0.25; 0 for none.
+    command
+        Which of Coverslip's commands is run for each slide.
 
     Attributes
     ----------
@@ -75,7 +77,10 @@ class ClusterExecutor:
         cannot be joined; one sentence says why.
     """
 
-    def __init__(self, host: str, port: int, gpus_per_task: float = 0.0) -> None:
+    def __init__(
+        self, host: str, port: int, gpus_per_task: float = 0.0, command: Command = "run"
+    ) -> None:
+        self._command: Command = command
         if importlib.util.find_spec("ray") is None:
             raise BatchError(
                 "Clusters need Ray, which is not installed: install it with "
@@ -108,6 +113,8 @@ class ClusterExecutor:
         PlaceLostError
             The cluster is gone.
         """
+        if self._command != "run":
+            return self._run(arguments, on_progress)
         first = self._run([f"--most-blocks={BLOCKS_A_TASK}", *arguments], on_progress)
         if not first.bands:
             return first
@@ -173,7 +180,7 @@ class ClusterExecutor:
             number = self._next_id
             self._answers[number] = answers
         try:
-            self._send(Submit(number, placed, files, address))
+            self._send(Submit(number, placed, files, address, self._command))
             while True:
                 match answers.get():
                     case Going(done=done, total=total, left_s=left_s):
@@ -263,13 +270,14 @@ def _with_files(arguments: Sequence[str]) -> tuple[list[str], dict[str, bytes]]:
     placed: list[str] = []
     files: dict[str, bytes] = {}
     for argument in arguments:
-        if argument.startswith(_FROZEN):
-            path = Path(argument.removeprefix(_FROZEN))
+        if argument.startswith(_FILES):
+            option, _, name = argument.partition("=")
+            path = Path(name)
             try:
                 files[path.name] = path.read_bytes()
             except OSError as error:
                 raise BatchError(f"{path} cannot be read ({error.strerror or error}).") from error
-            argument = f"{_FROZEN}{FILES}{path.name}"
+            argument = f"{option}={FILES}{path.name}"
         placed.append(argument)
     return placed, files
 

@@ -176,7 +176,7 @@ class Link:
     def _submit(self, number: int) -> None:
         run, asked = self._runs[number], self._runs[number].asked
         run.ref = self._task.remote(
-            number, asked.arguments, asked.files, asked.address, self._notes
+            number, asked.arguments, asked.files, asked.address, self._notes, asked.command
         )
         self._by_ref[run.ref] = number
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from viewer.cohort.executor import Command  # noqa: TC001 - msgspec reads it
+
 
 class Connect(msgspec.Struct, frozen=True, tag=True):
     """The first message: which cluster, and what each task takes of it."""
@@ -14,7 +16,7 @@ class Connect(msgspec.Struct, frozen=True, tag=True):
 
 
 class Submit(msgspec.Struct, frozen=True, tag=True):
-    """Have a worker run `coverslip run ARGUMENTS`.
+    """Have a worker run `coverslip COMMAND ARGUMENTS`.
 
     Attributes
     ----------
@@ -28,6 +30,7 @@ class Submit(msgspec.Struct, frozen=True, tag=True):
     arguments: list[str]
     files: dict[str, bytes]
     address: str = ""
+    command: Command = "run"
 
 
 class Cancel(msgspec.Struct, frozen=True, tag=True):

@@ -1,4 +1,4 @@
-"""What a worker of the cluster does: it starts `coverslip run`, and passes on what that says.
+"""What a worker of the cluster does: it starts `coverslip run` or `embed`, and passes on its words.
 
 The reader, the model and the network are in processes that the run starts, confined as ever; the
 worker itself holds none of them.
@@ -15,7 +15,7 @@ import msgspec
 from viewer.access import OWNER_FILE
 from viewer.atomic_write import atomic_write_bytes
 from viewer.cohort.cluster.messages import FILES
-from viewer.cohort.executor import LocalExecutor, RunProgress
+from viewer.cohort.executor import Command, LocalExecutor, RunProgress
 from viewer.slides.remote.address import slide_path
 
 Note = tuple[int, int, int, float | None]
@@ -23,15 +23,16 @@ Note = tuple[int, int, int, float | None]
 
 
 def run_slide(
-    number: int, arguments: list[str], files: dict[str, bytes], address: str, notes: Any
-) -> dict[str, object]:
+    number: int, arguments: list[str], files: dict[str, bytes], address: str, notes: Any,
+    command: Command = "run",
+) -> dict[str, object]:  # fmt: skip
     """Run one slide, or a band of one, to its end; return what `RunResult` holds.
 
     Parameters
     ----------
     number
         Of the run; its progress goes to the actor `notes` under it.
-    files, address
+    files, address, command
         As `messages.Submit` has them.
     """
 
@@ -45,7 +46,7 @@ def run_slide(
         for name, data in files.items():
             atomic_write_bytes(Path(folder) / name, data, mode=OWNER_FILE)
         placed = [argument.replace(FILES, f"{folder}/") for argument in arguments]
-        return msgspec.to_builtins(LocalExecutor().run(placed, note))
+        return msgspec.to_builtins(LocalExecutor(command).run(placed, note))
 
 
 class Notes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -10,7 +12,7 @@ import numpy as np
 from viewer.cohort.features.asked import AskSimilar, SimilarAnswer, SimilarPatch
 from viewer.cohort.features.errors import FeatureStoreError, NoFeaturesError
 from viewer.cohort.features.searching import SearchOptions, find_similar
-from viewer.cohort.features.store import FeatureStore
+from viewer.cohort.features.store import FOLDER, FeatureStore
 
 if TYPE_CHECKING:
     from viewer.cohort.features.searching import FoundPatch
@@ -26,25 +28,31 @@ def answer(body: bytes, _context: TaskContext) -> bytes:
     problems: list[str] = []
     for place in asked.stores:
         try:
-            store = FeatureStore(place)
+            store = _opened(place, _stamp(place))
             encoder = next((each for each in store.encoders() if each.key == asked.encoder), None)
             if encoder is None:
                 continue
-            patches += [
-                SimilarPatch(
-                    each.slide,
-                    each.path,
-                    (each.box.x0, each.box.y0, each.box.x1, each.box.y1),
-                    each.likeness,
-                )
-                for each in find_similar(store, encoder, wanted, options)
-            ]
+            patches += [_told(each) for each in find_similar(store, encoder, wanted, options)]
         except NoFeaturesError:
             continue  # it holds results alone
         except FeatureStoreError as error:
             problems.append(str(error))
     patches.sort(key=lambda each: -each.likeness)
     return msgspec.msgpack.encode(SimilarAnswer(patches[: asked.count], problems))
+
+
+@lru_cache(maxsize=4)
+def _opened(place: str, _made: int) -> FeatureStore:
+    """Return a store that was opened before, with what of its index is in memory."""
+    return FeatureStore(place)
+
+
+def _stamp(place: str) -> int:
+    """Return what tells a folder that was made anew from the one before; of a bucket nothing."""
+    try:
+        return os.stat(f"{place}/{FOLDER}").st_ino
+    except OSError:
+        return 0
 
 
 def _told(found: FoundPatch) -> SimilarPatch:

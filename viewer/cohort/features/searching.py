@@ -26,9 +26,12 @@ _log = logging.getLogger(__name__)
 VECTOR_INDEX = "vector_idx"
 _EXACT_ROWS = 50_000
 """Up to here every vector is compared: that takes some ten milliseconds."""
-_PROBES_SHARE, _LEAST_PROBES = 0.02, 24
-_REFINE = 16
-"""For each patch asked for, so many are compared exactly after the compressed ones."""
+_ROWS_A_PARTITION = 2_000
+_ROUNDS, _SAMPLE = 12, 64
+"""Of k-means, with so many vectors a partition: more of both takes hours and finds no more."""
+_PROBES_SHARE, _LEAST_PROBES = 0.04, 16
+_CANDIDATES, _LEAST_REFINE = 320, 2
+"""So many are compared exactly after the compressed ones, and at least twice those asked for."""
 _MORE = (6, 40)
 """Times as many patches as asked for are fetched, so that enough are left of enough slides."""
 
@@ -128,29 +131,34 @@ def nearest_rows(
         else:
             partitions = _partitions(table.count_rows())
             probes = max(_LEAST_PROBES, round(_PROBES_SHARE * partitions))
-            search = search.nprobes(probes).refine_factor(_REFINE)
+            refine = max(_LEAST_REFINE, -(-_CANDIDATES // count))
+            search = search.nprobes(probes).refine_factor(refine)
         return search.select(columns).limit(count).to_arrow().to_pylist()
     except Exception as error:  # lancedb raises whatever its Rust core does
         _log.info("a search failed", exc_info=error)
         raise FeatureStoreError(f"The features cannot be searched ({reason_of(error)}).") from error
 
 
-def keep_index(store: FeatureStore, encoder: Encoder) -> bool:
+def keep_index(store: FeatureStore, encoder: Encoder, exact_rows: int = _EXACT_ROWS) -> bool:
     """Build the index that large tables are searched by, or take new rows into it.
 
-    Inverted lists with product quantization (Jégou et al. 2011): built in minutes for a million
-    vectors; the nearest candidates are compared exactly, which brings the recall back.
+    Inverted lists of codes of one bit a number (RaBitQ, Gao and Long 2024), which need no codebook:
+    built in minutes for a million vectors; the nearest candidates are compared exactly, which
+    brings the recall back.
+
+    Parameters
+    ----------
+    exact_rows
+        Of tables with no more rows, every row is compared.
 
     Returns
     -------
     Whether the table has an index now; small ones are compared whole.
     """
-    from lancedb.index import IvfPq
-
     table = store.table_of(encoder)
     try:
         rows = table.count_rows()
-        if rows <= _EXACT_ROWS:
+        if rows <= exact_rows:
             return False
         stats = next(
             (table.index_stats(each.name) for each in table.list_indices()
@@ -160,15 +168,7 @@ def keep_index(store: FeatureStore, encoder: Encoder) -> bool:
         if stats is not None and stats.num_unindexed_rows < rows / 3:
             table.optimize()
             return True
-        table.create_index(
-            "vector",
-            config=IvfPq(
-                distance_type="cosine",
-                num_partitions=_partitions(rows),
-                num_sub_vectors=_sub_vectors(encoder.length),
-            ),
-            replace=True,
-        )
+        table.create_index("vector", config=_index_of(encoder.length, rows), replace=True)
     except Exception as error:  # as above
         _log.info("an index cannot be built", exc_info=error)
         raise FeatureStoreError(
@@ -178,13 +178,19 @@ def keep_index(store: FeatureStore, encoder: Encoder) -> bool:
     return True
 
 
+def _index_of(length: int, rows: int) -> Any:
+    from lancedb.index import IvfFlat, IvfRq
+
+    # Codes of one bit a number come in whole bytes.
+    kind = IvfFlat if length % 8 else IvfRq
+    return kind(
+        distance_type="cosine", num_partitions=_partitions(rows), max_iterations=_ROUNDS,
+        sample_rate=_SAMPLE,
+    )  # fmt: skip
+
+
 def _partitions(rows: int) -> int:
-    return max(16, round(rows**0.5))
-
-
-def _sub_vectors(length: int) -> int:
-    """Return into how many parts a vector is cut: about 8 numbers a part, all of one length."""
-    return next(parts for parts in range(max(1, length // 8), 0, -1) if length % parts == 0)
+    return max(16, rows // _ROWS_A_PARTITION)
 
 
 def _allowed(slides: dict[str, dict[str, Any]], options: SearchOptions) -> set[str] | None:

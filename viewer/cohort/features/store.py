@@ -13,7 +13,10 @@ import importlib.util
 import json
 import logging
 import os
+import random
+import re
 import tempfile
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +25,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from viewer.access import OWNER_FILE, make_folder
+from viewer.cohort.features.claims import Claims
 from viewer.cohort.features.errors import FeatureStoreError, NoFeaturesError, reason_of
 from viewer.cohort.features.rows import Encoder, SlideFeatures
 from viewer.egress import EgressError
@@ -30,7 +34,7 @@ from viewer.slides.remote.endpoints import check_contact, endpoint_of
 from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 _log = logging.getLogger(__name__)
 
@@ -38,9 +42,13 @@ MISSING = (
     "Stores of features need LanceDB, which is not installed: run "
     "`pip install 'coverslip[cohort]'`, then try again."
 )
-_FOLDER = "features"
+FOLDER = "features"
 _SLIDES = "slides"
 _LOCKS, _WRITING = ".locks", "writing"
+_INDEX_BYTES, _METADATA_BYTES = 1 << 30, 128 << 20
+"""Of indexes, and of what files say of themselves, that a store holds in memory."""
+_AGAIN_S = (0.1, 0.2, 0.5, 1.0, 1.0, 2.0, 2.0, 4.0, 4.0, 8.0)
+_CONFLICT = re.compile("conflict|concurrent", re.IGNORECASE)
 
 
 class FeatureStore:
@@ -68,11 +76,15 @@ class FeatureStore:
         else:
             _check_folder(Path(self.place), writes=writes)
         self._locks: Path | None = None
+        self._claims: Claims | None = None
         if writes and options is None:
             self._locks = Path(self.place) / _LOCKS
-        uri = f"{self.place.rstrip('/')}/{_FOLDER}"
+        elif writes:
+            self._claims = Claims(self.place)
+        uri = f"{self.place.rstrip('/')}/{FOLDER}"
         with self._errors_told():
-            self._database: Any = lancedb.connect(uri, storage_options=options)
+            session = lancedb.Session(_INDEX_BYTES, _METADATA_BYTES)
+            self._database: Any = lancedb.connect(uri, storage_options=options, session=session)
             with self._locked(_WRITING):
                 self._names = set(self._listed())
                 if writes and _SLIDES not in self._names:
@@ -124,19 +136,22 @@ class FeatureStore:
         held = self.slides(encoder).get(slide)
         if held is None:
             raise FeatureStoreError(f"The slide {slide} is not in {self.place}.")
-        table = self._patches(encoder)
+        table = self.table_of(encoder)
         with self._errors_told():
             read = table.search().where(f"slide = '{_quoted(slide)}'").limit(None).to_arrow()
         flat = read["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+        places = np.stack([read["x"].to_numpy(), read["y"].to_numpy()], 1)
+        # Two machines that lost sight of each other may both have added the slide.
+        rows = np.sort(np.unique(places, axis=0, return_index=True)[1])
         return SlideFeatures(
             slide,
             held["path"],
             held["name"],
             held["mpp_um"],
             held["side_px"],
-            np.stack([read["x"].to_numpy(), read["y"].to_numpy()], 1),
-            flat.reshape(-1, encoder.length).astype(np.float16),
-            read["quality"].to_numpy().astype(np.float32),
+            places[rows],
+            flat.reshape(-1, encoder.length).astype(np.float16)[rows],
+            read["quality"].to_numpy().astype(np.float32)[rows],
             json.loads(held["attributes"]),
         )
 
@@ -146,10 +161,14 @@ class FeatureStore:
     def claim(self, encoder: Encoder, slide: str, *, waits: bool = False) -> Iterator[bool]:
         """Keep a slide from other processes, and give whether it is free for this one.
 
-        A process that ends, however it does, gives up what it claimed. In a bucket nothing can be
-        claimed: every slide is free there. Two slides share a lock now and then, which only makes
-        one of them wait.
+        A process that ends, however it does, gives up what it claimed; in a bucket that is seen
+        after some minutes (`claims`). In a folder two slides share a lock now and then, which only
+        makes one of them wait.
         """
+        if self._claims is not None:
+            with self._claims.held(f"{encoder.key} {slide}", waits=waits) as is_held:
+                yield is_held
+            return
         name = hashlib.blake2b(f"{encoder.key} {slide}".encode(), digest_size=1).hexdigest()
         with self._locked(name, waits=waits) as is_free:
             yield is_free
@@ -192,14 +211,13 @@ class FeatureStore:
             "at_utc": utc_stamp(),
         }
         with self._errors_told(), self._locked(_WRITING):
-            table = self._patches(encoder, create=True)
-            slides = self._table(_SLIDES)
-            slides.delete(_entry(encoder, features.slide))
-            if table.count_rows(where):
-                table.delete(where)
+            patches = self._patches_name(encoder, create=True)
+            self._change(_SLIDES, lambda table: table.delete(_entry(encoder, features.slide)))
+            if self._table(patches).count_rows(where):
+                self._change(patches, lambda table: table.delete(where))
             if count:
-                table.add(rows)
-            slides.add([entry])
+                self._change(patches, lambda table: table.add(rows))
+            self._change(_SLIDES, lambda table: table.add([entry]))
 
     def describe_slide(
         self, encoder: Encoder, slide: str, path: str, name: str, attributes: Mapping[str, str]
@@ -207,13 +225,14 @@ class FeatureStore:
         """Say anew where a slide that is there lies, what it is called, and what is known of it."""
         values = {"path": path, "name": name, "attributes": json.dumps(dict(attributes))}
         with self._errors_told(), self._locked(_WRITING):
-            self._table(_SLIDES).update(where=_entry(encoder, slide), values=values)
+            where = _entry(encoder, slide)
+            self._change(_SLIDES, lambda table: table.update(where=where, values=values))
 
     # -----------------------------------------------------------------------------------------
 
     def table_of(self, encoder: Encoder) -> Any:
         """Return the Lance table of an encoder's patches, for searching."""
-        return self._patches(encoder)
+        return self._table(self._patches_name(encoder))
 
     @contextmanager
     def _locked(self, name: str, *, waits: bool = True) -> Iterator[bool]:
@@ -236,18 +255,34 @@ class FeatureStore:
         finally:
             lock.release()
 
-    def _patches(self, encoder: Encoder, *, create: bool = False) -> Any:
+    def _patches_name(self, encoder: Encoder, *, create: bool = False) -> str:
         name = "patches_" + hashlib.blake2b(encoder.key.encode(), digest_size=8).hexdigest()
         if create and name not in self._names:
             self._create(name, _patches_schema(encoder.length))
-        return self._table(name)
+        return name
+
+    def _change(self, name: str, change: Callable[[Any], object]) -> None:
+        """Change the newest state of a table; again where another machine was quicker."""
+        for pause_s in (*_AGAIN_S, None):
+            try:
+                change(self._table(name))
+                return
+            except Exception as error:  # lancedb has no class of its own for it
+                if pause_s is None or not _CONFLICT.search(str(error)):
+                    raise
+                _log.info("another machine changed %s meanwhile", name)
+                time.sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
 
     def _table(self, name: str) -> Any:
         with self._errors_told():
             return self._database.open_table(name)
 
     def _create(self, name: str, schema: Any) -> None:
-        self._database.create_table(name, schema=schema, exist_ok=True)
+        try:
+            self._database.create_table(name, schema=schema, exist_ok=True)
+        except Exception:  # of any kind; another machine may have made it at the same time
+            if name not in self._listed():
+                raise
         self._names.add(name)
 
     def _listed(self) -> Sequence[str]:
@@ -323,7 +358,7 @@ def _bucket_options(address: str) -> dict[str, str]:
     options = {f"aws_{name}": value for name, value in s3_settings().items()}
     if endpoint_of(address).startswith("http://"):
         options["allow_http"] = "true"
-    return options | {"timeout": "60s", "client_max_retries": "6", "client_retry_timeout": "60"}
+    return options | {"timeout": "60s", "client_max_retries": "16", "client_retry_timeout": "180"}
 
 
 def _check_folder(folder: Path, *, writes: bool) -> None:
@@ -334,7 +369,7 @@ def _check_folder(folder: Path, *, writes: bool) -> None:
             raise NoFeaturesError(f"There is no store {folder}.")
         return
     try:
-        make_folder(folder / _FOLDER)
+        make_folder(folder / FOLDER)
         with tempfile.TemporaryFile(dir=folder):
             return
     except OSError as error:

@@ -5,6 +5,7 @@ Runs in the helper process, since it needs zarr.
 
 from __future__ import annotations
 
+import errno
 import shutil
 import tempfile
 from pathlib import Path
@@ -16,6 +17,7 @@ import zarr
 
 from viewer.overlays.files.arrays import WriteArrays
 from viewer.overlays.files.patch_files import pyramid
+from viewer.overlays.files.zarr_marks import MARK, is_own_heatmap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,13 +44,17 @@ def write_ome_zarr(
     Raises
     ------
     OSError
-        It cannot be written; a folder that was there is left as it was.
+        It cannot be written; a folder that was there is left as it was, and one that is no heatmap
+        of ours is never replaced.
     """
+    if path.exists() and not is_own_heatmap(path):
+        raise FileExistsError(errno.EEXIST, "it is there and holds something else", str(path))
     levels = pyramid(np.moveaxis(values.astype(np.float32), 2, 0))
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".") as folder:
         whole = Path(folder) / path.name
         group = zarr.open_group(str(whole), mode="w", zarr_format=3)
         group.attrs["ome"] = _about(path.stem, names, um, [level.shape for level in levels])
+        group.attrs.update(MARK)
         for index, level in enumerate(levels):
             array = group.create_array(
                 str(index),
