@@ -1,4 +1,4 @@
-"""Nuclei over many slides on a Ray cluster of three nodes, of which each part dies once.
+"""Nuclei and features of many slides on a Ray cluster of three nodes, of which each part dies once.
 
 Run it with `make cohort`: it takes some minutes.
 """
@@ -28,6 +28,9 @@ from ui_steps import show_slide
 from viewer.cohort.cluster import executor as cluster_executor
 from viewer.cohort.cluster.executor import ClusterExecutor
 from viewer.cohort.errors import PlaceLostError
+from viewer.cohort.features.embedding import EmbedOptions, embed_slides, encoder_of
+from viewer.cohort.features.errors import FeatureStoreError
+from viewer.cohort.features.store import FeatureStore
 from viewer.geometry import Box
 from viewer.inference.models.model_library import find_model
 from viewer.inference.runs.running import run_model
@@ -42,7 +45,7 @@ from viewer.slides import open_slide
 from viewer.slides.region import read_region
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from pytestqt.qtbot import QtBot
 
@@ -171,30 +174,31 @@ def driver(home: Path, *arguments: object) -> subprocess.Popen[bytes]:
     )  # fmt: skip
 
 
-def test_whatever_dies_is_kept_once_and_equals_one_machine(
-    nodes: Nodes, bucket: Bucket, one_machine: Kept, slides: Path, tmp_path: Path, qtbot: QtBot
-) -> None:
-    address = f"s3://{BUCKET}/results"
-    place, home = BucketPlace(address), tmp_path / "driver"
+def run_while_parts_die(
+    command: Sequence[object], home: Path, nodes: Nodes, bucket: Bucket, count: Callable[[], int],
+) -> tuple[dict[str, str], list[dict[str, Any]]]:  # fmt: skip
+    """Run a command while a node, the bucket for a while, and the driver die, and resume it.
 
-    def begun(least: int) -> bool:
-        return sum(count > 0 for count in counts_of(place, one_machine).values()) >= least
+    Returns the state of each slide when the driver died, and what was said of them at the end.
 
-    first = driver(
-        home, "run", "nuclei", slides, "--on", nodes.address, "--store", address, "--device", "cpu",
-    )  # fmt: skip
-    wait_for(lambda: begun(SLIDES // 6), first)
+    Parameters
+    ----------
+    count
+        Gives how many slides there is something of now.
+    """
+    first = driver(home, *command, "--on", nodes.address)
+    wait_for(lambda: count() >= SLIDES // 6, first)
     nodes.kill_one()
-    wait_for(lambda: begun(SLIDES // 3), first)
+    wait_for(lambda: count() >= SLIDES // 3, first)
     bucket.refuse(REFUSAL_S)
     time.sleep(REFUSAL_S)
-    wait_for(lambda: begun(SLIDES // 2), first)
+    wait_for(lambda: count() >= SLIDES // 2, first)
     children = psutil.Process(first.pid).children(recursive=True)
     first.send_signal(signal.SIGKILL)
     first.communicate()
     _, alive = psutil.wait_procs(children, 30)
     assert not alive
-    at_death = counts_of(place, one_machine)
+    count()
 
     status = driver(home, "runs", "status", "--json")
     (listed,) = json.loads(status.communicate()[0])
@@ -203,20 +207,81 @@ def test_whatever_dies_is_kept_once_and_equals_one_machine(
     second = driver(home, "runs", "resume", "--json")
     output, errors = second.communicate(timeout=PATIENCE_S)
     assert second.returncode == 0, errors.decode()
-    records = {each["name"]: each for each in json.loads(output)}
-    assert [each["state"] for each in records.values()] == ["done"] * SLIDES
+    records = json.loads(output)
+    assert [each["state"] for each in records] == ["done"] * SLIDES
+    return before, records
 
+
+def test_whatever_dies_is_kept_once_and_equals_one_machine(
+    nodes: Nodes, bucket: Bucket, one_machine: Kept, slides: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    address = f"s3://{BUCKET}/results"
+    place = BucketPlace(address)
+    counts: dict[str, int] = {}
+
+    def count() -> int:
+        counts.update(counts_of(place, one_machine))
+        return sum(each > 0 for each in counts.values())
+
+    command = ["run", "nuclei", slides, "--store", address, "--device", "cpu"]
+    before, records = run_while_parts_die(command, tmp_path / "driver", nodes, bucket, count)
     for name, (about, expected) in one_machine.items():
         listed_blocks = Counter(key for entry in entries_of(place, name) for key in entry.blocks)
         assert set(listed_blocks.values()) == {1}, "a block was kept twice"
         assert dict(SegmentStore(place, about)) == expected, Path(about.slide).name
-    for record in records.values():
-        # What was kept when the driver died was not computed again.
+    for record in records:
+        # What was kept before the driver died was not computed again.
         total = len(one_machine[record["results"]][1])
         if before[record["name"]] != "done":
-            assert record["computed"] <= total - at_death[record["results"]]
+            assert record["computed"] <= total - counts[record["results"]]
 
     _open_in_window(slides / "case-04.tif", address, one_machine, qtbot)
+
+
+def test_features_are_kept_once_and_equal_one_machine(
+    nodes: Nodes, bucket: Bucket, slides: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, address = find_model("tissue-likeness"), f"s3://{BUCKET}/features"
+    encoder = encoder_of(model, 0)
+    named = [(slide, slide.name) for slide in sorted(slides.iterdir())]
+    with monkeypatch.context() as patch:
+        patch.setenv("COVERSLIP_HOME", str(tmp_path / "alone"))
+        expected = FeatureStore(tmp_path / "one machine", writes=True)
+        options = EmbedOptions(device="cpu", measures_quality=False)
+        done = embed_slides(model, named, expected, options, Unheard())
+    assert [each.state for each in done] == ["done"] * SLIDES
+
+    def count() -> int:
+        try:
+            return len(FeatureStore(address).slides(encoder))
+        except FeatureStoreError:  # there is none yet, or the bucket refuses
+            return 0
+
+    command = ["embed", "tissue-likeness", slides, "--store", address, "--device", "cpu"]
+    command += ["--no-quality"]
+    run_while_parts_die(command, tmp_path / "driver", nodes, bucket, count)
+    store = FeatureStore(address)
+    assert set(store.slides(encoder)) == {each.slide for each in done}
+    rows = 0
+    for each in done:
+        ours, theirs = (
+            store.read_slide(encoder, each.slide),
+            expected.read_slide(encoder, each.slide),
+        )
+        assert ours.places.tolist() == theirs.places.tolist()
+        assert (ours.vectors == theirs.vectors).all(), each.name
+        rows += len(theirs)
+    assert store.table_of(encoder).count_rows() == rows, "a slide was kept twice"
+
+
+class Unheard:
+    """Hears how an embedding goes on."""
+
+    def on_begin(self, name: str) -> None: ...
+
+    def on_progress(self, progress: object) -> None: ...
+
+    def on_slide(self, outcome: object) -> None: ...
 
 
 def _slides(home: Path) -> list[dict[str, Any]]:

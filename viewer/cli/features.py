@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path  # noqa: TC003 - typer reads it
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,8 +19,13 @@ from viewer.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from viewer.cohort.features.searching import FoundPatch
+    from collections.abc import Generator
+
+    from viewer.cohort.features.rows import Encoder
+    from viewer.cohort.features.searching import FoundPatch, SearchOptions
+    from viewer.cohort.features.store import FeatureStore
     from viewer.geometry import Box
+    from viewer.inference.models.bundle import ModelBundle
 
 features_app = typer.Typer(help="Stores of patch features.", no_args_is_help=True)
 
@@ -36,10 +43,26 @@ _Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
 
 
 def similar(
-    slide: Annotated[Path, typer.Argument(help="The slide with the region.")],
-    region: Annotated[str, typer.Option(help="X,Y,W,H in level-0 pixels.")],
+    slide: Annotated[
+        Path | None, typer.Argument(help="The slide with the region; none with --words.")
+    ] = None,
+    region: Annotated[str | None, typer.Option(help="X,Y,W,H in level-0 pixels.")] = None,
+    words: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Instead of a region: a phrase, of encoders that take words; of several (repeat "
+            "the option), the one that fits a patch best counts."
+        ),
+    ] = None,
+    *,
     store: _OfStore,
-    encoder: _Encoder = "",
+    encoder: Annotated[
+        str,
+        typer.Option(
+            help="Whose features, where the store holds those of several encoders: a name, or the "
+            "folder of the encoder."
+        ),
+    ] = "",
     count: Annotated[int, typer.Option(help="Patches, at most.", min=1, max=1000)] = 24,
     per_slide: Annotated[
         int, typer.Option(help="Patches of one slide, at most; 0 for any number.", min=0)
@@ -62,48 +85,102 @@ def similar(
     device: _Device = "auto",
     json: _Json = False,
 ) -> None:
-    """Find patches like a region, over all slides of a store."""
-    from viewer.cohort.features.asking import region_vector
+    """Find patches like a region, or that fit words, over all slides of a store."""
     from viewer.cohort.features.errors import FeatureStoreError
-    from viewer.cohort.features.searching import SearchOptions, find_similar
-    from viewer.cohort.features.store import FeatureStore
-    from viewer.geometry import Box
+    from viewer.cohort.features.searching import SearchOptions
     from viewer.inference.models.bundle import BundleError
     from viewer.inference.runs.running import RunError
     from viewer.slides import SlideError
 
     checked_device(device)
-    advice = "--region takes X,Y,W,H in level-0 pixels, such as 1000,800,512,512."
-    x, y, width, height = numbers(region, 4, advice)
-    if width <= 0 or height <= 0:
-        fail(advice)
-    attributes = dict(_attribute(each) for each in where or [])
+    if words:
+        if slide is not None or region is not None:
+            fail("--words says what is looked for instead of a slide and a region: give one.")
+    elif slide is None or region is None:
+        fail("Say what is looked for: a slide with --region X,Y,W,H, or --words.")
+    box = None if region is None else _region(region)
+    options = SearchOptions(
+        count, per_slide, "", quality, dict(_attribute(each) for each in where or []),
+        is_exact=exact,
+    )  # fmt: skip
     try:
-        kept = FeatureStore(store)
-        of = kept.encoder(encoder)
-        key, wanted = region_vector(kept, of, slide, Box(x, y, x + width, y + height), mpp, device)
-        options = SearchOptions(
-            count, per_slide, "" if here else key, quality, attributes, is_exact=exact
-        )
-        found = find_similar(kept, of, wanted, options)
+        if words:
+            found = _fitting(store, encoder, words, options)
+        else:
+            assert slide is not None
+            assert box is not None
+            found = _alike(store, encoder, slide, box, mpp, device, options, here=here)
     except (FeatureStoreError, SlideError, BundleError, RunError) as error:
         fail(str(error))
     if json:
-        print_json([_found_record(each) for each in found])
+        print_json([_found_record(each, phrase) for each, phrase in found])
         return
     if not found:
         say("Nothing like it was found: the store holds no other patches that may be shown.")
+    several = words is not None and len(words) > 1
+    columns = ("likeness", "slide", "region", "sound tissue", "path")
     rows = [
         (
-            f"{each.likeness:.3f}",
-            each.name,
-            _place(each.box),
-            _percent(each.quality),
-            each.path,
+            f"{each.likeness:.3f}", each.name, _place(each.box), _percent(each.quality), each.path,
+            *([phrase] if several else []),
         )
-        for each in found
-    ]
-    print_table(("likeness", "slide", "region", "sound tissue", "path"), rows)
+        for each, phrase in found
+    ]  # fmt: skip
+    print_table((*columns, "words") if several else columns, rows)
+
+
+def _alike(
+    store: str, encoder: str, slide: Path, box: Box, mpp: float | None, device: str,
+    options: SearchOptions, *, here: bool,
+) -> list[tuple[FoundPatch, str]]:  # fmt: skip
+    """Return what is like a region of a slide."""
+    from viewer.cohort.features.asking import region_vector
+    from viewer.cohort.features.searching import find_similar
+
+    with _encoder_of(store, encoder) as (kept, of, bundle):
+        key, wanted = region_vector(kept, of, slide, box, mpp, device, bundle)
+        options = replace(options, but="" if here else key)
+        return [(each, "") for each in find_similar(kept, of, wanted, options)]
+
+
+def _fitting(
+    store: str, encoder: str, words: list[str], options: SearchOptions
+) -> list[tuple[FoundPatch, str]]:
+    """Return what phrases fit, with the phrase that fits best."""
+    from viewer.cohort.features.asking import find_by_words, installed_encoder
+    from viewer.inference.runs.word_classes import word_vectors
+
+    with _encoder_of(store, encoder) as (kept, of, bundle):
+        said = word_vectors(bundle or installed_encoder(of), words)
+        for sentence in said.troubles():
+            say(sentence)
+        return find_by_words(kept, of, said, options)
+
+
+@contextmanager
+def _encoder_of(
+    store: str, encoder: str
+) -> Generator[tuple[FeatureStore, Encoder, ModelBundle | None]]:
+    """Give a store, whose features are searched, and the encoder where its folder is named."""
+    from viewer.cohort.features.store import FeatureStore
+    from viewer.inference.models.model_library import opened_model
+
+    kept = FeatureStore(store)
+    if not encoder or not Path(encoder).exists():
+        yield kept, kept.encoder(encoder), None
+        return
+    with opened_model(encoder) as bundle:
+        yield kept, kept.encoder(bundle.key), bundle
+
+
+def _region(text: str) -> Box:
+    from viewer.geometry import Box
+
+    advice = "--region takes X,Y,W,H in level-0 pixels, such as 1000,800,512,512."
+    x, y, width, height = numbers(text, 4, advice)
+    if width <= 0 or height <= 0:
+        fail(advice)
+    return Box(x, y, x + width, y + height)
 
 
 @features_app.command("list")
@@ -172,13 +249,14 @@ def _attribute(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _found_record(found: FoundPatch) -> dict[str, object]:
+def _found_record(found: FoundPatch, phrase: str) -> dict[str, object]:
     box = found.box
     return {
         "slide": found.path, "name": found.name, "key": found.slide,
         "region": [box.x0, box.y0, box.width, box.height],
         "likeness": round(found.likeness, 6),
         "quality": None if found.quality != found.quality else round(found.quality, 4),
+        **({"words": phrase} if phrase else {}),
     }  # fmt: skip
 
 

@@ -1,13 +1,15 @@
-"""What a region of a slide looks like to an encoder, as one vector to search by."""
+"""What is searched by: a region of a slide as one vector of an encoder, or phrases."""
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from viewer.cohort.features.errors import FeatureStoreError
+from viewer.cohort.features.searching import find_similar
 from viewer.geometry import Box
 from viewer.inference.models.bundle import BundleError
 from viewer.inference.models.model_library import all_models
@@ -21,18 +23,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from viewer.cohort.features.rows import Encoder
+    from viewer.cohort.features.searching import FoundPatch, SearchOptions
     from viewer.cohort.features.store import FeatureStore
     from viewer.inference.models.bundle import ModelBundle
+    from viewer.overlays.word_vectors import WordVectors
 
 
 def region_vector(
     store: FeatureStore, encoder: Encoder, slide: Path, region: Box,
-    mpp_um: float | None = None, device: str = "auto",
+    mpp_um: float | None = None, device: str = "auto", bundle: ModelBundle | None = None,
 ) -> tuple[str, NDArray[np.float32]]:  # fmt: skip
     """Return the key of a slide, and the mean vector (d,) of the patches in a region of it.
 
-    The store's own features are taken where it holds the slide; else the encoder looks at the
-    region now.
+    The store's own features are taken where it holds the slide; else the encoder, `bundle` or the
+    model that is installed here, looks at the region now.
 
     Raises
     ------
@@ -58,7 +62,7 @@ def region_vector(
             chosen = (np.abs(middles - middle) <= held.side_px / 2).all(1)
         vectors = held.vectors[chosen]
     else:
-        run = run_model(slide, _bundle(encoder), region, mpp_um, device)
+        run = run_model(slide, bundle or installed_encoder(encoder), region, mpp_um, device)
         assert isinstance(run.found, PatchFeatureMap)
         vectors = run.found.values[run.found.cells_in(region)]
     if not len(vectors):
@@ -68,11 +72,47 @@ def region_vector(
     return key, vectors.astype(np.float32).mean(0)
 
 
-def _bundle(encoder: Encoder) -> ModelBundle:
+def find_by_words(
+    store: FeatureStore, encoder: Encoder, words: WordVectors, options: SearchOptions
+) -> list[tuple[FoundPatch, str]]:
+    """Return the patches that one of some phrases fits best, with that phrase, the best first.
+
+    Raises
+    ------
+    FeatureStoreError
+        The store cannot be searched.
+    """
+    found = [
+        (patch, phrase)
+        for phrase, vector in zip(words.phrases, words.vectors, strict=True)
+        for patch in find_similar(store, encoder, vector, options)
+    ]
+    found.sort(key=lambda each: -each[0].likeness)
+    taken: set[tuple[str, Box]] = set()
+    of_slide: Counter[str] = Counter()
+    chosen: list[tuple[FoundPatch, str]] = []
+    for patch, phrase in found:
+        place = patch.slide, patch.box
+        if place in taken or (options.per_slide and of_slide[patch.slide] >= options.per_slide):
+            continue
+        taken.add(place)
+        of_slide[patch.slide] += 1
+        chosen.append((patch, phrase))
+    return chosen[: options.count]
+
+
+def installed_encoder(encoder: Encoder) -> ModelBundle:
+    """Return the model that made features, among those that are installed.
+
+    Raises
+    ------
+    BundleError
+        It is not here.
+    """
     for bundle in all_models():
         if bundle.key == encoder.key:
             return bundle
     raise BundleError(
-        f"The slide is not in the store, and {encoder.name} {encoder.version} is not here to look "
-        "at it: embed the slide, or add the model."
+        f"{encoder.name} {encoder.version}, which made the features, is not here to look at what "
+        "is asked for: add the model, or give its folder with --encoder."
     )

@@ -1,9 +1,9 @@
 """Claims of slides in a bucket, where nothing can be locked: who holds one says so all the time.
 
 A claim is a row of numbered files, each written by one process alone (a conditional write). Its
-holder writes the next number every minute; who waits takes the claim over once no number was added
-for three minutes of its own clock, so that clocks need not agree. The holder sees it by the number
-that is taken, and gives up.
+holder writes the next number every few seconds; who waits takes the claim over once no number was
+added for a while of its own clock, so that clocks need not agree. The holder sees it by the number
+that is taken, and says no more.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _FOLDER = "features/claims"
 _PATIENCE_S = 120.0
-BEAT_S, SILENT_S, POLL_S = 60.0, 180.0, 2.0
+BEAT_S, SILENT_S, POLL_S = 10.0, 45.0, 2.0
 
 
 class Claims:
@@ -54,13 +54,15 @@ class Claims:
 
     def _taken(self, folder: str, *, waits: bool) -> int | None:
         """Return the number that this process wrote; None where another holds the claim."""
-        last, since_s = "", time.monotonic()
+        last, since_s, heard_s = "", time.monotonic(), time.monotonic()
         while True:
             names = self._place.names(folder)
-            newest = names[-1] if names else ""
-            if newest != last:
-                last, since_s = newest, time.monotonic()
-            is_silent = time.monotonic() - since_s >= SILENT_S
+            newest, now_s = names[-1] if names else "", time.monotonic()
+            # While the bucket itself is silent, nobody can say anything.
+            if newest != last or now_s - heard_s > POLL_S + BEAT_S:
+                last, since_s = newest, now_s
+            heard_s = now_s
+            is_silent = now_s - since_s >= SILENT_S
             if not newest or (waits and is_silent):
                 number = int(newest or 0) + 1
                 if _written(self._place, folder, number):
@@ -72,7 +74,7 @@ class Claims:
 
 
 class _Beat:
-    """Says every minute that a claim is held, until it is given up."""
+    """Says again and again that a claim is held, until it is given up."""
 
     def __init__(self, place: StorePlace, folder: str, number: int) -> None:
         self._place = place
@@ -98,6 +100,7 @@ class _Beat:
                 if not _written(self._place, self._folder, self._number + 1):
                     return
                 self._number += 1
+                self._place.remove(f"{self._folder}/{self._number - 1:08}")
 
 
 def _written(place: StorePlace, folder: str, number: int) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from PySide6.QtCore import QObject, Qt
 
 from viewer.overlays.scoring import mean_vector, typical
@@ -14,10 +15,10 @@ from viewer.ui.background_runner import BackgroundRunner
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from viewer.overlays.elsewhere import FieldElsewhere
+    from viewer.overlays.word_vectors import WordVectors
     from viewer.ui.main_window import MainWindow
     from viewer.ui.overlays.card_body import CardBody
     from viewer.ui.overlays.gallery import GalleryField
@@ -73,6 +74,9 @@ class ElsewhereSearch(QObject):
             )
             return
         canvas, shown, found = overlay.pane.canvas, overlay.shown, overlay.shown.found
+        if shown.query.words is not None:
+            self._search_by_words(shown.query.words, overlay)
+            return
         like = shown.query.like or canvas.view.box.intersection(canvas.slide_box)
         marked = found.cells_in(like)
         if not marked.any():
@@ -93,6 +97,31 @@ class ElsewhereSearch(QObject):
             alike = similar_elsewhere(wanted, model, identity, origin=origin)
             here = [replace(field, slide=find(field.identity) or field.slide) for field in alike]
             return _Found(here, in_stores.problems)
+
+        self._background.run(work, self._show)
+
+    def _search_by_words(self, words: WordVectors, overlay: Overlay) -> None:
+        """Look for what the phrases fit that color the slide now."""
+        from viewer.overlays.elsewhere import similar_elsewhere
+
+        model, identity = overlay.origin.key, overlay.identity
+        stores = list(self._window.settings.result_stores)
+
+        def work() -> _Found:
+            fields: list[FieldElsewhere] = []
+            problems: list[str] = []
+            for vector in words.vectors:
+                in_stores = _in_stores(stores, model, vector, identity)
+                fields += in_stores.fields
+                problems += in_stores.problems
+            if not fields:
+                # Words lie apart from images, so nothing is taken off.
+                origin = np.zeros_like(words.vectors[0])
+                for vector in words.vectors:
+                    fields += similar_elsewhere(vector, model, identity, _COUNT, origin)
+            fields.sort(key=lambda field: field.likeness)
+            best = {(each.identity, each.box): each for each in fields}.values()
+            return _Found(sorted(best, key=lambda field: -field.likeness)[:_COUNT], problems)
 
         self._background.run(work, self._show)
 
