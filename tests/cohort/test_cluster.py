@@ -260,7 +260,7 @@ def test_features_are_kept_once_and_equal_one_machine(
     command = ["embed", "tissue-likeness", slides, "--store", address, "--device", "cpu"]
     command += ["--no-quality"]
     run_while_parts_die(command, tmp_path / "driver", nodes, bucket, count)
-    store = FeatureStore(address)
+    store, encoder = FeatureStore(address), expected.encoder()
     assert set(store.slides(encoder)) == {each.slide for each in done}
     rows = 0
     for each in done:

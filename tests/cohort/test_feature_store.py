@@ -138,8 +138,11 @@ def test_what_is_no_store_is_said(place: Path, tmp_path: Path):
     (tmp_path / "file").touch()
     with pytest.raises(FeatureStoreError, match=r"file is a file: a store is a folder"):
         FeatureStore(tmp_path / "file", writes=True)
-    with pytest.raises(FeatureStoreError, match="no store: give a folder or an s3"):
-        FeatureStore("ftp://x/y")
+    for name in ("ftp://x/y", "s3://"):
+        with pytest.raises(FeatureStoreError, match="no store: give a folder"):
+            FeatureStore(name, writes=True)
+    with pytest.raises(FeatureStoreError, match="No store is named"):
+        FeatureStore(" ")
     with pytest.raises(FeatureStoreError, match=r'no features of "uni" .* those of: Toy encoder'):
         FeatureStore(place).encoder("uni")
     with pytest.raises(FeatureStoreError, match="makes vectors of 16 numbers"):

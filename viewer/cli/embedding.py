@@ -132,6 +132,9 @@ def embed(
 def _embed_here(
     encoder: str, named: NamedSlides, store: str, options: EmbedOptions, *, json: bool
 ) -> None:
+    from viewer.cohort.batch import BatchWhere
+    from viewer.cohort.choosing import check_store
+    from viewer.cohort.errors import BatchError
     from viewer.cohort.features.embedding import embed_slides, encoder_of
     from viewer.cohort.features.errors import FeatureStoreError
     from viewer.cohort.features.searching import keep_index
@@ -143,10 +146,11 @@ def _embed_here(
         with opened_model(encoder) as bundle, _Bar(len(named.slides)) as bar:
             encoder_of(bundle, 0)
             kept = FeatureStore(store, writes=True)
+            check_store(store, BatchWhere())
             outcomes = embed_slides(bundle, named.slides, kept, options, bar)
             if any(outcome.state == "done" for outcome in outcomes):
                 keep_index(kept, kept.encoder(bundle.key))
-    except (BundleError, FeatureStoreError) as error:
+    except (BundleError, BatchError, FeatureStoreError) as error:
         fail(str(error))
     if json:
         print_json([_outcome_record(outcome) for outcome in outcomes])
@@ -204,7 +208,7 @@ def _embed_one(
             if expect is not None and bundle.key != expect:
                 fail(f"{bundle.name} has changed since the batch began: begin a new one.")
             encoder_of(bundle, 0)
-            kept = FeatureStore(store, writes=True)
+            kept = FeatureStore(store, writes=True, waits=True)
             (outcome,) = embed_slides(
                 bundle, [(slide, name or slide.name)], kept, options, _Silent(show)
             )

@@ -33,7 +33,10 @@ class Claims:
     """The claims of one bucket. Every method may raise FeatureStoreError."""
 
     def __init__(self, address: str) -> None:
-        self._place: StorePlace = PatientPlace(place_of(address), _PATIENCE_S)
+        try:
+            self._place: StorePlace = PatientPlace(place_of(address), _PATIENCE_S)
+        except StorePlaceError as error:
+            raise FeatureStoreError(str(error)) from error
 
     @contextlib.contextmanager
     def held(self, name: str, *, waits: bool) -> Iterator[bool]:

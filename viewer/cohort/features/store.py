@@ -48,6 +48,8 @@ _LOCKS, _WRITING = ".locks", "writing"
 _INDEX_BYTES, _METADATA_BYTES = 1 << 30, 128 << 20
 """Of indexes, and of what files say of themselves, that a store holds in memory."""
 _AGAIN_S = (0.1, 0.2, 0.5, 1.0, 1.0, 2.0, 2.0, 4.0, 4.0, 8.0)
+_AT_ONCE = {"client_max_retries": "4", "client_retry_timeout": "10", "timeout": "10s"}
+"""Of a bucket that nobody knows to answer: else a wrong address is heard of after a minute."""
 _CONFLICT = re.compile("conflict|concurrent", re.IGNORECASE)
 
 
@@ -58,9 +60,11 @@ class FeatureStore:
     ----------
     place
         A folder, made when absent where `writes`, or an s3:// address.
+    waits
+        Whether a bucket that is silent at first is asked again for some minutes.
     """
 
-    def __init__(self, place: str | Path, *, writes: bool = False) -> None:
+    def __init__(self, place: str | Path, *, writes: bool = False, waits: bool = False) -> None:
         if importlib.util.find_spec("lancedb") is None:
             raise FeatureStoreError(MISSING)
         # Read when the library is loaded: its notes about deprecations are for its developers.
@@ -69,6 +73,8 @@ class FeatureStore:
 
         self.place = str(place)
         options: dict[str, str] | None = None
+        if not self.place.strip():
+            raise FeatureStoreError("No store is named: give a folder or an s3:// address.")
         if self.place.startswith("s3://"):
             options = _bucket_options(self.place)
         elif "://" in self.place:
@@ -83,6 +89,8 @@ class FeatureStore:
             self._claims = Claims(self.place)
         uri = f"{self.place.rstrip('/')}/{FOLDER}"
         with self._errors_told():
+            if options is not None and not waits:
+                list(lancedb.connect(uri, storage_options=options | _AT_ONCE).list_tables().tables)
             session = lancedb.Session(_INDEX_BYTES, _METADATA_BYTES)
             self._database: Any = lancedb.connect(uri, storage_options=options, session=session)
             with self._locked(_WRITING):
