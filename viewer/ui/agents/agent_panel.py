@@ -39,7 +39,7 @@ from viewer.agents.agent_events import (
 )
 from viewer.agents.findings import box_of
 from viewer.measurement_names import with_signs
-from viewer.ui.shell.panel import Panel
+from viewer.ui.shell.panel import Panel, shows_state
 from viewer.ui.theme import icon
 from viewer.ui.widgets import ScrollColumn
 
@@ -95,10 +95,17 @@ class AgentPanel(Panel):
     report_requested = Signal()
 
     def __init__(self, ask: AskPanel, parent: QWidget) -> None:
-        from viewer.agents.loop import MOST_STEPS
-
         super().__init__("Agent", parent)
         self.setObjectName("agent")
+        self._ask = ask
+        self._places: dict[str, Box] = {}
+        self._growing: QListWidgetItem | None = None
+        self._state: AgentState | None = None
+        self._step = 0
+
+    def build(self) -> None:
+        from viewer.agents.loop import MOST_STEPS
+
         self.question = QPlainTextEdit(self)
         self.question.setPlaceholderText("What should the agent look for? (optional)")
         self.question.setAccessibleName("Question to the agent")
@@ -156,12 +163,7 @@ class AgentPanel(Panel):
             label.setWordWrap(True)
             label.setTextFormat(Qt.TextFormat.PlainText)
         self.tabs = QTabWidget(self)
-        self._ask = ask
-        self._places: dict[str, Box] = {}
-        self._growing: QListWidgetItem | None = None
-        self._state: AgentState | None = None
-        self._step = 0
-        self._lay_out(ask)
+        self._lay_out()
         self._connect()
         self.clear()
         self.show_predictors([])
@@ -178,11 +180,13 @@ class AgentPanel(Panel):
         self._step = 0
         self._walked.setCurrentWidget(self.empty)
 
+    @shows_state
     def add_plugins(self, names: Sequence[str]) -> None:
         """Offer policies of other packages that the settings name."""
         for name in names:
             self.how.addItem(f"{name} (other package)", f"{PLUGIN}{name}")
 
+    @shows_state
     def show_predictors(self, names: Sequence[str]) -> None:
         """Offers what was trained on how readers look, beside tissue and nuclei alone."""
         chosen = self.regions_by.currentData()
@@ -192,6 +196,7 @@ class AgentPanel(Panel):
             self.regions_by.addItem(name, name)
         self.regions_by.setCurrentIndex(max(0, self.regions_by.findData(chosen)))
 
+    @shows_state
     def show_state(self, state: AgentState | None, *, can_start: bool = True) -> None:
         """Enables what can be done now; None where nothing was started yet."""
         self._state = state
@@ -337,7 +342,7 @@ class AgentPanel(Panel):
         self.log.itemActivated.connect(self._travel)
         self.answer.anchorClicked.connect(self._follow)
 
-    def _lay_out(self, ask: QWidget) -> None:
+    def _lay_out(self) -> None:
         form = QFormLayout()
         form.addRow("Mode:", self.how)
         form.addRow("Choose regions by:", self.regions_by)
@@ -357,7 +362,8 @@ class AgentPanel(Panel):
         layout.addWidget(self.remark)
         layout.addWidget(self.answer, 2)
         self.tabs.addTab(ScrollColumn(walk, self), "Walk")
-        self.tabs.addTab(ask, "Ask")
+        self._ask.ensure_built()
+        self.tabs.addTab(self._ask, "Ask")
         foot = QHBoxLayout()
         foot.addWidget(self.note, 1)
         foot.addWidget(self.endpoint)

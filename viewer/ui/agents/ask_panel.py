@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.agents.findings import box_of
+from viewer.ui.shell.panel import Panel, shows_state
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +36,7 @@ _NO_SLIDE = "Open a slide to ask about it."
 _ANSWERS = "Answers appear here, with links to the slide. They are drafts for research."
 
 
-class AskPanel(QWidget):
+class AskPanel(Panel):
     """Shows questions and answers of one slide; the part does the work."""
 
     asked = Signal(str, str)
@@ -45,7 +46,13 @@ class AskPanel(QWidget):
     """A level-0 Box to travel to."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+        super().__init__("Ask", parent)
+        self._places: dict[str, object] = {}
+        self._begin_of_answer: int | None = None
+        self._is_busy = False
+        self._has_slide = False
+
+    def build(self) -> None:
         self.about = QComboBox(self)
         for text, about in ABOUT:
             self.about.addItem(text, about)
@@ -68,28 +75,27 @@ class AskPanel(QWidget):
         self._stack = QStackedWidget(self)
         self._stack.addWidget(self.empty)
         self._stack.addWidget(self.answers)
-        self._places: dict[str, object] = {}
-        self._begin_of_answer: int | None = None
         form = QFormLayout()
         form.addRow("About:", self.about)
         buttons = QHBoxLayout()
         buttons.addStretch(1)
         buttons.addWidget(self.ask)
         buttons.addWidget(self.stop)
-        layout = QVBoxLayout(self)
+        body = QWidget(self)
+        layout = QVBoxLayout(body)
         layout.setContentsMargins(6, 6, 6, 6)
         layout.addLayout(form)
         layout.addWidget(self.question)
         layout.addLayout(buttons)
         layout.addWidget(self._stack, 1)
+        self.set_body(body)
         self.ask.clicked.connect(self._ask)
         self.stop.clicked.connect(self.stop_requested)
         self.question.textChanged.connect(self._enable)
         self.answers.anchorClicked.connect(self._follow)
-        self._is_busy = False
-        self._has_slide = False
         self.show_slide(has_slide=False)
 
+    @shows_state
     def show_slide(self, *, has_slide: bool) -> None:
         """Forgets what was said of another slide."""
         self._has_slide = has_slide
@@ -105,8 +111,8 @@ class AskPanel(QWidget):
         """Shows a question that was sent off."""
         import html
 
-        self._is_busy = True
         self._stack.setCurrentWidget(self.answers)
+        self._is_busy = True
         self._enable()
         self._append(f"<p><b>{html.escape(question)}</b></p><p>...</p>")
         self._begin_of_answer = self.answers.document().lastBlock().position()

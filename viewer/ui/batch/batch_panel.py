@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.ui.overlays.object_table_dialog import ObjectTableView
-from viewer.ui.shell.panel import Panel
+from viewer.ui.shell.panel import Panel, shows_state
 from viewer.ui.widgets import LetteredCombo
 
 if TYPE_CHECKING:
@@ -48,6 +48,11 @@ class BatchPanel(Panel):
     def __init__(self, model: BatchSlidesModel, parent: QWidget) -> None:
         super().__init__("Run", parent)
         self.setObjectName("batch")
+        self._model = model
+        self._is_running = self._is_paused = self._is_elsewhere = False
+        model.modelReset.connect(self.show_slides)
+
+    def build(self) -> None:
         self.models = LetteredCombo(self)
         self.models.setAccessibleName("Model of the batch")
         self.add = QPushButton("Add", self)
@@ -80,7 +85,7 @@ class BatchPanel(Panel):
         self.empty.setProperty("dim", True)
         self.slides = ObjectTableView(self)
         self.slides.setAccessibleName("Slides of the batch")
-        self.slides.setModel(model)
+        self.slides.setModel(self._model)
         self.slides.verticalHeader().hide()
         header = self.slides.horizontalHeader()
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
@@ -91,17 +96,16 @@ class BatchPanel(Panel):
         self._lay_out()
         self.setFocusProxy(self.models)
         self.slides.row_chosen.connect(self._on_row)
-        self._model = model
         for button, signal in (
             (self.clear, self.cleared), (self.start, self.start_requested),
             (self.pause, self.pause_requested), (self.cancel, self.cancel_requested),
             (self.retry, self.retry_requested),
         ):  # fmt: skip
             button.clicked.connect(lambda _=False, signal=signal: signal.emit())
-        model.modelReset.connect(self.show_slides)
         self.show_state(is_running=False)
         self.show_slides()
 
+    @shows_state
     def show_models(self, models: Sequence[tuple[str, str]], chosen: str) -> None:
         """List models by name and what `coverslip run` takes for each."""
         self.models.clear()
@@ -113,8 +117,9 @@ class BatchPanel(Panel):
     @property
     def model(self) -> str:
         """Return what `coverslip run` takes for the chosen model; "" where there is none."""
-        return self.models.currentData() or ""
+        return (self.models.currentData() or "") if self.is_built else ""
 
+    @shows_state
     def show_slides(self) -> None:
         """Show the list, or what to do where it is empty."""
         has_slides = bool(self._model.rowCount())
@@ -126,15 +131,14 @@ class BatchPanel(Panel):
             is_elsewhere=self._is_elsewhere,
         )
 
-    _is_running = _is_paused = _is_elsewhere = False
-
+    @shows_state
     def show_state(
         self, *, is_running: bool, is_paused: bool = False, is_elsewhere: bool = False
     ) -> None:
         """Offer what can be done now; what runs elsewhere cannot be paused."""
         self._is_running, self._is_paused = is_running, is_paused
         self._is_elsewhere = is_elsewhere
-        has_slides = bool(self._model.rowCount()) if hasattr(self, "_model") else False
+        has_slides = bool(self._model.rowCount())
         self.start.setVisible(not is_running)
         self.start.setEnabled(has_slides and bool(self.model))
         self.pause.setVisible(is_running and not is_elsewhere)
@@ -146,6 +150,7 @@ class BatchPanel(Panel):
             widget.setEnabled(not is_running)
         self.clear.setEnabled(not is_running and has_slides)
 
+    @shows_state
     def show_progress(self, share: float, sentence: str) -> None:
         """Show how much of all is done, 0 to 1, and in words."""
         self.progress.setValue(round(share * _STEPS))
@@ -153,11 +158,13 @@ class BatchPanel(Panel):
         self.state.setText(sentence)
         self.state.setVisible(bool(sentence))
 
+    @shows_state
     def show_settings(self, sentence: str) -> None:
         """Say which settings hold for all slides; "" where the model takes none."""
         self.settings.setText(sentence)
         self.settings.setVisible(bool(sentence))
 
+    @shows_state
     def show_why(self, sentence: str) -> None:
         """Say what went wrong; "" takes it away."""
         self.why.setText(sentence)

@@ -64,7 +64,9 @@ class BatchController(QObject):
         panel.pause_requested.connect(self._pause)
         panel.cancel_requested.connect(self._cancel)
         panel.row_chosen.connect(lambda row: self._open(self.slides.paths[row]))
-        panel.models.currentIndexChanged.connect(lambda _: self.show_settings())
+        panel.when_built(
+            lambda: panel.models.currentIndexChanged.connect(lambda _: self.show_settings())
+        )
         window.panes.active_changed.connect(lambda _: self.show_settings())
         window.projects.study.changed.connect(self._on_study)
         self.table.visibilityChanged.connect(self._on_table_shown)

@@ -46,10 +46,12 @@ class TablePanel(Panel):
         parent: QWidget,
     ) -> None:
         super().__init__("Table", parent)
-        self._is_blind = is_blind
+        self._name_of, self._is_blind = name_of, is_blind
         self.setObjectName("batch_table")
         self._batch: Batch | None = None
         self._work = BackgroundRunner("batch table", 1, self)
+
+    def build(self) -> None:
         self.rows_of = LetteredCombo(self)
         self.rows_of.setAccessibleName("Rows of the table")
         for text, key in (("Slides", "slides"), ("Objects of all slides", "objects")):
@@ -60,7 +62,7 @@ class TablePanel(Panel):
         self.about = QLabel(self)
         self.about.setWordWrap(True)
         self.about.setTextFormat(Qt.TextFormat.PlainText)
-        self.model = SpreadModel(name_of, self)
+        self.model = SpreadModel(self._name_of, self)
         self.view = ObjectTableView(self)
         self.view.setAccessibleName("Slides or objects, outliers first")
         self.view.setModel(self.model)

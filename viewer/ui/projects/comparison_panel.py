@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.canvas.qt_guard import guarded
-from viewer.ui.shell.panel import Panel
+from viewer.ui.shell.panel import Panel, shows_state
 from viewer.ui.widgets import KeyedTree, RowTable
 
 if TYPE_CHECKING:
@@ -104,6 +104,8 @@ class ComparisonPanel(Panel):
     def __init__(self, parent: QWidget) -> None:
         super().__init__("Compare", parent)
         self.setObjectName("comparison")
+
+    def build(self) -> None:
         self.a, self.b, self.reference = QComboBox(self), QComboBox(self), QComboBox(self)
         for box, name in ((self.a, "A"), (self.b, "B"), (self.reference, "Reference")):
             box.setAccessibleName(name)
@@ -143,6 +145,7 @@ class ComparisonPanel(Panel):
         self.visibilityChanged.connect(self.shown_changed)
         self.show_sets([], [])
 
+    @shows_state
     def show_sets(self, sets: Sequence[tuple[str, object]], classes: Sequence[str]) -> None:
         """Offers sets by name and what they stand for, and classes whose regions may bound."""
         for box, first in ((self.a, 0), (self.b, 1)):
@@ -163,9 +166,11 @@ class ComparisonPanel(Panel):
         if self.b.currentIndex() == taken and self.b.count() > 1:
             self.b.setCurrentIndex(0 if taken else 1)
 
+    @shows_state
     def say(self, summary: str) -> None:
         self.summary.setText(summary)
 
+    @shows_state
     def show_comparison(self, comparison: Comparison | None, mpp_um: float | None) -> None:
         """Shows figures and regions; None shows none."""
         self.classes.clear()

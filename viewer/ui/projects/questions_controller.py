@@ -290,8 +290,9 @@ class QuestionsController(QObject):
         """A form in view puts its questions, once a slide and recording."""
         from viewer.slides.identity import same_slide
 
-        form, sheet, pane = self.panel.form, self._sheet, self._pane
-        if form is None or sheet is None or pane is None or not self.panel.isVisible():
+        sheet, pane = self._sheet, self._pane
+        form = self.panel.form if self.panel.isVisible() else None
+        if form is None or sheet is None or pane is None:
             return
         recording = self._window.recording.control.recording_of(pane)
         if not self._has_read or recording is None:

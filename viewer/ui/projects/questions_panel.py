@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 
 from viewer.ui.command_button import CommandButton
 from viewer.ui.projects.question_fields import QuestionField, field_for
-from viewer.ui.shell.panel import Panel
+from viewer.ui.shell.panel import Panel, shows_state
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,6 +53,9 @@ class QuestionsPanel(Panel):
         self._refused: dict[tuple[str, str], str] = {}
         self._made_for: Form | None = None
         self._is_shown = False
+        self._commands = commands
+
+    def build(self) -> None:
         self.forms = QComboBox(self)
         self.forms.setAccessibleName("Form")
         self.forms.currentIndexChanged.connect(lambda _: self._show_form())
@@ -73,7 +76,7 @@ class QuestionsPanel(Panel):
         self.export.setToolTip("Write the answers of all readers to a CSV file")
         self.load.clicked.connect(self.load_requested)
         self.export.clicked.connect(self.export_requested)
-        self.done = CommandButton(commands["project.finish"], self, primary=True)
+        self.done = CommandButton(self._commands["project.finish"], self, primary=True)
         # Two lines always, so that the fields stay where they are when the first is answered.
         self.progress.setMinimumHeight(2 * self.fontMetrics().lineSpacing())
         buttons = QHBoxLayout()
@@ -98,6 +101,7 @@ class QuestionsPanel(Panel):
         """Return the form on screen."""
         return self._forms.get(self.forms.currentData() or "")
 
+    @shows_state
     def show_forms(self, forms: Sequence[Form]) -> None:
         """Offers these forms; the one on screen stays there where it is among them."""
         chosen = self.forms.currentData()
@@ -119,6 +123,7 @@ class QuestionsPanel(Panel):
         self._note_refused()
         return dict(self._refused)
 
+    @shows_state
     def show_answers(
         self,
         who: str,
@@ -142,6 +147,7 @@ class QuestionsPanel(Panel):
             field.demand()
             self._area.ensureWidgetVisible(field)
 
+    @shows_state
     def tell_progress(self, answers: Mapping[str, Mapping[str, Answer]], trouble: str = "") -> None:
         """How many questions are answered, or why answers are not kept."""
         from viewer.studies.forms import is_answered, unanswered

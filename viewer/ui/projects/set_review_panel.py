@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 from viewer.canvas.qt_guard import guarded
 from viewer.ui.actions import shown_shortcut
 from viewer.ui.annotations.shown import swatch
-from viewer.ui.shell.panel import Panel
+from viewer.ui.shell.panel import Panel, shows_state
 from viewer.ui.widgets import KeyKeeper, RowTable
 
 if TYPE_CHECKING:
@@ -131,6 +131,9 @@ class SetReviewPanel(Panel):
     def __init__(self, commands: ActionSet, parent: QWidget) -> None:
         super().__init__("Hand in", parent)
         self.setObjectName("set_review")
+        self._commands = commands
+
+    def build(self) -> None:
         self.sets = QComboBox(self)
         self.sets.setAccessibleName("Set under review")
         self.status = _label(self)
@@ -159,7 +162,6 @@ class SetReviewPanel(Panel):
         self._stack.addWidget(self.empty)
         self._stack.addWidget(self.table)
         self.comment = _CommentField(self)
-        self._commands = commands
         self.buttons = {key: QPushButton(self) for key in _KEYS}
         self.whole = {
             "handed in": QPushButton("Hand in", self),
@@ -171,7 +173,7 @@ class SetReviewPanel(Panel):
         self._keys = QGridLayout()
         for key, button in self.buttons.items():
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-            button.clicked.connect(lambda _=False, key=key: commands[key].trigger())
+            button.clicked.connect(lambda _=False, key=key: self._commands[key].trigger())
         self.whole["handed in"].setProperty("primary", True)
         self.buttons["review.accept"].setProperty("primary", True)
         whole = QHBoxLayout()
@@ -201,6 +203,7 @@ class SetReviewPanel(Panel):
         self.visibilityChanged.connect(self.shown)
         self.show_review(None)
 
+    @shows_state
     def show_sets(self, sets: Sequence[ReviewableSet], chosen: ReviewableSet | None) -> None:
         """Offer the sets of a slide."""
         self.sets.clear()
@@ -210,6 +213,7 @@ class SetReviewPanel(Panel):
         self.sets.setCurrentIndex(rows[0] if rows else -1)
         self.sets.setVisible(bool(sets))
 
+    @shows_state
     def show_review(self, opened: OpenedReview | None) -> None:
         """Show the objects of a set; None shows none."""
         self.model.show(opened)

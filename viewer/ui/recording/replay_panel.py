@@ -43,12 +43,14 @@ class ReplayPanel(Panel):
     """The user is done with the replay."""
 
     def __init__(self, replayer: Replayer, parent: QWidget) -> None:
-        from viewer.recording.replay import SPEEDS
-
         super().__init__("Replay", parent)
         self.setObjectName("replay")
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self._replayer = replayer
+
+    def build(self) -> None:
+        from viewer.recording.replay import SPEEDS
+
         self.bar = ScrubBar(self)
         self.play = self._button(_PLAY, "Play or pause")
         self.previous = self._button("mdi6.skip-previous", "To the previous action")
@@ -109,6 +111,7 @@ class ReplayPanel(Panel):
         """Take a session to replay on a pane, and what it is called."""
         from viewer.recording.replay import SPEEDS
 
+        self.ensure_built()
         self._replayer.load(analysis, pane)
         assert self._replayer.clock is not None
         self._replayer.clock.speed = SPEEDS[self.speed.currentIndex()]
@@ -125,12 +128,15 @@ class ReplayPanel(Panel):
     def unload(self) -> None:
         """Ends the replay."""
         self._replayer.unload()
-        self._show_none()
+        if self.is_built:
+            self._show_none()
 
     @guarded()
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Leave the key of colors out where there is no room; the bar's tips name them too."""
         super().resizeEvent(event)
+        if not self.is_built:
+            return
         self.key.show()
         layout = self.layout()
         if layout is not None and layout.minimumSize().width() > self.width():
@@ -139,7 +145,7 @@ class ReplayPanel(Panel):
     @guarded()
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
-        if event.type() == QEvent.Type.PaletteChange:
+        if event.type() == QEvent.Type.PaletteChange and self.is_built:
             clock = self._replayer.clock
             self._on_playing(clock is not None and clock.is_playing)
 

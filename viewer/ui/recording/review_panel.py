@@ -25,7 +25,7 @@ from viewer.canvas.qt_guard import guarded
 from viewer.ui.command_button import CommandButton
 from viewer.ui.commands.recording import REVIEW_COMMANDS
 from viewer.ui.recording.review_table import ReviewTable
-from viewer.ui.shell.panel import Panel
+from viewer.ui.shell.panel import Panel, shows_state
 from viewer.ui.widgets import NoticeBar
 
 if TYPE_CHECKING:
@@ -62,6 +62,9 @@ class ReviewPanel(Panel):
     def __init__(self, commands: ActionSet, parent: QWidget) -> None:
         super().__init__("Review", parent)
         self.setObjectName("review")
+        self._commands = commands
+
+    def build(self) -> None:
         self.title = _label(self)
         self.reviewer = QComboBox(self)
         self.reviewer.setEditable(True)
@@ -81,7 +84,7 @@ class ReviewPanel(Panel):
             "Tick where you speak the text rather than type it; it is noted so"
         )
         self.buttons = {
-            name: CommandButton(commands[name], self, primary=name == "review.accept")
+            name: CommandButton(self._commands[name], self, primary=name == "review.accept")
             for name, *_ in REVIEW_COMMANDS
         }
         self.drafts = QPushButton(self)
@@ -103,6 +106,7 @@ class ReviewPanel(Panel):
 
     # What it shows ---------------------------------------------------------------------------
 
+    @shows_state
     def show_none(self, reason: str = _NO_SESSION) -> None:
         """Shows no session, but a sentence."""
         self.empty.setText(reason)
@@ -149,6 +153,7 @@ class ReviewPanel(Panel):
         self.progress.setValue(figures.done)
         self.figures.setText(_figures_text(figures))
 
+    @shows_state
     def show_drafting(self, done: int, wanted: int) -> None:
         """Tells how far a model is; none wanted offers to ask it again."""
         self.drafts.setText(f"Stop drafting ({done} of {wanted})" if wanted else _DRAFT)
@@ -158,10 +163,12 @@ class ReviewPanel(Panel):
             else "Let a vision-language model draft what has no draft yet"
         )
 
+    @shows_state
     def show_failed_draft(self, sentence: str) -> None:
         """Say why a model drafted nothing, until the user dismisses it or tries again."""
         self.notice.tell(f"Not drafted: {sentence}", "error", "Try again")
 
+    @shows_state
     def show_agreement(self, lines: Sequence[str]) -> None:
         """Tells how far this reviewer agrees with others, a line each."""
         self.agreement.setText("\n".join(lines))

@@ -27,7 +27,7 @@ from viewer.recording.coverage import LEAST_SEEN_S
 from viewer.ui.recording.color_key import ColorKey, magnification_key
 from viewer.ui.recording.heat_legend import HeatLegend
 from viewer.ui.recording.scrub_bar import action_color, shown_time
-from viewer.ui.shell.panel import Panel
+from viewer.ui.shell.panel import Panel, shows_state
 from viewer.ui.view.layer_entries import Ramp
 
 if TYPE_CHECKING:
@@ -86,7 +86,6 @@ class SeenPanel(Panel):
         from viewer.canvas.outline_layer import OutlineLayer
         from viewer.canvas.patch_layer import PatchLayer
         from viewer.canvas.scanpath_layer import ScanpathLayer
-        from viewer.recording.behaviors import BANDS
 
         super().__init__("Coverage", parent)
         self.setObjectName("seen")
@@ -104,6 +103,10 @@ class SeenPanel(Panel):
             (self._unseen, LayerOrder.OBJECTS),
             (self._scanpath, LayerOrder.TOOLS),
         )
+
+    def build(self) -> None:
+        from viewer.recording.behaviors import BANDS
+
         self.title = QLabel(self)
         self.title.setWordWrap(True)
         self.title.setTextFormat(Qt.TextFormat.PlainText)
@@ -181,6 +184,7 @@ class SeenPanel(Panel):
         """Return the folder of the session that is shown."""
         return None if self._analysis is None else self._analysis.folder
 
+    @shows_state
     def show_sessions(self, sessions: Sequence[ListedSession]) -> None:
         """Offers the other sessions on the same slide for comparison."""
         chosen = self.other.currentData()
@@ -193,6 +197,7 @@ class SeenPanel(Panel):
         self.other.setCurrentIndex(max(index, 0))
         self.other.blockSignals(False)
 
+    @shows_state
     def show_analysis(
         self, analysis: Analysis | None, canvas: SlideCanvas | None, title: str
     ) -> None:
@@ -281,6 +286,7 @@ class SeenPanel(Panel):
 
         return fade
 
+    @shows_state
     def turn_off(self) -> None:
         """Paint nothing until the user asks for it again."""
         self.heatmap.setCurrentIndex(0)

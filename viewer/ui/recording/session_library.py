@@ -116,7 +116,7 @@ class SessionLibrary(QObject):
     def _list(self) -> None:
         self._is_listing, self._is_stale = True, False
         waiting, self._then = self._then, []
-        identity, text = self._identity, self.panel.filter.text()
+        identity, text = self._identity, self.panel.filter_text
         hides, name_of, catalog = self.hides, self.name_of, self._catalog
 
         def show(listing: SessionListing) -> None:

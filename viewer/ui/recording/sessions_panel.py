@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 from viewer.canvas.qt_guard import guarded
 from viewer.ui.recording.color_key import magnification_key
 from viewer.ui.recording.sessions_model import SessionDelegate, SessionsModel
-from viewer.ui.shell.panel import Panel
+from viewer.ui.shell.panel import Panel, shows_state
 from viewer.ui.widgets import KeyedList
 
 if TYPE_CHECKING:
@@ -66,11 +66,15 @@ class SessionsPanel(Panel):
     def __init__(self, parent: QWidget) -> None:
         super().__init__("Sessions", parent)
         self.setObjectName("sessions")
+        self.model = SessionsModel(self)
+        self._is_filling = False
+        self._is_previewed = False
+
+    def build(self) -> None:
         self.filter = QLineEdit(self)
         self.filter.setPlaceholderText("Filter by slide, reader, date or title")
         self.filter.setAccessibleName("Filter sessions")
         self.filter.setClearButtonEnabled(True)
-        self.model = SessionsModel(self)
         self.list = _SessionList(self)
         self.list.setModel(self.model)
         self.list.setItemDelegate(SessionDelegate(self.list))
@@ -98,8 +102,6 @@ class SessionsPanel(Panel):
         self.rename = QPushButton("Rename...", self)
         self.delete = QPushButton("Delete...", self)
         self.export = QPushButton("Export...", self)
-        self._is_filling = False
-        self._is_previewed = False
         self._lay_out()
         self.setFocusProxy(self.list)
         # A wheel's notch scrolls by several values at once.
@@ -110,6 +112,7 @@ class SessionsPanel(Panel):
         self._connect()
         self._show_choice()
 
+    @shows_state
     def show_sessions(self, listing: SessionListing, optics: Optics | None = None) -> None:
         """List sessions; what was selected stays so.
 
@@ -136,6 +139,7 @@ class SessionsPanel(Panel):
         """Fill in what takes a moment to compute."""
         self.model.show_figures(folder, actions, seen)
 
+    @shows_state
     def show_previewed(self, *, previewed: bool) -> None:
         """Say whether the path of the selected session is on the slide."""
         self._is_previewed = previewed
@@ -152,8 +156,15 @@ class SessionsPanel(Panel):
 
     def selected(self) -> list[Path]:
         """Return the folders of the selected sessions, from the top."""
+        if not self.is_built:
+            return []
         rows = sorted(index.row() for index in self.list.selectedIndexes())
         return [self.model.session(row).folder for row in rows]
+
+    @property
+    def filter_text(self) -> str:
+        """Return what the sessions that are listed have in them."""
+        return self.filter.text() if self.is_built else ""
 
     @property
     def _chosen(self) -> Path | None:

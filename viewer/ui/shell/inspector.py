@@ -56,7 +56,7 @@ class Inspector(QSplitter):
 
     def add_page(self, name: str, title: str, icon: str, panels: Sequence[Panel]) -> Page:
         """Add a page at the end of the rail; see `Page` for the parameters."""
-        page = Page(name, title, icon, panels, self)
+        page = Page(name, title, icon, panels, self._upper)
         self.pages[name] = page
         self._upper.addWidget(page)
         self.rail.add(name, title, icon)
@@ -114,6 +114,7 @@ class Inspector(QSplitter):
         if page in self._windows:
             return
         self._let_go(page)
+        page.prepare()
         window = PageWindow(page, self.window())
         window.closed.connect(lambda: self._dock(page, shown=False))
         self._windows[page] = window
@@ -238,6 +239,8 @@ class Inspector(QSplitter):
         self._lay_out()
 
     def _lay_out(self) -> None:
+        for page in filter(None, (self._current, self._pinned)):
+            page.prepare()
         if self.isHidden() and (self._current is not None or self._pinned is not None):
             self.opening.emit()
         self._upper.setVisible(self._current is not None)

@@ -76,7 +76,7 @@ class Page(QFrame):
             self.tabs.addTab(panel.windowTitle())
             panel.windowTitleChanged.connect(lambda text, panel=panel: self._retitle(panel, text))
         self.tabs.setVisible(len(self.panels) > 1)
-        self.tabs.currentChanged.connect(self.stack.setCurrentIndex)
+        self.tabs.currentChanged.connect(self._on_tab)
         self.stack.currentChanged.connect(lambda _: self.tab_changed.emit())
         self.pin = self._button("mdi6.pin-outline", "Pin: keep this page below the others")
         self.undock = self._button("mdi6.open-in-new", "Show this page in a window of its own")
@@ -102,12 +102,21 @@ class Page(QFrame):
         """Choose the tab of a panel of this page."""
         self.tabs.setCurrentIndex(self.panels.index(panel))
 
+    def prepare(self) -> None:
+        """Have the panel in front built, before the page comes into sight."""
+        self.current.ensure_built()
+
     def show_place(self, *, is_pinned: bool, is_undocked: bool) -> None:
         """Show in the header where the page stands."""
         self.pin.setChecked(is_pinned)
         self.pin.setVisible(not is_undocked)
         self.undock.setChecked(is_undocked)
         self.close_button.setVisible(not is_undocked)
+
+    def _on_tab(self, index: int) -> None:
+        if self.isVisible():
+            self.panels[index].ensure_built()
+        self.stack.setCurrentIndex(index)
 
     def _retitle(self, panel: Panel, text: str) -> None:
         self.tabs.setTabText(self.panels.index(panel), text)

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
 from viewer.canvas.qt_guard import guarded
 from viewer.tiles.display import displayed
 from viewer.ui.background_runner import BackgroundRunner, Task
-from viewer.ui.shell.panel import Panel
+from viewer.ui.shell.panel import Panel, shows_state
 from viewer.ui.slides.images import fitted, to_image
 from viewer.ui.widgets import ScrollColumn
 
@@ -49,6 +49,8 @@ class AssociatedPanel(Panel):
         self._background = BackgroundRunner("pictures beside the slide", 1, self)
         self.hides_label = False
         self._tasks: list[Task] = []
+
+    def build(self) -> None:
         self.pictures: dict[str, PictureView] = {}
         self.show_label_button = QPushButton("&Show label", self)
         self.show_label_button.setCheckable(True)
@@ -79,6 +81,7 @@ class AssociatedPanel(Panel):
         self.visibilityChanged.connect(self._on_visibility_changed)
         self.show_slide(None)
 
+    @shows_state
     def show_slide(self, source: SlideSource | None) -> None:
         """Shows the pictures of a slide, without its label; None empties the panel."""
         for task in self._tasks:
@@ -108,6 +111,7 @@ class AssociatedPanel(Panel):
         if self.isVisible():
             self._read_missing()
 
+    @shows_state
     def hide_label(self, hidden: bool) -> None:
         """Offer no label while a study hides it."""
         if hidden != self.hides_label:

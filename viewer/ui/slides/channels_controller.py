@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from viewer.slides.source import SlideSource
     from viewer.tiles.histogram import ChannelHistogram
     from viewer.ui.main_window import MainWindow
+    from viewer.ui.slides.channels_box import ChannelsBox
+    from viewer.ui.slides.planes_box import PlanesBox
     from viewer.ui.slides.slide_pane import SlidePane
 
 _PLAY_MS = 200
@@ -35,8 +37,6 @@ class ChannelsController(QObject):
     def __init__(self, window: MainWindow) -> None:
         super().__init__(window)
         self._window = window
-        self.channels = window.display.channels
-        self.planes = window.display.planes
         self._shown: tuple[SlideSource, ImagePlane] | None = None
         self._before_only: dict[SlidePane, tuple[bool, ...]] = {}
         self._histograms: OrderedDict[tuple[int, int, ImagePlane], ChannelHistogram | None]
@@ -47,17 +47,23 @@ class ChannelsController(QObject):
         self._rest.timeout.connect(self._read_histogram)
         self._player = QTimer(self, interval=_PLAY_MS)
         self._player.timeout.connect(self._play_on)
-        self.channels.edited.connect(self._set_displays)
-        self.channels.auto_requested.connect(self._stretch)
-        self.channels.selected.connect(lambda _: self._show_histogram())
-        self.planes.chosen.connect(self._set_plane)
-        self.planes.play_toggled.connect(lambda on: self._play(on=on))
+        window.display.when_built(self._connect_panel)
         self._connect_commands()
         for pane in window.panes.panes:
             self._watch(pane)
         window.panes.pane_added.connect(self._watch)
         window.panes.active_changed.connect(lambda _: self._show_active())
         window.display.visibilityChanged.connect(lambda visible: visible and self._show_active())
+
+    @property
+    def channels(self) -> ChannelsBox:
+        """Return the list of channels on the page Slide."""
+        return self._window.display.channels
+
+    @property
+    def planes(self) -> PlanesBox:
+        """Return the sliders of focus and time on the page Slide."""
+        return self._window.display.planes
 
     @property
     def axes(self) -> Axes:
@@ -72,6 +78,13 @@ class ChannelsController(QObject):
         self._reader.close()
 
     # -----------------------------------------------------------------------------------------
+
+    def _connect_panel(self) -> None:
+        self.channels.edited.connect(self._set_displays)
+        self.channels.auto_requested.connect(self._stretch)
+        self.channels.selected.connect(lambda _: self._show_histogram())
+        self.planes.chosen.connect(self._set_plane)
+        self.planes.play_toggled.connect(lambda on: self._play(on=on))
 
     def _connect_commands(self) -> None:
         commands = self._window.commands
@@ -113,14 +126,21 @@ class ChannelsController(QObject):
         return shown if len(shown) == len(self.axes.channels) else first_displays(self.axes)
 
     def _show_active(self) -> None:
-        source = self._window.panes.active.source
-        axes, plane = self.axes, self._canvas.plane if source is not None else FIRST_PLANE
+        self._window.commands["focus.projection"].setChecked(self._plane.is_projection)
+        self._window.commands["time.play"].setChecked(self._player.isActive())
+        self._window.status.show_pane(self._window.panes.active)
+        self._window.display.when_built(self._show_in_panel, "channels")
+
+    @property
+    def _plane(self) -> ImagePlane:
+        has_slide = self._window.panes.active.source is not None
+        return self._canvas.plane if has_slide else FIRST_PLANE
+
+    def _show_in_panel(self) -> None:
+        source, axes, plane = self._window.panes.active.source, self.axes, self._plane
         self.channels.setVisible(not axes.is_rgb)
         self.planes.setVisible(axes.has_planes)
         self.planes.show_plane(axes, plane, is_playing=self._player.isActive())
-        self._window.commands["focus.projection"].setChecked(plane.is_projection)
-        self._window.commands["time.play"].setChecked(self._player.isActive())
-        self._window.status.show_pane(self._window.panes.active)
         if axes.is_rgb or source is None:
             self._shown = None
             return
@@ -257,7 +277,7 @@ class ChannelsController(QObject):
     def _show_playing(self) -> None:
         is_playing = self._player.isActive()
         self._window.commands["time.play"].setChecked(is_playing)
-        self.planes.play.setChecked(is_playing)
+        self._window.display.when_built(lambda: self.planes.play.setChecked(is_playing), "playing")
 
     def _play_on(self) -> None:
         """Go on once the time point is there to be seen."""

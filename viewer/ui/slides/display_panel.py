@@ -22,7 +22,7 @@ from viewer.tiles.display import (
     DisplaySettings,
     Stain,
 )
-from viewer.ui.shell.panel import Panel
+from viewer.ui.shell.panel import Panel, shows_state
 from viewer.ui.slides.channels_box import ChannelsBox
 from viewer.ui.slides.look_slider import LookSlider
 from viewer.ui.slides.planes_box import PlanesBox
@@ -40,6 +40,8 @@ class DisplayPanel(Panel):
         super().__init__("Display", parent)
         self.setObjectName("display")
         self._look = DisplaySettings()
+
+    def build(self) -> None:
         self.brightness = LookSlider("&Brightness", BRIGHTNESS_RANGE, 0.0, self)
         self.contrast = LookSlider("&Contrast", CONTRAST_RANGE, 1.0, self, logarithmic=True)
         self.gamma = LookSlider("&Gamma", GAMMA_RANGE, 1.0, self, logarithmic=True)
@@ -77,6 +79,7 @@ class DisplayPanel(Panel):
         self.reset_button.clicked.connect(self._reset)
         self.show_look(None, has_profile=False)
 
+    @shows_state
     def show_look(
         self,
         look: DisplaySettings | None,

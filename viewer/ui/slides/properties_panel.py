@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.geometry import Optics
-from viewer.ui.shell.panel import Panel
+from viewer.ui.shell.panel import Panel, shows_state
 from viewer.ui.widgets import KeyedTree
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ class PropertiesPanel(Panel):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Properties", parent)
         self.setObjectName("properties")
+
+    def build(self) -> None:
         self.filter = QLineEdit(self)
         self.filter.setPlaceholderText("Filter names and values")
         self.filter.setAccessibleName("Filter names and values")
@@ -93,6 +95,7 @@ class PropertiesPanel(Panel):
         self.setFocusProxy(self.filter)
         self.show_slide(None, Optics(), None)
 
+    @shows_state
     def show_slide(
         self,
         source: SlideSource | None,

@@ -436,6 +436,14 @@ class TmaController(QObject):
     def _connect(self) -> None:
         window, panel = self._window, self.panel
         window.commands.on("annotate.find_cores", self.ask_find)
+        panel.when_built(self._connect_panel)
+        panel.chosen.connect(self._on_rows)
+        window.annotations.opened.connect(lambda _: self._follow())
+        window.annotations.closing.connect(self._on_closing)
+        window.panes.active_changed.connect(lambda _: self._follow())
+
+    def _connect_panel(self) -> None:
+        panel = self.panel
         for button, act in (
             (panel.search, self.ask_find), (panel.count, self.count), (panel.run, self.run_model),
             (panel.ids, self.ask_ids), (panel.export, self.ask_export),
@@ -456,8 +464,4 @@ class TmaController(QObject):
             if number in (2, 6, 8):
                 panel.menu.addSeparator()
             panel.add_action(text, "").triggered.connect(lambda _=False, act=act: act())
-        panel.chosen.connect(self._on_rows)
         panel.model.case_id_typed.connect(self._on_case_id)
-        window.annotations.opened.connect(lambda _: self._follow())
-        window.annotations.closing.connect(self._on_closing)
-        window.panes.active_changed.connect(lambda _: self._follow())

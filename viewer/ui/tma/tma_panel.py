@@ -15,7 +15,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from viewer.ui.shell.panel import Panel
+from viewer.ui.shell.panel import Panel, shows_state
 from viewer.ui.tma.core_model import ID_COLUMN, CoreModel
 from viewer.ui.widgets import RowTable, text_label
 
@@ -43,6 +43,9 @@ class TmaPanel(Panel):
     def __init__(self, parent: QWidget) -> None:
         super().__init__("TMA", parent)
         self.setObjectName("tma")
+        self._is_choosing = False
+
+    def build(self) -> None:
         self.search = self._button(
             "Find cores...", "Find the cores of the slide at low magnification"
         )
@@ -69,11 +72,11 @@ class TmaPanel(Panel):
         self.export = self._button("Export...", "Write the cores as a table or for QuPath")
         self.menu = QMenu(self.grid)
         self.grid.setMenu(self.menu)
-        self._is_choosing = False
         self._lay_out()
         self.view.selectionModel().selectionChanged.connect(lambda *_: self._on_selected())
         self.show_grid(None, "")
 
+    @shows_state
     def show_grid(self, grid: TmaGrid | None, notes: str) -> None:
         """List the cores of a grid; None where the slide has none."""
         chosen = self.chosen_ids
@@ -104,6 +107,7 @@ class TmaPanel(Panel):
         rows = sorted(index.row() for index in self.view.selectionModel().selectedRows())
         return [self.model.cores[row].id for row in rows if row < len(self.model.cores)]
 
+    @shows_state
     def show_chosen(self, ids: Collection[UUID]) -> None:
         """Select the rows of these cores, and scroll to the first of them."""
         if list(ids) == self.chosen_ids:
