@@ -48,7 +48,6 @@ from viewer.ui.projects.controller import ProjectsController
 from viewer.ui.recent import names_told_apart, with_recent
 from viewer.ui.recording.control import RecordingState
 from viewer.ui.recording.controller import RecordingController
-from viewer.ui.shell.drawer import Drawer
 from viewer.ui.shell.frame import WindowFrame
 from viewer.ui.slides.associated_panel import AssociatedPanel
 from viewer.ui.slides.channels_controller import ChannelsController
@@ -108,7 +107,12 @@ class MainWindow(QMainWindow):
         self.reader = CurrentReader(
             lambda: self.settings.reader, lambda name: self.change_settings(reader=name), self
         )
-        self.panes = SplitView(cache, self)
+        self.commands = ActionSet(self, merged_bindings(settings.shortcuts))
+        self.menus = build_menus(self.menuBar(), self.commands)
+        # Where they are to stand at once: each other parent later styles all of a widget anew.
+        self.frame = WindowFrame(self.commands, self)
+        self.setCentralWidget(self.frame)
+        self.panes = SplitView(cache, self.frame.column)
         self.banner = NoticeBar(self)
         self.settings_bar = NoticeBar(self)
         """What of the settings could not be read; apart, so that no later trouble takes it away."""
@@ -121,12 +125,8 @@ class MainWindow(QMainWindow):
         self.display = DisplayPanel(self)
         self.properties = PropertiesPanel(self)
         self.associated = AssociatedPanel(self)
-        self.commands = ActionSet(self, merged_bindings(settings.shortcuts))
-        self.menus = build_menus(self.menuBar(), self.commands)
         self.recent_menu = QMenu("&Recent slides", self)
         self.menus["File"].insertMenu(self.commands["file.close"], self.recent_menu)
-        self.frame = WindowFrame(self.commands, self)
-        self.setCentralWidget(self.frame)
         self.palette_box = CommandPalette(self.commands, self)
         self._view_commands = ViewCommands(self.commands, self.panes, self.say)
         self.file_commands = FileCommands(self, self.commands, self._writer)
@@ -305,7 +305,7 @@ class MainWindow(QMainWindow):
     def _place_panels(self) -> None:
         """Put every panel in its place, and the bars over the slides."""
         frame, projects, sessions = self.frame, self.projects, self.recording.panels
-        frame.set_drawer(Drawer((self.slides,), frame))
+        frame.add_drawer((self.slides,))
         pages = (
             ("slide", "Slide", "drawn.slide", ("display", "properties", "associated")),
             ("annotate", "Annotate", "drawn.polygon", ("annotations", "comparison", "tma")),

@@ -40,7 +40,7 @@ from viewer.ui.annotations.annotation_model import (
 )
 from viewer.ui.annotations.class_list import ClassList
 from viewer.ui.annotations.sets_panel import SetsPanel
-from viewer.ui.shell.panel import Panel
+from viewer.ui.shell.panel import Panel, shows_state
 from viewer.ui.widgets import IconButton, KeyKeeper
 
 if TYPE_CHECKING:
@@ -139,10 +139,12 @@ class AnnotationsPanel(Panel):
     def __init__(self, parent: QWidget) -> None:
         super().__init__("Annotations", parent)
         self.setObjectName("annotations")
-        self.model = AnnotationModel(self, fills_in_thread=True)
-        self.tree = AnnotationTree(self)
         self._described_id: UUID | None = None
         self._is_showing = False
+
+    def build(self) -> None:
+        self.model = AnnotationModel(self, fills_in_thread=True)
+        self.tree = AnnotationTree(self)
         self.sets = SetsPanel(self)
         self.class_list = ClassList(self)
         self.new_set = IconButton("mdi6.plus", "New set of annotations", self)
@@ -178,10 +180,13 @@ class AnnotationsPanel(Panel):
 
     # What it shows ---------------------------------------------------------------------------
 
+    @shows_state
     def show_classes(self, rows: Sequence[ClassRow]) -> None:
         """List the classes."""
         self.class_list.rows.show_rows(rows)
+        self.sets.show_counts()
 
+    @shows_state
     def show_chosen(
         self, ids: Iterable[UUID], described: tuple[UUID, str] | None, *, can_describe: bool
     ) -> None:
@@ -201,6 +206,7 @@ class AnnotationsPanel(Panel):
         finally:
             self._is_showing = before
 
+    @shows_state
     def show_figures(self, lines: list[str]) -> None:
         """Of what is chosen, else of all."""
         self.figures.setText("\n".join(lines))
@@ -215,6 +221,17 @@ class AnnotationsPanel(Panel):
         self.notice.setText(sentence)
         self.notice.setVisible(bool(sentence))
 
+    def finish(self) -> None:
+        """Tell now what is being written of an annotation."""
+        if self.is_built:
+            self.description.finish()
+
+    def shut_down(self) -> None:
+        """Tell what is being written, and list nothing more."""
+        self.finish()
+        if self.is_built:
+            self.model.shut_down()
+
     def rename(self) -> None:
         """Opens the editor of the current row's name."""
         index = self.tree.currentIndex().siblingAtColumn(NAME)
@@ -225,7 +242,7 @@ class AnnotationsPanel(Panel):
     @guarded()
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
-        if event.type() == QEvent.Type.PaletteChange:
+        if event.type() == QEvent.Type.PaletteChange and self.is_built:
             self.model.recolor()
             self.class_list.rows.recolor()
             self.tree.viewport().update()

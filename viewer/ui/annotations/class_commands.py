@@ -75,12 +75,15 @@ class ClassCommands(QObject):
         self._menu.aboutToShow.connect(self._fill_own_menu)
         window.menus["Annotate"].insertMenu(window.commands["annotate.classes"], self._menu)
         window.commands.on("annotate.classes", self.edit)
-        panel.classes.clicked.connect(self.edit)
-        classes = panel.class_list
+        panel.when_built(self._connect_panel)
+        self.show_current()
+
+    def _connect_panel(self) -> None:
+        self._panel.classes.clicked.connect(self.edit)
+        classes = self._panel.class_list
         classes.taken.connect(lambda name: self.give(self._class_named(name)))
         classes.eye_clicked.connect(self._turn_eye)
         classes.menu_requested.connect(self._open_menu)
-        self.show_current()
 
     def shut_down(self) -> None:
         self._disk.close(finish=True)
@@ -126,13 +129,12 @@ class ClassCommands(QObject):
         none.triggered.connect(lambda _=False: take(None))
 
     def show_current(self) -> None:
-        """Show the class in hand and what there is of each."""
+        """Show the class in hand and what there is of each class and set."""
         active = self._active()
         current = active.desk.current_class if active is not None else self.current
         counts, colors = self._drawn()
         rows = class_rows(self.palette.classes, current, counts, colors, self.hidden)
         self._panel.show_classes(rows)
-        self._panel.sets.show_counts()
         self.chip.show_class(current)
 
     def edit(self) -> None:

@@ -92,14 +92,14 @@ class AnnotationsController(QObject):
     def shut_down(self) -> None:
         """Takes what is being written, and waits for the disk."""
         tissue_correction.drawn_in = tissue_correction.no_places
-        self.panel.description.finish()
+        self.panel.finish()
         for pane in list(self._identities):
             self._leave(pane)
         parts = self.editing, self.models, self.files, self.training, self.classes, self._tables
         for part in parts:
             part.shut_down()
         self.sets.shut_down()
-        self.panel.model.shut_down()
+        self.panel.shut_down()
         self._disk.close(finish=True)
 
     def when_closed(self, then: Callable[[], object]) -> None:
@@ -312,7 +312,7 @@ class AnnotationsController(QObject):
         each = self._panes.get(pane)
         if each is not None:
             if each is self.active:
-                self.panel.description.finish()
+                self.panel.finish()
             self.closing.emit(each)
             for end in self._ends.pop(pane):
                 end()
@@ -455,7 +455,7 @@ class AnnotationsController(QObject):
     def _finish(self, pane: SlidePane) -> None:
         """What is being typed of a slide that leaves belongs to it."""
         if pane is self._window.panes.active:
-            self.panel.description.finish()
+            self.panel.finish()
 
     def _watch(self, pane: SlidePane) -> None:
         pane.modes.changed.connect(self._show_all)
@@ -464,19 +464,23 @@ class AnnotationsController(QObject):
         pane.slide_changed.connect(self._on_slide_changed)
         pane.view_changed.connect(self._on_view_changed)
 
+    def _connect_panel(self) -> None:
+        panel, commands = self.panel, self._window.commands
+        panel.new_set.clicked.connect(commands["annotate.new_set"].trigger)
+        panel.export.clicked.connect(commands["annotate.export"].trigger)
+        panel.count.clicked.connect(self.models.ask_count)
+        panel.statistics.clicked.connect(self._tables.show_statistics)
+
     def _connect(self) -> None:
         window = self._window
-        window.reader.leaving.connect(self.panel.description.finish)
+        window.reader.leaving.connect(self.panel.finish)
         window.reader.changed.connect(self.refresh)
         window.commands["annotate.shown"].setChecked(True)
         for name in _SHOWN:
             window.commands.on(name, self._show_all)
         window.commands.on_toggle("annotate.names", self._say_if_nameless)
         self.classes.hidden_changed.connect(self._show_all)
-        self.panel.new_set.clicked.connect(window.commands["annotate.new_set"].trigger)
-        self.panel.export.clicked.connect(window.commands["annotate.export"].trigger)
-        self.panel.count.clicked.connect(self.models.ask_count)
-        self.panel.statistics.clicked.connect(self._tables.show_statistics)
+        self.panel.when_built(self._connect_panel)
         window.toolbox.stroke_changed.connect(self._show_history)
         self.models.figures_changed.connect(self.panel.show_figures)
         window.panes.active_changed.connect(lambda _: self._show_active())

@@ -19,7 +19,7 @@ _MENU = ("annotate.lock", "edit.duplicate", "edit.copy", "annotate.count", "edit
 
 
 class Listing(QObject):
-    """Does nothing while the panel is hidden."""
+    """Does nothing before the panel is built, and while it is hidden."""
 
     def __init__(
         self, window: MainWindow, part: AnnotationsController, panel: AnnotationsPanel
@@ -32,12 +32,18 @@ class Listing(QObject):
         panel.chosen_changed.connect(self._choose)
         panel.traveled.connect(self._travel)
         panel.described.connect(part.editing.describe)
-        panel.model.renamed.connect(part.editing.rename)
-        panel.model.filled.connect(self.show_chosen)
         panel.menu_requested.connect(self._open_menu)
+        panel.when_built(self._begin)
+
+    def _begin(self) -> None:
+        self._panel.model.renamed.connect(self._part.editing.rename)
+        self._panel.model.filled.connect(self.show_chosen)
+        self.show()
 
     def show(self) -> None:
         """Lists the annotations of the active pane."""
+        if not self._panel.is_built:
+            return
         active = self._part.active
         self._panel.set_has_slide(has_slide=active is not None)
         if self._panel.isHidden():
@@ -55,13 +61,13 @@ class Listing(QObject):
     def show_notice(self) -> None:
         """Whether the active pane's slide can be drawn on, and where to begin."""
         active = self._part.active
-        if active is not None:
+        if active is not None and self._panel.is_built:
             self._panel.show_notice(_notice(active.document))
 
     def follow(self, step: Edit) -> None:
         """Shows what a step of the active pane's document changed."""
         active = self._part.active
-        if active is None or self._panel.isHidden():
+        if active is None or self._panel.isHidden() or not self._panel.is_built:
             return
         if not step.label:
             self.show()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from viewer.studies.reader_sets import ReaderSet
     from viewer.ui.annotations.annotations_panel import AnnotationsPanel
     from viewer.ui.annotations.controller import AnnotationsController
+    from viewer.ui.annotations.sets_panel import SetsPanel
     from viewer.ui.annotations.slide_annotations import SlideAnnotations
     from viewer.ui.annotations.slide_sets import SetEntry, SlideSets
     from viewer.ui.main_window import MainWindow
@@ -41,16 +42,12 @@ class SetCommands(QObject):
         super().__init__(part)
         self._window = window
         self._part = part
-        self._panel = panel.sets
+        self._page = panel
         self._removed: list[tuple[SlideSets, ReaderSet]] = []
         self._look = QTimer(self, interval=_LOOK_MS)
         self._look.timeout.connect(self._refresh)
         self._look.start()
-        queued = Qt.ConnectionType.QueuedConnection  # the list is filled anew by what they do
-        self._panel.shown_changed.connect(self._set_shown, queued)
-        self._panel.lock_changed.connect(self._set_locked, queued)
-        self._panel.current_chosen.connect(self.draw_in, queued)
-        self._panel.menu_requested.connect(self._open_menu)
+        panel.when_built(self._connect_panel)
         commands = window.commands
         commands.on("annotate.new_set", self._ask_new)
         commands.on("annotate.copy_set", self._copy_chosen)
@@ -58,12 +55,26 @@ class SetCommands(QObject):
         commands.on("annotate.compare_sets", self._compare)
         commands.on("annotate.restore_set", self._restore)
 
+    @property
+    def _panel(self) -> SetsPanel:
+        return self._page.sets
+
+    def _connect_panel(self) -> None:
+        queued = Qt.ConnectionType.QueuedConnection  # the list is filled anew by what they do
+        self._panel.shown_changed.connect(self._set_shown, queued)
+        self._panel.lock_changed.connect(self._set_locked, queued)
+        self._panel.current_chosen.connect(self.draw_in, queued)
+        self._panel.menu_requested.connect(self._open_menu)
+
     def shut_down(self) -> None:
         """Look at no folder any more."""
         self._look.stop()
 
     def show(self) -> None:
         """List the sets of the active pane's slide."""
+        self._page.when_built(self._show, "sets")
+
+    def _show(self) -> None:
         sets = self._part.active_sets
         if sets is None:
             self._panel.show_sets([], None)

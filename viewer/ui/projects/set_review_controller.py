@@ -411,9 +411,7 @@ class SetReviewController(QObject):
         panel.set_chosen.connect(self._open)
         panel.object_chosen.connect(self._choose)
         panel.comment_given.connect(self._reject)
-        panel.when_built(
-            lambda: panel.comment.textEdited.connect(lambda _: self._watch.touch())
-        )
+        panel.when_built(lambda: panel.comment.textEdited.connect(lambda _: self._watch.touch()))
         panel.status_given.connect(self._say_of_set)
         panel.waiting_requested.connect(self._find_waiting)
         panel.shown.connect(self._on_shown)

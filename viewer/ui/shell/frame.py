@@ -9,17 +9,17 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import QHBoxLayout, QSplitter, QVBoxLayout, QWidget
 
 from viewer.canvas.qt_guard import guarded
+from viewer.ui.shell.drawer import Drawer
 from viewer.ui.shell.inspector import Inspector
 from viewer.ui.shell.tool_strip import ToolStrip
 from viewer.ui.shell.top_bar import TopBar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from PySide6.QtGui import QResizeEvent
 
     from viewer.ui.actions import ActionSet
-    from viewer.ui.shell.drawer import Drawer
     from viewer.ui.shell.panel import Panel
 
 _DRAWER_PX, _INSPECTOR_PX, _LEAST_SLIDE_PX = 230, 340, 320
@@ -30,8 +30,10 @@ class WindowFrame(QWidget):
 
     Attributes
     ----------
+    column
+        Of the slides.
     middle
-        The column of the slides: bars above them, panes, timeline below them.
+        What lies in the column: bars above the slides, panes, timeline below them.
     """
 
     def __init__(self, actions: ActionSet, parent: QWidget) -> None:
@@ -39,16 +41,16 @@ class WindowFrame(QWidget):
         self._actions = actions
         self.top_bar = TopBar(actions, self)
         self.tool_strip = ToolStrip(actions, self)
-        self.inspector = Inspector(self)
         self.drawer: Drawer | None = None
-        column = self._column = QWidget(self)
-        column.setMinimumWidth(_LEAST_SLIDE_PX)
-        self.middle = QVBoxLayout(column)
+        self._splitter = QSplitter(Qt.Orientation.Horizontal, self)
+        self.column = QWidget(self._splitter)
+        self.column.setMinimumWidth(_LEAST_SLIDE_PX)
+        self.middle = QVBoxLayout(self.column)
         self.middle.setContentsMargins(0, 0, 0, 0)
         self.middle.setSpacing(0)
-        self._splitter = QSplitter(Qt.Orientation.Horizontal, self)
+        self.inspector = Inspector(self._splitter, self)
         self._splitter.setChildrenCollapsible(False)
-        self._splitter.addWidget(column)
+        self._splitter.addWidget(self.column)
         self._splitter.addWidget(self.inspector)
         self._splitter.setStretchFactor(0, 1)
         self.inspector.setMinimumWidth(300)
@@ -70,9 +72,9 @@ class WindowFrame(QWidget):
         self.inspector.opening.connect(lambda: self._make_room(self.inspector))
         self.inspector.left.connect(self._take_room)
 
-    def set_drawer(self, drawer: Drawer) -> None:
-        """Place the drawer left of the slides."""
-        self.drawer = drawer
+    def add_drawer(self, panels: Sequence[Panel]) -> None:
+        """Add a drawer with these panels left of the slides."""
+        self.drawer = drawer = Drawer(panels, self._splitter)
         self._splitter.insertWidget(0, drawer)
         self._splitter.setStretchFactor(0, 0)
         self._splitter.setStretchFactor(1, 1)
@@ -128,7 +130,7 @@ class WindowFrame(QWidget):
         are_shown
             Take the hidden ones as if they were shown.
         """
-        parts = (self.drawer, self._column, self.inspector)
+        parts = (self.drawer, self.column, self.inspector)
         return [
             max(each.minimumWidth(), each.minimumSizeHint().width()) + self._splitter.handleWidth()
             if are_shown or not each.isHidden()

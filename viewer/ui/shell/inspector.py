@@ -29,6 +29,11 @@ class Inspector(QSplitter):
 
     A page can be pinned below the one that the rail chooses, and undocked into a window of its
     own, as for another screen. The rail is a widget of its own, placed by the window.
+
+    Parameters
+    ----------
+    frame
+        What the rail stands in.
     """
 
     refused = Signal(str)
@@ -38,11 +43,11 @@ class Inspector(QSplitter):
     left = Signal()
     """A page was folded away: the keyboard belongs on the slide again."""
 
-    def __init__(self, parent: QWidget) -> None:
+    def __init__(self, parent: QWidget, frame: QWidget) -> None:
         super().__init__(Qt.Orientation.Vertical, parent)
         self.setChildrenCollapsible(False)
         self.pages: dict[str, Page] = {}
-        self.rail = Rail(parent)
+        self.rail = Rail(frame)
         self._current: Page | None = None
         self._pinned: Page | None = None
         self._windows: dict[Page, PageWindow] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject
@@ -16,7 +17,6 @@ from viewer.inference.teaching.pixel_training import coarse_note, too_coarse
 from viewer.ui.annotations.wording import many
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.teaching.live_pixels import Lesson, LivePixels, taught_slide
-from viewer.ui.teaching.pixel_page import PixelPage
 
 if TYPE_CHECKING:
     from viewer.annotations.document import Edit
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
     from viewer.ui.main_window import MainWindow
     from viewer.ui.slides.slide_pane import SlidePane
+    from viewer.ui.teaching.pixel_page import PixelPage
 
 _NO_SLIDE = "Open a slide that can be annotated first."
 _NO_CLASS = "{} without a class: choose a class, and paint or give it to what is selected."
@@ -40,20 +41,13 @@ class PixelsController(QObject):
         super().__init__(window)
         self._window = window
         self._command = window.commands["teach.pixels"]
-        self.page = PixelPage(window.overlays.panel)
-        self.page.hide()
-        window.overlays.panel.add_page(self.page)
         self.live = LivePixels(self)
         self._background = BackgroundRunner("make areas", 1, self)
         self._annotations: PaneAnnotations | None = None
         self._lesson: Lesson | None = None
         window.commands.on_toggle("teach.pixels", self.set_teaching)
-        self.page.settings_changed.connect(self._teach)
-        self.page.areas_wanted.connect(self._make_areas)
-        self.page.save_wanted.connect(self._save)
-        self.page.end_wanted.connect(lambda: self.set_teaching(on=False))
         self.live.answered.connect(self._on_answered)
-        self.live.refused.connect(self.page.show_problem)
+        self.live.refused.connect(lambda sentence: self.page.show_problem(sentence))
         self.live.estimated.connect(self._on_estimated)
         self.live.saved.connect(self._on_saved)
         self.live.not_saved.connect(self._on_not_saved)
@@ -69,6 +63,21 @@ class PixelsController(QObject):
         self._let_go()
         self.live.shut_down()
         self._background.close(finish=True)
+
+    @cached_property
+    def page(self) -> PixelPage:
+        """Return the settings of a lesson on the page AI, made with the first lesson."""
+        from viewer.ui.teaching.pixel_page import PixelPage
+
+        panel = self._window.overlays.panel
+        page = PixelPage(panel)
+        page.hide()
+        panel.add_page(page)
+        page.settings_changed.connect(self._teach)
+        page.areas_wanted.connect(self._make_areas)
+        page.save_wanted.connect(self._save)
+        page.end_wanted.connect(lambda: self.set_teaching(on=False))
+        return page
 
     @property
     def is_teaching(self) -> bool:
