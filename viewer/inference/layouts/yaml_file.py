@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-import yaml
-
 from viewer.inference.models.bundle import BundleError
 from viewer.limits import DESCRIPTION_BYTES, read_regular
 
@@ -25,6 +23,8 @@ def read_yaml(path: Path) -> object:
     BundleError
         It cannot be read, is no YAML, or stands for too many values.
     """
+    import yaml  # few folders hold such files, and every start lists the models
+
     name = f"{path.parent.name}/{path.name}"
     try:
         text = read_regular(path, DESCRIPTION_BYTES).decode("utf-8-sig")

@@ -106,6 +106,7 @@ class Inspector(QSplitter):
 
     def show_page(self, page: Page) -> None:
         """Show a page in its place."""
+        page.prepare()
         if page in self._windows:
             self._windows[page].raise_()
             self._windows[page].activateWindow()
