@@ -128,7 +128,37 @@ def test_the_tour_of_recording_ends_in_the_replay(
     notice = window.recording.saved.bar
     qtbot.waitUntil(notice.isVisible, timeout=SHOWN_MS)
     qtbot.mouseClick(notice.button, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: "That is all" in window.tours.bar.text.text(), timeout=SHOWN_MS)
+    bar, mode_bar = window.tours.bar, window.panes.active.mode_bar
+    qtbot.waitUntil(lambda: "That is all" in bar.text.text(), timeout=SHOWN_MS)
+    qtbot.waitUntil(
+        lambda: bar.y() > mode_bar.mapTo(window.frame, mode_bar.rect().bottomLeft()).y(),
+        timeout=SHOWN_MS,
+    )
+    assert mode_bar.isVisible(), "the way out of the replay is not covered"
+
+
+def test_the_tour_of_models_ends_with_the_model_off_again(window: MainWindow, qtbot: QtBot) -> None:
+    bar, canvas = window.tours.bar, window.panes.active.canvas
+    begin(window, "ai", qtbot)
+    press(qtbot, window, Qt.Key.Key_6)
+    wait_for(window, "step 2", qtbot)
+    qtbot.mouseClick(window.frame.inspector.rail.button("ai"), Qt.MouseButton.LeftButton)
+    wait_for(window, "step 3", qtbot)
+    models = window.overlays.panel.models
+    qtbot.waitUntil(lambda: models.count() > 0, timeout=SHOWN_MS)
+    cells = next(each for each in models.models() if each.name == "Cells")
+    card = models.card(cells.key)
+    assert card is not None
+    on_box = QPoint(8, card.switch.height() // 2)
+    qtbot.mouseClick(card.switch, Qt.MouseButton.LeftButton, pos=on_box)
+    wait_for(window, "step 4", qtbot)
+    rest(window, qtbot)
+    center = canvas.rect().center()
+    drag(canvas, [center, center - QPoint(100, 0), center - QPoint(260, 0)])
+    wait_for(window, "step 5", qtbot)
+    qtbot.mouseClick(card.switch, Qt.MouseButton.LeftButton, pos=on_box)
+    qtbot.waitUntil(lambda: "That is all" in bar.text.text(), timeout=SHOWN_MS)
+    assert window.tours.step is None
 
 
 def test_steps_and_tours_can_be_skipped(window: MainWindow, qtbot: QtBot) -> None:

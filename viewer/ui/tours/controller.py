@@ -34,7 +34,7 @@ class ToursController(QObject):
     def __init__(self, window: MainWindow) -> None:
         super().__init__(window)
         self._window = window
-        self.bar = TourBar(window.frame, window.panes)
+        self.bar = TourBar(window.frame, window.panes, lambda: window.panes.active.mode_bar)
         self.bar.skipped.connect(self._go_on)
         self.bar.ended.connect(self.end)
         self._tour: Tour | None = None

@@ -12,6 +12,8 @@ from viewer.canvas.qt_guard import guarded
 from viewer.ui.theme import current_theme
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from PySide6.QtGui import QPaintEvent
 
 _WIDTH_PX, _MARGIN_PX = 420, 16
@@ -27,6 +29,8 @@ class TourBar(QFrame):
         The widget over which it floats, and within which it points.
     slides
         Where the slides are shown.
+    mode_bar
+        Gives what lies at the upper edge of the slide in a mode, such as a replay.
     """
 
     skipped = Signal()
@@ -34,9 +38,9 @@ class TourBar(QFrame):
     ended = Signal()
     """The user wants no more of the tour."""
 
-    def __init__(self, over: QWidget, slides: QWidget) -> None:
+    def __init__(self, over: QWidget, slides: QWidget, mode_bar: Callable[[], QWidget]) -> None:
         super().__init__(over)
-        self._slides = slides
+        self._slides, self._mode_bar = slides, mode_bar
         self._target: QWidget | None = None
         self.setObjectName("tour")
         self.setAutoFillBackground(True)
@@ -107,9 +111,12 @@ class TourBar(QFrame):
         height_px = layout.heightForWidth(width_px)
         self.resize(width_px, max(height_px, self.minimumSizeHint().height()))
         left = place.center().x() - width_px // 2
-        room = over.rect()
+        room, mode_bar = over.rect(), self._mode_bar()
         # Notices lie at the lower edge.
-        self.move(min(max(left, 0), max(0, room.width() - width_px)), place.top() + _MARGIN_PX)
+        top = place.top()
+        if mode_bar.isVisible():
+            top = mode_bar.mapTo(over, mode_bar.rect().bottomLeft()).y()
+        self.move(min(max(left, 0), max(0, room.width() - width_px)), top + _MARGIN_PX)
         self.raise_()
         target = self._target
         is_in_sight = target is not None and target.isVisible() and over.isAncestorOf(target)
