@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import sys
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,10 +19,11 @@ _MOST_SHOWN = 1000
 """Rows that are shown as a table to read."""
 
 _Store = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         metavar="STORE",
-        help="Another store than your own: a folder as COVERSLIP_HOME names one, or a project.",
+        help="Another store than your own: the folder or bucket that results of many slides are "
+        "kept in (`run --store`), a folder as COVERSLIP_HOME names one, or a project.",
     ),
 ]
 

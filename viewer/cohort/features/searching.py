@@ -155,6 +155,9 @@ def keep_index(store: FeatureStore, encoder: Encoder, exact_rows: int = _EXACT_R
     -------
     Whether the table has an index now; small ones are compared whole.
     """
+    from lancedb.index import Bitmap
+
+    store.compact(encoder)
     table = store.table_of(encoder)
     try:
         rows = table.count_rows()
@@ -169,6 +172,8 @@ def keep_index(store: FeatureStore, encoder: Encoder, exact_rows: int = _EXACT_R
             table.optimize()
             return True
         table.create_index("vector", config=_index_of(encoder.length, rows), replace=True)
+        # Which rows are of other slides is then known without reading them all.
+        table.create_index("slide", config=Bitmap(), replace=True)
     except Exception as error:  # as above
         _log.info("an index cannot be built", exc_info=error)
         raise FeatureStoreError(

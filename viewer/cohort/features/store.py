@@ -47,6 +47,7 @@ _SLIDES = "slides"
 _LOCKS, _WRITING = ".locks", "writing"
 _INDEX_BYTES, _METADATA_BYTES = 1 << 30, 128 << 20
 """Of indexes, and of what files say of themselves, that a store holds in memory."""
+_MOST_PIECES = 64
 _AGAIN_S = (0.1, 0.2, 0.5, 1.0, 1.0, 2.0, 2.0, 4.0, 4.0, 8.0)
 _AT_ONCE = {"client_max_retries": "4", "client_retry_timeout": "10", "timeout": "10s"}
 """Of a bucket that nobody knows to answer: else a wrong address is heard of after a minute."""
@@ -235,6 +236,13 @@ class FeatureStore:
         with self._errors_told(), self._locked(_WRITING):
             where = _entry(encoder, slide)
             self._change(_SLIDES, lambda table: table.update(where=where, values=values))
+
+    def compact(self, encoder: Encoder) -> None:
+        """Put the pieces of the tables together, of which each slide left one, where many lie."""
+        with self._errors_told(), self._locked(_WRITING):
+            for name in (_SLIDES, self._patches_name(encoder)):
+                if self._table(name).stats()["fragment_stats"]["num_fragments"] > _MOST_PIECES:
+                    self._change(name, lambda table: table.optimize())
 
     # -----------------------------------------------------------------------------------------
 

@@ -4,18 +4,20 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import sqlite3
 from collections import defaultdict
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 import pyarrow as pa
 
-from viewer.access import make_file
+from viewer.access import make_file, make_folder
 from viewer.cohort.query.arrow import (
     labels,
     numbers_by_name,
@@ -25,7 +27,8 @@ from viewer.cohort.query.arrow import (
 )
 from viewer.overlays.object_map import ObjectMap, outline_areas
 from viewer.overlays.objects import Objects, ObjectsError
-from viewer.overlays.result_store import COLUMNS_SUFFIX, StoreAbout, read_about
+from viewer.overlays.result_store import COLUMNS_SUFFIX, StoreAbout, read_about, read_store
+from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     from viewer.cohort.query.store import Store
     from viewer.overlays.blocks import BlockKey
 
+_log = logging.getLogger(__name__)
 _DIGEST = re.compile(r" [0-9a-f]{24,64}( |,|$)")
 
 
@@ -65,9 +69,58 @@ class KeptResult:
     def columns_path(self) -> Path:
         return self.paths[0].with_suffix(COLUMNS_SUFFIX)
 
+    @property
+    def changed_utc(self) -> str | None:
+        """Return when the results were last added to or used; None where that is unknown."""
+        changed_s = max(path.stat().st_mtime for path in self.paths)
+        return utc_stamp("seconds", datetime.fromtimestamp(changed_s, UTC))
+
+    def blocks(self) -> Iterator[tuple[BlockKey, bytes]]:
+        """Yield each block once; of several devices the CPU's."""
+        known: set[BlockKey] = set()
+        for path in self.paths:
+            held = read_store(path)
+            for key, data in held[1] if held is not None else ():
+                if key not in known:
+                    known.add(key)
+                    yield key, data
+
+    def tiles(self) -> set[tuple[int, int]]:
+        """Return column and row of the blocks that are kept."""
+        tiles: set[tuple[int, int]] = set()
+        for path in self.paths:
+            try:
+                with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
+                    tiles.update(database.execute("SELECT block_column, block_row FROM blocks"))
+            except sqlite3.Error as error:
+                _log.warning("%s is passed over (%s)", path, error)
+        return tiles
+
+    def stamp(self) -> str:
+        """Return what tells a later state apart: how many blocks, of how many bytes."""
+        parts = ["1", self.about.model, "\0".join(self.classes)]
+        for path in self.paths:
+            try:
+                with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
+                    row = database.execute("SELECT COUNT(*), SUM(LENGTH(result)) FROM blocks")
+                    parts.append(f"{path.stem} {row.fetchone()}")
+            except sqlite3.Error:
+                parts.append(f"{path.stem} none")
+        return "\n".join(parts)
+
 
 def kept_results(store: Store, steps_version: int) -> list[KeptResult]:
-    """Return all results that are current, by slide and model."""
+    """Return all results that are current, by slide and model.
+
+    Raises
+    ------
+    ResultStoreError
+        The store of a cohort does not answer.
+    """
+    if store.shared is not None:
+        from viewer.cohort.query.stored_results import results_in
+
+        return results_in(store.shared, store, steps_version)
     groups: dict[tuple[str, str, float], list[tuple[str, StoreAbout, Path]]] = defaultdict(list)
     for path in sorted(store.results.glob("*/*.sqlite")) if store.results.is_dir() else ():
         about = read_about(path)
@@ -86,19 +139,6 @@ def kept_results(store: Store, steps_version: int) -> list[KeptResult]:
     return found
 
 
-def blocks_of_result(result: KeptResult) -> Iterator[tuple[BlockKey, bytes]]:
-    """Yield each block once; of several devices the CPU's."""
-    from viewer.overlays.result_store import read_store
-
-    known: set[BlockKey] = set()
-    for path in result.paths:
-        held = read_store(path)
-        for key, data in held[1] if held is not None else ():
-            if key not in known:
-                known.add(key)
-                yield key, data
-
-
 def object_columns(result: KeptResult, fallback: Path) -> Path | None:
     """Return the file of a result's objects, made where it is missing or out of date.
 
@@ -109,7 +149,7 @@ def object_columns(result: KeptResult, fallback: Path) -> Path | None:
     fallback
         A folder for the file where it cannot be kept beside the results.
     """
-    stamp = _stamp(result)
+    stamp = result.stamp()
     path = result.columns_path
     if _stamp_of(path) == stamp:
         return path
@@ -117,6 +157,7 @@ def object_columns(result: KeptResult, fallback: Path) -> Path | None:
     if table is None:
         return None
     try:
+        make_folder(path.parent)
         part = path.with_name(f"{path.name}.part")
         make_file(part)
         write_table(part, table)
@@ -158,7 +199,7 @@ def _objects_table(result: KeptResult, stamp: str) -> Any:
     about = result.about
     found = ObjectMap(about.grid, about.mpp_um, are_boxes=about.task == "detection")
     try:
-        for key, data in blocks_of_result(result):
+        for key, data in result.blocks():
             found.add(key, Objects.from_bytes(data))
     except (ObjectsError, ValueError, msgspec.MsgspecError):
         return None
@@ -183,19 +224,6 @@ def _objects_table(result: KeptResult, stamp: str) -> Any:
         numbers_by_name(objects.measurements, count),
     ]
     return pa.table(columns, schema=schema_of("objects", stamp))
-
-
-def _stamp(result: KeptResult) -> str:
-    """Return what tells a later state of the results apart: how many blocks, of how many bytes."""
-    parts = ["1", result.about.model, "\0".join(result.classes)]
-    for path in result.paths:
-        try:
-            with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
-                row = database.execute("SELECT COUNT(*), SUM(LENGTH(result)) FROM blocks")
-                parts.append(f"{path.stem} {row.fetchone()}")
-        except sqlite3.Error:
-            parts.append(f"{path.stem} none")
-    return "\n".join(parts)
 
 
 def _stamp_of(path: Path) -> str:

@@ -6,7 +6,6 @@ import logging
 import re
 import sqlite3
 from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +25,6 @@ from viewer.recording.library import Library
 from viewer.recording.session import SessionError
 from viewer.studies.answers import all_answers, shown_answer
 from viewer.studies.study_reader import study_reader
-from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -82,7 +80,7 @@ def result_rows(
     rows: list[Row] = []
     for result in results:
         about, (model, version) = result.about, result.model
-        tiles = _tiles(result)
+        tiles = result.tiles()
         counts = counts_of(result)
         total = sum(counts.values()) if counts is not None else None
         batch, told = ran.get(result.name, (None, {}))
@@ -99,7 +97,7 @@ def result_rows(
             "settings": frozen_text(batch) if batch is not None else None,
             "stains": told.get("stains"),
             "scores": _scores(told),
-            "changed_utc": _changed_utc(result),
+            "changed_utc": result.changed_utc,
         })  # fmt: skip
     return rows
 
@@ -244,17 +242,6 @@ def _scores(told: Mapping[str, object]) -> dict[str, float] | None:
     return {str(name): each for name, each in scores.items() if isinstance(each, int | float)}
 
 
-def _tiles(result: KeptResult) -> set[tuple[int, int]]:
-    tiles: set[tuple[int, int]] = set()
-    for path in result.paths:
-        try:
-            with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
-                tiles.update(database.execute("SELECT block_column, block_row FROM blocks"))
-        except sqlite3.Error as error:
-            _log.warning("%s is passed over (%s)", path, error)
-    return tiles
-
-
 def _analyzed_mm2(result: KeptResult, tiles: set[tuple[int, int]]) -> float:
     grid, area_px2 = result.about.grid, 0.0
     for column, row in tiles:
@@ -263,8 +250,3 @@ def _analyzed_mm2(result: KeptResult, tiles: set[tuple[int, int]]) -> float:
         height = min(y + grid.side, grid.slide.height) - max(0.0, y)
         area_px2 += max(0.0, width) * max(0.0, height)
     return area_px2 * result.about.mpp_um**2 / 1e6
-
-
-def _changed_utc(result: KeptResult) -> str:
-    changed_s = max(path.stat().st_mtime for path in result.paths)
-    return utc_stamp("seconds", datetime.fromtimestamp(changed_s, UTC))

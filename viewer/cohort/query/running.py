@@ -17,6 +17,7 @@ from viewer.cohort.query.errors import QueryError
 from viewer.cohort.query.messages import Answer, Columns, End, Refused, Rows, RunQuery
 from viewer.cohort.query.schema import TABLES
 from viewer.cohort.query.store import Store, open_store
+from viewer.overlays.result_store import ResultStoreError
 from viewer.plain_text import is_text
 from viewer.processes.channel import ChannelError, ChannelTimeoutError, open_channel
 from viewer.processes.confinement.launching import launch
@@ -58,7 +59,7 @@ class QueryAnswer:
 
 def ask(
     sql: str,
-    place: Path | None = None,
+    place: Path | str | None = None,
     limit_s: float = LIMIT_S,
     limit_bytes: int = LIMIT_BYTES,
     parameters: Mapping[str, Parameter] | None = None,
@@ -121,6 +122,8 @@ def _answers(
     with tempfile.TemporaryDirectory(prefix="coverslip-query-") as folder:
         try:
             tables = ready_tables(sql, store, Path(folder))
+        except ResultStoreError as error:
+            raise QueryError(str(error)) from error
         except OSError as error:
             raise QueryError(
                 f"The tables cannot be made ready ({error.strerror or error}): see that there is "
@@ -166,9 +169,9 @@ def _left_s(deadline_s: float) -> float:
 def ready_tables(sql: str, store: Store, folder: Path) -> dict[str, list[str]]:
     """Return the Arrow files of the tables that a query names; what it does not name is not read.
 
-    Raises OSError.
+    Raises OSError, and ResultStoreError where the store of a cohort does not answer.
     """
-    from viewer.cohort.query import arrow, result_columns, rows
+    from viewer.cohort.query import arrow, result_columns, rows, stored_results
     from viewer.inference.models.bundle import STEPS_VERSION
 
     named = {
@@ -199,4 +202,6 @@ def ready_tables(sql: str, store: Store, folder: Path) -> dict[str, list[str]]:
         path = folder / f"{name}.arrow"
         arrow.write_table(path, arrow.table_of(name, makers[name]()))
         files[name] = [str(path)]
+    if store.shared is not None:
+        stored_results.trim_columns(store.results.parent)
     return files

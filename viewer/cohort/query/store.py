@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from viewer.cohort.query.errors import QueryError
 from viewer.folders import cache_folder, config_folder, data_folder
+from viewer.overlays.segments.errors import StorePlaceError
+from viewer.overlays.segments.places import PatientPlace, place_of
 from viewer.settings import load_settings
+from viewer.slides.remote.address import is_address
 from viewer.studies.project_file import ProjectError, is_project, project_folder, read_project
 from viewer.studies.study_reader import study_reader
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from viewer.overlays.segments.places import StorePlace
     from viewer.studies.project import Project
+
+SHARED_COLUMNS = "cohort-columns"
+"""In the folder of caches: columns made of the stores of cohorts, for later queries."""
+_PATIENCE_S = 12.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +43,8 @@ class Store:
         The slides that are read; None for all.
     blind
         The slides on which a study hides models and agents from who asks, with what they made.
+    shared
+        The store of a cohort, whose results are read instead; `results` holds what is made of them.
     """
 
     data: Path
@@ -42,6 +53,7 @@ class Store:
     projects: tuple[tuple[Path, Project], ...] = ()
     slides: frozenset[str] | None = None
     blind: frozenset[str] = frozenset()
+    shared: StorePlace | None = None
 
     @property
     def note(self) -> str:
@@ -60,14 +72,15 @@ class Store:
         return self.slides is None or slide in self.slides
 
 
-def open_store(place: Path | None = None) -> Store:
+def open_store(place: Path | str | None = None) -> Store:
     """Return the user's own store, or the one at a place.
 
     Parameters
     ----------
     place
-        A home (as COVERSLIP_HOME names one), or a project: its own annotations and answers, with
-        the user's results and sessions of its slides.
+        A home (as COVERSLIP_HOME names one); a project: its own annotations and answers, with
+        the user's results and sessions of its slides; or the folder or bucket that the results of
+        a cohort are kept in, with the user's own annotations and sessions.
 
     Raises
     ------
@@ -76,6 +89,9 @@ def open_store(place: Path | None = None) -> Store:
     """
     if place is None:
         return _of_home(config_folder(), data_folder(), cache_folder())
+    if is_address(place) or "://" in str(place):
+        return _of_cohort(str(place))
+    place = Path(place)
     if is_project(place):
         folder = project_folder(place).absolute()
         try:
@@ -90,12 +106,25 @@ def open_store(place: Path | None = None) -> Store:
     home = place.absolute()
     if home.name in ("config", "data", "cache") and (home.parent / "data").is_dir():
         home = home.parent
-    if not (home / "data").is_dir() and not (home / "cache").is_dir():
-        raise QueryError(
-            f"There is no store in {place}: give a folder as COVERSLIP_HOME names one, or a "
-            "project."
-        )
-    return _of_home(home / "config", home / "data", home / "cache")
+    if (home / "data").is_dir() or (home / "cache").is_dir():
+        return _of_home(home / "config", home / "data", home / "cache")
+    if next(place.glob("*/*/about.json"), None) is not None:
+        return _of_cohort(str(place.absolute()))
+    raise QueryError(
+        f"There is no store in {place}: give a folder or bucket that results of a cohort are kept "
+        "in, a folder as COVERSLIP_HOME names one, or a project."
+    )
+
+
+def _of_cohort(place: str) -> Store:
+    """Return the store of a cohort, with the user's own annotations and sessions."""
+    try:
+        shared = PatientPlace(place_of(place), _PATIENCE_S)
+    except StorePlaceError as error:
+        raise QueryError(str(error)) from error
+    own = _of_home(config_folder(), data_folder(), cache_folder())
+    name = hashlib.blake2b(place.rstrip("/").encode(), digest_size=8).hexdigest()
+    return replace(own, results=cache_folder() / SHARED_COLUMNS / name, shared=shared)
 
 
 def _of_home(config: Path, data: Path, cache: Path) -> Store:

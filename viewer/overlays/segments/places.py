@@ -75,6 +75,10 @@ class StorePlace(Protocol):
         """Return the names of all files directly in a folder of the store, in order."""
         ...
 
+    def folders(self, below: str = "") -> list[str]:
+        """Return the names of all folders directly in a folder of the store, in order."""
+        ...
+
 
 class FolderPlace:
     """A folder, also one that many machines share."""
@@ -110,9 +114,15 @@ class FolderPlace:
             raise self._problem("written", error) from error
 
     def names(self, below: str) -> list[str]:
+        return self._listed(below, os.DirEntry.is_file)
+
+    def folders(self, below: str = "") -> list[str]:
+        return self._listed(below, os.DirEntry.is_dir)
+
+    def _listed(self, below: str, is_meant: Callable[[os.DirEntry[str]], bool]) -> list[str]:
         folder = self.folder / below
         try:
-            return sorted(entry.name for entry in os.scandir(folder) if entry.is_file())
+            return sorted(entry.name for entry in os.scandir(folder) if is_meant(entry))
         except FileNotFoundError:
             return []
         except OSError as error:
@@ -147,8 +157,14 @@ class BucketPlace:
         self._asked("remove_object", ReadObject(self._address, name))
 
     def names(self, below: str) -> list[str]:
+        return self._listed(below).names
+
+    def folders(self, below: str = "") -> list[str]:
+        return self._listed(below).folders
+
+    def _listed(self, below: str) -> Listed:
         body = self._asked("list_objects", ListObjects(self._address, below))
-        return msgspec.msgpack.decode(body, type=Listed).names
+        return msgspec.msgpack.decode(body, type=Listed)
 
     def _put(self, name: str, data: bytes, *, replaces: bool) -> bool:
         request = CreateObject(self._address, name, data, replaces)
@@ -189,6 +205,9 @@ class PatientPlace:
 
     def names(self, below: str) -> list[str]:
         return self._patiently(lambda: self._place.names(below))
+
+    def folders(self, below: str = "") -> list[str]:
+        return self._patiently(lambda: self._place.folders(below))
 
     def _patiently(self, ask: Callable[[], Answer]) -> Answer:
         until_s = time.monotonic() + self._patience_s

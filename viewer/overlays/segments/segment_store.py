@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from viewer.overlays.result_store import results_name
+from viewer.overlays.result_store import StoreAbout, results_name
 from viewer.overlays.segments.errors import SegmentError, StorePlaceError
 from viewer.overlays.segments.segment import (
     ManifestEntry,
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterator
 
     from viewer.overlays.blocks import BlockKey
-    from viewer.overlays.result_store import StoreAbout
     from viewer.overlays.segments.places import StorePlace
 
 _log = logging.getLogger(__name__)
@@ -108,6 +107,18 @@ class SegmentStore:
                 held = [key for key in blocks if self._kept.get(key) == entry.segment]
             for key in filter(self._is_wanted, held):
                 yield key, blocks[key]
+
+    def listed(self) -> dict[BlockKey, str]:
+        """Return the blocks that are kept now, with the segment of each, without reading them.
+
+        Raises
+        ------
+        ResultStoreError
+            The place does not answer.
+        """
+        with self._manifest:
+            self._learn()
+            return dict(self._kept)
 
     def _is_wanted(self, key: BlockKey) -> bool:
         return self._wants is None or key in self._wants
@@ -263,6 +274,28 @@ class SegmentStore:
 
     def _segment_path(self, segment: str) -> str:
         return f"{self.name}/segments/{segment}"
+
+
+def stored_results(place: StorePlace, slide: str) -> list[StoreAbout]:
+    """Return what there are results of in the folder of a slide; what is damaged is left out.
+
+    Raises
+    ------
+    StorePlaceError
+        The place does not answer.
+    """
+    found: list[StoreAbout] = []
+    for model in place.folders(slide):
+        try:
+            data = place.read(f"{slide}/{model}/{_ABOUT}")
+            about = msgspec.json.decode(data or b"", type=StoreAbout)
+        except msgspec.MsgspecError:
+            continue
+        if results_name(about.identity, about.model, about.mpp_um, about.made_on) == (
+            f"{slide}/{model}"
+        ):
+            found.append(about)
+    return found
 
 
 def has_results(place: StorePlace, name: str) -> bool:
