@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,8 @@ from viewer.inference.models.bundle import STEPS_VERSION
 from viewer.overlays.blocks import BlockGrid, BlockKey
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.result_store import ResultStore, StoreAbout, clear_results, result_path
+from viewer.overlays.segments.places import FolderPlace
+from viewer.overlays.segments.segment_store import SegmentStore
 from viewer.settings import Settings, save_settings
 from viewer.studies.answers import AnswerFile, keep_answers
 from viewer.studies.project import Project, ProjectSlide
@@ -238,3 +241,64 @@ def test_pairs_at_the_border_are_found_as_before() -> None:
     found.add(BlockKey(0, 0), left)
     kept = found.add(BlockKey(1, 0), left)
     assert len(kept) == 0
+
+
+# The store of a cohort -------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of two slides, on one of which a graphics card computed a block, too."""
+    place = FolderPlace(tmp_path_factory.mktemp("shared"))
+    _keep_in(place, SLIDE, {BlockKey(0, 0): [(10, 10), (496, 100)], BlockKey(1, 0): [(496, 100)]})
+    _keep_in(place, OTHER, {BlockKey(0, 0): [(50, 50)]})
+    _keep_in(place, OTHER, {BlockKey(0, 0): [(9, 9), (70, 70)], BlockKey(1, 0): []}, "cuda")
+    return place.folder
+
+
+def _keep_in(
+    place: FolderPlace, slide: str, blocks: dict[BlockKey, list[tuple[float, float]]], on: str = ""
+) -> None:
+    about = StoreAbout(
+        f"/slides/{slide[3]}.svs", slide, f"Nuclei 5 {'0' * 24}", 0.5, GRID, STEPS_VERSION,
+        task="instances", classes=["Nucleus"], made_on=on,
+    )  # fmt: skip
+    store = SegmentStore(place, about)
+    for key, corners in blocks.items():
+        store.put(key, squares(*corners).to_bytes())
+    store.flush()
+    store.close()
+
+
+def test_the_store_of_a_cohort_is_asked_as_ones_own(shared: Path, tmp_path: Path) -> None:
+    before = {file: file.stat().st_mtime_ns for file in shared.rglob("*")}
+    sql = "select slide, objects, tiles, model from results order by slide"
+    wanted = [[SLIDE, 2, 2, "Nuclei"], [OTHER, 1, 2, "Nuclei"]]
+    assert collected(ask(sql, shared)) == wanted
+    counted = "select slide, count(*) from objects group by slide order by slide"
+    assert collected(ask(counted, shared)) == [[SLIDE, 2], [OTHER, 1]]
+    assert collected(ask("select name, path from slides order by 1", str(shared))) == [
+        ["a.svs", "/slides/a.svs"], ["b.svs", "/slides/b.svs"],
+    ]  # fmt: skip
+    joined = "select count(*) from annotations join results using (slide)"
+    assert collected(ask(joined, shared)) == [[1]], "the reader's own annotations are there, too"
+    assert {file: file.stat().st_mtime_ns for file in shared.rglob("*")} == before
+    done = coverslip("query", counted, "--json", "--store", shared)
+    assert [row["slide"] for row in json.loads(done.stdout)] == [SLIDE, OTHER]
+
+
+def test_what_is_added_to_the_store_of_a_cohort_is_seen(shared: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(shared, tmp_path / "copy")
+    counted = "select count(*) from objects"
+    assert collected(ask(counted, copy)) == [[3]]
+    _keep_in(FolderPlace(copy), OTHER, {BlockKey(0, 0): [], BlockKey(1, 0): [(600, 50)]})
+    assert collected(ask(counted, copy)) == [[4]]
+
+
+def test_a_bucket_that_is_none_is_said() -> None:
+    for place, sentence in (
+        ("ftp://x/y", "is no store"),
+        ("s3://", "is no store"),
+    ):
+        done = coverslip("query", "select 1", "--store", place)
+        assert (done.returncode, sentence in done.stderr) == (2, True), done.stderr
