@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID, uuid4
 
 import numpy as np
 import shapely
 
+from viewer.annotations.kept_geometry import GEOMETRY_SLOT, NUCLEUS_SLOT, KeptGeometry
 from viewer.annotations.pixel_calibration import PixelCalibration
 from viewer.limits import CROSSINGS
 from viewer.utc import utc_stamp
@@ -36,6 +37,10 @@ NO_CLASS_COLOR = "#00a3ad"
 """On the screen, of what has no class: the color of no class of ours and of no stain."""
 
 
+_NOTHING: Mapping[str, object] = {}
+"""Shared by all that have none: a million empty dictionaries take 64 MB."""
+
+
 @dataclass(frozen=True, slots=True)
 class AnnotationClass:
     """What an annotation shows, such as "Tumor"; parts of a name are divided by ": "."""
@@ -57,7 +62,7 @@ def _no_text() -> dict[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Annotation:
+class Annotation(KeptGeometry):
     """One drawn thing.
 
     Attributes
@@ -76,7 +81,7 @@ class Annotation:
         Other fields of the file: by "feature", "properties" and "geometry".
     """
 
-    geometry: BaseGeometry
+    geometry: BaseGeometry = field()  # pyright: ignore[reportIncompatibleMethodOverride]
     id: UUID = field(default_factory=uuid4)
     kind: Kind = "annotation"
     shown_as: AnnotationClass | None = None
@@ -84,7 +89,7 @@ class Annotation:
     color: str | None = None
     is_locked: bool = False
     is_ellipse: bool = False
-    nucleus: BaseGeometry | None = None
+    nucleus: BaseGeometry | None = None  # pyright: ignore[reportIncompatibleMethodOverride]
     measurements: Mapping[str, float] = field(default_factory=_no_numbers)
     metadata: Mapping[str, str] = field(default_factory=_no_text)
     children: tuple[Annotation, ...] = ()
@@ -153,6 +158,49 @@ class Annotation:
     def length_um(self, mpp_um: MicronsPerPixel) -> float:
         """Return the perimeter of a region or the length of a line, at a pixel size in um."""
         return PixelCalibration.of(mpp_um).length_of(self.geometry)
+
+
+class _Unfrozen(KeptGeometry):
+    """An annotation while it is made: the same in memory, with fields that can be set."""
+
+    __slots__ = Annotation.__slots__
+    geometry: Any = GEOMETRY_SLOT
+    nucleus: Any = NUCLEUS_SLOT
+
+
+def usual_annotation(
+    geometry: BaseGeometry,
+    id_: UUID,
+    kind: Kind,
+    shown_as: AnnotationClass | None,
+    name: str,
+    color: str | None,
+    is_locked: bool,
+    nucleus: BaseGeometry | None,
+    measurements: Mapping[str, float],
+    metadata: Mapping[str, str],
+) -> Annotation:
+    """Return an annotation that is no ellipse and has no children and no unknown fields.
+
+    It takes a quarter of the time: a frozen dataclass sets each field through a call, which is 3 s
+    for a million.
+    """
+    made: Any = object.__new__(_Unfrozen)
+    made.geometry = geometry
+    made.id = id_
+    made.kind = kind
+    made.shown_as = shown_as
+    made.name = name
+    made.color = color
+    made.is_locked = is_locked
+    made.is_ellipse = False
+    made.nucleus = nucleus
+    made.measurements = measurements
+    made.metadata = metadata
+    made.children = ()
+    made.unknown = _NOTHING
+    made.__class__ = Annotation
+    return made
 
 
 def renamed_class(name: str, renames: Sequence[tuple[str, str]]) -> str:

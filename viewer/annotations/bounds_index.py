@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import shapely
 
+from viewer.annotations.kept_geometry import geometries_of
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from uuid import UUID
@@ -43,8 +45,7 @@ class BoundsIndex:
         if not annotations:
             return
         rows = [self._row(annotation.id) for annotation in annotations]
-        geometries = np.array([annotation.geometry for annotation in annotations], dtype=object)
-        self._bounds[rows] = shapely.bounds(geometries)
+        self._bounds[rows] = shapely.bounds(geometries_of(annotations))
 
     def remove(self, id_: UUID) -> None:
         self._bounds[self._rows[id_]] = np.nan

@@ -10,6 +10,7 @@ import numpy as np
 import shapely
 
 from viewer.annotations.annotation import repaired
+from viewer.annotations.kept_geometry import geometries_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -186,7 +187,7 @@ def regions_of(annotations: Iterable[Annotation], class_name: str) -> BaseGeomet
 
 def bounds_of(annotations: Iterable[Annotation]) -> BaseGeometry:
     """Return the box round everything, for a slide whose size is not known."""
-    shapes = np.array([annotation.geometry for annotation in annotations], dtype=object)
+    shapes = geometries_of(annotations)
     return shapely.box(*shapely.total_bounds(shapes).tolist()) if len(shapes) else shapely.Polygon()
 
 

@@ -6,11 +6,11 @@ import csv
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import shapely
 
 from viewer.annotations.annotation import NO_CLASS_COLOR
 from viewer.annotations.bookmarks import is_mark
+from viewer.annotations.kept_geometry import geometries_of
 from viewer.annotations.pixel_calibration import PixelCalibration
 from viewer.atomic_write import atomic_write_text
 from viewer.cell_text import text_cell
@@ -102,7 +102,7 @@ def cells(figures: ClassFigures, mpp_um: MicronsPerPixel | None) -> tuple[str | 
 def _figures(
     name: str, annotations: Sequence[Annotation], calibration: PixelCalibration
 ) -> ClassFigures:
-    shapes = np.array([each.geometry for each in annotations], dtype=object)
+    shapes = geometries_of(annotations)
     counted = [each.measurements[OBJECTS] for each in annotations if OBJECTS in each.measurements]
     which = annotations[0].shown_as
     return ClassFigures(

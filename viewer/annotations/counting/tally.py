@@ -18,6 +18,7 @@ import shapely
 from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.bookmarks import BOOKMARK, NOTE
 from viewer.annotations.counting.frame import area_mm2
+from viewer.annotations.kept_geometry import geometries_of
 from viewer.annotations.pixel_calibration import PixelCalibration
 from viewer.geometry import Box
 
@@ -284,7 +285,7 @@ def _inside(
     """Return the points in a field, each with its class."""
     if not annotations:
         return []
-    shapes = np.array([each.geometry for each in annotations], dtype=object)
+    shapes = geometries_of(annotations)
     places, which = shapely.get_coordinates(shapes, return_index=True)
     shapely.prepare(field)
     found = np.flatnonzero(shapely.intersects_xy(field, places[:, 0], places[:, 1]))

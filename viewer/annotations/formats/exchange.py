@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+import numpy as np
+
 from viewer.annotations.formats.asap import read_asap, write_asap
 from viewer.annotations.formats.boxes_csv import read_csv, write_csv
 from viewer.annotations.formats.coco import CocoImage, read_coco, write_coco
@@ -168,6 +170,19 @@ def read_annotations(
     AnnotationFileError
         The file cannot be used at all.
     """
+    read = _read(path, problems, image, takes_namesakes, slide, origin)
+    return _with_own_ids(read, problems)
+
+
+def _read(
+    path: Path,
+    problems: list[Problem],
+    image: str | None,
+    takes_namesakes: bool,
+    slide: SlidePlace | None,
+    origin: Origin | None,
+) -> Iterator[Annotation]:
+    """Read as `read_annotations`, where some may have the id of another."""
     which = format_of(path)
     if which is FORMATS["coco"]:
         read = read_coco(path, problems, image, takes_namesakes=takes_namesakes)
@@ -177,7 +192,7 @@ def read_annotations(
         read = which.read(path, problems)
     if slide is not None and any(slide.bounds_px) and which.read is not read_dicom:
         read = _from_origin(read, path, which, problems, slide.bounds_px, origin)
-    return _with_own_ids(read, problems)
+    return read
 
 
 def read_all(
@@ -191,16 +206,12 @@ def read_all(
 ) -> list[Annotation]:
     """Return what `read_annotations` gives as a list; of a million, in two thirds of the time."""
     with collector_at_rest():
-        return list(
-            read_annotations(
-                path,
-                problems,
-                image,
-                takes_namesakes=takes_namesakes,
-                slide=slide,
-                origin=origin,
-            )
-        )
+        found = list(_read(path, problems, image, takes_namesakes, slide, origin))
+        # Sorted numbers take a third of a set of a million ids, and are gone again.
+        hashes = np.fromiter((hash(each.id.int) for each in found), np.int64, len(found))
+        if len(np.unique(hashes)) < len(found):
+            return list(_with_own_ids(found, problems))
+        return found
 
 
 def unstated_origin(path: Path) -> bool:
@@ -242,7 +253,7 @@ def geojson_origin(
     return used, origin_sentence(used, bounds_px, is_stated=stated is not None)
 
 
-def _with_own_ids(read: Iterator[Annotation], problems: list[Problem]) -> Iterator[Annotation]:
+def _with_own_ids(read: Iterable[Annotation], problems: list[Problem]) -> Iterator[Annotation]:
     """Gives a new id to what has that of another: one of the two would be lost later."""
     seen: set[int] = set()
     for number, annotation in enumerate(read, 1):

@@ -16,6 +16,7 @@ from viewer.annotations.annotation import (
     Kind,
     by_dimension,
     repaired,
+    usual_annotation,
 )
 from viewer.annotations.formats.foreign_values import parsed_text, place_of
 from viewer.annotations.formats.json_elements import (
@@ -30,10 +31,12 @@ from viewer.annotations.formats.packed_files import PieceReader, unpacked
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
 from viewer.annotations.formats.quick_shapes import PlainGeometry, quick_shapes
 from viewer.annotations.formats.qupath_attributes import Attributes, id_of, kind_of
+from viewer.annotations.kept_geometry import as_kept
+from viewer.annotations.measurement_rows import in_rows, names_of
 from viewer.plain_text import shown_line, shown_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from shapely.geometry.base import BaseGeometry
@@ -44,7 +47,6 @@ _T = TypeVar("_T")
 
 _NO_NUMBERS: Mapping[str, float] = {}
 _NO_TEXTS: Mapping[str, str] = {}
-_NOTHING: Mapping[str, object] = {}
 """Shared by all that have none: a million empty dictionaries take 64 MB."""
 
 _MOST_CLASSES = 10_000
@@ -77,9 +79,10 @@ class _UsualFeature(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """A feature of nothing but what is usual, which is read several times as fast."""
 
     type: Literal["Feature"]
-    id: UUID
     geometry: PlainGeometry
     properties: _UsualProperties
+    id: UUID = msgspec.field(default_factory=uuid4)
+    nucleus: PlainGeometry | None = msgspec.field(name="nucleusGeometry", default=None)
 
 
 _usual_feature = msgspec.json.Decoder(_UsualFeature).decode
@@ -161,15 +164,18 @@ class _Features:
         self._classes: dict[AnnotationClass, AnnotationClass] = {}
         self._spelt_classes: dict[bytes, AnnotationClass | None] = {b"null": None}
         self._spelt_colors: dict[bytes, str | None] = {b"null": None}
-        self._plain_names: set[str] = set()
+        self._plain_names: set[tuple[str, ...]] = set()
 
     def tell(self, reason: str, *, is_repaired: bool = False) -> None:
         self._problems.append(Problem(self._number, reason, is_repaired))
 
     def taken(self, batch: list[_UsualFeature | Members | Torn]) -> Iterator[Annotation]:
         shapes = quick_shapes([_plain(element) for element in batch])
-        for element, shape in zip(batch, shapes, strict=True):
+        kept, nuclei = as_kept(shapes), _quick_nuclei(batch)
+        measured = in_rows([_measured(element) for element in batch])
+        for index, element in enumerate(batch):
             self._number += 1
+            shape = shapes[index]
             if isinstance(element, Torn):
                 self.tell(element.reason)
                 continue
@@ -177,7 +183,7 @@ class _Features:
                 if isinstance(element, dict):
                     yield from self._annotations(element, shape)
                     continue
-                usual = None if shape is None else self._usual(element, shape)
+                usual = self._usual(element, kept[index], nuclei[index], measured[index])
                 if usual is not None:
                     yield usual
                 else:
@@ -185,27 +191,42 @@ class _Features:
             except _BAD as error:
                 self.tell(_said(error))
 
-    def _usual(self, feature: _UsualFeature, shape: BaseGeometry) -> Annotation | None:
+    def _usual(
+        self,
+        feature: _UsualFeature,
+        shape: BaseGeometry | None,
+        nucleus: BaseGeometry | None,
+        measurements: Mapping[str, float],
+    ) -> Annotation | None:
         """None where an attribute is not spelled as usual, or says more than we hold."""
+        if shape is None or (nucleus is None and feature.nucleus is not None):
+            return None
         read = feature.properties
         spelt, spelt_color = bytes(read.in_class), bytes(read.color)
         if spelt not in self._spelt_classes and not self._knows_class(spelt):
             return None
         if spelt_color not in self._spelt_colors and not self._knows_color(spelt_color):
             return None
-        measurements, metadata = read.measurements or _NO_NUMBERS, _NO_TEXTS
-        if not self._plain_names.issuperset(measurements):
-            if not all(name == shown_line(name) for name in measurements):
-                return None
-            if len(self._plain_names) < _MOST_CLASSES:
-                self._plain_names.update(measurements)
+        metadata = _NO_TEXTS
+        if not self._has_plain_names(measurements):
+            return None
         if read.metadata:
             metadata = {name: shown_text(text) for name, text in read.metadata.items()}
-        return Annotation(
+        return usual_annotation(
             shape, feature.id, read.kind, self._spelt_classes[spelt],
             shown_line(read.name) if read.name else "", self._spelt_colors[spelt_color],
-            read.is_locked, False, None, measurements, metadata, (), _NOTHING,
+            read.is_locked, nucleus, measurements, metadata,
         )  # fmt: skip
+
+    def _has_plain_names(self, measurements: Mapping[str, float]) -> bool:
+        names = names_of(measurements)
+        if names in self._plain_names:
+            return True
+        if not all(name == shown_line(name) for name in names):
+            return False
+        if len(self._plain_names) < _MOST_CLASSES:
+            self._plain_names.add(names)
+        return True
 
     def _knows_class(self, spelt: bytes) -> bool:
         in_class = msgspec.json.decode(spelt)
@@ -370,6 +391,19 @@ def _plain(element: _UsualFeature | Members | Torn) -> PlainGeometry | None:
         return _plain_geometry(raw)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
+
+
+def _quick_nuclei(
+    batch: Sequence[_UsualFeature | Members | Torn],
+) -> list[BaseGeometry | None]:
+    """Return the nuclei of cells as they are kept; None for all else, and what is not as usual."""
+    stated = [each.nucleus if isinstance(each, _UsualFeature) else None for each in batch]
+    return as_kept(quick_shapes(stated)) if any(stated) else [None] * len(batch)
+
+
+def _measured(element: _UsualFeature | Members | Torn) -> Mapping[str, float]:
+    usual = element.properties.measurements if isinstance(element, _UsualFeature) else None
+    return usual or _NO_NUMBERS
 
 
 def _decoded(raw: msgspec.Raw | None) -> Any:

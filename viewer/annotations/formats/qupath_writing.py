@@ -17,12 +17,14 @@ from viewer.annotations.annotation import by_dimension, repaired
 from viewer.annotations.formats.collector_rest import collector_at_rest
 from viewer.annotations.formats.packed_files import packed
 from viewer.annotations.formats.problems import Problem
+from viewer.annotations.kept_geometry import geometries_of, nuclei_of
 from viewer.colors import rgb_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from numpy.typing import NDArray
     from shapely.geometry.base import BaseGeometry
 
     from viewer.annotations.annotation import Annotation, AnnotationClass
@@ -87,14 +89,24 @@ def qupath_text(annotations: Iterable[Annotation]) -> str:
 def _features(annotations: Iterable[Annotation], problems: list[Problem]) -> Iterator[Json]:
     numbered = enumerate(annotations, 1)
     while batch := list(itertools.islice(numbered, _AT_ONCE)):
-        whole = [
+        yield from _features_of(batch, problems)
+
+
+def _features_of(batch: list[tuple[int, Annotation]], problems: list[Problem]) -> Iterator[Json]:
+    """Yield the features of some annotations, each with its number."""
+    shapes = geometries_of(each for _, each in batch)
+    if (shapely.get_type_id(shapes) == shapely.GeometryType.GEOMETRYCOLLECTION).any():
+        batch = [
             (number, part) for number, each in batch for part in _apart(each, number, problems)
         ]
-        quick = _quick_geometries([annotation.geometry for _, annotation in whole])
-        for (number, annotation), geometry in zip(whole, quick, strict=True):
-            feature = _feature(annotation, geometry, number, problems)
-            if feature is not None:
-                yield feature
+        shapes = geometries_of(each for _, each in batch)
+    quick = _quick_geometries(shapes)
+    nuclei = nuclei_of(each for _, each in batch)
+    quick_nuclei = _quick_geometries(nuclei) if nuclei.any() else [None] * len(batch)
+    for (number, annotation), shape, nucleus in zip(batch, quick, quick_nuclei, strict=True):
+        feature = _feature(annotation, shape, nucleus, number, problems)
+        if feature is not None:
+            yield feature
 
 
 def _apart(annotation: Annotation, number: int, problems: list[Problem]) -> list[Annotation]:
@@ -114,7 +126,11 @@ def _apart(annotation: Annotation, number: int, problems: list[Problem]) -> list
 
 
 def _feature(
-    annotation: Annotation, quick: Json | None, number: int, problems: list[Problem]
+    annotation: Annotation,
+    quick: Json | None,
+    quick_nucleus: Json | None,
+    number: int,
+    problems: list[Problem],
 ) -> Json | None:
     try:
         geometry = quick or _careful_geometry(annotation.geometry, number, problems)
@@ -122,10 +138,10 @@ def _feature(
         if beside or annotation.is_ellipse:
             geometry = _with_members(geometry, beside.get("geometry"), annotation.is_ellipse)
         feature: Json = {"type": "Feature", "id": annotation.id, "geometry": geometry}
-        if annotation.nucleus is not None:
-            nucleus = _quick_geometries([annotation.nucleus])[0] or _careful_geometry(
-                annotation.nucleus, number, problems
-            )
+        nucleus = quick_nucleus
+        if nucleus is None and annotation.nucleus is not None:
+            nucleus = _careful_geometry(annotation.nucleus, number, problems)
+        if nucleus is not None:
             members = beside.get("nucleusGeometry")
             feature["nucleusGeometry"] = _with_members(nucleus, members, is_ellipse=False)
         properties = _properties(annotation)
@@ -142,10 +158,7 @@ def _feature(
 
 
 def _children(annotation: Annotation, number: int, problems: list[Problem]) -> list[Json]:
-    parts = [part for child in annotation.children for part in _apart(child, number, problems)]
-    quick = _quick_geometries([part.geometry for part in parts])
-    written = [_feature(p, g, number, problems) for p, g in zip(parts, quick, strict=True)]
-    return [each for each in written if each is not None]
+    return list(_features_of([(number, child) for child in annotation.children], problems))
 
 
 def _properties(annotation: Annotation) -> Json:
@@ -198,9 +211,9 @@ def _with_members(geometry: Json, members: object, is_ellipse: bool) -> Json:
     return geometry | beside
 
 
-def _quick_geometries(geometries: list[BaseGeometry]) -> list[Json | None]:
+def _quick_geometries(geometries: NDArray[np.object_]) -> list[Json | None]:
     """As GeoJSON with two decimals; None for what is not valid with them."""
-    rounded = _rounded(np.array(geometries, dtype=object))
+    rounded = _rounded(geometries)
     is_sound = _is_sound(rounded)
     is_of_one_ring = is_sound & (shapely.get_type_id(rounded) == shapely.GeometryType.POLYGON)
     is_of_one_ring &= shapely.get_num_interior_rings(rounded) == 0
@@ -258,9 +271,10 @@ def _is_sound(geometries: Any) -> Any:
 
 
 def _spelled_out(measurements: Mapping[str, float]) -> Mapping[str, float | str]:
-    if math.isfinite(sum(measurements.values())):
-        return dict(measurements)
-    return {name: _spelled(value) for name, value in measurements.items()}
+    numbers = dict(measurements.items())
+    if math.isfinite(sum(numbers.values())):
+        return numbers
+    return {name: _spelled(value) for name, value in numbers.items()}
 
 
 def _spelled(value: float) -> float | str:

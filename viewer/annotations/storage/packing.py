@@ -10,9 +10,11 @@ import numpy as np
 import shapely
 
 from viewer.annotations.annotation import Annotation, AnnotationClass, Kind
+from viewer.annotations.kept_geometry import kept, wkb_of
+from viewer.annotations.measurement_rows import in_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from shapely.geometry.base import BaseGeometry
 
@@ -74,9 +76,10 @@ def unpacked_all(raw: Sequence[bytes]) -> list[Annotation | None]:
         shapes = shapely.from_wkb(np.array([each.wkb for each in records], dtype=object))
         if records and shapely.is_empty(shapes).any():
             return [_unpacked_or_none(each) for each in raw]
+        measured = in_rows([each.measurements for each in records])
         return [
-            _annotation(record, shape)
-            for record, shape in zip(records, shapes.tolist(), strict=True)
+            _annotation(record, kept(record.wkb), numbers)
+            for record, numbers in zip(records, measured, strict=True)
         ]
     except (ValueError, msgspec.MsgspecError, shapely.errors.ShapelyError):
         return [_unpacked_or_none(each) for each in raw]
@@ -90,8 +93,8 @@ def _unpacked_or_none(raw: bytes) -> Annotation | None:
 
 
 def _structs(annotations: Sequence[Annotation]) -> list[_Packed]:
-    shapes = shapely.to_wkb(np.array([each.geometry for each in annotations], dtype=object))
-    return [_struct(each, wkb) for each, wkb in zip(annotations, shapes.tolist(), strict=True)]
+    shapes = wkb_of(annotations)
+    return [_struct(each, wkb) for each, wkb in zip(annotations, shapes, strict=True)]
 
 
 def _struct(annotation: Annotation, wkb: bytes) -> _Packed:
@@ -107,14 +110,18 @@ def _struct(annotation: Annotation, wkb: bytes) -> _Packed:
         annotation.is_locked,
         annotation.is_ellipse,
         None if nucleus is None else shapely.to_wkb(nucleus),
-        dict(annotation.measurements),
+        dict(annotation.measurements.items()),
         dict(annotation.metadata),
         _structs(annotation.children) if annotation.children else [],
         msgspec.json.encode(annotation.unknown) if annotation.unknown else _NOTHING,
     )
 
 
-def _annotation(record: _Packed, shape: BaseGeometry | None = None) -> Annotation:
+def _annotation(
+    record: _Packed,
+    shape: BaseGeometry | None = None,
+    measured: Mapping[str, float] | None = None,
+) -> Annotation:
     return Annotation(
         _geometry(record.wkb) if shape is None else shape,
         UUID(bytes=record.id),
@@ -125,7 +132,7 @@ def _annotation(record: _Packed, shape: BaseGeometry | None = None) -> Annotatio
         record.is_locked,
         record.is_ellipse,
         None if record.nucleus is None else _geometry(record.nucleus),
-        record.measurements,
+        record.measurements if measured is None else measured,
         record.metadata,
         tuple(map(_annotation, record.children)) if record.children else (),
         {} if record.unknown == _NOTHING else msgspec.json.decode(record.unknown),

@@ -16,7 +16,7 @@ import numpy as np
 
 from viewer.access import make_file, make_folder
 from viewer.annotations.document import Change, Edit
-from viewer.annotations.storage.packing import packed, packed_all, unpacked
+from viewer.annotations.storage.packing import packed, packed_all, unpacked, unpacked_all
 from viewer.errors import CoverslipError
 from viewer.utc import utc_stamp
 
@@ -138,11 +138,10 @@ class AnnotationStore:
         if naming:
             query += f" AND ({' OR '.join(['instr(body, ?) > 0'] * len(naming))})"
         rows = self._database.execute(f"{query} ORDER BY place", [word.encode() for word in naming])
-        for (body,) in rows:
-            try:
-                found.append(unpacked(body))
-            except ValueError:
-                lost += 1
+        while batch := rows.fetchmany(_AT_ONCE):
+            read = unpacked_all([body for (body,) in batch])
+            found += [each for each in read if each is not None]
+            lost += read.count(None)
         return found, lost
 
     def write(self, steps: Sequence[Stamped]) -> None:
