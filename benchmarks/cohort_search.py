@@ -42,6 +42,8 @@ _LENGTH, _LATENT, _CLUSTERS = 768, 24, 2_000
 _ROWS_A_SLIDE = 10_000
 _QUERIES, _NEAREST = 200, 10
 _SAMPLE = 2_000
+_DATA = Path(__file__).parent / "data"
+"""Some gigabytes, for as long as it takes."""
 _BOARD_PX, _TILE_MPP_UM = 8_192, 1.0
 _SHIFTS_PX = (0, 28, 56, 84)
 """By which a board of tiles is moved under the raster of patches: each gives others."""
@@ -97,7 +99,8 @@ def _measured(
 ) -> list[Figure]:  # fmt: skip
     asked = _Asked(queries, np.full((len(queries), _NEAREST), -np.inf, np.float32))
     encoder = Encoder("made", "Made", "1", queries.shape[1], 224, 0.5)
-    with tempfile.TemporaryDirectory(dir=Path(__file__).parent) as folder:
+    _DATA.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=_DATA) as folder:
         store = FeatureStore(folder, writes=True)
         kept_s, rows = 0.0, 0
         for slide in slides:
@@ -110,7 +113,8 @@ def _measured(
         command = [sys.executable, "-c", _BUILD, folder, str(exact_rows)]
         said = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout.split()
         built_s, built_cpu_s, built_mib = map(float, said)
-        index_mib = (_size(Path(folder)) - before) / (1 << 20)
+        indexes = Path(folder).rglob("_indices")
+        index_mib = sum(map(_size, indexes)) / (1 << 20)
         cold_ms, warm_ms, cpu_ms, recall = _searched(Path(folder), encoder, asked)
     what = f"{rows:,} x {encoder.length}"
     figures = [

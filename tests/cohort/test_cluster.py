@@ -313,6 +313,35 @@ def _open_in_window(slide: Path, store: str, expected: Kept, qtbot: QtBot) -> No
         window.close()
 
 
+def test_the_window_runs_a_batch_on_a_cluster(
+    nodes: Nodes, one_machine: Kept, slides: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    from viewer.ui.application import make_window
+
+    chosen, store = sorted(slides.iterdir())[:3], tmp_path / "store"
+    window = make_window(Settings(device="cpu"), [])
+    try:
+        window.show()
+        page, panel = window.batch, window.batch.panel
+        page.choose(str(find_model("nuclei").folder))
+        page.add(chosen)
+        qtbot.waitUntil(lambda: len(page.slides.paths) == 3, timeout=60_000)
+        qtbot.waitUntil(lambda: panel.models.currentText() == "Nuclei", timeout=60_000)
+        panel.where.kind.setCurrentText("A Ray cluster")
+        qtbot.keyClicks(panel.where.address, nodes.address)
+        qtbot.keyClicks(panel.where.store, str(store))
+        panel.start.click()
+        assert page.is_running
+        qtbot.waitUntil(lambda: not page.is_running, timeout=600_000)
+        assert panel.why.text() == ""
+        assert panel.state.text() == "3 of 3 slides are done."
+    finally:
+        window.close()
+    for about, expected in one_machine.values():
+        if Path(about.slide) in chosen:
+            assert dict(SegmentStore(place_of(str(store)), about)) == expected
+
+
 def test_bands_of_a_large_slide_meet_in_the_store_and_a_dead_head_ends_the_run(
     nodes: Nodes, one_machine: Kept, slides: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

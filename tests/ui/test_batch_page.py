@@ -13,7 +13,14 @@ from PySide6.QtCore import QPoint, Qt
 from pytestqt.qtbot import QtBot
 from ui_steps import show_slide
 
-from viewer.cohort.batch import BatchProgress, BatchSettings, SlideRecord, open_batch
+from viewer.cohort.batch import (
+    BatchProgress,
+    BatchSettings,
+    BatchWhere,
+    SlideRecord,
+    kept_batches,
+    open_batch,
+)
 from viewer.inference.cells.settings import changed
 from viewer.inference.models.model_library import add_model
 from viewer.studies.finding import project_slides
@@ -223,6 +230,52 @@ def test_settings_of_cells_on_screen_hold_for_all_slides(
     window.cells._on_changed(cells, changed(settings, {"threshold": 0.25}))
     window.batch.show_settings()
     assert "With the settings of few.tif: threshold 0.25;" in panel.settings.text()
+
+
+def choose_cluster(window: MainWindow, address: str, store: str, qtbot: QtBot) -> None:
+    where = window.batch.panel.where
+    assert not where.address.isVisible()
+    where.kind.setCurrentText("A Ray cluster")
+    assert where.address.isVisible()
+    where.address.clear()
+    where.store.clear()
+    qtbot.keyClicks(where.address, address)
+    qtbot.keyClicks(where.store, store)
+
+
+def test_what_is_wrong_with_a_cluster_is_said_and_nothing_runs(
+    batch_window: MainWindow, slides: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    window, panel = batch_window, batch_window.batch.panel
+    add(window, slides, qtbot)
+    (tmp_path / "file").touch()
+    for address, store, sentence in (
+        ("ray://127.0.0.1:1", str(tmp_path / "store"), "There is no Ray cluster at ray://127"),
+        ("127.0.0.1", str(tmp_path / "store"), "the address of a Ray cluster such as"),
+        ("ray://127.0.0.1:1", "", "A cluster needs a place for results"),
+        ("ray://127.0.0.1:1", str(tmp_path / "file"), "is a file: --store takes a folder"),
+    ):
+        panel.where.kind.setCurrentText("This computer")
+        choose_cluster(window, address, store, qtbot)
+        qtbot.mouseClick(panel.start, Qt.MouseButton.LeftButton)
+        qtbot.waitUntil(lambda: not window.batch.is_running, timeout=PATIENCE_MS)
+        assert sentence in panel.why.text()
+        assert panel.start.isVisible()
+    assert kept_batches() == []
+
+
+def test_where_an_earlier_batch_ran_is_shown(
+    batch_window: MainWindow, make_window: Callable[[], MainWindow], slides: Path, qtbot: QtBot
+) -> None:
+    batch_window.close()
+    settings = BatchSettings(model="m", name="Dark", version="1", key="k", store="s3://b/c")
+    where = BatchWhere(on="ray://head:10001", gpus_per_task=0.25)
+    open_batch(settings, [(path, path.name) for path in sorted(slides.iterdir())], where=where)
+    later = make_window()
+    show_page(later, qtbot)
+    fields = later.batch.panel.where
+    qtbot.waitUntil(lambda: fields.is_cluster, timeout=PATIENCE_MS)
+    assert (fields.place, fields.store_name) == (where, "s3://b/c")
 
 
 def test_a_run_of_another_program_is_followed_and_ended(

@@ -30,7 +30,7 @@ _ROWS_A_PARTITION = 2_000
 _ROUNDS, _SAMPLE = 12, 64
 """Of k-means, with so many vectors a partition: more of both takes hours and finds no more."""
 _PROBES_SHARE, _LEAST_PROBES = 0.04, 16
-_CANDIDATES, _LEAST_REFINE = 320, 2
+_CANDIDATES, _LEAST_REFINE = 240, 2
 """So many are compared exactly after the compressed ones, and at least twice those asked for."""
 _MORE = (6, 40)
 """Times as many patches as asked for are fetched, so that enough are left of enough slides."""

@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from viewer.ui.batch.where_fields import WhereFields
 from viewer.ui.overlays.object_table_dialog import ObjectTableView
 from viewer.ui.shell.panel import Panel, shows_state
 from viewer.ui.widgets import LetteredCombo
@@ -55,6 +56,7 @@ class BatchPanel(Panel):
     def build(self) -> None:
         self.models = LetteredCombo(self)
         self.models.setAccessibleName("Model of the batch")
+        self.where = WhereFields(self)
         self.add = QPushButton("Add", self)
         self.add.setAccessibleName("Add slides to the batch")
         menu = QMenu(self.add)
@@ -146,7 +148,7 @@ class BatchPanel(Panel):
         self.pause.setText("Go on" if is_paused else "Pause")
         failed = self._model.count("failed") if has_slides else 0
         self.retry.setVisible(not is_running and failed > 0)
-        for widget in (self.models, self.add, self.clear):
+        for widget in (self.models, self.where, self.add, self.clear):
             widget.setEnabled(not is_running)
         self.clear.setEnabled(not is_running and has_slides)
 
@@ -186,6 +188,7 @@ class BatchPanel(Panel):
         form.setContentsMargins(0, 0, 0, 0)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("Model:", self.models)
+        form.addRow("Run on:", self.where)
         adding, running = QHBoxLayout(), QHBoxLayout()
         for row, buttons in (
             (adding, (self.add, self.clear)),

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
-from viewer.cohort.executor import LocalExecutor
 from viewer.cohort.runner import BatchRunner
 from viewer.errors import CoverslipError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from viewer.cohort.batch import Batch, BatchSlide, SlideRecord
-    from viewer.cohort.executor import Executor
+    from viewer.cohort.batch import Batch, BatchSlide, BatchWhere, SlideRecord
     from viewer.cohort.runner import BatchProgress
 
 _log = logging.getLogger(__name__)
@@ -29,7 +27,9 @@ class BatchThread(QObject):
     Parameters
     ----------
     begin
-        Gives the batch; called in the thread.
+        Gives the batch; called in the thread once the place answers.
+    where, store
+        What runs the slides, and the folder or bucket of their results; "" for this machine's own.
     """
 
     begun = Signal(object)
@@ -42,11 +42,12 @@ class BatchThread(QObject):
     """"" or one sentence about why it ended."""
 
     def __init__(
-        self, begin: Callable[[], Batch], parent: QObject, executor: Executor | None = None
+        self, begin: Callable[[], Batch], parent: QObject, where: BatchWhere, store: str = ""
     ) -> None:
         super().__init__(parent)
         self._begin = begin
-        self._executor = executor or LocalExecutor()
+        self._where = where
+        self._store = store
         self._lock = threading.Lock()
         self._runner: BatchRunner | None = None
         self._is_canceled = False
@@ -85,16 +86,24 @@ class BatchThread(QObject):
     def _run(self) -> None:
         sentence = ""
         try:
-            batch = self._begin()
-            with self._lock:
-                self._runner = BatchRunner(batch, self._executor, self)
-                if self._is_canceled:
-                    self._runner.cancel()
-            self.begun.emit(batch)
-            self._runner.run()
+            self._run_at_place()
         except CoverslipError as error:
             sentence = str(error)
         except Exception as error:
             _log.exception("the batch stopped")
             sentence = f"The batch stopped ({error})."
         self.ended.emit(sentence)
+
+    def _run_at_place(self) -> None:
+        from viewer.cohort.choosing import check_store, executor_for
+
+        check_store(self._store, self._where)
+        with executor_for(self._where) as place:
+            batch = self._begin()
+            with self._lock:
+                runner = BatchRunner(batch, place.executor, self, place.width, place.tries)
+                self._runner = runner
+                if self._is_canceled:
+                    runner.cancel()
+            self.begun.emit(batch)
+            runner.run()

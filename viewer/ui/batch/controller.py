@@ -10,7 +10,7 @@ import msgspec
 from PySide6.QtCore import QObject, Qt, QTimer
 from PySide6.QtWidgets import QFileDialog
 
-from viewer.cohort.batch import Batch, kept_batches
+from viewer.cohort.batch import LOCAL, Batch, kept_batches
 from viewer.cohort.errors import BatchError
 from viewer.cohort.runner import BatchProgress, duration_text
 from viewer.cohort.table import TABLE_FILE, write_batch_table
@@ -26,7 +26,7 @@ from viewer.ui.opened_dialog import open_dialog
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from viewer.cohort.batch import SlideRecord
+    from viewer.cohort.batch import BatchWhere, SlideRecord
     from viewer.cohort.slides import NamedSlides
     from viewer.ui.main_window import MainWindow
 
@@ -97,6 +97,12 @@ class BatchController(QObject):
         """Run the model over all slides that are not done."""
         if self._run is not None or not self.slides.paths or not self.panel.model:
             return
+        if self._batch is not None and self._batch.settings.command == "embed":
+            self.panel.show_why(
+                "These slides were embedded: `coverslip runs resume` goes on with that. Clear the "
+                "list to run a model here."
+            )
+            return
         paths = [slide_path(path) for path in self.slides.paths]
         settings, model = self._window.settings, self.panel.model
         options = {} if settings.device == "auto" else {"device": settings.device}
@@ -104,7 +110,8 @@ class BatchController(QObject):
         if changes := self._cell_settings:
             options["set"] = ";".join(f"{name}={value}" for name, value in changes.items())
         named = [(path, path.name) for path in paths]
-        self._begin(lambda: _begun(model, named, options))
+        where, store = self.panel.where.place, self.panel.where.store_name
+        self._begin(lambda: _begun(model, named, options, store, where), where, store)
 
     def shut_down(self) -> None:
         """End the batch, which can go on later, and all work of the page."""
@@ -118,12 +125,14 @@ class BatchController(QObject):
 
     # What the panel asks ---------------------------------------------------------------------
 
-    def _begin(self, begin: Callable[[], Batch]) -> None:
+    def _begin(self, begin: Callable[[], Batch], where: BatchWhere, store: str) -> None:
         self._is_paused = False
         self.show_settings()
         self.panel.show_why("")
-        self.panel.show_progress(0.0, "The model is looked at...")
-        run = self._run = BatchThread(begin, self)
+        is_local = where.on == LOCAL
+        said = "The model is looked at..." if is_local else "The cluster is joined..."
+        self.panel.show_progress(0.0, said)
+        run = self._run = BatchThread(begin, self, where, store)
         queued = Qt.ConnectionType.QueuedConnection
         run.begun.connect(self._on_begun, queued)
         run.slide_changed.connect(self._on_slide, queued)
@@ -284,6 +293,7 @@ class BatchController(QObject):
             return
         self._on_begun(batch)
         self.panel.models.setCurrentIndex(max(0, self.panel.models.findData(batch.settings.model)))
+        self.panel.where.show_batch(batch)
         done = self.slides.count("done")
         total = len(self.slides.paths)
         self.panel.show_progress(done / max(1, total), f"{done:,} of {total:,} slides are done.")
@@ -333,10 +343,13 @@ class BatchController(QObject):
         if self._run is not None:
             return
         if followed is None:
-            if self._is_elsewhere:
+            if self._is_elsewhere and self._batch is not None:
                 self._is_elsewhere = False
                 self.panel.show_state(is_running=False)
-                self._disk.run(_newest_batch, self._on_elsewhere_ended, self._on_failed)
+                ended = self._batch.id
+                self._disk.run(
+                    lambda: _newest_batch(ended), self._on_elsewhere_ended, self._on_failed
+                )
             return
         batch, former = followed.batch, self._batch
         if not self._is_elsewhere or former is None or former.id != batch.id:
@@ -395,10 +408,13 @@ def _named(paths: Sequence[Path]) -> NamedSlides:
     return named_slides(paths)
 
 
-def _begun(model: str, named: list[tuple[Path, str]], options: dict[str, str]) -> Batch:
+def _begun(
+    model: str, named: list[tuple[Path, str]], options: dict[str, str], store: str,
+    where: BatchWhere,
+) -> Batch:  # fmt: skip
     from viewer.cohort.starting import begin_batch
 
-    return begin_batch(model, named, options)
+    return begin_batch(model, named, options, store=store, where=where)
 
 
 def _known_models() -> list[tuple[str, str]]:
@@ -407,17 +423,26 @@ def _known_models() -> list[tuple[str, str]]:
     return [(each.name, str(each.folder)) for each in all_models()]
 
 
-def _newest_batch() -> Batch | None:
-    """Return the batch that was run last. Raises BatchError."""
+def _newest_batch(batch_id: str = "") -> Batch | None:
+    """Return the run of a model that was begun last, or the batch of an id. Raises BatchError."""
     try:
-        return next(iter(kept_batches()), None)
+        if batch_id:
+            return next((each for each in kept_batches() if each.id == batch_id), None)
+        return next((each for each in kept_batches() if each.settings.command == "run"), None)
     except OSError as error:
-        raise BatchError(f"Earlier batches cannot be read ({error.strerror or error}).") from error
+        raise _unreadable(error) from error
 
 
 def _run_elsewhere() -> Followed | None:
     """Return the newest batch where another program runs it. Raises BatchError."""
-    batch = _newest_batch()
+    try:
+        batch = next(iter(kept_batches()), None)
+    except OSError as error:
+        raise _unreadable(error) from error
     if batch is None or not batch.is_running:
         return None
     return Followed(batch, batch.progress)
+
+
+def _unreadable(error: OSError) -> BatchError:
+    return BatchError(f"Earlier batches cannot be read ({error.strerror or error}).")
