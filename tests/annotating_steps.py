@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
-from PySide6.QtGui import QMouseEvent
+from PySide6.QtGui import QImage, QMouseEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
@@ -24,6 +25,9 @@ NONE = Qt.KeyboardModifier.NoModifier
 SHIFT = Qt.KeyboardModifier.ShiftModifier
 ALT = Qt.KeyboardModifier.AltModifier
 CTRL = Qt.KeyboardModifier.ControlModifier
+_PATIENCE_S = 20.0
+_A_MOMENT_MS = 5
+"""In which tiles and outlines are made and come to the canvas."""
 
 
 class Bench:
@@ -64,20 +68,25 @@ class Bench:
         x, y = self.canvas.view.to_screen(place)
         return QPoint(round(x), round(y))
 
-    def picture(self):
-        """What the canvas shows once all is made."""
-        self.canvas.repaint()
-        for _ in range(500):
-            if self.canvas.is_finished:
-                break
-            self.canvas.repaint()
-        return self.canvas.grab().toImage()
+    def picture(self) -> QImage:
+        return finished_picture(self.canvas)
 
     def _follow(self) -> None:
         assert self.tool is not None
         self.layer.lift(self.tool.lifted)
         self.layer.hover(self.tool.hovered)
         self.canvas.update()
+
+
+def finished_picture(canvas: SlideCanvas) -> QImage:
+    """What the canvas shows once all is made."""
+    canvas.repaint()
+    until_s = time.monotonic() + _PATIENCE_S
+    while not (canvas.is_finished and canvas.is_sharp):
+        assert time.monotonic() < until_s, "the picture is never finished"
+        QTest.qWait(_A_MOMENT_MS)
+        canvas.repaint()
+    return canvas.grab().toImage()
 
 
 def mouse(

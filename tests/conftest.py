@@ -148,6 +148,22 @@ def forked_children() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def quick_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of the bundled models, in which that of nuclei is quick."""
+    from quick_models import make_quick_models  # which needs torch
+
+    folder = tmp_path_factory.mktemp("models")
+    make_quick_models(folder)
+    return folder
+
+
+@pytest.fixture
+def quick_nuclei(quick_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bundled model of nuclei is a quick one: for tests of what is done with nuclei."""
+    monkeypatch.setattr("viewer.inference.models.model_library.BUNDLED", quick_models)
+
+
 @pytest.fixture(scope="module")
 def real_children() -> Iterator[None]:
     """Children are started as the program starts them."""

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import shapely
 import tifffile
-from annotating_steps import click
+from annotating_steps import click, finished_picture
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QContextMenuEvent, QGuiApplication
 from PySide6.QtWidgets import QApplication, QMenu, QWidget
@@ -49,15 +49,6 @@ def _canvas(window: MainWindow) -> SlideCanvas:
     return window.panes.active.canvas
 
 
-def _picture(canvas: SlideCanvas):
-    canvas.repaint()
-    for _ in range(500):
-        if canvas.is_finished:
-            break
-        canvas.repaint()
-    return canvas.grab().toImage()
-
-
 def _layers(window: MainWindow, qtbot: QtBot) -> LayersPopover:
     button = window.view.overlay_of(window.panes.active).button
     qtbot.mouseClick(button, LEFT)
@@ -88,7 +79,7 @@ def test_the_eye_of_a_set_is_the_state_of_its_page(
     slide_window: MainWindow, drawn: PaneAnnotations, qtbot: QtBot
 ) -> None:
     window, canvas = slide_window, _canvas(slide_window)
-    shown = _picture(canvas)
+    shown = finished_picture(canvas)
     popover = _layers(window, qtbot)
     row = popover.rows["set My annotations"]
     qtbot.mouseClick(row.eye, LEFT)
@@ -96,17 +87,17 @@ def test_the_eye_of_a_set_is_the_state_of_its_page(
     assert sets is not None
     assert not sets.current.is_shown
     assert drawn.desk.is_hidden
-    assert _picture(canvas) != shown
+    assert finished_picture(canvas) != shown
     qtbot.waitUntil(lambda: not row.eye.isChecked())
     sets.set_shown(sets.current, True)
     qtbot.waitUntil(row.eye.isChecked)
-    assert _picture(canvas) == shown
+    assert finished_picture(canvas) == shown
     row.opacity.setValue(0)
-    assert _picture(canvas) != shown
+    assert finished_picture(canvas) != shown
     row.opacity.setValue(100)
-    assert _picture(canvas) == shown
+    assert finished_picture(canvas) == shown
     popover.rows["slide"].opacity.setValue(30)
-    faded = _picture(canvas)
+    faded = finished_picture(canvas)
     assert faded != shown
     assert "slide faded" in canvas.shown_layers
 
@@ -123,19 +114,19 @@ def test_any_layer_can_be_hidden_and_moved_in_the_list(
     key = next(key for key in popover.rows if key.startswith("regions"))
     names = [row.name.text() for row in popover.rows.values()]
     assert names == ["Regions of the agent", "Notes", "My annotations", "Slide"]
-    shown = _picture(canvas)
+    shown = finished_picture(canvas)
     qtbot.mouseClick(popover.rows[key].down, LEFT)
     qtbot.mouseClick(popover.rows[key].down, LEFT)
     names = [row.name.text() for row in popover.rows.values()]
     assert names == ["Notes", "My annotations", "Regions of the agent", "Slide"]
-    assert _picture(canvas) != shown
-    before = _picture(canvas)
+    assert finished_picture(canvas) != shown
+    before = finished_picture(canvas)
     qtbot.mouseClick(popover.rows[key].eye, LEFT)
     assert canvas.has_layer(other)
-    assert _picture(canvas) != before
+    assert finished_picture(canvas) != before
     assert "regions of the agent" not in canvas.shown_layers
     qtbot.mouseClick(popover.rows[key].eye, LEFT)
-    assert _picture(canvas) == before
+    assert finished_picture(canvas) == before
 
 
 def test_a_right_click_selects_the_shape_under_it_and_runs_its_commands(
@@ -272,7 +263,7 @@ def test_a_mode_hides_other_layers_and_leaves_them_as_they_were(
     window, pane, canvas = slide_window, slide_window.panes.active, _canvas(slide_window)
     own = OutlineLayer("#2f9bff", name="field of the replay")
     own.show_field([(900, 1200), (1300, 1200), (1300, 1600), (900, 1600)])
-    before = _picture(canvas)
+    before = finished_picture(canvas)
     canvas.add_layer(own, LayerOrder.TOOLS)
     left: list[str] = []
 
@@ -298,7 +289,7 @@ def test_a_mode_hides_other_layers_and_leaves_them_as_they_were(
     assert left == ["Replay"]
     assert pane.mode_bar.isHidden()
     assert not drawn.desk.is_hidden
-    assert _picture(canvas) == before
+    assert finished_picture(canvas) == before
 
 
 def test_a_slide_whose_every_tile_fails_says_so_and_what_to_do(

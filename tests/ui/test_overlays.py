@@ -48,8 +48,8 @@ from viewer.ui.overlays.overlay_run import OverlayRun
 from viewer.ui.overlays.score_question import ScoreQuestion
 
 _PATIENCE_MS = 60_000
-_A_FIELD = Box(830, 1240, 1390, 1720)
-"""Of the sample slide, level-0 pixels: a few blocks of the nuclei model."""
+_A_FIELD = Box(830, 1240, 1342, 1720)
+"""Of the sample slide, level-0 pixels: a block of the nuclei model."""
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +131,7 @@ def test_the_field_is_outlined_and_a_key_looks_under_it(
     assert "in view" in field_window.overlays.panel.body.figures.text()
 
 
+@pytest.mark.usefixtures("quick_nuclei")
 def test_a_slide_that_is_opened_again_has_its_objects_at_once(
     make_window: Callable[[], MainWindow], field_slide: Path, qtbot: QtBot
 ) -> None:
@@ -148,6 +149,7 @@ def test_a_slide_that_is_opened_again_has_its_objects_at_once(
     assert again.process_id is None
 
 
+@pytest.mark.usefixtures("quick_nuclei")
 def test_the_whole_slide_runs_and_stops(slide_window: MainWindow, qtbot: QtBot) -> None:
     run = _shown(slide_window, qtbot)
     press(qtbot, slide_window, Qt.Key.Key_D, CTRL | SHIFT)
@@ -163,6 +165,7 @@ def test_the_whole_slide_runs_and_stops(slide_window: MainWindow, qtbot: QtBot) 
     assert run.found.count > 0
 
 
+@pytest.mark.usefixtures("quick_nuclei")
 def test_models_rest_while_paused(slide_window: MainWindow, qtbot: QtBot) -> None:
     run = _shown(slide_window, qtbot)
     panel = slide_window.overlays.panel
@@ -184,6 +187,7 @@ def test_models_rest_while_paused(slide_window: MainWindow, qtbot: QtBot) -> Non
     assert "paused" not in panel.body.progress_text.text()
 
 
+@pytest.mark.usefixtures("quick_nuclei")
 def test_what_was_drawn_is_worked_through(slide_window: MainWindow, qtbot: QtBot) -> None:
     pane = slide_window.panes.active
     qtbot.waitUntil(lambda: slide_window.overlays.panel.models.chosen() is not None)
@@ -198,6 +202,7 @@ def test_what_was_drawn_is_worked_through(slide_window: MainWindow, qtbot: QtBot
     assert set(blocks_of(run.found.grid, drawn)) <= run.found.done
 
 
+@pytest.mark.usefixtures("quick_nuclei")
 def test_a_field_is_finished_although_one_looks_elsewhere(
     slide_window: MainWindow, qtbot: QtBot
 ) -> None:
@@ -214,10 +219,10 @@ def test_a_field_is_finished_although_one_looks_elsewhere(
 
 
 def test_a_model_dropped_on_the_window_is_added_and_runs(
-    slide_window: MainWindow, tmp_path: Path, qtbot: QtBot
+    slide_window: MainWindow, quick_models: Path, tmp_path: Path, qtbot: QtBot
 ) -> None:
     own = tmp_path / "own"
-    shutil.copytree(BUNDLED / "nuclei", own)
+    shutil.copytree(quick_models / "nuclei", own)
     text = (own / "model.json").read_text().replace('"name": "Nuclei"', '"name": "Ours"')
     (own / "model.json").write_text(text)
     slide_window.panes.active.canvas.set_magnification(40.0)
@@ -767,6 +772,7 @@ def test_a_new_pixel_size_ends_what_was_made_with_the_former(
     assert again.mpp_um == 0.25
 
 
+@pytest.mark.usefixtures("quick_nuclei")
 def test_an_export_of_a_part_says_so(
     slide_window: MainWindow, tmp_path: Path, qtbot: QtBot
 ) -> None:
