@@ -12,6 +12,7 @@ import numpy as np
 import psutil
 import pytest
 import shapely
+from annotating_steps import finished_picture
 from behavior_steps import write_slide
 from inference_steps import Brightness, SeesNoDark, dark_is_unlike, make_bundle
 from PIL import Image
@@ -104,12 +105,7 @@ def _count_in_view(run: OverlayRun) -> int:
 
 
 def _picture(window: MainWindow) -> bytes:
-    """Return what is seen once nothing on it is left to be made."""
-    canvas = window.panes.active.canvas
-    image = canvas.grab().toImage()
-    while not canvas.is_finished:
-        image = canvas.grab().toImage()
-    return bytes(image.constBits())
+    return bytes(finished_picture(window.panes.active.canvas).constBits())
 
 
 @pytest.mark.usefixtures("known_nuclei")
