@@ -132,12 +132,14 @@ def apply_colors(app: QApplication, theme: Theme) -> None:
 
     Under a style sheet Qt styles a widget anew, with all in it, whenever it gets another parent.
     """
-    if app.property(_APPLIED) == theme.name:
+    former = app.property(_APPLIED)
+    if former == theme.name:
         return
     app.setProperty(_APPLIED, theme.name)
     QDir.setSearchPaths(SIGNS, [str(resource("theme", theme.name))])
-    app.setStyle(QStyleFactory.create("Fusion"))
-    app.setFont(_font(app.font()))
+    if not former:  # a second time all widgets would be styled anew, beside what the sheet does
+        app.setStyle(QStyleFactory.create("Fusion"))
+        app.setFont(_font(app.font()))
     app.setPalette(_palette(theme))
 
 
