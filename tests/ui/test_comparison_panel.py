@@ -64,6 +64,17 @@ def test_two_authors_on_one_slide(slide_window: MainWindow, qtbot: QtBot) -> Non
     qtbot.waitUntil(lambda: not any(canvas.has_layer(layer) for layer in layers), timeout=5000)
 
 
+def test_one_set_alone_is_not_offered_against_itself(
+    slide_window: MainWindow, qtbot: QtBot
+) -> None:
+    qtbot.waitUntil(lambda: slide_window.annotations.can_annotate)
+    slide_window.commands["panels.comparison"].trigger()
+    panel = slide_window.projects.comparison.panel
+    assert (panel.a.currentText(), panel.b.currentText()) == ("On this slide, all", "")
+    assert "one set so far" in panel.summary.text()
+    assert not panel.compare.isEnabled()
+
+
 def test_a_file_within_the_regions_of_a_class(
     slide_window: MainWindow, tmp_path: Path, sample_slide: Path, qtbot: QtBot
 ) -> None:

@@ -154,8 +154,10 @@ class ComparisonPanel(Panel):
         within = [("Whole slide", ""), *((f"Regions of {name}", name) for name in classes)]
         _refill(self.reference, within, 0)
         self.compare.setEnabled(len(sets) > 1)
-        if len(sets) < 2:
+        if not sets:
             self.say("Open a slide and add a file, or let two readers annotate it.")
+        elif len(sets) == 1:
+            self.say("There is one set so far: add a file, or let two readers annotate the slide.")
 
     def _part_sets(self) -> None:
         """Offer as B what is not A: a set always agrees with itself."""
@@ -163,8 +165,9 @@ class ComparisonPanel(Panel):
         assert isinstance(model, QStandardItemModel)
         for row in range(self.b.count()):
             model.item(row).setEnabled(row != taken)
-        if self.b.currentIndex() == taken and self.b.count() > 1:
-            self.b.setCurrentIndex(0 if taken else 1)
+        if self.b.currentIndex() == taken:
+            other = 0 if taken else 1
+            self.b.setCurrentIndex(other if other < self.b.count() else -1)
 
     @shows_state
     def say(self, summary: str) -> None:

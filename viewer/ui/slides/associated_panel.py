@@ -96,7 +96,9 @@ class AssociatedPanel(Panel):
         self.show_label_button.setChecked(False)
         names = () if source is None else source.info.associated
         self._empty.setText(
-            "No slide" if source is None else "This slide has no pictures beside it."
+            "Open a slide to see its label and pictures."
+            if source is None
+            else "This slide has no pictures beside it."
         )
         self._empty.setVisible(not names)
         self.show_label_button.setVisible(_LABEL in names and not self.hides_label)
