@@ -18,6 +18,8 @@ SIZES = (((1366, 768), 1), ((1920, 1080), 1), ((1920, 1080), 2))
 """Width and height in the units of the screen, and the scale: the last has 3840 x 2160 pixels."""
 THEMES = ("dark", "light")
 PATIENCE_S = 20.0
+READ_S, RUN_S = 1.5, 4.0
+"""How long each view of a reading lasts, and what a model gets to find something."""
 
 
 def main() -> None:
@@ -53,7 +55,8 @@ def paint(folder: Path, theme: str, width_px: int, height_px: int) -> None:
 
     app = QApplication([])
     apply_theme(app, theme_named(theme))
-    window = MainWindow(Settings(theme=theme), TileCache(256 << 20))
+    settings = Settings(theme=theme, reader="ada", consent_utc="2026-01-01T00:00:00+00:00")
+    window = MainWindow(settings, TileCache(256 << 20))
     window.resize(width_px, height_px)
     window.show()
     size = f"{round(width_px * window.devicePixelRatioF())}-{theme}"
@@ -83,10 +86,28 @@ def paint(folder: Path, theme: str, width_px: int, height_px: int) -> None:
     while time.monotonic() < until_s and not (canvas.source is not None and canvas.is_sharp):
         rest(0.05)
     write("slide")
-    for command in ("annotate.whole_slide", "annotate.bookmark", "recording.on"):
+    window.projects.questions.load(REPOSITORY / "docs" / "examples" / "margins.json")
+    window.commands["recording.on"].trigger()
+    for command in ("view.magnify_5", "view.magnify_20", "view.magnify_10", "view.home"):
+        window.commands[command].trigger()
+        rest(READ_S)
+    write("recording")
+    for command in ("recording.on", "annotate.whole_slide", "annotate.bookmark"):
         window.commands[command].trigger()
         rest()
+    window.overlays.panel.show()
+    cells = next(each for each in window.overlays.bundles if each.name == "Cells")
+    window.overlays.panel.models.named(cells.name).switch.click()
+    rest(RUN_S)
     write_pages("full")
+    sessions = window.recording.panels
+    sessions.sessions.show()
+    rest()
+    sessions.sessions.list.selectAll()
+    write("session-chosen")
+    sessions.sessions.replay.click()
+    rest(READ_S)
+    write("replay")
     window.close()
 
 

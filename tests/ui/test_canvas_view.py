@@ -25,6 +25,7 @@ from viewer.geometry import Point
 from viewer.ui.annotations.pane_annotations import PaneAnnotations
 from viewer.ui.main_window import MainWindow
 from viewer.ui.view.layers_popover import LayersPopover
+from viewer.ui.view.map_cluster import MapCluster
 
 LEFT, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton
 SIDE = 400.0
@@ -349,3 +350,23 @@ def test_a_tool_can_be_taken_up_before_a_slide_is_open(
     pane = window.panes.active
     qtbot.waitUntil(lambda: window.toolbox.tool_of(pane) is not None, timeout=20_000)
     assert pane.canvas.cursor().shape() == Qt.CursorShape.CrossCursor
+
+
+@pytest.mark.parametrize("wide_px", [1000, 1100, 1500])
+def test_the_bar_of_a_mode_leaves_the_buttons_beside_the_map_free(
+    slide_window: MainWindow, wide_px: int
+) -> None:
+    pane = slide_window.panes.active
+    slide_window.resize(wide_px, 700)
+    slide_window.commands["panels.display"].trigger()
+    pane.modes.enter("Replay", "Reader ada-lovelace, 2026-11-26 21:42", lambda: None, [])
+    QApplication.processEvents()
+    cluster, bar = pane.findChild(MapCluster), pane.mode_bar
+    assert cluster is not None
+    assert cluster.isVisible()
+    assert bar.isVisible()
+    assert not bar.geometry().intersects(cluster.geometry())
+    assert bar.sentence.text() == "Reader ada-lovelace, 2026-11-26 21:42"
+    needed_px = bar.sentence.heightForWidth(bar.sentence.width())
+    assert bar.sentence.height() >= needed_px, "no line of it is cut"
+    pane.modes.leave("Replay")

@@ -269,6 +269,8 @@ class SessionPanels(QObject):
         if self._is_analyzing:
             return
         self._is_analyzing = True
+        if self.seen.folder is None:
+            self.seen.show_analysis(None, None, "The session is being read...")
         self._tissues.ensure(pane)
         tissue, other = self._tissues.mask(_identity(pane)), self._other
         until_s = recording.recorder.elapsed_s if recording and is_live else 0.0
@@ -302,6 +304,8 @@ class SessionPanels(QObject):
         from viewer.recording.session import SessionError
 
         self._is_analyzing = self._is_stale = False
+        if self.seen.folder is None:
+            self.seen.show_analysis(None, None, "")
         if not isinstance(error, SessionError):
             _log.error("a session could not be analyzed", exc_info=error)
         elif self._replayed is not None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from viewer.canvas.canvas import SlideCanvas
     from viewer.canvas.layer import Layer
 
-_SENTENCE_PX = 260
+_SENTENCE_PX, _AROUND_PX = 260, 3
 
 
 class ModeBar(QFrame):
@@ -43,7 +43,7 @@ class ModeBar(QFrame):
         font.setBold(True)
         self.name.setFont(font)
         row = QHBoxLayout(self)
-        row.setContentsMargins(10, 3, 6, 3)
+        row.setContentsMargins(10, _AROUND_PX, 6, _AROUND_PX)
         row.setSpacing(12)
         row.addWidget(self.name)
         row.addWidget(self.sentence, 1)
@@ -64,6 +64,22 @@ class ModeBar(QFrame):
         self.exit_button.setAccessibleName(f"Exit {name}")
         self.others.setVisible(hides_others)
         self.adjustSize()
+
+    def fit(self, wide_px: int) -> None:
+        """Take no more room than this where two lines of the sentence are enough for it."""
+        self.sentence.setWordWrap(False)
+        self.adjustSize()
+        one_line, too_wide_px = self.size(), self.width() - wide_px
+        sentence_px = self.sentence.sizeHint().width() - too_wide_px
+        if too_wide_px <= 0:
+            return
+        self.sentence.setWordWrap(True)
+        high_px = self.sentence.heightForWidth(sentence_px) if sentence_px > 0 else 0
+        if 0 < high_px <= 2 * self.sentence.fontMetrics().lineSpacing():
+            self.resize(wide_px, max(one_line.height(), high_px + 2 * _AROUND_PX))
+        else:
+            self.sentence.setWordWrap(False)
+            self.resize(one_line)
 
 
 @dataclass(slots=True)

@@ -93,12 +93,15 @@ class PaneOverlay(QObject):
         self.cluster.setVisible(is_shown and is_high)
         self.grip.setVisible(is_shown and overview is not None)
         self.button.setVisible(is_shown)
-        self._bar.adjustSize()
+        first = area.left() + _GAP_PX
+        self._bar.fit((self.cluster.x() if is_high else area.right()) - _GAP_PX - first)
         middle = area.left() + (area.width() - self._bar.width()) // 2
         beside = self.cluster.x() - _GAP_PX - self._bar.width()
-        left = max(area.left() + _GAP_PX, min(middle, beside))
+        left = max(first, min(middle, beside))
         self._bar.move(left, area.top() + _GAP_PX)
         self._bar.setVisible(is_shown and bool(self._pane.modes.names))
+        if self._bar.isVisible() and self._bar.geometry().intersects(self.cluster.geometry()):
+            self.cluster.move(self.cluster.x(), self._bar.geometry().bottom() + _GAP_PX)
         for widget in self._widgets:
             widget.raise_()
 
