@@ -89,7 +89,7 @@ def _of_tiles(folder: Path) -> list[Figure]:
     rng = np.random.default_rng(0)
     chosen = rng.permutation(len(vectors))
     # Fields of some patches are asked for, as in the window: no vector of the table itself.
-    queries = (vectors[chosen[:_QUERIES]] + vectors[chosen[-_QUERIES:]]) / 2
+    queries = vectors[chosen[:_QUERIES]] + vectors[chosen[-_QUERIES:]]
     return _measured(queries, slides, vectors[chosen[:_SAMPLE]], 0)
 
 
@@ -186,7 +186,7 @@ class _Maker:
         which = self._rng.integers(_CLUSTERS, size=count)
         latent = self._centers[which] + self._normal(count, _LATENT) * self._spread
         noise = self._normal(count, _LENGTH) * np.float32(0.004)
-        return latent @ self._basis + self._common + noise
+        return (latent @ self._basis + self._common + noise).astype(np.float32)
 
     def _normal(self, rows: int, columns: int) -> NDArray[np.float32]:
         return self._rng.standard_normal((rows, columns), np.float32)

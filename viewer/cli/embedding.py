@@ -227,9 +227,12 @@ class _Silent:
     """Passes progress on, and says nothing else."""
 
     def __init__(self, show: Callable[[Progress], None]) -> None:
-        self.on_progress = show
+        self._show = show
 
     def on_begin(self, name: str) -> None: ...
+
+    def on_progress(self, progress: Progress) -> None:
+        self._show(progress)
 
     def on_slide(self, outcome: SlideOutcome) -> None: ...
 

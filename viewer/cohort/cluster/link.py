@@ -104,7 +104,7 @@ class Link:
                 f"The cluster at {self._where} has {have.get('GPU', 0.0):g} GPUs, and a task is "
                 f"to have {gpus:g}: give a smaller --gpus-per-task, or none for CPUs."
             )
-        self._task = ray.remote(run_slide).options(
+        self._task: Any = ray.remote(run_slide).options(
             num_cpus=1, num_gpus=gpus, max_retries=0, scheduling_strategy="SPREAD"
         )
         actor: Any = ray.remote(Notes)
