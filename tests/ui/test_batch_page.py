@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tifffile
 from inference_steps import make_bundle
+from PIL import Image
 from PySide6.QtCore import QPoint, Qt
 from pytestqt.qtbot import QtBot
 from ui_steps import show_slide
@@ -276,6 +277,33 @@ def test_where_an_earlier_batch_ran_is_shown(
     fields = later.batch.panel.where
     qtbot.waitUntil(lambda: fields.is_cluster, timeout=PATIENCE_MS)
     assert (fields.place, fields.store_name) == (where, "s3://b/c")
+
+
+def test_the_contact_sheet_of_a_folder_has_the_worst_first_and_opens_slides(
+    window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    folder = tmp_path / "arrived"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    pixels = np.clip(rng.normal((190, 110, 170), 25, (300, 400, 3)), 0, 255).astype(np.uint8)
+    Image.fromarray(pixels).save(folder / "tissue.png")
+    (folder / "torn.svs").write_text("no slide")
+    show_page(window, qtbot)
+    window.batch.show_quality(folder)
+    (sheet,) = window.batch._sheets
+    qtbot.waitUntil(lambda: "2 slides" in sheet.state.text(), timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: sheet.sheet.count() == 2, timeout=PATIENCE_MS)
+    said = [sheet.sheet.item(row).text() for row in (0, 1)]
+    assert said[0].startswith("torn.svs\n")
+    assert "unrecognized file format" in said[0]
+    assert said[1] == "tissue.png\npixel size unknown"
+    at = sheet.sheet.visualItemRect(sheet.sheet.item(1)).center()
+    qtbot.mouseClick(sheet.sheet.viewport(), Qt.MouseButton.LeftButton, pos=at)
+    pane = window.panes.active
+    qtbot.waitUntil(lambda: pane.path == folder / "tissue.png", timeout=PATIENCE_MS)
+    sheet.close()
+    assert window.batch._sheets == []
+    assert sorted(each.name for each in folder.iterdir()) == ["tissue.png", "torn.svs"]
 
 
 def test_a_run_of_another_program_is_followed_and_ended(

@@ -43,6 +43,7 @@ class BatchPanel(Panel):
     pause_requested = Signal()
     cancel_requested = Signal()
     retry_requested = Signal()
+    quality_requested = Signal()
     row_chosen = Signal(int)
     """The slide of this row is to be opened."""
 
@@ -69,6 +70,10 @@ class BatchPanel(Panel):
         self.add.setMenu(menu)
         self.clear = QPushButton("Clear", self)
         self.clear.setToolTip("Take all slides off the list; their results stay")
+        self.quality = QPushButton("Quality...", self)
+        self.quality.setToolTip(
+            "Check the slides of a folder as they arrive: tissue, focus, pen, folds and stain"
+        )
         self.start = QPushButton("Start", self)
         self.start.setProperty("primary", True)
         self.pause = QPushButton("Pause", self)
@@ -101,7 +106,7 @@ class BatchPanel(Panel):
         for button, signal in (
             (self.clear, self.cleared), (self.start, self.start_requested),
             (self.pause, self.pause_requested), (self.cancel, self.cancel_requested),
-            (self.retry, self.retry_requested),
+            (self.retry, self.retry_requested), (self.quality, self.quality_requested),
         ):  # fmt: skip
             button.clicked.connect(lambda _=False, signal=signal: signal.emit())
         self.show_state(is_running=False)
@@ -191,7 +196,7 @@ class BatchPanel(Panel):
         form.addRow("Run on:", self.where)
         adding, running = QHBoxLayout(), QHBoxLayout()
         for row, buttons in (
-            (adding, (self.add, self.clear)),
+            (adding, (self.add, self.clear, self.quality)),
             (running, (self.start, self.pause, self.cancel, self.retry)),
         ):
             row.setSpacing(6)

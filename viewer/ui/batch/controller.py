@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from viewer.cohort.batch import BatchWhere, SlideRecord
     from viewer.cohort.slides import NamedSlides
+    from viewer.ui.batch.contact_sheet import ContactSheet
     from viewer.ui.main_window import MainWindow
 
 _FOLLOW_MS = 1000
@@ -51,6 +52,7 @@ class BatchController(QObject):
         self._is_known = False
         self._wanted = ""
         """Folder of the model to choose once they are known."""
+        self._sheets: list[ContactSheet] = []
         self._follow = QTimer(self, interval=_FOLLOW_MS)
         self._follow.timeout.connect(self._look_elsewhere)
         panel = self.panel
@@ -63,6 +65,7 @@ class BatchController(QObject):
         panel.retry_requested.connect(self.start)
         panel.pause_requested.connect(self._pause)
         panel.cancel_requested.connect(self._cancel)
+        panel.quality_requested.connect(self._ask_for_quality)
         panel.row_chosen.connect(lambda row: self._open(self.slides.paths[row]))
         panel.when_built(
             lambda: panel.models.currentIndexChanged.connect(lambda _: self.show_settings())
@@ -116,6 +119,8 @@ class BatchController(QObject):
     def shut_down(self) -> None:
         """End the batch, which can go on later, and all work of the page."""
         self._follow.stop()
+        for sheet in list(self._sheets):
+            sheet.close()
         run, self._run = self._run, None
         if run is not None:
             run.blockSignals(True)
@@ -213,6 +218,25 @@ class BatchController(QObject):
         dialog.setOption(QFileDialog.Option.ShowDirsOnly)
         dialog.fileSelected.connect(lambda name: self.add([Path(name)]))
         open_dialog(dialog)
+
+    def _ask_for_quality(self) -> None:
+        dialog = QFileDialog(self._window, "Check the slides of a folder")
+        dialog.setFileMode(QFileDialog.FileMode.Directory)
+        dialog.setOption(QFileDialog.Option.ShowDirsOnly)
+        if self.slides.paths:
+            dialog.setDirectory(str(Path(self.slides.paths[0]).parent))
+        dialog.fileSelected.connect(lambda name: self.show_quality(Path(name)))
+        open_dialog(dialog)
+
+    def show_quality(self, folder: Path) -> None:
+        """Show the contact sheet of a folder, which is watched for as long as it is open."""
+        from viewer.ui.batch.contact_sheet import ContactSheet
+
+        sheet = ContactSheet(folder, self._name_of, self._window)
+        sheet.slide_chosen.connect(self._open)
+        self._sheets.append(sheet)
+        sheet.finished.connect(lambda _: self._sheets.remove(sheet))
+        sheet.show()
 
     def _open(self, path: str) -> None:
         slide = slide_path(path)
