@@ -79,6 +79,9 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder with nuclei/ and tiles/")
     parser.add_argument("--former", type=Path, help="folder of an earlier nuclei model")
     parser.add_argument(
+        "--elsewhere", type=Path, help="folder of a nuclei model that was trained without TNBC"
+    )
+    parser.add_argument(
         "--detector", type=Path, help="folder that training.train_detector wrote; none, no boxes"
     )
     options = parser.parse_args()
@@ -86,6 +89,7 @@ def main() -> None:
     parts = [
         _HEAD,
         _nuclei(options.data, options.former),
+        *([_elsewhere(options.data, options.elsewhere)] if options.elsewhere else []),
         _shifts(options.data, options.former),
         cells_part(options.data),
         taught_part(options.data),
@@ -115,6 +119,20 @@ def _nuclei(data: Path, former: Path | None) -> str:
         for method, labels_of in methods.items()
     ]
     return "\n".join([_NUCLEI, *rows])
+
+
+def _elsewhere(data: Path, model: Path) -> str:
+    """Return what a model reaches on TNBC that never saw it, by patient and in all."""
+    tnbc = load_tnbc(data / "nuclei" / "tnbc-train-augmented.npz")
+    assert tnbc.patients is not None
+    found = _fields(tnbc.images, tnbc.labels, lambda image: product_labels(image, model=str(model)))
+    patients = tnbc.patients.tolist()
+    rows = [
+        f"| patient {patient}, {patients.count(patient)} fields "
+        f"| {_row([field for field, of in zip(found, patients, strict=True) if of == patient])} |"
+        for patient in sorted(set(patients))
+    ]
+    return "\n".join([_ELSEWHERE, *rows, f"| all {len(found)} fields | {_row(found)} |"])
 
 
 def _models(former: Path | None) -> dict[str, Method]:
@@ -224,9 +242,9 @@ def _tiles(data: Path) -> str:
 
 _HEAD = """# Accuracy
 
-Made by `python -m training.accuracy DATA --former FOLDER --detector FOLDER`. All figures are those
-of the program run on pictures of single fields, as `coverslip run` gives them. In brackets are 95 %
-intervals over fields (nuclei: drawn anew; tiles: Wilson's). Fields of one patient are alike:
+Made by `python -m training.accuracy DATA --former FOLDER --elsewhere FOLDER --detector FOLDER`. All
+figures are those of the program run on pictures of single fields, as `coverslip run` gives them. In
+brackets are 95 % intervals over fields (nuclei: drawn anew; tiles: Wilson's). Fields of one patient are alike:
 intervals over few patients say little of another laboratory."""
 _NUCLEI = """## Nuclei
 
@@ -235,6 +253,14 @@ nuclei that touch, so F1 on convex objects (solidity above 0.9) says more.
 
 | fields | method | F1 | F1, convex objects | Dice |
 | --- | --- | --- | --- | --- |"""
+_ELSEWHERE = """## What another laboratory may expect
+
+TNBC as a model sees it that never learned from it: the same network, trained on BBBC038 and on
+places without nuclei (`python -m training.train_nuclei DATA --no-tnbc --teacher WEIGHTS`, the
+teacher trained without TNBC, too).
+
+| TNBC | F1 | F1, convex objects | Dice |
+| --- | --- | --- | --- |"""
 _SHIFTS = """## Where a picture begins
 
 F1 (at an IoU of 0.5) of the objects of a picture and of those of the same picture begun 1 to 63
