@@ -244,8 +244,8 @@ _HEAD = """# Accuracy
 
 Made by `python -m training.accuracy DATA --former FOLDER --elsewhere FOLDER --detector FOLDER`. All
 figures are those of the program run on pictures of single fields, as `coverslip run` gives them. In
-brackets are 95 % intervals over fields (nuclei: drawn anew; tiles: Wilson's). Fields of one patient are alike:
-intervals over few patients say little of another laboratory."""
+brackets are 95 % intervals over fields (nuclei: drawn anew; tiles: Wilson's). Fields of one patient
+are alike: intervals over few patients say little of another laboratory."""
 _NUCLEI = """## Nuclei
 
 F1 at an IoU of 0.5. TNBC's objects are the connected parts of a binary mask: a quarter are several
