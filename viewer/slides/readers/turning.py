@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -22,9 +22,12 @@ def is_orientation(value: object) -> bool:
     return isinstance(value, int) and 1 <= value <= 8
 
 
-def upright_size(orientation: int, width_px: int, height_px: int) -> tuple[int, int]:
-    """Return the size of a stored image as it is seen."""
-    return (height_px, width_px) if orientation in _SWAPPED else (width_px, height_px)
+_Number = TypeVar("_Number", int, float)
+
+
+def upright_size(orientation: int, width: _Number, height: _Number) -> tuple[_Number, _Number]:
+    """Return a size along the axes of a stored image along those of the image as it is seen."""
+    return (height, width) if orientation in _SWAPPED else (width, height)
 
 
 def stored_box(

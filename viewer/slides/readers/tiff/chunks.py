@@ -12,6 +12,7 @@ from tifffile import COMPRESSION, PHOTOMETRIC, TIFF, TiffPage
 from viewer.slides.readers.jpeg_tiles import DirectTiles, JpegDecoder, TilePlaces
 from viewer.slides.readers.tiff.errors import ChunkError, read_exactly
 from viewer.slides.readers.tiff.jpeg_color import is_ycbcr, joined, read_jpeg_header
+from viewer.slides.readers.tiff.lab import is_lab, lab_as_rgb
 from viewer.slides.readers.tiff.page_tags import bits_per_sample, numbers, rationals
 from viewer.slides.readers.tiff.rows import RowAccess, in_parts
 from viewer.slides.readers.tiff.ycbcr import YCbCr, subsampling, unpack_subsampled
@@ -70,6 +71,7 @@ class PageChunks:
         photometric = page.photometric
         self._is_ycbcr = photometric == PHOTOMETRIC.YCBCR or page.compression == _JPEG2000_YCBCR
         self._ycbcr = YCbCr(*_ycbcr_tags(page))
+        self._is_lab = is_lab(page)
         self._decode = self._decoder()
 
     @property
@@ -148,11 +150,18 @@ class PageChunks:
         if known is None:
             return None
         if len(planes) == 1:
-            return known
+            return self._without_lab(known)
         samples = np.concatenate(
             [np.zeros_like(known) if part is None else part for part in planes], axis=2
         )
-        return self._as_rgb(samples) if self._is_ycbcr and samples.shape[2] >= 3 else samples
+        if self._is_ycbcr and samples.shape[2] >= 3:
+            return self._as_rgb(samples)
+        return self._without_lab(samples)
+
+    def _without_lab(self, samples: NDArray[Any]) -> NDArray[Any]:
+        """Return RGB where the samples are L*a*b*, else the samples."""
+        is_lab_here = self._is_lab and samples.shape[2] >= 3
+        return lab_as_rgb(samples, self._page.photometric) if is_lab_here else samples
 
     def _plane(
         self, plane: int, column: int, row: int, width: int, height: int

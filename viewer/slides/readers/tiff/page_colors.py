@@ -17,6 +17,7 @@ from viewer.slides.readers.sample_colors import (
     display_range,
     usable_cmyk_profile,
 )
+from viewer.slides.readers.tiff.lab import is_lab
 from viewer.slides.readers.tiff.metadata import icc_profile
 from viewer.slides.readers.tiff.page_tags import bits_per_sample
 
@@ -60,7 +61,7 @@ def page_colors(pages: tuple[TiffPage, ...]) -> PageColors:
 def _is_gray(page: TiffPage, pages: tuple[TiffPage, ...], count: int) -> bool:
     if len(pages) > 1:
         return False
-    if page.photometric in _PHOTOMETRICS_OF_COLOR:
+    if page.photometric in _PHOTOMETRICS_OF_COLOR or is_lab(page):
         return count < 3
     # Color that is kept as three or four samples under the name of gray.
     return not (page.photometric == PHOTOMETRIC.MINISBLACK and count in (3, 4))
@@ -72,9 +73,9 @@ def _rgb(page: TiffPage, pages: tuple[TiffPage, ...], count: int, scale: float) 
         alpha = 3
     elif count > 3:
         is_gray = page.photometric == PHOTOMETRIC.MINISBLACK
-        kind = _extra_kind(page, count - 3 if not is_gray else 1)
+        place, kind = _opacity(page, count - 3 if not is_gray else 1)
         if kind is not EXTRASAMPLE.UNSPECIFIED:
-            alpha, is_premultiplied = 3, kind is EXTRASAMPLE.ASSOCALPHA
+            alpha, is_premultiplied = 3 + place, kind is EXTRASAMPLE.ASSOCALPHA
         notes = _extra_note(count - (4 if alpha is not None else 3))
     model = SampleColors(
         ColorModel.RGB, alpha=alpha, is_premultiplied=is_premultiplied, full_scale=scale
@@ -85,7 +86,7 @@ def _rgb(page: TiffPage, pages: tuple[TiffPage, ...], count: int, scale: float) 
 def _gray(page: TiffPage, _pages: tuple[TiffPage, ...], count: int, scale: float) -> PageColors:
     alpha, is_premultiplied, notes = None, False, ()
     if count > 1:
-        kind = _extra_kind(page, count - 1)
+        _, kind = _opacity(page, count - 1)
         if count == 2 and kind is not EXTRASAMPLE.UNSPECIFIED:
             alpha, is_premultiplied = 1, kind is EXTRASAMPLE.ASSOCALPHA
         else:
@@ -106,13 +107,13 @@ def _gray(page: TiffPage, _pages: tuple[TiffPage, ...], count: int, scale: float
 
 def _cmyk(page: TiffPage, count: int, scale: float) -> PageColors:
     profile = usable_cmyk_profile(icc_profile(page))
-    kind = _extra_kind(page, count - 4) if count > 4 else EXTRASAMPLE.UNSPECIFIED
+    place, kind = _opacity(page, count - 4) if count > 4 else (0, EXTRASAMPLE.UNSPECIFIED)
     has_alpha = kind is not EXTRASAMPLE.UNSPECIFIED
     inks = None if page.dtype == np.uint8 else DisplayRange(0.0, scale)
     model = SampleColors(
         ColorModel.CMYK,
         range=inks,
-        alpha=4 if has_alpha else None,
+        alpha=4 + place if has_alpha else None,
         is_premultiplied=kind is EXTRASAMPLE.ASSOCALPHA,
         full_scale=scale,
         cmyk_profile=profile,
@@ -187,13 +188,16 @@ def _palette(colormap: NDArray[Any]) -> NDArray[np.uint8]:
     return table.astype(np.uint8)
 
 
-def _extra_kind(page: TiffPage, count: int) -> EXTRASAMPLE:
-    """Return what the first sample after the colors is."""
+def _opacity(page: TiffPage, count: int) -> tuple[int, EXTRASAMPLE]:
+    """Return which of the samples after the colors is opacity, and of which kind it is.
+
+    UNSPECIFIED where none is.
+    """
     kinds = tuple(page.extrasamples)[-count:] if count else ()
-    try:
-        return EXTRASAMPLE(kinds[0]) if kinds else EXTRASAMPLE.UNSPECIFIED
-    except ValueError:
-        return EXTRASAMPLE.UNSPECIFIED
+    for place, kind in enumerate(kinds):
+        if kind in (EXTRASAMPLE.ASSOCALPHA, EXTRASAMPLE.UNASSALPHA):
+            return place, EXTRASAMPLE(kind)
+    return 0, EXTRASAMPLE.UNSPECIFIED
 
 
 def _extra_note(count: int) -> tuple[str, ...]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, cast
 
+from tifffile import PHOTOMETRIC
+
 if TYPE_CHECKING:
     from tifffile import TiffPage
 
@@ -25,6 +27,13 @@ def rationals(page: TiffPage, code: int, count: int) -> tuple[float, ...] | None
         values = tuple(over / under for over, under in zip(values[::2], values[1::2], strict=True))
     is_usable = len(values) == count and all(math.isfinite(value) for value in values)
     return values if is_usable else None
+
+
+def state_photometric(page: TiffPage) -> None:
+    """Take a page that does not say what its samples are for color or gray by their number."""
+    if 262 not in page.tags:
+        is_color = page.samplesperpixel >= 3
+        page.photometric = PHOTOMETRIC.RGB if is_color else PHOTOMETRIC.MINISBLACK
 
 
 def bits_per_sample(page: TiffPage) -> int:

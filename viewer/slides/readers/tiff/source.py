@@ -37,8 +37,9 @@ from viewer.slides.readers.tiff.page_colors import (
     with_likely_alpha,
     with_range,
 )
+from viewer.slides.readers.tiff.page_tags import state_photometric
 from viewer.slides.readers.tiff.stack_axes import ImageStack, hidden_channels, stack_axes
-from viewer.slides.readers.turning import UPRIGHT
+from viewer.slides.readers.turning import UPRIGHT, upright_size
 from viewer.slides.remote.ranged import ranges_of
 from viewer.slides.source import ImageEntry, Level, RgbImage, SlideInfo
 from viewer.slides.turns import Turns
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from viewer.geometry import Optics
     from viewer.slides.readers.jpeg_tiles import DirectTiles, TilePlaces
     from viewer.slides.readers.shared_file import AnyFile
 
@@ -126,6 +128,9 @@ def _source(path: Path, tiff: TiffFile, file: AnyFile, wanted: int | None) -> Ti
     largest = max(range(len(images)), key=lambda index: images[index].levels[0].area)
     chosen = largest if wanted is None else wanted
     image = images[chosen]
+    for stored in image.levels:
+        for each in stored.pages:
+            state_photometric(each)
     page = image.levels[0].page
     if page.compression not in TIFF.DECOMPRESSORS:
         raise UnsupportedSlideError(path, _unknown_compression(path, page.compression))
@@ -136,6 +141,7 @@ def _source(path: Path, tiff: TiffFile, file: AnyFile, wanted: int | None) -> Ti
         )
     levels, colors = _shown_levels(path, image, file)
     shown = colors.samples.range
+    optics = _upright_optics(image.optics, levels[0].orientation)
     stack = ImageStack(image, levels, colors.samples, file)
     axes = stack_axes(image, stack.samples, stack.planes, shown)
     is_channels = len(axes.channels) > 1
@@ -145,13 +151,13 @@ def _source(path: Path, tiff: TiffFile, file: AnyFile, wanted: int | None) -> Ti
         *image.hidden,
         *(() if is_channels else (*colors.notes, stretch_note(page, colors.samples))),
         *(hidden_channels(image.stack, len(image.levels[0].pages)) if axes.is_rgb else ()),
-        scale_doubt(page, image.optics),
+        scale_doubt(page, optics),
     )
     beside = {name: other for other in images if (name := _associated_name(other, image))}
     info = SlideInfo(
         vendor="ome-tiff" if tiff.is_ome else "tiff",
         reader="direct TIFF",
-        optics=image.optics,
+        optics=optics,
         associated=tuple(beside),
         icc_profile=None if colors.samples.model is ColorModel.CMYK else icc_profile(page),
         properties=tiff_properties(page) | _ome_properties(image),
@@ -164,6 +170,14 @@ def _source(path: Path, tiff: TiffFile, file: AnyFile, wanted: int | None) -> Ti
     )
     flat = levels if stack.samples or axes.has_planes else _with_overview(levels)
     return TiffSource(path, file, flat, info, beside, stack)
+
+
+def _upright_optics(optics: Optics, orientation: int) -> Optics:
+    """Return the scale along the axes of the image as it is seen; tags tell that of stored ones."""
+    if optics.mpp_um is None:
+        return optics
+    x_um, y_um = optics.mpp_um
+    return replace(optics, mpp_um=upright_size(orientation, x_um, y_um))
 
 
 def _shown_levels(

@@ -1,0 +1,108 @@
+"""What seldom tags say of colors and scale: L*a*b*, no photometric, opacity further on, turned."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image, ImageCms
+
+from tests.slides.tiff_steps import assert_shows, on_white, opacity, picture
+from viewer.slides import open_slide
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+_CIELAB, _ICCLAB, _ITULAB = 8, 9, 10
+
+
+def _lab() -> NDArray[np.uint8]:
+    """The picture as littleCMS makes L*a*b* of it: L* from 0 to 255, the colors about 128."""
+    to_lab = ImageCms.buildTransform(
+        ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), "RGB", "LAB"
+    )
+    made = ImageCms.applyTransform(Image.fromarray(picture()), to_lab)
+    assert made is not None
+    stored = np.asarray(made).copy()
+    stored[..., 1:] ^= 128  # Pillow keeps the colors signed
+    return stored
+
+
+def _as_stored(lab: NDArray[np.uint8], photometric: int, bits: int) -> NDArray[Any]:
+    colors = lab[..., 1:].astype(int) - 128
+    lightness = lab[..., :1].astype(int)
+    if photometric == _ITULAB:
+        ranges = np.array([170, 200]), np.array([85, 75])
+        scaled = np.clip(np.rint((colors + ranges[1]) * 255 / ranges[0]), 0, 255)
+        return np.concatenate([lightness, scaled], 2).astype(np.uint8)
+    if bits == 8:
+        signed = colors & 255 if photometric == _CIELAB else colors + 128
+        return np.concatenate([lightness, signed], 2).astype(np.uint8)
+    if photometric == _CIELAB:
+        return np.concatenate([lightness * 257, (colors * 256) & 65535], 2).astype(np.uint16)
+    return np.concatenate([lightness * 256, (colors + 128) * 256], 2).astype(np.uint16)
+
+
+def _retagged(path: Path, code: int, value: int) -> None:
+    """Write another number in the place of a tag's, which holds a SHORT."""
+    with tifffile.TiffFile(path, mode="r+b") as tiff:
+        tiff.pages[0].aspage().tags[code].overwrite(value)
+
+
+@pytest.mark.parametrize("tile", [None, (128, 128)])
+@pytest.mark.parametrize(
+    ("photometric", "bits"),
+    [(_CIELAB, 8), (_CIELAB, 16), (_ICCLAB, 8), (_ICCLAB, 16), (_ITULAB, 8)],
+)
+def test_lab_is_shown_in_its_colors(
+    tmp_path: Path, photometric: int, bits: int, tile: tuple[int, int] | None
+) -> None:
+    path = tmp_path / "lab.tif"
+    stored = _as_stored(_lab(), photometric, bits)
+    tifffile.imwrite(path, stored, photometric="rgb", tile=tile, compression="deflate")
+    _retagged(path, 262, photometric)
+    assert_shows(path, picture(), tolerance=10)  # of 8 bits a step in L* is up to 3 of sRGB
+
+
+def test_samples_of_which_nothing_is_said_are_color(tmp_path: Path) -> None:
+    path = tmp_path / "untold.tif"
+    tifffile.imwrite(path, picture(), photometric="rgb", rowsperstrip=64)
+    with tifffile.TiffFile(path) as tiff:
+        at = tiff.pages[0].aspage().tags[262].offset
+    data = bytearray(path.read_bytes())
+    data[at : at + 2] = struct.pack("<H", 263)  # another tag, of no meaning for its colors
+    path.write_bytes(data)
+    assert_shows(path, picture())
+
+
+@pytest.mark.parametrize("kinds", [("unspecified", "unassalpha"), ("unassalpha", "unspecified")])
+def test_opacity_may_be_any_of_the_samples_beside_the_colors(
+    tmp_path: Path, kinds: tuple[str, str]
+) -> None:
+    path = tmp_path / "two.tif"
+    other = np.full_like(opacity(), 77)
+    extra = [opacity() if kind == "unassalpha" else other for kind in kinds]
+    tifffile.imwrite(
+        path, np.concatenate([picture(), *extra], 2), photometric="rgb", tile=(128, 128),
+        extrasamples=kinds,
+    )  # fmt: skip
+    notes = assert_shows(path, on_white(picture(), opacity()))
+    assert notes == ("One more sample is not shown.",)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_pixel_size_is_turned_with_the_image(tmp_path: Path, orientation: int) -> None:
+    path = tmp_path / "turned.tif"
+    tifffile.imwrite(
+        path, picture(), photometric="rgb", tile=(128, 128), resolution=(20_000, 40_000),
+        resolutionunit="CENTIMETER", extratags=[(274, "H", 1, orientation, True)],
+    )  # fmt: skip
+    source = open_slide(path)
+    shown = source.info.optics.mpp_um
+    source.close()
+    assert shown == pytest.approx((0.5, 0.25) if orientation < 5 else (0.25, 0.5))
