@@ -26,7 +26,6 @@ from training.nuclei_data import (
     split,
     split_patients,
 )
-from training.scores import Counts, counted, score_of
 from training.shifted_fields import shifted_f1
 from training.taught_accuracy import taught_part
 from training.train_detector import measured
@@ -36,6 +35,7 @@ from viewer.annotations.counting.scores import wilson_interval
 from viewer.geometry import Box
 from viewer.inference.models.bundle import load_bundle
 from viewer.inference.models.model_library import BUNDLED
+from viewer.inference.outline_scores import Counts, counted, score_of
 from viewer.slides import open_slide
 from viewer.slides.region import read_region
 

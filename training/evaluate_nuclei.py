@@ -14,7 +14,7 @@ from PIL import Image
 import coverslip
 from training.classical_baseline import classical_labels
 from training.nuclei_data import NucleiSet, load_bbbc038, load_tnbc, split, split_patients
-from training.scores import Scores, scored
+from training.scores import scored
 from viewer.geometry import Box
 from viewer.inference.instances import labeled
 from viewer.inference.models.bundle import load_bundle
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
     from torch import nn
+
+    from viewer.inference.outline_scores import Scores
 
 HELD_PATIENT = 5
 """Of TNBC: the patient whose fields the shipped weights never saw."""

@@ -9,7 +9,6 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 from shapely import MultiPoint
-from skimage.segmentation import find_boundaries
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,19 +94,6 @@ def split(fields: NucleiSet, fold: int = 0) -> tuple[NucleiSet, NucleiSet]:
     order = np.lexsort((sizes, kind))
     held = np.sort(order[fold::_FOLDS])
     return fields.chosen(np.setdiff1d(np.arange(len(fields)), held)), fields.chosen(held)
-
-
-def target_maps(labels: Labels) -> NDArray[np.float32]:
-    """(3, h, w): in a nucleus, on its inner edge, depth from 0 at the edge to 1 in the middle."""
-    depth = np.zeros(labels.shape, np.float32)
-    for number, place in enumerate(ndimage.find_objects(labels), 1):
-        if place is None:
-            continue
-        inside = np.pad(labels[place] == number, 1)
-        far = ndimage.distance_transform_edt(inside)
-        depth[place][inside[1:-1, 1:-1]] = (far / far.max())[inside]
-    edge = find_boundaries(np.maximum(labels, 0), mode="inner")
-    return np.stack([labels > 0, edge, depth]).astype(np.float32)
 
 
 def _median_area(labels: Labels) -> float:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from training.scores import counted, score_of
+from viewer.inference.outline_scores import counted, score_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -23,7 +23,6 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.nn import functional
 
 from training.augmentation import example
 from training.evaluate_nuclei import predicted
@@ -35,12 +34,12 @@ from training.nuclei_data import (
     merged_pixels,
     split,
     split_patients,
-    target_maps,
 )
 from training.scores import scored
 from training.unlabeled_places import load_unlabeled
 from viewer.inference.architectures.nuclei_unet import NucleiUNet
 from viewer.inference.instances import labeled
+from viewer.inference.process.nuclei_targets import follow, nuclei_loss, target_maps
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -83,7 +82,7 @@ def main() -> None:
             group["lr"] = options.rate * warm * (0.5 + 0.5 * np.cos(np.pi * share)) + 1e-5
         loss = _step(network, optimizer, *_batch(rng, sets))
         step += 1
-        _follow(average, network, min(0.998, (1 + step) / (10 + step)))
+        follow(average, network, min(0.998, (1 + step) / (10 + step)))
         if time.monotonic() - told_s > 400:
             told_s = time.monotonic()
             print(
@@ -120,36 +119,12 @@ def _step(
     network.train()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         logits = network(pictures.contiguous(memory_format=torch.channels_last))
-    loss = _loss(logits.float(), maps)
+    loss = nuclei_loss(logits.float(), maps[:, :3], maps[:, 3], maps[:, 4])
     optimizer.zero_grad()
     loss.backward()
     nn.utils.clip_grad_norm_(network.parameters(), 2.0)
     optimizer.step()
     return float(loss.detach())
-
-
-def _loss(logits: Tensor, maps: Tensor) -> Tensor:
-    """Cross entropy and Dice for nuclei, cross entropy for edges, smooth L1 for depth."""
-    cross = functional.binary_cross_entropy_with_logits
-    counts, known, true = maps[:, 3], maps[:, 4], maps[:, 0]
-    inside = torch.sigmoid(logits[:, 0]) * known
-    dice = 1 - (2 * (inside * true).sum((1, 2)) + 1) / ((inside + true).sum((1, 2)) + 1)
-    edge = cross(logits[:, 1], maps[:, 1], weight=counts)
-    depth = functional.smooth_l1_loss(
-        torch.sigmoid(logits[:, 2]) * counts, maps[:, 2] * counts, beta=0.1
-    )
-    return cross(logits[:, 0], true, weight=known) + dice.mean() + 0.5 * edge + 2 * depth
-
-
-def _follow(average: nn.Module, network: nn.Module, keep: float) -> None:
-    """Moves the average toward the network."""
-    with torch.no_grad():
-        own = average.state_dict()
-        for name, value in network.state_dict().items():
-            if value.dtype.is_floating_point:
-                own[name].lerp_(value, 1 - keep)
-            else:
-                own[name].copy_(value)
 
 
 def _save(model: nn.Module, path: Path) -> None:

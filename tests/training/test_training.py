@@ -15,12 +15,13 @@ from scipy import ndimage
 from training.augmentation import density, example, from_density, restained, varied
 from training.classical_baseline import classical_labels
 from training.evaluate_nuclei import agreement, methods, score, validation_sets
-from training.nuclei_data import UNKNOWN, load_bbbc038, split, target_maps
+from training.nuclei_data import UNKNOWN, load_bbbc038, split
 from training.scores import aji, aji_plus, scored
 from training.shifted_fields import SHIFTS_PX, shifted_f1
 from viewer.inference.models.bundle import load_bundle
 from viewer.inference.models.model_library import BUNDLED
 from viewer.inference.process.network import Network
+from viewer.inference.process.nuclei_targets import target_maps
 
 SET = "nuclei/bbbc038-brightfield-train.npz"
 

@@ -54,6 +54,7 @@ from viewer.cli.runs import runs_app
 from viewer.cli.sessions import sessions_app
 from viewer.cli.teaching_objects import train_objects
 from viewer.cli.tma import find_cores
+from viewer.cli.train_nuclei import train_nuclei
 from viewer.cli.train_pixels import train_pixels
 from viewer.cli.train_slide import train_slide
 from viewer.cli.watch import watch
@@ -147,6 +148,7 @@ train_app = typer.Typer(
 train_app.command("behavior")(train_behavior)
 train_app.command("pixels")(train_pixels)
 train_app.command("objects")(train_objects)
+train_app.command("nuclei")(train_nuclei)
 train_app.command("slide")(train_slide)
 app.add_typer(train_app, name="train")
 evaluate_app = typer.Typer(help="Measure models and agents.", no_args_is_help=True)

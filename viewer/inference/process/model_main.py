@@ -42,6 +42,7 @@ from viewer.inference.process.messages import (
     TryOut,
     Weights,
 )
+from viewer.inference.process.tuning_messages import MeasureTuned, SeeField, TuneSteps
 from viewer.inference.process.words_messages import EncodeWords
 from viewer.inference.tasks.known import TASKS
 from viewer.overlays.blocks import BlockGrid
@@ -56,10 +57,12 @@ if TYPE_CHECKING:
     from viewer.inference.process.lesson_messages import LessonRequest
     from viewer.inference.process.messages import Answer, Request
     from viewer.inference.process.network import Network
+    from viewer.inference.process.nuclei_lesson import NucleiLesson
     from viewer.inference.process.pixel_lesson import PixelLesson
     from viewer.inference.process.prompt_model import PromptModel
     from viewer.inference.process.slide_head import SlideHead
     from viewer.inference.process.teaching_desk import TeachingDesk
+    from viewer.inference.process.tuning_messages import TuningRequest
     from viewer.processes.channel import Channel
 
 _NICE = 10
@@ -82,6 +85,7 @@ class ModelServer:
         self._preview: FieldPreview | None = None
         self._desk: TeachingDesk | None = None
         self._lesson: PixelLesson | None = None
+        self._tuning: NucleiLesson | None = None
 
     def serve(self) -> None:
         """Answer until the parent ends."""
@@ -136,6 +140,8 @@ class ModelServer:
                 self._channel.send(_reclassified(request))
             case Explain():
                 self._channel.send(self._explained(request))
+            case SeeField() | TuneSteps() | MeasureTuned():
+                self._channel.send(self._tuned(request))
             case EncodeWords():
                 assert self._network is not None
                 self._channel.send(self._network.encoded_words(request.phrases))
@@ -265,6 +271,20 @@ class ModelServer:
         if isinstance(request, SeeBlock):
             pixels = take_over(request.tile, self._pixels)
         return self._lesson.answer(request, pixels)
+
+    def _tuned(self, request: TuningRequest) -> Answer:
+        if self._tuning is None:
+            from viewer.inference.process.nuclei_lesson import NucleiLesson
+
+            assert self._network is not None
+            assert self._order is not None
+            self._tuning = NucleiLesson(
+                self._network, self._order.description, lambda: self._channel.send(Alive())
+            )
+        pixels = None
+        if isinstance(request, SeeField):
+            pixels = take_over(request.tile, self._pixels)
+        return self._tuning.answer(request, pixels)
 
     def _outlined(self, request: Segment) -> Answer:
         from viewer.inference.outlining import outlines

@@ -100,6 +100,16 @@ class Network:
         self._with_words = bundle if about.words is not None else None
 
     @property
+    def module(self) -> torch.nn.Module:
+        """Return the network itself, which takes what `normalized` gives."""
+        return self._module
+
+    def normalized(self, batch: torch.Tensor) -> torch.Tensor:
+        """Return pictures (n, 3, height, width) of 0 to 255 as the network takes them."""
+        fed = ((batch - self._mean) * self._factor).contiguous(memory_format=torch.channels_last)
+        return fed.flip(1) if self._about.input.channels == "bgr" else fed
+
+    @property
     def batch(self) -> int:
         """How many blocks at a time suit the device; windows are a batch of their own."""
         return _CUDA_BATCH if self.device.type == "cuda" and not self._kind.overlaps else 1
@@ -166,12 +176,7 @@ class Network:
         try:
             with torch.inference_mode(), mixed:
                 batch = batch.to(self.device, non_blocking=True).float()
-                batch = ((batch - self._mean) * self._factor).contiguous(
-                    memory_format=torch.channels_last
-                )
-                if self._about.input.channels == "bgr":
-                    batch = batch.flip(1)
-                logits = named_outputs(self._module(batch), self._named)
+                logits = named_outputs(self._module(self.normalized(batch)), self._named)
         except ModelFailedError:
             raise
         except Exception as error:  # a model may raise anything

@@ -35,3 +35,11 @@ class NoObjectError(TeachingError):
 
 class FeaturesVersionError(TeachingError):
     """Something was taught on features of another version, or of another model."""
+
+
+class NoGainError(TeachingError):
+    """What was learned from corrections is no better on those that were held back."""
+
+
+class CanceledError(TeachingError):
+    """Somebody stopped the learning."""

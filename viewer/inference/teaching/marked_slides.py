@@ -103,26 +103,49 @@ def _read(
     files: Sequence[Path],
     origin: Origin | None,
 ) -> list[Marks]:
-    if len(files) == 1 and files[0].is_dir():
-        files = [_in_folder(files[0], slide) for slide in slides]
-    if len(files) == len(slides):
-        read = [read_marks(*each, origin) for each in zip(files, places, strict=True)]
+    files = files_of_slides(slides, files)
+    read = [read_marks(*each, origin) for each in zip(files, places, strict=True)]
+    if not is_shared(files):
         return [_own(marks, slide) for marks, slide in zip(read, slides, strict=True)]
-    if len(files) != 1:
-        raise TeachingError(
-            f"There are {len(slides)} slides and {len(files)} files of marks: give a file for each "
-            "slide, in the same order."
-        )
-    read = [read_marks(files[0], place, origin) for place in places]
     if any(not mark.slide for mark in read[0].marks):
-        raise TeachingError(
-            f"{files[0].name} does not say on which of the {len(slides)} slides each mark lies: "
-            "give a file of marks for each slide, in the same order."
-        )
+        raise unnamed_slides(files)
     found = [marks.of_slide(slide) for marks, slide in zip(read, slides, strict=True)]
     if not any(marks.marks for marks in found):
         raise NoMarksError(f"{files[0].name} holds no marks of these slides.")
     return found
+
+
+def files_of_slides(slides: Sequence[Path], files: Sequence[Path]) -> list[Path]:
+    """Return the file of marks of each slide; `marked_slides` says what `files` may be.
+
+    Raises
+    ------
+    TeachingError
+        They do not fit the slides.
+    """
+    if len(files) == 1 and files[0].is_dir():
+        return [_in_folder(files[0], slide) for slide in slides]
+    if len(files) == 1:
+        return [files[0]] * len(slides)
+    if len(files) != len(slides):
+        raise TeachingError(
+            f"There are {len(slides)} slides and {len(files)} files of marks: give a file for each "
+            "slide, in the same order."
+        )
+    return list(files)
+
+
+def is_shared(files: Sequence[Path]) -> bool:
+    """Return whether one file holds the marks of several slides."""
+    return len(files) > 1 and len(set(files)) == 1
+
+
+def unnamed_slides(files: Sequence[Path]) -> TeachingError:
+    """Return what is wrong with a file for several slides whose marks do not name theirs."""
+    return TeachingError(
+        f"{files[0].name} does not say on which of the {len(files)} slides each mark lies: "
+        "give a file of marks for each slide, in the same order."
+    )
 
 
 def _own(marks: Marks, slide: Path) -> Marks:

@@ -84,8 +84,7 @@ class Marks:
 
     def of_slide(self, path: Path) -> Marks:
         """Return those that say they are of this slide, and those that say nothing."""
-        names = {path.name.casefold(), path.stem.casefold()}
-        here = [m for m in self.marks if not m.slide or m.slide.casefold() in names]
+        here = [mark for mark in self.marks if names_slide(mark.slide, path)]
         return Marks(tuple(here), self.notes)
 
 
@@ -101,6 +100,33 @@ def read_marks(path: Path, slide: SlidePlace, origin: Origin | None = None) -> M
     OtherSlideError
         The file says that it is of another slide.
     """
+    annotations, lost = annotations_for(path, slide, origin)
+    marks = tuple(mark for each in annotations for mark in marks_of(each))
+    if not marks:
+        what = "holds no annotation" if not annotations else "holds no annotation with a class"
+        raise NoMarksError(
+            f"{path.name} {what}{f' ({lost})' if lost else ''}: mark some objects or areas of two "
+            "classes or more."
+        )
+    notes = [f"{path.name}: {lost}."] if lost else []
+    if without := sum(not each.class_name for each in annotations):
+        are = "1 annotation has" if without == 1 else f"{without:,} annotations have"
+        notes.append(f"{path.name}: {are} no class and teach nothing.")
+    return Marks(marks, tuple(notes))
+
+
+def annotations_for(
+    path: Path, slide: SlidePlace, origin: Origin | None = None
+) -> tuple[list[Annotation], str]:
+    """Read the annotations of a slide, and what was left out of the file (`left_out`).
+
+    Raises
+    ------
+    AnnotationFileError
+        The file cannot be used at all.
+    OtherSlideError
+        The file says that it is of another slide.
+    """
     from viewer.annotations.formats.exchange import read_all  # only for files: it takes lxml
 
     problems: list[Problem] = []
@@ -110,19 +136,7 @@ def read_marks(path: Path, slide: SlidePlace, origin: Origin | None = None) -> M
             f"The marks of {path.name} were made on another slide, or {slide.name} was changed "
             "since: give the slide that they were made on."
         )
-    marks = tuple(mark for each in annotations for mark in marks_of(each))
-    if not marks:
-        what = "holds no annotation" if not annotations else "holds no annotation with a class"
-        lost = left_out(problems)
-        raise NoMarksError(
-            f"{path.name} {what}{f' ({lost})' if lost else ''}: mark some objects or areas of two "
-            "classes or more."
-        )
-    notes = [f"{path.name}: {lost}."] if (lost := left_out(problems)) else []
-    if without := sum(not each.class_name for each in annotations):
-        are = "1 annotation has" if without == 1 else f"{without:,} annotations have"
-        notes.append(f"{path.name}: {are} no class and teach nothing.")
-    return Marks(marks, tuple(notes))
+    return annotations, left_out(problems)
 
 
 def check_on_slide(marks: Sequence[Mark], slide: SlidePlace) -> None:
@@ -193,13 +207,19 @@ def marks_of(annotation: Annotation) -> Iterator[Mark]:
     shown_as = annotation.shown_as
     if shown_as is None or not shown_as.name:
         return
-    slide = _slide_of(annotation)
+    slide = slide_of(annotation)
     for part in shapely.get_parts(annotation.geometry).tolist():
         if not part.is_empty:
             yield Mark(part, shown_as.name, shown_as.color, slide)
 
 
-def _slide_of(annotation: Annotation) -> str:
+def names_slide(name: str, path: Path) -> bool:
+    """Return whether what a file says of the slide of a mark means this one, or says nothing."""
+    return not name or name.casefold() in {path.name.casefold(), path.stem.casefold()}
+
+
+def slide_of(annotation: Annotation) -> str:
+    """Return the name of the slide of an annotation, where its file says it; "" elsewhere."""
     properties = annotation.unknown.get("properties")
     told = dict(properties) if isinstance(properties, dict) else {}
     told |= annotation.metadata

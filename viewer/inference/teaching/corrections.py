@@ -1,0 +1,214 @@
+"""What readers corrected: outlines of nuclei, and the areas in which all of them are outlined."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import shapely
+
+from viewer.annotations.annotation import repaired
+from viewer.annotations.formats.slide_place import SlidePlace
+from viewer.inference.teaching.errors import (
+    ContradictionError,
+    NoMarksError,
+    OffSlideError,
+    TeachingError,
+)
+from viewer.inference.teaching.marked_slides import files_of_slides, is_shared, unnamed_slides
+from viewer.inference.teaching.marks import annotations_for, names_slide, slide_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from shapely.geometry.base import BaseGeometry
+
+    from viewer.annotations.annotation import Annotation
+    from viewer.annotations.formats.origins import Origin
+    from viewer.slides.source import SlideSource
+
+AREA_CLASSES = ("Corrected*", "Corrected", "Region*", "Region", "Training")
+"""Regions of these classes say where all nuclei are outlined and nothing else is; the latter three
+as QuPath and its extensions name them."""
+_MOST_UM2 = 1700.0
+"""Of a nucleus, as of those that the network finds."""
+_LEAST_UM2 = 4.0
+_SAME = 0.5
+"""Two outlines whose intersection is more of their union are of one nucleus."""
+
+
+@dataclass(frozen=True, slots=True)
+class Corrections:
+    """The corrected outlines of one slide.
+
+    Attributes
+    ----------
+    outlines
+        Of nuclei, level-0 pixels.
+    area
+        In which all nuclei are outlined, so that what else is found there is wrong; None where
+        nobody said so, and only the outlines themselves teach.
+    notes
+        Sentences on what was left out.
+    """
+
+    outlines: tuple[shapely.Polygon, ...]
+    area: BaseGeometry | None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectedSlide:
+    """A slide and what was corrected on it.
+
+    Attributes
+    ----------
+    mpp_um
+        Micrometers per level-0 pixel.
+    """
+
+    source: SlideSource
+    place: SlidePlace
+    mpp_um: float
+    corrections: Corrections
+
+
+def corrections_of(
+    annotations: Iterable[Annotation], place: SlidePlace, mpp_um: float
+) -> Corrections:
+    """Return what annotations of a slide say of its nuclei.
+
+    A region of one of `AREA_CLASSES` is a corrected area, any other region as large as a nucleus is
+    the outline of one, whatever its class; of one with several parts each part is.
+
+    Raises
+    ------
+    TeachingError
+        They teach nothing, lie beside the slide or contradict each other; one sentence says why.
+    """
+    areas: list[BaseGeometry] = []
+    outlines: list[shapely.Polygon] = []
+    others = 0
+    for each in annotations:
+        if each.kind != "annotation":
+            continue
+        shape = each.geometry if each.geometry.is_valid else repaired(each.geometry)
+        parts = shapely.get_parts(shape).tolist()
+        regions = [part for part in parts if isinstance(part, shapely.Polygon) and part.area > 0]
+        if each.class_name in AREA_CLASSES:
+            areas += regions
+            continue
+        nuclei = [part for part in regions if _LEAST_UM2 <= part.area * mpp_um**2 <= _MOST_UM2]
+        outlines += nuclei
+        others += not nuclei
+    frame = shapely.box(0, 0, *place.size_px)
+    _check_on_slide(outlines, frame, place)
+    area = shapely.intersection(shapely.union_all(areas), frame) if areas else None
+    if area is not None and area.is_empty:
+        raise OffSlideError(
+            f"The corrected area lies outside {place.name}: give the slide that it was drawn on."
+        )
+    notes: list[str] = []
+    if others:
+        what = "1 annotation is" if others == 1 else f"{others:,} annotations are"
+        notes.append(f"{place.name}: {what} no outline of a nucleus and teach nothing.")
+    if area is None:
+        notes.append(
+            f"{place.name}: no region of the class {AREA_CLASSES[0]} says where all nuclei are "
+            "outlined, so that deleted ones teach nothing."
+        )
+    else:
+        inside = [each for each in outlines if area.intersects(each.centroid)]
+        if beside := len(outlines) - len(inside):
+            lie = "1 outline lies" if beside == 1 else f"{beside:,} outlines lie"
+            notes.append(f"{place.name}: {lie} outside the corrected area and teach nothing.")
+        outlines = inside
+    _check_contradictions(outlines)
+    return Corrections(tuple(outlines), area, tuple(notes))
+
+
+def read_corrections(
+    slides: Sequence[Path],
+    files: Sequence[Path],
+    origin: Origin | None = None,
+    mpp_um: float | None = None,
+) -> list[tuple[Path, Corrections]]:
+    """Read what was corrected on slides, from files of annotations of any known format.
+
+    Parameters
+    ----------
+    files
+        As `marked_slides` takes them.
+    mpp_um
+        Micrometers per level-0 pixel of slides that tell none.
+
+    Raises
+    ------
+    SlideError, AnnotationFileError
+        A file cannot be read.
+    TeachingError
+        Nothing is to be learned; one sentence says why.
+    """
+    from viewer.inference.runs.running import known_mpp_um
+    from viewer.slides import open_slide
+
+    places: list[tuple[SlidePlace, float]] = []
+    for path in slides:
+        with closing(open_slide(path)) as source:
+            scale = mpp_um or known_mpp_um(source)
+            if scale is None:
+                raise TeachingError(
+                    f"{path.name} has no known pixel size: give it with --mpp, or set it in the "
+                    "window."
+                )
+            places.append((SlidePlace.of(source), scale))
+    found: list[tuple[Path, Corrections]] = []
+    each_file = files_of_slides(slides, files)
+    for path, file, (place, scale) in zip(slides, each_file, places, strict=True):
+        annotations, lost = annotations_for(file, place, origin)
+        if is_shared(each_file) and not all(map(slide_of, annotations)):
+            raise unnamed_slides(each_file)
+        own = [each for each in annotations if names_slide(slide_of(each), path)]
+        made = corrections_of(own, place, scale)
+        notes = (f"{file.name}: {lost}.", *made.notes) if lost else made.notes
+        found.append((path, replace(made, notes=notes)))
+    if not any(each.outlines for _, each in found):
+        raise NoMarksError(
+            f"{files[0].name} holds no outlines of nuclei: make regions of what the model found, "
+            "and correct them."
+        )
+    return found
+
+
+def _check_on_slide(
+    outlines: Sequence[shapely.Polygon], frame: shapely.Polygon, place: SlidePlace
+) -> None:
+    off = [each for each in outlines if not frame.intersects(each)]
+    if off:
+        x, y = off[0].centroid.coords[0]
+        lie = "lies" if len(off) == 1 else "lie"
+        raise OffSlideError(
+            f"{len(off):,} of {len(outlines):,} outlines {lie} outside {place.name}, which is "
+            f"{place.size_px[0]:,} x {place.size_px[1]:,} px; the first at {x:,.0f}, {y:,.0f} px: "
+            "give the slide that they were made on."
+        )
+
+
+def _check_contradictions(outlines: Sequence[shapely.Polygon]) -> None:
+    """Raise ContradictionError where one nucleus has two outlines."""
+    shapes: Any = np.array(outlines, dtype=object)
+    one, other = shapely.STRtree(shapes).query(shapes, "intersects")
+    one, other = one[one < other], other[one < other]
+    both = shapely.area(shapely.intersection(shapes[one], shapes[other]))
+    union = shapely.area(shapes[one]) + shapely.area(shapes[other]) - both
+    twice = np.flatnonzero(both > _SAME * union)
+    if len(twice):
+        x, y = outlines[int(one[twice[0]])].centroid.coords[0]
+        more = "" if len(twice) == 1 else f", and {len(twice) - 1:,} more"
+        raise ContradictionError(
+            f"The outlines contradict each other: the nucleus at {x:,.0f}, {y:,.0f} px has two"
+            f"{more}; delete one of them."
+        )
