@@ -17,10 +17,12 @@ from viewer.recording.events import (
     DiagnosisEntered,
     EventsLost,
     NoteTaken,
+    PixelsTaught,
     Pointer,
     QuestionAnswered,
     QuestionAsked,
     Viewport,
+    WordsAsked,
 )
 from viewer.recording.log_line import CHAIN_START, encode_line
 
@@ -114,6 +116,10 @@ class EventWriter:
                 return event
             case Bookmarked() | Counted() | CellMarked():
                 return event if self._may_keep_texts else _without(event, "label")
+            case PixelsTaught():
+                return event if self._may_keep_texts else _without(event, "labels")
+            case WordsAsked():
+                return event if self._may_keep_texts else _without(event, "phrases")
             case _:
                 return event
 

@@ -190,6 +190,63 @@ class CellsTaught(Event, frozen=True, tag="taught"):
     error: float | None = None
 
 
+class PixelsTaught(Event, frozen=True, tag="pixels"):
+    """What was learned from strokes was shown for the view.
+
+    Attributes
+    ----------
+    strokes, classes
+        How many it was learned from, and of how many classes.
+    error
+        Share of held-out pixels that were called something else; None without an estimate.
+    shares
+        Of each class in the view, in the order in which they were first painted.
+    labels
+        The classes; None where a reader named them who does not let texts be kept.
+    """
+
+    strokes: int
+    classes: int
+    error: float | None = None
+    shares: list[float] = []
+    labels: list[str] | None = None
+
+
+class OutlinesTaught(Event, frozen=True, tag="outlines"):
+    """A nuclei network learned from corrected outlines, got better and was kept.
+
+    Attributes
+    ----------
+    outlines, held_back
+        How many were corrected, and how many of them measured alone.
+    before, after
+        Panoptic quality on what was held back.
+    """
+
+    outlines: int
+    held_back: int
+    before: float
+    after: float
+
+
+class WordsAsked(Event, frozen=True, tag="words"):
+    """A model was asked by phrases, and its answer was shown; none where they were taken away.
+
+    Attributes
+    ----------
+    overlay
+        The name of the model, as of `OverlayChanged`.
+    count
+        How many phrases.
+    phrases
+        What was typed; None for a reader who does not let texts be kept.
+    """
+
+    overlay: str
+    count: int
+    phrases: list[str] | None = None
+
+
 class NoteTaken(Event, frozen=True, tag="note"):
     """The reader wrote a note; `length` in characters is kept even where the text is not.
 
@@ -329,6 +386,9 @@ AnyEvent = (
     | Counted
     | CellMarked
     | CellsTaught
+    | PixelsTaught
+    | OutlinesTaught
+    | WordsAsked
     | NoteTaken
     | QuestionAsked
     | QuestionAnswered

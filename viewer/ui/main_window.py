@@ -59,6 +59,7 @@ from viewer.ui.slides.split_view import SplitView
 from viewer.ui.slides.worklist import WorklistController
 from viewer.ui.status_bar import WindowStatusBar
 from viewer.ui.teaching.cells_controller import CellsTeachingController
+from viewer.ui.teaching.outlines_controller import OutlinesController
 from viewer.ui.teaching.pixels_controller import PixelsController
 from viewer.ui.theme import DARK, apply_theme, theme_named
 from viewer.ui.tma.controller import TmaController
@@ -141,6 +142,7 @@ class MainWindow(QMainWindow):
         self.cells = CellsController(self)
         self.teaching = CellsTeachingController(self)
         self.pixels = PixelsController(self)
+        self.outlines = OutlinesController(self)
         self.counting = CountingController(self)
         self.tma = TmaController(self)
         self.alignment = AlignmentController(self)
@@ -272,6 +274,7 @@ class MainWindow(QMainWindow):
             self.teaching.shut_down,
             self.cells.shut_down,
             self.pixels.shut_down,
+            self.outlines.shut_down,
             self.counting.shut_down,
             self.tma.shut_down,
             self.alignment.shut_down,

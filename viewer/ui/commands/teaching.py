@@ -48,4 +48,15 @@ TEACHING_COMMANDS: tuple[Command, ...] = (
             "tissue classifier",
         ),
     ),
+    Command(
+        "teach.outlines",
+        "Learn from corrected &outlines...",
+        "mdi6.vector-polyline-edit",
+        "Let the nuclei network learn from outlines that you corrected, in the background",
+        OVERLAYS,
+        (),
+        annotating,
+        checkable=True,
+        synonyms=("fine-tune", "finetune", "retrain", "transfer learning", "train stardist"),
+    ),
 )

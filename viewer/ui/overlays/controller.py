@@ -576,6 +576,7 @@ class OverlaysController(QObject):
         panel.pixel_size_requested.connect(commands["slide.pixel_size"].trigger)
         panel.teach_cells.clicked.connect(commands["teach.cells"].trigger)
         panel.teach_pixels.clicked.connect(commands["teach.pixels"].trigger)
+        panel.teach_outlines.clicked.connect(commands["teach.outlines"].trigger)
         panel.visibilityChanged.connect(self._prepare)
         window.panes.active_changed.connect(lambda _: self._show_active())
         window.panes.panes_changed.connect(self._on_panes_changed)

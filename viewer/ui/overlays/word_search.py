@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject
 
+from viewer.recording.events import WordsAsked
 from viewer.ui.background_runner import BackgroundRunner, Task
 
 if TYPE_CHECKING:
@@ -67,7 +68,9 @@ class WordSearch(QObject):
             self._asked = None
         phrases = [each.strip() for each in text.split(_BETWEEN) if each.strip()]
         if not phrases:
-            shown.set_query(replace(shown.query, words=None))
+            if shown.query.words is not None:
+                shown.set_query(replace(shown.query, words=None))
+                self._record(run, [])
             return
         self._window.say("The words are encoded...")
         self._asked = self._background.run(
@@ -81,11 +84,16 @@ class WordSearch(QObject):
         if run is not self._active():
             return
         shown.set_query(replace(shown.query, like=None, words=words))
+        self._record(run, list(words.phrases))
         several = len(words.phrases) > 1
         told = (
             "Painted: which of the phrases fits best." if several else "Painted: how well it fits."
         )
         self._window.say(" ".join([told, *words.troubles()]))
+
+    def _record(self, run: Overlay, phrases: list[str]) -> None:
+        event = WordsAsked(run.origin.name, len(phrases), phrases)
+        self._window.recording.control.record(event, run.pane)
 
     def _on_failed(self, error: Exception) -> None:
         self._asked = None

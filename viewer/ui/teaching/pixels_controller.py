@@ -14,6 +14,7 @@ from viewer.geometry import Point
 from viewer.inference.teaching.live_map import MOST_BLOCKS
 from viewer.inference.teaching.marks import class_colors, marks_of
 from viewer.inference.teaching.pixel_training import coarse_note, too_coarse
+from viewer.recording.events import PixelsTaught
 from viewer.ui.annotations.wording import many
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.teaching.live_pixels import Lesson, LivePixels, taught_slide
@@ -200,6 +201,19 @@ class PixelsController(QObject):
 
     def _on_estimated(self, figures: HeldOutFigures) -> None:
         self.page.show_estimate(figures.sentence)
+        pane, found, lesson = self.live.pane, self.live.map, self._lesson
+        if pane is None or found is None or lesson is None:
+            return
+        shares = found.shares(pane.canvas.view.box.intersection(pane.canvas.slide_box))
+        names = list(lesson.colors)
+        event = PixelsTaught(
+            len(lesson.marks),
+            len(names),
+            figures.error,
+            [round(shares.get(name, 0.0), 4) for name in names],
+            names,
+        )
+        self._window.recording.control.record(event, pane)
 
     # What comes of it ------------------------------------------------------------------------
 
