@@ -18,6 +18,7 @@ from viewer.geometry import Box
 from viewer.inference.errors import ModelFailedError
 from viewer.inference.instances import CONFIDENCE, labeled, objects_of
 from viewer.inference.outline_scores import counted, score_of
+from viewer.inference.process.adam import AdamW
 from viewer.inference.process.nuclei_targets import follow, nuclei_loss, target_maps
 from viewer.inference.process.tuning_messages import (
     Agreement,
@@ -77,7 +78,7 @@ class NucleiLesson:
         self._average = copy.deepcopy(self._tuned).eval()
         for parameter in self._tuned.parameters():
             parameter.requires_grad_(requires_grad=True)
-        self._optimizer = torch.optim.AdamW(self._tuned.parameters(), _RATE, weight_decay=1e-4)
+        self._optimizer = AdamW(self._tuned.parameters())
         self._fields: list[_Field] = []
         self._before: list[Counts] = []
         self._learned: list[Counts] = []
@@ -135,15 +136,13 @@ class NucleiLesson:
             self._on_progress()
             rate = min(1.0, (self._step + 1) / _WARM_STEPS)
             rate *= 0.5 + 0.5 * np.cos(np.pi * min(1.0, self._step / total))
-            for group in self._optimizer.param_groups:
-                group["lr"] = _RATE * rate + 1e-6
             chosen = self._rng.choice(len(fields), _BATCH, p=shares / shares.sum())
-            losses.append(self._stepped([fields[index] for index in chosen.tolist()]))
+            losses.append(self._stepped([fields[index] for index in chosen.tolist()], _RATE * rate))
             self._step += 1
             follow(self._average, self._tuned, min(_MOST_KEPT, self._step / (self._step + 9)))
         return float(np.mean(losses))
 
-    def _stepped(self, fields: Sequence[_Field]) -> float:
+    def _stepped(self, fields: Sequence[_Field], rate: float) -> float:
         crops = [_crop(self._rng, field) for field in fields]
         device = self._network.device
         pictures, maps, weights = (
@@ -153,10 +152,9 @@ class NucleiLesson:
         loss = nuclei_loss(logits.float(), maps, weights, weights)
         if not torch.isfinite(loss):
             raise ModelFailedError("The network learned nothing: its loss is not finite.")
-        self._optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self._tuned.parameters(), 2.0)
-        self._optimizer.step()
+        self._optimizer.step(rate)
         return float(loss.detach())
 
     def _measured(self) -> TunedNetwork:
