@@ -22,11 +22,13 @@ from viewer.recording.events import (
     NoteTaken,
     OverlayChanged,
     PauseChanged,
+    PixelsTaught,
     Pointer,
     SlideClosed,
     SlideOpened,
     ToolChosen,
     Viewport,
+    WordsAsked,
 )
 from viewer.recording.log_reader import is_being_recorded, read_lines, verify
 from viewer.recording.recorder import Recorder
@@ -195,11 +197,16 @@ def test_names_and_texts_stay_out_unless_allowed(tmp_path: Path, is_allowed: boo
     recorder.record(NoteTaken(15, "a secret thought"))
     recorder.record(DiagnosisEntered(6, "secret"))
     recorder.record(Bookmarked(1, 2, "a secret place"))
+    recorder.record(WordsAsked("Towers", 1, ["a secret phrase"]))
+    recorder.record(PixelsTaught(4, 2, None, [0.5, 0.5], ["secret", "other secret"]))
     recorder.close()
     written = b"".join(path.read_bytes() for path in (tmp_path / "s").iterdir())
     assert (b"secret" in written) is is_allowed
     assert (b"Smith" in written) is is_allowed
     assert (read_header(tmp_path / "s").slide.name is not None) is is_allowed
+    assert WordsAsked("Towers", 1, ["a secret phrase"] if is_allowed else None) in recorded(
+        tmp_path / "s"
+    )
     assert NoteTaken(15, "a secret thought" if is_allowed else None) in recorded(tmp_path / "s")
 
 

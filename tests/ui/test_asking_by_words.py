@@ -16,6 +16,7 @@ from word_steps import SIDE, make_towers, stained_squares
 
 from viewer.geometry import Box
 from viewer.inference.models.model_library import add_model
+from viewer.recording.events import AnyEvent, WordsAsked
 from viewer.slides import open_slide
 from viewer.slides.region import read_region
 from viewer.ui.main_window import MainWindow
@@ -39,11 +40,18 @@ def _on(window: MainWindow, name: str, qtbot: QtBot) -> Overlay:
 
 
 def test_typed_phrases_paint_the_slide(
-    make_window: Callable[[], MainWindow], tmp_path: Path, qtbot: QtBot
+    make_window: Callable[[], MainWindow],
+    tmp_path: Path,
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     towers = make_towers(tmp_path)
     add_model(tmp_path)
     window = make_window()
+    logged: list[AnyEvent] = []
+    monkeypatch.setattr(
+        window.recording.control, "record", lambda event, _pane: logged.append(event)
+    )
     pixels = stained_squares()
     slide = write_slide(tmp_path / "squares.tif", pixels, 0.5)
     show_slide(window, slide, qtbot)
@@ -84,6 +92,11 @@ def test_typed_phrases_paint_the_slide(
     page.words.clear()
     QTest.keyClick(page.words, Qt.Key.Key_Return)
     assert shown.query.words is None
+    asked = [each for each in logged if isinstance(each, WordsAsked)]
+    assert [(each.overlay, each.count) for each in asked] == [
+        ("Towers", 1), ("Towers", 2), ("Towers", 2), ("Towers", 0),
+    ]  # fmt: skip
+    assert asked[0].phrases == ["tumor"]
 
 
 def test_models_without_words_are_not_asked_by_them(slide_window: MainWindow, qtbot: QtBot) -> None:

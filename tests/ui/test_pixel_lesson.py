@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import shapely
 import tifffile
+from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
-from ui_steps import show_slide
+from ui_steps import CTRL, press, show_slide
 
 from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.document import adding, changing
 from viewer.inference.models.model_library import find_model
+from viewer.recording.events import PixelsTaught
+from viewer.recording.log_reader import read_lines
+from viewer.settings import Settings
 from viewer.ui.main_window import MainWindow
 from viewer.ui.teaching.pixels_controller import PixelsController
 
@@ -73,11 +78,16 @@ def wait_for_answer(pixels: PixelsController, qtbot: QtBot) -> dict[str, float]:
 
 
 def test_strokes_teach_in_the_field_and_undo_takes_their_effect_back(
-    window: MainWindow, halves: Path, qtbot: QtBot
+    make_window: Callable[[Settings], MainWindow], halves: Path, qtbot: QtBot
 ) -> None:
+    window = make_window(Settings(reader="reader-7", consent_utc="2026-11-24T08:00:00+00:00"))
     show_slide(window, halves, qtbot)
     pixels = taught(window, qtbot)
-    page = pixels.page
+    page, pane, control = pixels.page, window.panes.active, window.recording.control
+    press(qtbot, window, Qt.Key.Key_R, CTRL)
+    qtbot.waitUntil(lambda: control.recording_of(pane) is not None, timeout=_PATIENCE_MS)
+    recording = control.recording_of(pane)
+    assert recording is not None
     stroke(window, VIOLET, 60, 200)
     qtbot.waitUntil(lambda: 'of the class "Violet"' in page.problem.text(), timeout=_PATIENCE_MS)
     assert pixels.live.map is None
@@ -99,6 +109,12 @@ def test_strokes_teach_in_the_field_and_undo_takes_their_effect_back(
     qtbot.waitUntil(lambda: 'of the class "Violet"' in page.problem.text(), timeout=_PATIENCE_MS)
     window.commands["edit.redo"].trigger()
     assert wait_for_answer(pixels, qtbot) == shares
+    window.close()
+    events = [line.event for line in read_lines(recording.recorder.folder)]
+    logged = [each for each in events if isinstance(each, PixelsTaught)]
+    assert logged
+    assert (logged[0].strokes, logged[0].classes, logged[0].error) == (2, 2, None)
+    assert sum(logged[0].shares) == pytest.approx(1, abs=1e-3)
 
 
 def test_what_was_taught_becomes_areas_and_a_model(
