@@ -12,11 +12,12 @@ import resource
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import psutil
@@ -33,6 +34,7 @@ _SIDE_PX = int(os.environ.get("COVERSLIP_BENCH_SIDE_PX", "4096"))
 _WATCH_S = float(os.environ.get("COVERSLIP_BENCH_WATCH_S", "240"))
 _CORE_PX = 512
 _TURNS = int(os.environ.get("COVERSLIP_BENCH_TURNS", "3"))
+_LOOK_S = 0.25
 _STORE_BYTES = 80_000_000
 _BARE = """
 import sys
@@ -87,11 +89,12 @@ def _two_workers(folder: Path, slides: Sequence[Path], blocks: int) -> list[Figu
         for turn in range(_TURNS):
             home = folder / f"turn {turn}"
             bare_s, bare_cpu_s = _bare(home, slides)
-            before_s, began_s = _tree_s(), time.monotonic()
+            began_s = time.monotonic()
             words = ["run", "nuclei", *map(str, slides), f"--store={home / 'store'}"]
             words += ["--device=cpu", f"--on=ray://{address}"]
-            _spent(["-c", _COVERSLIP, *words], home / "driver")
-            ran_s, ran_cpu_s = _elapsed_s(home / "driver"), _tree_s() - before_s
+            with _Processor() as used:
+                _spent(["-c", _COVERSLIP, *words], home / "driver")
+            ran_s, ran_cpu_s = _elapsed_s(home / "driver"), used.total_s
             by_clock.append(bare_s / ran_s)
             by_processor.append(bare_cpu_s / ran_cpu_s)
             spent.append((bare_s, ran_s, time.monotonic() - began_s))
@@ -112,10 +115,10 @@ def _two_workers(folder: Path, slides: Sequence[Path], blocks: int) -> list[Figu
 
 def _bare(home: Path, slides: Sequence[Path]) -> tuple[float, float]:
     """Return seconds of the slower of two bare processes, and those on the processor of both."""
-    before_s = _children_s()
-    bare = [_started(["-c", _BARE, str(slide)], home / slide.stem) for slide in slides]
-    elapsed_s = max(float(process.communicate()[0]) for process in bare)
-    return elapsed_s, _children_s() - before_s
+    with _Processor() as used:
+        bare = [_started(["-c", _BARE, str(slide)], home / slide.stem) for slide in slides]
+        elapsed_s = max(float(process.communicate()[0]) for process in bare)
+    return elapsed_s, used.total_s
 
 
 def _memory(folder: Path, large: Path) -> list[Figure]:
@@ -177,16 +180,41 @@ def _children_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _tree_s() -> float:
-    """Return seconds on the processor of all processes that this one started, ended ones too."""
-    total = _children_s()
-    for process in psutil.Process().children(recursive=True):
-        try:
-            used = process.cpu_times()
-        except psutil.Error:
-            continue
-        total += used.user + used.system + used.children_user + used.children_system
-    return total
+class _Processor:
+    """Seconds on the processor of all processes that this one started, while it is entered.
+
+    They are looked at again and again: workers of Ray end, and nobody is told what they took.
+    """
+
+    def __init__(self) -> None:
+        self.total_s = 0.0
+        self._last_s: dict[tuple[int, float], float] = {}
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._look()
+        self._before_s = sum(self._last_s.values())
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+        self._look()
+        self.total_s = sum(self._last_s.values()) - self._before_s
+
+    def _watch(self) -> None:
+        while not self._over.wait(_LOOK_S):
+            self._look()
+
+    def _look(self) -> None:
+        for process in psutil.Process().children(recursive=True):
+            try:
+                used = process.cpu_times()
+                self._last_s[process.pid, process.create_time()] = used.user + used.system
+            except psutil.Error:
+                continue
 
 
 @contextmanager

@@ -45,7 +45,7 @@ _SAMPLE = 2_000
 _DATA = Path(__file__).parent / "data"
 """Some gigabytes, for as long as it takes."""
 _BOARD_PX, _TILE_MPP_UM = 8_192, 1.0
-_SHIFTS_PX = (0, 28, 56, 84)
+_SHIFTS_PX = (0, 56)
 """By which a board of tiles is moved under the raster of patches: each gives others."""
 _BUILD = """
 import resource, sys, time
