@@ -46,6 +46,7 @@ def test_models_are_listed_checked_and_added(tmp_path: Path) -> None:
     assert "Ours" in coverslip("models", "list", folder=tmp_path).stdout
 
 
+@pytest.mark.usefixtures("quick_nuclei")
 def test_a_run_writes_what_it_counts_and_keeps_it(sample_slide: Path, tmp_path: Path) -> None:
     arguments = ("run", "nuclei", str(sample_slide), "--region", REGION, "--json")
     first = coverslip(*arguments, "-o", "o.geojson", folder=tmp_path)
@@ -60,6 +61,7 @@ def test_a_run_writes_what_it_counts_and_keeps_it(sample_slide: Path, tmp_path: 
     assert mask.max() <= told["objects"]
 
 
+@pytest.mark.usefixtures("quick_nuclei")
 def test_what_was_drawn_is_worked_through_and_no_more(sample_slide: Path, tmp_path: Path) -> None:
     corners = [[1100, 1100], [1400, 1100], [1100, 1400], [1100, 1100]]
     shape = {"type": "Polygon", "coordinates": [corners]}
@@ -88,6 +90,7 @@ def test_cells_are_counted_and_written(sample_slide: Path, tmp_path: Path) -> No
     assert len((tmp_path / "c.csv").read_text().splitlines()) == 1 + told["cells"]
 
 
+@pytest.mark.usefixtures("quick_nuclei")
 def test_a_shot_shows_the_overlay(sample_slide: Path, tmp_path: Path) -> None:
     field = ("shot", str(sample_slide), "--center", "1250,1200", "--mag", "40", "--size", "300x200")
     assert coverslip(*field, "-o", "without.png", folder=tmp_path).returncode == 0

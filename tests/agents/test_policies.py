@@ -214,6 +214,7 @@ def test_giant_that_only_takes_notes_is_ended(sample_slide: Path, tmp_path: Path
     assert "too often" in outcome.failure
 
 
+@pytest.mark.usefixtures("quick_nuclei")
 def test_the_predictor_reasons_region_by_region(sample_slide: Path, tmp_path: Path) -> None:
     claims = [{"text": "Glands", "region": 1}, {"text": "Fat", "region": 9}]
     script: list[Answer] = [

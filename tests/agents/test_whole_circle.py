@@ -61,7 +61,7 @@ def reviewed(session: Path) -> list[str]:
     return [review.text(1), "Crowded nuclei, as I saw them."]
 
 
-@pytest.mark.usefixtures("own_home")
+@pytest.mark.usefixtures("own_home", "quick_nuclei")
 def test_what_readers_did_teaches_an_agent_that_can_be_replayed(
     slides: list[Path], tmp_path: Path
 ) -> None:

@@ -49,6 +49,7 @@ def state(window: MainWindow) -> AgentState | None:
     return None if window.agents.walk is None else window.agents.walk.state
 
 
+@pytest.mark.usefixtures("quick_nuclei")
 def test_an_agent_without_a_language_model_reads_the_slide(
     make_window: Callable[..., MainWindow], sample_slide: Path, qtbot: QtBot
 ) -> None:
