@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import logging
 import os
 import subprocess
@@ -35,11 +36,12 @@ hypothesis.settings.register_profile("untimed", deadline=None)  # machines are n
 hypothesis.settings.load_profile("untimed")
 
 LONGEST_FILES = (
-    "test_overlays.py", "test_hostile_models.py", "test_bombs.py", "test_annotating.py",
-    "test_agents.py", "test_engine.py", "test_window_start.py", "test_outputs.py",
-    "test_reader_process.py", "test_nuclei_model.py", "test_kept_results.py", "test_witness.py",
-    "test_models_cli.py", "test_ome_zarr.py", "test_drawing.py", "test_annotations.py",
-    "test_query.py", "test_converting.py", "test_tile_files.py", "test_slides_tissue.py",
+    "test_overlays.py", "test_behavior_training.py", "test_hostile_models.py", "test_bombs.py",
+    "test_nuclei_model.py", "test_agents.py", "test_engine.py", "test_window_start.py",
+    "test_outputs.py", "test_converting.py", "test_executors.py", "test_query.py",
+    "test_drawing.py", "test_annotations.py", "test_annotating.py", "test_reader_process.py",
+    "test_watching.py", "test_ome_zarr.py", "test_pixel_teaching.py", "test_unwritable_home.py",
+    "test_tools.py", "test_encoders.py", "test_witness.py", "test_whole_circle.py",
 )  # fmt: skip
 """Begun first, in this order, so that at the end no process of the tests waits for a long file."""
 
@@ -111,12 +113,23 @@ def shared_slide() -> Callable[[str], Path]:
     return find
 
 
+@pytest.fixture(scope="session")
+def new_home(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
+    """Makes an empty folder: pytest's own way looks through all that were made before."""
+    homes, numbers = tmp_path_factory.mktemp("homes"), itertools.count()
+
+    def make() -> Path:
+        home = homes / f"home{next(numbers)}"
+        home.mkdir(mode=0o700)
+        return home
+
+    return make
+
+
 @pytest.fixture(autouse=True)
-def own_home(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Path]:
+def own_home(new_home: Callable[[], Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Settings, caches and logs of a test go to a folder of its own."""
-    home = tmp_path_factory.mktemp("home")
+    home = new_home()
     monkeypatch.setenv("COVERSLIP_HOME", str(home))
     # What one test opened is not left out of the reports of another.
     monkeypatch.setattr(redaction, "_known", redaction.KnownNames())

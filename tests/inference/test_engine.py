@@ -6,10 +6,12 @@ import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import psutil
 import pytest
+from behavior_steps import write_slide
 from inference_steps import Heard, Nonsense, Raises, engine_on, make_bundle, whole
 from torch import nn
 
@@ -17,6 +19,8 @@ from viewer.geometry import Box
 from viewer.inference.runs.engine import Engine
 from viewer.overlays.blocks import BlockGrid
 from viewer.overlays.result_store import results_folder
+from viewer.slides import open_slide
+from viewer.slides.region import read_region
 
 Start = Callable[..., tuple[Engine, BlockGrid, Heard]]
 FIELD = Box(1000, 1000, 1100, 1100)
@@ -43,6 +47,14 @@ def start(sample_slide: Path, tmp_path: Path) -> Iterator[Start]:
     assert not [
         child for child in children if "main=viewer.inference.process.model_main" in child.cmdline()
     ]
+
+
+@pytest.fixture
+def field_slide(sample_slide: Path, tmp_path: Path) -> Path:
+    """A slide that is a field of the sample slide: a few blocks."""
+    with closing(open_slide(sample_slide)) as source:
+        pixels = read_region(source, Box(900, 1000, 1500, 1600), 600, 600)
+    return write_slide(tmp_path / "field.tif", pixels, 0.5)
 
 
 def _process(engine: Engine, heard: Heard) -> int:
@@ -94,8 +106,8 @@ def test_a_stopped_run_asks_for_no_more(start: Start) -> None:
         heard.wait(lambda: len(heard.blocks) > count, patience_s=1.0)
 
 
-def test_a_pause_holds_and_resumes(start: Start) -> None:
-    engine, grid, heard = start()
+def test_a_pause_holds_and_resumes(start: Start, field_slide: Path) -> None:
+    engine, grid, heard = start(slide=field_slide)
     engine.set_paused(paused=True)
     engine.run(whole(grid))
     with pytest.raises(AssertionError):

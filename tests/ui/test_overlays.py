@@ -641,12 +641,12 @@ def test_fields_alike_on_another_slide_are_found_and_opened(
 ) -> None:
     other = tmp_path / "other.png"
     with closing(open_slide(sample_slide)) as source:
-        Image.fromarray(read_region(source, Box(900, 900, 1700, 1700), 800, 800)).save(other)
+        Image.fromarray(read_region(source, Box(900, 900, 1460, 1460), 560, 560)).save(other)
     encoder = find_model("tissue-likeness")
     embedded = run_model(other, encoder, mpp_um=0.499)
-    _heatmap(slide_window, "Tissue likeness", qtbot)
     canvas, panel = slide_window.panes.active.canvas, slide_window.overlays.panel
     canvas.go_to(Point(1300, 1300), 1.0, animated=False)
+    _heatmap(slide_window, "Tissue likeness", qtbot)
     qtbot.waitUntil(lambda: run_known(slide_window, Point(1300, 1300)), timeout=_PATIENCE_MS)
     far = _store_of(tmp_path / "cohort", encoder, embedded)
     slide_window.change_settings(result_stores=[str(tmp_path / "cohort")])
