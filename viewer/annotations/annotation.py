@@ -30,6 +30,8 @@ DESCRIPTION = "ANNOTATION_DESCRIPTION"
 AUTHOR, CREATED, MODIFIED = "Author", "Created", "Modified"
 DRAWN_WITH = "Drawn with"
 """The tool whose shape its corners do not tell: brush or wand."""
+FIELD_LAYOUT = "Counting field"
+"""How a field was laid out that is counted in, as JSON."""
 
 NO_COLOR = "#c80000"
 """Of a class that tells none, and in files; QuPath's default for annotations is red."""

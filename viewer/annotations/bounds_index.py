@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +12,7 @@ import shapely
 from viewer.annotations.kept_geometry import geometries_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Iterable, Iterator
     from uuid import UUID
 
     from numpy.typing import NDArray
@@ -19,6 +21,17 @@ if TYPE_CHECKING:
     from viewer.geometry import Box
 
 _FIRST_ROWS = 256
+_AT_ONCE = 10_000
+"""Shapes that are measured together; a million at once would hold up all other threads."""
+
+
+class _Rows:
+    """The rows of ids, which only grow: copies of an index share them."""
+
+    def __init__(self, ids: list[UUID]) -> None:
+        self.ids = ids
+        self.of: dict[UUID, int] = {id_: row for row, id_ in enumerate(ids)}
+        self.lock = threading.Lock()
 
 
 class BoundsIndex:
@@ -28,49 +41,60 @@ class BoundsIndex:
     """
 
     def __init__(self) -> None:
-        self._rows: dict[UUID, int] = {}
-        self._ids: list[UUID] = []
-        # Rows without bounds are NaN, which no comparison holds for.
-        self._bounds: NDArray[np.float64] = np.full((_FIRST_ROWS, 4), np.nan)
+        self._rows = _Rows([])
+        self._count = 0
+        """How many of the rows are this index's; a copy may have added others."""
+        # A line each for x0, y0, x1 and y1. Rows without bounds are NaN, which no comparison
+        # holds for.
+        self._bounds: NDArray[np.float64] = np.full((4, _FIRST_ROWS), np.nan)
 
     def copied(self) -> BoundsIndex:
         """Return another of the same content."""
         other = BoundsIndex()
-        other._rows, other._ids = dict(self._rows), list(self._ids)
+        other._rows, other._count = self._rows, self._count
         other._bounds = self._bounds.copy()
         return other
 
-    def put(self, annotations: Collection[Annotation]) -> None:
+    def put(self, annotations: Iterable[Annotation]) -> None:
         """Adds annotations on top, and moves those whose id is here."""
-        if not annotations:
-            return
-        rows = [self._row(annotation.id) for annotation in annotations]
-        self._bounds[rows] = shapely.bounds(geometries_of(annotations))
+        waiting = iter(annotations)
+        while part := list(itertools.islice(waiting, _AT_ONCE)):
+            rows = [self._row(annotation.id) for annotation in part]
+            self._bounds[:, rows] = shapely.bounds(geometries_of(part)).T
 
     def remove(self, id_: UUID) -> None:
-        self._bounds[self._rows[id_]] = np.nan
+        self._bounds[:, self._rows.of[id_]] = np.nan
 
     def place(self, id_: UUID) -> int:
         """Rank in the order of drawing."""
-        return self._rows[id_]
+        return self._rows.of[id_]
 
     def inside(self, box: Box) -> list[UUID]:
         """Whose bounds meet a level-0 box, in the order of drawing."""
-        x0, y0, x1, y1 = self._bounds[: len(self._ids)].T
+        x0, y0, x1, y1 = self._bounds[:, : self._count]
         hits = (x0 <= box.x1) & (x1 >= box.x0) & (y0 <= box.y1) & (y1 >= box.y0)
-        return [self._ids[row] for row in np.flatnonzero(hits).tolist()]
+        ids = self._rows.ids
+        return [ids[row] for row in np.flatnonzero(hits).tolist()]
 
     def ordered(self) -> Iterator[UUID]:
         """Yield all that have bounds, in the order of drawing."""
-        there = np.flatnonzero(~np.isnan(self._bounds[: len(self._ids), 0])).tolist()
-        return (self._ids[row] for row in there)
+        ids = self._rows.ids
+        for first in range(0, self._count, _AT_ONCE):
+            part = self._bounds[0, first : min(first + _AT_ONCE, self._count)]
+            for row in np.flatnonzero(~np.isnan(part)).tolist():
+                yield ids[first + row]
 
     def _row(self, id_: UUID) -> int:
-        row = self._rows.get(id_)
-        if row is None:
-            row = self._rows[id_] = len(self._ids)
-            self._ids.append(id_)
-            if row == len(self._bounds):
-                more = np.full_like(self._bounds, np.nan)
-                self._bounds = np.concatenate([self._bounds, more])
+        row = self._rows.of.get(id_)
+        if row is not None and row < self._count:
+            return row
+        with self._rows.lock:
+            if len(self._rows.ids) != self._count:  # a copy has rows of its own by now
+                self._rows = _Rows(self._rows.ids[: self._count])
+            row = self._rows.of[id_] = self._count
+            self._rows.ids.append(id_)
+        self._count += 1
+        if row == self._bounds.shape[1]:
+            more = np.full_like(self._bounds, np.nan)
+            self._bounds = np.concatenate([self._bounds, more], axis=1)
         return row

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
-from viewer.annotations.annotation import DESCRIPTION
 from viewer.annotations.bookmarks import MARKS
-from viewer.annotations.document_state import DocumentState
+from viewer.annotations.document_state import DocumentState, is_special
 from viewer.annotations.history import History
 from viewer.errors import CoverslipError
 
@@ -55,7 +54,9 @@ class Edit:
     removed
         The ids of what it removes, of many changes looked at beforehand; None where nobody did.
     special
-        In the same way, the changes of what bears texts or measurements.
+        In the same way, the changes of what bears texts or figures, cores and counted fields.
+    is_reset
+        Whether all is other than before, without a change for each: the document has what is now.
     """
 
     label: str
@@ -63,10 +64,11 @@ class Edit:
     turn: Literal["", "undone", "redone"] = ""
     removed: frozenset[UUID] | None = field(default=None, compare=False, repr=False)
     special: tuple[Change, ...] | None = field(default=None, compare=False, repr=False)
+    is_reset: bool = False
 
     @property
     def special_changes(self) -> tuple[Change, ...]:
-        """Return the changes of what bears texts or measurements, and perhaps others."""
+        """Return the changes of what is `special` in the document, and perhaps others."""
         return self.changes if self.special is None else self.special
 
     def looked_at(self) -> Edit:
@@ -75,7 +77,8 @@ class Edit:
         special = tuple(
             change
             for change in self.changes
-            if _is_special(change.before) or _is_special(change.after)
+            if (change.before is not None and is_special(change.before))
+            or (change.after is not None and is_special(change.after))
         )
         return replace(self, removed=removed, special=special)
 
@@ -174,6 +177,11 @@ class Document:
         return self._state.class_colors
 
     @property
+    def special(self) -> list[Annotation]:
+        """Return what bears texts or figures, cores and fields that are counted in."""
+        return [self._state.held[id_] for id_ in self._state.special]
+
+    @property
     def marks_count(self) -> int:
         """Return how many bookmarks and notes are among them."""
         return sum(self._state.class_counts[name] for name in MARKS)
@@ -221,7 +229,7 @@ class Document:
             if self._state.held.get(change.id) != change.before:
                 raise ValueError(f"{change.id} is not as the step found it")
         kept = step
-        if joining is not None and self._undo.last is joining:
+        if joining is not None and self._undo.is_last(joining):
             kept = joined(self._undo.pop(), step)
         if kept.changes:
             self._undo.push(kept)
@@ -240,21 +248,21 @@ class Document:
     @property
     def undo_label(self) -> str | None:
         """Of the step that `undo` takes back; None when there is none."""
-        return self._undo.last.label if self._undo.last is not None else None
+        return self._undo.last_label
 
     @property
     def redo_label(self) -> str | None:
-        return self._redo.last.label if self._redo.last is not None else None
+        return self._redo.last_label
 
     def reset(self, annotations: Iterable[Annotation]) -> None:
         """Holds these from now on, as those of a file that another window changed; no history."""
-        gone = removing("", list(self))
-        self._state, self._is_shared = DocumentState(), False
+        self.land_reset(DocumentState().fill(annotations))
+
+    def land_reset(self, state: DocumentState) -> None:
+        """Hold what a state holds, which was filled elsewhere and is changed there no more."""
         self._undo.clear()
         self._redo.clear()
-        self._state.fill(annotations)
-        self.version += 1
-        self._tell(Edit("", (*gone.changes, *adding("", self).changes)))
+        self._replace(Edit("", (), is_reset=True), state)
 
     # What is done in another thread ----------------------------------------------------------
 
@@ -301,13 +309,23 @@ class Document:
         return True
 
     @property
+    def undo_count(self) -> int:
+        """Return how many annotations `undo` changes."""
+        return self._undo.last_count
+
+    @property
+    def redo_count(self) -> int:
+        """Return how many annotations `redo` changes."""
+        return self._redo.last_count
+
+    @property
     def undo_step(self) -> Edit | None:
-        """Return what `undo` takes back."""
+        """Return what `undo` takes back, which may have to be read from the disk."""
         return self._undo.last
 
     @property
     def redo_step(self) -> Edit | None:
-        """Return what `redo` does again."""
+        """Return what `redo` does again, which may have to be read from the disk."""
         return self._redo.last
 
     def land_turn(
@@ -315,7 +333,7 @@ class Document:
     ) -> bool:
         """Undo or redo a step as `land` does it; `turned` is its reverse."""
         source, target = (self._undo, self._redo) if back else (self._redo, self._undo)
-        if before is not self._state or source.last is not step or self.is_read_only:
+        if before is not self._state or not source.is_last(step) or self.is_read_only:
             return False
         source.pop()
         target.push(turned)
@@ -360,12 +378,6 @@ class Document:
     def _tell(self, step: Edit) -> None:
         for listener in tuple(self._listeners):
             listener(step)
-
-
-def _is_special(annotation: Annotation | None) -> bool:
-    if annotation is None:
-        return False
-    return bool(annotation.measurements or annotation.metadata.get(DESCRIPTION))
 
 
 def _edit_of(

@@ -6,6 +6,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import shapely
+
+from viewer.annotations.annotation import DESCRIPTION, FIELD_LAYOUT
 from viewer.annotations.bounds_index import BoundsIndex
 
 if TYPE_CHECKING:
@@ -29,6 +32,8 @@ class DocumentState:
         Of each class that was ever held, as it was told last.
     cores
         Ids of the cores of a tissue microarray.
+    special
+        Ids of the few that layers paint signs and figures of, or that are counted: `is_special`.
     """
 
     held: dict[UUID, Annotation] = field(default_factory=dict["UUID", "Annotation"])
@@ -37,6 +42,7 @@ class DocumentState:
     class_counts: Counter[str] = field(default_factory=Counter[str])
     class_colors: dict[str, str] = field(default_factory=dict[str, str])
     cores: dict[UUID, None] = field(default_factory=dict["UUID", None])
+    special: dict[UUID, None] = field(default_factory=dict["UUID", None])
 
     def __iter__(self) -> Iterator[Annotation]:
         """In the order of drawing."""
@@ -47,17 +53,21 @@ class DocumentState:
         return DocumentState(
             dict(self.held), self.index.copied(), Counter(self.authors),
             Counter(self.class_counts), dict(self.class_colors), dict(self.cores),
+            dict(self.special),
         )  # fmt: skip
 
-    def fill(self, annotations: Iterable[Annotation]) -> None:
-        """Add annotations on top."""
+    def fill(self, annotations: Iterable[Annotation]) -> DocumentState:
+        """Add annotations on top; return this state."""
         for annotation in annotations:
             self.held[annotation.id] = annotation
             if annotation.kind == "tmaCore":
                 self.cores[annotation.id] = None
+            if is_special(annotation):
+                self.special[annotation.id] = None
             self.authors[annotation.author] += 1
             self._count_class(annotation)
         self.index.put(self.held.values())
+        return self
 
     def take(
         self, changes: Sequence[Change], tell: Callable[[float], object] = lambda _: None
@@ -75,6 +85,10 @@ class DocumentState:
                 self.cores[change.id] = None
             elif before is not None and before.kind == "tmaCore":
                 del self.cores[change.id]
+            if after is not None and is_special(after):
+                self.special[change.id] = None
+            elif self.special:
+                self.special.pop(change.id, None)
             if after is None:
                 del self.held[change.id]
                 self.index.remove(change.id)
@@ -90,6 +104,16 @@ class DocumentState:
         self.class_counts[annotation.class_name] += 1
         if annotation.shown_as is not None:
             self.class_colors[annotation.class_name] = annotation.shown_as.color
+
+
+def is_special(annotation: Annotation) -> bool:
+    """Return whether it bears a text or the figure of a ruler, or is a core or a counted field."""
+    said = annotation.metadata
+    if said and (said.get(DESCRIPTION) or FIELD_LAYOUT in said):
+        return True
+    if annotation.kind == "tmaCore":
+        return True
+    return bool(annotation.measurements) and isinstance(annotation.geometry, shapely.LineString)
 
 
 def _take_from(counts: Counter[str], name: str) -> None:

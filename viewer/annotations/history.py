@@ -14,6 +14,7 @@ import numpy as np
 import shapely
 
 from viewer.annotations.storage.packing import packed_all, unpacked_all
+from viewer.slow_release import release_slowly
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,9 +28,13 @@ _MEASURED = 200
 """Changes of a step whose points are counted; those of more are taken to be small."""
 _POINTS = 20
 
+_AT_ONCE = 1000
+"""Changes that are packed together: a million at once would hold up all other threads."""
+
 _writer = ThreadPoolExecutor(1, "undo")
+_Pairs = list[tuple[bytes | None, bytes | None]]
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(tuple[str, str, list[tuple[bytes | None, bytes | None]]]).decode
+_decode = msgspec.msgpack.Decoder(_Pairs).decode
 
 
 @dataclass(slots=True, eq=False)
@@ -38,13 +43,22 @@ class _Kept:
 
     Attributes
     ----------
+    edit
+        None while it is on the disk alone.
+    label, turn, count
+        What is known of it without reading it.
+    places
+        Begin and length of its parts in the file; none before it is written.
     is_leaving
         Whether it is being written.
     """
 
     edit: Edit | None
+    label: str
+    turn: str
+    count: int
     size_bytes: int
-    place: tuple[int, int] | None = None
+    places: tuple[tuple[int, int], ...] = ()
     is_leaving: bool = False
 
 
@@ -77,8 +91,18 @@ class History:
 
     @property
     def last(self) -> Edit | None:
-        """Return the step on top, which is always in memory; None where there is none."""
+        """Return the step on top, which may have to be read; None where there is none."""
         return self._loaded(self._kept[-1]) if self._kept else None
+
+    @property
+    def last_label(self) -> str | None:
+        """Return what the step on top is called, without reading it; None where there is none."""
+        return self._kept[-1].label if self._kept else None
+
+    @property
+    def last_count(self) -> int:
+        """Return how many changes the step on top has, without reading it."""
+        return self._kept[-1].count if self._kept else 0
 
     @property
     def memory_bytes(self) -> int:
@@ -86,17 +110,21 @@ class History:
         with self._lock:
             return sum(each.size_bytes for each in self._kept if each.edit is not None)
 
+    def is_last(self, edit: Edit) -> bool:
+        """Return whether the step on top is this very one."""
+        return bool(self._kept) and self._kept[-1].edit is edit
+
     def push(self, edit: Edit) -> None:
         """Put a step on top."""
-        kept = _Kept(edit, _size_of(edit))
+        kept = _Kept(edit, edit.label, edit.turn, len(edit.changes), _size_of(edit))
         self._kept.append(kept)
         self._bytes += kept.size_bytes
         while self._bytes > self._most_bytes and self._first < len(self._kept) - 1:
             oldest = self._kept[self._first]
             self._first += 1
             self._bytes -= oldest.size_bytes
-            if oldest.place is not None:
-                oldest.edit = None
+            if oldest.places:
+                self._forget(oldest)
             elif not oldest.is_leaving:
                 oldest.is_leaving = True
                 _writer.submit(self._write, oldest)
@@ -109,13 +137,13 @@ class History:
         if not self._kept:
             self.clear()
         elif self._first >= len(self._kept):
-            top = self._kept[-1]
-            top.edit = self._loaded(top)
-            self._first, self._bytes = len(self._kept) - 1, top.size_bytes
+            self._first, self._bytes = len(self._kept) - 1, self._kept[-1].size_bytes
         return edit
 
     def clear(self) -> None:
         """Forget all steps."""
+        for kept in self._kept:
+            self._forget(kept)
         self._kept.clear()
         self._bytes = self._first = 0
         with self._lock:
@@ -125,29 +153,46 @@ class History:
 
     # -----------------------------------------------------------------------------------------
 
+    def _forget(self, kept: _Kept) -> None:
+        """Let a step leave the memory; one of very many changes does so little by little."""
+        edit, kept.edit = kept.edit, None
+        if edit is not None and kept.count > _AT_ONCE:
+            release_slowly(list(edit.changes))
+
     def _loaded(self, kept: _Kept) -> Edit:
         with self._lock:
-            if kept.edit is not None:
-                return kept.edit
-            assert kept.place is not None
+            edit = kept.edit
+            if edit is not None:
+                return edit
             assert self._file is not None
-            begin, length = kept.place
-            self._file.seek(begin)
-            label, turn, pairs = _decode(zlib.decompress(self._file.read(length)))
-        before = iter(unpacked_all([one for one, _ in pairs if one is not None]))
-        after = iter(unpacked_all([two for _, two in pairs if two is not None]))
-        changes = [
-            (None if one is None else next(before), None if two is None else next(after))
-            for one, two in pairs
-        ]
-        return self._made(label, turn, changes)
+            parts: list[bytes] = []
+            for begin, length in kept.places:
+                self._file.seek(begin)
+                parts.append(self._file.read(length))
+        changes: list[tuple[Annotation | None, Annotation | None]] = []
+        for part in parts:
+            pairs = _decode(zlib.decompress(part))
+            before = iter(unpacked_all([one for one, _ in pairs if one is not None]))
+            after = iter(unpacked_all([two for _, two in pairs if two is not None]))
+            changes += [
+                (None if one is None else next(before), None if two is None else next(after))
+                for one, two in pairs
+            ]
+        made = self._made(kept.label, kept.turn, changes)
+        with self._lock:
+            edit = kept.edit = kept.edit or made
+            return edit
 
     def _write(self, kept: _Kept) -> None:
         """Write a step, in the thread; one that cannot be written stays in memory."""
         edit = kept.edit
         if edit is None or _has_empty_shapes(edit):
             return
-        data = zlib.compress(_encode((edit.label, edit.turn, _packed_pairs(edit.changes))), 1)
+        parts = [
+            zlib.compress(_encode(_packed_pairs(edit.changes[begin : begin + _AT_ONCE])), 1)
+            for begin in range(0, len(edit.changes), _AT_ONCE)
+        ]
+        places: list[tuple[int, int]] = []
         with self._lock:
             if kept not in self._kept:
                 return  # undone or forgotten in the meantime
@@ -155,17 +200,21 @@ class History:
                 if self._file is None:
                     self._file = tempfile.TemporaryFile()  # noqa: SIM115 - until `clear`
                 begin = self._file.seek(0, 2)
-                self._file.write(data)
+                for part in parts:
+                    self._file.write(part)
+                    places.append((begin, len(part)))
+                    begin += len(part)
             except OSError:
                 return
-            kept.place = begin, len(data)
-            if self._kept[-1:] != [kept]:
-                kept.edit = None
+            kept.places = tuple(places)
+            is_last = self._kept[-1:] == [kept]
+        if not is_last:
+            self._forget(kept)
 
 
-def _packed_pairs(changes: Sequence[Change]) -> list[tuple[bytes | None, bytes | None]]:
-    before = iter(packed_all([each.before for each in changes if each.before is not None]))
-    after = iter(packed_all([each.after for each in changes if each.after is not None]))
+def _packed_pairs(changes: Sequence[Change]) -> _Pairs:
+    before = packed_all([each.before for each in changes if each.before is not None])
+    after = packed_all([each.after for each in changes if each.after is not None])
     return [
         (
             None if each.before is None else next(before),

@@ -66,6 +66,9 @@ class Selection:
         return lambda: self._listeners.remove(listener)
 
     def _follow(self, step: Edit) -> None:
+        if step.is_reset:
+            self.choose(id_ for id_ in self._ids if id_ in self._document)
+            return
         gone = step.removed
         if gone is None:
             gone = {change.id for change in step.changes if change.id not in self._document}

@@ -204,7 +204,7 @@ class AnnotationsLayer:
 
     def _follow(self, step: Edit) -> None:
         self._measured.follow(step)
-        if len(step.changes) > _AT_ONCE:
+        if step.is_reset or len(step.changes) > _AT_ONCE:
             self._make_all_old()
             return
         both = [(change.before, change.after) for change in step.changes]

@@ -35,13 +35,13 @@ class MeasuredLines:
 
     def __init__(self, document: Document) -> None:
         self._document = document
-        # Most annotations have no figure at all: of a million none is looked at any closer.
-        self._ids: dict[UUID, None] = {
-            each.id: None for each in document if each.measurements and is_measured(each)
-        }
+        self._ids: dict[UUID, None] = {}
+        self._take_all()
 
     def follow(self, step: Edit) -> None:
         """Take note of what changed in the document."""
+        if step.is_reset:
+            self._take_all()
         for change in step.special_changes:
             self._take(change.id)
 
@@ -68,6 +68,10 @@ class MeasuredLines:
             painted += 1
             if painted == _MOST_FIGURES:
                 return
+
+    def _take_all(self) -> None:
+        """Of a million annotations without figures none is looked at any closer."""
+        self._ids = {each.id: None for each in self._document.special if is_measured(each)}
 
     def _take(self, id_: UUID) -> None:
         annotation = self._document.get(id_)

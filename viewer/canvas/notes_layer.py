@@ -35,8 +35,7 @@ class NotesLayer:
         self._noted: dict[UUID, Point] = {}
         self._is_shown = True
         self._hidden_classes: frozenset[str] = frozenset()
-        for annotation in document:
-            self._take(annotation.id)
+        self._take_all()
         self._end = document.listen(self._follow)
 
     def close(self) -> None:
@@ -73,8 +72,15 @@ class NotesLayer:
         return annotation.class_name if annotation is not None else ""
 
     def _follow(self, step: Edit) -> None:
+        if step.is_reset:
+            self._take_all()
         for change in step.special_changes:
             self._take(change.id)
+
+    def _take_all(self) -> None:
+        self._noted.clear()
+        for annotation in self._document.special:
+            self._take(annotation.id)
 
     def _take(self, id_: UUID) -> None:
         annotation = self._document.get(id_)

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 import shapely
 
-from viewer.annotations.annotation import Annotation, AnnotationClass
+from viewer.annotations.annotation import FIELD_LAYOUT, Annotation, AnnotationClass
 from viewer.annotations.bookmarks import BOOKMARK, NOTE
 from viewer.annotations.counting.frame import area_mm2
 from viewer.annotations.kept_geometry import geometries_of
@@ -36,9 +36,10 @@ LOOK_ALIKE = AnnotationClass("Non-mitosis", "#f2a900")
 """A look-alike: pointed at, and not counted as a mitosis."""
 NO_CLASS = "No class"
 AREA = "Counted area mm^2"
-_LAYOUT = "Counting field"
 _NOT_COUNTED = (BOOKMARK.name, NOTE.name, FIELD.name)
 _SAME_SCALE = 1e-4
+_MANY = 500
+"""Of a step with more changes none is looked at: all is counted anew."""
 
 
 class FieldLayout(msgspec.Struct, frozen=True):
@@ -134,12 +135,12 @@ def new_field(
         is_ellipse=frame.shape == "circle" and placed.is_whole,
         measurements={AREA: round(placed.area_mm2, 9)},
     )
-    return drawn.noted(_LAYOUT, msgspec.json.encode(layout).decode()).signed(author)
+    return drawn.noted(FIELD_LAYOUT, msgspec.json.encode(layout).decode()).signed(author)
 
 
 def layout_of(annotation: Annotation) -> FieldLayout | None:
     """Return how a field was laid out; None of anything else, or where that is damaged."""
-    text = annotation.metadata.get(_LAYOUT)
+    text = annotation.metadata.get(FIELD_LAYOUT)
     if not text or not annotation.geometry.area:
         return None
     try:
@@ -203,7 +204,7 @@ class Tally:
     def __init__(self, document: Document, on_change: Callable[[], object]) -> None:
         self._document = document
         self._on_change = on_change
-        self._fields = {each.id for each in document if layout_of(each)}
+        self._fields = {each.id for each in document.special if layout_of(each)}
         self._summary: CountSummary | None = None
         self.close = document.listen(self._follow)
 
@@ -237,8 +238,10 @@ class Tally:
         return [each for each in self._document.inside(box) if is_counted(each)]
 
     def _follow(self, step: Edit) -> None:
-        has_changed = False
-        for change in step.changes:
+        has_changed = step.is_reset or len(step.changes) > _MANY
+        if has_changed:
+            self._fields = {each.id for each in self._document.special if layout_of(each)}
+        for change in () if has_changed else step.changes:
             for each in (change.before, change.after):
                 has_changed = has_changed or (
                     each is not None and (is_counted(each) or layout_of(each) is not None)

@@ -122,7 +122,12 @@ class SetStore:
 
         Of those that hold one of the words of `naming`, where there are any.
         """
-        found = unpacked_all(self._merged.living([word.encode() for word in naming]))
+        living = self._merged.living([word.encode() for word in naming])
+        found = [
+            each
+            for begin in range(0, len(living), _MOST_IN_LINE)
+            for each in unpacked_all(living[begin : begin + _MOST_IN_LINE])
+        ]
         renames = self.which.renames
         sound = [each.with_classes_renamed(renames) for each in found if each is not None]
         return sound, len(found) - len(sound)
@@ -215,7 +220,7 @@ class SetStore:
         self, changes: Sequence[Change], clock: int, places: dict[bytes, tuple[int, int]]
     ) -> Iterator[ChangeRecord]:
         there = [change.after for change in changes if change.after is not None]
-        bodies = iter(packed_all(there) if there else ())
+        bodies = packed_all(there)
         for number, change in enumerate(changes):
             id_ = change.id.bytes
             held = self._merged.held.get(id_)

@@ -253,6 +253,8 @@ class Autosave:
 
     def put(self, step: Edit, author: str = "") -> None:
         """Takes a step that was done; returns at once."""
+        if not step.changes:
+            return
         with self._change:
             self._waiting.append(Stamped.now(step, author))
             self._put_count += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -14,12 +15,14 @@ from viewer.annotations.kept_geometry import kept, wkb_of
 from viewer.annotations.measurement_rows import in_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from shapely.geometry.base import BaseGeometry
 
 
 _NOTHING = b"{}"
+_AT_ONCE = 1000
+_MOST_CLASSES = 1000
 
 
 class _Packed(msgspec.Struct, array_like=True):
@@ -47,12 +50,14 @@ _decode = msgspec.msgpack.Decoder(_Packed).decode
 
 def packed(annotation: Annotation) -> bytes:
     """Return the annotation as bytes; coordinates keep all their digits."""
-    return packed_all([annotation])[0]
+    return next(packed_all([annotation]))
 
 
-def packed_all(annotations: Sequence[Annotation]) -> list[bytes]:
-    """Return each annotation as bytes; many at once take half the time."""
-    return [_encode(each) for each in _structs(annotations)]
+def packed_all(annotations: Sequence[Annotation]) -> Iterator[bytes]:
+    """Yield each annotation as bytes; many at once take half the time, in parts of bounded size."""
+    for begin in range(0, len(annotations), _AT_ONCE):
+        for each in _structs(annotations[begin : begin + _AT_ONCE]):
+            yield _encode(each)
 
 
 def unpacked(raw: bytes) -> Annotation:
@@ -126,7 +131,7 @@ def _annotation(
         _geometry(record.wkb) if shape is None else shape,
         UUID(bytes=record.id),
         record.kind,
-        None if record.in_class is None else AnnotationClass(*record.in_class),
+        None if record.in_class is None else _class(*record.in_class),
         record.name,
         record.color,
         record.is_locked,
@@ -137,6 +142,12 @@ def _annotation(
         tuple(map(_annotation, record.children)) if record.children else (),
         {} if record.unknown == _NOTHING else msgspec.json.decode(record.unknown),
     )
+
+
+@lru_cache(_MOST_CLASSES)
+def _class(name: str, color: str) -> AnnotationClass:
+    """Return one object for all annotations of a class: a million would take their room."""
+    return AnnotationClass(name, color)
 
 
 def _geometry(wkb: bytes) -> BaseGeometry:

@@ -16,7 +16,7 @@ import numpy as np
 
 from viewer.access import make_file, make_folder
 from viewer.annotations.document import Change, Edit
-from viewer.annotations.storage.packing import packed, packed_all, unpacked, unpacked_all
+from viewer.annotations.storage.packing import packed_all, unpacked, unpacked_all
 from viewer.errors import CoverslipError
 from viewer.utc import utc_stamp
 
@@ -46,6 +46,8 @@ CREATE TABLE IF NOT EXISTS property (name TEXT PRIMARY KEY, value TEXT NOT NULL)
 # A removed annotation keeps its row, without a body, for its place in the order of drawing.
 # `before` of a step: what each annotation was that it changed, as compressed MessagePack.
 
+_ARRAY_OF = b"\xdd"
+"""MessagePack's sign of an array, before its length in four bytes."""
 _encode = msgspec.msgpack.Encoder().encode
 _decode_before = msgspec.msgpack.Decoder(list[tuple[bytes, bytes | None]]).decode
 
@@ -312,7 +314,7 @@ def _rows(changes: Sequence[Change], first_place: int) -> Iterator[tuple[bytes, 
     for begin in range(0, len(order), _AT_ONCE):
         part = order[begin : begin + _AT_ONCE]
         there = [after for index in part if (after := changes[index].after) is not None]
-        bodies = iter(packed_all(there))
+        bodies = packed_all(there)
         for index in part:
             change = changes[index]
             body = None if change.after is None else next(bodies)
@@ -320,11 +322,18 @@ def _rows(changes: Sequence[Change], first_place: int) -> Iterator[tuple[bytes, 
 
 
 def _before(step: Edit) -> bytes:
-    before = [
-        (change.id.bytes, None if change.before is None else packed(change.before))
-        for change in step.changes
-    ]
-    return zlib.compress(_encode(before), 1)
+    """Return what each annotation was, a compressed MessagePack array, made part by part.
+
+    In one go a million of them would hold up all other threads, and take a gigabyte.
+    """
+    packer = zlib.compressobj(1)
+    parts = [packer.compress(_ARRAY_OF + len(step.changes).to_bytes(4, "big"))]
+    for begin in range(0, len(step.changes), _AT_ONCE):
+        part = step.changes[begin : begin + _AT_ONCE]
+        bodies = packed_all([each.before for each in part if each.before is not None])
+        pairs = [(each.id.bytes, None if each.before is None else next(bodies)) for each in part]
+        parts.append(packer.compress(b"".join(map(_encode, pairs))))
+    return b"".join([*parts, packer.flush()])
 
 
 def _file_id(path: Path) -> tuple[int, int] | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from PySide6.QtCore import QObject, Signal
 
 from viewer.annotations.document import Document
+from viewer.annotations.document_state import DocumentState
 from viewer.annotations.sets.annotation_set import LOCKED
 
 if TYPE_CHECKING:
@@ -110,16 +111,16 @@ class SlideAnnotations(QObject):
 
     # -----------------------------------------------------------------------------------------
 
-    def _on_opened(self, result: tuple[OpenedAnnotations, bool]) -> None:
+    def _on_opened(self, result: _Opened) -> None:
         from viewer.annotations.storage.autosave import Autosave
 
-        opened, self.is_locked = result
+        opened, state, self.is_locked = result
         self.path = opened.path
-        self._fill(opened.annotations)
+        self._fill(state)
         self._can_write = not opened.is_read_only
         self.notice = opened.notice
         self._autosave = Autosave(
-            opened, self._trouble_came.emit, self._reload_came.emit, self._taken_over.emit
+            opened, self._trouble_came.emit, self._come_again, self._taken_over.emit
         )
         self.is_open = True
         self._show_lock()
@@ -143,12 +144,15 @@ class SlideAnnotations(QObject):
         self.trouble = problem
         self.trouble_changed.emit()
 
-    def _on_reload(self, annotations: list[Annotation]) -> None:
-        """Another window drew, or the file was changed under us."""
+    def _come_again(self, annotations: list[Annotation]) -> None:
+        """Another window drew, or the file was changed under us; in the thread that writes."""
+        self._reload_came.emit(DocumentState().fill(annotations))
+
+    def _on_reload(self, state: DocumentState) -> None:
         if self._autosave is None:
             return
         if self._autosave.is_reload_current:
-            self._fill(annotations)
+            self._fill(state)
         else:  # drawn on since: what was read lacks it
             self._autosave.reload()
 
@@ -157,19 +161,28 @@ class SlideAnnotations(QObject):
         self.notice = ""
         self._show_lock()
 
-    def _fill(self, annotations: list[Annotation]) -> None:
+    def _fill(self, state: DocumentState) -> None:
         self._is_reloading = True
         try:
-            self.document.reset(annotations)
+            self.document.land_reset(state)
         finally:
             self._is_reloading = False
 
 
-def _opened(place: AnnotationsPlace) -> tuple[OpenedAnnotations, bool]:
-    """Return the opened files, and whether the reader locked the set."""
-    opened = place.open()
-    return opened, bool(opened.store.properties.get(LOCKED))
+class _Opened(NamedTuple):
+    """The opened files, what they hold, and whether the reader locked the set."""
+
+    files: OpenedAnnotations
+    state: DocumentState
+    is_locked: bool
 
 
-def _let_go(result: tuple[OpenedAnnotations, bool]) -> None:
-    result[0].close()
+def _opened(place: AnnotationsPlace) -> _Opened:
+    files = place.open()
+    state = DocumentState().fill(files.annotations)
+    files.annotations = []
+    return _Opened(files, state, bool(files.store.properties.get(LOCKED)))
+
+
+def _let_go(result: _Opened) -> None:
+    result.files.close()

@@ -147,16 +147,17 @@ class ComparisonController(QObject):
         if identity != self._identity:
             self._identity, self._classes = identity, set()
             self._show(None)
-        drawn = self._drawn()
+        active = self._window.annotations.active
+        held = active.document if active is not None else Document()
         sets: list[tuple[str, object]] = []
         if identity:
             sets.append(("On this slide, all", _Set()))
-            authors = sorted({each.author for each in drawn} - {""})
+            authors = sorted(held.authors - {""})
             if len(authors) > 1:
                 sets += [(f"On this slide, by {name}", _Set(author=name)) for name in authors]
             sets += [(each.label, _Set(place=each.listed.place)) for each in self._others()]
             sets += [(path.name, _Set(path)) for path in self._files]
-        classes = self._classes | {each.class_name for each in drawn} - {"", *MARKS}
+        classes = self._classes | held.class_counts.keys() - {"", *MARKS}
         self.panel.show_sets(sets, sorted(classes))
 
     def _on_compared(

@@ -290,7 +290,7 @@ class CellsTeachingController(QObject):
         marks = [change for change in step.changes if is_cell_mark(_either(change))]
         for change in marks:
             self._record(change)
-        if marks:
+        if marks or step.is_reset:
             self._teach()
 
     def _record(self, change: Change) -> None:

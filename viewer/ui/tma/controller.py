@@ -392,8 +392,8 @@ class TmaController(QObject):
             active.travel(active.document.of(ids))
 
     def _on_step(self, edit: Edit) -> None:
-        if any("tmaCore" in (c.before and c.before.kind, c.after and c.after.kind)
-               for c in edit.changes):  # fmt: skip
+        if edit.is_reset or any("tmaCore" in (c.before and c.before.kind, c.after and c.after.kind)
+                                for c in edit.special_changes):  # fmt: skip
             self._pause.start()
 
     def _show(self) -> None:
