@@ -116,7 +116,7 @@ def test_a_canceled_edit_changes_nothing(
     document = here.document
     before = list(document)
     slide_window.annotations.classes.give(AnnotationClass("Necrosis"))
-    bulk = slide_window.annotations.editing._bulk
+    bulk = slide_window.annotations.editing.bulk
     assert bulk._task is not None
     bulk._task.dialog.canceled.emit()
     qtbot.waitUntil(lambda: bulk._task is None, timeout=20_000)

@@ -51,6 +51,19 @@ class AnnotationClass:
     color: str = NO_COLOR
 
 
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """Who changed something, and when (ISO 8601)."""
+
+    at_utc: str
+    author: str
+
+    @classmethod
+    def now(cls, author: str) -> Stamp:
+        """Of an author at this moment."""
+        return cls(utc_stamp(), author)
+
+
 def _nothing() -> dict[str, object]:
     return {}
 
@@ -127,14 +140,17 @@ class Annotation(KeptGeometry):
 
     def signed(self, author: str) -> Annotation:
         """As it leaves the hand of an author: who drew it, when, and when it was changed."""
-        now = utc_stamp()
+        return self.stamped(Stamp.now(author))
+
+    def stamped(self, stamp: Stamp) -> Annotation:
+        """Return it as `signed` does; what is changed together has one stamp."""
         metadata = dict(self.metadata)
         if CREATED in metadata:
-            metadata[MODIFIED] = now
+            metadata[MODIFIED] = stamp.at_utc
         else:
-            metadata[CREATED] = now
-            if author:
-                metadata[AUTHOR] = author
+            metadata[CREATED] = stamp.at_utc
+            if stamp.author:
+                metadata[AUTHOR] = stamp.author
         return replace(self, metadata=metadata)
 
     def with_classes_renamed(self, renames: Sequence[tuple[str, str]]) -> Annotation:

@@ -53,6 +53,8 @@ class Edit:
         Whether it takes back an edit of this label, or does it again.
     removed
         The ids of what it removes, of many changes looked at beforehand; None where nobody did.
+    added
+        In the same way, the ids of what it adds.
     special
         In the same way, the changes of what bears texts or figures, cores and counted fields.
     is_reset
@@ -63,6 +65,7 @@ class Edit:
     changes: tuple[Change, ...]
     turn: Literal["", "undone", "redone"] = ""
     removed: frozenset[UUID] | None = field(default=None, compare=False, repr=False)
+    added: frozenset[UUID] | None = field(default=None, compare=False, repr=False)
     special: tuple[Change, ...] | None = field(default=None, compare=False, repr=False)
     is_reset: bool = False
 
@@ -74,13 +77,21 @@ class Edit:
     def looked_at(self) -> Edit:
         """Return the same with what is asked of its changes found out; for worker threads."""
         removed = frozenset(each.id for each in self.changes if each.after is None)
+        added = frozenset(each.id for each in self.changes if each.before is None)
         special = tuple(
             change
             for change in self.changes
             if (change.before is not None and is_special(change.before))
             or (change.after is not None and is_special(change.after))
         )
-        return replace(self, removed=removed, special=special)
+        return replace(self, removed=removed, added=added, special=special)
+
+    @property
+    def added_ids(self) -> frozenset[UUID]:
+        """Return the ids of what it adds."""
+        if self.added is not None:
+            return self.added
+        return frozenset(each.id for each in self.changes if each.before is None)
 
     @property
     def full_label(self) -> str:
@@ -157,6 +168,13 @@ class Document:
     def ids(self) -> frozenset[UUID]:
         """Return the ids of all."""
         return frozenset(self._state.held)
+
+    def ids_of_class(self, name: str) -> frozenset[UUID]:
+        """Return the ids of what is of a class; "" stands for no class."""
+        if self._state.class_counts[name] == len(self):
+            return self.ids
+        held = self._state.held
+        return frozenset(id_ for id_, each in held.items() if each.class_name == name)
 
     def get(self, id_: UUID) -> Annotation | None:
         return self._state.held.get(id_)

@@ -13,6 +13,7 @@ from viewer.annotations.bounds_index import BoundsIndex
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Set as AbstractSet
     from uuid import UUID
 
     from viewer.annotations.annotation import Annotation
@@ -47,6 +48,10 @@ class DocumentState:
     def __iter__(self) -> Iterator[Annotation]:
         """In the order of drawing."""
         return (self.held[id_] for id_ in self.index.ordered())
+
+    def of(self, ids: AbstractSet[UUID]) -> Iterator[Annotation]:
+        """Yield those of the ids that are held, in the order of drawing; walks through all."""
+        return (self.held[id_] for id_ in self.index.ordered() if id_ in ids)
 
     def copied(self) -> DocumentState:
         """Return a state that can be changed without this one."""

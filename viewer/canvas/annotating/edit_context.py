@@ -124,7 +124,7 @@ class EditContext:
         """
         if not step.changes:
             return None
-        step = replace(step, changes=tuple(self._followed(each) for each in step.changes))
+        step = self.followed(step, self._plane())
         self.is_editing = True
         try:
             done = self.document.do(step, joining)
@@ -135,6 +135,10 @@ class EditContext:
             self.is_editing = False
         self._show_what_is_new(step)
         return done
+
+    def followed(self, step: Edit, plane: ImagePlane) -> Edit:
+        """Return a step with rulers measured anew, and what is new on a plane; for any thread."""
+        return replace(step, changes=tuple(self._followed(each, plane) for each in step.changes))
 
     def is_in_sight(self, annotation: Annotation) -> bool:
         """Return whether it is shown."""
@@ -164,11 +168,11 @@ class EditContext:
         self.say(BESIDE_SLIDE)
         return False
 
-    def _followed(self, change: Change) -> Change:
+    def _followed(self, change: Change, plane: ImagePlane) -> Change:
         """Measure a ruler anew where it is another, and lay what is new on its plane."""
         before, after = change.before, change.after
         if before is None and after is not None and not tells_plane(after):
-            return replace(change, after=on_plane(after, self._plane()))
+            return replace(change, after=on_plane(after, plane))
         if before is None or after is None or before.geometry is after.geometry:
             return change
         measured = remeasured(after, self.calibration)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from PySide6.QtCore import (
     QAbstractItemModel,
     QModelIndex,
@@ -19,6 +18,7 @@ from viewer.annotations.bookmarks import BOOKMARK, NOTE
 from viewer.annotations.document_state import DocumentState
 from viewer.annotations.pixel_calibration import PixelCalibration
 from viewer.canvas.qt_guard import guarded
+from viewer.slow_release import release_slowly
 from viewer.ui.annotations.annotation_tree import (
     PER_UNIT,
     Filling,
@@ -30,6 +30,8 @@ from viewer.ui.annotations.annotation_tree import (
     class_order,
     holds,
     key_of,
+    row_runs,
+    rows_among,
 )
 from viewer.ui.annotations.shown import first_line, kind_of, shown_moment, swatch
 from viewer.ui.background_runner import BackgroundRunner
@@ -37,7 +39,7 @@ from viewer.ui.theme import icon
 from viewer.ui.widgets import plain_tip
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from uuid import UUID
 
     from PySide6.QtGui import QIcon
@@ -56,10 +58,10 @@ _TIPS = {
     AUTHOR: "Who drew it",
     CHANGED: "When it was drawn or last changed",
 }
-_MOST_SINGLE_CHANGES = 500
-"""A step of more changes is shown by filling the list anew."""
+MOST_AT_ONCE = 500
+"""A step of more changes is shown by filling the list anew, more rows are found in a thread."""
 
-_MOST_AT_ONCE = 5_000
+_MOST_LISTED_AT_ONCE = 5_000
 """More annotations are listed in a thread."""
 
 _SIGNS = {BOOKMARK.name: "mdi6.bookmark-outline", NOTE.name: "mdi6.note-text-outline"}
@@ -93,6 +95,10 @@ class AnnotationModel(QAbstractItemModel):
         self._background = BackgroundRunner("list annotations", 1, self)
         self._filling: Task | None = None
         """What is being listed in the thread; what is listed is as it was before."""
+        self._finding: Task | None = None
+        """The search for the rows of what is selected, in the thread."""
+        self._stamp = 0
+        """Another whenever rows come or go."""
         self._words: list[str] = []
         self._column = NAME
         self._is_descending = False
@@ -128,7 +134,7 @@ class AnnotationModel(QAbstractItemModel):
 
     def apply(self, step: Edit) -> None:
         """Shows what a step changed."""
-        if len(step.changes) > _MOST_SINGLE_CHANGES or self._filling is not None:
+        if step.is_reset or len(step.changes) > MOST_AT_ONCE or self._filling is not None:
             self._fill()
             return
         for change in step.changes:
@@ -166,6 +172,11 @@ class AnnotationModel(QAbstractItemModel):
         id_ = self.id_at(index)
         return None if id_ is None or self._document is None else self._document.get(id_)
 
+    @property
+    def is_filling(self) -> bool:
+        """Return whether a list is being made in the thread; `filled` tells of its end."""
+        return self._filling is not None
+
     def ids_of_class(self, index: _Index) -> list[UUID]:
         """Of a top row, all that is listed below it."""
         is_class = index.isValid() and index.internalId() == 0
@@ -175,8 +186,17 @@ class AnnotationModel(QAbstractItemModel):
         """Of the rows `first` to `last` of a class."""
         if not parent.isValid() or parent.row() >= len(self._groups):
             return []
-        group = self._groups[parent.row()]
-        return [group.ids[self._position(group, row)] for row in range(first, last + 1)]
+        ids = self._groups[parent.row()].ids
+        if self._is_descending:
+            return ids[len(ids) - 1 - last : len(ids) - first]
+        return ids[first : last + 1]
+
+    def set_of(self, parts: Sequence[list[UUID]]) -> frozenset[UUID]:
+        """Return the ids of rows, none of them twice, as a set; that of all is made quickly."""
+        document = self._document
+        if document is not None and sum(map(len, parts)) == len(document):
+            return document.ids
+        return frozenset(id_ for part in parts for id_ in part)
 
     def index_of(self, id_: UUID) -> QModelIndex:
         """Not valid for what is not listed."""
@@ -195,28 +215,50 @@ class AnnotationModel(QAbstractItemModel):
 
     def runs_of(self, ids: Iterable[UUID]) -> list[tuple[QModelIndex, QModelIndex]]:
         """First and last rows that hold just these annotations, as few as there are."""
-        last_column = len(COLUMNS) - 1
         if isinstance(ids, frozenset) and self._filling is None and self._holds_all(ids):
-            return [
-                (
-                    self.createIndex(0, 0, group.number),
-                    self.createIndex(len(group.ids) - 1, last_column, group.number),
-                )
-                for group in self._groups
-            ]
+            return [self._run(group.number, 0, len(group.ids) - 1) for group in self._groups]
         rows = self._rows_of(set(ids))
-        runs: list[tuple[QModelIndex, QModelIndex]] = []
-        for number, numbers in rows.items():
-            places = np.sort(np.array(numbers))
-            for run in np.split(places, np.flatnonzero(np.diff(places) > 1) + 1):
-                first, last = int(run[0]), int(run[-1])
-                runs.append(
-                    (
-                        self.createIndex(first, 0, number),
-                        self.createIndex(last, last_column, number),
-                    )
-                )
-        return runs
+        return [
+            self._run(number, *run) for number, found in rows.items() for run in row_runs(found)
+        ]
+
+    def find_runs(
+        self,
+        ids: frozenset[UUID],
+        then: Callable[[list[tuple[QModelIndex, QModelIndex]]], object],
+    ) -> None:
+        """Call `then` with `runs_of` ids; very many are looked for in the thread.
+
+        What was asked before is not answered any more; nothing is while a list is being made.
+        """
+        if self._finding is not None:
+            self._finding.cancel()
+            self._finding = None
+        if len(ids) <= MOST_AT_ONCE or not self._fills_in_thread or self._holds_all(ids):
+            then(self.runs_of(ids))
+            return
+        if self._filling is not None:
+            return
+        stamp, is_descending = self._stamp, self._is_descending
+        listed = [(group.number, list(group.ids)) for group in self._groups]
+
+        def work() -> list[tuple[int, list[tuple[int, int]]]]:
+            found = ((number, rows_among(held, ids, is_descending)) for number, held in listed)
+            return [(number, row_runs(rows)) for number, rows in found if rows]
+
+        def take(found: list[tuple[int, list[tuple[int, int]]]]) -> None:
+            self._finding = None
+            if stamp != self._stamp:
+                self.find_runs(ids, then)
+            else:
+                then([self._run(number, *run) for number, runs in found for run in runs])
+
+        self._finding = self._background.run(work, take)
+
+    def _run(self, number: int, first: int, last: int) -> tuple[QModelIndex, QModelIndex]:
+        """Return the corners of rows of a class."""
+        end = self.createIndex(last, len(COLUMNS) - 1, number)
+        return self.createIndex(first, 0, number), end
 
     def _holds_all(self, ids: frozenset[UUID]) -> bool:
         """Return whether all that the document holds is among these."""
@@ -225,11 +267,11 @@ class AnnotationModel(QAbstractItemModel):
     def _rows_of(self, ids: set[UUID]) -> dict[int, list[int]]:
         """By the numbers of the classes."""
         rows: dict[int, list[int]] = {}
-        if len(ids) > _MOST_SINGLE_CHANGES:
+        if len(ids) > MOST_AT_ONCE:
             for group in self._groups:
-                found = [at for at, id_ in enumerate(group.ids) if id_ in ids]
+                found = rows_among(group.ids, ids, self._is_descending)
                 if found:
-                    rows[group.number] = [self._position(group, at) for at in found]
+                    rows[group.number] = found
             return rows
         for index in map(self.index_of, ids):
             if index.isValid():
@@ -405,7 +447,7 @@ class AnnotationModel(QAbstractItemModel):
         )
 
     def _is_long(self, document: Document) -> bool:
-        return self._fills_in_thread and len(document) > _MOST_AT_ONCE
+        return self._fills_in_thread and len(document) > _MOST_LISTED_AT_ONCE
 
     def _on_filled(self, state: DocumentState, tree: Tree) -> None:
         self._filling = None
@@ -421,8 +463,12 @@ class AnnotationModel(QAbstractItemModel):
             group.number = self._next_number
             self._next_number += 1
             self._by_number[group.number] = group
+        former, former_places = self._groups, self._places
         self._groups, self._places = tree.groups, tree.places
+        self._stamp += 1
         self.endResetModel()
+        rows = [each for group in former for each in (group.ids, group.keys)]
+        release_slowly(former_places, *rows)
         self.filled.emit()
 
     def _refresh(self, id_: UUID) -> None:
@@ -457,6 +503,7 @@ class AnnotationModel(QAbstractItemModel):
         self.beginRemoveRows(self.createIndex(group_row, 0, 0), row, row)
         del group.keys[at], group.ids[at], self._places[id_]
         group.size = group.size.minus(place.size)
+        self._stamp += 1
         self.endRemoveRows()
         if group.ids:
             self._tell_group(group)
@@ -482,6 +529,7 @@ class AnnotationModel(QAbstractItemModel):
         group.ids.insert(at, annotation.id)
         self._places[annotation.id] = Place(group, key, size)
         group.size = group.size.plus(size)
+        self._stamp += 1
         self.endInsertRows()
         self._tell_group(group)
 

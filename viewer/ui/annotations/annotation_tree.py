@@ -13,6 +13,7 @@ from viewer.annotations.bookmarks import MARKS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from collections.abc import Set as AbstractSet
     from uuid import UUID
 
     from viewer.annotations.annotation import Annotation
@@ -144,6 +145,19 @@ def holds(annotation: Annotation, words: Sequence[str]) -> bool:
     )
     text = " ".join(texts).casefold()
     return all(word in text for word in words)
+
+
+def rows_among(held: Sequence[UUID], ids: AbstractSet[UUID], is_descending: bool) -> list[int]:
+    """Return in which rows of a class, in ascending order, ids are; last first where descending."""
+    last = len(held) - 1
+    return [last - at if is_descending else at for at, id_ in enumerate(held) if id_ in ids]
+
+
+def row_runs(rows: list[int]) -> list[tuple[int, int]]:
+    """Return the first and the last of rows that follow on each other."""
+    places = np.sort(np.array(rows))
+    starts = np.flatnonzero(np.diff(places) > 1) + 1
+    return [(int(run[0]), int(run[-1])) for run in np.split(places, starts)]
 
 
 def class_order(group: Group) -> tuple[bool, bool, str, str]:

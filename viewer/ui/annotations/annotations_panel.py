@@ -44,7 +44,7 @@ from viewer.ui.shell.panel import Panel, shows_state
 from viewer.ui.widgets import IconButton, KeyKeeper
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
     from uuid import UUID
 
     from PySide6.QtGui import QFocusEvent, QKeyEvent, QResizeEvent
@@ -127,7 +127,7 @@ class AnnotationsPanel(Panel):
     """Shows the annotations of the active pane; the part does the work."""
 
     chosen_changed = Signal(object)
-    """The ids chosen in the list, a set."""
+    """The ids chosen in the list, a frozen set."""
     traveled = Signal()
     """The field is to go to what is chosen."""
     described = Signal(object, str)
@@ -192,7 +192,7 @@ class AnnotationsPanel(Panel):
     ) -> None:
         """Selects the rows of what is chosen, and shows what is written of a single one."""
         if not self._is_showing:
-            self._select(ids if isinstance(ids, frozenset) else list(ids))
+            self._select(frozenset(ids))
         self.description.show_text(described[1] if described else "")
         self._described_id = described[0] if described else None
         self.description.setEnabled(described is not None)
@@ -343,24 +343,28 @@ class AnnotationsPanel(Panel):
     def _on_selected(self) -> None:
         if self._is_showing:
             return
-        ids: set[UUID] = set()
-        for run in self.tree.selectionModel().selection().toList():
-            if run.parent().isValid():
-                ids.update(self.model.ids_in(run.parent(), run.top(), run.bottom()))
-            else:
-                for row in range(run.top(), run.bottom() + 1):
-                    ids.update(self.model.ids_of_class(self.model.index(row, 0)))
+        runs = self.tree.selectionModel().selection().toList()
+        tops = [run for run in runs if not run.parent().isValid()]
+        whole = {row for run in tops for row in range(run.top(), run.bottom() + 1)}
+        parts = [self.model.ids_of_class(self.model.index(row, 0)) for row in whole]
+        for run in runs:
+            if run.parent().isValid() and run.parent().row() not in whole:
+                parts.append(self.model.ids_in(run.parent(), run.top(), run.bottom()))
+        ids = self.model.set_of(parts)
         self._is_showing = True
         try:
             self.chosen_changed.emit(ids)
         finally:
             self._is_showing = False
 
-    def _select(self, ids: Collection[UUID]) -> None:
+    def _select(self, ids: frozenset[UUID]) -> None:
+        self.model.find_runs(ids, lambda runs: self._show_runs(ids, runs))
+
+    def _show_runs(self, ids: frozenset[UUID], runs: list[tuple[QModelIndex, QModelIndex]]) -> None:
         self._is_showing = True
         try:
             selection = QItemSelection()
-            for first, last in self.model.runs_of(ids):
+            for first, last in runs:
                 selection.select(first, last)
             model = self.tree.selectionModel()
             model.select(selection, QItemSelectionModel.SelectionFlag.ClearAndSelect)

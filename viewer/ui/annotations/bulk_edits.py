@@ -7,20 +7,27 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject
 
+from viewer.annotations import operations
+from viewer.annotations.annotation import Stamp
 from viewer.annotations.bookmarks import is_mark
 from viewer.annotations.document import Change, Edit, ReadOnlyError
+from viewer.errors import CoverslipError
+from viewer.slow_release import release_slowly
 from viewer.ui.annotations.long_task import LongTask, StoppedError
 from viewer.ui.annotations.wording import many
 from viewer.ui.background_runner import BackgroundRunner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from uuid import UUID
+    from collections.abc import Callable, Iterable, Iterator
 
     from viewer.annotations.annotation import Annotation, AnnotationClass
+    from viewer.annotations.document import Document
     from viewer.annotations.document_state import DocumentState
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
     from viewer.ui.main_window import MainWindow
+
+    Tell = Callable[[float], object]
+    """Takes the share that is done; raises StoppedError where it is wanted no more."""
 
 MANY = 2000
 """Annotations that are changed in a thread: fewer are changed quicker than the eye."""
@@ -51,49 +58,119 @@ class BulkEdits(QObject):
         then: Callable[[Edit], object],
     ) -> None:
         """Give all that is chosen and not locked a class."""
-        author = active.author
+        stamp = Stamp.now(active.author)
 
-        def change(before: Annotation) -> Annotation | None:
+        def change(before: Annotation) -> Annotation:
             if before.shown_as == which:
                 return before
-            return replace(before, shown_as=which).signed(author)
+            return replace(before, shown_as=which).stamped(stamp)
 
         self._change(active, "Set class", change, then, with_marks=False)
 
-    def set_locked(
-        self, active: PaneAnnotations, *, locked: bool, then: Callable[[Edit], object]
-    ) -> None:
-        """Lock all that is chosen, or unlock it."""
+    def set_locked(self, active: PaneAnnotations, then: Callable[[Edit], object]) -> None:
+        """Lock all that is chosen, or unlock it where all of it is locked."""
+        ids = active.selection.ids
+
+        def work(before: DocumentState, tell: Tell) -> Edit:
+            locked = not all(each.is_locked for each in _told(before.of(ids), len(ids), tell))
+            return operations.set_locked(before.of(ids), locked=locked)
+
+        self.do(active.document, "Lock", len(ids), work, then)
+
+    def rename(self, active: PaneAnnotations, name: str, then: Callable[[Edit], object]) -> None:
+        """Give all that is chosen and not locked a name."""
+        stamp = Stamp.now(active.author)
 
         def change(before: Annotation) -> Annotation:
-            return replace(before, is_locked=locked)
+            return before if before.name == name else replace(before, name=name).stamped(stamp)
 
-        label = "Lock" if locked else "Unlock"
-        self._change(active, label, change, then, with_locked=True)
+        self._change(active, "Rename", change, then)
 
     def delete(self, active: PaneAnnotations, then: Callable[[Edit], object]) -> None:
         """Remove all that is chosen and not locked."""
         self._change(active, "Delete", lambda _: None, then)
 
+    def shape(
+        self,
+        active: PaneAnnotations,
+        label: str,
+        make: Callable[[list[Annotation]], Edit],
+        then: Callable[[Edit], object],
+        *,
+        with_locked: bool = False,
+    ) -> None:
+        """Carry out what `make` works out of all that is chosen and not locked."""
+        ids, desk = active.selection.ids, active.desk
+        plane, hidden = active.pane.canvas.plane, desk.hidden_classes
+
+        def work(before: DocumentState, tell: Tell) -> Edit:
+            chosen = [
+                each
+                for each in _told(before.of(ids), len(ids), tell)
+                if (with_locked or not each.is_locked) and each.class_name not in hidden
+            ]
+            return desk.followed(make(chosen), plane)
+
+        self.do(active.document, label, len(ids), work, then, active)
+
     def turn(self, active: PaneAnnotations, *, back: bool) -> bool:
         """Undo or redo a step of many changes; False where it is not one."""
         document = active.document
-        step = document.undo_step if back else document.redo_step
-        if step is None or len(step.changes) <= MANY or document.is_read_only:
+        label = document.undo_label if back else document.redo_label
+        count = document.undo_count if back else document.redo_count
+        if count <= MANY or document.is_read_only:
             return False
+        steps: list[Edit] = []
 
-        def work(_before: DocumentState, tell: Callable[[float], object]) -> Edit:
+        def work(_before: DocumentState, tell: Tell) -> Edit:
             tell(0.0)
-            return step.reversed.looked_at()
+            step = document.undo_step if back else document.redo_step
+            steps[:] = [step or Edit("", ())]
+            return steps[0].reversed
 
         def land(made: Edit, before: DocumentState, after: DocumentState) -> bool:
             _let_go(active, made)
-            return document.land_turn(step, made, before, after, back=back)
+            step = steps.pop()
+            if not document.land_turn(step, made, before, after, back=back):
+                raise _ChangedError
+            release_slowly(list(step.changes))
+            return True
 
-        said = f"{'Undone' if back else 'Done again'}: {step.label}."
+        said = f"{'Undone' if back else 'Done again'}: {label}."
         title = "Undo" if back else "Redo"
-        self._run(active, title, len(step.changes), work, land, lambda _: self._window.say(said))
+        self._run(document, title, count, work, land, lambda _: self._window.say(said))
         return True
+
+    def do(
+        self,
+        document: Document,
+        label: str,
+        count: int,
+        work: Callable[[DocumentState, Tell], Edit],
+        then: Callable[[Edit], object],
+        active: PaneAnnotations | None = None,
+    ) -> None:
+        """Work an edit out on a snapshot of a document, in a thread, and let it land as one step.
+
+        Parameters
+        ----------
+        count
+            How many annotations it is about, as the box with the progress says.
+        work
+            Gives the edit; may report the share that is done, and runs again where the document
+            was changed meanwhile. Raises CoverslipError.
+        active
+            The pane whose selection goes where all of it is removed.
+        """
+
+        def land(edit: Edit, before: DocumentState, after: DocumentState) -> bool:
+            if not document.holds(before):
+                return False
+            if active is not None:
+                _let_go(active, edit)
+            return document.land(edit, before, after)
+
+        self._run(document, label, count, work, land, then)
 
     # How it is done --------------------------------------------------------------------------
 
@@ -104,51 +181,42 @@ class BulkEdits(QObject):
         change: Callable[[Annotation], Annotation | None],
         then: Callable[[Edit], object],
         *,
-        with_locked: bool = False,
         with_marks: bool = True,
     ) -> None:
-        ids, document = active.selection.ids, active.document
+        ids = active.selection.ids
 
-        def work(before: DocumentState, tell: Callable[[float], object]) -> Edit:
+        def work(before: DocumentState, tell: Tell) -> Edit:
             changes: list[Change] = []
-            for number, each in enumerate(_chosen(before, ids)):
-                if number % _AT_ONCE == 0:
-                    tell(0.6 * number / max(1, len(ids)))
-                if (each.is_locked and not with_locked) or (is_mark(each) and not with_marks):
+            for each in _told(before.of(ids), len(ids), tell):
+                if each.is_locked or (not with_marks and is_mark(each)):
                     continue
                 after = change(each)
-                if after is not each and after != each:
+                if after is not each:
                     changes.append(Change(each, after))
-            return Edit(label, tuple(changes)).looked_at()
+            return Edit(label, tuple(changes))
 
-        def land(edit: Edit, before: DocumentState, after: DocumentState) -> bool:
-            if not document.holds(before):
-                return False
-            _let_go(active, edit)
-            return document.land(edit, before, after)
-
-        self._run(active, label, len(ids), work, land, then)
+        self.do(active.document, label, len(ids), work, then, active)
 
     def _run(
         self,
-        active: PaneAnnotations,
+        document: Document,
         title: str,
         count: int,
-        work: Callable[[DocumentState, Callable[[float], object]], Edit],
+        work: Callable[[DocumentState, Tell], Edit],
         land: Callable[[Edit, DocumentState, DocumentState], bool],
         then: Callable[[Edit], object],
     ) -> None:
-        if active.document.is_read_only:
-            self._window.say(str(ReadOnlyError(active.document.why_read_only)))
+        if document.is_read_only:
+            self._window.say(str(ReadOnlyError(document.why_read_only)))
             return
         if self._task is not None:
             self._window.say("Another change of many annotations is under way: wait, or cancel it.")
             return
         task = self._task = LongTask(title, f"{title}: {many(count)}", self._window)
-        before = active.document.snapshot()
+        before = document.snapshot()
 
         def made() -> tuple[Edit, DocumentState]:
-            edit = work(before, task.tell)
+            edit = work(before, lambda share: task.tell(0.6 * share)).looked_at()
             after = before.copied()
             after.take(edit.changes, lambda share: task.tell(0.6 + 0.4 * share))
             return edit, after
@@ -162,13 +230,13 @@ class BulkEdits(QObject):
             edit, after = found
             try:
                 is_done = land(edit, before, after)
-            except ReadOnlyError as error:
+            except (ReadOnlyError, _ChangedError) as error:
                 self._window.say(str(error))
                 return
             if is_done:
                 then(edit)
             else:  # something else was drawn meanwhile: what was worked out lacks it
-                self._run(active, title, count, work, land, then)
+                self._run(document, title, count, work, land, then)
 
         def failed(error: Exception) -> None:
             finish()
@@ -178,10 +246,19 @@ class BulkEdits(QObject):
         self._background.run(made, landed, failed)
 
 
-def _chosen(state: DocumentState, ids: frozenset[UUID]) -> Iterator[Annotation]:
-    """Yield those of the ids that are held, in the order of drawing."""
-    held = state.held
-    return (held[id_] for id_ in state.index.ordered() if id_ in ids)
+class _ChangedError(CoverslipError):
+    """Something was drawn while a step was undone or done again."""
+
+    def __init__(self) -> None:
+        super().__init__("The annotations were changed meanwhile: please try again.")
+
+
+def _told(annotations: Iterable[Annotation], count: int, tell: Tell) -> Iterator[Annotation]:
+    """Yield annotations and report how many of so many there were."""
+    for number, each in enumerate(annotations):
+        if number % _AT_ONCE == 0:
+            tell(number / max(1, count))
+        yield each
 
 
 def _let_go(active: PaneAnnotations, edit: Edit) -> None:

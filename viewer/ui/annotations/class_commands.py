@@ -13,6 +13,7 @@ from viewer.annotations.document import Edit
 from viewer.annotations.palette import PaletteError, read_palette, write_palette
 from viewer.annotations.statistics import NO_CLASS
 from viewer.ui.actions import shown_shortcut
+from viewer.ui.annotations.bulk_edits import MANY
 from viewer.ui.annotations.class_chip import ClassChip
 from viewer.ui.annotations.class_list import class_rows
 from viewer.ui.annotations.class_palette import ClassPalette
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
     from pathlib import Path
 
+    from viewer.annotations.annotation import Annotation
     from viewer.ui.annotations.annotations_panel import AnnotationsPanel
     from viewer.ui.annotations.classes_dialog import ClassesDialog
     from viewer.ui.annotations.editing_commands import EditingCommands
@@ -216,9 +218,8 @@ class ClassCommands(QObject):
         active = self._active()
         if active is not None:
             self.show_again({name})
-            wanted = [each.id for each in active.document if each.class_name == name]
-            active.selection.choose(wanted)
-            self._window.say(f"{many(len(wanted))} selected.")
+            active.selection.choose(active.document.ids_of_class(name))
+            self._window.say(f"{many(len(active.selection))} selected.")
 
     def _on_edited(self, dialog: ClassesDialog) -> None:
         from viewer.annotations.operations import recolor_class
@@ -240,9 +241,21 @@ class ClassCommands(QObject):
         for was, now in changed:
             if current is not None and current.name == was:
                 self.current = active.desk.current_class = now
-        held = list(active.document)
-        steps = [recolor_class(held, now, was) for was, now in changed]
-        active.do(Edit("Change classes", tuple(c for step in steps for c in step.changes)))
+        document = active.document
+
+        def edit(held: Iterable[Annotation]) -> Edit:
+            every = list(held)
+            steps = [recolor_class(every, now, was) for was, now in changed]
+            return Edit("Change classes", tuple(c for step in steps for c in step.changes))
+
+        counts = document.class_counts
+        count = sum(counts[was] for was, _ in changed)
+        if count > MANY:
+            self._editing.bulk.do(
+                document, "Change classes", count, lambda state, _: edit(state), lambda _: None
+            )
+        elif count:
+            active.do(edit(document))
         self.show_current()
 
     def _read(self, path: Path, dialog: ClassesDialog) -> None:

@@ -56,7 +56,7 @@ class EditingCommands(QObject):
         self._window = window
         self._active = active
         self._background = BackgroundRunner("edit annotations", 1, self)
-        self._bulk = BulkEdits(window, self)
+        self.bulk = BulkEdits(window, self)
         commands = window.commands
         commands.on("edit.undo", lambda: self._turn(back=True))
         commands.on("edit.redo", lambda: self._turn(back=False))
@@ -65,10 +65,10 @@ class EditingCommands(QObject):
         commands.on("edit.paste", self._paste)
         commands.on("edit.duplicate", self._duplicate)
         commands.on("edit.select_all", self._select_all)
-        commands.on("annotate.merge", lambda: self._act(operations.merge))
-        commands.on("annotate.subtract", lambda: self._act(operations.subtract))
-        commands.on("annotate.intersect", lambda: self._act(operations.intersect))
-        commands.on("annotate.split", lambda: self._act(operations.split))
+        commands.on("annotate.merge", lambda: self._act("Merge", operations.merge))
+        commands.on("annotate.subtract", lambda: self._act("Subtract", operations.subtract))
+        commands.on("annotate.intersect", lambda: self._act("Intersect", operations.intersect))
+        commands.on("annotate.split", lambda: self._act("Split", operations.split))
         commands.on("annotate.fill_holes", self._fill_holes)
         commands.on("annotate.simplify", self._ask_simplify)
         commands.on("annotate.grow", self._ask_grow)
@@ -78,7 +78,7 @@ class EditingCommands(QObject):
         commands.on("annotate.whole_slide", self._whole_slide)
 
     def shut_down(self) -> None:
-        self._bulk.shut_down()
+        self.bulk.shut_down()
         self._background.close(finish=True)
 
     # What the list asks for ------------------------------------------------------------------
@@ -91,7 +91,7 @@ class EditingCommands(QObject):
         active.desk.current_class = which
         if self._is_of_many(active):
             name = which.name if which else "no class"
-            self._bulk.set_class(
+            self.bulk.set_class(
                 active,
                 which,
                 lambda edit: self._window.say(f"{many(len(edit.changes))} of {name} now."),
@@ -122,30 +122,45 @@ class EditingCommands(QObject):
         from viewer.ui.opened_dialog import open_dialog
 
         active = self._active()
-        if active is None or not active.chosen:
+        if active is None or not len(active.selection):
             self._window.say("Select an annotation first (S): F2 names it.")
             return
-        chosen = self._changeable(active)
-        if not chosen:
+        is_bulk = self._is_of_many(active)
+        chosen = [] if is_bulk else self._changeable(active)
+        if not chosen and not is_bulk:
             return
         dialog = QInputDialog(self._window)
         dialog.setWindowTitle("Name")
-        which = "the annotation" if len(chosen) == 1 else f"{len(chosen):,} annotations"
+        count = len(active.selection) if is_bulk else len(chosen)
+        which = "the annotation" if count == 1 else f"{count:,} annotations"
         dialog.setLabelText(f"Name of {which}:")
         names = {each.name for each in chosen}
         dialog.setTextValue(names.pop() if len(names) == 1 else "")
-        dialog.textValueSelected.connect(lambda name: self._name(active, chosen, name.strip()))
+
+        def name(typed: str) -> None:
+            if is_bulk:
+                self.bulk.rename(
+                    active, typed.strip(), lambda edit: self._say_named(edit, typed.strip())
+                )
+            else:
+                self._name(active, chosen, typed.strip())
+
+        dialog.textValueSelected.connect(name)
         open_dialog(dialog)
+
+    def _say_named(self, edit: Edit, name: str) -> None:
+        self._window.say(
+            f'Named "{name}".' if name else f"{many(len(edit.changes))} without a name."
+        )
 
     def _name(self, active: PaneAnnotations, chosen: list[Annotation], name: str) -> None:
         held = [active.document.get(each.id) for each in chosen]
         before = [each for each in held if each is not None]
         named = [replace(each, name=name).signed(active.author) for each in before]
         changed = [pair for pair in zip(before, named, strict=True) if pair[0].name != name]
-        if active.do(changing("Rename", changed)):
-            self._window.say(
-                f'Named "{name}".' if name else f"{many(len(changed))} without a name."
-            )
+        edit = changing("Rename", changed)
+        if active.do(edit):
+            self._say_named(edit, name)
 
     def describe(self, id_: UUID, text: str) -> None:
         self._change("Description", id_, lambda before: before.noted(DESCRIPTION, text))
@@ -173,7 +188,7 @@ class EditingCommands(QObject):
         if tool is not None and not back and tool.can_step_forward:
             tool.step_forward()
             return
-        if self._bulk.turn(active, back=back):
+        if self.bulk.turn(active, back=back):
             return
         document = active.document
         step = document.undo() if back else document.redo()
@@ -185,7 +200,7 @@ class EditingCommands(QObject):
     def _delete(self) -> None:
         active = self._active()
         if active is not None and self._is_of_many(active):
-            self._bulk.delete(
+            self.bulk.delete(
                 active, lambda edit: self._window.say(f"{many(len(edit.changes))} removed.")
             )
             return
@@ -197,11 +212,13 @@ class EditingCommands(QObject):
         from viewer.annotations.formats.qupath_writing import qupath_text
 
         active = self._active()
-        chosen = active.chosen if active is not None else []
-        if chosen:
-            self._background.run(
-                lambda: qupath_text(chosen), lambda text: self._on_copied(text, len(chosen))
-            )
+        if active is None or not len(active.selection):
+            return
+        state, ids = active.document.snapshot(), active.selection.ids
+        self._background.run(
+            lambda: qupath_text(list(state.of(ids))),
+            lambda text: self._on_copied(text, len(ids)),
+        )
 
     def _on_copied(self, text: str, count: int) -> None:
         QGuiApplication.clipboard().setText(text)
@@ -233,11 +250,25 @@ class EditingCommands(QObject):
         if not read:
             self._window.say("There are no annotations on the clipboard.")
             return
-        step = operations.paste(read, active.pane.canvas.slide_box, active.author)
-        if active.do(step):
-            active.selection.choose(change.id for change in step.changes)
+
+        def chosen(edit: Edit) -> None:
+            active.selection.choose(edit.added_ids)
             unread = f" {left_out} could not be read." if left_out else ""
             self._window.say(f"{many(len(read))} pasted.{unread}")
+
+        slide, author, plane = active.pane.canvas.slide_box, active.author, active.pane.canvas.plane
+        if len(read) > MANY:
+            self.bulk.do(
+                active.document,
+                "Paste",
+                len(read),
+                lambda *_: active.desk.followed(operations.paste(read, slide, author), plane),
+                chosen,
+            )
+            return
+        step = operations.paste(read, slide, author)
+        if active.do(step):
+            chosen(step)
 
     def _on_not_pasted(self, error: Exception) -> None:
         known = isinstance(error, AnnotationFileError)
@@ -245,11 +276,27 @@ class EditingCommands(QObject):
 
     def _duplicate(self) -> None:
         active = self._active()
-        chosen = self._shown(active) if active is not None else []
-        if active is not None and chosen:
+        if active is None:
+            return
+
+        def choose(edit: Edit) -> None:
+            active.selection.choose(edit.added_ids)
+
+        if self._is_of_many(active):
+            author = active.author
+            self.bulk.shape(
+                active,
+                "Duplicate",
+                lambda chosen: operations.duplicate(chosen, author),
+                choose,
+                with_locked=True,
+            )
+            return
+        chosen = self._shown(active)
+        if chosen:
             step = operations.duplicate(chosen, active.author)
             if active.do(step):
-                active.selection.choose(change.id for change in step.changes)
+                choose(step)
 
     def _select_all(self) -> None:
         active = self._active()
@@ -261,19 +308,13 @@ class EditingCommands(QObject):
 
     # Shapes ----------------------------------------------------------------------------------
 
-    def _act(self, act: Callable[[list[Annotation], str], Edit]) -> None:
-        active = self._active()
-        chosen = self._changeable(active) if active is not None else []
-        if active is not None and chosen:
-            self._carry_out(active, len(chosen), lambda: act(chosen, active.author))
+    def _act(self, title: str, act: Callable[[list[Annotation], str], Edit]) -> None:
+        self._carry_out(title, act)
 
     def _reshape(self, label: str, edit: Callable[[BaseGeometry], BaseGeometry]) -> None:
-        active = self._active()
-        chosen = self._changeable(active) if active is not None else []
-        if active is not None and chosen:
-            self._carry_out(
-                active, len(chosen), lambda: operations.reshape(label, chosen, edit, active.author)
-            )
+        self._carry_out(
+            label, lambda chosen, author: operations.reshape(label, chosen, edit, author)
+        )
 
     def _fill_holes(self) -> None:
         self._reshape("Fill holes", shape_editing.without_holes)
@@ -308,7 +349,7 @@ class EditingCommands(QObject):
         from viewer.ui.opened_dialog import open_dialog
 
         active = self._active()
-        if active is None or not self._changeable(active):
+        if active is None or not (self._is_of_many(active) or self._changeable(active)):
             return
         calibration = active.calibration
         is_um = calibration.unit == "um"
@@ -323,6 +364,12 @@ class EditingCommands(QObject):
 
     def _lock(self) -> None:
         active = self._active()
+        if active is not None and self._is_of_many(active):
+            self.bulk.set_locked(
+                active,
+                lambda edit: self._window.say(f"{many(len(edit.changes))} {edit.label.lower()}ed."),
+            )
+            return
         chosen = self._shown(active) if active is not None else []
         if active is None or not chosen:
             return
@@ -362,18 +409,35 @@ class EditingCommands(QObject):
             self._window.say(LOCKED)
         return unlocked
 
-    def _carry_out(self, active: PaneAnnotations, count: int, make: Callable[[], Edit]) -> None:
-        """Does what `make` works out, in a thread where that takes long."""
+    def _carry_out(self, title: str, make: Callable[[list[Annotation], str], Edit]) -> None:
+        """Do what `make` works out of what is chosen, in a thread where that takes long."""
         from viewer.annotations.operations import OperationError
 
-        if count <= _AT_ONCE:
+        active = self._active()
+        if active is None:
+            return
+        author = active.author
+        if self._is_of_many(active):
+            self.bulk.shape(
+                active,
+                title,
+                lambda chosen: make(chosen, author),
+                lambda edit: self._on_done(active, edit, active.selection.ids | edit.added_ids),
+            )
+            return
+        chosen = self._changeable(active)
+        if not chosen:
+            return
+        if len(chosen) <= _AT_ONCE:
             try:
-                self._do(active, make())
+                self._do(active, make(chosen, author))
             except OperationError as error:
                 self._window.say(str(error))
             return
-        self._window.say(f"Working on {many(count)}...")
-        self._background.run(make, lambda step: self._do(active, step), self._on_not_done)
+        self._window.say(f"Working on {many(len(chosen))}...")
+        self._background.run(
+            lambda: make(chosen, author), lambda step: self._do(active, step), self._on_not_done
+        )
 
     def _do(self, active: PaneAnnotations, step: Edit) -> None:
         try:
@@ -381,12 +445,16 @@ class EditingCommands(QObject):
         except ValueError:
             self._window.say("The annotations were changed meanwhile: please try again.")
             return
-        if done:
-            document = active.document
-            active.selection.choose(c.id for c in step.changes if c.id in document)
-            self._window.say(f"{step.label}: done.")
-        elif not step.changes:
+        if done or not step.changes:
+            here = active.document
+            self._on_done(active, step, frozenset(c.id for c in step.changes if c.id in here))
+
+    def _on_done(self, active: PaneAnnotations, step: Edit, chosen: frozenset[UUID]) -> None:
+        if not step.changes:
             self._window.say(f"{step.label}: nothing to be changed.")
+            return
+        active.selection.choose(chosen)
+        self._window.say(f"{step.label}: done.")
 
     def _on_not_done(self, error: Exception) -> None:
         self._window.say(str(error))

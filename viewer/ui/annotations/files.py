@@ -11,26 +11,32 @@ import shapely
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QFileDialog, QInputDialog
 
+from viewer.annotations.annotation import AnnotationClass
 from viewer.annotations.counting.tally import with_counts
 from viewer.annotations.document import Document, ReadOnlyError
 from viewer.annotations.formats.coco_pictures import SeveralPicturesError
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
 from viewer.annotations.measured import up_to_date
+from viewer.annotations.sets.together import together
 from viewer.audit_log import trail
 from viewer.overlays.shown_overlays import write_shown_beside
 from viewer.slides.remote.address import folder_beside
+from viewer.ui.annotations.bulk_edits import MANY
 from viewer.ui.annotations.wording import many
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.slides.slide_place import place_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from viewer.annotations.annotation import Annotation
+    from viewer.annotations.document import Edit
+    from viewer.annotations.document_state import DocumentState
     from viewer.annotations.formats.exchange import Format, ReadFormat
     from viewer.annotations.formats.origins import Origin
     from viewer.annotations.formats.slide_place import SlidePlace
     from viewer.annotations.operations import Known
+    from viewer.geometry import Box
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
     from viewer.ui.annotations.slide_annotations import SlideAnnotations
     from viewer.ui.annotations.training_files import TrainingFiles
@@ -50,11 +56,22 @@ def dropped_suffixes() -> frozenset[str]:
 
 
 class _FileContent(NamedTuple):
-    """What was drawn, how many detections lie beside it, and from where the file counts."""
+    """What a file holds.
+
+    Attributes
+    ----------
+    detections
+        How many are an overlay, not drawn.
+    origin
+        From where the file counts.
+    beside
+        How many of the drawn lie wholly beside the slide.
+    """
 
     drawn: list[Annotation]
     detections: int
     origin: Origin | None
+    beside: int = 0
 
 
 class AnnotationFiles(QObject):
@@ -100,9 +117,16 @@ class AnnotationFiles(QObject):
             return
         problems: list[Problem] = []
         slide, place = pane.path, place_of(pane)
+        box, classes = pane.canvas.slide_box, self._own_classes(active)
+
+        def work() -> _FileContent:
+            read = _read(path, problems, picture, place, origin)
+            drawn = [_with_own_color(each, classes) for each in read.drawn]
+            return read._replace(drawn=drawn, beside=_beside(drawn, box))
+
         self._window.say(f"Reading {path.name}...")
         self._background.run(
-            lambda: _read(path, problems, picture, place, origin),
+            work,
             lambda read: self._add(active, path, read, problems, slide),
             lambda error: self._on_not_read(path, pane, picture, error),
         )
@@ -113,20 +137,22 @@ class AnnotationFiles(QObject):
         from viewer.ui.annotations.file_reports import tell_not_written
 
         mpp_um = active.pane.canvas.optics.mpp_um
-        drawn = self._window.annotations.in_sight(active.pane)
-        annotations = [up_to_date(each, mpp_um) for each in with_counts(drawn)]
+        sets = self._window.annotations.sets_of(active.pane)
+        held = sets.states_in_sight if sets is not None else []
         place = place_of(active.pane)
         shown = self._window.overlays.shown_in(active.pane)
 
-        def work() -> list[Problem]:
+        def work() -> tuple[int, list[Problem]]:
+            drawn = with_counts(together(held) if held else [])
+            annotations = [up_to_date(each, mpp_um) for each in drawn]
             lost = write_as(path, which, annotations, place)
             write_shown_beside(path, shown)
-            return lost
+            return len(annotations), lost
 
         self._window.say(f"Writing {path.name}...")
         self._background.run(
             work,
-            lambda lost: self._on_written(path, len(annotations), which, lost),
+            lambda found: self._on_written(path, found[0], which, found[1]),
             lambda error: tell_not_written(self._window, path.name, error),
         )
 
@@ -203,7 +229,6 @@ class AnnotationFiles(QObject):
             if slide is not None:
                 self.missed.emit(path, slide)
             return
-        read = read._replace(drawn=self._with_own_colors(read.drawn, active))
         sets = self._window.annotations.sets_of(active.pane)
         if not read.drawn or sets is None:
             self._put(active, None, path, read, problems, "both")
@@ -211,7 +236,7 @@ class AnnotationFiles(QObject):
 
         def put(annotations: SlideAnnotations) -> None:
             document = annotations.document
-            known = sum(each.id in document for each in read.drawn)
+            known = sum(each.id in document for each in read.drawn) if len(document) else 0
             if self._of(active.pane) is None:
                 return
             if not known:
@@ -226,21 +251,12 @@ class AnnotationFiles(QObject):
 
         self._window.annotations.sets.add(sets, path.name, "imported", str(path), put)
 
-    def _with_own_colors(
-        self, drawn: list[Annotation], active: PaneAnnotations
-    ) -> list[Annotation]:
-        """Classes that are known here keep their color, whatever the file says."""
-        known = {each.shown_as.name: each.shown_as for each in active.document if each.shown_as}
-        palette = self._window.annotations.classes.palette
-        for each in drawn:
-            name = each.class_name
-            own = palette.named(name) if name and name not in known else None
-            if own is not None:
-                known[name] = own.annotation_class
-        return [
-            replace(each, shown_as=known[each.class_name]) if each.class_name in known else each
-            for each in drawn
-        ]
+    def _own_classes(self, active: PaneAnnotations) -> dict[str, AnnotationClass]:
+        """Return the classes that are known here, which keep their color whatever a file says."""
+        classes = self._window.annotations.classes.palette.classes
+        own = {each.name: each.annotation_class for each in classes}
+        drawn = active.document.class_colors.items()
+        return own | {name: AnnotationClass(name, color) for name, color in drawn if name}
 
     def _put(
         self,
@@ -251,32 +267,58 @@ class AnnotationFiles(QObject):
         problems: list[Problem],
         answer: Known,
     ) -> None:
-        from viewer.annotations.formats.origins import is_origin_note
         from viewer.annotations.operations import taken_in
+
+        drawn, label = read.drawn, f"Import {path.name}"
+        document = annotations.document if annotations is not None else Document()
+
+        def work(state: DocumentState) -> Edit:
+            return taken_in(label, drawn, state.held.__contains__, answer, state.held.get)
+
+        def done(step: Edit) -> None:
+            self._tell_put(active, path, read, problems, step)
+
+        if len(drawn) > MANY:
+            bulk = self._window.annotations.editing.bulk
+            bulk.do(document, label, len(drawn), lambda state, _: work(state), done)
+            return
+        step = work(document.state)
+        try:
+            document.do(step)
+        except ReadOnlyError as error:
+            self._window.say(str(error))
+            return
+        done(step)
+
+    def _tell_put(
+        self,
+        active: PaneAnnotations,
+        path: Path,
+        read: _FileContent,
+        problems: list[Problem],
+        step: Edit,
+    ) -> None:
+        """Say what became of a file that was read."""
+        from viewer.annotations.formats.origins import is_origin_note
         from viewer.ui.annotations.file_reports import tell_problems
 
         drawn, found_count = read.drawn, read.detections
         slide = active.pane.path
-        assert slide is not None
+        if slide is None:
+            return
         sentences: list[str] = []
-        document = annotations.document if annotations is not None else Document()
-        step = taken_in(f"Import {path.name}", drawn, document.__contains__, answer, document.get)
         if step.changes:
-            try:
-                document.do(step)
-            except ReadOnlyError as error:
-                self._window.say(str(error))
-                return
-            added = sum(change.before is None for change in step.changes)
+            added = len(step.added_ids)
             replaced = len(step.changes) - added
             done = [f"{many(added)} of {path.name} added to {slide.name}"] if added else []
             done += [f"{many(replaced)} of {slide.name} replaced by {path.name}"] * bool(replaced)
             sentences.append(
                 f"{', '.join(done)}, in a set of its own: choose it beside the class to change it."
             )
-            beside = _beside(drawn, active)
-            if beside:
-                sentences.append(f"{beside:,} lie beside this slide; the file may be of another.")
+            if read.beside:
+                sentences.append(
+                    f"{read.beside:,} lie beside this slide; the file may be of another."
+                )
         elif drawn:
             sentences.append(f"{slide.name} has all of {path.name} already.")
         if found_count:
@@ -348,9 +390,16 @@ def _read(
     return _FileContent(drawn, len(read) - len(drawn), origin)
 
 
-def _beside(drawn: list[Annotation], active: PaneAnnotations) -> int:
+def _with_own_color(annotation: Annotation, classes: Mapping[str, AnnotationClass]) -> Annotation:
+    """Return it with its class as it is known here."""
+    known = classes.get(annotation.class_name)
+    if known is None or known is annotation.shown_as:
+        return annotation
+    return replace(annotation, shown_as=known)
+
+
+def _beside(drawn: list[Annotation], slide: Box) -> int:
     """Return how many lie wholly beside the slide."""
-    slide = active.pane.canvas.slide_box
     box = shapely.box(slide.x0, slide.y0, slide.x1, slide.y1)
     return int((~shapely.intersects(box, [each.geometry for each in drawn])).sum())
 

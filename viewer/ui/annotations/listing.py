@@ -90,7 +90,7 @@ class Listing(QObject):
             can_describe=self._part.can_annotate and one is not None and not one.is_locked,
         )
 
-    def _choose(self, ids: set[UUID]) -> None:
+    def _choose(self, ids: frozenset[UUID]) -> None:
         if self._part.active is not None:
             self._part.active.selection.choose(ids)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Unpack
 
+import shapely
+
 from viewer.annotations.bookmarks import kept_view
 from viewer.annotations.pixel_calibration import PixelCalibration
 from viewer.annotations.planes import plane_of
@@ -104,10 +106,12 @@ class PaneAnnotations:
         self.desk.is_hidden, self.desk.hidden_classes = not is_shown, hidden
         self.layer.show(**style)
         self.notes.set_shown(shown=is_shown, hidden_classes=hidden)
-        chosen = self.chosen
-        in_sight = [each.id for each in chosen if each.class_name not in hidden]
-        if len(in_sight) < len(chosen):
-            self.selection.choose(in_sight)
+        if hidden & self.document.class_counts.keys():
+            get = self.document.get
+            chosen = [each for each in map(get, self.selection) if each is not None]
+            in_sight = [each.id for each in chosen if each.class_name not in hidden]
+            if len(in_sight) < len(chosen):
+                self.selection.choose(in_sight)
 
     def travel(self, annotations: Iterable[Annotation]) -> None:
         """Shows annotations as large as they fit."""
@@ -121,9 +125,7 @@ class PaneAnnotations:
         if kept is not None:
             canvas.show_view(kept, animated=True)
             return
-        bounds = [annotation.geometry.bounds for annotation in wanted]
-        x0, y0, x1, y1 = (list(each) for each in zip(*bounds, strict=True))
-        box = Box(min(x0), min(y0), max(x1), max(y1))
+        box = Box(*shapely.total_bounds([each.geometry for each in wanted]).tolist())
         field = Box.around(box.center, box.width * _TRAVEL_MARGIN, box.height * _TRAVEL_MARGIN)
         nearest = _NEAREST_MPP_UM / (self.mpp_um or _NEAREST_MPP_UM)
         canvas.go_to(box.center, max(canvas.view.showing(field).downsample, nearest))

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QInputDialog, QMenu
 from viewer.annotations.document import ReadOnlyError, adding
 from viewer.annotations.sets.annotation_set import MY_ANNOTATIONS
 from viewer.annotations.sets.together import together
+from viewer.ui.annotations.bulk_edits import MANY
 from viewer.ui.annotations.wording import many
 from viewer.ui.opened_dialog import open_dialog
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from viewer.annotations.annotation import Annotation
+    from viewer.annotations.document import Document, Edit
     from viewer.annotations.sets.annotation_set import SetKind
     from viewer.studies.reader_sets import ReaderSet
     from viewer.ui.annotations.annotations_panel import AnnotationsPanel
@@ -93,20 +95,43 @@ class SetCommands(QObject):
     def copy_chosen_to(self, entry: SetEntry) -> None:
         """Copy what is chosen in the active pane to another of the reader's sets."""
         sets, active = self._part.active_sets, self._part.active
-        chosen = active.chosen if active is not None else []
-        if sets is None or not chosen:
+        if sets is None or active is None or not len(active.selection):
             return
+        ids = active.selection.ids
+        chosen = active.document.snapshot()
 
-        def put(annotations: SlideAnnotations) -> None:
-            try:
-                annotations.document.do(adding("Copy annotations", _copies(chosen)))
-            except ReadOnlyError as error:
-                self._window.say(str(error))
-                return
-            self._window.say(f"{many(len(chosen))} copied to {entry.label}.")
+        def done(edit: Edit) -> None:
+            self._window.say(f"{many(len(edit.changes))} copied to {entry.label}.")
             self.show()
 
+        def put(annotations: SlideAnnotations) -> None:
+            self._add_copies(
+                annotations.document, "Copy annotations", len(ids), lambda: chosen.of(ids), done
+            )
+
         self._with_open(sets, entry, put)
+
+    def _add_copies(
+        self,
+        document: Document,
+        label: str,
+        count: int,
+        held: Callable[[], Iterable[Annotation]],
+        done: Callable[[Edit], object],
+    ) -> None:
+        """Add copies of annotations to a set, very many in a thread; `held` gives them there."""
+        if count > MANY:
+            self._part.editing.bulk.do(
+                document, label, count, lambda *_: adding(label, _copies(held())), done
+            )
+            return
+        edit = adding(label, _copies(held()))
+        try:
+            document.do(edit)
+        except ReadOnlyError as error:
+            self._window.say(str(error))
+            return
+        done(edit)
 
     def add(
         self,
@@ -184,17 +209,24 @@ class SetCommands(QObject):
             self._window.say(f"{entry.label} is the set that you draw in: choose another one.")
             return
 
+        def done(edit: Edit) -> None:
+            self._window.say(
+                f"{many(len(edit.changes))} of {entry.label} copied to {sets.current.label}; "
+                "Ctrl+Z takes them back."
+            )
+
         def put(annotations: SlideAnnotations) -> None:
             if self._part.active is not active:
                 return
-            copies = _copies(annotations.document)
-            if not copies:
+            if not len(annotations.document):
                 self._window.say(f"There is nothing in {entry.label}.")
-            elif active.do(adding(f"Copy {entry.label}", copies)):
-                self._window.say(
-                    f"{many(len(copies))} of {entry.label} copied to {sets.current.label}; "
-                    "Ctrl+Z takes them back."
-                )
+                return
+            state, count = annotations.document.snapshot(), len(annotations.document)
+            label = f"Copy {entry.label}"
+            if count > MANY:
+                self._add_copies(active.document, label, count, lambda: state, done)
+            elif active.do(edit := adding(label, _copies(state))):
+                done(edit)
 
         self._with_open(sets, entry, put)
 
@@ -226,21 +258,22 @@ class SetCommands(QObject):
         if name == MY_ANNOTATIONS or any(name == each.listed.which.key.name for each in shown):
             self._window.say(f'"{name}" is one of the sets: choose another name.')
             return
-        merged = _copies(
-            together(
-                [
-                    (each.listed.which.key, each.annotations.document)
-                    for each in shown
-                    if each.annotations is not None
-                ]
-            )
-        )
+        states = [
+            (each.listed.which.key, each.annotations.document.snapshot())
+            for each in shown
+            if each.annotations is not None
+        ]
+        count = sum(len(state.held) for _, state in states)
         source = ", ".join(entry.label for entry in shown)
 
-        def put(annotations: SlideAnnotations) -> None:
-            annotations.document.do(adding("Merge sets", merged))
-            self._window.say(f"{many(len(merged))} of {len(shown)} sets are in {name} now.")
+        def done(edit: Edit) -> None:
+            self._window.say(f"{many(len(edit.changes))} of {len(shown)} sets are in {name} now.")
             self.show()
+
+        def put(annotations: SlideAnnotations) -> None:
+            self._add_copies(
+                annotations.document, "Merge sets", count, lambda: together(states), done
+            )
 
         self.add(sets, name, "merged", source, put)
 

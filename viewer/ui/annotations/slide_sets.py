@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from viewer.annotations.annotation import Annotation
-    from viewer.annotations.sets.annotation_set import SetKind
+    from viewer.annotations.document_state import DocumentState
+    from viewer.annotations.sets.annotation_set import SetKey, SetKind
     from viewer.studies.reader_sets import ReaderSet, ReaderSlide
     from viewer.ui.background_runner import BackgroundRunner, Task
 
@@ -124,14 +125,19 @@ class SlideSets(QObject):
 
         Where those are several, each annotation says of which set it is.
         """
-        wanted = [
-            (each.listed.which.key, each.annotations.document)
+        wanted = self.states_in_sight
+        return together(wanted) if wanted else []
+
+    @property
+    def states_in_sight(self) -> list[tuple[SetKey, DocumentState]]:
+        """Return the same as snapshots, for `together` in a thread."""
+        return [
+            (each.listed.which.key, each.annotations.document.snapshot())
             for each in self.entries
             if (each is self.current or each.is_shown)
             and each.annotations is not None
             and len(each.annotations.document)
         ]
-        return together(wanted) if wanted else []
 
     def named(self, label: str) -> SetEntry | None:
         """Return the set of a label."""

@@ -12,6 +12,7 @@ from PySide6.QtCore import QObject, Qt
 from PySide6.QtWidgets import QFileDialog
 
 from viewer.annotations.bookmarks import MARKS
+from viewer.annotations.document import Document
 from viewer.annotations.formats.problems import AnnotationFileError
 from viewer.annotations.storage.store import AnnotationStoreError
 from viewer.canvas.layer import LayerOrder
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.comparison import Comparison, Disagreement
+    from viewer.annotations.document_state import DocumentState
     from viewer.annotations.formats.problems import Problem
     from viewer.annotations.formats.slide_place import SlidePlace
     from viewer.annotations.sets.places import AnnotationsPlace
@@ -105,7 +107,8 @@ class ComparisonController(QObject):
             self.panel.say("Choose two different sets.")
             return
         within, slide_box = self.panel.reference.currentData(), pane.canvas.slide_box
-        drawn = self._drawn()
+        active = self._window.annotations.active
+        drawn = (active.document if active is not None else Document()).snapshot()
         identity, place = pane.source.info.identity, place_of(pane)
 
         def work() -> tuple[Comparison, set[str], int]:
@@ -130,10 +133,6 @@ class ComparisonController(QObject):
         self._background.run(work, lambda found: self._on_compared(identity, *found), self._failed)
 
     # -----------------------------------------------------------------------------------------
-
-    def _drawn(self) -> list[Annotation]:
-        active = self._window.annotations.active
-        return list(active.document) if active is not None else []
 
     def _others(self) -> list[SetEntry]:
         """Return the sets of the slide but the one that is drawn on."""
@@ -235,7 +234,7 @@ class ComparisonController(QObject):
 
 
 def _read(
-    wanted: _Set, drawn: list[Annotation], problems: list[Problem], place: SlidePlace
+    wanted: _Set, drawn: DocumentState, problems: list[Problem], place: SlidePlace
 ) -> list[Annotation]:
     """For worker threads. Raises AnnotationFileError, AnnotationStoreError."""
     from viewer.annotations.formats.exchange import read_all
@@ -247,7 +246,7 @@ def _read(
         return read_all(wanted.path, problems, slide=place)
     if wanted.author is not None:
         return [each for each in drawn if each.author == wanted.author]
-    return drawn
+    return list(drawn)
 
 
 def _polygons(disagreements: tuple[Disagreement, ...] | list[Disagreement]) -> shapely.MultiPolygon:
