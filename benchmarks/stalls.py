@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QApplication
 
 from viewer.settings import Settings
 from viewer.tiles.cache import TileCache
-from viewer.ui.collector import spare_standing_objects
+from viewer.ui.collector import let_window_come_first, spare_standing_objects
 from viewer.ui.main_window import MainWindow
 from viewer.ui.theme import DARK, apply_theme
 
@@ -104,6 +104,7 @@ def open_window() -> MainWindow:
     """Return a window that is shown, as the program shows it."""
     application = QApplication.instance() or QApplication([])
     assert isinstance(application, QApplication)
+    let_window_come_first()
     window = MainWindow(Settings(), TileCache(_CACHE_BYTES))
     apply_theme(application, DARK)
     window.resize(1280, 800)

@@ -9,6 +9,7 @@ from viewer.annotations.bookmarks import MARKS
 from viewer.annotations.document_state import DocumentState, is_special
 from viewer.annotations.history import History
 from viewer.errors import CoverslipError
+from viewer.slow_release import release_slowly
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -281,6 +282,13 @@ class Document:
         self._undo.clear()
         self._redo.clear()
         self._replace(Edit("", (), is_reset=True), state)
+
+    def let_go(self) -> None:
+        """Hold nothing any more, and forget all steps; very many are freed little by little."""
+        state, self._state, self._is_shared = self._state, DocumentState(), False
+        self._undo.clear()
+        self._redo.clear()
+        release_slowly(list(state.held.values()))
 
     # What is done in another thread ----------------------------------------------------------
 

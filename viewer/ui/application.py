@@ -16,7 +16,7 @@ from viewer.settings import read_settings
 from viewer.slides.reader_process.pool import reader_pool
 from viewer.start_guard import StartGuard
 from viewer.tiles.cache import TileCache
-from viewer.ui.collector import Collector, spare_standing_objects
+from viewer.ui.collector import Collector, let_window_come_first, spare_standing_objects
 from viewer.ui.crash_dialog import CrashWatch
 from viewer.ui.figures.view_picture import write_picture
 from viewer.ui.main_window import MainWindow
@@ -89,6 +89,7 @@ def run(
     pane.failed.connect(lambda path, _sentence: outcomes.append(path))
     when_drawn(window, guard.drawn)
     when_drawn(window, spare_standing_objects)
+    let_window_come_first()
     window.show()
     if not last_start_drew:
         window.say(_NOT_DRAWN)

@@ -1,8 +1,10 @@
-"""Keeps Python's garbage collector from holding up a frame."""
+"""Keeps Python's garbage collector and its other threads from holding up a frame."""
 
 from __future__ import annotations
 
 import gc
+import sys
+import time
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, QTimer
@@ -13,6 +15,19 @@ if TYPE_CHECKING:
 
 _EVERY_MS = 20_000
 _NEVER = 1 << 30
+_LONG_S = 0.05
+"""A full collection that takes longer met what is there to stay, as a million annotations."""
+_SWITCH_S = 0.001
+"""As long as another thread may compute before the window's gets its turn; Python's own: 5 ms."""
+
+
+def let_window_come_first() -> None:
+    """Let the window's thread take its turn sooner while others compute.
+
+    It asks for its turn at each call into Qt, many times a frame: at 5 ms each a frame takes
+    hundreds.
+    """
+    sys.setswitchinterval(_SWITCH_S)
 
 
 def spare_standing_objects() -> None:
@@ -30,16 +45,29 @@ def spare_standing_objects() -> None:
 
 
 class Collector(QObject):
-    """Collects in full now and then, when neither the slide nor the hand moves."""
+    """Collects in full now and then, when neither the slide nor the hand moves.
+
+    What a long collection leaves is in use, and spared by later ones until half of it is gone.
+    """
 
     def __init__(self, is_moving: Callable[[], bool], parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._is_moving = is_moving
+        self._spared = 0
+        """How many objects later collections leave out since a long one."""
         self._timer = QTimer(self, interval=_EVERY_MS)
         self._timer.timeout.connect(self._collect)
         self._timer.start()
 
     def _collect(self) -> None:
         is_held = QGuiApplication.mouseButtons() != Qt.MouseButton.NoButton
-        if not is_held and not self._is_moving():
-            gc.collect()
+        if is_held or self._is_moving():
+            return
+        if self._spared and gc.get_freeze_count() < self._spared // 2:
+            gc.unfreeze()
+            self._spared = 0
+        begin_s = time.perf_counter()
+        gc.collect()
+        if time.perf_counter() - begin_s > _LONG_S:
+            gc.freeze()
+            self._spared = gc.get_freeze_count()

@@ -234,10 +234,10 @@ class AnnotationModel(QAbstractItemModel):
         if self._finding is not None:
             self._finding.cancel()
             self._finding = None
+        if len(ids) > MOST_AT_ONCE and self._filling is not None:
+            return
         if len(ids) <= MOST_AT_ONCE or not self._fills_in_thread or self._holds_all(ids):
             then(self.runs_of(ids))
-            return
-        if self._filling is not None:
             return
         stamp, is_descending = self._stamp, self._is_descending
         listed = [(group.number, list(group.ids)) for group in self._groups]

@@ -433,8 +433,9 @@ class AnnotationsController(QObject):
         self._window.say("Annotations are shown again.")
 
     def _say_if_nameless(self, names_shown: bool) -> None:
-        pane = self._window.panes.active
-        if names_shown and not any(each.name for each in self.in_sight(pane)):
+        sets = self.active_sets
+        states = sets.states_in_sight if sets is not None else []
+        if names_shown and not any(each.name for _, state in states for each in state):
             self._window.say("No annotation in view has a name: F2 names the selected one.")
 
     def _show_all(self) -> None:

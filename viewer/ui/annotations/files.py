@@ -181,7 +181,8 @@ class AnnotationFiles(QObject):
         active = self._of(pane)
         if active is None or pane.path is None:
             return
-        if not self._window.annotations.in_sight(pane):
+        sets = self._window.annotations.sets_of(pane)
+        if sets is None or not sets.states_in_sight:
             self._window.say("There are no annotations to write yet.")
             return
         formats = list(FORMATS.values())

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from viewer.annotations.storage.autosave import Autosave, OpenedAnnotations
     from viewer.ui.background_runner import BackgroundRunner, Task
 
+_MANY = 10_000
+"""Annotations whose room takes longer than a frame to free."""
 _SET_IS_LOCKED = "This set is locked: unlock it in the list of sets first."
 
 
@@ -108,6 +110,8 @@ class SlideAnnotations(QObject):
         autosave, self._autosave = self._autosave, None
         if autosave is not None:
             self._disk.run(autosave.close, lambda _: None)
+        if len(self.document) > _MANY:
+            self.document.let_go()
 
     # -----------------------------------------------------------------------------------------
 
