@@ -78,6 +78,31 @@ def test_all_get_a_class_and_are_deleted_each_as_one_step(
     assert document.class_counts[tumor.name] == COUNT - locked
 
 
+def test_all_are_locked_named_and_doubled_each_as_one_step(
+    here: PaneAnnotations, slide_window: MainWindow, qtbot: QtBot
+) -> None:
+    document, window = here.document, slide_window
+    window.commands["annotate.lock"].trigger()
+    qtbot.waitUntil(lambda: document.undo_label == "Lock", timeout=20_000)
+    assert all(each.is_locked for each in document)
+    window.commands["annotate.lock"].trigger()
+    qtbot.waitUntil(lambda: document.undo_label == "Unlock", timeout=20_000)
+    assert not any(each.is_locked for each in document)
+    named: list[int] = []
+    window.annotations.editing.bulk.rename(
+        here, "alike", lambda edit: named.append(len(edit.changes))
+    )
+    qtbot.waitUntil(lambda: named == [COUNT], timeout=20_000)
+    assert {each.name for each in document} == {"alike"}
+    window.commands["edit.duplicate"].trigger()
+    qtbot.waitUntil(lambda: len(document) == 2 * COUNT, timeout=20_000)
+    assert len(here.selection) == COUNT, "the new ones are selected"
+    for label in ("Rename", "Unlock", "Lock", "Import"):
+        window.commands["edit.undo"].trigger()
+        qtbot.waitUntil(lambda label=label: document.undo_label == label, timeout=20_000)
+    assert sum(each.is_locked for each in document) == COUNT // 1000
+
+
 def test_of_several_filters_the_last_one_holds(here: PaneAnnotations, qtbot: QtBot) -> None:
     model = AnnotationModel(fills_in_thread=True)
     model.show_document(here.document)

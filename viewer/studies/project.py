@@ -17,7 +17,7 @@ from viewer.studies.stages import Stage  # noqa: TC001
 from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
 PROJECT_FILE = "project.json"
 FORMAT = "coverslip project"
@@ -189,10 +189,16 @@ def removing_slides(identities: Iterable[str]) -> Change:
 
 def changing_slide(identity: str, **changes: str) -> Change:
     """Changes members of one slide; of one that was taken off meanwhile, nothing."""
+    return changing_slides((identity,), **changes)
+
+
+def changing_slides(identities: Collection[str], **changes: str) -> Change:
+    """Change the same members of slides; of those that were taken off meanwhile, nothing."""
+    wanted = frozenset(identities)
 
     def change(project: Project) -> Project:
         slides = tuple(
-            msgspec.structs.replace(slide, **changes) if slide.identity == identity else slide
+            msgspec.structs.replace(slide, **changes) if slide.identity in wanted else slide
             for slide in project.slides
         )
         return msgspec.structs.replace(project, slides=slides)

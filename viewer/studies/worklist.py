@@ -215,6 +215,7 @@ def natural(text: str) -> tuple[tuple[int, str], ...]:
 
 
 @lru_cache(maxsize=20_000)
+@lru_cache(20_000)
 def letters(text: str) -> str:
     """Return the letters and digits of a text, as names are compared with what is typed."""
     return "".join(filter(str.isalnum, text.casefold()))

@@ -260,3 +260,12 @@ class NoticeBar(QFrame):
         self.style().unpolish(self)
         self.style().polish(self)
         self.show()
+
+
+def selected_runs(view: QAbstractItemView) -> list[tuple[int, int]]:
+    """Return the first and last rows of what is selected in a list, from the top.
+
+    An index for each of thousands of rows takes Python longer than all that is done with it.
+    """
+    ranges = view.selectionModel().selection().toList()
+    return sorted((each.top(), each.bottom()) for each in ranges if each.isValid())

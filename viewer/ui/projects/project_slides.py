@@ -125,6 +125,12 @@ class ProjectSlides(SlideList):
         self.changed.emit()
 
     def _set_states(self, keys: Sequence[str], state: str) -> None:
+        """Set the state of slides, at once but where each has to be finished by itself."""
+        from viewer.studies.project import changing_slides
+
+        if state != "done":
+            self._opened.change(changing_slides(keys, state=state))
+            return
         for key in keys:
             self.edited.emit(key, {"state": state})
 

@@ -22,7 +22,7 @@ from viewer.canvas.qt_guard import guarded
 from viewer.ui.recording.color_key import magnification_key
 from viewer.ui.recording.sessions_model import SessionDelegate, SessionsModel
 from viewer.ui.shell.panel import Panel, shows_state
-from viewer.ui.widgets import KeyedList
+from viewer.ui.widgets import KeyedList, selected_runs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -123,15 +123,16 @@ class SessionsPanel(Panel):
         self._is_filling = True
         self.model.show(listing, optics)
         kept = QItemSelection()
-        rows = (listing.row_of[each] for each in selected if each in listing.row_of)
-        for first, last in _spans(sorted(rows)):
+        found = (listing.row_of.get(each) for each in selected)
+        rows = sorted(row for row in found if row is not None)
+        for first, last in _spans(rows):
             kept.select(self.model.index(first), self.model.index(last))
         self.list.selectionModel().select(kept, QItemSelectionModel.SelectionFlag.ClearAndSelect)
         self._is_filling = False
         self.empty.setText(_NONE_MATCHES if listing.total else _EMPTY)
         self._stack.setCurrentWidget(self.list if listing.sessions else self.empty)
         self._show_choice()
-        if self.selected() != selected:
+        if len(rows) != len(selected):
             self.session_chosen.emit(self._chosen)
         self._settle.start()
 
@@ -158,8 +159,8 @@ class SessionsPanel(Panel):
         """Return the folders of the selected sessions, from the top."""
         if not self.is_built:
             return []
-        rows = sorted(index.row() for index in self.list.selectedIndexes())
-        return [self.model.session(row).folder for row in rows]
+        sessions, runs = self.model.listing.sessions, selected_runs(self.list)
+        return [each.folder for first, last in runs for each in sessions[first : last + 1]]
 
     @property
     def filter_text(self) -> str:
@@ -168,8 +169,10 @@ class SessionsPanel(Panel):
 
     @property
     def _chosen(self) -> Path | None:
-        selected = self.selected()
-        return selected[0] if len(selected) == 1 else None
+        """Return the one session that is selected, without a look at thousands of them."""
+        runs = selected_runs(self.list) if self.is_built else []
+        is_one = len(runs) == 1 and runs[0][0] == runs[0][1]
+        return self.model.session(runs[0][0]).folder if is_one else None
 
     @property
     def replayed(self) -> Path | None:
@@ -192,7 +195,8 @@ class SessionsPanel(Panel):
 
     def _show_choice(self) -> None:
         """Say what is selected, and enable what can be done with it."""
-        count, folder = len(self.list.selectedIndexes()), self._chosen
+        count = sum(last + 1 - first for first, last in selected_runs(self.list))
+        folder = self._chosen
         for button in (self.review, self.rename):
             button.setEnabled(count == 1)
         for button in (self.delete, self.export):
@@ -282,7 +286,7 @@ class _SessionList(KeyedList):
         """Put the selected rows on the clipboard, columns parted by tabs."""
         model = self.model()
         assert isinstance(model, SessionsModel)
-        rows = sorted(index.row() for index in self.selectedIndexes())
+        rows = [row for first, last in selected_runs(self) for row in range(first, last + 1)]
         if rows:
             lines = ("\t".join(model.texts(row)) for row in rows)
             QGuiApplication.clipboard().setText("\n".join(lines))

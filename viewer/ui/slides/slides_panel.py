@@ -26,7 +26,7 @@ from viewer.slides.remote.address import is_address
 from viewer.ui.shell.panel import Panel
 from viewer.ui.slides.slide_list import SlideListModel
 from viewer.ui.slides.slide_row import PICTURE_SIZE, SlideRowDelegate
-from viewer.ui.widgets import KeyedList
+from viewer.ui.widgets import KeyedList, selected_runs
 
 if TYPE_CHECKING:
     from PySide6.QtCore import QModelIndex
@@ -131,8 +131,8 @@ class SlidesPanel(Panel):
 
     def chosen(self) -> list[str]:
         """Return the keys of the selected slides, in order."""
-        rows = sorted(index.row() for index in self.view.selectedIndexes())
-        return [self.model.keys[row] for row in rows if row < len(self.model.keys)]
+        keys = self.model.keys
+        return [key for first, last in selected_runs(self.view) for key in keys[first : last + 1]]
 
     def step(self, step: int) -> None:
         """Open the slide `step` rows on, from the one asked for last, else the selected one."""
