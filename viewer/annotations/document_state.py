@@ -6,10 +6,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import shapely
-
 from viewer.annotations.annotation import DESCRIPTION, FIELD_LAYOUT
 from viewer.annotations.bounds_index import BoundsIndex
+from viewer.annotations.kept_geometry import is_line, is_same_geometry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -101,7 +100,7 @@ class DocumentState:
             self.authors[after.author] += 1
             self._count_class(after)
             self.held[change.id] = after
-            if before is None or before.geometry is not after.geometry:
+            if before is None or not is_same_geometry(before, after):
                 moved.append(after)
         self.index.put(moved)
 
@@ -118,7 +117,7 @@ def is_special(annotation: Annotation) -> bool:
         return True
     if annotation.kind == "tmaCore":
         return True
-    return bool(annotation.measurements) and isinstance(annotation.geometry, shapely.LineString)
+    return bool(annotation.measurements) and is_line(annotation)
 
 
 def _take_from(counts: Counter[str], name: str) -> None:

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
 
+_LINE = 2
+"""The number of lines in well-known binary."""
+
+
 class _Slots:
     __slots__ = ("geometry", "nucleus")
 
@@ -57,6 +61,19 @@ class KeptGeometry(_Slots):
     @nucleus.setter
     def nucleus(self, nucleus: BaseGeometry | None) -> None:
         NUCLEUS_SLOT.__set__(self, nucleus)
+
+
+def is_same_geometry(one: KeptGeometry, other: KeptGeometry) -> bool:
+    """Return whether two annotations share a geometry, which is not made for it."""
+    return GEOMETRY_SLOT.__get__(one) is GEOMETRY_SLOT.__get__(other)
+
+
+def is_line(annotation: KeptGeometry) -> bool:
+    """Return whether the geometry is one line; one that is kept as bytes stays so."""
+    held = GEOMETRY_SLOT.__get__(annotation)
+    if type(held) is not bytes:
+        return isinstance(held, shapely.LineString)
+    return int.from_bytes(held[1:5], "little" if held[0] else "big") & 0xFF == _LINE
 
 
 def as_kept(geometries: Sequence[BaseGeometry | None]) -> list[BaseGeometry | None]:
