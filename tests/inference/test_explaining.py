@@ -14,7 +14,11 @@ from onnx_networks import Net, classes, onnx_bundle
 from PIL import Image
 from torch import nn
 
+from viewer.inference.models.bundle import load_bundle
+from viewer.inference.models.model_library import BUNDLED
+
 SIDE = 224
+TISSUE = Path(__file__).parents[2] / "resources" / "slides" / "CMU-1-Small-Region.svs"
 
 
 class SeesGreen(nn.Module):
@@ -69,6 +73,30 @@ def test_gradients_point_to_what_counts(slide: Path, tmp_path: Path) -> None:
     nuclei = coverslip("explain", "nuclei", slide, "--at", "300,300", "--mpp", "0.5")
     assert nuclei.returncode == 2
     assert "no classifier of tiles" in nuclei.stderr
+
+
+def test_a_slide_model_is_explained_by_its_patches(tmp_path: Path) -> None:
+    shipped = load_bundle(BUNDLED / "osteosarcoma").description.classes
+    with Image.open(TISSUE) as picture:
+        picture.crop((1000, 1000, 1800, 1800)).convert("RGB").save(tmp_path / "part.png")
+    slide, out = tmp_path / "part.png", tmp_path / "why.png"
+    done = coverslip("explain", "osteosarcoma", slide, "--mpp", "0.5", "-o", out, "--json")
+    assert done.returncode == 0, done.stderr
+    record = json.loads(done.stdout)
+    assert record["class"] in [each.name for each in shipped]
+    assert record["method"] == "gradient"
+    values = np.array(record["values"]["gradient"], float)
+    assert np.isfinite(values).sum() == record["patches"] > 5
+    assert record["faithful"] is (record["deletion"] < record["deletion_random"])
+    assert record["attention"]
+    for name in record["attention"]:
+        assert np.nansum(np.array(record["values"][name], float)) == pytest.approx(1, abs=1e-3)
+    with Image.open(out) as picture:
+        assert picture.size == (800, 800)
+    at = coverslip("explain", "osteosarcoma", slide, "--mpp", "0.5", "--at", "1,1")
+    assert (at.returncode, "leave --at out" in at.stderr) == (2, True)
+    tiles = coverslip("explain", "colorectal-tissue", slide, "--mpp", "0.5")
+    assert (tiles.returncode, "say which one" in tiles.stderr) == (2, True)
 
 
 def test_onnx_is_explained_by_occlusion(slide: Path, tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ from viewer.inference.models.bundle import BundleError, load_bundle
 from viewer.inference.models.model_library import BUNDLED, all_models
 from viewer.inference.process.network import ModelFailedError
 from viewer.inference.process.slide_head import SlideHead
-from viewer.inference.runs.running import run_model
+from viewer.inference.runs.explaining_slides import explain_slide
+from viewer.inference.runs.running import RunError, run_model
 from viewer.inference.runs.slide_inference import JudgingError, engine_model, predict_slide
 from viewer.overlays.blocks import BlockGrid, BlockKey
 from viewer.overlays.heatmap import HeatmapStyle, attention_heatmap
@@ -34,6 +35,14 @@ class FirstNumber(nn.Module):
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         seen = x[:, 0].max()
+        return torch.stack([torch.zeros_like(seen), seen]), x[None, :, 0]
+
+
+class WithoutGradients(FirstNumber):
+    """As FirstNumber, but its gradients are cut."""
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        seen = x.detach()[:, 0].max()
         return torch.stack([torch.zeros_like(seen), seen]), x[None, :, 0]
 
 
@@ -143,6 +152,28 @@ def test_a_slide_model_without_any_number_is_refused(tmp_path: Path) -> None:
         SlideHead(blank).warm_up()
     with pytest.raises(JudgingError, match="no finite numbers"):
         predict_slide(blank, _embedded())
+
+
+def test_what_speaks_for_a_class_is_found_with_and_without_gradients(tmp_path: Path) -> None:
+    for name, module, method in (
+        ("g", FirstNumber(), "gradient"), ("o", WithoutGradients(), "occlusion"),
+    ):  # fmt: skip
+        bundle = load_bundle(_slide_bundle(tmp_path / name, module))
+        found = explain_slide(bundle, _embedded(), "B")
+        assert (found.name, found.method) == ("B", method)
+        values = np.nan_to_num(found.by_class.values, nan=-1)
+        rows, columns = np.unravel_index(values.argmax(), values.shape)
+        assert (int(rows), int(columns)) == (5, 6)
+        assert found.by_class.is_faithful
+        (head,) = found.heads
+        assert head.is_faithful
+        assert np.nansum(head.values) == pytest.approx(1, abs=1e-5)
+        assert "in random orders" in found.sentence
+    with pytest.raises(RunError, match='no class "C"; it has A, B'):
+        explain_slide(bundle, _embedded(), "C")
+    blank = load_bundle(_slide_bundle(tmp_path / "b", Blank()))
+    with pytest.raises(RunError, match="no finite number"):
+        explain_slide(blank, _embedded())
 
 
 def test_only_the_cells_that_were_asked_for_are_judged(tmp_path: Path) -> None:

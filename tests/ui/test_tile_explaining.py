@@ -5,6 +5,7 @@ from __future__ import annotations
 from pytestqt.qtbot import QtBot
 
 from viewer.geometry import Point
+from viewer.overlays.patch_feature_map import PatchFeatureMap
 from viewer.ui.main_window import MainWindow
 
 _PATIENCE_MS = 60_000
@@ -28,4 +29,27 @@ def test_a_classified_tile_is_explained_on_the_slide(
     assert "speak for it" in window.status.currentMessage()
     explain.trigger()
     assert not explain.isChecked()
+    assert layer.shown_name == ""
+
+
+def test_a_slide_model_is_explained_by_the_patches_it_knows(
+    slide_window: MainWindow, qtbot: QtBot
+) -> None:
+    window, panel = slide_window, slide_window.overlays.panel
+    explain, canvas = window.commands["overlays.explain"], window.panes.active.canvas
+    panel.show()
+    qtbot.waitUntil(lambda: panel.models.count() > 0, timeout=_PATIENCE_MS)
+    canvas.go_to(Point(1170, 1950), 1.0)
+    qtbot.waitUntil(lambda: not canvas.is_moving, timeout=_PATIENCE_MS)
+    panel.models.named("Osteosarcoma").switch.click()
+    run = window.overlays.run_of(window.panes.active)
+    assert run is not None
+    found = run.found
+    assert isinstance(found, PatchFeatureMap)
+    qtbot.waitUntil(lambda: found.count > 1, timeout=_PATIENCE_MS)
+    explain.trigger()
+    layer = window.overlays.commands.explainer._layer
+    qtbot.waitUntil(lambda: layer.shown_name == "Explanation", timeout=_PATIENCE_MS)
+    assert "warm patches speak for it" in window.status.currentMessage()
+    explain.trigger()
     assert layer.shown_name == ""

@@ -27,6 +27,55 @@ class Explain(msgspec.Struct, frozen=True, tag=True):
     parts: int
 
 
+class ExplainSlide(msgspec.Struct, frozen=True, tag=True):
+    """Asks which patches speak for a class of a slide model; answered by ExplainedSlide or Refused.
+
+    Attributes
+    ----------
+    features, count
+        float16 (count, length).
+    index
+        Of the class; -1 for the likeliest.
+    """
+
+    features: bytes
+    count: int
+    index: int
+
+
+class ExplainedSlide(msgspec.Struct, frozen=True, tag=True):
+    """How much each patch speaks for a class, and how much it was looked at.
+
+    Attributes
+    ----------
+    index, chances
+        The class, and what the model says of each.
+    method
+        How `values` were found.
+    values
+        float32 (count,).
+    attention
+        float32 (heads, count), each head in sum 1; one head, or one for each class.
+    deletion
+        The mean of what the model still says of the class while patches are taken away, the
+        weightiest first, as a share of what it said of all.
+    attention_deletion, attention_random
+        The same for each head of attention, of the class that it is for, and in random orders.
+    random
+        The same in random orders.
+    """
+
+    index: int
+    chances: list[float]
+    method: Method
+    values: bytes
+    attention: bytes
+    deletion: float
+    random: float
+    attention_deletion: list[float]
+    attention_random: list[float]
+
+
 class Explained(msgspec.Struct, frozen=True, tag=True):
     """How much each part speaks for a class.
 

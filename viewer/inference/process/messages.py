@@ -8,7 +8,12 @@ import msgspec
 
 from viewer.inference.cells.settings import CellSettings  # noqa: TC001 - read by msgspec
 from viewer.inference.models.description import ModelDescription  # noqa: TC001 - read by msgspec
-from viewer.inference.process.explain_messages import Explain, Explained
+from viewer.inference.process.explain_messages import (
+    Explain,
+    Explained,
+    ExplainedSlide,
+    ExplainSlide,
+)
 from viewer.inference.process.lesson_messages import LessonAnswer, LessonRequest
 from viewer.inference.process.tuning_messages import TuningAnswer, TuningRequest
 from viewer.inference.process.words_messages import EncodedWords, EncodeWords
@@ -271,12 +276,12 @@ class Done(msgspec.Struct, frozen=True, tag=True):
 
 Request = (
     Load | Weights | Loaded | TryOut | PackageTest | Blocks | Compute | Judge | Segment | FindCells
-    | KeepObjects | Teach | ClassifyBlock | Suggest | Reclassify | Explain
+    | KeepObjects | Teach | ClassifyBlock | Suggest | Reclassify | Explain | ExplainSlide
     | EncodeWords | LessonRequest | TuningRequest
 )  # fmt: skip
 Answer = (
     Alive | Ready | Refused | Done | Judged | Outlined | FoundCells | Taught | ClassifiedBlock
-    | Suggested | Explained | EncodedWords | LessonAnswer | TuningAnswer
+    | Suggested | Explained | ExplainedSlide | EncodedWords | LessonAnswer | TuningAnswer
 )  # fmt: skip
 
 REQUESTS: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)

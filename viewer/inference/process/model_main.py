@@ -16,7 +16,7 @@ import numpy as np
 from viewer.geometry import Box, Size
 from viewer.inference.errors import ModelFailedError
 from viewer.inference.models.bundle import BundleError, ModelBundle
-from viewer.inference.process.explain_messages import Explain
+from viewer.inference.process.explain_messages import Explain, ExplainSlide
 from viewer.inference.process.lesson_messages import SeeBlock
 from viewer.inference.process.messages import (
     REQUESTS,
@@ -140,6 +140,8 @@ class ModelServer:
                 self._channel.send(_reclassified(request))
             case Explain():
                 self._channel.send(self._explained(request))
+            case ExplainSlide():
+                self._channel.send(self._explained_slide(request))
             case SeeField() | TuneSteps() | MeasureTuned():
                 self._channel.send(self._tuned(request))
             case EncodeWords():
@@ -259,6 +261,16 @@ class ModelServer:
         picture = take_over(request.tile, self._pixels)
         return explained(
             self._network, self._order.description.head, picture, request.index, request.parts,
+            lambda: self._channel.send(Alive()),
+        )  # fmt: skip
+
+    def _explained_slide(self, request: ExplainSlide) -> Answer:
+        from viewer.inference.process.slide_explaining import explained_slide
+
+        assert self._slide_head is not None
+        vectors = np.frombuffer(request.features, np.float16).reshape(request.count, -1)
+        return explained_slide(
+            self._slide_head, vectors.astype(np.float32), request.index,
             lambda: self._channel.send(Alive()),
         )  # fmt: skip
 

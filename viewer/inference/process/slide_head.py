@@ -12,6 +12,8 @@ from viewer.inference.process.loading import first_line, load_module
 from viewer.inference.process.network import has_answer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from viewer.inference.models.bundle import ModelBundle
@@ -50,6 +52,27 @@ class SlideHead:
             raise ModelFailedError(
                 f"The model {self._name} answered with numbers that are not finite."
             )
+
+    def integrated_gradients(
+        self, vectors: NDArray[np.float32], index: int, steps: int, on_step: Callable[[], None]
+    ) -> NDArray[np.float32] | None:
+        """Return how much each of n vectors speaks for a class; None without gradients.
+
+        The gradients of its logit are integrated on the way from their mean.
+        """
+        whole = torch.from_numpy(vectors)
+        span = whole - whole.mean(0, keepdim=True)
+        total = torch.zeros_like(whole)
+        for step in range(steps):
+            on_step()
+            at = (whole - span * (1 - (step + 0.5) / steps)).requires_grad_()
+            try:
+                (slopes,) = torch.autograd.grad(self._module(at)[0][index], at)
+            except RuntimeError:
+                return None
+            total += slopes / steps
+        found = (total * span).sum(1).numpy()
+        return found if np.isfinite(found).all() else None
 
     def judge(
         self, vectors: NDArray[np.float32]

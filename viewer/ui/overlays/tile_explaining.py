@@ -1,4 +1,4 @@
-"""Shows on the slide which parts of a tile speak for its class."""
+"""Shows on the slide which parts of a tile, or which patches of it, speak for a class."""
 
 from __future__ import annotations
 
@@ -13,12 +13,17 @@ from viewer.geometry import Point
 from viewer.ui.background_runner import BackgroundRunner, Task
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from viewer.inference.models.bundle import ModelBundle
     from viewer.inference.runs.explaining import Explanation
+    from viewer.inference.runs.explaining_slides import SlideExplanation
+    from viewer.overlays.patch_feature_map import PatchFeatureMap
     from viewer.ui.main_window import MainWindow
     from viewer.ui.overlays.controller import OverlaysController
     from viewer.ui.slides.slide_pane import SlidePane
 
-_NO_CLASSIFIER = "Turn on a classifier of tiles first, such as Colorectal tissue, on the page AI."
+_NO_CLASSIFIER = "Turn on a classifier of tiles, such as Colorectal tissue, or a slide model on the page AI first."
 _WARM = (255, 140, 0)
 _MOST_ALPHA = 230
 
@@ -45,16 +50,22 @@ class TileExplainer(QObject):
         self._background.close()
 
     def set_shown(self, on: bool) -> None:
-        """Explain the tile in the middle of the view by the classifier that is on, or no more."""
+        """Explain what is on, or no more.
+
+        A classifier is asked about the tile in the middle of the view, a slide model about all
+        patches that are known.
+        """
         from viewer.inference.models.bundle import ModelBundle
         from viewer.inference.runs.explaining import explain_tile
+        from viewer.overlays.patch_feature_map import PatchFeatureMap
 
         self._end()
         if not on:
             return
         pane, run = self._window.panes.active, self._part.active
         bundle = run.origin if run is not None else None
-        if not isinstance(bundle, ModelBundle) or bundle.task != "classification":
+        tasks = ("classification", "slide")
+        if run is None or not isinstance(bundle, ModelBundle) or bundle.task not in tasks:
             self._command.setChecked(False)
             self._window.say(_NO_CLASSIFIER)
             return
@@ -67,23 +78,43 @@ class TileExplainer(QObject):
         self._command.setChecked(True)
         pane.slide_changed.connect(self._on_slide_changed)
         pane.canvas.add_layer(self._layer, LayerOrder.OBJECTS)
+        if isinstance(run.found, PatchFeatureMap) and bundle.task == "slide":
+            self._explain_slide(bundle, run.found)
+            return
         self._window.say(f"{bundle.name} is explained in the middle of the view...")
         self._task = self._background.run(
             lambda: explain_tile(path, bundle, at, "", mpp_um), self._show, self._on_failed
         )
 
+    def _explain_slide(self, bundle: ModelBundle, found: PatchFeatureMap) -> None:
+        from viewer.inference.runs.explaining_slides import explain_slide
+
+        def show(explained: SlideExplanation) -> None:
+            values = np.nan_to_num(explained.by_class.values)
+            self._paint(values, found.raster_px, found.origin)
+            self._window.say(explained.sentence)
+
+        self._window.say(f"{bundle.name} is explained by all patches that it knows...")
+        self._task = self._background.run(
+            lambda: explain_slide(bundle, found), show, self._on_failed
+        )
+
     def _show(self, found: Explanation) -> None:
+        cell_px = found.box.width / found.values.shape[1]
+        self._paint(found.values, cell_px, Point(found.box.x0, found.box.y0))
+        self._window.say(found.sentence)
+
+    def _paint(self, values: NDArray[np.float32], cell_px: float, origin: Point) -> None:
+        """Paint (rows, columns) of squares, what speaks for the class in warm colors."""
         pane = self._pane
         if pane is None:
             return
-        share = np.clip(found.values / max(float(found.values.max()), 1e-12), 0, 1)
+        share = np.clip(values / max(float(values.max()), 1e-12), 0, 1)
         rgba = np.empty((*share.shape, 4), np.uint8)
         rgba[..., :3] = _WARM
         rgba[..., 3] = share * _MOST_ALPHA
-        cell_px = found.box.width / share.shape[1]
-        self._layer.show_colors(rgba, cell_px, origin=Point(found.box.x0, found.box.y0))
+        self._layer.show_colors(rgba, cell_px, origin=origin)
         pane.canvas.update()
-        self._window.say(found.sentence)
 
     def _on_failed(self, error: Exception) -> None:
         self._end()

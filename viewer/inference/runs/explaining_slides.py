@@ -1,0 +1,154 @@
+"""Why a slide model says what it says of a slide: the patches that speak for a class."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from viewer.inference.errors import ModelFailedError, ModelProcessError
+from viewer.inference.models.bundle import BundleError
+from viewer.inference.process.explain_messages import ExplainedSlide, ExplainSlide
+from viewer.inference.process.messages import Refused
+from viewer.inference.process.model_process import ModelProcess, thread_count
+from viewer.inference.runs.running import RunError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from viewer.inference.models.bundle import ModelBundle
+    from viewer.inference.process.explain_messages import Method
+    from viewer.overlays.patch_feature_map import PatchFeatureMap
+
+
+@dataclass(frozen=True, slots=True)
+class PatchWeights:
+    """How much each patch counts by one way to ask.
+
+    Attributes
+    ----------
+    name
+        The method, or the name of the head of attention.
+    values
+        (rows, columns), NaN where there is no patch.
+    deletion, random
+        The mean of what the model still says while patches are taken away, the weightiest first,
+        and in random orders; shares of what it said of all.
+    """
+
+    name: str
+    values: NDArray[np.float32]
+    deletion: float
+    random: float
+
+    @property
+    def is_faithful(self) -> bool:
+        """Return whether what is said to count does so more than chance would."""
+        return self.deletion < self.random
+
+
+@dataclass(frozen=True, slots=True)
+class SlideExplanation:
+    """What speaks for a class on a slide.
+
+    Attributes
+    ----------
+    name, chance
+        The class, and what the model says of it.
+    by_class
+        Which patches speak for the class, by gradients or occlusion.
+    heads
+        Which patches each head of attention looks at.
+    """
+
+    name: str
+    chance: float
+    method: Method
+    by_class: PatchWeights
+    heads: tuple[PatchWeights, ...]
+
+    @property
+    def sentence(self) -> str:
+        """Return what speaks for what, and whether that holds, for people."""
+        parts = [_kept(self.by_class), *(_kept(each) for each in self.heads)]
+        return (
+            f"{self.name} {self.chance:.2f}: warm patches speak for it. While they are taken away "
+            f"it keeps {'; '.join(parts)}."
+        )
+
+
+def explain_slide(bundle: ModelBundle, found: PatchFeatureMap, name: str = "") -> SlideExplanation:
+    """Return which of the known patches of a slide speak for a class of a slide model.
+
+    Parameters
+    ----------
+    name
+        Of the class; by default the likeliest.
+
+    Raises
+    ------
+    RunError
+        One sentence says why there is no explanation.
+    """
+    names = [each for each, _ in bundle.colors]
+    if name and name not in names:
+        raise RunError(f'{bundle.name} has no class "{name}"; it has {", ".join(names)}.')
+    known = found.known
+    features = found.values[known]
+    need = bundle.description.encoder
+    if not len(features):
+        raise RunError("There is no tissue to explain.")
+    if need is None or features.shape[1] != need.length:
+        raise RunError(f"{bundle.name} does not judge these vectors.")
+    request = ExplainSlide(
+        features.astype(np.float16).tobytes(), len(features), names.index(name) if name else -1
+    )
+    answer = _asked(bundle, request)
+
+    def placed(data: NDArray[np.float32]) -> NDArray[np.float32]:
+        values = np.full(known.shape, np.nan, np.float32)
+        values[known] = data
+        return values
+
+    attention = np.frombuffer(answer.attention, np.float32).reshape(-1, len(features))
+    heads = names if len(attention) == len(names) else ["attention"]
+    return SlideExplanation(
+        names[answer.index],
+        answer.chances[answer.index],
+        answer.method,
+        PatchWeights(
+            answer.method, placed(np.frombuffer(answer.values, np.float32)),
+            answer.deletion, answer.random,
+        ),
+        tuple(
+            PatchWeights(f"attention of {head}" if len(heads) > 1 else head, placed(row), *kept)
+            for head, row, *kept in zip(
+                heads, attention, answer.attention_deletion, answer.attention_random, strict=True
+            )
+        ),
+    )  # fmt: skip
+
+
+def _kept(weights: PatchWeights) -> str:
+    holds = "" if weights.is_faithful else ", not more than chance"
+    return (
+        f"{weights.deletion:.0%} by {weights.name} (in random orders {weights.random:.0%}{holds})"
+    )
+
+
+def _asked(bundle: ModelBundle, request: ExplainSlide) -> ExplainedSlide:
+    try:
+        with closing(ModelProcess(uses_cuda=False)) as process:
+            process.load(bundle, "cpu", thread_count())
+            answer = process.ask(request)
+    except (BundleError, ModelFailedError, ModelProcessError) as error:
+        raise RunError(str(error)) from error
+    match answer:
+        case ExplainedSlide():
+            return answer
+        case Refused(sentence):
+            raise RunError(sentence)
+        case _:
+            raise RunError("The model gave no answer.")
