@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from viewer.ui.overlays.controller import OverlaysController
     from viewer.ui.slides.slide_pane import SlidePane
 
-_NO_CLASSIFIER = "Turn on a classifier of tiles, such as Colorectal tissue, or a slide model on the page AI first."
+_NO_CLASSIFIER = "On the page AI, turn on a classifier of tiles or a slide model first."
 _WARM = (255, 140, 0)
 _MOST_ALPHA = 230
 
