@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING, Any
 
 import imagecodecs
@@ -364,4 +365,19 @@ def test_overviews_of_wide_strips_are_made_in_one_pass(
     inside = upright[torn][1:-1]
     assert set(np.unique(inside)) <= set(range(120, 191))
     assert len(np.unique(inside)) > 1
+    source.close()
+
+
+def test_a_strip_that_claims_much_and_holds_nothing_is_hatched(tmp_path: Path) -> None:
+    side = 60_000  # at full size its diagonals took minutes
+    tags = [
+        (256, 4, side), (257, 4, side), (258, 3, 8), (259, 3, 8), (262, 3, 1), (273, 4, 200),
+        (277, 3, 1), (278, 4, side), (279, 4, 4000),
+    ]  # fmt: skip
+    entries = b"".join(struct.pack("<HHII", code, kind, 1, value) for code, kind, value in tags)
+    path = tmp_path / "claims.tif"
+    path.write_bytes(b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(5000))
+    source = open_slide(path)
+    made = next(i for i, level in enumerate(source.levels) if level.width_px == side // 16)
+    assert set(np.unique(source.read_tile(made, 0, 0))) == {120, 190}
     source.close()

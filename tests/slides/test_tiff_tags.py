@@ -9,14 +9,16 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image, ImageCms
+from tiff_steps import assert_shows, on_white, opacity, picture
 
-from tests.slides.tiff_steps import assert_shows, on_white, opacity, picture
 from viewer.slides import open_slide
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+pytestmark = pytest.mark.usefixtures("in_this_process")
 
 _CIELAB, _ICCLAB, _ITULAB = 8, 9, 10
 

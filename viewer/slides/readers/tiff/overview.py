@@ -71,32 +71,57 @@ class StripOverview:
 
     def _made(self) -> RgbImage:
         """Go through the strips once; what cannot be read is hatched."""
-        finest, factor = self._finest, self.factor
+        finest = self._finest
         image = np.empty((self.height_px, self.width_px, 3), np.uint8)
         # Rows of strips that do not fill a row of the overview yet.
         rest = np.empty((0, finest.width_px, 3), np.uint8)
-        made = 0
+        made = missing = 0
         for row in range(finest.rows):
-            rest = np.concatenate([rest, self._strip(row)])
-            is_last = row == finest.rows - 1
-            whole = len(rest) if is_last else len(rest) // factor * factor
-            if whole:
-                reduced = np.asarray(Image.fromarray(rest[:whole]).reduce(factor))
-                image[made : made + len(reduced)] = reduced
-                made += len(reduced)
-                rest = rest[whole:]
+            strip = self._strip(row)
+            if strip is None:
+                top = row * finest.chunk_height_px
+                missing += min(finest.chunk_height_px, finest.height_px - top)
+                continue
+            rest, made = self._hatched(rest, missing, image, made)
+            missing = 0
+            rest, made = self._reduced(np.concatenate([rest, strip]), image, made)
+        rest, made = self._hatched(rest, missing, image, made)
+        self._reduced(rest, image, made, is_last=True)
         return image
 
-    def _strip(self, row: int) -> RgbImage:
+    def _hatched(
+        self, rest: RgbImage, count: int, image: RgbImage, made: int
+    ) -> tuple[RgbImage, int]:
+        """Put rows that cannot be read after what is left; return as `_reduced`.
+
+        They are drawn at the size of the overview: they may be the whole image.
+        """
+        lead = min(count, -len(rest) % self.factor)
+        gap, left = divmod(count - lead, self.factor)
+        rows = np.empty((lead + left, self._finest.width_px, 3), np.uint8)
+        hatch(rows, coarse=self.factor)
+        rest, made = self._reduced(np.concatenate([rest, rows[:lead]]), image, made)
+        hatch(image[made : made + gap])
+        return np.concatenate([rest, rows[lead:]]), made + gap
+
+    def _reduced(
+        self, rows: RgbImage, image: RgbImage, made: int, is_last: bool = False
+    ) -> tuple[RgbImage, int]:
+        """Put what fills rows of the overview into it; return what is left, and where it ends."""
+        whole = len(rows) if is_last else len(rows) // self.factor * self.factor
+        if not whole:
+            return rows, made
+        reduced = np.asarray(Image.fromarray(rows[:whole]).reduce(self.factor))
+        image[made : made + len(reduced)] = reduced
+        return rows[whole:], made + len(reduced)
+
+    def _strip(self, row: int) -> RgbImage | None:
+        """Return a strip, None where it cannot be read."""
         try:
             parts = [self._finest.read_rgb(c, row) for c in range(self._finest.columns)]
             return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
         except (ChunkError, TileError):
-            finest = self._finest
-            height = min(finest.chunk_height_px, finest.height_px - row * finest.chunk_height_px)
-            part = np.empty((height, finest.width_px, 3), np.uint8)
-            hatch(part, coarse=self.factor)
-            return part
+            return None
 
 
 def _bytes_at(finest: LevelChunks, factor: int) -> int:
