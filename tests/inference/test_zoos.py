@@ -11,8 +11,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from cli_steps import coverslip
 from layout_steps import make_instanseg, make_wsinfer
 from test_cli import app_py
+
+from viewer.processes.helper import Helper
 
 Files = dict[str, bytes]
 PLACE = "/lab/tumor/resolve/v1.0/"
@@ -56,12 +59,16 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Files], str]]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f"http://127.0.0.1:{server.server_port}"
     monkeypatch.setenv("HF_ENDPOINT", url)
+    # A helper reads that once: the one of this process may have done so.
+    helper = Helper()
+    monkeypatch.setattr("viewer.processes.helper._helper", helper)
 
     def begin(given: Files) -> str:
         files.update(given)
         return url
 
     yield begin
+    helper.close()
     server.shutdown()
     server.server_close()
 
@@ -166,7 +173,7 @@ def test_what_cannot_be_fetched_is_one_sentence(
 ) -> None:
     files = zoo_files(make_wsinfer(tmp_path / "made")) | change
     url = serve({path: content for path, content in files.items() if content is not None})
-    done = app_py("models", "fetch", name, "--registry", f"{url}/registry.json", folder=tmp_path)
+    done = coverslip("models", "fetch", name, "--registry", f"{url}/registry.json", folder=tmp_path)
     assert done.returncode == 2, done.stdout
     assert told in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
@@ -175,7 +182,7 @@ def test_what_cannot_be_fetched_is_one_sentence(
 
 
 def test_where_no_network_answers_it_is_said(tmp_path: Path) -> None:
-    done = app_py(
+    done = coverslip(
         "models", "fetch", "wsinfer:x", "--registry", "http://127.0.0.1:9/r.json", folder=tmp_path
     )
     assert done.returncode == 2
