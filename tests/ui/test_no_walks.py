@@ -1,0 +1,95 @@
+"""The window's thread walks through no document: what it does is as much for n as for 10 n."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+import shapely
+from pytestqt.qtbot import QtBot
+
+from viewer.annotations.annotation import Annotation, AnnotationClass
+from viewer.annotations.document import changing, removing
+from viewer.annotations.document_state import DocumentState
+from viewer.ui.annotations import annotation_model
+from viewer.ui.annotations.pane_annotations import PaneAnnotations
+from viewer.ui.main_window import MainWindow
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+FEW = 3000
+MOST_RATIO = 1.5
+STROMA, TUMOR = AnnotationClass("Stroma", "#969696"), AnnotationClass("Tumor", "#c80000")
+
+
+def _calls(act: Callable[[], object]) -> int:
+    """Return how many calls this thread makes: unlike time, as many on a busy machine."""
+    count = 0
+
+    def note(_frame: FrameType, event: str, _what: object) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    sys.setprofile(note)
+    try:
+        act()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def _drawn(count: int) -> list[Annotation]:
+    shape = shapely.box(10, 10, 20, 20)
+    return [Annotation(shape, shown_as=STROMA, name=f"cell {n}") for n in range(count)]
+
+
+def _landings(window: MainWindow, here: PaneAnnotations, qtbot: QtBot, count: int) -> list[int]:
+    """Return the calls for: a file lands, all are selected, get a class, and are deleted."""
+    document, model = here.document, window.annotations.panel.model
+    held = _drawn(count)
+    state = DocumentState().fill(held)
+    figures = [_calls(lambda: here.slide._fill(state))]
+    qtbot.waitUntil(lambda: model.shown_count == count and not model.is_filling, timeout=20_000)
+    figures.append(_calls(window.commands["edit.select_all"].trigger))
+    assert len(here.selection) == count
+    given = changing("Set class", [(each, _of(each, TUMOR)) for each in held]).looked_at()
+    for step in (given, removing("Delete", [each.after for each in given.changes if each.after])):
+        looked_at = step.looked_at()
+        before = document.snapshot()
+        after = before.copied()
+        after.take(looked_at.changes)
+        figures.append(_calls(lambda s=looked_at, b=before, a=after: document.land(s, b, a)))
+        qtbot.waitUntil(lambda: not model.is_filling, timeout=20_000)
+    assert len(document) == 0
+    return figures
+
+
+def _of(annotation: Annotation, which: AnnotationClass) -> Annotation:
+    return Annotation(annotation.geometry, annotation.id, shown_as=which, name=annotation.name)
+
+
+@pytest.fixture
+def here(slide_window: MainWindow, qtbot: QtBot) -> PaneAnnotations:
+    annotations = slide_window.annotations
+    annotations.panel.show()
+    qtbot.waitUntil(lambda: annotations.active is not None, timeout=20_000)
+    active = annotations.active
+    assert active is not None
+    return active
+
+
+def test_ten_times_the_annotations_take_no_more_calls(
+    here: PaneAnnotations,
+    slide_window: MainWindow,
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(annotation_model, "_MOST_LISTED_AT_ONCE", FEW // 3)
+    _landings(slide_window, here, qtbot, 2500)  # what is loaded and made at first
+    few = _landings(slide_window, here, qtbot, FEW)
+    many = _landings(slide_window, here, qtbot, 10 * FEW)
+    for name, one, ten in zip(("open", "select", "class", "delete"), few, many, strict=True):
+        assert ten <= MOST_RATIO * one, (name, one, ten)
