@@ -368,8 +368,8 @@ def test_overviews_of_wide_strips_are_made_in_one_pass(
     source.close()
 
 
-def test_a_strip_that_claims_much_and_holds_nothing_is_hatched(tmp_path: Path) -> None:
-    side = 60_000  # at full size its diagonals took minutes
+def test_a_strip_that_claims_much_and_holds_nothing_is_told(tmp_path: Path) -> None:
+    side = 60_000  # to hatch it at full size took minutes
     tags = [
         (256, 4, side), (257, 4, side), (258, 3, 8), (259, 3, 8), (262, 3, 1), (273, 4, 200),
         (277, 3, 1), (278, 4, side), (279, 4, 4000),
@@ -379,5 +379,6 @@ def test_a_strip_that_claims_much_and_holds_nothing_is_hatched(tmp_path: Path) -
     path.write_bytes(b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(5000))
     source = open_slide(path)
     made = next(i for i, level in enumerate(source.levels) if level.width_px == side // 16)
-    assert set(np.unique(source.read_tile(made, 0, 0))) == {120, 190}
+    with pytest.raises(TileError, match="damaged"):
+        source.read_tile(made, 0, 0)
     source.close()

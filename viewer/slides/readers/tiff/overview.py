@@ -58,15 +58,25 @@ class StripOverview:
         self.chunk_bytes = 3 * _CHUNK_PX * _CHUNK_PX
         self.orientation = finest.orientation
         self._image: RgbImage | None = None
+        self._is_lost = np.zeros(self.height_px, bool)
+        self._why = ""
         self._lock = threading.Lock()
 
     def read_rgb(self, column: int, row: int) -> RgbImage:
-        """Return a square of the overview, uint8 (height, width, 3)."""
+        """Return a square of the overview, uint8 (height, width, 3).
+
+        Raises
+        ------
+        ChunkError
+            Nothing in it can be read.
+        """
         with self._lock:
             if self._image is None:
                 self._image = self._made()
             image = self._image
         top, left = row * _CHUNK_PX, column * _CHUNK_PX
+        if self._is_lost[top : top + _CHUNK_PX].all():
+            raise ChunkError(self._why)
         return image[top : top + _CHUNK_PX, left : left + _CHUNK_PX].copy()
 
     def _made(self) -> RgbImage:
@@ -102,6 +112,7 @@ class StripOverview:
         hatch(rows, coarse=self.factor)
         rest, made = self._reduced(np.concatenate([rest, rows[:lead]]), image, made)
         hatch(image[made : made + gap])
+        self._is_lost[made : made + gap] = True
         return np.concatenate([rest, rows[lead:]]), made + gap
 
     def _reduced(
@@ -120,7 +131,8 @@ class StripOverview:
         try:
             parts = [self._finest.read_rgb(c, row) for c in range(self._finest.columns)]
             return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
-        except (ChunkError, TileError):
+        except (ChunkError, TileError) as error:
+            self._why = str(error)
             return None
 
 
