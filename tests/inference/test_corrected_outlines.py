@@ -74,7 +74,7 @@ def test_outlines_areas_and_what_teaches_nothing() -> None:
     assert found.area.area == 300 * 300
     assert found.notes == (
         "a.svs: 2 annotations are no outline of a nucleus and teach nothing.",
-        "a.svs: 1 outline lies outside the corrected area and teach nothing.",
+        "a.svs: 1 outline lies outside the corrected area and teaches nothing.",
     )
     (note,) = corrections_of(drawn[:2], PLACE, 0.5).notes
     assert "deleted ones teach nothing" in note

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -130,8 +131,23 @@ def test_what_cannot_be_asked_is_said(towers: Towers, slide: Path) -> None:
         assert (done.returncode, sentence in done.stderr) == (2, True), done.stderr
     other = coverslip("run", "nuclei", slide, "--mpp", "0.5", "--words", "tumor")
     assert (other.returncode, "takes no words" in other.stderr) == (2, True), other.stderr
-    several = coverslip("run", towers.folder, slide, slide.parent, "--words", "tumor")
-    assert (several.returncode, "one slide at a time" in several.stderr) == (2, True)
+    many = coverslip("run", "nuclei", slide.parent, "--words", "tumor")
+    assert (many.returncode, "takes no words" in many.stderr) == (2, True), many.stderr
+
+
+def test_phrases_are_asked_of_many_slides(towers: Towers, slide: Path, tmp_path: Path) -> None:
+    slides = tmp_path / "slides"
+    slides.mkdir()
+    shutil.copyfile(slide, slides / slide.name)
+    done = coverslip(
+        "run", towers.folder, slides, "--mpp", "0.5", "--device", "cpu", "--json",
+        "--words", "tumor; stroma of the colon", "-o", tmp_path / "out",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (record,) = json.loads(done.stdout)
+    assert set(record["classes"]) == {"tumor", "stroma of the colon"}
+    rows = rows_of(tmp_path / "out" / f"{slide.stem}.csv")
+    check_rows(rows, towers, slide, ["tumor", "stroma of the colon"], scaled=True)
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ def run_model(
         list[str] | None,
         typer.Option(
             help="Of models that take words: a phrase, whose similarity with each tile is told; of "
-            "several (repeat the option), which one fits best."
+            "several (repeat the option, or ; between them), which one fits best."
         ),
     ] = None,
     unconfined: Unconfined = False,
@@ -173,6 +173,8 @@ def run_model(
         allow_unconfined()
     cells = CellOptions(tuple(settings or ()), stains, _frozen_stains(frozen))
     check_options(cells)
+    # With ; between them, as in the window: an option of a batch is given once.
+    phrases = [part for each in words or [] for part in each.split(";")]
     named = named_slides(slides)
     is_many = named.is_list or where.on != LOCAL
     # That of many slides is looked at once the cluster is joined, and their runs need not again.
@@ -183,8 +185,6 @@ def run_model(
         for name, value in (("--within", within), ("--features", features)):
             if value is not None:
                 fail(f"{name} takes a file of one slide: give one slide.")
-        if words:
-            fail("--words is asked of one slide at a time: give one slide.")
         _box(region)
         options = {
             name: str(value)
@@ -192,6 +192,7 @@ def run_model(
                 ("region", region), ("mpp", mpp), ("least-area", least_area), ("image", image),
                 ("device", device if device != "auto" else None),
                 ("set", ";".join(settings or []) or None), ("stains", stains),
+                ("words", ";".join(phrases) if words else None),
             )
             if value is not None
         }  # fmt: skip
@@ -212,7 +213,7 @@ def run_model(
     part = None if band is None else _band(band)
     _run_one(
         model, path, area, mpp, device, out, features, image, expect, cells, place, part,
-        most_blocks, least_area or 0.0, words or [], json=json, lines=lines,
+        most_blocks, least_area or 0.0, phrases, json=json, lines=lines,
     )  # fmt: skip
 
 

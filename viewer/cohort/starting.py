@@ -13,6 +13,8 @@ from viewer.inference.cells.kept_settings import all_kept_stains
 from viewer.inference.cells.models import takes_settings
 from viewer.inference.models.model_library import opened_model
 from viewer.inference.runs.results import finds_objects
+from viewer.inference.runs.running import RunError
+from viewer.inference.runs.word_classes import check_words, told_by_words
 from viewer.overlays.files.area_files import AREA_FORMATS, tells_areas
 from viewer.overlays.files.export import FORMATS
 from viewer.overlays.files.patch_files import CELL_FORMATS
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from viewer.cohort.batch import BatchWhere
+    from viewer.inference.models.bundle import ModelBundle
 
 
 def begin_batch(
@@ -54,9 +57,10 @@ def begin_batch(
         The folder or the format cannot be used, or the batch cannot be kept.
     """
     with opened_model(model) as bundle:
-        are_objects = finds_objects(bundle.task)
+        told = _told_by_words(bundle, options["words"]) if "words" in options else bundle
+        are_objects = finds_objects(told.task)
         formats = FORMATS if are_objects else CELL_FORMATS
-        if tells_areas(bundle.task, bundle.description.head):
+        if tells_areas(told.task, told.description.head):
             formats = formats | AREA_FORMATS
         settings = BatchSettings(
             model=str(Path(model).absolute()) if Path(model).exists() else model,
@@ -70,6 +74,16 @@ def begin_batch(
             store=store,
         )
     return open_batch(settings, slides, title, where)
+
+
+def _told_by_words(bundle: ModelBundle, words: str) -> ModelBundle:
+    """Return what a model is that is asked by phrases, with ; between them. Raises BatchError."""
+    phrases = words.split(";")
+    try:
+        check_words(bundle, phrases)
+    except RunError as error:
+        raise BatchError(str(error)) from error
+    return told_by_words(bundle, phrases)
 
 
 def _suffix(formats: Mapping[str, Sequence[str]], form: str | None, *, are_objects: bool) -> str:

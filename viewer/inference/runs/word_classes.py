@@ -57,6 +57,12 @@ def word_vectors(bundle: ModelBundle, phrases: Sequence[str]) -> WordVectors:
             raise RunError("The model gave no answer for the words.")
 
 
+def check_words(bundle: ModelBundle, phrases: Sequence[str]) -> None:
+    """Raise RunError where a model cannot be asked by phrases."""
+    if complaint := _complaint(bundle, tuple(" ".join(each.split()) for each in phrases)):
+        raise RunError(complaint)
+
+
 def told_by_words(bundle: ModelBundle, phrases: Sequence[str]) -> ModelBundle:
     """Return what a model is once it is asked by words: a classifier of tiles by the phrases.
 

@@ -114,7 +114,8 @@ def corrections_of(
     notes: list[str] = []
     if others:
         what = "1 annotation is" if others == 1 else f"{others:,} annotations are"
-        notes.append(f"{place.name}: {what} no outline of a nucleus and teach nothing.")
+        teach = "teaches" if others == 1 else "teach"
+        notes.append(f"{place.name}: {what} no outline of a nucleus and {teach} nothing.")
     if area is None:
         notes.append(
             f"{place.name}: no region of the class {AREA_CLASSES[0]} says where all nuclei are "
@@ -124,7 +125,8 @@ def corrections_of(
         inside = [each for each in outlines if area.intersects(each.centroid)]
         if beside := len(outlines) - len(inside):
             lie = "1 outline lies" if beside == 1 else f"{beside:,} outlines lie"
-            notes.append(f"{place.name}: {lie} outside the corrected area and teach nothing.")
+            teach = "teaches" if beside == 1 else "teach"
+            notes.append(f"{place.name}: {lie} outside the corrected area and {teach} nothing.")
         outlines = inside
     _check_contradictions(outlines)
     return Corrections(tuple(outlines), area, tuple(notes))
