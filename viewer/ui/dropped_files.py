@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QInputDialog
 
 from viewer.ui.opened_dialog import open_dialog
+from viewer.ui.services import DialogHost, MessageHost, PaneHost
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from viewer.ui.annotations.controller import AnnotationsController
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
-    from viewer.ui.main_window import MainWindow
+    from viewer.ui.overlays.controller import OverlaysController
     from viewer.ui.slides.slide_pane import SlidePane
 
 _ENDS = (
@@ -55,6 +57,13 @@ def named_slides(file: Path, slides: Iterable[Path]) -> list[Path]:
     return [slide for slide, length in found.items() if length == longest]
 
 
+class DroppedFilesHost(MessageHost, DialogHost, PaneHost, Protocol):
+    """What dropped files ask of the window."""
+
+    annotations: AnnotationsController
+    overlays: OverlaysController
+
+
 class DroppedFiles(QObject):
     """Brings each file to the slide that it is for, once that slide is on screen.
 
@@ -62,8 +71,8 @@ class DroppedFiles(QObject):
     that its pane shows or is opening. Where several could be meant it is asked.
     """
 
-    def __init__(self, window: MainWindow) -> None:
-        super().__init__(window)
+    def __init__(self, window: DroppedFilesHost) -> None:
+        super().__init__(window.window())
         self._window = window
         self._waiting: list[tuple[Path, str, Path]] = []
         """File, kind and slide."""
@@ -118,7 +127,7 @@ class DroppedFiles(QObject):
         names = [slide.name for slide in slides]
         if len(set(names)) < len(names):
             names = [str(slide) for slide in slides]
-        dialog = QInputDialog(self._window)
+        dialog = QInputDialog(self._window.window())
         dialog.setWindowTitle(f"Import {file.name}")
         dialog.setLabelText(f"Which slide is {file.name} for?")
         dialog.setComboBoxItems(names)

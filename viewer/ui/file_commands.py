@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
@@ -14,16 +14,23 @@ from viewer.slides.calibration import remember_mpp_um
 from viewer.slides.remote.address import folder_beside, slide_path
 from viewer.suffixes import SUFFIXES
 from viewer.ui.commands import merged_bindings
+from viewer.ui.services import DialogHost, MessageHost, OpeningHost, PaneHost, SettingsHost
 
 if TYPE_CHECKING:
     from viewer.geometry import Point
     from viewer.ui.actions import ActionSet
+    from viewer.ui.annotations.controller import AnnotationsController
     from viewer.ui.background_runner import BackgroundRunner
-    from viewer.ui.main_window import MainWindow
     from viewer.ui.slides.slide_pane import SlidePane
 
 _ENDINGS = (*sorted(SUFFIXES), ".zarr.zip")
 _SLIDE_FILTER = f"Slides ({' '.join(f'*{ending}' for ending in _ENDINGS)});;All files (*)"
+
+
+class FileCommandsHost(MessageHost, DialogHost, PaneHost, SettingsHost, OpeningHost, Protocol):
+    """What the commands on files ask of the window."""
+
+    annotations: AnnotationsController
 
 
 class FileCommands:
@@ -32,7 +39,9 @@ class FileCommands:
     No dialog blocks: each opens over the window and calls back when it is accepted.
     """
 
-    def __init__(self, window: MainWindow, actions: ActionSet, writer: BackgroundRunner) -> None:
+    def __init__(
+        self, window: FileCommandsHost, actions: ActionSet, writer: BackgroundRunner
+    ) -> None:
         self._window = window
         self._actions = actions
         self._writer = writer
@@ -42,7 +51,7 @@ class FileCommands:
         actions.on("file.open_folder", self.ask_for_folder)
         actions.on("file.close", lambda: self._active.close_slide())
         actions.on("file.settings", self._ask_settings)
-        actions.on("file.quit", window.close)
+        actions.on("file.quit", window.window().close)
         actions.on("edit.copy_picture", self._copy_picture)
         actions.on("edit.copy_coordinates", self._copy_location)
         actions.on("edit.copy_point", self._copy_point)
@@ -53,7 +62,9 @@ class FileCommands:
 
     def ask_for_slides(self, pane: SlidePane | None = None) -> None:
         """Asks for slides and opens them, the first in `pane`, by default the active one."""
-        dialog = QFileDialog(self._window, "Open slide", self._start_folder(), _SLIDE_FILTER)
+        dialog = QFileDialog(
+            self._window.window(), "Open slide", self._start_folder(), _SLIDE_FILTER
+        )
         dialog.setFileMode(QFileDialog.FileMode.ExistingFiles)
         dialog.setOption(QFileDialog.Option.HideNameFilterDetails)
         dialog.filesSelected.connect(
@@ -64,7 +75,7 @@ class FileCommands:
     def ask_for_channels(self) -> None:
         """Ask for slides of the same field and open them as channels of one slide."""
         title = "Open slides of the same field as channels"
-        dialog = QFileDialog(self._window, title, self._start_folder(), _SLIDE_FILTER)
+        dialog = QFileDialog(self._window.window(), title, self._start_folder(), _SLIDE_FILTER)
         dialog.setFileMode(QFileDialog.FileMode.ExistingFiles)
         dialog.setOption(QFileDialog.Option.HideNameFilterDetails)
         dialog.filesSelected.connect(
@@ -76,13 +87,13 @@ class FileCommands:
         """Ask for the address of a slide on a server, and open it in the active pane."""
         from viewer.ui.slides.address_dialog import AddressDialog
 
-        dialog = AddressDialog(self._window)
+        dialog = AddressDialog(self._window.window())
         dialog.accepted.connect(lambda: self._window.open_paths([dialog.path]))
         _open(dialog)
 
     def ask_for_folder(self) -> None:
         """Ask for a folder, list its slides and open the first."""
-        dialog = QFileDialog(self._window, "Open folder of slides", self._start_folder())
+        dialog = QFileDialog(self._window.window(), "Open folder of slides", self._start_folder())
         dialog.setFileMode(QFileDialog.FileMode.Directory)
         dialog.setOption(QFileDialog.Option.ShowDirsOnly)
         dialog.fileSelected.connect(lambda name: self._window.open_paths([Path(name)]))
@@ -96,7 +107,7 @@ class FileCommands:
         if source is None:
             return
         dialog = PixelSizeDialog(
-            source.path.name, pane.canvas.optics, self._window, pane.mpp_origin
+            source.path.name, pane.canvas.optics, self._window.window(), pane.mpp_origin
         )
 
         def take() -> None:
@@ -170,7 +181,7 @@ class FileCommands:
             pane.canvas.view.center,
             (base.width_px, base.height_px),
             pane.canvas.optics,
-            self._window,
+            self._window.window(),
         )
         dialog.accepted.connect(lambda: pane.source is source and pane.canvas.go_to(dialog.point))
         _open(dialog)
@@ -178,7 +189,7 @@ class FileCommands:
     def _ask_settings(self) -> None:
         from viewer.ui.settings_dialog import SettingsDialog
 
-        dialog = SettingsDialog(self._window.settings, self._window, self._class_keys)
+        dialog = SettingsDialog(self._window.settings, self._window.window(), self._class_keys)
         # What else changed meanwhile, such as the recent slides, stays.
         dialog.accepted.connect(lambda: self._window.change_settings(**dialog.changes))
         dialog.model_requested.connect(self._actions["agent.model"].trigger)
@@ -188,10 +199,10 @@ class FileCommands:
         from viewer.ui.key_sheet import KeySheet
 
         bindings = merged_bindings(self._window.settings.shortcuts)
-        _open(KeySheet(bindings, self._class_keys, self._window))
+        _open(KeySheet(bindings, self._class_keys, self._window.window()))
 
     def _show_about(self) -> None:
-        box = QMessageBox(self._window)
+        box = QMessageBox(self._window.window())
         box.setWindowTitle("About Coverslip")
         box.setText(f"Coverslip {__version__}")
         box.setInformativeText(

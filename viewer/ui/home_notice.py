@@ -3,29 +3,38 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject, Qt
 from PySide6.QtWidgets import QFileDialog
 
 from viewer.stand_in import stand_in
 from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.services import DialogHost, MessageHost, PaneHost
 from viewer.ui.widgets import NoticeBar
 
 if TYPE_CHECKING:
-    from viewer.ui.main_window import MainWindow
+    from viewer.ui.annotations.controller import AnnotationsController
+    from viewer.ui.recording.controller import RecordingController
 
 _BUTTON = "Choose a folder..."
+
+
+class HomeNoticeHost(MessageHost, DialogHost, PaneHost, Protocol):
+    """What the notice about the home asks of the window."""
+
+    annotations: AnnotationsController
+    recording: RecordingController
 
 
 class HomeNotice(QObject):
     """A bar over the panes, while a stand-in keeps what is done."""
 
-    def __init__(self, window: MainWindow) -> None:
-        super().__init__(window)
+    def __init__(self, window: HomeNoticeHost) -> None:
+        super().__init__(window.window())
         self._window = window
         self._disk = BackgroundRunner("move home", 1, self)
-        self.bar = NoticeBar(window)
+        self.bar = NoticeBar(window.window())
         self.bar.acted.connect(self._ask)
         if stand_in.reason:
             self.bar.tell(
@@ -41,7 +50,7 @@ class HomeNotice(QObject):
         self._disk.close(finish=True)
 
     def _ask(self) -> None:
-        dialog = QFileDialog(self._window, "Keep what you do in", str(Path.home()))
+        dialog = QFileDialog(self._window.window(), "Keep what you do in", str(Path.home()))
         dialog.setFileMode(QFileDialog.FileMode.Directory)
         dialog.setOption(QFileDialog.Option.ShowDirsOnly)
         dialog.fileSelected.connect(lambda name: self.move_to(Path(name)))

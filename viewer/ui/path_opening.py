@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject
 
 from viewer.slides.remote.address import is_address
 from viewer.ui.annotations.files import dropped_suffixes
 from viewer.ui.background_runner import BackgroundRunner
-from viewer.ui.dropped_files import DroppedFiles
+from viewer.ui.dropped_files import DroppedFiles, DroppedFilesHost
+from viewer.ui.services import OpeningHost
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from viewer.ui.main_window import MainWindow
+    from viewer.ui.projects.controller import ProjectsController
+    from viewer.ui.slides.folder_slides import FolderSlides
     from viewer.ui.slides.slide_pane import SlidePane
+    from viewer.ui.slides.slides_panel import SlidesPanel
+
+
+class PathOpeningHost(DroppedFilesHost, OpeningHost, Protocol):
+    """What opening paths asks of the window."""
+
+    folder: FolderSlides
+    projects: ProjectsController
+    slides: SlidesPanel
 
 
 class PathOpening(QObject):
     """Owned by the window; `shut_down` ends its threads."""
 
-    def __init__(self, window: MainWindow) -> None:
-        super().__init__(window)
+    def __init__(self, window: PathOpeningHost) -> None:
+        super().__init__(window.window())
         self._window = window
         self._sorter = BackgroundRunner("look at paths", 2, self)
         self._dropped = DroppedFiles(window)

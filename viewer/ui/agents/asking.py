@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
@@ -11,6 +11,7 @@ from viewer.agents.canceling import AgentCancelledError, Cancel
 from viewer.geometry import Box
 from viewer.recording.events import QuestionAnswered, QuestionAsked
 from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.services import DrawingHost, MessageHost, PaneHost
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from viewer.slides.source import SlideSource
     from viewer.ui.agents.ask_panel import AskPanel
     from viewer.ui.agents.language_model import LanguageModel
-    from viewer.ui.main_window import MainWindow
+    from viewer.ui.overlays.controller import OverlaysController
+    from viewer.ui.recording.controller import RecordingController
     from viewer.ui.slides.slide_pane import SlidePane
 
 _THINKING = "The model is thinking..."
@@ -41,13 +43,20 @@ class _Conversation:
     endpoint: Endpoint
 
 
+class AskingHost(MessageHost, PaneHost, DrawingHost, Protocol):
+    """What questions about a field ask of the window."""
+
+    overlays: OverlaysController
+    recording: RecordingController
+
+
 class FieldQuestions(QObject):
     """One question at a time; what was said of a slide goes with the next question about it."""
 
     _text_came = Signal(str)
 
     def __init__(
-        self, window: MainWindow, panel: AskPanel, model: LanguageModel, parent: QObject
+        self, window: AskingHost, panel: AskPanel, model: LanguageModel, parent: QObject
     ) -> None:
         super().__init__(parent)
         self._window, self._panel, self._model = window, panel, model

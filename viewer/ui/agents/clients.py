@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
@@ -11,6 +11,7 @@ from viewer.policy import policy
 from viewer.ui.agents.client_banner import ClientBanner
 from viewer.ui.agents.permission_dialog import ClientPermissionDialog
 from viewer.ui.opened_dialog import open_dialog
+from viewer.ui.services import DialogHost, MessageHost, PaneHost, SettingsHost
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,11 +22,19 @@ if TYPE_CHECKING:
     from viewer.ui.agents.client_place import Asked
     from viewer.ui.agents.controller import AgentsController
     from viewer.ui.agents.walking import AgentWalk
-    from viewer.ui.main_window import MainWindow
+    from viewer.ui.overlays.controller import OverlaysController
     from viewer.ui.slides.slide_pane import SlidePane
+    from viewer.ui.slides.worklist import WorklistController
 
 _REFUSED = "The user does not let you read this slide."
 _NO_SLIDE = "No slide is open in the window: ask the user to open one, or give a path."
+
+
+class ClientsHost(MessageHost, DialogHost, PaneHost, SettingsHost, Protocol):
+    """What agents of other programs ask of the window."""
+
+    overlays: OverlaysController
+    worklist: WorklistController
 
 
 class ClientsController(QObject):
@@ -33,7 +42,7 @@ class ClientsController(QObject):
 
     _wanted = Signal(object)
 
-    def __init__(self, window: MainWindow, agents: AgentsController) -> None:
+    def __init__(self, window: ClientsHost, agents: AgentsController) -> None:
         super().__init__(agents)
         self._window = window
         self._agents = agents
@@ -41,7 +50,7 @@ class ClientsController(QObject):
         self._walk: AgentWalk | None = None
         self._policy: ClientPolicy | None = None
         self._dialog: ClientPermissionDialog | None = None
-        self.banner = ClientBanner(window)
+        self.banner = ClientBanner(window.window())
         self.banner.pause_requested.connect(agents.pause_or_go_on)
         self.banner.dismissed.connect(self._dismiss)
         self._wanted.connect(self._on_wanted, Qt.ConnectionType.QueuedConnection)
@@ -86,7 +95,7 @@ class ClientsController(QObject):
             self._ask(asked, key, self._name_of(pane, asked.path))
 
     def _ask(self, asked: Asked, key: str, name: str) -> None:
-        self._dialog = dialog = ClientPermissionDialog(asked.client, name, self._window)
+        self._dialog = dialog = ClientPermissionDialog(asked.client, name, self._window.window())
 
         def answer(result: int) -> None:
             self._dialog = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject, Signal
 
@@ -13,10 +13,11 @@ from viewer.geometry import Box
 from viewer.policy import policy
 from viewer.ui.agents.agent_panel import PLUGIN, AgentPanel
 from viewer.ui.agents.ask_panel import AskPanel
-from viewer.ui.agents.clients import ClientsController
+from viewer.ui.agents.clients import ClientsController, ClientsHost
 from viewer.ui.agents.language_model import LanguageModel
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.opened_dialog import open_dialog
+from viewer.ui.services import CommandHost, DialogHost, MessageHost, PaneHost, SettingsHost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,8 +31,9 @@ if TYPE_CHECKING:
     from viewer.annotations.annotation import Annotation
     from viewer.inference.models.bundle import ModelBundle
     from viewer.ui.agents.walking import AgentWalk
+    from viewer.ui.annotations.controller import AnnotationsController
     from viewer.ui.annotations.slide_annotations import SlideAnnotations
-    from viewer.ui.main_window import MainWindow
+    from viewer.ui.recording.controller import RecordingController
     from viewer.ui.slides.slide_pane import SlidePane
 
 _ANYTHING = "What is there to see on this slide?"
@@ -47,17 +49,26 @@ def _plugin(name: str, client: Client | None) -> Policy:
     return PluginPolicy(find_plugin(name), client)
 
 
+class AgentsHost(
+    ClientsHost, MessageHost, DialogHost, PaneHost, CommandHost, SettingsHost, Protocol
+):
+    """What agents ask of the window."""
+
+    annotations: AnnotationsController
+    recording: RecordingController
+
+
 class AgentsController(QObject):
     """Owned by the window; `shut_down` ends the agent."""
 
     state_changed = Signal()
     """An agent began, paused, went on or ended, or another slide is in front."""
 
-    def __init__(self, window: MainWindow) -> None:
+    def __init__(self, window: AgentsHost) -> None:
         from viewer.canvas.scanpath_layer import ScanpathLayer
         from viewer.ui.agents.asking import FieldQuestions
 
-        super().__init__(window)
+        super().__init__(window.window())
         self._window = window
         self._walk: AgentWalk | None = None
         self._ending: list[AgentWalk] = []
@@ -66,7 +77,7 @@ class AgentsController(QObject):
         self._boxes: list[Box] = []
         self._background = BackgroundRunner("agents' files", 1, self)
         self.ask = AskPanel()
-        self.panel = AgentPanel(self.ask, window)
+        self.panel = AgentPanel(self.ask, window.window())
         if policy().plugins:
             self.panel.add_plugins(window.settings.agent_policies)
         self.model = LanguageModel(window, self)
@@ -276,7 +287,7 @@ class AgentsController(QObject):
             return
         window = self._window
         dialog = ReportDialog(
-            self._walk.outcome, self._background, window.say, window.show_error, window
+            self._walk.outcome, self._background, window.say, window.show_error, window.window()
         )
         open_dialog(dialog)
 
@@ -338,9 +349,7 @@ class AgentsController(QObject):
         window.overlays.models_changed.connect(self._show_predictors)
         window.panes.active_changed.connect(lambda _: self._follow())
         window.panes.panes_changed.connect(self._on_panes_changed)
-        window.panes.pane_added.connect(self._watch)
-        for pane in window.panes.panes:
-            self._watch(pane)
+        window.panes.watch(self._watch)
 
     def _watch(self, pane: SlidePane) -> None:
         pane.slide_changed.connect(self._on_slide_changed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject
 
@@ -16,6 +16,7 @@ from viewer.agents.permission import PermissionBook
 from viewer.folders import data_folder
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.opened_dialog import open_dialog
+from viewer.ui.services import DialogHost, MessageHost, PaneHost, SettingsHost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from viewer.agents.client import Client
     from viewer.agents.keys import Keys
     from viewer.agents.permission import Permission
-    from viewer.ui.main_window import MainWindow
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +37,17 @@ class _Wish:
     slide: str = ""
 
 
+class LanguageModelHost(MessageHost, DialogHost, PaneHost, SettingsHost, Protocol):
+    """What the choice of a language model asks of the window."""
+
+
 class LanguageModel(QObject):
     """Gives clients to those who want to ask; asks the user for what is missing first.
 
     Files and the keyring are read and written off the window's thread.
     """
 
-    def __init__(self, window: MainWindow, parent: QObject) -> None:
+    def __init__(self, window: LanguageModelHost, parent: QObject) -> None:
         from viewer.agents.client import Spending
 
         super().__init__(parent)
@@ -123,7 +127,7 @@ class LanguageModel(QObject):
     def _ask_permission(self, endpoint: Endpoint, wish: _Wish) -> None:
         from viewer.ui.agents.permission_dialog import PermissionDialog
 
-        dialog = PermissionDialog(endpoint, wish.study, self._window)
+        dialog = PermissionDialog(endpoint, wish.study, self._window.window())
         dialog.accepted.connect(
             lambda: self._background.run(
                 lambda: PermissionBook().give(wish.study, endpoint.host),
@@ -164,7 +168,7 @@ class LanguageModel(QObject):
     def _show(self, endpoint: Endpoint, chosen: Callable[[], object]) -> None:
         from viewer.ui.agents.endpoint_dialog import EndpointDialog  # as `_keys`
 
-        dialog = EndpointDialog(endpoint, self._keys, self._window)
+        dialog = EndpointDialog(endpoint, self._keys, self._window.window())
         dialog.accepted.connect(lambda: self._keep(dialog.endpoint, dialog.key, chosen))
         open_dialog(dialog)
 

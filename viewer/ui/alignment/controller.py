@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QFileDialog
@@ -16,6 +16,7 @@ from viewer.slides.errors import SlideError
 from viewer.slides.remote.address import folder_beside
 from viewer.ui.annotations.toolbox import MOVE
 from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.services import CommandHost, DialogHost, MessageHost, PaneHost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from viewer.slides.source import SlideSource
     from viewer.ui.alignment.alignment_dialog import AlignmentDialog
     from viewer.ui.alignment.landmark_picking import LandmarkPicking
-    from viewer.ui.main_window import MainWindow
+    from viewer.ui.annotations.toolbox import Toolbox
     from viewer.ui.slides.slide_pane import SlidePane
 
 _FILTER = "Alignment (*.json);;All files (*)"
@@ -34,13 +35,19 @@ class _CanceledError(CoverslipError):
     """The search was given up."""
 
 
+class AlignmentHost(MessageHost, DialogHost, PaneHost, CommandHost, Protocol):
+    """What the alignment of slides asks of the window."""
+
+    toolbox: Toolbox
+
+
 class AlignmentController(QObject):
     """Owned by the window; `shut_down` writes what is left."""
 
     _progressed = Signal(float)
 
-    def __init__(self, window: MainWindow) -> None:
-        super().__init__(window)
+    def __init__(self, window: AlignmentHost) -> None:
+        super().__init__(window.window())
         self._window = window
         self._disk = BackgroundRunner("alignments", 1, self)
         self._search = BackgroundRunner("align", 1, self)
@@ -51,9 +58,7 @@ class AlignmentController(QObject):
         self._stop = threading.Event()
         window.panes.alignment_of = self.alignment_of
         window.commands.on("panes.align", self.open)
-        window.panes.pane_added.connect(self._watch)
-        for pane in window.panes.panes:
-            self._watch(pane)
+        window.panes.watch(self._watch)
         window.panes.panes_changed.connect(self._look_up)
         window.toolbox.tool_chosen.connect(self._on_tool)
         self._progressed.connect(self._show_progress)
@@ -79,7 +84,7 @@ class AlignmentController(QObject):
             return
         self._close()
         self._panes = panes
-        dialog = self._dialog = AlignmentDialog(self._window)
+        dialog = self._dialog = AlignmentDialog(self._window.window())
         dialog.automatic_wanted.connect(self.align)
         dialog.canceled.connect(self._stop.set)
         dialog.landmarks_wanted.connect(self._switch_picking)
@@ -277,7 +282,7 @@ class AlignmentController(QObject):
         if self._panes is None or self._panes[0].path is None:
             return
         path = self._panes[0].path
-        dialog = QFileDialog(self._window, title, str(folder_beside(path)), _FILTER)
+        dialog = QFileDialog(self._window.window(), title, str(folder_beside(path)), _FILTER)
         dialog.setAcceptMode(mode)
         if mode is QFileDialog.AcceptMode.AcceptSave:
             dialog.setDefaultSuffix("json")

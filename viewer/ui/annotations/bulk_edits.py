@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject
 
@@ -16,6 +16,7 @@ from viewer.slow_release import release_slowly
 from viewer.ui.annotations.long_task import LongTask, StoppedError
 from viewer.ui.annotations.wording import many
 from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.services import DialogHost, MessageHost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from viewer.annotations.document import Document
     from viewer.annotations.document_state import DocumentState
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
-    from viewer.ui.main_window import MainWindow
 
     Tell = Callable[[float], object]
     """Takes the share that is done; raises StoppedError where it is wanted no more."""
@@ -34,10 +34,14 @@ MANY = 2000
 _AT_ONCE = 1000
 
 
+class BulkEditsHost(MessageHost, DialogHost, Protocol):
+    """What edits of many annotations ask of the window."""
+
+
 class BulkEdits(QObject):
     """One edit at a time; until it lands the slide shows what was there before."""
 
-    def __init__(self, window: MainWindow, parent: QObject) -> None:
+    def __init__(self, window: BulkEditsHost, parent: QObject) -> None:
         super().__init__(parent)
         self._window = window
         self._background = BackgroundRunner("edit many annotations", 1, self)
@@ -212,7 +216,7 @@ class BulkEdits(QObject):
         if self._task is not None:
             self._window.say("Another change of many annotations is under way: wait, or cancel it.")
             return
-        task = self._task = LongTask(title, f"{title}: {many(count)}", self._window)
+        task = self._task = LongTask(title, f"{title}: {many(count)}", self._window.window())
         before = document.snapshot()
 
         def made() -> tuple[Edit, DocumentState]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject, QPoint, Qt, QTimer, Signal
 from PySide6.QtWidgets import QMenu
@@ -21,6 +21,7 @@ from viewer.ui.annotations.shown import swatch
 from viewer.ui.annotations.wording import many
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.commands import merged_bindings
+from viewer.ui.services import CommandHost, DialogHost, MessageHost, SettingsHost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -33,10 +34,17 @@ if TYPE_CHECKING:
     from viewer.ui.annotations.editing_commands import EditingCommands
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
     from viewer.ui.annotations.slide_sets import SlideSets
-    from viewer.ui.main_window import MainWindow
+    from viewer.ui.shell.frame import WindowFrame
 
 
 _PAUSE_MS = 50
+
+
+class ClassCommandsHost(MessageHost, DialogHost, CommandHost, SettingsHost, Protocol):
+    """What the commands on classes ask of the window."""
+
+    frame: WindowFrame
+    menus: dict[str, QMenu]
 
 
 class ClassCommands(QObject):
@@ -47,7 +55,7 @@ class ClassCommands(QObject):
 
     def __init__(
         self,
-        window: MainWindow,
+        window: ClassCommandsHost,
         active: Callable[[], PaneAnnotations | None],
         editing: EditingCommands,
         panel: AnnotationsPanel,
@@ -69,11 +77,11 @@ class ClassCommands(QObject):
         self._pause.timeout.connect(self.show_current)
         self.chip = ClassChip(self._fill_chip, window.frame.tool_strip)
         window.frame.tool_strip.add_foot(self.chip)
-        self.palette = ClassPalette(window, self._disk, self)
+        self.palette = ClassPalette(window.window(), self._disk, self)
         self.palette.changed.connect(self.show_current)
         self.palette.key_pressed.connect(lambda each: self.give(each.annotation_class))
         self.palette.troubled.connect(window.show_error)
-        self._menu = QMenu("Set &class", window)
+        self._menu = QMenu("Set &class", window.window())
         self._menu.aboutToShow.connect(self._fill_own_menu)
         window.menus["Annotate"].insertMenu(window.commands["annotate.classes"], self._menu)
         window.commands.on("annotate.classes", self.edit)
@@ -147,7 +155,7 @@ class ClassCommands(QObject):
         active = self._active()
         counts = active.document.class_counts if active is not None else Counter[str]()
         bindings = merged_bindings(self._window.settings.shortcuts)
-        dialog = ClassesDialog(self.palette.classes, counts, bindings, self._window)
+        dialog = ClassesDialog(self.palette.classes, counts, bindings, self._window.window())
         dialog.import_requested.connect(lambda path: self._read(path, dialog))
         dialog.export_requested.connect(lambda path: self._write(path, dialog))
         dialog.accepted.connect(lambda: self._on_edited(dialog))

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject, Signal
 
 from viewer.annotations import tissue_correction
 from viewer.ui.annotations.annotations_panel import AnnotationsPanel
-from viewer.ui.annotations.class_commands import ClassCommands
-from viewer.ui.annotations.editing_commands import EditingCommands
-from viewer.ui.annotations.files import AnnotationFiles
-from viewer.ui.annotations.listing import Listing
-from viewer.ui.annotations.model_commands import ModelCommands
-from viewer.ui.annotations.notes import NoteCommands
+from viewer.ui.annotations.class_commands import ClassCommands, ClassCommandsHost
+from viewer.ui.annotations.editing_commands import EditingCommands, EditingHost
+from viewer.ui.annotations.files import AnnotationFiles, AnnotationFilesHost
+from viewer.ui.annotations.listing import Listing, ListingHost
+from viewer.ui.annotations.model_commands import ModelCommands, ModelCommandsHost
+from viewer.ui.annotations.notes import NoteCommands, NotesHost
 from viewer.ui.annotations.recorded import record_step
-from viewer.ui.annotations.set_commands import SetCommands
+from viewer.ui.annotations.set_commands import SetCommands, SetCommandsHost
 from viewer.ui.annotations.set_layers import SetLayers
 from viewer.ui.annotations.slide_sets import SlideSets
-from viewer.ui.annotations.table_commands import TableCommands
-from viewer.ui.annotations.tool_options import ToolOptions
+from viewer.ui.annotations.table_commands import TableCommands, TableCommandsHost
+from viewer.ui.annotations.tool_options import ToolOptions, ToolOptionsHost
 from viewer.ui.annotations.wording import selection_sentence
 from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.services import CommandHost, ReaderHost
 from viewer.ui.widgets import NoticeBar
 
 if TYPE_CHECKING:
@@ -37,10 +38,26 @@ if TYPE_CHECKING:
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
     from viewer.ui.annotations.set_layers import ShownStyle
     from viewer.ui.annotations.slide_sets import SetEntry
-    from viewer.ui.main_window import MainWindow
     from viewer.ui.slides.slide_pane import SlidePane
 
 _SHOWN = ("annotate.shown", "annotate.filled", "annotate.names")
+
+
+class AnnotationsHost(
+    AnnotationFilesHost,
+    ClassCommandsHost,
+    EditingHost,
+    ListingHost,
+    ModelCommandsHost,
+    NotesHost,
+    SetCommandsHost,
+    TableCommandsHost,
+    ToolOptionsHost,
+    CommandHost,
+    ReaderHost,
+    Protocol,
+):
+    """What annotations ask of the window."""
 
 
 class AnnotationsController(QObject):
@@ -56,10 +73,10 @@ class AnnotationsController(QObject):
     sets_changed = Signal()
     """The sets of a slide are others, or shown otherwise."""
 
-    def __init__(self, window: MainWindow) -> None:
+    def __init__(self, window: AnnotationsHost) -> None:
         from viewer.ui.annotations.training_files import TrainingFiles
 
-        super().__init__(window)
+        super().__init__(window.window())
         self._window = window
         self._disk = BackgroundRunner("annotations", 1, self)
         self._slides: dict[str, SlideSets] = {}
@@ -71,8 +88,8 @@ class AnnotationsController(QObject):
         self.slide_of: Callable[[SlidePane], ReaderSlide | None] = self._slide_alone
         """Gives a pane's slide as its reader has it; None while a study is being opened."""
         self._ends: dict[SlidePane, list[Callable[[], None]]] = {}
-        self.banner = NoticeBar(window)
-        self.panel = AnnotationsPanel(window)
+        self.banner = NoticeBar(window.window())
+        self.panel = AnnotationsPanel(window.window())
         self.editing = EditingCommands(window, lambda: self.active, self)
         self.models = ModelCommands(window, lambda: self.active, self)
         self.training = TrainingFiles(window, lambda: self.active, self)
@@ -486,9 +503,7 @@ class AnnotationsController(QObject):
         self.models.figures_changed.connect(self.panel.show_figures)
         window.panes.active_changed.connect(lambda _: self._show_active())
         window.panes.panes_changed.connect(self._on_panes_changed)
-        window.panes.pane_added.connect(self._watch)
-        for pane in window.panes.panes:
-            self._watch(pane)
+        window.panes.watch(self._watch)
 
 
 def _is_named_now(before: ReaderSlide, now: ReaderSlide) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject, Qt
 from PySide6.QtGui import QGuiApplication, QKeySequence, QShortcut
@@ -16,9 +16,10 @@ from viewer.annotations.document import ReadOnlyError, changing, removing
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
 from viewer.annotations.simplifying import simplified
 from viewer.canvas.annotating.edit_context import HIDDEN
-from viewer.ui.annotations.bulk_edits import MANY, BulkEdits
+from viewer.ui.annotations.bulk_edits import MANY, BulkEdits, BulkEditsHost
 from viewer.ui.annotations.wording import LOCKED, many
 from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.services import CommandHost, PaneHost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,11 +31,17 @@ if TYPE_CHECKING:
     from viewer.annotations.document import Edit
     from viewer.annotations.pixel_calibration import PixelCalibration
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
-    from viewer.ui.main_window import MainWindow
+    from viewer.ui.annotations.toolbox import Toolbox
 
 _AT_ONCE = 300
 """Annotations that are edited without a thread: quicker than the eye."""
 _SIMPLIFY_UM, _GROW_UM = 1.0, 10.0
+
+
+class EditingHost(BulkEditsHost, PaneHost, CommandHost, Protocol):
+    """What the commands on shapes ask of the window."""
+
+    toolbox: Toolbox
 
 
 class EditingCommands(QObject):
@@ -48,7 +55,7 @@ class EditingCommands(QObject):
 
     def __init__(
         self,
-        window: MainWindow,
+        window: EditingHost,
         active: Callable[[], PaneAnnotations | None],
         parent: QObject,
     ) -> None:
@@ -129,7 +136,7 @@ class EditingCommands(QObject):
         chosen = [] if is_bulk else self._changeable(active)
         if not chosen and not is_bulk:
             return
-        dialog = QInputDialog(self._window)
+        dialog = QInputDialog(self._window.window())
         dialog.setWindowTitle("Name")
         count = len(active.selection) if is_bulk else len(chosen)
         which = "the annotation" if count == 1 else f"{count:,} annotations"
@@ -353,7 +360,7 @@ class EditingCommands(QObject):
             return
         calibration = active.calibration
         is_um = calibration.unit == "um"
-        dialog = DistanceDialog(label, sentence, value, low, self._window, is_um=is_um)
+        dialog = DistanceDialog(label, sentence, value, low, self._window.window(), is_um=is_um)
 
         def reshape() -> None:
             distance = dialog.box.value()

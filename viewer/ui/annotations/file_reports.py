@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from viewer.annotations.formats.problems import AnnotationFileError, left_out
 from viewer.annotations.masks.label_masks import MaskError
@@ -11,19 +11,23 @@ from viewer.annotations.masks.training_tiles import TilesError
 from viewer.slides import SlideError
 from viewer.ui.annotations.simple_dialogs import ProblemsDialog, ask_choice
 from viewer.ui.opened_dialog import open_dialog
+from viewer.ui.services import DialogHost, MessageHost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from viewer.annotations.formats.problems import Problem
     from viewer.annotations.operations import Known
-    from viewer.ui.main_window import MainWindow
 
 _log = logging.getLogger(__name__)
 
 
+class FileReportsHost(MessageHost, DialogHost, Protocol):
+    """What reports about files ask of the window."""
+
+
 def tell_problems(
-    window: MainWindow, title: str, summary: str, problems: Sequence[Problem]
+    window: FileReportsHost, title: str, summary: str, problems: Sequence[Problem]
 ) -> None:
     """Lists what was left out or repaired."""
     mended = sum(problem.is_repaired for problem in problems)
@@ -31,16 +35,16 @@ def tell_problems(
     parts += [f"{mended:,} repaired"] if mended else []
     sentence = f"{summary} Not as in the file: {', '.join(parts)}.".strip()
     lines = [str(problem) for problem in problems]
-    open_dialog(ProblemsDialog(title, sentence, lines, window))
+    open_dialog(ProblemsDialog(title, sentence, lines, window.window()))
 
 
 def ask_known(
-    window: MainWindow, name: str, known: int, total: int, answered: Callable[[Known], object]
+    window: FileReportsHost, name: str, known: int, total: int, answered: Callable[[Known], object]
 ) -> None:
     """Ask what is done with annotations of a file that the slide has already."""
     choices: dict[str, Known] = {"&Replace": "replace", "Keep &both": "both", "&Skip": "skip"}
     ask_choice(
-        window,
+        window.window(),
         f"Import {name}",
         f"{known:,} of the {total:,} annotations of {name} are on this slide already.",
         "Replace them by the file's, keep both, or skip them?",
@@ -50,7 +54,7 @@ def ask_known(
     )
 
 
-def tell_not_written(window: MainWindow, name: str, error: Exception) -> None:
+def tell_not_written(window: FileReportsHost, name: str, error: Exception) -> None:
     """One sentence on why a file, or a folder, is not there."""
     if isinstance(error, AnnotationFileError | MaskError | TilesError | SlideError):
         window.show_error(str(error))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import shapely
 from PySide6.QtCore import QObject, Signal
@@ -24,6 +24,7 @@ from viewer.slides.remote.address import folder_beside
 from viewer.ui.annotations.bulk_edits import MANY
 from viewer.ui.annotations.wording import many
 from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.services import CommandHost, DialogHost, MessageHost, PaneHost, SettingsHost
 from viewer.ui.slides.slide_place import place_of
 
 if TYPE_CHECKING:
@@ -37,10 +38,11 @@ if TYPE_CHECKING:
     from viewer.annotations.formats.slide_place import SlidePlace
     from viewer.annotations.operations import Known
     from viewer.geometry import Box
+    from viewer.ui.annotations.controller import AnnotationsController
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
     from viewer.ui.annotations.slide_annotations import SlideAnnotations
     from viewer.ui.annotations.training_files import TrainingFiles
-    from viewer.ui.main_window import MainWindow
+    from viewer.ui.overlays.controller import OverlaysController
     from viewer.ui.slides.slide_pane import SlidePane
 
 _log = logging.getLogger(__name__)
@@ -74,6 +76,12 @@ class _FileContent(NamedTuple):
     beside: int = 0
 
 
+class AnnotationFilesHost(MessageHost, DialogHost, PaneHost, CommandHost, SettingsHost, Protocol):
+    """What files of annotations ask of the window."""
+
+    overlays: OverlaysController
+
+
 class AnnotationFiles(QObject):
     """Owned by the part; `shut_down` carries out what was asked for."""
 
@@ -82,13 +90,14 @@ class AnnotationFiles(QObject):
 
     def __init__(
         self,
-        window: MainWindow,
+        window: AnnotationFilesHost,
         of: Callable[[SlidePane], PaneAnnotations | None],
         training: TrainingFiles,
-        parent: QObject,
+        part: AnnotationsController,
     ) -> None:
-        super().__init__(parent)
+        super().__init__(part)
         self._window = window
+        self._part = part
         self._of = of
         self._training = training
         self._background = BackgroundRunner("annotation files", 1, self)
@@ -137,7 +146,7 @@ class AnnotationFiles(QObject):
         from viewer.ui.annotations.file_reports import tell_not_written
 
         mpp_um = active.pane.canvas.optics.mpp_um
-        sets = self._window.annotations.sets_of(active.pane)
+        sets = self._part.sets_of(active.pane)
         held = sets.states_in_sight if sets is not None else []
         place = place_of(active.pane)
         shown = self._window.overlays.shown_in(active.pane)
@@ -163,7 +172,7 @@ class AnnotationFiles(QObject):
         from viewer.ui.opened_dialog import open_dialog
 
         pane = self._window.panes.active
-        dialog = QFileDialog(self._window, "Import annotations", _folder(pane))
+        dialog = QFileDialog(self._window.window(), "Import annotations", _folder(pane))
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         formats = (*FORMATS.values(), MASK)
         names = ", ".join(each.name for each in formats)
@@ -181,7 +190,7 @@ class AnnotationFiles(QObject):
         active = self._of(pane)
         if active is None or pane.path is None:
             return
-        sets = self._window.annotations.sets_of(pane)
+        sets = self._part.sets_of(pane)
         if sets is None or not sets.states_in_sight:
             self._window.say("There are no annotations to write yet.")
             return
@@ -189,7 +198,7 @@ class AnnotationFiles(QObject):
         ends = [*(each.suffixes[0] for each in formats), *_MASK_ENDS]
         filters = [f"{each.name} (*{end})" for each, end in zip(formats, ends, strict=False)]
         filters += [f"Label mask (*{end})" for end in _MASK_ENDS]
-        dialog = QFileDialog(self._window, "Export annotations", _folder(pane))
+        dialog = QFileDialog(self._window.window(), "Export annotations", _folder(pane))
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setNameFilters(filters)
         stem = pane.path.stem
@@ -230,7 +239,7 @@ class AnnotationFiles(QObject):
             if slide is not None:
                 self.missed.emit(path, slide)
             return
-        sets = self._window.annotations.sets_of(active.pane)
+        sets = self._part.sets_of(active.pane)
         if not read.drawn or sets is None:
             self._put(active, None, path, read, problems, "both")
             return
@@ -250,11 +259,11 @@ class AnnotationFiles(QObject):
 
             ask_known(self._window, path.name, known, len(read.drawn), take)
 
-        self._window.annotations.sets.add(sets, path.name, "imported", str(path), put)
+        self._part.sets.add(sets, path.name, "imported", str(path), put)
 
     def _own_classes(self, active: PaneAnnotations) -> dict[str, AnnotationClass]:
         """Return the classes that are known here, which keep their color whatever a file says."""
-        classes = self._window.annotations.classes.palette.classes
+        classes = self._part.classes.palette.classes
         own = {each.name: each.annotation_class for each in classes}
         drawn = active.document.class_colors.items()
         return own | {name: AnnotationClass(name, color) for name, color in drawn if name}
@@ -280,7 +289,7 @@ class AnnotationFiles(QObject):
             self._tell_put(active, path, read, problems, step)
 
         if len(drawn) > MANY:
-            bulk = self._window.annotations.editing.bulk
+            bulk = self._part.editing.bulk
             bulk.do(document, label, len(drawn), lambda state, _: work(state), done)
             return
         step = work(document.state)
@@ -338,7 +347,9 @@ class AnnotationFiles(QObject):
         from viewer.ui.slides.origin_question import UnstatedOriginError, ask_origin
 
         if isinstance(error, UnstatedOriginError):
-            ask_origin(self._window, path.name, lambda said: self.take(path, pane, picture, said))
+            ask_origin(
+                self._window.window(), path.name, lambda said: self.take(path, pane, picture, said)
+            )
             return
         if isinstance(error, SeveralPicturesError):
             self._ask_picture(path, pane, error.pictures)
@@ -351,7 +362,7 @@ class AnnotationFiles(QObject):
         """The one that is named like the slide is proposed."""
         from viewer.ui.opened_dialog import open_dialog
 
-        dialog = QInputDialog(self._window)
+        dialog = QInputDialog(self._window.window())
         dialog.setWindowTitle(f"Import {path.name}")
         dialog.setLabelText(f"It holds {len(pictures):,} pictures. Which of them is this slide?")
         dialog.setComboBoxItems(pictures)

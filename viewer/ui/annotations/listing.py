@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject, QPoint, Qt
 from PySide6.QtWidgets import QMenu
+
+from viewer.ui.services import CommandHost, PaneHost
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -13,16 +15,21 @@ if TYPE_CHECKING:
     from viewer.annotations.document import Document, Edit
     from viewer.ui.annotations.annotations_panel import AnnotationsPanel
     from viewer.ui.annotations.controller import AnnotationsController
-    from viewer.ui.main_window import MainWindow
 
 _MENU = ("annotate.lock", "edit.duplicate", "edit.copy", "annotate.count", "edit.delete")
+
+
+class ListingHost(PaneHost, CommandHost, Protocol):
+    """What the list of annotations asks of the window."""
+
+    menus: dict[str, QMenu]
 
 
 class Listing(QObject):
     """Does nothing before the panel is built, and while it is hidden."""
 
     def __init__(
-        self, window: MainWindow, part: AnnotationsController, panel: AnnotationsPanel
+        self, window: ListingHost, part: AnnotationsController, panel: AnnotationsPanel
     ) -> None:
         super().__init__(part)
         self._window = window

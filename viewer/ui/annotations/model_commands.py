@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import shapely
@@ -18,15 +18,18 @@ from viewer.ui.annotations.bulk_edits import MANY
 from viewer.ui.annotations.shown import shown_moment
 from viewer.ui.annotations.wording import LOCKED, many
 from viewer.ui.background_runner import BackgroundRunner, Task
+from viewer.ui.services import CommandHost, DialogHost, MessageHost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from viewer.annotations.annotation import Annotation
     from viewer.overlays.counting import Positive, RegionCount
+    from viewer.ui.annotations.controller import AnnotationsController
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
     from viewer.ui.annotations.slide_annotations import SlideAnnotations
-    from viewer.ui.main_window import MainWindow
+    from viewer.ui.annotations.toolbox import Toolbox
+    from viewer.ui.overlays.controller import OverlaysController
     from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
     from viewer.ui.overlays.overlay import Overlay
 
@@ -39,6 +42,13 @@ _NO_REGION = "Select the region to count in: draw one (R, P, B), or click one (S
 _NO_OBJECTS = "Turn on a model that finds objects, such as nuclei, on the page AI (Ctrl+Shift+D)."
 
 
+class ModelCommandsHost(MessageHost, DialogHost, CommandHost, Protocol):
+    """What models on annotations ask of the window."""
+
+    overlays: OverlaysController
+    toolbox: Toolbox
+
+
 class ModelCommands(QObject):
     """Owned by the part; `shut_down` ends its thread."""
 
@@ -47,12 +57,13 @@ class ModelCommands(QObject):
 
     def __init__(
         self,
-        window: MainWindow,
+        window: ModelCommandsHost,
         active: Callable[[], PaneAnnotations | None],
-        parent: QObject,
+        part: AnnotationsController,
     ) -> None:
-        super().__init__(parent)
+        super().__init__(part)
         self._window = window
+        self._part = part
         self._active = active
         self._background = BackgroundRunner("count objects", 1, self)
         self._counting: Task | None = None
@@ -154,7 +165,7 @@ class ModelCommands(QObject):
         if not has_objects:
             missing.append(_NO_OBJECTS)
             ways["Open &AI"] = self._window.overlays.panel.show
-        tell_missing(self._window, "Count objects", missing, ways)
+        tell_missing(self._window.window(), "Count objects", missing, ways)
         self._window.say(missing[0])
 
     def _open_count(
@@ -168,7 +179,7 @@ class ModelCommands(QObject):
         from viewer.ui.opened_dialog import open_dialog
 
         regions = len(_regions(active))
-        dialog = CountDialog(regions, overlay.origin.name, names, spread, self._window)
+        dialog = CountDialog(regions, overlay.origin.name, names, spread, self._window.window())
         dialog.accepted.connect(lambda: self._count(active, overlay, dialog.positive))
         open_dialog(dialog)
 
@@ -222,7 +233,9 @@ class ModelCommands(QObject):
         sentence = f"{name} has not analyzed {which}: nothing is counted there."
         where = shapely.union_all([region.geometry for region in unknown])
         ways = {f"&Run {name} there": lambda: overlay.run_over(where)} if overlay.can_run else {}
-        tell_missing(self._window, "Count objects", [sentence, "Count again when it has."], ways)
+        tell_missing(
+            self._window.window(), "Count objects", [sentence, "Count again when it has."], ways
+        )
         self._window.say(sentence)
 
     # From models to annotations --------------------------------------------------------------
@@ -243,7 +256,7 @@ class ModelCommands(QObject):
 
     def add_made(self, active: PaneAnnotations, name: str, made: list[Annotation]) -> None:
         """Put what a model found into a set of its own, named after the model."""
-        sets = self._window.annotations.sets_of(active.pane)
+        sets = self._part.sets_of(active.pane)
         if active is not self._active() or sets is None:
             return
         if not made:
@@ -261,7 +274,7 @@ class ModelCommands(QObject):
                 "beside the class to correct them."
             )
 
-        self._window.annotations.sets.add(sets, name, "model", name, put)
+        self._part.sets.add(sets, name, "model", name, put)
 
     def _run_model(self) -> None:
         active, overlay = self._active(), self._window.overlays.active

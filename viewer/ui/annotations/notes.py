@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject
 
 from viewer.annotations.bookmarks import bookmark, next_name, note
 from viewer.annotations.document import adding
 from viewer.recording.events import Bookmarked, NoteTaken
+from viewer.ui.services import CommandHost, DialogHost, MessageHost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from viewer.geometry import Point
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
-    from viewer.ui.main_window import MainWindow
+    from viewer.ui.recording.controller import RecordingController
+
+
+class NotesHost(MessageHost, DialogHost, CommandHost, Protocol):
+    """What notes ask of the window."""
+
+    recording: RecordingController
 
 
 class NoteCommands(QObject):
@@ -23,7 +30,7 @@ class NoteCommands(QObject):
 
     def __init__(
         self,
-        window: MainWindow,
+        window: NotesHost,
         active: Callable[[], PaneAnnotations | None],
         parent: QObject,
     ) -> None:
@@ -55,7 +62,7 @@ class NoteCommands(QObject):
         if active is None:
             return
         place = active.pane.canvas.view.center if at is None else at
-        dialog = NoteDialog("Sticky note", "Note:", active.pane, self._window)
+        dialog = NoteDialog("Sticky note", "Note:", active.pane, self._window.window())
 
         def stick(text: str) -> None:
             text = text.strip()

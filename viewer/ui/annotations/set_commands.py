@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from uuid import uuid4
 
 from PySide6.QtCore import QObject, QPoint, Qt, QTimer
@@ -15,6 +15,7 @@ from viewer.annotations.sets.together import together
 from viewer.ui.annotations.bulk_edits import MANY
 from viewer.ui.annotations.wording import many
 from viewer.ui.opened_dialog import open_dialog
+from viewer.ui.services import CommandHost, DialogHost, MessageHost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -28,18 +29,21 @@ if TYPE_CHECKING:
     from viewer.ui.annotations.sets_panel import SetsPanel
     from viewer.ui.annotations.slide_annotations import SlideAnnotations
     from viewer.ui.annotations.slide_sets import SetEntry, SlideSets
-    from viewer.ui.main_window import MainWindow
 
 _LOOK_MS = 5000
 """How often it is looked which sets others made: shared folders do not tell."""
 _LONGEST_NAME = 80
 
 
+class SetCommandsHost(MessageHost, DialogHost, CommandHost, Protocol):
+    """What the commands on sets ask of the window."""
+
+
 class SetCommands(QObject):
     """Owned by the part; keeps the panel's list of sets in step with the active pane."""
 
     def __init__(
-        self, window: MainWindow, part: AnnotationsController, panel: AnnotationsPanel
+        self, window: SetCommandsHost, part: AnnotationsController, panel: AnnotationsPanel
     ) -> None:
         super().__init__(part)
         self._window = window
@@ -159,7 +163,7 @@ class SetCommands(QObject):
 
     def _refresh(self) -> None:
         sets = self._part.active_sets
-        if sets is not None and sets.slide.study is not None and self._window.isVisible():
+        if sets is not None and sets.slide.study is not None and self._window.window().isVisible():
             sets.refresh()
 
     def _set_shown(self, entry: SetEntry, shown: bool) -> None:
@@ -180,7 +184,7 @@ class SetCommands(QObject):
         sets = self._part.active_sets
         if sets is None:
             return
-        dialog = QInputDialog(self._window)
+        dialog = QInputDialog(self._window.window())
         dialog.setWindowTitle("New set")
         dialog.setLabelText("Name of the set; what you draw goes to it from then on:")
         dialog.setTextValue(_free_name(sets, "Set 2"))
@@ -239,7 +243,7 @@ class SetCommands(QObject):
         if len(shown) < 2:
             self._window.say("Show two or more sets to merge them.")
             return
-        dialog = QInputDialog(self._window)
+        dialog = QInputDialog(self._window.window())
         dialog.setWindowTitle("Merge sets")
         dialog.setLabelText(
             f"Name of the set for all annotations of the {len(shown)} sets that are shown:"

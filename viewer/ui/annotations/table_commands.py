@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject
 
 from viewer.annotations.counted import current
 from viewer.ui.annotations.shown import shown_moment
 from viewer.ui.background_runner import BackgroundRunner, Task
+from viewer.ui.services import CommandHost, DialogHost, MessageHost, PaneHost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +24,13 @@ if TYPE_CHECKING:
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
     from viewer.ui.annotations.slide_annotations import SlideAnnotations
     from viewer.ui.annotations.versions_dialog import VersionsDialog
-    from viewer.ui.main_window import MainWindow
+    from viewer.ui.overlays.controller import OverlaysController
+
+
+class TableCommandsHost(MessageHost, DialogHost, PaneHost, CommandHost, Protocol):
+    """What tables of annotations ask of the window."""
+
+    overlays: OverlaysController
 
 
 class TableCommands(QObject):
@@ -31,7 +38,7 @@ class TableCommands(QObject):
 
     def __init__(
         self,
-        window: MainWindow,
+        window: TableCommandsHost,
         active: Callable[[], PaneAnnotations | None],
         parent: QObject,
     ) -> None:
@@ -70,7 +77,7 @@ class TableCommands(QObject):
         from viewer.ui.annotations.statistics_dialog import StatisticsDialog
         from viewer.ui.opened_dialog import open_dialog
 
-        dialog = StatisticsDialog(figures, mpp_um, name, self._window)
+        dialog = StatisticsDialog(figures, mpp_um, name, self._window.window())
         dialog.export_requested.connect(lambda path: self._write(path, figures, mpp_um))
         open_dialog(dialog)
 
@@ -134,7 +141,7 @@ class TableCommands(QObject):
         from viewer.ui.annotations.versions_dialog import VersionsDialog
         from viewer.ui.opened_dialog import open_dialog
 
-        dialog = VersionsDialog(versions, self._window)
+        dialog = VersionsDialog(versions, self._window.window())
         dialog.bring_back_requested.connect(lambda version: self._bring_back(active, version))
         dialog.preview_requested.connect(lambda version: self._preview(active, version, dialog))
         dialog.ask_preview()

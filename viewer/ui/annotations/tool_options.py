@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QEvent, QObject, QSignalBlocker
 from PySide6.QtWidgets import (
@@ -19,11 +19,13 @@ from PySide6.QtWidgets import (
 from viewer.canvas.annotating.brush_tool import LEAST_PX, MOST_PX
 from viewer.canvas.qt_guard import guarded
 from viewer.ui.commands.annotating import tool_id
+from viewer.ui.services import CommandHost, PaneHost, SettingsHost
 
 if TYPE_CHECKING:
     from PySide6.QtGui import QAction
 
-    from viewer.ui.main_window import MainWindow
+    from viewer.ui.annotations.toolbox import Toolbox
+
 
 _SHAPES = ("rectangle", "ellipse", "polygon", "line", "polyline")
 _PAINTING = ("brush", "eraser")
@@ -42,13 +44,33 @@ _MAP_PX = 230
 """Width of the overview map and its buttons, as a rule; in narrow panes options are a column."""
 
 
+class Surroundings(Protocol):
+    """What is round the slides."""
+
+    @property
+    def is_bare(self) -> bool:
+        """Return whether nothing but slides is in sight."""
+        ...
+
+
+class ToolOptionsHost(PaneHost, CommandHost, SettingsHost, Protocol):
+    """What the options of tools ask of the window."""
+
+    toolbox: Toolbox
+
+    @property
+    def view(self) -> Surroundings:
+        """Return what is round the slides."""
+        ...
+
+
 class ToolOptions(QFrame):
     """Lies over the upper left corner of the active slide, which so keeps its place.
 
     It is hidden while the slide is panned or annotations are selected.
     """
 
-    def __init__(self, window: MainWindow) -> None:
+    def __init__(self, window: ToolOptionsHost) -> None:
         super().__init__(window.panes)
         self._window = window
         self.setObjectName("tool_options")
@@ -154,9 +176,7 @@ class ToolOptions(QFrame):
         toolbox.options_changed.connect(self.show_values)
         window.panes.active_changed.connect(lambda _: self.show_tool(toolbox.name))
         window.panes.panes_changed.connect(self._watch)
-        for pane in window.panes.panes:
-            pane.slide_changed.connect(lambda _: self.show_tool(toolbox.name))
-        window.panes.pane_added.connect(
+        window.panes.watch(
             lambda pane: pane.slide_changed.connect(lambda _: self.show_tool(toolbox.name))
         )
         self._watch()

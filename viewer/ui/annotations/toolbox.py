@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QEvent, QObject, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QMouseEvent
@@ -23,13 +23,14 @@ from viewer.canvas.annotating.wand_tool import WandTool
 from viewer.canvas.layer import LayerOrder
 from viewer.canvas.qt_guard import guarded
 from viewer.ui.commands.annotating import TOOL_NAMES, tool_id
+from viewer.ui.services import CommandHost, DialogHost, PaneHost, SettingsHost
 
 if TYPE_CHECKING:
     from viewer.canvas.annotating.drawing_tool import DrawingTool
     from viewer.canvas.annotating.edit_context import EditContext
     from viewer.canvas.annotations_layer import AnnotationsLayer
-    from viewer.ui.main_window import MainWindow
     from viewer.ui.slides.slide_pane import SlidePane
+    from viewer.ui.status_bar import WindowStatusBar
 
 MOVE, SELECT = "move", "select"
 _TOOLS: dict[str, type[DrawingTool]] = {
@@ -65,6 +66,12 @@ class _Place:
     tool: DrawingTool | None = None
 
 
+class ToolboxHost(DialogHost, PaneHost, CommandHost, SettingsHost, Protocol):
+    """What the drawing tools ask of the window."""
+
+    status: WindowStatusBar
+
+
 class Toolbox(QObject):
     """Gives each pane with annotations a tool of the kind in hand; the slide moves with none."""
 
@@ -75,8 +82,8 @@ class Toolbox(QObject):
     stroke_changed = Signal()
     """Undo or redo is now for the stroke under way, or no longer."""
 
-    def __init__(self, window: MainWindow) -> None:
-        super().__init__(window)
+    def __init__(self, window: ToolboxHost) -> None:
+        super().__init__(window.window())
         self._window = window
         settings = window.settings
         self.options = DrawingOptions(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QFileDialog
@@ -12,6 +12,7 @@ from viewer.slides.remote.address import folder_beside
 from viewer.ui.annotations.long_task import LongTask, StoppedError
 from viewer.ui.annotations.wording import many
 from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.services import CommandHost, DialogHost, MessageHost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,12 +20,16 @@ if TYPE_CHECKING:
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.formats.problems import Problem
     from viewer.annotations.masks.training_tiles import TileOptions, TilesReport
+    from viewer.ui.annotations.controller import AnnotationsController
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
     from viewer.ui.annotations.training_dialogs import TilesDialog
-    from viewer.ui.main_window import MainWindow
 
 _Made = TypeVar("_Made")
 _MAKE_TILES = "Training tiles"
+
+
+class TrainingFilesHost(MessageHost, DialogHost, CommandHost, Protocol):
+    """What files for training ask of the window."""
 
 
 class TrainingFiles(QObject):
@@ -35,12 +40,13 @@ class TrainingFiles(QObject):
 
     def __init__(
         self,
-        window: MainWindow,
+        window: TrainingFilesHost,
         active: Callable[[], PaneAnnotations | None],
-        parent: QObject,
+        part: AnnotationsController,
     ) -> None:
-        super().__init__(parent)
+        super().__init__(part)
         self._window = window
+        self._part = part
         self._active = active
         self._background = BackgroundRunner("masks and tiles", 1, self)
         self.tasks: list[LongTask] = []
@@ -56,7 +62,7 @@ class TrainingFiles(QObject):
         from viewer.ui.annotations.training_dialogs import MaskDialog
         from viewer.ui.opened_dialog import open_dialog
 
-        dialog = MaskDialog(path, active.mpp_um, self._window)
+        dialog = MaskDialog(path, active.mpp_um, self._window.window())
         dialog.accepted.connect(
             lambda: self.write_mask(path, dialog.mpp_um, active, by_instance=dialog.by_instance)
         )
@@ -71,7 +77,7 @@ class TrainingFiles(QObject):
         if active is None:
             self._window.say("Open a slide first: annotations belong to one.")
             return
-        dialog = TilesDialog(active.mpp_um, self._window)
+        dialog = TilesDialog(active.mpp_um, self._window.window())
         dialog.accepted.connect(lambda: self._ask_folder(active, self._options(active, dialog)))
         open_dialog(dialog)
 
@@ -85,7 +91,7 @@ class TrainingFiles(QObject):
         if source is None:
             return
         base = source.levels[0]
-        annotations = self._window.annotations.in_sight(active.pane)
+        annotations = self._part.in_sight(active.pane)
         name, identity = source.path.name, source.info.identity
         slide_px = base.width_px, base.height_px
         place = MaskPlace(slide_px, optics.mpp_um, mpp_um, name, identity)
@@ -103,7 +109,7 @@ class TrainingFiles(QObject):
     def cut_tiles(self, folder: Path, options: TileOptions, active: PaneAnnotations) -> None:
         """Cuts tiles into a folder, or goes on with those that are there."""
         source = active.pane.source
-        annotations = self._window.annotations.in_sight(active.pane)
+        annotations = self._part.in_sight(active.pane)
         if source is None:
             return
         slide, identity = source.path, source.info.identity
@@ -140,7 +146,9 @@ class TrainingFiles(QObject):
         if path is None:
             return
         own = f"{path.stem} tiles"
-        dialog = QFileDialog(self._window, f'Where to make "{own}"', str(folder_beside(path)))
+        dialog = QFileDialog(
+            self._window.window(), f'Where to make "{own}"', str(folder_beside(path))
+        )
         dialog.setFileMode(QFileDialog.FileMode.Directory)
         dialog.setOption(QFileDialog.Option.ShowDirsOnly)
         dialog.fileSelected.connect(lambda name: self.cut_tiles(Path(name) / own, options, active))
@@ -155,7 +163,7 @@ class TrainingFiles(QObject):
     ) -> None:
         from viewer.ui.annotations.file_reports import tell_not_written
 
-        task = LongTask(title, f"Writing {path.name}...", self._window)
+        task = LongTask(title, f"Writing {path.name}...", self._window.window())
         self.tasks.append(task)
 
         def finish() -> None:

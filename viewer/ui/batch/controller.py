@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 from PySide6.QtCore import QObject, Qt, QTimer
@@ -22,6 +22,7 @@ from viewer.ui.batch.batch_thread import BatchThread
 from viewer.ui.batch.slides_model import BatchSlidesModel
 from viewer.ui.batch.table_panel import TablePanel
 from viewer.ui.opened_dialog import open_dialog
+from viewer.ui.services import DialogHost, MessageHost, OpeningHost, PaneHost, SettingsHost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,23 +30,33 @@ if TYPE_CHECKING:
     from viewer.cohort.batch import BatchWhere, SlideRecord
     from viewer.cohort.slides import NamedSlides
     from viewer.ui.batch.contact_sheet import ContactSheet
-    from viewer.ui.main_window import MainWindow
+    from viewer.ui.cells.controller import CellsController
+    from viewer.ui.overlays.controller import OverlaysController
+    from viewer.ui.projects.controller import ProjectsController
 
 _FOLLOW_MS = 1000
 _MPP_SHOWN_UM = 0.25
 """As near as an object is traveled to: 40x."""
 
 
+class BatchHost(MessageHost, DialogHost, PaneHost, SettingsHost, OpeningHost, Protocol):
+    """What batches ask of the window."""
+
+    cells: CellsController
+    overlays: OverlaysController
+    projects: ProjectsController
+
+
 class BatchController(QObject):
     """Owns the page Batch of one window."""
 
-    def __init__(self, window: MainWindow) -> None:
-        super().__init__(window)
+    def __init__(self, window: BatchHost) -> None:
+        super().__init__(window.window())
         self._window = window
         self._disk = BackgroundRunner("batch page", 1, self)
         self.slides = BatchSlidesModel(self._name_of, self._is_blind, self)
-        self.panel = BatchPanel(self.slides, window)
-        self.table = TablePanel(self._name_of, self._is_blind, window)
+        self.panel = BatchPanel(self.slides, window.window())
+        self.table = TablePanel(self._name_of, self._is_blind, window.window())
         self._run: BatchThread | None = None
         self._batch: Batch | None = None
         self._is_paused = self._is_elsewhere = False
@@ -213,7 +224,7 @@ class BatchController(QObject):
             self._ask_folder("Add the slides of a project")
 
     def _ask_folder(self, title: str) -> None:
-        dialog = QFileDialog(self._window, title)
+        dialog = QFileDialog(self._window.window(), title)
         dialog.setFileMode(QFileDialog.FileMode.Directory)
         dialog.setOption(QFileDialog.Option.ShowDirsOnly)
         dialog.fileSelected.connect(lambda name: self.add([Path(name)]))
@@ -264,7 +275,9 @@ class BatchController(QObject):
         batch = self.table.batch
         if batch is None:
             return
-        dialog = QFileDialog(self._window, "Save the table over all slides", "", "CSV (*.csv)")
+        dialog = QFileDialog(
+            self._window.window(), "Save the table over all slides", "", "CSV (*.csv)"
+        )
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setDefaultSuffix("csv")
         dialog.selectFile(TABLE_FILE)

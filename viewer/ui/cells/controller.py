@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec.structs import replace
 from PySide6.QtCore import QObject, QTimer
@@ -18,6 +18,7 @@ from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.slide_scores import areas_among, scores_of, union_of
 from viewer.ui.background_runner import BackgroundRunner, Task
 from viewer.ui.cells.field_preview import FieldPreviewer
+from viewer.ui.services import DialogHost, MessageHost, PaneHost
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
@@ -25,9 +26,10 @@ if TYPE_CHECKING:
     from viewer.annotations.annotation import Annotation
     from viewer.inference.cells.stain_vectors import StainVectors
     from viewer.overlays.graded_cells import GradedCells
+    from viewer.ui.annotations.controller import AnnotationsController
     from viewer.ui.cells.cell_page import CellPage
     from viewer.ui.cells.score_page import ScorePage
-    from viewer.ui.main_window import MainWindow
+    from viewer.ui.overlays.controller import OverlaysController
     from viewer.ui.overlays.model_card import ModelCard
     from viewer.ui.overlays.overlay import Overlay
     from viewer.ui.slides.slide_pane import SlidePane
@@ -39,11 +41,30 @@ _NETWORK = CellSettings(threshold=0.5)
 _NO_REGION = "Select the region first: draw one (R, P, B), or click one (S)."
 
 
+class Batches(Protocol):
+    """What runs models over many slides."""
+
+    def choose(self, model: str) -> None:
+        """Show where batches are made, with a model chosen by its folder."""
+
+
+class CellsHost(MessageHost, DialogHost, PaneHost, Protocol):
+    """What the detection of cells asks of the window."""
+
+    annotations: AnnotationsController
+    overlays: OverlaysController
+
+    @property
+    def batch(self) -> Batches:
+        """Return what runs models over many slides."""
+        ...
+
+
 class CellsController(QObject):
     """Owned by the window; `shut_down` keeps what is set and ends the preview's process."""
 
-    def __init__(self, window: MainWindow) -> None:
-        super().__init__(window)
+    def __init__(self, window: CellsHost) -> None:
+        super().__init__(window.window())
         self._window = window
         self._overlays = window.overlays
         self._background = BackgroundRunner("cells", 1, self)
@@ -70,9 +91,7 @@ class CellsController(QObject):
         self._overlays.figures_changed.connect(self._touch)
         window.annotations.models.figures_changed.connect(lambda _: self._touch())
         window.panes.active_changed.connect(lambda _: self._follow())
-        for pane in window.panes.panes:
-            self._watch(pane)
-        window.panes.pane_added.connect(self._watch)
+        window.panes.watch(self._watch)
         window.panes.panes_changed.connect(self._on_panes_changed)
 
     def shut_down(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QFileDialog
@@ -23,15 +23,26 @@ from viewer.slides.remote.address import folder_beside
 from viewer.ui.annotations.toolbox import MOVE
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.counting.counting_bar import CountingBar
+from viewer.ui.services import (
+    CommandHost,
+    DialogHost,
+    MessageHost,
+    OverlayHost,
+    PaneHost,
+    SettingsHost,
+)
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.counting.tally import FieldCount
+    from viewer.ui.annotations.controller import AnnotationsController
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
-    from viewer.ui.main_window import MainWindow
+    from viewer.ui.annotations.toolbox import Toolbox
+    from viewer.ui.recording.controller import RecordingController
     from viewer.ui.slides.slide_pane import SlidePane
+    from viewer.ui.status_bar import WindowStatusBar
 
 _MOST_CLASSES = 9
 _MARGIN = 1.08
@@ -39,11 +50,22 @@ _MARGIN = 1.08
 _FILTERS = {"CSV table (*.csv)": ".csv", "QuPath GeoJSON (*.geojson)": ".geojson"}
 
 
+class CountingHost(
+    MessageHost, DialogHost, PaneHost, CommandHost, SettingsHost, OverlayHost, Protocol
+):
+    """What counting asks of the window."""
+
+    annotations: AnnotationsController
+    recording: RecordingController
+    status: WindowStatusBar
+    toolbox: Toolbox
+
+
 class CountingController(QObject):
     """Owned by the window; `shut_down` writes what is left."""
 
-    def __init__(self, window: MainWindow) -> None:
-        super().__init__(window)
+    def __init__(self, window: CountingHost) -> None:
+        super().__init__(window.window())
         self._window = window
         self._disk = BackgroundRunner("counts", 1, self)
         self._bar: CountingBar | None = None
@@ -100,7 +122,7 @@ class CountingController(QObject):
         from viewer.ui.counting.frame_dialog import FrameDialog
         from viewer.ui.opened_dialog import open_dialog
 
-        dialog = FrameDialog(self._options.frame, self._window)
+        dialog = FrameDialog(self._options.frame, self._window.window())
 
         def take() -> None:
             frame = dialog.frame
@@ -127,7 +149,7 @@ class CountingController(QObject):
         if pane.path is None or not summary_of(held).fields:
             self._window.say("Nothing is counted on this slide: start a mitosis count first.")
             return
-        dialog = QFileDialog(self._window, "Export counts", str(folder_beside(pane.path)))
+        dialog = QFileDialog(self._window.window(), "Export counts", str(folder_beside(pane.path)))
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setNameFilters(list(_FILTERS))
         stem = f"{pane.path.stem} counts"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject, Qt
 from PySide6.QtGui import QGuiApplication, QImage
@@ -18,13 +18,14 @@ from viewer.ui.figures.figure_choice import FigureChoice, figure_size_px, figure
 from viewer.ui.figures.figure_job import FigureCanceledError, FigureJob, FigurePlan
 from viewer.ui.figures.legend import Entry, Legend, gradient_entries
 from viewer.ui.figures.writing import joined, most_px, write_figure
+from viewer.ui.services import CommandHost, DialogHost, DrawingHost, MessageHost, PaneHost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from viewer.canvas.layer import Layer
     from viewer.geometry import Box, View
-    from viewer.ui.main_window import MainWindow
+    from viewer.ui.overlays.controller import OverlaysController
     from viewer.ui.slides.slide_pane import SlidePane
 
 FIGURE_FILTERS = {
@@ -37,19 +38,23 @@ _MOST_COPIED_PX = 64_000_000
 _PATIENCE_MS = 600
 
 
+class FiguresHost(MessageHost, DialogHost, PaneHost, CommandHost, DrawingHost, Protocol):
+    """What figures ask of the window."""
+
+    overlays: OverlaysController
+
+
 class FigureController(QObject):
     """Owned by the window; `shut_down` gives up what is being made."""
 
-    def __init__(self, window: MainWindow) -> None:
-        super().__init__(window)
+    def __init__(self, window: FiguresHost) -> None:
+        super().__init__(window.window())
         self._window = window
         self._choice = FigureChoice()
         self._jobs: dict[FigureJob, tuple[SlidePane, QProgressDialog]] = {}
         window.commands.on("file.save_picture", self.ask)
         window.commands.on("edit.copy_region", self.copy_region)
-        window.panes.pane_added.connect(self._watch)
-        for pane in window.panes.panes:
-            self._watch(pane)
+        window.panes.watch(self._watch)
 
     def shut_down(self) -> None:
         for job in list(self._jobs):
@@ -65,7 +70,7 @@ class FigureController(QObject):
             return
         view, region = self._views(pane)
         size = region.size if region is not None else None
-        dialog = FigureDialog(self._choice, view.size, size, self._window)
+        dialog = FigureDialog(self._choice, view.size, size, self._window.window())
 
         def chosen() -> View | None:
             choice = dialog.choice
@@ -117,7 +122,7 @@ class FigureController(QObject):
         if pane.path is None:
             return
         choice, stem = self._choice, f"{pane.path.stem} figure"
-        dialog = QFileDialog(self._window, "Save figure", str(folder_beside(pane.path)))
+        dialog = QFileDialog(self._window.window(), "Save figure", str(folder_beside(pane.path)))
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setNameFilters(list(FIGURE_FILTERS))
 
@@ -182,7 +187,7 @@ class FigureController(QObject):
         size_px = figure_size_px(view.size, choice)
         plan = FigurePlan(whole, size_px, choice.dpi, choice.has_overlays, tuple(furniture))
         job = FigureJob(pane.canvas, plan, write, self)
-        progress = QProgressDialog("Painting the figure…", "Cancel", 0, 100, self._window)
+        progress = QProgressDialog("Painting the figure…", "Cancel", 0, 100, self._window.window())
         progress.setWindowModality(Qt.WindowModality.NonModal)
         progress.setWindowTitle("Export figure")
         progress.setMinimumDuration(_PATIENCE_MS)

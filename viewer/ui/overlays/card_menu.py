@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject
 
 from viewer.overlays.object_map import ObjectMap
 from viewer.ui.overlays.model_card import add_action
 from viewer.ui.overlays.model_details import ModelDetailsDialog
+from viewer.ui.services import CommandHost, DialogHost
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QMenu
 
     from viewer.inference.models.bundle import ModelBundle
-    from viewer.ui.main_window import MainWindow
     from viewer.ui.overlays.controller import OverlaysController
     from viewer.ui.overlays.model_card import ModelCard
+
+
+class CardMenuHost(DialogHost, CommandHost, Protocol):
+    """What the menu of a card asks of the window."""
 
 
 class CardMenu(QObject):
     """Owned by the part; fills the menu of a card whenever it opens."""
 
-    def __init__(self, window: MainWindow, part: OverlaysController) -> None:
+    def __init__(self, window: CardMenuHost, part: OverlaysController) -> None:
         super().__init__(part)
         self._window = window
         self._part = part
@@ -67,7 +71,7 @@ class CardMenu(QObject):
         )
 
     def _show_details(self, model: ModelBundle) -> None:
-        ModelDetailsDialog(model, self._window).show()
+        ModelDetailsDialog(model, self._window.window()).show()
 
 
 def _is_added(model: ModelBundle) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import shapely
 from PySide6.QtCore import QObject
@@ -12,22 +12,26 @@ from viewer.annotations.shape_editing import EmptyShapeError
 from viewer.canvas.click_tool import ClickTool
 from viewer.canvas.layer import LayerOrder
 from viewer.ui.background_runner import BackgroundRunner, Task
+from viewer.ui.services import CommandHost, DrawingHost, MessageHost, PaneHost
 
 if TYPE_CHECKING:
     from viewer.inference.models.bundle import ModelBundle
     from viewer.inference.runs.prompter import Ring
     from viewer.overlays.prompt import Prompt
-    from viewer.ui.main_window import MainWindow
     from viewer.ui.slides.slide_pane import SlidePane
 
 _UNCLEAR = "Nothing clear here. Zoom out, or draw a box round what you mean."
 _HINT = "Click what you mean, or draw a box. Shift adds, Alt leaves out, Enter keeps, Esc lets go."
 
 
+class ClickHost(MessageHost, PaneHost, CommandHost, DrawingHost, Protocol):
+    """What outlining by a click asks of the window."""
+
+
 class ClickSegmenting(QObject):
     """Owned by the part; `shut_down` ends the process that outlines."""
 
-    def __init__(self, window: MainWindow, parent: QObject) -> None:
+    def __init__(self, window: ClickHost, parent: QObject) -> None:
         from viewer.inference.runs.prompter import Prompter
 
         super().__init__(parent)

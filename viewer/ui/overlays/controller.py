@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
@@ -12,18 +12,18 @@ from viewer.inference.ai_extra import missing_ai
 from viewer.overlays.clicked_regions import regions_path
 from viewer.overlays.shown_overlays import ShownOverlay
 from viewer.ui.background_runner import BackgroundRunner
-from viewer.ui.overlays.card_menu import CardMenu
+from viewer.ui.overlays.card_menu import CardMenu, CardMenuHost
 from viewer.ui.overlays.card_state import shown_progress, state_of
-from viewer.ui.overlays.click_segmenting import ClickSegmenting
+from viewer.ui.overlays.click_segmenting import ClickHost, ClickSegmenting
 from viewer.ui.overlays.earlier_notice import EarlierNotice
-from viewer.ui.overlays.model_files import ModelFiles
+from viewer.ui.overlays.model_files import ModelFiles, ModelFilesHost
 from viewer.ui.overlays.one_heatmap import paint_one_heatmap
 from viewer.ui.overlays.overlay import Overlay
-from viewer.ui.overlays.overlay_commands import OverlayCommands
-from viewer.ui.overlays.overlay_settings import OverlaySettings
+from viewer.ui.overlays.overlay_commands import OverlayCommands, OverlayCommandsHost
+from viewer.ui.overlays.overlay_settings import OverlaySettings, OverlaySettingsHost
 from viewer.ui.overlays.overlays_panel import OverlaysPanel
 from viewer.ui.overlays.score_question import ask_score
-from viewer.ui.overlays.tissue_view import TissueView
+from viewer.ui.overlays.tissue_view import TissueHost, TissueView
 from viewer.ui.slides.slide_place import place_of
 
 if TYPE_CHECKING:
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
     from viewer.geometry import Point
     from viewer.inference.models.bundle import ModelBundle
     from viewer.overlays.files.result_file import ResultFile
-    from viewer.ui.main_window import MainWindow
     from viewer.ui.overlays.card_state import CardState
     from viewer.ui.overlays.model_card import ModelCard
     from viewer.ui.overlays.overlay import OverlaySource
     from viewer.ui.slides.slide_pane import SlidePane
+    from viewer.ui.status_bar import WindowStatusBar
 
 _FIGURES_MS = 100
 """A slide that is opened again brings thousands of blocks at once; counting anew for each of them
@@ -49,6 +49,20 @@ _SAME_SCALE = 1e-6
 
 Overlays = dict[str, Overlay]
 """By the key of where they come from."""
+
+
+class OverlaysHost(
+    CardMenuHost,
+    ClickHost,
+    ModelFilesHost,
+    OverlayCommandsHost,
+    OverlaySettingsHost,
+    TissueHost,
+    Protocol,
+):
+    """What the overlays ask of the window."""
+
+    status: WindowStatusBar
 
 
 class OverlaysController(QObject):
@@ -65,11 +79,11 @@ class OverlaysController(QObject):
     pointed_at = Signal(object, object)
     """The Overlay and its ResultAt under the cursor, or None and None where there is none."""
 
-    def __init__(self, window: MainWindow) -> None:
+    def __init__(self, window: OverlaysHost) -> None:
         from viewer.inference.models.model_library import all_models
         from viewer.overlays.result_store import clear_results
 
-        super().__init__(window)
+        super().__init__(window.window())
         self._window = window
         self._background = BackgroundRunner("overlays", 1, self)
         self._runs: dict[SlidePane, Overlays] = {}
@@ -80,7 +94,7 @@ class OverlaysController(QObject):
         """Gives a model as it is set for the slide of a pane."""
         self.other_values: list[Callable[[SlidePane, Point], str]] = []
         """Give what else is known of a level-0 point of a pane's slide, for the status bar."""
-        self.panel = OverlaysPanel(window)
+        self.panel = OverlaysPanel(window.window())
         self.commands = OverlayCommands(window, self, self._background)
         self._settings: dict[ModelCard, OverlaySettings] = {}
         self.model_files = ModelFiles(window, self, self._background)
@@ -165,7 +179,9 @@ class OverlaysController(QObject):
 
         def on_error(error: Exception) -> None:
             if isinstance(error, UnstatedOriginError):
-                ask_origin(window, path.name, lambda said: self.take_results(path, pane, said))
+                ask_origin(
+                    window.window(), path.name, lambda said: self.take_results(path, pane, said)
+                )
             else:
                 self.model_files.show_refusal(error)
 
@@ -514,7 +530,7 @@ class OverlaysController(QObject):
             self._window.show_error(" ".join(file.troubles))
         run, card = self._runs.get(pane, {}).get(file.key), self.panel.models.card(file.key)
         if not file.is_score_sure and run is not None and card is not None:
-            ask_score(self._window, file, run, self.settings_of(card))
+            ask_score(self._window.window(), file, run, self.settings_of(card))
 
     def show_models(self, models: list[ModelBundle], added: ModelBundle | None = None) -> None:
         """List the models at hand; one that was added is turned on in the active pane."""
@@ -580,6 +596,4 @@ class OverlaysController(QObject):
         panel.visibilityChanged.connect(self._prepare)
         window.panes.active_changed.connect(lambda _: self._show_active())
         window.panes.panes_changed.connect(self._on_panes_changed)
-        for pane in window.panes.panes:
-            self._watch(pane)
-        window.panes.pane_added.connect(self._watch)
+        window.panes.watch(self._watch)

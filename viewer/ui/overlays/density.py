@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import shapely
 from PySide6.QtCore import Qt
@@ -31,12 +31,13 @@ from viewer.overlays.density_map import (
 )
 from viewer.overlays.files.result_file import ResultFile
 from viewer.overlays.object_map import ObjectMap
+from viewer.ui.services import DialogHost, DrawingHost, MessageHost
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from viewer.ui.background_runner import BackgroundRunner
-    from viewer.ui.main_window import MainWindow
+    from viewer.ui.overlays.controller import OverlaysController
     from viewer.ui.overlays.overlay import Overlay
 
 _RADII_UM = (20.0, 5_000.0)
@@ -101,20 +102,27 @@ class DensityDialog(QDialog):
         return DensityOptions(self.radius.value(), self.kernel.currentData())
 
 
-def ask_density(window: MainWindow, background: BackgroundRunner, run: Overlay) -> None:
+class DensityHost(MessageHost, DialogHost, DrawingHost, Protocol):
+    """What density maps ask of the window."""
+
+
+def ask_density(
+    window: DensityHost, part: OverlaysController, background: BackgroundRunner, run: Overlay
+) -> None:
     """Ask by what a map of the objects of an overlay is made, and make it in a thread."""
     from viewer.ui.opened_dialog import open_dialog
 
     names = [name for name, _ in run.origin.colors]
-    dialog = DensityDialog(run.origin.name, names, window)
+    dialog = DensityDialog(run.origin.name, names, window.window())
     dialog.accepted.connect(
-        lambda: _make(window, background, run, names, dialog.classes.currentData(), dialog)
+        lambda: _make(window, part, background, run, names, dialog.classes.currentData(), dialog)
     )
     open_dialog(dialog)
 
 
 def _make(
-    window: MainWindow,
+    window: DensityHost,
+    part: OverlaysController,
     background: BackgroundRunner,
     run: Overlay,
     names: list[str],
@@ -156,7 +164,7 @@ def _make(
                 f" Hot spot: {spot.objects:,} in {spot.area_mm2:g} mm², {spot.per_mm2:,.0f}/mm²."
                 f" {spot.caveat}"
             )
-        window.overlays.show_results(made, pane, said=said.rstrip())
+        part.show_results(made, pane, said=said.rstrip())
         if isinstance(spot, HotSpot):
             _mark(window, run, of, spot)
 
@@ -173,7 +181,7 @@ def _of_class(found: ObjectMap, index: int) -> ObjectMap:
     return picked
 
 
-def _mark(window: MainWindow, run: Overlay, of: str, spot: HotSpot) -> None:
+def _mark(window: DensityHost, run: Overlay, of: str, spot: HotSpot) -> None:
     """Draw the hot spot as an annotation with its count, and go there."""
     active = window.annotations.active
     if active is None or active.pane is not run.pane or active.document.is_read_only:

@@ -10,15 +10,15 @@ if TYPE_CHECKING:
     from viewer.overlays.earlier_results import EarlierResults
     from viewer.slides.source import SlideSource
     from viewer.ui.background_runner import BackgroundRunner
-    from viewer.ui.main_window import MainWindow
     from viewer.ui.overlays.overlays_panel import OverlaysPanel
+    from viewer.ui.services import PaneHost
 
 
 class EarlierNotice(QObject):
     """Keeps the notice of the page AI in step with the active pane."""
 
     def __init__(
-        self, window: MainWindow, panel: OverlaysPanel, background: BackgroundRunner
+        self, window: PaneHost, panel: OverlaysPanel, background: BackgroundRunner
     ) -> None:
         super().__init__(background)
         self._window = window

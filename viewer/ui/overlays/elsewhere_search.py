@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from PySide6.QtCore import QObject, Qt
 
 from viewer.overlays.scoring import mean_vector, typical
 from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.services import MessageHost, PaneHost, SettingsHost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from viewer.overlays.elsewhere import FieldElsewhere
     from viewer.overlays.word_vectors import WordVectors
-    from viewer.ui.main_window import MainWindow
     from viewer.ui.overlays.card_body import CardBody
     from viewer.ui.overlays.gallery import GalleryField
     from viewer.ui.overlays.overlay import Overlay
@@ -36,12 +36,16 @@ class _Found:
     problems: list[str]
 
 
+class ElsewhereHost(MessageHost, PaneHost, SettingsHost, Protocol):
+    """What a search on other slides asks of the window."""
+
+
 class ElsewhereSearch(QObject):
     """Between the body of a card and the overlay that `active` gives."""
 
     def __init__(
         self,
-        window: MainWindow,
+        window: ElsewhereHost,
         body: CardBody,
         active: Callable[[], Overlay | None],
         parent: QObject,

@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtWidgets import QFileDialog
 
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.result_card import ResultCard
 from viewer.ui.opened_dialog import open_dialog
+from viewer.ui.services import DialogHost, MessageHost, OverlayHost, SettingsHost
 from viewer.ui.slides.slide_place import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from viewer.ui.background_runner import BackgroundRunner
-    from viewer.ui.main_window import MainWindow
     from viewer.ui.overlays.overlay import Overlay
 
 
-def ask_export(window: MainWindow, background: BackgroundRunner, run: Overlay) -> None:
+class ExportHost(MessageHost, DialogHost, SettingsHost, OverlayHost, Protocol):
+    """What exports of results ask of the window."""
+
+
+def ask_export(window: ExportHost, background: BackgroundRunner, run: Overlay) -> None:
     """Opens the dialog."""
     from viewer.overlays.files.export import FORMATS
     from viewer.overlays.files.patch_files import CELL_FORMATS
 
     formats = FORMATS if isinstance(run.found, ObjectMap) else CELL_FORMATS
-    dialog = QFileDialog(window, "Export")
+    dialog = QFileDialog(window.window(), "Export")
     dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
     filters = {f"{name} ({' '.join(f'*{end}' for end in ends)})": ends[0]
                for name, ends in formats.items()}  # fmt: skip
@@ -49,7 +53,7 @@ def ask_export(window: MainWindow, background: BackgroundRunner, run: Overlay) -
     open_dialog(dialog)
 
 
-def export_run(window: MainWindow, background: BackgroundRunner, run: Overlay, path: Path) -> None:
+def export_run(window: ExportHost, background: BackgroundRunner, run: Overlay, path: Path) -> None:
     """Writes all that is known of the slide; says so, or what is wrong."""
     from viewer.overlays.files.export import FORMATS, check_name
     from viewer.overlays.files.patch_files import CELL_FORMATS

@@ -4,29 +4,33 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QFileDialog, QMessageBox
 
 from viewer.ui.opened_dialog import open_dialog
+from viewer.ui.services import CommandHost, DialogHost, MessageHost, PaneHost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from viewer.inference.models.bundle import ModelBundle
     from viewer.ui.background_runner import BackgroundRunner
-    from viewer.ui.main_window import MainWindow
     from viewer.ui.overlays.controller import OverlaysController
 
 _log = logging.getLogger(__name__)
+
+
+class ModelFilesHost(MessageHost, DialogHost, PaneHost, CommandHost, Protocol):
+    """What files of models and results ask of the window."""
 
 
 class ModelFiles(QObject):
     """Owned by the part, whose list it changes."""
 
     def __init__(
-        self, window: MainWindow, part: OverlaysController, background: BackgroundRunner
+        self, window: ModelFilesHost, part: OverlaysController, background: BackgroundRunner
     ) -> None:
         super().__init__(part)
         self._window = window
@@ -88,7 +92,7 @@ class ModelFiles(QObject):
 
     def ask_removal(self, model: ModelBundle) -> None:
         """Remove a model once the user has agreed."""
-        question = QMessageBox(self._window)
+        question = QMessageBox(self._window.window())
         question.setWindowTitle("Remove model")
         question.setText(f"Remove {model.name} {model.version} from this machine?")
         question.setInformativeText("What it found is kept, and shown once it is added again.")
@@ -101,19 +105,19 @@ class ModelFiles(QObject):
         open_dialog(question)
 
     def _ask(self, title: str, take: Callable[[Path], object]) -> None:
-        dialog = QFileDialog(self._window, title)
+        dialog = QFileDialog(self._window.window(), title)
         dialog.setFileMode(QFileDialog.FileMode.Directory)
         self._open(dialog, take)
 
     def _ask_file(self) -> None:
-        dialog = QFileDialog(self._window, "File or zip file of a model")
+        dialog = QFileDialog(self._window.window(), "File or zip file of a model")
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         self._open(dialog, self.add)
 
     def _ask_results(self) -> None:
         from viewer.overlays.files.result_files import RESULT_SUFFIXES
 
-        dialog = QFileDialog(self._window, "Results for this slide")
+        dialog = QFileDialog(self._window.window(), "Results for this slide")
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         dialog.setNameFilter(f"Results ({' '.join(f'*{end}' for end in RESULT_SUFFIXES)})")
         pane = self._window.panes.active

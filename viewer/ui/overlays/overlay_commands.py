@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject
 
 from viewer.overlays.object_map import ObjectMap
 from viewer.ui.overlays.tile_explaining import TileExplainer
+from viewer.ui.services import (
+    CommandHost,
+    DialogHost,
+    DrawingHost,
+    MessageHost,
+    OverlayHost,
+    PaneHost,
+    SettingsHost,
+)
 
 if TYPE_CHECKING:
     from viewer.overlays.area import Area
     from viewer.ui.background_runner import BackgroundRunner
-    from viewer.ui.main_window import MainWindow
     from viewer.ui.overlays.card_body import CardBody
     from viewer.ui.overlays.controller import OverlaysController
 
@@ -20,11 +28,17 @@ _NO_OBJECTS = "Turn on a model that finds objects first, on the AI page."
 _NOTHING_ON = "Turn on a model first, on the AI page."
 
 
+class OverlayCommandsHost(
+    MessageHost, DialogHost, PaneHost, CommandHost, SettingsHost, DrawingHost, OverlayHost, Protocol
+):
+    """What the commands of overlays ask of the window."""
+
+
 class OverlayCommands(QObject):
     """Owned by the part; acts on the overlay of the chosen model in the active pane."""
 
     def __init__(
-        self, window: MainWindow, part: OverlaysController, background: BackgroundRunner
+        self, window: OverlayCommandsHost, part: OverlaysController, background: BackgroundRunner
     ) -> None:
         super().__init__(part)
         self._window = window
@@ -102,7 +116,7 @@ class OverlayCommands(QObject):
 
         run = self._part.in_hand
         if run is not None and isinstance(run.found, ObjectMap):
-            ObjectTableDialog(run, self._window).show()
+            ObjectTableDialog(run, self._window.window()).show()
         else:
             self._window.say(_NO_OBJECTS)
 
@@ -111,7 +125,7 @@ class OverlayCommands(QObject):
 
         run = self._part.in_hand
         if run is not None and isinstance(run.found, ObjectMap):
-            ask_density(self._window, self._background, run)
+            ask_density(self._window, self._part, self._background, run)
         else:
             self._window.say(_NO_OBJECTS)
 

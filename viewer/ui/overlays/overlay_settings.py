@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QInputDialog
@@ -14,6 +14,7 @@ from viewer.overlays.object_style import histogram
 from viewer.overlays.result_at import ResultAt
 from viewer.ui.opened_dialog import open_dialog
 from viewer.ui.overlays.heatmap_presenter import mark_color
+from viewer.ui.services import DialogHost, MessageHost, PaneHost, SettingsHost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from viewer.overlays.area import Area
     from viewer.overlays.heatmap import HeatmapStyle
     from viewer.overlays.object_style import ObjectStyle
-    from viewer.ui.main_window import MainWindow
     from viewer.ui.overlays.card_body import CardBody
     from viewer.ui.overlays.card_state import CardState
     from viewer.ui.overlays.elsewhere_search import ElsewhereSearch
@@ -36,6 +36,10 @@ _MARKED = 0.9
 """Of each side of the view: the frame of a marked field is to be seen."""
 
 
+class OverlaySettingsHost(MessageHost, DialogHost, PaneHost, SettingsHost, Protocol):
+    """What the settings of an overlay ask of the window."""
+
+
 class OverlaySettings(QObject):
     """Between the body of a card and the overlay that `active` gives.
 
@@ -47,7 +51,7 @@ class OverlaySettings(QObject):
 
     def __init__(
         self,
-        window: MainWindow,
+        window: OverlaySettingsHost,
         body: CardBody,
         active: Callable[[], Overlay | None],
         parent: QObject,
@@ -207,7 +211,7 @@ class OverlaySettings(QObject):
         shown.set_query(replace(shown.query, like=like, words=None))
 
     def _ask_class(self) -> None:
-        dialog = QInputDialog(self._window)
+        dialog = QInputDialog(self._window.window())
         dialog.setWindowTitle("New class")
         dialog.setLabelText("What do the fields of this class show?")
         dialog.textValueSelected.connect(self._add_class)

@@ -11,7 +11,6 @@ from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLabel, QListWidget, QV
 if TYPE_CHECKING:
     from viewer.overlays.files.result_file import ResultFile
     from viewer.overlays.patch_feature_map import PatchFeatureMap
-    from viewer.ui.main_window import MainWindow
     from viewer.ui.overlays.overlay import Overlay
     from viewer.ui.overlays.overlay_settings import OverlaySettings
 
@@ -46,9 +45,7 @@ class ScoreQuestion(QDialog):
         buttons.rejected.connect(self.close)
 
 
-def ask_score(
-    window: MainWindow, file: ResultFile, run: Overlay, settings: OverlaySettings
-) -> None:
+def ask_score(window: QWidget, file: ResultFile, run: Overlay, settings: OverlaySettings) -> None:
     """Let the reader choose among the columns of a table that does not name its score."""
     from viewer.overlays.patch_feature_map import PatchFeatureMap
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from PySide6.QtCore import QObject
@@ -11,6 +11,7 @@ from viewer.canvas.layer import LayerOrder
 from viewer.canvas.patch_layer import PatchLayer
 from viewer.geometry import Point
 from viewer.ui.background_runner import BackgroundRunner, Task
+from viewer.ui.services import CommandHost, MessageHost, PaneHost
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from viewer.inference.runs.explaining import Explanation
     from viewer.inference.runs.explaining_slides import SlideExplanation
     from viewer.overlays.patch_feature_map import PatchFeatureMap
-    from viewer.ui.main_window import MainWindow
     from viewer.ui.overlays.controller import OverlaysController
     from viewer.ui.slides.slide_pane import SlidePane
 
@@ -28,10 +28,14 @@ _WARM = (255, 140, 0)
 _MOST_ALPHA = 230
 
 
+class ExplainerHost(MessageHost, PaneHost, CommandHost, Protocol):
+    """What explaining a tile asks of the window."""
+
+
 class TileExplainer(QObject):
     """Owned by the part; `shut_down` ends its thread."""
 
-    def __init__(self, window: MainWindow, part: OverlaysController) -> None:
+    def __init__(self, window: ExplainerHost, part: OverlaysController) -> None:
         super().__init__(part)
         self._window = window
         self._part = part

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from PySide6.QtCore import QObject
@@ -11,6 +11,7 @@ from viewer.annotations.tissue_correction import IGNORE, TISSUE, kept_correction
 from viewer.canvas.layer import LayerOrder
 from viewer.canvas.patch_layer import PatchLayer
 from viewer.slides.tissue import both_masks
+from viewer.ui.services import CommandHost, MessageHost, PaneHost
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from viewer.slides.source import SlideSource
     from viewer.slides.tissue import TissueMask
     from viewer.ui.background_runner import BackgroundRunner
-    from viewer.ui.main_window import MainWindow
     from viewer.ui.slides.slide_pane import SlidePane
 
 _TISSUE_RGBA, _SKIPPED_RGBA = (0, 158, 115, 255), (60, 60, 60, 255)
@@ -26,17 +26,19 @@ CLASSES = (("Tissue", "#009e73"), ("Skipped by models", "#3c3c3c"))
 """The color key."""
 
 
+class TissueHost(MessageHost, PaneHost, CommandHost, Protocol):
+    """What showing the tissue asks of the window."""
+
+
 class TissueView(QObject):
     """Shown and hidden by its command; made anew each time, with what was drawn meanwhile."""
 
-    def __init__(self, window: MainWindow, background: BackgroundRunner, parent: QObject) -> None:
+    def __init__(self, window: TissueHost, background: BackgroundRunner, parent: QObject) -> None:
         super().__init__(parent)
         self._window, self._background = window, background
         self._layers: dict[SlidePane, PatchLayer] = {}
         window.commands.on_toggle("overlays.tissue", self._toggle)
-        for pane in window.panes.panes:
-            self._watch(pane)
-        window.panes.pane_added.connect(self._watch)
+        window.panes.watch(self._watch)
         window.panes.active_changed.connect(lambda _: self._show_checked())
 
     def layer_of(self, pane: SlidePane) -> PatchLayer | None:

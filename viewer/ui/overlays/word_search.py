@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from viewer.overlays.word_vectors import WordVectors
-    from viewer.ui.main_window import MainWindow
     from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
     from viewer.ui.overlays.overlay import Overlay
     from viewer.ui.overlays.settings_pages import QueryPage
+    from viewer.ui.services import MessageHost
 
 _BETWEEN = ";"
 
@@ -27,7 +27,7 @@ class WordSearch(QObject):
 
     def __init__(
         self,
-        window: MainWindow,
+        window: MessageHost,
         page: QueryPage,
         active: Callable[[], Overlay | None],
         parent: QObject,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import shapely
 from PySide6.QtCore import QObject, Qt
@@ -20,6 +20,7 @@ from viewer.geometry import Box
 from viewer.slides.remote.address import folder_beside
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.projects.comparison_panel import ComparisonPanel
+from viewer.ui.services import DialogHost, MessageHost, PaneHost
 from viewer.ui.slides.slide_place import place_of
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
     from viewer.annotations.formats.slide_place import SlidePlace
     from viewer.annotations.sets.places import AnnotationsPlace
     from viewer.canvas.canvas import SlideCanvas
+    from viewer.ui.annotations.controller import AnnotationsController
     from viewer.ui.annotations.slide_sets import SetEntry
-    from viewer.ui.main_window import MainWindow
     from viewer.ui.slides.slide_pane import SlidePane
 
 _log = logging.getLogger(__name__)
@@ -54,13 +55,19 @@ class _Set:
     place: AnnotationsPlace | None = None
 
 
+class ComparisonHost(MessageHost, DialogHost, PaneHost, Protocol):
+    """What a comparison of annotations asks of the window."""
+
+    annotations: AnnotationsController
+
+
 class ComparisonController(QObject):
     """Owned by the window's part; `shut_down` ends its threads."""
 
-    def __init__(self, window: MainWindow) -> None:
+    def __init__(self, window: ComparisonHost) -> None:
         from viewer.canvas.outline_layer import OutlineLayer
 
-        super().__init__(window)
+        super().__init__(window.window())
         self._window = window
         self._background = BackgroundRunner("compare annotations", 1, self)
         self._files: list[Path] = []
@@ -70,7 +77,7 @@ class ComparisonController(QObject):
         self._comparison: Comparison | None = None
         self._all = OutlineLayer(_ALL_COLOR, name="disagreements")
         self._one = OutlineLayer(_ONE_COLOR, width_px=3.0, fill=0.0)
-        self.panel = ComparisonPanel(window)
+        self.panel = ComparisonPanel(window.window())
         self.panel.compare_requested.connect(self.compare)
         self.panel.file_requested.connect(self._ask_file)
         self.panel.travel_requested.connect(self._travel)
@@ -78,9 +85,7 @@ class ComparisonController(QObject):
         window.panes.active_changed.connect(lambda _: self._refresh())
         window.annotations.opened.connect(lambda _: self._refresh())
         window.annotations.sets_changed.connect(self._refresh)
-        for pane in window.panes.panes:
-            self._watch(pane)
-        window.panes.pane_added.connect(self._watch)
+        window.panes.watch(self._watch)
 
     def shut_down(self) -> None:
         self._background.close()
@@ -216,7 +221,9 @@ class ComparisonController(QObject):
     def _ask_file(self) -> None:
         path = self._window.panes.active.path
         dialog = QFileDialog(
-            self._window, "Annotations to compare", str(folder_beside(path) if path else "")
+            self._window.window(),
+            "Annotations to compare",
+            str(folder_beside(path) if path else ""),
         )
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         dialog.fileSelected.connect(lambda name: self.add_file(Path(name)))

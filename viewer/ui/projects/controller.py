@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from secrets import token_hex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 from PySide6.QtCore import QObject, Qt
@@ -12,24 +12,26 @@ from PySide6.QtWidgets import QDialog, QFileDialog
 
 from viewer.slides.remote.address import folder_beside
 from viewer.ui.background_runner import BackgroundRunner
-from viewer.ui.projects.comparison_controller import ComparisonController
-from viewer.ui.projects.finishing import Finishing
+from viewer.ui.projects.comparison_controller import ComparisonController, ComparisonHost
+from viewer.ui.projects.finishing import Finishing, FinishingHost
 from viewer.ui.projects.new_folder_dialog import NewFolderDialog
 from viewer.ui.projects.open_project import OpenProject
 from viewer.ui.projects.project_slides import ProjectSlides
-from viewer.ui.projects.questions_controller import QuestionsController
-from viewer.ui.projects.recent_projects import RecentProjects
-from viewer.ui.projects.set_review_controller import SetReviewController
-from viewer.ui.projects.study_controller import StudyController
+from viewer.ui.projects.questions_controller import QuestionsController, QuestionsHost
+from viewer.ui.projects.recent_projects import RecentProjects, RecentProjectsHost
+from viewer.ui.projects.set_review_controller import SetReviewController, SetReviewHost
+from viewer.ui.projects.study_controller import StudyController, StudyHost
 from viewer.ui.recording.control import own_study
+from viewer.ui.services import OpeningHost
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from viewer.annotations.palette import Palette
     from viewer.studies.project import ProjectSlide, SlideState
-    from viewer.ui.main_window import MainWindow
+    from viewer.ui.slides.folder_slides import FolderSlides
     from viewer.ui.slides.slide_pane import SlidePane
+    from viewer.ui.slides.slides_panel import SlidesPanel
 
 
 def _is_any_project(path: Path) -> bool:
@@ -39,18 +41,34 @@ def _is_any_project(path: Path) -> bool:
     return path.suffix.lower() == QUPATH_SUFFIX or is_project(path)
 
 
+class ProjectsHost(
+    ComparisonHost,
+    FinishingHost,
+    QuestionsHost,
+    RecentProjectsHost,
+    SetReviewHost,
+    StudyHost,
+    OpeningHost,
+    Protocol,
+):
+    """What projects ask of the window."""
+
+    folder: FolderSlides
+    slides: SlidesPanel
+
+
 class ProjectsController(QObject):
     """Owned by the window; `shut_down` writes what is left."""
 
-    def __init__(self, window: MainWindow) -> None:
-        super().__init__(window)
+    def __init__(self, window: ProjectsHost) -> None:
+        super().__init__(window.window())
         self._window = window
         self._sorter = BackgroundRunner("look at paths", 1, self)
         self._moved: dict[SlidePane, str] = {}
         """Identities of slides that are looked for, by the panes where they did not open."""
         self.opened = OpenProject(self)
         self.study = StudyController(window, self.opened)
-        self.slides = ProjectSlides(self.opened, window)
+        self.slides = ProjectSlides(self.opened, window.window())
         window.slides.add_list("Project", self.slides)
         self.questions = QuestionsController(window, self.opened, self.study)
         self.comparison = ComparisonController(window)
@@ -97,7 +115,7 @@ class ProjectsController(QObject):
         if left_out:
             sentence = "What could not be taken over of the project of QuPath:"
             title = f"Open {path.name}"
-            open_dialog(ProblemsDialog(title, sentence, left_out, self._window))
+            open_dialog(ProblemsDialog(title, sentence, left_out, self._window.window()))
 
     def study_of(self, pane: SlidePane) -> str:
         """Return the study for which the slide of a pane is read: the project's, else one's own."""
@@ -260,7 +278,7 @@ class ProjectsController(QObject):
         return following.slide if following is not None else None
 
     def _ask_folder(self, title: str) -> QFileDialog:
-        dialog = QFileDialog(self._window, title, self._start_folder())
+        dialog = QFileDialog(self._window.window(), title, self._start_folder())
         dialog.setFileMode(QFileDialog.FileMode.Directory)
         dialog.setOption(QFileDialog.Option.ShowDirsOnly)
         return dialog
@@ -272,7 +290,9 @@ class ProjectsController(QObject):
         return str(folder_beside(path) if path is not None else Path.home())
 
     def _ask_create(self) -> None:
-        dialog = NewFolderDialog(self._window, "Folder for the new project", self._start_folder())
+        dialog = NewFolderDialog(
+            self._window.window(), "Folder for the new project", self._start_folder()
+        )
         dialog.fileSelected.connect(lambda name: self.opened.create(Path(name)))
         _open(dialog)
 
@@ -280,7 +300,7 @@ class ProjectsController(QObject):
         from viewer.studies.project import PROJECT_FILE
         from viewer.studies.qupath_project import SUFFIX as QUPATH_SUFFIX
 
-        dialog = QFileDialog(self._window, "Open project", self._start_folder())
+        dialog = QFileDialog(self._window.window(), "Open project", self._start_folder())
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         dialog.setNameFilter(f"Projects ({PROJECT_FILE} *{QUPATH_SUFFIX})")
         dialog.fileSelected.connect(lambda name: self.open(Path(name)))
@@ -291,7 +311,7 @@ class ProjectsController(QObject):
 
         opened = self.opened
         names = [] if opened.hides_names() else [s.shown_name for s in opened.project.slides]
-        dialog = ProjectSettingsDialog(opened.project, names, self._window)
+        dialog = ProjectSettingsDialog(opened.project, names, self._window.window())
 
         def take() -> None:
             rule, magnification = dialog.case_rule, dialog.check_tissue_at
@@ -305,7 +325,9 @@ class ProjectsController(QObject):
         _open(dialog)
 
     def _ask_slides(self) -> None:
-        dialog = QFileDialog(self._window, "Add slides to the project", self._start_folder())
+        dialog = QFileDialog(
+            self._window.window(), "Add slides to the project", self._start_folder()
+        )
         dialog.setFileMode(QFileDialog.FileMode.ExistingFiles)
         dialog.filesSelected.connect(lambda names: self.opened.add([Path(name) for name in names]))
         _open(dialog)
@@ -449,9 +471,7 @@ class ProjectsController(QObject):
         self.opened.changed.connect(self._show_offer)
         window.folder.changed.connect(self._show_offer)
         slides.header.offer_accepted.connect(lambda: self.opened.add(self._open_paths()))
-        for pane in window.panes.panes:
-            self._watch(pane)
-        window.panes.pane_added.connect(self._watch)
+        window.panes.watch(self._watch)
 
 
 def _open(dialog: QDialog) -> None:

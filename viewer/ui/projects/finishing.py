@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject
 
@@ -13,6 +13,7 @@ from viewer.canvas.outline_layer import OutlineLayer
 from viewer.geometry import Box, Point
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.projects.seen_tissue import SeenTissue
+from viewer.ui.services import DialogHost, MessageHost, PaneHost, ReaderHost
 from viewer.ui.widgets import NoticeBar
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from viewer.slides.source import SlideSource
     from viewer.slides.tissue import TissueMask
     from viewer.studies.project import ProjectSlide
-    from viewer.ui.main_window import MainWindow
     from viewer.ui.projects.open_project import OpenProject
     from viewer.ui.projects.questions_controller import QuestionsController
     from viewer.ui.slides.slide_pane import SlidePane
@@ -53,13 +53,17 @@ class Unseen:
     outline: shapely.MultiPolygon
 
 
+class FinishingHost(MessageHost, DialogHost, PaneHost, ReaderHost, Protocol):
+    """What finishing a slide asks of the window."""
+
+
 class Finishing(QObject):
     """Owned by the part of projects; `shut_down` ends its thread."""
 
     def __init__(
-        self, window: MainWindow, opened: OpenProject, questions: QuestionsController
+        self, window: FinishingHost, opened: OpenProject, questions: QuestionsController
     ) -> None:
-        super().__init__(window)
+        super().__init__(window.window())
         self._window = window
         self._opened = opened
         self._questions = questions
@@ -71,13 +75,11 @@ class Finishing(QObject):
         """The pane and slide whose unseen tissue is shown, and the reader who was told."""
         self._layer = OutlineLayer("#e5484d", name="unseen tissue")
         self._pieces: list[Box] = []
-        self.bar = NoticeBar(window)
+        self.bar = NoticeBar(window.window())
         """Why the slide is not done."""
         self.bar.acted.connect(self._go_to_unseen)
         questions.panel.answered.connect(lambda *_: self._warned or self.bar.hide())
-        for pane in window.panes.panes:
-            self._watch(pane)
-        window.panes.pane_added.connect(self._watch)
+        window.panes.watch(self._watch)
         window.panes.active_changed.connect(lambda _: self._clear())
         window.reader.changed.connect(self._clear)
         opened.switched.connect(self._clear)

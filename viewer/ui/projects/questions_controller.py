@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject, Qt, QTimer
 from PySide6.QtWidgets import QDialog, QFileDialog
@@ -15,6 +15,7 @@ from viewer.recording.events import DiagnosisEntered, QuestionAnswered, Question
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.projects.questions_panel import QuestionsPanel
 from viewer.ui.recording.control import RecordingState
+from viewer.ui.services import CommandHost, DialogHost, MessageHost, PaneHost, ReaderHost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
     from viewer.studies.answers import AnswerFile, AnswerRecord
     from viewer.studies.forms import Answer, Form
     from viewer.studies.project import ProjectSlide
-    from viewer.ui.main_window import MainWindow
     from viewer.ui.projects.open_project import OpenProject
     from viewer.ui.projects.study_controller import StudyController
+    from viewer.ui.recording.controller import RecordingController
     from viewer.ui.slides.slide_pane import SlidePane
 
 _log = logging.getLogger(__name__)
@@ -35,14 +36,20 @@ _MOST_REFUSED = 200
 _Answers = dict[str, dict[str, "Answer"]]
 
 
+class QuestionsHost(MessageHost, DialogHost, PaneHost, CommandHost, ReaderHost, Protocol):
+    """What questions ask of the window."""
+
+    recording: RecordingController
+
+
 class QuestionsController(QObject):
     """Owned by the window's part; `shut_down` writes what is left.
 
     Without a project, forms come from a file and answers go to the data folder.
     """
 
-    def __init__(self, window: MainWindow, opened: OpenProject, study: StudyController) -> None:
-        super().__init__(window)
+    def __init__(self, window: QuestionsHost, opened: OpenProject, study: StudyController) -> None:
+        super().__init__(window.window())
         self._window = window
         self._opened = opened
         self._study = study
@@ -60,7 +67,7 @@ class QuestionsController(QObject):
         self._asked: set[tuple[str, str]] = set()
         self._retry = QTimer(self, interval=_RETRY_MS, singleShot=True)
         self._retry.timeout.connect(self._write)
-        self.panel = QuestionsPanel(window.commands, window)
+        self.panel = QuestionsPanel(window.commands, window.window())
         self._connect()
 
     def shut_down(self) -> None:
@@ -333,14 +340,14 @@ class QuestionsController(QObject):
     # Dialogs and signals ---------------------------------------------------------------------
 
     def _ask_form(self) -> None:
-        dialog = QFileDialog(self._window, "Load form", str(self._folder()))
+        dialog = QFileDialog(self._window.window(), "Load form", str(self._folder()))
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         dialog.setNameFilter("Forms (*.json)")
         dialog.fileSelected.connect(lambda name: self.load(Path(name)))
         _open(dialog)
 
     def _ask_where(self) -> None:
-        dialog = QFileDialog(self._window, "Export answers", str(self._folder()))
+        dialog = QFileDialog(self._window.window(), "Export answers", str(self._folder()))
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setNameFilter("Tables (*.csv)")
         dialog.setDefaultSuffix("csv")
@@ -388,9 +395,7 @@ class QuestionsController(QObject):
         control.state_changed.connect(self._on_recording)
         control.sessions_changed.connect(self._ask)
         window.panes.active_changed.connect(lambda _: self._refresh())
-        for pane in window.panes.panes:
-            self._watch(pane)
-        window.panes.pane_added.connect(self._watch)
+        window.panes.watch(self._watch)
 
 
 def _write(waiting: list[tuple[AnswerFile, AnswerRecord]]) -> None:

@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QMenu
 
 from viewer.ui.recent import names_told_apart, with_recent
+from viewer.ui.services import CommandHost, DialogHost, SettingsHost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from viewer.ui.main_window import MainWindow
+
+class RecentProjectsHost(DialogHost, CommandHost, SettingsHost, Protocol):
+    """What the recent projects ask of the window."""
+
+    menus: dict[str, QMenu]
 
 
 class RecentProjects(QObject):
     """Owned by the part."""
 
     def __init__(
-        self, window: MainWindow, open_project: Callable[[Path], object], parent: QObject
+        self, window: RecentProjectsHost, open_project: Callable[[Path], object], parent: QObject
     ) -> None:
         super().__init__(parent)
         self._window = window
         self._open = open_project
-        self.menu = QMenu("&Recent projects", window)
+        self.menu = QMenu("&Recent projects", window.window())
         self.menu.setToolTipsVisible(True)
         above = window.menus["Project"]
         above.insertMenu(window.commands["project.close"], self.menu)

@@ -54,9 +54,7 @@ class SeenTissue(QObject):
         self._maps: OrderedDict[_SlideOfReader, CoverageMap] = OrderedDict()
         self._rests: dict[SlidePane, QTimer] = {}
         self._causes: dict[SlidePane, str] = {}
-        for pane in panes.panes:
-            self._watch(pane)
-        panes.pane_added.connect(self._watch)
+        panes.watch(self._watch)
 
     def coverage(self, pane: SlidePane, tissue: TissueMask) -> CoverageMap:
         """Return what was seen so far of the slide in a pane."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import shapely
 from PySide6.QtCore import QObject
@@ -17,6 +17,14 @@ from viewer.geometry import Box
 from viewer.recording.review.stopwatch import Stopwatch
 from viewer.ui.background_runner import BackgroundRunner, Task
 from viewer.ui.projects.set_review_panel import SetReviewPanel
+from viewer.ui.services import (
+    CommandHost,
+    DialogHost,
+    MessageHost,
+    OpeningHost,
+    PaneHost,
+    ReaderHost,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,9 +33,10 @@ if TYPE_CHECKING:
     from viewer.annotations.sets.annotation_set import AnnotationSet
     from viewer.studies.reviewable_sets import OpenedReview, ReviewableSet
     from viewer.studies.set_review import SetReview, SetStatus, Verdict
-    from viewer.ui.main_window import MainWindow
+    from viewer.ui.annotations.controller import AnnotationsController
     from viewer.ui.projects.open_project import OpenProject
     from viewer.ui.projects.study_controller import StudyController
+    from viewer.ui.recording.controller import RecordingController
     from viewer.ui.slides.slide_pane import SlidePane
 
 _log = logging.getLogger(__name__)
@@ -39,14 +48,23 @@ _SOURCE = "Source"
 """Metadata of an object that was taken from a model's set."""
 
 
+class SetReviewHost(
+    MessageHost, DialogHost, PaneHost, CommandHost, ReaderHost, OpeningHost, Protocol
+):
+    """What a review of annotations asks of the window."""
+
+    annotations: AnnotationsController
+    recording: RecordingController
+
+
 class SetReviewController(QObject):
     """Owned by the part of projects; `shut_down` writes what is left.
 
     Verdicts are shown at once and written in a thread, one after the other.
     """
 
-    def __init__(self, window: MainWindow, opened: OpenProject, study: StudyController) -> None:
-        super().__init__(window)
+    def __init__(self, window: SetReviewHost, opened: OpenProject, study: StudyController) -> None:
+        super().__init__(window.window())
         self._window = window
         self._project = opened
         self._study = study
@@ -65,7 +83,7 @@ class SetReviewController(QObject):
         self._watch = Stopwatch()
         self._layer = OutlineLayer("#ffb000", width_px=3.0, fill=0.0, name="object under review")
         self._pane: SlidePane | None = None
-        self.panel = SetReviewPanel(window.commands, window)
+        self.panel = SetReviewPanel(window.commands, window.window())
         self._connect()
 
     @property
@@ -423,9 +441,7 @@ class SetReviewController(QObject):
         window.recording.control.place_changed.connect(
             lambda place: self._watch.hold() if place in ("dialog", "elsewhere") else None
         )
-        for pane in window.panes.panes:
-            self._watch_pane(pane)
-        window.panes.pane_added.connect(self._watch_pane)
+        window.panes.watch(self._watch_pane)
 
 
 def _regions(annotation: Annotation) -> shapely.MultiPolygon:

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QFileDialog, QInputDialog, QLineEdit
 
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.opened_dialog import open_dialog
+from viewer.ui.services import (
+    CommandHost,
+    DialogHost,
+    MessageHost,
+    PaneHost,
+    ReaderHost,
+    SettingsHost,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from viewer.annotations.sets.records import Sealer
     from viewer.recording.library import SessionSummary
     from viewer.studies.answers import AnswerFile, AnswerRecord
@@ -21,11 +31,48 @@ if TYPE_CHECKING:
     from viewer.studies.reader_sets import ReaderSlide
     from viewer.studies.stages import Hidden, ReaderView, Stage
     from viewer.studies.study_reader import StudyReader
-    from viewer.ui.main_window import MainWindow
+    from viewer.ui.annotations.controller import AnnotationsController
+    from viewer.ui.overlays.controller import OverlaysController
     from viewer.ui.projects.open_project import OpenProject
+    from viewer.ui.projects.questions_panel import QuestionsPanel
+    from viewer.ui.recording.controller import RecordingController
     from viewer.ui.slides.slide_pane import SlidePane
 
 _log = logging.getLogger(__name__)
+
+
+class Questions(Protocol):
+    """Questions of a study, and what is answered."""
+
+    panel: QuestionsPanel
+
+    def when_written(self, then: Callable[[], object]) -> None:
+        """Call `then` once all answers are on the disk, or cannot be written now."""
+
+
+class Asking(Protocol):
+    """What asks the questions of a study."""
+
+    @property
+    def questions(self) -> Questions:
+        """Return the questions, and what is answered."""
+        ...
+
+
+class StudyHost(MessageHost, DialogHost, PaneHost, CommandHost, SettingsHost, ReaderHost, Protocol):
+    """What a study asks of the window."""
+
+    annotations: AnnotationsController
+    overlays: OverlaysController
+    recording: RecordingController
+
+    @property
+    def projects(self) -> Asking:
+        """Return what asks the questions of a study."""
+        ...
+
+    def show_names(self) -> None:
+        """Call slides as the study lets them be called."""
 
 
 class StudyController(QObject):
@@ -37,8 +84,8 @@ class StudyController(QObject):
     changed = Signal()
     """The reader, the stage, or what is hidden is another."""
 
-    def __init__(self, window: MainWindow, opened: OpenProject) -> None:
-        super().__init__(window)
+    def __init__(self, window: StudyHost, opened: OpenProject) -> None:
+        super().__init__(window.window())
         self._window = window
         self._opened = opened
         self._background = BackgroundRunner("study", 1, self)
@@ -338,7 +385,7 @@ class StudyController(QObject):
             return
         where = "on this slide" if by_slide else "on all slides"
         ask_choice(
-            self._window,
+            self._window.window(),
             "End stage",
             f'End the stage "{view.stage}" {where}?',
             "What you drew and answered in it cannot be changed afterwards.",
@@ -381,7 +428,7 @@ class StudyController(QObject):
         folder, project = self._opened.folder, self._opened.project
         if folder is None:
             return
-        dialog = StagesDialog(project, self._window)
+        dialog = StagesDialog(project, self._window.window())
         dialog.given.connect(
             lambda stages, by_slide, recovery: self._blind(
                 folder, stages, by_slide, recovery, dialog
@@ -419,13 +466,13 @@ class StudyController(QObject):
         if not self._opened.project.owner_key:
             self._window.say("Nothing is sealed in this project.")
             return
-        dialog = QFileDialog(self._window, "Recovery file of the study's owner")
+        dialog = QFileDialog(self._window.window(), "Recovery file of the study's owner")
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         dialog.fileSelected.connect(lambda name: self._ask_passphrase(Path(name)))
         open_dialog(dialog)
 
     def _ask_passphrase(self, path: Path) -> None:
-        dialog = QInputDialog(self._window)
+        dialog = QInputDialog(self._window.window())
         dialog.setWindowTitle("Open what is sealed")
         dialog.setLabelText(f"Passphrase of {path.name}:")
         dialog.setTextEchoMode(QLineEdit.EchoMode.Password)

@@ -83,9 +83,7 @@ class RecordingControl(QObject):
         """The sessions that ended since recording was turned on."""
         self._recorded_s, self._since_s = 0.0, 0.0
         self._disk = BackgroundRunner("recordings", 1, self)
-        for pane in panes.panes:
-            self._watch(pane)
-        panes.pane_added.connect(self._watch)
+        panes.watch(self._watch)
         self._presence = Presence(panes, self)
         self._presence.input_came.connect(self._on_input)
         self._presence.place_changed.connect(self._on_place)

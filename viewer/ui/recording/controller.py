@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject
 
@@ -11,21 +11,30 @@ from viewer.recording.events import NoteTaken, ToolChosen
 from viewer.ui.opened_dialog import open_dialog
 from viewer.ui.recording.control import RecordingControl, RecordingState
 from viewer.ui.recording.record_pill import RecordPill
-from viewer.ui.recording.review_controller import ReviewController
+from viewer.ui.recording.review_controller import ReviewController, ReviewHost
 from viewer.ui.recording.saved_notice import SavedNotice
+from viewer.ui.recording.session_library import LibraryHost
 from viewer.ui.recording.session_panels import SessionPanels
 from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
-    from viewer.ui.main_window import MainWindow
+    from viewer.ui.annotations.toolbox import Toolbox
     from viewer.ui.recording.consent_dialog import ConsentDialog
+    from viewer.ui.status_bar import WindowStatusBar
+
+
+class RecordingHost(LibraryHost, ReviewHost, Protocol):
+    """What the recording of sessions asks of the window."""
+
+    status: WindowStatusBar
+    toolbox: Toolbox
 
 
 class RecordingController(QObject):
     """Owned by the window; `shut_down` ends the sessions."""
 
-    def __init__(self, window: MainWindow) -> None:
-        super().__init__(window)
+    def __init__(self, window: RecordingHost) -> None:
+        super().__init__(window.window())
         self._window = window
         self._left = ""
         """The reader whose recording a change of the reader ended."""
@@ -35,7 +44,7 @@ class RecordingController(QObject):
         self.review = ReviewController(window, self.panels)
         others = [commands[each] for each in ("recording.pause", "recording.note")]
         self.pill = RecordPill(
-            commands["recording.on"], others, lambda: self.control.elapsed_s, window
+            commands["recording.on"], others, lambda: self.control.elapsed_s, window.window()
         )
         self.saved = SavedNotice(window.panes, self)
         self.saved.replay_requested.connect(self.panels.start_replay)
@@ -97,7 +106,7 @@ class RecordingController(QObject):
     def _ask_consent(self) -> None:
         from viewer.ui.recording.consent_dialog import ConsentDialog
 
-        dialog = ConsentDialog(self._window.reader.name, self._window)
+        dialog = ConsentDialog(self._window.reader.name, self._window.window())
         dialog.accepted.connect(lambda: self._on_consent(dialog))
         open_dialog(dialog)
 
@@ -118,7 +127,9 @@ class RecordingController(QObject):
         if recording is None:
             return
         kept = self._window.settings.record_texts
-        dialog = NoteDialog("Note", "What do you see here?", pane, self._window, saves_text=kept)
+        dialog = NoteDialog(
+            "Note", "What do you see here?", pane, self._window.window(), saves_text=kept
+        )
 
         def take(text: str) -> None:
             if not text.strip():

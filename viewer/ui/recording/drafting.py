@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject, Signal
 
@@ -13,16 +13,32 @@ from viewer.recording.session import SessionError
 from viewer.slides.errors import SlideError, TileError
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.opened_dialog import open_dialog
+from viewer.ui.services import DialogHost, MessageHost, SettingsHost
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from viewer.agents.client import Client, Spending
-    from viewer.ui.main_window import MainWindow
+    from viewer.ui.agents.language_model import LanguageModel
 
 _log = logging.getLogger(__name__)
 _EXPECTED = (SessionError, SlideError, TileError)
 """Errors that are a sentence for the user."""
+
+
+class Agents(Protocol):
+    """What answers in words."""
+
+    model: LanguageModel
+
+
+class DraftingHost(MessageHost, DialogHost, SettingsHost, Protocol):
+    """What drafting a report of a session asks of the window."""
+
+    @property
+    def agents(self) -> Agents:
+        """Return what answers in words."""
+        ...
 
 
 class Drafting(QObject):
@@ -35,8 +51,8 @@ class Drafting(QObject):
     failed = Signal(str)
     """One sentence: why there is no draft, or no prompt; it stays until it is read."""
 
-    def __init__(self, window: MainWindow) -> None:
-        super().__init__(window)
+    def __init__(self, window: DraftingHost) -> None:
+        super().__init__(window.window())
         self._window = window
         self._work = BackgroundRunner("draft rationales", 1, self)
         self._disk = BackgroundRunner("prompts", 1, self)
@@ -121,7 +137,7 @@ class Drafting(QObject):
     def _open_prompts(self, templates: dict[str, str]) -> None:
         from viewer.ui.recording.prompt_dialog import PromptDialog
 
-        dialog = PromptDialog(templates, self._window.settings.study, self._window)
+        dialog = PromptDialog(templates, self._window.settings.study, self._window.window())
         dialog.accepted.connect(lambda: self._keep_prompt(dialog.study, dialog.text))
         open_dialog(dialog)
 

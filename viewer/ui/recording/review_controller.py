@@ -5,16 +5,24 @@ from __future__ import annotations
 import logging
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject, Signal
 
 from viewer.recording.review.entries import ReviewError
 from viewer.recording.session_catalog import started_text, who_read
 from viewer.ui.background_runner import BackgroundRunner
-from viewer.ui.recording.drafting import Drafting
+from viewer.ui.recording.drafting import Drafting, DraftingHost
 from viewer.ui.recording.review_panel import ReviewPanel
 from viewer.ui.recording.reviewing import Reviewing
+from viewer.ui.services import (
+    CommandHost,
+    DialogHost,
+    MessageHost,
+    PaneHost,
+    ReaderHost,
+    SettingsHost,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +33,6 @@ if TYPE_CHECKING:
     from viewer.recording.review.review import Review
     from viewer.recording.session import SessionHeader
     from viewer.slides.known_slides import FoundSlide
-    from viewer.ui.main_window import MainWindow
     from viewer.ui.recording.session_panels import SessionPanels
     from viewer.ui.slides.slide_pane import SlidePane
 
@@ -44,16 +51,22 @@ class _Session:
     slide: FoundSlide | None
 
 
+class ReviewHost(
+    DraftingHost, MessageHost, DialogHost, PaneHost, CommandHost, SettingsHost, ReaderHost, Protocol
+):
+    """What the review of sessions asks of the window."""
+
+
 class ReviewController(QObject):
     """Owned by the window's `RecordingPart`; one review at a time."""
 
     _troubled = Signal(str)
 
-    def __init__(self, window: MainWindow, panels: SessionPanels) -> None:
-        super().__init__(window)
+    def __init__(self, window: ReviewHost, panels: SessionPanels) -> None:
+        super().__init__(window.window())
         self._window = window
         self._panels = panels
-        self.panel = ReviewPanel(window.commands, window)
+        self.panel = ReviewPanel(window.commands, window.window())
         self.reviewing = Reviewing(self.panel, window.commands, window.say, self)
         self._drafting = Drafting(window)
         self._session: _Session | None = None
@@ -279,9 +292,7 @@ class ReviewController(QObject):
         panels.library.deleting.connect(self._on_deleting)
         self._troubled.connect(window.show_error)
         window.panes.panes_changed.connect(self._on_panes_changed)
-        for pane in window.panes.panes:
-            self._watch(pane)
-        window.panes.pane_added.connect(self._watch)
+        window.panes.watch(self._watch)
 
     def _watch(self, pane: SlidePane) -> None:
         pane.slide_leaving.connect(self._on_slide_leaving)

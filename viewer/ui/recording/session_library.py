@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QInputDialog, QMessageBox
@@ -15,6 +15,7 @@ from viewer.ui.background_runner import BackgroundRunner, Task, Urgency
 from viewer.ui.opened_dialog import open_dialog
 from viewer.ui.recording.session_preview import SessionPreview
 from viewer.ui.recording.sessions_panel import SessionsPanel
+from viewer.ui.services import DialogHost, MessageHost, PaneHost, SettingsHost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,13 +23,16 @@ if TYPE_CHECKING:
 
     from viewer.recording.analysis import Analysis
     from viewer.recording.export import Manifest
-    from viewer.ui.main_window import MainWindow
     from viewer.ui.recording.export_dialog import ExportDialog
     from viewer.ui.recording.slide_tissues import SlideTissues
     from viewer.ui.slides.slide_pane import SlidePane
 
 _log = logging.getLogger(__name__)
 _MOST_FIGURES = 2000
+
+
+class LibraryHost(MessageHost, DialogHost, PaneHost, SettingsHost, Protocol):
+    """What the library of sessions asks of the window."""
 
 
 class SessionLibrary(QObject):
@@ -52,7 +56,7 @@ class SessionLibrary(QObject):
 
     def __init__(
         self,
-        window: MainWindow,
+        window: LibraryHost,
         readers: BackgroundRunner,
         tissues: SlideTissues,
         is_wanted: Callable[[], bool],
@@ -62,7 +66,7 @@ class SessionLibrary(QObject):
         self._window, self._readers, self._tissues = window, readers, tissues
         self._is_wanted = is_wanted
         self._exporter = BackgroundRunner("export sessions", 1, self)
-        self.panel = SessionsPanel(window)
+        self.panel = SessionsPanel(window.window())
         self.preview = SessionPreview(self)
         self.hides: Callable[[SessionSummary], bool] = lambda _: False
         """Tells whether a study hides a session from who reads now; asked in threads."""
@@ -219,7 +223,7 @@ class SessionLibrary(QObject):
     # Changes ---------------------------------------------------------------------------------
 
     def _ask_name(self, folder: Path) -> None:
-        dialog = QInputDialog(self._window)
+        dialog = QInputDialog(self._window.window())
         dialog.setWindowTitle("Rename session")
         dialog.setLabelText("Title:")
         row = self.panel.model.listing.row_of.get(folder)
@@ -232,7 +236,7 @@ class SessionLibrary(QObject):
 
     def _ask_delete(self, folders: list[Path]) -> None:
         count = f"{len(folders):,} sessions" if len(folders) > 1 else "this session"
-        box = QMessageBox(self._window)
+        box = QMessageBox(self._window.window())
         box.setIcon(QMessageBox.Icon.Warning)
         box.setWindowTitle("Delete for good")
         box.setText(f"Delete {count} for good? There is no way back.")
@@ -268,7 +272,7 @@ class SessionLibrary(QObject):
         from viewer.ui.recording.export_dialog import ExportDialog
 
         last = self._window.settings.session_format
-        dialog = ExportDialog(len(folders), self._window, last)
+        dialog = ExportDialog(len(folders), self._window.window(), last)
         dialog.accepted.connect(lambda: self._export(sorted(folders), dialog))
         open_dialog(dialog)
 

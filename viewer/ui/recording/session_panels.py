@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from viewer.recording.session import SlideRef
     from viewer.recording.session_catalog import SessionListing
     from viewer.slides.known_slides import FoundSlide
-    from viewer.ui.main_window import MainWindow
     from viewer.ui.recording.control import RecordingControl
+    from viewer.ui.recording.session_library import LibraryHost
     from viewer.ui.slides.slide_pane import SlidePane
 
 _log = logging.getLogger(__name__)
@@ -40,17 +40,17 @@ class SessionPanels(QObject):
     let_go = Signal(object)
     """The SlidePane whose view a replay lets go of."""
 
-    def __init__(self, window: MainWindow, control: RecordingControl) -> None:
+    def __init__(self, window: LibraryHost, control: RecordingControl) -> None:
         from viewer.ui.recording.replayer import Replayer
 
-        super().__init__(window)
+        super().__init__(window.window())
         self._window = window
         self._control = control
         self._readers = BackgroundRunner("read sessions", 2, self)
         self._replayer = Replayer(self)
         self._replayer.let_go.connect(self.let_go)
-        self.replay = ReplayPanel(self._replayer, window)
-        self.seen = SeenPanel(window)
+        self.replay = ReplayPanel(self._replayer, window.window())
+        self.seen = SeenPanel(window.window())
         self._replayer.exit_requested.connect(self._close_replay)
         self._replayer.layers_beside = lambda: self.seen.layers
         self._tissues = SlideTissues(self._readers, self)
@@ -345,9 +345,7 @@ class SessionPanels(QObject):
         self._control.sessions_changed.connect(self.refresh_seen)
         window.panes.panes_changed.connect(self._on_panes_changed)
         window.panes.active_changed.connect(lambda _: (self.refresh(), self.refresh_seen()))
-        for pane in window.panes.panes:
-            self._watch(pane)
-        window.panes.pane_added.connect(self._watch)
+        window.panes.watch(self._watch)
 
     def _watch(self, pane: SlidePane) -> None:
         pane.slide_leaving.connect(self._on_slide_leaving)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject, QTimer
 
@@ -12,6 +12,7 @@ from viewer.slides.channels import FIRST_PLANE, Axes, ImagePlane
 from viewer.slides.composites import first_displays
 from viewer.ui.background_runner import BackgroundRunner, Task
 from viewer.ui.commands.channels import NUMBERED_CHANNELS, only_id
+from viewer.ui.services import CommandHost, DialogHost, MessageHost, PaneHost
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,10 +21,11 @@ if TYPE_CHECKING:
     from viewer.slides.composites import ChannelDisplay
     from viewer.slides.source import SlideSource
     from viewer.tiles.histogram import ChannelHistogram
-    from viewer.ui.main_window import MainWindow
     from viewer.ui.slides.channels_box import ChannelsBox
     from viewer.ui.slides.planes_box import PlanesBox
+    from viewer.ui.slides.display_panel import DisplayPanel
     from viewer.ui.slides.slide_pane import SlidePane
+    from viewer.ui.status_bar import WindowStatusBar
 
 _PLAY_MS = 200
 _REST_MS = 150
@@ -31,11 +33,18 @@ _REST_MS = 150
 _MOST_HISTOGRAMS = 128
 
 
+class ChannelsHost(MessageHost, DialogHost, PaneHost, CommandHost, Protocol):
+    """What channels and planes ask of the window."""
+
+    display: DisplayPanel
+    status: WindowStatusBar
+
+
 class ChannelsController(QObject):
     """Owned by the window; acts on the active pane."""
 
-    def __init__(self, window: MainWindow) -> None:
-        super().__init__(window)
+    def __init__(self, window: ChannelsHost) -> None:
+        super().__init__(window.window())
         self._window = window
         self._shown: tuple[SlideSource, ImagePlane] | None = None
         self._before_only: dict[SlidePane, tuple[bool, ...]] = {}
@@ -49,9 +58,7 @@ class ChannelsController(QObject):
         self._player.timeout.connect(self._play_on)
         window.display.when_built(self._connect_panel)
         self._connect_commands()
-        for pane in window.panes.panes:
-            self._watch(pane)
-        window.panes.pane_added.connect(self._watch)
+        window.panes.watch(self._watch)
         window.panes.active_changed.connect(lambda _: self._show_active())
         window.display.visibilityChanged.connect(lambda visible: visible and self._show_active())
 

@@ -31,7 +31,7 @@ class SplitView(QWidget):
     active_changed = Signal(object)
     """The pane that commands now act on."""
     pane_added = Signal(object)
-    """A new pane, for the window to connect."""
+    """A new pane; `watch` tells of those that are here, too."""
     panes_changed = Signal()
     """Panes came or went, or linking began or ended."""
 
@@ -121,6 +121,12 @@ class SplitView(QWidget):
         for pane in self.panes:
             if pane.source is not None:
                 pane.slide_closing.emit(pane)
+
+    def watch(self, meet: Callable[[SlidePane], object]) -> None:
+        """Call `meet` with every pane that is here, and with each that comes."""
+        for pane in self.panes:
+            meet(pane)
+        self.pane_added.connect(meet)
 
     def activate(self, pane: SlidePane) -> None:
         """Makes the pane the one that commands act on and gives it the keyboard."""

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject, QTimer
 
 from viewer.slides.remote.address import slide_path
+from viewer.ui.services import (
+    CommandHost,
+    DialogHost,
+    MessageHost,
+    OpeningHost,
+    PaneHost,
+    ReaderHost,
+    SettingsHost,
+)
 from viewer.ui.slides.slides_ahead import SlidesAhead
 
 if TYPE_CHECKING:
@@ -19,19 +28,31 @@ if TYPE_CHECKING:
     from viewer.studies.project import ProjectSlide
     from viewer.studies.worklist import Worklist, WorklistEntry
     from viewer.tiles.cache import TileCache
-    from viewer.ui.main_window import MainWindow
+    from viewer.ui.projects.controller import ProjectsController
+    from viewer.ui.slides.folder_slides import FolderSlides
     from viewer.ui.slides.slide_pane import SlidePane
+    from viewer.ui.slides.slides_panel import SlidesPanel
 
 _REST_MS = 250
 """After the slide on screen is sharp, before others are opened."""
 _MOST_AHEAD = 3
 
 
+class WorklistHost(
+    MessageHost, DialogHost, PaneHost, CommandHost, SettingsHost, ReaderHost, OpeningHost, Protocol
+):
+    """What the worklist asks of the window."""
+
+    folder: FolderSlides
+    projects: ProjectsController
+    slides: SlidesPanel
+
+
 class WorklistController(QObject):
     """The list that the drawer shows, a project's or a folder's; owned by the window."""
 
-    def __init__(self, window: MainWindow, cache: TileCache[QImage]) -> None:
-        super().__init__(window)
+    def __init__(self, window: WorklistHost, cache: TileCache[QImage]) -> None:
+        super().__init__(window.window())
         self._window = window
         self.ahead = SlidesAhead(cache, self)
         self._made: tuple[Sequence[object], Sequence[str], Worklist[ProjectSlide]] | None = None
@@ -48,9 +69,7 @@ class WorklistController(QObject):
         commands.on("file.next_case", lambda: self._go_case(1))
         commands.on("file.previous_case", lambda: self._go_case(-1))
         commands.on("panes.partner", self._show_partner)
-        for pane in window.panes.panes:
-            self._watch(pane)
-        window.panes.pane_added.connect(self._watch)
+        window.panes.watch(self._watch)
         window.panes.active_changed.connect(lambda _: self._rest.start())
         window.reader.changed.connect(self._rest.start)
         window.projects.opened.changed.connect(self._rest.start)

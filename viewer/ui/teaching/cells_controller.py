@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import shapely
 from PySide6.QtCore import QObject
@@ -31,6 +31,7 @@ from viewer.ui.annotations.toolbox import MOVE
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.opened_dialog import open_dialog
 from viewer.ui.overlays.gallery import travel_to
+from viewer.ui.services import CommandHost, DialogHost, MessageHost, PaneHost, SettingsHost
 from viewer.ui.teaching.live_objects import LiveObjects
 from viewer.utc import utc_stamp
 
@@ -38,11 +39,14 @@ if TYPE_CHECKING:
     from viewer.annotations.annotation import Annotation, AnnotationClass
     from viewer.geometry import Point
     from viewer.inference.teaching.object_teacher import Lesson
+    from viewer.ui.annotations.controller import AnnotationsController
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
-    from viewer.ui.main_window import MainWindow
+    from viewer.ui.annotations.toolbox import Toolbox
+    from viewer.ui.overlays.controller import OverlaysController
     from viewer.ui.overlays.gallery import GalleryField
     from viewer.ui.overlays.model_card import ModelCard
     from viewer.ui.overlays.overlay import Overlay
+    from viewer.ui.recording.controller import RecordingController
     from viewer.ui.slides.slide_pane import SlidePane
     from viewer.ui.teaching.cells_page import CellsPage
 
@@ -53,11 +57,20 @@ _SECOND = "Mark cells of two classes or more; the others are told apart at once.
 _LONGEST_NAME = 80
 
 
+class CellsTeachingHost(MessageHost, DialogHost, PaneHost, CommandHost, SettingsHost, Protocol):
+    """What teaching by cells asks of the window."""
+
+    annotations: AnnotationsController
+    overlays: OverlaysController
+    recording: RecordingController
+    toolbox: Toolbox
+
+
 class CellsTeachingController(QObject):
     """Owned by the window; `shut_down` ends the process that learns."""
 
-    def __init__(self, window: MainWindow) -> None:
-        super().__init__(window)
+    def __init__(self, window: CellsTeachingHost) -> None:
+        super().__init__(window.window())
         self._window = window
         self._overlays = window.overlays
         self._pages: dict[str, CellsPage] = {}
@@ -408,7 +421,7 @@ class CellsTeachingController(QObject):
         if self.live.lesson is None:
             self._window.say(_SECOND)
             return
-        dialog = QInputDialog(self._window)
+        dialog = QInputDialog(self._window.window())
         dialog.setWindowTitle("Save as model")
         dialog.setLabelText("Name of the model:")
         dialog.setTextValue(", ".join(self.live.colors)[:_LONGEST_NAME])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject
 
@@ -17,6 +17,7 @@ from viewer.inference.teaching.pixel_training import coarse_note, too_coarse
 from viewer.recording.events import PixelsTaught
 from viewer.ui.annotations.wording import many
 from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.services import CommandHost, DialogHost, MessageHost, PaneHost, SettingsHost
 from viewer.ui.teaching.live_pixels import Lesson, LivePixels, taught_slide
 
 if TYPE_CHECKING:
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
     from viewer.inference.models.bundle import ModelBundle
     from viewer.inference.teaching.marks import Mark
     from viewer.inference.teaching.taught_card import HeldOutFigures
+    from viewer.ui.annotations.controller import AnnotationsController
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
-    from viewer.ui.main_window import MainWindow
+    from viewer.ui.overlays.controller import OverlaysController
     from viewer.ui.slides.slide_pane import SlidePane
     from viewer.ui.teaching.pixel_page import PixelPage
 
@@ -35,11 +37,18 @@ _NO_SIZE = "Set the slide's pixel size first: what is taught looks at a fixed µ
 _TOO_FAR = "Only the middle of the view is answered for: zoom in, or choose a coarser resolution."
 
 
+class PixelsHost(MessageHost, DialogHost, PaneHost, CommandHost, SettingsHost, Protocol):
+    """What teaching by pixels asks of the window."""
+
+    annotations: AnnotationsController
+    overlays: OverlaysController
+
+
 class PixelsController(QObject):
     """Owned by the window; `shut_down` ends the process that learns."""
 
-    def __init__(self, window: MainWindow) -> None:
-        super().__init__(window)
+    def __init__(self, window: PixelsHost) -> None:
+        super().__init__(window.window())
         self._window = window
         self._command = window.commands["teach.pixels"]
         self.live = LivePixels(self)
@@ -55,9 +64,7 @@ class PixelsController(QObject):
         window.annotations.opened.connect(lambda _: self._follow())
         window.annotations.closing.connect(self._on_closing)
         window.panes.active_changed.connect(lambda _: self._follow())
-        for pane in window.panes.panes:
-            self._watch(pane)
-        window.panes.pane_added.connect(self._watch)
+        window.panes.watch(self._watch)
 
     def shut_down(self) -> None:
         """End the process and the threads."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject, QTimer
 from PySide6.QtWidgets import QFileDialog
@@ -27,6 +27,7 @@ from viewer.overlays.shown_overlays import write_shown_beside
 from viewer.slides import TileError
 from viewer.slides.remote.address import folder_beside
 from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.services import CommandHost, DialogHost, MessageHost, OverlayHost, PaneHost
 from viewer.ui.tma.tma_panel import TmaPanel
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ if TYPE_CHECKING:
     from viewer.annotations.tma.core_ids import CoreIds
     from viewer.annotations.tma.cores import Line, TmaGrid
     from viewer.annotations.tma.dearraying import FoundArray
+    from viewer.ui.annotations.controller import AnnotationsController
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
-    from viewer.ui.main_window import MainWindow
 
 _PAUSE_MS = 60
 _FILTERS = {"CSV table (*.csv)": ".csv", "QuPath GeoJSON (*.geojson)": ".geojson"}
@@ -47,11 +48,17 @@ _NO_CORES = "No cores on this slide: find them first (Annotate page, TMA)."
 _NO_MODEL = "Turn on a model that finds objects, such as cells, on the page AI (Ctrl+Shift+D)."
 
 
+class TmaHost(MessageHost, DialogHost, PaneHost, CommandHost, OverlayHost, Protocol):
+    """What microarrays ask of the window."""
+
+    annotations: AnnotationsController
+
+
 class TmaController(QObject):
     """Owned by the window; `shut_down` writes what is left."""
 
-    def __init__(self, window: MainWindow) -> None:
-        super().__init__(window)
+    def __init__(self, window: TmaHost) -> None:
+        super().__init__(window.window())
         self._window = window
         self._work = BackgroundRunner("cores", 1, self)
         self._options = DearrayOptions()
@@ -60,7 +67,7 @@ class TmaController(QObject):
         self._finding: PaneAnnotations | None = None
         self._ends: list[Callable[[], object]] = []
         self._watched: PaneAnnotations | None = None
-        self.panel = TmaPanel(window)
+        self.panel = TmaPanel(window.window())
         self._pause = QTimer(self, singleShot=True, interval=_PAUSE_MS)
         self._pause.timeout.connect(self._show)
         self._connect()
@@ -89,7 +96,7 @@ class TmaController(QObject):
         if active is None:
             return
         dialog = FindDialog(
-            self._options, self._window,
+            self._options, self._window.window(),
             replaces=len(active.document.cores), has_scale=active.mpp_um is not None,
         )  # fmt: skip
 
@@ -183,7 +190,7 @@ class TmaController(QObject):
         if grid is None:
             self._window.say(_NO_CORES)
             return
-        dialog = LabelsDialog(grid.labels, self._window)
+        dialog = LabelsDialog(grid.labels, self._window.window())
 
         def take() -> None:
             labels, now = dialog.labels, self.grid
@@ -203,7 +210,9 @@ class TmaController(QObject):
         if self.grid is None or pane.path is None:
             self._window.say(_NO_CORES)
             return
-        dialog = QFileDialog(self._window, "Import core ids", str(folder_beside(pane.path)))
+        dialog = QFileDialog(
+            self._window.window(), "Import core ids", str(folder_beside(pane.path))
+        )
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         dialog.setNameFilters(["Tables (*.csv *.tsv *.txt)", "All files (*)"])
         dialog.fileSelected.connect(lambda name: self.import_ids(Path(name)))
@@ -237,7 +246,7 @@ class TmaController(QObject):
         if self.grid is None or pane.path is None:
             self._window.say(_NO_CORES)
             return
-        dialog = QFileDialog(self._window, "Export cores", str(folder_beside(pane.path)))
+        dialog = QFileDialog(self._window.window(), "Export cores", str(folder_beside(pane.path)))
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setNameFilters(list(_FILTERS))
         stem = f"{pane.path.stem} cores"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject
 
 from viewer.resource_files import resource
+from viewer.ui.services import CommandHost, DialogHost, DrawingHost, PaneHost
 from viewer.ui.tours.step import Step, Tour
 from viewer.ui.tours.tour_bar import TourBar
-from viewer.ui.tours.tours import ai_tour, annotate_tour, record_tour
+from viewer.ui.tours.tours import TourHost, ai_tour, annotate_tour, record_tour
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     from PySide6.QtCore import SignalInstance
 
-    from viewer.ui.main_window import MainWindow
     from viewer.ui.slides.slide_pane import SlidePane
 
 _TOURS = {"annotate": annotate_tour, "ai": ai_tour, "record": record_tour}
@@ -28,11 +28,15 @@ def sample_slide() -> Path:
     return resource("slides", "CMU-1-Small-Region.svs")
 
 
+class ToursHost(TourHost, DialogHost, PaneHost, CommandHost, DrawingHost, Protocol):
+    """What the tours ask of the window."""
+
+
 class ToursController(QObject):
     """Owned by the window; one tour at a time."""
 
-    def __init__(self, window: MainWindow) -> None:
-        super().__init__(window)
+    def __init__(self, window: ToursHost) -> None:
+        super().__init__(window.window())
         self._window = window
         self.bar = TourBar(window.frame, window.panes, lambda: window.panes.active.mode_bar)
         self.bar.skipped.connect(self._go_on)

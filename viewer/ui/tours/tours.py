@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from viewer.ui.actions import shown_shortcut
 from viewer.ui.annotations.toolbox import MOVE, SELECT
 from viewer.ui.commands.annotating import tool_id
 from viewer.ui.commands.views import magnification_id
 from viewer.ui.recording.control import RecordingState
+from viewer.ui.services import CommandHost, DrawingHost, PaneHost
 from viewer.ui.tours.step import Step, Tour
 
 if TYPE_CHECKING:
@@ -18,12 +19,24 @@ if TYPE_CHECKING:
     from PySide6.QtWidgets import QWidget
 
     from viewer.annotations.document import Document
-    from viewer.ui.main_window import MainWindow
+    from viewer.ui.annotations.toolbox import Toolbox
+    from viewer.ui.overlays.controller import OverlaysController
+    from viewer.ui.recording.controller import RecordingController
+    from viewer.ui.shell.frame import WindowFrame
 
 _NEARLY = 0.95
 
 
-def annotate_tour(window: MainWindow) -> Tour:
+class TourHost(PaneHost, CommandHost, DrawingHost, Protocol):
+    """What the tours show of the window."""
+
+    frame: WindowFrame
+    overlays: OverlaysController
+    recording: RecordingController
+    toolbox: Toolbox
+
+
+def annotate_tour(window: TourHost) -> Tour:
     """Return the tour that draws a region, gives it a class and undoes."""
     sets = window.annotations
     rectangle = _key(window, tool_id("rectangle"))
@@ -80,7 +93,7 @@ def annotate_tour(window: MainWindow) -> Tour:
     )
 
 
-def ai_tour(window: MainWindow) -> Tour:
+def ai_tour(window: TourHost) -> Tour:
     """Return the tour that runs a model on the field of view."""
     overlays = window.overlays
     return Tour(
@@ -121,7 +134,7 @@ def ai_tour(window: MainWindow) -> Tour:
     )
 
 
-def record_tour(window: MainWindow) -> Tour:
+def record_tour(window: TourHost) -> Tour:
     """Return the tour that records a reading and replays it."""
     control, replay = window.recording.control, window.recording.panels.replay
     key = _key(window, "recording.on")
@@ -158,7 +171,7 @@ def record_tour(window: MainWindow) -> Tour:
     )
 
 
-def _magnified(window: MainWindow, magnification: float, text: str) -> Step:
+def _magnified(window: TourHost, magnification: float, text: str) -> Step:
     canvas = window.panes.active.canvas
 
     def is_there() -> bool:
@@ -173,7 +186,7 @@ def _magnified(window: MainWindow, magnification: float, text: str) -> Step:
     )
 
 
-def _moved(window: MainWindow) -> Callable[[], Callable[[], bool]]:
+def _moved(window: TourHost) -> Callable[[], Callable[[], bool]]:
     """Return a beginning after which the slide is to be moved by a third of the view."""
     canvas = window.panes.active.canvas
 
@@ -191,17 +204,17 @@ def _moved(window: MainWindow) -> Callable[[], Callable[[], bool]]:
     return begin
 
 
-def _shapes(window: MainWindow) -> dict[object, str]:
+def _shapes(window: TourHost) -> dict[object, str]:
     """Return the class of each shape of the active pane's slide, by its id."""
     active = window.annotations.active
     document: Document | None = active.document if active is not None else None
     return {each.id: each.class_name for each in document} if document is not None else {}
 
 
-def _key(window: MainWindow, command: str) -> str:
+def _key(window: TourHost, command: str) -> str:
     return shown_shortcut(window.commands[command].shortcut().toString())
 
 
-def _button_of(window: MainWindow, command: str) -> QWidget | None:
+def _button_of(window: TourHost, command: str) -> QWidget | None:
     action = window.commands[command]
     return next((each for each in window.frame.tool_strip.buttons if action in each.tools), None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject, QPoint
 from PySide6.QtGui import QGuiApplication
@@ -10,11 +10,13 @@ from PySide6.QtWidgets import QMenu
 
 from viewer.canvas.annotating.picking import BORDER_PX, annotation_under
 from viewer.geometry import Box, Point
+from viewer.ui.services import CommandHost, DialogHost, MessageHost, PaneHost
 
 if TYPE_CHECKING:
     from viewer.annotations.annotation import Annotation
+    from viewer.ui.annotations.controller import AnnotationsController
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
-    from viewer.ui.main_window import MainWindow
+    from viewer.ui.file_commands import FileCommands
     from viewer.ui.slides.slide_pane import SlidePane
 
 _OF_SHAPE = (
@@ -27,11 +29,19 @@ _OF_SHAPE = (
 _OF_SLIDE_END = ("overlays.find_similar", "view.go_to", "edit.paste")
 
 
+class CanvasMenuHost(MessageHost, DialogHost, PaneHost, CommandHost, Protocol):
+    """What the menu on a slide asks of the window."""
+
+    annotations: AnnotationsController
+    file_commands: FileCommands
+    menus: dict[str, QMenu]
+
+
 class CanvasMenu(QObject):
     """Opens the menu where a pane's canvas asks for one; it runs commands of the registry."""
 
-    def __init__(self, window: MainWindow) -> None:
-        super().__init__(window)
+    def __init__(self, window: CanvasMenuHost) -> None:
+        super().__init__(window.window())
         self._window = window
         self.menu: QMenu | None = None
         """The menu that was opened last."""

@@ -2,33 +2,48 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject
 
-from viewer.ui.view.context_menu import CanvasMenu
-from viewer.ui.view.pane_layers import PaneLayers
+from viewer.ui.services import SettingsHost
+from viewer.ui.view.context_menu import CanvasMenu, CanvasMenuHost
+from viewer.ui.view.pane_layers import PaneLayers, PaneLayersHost
 from viewer.ui.view.pane_overlay import PaneOverlay
 
 if TYPE_CHECKING:
+    from PySide6.QtWidgets import QMenuBar
+
     from viewer.geometry import Point
-    from viewer.ui.main_window import MainWindow
+    from viewer.ui.annotations.toolbox import Toolbox
+    from viewer.ui.shell.frame import WindowFrame
     from viewer.ui.slides.slide_pane import SlidePane
+    from viewer.ui.status_bar import WindowStatusBar
+
+
+class ViewHost(CanvasMenuHost, PaneLayersHost, SettingsHost, Protocol):
+    """What the view asks of the window."""
+
+    frame: WindowFrame
+    status: WindowStatusBar
+    toolbox: Toolbox
+
+    def menuBar(self) -> QMenuBar:
+        """Return the menus over everything."""
+        ...
 
 
 class ViewController(QObject):
     """Owned by the window."""
 
-    def __init__(self, window: MainWindow) -> None:
-        super().__init__(window)
+    def __init__(self, window: ViewHost) -> None:
+        super().__init__(window.window())
         self._window = window
         self._overlays: dict[SlidePane, PaneOverlay] = {}
         self.menu = CanvasMenu(window)
         self.is_bare = False
         window.overlays.other_values.append(self._time_at)
-        for pane in window.panes.panes:
-            self._watch(pane)
-        window.panes.pane_added.connect(self._watch)
+        window.panes.watch(self._watch)
         window.panes.panes_changed.connect(self._on_panes_changed)
 
     def overlay_of(self, pane: SlidePane) -> PaneOverlay:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from viewer.canvas.layer import LayerOrder
 from viewer.ui.overlays.tissue_view import CLASSES
@@ -13,17 +13,27 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from viewer.canvas.layer import Layer
-    from viewer.ui.main_window import MainWindow
+    from viewer.ui.annotations.controller import AnnotationsController
+    from viewer.ui.overlays.controller import OverlaysController
     from viewer.ui.overlays.overlay import Overlay
+    from viewer.ui.recording.controller import RecordingController
     from viewer.ui.slides.slide_pane import SlidePane
 
 _IN_MODE = "Hidden while the mode at the top lasts."
 
 
+class PaneLayersHost(Protocol):
+    """What the layers of a pane ask of the window."""
+
+    annotations: AnnotationsController
+    overlays: OverlaysController
+    recording: RecordingController
+
+
 class PaneLayers:
     """Gives the entries of a pane's Layers list, exactly what its canvas paints or hides."""
 
-    def __init__(self, window: MainWindow, pane: SlidePane) -> None:
+    def __init__(self, window: PaneLayersHost, pane: SlidePane) -> None:
         self._window = window
         self._pane = pane
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 from PySide6.QtCore import QObject, Qt, Signal
@@ -23,9 +23,9 @@ from viewer.slides.writing.requests import (
 from viewer.ui.annotations.chosen_bounds import chosen_bounds
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.opened_dialog import open_dialog
+from viewer.ui.services import CommandHost, DialogHost, DrawingHost, MessageHost, PaneHost
 
 if TYPE_CHECKING:
-    from viewer.ui.main_window import MainWindow
     from viewer.ui.slides.slide_pane import SlidePane
 
 _MOST_AT_ONCE = 2
@@ -63,11 +63,15 @@ class WritingJob(QObject):
             self._call.stop()
 
 
+class WritingHost(MessageHost, DialogHost, PaneHost, CommandHost, DrawingHost, Protocol):
+    """What writing slides asks of the window."""
+
+
 class WritingController(QObject):
     """Owned by the window; `shut_down` gives up what is being written."""
 
-    def __init__(self, window: MainWindow) -> None:
-        super().__init__(window)
+    def __init__(self, window: WritingHost) -> None:
+        super().__init__(window.window())
         self._window = window
         self._runner = BackgroundRunner("writing", _MOST_AT_ONCE, self)
         self._jobs: dict[WritingJob, QProgressDialog] = {}
@@ -91,7 +95,7 @@ class WritingController(QObject):
         names = [channel.name for channel in source.info.axes.channels]
         image = source.info.image if source.info.images else None
         mpp_um = pane.canvas.optics.mean_mpp_um
-        dialog = ConvertDialog(path, names, self._window, has_region=box is not None)
+        dialog = ConvertDialog(path, names, self._window.window(), has_region=box is not None)
 
         def convert() -> None:
             region = None
@@ -114,7 +118,7 @@ class WritingController(QObject):
         path = self._local_path(self._window.panes.active)
         if path is None:
             return
-        dialog = DeidentifyDialog(path.parent, self._window)
+        dialog = DeidentifyDialog(path.parent, self._window.window())
         dialog.accepted.connect(
             lambda: self.start(
                 DEIDENTIFY_TASK, DeidentifySlide(str(path), str(dialog.folder)), "De-identify slide"
@@ -125,7 +129,7 @@ class WritingController(QObject):
     def start(self, task: str, request: msgspec.Struct, title: str) -> None:
         """Write a slide in the background, with a dialog that shows progress and cancels."""
         job = WritingJob(task, request, self)
-        progress = QProgressDialog("Writing the slide…", "Cancel", 0, 1000, self._window)
+        progress = QProgressDialog("Writing the slide…", "Cancel", 0, 1000, self._window.window())
         progress.setWindowTitle(title)
         progress.setWindowModality(Qt.WindowModality.NonModal)
         progress.setMinimumDuration(_PATIENCE_MS)
@@ -146,7 +150,7 @@ class WritingController(QObject):
 
         self._forget(job)
         self._window.say(f"Wrote {Path(written.path).name}.")
-        dialog = WritingReportDialog(title, written, self._window)
+        dialog = WritingReportDialog(title, written, self._window.window())
         dialog.save_wanted.connect(lambda path: self._save_report(path, written.report))
         open_dialog(dialog)
 
