@@ -22,7 +22,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from viewer.ui.theme import Theme
+    from viewer.ui.theme_colors import Theme
 
 FONT_PX = 13
 ROW_PX = 28

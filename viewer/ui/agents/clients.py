@@ -14,13 +14,14 @@ from viewer.ui.opened_dialog import open_dialog
 from viewer.ui.services import DialogHost, MessageHost, PaneHost, SettingsHost
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+    from viewer.agents.actions import Policy, Task
     from viewer.agents.clients.client_policy import ClientPolicy
     from viewer.agents.loop import AgentRun
     from viewer.ui.agents.client_door import ClientDoor
     from viewer.ui.agents.client_place import Asked
-    from viewer.ui.agents.controller import AgentsController
     from viewer.ui.agents.walking import AgentWalk
     from viewer.ui.overlays.controller import OverlaysController
     from viewer.ui.slides.slide_pane import SlidePane
@@ -28,6 +29,30 @@ if TYPE_CHECKING:
 
 _REFUSED = "The user does not let you read this slide."
 _NO_SLIDE = "No slide is open in the window: ask the user to open one, or give a path."
+
+
+class Walks(Protocol):
+    """What walks of agents are begun by."""
+
+    @property
+    def walk(self) -> AgentWalk | None:
+        """Return the one under way, or the last one while its slide is open."""
+        ...
+
+    def begin(
+        self,
+        pane: SlidePane,
+        policy: Callable[[], Policy],
+        task: Task,
+        *,
+        most_steps: int | None = None,
+        on_run: Callable[[AgentRun], object] = lambda _: None,
+    ) -> AgentWalk:
+        """Begin a walk on a pane that shows a slide; the walk before ends."""
+        ...
+
+    def show_panel(self) -> None:
+        """Bring the page Agent to the front."""
 
 
 class ClientsHost(MessageHost, DialogHost, PaneHost, SettingsHost, Protocol):
@@ -42,19 +67,17 @@ class ClientsController(QObject):
 
     _wanted = Signal(object)
 
-    def __init__(self, window: ClientsHost, agents: AgentsController) -> None:
-        super().__init__(agents)
+    def __init__(self, window: ClientsHost, walks: Walks, parent: QObject) -> None:
+        super().__init__(parent)
         self._window = window
-        self._agents = agents
+        self._walks = walks
         self._door: ClientDoor | None = None
         self._walk: AgentWalk | None = None
         self._policy: ClientPolicy | None = None
         self._dialog: ClientPermissionDialog | None = None
         self.banner = ClientBanner(window.window())
-        self.banner.pause_requested.connect(agents.pause_or_go_on)
         self.banner.dismissed.connect(self._dismiss)
         self._wanted.connect(self._on_wanted, Qt.ConnectionType.QueuedConnection)
-        agents.state_changed.connect(self._show_state)
 
     def listen(self) -> None:
         """Let agents attach from now on, where settings and policy allow it."""
@@ -125,9 +148,9 @@ class ClientsController(QObject):
 
         def attach(run: AgentRun) -> None:
             asked.policy.attach(run)
-            self._show_state()
+            self.show_state()
 
-        self._walk = walk = self._agents.begin(
+        self._walk = walk = self._walks.begin(
             pane,
             lambda: asked.policy,
             asked.task,
@@ -136,7 +159,7 @@ class ClientsController(QObject):
         )
         self._policy = asked.policy
         walk.failed.connect(lambda sentence: asked.refuse(sentence))
-        self._agents.show_panel()
+        self._walks.show_panel()
 
     def _open(self, asked: Asked, path: Path) -> None:
         pane = self._window.panes.active
@@ -184,8 +207,9 @@ class ClientsController(QObject):
 
     # Who is there ------------------------------------------------------------------------------
 
-    def _show_state(self) -> None:
-        walk = self._agents.walk
+    def show_state(self) -> None:
+        """Show in the banner how the walk of a client goes."""
+        walk = self._walks.walk
         if walk is not None and walk is self._walk:
             self.banner.show_state(walk.state)
             return

@@ -82,7 +82,9 @@ class AgentsController(QObject):
             self.panel.add_plugins(window.settings.agent_policies)
         self.model = LanguageModel(window, self)
         self.questions = FieldQuestions(window, self.ask, self.model, self)
-        self.clients = ClientsController(window, self)
+        self.clients = ClientsController(window, self, self)
+        self.clients.banner.pause_requested.connect(self.pause_or_go_on)
+        self.state_changed.connect(self.clients.show_state)
         self._connect()
         self._follow()
 

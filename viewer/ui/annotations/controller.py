@@ -91,17 +91,17 @@ class AnnotationsController(QObject):
         self.banner = NoticeBar(window.window())
         self.panel = AnnotationsPanel(window.window())
         self.editing = EditingCommands(window, lambda: self.active, self)
-        self.models = ModelCommands(window, lambda: self.active, self)
-        self.training = TrainingFiles(window, lambda: self.active, self)
-        self.files = AnnotationFiles(window, self.of, self.training, self)
+        self.models = ModelCommands(window, self, self)
+        self.training = TrainingFiles(window, self, self)
+        self.files = AnnotationFiles(window, self, self.training, self)
         self.classes = ClassCommands(
             window, lambda: self.active, self.editing, self.panel, lambda: self.active_sets, self
         )
         self.notes = NoteCommands(window, lambda: self.active, self)
         self._tables = TableCommands(window, lambda: self.active, self)
-        self.sets = SetCommands(window, self, self.panel)
+        self.sets = SetCommands(window, self, self.panel, self)
         self.tool_options = ToolOptions(window)
-        self._listing = Listing(window, self, self.panel)
+        self._listing = Listing(window, self, self.panel, self)
         self._connect()
         tissue_correction.drawn_in = self._drawn_in
         self._listing.show()

@@ -22,13 +22,14 @@ from viewer.audit_log import trail
 from viewer.overlays.shown_overlays import write_shown_beside
 from viewer.slides.remote.address import folder_beside
 from viewer.ui.annotations.bulk_edits import MANY
+from viewer.ui.annotations.services import GrowingSets
 from viewer.ui.annotations.wording import many
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.services import CommandHost, DialogHost, MessageHost, PaneHost, SettingsHost
 from viewer.ui.slides.slide_place import place_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.document import Edit
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from viewer.annotations.formats.slide_place import SlidePlace
     from viewer.annotations.operations import Known
     from viewer.geometry import Box
-    from viewer.ui.annotations.controller import AnnotationsController
+    from viewer.ui.annotations.class_commands import ClassCommands
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
     from viewer.ui.annotations.slide_annotations import SlideAnnotations
     from viewer.ui.annotations.training_files import TrainingFiles
@@ -76,6 +77,12 @@ class _FileContent(NamedTuple):
     beside: int = 0
 
 
+class KeptFiles(GrowingSets, Protocol):
+    """Sets to which those of files are added, and the classes that they may be of."""
+
+    classes: ClassCommands
+
+
 class AnnotationFilesHost(MessageHost, DialogHost, PaneHost, CommandHost, SettingsHost, Protocol):
     """What files of annotations ask of the window."""
 
@@ -91,14 +98,13 @@ class AnnotationFiles(QObject):
     def __init__(
         self,
         window: AnnotationFilesHost,
-        of: Callable[[SlidePane], PaneAnnotations | None],
+        kept: KeptFiles,
         training: TrainingFiles,
-        part: AnnotationsController,
+        parent: QObject,
     ) -> None:
-        super().__init__(part)
+        super().__init__(parent)
         self._window = window
-        self._part = part
-        self._of = of
+        self._kept = kept
         self._training = training
         self._background = BackgroundRunner("annotation files", 1, self)
         window.commands.on("annotate.import", self._ask_file)
@@ -120,7 +126,7 @@ class AnnotationFiles(QObject):
         several pictures it is asked which is meant, unless that is given, and of a file that does
         not say it, from where it counts on a slide with bounds.
         """
-        active = self._of(pane)
+        active = self._kept.of(pane)
         if active is None:
             self._window.say("Open a slide first: annotations belong to one.")
             return
@@ -146,7 +152,7 @@ class AnnotationFiles(QObject):
         from viewer.ui.annotations.file_reports import tell_not_written
 
         mpp_um = active.pane.canvas.optics.mpp_um
-        sets = self._part.sets_of(active.pane)
+        sets = self._kept.sets_of(active.pane)
         held = sets.states_in_sight if sets is not None else []
         place = place_of(active.pane)
         shown = self._window.overlays.shown_in(active.pane)
@@ -187,10 +193,10 @@ class AnnotationFiles(QObject):
         from viewer.ui.opened_dialog import open_dialog
 
         pane = self._window.panes.active
-        active = self._of(pane)
+        active = self._kept.of(pane)
         if active is None or pane.path is None:
             return
-        sets = self._part.sets_of(pane)
+        sets = self._kept.sets_of(pane)
         if sets is None or not sets.states_in_sight:
             self._window.say("There are no annotations to write yet.")
             return
@@ -235,11 +241,11 @@ class AnnotationFiles(QObject):
     ) -> None:
         from viewer.ui.annotations.file_reports import ask_known
 
-        if self._of(active.pane) is not active:
+        if self._kept.of(active.pane) is not active:
             if slide is not None:
                 self.missed.emit(path, slide)
             return
-        sets = self._part.sets_of(active.pane)
+        sets = self._kept.sets_of(active.pane)
         if not read.drawn or sets is None:
             self._put(active, None, path, read, problems, "both")
             return
@@ -247,23 +253,23 @@ class AnnotationFiles(QObject):
         def put(annotations: SlideAnnotations) -> None:
             document = annotations.document
             known = sum(each.id in document for each in read.drawn) if len(document) else 0
-            if self._of(active.pane) is None:
+            if self._kept.of(active.pane) is None:
                 return
             if not known:
                 self._put(active, annotations, path, read, problems, "both")
                 return
 
             def take(answer: Known) -> None:
-                if self._of(active.pane) is not None:
+                if self._kept.of(active.pane) is not None:
                     self._put(active, annotations, path, read, problems, answer)
 
             ask_known(self._window, path.name, known, len(read.drawn), take)
 
-        self._part.sets.add(sets, path.name, "imported", str(path), put)
+        self._kept.sets.add(sets, path.name, "imported", str(path), put)
 
     def _own_classes(self, active: PaneAnnotations) -> dict[str, AnnotationClass]:
         """Return the classes that are known here, which keep their color whatever a file says."""
-        classes = self._part.classes.palette.classes
+        classes = self._kept.classes.palette.classes
         own = {each.name: each.annotation_class for each in classes}
         drawn = active.document.class_colors.items()
         return own | {name: AnnotationClass(name, color) for name, color in drawn if name}
@@ -289,7 +295,7 @@ class AnnotationFiles(QObject):
             self._tell_put(active, path, read, problems, step)
 
         if len(drawn) > MANY:
-            bulk = self._part.editing.bulk
+            bulk = self._kept.editing.bulk
             bulk.do(document, label, len(drawn), lambda state, _: work(state), done)
             return
         step = work(document.state)

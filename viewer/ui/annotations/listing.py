@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from PySide6.QtCore import QObject, QPoint, Qt
 from PySide6.QtWidgets import QMenu
 
+from viewer.ui.annotations.services import KeptSets
 from viewer.ui.services import CommandHost, PaneHost
 
 if TYPE_CHECKING:
@@ -14,9 +15,17 @@ if TYPE_CHECKING:
 
     from viewer.annotations.document import Document, Edit
     from viewer.ui.annotations.annotations_panel import AnnotationsPanel
-    from viewer.ui.annotations.controller import AnnotationsController
+    from viewer.ui.annotations.class_commands import ClassCommands
+    from viewer.ui.annotations.editing_commands import EditingCommands
 
 _MENU = ("annotate.lock", "edit.duplicate", "edit.copy", "annotate.count", "edit.delete")
+
+
+class Listed(KeptSets, Protocol):
+    """What is listed, and changed in the list."""
+
+    classes: ClassCommands
+    editing: EditingCommands
 
 
 class ListingHost(PaneHost, CommandHost, Protocol):
@@ -29,21 +38,21 @@ class Listing(QObject):
     """Does nothing before the panel is built, and while it is hidden."""
 
     def __init__(
-        self, window: ListingHost, part: AnnotationsController, panel: AnnotationsPanel
+        self, window: ListingHost, kept: Listed, panel: AnnotationsPanel, parent: QObject
     ) -> None:
-        super().__init__(part)
+        super().__init__(parent)
         self._window = window
-        self._part = part
+        self._kept = kept
         self._panel = panel
         panel.shown.connect(self.show)
         panel.chosen_changed.connect(self._choose)
         panel.traveled.connect(self._travel)
-        panel.described.connect(part.editing.describe)
+        panel.described.connect(kept.editing.describe)
         panel.menu_requested.connect(self._open_menu)
         panel.when_built(self._begin)
 
     def _begin(self) -> None:
-        self._panel.model.renamed.connect(self._part.editing.rename)
+        self._panel.model.renamed.connect(self._kept.editing.rename)
         self._panel.model.filled.connect(self.show_chosen)
         self.show()
 
@@ -51,7 +60,7 @@ class Listing(QObject):
         """Lists the annotations of the active pane."""
         if not self._panel.is_built:
             return
-        active = self._part.active
+        active = self._kept.active
         self._panel.set_has_slide(has_slide=active is not None)
         if self._panel.isHidden():
             self._panel.model.show_document(None)
@@ -67,13 +76,13 @@ class Listing(QObject):
 
     def show_notice(self) -> None:
         """Whether the active pane's slide can be drawn on, and where to begin."""
-        active = self._part.active
+        active = self._kept.active
         if active is not None and self._panel.is_built:
             self._panel.show_notice(_notice(active.document))
 
     def follow(self, step: Edit) -> None:
         """Shows what a step of the active pane's document changed."""
-        active = self._part.active
+        active = self._kept.active
         if active is None or self._panel.isHidden() or not self._panel.is_built:
             return
         if not step.label:
@@ -85,7 +94,7 @@ class Listing(QObject):
 
     def show_chosen(self) -> None:
         """Selects what is chosen in the active pane."""
-        active = self._part.active
+        active = self._kept.active
         if active is None or self._panel.isHidden():
             self._panel.show_chosen((), None, can_describe=False)
             return
@@ -94,15 +103,15 @@ class Listing(QObject):
         self._panel.show_chosen(
             chosen.ids,
             None if one is None else (one.id, one.description),
-            can_describe=self._part.can_annotate and one is not None and not one.is_locked,
+            can_describe=self._kept.can_annotate and one is not None and not one.is_locked,
         )
 
     def _choose(self, ids: frozenset[UUID]) -> None:
-        if self._part.active is not None:
-            self._part.active.selection.choose(ids)
+        if self._kept.active is not None:
+            self._kept.active.selection.choose(ids)
 
     def _travel(self) -> None:
-        active = self._part.active
+        active = self._kept.active
         if active is not None:
             active.travel(active.chosen)
 
@@ -110,14 +119,14 @@ class Listing(QObject):
         menu = QMenu(self._panel)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         commands = self._window.commands
-        has_chosen = self._part.chosen_count > 0
+        has_chosen = self._kept.chosen_count > 0
         travel = menu.addAction("&Go there", self._travel)
         rename = menu.addAction("Re&name", self._panel.rename)
         travel.setEnabled(has_chosen)
-        rename.setEnabled(has_chosen and self._part.can_annotate)
+        rename.setEnabled(has_chosen and self._kept.can_annotate)
         classes = menu.addMenu("Set &class")
-        classes.setEnabled(has_chosen and self._part.can_annotate)
-        self._part.classes.fill_menu(classes)
+        classes.setEnabled(has_chosen and self._kept.can_annotate)
+        self._kept.classes.fill_menu(classes)
         menu.addAction(self._window.menus["Edit shapes"].menuAction())
         menu.addSeparator()
         for name in _MENU:

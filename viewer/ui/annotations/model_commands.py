@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from viewer.annotations.annotation import Annotation
     from viewer.overlays.counting import Positive, RegionCount
-    from viewer.ui.annotations.controller import AnnotationsController
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
+    from viewer.ui.annotations.services import GrowingSets
     from viewer.ui.annotations.slide_annotations import SlideAnnotations
     from viewer.ui.annotations.toolbox import Toolbox
     from viewer.ui.overlays.controller import OverlaysController
@@ -58,13 +58,12 @@ class ModelCommands(QObject):
     def __init__(
         self,
         window: ModelCommandsHost,
-        active: Callable[[], PaneAnnotations | None],
-        part: AnnotationsController,
+        kept: GrowingSets,
+        parent: QObject,
     ) -> None:
-        super().__init__(part)
+        super().__init__(parent)
         self._window = window
-        self._part = part
-        self._active = active
+        self._kept = kept
         self._background = BackgroundRunner("count objects", 1, self)
         self._counting: Task | None = None
         self._pause = QTimer(self, singleShot=True, interval=_PAUSE_MS)
@@ -92,7 +91,7 @@ class ModelCommands(QObject):
     def _show_figures(self) -> None:
         from viewer.annotations.operations import is_region
 
-        active = self._active()
+        active = self._kept.active
         if self._counting is not None:
             self._counting.cancel()
             self._counting = None
@@ -130,7 +129,7 @@ class ModelCommands(QObject):
         """Asks what is positive, and counts in the chosen regions."""
         from viewer.ui.overlays.objects_presenter import ObjectsPresenter
 
-        active, overlay = self._active(), self.objects_overlay()
+        active, overlay = self._kept.active, self.objects_overlay()
         if active is None:
             self._window.say("Open a slide first.")
             return
@@ -242,7 +241,7 @@ class ModelCommands(QObject):
 
     def _from_overlay(self) -> None:
         """Of what is shown, in the chosen regions if there are any."""
-        active, overlay = self._active(), self._window.overlays.active
+        active, overlay = self._kept.active, self._window.overlays.active
         if active is None or overlay is None:
             self._window.say("Turn on a model first, on the page AI (Ctrl+Shift+D).")
             return
@@ -256,8 +255,8 @@ class ModelCommands(QObject):
 
     def add_made(self, active: PaneAnnotations, name: str, made: list[Annotation]) -> None:
         """Put what a model found into a set of its own, named after the model."""
-        sets = self._part.sets_of(active.pane)
-        if active is not self._active() or sets is None:
+        sets = self._kept.sets_of(active.pane)
+        if active is not self._kept.active or sets is None:
             return
         if not made:
             self._window.say(f"{name} shows nothing there.")
@@ -274,10 +273,10 @@ class ModelCommands(QObject):
                 "beside the class to correct them."
             )
 
-        self._part.sets.add(sets, name, "model", name, put)
+        self._kept.sets.add(sets, name, "model", name, put)
 
     def _run_model(self) -> None:
-        active, overlay = self._active(), self._window.overlays.active
+        active, overlay = self._kept.active, self._window.overlays.active
         regions = _regions(active)
         if overlay is None or not overlay.can_run:
             self._window.say("Turn on a model first, on the page AI (Ctrl+Shift+D).")
@@ -293,7 +292,7 @@ class ModelCommands(QObject):
 
     def objects_overlay(self) -> Overlay | None:
         """Return the chosen overlay if it holds objects, else any that does."""
-        active = self._active()
+        active = self._kept.active
         if active is None:
             return None
         overlays = self._window.overlays

@@ -13,6 +13,7 @@ from viewer.annotations.document import ReadOnlyError, adding
 from viewer.annotations.sets.annotation_set import MY_ANNOTATIONS
 from viewer.annotations.sets.together import together
 from viewer.ui.annotations.bulk_edits import MANY
+from viewer.ui.annotations.services import KeptSets
 from viewer.ui.annotations.wording import many
 from viewer.ui.opened_dialog import open_dialog
 from viewer.ui.services import CommandHost, DialogHost, MessageHost
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from viewer.annotations.sets.annotation_set import SetKind
     from viewer.studies.reader_sets import ReaderSet
     from viewer.ui.annotations.annotations_panel import AnnotationsPanel
-    from viewer.ui.annotations.controller import AnnotationsController
+    from viewer.ui.annotations.editing_commands import EditingCommands
     from viewer.ui.annotations.sets_panel import SetsPanel
     from viewer.ui.annotations.slide_annotations import SlideAnnotations
     from viewer.ui.annotations.slide_sets import SetEntry, SlideSets
@@ -33,6 +34,12 @@ if TYPE_CHECKING:
 _LOOK_MS = 5000
 """How often it is looked which sets others made: shared folders do not tell."""
 _LONGEST_NAME = 80
+
+
+class EditedSets(KeptSets, Protocol):
+    """Sets, and what changes many of their annotations."""
+
+    editing: EditingCommands
 
 
 class SetCommandsHost(MessageHost, DialogHost, CommandHost, Protocol):
@@ -43,11 +50,11 @@ class SetCommands(QObject):
     """Owned by the part; keeps the panel's list of sets in step with the active pane."""
 
     def __init__(
-        self, window: SetCommandsHost, part: AnnotationsController, panel: AnnotationsPanel
+        self, window: SetCommandsHost, kept: EditedSets, panel: AnnotationsPanel, parent: QObject
     ) -> None:
-        super().__init__(part)
+        super().__init__(parent)
         self._window = window
-        self._part = part
+        self._kept = kept
         self._page = panel
         self._removed: list[tuple[SlideSets, ReaderSet]] = []
         self._look = QTimer(self, interval=_LOOK_MS)
@@ -81,7 +88,7 @@ class SetCommands(QObject):
         self._page.when_built(self._show, "sets")
 
     def _show(self) -> None:
-        sets = self._part.active_sets
+        sets = self._kept.active_sets
         if sets is None:
             self._panel.show_sets([], None)
         else:
@@ -89,7 +96,7 @@ class SetCommands(QObject):
 
     def draw_in(self, entry: SetEntry) -> None:
         """Let strokes go to a set."""
-        sets = self._part.active_sets
+        sets = self._kept.active_sets
         if sets is None or entry not in sets.entries:
             return
         if not sets.make_current(entry):
@@ -98,7 +105,7 @@ class SetCommands(QObject):
 
     def copy_chosen_to(self, entry: SetEntry) -> None:
         """Copy what is chosen in the active pane to another of the reader's sets."""
-        sets, active = self._part.active_sets, self._part.active
+        sets, active = self._kept.active_sets, self._kept.active
         if sets is None or active is None or not len(active.selection):
             return
         ids = active.selection.ids
@@ -125,7 +132,7 @@ class SetCommands(QObject):
     ) -> None:
         """Add copies of annotations to a set, very many in a thread; `held` gives them there."""
         if count > MANY:
-            self._part.editing.bulk.do(
+            self._kept.editing.bulk.do(
                 document, label, count, lambda *_: adding(label, _copies(held())), done
             )
             return
@@ -162,17 +169,17 @@ class SetCommands(QObject):
     # -----------------------------------------------------------------------------------------
 
     def _refresh(self) -> None:
-        sets = self._part.active_sets
+        sets = self._kept.active_sets
         if sets is not None and sets.slide.study is not None and self._window.window().isVisible():
             sets.refresh()
 
     def _set_shown(self, entry: SetEntry, shown: bool) -> None:
-        sets = self._part.active_sets
+        sets = self._kept.active_sets
         if sets is not None and entry in sets.entries:
             sets.set_shown(entry, shown)
 
     def _set_locked(self, entry: SetEntry, locked: bool) -> None:
-        sets = self._part.active_sets
+        sets = self._kept.active_sets
         if sets is None or entry not in sets.entries:
             return
         if entry.is_own:
@@ -181,7 +188,7 @@ class SetCommands(QObject):
             self._window.say(entry.listed.why_locked)
 
     def _ask_new(self) -> None:
-        sets = self._part.active_sets
+        sets = self._kept.active_sets
         if sets is None:
             return
         dialog = QInputDialog(self._window.window())
@@ -191,7 +198,7 @@ class SetCommands(QObject):
 
         def take(text: str) -> None:
             name = text.strip()[:_LONGEST_NAME]
-            if name and sets is self._part.active_sets:
+            if name and sets is self._kept.active_sets:
                 sets.make_current(sets.new(name, "drawn"))
 
         dialog.textValueSelected.connect(take)
@@ -206,7 +213,7 @@ class SetCommands(QObject):
 
     def _copy(self, entry: SetEntry) -> None:
         """The annotations of a set, once more in the set that is drawn in."""
-        sets, active = self._part.active_sets, self._part.active
+        sets, active = self._kept.active_sets, self._kept.active
         if sets is None or active is None:
             return
         if entry is sets.current:
@@ -220,7 +227,7 @@ class SetCommands(QObject):
             )
 
         def put(annotations: SlideAnnotations) -> None:
-            if self._part.active is not active:
+            if self._kept.active is not active:
                 return
             if not len(annotations.document):
                 self._window.say(f"There is nothing in {entry.label}.")
@@ -236,7 +243,7 @@ class SetCommands(QObject):
 
     def _ask_merge(self) -> None:
         """The sets that are shown, as one new set."""
-        sets = self._part.active_sets
+        sets = self._kept.active_sets
         if sets is None:
             return
         shown = [each for each in sets.entries if each.is_shown and each.is_open]
@@ -252,7 +259,7 @@ class SetCommands(QObject):
 
         def take(text: str) -> None:
             name = text.strip()[:_LONGEST_NAME]
-            if name and sets is self._part.active_sets:
+            if name and sets is self._kept.active_sets:
                 self._merge(sets, shown, name)
 
         dialog.textValueSelected.connect(take)
@@ -291,7 +298,7 @@ class SetCommands(QObject):
         self._window.say(f'{entry.label} is removed; "Bring back removed set" brings it back.')
 
     def _restore(self) -> None:
-        sets = self._part.active_sets
+        sets = self._kept.active_sets
         at = next(
             (n for n, pair in reversed(list(enumerate(self._removed))) if pair[0] is sets), None
         )
@@ -316,7 +323,7 @@ class SetCommands(QObject):
             )
 
     def _open_menu(self, entry: SetEntry, at: QPoint) -> None:
-        sets = self._part.active_sets
+        sets = self._kept.active_sets
         if sets is None:
             return
         menu = QMenu(self._panel)

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.formats.problems import Problem
     from viewer.annotations.masks.training_tiles import TileOptions, TilesReport
-    from viewer.ui.annotations.controller import AnnotationsController
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
+    from viewer.ui.annotations.services import KeptSets
     from viewer.ui.annotations.training_dialogs import TilesDialog
 
 _Made = TypeVar("_Made")
@@ -41,13 +41,12 @@ class TrainingFiles(QObject):
     def __init__(
         self,
         window: TrainingFilesHost,
-        active: Callable[[], PaneAnnotations | None],
-        part: AnnotationsController,
+        kept: KeptSets,
+        parent: QObject,
     ) -> None:
-        super().__init__(part)
+        super().__init__(parent)
         self._window = window
-        self._part = part
-        self._active = active
+        self._kept = kept
         self._background = BackgroundRunner("masks and tiles", 1, self)
         self.tasks: list[LongTask] = []
         window.commands.on("annotate.export_tiles", self.ask_tiles)
@@ -73,7 +72,7 @@ class TrainingFiles(QObject):
         from viewer.ui.annotations.training_dialogs import TilesDialog
         from viewer.ui.opened_dialog import open_dialog
 
-        active = self._active()
+        active = self._kept.active
         if active is None:
             self._window.say("Open a slide first: annotations belong to one.")
             return
@@ -91,7 +90,7 @@ class TrainingFiles(QObject):
         if source is None:
             return
         base = source.levels[0]
-        annotations = self._part.in_sight(active.pane)
+        annotations = self._kept.in_sight(active.pane)
         name, identity = source.path.name, source.info.identity
         slide_px = base.width_px, base.height_px
         place = MaskPlace(slide_px, optics.mpp_um, mpp_um, name, identity)
@@ -109,7 +108,7 @@ class TrainingFiles(QObject):
     def cut_tiles(self, folder: Path, options: TileOptions, active: PaneAnnotations) -> None:
         """Cuts tiles into a folder, or goes on with those that are there."""
         source = active.pane.source
-        annotations = self._part.in_sight(active.pane)
+        annotations = self._kept.in_sight(active.pane)
         if source is None:
             return
         slide, identity = source.path, source.info.identity

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from viewer.overlays.blocks import BlockKey
     from viewer.overlays.patch_feature_map import PatchFeatureMap
     from viewer.overlays.slide_prediction import SlidePrediction
-    from viewer.ui.overlays.overlay import OverlaySource
+    from viewer.ui.overlays.overlay_source import OverlaySource
 
 _log = logging.getLogger(__name__)
 

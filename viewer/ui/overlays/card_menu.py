@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from PySide6.QtWidgets import QMenu
 
     from viewer.inference.models.bundle import ModelBundle
-    from viewer.ui.overlays.controller import OverlaysController
     from viewer.ui.overlays.model_card import ModelCard
+    from viewer.ui.overlays.model_cards import ModelCards
+    from viewer.ui.overlays.model_files import ModelFiles
+    from viewer.ui.overlays.services import OverlaysOn
 
 
 class CardMenuHost(DialogHost, CommandHost, Protocol):
@@ -26,17 +28,26 @@ class CardMenuHost(DialogHost, CommandHost, Protocol):
 class CardMenu(QObject):
     """Owned by the part; fills the menu of a card whenever it opens."""
 
-    def __init__(self, window: CardMenuHost, part: OverlaysController) -> None:
-        super().__init__(part)
+    def __init__(
+        self,
+        window: CardMenuHost,
+        overlays: OverlaysOn,
+        cards: ModelCards,
+        files: ModelFiles,
+        parent: QObject,
+    ) -> None:
+        super().__init__(parent)
         self._window = window
-        self._part = part
-        part.panel.models.menu_asked.connect(self._fill)
+        self._overlays = overlays
+        self._cards = cards
+        self._files = files
+        cards.menu_asked.connect(self._fill)
 
     def _fill(self, card: ModelCard, menu: QMenu) -> None:
         from viewer.inference.models.bundle import ModelBundle
 
-        run, commands = self._part.active if card.is_on else None, self._window.commands
-        cards = self._part.panel.models
+        run, commands = self._overlays.active if card.is_on else None, self._window.commands
+        cards = self._cards
         can_run = run is not None and run.can_run
         for name in ("overlays.run_slide", "overlays.run_field"):
             add_action(menu, commands[name].text(), commands[name].trigger, is_enabled=can_run)
@@ -61,7 +72,7 @@ class CardMenu(QObject):
             return
         menu.addSeparator()
         add_action(menu, "&Details...", lambda: self._show_details(source))
-        is_added, models = _is_added(source), self._part.model_files
+        is_added, models = _is_added(source), self._files
         why = "" if is_added else "It came with Coverslip"
         add_action(
             menu, "&Update...", lambda: models.ask_update(source), is_enabled=is_added, tip=why

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from viewer.overlays.files.result_file import ResultFile
     from viewer.ui.overlays.card_state import CardState
     from viewer.ui.overlays.model_card import ModelCard
-    from viewer.ui.overlays.overlay import OverlaySource
+    from viewer.ui.overlays.overlay_source import OverlaySource
     from viewer.ui.slides.slide_pane import SlidePane
     from viewer.ui.status_bar import WindowStatusBar
 
@@ -95,10 +95,11 @@ class OverlaysController(QObject):
         self.other_values: list[Callable[[SlidePane, Point], str]] = []
         """Give what else is known of a level-0 point of a pane's slide, for the status bar."""
         self.panel = OverlaysPanel(window.window())
-        self.commands = OverlayCommands(window, self, self._background)
+        self.commands = OverlayCommands(window, self, self._background, self)
+        self.commands.about_to_run.connect(self.about_to_run)
         self._settings: dict[ModelCard, OverlaySettings] = {}
-        self.model_files = ModelFiles(window, self, self._background)
-        self._menu = CardMenu(window, self)
+        self.model_files = ModelFiles(window, self, self._background, self)
+        self._menu = CardMenu(window, self, self.panel.models, self.model_files, self)
         self._clicks = ClickSegmenting(window, self)
         self.tissue = TissueView(window, self._background, self)
         self._earlier = EarlierNotice(window, self.panel, self._background)

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from viewer.ui.background_runner import BackgroundRunner
-    from viewer.ui.overlays.controller import OverlaysController
     from viewer.ui.overlays.overlay import Overlay
+    from viewer.ui.overlays.services import ListedResults
 
 _RADII_UM = (20.0, 5_000.0)
 _QUARTER_SEGMENTS = 32
@@ -107,7 +107,7 @@ class DensityHost(MessageHost, DialogHost, DrawingHost, Protocol):
 
 
 def ask_density(
-    window: DensityHost, part: OverlaysController, background: BackgroundRunner, run: Overlay
+    window: DensityHost, listed: ListedResults, background: BackgroundRunner, run: Overlay
 ) -> None:
     """Ask by what a map of the objects of an overlay is made, and make it in a thread."""
     from viewer.ui.opened_dialog import open_dialog
@@ -115,14 +115,14 @@ def ask_density(
     names = [name for name, _ in run.origin.colors]
     dialog = DensityDialog(run.origin.name, names, window.window())
     dialog.accepted.connect(
-        lambda: _make(window, part, background, run, names, dialog.classes.currentData(), dialog)
+        lambda: _make(window, listed, background, run, names, dialog.classes.currentData(), dialog)
     )
     open_dialog(dialog)
 
 
 def _make(
     window: DensityHost,
-    part: OverlaysController,
+    listed: ListedResults,
     background: BackgroundRunner,
     run: Overlay,
     names: list[str],
@@ -164,7 +164,7 @@ def _make(
                 f" Hot spot: {spot.objects:,} in {spot.area_mm2:g} mm², {spot.per_mm2:,.0f}/mm²."
                 f" {spot.caveat}"
             )
-        part.show_results(made, pane, said=said.rstrip())
+        listed.show_results(made, pane, said=said.rstrip())
         if isinstance(spot, HotSpot):
             _mark(window, run, of, spot)
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from viewer.geometry import Point
     from viewer.overlays.blocks import BlockKey
     from viewer.overlays.patch_feature_map import PatchFeatureMap
-    from viewer.ui.overlays.overlay import OverlaySource
+    from viewer.ui.overlays.overlay_source import OverlaySource
 
 _log = logging.getLogger(__name__)
 

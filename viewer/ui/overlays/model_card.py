@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from PySide6.QtGui import QMouseEvent
 
     from viewer.ui.overlays.card_body import CardBody
-    from viewer.ui.overlays.overlay import OverlaySource
+    from viewer.ui.overlays.overlay_source import OverlaySource
 
 _RESEARCH_ONLY = "For research use, not for diagnosis."
 """What the descriptions of models end with, and the page says once."""

@@ -13,7 +13,7 @@ from viewer.ui.overlays.model_card import ModelCard
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from viewer.ui.overlays.overlay import OverlaySource
+    from viewer.ui.overlays.overlay_source import OverlaySource
 
 
 class ModelCards(QWidget):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from viewer.inference.models.bundle import ModelBundle
     from viewer.ui.background_runner import BackgroundRunner
-    from viewer.ui.overlays.controller import OverlaysController
+    from viewer.ui.overlays.services import ListedResults
 
 _log = logging.getLogger(__name__)
 
@@ -30,11 +30,15 @@ class ModelFiles(QObject):
     """Owned by the part, whose list it changes."""
 
     def __init__(
-        self, window: ModelFilesHost, part: OverlaysController, background: BackgroundRunner
+        self,
+        window: ModelFilesHost,
+        listed: ListedResults,
+        background: BackgroundRunner,
+        parent: QObject,
     ) -> None:
-        super().__init__(part)
+        super().__init__(parent)
         self._window = window
-        self._part = part
+        self._listed = listed
         self._background = background
         commands = window.commands
         commands.on("overlays.add_model", lambda: self._ask("Folder of a model", self.add))
@@ -56,7 +60,7 @@ class ModelFiles(QObject):
 
         def done(result: tuple[ModelBundle, list[ModelBundle]]) -> None:
             added, models = result
-            self._part.show_models(models, added)
+            self._listed.show_models(models, added)
             is_other = former is not None and former.name != added.name
             beside = f" {former.name} is kept beside it." if former and is_other else ""
             self._window.say(f"The model {added.name} was added.{beside}")
@@ -72,7 +76,7 @@ class ModelFiles(QObject):
             return all_models()
 
         def done(models: list[ModelBundle]) -> None:
-            self._part.show_models(models)
+            self._listed.show_models(models)
             self._window.say(f"{model.name} {model.version} was removed.")
 
         self._background.run(work, done, self.show_refusal)
@@ -121,7 +125,7 @@ class ModelFiles(QObject):
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         dialog.setNameFilter(f"Results ({' '.join(f'*{end}' for end in RESULT_SUFFIXES)})")
         pane = self._window.panes.active
-        self._open(dialog, lambda path: self._part.take_results(path, pane))
+        self._open(dialog, lambda path: self._listed.take_results(path, pane))
 
     def _open(self, dialog: QFileDialog, take: Callable[[Path], object]) -> None:
         dialog.fileSelected.connect(lambda name: take(Path(name)))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from viewer.overlays.blocks import BlockKey
     from viewer.overlays.object_map import ObjectMap
     from viewer.overlays.objects import Objects
-    from viewer.ui.overlays.overlay import OverlaySource
+    from viewer.ui.overlays.overlay_source import OverlaySource
 
 # The low end of the map is as dark as nuclei are.
 MEASURE_COLORS = gradient("viridis", STEPS, 0.35)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
@@ -11,8 +11,6 @@ from viewer.overlays.patch_mask import place_text, tiles
 from viewer.overlays.result_at import ResultAt
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from viewer.canvas.layer import Layer
     from viewer.geometry import Point
     from viewer.inference.models.bundle import ModelBundle
@@ -21,38 +19,11 @@ if TYPE_CHECKING:
     from viewer.overlays.patch_feature_map import PatchFeatureMap
     from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
     from viewer.ui.overlays.objects_presenter import ObjectsPresenter
+    from viewer.ui.overlays.overlay_source import OverlaySource
     from viewer.ui.slides.slide_pane import SlidePane
 
 
 UNLIKE = "unlike the training data"
-
-
-class OverlaySource(Protocol):
-    """Where results come from: a model, or a file."""
-
-    @property
-    def key(self) -> str:
-        """Tells it from all others."""
-        ...
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def about(self) -> str: ...
-
-    @property
-    def place(self) -> Path: ...
-
-    @property
-    def task(self) -> str:
-        """As of a `ModelDescription`, or "scores"."""
-        ...
-
-    @property
-    def colors(self) -> list[tuple[str, str]]:
-        """Name and color of each class."""
-        ...
 
 
 class Overlay(QObject):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, Signal
 
 from viewer.overlays.object_map import ObjectMap
+from viewer.ui.overlays.services import ListedResults, OverlaysOn
 from viewer.ui.overlays.tile_explaining import TileExplainer
 from viewer.ui.services import (
     CommandHost,
@@ -22,10 +23,31 @@ if TYPE_CHECKING:
     from viewer.overlays.area import Area
     from viewer.ui.background_runner import BackgroundRunner
     from viewer.ui.overlays.card_body import CardBody
-    from viewer.ui.overlays.controller import OverlaysController
+    from viewer.ui.overlays.model_card import ModelCard
+    from viewer.ui.overlays.overlay_settings import OverlaySettings
+    from viewer.ui.overlays.overlays_panel import OverlaysPanel
 
 _NO_OBJECTS = "Turn on a model that finds objects first, on the AI page."
 _NOTHING_ON = "Turn on a model first, on the AI page."
+
+
+class CommandedOverlays(OverlaysOn, ListedResults, Protocol):
+    """The overlays that the commands act on."""
+
+    panel: OverlaysPanel
+
+    def settings_of(self, card: ModelCard) -> OverlaySettings:
+        """Return what keeps the body of a card in step with its overlay."""
+        ...
+
+    def switch_chosen(self, on: bool) -> None:
+        """Turn the chosen model on or off in the active pane."""
+
+    def show_chosen_heatmap(self) -> None:
+        """Paint the heatmap of the chosen card instead of the one that is painted."""
+
+    def show_figures(self) -> None:
+        """Show what was found, and how far it is, as it is now."""
 
 
 class OverlayCommandsHost(
@@ -37,14 +59,21 @@ class OverlayCommandsHost(
 class OverlayCommands(QObject):
     """Owned by the part; acts on the overlay of the chosen model in the active pane."""
 
+    about_to_run = Signal(object)
+    """More than what is seen of a SlidePane is asked for."""
+
     def __init__(
-        self, window: OverlayCommandsHost, part: OverlaysController, background: BackgroundRunner
+        self,
+        window: OverlayCommandsHost,
+        overlays: CommandedOverlays,
+        background: BackgroundRunner,
+        parent: QObject,
     ) -> None:
-        super().__init__(part)
+        super().__init__(parent)
         self._window = window
-        self._part = part
+        self._overlays = overlays
         self._background = background
-        self.explainer = TileExplainer(window, part)
+        self.explainer = TileExplainer(window, overlays, parent)
         self._pause = window.commands["overlays.pause"]
         commands = window.commands
         commands.on("overlays.run_slide", self._run_slide)
@@ -63,7 +92,7 @@ class OverlayCommands(QObject):
         body.run_requested.connect(self._run_slide)
         body.pause_requested.connect(self._pause.trigger)
         body.stop_requested.connect(self._stop)
-        body.uncover_requested.connect(self._part.show_chosen_heatmap)
+        body.uncover_requested.connect(self._overlays.show_chosen_heatmap)
 
     @property
     def is_paused(self) -> bool:
@@ -72,24 +101,24 @@ class OverlayCommands(QObject):
 
     def run_over(self, area: Area) -> None:
         """Lets the model work through an area, turned on if it is not."""
-        if self._part.active is None:
-            self._part.switch_chosen(on=True)
-        self._part.about_to_run.emit(self._window.panes.active)
-        if (run := self._part.active) is not None:
+        if self._overlays.active is None:
+            self._overlays.switch_chosen(on=True)
+        self.about_to_run.emit(self._window.panes.active)
+        if (run := self._overlays.active) is not None:
             run.run_over(area)
 
     def find_similar(self, area: Area | None = None) -> None:
         """Ask the model of likeness that is on what is like an area, by default what is in view."""
         pane = self._window.panes.active
-        runs = [run for run in self._part.all_of(pane) if run.origin.task == "embedding"]
-        run = self._part.active if self._part.active in runs else next(iter(runs), None)
-        card = self._part.panel.models.card(run.listed_as) if run is not None else None
+        runs = [run for run in self._overlays.all_of(pane) if run.origin.task == "embedding"]
+        run = self._overlays.active if self._overlays.active in runs else next(iter(runs), None)
+        card = self._overlays.panel.models.card(run.listed_as) if run is not None else None
         if card is None:
             self._window.say("Turn on the model Tissue likeness first, on the AI page.")
             return
-        self._part.panel.models.choose(card.source.key)
-        self._part.settings_of(card).find_similar(area)
-        self._part.panel.show()
+        self._overlays.panel.models.choose(card.source.key)
+        self._overlays.settings_of(card).find_similar(area)
+        self._overlays.panel.show()
 
     def _run_slide(self) -> None:
         self.run_over(self._window.panes.active.canvas.slide_box)
@@ -100,12 +129,12 @@ class OverlayCommands(QObject):
     def _set_paused(self, paused: bool) -> None:
         self._window.say("Models pause." if paused else "Models go on.")
         for pane in self._window.panes.panes:
-            for overlay in self._part.all_of(pane):
+            for overlay in self._overlays.all_of(pane):
                 overlay.set_paused(paused=paused)
-        self._part.show_figures()
+        self._overlays.show_figures()
 
     def _stop(self) -> None:
-        if (run := self._part.in_hand) is not None:
+        if (run := self._overlays.in_hand) is not None:
             run.stop()
             self._window.say(f"{run.origin.name} stops; what was found stays.")
         else:
@@ -114,7 +143,7 @@ class OverlayCommands(QObject):
     def _show_table(self) -> None:
         from viewer.ui.overlays.object_table_dialog import ObjectTableDialog
 
-        run = self._part.in_hand
+        run = self._overlays.in_hand
         if run is not None and isinstance(run.found, ObjectMap):
             ObjectTableDialog(run, self._window.window()).show()
         else:
@@ -123,28 +152,28 @@ class OverlayCommands(QObject):
     def _ask_density(self) -> None:
         from viewer.ui.overlays.density import ask_density
 
-        run = self._part.in_hand
+        run = self._overlays.in_hand
         if run is not None and isinstance(run.found, ObjectMap):
-            ask_density(self._window, self._part, self._background, run)
+            ask_density(self._window, self._overlays, self._background, run)
         else:
             self._window.say(_NO_OBJECTS)
 
     def _fill(self) -> None:
         """Fill or empty the outlines of the chosen model, else of those that are on."""
         pane = self._window.panes.active
-        runs = [run for run in self._part.all_of(pane) if isinstance(run.found, ObjectMap)]
-        run = self._part.active if self._part.active in runs else next(iter(runs), None)
+        runs = [run for run in self._overlays.all_of(pane) if isinstance(run.found, ObjectMap)]
+        run = self._overlays.active if self._overlays.active in runs else next(iter(runs), None)
         if run is None:
             self._window.say(_NO_OBJECTS)
         else:
-            card = self._part.panel.models.card(run.listed_as)
+            card = self._overlays.panel.models.card(run.listed_as)
             if card is not None:
-                self._part.settings_of(card).toggle_filled()
+                self._overlays.settings_of(card).toggle_filled()
 
     def _export(self) -> None:
         from viewer.ui.overlays.exporting import ask_export
 
-        if (run := self._part.in_hand) is not None:
+        if (run := self._overlays.in_hand) is not None:
             ask_export(self._window, self._background, run)
         else:
             self._window.say(_NOTHING_ON)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from viewer.inference.runs.explaining import Explanation
     from viewer.inference.runs.explaining_slides import SlideExplanation
     from viewer.overlays.patch_feature_map import PatchFeatureMap
-    from viewer.ui.overlays.controller import OverlaysController
+    from viewer.ui.overlays.services import OverlaysOn
     from viewer.ui.slides.slide_pane import SlidePane
 
 _NO_CLASSIFIER = "On the page AI, turn on a classifier of tiles or a slide model first."
@@ -35,10 +35,10 @@ class ExplainerHost(MessageHost, PaneHost, CommandHost, Protocol):
 class TileExplainer(QObject):
     """Owned by the part; `shut_down` ends its thread."""
 
-    def __init__(self, window: ExplainerHost, part: OverlaysController) -> None:
-        super().__init__(part)
+    def __init__(self, window: ExplainerHost, overlays: OverlaysOn, parent: QObject) -> None:
+        super().__init__(parent)
         self._window = window
-        self._part = part
+        self._overlays = overlays
         self._command = window.commands["overlays.explain"]
         self._background = BackgroundRunner("explain", 1, self)
         self._layer = PatchLayer("Explanation")
@@ -66,7 +66,7 @@ class TileExplainer(QObject):
         self._end()
         if not on:
             return
-        pane, run = self._window.panes.active, self._part.active
+        pane, run = self._window.panes.active, self._overlays.active
         bundle = run.origin if run is not None else None
         tasks = ("classification", "slide")
         if run is None or not isinstance(bundle, ModelBundle) or bundle.task not in tasks:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from viewer.slides.source import SlideSource
     from viewer.tiles.histogram import ChannelHistogram
     from viewer.ui.slides.channels_box import ChannelsBox
-    from viewer.ui.slides.planes_box import PlanesBox
     from viewer.ui.slides.display_panel import DisplayPanel
+    from viewer.ui.slides.planes_box import PlanesBox
     from viewer.ui.slides.slide_pane import SlidePane
     from viewer.ui.status_bar import WindowStatusBar
 

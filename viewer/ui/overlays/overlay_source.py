@@ -1,0 +1,36 @@
+"""Where results on the canvas come from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class OverlaySource(Protocol):
+    """Where results come from: a model, or a file."""
+
+    @property
+    def key(self) -> str:
+        """Tells it from all others."""
+        ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def about(self) -> str: ...
+
+    @property
+    def place(self) -> Path: ...
+
+    @property
+    def task(self) -> str:
+        """As of a `ModelDescription`, or "scores"."""
+        ...
+
+    @property
+    def colors(self) -> list[tuple[str, str]]:
+        """Name and color of each class."""
+        ...
