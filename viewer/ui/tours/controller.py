@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from PySide6.QtCore import QObject
 
 from viewer.resource_files import resource
-from viewer.ui.services import CommandHost, DialogHost, DrawingHost, PaneHost
+from viewer.ui.services import CommandHost, DialogHost, PaneHost
 from viewer.ui.tours.step import Step, Tour
 from viewer.ui.tours.tour_bar import TourBar
 from viewer.ui.tours.tours import TourHost, ai_tour, annotate_tour, record_tour
@@ -28,7 +28,7 @@ def sample_slide() -> Path:
     return resource("slides", "CMU-1-Small-Region.svs")
 
 
-class ToursHost(TourHost, DialogHost, PaneHost, CommandHost, DrawingHost, Protocol):
+class ToursHost(TourHost, DialogHost, PaneHost, CommandHost, Protocol):
     """What the tours ask of the window."""
 
 

@@ -9,7 +9,7 @@ from viewer.ui.annotations.toolbox import MOVE, SELECT
 from viewer.ui.commands.annotating import tool_id
 from viewer.ui.commands.views import magnification_id
 from viewer.ui.recording.control import RecordingState
-from viewer.ui.services import CommandHost, DrawingHost, PaneHost
+from viewer.ui.services import CommandHost, PaneHost
 from viewer.ui.tours.step import Step, Tour
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from PySide6.QtWidgets import QWidget
 
     from viewer.annotations.document import Document
+    from viewer.ui.annotations.controller import AnnotationsController
     from viewer.ui.annotations.toolbox import Toolbox
     from viewer.ui.overlays.controller import OverlaysController
     from viewer.ui.recording.controller import RecordingController
@@ -27,9 +28,10 @@ if TYPE_CHECKING:
 _NEARLY = 0.95
 
 
-class TourHost(PaneHost, CommandHost, DrawingHost, Protocol):
+class TourHost(PaneHost, CommandHost, Protocol):
     """What the tours show of the window."""
 
+    annotations: AnnotationsController
     frame: WindowFrame
     overlays: OverlaysController
     recording: RecordingController
