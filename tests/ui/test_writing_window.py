@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,18 +13,38 @@ import tifffile
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFileDialog, QProgressDialog, QPushButton
 from pytestqt.qtbot import QtBot
+from small_host import SmallHost
 from ui_steps import open_dialog
 
 from viewer.annotations.annotation import Annotation
 from viewer.annotations.document import adding
 from viewer.slides.writing.requests import CONVERT_TASK, ConvertSlide
 from viewer.ui.main_window import MainWindow
+from viewer.ui.writing.controller import WritingController
 from viewer.ui.writing.convert_dialog import ConvertDialog
 from viewer.ui.writing.deidentify_dialog import DeidentifyDialog
 from viewer.ui.writing.report_dialog import WritingReportDialog
 
 
-def asked(window: MainWindow, command: str, kind: type, qtbot: QtBot) -> object:
+@pytest.fixture
+def slide_host(sample_slide: Path, own_home: Path, qtbot: QtBot) -> Iterator[SmallHost]:
+    """A small host, shown, with the sample slide in its pane."""
+    host = SmallHost()
+    qtbot.addWidget(host)
+    host.show()
+    host.open(sample_slide, qtbot)
+    yield host
+    host.panes.shut_down()
+
+
+@pytest.fixture
+def writing(slide_host: SmallHost) -> Iterator[WritingController]:
+    controller = WritingController(slide_host)
+    yield controller
+    controller.shut_down()
+
+
+def asked(window: MainWindow | SmallHost, command: str, kind: type, qtbot: QtBot) -> object:
     window.commands[command].trigger()
     dialog = open_dialog(window, kind, qtbot)
     assert isinstance(dialog, kind)
@@ -57,23 +78,24 @@ def test_a_selected_region_is_converted(
     report.close()
 
 
+@pytest.mark.usefixtures("writing")
 def test_a_copy_without_texts_is_written_and_told_of(
-    slide_window: MainWindow, tmp_path: Path, qtbot: QtBot
+    slide_host: SmallHost, tmp_path: Path, qtbot: QtBot
 ) -> None:
-    dialog = asked(slide_window, "file.deidentify", DeidentifyDialog, qtbot)
+    dialog = asked(slide_host, "file.deidentify", DeidentifyDialog, qtbot)
     assert isinstance(dialog, DeidentifyDialog)
     dialog.place.setText(str(tmp_path / "none"))
     assert not dialog.copy.isEnabled()
     dialog.place.setText(str(tmp_path))
     qtbot.mouseClick(dialog.copy, Qt.MouseButton.LeftButton)
-    report = open_dialog(slide_window, WritingReportDialog, qtbot)
+    report = open_dialog(slide_host, WritingReportDialog, qtbot)
     assert isinstance(report, WritingReportDialog)
     (copy,) = tmp_path.iterdir()
     assert copy.name.startswith("slide-")
     assert b"CMU-1" not in copy.read_bytes()
     assert "label image" in report.text.toPlainText()
     qtbot.mouseClick(report.save, Qt.MouseButton.LeftButton)
-    files = open_dialog(slide_window, QFileDialog, qtbot)
+    files = open_dialog(slide_host, QFileDialog, qtbot)
     assert isinstance(files, QFileDialog)
     files.fileSelected.emit(str(tmp_path / "report.json"))
     qtbot.waitUntil(lambda: (tmp_path / "report.json").exists(), timeout=20_000)
@@ -83,15 +105,17 @@ def test_a_copy_without_texts_is_written_and_told_of(
 
 
 def test_cancel_leaves_nothing(
-    slide_window: MainWindow, sample_slide: Path, tmp_path: Path, qtbot: QtBot,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    said: list[str] = []
-    monkeypatch.setattr(slide_window, "say", said.append)
+    writing: WritingController,
+    slide_host: SmallHost,
+    sample_slide: Path,
+    tmp_path: Path,
+    qtbot: QtBot,
+) -> None:
+    said = slide_host.said
     # Coded anew without loss, which takes long enough to be stopped.
     request = ConvertSlide(str(sample_slide), str(tmp_path / "out.ome.zarr"), "ome-zarr", 90)
-    slide_window.writing.start(CONVERT_TASK, request, "Convert slide")
-    progress = slide_window.findChildren(QProgressDialog)[-1]
+    writing.start(CONVERT_TASK, request, "Convert slide")
+    progress = slide_host.findChildren(QProgressDialog)[-1]
     progress.show()
     button = progress.findChild(QPushButton)
     assert button is not None

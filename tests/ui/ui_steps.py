@@ -81,7 +81,7 @@ def press(
     qtbot.keyClick(window.focusWidget() or window, key, modifier)
 
 
-def open_dialog(window: MainWindow, kind: type[QDialog], qtbot: QtBot) -> QDialog:
+def open_dialog(window: QWidget, kind: type[QDialog], qtbot: QtBot) -> QDialog:
     """The dialog of this kind that is open over the window."""
 
     def dialogs() -> list[QDialog]:
