@@ -231,7 +231,7 @@ class BatchController(QObject):
         open_dialog(dialog)
 
     def _ask_for_quality(self) -> None:
-        dialog = QFileDialog(self._window, "Check the slides of a folder")
+        dialog = QFileDialog(self._window.window(), "Check the slides of a folder")
         dialog.setFileMode(QFileDialog.FileMode.Directory)
         dialog.setOption(QFileDialog.Option.ShowDirsOnly)
         if self.slides.paths:
@@ -243,7 +243,7 @@ class BatchController(QObject):
         """Show the contact sheet of a folder, which is watched for as long as it is open."""
         from viewer.ui.batch.contact_sheet import ContactSheet
 
-        sheet = ContactSheet(folder, self._name_of, self._window)
+        sheet = ContactSheet(folder, self._name_of, self._window.window())
         sheet.slide_chosen.connect(self._open)
         self._sheets.append(sheet)
         sheet.finished.connect(lambda _: self._sheets.remove(sheet))
