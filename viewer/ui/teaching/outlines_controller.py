@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import shapely
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
@@ -14,6 +14,7 @@ from viewer.annotations.document import adding
 from viewer.inference.teaching.errors import TeachingError
 from viewer.recording.events import OutlinesTaught
 from viewer.ui.background_runner import BackgroundRunner, Task
+from viewer.ui.services import CommandHost, DialogHost, MessageHost, PaneHost, SettingsHost
 from viewer.ui.teaching.outlines_page import OutlinesPage
 from viewer.utc import utc_stamp
 
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
     from viewer.inference.models.bundle import ModelBundle
     from viewer.inference.teaching.corrections import CorrectedSlide, Corrections
     from viewer.inference.teaching.nuclei_tuning import NucleiTeacher, TunedNuclei
+    from viewer.ui.annotations.controller import AnnotationsController
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
-    from viewer.ui.main_window import MainWindow
+    from viewer.ui.overlays.controller import OverlaysController
+    from viewer.ui.recording.controller import RecordingController
     from viewer.ui.slides.slide_pane import SlidePane
 
 _AREA_COLOR = "#009e73"
@@ -35,13 +38,21 @@ _NO_NAME = "Give the model a name first."
 _NO_OUTLINES = "There are no outlines of nuclei among the annotations yet."
 
 
+class OutlinesHost(MessageHost, DialogHost, PaneHost, CommandHost, SettingsHost, Protocol):
+    """What teaching by outlines asks of the window."""
+
+    annotations: AnnotationsController
+    overlays: OverlaysController
+    recording: RecordingController
+
+
 class OutlinesController(QObject):
     """Owned by the window; `shut_down` ends the process that learns."""
 
     _progressed = Signal(object)
 
-    def __init__(self, window: MainWindow) -> None:
-        super().__init__(window)
+    def __init__(self, window: OutlinesHost) -> None:
+        super().__init__(window.window())
         self._window = window
         self._command = window.commands["teach.outlines"]
         self.page = OutlinesPage(window.overlays.panel)
