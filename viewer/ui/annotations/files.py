@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from viewer.annotations.operations import Known
     from viewer.geometry import Box
     from viewer.ui.annotations.class_commands import ClassCommands
+    from viewer.ui.annotations.editing_commands import EditingCommands
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
     from viewer.ui.annotations.slide_annotations import SlideAnnotations
     from viewer.ui.annotations.training_files import TrainingFiles
@@ -78,9 +79,10 @@ class _FileContent(NamedTuple):
 
 
 class KeptFiles(GrowingSets, Protocol):
-    """Sets to which those of files are added, and the classes that they may be of."""
+    """Sets to which those of files are added, and what they are given by."""
 
     classes: ClassCommands
+    editing: EditingCommands
 
 
 class AnnotationFilesHost(MessageHost, DialogHost, PaneHost, CommandHost, SettingsHost, Protocol):

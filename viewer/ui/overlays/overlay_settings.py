@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from viewer.ui.overlays.objects_presenter import ObjectsPresenter
     from viewer.ui.overlays.overlay import Overlay
     from viewer.ui.overlays.word_search import WordSearch
+    from viewer.ui.recording.controller import RecordingController
 
 
 _MARKED = 0.9
@@ -38,6 +39,8 @@ _MARKED = 0.9
 
 class OverlaySettingsHost(MessageHost, DialogHost, PaneHost, SettingsHost, Protocol):
     """What the settings of an overlay ask of the window."""
+
+    recording: RecordingController
 
 
 class OverlaySettings(QObject):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject
 
 from viewer.recording.events import WordsAsked
 from viewer.ui.background_runner import BackgroundRunner, Task
+from viewer.ui.services import MessageHost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,9 +18,15 @@ if TYPE_CHECKING:
     from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
     from viewer.ui.overlays.overlay import Overlay
     from viewer.ui.overlays.settings_pages import QueryPage
-    from viewer.ui.services import MessageHost
+    from viewer.ui.recording.controller import RecordingController
 
 _BETWEEN = ";"
+
+
+class WordSearchHost(MessageHost, Protocol):
+    """What a search by words asks of the window."""
+
+    recording: RecordingController
 
 
 class WordSearch(QObject):
@@ -27,7 +34,7 @@ class WordSearch(QObject):
 
     def __init__(
         self,
-        window: MessageHost,
+        window: WordSearchHost,
         page: QueryPage,
         active: Callable[[], Overlay | None],
         parent: QObject,

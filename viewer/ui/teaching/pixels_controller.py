@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from viewer.ui.annotations.controller import AnnotationsController
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
     from viewer.ui.overlays.controller import OverlaysController
+    from viewer.ui.recording.controller import RecordingController
     from viewer.ui.slides.slide_pane import SlidePane
     from viewer.ui.teaching.pixel_page import PixelPage
 
@@ -42,6 +43,7 @@ class PixelsHost(MessageHost, DialogHost, PaneHost, CommandHost, SettingsHost, P
 
     annotations: AnnotationsController
     overlays: OverlaysController
+    recording: RecordingController
 
 
 class PixelsController(QObject):
