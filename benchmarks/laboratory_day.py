@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _STALL_MS = 100.0
 _GROWTH_MB = 150.0
+_MEASURED = 2 / 3
+"""Of the time, at its end, in which memory is to stay as it is."""
 _WARM_STEPS = 60
 """Steps until caches are full and modules are loaded."""
 
@@ -137,14 +139,16 @@ def work(window: MainWindow, laboratory: Laboratory, minutes: float, seed: int) 
             print(f"{name}: {stalls.longest_ms:.0f} ms, {stalls.busiest_ms:.0f} ms of them its own")
         step += 1
         memory_mb = process.memory_info().rss / 1e6
-        if step == 2 * _WARM_STEPS:
+        is_warm = step >= _WARM_STEPS and time.monotonic() > until_s - 60 * minutes * _MEASURED
+        if is_warm and not settled_mb:
             settled_mb = memory_mb
         if time.monotonic() - said_s > 60:
             said_s = time.monotonic()
             print(f"{step} steps, {memory_mb:.0f} MB", flush=True)
-    grown_mb = memory_mb - settled_mb if settled_mb else 0.0
-    print(f"{step} steps; stalls: {dict(stalled) or 'none'}; memory grew by {grown_mb:.0f} MB")
-    return not stalled and grown_mb < _GROWTH_MB
+    grown_mb = memory_mb - settled_mb
+    memory = f"grew by {grown_mb:.0f} MB" if settled_mb else "was watched for too few steps"
+    print(f"{step} steps; stalls: {dict(stalled) or 'none'}; memory {memory}")
+    return not stalled and bool(settled_mb) and grown_mb < _GROWTH_MB
 
 
 def main() -> None:
