@@ -77,7 +77,7 @@ class NucleiLesson:
         self._tuned: torch.nn.Module = copy.deepcopy(network.module)
         self._average = copy.deepcopy(self._tuned).eval()
         for parameter in self._tuned.parameters():
-            parameter.requires_grad_(requires_grad=True)
+            parameter.requires_grad = True
         self._optimizer = AdamW(self._tuned.parameters())
         self._fields: list[_Field] = []
         self._before: list[Counts] = []

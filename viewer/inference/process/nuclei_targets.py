@@ -27,7 +27,7 @@ def target_maps(labels: NDArray[np.int32]) -> NDArray[np.float32]:
         if place is None:
             continue
         inside = np.pad(labels[place] == number, 1)
-        far = ndimage.distance_transform_edt(inside)
+        far = np.asarray(ndimage.distance_transform_edt(inside))
         depth[place][inside[1:-1, 1:-1]] = (far / far.max())[inside]
     edge = find_boundaries(np.maximum(labels, 0), mode="inner")
     return np.stack([labels > 0, edge, depth]).astype(np.float32)

@@ -43,16 +43,16 @@ def explained_slide(
     if len(vectors) < 2:
         raise ModelFailedError("The model has to know two patches or more to be explained.")
 
-    def chances(kept: NDArray[np.intp]) -> NDArray[np.float64]:
+    def chances(kept: NDArray[np.intp]) -> NDArray[np.float32]:
         on_progress()
-        return softmax(head.judge(vectors[kept])[0].astype(np.float64))
+        return softmax(head.judge(vectors[kept])[0])
 
     logits, scores = head.judge(vectors)
     if not (np.isfinite(logits).all() and np.isfinite(scores).all()):
         raise ModelFailedError("The model gives no finite number for all patches of this slide.")
-    own = softmax(logits.astype(np.float64))
+    own = softmax(logits)
     index = int(own.argmax()) if index < 0 else index
-    attention = np.stack([softmax(row.astype(np.float64)) for row in scores]).astype(np.float32)
+    attention = np.stack([softmax(row) for row in scores]).astype(np.float32)
     method: Method = "gradient"
     values = head.integrated_gradients(vectors, index, _STEPS, on_progress)
     if values is None:
@@ -61,7 +61,7 @@ def explained_slide(
             _occluded(len(vectors), lambda kept: (own - chances(kept))[index]),
         )
 
-    def deleted(order: NDArray[np.intp]) -> NDArray[np.float64]:
+    def deleted(order: NDArray[np.intp]) -> NDArray[np.float32]:
         """Return the mean chance of each class while patches are taken away, as a share."""
         counts = np.linspace(0, len(order) - 1, _STEPS + 1).round().astype(int)[1:]
         means = np.mean([chances(np.sort(order[count:])) for count in counts.tolist()], 0)
