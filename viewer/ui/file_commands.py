@@ -5,18 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QDialog, QFileDialog, QMessageBox
+from PySide6.QtWidgets import QMessageBox
 
 from viewer import __version__
 from viewer.slides.calibration import remember_mpp_um
 from viewer.slides.remote.address import folder_beside, slide_path
 from viewer.suffixes import SUFFIXES
 from viewer.ui.commands import merged_bindings
+from viewer.ui.file_dialogs import ALL_FILES, ask_files, ask_folder
+from viewer.ui.opened_dialog import open_dialog
 from viewer.ui.services import DialogHost, MessageHost, OpeningHost, PaneHost, SettingsHost
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from viewer.geometry import Point
     from viewer.ui.actions import ActionSet
     from viewer.ui.annotations.controller import AnnotationsController
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
     from viewer.ui.slides.slide_pane import SlidePane
 
 _ENDINGS = (*sorted(SUFFIXES), ".zarr.zip")
-_SLIDE_FILTER = f"Slides ({' '.join(f'*{ending}' for ending in _ENDINGS)});;All files (*)"
+_SLIDE_FILTERS = (f"Slides ({' '.join(f'*{ending}' for ending in _ENDINGS)})", ALL_FILES)
 
 
 class FileCommandsHost(MessageHost, DialogHost, PaneHost, SettingsHost, OpeningHost, Protocol):
@@ -62,26 +65,22 @@ class FileCommands:
 
     def ask_for_slides(self, pane: SlidePane | None = None) -> None:
         """Asks for slides and opens them, the first in `pane`, by default the active one."""
-        dialog = QFileDialog(
-            self._window.window(), "Open slide", self._start_folder(), _SLIDE_FILTER
-        )
-        dialog.setFileMode(QFileDialog.FileMode.ExistingFiles)
-        dialog.setOption(QFileDialog.Option.HideNameFilterDetails)
-        dialog.filesSelected.connect(
-            lambda names: self._window.open_paths([Path(name) for name in names], pane)
-        )
-        _open(dialog)
+        self._ask_slides("Open slide", lambda paths: self._window.open_paths(paths, pane))
 
     def ask_for_channels(self) -> None:
         """Ask for slides of the same field and open them as channels of one slide."""
         title = "Open slides of the same field as channels"
-        dialog = QFileDialog(self._window.window(), title, self._start_folder(), _SLIDE_FILTER)
-        dialog.setFileMode(QFileDialog.FileMode.ExistingFiles)
-        dialog.setOption(QFileDialog.Option.HideNameFilterDetails)
-        dialog.filesSelected.connect(
-            lambda names: self._window.open_as_channels([Path(name) for name in names])
+        self._ask_slides(title, self._window.open_as_channels)
+
+    def _ask_slides(self, title: str, take: Callable[[list[Path]], object]) -> None:
+        ask_files(
+            self._window.window(),
+            title,
+            take,
+            start=self._start_folder(),
+            filters=_SLIDE_FILTERS,
+            hides_endings=True,
         )
-        _open(dialog)
 
     def ask_for_address(self) -> None:
         """Ask for the address of a slide on a server, and open it in the active pane."""
@@ -89,15 +88,16 @@ class FileCommands:
 
         dialog = AddressDialog(self._window.window())
         dialog.accepted.connect(lambda: self._window.open_paths([dialog.path]))
-        _open(dialog)
+        open_dialog(dialog)
 
     def ask_for_folder(self) -> None:
         """Ask for a folder, list its slides and open the first."""
-        dialog = QFileDialog(self._window.window(), "Open folder of slides", self._start_folder())
-        dialog.setFileMode(QFileDialog.FileMode.Directory)
-        dialog.setOption(QFileDialog.Option.ShowDirsOnly)
-        dialog.fileSelected.connect(lambda name: self._window.open_paths([Path(name)]))
-        _open(dialog)
+        ask_folder(
+            self._window.window(),
+            "Open folder of slides",
+            lambda path: self._window.open_paths([path]),
+            start=self._start_folder(),
+        )
 
     def ask_pixel_size(self, pane: SlidePane) -> None:
         """Asks how large a pixel of the pane's slide is, uses the answer and remembers it."""
@@ -122,7 +122,7 @@ class FileCommands:
             )
 
         dialog.accepted.connect(take)
-        _open(dialog)
+        open_dialog(dialog)
 
     @property
     def _active(self) -> SlidePane:
@@ -134,12 +134,12 @@ class FileCommands:
         classes = self._window.annotations.classes.palette.classes
         return {each.key: each.name for each in classes if each.key}
 
-    def _start_folder(self) -> str:
+    def _start_folder(self) -> Path:
         """Where file dialogs begin: beside the slide shown, else beside the one opened last."""
         if self._active.path is not None:
-            return str(folder_beside(self._active.path))
+            return folder_beside(self._active.path)
         recent = self._window.settings.recent_slides
-        return str(folder_beside(slide_path(recent[0]))) if recent else str(Path.home())
+        return folder_beside(slide_path(recent[0])) if recent else Path.home()
 
     def _copy_picture(self) -> None:
         from viewer.ui.figures.view_picture import view_picture
@@ -184,7 +184,7 @@ class FileCommands:
             self._window.window(),
         )
         dialog.accepted.connect(lambda: pane.source is source and pane.canvas.go_to(dialog.point))
-        _open(dialog)
+        open_dialog(dialog)
 
     def _ask_settings(self) -> None:
         from viewer.ui.settings_dialog import SettingsDialog
@@ -193,13 +193,13 @@ class FileCommands:
         # What else changed meanwhile, such as the recent slides, stays.
         dialog.accepted.connect(lambda: self._window.change_settings(**dialog.changes))
         dialog.model_requested.connect(self._actions["agent.model"].trigger)
-        _open(dialog)
+        open_dialog(dialog)
 
     def _show_keys(self) -> None:
         from viewer.ui.key_sheet import KeySheet
 
         bindings = merged_bindings(self._window.settings.shortcuts)
-        _open(KeySheet(bindings, self._class_keys, self._window.window()))
+        open_dialog(KeySheet(bindings, self._class_keys, self._window.window()))
 
     def _show_about(self) -> None:
         box = QMessageBox(self._window.window())
@@ -209,9 +209,4 @@ class FileCommands:
             "A desktop viewer for whole-slide images. Free under the MIT license.\n"
             "For research and teaching; it is no medical device."
         )
-        _open(box)
-
-
-def _open(dialog: QDialog) -> None:
-    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-    dialog.open()
+        open_dialog(box)

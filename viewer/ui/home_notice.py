@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from PySide6.QtCore import QObject, Qt
-from PySide6.QtWidgets import QFileDialog
+from PySide6.QtCore import QObject
 
 from viewer.stand_in import stand_in
 from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.file_dialogs import ask_folder
 from viewer.ui.services import DialogHost, MessageHost, PaneHost
 from viewer.ui.widgets import NoticeBar
 
@@ -50,12 +50,7 @@ class HomeNotice(QObject):
         self._disk.close(finish=True)
 
     def _ask(self) -> None:
-        dialog = QFileDialog(self._window.window(), "Keep what you do in", str(Path.home()))
-        dialog.setFileMode(QFileDialog.FileMode.Directory)
-        dialog.setOption(QFileDialog.Option.ShowDirsOnly)
-        dialog.fileSelected.connect(lambda name: self.move_to(Path(name)))
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.open()
+        ask_folder(self._window.window(), "Keep what you do in", self.move_to, start=Path.home())
 
     def move_to(self, folder: Path) -> None:
         """Close all files, move them, and open the slides again."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QBuffer, QIODevice, QMarginsF, Qt
@@ -12,7 +11,6 @@ from PySide6.QtWidgets import (
     QComboBox,
     QDialog,
     QDialogButtonBox,
-    QFileDialog,
     QFormLayout,
     QLabel,
     QLineEdit,
@@ -26,10 +24,11 @@ from PySide6.QtWidgets import (
 from viewer.agents.errors import AgentError
 from viewer.atomic_write import atomic_write_bytes
 from viewer.measurement_names import with_signs
-from viewer.ui.opened_dialog import open_dialog
+from viewer.ui.file_dialogs import ask_file, ask_new_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from viewer.agents.loop import Outcome
     from viewer.agents.report_draft import Draft
@@ -160,26 +159,22 @@ class ReportDialog(QDialog):
     def _ask_template(self) -> None:
         from viewer.agents.report_template import load_template
 
-        dialog = QFileDialog(self, "Template of a report")
-        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
-        dialog.setNameFilter("Templates (*.json)")
-        dialog.fileSelected.connect(
-            lambda name: self._background.run(
-                lambda: load_template(Path(name)), self._show_template, self._on_failed
-            )
+        ask_file(
+            self,
+            "Template of a report",
+            lambda path: self._background.run(
+                lambda: load_template(path), self._show_template, self._on_failed
+            ),
+            filters=["Templates (*.json)"],
         )
-        open_dialog(dialog)
 
     def _ask_place(self) -> None:
-        dialog = QFileDialog(self, "Save the draft report")
-        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setNameFilters(["PDF (*.pdf)", "Markdown (*.md)"])
-        dialog.setDefaultSuffix("pdf")
-        dialog.filterSelected.connect(
-            lambda chosen: dialog.setDefaultSuffix("md" if "md" in chosen else "pdf")
+        ask_new_file(
+            self,
+            "Save the draft report",
+            lambda path, _: self._save_to(path),
+            formats={"PDF (*.pdf)": ".pdf", "Markdown (*.md)": ".md"},
         )
-        dialog.fileSelected.connect(lambda name: self._save_to(Path(name)))
-        open_dialog(dialog)
 
     def _save_to(self, path: Path) -> None:
         draft = self.draft

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import threading
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject, Signal
-from PySide6.QtWidgets import QFileDialog
 
 from viewer.errors import CoverslipError
 from viewer.slides.alignment.transform import AlignedSlide, AlignmentError, SlideAlignment
@@ -16,10 +14,12 @@ from viewer.slides.errors import SlideError
 from viewer.slides.remote.address import folder_beside
 from viewer.ui.annotations.toolbox import MOVE
 from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.file_dialogs import ALL_FILES, ask_file, ask_new_file
 from viewer.ui.services import CommandHost, DialogHost, MessageHost, PaneHost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from viewer.slides.source import SlideSource
     from viewer.ui.alignment.alignment_dialog import AlignmentDialog
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from viewer.ui.annotations.toolbox import Toolbox
     from viewer.ui.slides.slide_pane import SlidePane
 
-_FILTER = "Alignment (*.json);;All files (*)"
+_FORMATS = {"Alignment (*.json)": ".json", ALL_FILES: ".json"}
 _PICK = "Click a place on one slide, then the same place on the other."
 
 
@@ -271,26 +271,28 @@ class AlignmentController(QObject):
     # Files -----------------------------------------------------------------------------------
 
     def _ask_file(self) -> None:
-        self._ask("Import alignment", QFileDialog.AcceptMode.AcceptOpen, self._read)
+        if self._panes is None or self._panes[0].path is None:
+            return
+        ask_file(
+            self._window.window(),
+            "Import alignment",
+            self._read,
+            start=folder_beside(self._panes[0].path),
+            filters=list(_FORMATS),
+        )
 
     def _ask_where(self) -> None:
-        self._ask("Export alignment", QFileDialog.AcceptMode.AcceptSave, self._write)
-
-    def _ask(self, title: str, mode: QFileDialog.AcceptMode, take: Callable[[Path], None]) -> None:
-        from viewer.ui.opened_dialog import open_dialog
-
         if self._panes is None or self._panes[0].path is None:
             return
         path = self._panes[0].path
-        dialog = QFileDialog(self._window.window(), title, str(folder_beside(path)), _FILTER)
-        dialog.setAcceptMode(mode)
-        if mode is QFileDialog.AcceptMode.AcceptSave:
-            dialog.setDefaultSuffix("json")
-            dialog.selectFile(f"{path.stem} alignment.json")
-        else:
-            dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
-        dialog.fileSelected.connect(lambda name: take(Path(name)))
-        open_dialog(dialog)
+        ask_new_file(
+            self._window.window(),
+            "Export alignment",
+            lambda path, _: self._write(path),
+            formats=_FORMATS,
+            start=folder_beside(path),
+            stem=f"{path.stem} alignment",
+        )
 
     def _read(self, path: Path) -> None:
         from viewer.slides.alignment.files import read_alignment

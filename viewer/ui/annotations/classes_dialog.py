@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -13,7 +12,6 @@ from PySide6.QtWidgets import (
     QColorDialog,
     QDialog,
     QDialogButtonBox,
-    QFileDialog,
     QGridLayout,
     QHBoxLayout,
     QHeaderView,
@@ -30,6 +28,7 @@ from viewer.colors import class_color
 from viewer.ui.actions import shown_shortcut
 from viewer.ui.annotations.shown import swatch
 from viewer.ui.commands import COMMANDS_BY_ID
+from viewer.ui.file_dialogs import ask_file, ask_new_file
 from viewer.ui.opened_dialog import open_dialog
 from viewer.ui.shortcuts import owner_of
 from viewer.ui.widgets import RowTable
@@ -41,7 +40,7 @@ if TYPE_CHECKING:
 
 _Index = QModelIndex | QPersistentModelIndex
 _NAME, _KEY = 0, 1
-FILE_FILTER = "Classes (*.json)"
+_FILE_FILTER = "Classes (*.json)"
 
 
 class ClassesModel(QAbstractTableModel):
@@ -313,14 +312,13 @@ class ClassesDialog(QDialog):
         self.tell("")
 
     def _ask_file(self) -> None:
-        dialog = QFileDialog(self, "Import classes", "", FILE_FILTER)
-        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
-        dialog.fileSelected.connect(lambda name: self.import_requested.emit(Path(name)))
-        open_dialog(dialog)
+        ask_file(self, "Import classes", self.import_requested.emit, filters=[_FILE_FILTER])
 
     def _ask_where(self) -> None:
-        dialog = QFileDialog(self, "Export classes", "classes.json", FILE_FILTER)
-        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setDefaultSuffix("json")
-        dialog.fileSelected.connect(lambda name: self.export_requested.emit(Path(name)))
-        open_dialog(dialog)
+        ask_new_file(
+            self,
+            "Export classes",
+            lambda path, _: self.export_requested.emit(path),
+            formats={_FILE_FILTER: ".json"},
+            stem="classes",
+        )

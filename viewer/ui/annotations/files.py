@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import shapely
 from PySide6.QtCore import QObject, Signal
-from PySide6.QtWidgets import QFileDialog, QInputDialog
+from PySide6.QtWidgets import QInputDialog
 
 from viewer.annotations.annotation import AnnotationClass
 from viewer.annotations.counting.tally import with_counts
@@ -25,6 +25,7 @@ from viewer.ui.annotations.bulk_edits import MANY
 from viewer.ui.annotations.services import GrowingSets
 from viewer.ui.annotations.wording import many
 from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.file_dialogs import ALL_FILES, ask_file, ask_new_file
 from viewer.ui.services import CommandHost, DialogHost, MessageHost, PaneHost, SettingsHost
 from viewer.ui.slides.slide_place import place_of
 
@@ -177,22 +178,22 @@ class AnnotationFiles(QObject):
 
     def _ask_file(self) -> None:
         from viewer.annotations.formats.exchange import FORMATS, MASK
-        from viewer.ui.opened_dialog import open_dialog
 
         pane = self._window.panes.active
-        dialog = QFileDialog(self._window.window(), "Import annotations", _folder(pane))
-        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         formats = (*FORMATS.values(), MASK)
         names = ", ".join(each.name for each in formats)
         ends = dict.fromkeys(f"*{end}" for each in formats for end in each.suffixes)
-        dialog.setNameFilters([f"{names} ({' '.join(ends)})", "All files (*)"])
-        dialog.setOption(QFileDialog.Option.HideNameFilterDetails)
-        dialog.fileSelected.connect(lambda name: self.take(Path(name), pane))
-        open_dialog(dialog)
+        ask_file(
+            self._window.window(),
+            "Import annotations",
+            lambda path: self.take(path, pane),
+            start=_folder(pane),
+            filters=[f"{names} ({' '.join(ends)})", ALL_FILES],
+            hides_endings=True,
+        )
 
     def _ask_where(self) -> None:
         from viewer.annotations.formats.exchange import FORMATS
-        from viewer.ui.opened_dialog import open_dialog
 
         pane = self._window.panes.active
         active = self._kept.of(pane)
@@ -206,32 +207,25 @@ class AnnotationFiles(QObject):
         ends = [*(each.suffixes[0] for each in formats), *_MASK_ENDS]
         filters = [f"{each.name} (*{end})" for each, end in zip(formats, ends, strict=False)]
         filters += [f"Label mask (*{end})" for end in _MASK_ENDS]
-        dialog = QFileDialog(self._window.window(), "Export annotations", _folder(pane))
-        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setNameFilters(filters)
-        stem = pane.path.stem
 
-        def show_name(chosen: str) -> None:
-            """The usual end of the chosen format."""
-            end = ends[filters.index(chosen)]
-            dialog.setDefaultSuffix(end.removeprefix("."))
-            dialog.selectFile(f"{stem}{end}")
-
-        def take(name: str) -> None:
-            at = filters.index(dialog.selectedNameFilter())
-            self._window.change_settings(annotation_format=filters[at])
+        def take(path: Path, chosen: str) -> None:
+            self._window.change_settings(annotation_format=chosen)
+            at = filters.index(chosen)
             if at < len(formats):
-                self.write(Path(name), formats[at], active)
+                self.write(path, formats[at], active)
             else:
-                self._training.ask_mask(Path(name), active)
+                self._training.ask_mask(path, active)
 
         last = self._window.settings.annotation_format
-        first = last if last in filters else filters[0]
-        dialog.selectNameFilter(first)
-        show_name(first)
-        dialog.filterSelected.connect(show_name)
-        dialog.fileSelected.connect(take)
-        open_dialog(dialog)
+        ask_new_file(
+            self._window.window(),
+            "Export annotations",
+            take,
+            formats=dict(zip(filters, ends, strict=True)),
+            start=_folder(pane),
+            stem=pane.path.stem,
+            first=last if last in filters else "",
+        )
 
     def _add(
         self,
@@ -424,5 +418,5 @@ def _beside(drawn: list[Annotation], slide: Box) -> int:
     return int((~shapely.intersects(box, [each.geometry for each in drawn])).sum())
 
 
-def _folder(pane: SlidePane) -> str:
-    return str(folder_beside(pane.path) if pane.path is not None else Path.home())
+def _folder(pane: SlidePane) -> Path:
+    return folder_beside(pane.path) if pane.path is not None else Path.home()

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
-    QFileDialog,
     QHeaderView,
     QLabel,
     QPushButton,
@@ -20,6 +18,7 @@ from PySide6.QtWidgets import (
 
 from viewer.measurement_names import with_signs
 from viewer.ui.annotations.shown import swatch
+from viewer.ui.file_dialogs import ask_new_file
 from viewer.ui.widgets import KeyedTree
 
 if TYPE_CHECKING:
@@ -80,13 +79,13 @@ class StatisticsDialog(QDialog):
         self.resize(560, 320)
 
     def _ask_where(self) -> None:
-        from viewer.ui.opened_dialog import open_dialog
-
-        dialog = QFileDialog(self, "Export statistics", f"{self._name} classes.csv", "CSV (*.csv)")
-        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setDefaultSuffix("csv")
-        dialog.fileSelected.connect(lambda name: self.export_requested.emit(Path(name)))
-        open_dialog(dialog)
+        ask_new_file(
+            self,
+            "Export statistics",
+            lambda path, _: self.export_requested.emit(path),
+            formats={"CSV (*.csv)": ".csv"},
+            stem=f"{self._name} classes",
+        )
 
 
 def _row(figures: ClassFigures, mpp_um: MicronsPerPixel | None) -> QTreeWidgetItem:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from PySide6.QtCore import QObject
-from PySide6.QtWidgets import QFileDialog
 
 from viewer.slides.remote.address import folder_beside
 from viewer.ui.annotations.long_task import LongTask, StoppedError
 from viewer.ui.annotations.wording import many
 from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.file_dialogs import ask_folder
 from viewer.ui.services import CommandHost, DialogHost, MessageHost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.formats.problems import Problem
@@ -139,19 +139,16 @@ class TrainingFiles(QObject):
         )
 
     def _ask_folder(self, active: PaneAnnotations, options: TileOptions) -> None:
-        from viewer.ui.opened_dialog import open_dialog
-
         path = active.pane.path
         if path is None:
             return
         own = f"{path.stem} tiles"
-        dialog = QFileDialog(
-            self._window.window(), f'Where to make "{own}"', str(folder_beside(path))
+        ask_folder(
+            self._window.window(),
+            f'Where to make "{own}"',
+            lambda folder: self.cut_tiles(folder / own, options, active),
+            start=folder_beside(path),
         )
-        dialog.setFileMode(QFileDialog.FileMode.Directory)
-        dialog.setOption(QFileDialog.Option.ShowDirsOnly)
-        dialog.fileSelected.connect(lambda name: self.cut_tiles(Path(name) / own, options, active))
-        open_dialog(dialog)
 
     def _run(
         self,

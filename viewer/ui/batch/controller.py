@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 from PySide6.QtCore import QObject, Qt, QTimer
-from PySide6.QtWidgets import QFileDialog
 
 from viewer.cohort.batch import LOCAL, Batch, kept_batches
 from viewer.cohort.errors import BatchError
@@ -21,7 +20,7 @@ from viewer.ui.batch.batch_panel import BatchPanel
 from viewer.ui.batch.batch_thread import BatchThread
 from viewer.ui.batch.slides_model import BatchSlidesModel
 from viewer.ui.batch.table_panel import TablePanel
-from viewer.ui.opened_dialog import open_dialog
+from viewer.ui.file_dialogs import ask_folder, ask_new_file
 from viewer.ui.services import DialogHost, MessageHost, OpeningHost, PaneHost, SettingsHost
 
 if TYPE_CHECKING:
@@ -224,20 +223,15 @@ class BatchController(QObject):
             self._ask_folder("Add the slides of a project")
 
     def _ask_folder(self, title: str) -> None:
-        dialog = QFileDialog(self._window.window(), title)
-        dialog.setFileMode(QFileDialog.FileMode.Directory)
-        dialog.setOption(QFileDialog.Option.ShowDirsOnly)
-        dialog.fileSelected.connect(lambda name: self.add([Path(name)]))
-        open_dialog(dialog)
+        ask_folder(self._window.window(), title, lambda folder: self.add([folder]))
 
     def _ask_for_quality(self) -> None:
-        dialog = QFileDialog(self._window.window(), "Check the slides of a folder")
-        dialog.setFileMode(QFileDialog.FileMode.Directory)
-        dialog.setOption(QFileDialog.Option.ShowDirsOnly)
-        if self.slides.paths:
-            dialog.setDirectory(str(Path(self.slides.paths[0]).parent))
-        dialog.fileSelected.connect(lambda name: self.show_quality(Path(name)))
-        open_dialog(dialog)
+        ask_folder(
+            self._window.window(),
+            "Check the slides of a folder",
+            self.show_quality,
+            start=Path(self.slides.paths[0]).parent if self.slides.paths else None,
+        )
 
     def show_quality(self, folder: Path) -> None:
         """Show the contact sheet of a folder, which is watched for as long as it is open."""
@@ -275,14 +269,13 @@ class BatchController(QObject):
         batch = self.table.batch
         if batch is None:
             return
-        dialog = QFileDialog(
-            self._window.window(), "Save the table over all slides", "", "CSV (*.csv)"
+        ask_new_file(
+            self._window.window(),
+            "Save the table over all slides",
+            lambda path, _: self._save(batch, path),
+            formats={"CSV (*.csv)": ".csv"},
+            stem=Path(TABLE_FILE).stem,
         )
-        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setDefaultSuffix("csv")
-        dialog.selectFile(TABLE_FILE)
-        dialog.fileSelected.connect(lambda name: self._save(batch, Path(name)))
-        open_dialog(dialog)
 
     def _save(self, batch: Batch, path: Path) -> None:
         self._disk.run(

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject
-from PySide6.QtWidgets import QFileDialog
 
 from viewer.annotations.counting.frame import NO_PIXEL_SIZE, CountingError, CountingFrame
 from viewer.annotations.counting.tally import (
@@ -23,6 +21,7 @@ from viewer.slides.remote.address import folder_beside
 from viewer.ui.annotations.toolbox import MOVE
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.counting.counting_bar import CountingBar
+from viewer.ui.file_dialogs import ask_new_file
 from viewer.ui.services import (
     CommandHost,
     DialogHost,
@@ -33,6 +32,7 @@ from viewer.ui.services import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from uuid import UUID
 
     from viewer.annotations.annotation import Annotation
@@ -142,26 +142,19 @@ class CountingController(QObject):
 
     def ask_where(self) -> None:
         """Ask for a file and write the count of the active pane's slide."""
-        from viewer.ui.opened_dialog import open_dialog
-
         pane = self._window.panes.active
         held = self._window.annotations.in_sight(pane)
         if pane.path is None or not summary_of(held).fields:
             self._window.say("Nothing is counted on this slide: start a mitosis count first.")
             return
-        dialog = QFileDialog(self._window.window(), "Export counts", str(folder_beside(pane.path)))
-        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setNameFilters(list(_FILTERS))
-        stem = f"{pane.path.stem} counts"
-
-        def show_name(chosen: str) -> None:
-            dialog.setDefaultSuffix(_FILTERS[chosen].removeprefix("."))
-            dialog.selectFile(f"{stem}{_FILTERS[chosen]}")
-
-        show_name(next(iter(_FILTERS)))
-        dialog.filterSelected.connect(show_name)
-        dialog.fileSelected.connect(lambda name: self.write(Path(name), held))
-        open_dialog(dialog)
+        ask_new_file(
+            self._window.window(),
+            "Export counts",
+            lambda path, _: self.write(path, held),
+            formats=_FILTERS,
+            start=folder_beside(pane.path),
+            stem=f"{pane.path.stem} counts",
+        )
 
     def write(self, path: Path, held: list[Annotation]) -> None:
         """Write the fields among annotations and what is in them, by the ending of the name."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject, Qt
 from PySide6.QtGui import QGuiApplication, QImage
-from PySide6.QtWidgets import QFileDialog, QProgressDialog
+from PySide6.QtWidgets import QProgressDialog
 
 from viewer.canvas.annotations_layer import AnnotationsLayer
 from viewer.canvas.scale_bar import ScaleBar
@@ -18,10 +17,12 @@ from viewer.ui.figures.figure_choice import FigureChoice, figure_size_px, figure
 from viewer.ui.figures.figure_job import FigureCanceledError, FigureJob, FigurePlan
 from viewer.ui.figures.legend import Entry, Legend, gradient_entries
 from viewer.ui.figures.writing import joined, most_px, write_figure
+from viewer.ui.file_dialogs import ask_new_file
 from viewer.ui.services import CommandHost, DialogHost, DrawingHost, MessageHost, PaneHost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from viewer.canvas.layer import Layer
     from viewer.geometry import Box, View
@@ -117,23 +118,17 @@ class FigureController(QObject):
         return view, None if box is None else region_view(view, box)
 
     def _ask_where(self, pane: SlidePane, view: View) -> None:
-        from viewer.ui.opened_dialog import open_dialog
-
         if pane.path is None:
             return
-        choice, stem = self._choice, f"{pane.path.stem} figure"
-        dialog = QFileDialog(self._window.window(), "Save figure", str(folder_beside(pane.path)))
-        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setNameFilters(list(FIGURE_FILTERS))
-
-        def show_name(chosen: str) -> None:
-            dialog.setDefaultSuffix(FIGURE_FILTERS[chosen].removeprefix("."))
-            dialog.selectFile(f"{stem}{FIGURE_FILTERS[chosen]}")
-
-        show_name(next(iter(FIGURE_FILTERS)))
-        dialog.filterSelected.connect(show_name)
-        dialog.fileSelected.connect(lambda name: self.write(pane, view, choice, Path(name)))
-        open_dialog(dialog)
+        choice = self._choice
+        ask_new_file(
+            self._window.window(),
+            "Save figure",
+            lambda path, _: self.write(pane, view, choice, path),
+            formats=FIGURE_FILTERS,
+            start=folder_beside(pane.path),
+            stem=f"{pane.path.stem} figure",
+        )
 
     def write(self, pane: SlidePane, view: View, choice: FigureChoice, path: Path) -> None:
         """Write a view of a pane's slide as a figure; the ending of the name tells the format."""

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
-
-from PySide6.QtWidgets import QFileDialog
 
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.result_card import ResultCard
-from viewer.ui.opened_dialog import open_dialog
+from viewer.ui.file_dialogs import ask_new_file
 from viewer.ui.services import DialogHost, MessageHost, OverlayHost, SettingsHost
 from viewer.ui.slides.slide_place import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from viewer.ui.background_runner import BackgroundRunner
     from viewer.ui.overlays.overlay import Overlay
@@ -30,27 +28,17 @@ def ask_export(window: ExportHost, background: BackgroundRunner, run: Overlay) -
     from viewer.overlays.files.patch_files import CELL_FORMATS
 
     formats = FORMATS if isinstance(run.found, ObjectMap) else CELL_FORMATS
-    dialog = QFileDialog(window.window(), "Export")
-    dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
     filters = {f"{name} ({' '.join(f'*{end}' for end in ends)})": ends[0]
                for name, ends in formats.items()}  # fmt: skip
     last = window.settings.results_format
     ends = {end: chosen for chosen, end in filters.items()}
-    dialog.setNameFilters(list(filters))
 
-    def show_end(chosen: str) -> None:
-        dialog.setDefaultSuffix(filters[chosen].removeprefix("."))
-
-    def take(name: str) -> None:
-        window.change_settings(results_format=filters[dialog.selectedNameFilter()])
-        export_run(window, background, run, Path(name))
+    def take(path: Path, chosen: str) -> None:
+        window.change_settings(results_format=filters[chosen])
+        export_run(window, background, run, path)
 
     first = ends.get(last) or ends[".csv"]
-    dialog.selectNameFilter(first)
-    show_end(first)
-    dialog.filterSelected.connect(show_end)
-    dialog.fileSelected.connect(take)
-    open_dialog(dialog)
+    ask_new_file(window.window(), "Export", take, formats=filters, first=first)
 
 
 def export_run(window: ExportHost, background: BackgroundRunner, run: Overlay, path: Path) -> None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject
-from PySide6.QtWidgets import QFileDialog, QMessageBox
+from PySide6.QtWidgets import QMessageBox
 
+from viewer.ui.file_dialogs import ask_file, ask_folder
 from viewer.ui.opened_dialog import open_dialog
 from viewer.ui.services import CommandHost, DialogHost, MessageHost, PaneHost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from viewer.inference.models.bundle import ModelBundle
     from viewer.ui.background_runner import BackgroundRunner
@@ -109,24 +110,18 @@ class ModelFiles(QObject):
         open_dialog(question)
 
     def _ask(self, title: str, take: Callable[[Path], object]) -> None:
-        dialog = QFileDialog(self._window.window(), title)
-        dialog.setFileMode(QFileDialog.FileMode.Directory)
-        self._open(dialog, take)
+        ask_folder(self._window.window(), title, take, shows_files=True)
 
     def _ask_file(self) -> None:
-        dialog = QFileDialog(self._window.window(), "File or zip file of a model")
-        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
-        self._open(dialog, self.add)
+        ask_file(self._window.window(), "File or zip file of a model", self.add)
 
     def _ask_results(self) -> None:
         from viewer.overlays.files.result_files import RESULT_SUFFIXES
 
-        dialog = QFileDialog(self._window.window(), "Results for this slide")
-        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
-        dialog.setNameFilter(f"Results ({' '.join(f'*{end}' for end in RESULT_SUFFIXES)})")
         pane = self._window.panes.active
-        self._open(dialog, lambda path: self._listed.take_results(path, pane))
-
-    def _open(self, dialog: QFileDialog, take: Callable[[Path], object]) -> None:
-        dialog.fileSelected.connect(lambda name: take(Path(name)))
-        open_dialog(dialog)
+        ask_file(
+            self._window.window(),
+            "Results for this slide",
+            lambda path: self._listed.take_results(path, pane),
+            filters=[f"Results ({' '.join(f'*{end}' for end in RESULT_SUFFIXES)})"],
+        )

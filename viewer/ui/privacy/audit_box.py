@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
-    QFileDialog,
     QGroupBox,
     QHBoxLayout,
     QLabel,
@@ -19,9 +17,12 @@ from PySide6.QtWidgets import (
 
 from viewer.audit_log import AuditEntry, AuditVerdict, check_audit, export_audit, read_audit, trail
 from viewer.signing.keys import KeyRing
+from viewer.ui.file_dialogs import ask_new_file
 from viewer.ui.widgets import KeyedTree
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from PySide6.QtWidgets import QWidget
 
     from viewer.ui.background_runner import BackgroundRunner
@@ -80,12 +81,13 @@ class AuditBox(QGroupBox):
         self.state.setText(f"What was done cannot be read ({error}).")
 
     def _ask_place(self) -> None:
-        dialog = QFileDialog(self, "Export what was done", "audit.csv", "Tables (*.csv)")
-        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setDefaultSuffix("csv")
-        dialog.fileSelected.connect(lambda name: self.export_to(Path(name)))
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.open()
+        ask_new_file(
+            self,
+            "Export what was done",
+            lambda path, _: self.export_to(path),
+            formats={"Tables (*.csv)": ".csv"},
+            stem="audit",
+        )
 
 
 def _read() -> tuple[list[AuditEntry], AuditVerdict, str]:

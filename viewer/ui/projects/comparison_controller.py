@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import shapely
-from PySide6.QtCore import QObject, Qt
-from PySide6.QtWidgets import QFileDialog
+from PySide6.QtCore import QObject
 
 from viewer.annotations.bookmarks import MARKS
 from viewer.annotations.document import Document
@@ -19,11 +17,14 @@ from viewer.canvas.layer import LayerOrder
 from viewer.geometry import Box
 from viewer.slides.remote.address import folder_beside
 from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.file_dialogs import ask_file
 from viewer.ui.projects.comparison_panel import ComparisonPanel
 from viewer.ui.services import DialogHost, MessageHost, PaneHost
 from viewer.ui.slides.slide_place import place_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from shapely.geometry.base import BaseGeometry
 
     from viewer.annotations.annotation import Annotation
@@ -220,15 +221,12 @@ class ComparisonController(QObject):
 
     def _ask_file(self) -> None:
         path = self._window.panes.active.path
-        dialog = QFileDialog(
+        ask_file(
             self._window.window(),
             "Annotations to compare",
-            str(folder_beside(path) if path else ""),
+            self.add_file,
+            start=folder_beside(path) if path else None,
         )
-        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
-        dialog.fileSelected.connect(lambda name: self.add_file(Path(name)))
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.open()
 
     def _watch(self, pane: SlidePane) -> None:
         pane.slide_changed.connect(lambda _: self._refresh())

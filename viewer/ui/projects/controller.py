@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 from PySide6.QtCore import QObject, Qt
-from PySide6.QtWidgets import QDialog, QFileDialog
 
 from viewer.slides.remote.address import folder_beside
 from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.file_dialogs import ask_file, ask_files, ask_folder
+from viewer.ui.opened_dialog import open_dialog
 from viewer.ui.projects.comparison_controller import ComparisonController, ComparisonHost
 from viewer.ui.projects.finishing import Finishing, FinishingHost
 from viewer.ui.projects.new_folder_dialog import NewFolderDialog
@@ -108,7 +109,6 @@ class ProjectsController(QObject):
 
     def _open_taken_over(self, path: Path, folder: Path | None, left_out: list[str]) -> None:
         from viewer.ui.annotations.simple_dialogs import ProblemsDialog
-        from viewer.ui.opened_dialog import open_dialog
 
         if folder is not None:
             self.opened.open(folder)
@@ -277,34 +277,30 @@ class ProjectsController(QObject):
         following = worklist.next_unread(key, 1, lambda each: each.slide.state != "to do")
         return following.slide if following is not None else None
 
-    def _ask_folder(self, title: str) -> QFileDialog:
-        dialog = QFileDialog(self._window.window(), title, self._start_folder())
-        dialog.setFileMode(QFileDialog.FileMode.Directory)
-        dialog.setOption(QFileDialog.Option.ShowDirsOnly)
-        return dialog
-
-    def _start_folder(self) -> str:
+    def _start_folder(self) -> Path:
         if self.opened.folder is not None:
-            return str(self.opened.folder)
+            return self.opened.folder
         path = self._window.panes.active.path
-        return str(folder_beside(path) if path is not None else Path.home())
+        return folder_beside(path) if path is not None else Path.home()
 
     def _ask_create(self) -> None:
         dialog = NewFolderDialog(
-            self._window.window(), "Folder for the new project", self._start_folder()
+            self._window.window(), "Folder for the new project", str(self._start_folder())
         )
         dialog.fileSelected.connect(lambda name: self.opened.create(Path(name)))
-        _open(dialog)
+        open_dialog(dialog)
 
     def _ask_open(self) -> None:
         from viewer.studies.project import PROJECT_FILE
         from viewer.studies.qupath_project import SUFFIX as QUPATH_SUFFIX
 
-        dialog = QFileDialog(self._window.window(), "Open project", self._start_folder())
-        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
-        dialog.setNameFilter(f"Projects ({PROJECT_FILE} *{QUPATH_SUFFIX})")
-        dialog.fileSelected.connect(lambda name: self.open(Path(name)))
-        _open(dialog)
+        ask_file(
+            self._window.window(),
+            "Open project",
+            self.open,
+            start=self._start_folder(),
+            filters=[f"Projects ({PROJECT_FILE} *{QUPATH_SUFFIX})"],
+        )
 
     def _ask_settings(self) -> None:
         from viewer.ui.projects.settings_dialog import ProjectSettingsDialog
@@ -322,20 +318,23 @@ class ProjectsController(QObject):
             )
 
         dialog.accepted.connect(take)
-        _open(dialog)
+        open_dialog(dialog)
 
     def _ask_slides(self) -> None:
-        dialog = QFileDialog(
-            self._window.window(), "Add slides to the project", self._start_folder()
+        ask_files(
+            self._window.window(),
+            "Add slides to the project",
+            self.opened.add,
+            start=self._start_folder(),
         )
-        dialog.setFileMode(QFileDialog.FileMode.ExistingFiles)
-        dialog.filesSelected.connect(lambda names: self.opened.add([Path(name) for name in names]))
-        _open(dialog)
 
     def _ask_where(self) -> None:
-        dialog = self._ask_folder("Where the missing slides may be")
-        dialog.fileSelected.connect(lambda name: self.opened.find_in(Path(name)))
-        _open(dialog)
+        ask_folder(
+            self._window.window(),
+            "Where the missing slides may be",
+            self.opened.find_in,
+            start=self._start_folder(),
+        )
 
     # What happens round it -------------------------------------------------------------------
 
@@ -472,8 +471,3 @@ class ProjectsController(QObject):
         window.folder.changed.connect(self._show_offer)
         slides.header.offer_accepted.connect(lambda: self.opened.add(self._open_paths()))
         window.panes.watch(self._watch)
-
-
-def _open(dialog: QDialog) -> None:
-    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-    dialog.open()

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from PySide6.QtCore import QObject, Qt, QTimer
-from PySide6.QtWidgets import QDialog, QFileDialog
+from PySide6.QtCore import QObject, QTimer
 
 from viewer.folders import data_folder
 from viewer.recording.events import DiagnosisEntered, QuestionAnswered, QuestionAsked
 from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.file_dialogs import ask_file, ask_new_file
 from viewer.ui.projects.questions_panel import QuestionsPanel
 from viewer.ui.recording.control import RecordingState
 from viewer.ui.services import CommandHost, DialogHost, MessageHost, PaneHost, ReaderHost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from viewer.studies.answers import AnswerFile, AnswerRecord
     from viewer.studies.forms import Answer, Form
@@ -340,20 +340,23 @@ class QuestionsController(QObject):
     # Dialogs and signals ---------------------------------------------------------------------
 
     def _ask_form(self) -> None:
-        dialog = QFileDialog(self._window.window(), "Load form", str(self._folder()))
-        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
-        dialog.setNameFilter("Forms (*.json)")
-        dialog.fileSelected.connect(lambda name: self.load(Path(name)))
-        _open(dialog)
+        ask_file(
+            self._window.window(),
+            "Load form",
+            self.load,
+            start=self._folder(),
+            filters=["Forms (*.json)"],
+        )
 
     def _ask_where(self) -> None:
-        dialog = QFileDialog(self._window.window(), "Export answers", str(self._folder()))
-        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setNameFilter("Tables (*.csv)")
-        dialog.setDefaultSuffix("csv")
-        dialog.selectFile("answers.csv")
-        dialog.fileSelected.connect(lambda name: self.export(Path(name)))
-        _open(dialog)
+        ask_new_file(
+            self._window.window(),
+            "Export answers",
+            lambda path, _: self.export(path),
+            formats={"Tables (*.csv)": ".csv"},
+            start=self._folder(),
+            stem="answers",
+        )
 
     def _on_loaded(self, forms: tuple[Form, ...]) -> None:
         from viewer.studies.project import adding_forms
@@ -411,8 +414,3 @@ def _write(waiting: list[tuple[AnswerFile, AnswerRecord]]) -> None:
 
 def _lowered(sentence: str) -> str:
     return sentence[:1].lower() + sentence[1:]
-
-
-def _open(dialog: QDialog) -> None:
-    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-    dialog.open()

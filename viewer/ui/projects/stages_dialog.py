@@ -10,7 +10,6 @@ from PySide6.QtWidgets import (
     QCheckBox,
     QDialog,
     QDialogButtonBox,
-    QFileDialog,
     QFormLayout,
     QHBoxLayout,
     QHeaderView,
@@ -25,7 +24,7 @@ from PySide6.QtWidgets import (
 
 from viewer.signing.sealing import SHORTEST_PASSPHRASE
 from viewer.studies.stages import HIDDEN, HIDDEN_TEXTS, Hidden, Stage
-from viewer.ui.opened_dialog import open_dialog
+from viewer.ui.file_dialogs import ALL_FILES, ask_new_file
 
 if TYPE_CHECKING:
     from viewer.studies.project import Project
@@ -163,12 +162,13 @@ class StagesDialog(QDialog):
         self.given.emit(self.stages, self.by_slide.isChecked(), recovery)
 
     def _ask_file(self) -> None:
-        dialog = QFileDialog(self, "Save the recovery file of your key")
-        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setDefaultSuffix("key")
-        dialog.selectFile("study.key")
-        dialog.fileSelected.connect(self.file.setText)
-        open_dialog(dialog)
+        ask_new_file(
+            self,
+            "Save the recovery file of your key",
+            lambda path, _: self.file.setText(str(path)),
+            formats={ALL_FILES: ".key"},
+            stem="study",
+        )
 
     def _lay_out(self, buttons: QDialogButtonBox) -> None:
         layout = QVBoxLayout(self)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject, Signal
-from PySide6.QtWidgets import QFileDialog, QInputDialog, QLineEdit
+from PySide6.QtWidgets import QInputDialog, QLineEdit
 
 from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.file_dialogs import ask_file
 from viewer.ui.opened_dialog import open_dialog
 from viewer.ui.services import (
     CommandHost,
@@ -22,6 +22,7 @@ from viewer.ui.services import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from viewer.annotations.sets.records import Sealer
     from viewer.recording.library import SessionSummary
@@ -466,10 +467,7 @@ class StudyController(QObject):
         if not self._opened.project.owner_key:
             self._window.say("Nothing is sealed in this project.")
             return
-        dialog = QFileDialog(self._window.window(), "Recovery file of the study's owner")
-        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
-        dialog.fileSelected.connect(lambda name: self._ask_passphrase(Path(name)))
-        open_dialog(dialog)
+        ask_file(self._window.window(), "Recovery file of the study's owner", self._ask_passphrase)
 
     def _ask_passphrase(self, path: Path) -> None:
         dialog = QInputDialog(self._window.window())

@@ -10,7 +10,6 @@ from PySide6.QtWidgets import (
     QComboBox,
     QDialog,
     QDialogButtonBox,
-    QFileDialog,
     QFormLayout,
     QHBoxLayout,
     QLabel,
@@ -20,7 +19,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from viewer.ui.opened_dialog import open_dialog
+from viewer.ui.file_dialogs import ask_folder
 
 if TYPE_CHECKING:
     from viewer.recording.export import ExportOptions
@@ -108,9 +107,10 @@ class ExportDialog(QDialog):
         return Path(self.folder.text().strip()).expanduser()
 
     def _browse(self) -> None:
-        dialog = QFileDialog(self, "In which folder?", str(self.out.parent))
-        dialog.setFileMode(QFileDialog.FileMode.Directory)
-        dialog.fileSelected.connect(
-            lambda folder: self.folder.setText(str(Path(folder) / self.out.name))
+        ask_folder(
+            self,
+            "In which folder?",
+            lambda folder: self.folder.setText(str(folder / self.out.name)),
+            start=self.out.parent,
+            shows_files=True,
         )
-        open_dialog(dialog)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject, QTimer
-from PySide6.QtWidgets import QFileDialog
 
 from viewer.annotations.document import ReadOnlyError, changing
 from viewer.annotations.tma.core_ids import read_core_ids
@@ -27,11 +25,13 @@ from viewer.overlays.shown_overlays import write_shown_beside
 from viewer.slides import TileError
 from viewer.slides.remote.address import folder_beside
 from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.file_dialogs import ALL_FILES, ask_file, ask_new_file
 from viewer.ui.services import CommandHost, DialogHost, MessageHost, OverlayHost, PaneHost
 from viewer.ui.tma.tma_panel import TmaPanel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
     from uuid import UUID
 
     from viewer.annotations.annotation import Annotation
@@ -204,19 +204,17 @@ class TmaController(QObject):
 
     def ask_ids(self) -> None:
         """Ask for a table of ids."""
-        from viewer.ui.opened_dialog import open_dialog
-
         pane = self._window.panes.active
         if self.grid is None or pane.path is None:
             self._window.say(_NO_CORES)
             return
-        dialog = QFileDialog(
-            self._window.window(), "Import core ids", str(folder_beside(pane.path))
+        ask_file(
+            self._window.window(),
+            "Import core ids",
+            self.import_ids,
+            start=folder_beside(pane.path),
+            filters=["Tables (*.csv *.tsv *.txt)", ALL_FILES],
         )
-        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
-        dialog.setNameFilters(["Tables (*.csv *.tsv *.txt)", "All files (*)"])
-        dialog.fileSelected.connect(lambda name: self.import_ids(Path(name)))
-        open_dialog(dialog)
 
     def import_ids(self, path: Path) -> None:
         """Give the cores the ids of a table."""
@@ -240,25 +238,18 @@ class TmaController(QObject):
 
     def ask_export(self) -> None:
         """Ask for a file, and write the cores to it."""
-        from viewer.ui.opened_dialog import open_dialog
-
         pane = self._window.panes.active
         if self.grid is None or pane.path is None:
             self._window.say(_NO_CORES)
             return
-        dialog = QFileDialog(self._window.window(), "Export cores", str(folder_beside(pane.path)))
-        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setNameFilters(list(_FILTERS))
-        stem = f"{pane.path.stem} cores"
-
-        def show_name(chosen: str) -> None:
-            dialog.setDefaultSuffix(_FILTERS[chosen].removeprefix("."))
-            dialog.selectFile(f"{stem}{_FILTERS[chosen]}")
-
-        show_name(next(iter(_FILTERS)))
-        dialog.filterSelected.connect(show_name)
-        dialog.fileSelected.connect(lambda name: self.write(Path(name)))
-        open_dialog(dialog)
+        ask_new_file(
+            self._window.window(),
+            "Export cores",
+            lambda path, _: self.write(path),
+            formats=_FILTERS,
+            start=folder_beside(pane.path),
+            stem=f"{pane.path.stem} cores",
+        )
 
     def write(self, path: Path) -> None:
         """Write the cores: GeoJSON as QuPath has it by the ending of the name, else a table."""

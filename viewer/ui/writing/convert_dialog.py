@@ -11,7 +11,6 @@ from PySide6.QtWidgets import (
     QComboBox,
     QDialog,
     QDialogButtonBox,
-    QFileDialog,
     QFormLayout,
     QHBoxLayout,
     QLabel,
@@ -23,7 +22,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from viewer.ui.opened_dialog import open_dialog
+from viewer.ui.file_dialogs import ask_place
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -160,9 +159,4 @@ class ConvertDialog(QDialog):
         self.convert.setEnabled(not trouble)
 
     def _browse(self) -> None:
-        dialog = QFileDialog(self, "Write to", str(self.out.parent))
-        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setOption(QFileDialog.Option.DontConfirmOverwrite)
-        dialog.selectFile(self.out.name)
-        dialog.fileSelected.connect(self.place.setText)
-        open_dialog(dialog)
+        ask_place(self, "Write to", lambda path: self.place.setText(str(path)), self.out)

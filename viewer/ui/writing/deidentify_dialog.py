@@ -7,7 +7,6 @@ from pathlib import Path
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
-    QFileDialog,
     QHBoxLayout,
     QLabel,
     QLineEdit,
@@ -16,7 +15,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from viewer.ui.opened_dialog import open_dialog
+from viewer.ui.file_dialogs import ask_folder
 
 _ABOUT = (
     "A copy is written without label, macro and texts; the pyramid is untouched. It gets a name "
@@ -66,7 +65,10 @@ class DeidentifyDialog(QDialog):
         self.copy.setEnabled(is_folder)
 
     def _browse(self) -> None:
-        dialog = QFileDialog(self, "In which folder?", str(self.folder))
-        dialog.setFileMode(QFileDialog.FileMode.Directory)
-        dialog.fileSelected.connect(self.place.setText)
-        open_dialog(dialog)
+        ask_folder(
+            self,
+            "In which folder?",
+            lambda folder: self.place.setText(str(folder)),
+            start=self.folder,
+            shows_files=True,
+        )

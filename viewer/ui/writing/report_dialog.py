@@ -9,7 +9,6 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
-    QFileDialog,
     QLabel,
     QPlainTextEdit,
     QVBoxLayout,
@@ -17,7 +16,7 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.plain_text import shown_text
-from viewer.ui.opened_dialog import open_dialog
+from viewer.ui.file_dialogs import ask_new_file
 
 if TYPE_CHECKING:
     from viewer.slides.writing.requests import WrittenSlide
@@ -52,10 +51,11 @@ class WritingReportDialog(QDialog):
         self.resize(*_SIZE_PX)
 
     def _ask_where(self) -> None:
-        dialog = QFileDialog(self, "Save report", str(self._path.parent))
-        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setNameFilter("JSON (*.json)")
-        dialog.setDefaultSuffix("json")
-        dialog.selectFile(f"{self._path.name.split('.')[0]}-report.json")
-        dialog.fileSelected.connect(lambda name: self.save_wanted.emit(Path(name)))
-        open_dialog(dialog)
+        ask_new_file(
+            self,
+            "Save report",
+            lambda path, _: self.save_wanted.emit(path),
+            formats={"JSON (*.json)": ".json"},
+            start=self._path.parent,
+            stem=f"{self._path.name.split('.')[0]}-report",
+        )
