@@ -70,7 +70,7 @@ class AlignmentController(QObject):
 
     def alignment_of(self, source: SlidePane, target: SlidePane) -> SlideAlignment | None:
         """Return where places of one pane's slide lie on another's; None where nobody knows."""
-        here, there = _key(source), _key(target)
+        here, there = source.identity, target.identity
         found = self._known.get(frozenset((here, there))) if here and there else None
         return found.between(here, there) if found is not None else None
 
@@ -129,11 +129,11 @@ class AlignmentController(QObject):
     def _pair(self) -> tuple[SlidePane, SlidePane] | None:
         """Return the active pane and the next one with another slide."""
         panes, active = self._window.panes.panes, self._window.panes.active
-        if not _key(active):
+        if not active.identity:
             return None
         index = panes.index(active)
         for other in (*panes[index + 1 :], *panes[:index]):
-            if _key(other) and _key(other) != _key(active):
+            if other.identity and other.identity != active.identity:
                 return active, other
         return None
 
@@ -145,7 +145,7 @@ class AlignmentController(QObject):
         """Read what was kept of the slides that are beside each other now."""
         from viewer.slides.alignment.files import kept_alignment
 
-        keys = sorted({key for pane in self._window.panes.panes if (key := _key(pane))})
+        keys = sorted({key for pane in self._window.panes.panes if (key := pane.identity)})
         for first, here in enumerate(keys):
             for there in keys[first + 1 :]:
                 pair = frozenset((here, there))
@@ -177,7 +177,7 @@ class AlignmentController(QObject):
         """Keep an alignment, and have the panes move together by it."""
         from viewer.slides.alignment.files import keep_alignment
 
-        here, there = _key(panes[0]), _key(panes[1])
+        here, there = panes[0].identity, panes[1].identity
         if found.between(here, there) is None:
             return  # another slide is there by now
         self._known[frozenset((here, there))] = found
@@ -215,7 +215,7 @@ class AlignmentController(QObject):
 
         if self._panes is None:
             return
-        here, there = _key(self._panes[0]), _key(self._panes[1])
+        here, there = self._panes[0].identity, self._panes[1].identity
         self._known[frozenset((here, there))] = None
         self._disk.run(lambda: forget_alignment(here, there), lambda _: None, self._on_failed)
         self._window.panes.realign(self._panes[0])
@@ -302,7 +302,7 @@ class AlignmentController(QObject):
             return
 
         def take(found: SlideAlignment) -> None:
-            if found.between(_key(panes[0]), _key(panes[1])) is None:
+            if found.between(panes[0].identity, panes[1].identity) is None:
                 self._show(f"{path.name} aligns other slides than these two.")
             else:
                 self._take(found, panes)
@@ -339,10 +339,6 @@ def _slide(pane: SlidePane) -> AlignedSlide:
     base = source.levels[0]
     mpp_um = pane.canvas.optics.mpp_um
     return AlignedSlide(source.info.identity, base.width_px, base.height_px, mpp_um)
-
-
-def _key(pane: SlidePane) -> str:
-    return pane.source.info.identity if pane.source is not None else ""
 
 
 def _name(pane: SlidePane) -> str:

@@ -148,7 +148,7 @@ class ComparisonController(QObject):
     def _refresh(self) -> None:
         """Offers what can be compared on the slide in the active pane."""
         pane = self._window.panes.active
-        identity = pane.source.info.identity if pane.source is not None else ""
+        identity = pane.identity
         if identity != self._identity:
             self._identity, self._classes = identity, set()
             self._show(None)

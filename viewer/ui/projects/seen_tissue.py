@@ -72,8 +72,7 @@ class SeenTissue(QObject):
         return coverage
 
     def _place(self, pane: SlidePane) -> _SlideOfReader:
-        identity = pane.source.info.identity if pane.source is not None else ""
-        return _SlideOfReader(self._reader(), identity)
+        return _SlideOfReader(self._reader(), pane.identity)
 
     def _watch(self, pane: SlidePane) -> None:
         rest = QTimer(pane, interval=round(LEAST_SEEN_S * 1000), singleShot=True)

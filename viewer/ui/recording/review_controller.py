@@ -15,6 +15,7 @@ from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.recording.drafting import Drafting, DraftingHost
 from viewer.ui.recording.review_panel import ReviewPanel
 from viewer.ui.recording.reviewing import Reviewing
+from viewer.ui.recording.session_slide import SessionSlide
 from viewer.ui.services import (
     CommandHost,
     DialogHost,
@@ -70,8 +71,7 @@ class ReviewController(QObject):
         self.reviewing = Reviewing(self.panel, window.commands, window.say, self)
         self._drafting = Drafting(window)
         self._session: _Session | None = None
-        self._waiting: _Session | None = None
-        """Its slide is being opened."""
+        self._slide: SessionSlide[_Session] = SessionSlide(window, self._begin)
         self._disk = BackgroundRunner("reviews", 1, self)
         self._readers = BackgroundRunner("read reviews", 1, self)
         self._connect(panels)
@@ -83,8 +83,12 @@ class ReviewController(QObject):
 
     def close_review(self, *, keep: bool = True) -> None:
         """Lets go of session and slide; what stands in the field is kept."""
+        self._slide.forget()
+        self._leave(keep=keep)
+
+    def _leave(self, *, keep: bool = True) -> None:
         self._end_review(keep=keep)
-        self._session = self._waiting = None
+        self._session = None
         pane = self.reviewing.pane
         self.reviewing.leave()
         self._panels.show_reviewed(None)
@@ -103,22 +107,11 @@ class ReviewController(QObject):
     # From a folder to a review on a pane -----------------------------------------------------
 
     def _on_loaded(self, session: _Session) -> None:
-        from viewer.slides.identity import same_slide
-
-        identity = session.header.slide.identity
-        pane = next(
-            (p for p in self._window.panes.panes if same_slide(_identity(p), identity)), None
-        )
         if not session.items:
             self._window.say("This session holds no actions: there is nothing to review.")
-        elif pane is not None:
-            self._window.panes.activate(pane)
-            self._begin(session, pane)
-        elif session.slide is not None:
-            self._waiting = session
-            self._window.panes.active.open(session.slide.path, session.slide.image)
-        else:
-            self._window.say("The slide of this session is not found: open it, then review.")
+            return
+        missing = "The slide of this session is not found: open it, then review."
+        self._slide.open(session, session.slide, missing)
 
     def _begin(self, session: _Session, pane: SlidePane) -> None:
         self.close_review()
@@ -243,17 +236,11 @@ class ReviewController(QObject):
     # What others tell ------------------------------------------------------------------------
 
     def _on_slide_changed(self, pane: SlidePane) -> None:
-        from viewer.slides.identity import same_slide
-
-        waiting = self._waiting
-        if waiting is not None and same_slide(_identity(pane), waiting.header.slide.identity):
-            self._begin(waiting, pane)
+        self._slide.look_at(pane)
 
     def _on_slide_leaving(self, pane: SlidePane) -> None:
         if pane is self.reviewing.pane:
-            waiting = self._waiting
-            self.close_review()
-            self._waiting = waiting
+            self._leave()
 
     def _on_panes_changed(self) -> None:
         pane = self.reviewing.pane
@@ -318,10 +305,6 @@ def _loaded(folder: Path, places: tuple[Path, ...]) -> _Session:
         reviewers=[review.reviewer for review in reviews_of(folder)],
         slide=find_by_content(reading.header.slide.identity, places),
     )
-
-
-def _identity(pane: SlidePane) -> str:
-    return pane.source.info.identity if pane.source is not None else ""
 
 
 def _agreement_line(agreement: Agreement, reviewer: str) -> str:

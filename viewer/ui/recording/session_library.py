@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from viewer.recording.export import Manifest
     from viewer.ui.recording.export_dialog import ExportDialog
     from viewer.ui.recording.slide_tissues import SlideTissues
-    from viewer.ui.slides.slide_pane import SlidePane
 
 _log = logging.getLogger(__name__)
 _MOST_FIGURES = 2000
@@ -208,7 +207,7 @@ class SessionLibrary(QObject):
 
         def show(analysis: Analysis) -> None:
             pane = self._window.panes.active
-            is_here = same_slide(analysis.header.slide.identity, _identity(pane))
+            is_here = same_slide(analysis.header.slide.identity, pane.identity)
             if self._chosen == folder and is_here and self.panel.isVisible():
                 self.preview.show(analysis.actions, pane)
                 self._show_figures(analysis)
@@ -333,8 +332,4 @@ class SessionLibrary(QObject):
 
     @property
     def _identity(self) -> str:
-        return _identity(self._window.panes.active)
-
-
-def _identity(pane: SlidePane) -> str:
-    return pane.source.info.identity if pane.source is not None else ""
+        return self._window.panes.active.identity

@@ -14,6 +14,7 @@ from viewer.ui.recording.pixel_sizes import pixel_size_note
 from viewer.ui.recording.replay_panel import ReplayPanel
 from viewer.ui.recording.seen_panel import SeenPanel
 from viewer.ui.recording.session_library import SessionLibrary
+from viewer.ui.recording.session_slide import SessionSlide
 from viewer.ui.recording.slide_tissues import SlideTissues
 
 if TYPE_CHECKING:
@@ -58,8 +59,9 @@ class SessionPanels(QObject):
             window, self._readers, self._tissues, lambda: self._shows_sessions, self
         )
         self.sessions = self.library.panel
-        self._waiting: Analysis | None = None
-        """The session whose slide is being opened."""
+        self._slide: SessionSlide[Analysis] = SessionSlide(
+            window, self._load, self._tie_where_it_fits
+        )
         self._replayed: Path | None = None
         self._reviewed: tuple[Path, SlidePane] | None = None
         self._other: Path | None = None
@@ -108,38 +110,24 @@ class SessionPanels(QObject):
         )
 
     def _on_found(self, analysis: Analysis, found: FoundSlide | None) -> None:
-        from viewer.slides.identity import same_slide
-
         if not len(analysis.trace):
             self._window.say("This session holds no views: there is nothing to replay.")
             return
-        identity = analysis.header.slide.identity
-        pane = next(
-            (p for p in self._window.panes.panes if same_slide(_identity(p), identity)), None
+        self._slide.open(
+            analysis,
+            found,
+            "The slide of this session is not found, in none of the folders of your recent "
+            "slides: open it, and the replay begins.",
+            waits=True,
         )
-        fitting = self._window.panes.active
-        if pane is not None:
-            self._window.panes.activate(pane)
-            self._load(analysis, pane)
-        elif _may_show(fitting, analysis):
-            self._tie(analysis, fitting)
-        elif found is not None:
-            pane = self._window.panes.active
-            self._waiting = analysis
-            pane.open(found.path, found.image)
-        else:
-            self._waiting = analysis
-            self._window.say(
-                "The slide of this session is not found, in none of the folders of your recent "
-                "slides: open it, and the replay begins."
-            )
 
-    def _tie(self, analysis: Analysis, pane: SlidePane) -> None:
+    def _tie_where_it_fits(self, analysis: Analysis, pane: SlidePane) -> bool:
         """Take the slide on screen for that of a session of another viewer, and play it."""
         from viewer.recording.analysis import analyze
         from viewer.recording.slide_ties import tie
 
-        self._waiting = None
+        if not _may_show(pane, analysis):
+            return False
         folder, slide = analysis.folder, _slide_of(pane)
 
         def tied() -> Analysis:
@@ -147,7 +135,7 @@ class SessionPanels(QObject):
             return analyze(folder)
 
         def load(analysis: Analysis) -> None:
-            if _identity(pane) == analysis.header.slide.identity:
+            if pane.identity == analysis.header.slide.identity:
                 self._load(analysis, pane)
                 self._window.say(
                     "This session is of another viewer, of a slide of this size: from now on it is "
@@ -155,9 +143,10 @@ class SessionPanels(QObject):
                 )
 
         self._readers.run(tied, load, self.library.on_refused)
+        return True
 
     def _load(self, analysis: Analysis, pane: SlidePane) -> None:
-        self._waiting = None
+        self._slide.forget()
         self.library.end_preview()
         self._replayed = analysis.folder
         header = analysis.header
@@ -196,13 +185,7 @@ class SessionPanels(QObject):
             self.library.end_preview()
 
     def _on_slide_changed(self, pane: SlidePane) -> None:
-        from viewer.slides.identity import same_slide
-
-        waiting = self._waiting
-        if waiting is not None and same_slide(_identity(pane), waiting.header.slide.identity):
-            self._load(waiting, pane)
-        elif waiting is not None and _may_show(pane, waiting):
-            self._tie(waiting, pane)
+        self._slide.look_at(pane)
         self.refresh()
         self.refresh_seen()
 
@@ -272,7 +255,7 @@ class SessionPanels(QObject):
         if self.seen.folder is None:
             self.seen.show_analysis(None, None, "The session is being read...")
         self._tissues.ensure(pane)
-        tissue, other = self._tissues.mask(_identity(pane)), self._other
+        tissue, other = self._tissues.mask(pane.identity), self._other
         until_s = recording.recorder.elapsed_s if recording and is_live else 0.0
         self._readers.run(
             lambda: analyze(folder, tissue, other, until_s),
@@ -284,7 +267,7 @@ class SessionPanels(QObject):
         from viewer.slides.identity import same_slide
 
         self._is_analyzing = False
-        is_same_slide = same_slide(_identity(pane), analysis.header.slide.identity)
+        is_same_slide = same_slide(pane.identity, analysis.header.slide.identity)
         if self.seen.isHidden():
             return
         if self._seen_session()[0] == analysis.folder and is_same_slide:
@@ -376,10 +359,6 @@ def _found(folder: Path, places: tuple[Path, ...]) -> tuple[Analysis, FoundSlide
     from viewer.slides.known_slides import find_by_content
 
     return analyze(folder), find_by_content(read_header(folder).slide.identity, places)
-
-
-def _identity(pane: SlidePane) -> str:
-    return pane.source.info.identity if pane.source is not None else ""
 
 
 def _slide_of(pane: SlidePane) -> SlideRef:

@@ -181,6 +181,11 @@ class SlidePane(QFrame):
         return self.canvas.source if self._is_recognized else None
 
     @property
+    def identity(self) -> str:
+        """Return the content key of the slide that is shown; "" where there is none."""
+        return self.source.info.identity if self.source is not None else ""
+
+    @property
     def opening_path(self) -> Path | None:
         """Of the slide that is being opened."""
         return self._opening_path if self.is_opening else None

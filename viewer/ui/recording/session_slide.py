@@ -1,0 +1,107 @@
+"""The one way to a session's slide: the pane that shows it, else the file is opened for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+from viewer.ui.services import MessageHost, PaneHost
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from viewer.recording.session import SessionHeader
+    from viewer.slides.known_slides import FoundSlide
+    from viewer.ui.slides.slide_pane import SlidePane
+
+
+class SessionSlideHost(MessageHost, PaneHost, Protocol):
+    """What opening a session's slide asks of the window."""
+
+
+class _OfSession(Protocol):
+    """Something made of a session."""
+
+    @property
+    def header(self) -> SessionHeader:
+        """Return the header, which names the slide."""
+        ...
+
+
+_Session = TypeVar("_Session", bound=_OfSession)
+
+
+class SessionSlide(Generic[_Session]):
+    """Brings a session to a pane that shows its slide; one session at most waits for its slide.
+
+    Parameters
+    ----------
+    begin
+        Goes on with a session in the pane that shows its slide.
+    take_other
+        Whether a session goes on in a pane whose slide is not known to be its own; it then does.
+    """
+
+    def __init__(
+        self,
+        window: SessionSlideHost,
+        begin: Callable[[_Session, SlidePane], object],
+        take_other: Callable[[_Session, SlidePane], bool] = lambda _session, _pane: False,
+    ) -> None:
+        self._window = window
+        self._begin = begin
+        self._take_other = take_other
+        self._waiting: _Session | None = None
+        """Its slide is being opened, by this or by the user."""
+
+    def open(
+        self, session: _Session, found: FoundSlide | None, missing: str, *, waits: bool = False
+    ) -> None:
+        """Go to the pane that shows the slide of a session, else open it in the active pane.
+
+        Parameters
+        ----------
+        found
+            Where the slide lies; None where it was not found.
+        missing
+            What is said where the slide is neither shown nor found.
+        waits
+            Whether the session then goes on once the user has opened the slide.
+        """
+        panes = self._window.panes
+        pane = next((each for each in panes.panes if _shows(each, session)), None)
+        if pane is not None:
+            panes.activate(pane)
+            self._go_on(session, pane)
+        elif self._take_other(session, panes.active):
+            self._waiting = None
+        elif found is not None:
+            self._waiting = session
+            panes.active.open(found.path, found.image)
+        else:
+            if waits:
+                self._waiting = session
+            self._window.say(missing)
+
+    def look_at(self, pane: SlidePane) -> None:
+        """Go on with the session that waits, if a pane shows its slide by now."""
+        session = self._waiting
+        if session is None:
+            return
+        if _shows(pane, session):
+            self._go_on(session, pane)
+        elif self._take_other(session, pane):
+            self._waiting = None
+
+    def forget(self) -> None:
+        """Let no session wait any more."""
+        self._waiting = None
+
+    def _go_on(self, session: _Session, pane: SlidePane) -> None:
+        self._waiting = None
+        self._begin(session, pane)
+
+
+def _shows(pane: SlidePane, session: _OfSession) -> bool:
+    from viewer.slides.identity import same_slide
+
+    return same_slide(pane.identity, session.header.slide.identity)
