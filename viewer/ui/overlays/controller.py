@@ -6,24 +6,23 @@ from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from viewer.canvas.layer import LayerOrder
 from viewer.geometry import Size
 from viewer.inference.ai_extra import missing_ai
 from viewer.overlays.clicked_regions import regions_path
 from viewer.overlays.shown_overlays import ShownOverlay
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.overlays.card_menu import CardMenu, CardMenuHost
-from viewer.ui.overlays.card_state import shown_progress, state_of
+from viewer.ui.overlays.card_state import state_of
 from viewer.ui.overlays.click_segmenting import ClickHost, ClickSegmenting
 from viewer.ui.overlays.earlier_notice import EarlierNotice
 from viewer.ui.overlays.model_files import ModelFiles, ModelFilesHost
-from viewer.ui.overlays.one_heatmap import paint_one_heatmap
-from viewer.ui.overlays.overlay import Overlay
 from viewer.ui.overlays.overlay_commands import OverlayCommands, OverlayCommandsHost
 from viewer.ui.overlays.overlay_settings import OverlaySettings, OverlaySettingsHost
+from viewer.ui.overlays.overlay_stacks import OverlayStacks
 from viewer.ui.overlays.overlays_panel import OverlaysPanel
 from viewer.ui.overlays.score_question import ask_score
 from viewer.ui.overlays.tissue_view import TissueHost, TissueView
+from viewer.ui.overlays.values_under_cursor import CursorHost, ValuesUnderCursor
 from viewer.ui.slides.slide_place import place_of
 
 if TYPE_CHECKING:
@@ -31,14 +30,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from viewer.annotations.formats.origins import Origin
-    from viewer.geometry import Point
     from viewer.inference.models.bundle import ModelBundle
     from viewer.overlays.files.result_file import ResultFile
     from viewer.ui.overlays.card_state import CardState
     from viewer.ui.overlays.model_card import ModelCard
+    from viewer.ui.overlays.overlay import Overlay
     from viewer.ui.overlays.overlay_source import OverlaySource
     from viewer.ui.slides.slide_pane import SlidePane
-    from viewer.ui.status_bar import WindowStatusBar
 
 _FIGURES_MS = 100
 """A slide that is opened again brings thousands of blocks at once; counting anew for each of them
@@ -47,13 +45,11 @@ would hold up the window."""
 _SAME_SCALE = 1e-6
 """A pixel size that differs by a smaller share is the same."""
 
-Overlays = dict[str, Overlay]
-"""By the key of where they come from."""
-
 
 class OverlaysHost(
     CardMenuHost,
     ClickHost,
+    CursorHost,
     ModelFilesHost,
     OverlayCommandsHost,
     OverlaySettingsHost,
@@ -61,8 +57,6 @@ class OverlaysHost(
     Protocol,
 ):
     """What the overlays ask of the window."""
-
-    status: WindowStatusBar
 
 
 class OverlaysController(QObject):
@@ -76,8 +70,6 @@ class OverlaysController(QObject):
     """All ModelBundles at hand."""
     about_to_run = Signal(object)
     """More than what is seen of a SlidePane is asked for."""
-    pointed_at = Signal(object, object)
-    """The Overlay and its ResultAt under the cursor, or None and None where there is none."""
 
     def __init__(self, window: OverlaysHost) -> None:
         from viewer.inference.models.model_library import all_models
@@ -86,17 +78,16 @@ class OverlaysController(QObject):
         super().__init__(window.window())
         self._window = window
         self._background = BackgroundRunner("overlays", 1, self)
-        self._runs: dict[SlidePane, Overlays] = {}
+        self._stacks = OverlayStacks(lambda sentence: window.say(sentence))
         self._files: dict[SlidePane, list[ResultFile]] = {}
         self.hidden_by: Callable[[SlidePane], str] = lambda _: ""
         """Says why a study hides models and results on a pane's slide; "" where it does not."""
         self.tuned: Callable[[SlidePane, ModelBundle], ModelBundle] = lambda _, bundle: bundle
         """Gives a model as it is set for the slide of a pane."""
-        self.other_values: list[Callable[[SlidePane, Point], str]] = []
-        """Give what else is known of a level-0 point of a pane's slide, for the status bar."""
         self.panel = OverlaysPanel(window.window())
         self.commands = OverlayCommands(window, self, self._background, self)
         self.commands.about_to_run.connect(self.about_to_run)
+        self.values = ValuesUnderCursor(window, self._stacks, lambda: self.commands.is_paused, self)
         self._settings: dict[ModelCard, OverlaySettings] = {}
         self.model_files = ModelFiles(window, self, self._background, self)
         self._menu = CardMenu(window, self, self.panel.models, self.model_files, self)
@@ -113,8 +104,8 @@ class OverlaysController(QObject):
     def shut_down(self) -> None:
         """Ends the engines; their results are kept."""
         self._figures.stop()
-        for pane in list(self._runs):
-            self._end_all(pane)
+        for pane in self._stacks.panes:
+            self._stacks.end_all(pane)
         self._background.close(finish=True)
         self._clicks.shut_down()
         self.commands.explainer.shut_down()
@@ -124,11 +115,11 @@ class OverlaysController(QObject):
     def run_of(self, pane: SlidePane) -> Overlay | None:
         """Return the overlay of the chosen model or file that is on in a pane."""
         bundle = self.panel.models.chosen()
-        return self._runs.get(pane, {}).get(bundle.key) if bundle is not None else None
+        return self._stacks.find(pane, bundle.key) if bundle is not None else None
 
     def all_of(self, pane: SlidePane) -> list[Overlay]:
         """Return the overlays that are on in a pane."""
-        return list(self._runs.get(pane, {}).values())
+        return self._stacks.all_of(pane)
 
     def shown_in(self, pane: SlidePane) -> list[ShownOverlay]:
         """Return the overlays that are painted in a pane, for what is exported from it."""
@@ -199,7 +190,7 @@ class OverlaysController(QObject):
         """End the overlays of slides on which a study hides them now."""
         for pane in self._window.panes.panes:
             if pane.source is not None and self.hidden_by(pane):
-                self._end_all(pane)
+                self._stacks.end_all(pane)
                 self._forget_files(pane)
                 self._clicks.forget(pane)
         self._show_active()
@@ -225,17 +216,17 @@ class OverlaysController(QObject):
         if origin.task == "prompt" and isinstance(origin, ModelBundle):
             self._clicks.use_model(origin if on else None)
             return
-        self._end(pane, origin.key)
+        self._stacks.end(pane, origin.key)
         if on:
             self._begin(pane, origin)
         self._restack(pane)
-        self._paint_one_heatmap(pane, even_if_hidden=True)
+        self._stacks.paint_one_heatmap(pane, self.run_of(pane), even_if_hidden=True)
         self._show_active()
 
     def restart(self, pane: SlidePane, bundle: ModelBundle) -> None:
         """Turn a model that is on in a pane off and on, by what is set for it now."""
-        if bundle.key in self._runs.get(pane, {}):
-            self._end(pane, bundle.key)
+        if self._stacks.find(pane, bundle.key) is not None:
+            self._stacks.end(pane, bundle.key)
             self._begin(pane, bundle)
             self._restack(pane)
             self._show_active()
@@ -279,7 +270,7 @@ class OverlaysController(QObject):
         run.look_changed.connect(lambda: self._on_look_changed(run))
         run.troubled.connect(self._window.say)
         run.failed.connect(lambda sentence: self._on_failed(run, sentence))
-        self._runs.setdefault(pane, {})[origin.key] = run
+        self._stacks.add(origin.key, run)
         self.began.emit(run)
 
     def _vectors_for(self, bundle: ModelBundle, pane: SlidePane) -> ResultFile | None:
@@ -300,18 +291,6 @@ class OverlaysController(QObject):
             return file
         return None
 
-    def _end(self, pane: SlidePane, key: str) -> None:
-        run = self._runs.get(pane, {}).pop(key, None)
-        if run is not None:
-            run.shut_down()
-            run.look_changed.emit()
-            run.deleteLater()
-
-    def _end_all(self, pane: SlidePane) -> None:
-        for key in list(self._runs.get(pane, {})):
-            self._end(pane, key)
-        self._runs.pop(pane, None)
-
     @property
     def bundles(self) -> list[ModelBundle]:
         """Return the models at hand, without files of results."""
@@ -321,49 +300,27 @@ class OverlaysController(QObject):
 
     def _on_failed(self, run: Overlay, sentence: str) -> None:
         """A model that fails is switched off, and says why."""
-        if self._runs.get(run.pane, {}).get(run.listed_as) is run:
-            self._end(run.pane, run.listed_as)
+        if self._stacks.find(run.pane, run.listed_as) is run:
+            self._stacks.end(run.pane, run.listed_as)
             self._window.show_error(sentence)
             self._show_active()
 
     def _blink(self) -> None:
-        """Hides and shows all overlays of the pane, to see what is under them."""
-        runs = list(self._runs.get(self._window.panes.active, {}).values())
-        is_any = any(run.is_visible for run in runs)
-        for run in runs:
-            run.set_visible(visible=not is_any)
-        if not is_any:
-            self._restack(self._window.panes.active)
-        for run in runs:
-            run.look_changed.emit()
+        pane = self._window.panes.active
+        self._stacks.blink(pane, self.panel.models.models(), self.run_of(pane))
 
     def show_overlay(self, run: Overlay, shown: bool) -> None:
         """Show or hide one overlay of a pane; the model goes on."""
-        run.set_visible(visible=shown)
-        run.look_changed.emit()
-        if shown and run.shown.stratum is LayerOrder.HEATMAPS:
-            others = [each for each in self.all_of(run.pane) if each is not run]
-            if sentence := paint_one_heatmap([run, *others], run):
-                self._window.say(sentence)
+        self._stacks.show_overlay(run, shown)
 
     def _restack(self, pane: SlidePane) -> None:
-        """Paints the overlays in the order of the list, the first on top."""
-        runs = self._runs.get(pane, {})
-        for bundle in reversed(self.panel.models.models()):
-            run = runs.get(bundle.key)
-            if run is not None and run.is_visible:
-                run.set_visible(visible=False)
-                run.set_visible(visible=True)
-        self._paint_one_heatmap(pane)
-
-    def _paint_one_heatmap(self, pane: SlidePane, *, even_if_hidden: bool = False) -> None:
-        runs, chosen = self.all_of(pane), self.run_of(pane)
-        if sentence := paint_one_heatmap(runs, chosen, even_if_hidden=even_if_hidden):
-            self._window.say(sentence)
+        """Paint the overlays in the order of the list, the first on top."""
+        self._stacks.restack(pane, self.panel.models.models(), self.run_of(pane))
 
     def show_chosen_heatmap(self) -> None:
         """Paint the heatmap of the chosen card instead of the one that is painted."""
-        self._paint_one_heatmap(self._window.panes.active, even_if_hidden=True)
+        pane = self._window.panes.active
+        self._stacks.paint_one_heatmap(pane, self.run_of(pane), even_if_hidden=True)
         self._show_active()
 
     # What happens round it -------------------------------------------------------------------
@@ -371,10 +328,10 @@ class OverlaysController(QObject):
     def _on_slide_changed(self, pane: SlidePane) -> None:
         from viewer.inference.models.bundle import ModelBundle
 
-        runs = self._runs.get(pane, {}).values()
+        runs = self.all_of(pane)
         keys = [run.listed_as for run in runs if isinstance(run.origin, ModelBundle)]
         bundles = [bundle for bundle in self.bundles if bundle.key in keys]
-        self._end_all(pane)
+        self._stacks.end_all(pane)
         self._forget_files(pane)
         self._clicks.forget(pane)
         self._show_pointed_out(pane)
@@ -400,19 +357,19 @@ class OverlaysController(QObject):
         mpp_um = pane.canvas.optics.mean_mpp_um
         ended = [
             run
-            for run in self._runs.get(pane, {}).values()
+            for run in self.all_of(pane)
             if mpp_um is None or abs(run.mpp_um / mpp_um - 1) > _SAME_SCALE
         ]
         for run in ended:
-            self._end(pane, run.listed_as)
+            self._stacks.end(pane, run.listed_as)
         if ended:
             names = " and ".join(run.origin.name for run in ended)
             self._window.say(f"The pixel size changed: {names} ended. Turn it on again.")
         self._show_active()
 
     def _on_panes_changed(self) -> None:
-        for pane in [pane for pane in self._runs if pane not in self._window.panes.panes]:
-            self._end_all(pane)
+        for pane in [each for each in self._stacks.panes if each not in self._window.panes.panes]:
+            self._stacks.end_all(pane)
         self._show_active()
 
     def _show_pointed_out(self, pane: SlidePane) -> None:
@@ -447,15 +404,15 @@ class OverlaysController(QObject):
             self.settings_of(card).show_figures(run, self._state_of(run))
         run = self.active
         if run is not None and run.progress.total:
-            self._tell_value(run.pane, None)
+            self.values.tell(run.pane, None)
         self.figures_changed.emit()
 
     def _show_active(self) -> None:
         pane = self._window.panes.active
         self._window.commands["overlays.on"].setChecked(self.active is not None)
-        self.panel.models.show_on(self._runs.get(pane, {}))
+        self.panel.models.show_on(self._stacks.by_key(pane))
         self.panel.show_count()
-        self._paint_one_heatmap(pane)
+        self._stacks.paint_one_heatmap(pane, self.run_of(pane))
         lacks_size = pane.source is not None and pane.canvas.optics.mpp_um is None
         self.panel.show_why_not(
             self._why_not(pane), lacks_pixel_size=lacks_size and not self.hidden_by(pane)
@@ -470,11 +427,7 @@ class OverlaysController(QObject):
         return [(run, card) for run, card in cards if card is not None]
 
     def _state_of(self, run: Overlay) -> CardState:
-        is_covered = not run.is_visible and any(
-            other.is_visible and other.shown.stratum is LayerOrder.HEATMAPS
-            for other in self.all_of(run.pane)
-            if run.shown.stratum is LayerOrder.HEATMAPS
-        )
+        is_covered = self._stacks.is_covered(run)
         return state_of(run, is_paused=self.commands.is_paused, is_covered=is_covered)
 
     def settings_of(self, card: ModelCard) -> OverlaySettings:
@@ -486,7 +439,7 @@ class OverlaysController(QObject):
         key = card.source.key
 
         def active() -> Overlay | None:
-            return self._runs.get(self._window.panes.active, {}).get(key)
+            return self._stacks.find(self._window.panes.active, key)
 
         settings = self._settings[card] = OverlaySettings(self._window, card.body, active, self)
         card.destroyed.connect(lambda: self._forget_card(card, settings))
@@ -517,7 +470,7 @@ class OverlaysController(QObject):
     ) -> None:
         """List results for the slide of a pane, and show them with `turns_on`; `said` tells it."""
         files = [each for each in self._files.get(pane, []) if each.key != file.key]
-        self._end(pane, file.key)
+        self._stacks.end(pane, file.key)
         self._files[pane] = [file, *files]
         if not turns_on:
             self.panel.models.show_models(self._listed(self.bundles))
@@ -529,7 +482,7 @@ class OverlaysController(QObject):
         self._window.say(said or f"{file.found.count:,} results were read from {file.name}.")
         if file.troubles:
             self._window.show_error(" ".join(file.troubles))
-        run, card = self._runs.get(pane, {}).get(file.key), self.panel.models.card(file.key)
+        run, card = self._stacks.find(pane, file.key), self.panel.models.card(file.key)
         if not file.is_score_sure and run is not None and card is not None:
             ask_score(self._window.window(), file, run, self.settings_of(card))
 
@@ -538,10 +491,10 @@ class OverlaysController(QObject):
         from viewer.inference.models.bundle import ModelBundle
 
         keys = {model.key for model in models}
-        for pane, runs in list(self._runs.items()):
-            for key, run in list(runs.items()):
+        for pane in self._stacks.panes:
+            for key, run in self._stacks.by_key(pane).items():
                 if isinstance(run.origin, ModelBundle) and key not in keys:
-                    self._end(pane, key)
+                    self._stacks.end(pane, key)
         chosen = "" if added is None else added.key
         self.panel.models.show_models(self._listed(models), chosen)
         self.models_changed.emit(models)
@@ -552,32 +505,10 @@ class OverlaysController(QObject):
         self._show_active()
         self._prepare(self.panel.isVisible())
 
-    def _tell_value(self, pane: SlidePane, point: Point | None) -> None:
-        """Tells what the overlays have under the cursor, else how far a run over the slide is."""
-        if pane is not self._window.panes.active:
-            return
-        runs = list(self._runs.get(pane, {}).values())
-        shown = [run for run in runs if point is not None and run.is_visible]
-        results = [(run, run.result_at(point)) for run in shown if point is not None]
-        known = [(run, result) for run, result in results if result is not None]
-        texts = [result.text for _, result in known]
-        if point is not None:
-            texts += filter(None, (value(pane, point) for value in self.other_values))
-        summary = "; ".join(texts)
-        self._window.status.show_overlay(summary or self._progress(runs))
-        self.pointed_at.emit(*(known[0] if known else (None, None)))
-
-    def _progress(self, runs: list[Overlay]) -> str:
-        going = [run for run in runs if run.progress.total > run.progress.done]
-        paused = self.commands.is_paused
-        return "; ".join(
-            f"{run.origin.name} {shown_progress(run.progress, is_paused=paused)}" for run in going
-        )
-
     def _watch(self, pane: SlidePane) -> None:
         pane.slide_changed.connect(self._on_slide_changed)
         pane.canvas.view_changed.connect(lambda _, cause: self._on_view_changed(pane, cause))
-        pane.canvas.cursor_moved.connect(lambda point: self._tell_value(pane, point))
+        pane.canvas.cursor_moved.connect(lambda point: self.values.tell(pane, point))
 
     def _connect(self) -> None:
         window, panel, commands = self._window, self.panel, self._window.commands

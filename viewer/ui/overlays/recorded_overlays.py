@@ -49,7 +49,7 @@ class RecordedOverlays(QObject):
         self._fade = QTimer(self, singleShot=True, interval=_LOOK_MS)
         self._fade.timeout.connect(self._tell_all)
         overlays.began.connect(self._on_overlay)
-        overlays.pointed_at.connect(self._on_pointed_at)
+        overlays.values.pointed_at.connect(self._on_pointed_at)
         control.began.connect(self._on_began)
 
     def _on_overlay(self, overlay: Overlay) -> None:

@@ -42,7 +42,7 @@ class ViewController(QObject):
         self._overlays: dict[SlidePane, PaneOverlay] = {}
         self.menu = CanvasMenu(window)
         self.is_bare = False
-        window.overlays.other_values.append(self._time_at)
+        window.overlays.values.others.append(self._time_at)
         window.panes.watch(self._watch)
         window.panes.panes_changed.connect(self._on_panes_changed)
 
