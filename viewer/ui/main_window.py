@@ -12,7 +12,6 @@ from PySide6.QtCore import QEvent, Qt
 from PySide6.QtWidgets import (
     QApplication,
     QMainWindow,
-    QMenu,
 )
 
 from viewer.audit_log import keep_audit, trail
@@ -32,7 +31,6 @@ from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.batch.controller import BatchController
 from viewer.ui.cells.controller import CellsController
 from viewer.ui.commands import merged_bindings
-from viewer.ui.commands.command import Situation
 from viewer.ui.counting.controller import CountingController
 from viewer.ui.current_reader import CurrentReader
 from viewer.ui.figures.controller import FigureController
@@ -43,12 +41,14 @@ from viewer.ui.menus import build_menus
 from viewer.ui.overlays.controller import OverlaysController
 from viewer.ui.overlays.recorded_overlays import RecordedOverlays
 from viewer.ui.palette import CommandPalette
+from viewer.ui.panel_places import place_panels
 from viewer.ui.path_opening import PathOpening
 from viewer.ui.projects.controller import ProjectsController
-from viewer.ui.recent import names_told_apart, with_recent
-from viewer.ui.recording.control import RecordingState
+from viewer.ui.recent import with_recent
+from viewer.ui.recent_menu import RecentMenu
 from viewer.ui.recording.controller import RecordingController
 from viewer.ui.shell.frame import WindowFrame
+from viewer.ui.situation import situation_of
 from viewer.ui.slides.associated_panel import AssociatedPanel
 from viewer.ui.slides.channels_controller import ChannelsController
 from viewer.ui.slides.display_panel import DisplayPanel
@@ -77,7 +77,7 @@ if TYPE_CHECKING:
 
     from viewer.tiles.cache import TileCache
     from viewer.tiles.display import DisplaySettings
-    from viewer.ui.shell.panel import Panel
+    from viewer.ui.commands.command import Situation
     from viewer.ui.slides.slide_pane import SlidePane
 
 _log = logging.getLogger(__name__)
@@ -126,7 +126,9 @@ class MainWindow(QMainWindow):
         self.display = DisplayPanel(self)
         self.properties = PropertiesPanel(self)
         self.associated = AssociatedPanel(self)
-        self.recent_menu = QMenu("&Recent slides", self)
+        self.recent_menu = RecentMenu(self)
+        self.recent_menu.slide_chosen.connect(self.open_slide)
+        self.recent_menu.forget_requested.connect(lambda: self.change_settings(recent_slides=[]))
         self.menus["File"].insertMenu(self.commands["file.close"], self.recent_menu)
         self.palette_box = CommandPalette(self.commands, self)
         self._view_commands = ViewCommands(self.commands, self.panes, self.say)
@@ -154,7 +156,7 @@ class MainWindow(QMainWindow):
         self.agents = AgentsController(self)
         self.projects.study.changed.connect(self.agents.end_hidden)
         self.batch = BatchController(self)
-        self._place_panels()
+        self._panels = place_panels(self)
         self.tours = ToursController(self)
         self.opening = PathOpening(self)
         self.view = ViewController(self)
@@ -304,56 +306,6 @@ class MainWindow(QMainWindow):
         super().closeEvent(event)
 
     # -----------------------------------------------------------------------------------------
-
-    def _place_panels(self) -> None:
-        """Put every panel in its place, and the bars over the slides."""
-        frame, projects, sessions = self.frame, self.projects, self.recording.panels
-        frame.add_drawer((self.slides,))
-        pages = (
-            ("slide", "Slide", "drawn.slide", ("display", "properties", "associated")),
-            ("annotate", "Annotate", "drawn.polygon", ("annotations", "comparison", "tma")),
-            ("ai", "AI", "mdi6.creation-outline", ("overlays",)),
-            ("sessions", "Sessions", "mdi6.history", ("sessions", "seen", "review")),
-            ("agent", "Agent", "mdi6.robot-outline", ("agent",)),
-            ("form", "Form", "mdi6.clipboard-text-outline", ("questions", "set_review")),
-            ("batch", "Batch", "mdi6.format-list-checks", ("batch", "batch_table")),
-        )
-        self._panels: dict[str, Panel] = {
-            "tray": self.slides,
-            "display": self.display,
-            "properties": self.properties,
-            "associated": self.associated,
-            "annotations": self.annotations.panel,
-            "comparison": projects.comparison.panel,
-            "tma": self.tma.panel,
-            "overlays": self.overlays.panel,
-            "sessions": sessions.sessions,
-            "seen": sessions.seen,
-            "review": self.recording.review.panel,
-            "replay": sessions.replay,
-            "agent": self.agents.panel,
-            "batch": self.batch.panel,
-            "batch_table": self.batch.table,
-            "questions": projects.questions.panel,
-            "set_review": projects.set_review.panel,
-        }
-        for name, title, icon, panels in pages:
-            frame.inspector.add_page(name, title, icon, [self._panels[each] for each in panels])
-        frame.inspector.refused.connect(self.say)
-        sessions.replay.hide()
-        for bar in (
-            self.home_notice.bar,
-            self.settings_bar,
-            self.banner,
-            self.annotations.banner,
-            projects.finishing.bar,
-            self.agents.clients.banner,
-        ):
-            frame.middle.addWidget(bar)
-        frame.middle.addWidget(self.panes, 1)
-        frame.middle.addWidget(sessions.replay)
-        frame.top_bar.add_recording(self.recording.pill)
-        frame.connect_panels(self._panels, lambda: self.panes.active.focus())
 
     @property
     def _front_panel(self) -> str:
@@ -509,33 +461,7 @@ class MainWindow(QMainWindow):
 
     def update_situation(self) -> None:
         """Enables the commands that can run now."""
-        pane = self.panes.active
-        source = pane.source
-        situation = Situation(
-            has_slide=source is not None,
-            can_go_back=source is not None and pane.canvas.can_go_back,
-            can_go_forward=source is not None and pane.canvas.can_go_forward,
-            panes=len(self.panes.panes),
-            slides_listed=len(self.slides.model.keys),
-            has_project=self.projects.opened.is_open,
-            has_icc_profile=source is not None
-            and source.info.icc_profile is not None
-            and not pane.profile_problem,
-            has_stains=source is not None and not pane.stain_problem,
-            can_annotate=self.annotations.can_annotate,
-            annotations_chosen=self.annotations.chosen_count,
-            can_undo=self.annotations.can_undo,
-            can_redo=self.annotations.can_redo,
-            is_recording=self.recording.control.state is not RecordingState.OFF,
-            is_reviewing=self.recording.review.reviewing.is_active
-            or self.projects.set_review.is_active,
-            is_agent_reading=self.agents.is_reading,
-            has_model_on=self.overlays.in_hand is not None,
-            has_brush=self.toolbox.name in ("brush", "eraser"),
-            channels=len(self.channels.axes.channels),
-            planes=self.channels.axes.z_count,
-            times=self.channels.axes.t_count,
-        )
+        situation = situation_of(self)
         if situation != self._situation:
             self._situation = situation
             self.commands.set_situation(situation)
@@ -557,7 +483,7 @@ class MainWindow(QMainWindow):
         self.commands["view.overview"].setChecked(settings.show_overview)
         self.commands["view.dark_theme"].setChecked(theme_named(settings.theme) is DARK)
         self.commands["view.scale_bar"].setChecked(settings.show_scale_bar)
-        self._show_recent()
+        self.recent_menu.show_paths([slide_path(name) for name in settings.recent_slides])
         for pane in self.panes.panes:
             self._apply_settings_to(pane)
         self.view.apply_settings()
@@ -588,19 +514,6 @@ class MainWindow(QMainWindow):
         """List the recent slides on the start page; none where a study hides names."""
         names = [] if self.worklist.hides_names else self.settings.recent_slides
         pane.page.set_recent([slide_path(name) for name in names])
-
-    def _show_recent(self) -> None:
-        self.recent_menu.clear()
-        self.recent_menu.setEnabled(bool(self.settings.recent_slides))
-        paths = [slide_path(name) for name in self.settings.recent_slides]
-        for path, name in zip(paths, names_told_apart(paths), strict=True):
-            action = self.recent_menu.addAction(name.replace("&", "&&"))
-            action.setToolTip(str(path))
-            action.triggered.connect(lambda _=False, path=path: self.open_slide(path))
-        self.recent_menu.setToolTipsVisible(True)
-        self.recent_menu.addSeparator()
-        forget = self.recent_menu.addAction("&Forget these")
-        forget.triggered.connect(lambda: self.change_settings(recent_slides=[]))
 
     def _on_not_saved(self, error: Exception) -> None:
         _log.warning("The settings cannot be kept", exc_info=error)
