@@ -79,6 +79,7 @@ def test_what_cannot_be_is_one_sentence(array: Path, sample_slide: Path, tmp_pat
         (("--label-order", "up"), 'The order of labels cannot be "up"'),
         (("--ids", "nowhere.csv"), "nowhere.csv cannot be read"),
         (("--stains", "h-e"), "--set and --stains are of a model"),
+        (("--columns", "90"), "do not fit the 90 columns asked for"),
         (("--diameter", "90000"), "A core cannot be 90000 µm across"),
         (("--row-labels", "B-A"), "Labels from B down do not reach so far"),
         (("--model", "tissue-quality"), "finds no objects to count"),

@@ -103,6 +103,30 @@ def test_a_slide_without_an_array_is_one_sentence(tmp_path: Path) -> None:
     assert isinstance(array_in(specks, DearrayOptions()), str)
 
 
+@pytest.mark.parametrize(
+    ("options", "asked"),
+    [
+        (DearrayOptions(columns=20), "20 columns"),
+        (DearrayOptions(rows=1, columns=1), "1 row and 1 column"),
+        (DearrayOptions(rows=40), "40 rows"),
+        (DearrayOptions(rows=200, columns=200), "200 rows and 200 columns"),
+    ],
+)
+def test_a_grid_that_does_not_fit_is_told_from_a_slide_without_cores(
+    options: DearrayOptions, asked: str, tmp_path: Path
+) -> None:
+    write_array(tmp_path / "array.tif", ArrayPlan(rows=2, columns=3))
+    source = open_slide(tmp_path / "array.tif")
+    with pytest.raises(TmaError) as raised:
+        dearray(source, options)
+    source.close()
+    assert not isinstance(raised.value, NoCoresError)
+    assert str(raised.value) == (
+        "array.tif: 6 cores in 2 rows and 3 columns were found, which do not fit the "
+        f"{asked} asked for: correct the grid, or leave it to be found."
+    )
+
+
 def test_a_given_diameter_is_that_of_the_cores(tmp_path: Path) -> None:
     places = write_array(tmp_path / "array.tif", ArrayPlan())
     source = open_slide(tmp_path / "array.tif")

@@ -155,6 +155,17 @@ def test_a_folder_that_cannot_be_read_ends_a_single_look(tmp_path: Path, monkeyp
     assert f"{tmp_path} cannot be read (Permission denied)." in ended.stderr
 
 
+def test_a_folder_without_slides_and_a_file_are_said(tmp_path: Path):
+    (folder := tmp_path / "scans").mkdir()
+    ended = coverslip("watch", folder, "--once", "-o", tmp_path / "out")
+    assert ended.returncode == 0
+    assert f"There are no slides in {folder} yet." in ended.stderr
+    (file := folder / "a.svs").touch()
+    ended = coverslip("watch", file, "--once")
+    assert ended.returncode == 2
+    assert ended.stderr == f"{file} is a file: give the folder that slides arrive in.\n"
+
+
 def test_a_place_that_cannot_be_written_is_said(tmp_path: Path):
     (tmp_path / "file").touch()
     with pytest.raises(BatchError, match="cannot be kept in"):

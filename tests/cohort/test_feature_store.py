@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from viewer.cohort.features.errors import FeatureStoreError
+from viewer.cohort.features.errors import FeatureStoreError, reason_of
 from viewer.cohort.features.exchange import write_features
 from viewer.cohort.features.rows import Encoder, SlideFeatures
 from viewer.cohort.features.searching import SearchOptions, find_similar, nearest_rows
@@ -161,3 +161,21 @@ def test_a_torn_store_is_one_sentence(place: Path, tmp_path: Path):
         os.truncate(file, 100)
     with pytest.raises(FeatureStoreError, match=r"cannot be used \(a file of it is damaged\)"):
         FeatureStore(tmp_path / "torn").encoders()
+
+
+@pytest.mark.parametrize(
+    ("raised", "said"),
+    [
+        (
+            'Invalid input, Failed to connect to namespace: IO { source: Generic { store: "N/A", '
+            'source: IO { source: "Failed to get AWS credentials: ProviderError(ProviderError',
+            "no credentials were found for it",
+        ),
+        (
+            "lance error: LanceError(IO): Generic S3 error: Failed to resolve region for bucket 'x'",
+            "its bucket cannot be found",
+        ),
+    ],
+)
+def test_what_lance_says_of_a_bucket_is_said_in_plain_words(raised: str, said: str):
+    assert reason_of(RuntimeError(raised)) == said

@@ -201,6 +201,10 @@ def test_another_store_is_asked_where_it_is_named(home: Path, tmp_path: Path) ->
     ended = coverslip("query", sql, "--store", tmp_path / "nowhere")
     assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
     assert "no store" in ended.stderr
+    (tmp_path / "cohort" / "features").mkdir(parents=True)
+    ended = coverslip("query", sql, "--store", tmp_path / "cohort")
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+    assert "holds the features of slides, not results" in ended.stderr
 
 
 def test_what_models_found_is_left_out_where_a_study_hides_them(

@@ -73,6 +73,8 @@ def test_gradients_point_to_what_counts(slide: Path, tmp_path: Path) -> None:
     nuclei = coverslip("explain", "nuclei", slide, "--at", "300,300", "--mpp", "0.5")
     assert nuclei.returncode == 2
     assert "no classifier of tiles" in nuclei.stderr
+    cells = coverslip("explain", "cells", slide, "--mpp", "0.5")
+    assert (cells.returncode, "no classifier of tiles and no slide" in cells.stderr) == (2, True)
 
 
 def test_a_slide_model_is_explained_by_its_patches(tmp_path: Path) -> None:

@@ -75,6 +75,11 @@ def explain(
                     fail(f"{bundle.name} judges whole slides: leave --at out.")
                 _explain_slide(bundle, slide, name, mpp, out, json=json)
                 return
+            if bundle.task != "classification":
+                fail(
+                    f"{bundle.name} is no classifier of tiles and no slide model: only those are "
+                    "explained."
+                )
             if at is None:
                 fail(f"{bundle.name} judges tiles: say which one. {_AT}")
             x, y = numbers(at, 2, _AT)

@@ -261,7 +261,8 @@ def _found_record(found: FoundPatch, phrase: str) -> dict[str, object]:
 
 
 def _place(box: Box) -> str:
-    return f"{box.x0:.0f},{box.y0:.0f},{box.width:.0f},{box.height:.0f}"
+    # Rounded as whole numbers, which have no "-0".
+    return ",".join(f"{round(each)}" for each in (box.x0, box.y0, box.width, box.height))
 
 
 def _percent(quality: float) -> str:

@@ -149,5 +149,7 @@ def _flat(record: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str,
     for name, value in record.items():
         if isinstance(value, dict):
             yield from _flat(value, f"{prefix}{name}.")
+        elif name == "out" and value is None:
+            continue  # no file was asked for
         else:
             yield f"{prefix}{name}", f"{value:.6g}" if isinstance(value, float) else str(value)

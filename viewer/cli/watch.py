@@ -45,6 +45,8 @@ def watch(
     from viewer.cohort.errors import BatchError
     from viewer.inference.ai_extra import missing_ai
 
+    if folder.is_file():
+        fail(f"{folder} is a file: give the folder that slides arrive in.")
     if not folder.is_dir():
         fail(f"There is no folder {folder}.")
     if sentence := missing_ai():
@@ -59,6 +61,8 @@ def watch(
         if watched.problem:
             sys.exit(EXIT_BAD_INPUT)
         watched.write_sheet()
+        if not watched.checks:
+            say(f"There are no slides in {folder} yet.")
     except BatchError as error:
         fail(str(error))
     except KeyboardInterrupt:

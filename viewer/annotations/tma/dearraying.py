@@ -7,7 +7,7 @@ a missing core.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -137,13 +137,16 @@ def dearray(
                 f"A core cannot be {options.diameter_um:g} µm across on {name}, which is "
                 f"{source.levels[0].width_px * mpp_um / 1000:.3g} mm wide: give its diameter in µm."
             )
-    found = array_in(overview_classes(picture).is_tissue, options, diameter)
+    tissue = overview_classes(picture).is_tissue
+    found = array_in(tissue, options, diameter)
     scale_um = mpp_um or source.info.optics.mean_mpp_um
     if diameter is None and not isinstance(found, str) and scale_um is not None:
         least, most = _CORE_UM
         if not least <= found.diameter_px * scale * scale_um <= most:
             found = NO_CORES
     if isinstance(found, str):
+        if options.rows is not None or options.columns is not None:
+            _check_grid(name, tissue, options, diameter)
         raise NoCoresError(f"{name}: {found}")
     cores = tuple(
         FoundCore(each.row, each.column, each.x_px * scale, each.y_px * scale, each.is_missing)
@@ -196,6 +199,26 @@ def array_in(
     found = FoundArray(tuple(cores), len(grid.rows), len(grid.columns), size, tuple(notes))
     is_enough = found.present >= max(least, _OCCUPIED * len(cores))
     return found if is_enough else NO_CORES
+
+
+def _check_grid(
+    name: str, tissue: NDArray[np.bool_], options: DearrayOptions, diameter: float | None
+) -> None:
+    """Raise TmaError where a slide has an array, and only the grid asked for is not its own."""
+    found = array_in(tissue, replace(options, rows=None, columns=None), diameter)
+    if isinstance(found, str):
+        return
+    counts = ((options.rows, found.rows, "row"), (options.columns, found.columns, "column"))
+    asked = " and ".join(_counted(wanted, what) for wanted, _, what in counts if wanted is not None)
+    has = " and ".join(_counted(count, what) for _, count, what in counts)
+    raise TmaError(
+        f"{name}: {_counted(found.present, 'core')} in {has} were found, which do not fit the "
+        f"{asked} asked for: correct the grid, or leave it to be found."
+    )
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _level_for(levels: tuple[Level, ...]) -> int:

@@ -7,6 +7,8 @@ import re
 from viewer.errors import CoverslipError
 
 _KNOWN = (
+    (r"Failed to get AWS credentials|CredentialsNotLoaded", "no credentials were found for it"),
+    (r"Failed to resolve region", "its bucket cannot be found"),
     (r"NoSuchBucket", "there is no such bucket"),
     (r"AccessDenied|InvalidAccessKey|SignatureDoesNotMatch|status: 403", "access is denied"),
     (r"No space left|StorageFull", "the disk is full"),

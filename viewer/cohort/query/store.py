@@ -110,6 +110,11 @@ def open_store(place: Path | str | None = None) -> Store:
         return _of_home(home / "config", home / "data", home / "cache")
     if next(place.glob("*/*/about.json"), None) is not None:
         return _of_cohort(str(place.absolute()))
+    if (place / "features").is_dir():
+        raise QueryError(
+            f"{place} holds the features of slides, not results: `coverslip features list` tells "
+            "of them, `coverslip similar` searches them; `coverslip run` with --store adds results."
+        )
     raise QueryError(
         f"There is no store in {place}: give a folder or bucket that results of a cohort are kept "
         "in, a folder as COVERSLIP_HOME names one, or a project."

@@ -160,6 +160,8 @@ class ContactSheet(QDialog):
         count = "1 slide" if len(checks) == 1 else f"{len(checks):,} slides"
         shown = f"; the first {_MOST_SHOWN:,} are shown" if len(ranked) > _MOST_SHOWN else ""
         parts = [f"{count}, {bad:,} with trouble, the most trouble first{shown}.", doing]
+        if not checks:
+            parts[0] = "There are no slides in the folder yet: those that arrive are shown."
         cards = [
             _Card(check.path, trouble.reasons, self._picture(check))
             for check, trouble in ranked[:_MOST_SHOWN]
