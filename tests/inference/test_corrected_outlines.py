@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from contextlib import closing
 from dataclasses import dataclass
@@ -21,8 +22,14 @@ from viewer.annotations.formats.slide_place import SlidePlace
 from viewer.geometry import Box
 from viewer.inference.models.bundle import load_bundle
 from viewer.inference.models.model_library import BUNDLED, find_model
+from viewer.inference.process.tuning_messages import Agreement, TunedNetwork
 from viewer.inference.runs.running import run_model
-from viewer.inference.teaching.correction_fields import UNKNOWN, held_back, planned_fields
+from viewer.inference.teaching.correction_fields import (
+    UNKNOWN,
+    HeldBack,
+    held_back,
+    planned_fields,
+)
 from viewer.inference.teaching.corrections import (
     CorrectedSlide,
     Corrections,
@@ -38,7 +45,13 @@ from viewer.inference.teaching.errors import (
     OtherSlideError,
     TeachingError,
 )
-from viewer.inference.teaching.nuclei_tuning import NucleiTeacher, TuningProgress, tune_nuclei
+from viewer.inference.teaching.nuclei_tuning import (
+    NucleiTeacher,
+    TuningProgress,
+    check_gain,
+    tune_nuclei,
+)
+from viewer.inference.teaching.taught_card import CorrectionFigures, TaughtCard
 from viewer.slides import open_slide
 from viewer.slides.region import read_region
 
@@ -172,6 +185,7 @@ def test_corrected_outlines_make_a_better_network(slide: Slide, tmp_path: Path) 
     record = json.loads(done.stdout)
     assert record["outlines"] == slide.count
     assert record["quality_after"] > record["quality_before"] + 0.02
+    assert record["f1_after"] >= record["f1_before"]
     made = load_bundle(out)
     card = made.description.teaching
     assert card is not None
@@ -183,6 +197,56 @@ def test_corrected_outlines_make_a_better_network(slide: Slide, tmp_path: Path) 
     # An ordinary model: what the shy one found and this one finds are counted alike.
     found = run_model(slide.path, made).objects()
     assert abs(len(found) - slide.count) < 0.25 * slide.count
+
+
+def figures(quality: tuple[float, float], f1: tuple[float, float]) -> CorrectionFigures:
+    return CorrectionFigures(90, 30, "block", *f1, *quality)
+
+
+@pytest.mark.parametrize(
+    ("quality", "f1", "is_gain"),
+    [
+        ((0.578, 0.609), (0.910, 0.829), False),  # closer outlines of fewer nuclei
+        ((0.578, 0.609), (0.910, 0.9099), False),
+        ((0.578, 0.609), (0.910, 0.910), True),
+        ((0.578, 0.609), (0.910, 0.930), True),
+        ((0.578, 0.583), (0.910, 0.930), True),
+        ((0.578, 0.5829), (0.910, 0.930), False),
+        ((0.609, 0.578), (0.829, 0.910), False),
+        ((float("nan"), 0.6), (0.8, 0.9), False),
+    ],
+)
+def test_a_network_is_kept_if_quality_rises_and_f1_does_not_fall(
+    quality: tuple[float, float],
+    f1: tuple[float, float],
+    is_gain: bool,
+) -> None:
+    found = figures(quality, f1)
+    assert found.is_gain is is_gain
+    said = TaughtCard(base="Nuclei", base_version="1", corrections=found).sentences
+    assert said[1] == found.sentence
+    assert f"from {quality[0]:.3f} to {quality[1]:.3f}" in found.sentence
+    assert f"F1 from {f1[0]:.3f} to {f1[1]:.3f}" in found.sentence
+    rule = "panoptic quality rises by 0.005 or more and F1 does not fall"
+    assert [each for each in said if rule in each] == ([said[2]] if is_gain else [])
+
+
+def test_a_network_that_loses_nuclei_is_not_kept() -> None:
+    held = HeldBack("block", 0, 60, 30)
+    before = Agreement(0.91, 0.578, 30, 30)
+
+    def found(f1: float, quality: float) -> TunedNetwork:
+        return TunedNetwork(before, before, Agreement(f1, quality, 25, 30), b"")
+
+    check_gain("Nuclei", found(0.91, 0.609), held)
+    sentence = (
+        "Nuclei got no better, and nothing was saved. 30 of 90 outlines were held back, by blocks "
+        "of 40 µm: on them panoptic quality went from 0.578 to 0.609, F1 from 0.910 to 0.829. It "
+        "is kept if panoptic quality rises by 0.005 or more and F1 does not fall. Correct more "
+        "outlines, in other places."
+    )
+    with pytest.raises(NoGainError, match=f"^{re.escape(sentence)}$"):
+        check_gain("Nuclei", found(0.829, 0.609), held)
 
 
 def test_nothing_is_kept_without_gain_or_when_it_is_stopped(slide: Slide) -> None:
@@ -214,6 +278,21 @@ def test_what_cannot_be_learned_from_is_one_sentence(slide: Slide, tmp_path: Pat
     moved = tmp_path / "moved.geojson"
     moved.write_text(json.dumps({"coverslip": {"slide": "another"}, **text}))
     with pytest.raises(OtherSlideError, match="made on another slide"):
+        read_corrections([slide.path], [moved])
+    for feature in text["features"]:
+        feature["properties"]["metadata"] = {"slide": "other.svs"}
+    moved.write_text(json.dumps(text))
+    with pytest.raises(
+        OtherSlideError, match=r'marks lie on "other\.svs", and not on part\.ome\.tif'
+    ):
+        read_corrections([slide.path], [moved])
+    text = json.loads(slide.marks.read_text())
+    corner = [[0, 0], [9, 0], [9, 9], [0, 0]]
+    text["features"][-1]["geometry"] = {"type": "Polygon", "coordinates": [corner]}
+    moved.write_text(json.dumps(text))
+    with pytest.raises(
+        NoMarksError, match=r"no outlines of nuclei \(.* outside the corrected area"
+    ):
         read_corrections([slide.path], [moved])
     text["features"] = text["features"][:5]
     few = tmp_path / "few.geojson"

@@ -83,6 +83,14 @@ def test_one_class_alone_is_refused() -> None:
         check_classes({str(number): 1 for number in range(33)})
 
 
+@pytest.mark.parametrize("other", ["tumor", "TUMOR", "Tumor  cell"])
+def test_classes_that_differ_by_how_they_are_written_are_refused(other: str) -> None:
+    first = "Tumor cell" if " " in other else "Tumor"
+    with pytest.raises(TeachingError, match=f'"{first}" and "{other}" differ by how they are'):
+        check_classes({first: 3, "Stroma": 4, other: 1})
+    check_classes({first: 3, "Stroma": 4, other: 0})
+
+
 def test_slides_take_a_file_each_or_a_folder(tmp_path: Path, sample_slide: Path) -> None:
     pair = ((10, 20), "Tumor"), ((30, 40), "Stroma")
     marks_file(tmp_path, *pair, name=f"{sample_slide.stem}.geojson")
@@ -105,6 +113,22 @@ def test_one_file_for_several_slides_has_to_name_them(tmp_path: Path, sample_sli
     path.write_text(json.dumps(content))
     found = marked_slides([sample_slide, other], [path])
     assert [len(each.marks) for each in found.slides] == [1, 1]
+
+
+def test_marks_that_name_another_slide_are_refused(tmp_path: Path, sample_slide: Path) -> None:
+    path = marks_file(tmp_path, ((10, 20), "Tumor"), ((30, 40), "Stroma"), ((50, 60), "Stroma"))
+
+    def named(*names: str) -> list[Path]:
+        content = json.loads(path.read_text())
+        for feature, name in zip(content["features"], names, strict=True):
+            feature["properties"]["metadata"] = {"slide": name}
+        path.write_text(json.dumps(content))
+        return [path]
+
+    with pytest.raises(OtherSlideError, match=r'lie on "other\.svs", and not on'):
+        marked_slides([sample_slide], named(*["other.svs"] * 3))
+    own = [sample_slide.name, f"{sample_slide.name} - Series 1", "other.svs"]
+    assert marked_slides([sample_slide], named(*own)).counts == {"Tumor": 1, "Stroma": 1}
 
 
 def test_marks_beside_the_slide_are_refused(tmp_path: Path, sample_slide: Path) -> None:

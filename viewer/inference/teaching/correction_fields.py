@@ -100,8 +100,9 @@ def held_back(slides: Sequence[CorrectedSlide]) -> HeldBack:
     centers = [_centers_um(each) for each in slides]
     total = sum(map(len, centers))
     if total < LEAST_OUTLINES:
+        outlines = "outline is" if total == 1 else "outlines are"
         raise TeachingError(
-            f"{total:,} corrected outlines are too few to learn from and to measure by: outline "
+            f"{total:,} corrected {outlines} too few to learn from and to measure by: outline "
             f"{LEAST_OUTLINES} nuclei or more."
         )
     has_slides = sum(len(each) >= LEAST_HELD for each in centers) >= _PARTS

@@ -18,7 +18,12 @@ from viewer.inference.teaching.errors import (
     TeachingError,
 )
 from viewer.inference.teaching.marked_slides import files_of_slides, is_shared, unnamed_slides
-from viewer.inference.teaching.marks import annotations_for, names_slide, slide_of
+from viewer.inference.teaching.marks import (
+    annotations_for,
+    check_named,
+    names_slide,
+    slide_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -116,12 +121,12 @@ def corrections_of(
         what = "1 annotation is" if others == 1 else f"{others:,} annotations are"
         teach = "teaches" if others == 1 else "teach"
         notes.append(f"{place.name}: {what} no outline of a nucleus and {teach} nothing.")
-    if area is None:
+    if area is None and outlines:
         notes.append(
             f"{place.name}: no region of the class {AREA_CLASSES[0]} says where all nuclei are "
             "outlined, so that deleted ones teach nothing."
         )
-    else:
+    elif area is not None:
         inside = [each for each in outlines if area.intersects(each.centroid)]
         if beside := len(outlines) - len(inside):
             lie = "1 outline lies" if beside == 1 else f"{beside:,} outlines lie"
@@ -171,16 +176,19 @@ def read_corrections(
     each_file = files_of_slides(slides, files)
     for path, file, (place, scale) in zip(slides, each_file, places, strict=True):
         annotations, lost = annotations_for(file, place, origin)
-        if is_shared(each_file) and not all(map(slide_of, annotations)):
+        if not is_shared(each_file):
+            check_named(file, map(slide_of, annotations), path)
+        elif not all(map(slide_of, annotations)):
             raise unnamed_slides(each_file)
         own = [each for each in annotations if names_slide(slide_of(each), path)]
         made = corrections_of(own, place, scale)
         notes = (f"{file.name}: {lost}.", *made.notes) if lost else made.notes
         found.append((path, replace(made, notes=notes)))
     if not any(each.outlines for _, each in found):
+        why = "; ".join(note.rstrip(".") for _, each in found for note in each.notes)
         raise NoMarksError(
-            f"{files[0].name} holds no outlines of nuclei: make regions of what the model found, "
-            "and correct them."
+            f"{files[0].name} holds no outlines of nuclei{f' ({why})' if why else ''}: make regions "
+            "of what the model found, and correct them."
         )
     return found
 

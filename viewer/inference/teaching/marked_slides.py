@@ -13,6 +13,7 @@ from viewer.inference.teaching.marks import (
     Mark,
     Marks,
     check_classes,
+    check_named,
     check_on_slide,
     class_colors,
     read_marks,
@@ -106,7 +107,7 @@ def _read(
     files = files_of_slides(slides, files)
     read = [read_marks(*each, origin) for each in zip(files, places, strict=True)]
     if not is_shared(files):
-        return [_own(marks, slide) for marks, slide in zip(read, slides, strict=True)]
+        return [_own(*each) for each in zip(files, read, slides, strict=True)]
     if any(not mark.slide for mark in read[0].marks):
         raise unnamed_slides(files)
     found = [marks.of_slide(slide) for marks, slide in zip(read, slides, strict=True)]
@@ -148,10 +149,10 @@ def unnamed_slides(files: Sequence[Path]) -> TeachingError:
     )
 
 
-def _own(marks: Marks, slide: Path) -> Marks:
-    """Return the marks of a file's own slide: where it names that among others, no others."""
-    own = marks.of_slide(slide)
-    return own if any(mark.slide for mark in own.marks) else marks
+def _own(file: Path, marks: Marks, slide: Path) -> Marks:
+    """Return the marks of a file's own slide, and none that it says are of another."""
+    check_named(file, [mark.slide for mark in marks.marks], slide)
+    return marks.of_slide(slide)
 
 
 def _in_folder(folder: Path, slide: Path) -> Path:

@@ -105,7 +105,7 @@ def read_marks(path: Path, slide: SlidePlace, origin: Origin | None = None) -> M
     if not marks:
         what = "holds no annotation" if not annotations else "holds no annotation with a class"
         raise NoMarksError(
-            f"{path.name} {what}{f' ({lost})' if lost else ''}: mark some objects or areas of two "
+            f"{path.name} {what}{f', {lost}' if lost else ''}: mark some objects or areas of two "
             "classes or more."
         )
     notes = [f"{path.name}: {lost}."] if lost else []
@@ -169,11 +169,18 @@ def check_classes(counts: Mapping[str, int], what: str = "marks") -> None:
     NoMarksError, OneClassError
         There are none, or they are of one class.
     TeachingError
-        There are more classes than can be taught.
+        There are more classes than can be taught, or two are one but for how they are written.
     """
     known = [name for name, count in counts.items() if count]
     if not known:
         raise NoMarksError(f"There are no {what}: mark some of two classes or more.")
+    written: dict[str, str] = {}
+    for name in known:
+        if (first := written.setdefault(" ".join(name.casefold().split()), name)) != name:
+            raise TeachingError(
+                f'The classes "{first}" and "{name}" differ by how they are written alone: give '
+                "them one name."
+            )
     if len(known) == 1:
         raise OneClassError(
             f'All {what} are of the class "{known[0]}": mark some of a second class, or everything '
@@ -214,8 +221,28 @@ def marks_of(annotation: Annotation) -> Iterator[Mark]:
 
 
 def names_slide(name: str, path: Path) -> bool:
-    """Return whether what a file says of the slide of a mark means this one, or says nothing."""
-    return not name or name.casefold() in {path.name.casefold(), path.stem.casefold()}
+    """Return whether what a file says of the slide of a mark means this one, or says nothing.
+
+    As QuPath names images: "a.svs", or "a.svs - Series 1".
+    """
+    named, own = name.casefold(), path.name.casefold()
+    return not name or named in {own, path.stem.casefold()} or named.startswith(f"{own} - ")
+
+
+def check_named(file: Path, names: Iterable[str], slide: Path) -> None:
+    """Raise OtherSlideError where a file says of each of its marks that it is of another slide.
+
+    Parameters
+    ----------
+    names
+        What it says of the slide of each mark; "" where it says nothing.
+    """
+    named = list(names)
+    if named and not any(names_slide(name, slide) for name in named):
+        raise OtherSlideError(
+            f'{file.name} says that its marks lie on "{named[0]}", and not on {slide.name}: give '
+            "the slide that they were made on, or correct the name in the file."
+        )
 
 
 def slide_of(annotation: Annotation) -> str:
