@@ -16,7 +16,12 @@ from inference_steps import make_bundle
 from viewer.inference.architectures.nuclei_unet import NucleiUNet
 from viewer.inference.models.bundle import BundleError, load_bundle
 from viewer.inference.models.model_library import find_model
-from viewer.inference.teaching.errors import ContradictionError, FeaturesVersionError, NoObjectError
+from viewer.inference.teaching.errors import (
+    ContradictionError,
+    FeaturesVersionError,
+    NoObjectError,
+    TeachingError,
+)
 from viewer.inference.teaching.learning import learned
 from viewer.inference.teaching.marked_objects import (
     check_contradictions,
@@ -26,7 +31,7 @@ from viewer.inference.teaching.marked_objects import (
 from viewer.inference.teaching.marks import Mark
 from viewer.inference.teaching.object_features import PIXEL_FEATURES, object_features
 from viewer.inference.teaching.object_vectors import object_vectors
-from viewer.inference.teaching.taught_bundles import base_of, with_features
+from viewer.inference.teaching.taught_bundles import base_of, check_folder, with_features
 from viewer.inference.teaching.taught_objects import CHANCE, TaughtObjects, vectors_for
 from viewer.overlays.objects import Objects
 
@@ -230,6 +235,16 @@ def test_cells_are_taught_and_run_from_the_command_line(sample_slide: Path, tmp_
     path.write_text(json.dumps(card_text | {"features": 99}))
     with pytest.raises(BundleError, match="features of version 99"):
         load_bundle(out)
+    path.write_text(json.dumps(card_text | {"features": 0}))
+    with pytest.raises(BundleError, match="taught on features of the network"):
+        load_bundle(out)
+    known = card_text["taught"]["classifier"]["features"]
+    card_text["taught"]["classifier"]["features"] = [*known[:-1], "Feature of old"]
+    path.write_text(json.dumps(card_text))
+    said = coverslip("run", out, sample_slide, "--region", BLOCK)
+    assert said.returncode == 2
+    assert said.stderr.startswith('What was taught takes "Feature of old"')
+    assert len(said.stderr.strip().splitlines()) == 1
     card_text["taught"]["base_sha256"] = "0" * 64
     path.write_text(json.dumps(card_text))
     said = coverslip("run", out, sample_slide, "--region", BLOCK)
@@ -272,6 +287,27 @@ def test_a_model_without_outlines_is_not_taught(sample_slide: Path, tmp_path: Pa
     said = coverslip(*arguments, full)
     assert said.returncode == 2
     assert "holds other files" in said.stderr
+
+
+@pytest.mark.parametrize(
+    ("about", "is_free"),
+    [
+        ({"task": "instances", "teaching": {"by": "ada"}, "taught": {}}, True),
+        ({"task": "instances", "teaching": {"corrections": {"outlines": 30}}}, False),
+        ({"task": "segmentation", "teaching": {}}, False),
+        ({"task": "instances"}, False),
+        ([], False),
+    ],
+)
+def test_only_what_was_taught_alike_is_written_over(
+    tmp_path: Path, about: object, *, is_free: bool
+) -> None:
+    (tmp_path / "model.json").write_text(json.dumps(about))
+    if is_free:
+        check_folder(tmp_path, "objects")
+        return
+    with pytest.raises(TeachingError, match="holds another model: give the name of a new folder"):
+        check_folder(tmp_path, "objects")
 
 
 def test_cells_by_settings_are_taught_and_run_without_grades(

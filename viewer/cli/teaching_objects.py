@@ -60,7 +60,7 @@ def train_objects(
 
     checked_device(device)
     try:
-        check_folder(out)
+        check_folder(out, "objects")
         marked = slides_with_marks(slides, marks, origin)
         with opened_model(model) as bundle:
             if not can_be_taught(bundle):

@@ -73,7 +73,7 @@ def train_nuclei(
         fail(sentence)
     checked_device(device)
     try:
-        check_folder(out)
+        check_folder(out, "outlines")
         corrected = read_corrections(slides, marks, origin_named(origin), mpp)
         for path, _ in corrected:
             trail.note("opened", path.absolute(), "train by corrected outlines")

@@ -73,7 +73,7 @@ def train_pixels(
     except msgspec.ValidationError as error:
         fail(f"--resolution is 0.1 to 64 um per pixel and --scales 1 to 4 ({error}).")
     try:
-        check_folder(out)
+        check_folder(out, "pixels")
         marked = slides_with_marks(slides, marks, origin)
         taught = train_pixels(marked, settings, mpp, reader_named(reader))
         bundle = write_pixel_classifier(out, taught, name_of(name, out))

@@ -350,11 +350,15 @@ def _of_words(about: ModelDescription) -> Iterator[str]:
 
 
 def _of_teaching(about: ModelDescription) -> Iterator[str]:
-    if about.features not in (0, FEATURES_VERSION):
-        yield (
-            f"it was taught on features of version {about.features}, and this Coverslip makes "
-            f"version {FEATURES_VERSION}: teach it anew with its marks"
-        )
+    known = [(about.features, FEATURES_VERSION)]
+    if about.architecture == PIXEL_CLASSIFIER and about.teaching is not None:
+        known.append((about.teaching.features_version, PIXEL_FEATURES_VERSION))
+    for taught_on, made in known:
+        if taught_on not in (0, made):
+            yield (
+                f"it was taught on features of version {taught_on}, and this Coverslip makes "
+                f"version {made}: teach it anew with its marks"
+            )
     if about.taught is None:
         return
     if about.task != "instances":
@@ -366,6 +370,11 @@ def _of_teaching(about: ModelDescription) -> Iterator[str]:
         )
     if complaint := about.taught.classifier.complaint(len(about.classes)):
         yield complaint
+    if not about.features and about.taught.classifier.takes_pooled:
+        yield (
+            "it was taught on features of the network, and features has no version of them: teach "
+            "it anew with its marks"
+        )
 
 
 def _of_files(about: ModelDescription) -> Iterator[str]:

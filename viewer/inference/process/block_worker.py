@@ -14,6 +14,7 @@ from viewer.inference.errors import ModelFailedError
 from viewer.inference.process.batches import Batches
 from viewer.inference.process.messages import Alive, Done, Refused
 from viewer.inference.steps.known import STEPS
+from viewer.inference.teaching.errors import TeachingError
 from viewer.overlays.blocks import BlockGrid, BlockKey
 from viewer.processes.channel import ChannelClosedError
 from viewer.processes.shared_pixels import SharedPixels, take_over
@@ -77,7 +78,7 @@ class BlockWorker:
             step()
         except ChannelClosedError:
             return
-        except ModelFailedError as error:
+        except (ModelFailedError, TeachingError) as error:
             self._send(Refused(str(error), is_failure=True))
         except Exception as error:  # said to the window, which restarts or gives up
             sentence = f"The model stopped: {type(error).__name__}: {error}"[:400]

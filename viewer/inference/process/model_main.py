@@ -45,6 +45,7 @@ from viewer.inference.process.messages import (
 from viewer.inference.process.tuning_messages import MeasureTuned, SeeField, TuneSteps
 from viewer.inference.process.words_messages import EncodeWords
 from viewer.inference.tasks.known import TASKS
+from viewer.inference.teaching.errors import TeachingError
 from viewer.overlays.blocks import BlockGrid
 from viewer.processes.channel import ChannelClosedError, inherited_channel
 from viewer.processes.shared_pixels import SharedPixels, take_over
@@ -95,7 +96,7 @@ class ModelServer:
                 self._take(request)
             except BundleError as error:
                 self._channel.send(Refused(str(error)))
-            except ModelFailedError as error:
+            except (ModelFailedError, TeachingError) as error:
                 self._channel.send(Refused(str(error), is_failure=True))
             except Exception as error:  # a model may raise anything
                 sentence = f"The model stopped: {type(error).__name__}: {error}"[:400]

@@ -54,7 +54,10 @@ def results_of_base(
                 objects = Objects.from_bytes(data)
                 if len(objects):
                     objects = teacher.reclassified(taught, objects)
-            except (ObjectsError, TeachingError) as error:
+            except TeachingError as error:  # true of all of them
+                _log.info("blocks of %s are found anew (%s)", base.name, error)
+                return
+            except ObjectsError as error:
                 _log.warning("a block of %s is found anew (%s)", base.name, error)
                 continue
             yield key, objects.to_bytes(), made_on

@@ -187,8 +187,8 @@ def read_corrections(
     if not any(each.outlines for _, each in found):
         why = "; ".join(note.rstrip(".") for _, each in found for note in each.notes)
         raise NoMarksError(
-            f"{files[0].name} holds no outlines of nuclei{f' ({why})' if why else ''}: make regions "
-            "of what the model found, and correct them."
+            f"{files[0].name} holds no outlines of nuclei{f' ({why})' if why else ''}: make "
+            "regions of what the model found, and correct them."
         )
     return found
 

@@ -248,7 +248,7 @@ def write_tuned(folder: Path, tuned: TunedNuclei, name: str, version: str) -> Mo
     TeachingError
         The folder holds something else, or cannot be written.
     """
-    check_folder(folder)
+    check_folder(folder, "outlines")
     about = tuned.base.description
     words = f"{' '.join(tuned.card.sentences)} For research use, not for diagnosis."
     try:

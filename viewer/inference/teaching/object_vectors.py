@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 FEATURES_VERSION = 1
 """Of all that makes the numbers; raised with every change of them. What was taught on others is
 refused."""
+POOLED = "Feature "
+"""Before the numbers of the features that are pooled in each object."""
 _LEFT_OUT = (UNLIKE, "Classification probability")
 """Measurements that say nothing of an object itself."""
 _LEAST_AREA = 1e-3
@@ -37,7 +39,7 @@ def object_vectors(objects: Objects) -> tuple[list[str], NDArray[np.float32]]:
     columns |= dict(zip(_OUTLINE, _of_outlines(objects), strict=True))
     if objects.features is not None:
         columns |= {
-            f"Feature {index}": column for index, column in enumerate(objects.features.T, 1)
+            f"{POOLED}{index}": column for index, column in enumerate(objects.features.T, 1)
         }
     vectors = np.stack([np.asarray(each, np.float32) for each in columns.values()], 1)
     vectors[~np.isfinite(vectors)] = np.nan

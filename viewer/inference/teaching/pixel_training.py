@@ -166,7 +166,7 @@ def write_pixel_classifier(folder: Path, taught: TaughtPixels, name: str) -> Mod
     BundleError
         It cannot be written.
     """
-    check_folder(folder)
+    check_folder(folder, "pixels")
     try:
         folder.mkdir(exist_ok=True)
         weights = folder / WEIGHTS

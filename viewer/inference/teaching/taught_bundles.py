@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+import msgspec
 from msgspec.structs import replace
 
 from viewer.atomic_write import atomic_write_bytes
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from viewer.inference.teaching.taught_objects import LinearClassifier
 
 README = "README.md"
+Taught = Literal["objects", "pixels", "outlines"]
+"""In which way a model was taught."""
 _NO_COLOR = "#000000"
 """Of classes whose color decides nothing."""
 
@@ -97,14 +100,32 @@ def with_own_classes(about: ModelDescription, colors: Mapping[str, str]) -> Mode
     return replace(about, classes=classes, cells=cells)
 
 
-def check_folder(folder: Path) -> None:
-    """Raise TeachingError where a folder is no place for a model: it holds something else."""
+def check_folder(folder: Path, made: Taught) -> None:
+    """Raise TeachingError where a folder is no place for a model: it holds something else.
+
+    A model that was taught in the same way is written over, as when the same command runs again.
+    """
     if folder.exists() and not folder.is_dir():
         raise TeachingError(f"{folder} is a file: give the name of a new folder.")
     if not folder.exists() and not folder.absolute().parent.is_dir():
         raise TeachingError(f"There is no folder {folder.absolute().parent}: make it first.")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / MODEL_FILE).is_file():
         raise TeachingError(f"{folder} holds other files: give the name of a new folder.")
+    if (folder / MODEL_FILE).is_file() and _taught_in(folder) != made:
+        raise TeachingError(f"{folder} holds another model: give the name of a new folder.")
+
+
+def _taught_in(folder: Path) -> Taught | None:
+    """Return how the model in a folder was taught, also where it cannot be used any more."""
+    try:
+        about = msgspec.json.decode((folder / MODEL_FILE).read_bytes())
+    except (OSError, msgspec.DecodeError):
+        return None
+    if not isinstance(about, dict) or not isinstance(card := about.get("teaching"), dict):
+        return None
+    if about.get("task") == "segmentation":
+        return "pixels"
+    return "outlines" if card.get("corrections") else "objects"
 
 
 def write_taught(folder: Path, taught: ModelBundle) -> ModelBundle:
@@ -115,7 +136,7 @@ def write_taught(folder: Path, taught: ModelBundle) -> ModelBundle:
     TeachingError
         The folder holds something else, or cannot be written.
     """
-    check_folder(folder)
+    check_folder(folder, "objects")
     about = taught.description
     try:
         folder.mkdir(exist_ok=True)

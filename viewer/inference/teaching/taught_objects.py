@@ -10,7 +10,7 @@ import numpy as np
 from msgspec import Meta
 
 from viewer.inference.teaching.errors import FeaturesVersionError
-from viewer.inference.teaching.object_vectors import object_vectors
+from viewer.inference.teaching.object_vectors import POOLED, object_vectors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,6 +52,11 @@ class LinearClassifier(msgspec.Struct, frozen=True):
         if not fits or any(len(row) != length + 1 for row in self.weights):
             return "the numbers of what was taught do not fit together"
         return "" if min(self.spread) > 0 else "spreads of what was taught have to be above 0"
+
+    @property
+    def takes_pooled(self) -> bool:
+        """Return whether it takes features that are pooled in each object."""
+        return any(name.startswith(POOLED) for name in self.features)
 
     def standardized(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return vectors (n, d) as the weights take them."""
