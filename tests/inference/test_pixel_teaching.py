@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from contextlib import closing
 from pathlib import Path
 
@@ -125,6 +126,17 @@ def test_its_areas_are_annotations(taught: Path, slide: Path, tmp_path: Path) ->
         sizes[each["properties"]["classification"]["name"]] += area
     for size in sizes.values():
         assert 0.6 < size / (600 * HEIGHT) < 1.6
+
+
+def test_features_of_another_version_are_refused(taught: Path, slide: Path, tmp_path: Path) -> None:
+    old = shutil.copytree(taught, tmp_path / "old")
+    about = json.loads((old / "model.json").read_text())
+    about["teaching"]["features_version"] = 99
+    (old / "model.json").write_text(json.dumps(about))
+    done = coverslip("run", old, slide, "--mpp", str(MPP_UM), "-o", tmp_path / "areas.geojson")
+    assert done.returncode == 2
+    assert "taught on features of version 99" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
 
 
 def test_the_live_answer_is_that_of_the_bundle(taught: Path, slide: Path) -> None:

@@ -14,6 +14,7 @@ from viewer.inference.cells.settings import CellSettings, CellSettingsError, che
 from viewer.inference.models.training_data import TrainingData  # noqa: TC001 - read by msgspec
 from viewer.inference.tasks.detection import BoxLayout  # noqa: TC001 - read by msgspec
 from viewer.inference.tasks.known import TASKS
+from viewer.inference.teaching import pixel_settings
 from viewer.inference.teaching.object_vectors import FEATURES_VERSION
 from viewer.inference.teaching.taught_card import TaughtCard  # noqa: TC001 - read by msgspec
 from viewer.inference.teaching.taught_objects import TaughtObjects  # noqa: TC001 - read by msgspec
@@ -351,8 +352,8 @@ def _of_words(about: ModelDescription) -> Iterator[str]:
 
 def _of_teaching(about: ModelDescription) -> Iterator[str]:
     known = [(about.features, FEATURES_VERSION)]
-    if about.architecture == PIXEL_CLASSIFIER and about.teaching is not None:
-        known.append((about.teaching.features_version, PIXEL_FEATURES_VERSION))
+    if about.architecture == pixel_settings.ARCHITECTURE and about.teaching is not None:
+        known.append((about.teaching.features_version, pixel_settings.FEATURES_VERSION))
     for taught_on, made in known:
         if taught_on not in (0, made):
             yield (

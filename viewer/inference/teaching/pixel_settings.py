@@ -13,6 +13,8 @@ from viewer.overlays.blocks import BlockGrid
 if TYPE_CHECKING:
     from viewer.geometry import Size
 
+ARCHITECTURE = "pixel-classifier"
+"""Of the bundles that it makes."""
 FEATURES_VERSION = 1
 """Of `PixelFeatures`: raised with every change of it that changes numbers."""
 CORE_PX, MARGIN_PX = 384, 64

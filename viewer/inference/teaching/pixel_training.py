@@ -13,7 +13,13 @@ from viewer.inference.models.bundle import BundleError, file_sha256, load_bundle
 from viewer.inference.models.description import ModelDescription, write_description
 from viewer.inference.teaching.errors import TeachingError
 from viewer.inference.teaching.pixel_samples import MOST_PER_CLASS, pixel_samples
-from viewer.inference.teaching.pixel_settings import CORE_PX, FEATURES_VERSION, MARGIN_PX, PATCH_PX
+from viewer.inference.teaching.pixel_settings import (
+    ARCHITECTURE,
+    CORE_PX,
+    FEATURES_VERSION,
+    MARGIN_PX,
+    PATCH_PX,
+)
 from viewer.inference.teaching.pixel_teacher import PixelTeacher, TaughtSlide
 from viewer.inference.teaching.taught_bundles import check_folder
 from viewer.inference.teaching.taught_card import TaughtCard
@@ -193,7 +199,7 @@ def _described(taught: TaughtPixels, name: str, sha256: str) -> ModelDescription
             "classes": [{"name": each, "colour": color} for each, color in taught.colors.items()],
             "head": "softmax",
             "format": "safetensors",
-            "architecture": "pixel-classifier",
+            "architecture": ARCHITECTURE,
             "settings": {
                 "classes": len(taught.colors),
                 "scales": settings.scales,
