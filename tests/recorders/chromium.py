@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 import os
 import queue
@@ -12,12 +11,10 @@ import signal
 import subprocess
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import openslide
-from openslide.deepzoom import DeepZoomGenerator
+from slide_pages import SlidePages
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 RECORDER = REPOSITORY / "resources/recorders/openseadragon/coverslip-recorder.js"
@@ -142,59 +139,13 @@ class Tab:
         return base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"])
 
 
-class PageServer(ThreadingHTTPServer):
+class PageServer(SlidePages):
     """Serves the page, the recorder, OpenSeadragon and the tiles of a slide; loopback only."""
 
-    daemon_threads = True
-
     def __init__(self, slide: Path, openseadragon: Path, settings: dict[str, object]) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.tiles = DeepZoomGenerator(openslide.OpenSlide(slide), tile_size=254, overlap=1)
-        self.openseadragon, self.settings = openseadragon, settings
-        self.lock = threading.Lock()
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/"
-
-    def __exit__(self, *_: object) -> None:
-        self.shutdown()
-        self.server_close()
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: PageServer
-
-    def do_GET(self) -> None:
-        path = self.path.split("?")[0]
-        if path == "/":
-            self._send(PAGE.read_bytes(), "text/html")
-        elif path == "/openseadragon.js":
-            self._send(self.server.openseadragon.read_bytes(), "text/javascript")
-        elif path == "/coverslip-recorder.js":
-            self._send(RECORDER.read_bytes(), "text/javascript")
-        elif path == "/settings.json":
-            self._send(json.dumps(self.server.settings).encode(), "application/json")
-        elif path == "/slide.dzi":
-            self._send(self.server.tiles.get_dzi("png").encode(), "application/xml")
-        elif path.startswith("/slide_files/"):
-            level, name = path.split("/")[2:4]
-            column, row = name.removesuffix(".png").split("_")
-            with self.server.lock:
-                tile = self.server.tiles.get_tile(int(level), (int(column), int(row)))
-            buffer = io.BytesIO()
-            tile.save(buffer, "png", compress_level=1)
-            self._send(buffer.getvalue(), "image/png")
-        else:
-            self.send_error(404)
-
-    def log_message(self, *_: object) -> None:
-        """Nothing on the terminal."""
-
-    def _send(self, content: bytes, kind: str) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
+        files = {
+            "/openseadragon.js": openseadragon,
+            "/coverslip-recorder.js": RECORDER,
+            "/settings.json": json.dumps(settings).encode(),
+        }
+        super().__init__(slide, PAGE, files, "png", compress_level=1)

@@ -20,6 +20,7 @@ from viewer.attention.saliency import (
     recall_by_overlap,
 )
 from viewer.attention.slides_read import none_left, slides_read
+from viewer.bootstrap import interval, resamples
 from viewer.slides import TileError
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 PREDICTOR = "predictor"
 MAPS = (PREDICTOR, *BASELINES)
 _RESAMPLES = 2000
-_CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +107,7 @@ def evaluate_predictor(
             on_slide(len(measured))
     if not measured:
         raise none_left(left_out)
-    rng = np.random.default_rng(seed)
-    draws = rng.integers(len(measured), size=(_RESAMPLES, len(measured)))
+    draws = np.array(list(resamples(len(measured), _RESAMPLES, seed)))
     names = list(measured[0][0][PREDICTOR])
     figures = {
         each: {name: _figure(_values(measured, each, name), draws) for name in names}
@@ -229,6 +228,4 @@ def _figure(values: list[NDArray[np.float64]], draws: NDArray[np.integer]) -> Fi
         return Figure(float("nan"), float("nan"), float("nan"))
     drawn = counts[draws].sum(1)
     means = sums[draws].sum(1)[drawn > 0] / drawn[drawn > 0]
-    tail = (1 - _CONFIDENCE) / 2
-    low, high = np.quantile(means, [tail, 1 - tail]).tolist()
-    return Figure(float(sums.sum() / counts.sum()), low, high)
+    return Figure(float(sums.sum() / counts.sum()), *interval(means))

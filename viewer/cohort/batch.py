@@ -19,6 +19,7 @@ from viewer.folders import data_folder
 from viewer.inference.cells.stain_vectors import StainVectors  # noqa: TC001 - msgspec reads it
 from viewer.kept_lines import append_lines, read_bodies
 from viewer.slides.remote.address import is_address
+from viewer.slides.slide_files import slide_stamp
 from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
@@ -267,7 +268,7 @@ class Batch:
     def is_current(self, slide: BatchSlide) -> bool:
         """Return whether a slide is done, of the file that is there now, and its output is, too."""
         record = self.record(slide)
-        if record.state != "done" or record.file != file_stamp(Path(slide.path)):
+        if record.state != "done" or record.file != slide_stamp(Path(slide.path)):
             return False
         return not slide.out or (Path(self.settings.out) / slide.out).exists()
 
@@ -380,15 +381,6 @@ def output_names(paths: Sequence[str], suffix: str) -> list[str]:
         taken.add(name.casefold())
         names.append(name)
     return names
-
-
-def file_stamp(path: Path) -> tuple[int, int]:
-    """Return size and time of change of a slide's file; zeros where it cannot be asked."""
-    try:
-        status = path.stat()
-    except (OSError, ValueError):
-        return (0, 0)
-    return status.st_size, status.st_mtime_ns
 
 
 def _read_manifest(folder: Path) -> _Manifest | None:

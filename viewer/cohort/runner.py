@@ -9,10 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from viewer.cohort.batch import BatchProgress, SlideRecord, file_stamp
+from viewer.cohort.batch import BatchProgress, SlideRecord
 from viewer.cohort.errors import BatchError
 from viewer.overlays.result_store import ResultStoreError, is_kept
 from viewer.overlays.segments.segment_store import has_results
+from viewer.slides.slide_files import slide_stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -200,7 +201,7 @@ class BatchRunner:
     def _run_slide(self, slide: BatchSlide) -> None:
         if self._width == 1:
             self._begin(slide)  # elsewhere it may wait for its turn
-        stamp = file_stamp(Path(slide.path))
+        stamp = slide_stamp(Path(slide.path))
         result = self._executor.run(
             run_arguments(self.batch, slide), lambda progress: self._on_progress(slide, progress)
         )

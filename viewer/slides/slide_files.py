@@ -7,7 +7,7 @@ from pathlib import Path
 
 from viewer.slides.dicom_header import dicom_header
 from viewer.slides.remote.address import is_address
-from viewer.slides.slide_folders import ZARR_FILES
+from viewer.slides.slide_folders import ZARR_FILES, is_slide_folder
 
 _HEADER_BYTES = 1 << 14
 _HEADERS_BYTES = 1 << 20
@@ -43,6 +43,25 @@ def slide_files(path: Path) -> tuple[Path, ...]:
             return (path, *_named_in(path))
         case _:
             return _series_of(path)
+
+
+def slide_stamp(path: Path) -> tuple[int, int]:
+    """Return size and time of change (ns) of a slide, of all its files together.
+
+    Files that cannot be asked, such as at an address, count nothing.
+    """
+    try:
+        files = tuple(path.rglob("*")) if is_slide_folder(path) else slide_files(path)
+    except (OSError, ValueError):
+        files = (path,)
+    size = changed_ns = 0
+    for file in files:
+        try:
+            about = file.stat()
+        except (OSError, ValueError):
+            continue
+        size, changed_ns = size + about.st_size, max(changed_ns, about.st_mtime_ns)
+    return size, changed_ns
 
 
 def dicom_series(path: Path, header_bytes: int = _HEADER_BYTES) -> bytes | None:

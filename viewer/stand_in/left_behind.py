@@ -16,6 +16,7 @@ import stat
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -176,7 +177,7 @@ def _take_in_journal(path: Path) -> None:
 def _copy(path: Path, target: Path) -> None:
     """Copy a file so that its place holds the former or the new one. Raises OSError."""
     make_folder(target.parent)
-    part = target.with_name(f".{target.name}.part")
+    part = target.with_name(f".{target.name}-{token_hex(6)}.part")
     try:
         shutil.copyfile(path, part)
         part.chmod(0o600)

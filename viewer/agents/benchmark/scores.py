@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from viewer.agents.benchmark.overlap import Overlap
+from viewer.bootstrap import interval, resamples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -183,9 +184,8 @@ def _grounding(results: Sequence[Result]) -> Grounding | None:
 
 def _figure(count: int, value: Callable[[NDArray[np.intp]], float]) -> Figure:
     """Resamples in which the value is not defined are left out."""
-    rng = np.random.default_rng(_SEED)
-    drawn = [value(rng.integers(0, count, count)) for _ in range(_RESAMPLES)]
-    low, high = np.nanpercentile(drawn, [2.5, 97.5]).tolist()
+    drawn = [value(sample) for sample in resamples(count, _RESAMPLES, _SEED)]
+    low, high = interval(drawn)
     known = [each for each in drawn if each == each]
     std = float(np.std(known, ddof=1)) if len(known) > 1 else 0.0
     return Figure(round(value(np.arange(count)), 4), round(low, 4), round(high, 4), round(std, 4))

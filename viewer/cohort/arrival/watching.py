@@ -19,8 +19,7 @@ from viewer.cohort.arrival.contact_sheet import write_contact_sheet
 from viewer.cohort.errors import BatchError
 from viewer.folders import data_folder
 from viewer.kept_lines import append_lines, read_bodies
-from viewer.slides.slide_files import slide_files
-from viewer.slides.slide_folders import is_slide_folder
+from viewer.slides.slide_files import slide_stamp
 from viewer.slides.tray import slides_in
 
 if TYPE_CHECKING:
@@ -100,7 +99,7 @@ class FolderWatch:
         due: list[tuple[Path, tuple[int, int]]] = []
         sizes: dict[Path, tuple[int, int]] = {}
         for path in self._listed():
-            sizes[path] = stamp = _stamp(path)
+            sizes[path] = stamp = slide_stamp(path)
             held = self._checks.get(str(path.absolute()))
             if held is not None and held.file == stamp and not self._is_scaled_now(held):
                 continue
@@ -168,19 +167,3 @@ class FolderWatch:
             f"What is found cannot be kept in {self.out} ({error.strerror or error}): see that "
             "there is room and that you may write there, or name another folder with -o."
         )
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    """Return size and time of change (ns) of a slide: of all its files together."""
-    try:
-        files = tuple(path.rglob("*")) if is_slide_folder(path) else slide_files(path)
-    except OSError:
-        files = (path,)
-    size = changed_ns = 0
-    for file in files:
-        try:
-            about = file.stat()
-        except OSError:
-            continue
-        size, changed_ns = size + about.st_size, max(changed_ns, about.st_mtime_ns)
-    return size, changed_ns

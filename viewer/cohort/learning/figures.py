@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 from scipy.stats import rankdata
 
+from viewer.bootstrap import interval, resamples
 from viewer.inference.teaching.held_out import CALIBRATION_BINS, calibration_error
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _RESAMPLES = 1000
-_CONFIDENCE = 0.95
 
 
 class Interval(msgspec.Struct, frozen=True):
@@ -72,14 +72,13 @@ def slide_model_figures(
     folds: int, seed: int = 0,
 ) -> SlideModelFigures:  # fmt: skip
     """Measure probabilities (n, classes) of held-out slides against their classes (n,)."""
-    rng = np.random.default_rng(seed)
     called = chances.argmax(1)
     said, is_right = chances.max(1), called == classes
     truth = np.eye(chances.shape[1])[classes]
     groups = _groups(patients)
     samples = [
-        np.concatenate([groups[i] for i in rng.integers(0, len(groups), len(groups))])
-        for _ in range(_RESAMPLES)
+        np.concatenate([groups[i] for i in drawn])
+        for drawn in resamples(len(groups), _RESAMPLES, seed)
     ]
     return SlideModelFigures(
         len(classes), len(groups), folds,
@@ -118,9 +117,8 @@ def _balanced(called: NDArray[np.intp], classes: NDArray[np.int64]) -> float:
 
 
 def _interval(value: float, resampled: Sequence[float]) -> Interval:
-    tail = 50 * (1 - _CONFIDENCE)
-    low, high = np.nanpercentile(resampled, [tail, 100 - tail])
-    return Interval(round(value, 4), round(float(low), 4), round(float(high), 4))
+    low, high = interval(resampled)
+    return Interval(round(value, 4), round(low, 4), round(high, 4))
 
 
 def _reliability(

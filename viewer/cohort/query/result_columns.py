@@ -11,13 +11,15 @@ from collections import defaultdict
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 import pyarrow as pa
 
-from viewer.access import make_file, make_folder
+from viewer.access import make_folder
+from viewer.atomic_write import atomic_write
 from viewer.cohort.query.arrow import (
     labels,
     numbers_by_name,
@@ -32,7 +34,6 @@ from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from viewer.cohort.query.store import Store
     from viewer.overlays.blocks import BlockKey
@@ -158,10 +159,8 @@ def object_columns(result: KeptResult, fallback: Path) -> Path | None:
         return None
     try:
         make_folder(path.parent)
-        part = path.with_name(f"{path.name}.part")
-        make_file(part)
-        write_table(part, table)
-        part.replace(path)
+        with atomic_write(path, synced=False, kept=True) as file:
+            write_table(Path(file.name), table)
     except OSError:
         path = fallback / f"{result.name.replace('/', '-')}{COLUMNS_SUFFIX}"
         write_table(path, table)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from secrets import token_hex
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -179,8 +180,7 @@ def _write_part(
     except (FileNotFoundError, msgspec.MsgspecError):
         pass
     shutil.rmtree(part, ignore_errors=True)
-    partial = parts / f"{folder.name}.part"
-    shutil.rmtree(partial, ignore_errors=True)
+    partial = parts / f"{folder.name}-{token_hex(6)}.part"  # another run may write the same
     partial.mkdir()
     try:
         reading = load_reading(folder, options)
@@ -190,7 +190,12 @@ def _write_part(
         return ExportedSession(folder.name, "", "", "", 0, 0.0, str(error))
     session = exported_session(reading)
     (partial / _DONE_FILE).write_bytes(msgspec.json.encode(session))
-    partial.replace(part)
+    try:
+        partial.replace(part)
+    except OSError:
+        if not (part / _DONE_FILE).exists():
+            raise
+        shutil.rmtree(partial, ignore_errors=True)  # another run was there first
     return session
 
 
