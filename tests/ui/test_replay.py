@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QPushButton
@@ -365,3 +366,23 @@ def test_a_session_of_a_web_page_is_tied_to_the_slide_that_is_opened(
         assert box.x0 <= wanted[0] + 1
         assert box.y1 >= wanted[3] - 1
         assert canvas.view.mirrored == trace.mirrored[index]
+
+
+def test_a_slide_that_is_opened_meanwhile_stays(
+    read: tuple[MainWindow, Path, list[QImage]], tmp_path: Path, qtbot: QtBot
+) -> None:
+    window, folder, _ = read
+    pane = window.panes.active
+    others = [tmp_path / "b.png", tmp_path / "c.png"]
+    for number, path in enumerate(others):
+        Image.new("RGB", (300, 300), (200, 60 * number, 90)).save(path)
+    window.open_paths(others[:1])
+    qtbot.waitUntil(lambda: pane.path == others[0], timeout=20_000)
+    panels(window).start_replay(folder)
+    window.open_paths(others[1:])
+    qtbot.waitUntil(lambda: pane.path == others[1], timeout=20_000)
+    qtbot.waitUntil(lambda: not panels(window)._readers._running, timeout=20_000)
+    qtbot.wait(50)
+    assert pane.path == others[1]
+    assert not pane.is_opening
+    assert not panels(window).replay.isVisible()

@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from viewer.recording.session_catalog import started_text, who_read
 from viewer.slides.remote.address import is_address, slide_path
-from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.background_runner import BackgroundRunner, Task
 from viewer.ui.recording.pixel_sizes import pixel_size_note
 from viewer.ui.recording.replay_panel import ReplayPanel
 from viewer.ui.recording.seen_panel import SeenPanel
@@ -62,6 +62,8 @@ class SessionPanels(QObject):
         self._slide: SessionSlide[Analysis] = SessionSlide(
             window, self._load, self._tie_where_it_fits
         )
+        self._starting: Task | None = None
+        """The session that is being read to be played."""
         self._replayed: Path | None = None
         self._reviewed: tuple[Path, SlidePane] | None = None
         self._other: Path | None = None
@@ -101,13 +103,25 @@ class SessionPanels(QObject):
             self._window.say("No session of this slide to replay: record one, or select another.")
 
     def start_replay(self, folder: Path) -> None:
-        """Open a session's slide where needed, and play it."""
-        places = self.slide_places
-        self._readers.run(
-            lambda: _found(folder, places),
-            lambda found: self._on_found(*found),
-            self.library.on_refused,
+        """Open a session's slide where needed, and play it, unless something else is asked for."""
+        self._give_up_starting()
+        places, pane = self.slide_places, self._window.panes.active
+        asked_for = pane.asked_path
+
+        def found(session: tuple[Analysis, FoundSlide | None]) -> None:
+            if pane.asked_path == asked_for:
+                self._on_found(*session)
+
+        self._starting = self._readers.run(
+            lambda: _found(folder, places), found, self.library.on_refused
         )
+
+    def _give_up_starting(self) -> None:
+        """Play nothing that was asked for before; a slide that is looked for opens no more."""
+        self._slide.forget()
+        if self._starting is not None:
+            self._starting.cancel()
+            self._starting = None
 
     def _on_found(self, analysis: Analysis, found: FoundSlide | None) -> None:
         if not len(analysis.trace):
@@ -172,6 +186,7 @@ class SessionPanels(QObject):
 
     def _close_replay(self) -> None:
         """End the replay because the user is done with it; its layers go too."""
+        self._give_up_starting()
         self.seen.turn_off()
         self._stop_replay()
         self.library.begin_preview()

@@ -232,6 +232,11 @@ class SlidePane(QFrame):
         )
 
     @property
+    def asked_path(self) -> Path | None:
+        """Return the slide that was asked for last, shown or not yet."""
+        return self._opening_path
+
+    @property
     def showing(self) -> Showing:
         """Return how a slide would be shown that is opened now."""
         canvas = self.canvas
