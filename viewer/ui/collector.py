@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import sys
-import time
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, QTimer
@@ -15,8 +14,8 @@ if TYPE_CHECKING:
 
 _EVERY_MS = 20_000
 _NEVER = 1 << 30
-_LONG_S = 0.05
-"""A full collection that takes longer met what is there to stay, as a million annotations."""
+_MANY = 300_000
+"""Objects, as of a hundred thousand annotations, that every full collection would look at again."""
 _SWITCH_S = 0.001
 """As long as another thread may compute before the window's gets its turn; Python's own: 5 ms."""
 
@@ -47,14 +46,15 @@ def spare_standing_objects() -> None:
 class Collector(QObject):
     """Collects in full now and then, when neither the slide nor the hand moves.
 
-    What a long collection leaves is in use, and spared by later ones until half of it is gone.
+    Very many objects that one leaves are in use, and spared by later ones until they begin to go:
+    what is spared for longer would never be freed where it refers to itself.
     """
 
     def __init__(self, is_moving: Callable[[], bool], parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._is_moving = is_moving
         self._spared = 0
-        """How many objects later collections leave out since a long one."""
+        """How many objects later collections leave out; 0 where those are the standing ones."""
         self._timer = QTimer(self, interval=_EVERY_MS)
         self._timer.timeout.connect(self._collect)
         self._timer.start()
@@ -63,11 +63,10 @@ class Collector(QObject):
         is_held = QGuiApplication.mouseButtons() != Qt.MouseButton.NoButton
         if is_held or self._is_moving():
             return
-        if self._spared and gc.get_freeze_count() < self._spared // 2:
+        if self._spared and gc.get_freeze_count() < self._spared - _MANY // 3:
             gc.unfreeze()
             self._spared = 0
-        begin_s = time.perf_counter()
         gc.collect()
-        if time.perf_counter() - begin_s > _LONG_S:
+        if len(gc.get_objects()) > _MANY:
             gc.freeze()
             self._spared = gc.get_freeze_count()

@@ -1,0 +1,48 @@
+"""Full collections leave out very many objects that are in use, and free what is not."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Iterator
+
+import pytest
+from pytestqt.qtbot import QtBot
+
+from viewer.ui import collector
+from viewer.ui.collector import Collector
+
+MANY = 100_000
+
+
+class _Held:
+    """Refers to itself, so that only a collection frees it."""
+
+    def __init__(self, count: int) -> None:
+        self.itself = self
+        self.much: list[list[int]] = [[] for _ in range(count)]
+
+
+@pytest.fixture
+def collects(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
+    gc.collect()
+    gc.freeze()
+    monkeypatch.setattr(collector, "_MANY", MANY)
+    yield Collector(lambda: False)
+    gc.unfreeze()
+
+
+def test_what_is_spared_is_freed_once_it_goes(collects: Collector) -> None:
+    large = _Held(2 * MANY)
+    collects._collect()
+    assert gc.get_freeze_count() > 2 * MANY, "later collections leave it out"
+    small = _Held(1)
+    seen_small, seen_large = weakref.ref(small), weakref.ref(large)
+    del small
+    collects._collect()
+    assert seen_small() is None
+    assert seen_large() is not None
+    large.much.clear()
+    del large
+    collects._collect()
+    assert seen_large() is None
