@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QColor, QIcon, QImage, QPixmap
+from PySide6.QtGui import QIcon, QImage, QPixmap
 from PySide6.QtWidgets import (
     QDialog,
     QLabel,
@@ -68,7 +68,7 @@ class ContactSheet(QDialog):
         """What the window has a picture of; the thread's own."""
         self._icons: dict[str, QIcon] = {}
         blank = QPixmap(_PICTURE_PX, _PICTURE_PX)
-        blank.fill(QColor(Qt.GlobalColor.transparent))
+        blank.fill(self.palette().mid().color())
         self._blank = QIcon(blank)
         self._told_s = 0.0
         self._over = threading.Event()
@@ -83,6 +83,7 @@ class ContactSheet(QDialog):
         self.sheet.setIconSize(QSize(_PICTURE_PX, _PICTURE_PX))
         self.sheet.setGridSize(QSize(_CARD_PX, _CARD_PX + 40))
         self.sheet.setWordWrap(True)
+        self.sheet.setTextElideMode(Qt.TextElideMode.ElideNone)
         self.sheet.setUniformItemSizes(True)
         layout = QVBoxLayout(self)
         layout.addWidget(self.state)
@@ -106,7 +107,11 @@ class ContactSheet(QDialog):
                 self._icons[card.path] = QIcon(QPixmap.fromImage(card.picture))
             own, name = Path(card.path).name, self._name_of(Path(card.path))
             # A study that hides names hides them in what is said of the files, too.
-            reasons = [shown_line(each.replace(own, name)) for each in card.reasons]
+            # The name stands above them already.
+            reasons = [
+                shown_line(each.removeprefix(f"{own}: ").replace(own, name))
+                for each in card.reasons
+            ]
             said = "; ".join(reasons) or "good"
             icon = self._icons.get(card.path) or self._blank
             item = QListWidgetItem(icon, f"{shown_line(name)}\n{said}", self.sheet)

@@ -522,9 +522,14 @@ class OverlaysController(QObject):
         panel.file_requested.connect(commands["overlays.add_model_file"].trigger)
         panel.results_requested.connect(commands["overlays.import_results"].trigger)
         panel.pixel_size_requested.connect(commands["slide.pixel_size"].trigger)
-        panel.teach_cells.clicked.connect(commands["teach.cells"].trigger)
-        panel.teach_pixels.clicked.connect(commands["teach.pixels"].trigger)
-        panel.teach_outlines.clicked.connect(commands["teach.outlines"].trigger)
+        for button, command in (
+            (panel.teach_cells, commands["teach.cells"]),
+            (panel.teach_pixels, commands["teach.pixels"]),
+            (panel.teach_outlines, commands["teach.outlines"]),
+        ):
+            button.clicked.connect(command.trigger)
+            button.setEnabled(command.isEnabled())
+            command.enabledChanged.connect(button.setEnabled)
         panel.visibilityChanged.connect(self._prepare)
         window.panes.active_changed.connect(lambda _: self._show_active())
         window.panes.panes_changed.connect(self._on_panes_changed)
