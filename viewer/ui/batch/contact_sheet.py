@@ -115,6 +115,7 @@ class ContactSheet(QDialog):
             said = "; ".join(reasons) or "good"
             icon = self._icons.get(card.path) or self._blank
             item = QListWidgetItem(icon, f"{shown_line(name)}\n{said}", self.sheet)
+            item.setSizeHint(self.sheet.gridSize())  # all of a card is for its lines of text
             item.setData(Qt.ItemDataRole.UserRole, card.path)
             item.setToolTip(plain_tip("\n".join((shown_line(name), *reasons))))
             if card.path == path:
