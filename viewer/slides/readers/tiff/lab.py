@@ -27,7 +27,7 @@ _KINDS = (PHOTOMETRIC.CIELAB, PHOTOMETRIC.ICCLAB, PHOTOMETRIC.ITULAB)
 
 def is_lab(page: TiffPage) -> bool:
     """Return whether the samples of a page are L*a*b* of 8 or 16 bits."""
-    is_known = page.dtype in (np.uint8, np.uint16, np.int8, np.int16)
+    is_known = page.dtype is not None and page.dtype.str[1:] in ("u1", "u2", "i1", "i2")
     return page.photometric in _KINDS and page.samplesperpixel >= 3 and is_known
 
 
