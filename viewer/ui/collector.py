@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 _EVERY_MS = 20_000
 _NEVER = 1 << 30
-_MANY = 300_000
-"""Objects, as of a hundred thousand annotations, that every full collection would look at again."""
+_MANY = 100_000
+"""Objects, as of fifty thousand annotations, that take longer than a frame to look at."""
 _SWITCH_S = 0.001
 """As long as another thread may compute before the window's gets its turn; Python's own: 5 ms."""
 
@@ -46,15 +46,17 @@ def spare_standing_objects() -> None:
 class Collector(QObject):
     """Collects in full now and then, when neither the slide nor the hand moves.
 
-    Very many objects that one leaves are in use, and spared by later ones until they begin to go:
-    what is spared for longer would never be freed where it refers to itself.
+    Very many objects that have come to stay are not looked at, but spared until they are gone
+    again; what was spared with them and refers to itself is freed then.
     """
 
     def __init__(self, is_moving: Callable[[], bool], parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._is_moving = is_moving
-        self._spared = 0
-        """How many objects later collections leave out; 0 where those are the standing ones."""
+        self._standing = 0
+        """How many objects all collections leave out."""
+        self._has_spared = False
+        """Whether others are left out beside them."""
         self._timer = QTimer(self, interval=_EVERY_MS)
         self._timer.timeout.connect(self._collect)
         self._timer.start()
@@ -63,10 +65,14 @@ class Collector(QObject):
         is_held = QGuiApplication.mouseButtons() != Qt.MouseButton.NoButton
         if is_held or self._is_moving():
             return
-        if self._spared and gc.get_freeze_count() < self._spared - _MANY // 3:
+        self._standing = self._standing or gc.get_freeze_count()
+        if self._has_spared and gc.get_freeze_count() < self._standing + _MANY:
             gc.unfreeze()
-            self._spared = 0
-        gc.collect()
-        if len(gc.get_objects()) > _MANY:
+            gc.collect()
             gc.freeze()
-            self._spared = gc.get_freeze_count()
+            self._standing, self._has_spared = gc.get_freeze_count(), False
+        elif len(gc.get_objects(generation=2)) > _MANY:
+            gc.freeze()
+            self._has_spared = True
+        else:
+            gc.collect()
