@@ -54,6 +54,11 @@ class Task:
         """
         self.canceled = True
 
+    def taken(self) -> Any:
+        """Return the result, which is not held here any more: whoever asked may keep the task."""
+        result, self.result = self.result, None
+        return result
+
 
 class BackgroundRunner(QObject):
     """A few threads that start when there is work and end when there is none.
@@ -173,16 +178,16 @@ class BackgroundRunner(QObject):
             if wanted:
                 self._arrived.emit(task)
         if not wanted and task.error is None:
-            task.dropped(task.result)
+            task.dropped(task.taken())
 
     def _deliver(self, task: Task) -> None:
         if task.canceled or self._closed:
             if task.error is None:
-                task.dropped(task.result)
+                task.dropped(task.taken())
         elif task.error is not None:
             task.failed(task.error)
         else:
-            task.done(task.result)
+            task.done(task.taken())
 
 
 def _log_error(error: Exception) -> None:

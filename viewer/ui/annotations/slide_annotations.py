@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from viewer.annotations.document import Edit
     from viewer.annotations.sets.places import AnnotationsPlace
     from viewer.annotations.storage.autosave import Autosave, OpenedAnnotations
-    from viewer.ui.background_runner import BackgroundRunner, Task
+    from viewer.slow_release import release_slowly
+from viewer.ui.background_runner import BackgroundRunner, Task
 
 _MANY = 10_000
 """Annotations whose room takes longer than a frame to free."""
@@ -190,3 +191,4 @@ def _opened(place: AnnotationsPlace) -> _Opened:
 
 def _let_go(result: _Opened) -> None:
     result.files.close()
+    release_slowly(result.state.held)
