@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject, Signal
 from viewer.annotations.document import Document
 from viewer.annotations.document_state import DocumentState
 from viewer.annotations.sets.annotation_set import LOCKED
+from viewer.slow_release import release_slowly
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
     from viewer.annotations.document import Edit
     from viewer.annotations.sets.places import AnnotationsPlace
     from viewer.annotations.storage.autosave import Autosave, OpenedAnnotations
-    from viewer.slow_release import release_slowly
-from viewer.ui.background_runner import BackgroundRunner, Task
+    from viewer.ui.background_runner import BackgroundRunner, Task
 
 _MANY = 10_000
 """Annotations whose room takes longer than a frame to free."""
