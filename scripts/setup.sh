@@ -7,7 +7,7 @@ set -eu
 cd -P "$(dirname "$0")/.."
 extras=${1:-dev}
 venv_python=.venv/bin/python
-seldom_imported='/(tests?|transformers/models|sympy|moto|ray/(rllib|tune|train|serve|dashboard))/'
+seldom_imported='/(tests?|transformers/models|ray/(rllib|tune|train|serve|dashboard))/'
 
 say() { printf '%s\n' "$*" >&2; }
 
