@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from viewer.atomic_write import atomic_write_bytes
 from viewer.inference.errors import ModelFailedError, ModelProcessError
-from viewer.inference.models.bundle import BundleError, file_sha256, load_bundle
+from viewer.inference.models.bundle import BundleError, file_sha256
 from viewer.inference.models.description import write_description
 from viewer.inference.process.messages import Refused
 from viewer.inference.process.model_process import ModelProcess, thread_count
@@ -31,7 +31,7 @@ from viewer.inference.teaching.correction_fields import (
 )
 from viewer.inference.teaching.corrections import CorrectedSlide
 from viewer.inference.teaching.errors import CanceledError, NoGainError, TeachingError
-from viewer.inference.teaching.taught_bundles import README, check_folder
+from viewer.inference.teaching.taught_bundles import README, loaded_again, taught_folder
 from viewer.inference.teaching.taught_card import GAIN, CorrectionFigures, TaughtCard
 from viewer.processes.shared_pixels import hand_over
 from viewer.slides import TileError
@@ -248,11 +248,9 @@ def write_tuned(folder: Path, tuned: TunedNuclei, name: str, version: str) -> Mo
     TeachingError
         The folder holds something else, or cannot be written.
     """
-    check_folder(folder, "outlines")
     about = tuned.base.description
     words = f"{' '.join(tuned.card.sentences)} For research use, not for diagnosis."
-    try:
-        folder.mkdir(exist_ok=True)
+    with taught_folder(folder, "outlines"):
         atomic_write_bytes(folder / WEIGHTS, tuned.weights)
         about = replace(
             about, name=name, version=version, weights=WEIGHTS, teaching=tuned.card, about=words,
@@ -261,14 +259,7 @@ def write_tuned(folder: Path, tuned: TunedNuclei, name: str, version: str) -> Mo
         text = "\n\n".join([f"# {name}", words, f"License: {about.license}"])
         atomic_write_bytes(folder / README, text.encode() + b"\n")
         write_description(folder, about)
-    except OSError as error:
-        raise TeachingError(
-            f"{folder} cannot be written ({error.strerror or error}): choose another place."
-        ) from error
-    try:
-        return load_bundle(folder)
-    except BundleError as error:
-        raise TeachingError(str(error)) from error
+    return loaded_again(folder)
 
 
 def tune_nuclei(

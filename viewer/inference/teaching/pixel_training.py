@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from viewer.atomic_write import atomic_write_bytes
-from viewer.inference.models.bundle import BundleError, file_sha256, load_bundle
+from viewer.inference.models.bundle import file_sha256, load_bundle
 from viewer.inference.models.description import ModelDescription, write_description
 from viewer.inference.teaching.errors import TeachingError
 from viewer.inference.teaching.pixel_samples import MOST_PER_CLASS, pixel_samples
@@ -21,7 +21,7 @@ from viewer.inference.teaching.pixel_settings import (
     PATCH_PX,
 )
 from viewer.inference.teaching.pixel_teacher import PixelTeacher, TaughtSlide
-from viewer.inference.teaching.taught_bundles import check_folder
+from viewer.inference.teaching.taught_bundles import taught_folder
 from viewer.inference.teaching.taught_card import TaughtCard
 from viewer.utc import utc_stamp
 
@@ -168,20 +168,14 @@ def write_pixel_classifier(folder: Path, taught: TaughtPixels, name: str) -> Mod
     Raises
     ------
     TeachingError
-        The folder holds something else.
+        The folder holds something else, or cannot be written.
     BundleError
-        It cannot be written.
+        What was written cannot be read.
     """
-    check_folder(folder, "pixels")
-    try:
-        folder.mkdir(exist_ok=True)
+    with taught_folder(folder, "pixels"):
         weights = folder / WEIGHTS
         atomic_write_bytes(weights, taught.weights)
         write_description(folder, _described(taught, name, file_sha256(weights)))
-    except OSError as error:
-        raise BundleError(
-            f"{folder} cannot be written ({error.strerror or error}): choose another place."
-        ) from error
     return load_bundle(folder)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -16,7 +17,7 @@ from viewer.inference.teaching.object_vectors import FEATURES_VERSION
 from viewer.inference.teaching.taught_objects import TaughtObjects
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from viewer.inference.models.description import ModelDescription
@@ -128,6 +129,33 @@ def _taught_in(folder: Path) -> Taught | None:
     return "outlines" if card.get("corrections") else "objects"
 
 
+@contextmanager
+def taught_folder(folder: Path, made: Taught) -> Iterator[None]:
+    """Make a folder for a model that was taught in this way, to be filled in the block.
+
+    Raises
+    ------
+    TeachingError
+        The folder holds something else, or cannot be written.
+    """
+    check_folder(folder, made)
+    try:
+        folder.mkdir(exist_ok=True)
+        yield
+    except OSError as error:
+        raise TeachingError(
+            f"{folder} cannot be written ({error.strerror or error}): choose another place."
+        ) from error
+
+
+def loaded_again(folder: Path) -> ModelBundle:
+    """Return the model that was written. Raises TeachingError."""
+    try:
+        return load_bundle(folder)
+    except BundleError as error:
+        raise TeachingError(str(error)) from error
+
+
 def write_taught(folder: Path, taught: ModelBundle) -> ModelBundle:
     """Write a taught model as a folder of its own, with the weights of its base.
 
@@ -136,10 +164,8 @@ def write_taught(folder: Path, taught: ModelBundle) -> ModelBundle:
     TeachingError
         The folder holds something else, or cannot be written.
     """
-    check_folder(folder, "objects")
     about = taught.description
-    try:
-        folder.mkdir(exist_ok=True)
+    with taught_folder(folder, "objects"):
         for file in (about.weights, *about.data):
             source = taught.weights_path if file == about.weights else taught.folder / file
             if not (folder / file).exists() or not (folder / file).samefile(source):
@@ -150,11 +176,4 @@ def write_taught(folder: Path, taught: ModelBundle) -> ModelBundle:
         )
         atomic_write_bytes(folder / README, text.encode() + b"\n")
         write_description(folder, about)
-    except OSError as error:
-        raise TeachingError(
-            f"{folder} cannot be written ({error.strerror or error}): choose another place."
-        ) from error
-    try:
-        return load_bundle(folder)
-    except BundleError as error:
-        raise TeachingError(str(error)) from error
+    return loaded_again(folder)
