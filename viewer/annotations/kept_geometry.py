@@ -81,7 +81,7 @@ def as_kept(geometries: Sequence[BaseGeometry | None]) -> list[BaseGeometry | No
 
     None stays None. The type is that of what is given out; nothing but an annotation may take it.
     """
-    return cast("list[BaseGeometry | None]", shapely.to_wkb(_array(geometries)).tolist())
+    return cast("list[BaseGeometry | None]", shapely.to_wkb(array_of(geometries)).tolist())
 
 
 def kept(wkb: bytes) -> BaseGeometry:
@@ -114,10 +114,13 @@ def _made(values: Sequence[object]) -> NDArray[np.object_]:
 
 def _held(values: Sequence[object]) -> tuple[NDArray[np.object_], NDArray[np.bool_]]:
     """Return them, and which of them are bytes."""
-    return _array(values), np.fromiter((type(each) is bytes for each in values), bool, len(values))
+    return array_of(values), np.fromiter(
+        (type(each) is bytes for each in values), bool, len(values)
+    )
 
 
-def _array(values: Sequence[object]) -> NDArray[np.object_]:
+def array_of(values: Sequence[object]) -> NDArray[np.object_]:
+    """Return geometries, or their bytes, as shapely's functions over many want them."""
     array = np.empty(len(values), object)
     array[:] = values
     return array

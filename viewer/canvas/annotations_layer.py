@@ -9,11 +9,12 @@ import shapely
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPen
 
+from viewer.annotations.kept_geometry import array_of
 from viewer.annotations.selection import Selection
 from viewer.canvas.fast_paths import point_list
 from viewer.canvas.measured_lines import MeasuredLines
 from viewer.canvas.raster_cache import RasterCache, RasterGrid
-from viewer.canvas.shape_paths import Placing, array_of, places_of, shape_path, shapes_path
+from viewer.canvas.shape_paths import Placing, places_of, shape_path, shapes_path
 from viewer.geometry import Box, Point
 
 if TYPE_CHECKING:

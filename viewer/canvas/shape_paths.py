@@ -8,11 +8,10 @@ import numpy as np
 import shapely
 from PySide6.QtGui import QPainterPath
 
+from viewer.annotations.kept_geometry import array_of
 from viewer.canvas.fast_paths import open_path
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
     from shapely.geometry.base import BaseGeometry
 
@@ -73,13 +72,6 @@ def shapes_path(shapes: Shapes, placing: Placing) -> QPainterPath:
 def shape_path(shape: BaseGeometry, view: View) -> QPainterPath:
     """One shape on the screen, in logical pixels."""
     return shapes_path(array_of([shape]), Placing.of(view))
-
-
-def array_of(shapes: Sequence[BaseGeometry]) -> Shapes:
-    """As shapely's functions over many want them."""
-    array = np.empty(len(shapes), object)
-    array[:] = shapes
-    return array
 
 
 def places_of(shapes: Shapes) -> NDArray[np.float64]:

@@ -12,6 +12,7 @@ from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QColor, QPainterPath
 from shapely import affinity
 
+from viewer.annotations.kept_geometry import array_of
 from viewer.annotations.shape_editing import (
     EmptyShapeError,
     mended,
@@ -26,7 +27,7 @@ from viewer.canvas.annotating.handles import CornerGrips, FrameGrips, Grips, gri
 from viewer.canvas.annotating.picking import BORDER_PX, annotation_under
 from viewer.canvas.annotating.stroke_transaction import StrokeTransaction
 from viewer.canvas.annotating.strokes import paint_handles, paint_line, paint_stroke
-from viewer.canvas.shape_paths import Placing, array_of, shapes_path
+from viewer.canvas.shape_paths import Placing, shapes_path
 from viewer.geometry import Box, Point
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ import shapely
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPen
 
+from viewer.annotations.kept_geometry import array_of
 from viewer.canvas.annotations_layer import paint_circles
-from viewer.canvas.shape_paths import Placing, array_of, places_of, shapes_path
+from viewer.canvas.shape_paths import Placing, places_of, shapes_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
