@@ -16,6 +16,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
 from viewer import __version__
+from viewer.cli.interrupts import interrupts_heard
 from viewer.cli.output import EXIT_BAD_INPUT, fail, say
 from viewer.slides.remote.address import is_address, slide_path
 
@@ -102,7 +103,8 @@ def check_every_command(app: typer.Typer) -> None:
 def run_command_line(app: typer.Typer, arguments: list[str]) -> int:
     """Run a command and return its exit code; what is wrong is one sentence on stderr."""
     try:
-        code = app(arguments, prog_name="coverslip", standalone_mode=False)
+        with interrupts_heard():
+            code = app(arguments, prog_name="coverslip", standalone_mode=False)
         sys.stdout.flush()
     except typer.Abort:
         return _EXIT_INTERRUPTED
