@@ -22,9 +22,11 @@ from viewer.inference.cells.stain_vectors import (
     StainError,
     StainVectors,
     estimated_white,
+    likely_stains,
     macenko,
     optical_density,
     single_stain,
+    stain_doubt,
 )
 from viewer.inference.models.bundle import BundleError
 from viewer.inference.models.model_library import find_model
@@ -98,6 +100,33 @@ def test_macenko_finds_the_stains_of_a_region(kind: str) -> None:
         macenko(stained(h, 0 * d, truth, 250), truth.kind, (250, 250, 250))
     with pytest.raises(StainError, match="too little"):
         macenko(np.full((50, 50, 3), 250, np.uint8), truth.kind)
+
+
+@pytest.mark.parametrize("kind", ["H-DAB", "H&E"])
+def test_vectors_of_another_stain_are_doubted(kind: str) -> None:
+    truth = StainVectors.default("H-DAB" if kind == "H-DAB" else "H&E")
+    other = StainVectors.default("H&E" if kind == "H-DAB" else "H-DAB")
+    rng = np.random.default_rng(0)
+    h, d = rng.exponential(0.35, (2, 120, 120)) * (rng.random((2, 120, 120)) < 0.6)
+    likely = likely_stains(stained(h, d, truth, 250), (250, 250, 250))
+    assert likely == kind
+    assert not stain_doubt(truth, likely)
+    assert f"Choose {kind} under Stains" in stain_doubt(other, likely)
+    for blank in (stained(h, 0 * d, truth, 250), np.full((50, 50, 3), 250, np.uint8)):
+        assert likely_stains(blank, (250, 250, 250)) is None  # one stain tells nothing
+
+
+def test_a_run_says_that_the_slide_is_stained_otherwise(sample_slide: Path) -> None:
+    cells = find_model("cells")
+    region = Box(800, 1200, 1000, 1400)
+    assert any(
+        "nearer eosin than DAB" in each
+        for each in run_model(sample_slide, cells, region).all_troubles()
+    )
+    as_it_is = with_settings(
+        cells, CellSettings(stains=StainVectors.default("H&E"), is_scored=False)
+    )
+    assert not run_model(sample_slide, as_it_is, region).all_troubles()
 
 
 def test_one_stain_is_taken_from_a_region_of_its_own() -> None:

@@ -159,3 +159,19 @@ def test_what_is_previewed_is_all_of_a_near_view_and_a_window_of_a_far_one() -> 
     assert small.width * small.height * (0.25 / 0.1) ** 2 <= 1_100_001
     beside = preview_field(Box(-900, -900, -100, -100), slide, 0.25, settings, 1.0)
     assert beside.is_empty
+
+
+def test_vectors_of_another_stain_are_doubted(
+    window: MainWindow, sample_slide: Path, qtbot: QtBot
+) -> None:
+    show_slide(window, sample_slide, qtbot)
+    panel = window.overlays.panel
+    qtbot.waitUntil(lambda: panel.models.count() > 0)
+    panel.show()
+    card = panel.models.named("Cells")
+    card.switch.click()
+    page, _ = window.cells.pages(card.source.key)
+    qtbot.waitUntil(lambda: "nearer eosin than DAB" in page.doubt.text(), timeout=_PATIENCE_MS)
+    assert not page.doubt.isHidden()
+    page.stain_set.setCurrentText("H&E")
+    assert page.doubt.isHidden()

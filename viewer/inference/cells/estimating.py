@@ -10,6 +10,7 @@ from viewer.inference.cells.stain_vectors import (
     StainSet,
     StainVectors,
     estimated_white,
+    likely_stains,
     macenko,
     single_stain,
 )
@@ -22,17 +23,18 @@ if TYPE_CHECKING:
 _MOST_PX = 1500
 """Along the longer side of the region that stains are estimated from."""
 _LEAST_PX = 1000
-"""Along the longer side of the level that the white value is taken from."""
+"""Along the longer side of the level that a slide as a whole is judged by."""
 
 
 def slide_white(source: SlideSource) -> tuple[float, float, float]:
     """Return the value of clear glass on a slide, from a low magnification. Raises TileError."""
-    enough = [
-        index
-        for index, level in enumerate(source.levels)
-        if max(level.width_px, level.height_px) >= _LEAST_PX
-    ]
-    return estimated_white(read_level(source, enough[-1] if enough else 0))
+    return estimated_white(_overview(source))
+
+
+def slide_stains(source: SlideSource) -> StainSet | None:
+    """Return with what a slide seems stained; None where that cannot be told. Raises TileError."""
+    overview = _overview(source)
+    return likely_stains(overview, estimated_white(overview))
 
 
 def estimated_stains(source: SlideSource, region: Box, kind: StainSet) -> StainVectors:
@@ -64,6 +66,16 @@ def with_stain_of(
     if is_hematoxylin:
         return replace(stains, hematoxylin=vector, origin="set by regions")
     return replace(stains, second=vector, origin="set by regions")
+
+
+def _overview(source: SlideSource) -> RgbImage:
+    """Return the smallest level on which single structures can still be seen."""
+    enough = [
+        index
+        for index, level in enumerate(source.levels)
+        if max(level.width_px, level.height_px) >= _LEAST_PX
+    ]
+    return read_level(source, enough[-1] if enough else 0)
 
 
 def _pixels(source: SlideSource, region: Box) -> RgbImage:

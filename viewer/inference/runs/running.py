@@ -11,6 +11,8 @@ import numpy as np
 
 from viewer.errors import CoverslipError
 from viewer.geometry import Box, Size
+from viewer.inference.cells.estimating import slide_stains
+from viewer.inference.cells.stain_vectors import stain_doubt
 from viewer.inference.models.bundle import slide_refusal
 from viewer.inference.models.model_library import all_models
 from viewer.inference.runs.bands import check_blocks
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from viewer.inference.cells.settings import CellSettings
     from viewer.inference.models.bundle import ModelBundle
     from viewer.inference.runs.bands import Band
     from viewer.inference.runs.results import Result
@@ -210,6 +213,8 @@ def run_model(
         )
         if measures_tissue:
             run.tissue_mm2 = _tissue_mm2(source, run)
+        if band is None and bundle.description.cells is not None:
+            run.troubles += _stain_doubts(source, bundle.description.cells)
         return run
     finally:
         source.close()
@@ -280,6 +285,15 @@ def _tissue_mm2(source: SlideSource, run: ModelRun) -> float | None:
     rows, columns = np.nonzero(mask.cells)
     inside = holds(run.area, (columns + 0.5) * width, (rows + 0.5) * height)
     return round(float(inside.sum()) * width * height * run.mpp_um**2 / 1e6, 6)
+
+
+def _stain_doubts(source: SlideSource, cells: CellSettings) -> list[str]:
+    """Return what speaks against the stains that cells were found by."""
+    try:
+        doubt = stain_doubt(cells.stains, slide_stains(source))
+    except TileError:
+        return []  # of which the run tells
+    return [doubt] if doubt else []
 
 
 def _asked(

@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.inference.cells.settings import CellSettings, CellSettingsError, changed
-from viewer.inference.cells.stain_vectors import StainSet, StainVectors
+from viewer.inference.cells.stain_vectors import StainSet, StainVectors, stain_doubt
 from viewer.ui.widgets import LetteredCombo, plain_tip, text_label
 
 
@@ -103,6 +103,11 @@ class CellPage(QWidget):
         menu.addAction("QuPath's &default").triggered.connect(lambda _=False: self._use_default())
         self.estimate.setMenu(menu)
         self.stains = text_label(self, dim=True)
+        self.doubt = text_label(self)
+        self.doubt.setAccessibleName("Doubt about the stains")
+        self.doubt.setProperty("notice", "warning")
+        self.doubt.hide()
+        self._likely: StainSet | None = None
         self.image = self._combo("Find nuclei in", ["Hematoxylin OD", "Optical density sum"])
         self.score = self._combo("Score", [f"{c} {s}" for c in _COMPARTMENTS for s in _STATISTICS])
         self.problem = text_label(self)
@@ -147,8 +152,14 @@ class CellPage(QWidget):
             with QSignalBlocker(combo):
                 combo.setCurrentIndex(combo.findText(text))
         self.stains.setText(settings.stains.text)
+        self._show_doubt()
         self._show_what_counts()
         self.show_problem("")
+
+    def show_likely_stains(self, likely: StainSet | None) -> None:
+        """Take with what the slide seems stained, and say where the settings are of another."""
+        self._likely = likely
+        self._show_doubt()
 
     def show_preview(self, text: str) -> None:
         """Say what the preview finds."""
@@ -188,6 +199,11 @@ class CellPage(QWidget):
             return
         self.show_settings(settings)
         self.settings_changed.emit(settings)
+
+    def _show_doubt(self) -> None:
+        sentence = stain_doubt(self._settings.stains, self._likely)
+        self.doubt.setText(sentence)
+        self.doubt.setVisible(bool(sentence))
 
     def _show_what_counts(self) -> None:
         settings = self._settings
@@ -234,7 +250,7 @@ class CellPage(QWidget):
         body.setSpacing(4)
         body.addWidget(self._row(self.here, self.region))
         body.addWidget(self.many)
-        for label in (self.preview, self.problem):
+        for label in (self.doubt, self.preview, self.problem):
             body.addWidget(label)
         body.addLayout(form)
         layout = QVBoxLayout(self)

@@ -9,14 +9,14 @@ from PySide6.QtCore import QObject, QTimer
 from PySide6.QtWidgets import QApplication
 
 from viewer.geometry import Box
-from viewer.inference.cells.estimating import estimated_stains, with_stain_of
+from viewer.inference.cells.estimating import estimated_stains, slide_stains, with_stain_of
 from viewer.inference.cells.kept_settings import keep_settings, kept_settings
 from viewer.inference.cells.models import takes_settings, with_settings
 from viewer.inference.cells.settings import CellSettings
 from viewer.inference.models.bundle import ModelBundle
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.slide_scores import areas_among, scores_of, union_of
-from viewer.ui.background_runner import BackgroundRunner, Task
+from viewer.ui.background_runner import BackgroundRunner, Task, Urgency
 from viewer.ui.cells.field_preview import FieldPreviewer
 from viewer.ui.services import DialogHost, MessageHost, PaneHost
 
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
     from viewer.annotations.annotation import Annotation
-    from viewer.inference.cells.stain_vectors import StainVectors
+    from viewer.inference.cells.stain_vectors import StainSet, StainVectors
     from viewer.overlays.graded_cells import GradedCells
+    from viewer.slides.source import SlideSource
     from viewer.ui.annotations.controller import AnnotationsController
     from viewer.ui.cells.cell_page import CellPage
     from viewer.ui.cells.score_page import ScorePage
@@ -75,6 +76,8 @@ class CellsController(QObject):
         self._unkept: dict[str, CellSettings] = {}
         self._pages: dict[str, tuple[CellPage, ScorePage]] = {}
         """By the key of the model."""
+        self._likely: dict[str, StainSet | None] = {}
+        """With what slides seem stained, by their keys; None of those that are looked at."""
         self._previewed: str | None = None
         self._scoring: Task | None = None
         self.preview = FieldPreviewer(self)
@@ -207,7 +210,28 @@ class CellsController(QObject):
             page, _ = pages
             page.show_used(is_used=(identity, bundle.key) in self._is_used)
             page.show_settings(self.settings_of(pane, bundle))
+            page.show_likely_stains(self._likely.get(identity))
+        self._look_at_stains(pane.source)
         self._touch()
+
+    def _look_at_stains(self, source: SlideSource | None) -> None:
+        """Find out with what a slide seems stained, once somebody has the settings in sight."""
+        if source is None or not self._pages or source.info.identity in self._likely:
+            return
+        identity = source.info.identity
+        self._likely[identity] = None
+
+        def take(likely: StainSet | None) -> None:
+            self._likely[identity] = likely
+            if likely is not None:
+                self._follow()
+
+        self._background.run(
+            lambda: slide_stains(source),
+            take,
+            lambda _: self._likely.pop(identity, None),
+            urgency=Urgency.IN_SIGHT,
+        )
 
     def _on_changed(self, bundle: ModelBundle, settings: CellSettings) -> None:
         pane = self._window.panes.active
