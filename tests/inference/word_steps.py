@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,3 +106,77 @@ def stained_squares() -> NDArray[np.uint8]:
     pixels = np.kron(colors, np.ones((SIDE, SIDE, 1))) + random.normal(0, 25, (256, 256, 3))
     pixels[..., 1] *= 0.6
     return pixels.clip(0, 255).astype(np.uint8)
+
+
+class _Images(torch.nn.Module):
+    def __init__(self, clip: Any) -> None:
+        super().__init__()
+        self._clip = clip
+
+    def forward(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        return self._clip.get_image_features(pixel_values=pixel_values).pooler_output
+
+
+class _Phrases(torch.nn.Module):
+    def __init__(self, clip: Any) -> None:
+        super().__init__()
+        self._clip = clip
+
+    def forward(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        given = self._clip.get_text_features(input_ids=input_ids, attention_mask=attention_mask)
+        return given.last_hidden_state, given.pooler_output
+
+
+def export_images(towers: Towers, path: Path) -> Path:
+    """Write the tower for images in ONNX."""
+    return _export(
+        _Images(towers.clip), path, {"pixel_values": torch.zeros(1, 3, SIDE, SIDE)},
+        ["image_embeds"], {"pixel_values": {0: "n"}, "image_embeds": {0: "n"}},
+    )  # fmt: skip
+
+
+def export_words(towers: Towers, path: Path, tokens: int | None = None) -> Path:
+    """Write the tower for words in ONNX: of a fixed number of tokens alone, or of any and a mask.
+
+    Its vectors are the second output.
+    """
+    ids = torch.tensor([[0, 3, 4, *[1] * ((tokens or 4) - 3)]])
+    given = {"input_ids": ids} if tokens else {"input_ids": ids, "attention_mask": ids * 0 + 1}
+    axes = {name: {0: "n", 1: "t"} for name in (*given, "last_hidden_state")}
+    axes |= {"text_embeds": {0: "n"}}
+    names = ["last_hidden_state", "text_embeds"]
+    return _export(_Phrases(towers.clip), path, given, names, None if tokens else axes)
+
+
+def _export(
+    module: torch.nn.Module, path: Path, given: dict[str, torch.Tensor], names: list[str],
+    axes: dict[str, dict[int, str]] | None,
+) -> Path:  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the exporter that needs no other packages
+        torch.onnx.export(
+            module, tuple(given.values()), str(path), dynamo=False, input_names=list(given),
+            output_names=names, dynamic_axes=axes,
+        )  # fmt: skip
+    return path
+
+
+def tell_apart(folder: Path, tower: Path, **changes: object) -> None:
+    """Write model.json of towers that are apart, that for words in the file `tower`."""
+    tokenizer = folder / "tokenizer.json"
+    files = (tokenizer, tower)
+    about: dict[str, Any] = {
+        "words": {"tokenizer": tokenizer.name, "weights": tower.name, "scale": 14.0},
+        "data": {each.name: hashlib.sha256(each.read_bytes()).hexdigest() for each in files},
+    }
+    tell(folder, **(about | changes))
+
+
+def in_onnx(images: Path) -> dict[str, object]:
+    """Return what model.json says of a tower for images in ONNX."""
+    return {
+        "format": "onnx", "architecture": None, "settings": {}, "weights": images.name,
+        "sha256": hashlib.sha256(images.read_bytes()).hexdigest(),
+    }  # fmt: skip

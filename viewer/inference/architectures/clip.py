@@ -15,7 +15,47 @@ _NOT_LEARNED = "embeddings.position_ids"
 """Counts that older files of weights hold."""
 
 
-class Clip(nn.Module):
+class ClipWords(nn.Module):
+    """The tower of words alone: `words` gives vectors of phrases.
+
+    Parameters
+    ----------
+    words_width, words_depth, words_heads, words_hidden
+        Of the tower; `words_hidden` is the width of the layer between the two of each block.
+    tokens, most_tokens
+        How many the tokenizer knows, and how many a phrase has at most.
+    length
+        Of the vectors.
+    quick
+        Whether blocks have CLIP's own approximation of a GELU.
+    """
+
+    def __init__(
+        self,
+        words_width: int = 512,
+        words_depth: int = 12,
+        words_heads: int = 8,
+        words_hidden: int = 2048,
+        tokens: int = 49_408,
+        most_tokens: int = 77,
+        length: int = 512,
+        quick: int = 1,
+    ) -> None:
+        super().__init__()
+        self.text_model = _Words(
+            tokens, most_tokens, words_width, words_depth, words_heads, words_hidden,
+            is_quick=bool(quick),
+        )  # fmt: skip
+        self.text_projection = nn.Linear(words_width, length, bias=False)
+        self.most_tokens, self.tokens = most_tokens, tokens
+        self.register_load_state_dict_pre_hook(_without_counts)
+
+    def words(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Return the vectors (n, length) of n phrases of as many tokens, the last of which ends."""
+        return self.text_projection(self.text_model(tokens))
+
+
+class Clip(ClipWords):
     """(n, 3, side, side) normalized RGB -> (n, length); `words` gives vectors of words.
 
     Parameters
@@ -24,14 +64,8 @@ class Clip(nn.Module):
         Of the picture and of a patch, pixels.
     width, depth, heads, hidden
         Of the tower of images; `hidden` is the width of the layer between the two of each block.
-    words_width, words_depth, words_heads, words_hidden
-        Of the tower of words.
-    tokens, most_tokens
-        How many the tokenizer knows, and how many a phrase has at most.
-    length
-        Of the vectors.
-    quick
-        Whether blocks have CLIP's own approximation of a GELU.
+    words_width, words_depth, words_heads, words_hidden, tokens, most_tokens, length, quick
+        As of `ClipWords`.
     """
 
     def __init__(
@@ -51,25 +85,15 @@ class Clip(nn.Module):
         length: int = 512,
         quick: int = 1,
     ) -> None:
-        super().__init__()
-        is_quick = bool(quick)
-        self.vision_model = _Images(side, patch, width, depth, heads, hidden, is_quick=is_quick)
-        self.text_model = _Words(
-            tokens, most_tokens, words_width, words_depth, words_heads, words_hidden,
-            is_quick=is_quick,
-        )  # fmt: skip
+        super().__init__(
+            words_width, words_depth, words_heads, words_hidden, tokens, most_tokens, length, quick
+        )
+        self.vision_model = _Images(side, patch, width, depth, heads, hidden, is_quick=bool(quick))
         self.visual_projection = nn.Linear(width, length, bias=False)
-        self.text_projection = nn.Linear(words_width, length, bias=False)
         self.logit_scale = nn.Parameter(torch.zeros(()))
-        self.most_tokens, self.tokens = most_tokens, tokens
-        self.register_load_state_dict_pre_hook(_without_counts)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.visual_projection(self.vision_model(x))
-
-    def words(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Return the vectors (n, length) of n phrases of as many tokens, the last of which ends."""
-        return self.text_projection(self.text_model(tokens))
 
 
 def _without_counts(_: nn.Module, weights: dict[str, Any], *__: object) -> None:

@@ -135,10 +135,33 @@ class Words(msgspec.Struct, frozen=True):
         tokenizers; its checksum is named in `data`.
     template
         What a phrase is put into, in place of {}.
+    weights
+        The file beside the weights with the tower for words, .onnx or .safetensors, named in
+        `data`; "" where the network has that tower itself.
+    output
+        Of ONNX: the name of the output that is the vector; "" for the first that can be one.
+    most_tokens
+        Of ONNX: tokens that a phrase has at most, where the graph does not say it.
+    pad
+        Of ONNX that takes a fixed number of tokens: what shorter phrases are filled up with; None
+        for what the tokenizer says, else the token that ends them.
+    scale
+        By which similarities are multiplied before a softmax over phrases (the exponential of
+        CLIP's `logit_scale`), where the weights do not hold it.
     """
 
     tokenizer: Annotated[str, Meta(min_length=1, max_length=200)] = "tokenizer.json"
     template: Annotated[str, Meta(max_length=400)] = "{}"
+    weights: Annotated[str, Meta(max_length=200)] = ""
+    output: Annotated[str, Meta(max_length=200)] = ""
+    most_tokens: Annotated[int, Meta(ge=3, le=8192)] = 77
+    pad: Annotated[int, Meta(ge=0)] | None = None
+    scale: Annotated[float, Meta(gt=0, le=1000)] = 100.0
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files beside the weights that are for words."""
+        return (self.tokenizer, self.weights) if self.weights else (self.tokenizer,)
 
 
 class ModelDescription(msgspec.Struct, frozen=True, kw_only=True, rename=_ON_DISK):
@@ -221,7 +244,7 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True, rename=_ON_DIS
         Of the weights.
     data
         Of ONNX: the names of files beside the weights that hold some of them, and their checksums;
-        of models that take words: of the tokenizer.
+        of models that take words: of the tokenizer, and of the tower for words where it is apart.
     """
 
     name: Annotated[str, Meta(min_length=1, max_length=80)]
@@ -341,12 +364,22 @@ def _complaints(about: ModelDescription) -> Iterator[str]:
 def _of_words(about: ModelDescription) -> Iterator[str]:
     if about.words is None:
         return
+    words = about.words
     is_clip = about.format == "safetensors" and about.architecture == "clip"
-    if about.task != "embedding" or not is_clip:
-        yield 'words belongs to models of the task "embedding" and the architecture "clip"'
-    if list(about.data) != [about.words.tokenizer]:
-        yield f'data has to name {about.words.tokenizer} and its checksum: {{"FILE": "SHA-256"}}'
-    if "{}" not in about.words.template:
+    if about.task != "embedding":
+        yield 'words belongs to models of the task "embedding"'
+    if not words.weights and not is_clip:
+        yield (
+            "words needs a tower for them: name its file as weights of words (.onnx or "
+            '.safetensors), or take the architecture "clip", which has one'
+        )
+    if words.weights and PurePath(words.weights).suffix not in (".onnx", ".safetensors"):
+        yield f"{words.weights} is no tower for words: give one in .onnx or .safetensors"
+    missing = [name for name in words.files if name not in about.data]
+    if missing or (about.format != "onnx" and not words.weights and len(about.data) > 1):
+        name = (missing or words.files)[0]
+        yield f'data has to name {name} and its checksum: {{"FILE": "SHA-256"}}'
+    if "{}" not in words.template:
         yield "template of words has to hold {}, where the phrase is put"
 
 

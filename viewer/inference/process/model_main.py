@@ -193,6 +193,8 @@ class ModelServer:
         model = self._network or self._slide_head or self._prompt_model
         assert model is not None
         model.warm_up()
+        if self._network is not None:
+            self._network.try_words()
         return Ready("", 1)
 
     def _proven(self, test: PackageTest) -> Answer:

@@ -145,6 +145,11 @@ class Network:
         if self._about.task == "instances":
             DECODERS[self._about.decoder](answers[0], self._about)
 
+    def try_words(self) -> None:
+        """Encode a word, of a model that takes words. Raises as `encoded_words` does."""
+        if self._with_words is not None:
+            self.encoded_words(["tissue"])
+
     def _probes(self) -> list[RgbImage]:
         """Two images of noise where the head is to be seen, dark and pale, else one."""
         noise = np.random.default_rng(0)
@@ -230,7 +235,11 @@ class Network:
         from viewer.inference.process.words import WordsTower
 
         assert self._with_words is not None
-        return WordsTower(self._with_words, self._module).encoded(phrases)
+        assert self._about.words is not None
+        length = None
+        if self._about.words.weights:
+            length = self.answers(self._probes()[:1]).shape[1]
+        return WordsTower(self._with_words, self._module).encoded(phrases, length)
 
     def raw(self, images: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         """Return all outputs of the network for an input just as it is.

@@ -47,7 +47,7 @@ class OnnxModule(nn.Module):
     def __init__(self, bundle: ModelBundle, device: torch.device) -> None:
         super().__init__()
         about = bundle.description
-        self._session: Any = _session(bundle, device)
+        self._session: Any = onnx_session(bundle, device)
         inputs = self._session.get_inputs()
         if len(inputs) != 1:
             names = ", ".join(each.name for each in inputs)
@@ -113,7 +113,14 @@ def onnx_runs_on(kind: str) -> bool:
     return _PROVIDERS.get(kind, "") in onnxruntime.get_available_providers()
 
 
-def _session(bundle: ModelBundle, device: torch.device) -> Any:
+def onnx_session(bundle: ModelBundle, device: torch.device, file: str = "") -> Any:
+    """Return a session of the weights, or of another file of a bundle.
+
+    Raises
+    ------
+    BundleError
+        onnxruntime is not here, or cannot read it.
+    """
     about = bundle.description
     try:
         import onnxruntime
@@ -124,24 +131,26 @@ def _session(bundle: ModelBundle, device: torch.device) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     data = bundle.data_bytes()
-    if data:
-        lengths = [len(each) for each in data.values()]
+    weights = data[file] if file else bundle.weights_path.read_bytes()
+    own = () if about.words is None else about.words.files
+    if beside := {name: held for name, held in data.items() if name not in own}:
+        lengths = [len(each) for each in beside.values()]
         options.add_external_initializers_from_files_in_memory(
-            list(data), list(data.values()), lengths
+            list(beside), list(beside.values()), lengths
         )
     providers = [_PROVIDERS[kind] for kind in dict.fromkeys((device.type, "cpu"))]
-    weights = bundle.weights_path.read_bytes()
     try:
         session = onnxruntime.InferenceSession(weights, options, providers=providers)
     except Exception as error:  # onnxruntime's errors have no common base
         first = str(error).splitlines()[0]
         if "external" in str(error).casefold():
             raise BundleError(
-                f"{about.weights} of {about.name} keeps tensors in a file beside it: name the file "
-                'and its checksum in model.json, "data": {"FILE": "SHA-256"}, or save the model as '
-                "one file."
+                f"{file or about.weights} of {about.name} keeps tensors in a file beside it: name "
+                'the file and its checksum in model.json, "data": {"FILE": "SHA-256"}, or save the '
+                "model as one file."
             ) from error
-        raise BundleError(f"The weights of {about.name} are no ONNX model: {first}") from error
+        what = f"{file} of {about.name} is" if file else f"The weights of {about.name} are"
+        raise BundleError(f"{what} no ONNX model: {first}") from error
     if providers[0] not in session.get_providers():  # it only warns where a library is missing
         raise RuntimeError(f"onnxruntime could not start {device.type.upper()}")
     return session

@@ -1,19 +1,21 @@
-"""Words as vectors: a bundle's tokenizer and its network's tower for words."""
+"""Words as vectors: a bundle's tokenizer and its tower for words."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import torch
+import numpy as np
 
-from viewer.inference.architectures.clip import Clip
 from viewer.inference.errors import ModelFailedError
 from viewer.inference.models.bundle import BundleError
+from viewer.inference.process.text_towers import text_tower
 from viewer.inference.process.words_messages import EncodedWords
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import torch
+    from numpy.typing import NDArray
     from tokenizers import Tokenizer
 
     from viewer.inference.models.bundle import ModelBundle
@@ -25,54 +27,64 @@ class WordsTower:
     Raises
     ------
     BundleError
-        tokenizers is not installed, or the file of the tokenizer is none.
+        tokenizers is not installed, the file of the tokenizer is none, or that of the tower.
     """
 
     def __init__(self, bundle: ModelBundle, module: torch.nn.Module) -> None:
         about = bundle.description
-        assert isinstance(module, Clip)
         assert about.words is not None
-        self._name, self._module, self._template = about.name, module, about.words.template
-        self._tokenizer = _tokenizer(
+        self._name, self._words = about.name, about.words
+        self._tokenizer, self._pad = _tokenizer(
             about.name, about.words.tokenizer, bundle.data_bytes()[about.words.tokenizer]
         )
+        self._tower = text_tower(bundle, module)
 
-    def encoded(self, phrases: Sequence[str]) -> EncodedWords:
+    def encoded(self, phrases: Sequence[str], length: int | None = None) -> EncodedWords:
         """Return the vectors of phrases, each put into the model's template.
+
+        Parameters
+        ----------
+        length
+            Of the vectors of images, where the towers are apart.
 
         Raises
         ------
         ModelFailedError
-            The tokenizer does not fit the network, or what it gives is not finite.
+            The tokenizer does not fit the tower, its vectors are no companions of the images', or
+            what it gives is not finite.
         """
         found = [self._vector(phrase) for phrase in phrases]
-        vectors = torch.stack([vector for vector, _ in found])
+        vectors = np.stack([vector for vector, _ in found])
         cut = [phrase for phrase, (_, is_cut) in zip(phrases, found, strict=True) if is_cut]
-        scale = float(self._module.logit_scale.detach().exp())
-        if not (bool(torch.isfinite(vectors).all()) and torch.isfinite(torch.tensor(scale))):
-            raise ModelFailedError(f"The model {self._name} gives no finite numbers for the words.")
-        return EncodedWords(vectors.numpy().tobytes(), scale, cut)
-
-    def _vector(self, phrase: str) -> tuple[torch.Tensor, bool]:
-        """Return the vector of a phrase, and whether it was too long."""
-        tokens: list[int] = self._tokenizer.encode(self._template.replace("{}", phrase)).ids
-        if not tokens or max(tokens) >= self._module.tokens:
+        if length not in (None, vectors.shape[1]):
             raise ModelFailedError(
-                f"The tokenizer of {self._name} does not fit its network: it gives "
-                f"{'no token' if not tokens else f'token {max(tokens):,}'} for the words, and the "
-                f"network knows {self._module.tokens:,}."
+                f"The tower for words {self._words.weights} of {self._name} gives vectors of "
+                f"{vectors.shape[1]} numbers, and the tower for images of {length}: take two "
+                "towers of one model."
             )
-        most = self._module.most_tokens
+        if not (np.isfinite(vectors).all() and np.isfinite(self._tower.scale)):
+            raise ModelFailedError(f"The model {self._name} gives no finite numbers for the words.")
+        return EncodedWords(vectors.tobytes(), self._tower.scale, cut)
+
+    def _vector(self, phrase: str) -> tuple[NDArray[np.float32], bool]:
+        """Return the vector of a phrase, and whether it was too long."""
+        tokens: list[int] = self._tokenizer.encode(self._words.template.replace("{}", phrase)).ids
+        if not tokens:
+            raise ModelFailedError(
+                f"The tokenizer of {self._name} does not fit its network: it gives no token for "
+                "the words."
+            )
+        most = self._tower.most_tokens
         is_cut = len(tokens) > most
         if is_cut:  # the last one ends the phrase
             tokens = [*tokens[: most - 1], tokens[-1]]
-        device = self._module.logit_scale.device
-        with torch.inference_mode():
-            vector = self._module.words(torch.tensor([tokens], device=device))[0].float().cpu()
-        return vector / vector.norm().clamp(min=1e-9), is_cut
+        pad = next(each for each in (self._words.pad, self._pad, tokens[-1]) if each is not None)
+        vector = self._tower.vector(tokens, pad)
+        return vector / max(float(np.linalg.norm(vector)), 1e-9), is_cut
 
 
-def _tokenizer(name: str, file: str, data: bytes) -> Tokenizer:
+def _tokenizer(name: str, file: str, data: bytes) -> tuple[Tokenizer, int | None]:
+    """Return a tokenizer, and the token that it fills phrases up with; None where it says none."""
     try:
         from tokenizers import Tokenizer
     except ImportError:
@@ -81,8 +93,9 @@ def _tokenizer(name: str, file: str, data: bytes) -> Tokenizer:
         ) from None
     try:
         tokenizer = Tokenizer.from_buffer(data)
+        padding: dict[str, Any] | None = tokenizer.padding
         tokenizer.no_padding()
         tokenizer.no_truncation()
     except Exception as error:  # the library raises plain exceptions
         raise BundleError(f"{file} of {name} is no tokenizer: {error}"[:300]) from error
-    return tokenizer
+    return tokenizer, None if padding is None else padding.get("pad_id")
