@@ -5,7 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from typing import Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 _AT_ONCE = 500
 _LATER_S = 0.5
@@ -24,6 +28,18 @@ def release_slowly(*containers: list[Any] | dict[Any, Any]) -> None:
             return
         _is_running = True
     threading.Thread(target=_serve, name="release", daemon=True).start()
+
+
+@contextmanager
+def let_go_if_stopped(found: list[Any]) -> Generator[None]:
+    """Free what was gathered so far piece by piece where the work in the block is stopped."""
+    try:
+        yield
+    except BaseException:
+        waiting = found[:]
+        found.clear()
+        release_slowly(waiting)
+        raise
 
 
 def _serve() -> None:

@@ -14,6 +14,7 @@ from ui_steps import show_slide
 from viewer.folders import config_folder
 from viewer.settings import Settings, load_settings
 from viewer.tiles.cache import TileCache
+from viewer.ui.annotations.pane_annotations import PaneAnnotations
 from viewer.ui.main_window import MainWindow
 from viewer.ui.theme import DARK, apply_theme
 
@@ -59,3 +60,14 @@ def slide_window(window: MainWindow, sample_slide: Path, qtbot: QtBot) -> MainWi
     """A window that shows the sample slide, sharp and with the keyboard on it."""
     show_slide(window, sample_slide, qtbot)
     return window
+
+
+@pytest.fixture
+def opened_annotations(slide_window: MainWindow, qtbot: QtBot) -> PaneAnnotations:
+    """Those of the sample slide, in a window that shows their page."""
+    annotations = slide_window.annotations
+    annotations.panel.show()
+    qtbot.waitUntil(lambda: annotations.active is not None, timeout=20_000)
+    active = annotations.active
+    assert active is not None
+    return active

@@ -10,10 +10,10 @@ import shapely
 from pytestqt.qtbot import QtBot
 from ui_steps import show_slide
 
+from viewer import progress
 from viewer.annotations.annotation import DESCRIPTION, Annotation, AnnotationClass
 from viewer.annotations.document import Document, adding, changing, removing
 from viewer.canvas.notes_layer import NotesLayer
-from viewer.ui.annotations import bulk_edits
 from viewer.ui.annotations.annotation_model import AnnotationModel
 from viewer.ui.annotations.pane_annotations import PaneAnnotations
 from viewer.ui.main_window import MainWindow
@@ -35,18 +35,15 @@ def _drawn(count: int = COUNT) -> list[Annotation]:
 
 
 @pytest.fixture
-def here(slide_window: MainWindow, qtbot: QtBot) -> PaneAnnotations:
-    annotations = slide_window.annotations
-    annotations.panel.show()
-    qtbot.waitUntil(lambda: annotations.active is not None, timeout=20_000)
-    active = annotations.active
-    assert active is not None
-    active.document.do(adding("Import", _drawn()))
+def here(
+    opened_annotations: PaneAnnotations, slide_window: MainWindow, qtbot: QtBot
+) -> PaneAnnotations:
+    opened_annotations.document.do(adding("Import", _drawn()))
     slide_window.commands["edit.select_all"].trigger()
-    assert len(active.selection) == COUNT
-    model = annotations.panel.model
+    assert len(opened_annotations.selection) == COUNT
+    model = slide_window.annotations.panel.model
     qtbot.waitUntil(lambda: model.shown_count == COUNT, timeout=20_000)
-    return active
+    return opened_annotations
 
 
 def test_all_get_a_class_and_are_deleted_each_as_one_step(
@@ -137,7 +134,7 @@ def test_a_canceled_edit_changes_nothing(
     qtbot: QtBot,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(bulk_edits, "_AT_ONCE", 1)
+    monkeypatch.setattr(progress, "_AT_ONCE", 1)
     document = here.document
     before = list(document)
     slide_window.annotations.classes.give(AnnotationClass("Necrosis"))

@@ -71,25 +71,15 @@ def _of(annotation: Annotation, which: AnnotationClass) -> Annotation:
     return Annotation(annotation.geometry, annotation.id, shown_as=which, name=annotation.name)
 
 
-@pytest.fixture
-def here(slide_window: MainWindow, qtbot: QtBot) -> PaneAnnotations:
-    annotations = slide_window.annotations
-    annotations.panel.show()
-    qtbot.waitUntil(lambda: annotations.active is not None, timeout=20_000)
-    active = annotations.active
-    assert active is not None
-    return active
-
-
 def test_ten_times_the_annotations_take_no_more_calls(
-    here: PaneAnnotations,
+    opened_annotations: PaneAnnotations,
     slide_window: MainWindow,
     qtbot: QtBot,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(annotation_model, "_MOST_LISTED_AT_ONCE", FEW // 3)
-    _landings(slide_window, here, qtbot, 2500)  # what is loaded and made at first
-    few = _landings(slide_window, here, qtbot, FEW)
-    many = _landings(slide_window, here, qtbot, 10 * FEW)
+    _landings(slide_window, opened_annotations, qtbot, 2500)  # what is loaded and made at first
+    few = _landings(slide_window, opened_annotations, qtbot, FEW)
+    many = _landings(slide_window, opened_annotations, qtbot, 10 * FEW)
     for name, one, ten in zip(("open", "select", "class", "delete"), few, many, strict=True):
         assert ten <= MOST_RATIO * one, (name, one, ten)

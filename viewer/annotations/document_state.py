@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from viewer.annotations.annotation import DESCRIPTION, FIELD_LAYOUT
 from viewer.annotations.bounds_index import BoundsIndex
 from viewer.annotations.kept_geometry import is_line, is_same_geometry
+from viewer.progress import while_wanted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -62,7 +63,7 @@ class DocumentState:
 
     def fill(self, annotations: Iterable[Annotation]) -> DocumentState:
         """Add annotations on top; return this state."""
-        for annotation in annotations:
+        for annotation in while_wanted(annotations):
             self.held[annotation.id] = annotation
             if annotation.kind == "tmaCore":
                 self.cores[annotation.id] = None

@@ -14,6 +14,7 @@ from viewer.annotations.document import Change, Edit, adding, changing, removing
 from viewer.annotations.shape_editing import EmptyShapeError
 from viewer.errors import CoverslipError
 from viewer.geometry import Box
+from viewer.progress import while_wanted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -234,7 +235,7 @@ def taken_in(
     """
     seen: set[UUID] = set()
     changes: list[Change] = []
-    for each in read:
+    for each in while_wanted(read):
         before = None
         is_twice = each.id in seen
         if known(each.id) and not is_twice:

@@ -26,7 +26,9 @@ from viewer.annotations.formats.problems import AnnotationFileError, Problem
 from viewer.annotations.formats.qupath import read_qupath
 from viewer.annotations.formats.qupath_writing import write_qupath
 from viewer.annotations.formats.slide_place import SlidePlace
+from viewer.progress import while_wanted
 from viewer.slides.dicom_kinds import dicom_kind, is_dicom
+from viewer.slow_release import let_go_if_stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -205,8 +207,10 @@ def read_all(
     origin: Origin | None = None,
 ) -> list[Annotation]:
     """Return what `read_annotations` gives as a list; of a million, in two thirds of the time."""
-    with collector_at_rest():
-        found = list(_read(path, problems, image, takes_namesakes, slide, origin))
+    found: list[Annotation] = []
+    with collector_at_rest(), let_go_if_stopped(found):
+        # How far it is the reader of the file tells.
+        found += while_wanted(_read(path, problems, image, takes_namesakes, slide, origin))
         # Sorted numbers take a third of a set of a million ids, and are gone again.
         hashes = np.fromiter((hash(each.id.int) for each in found), np.int64, len(found))
         if len(np.unique(hashes)) < len(found):

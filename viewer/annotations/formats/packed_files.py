@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, cast
 from viewer.annotations.formats.problems import AnnotationFileError
 from viewer.atomic_write import atomic_write
 from viewer.limits import UNPACKED_RATIO, LimitError, check_regular
+from viewer.progress import tell_progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -47,13 +48,26 @@ _QUICK = 6
 
 
 class PieceReader:
-    """Gives a file piece by piece, text as UTF-8; a torn packing ends it early."""
+    """Gives a file piece by piece, text as UTF-8; a torn packing ends it early.
+
+    Parameters
+    ----------
+    packed
+        What `file` unpacks, where it does.
+    stored_bytes
+        How long the file is on the disk, to tell how far it is read; 0 tells nothing.
+    """
 
     def __init__(
-        self, file: IO[bytes], name: str = "the text", packed: IO[bytes] | None = None
+        self,
+        file: IO[bytes],
+        name: str = "the text",
+        packed: IO[bytes] | None = None,
+        stored_bytes: int = 0,
     ) -> None:
         self._file = file
         self._packed = packed
+        self._stored_bytes = stored_bytes
         self._begin: bytes | None = None
         self._decoder: codecs.IncrementalDecoder | None = None
         self._name = name
@@ -92,6 +106,9 @@ class PieceReader:
             self.trouble = str(error) or "it is torn"
             return b""
         self._unpacked_bytes += len(data)
+        if self._stored_bytes:
+            read_bytes = self._unpacked_bytes if self._packed is None else self._packed.tell()
+            tell_progress(read_bytes / self._stored_bytes)
         if self._packed is not None and self._unpacked_bytes > _FEW_BYTES:
             _check_ratio(self._unpacked_bytes, self._packed.tell(), self._name)
         return data
@@ -147,16 +164,19 @@ def unpacked_bytes(path: Path, suffix: str | tuple[str, ...], limit: Limit) -> b
 
 def _opened(path: Path, suffix: str | tuple[str, ...], stack: ExitStack) -> list[PieceReader]:
     check_regular(path)
-    if not path.stat().st_size:
+    stored_bytes = path.stat().st_size
+    if not stored_bytes:
         raise AnnotationFileError(f"{path.name} is empty.")
     with path.open("rb") as file:
         begin = file.read(_MARK_BYTES)
     for magic, unpack in _STREAMS:
         if begin.startswith(magic):
             stored = stack.enter_context(path.open("rb"))
-            return [PieceReader(stack.enter_context(unpack(stored)), path.name, stored)]
+            file = stack.enter_context(unpack(stored))
+            return [PieceReader(file, path.name, stored, stored_bytes)]
     if not begin.startswith(_ZIP) and path.suffix.lower() != ".zip":
-        return [PieceReader(stack.enter_context(path.open("rb")), path.name)]
+        file = stack.enter_context(path.open("rb"))
+        return [PieceReader(file, path.name, stored_bytes=stored_bytes)]
     archive = stack.enter_context(zipfile.ZipFile(path))
     names = [
         name

@@ -26,6 +26,8 @@ from viewer.annotations.storage.store import AnnotationStoreError, Version
 from viewer.atomic_write import atomic_write
 from viewer.device import WriterName
 from viewer.kept_lines import GrowingFiles, append_lines, line_of, read_bodies
+from viewer.progress import tell_progress, while_wanted
+from viewer.slow_release import let_go_if_stopped
 from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
@@ -78,8 +80,10 @@ class SetStore:
                 self._writer = WriterName(f"{self._folder.name}~{self._prefix}")
                 self._compact()
             self._read(self._paths())
-        except OSError as error:
+        except BaseException as error:
             self.close()
+            if not isinstance(error, OSError):
+                raise
             raise AnnotationStoreError(
                 f'The annotations "{which.key.name}" in {which.folder} cannot be opened '
                 f"({error.strerror or error}): check the drive."
@@ -123,11 +127,11 @@ class SetStore:
         Of those that hold one of the words of `naming`, where there are any.
         """
         living = self._merged.living([word.encode() for word in naming])
-        found = [
-            each
-            for begin in range(0, len(living), _MOST_IN_LINE)
-            for each in unpacked_all(living[begin : begin + _MOST_IN_LINE])
-        ]
+        found: list[Annotation | None] = []
+        with let_go_if_stopped(found):
+            for begin in range(0, len(living), _MOST_IN_LINE):
+                found += unpacked_all(living[begin : begin + _MOST_IN_LINE])
+                tell_progress(begin / len(living))
         renames = self.which.renames
         sound = [each.with_classes_renamed(renames) for each in found if each is not None]
         return sound, len(found) - len(sound)
@@ -213,7 +217,8 @@ class SetStore:
     def _read(self, paths: Iterable[Path]) -> bool:
         is_changed = False
         for path in paths:
-            is_changed |= self._merged.take(decoded(self._files.read(path)), path.name)
+            lines = decoded(self._files.read(path))
+            is_changed |= self._merged.take(while_wanted(lines, len(lines)), path.name)
         return is_changed
 
     def _records(

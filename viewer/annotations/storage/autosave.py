@@ -8,7 +8,7 @@ import shutil
 import sqlite3
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -28,7 +28,7 @@ from viewer.folders import data_folder
 from viewer.slides.slide_key import file_name_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Generator, Sequence
     from pathlib import Path
     from uuid import UUID
 
@@ -200,7 +200,9 @@ def open_annotations(path: Path, former: Path | None = None) -> OpenedAnnotation
         if lock is None:
             store = _store_of_another(path)
             notice = "Another window draws on this slide: what it draws is shown, not changed."
-            return OpenedAnnotations(store.annotations()[0], store, path, None, notice)
+            with _closed_if_stopped(store):
+                annotations = store.annotations()[0]
+            return OpenedAnnotations(annotations, store, path, None, notice)
         if former is None or former == path or not former.exists():
             return _opened(path, lock)
         was_there = path.exists()
@@ -465,17 +467,29 @@ def _store_of_another(path: Path) -> AnnotationStore:
 def _opened(path: Path, lock: FileLock) -> OpenedAnnotations:
     try:
         store = AnnotationStore(path)
-        annotations, lost = store.annotations()
+        with _closed_if_stopped(store):
+            annotations, lost = store.annotations()
     except sqlite3.DatabaseError as error:
         return _mended(path, lock, error)
-    spilled = take_spilled(store, path)
-    if spilled:
-        annotations, lost = store.annotations()
+    with _closed_if_stopped(store):
+        spilled = take_spilled(store, path)
+        if spilled:
+            annotations, lost = store.annotations()
     notices = [
         f"{lost} annotations of this slide cannot be understood; they are kept." if lost else "",
         f"{spilled} changes that the disk refused last time are here again." if spilled else "",
     ]
     return OpenedAnnotations(annotations, store, path, lock, " ".join(filter(None, notices)))
+
+
+@contextmanager
+def _closed_if_stopped(store: AnnotationStore) -> Generator[None]:
+    """Let go of the file where nobody wants it any more."""
+    try:
+        yield
+    except BaseException:
+        store.close()
+        raise
 
 
 def _mended(path: Path, lock: FileLock, error: Exception) -> OpenedAnnotations:

@@ -18,6 +18,8 @@ from viewer.access import make_file, make_folder
 from viewer.annotations.document import Change, Edit
 from viewer.annotations.storage.packing import packed_all, unpacked, unpacked_all
 from viewer.errors import CoverslipError
+from viewer.progress import tell_progress
+from viewer.slow_release import let_go_if_stopped
 from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
@@ -136,14 +138,17 @@ class AnnotationStore:
         """
         found: list[Annotation] = []
         lost = 0
-        query = "SELECT body FROM annotation WHERE body IS NOT NULL"
+        (last,) = self._database.execute("SELECT MAX(place) FROM annotation").fetchone()
+        query = "SELECT place, body FROM annotation WHERE body IS NOT NULL"
         if naming:
             query += f" AND ({' OR '.join(['instr(body, ?) > 0'] * len(naming))})"
         rows = self._database.execute(f"{query} ORDER BY place", [word.encode() for word in naming])
-        while batch := rows.fetchmany(_AT_ONCE):
-            read = unpacked_all([body for (body,) in batch])
-            found += [each for each in read if each is not None]
-            lost += read.count(None)
+        with let_go_if_stopped(found):
+            while batch := rows.fetchmany(_AT_ONCE):
+                read = unpacked_all([body for _, body in batch])
+                found += [each for each in read if each is not None]
+                lost += read.count(None)
+                tell_progress(batch[-1][0] / max(1, last))
         return found, lost
 
     def write(self, steps: Sequence[Stamped]) -> None:

@@ -12,6 +12,7 @@ from viewer.annotations.annotation import Stamp
 from viewer.annotations.bookmarks import is_mark
 from viewer.annotations.document import Change, Edit, ReadOnlyError
 from viewer.errors import CoverslipError
+from viewer.progress import progress_to, while_wanted
 from viewer.slow_release import release_slowly
 from viewer.ui.annotations.long_task import LongTask, StoppedError
 from viewer.ui.annotations.wording import many
@@ -19,19 +20,15 @@ from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.services import DialogHost, MessageHost
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable
 
     from viewer.annotations.annotation import Annotation, AnnotationClass
     from viewer.annotations.document import Document
     from viewer.annotations.document_state import DocumentState
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
 
-    Tell = Callable[[float], object]
-    """Takes the share that is done; raises StoppedError where it is wanted no more."""
-
 MANY = 2000
 """Annotations that are changed in a thread: fewer are changed quicker than the eye."""
-_AT_ONCE = 1000
 
 
 class BulkEditsHost(MessageHost, DialogHost, Protocol):
@@ -75,8 +72,8 @@ class BulkEdits(QObject):
         """Lock all that is chosen, or unlock it where all of it is locked."""
         ids = active.selection.ids
 
-        def work(before: DocumentState, tell: Tell) -> Edit:
-            locked = not all(each.is_locked for each in _told(before.of(ids), len(ids), tell))
+        def work(before: DocumentState) -> Edit:
+            locked = not all(each.is_locked for each in while_wanted(before.of(ids), len(ids)))
             return operations.set_locked(before.of(ids), locked=locked)
 
         self.do(active.document, "Lock", len(ids), work, then)
@@ -107,10 +104,10 @@ class BulkEdits(QObject):
         ids, desk = active.selection.ids, active.desk
         plane, hidden = active.pane.canvas.plane, desk.hidden_classes
 
-        def work(before: DocumentState, tell: Tell) -> Edit:
+        def work(before: DocumentState) -> Edit:
             chosen = [
                 each
-                for each in _told(before.of(ids), len(ids), tell)
+                for each in while_wanted(before.of(ids), len(ids))
                 if (with_locked or not each.is_locked) and each.class_name not in hidden
             ]
             return desk.followed(make(chosen), plane)
@@ -126,8 +123,7 @@ class BulkEdits(QObject):
             return False
         steps: list[Edit] = []
 
-        def work(_before: DocumentState, tell: Tell) -> Edit:
-            tell(0.0)
+        def work(_before: DocumentState) -> Edit:
             step = document.undo_step if back else document.redo_step
             steps[:] = [step or Edit("", ())]
             return steps[0].reversed
@@ -150,9 +146,10 @@ class BulkEdits(QObject):
         document: Document,
         label: str,
         count: int,
-        work: Callable[[DocumentState, Tell], Edit],
+        work: Callable[[DocumentState], Edit],
         then: Callable[[Edit], object],
         active: PaneAnnotations | None = None,
+        stopped: Callable[[], object] = lambda: None,
     ) -> None:
         """Work an edit out on a snapshot of a document, in a thread, and let it land as one step.
 
@@ -161,10 +158,13 @@ class BulkEdits(QObject):
         count
             How many annotations it is about, as the box with the progress says.
         work
-            Gives the edit; may report the share that is done, and runs again where the document
-            was changed meanwhile. Raises CoverslipError.
+            Gives the edit; may report the share that is done, which raises StoppedError once it is
+            canceled, and runs again where the document was changed meanwhile. Raises
+            CoverslipError.
         active
             The pane whose selection goes where all of it is removed.
+        stopped
+            Called where it was canceled, and nothing was changed.
         """
 
         def land(edit: Edit, before: DocumentState, after: DocumentState) -> bool:
@@ -174,7 +174,7 @@ class BulkEdits(QObject):
                 _let_go(active, edit)
             return document.land(edit, before, after)
 
-        self._run(document, label, count, work, land, then)
+        self._run(document, label, count, work, land, then, stopped)
 
     # How it is done --------------------------------------------------------------------------
 
@@ -189,9 +189,9 @@ class BulkEdits(QObject):
     ) -> None:
         ids = active.selection.ids
 
-        def work(before: DocumentState, tell: Tell) -> Edit:
+        def work(before: DocumentState) -> Edit:
             changes: list[Change] = []
-            for each in _told(before.of(ids), len(ids), tell):
+            for each in while_wanted(before.of(ids), len(ids)):
                 if each.is_locked or (not with_marks and is_mark(each)):
                     continue
                 after = change(each)
@@ -206,9 +206,10 @@ class BulkEdits(QObject):
         document: Document,
         title: str,
         count: int,
-        work: Callable[[DocumentState, Tell], Edit],
+        work: Callable[[DocumentState], Edit],
         land: Callable[[Edit, DocumentState, DocumentState], bool],
         then: Callable[[Edit], object],
+        stopped: Callable[[], object] = lambda: None,
     ) -> None:
         if document.is_read_only:
             self._window.say(str(ReadOnlyError(document.why_read_only)))
@@ -220,7 +221,8 @@ class BulkEdits(QObject):
         before = document.snapshot()
 
         def made() -> tuple[Edit, DocumentState]:
-            edit = work(before, lambda share: task.tell(0.6 * share)).looked_at()
+            with progress_to(lambda share: task.tell(0.6 * share)):
+                edit = work(before).looked_at()
             after = before.copied()
             after.take(edit.changes, lambda share: task.tell(0.6 + 0.4 * share))
             return edit, after
@@ -240,12 +242,15 @@ class BulkEdits(QObject):
             if is_done:
                 then(edit)
             else:  # something else was drawn meanwhile: what was worked out lacks it
-                self._run(document, title, count, work, land, then)
+                self._run(document, title, count, work, land, then, stopped)
 
         def failed(error: Exception) -> None:
             finish()
-            stopped = isinstance(error, StoppedError)
-            self._window.say(f"{title}: canceled, nothing was changed." if stopped else str(error))
+            if isinstance(error, StoppedError):
+                self._window.say(f"{title}: canceled, nothing was changed.")
+                stopped()
+            else:
+                self._window.say(str(error))
 
         self._background.run(made, landed, failed)
 
@@ -255,14 +260,6 @@ class _ChangedError(CoverslipError):
 
     def __init__(self) -> None:
         super().__init__("The annotations were changed meanwhile: please try again.")
-
-
-def _told(annotations: Iterable[Annotation], count: int, tell: Tell) -> Iterator[Annotation]:
-    """Yield annotations and report how many of so many there were."""
-    for number, each in enumerate(annotations):
-        if number % _AT_ONCE == 0:
-            tell(number / max(1, count))
-        yield each
 
 
 def _let_go(active: PaneAnnotations, edit: Edit) -> None:

@@ -12,6 +12,7 @@ from viewer.annotations.annotation import NO_CLASS_COLOR, NO_COLOR, AnnotationCl
 from viewer.annotations.document import Edit
 from viewer.annotations.palette import PaletteError, read_palette, write_palette
 from viewer.annotations.statistics import NO_CLASS
+from viewer.progress import while_wanted
 from viewer.ui.actions import shown_shortcut
 from viewer.ui.annotations.bulk_edits import MANY
 from viewer.ui.annotations.class_chip import ClassChip
@@ -252,16 +253,14 @@ class ClassCommands(QObject):
         document = active.document
 
         def edit(held: Iterable[Annotation]) -> Edit:
-            every = list(held)
+            every = list(while_wanted(held, count))
             steps = [recolor_class(every, now, was) for was, now in changed]
             return Edit("Change classes", tuple(c for step in steps for c in step.changes))
 
         counts = document.class_counts
         count = sum(counts[was] for was, _ in changed)
         if count > MANY:
-            self._editing.bulk.do(
-                document, "Change classes", count, lambda state, _: edit(state), lambda _: None
-            )
+            self._editing.bulk.do(document, "Change classes", count, edit, lambda _: None)
         elif count:
             active.do(edit(document))
         self.show_current()

@@ -16,6 +16,7 @@ from viewer.ui.annotations.files import AnnotationFiles, AnnotationFilesHost
 from viewer.ui.annotations.listing import Listing, ListingHost
 from viewer.ui.annotations.model_commands import ModelCommands, ModelCommandsHost
 from viewer.ui.annotations.notes import NoteCommands, NotesHost
+from viewer.ui.annotations.reading_bar import ReadingBar
 from viewer.ui.annotations.recorded import record_step
 from viewer.ui.annotations.set_commands import SetCommands, SetCommandsHost
 from viewer.ui.annotations.set_layers import SetLayers
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from viewer.ui.slides.slide_pane import SlidePane
 
 _SHOWN = ("annotate.shown", "annotate.filled", "annotate.names")
+_NOT_READ = "The annotations of this slide were not read, as that was canceled: none are shown."
 
 
 class AnnotationsHost(
@@ -89,6 +91,7 @@ class AnnotationsController(QObject):
         """Gives a pane's slide as its reader has it; None while a study is being opened."""
         self._ends: dict[SlidePane, list[Callable[[], None]]] = {}
         self.banner = NoticeBar(window.window())
+        self.reading = ReadingBar(window.window(), lambda: window.panes)
         self.panel = AnnotationsPanel(window.window())
         self.editing = EditingCommands(window, lambda: self.active, self)
         self.models = ModelCommands(window, self, self)
@@ -272,14 +275,20 @@ class AnnotationsController(QObject):
 
     def _new_slide(self, slide: ReaderSlide) -> SlideSets:
         shown = self._shown_before.setdefault(slide.identity, {})
-        sets = SlideSets(slide, self._disk, lambda: self._window.reader.name, shown, self)
+        reader, begin = self._window.reader, self.reading.begin
+        sets = SlideSets(slide, self._disk, lambda: reader.name, shown, begin, self)
         sets.opened.connect(lambda entry: self._on_opened(sets, entry))
         sets.changed.connect(lambda: self._on_sets_changed(sets))
         sets.current_changed.connect(lambda: self._on_current_changed(sets))
         sets.failed.connect(self._window.show_error)
+        sets.canceled.connect(self._on_canceled)
         sets.trouble_changed.connect(self._on_file_changed)
         sets.stepped.connect(lambda entry, step: self._on_step(sets, entry, step))
         return sets
+
+    def _on_canceled(self, entry: SetEntry) -> None:
+        self._window.say(f"{entry.label}: canceled, nothing was read. Show the set to read it.")
+        self._show_notice()
 
     def _panes_of(self, sets: SlideSets) -> list[SlidePane]:
         return [pane for pane, key in self._identities.items() if self._slides.get(key) is sets]
@@ -411,11 +420,21 @@ class AnnotationsController(QObject):
         trouble = next((s.trouble for s in self._slides.values() if s.trouble), "")
         active = self.active
         notice = active.slide.notice if active is not None else ""
-        sentence, kind = (trouble, "error") if trouble else (notice, "warning")
+        sentence, kind, button = (trouble, "error", "") if trouble else (notice, "warning", "")
+        sets = self.active_sets
+        if not sentence and sets is not None and sets.current.annotations is None:
+            sentence, button = _NOT_READ, "Read them"
         if not sentence:
             self.banner.hide()
         elif sentence != self.banner.sentence.text() or self.banner.isHidden():
-            self.banner.tell(sentence, kind)
+            self.banner.tell(sentence, kind, button)
+
+    def _read_current(self) -> None:
+        """Open what was not read when the slide was opened."""
+        sets = self.active_sets
+        if sets is not None:
+            sets.set_shown(sets.current, True)
+            self._show_notice()
 
     def _shown(self) -> ShownStyle:
         """Return what the check marks of the menu and the list of classes say is painted."""
@@ -498,6 +517,7 @@ class AnnotationsController(QObject):
             window.commands.on(name, self._show_all)
         window.commands.on_toggle("annotate.names", self._say_if_nameless)
         self.classes.hidden_changed.connect(self._show_all)
+        self.banner.acted.connect(self._read_current)
         self.panel.when_built(self._connect_panel)
         window.toolbox.stroke_changed.connect(self._show_history)
         self.models.figures_changed.connect(self.panel.show_figures)

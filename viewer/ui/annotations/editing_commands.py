@@ -269,7 +269,7 @@ class EditingCommands(QObject):
                 active.document,
                 "Paste",
                 len(read),
-                lambda *_: active.desk.followed(operations.paste(read, slide, author), plane),
+                lambda _: active.desk.followed(operations.paste(read, slide, author), plane),
                 chosen,
             )
             return

@@ -20,8 +20,10 @@ from viewer.annotations.measured import up_to_date
 from viewer.annotations.sets.together import together
 from viewer.audit_log import trail
 from viewer.overlays.shown_overlays import write_shown_beside
+from viewer.progress import progress_to, while_wanted
 from viewer.slides.remote.address import folder_beside
 from viewer.ui.annotations.bulk_edits import MANY
+from viewer.ui.annotations.long_task import StoppedError
 from viewer.ui.annotations.services import GrowingSets
 from viewer.ui.annotations.wording import many
 from viewer.ui.background_runner import BackgroundRunner
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from viewer.ui.annotations.class_commands import ClassCommands
     from viewer.ui.annotations.editing_commands import EditingCommands
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
+    from viewer.ui.annotations.reading_bar import Reading, ReadingBar
     from viewer.ui.annotations.slide_annotations import SlideAnnotations
     from viewer.ui.annotations.training_files import TrainingFiles
     from viewer.ui.overlays.controller import OverlaysController
@@ -50,6 +53,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _DETECTIONS = ("detection", "cell", "tile")
+_NO_SLIDE = "Open a slide first: annotations belong to one."
+_NOT_THERE = "The annotations of this slide are not read yet: try again when they are."
 _MASK_ENDS = (".ome.tif", ".png")
 
 
@@ -84,6 +89,7 @@ class KeptFiles(GrowingSets, Protocol):
 
     classes: ClassCommands
     editing: EditingCommands
+    reading: ReadingBar
 
 
 class AnnotationFilesHost(MessageHost, DialogHost, PaneHost, CommandHost, SettingsHost, Protocol):
@@ -110,10 +116,14 @@ class AnnotationFiles(QObject):
         self._kept = kept
         self._training = training
         self._background = BackgroundRunner("annotation files", 1, self)
+        self._reading: list[Reading] = []
+        """Files that are being read."""
         window.commands.on("annotate.import", self._ask_file)
         window.commands.on("annotate.export", self._ask_where)
 
     def shut_down(self) -> None:
+        for each in self._reading:
+            each.stop()
         self._background.close(finish=True)
 
     def take(
@@ -131,23 +141,40 @@ class AnnotationFiles(QObject):
         """
         active = self._kept.of(pane)
         if active is None:
-            self._window.say("Open a slide first: annotations belong to one.")
+            is_there = self._kept.sets_of(pane) is not None
+            self._window.say(_NOT_THERE if is_there else _NO_SLIDE)
             return
         problems: list[Problem] = []
         slide, place = pane.path, place_of(pane)
         box, classes = pane.canvas.slide_box, self._own_classes(active)
 
+        title = f"Import {path.name}"
+        reading = self._kept.reading.begin(path.name)
+        self._reading.append(reading)
+
         def work() -> _FileContent:
-            read = _read(path, problems, picture, place, origin)
-            drawn = [_with_own_color(each, classes) for each in read.drawn]
-            return read._replace(drawn=drawn, beside=_beside(drawn, box))
+            with progress_to(reading.tell):
+                read = _read(path, problems, picture, place, origin)
+                drawn = [_with_own_color(each, classes) for each in while_wanted(read.drawn)]
+                return read._replace(drawn=drawn, beside=_beside(drawn, box))
+
+        def finish() -> None:
+            self._reading.remove(reading)
+            reading.finish()
+
+        def done(read: _FileContent) -> None:
+            finish()
+            self._add(active, path, read, problems, slide)
+
+        def failed(error: Exception) -> None:
+            finish()
+            if isinstance(error, StoppedError):
+                self._window.say(f"{title}: canceled, nothing was imported.")
+            else:
+                self._on_not_read(path, pane, picture, error)
 
         self._window.say(f"Reading {path.name}...")
-        self._background.run(
-            work,
-            lambda read: self._add(active, path, read, problems, slide),
-            lambda error: self._on_not_read(path, pane, picture, error),
-        )
+        self._background.run(work, done, failed)
 
     def write(self, path: Path, which: Format, active: PaneAnnotations) -> None:
         """Writes the shown sets of a slide; tells what the format cannot hold."""
@@ -247,19 +274,21 @@ class AnnotationFiles(QObject):
             return
 
         def put(annotations: SlideAnnotations) -> None:
-            document = annotations.document
-            known = sum(each.id in document for each in read.drawn) if len(document) else 0
-            if self._kept.of(active.pane) is None:
-                return
-            if not known:
-                self._put(active, annotations, path, read, problems, "both")
-                return
+            def ask(known: int) -> None:
+                if not known:
+                    take("both")
+                elif self._kept.of(active.pane) is not None:
+                    ask_known(self._window, path.name, known, len(read.drawn), take)
 
             def take(answer: Known) -> None:
                 if self._kept.of(active.pane) is not None:
                     self._put(active, annotations, path, read, problems, answer)
 
-            ask_known(self._window, path.name, known, len(read.drawn), take)
+            if not len(annotations.document):
+                take("both")
+                return
+            held = annotations.document.snapshot().held
+            self._background.run(lambda: sum(each.id in held for each in read.drawn), ask)
 
         self._kept.sets.add(sets, path.name, "imported", str(path), put)
 
@@ -291,8 +320,13 @@ class AnnotationFiles(QObject):
             self._tell_put(active, path, read, problems, step)
 
         if len(drawn) > MANY:
-            bulk = self._kept.editing.bulk
-            bulk.do(document, label, len(drawn), lambda state, _: work(state), done)
+            sets = self._kept.sets_of(active.pane)
+
+            def forget() -> None:
+                if sets is not None and annotations is not None:
+                    sets.forget_empty(annotations)
+
+            self._kept.editing.bulk.do(document, label, len(drawn), work, done, stopped=forget)
             return
         step = work(document.state)
         try:

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QInputDialog, QMenu
 from viewer.annotations.document import ReadOnlyError, adding
 from viewer.annotations.sets.annotation_set import MY_ANNOTATIONS
 from viewer.annotations.sets.together import together
+from viewer.progress import while_wanted
 from viewer.ui.annotations.bulk_edits import MANY
 from viewer.ui.annotations.services import KeptSets
 from viewer.ui.annotations.wording import many
@@ -129,12 +130,14 @@ class SetCommands(QObject):
         count: int,
         held: Callable[[], Iterable[Annotation]],
         done: Callable[[Edit], object],
+        stopped: Callable[[], object] = lambda: None,
     ) -> None:
         """Add copies of annotations to a set, very many in a thread; `held` gives them there."""
         if count > MANY:
             self._kept.editing.bulk.do(
-                document, label, count, lambda *_: adding(label, _copies(held())), done
-            )
+                document, label, count, lambda _: adding(label, _copies(held())), done,
+                stopped=stopped,
+            )  # fmt: skip
             return
         edit = adding(label, _copies(held()))
         try:
@@ -283,8 +286,9 @@ class SetCommands(QObject):
 
         def put(annotations: SlideAnnotations) -> None:
             self._add_copies(
-                annotations.document, "Merge sets", count, lambda: together(states), done
-            )
+                annotations.document, "Merge sets", count, lambda: together(states), done,
+                lambda: sets.forget_empty(annotations),
+            )  # fmt: skip
 
         self.add(sets, name, "merged", source, put)
 
@@ -349,7 +353,7 @@ class SetCommands(QObject):
 
 def _copies(annotations: Iterable[Annotation]) -> list[Annotation]:
     """Return the same under ids of their own: an annotation is in one set alone."""
-    return [replace(each, id=uuid4()) for each in annotations]
+    return [replace(each, id=uuid4()) for each in while_wanted(annotations)]
 
 
 def _free_name(sets: SlideSets, name: str) -> str:

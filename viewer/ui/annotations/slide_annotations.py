@@ -9,7 +9,9 @@ from PySide6.QtCore import QObject, Signal
 from viewer.annotations.document import Document
 from viewer.annotations.document_state import DocumentState
 from viewer.annotations.sets.annotation_set import LOCKED
+from viewer.progress import progress_to
 from viewer.slow_release import release_slowly
+from viewer.ui.annotations.long_task import StoppedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from viewer.annotations.document import Edit
     from viewer.annotations.sets.places import AnnotationsPlace
     from viewer.annotations.storage.autosave import Autosave, OpenedAnnotations
+    from viewer.progress import Tell
+    from viewer.ui.annotations.reading_bar import Reading
     from viewer.ui.background_runner import BackgroundRunner, Task
 
 _MANY = 10_000
@@ -40,6 +44,8 @@ class SlideAnnotations(QObject):
         Who draws at this moment.
     why_locked
         Why nothing can be changed, a sentence; "" where it can.
+    reading
+        Begins to show how far the opening is, with Cancel; None shows nothing.
     """
 
     opened = Signal()
@@ -48,6 +54,8 @@ class SlideAnnotations(QObject):
     """A Step was done, undone or redone."""
     failed = Signal(str)
     """They cannot be opened; one sentence."""
+    canceled = Signal()
+    """The user does not wait for them."""
     trouble_changed = Signal()
     """`trouble`, `notice` or whether anything can be changed is another."""
 
@@ -62,6 +70,7 @@ class SlideAnnotations(QObject):
         author: Callable[[], str],
         parent: QObject,
         why_locked: str = "",
+        reading: Callable[[], Reading] | None = None,
     ) -> None:
         super().__init__(parent)
         self.place = place
@@ -85,8 +94,10 @@ class SlideAnnotations(QObject):
         self._reload_came.connect(self._on_reload)
         self._taken_over.connect(self._on_taken_over)
         self.document.listen(self._on_step)
+        self._reading = reading() if reading is not None else None
+        tell: Tell = self._reading.tell if self._reading is not None else _tell_nobody
         self._task: Task = disk.run(
-            lambda: _opened(place), self._on_opened, self._on_failed, _let_go
+            lambda: _opened(place, tell), self._on_opened, self._on_failed, _let_go
         )
 
     @property
@@ -108,6 +119,7 @@ class SlideAnnotations(QObject):
     def leave(self) -> None:
         """Writes what is left and lets go of the file, in a thread."""
         self._task.cancel()
+        self._end_reading()
         autosave, self._autosave = self._autosave, None
         if autosave is not None:
             self._disk.run(autosave.close, lambda _: None)
@@ -119,6 +131,7 @@ class SlideAnnotations(QObject):
     def _on_opened(self, result: _Opened) -> None:
         from viewer.annotations.storage.autosave import Autosave
 
+        self._end_reading()
         opened, state, self.is_locked = result
         self.path = opened.path
         self._fill(state)
@@ -138,7 +151,16 @@ class SlideAnnotations(QObject):
         self.trouble_changed.emit()
 
     def _on_failed(self, error: Exception) -> None:
-        self.failed.emit(str(error))
+        self._end_reading()
+        if isinstance(error, StoppedError):
+            self.canceled.emit()
+        else:
+            self.failed.emit(str(error))
+
+    def _end_reading(self) -> None:
+        reading, self._reading = self._reading, None
+        if reading is not None:
+            reading.finish()
 
     def _on_step(self, step: Edit) -> None:
         if self._autosave is not None and not self._is_reloading:
@@ -182,11 +204,21 @@ class _Opened(NamedTuple):
     is_locked: bool
 
 
-def _opened(place: AnnotationsPlace) -> _Opened:
-    files = place.open()
-    state = DocumentState().fill(files.annotations)
+def _opened(place: AnnotationsPlace, tell: Tell) -> _Opened:
+    with progress_to(tell):
+        files = place.open()
+        try:
+            state = DocumentState().fill(files.annotations)
+        except BaseException:
+            files.close()
+            release_slowly(files.annotations)
+            raise
     files.annotations = []
     return _Opened(files, state, bool(files.store.properties.get(LOCKED)))
+
+
+def _tell_nobody(_share: float) -> None:
+    """Nobody waits in sight."""
 
 
 def _let_go(result: _Opened) -> None:

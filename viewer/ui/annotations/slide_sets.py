@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from viewer.annotations.document_state import DocumentState
     from viewer.annotations.sets.annotation_set import SetKey, SetKind
     from viewer.studies.reader_sets import ReaderSet, ReaderSlide
+    from viewer.ui.annotations.reading_bar import Reading
     from viewer.ui.background_runner import BackgroundRunner, Task
 
 _log = logging.getLogger(__name__)
@@ -69,6 +70,8 @@ class SlideSets(QObject):
         The slide as the reader has it.
     shown
         Which sets were shown or hidden before, by their labels; kept up to date.
+    reading
+        Begins to show how far the reading of something is, with Cancel.
     """
 
     changed = Signal()
@@ -81,6 +84,8 @@ class SlideSets(QObject):
     """A SetEntry, and the Edit that was done in it."""
     trouble_changed = Signal()
     failed = Signal(str)
+    canceled = Signal(object)
+    """A SetEntry whose opening was canceled: it is hidden, and opened where it is shown again."""
 
     def __init__(
         self,
@@ -88,6 +93,7 @@ class SlideSets(QObject):
         disk: BackgroundRunner,
         author: Callable[[], str],
         shown: dict[str, bool],
+        reading: Callable[[str], Reading],
         parent: QObject,
     ) -> None:
         super().__init__(parent)
@@ -95,6 +101,7 @@ class SlideSets(QObject):
         self._disk = disk
         self._author = author
         self._shown = shown
+        self._reading = reading
         self._listing: Task | None = None
         self._is_stale = False
         self.current = SetEntry(slide.own, is_shown=True)
@@ -200,6 +207,16 @@ class SlideSets(QObject):
         )
         self.changed.emit()
 
+    def forget_empty(self, annotations: SlideAnnotations) -> None:
+        """Take a set off the list in which nothing was put after all, unless strokes go to it."""
+        for entry in self.entries[1:]:
+            is_meant = entry.annotations is annotations and entry is not self.current
+            if is_meant and not len(annotations.document):
+                self.entries.remove(entry)
+                self._leave(entry)
+                self.changed.emit()
+                self.refresh()  # its files, where it has some, stay
+
     def restore(self, listed: ReaderSet) -> None:
         """Bring back a set that was removed."""
         from viewer.annotations.sets.listing import restore_set
@@ -261,15 +278,26 @@ class SlideSets(QObject):
         if entry.annotations is not None:
             return
         listed = entry.listed
+        what = "the annotations of this slide"
+        if entry is not self.entries[0]:
+            what = f'the set "{entry.label}"'
         annotations = SlideAnnotations(
-            listed.place, self._disk, self._author, self, listed.why_locked
-        )
+            listed.place, self._disk, self._author, self, listed.why_locked,
+            lambda: self._reading(what),
+        )  # fmt: skip
         entry.annotations = annotations
         annotations.opened.connect(lambda: self.opened.emit(entry))
         annotations.opened.connect(self.changed)
         annotations.failed.connect(self.failed)
+        annotations.canceled.connect(lambda: self._on_canceled(entry))
         annotations.trouble_changed.connect(self.trouble_changed)
         annotations.stepped.connect(lambda step: self.stepped.emit(entry, step))
+
+    def _on_canceled(self, entry: SetEntry) -> None:
+        self._leave(entry)
+        entry.is_shown = False
+        self.canceled.emit(entry)
+        self.changed.emit()
 
     def _leave(self, entry: SetEntry) -> None:
         annotations, entry.annotations = entry.annotations, None

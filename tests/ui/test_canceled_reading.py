@@ -1,0 +1,93 @@
+"""Reading many annotations shows how far it is; Cancel leaves all as it was."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import shapely
+from pytestqt.qtbot import QtBot
+from ui_steps import show_slide
+
+from viewer.annotations.annotation import Annotation
+from viewer.annotations.document import adding
+from viewer.annotations.formats.exchange import FORMATS
+from viewer.annotations.storage.autosave import annotations_path
+from viewer.annotations.storage.store import AnnotationStore, Stamped
+from viewer.slides.slide_key import slide_key
+from viewer.ui.annotations.pane_annotations import PaneAnnotations
+from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.main_window import MainWindow
+
+COUNT = 3000
+
+
+def _drawn() -> list[Annotation]:
+    return [Annotation(shapely.box(n, n, n + 9, n + 9), name=f"cell {n}") for n in range(COUNT)]
+
+
+@contextmanager
+def _held_up(runner: BackgroundRunner) -> Iterator[None]:
+    """Let no work of a runner begin within the block."""
+    may_go = threading.Event()
+    runner.run(may_go.wait, lambda _: None)
+    try:
+        yield
+    finally:
+        may_go.set()
+
+
+def _cancel(window: MainWindow, what: str, qtbot: QtBot) -> None:
+    bar = window.annotations.reading
+    qtbot.waitUntil(lambda: bar.isVisible() and what in bar.sentence.text(), timeout=20_000)
+    assert window.isActiveWindow(), "the next key is for the slide"
+    bar.button.click()
+
+
+def test_opening_is_canceled_and_done_later(
+    window: MainWindow, sample_slide: Path, qtbot: QtBot
+) -> None:
+    with closing(AnnotationStore(annotations_path(slide_key(sample_slide)))) as store:
+        store.write([Stamped.now(adding("Import", _drawn()))])
+    annotations = window.annotations
+    with _held_up(annotations._disk):
+        show_slide(window, sample_slide, qtbot)
+        _cancel(window, "annotations of this slide", qtbot)
+    qtbot.waitUntil(annotations.banner.isVisible, timeout=20_000)
+    assert "not read" in annotations.banner.sentence.text()
+    assert annotations.active is None
+    annotations.banner.button.click()
+    qtbot.waitUntil(lambda: annotations.active is not None, timeout=20_000)
+    assert annotations.active is not None
+    assert len(annotations.active.document) == COUNT
+    assert annotations.banner.isHidden()
+    assert annotations.reading.isHidden()
+
+
+def test_an_import_is_canceled_while_it_is_read_or_put_in(
+    opened_annotations: PaneAnnotations, slide_window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    path = tmp_path / "cells.geojson"
+    FORMATS["qupath"].write(path, _drawn())
+    annotations, pane = slide_window.annotations, opened_annotations.pane
+    sets, files = annotations.sets_of(pane), annotations.files
+    assert sets is not None
+    with _held_up(files._background):
+        files.take(path, pane)
+        _cancel(slide_window, "cells.geojson", qtbot)
+    qtbot.waitUntil(lambda: not files._reading, timeout=20_000)
+    assert len(sets.entries) == 1
+    with _held_up(annotations.editing.bulk._background):
+        files.take(path, pane)
+        qtbot.waitUntil(lambda: len(sets.entries) == 2, timeout=20_000)
+        qtbot.waitUntil(lambda: annotations.editing.bulk._task is not None, timeout=20_000)
+        assert annotations.editing.bulk._task is not None
+        annotations.editing.bulk._task.dialog.canceled.emit()
+    qtbot.waitUntil(lambda: len(sets.entries) == 1, timeout=20_000)
+    files.take(path, pane)
+    qtbot.waitUntil(
+        lambda: any(e.annotations and len(e.annotations.document) == COUNT for e in sets.entries),
+        timeout=20_000,
+    )
