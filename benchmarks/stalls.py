@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QApplication
 
 from viewer.settings import Settings
 from viewer.tiles.cache import TileCache
-from viewer.ui.collector import Collector, let_window_come_first, spare_standing_objects
+from viewer.ui.collector import Collector, let_window_come_first
 from viewer.ui.main_window import MainWindow
 from viewer.ui.theme import DARK, apply_theme
 
@@ -110,8 +110,7 @@ def open_window() -> MainWindow:
     window.resize(1280, 800)
     window.show()
     settle(0.5)
-    spare_standing_objects()
-    Collector(lambda: any(each.canvas.is_moving for each in window.panes.panes), window)
+    Collector(lambda: any(each.canvas.is_moving for each in window.panes.panes), window).begin()
     return window
 
 

@@ -79,7 +79,7 @@ def test_an_import_is_canceled_while_it_is_read_or_put_in(
         _cancel(slide_window, "cells.geojson", qtbot)
     qtbot.waitUntil(lambda: not files._reading, timeout=20_000)
     assert len(sets.entries) == 1
-    with _held_up(annotations.editing.bulk._background):
+    with _held_up(annotations.editing.bulk.background):
         files.take(path, pane)
         qtbot.waitUntil(lambda: len(sets.entries) == 2, timeout=20_000)
         qtbot.waitUntil(lambda: annotations.editing.bulk._task is not None, timeout=20_000)

@@ -47,7 +47,7 @@ def _drawn(count: int) -> list[Annotation]:
 
 
 def _landings(window: MainWindow, here: PaneAnnotations, qtbot: QtBot, count: int) -> list[int]:
-    """Return the calls for: a file lands, all are selected, get a class, and are deleted."""
+    """Return the calls for: a file lands, all are selected, hidden, classed, and deleted."""
     document, model = here.document, window.annotations.panel.model
     held = _drawn(count)
     state = DocumentState().fill(held)
@@ -55,6 +55,10 @@ def _landings(window: MainWindow, here: PaneAnnotations, qtbot: QtBot, count: in
     qtbot.waitUntil(lambda: model.shown_count == count and not model.is_filling, timeout=20_000)
     figures.append(_calls(window.commands["edit.select_all"].trigger))
     assert len(here.selection) == count
+    figures.append(_calls(lambda: window.annotations.classes.hide({STROMA.name})))
+    qtbot.waitUntil(lambda: len(here.selection) == 0, timeout=20_000)
+    window.annotations.classes.hide(())
+    window.commands["edit.select_all"].trigger()
     given = changing("Set class", [(each, _of(each, TUMOR)) for each in held]).looked_at()
     for step in (given, removing("Delete", [each.after for each in given.changes if each.after])):
         looked_at = step.looked_at()
@@ -81,5 +85,7 @@ def test_ten_times_the_annotations_take_no_more_calls(
     _landings(slide_window, opened_annotations, qtbot, 2500)  # what is loaded and made at first
     few = _landings(slide_window, opened_annotations, qtbot, FEW)
     many = _landings(slide_window, opened_annotations, qtbot, 10 * FEW)
-    for name, one, ten in zip(("open", "select", "class", "delete"), few, many, strict=True):
+    for name, one, ten in zip(
+        ("open", "select", "hide", "class", "delete"), few, many, strict=True
+    ):
         assert ten <= MOST_RATIO * one, (name, one, ten)

@@ -16,7 +16,7 @@ from viewer.settings import read_settings
 from viewer.slides.reader_process.pool import reader_pool
 from viewer.start_guard import StartGuard
 from viewer.tiles.cache import TileCache
-from viewer.ui.collector import Collector, let_window_come_first, spare_standing_objects
+from viewer.ui.collector import Collector, let_window_come_first
 from viewer.ui.crash_dialog import CrashWatch
 from viewer.ui.figures.view_picture import write_picture
 from viewer.ui.main_window import MainWindow
@@ -88,14 +88,14 @@ def run(
     pane.opened.connect(outcomes.append)
     pane.failed.connect(lambda path, _sentence: outcomes.append(path))
     when_drawn(window, guard.drawn)
-    when_drawn(window, spare_standing_objects)
+    collector = Collector(lambda: any(each.canvas.is_moving for each in window.panes.panes), window)
+    when_drawn(window, collector.begin)
     let_window_come_first()
     window.show()
     if not last_start_drew:
         window.say(_NOT_DRAWN)
     if crash_trace:
         watch.show_trace(crash_trace)
-    Collector(lambda: any(each.canvas.is_moving for each in window.panes.panes), window)
     door = None if running is None else WindowDoor(running, window)
     if door is not None:
         door.asked.connect(window.open_paths)

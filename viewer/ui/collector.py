@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 _EVERY_MS = 20_000
 _NEVER = 1 << 30
-_MANY = 100_000
-"""Objects, as of fifty thousand annotations, that take longer than a frame to look at."""
+_MANY = 300_000
+"""Blocks of memory, as of fifty thousand annotations, that take longer than a frame to look at."""
 _SWITCH_S = 0.001
 """As long as another thread may compute before the window's gets its turn; Python's own: 5 ms."""
 
@@ -53,26 +53,34 @@ class Collector(QObject):
     def __init__(self, is_moving: Callable[[], bool], parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._is_moving = is_moving
-        self._standing = 0
-        """How many objects all collections leave out."""
-        self._has_spared = False
-        """Whether others are left out beside them."""
+        # Blocks of memory are counted in no time; to count objects is to walk through them.
+        self._standing = sys.getallocatedblocks()
+        """What was there when all collections began to leave it out."""
+        self._spared = self._standing
+        """What was there when others were left out beside it last."""
         self._timer = QTimer(self, interval=_EVERY_MS)
         self._timer.timeout.connect(self._collect)
         self._timer.start()
+
+    def begin(self) -> None:
+        """Leave out what is there now; called once the window stands."""
+        spare_standing_objects()
+        self._standing = self._spared = sys.getallocatedblocks()
 
     def _collect(self) -> None:
         is_held = QGuiApplication.mouseButtons() != Qt.MouseButton.NoButton
         if is_held or self._is_moving():
             return
-        self._standing = self._standing or gc.get_freeze_count()
-        if self._has_spared and gc.get_freeze_count() < self._standing + _MANY:
+        now = sys.getallocatedblocks()
+        if self._spared > self._standing and now < self._standing + _MANY:
             gc.unfreeze()
             gc.collect()
             gc.freeze()
-            self._standing, self._has_spared = gc.get_freeze_count(), False
-        elif len(gc.get_objects(generation=2)) > _MANY:
+            self._standing = self._spared = sys.getallocatedblocks()
+            return
+        self._spared = min(self._spared, max(now, self._standing + 1))
+        if now > self._spared + _MANY:
             gc.freeze()
-            self._has_spared = True
+            self._spared = now
         else:
             gc.collect()

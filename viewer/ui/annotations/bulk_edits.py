@@ -20,7 +20,9 @@ from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.services import DialogHost, MessageHost
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from collections.abc import Set as AbstractSet
+    from uuid import UUID
 
     from viewer.annotations.annotation import Annotation, AnnotationClass
     from viewer.annotations.document import Document
@@ -41,14 +43,15 @@ class BulkEdits(QObject):
     def __init__(self, window: BulkEditsHost, parent: QObject) -> None:
         super().__init__(parent)
         self._window = window
-        self._background = BackgroundRunner("edit many annotations", 1, self)
+        self.background = BackgroundRunner("edit many annotations", 1, self)
+        """Its one thread, also for what else is found out of many annotations."""
         self._task: LongTask | None = None
 
     def shut_down(self) -> None:
         """Stop what is under way."""
         if self._task is not None:
             self._task.stop()
-        self._background.close()
+        self.background.close()
 
     # What is done ----------------------------------------------------------------------------
 
@@ -70,11 +73,11 @@ class BulkEdits(QObject):
 
     def set_locked(self, active: PaneAnnotations, then: Callable[[Edit], object]) -> None:
         """Lock all that is chosen, or unlock it where all of it is locked."""
-        ids = active.selection.ids
+        ids, hidden = active.selection.ids, active.desk.hidden_classes
 
         def work(before: DocumentState) -> Edit:
-            locked = not all(each.is_locked for each in while_wanted(before.of(ids), len(ids)))
-            return operations.set_locked(before.of(ids), locked=locked)
+            chosen = list(_in_sight(before, ids, hidden))
+            return operations.set_locked(chosen, locked=not all(each.is_locked for each in chosen))
 
         self.do(active.document, "Lock", len(ids), work, then)
 
@@ -105,11 +108,8 @@ class BulkEdits(QObject):
         plane, hidden = active.pane.canvas.plane, desk.hidden_classes
 
         def work(before: DocumentState) -> Edit:
-            chosen = [
-                each
-                for each in while_wanted(before.of(ids), len(ids))
-                if (with_locked or not each.is_locked) and each.class_name not in hidden
-            ]
+            found = _in_sight(before, ids, hidden)
+            chosen = [each for each in found if with_locked or not each.is_locked]
             return desk.followed(make(chosen), plane)
 
         self.do(active.document, label, len(ids), work, then, active)
@@ -187,11 +187,11 @@ class BulkEdits(QObject):
         *,
         with_marks: bool = True,
     ) -> None:
-        ids = active.selection.ids
+        ids, hidden = active.selection.ids, active.desk.hidden_classes
 
         def work(before: DocumentState) -> Edit:
             changes: list[Change] = []
-            for each in while_wanted(before.of(ids), len(ids)):
+            for each in _in_sight(before, ids, hidden):
                 if each.is_locked or (not with_marks and is_mark(each)):
                     continue
                 after = change(each)
@@ -252,7 +252,7 @@ class BulkEdits(QObject):
             else:
                 self._window.say(str(error))
 
-        self._background.run(made, landed, failed)
+        self.background.run(made, landed, failed)
 
 
 class _ChangedError(CoverslipError):
@@ -260,6 +260,14 @@ class _ChangedError(CoverslipError):
 
     def __init__(self) -> None:
         super().__init__("The annotations were changed meanwhile: please try again.")
+
+
+def _in_sight(
+    state: DocumentState, ids: frozenset[UUID], hidden: AbstractSet[str]
+) -> Iterator[Annotation]:
+    """Yield those of the ids whose class is not hidden, as long as they are wanted."""
+    found = while_wanted(state.of(ids), len(ids))
+    return (each for each in found if each.class_name not in hidden)
 
 
 def _let_go(active: PaneAnnotations, edit: Edit) -> None:

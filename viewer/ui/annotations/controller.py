@@ -325,7 +325,8 @@ class AnnotationsController(QObject):
         author = self._window.reader.name
         options, say = self._window.toolbox.options, self._window.say
         show_again = partial(self._show_again, pane)
-        each = PaneAnnotations(pane, annotations, options, say, author, show_again)
+        work = self.editing.bulk.background
+        each = PaneAnnotations(pane, annotations, options, say, author, show_again, work)
         each.desk.current_class = self.classes.current
         each.layer.opacity = sets.current.opacity
         self._panes[pane] = each

@@ -17,16 +17,21 @@ from viewer.geometry import Box
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from collections.abc import Set as AbstractSet
+    from uuid import UUID
 
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.document import Document, Edit
     from viewer.canvas.annotating.edit_context import DrawingOptions
     from viewer.ui.annotations.set_layers import ShownStyle
     from viewer.ui.annotations.slide_annotations import SlideAnnotations
+    from viewer.ui.background_runner import BackgroundRunner
     from viewer.ui.slides.slide_pane import SlidePane
 
 _TRAVEL_MARGIN = 1.3
 """The field is so much larger than what is traveled to."""
+_MANY = 2000
+"""Chosen annotations that take longer than a frame to look through."""
 _NEAREST_MPP_UM = 0.25
 """As near as small things are traveled to: 40x."""
 
@@ -42,11 +47,13 @@ class PaneAnnotations:
         say: Callable[[str], object],
         author: str,
         show_again: Callable[[frozenset[str]], object],
+        background: BackgroundRunner,
     ) -> None:
         from viewer.canvas.annotations_layer import AnnotationsLayer
 
         self.pane = pane
         self.slide = slide
+        self._background = background
         canvas = pane.canvas
         self.selection = Selection(slide.document)
         self.desk = EditContext(
@@ -107,11 +114,27 @@ class PaneAnnotations:
         self.layer.show(**style)
         self.notes.set_shown(shown=is_shown, hidden_classes=hidden)
         if hidden & self.document.class_counts.keys():
-            get = self.document.get
-            chosen = [each for each in map(get, self.selection) if each is not None]
-            in_sight = [each.id for each in chosen if each.class_name not in hidden]
-            if len(in_sight) < len(chosen):
+            self._choose_in_sight(hidden)
+
+    def _choose_in_sight(self, hidden: AbstractSet[str]) -> None:
+        """Choose nothing that is hidden; of very many that are chosen this is found in a thread."""
+        # No snapshot: the next stroke would have to copy all of it.
+        ids, held = self.selection.ids, self.document.state.held
+
+        def found() -> frozenset[UUID]:
+            chosen = ((id_, held.get(id_)) for id_ in ids)
+            return frozenset(
+                id_ for id_, each in chosen if each is not None and each.class_name not in hidden
+            )
+
+        def choose(in_sight: frozenset[UUID]) -> None:
+            if self.selection.ids is ids and self.desk.hidden_classes == hidden:
                 self.selection.choose(in_sight)
+
+        if len(ids) > _MANY:
+            self._background.run(found, choose)
+        elif ids:
+            choose(found())
 
     def travel(self, annotations: Iterable[Annotation]) -> None:
         """Shows annotations as large as they fit."""
