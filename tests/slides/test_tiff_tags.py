@@ -108,3 +108,78 @@ def test_the_pixel_size_is_turned_with_the_image(tmp_path: Path, orientation: in
     shown = source.info.optics.mpp_um
     source.close()
     assert shown == pytest.approx((0.5, 0.25) if orientation < 5 else (0.25, 0.5))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "mpp 0.25",
+        '{"MPP": "0,25"}',
+        "<MPP>0.25</MPP>",
+        "pixel size: 0.25 um",
+        "Pixel Size (µm): .25",
+        "PhysicalSizeX: 0.25 µm",
+        "Resolution = 0.25 um/px",
+        "microns per pixel = 0.25",
+        "um_per_px=0.25",
+        "<iScan Magnification='40' ScanRes='0.25'/>",
+        '<name>openslide.mpp-x</name>\n<value type="VipsRefString">0.25</value>',
+        '<Attribute Name="DICOM_PIXEL_SPACING" >&quot;0.0005&quot; '
+        '&quot;0.0005&quot;</Attribute><Attribute Name="DICOM_PIXEL_SPACING" Group="0x0028">'
+        "&quot;0.00025&quot; &quot;0.00025&quot;</Attribute>",
+    ],
+)
+def test_the_pixel_size_stands_in_words_of_the_description(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(
+        path, picture(), photometric="rgb", metadata=None, description=text.encode("utf-8")
+    )
+    assert open_slide(path).info.optics.mpp_um == pytest.approx((0.25, 0.25))
+
+
+@pytest.mark.parametrize("text", ["pixel size: 3", "Resolution = 300", "mpp" + 2_000 * " " + "1"])
+def test_numbers_without_a_unit_are_no_pixel_size(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, picture(), photometric="rgb", metadata=None, description=text)
+    assert open_slide(path).info.optics.mpp_um is None
+
+
+@pytest.mark.parametrize(("unit", "value"), [("pt", 0.25 * 72 / 25_400), ("\\u00B5m", 0.25)])
+def test_seldom_units_of_ome(tmp_path: Path, unit: str, value: float) -> None:
+    path = tmp_path / "a.ome.tif"
+    sizes = {f"PhysicalSize{axis}": value for axis in "XY"}
+    units = {f"PhysicalSize{axis}Unit": unit for axis in "XY"}
+    tifffile.imwrite(path, picture(), photometric="rgb", metadata={"axes": "YXS", **sizes, **units})
+    assert open_slide(path).info.optics.mpp_um == pytest.approx((0.25, 0.25))
+
+
+@pytest.mark.parametrize("compression", ["deflate", "jpeg"])
+def test_what_a_transparency_mask_leaves_out_is_clear_glass(
+    tmp_path: Path, compression: str
+) -> None:
+    """As in geographic TIFFs, a mask behind each level."""
+    path = tmp_path / "a.tif"
+    mask = np.zeros(picture().shape[:2], bool)
+    mask[:170, 30:] = True
+    with tifffile.TiffWriter(path) as out:
+        for step in (1, 2):
+            reduced = int(step > 1)
+            out.write(
+                picture()[::step, ::step],
+                photometric="rgb",
+                tile=(128, 128),
+                compression=compression,
+                subfiletype=reduced,
+            )
+            out.write(
+                mask[::step, ::step],
+                photometric="mask",
+                tile=(64, 64),
+                compression="deflate",
+                subfiletype=4 | reduced,
+            )
+    with tifffile.TiffFile(path) as tiff:
+        expected = tiff.pages[0].aspage().asarray().copy()
+    expected[~mask] = 255
+    assert_shows(path, expected, 2)
+    assert len(open_slide(path).levels) == 2

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, overload
 from viewer.geometry import Optics
 from viewer.slides.channels import MOST_CHANNELS, names_stains, too_many_channels
 from viewer.slides.readers.tiff.errors import ChunkError
+from viewer.slides.readers.tiff.masks import is_mask, with_masks
 from viewer.slides.readers.tiff.metadata import tiff_optics
 from viewer.slides.readers.tiff.ome import OmeImage, ome_images
 from viewer.slides.readers.tiff.same_content import Window, ranges_to_compare, shows_the_same
@@ -32,8 +33,8 @@ _log = logging.getLogger(__name__)
 MOST_DIRECTORIES = 20_000
 _MOST_READ_AT_ONCE = 64
 """Directories; of more, those that OME-XML places are read when they are looked at."""
-_REDUCED, _MASK = 1, 4
-"""Bits of the tag NewSubfileType."""
+_REDUCED = 1
+"""Bit of the tag NewSubfileType."""
 
 _BESIDE = ("label", "macro", "overview", "thumbnail")
 _IMAGE_TYPE = re.compile(r"<ImageType>\s*(\w+)")
@@ -55,10 +56,13 @@ class TiffLevel:
         Of the first channel, plane and time point, or of all colors.
     page_at
         Gives the page of any other.
+    mask
+        The page that says where this one is transparent.
     """
 
     pages: tuple[TiffPage, ...]
     page_at: PageAt
+    mask: TiffPage | None = None
 
     @property
     def page(self) -> TiffPage:
@@ -107,7 +111,7 @@ def tiff_images(tiff: TiffFile, file: AnyFile) -> list[TiffImage]:
     ChunkError
         No directory holds an image that can be read.
     """
-    pages, damage = _pages(tiff)
+    pages, masks, damage = _pages(tiff)
     described = ome_images(tiff.ome_metadata, len(pages)) if tiff.is_ome else []
     images, used = _described(tiff, pages, described)
     rest = (pages[index] for index in range(len(pages)) if index not in used)
@@ -116,6 +120,8 @@ def tiff_images(tiff: TiffFile, file: AnyFile) -> list[TiffImage]:
     if not images:
         raise ChunkError("none of its directories holds an image")
     joined = _with_levels(images, file)
+    if masks:
+        joined = [with_masks(image, masks) for image in joined]
     if damage:
         first, *others = joined
         joined = [replace(first, hidden=(*first.hidden, damage)), *others]
@@ -150,16 +156,18 @@ class _PagesLater(Sequence["TiffPage | None"]):
         return page if _is_image(page) else None
 
 
-def _pages(tiff: TiffFile) -> tuple[Sequence[TiffPage | None], str]:
-    """Return the chain of directories, None for those without an image, and what was left out."""
+def _pages(tiff: TiffFile) -> tuple[Sequence[TiffPage | None], list[TiffPage], str]:
+    """Return the chain of directories, None for those without an image, masks, and what is lost."""
     pages: list[TiffPage | None] = []
+    masks: list[TiffPage] = []
     damage = ""
     last: TiffPage | None = None
     offsets: set[int] = set()
     tiff.pages.useframes = False
     if tiff.is_ome and (count := _chain_length(tiff)) > _MOST_READ_AT_ONCE:
         later = _PagesLater(tiff, min(count, MOST_DIRECTORIES))
-        return later, _cut_off(tiff, count, later[count - 1]) if len(later) == count else damage
+        is_whole = len(later) == count
+        return later, masks, _cut_off(tiff, count, later[count - 1]) if is_whole else damage
     while len(pages) < MOST_DIRECTORIES:
         try:
             page = tiff.pages[len(pages)]
@@ -176,7 +184,9 @@ def _pages(tiff: TiffFile) -> tuple[Sequence[TiffPage | None], str]:
             break
         offsets.add(whole.offset)
         pages.append(whole if _is_image(whole) else None)
-    return pages, damage
+        if is_mask(whole) and whole.imagewidth > 0 and whole.imagelength > 0:
+            masks.append(whole)
+    return pages, masks, damage
 
 
 def _cut_off(tiff: TiffFile, count: int, last: TiffPage | None) -> str:
@@ -210,7 +220,7 @@ def _is_image(page: TiffPage) -> bool:
         page.imagewidth > 0
         and page.imagelength > 0
         and len(page.dataoffsets) > 0
-        and not page.subfiletype & _MASK
+        and not is_mask(page)
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from viewer.slides.readers.sample_colors import ColorModel
 from viewer.slides.readers.tiff.chunks import PageChunks
 from viewer.slides.readers.tiff.errors import ChunkError
+from viewer.slides.readers.tiff.masks import TransparencyMask
 from viewer.slides.readers.turning import UPRIGHT, is_orientation
 
 if TYPE_CHECKING:
@@ -37,8 +38,11 @@ class LevelChunks:
         How samples become RGB; set before `read_rgb`.
     """
 
-    def __init__(self, pages: Sequence[TiffPage], file: AnyFile) -> None:
+    def __init__(
+        self, pages: Sequence[TiffPage], file: AnyFile, mask: TiffPage | None = None
+    ) -> None:
         self._file = file
+        self._mask = TransparencyMask(mask, file) if mask is not None else None
         self._pages = tuple(PageChunks(page, file) for page in pages)
         first = self._pages[0]
         self.width_px, self.height_px = first.width_px, first.height_px
@@ -56,6 +60,8 @@ class LevelChunks:
         """Where the tiles lie, if they are JPEG whose pixels are shown as they are decoded."""
         colors = self.colors
         if colors is None or colors.model is not ColorModel.RGB or len(self._pages) != 1:
+            return None
+        if self._mask is not None:
             return None
         is_as_decoded = colors.range is None and colors.alpha is None and not colors.is_inverted
         return self._pages[0].direct_tiles if is_as_decoded else None
@@ -90,7 +96,9 @@ class LevelChunks:
         )
 
     def read_rgb(self, column: int, row: int) -> RgbImage:
-        """Return a chunk as it is shown, uint8 (height, width, 3); a gap is clear glass.
+        """Return a chunk as it is shown, uint8 (height, width, 3).
+
+        A gap is clear glass, and so is what the mask leaves out.
 
         Raises
         ------
@@ -103,7 +111,13 @@ class LevelChunks:
             height = min(self.chunk_height_px, self.height_px - row * self.chunk_height_px)
             return np.full((height, width, 3), _CLEAR_GLASS, np.uint8)
         assert self.colors is not None
-        return self.colors.rgb(samples)
+        image = self.colors.rgb(samples)
+        if self._mask is not None:
+            left, top = column * self.chunk_width_px, row * self.chunk_height_px
+            is_clear = self._mask.is_clear(left, top, image.shape[1], image.shape[0])
+            if is_clear.any():
+                image = np.where(is_clear[..., np.newaxis], np.uint8(_CLEAR_GLASS), image)
+        return image
 
     def read_values(self, column: int, row: int) -> NDArray[Any]:
         """Return a chunk's stored values, (height, width, samples); a gap is 0.

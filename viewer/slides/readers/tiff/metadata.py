@@ -16,14 +16,36 @@ if TYPE_CHECKING:
 _UM_PER_RESOLUTION_UNIT = {2: 25_400.0, 3: 10_000.0}  # inch, centimeter
 _LONGEST_PROPERTY = 100_000
 _LONGEST_DESCRIPTION = 1 << 20
-_IS = r"[\"']?\s*[=:]\s*[\[(\"']?\s*([\d.,]+)"
-"""As in "MPP = 0.25", "mpp: 0.25" and JSON."""
-
-_MPP = re.compile(rf"\bMPP(?:[_-]?X)?{_IS}", re.IGNORECASE)
-_MPP_Y = re.compile(rf"\bMPP[_-]?Y{_IS}", re.IGNORECASE)
-_POWER = re.compile(
-    rf"\b(?:AppMag|Objective[\s_-]*Power|(?:Nominal)?Magnification){_IS}", re.IGNORECASE
+_IS = (
+    r"[\"']?(?:\s{0,9}[=:>]|\s|</name>\s{0,9}<value[^>]{0,99}>)"
+    r"\s{0,9}[\[(\"']?\s{0,9}(\d[\d.,]{0,30}|\.\d[\d.,]{0,30})"
 )
+"""As in "MPP = 0.25", "mpp: 0.25", JSON, and the XML of libvips."""
+
+_UM = r"(?:um|µm|μm|\\u00b5m|microns?|micromet(?:er|re)s?)"
+_PIXEL = r"(?:px|pixels?)"
+_NAMES = rf"(?:MPP|{_UM}[\s_-]?per[\s_-]?{_PIXEL}|ScanRes)"
+"""ScanRes is Ventana's."""
+
+_MPP = re.compile(rf"\b{_NAMES}(?:[_-]?X)?{_IS}", re.IGNORECASE)
+_MPP_Y = re.compile(rf"\b{_NAMES}[_-]?Y{_IS}", re.IGNORECASE)
+_PIXEL_SIZE = re.compile(
+    rf"\bpixel[\s_-]?size(?:[\s_-]?X)?[\s_-]{{0,3}}[(\[]?{_UM}[)\]]?{_IS}", re.IGNORECASE
+)
+_WITH_UNIT = re.compile(
+    rf"\b(?:pixel[\s_-]?size(?:[\s_-]?X)?|resolution|PhysicalSizeX?){_IS}\s{{0,3}}{_UM}",
+    re.IGNORECASE,
+)
+_SPACING_MM = re.compile(
+    r"\bDICOM_PIXEL_SPACING\"[^>]{0,200}>\s{0,9}(?:&quot;|\")([\d.]+)(?:&quot;|\")"
+    r"\s{1,9}(?:&quot;|\")([\d.]+)"
+)
+"""Of rows, then columns, for each level, as Philips writes it."""
+
+_POWER = re.compile(
+    rf"\b(?:AppMag|Objective[\s_-]{{0,9}}Power|(?:Nominal)?Magnification){_IS}", re.IGNORECASE
+)
+_XMP = 700
 _IMAGEJ_UNIT = re.compile(r"^unit=(.+)$", re.MULTILINE)
 
 
@@ -41,13 +63,31 @@ def tiff_optics(tiff: TiffFile, page: TiffPage, known: Optics) -> Optics:
         texts.append(first.description[:_LONGEST_DESCRIPTION])
     power = known.objective_power
     mpp_um = known.mpp_um
-    for text in texts:
+    for text in (*texts, _xmp(page)):
         power = power or _number(_POWER, text)
-        x_um = _number(_MPP, text)
-        if mpp_um is None and x_um is not None:
-            mpp_um = (x_um, _number(_MPP_Y, text) or x_um)
+        mpp_um = mpp_um or _told_mpp_um(text)
     mpp_um = mpp_um or _imagej_mpp_um(page) or resolution_mpp_um(page)
     return Optics(mpp_um, power)
+
+
+def _told_mpp_um(text: str) -> tuple[float, float] | None:
+    """Return the size of pixels that a description names with words of its own."""
+    for pattern in (_MPP, _PIXEL_SIZE, _WITH_UNIT):
+        x_um = _number(pattern, text)
+        if x_um is not None:
+            return x_um, _number(_MPP_Y, text) or x_um
+    spacings = [
+        (x_mm * 1000, y_mm * 1000)
+        for match in _SPACING_MM.finditer(text)
+        if (y_mm := positive(match[1])) and (x_mm := positive(match[2]))
+    ]
+    return min(spacings, default=None)
+
+
+def _xmp(page: TiffPage) -> str:
+    value: Any = page.tags.valueof(_XMP)
+    data = bytes(value[:_LONGEST_DESCRIPTION]) if isinstance(value, bytes) else b""
+    return data.decode("utf-8", "replace")
 
 
 def resolution_mpp_um(page: TiffPage) -> tuple[float, float] | None:

@@ -37,12 +37,16 @@ _UM_PER_UNIT = {
     "thou": 25.4,
     "mil": 25.4,
     "li": 25_400.0 / 12,
+    "pt": 25_400.0 / 72,
     "in": 25_400.0,
     "inch": 25_400.0,
     "ft": 304_800.0,
     "yd": 914_400.0,
 }
 """Of the OME schema's UnitsLength; those of the stars, and "pixel", are left out."""
+
+_ESCAPED_MICRO = re.compile(r"\\u00b5", re.IGNORECASE)
+"""As ImageJ, and what was made by it, writes the micro sign."""
 
 _AXES = "ZCT"
 _DATA = ("{*}TiffData", "{*}BinData", "{*}MetadataOnly")
@@ -51,7 +55,7 @@ _DATA = ("{*}TiffData", "{*}BinData", "{*}MetadataOnly")
 
 def length_um(value: float, unit: str) -> float | None:
     """Return a length in micrometers; None for a unit that is not known as one of length."""
-    um = _UM_PER_UNIT.get(unit.strip())
+    um = _UM_PER_UNIT.get(_ESCAPED_MICRO.sub("µ", unit.strip()))
     return None if um is None or not value > 0 else value * um
 
 

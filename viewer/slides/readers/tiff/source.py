@@ -190,7 +190,7 @@ def _shown_levels(
     UnsupportedSlideError
         A single tile or strip is too large to hold in memory.
     """
-    levels = [LevelChunks(level.pages, file) for level in image.levels]
+    levels = [LevelChunks(level.pages, file, level.mask) for level in image.levels]
     for level in levels:
         if level.chunk_bytes > _MOST_CHUNK_BYTES:
             raise UnsupportedSlideError(path, _too_large(path, level.chunk_bytes))

@@ -1,0 +1,69 @@
+"""Transparency masks: directories of one bit a pixel that say where another one's image ends."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from viewer.slides.byte_lru import ByteLru
+from viewer.slides.readers.chunk_windows import ChunkWindows
+from viewer.slides.readers.tiff.chunks import PageChunks
+from viewer.slides.readers.turning import UPRIGHT
+from viewer.slides.turns import Turns
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+    from tifffile import TiffPage
+
+    from viewer.slides.readers.shared_file import AnyFile
+    from viewer.slides.readers.tiff.layout import TiffImage
+
+_MASK = 4
+"""Bit of the tag NewSubfileType."""
+
+_KEPT_BYTES = 16 << 20
+
+
+def is_mask(page: TiffPage) -> bool:
+    """Return whether a directory is a transparency mask and no image of its own."""
+    return bool(page.subfiletype & _MASK)
+
+
+class TransparencyMask:
+    """Tells where the image of the same size is clear."""
+
+    def __init__(self, page: TiffPage, file: AnyFile) -> None:
+        self._page = PageChunks(page, file)
+        kept = ByteLru[Hashable](_KEPT_BYTES)
+        self._windows = ChunkWindows(self._page, 0, kept, Turns(), UPRIGHT, self._chunk)
+
+    def is_clear(self, left: int, top: int, width: int, height: int) -> NDArray[np.bool_]:
+        """Return where a window of the stored image is transparent, (height, width).
+
+        Raises
+        ------
+        ChunkError
+            The mask cannot be read there.
+        """
+        return self._windows.read(left, top, width, height)[..., 0] == 0
+
+    def _chunk(self, column: int, row: int) -> NDArray[Any]:
+        stored = self._page.read(column, row)
+        if stored is not None:
+            return stored
+        wide, tall = self._page.chunk_width_px, self._page.chunk_height_px
+        width = min(wide, self._page.width_px - column * wide)
+        height = min(tall, self._page.height_px - row * tall)
+        return np.zeros((height, width, 1), np.uint8)
+
+
+def with_masks(image: TiffImage, masks: Sequence[TiffPage]) -> TiffImage:
+    """Return an image whose levels know the masks of their size, the first of each size."""
+    by_size = {(mask.imagewidth, mask.imagelength): mask for mask in reversed(masks)}
+    levels = tuple(replace(level, mask=by_size.get(level.size_px)) for level in image.levels)
+    return replace(image, levels=levels)
