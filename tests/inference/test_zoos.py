@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import shutil
 import threading
@@ -11,14 +12,21 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import torch
 from cli_steps import coverslip
 from layout_steps import make_instanseg, make_wsinfer
+from PIL import Image
+from safetensors.torch import load
 from test_cli import app_py
+from word_steps import make_towers, stained_squares
 
+from viewer.inference.layouts.known import described
+from viewer.inference.models.bundle import BundleError
 from viewer.processes.helper import Helper
 
 Files = dict[str, bytes]
 PLACE = "/lab/tumor/resolve/v1.0/"
+_LARGE = (".pt", ".zip", ".safetensors", ".bin")
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +47,7 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Files], str]]:
             if content is None:
                 self.send_error(404)
                 return
-            is_large = self.path.endswith((".pt", ".zip")) and not self.path.startswith("/cdn")
+            is_large = self.path.endswith(_LARGE) and not self.path.startswith("/cdn")
             self.send_response(302 if is_large else 200)
             if is_large:
                 digest = files.get(
@@ -187,3 +195,102 @@ def test_where_no_network_answers_it_is_said(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert "r.json of 127.0.0.1 does not answer" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def clip_files(tmp_path_factory: pytest.TempPathFactory) -> Files:
+    """A small CLIP as transformers writes it."""
+    folder = make_towers(tmp_path_factory.mktemp("clip")).folder
+    (folder / "model.json").unlink()
+    (folder / "README.md").write_text("---\nlicense: mit\n---\n# Towers\nFor research.")
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+def on_hub(repository: str, files: Files) -> Files:
+    return {f"/{repository}/resolve/main/{name}": each for name, each in files.items()}
+
+
+def test_a_known_clip_is_fetched_without_unpickling_and_takes_words_offline(
+    serve: Callable[[Files], str],
+    clip_files: Files,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sink = io.BytesIO()
+    torch.save(load(clip_files["model.safetensors"]), sink)
+    files = {name: each for name, each in clip_files.items() if name != "model.safetensors"}
+    url = serve(on_hub("vinid/plip", files | {"pytorch_model.bin": sink.getvalue()}))
+    listed = coverslip("models", "fetch", "--list", folder=tmp_path)
+    assert "vinid/plip" in listed.stdout
+    done = app_py("models", "fetch", "plip", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for shown in ("PLIP", "not stated by its makers", f"{url}/vinid/plip/", "For research."):
+        assert shown in done.stdout.replace("\n", " "), done.stdout
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    slide = tmp_path / "squares.png"
+    Image.fromarray(stained_squares()).save(slide)
+    run = app_py(
+        "run", "PLIP", str(slide), "--mpp", "0.5", "--words", "tumor", "--json", folder=tmp_path
+    )
+    assert run.returncode == 0, run.stderr
+    assert "tumor" in json.loads(run.stdout)["means"]
+    (folder,) = list((tmp_path / "home" / "data" / "models").iterdir())
+    about = json.loads((folder / "model.json").read_text())
+    assert about["words"]["template"] == "an H&E image of {}"
+    assert {each.suffix for each in folder.iterdir()} <= {".json", ".safetensors", ".md"}
+
+
+def test_any_repository_of_a_clip_is_fetched_with_its_license(
+    serve: Callable[[Files], str], clip_files: Files, tmp_path: Path
+) -> None:
+    serve(on_hub("lab/towers", clip_files))
+    done = app_py("models", "fetch", "clip:lab/towers", "--json", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    record = json.loads(done.stdout)
+    assert (record["name"], record["licence"]) == ("towers", "mit")
+    assert record["sha256"] == hashlib.sha256(clip_files["model.safetensors"]).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"tokenizer.json": None}, "tokenizer.json of 127.0.0.1 is not there"),
+        ({"model.safetensors": None}, "pytorch_model.bin of 127.0.0.1 is not there"),
+        ({"model.safetensors.sha256": b"0" * 64}, "checksum differs"),
+        ({"config.json": b'{"model_type": "siglip"}'}, "is no model"),
+        ({"config.json": b'{"model_type": "clip", "vision_config": {"hidden_size": -3}}'}, "-3"),
+    ],
+)
+def test_a_clip_that_cannot_be_fetched_is_one_sentence(
+    serve: Callable[[Files], str], clip_files: Files, tmp_path: Path,
+    change: dict[str, bytes | None], told: str,
+) -> None:  # fmt: skip
+    files = {name: each for name, each in (clip_files | change).items() if each is not None}
+    serve(on_hub("lab/towers", files))
+    done = coverslip("models", "fetch", "clip:lab/towers", folder=tmp_path)
+    assert (done.returncode, told in done.stderr) == (2, True), done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    models = tmp_path / "home" / "data" / "models"
+    assert not models.is_dir() or not list(models.iterdir())
+
+
+def test_what_is_no_place_of_a_clip_is_said(tmp_path: Path) -> None:
+    for name, more, told in (
+        ("clip:towers", (), "clip:OWNER/NAME"),
+        ("plip", ("--registry", "http://127.0.0.1:9/"), "leave --registry out"),
+        ("plip", ("--merge", "8"), "--merge is for encoders"),
+    ):
+        done = coverslip("models", "fetch", name, *more, folder=tmp_path)
+        assert (done.returncode, told in done.stderr) == (2, True), done.stderr
+
+
+def test_a_folder_of_a_clip_whose_weights_are_pickled_is_refused(
+    clip_files: Files, tmp_path: Path
+) -> None:
+    for name in ("config.json", "tokenizer.json"):
+        (tmp_path / name).write_bytes(clip_files[name])
+    with pytest.raises(BundleError, match=r"lacks model\.safetensors: copy the whole folder"):
+        described(tmp_path)
+    (tmp_path / "pytorch_model.bin").write_bytes(b"")
+    with pytest.raises(BundleError, match="would have to be unpickled"):
+        described(tmp_path)

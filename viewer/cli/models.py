@@ -94,7 +94,8 @@ def fetch(
     name: Annotated[
         str,
         typer.Argument(
-            help="An encoder, such as phikon-v2 (see --list), wsinfer:NAME or instanseg:NAME."
+            help="An encoder or CLIP, such as phikon-v2 or plip (see --list), clip:OWNER/NAME, "
+            "wsinfer:NAME or instanseg:NAME."
         ),
     ] = "",
     token: Annotated[
@@ -110,11 +111,14 @@ def fetch(
     registry: Annotated[
         str, typer.Option(help="Address of a zoo's list of models, such as a mirror's.")
     ] = "",
-    show: Annotated[bool, typer.Option("--list", help="List the encoders that are known.")] = False,
+    show: Annotated[
+        bool, typer.Option("--list", help="List the encoders and CLIPs that are known.")
+    ] = False,
     json: _Json = False,
 ) -> None:
     """Download a model of another laboratory once; it works offline afterwards."""
     from viewer.inference.models.bundle import BundleError
+    from viewer.inference.models.clips import KNOWN_CLIPS
     from viewer.inference.models.encoders import KNOWN_ENCODERS, fetch_encoder
     from viewer.inference.models.zoos import zoo_of
 
@@ -123,18 +127,21 @@ def fetch(
         rows = [
             (key, known.repository, "needed" if known.is_gated else "", known.license)
             for key, known in KNOWN_ENCODERS.items()
-        ]
+        ] + [(key, known.repository, "", known.license) for key, known in KNOWN_CLIPS.items()]
         print_table(columns, rows)
         return
     try:
         if zoo := zoo_of(name):
+            if merge:
+                fail(f"--merge is for encoders: {name} is fetched as it is.")
             _fetch_from_zoo(*zoo, registry, json=json)
             return
         known = KNOWN_ENCODERS.get(name.casefold())
         if known is None:
             fail(
-                f'There is no encoder "{name}"; known are {", ".join(KNOWN_ENCODERS)}, and models '
-                "of zoos as wsinfer:NAME and instanseg:NAME."
+                f'There is no encoder "{name}"; known are '
+                f"{', '.join((*KNOWN_ENCODERS, *KNOWN_CLIPS))}, and others as clip:OWNER/NAME, "
+                "wsinfer:NAME and instanseg:NAME."
             )
         bundle = fetch_encoder(known, token, merge)
     except BundleError as error:

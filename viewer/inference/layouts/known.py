@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from viewer.inference.errors import ModelFailedError
-from viewer.inference.layouts import bioimage_io, coverslip, instanseg, monai, wsinfer
+from viewer.inference.layouts import (
+    bioimage_io,
+    coverslip,
+    instanseg,
+    monai,
+    transformers_clip,
+    wsinfer,
+)
 from viewer.inference.models.bundle import BundleError
 from viewer.inference.models.description import MODEL_FILE
 
@@ -17,7 +24,9 @@ if TYPE_CHECKING:
     from viewer.inference.models.bundle import ModelBundle
     from viewer.inference.models.description import ModelDescription
 
-LAYOUTS: Sequence[Layout] = (coverslip, wsinfer, instanseg, bioimage_io, monai)
+LAYOUTS: Sequence[Layout] = (
+    coverslip, wsinfer, instanseg, bioimage_io, monai, transformers_clip,
+)  # fmt: skip
 """The first that recognizes a path is taken."""
 
 

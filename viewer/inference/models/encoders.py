@@ -114,7 +114,7 @@ def fetch_encoder(known: KnownEncoder, token: str | None = None, merge: int = 0)
     """
     with tempfile.TemporaryDirectory(dir=models_folder(), prefix=".") as folder:
         path = _downloaded(known, token, Path(folder) / "hub")
-        weights = renamed(_read(path))
+        weights = renamed(read_tensors(path))
         target = Path(folder) / "bundle"
         target.mkdir()
         save_file(weights, target / "weights.safetensors")
@@ -133,8 +133,8 @@ def _downloaded(known: KnownEncoder, token: str | None, folder: Path) -> Path:
     return Path(msgspec.msgpack.decode(answer, type=str))
 
 
-def _read(path: Path) -> dict[str, Tensor]:
-    """Weights of a file; nothing but tensors is taken out of it."""
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read the weights of a file, of which nothing but tensors is taken. Raises BundleError."""
     try:
         if path.suffix == ".safetensors":
             return load_file(path)

@@ -1,7 +1,8 @@
 """Downloads from zoos of other laboratories; a task of the helper, which alone reaches a network.
 
 The WSInfer zoo is a registry of repositories on a hub, each with config.json and
-torchscript_model.pt. InstanSeg's is an index of zip files.
+torchscript_model.pt. InstanSeg's is an index of zip files. A CLIP is a repository of a hub, as the
+transformers library writes it.
 """
 
 from __future__ import annotations
@@ -31,12 +32,15 @@ if TYPE_CHECKING:
 
     from viewer.processes.helper_entry import TaskContext
 
-Zoo = Literal["wsinfer", "instanseg"]
-REGISTRIES: dict[Zoo, str] = {
+Zoo = Literal["wsinfer", "instanseg", "clip"]
+REGISTRIES: dict[Zoo, str] = {  # a CLIP lies on a hub, which needs none
     "wsinfer": "https://raw.githubusercontent.com/SBU-BMI/wsinfer-zoo/main/wsinfer-zoo-registry.json",
     "instanseg": "https://raw.githubusercontent.com/instanseg/instanseg/main/instanseg/bioimageio_models/model-index.json",
 }  # fmt: skip
 _NEEDED = ("config.json", "torchscript_model.pt")
+_OF_CLIP, _OPTIONAL_OF_CLIP = ("config.json", "tokenizer.json"), ("preprocessor_config.json",)
+_WEIGHTS_OF_CLIP = ("model.safetensors", "pytorch_model.bin")
+"""The first that is there."""
 _CARDS = ("README.md", "LICENSE")
 _OWNER = "kaczmarj"
 """Of all repositories that the registry of the WSInfer zoo names."""
@@ -88,7 +92,13 @@ class _IndexEntry(msgspec.Struct, frozen=True):
 def download(body: bytes, _context: TaskContext) -> bytes:
     """Fetch what a `ZooRequest` asks for, and answer with `Fetched`."""
     request = msgspec.msgpack.decode(body, type=ZooRequest)
-    fetched = _from_wsinfer(request) if request.zoo == "wsinfer" else _from_instanseg(request)
+    match request.zoo:
+        case "wsinfer":
+            fetched = _from_wsinfer(request)
+        case "instanseg":
+            fetched = _from_instanseg(request)
+        case "clip":
+            fetched = _clip(request)
     return msgspec.msgpack.encode(fetched)
 
 
@@ -100,12 +110,36 @@ def _from_wsinfer(request: ZooRequest) -> Fetched:
         raise DownloadError(f"The registry names {repository} at {revision}, which is no place.")
     folder = Path(request.folder) / _file_name(request.name)
     folder.mkdir()
-    source = f"{HUB.rstrip('/')}/{repository}/resolve/{quote(revision, safe='')}/"
+    source = _on_hub(repository, revision)
     for file in _NEEDED:
         _fetch(source + file, folder / file)
     for file in _CARDS:
         _fetch(source + file, folder / file, is_needed=False)
     return Fetched(str(folder), source)
+
+
+def _clip(request: ZooRequest) -> Fetched:
+    """Fetch the files of a repository that are a CLIP's, and no others."""
+    if not re.fullmatch(_REPOSITORY, request.name) or ".." in request.name:
+        raise DownloadError(
+            f'"{request.name}" is no repository of a hub: give clip:OWNER/NAME, such as '
+            "clip:vinid/plip."
+        )
+    folder = Path(request.folder) / _file_name(request.name.rpartition("/")[2])
+    folder.mkdir()
+    source = _on_hub(request.name, "main")
+    for file in _OF_CLIP:
+        _fetch(source + file, folder / file)
+    for file in (*_OPTIONAL_OF_CLIP, *_CARDS):
+        _fetch(source + file, folder / file, is_needed=False)
+    first, last = _WEIGHTS_OF_CLIP
+    if not _fetch(source + first, folder / first, is_needed=False):
+        _fetch(source + last, folder / last)
+    return Fetched(str(folder), source)
+
+
+def _on_hub(repository: str, revision: str) -> str:
+    return f"{HUB.rstrip('/')}/{repository}/resolve/{quote(revision, safe='')}/"
 
 
 def _entry(request: ZooRequest) -> _RegistryEntry:
@@ -159,8 +193,11 @@ def _read(url: str, wanted: Any) -> Any:
         raise DownloadError(f"{_short(url)} is no list of models ({error}).") from error
 
 
-def _fetch(url: str, place: Path, *, is_needed: bool = True) -> None:
-    """Write what an address gives to a file, and compare it with the checksum of the hub."""
+def _fetch(url: str, place: Path, *, is_needed: bool = True) -> bool:
+    """Write what an address gives to a file, and compare it with the checksum of the hub.
+
+    Return whether something is there.
+    """
     try:
         with _open(url) as (answer, stated), place.open("wb") as file:
             digest, size = hashlib.sha256(), 0
@@ -172,7 +209,7 @@ def _fetch(url: str, place: Path, *, is_needed: bool = True) -> None:
     except _MissingError as error:
         if is_needed:
             raise DownloadError(f"{_short(url)} is not there (404): {_AGAIN}") from error
-        return
+        return False
     except LimitError as error:
         raise DownloadError(str(error)) from error
     except (OSError, HTTPException) as error:
@@ -182,6 +219,7 @@ def _fetch(url: str, place: Path, *, is_needed: bool = True) -> None:
             f"{_short(url)} is not the file that the hub names (its checksum differs): fetch it "
             "again."
         )
+    return True
 
 
 class _MissingError(CoverslipError):

@@ -12,6 +12,8 @@ import msgspec
 from viewer.egress import EgressError, check_egress
 from viewer.inference.layouts.known import cards, described
 from viewer.inference.models.bundle import BundleError
+from viewer.inference.models.clips import KNOWN_CLIPS, complete_clip
+from viewer.inference.models.encoder_download import HUB
 from viewer.inference.models.model_library import check_allowed, models_folder, unpacked
 from viewer.inference.models.zoo_download import REGISTRIES, Fetched, Zoo, ZooRequest
 from viewer.limits import DESCRIPTION_BYTES, read_regular
@@ -45,10 +47,16 @@ class FetchedModel(msgspec.Struct, frozen=True):
 
 
 def zoo_of(name: str) -> tuple[Zoo, str] | None:
-    """Return zoo and model of a name such as "wsinfer:NAME"; None where it names no zoo."""
+    """Return zoo and model of a name such as "wsinfer:NAME"; None where it names no zoo.
+
+    A CLIP that is known by a name of its own needs no zoo before it.
+    """
+    if name.casefold() in KNOWN_CLIPS:
+        return "clip", name.casefold()
     prefix, _, model = name.partition(":")
     zoo = prefix.casefold()
-    return (zoo, model) if model and (zoo == "wsinfer" or zoo == "instanseg") else None
+    is_zoo = zoo == "wsinfer" or zoo == "instanseg" or zoo == "clip"
+    return (zoo, model) if model and is_zoo else None
 
 
 @contextmanager
@@ -66,9 +74,15 @@ def fetched_model(zoo: Zoo, name: str, registry: str = "") -> Generator[FetchedM
         One sentence says what is wrong and what to do.
     """
     check_allowed()
+    known = KNOWN_CLIPS.get(name.casefold()) if zoo == "clip" else None
+    if zoo == "clip" and registry:
+        raise BundleError("A CLIP lies on a hub, without a list of models: leave --registry out.")
+    place = name if known is None else known.repository
     with tempfile.TemporaryDirectory(dir=models_folder(), prefix=".") as folder:
-        fetched = _downloaded(ZooRequest(zoo, name, registry, folder))
+        fetched = _downloaded(ZooRequest(zoo, place, registry, folder))
         path = Path(fetched.path)
+        if zoo == "clip":
+            complete_clip(path, known)
         with unpacked(path) as here:
             bundle, card = described(here), _card(here)
         yield FetchedModel(path, bundle, fetched.source, card)
@@ -77,7 +91,7 @@ def fetched_model(zoo: Zoo, name: str, registry: str = "") -> Generator[FetchedM
 def _downloaded(request: ZooRequest) -> Fetched:
     """Have the helper fetch it, as it alone reaches the network. Raises BundleError."""
     try:
-        check_egress(request.registry or REGISTRIES[request.zoo])
+        check_egress(HUB if request.zoo == "clip" else request.registry or REGISTRIES[request.zoo])
         answer = helper().start("viewer.inference.models.zoo_download:download", request).wait()
     except (EgressError, HelperEndedError, HelperFailedError) as error:
         raise BundleError(str(error)) from None
