@@ -112,6 +112,14 @@ def test_closing_leaves_no_thread_behind(
     qtbot.waitUntil(lambda: set(threading.enumerate()) <= before)
 
 
+def test_closing_twice_ends_nothing_twice(
+    window: MainWindow, recwarn: pytest.WarningsRecorder
+) -> None:
+    window.close()
+    window.close()
+    assert [str(each.message) for each in recwarn] == []
+
+
 @pytest.fixture
 def crash_watch() -> Iterator[CrashWatch]:
     watch = CrashWatch()

@@ -53,7 +53,7 @@ class SplitView(QWidget):
         layout.addWidget(self._rows)
         application = QApplication.instance()
         assert isinstance(application, QApplication)
-        application.focusChanged.connect(self._on_focus_changed)
+        self._hearing = application.focusChanged.connect(self._on_focus_changed)
         self.active = self._make_pane()
         self._mark_active()
 
@@ -161,9 +161,7 @@ class SplitView(QWidget):
 
     def shut_down(self) -> None:
         """Ends all panes' threads and frees their slides."""
-        application = QApplication.instance()
-        assert isinstance(application, QApplication)
-        application.focusChanged.disconnect(self._on_focus_changed)
+        self.disconnect(self._hearing)  # of no effect the second time that a window is closed
         for pane in self.panes:
             pane.shut_down()
 
