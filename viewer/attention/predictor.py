@@ -17,6 +17,7 @@ from viewer.inference.runs.block_reading import BlockReader
 from viewer.inference.runs.plan import block_grid
 from viewer.inference.runs.results import add_result
 from viewer.inference.runs.running import known_mpp_um
+from viewer.inference.tasks.known import TASKS
 from viewer.overlays.patch_feature_map import PatchFeatureMap
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Predictor:
     """
 
     def __init__(self, bundle: ModelBundle) -> None:
-        if bundle.task != "attention":
+        if not TASKS[bundle.task].tells_where_to_look:
             raise BundleError(
                 f"{bundle.name} does not tell where to look: its task is {bundle.task}, not "
                 "attention."
@@ -99,7 +100,7 @@ def find_predictor(name: str = "") -> Predictor:
     BundleError
         There is none.
     """
-    bundles = [bundle for bundle in all_models() if bundle.task == "attention"]
+    bundles = [bundle for bundle in all_models() if TASKS[bundle.task].tells_where_to_look]
     for bundle in reversed(bundles):
         if name.casefold() in ("", bundle.name.casefold(), bundle.folder.name.casefold()):
             return Predictor(bundle)

@@ -60,6 +60,7 @@ def explain(
     from viewer.inference.process.confinement_policy import allow_unconfined
     from viewer.inference.runs.explaining import explain_tile
     from viewer.inference.runs.running import RunError
+    from viewer.inference.tasks.known import TASKS
     from viewer.slides import SlideError
 
     if out is not None:
@@ -70,12 +71,12 @@ def explain(
         allow_unconfined()
     try:
         with opened_model(model) as bundle:
-            if bundle.task == "slide":
+            if TASKS[bundle.task].explains == "slide":
                 if at is not None:
                     fail(f"{bundle.name} judges whole slides: leave --at out.")
                 _explain_slide(bundle, slide, name, mpp, out, json=json)
                 return
-            if bundle.task != "classification":
+            if not TASKS[bundle.task].explains:
                 fail(
                     f"{bundle.name} is no classifier of tiles and no slide model: only those are "
                     "explained."

@@ -231,7 +231,8 @@ def _run_one(
     from viewer.inference.runs.bands import TooManyBlocksError
     from viewer.inference.runs.results import finds_objects
     from viewer.inference.runs.word_classes import run_by_words, told_by_words, word_vectors
-    from viewer.overlays.files.area_files import AREA_FORMATS, tells_areas
+    from viewer.inference.tasks.known import TASKS
+    from viewer.overlays.files.area_files import AREA_FORMATS
     from viewer.overlays.files.export import FORMATS, check_name
     from viewer.overlays.files.patch_files import CELL_FORMATS
     from viewer.slides import SlideError
@@ -242,7 +243,7 @@ def _run_one(
                 fail(f"{bundle.name} has changed since the batch began: begin a new one.")
             told = told_by_words(bundle, words) if words else bundle
             formats = FORMATS if finds_objects(told.task) else CELL_FORMATS
-            if tells_areas(told.task, told.description.head):
+            if TASKS[told.task].tells_areas(told.description.head):
                 formats = formats | AREA_FORMATS
             if out is not None and (complaint := check_name(out, formats)):
                 fail(complaint)
@@ -441,7 +442,7 @@ def _write(run: ModelRun, bundle: ModelBundle, out: Path, slide: Path, least_um2
 
 
 def _counts(run: ModelRun, bundle: ModelBundle) -> dict[str, object]:
-    from viewer.inference.tasks.known import has_classes
+    from viewer.inference.tasks.known import TASKS
     from viewer.overlays.object_map import ObjectMap
 
     names = [name for name, _ in bundle.colors]
@@ -451,7 +452,8 @@ def _counts(run: ModelRun, bundle: ModelBundle) -> dict[str, object]:
         return {"objects": len(objects), "classes": counts, **_of_cells(bundle, counts)}
     inside = run.found.cells_in(run.area)
     result: dict[str, object] = {"cells": int(inside.sum())}
-    if has_classes(bundle.description.task) and inside.any():
+    kind = TASKS[bundle.task]
+    if kind.has_head and inside.any():
         values = run.cell_values(bundle)[0][inside]
         if bundle.description.head == "regression":
             means = values[(values == values).all(1)].mean(0).tolist()
@@ -463,7 +465,7 @@ def _counts(run: ModelRun, bundle: ModelBundle) -> dict[str, object]:
             return result | {"classes": dict(zip(names, above, strict=True))}
         counts = {name: int((likeliest == i).sum()) for i, name in enumerate(names)}
         result["classes"] = counts
-        if bundle.description.task == "segmentation":
+        if kind.is_map:
             cell_mm2 = (run.found.cell * run.mpp_um / 1000) ** 2
             areas = {name: round(count * cell_mm2, 6) for name, count in counts.items()}
             result["areas_mm2"] = areas

@@ -15,7 +15,8 @@ from viewer.inference.models.model_library import opened_model
 from viewer.inference.runs.results import finds_objects
 from viewer.inference.runs.running import RunError
 from viewer.inference.runs.word_classes import check_words, told_by_words
-from viewer.overlays.files.area_files import AREA_FORMATS, tells_areas
+from viewer.inference.tasks.known import TASKS
+from viewer.overlays.files.area_files import AREA_FORMATS
 from viewer.overlays.files.export import FORMATS
 from viewer.overlays.files.patch_files import CELL_FORMATS
 
@@ -60,7 +61,7 @@ def begin_batch(
         told = _told_by_words(bundle, options["words"]) if "words" in options else bundle
         are_objects = finds_objects(told.task)
         formats = FORMATS if are_objects else CELL_FORMATS
-        if tells_areas(told.task, told.description.head):
+        if TASKS[told.task].tells_areas(told.description.head):
             formats = formats | AREA_FORMATS
         settings = BatchSettings(
             model=str(Path(model).absolute()) if Path(model).exists() else model,

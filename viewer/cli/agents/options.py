@@ -185,6 +185,7 @@ def checked_tissue(tissue: str | None) -> None:
     from viewer.agents.errors import AgentError
     from viewer.inference.models.bundle import BundleError
     from viewer.inference.models.model_library import find_model
+    from viewer.inference.tasks.known import TASKS
 
     if tissue is None:
         return
@@ -192,7 +193,7 @@ def checked_tissue(tissue: str | None) -> None:
         found = find_model(tissue)
     except BundleError as error:
         raise AgentError(str(error)) from error
-    if found.task != "classification":
+    if TASKS[found.task].explains != "tile":
         raise AgentError(
             f"{found.name} names no tissue: --tissue takes a model of the task classification."
         )

@@ -16,6 +16,7 @@ from viewer.geometry import Size
 from viewer.inference.models.bundle import BundleError
 from viewer.inference.models.model_library import BUNDLED, find_model
 from viewer.inference.runs.running import RunError, known_mpp_um, run_model
+from viewer.inference.tasks.known import TASKS
 from viewer.overlays.files.result_file import ResultFileError
 from viewer.overlays.files.result_files import read_result_file
 from viewer.overlays.patch_feature_map import PatchFeatureMap
@@ -97,7 +98,7 @@ class EmbedOptions:
 def encoder_of(bundle: ModelBundle, length: int) -> Encoder:
     """Return how a store names an encoder. Raises FeatureStoreError where it is none."""
     about = bundle.description
-    if about.task != "embedding":
+    if not TASKS[about.task].encodes:
         raise FeatureStoreError(
             f"{about.name} is no encoder: give a model with the task embedding, such as "
             "tissue-likeness."

@@ -27,6 +27,7 @@ from viewer.cohort.query.arrow import (
     schema_of,
     write_table,
 )
+from viewer.inference.tasks.known import kind_of
 from viewer.overlays.object_map import ObjectMap, outline_areas
 from viewer.overlays.objects import Objects, ObjectsError
 from viewer.overlays.result_store import COLUMNS_SUFFIX, StoreAbout, read_about, read_store
@@ -196,7 +197,7 @@ def class_counts(path: Path) -> dict[str, int]:
 
 def _objects_table(result: KeptResult, stamp: str) -> Any:
     about = result.about
-    found = ObjectMap(about.grid, about.mpp_um, are_boxes=about.task == "detection")
+    found = ObjectMap(about.grid, about.mpp_um, are_boxes=not kind_of(about.task).outlines)
     try:
         for key, data in result.blocks():
             found.add(key, Objects.from_bytes(data))

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from viewer.inference.cells.settings import checked
 from viewer.inference.models.bundle import BundleError
 from viewer.inference.models.description import ModelClass
+from viewer.inference.tasks.known import TASKS
 
 if TYPE_CHECKING:
     from viewer.inference.cells.settings import CellSettings
@@ -22,7 +23,7 @@ _BLOCK_UM, _MARGIN_UM = 256.0, 32.0
 def takes_settings(bundle: ModelBundle) -> bool:
     """Return whether a model finds cells by settings that people tune."""
     about = bundle.description
-    is_tuned = about.task == "instances" and about.decoder in ("cells", "coverslip")
+    is_tuned = TASKS[about.task].outlines and about.decoder in ("cells", "coverslip")
     return is_tuned and about.taught is None
 
 

@@ -291,6 +291,11 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True, rename=_ON_DIS
         return self.stride_px or self.patch_px
 
 
+_DEFAULTS: dict[str, object] = {
+    each.name: each.default for each in msgspec.structs.fields(ModelDescription)
+}
+
+
 def write_description(folder: Path, about: ModelDescription) -> None:
     """Write model.json, without what it does not say. Raises OSError."""
     card = msgspec.to_builtins(about)
@@ -340,10 +345,7 @@ def _complaints(about: ModelDescription) -> Iterator[str]:
     yield from _of_input(about)
     if about.head not in kind.heads(about):
         yield f'head "{about.head}" does not belong to models of the task "{about.task}"'
-    if about.boxes is not None and about.task != "detection":
-        yield 'boxes belongs to models of the task "detection"'
-    if about.reference is not None and about.task != "embedding":
-        yield 'reference belongs to models of the task "embedding"'
+    yield from _of_other_tasks(about)
     yield from _of_words(about)
     if (about.decoder == "cells") > (about.cells is not None):
         yield 'cells is missing, by which the decoder "cells" detects'
@@ -354,11 +356,17 @@ def _complaints(about: ModelDescription) -> Iterator[str]:
             yield str(error).rstrip(".")
     if about.cells is not None and about.decoder not in ("cells", "coverslip"):
         yield 'cells belongs to the decoders "cells" and "coverslip"'
-    if about.decoder != "coverslip" and about.task != "instances":
-        yield 'decoder belongs to models of the task "instances"'
     yield from _of_teaching(about)
     if complaint := kind.complaint(about):
         yield complaint
+
+
+def _of_other_tasks(about: ModelDescription) -> Iterator[str]:
+    own = TASKS[about.task].own
+    for kind in TASKS.values():
+        for name in kind.own:
+            if name not in own and getattr(about, name) != _DEFAULTS[name]:
+                yield f'{name} belongs to models of the task "{kind.name}"'
 
 
 def _of_words(about: ModelDescription) -> Iterator[str]:
@@ -366,8 +374,6 @@ def _of_words(about: ModelDescription) -> Iterator[str]:
         return
     words = about.words
     is_clip = about.format == "safetensors" and about.architecture == "clip"
-    if about.task != "embedding":
-        yield 'words belongs to models of the task "embedding"'
     if not words.weights and not is_clip:
         yield (
             "words needs a tower for them: name its file as weights of words (.onnx or "
@@ -395,8 +401,6 @@ def _of_teaching(about: ModelDescription) -> Iterator[str]:
             )
     if about.taught is None:
         return
-    if about.task != "instances":
-        yield 'taught belongs to models of the task "instances"'
     if about.taught.base_sha256.lower() != about.sha256.lower():
         yield (
             "it was taught on what other weights see: teach it anew with its marks, or get the "

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from PIL import Image
 
-from viewer.inference.decoders.known import DECODERS
 from viewer.inference.errors import DeviceFullError, ModelFailedError
 from viewer.inference.process.loading import first_line, load_module
 from viewer.inference.process.onnx_module import OnnxModule, onnx_runs_on
@@ -141,9 +140,6 @@ class Network:
                 f"The model {self._name} answered with numbers that are not finite."
             )
         check_answers(self._about, answers)
-
-        if self._about.task == "instances":
-            DECODERS[self._about.decoder](answers[0], self._about)
 
     def try_words(self) -> None:
         """Encode a word, of a model that takes words. Raises as `encoded_words` does."""

@@ -164,7 +164,7 @@ def _outputs(about: ModelDescription, known: list[str]) -> list[str]:
         raise BundleError(
             f"{about.name} has no output {missing[0]}: its outputs are {', '.join(known)}."
         )
-    has_parts = about.task == "segmentation" or about.decoder not in ("coverslip", "labels")
+    has_parts = TASKS[about.task].is_map or about.decoder not in ("coverslip", "labels")
     if has_parts and not about.outputs and len(known) > 1:
         raise BundleError(
             f"{about.name} has several outputs ({', '.join(known)}): name those that count, in "

@@ -15,6 +15,7 @@ from viewer.inference.process.explain_messages import Explain, Explained
 from viewer.inference.process.messages import Refused
 from viewer.inference.process.model_process import ModelProcess, thread_count
 from viewer.inference.runs.running import RunError, known_mpp_um
+from viewer.inference.tasks.known import TASKS
 from viewer.processes.shared_pixels import hand_over
 from viewer.slides import TileError, open_slide
 from viewer.slides.region import read_region
@@ -108,7 +109,7 @@ def explain_tile(
     """
     about = bundle.description
     names = [each for each, _ in bundle.colors]
-    if about.task != "classification" or about.input.slide_channels:
+    if TASKS[about.task].explains != "tile" or about.input.slide_channels:
         raise RunError(f"{about.name} is no classifier of tiles: only those are explained.")
     if about.input.scaling in ("percentiles", "standard"):
         raise RunError(f"{about.name} is fed by the values of the whole slide: not explained yet.")

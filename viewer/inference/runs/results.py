@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from viewer.inference.models.bundle import ModelBundle
-from viewer.inference.tasks.known import TASKS, has_classes
+from viewer.inference.tasks.known import TASKS, kind_of
 from viewer.overlays.blocks import CELLS
 from viewer.overlays.former_objects import kept_objects
 from viewer.overlays.object_map import ObjectMap
@@ -59,11 +59,10 @@ def decode_kept_result(task: Task, data: bytes, cells: int = CELLS) -> Result:
 
 def empty_map(task: Task, grid: BlockGrid, mpp_um: float, head: Head = "softmax") -> ResultMap:
     """For the results of a slide; micrometers per level-0 pixel."""
-    if finds_objects(task):
-        return ObjectMap(grid, mpp_um, are_boxes=task == "detection")
-    # What a segmentation keeps are means of probabilities, whatever its network gave.
-    is_averaged = task == "segmentation" and head != "regression"
-    return PatchFeatureMap(grid, mpp_um, "probabilities" if is_averaged else head)
+    kind = TASKS[task]
+    if kind.finds == "objects":
+        return ObjectMap(grid, mpp_um, are_boxes=not kind.outlines)
+    return PatchFeatureMap(grid, mpp_um, kind.kept_head(head))
 
 
 def add_result(found: ResultMap, key: BlockKey, result: Result) -> None:
@@ -100,11 +99,10 @@ def cell_values(
     classes = [name for name, _ in colors]
     if judged is not None:
         return np.moveaxis(judged.attention, 0, 2), judged.head_names(classes)
-    if has_classes(task):
+    kind = kind_of(task)
+    if kind.has_head:
         return head_values(found.values, found.head), classes
     values = found.values.astype(np.float32)
-    if task == "attention":
-        return np.exp(values), classes
-    if task == "scores":
-        return values, classes
-    return values, [f"e{index}" for index in range(values.shape[2])]
+    if kind.keeps_vectors:
+        return values, [f"e{index}" for index in range(values.shape[2])]
+    return np.exp(values) if kind.keeps_logarithms else values, classes

@@ -13,6 +13,7 @@ from viewer.inference.errors import ModelFailedError, ModelProcessError
 from viewer.inference.models.bundle import BundleError
 from viewer.inference.process.messages import Judge, Judged, Refused
 from viewer.inference.process.model_process import ModelProcess, thread_count
+from viewer.inference.tasks.known import TASKS
 from viewer.overlays.scoring import softmax
 from viewer.overlays.slide_prediction import SlidePrediction
 
@@ -43,7 +44,7 @@ def engine_model(bundle: ModelBundle, models: Iterable[ModelBundle]) -> ModelBun
         return bundle
     for model in models:
         other = model.description
-        is_it = other.task == "embedding" and other.sha256.lower() == need.sha256.lower()
+        is_it = TASKS[other.task].encodes and other.sha256.lower() == need.sha256.lower()
         if is_it and (other.mpp_um, other.patch_px) == (about.mpp_um, about.patch_px):
             return model
     raise BundleError(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from viewer.inference.models.training_data import unlike_fields
+from viewer.inference.tasks.known import TASKS
 from viewer.overlays.patch_features import CELLS, PatchFeatures
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class PatchSteps:
     def __init__(self, model: ModelDescription, grid: BlockGrid, mpp_um: float) -> None:  # noqa: ARG002
         self._patch_px, self._stride_px = model.patch_px, model.stride
         # Scores are small and read as figures; vectors are long and only compared.
-        self._kind = np.float16 if model.task == "embedding" else np.float32
+        self._kind = np.float16 if TASKS[model.task].keeps_vectors else np.float32
         self._training = model.training
 
     def images(self, region: RgbImage, patches: Patches) -> list[RgbImage]:

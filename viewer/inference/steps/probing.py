@@ -8,7 +8,7 @@ from viewer.inference.decoders.known import DECODERS
 from viewer.inference.errors import ModelFailedError
 from viewer.inference.process.heads import head_complaint
 from viewer.inference.steps.detection import boxes_of
-from viewer.inference.tasks.known import has_classes
+from viewer.inference.tasks.known import TASKS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,10 +25,11 @@ def check_answers(about: ModelDescription, answers: NDArray[np.float32]) -> None
     ModelFailedError
         One sentence says how.
     """
-    if has_classes(about.task):
+    kind = TASKS[about.task]
+    if kind.has_head:
         if complaint := head_complaint(about.head, answers, len(about.classes)):
             raise ModelFailedError(f"The model {about.name} {complaint}.")
-    elif about.task == "detection":
-        boxes_of(answers[0], about)
-    elif about.task == "instances" and about.decoder != "coverslip":
+    elif kind.outlines:
         DECODERS[about.decoder](answers[0], about)
+    elif kind.finds == "objects":
+        boxes_of(answers[0], about)

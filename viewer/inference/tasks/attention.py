@@ -14,6 +14,9 @@ class Attention(TaskKind):
     """A value for each place in a block and each magnification."""
 
     name = "attention"
+    keeps_logarithms = True
+    tells_where_to_look = True
+    shows = "expected attention"
 
     def shape(self, about: ModelDescription, count: int, height_px: int, width_px: int) -> Shape:
         rows, columns = (

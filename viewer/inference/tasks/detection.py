@@ -50,6 +50,8 @@ class Detection(TaskKind):
 
     name = "detection"
     finds = "objects"
+    shows = "objects"
+    own = ("boxes",)
     is_square = True
 
     def complaint(self, about: ModelDescription) -> str:

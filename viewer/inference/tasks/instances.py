@@ -29,6 +29,9 @@ class Instances(TaskKind):
 
     name = "instances"
     finds = "objects"
+    shows = "objects"
+    outlines = True
+    own = ("decoder", "taught")
     is_square = True
 
     def heads(self, about: ModelDescription) -> tuple[Head, ...]:

@@ -9,6 +9,7 @@ from viewer.inference.tasks.detection import Detection
 from viewer.inference.tasks.instances import Instances
 from viewer.inference.tasks.patches import Classification, Embedding
 from viewer.inference.tasks.prompt import Prompt
+from viewer.inference.tasks.scores import Scores
 from viewer.inference.tasks.segmentation import Segmentation
 from viewer.inference.tasks.slide import Slide
 
@@ -24,14 +25,9 @@ _ALL = (
 )  # fmt: skip
 
 TASKS: Mapping[Task, TaskKind] = {kind.name: kind for kind in _ALL}
+_OF_FILES = Scores()
 
 
-def has_classes(task: str) -> bool:
-    """Return whether results of a task say of each patch or cell which class it is.
-
-    Parameters
-    ----------
-    task
-        Of a model, or "scores" of results from a file.
-    """
-    return any(kind.has_head for name, kind in TASKS.items() if name == task)
+def kind_of(task: str) -> TaskKind:
+    """Return the kind of a model's task, or of "scores", the values of a file."""
+    return next((kind for name, kind in TASKS.items() if name == task), _OF_FILES)

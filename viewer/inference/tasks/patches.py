@@ -17,6 +17,7 @@ class Classification(TaskKind):
     is_by_patch = True
     is_square = True
     has_head = True
+    explains = "tile"
 
     def complaint(self, about: ModelDescription) -> str:
         if about.head == "logit" and len(about.classes) != 1:
@@ -34,6 +35,10 @@ class Embedding(TaskKind):
     is_by_patch = True
     is_square = True
     needs_classes = False
+    encodes = True
+    keeps_vectors = True
+    shows = "likeness"
+    own = ("reference", "words")
 
     def shape(self, about: ModelDescription, count: int, height_px: int, width_px: int) -> Shape:  # noqa: ARG002
         return count, "any"

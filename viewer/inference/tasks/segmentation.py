@@ -24,6 +24,7 @@ class Segmentation(TaskKind):
     is_square = True
     has_head = True
     overlaps = True
+    is_map = True
 
     def complaint(self, about: ModelDescription) -> str:
         if sentence := answer_complaint(about):
@@ -44,6 +45,10 @@ class Segmentation(TaskKind):
 
     def heads(self, about: ModelDescription) -> tuple[Head, ...]:
         return *super().heads(about), "indices"
+
+    def kept_head(self, head: Head) -> Head:
+        """Return what means are of: probabilities, whatever the network gave."""
+        return head if head == "regression" else "probabilities"
 
     def block_px(self, about: ModelDescription) -> tuple[int, int]:
         windows = Windows.of(about)

@@ -15,6 +15,9 @@ class Slide(TaskKind):
 
     name = "slide"
     asks_for = "slide"
+    keeps_vectors = True
+    shows = "judgment"
+    explains = "slide"
 
     def complaint(self, about: ModelDescription) -> str:
         return "slide models are safetensors or torchscript" if about.format == "onnx" else ""

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 Shape = tuple[int | str, ...]
 """Of an array; a word stands for any size, such as "any"."""
 
+Shown = Literal["objects", "classes", "values", "likeness", "judgment", "expected attention"]
+"""How answers are painted: as objects, by the likeliest class or a value of each patch, by values
+as they are, by how like vectors are to what is asked, by a slide's class with its attention, or by
+where readers are expected to look."""
 
 _PATCH_HEADS: tuple[Head, ...] = ("softmax", "sigmoid", "probabilities", "logit", "regression")
 
@@ -76,6 +80,24 @@ class TaskKind:
         Whether its answers are of classes, which `head` tells the kind of.
     overlaps
         Whether its patches overlap in windows.
+    is_map
+        Whether it tells of each pixel, and not of a patch as a whole.
+    outlines
+        Whether its objects have outlines, which a decoder cuts out of maps; else they are boxes.
+    encodes
+        Whether its vectors are compared and searched, and judged by slide models.
+    keeps_vectors
+        Whether what is kept of a patch is a vector, and not a value for each class.
+    keeps_logarithms
+        Whether what is kept are logarithms of what is told.
+    tells_where_to_look
+        Whether it expects where readers look.
+    shows
+        How its answers are painted.
+    explains
+        What it can be asked to explain: the class of a "tile", or of the "slide" by its patches.
+    own
+        What only its models may say in model.json.
     """
 
     name: ClassVar[Task]
@@ -86,6 +108,15 @@ class TaskKind:
     needs_classes: ClassVar[bool] = True
     has_head: ClassVar[bool] = False
     overlaps: ClassVar[bool] = False
+    is_map: ClassVar[bool] = False
+    outlines: ClassVar[bool] = False
+    encodes: ClassVar[bool] = False
+    keeps_vectors: ClassVar[bool] = False
+    keeps_logarithms: ClassVar[bool] = False
+    tells_where_to_look: ClassVar[bool] = False
+    shows: ClassVar[Shown] = "classes"
+    explains: ClassVar[Literal["", "tile", "slide"]] = ""
+    own: ClassVar[tuple[str, ...]] = ()
 
     def complaint(self, about: ModelDescription) -> str:  # noqa: ARG002
         """Return what a description lacks for this task, as the end of a sentence, or ""."""
@@ -94,6 +125,14 @@ class TaskKind:
     def heads(self, about: ModelDescription) -> tuple[Head, ...]:  # noqa: ARG002
         """Return what `head` may be."""
         return _PATCH_HEADS if self.has_head else ("softmax",)
+
+    def kept_head(self, head: Head) -> Head:
+        """Return what kept values are, where the model's own are of a kind of `head`."""
+        return head
+
+    def tells_areas(self, head: Head) -> bool:
+        """Return whether what it tells of places has areas of classes."""
+        return self.has_head and head != "regression"
 
     def cells(self, about: ModelDescription, slide_px: Size) -> int:  # noqa: ARG002
         """Return how many cells lie along a side of a block of a slide, pixels of `mpp_um`."""

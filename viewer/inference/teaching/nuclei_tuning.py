@@ -23,6 +23,7 @@ from viewer.inference.process.tuning_messages import (
     TunedSteps,
     TuneSteps,
 )
+from viewer.inference.tasks.known import TASKS
 from viewer.inference.teaching.correction_fields import (
     FIELD_PX,
     MARGIN_PX,
@@ -93,7 +94,7 @@ def learns_from_outlines(bundle: ModelBundle) -> bool:
     """Return whether a model is a network that corrected outlines can teach."""
     about = bundle.description
     is_ours = about.format == "safetensors" and about.architecture == "nuclei-unet"
-    return about.task == "instances" and about.decoder == "coverslip" and is_ours
+    return TASKS[about.task].outlines and about.decoder == "coverslip" and is_ours
 
 
 class NucleiTeacher:

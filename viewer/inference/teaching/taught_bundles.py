@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from viewer.atomic_write import atomic_write_bytes
 from viewer.inference.models.bundle import BundleError, ModelBundle, load_bundle
 from viewer.inference.models.description import MODEL_FILE, ModelClass, write_description
+from viewer.inference.tasks.known import TASKS
 from viewer.inference.teaching.errors import TeachingError
 from viewer.inference.teaching.object_vectors import FEATURES_VERSION
 from viewer.inference.teaching.taught_objects import TaughtObjects
@@ -33,7 +34,7 @@ _NO_COLOR = "#000000"
 
 def can_be_taught(bundle: ModelBundle) -> bool:
     """Return whether a model finds outlined objects, whose classes can be taught."""
-    return bundle.task == "instances"
+    return TASKS[bundle.task].outlines
 
 
 def base_of(bundle: ModelBundle) -> ModelBundle:

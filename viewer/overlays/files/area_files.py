@@ -26,11 +26,6 @@ if TYPE_CHECKING:
 AREA_FORMATS = {"GeoJSON, areas for QuPath": (".geojson",)}
 
 
-def tells_areas(task: str, head: str) -> bool:
-    """Return whether what a model tells of places has areas of classes."""
-    return task in ("segmentation", "classification") and head != "regression"
-
-
 def write_areas(
     path: Path,
     found: PatchFeatureMap,

@@ -10,6 +10,7 @@ from viewer.agents.agent_events import AgentState, Found, Moved, StateChanged
 from viewer.annotations.document import adding
 from viewer.canvas.layer import LayerOrder
 from viewer.geometry import Box
+from viewer.inference.tasks.known import TASKS
 from viewer.policy import policy
 from viewer.ui.agents.agent_panel import PLUGIN, AgentPanel
 from viewer.ui.agents.ask_panel import AskPanel
@@ -273,7 +274,9 @@ class AgentsController(QObject):
         return () if here is None else list(here.document)
 
     def _show_predictors(self, models: Sequence[ModelBundle]) -> None:
-        self.panel.show_predictors([each.name for each in models if each.task == "attention"])
+        self.panel.show_predictors(
+            [each.name for each in models if TASKS[each.task].tells_where_to_look]
+        )
 
     def _travel(self, box: Box) -> None:
         walk = self._walk

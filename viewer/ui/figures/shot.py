@@ -21,7 +21,7 @@ from viewer.canvas.scale_bar import ScaleBar
 from viewer.errors import CoverslipError
 from viewer.geometry import Box, Point, Size, View
 from viewer.inference.runs.running import run_model
-from viewer.inference.tasks.known import has_classes
+from viewer.inference.tasks.known import TASKS
 from viewer.overlays.heatmap import (
     HeatmapStyle,
     attention_heatmap,
@@ -275,9 +275,9 @@ def _results_layer(
     heatmap = None
     if run.judged is not None:
         heatmap = attention_heatmap(run.judged, HeatmapStyle(as_percentiles=True))
-    elif model.task == "attention":
+    elif TASKS[model.task].tells_where_to_look:
         return _expected(run.found, model), LayerOrder.HEATMAPS
-    elif has_classes(model.task):
+    elif TASKS[model.task].has_head:
         colors = painted_colors(model.colors, model.task)
         entries += [(color, name) for (name, _), color in zip(model.colors, colors, strict=True)]
         heatmap = class_heatmap(run.found, HeatmapStyle(), colors)

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from viewer.inference.tasks.known import kind_of
 from viewer.ui.overlays.class_legend import ClassLegend
 from viewer.ui.overlays.gallery import Gallery
 from viewer.ui.overlays.settings_pages import HeatmapPage, ObjectsPage, QueryPage
@@ -70,8 +71,8 @@ class CardBody(QWidget):
         self.opacity = QSlider(Qt.Orientation.Horizontal, self)
         self.opacity.setRange(0, 100)
         self.opacity.setAccessibleName("Opacity")
-        self.query: QueryPage | None = QueryPage(self) if task == "embedding" else None
-        finds_objects = task in ("instances", "detection")
+        self.query: QueryPage | None = QueryPage(self) if kind_of(task).encodes else None
+        finds_objects = kind_of(task).finds == "objects"
         self.objects: ObjectsPage | None = ObjectsPage(self) if finds_objects else None
         self.heatmap: HeatmapPage | None = None if finds_objects else HeatmapPage(self)
         self.gallery = Gallery("Best fields", self)

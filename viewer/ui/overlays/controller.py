@@ -8,6 +8,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from viewer.geometry import Size
 from viewer.inference.ai_extra import missing_ai
+from viewer.inference.tasks.known import kind_of
 from viewer.overlays.clicked_regions import regions_path
 from viewer.overlays.shown_overlays import ShownOverlay
 from viewer.ui.background_runner import BackgroundRunner
@@ -213,7 +214,7 @@ class OverlaysController(QObject):
             self._window.say(hidden)
             self._show_active()
             return
-        if origin.task == "prompt" and isinstance(origin, ModelBundle):
+        if kind_of(origin.task).asks_for == "prompt" and isinstance(origin, ModelBundle):
             self._clicks.use_model(origin if on else None)
             return
         self._stacks.end(pane, origin.key)

@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from viewer.canvas.layer import LayerOrder
 from viewer.colors import UNKNOWN_COLOR, class_color
-from viewer.inference.tasks.known import has_classes
+from viewer.inference.tasks.known import kind_of
 from viewer.overlays.area import bounds_of
 from viewer.overlays.heatmap import (
     NOT_THIS,
@@ -79,8 +79,8 @@ class HeatmapPresenter(QObject):
         self._is_stale = False
         self._timer = QTimer(self, singleShot=True, interval=_PAUSE_MS)
         self._timer.timeout.connect(self._make)
-        is_asked = origin.task == "embedding"
-        self.query = Query(marks=load_marks(identity)) if is_asked else Query()
+        self._kind = kind_of(origin.task)
+        self.query = Query(marks=load_marks(identity)) if self.is_asked else Query()
         self.meant = NumberedBoxesLayer("marked fields")
         self._show_meant()
 
@@ -116,7 +116,7 @@ class HeatmapPresenter(QObject):
         area_mm2 = self.found.area_px * (self.found.mpp_um / 1000) ** 2
         analyzed = "Analyzed" if self._is_map else f"{self.found.count:,} tiles analyzed"
         lines = [f"{analyzed} ({area_mm2:.3g} mm²)"]
-        if self._origin.task == "embedding" and self.heatmap is None:
+        if self.is_asked and self.heatmap is None:
             if self.query.lacks_second:
                 lines.append(f'Mark a second class, or fields as "{NOT_THIS}", to paint the slide.')
             elif self.query.marks:
@@ -140,8 +140,13 @@ class HeatmapPresenter(QObject):
         )
 
     @property
+    def is_asked(self) -> bool:
+        """Return whether what is painted is how like vectors are to what is asked."""
+        return self._kind.shows == "likeness"
+
+    @property
     def _is_map(self) -> bool:
-        return self._origin.task == "segmentation"
+        return self._kind.is_map
 
     def result_at(self, point: Point) -> ResultAt | None:
         """Return the value or class at a level-0 point; None where nothing is known."""
@@ -171,7 +176,7 @@ class HeatmapPresenter(QObject):
         """Names and colors of what is shown."""
         if self.query.words is not None:
             return [(name, class_color(i)) for i, name in enumerate(self.query.words.phrases)]
-        if self._origin.task == "embedding":
+        if self.is_asked:
             return [(name, mark_color(i, name)) for i, name in enumerate(self.query.names)]
         return self._origin.colors
 
@@ -209,7 +214,7 @@ class HeatmapPresenter(QObject):
     @property
     def shows_a_value(self) -> bool:
         """Return whether what is shown where no class is chosen is a value, and not a class."""
-        is_class = has_classes(self._origin.task) and self.found.head != "regression"
+        is_class = self._kind.has_head and self.found.head != "regression"
         return not (is_class and len(self._origin.colors) > 1)
 
     def choices(self) -> list[str]:
@@ -252,9 +257,9 @@ class HeatmapPresenter(QObject):
         """Return what makes the picture, in a thread."""
         found, style, query = self.found, self.style, self.query
         colors = painted_colors(self.legend(), self._origin.task)
-        if self._origin.task == "embedding":
+        if self.is_asked:
             return lambda: query_heatmap(found, style, query, colors)
-        if self._origin.task == "scores":
+        if self._kind.shows == "values":
             return lambda: score_heatmap(found, style)
         return lambda: class_heatmap(found, style, colors)
 
@@ -266,7 +271,7 @@ class HeatmapPresenter(QObject):
         else:
             found = self.found
             # Tiles of a file end where they end; what a model saw goes on between its patches.
-            smooth = heatmap.classes is None and self._origin.task != "scores"
+            smooth = heatmap.classes is None and self._kind.shows != "values"
             self.layer.show_colors(
                 heatmap.colors, found.raster_px, smooth=smooth, origin=found.origin
             )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
+from viewer.inference.tasks.known import kind_of
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.patch_mask import place_text, tiles
 from viewer.overlays.result_at import ResultAt
@@ -70,14 +71,15 @@ class Overlay(QObject):
         self.is_stopped = False
         self.progress = Progress(0, 0, 0.0, None, is_busy=False)
         self.shown: ObjectsPresenter | HeatmapPresenter
+        shows = kind_of(origin.task).shows
         if isinstance(found, ObjectMap):
             self.shown = ObjectsPresenter(canvas, found, origin, self)
         else:
-            kinds = {"slide": AttentionPresenter, "attention": ExpectedPresenter}
-            kind = kinds.get(origin.task, HeatmapPresenter)
-            self.shown = kind(canvas, found, origin, self.identity, self)
+            kinds = {"judgment": AttentionPresenter, "expected attention": ExpectedPresenter}
+            presenter = kinds.get(shows, HeatmapPresenter)
+            self.shown = presenter(canvas, found, origin, self.identity, self)
         self.shown.changed.connect(self.changed)
-        if origin.task == "slide":  # whose answer tells which fields are unlike its training data
+        if shows == "judgment":  # whose answer tells which fields are unlike its training data
             self.shown.changed.connect(self.refresh_holes)
         self._holes = found.unanswered
         self._hatched = HatchedLayer("no answer")
@@ -92,7 +94,7 @@ class Overlay(QObject):
         from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
 
         layers = (self.shown.layer, self._hatched, self._unlike_hatched)
-        if isinstance(self.shown, HeatmapPresenter) and self.origin.task == "embedding":
+        if isinstance(self.shown, HeatmapPresenter) and self.shown.is_asked:
             return (*layers, self.shown.meant)
         return layers
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject, Signal
 
+from viewer.inference.tasks.known import kind_of
 from viewer.overlays.object_map import ObjectMap
 from viewer.ui.overlays.services import ListedResults, OverlaysOn
 from viewer.ui.overlays.tile_explaining import TileExplainer
@@ -110,7 +111,7 @@ class OverlayCommands(QObject):
     def find_similar(self, area: Area | None = None) -> None:
         """Ask the model of likeness that is on what is like an area, by default what is in view."""
         pane = self._window.panes.active
-        runs = [run for run in self._overlays.all_of(pane) if run.origin.task == "embedding"]
+        runs = [run for run in self._overlays.all_of(pane) if kind_of(run.origin.task).encodes]
         run = self._overlays.active if self._overlays.active in runs else next(iter(runs), None)
         card = self._overlays.panel.models.card(run.listed_as) if run is not None else None
         if card is None:

@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject
 from viewer.canvas.layer import LayerOrder
 from viewer.canvas.patch_layer import PatchLayer
 from viewer.geometry import Point
+from viewer.inference.tasks.known import TASKS
 from viewer.ui.background_runner import BackgroundRunner, Task
 from viewer.ui.services import CommandHost, MessageHost, PaneHost
 
@@ -68,8 +69,8 @@ class TileExplainer(QObject):
             return
         pane, run = self._window.panes.active, self._overlays.active
         bundle = run.origin if run is not None else None
-        tasks = ("classification", "slide")
-        if run is None or not isinstance(bundle, ModelBundle) or bundle.task not in tasks:
+        explains = TASKS[bundle.task].explains if isinstance(bundle, ModelBundle) else ""
+        if run is None or not isinstance(bundle, ModelBundle) or not explains:
             self._command.setChecked(False)
             self._window.say(_NO_CLASSIFIER)
             return
@@ -82,7 +83,7 @@ class TileExplainer(QObject):
         self._command.setChecked(True)
         pane.slide_changed.connect(self._on_slide_changed)
         pane.canvas.add_layer(self._layer, LayerOrder.OBJECTS)
-        if isinstance(run.found, PatchFeatureMap) and bundle.task == "slide":
+        if isinstance(run.found, PatchFeatureMap) and explains == "slide":
             self._explain_slide(bundle, run.found)
             return
         self._window.say(f"{bundle.name} is explained in the middle of the view...")
