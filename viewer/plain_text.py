@@ -23,6 +23,11 @@ def shown_line(text: str) -> str:
     return _NOT_IN_A_LINE.sub(" ", text).strip() if _NOT_IN_A_LINE.search(text) else text
 
 
+def without_name(sentence: str, name: str) -> str:
+    """Return a sentence without "NAME: " before it, for where the name stands beside it."""
+    return sentence.removeprefix(f"{name}: ")
+
+
 def is_text(name: str) -> bool:
     """Return whether a name is UTF-8; those of files, and what a shell hands over, need not be."""
     try:

@@ -142,3 +142,12 @@ def test_a_region_beside_the_slide_is_said(slides, options, tmp_path):
         region_vector(store, ENCODER, slides[0][0], Box(9000, 0, 9100, 100))
     _, vector = region_vector(store, ENCODER, slides[0][0], Box(100, 100, 120, 120))
     assert vector.shape == (LENGTH,)
+
+
+def test_what_is_no_slide_is_named_once(slides, options, tmp_path):
+    broken = tmp_path / "broken.svs"
+    broken.write_bytes(b"no slide")
+    store = FeatureStore(tmp_path / "store", writes=True)
+    (outcome,) = embed_slides(BUNDLE, [(broken, broken.name)], store, options, Heard())
+    assert outcome.state == "failed"
+    assert outcome.error.startswith("unrecognized file format")

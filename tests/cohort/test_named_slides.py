@@ -8,6 +8,7 @@ import pytest
 from bucket import BUCKET, Bucket
 from many_slides import slide_at
 
+from viewer.cli.output import code_where_failed
 from viewer.cohort.slides import named_slides
 from viewer.slides.remote.address import slide_path
 
@@ -94,3 +95,19 @@ def test_a_folder_of_a_bucket_gives_its_slides(tmp_path: Path) -> None:
         assert empty.problems == [f"There are no slides in s3://{BUCKET}/none."]
         (problem,) = named_slides([slide_path("s3://no-such-bucket/x")]).problems
         assert "There is no bucket s3://no-such-bucket" in problem
+
+
+def test_the_only_slide_that_is_missing_leaves_nothing_to_do(folder: Path) -> None:
+    gone, there = folder / "gone.svs", folder / "a.tif"
+    lists = {name: folder / f"{name}.txt" for name in ("one", "two", "most")}
+    lists["one"].write_text("gone.svs\n")
+    lists["two"].write_text("gone.svs\ngone-too.svs\n")
+    lists["most"].write_text("gone.svs\na.tif\n")
+    codes = {
+        tuple(each.name for each in asked): code_where_failed(named_slides(asked))
+        for asked in ([gone], [lists["one"]], [lists["two"]], [lists["most"]], [gone, there])
+    }
+    assert codes == {
+        ("gone.svs",): 2, ("one.txt",): 2, ("two.txt",): 1, ("most.txt",): 1,
+        ("gone.svs", "a.tif"): 1,
+    }  # fmt: skip

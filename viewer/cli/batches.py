@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from viewer.cli.output import EXIT_INCOMPLETE, fail, print_json, print_table, say
+from viewer.cli.output import EXIT_INCOMPLETE, code_where_failed, fail, print_json, print_table, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +48,7 @@ def run_many(
     if not named.slides:
         if not named.problems:
             fail("There are no slides to run on: name slides, a folder of them, or a project.")
-        sys.exit(EXIT_INCOMPLETE if named.missing else 2)
+        sys.exit(code_where_failed(named))
     try:
         with executor_for(where) as place:
             check_store(store, where)
@@ -58,7 +58,9 @@ def run_many(
         fail(str(error))
     print_batch(batch, named.missing, json=json)
     if named.problems or not ended:
-        sys.exit(EXIT_INCOMPLETE)
+        # A cluster that is lost leaves slides waiting, also the only one.
+        has_failed = any(record.state == "failed" for record in batch.records())
+        sys.exit(code_where_failed(named) if has_failed else EXIT_INCOMPLETE)
 
 
 def run_batch(batch: Batch, place: BatchPlace, *, only_failed: bool = False) -> bool:
@@ -132,9 +134,12 @@ class _Bars:
         from rich.progress import BarColumn, Progress, TextColumn
 
         self._batch = batch
-        self._console = Console(stderr=True)
+        console = Console(stderr=True)
         columns = (TextColumn("{task.fields[title]}"), BarColumn(), TextColumn("{task.fields[at]}"))
-        self._bars = Progress(*columns, console=self._console, transient=True)
+        # Where nobody sees a bar, its end would be an empty line.
+        self._bars = Progress(
+            *columns, console=console, transient=True, disable=not console.is_terminal
+        )
         total = len(batch.slides)
         self._all = self._bars.add_task("", total=total, title="All slides", at=f"0/{total}")
         self._one = self._bars.add_task("", total=1.0, title="", at="")

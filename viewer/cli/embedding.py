@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from viewer.cli.output import EXIT_INCOMPLETE, Unconfined, checked_device, fail, print_json, say
+from viewer.cli.output import (
+    EXIT_INCOMPLETE,
+    Unconfined,
+    checked_device,
+    code_where_failed,
+    fail,
+    print_json,
+    say,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,7 +111,7 @@ def embed(
     if not named.slides:
         if not named.problems:
             fail("There are no slides to embed: name slides, a folder of them, or a project.")
-        sys.exit(EXIT_INCOMPLETE if named.missing else 2)
+        sys.exit(code_where_failed(named))
     options = EmbedOptions(mpp, device, features, quality, told)
     if lines:
         _embed_one(encoder, named.slides[0][0], name, store, options, expect)
@@ -155,7 +163,7 @@ def _embed_here(
     if json:
         print_json([_outcome_record(outcome) for outcome in outcomes])
     if named.problems or any(outcome.state == "failed" for outcome in outcomes):
-        sys.exit(EXIT_INCOMPLETE)
+        sys.exit(code_where_failed(named))
 
 
 def _embed_on_cluster(
@@ -186,7 +194,8 @@ def _embed_on_cluster(
         fail(str(error))
     print_batch(batch, named.missing, json=json)
     if named.problems or not ended:
-        sys.exit(EXIT_INCOMPLETE)
+        has_failed = any(record.state == "failed" for record in batch.records())
+        sys.exit(code_where_failed(named) if has_failed else EXIT_INCOMPLETE)
 
 
 def _embed_one(
@@ -245,7 +254,11 @@ class _Bar:
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
         columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-        self._bars = Progress(*columns, console=Console(stderr=True), transient=True)
+        console = Console(stderr=True)
+        # Where nobody sees a bar, its end would be an empty line.
+        self._bars = Progress(
+            *columns, console=console, transient=True, disable=not console.is_terminal
+        )
         self._total, self._done = total, 0
         self._task = self._bars.add_task("", total=total)
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from viewer.annotations.formats.origins import Origin
+    from viewer.cohort.slides import NamedSlides
 
 EXIT_INCOMPLETE = 1
 EXIT_BAD_INPUT = 2
@@ -110,6 +111,12 @@ def fail(sentence: str) -> NoReturn:
     """Says what is wrong and ends the command."""
     say(sentence)
     sys.exit(EXIT_BAD_INPUT)
+
+
+def code_where_failed(named: NamedSlides) -> int:
+    """Return the exit code where slides failed or are missing: 1, or 2 for the only one named."""
+    has_nothing = not named.slides and len(named.missing) < 2
+    return EXIT_BAD_INPUT if has_nothing or not named.is_list else EXIT_INCOMPLETE
 
 
 def checked_device(device: str) -> str:

@@ -13,6 +13,7 @@ from viewer.cohort.batch import BatchProgress, SlideRecord
 from viewer.cohort.errors import BatchError
 from viewer.overlays.result_store import ResultStoreError, is_kept
 from viewer.overlays.segments.segment_store import has_results
+from viewer.plain_text import without_name
 from viewer.slides.slide_files import slide_stamp
 
 if TYPE_CHECKING:
@@ -226,7 +227,7 @@ class BatchRunner:
         state = "failed" if result.record is None else "done"
         record = SlideRecord(
             slide=slide.path, state=state, file=stamp, record=result.record or {},
-            error=result.error, notes=result.notes,
+            error=without_name(result.error, Path(slide.path).name), notes=result.notes,
         )  # fmt: skip
         self.batch.note(record)
         self._done += state == "done"

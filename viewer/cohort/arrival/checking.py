@@ -14,6 +14,7 @@ from viewer.inference.models.model_library import BUNDLED, find_model
 from viewer.inference.runs.running import RunError, known_mpp_um, run_model
 from viewer.overlays.patch_feature_map import PatchFeatureMap
 from viewer.overlays.scoring import head_values
+from viewer.plain_text import without_name
 from viewer.slides import SlideError, TileError, open_slide
 from viewer.slides.fluorescence import is_fluorescence
 from viewer.slides.glass import overview_classes
@@ -98,7 +99,7 @@ def check_slide(
             return check, picture
         check = _with_quality(check, path)
     except (SlideError, TileError) as error:
-        check = msgspec.structs.replace(check, error=str(error))
+        check = msgspec.structs.replace(check, error=without_name(str(error), path.name))
     return check, picture
 
 

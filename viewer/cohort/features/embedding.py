@@ -20,6 +20,7 @@ from viewer.inference.tasks.known import TASKS
 from viewer.overlays.files.result_file import ResultFileError
 from viewer.overlays.files.result_files import read_result_file
 from viewer.overlays.patch_feature_map import PatchFeatureMap
+from viewer.plain_text import without_name
 from viewer.slides import SlideError, open_slide
 from viewer.slides.remote.address import slide_path
 
@@ -139,7 +140,8 @@ def embed_slides(
                     )
                 outcome = _claimed(bundle, path, name, store, options, listener, waits=waits)
             except (SlideError, BundleError, RunError, ResultFileError) as error:
-                outcome = SlideOutcome(path, name, "failed", error=str(error))
+                sentence = without_name(str(error), path.name)
+                outcome = SlideOutcome(path, name, "failed", error=sentence)
             if outcome is not None:
                 outcomes[path] = outcome
                 listener.on_slide(outcome)

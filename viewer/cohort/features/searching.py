@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -32,8 +33,9 @@ _ROUNDS, _SAMPLE = 12, 64
 _PROBES_SHARE, _LEAST_PROBES = 0.04, 16
 _CANDIDATES, _LEAST_REFINE = 240, 2
 """So many are compared exactly after the compressed ones, and at least twice those asked for."""
-_MORE = (6, 40)
-"""Times as many patches as asked for are fetched, so that enough are left of enough slides."""
+_MORE, _MOST_ROUNDS = 4, 8
+"""Times as many patches as asked for are fetched, so that enough are left of enough slides; then
+more, without the slides of which enough are found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +107,23 @@ def find_similar(
     slides = store.slides(encoder)
     allowed = _allowed(slides, options)
     table = store.table_of(encoder)
+    seen: dict[tuple[str, float, float], dict[str, Any]] = {}
+    full: set[str] = set()
     found: list[FoundPatch] = []
-    for times in _MORE:
-        rows = nearest_rows(
-            table, wanted, options.count * times, _where(slides, allowed, options),
-            is_exact=options.is_exact,
-        )  # fmt: skip
-        found = _spread(rows, slides, options)
-        if len(found) >= options.count or len(rows) < options.count * times:
+    count = _MORE * options.count
+    for _ in range(_MOST_ROUNDS):
+        where = _where(slides, allowed, full, options)
+        rows = nearest_rows(table, wanted, count, where, is_exact=options.is_exact)
+        seen |= {(row["slide"], row["x"], row["y"]): row for row in rows}
+        found = _spread(sorted(seen.values(), key=lambda row: row["_distance"]), slides, options)
+        if len(found) >= options.count or len(rows) < count:
+            break  # enough, or all there is
+        of_slide = Counter(patch.slide for patch in found)
+        now_full = {key for key, taken in of_slide.items() if taken == options.per_slide}
+        if now_full <= full:
+            count *= 2  # what is nearest lies one over another, or is of no slide that is known
+        full |= now_full
+        if allowed is not None and allowed <= full:
             break
     return found
 
@@ -219,16 +230,24 @@ def _allowed(slides: dict[str, dict[str, Any]], options: SearchOptions) -> set[s
     return allowed
 
 
-def _where(slides: Collection[str], allowed: set[str] | None, options: SearchOptions) -> str:
+def _where(
+    slides: Collection[str], allowed: set[str] | None, full: set[str], options: SearchOptions
+) -> str:
+    """Return the condition of rows; none of `full`, the slides of which enough are found."""
     conditions: list[str] = []
     if allowed is not None:
-        names = ", ".join("'" + key.replace("'", "''") + "'" for key in sorted(allowed))
-        conditions.append(f"slide IN ({names})")
+        conditions.append(f"slide IN ({_names(allowed - full)})")
+    elif full:
+        conditions.append(f"slide NOT IN ({_names(full)})")
     if options.but and options.but in slides:
-        conditions.append(f"slide != '{options.but.replace(chr(39), chr(39) * 2)}'")
+        conditions.append(f"slide != {_names({options.but})}")
     if options.least_quality > 0:
         conditions.append(f"(quality >= {options.least_quality:.6g} OR quality != quality)")
     return " AND ".join(conditions)
+
+
+def _names(keys: set[str]) -> str:
+    return ", ".join("'" + key.replace("'", "''") + "'" for key in sorted(keys))
 
 
 def _spread(

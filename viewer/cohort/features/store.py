@@ -82,6 +82,7 @@ class FeatureStore:
             raise FeatureStoreError(f"{self.place} is no store: give a folder or an s3:// address.")
         else:
             _check_folder(Path(self.place), writes=writes)
+        self._held_rows: tuple[tuple[int, int], list[dict[str, Any]]] | None = None
         self._locks: Path | None = None
         self._claims: Claims | None = None
         if writes and options is None:
@@ -99,19 +100,15 @@ class FeatureStore:
                 if writes and _SLIDES not in self._names:
                     self._create(_SLIDES, _slides_schema())
         if not writes and _SLIDES not in self._names:
-            raise NoFeaturesError(
-                f"There are no features in {self.place}: make some with `coverslip embed ENCODER "
-                f"SLIDE... --store {self.place}`."
-            )
+            raise NoFeaturesError(self._without_features())
 
     # What is there ---------------------------------------------------------------------------
 
     def encoders(self) -> list[Encoder]:
         """Return the encoders that slides were embedded by, by name."""
-        found: dict[str, Encoder] = {}
-        for row in self._slide_rows():
-            encoder = Encoder(**json.loads(row["encoder"]))
-            found.setdefault(encoder.key, encoder)
+        # Of each encoder one row, however many slides it has seen.
+        texts = {row["encoder_key"]: row["encoder"] for row in reversed(self._slide_rows())}
+        found = {key: Encoder(**json.loads(text)) for key, text in texts.items()}
         return sorted(found.values(), key=lambda encoder: (encoder.name, encoder.version))
 
     def encoder(self, name: str = "") -> Encoder:
@@ -125,7 +122,9 @@ class FeatureStore:
         ]
         if len(found) == 1:
             return found[0]
-        names = ", ".join(dict.fromkeys(each.name for each in known)) or "none"
+        if not known:
+            raise NoFeaturesError(self._without_features())
+        names = ", ".join(dict.fromkeys(each.name for each in known))
         if not found:
             raise FeatureStoreError(
                 f'There are no features of "{name}" in {self.place}; there are those of: {names}.'
@@ -133,6 +132,12 @@ class FeatureStore:
         which = ", ".join(f"{each.name} {each.version} ({each.key[:12]})" for each in found)
         raise FeatureStoreError(
             f"There are features of several encoders in {self.place}: name one of {which}."
+        )
+
+    def _without_features(self) -> str:
+        return (
+            f"There are no features in {self.place}: make some with `coverslip embed ENCODER "
+            f"SLIDE... --store {self.place}`."
         )
 
     def slides(self, encoder: Encoder) -> dict[str, dict[str, Any]]:
@@ -312,8 +317,15 @@ class FeatureStore:
                 return found
 
     def _slide_rows(self) -> list[dict[str, Any]]:
+        """Return the rows of the table of slides; read anew only where it has changed."""
         with self._errors_told():
-            return self._table(_SLIDES).search().limit(None).to_arrow().to_pylist()
+            table = self._table(_SLIDES)
+            state = table.version, table.count_rows()
+            held = self._held_rows
+            if held is None or held[0] != state:
+                held = state, table.search().limit(None).to_arrow().to_pylist()
+                self._held_rows = held
+            return held[1]
 
     @contextmanager
     def _errors_told(self) -> Iterator[None]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QSize, Qt, Signal
 from PySide6.QtGui import QIcon, QImage, QPixmap
 from PySide6.QtWidgets import (
     QDialog,
@@ -21,7 +21,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from viewer.canvas.qt_guard import guarded
 from viewer.plain_text import shown_line
+from viewer.ui.theme import colored_icon, current_theme
 from viewer.ui.widgets import plain_tip
 
 if TYPE_CHECKING:
@@ -67,9 +69,7 @@ class ContactSheet(QDialog):
         self._sent: set[str] = set()
         """What the window has a picture of; the thread's own."""
         self._icons: dict[str, QIcon] = {}
-        blank = QPixmap(_PICTURE_PX, _PICTURE_PX)
-        blank.fill(self.palette().mid().color())
-        self._blank = QIcon(blank)
+        self._blank = _blank()
         self._told_s = 0.0
         self._over = threading.Event()
         self.state = QLabel("The folder is looked at...", self)
@@ -97,6 +97,18 @@ class ContactSheet(QDialog):
     def _choose(self, item: QListWidgetItem) -> None:
         self.slide_chosen.emit(item.data(Qt.ItemDataRole.UserRole))
 
+    @guarded()
+    def changeEvent(self, event: QEvent) -> None:
+        """Have the fields without a picture follow the theme."""
+        super().changeEvent(event)
+        if event.type() != QEvent.Type.PaletteChange or not hasattr(self, "sheet"):
+            return
+        self._blank = _blank()
+        for row in range(self.sheet.count()):
+            item = self.sheet.item(row)
+            if item.data(Qt.ItemDataRole.UserRole) not in self._icons:
+                item.setIcon(self._blank)
+
     def _show(self, cards: list[_Card], state: str) -> None:
         self.state.setText(state)
         chosen = self.sheet.currentItem()
@@ -107,11 +119,7 @@ class ContactSheet(QDialog):
                 self._icons[card.path] = QIcon(QPixmap.fromImage(card.picture))
             own, name = Path(card.path).name, self._name_of(Path(card.path))
             # A study that hides names hides them in what is said of the files, too.
-            # The name stands above them already.
-            reasons = [
-                shown_line(each.removeprefix(f"{own}: ").replace(own, name))
-                for each in card.reasons
-            ]
+            reasons = [shown_line(each.replace(own, name)) for each in card.reasons]
             said = "; ".join(reasons) or "good"
             icon = self._icons.get(card.path) or self._blank
             item = QListWidgetItem(icon, f"{shown_line(name)}\n{said}", self.sheet)
@@ -195,3 +203,8 @@ class ContactSheet(QDialog):
             return
         with contextlib.suppress(RuntimeError):  # the sheet was closed meanwhile
             self._found.emit(cards, state)
+
+
+def _blank() -> QIcon:
+    """Return what stands for a picture that is missing, in the theme's colors."""
+    return colored_icon("mdi6.image-off-outline", current_theme().disabled_text)
