@@ -152,3 +152,27 @@ def test_while_pictures_are_made_the_objects_themselves_are_seen(
     with QPainter(picture) as painter:
         layer.paint(painter, Scene(view, Box(0, 0, BLOCKS * SIDE, SIDE), Optics(), 1.0))
     assert picture.pixelColor(50, 30).name() != "#ffffff"
+
+
+def test_a_preview_is_painted_until_its_block_is_known() -> None:
+    """Also where nothing else is known, and again nothing once it is taken off."""
+    whole = _row_of_squares(0.5)
+    objects = whole.of_block(BlockKey(1, 0))
+    assert objects is not None
+    found = ObjectMap(whole.grid, 0.5)
+    layer = ObjectsLayer()
+    layer.show_map(found, ["#00ff00"])
+    width = BLOCKS * SIDE
+    view = View(Point(width / 2, SIDE / 2), 1.0, Size(width, SIDE))
+    empty = _painted(layer, view)
+    layer.show_preview(BlockKey(1, 0), objects)
+    previewed = _painted(layer, view)
+    assert previewed != empty
+    layer.refresh(BlockKey(1, 0))
+    assert layer.preview is None
+    assert _painted(layer, view) == empty
+    layer.show_preview(BlockKey(1, 0), objects)
+    found.add(BlockKey(1, 0), objects)
+    layer.refresh(BlockKey(1, 0))
+    assert layer.preview is None
+    assert _painted(layer, view) == previewed

@@ -54,6 +54,7 @@ class ObjectsLayer:
         self.pointed_out: NDArray[np.float32] | None = None
         """(k, 2) an outline that is drawn boldly at any zoom, level-0 pixels."""
         self._map: ObjectMap | None = None
+        self._preview: tuple[BlockKey, Objects] | None = None
         self._class_colors: list[QColor] = []
         self._colors: list[QColor] = []
         self._style = ObjectStyle()
@@ -67,7 +68,7 @@ class ObjectsLayer:
 
     def show_map(self, objects: ObjectMap | None, colors: Sequence[str] = ()) -> None:
         """Paints these objects from now on, a color a class; None paints nothing."""
-        self._map = objects
+        self._map, self._preview = objects, None
         self._class_colors = self._colors = [QColor(color) for color in colors]
         self._paths, self._dots = _Made(self._outlines), _Made(self._middles)
         self._sheet.forget()
@@ -92,8 +93,20 @@ class ObjectsLayer:
         self._is_filled = is_filled
         self._sheet.make_old()
 
+    def show_preview(self, key: BlockKey, objects: Objects) -> None:
+        """Paint some objects of a block until the map has it; call `refresh` to end it before."""
+        self.refresh(key)
+        self._preview = key, objects
+
+    @property
+    def preview(self) -> tuple[BlockKey, Objects] | None:
+        """Return the block that is painted in part, and what of it."""
+        return self._preview
+
     def refresh(self, key: BlockKey) -> None:
         """The objects of a block changed."""
+        if self._preview is not None and self._preview[0] == key:
+            self._preview = None
         self._paths.make_old(key)
         self._dots.make_old(key)
         self._density_left[key] = None
@@ -107,7 +120,7 @@ class ObjectsLayer:
         What had to be made for it and took too long is made in the next frames: True until then,
         and what was made before a change is painted meanwhile.
         """
-        if self._map is None or not self._map.count:
+        if self._map is None or not (self._map.count or self._preview):
             return False
         um_per_px = scene.view.downsample * self._map.mpp_um
         painter.save()
@@ -133,12 +146,15 @@ class ObjectsLayer:
         """Return the blocks whose objects may reach into these level-0 boxes."""
         assert self._map is not None
         reach = self._reach()
-        return {
+        blocks = {
             key: objects
             for box in boxes
             for key, objects in self._map.inside(box.grown(reach))
             if len(objects)
         }
+        if self._preview is not None:
+            blocks.setdefault(*self._preview)
+        return blocks
 
     def _paint_pointed_out(self, painter: QPainter, scene: Scene) -> None:
         """In black and white, which stand out against any stain."""

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from viewer.geometry import Point
 from viewer.inference.errors import ModelFailedError
 from viewer.inference.process.batches import Batches
-from viewer.inference.process.messages import Alive, Done, Refused
+from viewer.inference.process.messages import Alive, Compute, Done, Refused
+from viewer.inference.process.preview_messages import Previewed
 from viewer.inference.steps.known import STEPS
 from viewer.inference.teaching.errors import TeachingError
 from viewer.overlays.blocks import BlockGrid, BlockKey
@@ -25,8 +27,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from viewer.inference.models.description import ModelDescription
-    from viewer.inference.process.messages import Answer, Compute
+    from viewer.inference.process.messages import Answer
     from viewer.inference.process.network import Network
+    from viewer.inference.process.preview_messages import PreviewBlock
+    from viewer.inference.steps.step import TaskSteps
     from viewer.slides.source import RgbImage
 
 _AHEAD = 2
@@ -35,14 +39,16 @@ _AHEAD = 2
 
 @dataclass(slots=True)
 class _Job:
-    """A block on its way through the steps."""
+    """A block, or a part of one to be seen sooner, on its way through the steps."""
 
     key: BlockKey
+    steps: TaskSteps
     region: RgbImage
     patches: list[tuple[int, int]]
     images: list[RgbImage]
     answers: NDArray[np.float32] | None = None
     forward_s: float = 0.0
+    is_preview: bool = False
 
 
 class BlockWorker:
@@ -57,21 +63,25 @@ class BlockWorker:
         shared: SharedPixels | None,
         send: Callable[[Answer], None],
     ) -> None:
+        self._model, self._grid, self._mpp_um = model, grid, mpp_um
         self._network = network
         self._batches = Batches(network, lambda: send(Alive()))
         self._has_answered = False
-        self._steps = STEPS[model.task](model, grid, mpp_um)
+        self._steps = self._steps_on(grid)
         self._shared = shared
         self._send = send
         self._batch = network.batch
-        self._asked: queue.SimpleQueue[Compute] = queue.SimpleQueue()
+        self._asked: queue.SimpleQueue[Compute | PreviewBlock] = queue.SimpleQueue()
         self._computed: queue.Queue[_Job] = queue.Queue(_AHEAD * self._batch)
         for step in (self._serve_computing, self._serve_cutting):
             threading.Thread(target=self._run, args=(step,), daemon=True).start()
 
-    def ask(self, request: Compute) -> None:
-        """Queue a block; its answer is sent when it is known."""
+    def ask(self, request: Compute | PreviewBlock) -> None:
+        """Queue a block or a part of one; its answer is sent when it is known."""
         self._asked.put(request)
+
+    def _steps_on(self, grid: BlockGrid) -> TaskSteps:
+        return STEPS[self._model.task](self._model, grid, self._mpp_um)
 
     def _run(self, step: Callable[[], None]) -> None:
         try:
@@ -94,12 +104,21 @@ class BlockWorker:
                     break
             self._compute([self._job(request) for request in requests])
 
-    def _job(self, request: Compute) -> _Job:
+    def _job(self, request: Compute | PreviewBlock) -> _Job:
         if request.ranges:
             self._network.set_ranges(request.ranges)
-        region = take_over(request.tile, self._shared, max(0, request.tile.slot))
-        images = self._steps.images(region, request.patches)
-        return _Job(BlockKey(request.column, request.row), region, request.patches, images)
+        key = BlockKey(request.column, request.row)
+        if isinstance(request, Compute):
+            region = take_over(request.tile, self._shared, max(0, request.tile.slot))
+            images = self._steps.images(region, request.patches)
+            return _Job(key, self._steps, region, request.patches, images)
+        origin = Point(request.x0, request.y0)
+        whole = self._grid
+        part = BlockGrid(
+            whole.slide, whole.downsample, request.core_px, request.margin_px, origin, whole.cells
+        )
+        steps, region = self._steps_on(part), take_over(request.tile, None)
+        return _Job(key, steps, region, [], steps.images(region, []), is_preview=True)
 
     def _compute(self, jobs: list[_Job]) -> None:
         started_s = time.perf_counter()
@@ -121,6 +140,10 @@ class BlockWorker:
             job = self._computed.get()
             assert job.answers is not None
             started_s = time.perf_counter()
-            result = self._steps.result(job.answers, job.region, job.key, job.patches).to_bytes()
+            at = BlockKey(0, 0) if job.is_preview else job.key  # which a part has for itself
+            result = job.steps.result(job.answers, job.region, at, job.patches).to_bytes()
             cut_s = time.perf_counter() - started_s
-            self._send(Done(*job.key, result, job.forward_s, cut_s))
+            if job.is_preview:
+                self._send(Previewed(*job.key, result))
+            else:
+                self._send(Done(*job.key, result, job.forward_s, cut_s))

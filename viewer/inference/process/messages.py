@@ -15,6 +15,7 @@ from viewer.inference.process.explain_messages import (
     ExplainSlide,
 )
 from viewer.inference.process.lesson_messages import LessonAnswer, LessonRequest
+from viewer.inference.process.preview_messages import PreviewBlock, Previewed
 from viewer.inference.process.tuning_messages import TuningAnswer, TuningRequest
 from viewer.inference.process.words_messages import EncodedWords, EncodeWords
 from viewer.inference.teaching.taught_objects import (  # noqa: TC001 - read by msgspec
@@ -277,11 +278,12 @@ class Done(msgspec.Struct, frozen=True, tag=True):
 Request = (
     Load | Weights | Loaded | TryOut | PackageTest | Blocks | Compute | Judge | Segment | FindCells
     | KeepObjects | Teach | ClassifyBlock | Suggest | Reclassify | Explain | ExplainSlide
-    | EncodeWords | LessonRequest | TuningRequest
+    | EncodeWords | LessonRequest | TuningRequest | PreviewBlock
 )  # fmt: skip
 Answer = (
     Alive | Ready | Refused | Done | Judged | Outlined | FoundCells | Taught | ClassifiedBlock
     | Suggested | Explained | ExplainedSlide | EncodedWords | LessonAnswer | TuningAnswer
+    | Previewed
 )  # fmt: skip
 
 REQUESTS: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)

@@ -42,6 +42,7 @@ from viewer.inference.process.messages import (
     TryOut,
     Weights,
 )
+from viewer.inference.process.preview_messages import PreviewBlock
 from viewer.inference.process.tuning_messages import MeasureTuned, SeeField, TuneSteps
 from viewer.inference.process.words_messages import EncodeWords
 from viewer.inference.tasks.known import TASKS
@@ -120,7 +121,7 @@ class ModelServer:
                 self._channel.send(self._proven(request))
             case Blocks():
                 self._begin_blocks(request)
-            case Compute():
+            case Compute() | PreviewBlock():
                 assert self._worker is not None
                 self._worker.ask(request)
             case Judge():

@@ -16,15 +16,17 @@ from viewer.inference.errors import ModelFailedError, ModelProcessError
 from viewer.inference.models.bundle import STEPS_VERSION, BundleError
 from viewer.inference.process.messages import Blocks, Compute, Done, Ready, Refused, TryOut
 from viewer.inference.process.model_process import thread_count
+from viewer.inference.process.preview_messages import Previewed
 from viewer.inference.process.spare_process import take_model_process
 from viewer.inference.runs.attached_results import AttachedResults
 from viewer.inference.runs.base_results import results_of_base
+from viewer.inference.runs.block_previews import BlockPreviews
 from viewer.inference.runs.block_queue import BlockQueue
 from viewer.inference.runs.block_reading import BlockReader
 from viewer.inference.runs.kept_results import KeptResults, made_on
 from viewer.inference.runs.results import decode_kept_result, decode_result, no_result
 from viewer.inference.runs.results_limit import limit_soon
-from viewer.inference.runs.run_clock import RunClock
+from viewer.inference.runs.run_clock import RunClock, Timing
 from viewer.overlays.area import blocks_of
 from viewer.overlays.blocks import BlockKey
 from viewer.overlays.objects import ObjectsError
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from viewer.inference.models.description import Task
     from viewer.inference.process.messages import Answer
     from viewer.inference.process.model_process import ModelProcess
+    from viewer.inference.runs.block_previews import OnPreview
     from viewer.inference.runs.results import Result
     from viewer.overlays.area import Area
     from viewer.overlays.blocks import BlockGrid
@@ -92,16 +95,6 @@ class Progress:
     is_busy: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """Seconds spent in the steps of the model's process, and blocks computed."""
-
-    read_s: float = 0.0
-    forward_s: float = 0.0
-    cut_s: float = 0.0
-    blocks: int = 0
-
-
 class EngineListener(Protocol):
     """Who hears of the engine's work; called in the engine's threads."""
 
@@ -135,6 +128,8 @@ class Engine:
         engine is there; nothing is written to them. Called in a thread.
     wants
         The blocks that are read of `store`; None for all.
+    on_preview
+        Called in a thread with some objects of a block that will be known soon.
     """
 
     def __init__(
@@ -151,6 +146,7 @@ class Engine:
         store: StorePlace | None = None,
         attached: Callable[[], Sequence[str]] | None = None,
         wants: Container[BlockKey] | None = None,
+        on_preview: OnPreview | None = None,
     ) -> None:
         self._wants = wants
         self._slide = slide
@@ -172,6 +168,7 @@ class Engine:
         self._changed = threading.Condition()
         self._grid = grid
         self._wanted = BlockQueue(grid)
+        self._previews = BlockPreviews(bundle.description, grid, on_preview)
         self._process: ModelProcess | None = None
         self._source: SlideSource | None = None
         self._reader: BlockReader | None = None
@@ -199,6 +196,7 @@ class Engine:
         """Computes what is on screen before anything else; level-0 pixels."""
         with self._changed:
             self._wanted.look_at(field)
+            self._previews.look_at(field)
             self._changed.notify_all()
         self._tell_progress()
 
@@ -217,6 +215,7 @@ class Engine:
         with self._changed:
             self._wanted.stop()
             self._wanted.look_at(None)
+            self._previews.look_at(None)
         self._tell_progress()
 
     def set_paused(self, *, paused: bool) -> None:
@@ -410,6 +409,11 @@ class Engine:
                     slot = self._slot_for(key, read_s)
                     if slot is None:
                         return
+                    with self._changed:
+                        is_known = self._wanted.is_settled
+                        preview = self._previews.request(key, region, ranges, is_known)
+                    if preview is not None:
+                        process.send(preview)
                     tile = hand_over(region, self._shared, slot)
                     process.send(Compute(*key, tile, patches, ranges))
             key = self._next()
@@ -513,6 +517,7 @@ class Engine:
         layout = (grid.slide, grid.downsample, grid.core_px, grid.margin_px)
         process.post(Blocks(*layout, self._mpp_um, size, count, grid.cells))
         self._made_on = made_on(ready.device)
+        self._previews.begin(ready.device)
         self._listener.on_ready(ready.device)
         if self._kept is not None and (sentence := self._kept.others(self._made_on)):
             self._listener.on_trouble(sentence, is_final=False)
@@ -538,6 +543,8 @@ class Engine:
                 with self._changed:
                     self._is_proven = True
                     self._changed.notify_all()
+            case Previewed():
+                self._previews.take(answer)
             case Refused(sentence):
                 raise ModelFailedError(sentence)
             case _:
@@ -555,13 +562,7 @@ class Engine:
             result = decode_result(self._task, done.result, self._grid.cells)
         except (ObjectsError, PatchFeaturesError) as error:
             raise ModelFailedError(f"The model gave no result ({error}).") from error
-        before = self.timing
-        self.timing = Timing(
-            before.read_s + read_s,
-            before.forward_s + done.forward_s,
-            before.cut_s + done.cut_s,
-            before.blocks + (done.forward_s > 0),
-        )
+        self.timing = self.timing.plus(read_s, done.forward_s, done.cut_s)
         if self._kept is not None:
             try:
                 self._kept.put(key, done.result, self._made_on)

@@ -1,12 +1,32 @@
-"""How long a run over a slide has worked, pauses left out."""
+"""How long a run over a slide has worked, pauses left out, and where the time went."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds spent in the steps of the model's process, and blocks computed."""
+
+    read_s: float = 0.0
+    forward_s: float = 0.0
+    cut_s: float = 0.0
+    blocks: int = 0
+
+    def plus(self, read_s: float, forward_s: float, cut_s: float) -> Timing:
+        """Return this and a block more, which was computed where the forward took any time."""
+        return Timing(
+            self.read_s + read_s,
+            self.forward_s + forward_s,
+            self.cut_s + cut_s,
+            self.blocks + (forward_s > 0),
+        )
 
 
 class RunClock:

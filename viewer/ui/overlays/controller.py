@@ -264,6 +264,7 @@ class OverlaysController(QObject):
                     pane, pane.path, tuned, fed, settings.device, self, settings.result_stores
                 )
                 run.listed_as = origin.key
+                run.rested.connect(lambda: self._prepare(self.panel.isVisible()))
         else:
             raise TypeError(f"{origin} is neither a model nor a file")
         run.set_paused(paused=self.commands.is_paused)
@@ -345,10 +346,17 @@ class OverlaysController(QObject):
         self._prepare(self.panel.isVisible())
 
     def _prepare(self, is_visible: bool) -> None:
-        """Have a model process ready while the panel that turns models on is seen."""
+        """Have a model process ready where one may be wanted soon.
+
+        That is while the panel that turns models on is seen, and while one is on, for the next
+        slide; not while one is at work, which would take longer beside it.
+        """
         from viewer.inference.process.spare_process import prepare_model_process
 
-        if is_visible and not self._why_not(self._window.panes.active):
+        pane = self._window.panes.active
+        runs = [run for run in self.all_of(pane) if run.can_run]
+        is_at_work = any(run.progress.is_busy for run in runs)
+        if (is_visible or runs) and not is_at_work and not self._why_not(pane):
             prepare_model_process()
 
     def _on_view_changed(self, pane: SlidePane, cause: str) -> None:

@@ -58,6 +58,17 @@ class ObjectsPresenter(QObject):
         if self._canvas.view.box.intersects(self.found.grid.input_box(key)):
             self._canvas.update()
 
+    def show_preview(self, key: BlockKey, objects: Objects) -> None:
+        """Show some objects of a block that is not known yet, until it is."""
+        if key not in self.found:
+            self.layer.show_preview(key, objects)
+            self._canvas.update()
+
+    def end_preview(self) -> None:
+        """Take off what was shown of a block that is not known yet."""
+        if self.layer.preview is not None:
+            self.refresh(self.layer.preview[0])
+
     def show_classes(self, colors: list[tuple[str, str]]) -> None:
         """Take other classes into use: name and color of each."""
         self._colors = colors
@@ -135,6 +146,8 @@ class ObjectsPresenter(QObject):
 
     def lines(self) -> list[str]:
         """Return what the card tells."""
+        if self.layer.preview is not None:
+            return ["The first of a tile are shown; they count once it is done"]
         count = self.count_in(self._canvas.view.box)
         return [f"{count:,} in view, {self.found.count:,} on the slide so far"]
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from viewer.inference.runs.results import Result
     from viewer.overlays.area import Area
     from viewer.overlays.blocks import BlockKey
+    from viewer.overlays.objects import Objects
     from viewer.ui.slides.slide_pane import SlidePane
 
 _SETTLE_MS = 120
@@ -38,7 +39,10 @@ class OverlayRun(Overlay):
         this machine.
     """
 
+    rested = Signal()
+    """All that was asked for is known."""
     _block_came = Signal(object, object)
+    _previewed = Signal(object, object)
     _progressed = Signal(object)
     _ready = Signal(str)
     _trouble_came = Signal(str, bool)
@@ -72,12 +76,14 @@ class OverlayRun(Overlay):
         self._settle.timeout.connect(self._look)
         canvas.view_changed.connect(self._on_view)
         self._block_came.connect(self._on_block)
+        self._previewed.connect(self._on_preview)
         self._progressed.connect(self._on_progress)
         self._ready.connect(self._on_ready)
         self._trouble_came.connect(self._on_trouble)
         self._engine = Engine(
             path, self.identity, grid, mpp_um, fed, _Relay(self), device,
             falls_back=True, attached=partial(_all_stores, tuple(stores)),
+            on_preview=self._previewed.emit,
         )  # fmt: skip
         self._look()
 
@@ -144,16 +150,30 @@ class OverlayRun(Overlay):
         self.found_in.emit(key)
         self.changed.emit()
 
+    def _on_preview(self, key: BlockKey, objects: Objects) -> None:
+        from viewer.ui.overlays.objects_presenter import ObjectsPresenter
+
+        if isinstance(self.shown, ObjectsPresenter):
+            self.shown.show_preview(key, objects)
+            self.changed.emit()
+
     def _on_progress(self, progress: Progress) -> None:
         if progress != self.progress:
+            has_come_to_rest = self.progress.is_busy and not progress.is_busy
             self.progress = progress
             self.changed.emit()
+            if has_come_to_rest:
+                self.rested.emit()
 
     def _on_ready(self, device: str) -> None:
         self.device = device
         self.changed.emit()
 
     def _on_trouble(self, sentence: str, is_final: bool) -> None:
+        from viewer.ui.overlays.objects_presenter import ObjectsPresenter
+
+        if isinstance(self.shown, ObjectsPresenter):  # its block may never be known
+            self.shown.end_preview()
         if is_final:
             self.failed.emit(sentence)
         else:
