@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -25,6 +26,8 @@ _MOST_BYTES = 1 << 30
 """Of one object."""
 _MOST_HEAD_BYTES = 1 << 26
 _TRIED = 8
+_MOST_DIGITS = 300
+"""Of a whole number, which a float then still holds."""
 _BETWEEN = b" \t\r\n,"
 _QUOTE, _OPEN, _CLOSE = b'"{}'
 _ESCAPED = re.compile(rb"\\.", re.DOTALL)
@@ -50,7 +53,7 @@ class DamagedHeadError(CoverslipError):
 
 
 def as_members(text: bytes) -> Members:
-    """Return the members of an object; bare NaN and Infinity, which some tools write, become text.
+    """Return the members of an object; numbers that are none to compute with become text.
 
     Raises
     ------
@@ -64,10 +67,39 @@ def as_members(text: bytes) -> Members:
         raise ValueError("it is no object") from error
     except (msgspec.DecodeError, RecursionError):
         try:
-            stated = json.loads(text, parse_constant=str)
-            return members_of(msgspec.json.encode(stated))
+            return members_of(_mended(text))
         except (ValueError, RecursionError, TypeError) as error:
             raise ValueError("it is no JSON that can be read") from error
+
+
+def decoded(text: bytes | msgspec.Raw) -> Any:
+    """Return the value of a member; numbers that are none to compute with become text.
+
+    Raises
+    ------
+    ValueError
+        It is no JSON.
+    """
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return msgspec.json.decode(_mended(bytes(text)))
+
+
+def _mended(text: bytes) -> bytes:
+    """Return JSON as the standard has it.
+
+    Bare NaN and Infinity, which some tools write, and numbers of more digits than a float has room
+    for become text, halves of surrogate pairs question marks.
+    """
+    stated = json.loads(text, parse_constant=str, parse_int=_number, parse_float=_number)
+    return json.dumps(stated, ensure_ascii=False).encode(errors="replace")
+
+
+def _number(digits: str) -> int | float | str:
+    if not digits.lstrip("-").isdigit():
+        return number if math.isfinite(number := float(digits)) else digits
+    return int(digits) if len(digits) <= _MOST_DIGITS else digits
 
 
 def as_utf8(text: bytes) -> bytes:

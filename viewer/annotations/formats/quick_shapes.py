@@ -53,7 +53,8 @@ def quick_shapes(geometries: Sequence[PlainGeometry | None]) -> list[BaseGeometr
     others = [i for i in np.flatnonzero(~is_plain).tolist() if geometries[i] is not None]
     if others:
         texts = [_text_of(geometries[index]) for index in others]
-        shapes[others] = shapely.from_geojson(np.array(texts, dtype=object), on_invalid="ignore")
+        with np.errstate(all="ignore"):  # numbers too large are refused below
+            shapes[others] = shapely.from_geojson(np.array(texts, object), on_invalid="ignore")
     is_sound = (
         shapely.is_valid(shapes)
         & ~shapely.is_empty(shapes)

@@ -25,6 +25,7 @@ from viewer.annotations.formats.json_elements import (
     Members,
     Torn,
     as_members,
+    decoded,
 )
 from viewer.annotations.formats.loose_geometry import loose_geometry
 from viewer.annotations.formats.packed_files import PieceReader, unpacked
@@ -229,13 +230,13 @@ class _Features:
         return True
 
     def _knows_class(self, spelt: bytes) -> bool:
-        in_class = msgspec.json.decode(spelt)
+        in_class = decoded(spelt)
         if isinstance(in_class, list) or _beside_class(in_class):
             return False
         return self._learn(spelt, self._spelt_classes, lambda read: read.class_(in_class))
 
     def _knows_color(self, spelt: bytes) -> bool:
-        color = msgspec.json.decode(spelt)
+        color = decoded(spelt)
         return self._learn(spelt, self._spelt_colors, lambda read: read.color(color))
 
     def _learn(
@@ -407,7 +408,7 @@ def _measured(element: _UsualFeature | Members | Torn) -> Mapping[str, float]:
 
 
 def _decoded(raw: msgspec.Raw | None) -> Any:
-    return None if raw is None else msgspec.json.decode(raw)
+    return None if raw is None else decoded(raw)
 
 
 def _as_members(stated: object) -> Members:
