@@ -15,6 +15,7 @@ _SLIDE_SUFFIXES = (
     ".vsi",
     ".czi",
     ".isyntax",
+    ".i2syntax",
     ".zarr",
     ".ozx",
 )
@@ -22,6 +23,7 @@ _TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf2", ".tf8", ".qptiff")
 _PICTURE_SUFFIXES = (
     *_TIFF_SUFFIXES,
     *(".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif"),
+    *(".jxl", ".avif", ".tga", ".ppm", ".pgm", ".pbm", ".pnm", ".pfm"),
     *(".jp2", ".j2k", ".j2c", ".jpc", ".jpx", ".jpf"),
 )
 SUFFIXES = frozenset((*_SLIDE_SUFFIXES, *_PICTURE_SUFFIXES))

@@ -11,7 +11,13 @@ import pytest
 from PIL import Image, ImageCms, ImageOps
 from tiff_steps import assert_shows, gray, on_white, opacity, picture
 
-from viewer.slides import NoSuchImageError, open_slide
+from viewer.slides import (
+    DamagedSlideError,
+    NoSuchImageError,
+    UnsupportedSlideError,
+    open_slide,
+)
+from viewer.slides.readers.jpeg_xl import jpeg_xl_size
 
 
 def test_gif(tmp_path: Path) -> None:
@@ -140,3 +146,85 @@ def test_cmyk_through_its_profile_is_little_cms(tmp_path: Path) -> None:
         notes = assert_shows(tmp_path / name, np.asarray(shown), 1)
         assert notes == ("CMYK is shown through its ICC profile.",)
         assert open_slide(tmp_path / name).info.icc_profile is None
+
+
+@pytest.mark.parametrize("name", ["a.ppm", "a.bmp", "a.tga", "a.webp"])
+def test_lossless_pictures_of_pillow(tmp_path: Path, name: str) -> None:
+    Image.fromarray(picture()).save(tmp_path / name, lossless=True)
+    assert assert_shows(tmp_path / name, picture()) == ()
+
+
+@pytest.mark.parametrize("name", ["a.tga", "a.webp", "a.avif"])
+def test_opacity_of_pictures(tmp_path: Path, name: str) -> None:
+    rgba = np.concatenate([picture(), opacity()], 2)
+    Image.fromarray(rgba).save(tmp_path / name, lossless=True, quality=100)
+    seen = np.asarray(Image.open(tmp_path / name).convert("RGBA"))
+    assert np.abs(seen[..., 3:].astype(int) - opacity()).max() <= 4
+    assert_shows(tmp_path / name, on_white(seen[..., :3], seen[..., 3:]), 1)
+
+
+def test_gray_and_bilevel_pnm(tmp_path: Path) -> None:
+    shade = picture()[..., 1]
+    Image.fromarray(shade).save(tmp_path / "a.pgm")
+    assert_shows(tmp_path / "a.pgm", gray(shade))
+    Image.fromarray(shade > 120).save(tmp_path / "a.pbm")
+    assert_shows(tmp_path / "a.pbm", gray((shade > 120).astype(np.uint8) * 255))
+    deep = shade.astype(">u2") * 16
+    (tmp_path / "b.pgm").write_bytes(b"P5\n420 300\n4095\n" + deep.astype(">u2").tobytes())
+    (note,) = open_slide(tmp_path / "b.pgm").info.notes
+    assert note.startswith("Stretched for display: values from ")
+
+
+@pytest.mark.parametrize("container", [False, True])
+def test_jpeg_xl(tmp_path: Path, container: bool) -> None:
+    path = tmp_path / "a.jxl"
+    options = {"lossless": True, "usecontainer": container}
+    path.write_bytes(imagecodecs.jpegxl_encode(picture(), **options))
+    assert jpeg_xl_size(path) == (420, 300)
+    (note,) = assert_shows(path, picture())
+    assert note == "Shown as sRGB: color profiles of JPEG XL are not read."
+    rgba = np.concatenate([picture(), opacity()], 2)
+    path.write_bytes(imagecodecs.jpegxl_encode(rgba, **options))
+    assert_shows(path, on_white(picture(), opacity()), 1)
+    path.write_bytes(imagecodecs.jpegxl_encode(picture().astype(np.uint16) * 257, **options))
+    assert_shows(path, picture(), 1)
+    path.write_bytes(imagecodecs.jpegxl_encode(picture()[..., 1].copy(), **options))
+    assert_shows(path, gray(picture()[..., 1]))
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(DamagedSlideError, match=r"^a\.jxl is an image that cannot be decoded"):
+        open_slide(path)
+
+
+@pytest.mark.parametrize("shape", [(256, 512), (8, 200), (3000, 3000), (200, 1), (640, 360)])
+def test_the_size_of_a_jpeg_xl_is_told_by_its_header(
+    tmp_path: Path, shape: tuple[int, int]
+) -> None:
+    path = tmp_path / "a.jxl"
+    path.write_bytes(imagecodecs.jpegxl_encode(np.zeros(shape, np.uint8), effort=1))
+    assert jpeg_xl_size(path) == shape[::-1]
+
+
+def test_a_jpeg_xl_that_claims_too_much_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+    path = tmp_path / "a.jxl"
+    claim = 0b11 << 1 | (1 << 29) << 3 | 1 << 33  # height 2^29 + 1, as wide as high
+    path.write_bytes(b"\xff\x0a" + claim.to_bytes(12, "little"))
+    with pytest.raises(UnsupportedSlideError, match="too large to hold in memory"):
+        open_slide(path)
+
+
+@pytest.mark.parametrize(
+    ("begin", "said"),
+    [
+        (b"\0\0\0\x18ftypheic\0\0\0\0", "a HEIC picture, .*: save it as TIFF or PNG"),
+        (b"8BPS\0\1", "a Photoshop document"),
+        (b"\x89HDF\r\n\x1a\n", "an HDF5 file, .*: export its image as OME-TIFF"),
+        (b"\n<!DOCTYPE html><title>Sign in</title>", "a web page, .*: the download .* failed"),
+        (b"\x1f\x8b\x08", "a gzip archive, .*: unpack it"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS.*: run `git lfs pull`"),
+    ],
+)
+def test_what_is_no_slide_is_named_with_what_to_do(tmp_path: Path, begin: bytes, said: str) -> None:
+    path = tmp_path / "a.svs"
+    path.write_bytes(begin + bytes(2_000))
+    with pytest.raises(UnsupportedSlideError, match=rf"^a\.svs is .*{said}"):
+        open_slide(path)

@@ -29,6 +29,7 @@ from viewer.slides.reader_process.source import open_isolated
 from viewer.slides.reader_process.trust import reads_in_this_process
 from viewer.slides.readers.czi import is_czi
 from viewer.slides.readers.image import open_image
+from viewer.slides.readers.other_kinds import what_else_it_is
 from viewer.slides.readers.tiff.source import open_tiff
 from viewer.slides.readers.vendor import is_vendor_kind
 from viewer.slides.remote.address import RemotePath, foreign_address_problem, slide_path
@@ -194,9 +195,13 @@ def _first_source(path: Path, image: int | None, readers: tuple[Reader, ...]) ->
             if complaint is None:
                 return source
             return with_note(source, f"Read as a plain {source.info.vendor} file: {complaint}")
-    raise complaint or UnsupportedSlideError(
+    if complaint is not None:
+        raise complaint
+    raise UnsupportedSlideError(
         path,
-        f"{path.name}: unrecognized file format. The file may be damaged or incompletely copied.",
+        (None if path.is_dir() else what_else_it_is(path))
+        or f"{path.name}: unrecognized file format. The file may be damaged or incompletely "
+        "copied.",
     )
 
 

@@ -1,4 +1,7 @@
-"""Single images without a pyramid: PNG, JPEG, JPEG 2000, GIF, BMP and WebP, decoded to memory."""
+"""Single images without a pyramid, decoded to memory.
+
+PNG, JPEG, JPEG 2000, JPEG XL, AVIF, WebP, GIF, BMP, TGA and the PNM family (PPM, PGM, PBM, PFM).
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,8 @@ from viewer.slides.errors import (
     UnsupportedSlideError,
 )
 from viewer.slides.readers.chunk_windows import KEPT_BYTES, ChunkWindows
+from viewer.slides.readers.jpeg_xl import NOTE as JPEG_XL_NOTE
+from viewer.slides.readers.jpeg_xl import jpeg_xl_samples, jpeg_xl_size
 from viewer.slides.readers.sample_colors import (
     CMYK_APPROXIMATED,
     CMYK_THROUGH_PROFILE,
@@ -49,7 +54,13 @@ MOST_BYTES = IMAGE_BYTES.most
 
 _TILE_PX = 256
 _CHUNK_PX = 512
-_FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "GIF", "JPEG2000")
+_FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "GIF", "JPEG2000", "AVIF", "PPM")
+_TGA_SUFFIXES = (".tga", ".targa", ".icb", ".vda", ".vst")
+"""Of a format that nothing else tells apart."""
+
+_JPEG_XL_BYTES_PER_PIXEL = 8
+"""Four samples of up to 16 bits; the header is not read as far as their depth."""
+
 _EXIF_ORIENTATION = 274
 _PNG_BIT_DEPTH_AT = 24
 _DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L")
@@ -68,16 +79,23 @@ def open_image(path: Path, image: int | None = None) -> ImageSource | None:
         The file cannot be read.
     """
     try:
+        size = jpeg_xl_size(path)
+    except ValueError as error:
+        raise _damaged(path, error) from error
+    if size is not None:
+        _check_image(path, image)
+        return _open_jpeg_xl(path, *size)
+    is_tga = path.suffix.lower() in _TGA_SUFFIXES
+    try:
         with _without_pillow_limit():
-            picture = Image.open(path, formats=_FORMATS)
+            picture = Image.open(path, formats=("TGA",) if is_tga else _FORMATS)
     except UnidentifiedImageError:
         return None
     except (OSError, SyntaxError, ValueError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # of the system; Pillow's own carry no number
         raise _damaged(path, error) from error
-    if image not in (None, 0):
-        raise NoSuchImageError(path, f"{path.name} has no image {image}: it holds one, number 0.")
+    _check_image(path, image)
     _check_size(path, picture)
     try:
         chunks = _chunks(path, picture)
@@ -99,6 +117,31 @@ def open_image(path: Path, image: int | None = None) -> ImageSource | None:
         display_range=shown,
     )
     return ImageSource(path, chunks, _orientation(picture), info)
+
+
+def _check_image(path: Path, image: int | None) -> None:
+    if image not in (None, 0):
+        raise NoSuchImageError(path, f"{path.name} has no image {image}: it holds one, number 0.")
+
+
+def _open_jpeg_xl(path: Path, width_px: int, height_px: int) -> ImageSource:
+    if width_px * height_px * _JPEG_XL_BYTES_PER_PIXEL > MOST_BYTES:
+        raise UnsupportedSlideError(path, _too_large(path, width_px * height_px))
+    try:
+        samples, frames = jpeg_xl_samples(path)
+    except (ValueError, RuntimeError) as error:
+        raise _damaged(path, error) from error
+    chunks = _array_chunks(samples)
+    shown = chunks.colors.range
+    info = SlideInfo(
+        vendor="jpegxl",
+        reader="JPEG XL in memory",
+        optics=Optics(),
+        properties={"image.format": "JPEG XL"},
+        notes=(*_frames_note(frames), JPEG_XL_NOTE, *_stretch_note(shown)),
+        display_range=shown,
+    )
+    return ImageSource(path, chunks, UPRIGHT, info)
 
 
 class ImageSource:
@@ -213,7 +256,11 @@ def _chunks(path: Path, picture: Image.Image) -> _PillowChunks | _ArrayChunks:
         if picture.mode not in _DEEP_MODES:
             return _PillowChunks(picture)
         deep = np.asarray(picture)
-    samples = deep[..., np.newaxis] if deep.ndim == 2 else deep
+    return _array_chunks(deep[..., np.newaxis] if deep.ndim == 2 else deep)
+
+
+def _array_chunks(samples: NDArray[Any]) -> _ArrayChunks:
+    """Return the chunks of an image in memory, (height, width, samples)."""
     model = _COLOR_MODELS.get(samples.shape[2], ColorModel.GRAY)
     bits = 8 * samples.dtype.itemsize
     strips = (
@@ -271,12 +318,19 @@ def _fits(picture: Image.Image) -> bool:
 
 
 def _notes(picture: Image.Image, shown: DisplayRange | None) -> Generator[str]:
-    frames = getattr(picture, "n_frames", 1)
-    if frames > 1:
-        yield f"Shown: frame 1 of {frames}."
+    yield from _frames_note(getattr(picture, "n_frames", 1))
     if picture.mode == "CMYK":
         has_profile = _cmyk_profile(picture) is not None
         yield CMYK_THROUGH_PROFILE if has_profile else CMYK_APPROXIMATED
+    yield from _stretch_note(shown)
+
+
+def _frames_note(frames: int) -> Generator[str]:
+    if frames > 1:
+        yield f"Shown: frame 1 of {frames}."
+
+
+def _stretch_note(shown: DisplayRange | None) -> Generator[str]:
     if shown is not None and shown != (0.0, 65535.0):
         yield f"Stretched for display: values from {shown.black:,.6g} to {shown.white:,.6g}."
 
@@ -300,12 +354,15 @@ def _check_size(path: Path, picture: Image.Image) -> None:
     except LimitError as error:
         raise DamagedSlideError(path, str(error)) from error
     if pixels * _bytes_per_pixel(path, picture) > MOST_BYTES:
-        raise UnsupportedSlideError(
-            path,
-            f"{path.name} is a single image of {pixels * 3 / 1e9:.1f} GB of pixels without a "
-            "pyramid, too large to hold in memory; convert it once to a pyramidal TIFF, for "
-            "example with `vips tiffsave IN OUT.tif --tile --pyramid --compression jpeg`.",
-        )
+        raise UnsupportedSlideError(path, _too_large(path, pixels))
+
+
+def _too_large(path: Path, pixels: int) -> str:
+    return (
+        f"{path.name} is a single image of {pixels * 3 / 1e9:.1f} GB of pixels without a "
+        "pyramid, too large to hold in memory; convert it once to a pyramidal TIFF, for "
+        "example with `vips tiffsave IN OUT.tif --tile --pyramid --compression jpeg`."
+    )
 
 
 def _bytes_per_pixel(path: Path, picture: Image.Image) -> int:
