@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -73,6 +74,38 @@ def test_each_verdict_says_what_became_of_the_draft(tmp_path: Path) -> None:
     assert figures.writing_s == pytest.approx(30.0)
     assert figures.judging_share == pytest.approx(4 / 30)
     assert figures.mean_edit_distance == pytest.approx(6.0)
+
+
+def test_what_is_kept_as_it_goes_on_is_what_its_log_comes_to(tmp_path: Path) -> None:
+    review, chance = open_review(tmp_path / "s", ITEMS), random.Random(3)
+    shown = review.take_changed()
+    for _ in range(200):
+        at, seconds = chance.randrange(len(ITEMS)), chance.choice((0.0, 1.25, 4.0))
+        match chance.randrange(6):
+            case 0:
+                review.accept(at, chance.choice(("Fat.", "Stroma.")), seconds)
+            case 1:
+                review.reject(at, seconds)
+            case 2:
+                review.skip(at, seconds)
+            case 3:
+                review.leave(at, seconds)
+            case 4:
+                review.undo()
+            case _:
+                review.redo()
+        shown.update(review.take_changed())
+        assert list(shown.values()) == review.decisions()
+    assert review.log.flush()
+    state = standing_of(read_entries(review_path(tmp_path / "s", "r1")))
+    whole = figures_of(Reviewed("r1", state.verdicts(), state.seconds), [i.key for i in ITEMS])
+    review.close()
+    assert [state.verdict(each.key) for each in ITEMS] == review.decisions()
+    for name, value in dataclasses.asdict(whole).items():
+        assert getattr(review.figures(), name) == pytest.approx(value, nan_ok=True), name
+    still_open = [n for n, each in enumerate(review.decisions()) if each is None]
+    assert review.is_done == (not still_open)
+    assert review.next_open(2) == next((n for n in (2, 3, 4, 0, 1) if n in still_open), 2)
 
 
 def test_nothing_is_accepted_without_a_text(tmp_path: Path) -> None:

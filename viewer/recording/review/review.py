@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
 from viewer import __version__
@@ -14,9 +15,8 @@ from viewer.recording.review.entries import (
     Typed,
     Undone,
 )
-from viewer.recording.review.figures import ReviewFigures, figures_of
+from viewer.recording.review.figures import ReviewFigures, ReviewTally
 from viewer.recording.review.review_state import standing_of
-from viewer.recording.review.verdicts import Reviewed
 from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
@@ -56,17 +56,30 @@ class Review:
         self._now = now
         self._standing = standing_of(log.entries)
         self._is_new = not log.entries
+        # Of items with one key the first counts.
+        self._index_of = {item.key: n for n, item in reversed([*enumerate(self.items)])}
+        self._decisions = [self._standing.verdict(item.key) for item in self.items]
+        self._open_count = self._decisions.count(None)
+        self._changed = set(range(len(self.items)))
+        self._tally = ReviewTally()
+        for item in self.items:
+            self._put(item.key)
 
     # How things stand ------------------------------------------------------------------------
 
     def decision(self, index: int) -> Decided | None:
         """Return the verdict on an item, None while it is open."""
-        return self._standing.verdicts().get(self.items[index].key)
+        return self._decisions[index]
 
     def decisions(self) -> list[Decided | None]:
         """Of all items, in their order."""
-        verdicts = self._standing.verdicts()
-        return [verdicts.get(item.key) for item in self.items]
+        return list(self._decisions)
+
+    def take_changed(self) -> dict[int, Decided | None]:
+        """Return the verdicts that changed since this was last asked, at first all, by index."""
+        changed = {index: self._decisions[index] for index in sorted(self._changed)}
+        self._changed.clear()
+        return changed
 
     def text(self, index: int) -> str:
         """What belongs in the field: what was typed, else what was accepted, else the draft."""
@@ -93,26 +106,22 @@ class Review:
     @property
     def is_done(self) -> bool:
         """Return whether no item is open."""
-        return None not in self.decisions()
+        return self._open_count == 0
 
     def figures(self) -> ReviewFigures:
         """Counts and times, as things stand."""
-        standing = self._standing
-        reviewed = Reviewed(self.reviewer, standing.verdicts(), standing.seconds)
-        return figures_of(reviewed, [item.key for item in self.items])
+        return self._tally.figures(len(self.items))
 
     def resume_index(self) -> int:
         """Return where to go on: at the item that was left open last, else at the next open one."""
-        keys = [item.key for item in self.items]
-        last = self._standing.last_item
-        start = keys.index(last) if last in keys else 0
-        return self.next_open(start)
+        return self.next_open(self._index_of.get(self._standing.last_item, 0))
 
     def next_open(self, index: int) -> int:
         """The first open item from `index` on, else from the beginning, else `index` itself."""
-        decisions = self.decisions()
-        order = [*range(index, len(decisions)), *range(index)]
-        return next((at for at in order if decisions[at] is None), index)
+        if self.is_done:
+            return index
+        order = chain(range(index, len(self._decisions)), range(index))
+        return next(at for at in order if self._decisions[at] is None)
 
     # What the reviewer does ------------------------------------------------------------------
 
@@ -218,12 +227,22 @@ class Review:
             )
         self.log.append(entry)
         self._standing.apply(entry)
+        self._put(self._standing.last_item)
+
+    def _put(self, key: str) -> None:
+        """Count an item as it stands now."""
+        index = self._index_of.get(key)
+        if index is None:
+            return
+        before, now = self._decisions[index], self._standing.verdict(key)
+        self._tally.put(key, now, self._standing.seconds.get(key, 0.0))
+        if now is not before:
+            self._decisions[index] = now
+            self._open_count += (now is None) - (before is None)
+            self._changed.add(index)
 
     def _index_of_last(self, decisions: list[Decided]) -> int | None:
-        if not decisions:
-            return None
-        keys = [item.key for item in self.items]
-        return keys.index(decisions[-1].item) if decisions[-1].item in keys else None
+        return self._index_of.get(decisions[-1].item) if decisions else None
 
 
 def _distance(draft: Draft | None, text: str) -> int | None:

@@ -99,7 +99,8 @@ class ReviewLog:
         self._lock = _locked(path)
         try:
             self.entries, self._good_bytes = _checked(path)
-            self._lines = path.read_bytes()[: self._good_bytes] if self._good_bytes else b""
+            whole = path.read_bytes()[: self._good_bytes] if self._good_bytes else b""
+            self._lines = bytearray(whole)
             rescued = fallback.kept(path, self._good_bytes)
             self.entries += _decoded(rescued, path)
         except (OSError, ReviewError):
@@ -173,7 +174,7 @@ class ReviewLog:
         fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             if os.fstat(fd).st_size < self._good_bytes:
-                data, start = self._lines + data, 0
+                data, start = bytes(self._lines) + data, 0
             else:
                 start = self._good_bytes
             os.ftruncate(fd, start)

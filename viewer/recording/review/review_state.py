@@ -37,6 +37,8 @@ class ReviewState:
     typed: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     last_item: str = ""
+    _of_item: dict[str, list[Decided]] = field(default_factory=dict)
+    """The verdicts on each item that has any, in order of time."""
 
     def apply(self, entry: Entry) -> None:
         """Takes the next line; an undo or redo of nothing changes nothing."""
@@ -58,13 +60,19 @@ class ReviewState:
 
     def verdicts(self) -> dict[str, Decided]:
         """Return the verdict that counts for each decided item."""
-        return {decision.item: decision for decision in self.decisions}
+        return {item: decisions[-1] for item, decisions in self._of_item.items()}
+
+    def verdict(self, item: str) -> Decided | None:
+        """Return the verdict that counts for an item, None while it is open."""
+        decisions = self._of_item.get(item)
+        return decisions[-1] if decisions else None
 
     def _add_seconds(self, entry: Decided | Looked) -> None:
         self.seconds[entry.item] = self.seconds.get(entry.item, 0.0) + entry.seconds
 
     def _decide(self, decision: Decided) -> None:
         self.decisions.append(decision)
+        self._of_item.setdefault(decision.item, []).append(decision)
         self.typed.pop(decision.item, None)
 
     def _undo(self) -> None:
@@ -72,9 +80,13 @@ class ReviewState:
             return
         decision = self.decisions.pop()
         self.undone.append(decision)
+        earlier = self._of_item[decision.item]
+        earlier.pop()
+        if not earlier:
+            del self._of_item[decision.item]
         self.last_item = decision.item
         self.typed.pop(decision.item, None)
-        if decision.text and decision.item not in self.verdicts():
+        if decision.text and not earlier:
             self.typed[decision.item] = decision.text
 
     def _redo(self) -> None:

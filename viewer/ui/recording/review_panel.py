@@ -29,7 +29,7 @@ from viewer.ui.shell.panel import Panel, shows_state
 from viewer.ui.widgets import NoticeBar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from PySide6.QtGui import QKeyEvent
 
@@ -138,9 +138,9 @@ class ReviewPanel(Panel):
         self.reviewer.setCurrentText(chosen)
         self.reviewer.blockSignals(False)
 
-    def show_verdicts(self, decisions: Sequence[Decided | None], current: int) -> None:
-        """Marks each action with its verdict, and selects the one in hand."""
-        self.table.show_verdicts(decisions, current)
+    def show_verdicts(self, changed: Mapping[int, Decided | None], current: int) -> None:
+        """Marks actions with verdicts that are others by now, and selects the one in hand."""
+        self.table.show_verdicts(changed, current)
 
     def show_text(self, text: str, place: str, source: str) -> None:
         """Puts a text into the field, with what it is about and where it is from."""

@@ -13,7 +13,7 @@ from viewer.ui.theme import colored_icon
 from viewer.ui.widgets import KeyKeeper
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from PySide6.QtCore import QObject
     from PySide6.QtGui import QIcon, QKeyEvent
@@ -65,11 +65,11 @@ class ReviewTableModel(QAbstractTableModel):
         self._verdicts = ["open"] * len(items)
         self.endResetModel()
 
-    def show_verdicts(self, decisions: Sequence[Decided | None]) -> None:
-        """Mark each action with its verdict."""
-        for row, decision in enumerate(decisions[: len(self._verdicts)]):
+    def show_verdicts(self, changed: Mapping[int, Decided | None]) -> None:
+        """Mark actions, by their rows, with their verdicts."""
+        for row, decision in changed.items():
             verdict = verdict_of(decision)
-            if verdict != self._verdicts[row]:
+            if row < len(self._verdicts) and verdict != self._verdicts[row]:
                 self._verdicts[row] = verdict
                 self.dataChanged.emit(self.index(row, _ACTION), self.index(row, _VERDICT))
 
@@ -145,10 +145,10 @@ class ReviewTable(QTreeView):
         self.rows.show_items(items)
         self._is_being_filled = False
 
-    def show_verdicts(self, decisions: Sequence[Decided | None], current: int) -> None:
-        """Mark each action with its verdict, and select the one in hand."""
+    def show_verdicts(self, changed: Mapping[int, Decided | None], current: int) -> None:
+        """Mark actions, by their rows, with their verdicts, and select the one in hand."""
         self._is_being_filled = True
-        self.rows.show_verdicts(decisions)
+        self.rows.show_verdicts(changed)
         index = self.rows.index(current, _ACTION)
         if index.isValid():
             self.setCurrentIndex(index)

@@ -53,6 +53,8 @@ class Reviewing(QObject):
         self.current = 0
         self._boxes: list[Box] = []
         """Of the actions under review, level-0 pixels."""
+        self._colors: list[str] = []
+        """Of their verdicts."""
         self._panel = panel
         self._say = say
         self._canvas = ReviewCanvas()
@@ -95,6 +97,7 @@ class Reviewing(QObject):
         """Goes on with a review where it stopped."""
         self.review = review
         self._boxes = [Box(*item.action.box) for item in review.items]
+        self._colors = [VERDICT_COLORS[verdict_of(each)] for each in review.decisions()]
         self._watch = Stopwatch()
         self.availability_changed.emit()
         self._go_to(review.resume_index())
@@ -232,7 +235,10 @@ class Reviewing(QObject):
             return
         item = review.items[self.current]
         self._panel.show_text(review.text(self.current), _place(item), _source(item))
-        self._panel.show_verdicts(review.decisions(), self.current)
+        changed = review.take_changed()
+        for index, decision in changed.items():
+            self._colors[index] = VERDICT_COLORS[verdict_of(decision)]
+        self._panel.show_verdicts(changed, self.current)
         self._panel.show_figures(review.figures())
         self._panel.dictated.setVisible(item.draft is None)
         self._show_boxes()
@@ -242,8 +248,7 @@ class Reviewing(QObject):
         if self.review is None or not self._is_shown:
             self._canvas.show([], [], -1)
             return
-        colors = [VERDICT_COLORS[verdict_of(each)] for each in self.review.decisions()]
-        self._canvas.show(self._boxes, colors, self.current)
+        self._canvas.show(self._boxes, self._colors, self.current)
 
     # What others tell ------------------------------------------------------------------------
 
