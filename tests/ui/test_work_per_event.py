@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import numpy as np
 import pytest
 import shapely
+from PySide6.QtGui import QImage, QPainter
 from PySide6.QtWidgets import QApplication, QMainWindow, QTreeView
 from pytestqt.qtbot import QtBot
 from test_sessions_list import _listing
@@ -22,11 +25,20 @@ from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.document import Document, changing
 from viewer.annotations.selection import Selection
 from viewer.canvas.annotations_layer import AnnotationsLayer
+from viewer.canvas.layer import Scene
+from viewer.canvas.objects_layer import ObjectsLayer
+from viewer.geometry import Box, Optics, Point, Size, View
+from viewer.overlays.blocks import BlockGrid, BlockKey
+from viewer.overlays.object_map import ObjectMap
+from viewer.overlays.object_table import ObjectTable
+from viewer.overlays.objects import Objects
 from viewer.recording.review.entries import Decided
+from viewer.recording.review.review import Review
 from viewer.studies.cases import NOWHERE
 from viewer.studies.project import Project, ProjectSlide
 from viewer.studies.worklist import Worklist, project_entries
 from viewer.ui.annotations.annotation_model import AnnotationModel
+from viewer.ui.overlays.object_table_dialog import ObjectTableModel, ObjectTableView
 from viewer.ui.projects.open_project import OpenProject
 from viewer.ui.recording.review_table import ReviewTable
 from viewer.ui.recording.sessions_panel import SessionsPanel
@@ -36,6 +48,7 @@ from viewer.ui.widgets import KeyedList
 
 FEW, MANY = 200, 2000
 MOST_RATIO = 1.5
+DECIDED = Decided(item="", verdict="accepted", text="", source="none", seconds=1.0, at_utc="")
 
 
 def work_of(event: Callable[[], object]) -> int:
@@ -215,13 +228,101 @@ class TestReview:
             QApplication.processEvents()
             told: list[object] = []
             table.rows.dataChanged.connect(lambda *_: told.append(1))
-            decided = Decided(
-                item="", verdict="accepted", text="", source="none", seconds=1.0, at_utc=""
-            )
-            decisions: list[Decided | None] = [None] * count
-            decisions[3] = decided
-            table.show_verdicts(decisions, 3)
+            table.show_verdicts({3: DECIDED, 5: None}, 3)
             assert len(told) == 1
             return lambda: table.viewport().repaint()
+
+        assert_flat(make)
+
+    def test_a_verdict_is_given_shown_and_taken_back(
+        self, shown: QMainWindow, tmp_path: Path
+    ) -> None:
+        from review_steps import item, open_review
+
+        reviews: list[Review] = []
+
+        def make(count: int) -> Callable[[], object]:
+            table = ReviewTable(shown)
+            shown.setCentralWidget(table)
+            items = [item(number) for number in range(1, count + 1)]
+            table.show_items(items)
+            review = open_review(tmp_path / str(len(reviews)), items)
+            reviews.append(review)
+            table.show_verdicts(review.take_changed(), 0)
+            QApplication.processEvents()
+
+            def event() -> None:
+                review.skip(3, 1.0)
+                assert not review.is_done
+                assert review.next_open(3) == 4
+                assert review.figures().skipped == 1
+                table.show_verdicts(review.take_changed(), 4)
+                assert review.undo() == 3
+                table.show_verdicts(review.take_changed(), 3)
+
+            return event
+
+        try:
+            assert_flat(make)
+        finally:
+            for review in reviews:
+                review.close()
+
+
+class TestObjects:
+    def objects(self, count: int) -> Objects:
+        """So many squares in a row."""
+        left = np.arange(count, dtype=np.float32)[:, None] * 30
+        ring = np.array([(2, 2), (20, 2), (20, 20), (2, 20)], np.float32)
+        points = ring[None] + np.stack([left, np.zeros_like(left)], 2)
+        areas = {"Area um2": np.arange(count, dtype=np.float32)}
+        starts = np.arange(0, 4 * count + 1, 4)
+        classes = np.zeros(count, np.uint8)
+        return Objects(points.reshape(-1, 2), starts, points.mean(1), classes, areas)
+
+    def test_a_row_of_the_table_is_chosen_far_below(self, shown: QMainWindow) -> None:
+        def make(count: int) -> Callable[[], object]:
+            view = ObjectTableView(shown)
+            model = ObjectTableModel(view)
+            model.show_table(ObjectTable(self.objects(count), np.arange(count), ["Nucleus"], 0.5))
+            view.setModel(model)
+            shown.setCentralWidget(view)
+            QApplication.processEvents()
+            return lambda: (view.setCurrentIndex(model.index(count - 9, 0)), view.grab())
+
+        assert_flat(make)
+
+    @pytest.mark.usefixtures("qtbot")
+    def test_layers_paint_what_is_in_sight(self) -> None:
+        def make(count: int) -> Callable[[], object]:
+            width = 30 * MANY
+            found = ObjectMap(BlockGrid(Size(width, 100), 1.0, 600, 0), 0.5)
+            of_block = self.objects(20)
+            for column in range(count // 20):
+                shift = np.float32((column * 600, 0))
+                found.add(
+                    BlockKey(column, 0),
+                    replace(
+                        of_block,
+                        points=of_block.points + shift,
+                        centroids=of_block.centroids + shift,
+                    ),
+                )
+            objects = ObjectsLayer()
+            objects.show_map(found, ["#00ff00"])
+            squares = (shapely.box(n * 30, 30, n * 30 + 20, 50) for n in range(count))
+            document = Document([Annotation(each) for each in squares])
+            drawn = AnnotationsLayer(document, Selection(document), lambda: None)
+            picture = QImage(600, 100, QImage.Format.Format_RGB32)
+            view = View(Point(300, 50), 1.0, Size(600, 100))
+            scene = Scene(view, Box(0, 0, width, 100), Optics(), 1.0)
+
+            def event() -> None:
+                with QPainter(picture) as painter:
+                    for layer in (objects, drawn):
+                        while layer.paint(painter, scene):
+                            pass
+
+            return event
 
         assert_flat(make)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from PySide6.QtCore import Signal
 
@@ -10,7 +10,7 @@ from viewer.ui.projects.project_boxes import ProjectHeader, SlideDetails
 from viewer.ui.slides.slide_list import MISSING, STATE_NAMES, SlideList, SlideRow
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from PySide6.QtWidgets import QMenu, QWidget
@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from viewer.ui.projects.open_project import OpenProject
 
 _ASSIGNED = "assigned to "
+
+
+class _SoughtIn(NamedTuple):
+    """What is sought in of the slides of a project, by key, and of which entries it was made."""
+
+    entries: Sequence[WorklistEntry[ProjectSlide]]
+    hides_names: bool
+    letters: Mapping[str, str]
 
 
 class ProjectSlides(SlideList):
@@ -34,6 +42,7 @@ class ProjectSlides(SlideList):
         super().__init__(parent)
         self._opened = opened
         self._chosen: list[str] = []
+        self._sought_in: _SoughtIn | None = None
         self.header = ProjectHeader(parent)
         self.details = SlideDetails(parent)
         self.above, self.below = self.header, self.details
@@ -63,12 +72,13 @@ class ProjectSlides(SlideList):
     def keys(self, wanted: str = "", typed: str = "") -> Sequence[str]:
         from viewer.studies.worklist import letters
 
-        sought = letters(typed)
-        return [
-            each.key
-            for each in self._opened.entries()
-            if self._passes(each.slide, wanted) and (not sought or sought in self._letters(each))
-        ]
+        entries, sought = self._opened.entries(), letters(typed)
+        if wanted:
+            entries = [each for each in entries if self._passes(each.slide, wanted)]
+        if not sought:
+            return [each.key for each in entries]
+        found = self._letters()
+        return [each.key for each in entries if sought in found[each.key]]
 
     def row(self, key: str) -> SlideRow:
         opened = self._opened
@@ -134,13 +144,27 @@ class ProjectSlides(SlideList):
         for key in keys:
             self.edited.emit(key, {"state": state})
 
-    def _letters(self, entry: WorklistEntry[ProjectSlide]) -> str:
+    def _letters(self) -> Mapping[str, str]:
+        """Return what is sought in, by key: each slide is looked at once, not at each letter."""
         from viewer.studies.worklist import letters
 
-        return letters(f"{self._opened.name_of(entry.slide)} {entry.place.text}")
+        opened = self._opened
+        entries, hides = opened.entries(), opened.hides_names()
+        known = self._sought_in
+        if known is None or known.entries is not entries or known.hides_names != hides:
+            name_of = opened.name_of if hides else _shown_name
+            found = {
+                each.key: letters(f"{name_of(each.slide)} {each.place.text}") for each in entries
+            }
+            known = self._sought_in = _SoughtIn(entries, hides, found)
+        return known.letters
 
     def _passes(self, slide: ProjectSlide, wanted: str) -> bool:
         if wanted.startswith(_ASSIGNED):
             return slide.assignee == wanted.removeprefix(_ASSIGNED)
         is_missing = slide.identity in self._opened.missing
         return not wanted or wanted == slide.state or (wanted == MISSING and is_missing)
+
+
+def _shown_name(slide: ProjectSlide) -> str:
+    return slide.shown_name
