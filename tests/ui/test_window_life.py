@@ -14,6 +14,7 @@ from ui_steps import CTRL, SHIFT, open_dialog, press, show_slide
 
 from viewer.folders import config_folder
 from viewer.settings import load_settings
+from viewer.ui import background_runner
 from viewer.ui.background_runner import BackgroundRunner, Urgency
 from viewer.ui.crash_dialog import CrashWatch
 from viewer.ui.main_window import MainWindow
@@ -190,6 +191,32 @@ def test_what_is_asked_for_goes_before_what_is_in_sight_and_the_rest(qtbot: QtBo
     go.set()
     qtbot.waitUntil(lambda: len(order) == 3)
     assert order == ["asked", "in sight", "rest"]
+    background.close()
+
+
+def test_of_too_much_that_nobody_asked_for_the_oldest_is_dropped(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(background_runner, "_MOST_UNASKED", 10)
+    background = BackgroundRunner("test", 1)
+    go = threading.Event()
+    done: list[object] = []
+    refused: list[str] = []
+    background.run(lambda: go.wait(10), lambda _: None)
+    for number in range(30):
+        background.run(lambda number=number: number, done.append)
+        background.run(
+            lambda number=number: number,
+            done.append,
+            lambda error, number=number: refused.append(f"{type(error).__name__} {number}"),
+            urgency=Urgency.IN_SIGHT,
+        )
+    assert background.waiting_count <= 30 + 10
+    go.set()
+    qtbot.waitUntil(lambda: len(done) + len(refused) == 60)
+    assert done[:30] == list(range(30)), "what was asked for is never dropped"
+    assert done[-1] == 29
+    assert refused[0] == "DroppedError 0"
     background.close()
 
 

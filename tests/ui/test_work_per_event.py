@@ -10,12 +10,14 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from types import FrameType
 from typing import Any
 
 import numpy as np
 import pytest
 import shapely
+from PySide6.QtCore import QSize
 from PySide6.QtGui import QImage, QPainter
 from PySide6.QtWidgets import QApplication, QMainWindow, QTreeView
 from pytestqt.qtbot import QtBot
@@ -42,6 +44,7 @@ from viewer.ui.overlays.object_table_dialog import ObjectTableModel, ObjectTable
 from viewer.ui.projects.open_project import OpenProject
 from viewer.ui.recording.review_table import ReviewTable
 from viewer.ui.recording.sessions_panel import SessionsPanel
+from viewer.ui.slides import thumbnails
 from viewer.ui.slides.slide_list import SlideList, SlideListModel, SlideRow
 from viewer.ui.slides.slide_row import PICTURE_SIZE, SlideRowDelegate
 from viewer.ui.widgets import KeyedList
@@ -164,6 +167,31 @@ class TestSlides:
             return event
 
         assert_flat(make)
+
+    def test_pictures_of_what_was_scrolled_past_are_not_made(
+        self, shown: QMainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        made: list[str] = []
+        may_go = Event()
+
+        def thumbnail(path: Path, size: QSize, **_: bool) -> QImage:
+            made.append(path.stem)
+            may_go.wait(10)
+            return QImage(size, QImage.Format.Format_RGB32)
+
+        monkeypatch.setattr(thumbnails, "_thumbnail", thumbnail)
+        few = thumbnails.Thumbnails(shown)
+        paths = [Path(f"/nowhere/{number}.svs") for number in range(20)]
+        for path in paths:
+            few.picture(path)
+        qtbot.waitUntil(lambda: len(made) == 2, timeout=15_000)  # two at once
+        few.keep_wishes(paths[-3:])
+        may_go.set()
+        came: list[Path] = []
+        few.changed.connect(came.append)
+        qtbot.waitUntil(lambda: len(came) == 3, timeout=15_000)
+        few.shut_down()
+        assert sorted(made) == ["0", "1", "17", "18", "19"]
 
     @pytest.mark.usefixtures("qtbot")
     def test_hidden_names_and_the_next_slide(self) -> None:

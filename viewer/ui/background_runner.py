@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Qt, Signal
 
+from viewer.errors import CoverslipError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -19,6 +21,17 @@ _CLOSE_WAIT_S = 0.2
 """For reads, which a dead drive can hold for ever and nobody waits for any more."""
 _FINISH_WAIT_S = 10.0
 """For writes."""
+
+
+_MOST_UNASKED = 1000
+"""Tasks that wait though nobody asked for them; of more the older half is dropped."""
+
+
+class DroppedError(CoverslipError):
+    """Work that nobody asked for was dropped, as too much of it came after it."""
+
+    def __init__(self) -> None:
+        super().__init__("Too much else was to be done: this was left out.")
 
 
 class Urgency(IntEnum):
@@ -97,6 +110,8 @@ class BackgroundRunner(QObject):
     ) -> Task:
         """Runs `work` in a thread, then `done(result)` or `failed(error)` here.
 
+        Of very much that nobody asked for the oldest fails with `DroppedError`.
+
         `dropped(result)` runs in either thread when the task was canceled in the meantime, and
         is the place to close what was opened.
         """
@@ -106,6 +121,7 @@ class BackgroundRunner(QObject):
                 task.cancel()
                 return task
             self._waiting[urgency].append(task)
+            self._make_room(urgency)
             if len(self._running) < self._limit:
                 thread = threading.Thread(target=self._serve, name=self._name, daemon=True)
                 self._running.add(thread)
@@ -156,6 +172,18 @@ class BackgroundRunner(QObject):
             with self._lock:
                 self._unasked -= is_unasked
 
+    def _make_room(self, urgency: Urgency) -> None:
+        """Drop the older half of very much that nobody asked for; with the lock held."""
+        waiting = self._waiting[urgency]
+        if urgency is Urgency.ASKED or len(waiting) <= _MOST_UNASKED:
+            return
+        wanted = deque(task for task in waiting if not task.canceled)
+        while len(wanted) > _MOST_UNASKED // 2:
+            oldest = wanted.popleft()
+            oldest.error = DroppedError()
+            self._arrived.emit(oldest)
+        self._waiting[urgency] = wanted
+
     def _next(self) -> tuple[Urgency, Task] | None:
         """Return what is to be done now; None where all that waits is left to other threads."""
         for urgency, waiting in self._waiting.items():
@@ -191,6 +219,8 @@ class BackgroundRunner(QObject):
 
 
 def _log_error(error: Exception) -> None:
+    if isinstance(error, DroppedError):
+        return
     _log.error("work in the background failed", exc_info=error)
 
 

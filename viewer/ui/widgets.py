@@ -262,6 +262,13 @@ class NoticeBar(QFrame):
         self.show()
 
 
+def rows_in_sight(view: QListView, count: int) -> range:
+    """Return the rows of a list of so many that can be seen now."""
+    shown = view.viewport().rect()
+    first, last = (view.indexAt(at).row() for at in (shown.topLeft(), shown.bottomLeft()))
+    return range(first, last + 1 if last >= 0 else count) if first >= 0 else range(0)
+
+
 def selected_runs(view: QAbstractItemView) -> list[tuple[int, int]]:
     """Return the first and last rows of what is selected in a list, from the top.
 

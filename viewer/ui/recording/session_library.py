@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QInputDialog, QMessageBox
 
 from viewer.recording.library import Library, SessionSummary
 from viewer.recording.session_catalog import NO_SESSIONS, SessionCatalog, SessionListing
-from viewer.ui.background_runner import BackgroundRunner, Task, Urgency
+from viewer.ui.background_runner import BackgroundRunner, DroppedError, Task, Urgency
 from viewer.ui.opened_dialog import open_dialog
 from viewer.ui.recording.session_preview import SessionPreview
 from viewer.ui.recording.sessions_panel import SessionsPanel
@@ -162,6 +162,7 @@ class SessionLibrary(QObject):
         if not self.panel.isVisible():
             return
         in_sight = self.panel.folders_in_sight()
+        self.panel.model.keep_wishes(in_sight)
         for folder in self._filling.keys() - set(in_sight):
             self._filling.pop(folder).cancel()
             self._figures.pop(folder, None)
@@ -184,9 +185,14 @@ class SessionLibrary(QObject):
         self._filling[folder] = self._readers.run(
             lambda: analyze(folder, tissue),
             self._show_figures,
-            lambda _: self._filling.pop(folder, None),
+            lambda error: self._on_not_analyzed(folder, error),
             urgency=Urgency.IN_SIGHT,
         )
+
+    def _on_not_analyzed(self, folder: Path, error: Exception) -> None:
+        self._filling.pop(folder, None)
+        if isinstance(error, DroppedError):
+            self._figures.pop(folder, None)  # computed once it is in sight again
 
     def _show_figures(self, analysis: Analysis) -> None:
         self._filling.pop(analysis.folder, None)

@@ -19,6 +19,7 @@ from viewer.ui.theme import current_theme, icon
 from viewer.ui.widgets import plain_tip
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from PySide6.QtCore import QRect
@@ -71,6 +72,12 @@ class SessionsModel(QAbstractListModel):
     def session(self, row: int) -> ListedSession:
         """Return the session of a row."""
         return self.listing.sessions[row]
+
+    def keep_wishes(self, folders: Iterable[Path]) -> None:
+        """Wish for the pictures of these sessions alone, which are in sight."""
+        sessions, row_of = self.listing.sessions, self.listing.row_of
+        places = {sessions[row_of[each]].place for each in folders if each in row_of}
+        self.thumbnails.keep_wishes(place for place in places if place is not None)
 
     def figures(self, folder: Path) -> tuple[int, float | None] | None:
         """Return the number of actions and the share seen; None while they are not known."""

@@ -22,7 +22,7 @@ from viewer.canvas.qt_guard import guarded
 from viewer.ui.recording.color_key import magnification_key
 from viewer.ui.recording.sessions_model import SessionDelegate, SessionsModel
 from viewer.ui.shell.panel import Panel, shows_state
-from viewer.ui.widgets import KeyedList, selected_runs
+from viewer.ui.widgets import KeyedList, rows_in_sight, selected_runs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -149,11 +149,7 @@ class SessionsPanel(Panel):
     def folders_in_sight(self) -> list[Path]:
         """Return the folders of the sessions whose rows can be seen now, from the top."""
         sessions = self.model.listing.sessions
-        first = self.list.indexAt(self.list.viewport().rect().topLeft()).row()
-        last = self.list.indexAt(self.list.viewport().rect().bottomLeft()).row()
-        if first < 0:
-            return []
-        return [each.folder for each in sessions[first : last + 1 if last >= 0 else None]]
+        return [sessions[row].folder for row in rows_in_sight(self.list, len(sessions))]
 
     def selected(self) -> list[Path]:
         """Return the folders of the selected sessions, from the top."""

@@ -227,6 +227,11 @@ class SlideListModel(QAbstractListModel):
             case _:
                 return None
 
+    def keep_wishes(self, numbers: range) -> None:
+        """Make the pictures of these rows alone, which are in sight."""
+        shown = range(max(0, numbers.start), min(numbers.stop, len(self.keys)))
+        self.thumbnails.keep_wishes([self.slide(number).path for number in shown])
+
     def _shown_keys(self) -> Sequence[str]:
         if self._list is None:
             return []

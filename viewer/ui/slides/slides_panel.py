@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QPoint, QSignalBlocker, Qt, QUrl, Signal
+from PySide6.QtCore import QPoint, QSignalBlocker, Qt, QTimer, QUrl, Signal
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -26,13 +26,17 @@ from viewer.slides.remote.address import is_address
 from viewer.ui.shell.panel import Panel
 from viewer.ui.slides.slide_list import SlideListModel
 from viewer.ui.slides.slide_row import PICTURE_SIZE, SlideRowDelegate
-from viewer.ui.widgets import KeyedList, selected_runs
+from viewer.ui.widgets import KeyedList, rows_in_sight, selected_runs
 
 if TYPE_CHECKING:
     from PySide6.QtCore import QModelIndex
     from PySide6.QtGui import QDragEnterEvent, QDropEvent
 
     from viewer.ui.slides.slide_list import SlideList
+
+
+_SETTLE_MS = 60
+"""After the last scrolling, before pictures of what was scrolled past are given up."""
 
 
 class SlidesPanel(Panel):
@@ -209,6 +213,9 @@ class SlidesPanel(Panel):
         self.view.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.view.customContextMenuRequested.connect(self._show_menu)
         self.view.activated.connect(self._on_activated)
+        self._settle = QTimer(self, interval=_SETTLE_MS, singleShot=True)
+        self._settle.timeout.connect(self._keep_wishes)
+        self.view.verticalScrollBar().valueChanged.connect(lambda _: self._settle.start())
         self.view.selectionModel().selectionChanged.connect(lambda *_: self._tell_chosen())
 
     def _welcome(self) -> QWidget:
@@ -320,6 +327,11 @@ class SlidesPanel(Panel):
     def _tell_chosen(self) -> None:
         if self.shown is not None:
             self.shown.choose(self.chosen())
+
+    def _keep_wishes(self) -> None:
+        """Pictures of slides that were scrolled past are not made."""
+        if self.view.isVisible():
+            self.model.keep_wishes(rows_in_sight(self.view, len(self.model.keys)))
 
     def _on_activated(self, index: QModelIndex) -> None:
         self.open(index.data(SlideListModel.KEY_ROLE))

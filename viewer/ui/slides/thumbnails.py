@@ -16,6 +16,7 @@ from viewer.ui.slides.images import fitted, to_image
 from viewer.ui.theme import icon
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from PySide6.QtGui import QImage
@@ -67,6 +68,12 @@ class Thumbnails(QObject):
             task.cancel()
         self._wishes.clear()
         self._reasons.clear()
+
+    def keep_wishes(self, paths: Iterable[Path]) -> None:
+        """Make pictures of these slides alone, which are in sight; others when they are again."""
+        wanted = frozenset(paths)
+        for path in [path for path in self._wishes if path not in wanted]:
+            self._wishes.pop(path).cancel()
 
     def picture(self, path: Path) -> QPixmap:
         """Return the picture, or a sign in its place until it comes."""
