@@ -113,4 +113,5 @@ def test_onnx_is_explained_by_occlusion(slide: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     record = json.loads(done.stdout)
     assert record["method"] == "occlusion"
+    assert "ONNX does not give the attention" in record["note"]
     check_left_top(record)

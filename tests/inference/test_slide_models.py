@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch import nn
 
 from viewer.geometry import Box, Size
 from viewer.inference.architectures.slide_models import SLIDE_ARCHITECTURES
-from viewer.inference.models.bundle import BundleError, load_bundle
+from viewer.inference.models.bundle import BundleError, file_sha256, load_bundle
 from viewer.inference.models.model_library import BUNDLED, all_models
 from viewer.inference.process.network import ModelFailedError
 from viewer.inference.process.slide_head import SlideHead
@@ -169,11 +170,31 @@ def test_what_speaks_for_a_class_is_found_with_and_without_gradients(tmp_path: P
         assert head.is_faithful
         assert np.nansum(head.values) == pytest.approx(1, abs=1e-5)
         assert "in random orders" in found.sentence
+        assert "TorchScript does not give the attention of its layers" in found.note
     with pytest.raises(RunError, match='no class "C"; it has A, B'):
         explain_slide(bundle, _embedded(), "C")
     blank = load_bundle(_slide_bundle(tmp_path / "b", Blank()))
     with pytest.raises(RunError, match="no finite number"):
         explain_slide(blank, _embedded())
+
+
+def test_attention_is_rolled_out_through_the_layers_of_r2t(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    folder = _slide_bundle(tmp_path / "m", FirstNumber())
+    save_file(SLIDE_ARCHITECTURES["r2t-mil"](6, 2).state_dict(), folder / "r.safetensors")
+    about = json.loads((folder / "model.json").read_text()) | {
+        "format": "safetensors", "architecture": "r2t-mil", "weights": "r.safetensors",
+        "sha256": file_sha256(folder / "r.safetensors"),
+    }  # fmt: skip
+    (folder / "model.json").write_text(json.dumps(about))
+    found = explain_slide(load_bundle(folder), _embedded(), "B")
+    heads = [f"head {number}" for number in range(1, 9)]
+    assert [each.name for each in found.heads] == ["attention", "attention roll-out", *heads]
+    assert found.note == ""
+    for each in found.ways[1:]:
+        assert np.nansum(each.values) == pytest.approx(1, abs=1e-4)
+        assert each.deletion > 0
+        assert ("not more than chance" in each.sentence) is not each.is_faithful
 
 
 def test_only_the_cells_that_were_asked_for_are_judged(tmp_path: Path) -> None:

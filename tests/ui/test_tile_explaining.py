@@ -27,7 +27,13 @@ def test_a_classified_tile_is_explained_on_the_slide(
     layer = window.overlays.commands.explainer._layer
     qtbot.waitUntil(lambda: layer.shown_name == "Explanation", timeout=_PATIENCE_MS)
     assert "speak for it" in window.status.currentMessage()
-    explain.trigger()
+    page = window.overlays.commands.explainer.page
+    assert page.isVisible()
+    assert "it keeps" in page.tested.text()
+    assert "the network has no attention" in page.note.text()
+    assert not page.way.isVisible(), "one map alone"
+    page.end.click()
+    assert not page.isVisible()
     assert not explain.isChecked()
     assert layer.shown_name == ""
 
@@ -51,5 +57,10 @@ def test_a_slide_model_is_explained_by_the_patches_it_knows(
     layer = window.overlays.commands.explainer._layer
     qtbot.waitUntil(lambda: layer.shown_name == "Explanation", timeout=_PATIENCE_MS)
     assert "warm patches speak for it" in window.status.currentMessage()
+    page = window.overlays.commands.explainer.page
+    before = page.tested.text()
+    page.way.setCurrentIndex(1)
+    assert "Attention" in page.way.currentText()
+    assert page.tested.text() != before
     explain.trigger()
     assert layer.shown_name == ""

@@ -10,10 +10,13 @@ import typer
 from viewer.cli.output import Unconfined, check_writable, fail, numbers, print_record
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
     from viewer.inference.models.bundle import ModelBundle
+    from viewer.inference.runs.part_weights import PartWeights
 
 _PICTURE_PX = 1600
 """The longer side of the picture of a slide, at most."""
@@ -42,14 +45,22 @@ def explain(
         Path | None,
         typer.Option("-o", "--out", help="A picture of the tile (.png), what speaks for it warm."),
     ] = None,
+    by: Annotated[
+        str,
+        typer.Option(
+            help="What the picture shows: by default what speaks for the class; attention roll-out "
+            'and its heads are "attention roll-out", "head 1" and so on.'
+        ),
+    ] = "",
     unconfined: Unconfined = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show which parts of a tile, or patches of a slide, speak for a class, and whether that holds.
 
     A slide model is asked about the whole slide: which patches speak for the class, and which its
-    attention looks at. Parts are taken away, the weightiest first: where the model changes its mind
-    no sooner than in random orders, the explanation is not faithful, and it says so.
+    attention looks at. Of a vision transformer, attention roll-out and its heads are shown beside
+    that. Parts are taken away, the weightiest first: where the model changes its mind no sooner
+    than in random orders, the explanation is not faithful, and it says so.
     """
     from PIL import Image
 
@@ -74,7 +85,7 @@ def explain(
             if TASKS[bundle.task].explains == "slide":
                 if at is not None:
                     fail(f"{bundle.name} judges whole slides: leave --at out.")
-                _explain_slide(bundle, slide, name, mpp, out, json=json)
+                _explain_slide(bundle, slide, name, mpp, out, by, json=json)
                 return
             if not TASKS[bundle.task].explains:
                 fail(
@@ -88,9 +99,10 @@ def explain(
             found = explain_tile(slide, bundle, Point(x, y), name, mpp)
     except (SlideError, BundleError, RunError) as error:
         fail(str(error))
+    chosen = _way(found.ways, by, found.note)
     if out is not None:
         try:
-            Image.fromarray(found.picture()).save(out)
+            Image.fromarray(found.picture(chosen)).save(out)
         except OSError as error:
             fail(f"{out} cannot be written ({error.strerror or error}): choose another place.")
     record = {
@@ -99,20 +111,39 @@ def explain(
         "chance": round(found.chance, 4),
         "method": found.method,
         "tile": [found.box.x0, found.box.y0, found.box.width, found.box.height],
-        "deletion": round(found.deletion, 4),
-        "deletion_random": round(found.random, 4),
-        "faithful": found.is_faithful,
-        "values": [[round(value, 5) for value in row] for row in found.values.tolist()],
+        **_tested(found.by_class),
+        "attention": {each.name: _tested(each) for each in found.attention},
+        "note": found.note,
         "out": str(out) if out else None,
     }
-    if not json:
-        del record["values"]
+    if json:
+        record["values"] = _rows(found.by_class.values)
+        record["attention_values"] = {each.name: _rows(each.values) for each in found.attention}
     print_record(record, json=json)
 
 
+def _tested(weights: PartWeights) -> dict[str, object]:
+    """Return what the deletion test says of a map."""
+    return {
+        "deletion": round(weights.deletion, 4),
+        "deletion_random": round(weights.random, 4),
+        "faithful": weights.is_faithful,
+    }
+
+
+def _way(ways: Sequence[PartWeights], by: str, note: str = "") -> PartWeights:
+    """Return the map of a name, by default the first; one that is not there ends the command."""
+    found = next((each for each in ways if by.casefold() in ("", each.name.casefold())), None)
+    if found is None:
+        known = ", ".join(each.name for each in ways)
+        fail(f'There is no "{by}"; there is {known}. {note}'.strip())
+    return found
+
+
 def _explain_slide(
-    bundle: ModelBundle, slide: Path, name: str, mpp: float | None, out: Path | None, *, json: bool
-) -> None:
+    bundle: ModelBundle, slide: Path, name: str, mpp: float | None, out: Path | None, by: str,
+    *, json: bool,
+) -> None:  # fmt: skip
     """Explain a slide model: its encoder runs over the slide where that is not known yet."""
     from viewer.audit_log import trail
     from viewer.cli.run import progress_bar
@@ -125,30 +156,22 @@ def _explain_slide(
         run = run_model(slide, bundle, None, mpp, "auto", show)
     assert isinstance(run.found, PatchFeatureMap)
     found = explain_slide(bundle, run.found, name)
+    chosen = _way(found.ways, by, found.note)
     if out is not None:
-        _save_slide_picture(slide, found.by_class.values, run.found.raster_px, out)
-    ways = (found.by_class, *found.heads)
+        _save_slide_picture(slide, chosen.values, run.found.raster_px, out)
     record = {
         "model": bundle.name,
         "class": found.name,
         "chance": round(found.chance, 4),
         "method": found.method,
         "patches": int(run.found.count),
-        "deletion": round(found.by_class.deletion, 4),
-        "deletion_random": round(found.by_class.random, 4),
-        "faithful": found.by_class.is_faithful,
-        "attention": {
-            each.name: {
-                "deletion": round(each.deletion, 4),
-                "deletion_random": round(each.random, 4),
-                "faithful": each.is_faithful,
-            }
-            for each in found.heads
-        },
+        **_tested(found.by_class),
+        "attention": {each.name: _tested(each) for each in found.heads},
+        "note": found.note,
         "out": str(out) if out else None,
     }
     if json:
-        record["values"] = {each.name: _rows(each.values) for each in ways}
+        record["values"] = {each.name: _rows(each.values) for each in found.ways}
     print_record(record, json=json)
 
 

@@ -123,6 +123,18 @@ class R2tMil(nn.Module):
         attention = self.pool_fn(x)
         return self.predictor(attention.softmax(1) @ x)[0], attention
 
+    def roll_out(self, x: torch.Tensor) -> torch.Tensor:
+        """Return how much each of n patches is attended to through all layers, (1 + heads, n).
+
+        The attention of the pooling goes back through the attention between and within regions,
+        half of each being what a patch keeps of itself: by the mean over heads, then by each head
+        of the attention within regions alone. Each is in sum 1.
+        """
+        x = self.patch_to_emb(x)
+        attention = self.pool_fn(self.online_encoder(x)).softmax(1)[0]
+        found = self.online_encoder.roll_back(x, attention)
+        return found / found.sum(1, keepdim=True).clamp(min=1e-12)
+
 
 class _Pool(nn.Module):
     """Attention without a gate and without biases; named as two modules in each other."""
@@ -147,6 +159,14 @@ class _ReEmbedding(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y = self.cr_msa(self.layers(x))
         return self.norm(x + y if self._all_shortcut else y)
+
+    def roll_back(self, x: torch.Tensor, attention: torch.Tensor) -> torch.Tensor:
+        """Return attention (n,) to what comes out as attention to the patches, (1 + heads, n)."""
+        within, between = self.layers[0], self.cr_msa
+        seen = within(x)
+        back = (attention + between.attn.roll_back(between.norm(seen), attention)) / 2
+        found = (back + within.attn.roll_back(within.norm(x), back)) / 2
+        return (attention + found) / 2 if self._all_shortcut else found
 
 
 class _Residual(nn.Module):
@@ -177,7 +197,7 @@ class _Regions:
 
     def join(self, x: torch.Tensor) -> torch.Tensor:
         """The inverse of `split`."""
-        tiled = x.view(self.COUNT, self.COUNT, self._side, self._side, -1)
+        tiled = x.reshape(self.COUNT, self.COUNT, self._side, self._side, -1)
         return tiled.transpose(1, 2).reshape((self.COUNT * self._side) ** 2, -1)[: self._count]
 
 
@@ -192,6 +212,14 @@ class _WithinRegions(nn.Module):
         regions = _Regions(len(x))
         return regions.join(self.attn(regions.split(x)))
 
+    def roll_back(self, x: torch.Tensor, attention: torch.Tensor) -> torch.Tensor:
+        """Return attention (n,) to what comes out as attention to what goes in, (1 + heads, n)."""
+        regions = _Regions(len(x))
+        given = regions.split(attention[:, None])[..., 0]
+        found = self.attn.roll_back(regions.split(x), given)
+        heads = [regions.join(each[..., None])[:, 0] for each in found]
+        return torch.stack([torch.stack(heads).mean(0), *heads])
+
 
 class _BetweenRegions(nn.Module):
     """CR-MSA: a few summaries of each region attend to those of the others."""
@@ -205,12 +233,25 @@ class _BetweenRegions(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         regions = _Regions(len(x))
         split = regions.split(x)
-        scores = (split @ self.phi).transpose(1, 2)  # (regions, k, patches)
-        summaries = scores.softmax(-1) @ split
-        attended = self.attn(summaries.transpose(0, 1)).transpose(0, 1)
-        low, high = scores.amin(-1, keepdim=True), scores.amax(-1, keepdim=True)
-        shares = (scores - low) / (high - low + 1e-8) * scores.softmax(1)
+        drawn, shares = self._scored(split)
+        attended = self.attn((drawn @ split).transpose(0, 1)).transpose(0, 1)
         return regions.join(shares.transpose(1, 2) @ attended)
+
+    def roll_back(self, x: torch.Tensor, attention: torch.Tensor) -> torch.Tensor:
+        """Return attention (n,) to what comes out as attention to what goes in, (n,)."""
+        regions = _Regions(len(x))
+        split = regions.split(x)
+        drawn, shares = self._scored(split)
+        shares = shares / shares.sum(1, keepdim=True).clamp(min=1e-12)
+        given = shares @ regions.split(attention[:, None])  # (regions, k, 1)
+        found = self.attn.roll_back((drawn @ split).transpose(0, 1), given[..., 0].T)
+        return regions.join(drawn.transpose(1, 2) @ found.mean(0).T[..., None])[:, 0]
+
+    def _scored(self, split: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return what summaries draw from patches, and patches from them, (regions, k, patches)."""
+        scores = (split @ self.phi).transpose(1, 2)
+        low, high = scores.amin(-1, keepdim=True), scores.amax(-1, keepdim=True)
+        return scores.softmax(-1), (scores - low) / (high - low + 1e-8) * scores.softmax(1)
 
 
 class _SelfAttention(nn.Module):
@@ -231,14 +272,26 @@ class _SelfAttention(nn.Module):
         at_once = max(1, _MOST_NUMBERS // (self._heads * x.shape[1] ** 2))
         return torch.cat([self._attended(part) for part in x.split(at_once)])
 
+    def roll_back(self, x: torch.Tensor, attention: torch.Tensor) -> torch.Tensor:
+        """Return attention (b, n) to what comes out as attention to what goes in, (heads, b, n)."""
+        at_once = max(1, _MOST_NUMBERS // (self._heads * x.shape[1] ** 2))
+        parts = zip(x.split(at_once), attention.split(at_once), strict=True)
+        found = [given[:, None, None] @ self._weights(part)[0] for part, given in parts]
+        return torch.cat(found)[:, :, 0].transpose(0, 1)
+
     def _attended(self, x: torch.Tensor) -> torch.Tensor:
+        weights, value = self._weights(x)
+        return self.proj((weights @ value).transpose(1, 2).reshape(*x.shape[:2], -1))
+
+    def _weights(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return (b, heads, n, n) how much each attends to each, and their values."""
         count, length, _ = x.shape
         heads = self.qkv(x).view(count, length, 3, self._heads, -1).permute(2, 0, 3, 1, 4)
         query, key, value = heads.unbind()
         scores = query * query.shape[-1] ** -0.5 @ key.transpose(-2, -1)
         if self.pe is not None:
             scores = scores + self.pe(scores)
-        return self.proj((scores.softmax(-1) @ value).transpose(1, 2).reshape(count, length, -1))
+        return scores.softmax(-1), value
 
 
 SLIDE_ARCHITECTURES: Mapping[str, Callable[..., nn.Module]] = {

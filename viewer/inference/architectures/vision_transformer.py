@@ -1,19 +1,24 @@
 """The vision transformer of today's pathology encoders, with token merging as an option.
 
 Parameters are named as timm names them, so that UNI, Virchow2, Prov-GigaPath and H-optimus fit as
-they are; weights of the transformers library are renamed when they are fetched.
+they are, and classifiers of timm; weights of the transformers library are renamed as they are read.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from torch import nn
 
 from viewer.inference.architectures.token_merging import merge
+from viewer.inference.architectures.vit_names import renamed
 
 
 class VisionTransformer(nn.Module):
     """(n, 3, side, side) normalized RGB -> (n, width), or (n, 2 width) with `mean_too`.
+
+    With `classes` a linear layer over that gives (n, classes) logits.
 
     Parameters
     ----------
@@ -31,6 +36,8 @@ class VisionTransformer(nn.Module):
         Whether the mean of the patches follows the class token, as Virchow2 is used.
     merge
         Patches that are merged in each block (Bolya et al. 2023); 0 for none.
+    classes
+        Of a classifier; 0 for an encoder.
     """
 
     def __init__(
@@ -46,6 +53,7 @@ class VisionTransformer(nn.Module):
         class_position: int = 1,
         mean_too: int = 0,
         merge: int = 0,
+        classes: int = 0,
     ) -> None:
         super().__init__()
         self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
@@ -60,8 +68,44 @@ class VisionTransformer(nn.Module):
         self._class_position, self._mean_too = bool(class_position), bool(mean_too)
         self._special = 1 + registers
         self.merge = merge
+        self.head = nn.Linear(width * (1 + self._mean_too), classes) if classes else None
+        self.register_load_state_dict_pre_hook(_as_timm)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self._encoded(x)
+        return x if self.head is None else self.head(x)
+
+    def roll_out(self, x: torch.Tensor) -> torch.Tensor:
+        """Return how much each patch of a picture (1, 3, side, side) is attended to.
+
+        Attention roll-out (Abnar & Zuidema 2020): the attention of all blocks one after another,
+        half of each being what a token keeps of itself, from what the answer is read from.
+
+        Returns
+        -------
+        (1 + heads, rows, columns), each in sum 1: by the mean of the heads, and by each head of
+        the last block alone. Without token merging.
+        """
+        x = self.patch_embed["proj"](x)
+        side = x.shape[-2:]
+        x = self._tokens(x.flatten(2).transpose(1, 2))
+        sizes = torch.ones(*x.shape[:2], 1, dtype=x.dtype, device=x.device)
+        known = torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
+        paths = known[None]
+        for block in self.blocks:
+            heads = block.attn.attention(block.norm1(x))[0]
+            mean = heads.mean(0)
+            # Of the last block, what a head alone looks at; of the others the mean over heads.
+            paths = torch.cat([(mean + torch.eye(len(mean)).to(mean))[None] / 2, heads]) @ known
+            known = paths[0]
+            x, sizes = block(x, sizes, 0, self._special)
+        read = paths[:, 0]
+        if self._mean_too:
+            read = (read + paths[:, self._special :].mean(1)) / 2
+        found = read[:, self._special :]
+        return (found / found.sum(1, keepdim=True).clamp(min=1e-12)).unflatten(1, side)
+
+    def _encoded(self, x: torch.Tensor) -> torch.Tensor:
         x = self._tokens(self.patch_embed["proj"](x).flatten(2).transpose(1, 2))
         sizes = torch.ones(*x.shape[:2], 1, dtype=x.dtype, device=x.device)
         for block in self.blocks:
@@ -80,6 +124,17 @@ class VisionTransformer(nn.Module):
         if self.reg_token is not None:
             first.append(self.reg_token.expand(len(patches), -1, -1))
         return torch.cat([*first, patches + self.pos_embed[:, int(self._class_position) :]], 1)
+
+
+def _as_timm(module: nn.Module, weights: dict[str, Any], *_: object) -> None:
+    """Rename weights of transformers, and add scales of one to those that have none."""
+    ours = renamed(weights)
+    weights.clear()
+    weights.update(ours)
+    if not any(name.endswith(".ls1.gamma") for name in ours):
+        own = module.state_dict()
+        scales = {name: torch.ones_like(own[name]) for name in own if name.endswith(".gamma")}
+        weights.update(scales)
 
 
 class _Block(nn.Module):
@@ -108,6 +163,14 @@ class _Attention(nn.Module):
         self._heads = heads
         self.qkv = nn.Linear(width, 3 * width)
         self.proj = nn.Linear(width, width)
+
+    def attention(self, x: torch.Tensor) -> torch.Tensor:
+        """Return how much each token attends to each, (n, heads, tokens, tokens)."""
+        count, length, width = x.shape
+        query, key, _ = (
+            self.qkv(x).view(count, length, 3, self._heads, -1).permute(2, 0, 3, 1, 4).unbind()
+        )
+        return (query * (width // self._heads) ** -0.5 @ key.transpose(-2, -1)).softmax(-1)
 
     def forward(
         self, x: torch.Tensor, sizes: torch.Tensor | None

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from viewer.egress import EgressError, check_egress
+from viewer.inference.architectures.vit_names import renamed
 from viewer.inference.models.bundle import BundleError, file_sha256
 from viewer.inference.models.description import Normalization
 from viewer.inference.models.encoder_download import HUB, EncoderRequest
@@ -144,56 +145,6 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     if not isinstance(held, dict) or not all(isinstance(v, torch.Tensor) for v in held.values()):
         raise BundleError(f"{path.name} holds something else than weights.")
     return {str(name): value for name, value in held.items()}
-
-
-_RENAMED = {
-    "embeddings.cls_token": "cls_token",
-    "embeddings.register_tokens": "reg_token",
-    "embeddings.position_embeddings": "pos_embed",
-    "embeddings.patch_embeddings.projection.": "patch_embed.proj.",
-    "encoder.layer.": "blocks.",
-    ".attention.output.dense.": ".attn.proj.",
-    ".attention.o_proj.": ".attn.proj.",
-    ".layer_scale1.lambda1": ".ls1.gamma",
-    ".layer_scale2.lambda1": ".ls2.gamma",
-    ".mlp.weights_in.": ".mlp.fc1.",
-    ".mlp.weights_out.": ".mlp.fc2.",
-    ".mlp.down_proj.": ".mlp.fc2.",
-    "layernorm.": "norm.",
-}
-
-
-def renamed(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights of a Dinov2 of the transformers library under timm's names; others as they are."""
-    named: dict[str, Tensor] = {}
-    for name, value in weights.items():
-        if name.endswith("mask_token"):
-            continue  # serves training alone
-        for before, after in _RENAMED.items():
-            name = name.replace(before, after)
-        named[name] = value
-    for block in {name.split(".attention.")[0] for name in named if ".attention." in name}:
-        _join(named, block, "attn.qkv", _ATTENTION)
-    for block in {name.split(".mlp.")[0] for name in named if ".mlp.gate_proj." in name}:
-        _join(named, block, "mlp.fc1", [("mlp.gate_proj", "mlp.up_proj")])
-    return {name: value.contiguous().clone() for name, value in named.items()}
-
-
-_ATTENTION = [
-    ("attention.q_proj", "attention.k_proj", "attention.v_proj"),
-    tuple(f"attention.attention.{part}" for part in ("query", "key", "value")),
-]
-
-
-def _join(
-    named: dict[str, Tensor], block: str, whole: str, spellings: list[tuple[str, ...]]
-) -> None:
-    """Puts layers that stand side by side into one."""
-    for parts in spellings:
-        for kind in ("weight", "bias"):
-            keys = [f"{block}.{part}.{kind}" for part in parts]
-            if all(key in named for key in keys):
-                named[f"{block}.{whole}.{kind}"] = torch.cat([named.pop(key) for key in keys])
 
 
 def _description(known: KnownEncoder, folder: Path, merge: int) -> bytes:

@@ -63,6 +63,11 @@ class ExplainedSlide(msgspec.Struct, frozen=True, tag=True):
         The same for each head of attention, of the class that it is for, and in random orders.
     random
         The same in random orders.
+    rolled
+        float32 (ways, count): attention roll-out through the layers before the last, then by each
+        head of the first alone; empty where there are none.
+    rolled_deletion
+        As `deletion`, of each of these.
     """
 
     index: int
@@ -74,6 +79,8 @@ class ExplainedSlide(msgspec.Struct, frozen=True, tag=True):
     random: float
     attention_deletion: list[float]
     attention_random: list[float]
+    rolled: bytes = b""
+    rolled_deletion: list[float] = []
 
 
 class Explained(msgspec.Struct, frozen=True, tag=True):
@@ -90,6 +97,11 @@ class Explained(msgspec.Struct, frozen=True, tag=True):
     deletion, random
         The mean of what the model still says while the parts are taken away, the weightiest
         first, and in random orders; shares of `chance`.
+    attention
+        float32 (ways, parts, parts): attention roll-out, then each head of the last layer; empty
+        where the network does not give its attention.
+    attention_deletion
+        As `deletion`, of each of these.
     """
 
     index: int
@@ -98,3 +110,5 @@ class Explained(msgspec.Struct, frozen=True, tag=True):
     values: bytes
     deletion: float
     random: float
+    attention: bytes = b""
+    attention_deletion: list[float] = []

@@ -1,7 +1,8 @@
 """Which parts of a tile speak for a class of a tile classifier, and whether that holds.
 
 Integrated gradients (Sundararajan 2017) from a tile of its mean color; occlusion (Zeiler 2014)
-where a network has no gradients, as in ONNX. Deletion test after Petsiuk 2018.
+where a network has no gradients, as in ONNX; attention roll-out (Abnar & Zuidema 2020) beside them
+where it gives its attention. Deletion test after Petsiuk 2018, on each.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image
 
 from viewer.inference.errors import ModelFailedError
 from viewer.inference.process.batches import Batches
@@ -70,22 +72,34 @@ def explained(
         values = _occluded(picture, edges, lambda each: own[index] - chances(each)[:, index])
     else:
         values = np.add.reduceat(np.add.reduceat(slopes, edges[:-1], 0), edges[:-1], 1)
-    deleted = _deletion(picture, edges, np.argsort(-values.ravel(), kind="stable"))
-    spread = np.random.default_rng(0)
-    orders = [spread.permutation(values.size) for _ in range(_RANDOM_ORDERS)]
     whole = max(float(own[index]), _LEAST_CHANCE)
-    kept = float(chances(deleted)[:, index].mean()) / whole
-    by_chance = [
-        float(chances(_deletion(picture, edges, each))[:, index].mean()) for each in orders
-    ]
+
+    def kept(order: NDArray[np.intp]) -> float:
+        return float(chances(_deletion(picture, edges, order))[:, index].mean()) / whole
+
+    def kept_by(weights: NDArray[np.float32]) -> float:
+        return kept(np.argsort(-weights.ravel(), kind="stable"))
+
+    spread = np.random.default_rng(0)
+    by_chance = [kept(spread.permutation(values.size)) for _ in range(_RANDOM_ORDERS)]
+    rolled = network.roll_out(picture)
+    ways = [] if rolled is None else [_in_parts(each, parts) for each in rolled]
     return Explained(
         index,
         float(own[index]),
         method,
         values.astype(np.float32).tobytes(),
-        kept,
-        float(np.mean(by_chance)) / whole,
+        kept_by(values),
+        float(np.mean(by_chance)),
+        b"".join(each.tobytes() for each in ways),
+        [kept_by(each) for each in ways],
     )
+
+
+def _in_parts(values: NDArray[np.float32], parts: int) -> NDArray[np.float32]:
+    """Return a map of patches as one of as many parts along each side."""
+    resized = Image.fromarray(values).resize((parts, parts), Image.Resampling.BOX)
+    return np.asarray(resized, np.float32)
 
 
 def _occluded(

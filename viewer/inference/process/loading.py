@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from viewer.inference.architectures import ARCHITECTURES
 from viewer.inference.architectures.nuclei_unet import NucleiUNet
 from viewer.inference.architectures.slide_models import SLIDE_ARCHITECTURES
+from viewer.inference.architectures.vision_transformer import VisionTransformer
 from viewer.inference.models.bundle import BundleError, check_weights
 from viewer.inference.process.onnx_module import OnnxModule
 from viewer.inference.tasks.instances import feature_maps
@@ -86,8 +87,11 @@ def _empty(about: ModelDescription) -> torch.nn.Module:
             f"{', '.join(known)}."
         )
     sizes = () if about.encoder is None else (about.encoder.length, len(about.classes))
+    settings = about.settings
+    if TASKS[about.task].explains == "tile" and architecture is VisionTransformer:
+        settings = {"classes": len(about.classes)} | settings
     try:
-        return architecture(*sizes, **about.settings)
+        return architecture(*sizes, **settings)
     except (TypeError, ValueError, RuntimeError, ArithmeticError, AssertionError) as error:
         raise BundleError(
             f"{about.name} has settings that {about.architecture} does not take: "

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from viewer.inference.architectures.vision_transformer import VisionTransformer
 from viewer.inference.errors import DeviceFullError, ModelFailedError
 from viewer.inference.process.loading import first_line, load_module
 from viewer.inference.process.onnx_module import OnnxModule, onnx_runs_on
@@ -217,6 +218,19 @@ class Network:
             size = picture.shape[1::-1]
             found = np.asarray(Image.fromarray(found).resize(size, Image.Resampling.BOX))
         return found if np.isfinite(found).all() else None
+
+    def roll_out(self, picture: RgbImage) -> NDArray[np.float32] | None:
+        """Return how much each patch of a picture is attended to, (1 + heads, rows, columns).
+
+        The first is the roll-out of all heads. None where the network does not give its attention.
+        """
+        if not isinstance(self._module, VisionTransformer) or self._module.merge:
+            return None
+        batch = torch.from_numpy(np.stack(self._fed([picture]))).permute(0, 3, 1, 2)
+        with torch.inference_mode():
+            found = self._module.roll_out(self.normalized(batch.to(self.device).float()))
+        answer = found.float().cpu().numpy()
+        return answer if np.isfinite(answer).all() else None
 
     def encoded_words(self, phrases: Sequence[str]) -> EncodedWords:
         """Return the vectors of phrases, of a model that takes words.

@@ -1,7 +1,8 @@
 """Which patches speak for a class of a slide model, which it looks at, and whether that holds.
 
 Integrated gradients (Sundararajan 2017) from the mean vector of the slide; occlusion (Zeiler 2014)
-where a model has no gradients. Deletion test after Petsiuk 2018, on both and on its attention.
+where a model has no gradients. Its attention, and where there are layers before it attention
+roll-out (Abnar & Zuidema 2020) through them. Deletion test after Petsiuk 2018, on each.
 """
 
 from __future__ import annotations
@@ -75,6 +76,8 @@ def explained_slide(
         float(deleted(np.argsort(-row, kind="stable"))[each])
         for row, each in zip(attention, of, strict=True)
     ]
+    rolled = head.roll_out(vectors)
+    ways = [] if rolled is None else list(rolled)
     return ExplainedSlide(
         index,
         own.tolist(),
@@ -85,6 +88,8 @@ def explained_slide(
         float(random[index]),
         kept,
         [float(random[each]) for each in of],
+        b"".join(each.tobytes() for each in ways),
+        [float(deleted(np.argsort(-each, kind="stable"))[index]) for each in ways],
     )
 
 

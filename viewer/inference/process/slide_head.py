@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from viewer.inference.architectures.slide_models import R2tMil
 from viewer.inference.errors import ModelFailedError
 from viewer.inference.process.loading import first_line, load_module
 from viewer.inference.process.network import has_answer
@@ -72,6 +73,18 @@ class SlideHead:
                 return None
             total += slopes / steps
         found = (total * span).sum(1).numpy()
+        return found if np.isfinite(found).all() else None
+
+    def roll_out(self, vectors: NDArray[np.float32]) -> NDArray[np.float32] | None:
+        """Return how much each of n vectors is attended to through all layers, (1 + heads, n).
+
+        The first is by the mean of the heads. None where there is one layer of attention, or the
+        model does not give it.
+        """
+        if not isinstance(self._module, R2tMil):
+            return None
+        with torch.inference_mode():
+            found = self._module.roll_out(torch.from_numpy(vectors)).float().numpy()
         return found if np.isfinite(found).all() else None
 
     def judge(

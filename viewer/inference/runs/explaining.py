@@ -14,6 +14,7 @@ from viewer.inference.models.bundle import BundleError, slide_refusal
 from viewer.inference.process.explain_messages import Explain, Explained
 from viewer.inference.process.messages import Refused
 from viewer.inference.process.model_process import ModelProcess, thread_count
+from viewer.inference.runs.part_weights import PartWeights, rolled_names, why_no_attention
 from viewer.inference.runs.running import RunError, known_mpp_um
 from viewer.inference.tasks.known import TASKS
 from viewer.processes.shared_pixels import hand_over
@@ -23,8 +24,6 @@ from viewer.slides.region import read_region
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
     from viewer.inference.models.bundle import ModelBundle
     from viewer.inference.process.explain_messages import Method
     from viewer.slides.source import RgbImage
@@ -33,7 +32,7 @@ _PARTS = 14
 """Along a side of a tile."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Explanation:
     """What speaks for a class on a tile.
 
@@ -41,45 +40,42 @@ class Explanation:
     ----------
     name, chance
         The class, and what the model says of it.
-    values
-        (parts, parts), how much each part of the tile speaks for the class.
+    by_class
+        How much each part of the tile speaks for the class, by gradients or occlusion.
+    attention
+        Attention roll-out, and each head of the last layer; none where it cannot be had.
+    note
+        Why there is no attention; "" where there is.
     box, tile
         Where the tile lies (level-0 pixels), and its pixels, uint8 (side, side, 3).
-    deletion, random
-        The mean of what the model still says while the parts are taken away, the weightiest first,
-        and in random orders; shares of `chance`.
     """
 
     name: str
     chance: float
     method: Method
-    values: NDArray[np.float32]
+    by_class: PartWeights
+    attention: tuple[PartWeights, ...]
+    note: str
     box: Box
     tile: RgbImage
-    deletion: float
-    random: float
 
     @property
-    def is_faithful(self) -> bool:
-        """Return whether what is said to speak for the class counts more than chance would."""
-        return self.deletion < self.random
+    def ways(self) -> tuple[PartWeights, ...]:
+        """Return all maps, the one by class first."""
+        return (self.by_class, *self.attention)
 
     @property
     def sentence(self) -> str:
         """Return what speaks for what, and whether that holds, for people."""
-        holds = "" if self.is_faithful else ": not more than chance, do not rely on it"
-        return (
-            f"{self.name} {self.chance:.2f}: warm parts speak for it. While they are taken away it "
-            f"keeps {self.deletion:.0%}, in random orders {self.random:.0%}{holds}."
-        )
+        return f"{self.name} {self.chance:.2f}: warm parts speak for it. {self.by_class.sentence}"
 
-    def picture(self) -> RgbImage:
-        """Return the tile with what speaks for the class in warm colors."""
+    def picture(self, by: PartWeights) -> RgbImage:
+        """Return the tile with what counts by one of the ways in warm colors."""
         from PIL import Image
 
         side = len(self.tile)
-        most = max(float(self.values.max()), 1e-12)
-        share = np.clip(self.values / most, 0, 1).astype(np.float32)
+        most = max(float(by.values.max()), 1e-12)
+        share = np.clip(by.values / most, 0, 1).astype(np.float32)
         large = np.asarray(Image.fromarray(share).resize((side, side), Image.Resampling.BICUBIC))
         weight = 0.7 * np.clip(large, 0, 1)[..., np.newaxis]
         warm = np.array([230, 80, 0], np.float32)
@@ -137,16 +133,20 @@ def explain_tile(
         except TileError as error:
             raise RunError(str(error)) from error
     answer = _asked(bundle, tile, names.index(name) if name else -1)
-    values = np.frombuffer(answer.values, np.float32).reshape(_PARTS, _PARTS)
+    values, attention = (
+        np.frombuffer(data, np.float32).reshape(-1, _PARTS, _PARTS)
+        for data in (answer.values, answer.attention)
+    )
+    ways = zip(rolled_names(len(attention)), attention, answer.attention_deletion, strict=True)
     return Explanation(
         names[answer.index],
         answer.chance,
         answer.method,
-        values,
+        PartWeights(answer.method, values[0], answer.deletion, answer.random),
+        tuple(PartWeights(*way, answer.random) for way in ways),
+        "" if len(attention) else why_no_attention(about, answer.method),
         box,
         tile,
-        answer.deletion,
-        answer.random,
     )
 
 

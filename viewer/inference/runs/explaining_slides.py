@@ -13,6 +13,7 @@ from viewer.inference.models.bundle import BundleError
 from viewer.inference.process.explain_messages import ExplainedSlide, ExplainSlide
 from viewer.inference.process.messages import Refused
 from viewer.inference.process.model_process import ModelProcess, thread_count
+from viewer.inference.runs.part_weights import PartWeights, rolled_names, why_no_attention
 from viewer.inference.runs.running import RunError
 
 if TYPE_CHECKING:
@@ -21,32 +22,6 @@ if TYPE_CHECKING:
     from viewer.inference.models.bundle import ModelBundle
     from viewer.inference.process.explain_messages import Method
     from viewer.overlays.patch_feature_map import PatchFeatureMap
-
-
-@dataclass(frozen=True, slots=True)
-class PatchWeights:
-    """How much each patch counts by one way to ask.
-
-    Attributes
-    ----------
-    name
-        The method, or the name of the head of attention.
-    values
-        (rows, columns), NaN where there is no patch.
-    deletion, random
-        The mean of what the model still says while patches are taken away, the weightiest first,
-        and in random orders; shares of what it said of all.
-    """
-
-    name: str
-    values: NDArray[np.float32]
-    deletion: float
-    random: float
-
-    @property
-    def is_faithful(self) -> bool:
-        """Return whether what is said to count does so more than chance would."""
-        return self.deletion < self.random
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +35,29 @@ class SlideExplanation:
     by_class
         Which patches speak for the class, by gradients or occlusion.
     heads
-        Which patches each head of attention looks at.
+        Which patches each head of attention looks at, and attention roll-out through the layers
+        before it.
+    note
+        Why there is no roll-out, where a model may have such layers; "" else.
     """
 
     name: str
     chance: float
     method: Method
-    by_class: PatchWeights
-    heads: tuple[PatchWeights, ...]
+    by_class: PartWeights
+    heads: tuple[PartWeights, ...]
+    note: str = ""
+
+    @property
+    def ways(self) -> tuple[PartWeights, ...]:
+        """Return all maps, the one by class first."""
+        return (self.by_class, *self.heads)
 
     @property
     def sentence(self) -> str:
         """Return what speaks for what, and whether that holds, for people."""
-        parts = [_kept(self.by_class), *(_kept(each) for each in self.heads)]
+        shown = [each for each in self.ways if not each.name.startswith("head ")]
+        parts = [_kept(each) for each in shown]
         return (
             f"{self.name} {self.chance:.2f}: warm patches speak for it. While they are taken away "
             f"it keeps {'; '.join(parts)}."
@@ -114,24 +99,33 @@ def explain_slide(bundle: ModelBundle, found: PatchFeatureMap, name: str = "") -
 
     attention = np.frombuffer(answer.attention, np.float32).reshape(-1, len(features))
     heads = names if len(attention) == len(names) else ["attention"]
+    tested = zip(answer.attention_deletion, answer.attention_random, strict=True)
+    of_heads = [
+        PartWeights(f"attention of {head}" if len(heads) > 1 else head, placed(row), *kept)
+        for head, row, kept in zip(heads, attention, tested, strict=True)
+    ]
+    rolled = np.frombuffer(answer.rolled, np.float32).reshape(-1, len(features))
+    of_layers = [
+        PartWeights(way, placed(row), kept, answer.random)
+        for way, row, kept in zip(
+            rolled_names(len(rolled)), rolled, answer.rolled_deletion, strict=True
+        )
+    ]
+    by_class = placed(np.frombuffer(answer.values, np.float32))
+    is_closed = bundle.description.format != "safetensors"
     return SlideExplanation(
         names[answer.index],
         answer.chances[answer.index],
         answer.method,
-        PatchWeights(
-            answer.method, placed(np.frombuffer(answer.values, np.float32)),
-            answer.deletion, answer.random,
-        ),
-        tuple(
-            PatchWeights(f"attention of {head}" if len(heads) > 1 else head, placed(row), *kept)
-            for head, row, *kept in zip(
-                heads, attention, answer.attention_deletion, answer.attention_random, strict=True
-            )
-        ),
-    )  # fmt: skip
+        PartWeights(answer.method, by_class, answer.deletion, answer.random),
+        (*of_heads, *of_layers),
+        why_no_attention(bundle.description, "its last attention and " + answer.method)
+        if is_closed
+        else "",
+    )
 
 
-def _kept(weights: PatchWeights) -> str:
+def _kept(weights: PartWeights) -> str:
     holds = "" if weights.is_faithful else ", not more than chance"
     return (
         f"{weights.deletion:.0%} by {weights.name} (in random orders {weights.random:.0%}{holds})"

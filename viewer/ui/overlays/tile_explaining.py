@@ -9,19 +9,22 @@ from PySide6.QtCore import QObject
 
 from viewer.canvas.layer import LayerOrder
 from viewer.canvas.patch_layer import PatchLayer
-from viewer.geometry import Point
+from viewer.geometry import ORIGIN, Point
 from viewer.inference.tasks.known import TASKS
 from viewer.ui.background_runner import BackgroundRunner, Task
+from viewer.ui.overlays.explanation_page import ExplanationPage
+from viewer.ui.overlays.services import OverlaysOn
 from viewer.ui.services import CommandHost, MessageHost, PaneHost
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from collections.abc import Sequence
 
     from viewer.inference.models.bundle import ModelBundle
     from viewer.inference.runs.explaining import Explanation
     from viewer.inference.runs.explaining_slides import SlideExplanation
+    from viewer.inference.runs.part_weights import PartWeights
     from viewer.overlays.patch_feature_map import PatchFeatureMap
-    from viewer.ui.overlays.services import OverlaysOn
+    from viewer.ui.overlays.overlays_panel import OverlaysPanel
     from viewer.ui.slides.slide_pane import SlidePane
 
 _NO_CLASSIFIER = "On the page AI, turn on a classifier of tiles or a slide model first."
@@ -33,10 +36,16 @@ class ExplainerHost(MessageHost, PaneHost, CommandHost, Protocol):
     """What explaining a tile asks of the window."""
 
 
+class ExplainedOverlays(OverlaysOn, Protocol):
+    """The overlays that are explained, and the page that lists them."""
+
+    panel: OverlaysPanel
+
+
 class TileExplainer(QObject):
     """Owned by the part; `shut_down` ends its thread."""
 
-    def __init__(self, window: ExplainerHost, overlays: OverlaysOn, parent: QObject) -> None:
+    def __init__(self, window: ExplainerHost, overlays: ExplainedOverlays, parent: QObject) -> None:
         super().__init__(parent)
         self._window = window
         self._overlays = overlays
@@ -46,6 +55,13 @@ class TileExplainer(QObject):
         self._layer.opacity = 1.0
         self._pane: SlidePane | None = None
         self._task: Task | None = None
+        self._ways: Sequence[PartWeights] = ()
+        self._place = (1.0, ORIGIN)
+        """Side of a part, level-0 pixels, and where the first lies."""
+        self.page = ExplanationPage(overlays.panel)
+        overlays.panel.add_page(self.page)
+        self.page.way_chosen.connect(self._paint)
+        self.page.end_wanted.connect(self._end)
         window.commands.on_toggle("overlays.explain", self.set_shown)
         window.panes.panes_changed.connect(self._on_panes_changed)
 
@@ -86,7 +102,7 @@ class TileExplainer(QObject):
         if isinstance(run.found, PatchFeatureMap) and explains == "slide":
             self._explain_slide(bundle, run.found)
             return
-        self._window.say(f"{bundle.name} is explained in the middle of the view...")
+        self._say(f"{bundle.name} is explained in the middle of the view...")
         self._task = self._background.run(
             lambda: explain_tile(path, bundle, at, "", mpp_um), self._show, self._on_failed
         )
@@ -95,30 +111,42 @@ class TileExplainer(QObject):
         from viewer.inference.runs.explaining_slides import explain_slide
 
         def show(explained: SlideExplanation) -> None:
-            values = np.nan_to_num(explained.by_class.values)
-            self._paint(values, found.raster_px, found.origin)
-            self._window.say(explained.sentence)
+            self._show_ways(explained, found.raster_px, found.origin)
 
-        self._window.say(f"{bundle.name} is explained by all patches that it knows...")
+        self._say(f"{bundle.name} is explained by all patches that it knows...")
         self._task = self._background.run(
             lambda: explain_slide(bundle, found), show, self._on_failed
         )
 
+    def _say(self, sentence: str) -> None:
+        self.page.show_waiting(sentence)
+        self._window.say(sentence)
+
     def _show(self, found: Explanation) -> None:
-        cell_px = found.box.width / found.values.shape[1]
-        self._paint(found.values, cell_px, Point(found.box.x0, found.box.y0))
+        side_px = found.box.width / found.by_class.values.shape[1]
+        self._show_ways(found, side_px, Point(found.box.x0, found.box.y0))
+
+    def _show_ways(
+        self, found: Explanation | SlideExplanation, side_px: float, origin: Point
+    ) -> None:
+        self._ways, self._place = found.ways, (side_px, origin)
+        self.page.show_ways(f"{found.name} {found.chance:.2f}", found.ways, found.note)
+        self._paint(0)
         self._window.say(found.sentence)
 
-    def _paint(self, values: NDArray[np.float32], cell_px: float, origin: Point) -> None:
-        """Paint (rows, columns) of squares, what speaks for the class in warm colors."""
+    def _paint(self, number: int) -> None:
+        """Paint one of the maps, what counts in warm colors."""
         pane = self._pane
-        if pane is None:
+        if pane is None or not 0 <= number < len(self._ways):
             return
+        way, (side_px, origin) = self._ways[number], self._place
+        self.page.show_tested(way)
+        values = np.nan_to_num(way.values)
         share = np.clip(values / max(float(values.max()), 1e-12), 0, 1)
         rgba = np.empty((*share.shape, 4), np.uint8)
         rgba[..., :3] = _WARM
         rgba[..., 3] = share * _MOST_ALPHA
-        self._layer.show_colors(rgba, cell_px, origin=origin)
+        self._layer.show_colors(rgba, side_px, origin=origin)
         pane.canvas.update()
 
     def _on_failed(self, error: Exception) -> None:
@@ -139,6 +167,8 @@ class TileExplainer(QObject):
             self._task.cancel()
             self._task = None
         self._layer.clear()
+        self._ways = ()
+        self.page.hide()
         pane, self._pane = self._pane, None
         if pane is not None:
             pane.slide_changed.disconnect(self._on_slide_changed)

@@ -1,0 +1,66 @@
+"""How much the parts of a tile, or the patches of a slide, count by one way to ask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from viewer.inference.models.description import ModelDescription
+
+ROLL_OUT = "attention roll-out"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PartWeights:
+    """How much each part counts.
+
+    Attributes
+    ----------
+    name
+        The method, or the name of the head of attention.
+    values
+        (rows, columns), NaN where there is no patch.
+    deletion, random
+        The mean of what the model still says while parts are taken away, the weightiest first, and
+        in random orders; shares of what it said of all.
+    """
+
+    name: str
+    values: NDArray[np.float32]
+    deletion: float
+    random: float
+
+    @property
+    def is_faithful(self) -> bool:
+        """Return whether what is said to count does so more than chance would."""
+        return self.deletion < self.random
+
+    @property
+    def sentence(self) -> str:
+        """Return what the deletion test says, for people."""
+        holds = "" if self.is_faithful else ": not more than chance, do not rely on it"
+        return (
+            f"While the warmest are taken away it keeps {self.deletion:.0%}, in random orders "
+            f"{self.random:.0%}{holds}."
+        )
+
+
+def rolled_names(ways: int) -> list[str]:
+    """Return what attention roll-out and each head of it are called."""
+    return [ROLL_OUT, *(f"head {number}" for number in range(1, ways))][:ways]
+
+
+def why_no_attention(about: ModelDescription, method: str) -> str:
+    """Return why a model is explained without attention roll-out, in a sentence."""
+    if about.format != "safetensors":
+        kind = "ONNX" if about.format == "onnx" else "TorchScript"
+        why = f"{kind} does not give the attention of its layers"
+    elif about.settings.get("merge"):
+        why = "patches are merged in it, so that its attention is no map"
+    else:
+        why = "the network has no attention"
+    return f"No attention roll-out: {why}. Explained by {method} alone."
