@@ -371,3 +371,17 @@ def test_one_sentence(
         open_slide(path)
     assert isinstance(caught.value, UnsupportedSlideError | DamagedSlideError)
     assert "\n" not in str(caught.value)
+
+
+def test_levels_in_any_order(tmp_path: Path, picture: NDArray[np.uint8]) -> None:
+    path = tmp_path / "a.zarr"
+    levels = pyramid(picture)
+    write_image(path, levels, "cyx")
+    described = path / "zarr.json"
+    told = json.loads(described.read_text())
+    told["attributes"]["ome"]["multiscales"][0]["datasets"].reverse()
+    described.write_text(json.dumps(told))
+    with closing(open_slide(path)) as source:
+        sizes = [(level.height_px, level.width_px) for level in source.levels]
+        assert sizes == [level.shape[1:] for level in levels]
+        assert source.info.optics.mpp_um == pytest.approx((0.5, 0.5))

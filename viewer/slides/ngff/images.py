@@ -211,6 +211,9 @@ def _image(
         levels.append(NgffLevel(array, *own))
     if not levels:
         raise NgffError("has an image without levels")
+    y, x = axes.index("y"), axes.index("x")
+    # The finest comes first by the standard, and not in every file.
+    levels.sort(key=lambda level: -level.array.shape[y] * level.array.shape[x])
     _check_levels(levels, axes)
     at = axes.find("c")
     count = levels[0].array.shape[at] if at >= 0 else 1
