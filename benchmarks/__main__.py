@@ -130,10 +130,12 @@ def _measure(name: str) -> list[Figure]:
 
             return paint.run(main_slide)
         case "browse":
-            from benchmarks import browse, yardstick
+            from benchmarks import browse, deepzoom, yardstick
 
             ours = browse.run(main_slide)
             theirs = yardstick.run(main_slide)
+            if theirs:
+                theirs += yardstick.run(main_slide, deepzoom.ensure(main_slide))
             return [*ours, *theirs, *yardstick.compared(ours, theirs)]
         case _:
             from benchmarks import scale

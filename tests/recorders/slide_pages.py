@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Literal, cast
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+_DEEPZOOM = re.compile(r"/(slide\.dzi|slide_files/\d+/\d+_\d+\.jpeg)")
 _KINDS = {".html": "text/html", ".js": "text/javascript", ".json": "application/json"}
 
 
@@ -26,6 +28,8 @@ class SlidePages(ThreadingHTTPServer):
         What else is served: a file, or its content, by its path such as "/settings.json".
     encoding
         Of the tiles, with its options in `Image.save`.
+    ready_tiles
+        A folder with `slide.dzi` and `slide_files` that is served instead.
     """
 
     daemon_threads = True
@@ -36,6 +40,7 @@ class SlidePages(ThreadingHTTPServer):
         page: Path,
         files: Mapping[str, Path | bytes],
         encoding: Literal["png", "jpeg"],
+        ready_tiles: Path | None = None,
         **options: int,
     ) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -43,6 +48,7 @@ class SlidePages(ThreadingHTTPServer):
         self.tiles = DeepZoomGenerator(self.slide, tile_size=254, overlap=1)
         self.files: dict[str, Path | bytes] = {"/": page, **files}
         self.encoding, self.options = encoding, options
+        self.ready_tiles = ready_tiles
         self.posted = b""
         """What the page sent."""
         self.has_posted = threading.Event()
@@ -65,6 +71,10 @@ class _Handler(BaseHTTPRequestHandler):
         if (file := server.files.get(path)) is not None:
             kind = _KINDS["." + path.rpartition(".")[2]] if path != "/" else "text/html"
             self._send(file if isinstance(file, bytes) else file.read_bytes(), kind)
+        elif server.ready_tiles is not None and (name := _DEEPZOOM.fullmatch(path)):
+            ready = server.ready_tiles / name[1]
+            kind = f"image/{server.encoding}" if ready.suffix != ".dzi" else "application/xml"
+            self._send(ready.read_bytes(), kind)
         elif path == "/slide.dzi":
             self._send(server.tiles.get_dzi(server.encoding).encode(), "application/xml")
         elif path.startswith("/slide_files/"):
