@@ -25,6 +25,7 @@ from viewer.canvas.layer import LayerOrder
 from viewer.canvas.objects_layer import ObjectsLayer
 from viewer.geometry import Box, Point
 from viewer.inference.models.model_library import find_model
+from viewer.inference.process.spare_process import prepare_model_process
 from viewer.inference.runs.engine import Engine
 from viewer.inference.runs.plan import block_grid
 from viewer.overlays.heatmap import gradient
@@ -48,6 +49,8 @@ _MIB = 1 << 20
 _OBJECTS = 1_000_000
 _CORNERS = 14
 _STEPS = 100
+_IMPORT_S = 8.0
+"""In which a process has imported what models need."""
 
 
 class _Listener:
@@ -55,8 +58,12 @@ class _Listener:
 
     def __init__(self, objects: ObjectMap) -> None:
         self.objects = objects
-        self.first_s = self.ready_s = 0.0
+        self.first_s = self.ready_s = self.seen_s = 0.0
         self.ended = threading.Event()
+
+    def on_preview(self, key: BlockKey, objects: Objects) -> None:  # noqa: ARG002 - as told
+        if len(objects) and not self.seen_s:
+            self.seen_s = time.perf_counter()
 
     def on_block(self, key: BlockKey, objects: Objects) -> None:
         if self.objects.add(key, objects) and not self.first_s:
@@ -144,7 +151,9 @@ def _engine(slide: Path) -> list[Figure]:
     grid = block_grid(source, bundle.description, mpp_um)
     listener = _Listener(ObjectMap(grid, mpp_um))
     began_s = time.perf_counter()
-    engine = Engine(slide, source.info.identity, grid, mpp_um, bundle, listener)
+    engine = Engine(
+        slide, source.info.identity, grid, mpp_um, bundle, listener, on_preview=listener.on_preview
+    )
     whole = Box(0, 0, *grid.slide)
     engine.look_at(Box.around(whole.center, grid.side, grid.side))
     engine.run(whole)
@@ -154,12 +163,41 @@ def _engine(slide: Path) -> list[Figure]:
     working_s = end_s - listener.ready_s
     name = "nuclei on the CPU" if os.environ.get("CUDA_VISIBLE_DEVICES") == "" else "nuclei"
     share = 100 * max(0.0, 1 - timing.forward_s / working_s)
+    seen_s, whole_s = _first(slide)
     return [
-        Figure("overlays", f"{name}, turned on to first objects", listener.first_s - began_s, "s"),
+        Figure("overlays", f"{name}, turned on to first objects seen", seen_s, "s", 1.5),
+        Figure("overlays", f"{name}, turned on to first block", whole_s, "s"),
+        Figure(
+            "overlays", f"{name}, no process ready, first objects", listener.seen_s - began_s, "s"
+        ),
         Figure("overlays", f"{name}, fields", timing.blocks / working_s, "/s"),
         Figure("overlays", f"{name}, objects", listener.objects.count / working_s, "/s"),
         Figure("overlays", f"{name}, time outside the forward", share, "%", 25.0),
     ]
+
+
+def _first(slide: Path) -> tuple[float, float]:
+    """Return seconds to the first objects and to the first block, with a process ready.
+
+    The window has one ready while the page AI is seen.
+    """
+    prepare_model_process()
+    time.sleep(_IMPORT_S)
+    source, bundle = open_slide(slide), find_model("nuclei")
+    mpp_um = source.info.optics.mean_mpp_um
+    assert mpp_um is not None
+    grid = block_grid(source, bundle.description, mpp_um)
+    listener = _Listener(ObjectMap(grid, mpp_um))
+    identity = f"{source.info.identity} once more"  # of which nothing is kept
+    began_s = time.perf_counter()
+    engine = Engine(slide, identity, grid, mpp_um, bundle, listener, on_preview=listener.on_preview)
+    whole = Box(0, 0, *grid.slide)
+    engine.look_at(Box.around(whole.center, grid.side, grid.side))
+    while not listener.first_s and not listener.ended.wait(0.01):
+        pass
+    engine.close()
+    source.close()
+    return (listener.seen_s or listener.first_s) - began_s, listener.first_s - began_s
 
 
 def _whole(slide: Path) -> list[Figure]:
