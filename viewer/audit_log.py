@@ -179,7 +179,7 @@ def check_audit() -> AuditVerdict:
     for line in _lines():
         try:
             entry = msgspec.json.decode(line, type=AuditEntry)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, RecursionError):
             return AuditVerdict(count, unsigned, f"Line {count + 1} is damaged.")
         if entry.number != count:
             return AuditVerdict(
@@ -274,7 +274,7 @@ def _end(path: Path) -> tuple[int, str]:
     lines = tail[: len(tail) - torn].splitlines()
     if not lines:
         return 0, ""
-    with contextlib.suppress(msgspec.MsgspecError):
+    with contextlib.suppress(msgspec.MsgspecError, RecursionError):
         last = msgspec.json.decode(lines[-1], type=AuditEntry)
         return last.number + 1, last.signature
     return _head(), ""
@@ -283,7 +283,7 @@ def _end(path: Path) -> tuple[int, str]:
 def _head() -> int:
     try:
         return msgspec.json.decode((_folder() / _HEAD).read_bytes(), type=int)
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, msgspec.MsgspecError, RecursionError):
         return 0
 
 
@@ -303,5 +303,5 @@ def _lines() -> Iterator[bytes]:
 
 def _entries() -> Iterator[AuditEntry]:
     for line in _lines():
-        with contextlib.suppress(msgspec.MsgspecError):
+        with contextlib.suppress(msgspec.MsgspecError, RecursionError):
             yield msgspec.json.decode(line, type=AuditEntry)

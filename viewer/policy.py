@@ -157,7 +157,7 @@ def _read() -> ReadPolicy:
         return ReadPolicy(msgspec.json.decode(data, type=Policy))
     except OSError as error:
         return _strictest(f"cannot be read ({error.strerror or error})")
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         return _strictest(f"is invalid ({str(error).replace('`', '')})")
 
 

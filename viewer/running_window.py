@@ -108,7 +108,7 @@ def read_request(data: bytes) -> list[Path] | None:
     """Return the paths that a start asks to open; None for anything else, which is not answered."""
     try:
         paths = msgspec.json.decode(data, type=_Request).paths
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
     if len(paths) > _MOST_PATHS or any("\0" in path for path in paths):
         return None

@@ -155,7 +155,7 @@ def read_settings(folder: Path) -> tuple[Settings, list[str]]:
         )
     try:
         kept = msgspec.json.decode(content, type=dict[str, object])
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         aside = _set_aside(path, content)
         return Settings(), _warned(
             [f"The settings are damaged: the defaults are used, and the file is kept as {aside}."]
@@ -284,5 +284,5 @@ def _kept(path: Path) -> dict[str, object]:
     """Return what the file holds; nothing where it cannot be read."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=dict[str, object])
-    except (OSError, msgspec.DecodeError):
+    except (OSError, msgspec.DecodeError, RecursionError):
         return {}

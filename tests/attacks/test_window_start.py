@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
-from PySide6.QtWidgets import QPlainTextEdit
+from PySide6.QtWidgets import QApplication, QMainWindow, QPlainTextEdit
 from pytestqt.qtbot import QtBot
 
 from viewer.folders import config_folder, log_folder
 from viewer.start_guard import LAST_CRASH, StartGuard
 from viewer.ui.crash_dialog import CrashDialog, CrashWatch
+from viewer.ui.window_state import forget_window_state, restore_window_state, save_window_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -220,3 +221,47 @@ def test_another_window_that_is_starting_is_no_failure() -> None:
         other.kill()
         other.wait()
     assert not StartGuard(os.getpid()).begin(), "the other ended without a window"
+
+
+def of_geometry(numbers: bytes) -> bytes:
+    """Return a saved state whose places and sizes are all these four bytes."""
+    escaped = "".join(f"\\x{each:x}" for each in b"\x01\xd9\xd0\xcb\x00\x03\x00\x00" + numbers * 12)
+    return f"[General]\ngeometry=@ByteArray({escaped})\n".encode()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        bytes(range(256)) * 20,
+        b"[General]\ngeometry=@Variant(\\0\\0\\0\\x7f\\xff\\xff\\xff\\xff)\n",
+        of_geometry(b"\x7f\xff\xff\xff"),
+        of_geometry(b"\xff\xff\xf0\x00"),
+        b"[General]\npanels=" + b"a" * (2 << 20),
+    ],
+    ids=["bytes", "variant", "far right", "far left", "long"],
+)
+def test_a_damaged_state_gives_a_window_on_the_screen(content: bytes, qtbot: QtBot) -> None:
+    (config_folder() / "window.ini").write_bytes(content)
+    window = QMainWindow()
+    qtbot.addWidget(window)
+    restore_window_state(window)
+    screen = QApplication.primaryScreen().availableGeometry()
+    assert screen.contains(window.geometry())
+    save_window_state(window, "panels")
+    assert restore_window_state(window) == "panels"
+
+
+def test_a_pipe_or_folder_in_place_of_the_state_holds_up_nothing(qtbot: QtBot) -> None:
+    state = config_folder() / "window.ini"
+    window = QMainWindow()
+    qtbot.addWidget(window)
+    os.mkfifo(state)
+    assert restore_window_state(window) is None
+    save_window_state(window, "panels")
+    assert restore_window_state(window) == "panels"
+    state.unlink()
+    state.mkdir()
+    assert restore_window_state(window) is None
+    save_window_state(window, "panels")
+    forget_window_state()
+    assert state.is_dir()

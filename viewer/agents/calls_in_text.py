@@ -74,5 +74,5 @@ def _arguments_of(body: str) -> str:
 def _value(text: str) -> object:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text

@@ -157,9 +157,9 @@ def load_endpoint() -> Endpoint:
         return msgspec.json.decode(path.read_bytes(), type=Endpoint)
     except FileNotFoundError:
         return Endpoint()
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, msgspec.MsgspecError, RecursionError) as error:
         _log.warning("%s cannot be read (%s): the defaults are used.", path.name, error)
-        if isinstance(error, msgspec.MsgspecError):
+        if not isinstance(error, OSError):
             path.replace(path.with_suffix(".bad.json"))
         return Endpoint()
 

@@ -104,7 +104,7 @@ def read_exchanges(folder: Path) -> list[dict[str, Any]]:
     for line in lines:
         try:
             found.append(msgspec.json.decode(line, type=dict[str, Any]))
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, RecursionError):
             continue  # cut by a crash
     return found
 

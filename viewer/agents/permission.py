@@ -52,7 +52,7 @@ class PermissionBook:
             return msgspec.json.decode(self._path.read_bytes(), type=list[Permission])
         except FileNotFoundError:
             return []
-        except (OSError, msgspec.MsgspecError) as error:
+        except (OSError, msgspec.MsgspecError, RecursionError) as error:
             _log.warning("permissions cannot be read (%s): they are asked for again", error)
             return []
 
@@ -87,7 +87,7 @@ class PermissionBook:
     def _withdrawn(self) -> list[list[str]]:
         try:
             return msgspec.json.decode(self._gone_path.read_bytes(), type=list[list[str]])
-        except (OSError, msgspec.MsgspecError):
+        except (OSError, msgspec.MsgspecError, RecursionError):
             return []
 
     def _save_withdrawn(self, gone: list[list[str]]) -> None:

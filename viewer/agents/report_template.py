@@ -89,7 +89,7 @@ def load_template(path: Path) -> ReportTemplate:
         template = msgspec.json.decode(path.read_bytes(), type=ReportTemplate)
     except OSError as error:
         raise AgentError(f"{path} cannot be read ({error.strerror or error}).") from error
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise AgentError(
             f"{path.name} is no template of a report: {error}; docs/agents.md tells what is."
         ) from error

@@ -118,7 +118,7 @@ class StreamedReply:
             part = msgspec.json.decode(text, type=_Completion)
         except UnicodeDecodeError:
             raise RefusedError("sent bytes that are no text (not UTF-8)") from None
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             raise DamagedAnswerError(str(error)) from error
         told = part.error or (part.choices is None and (part.detail or part.message))
         if told:

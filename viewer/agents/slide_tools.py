@@ -296,7 +296,7 @@ def checked_arguments(
                 return msgspec.json.decode(arguments.encode(), type=kind, strict=False)
             return msgspec.convert(known, kind, strict=False)
         return msgspec.convert(dict(arguments), kind, strict=False)
-    except (msgspec.MsgspecError, UnicodeError) as error:
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise ToolError(f"The arguments of {tool} are wrong: {error}.") from error
 
 

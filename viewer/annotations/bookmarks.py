@@ -56,7 +56,7 @@ def kept_view(annotation: Annotation, size: Size) -> View | None:
         return None
     try:
         kept = msgspec.json.decode(text, type=_KeptView)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return None
     if kept.downsample <= 0:
         return None

@@ -84,7 +84,7 @@ def read_palette(path: Path) -> Palette:
         document = msgspec.json.decode(path.read_bytes(), type=_File)
     except OSError as error:
         raise PaletteError(f"{path.name} cannot be read ({error.strerror or error}).") from error
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise PaletteError(f"{path.name} holds no list of classes: {error}.") from error
     entries = (*(document.classes or ()), *(document.path_classes or ()))
     classes = filter(None, map(_stored, entries))

@@ -187,7 +187,7 @@ class Batch:
             for body in read_bodies(self.folder / _LOG):
                 try:
                     record = msgspec.json.decode(body, type=SlideRecord)
-                except msgspec.MsgspecError:
+                except (msgspec.MsgspecError, RecursionError):
                     continue
                 records[record.slide] = record
         except OSError as error:
@@ -216,7 +216,7 @@ class Batch:
         """Return where the batch ran last."""
         try:
             return msgspec.json.decode((self.folder / _WHERE).read_bytes(), type=BatchWhere)
-        except (OSError, msgspec.MsgspecError):
+        except (OSError, msgspec.MsgspecError, RecursionError):
             return BatchWhere()
 
     def move(self, where: BatchWhere) -> None:
@@ -247,7 +247,7 @@ class Batch:
         """Return how far the batch was at last, as who runs it says; None where nobody did."""
         try:
             return msgspec.json.decode((self.folder / _PROGRESS).read_bytes(), type=BatchProgress)
-        except (OSError, msgspec.MsgspecError):
+        except (OSError, msgspec.MsgspecError, RecursionError):
             return None
 
     def ask_to_cancel(self) -> None:
@@ -386,7 +386,7 @@ def output_names(paths: Sequence[str], suffix: str) -> list[str]:
 def _read_manifest(folder: Path) -> _Manifest | None:
     try:
         return msgspec.json.decode((folder / _MANIFEST).read_bytes(), type=_Manifest)
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, msgspec.MsgspecError, RecursionError):
         return None
 
 

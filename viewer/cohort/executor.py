@@ -141,7 +141,7 @@ class LocalExecutor:
             for line in process.stdout:
                 try:
                     read = msgspec.json.decode(line, type=RunLine)
-                except (msgspec.MsgspecError, UnicodeDecodeError):
+                except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                     continue
                 if read.progress is not None:
                     on_progress(read.progress)

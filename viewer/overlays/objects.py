@@ -183,7 +183,7 @@ class Objects:
                 packed.is_unlike,
                 _unpacked_features(packed),
             )
-        except (msgspec.MsgspecError, ValueError) as error:
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise ObjectsError(f"These objects are damaged ({error}).") from error
         if not objects._is_consistent():
             raise ObjectsError("These objects are damaged (their columns do not fit together).")

@@ -238,7 +238,7 @@ def read_store(path: Path) -> tuple[StoreAbout, list[tuple[BlockKey, bytes]]] | 
             rows = database.execute("SELECT block_column, block_row, result FROM blocks")
             blocks = [(BlockKey(column, row), data) for column, row, data in rows]
         return msgspec.json.decode(about, type=StoreAbout), blocks
-    except (sqlite3.Error, msgspec.MsgspecError, TypeError, ValueError) as error:
+    except (sqlite3.Error, msgspec.MsgspecError, TypeError, ValueError, RecursionError) as error:
         _log.info("%s is passed over (%s)", path, error)
         return None
 
@@ -249,7 +249,7 @@ def read_about(path: Path) -> StoreAbout | None:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
             (about,) = database.execute("SELECT told FROM about").fetchone()
         return msgspec.json.decode(about, type=StoreAbout)
-    except (sqlite3.Error, msgspec.MsgspecError, TypeError, ValueError):
+    except (sqlite3.Error, msgspec.MsgspecError, TypeError, ValueError, RecursionError):
         return None
 
 

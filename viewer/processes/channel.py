@@ -119,7 +119,7 @@ class Channel(Generic[Incoming]):
         data = self._bytes(length, deadline_s)
         try:
             return self._decoder.decode(data)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             raise ChannelError(f"a message could not be understood ({error})") from error
 
     def close(self) -> None:

@@ -189,7 +189,7 @@ def _end_of(path: Path, size: int) -> tuple[float, bool]:
     for line in reversed(lines[:-1]):
         try:
             last = decode_line(line)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, RecursionError):
             continue
         return last.elapsed_ns / 1e9, isinstance(last.event, SlideClosed)
     return 0.0, False

@@ -68,7 +68,7 @@ def iter_blocks(folder: Path) -> Iterator[list[LogLine]]:
     for block in _raw_blocks(folder):
         try:
             lines = _lines_decoder.decode(b"[" + block.rstrip(b"\n").replace(b"\n", b",") + b"]")
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, RecursionError):
             lines = list(_known_lines(folder, block, first))
         first += block.count(b"\n")
         yield lines
@@ -177,7 +177,7 @@ def _known_lines(folder: Path, block: bytes, first: int) -> Iterator[LogLine]:
         except msgspec.ValidationError:
             if not _is_foreign(line):
                 raise _bad_line(folder, number) from None
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             raise _bad_line(folder, number) from None
 
 
@@ -197,7 +197,7 @@ def _is_foreign(line: bytes) -> bool:
     """Return whether a line is whole, with an event of a kind that a newer version writes."""
     try:
         parts = msgspec.json.decode(line, type=tuple[int, int, int, list[object], str])
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return False
     event = parts[3]
     return bool(event) and isinstance(event[0], str) and event[0] not in _TAGS
@@ -221,7 +221,7 @@ def _checked(line: bytes, number: int, chain: str, elapsed_ns: int) -> tuple[str
     try:
         at = decode_line(line)
         numbers = (at.number, at.elapsed_ns, at.chain)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         if not _is_foreign(line):
             return f"it is not of the schema ({error})", chain, elapsed_ns
         parts = msgspec.json.decode(line, type=tuple[int, int, int, list[object], str])

@@ -172,7 +172,7 @@ def read_header(folder: Path) -> SessionHeader:
         raise SessionError(f"There is no session in {folder}: {reason}.") from error
     try:
         header = msgspec.json.decode(data, type=SessionHeader)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise SessionError(f"{path} is damaged ({error}): restore it from a copy.") from error
     if header.schema_version > SCHEMA_VERSION:
         raise SessionError(

@@ -305,7 +305,7 @@ def _last(folder: Path) -> LogSignature | None:
     except OSError:
         return None
     for line in reversed(data.split(b"\n")):
-        with contextlib.suppress(msgspec.MsgspecError):
+        with contextlib.suppress(msgspec.MsgspecError, RecursionError):
             return msgspec.json.decode(line, type=LogSignature)
     return None
 
@@ -336,5 +336,5 @@ def _tail_ns(folder: Path, begin_bytes: int) -> int:
         return 0
     try:
         return decode_line(lines[-1]).elapsed_ns - decode_line(lines[0]).elapsed_ns
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return _MOST_TAIL_NS + 1

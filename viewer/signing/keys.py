@@ -123,6 +123,6 @@ def _listed() -> dict[str, list[str]]:
         return msgspec.json.decode(data, type=dict[str, list[str]])
     except FileNotFoundError:
         return {}
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, msgspec.MsgspecError, RecursionError) as error:
         _log.warning("the list of keys cannot be read (%s)", error)
         return {}

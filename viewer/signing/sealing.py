@@ -106,7 +106,7 @@ class SealKey:
                 _NONCE, wrapped, None
             )
             return _cipher(key).decrypt(_NONCE, line.data, about)
-        except (InvalidTag, ValueError, msgspec.MsgspecError):
+        except (InvalidTag, ValueError, msgspec.MsgspecError, RecursionError):
             return None
 
 
@@ -176,7 +176,7 @@ def read_recovery_file(path: Path, passphrase: str) -> SealKey:
         recovery = msgspec.json.decode(data, type=_Recovery)
     except OSError as error:
         raise SealError(f"{path} cannot be read ({error.strerror or error}).") from error
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         pass
     if recovery is None or recovery.format != RECOVERY_FORMAT or not _is_bearable(recovery.scrypt):
         raise SealError(f"{path.name} is no key of a study: choose the recovery file of its owner.")

@@ -46,7 +46,7 @@ def remembered_mpp_um(identity: str) -> tuple[float, float] | None:
     except OSError as error:
         _log.warning("The remembered pixel size cannot be read (%s)", error)
         return None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         _log.warning("%s is spoilt and kept aside (%s)", path, error)
         _set_aside(path)
         return None
@@ -61,7 +61,7 @@ def typed_on(identity: str) -> str:
     """Return the day on which the user typed the pixel size of a slide, ISO 8601; "" if unknown."""
     try:
         kept = msgspec.json.decode(_path(identity).read_bytes(), type=_PixelSize)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ""
     return kept.typed_utc[:10]
 

@@ -103,7 +103,7 @@ def _former_places(identity: str) -> list[Path]:
             known = msgspec.json.decode(file.read_bytes(), type=_KnownSlide)
         except FileNotFoundError:
             continue
-        except (OSError, msgspec.MsgspecError) as error:
+        except (OSError, msgspec.MsgspecError, RecursionError) as error:
             _log.warning("Where a slide lay is not known any more (%s)", error)
             continue
         places.append(slide_path(known.path))

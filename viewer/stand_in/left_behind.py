@@ -97,7 +97,7 @@ def left_behind(folders: Mapping[str, Path]) -> Iterator[LeftBehind]:
             origin = msgspec.json.decode(read_regular(folder / _ORIGIN, JSON_BYTES), type=Origin)
             if origin.folders == wanted and (lock := held(folder)) is not None:
                 yield LeftBehind(folder, origin, lock)
-        except (OSError, msgspec.MsgspecError) as error:
+        except (OSError, msgspec.MsgspecError, RecursionError) as error:
             _log.info("%s is left alone (%s)", folder, error)
 
 

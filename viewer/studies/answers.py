@@ -324,7 +324,7 @@ def _lines(path: Path, sealer: Sealer | None) -> Iterator[AnswerRecord]:
     for line in data.split(b"\n"):
         try:
             yield decoder.decode(line)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             body = _unsealed(line, sealer, _sealed_about(path))
             if body is not None:
                 yield body
@@ -336,7 +336,7 @@ def _unsealed(line: bytes, sealer: Sealer | None, about: bytes) -> AnswerRecord 
     try:
         body = sealer.unseal(msgspec.json.decode(line, type=_SealedRecord).sealed, about)
         return None if body is None else msgspec.json.decode(body, type=AnswerRecord)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
 
 

@@ -42,7 +42,7 @@ def read_stages(path: Path) -> tuple[Stage, ...]:
         stages = msgspec.convert(given, tuple[Stage, ...])
     except OSError as error:
         raise BlindingError(f"{path} cannot be read ({error.strerror or error}).") from error
-    except (msgspec.MsgspecError, UnicodeDecodeError, KeyError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, KeyError, RecursionError) as error:
         what = str(error).replace("`", "")
         raise BlindingError(
             f'{path.name} lists no stages ({what}): give [{{"name": "Blind", "hides": ["others"]}}]'

@@ -163,7 +163,7 @@ def parse_forms(text: str, name: str) -> tuple[Form, ...]:
     """As `read_forms`, of text; `name` stands in errors."""
     try:
         document = msgspec.json.decode(text.encode())
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         line, what = line_of_byte(text, str(error))
         raise FormError(f"{name}, line {line}: this is no JSON ({what}).") from error
     at: JsonPath = ("forms",) if isinstance(document, dict) and "forms" in document else ()

@@ -43,7 +43,7 @@ def read_progress(folder: Path) -> Progress:
         for body in read_bodies(path):
             try:
                 found.append(decode(body))
-            except (msgspec.MsgspecError, UnicodeDecodeError):
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 continue
     found.sort(key=lambda each: each.at_utc)
     return {(each.reader, each.stage, each.identity): each.state for each in found}

@@ -140,7 +140,7 @@ def _read(folder: Path) -> _Raw:
         raise ProjectError(f"{path} cannot be read ({reason}): see that you may.") from error
     try:
         return msgspec.json.decode(data, type=_Raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise _damaged(folder, f"is damaged ({_short(error)})") from error
 
 

@@ -112,7 +112,7 @@ class ReviewStore:
         for body in bodies:
             try:
                 event = _decode(body)
-            except (msgspec.MsgspecError, UnicodeDecodeError):
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 continue
             if isinstance(event, _SealedEvent):
                 event = self._unsealed(event)
@@ -127,7 +127,7 @@ class ReviewStore:
         body = self._sealer.unseal(event.sealed, self._about(event.by))
         try:
             found = _decode(body) if body is not None else None
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return None
         # Nobody can speak in another's name.
         is_own = isinstance(found, SetEvent | ObjectEvent) and found.by == event.by

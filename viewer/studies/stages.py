@@ -140,7 +140,7 @@ def read_stage_ends(folder: Path, reader: str | None = None) -> tuple[StageEnd, 
         for body in read_bodies(path):
             try:
                 found[decode(body)] = None
-            except (msgspec.MsgspecError, UnicodeDecodeError):
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 continue
     return tuple(each for each in found if reader in (None, each.reader))
 

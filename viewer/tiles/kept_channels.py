@@ -101,7 +101,7 @@ def _load() -> dict[str, KeptChannel]:
         return msgspec.json.decode(_path().read_bytes(), type=dict[str, KeptChannel])
     except FileNotFoundError:
         return {}
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, msgspec.MsgspecError, RecursionError) as error:
         _log.warning("How channels were adjusted is not known any more (%s)", error)
         return {}
 

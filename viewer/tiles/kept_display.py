@@ -59,7 +59,7 @@ def load_display(identity: str) -> DisplaySettings | None:
     except OSError as error:
         _log.warning("How a slide was adjusted cannot be read (%s)", error)
         return None
-    except (msgspec.MsgspecError, ValueError, KeyError) as error:
+    except (msgspec.MsgspecError, ValueError, KeyError, RecursionError) as error:
         _log.warning("%s is damaged and kept aside (%s)", path, error)
         path.replace(path.with_suffix(".bad"))
         return None

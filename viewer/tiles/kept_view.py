@@ -37,7 +37,7 @@ def load_view(identity: str, reader: str) -> View | None:
         kept = msgspec.json.decode(_path(identity, reader).read_bytes(), type=_Kept)
     except FileNotFoundError:
         return None
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, msgspec.MsgspecError, RecursionError) as error:
         _log.warning("The last view of a slide is not known any more (%s)", error)
         return None
     numbers = (kept.x, kept.y, kept.downsample, kept.rotation_deg)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import stat
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QAbstractEventDispatcher, QByteArray, QRect, QSettings, Qt, QTimer
@@ -13,6 +14,7 @@ from viewer.folders import config_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from PySide6.QtWidgets import QMainWindow
 
@@ -21,19 +23,26 @@ _FIRST_SIZE_PX = (1280, 820)
 _BORDER_PX, _TITLE_BAR_PX = 4, 36
 """What a desktop's frame round the window takes of the screen, at most, as a rule."""
 _SETTLED_MS = 1000
+_MOST_BYTES = 1 << 20
 _log = logging.getLogger(__name__)
 _FILLED = Qt.WindowState.WindowMaximized | Qt.WindowState.WindowFullScreen
 
 
 def forget_window_state() -> None:
     """Delete the saved state, so that the next window has the default size and panels."""
-    (config_folder() / _FILE).unlink(missing_ok=True)
+    try:
+        (config_folder() / _FILE).unlink(missing_ok=True)
+    except OSError as error:
+        _log.warning("Size and panels of the window cannot be forgotten (%s)", error.strerror)
 
 
 def save_window_state(window: QMainWindow, panels: str) -> None:
     """Write place, size and panels of `window` for the next start; `panels` as it wants them."""
+    path = config_folder() / _FILE
     try:
-        make_file(config_folder() / _FILE)  # Qt keeps the permissions of a file that is there
+        if path.exists() and not _is_sound(path):
+            path.unlink()
+        make_file(path)  # Qt keeps the permissions of a file that is there
     except OSError as error:
         _log.warning("Size and panels of the window cannot be kept (%s)", error.strerror)
         return
@@ -53,6 +62,8 @@ def restore_window_state(window: QMainWindow) -> str | None:
     What was saved of its panels; None where nothing was.
     """
     window.setGeometry(_first_place(window))
+    if not _is_sound(config_folder() / _FILE):
+        return None
     state = _saved()
     geometry, panels = state.value("geometry"), state.value("panels")
     if isinstance(geometry, QByteArray):
@@ -96,6 +107,15 @@ def _room(window: QMainWindow) -> QRect:
     """Return the screen where the window stands, without the desktop's bars and the frame."""
     screen = QApplication.screenAt(window.geometry().center()) or QApplication.primaryScreen()
     return screen.availableGeometry().adjusted(_BORDER_PX, _TITLE_BAR_PX, -_BORDER_PX, -_BORDER_PX)
+
+
+def _is_sound(path: Path) -> bool:
+    """Return whether a file is a plain one of a sensible size; Qt would wait for a pipe."""
+    try:
+        about = path.stat()
+    except OSError:
+        return False
+    return stat.S_ISREG(about.st_mode) and about.st_size <= _MOST_BYTES
 
 
 def _saved() -> QSettings:

@@ -138,7 +138,7 @@ def _json_rows(text: str, path: Path, *, is_row: bool) -> list[Row]:
             if len(places) != len(rows):
                 places = [0] * len(rows)
             return [Row(r.values, r.part, at) for r, at in zip(rows, places, strict=True)]
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         if not _is_lines(text):
             where = _broken_line(text)
             sentence = f"{path.name} cannot be understood (line {where}: {error})."
@@ -149,7 +149,7 @@ def _json_rows(text: str, path: Path, *, is_row: bool) -> list[Row]:
             continue
         try:
             found = msgspec.json.decode(line)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             sentence = f"{path.name} cannot be understood (line {number}: {error})."
             raise AgentError(sentence) from error
         rows += [Row(each.values, each.part, number) for each in _within(found, (), is_row=True)]
@@ -163,7 +163,7 @@ def _is_lines(text: str) -> bool:
         return False
     try:
         msgspec.json.decode(lines[0])
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return False
     return True
 
@@ -173,6 +173,8 @@ def _broken_line(text: str) -> int:
         json.loads(text)
     except json.JSONDecodeError as error:
         return error.lineno
+    except RecursionError:
+        pass
     return 1
 
 

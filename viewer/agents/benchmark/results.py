@@ -157,7 +157,7 @@ class ResultsFile:
         for line in whole.splitlines():
             try:
                 record = msgspec.json.decode(line, type=RunAbout | Result)
-            except msgspec.MsgspecError as error:
+            except (msgspec.MsgspecError, RecursionError) as error:
                 raise AgentError(
                     f"{self.path} is damaged ({error}): begin in a new folder."
                 ) from error

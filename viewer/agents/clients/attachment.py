@@ -98,7 +98,7 @@ class AttachedDesk:
                 return ToolReply(refusal=str(error))
             except ChannelError:
                 return ToolReply(refusal=_GONE)
-            except (msgspec.MsgspecError, OverflowError, UnicodeError):
+            except (msgspec.MsgspecError, OverflowError, UnicodeError, RecursionError):
                 return ToolReply(refusal=f"The arguments of {tool[:60]} cannot be read.")
         data: dict[str, Any] = msgspec.json.decode(reply.data)
         return ToolReply(data, reply.jpeg, reply.refusal)

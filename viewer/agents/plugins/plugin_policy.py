@@ -133,7 +133,7 @@ class PluginPolicy:
     def _arguments(self, want: messages.WantTool) -> dict[str, object]:
         try:
             return msgspec.json.decode(want.arguments, type=dict[str, object])
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             raise AgentError(f"{self.name} called {want.tool} without arguments.") from error
 
     def _given(

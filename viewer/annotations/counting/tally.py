@@ -145,7 +145,7 @@ def layout_of(annotation: Annotation) -> FieldLayout | None:
         return None
     try:
         layout = msgspec.json.decode(text, type=FieldLayout)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return None
     return layout if min(layout.mpp_um) > 0 else None
 

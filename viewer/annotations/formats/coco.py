@@ -186,7 +186,7 @@ def _decoded(data: bytes) -> Any:
     """Also with bare NaN, or in the code of Windows in the West. Raises ValueError."""
     try:
         return msgspec.json.decode(data)
-    except (msgspec.MsgspecError, ValueError):
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         return json.loads(as_utf8(data), parse_constant=str)
 
 
@@ -206,7 +206,7 @@ def _salvaged(data: bytes) -> dict[str, list[Any]]:
 def _whole(members: dict[str, msgspec.Raw]) -> Json | Torn:
     try:
         return {name: msgspec.json.decode(raw) for name, raw in members.items()}
-    except (msgspec.MsgspecError, ValueError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         return Torn(str(error))
 
 

@@ -82,7 +82,7 @@ def decoded(text: bytes | msgspec.Raw) -> Any:
     """
     try:
         return msgspec.json.decode(text)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return msgspec.json.decode(_mended(bytes(text)))
 
 

@@ -99,7 +99,7 @@ def _polygons(rings: list[bytes], counts: NDArray[np.int64]) -> NDArray[np.objec
     text = b",".join(rings).translate(None, _BRACKETS)
     try:
         numbers = np.fromiter(_numbers(b"[%b]" % text), np.float64, 2 * int(counts.sum()))
-    except (msgspec.MsgspecError, ValueError):
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
     corners = numbers.reshape(-1, 2)
     ends = np.cumsum(counts)

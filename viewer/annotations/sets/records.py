@@ -107,7 +107,7 @@ def decoded(bodies: Iterable[bytes]) -> list[SetLine]:
     for body in bodies:
         try:
             found.append(_decode(body))
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             continue
     return found
 

@@ -70,7 +70,7 @@ def unpacked(raw: bytes) -> Annotation:
     """
     try:
         return _annotation(_decode(raw))
-    except (msgspec.MsgspecError, shapely.errors.ShapelyError) as error:
+    except (msgspec.MsgspecError, shapely.errors.ShapelyError, RecursionError) as error:
         raise ValueError(f"the bytes are no annotation: {error}") from error
 
 
@@ -86,7 +86,7 @@ def unpacked_all(raw: Sequence[bytes]) -> list[Annotation | None]:
             _annotation(record, kept(record.wkb), numbers)
             for record, numbers in zip(records, measured, strict=True)
         ]
-    except (ValueError, msgspec.MsgspecError, shapely.errors.ShapelyError):
+    except (ValueError, msgspec.MsgspecError, shapely.errors.ShapelyError, RecursionError):
         return [_unpacked_or_none(each) for each in raw]
 
 

@@ -77,7 +77,7 @@ class FolderWatch:
         for body in bodies:
             try:
                 check = msgspec.json.decode(body, type=SlideCheck)
-            except msgspec.MsgspecError:
+            except (msgspec.MsgspecError, RecursionError):
                 continue
             self._checks[check.path] = check
 

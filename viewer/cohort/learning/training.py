@@ -161,7 +161,7 @@ def _work_folder(out: Path, fingerprint: str) -> Path:
     if out.is_dir() and any(out.iterdir()) and not work.is_dir():
         try:
             held = msgspec.json.decode((out / FIGURES_FILE).read_bytes(), type=dict[str, object])
-        except (OSError, msgspec.MsgspecError):
+        except (OSError, msgspec.MsgspecError, RecursionError):
             held = {}
         if held.get(_TRAINING) != fingerprint:
             raise LabelsError(f"{out} holds something else: give a new folder for the model.")

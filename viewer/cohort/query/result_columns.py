@@ -201,7 +201,7 @@ def _objects_table(result: KeptResult, stamp: str) -> Any:
     try:
         for key, data in result.blocks():
             found.add(key, Objects.from_bytes(data))
-    except (ObjectsError, ValueError, msgspec.MsgspecError):
+    except (ObjectsError, ValueError, msgspec.MsgspecError, RecursionError):
         return None
     objects = found.all_objects()
     count = len(objects)

@@ -63,7 +63,7 @@ def slide_rows(store: Store, results: Sequence[KeptResult]) -> list[Row]:
     for file in sorted((store.data / "known-slides").glob("*.json")):
         try:
             known = msgspec.json.decode(file.read_bytes(), type=_Known)
-        except (OSError, msgspec.MsgspecError):
+        except (OSError, msgspec.MsgspecError, RecursionError):
             continue
         row = rows.setdefault(known.identity, {"slide": known.identity})
         row |= {"name": Path(known.path).name, "path": known.path}

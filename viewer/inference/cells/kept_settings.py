@@ -33,7 +33,13 @@ def kept_settings(identity: str) -> CellSettings | None:
     except OSError as error:
         _log.warning("The kept cell settings cannot be read (%s)", error)
         return None
-    except (msgspec.DecodeError, UnicodeDecodeError, CellSettingsError, StainError) as error:
+    except (
+        msgspec.DecodeError,
+        UnicodeDecodeError,
+        CellSettingsError,
+        StainError,
+        RecursionError,
+    ) as error:
         _log.warning("%s is spoilt and kept aside (%s)", path, error)
         path.replace(path.with_suffix(".bad"))
         return None
@@ -45,7 +51,7 @@ def all_kept_stains() -> dict[str, StainVectors]:
     for path in sorted((data_folder() / "cells").glob("*.json")):
         try:
             found[path.stem] = msgspec.json.decode(path.read_bytes(), type=CellSettings).stains
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError, StainError):
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError, StainError, RecursionError):
             continue  # said when that slide is opened
     return found
 

@@ -35,7 +35,7 @@ def read_json(path: Path, wanted: type[Any]) -> Any:
         return msgspec.json.decode(read_regular(path, DESCRIPTION_BYTES), type=wanted)
     except OSError as error:
         raise BundleError(f"{name} cannot be read ({error.strerror or error}).") from error
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise BundleError(f"{name} is invalid: {error}.") from error
 
 

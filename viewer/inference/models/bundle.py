@@ -187,7 +187,7 @@ def load_bundle(folder: Path) -> ModelBundle:
         ) from None
     except OSError as error:
         raise BundleError(f"{path} cannot be read ({error.strerror or error}).") from error
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise BundleError(
             f"{folder.name}/{MODEL_FILE} is invalid: {error}; docs/models.md describes it."
         ) from error

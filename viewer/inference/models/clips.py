@@ -71,7 +71,7 @@ def complete_clip(folder: Path, known: KnownClip | None) -> None:
         if known is not None:
             card = _with_names(read_regular(folder / CONFIG, DESCRIPTION_BYTES), known)
             atomic_write_bytes(folder / CONFIG, msgspec.json.encode(card))
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise BundleError(f"{CONFIG} of {folder.name} is invalid: {error}.") from error
     except OSError as error:
         raise BundleError(f"The model cannot be kept ({error.strerror or error}).") from error

@@ -189,7 +189,7 @@ def _read(url: str, wanted: Any) -> Any:
         return msgspec.json.decode(text, type=wanted)
     except _MissingError as error:
         raise DownloadError(f"{_short(url)} is not there (404): {_AGAIN}") from error
-    except (msgspec.MsgspecError, LimitError) as error:
+    except (msgspec.MsgspecError, LimitError, RecursionError) as error:
         raise DownloadError(f"{_short(url)} is no list of models ({error}).") from error
 
 

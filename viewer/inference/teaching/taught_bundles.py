@@ -121,7 +121,7 @@ def _taught_in(folder: Path) -> Taught | None:
     """Return how the model in a folder was taught, also where it cannot be used any more."""
     try:
         about = msgspec.json.decode((folder / MODEL_FILE).read_bytes())
-    except (OSError, msgspec.DecodeError):
+    except (OSError, msgspec.DecodeError, RecursionError):
         return None
     if not isinstance(about, dict) or not isinstance(card := about.get("teaching"), dict):
         return None

@@ -33,9 +33,9 @@ def load_marks(identity: str) -> tuple[Mark, ...]:
         kept = msgspec.json.decode(path.read_bytes(), type=list[_Kept])
     except FileNotFoundError:
         return ()
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, msgspec.MsgspecError, RecursionError) as error:
         _log.warning("%s cannot be read and is kept aside (%s)", path, error)
-        if isinstance(error, msgspec.MsgspecError):
+        if not isinstance(error, OSError):
             path.replace(path.with_suffix(".bad"))
         return ()
     return tuple(Mark(Box(*each.box), each.name) for each in kept)

@@ -51,7 +51,7 @@ def tiatoolbox_table(path: Path, mpp_um: float) -> ForeignTable | None:
     data = unpacked_bytes(path, (".json",), TABLE_BYTES)
     try:
         read = msgspec.json.decode(data, type=_Predictions)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return None
     places = np.array(read.coordinates, np.float64).reshape(-1, 4) * _scale(path, read, mpp_um)
     columns: dict[str, NDArray[np.float64]] = dict(zip(_PLACES, places.T, strict=True))

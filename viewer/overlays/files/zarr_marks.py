@@ -27,6 +27,6 @@ def is_own_heatmap(folder: Path) -> bool:
     """Return whether a folder is a heatmap that was written here before."""
     try:
         group = msgspec.json.decode(read_regular(folder / "zarr.json", JSON_BYTES), type=_Group)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return False
     return group.attributes.coverslip == MARK["coverslip"]

@@ -62,7 +62,7 @@ class ManifestEntry(msgspec.Struct, frozen=True):
         """Read what `to_bytes` wrote. Raises SegmentError."""
         try:
             entry = msgspec.json.decode(data, type=cls)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise SegmentError("An entry of a manifest is torn.") from error
         if entry.check != entry._digest() or not entry.segment.isalnum():
             raise SegmentError("An entry of a manifest is damaged.")
@@ -93,7 +93,7 @@ def read_segment(entry: ManifestEntry, data: bytes) -> dict[BlockKey, bytes]:
         raise SegmentError(f"The segment {entry.segment} is not whole.")
     try:
         rows = msgspec.msgpack.decode(data, type=list[tuple[int, int, bytes]])
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise SegmentError(f"The segment {entry.segment} is damaged.") from error
     return {BlockKey(column, row): result for column, row, result in rows}
 

@@ -289,7 +289,7 @@ def stored_results(place: StorePlace, slide: str) -> list[StoreAbout]:
         try:
             data = place.read(f"{slide}/{model}/{_ABOUT}")
             about = msgspec.json.decode(data or b"", type=StoreAbout)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, RecursionError):
             continue
         if results_name(about.identity, about.model, about.mpp_um, about.made_on) == (
             f"{slide}/{model}"

@@ -177,7 +177,7 @@ def _write_part(
         done = msgspec.json.decode((part / _DONE_FILE).read_bytes(), type=ExportedSession)
         if done.verdicts_sha256 == _verdicts_sha256(folder, options):
             return done
-    except (FileNotFoundError, msgspec.MsgspecError):
+    except (FileNotFoundError, msgspec.MsgspecError, RecursionError):
         pass
     shutil.rmtree(part, ignore_errors=True)
     partial = parts / f"{folder.name}-{token_hex(6)}.part"  # another run may write the same

@@ -103,7 +103,7 @@ def read_manifest(out: Path) -> Manifest | None:
         return msgspec.json.decode(path.read_bytes(), type=Manifest)
     except FileNotFoundError:
         return None
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, msgspec.MsgspecError, RecursionError) as error:
         raise ExportError(f"{path} cannot be read ({error}): export to another folder.") from error
 
 

@@ -36,7 +36,7 @@ def read_json_lines(path: Path, decoder: msgspec.json.Decoder[T]) -> tuple[list[
     for number, line in enumerate(lines, start=1):
         try:
             values.append(decoder.decode(line))
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             raise ReviewError(
                 f"Line {number} of {path} is damaged ({error}): restore the file from a copy, "
                 "or move it away to begin anew."

@@ -199,7 +199,7 @@ class ReviewLog:
 def _decoded(rescued: bytes, path: Path) -> list[Entry]:
     try:
         return [_decoder.decode(line) for line in rescued.split(b"\n")[:-1]]
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise ReviewError(
             f"{fallback.rescue_path(path)}, with the end of a review, is damaged: move it away."
         ) from error

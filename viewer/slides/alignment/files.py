@@ -96,7 +96,7 @@ def read_alignment(path: Path) -> SlideAlignment:
     content = _content(path)
     try:
         file = msgspec.json.decode(content, type=_File)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise AlignmentError(f"{path.name} holds no alignment of two slides: {error}.") from error
     if file.version > _VERSION:
         raise AlignmentError(f"{path.name} is of a newer version: update Coverslip to read it.")

@@ -291,7 +291,7 @@ def open_file(path: Path) -> RemoteFile:
         raise _KINDS.get(error.kind, SlideAccessError)(path, str(error)) from error
     except (EgressError, ServerError) as error:
         raise SlideAccessError(path, str(error)) from error
-    except (HelperEndedError, OSError, msgspec.MsgspecError) as error:
+    except (HelperEndedError, OSError, msgspec.MsgspecError, RecursionError) as error:
         raise SlideAccessError(path, f"{path.name} cannot be fetched: {error}") from error
     if found.size_bytes == 0:
         raise SlideAccessError(path, f"{path.name} is empty on its server: check the address.")

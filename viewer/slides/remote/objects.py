@@ -158,6 +158,6 @@ def _levels(objects: Objects, place: str) -> list[str]:
             attributes = attributes.get("ome", attributes)
             first = attributes["multiscales"][0]
             return [str(each["path"]) for each in first["datasets"]][:_MOST_LEVELS]
-        except (msgspec.MsgspecError, LookupError, TypeError, AttributeError):
+        except (msgspec.MsgspecError, LookupError, TypeError, AttributeError, RecursionError):
             continue
     return []

@@ -172,7 +172,7 @@ class _AttachedClient:
 def _decoded(arguments: bytes) -> dict[str, object]:
     try:
         return msgspec.json.decode(arguments, type=dict[str, object])
-    except (msgspec.MsgspecError, UnicodeError):
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return {"arguments": "no JSON"}  # refused by every tool
 
 

@@ -197,7 +197,7 @@ class WindowFrame(QWidget):
         """Show what a kept state says; a damaged one is left out."""
         try:
             kept = json.loads(state)
-        except ValueError:
+        except (ValueError, RecursionError):
             return
         if not isinstance(kept, dict):
             return
