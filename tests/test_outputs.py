@@ -4,25 +4,14 @@ from __future__ import annotations
 
 import json
 import stat
-import subprocess
-import sys
 from pathlib import Path
 
 import imagecodecs
 import pytest
 import tifffile
+from forked_commands import forked_coverslip
 from PIL import Image
 
-_LIMITED = """
-import os, resource, signal, sys
-# A compiled module that is cut off would break whoever imports it next.
-sys.dont_write_bytecode = True
-os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
-from viewer.cli import main
-main()
-"""
 SQUARE = {
     "type": "Feature",
     "geometry": {
@@ -31,14 +20,6 @@ SQUARE = {
     },
     "properties": {"objectType": "annotation", "name": "x" * 5000},
 }
-
-
-def run(*arguments: object, limit: int = 1 << 40) -> subprocess.CompletedProcess[str]:
-    """The program where no file can become longer than `limit` bytes, as on a full disk."""
-    return subprocess.run(
-        [sys.executable, "-c", _LIMITED.format(limit=limit), *map(str, arguments)],
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
 
 
 @pytest.fixture
@@ -62,7 +43,7 @@ def test_a_shot_on_a_full_disk_leaves_the_old_picture(
     out = tmp_path / f"good.{suffix}"
     Image.new("RGB", (8, 8), "red").save(out)
     before = out.read_bytes()
-    done = run("shot", slide, "-o", out, "--size", "600x500", limit=4096)
+    done = forked_coverslip("shot", slide, "-o", out, "--size", "600x500", limit=4096)
     assert done.returncode == 2
     assert f"good.{suffix} cannot be written" in done.stderr
     assert "Traceback" not in done.stderr
@@ -77,7 +58,7 @@ def test_a_conversion_on_a_full_disk_leaves_the_old_file(
     out = tmp_path / name
     out.write_text("old")
     to = ("--to", "asap") if name.endswith(".xml") else ()
-    done = run("annotations", "convert", drawn, out, *to, limit=20)
+    done = forked_coverslip("annotations", "convert", drawn, out, *to, limit=20)
     assert done.returncode == 2
     assert "cannot be written" in done.stderr
     assert out.read_text() == "old"
@@ -89,21 +70,26 @@ def test_a_mask_on_a_full_disk_leaves_the_old_mask_and_its_legend(
     drawn: Path, tmp_path: Path, name: str
 ) -> None:
     out = tmp_path / name
-    assert run("annotations", "mask", drawn, "--size", "900x900", "-o", out).returncode == 0
+    assert (
+        forked_coverslip("annotations", "mask", drawn, "--size", "900x900", "-o", out).returncode
+        == 0
+    )
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
-    done = run("annotations", "mask", drawn, "--size", "5000x5000", "-o", out, limit=1000)
+    done = forked_coverslip(
+        "annotations", "mask", drawn, "--size", "5000x5000", "-o", out, limit=1000
+    )
     assert done.returncode == 2
     assert "cannot be written" in done.stderr
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_a_shot_to_a_device_or_link_leaves_what_it_is(slide: Path, tmp_path: Path) -> None:
-    assert run("shot", slide, "-o", "/dev/null", "--size", "60x50").returncode == 0
+    assert forked_coverslip("shot", slide, "-o", "/dev/null", "--size", "60x50").returncode == 0
     assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
-    assert run("shot", slide, "-o", "/dev/full", "--size", "60x50").returncode == 2
+    assert forked_coverslip("shot", slide, "-o", "/dev/full", "--size", "60x50").returncode == 2
     target, link = tmp_path / "target.png", tmp_path / "link.png"
     link.symlink_to(target.name)
-    assert run("shot", slide, "-o", link, "--size", "60x50").returncode == 0
+    assert forked_coverslip("shot", slide, "-o", link, "--size", "60x50").returncode == 0
     assert link.is_symlink()
     assert Image.open(target).size == (60, 50)
 
@@ -118,13 +104,13 @@ def test_an_empty_name_is_that_of_no_session(
         "Timestamp\tX\tY\tWidth\tHeight\tCanvas width\tCanvas height\tDownsample factor\tRotation\n"
         "0\t0\t0\t800\t600\t800\t600\t1.0\t0.0\n1500\t200\t0\t800\t600\t800\t600\t1.0\t0.0\n"
     )
-    made = run("sessions", "import", log, "--json")
+    made = forked_coverslip("sessions", "import", log, "--json")
     assert made.returncode == 0, made.stderr
     found = list(tmp_path.rglob("session.json"))
     assert len(found) == 1, sorted(folder.rglob("*"))
     monkeypatch.chdir(found[0].parent)
     for name in ("", " "):
-        done = run("sessions", "delete", name, "--yes")
+        done = forked_coverslip("sessions", "delete", name, "--yes")
         assert done.returncode == 2
         assert done.stderr == "The name of a session is empty: give its id.\n"
     assert found[0].is_file()
@@ -145,7 +131,7 @@ def test_the_values_of_a_mask_are_counted_in_what_was_written(tmp_path: Path, na
     # One is hidden by an equal one, one is outside, one is smaller than a pixel.
     features = [box(10, 20), box(50, 20), box(50, 20), box(500, 20), box(80.6, 0.3)]
     drawn.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
-    done = run(
+    done = forked_coverslip(
         "annotations", "mask", drawn, "--size", "100x100", "--instances", "-o", out, "--json"
     )
     assert done.returncode == 0, done.stderr
@@ -156,5 +142,5 @@ def test_the_values_of_a_mask_are_counted_in_what_was_written(tmp_path: Path, na
     assert done.stderr.count("no pixel shows it") == 3
     legend = json.loads((tmp_path / f"{name}.legend.json").read_text())
     assert legend["label_count"] == len(legend["labels"]) == 2
-    again = run("annotations", "validate", out, "--json")
+    again = forked_coverslip("annotations", "validate", out, "--json")
     assert json.loads(again.stdout)["annotations"] == 2
