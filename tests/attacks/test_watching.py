@@ -23,15 +23,15 @@ FIELD = Box(900, 900, 1500, 1500)
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Seconds instead of a minute."""
-    monkeypatch.setattr(process_limits, "NO_PROGRESS_S", 6.0)
+    monkeypatch.setattr(process_limits, "NO_PROGRESS_S", 3.0)
 
 
 @pytest.mark.usefixtures("impatient")
 def test_a_model_that_never_returns_is_stopped(sample_slide: Path, tmp_path: Path) -> None:
     bundle = load_bundle(hostile.make_model(tmp_path / "m", hostile.Endless()))
-    with pytest.raises(BundleError, match="no progress for 6 s"):
+    with pytest.raises(BundleError, match="no progress for 3 s"):
         try_model(bundle)
-    with pytest.raises(RunError, match="no progress for 6 s"):
+    with pytest.raises(RunError, match="no progress for 3 s"):
         run_model(sample_slide, bundle, FIELD, device="cpu")
 
 

@@ -34,10 +34,16 @@ def seen(window: MainWindow) -> tuple[object, ...]:
     )
 
 
-def changes(state: Callable[[], object], before: object, qtbot: QtBot) -> bool:
+def changes(
+    state: Callable[[], object],
+    before: object,
+    qtbot: QtBot,
+    is_told: Callable[[], bool] = lambda: False,
+) -> bool:
+    """Wait until something is seen to be another; return whether it is, or is told at least."""
     for _ in range(PATIENCE_MS // STEP_MS):
         qtbot.wait(STEP_MS)
-        if state() != before:
+        if is_told() or state() != before:
             return True
     return False
 
