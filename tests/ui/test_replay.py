@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from test_recording import AGREED, ended_session
 from ui_steps import CTRL, SHIFT, open_dialog, press, rest, show_slide
 
 from viewer.geometry import Optics
-from viewer.recording.library import Library
+from viewer.recording.library import Library, sessions_folder
 from viewer.recording.log_reader import read_lines
 from viewer.recording.session import read_header
 from viewer.recording.trace_loading import load_trace
@@ -29,29 +30,54 @@ from viewer.ui.recording.export_dialog import ExportDialog
 from viewer.ui.recording.session_panels import SessionPanels
 
 
+@dataclass
+class Recorded:
+    """A session, once it was recorded, and what was on screen at each of its rests."""
+
+    folder: Path
+    pictures: list[QImage] = field(default_factory=list[QImage])
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    return Recorded(tmp_path_factory.mktemp("recorded"))
+
+
 @pytest.fixture
 def read(
-    make_window: Callable[..., MainWindow], sample_slide: Path, qtbot: QtBot
+    make_window: Callable[..., MainWindow], sample_slide: Path, recorded: Recorded, qtbot: QtBot
 ) -> tuple[MainWindow, Path, list[QImage]]:
-    """A window, the session that was recorded in it, and what was on screen at each rest."""
+    """A window, a session that was recorded in one, and what was on screen at each rest.
+
+    It is recorded once, and copied for each further test.
+    """
     window = make_window(AGREED)
     show_slide(window, sample_slide, qtbot)
-    canvas = window.panes.active.canvas
     window.change_settings(show_overview=False)
+    if kept := next(recorded.folder.iterdir(), None):
+        folder = Path(shutil.copytree(kept, sessions_folder() / kept.name))
+    else:
+        folder = record(window, recorded.pictures, qtbot)
+        shutil.copytree(folder, recorded.folder / folder.name)
+    window.commands["view.home"].trigger()
+    rest(window, qtbot)
+    return window, folder, recorded.pictures
+
+
+def record(window: MainWindow, pictures: list[QImage], qtbot: QtBot) -> Path:
+    """Record three rests, and keep what was on screen at each."""
+    canvas = window.panes.active.canvas
+    pictures.clear()
     press(qtbot, window, Qt.Key.Key_R, CTRL)
     recording = window.recording.control.recording_of
     qtbot.waitUntil(lambda: recording(window.panes.active) is not None)
-    pictures: list[QImage] = []
     for command in ("view.magnify_10", "view.rotate_right", "view.flip_horizontally"):
         window.commands[command].trigger()
         rest(window, qtbot)
         qtbot.waitUntil(lambda: canvas.is_sharp, timeout=10_000)
         qtbot.wait(1200)
         pictures.append(canvas.grab().toImage())
-    folder = ended_session(window, qtbot)
-    window.commands["view.home"].trigger()
-    rest(window, qtbot)
-    return window, folder, pictures
+    return ended_session(window, qtbot)
 
 
 def panels(window: MainWindow) -> SessionPanels:
