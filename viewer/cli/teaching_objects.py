@@ -12,6 +12,7 @@ from viewer.cli.teaching_options import (
     ModelName,
     OutFolder,
     ReaderName,
+    Refusals,
     Slides,
     name_of,
     new_version,
@@ -50,16 +51,12 @@ def train_objects(
     any other: coverslip run OUT SLIDE.
     """
     from viewer.cli.run import progress_bar
-    from viewer.inference.models.bundle import BundleError
     from viewer.inference.models.model_library import opened_model
-    from viewer.inference.runs.running import RunError
-    from viewer.inference.teaching.errors import TeachingError
     from viewer.inference.teaching.taught_bundles import base_of, can_be_taught, check_folder
     from viewer.inference.teaching.training_objects import train_objects as train
-    from viewer.slides import SlideError
 
     checked_device(device)
-    try:
+    with Refusals():
         check_folder(out, "objects")
         marked = slides_with_marks(slides, marks, origin)
         with opened_model(model) as bundle:
@@ -70,8 +67,6 @@ def train_objects(
                     marked, base_of(bundle), out, name_of(name, out), new_version(),
                     reader_named(reader), mpp, device, show, uses_features=features,
                 )  # fmt: skip
-    except (SlideError, BundleError, RunError, TeachingError) as error:
-        fail(str(error))
     for note in training.notes:
         if note not in marked.notes:
             say(note)

@@ -10,6 +10,8 @@ import typer
 from viewer.cli.output import fail, origin_named, say
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from viewer.inference.models.bundle import ModelBundle
     from viewer.inference.teaching.marked_slides import MarkedSlides
 
@@ -32,18 +34,39 @@ ReaderName = Annotated[
 ]
 
 
+class Refusals:
+    """Ends the command, with the one sentence that says why, where teaching is refused."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        if error is None:
+            return
+        from viewer.annotations.formats.problems import AnnotationFileError
+        from viewer.inference.models.bundle import BundleError
+        from viewer.inference.runs.running import RunError
+        from viewer.inference.teaching.errors import TeachingError
+        from viewer.slides import SlideError
+
+        if isinstance(
+            error, SlideError | AnnotationFileError | BundleError | RunError | TeachingError
+        ):
+            fail(str(error))
+
+
 def slides_with_marks(slides: list[Path], marks: list[Path], origin: str | None) -> MarkedSlides:
     """Read the marks of slides; what teaches nothing ends the command, the rest is said."""
-    from viewer.annotations.formats.problems import AnnotationFileError
     from viewer.audit_log import trail
-    from viewer.inference.teaching.errors import TeachingError
     from viewer.inference.teaching.marked_slides import marked_slides
-    from viewer.slides import SlideError
 
-    try:
+    with Refusals():
         marked = marked_slides(slides, marks, origin_named(origin))
-    except (SlideError, AnnotationFileError, TeachingError) as error:
-        fail(str(error))
     for slide in marked.slides:
         trail.note("opened", slide.path.absolute(), "train by marks")
     for note in marked.notes:

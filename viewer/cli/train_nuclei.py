@@ -13,6 +13,7 @@ from viewer.cli.teaching_options import (
     ModelName,
     OutFolder,
     ReaderName,
+    Refusals,
     Slides,
     name_of,
     new_version,
@@ -57,22 +58,18 @@ def train_nuclei(
     regions of the class Corrected* what is found and not outlined is wrong, so that deleted nuclei
     teach, too. The model runs like any other: coverslip run OUT SLIDE.
     """
-    from viewer.annotations.formats.problems import AnnotationFileError
     from viewer.audit_log import trail
     from viewer.inference.ai_extra import missing_ai
-    from viewer.inference.models.bundle import BundleError
     from viewer.inference.models.model_library import opened_model
     from viewer.inference.teaching.corrections import read_corrections
-    from viewer.inference.teaching.errors import TeachingError
     from viewer.inference.teaching.nuclei_tuning import NucleiTeacher, tune_nuclei, write_tuned
     from viewer.inference.teaching.taught_bundles import base_of, check_folder
     from viewer.inference.teaching.taught_card import GAIN
-    from viewer.slides import SlideError
 
     if sentence := missing_ai():
         fail(sentence)
     checked_device(device)
-    try:
+    with Refusals():
         check_folder(out, "outlines")
         corrected = read_corrections(slides, marks, origin_named(origin), mpp)
         for path, _ in corrected:
@@ -81,8 +78,6 @@ def train_nuclei(
             teacher = NucleiTeacher(base_of(bundle), device, show, steps)
             tuned = tune_nuclei(corrected, teacher, mpp, reader_named(reader))
             made = write_tuned(out, tuned, name_of(name, out), new_version())
-    except (SlideError, AnnotationFileError, BundleError, TeachingError) as error:
-        fail(str(error))
     for note in tuned.notes:
         say(note)
     figures = tuned.card.corrections

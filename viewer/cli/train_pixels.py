@@ -13,6 +13,7 @@ from viewer.cli.teaching_options import (
     ModelName,
     OutFolder,
     ReaderName,
+    Refusals,
     Slides,
     name_of,
     reader_named,
@@ -49,12 +50,9 @@ def train_pixels(
     The model runs like any other: coverslip run OUT SLIDE. Its card says by how many marks it was
     taught, and how wrong it is on regions that were held out.
     """
-    from viewer.inference.models.bundle import BundleError
-    from viewer.inference.teaching.errors import TeachingError
     from viewer.inference.teaching.pixel_settings import PixelSettings
     from viewer.inference.teaching.pixel_training import train_pixels, write_pixel_classifier
     from viewer.inference.teaching.taught_bundles import check_folder
-    from viewer.slides import SlideError
 
     if features not in ("color", "texture"):
         fail('--features is "color" or "texture".')
@@ -72,13 +70,11 @@ def train_pixels(
         )
     except msgspec.ValidationError as error:
         fail(f"--resolution is 0.1 to 64 um per pixel and --scales 1 to 4 ({error}).")
-    try:
+    with Refusals():
         check_folder(out, "pixels")
         marked = slides_with_marks(slides, marks, origin)
         taught = train_pixels(marked, settings, mpp, reader_named(reader))
         bundle = write_pixel_classifier(out, taught, name_of(name, out))
-    except (SlideError, TeachingError, BundleError) as error:
-        fail(str(error))
     for note in taught.notes:
         say(note)
     print_record(taught_record(bundle) | {"resolution_um": settings.mpp_um}, json=json)
