@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from viewer.inference.models.description import ModelDescription
-    from viewer.inference.runs.engine import Progress
     from viewer.inference.runs.results import Result
+    from viewer.inference.runs.run_clock import Progress
     from viewer.overlays.blocks import BlockKey
 
     Maps = NDArray[np.float32]

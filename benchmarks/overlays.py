@@ -41,7 +41,7 @@ from viewer.ui.collector import spare_standing_objects
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from viewer.inference.runs.engine import Progress
+    from viewer.inference.runs.run_clock import Progress
     from viewer.overlays.blocks import BlockGrid, BlockKey
     from viewer.overlays.patch_features import PatchFeatures
 

@@ -16,7 +16,7 @@ from viewer.cohort.features.rows import SlideFeatures
 from viewer.cohort.features.store import FeatureStore
 from viewer.geometry import Box
 from viewer.inference.models.model_library import BUNDLED, find_model
-from viewer.inference.runs.engine import Progress
+from viewer.inference.runs.run_clock import Progress
 
 BUNDLE = find_model(str(BUNDLED / "tissue-likeness"))
 LENGTH = 8

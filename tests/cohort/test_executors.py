@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 from cli_steps import coverslip
 from inference_steps import make_bundle
@@ -24,7 +25,7 @@ from viewer.cohort.cluster.link import Link
 from viewer.cohort.cluster.messages import Connect
 from viewer.cohort.cluster.task import Notes, run_slide
 from viewer.cohort.errors import BatchError
-from viewer.cohort.executor import RunProgress, RunResult
+from viewer.cohort.executor import LocalExecutor, RunProgress, RunResult
 from viewer.cohort.runner import BatchRunner
 from viewer.errors import CoverslipError
 from viewer.geometry import Box, Size
@@ -124,6 +125,42 @@ def test_a_worker_runs_bands_into_a_store_and_holds_nothing_itself(place: Place)
     assert shared.device == ""
     found, expected = shared.objects(), alone.objects()
     assert found.to_bytes() == expected.to_bytes()
+
+
+def test_a_process_is_kept_from_slide_to_slide_but_for_one_that_failed(
+    place: Place, tmp_path: Path
+) -> None:
+    model = str(place.model)
+    broken = tmp_path / "broken.tif"
+    broken.write_bytes(b"no slide")
+    slides = [str(slide_at(tmp_path / f"{number}.tif", number)) for number in range(3)]
+    executor = LocalExecutor()
+    used: list[int] = []
+
+    def run(slide: str) -> RunResult:
+        result = executor.run(["--", model, slide], lambda _: None)
+        if (process := executor._process) is not None:
+            used.append(process.pid)
+        return result
+
+    try:
+        assert [run(slide).error for slide in slides[:2]] == ["", ""]
+        assert len(set(used)) == 1
+        (refused,) = [run(str(broken))]
+        assert "broken.tif: unrecognized file format" in refused.error
+        assert len(used) == 2, "a process that failed is kept for nothing"
+        done = run(slides[2])
+        assert used[2] != used[1]
+        executor.stop()
+        again = run(slides[0])
+        assert again.record is not None
+        assert again.record["device"] == "kept results"
+        alone = run_model(Path(slides[2]), load_bundle(place.model))
+        assert done.record is not None
+        assert done.record["objects"] == len(alone.objects()) > 0
+    finally:
+        executor.close()
+    assert not [each for each in used if psutil.pid_exists(each)]
 
 
 def test_a_worker_loads_no_model_decoder_or_network() -> None:

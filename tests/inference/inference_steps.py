@@ -15,8 +15,9 @@ from torch import nn
 from viewer.geometry import Box
 from viewer.inference.field_features import FEATURES
 from viewer.inference.models.bundle import ModelBundle, load_bundle
-from viewer.inference.runs.engine import Engine, Progress
+from viewer.inference.runs.engine import Engine
 from viewer.inference.runs.plan import block_grid
+from viewer.inference.runs.run_clock import Progress
 from viewer.overlays.blocks import BlockGrid, BlockKey
 from viewer.overlays.objects import Objects
 from viewer.slides import open_slide

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from viewer.agents.errors import ToolError
 from viewer.inference.models.bundle import BundleError
 from viewer.inference.models.model_library import find_model
-from viewer.inference.runs.engine import Engine, Progress
+from viewer.inference.runs.engine import Engine
 from viewer.inference.runs.plan import block_grid
 from viewer.inference.runs.results import add_result, empty_map
 from viewer.overlays.object_map import ObjectMap
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from viewer.geometry import Box
     from viewer.inference.models.bundle import ModelBundle
     from viewer.inference.runs.results import Result
+    from viewer.inference.runs.run_clock import Progress
     from viewer.overlays.blocks import BlockKey
     from viewer.slides.source import SlideSource
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from viewer.cohort.batch import BatchWhere
     from viewer.cohort.features.embedding import EmbedOptions, SlideOutcome
     from viewer.cohort.slides import NamedSlides
-    from viewer.inference.runs.engine import Progress
+    from viewer.inference.runs.run_clock import Progress
 
 
 def embed(

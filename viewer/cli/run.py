@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from viewer.inference.cells.stain_vectors import StainVectors
     from viewer.inference.models.bundle import ModelBundle
     from viewer.inference.runs.bands import Band
-    from viewer.inference.runs.engine import Progress
+    from viewer.inference.runs.run_clock import Progress
     from viewer.inference.runs.running import ModelRun
     from viewer.overlays.area import Area
     from viewer.overlays.segments.places import StorePlace

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping
     from pathlib import Path
 
-    from viewer.inference.runs.engine import Progress
+    from viewer.inference.runs.run_clock import Progress
     from viewer.inference.runs.running import ModelRun
 
 _EVERY_S = 0.2
@@ -42,6 +42,7 @@ def print_progress() -> Generator[Callable[[Progress], None]]:
             _print(RunLine(RunProgress(progress.done, progress.total, progress.left_s)))
 
     yield show
+    said_s = float("inf")  # what comes late is of no slide any more
 
 
 def print_line(run: ModelRun, record: Mapping[str, object], *, keeps_columns: bool = True) -> None:

@@ -63,7 +63,11 @@ def executor_for(where: BatchWhere, command: Command = "run") -> Iterator[BatchP
         There is no such cluster, or it cannot be reached; one sentence says why.
     """
     if where.on == LOCAL:
-        yield BatchPlace(LocalExecutor(command))
+        local = LocalExecutor(command)
+        try:
+            yield BatchPlace(local)
+        finally:
+            local.close()
         return
     host, port = _host_and_port(where.on)
     from viewer.cohort.cluster.executor import ClusterExecutor

@@ -1,4 +1,4 @@
-"""Who carries out the runs of a batch: one command a slide, here in a process of its own."""
+"""Who carries out the runs of a batch: one command a slide, here in a process beside this one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from viewer.slides.remote.address import full_address, is_address, slide_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-_MAIN = "from viewer.cli import main; main()"
+_MAIN = "from viewer.cli.one_after_another import main; main()"
 _IMPORT_PATHS = [str(Path(__file__).parents[2])]
 _STDERR_LINES = 20
 _END_S = 5.0
@@ -36,6 +36,22 @@ class RunProgress(msgspec.Struct, frozen=True):
     left_s: float | None = None
 
 
+class RunEnd(msgspec.Struct, frozen=True):
+    """How a command ended.
+
+    Attributes
+    ----------
+    sentence
+        What it said last on standard error.
+    is_last
+        Whether its process ends, too.
+    """
+
+    code: int
+    sentence: str = ""
+    is_last: bool = False
+
+
 class RunLine(msgspec.Struct, frozen=True):
     """One line that a run prints with `--lines`.
 
@@ -43,12 +59,28 @@ class RunLine(msgspec.Struct, frozen=True):
     ----------
     bands
         In how many bands the slide is to be run first: it has more blocks than `--most-blocks`.
+    end
+        After the last of the others, from a process that may run more slides.
     """
 
     progress: RunProgress | None = None
     record: dict[str, object] | None = None
     note: str = ""
     bands: int = 0
+    end: RunEnd | None = None
+
+
+class RunOrder(msgspec.Struct, frozen=True):
+    """A command line that a process is to carry out.
+
+    Attributes
+    ----------
+    address
+        The whole address of a slide on a server, which command lines would let others see.
+    """
+
+    words: list[str]
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +132,10 @@ class Executor(Protocol):
 
 
 class LocalExecutor:
-    """Runs each slide in a process of this machine, so that a crash costs that slide alone.
+    """Runs slides in a process of this machine, so that a crash costs the slide under way alone.
 
-    The process ends with this one: it watches its standard input, which closes then.
+    The process is kept for the next slide of the batch, but for one that failed or took much
+    memory. It ends with this one: it watches its standard input, which closes then.
 
     Parameters
     ----------
@@ -114,6 +147,8 @@ class LocalExecutor:
         self._command: Command = command
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
+        self._errors: threading.Thread | None = None
+        self._said: deque[str] = deque(maxlen=_STDERR_LINES)
         self._is_stopped = False
 
     def run(
@@ -126,16 +161,18 @@ class LocalExecutor:
         BatchError
             No process can be started.
         """
+        slide = arguments[-1]
+        address = full_address(slide_path(slide)) if is_address(slide) else ""
+        order = RunOrder([self._command, "--lines", *arguments], address)
+        if self._is_stopped:
+            self.close()  # what `stop` ended takes no more
         with self._lock:
             self._is_stopped = False
-            process = self._process = _started(self._command, arguments)
-        _tell_address(process, arguments[-1])
-        said: deque[str] = deque(maxlen=_STDERR_LINES)
-        errors = threading.Thread(target=_read_errors, args=(process, said), daemon=True)
-        errors.start()
+            process = self._asked(order)
         record: dict[str, object] | None = None
         notes: list[str] = []
         bands = 0
+        end: RunEnd | None = None
         assert process.stdout is not None
         try:
             for line in process.stdout:
@@ -148,15 +185,18 @@ class LocalExecutor:
                 record = read.record or record
                 bands = read.bands or bands
                 notes += [read.note] if read.note else []
+                if (end := read.end) is not None:
+                    break
         finally:
-            code = self._ended(process)
-            errors.join(_END_S)
+            if end is None or end.is_last or self._is_stopped:
+                self.close()
         if self._is_stopped:
             return RunResult(notes=notes, was_stopped=True)
-        if code == 0 and (record is not None or bands):
+        if end is not None and end.code == 0 and (record is not None or bands):
             return RunResult(record, notes=notes, bands=bands)
-        sentence = said[-1] if said else f"Its process ended with code {code}."
-        return RunResult(error=sentence, notes=notes)
+        code, sentence = (process.returncode, "") if end is None else (end.code, end.sentence)
+        sentence = sentence or (self._said[-1] if self._said else "")
+        return RunResult(error=sentence or f"Its process ended with code {code}.", notes=notes)
 
     def stop(self) -> None:
         """End the run under way; its blocks that are computed are kept."""
@@ -165,26 +205,48 @@ class LocalExecutor:
             if self._process is not None:
                 self._process.kill()
 
-    def _ended(self, process: subprocess.Popen[bytes]) -> int:
+    def close(self) -> None:
+        """End the process; call it once no run is under way."""
+        with self._lock:
+            process, self._process = self._process, None
+        if process is None:
+            return
         if process.stdin is not None:
             with contextlib.suppress(OSError):
                 process.stdin.close()
         try:
-            code = process.wait(_END_S)
+            process.wait(_END_S)
         except subprocess.TimeoutExpired:
             process.kill()
-            code = process.wait()
+            process.wait()
         if process.stdout is not None:
             process.stdout.close()
-        with self._lock:
-            self._process = None
-        return code
+        if self._errors is not None:
+            self._errors.join(_END_S)
+
+    def _asked(self, order: RunOrder) -> subprocess.Popen[bytes]:
+        """Return the process that carries out an order: the one before, or a new one."""
+        line = msgspec.json.encode(order) + b"\n"
+        if (
+            self._process is not None
+            and self._process.poll() is None
+            and _sent(self._process, line)
+        ):
+            return self._process
+        self._process = process = _started()
+        self._said.clear()
+        self._errors = threading.Thread(
+            target=_read_errors, args=(process, self._said), daemon=True
+        )
+        self._errors.start()
+        _sent(process, line)  # one that has ended already says why
+        return process
 
 
-def _started(command: Command, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
+def _started() -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(  # noqa: S603 - our own command line
-            [sys.executable, "-P", "-c", _MAIN, command, "--lines", *arguments],
+            [sys.executable, "-P", "-c", _MAIN],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -194,13 +256,15 @@ def _started(command: Command, arguments: Sequence[str]) -> subprocess.Popen[byt
         raise BatchError(f"No process can be started ({error.strerror or error}).") from error
 
 
-def _tell_address(process: subprocess.Popen[bytes], slide: str) -> None:
-    """Tell a run the whole address of a slide on a server, where nobody else can see it."""
-    if not is_address(slide) or process.stdin is None:
-        return
-    with contextlib.suppress(OSError):  # it has ended already, and says why
-        process.stdin.write(full_address(slide_path(slide)).encode() + b"\n")
+def _sent(process: subprocess.Popen[bytes], line: bytes) -> bool:
+    """Give a process an order, where nobody else can see it; return whether it takes any."""
+    assert process.stdin is not None
+    try:
+        process.stdin.write(line)
         process.stdin.flush()
+    except OSError:
+        return False
+    return True
 
 
 def _read_errors(process: subprocess.Popen[bytes], said: deque[str]) -> None:

@@ -18,6 +18,7 @@ from viewer.cohort.arrival.checking import SlideCheck, check_slide
 from viewer.cohort.arrival.contact_sheet import write_contact_sheet
 from viewer.cohort.errors import BatchError
 from viewer.folders import data_folder
+from viewer.inference.process.spare_process import model_processes_kept
 from viewer.kept_lines import append_lines, read_bodies
 from viewer.slides.slide_files import slide_stamp
 from viewer.slides.tray import slides_in
@@ -106,10 +107,11 @@ class FolderWatch:
             if not waits_for_growth or self._sizes.get(path) == stamp:
                 due.append((path, stamp))
         self._sizes = sizes
-        for path, stamp in due:
-            check, picture = check_slide(path, stamp, self.mpp_um)
-            self._keep(check, picture)
-            self.listener.on_check(check)
+        with model_processes_kept():
+            for path, stamp in due:
+                check, picture = check_slide(path, stamp, self.mpp_um)
+                self._keep(check, picture)
+                self.listener.on_check(check)
         if due:
             self.write_sheet()
         return len(due)

@@ -7,6 +7,7 @@ worker itself holds none of them.
 from __future__ import annotations
 
 import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,16 @@ def run_slide(
         for name, data in files.items():
             atomic_write_bytes(Path(folder) / name, data, mode=OWNER_FILE)
         placed = [argument.replace(FILES, f"{folder}/") for argument in arguments]
-        return msgspec.to_builtins(LocalExecutor(command).run(placed, note))
+        return msgspec.to_builtins(_executor(command).run(placed, note))
+
+
+@cache
+def _executor(command: Command) -> LocalExecutor:
+    """Return what runs the slides of this worker; its process is kept from slide to slide.
+
+    Ray gives a worker slides of one batch alone, and ends it with the batch.
+    """
+    return LocalExecutor(command)
 
 
 class Notes:

@@ -15,6 +15,7 @@ from viewer.cohort.features.rows import Encoder, features_of
 from viewer.geometry import Size
 from viewer.inference.models.bundle import BundleError
 from viewer.inference.models.model_library import BUNDLED, find_model
+from viewer.inference.process.spare_process import model_processes_kept
 from viewer.inference.runs.running import RunError, known_mpp_um, run_model
 from viewer.inference.tasks.known import TASKS
 from viewer.overlays.files.result_file import ResultFileError
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from viewer.cohort.features.rows import SlideFeatures
     from viewer.cohort.features.store import FeatureStore
     from viewer.inference.models.bundle import ModelBundle
-    from viewer.inference.runs.engine import Progress
+    from viewer.inference.runs.run_clock import Progress
 
 _QUALITY = "tissue-quality"
 _SUFFIXES = (".h5", ".hdf5")
@@ -124,6 +125,14 @@ def embed_slides(
         The model is no encoder, or the store fails: what is kept stays, and the same call goes on.
     """
     encoder_of(bundle, 0)
+    with model_processes_kept():
+        return _embed_all(bundle, slides, store, options, listener)
+
+
+def _embed_all(
+    bundle: ModelBundle, slides: Sequence[tuple[Path, str]], store: FeatureStore,
+    options: EmbedOptions, listener: EmbedListener,
+) -> list[SlideOutcome]:  # fmt: skip
     stems = Counter(path.stem for path in dict(slides))
     outcomes: dict[Path, SlideOutcome] = {}
     # What another process embeds at this moment comes last, and is there by then.

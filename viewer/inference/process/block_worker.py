@@ -52,7 +52,7 @@ class _Job:
 
 
 class BlockWorker:
-    """Computes and cuts blocks in two threads, which end with the process."""
+    """Computes and cuts blocks in two threads, which end with `close` or with the process."""
 
     def __init__(
         self,
@@ -71,14 +71,24 @@ class BlockWorker:
         self._shared = shared
         self._send = send
         self._batch = network.batch
-        self._asked: queue.SimpleQueue[Compute | PreviewBlock] = queue.SimpleQueue()
-        self._computed: queue.Queue[_Job] = queue.Queue(_AHEAD * self._batch)
-        for step in (self._serve_computing, self._serve_cutting):
-            threading.Thread(target=self._run, args=(step,), daemon=True).start()
+        self._asked: queue.SimpleQueue[Compute | PreviewBlock | None] = queue.SimpleQueue()
+        self._computed: queue.Queue[_Job | None] = queue.Queue(_AHEAD * self._batch)
+        self._threads = [
+            threading.Thread(target=self._run, args=(step,), daemon=True)
+            for step in (self._serve_computing, self._serve_cutting)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def ask(self, request: Compute | PreviewBlock) -> None:
         """Queue a block or a part of one; its answer is sent when it is known."""
         self._asked.put(request)
+
+    def close(self) -> None:
+        """End the threads, once every block is answered."""
+        self._asked.put(None)
+        for thread in self._threads:
+            thread.join()
 
     def _steps_on(self, grid: BlockGrid) -> TaskSteps:
         return STEPS[self._model.task](self._model, grid, self._mpp_um)
@@ -97,12 +107,16 @@ class BlockWorker:
     def _serve_computing(self) -> None:
         while True:
             requests = [self._asked.get()]
-            while len(requests) < self._batch:
+            while len(requests) < self._batch and requests[-1] is not None:
                 try:
                     requests.append(self._asked.get_nowait())
                 except queue.Empty:
                     break
-            self._compute([self._job(request) for request in requests])
+            if jobs := [self._job(request) for request in requests if request is not None]:
+                self._compute(jobs)
+            if requests[-1] is None:
+                self._computed.put(None)
+                return
 
     def _job(self, request: Compute | PreviewBlock) -> _Job:
         if request.ranges:
@@ -138,6 +152,8 @@ class BlockWorker:
     def _serve_cutting(self) -> None:
         while True:
             job = self._computed.get()
+            if job is None:
+                return
             assert job.answers is not None
             started_s = time.perf_counter()
             at = BlockKey(0, 0) if job.is_preview else job.key  # which a part has for itself

@@ -102,6 +102,10 @@ class Blocks(msgspec.Struct, frozen=True, tag=True):
     cells: int
 
 
+class EndBlocks(msgspec.Struct, frozen=True, tag=True):
+    """Ends the work on a slide whose blocks are all answered; answered by BlocksEnded."""
+
+
 class Compute(msgspec.Struct, frozen=True, tag=True):
     """Asks for a block whose pixels lie in a slot; answered by Done or Refused.
 
@@ -265,6 +269,10 @@ class Refused(msgspec.Struct, frozen=True, tag=True):
     is_failure: bool = False
 
 
+class BlocksEnded(msgspec.Struct, frozen=True, tag=True):
+    """Nothing of the slide is held any more; the model stays loaded."""
+
+
 class Done(msgspec.Struct, frozen=True, tag=True):
     """A block's result as its `to_bytes` gives it, and where the time went."""
 
@@ -276,14 +284,14 @@ class Done(msgspec.Struct, frozen=True, tag=True):
 
 
 Request = (
-    Load | Weights | Loaded | TryOut | PackageTest | Blocks | Compute | Judge | Segment | FindCells
-    | KeepObjects | Teach | ClassifyBlock | Suggest | Reclassify | Explain | ExplainSlide
-    | EncodeWords | LessonRequest | TuningRequest | PreviewBlock
+    Load | Weights | Loaded | TryOut | PackageTest | Blocks | EndBlocks | Compute | Judge
+    | Segment | FindCells | KeepObjects | Teach | ClassifyBlock | Suggest | Reclassify | Explain
+    | ExplainSlide | EncodeWords | LessonRequest | TuningRequest | PreviewBlock
 )  # fmt: skip
 Answer = (
-    Alive | Ready | Refused | Done | Judged | Outlined | FoundCells | Taught | ClassifiedBlock
-    | Suggested | Explained | ExplainedSlide | EncodedWords | LessonAnswer | TuningAnswer
-    | Previewed
+    Alive | Ready | Refused | BlocksEnded | Done | Judged | Outlined | FoundCells | Taught
+    | ClassifiedBlock | Suggested | Explained | ExplainedSlide | EncodedWords | LessonAnswer
+    | TuningAnswer | Previewed
 )  # fmt: skip
 
 REQUESTS: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)

@@ -22,8 +22,10 @@ from viewer.inference.process.messages import (
     REQUESTS,
     Alive,
     Blocks,
+    BlocksEnded,
     ClassifyBlock,
     Compute,
+    EndBlocks,
     FindCells,
     FoundCells,
     Judge,
@@ -121,6 +123,9 @@ class ModelServer:
                 self._channel.send(self._proven(request))
             case Blocks():
                 self._begin_blocks(request)
+            case EndBlocks():
+                self._end_blocks()
+                self._channel.send(BlocksEnded())
             case Compute() | PreviewBlock():
                 assert self._worker is not None
                 self._worker.ask(request)
@@ -224,6 +229,14 @@ class ModelServer:
         about = self._order.description
         worker = BlockWorker(self._network, about, grid, blocks.mpp_um, slots, self._channel.send)
         self._worker = worker
+
+    def _end_blocks(self) -> None:
+        """Forget the slide, so that the next one is seen as by a process of its own."""
+        if self._worker is not None:
+            self._worker.close()
+            self._worker = None
+        if self._network is not None:
+            self._network.forget_ranges()
 
     def _judged(self, request: Judge) -> Answer:
         assert self._slide_head is not None

@@ -10,7 +10,7 @@ import logging
 import os
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import psutil
 
@@ -58,6 +58,21 @@ def thread_count() -> int:
     return min(most, max(1, int(asked))) if asked.isdecimal() else most
 
 
+class LoadedModel(NamedTuple):
+    """What decides whether a process holds the model that is wanted.
+
+    Attributes
+    ----------
+    key
+        `ModelBundle.key`.
+    """
+
+    key: str
+    device: str
+    threads: int
+    falls_back: bool
+
+
 class ModelProcess:
     """A child with at most one model. `close` and `kill` may be called from any thread.
 
@@ -73,6 +88,8 @@ class ModelProcess:
 
     Attributes
     ----------
+    loaded
+        The model that it holds; None where it holds none.
     stopped
         Why it was stopped from outside, as one sentence; empty where it was not.
 
@@ -90,6 +107,8 @@ class ModelProcess:
         self._outstanding = 0
         self._progress_s = time.monotonic()
         self.uses_cuda = uses_cuda
+        self.loaded: LoadedModel | None = None
+        self._ready_as: Ready | None = None
         self.stopped = ""
         self._is_killed = False
         self._ended = threading.Event()
@@ -125,7 +144,7 @@ class ModelProcess:
     def load(
         self, bundle: ModelBundle, device: str, threads: int, *, falls_back: bool = False
     ) -> Ready:
-        """Send a model with its weights, and wait until it is loaded.
+        """Send a model with its weights, and wait until it is loaded; not where it is already.
 
         With `falls_back` the CPU does where the device is not to be had.
 
@@ -139,6 +158,10 @@ class ModelProcess:
             The process ended or was stopped.
         """
         check_may_run(bundle, is_confined=self._child.is_confined)
+        wanted = LoadedModel(bundle.key, device, threads, falls_back)
+        if self.loaded == wanted and self._ready_as is not None:
+            return self._ready_as
+        self.loaded = None
         check_script(bundle)
         with open_weights(bundle) as file:
             size = os.fstat(file.fileno()).st_size
@@ -149,7 +172,9 @@ class ModelProcess:
             with open_data(bundle, name) as file:
                 while part := file.read(_WEIGHTS_PART_BYTES):
                     self._post(Weights(part, name))
-        return self._ready(Loaded())
+        self._ready_as = self._ready(Loaded())
+        self.loaded = wanted
+        return self._ready_as
 
     def try_out(self) -> Ready:
         """Let the loaded model work once. Raises as `load` does."""

@@ -92,8 +92,7 @@ class Network:
         self._about = about
         self._norm_mean = torch.tensor(about.normalization.mean).view(shape).to(device)
         self._norm_std = torch.tensor(about.normalization.std).view(shape).to(device)
-        whole = 1 if about.input.scaling == "0-255" else 255
-        self._mean, self._factor = self._norm_mean * whole, 1 / (self._norm_std * whole)
+        self.forget_ranges()
         self._kind = TASKS[about.task]
         # ONNX gives what is named by itself.
         self._named = () if about.format == "onnx" else about.outputs
@@ -122,6 +121,11 @@ class Network:
         )
         span = (high - low).clamp(min=_LEAST_SPAN)
         self._mean, self._factor = low + self._norm_mean * span, 1 / (self._norm_std * span)
+
+    def forget_ranges(self) -> None:
+        """Feed from now on by the whole range of values, as at first."""
+        whole = 1 if self._about.input.scaling == "0-255" else 255
+        self._mean, self._factor = self._norm_mean * whole, 1 / (self._norm_std * whole)
 
     def warm_up(self) -> None:
         """Feed noise, so that the first real image is not the slow one, and see what comes back.

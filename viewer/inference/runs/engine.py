@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from msgspec.structs import replace
@@ -14,10 +14,19 @@ from msgspec.structs import replace
 from viewer.annotations.tissue_correction import kept_correction
 from viewer.inference.errors import ModelFailedError, ModelProcessError
 from viewer.inference.models.bundle import STEPS_VERSION, BundleError
-from viewer.inference.process.messages import Blocks, Compute, Done, Ready, Refused, TryOut
-from viewer.inference.process.model_process import thread_count
+from viewer.inference.process import spare_process
+from viewer.inference.process.messages import (
+    Blocks,
+    BlocksEnded,
+    Compute,
+    Done,
+    EndBlocks,
+    Ready,
+    Refused,
+    TryOut,
+)
+from viewer.inference.process.model_process import LoadedModel, thread_count
 from viewer.inference.process.preview_messages import Previewed
-from viewer.inference.process.spare_process import take_model_process
 from viewer.inference.runs.attached_results import AttachedResults
 from viewer.inference.runs.base_results import results_of_base
 from viewer.inference.runs.block_previews import BlockPreviews
@@ -26,7 +35,7 @@ from viewer.inference.runs.block_reading import BlockReader
 from viewer.inference.runs.kept_results import KeptResults, made_on
 from viewer.inference.runs.results import decode_kept_result, decode_result, no_result
 from viewer.inference.runs.results_limit import limit_soon
-from viewer.inference.runs.run_clock import RunClock, Timing
+from viewer.inference.runs.run_clock import Progress, RunClock, Timing
 from viewer.overlays.area import blocks_of
 from viewer.overlays.blocks import BlockKey
 from viewer.overlays.objects import ObjectsError
@@ -66,33 +75,12 @@ _BATCHES_AHEAD = 3
 _LEAST_ELAPSED_S = 1e-3
 _FAR_TRIES = 5
 """Each takes as long as a server may be silent unnoticed."""
+_END_S = 5.0
+"""How long a process may take to forget a slide, else it is ended."""
 _STORES_S = 5.0
 """How long blocks wait for what attached stores have of them."""
 _MOST_PIXEL_BYTES = 512 << 20
 """Of the blocks that are under way."""
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far what was asked for as a whole has come.
-
-    Attributes
-    ----------
-    done, total
-        Blocks.
-    blocks_per_s
-        0 where it is not known yet.
-    left_s
-        None where it is not known yet.
-    is_busy
-        Whether any block that was asked for is not known yet.
-    """
-
-    done: int
-    total: int
-    blocks_per_s: float
-    left_s: float | None
-    is_busy: bool
 
 
 class EngineListener(Protocol):
@@ -176,7 +164,7 @@ class Engine:
         self._free_slots: list[int] = []
         self._sent: dict[BlockKey, tuple[int, float]] = {}
         self._depth = 0
-        self._is_loaded = self._is_proven = False
+        self._is_loaded = self._is_proven = self._has_ended_blocks = False
         self._is_paused = False
         self._is_closed = False
         self._deaths: Counter[BlockKey] = Counter()
@@ -233,7 +221,7 @@ class Engine:
             self._changed.notify_all()
         if attached is not None:
             attached.close()
-        if process is not None:
+        if process is not None and not self._may_stay():
             process.kill()
         if threading.current_thread() is not self._thread:
             self._thread.join(wait_s)
@@ -353,9 +341,11 @@ class Engine:
 
     def _serve_process(self) -> None:
         """Feed one process until it ends."""
-        process = take_model_process(uses_cuda=self._device != "cpu")
+        wanted = LoadedModel(self._bundle.key, self._device, thread_count(), self._falls_back)
+        process = spare_process.take_model_process(uses_cuda=self._device != "cpu", wanted=wanted)
         with self._changed:
             self._process, self._depth = process, 1
+            self._has_ended_blocks = False
             self._free_slots, self._sent = [], {}
             self._is_loaded = self._is_proven = False
             if self._is_closed:
@@ -370,15 +360,34 @@ class Engine:
             if self._wait_until_loaded():  # else the model is to blame, and it is said
                 self._give_up(str(error))
         finally:
-            process.kill()
-            answers.join()
-            process.close()
+            self._end_blocks(process, answers)
             if self._shared is not None:
                 self._shared.close()
             with self._changed:
                 self._process = self._shared = None
                 if not self._is_closed:
                     self._after_death(process.stopped)
+
+    def _may_stay(self) -> bool:
+        """Return whether the process stays for the next slide; a script may hold too much."""
+        with self._changed:
+            is_sound = self._is_loaded and self._is_proven and not self._sent and self._depth > 0
+        is_script = self._bundle.description.format == "torchscript"
+        return is_sound and not is_script and spare_process.keeps_model_processes()
+
+    def _end_blocks(self, process: ModelProcess, answers: threading.Thread) -> None:
+        """End the process, or have it forget the slide where it is kept for the next one."""
+        if self._is_closed and self._may_stay():
+            with contextlib.suppress(ModelProcessError):
+                process.send(EndBlocks())
+                answers.join(_END_S)
+        if self._has_ended_blocks:
+            answers.join()
+            spare_process.give_back(process)
+            return
+        process.kill()
+        answers.join()
+        process.close()
 
     def _feed(self, process: ModelProcess) -> None:
         """Read blocks and hand them over, never more than keep the process busy."""
@@ -491,8 +500,9 @@ class Engine:
     def _read(self, process: ModelProcess) -> None:
         try:
             self._begin(process)
-            while True:
-                self._take(process.receive())
+            while not isinstance(answer := process.receive(), BlocksEnded):
+                self._take(answer)
+            self._has_ended_blocks = True
         except ModelProcessError as error:
             _log.info("no more answers (%s)", error)
         except (BundleError, ModelFailedError) as error:

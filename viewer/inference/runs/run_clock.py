@@ -1,4 +1,4 @@
-"""How long a run over a slide has worked, pauses left out, and where the time went."""
+"""How far a run over a slide has come, how long it has worked, and where the time went."""
 
 from __future__ import annotations
 
@@ -8,6 +8,29 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far what was asked for as a whole has come.
+
+    Attributes
+    ----------
+    done, total
+        Blocks.
+    blocks_per_s
+        0 where it is not known yet.
+    left_s
+        None where it is not known yet.
+    is_busy
+        Whether any block that was asked for is not known yet.
+    """
+
+    done: int
+    total: int
+    blocks_per_s: float
+    left_s: float | None
+    is_busy: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from viewer.inference.cells.stain_vectors import stain_doubt
 from viewer.inference.models.bundle import slide_refusal
 from viewer.inference.models.model_library import all_models
 from viewer.inference.runs.bands import check_blocks
-from viewer.inference.runs.engine import Engine, Progress
+from viewer.inference.runs.engine import Engine
 from viewer.inference.runs.plan import block_grid
 from viewer.inference.runs.results import add_result, cell_values, empty_map
 from viewer.inference.runs.slide_inference import (
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from viewer.inference.models.bundle import ModelBundle
     from viewer.inference.runs.bands import Band
     from viewer.inference.runs.results import Result
+    from viewer.inference.runs.run_clock import Progress
     from viewer.overlays.area import Area
     from viewer.overlays.blocks import BlockKey
     from viewer.overlays.objects import Objects

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
     from viewer.inference.models.bundle import ModelBundle
-    from viewer.inference.runs.engine import Progress
+    from viewer.inference.runs.run_clock import Progress
     from viewer.inference.teaching.marked_slides import MarkedSlide, MarkedSlides
     from viewer.inference.teaching.object_teacher import Lesson, ObjectMark
     from viewer.overlays.objects import Objects

@@ -10,7 +10,7 @@ from viewer.ui.recording.scrub_bar import shown_time
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from viewer.inference.runs.engine import Progress
+    from viewer.inference.runs.run_clock import Progress
     from viewer.overlays.legend import LegendRow
     from viewer.ui.overlays.overlay import Overlay
 

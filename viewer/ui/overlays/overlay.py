@@ -51,7 +51,7 @@ class Overlay(QObject):
         parent: QObject,
     ) -> None:
         from viewer.canvas.hatched_layer import HatchedLayer
-        from viewer.inference.runs.engine import Progress
+        from viewer.inference.runs.run_clock import Progress
         from viewer.ui.overlays.attention_presenter import AttentionPresenter
         from viewer.ui.overlays.expected_presenter import ExpectedPresenter
         from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter

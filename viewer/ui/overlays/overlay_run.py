@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from viewer.inference.models.bundle import ModelBundle
-    from viewer.inference.runs.engine import Progress
     from viewer.inference.runs.results import Result
+    from viewer.inference.runs.run_clock import Progress
     from viewer.overlays.area import Area
     from viewer.overlays.blocks import BlockKey
     from viewer.overlays.objects import Objects
