@@ -5,7 +5,7 @@
 Vectors that are made have the structure of an encoder's: clusters on a surface of few dimensions
 whose spectrum falls off, in 768 numbers. Their intrinsic dimension is told, by the ratio of the
 distances to the two nearest neighbors (TwoNN; Facco et al. 2017). Of a folder of tiles the real
-embeddings by *Tissue likeness* are searched, too, from several places of its raster.
+embeddings by *Tissue likeness* are searched, too; with `--rows 0` they alone.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +29,7 @@ from viewer.cohort.features.rows import Encoder, SlideFeatures
 from viewer.cohort.features.searching import SearchOptions, find_similar, nearest_rows
 from viewer.cohort.features.store import FeatureStore
 from viewer.inference.models.model_library import find_model
+from viewer.inference.process.spare_process import model_processes_kept
 from viewer.inference.runs.running import run_model
 from viewer.overlays.patch_feature_map import PatchFeatureMap
 
@@ -44,9 +44,9 @@ _QUERIES, _NEAREST = 200, 10
 _SAMPLE = 2_000
 _DATA = Path(__file__).parent / "data"
 """Some gigabytes, for as long as it takes."""
-_BOARD_PX, _TILE_MPP_UM = 8_192, 1.0
-_SHIFTS_PX = (0, 56)
-"""By which a board of tiles is moved under the raster of patches: each gives others."""
+_BOARD_PX, _TILE_MPP_UM = 4_096, 0.5
+"""The encoder's own scale: a patch takes 50 ms of a core, and at 1 um/px there are four times as
+many."""
 _BUILD = """
 import resource, sys, time
 from viewer.cohort.features.searching import keep_index
@@ -74,11 +74,13 @@ class _Asked:
 
 def run(rows: int = 1_000_000, tiles: Path | None = None) -> list[Figure]:
     """Return build time, size, recall and the time of cold and warm searches."""
-    make = _Maker()
-    slides = (
-        _slide(number, make.vectors(_ROWS_A_SLIDE)) for number in range(rows // _ROWS_A_SLIDE)
-    )
-    figures = _measured(make.vectors(_QUERIES), slides, make.vectors(_SAMPLE), 50_000)
+    figures: list[Figure] = []
+    if rows:
+        make = _Maker()
+        slides = (
+            _slide(number, make.vectors(_ROWS_A_SLIDE)) for number in range(rows // _ROWS_A_SLIDE)
+        )
+        figures += _measured(make.vectors(_QUERIES), slides, make.vectors(_SAMPLE), 50_000)
     return figures if tiles is None else [*figures, *_of_tiles(tiles)]
 
 
@@ -202,7 +204,22 @@ def _slide(number: int, vectors: NDArray[np.float32]) -> SlideFeatures:
 
 
 def _embedded(tiles: list[Path], folder: Path) -> Iterator[SlideFeatures]:
-    """Yield what *Tissue likeness* says of tiles, put together on a board."""
+    """Yield what *Tissue likeness* says of tiles, those of each folder put together on a board."""
+    encoder = find_model("tissue-likeness")
+    of_folder: dict[Path, list[Path]] = {}
+    for tile in tiles:
+        of_folder.setdefault(tile.parent, []).append(tile)
+    with model_processes_kept():
+        for number, together in enumerate(of_folder.values()):
+            path = folder / f"{number}.png"
+            _board(together).save(path, compress_level=1)
+            found = run_model(path, encoder, mpp_um=_TILE_MPP_UM, device="cpu").found
+            assert isinstance(found, PatchFeatureMap)
+            yield _slide(number, found.values[found.known].astype(np.float32))
+
+
+def _board(tiles: list[Path]) -> Image.Image:
+    """Return tiles side by side, in rows."""
     board = Image.new("RGB", (_BOARD_PX, _BOARD_PX), (255, 255, 255))
     x = y = height = 0
     for path in tiles:
@@ -211,13 +228,7 @@ def _embedded(tiles: list[Path], folder: Path) -> Iterator[SlideFeatures]:
                 x, y, height = 0, y + height, 0
             board.paste(tile, (x, y))
             x, height = x + tile.width, max(height, tile.height)
-    encoder = find_model("tissue-likeness")
-    for number, (shift_x, shift_y) in enumerate(product(_SHIFTS_PX, repeat=2)):
-        path = folder / f"{number}.png"
-        board.crop((shift_x, shift_y, _BOARD_PX, y + height)).save(path, compress_level=1)
-        found = run_model(path, encoder, mpp_um=_TILE_MPP_UM, device="cpu").found
-        assert isinstance(found, PatchFeatureMap)
-        yield _slide(number, found.values[found.known].astype(np.float32))
+    return board.crop((0, 0, _BOARD_PX if y else x, y + height))
 
 
 def _cosine(queries: NDArray[np.float32], vectors: NDArray[np.float16]) -> NDArray[np.float32]:
