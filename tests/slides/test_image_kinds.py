@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+from contextlib import closing
 from pathlib import Path
 
 import imagecodecs
 import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageOps
-from tiff_steps import assert_shows, gray, on_white, opacity, picture
+from tiff_steps import assert_shows, gray, on_white, opacity, picture, whole
 
 from viewer.slides import (
     DamagedSlideError,
@@ -17,6 +18,7 @@ from viewer.slides import (
     UnsupportedSlideError,
     open_slide,
 )
+from viewer.slides.readers.image import open_image
 from viewer.slides.readers.jpeg_xl import jpeg_xl_size
 
 
@@ -228,3 +230,31 @@ def test_what_is_no_slide_is_named_with_what_to_do(tmp_path: Path, begin: bytes,
     path.write_bytes(begin + bytes(2_000))
     with pytest.raises(UnsupportedSlideError, match=rf"^a\.svs is .*{said}"):
         open_slide(path)
+
+
+@pytest.mark.parametrize("kind", ["color", "palette", "deep", "turned"])
+def test_a_large_picture_has_an_overview(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch, in_this_process: None
+) -> None:
+    """Made in one pass, so that its overview need not be put together from all of its tiles."""
+    monkeypatch.setattr("viewer.slides.readers.image.LARGE_PX", 1 << 16)
+    path, image = tmp_path / "a.png", picture()
+    if kind == "deep":
+        path.write_bytes(imagecodecs.png_encode(image.astype(np.uint16) * 257))
+    elif kind == "palette":
+        palette = Image.fromarray(image).quantize(64)
+        palette.save(path)
+        image = np.asarray(palette.convert("RGB"))
+    else:
+        exif = Image.Exif()
+        exif[0x0112] = 6 if kind == "turned" else 1
+        Image.fromarray(image).save(path, exif=exif)
+    right = np.asarray(Image.fromarray(image).reduce(8))
+    if kind == "turned":
+        right, image = np.rot90(right, -1), np.rot90(image, -1)
+    with closing(open_image(path)) as source:
+        assert [level.stored_tiles_per_tile for level in source.levels] == [1, 64]
+        shown = whole(source, 1)
+        assert shown.shape == right.shape
+        assert np.abs(shown.astype(int) - right).max() <= 1
+        assert np.abs(whole(source).astype(int) - image).max() <= 1

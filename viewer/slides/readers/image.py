@@ -37,6 +37,7 @@ from viewer.slides.readers.sample_colors import (
     through_cmyk_profile,
     usable_cmyk_profile,
 )
+from viewer.slides.readers.tiff.overview import LARGE_PX, StripOverview
 from viewer.slides.readers.turning import UPRIGHT, is_orientation
 from viewer.slides.source import Level, RgbImage, SlideInfo
 from viewer.slides.turns import Turns
@@ -47,13 +48,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from viewer.slides.readers.chunk_windows import RgbChunks
 
 MOST_BYTES = IMAGE_BYTES.most
 """Of decoded pixels that are held in memory for an image without a pyramid."""
 
 _TILE_PX = 256
 _CHUNK_PX = 512
+_OVERVIEW_FACTOR = 8
+_REDUCED_BY_PILLOW = ("L", "RGB", "CMYK")
+"""Modes whose means are those of the colors; six times as fast as by strips."""
+
 _FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "GIF", "JPEG2000", "AVIF", "PPM")
 _TGA_SUFFIXES = (".tga", ".targa", ".icb", ".vda", ".vst")
 """Of a format that nothing else tells apart."""
@@ -153,14 +157,31 @@ class ImageSource:
         How the stored image is to be turned, 1 to 8.
     """
 
-    def __init__(self, path: Path, chunks: RgbChunks, orientation: int, info: SlideInfo) -> None:
+    def __init__(
+        self,
+        path: Path,
+        chunks: _PillowChunks | _ArrayChunks,
+        orientation: int,
+        info: SlideInfo,
+    ) -> None:
         self._path = path
         self._info = info
         self._kept = ByteLru[Hashable](KEPT_BYTES)
         turns = Turns[Hashable]()
-        windows = ChunkWindows(chunks, 0, self._kept, turns, orientation, chunks.read_rgb)
-        self._windows: ChunkWindows | None = windows
-        self._levels = (Level(*windows.size_px, 1.0, _TILE_PX, _TILE_PX),)
+        chunks.orientation = orientation
+        overview = chunks.overview() if chunks.is_large else None
+        self._windows: tuple[ChunkWindows, ...] = tuple(
+            ChunkWindows(layer, index, self._kept, turns, orientation, layer.read_rgb)
+            for index, layer in enumerate((chunks, overview) if overview else (chunks,))
+        )
+        width, height = self._windows[0].size_px
+        levels = [Level(width, height, 1.0, _TILE_PX, _TILE_PX)]
+        if overview is not None:
+            across, down = self._windows[1].size_px
+            downsample = (width / across + height / down) / 2
+            made_of = round(downsample) ** 2
+            levels.append(Level(across, down, downsample, _TILE_PX, _TILE_PX, made_of))
+        self._levels = tuple(levels)
 
     @property
     def path(self) -> Path:
@@ -176,10 +197,10 @@ class ImageSource:
 
     def read_tile(self, level: int, column: int, row: int) -> RgbImage:
         windows = self._windows
-        if windows is None:
+        if not windows:
             raise TileError(level, column, row, "the slide has been closed")
         size = self._levels[level].tile_size_px(column, row)
-        return windows.read(column * _TILE_PX, row * _TILE_PX, *size)
+        return windows[level].read(column * _TILE_PX, row * _TILE_PX, *size)
 
     def read_channels(
         self, level: int, column: int, row: int, channels: tuple[int, ...], z: int = 0, t: int = 0
@@ -190,7 +211,7 @@ class ImageSource:
         raise UnsupportedSlideError(self._path, f"{self._path.name} has no picture named {name}.")
 
     def close(self) -> None:
-        self._windows = None
+        self._windows = ()
         self._kept.clear()
 
 
@@ -200,6 +221,12 @@ class _MemoryChunks:
     def __init__(self, width_px: int, height_px: int) -> None:
         self.width_px, self.height_px = width_px, height_px
         self.chunk_width_px = self.chunk_height_px = _CHUNK_PX
+        self.columns, self.rows = -(-width_px // _CHUNK_PX), -(-height_px // _CHUNK_PX)
+        self.orientation = UPRIGHT
+
+    @property
+    def is_large(self) -> bool:
+        return self.width_px * self.height_px > LARGE_PX
 
     def _box(self, column: int, row: int) -> tuple[int, int, int, int]:
         left, top = column * _CHUNK_PX, row * _CHUNK_PX
@@ -231,6 +258,13 @@ class _PillowChunks(_MemoryChunks):
             return _ON_WHITE.rgb(np.asarray(part.convert("RGBA")))
         return np.array(part.convert("RGB"))
 
+    def overview(self) -> _PillowChunks | StripOverview:
+        if self._has_alpha or self._picture.mode not in _REDUCED_BY_PILLOW:
+            return StripOverview(self)
+        reduced = self._picture.reduce(_OVERVIEW_FACTOR)
+        reduced.info = self._picture.info
+        return _PillowChunks(reduced)
+
 
 class _ArrayChunks(_MemoryChunks):
     """Images of more than 8 bits; samples (height, width, samples)."""
@@ -243,6 +277,9 @@ class _ArrayChunks(_MemoryChunks):
     def read_rgb(self, column: int, row: int) -> RgbImage:
         left, top, right, bottom = self._box(column, row)
         return self.colors.rgb(self._samples[top:bottom, left:right])
+
+    def overview(self) -> StripOverview:
+        return StripOverview(self)
 
 
 _ON_WHITE = SampleColors(ColorModel.RGB, alpha=3)

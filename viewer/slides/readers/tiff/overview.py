@@ -1,18 +1,20 @@
-"""An overview of an image in wide strips, made in one pass from top to bottom.
+"""An overview of an image without a pyramid, made in one pass from top to bottom.
 
-Levels made tile by tile would decode each strip anew for every tile in its row.
+Of wide strips, levels made tile by tile would decode each strip anew for every tile in its row; of
+an image in memory they would take a thousand tiles where one pass takes a moment.
 """
 
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from PIL import Image
 
 from viewer.slides.errors import TileError
 from viewer.slides.hatching import hatch
+from viewer.slides.readers.chunk_windows import RgbChunks
 from viewer.slides.readers.tiff.errors import ChunkError
 
 if TYPE_CHECKING:
@@ -24,16 +26,26 @@ if TYPE_CHECKING:
 _WIDE_PX = 2049
 """Strips from this width on; narrower ones are read again as cheaply as kept."""
 
-_LARGE_PX = 1 << 26
+LARGE_PX = 1 << 26
+"""Images of more pixels have an overview."""
+
 _MOST_BYTES = 128 << 20
 _FACTORS = (8, 16, 32, 64)
 _CHUNK_PX = 512
 
 
+class FlatChunks(RgbChunks, Protocol):
+    """The tiles or strips of an image without a pyramid."""
+
+    columns: int
+    rows: int
+    orientation: int
+
+
 def needs_overview(levels: Sequence[LevelChunks]) -> bool:
     """Return whether the finest level is large, in wide strips, and without a level near it."""
     finest = levels[0]
-    is_large = finest.width_px * finest.height_px > _LARGE_PX
+    is_large = finest.width_px * finest.height_px > LARGE_PX
     has_next = len(levels) > 1 and finest.width_px / levels[1].width_px <= _FACTORS[0]
     return is_large and finest.chunk_width_px >= _WIDE_PX and not has_next
 
@@ -47,7 +59,7 @@ class StripOverview:
         Level-0 pixels per pixel.
     """
 
-    def __init__(self, finest: LevelChunks) -> None:
+    def __init__(self, finest: FlatChunks) -> None:
         self._finest = finest
         self.factor = next(
             (f for f in _FACTORS if _bytes_at(finest, f) <= _MOST_BYTES), _FACTORS[-1]
@@ -136,5 +148,5 @@ class StripOverview:
             return None
 
 
-def _bytes_at(finest: LevelChunks, factor: int) -> int:
+def _bytes_at(finest: FlatChunks, factor: int) -> int:
     return 3 * (finest.width_px // factor) * (finest.height_px // factor)
