@@ -345,7 +345,7 @@ def test_overviews_of_wide_strips_are_made_in_one_pass(
     with path.open("r+b") as file:
         file.seek(torn_at)
         file.write(b"torn torn torn")
-    monkeypatch.setattr("viewer.slides.readers.tiff.overview._LARGE_PX", 1000)
+    monkeypatch.setattr("viewer.slides.readers.tiff.overview.LARGE_PX", 1000)
     source = open_slide(path)
     reduced = np.asarray(Image.fromarray(wide).reduce(8))
     if orientation == 6:
