@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
-import shutil
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,15 +11,13 @@ from pathlib import Path
 import msgspec
 import pytest
 import shapely
-import tifffile
 from cli_steps import coverslip
-from safetensors.torch import load_file, save_file
+from shy_nuclei import SIDE, found_nuclei, shy_network
 
 from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.formats.slide_place import SlidePlace
-from viewer.geometry import Box
 from viewer.inference.models.bundle import load_bundle
-from viewer.inference.models.model_library import BUNDLED, find_model
+from viewer.inference.models.model_library import find_model
 from viewer.inference.process.tuning_messages import Agreement, TunedNetwork
 from viewer.inference.runs.running import run_model
 from viewer.inference.teaching.correction_fields import (
@@ -53,9 +49,7 @@ from viewer.inference.teaching.nuclei_tuning import (
 )
 from viewer.inference.teaching.taught_card import CorrectionFigures, TaughtCard
 from viewer.slides import open_slide
-from viewer.slides.region import read_region
 
-SIDE = 360
 PLACE = SlidePlace(name="a.svs", size_px=(1000, 1000), mpp_um=(0.5, 0.5))
 
 
@@ -144,14 +138,7 @@ class Slide:
 @pytest.fixture(scope="module")
 def slide(tmp_path_factory: pytest.TempPathFactory) -> Slide:
     folder = tmp_path_factory.mktemp("corrected")
-    bundled = Path(__file__).parents[2] / "resources" / "slides" / "CMU-1-Small-Region.svs"
-    with closing(open_slide(bundled)) as source:
-        pixels = read_region(source, Box(1030, 1030, 1030 + SIDE, 1030 + SIDE), SIDE, SIDE)
-    path = folder / "part.ome.tif"
-    scale = {"PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5}
-    tifffile.imwrite(path, pixels, tile=(128, 128), metadata={"axes": "YXS", **scale}, ome=True)
-    objects = run_model(path, find_model("nuclei")).objects()
-    shapes = [shapely.Polygon(objects.outline(index)) for index in range(len(objects))]
+    path, shapes = found_nuclei(folder)
     features = [
         {"type": "Feature", "geometry": json.loads(shapely.to_geojson(shape)),
          "properties": {"objectType": "annotation", "classification": {"name": name}}}
@@ -161,18 +148,6 @@ def slide(tmp_path_factory: pytest.TempPathFactory) -> Slide:
     marks = folder / "part.geojson"
     marks.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
     return Slide(path, marks, len(shapes), shy_network(folder / "shy"))
-
-
-def shy_network(folder: Path) -> Path:
-    """The bundled network, that takes less for a nucleus than it should."""
-    shutil.copytree(BUNDLED / "nuclei", folder)
-    about = json.loads((folder / "model.json").read_text())
-    weights = load_file(folder / about["weights"])
-    weights["head.bias"][0] -= 2
-    save_file(weights, folder / about["weights"])
-    about["sha256"] = hashlib.sha256((folder / about["weights"]).read_bytes()).hexdigest()
-    (folder / "model.json").write_text(json.dumps(about | {"name": "Shy"}))
-    return folder
 
 
 def test_corrected_outlines_make_a_better_network(slide: Slide, tmp_path: Path) -> None:

@@ -1,18 +1,26 @@
-"""Learning from corrected outlines in the window: what is said, and stopping it."""
+"""Learning from corrected outlines in the window: what is said, logged, and stopping it."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import shapely
+from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
-from ui_steps import show_slide
+from shy_nuclei import SIDE, found_nuclei, shy_network
+from ui_steps import CTRL, press, show_slide
 
 from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.document import adding
+from viewer.inference.models.model_library import add_model, all_models
+from viewer.recording.events import OutlinesTaught
+from viewer.recording.log_reader import read_lines
+from viewer.settings import Settings
 from viewer.ui.main_window import MainWindow
 
 _PATIENCE_MS = 60_000
+AGREED = Settings(reader="reader-7", consent_utc="2026-11-24T08:00:00+00:00")
 _NUCLEUS = AnnotationClass("Nucleus", "#ffd60a")
 
 
@@ -62,3 +70,58 @@ def test_without_a_slide_it_is_said(window: MainWindow, sample_slide: Path, qtbo
     qtbot.waitUntil(
         lambda: "Open a slide" not in window.outlines.page.problem.text(), timeout=_PATIENCE_MS
     )
+
+
+@pytest.fixture(scope="module")
+def corrected(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Annotation]]:
+    """A slide, and what the bundled network finds on it as outlines and an area."""
+    path, shapes = found_nuclei(tmp_path_factory.mktemp("corrected"))
+    outlines = [Annotation(each, shown_as=_NUCLEUS) for each in shapes]
+    area = AnnotationClass("Corrected*", "#009e73")
+    return path, [*outlines, Annotation(shapely.box(0, 0, SIDE, SIDE), shown_as=area)]
+
+
+@pytest.mark.parametrize(
+    ("is_shy", "steps", "said"),
+    [(False, 1, "finds already"), pytest.param(True, 12, "was added", marks=pytest.mark.slow)],
+)
+def test_a_session_logs_what_came_of_learning(
+    make_window, corrected: tuple[Path, list[Annotation]], qtbot: QtBot, tmp_path: Path,
+    is_shy: bool, steps: int, said: str,
+) -> None:  # fmt: skip
+    window, (path, drawn) = make_window(AGREED), corrected
+    show_slide(window, path, qtbot)
+    panel = window.overlays.panel
+    panel.show()
+    qtbot.waitUntil(lambda: window.annotations.active is not None, timeout=_PATIENCE_MS)
+    qtbot.waitUntil(lambda: panel.models.count() >= 3, timeout=_PATIENCE_MS)
+    if is_shy:
+        shy = add_model(shy_network(tmp_path / "shy"))
+        window.overlays.show_models(all_models(), None)
+        panel.models.choose(shy.key)
+    press(qtbot, window, Qt.Key.Key_R, CTRL)
+    control, pane = window.recording.control, window.panes.active
+    qtbot.waitUntil(lambda: control.recording_of(pane) is not None, timeout=_PATIENCE_MS)
+    recording, active = control.recording_of(pane), window.annotations.active
+    assert recording is not None
+    assert active is not None
+    active.do(adding("Outlines", drawn))
+    panel.teach_outlines.click()
+    page = window.outlines.page
+    window.outlines.steps = steps
+    qtbot.waitUntil(lambda: "corrected area" in page.corrected.text(), timeout=_PATIENCE_MS)
+    page.learn.click()
+    qtbot.waitUntil(lambda: said in page.outcome.text(), timeout=4 * _PATIENCE_MS)
+    folder = recording.recorder.folder
+    window.close()
+    (logged,) = [
+        each.event for each in read_lines(folder) if isinstance(each.event, OutlinesTaught)
+    ]
+    assert logged.outlines == len(drawn) - 1
+    assert 0 < logged.held_back < logged.outlines
+    assert logged.kept is is_shy
+    assert logged.f1_before is not None
+    assert logged.f1_after is not None
+    if is_shy:
+        assert logged.after > logged.before
+        assert logged.f1_after >= logged.f1_before

@@ -213,7 +213,7 @@ class PixelsTaught(Event, frozen=True, tag="pixels"):
 
 
 class OutlinesTaught(Event, frozen=True, tag="outlines"):
-    """A nuclei network learned from corrected outlines, got better and was kept.
+    """A nuclei network learned from corrected outlines, and was measured.
 
     Attributes
     ----------
@@ -221,12 +221,19 @@ class OutlinesTaught(Event, frozen=True, tag="outlines"):
         How many were corrected, and how many of them measured alone.
     before, after
         Panoptic quality on what was held back.
+    f1_before, f1_after
+        F1 at an IoU of 0.5 on it; None in sessions of earlier versions.
+    kept
+        Whether it got better, and so became a model.
     """
 
     outlines: int
     held_back: int
     before: float
     after: float
+    f1_before: float | None = None
+    f1_after: float | None = None
+    kept: bool = True
 
 
 class WordsAsked(Event, frozen=True, tag="words"):

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from viewer.errors import CoverslipError
+
+if TYPE_CHECKING:
+    from viewer.inference.teaching.taught_card import CorrectionFigures
 
 
 class TeachingError(CoverslipError):
@@ -38,7 +43,17 @@ class FeaturesVersionError(TeachingError):
 
 
 class NoGainError(TeachingError):
-    """What was learned from corrections is no better on those that were held back."""
+    """What was learned from corrections is no better on those that were held back.
+
+    Attributes
+    ----------
+    figures
+        Of both networks on what was held back.
+    """
+
+    def __init__(self, sentence: str, figures: CorrectionFigures) -> None:
+        super().__init__(sentence)
+        self.figures = figures
 
 
 class CanceledError(TeachingError):

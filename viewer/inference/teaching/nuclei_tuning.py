@@ -107,7 +107,7 @@ class NucleiTeacher:
     on_progress
         Called in the thread that teaches.
     steps
-        How long it learns.
+        How long it learns; None for as long as is usual.
     """
 
     def __init__(
@@ -115,9 +115,9 @@ class NucleiTeacher:
         base: ModelBundle,
         device: str = "auto",
         on_progress: Callable[[TuningProgress], None] | None = None,
-        steps: int = STEPS,
+        steps: int | None = None,
     ) -> None:
-        self._base, self._device, self._steps = base, device, steps
+        self._base, self._device, self._steps = base, device, steps or STEPS
         self._on_progress = on_progress
         self._lock = threading.Lock()
         self._process: ModelProcess | None = None
@@ -228,16 +228,18 @@ def check_gain(name: str, found: TunedNetwork, held: HeldBack) -> None:
     NoGainError
         It did not, so that it is not to be kept.
     """
+    figures = _figures(found, held)
     if all(_is_met(each) for each in (found.learned, found.before)):
         raise NoGainError(
             f"These outlines are those that {name} finds already, so that there is nothing to "
-            "learn: correct some, and try it again."
+            "learn: correct some, and try it again.",
+            figures,
         )
-    figures = _figures(found, held)
     if not figures.is_gain:
         raise NoGainError(
             f"{name} got no better, and nothing was saved. {figures.sentence} It is kept if "
-            f"{GAIN}. Correct more outlines, in other places."
+            f"{GAIN}. Correct more outlines, in other places.",
+            figures,
         )
 
 

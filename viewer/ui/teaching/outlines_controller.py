@@ -11,7 +11,7 @@ from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
 from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.document import adding
-from viewer.inference.teaching.errors import TeachingError
+from viewer.inference.teaching.errors import NoGainError, TeachingError
 from viewer.recording.events import OutlinesTaught
 from viewer.ui.background_runner import BackgroundRunner, Task
 from viewer.ui.services import CommandHost, DialogHost, MessageHost, PaneHost, SettingsHost
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from viewer.inference.models.bundle import ModelBundle
     from viewer.inference.teaching.corrections import CorrectedSlide, Corrections
     from viewer.inference.teaching.nuclei_tuning import NucleiTeacher, TunedNuclei
+    from viewer.inference.teaching.taught_card import CorrectionFigures
     from viewer.ui.annotations.controller import AnnotationsController
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
     from viewer.ui.overlays.controller import OverlaysController
@@ -62,6 +63,8 @@ class OutlinesController(QObject):
         self._learning = BackgroundRunner("learn from outlines", 1, self)
         self._annotations: PaneAnnotations | None = None
         self._teacher: NucleiTeacher | None = None
+        self.steps: int | None = None
+        """How long a network learns; None for as long as is usual."""
         self._looking: Task | None = None
         self._settle = QTimer(self, singleShot=True, interval=_SETTLE_MS)
         self._settle.timeout.connect(self._show_corrections)
@@ -209,7 +212,7 @@ class OutlinesController(QObject):
         slide, pane = self._corrected_slide(), self._annotations
         assert pane is not None
         device, who = self._window.settings.device, self._window.settings.reader
-        teacher = self._teacher = NucleiTeacher(model, device, self._progressed.emit)
+        teacher = self._teacher = NucleiTeacher(model, device, self._progressed.emit, self.steps)
         self.page.show_outcome("")
         self.page.show_problem("")
         self.page.show_learning(is_learning=True)
@@ -222,7 +225,7 @@ class OutlinesController(QObject):
         self._learning.run(
             work,
             lambda made: self._on_learned(pane.pane, *made),
-            self._on_failed,
+            lambda error: self._on_failed(pane.pane, error),
         )
 
     def _on_learned(
@@ -233,18 +236,26 @@ class OutlinesController(QObject):
         figures = tuned.card.corrections
         assert figures is not None
         self.page.show_outcome(f"{bundle.name} was added. {figures.sentence}")
-        if pane in self._window.panes.panes:
-            event = OutlinesTaught(
-                figures.outlines, figures.held_back, figures.quality_before, figures.quality_after
-            )
-            self._window.recording.control.record(event, pane)
+        self._log(pane, figures, kept=True)
         self._window.overlays.show_models(models, bundle)
         self._window.say(f"{bundle.name} learned from the outlines and was added to the models.")
 
-    def _on_failed(self, error: Exception) -> None:
+    def _log(self, pane: SlidePane, figures: CorrectionFigures, *, kept: bool) -> None:
+        """Log what came of learning where the slide is still open."""
+        if pane not in self._window.panes.panes:
+            return
+        event = OutlinesTaught(
+            figures.outlines, figures.held_back, figures.quality_before, figures.quality_after,
+            figures.f1_before, figures.f1_after, kept,
+        )  # fmt: skip
+        self._window.recording.control.record(event, pane)
+
+    def _on_failed(self, pane: SlidePane, error: Exception) -> None:
         self._teacher = None
         self.page.show_learning(is_learning=False)
         self.page.show_outcome(str(error))
+        if isinstance(error, NoGainError):
+            self._log(pane, error.figures, kept=False)
         if isinstance(error, TeachingError):
             self._window.say(str(error))
         else:
