@@ -78,6 +78,14 @@ def test_a_description_that_is_no_description(tmp_path: Path, text: str) -> None
         load_bundle(tmp_path)
 
 
+def test_all_that_is_missing_is_named_at_once(tmp_path: Path) -> None:
+    (tmp_path / "model.json").write_text('{"name": "m", "task": "embedding", "license": "MIT"}')
+    with pytest.raises(BundleError) as refused:
+        load_bundle(tmp_path)
+    names = '"version", "mpp_um", "patch_px", "format", "weights", "sha256"'
+    assert f"is invalid: missing {names}; docs" in str(refused.value)
+
+
 def test_a_folder_without_model_is_told(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"holds no model\.json"):
         load_bundle(tmp_path)

@@ -139,6 +139,43 @@ def test_features_of_another_version_are_refused(taught: Path, slide: Path, tmp_
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"classes": 2}, "settings say classes 2, and classes names 3: make them the same"),
+        ({"scales": 5}, "scales of settings has to be 1 to 4"),
+        ({"texture": 7}, "texture of settings has to be 1 or 0"),
+        (
+            {"depth": 3},
+            "settings of a pixel classifier are classes, scales, texture, and not depth",
+        ),
+        ({"scales": 3}, "mean holds 44 numbers where 33 are expected: settings in model.json are"),
+        ({"texture": 0}, "mean holds 44 numbers where 12 are expected: settings in model.json are"),
+    ],
+)
+def test_settings_that_are_not_those_of_the_weights_are_said(
+    taught: Path, tmp_path: Path, settings: dict[str, int], told: str
+) -> None:
+    other = shutil.copytree(taught, tmp_path / "other")
+    about = json.loads((other / "model.json").read_text())
+    about["settings"] |= settings
+    (other / "model.json").write_text(json.dumps(about))
+    done = coverslip("models", "check", other)
+    assert (done.returncode, told in done.stderr) == (2, True), done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="of Linux")
+def test_a_place_that_cannot_be_written_is_said_before_anything_is_learned(
+    slide: Path, tmp_path: Path
+) -> None:
+    arguments = (slide, "--marks", marks_file(tmp_path, STROKES), "-o", "/proc/stripes")
+    for kind, more in (("pixels", ("--mpp", str(MPP_UM))), ("objects", ()), ("nuclei", ())):
+        done = coverslip("train", kind, *arguments, *more)
+        assert (done.returncode, "/proc/stripes cannot be written" in done.stderr) == (2, True)
+        assert len(done.stderr.strip().splitlines()) == 1
+
+
 def test_the_live_answer_is_that_of_the_bundle(taught: Path, slide: Path) -> None:
     """The same marks teach the same, and a block that is asked alone says what the run says."""
     teacher = PixelTeacher(SETTINGS)

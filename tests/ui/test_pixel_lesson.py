@@ -17,7 +17,7 @@ from ui_steps import CTRL, press, show_slide
 
 from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.document import adding, changing
-from viewer.inference.models.model_library import find_model
+from viewer.inference.models.model_library import find_model, models_folder
 from viewer.recording.events import PixelsTaught
 from viewer.recording.log_reader import read_lines
 from viewer.settings import Settings
@@ -138,6 +138,16 @@ def test_what_was_taught_becomes_areas_and_a_model(
     assert {each.class_name for each in made()} == {"Violet", "Pink"}
     assert all(each.geometry.area > 300_000 for each in made())
     pixels.page.name.setText("Halves")
+    models = models_folder()
+    models.rename(models.with_name("away"))
+    models.touch()
+    pixels.page.save.click()
+    banner = window.banner
+    qtbot.waitUntil(lambda: "not saved" in banner.sentence.text(), timeout=_PATIENCE_MS)
+    assert f"Nothing can be written into {models}" in banner.sentence.text()
+    assert pixels.is_teaching
+    models.unlink()
+    models.with_name("away").rename(models)
     pixels.page.save.click()
     qtbot.waitUntil(lambda: not pixels.is_teaching, timeout=_PATIENCE_MS)
     bundle = find_model("Halves")

@@ -13,6 +13,7 @@ from viewer.inference.models.description import (
     ModelDescription,
     ModelInput,
     complaint,
+    missing_names,
     names_as_stored,
 )
 from viewer.inference.models.training_data import refusal
@@ -179,8 +180,13 @@ def load_bundle(folder: Path) -> ModelBundle:
     folder = folder.absolute()
     path = folder / MODEL_FILE
     try:
-        card = msgspec.json.decode(read_regular(path, DESCRIPTION_BYTES))
-        description = msgspec.convert(names_as_stored(card), ModelDescription)
+        card = names_as_stored(msgspec.json.decode(read_regular(path, DESCRIPTION_BYTES)))
+        if lacking := missing_names(card):
+            raise BundleError(
+                f"{folder.name}/{MODEL_FILE} is invalid: missing {', '.join(lacking)}; "
+                "docs/models.md describes it."
+            )
+        description = msgspec.convert(card, ModelDescription)
     except FileNotFoundError:
         raise BundleError(
             f"{folder.name} is no model: it holds no {MODEL_FILE}; choose the folder that does."

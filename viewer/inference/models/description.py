@@ -319,6 +319,15 @@ def names_as_stored(card: object) -> object:
     return about
 
 
+def missing_names(card: object) -> list[str]:
+    """Return what a decoded model.json has to say and does not, in quotes, all of it at once."""
+    if not isinstance(card, dict):
+        return []
+    fields = msgspec.structs.fields(ModelDescription)
+    wanted = [each for each in fields if each.required]
+    return [f'"{each.name}"' for each in wanted if each.encode_name not in card]
+
+
 def complaint(about: ModelDescription) -> str:
     """Return what contradicts itself in a description, as the end of a sentence, or ""."""
     return next((each for each in _complaints(about)), "")
@@ -357,6 +366,8 @@ def _complaints(about: ModelDescription) -> Iterator[str]:
     if about.cells is not None and about.decoder not in ("cells", "coverslip"):
         yield 'cells belongs to the decoders "cells" and "coverslip"'
     yield from _of_teaching(about)
+    if about.architecture == pixel_settings.ARCHITECTURE:
+        yield from _of_pixel_classifier(about)
     if complaint := kind.complaint(about):
         yield complaint
 
@@ -413,6 +424,23 @@ def _of_teaching(about: ModelDescription) -> Iterator[str]:
             "it was taught on features of the network, and features has no version of them: teach "
             "it anew with its marks"
         )
+
+
+def _of_pixel_classifier(about: ModelDescription) -> Iterator[str]:
+    known = ("classes", "scales", "texture")
+    if unknown := [name for name in about.settings if name not in known]:
+        yield f"settings of a pixel classifier are {', '.join(known)}, and not {unknown[0]}"
+    classes = about.settings.get("classes", 2)
+    if classes != len(about.classes):
+        yield (
+            f"settings say classes {classes}, and classes names {len(about.classes)}: make them "
+            "the same"
+        )
+    most = pixel_settings.MOST_SCALES
+    if not 1 <= about.settings.get("scales", most) <= most:
+        yield f"scales of settings has to be 1 to {most}"
+    if about.settings.get("texture", 1) not in (0, 1):
+        yield "texture of settings has to be 1 or 0"
 
 
 def _of_files(about: ModelDescription) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import torch
@@ -72,9 +73,32 @@ def _load_tensors(bundle: ModelBundle) -> torch.nn.Module:
         module.load_state_dict(load_file(bundle.weights_path))
     except (SafetensorError, RuntimeError, OSError) as error:
         raise BundleError(
-            f"The weights of {about.name} do not fit {about.architecture}: {first_line(error)}"
+            f"The weights of {about.name} do not fit {about.architecture}: {_misfit(error)}"
         ) from error
     return module
+
+
+_OTHER_SIZE = re.compile(
+    r"size mismatch for (\S+):.*?Size\(\[([\d, ]*)\]\).*?Size\(\[([\d, ]*)\]\)", re.DOTALL
+)
+_NAMES = re.compile(r'(Missing|Unexpected) key\(s\) in state_dict: "(.+?)"')
+
+
+def _misfit(error: Exception) -> str:
+    """Return how weights differ from an architecture, of torch's own account of it."""
+    if found := _OTHER_SIZE.search(str(error)):
+        name, own, wanted = found[1], *(each.replace(", ", " x ") for each in found.groups()[1:])
+        return (
+            f"{name} holds {own} numbers where {wanted} are expected: settings in model.json are "
+            "not those of the weights."
+        )
+    if found := _NAMES.search(str(error)):
+        verb = "lack" if found[1] == "Missing" else "hold, beside what is expected,"
+        return (
+            f"they {verb} {found[2]}: architecture or settings in model.json are not those of the "
+            "weights."
+        )
+    return first_line(error)
 
 
 def _empty(about: ModelDescription) -> torch.nn.Module:

@@ -22,6 +22,7 @@ CORE_PX, MARGIN_PX = 384, 64
 PATCH_PX = CORE_PX + 2 * MARGIN_PX
 LEAST_MPP_UM, MOST_MPP_UM = 0.1, 64.0
 DEFAULT_MPP_UM = 1.0
+MOST_SCALES = 4
 COLORS, WITH_TEXTURE = 3, 11
 """How many features a pixel has at a scale."""
 
@@ -42,7 +43,7 @@ class PixelSettings(msgspec.Struct, frozen=True):
     """
 
     mpp_um: Annotated[float, Meta(ge=LEAST_MPP_UM, le=MOST_MPP_UM)] = DEFAULT_MPP_UM
-    scales: Annotated[int, Meta(ge=1, le=4)] = 4
+    scales: Annotated[int, Meta(ge=1, le=MOST_SCALES)] = MOST_SCALES
     texture: bool = True
     stains: StainSet = "H&E"
 

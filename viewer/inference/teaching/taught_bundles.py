@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
@@ -103,9 +104,11 @@ def with_own_classes(about: ModelDescription, colors: Mapping[str, str]) -> Mode
 
 
 def check_folder(folder: Path, made: Taught) -> None:
-    """Raise TeachingError where a folder is no place for a model: it holds something else.
+    """Raise TeachingError where a folder is no place for a model.
 
-    A model that was taught in the same way is written over, as when the same command runs again.
+    It holds something else, or nothing can be written there, which is seen before anything is
+    learned. A model that was taught in the same way is written over, as when the same command runs
+    again.
     """
     if folder.exists() and not folder.is_dir():
         raise TeachingError(f"{folder} is a file: give the name of a new folder.")
@@ -115,6 +118,16 @@ def check_folder(folder: Path, made: Taught) -> None:
         raise TeachingError(f"{folder} holds other files: give the name of a new folder.")
     if (folder / MODEL_FILE).is_file() and _taught_in(folder) != made:
         raise TeachingError(f"{folder} holds another model: give the name of a new folder.")
+    try:
+        with tempfile.TemporaryFile(dir=folder if folder.is_dir() else folder.absolute().parent):
+            pass
+    except OSError as error:
+        raise _not_written(folder, error) from error
+
+
+def _not_written(folder: Path, error: OSError) -> TeachingError:
+    reason = error.strerror or error
+    return TeachingError(f"{folder} cannot be written ({reason}): choose another place.")
 
 
 def _taught_in(folder: Path) -> Taught | None:
@@ -144,9 +157,7 @@ def taught_folder(folder: Path, made: Taught) -> Iterator[None]:
         folder.mkdir(exist_ok=True)
         yield
     except OSError as error:
-        raise TeachingError(
-            f"{folder} cannot be written ({error.strerror or error}): choose another place."
-        ) from error
+        raise _not_written(folder, error) from error
 
 
 def loaded_again(folder: Path) -> ModelBundle:

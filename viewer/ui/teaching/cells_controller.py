@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import shapely
@@ -430,7 +428,8 @@ class CellsTeachingController(QObject):
 
     def save(self, name: str) -> None:
         """Keep what is taught as a model of this name, which is turned on."""
-        from viewer.inference.models.model_library import add_model, all_models
+        from viewer.inference.models.model_library import all_models
+        from viewer.inference.teaching.adding import add_taught
 
         lesson, base, run = self.live.lesson, self.live.base, self.live.run
         name = name.strip()[:_LONGEST_NAME]
@@ -446,9 +445,7 @@ class CellsTeachingController(QObject):
         taught = taught_bundle(base, lesson.classifier, colors, card, name, version)
 
         def work() -> tuple[ModelBundle, list[ModelBundle]]:
-            with tempfile.TemporaryDirectory() as folder:
-                added = add_model(write_taught(Path(folder) / "model", taught).folder)
-            return added, all_models()
+            return add_taught(lambda folder: write_taught(folder, taught)), all_models()
 
         def done(result: tuple[ModelBundle, list[ModelBundle]]) -> None:
             added, models = result

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
@@ -260,7 +258,8 @@ class LivePixels(QObject):
         return self._teacher_of(lesson).estimate(*_marked(lesson))
 
     def _saved(self, lesson: Lesson, name: str, who: str) -> tuple[ModelBundle, list[ModelBundle]]:
-        from viewer.inference.models.model_library import add_model, all_models
+        from viewer.inference.models.model_library import all_models
+        from viewer.inference.teaching.adding import add_taught
         from viewer.inference.teaching.pixel_training import (
             TaughtPixels,
             pixel_card,
@@ -276,9 +275,8 @@ class LivePixels(QObject):
         identity = lesson.source.info.identity
         card = pixel_card(who, {name: counts[name] for name in names}, [identity], figures)
         taught = TaughtPixels(weights, lesson.settings, lesson.colors, card)
-        with tempfile.TemporaryDirectory() as folder:
-            write_pixel_classifier(Path(folder) / "model", taught, name)
-            return add_model(Path(folder) / "model"), all_models()
+        added = add_taught(lambda folder: write_pixel_classifier(folder, taught, name))
+        return added, all_models()
 
     def _teacher_of(self, lesson: Lesson) -> PixelTeacher:
         from viewer.inference.teaching.pixel_teacher import PixelTeacher

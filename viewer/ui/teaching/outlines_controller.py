@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import shapely
@@ -281,10 +279,10 @@ class _Snapshot:
 
 def _added(tuned: TunedNuclei, name: str) -> tuple[ModelBundle, list[ModelBundle]]:
     """Keep a network among the models at hand."""
-    from viewer.inference.models.model_library import add_model, all_models
+    from viewer.inference.models.model_library import all_models
+    from viewer.inference.teaching.adding import add_taught
     from viewer.inference.teaching.nuclei_tuning import write_tuned
 
     version = utc_stamp()[:19].replace(":", "").replace("T", "-")
-    with tempfile.TemporaryDirectory() as folder:
-        write_tuned(Path(folder) / "model", tuned, name, version)
-        return add_model(Path(folder) / "model"), all_models()
+    added = add_taught(lambda folder: write_tuned(folder, tuned, name, version))
+    return added, all_models()

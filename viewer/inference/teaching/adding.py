@@ -1,0 +1,36 @@
+"""What was taught in the window becomes one of the models at hand."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from viewer.inference.models.model_library import add_model, models_folder
+from viewer.inference.teaching.errors import TeachingError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from viewer.inference.models.bundle import ModelBundle
+
+
+def add_taught(write: Callable[[Path], ModelBundle]) -> ModelBundle:
+    """Have a taught model written into a folder of its own, and add it to the models at hand.
+
+    Raises
+    ------
+    TeachingError
+        It cannot be written.
+    BundleError
+        It cannot be used.
+    """
+    try:
+        with tempfile.TemporaryDirectory(dir=models_folder(), prefix=".") as folder:
+            return add_model(write(Path(folder) / "model").folder)
+    except OSError as error:
+        where = error.filename or "the folder of the models"
+        raise TeachingError(
+            f"Nothing can be written into {where} ({error.strerror or error}): let Coverslip write "
+            "there, or make room, and save the model again."
+        ) from error
