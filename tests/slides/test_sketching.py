@@ -149,10 +149,18 @@ def test_a_sketch_is_painted_until_the_tile_is_whole(
 ) -> None:
     _, loader, key = loaded
     seen: list[bool] = []
-    loader.listen(lambda at: seen.append(loader.has(at) and not loader.is_settled(at)))
+    coarse: list[bool] = []
+
+    def note(at: TileKey) -> None:
+        seen.append(loader.has(at) and not loader.is_settled(at))
+        coarse.append(loader.is_coarse)
+
+    loader.listen(note)
     loader.request(TilePlan(key.level, (key,), (), ()))
     _wait(lambda: loader.is_settled(key))
     assert seen[0]
+    assert coarse[0]
+    assert not loader.is_coarse
     tile = loader.tile(key)
     assert tile is not None
     assert np.array_equal(tile.picture, loader.source.read_tile(*key))

@@ -74,6 +74,8 @@ class SlideCanvas(NavigatedWidget):
     """Seconds that a read has taken so far when that is long; 0.0 when reads come again."""
     sharp_changed = Signal(bool)
     """Whether everything on screen is at its sharpest."""
+    coarse_changed = Signal(bool)
+    """Whether the overview is made of a sample of the slide, as long as not all of it was read."""
     look_changed = Signal(object)
     """The new Look."""
     plane_changed = Signal(object)
@@ -107,7 +109,7 @@ class SlideCanvas(NavigatedWidget):
         self.add_layer(self.veil, LayerOrder.TILES)
         self.add_layer(self._scale_bar, LayerOrder.HUD)
         self.add_layer(self._overview, LayerOrder.HUD)
-        self._is_sharp = False
+        self._is_sharp = self._is_coarse = False
         self._is_stalled = False
         self._hovered_failure = ""
         self._unreadable = ""
@@ -213,6 +215,7 @@ class SlideCanvas(NavigatedWidget):
         else:
             close()
         self._set_sharp(sharp=False)
+        self._set_coarse(coarse=False)
         self._note_layers()
         self.update()
         self.source_changed.emit()
@@ -538,6 +541,7 @@ class SlideCanvas(NavigatedWidget):
         self._note_unreadable(seen)
         is_at_rest = not self.is_moving and not self._is_zooming
         self._set_sharp(sharp=is_at_rest and all(is_settled(key) for key in seen))
+        self._set_coarse(coarse=self._loader.is_coarse)
 
     def _note_unreadable(self, seen: Sequence[TileKey]) -> None:
         """Tell when every tile of what is looked at failed, and when one can be read again."""
@@ -552,6 +556,11 @@ class SlideCanvas(NavigatedWidget):
         if sharp != self._is_sharp:
             self._is_sharp = sharp
             self.sharp_changed.emit(sharp)
+
+    def _set_coarse(self, *, coarse: bool) -> None:
+        if coarse != self._is_coarse:
+            self._is_coarse = coarse
+            self.coarse_changed.emit(coarse)
 
     def _failure_at(self, point: Point) -> str:
         if self._loader is None or not self._loader.failures or self._source is None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 SLICE_S = 0.5
 """After so long whoever waits gets what there is."""
+_FIRST_SLICE_S = 0.15
+"""The same while there is nothing at all to be seen."""
 DENSEST = 3
 """The stride of the last picture."""
 _FINER = DENSEST
@@ -59,6 +61,7 @@ def sketches(
         stride *= _FINER
     known: dict[tuple[int, int], NDArray[np.float32] | None] = {}
     grid: NDArray[np.float32] | None = None
+    slice_s = _FIRST_SLICE_S
     while stride >= _FINER:
         xs, ys = _middles(len(columns), stride), _middles(len(rows), stride)
         is_read = np.full((len(ys), len(xs)), grid is not None)
@@ -72,9 +75,9 @@ def sketches(
             if (color := known[place]) is not None:
                 grid[row, column] = color
                 is_read[row, column] = True
-            if time.monotonic() - began_s > SLICE_S:
+            if time.monotonic() - began_s > slice_s:
                 yield _picture(_filled(grid, is_read), *extent, size_px), 0
-                began_s = time.monotonic()
+                began_s, slice_s = time.monotonic(), SLICE_S
         grid = _filled(grid, is_read)
         yield _picture(grid, *extent, size_px), stride
         stride //= _FINER

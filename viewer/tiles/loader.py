@@ -191,6 +191,12 @@ class TileLoader(Generic[Picture]):
         """Unreadable tiles may be asked for again."""
         self.failures = {}
 
+    @property
+    def is_coarse(self) -> bool:
+        """Return whether a tile is shown as a sample of what is stored, which becomes denser."""
+        with self._changed:
+            return any(each.last is not None for each in self._becoming.values())
+
     def longest_wait_s(self) -> float:
         """How long the oldest read under way has taken: large when a drive does not answer."""
         with self._changed:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _SAID_MS = 8000
 _LOADING = "Loading..."
+_COARSE = "Coarse overview..."
+_COARSE_TIP = "The overview is made of a sample of the slide, until all of it was read."
 _RECORDING = {"off": "Not recording", "on": "Recording", "paused": "Recording paused"}
 
 
@@ -100,7 +102,9 @@ class WindowStatusBar(QStatusBar):
     def show_status(self, status: PaneStatus, optics: Optics) -> None:
         """Shows the quickly changing part alone."""
         self.cursor_label.setText(shown_position(status.cursor, optics))
-        self.loading.setText("" if status.is_sharp else _LOADING)
+        unfinished = _COARSE if status.is_coarse else _LOADING
+        self.loading.setText("" if status.is_sharp else unfinished)
+        self.loading.setToolTip(_COARSE_TIP if self.loading.text() == _COARSE else "")
         if status.stalled_s > 0:
             trouble = (
                 f"The {self._holder} has not answered for {status.stalled_s:.0f} s; still waiting."

@@ -73,12 +73,15 @@ class PaneStatus:
         Why the tile last seen failing cannot be read; empty when none is.
     stalled_s
         How long the drive has not answered; 0.0 when it does.
+    is_coarse
+        Whether the overview is made of a sample of the slide so far.
     """
 
     cursor: Point | None = None
     tile_error: str = ""
     stalled_s: float = 0.0
     is_sharp: bool = False
+    is_coarse: bool = False
 
 
 class SlidePane(QFrame):
@@ -323,6 +326,7 @@ class SlidePane(QFrame):
         canvas.unreadable.connect(self._on_unreadable)
         canvas.stalled.connect(lambda seconds: self._change_status(stalled_s=seconds))
         canvas.sharp_changed.connect(lambda sharp: self._change_status(is_sharp=sharp))
+        canvas.coarse_changed.connect(lambda coarse: self._change_status(is_coarse=coarse))
         self._header.closed.connect(lambda: self.close_requested.emit(self))
         self.scale_hint.acted.connect(lambda: self.pixel_size_requested.emit(self))
         self.notice.acted.connect(self._retry)
