@@ -13,7 +13,7 @@ from PySide6.QtCore import (
     Qt,
     Signal,
 )
-from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence, QResizeEvent
+from PySide6.QtGui import QFontMetrics, QGuiApplication, QKeyEvent, QKeySequence, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -260,6 +260,11 @@ class NoticeBar(QFrame):
         self.style().unpolish(self)
         self.style().polish(self)
         self.show()
+
+
+def count_width_px(metrics: QFontMetrics) -> int:
+    """Return how wide a column of counts is: a million fits, in bold too."""
+    return metrics.horizontalAdvance("1,000,000") + 16
 
 
 def rows_in_sight(view: QListView, count: int) -> range:

@@ -23,7 +23,7 @@ from viewer.canvas.qt_guard import guarded
 from viewer.ui.actions import shown_shortcut
 from viewer.ui.annotations.shown import swatch
 from viewer.ui.theme import icon
-from viewer.ui.widgets import KeyKeeper, plain_tip
+from viewer.ui.widgets import KeyKeeper, count_width_px, plain_tip
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from viewer.annotations.palette import Palette
 
 NAME, COUNT, KEY, EYE = range(4)
-_WIDTHS_PX = {COUNT: 64, KEY: 56, EYE: 28}
+_WIDTHS_PX = {KEY: 56, EYE: 28}
 _Index = QModelIndex | QPersistentModelIndex
 
 
@@ -192,7 +192,8 @@ class ClassList(QTreeView):
         header.setStretchLastSection(False)
         header.setMinimumSectionSize(20)
         header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
-        for column, width_px in _WIDTHS_PX.items():
+        count_px = count_width_px(self.fontMetrics())
+        for column, width_px in (*_WIDTHS_PX.items(), (COUNT, count_px)):
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.Fixed)
             header.resizeSection(column, width_px)
         KeyKeeper(self)

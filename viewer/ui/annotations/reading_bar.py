@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 _PATIENCE_MS = 500
 """What is read sooner shows nothing."""
 _STEP = 0.02
-_FROM_TOP_PX = 12
+_FROM_BELOW_PX = 64
+"""Above the scale bar and the button of the layers."""
 
 
 class Reading(QObject):
@@ -126,6 +127,6 @@ class ReadingBar(NoticeBar):
         self.sentence.setText(reading.sentence)
         self.adjustSize()
         slides, window = self._slides(), self.parentWidget()
-        middle = slides.mapTo(window, QPoint(slides.width() // 2, _FROM_TOP_PX))
-        self.move(middle.x() - self.width() // 2, middle.y())
+        below = slides.mapTo(window, QPoint(slides.width() // 2, slides.height() - _FROM_BELOW_PX))
+        self.move(below.x() - self.width() // 2, below.y() - self.height())
         self.raise_()

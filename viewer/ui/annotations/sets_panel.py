@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QHeaderView, QTreeWidgetItem, QVBoxLayout, QWidget
 
 from viewer.canvas.qt_guard import guarded
 from viewer.ui.theme import icon
-from viewer.ui.widgets import KeyedTree, plain_tip
+from viewer.ui.widgets import KeyedTree, count_width_px, plain_tip
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from viewer.ui.annotations.slide_sets import SetEntry
 
 NAME, COUNT, EYE, LOCK = range(4)
-_WIDTHS_PX = {COUNT: 64, EYE: 28, LOCK: 28}
+_WIDTHS_PX = {EYE: 28, LOCK: 28}
 _MOST_ROWS = 3
 _KINDS = {
     "drawn": "Drawn here",
@@ -75,7 +75,8 @@ class SetsPanel(QWidget):
         header.setStretchLastSection(False)
         header.setMinimumSectionSize(20)
         header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
-        for column, width_px in _WIDTHS_PX.items():
+        count_px = count_width_px(self.fontMetrics())
+        for column, width_px in (*_WIDTHS_PX.items(), (COUNT, count_px)):
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.Fixed)
             header.resizeSection(column, width_px)
         layout = QVBoxLayout(self)

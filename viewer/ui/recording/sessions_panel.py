@@ -38,6 +38,7 @@ _EMPTY = (
     "No sessions yet.\n\nOpen a slide and press Record at the upper right (Ctrl+R). Read the slide "
     "and press it again: the session appears here, to be replayed and reviewed."
 )
+_LISTING = "Looking for sessions..."
 _NONE_MATCHES = "No session matches."
 _PATH_SHOWN = "Its path is on the slide, in the colors of the magnifications:"
 _ELSEWHERE = "It is of another slide: Replay opens that slide."
@@ -87,6 +88,8 @@ class SessionsPanel(Panel):
         self._stack = QStackedWidget(self)
         self._stack.addWidget(self.list)
         self._stack.addWidget(self.empty)
+        self.empty.setText(_LISTING)
+        self._stack.setCurrentWidget(self.empty)
         self.details = QLabel(self)
         self.details.setWordWrap(True)
         self.details.setTextFormat(Qt.TextFormat.PlainText)

@@ -107,10 +107,6 @@ class SlidesPanel(Panel):
                 self.filter.clear()
             self.model.thumbnails.set_device_pixel_ratio(self.devicePixelRatioF())
             self.model.show_list(slides)
-            for each in self.lists.values():
-                for widget in (each.above, each.below):
-                    if widget is not None:
-                        widget.setVisible(each is slides)
         self._on_changed(slides)
 
     def show_open(self, path: Path | None, identity: str) -> None:
@@ -288,6 +284,10 @@ class SlidesPanel(Panel):
     def _show_page(self) -> None:
         is_there = self.shown is not None and self.shown.is_there
         self._pages.setCurrentIndex(1 if is_there else 0)
+        for each in self.lists.values():
+            for widget in (each.above, each.below):
+                if widget is not None:
+                    widget.setVisible(is_there and each is self.shown)
         self._filters.setVisible(is_there)
         self.filter.setVisible(self.filter.count() > 0)
         self.sources.setVisible(sum(each.is_there for each in self.lists.values()) > 1)
