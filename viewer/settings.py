@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 from filelock import FileLock
@@ -13,6 +13,7 @@ from viewer.access import make_folder
 from viewer.atomic_write import atomic_write_bytes
 from viewer.redaction import leave_out_names, leave_out_path
 from viewer.setting_choices import CHOICES
+from viewer.untyped import is_mapping, is_sequence
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -236,12 +237,10 @@ def _usable_entries(name: str, value: object) -> dict[str, object]:
             return False
         return True
 
-    if isinstance(value, list):
-        entries = cast("list[object]", value)
-        return {name: [entry for entry in entries if is_usable([entry])]} if is_usable([]) else {}
-    if isinstance(value, dict) and is_usable({}):
-        items = cast("dict[str, object]", value).items()
-        return {name: {key: entry for key, entry in items if is_usable({key: entry})}}
+    if is_sequence(value):
+        return {name: [entry for entry in value if is_usable([entry])]} if is_usable([]) else {}
+    if is_mapping(value) and is_usable({}):
+        return {name: {key: entry for key, entry in value.items() if is_usable({key: entry})}}
     return {}
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from viewer.annotations.annotation import NO_COLOR, AnnotationClass
 from viewer.atomic_write import atomic_write_bytes
 from viewer.errors import CoverslipError
+from viewer.untyped import is_mapping
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,10 +103,10 @@ def write_palette(path: Path, palette: Palette) -> None:
 
 def _stored(entry: object) -> _StoredClass | None:
     """Return what can be read of a class; None where it has no name."""
-    if not isinstance(entry, dict):
+    if not is_mapping(entry):
         return None
-    good: dict[object, object] = {}
-    for field, value in cast("dict[object, object]", entry).items():
+    good: dict[str, object] = {}
+    for field, value in entry.items():
         try:
             msgspec.convert({"name": "any", field: value}, _StoredClass)
         except msgspec.ValidationError:

@@ -12,7 +12,7 @@ import logging
 import os
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -21,6 +21,7 @@ from viewer.atomic_write import atomic_write_bytes
 from viewer.limits import JSON_BYTES, open_regular, read_regular
 from viewer.recording.session import EVENTS_FILE, SessionHeader, read_header
 from viewer.signing.keys import KeyRing, fingerprint, is_signed
+from viewer.untyped import is_mapping, is_sequence
 from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
@@ -289,12 +290,11 @@ def _message(signature: LogSignature, header: SessionHeader, digest: str) -> byt
 
 def _plain(value: object) -> object:
     """Without what is empty, so that a member that a later version adds changes no old message."""
-    if isinstance(value, dict):
-        items = cast("dict[str, object]", value)
-        members = {name: _plain(each) for name, each in items.items()}
+    if is_mapping(value):
+        members = {name: _plain(each) for name, each in value.items()}
         return {name: each for name, each in members.items() if each or each is True}
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in cast("list[object]", value)]
+    if is_sequence(value):
+        return [_plain(each) for each in value]
     return value
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import logging
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from viewer.errors import CoverslipError
+from viewer.slides.srgb import to_srgb
 
 if TYPE_CHECKING:
     from PIL import ImageCms
@@ -88,15 +88,7 @@ def _transform(profile: bytes) -> ImageCms.ImageCmsTransform:
         name = _SPACES.get(space, space.decode("ascii", "replace").strip())
         raise _unusable(f"it is for {name}, and the slide's pixels are RGB")
     try:
-        # Without the one-pixel cache of Little CMS a transform may be shared by threads.
-        return ImageCms.buildTransform(
-            ImageCms.ImageCmsProfile(io.BytesIO(profile)),
-            ImageCms.createProfile("sRGB"),  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
-            "RGB",
-            "RGB",
-            renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
-            flags=ImageCms.Flags.NOCACHE,
-        )
+        return to_srgb(profile, "RGB")
     except (ImageCms.PyCMSError, OSError, ValueError) as error:
         reason = str(error).strip().rstrip(".") or "it is damaged"
         raise _unusable(reason) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _MOST_PX = 4096
+_NO_SLIDES = "Slides are paths or SlideTasks: give a list of them."
 
 
 class SlideEnvError(AgentError):
@@ -27,13 +29,12 @@ class SlideEnvError(AgentError):
 def checked_tasks(slides: object) -> list[SlideTask]:
     """Return slides as tasks; one alone is a list of one. Raises SlideEnvError."""
     given = [slides] if isinstance(slides, str | PathLike | SlideTask) else slides
+    if not isinstance(given, Iterable):
+        raise SlideEnvError(_NO_SLIDES)
     try:
-        tasks = [
-            each if isinstance(each, SlideTask) else SlideTask(Path(each))
-            for each in given  # pyright: ignore[reportGeneralTypeIssues]
-        ]
+        tasks = [each if isinstance(each, SlideTask) else SlideTask(Path(each)) for each in given]
     except TypeError as error:
-        raise SlideEnvError("Slides are paths or SlideTasks: give a list of them.") from error
+        raise SlideEnvError(_NO_SLIDES) from error
     if not tasks:
         raise SlideEnvError("There is nothing to look at: give at least one slide.")
     return tasks

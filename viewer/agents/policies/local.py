@@ -12,6 +12,7 @@ from viewer.agents.actions import Action, Annotate, Answer, CallTool, GoTo, Note
 from viewer.agents.choices import plain_words
 from viewer.agents.findings import Claim, box_of, corners
 from viewer.agents.proposals import TissueProposer
+from viewer.untyped import mapping_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -96,7 +97,7 @@ def _described(scene: Scene, box: Box, seen: Observation, measured: dict[int, _M
             if seen.trouble:
                 measurement.troubles.append(seen.trouble)
             else:
-                _take(measurement, tool, cast("dict[str, object]", seen.result))
+                _take(measurement, tool, mapping_of(seen.result))
     measured[region] = measurement
     after = yield Annotate(
         _label(measurement), _text(measurement), box, measurement.figures, AUTHOR

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from viewer.inference.models.bundle import BundleError
 from viewer.limits import DESCRIPTION_BYTES, read_regular
+from viewer.untyped import is_mapping
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,7 +46,7 @@ def _check_size(held: object, name: str) -> None:
         count += 1
         if count > _MOST_VALUES:
             raise BundleError(f"{name} stands for more than {_MOST_VALUES:,} values.")
-        if isinstance(each, dict):
-            left += cast("dict[Any, object]", each).values()
+        if is_mapping(each):
+            left += each.values()
         elif isinstance(each, list | tuple | set):
             left += cast("Iterable[object]", each)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from viewer.inference.process.onnx_module import OnnxModule, onnx_runs_on
 from viewer.inference.process.outputs import named_outputs
 from viewer.inference.steps.probing import check_answers
 from viewer.inference.tasks.known import TASKS
+from viewer.untyped import is_mapping, is_sequence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -309,10 +310,10 @@ class Network:
 
 
 def _in_words(answer: object) -> str:
-    if isinstance(answer, dict):
-        return f"outputs named {', '.join(map(str, cast('dict[Any, object]', answer)))}"
-    if isinstance(answer, tuple | list):
-        return f"{len(cast('Sequence[object]', answer))} outputs"
+    if is_mapping(answer):
+        return f"outputs named {', '.join(map(str, answer))}"
+    if is_sequence(answer):
+        return f"{len(answer)} outputs"
     return type(answer).__name__
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
 
 from viewer.inference.errors import ModelFailedError
+from viewer.untyped import is_mapping, is_sequence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,10 +48,10 @@ def named_outputs(answer: object, names: Sequence[str]) -> object:
     """
     if not names:
         return answer
-    if isinstance(answer, dict):
-        held = {str(name): each for name, each in cast("dict[Any, object]", answer).items()}
-    elif isinstance(answer, tuple | list):
-        held = {str(place): each for place, each in enumerate(cast("Sequence[object]", answer))}
+    if is_mapping(answer):
+        held = {str(name): each for name, each in answer.items()}
+    elif is_sequence(answer):
+        held = {str(place): each for place, each in enumerate(answer)}
     else:
         held = {"0": answer}
     missing = [name for name in names if not isinstance(held.get(name), torch.Tensor)]

@@ -11,13 +11,14 @@ import math
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, cast, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
 
 from viewer.annotations.formats.foreign_values import MOST_PX
 from viewer.recording.events import AnyEvent, EventsLost, ToolCalled, ToolRefused
 from viewer.recording.session import Consent, Screen, SessionError
+from viewer.untyped import is_mapping, is_sequence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -234,11 +235,9 @@ def _is_bounded(value: object) -> bool:
         return math.isfinite(value) and abs(value) < MOST_PX
     if isinstance(value, str):
         return len(value) <= _MOST_TEXT
-    if isinstance(value, list | tuple):
-        return all(map(_is_bounded, cast("list[object]", value)))
-    return isinstance(value, dict) and all(
-        map(_is_bounded, cast("dict[str, object]", value).values())
-    )
+    if is_sequence(value):
+        return all(map(_is_bounded, value))
+    return is_mapping(value) and all(map(_is_bounded, value.values()))
 
 
 def _reason(error: Exception) -> str:

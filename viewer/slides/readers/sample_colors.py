@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
@@ -10,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageCms
+
+from viewer.slides.srgb import to_srgb
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -222,14 +223,7 @@ def through_cmyk_profile(inks: NDArray[np.uint8], profile: bytes) -> RgbImage:
 def _cmyk_transform(profile: bytes) -> ImageCms.ImageCmsTransform | None:
     """Return the way to sRGB, which threads may share; None for a broken profile."""
     try:
-        return ImageCms.buildTransform(
-            ImageCms.ImageCmsProfile(io.BytesIO(profile)),
-            ImageCms.createProfile("sRGB"),  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
-            "CMYK",
-            "RGB",
-            renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
-            flags=ImageCms.Flags.NOCACHE,
-        )
+        return to_srgb(profile, "CMYK")
     except (ImageCms.PyCMSError, OSError, ValueError):
         return None
 

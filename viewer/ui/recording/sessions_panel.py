@@ -27,6 +27,7 @@ from viewer.ui.widgets import KeyedList, rows_in_sight, selected_runs
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from PySide6.QtCore import SignalInstance
     from PySide6.QtGui import QKeyEvent
 
     from viewer.geometry import Optics
@@ -226,9 +227,9 @@ class SessionsPanel(Panel):
             return f"{line}\n{_ELSEWHERE}"
         return f"{line}\n{_PATH_SHOWN}" if self._is_previewed else line
 
-    def _ask(self, signal: object, folder: Path | None) -> None:
+    def _ask(self, signal: SignalInstance, folder: Path | None) -> None:
         if folder is not None:
-            signal.emit(folder)  # type: ignore[attr-defined]
+            signal.emit(folder)
 
     def _connect(self) -> None:
         self.list.verticalScrollBar().valueChanged.connect(lambda _: self._settle.start())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import QHBoxLayout, QSplitter, QVBoxLayout, QWidget
@@ -13,6 +13,7 @@ from viewer.ui.shell.drawer import Drawer
 from viewer.ui.shell.inspector import Inspector
 from viewer.ui.shell.tool_strip import ToolStrip
 from viewer.ui.shell.top_bar import TopBar
+from viewer.untyped import is_mapping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -196,15 +197,14 @@ class WindowFrame(QWidget):
     def restore(self, state: str) -> None:
         """Show what a kept state says; a damaged one is left out."""
         try:
-            kept = json.loads(state)
+            fields = json.loads(state)
         except (ValueError, RecursionError):
             return
-        if not isinstance(kept, dict):
+        if not is_mapping(fields):
             return
-        fields = cast("dict[str, object]", kept)
         inspector = fields.get("inspector")
-        if isinstance(inspector, dict):
-            self.inspector.restore(cast("dict[str, object]", inspector))
+        if is_mapping(inspector):
+            self.inspector.restore(inspector)
         if self.drawer is not None:
             self.drawer.hide()
             self._is_drawer_due = fields.get("drawer") is True

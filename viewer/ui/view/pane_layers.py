@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from viewer.canvas.layer import LayerOrder
 from viewer.ui.overlays.tissue_view import CLASSES
@@ -20,6 +20,13 @@ if TYPE_CHECKING:
     from viewer.ui.slides.slide_pane import SlidePane
 
 _IN_MODE = "Hidden while the mode at the top lasts."
+
+
+@runtime_checkable
+class Fading(Protocol):
+    """A layer that can fade."""
+
+    opacity: float
 
 
 class PaneLayersHost(Protocol):
@@ -186,16 +193,16 @@ class PaneLayers:
             name[:1].upper() + name[1:],
             not canvas.is_masked(layer),
             lambda shown: canvas.set_masked(layer, masked=not shown),
-            getattr(layer, "opacity", 1.0),
-            self._fading(layer) if hasattr(layer, "opacity") else None,
+            layer.opacity if isinstance(layer, Fading) else 1.0,
+            self._fading(layer) if isinstance(layer, Fading) else None,
             (layer,),
             canvas.order_of(layer, LayerOrder.TOOLS),
             note="" if canvas.is_masked(layer) else self._note((layer,)),
         )
 
-    def _fading(self, layer: Layer) -> Callable[[float], object]:
+    def _fading(self, layer: Fading) -> Callable[[float], object]:
         def fade(opacity: float) -> None:
-            layer.opacity = opacity  # pyright: ignore[reportAttributeAccessIssue] - has one
+            layer.opacity = opacity
             self._pane.canvas.update()
 
         return fade
