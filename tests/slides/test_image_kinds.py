@@ -154,6 +154,8 @@ def test_cmyk_through_its_profile_is_little_cms(tmp_path: Path) -> None:
 def test_lossless_pictures_of_pillow(tmp_path: Path, name: str) -> None:
     Image.fromarray(picture()).save(tmp_path / name, lossless=True)
     assert assert_shows(tmp_path / name, picture()) == ()
+    misnamed = (tmp_path / name).rename(tmp_path / f"a.{'jpg' if name != 'a.tga' else 'vda'}")
+    assert_shows(misnamed, picture())
 
 
 @pytest.mark.parametrize("name", ["a.tga", "a.webp", "a.avif"])
@@ -219,6 +221,12 @@ def test_a_jpeg_xl_that_claims_too_much_is_refused_before_it_is_decoded(tmp_path
     [
         (b"\0\0\0\x18ftypheic\0\0\0\0", "a HEIC picture, .*: save it as TIFF or PNG"),
         (b"8BPS\0\1", "a Photoshop document"),
+        (imagecodecs.jpegls_encode(picture()), "a JPEG-LS picture"),
+        (
+            imagecodecs.jpeg_encode(picture()[..., 1].astype(np.uint16), bitspersample=12),
+            "a JPEG of 12 bits",
+        ),
+        (b"P7\nWIDTH 4\n", "a PAM picture"),
         (b"\x89HDF\r\n\x1a\n", "an HDF5 file, .*: export its image as OME-TIFF"),
         (b"\n<!DOCTYPE html><title>Sign in</title>", "a web page, .*: the download .* failed"),
         (b"\x1f\x8b\x08", "a gzip archive, .*: unpack it"),

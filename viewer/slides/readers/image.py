@@ -92,7 +92,7 @@ def open_image(path: Path, image: int | None = None) -> ImageSource | None:
     is_tga = path.suffix.lower() in _TGA_SUFFIXES
     try:
         with _without_pillow_limit():
-            picture = Image.open(path, formats=("TGA",) if is_tga else _FORMATS)
+            picture = Image.open(path, formats=(*_FORMATS, "TGA") if is_tga else _FORMATS)
     except UnidentifiedImageError:
         return None
     except (OSError, SyntaxError, ValueError) as error:

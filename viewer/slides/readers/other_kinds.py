@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from viewer.slides.readers.tiff.jpeg_color import read_jpeg_header
+
 if TYPE_CHECKING:
     from pathlib import Path
 
-_HEAD_BYTES = 512
+_HEAD_BYTES = 1 << 16
+_JPEG, _JPEG_LS = b"\xff\xd8\xff", b"\xff\xf7"
+_JPEG_LS_WITHIN = 4096
 
 
 class _Kind(NamedTuple):
@@ -29,7 +33,8 @@ _BEGINNINGS = (
     (b"8BPS", _Kind("a Photoshop document", _AS_TIFF)),
     (b"v/1\x01", _Kind("an OpenEXR picture", _AS_TIFF)),
     (b"II\xbc", _Kind("a JPEG XR picture", _AS_TIFF)),
-    (b"\xff\xd8\xff\xf7", _Kind("a JPEG-LS picture", _AS_TIFF)),
+    (b"PF\n", _Kind("a PFM picture in color", _AS_TIFF)),
+    (b"P7\n", _Kind("a PAM picture", _AS_TIFF)),
     (b"qoif", _Kind("a QOI picture", _AS_TIFF)),
     (b"DDS ", _Kind("a DDS texture", _AS_TIFF)),
     (b"SIMPLE  =", _Kind("a FITS image", _AS_TIFF)),
@@ -56,6 +61,7 @@ _BEGINNINGS = (
 _HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
 _LIF_MARK_AT, _LIF_MARK = 8, b"\x2a"
 _TAR_MARK_AT, _TAR_MARK = 257, b"ustar"
+_TEXT_BYTES = 512
 _PAGES = (b"<!doctype html", b"<html")
 
 
@@ -79,7 +85,9 @@ def _kind(head: bytes) -> _Kind | None:
         return _VIDEO
     if head[_TAR_MARK_AT:].startswith(_TAR_MARK):
         return _Kind("a tar archive", _UNPACK)
-    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if head.startswith(_JPEG):
+        return _jpeg_kind(head)
+    text = head[:_TEXT_BYTES].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if text.startswith(_PAGES):
         return _WEB_PAGE
     if text.startswith(b"<") and b"<svg" in text:
@@ -87,3 +95,11 @@ def _kind(head: bytes) -> _Kind | None:
     found = next((kind for begin, kind in _BEGINNINGS if head.startswith(begin)), None)
     is_lif = head[_LIF_MARK_AT : _LIF_MARK_AT + 1] == _LIF_MARK
     return found if found is None or "LIF" not in found.name or is_lif else None
+
+
+def _jpeg_kind(head: bytes) -> _Kind | None:
+    bits = read_jpeg_header(head).precision_bits
+    if bits > 8:
+        return _Kind(f"a JPEG of {bits} bits", _AS_TIFF)
+    is_ls = bits == 0 and _JPEG_LS in head[:_JPEG_LS_WITHIN]
+    return _Kind("a JPEG-LS picture", _AS_TIFF) if is_ls else None
