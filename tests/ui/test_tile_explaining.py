@@ -28,7 +28,8 @@ def test_a_classified_tile_is_explained_on_the_slide(
     qtbot.waitUntil(lambda: layer.shown_name == "Explanation", timeout=_PATIENCE_MS)
     assert "speak for it" in window.status.currentMessage()
     page = window.overlays.commands.explainer.page
-    assert page.isVisible()
+    qtbot.waitUntil(lambda: not page.visibleRegion().isEmpty(), timeout=_PATIENCE_MS)
+    assert page.outcome.text().startswith("Colorectal tissue: ")
     assert "it keeps" in page.tested.text()
     assert "the network has no attention" in page.note.text()
     assert not page.way.isVisible(), "one map alone"

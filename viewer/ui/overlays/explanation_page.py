@@ -51,7 +51,6 @@ class ExplanationPage(QGroupBox):
         self.outcome.setText(sentence)
         for widget in (self.way, self.tested, self.note):
             widget.hide()
-        self.show()
 
     def show_ways(self, sentence: str, ways: Sequence[PartWeights], note: str) -> None:
         """Say what is explained, and offer the maps, of which the first is chosen."""

@@ -9,7 +9,6 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPushButton,
-    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
@@ -86,6 +85,14 @@ class OverlaysPanel(Panel):
         """Put what teaches a model above the models; whoever owns it shows and hides it."""
         self._pages.addWidget(page)
 
+    def show_page(self, page: QWidget, *, is_shown: bool) -> None:
+        """Show one of these pages, scrolled into sight, or hide it."""
+        page.setVisible(is_shown)
+        if is_shown:
+            self.show()
+            # Once it has its place.
+            QTimer.singleShot(0, self, lambda: self._area.verticalScrollBar().setValue(page.y()))
+
     def show_why_not(self, sentence: str, *, lacks_pixel_size: bool = False) -> None:
         """Say why no model can run on the slide; "" where one can."""
         self.why_not.setText(sentence)
@@ -102,12 +109,12 @@ class OverlaysPanel(Panel):
         """Say what to do where there is no model."""
         self.empty.setVisible(self.models.count() == 0)
 
-    def _reveal(self, area: QScrollArea, key: str) -> None:
+    def _reveal(self, key: str) -> None:
         """Scroll a card that was turned on into sight, its head first."""
         card = self.models.card(key)
         if card is not None:
-            area.ensureWidgetVisible(card, 0, 0)
-            area.ensureWidgetVisible(card.switch, 0, 12)
+            self._area.ensureWidgetVisible(card, 0, 0)
+            self._area.ensureWidgetVisible(card.switch, 0, 12)
 
     def _label(self, text: str, *, dim: bool = False) -> QLabel:
         label = QLabel(text, self)
@@ -133,14 +140,12 @@ class OverlaysPanel(Panel):
             layout.addWidget(widget)
         layout.addWidget(self.earlier)
         layout.addStretch(1)
-        area = ScrollColumn(body, self)
+        area = self._area = ScrollColumn(body, self)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         # Once the card has its new height.
         self.models.switched.connect(
             lambda source, is_on: (
-                QTimer.singleShot(0, self, lambda: self._reveal(area, source.key))
-                if is_on
-                else None
+                QTimer.singleShot(0, self, lambda: self._reveal(source.key)) if is_on else None
             )
         )
         foot = QWidget(self)

@@ -55,6 +55,8 @@ class TileExplainer(QObject):
         self._layer.opacity = 1.0
         self._pane: SlidePane | None = None
         self._task: Task | None = None
+        self._name = ""
+        """Of the model that is explained."""
         self._ways: Sequence[PartWeights] = ()
         self._place = (1.0, ORIGIN)
         """Side of a part, level-0 pixels, and where the first lies."""
@@ -95,7 +97,7 @@ class TileExplainer(QObject):
         if path is None:
             self._command.setChecked(False)
             return
-        self._pane = pane
+        self._pane, self._name = pane, bundle.name
         self._command.setChecked(True)
         pane.slide_changed.connect(self._on_slide_changed)
         pane.canvas.add_layer(self._layer, LayerOrder.OBJECTS)
@@ -120,6 +122,7 @@ class TileExplainer(QObject):
 
     def _say(self, sentence: str) -> None:
         self.page.show_waiting(sentence)
+        self._overlays.panel.show_page(self.page, is_shown=True)
         self._window.say(sentence)
 
     def _show(self, found: Explanation) -> None:
@@ -130,7 +133,8 @@ class TileExplainer(QObject):
         self, found: Explanation | SlideExplanation, side_px: float, origin: Point
     ) -> None:
         self._ways, self._place = found.ways, (side_px, origin)
-        self.page.show_ways(f"{found.name} {found.chance:.2f}", found.ways, found.note)
+        outcome = f"{self._name}: {found.name} {found.chance:.2f}"
+        self.page.show_ways(outcome, found.ways, found.note)
         self._paint(0)
         self._window.say(found.sentence)
 

@@ -91,9 +91,8 @@ class OutlinesController(QObject):
     def set_shown(self, on: bool) -> None:
         """Show the page, or hide it; what is being learned goes on."""
         self._command.setChecked(on)
-        self.page.setVisible(on)
+        self._window.overlays.panel.show_page(self.page, is_shown=on)
         if on:
-            self._window.overlays.panel.show()
             self._follow()
         else:
             self._let_go()

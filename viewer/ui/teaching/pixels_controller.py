@@ -97,13 +97,12 @@ class PixelsController(QObject):
     def set_teaching(self, on: bool) -> None:
         """Let strokes on the active slide teach a pixel classifier, or no more."""
         self._command.setChecked(on)
-        self.page.setVisible(on)
+        self._window.overlays.panel.show_page(self.page, is_shown=on)
         if not on:
             self._let_go()
             self.live.hide()
             return
         self.page.show_problem("")
-        self._window.overlays.panel.show()
         self._follow()
 
     # Whose strokes ---------------------------------------------------------------------------
