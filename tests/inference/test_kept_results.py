@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import threading
 from contextlib import closing
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import tifffile
 from cli_steps import coverslip
 from inference_steps import Heard, engine_on, make_bundle
 
+from viewer.geometry import Size
 from viewer.inference.models.bundle import STEPS_VERSION, load_bundle
 from viewer.inference.models.model_library import (
     all_models,
@@ -20,7 +23,7 @@ from viewer.inference.models.model_library import (
     version_order,
 )
 from viewer.inference.runs.kept_results import KeptResults, made_on
-from viewer.overlays.blocks import BlockKey
+from viewer.overlays.blocks import BlockGrid, BlockKey
 from viewer.overlays.objects import Objects
 from viewer.overlays.result_store import StoreAbout, read_store, result_path
 from viewer.slides import open_slide
@@ -117,3 +120,30 @@ def test_results_of_another_device_are_shown_named_and_not_mixed(
     assert elsewhere not in files[0]
     assert here in files[0]
     assert files[1] == {elsewhere}
+
+
+def test_two_threads_keep_all_that_each_puts() -> None:
+    """One puts glass, the other what the model found; SQLite does not tell their steps apart."""
+    before_s = sys.getswitchinterval()
+    about = StoreAbout("s.svs", "two threads", "m", 0.5, BlockGrid(Size(1000, 1000), 1.0, 64, 0))
+    failures: list[BaseException] = []
+    with closing(KeptResults(about)) as kept:
+
+        def put(column: int) -> None:
+            try:
+                for row in range(150):
+                    kept.put(BlockKey(column, row), b"x" * 3000, "")
+            except BaseException as error:
+                failures.append(error)
+
+        threads = [threading.Thread(target=put, args=(column,)) for column in range(4)]
+        sys.setswitchinterval(1e-6)
+        try:
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        finally:
+            sys.setswitchinterval(before_s)
+        assert failures == []
+        assert len(dict(kept)) == 600

@@ -5,6 +5,7 @@ They are kept on this machine, or in a store that many machines share.
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -80,6 +81,8 @@ class KeptResults:
         self._about = about
         self._wants = wants
         self._is_closed = False
+        # Glass comes from the thread that reads, all else from the one that hears the model.
+        self._putting = threading.Lock()
         self._place = place and PatientPlace(place, _PATIENCE_S, lambda: self._is_closed)
         self._stores: dict[str, BlockStore] = {}
         self._open("")
@@ -118,9 +121,13 @@ class KeptResults:
                     yield key, data
 
     def put(self, key: BlockKey, data: bytes, kind: str) -> None:
-        """Keep a block, with those of the same device. Raises ResultStoreError."""
-        store = self._stores.get(kind) or self._open(kind)
-        store.put(key, data)
+        """Keep a block, with those of the same device; from any thread.
+
+        Raises ResultStoreError.
+        """
+        with self._putting:
+            store = self._stores.get(kind) or self._open(kind)
+            store.put(key, data)
 
     def flush(self) -> None:
         """Return once all that was put is kept. Raises ResultStoreError."""
