@@ -154,12 +154,13 @@ def test_while_pictures_are_made_the_objects_themselves_are_seen(
     assert picture.pixelColor(50, 30).name() != "#ffffff"
 
 
-def test_a_preview_is_painted_until_its_block_is_known() -> None:
+@pytest.mark.parametrize("mpp_um", [0.5, 1.0, 4.0])  # outlines, dots, density
+def test_a_preview_is_painted_until_its_block_is_known(mpp_um: float) -> None:
     """Also where nothing else is known, and again nothing once it is taken off."""
-    whole = _row_of_squares(0.5)
+    whole = _row_of_squares(mpp_um)
     objects = whole.of_block(BlockKey(1, 0))
     assert objects is not None
-    found = ObjectMap(whole.grid, 0.5)
+    found = ObjectMap(whole.grid, mpp_um)
     layer = ObjectsLayer()
     layer.show_map(found, ["#00ff00"])
     width = BLOCKS * SIDE
@@ -175,4 +176,4 @@ def test_a_preview_is_painted_until_its_block_is_known() -> None:
     found.add(BlockKey(1, 0), objects)
     layer.refresh(BlockKey(1, 0))
     assert layer.preview is None
-    assert _painted(layer, view) == previewed
+    assert (_painted(layer, view) == previewed) == (mpp_um < 4)  # where it is density

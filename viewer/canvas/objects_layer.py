@@ -127,6 +127,8 @@ class ObjectsLayer:
         painter.setOpacity(self.opacity)
         if um_per_px > _DOT_UM_PER_PX:
             is_unfinished = self._paint_density(painter, scene)
+            if self._preview is not None:  # dots, as a part of a block has no density
+                _paint_dots(painter, self._dots.get(*self._preview))
         elif scene.is_zooming:
             self._paint_themselves(painter, scene, [scene.view.box])
             is_unfinished = True
