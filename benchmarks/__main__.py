@@ -21,6 +21,7 @@ _NAMES = (
     "exchange",
     "draw",
     "formats",
+    "readers",
     "model-formats",
     "query",
     "cells",
@@ -66,6 +67,10 @@ def _measure(name: str) -> list[Figure]:
         from benchmarks import slide_formats
 
         return slide_formats.run(_SAMPLE)
+    if name == "readers":
+        from benchmarks import vendor_readers
+
+        return vendor_readers.run()
     if name == "model-formats":
         from benchmarks import model_formats
 
