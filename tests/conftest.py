@@ -29,7 +29,9 @@ for _threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_threads, "1")  # the tests run on all cores by themselves
 for _wait in (QtBot.waitUntil, QtBot.waitSignal, QtBot.waitExposed, QtBot.waitActive):
     # Five seconds are little where other tests run on the same cores.
-    _wait.__kwdefaults__["timeout"] = 20_000
+    _defaults = _wait.__kwdefaults__
+    assert _defaults is not None
+    _defaults["timeout"] = 20_000
 # The user's own keyring is not touched, and no process of the tests looks for one.
 os.environ.setdefault("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
 hypothesis.settings.register_profile("untimed", deadline=None)  # machines are noisy

@@ -74,7 +74,8 @@ class ForkServer:
             if self._ours is None:
                 self._ours = self._started(command, environment)
             if _threads_of(environment) != self._threads:
-                return subprocess.Popen(command, **options)
+                started: Any = subprocess.Popen(command, **options)
+                return started
             reading, writing = os.pipe()
             inherited = list(options["pass_fds"])
             order = {

@@ -39,7 +39,7 @@ def _problem(line: str) -> str:
     if isinstance(command, TyperGroup):
         if command is not _ROOT and words and not words[0].startswith("-"):
             return f"no command {words[0]}"
-        command = _ROOT.commands["open"] if command is _ROOT else command
+        command = command.commands["open"] if command is _ROOT else command
     known = _GLOBAL | {option for param in command.params for option in param.opts}
     unknown = [word.split("=")[0] for word in words if re.match(r"--?[a-zA-Z]", word)]
     return ", ".join(word for word in unknown if word not in known)

@@ -22,7 +22,7 @@ import coverslip
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 
 
-def run_example(name: str, *arguments: str | Path) -> str:
+def run_example(name: str, *arguments: str | Path | int) -> str:
     """Run an example as it is written, and return what it prints."""
     script, said = str(EXAMPLES / name), io.StringIO()
     with (

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -43,7 +44,7 @@ from viewer.studies.project_file import (
 )
 
 
-def slide(identity: str, **members: str) -> ProjectSlide:
+def slide(identity: str, **members: Any) -> ProjectSlide:
     return ProjectSlide(identity=identity, path=f"{identity}.svs", **members)
 
 

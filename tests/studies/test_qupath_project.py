@@ -148,7 +148,8 @@ def test_a_project_of_which_nothing_opens_makes_none(tmp_path: Path) -> None:
     assert not (out / "project.json").exists()
 
 
-few = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+CHECKS: list[Any] = list(HealthCheck)
+few = settings(max_examples=40, deadline=None, suppress_health_check=CHECKS)
 JUNK = some.one_of(
     some.none(), some.booleans(), some.integers(), some.text(max_size=5), some.just({}),
     some.lists(some.integers(), max_size=2),
