@@ -244,6 +244,36 @@ def test_two_processes_do_not_write_over_each_other(
     assert len(open_desk(path).document) == count + 1
 
 
+_ENDING = textwrap.dedent("""
+    import sys
+    from pathlib import Path
+    import shapely
+    from viewer.annotations.annotation import Annotation
+    from viewer.annotations.document import Document, adding, removing
+    from viewer.annotations.storage import autosave as saving
+    saving._CLOSE_WAIT_S = 0.0
+    opened = saving.open_annotations(Path(sys.argv[1]))
+    document = Document()
+    autosave = saving.Autosave(opened, print, print, print)
+    document.listen(autosave.put)
+    held = [Annotation(shapely.box(n, 0, n + 1, 1)) for n in range(20_000)]
+    document.do(adding("Import", held))
+    document.do(removing("Delete", held[1:]))
+    print("saved" if autosave.close() else "still writing")
+""")
+
+
+def test_the_end_of_the_program_waits_for_what_is_being_written(tmp_path: Path) -> None:
+    path = tmp_path / "slide.sqlite"
+    ended = subprocess.run(
+        [sys.executable, "-c", _ENDING, str(path)], capture_output=True, text=True, check=True
+    )
+    assert ended.stdout == "still writing\n"
+    with closing(AnnotationStore(path)) as store:
+        assert len(store.annotations()[0]) == 1
+        assert [each.changed for each in store.versions()] == [19_999, 20_000]
+
+
 def test_a_real_full_disk(tmp_path: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root can mount a tiny file system")

@@ -151,6 +151,7 @@ class SetStore:
         clock = self._merged.latest
         for stamped in steps:
             for changes in _parts(stamped.step.changes):
+                tell_progress(0.0)
                 clock = clock_now(clock)
                 records = tuple(self._records(changes, clock, places))
                 lines.append(EditLine(clock, stamped.author, stamped.step.label, records))

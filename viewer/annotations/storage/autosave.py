@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import shutil
@@ -25,6 +26,7 @@ from viewer.annotations.storage.store import (
     salvaged,
 )
 from viewer.folders import data_folder
+from viewer.progress import progress_to
 from viewer.slides.slide_key import file_name_of
 
 if TYPE_CHECKING:
@@ -42,6 +44,8 @@ _GATHER_S = 0.05
 _LOOK_S = 1.0
 """How often others' changes of the file are looked for, and a refused write is tried again."""
 _CLOSE_WAIT_S = 10.0
+_STUCK_S = 30.0
+"""The end of the program waits for what is being written until nothing moves for so long."""
 
 
 def annotations_path(
@@ -250,7 +254,10 @@ class Autosave:
         self._change = threading.Condition()
         self._is_closing = False
         self._trouble = ""
+        self._progress = 0
         self._thread = threading.Thread(target=self._serve, name="autosave", daemon=True)
+        with _running_lock:
+            _running.add(self)
         self._thread.start()
 
     def put(self, step: Edit, author: str = "") -> None:
@@ -292,12 +299,18 @@ class Autosave:
             return self._change.wait_for(lambda: not self._waiting, timeout_s)
 
     def close(self) -> bool:
-        """Writes what is left and lets go of the file; False when it could not be written."""
+        """Writes what is left and lets go of the file; False when it could not be written.
+
+        What takes longer goes on in the thread, for which the end of the program waits.
+        """
+        self._ask_to_end()
+        self._thread.join(_CLOSE_WAIT_S)
+        return self.is_saved
+
+    def _ask_to_end(self) -> None:
         with self._change:
             self._is_closing = True
             self._change.notify_all()
-        self._thread.join(_CLOSE_WAIT_S)
-        return self.is_saved
 
     # In the thread ---------------------------------------------------------------------------
 
@@ -309,6 +322,8 @@ class Autosave:
             self._store.close()
             if self._lock is not None:
                 self._lock.release()
+            with _running_lock:
+                _running.discard(self)
 
     def _turn(self) -> bool:
         """Writes what waits or looks what others did; False at the end."""
@@ -340,7 +355,8 @@ class Autosave:
             steps = tuple(self._waiting)
         try:
             beside = self._store.put_back() if self._store.was_replaced else None
-            self._store.write(steps)
+            with progress_to(self._note_progress):
+                self._store.write(steps)
         except (sqlite3.Error, OSError) as error:
             self._tell(
                 f"Annotations cannot be saved in {self.path.parent} ({error}): free some room or"
@@ -353,6 +369,9 @@ class Autosave:
         replaced = f"Another program replaced the file of annotations: its file is {beside}."
         self._tell("" if beside is None else replaced)
         return True
+
+    def _note_progress(self, _share: float) -> None:
+        self._progress += 1
 
     def _reload(self) -> None:
         with self._change:
@@ -404,6 +423,29 @@ class Autosave:
         if trouble != self._trouble:
             self._trouble = trouble
             self._on_trouble(trouble)
+
+
+_running: set[Autosave] = set()
+"""Those whose thread has not ended."""
+_running_lock = threading.Lock()
+
+
+@atexit.register
+def _finish_all() -> None:
+    """Let what is being written be written: a thread would end with the program, in its midst."""
+    with _running_lock:
+        left = list(_running)
+    for each in left:
+        each._ask_to_end()
+    seen, moved_s = -1, time.monotonic()
+    while left := [each for each in left if each._thread.is_alive()]:
+        left[0]._thread.join(_GATHER_S)
+        progress = sum(each._progress for each in left) + len(left)
+        if progress != seen:
+            seen, moved_s = progress, time.monotonic()
+        elif time.monotonic() - moved_s > _STUCK_S:
+            _log.error("annotations of %s were not written to the end", left[0].path)
+            return
 
 
 def _take_along(path: Path, former: Path, *, is_new: bool) -> str:

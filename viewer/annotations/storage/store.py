@@ -317,6 +317,7 @@ def _rows(changes: Sequence[Change], first_place: int) -> Iterator[tuple[bytes, 
     # By numpy, which lets other threads run meanwhile: among them the one that paints.
     order = np.argsort(np.array([change.id.bytes for change in changes], "S16")).tolist()
     for begin in range(0, len(order), _AT_ONCE):
+        tell_progress(begin / len(order))
         part = order[begin : begin + _AT_ONCE]
         there = [after for index in part if (after := changes[index].after) is not None]
         bodies = packed_all(there)
@@ -334,6 +335,7 @@ def _before(step: Edit) -> bytes:
     packer = zlib.compressobj(1)
     parts = [packer.compress(_ARRAY_OF + len(step.changes).to_bytes(4, "big"))]
     for begin in range(0, len(step.changes), _AT_ONCE):
+        tell_progress(begin / len(step.changes))
         part = step.changes[begin : begin + _AT_ONCE]
         bodies = packed_all([each.before for each in part if each.before is not None])
         pairs = [(each.id.bytes, None if each.before is None else next(bodies)) for each in part]
