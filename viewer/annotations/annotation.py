@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID, uuid4
 
@@ -39,8 +40,12 @@ NO_CLASS_COLOR = "#00a3ad"
 """On the screen, of what has no class: the color of no class of ours and of no stain."""
 
 
+NO_NUMBERS: Mapping[str, float] = {}
+NO_TEXTS: Mapping[str, str] = {}
 _NOTHING: Mapping[str, object] = {}
 """Shared by all that have none: a million empty dictionaries take 64 MB."""
+_MOST_TEXTS = 1000
+"""Sets of texts that are kept at hand, so that equal ones are one object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +69,23 @@ class Stamp:
         return cls(utc_stamp(), author)
 
 
-def _nothing() -> dict[str, object]:
-    return {}
+@lru_cache(_MOST_TEXTS)
+def shared_texts(items: tuple[tuple[str, str], ...]) -> Mapping[str, str]:
+    """Return names and texts as one mapping for all that say the same: a million take 200 MB."""
+    return dict(items) if items else NO_TEXTS
 
 
-def _no_numbers() -> dict[str, float]:
-    return {}
-
-
-def _no_text() -> dict[str, str]:
-    return {}
+@lru_cache(_MOST_TEXTS)
+def _stamped(items: tuple[tuple[str, str], ...], stamp: Stamp) -> Mapping[str, str]:
+    """Return metadata with who changed it and when, shared as `shared_texts`."""
+    metadata = dict(items)
+    if CREATED in metadata:
+        metadata[MODIFIED] = stamp.at_utc
+    else:
+        metadata[CREATED] = stamp.at_utc
+        if stamp.author:
+            metadata[AUTHOR] = stamp.author
+    return metadata
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +117,10 @@ class Annotation(KeptGeometry):
     is_locked: bool = False
     is_ellipse: bool = False
     nucleus: BaseGeometry | None = None  # pyright: ignore[reportIncompatibleMethodOverride]
-    measurements: Mapping[str, float] = field(default_factory=_no_numbers)
-    metadata: Mapping[str, str] = field(default_factory=_no_text)
+    measurements: Mapping[str, float] = field(default_factory=lambda: NO_NUMBERS)
+    metadata: Mapping[str, str] = field(default_factory=lambda: NO_TEXTS)
     children: tuple[Annotation, ...] = ()
-    unknown: Mapping[str, object] = field(default_factory=_nothing)
+    unknown: Mapping[str, object] = field(default_factory=lambda: _NOTHING)
 
     @property
     def description(self) -> str:
@@ -144,14 +156,7 @@ class Annotation(KeptGeometry):
 
     def stamped(self, stamp: Stamp) -> Annotation:
         """Return it as `signed` does; what is changed together has one stamp."""
-        metadata = dict(self.metadata)
-        if CREATED in metadata:
-            metadata[MODIFIED] = stamp.at_utc
-        else:
-            metadata[CREATED] = stamp.at_utc
-            if stamp.author:
-                metadata[AUTHOR] = stamp.author
-        return replace(self, metadata=metadata)
+        return replace(self, metadata=_stamped(tuple(self.metadata.items()), stamp))
 
     def with_classes_renamed(self, renames: Sequence[tuple[str, str]]) -> Annotation:
         """Return it with its class as it is called now, and so what is in it.

@@ -11,11 +11,14 @@ import msgspec
 import shapely
 
 from viewer.annotations.annotation import (
+    NO_NUMBERS,
+    NO_TEXTS,
     Annotation,
     AnnotationClass,
     Kind,
     by_dimension,
     repaired,
+    shared_texts,
     usual_annotation,
 )
 from viewer.annotations.formats.foreign_values import parsed_text, place_of
@@ -46,9 +49,6 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 _T = TypeVar("_T")
 
-_NO_NUMBERS: Mapping[str, float] = {}
-_NO_TEXTS: Mapping[str, str] = {}
-"""Shared by all that have none: a million empty dictionaries take 64 MB."""
 
 _MOST_CLASSES = 10_000
 """That are kept at hand, so that equal ones are one object."""
@@ -208,11 +208,12 @@ class _Features:
             return None
         if spelt_color not in self._spelt_colors and not self._knows_color(spelt_color):
             return None
-        metadata = _NO_TEXTS
+        metadata = NO_TEXTS
         if not self._has_plain_names(measurements):
             return None
         if read.metadata:
-            metadata = {name: shown_text(text) for name, text in read.metadata.items()}
+            shown = ((name, shown_text(text)) for name, text in read.metadata.items())
+            metadata = shared_texts(tuple(shown))
         return usual_annotation(
             shape, feature.id, read.kind, self._spelt_classes[spelt],
             shown_line(read.name) if read.name else "", self._spelt_colors[spelt_color],
@@ -404,7 +405,7 @@ def _quick_nuclei(
 
 def _measured(element: _UsualFeature | Members | Torn) -> Mapping[str, float]:
     usual = element.properties.measurements if isinstance(element, _UsualFeature) else None
-    return usual or _NO_NUMBERS
+    return usual or NO_NUMBERS
 
 
 def _decoded(raw: msgspec.Raw | None) -> Any:

@@ -10,7 +10,13 @@ import msgspec
 import numpy as np
 import shapely
 
-from viewer.annotations.annotation import Annotation, AnnotationClass, Kind
+from viewer.annotations.annotation import (
+    NO_NUMBERS,
+    Annotation,
+    AnnotationClass,
+    Kind,
+    shared_texts,
+)
 from viewer.annotations.kept_geometry import kept, wkb_of
 from viewer.annotations.measurement_rows import in_rows
 
@@ -137,10 +143,10 @@ def _annotation(
         record.is_locked,
         record.is_ellipse,
         None if record.nucleus is None else _geometry(record.nucleus),
-        record.measurements if measured is None else measured,
-        record.metadata,
+        (record.measurements if measured is None else measured) or NO_NUMBERS,
+        shared_texts(tuple(record.metadata.items())),
         tuple(map(_annotation, record.children)) if record.children else (),
-        {} if record.unknown == _NOTHING else msgspec.json.decode(record.unknown),
+        *(() if record.unknown == _NOTHING else (msgspec.json.decode(record.unknown),)),
     )
 
 
