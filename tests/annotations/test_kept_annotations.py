@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 import shapely
 
-from viewer.annotations.annotation import Annotation
+from viewer.annotations.annotation import Annotation, Stamp
 from viewer.annotations.document import Document
 from viewer.annotations.formats.exchange import read_all
 from viewer.annotations.formats.qupath_writing import write_qupath
@@ -211,3 +211,19 @@ def test_the_collector_goes_on(cells_file: Path) -> None:
     assert gc.isenabled()
     _read(cells_file)
     assert gc.isenabled()
+
+
+def test_what_annotations_say_alike_is_kept_once() -> None:
+    stamp = Stamp("2026-11-27T00:00:00+00:00", "reader")
+    drawn = [Annotation(shapely.box(n, 0, n + 1, 1)) for n in range(20)]
+    stamped = [each.stamped(stamp) for each in drawn]
+    assert len({id(each.metadata) for each in stamped}) == 1
+    assert stamped[0].metadata == {"Created": stamp.at_utc, "Author": "reader"}
+    again = [each for each in unpacked_all(list(packed_all(stamped))) if each is not None]
+    assert again == stamped
+    for name in ("metadata", "measurements", "unknown"):
+        assert len({id(getattr(each, name)) for each in again}) == 1, name
+    noted = again[0].noted("Description", "alone")
+    assert "Description" in noted.metadata
+    assert "Description" not in again[0].metadata
+    assert "Description" not in again[1].metadata
