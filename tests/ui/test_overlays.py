@@ -105,7 +105,8 @@ def _count_in_view(run: OverlayRun) -> int:
 
 
 def _picture(window: MainWindow) -> bytes:
-    return bytes(finished_picture(window.panes.active.canvas).constBits())
+    picture = finished_picture(window.panes.active.canvas)
+    return bytes(picture.constBits())  # which does not keep the picture itself
 
 
 @pytest.mark.usefixtures("known_nuclei")

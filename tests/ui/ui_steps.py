@@ -64,10 +64,9 @@ def largest_difference(one: QImage, other: QImage) -> int:
     """Of any channel of any pixel, 0 to 255; a tile that is scaled again may differ by one."""
     if one.size() != other.size():
         return 255
-    pixels = [
-        np.frombuffer(image.convertToFormat(QImage.Format.Format_RGB32).constBits(), np.uint8)
-        for image in (one, other)
-    ]
+    # Kept here: their bits do not keep them.
+    pictures = [image.convertToFormat(QImage.Format.Format_RGB32) for image in (one, other)]
+    pixels = [np.frombuffer(picture.constBits(), np.uint8) for picture in pictures]
     return int(np.abs(np.subtract(*pixels, dtype=np.int16)).max())
 
 
