@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import shapely
+from bucket import BUCKET, Bucket
 from cli_steps import coverslip
 from overlay_steps import squares
 
@@ -29,7 +30,7 @@ from viewer.inference.models.bundle import STEPS_VERSION
 from viewer.overlays.blocks import BlockGrid, BlockKey
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.result_store import ResultStore, StoreAbout, clear_results, result_path
-from viewer.overlays.segments.places import FolderPlace
+from viewer.overlays.segments.places import FolderPlace, StorePlace, place_of
 from viewer.overlays.segments.segment_store import SegmentStore
 from viewer.settings import Settings, save_settings
 from viewer.studies.answers import AnswerFile, keep_answers
@@ -261,7 +262,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _keep_in(
-    place: FolderPlace, slide: str, blocks: dict[BlockKey, list[tuple[float, float]]], on: str = ""
+    place: StorePlace, slide: str, blocks: dict[BlockKey, list[tuple[float, float]]], on: str = ""
 ) -> None:
     about = StoreAbout(
         f"/slides/{slide[3]}.svs", slide, f"Nuclei 5 {'0' * 24}", 0.5, GRID, STEPS_VERSION,
@@ -306,3 +307,29 @@ def test_a_bucket_that_is_none_is_said() -> None:
     ):
         done = coverslip("query", "select 1", "--store", place)
         assert (done.returncode, sentence in done.stderr) == (2, True), done.stderr
+
+
+def test_the_store_of_a_cohort_in_a_bucket_is_asked_also_half_way(
+    shared: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("moto", reason="moto is not here: install coverslip[dev]")
+    address = f"s3://{BUCKET}/results"
+    counted = "select count(*) from objects"
+    with Bucket(tmp_path) as bucket:
+        empty = coverslip("query", counted, "--store", address)
+        assert "0" in empty.stdout
+        for file in filter(Path.is_file, shared.rglob("*")):
+            key = f"results/{file.relative_to(shared).as_posix()}"
+            bucket.client.put_object(Bucket=BUCKET, Key=key, Body=file.read_bytes())
+        done = coverslip("query", "select name, objects from results join slides using (slide) "
+                         "order by 1", "--json", "--store", address)  # fmt: skip
+        assert json.loads(done.stdout) == [
+            {"name": "a.svs", "objects": 2}, {"name": "b.svs", "objects": 1},
+        ]  # fmt: skip
+        _keep_in(place_of(address), OTHER, {BlockKey(1, 0): [(600, 50)]})
+        assert collected(ask(counted, address)) == [[4]]
+        bucket.refuse(1.0)
+        assert collected(ask(counted, address)) == [[4]], "a bucket may be silent for a moment"
+        gone = coverslip("query", counted, "--store", "s3://no-such-bucket/results")
+        assert gone.returncode == 2
+        assert (gone.stderr.count("\n"), "no-such-bucket" in gone.stderr) == (1, True)
