@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 from behavior_steps import write_slide
 from PySide6.QtCore import Qt
@@ -14,8 +15,11 @@ from pytestqt.qtbot import QtBot
 from ui_steps import show_slide
 from word_steps import SIDE, make_towers, stained_squares
 
+from viewer.cohort.features.embedding import EmbedOptions, SlideOutcome, embed_slides
+from viewer.cohort.features.store import FeatureStore
 from viewer.geometry import Box
 from viewer.inference.models.model_library import add_model
+from viewer.inference.runs.run_clock import Progress
 from viewer.recording.events import AnyEvent, WordsAsked
 from viewer.slides import open_slide
 from viewer.slides.region import read_region
@@ -105,3 +109,56 @@ def test_models_without_words_are_not_asked_by_them(slide_window: MainWindow, qt
     assert page is not None
     assert page.words.isHidden()
     assert not page.similar.isHidden()
+
+
+class _Unheard:
+    """Hears nothing of an embedding."""
+
+    def on_begin(self, name: str) -> None: ...
+
+    def on_progress(self, progress: Progress) -> None: ...
+
+    def on_slide(self, outcome: SlideOutcome) -> None: ...
+
+
+def test_what_words_fit_is_found_on_other_slides(
+    make_window: Callable[[], MainWindow], tmp_path: Path, qtbot: QtBot
+) -> None:
+    towers = make_towers(tmp_path)
+    bundle = add_model(tmp_path)
+    pixels = stained_squares()
+    slide = write_slide(tmp_path / "squares.tif", pixels, 0.5)
+    other = write_slide(tmp_path / "other.tif", np.ascontiguousarray(pixels[::-1, ::-1]), 0.5)
+    store = FeatureStore(tmp_path / "cohort", writes=True)
+    options = EmbedOptions(device="cpu", measures_quality=False)
+    (outcome,) = embed_slides(bundle, [(other, other.name)], store, options, _Unheard())
+    assert outcome.state == "done"
+    window = make_window()
+    window.change_settings(result_stores=[str(tmp_path / "cohort")])
+    show_slide(window, slide, qtbot)
+    run = _on(window, "Towers", qtbot)
+    shown, body = run.shown, window.overlays.panel.body
+    page, gallery = body.query, body.elsewhere
+    assert isinstance(shown, HeatmapPresenter)
+    assert page is not None
+    qtbot.waitUntil(lambda: shown.found.count == outcome.patches, timeout=_PATIENCE_MS)
+    QTest.keyClicks(page.words, "tumor")
+    QTest.keyClick(page.words, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: shown.query.words is not None, timeout=_PATIENCE_MS)
+    qtbot.mouseClick(page.everywhere, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: gallery.count() > 0, timeout=_PATIENCE_MS)
+    fields = [gallery.item(row).data(Qt.ItemDataRole.UserRole) for row in range(gallery.count())]
+    assert {field.slide for field in fields} == {other}
+    with closing(open_slide(other)) as source:
+        fit = [
+            float(towers.similarities(read_region(source, field.box, SIDE, SIDE), ["tumor"])[0])
+            for field in fields
+        ]
+    np.testing.assert_allclose(fit, sorted(fit, reverse=True), atol=2e-3)
+    told = [float(gallery.item(row).text().split()[0]) for row in range(gallery.count())]
+    np.testing.assert_allclose(told, fit, atol=6e-3)
+    gallery.itemClicked.emit(gallery.item(0))
+    pane = window.panes.active
+    qtbot.waitUntil(lambda: pane.path == other, timeout=_PATIENCE_MS)
+    middle = fields[0].box.center
+    qtbot.waitUntil(lambda: abs(pane.canvas.view.center.x - middle.x) < 2, timeout=_PATIENCE_MS)
