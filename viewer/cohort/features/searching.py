@@ -33,9 +33,9 @@ _ROUNDS, _SAMPLE = 12, 64
 _PROBES_SHARE, _LEAST_PROBES = 0.04, 16
 _CANDIDATES, _LEAST_REFINE = 240, 2
 """So many are compared exactly after the compressed ones, and at least twice those asked for."""
-_MORE, _MOST_ROUNDS = 4, 8
-"""Times as many patches as asked for are fetched, so that enough are left of enough slides; then
-more, without the slides of which enough are found."""
+_MORE, _LEAST_MORE, _MOST_ROUNDS = 4, 32, 8
+"""Four times as many patches as asked for are fetched, so that enough are left of enough slides;
+then twice those that are missing, without the slides of which enough are found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,10 @@ def find_similar(
     count = _MORE * options.count
     for _ in range(_MOST_ROUNDS):
         where = _where(slides, allowed, full, options)
-        rows = nearest_rows(table, wanted, count, where, is_exact=options.is_exact)
+        candidates = _CANDIDATES if not full else _LEAST_REFINE * count
+        rows = nearest_rows(
+            table, wanted, count, where, candidates=candidates, is_exact=options.is_exact
+        )
         seen |= {(row["slide"], row["x"], row["y"]): row for row in rows}
         found = _spread(sorted(seen.values(), key=lambda row: row["_distance"]), slides, options)
         if len(found) >= options.count or len(rows) < count:
@@ -122,6 +125,8 @@ def find_similar(
         now_full = {key for key, taken in of_slide.items() if taken == options.per_slide}
         if now_full <= full:
             count *= 2  # what is nearest lies one over another, or is of no slide that is known
+        else:
+            count = max(_LEAST_MORE, 2 * (options.count - len(found)))
         full |= now_full
         if allowed is not None and allowed <= full:
             break
@@ -129,8 +134,9 @@ def find_similar(
 
 
 def nearest_rows(
-    table: Any, wanted: NDArray[np.floating], count: int, where: str = "", *, is_exact: bool = False
-) -> list[dict[str, Any]]:
+    table: Any, wanted: NDArray[np.floating], count: int, where: str = "", *,
+    candidates: int = _CANDIDATES, is_exact: bool = False,
+) -> list[dict[str, Any]]:  # fmt: skip
     """Return the rows of a table with the nearest vectors. Raises FeatureStoreError."""
     columns = ["slide", "x", "y", "side_px", "quality", "_distance"]
     try:
@@ -142,7 +148,7 @@ def nearest_rows(
         else:
             partitions = _partitions(table.count_rows())
             probes = max(_LEAST_PROBES, round(_PROBES_SHARE * partitions))
-            refine = max(_LEAST_REFINE, -(-_CANDIDATES // count))
+            refine = max(_LEAST_REFINE, -(-candidates // count))
             search = search.nprobes(probes).refine_factor(refine)
         return search.select(columns).limit(count).to_arrow().to_pylist()
     except Exception as error:  # lancedb raises whatever its Rust core does
