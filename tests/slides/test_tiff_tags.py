@@ -183,3 +183,15 @@ def test_what_a_transparency_mask_leaves_out_is_clear_glass(
     expected[~mask] = 255
     assert_shows(path, expected, 2)
     assert len(open_slide(path).levels) == 2
+
+
+def test_a_mask_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as out:
+        out.write(picture(), photometric="rgb", tile=(128, 128))
+        mask = np.ones(picture().shape[:2], bool)
+        out.write(mask, photometric="mask", compression="deflate", subfiletype=4)
+    with tifffile.TiffFile(path, mode="r+b") as tiff:
+        tiff.pages[1].aspage().tags[259].overwrite(40_000)
+    notes = assert_shows(path, picture())
+    assert notes == ("Its transparency mask cannot be read and is not applied.",)

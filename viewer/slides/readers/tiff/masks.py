@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from tifffile import TIFF
 
 from viewer.slides.byte_lru import ByteLru
 from viewer.slides.readers.chunk_windows import ChunkWindows
@@ -27,6 +28,8 @@ _MASK = 4
 """Bit of the tag NewSubfileType."""
 
 _KEPT_BYTES = 16 << 20
+_MOST_CHUNK_PX = 1 << 27
+_NOT_APPLIED = "Its transparency mask cannot be read and is not applied."
 
 
 def is_mask(page: TiffPage) -> bool:
@@ -63,7 +66,23 @@ class TransparencyMask:
 
 
 def with_masks(image: TiffImage, masks: Sequence[TiffPage]) -> TiffImage:
-    """Return an image whose levels know the masks of their size, the first of each size."""
+    """Return an image whose levels know the masks of their size, the first of each size.
+
+    One that cannot be read is not applied, and that is said.
+    """
     by_size = {(mask.imagewidth, mask.imagelength): mask for mask in reversed(masks)}
-    levels = tuple(replace(level, mask=by_size.get(level.size_px)) for level in image.levels)
-    return replace(image, levels=levels)
+    found = [by_size.get(level.size_px) for level in image.levels]
+    usable = [mask if mask is not None and _is_usable(mask) else None for mask in found]
+    levels = tuple(
+        replace(level, mask=mask) for level, mask in zip(image.levels, usable, strict=True)
+    )
+    hidden = image.hidden if found == usable else (*image.hidden, _NOT_APPLIED)
+    return replace(image, levels=levels, hidden=hidden)
+
+
+def _is_usable(mask: TiffPage) -> bool:
+    width, height = mask.imagewidth, min(mask.rowsperstrip or mask.imagelength, mask.imagelength)
+    if mask.is_tiled:
+        width, height = mask.tilewidth, mask.tilelength
+    has_data = len(mask.dataoffsets) > 0 and len(mask.databytecounts) > 0
+    return has_data and mask.compression in TIFF.DECOMPRESSORS and width * height <= _MOST_CHUNK_PX
