@@ -448,6 +448,7 @@ class SlideCanvas(NavigatedWidget):
     def _tick(self) -> None:
         if not self._navigator.tick():
             self._frame_timer.stop()
+            self.rested.emit()
             return
         self._after_move()
 
@@ -467,6 +468,8 @@ class SlideCanvas(NavigatedWidget):
         self.view_changed.emit(self.view, self._navigator.cause)
         self.history_changed.emit()
         self._tool_input.follow_view()
+        if not self.is_moving:
+            self.rested.emit()
 
     def _note_zoom(self) -> None:
         """After a change of zoom that soon follows another, layers leave their finish for later."""

@@ -20,6 +20,8 @@ class NavigatedWidget(LayeredWidget):
 
     view_changed = Signal(object, str)
     """The new View and its cause: wheel, drag, key, overview, go-to, fit, ..."""
+    rested = Signal()
+    """The view moves no further by itself, after a movement or a change at once."""
     history_changed = Signal()
     """There may now be a view to go back or forward to."""
 

@@ -59,13 +59,19 @@ class CanvasMicroscope(QObject):
         self._session = session
         self._mark = mark
         self._is_closed = threading.Event()
+        self._has_rested = threading.Event()
         self._asked.connect(self._answer, Qt.ConnectionType.QueuedConnection)
         canvas.view_changed.connect(self._on_view)
+        canvas.rested.connect(self._on_rested)
+        canvas.source_changed.connect(self._on_rested)
 
     def close(self) -> None:
         """Whoever waits for the window in the agent's thread is let go."""
         self._is_closed.set()
+        self._has_rested.set()
         self._canvas.view_changed.disconnect(self._on_view)
+        self._canvas.rested.disconnect(self._on_rested)
+        self._canvas.source_changed.disconnect(self._on_rested)
 
     # In the agent's thread -------------------------------------------------------------------
 
@@ -76,8 +82,7 @@ class CanvasMicroscope(QObject):
     def go_to(self, box: Box, magnification: float | None = None) -> Field:
         inside = on_slide(box, self.source)
         self.ask_window(lambda: self._travel(inside, magnification))
-        while self.ask_window(lambda: self._canvas.is_moving):
-            self._is_closed.wait(_LOOK_S)
+        self._has_rested.wait()
         self._session.show(self.ask_window(lambda: self._canvas.view))
         return self.field
 
@@ -120,7 +125,11 @@ class CanvasMicroscope(QObject):
             downsample = self._canvas.optics.downsample(magnification)
             if downsample is not None:
                 view = view.zoomed(downsample)
+        self._has_rested.clear()
         self._canvas.show_view(view, animated=True, cause=_CAUSE)
+
+    def _on_rested(self) -> None:
+        self._has_rested.set()
 
     def _on_view(self, _view: View, cause: str) -> None:
         if cause not in _NOT_OF_HANDS:
