@@ -163,6 +163,9 @@ class _ReEmbedding(nn.Module):
     def roll_back(self, x: torch.Tensor, attention: torch.Tensor) -> torch.Tensor:
         """Return attention (n,) to what comes out as attention to the patches, (1 + heads, n)."""
         within, between = self.layers[0], self.cr_msa
+        assert isinstance(within, _Residual)
+        assert isinstance(within.attn, _WithinRegions)
+        assert isinstance(between.attn, _BetweenRegions)
         seen = within(x)
         back = (attention + between.attn.roll_back(between.norm(seen), attention)) / 2
         found = (back + within.attn.roll_back(within.norm(x), back)) / 2

@@ -93,6 +93,7 @@ class VisionTransformer(nn.Module):
         known = torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
         paths = known[None]
         for block in self.blocks:
+            assert isinstance(block, _Block)
             heads = block.attn.attention(block.norm1(x))[0]
             mean = heads.mean(0)
             # Of the last block, what a head alone looks at; of the others the mean over heads.

@@ -55,8 +55,11 @@ def zoo_of(name: str) -> tuple[Zoo, str] | None:
         return "clip", name.casefold()
     prefix, _, model = name.partition(":")
     zoo = prefix.casefold()
-    is_zoo = zoo == "wsinfer" or zoo == "instanseg" or zoo == "clip"
-    return (zoo, model) if model and is_zoo else None
+    match zoo:
+        case ("wsinfer" | "instanseg" | "clip") if model:
+            return zoo, model
+        case _:
+            return None
 
 
 @contextmanager
