@@ -106,7 +106,7 @@ def test_cells_are_taught_undone_and_saved(
     press(qtbot, window, Qt.Key.Key_2)
     mark(window, qtbot, 1, 3, 5)
     qtbot.waitUntil(
-        lambda: told(window) == {"Tumor": 50, "Stroma": 50, "Not told yet": 0},
+        lambda: told(window) == {"Tumor": 50, "Stroma": 50, "Not classified yet": 0},
         timeout=_PATIENCE_MS,
     )
     assert "not enough to estimate" in page.estimate.text()

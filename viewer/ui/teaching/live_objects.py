@@ -35,7 +35,7 @@ _SETTLE_MS = 80
 """Marks that come within it are learned from at once."""
 _BLOCKS_AT_ONCE = 32
 _SUGGESTED = 12
-NOT_TOLD = ("Not told yet", "#8a8f98")
+NOT_CLASSIFIED = ("Not classified yet", "#8a8f98")
 """Name and color of cells that were found and not yet classified."""
 
 
@@ -176,7 +176,7 @@ class LiveObjects(QObject):
         is_other = colors != self.colors
         self.lesson, self.colors = lesson, colors
         if is_other:
-            self._show_classes(run, base, [*colors.items(), NOT_TOLD])
+            self._show_classes(run, base, [*colors.items(), NOT_CLASSIFIED])
             for key, objects in self._found.items():
                 self._put(run, key, self._not_told(objects))
         self.learned.emit(lesson)
@@ -296,7 +296,7 @@ class LiveObjects(QObject):
         objects = None if self.run is None else _map_of(self.run).of_block(_block(key))
         text = ""
         if objects is not None and CHANCE in objects.measurements and index < len(objects):
-            name = [*self.colors, NOT_TOLD[0]][int(objects.classes[index])]
+            name = [*self.colors, NOT_CLASSIFIED[0]][int(objects.classes[index])]
             text = f"{name} {float(objects.measurements[CHANCE][index]):.0%}"
         return self._field(key, index, text)
 
