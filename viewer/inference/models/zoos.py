@@ -56,7 +56,7 @@ def zoo_of(name: str) -> tuple[Zoo, str] | None:
     prefix, _, model = name.partition(":")
     zoo = prefix.casefold()
     match zoo:
-        case ("wsinfer" | "instanseg" | "clip") if model:
+        case "wsinfer" | "instanseg" | "clip" if model:
             return zoo, model
         case _:
             return None
