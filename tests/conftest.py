@@ -38,9 +38,10 @@ hypothesis.settings.register_profile("untimed", deadline=None)  # machines are n
 hypothesis.settings.load_profile("untimed")
 
 LONGEST_FILES = (
-    "test_overlays.py", "test_behavior_training.py", "test_hostile_models.py", "test_bombs.py",
+    "test_overlays.py", "test_every_command.py", "test_behavior_training.py",
+    "test_hostile_models.py", "test_bombs.py",
     "test_nuclei_model.py", "test_agents.py", "test_engine.py", "test_window_start.py",
-    "test_outputs.py", "test_converting.py", "test_executors.py", "test_query.py",
+    "test_converting.py", "test_executors.py", "test_query.py",
     "test_drawing.py", "test_annotations.py", "test_annotating.py", "test_reader_process.py",
     "test_watching.py", "test_ome_zarr.py", "test_pixel_teaching.py", "test_unwritable_home.py",
     "test_tools.py", "test_encoders.py", "test_witness.py", "test_whole_circle.py",

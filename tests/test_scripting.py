@@ -16,6 +16,7 @@ import openslide
 import pytest
 import shapely
 import tifffile
+from cli_steps import coverslip as run_command
 
 import coverslip
 
@@ -86,13 +87,16 @@ def test_annotations(tmp_path: Path) -> None:
         coverslip.write_annotations(tmp_path / "drawn.xml", drawn)
 
 
+@pytest.mark.usefixtures("quick_nuclei")
 def test_nuclei(sample_slide: Path) -> None:
     assert "/mm²" in run_example("count_nuclei.py", sample_slide, 800, 1600, 1100, 1900)
 
 
 def test_behaviors(tmp_path: Path, sample_slide: Path) -> None:
-    simulated = [sys.executable, "-m", "coverslip", "sessions", "simulate", str(sample_slide)]
-    subprocess.run([*simulated, "--policy", "random", "-o", str(tmp_path)], check=True, timeout=110)
+    simulated = run_command(
+        "sessions", "simulate", sample_slide, "--policy", "random", "-o", tmp_path
+    )
+    assert simulated.returncode == 0, simulated.stderr
     (session,) = coverslip.load_sessions(tmp_path)
     shown = run_example("list_behaviors.py", tmp_path)
     assert session.id in shown
@@ -100,6 +104,7 @@ def test_behaviors(tmp_path: Path, sample_slide: Path) -> None:
     assert "inspect" in shown or "peek" in shown
 
 
+@pytest.mark.usefixtures("quick_nuclei")
 def test_agent(tmp_path: Path, sample_slide: Path) -> None:
     with coverslip.open_slide(sample_slide) as slide:
         field = coverslip.read_region(slide, (800, 1600, 1312, 2112))

@@ -46,18 +46,6 @@ def canvas(qtbot: QtBot, sample_slide: Path) -> Iterator[SlideCanvas]:
     made.clear()
 
 
-def test_the_end_of_a_movement_is_told_once(canvas: SlideCanvas, qtbot: QtBot) -> None:
-    told: list[bool] = []
-    canvas.rested.connect(lambda: told.append(canvas.is_moving))
-    with qtbot.waitSignal(canvas.rested):
-        canvas.go_to(Point(1500, 1500), 1.0)
-        assert not told
-    qtbot.waitUntil(lambda: not canvas.is_moving)
-    assert told == [False]
-    canvas.go_to(Point(900, 900), 1.0, animated=False)
-    assert told == [False, False]
-
-
 def wait_sharp(qtbot: QtBot, canvas: SlideCanvas) -> None:
     qtbot.waitUntil(lambda: canvas.is_sharp and not canvas.is_moving, timeout=20_000)
 
@@ -97,6 +85,18 @@ def wheel(canvas: SlideCanvas, at: QPoint, notches: float) -> None:
         False,
     )
     QApplication.sendEvent(canvas, event)
+
+
+def test_the_end_of_a_movement_is_told_once(canvas: SlideCanvas, qtbot: QtBot) -> None:
+    told: list[bool] = []
+    canvas.rested.connect(lambda: told.append(canvas.is_moving))
+    with qtbot.waitSignal(canvas.rested):
+        canvas.go_to(Point(1500, 1500), 1.0)
+        assert not told
+    qtbot.waitUntil(lambda: not canvas.is_moving)
+    assert told == [False]
+    canvas.go_to(Point(900, 900), 1.0, animated=False)
+    assert told == [False, False]
 
 
 class TestPixels:

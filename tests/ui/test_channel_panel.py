@@ -27,6 +27,8 @@ from viewer.ui.main_window import MainWindow
 
 NAMES = ["DAPI", "FITC", "Cy5"]
 PLANES, TIMES = 3, 2
+FRAMES = 4
+"""That look the same, before a color counts: what was shown before fades."""
 
 
 def stack(path: Path, names: list[str], planes: int = PLANES, times: int = TIMES) -> Path:
@@ -54,12 +56,20 @@ def shown(window: MainWindow) -> list[bool]:
 
 
 def middle(window: MainWindow, qtbot: QtBot) -> tuple[int, int, int]:
-    """The color on screen in the middle of the slide, once it is sharp."""
+    """The color on screen in the middle of the slide, once it is sharp and changes no more."""
     canvas = window.panes.active.canvas
-    qtbot.waitUntil(lambda: canvas.is_sharp)
-    image = canvas.grab().toImage()
-    color = image.pixelColor(image.width() // 2, image.height() // 2)
-    return color.red(), color.green(), color.blue()
+    colors: list[tuple[int, int, int]] = []
+
+    def has_come() -> bool:
+        image = canvas.grab().toImage()
+        color = image.pixelColor(image.width() // 2, image.height() // 2)
+        colors.append((color.red(), color.green(), color.blue()))
+        if not canvas.is_sharp:
+            colors.clear()
+        return len(colors) >= FRAMES and len(set(colors[-FRAMES:])) == 1
+
+    qtbot.waitUntil(has_come)
+    return colors[-1]
 
 
 def turn_wheel(window: MainWindow, notches: int, *, sideways: bool = False) -> None:
