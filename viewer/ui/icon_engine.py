@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from functools import cache
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPoint, QRect, QRectF, QSize, Qt
@@ -14,9 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+@cache
 def icon_colors(
     color: str, *, color_disabled: str = "", color_selected: str = ""
-) -> dict[QIcon.Mode, str]:
+) -> Mapping[QIcon.Mode, str]:
     """Return the color of each mode, as "#rrggbb"; `color` where a mode has none of its own."""
     colors = dict.fromkeys(QIcon.Mode, color)
     colors[QIcon.Mode.Disabled] = color_disabled or color
