@@ -26,6 +26,7 @@ from viewer.processes.helper import Helper
 
 Files = dict[str, bytes]
 PLACE = "/lab/tumor/resolve/v1.0/"
+_GATED = b"gated"
 _LARGE = (".pt", ".zip", ".safetensors", ".bin")
 
 
@@ -46,6 +47,9 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Files], str]]:
             content = files.get(self.path.removeprefix("/cdn"))
             if content is None:
                 self.send_error(404)
+                return
+            if content == _GATED:
+                self.send_error(401)
                 return
             is_large = self.path.endswith(_LARGE) and not self.path.startswith("/cdn")
             self.send_response(302 if is_large else 200)
@@ -255,6 +259,7 @@ def test_any_repository_of_a_clip_is_fetched_with_its_license(
     ("change", "told"),
     [
         ({"tokenizer.json": None}, "tokenizer.json of 127.0.0.1 is not there"),
+        ({"config.json": _GATED}, "not given to everybody (401)"),
         ({"model.safetensors": None}, "pytorch_model.bin of 127.0.0.1 is not there"),
         ({"model.safetensors.sha256": b"0" * 64}, "checksum differs"),
         ({"config.json": b'{"model_type": "siglip"}'}, "is no model"),

@@ -90,21 +90,24 @@ class VisionTransformer(nn.Module):
         side = x.shape[-2:]
         x = self._tokens(x.flatten(2).transpose(1, 2))
         sizes = torch.ones(*x.shape[:2], 1, dtype=x.dtype, device=x.device)
-        known = torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
-        paths = known[None]
+        own = torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
+        known, seen = own, own[None, 0]
         for block in self.blocks:
             assert isinstance(block, _Block)
             heads = block.attn.attention(block.norm1(x))[0]
-            mean = heads.mean(0)
-            # Of the last block, what a head alone looks at; of the others the mean over heads.
-            paths = torch.cat([(mean + torch.eye(len(mean)).to(mean))[None] / 2, heads]) @ known
-            known = paths[0]
+            whole = (heads.mean(0) + own) / 2
+            # Of the last block, also what each head alone looks at, from what is read.
+            seen = self._read(torch.cat([whole[None], heads])) @ known
+            known = whole @ known
             x, sizes = block(x, sizes, 0, self._special)
-        read = paths[:, 0]
-        if self._mean_too:
-            read = (read + paths[:, self._special :].mean(1)) / 2
-        found = read[:, self._special :]
+        found = seen[:, self._special :]
         return (found / found.sum(1, keepdim=True).clamp(min=1e-12)).unflatten(1, side)
+
+    def _read(self, paths: torch.Tensor) -> torch.Tensor:
+        """Return the rows (n, tokens) of (n, tokens, tokens) that the answer is read from."""
+        if not self._mean_too:
+            return paths[:, 0]
+        return (paths[:, 0] + paths[:, self._special :].mean(1)) / 2
 
     def _encoded(self, x: torch.Tensor) -> torch.Tensor:
         x = self._tokens(self.patch_embed["proj"](x).flatten(2).transpose(1, 2))

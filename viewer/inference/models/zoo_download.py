@@ -254,6 +254,11 @@ def _open(url: str) -> Generator[tuple[IO[bytes], str]]:
     except urllib.error.HTTPError as error:
         if error.code == HTTPStatus.NOT_FOUND:
             raise _MissingError from error
+        if error.code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            raise DownloadError(
+                f"{_short(url)} is not given to everybody ({error.code}), or there is no such "
+                "model: see on its page. What its makers give you, coverslip models add takes."
+            ) from error
         raise DownloadError(f"{_short(url)} answers {error.code}: {_AGAIN}") from error
     except (urllib.error.URLError, OSError, HTTPException) as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
