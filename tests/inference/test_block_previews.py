@@ -88,6 +88,11 @@ def test_no_part_is_asked_for_where_it_is_of_no_use() -> None:
     known.look_at(field)
     assert known.request(key, REGION, [], lambda _: True) is None
 
+    glass = _previews()
+    glass.look_at(Box.around(Point(1536, 1536), 1200, 1200))
+    glass.pass_over(BlockKey(0, 0))
+    assert glass.request(key, REGION, [], lambda each: each == (0, 0)) is not None
+
     quick = _previews()
     quick.begin("cuda:0")
     quick.look_at(field)

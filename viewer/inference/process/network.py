@@ -15,6 +15,7 @@ from viewer.inference.process.loading import first_line, load_module
 from viewer.inference.process.onnx_module import OnnxModule, onnx_runs_on
 from viewer.inference.process.outputs import named_outputs
 from viewer.inference.steps.probing import check_answers
+from viewer.inference.tasks.instances import takes_any_size
 from viewer.inference.tasks.known import TASKS
 from viewer.untyped import is_mapping, is_sequence
 
@@ -32,6 +33,8 @@ _CUDA_BATCH = 16
 """Blocks."""
 _LEAST_SPAN = 1.0
 """Of the values (0 to 255) of a channel: one without contrast is not blown up."""
+_PROBE_PX = 320
+"""Side of noise for networks that take any size; one twice as large tells no more."""
 _PALE = 128
 """Noise from here to white is as bright as tissue."""
 NO_ROOM = (
@@ -155,7 +158,10 @@ class Network:
     def _probes(self) -> list[RgbImage]:
         """Two images of noise where the head is to be seen, dark and pale, else one."""
         noise = np.random.default_rng(0)
-        shape = (self._about.patch_px, self._about.patch_px, 3)
+        side = self._about.patch_px
+        if takes_any_size(self._about) and _PROBE_PX <= side <= 2 * _PROBE_PX:
+            side = _PROBE_PX  # glass in the middle of a field waits for it
+        shape = (side, side, 3)
         darkest = (0, _PALE) if self._kind.has_head else (0,)
         return [noise.integers(each, 256, shape, np.uint8) for each in darkest]
 

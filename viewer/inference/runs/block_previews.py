@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from viewer.inference.errors import ModelFailedError
 from viewer.inference.process.preview_messages import PreviewBlock
+from viewer.inference.tasks.instances import takes_any_size
 from viewer.overlays.blocks import BlockKey
 from viewer.overlays.objects import Objects, ObjectsError
 from viewer.processes.shared_pixels import hand_over
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
 _CORE_PX, _MARGIN_PX = 256, 32
 """Of the part: a quarter of the pixels of a block."""
-_ANY_SIZE = ("nuclei-unet",)
-"""Architectures that answer for pictures of any size."""
 _MOST_BLOCKS = 150
 """In a field: of a larger one no single object is seen."""
 
@@ -37,8 +36,7 @@ def takes_parts(model: ModelDescription) -> bool:
     """Return whether a model can be fed a part of a block, and is sooner done with it."""
     return (
         model.task == "instances"
-        and model.format == "safetensors"
-        and model.architecture in _ANY_SIZE
+        and takes_any_size(model)
         and model.margin_px >= _MARGIN_PX
         and model.patch_px - 2 * model.margin_px >= 2 * _CORE_PX
     )
@@ -60,12 +58,17 @@ class BlockPreviews:
         self._grid = grid
         self._field: Box | None = None
         self._asked: set[BlockKey] = set()
+        self._glass: set[BlockKey] = set()
         self.is_slow = False
         """Whether the device takes so long for a block that a part of it is worth its time."""
 
     def look_at(self, field: Box | None) -> None:
         """Ask once for something of this field, level-0 pixels; for none of the one before."""
         self._field = field
+
+    def pass_over(self, key: BlockKey) -> None:
+        """Count a block without tissue as nothing that is known of a field."""
+        self._glass.add(key)
 
     def begin(self, device: str) -> None:
         """A process begins, in which nothing was asked for yet."""
@@ -88,7 +91,7 @@ class BlockPreviews:
             return None
         self._field = None
         blocks = grid.covering(field)
-        if len(blocks) > _MOST_BLOCKS or any(map(is_known, blocks)):
+        if len(blocks) > _MOST_BLOCKS or any(map(is_known, set(blocks) - self._glass)):
             return None
         start = grid.input_box(key)
         left = self._place((seen.center.x - start.x0) / grid.downsample)

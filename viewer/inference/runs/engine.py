@@ -404,6 +404,7 @@ class Engine:
             if patches is None:
                 if not self._wait_until_proven(process):
                     return
+                self._previews.pass_over(key)
                 self._take_result(Done(*key, no_result(self._task).to_bytes()), 0.0)
             else:
                 started_s = time.perf_counter()

@@ -20,6 +20,8 @@ _PROBABILITY_HEADS: dict[str, tuple[Head, ...]] = {
     "contours": ("softmax", "probabilities"),
 }
 """What `head` may be, by decoder."""
+_ANY_SIZE = ("nuclei-unet",)
+"""Architectures that answer for pictures of any size."""
 _FEATURE_MAPS = {"nuclei-unet": 24}
 """How many finest maps each architecture gives, beside its logits, where features are asked for."""
 
@@ -48,6 +50,11 @@ class Instances(TaskKind):
 
     def shape(self, about: ModelDescription, count: int, height_px: int, width_px: int) -> Shape:
         return count, channels(about), *map_sides(about, height_px, width_px)
+
+
+def takes_any_size(about: ModelDescription) -> bool:
+    """Return whether a network answers for pictures of any size, not of `patch_px` alone."""
+    return about.format == "safetensors" and about.architecture in _ANY_SIZE
 
 
 def feature_maps(about: ModelDescription) -> int:
