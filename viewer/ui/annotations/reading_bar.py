@@ -127,6 +127,7 @@ class ReadingBar(NoticeBar):
         self.sentence.setText(reading.sentence)
         self.adjustSize()
         slides, window = self._slides(), self.parentWidget()
+        assert window is not None  # it lies over one
         below = slides.mapTo(window, QPoint(slides.width() // 2, slides.height() - _FROM_BELOW_PX))
         self.move(below.x() - self.width() // 2, below.y() - self.height())
         self.raise_()
