@@ -17,6 +17,7 @@ from viewer.inference.architectures.slide_models import SLIDE_ARCHITECTURES
 from viewer.inference.models.bundle import BundleError, file_sha256, load_bundle
 from viewer.inference.models.model_library import BUNDLED, all_models
 from viewer.inference.process.network import ModelFailedError
+from viewer.inference.process.slide_explaining import explained_slide
 from viewer.inference.process.slide_head import SlideHead
 from viewer.inference.runs.explaining_slides import explain_slide
 from viewer.inference.runs.running import RunError, run_model
@@ -195,6 +196,9 @@ def test_attention_is_rolled_out_through_the_layers_of_r2t(tmp_path: Path) -> No
         assert np.nansum(each.values) == pytest.approx(1, abs=1e-4)
         assert each.deletion > 0
         assert ("not more than chance" in each.sentence) is not each.is_faithful
+    vectors, head = np.eye(9, 6, dtype=np.float32), SlideHead(load_bundle(folder))
+    many = explained_slide(head, vectors, 0, lambda: None, most_for_heads=8)
+    assert (len(many.rolled_deletion), len(many.rolled)) == (1, 4 * 9)
 
 
 def test_only_the_cells_that_were_asked_for_are_judged(tmp_path: Path) -> None:

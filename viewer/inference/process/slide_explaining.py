@@ -28,13 +28,18 @@ _STEPS = 16
 """In which patches are taken away, and by which gradients are integrated."""
 _GROUPS = 64
 """Of patches in a row that are taken away together, where there are no gradients."""
+_MOST_FOR_HEADS = 20_000
+"""Patches, with which each head of the layers before the last is still tested: it takes minutes."""
 _LEAST_CHANCE = 1e-6
 
 
 def explained_slide(
-    head: SlideHead, vectors: NDArray[np.float32], index: int, on_progress: Callable[[], None]
-) -> ExplainedSlide:
+    head: SlideHead, vectors: NDArray[np.float32], index: int, on_progress: Callable[[], None],
+    most_for_heads: int = _MOST_FOR_HEADS,
+) -> ExplainedSlide:  # fmt: skip
     """Return how much each of n vectors (n, d) speaks for a class; -1 for the likeliest.
+
+    Of more than `most_for_heads`, attention is rolled out by the mean of the heads alone.
 
     Raises
     ------
@@ -77,7 +82,7 @@ def explained_slide(
         for row, each in zip(attention, of, strict=True)
     ]
     rolled = head.roll_out(vectors)
-    ways = [] if rolled is None else list(rolled)
+    ways = [] if rolled is None else list(rolled[: None if len(vectors) <= most_for_heads else 1])
     return ExplainedSlide(
         index,
         own.tolist(),

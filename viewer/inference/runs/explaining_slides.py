@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from viewer.inference.models.bundle import ModelBundle
+    from viewer.inference.models.description import ModelDescription
     from viewer.inference.process.explain_messages import Method
     from viewer.overlays.patch_feature_map import PatchFeatureMap
 
@@ -112,17 +113,23 @@ def explain_slide(bundle: ModelBundle, found: PatchFeatureMap, name: str = "") -
         )
     ]
     by_class = placed(np.frombuffer(answer.values, np.float32))
-    is_closed = bundle.description.format != "safetensors"
     return SlideExplanation(
         names[answer.index],
         answer.chances[answer.index],
         answer.method,
         PartWeights(answer.method, by_class, answer.deletion, answer.random),
         (*of_heads, *of_layers),
-        why_no_attention(bundle.description, "its last attention and " + answer.method)
-        if is_closed
-        else "",
+        _note(bundle.description, answer.method, len(of_layers)),
     )
+
+
+def _note(about: ModelDescription, method: str, rolled: int) -> str:
+    """Return what of the attention is not shown, and why; "" where all is."""
+    if about.format != "safetensors":
+        return why_no_attention(about, f"its last attention and {method}")
+    if rolled == 1:
+        return "There are too many patches to test each head: they are shown together."
+    return ""
 
 
 def _kept(weights: PartWeights) -> str:
