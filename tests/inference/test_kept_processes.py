@@ -68,7 +68,7 @@ def test_a_script_and_a_process_that_died_are_loaded_anew(
         encoder = find_model(str(BUNDLED / "tissue-likeness"))
         vectors(slides[0], encoder)
         (pid,) = waiting()
-        (process,) = spare_process._kept or ()
-        process.kill()
+        assert spare_process._kept is not None
+        spare_process._kept[0].kill()
         vectors(slides[1], encoder)
         assert waiting() != [pid]
