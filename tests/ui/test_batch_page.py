@@ -29,6 +29,7 @@ from viewer.studies.project import Project
 from viewer.studies.project_file import create_project
 from viewer.studies.stages import Stage
 from viewer.ui.main_window import MainWindow
+from viewer.ui.theme_colors import DARK, LIGHT
 
 PATIENCE_MS = 60_000
 SPOTS = {"few.tif": 3, "many.tif": 14}
@@ -317,6 +318,11 @@ def test_the_contact_sheet_of_a_folder_has_the_worst_first_and_opens_slides(
     said = [sheet.sheet.item(row).text() for row in (0, 1)]
     assert said[0].startswith("torn.svs\nunrecognized file format")
     assert said[1] == "tissue.png\npixel size unknown"
+    for theme in (LIGHT, DARK):
+        window.change_settings(theme=theme.name)
+        pixels = sheet.sheet.item(0).icon().pixmap(120, 120).toImage()
+        middle = [pixels.pixelColor(x, 60) for x in range(pixels.width())]
+        assert theme.disabled_text in {each.name() for each in middle if each.alpha() == 255}
     at = sheet.sheet.visualItemRect(sheet.sheet.item(1)).center()
     qtbot.mouseClick(sheet.sheet.viewport(), Qt.MouseButton.LeftButton, pos=at)
     pane = window.panes.active
