@@ -121,6 +121,29 @@ def test_a_slide_that_was_left_early_shows_its_last_sketch_at_once(own_home: Pat
     assert not again.reads
 
 
+class Strips(Slope):
+    """The same, whose reader makes an overview from all that is stored, as of strips."""
+
+    levels = (*Slope.levels, Level(SIDE_PX // 16, SIDE_PX // 16, 16.0, TILE_PX, TILE_PX, 256))
+
+    def read_tile(self, level: int, column: int, row: int) -> RgbImage:
+        assert level == 0, "that takes minutes"
+        return super().read_tile(level, column, row)
+
+
+def test_an_overview_of_strips_is_sketched_from_the_full_size(own_home: Path) -> None:
+    source = Strips()
+    derived = _derived(source)
+    steps = becoming_of(derived, len(derived.levels) - 1, 3, 5)
+    picture = next(step for step in steps if step is not None)
+    columns, rows = range(96, 128), range(160, 192)
+    assert picture.shape == (32, 32, 3)
+    assert np.abs(picture - _truth(columns, rows)).mean() < 8
+    assert {x for x, _ in source.reads} <= set(columns)
+    assert {y for _, y in source.reads} <= set(rows)
+    assert len(source.reads) <= 11 * 11
+
+
 def test_quick_tiles_do_not_become(own_home: Path) -> None:
     derived = _derived(Slope())
     assert list(becoming_of(derived, 0, 3, 5)) == []

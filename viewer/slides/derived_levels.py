@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import threading
 import time
 from collections.abc import Hashable
@@ -152,7 +153,8 @@ class DerivedLevels:
         if level == len(self._levels) - 1:
             yield from self._sketches(place)
         finest = self._finest_of(level)
-        for finer in range(finest + _PART_LEVELS, level):
+        part_levels = 1 if self._is_made_of_strips(finest) else _PART_LEVELS
+        for finer in range(finest + part_levels, level):
             yield from self._made_parts(place, finer)
 
     def _sketches(self, place: Place) -> Iterator[RgbImage | None]:
@@ -163,6 +165,9 @@ class DerivedLevels:
         if kept is not None:
             yield kept
         columns, rows = self._below(place, finest)
+        if is_of_strips := self._is_made_of_strips(finest):
+            finest = 0
+            columns, rows = self._full_size_below(place)
         stored = self._plan[finest].stored
         assert stored is not None
 
@@ -171,7 +176,8 @@ class DerivedLevels:
                 raise TileError(finest, x, y, _CLOSED)
             return self._stored(stored, (finest, x, y))
 
-        for picture, stride in sketches(read, columns, rows, size_px):
+        found = sketches(read, columns, rows, size_px, row_by_row=is_of_strips)
+        for picture, stride in found:
             # What is kept may be of a denser sample than the first ones here.
             is_new = kept is None or stride == DENSEST
             if store is not None and stride and is_new:
@@ -215,6 +221,21 @@ class DerivedLevels:
         return (
             range(column * many, min((column + 1) * many, grid.columns)),
             range(row * many, min((row + 1) * many, grid.rows)),
+        )
+
+    def _is_made_of_strips(self, stored: int) -> bool:
+        """Return whether a level of the source is made from all of its full size, when asked."""
+        return self._plan[stored].level.stored_tiles_per_tile > 1
+
+    def _full_size_below(self, place: Place) -> tuple[range, range]:
+        """Return columns and rows of the full size that a tile covers."""
+        level, column, row = place
+        box, full = self._levels[level].tile_box(column, row), self._levels[0]
+        last_column = math.ceil(box.x1 / full.tile_width_px)
+        last_row = math.ceil(box.y1 / full.tile_height_px)
+        return (
+            range(int(box.x0 // full.tile_width_px), min(last_column, full.columns)),
+            range(int(box.y0 // full.tile_height_px), min(last_row, full.rows)),
         )
 
     def read_channels(

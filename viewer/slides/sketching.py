@@ -35,6 +35,8 @@ def sketches(
     columns: range,
     rows: range,
     size_px: tuple[int, int],
+    *,
+    row_by_row: bool = False,
 ) -> Iterator[tuple[RgbImage, int]]:
     """Yield ever denser pictures of many stored tiles; each takes about `SLICE_S` to make.
 
@@ -49,6 +51,8 @@ def sketches(
         Which stored tiles the picture covers.
     size_px
         Width and height of the pictures.
+    row_by_row
+        Whether tiles of a row come together, as of strips, which are decoded across the slide.
 
     Yields
     ------
@@ -68,7 +72,7 @@ def sketches(
         grid = _finer(grid, len(ys), len(xs))
         extent = len(columns) / stride, len(rows) / stride
         began_s = time.monotonic()
-        for row, column in _scattered(len(ys), len(xs)):
+        for row, column in _scattered(len(ys), len(xs), row_by_row=row_by_row):
             place = xs[column], ys[row]
             if place not in known:
                 known[place] = _mean(read, columns[place[0]], rows[place[1]])
@@ -104,8 +108,11 @@ def _filled(grid: NDArray[np.float32], is_read: NDArray[np.bool_]) -> NDArray[np
     return filled
 
 
-def _scattered(rows: int, columns: int) -> list[tuple[int, int]]:
+def _scattered(rows: int, columns: int, *, row_by_row: bool) -> list[tuple[int, int]]:
     """Return all places in an order that spreads over the picture from the first on."""
+    if row_by_row:
+        order = np.random.default_rng(0).permutation(rows).tolist()
+        return [(row, column) for row in order for column in range(columns)]
     order = np.random.default_rng(0).permutation(rows * columns)
     return [divmod(each, columns) for each in order.tolist()]
 

@@ -69,7 +69,7 @@ class MagnificationBox(QComboBox):
         self.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
         self.setAccessibleName("Magnification")
         self.setToolTip("Magnification: type one, such as 20 or 2.5x, and press Enter")
-        self.setMinimumContentsLength(6)
+        self.setMinimumContentsLength(8)
         for magnification in MAGNIFICATIONS:
             self.addItem(f"{magnification:g}x")
         # The one that comes with the box would turn "2" into "20x".
