@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from viewer.inference.errors import ModelFailedError
 from viewer.inference.process.preview_messages import PreviewBlock
 from viewer.inference.tasks.instances import takes_any_size
+from viewer.inference.tasks.known import TASKS
 from viewer.overlays.blocks import BlockKey
 from viewer.overlays.objects import Objects, ObjectsError
 from viewer.processes.shared_pixels import hand_over
@@ -35,7 +36,7 @@ _MOST_BLOCKS = 150
 def takes_parts(model: ModelDescription) -> bool:
     """Return whether a model can be fed a part of a block, and is sooner done with it."""
     return (
-        model.task == "instances"
+        TASKS[model.task].outlines
         and takes_any_size(model)
         and model.margin_px >= _MARGIN_PX
         and model.patch_px - 2 * model.margin_px >= 2 * _CORE_PX
