@@ -43,6 +43,8 @@ COARSEST_SIDE_PX = 512
 _MEMORY_BYTES = 64 << 20
 _BECOMING_FROM = 1024
 """Stored tiles per tile from which a tile is made bit by bit: others take a second at most."""
+_MADE_FROM = 256
+"""The same of a level of the source itself: images in memory have theirs, of 64, ready."""
 _PART_LEVELS = 4
 """Parts of such a tile are so many levels above what is stored: 256 stored tiles each."""
 _CLOSED = "the slide has been closed"
@@ -150,9 +152,11 @@ class DerivedLevels:
             return
         if self._is_made(place):
             return
+        finest = self._finest_of(level)
+        if finest == level:
+            return  # the source has it ready, as of an image that is held whole
         if level == len(self._levels) - 1:
             yield from self._sketches(place)
-        finest = self._finest_of(level)
         part_levels = 1 if self._is_made_of_strips(finest) else _PART_LEVELS
         for finer in range(finest + part_levels, level):
             yield from self._made_parts(place, finer)
@@ -225,7 +229,7 @@ class DerivedLevels:
 
     def _is_made_of_strips(self, stored: int) -> bool:
         """Return whether a level of the source is made from all of its full size, when asked."""
-        return self._plan[stored].level.stored_tiles_per_tile > 1
+        return self._plan[stored].level.stored_tiles_per_tile >= _MADE_FROM
 
     def _full_size_below(self, place: Place) -> tuple[range, range]:
         """Return columns and rows of the full size that a tile covers."""
