@@ -63,5 +63,7 @@ def test_a_slide_model_is_explained_by_the_patches_it_knows(
     page.way.setCurrentIndex(1)
     assert "Attention" in page.way.currentText()
     assert page.tested.text() != before
-    explain.trigger()
+    panel.models.named("Osteosarcoma").switch.click()  # turned off
     assert layer.shown_name == ""
+    assert not page.isVisible()
+    assert not explain.isChecked()

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from viewer.inference.runs.explaining_slides import SlideExplanation
     from viewer.inference.runs.part_weights import PartWeights
     from viewer.overlays.patch_feature_map import PatchFeatureMap
+    from viewer.ui.overlays.overlay_source import OverlaySource
     from viewer.ui.overlays.overlays_panel import OverlaysPanel
     from viewer.ui.slides.slide_pane import SlidePane
 
@@ -55,8 +56,7 @@ class TileExplainer(QObject):
         self._layer.opacity = 1.0
         self._pane: SlidePane | None = None
         self._task: Task | None = None
-        self._name = ""
-        """Of the model that is explained."""
+        self._explained: ModelBundle | None = None
         self._ways: Sequence[PartWeights] = ()
         self._place = (1.0, ORIGIN)
         """Side of a part, level-0 pixels, and where the first lies."""
@@ -64,6 +64,7 @@ class TileExplainer(QObject):
         overlays.panel.add_page(self.page)
         self.page.way_chosen.connect(self._paint)
         self.page.end_wanted.connect(self._end)
+        overlays.panel.models.switched.connect(self._on_switched)
         window.commands.on_toggle("overlays.explain", self.set_shown)
         window.panes.panes_changed.connect(self._on_panes_changed)
 
@@ -97,7 +98,7 @@ class TileExplainer(QObject):
         if path is None:
             self._command.setChecked(False)
             return
-        self._pane, self._name = pane, bundle.name
+        self._pane, self._explained = pane, bundle
         self._command.setChecked(True)
         pane.slide_changed.connect(self._on_slide_changed)
         pane.canvas.add_layer(self._layer, LayerOrder.OBJECTS)
@@ -133,7 +134,8 @@ class TileExplainer(QObject):
         self, found: Explanation | SlideExplanation, side_px: float, origin: Point
     ) -> None:
         self._ways, self._place = found.ways, (side_px, origin)
-        outcome = f"{self._name}: {found.name} {found.chance:.2f}"
+        name = "" if self._explained is None else self._explained.name
+        outcome = f"{name}: {found.name} {found.chance:.2f}"
         self.page.show_ways(outcome, found.ways, found.note)
         self._paint(0)
         self._window.say(found.sentence)
@@ -157,6 +159,10 @@ class TileExplainer(QObject):
         self._end()
         self._window.show_error(str(error))
 
+    def _on_switched(self, source: OverlaySource, is_on: bool) -> None:
+        if not is_on and self._explained is not None and source.key == self._explained.key:
+            self._end()
+
     def _on_slide_changed(self, _: object) -> None:
         self._end()
 
@@ -171,7 +177,7 @@ class TileExplainer(QObject):
             self._task.cancel()
             self._task = None
         self._layer.clear()
-        self._ways = ()
+        self._ways, self._explained = (), None
         self.page.hide()
         pane, self._pane = self._pane, None
         if pane is not None:
