@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 import zlib
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 import imagecodecs
@@ -206,6 +206,12 @@ def test_what_is_no_file_is_refused_at_once(tmp_path: Path, kind: str) -> None:
     assert time.monotonic() - began_s < 2
 
 
+def crash_stopped(pid: int) -> None:
+    """Let a process that was stopped crash before it does anything more."""
+    os.kill(pid, signal.SIGSEGV)
+    os.kill(pid, signal.SIGCONT)
+
+
 def test_a_crash_amid_a_read_is_made_good_by_a_new_process(
     pool: ReaderPool, sample_slide: Path
 ) -> None:
@@ -213,8 +219,7 @@ def test_a_crash_amid_a_read_is_made_good_by_a_new_process(
         expected = source.read_associated("macro")
         crashed = pool.pids()[0]
         os.kill(crashed, signal.SIGSTOP)  # so that the read is under way
-        threading.Timer(0.3, os.kill, (crashed, signal.SIGSEGV)).start()
-        threading.Timer(0.4, os.kill, (crashed, signal.SIGCONT)).start()
+        threading.Timer(0.3, crash_stopped, (crashed,)).start()
         assert np.array_equal(source.read_associated("macro"), expected)
         assert pool.pids() != [crashed]
         assert len(pool.pids()) == 1
@@ -235,7 +240,8 @@ def test_what_crashes_each_process_is_given_up_and_the_rest_is_read(
         def kill_all() -> None:
             while not is_over.wait(0.02):
                 for pid in pool.pids():
-                    os.kill(pid, signal.SIGABRT)
+                    with suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGABRT)
 
         killer = threading.Thread(target=kill_all)
         killer.start()

@@ -9,7 +9,9 @@ import base64
 import hmac
 import logging
 import secrets
+import signal
 import socket
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -121,10 +123,14 @@ class McpServer:
     async def _serve_stdio(self) -> None:
         lines: Any = ProtocolLines()
         try:
-            async with stdio_server(lines, lines) as (incoming, outgoing):
-                await self._server.run(
-                    incoming, outgoing, self._server.create_initialization_options()
-                )
+            async with anyio.create_task_group() as group:
+                if sys.platform != "win32":
+                    group.start_soon(_end_when_told, group.cancel_scope)
+                async with stdio_server(lines, lines) as (incoming, outgoing):
+                    await self._server.run(
+                        incoming, outgoing, self._server.create_initialization_options()
+                    )
+                group.cancel_scope.cancel()
         finally:
             self._end()
 
@@ -160,6 +166,13 @@ class McpServer:
         finally:
             self._waiting -= 1
         return _result(reply)
+
+
+async def _end_when_told(scope: anyio.CancelScope) -> None:
+    """Cancel once the process is to end: an exception amid the loop's own work would harm it."""
+    with anyio.open_signal_receiver(signal.SIGTERM) as signals:
+        async for _ in signals:
+            scope.cancel()
 
 
 def _result(reply: ToolReply) -> types.CallToolResult:
