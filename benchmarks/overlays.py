@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import statistics
+import tempfile
 import threading
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,6 +41,7 @@ from viewer.tiles.cache import TileCache
 from viewer.ui.collector import spare_standing_objects
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from pathlib import Path
 
     from viewer.inference.runs.run_clock import Progress
@@ -187,17 +190,33 @@ def _first(slide: Path) -> tuple[float, float]:
     mpp_um = source.info.optics.mean_mpp_um
     assert mpp_um is not None
     grid = block_grid(source, bundle.description, mpp_um)
-    listener = _Listener(ObjectMap(grid, mpp_um))
-    identity = f"{source.info.identity} once more"  # of which nothing is kept
-    began_s = time.perf_counter()
-    engine = Engine(slide, identity, grid, mpp_um, bundle, listener, on_preview=listener.on_preview)
-    whole = Box(0, 0, *grid.slide)
-    engine.look_at(Box.around(whole.center, grid.side, grid.side))
-    while not listener.first_s and not listener.ended.wait(0.01):
-        pass
-    engine.close()
+    listener, identity = _Listener(ObjectMap(grid, mpp_um)), source.info.identity
+    with tempfile.TemporaryDirectory() as home, _home(home):  # where nothing is kept yet
+        began_s = time.perf_counter()
+        engine = Engine(
+            slide, identity, grid, mpp_um, bundle, listener, on_preview=listener.on_preview
+        )
+        whole = Box(0, 0, *grid.slide)
+        engine.look_at(Box.around(whole.center, grid.side, grid.side))
+        while not listener.first_s and not listener.ended.wait(0.01):
+            pass
+        engine.close()
     source.close()
     return (listener.seen_s or listener.first_s) - began_s, listener.first_s - began_s
+
+
+@contextmanager
+def _home(folder: str) -> Generator[None]:
+    """Keep results elsewhere for a while."""
+    before = os.environ.get("COVERSLIP_HOME")
+    os.environ["COVERSLIP_HOME"] = folder
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["COVERSLIP_HOME"]
+        else:
+            os.environ["COVERSLIP_HOME"] = before
 
 
 def _whole(slide: Path) -> list[Figure]:
