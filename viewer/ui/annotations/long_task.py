@@ -22,25 +22,23 @@ class StoppedError(CoverslipError):
     """The user, or the end of the window, stopped it."""
 
 
-class LongTask(QObject):
-    """Shows a box with progress and Cancel that leaves the window free; `finish` takes it away."""
+class StoppableWork(QObject):
+    """Work of a thread, which tells here how far it is until it is stopped.
 
-    _reached = Signal(int)
+    Parameters
+    ----------
+    step
+        How much more must be done until it is told again, as a share of all.
+    """
 
-    def __init__(self, title: str, sentence: str, window: QWidget) -> None:
-        super().__init__(window)
+    _reached = Signal(float)
+    """The share that is done, at most 1; connect it queued, since the working thread emits it."""
+
+    def __init__(self, parent: QObject, step: float) -> None:
+        super().__init__(parent)
         self._is_stopped = threading.Event()
-        self._step = 0
-        self.dialog = QProgressDialog(sentence, "&Cancel", 0, _STEPS, window)
-        self.dialog.setWindowTitle(title)
-        self.dialog.setWindowModality(Qt.WindowModality.NonModal)
-        self.dialog.setMinimumDuration(_PATIENCE_MS)
-        self.dialog.setMinimumWidth(360)
-        self.dialog.setAutoReset(False)
-        self.dialog.setAutoClose(False)
-        self.dialog.setValue(0)
-        self.dialog.canceled.connect(self.stop)
-        self._reached.connect(self.dialog.setValue, Qt.ConnectionType.QueuedConnection)
+        self._step = step
+        self._told = 0.0
 
     def tell(self, share: float) -> None:
         """Called by the working thread with how much is done.
@@ -52,14 +50,35 @@ class LongTask(QObject):
         """
         if self._is_stopped.is_set():
             raise StoppedError
-        step = int(share * _STEPS)
-        if step > self._step:
-            self._step = step
-            self._reached.emit(min(step, _STEPS - 1))
+        if share >= self._told + self._step:
+            self._told = share
+            self._reached.emit(min(share, 1.0))
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether nobody wants the work any more."""
+        return self._is_stopped.is_set()
 
     def stop(self) -> None:
         """The work ends at its next step."""
         self._is_stopped.set()
+
+
+class LongTask(StoppableWork):
+    """Shows a box with progress and Cancel that leaves the window free; `finish` takes it away."""
+
+    def __init__(self, title: str, sentence: str, window: QWidget) -> None:
+        super().__init__(window, 1 / _STEPS)
+        self.dialog = QProgressDialog(sentence, "&Cancel", 0, _STEPS, window)
+        self.dialog.setWindowTitle(title)
+        self.dialog.setWindowModality(Qt.WindowModality.NonModal)
+        self.dialog.setMinimumDuration(_PATIENCE_MS)
+        self.dialog.setMinimumWidth(360)
+        self.dialog.setAutoReset(False)
+        self.dialog.setAutoClose(False)
+        self.dialog.setValue(0)
+        self.dialog.canceled.connect(self.stop)
+        self._reached.connect(self._on_reached, Qt.ConnectionType.QueuedConnection)
 
     def finish(self) -> None:
         """It is done, failed or was stopped."""
@@ -67,3 +86,6 @@ class LongTask(QObject):
         self.dialog.close()
         self.dialog.deleteLater()
         self.deleteLater()
+
+    def _on_reached(self, share: float) -> None:
+        self.dialog.setValue(min(int(share * _STEPS), _STEPS - 1))

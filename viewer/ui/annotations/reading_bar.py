@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QPoint, Qt, QTimer, Signal
 
-from viewer.ui.annotations.long_task import StoppedError
+from viewer.ui.annotations.long_task import StoppableWork
 from viewer.ui.widgets import NoticeBar
 
 if TYPE_CHECKING:
@@ -22,19 +21,16 @@ _FROM_BELOW_PX = 64
 """Above the scale bar and the button of the layers."""
 
 
-class Reading(QObject):
+class Reading(StoppableWork):
     """One file or set that is being read; `finish` ends it here."""
 
     changed = Signal()
     """It takes long, or is further."""
     ended = Signal()
-    _reached = Signal(float)
 
     def __init__(self, what: str, parent: QObject) -> None:
-        super().__init__(parent)
+        super().__init__(parent, _STEP)
         self._what = what
-        self._is_stopped = threading.Event()
-        self._told = 0.0
         self._share = 0.0
         self.takes_long = False
         self._reached.connect(self._on_reached, Qt.ConnectionType.QueuedConnection)
@@ -47,24 +43,6 @@ class Reading(QObject):
         """Return what is read, and how far it is as far as that is known."""
         far = f" {self._share:.0%}" if self._share else ""
         return f"Reading {self._what}...{far}"
-
-    def tell(self, share: float) -> None:
-        """Called by the reading thread with how much is done.
-
-        Raises
-        ------
-        StoppedError
-            It is not wanted any more.
-        """
-        if self._is_stopped.is_set():
-            raise StoppedError
-        if share >= self._told + _STEP:
-            self._told = share
-            self._reached.emit(min(share, 1.0))
-
-    def stop(self) -> None:
-        """The reading ends at its next step."""
-        self._is_stopped.set()
 
     def finish(self) -> None:
         """It is done, failed, or nobody waits for it any more."""
