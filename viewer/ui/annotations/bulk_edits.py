@@ -232,6 +232,9 @@ class BulkEdits(QObject):
             task.finish()
 
         def landed(found: tuple[Edit, DocumentState]) -> None:
+            if task.is_stopped:  # after the last word of the work, and before it is shown
+                failed(StoppedError())
+                return
             finish()
             edit, after = found
             try:
