@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from ui_steps import CTRL, SHIFT, open_dialog, press, show_slide
 
 from viewer.folders import config_folder
 from viewer.settings import load_settings
-from viewer.ui import background_runner
+from viewer.ui import background_queue
 from viewer.ui.background_runner import BackgroundRunner, Urgency
 from viewer.ui.crash_dialog import CrashWatch
 from viewer.ui.main_window import MainWindow
@@ -197,7 +198,7 @@ def test_what_is_asked_for_goes_before_what_is_in_sight_and_the_rest(qtbot: QtBo
 def test_of_too_much_that_nobody_asked_for_the_oldest_is_dropped(
     qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(background_runner, "_MOST_UNASKED", 10)
+    monkeypatch.setattr(background_queue, "_MOST_UNASKED", 10)
     background = BackgroundRunner("test", 1)
     go = threading.Event()
     done: list[object] = []
@@ -230,6 +231,57 @@ def test_one_thread_is_left_to_what_is_asked_for(qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: done == ["asked"])
     go.set()
     qtbot.waitUntil(lambda: len(done) == 4)
+    background.close()
+
+
+def test_parts_share_the_order_of_what_nobody_asked_for(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(background_queue, "_MOST_UNASKED_AT_ONCE", 1)
+    first, second = BackgroundRunner("first", 1), BackgroundRunner("second", 1)
+    begun, go = threading.Event(), threading.Event()
+    order: list[str] = []
+    first.run(lambda: (begun.set(), go.wait(10)), lambda _: None, urgency=Urgency.REST)
+    assert begun.wait(10)
+    second.run(lambda: order.append("rest"), lambda _: None, urgency=Urgency.REST)
+    first.run(lambda: order.append("in sight"), lambda _: None, urgency=Urgency.IN_SIGHT)
+    second.run(lambda: "asked", order.append)
+    qtbot.waitUntil(lambda: order == ["asked"])
+    go.set()
+    qtbot.waitUntil(lambda: len(order) == 3)
+    assert order == ["asked", "in sight", "rest"]
+    first.close()
+    second.close()
+
+
+def test_what_a_drive_holds_up_does_not_hold_up_other_parts(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(background_queue, "_MOST_UNASKED_AT_ONCE", 1)
+    monkeypatch.setattr(background_queue, "_HELD_UP_S", 0.0)
+    stuck, other = BackgroundRunner("stuck", 1), BackgroundRunner("other", 1)
+    begun, go = threading.Event(), threading.Event()
+    done: list[object] = []
+    stuck.run(lambda: (begun.set(), go.wait(10)), lambda _: None, urgency=Urgency.REST)
+    assert begun.wait(10)
+    other.run(lambda: "done", done.append, urgency=Urgency.REST)
+    qtbot.waitUntil(lambda: done == ["done"])
+    go.set()
+    stuck.close()
+    other.close()
+
+
+def test_what_is_canceled_is_held_no_longer(qtbot: QtBot) -> None:
+    background = BackgroundRunner("test", 1)
+    go = threading.Event()
+    held = {"large"}
+    gone: list[object] = []
+    weakref.finalize(held, gone.append, "gone")
+    background.run(lambda: go.wait(10), lambda _: None)
+    background.run(lambda held=held: held, lambda _: None).cancel()
+    del held
+    qtbot.waitUntil(lambda: gone == ["gone"])
+    go.set()
     background.close()
 
 

@@ -1,6 +1,7 @@
 """Pictures of what lies over the slide, kept in squares: made once, moved by a pan.
 
-A frame makes as much as its time allows; what was there before is shown meanwhile.
+A frame makes as much as its time allows; what was there before is shown meanwhile, all of it where
+all changed at once: former and new are never seen side by side.
 """
 
 from __future__ import annotations
@@ -103,6 +104,9 @@ class RasterCache:
         self._lattice: RasterGrid | None = None
         self._held: dict[Square, QImage | None] = {}
         self._old: set[Square] = set()
+        self._is_all_new = False
+        """Whether all changed at once, and what is made waits in `_ready` to be shown together."""
+        self._ready: dict[Square, QImage | None] = {}
         self._behind: tuple[RasterGrid, dict[Square, QImage | None]] | None = None
         self._making: tuple[Square, QImage, Iterator[bool]] | None = None
         self._has_content = False
@@ -111,6 +115,7 @@ class RasterCache:
     def forget(self) -> None:
         """Everything changed at once."""
         self._held, self._old, self._behind, self._making = {}, set(), None, None
+        self._is_all_new, self._ready = False, {}
 
     def make_old(
         self, box: Box | None = None, margin_px: float = 0.0, *, hurries: bool = True
@@ -123,13 +128,19 @@ class RasterCache:
         if lattice is None:
             return
         if box is None:
+            self._held |= self._ready  # newer than what is shown; all may change again and again
+            self._is_all_new, self._ready = True, {}
             touched = set(self._held)
         else:
             self._hurries |= hurries
+            if hurries:
+                self._show_ready()  # nobody waits for the rest to see what the hand does
             touched = {
                 square for square in self._held if _meet(lattice.box(square, margin_px), box)
             }
         self._old |= touched
+        for square in touched:
+            self._ready.pop(square, None)
         if self._making is not None and (
             box is None or _meet(lattice.box(self._making[0], margin_px), box)
         ):
@@ -141,9 +152,11 @@ class RasterCache:
         if lattice != self._lattice:
             self._turn_to(lattice)
         squares = lattice.squares(scene.view)
-        wanted = [square for square in squares if square not in self._held or square in self._old]
+        wanted = [square for square in squares if self._is_wanted(square)]
         if wanted and not (scene.is_zooming and self._behind):
             wanted = self._make_some(lattice, wanted)
+        if not wanted:
+            self._show_ready()
         missing = [square for square in wanted if square not in self._held]
         if not wanted:
             self._behind = None
@@ -163,6 +176,15 @@ class RasterCache:
         self._bound(squares)
         return bool(wanted)
 
+    def _is_wanted(self, square: Square) -> bool:
+        return square not in self._held or (square in self._old and square not in self._ready)
+
+    def _show_ready(self) -> None:
+        """Show together what was made since all changed at once."""
+        self._held |= self._ready
+        self._old -= self._ready.keys()
+        self._is_all_new, self._ready = False, {}
+
     def _turn_to(self, lattice: RasterGrid) -> None:
         if self._lattice is not None and self._held:
             shown_before = self._behind is None or len(self._held) > len(self._behind[1])
@@ -170,6 +192,7 @@ class RasterCache:
                 self._behind = self._lattice, self._held
         self._lattice = lattice
         self._held, self._old, self._making = {}, set(), None
+        self._is_all_new, self._ready = False, {}
 
     def _make_some(self, lattice: RasterGrid, wanted: list[Square]) -> list[Square]:
         """Makes squares until the frame's time is used up; gives those that are left."""
@@ -188,9 +211,13 @@ class RasterCache:
                 self._has_content |= has_content
                 if time.thread_time() >= until_s:
                     return left
-            self._held.pop(square, None)
-            self._held[square] = picture if self._has_content else None
-            self._old.discard(square)
+            made = picture if self._has_content else None
+            if self._is_all_new and square in self._held:
+                self._ready[square] = made
+            else:
+                self._held.pop(square, None)
+                self._held[square] = made
+                self._old.discard(square)
             self._making = None
             left.remove(square)
         return left
@@ -219,6 +246,7 @@ class RasterCache:
         for square in list(self._held)[: -max(_MOST_SQUARES, len(shown))]:
             del self._held[square]
             self._old.discard(square)
+            self._ready.pop(square, None)
 
 
 def _area(squares: list[Square], lattice: RasterGrid, view: View) -> QPainterPath:

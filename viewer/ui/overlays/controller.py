@@ -11,7 +11,7 @@ from viewer.inference.ai_extra import missing_ai
 from viewer.inference.tasks.known import kind_of
 from viewer.overlays.clicked_regions import regions_path
 from viewer.overlays.shown_overlays import ShownOverlay
-from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.background_runner import BackgroundRunner, Urgency
 from viewer.ui.overlays.card_menu import CardMenu, CardMenuHost
 from viewer.ui.overlays.card_state import state_of
 from viewer.ui.overlays.click_segmenting import ClickHost, ClickSegmenting
@@ -100,7 +100,9 @@ class OverlaysController(QObject):
         self._connect()
         self._background.run(all_models, self.show_models)
         keep_bytes = window.settings.results_gib << 30
-        self._background.run(lambda: clear_results(keep_bytes=keep_bytes), lambda _: None)
+        self._background.run(
+            lambda: clear_results(keep_bytes=keep_bytes), lambda _: None, urgency=Urgency.REST
+        )
 
     def shut_down(self) -> None:
         """Ends the engines; their results are kept."""

@@ -11,7 +11,7 @@ from PySide6.QtGui import QIcon, QPixmap
 from PySide6.QtWidgets import QListView, QListWidget, QListWidgetItem, QWidget
 
 from viewer.tiles.display import displayed
-from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.background_runner import BackgroundRunner, Urgency
 from viewer.ui.slides.images import to_image
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ class Gallery(QListWidget):
                 lambda field=field: _picture(source, field),
                 lambda image, field=field: self._show_picture(field, image),
                 lambda _: None,
+                urgency=Urgency.IN_SIGHT,
             )
 
     def close_reading(self) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from viewer.access import who_can_read
-from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.background_runner import BackgroundRunner, Urgency
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -238,6 +238,7 @@ class OpenProject(QObject):
             self._search.run(
                 lambda: missing_slides(project, folder),
                 lambda missing: self._on_missing(folder, missing),
+                urgency=Urgency.REST,
             )
 
     def look_again(self) -> None:
@@ -363,6 +364,7 @@ class OpenProject(QObject):
             ),
             lambda found: self._on_found(folder, found, is_asked=is_asked),
             self._on_failed,
+            urgency=Urgency.ASKED if is_asked else Urgency.REST,
         )
 
     def _on_found(self, folder: Path, found: dict[str, Path], *, is_asked: bool) -> None:

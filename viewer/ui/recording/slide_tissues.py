@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
+from viewer.ui.background_runner import Urgency
+
 if TYPE_CHECKING:
     from viewer.slides.tissue import TissueMask
     from viewer.ui.background_runner import BackgroundRunner
@@ -61,4 +63,4 @@ class SlideTissues(QObject):
             self._masks.pop(identity, None)
             _log.info("the tissue of a slide is not known (%s)", error)
 
-        self._readers.run(lambda: corrected_tissue(source), keep, failed)
+        self._readers.run(lambda: corrected_tissue(source), keep, failed, urgency=Urgency.IN_SIGHT)

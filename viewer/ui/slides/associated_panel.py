@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
 
 from viewer.canvas.qt_guard import guarded
 from viewer.tiles.display import displayed
-from viewer.ui.background_runner import BackgroundRunner, Task
+from viewer.ui.background_runner import BackgroundRunner, Task, Urgency
 from viewer.ui.shell.panel import Panel, shows_state
 from viewer.ui.slides.images import fitted, to_image
 from viewer.ui.widgets import ScrollColumn
@@ -153,6 +153,7 @@ class AssociatedPanel(Panel):
                     lambda name=name: _picture(source, name, uses_icc=uses_icc),
                     picture.show_image,
                     lambda error, picture=picture: picture.show_reason(str(error)),
+                    urgency=Urgency.IN_SIGHT,
                 )
             )
 

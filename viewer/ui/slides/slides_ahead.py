@@ -16,7 +16,7 @@ from viewer.tiles.display import DisplaySettings, DisplayTransform, default_disp
 from viewer.tiles.loader import TileLoader
 from viewer.tiles.plan import TilePlan, plan
 from viewer.tiles.rendering import rendering_of
-from viewer.ui.background_runner import BackgroundRunner, Task
+from viewer.ui.background_runner import BackgroundRunner, Task, Urgency
 from viewer.ui.slides.opened_slide import OpenedSlide, recognized, source_of
 
 if TYPE_CHECKING:
@@ -116,6 +116,7 @@ class SlidesAhead(QObject):
                     lambda ahead, path=path: self._on_opened(path, ahead),
                     lambda error, path=path: self._on_failed(path, error),
                     SlideAhead.close,
+                    urgency=Urgency.REST,
                 )
 
     def take(self, path: Path, showing: Showing) -> SlideAhead | None:

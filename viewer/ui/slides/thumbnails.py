@@ -11,7 +11,7 @@ from PySide6.QtGui import QPainter, QPixmap
 from viewer.slides.errors import SlideError, TileError
 from viewer.slides.remote.address import is_address
 from viewer.tiles.display import displayed
-from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.background_runner import BackgroundRunner, DroppedError, Urgency
 from viewer.ui.slides.images import fitted, to_image
 from viewer.ui.theme import icon
 
@@ -28,7 +28,8 @@ _MOST_PICTURES = 300
 """Of about 50 kB each."""
 _MOST_WAITING = 40
 """Older wishes are dropped: the user has scrolled on."""
-_THREADS = 2
+_THREADS = 3
+"""Two make pictures; a lane keeps one free for what somebody asked for."""
 
 
 class Thumbnails(QObject):
@@ -111,6 +112,7 @@ class Thumbnails(QObject):
             lambda: _thumbnail(path, size, uses_icc=uses_icc),
             lambda image: self._on_made(path, image),
             lambda error: self._on_failed(path, error),
+            urgency=Urgency.IN_SIGHT,
         )
 
     def _on_made(self, path: Path, image: QImage) -> None:
@@ -124,6 +126,8 @@ class Thumbnails(QObject):
 
     def _on_failed(self, path: Path, error: Exception) -> None:
         self._wishes.pop(path, None)
+        if isinstance(error, DroppedError):
+            return  # made once it is painted again
         known = isinstance(error, SlideError | TileError)
         self._reasons[path] = str(error) if known else f"It cannot be read ({error})."
         self.changed.emit(path)

@@ -1,0 +1,230 @@
+"""All that the window has done in threads, in one order: asked for, in sight, and the rest."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from enum import IntEnum
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from viewer.errors import CoverslipError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_log = logging.getLogger(__name__)
+_MOST_UNASKED = 1000
+"""Tasks that wait though nobody asked for them; of more the older half is dropped."""
+_MOST_UNASKED_AT_ONCE = 4
+"""Threads that do what nobody asked for, of all lanes together."""
+_HELD_UP_S = 5.0
+"""What takes longer waits for a drive or a network rather than computing: others go on."""
+
+
+class DroppedError(CoverslipError):
+    """Work that nobody asked for was dropped, as too much of it came after it."""
+
+    def __init__(self) -> None:
+        super().__init__("Too much else was to be done: this was left out.")
+
+
+class Urgency(IntEnum):
+    """What goes first: what somebody asked for, what is in sight, and the rest."""
+
+    ASKED = 0
+    IN_SIGHT = 1
+    REST = 2
+
+
+class Task:
+    """One piece of work under way; `cancel` makes its result unwanted."""
+
+    def __init__(
+        self,
+        work: Callable[[], Any],
+        done: Callable[[Any], object],
+        failed: Callable[[Exception], object],
+        dropped: Callable[[Any], object],
+    ) -> None:
+        self.work: Callable[[], Any] | None = work
+        self.done = done
+        self.failed = failed
+        self.dropped = dropped
+        self.canceled = False
+        self.result: Any = None
+        self.error: Exception | None = None
+        self.number = 0
+        """Its place among all tasks, as the queue took them."""
+
+    def cancel(self) -> None:
+        """Neither `done` nor `failed` will run, and the work not either unless it has begun.
+
+        A result that still comes goes to `dropped`. What the work holds is let go of at once.
+        """
+        self.canceled = True
+        self.work = None
+
+    def taken(self) -> Any:
+        """Return the result, which is not held here any more: whoever asked may keep the task."""
+        result, self.result = self.result, None
+        return result
+
+
+class Lane:
+    """Tasks of one owner in the queue, of which a few at most run at once.
+
+    Parameters
+    ----------
+    limit
+        How many at most. Where there are several, one is left to what is asked for.
+    finish
+        Called in a thread with a task whose work is over.
+    """
+
+    def __init__(self, name: str, limit: int, finish: Callable[[Task], object]) -> None:
+        self.name = name
+        self.finish = finish
+        self.running = self.unasked = 0
+        self.waiting: dict[Urgency, deque[Task]] = {each: deque() for each in Urgency}
+        self._limit = limit
+
+    def has_room(self, urgency: Urgency) -> bool:
+        """Return whether one more task may begin."""
+        is_kept_free = urgency is not Urgency.ASKED and self._limit > 1
+        return self.running < self._limit and not (is_kept_free and self.unasked >= self._limit - 1)
+
+    def first(self, urgency: Urgency) -> Task | None:
+        """Return what waits longest, leaving out what is not wanted any more."""
+        waiting = self.waiting[urgency]
+        while waiting and waiting[0].canceled:
+            waiting.popleft()
+        return waiting[0] if waiting else None
+
+
+class BackgroundQueue:
+    """Gives the tasks of all lanes to threads, which start at need and end when nothing is left.
+
+    What is asked for begins as soon as its lane has room, since a read that a dead drive holds for
+    ever may not hold up another. Of the rest a few run at once, what is in sight first. The threads
+    are daemons, and a task that nobody wants any more is not begun.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._numbers = count()
+        self._waiting: dict[Lane, None] = {}
+        """Lanes in which something may wait."""
+        self._begun: dict[Task, float] = {}
+        """When that was begun which nobody asked for."""
+
+    def add(self, lane: Lane, task: Task, urgency: Urgency) -> list[tuple[Task, Lane]]:
+        """Take a task; return those that nobody asked for and that are dropped for it."""
+        with self._changed:
+            task.number = next(self._numbers)
+            lane.waiting[urgency].append(task)
+            self._waiting[lane] = None
+            dropped = [] if urgency is Urgency.ASKED else self._make_room()
+            self._start()
+        return dropped
+
+    def waiting_count(self, lane: Lane) -> int:
+        """Return how much wanted work of a lane no thread has begun."""
+        with self._changed:
+            return sum(not task.canceled for each in lane.waiting.values() for task in each)
+
+    def cancel_waiting(self, lane: Lane) -> None:
+        """Drop what no thread has begun of a lane."""
+        with self._changed:
+            self._waiting.pop(lane, None)
+            for waiting in lane.waiting.values():
+                for task in waiting:
+                    task.cancel()
+                waiting.clear()
+
+    def wait_for(self, lane: Lane, patience_s: float) -> bool:
+        """Wait until nothing of a lane runs or waits; False where that takes too long."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._is_busy(lane), patience_s)
+
+    # With the lock held ----------------------------------------------------------------------
+
+    def _is_busy(self, lane: Lane) -> bool:
+        return bool(lane.running) or any(lane.first(each) for each in Urgency)
+
+    def _make_room(self) -> list[tuple[Task, Lane]]:
+        """Drop the older half of very much that nobody asked for, the rest before what is seen."""
+        unasked = Urgency.IN_SIGHT, Urgency.REST
+        if sum(len(lane.waiting[u]) for lane in self._waiting for u in unasked) <= _MOST_UNASKED:
+            return []
+        found = [(u, lane) for lane in self._waiting for u in unasked]
+        for urgency, lane in found:
+            lane.waiting[urgency] = deque(t for t in lane.waiting[urgency] if not t.canceled)
+        wanted = [(-u, t.number, lane, u) for u, lane in found for t in lane.waiting[u]]
+        wanted.sort(key=lambda each: each[:2])
+        surplus = wanted[: max(0, len(wanted) - _MOST_UNASKED // 2)]
+        return [(lane.waiting[urgency].popleft(), lane) for _, _, lane, urgency in surplus]
+
+    def _start(self) -> None:
+        """Begin a thread for each task that may run now."""
+        while (found := self._next()) is not None:
+            threading.Thread(target=self._serve, args=found, daemon=True).start()
+
+    def _next(self) -> tuple[Lane, Task] | None:
+        """Take what is to be done now; None where all that waits is left to others."""
+        self._waiting = {lane: None for lane in self._waiting if any(lane.waiting.values())}
+        for urgency in Urgency:
+            if urgency is not Urgency.ASKED and self._is_full():
+                return None
+            lanes = [lane for lane in self._waiting if lane.has_room(urgency)]
+            firsts = [(lane, first) for lane in lanes if (first := lane.first(urgency)) is not None]
+            if firsts:
+                lane, task = min(firsts, key=lambda each: each[1].number)
+                lane.waiting[urgency].popleft()
+                lane.running += 1
+                if urgency is not Urgency.ASKED:
+                    lane.unasked += 1
+                    self._begun[task] = time.monotonic()
+                return lane, task
+        return None
+
+    def _is_full(self) -> bool:
+        since = time.monotonic() - _HELD_UP_S
+        return sum(begun > since for begun in self._begun.values()) >= _MOST_UNASKED_AT_ONCE
+
+    # In a thread -----------------------------------------------------------------------------
+
+    def _serve(self, lane: Lane, task: Task) -> None:
+        found: tuple[Lane, Task] | None = lane, task
+        while found is not None:
+            lane, task = found
+            threading.current_thread().name = lane.name
+            _perform(lane, task)
+            with self._changed:
+                lane.running -= 1
+                if self._begun.pop(task, None) is not None:
+                    lane.unasked -= 1
+                found = self._next()
+                self._start()
+                self._changed.notify_all()
+
+
+def _perform(lane: Lane, task: Task) -> None:
+    work, task.work = task.work, None
+    if work is None:  # canceled since it was taken
+        return
+    try:
+        task.result = work()
+    except Exception as error:  # `failed` knows what to say of it
+        task.error = error
+    del work  # what it holds may be large
+    try:
+        lane.finish(task)
+    except Exception:
+        _log.exception("what came too late could not be let go of")
+
+
+QUEUE = BackgroundQueue()
+"""That of the program."""
