@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 import shapely
-from PySide6.QtCore import QSize
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QImage, QPainter
 from PySide6.QtWidgets import QApplication, QMainWindow, QTreeView
 from pytestqt.qtbot import QtBot
@@ -47,7 +47,7 @@ from viewer.ui.recording.sessions_panel import SessionsPanel
 from viewer.ui.slides import thumbnails
 from viewer.ui.slides.slide_list import SlideList, SlideListModel, SlideRow
 from viewer.ui.slides.slide_row import PICTURE_SIZE, SlideRowDelegate
-from viewer.ui.widgets import KeyedList
+from viewer.ui.widgets import CountedModel, KeyedList
 
 FEW, MANY = 200, 2000
 MOST_RATIO = 1.5
@@ -98,6 +98,29 @@ def shown(qtbot: QtBot) -> Iterator[QMainWindow]:
     qtbot.waitExposed(window)
     yield window
     window.close()
+
+
+class TestLayingOut:
+    def test_a_list_asks_python_for_no_row(self, shown: QMainWindow) -> None:
+        def make(count: int) -> Callable[[], object]:
+            view, model = KeyedList(shown), CountedModel(shown)
+            view.setUniformItemSizes(True)
+            view.setModel(model)
+            shown.setCentralWidget(view)
+            QApplication.processEvents()
+            return lambda: (model.recount(count), view.doItemsLayout())
+
+        assert_flat(make)
+
+    def test_nothing_is_typed_into_a_row(self, shown: QMainWindow) -> None:
+        model = CountedModel(shown)
+        model.recount(2)
+        assert model.rowCount() == 2
+        flags = model.flags(model.index(1))
+        assert flags & Qt.ItemFlag.ItemIsSelectable
+        assert not flags & Qt.ItemFlag.ItemIsEditable
+        assert not flags & Qt.ItemFlag.ItemIsDropEnabled
+        assert model.rowCount(model.index(0)) == 0
 
 
 class TestSessions:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import (
+    QAbstractListModel,
     QEvent,
     QModelIndex,
     QObject,
     QPersistentModelIndex,
     QSize,
+    QStringListModel,
     Qt,
     Signal,
 )
@@ -137,6 +139,19 @@ class KeyedList(QListView):
             QAbstractItemView.dataChanged(self, first, last, list(roles or ()))
         else:
             super().dataChanged(first, last, list(roles or ()))
+
+
+class CountedModel(QStringListModel):
+    """Rows that Qt counts by itself: to lay out a list it asks twice a row how many there are."""
+
+    def recount(self, count: int) -> None:
+        """There are so many other rows now, which views learn here."""
+        self.setStringList([""] * count)
+
+    @guarded(Qt.ItemFlag.NoItemFlags)
+    def flags(self, index: _Index) -> Qt.ItemFlag:
+        """Nothing is typed into rows or dropped on them."""
+        return QAbstractListModel.flags(self, index) & ~Qt.ItemFlag.ItemIsDropEnabled
 
 
 class LetteredCombo(QComboBox):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, Qt, Signal
@@ -36,6 +37,9 @@ class ProjectHeader(QWidget):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
+        self._counted: Sequence[ProjectSlide] | None = None
+        self._counts: Counter[str] = Counter()
+        """Of the states of the slides that were counted last."""
         self.title = QLabel(self)
         self.title.setTextFormat(Qt.TextFormat.PlainText)
         font = self.title.font()
@@ -68,9 +72,12 @@ class ProjectHeader(QWidget):
         self.title.setText(project.title or (opened.folder.name if opened.folder else ""))
         self.title.setToolTip("\n".join(filter(None, (str(opened.folder or ""), opened.readers))))
         self.progress.setMaximum(max(1, len(project.slides)))
-        self.progress.setValue(project.count("done"))
-        text = f"{project.count('done')} of {len(project.slides)} done"
-        if in_work := project.count("in work"):
+        if project.slides is not self._counted:
+            self._counted = project.slides
+            self._counts = Counter(slide.state for slide in project.slides)
+        self.progress.setValue(self._counts["done"])
+        text = f"{self._counts['done']} of {len(project.slides)} done"
+        if in_work := self._counts["in work"]:
             text += f", {in_work} in work"
         self.summary.setText(f"{text}, {missing} missing" if missing else text)
 

@@ -21,14 +21,14 @@ from viewer.ui.services import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from viewer.annotations.sets.records import Sealer
     from viewer.recording.library import SessionSummary
     from viewer.studies.answers import AnswerFile, AnswerRecord
     from viewer.studies.progress import Progress
-    from viewer.studies.project import Project, SlideState
+    from viewer.studies.project import Project, ProjectSlide, SlideState
     from viewer.studies.reader_sets import ReaderSlide
     from viewer.studies.stages import Hidden, ReaderView, Stage
     from viewer.studies.study_reader import StudyReader
@@ -92,6 +92,9 @@ class StudyController(QObject):
         self._background = BackgroundRunner("study", 1, self)
         self._known: StudyReader | None = None
         self._seen: object = None
+        self._slides: Sequence[ProjectSlide] = ()
+        self._identities: tuple[str, ...] = ()
+        """Of those slides."""
         self._progress: Progress = {}
         opened.seen_by_reader = self._as_seen
         opened.keep_states = self._keep_states
@@ -282,10 +285,12 @@ class StudyController(QObject):
     def _refresh(self) -> None:
         """Find out where the reader is, where that can be another than before."""
         folder, project, reader = self._opened.folder, self._opened.project, self._reader
+        if project.slides is not self._slides:
+            self._slides = project.slides
+            self._identities = tuple(slide.identity for slide in project.slides)
         seen = (
             folder, reader, project.id, project.stages, project.owner_key, project.unsealed_utc,
-            project.is_by_slide, tuple(slide.identity for slide in project.slides),
-            project.renames,
+            project.is_by_slide, self._identities, project.renames,
         )  # fmt: skip
         if seen == self._seen:
             return

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QAbstractListModel, QModelIndex, QPersistentModelIndex, QSize, Qt
+from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QSize, Qt
 from PySide6.QtGui import QColor, QFont, QPainter
 from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
@@ -16,7 +16,7 @@ from viewer.ui.recording.pixel_sizes import pixel_size_note
 from viewer.ui.recording.scrub_bar import shown_time
 from viewer.ui.slides.thumbnails import Thumbnails
 from viewer.ui.theme import current_theme, icon
-from viewer.ui.widgets import plain_tip
+from viewer.ui.widgets import CountedModel, plain_tip
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,7 +42,7 @@ _MOST_FIGURES = 2000
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-class SessionsModel(QAbstractListModel):
+class SessionsModel(CountedModel):
     """One row a session. What takes time is asked for the rows that are painted."""
 
     def __init__(self, parent: QWidget) -> None:
@@ -55,9 +55,8 @@ class SessionsModel(QAbstractListModel):
 
     def show(self, listing: SessionListing, optics: Optics | None) -> None:
         """Show other sessions; `optics` is of the slide on screen."""
-        self.beginResetModel()
         self.listing, self._optics = listing, optics
-        self.endResetModel()
+        self.recount(len(listing.sessions))
 
     def show_figures(self, folder: Path, actions: int, seen: float | None) -> None:
         """Fill in what takes a moment to compute."""
@@ -110,10 +109,6 @@ class SessionsModel(QAbstractListModel):
         """Return what a row says: name, who, when, figures."""
         session = self.session(row)
         return session.name, session.who, session.started, self.figures_text(session)
-
-    @guarded(0)
-    def rowCount(self, parent: _Index | None = None) -> int:
-        return 0 if parent is not None and parent.isValid() else len(self.listing.sessions)
 
     @guarded()
     def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import (
-    QAbstractListModel,
     QModelIndex,
     QObject,
     QPersistentModelIndex,
@@ -17,7 +16,7 @@ from PySide6.QtCore import (
 from viewer.canvas.qt_guard import guarded
 from viewer.studies.cases import NOWHERE, CasePlace
 from viewer.ui.slides.thumbnails import Thumbnails
-from viewer.ui.widgets import plain_tip
+from viewer.ui.widgets import CountedModel, plain_tip
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -115,7 +114,7 @@ class SlideList(QObject):
         """Add to a menu what else can be done with these slides."""
 
 
-class SlideListModel(QAbstractListModel):
+class SlideListModel(CountedModel):
     """A row a slide; nothing is asked of rows that are out of sight."""
 
     KEY_ROLE = Qt.ItemDataRole.UserRole
@@ -155,11 +154,10 @@ class SlideListModel(QAbstractListModel):
             if keys:
                 self.dataChanged.emit(self.index(0), self.index(len(keys) - 1))
             return
-        self.beginResetModel()
         self.keys = keys
         self._numbers = {key: number for number, key in enumerate(keys)}
         self._asked.clear()
-        self.endResetModel()
+        self.recount(len(keys))
 
     def mark(self, key: str) -> None:
         """Mark the slide that the active pane shows; "" where it is not of the list."""
@@ -194,10 +192,6 @@ class SlideListModel(QAbstractListModel):
         """Return why there is no picture of a slide; "" while none is known, or it may be told."""
         slide = self.slide(number)
         return self.thumbnails.reason(slide.path) if slide.tip else ""
-
-    @guarded(0)
-    def rowCount(self, parent: _Index | None = None) -> int:
-        return 0 if parent is not None and parent.isValid() else len(self.keys)
 
     @guarded()
     def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
