@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from contextlib import closing
 from pathlib import Path
 
@@ -45,6 +47,9 @@ def test_jpeg_2000(tmp_path: Path, codecformat: str) -> None:
     assert_shows(path, picture(), 1)
     path.write_bytes(imagecodecs.jpeg2k_encode(rgba, **options))
     assert_shows(path, on_white(picture(), opacity()), 1)
+    deep = (rgba.astype(np.uint16) * 257) >> 4
+    path.write_bytes(imagecodecs.jpeg2k_encode(deep, bitspersample=12, **options))
+    assert_shows(path, on_white(picture(), opacity()), 1)
 
 
 def test_png_of_16_bits(tmp_path: Path) -> None:
@@ -58,6 +63,48 @@ def test_png_of_16_bits(tmp_path: Path) -> None:
     path.write_bytes(imagecodecs.png_encode(deep[..., 0] // 16))
     (note,) = open_slide(path).info.notes
     assert note.startswith("Stretched for display: values from ")
+
+
+def png_of(path: Path, samples: np.ndarray, bits: int, key: tuple[int, ...]) -> Path:
+    """Write a PNG of gray or RGB by hand, of which one color is transparent (tRNS)."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        check = struct.pack(">I", zlib.crc32(kind + body))
+        return struct.pack(">I", len(body)) + kind + body + check
+
+    height, width, count = samples.shape
+    ones = samples[..., np.newaxis] >> np.arange(bits - 1, -1, -1) & 1
+    rows = np.packbits(ones.reshape(height, -1).astype(np.uint8), axis=1)
+    data = np.concatenate([np.zeros((height, 1), np.uint8), rows], 1).tobytes()
+    header = struct.pack(">IIBBBBB", width, height, bits, 2 if count == 3 else 0, 0, 0, 0)
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"tRNS", struct.pack(f">{count}H", *key))
+        + chunk(b"IDAT", zlib.compress(data))
+        + chunk(b"IEND", b"")
+    )
+    return path
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
+def test_a_gray_of_a_png_that_is_transparent(tmp_path: Path, bits: int) -> None:
+    full = (1 << bits) - 1
+    stored = picture()[..., 1].astype(int) * full // 255
+    key = int(stored[230, 350])
+    low, high = (stored.min(), stored.max()) if bits == 16 else (0, full)
+    expected = gray(np.rint((stored - low) * 255 / (high - low)).astype(np.uint8))
+    expected[stored == key] = 255
+    assert_shows(png_of(tmp_path / "a.png", stored[..., np.newaxis], bits, (key,)), expected, 1)
+
+
+def test_a_color_of_16_bits_that_is_transparent(tmp_path: Path) -> None:
+    stored = picture().astype(int) * 256 + 7
+    expected = picture()
+    is_key = (expected == expected[80, 100]).all(axis=2)
+    expected[is_key] = 255
+    path = png_of(tmp_path / "a.png", stored, 16, tuple(int(part) for part in stored[80, 100]))
+    assert_shows(path, expected, 1)
 
 
 def test_palettes_with_a_transparent_entry(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from itertools import permutations
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import tifffile
 from PIL import Image
 from tiff_steps import assert_shows, gray, picture, whole
 
-from viewer.slides import NoSuchImageError, SlideError, open_slide
+from viewer.slides import NoSuchImageError, SlideError, UnsupportedSlideError, open_slide
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -348,3 +349,60 @@ def test_a_size_that_the_objective_does_not_allow(
     source.close()
     assert len(source.info.notes) == (1 if expected else 0)
     assert all(note.startswith(expected) for note in source.info.notes)
+
+
+def test_a_size_that_the_objective_does_not_allow_in_a_scan_of_a_vendor(tmp_path: Path) -> None:
+    path = tmp_path / "a.svs"
+    about = "Aperio Image Library v10\r\n1280x960 |AppMag = 40|MPP = 2.5"
+    tifffile.imwrite(
+        path, large(), photometric="rgb", tile=(256, 256), compression="jpeg",
+        subsampling=(1, 1), description=about, metadata=None,
+    )  # fmt: skip
+    with closing(open_slide(path)) as source:
+        assert source.info.vendor == "aperio"
+        (note,) = source.info.notes
+    assert note.startswith("Doubtful pixel size: 2.5 µm per pixel do not go with a 40x objective")
+
+
+OME = (
+    '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="{}">'
+)
+
+
+def test_of_an_image_in_several_files_what_this_one_holds_is_shown(tmp_path: Path) -> None:
+    """Channel and plane 1 of two: the others lie in a file that is missing."""
+    path = tmp_path / "b.ome.tif"
+    places = [
+        f'<TiffData FirstC="{place}" FirstZ="{place}" IFD="0" PlaneCount="1">'
+        f'<UUID FileName="{name}">urn:uuid:{name}</UUID></TiffData>'
+        for place, name in enumerate(("a.ome.tif", "b.ome.tif"))
+    ]
+    about = (
+        OME.format("urn:uuid:b.ome.tif")
+        + '<Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYCZT" Type="uint8" SizeC="2" '
+        'SizeX="1280" SizeY="960" SizeZ="2" SizeT="1" PhysicalSizeX="0.25" PhysicalSizeY="0.25">'
+        '<Channel ID="Channel:0:0" Name="A"/><Channel ID="Channel:0:1" Name="B"/>'
+        + "".join(places)
+        + "</Pixels></Image></OME>"
+    )
+    values = large()[..., 1].copy()
+    tifffile.imwrite(path, values, tile=(256, 256), description=about, metadata=None)
+    with closing(open_slide(path)) as source:
+        assert [channel.name for channel in source.info.axes.channels] == ["B"]
+        assert (source.info.axes.z_count, source.info.optics.mpp_um) == (1, (0.25, 0.25))
+        assert source.info.notes == ("More of this image lies in a.ome.tif, which is not read.",)
+        np.testing.assert_array_equal(source.read_channels(0, 0, 0, (0,))[0], values[:256, :256])
+
+
+def test_a_part_that_is_described_in_another_file_says_so(tmp_path: Path) -> None:
+    about = OME.format("urn:uuid:a") + (
+        '<BinaryOnly MetadataFile="all &amp; more.companion.ome" UUID="urn:uuid:c"/></OME>'
+    )
+    path = tmp_path / "a.ome.tif"
+    tifffile.imwrite(path, large(), photometric="rgb", description=about, metadata=None)
+    (note,) = assert_shows(path, large())
+    assert "described in all & more.companion.ome, which is not read" in note
+    whole_image = tmp_path / "all & more.companion.ome"
+    whole_image.write_text(OME.format("urn:uuid:c") + "</OME>")
+    with pytest.raises(UnsupportedSlideError, match=r"open the \.ome\.tif that it belongs to"):
+        open_slide(whole_image)

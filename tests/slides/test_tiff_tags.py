@@ -122,6 +122,7 @@ def test_the_pixel_size_is_turned_with_the_image(tmp_path: Path, orientation: in
         "Resolution = 0.25 um/px",
         "microns per pixel = 0.25",
         "um_per_px=0.25",
+        "MPP = 2.5e-1",
         "<iScan Magnification='40' ScanRes='0.25'/>",
         '<name>openslide.mpp-x</name>\n<value type="VipsRefString">0.25</value>',
         '<Attribute Name="DICOM_PIXEL_SPACING" >&quot;0.0005&quot; '
@@ -135,6 +136,21 @@ def test_the_pixel_size_stands_in_words_of_the_description(tmp_path: Path, text:
         path, picture(), photometric="rgb", metadata=None, description=text.encode("utf-8")
     )
     assert open_slide(path).info.optics.mpp_um == pytest.approx((0.25, 0.25))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "MPP = 0.25|MPP-Y = 0.5",
+        "PixelSizeX=0.25 um; PixelSizeY=0.5 um",
+        "Pixel Size X (um): 0.25, Pixel Size Y (um): 0.5",
+        "PhysicalSizeX=0.25 um PhysicalSizeY=0.5 um",
+    ],
+)
+def test_both_pixel_sizes_stand_in_words(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, picture(), photometric="rgb", metadata=None, description=text)
+    assert open_slide(path).info.optics.mpp_um == pytest.approx((0.25, 0.5))
 
 
 @pytest.mark.parametrize("text", ["pixel size: 3", "Resolution = 300", "mpp" + 2_000 * " " + "1"])

@@ -83,9 +83,9 @@ def write_tiff(path: Path, tags: dict[int, tuple[str, tuple[int, ...]]], data: l
     start = len(body)
     extra_at = start + 2 + 12 * len(filled) + 4
     entries, extra = b"", b""
-    kinds = {"B": 1, "H": 3, "I": 4, "b": 7}
+    kinds = {"B": 1, "s": 2, "H": 3, "I": 4, "b": 7}
     for code, (letter, values) in sorted(filled.items()):
-        value = bytes(values) if letter == "b" else struct.pack(f">{len(values)}{letter}", *values)
+        value = bytes(values) if letter in "bs" else struct.pack(f">{len(values)}{letter}", *values)
         entries += struct.pack(">HHI", code, kinds[letter], len(values))
         if len(value) > 4:
             entries += struct.pack(">I", extra_at + len(extra))

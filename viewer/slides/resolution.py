@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from viewer.geometry import Optics
+
 COARSEST_SCAN_UM = 10.0
 """Print and screen resolutions, 72 to 2400 dpi, are all coarser; scans of slides are finer."""
+
+_UM_AT_POWER_1 = 10.0
+"""Cameras and scanners have about 10 µm / power per pixel, give or take a factor of two."""
+
+_SUSPECT_FACTOR = 5.0
 
 
 def believable_mpp_um(x_um: float, y_um: float) -> tuple[float, float] | None:
@@ -17,3 +27,25 @@ def believable_mpp_um(x_um: float, y_um: float) -> tuple[float, float] | None:
     if 0 < x_um < COARSEST_SCAN_UM and 0 < y_um < COARSEST_SCAN_UM:
         return x_um, y_um
     return None
+
+
+def scale_doubt(optics: Optics, rejected_um: tuple[float, float] | None = None) -> str:
+    """Return a sentence where a pixel size is far from what the objective's power allows, else "".
+
+    Parameters
+    ----------
+    rejected_um
+        What the file says, in x and y, where that was not believed.
+    """
+    power, sizes = optics.objective_power, optics.mpp_um or rejected_um
+    if power is None or sizes is None:
+        return ""
+    usual_um = _UM_AT_POWER_1 / power
+    factor = max(max(size, usual_um) / min(size, usual_um) for size in sizes)
+    if factor < _SUSPECT_FACTOR:
+        return ""
+    what = f"{sizes[0]:.3g} µm per pixel do not go with a {power:g}x objective"
+    rest = f"about {usual_um:.2g} µm"
+    if optics.mpp_um is None:
+        return f"Pixel size unknown: {what} ({rest}), so the file's resolution is not used."
+    return f"Doubtful pixel size: {what} ({rest}); check it before measuring."

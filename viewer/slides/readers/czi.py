@@ -17,6 +17,7 @@ from viewer.slides.errors import DamagedSlideError, NoSuchImageError, Unsupporte
 from viewer.slides.readers.extras import need
 from viewer.slides.readers.planes_source import PlanesSource
 from viewer.slides.readers.tiff.errors import ChunkError
+from viewer.slides.resolution import scale_doubt
 from viewer.slides.source import ImageEntry, Level, SlideInfo
 
 if TYPE_CHECKING:
@@ -103,6 +104,8 @@ def _source(path: Path, document: Any, wanted: int | None) -> PlanesSource:
         notes.append("Its colors of 16 bits are shown in 8 bits.")
     reader = _CziReader(document, scene, box, sorted(types), is_rgb=is_rgb)
     x_um, y_um, z_um = (told.size_um(axis) for axis in "XYZ")
+    optics = Optics((x_um, y_um) if x_um and y_um else None, told.objective_power)
+    notes += [doubt] if (doubt := scale_doubt(optics)) else []
     entries = tuple(
         ImageEntry(index, f"Scene {index + 1}", each[2], each[3], len(reader.factors))
         for index, (_, each) in enumerate(boxes)
@@ -110,7 +113,7 @@ def _source(path: Path, document: Any, wanted: int | None) -> PlanesSource:
     info = SlideInfo(
         vendor="zeiss",
         reader="libCZI",
-        optics=Optics((x_um, y_um) if x_um and y_um else None, told.objective_power),
+        optics=optics,
         properties={"czi.title": told.title} if told.title else {},
         notes=tuple(notes),
         images=entries if len(entries) > 1 else (),

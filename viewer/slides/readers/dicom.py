@@ -20,6 +20,7 @@ from viewer.slides.readers.extras import need
 from viewer.slides.readers.plane_windows import ChunkGrid, PlaneWindows
 from viewer.slides.readers.planes_source import PlanesSource
 from viewer.slides.readers.tiff.errors import ChunkError
+from viewer.slides.resolution import scale_doubt
 from viewer.slides.source import SlideInfo
 
 if TYPE_CHECKING:
@@ -160,15 +161,17 @@ def source_of_slide(path: Path, slide: Any, described: list[OpticalPath]) -> Pla
         spacing,
     )
     mpp = base.mpp
+    optics = Optics(
+        (mpp.width, mpp.height) if mpp is not None else None,
+        described[0].objective_power if described else None,
+    )
+    notes += [doubt] if (doubt := scale_doubt(optics)) else []
     associated = [ours for theirs, ours in _NAMES.items() if getattr(slide, theirs) is not None]
     dataset = next(iter(base.instances.values())).dataset
     info = SlideInfo(
         vendor="dicom",
         reader="wsidicom",
-        optics=Optics(
-            (mpp.width, mpp.height) if mpp is not None else None,
-            described[0].objective_power if described else None,
-        ),
+        optics=optics,
         associated=tuple(associated),
         icc_profile=described[0].profile if described and is_rgb else None,
         properties={

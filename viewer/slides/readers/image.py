@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Hashable
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import imagecodecs
@@ -34,6 +35,7 @@ from viewer.slides.readers.sample_colors import (
     DisplayRange,
     SampleColors,
     display_range,
+    opacity_scale,
     through_cmyk_profile,
     usable_cmyk_profile,
 )
@@ -288,18 +290,28 @@ _ON_WHITE = SampleColors(ColorModel.RGB, alpha=3)
 def _chunks(path: Path, picture: Image.Image) -> _PillowChunks | _ArrayChunks:
     """Decode an image. Raises what the decoders raise."""
     deep = _deep_samples(path, picture)
+    bits = None
     if deep is None:
         picture.load()
         if picture.mode not in _DEEP_MODES:
+            _scale_transparent_gray(path, picture)
             return _PillowChunks(picture)
         deep = np.asarray(picture)
-    return _array_chunks(deep[..., np.newaxis] if deep.ndim == 2 else deep)
+    elif picture.format == "JPEG2000":
+        bits = _jpeg2000_bits(path)
+    return _array_chunks(deep[..., np.newaxis] if deep.ndim == 2 else deep, bits)
 
 
-def _array_chunks(samples: NDArray[Any]) -> _ArrayChunks:
-    """Return the chunks of an image in memory, (height, width, samples)."""
+def _array_chunks(samples: NDArray[Any], bits: int | None = None) -> _ArrayChunks:
+    """Return the chunks of an image in memory, (height, width, samples).
+
+    Parameters
+    ----------
+    bits
+        Of a sample, where they are fewer than its type has.
+    """
     model = _COLOR_MODELS.get(samples.shape[2], ColorModel.GRAY)
-    bits = 8 * samples.dtype.itemsize
+    bits = bits or 8 * samples.dtype.itemsize
     strips = (
         samples[top : top + _CHUNK_PX, :, : model.samples]
         for top in range(0, len(samples), _CHUNK_PX)
@@ -307,7 +319,18 @@ def _array_chunks(samples: NDArray[Any]) -> _ArrayChunks:
     shown = display_range(strips, model, bits)
     full = float((1 << bits) - 1) if samples.dtype.kind == "u" else 1.0
     alpha = samples.shape[2] - 1 if samples.shape[2] in (2, 4) else None
-    return _ArrayChunks(samples, SampleColors(model, shown, alpha=alpha, full_scale=full))
+    colors = SampleColors(model, shown, alpha=alpha, full_scale=full)
+    if alpha is not None:
+        most = float(samples[..., alpha].max(initial=0))
+        colors = replace(colors, full_scale=opacity_scale(colors, shown, most))
+    return _ArrayChunks(samples, colors)
+
+
+def _scale_transparent_gray(path: Path, picture: Image.Image) -> None:
+    """Scale the gray that a PNG of 2 or 4 bits calls transparent, as Pillow scales its pixels."""
+    bits, key = _png_bits(path) if picture.format == "PNG" else 8, picture.info.get("transparency")
+    if picture.mode == "L" and isinstance(key, int) and bits in (2, 4):
+        picture.info["transparency"] = key * 255 // ((1 << bits) - 1)
 
 
 def _deep_samples(path: Path, picture: Image.Image) -> NDArray[Any] | None:
@@ -321,11 +344,14 @@ def _deep_samples(path: Path, picture: Image.Image) -> NDArray[Any] | None:
 def _is_deep(path: Path, picture: Image.Image) -> bool:
     """Return whether it is a PNG or JPEG 2000 of more than 8 bits."""
     if picture.format == "PNG":
-        with path.open("rb") as file:
-            head = file.read(_PNG_BIT_DEPTH_AT + 1)
-        return head[_PNG_BIT_DEPTH_AT] == 16 and "transparency" not in picture.info
+        return _png_bits(path) == 16
     is_whole = picture.mode in ("RGB", "RGBA", "I;16", "L", "LA")
     return picture.format == "JPEG2000" and is_whole and _jpeg2000_bits(path) > 8
+
+
+def _png_bits(path: Path) -> int:
+    with path.open("rb") as file:
+        return file.read(_PNG_BIT_DEPTH_AT + 1)[_PNG_BIT_DEPTH_AT]
 
 
 def _jpeg2000_bits(path: Path) -> int:
@@ -406,7 +432,7 @@ def _bytes_per_pixel(path: Path, picture: Image.Image) -> int:
     """Return the memory that a decoded pixel takes."""
     bands = len(picture.getbands())
     if _is_deep(path, picture):
-        return 2 * bands
+        return 2 * (bands + ("transparency" in picture.info))
     if bands == 1:
         return 4 if picture.mode in ("I", "F") else 1
     coefficients = 2 * bands if picture.info.get("progressive") else 0

@@ -19,7 +19,7 @@ from viewer.slides.errors import (
     too_large_tiles,
 )
 from viewer.slides.readers.openslide_messages import as_slide_error
-from viewer.slides.resolution import believable_mpp_um
+from viewer.slides.resolution import believable_mpp_um, scale_doubt
 from viewer.slides.source import Level, RgbImage, SlideInfo
 
 if TYPE_CHECKING:
@@ -241,13 +241,16 @@ def _background(properties: Mapping[str, str]) -> RgbImage:
 def _info(slide: OpenSlide) -> SlideInfo:
     properties = dict(slide.properties)
     vendor = properties.get("openslide.vendor", "unknown")
+    optics = _optics(properties, vendor)
+    doubt = scale_doubt(optics)
     return SlideInfo(
         vendor=vendor,
         reader=f"OpenSlide ({vendor})",
-        optics=_optics(properties, vendor),
+        optics=optics,
         associated=tuple(slide.associated_images),
         icc_profile=lowlevel.read_icc_profile(slide._osr),  # pyright: ignore[reportPrivateUsage]
         properties=properties,
+        notes=(doubt,) if doubt else (),
     )
 
 

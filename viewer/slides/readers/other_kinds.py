@@ -58,6 +58,7 @@ _BEGINNINGS = (
         _Kind("a stand-in of Git LFS", "run `git lfs pull` in its folder"),
     ),
 )
+_OME_XML = _Kind("the description of an OME-TIFF", "open the .ome.tif that it belongs to")
 _HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
 _LIF_MARK_AT, _LIF_MARK = 8, b"\x2a"
 _TAR_MARK_AT, _TAR_MARK = 257, b"ustar"
@@ -90,6 +91,8 @@ def _kind(head: bytes) -> _Kind | None:
     text = head[:_TEXT_BYTES].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if text.startswith(_PAGES):
         return _WEB_PAGE
+    if text.startswith(b"<") and b"<ome" in text:
+        return _OME_XML
     if text.startswith(b"<") and b"<svg" in text:
         return _Kind("an SVG drawing", _AS_TIFF)
     found = next((kind for begin, kind in _BEGINNINGS if head.startswith(begin)), None)

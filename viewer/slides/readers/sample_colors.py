@@ -89,11 +89,22 @@ class SampleColors:
         # In strips: the floats of a large tile would take eight times its memory.
         for top in range(0, len(samples), _ROWS_AT_ONCE):
             strip = samples[top : top + _ROWS_AT_ONCE]
-            color = self._color(strip)
-            rgb[top : top + _ROWS_AT_ONCE] = (
-                color if self.alpha is None else self._on_white(color, strip[..., self.alpha])
-            )
+            rgb[top : top + _ROWS_AT_ONCE] = self._shown(strip)
         return rgb
+
+    def _shown(self, samples: NDArray[Any]) -> RgbImage:
+        if self.alpha is None:
+            return self._color(samples)
+        opacity = self._opacity(samples[..., self.alpha])
+        if self.model is ColorModel.CMYK and self.is_premultiplied:
+            # Thin ink is no light that could be added to white: what it was is printed.
+            inks = self._scaled(samples[..., :4]).astype(np.uint16)
+            whole = np.minimum(inks * np.uint16(255) // np.maximum(opacity, 1), 255)
+            return _over_white(self._printed(whole.astype(np.uint8)), opacity)
+        color = self._color(samples)
+        if self.is_premultiplied:
+            return np.minimum(color + (255 - opacity), 255).astype(np.uint8)
+        return _over_white(color, opacity)
 
     def _is_plain(self, samples: NDArray[Any]) -> bool:
         return (
@@ -143,16 +154,17 @@ class SampleColors:
         paper = 255 - inks.astype(np.uint16)
         return ((paper[..., :3] * paper[..., 3:] + 127) // 255).astype(np.uint8)
 
-    def _on_white(self, color: RgbImage, alpha: NDArray[Any]) -> RgbImage:
+    def _opacity(self, alpha: NDArray[Any]) -> NDArray[np.uint16]:
+        """Return opacity from 0 to 255, (height, width, 1)."""
         scale = self.full_scale or 1.0
         if alpha.dtype == np.uint8 and scale == 255:
-            opacity = alpha[..., np.newaxis].astype(np.uint16)
-        else:
-            share = np.clip(np.nan_to_num(alpha.astype(np.float64)) / scale, 0, 1)
-            opacity = np.rint(share * 255)[..., np.newaxis].astype(np.uint16)
-        if self.is_premultiplied:
-            return np.minimum(color + (255 - opacity), 255).astype(np.uint8)
-        return ((color * opacity + 255 * (255 - opacity) + 127) // 255).astype(np.uint8)
+            return alpha[..., np.newaxis].astype(np.uint16)
+        share = np.clip(np.nan_to_num(alpha.astype(np.float64)) / scale, 0, 1)
+        return np.rint(share * 255)[..., np.newaxis].astype(np.uint16)
+
+
+def _over_white(color: RgbImage, opacity: NDArray[np.uint16]) -> RgbImage:
+    return ((color * opacity + 255 * (255 - opacity) + 127) // 255).astype(np.uint8)
 
 
 def display_range(
@@ -194,6 +206,25 @@ def display_range(
         fewest = next((n for n in (*_FULL_SCALE_BITS, bits) if n <= bits and high < 1 << n), bits)
         return DisplayRange(0.0, float((1 << fewest) - 1))
     return DisplayRange(low, high if high > low else low + 1)
+
+
+def opacity_scale(colors: SampleColors, shown: DisplayRange | None, most: float) -> float:
+    """Return the sample that means full opacity, by the largest one found.
+
+    Where colors use a part of their bits, or of what floats hold, so does opacity beside them.
+
+    Parameters
+    ----------
+    shown
+        The display range of the colors.
+    """
+    stated = colors.full_scale
+    if colors.alpha is None or shown is None or most <= 0:
+        return stated
+    if stated == 1.0:
+        return 255.0 if 1 < most <= 255 == shown.white else stated
+    highest = max(most, shown.white)
+    return next((float((1 << n) - 1) for n in _FULL_SCALE_BITS if highest < 1 << n), stated)
 
 
 def usable_cmyk_profile(profile: object) -> bytes | None:

@@ -28,6 +28,7 @@ from viewer.slides.readers.tile_decoders import direct_decoder
 from viewer.slides.readers.vendor_tiff import StoredLevel, VendorTiffSource
 from viewer.slides.remote.errors import size_text
 from viewer.slides.remote.ranged import ranges_of
+from viewer.slides.resolution import scale_doubt
 from viewer.slides.source import SlideInfo
 
 if TYPE_CHECKING:
@@ -134,13 +135,16 @@ def _aperio(path: Path, tiff: TiffFile) -> VendorTiffSource | None:
     properties = _properties(first.description)
     is_jpeg = all(page.compression == COMPRESSION.JPEG for page in tiled)
     beside = {each.name: each.directory for each in _beside(tiff)}
+    optics = _optics(properties)
+    doubt = scale_doubt(optics)
     info = SlideInfo(
         vendor="aperio",
         reader=f"direct {'JPEG' if is_jpeg else 'JPEG 2000'} TIFF",
-        optics=_optics(properties),
+        optics=optics,
         associated=tuple(sorted(beside)),
         icc_profile=icc_profile(first),
         properties=properties,
+        notes=(doubt,) if doubt else (),
     )
 
     def sparse_tile(level: int, column: int, row: int) -> RgbImage:

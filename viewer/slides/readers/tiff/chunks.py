@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,9 @@ _OWN_COLORS = frozenset((6, 50001, 50002, 34927))
 """Old JPEG, WebP, JPEG XL: their decoders give RGB whatever the tag says."""
 _END_OF_JPEG = b"\xff\xd9"
 _PADDING_BYTES = 64
+_LOWEST_BIT_FIRST = 2
+"""Of the tag FillOrder."""
+_SUBSAMPLING = 530
 
 
 class PageChunks:
@@ -70,8 +74,13 @@ class PageChunks:
             raise ChunkError("the list of its tiles is empty")
         photometric = page.photometric
         self._is_ycbcr = photometric == PHOTOMETRIC.YCBCR or page.compression == _JPEG2000_YCBCR
-        self._ycbcr = YCbCr(*_ycbcr_tags(page))
+        self._ycbcr = _ycbcr(page)
         self._is_lab = is_lab(page)
+        if page.photometric == PHOTOMETRIC.YCBCR and not numbers(page, _SUBSAMPLING):
+            # The default is 2 x 2, but who leaves the tag out of samples like these means 1 x 1.
+            page = self._page = copy.copy(page)
+            page.__dict__.pop("decode", None)
+            page.subsampling = (1, 1)
         self._decode = self._decoder()
 
     @property
@@ -198,8 +207,10 @@ class PageChunks:
         if (
             page.photometric == PHOTOMETRIC.YCBCR
             and page.compression not in TIFF.IMAGE_COMPRESSIONS
+            and page.dtype == np.uint8
+            and self._planes == 1
         ):
-            return self._packed_ycbcr if self._planes == 1 else self._other
+            return self._packed_ycbcr
         return self._other
 
     def _jpeg(self, data: bytes, _index: int) -> NDArray[Any]:
@@ -209,7 +220,7 @@ class PageChunks:
         page, tables = self._page, self._jpegtables
         header = joined(self._tables_header, read_jpeg_header(data))
         components = len(header.component_ids)
-        if header.is_lossless or header.precision_bits > 8:
+        if header.is_lossless or header.precision_bits not in (0, 8, 12):
             image = imagecodecs.jpeg_decode(
                 data, bitspersample=bits_per_sample(page), tables=tables
             )
@@ -237,13 +248,15 @@ class PageChunks:
     def _packed_ycbcr(self, data: bytes, index: int) -> NDArray[Any]:
         """Decode YCbCr of a codec that knows no colors, subsampled or not."""
         page = self._page
+        if page.fillorder == _LOWEST_BIT_FIRST:
+            data = bytes(imagecodecs.bitorder_decode(data))
         if page.compression != COMPRESSION.NONE:
             data = TIFF.DECOMPRESSORS[page.compression](data)
         height = self.chunk_height_px
         if not page.is_tiled:
             row = index % self.rows
             height = min(height, self.height_px - row * self.chunk_height_px)
-        tag = numbers(page, 530)
+        tag = numbers(page, _SUBSAMPLING)
         across, down = subsampling(tag, len(data), height, self.chunk_width_px)
         if (across, down) == (1, 1):
             pixels = self._unpredicted(data, height)
@@ -263,10 +276,12 @@ class PageChunks:
         if decoded is None:
             raise ChunkError("there are no pixels")
         image = decoded[0]
+        if page.bitspersample == 24 and image.dtype == np.uint32 and page.parent.byteorder == ">":
+            image = image.byteswap()  # tifffile takes the three bytes for the last of four
         wants_rgb = (
             self._is_ycbcr
             and image.shape[2] >= 3
-            and image.dtype == np.uint8
+            and image.dtype in (np.uint8, np.uint16)
             and page.compression not in _OWN_COLORS
         )
         return self._as_rgb(image) if wants_rgb else image
@@ -277,10 +292,10 @@ class PageChunks:
         return np.concatenate([rgb, extra], axis=2) if extra.shape[2] else rgb
 
 
-def _ycbcr_tags(page: TiffPage) -> tuple[tuple[float, ...], ...]:
-    """Return YCbCrCoefficients and ReferenceBlackWhite, or nothing where they are not usable."""
+def _ycbcr(page: TiffPage) -> YCbCr:
+    """Return how a page's YCbCr stands for RGB, as far as its tags are usable."""
     weights = rationals(page, 529, 3) or (0.299, 0.587, 0.114)
     reference = rationals(page, 532, 6)
-    if reference is None or any(reference[i] >= reference[i + 1] for i in (0, 2, 4)):
-        return (weights,)
-    return weights, reference
+    if reference is not None and any(reference[i] >= reference[i + 1] for i in (0, 2, 4)):
+        reference = None
+    return YCbCr(weights, reference, min(bits_per_sample(page), 16))

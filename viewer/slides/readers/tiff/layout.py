@@ -15,7 +15,12 @@ from viewer.slides.channels import MOST_CHANNELS, names_stains, too_many_channel
 from viewer.slides.readers.tiff.errors import ChunkError
 from viewer.slides.readers.tiff.masks import is_mask, with_masks
 from viewer.slides.readers.tiff.metadata import tiff_optics
-from viewer.slides.readers.tiff.ome import OmeImage, ome_images
+from viewer.slides.readers.tiff.ome import (
+    OmeImage,
+    described_elsewhere,
+    ome_images,
+    with_held_planes,
+)
 from viewer.slides.readers.tiff.same_content import Window, ranges_to_compare, shows_the_same
 from viewer.slides.readers.tiff.stacks import Stack, alike_stack, ome_stack, pages_behind
 from viewer.slides.remote.ranged import RangedBytes
@@ -120,12 +125,21 @@ def tiff_images(tiff: TiffFile, file: AnyFile) -> list[TiffImage]:
     if not images:
         raise ChunkError("none of its directories holds an image")
     joined = _with_levels(images, file)
+    if other := described_elsewhere(tiff.ome_metadata if tiff.is_ome else None):
+        joined = [replace(image, hidden=(*image.hidden, _described_in(other))) for image in joined]
     if masks:
         joined = [with_masks(image, masks) for image in joined]
     if damage:
         first, *others = joined
         joined = [replace(first, hidden=(*first.hidden, damage)), *others]
     return sorted(joined, key=lambda image: image.directory)
+
+
+def _described_in(other: str) -> str:
+    return (
+        f"This file is a part of an image that is described in {other}, which is not read: what "
+        "it says of planes in other files and of the pixel size is missing."
+    )
 
 
 class _PagesLater(Sequence["TiffPage | None"]):
@@ -255,6 +269,7 @@ def _described(
         if ome.size_c > MOST_CHANNELS:
             raise ChunkError(f"it tells of {too_many_channels(ome.size_c)}")
         used.update(ome.planes.values())
+        told, ome = ome, with_held_planes(ome)
         first = ome.planes.get((0, 0, 0), min(ome.planes.values(), default=-1))
         page = pages[first] if 0 <= first < len(pages) else None
         if page is None:
@@ -270,7 +285,7 @@ def _described(
         optics = ome.optics if ome.optics.mpp_um else tiff_optics(tiff, page, ome.optics)
         levels = _levels(tops, _ome_pages(ome, pages))
         images.append(
-            TiffImage(ome.name, levels, optics, first, _missing(ome, page), ome, ome_stack(ome))
+            TiffImage(ome.name, levels, optics, first, _missing(told, page), ome, ome_stack(ome))
         )
     return images, used
 

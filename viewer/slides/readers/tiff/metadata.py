@@ -18,7 +18,7 @@ _LONGEST_PROPERTY = 100_000
 _LONGEST_DESCRIPTION = 1 << 20
 _IS = (
     r"[\"']?(?:\s{0,9}[=:>]|\s|</name>\s{0,9}<value[^>]{0,99}>)"
-    r"\s{0,9}[\[(\"']?\s{0,9}(\d[\d.,]{0,30}|\.\d[\d.,]{0,30})"
+    r"\s{0,9}[\[(\"']?\s{0,9}((?:\d[\d.,]{0,30}|\.\d[\d.,]{0,30})(?:[eE][+-]?\d{1,3})?)"
 )
 """As in "MPP = 0.25", "mpp: 0.25", JSON, and the XML of libvips."""
 
@@ -29,12 +29,16 @@ _NAMES = rf"(?:MPP|{_UM}[\s_-]?per[\s_-]?{_PIXEL}|ScanRes)"
 
 _MPP = re.compile(rf"\b{_NAMES}(?:[_-]?X)?{_IS}", re.IGNORECASE)
 _MPP_Y = re.compile(rf"\b{_NAMES}[_-]?Y{_IS}", re.IGNORECASE)
-_PIXEL_SIZE = re.compile(
-    rf"\bpixel[\s_-]?size(?:[\s_-]?X)?[\s_-]{{0,3}}[(\[]?{_UM}[)\]]?{_IS}", re.IGNORECASE
+_PIXEL_SIZE, _PIXEL_SIZE_Y = (
+    re.compile(rf"\bpixel[\s_-]?size{axis}[\s_-]{{0,3}}[(\[]?{_UM}[)\]]?{_IS}", re.IGNORECASE)
+    for axis in (r"(?:[\s_-]?X)?", r"[\s_-]?Y")
 )
 _WITH_UNIT = re.compile(
     rf"\b(?:pixel[\s_-]?size(?:[\s_-]?X)?|resolution|PhysicalSizeX?){_IS}\s{{0,3}}{_UM}",
     re.IGNORECASE,
+)
+_WITH_UNIT_Y = re.compile(
+    rf"\b(?:pixel[\s_-]?size[\s_-]?Y|PhysicalSizeY){_IS}\s{{0,3}}{_UM}", re.IGNORECASE
 )
 _SPACING_MM = re.compile(
     r"\bDICOM_PIXEL_SPACING\"[^>]{0,200}>\s{0,9}(?:&quot;|\")([\d.]+)(?:&quot;|\")"
@@ -72,10 +76,14 @@ def tiff_optics(tiff: TiffFile, page: TiffPage, known: Optics) -> Optics:
 
 def _told_mpp_um(text: str) -> tuple[float, float] | None:
     """Return the size of pixels that a description names with words of its own."""
-    for pattern in (_MPP, _PIXEL_SIZE, _WITH_UNIT):
-        x_um = _number(pattern, text)
+    for in_x, in_y in (
+        (_MPP, _MPP_Y),
+        (_PIXEL_SIZE, _PIXEL_SIZE_Y),
+        (_WITH_UNIT, _WITH_UNIT_Y),
+    ):
+        x_um = _number(in_x, text)
         if x_um is not None:
-            return x_um, _number(_MPP_Y, text) or x_um
+            return x_um, _number(in_y, text) or x_um
     spacings = [
         (x_mm * 1000, y_mm * 1000)
         for match in _SPACING_MM.finditer(text)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
@@ -47,6 +48,8 @@ _UM_PER_UNIT = {
 
 _ESCAPED_MICRO = re.compile(r"\\u00b5", re.IGNORECASE)
 """As ImageJ, and what was made by it, writes the micro sign."""
+
+_BINARY_ONLY = re.compile(r"<(?:\w+:)?BinaryOnly\s[^>]{0,999}?MetadataFile=\"([^\"]{1,999})\"")
 
 _AXES = "ZCT"
 _DATA = ("{*}TiffData", "{*}BinData", "{*}MetadataOnly")
@@ -116,6 +119,28 @@ def ome_images(xml: str | None, directories: int) -> list[OmeImage]:
                 ElementTree.SubElement(pixels, "TiffData")  # all planes, in the order of the file
             images.append(_image(element, pixels, powers, root.get("UUID"), directories))
     return images
+
+
+def described_elsewhere(xml: str | None) -> str:
+    """Return the name of the file that describes this one, where its own XML leaves it to that."""
+    found = _BINARY_ONLY.search(xml or "")
+    return html.unescape(found[1]) if found else ""
+
+
+def with_held_planes(image: OmeImage) -> OmeImage:
+    """Return the image with the channels, focal planes and times of which there is any plane."""
+    if not image.planes:
+        return image
+    held = [sorted({place[axis] for place in image.planes}) for axis in range(3)]
+    z_of, c_of, t_of = ({at: index for index, at in enumerate(each)} for each in held)
+    return replace(
+        image,
+        size_z=len(z_of),
+        size_c=len(c_of),
+        size_t=len(t_of),
+        channels=tuple(image.channels[c] for c in c_of if c < len(image.channels)),
+        planes={(z_of[z], c_of[c], t_of[t]): at for (z, c, t), at in image.planes.items()},
+    )
 
 
 def _image(

@@ -15,13 +15,16 @@ from viewer.slides.readers.sample_colors import (
     DisplayRange,
     SampleColors,
     display_range,
+    opacity_scale,
     usable_cmyk_profile,
 )
 from viewer.slides.readers.tiff.lab import is_lab
 from viewer.slides.readers.tiff.metadata import icc_profile
-from viewer.slides.readers.tiff.page_tags import bits_per_sample
+from viewer.slides.readers.tiff.page_tags import bits_per_sample, no_data, numbers
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from viewer.slides.readers.tiff.level import LevelChunks
@@ -31,6 +34,8 @@ WHOLE_LEVEL_PX = 4 << 20
 """Levels up to this size are looked through whole for their darkest and brightest value."""
 
 _INK_SET, _CMYK_INKS = 332, 1
+_DOT_RANGE = 336
+"""The samples that stand for no ink and for all of it."""
 _PHOTOMETRICS_OF_COLOR = (PHOTOMETRIC.RGB, PHOTOMETRIC.YCBCR)
 
 
@@ -51,7 +56,7 @@ def page_colors(pages: tuple[TiffPage, ...]) -> PageColors:
     count = page.samplesperpixel if len(pages) == 1 else len(pages)
     scale = _full_scale(page)
     if page.photometric == PHOTOMETRIC.PALETTE and page.colormap is not None:
-        return PageColors(SampleColors(ColorModel.PALETTE, palette=_palette(page.colormap)))
+        return _indexed(page, _palette(page.colormap), count, scale)
     is_cmyk = page.tags.valueof(_INK_SET, _CMYK_INKS) == _CMYK_INKS
     if page.photometric == PHOTOMETRIC.SEPARATED and count >= 4 and is_cmyk:
         return _cmyk(page, count, scale)
@@ -65,6 +70,18 @@ def _is_gray(page: TiffPage, pages: tuple[TiffPage, ...], count: int) -> bool:
         return count < 3
     # Color that is kept as three or four samples under the name of gray.
     return not (page.photometric == PHOTOMETRIC.MINISBLACK and count in (3, 4))
+
+
+def _indexed(page: TiffPage, palette: NDArray[np.uint8], count: int, scale: float) -> PageColors:
+    place, kind = _opacity(page, count - 1)
+    has_alpha = kind is not EXTRASAMPLE.UNSPECIFIED
+    model = SampleColors(
+        ColorModel.PALETTE,
+        palette=palette,
+        alpha=1 + place if has_alpha else None,
+        full_scale=scale,
+    )
+    return PageColors(model, _extra_note(count - (2 if has_alpha else 1)))
 
 
 def _rgb(page: TiffPage, pages: tuple[TiffPage, ...], count: int, scale: float) -> PageColors:
@@ -110,6 +127,9 @@ def _cmyk(page: TiffPage, count: int, scale: float) -> PageColors:
     place, kind = _opacity(page, count - 4) if count > 4 else (0, EXTRASAMPLE.UNSPECIFIED)
     has_alpha = kind is not EXTRASAMPLE.UNSPECIFIED
     inks = None if page.dtype == np.uint8 else DisplayRange(0.0, scale)
+    dots = numbers(page, _DOT_RANGE)[:2]
+    if len(dots) == 2 and dots[0] != dots[1]:
+        inks = DisplayRange(*dots)
     model = SampleColors(
         ColorModel.CMYK,
         range=inks,
@@ -150,10 +170,19 @@ def with_range(colors: SampleColors, level: LevelChunks, page: TiffPage) -> Samp
         return replace(colors, range=stated)
     is_small = level.width_px * level.height_px <= WHOLE_LEVEL_PX
     chunks = level.spread(level.columns * level.rows if is_small else _MOST_CHUNKS)
-    samples = colors.model.samples
-    parts = (chunk[..., :samples] for chunk in chunks)
-    shown = display_range(parts, colors.model, bits_per_sample(page))
-    return replace(colors, range=shown)
+    samples, alpha, most = colors.model.samples, colors.alpha, 0.0
+    unknown = no_data(page) if colors.model is ColorModel.GRAY else None
+
+    def parts() -> Iterator[NDArray[Any]]:
+        nonlocal most
+        for chunk in chunks:
+            if alpha is not None:
+                most = max(most, float(np.nanmax(chunk[..., alpha], initial=0)))
+            values = chunk[..., :samples]
+            yield values if unknown is None else values[values != unknown]
+
+    shown = display_range(parts(), colors.model, bits_per_sample(page))
+    return replace(colors, range=shown, full_scale=opacity_scale(colors, shown, most))
 
 
 def stretch_note(page: TiffPage, shown: SampleColors) -> str:
@@ -165,7 +194,9 @@ def stretch_note(page: TiffPage, shown: SampleColors) -> str:
         return ""
     kind = "floating-point" if page.dtype is not None and page.dtype.kind == "f" else ""
     kind = kind or f"{bits_per_sample(page)}-bit"
-    return f"Stretched for display: {kind} values from {black:,.6g} to {white:,.6g}."
+    unknown = no_data(page) if shown.model is ColorModel.GRAY else None
+    except_for = "" if unknown is None else f"; {unknown:,.6g} stands for no data"
+    return f"Stretched for display: {kind} values from {black:,.6g} to {white:,.6g}{except_for}."
 
 
 def _is_8_bit(page: TiffPage) -> bool:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
 from tifffile import PHOTOMETRIC
 
 if TYPE_CHECKING:
     from tifffile import TiffPage
+
+_NO_DATA = 42113
 
 
 def numbers(page: TiffPage, code: int) -> tuple[float, ...]:
@@ -40,3 +43,19 @@ def bits_per_sample(page: TiffPage) -> int:
     """Return the bits of a sample; the most where samples differ, such as 5, 6, 5."""
     bits: Any = page.bitspersample
     return max(cast("tuple[int, ...]", bits)) if isinstance(bits, tuple) else int(bits)
+
+
+def no_data(page: TiffPage) -> float | None:
+    """Return the value that stands for no data, as GDAL's tag tells it; None where it is none."""
+    text: Any = page.tags.valueof(_NO_DATA)
+    try:
+        value = float(str(text).strip().rstrip("\0"))
+    except ValueError:
+        return None
+    if page.dtype is None or not math.isfinite(value):
+        return None
+    if page.dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            value = float(page.dtype.type(value))  # as it is stored, in fewer digits
+        return value if math.isfinite(value) else None
+    return value

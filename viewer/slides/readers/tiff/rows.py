@@ -112,7 +112,7 @@ def in_parts(page: TiffPage, file: AnyFile) -> tuple[TiffPage, RowAccess] | None
     if page.is_tiled or page.imagedepth > 1 or page.photometric == PHOTOMETRIC.YCBCR:
         return None
     source_type = _source_type(page.compression)
-    if source_type is None:
+    if source_type is None or (page.fillorder != 1 and source_type is _DeflatedRows):
         return None
     samples = page.samplesperpixel if page.planarconfig == 1 else 1
     row_bytes = -(-page.imagewidth * samples * bits_per_sample(page) // 8)

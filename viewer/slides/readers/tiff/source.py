@@ -23,11 +23,10 @@ from viewer.slides.errors import (
 from viewer.slides.readers.chunk_windows import KEPT_BYTES, ChunkWindows
 from viewer.slides.readers.sample_colors import ColorModel
 from viewer.slides.readers.shared_file import shared_file
-from viewer.slides.readers.tiff.doubts import scale_doubt
 from viewer.slides.readers.tiff.errors import ChunkError
 from viewer.slides.readers.tiff.layout import TiffImage, tiff_images
 from viewer.slides.readers.tiff.level import LevelChunks
-from viewer.slides.readers.tiff.metadata import icc_profile, tiff_properties
+from viewer.slides.readers.tiff.metadata import icc_profile, raw_resolution_um, tiff_properties
 from viewer.slides.readers.tiff.overview import StripOverview, needs_overview
 from viewer.slides.readers.tiff.page_colors import (
     WHOLE_LEVEL_PX,
@@ -41,6 +40,7 @@ from viewer.slides.readers.tiff.page_tags import state_photometric
 from viewer.slides.readers.tiff.stack_axes import ImageStack, hidden_channels, stack_axes
 from viewer.slides.readers.turning import UPRIGHT, upright_size
 from viewer.slides.remote.ranged import ranges_of
+from viewer.slides.resolution import scale_doubt
 from viewer.slides.source import ImageEntry, Level, RgbImage, SlideInfo
 from viewer.slides.turns import Turns
 
@@ -151,7 +151,7 @@ def _source(path: Path, tiff: TiffFile, file: AnyFile, wanted: int | None) -> Ti
         *image.hidden,
         *(() if is_channels else (*colors.notes, stretch_note(page, colors.samples))),
         *(hidden_channels(image.stack, len(image.levels[0].pages)) if axes.is_rgb else ()),
-        scale_doubt(page, optics),
+        scale_doubt(optics, raw_resolution_um(page)),
     )
     beside = {name: other for other in images if (name := _associated_name(other, image))}
     info = SlideInfo(

@@ -14,7 +14,7 @@ from viewer.slides.readers.sample_colors import ColorModel
 from viewer.slides.readers.tiff.errors import ChunkError
 from viewer.slides.readers.tiff.level import LevelChunks
 from viewer.slides.readers.tiff.overview import needs_overview
-from viewer.slides.readers.tiff.page_tags import bits_per_sample
+from viewer.slides.readers.tiff.page_tags import bits_per_sample, no_data
 from viewer.slides.readers.tiff.planes import Planes, is_alike
 from viewer.slides.turns import Turns
 
@@ -153,6 +153,7 @@ def _value_range(
     """Return the smallest and largest value that is found; a bit more where they are equal."""
     level = len(image.levels) - 1
     samples = image.levels[0].page.samplesperpixel
+    unknown = no_data(image.levels[0].page)
     planes_looked_at = _SPREAD_PLANES if channels <= _FEW_CHANNELS else 1
     looked = _spread(image.stack.z_count, planes_looked_at)
     most = max(2, _MOST_LOOKED_AT // (channels * len(looked)))
@@ -165,6 +166,7 @@ def _value_range(
         for values in _chunks(chunks, most, channels):
             part = values[..., channel % samples]
             part = part[np.isfinite(part)] if part.dtype.kind == "f" else part
+            part = part if unknown is None else part[part != unknown]
             if part.size:
                 low, high = min(low, float(part.min())), max(high, float(part.max()))
     if not low <= high:

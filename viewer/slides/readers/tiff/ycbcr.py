@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from viewer.slides.source import RgbImage
-
 _BT_601 = (0.299, 0.587, 0.114)
-_FULL_RANGE = (0.0, 255.0, 128.0, 255.0, 128.0, 255.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,24 +22,32 @@ class YCbCr:
     luma_weights
         The tag YCbCrCoefficients: shares of red, green and blue in luma.
     reference
-        The tag ReferenceBlackWhite: codes of black and white for Y, Cb and Cr.
+        The tag ReferenceBlackWhite: codes of black and white for Y, Cb and Cr; None for all that
+        the bits allow.
+    bits
+        Of a sample, at most 16.
     """
 
     luma_weights: tuple[float, ...] = _BT_601
-    reference: tuple[float, ...] = _FULL_RANGE
+    reference: tuple[float, ...] | None = None
+    bits: int = 8
 
-    def rgb(self, pixels: NDArray[np.uint8]) -> RgbImage:
-        """Return uint8 (height, width, 3) for YCbCr of the same shape."""
+    def rgb(self, pixels: NDArray[Any]) -> NDArray[Any]:
+        """Return RGB of the same unsigned type and bits for YCbCr (height, width, 3)."""
+        full, middle = (1 << self.bits) - 1, 1 << (self.bits - 1)
         red_weight, green_weight, blue_weight = self.luma_weights
-        black_y, white_y, black_cb, white_cb, black_cr, white_cr = self.reference
-        luma = (pixels[..., 0].astype(np.float32) - black_y) * (255 / (white_y - black_y))
-        cb = (pixels[..., 1].astype(np.float32) - black_cb) * (127 / (white_cb - black_cb))
-        cr = (pixels[..., 2].astype(np.float32) - black_cr) * (127 / (white_cr - black_cr))
+        black_y, white_y, black_cb, white_cb, black_cr, white_cr = self.reference or (
+            0, full, middle, full, middle, full,
+        )  # fmt: skip
+        chroma = full - middle
+        luma = (pixels[..., 0].astype(np.float32) - black_y) * (full / (white_y - black_y))
+        cb = (pixels[..., 1].astype(np.float32) - black_cb) * (chroma / (white_cb - black_cb))
+        cr = (pixels[..., 2].astype(np.float32) - black_cr) * (chroma / (white_cr - black_cr))
         red = luma + cr * (2 - 2 * red_weight)
         blue = luma + cb * (2 - 2 * blue_weight)
         green = (luma - red_weight * red - blue_weight * blue) / green_weight
         rgb = np.stack([red, green, blue], axis=-1)
-        return np.clip(np.rint(rgb), 0, 255).astype(np.uint8)
+        return np.clip(np.rint(rgb), 0, full).astype(pixels.dtype)
 
 
 def unpack_subsampled(

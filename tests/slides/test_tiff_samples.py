@@ -1,0 +1,167 @@
+"""Samples that are easy to take for something else, against what was put into the file by hand."""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import imagecodecs
+import numpy as np
+import pytest
+from PIL import Image
+from test_tiff_jpeg_color import ADOBE, JFIF, segments, smooth
+from tiff_steps import (
+    HEIGHT_PX,
+    WIDTH_PX,
+    assert_shows,
+    gray,
+    on_white,
+    opacity,
+    picture,
+    write_tiff,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
+Tags = dict[int, tuple[str, tuple[int, ...]]]
+GRAY, RGB, PALETTE, CMYK, YCBCR = 1, 2, 3, 5, 6
+ROWS = 100
+
+
+def tags(bits: int, samples: int, photometric: int, compression: int = 8) -> Tags:
+    return {
+        256: ("H", (WIDTH_PX,)),
+        257: ("H", (HEIGHT_PX,)),
+        258: ("H", (bits,) * samples),
+        259: ("H", (compression,)),
+        262: ("H", (photometric,)),
+        273: ("I", ()),
+        277: ("H", (samples,)),
+        278: ("H", (ROWS,)),
+    }
+
+
+def deflated(samples: NDArray[Any]) -> list[bytes]:
+    """Strips of big-endian samples."""
+    stored = samples.astype(samples.dtype.newbyteorder(">"))
+    return [zlib.compress(stored[y : y + ROWS].tobytes()) for y in range(0, HEIGHT_PX, ROWS)]
+
+
+def ycbcr() -> NDArray[np.uint8]:
+    return np.asarray(Image.fromarray(smooth()).convert("YCbCr"))
+
+
+def stretched(values: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
+    return np.rint(np.clip((values - low) * (255 / (high - low)), 0, 255)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("states_sampling", [True, False])
+def test_ycbcr_of_16_bits(tmp_path: Path, states_sampling: bool) -> None:
+    deep = ycbcr().astype(np.uint16) * 257
+    about = tags(16, 3, YCBCR)
+    if states_sampling:
+        about[530] = ("H", (1, 1))
+    assert assert_shows(write_tiff(tmp_path / "a.tif", about, deflated(deep)), smooth(), 3) == ()
+
+
+def test_ycbcr_of_which_the_lowest_bit_comes_first(tmp_path: Path) -> None:
+    reverse = np.array([int(f"{byte:08b}"[::-1], 2) for byte in range(256)], np.uint8)
+    data = [reverse[ycbcr()[y : y + ROWS]].tobytes() for y in range(0, HEIGHT_PX, ROWS)]
+    about: Tags = tags(8, 3, YCBCR, compression=1) | {266: ("H", (2,)), 530: ("H", (1, 1))}
+    assert_shows(write_tiff(tmp_path / "a.tif", about, data), smooth(), 3)
+
+
+def test_integers_of_24_bits(tmp_path: Path) -> None:
+    stored = np.zeros((HEIGHT_PX, WIDTH_PX, 3, 3), np.uint8)
+    stored[..., 0] = picture()  # the highest byte comes first
+    assert_shows(write_tiff(tmp_path / "a.tif", tags(24, 3, RGB), deflated(stored)), picture(), 1)
+
+
+@pytest.mark.parametrize("ids", [b"\1\2\3", b"\0\1\2"])
+def test_jpeg_of_12_bits_goes_by_its_markers_too(tmp_path: Path, ids: bytes) -> None:
+    """Alone, libjpeg would take ids 1, 2, 3 for YCbCr; without a marker the tag says RGB."""
+    deep = (smooth().astype(np.uint32) * 4095 // 255).astype(np.uint16)
+    data: list[bytes] = []
+    for y in range(0, HEIGHT_PX, ROWS):
+        strip = np.ascontiguousarray(deep[y : y + ROWS])
+        coded = bytes(
+            imagecodecs.jpeg8_encode(
+                strip, level=98, bitspersample=12, colorspace="RGB", outcolorspace="RGB"
+            )
+        )
+        parts = [bytearray(part) for part in segments(coded) if part[:2] not in (JFIF, ADOBE)]
+        for part in parts:
+            first, step = {0xC1: (10, 3), 0xDA: (5, 2)}.get(part[1], (0, 0))
+            for index in range(3 if first else 0):
+                part[first + step * index] = ids[index]
+        data.append(b"".join(parts))
+    assert_shows(write_tiff(tmp_path / "a.tif", tags(12, 3, RGB, 7), data), smooth(), 4)
+
+
+def test_a_palette_with_opacity(tmp_path: Path) -> None:
+    table = np.random.default_rng(1).integers(0, 256, (256, 3)).astype(np.uint8)
+    about: Tags = tags(8, 2, PALETTE) | {
+        320: ("H", tuple(int(entry) * 257 for entry in table.T.ravel())),
+        338: ("H", (2,)),
+    }
+    index = picture()[..., 1:2]
+    path = write_tiff(tmp_path / "a.tif", about, deflated(np.concatenate([index, opacity()], 2)))
+    assert_shows(path, on_white(table[index[..., 0]], opacity()), 1)
+
+
+@pytest.mark.parametrize("full", [255, 4095, 65535])
+@pytest.mark.parametrize("is_premultiplied", [False, True])
+def test_opacity_uses_as_many_bits_as_the_colors(
+    tmp_path: Path, full: int, is_premultiplied: bool
+) -> None:
+    share = opacity() / 255
+    color = picture() / 255 * full * (share if is_premultiplied else 1)
+    samples = np.rint(np.concatenate([color, share * full], 2)).astype(np.uint16)
+    about: Tags = tags(16, 4, RGB) | {338: ("H", (1 if is_premultiplied else 2,))}
+    path = write_tiff(tmp_path / "a.tif", about, deflated(samples))
+    assert_shows(path, on_white(picture(), opacity()), 2)
+
+
+def printed(inks: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    paper = 255 - inks.astype(float)
+    return np.rint(paper[..., :3] * paper[..., 3:] / 255).astype(np.uint8)
+
+
+def inks() -> NDArray[np.uint8]:
+    black = picture()[..., 1:2] // 4
+    return np.concatenate([255 - picture(), black], 2)
+
+
+def test_inks_of_which_none_is_255(tmp_path: Path) -> None:
+    about: Tags = tags(8, 4, CMYK) | {336: ("H", (255, 0))}
+    path = write_tiff(tmp_path / "a.tif", about, deflated(255 - inks()))
+    assert_shows(path, printed(inks()), 1)
+
+
+def test_inks_that_are_multiplied_by_opacity(tmp_path: Path) -> None:
+    thin = np.rint(inks() * (opacity() / 255)).astype(np.uint8)
+    about: Tags = tags(8, 5, CMYK) | {338: ("H", (1,))}
+    path = write_tiff(tmp_path / "a.tif", about, deflated(np.concatenate([thin, opacity()], 2)))
+    assert_shows(path, on_white(printed(inks()), opacity()), 3)
+
+
+@pytest.mark.parametrize("value", ["-9999", "-3.4028234663852886e+38"])
+def test_what_stands_for_no_data_does_not_count(tmp_path: Path, value: str) -> None:
+    values = picture()[..., 1].astype(np.float32)
+    known = values <= 170
+    stored = np.where(known, values, np.float32(value))
+    about: Tags = tags(32, 1, GRAY) | {
+        339: ("H", (3,)),
+        42113: ("s", tuple(value.encode() + b"\0")),
+    }
+    path = write_tiff(tmp_path / "a.tif", about, deflated(stored))
+    low, high = values[known].min(), values[known].max()
+    expected = stretched(np.where(known, values, low), low, high)
+    (note,) = assert_shows(path, gray(expected), 1)
+    assert note.startswith("Stretched for display: floating-point values from 20 to 170; -")
+    assert note.endswith("stands for no data.")
