@@ -15,6 +15,7 @@ from viewer.access import make_file, make_folder
 from viewer.errors import CoverslipError
 from viewer.folders import cache_folder
 from viewer.overlays.blocks import BlockGrid, BlockKey
+from viewer.planted_tables import check_tables
 from viewer.slides.slide_key import file_name_of
 
 if TYPE_CHECKING:
@@ -216,6 +217,7 @@ class ResultStore:
         # Another run of the same slide and model may be writing.
         self._database = sqlite3.connect(self.path, check_same_thread=False, timeout=_WAIT_S)
         try:
+            check_tables(self._database, _SCHEMA)
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=NORMAL")
             self._database.executescript(_SCHEMA)
@@ -230,10 +232,21 @@ class ResultStore:
             raise
 
 
+def results_to_read(path: Path) -> sqlite3.Connection:
+    """Open a file of results to be read alone. Raises sqlite3.Error."""
+    database = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
+    try:
+        check_tables(database, _SCHEMA)
+    except sqlite3.Error:
+        database.close()
+        raise
+    return database
+
+
 def read_store(path: Path) -> tuple[StoreAbout, list[tuple[BlockKey, bytes]]] | None:
     """Return what a file of results holds, without changing it; None where it cannot be read."""
     try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
+        with closing(results_to_read(path)) as database:
             (about,) = database.execute("SELECT told FROM about").fetchone()
             rows = database.execute("SELECT block_column, block_row, result FROM blocks")
             blocks = [(BlockKey(column, row), data) for column, row, data in rows]
@@ -246,7 +259,7 @@ def read_store(path: Path) -> tuple[StoreAbout, list[tuple[BlockKey, bytes]]] | 
 def read_about(path: Path) -> StoreAbout | None:
     """Return what a file of results belongs to; None where it is unknown."""
     try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
+        with closing(results_to_read(path)) as database:
             (about,) = database.execute("SELECT told FROM about").fetchone()
         return msgspec.json.decode(about, type=StoreAbout)
     except (sqlite3.Error, msgspec.MsgspecError, TypeError, ValueError, RecursionError):

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _NOTHING = b"{}"
 _AT_ONCE = 1000
 _MOST_CLASSES = 1000
+_NO_ANNOTATION = (msgspec.MsgspecError, shapely.errors.ShapelyError, RecursionError, TypeError)
+"""What bytes raise that are no annotation, or values of a file that are no bytes."""
 
 
 class _Packed(msgspec.Struct, array_like=True):
@@ -76,7 +78,7 @@ def unpacked(raw: bytes) -> Annotation:
     """
     try:
         return _annotation(_decode(raw))
-    except (msgspec.MsgspecError, shapely.errors.ShapelyError, RecursionError) as error:
+    except _NO_ANNOTATION as error:
         raise ValueError(f"the bytes are no annotation: {error}") from error
 
 
@@ -92,7 +94,7 @@ def unpacked_all(raw: Sequence[bytes]) -> list[Annotation | None]:
             _annotation(record, kept(record.wkb), numbers)
             for record, numbers in zip(records, measured, strict=True)
         ]
-    except (ValueError, msgspec.MsgspecError, shapely.errors.ShapelyError, RecursionError):
+    except (ValueError, *_NO_ANNOTATION):
         return [_unpacked_or_none(each) for each in raw]
 
 

@@ -18,6 +18,8 @@ from viewer.access import make_file, make_folder
 from viewer.annotations.document import Change, Edit
 from viewer.annotations.storage.packing import packed_all, unpacked, unpacked_all
 from viewer.errors import CoverslipError
+from viewer.limits import UNPACKED_RATIO, check_regular
+from viewer.planted_tables import PlantedTablesError, check_tables
 from viewer.progress import tell_progress
 from viewer.slow_release import let_go_if_stopped
 from viewer.utc import utc_stamp
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 _VERSION = 1
 _MOST_HISTORY_BYTES = 256 << 20
 """Of what versions take; beyond it the oldest are forgotten."""
+_LEAST_UNPACKED_BYTES = 1 << 20
 _AT_ONCE = 1000
 _TABLES = """
 CREATE TABLE IF NOT EXISTS annotation (
@@ -106,7 +109,14 @@ class AnnotationStore:
             if not read_only:
                 make_folder(path.parent)
                 make_file(path)
+            if path.exists():
+                check_regular(path)
             self._database = _connected(path, read_only=read_only)
+        except PlantedTablesError as error:
+            raise AnnotationStoreError(
+                f"The annotations in {path} are not used: {error}. Move the file away, or get it "
+                "again from a source that you trust."
+            ) from error
         except (OSError, sqlite3.OperationalError) as error:
             raise AnnotationStoreError(
                 f"The annotations in {path} cannot be opened ({error}): check the drive."
@@ -217,7 +227,7 @@ class AnnotationStore:
             "SELECT before FROM step WHERE number >= ? ORDER BY number", (number,)
         )
         for (raw,) in rows:
-            for id_, body in _decode_before(zlib.decompress(raw)):
+            for id_, body in _decode_before(_unzipped(raw)):
                 found.setdefault(UUID(bytes=id_), None if body is None else unpacked(body))
         return found
 
@@ -306,7 +316,15 @@ def _connected(path: Path, *, read_only: bool) -> sqlite3.Connection:
 def _raw(path: Path, *, read_only: bool = True) -> sqlite3.Connection:
     uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
     # Handed from the thread that opens to the one that writes.
-    return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=5)
+    database = sqlite3.connect(
+        uri, uri=True, isolation_level=None, check_same_thread=False, timeout=5
+    )
+    try:
+        check_tables(database, _TABLES)
+    except BaseException:
+        database.close()
+        raise
+    return database
 
 
 def _rows(changes: Sequence[Change], first_place: int) -> Iterator[tuple[bytes, int, bytes | None]]:
@@ -341,6 +359,16 @@ def _before(step: Edit) -> bytes:
         pairs = [(each.id.bytes, None if each.before is None else next(bodies)) for each in part]
         parts.append(packer.compress(b"".join(map(_encode, pairs))))
     return b"".join([*parts, packer.flush()])
+
+
+def _unzipped(raw: bytes) -> bytes:
+    """Return what a step kept. Raises LimitError where it packs too well, zlib.error if damaged."""
+    unpacker = zlib.decompressobj()
+    most = max(_LEAST_UNPACKED_BYTES, UNPACKED_RATIO.most * len(raw))
+    data = unpacker.decompress(raw, most)
+    if unpacker.unconsumed_tail:
+        UNPACKED_RATIO.check(UNPACKED_RATIO.most + 1, "An earlier version")
+    return data
 
 
 def _file_id(path: Path) -> tuple[int, int] | None:

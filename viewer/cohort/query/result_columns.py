@@ -30,7 +30,13 @@ from viewer.cohort.query.arrow import (
 from viewer.inference.tasks.known import kind_of
 from viewer.overlays.object_map import ObjectMap, outline_areas
 from viewer.overlays.objects import Objects, ObjectsError
-from viewer.overlays.result_store import COLUMNS_SUFFIX, StoreAbout, read_about, read_store
+from viewer.overlays.result_store import (
+    COLUMNS_SUFFIX,
+    StoreAbout,
+    read_about,
+    read_store,
+    results_to_read,
+)
 from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
@@ -92,7 +98,7 @@ class KeptResult:
         tiles: set[tuple[int, int]] = set()
         for path in self.paths:
             try:
-                with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
+                with closing(results_to_read(path)) as database:
                     tiles.update(database.execute("SELECT block_column, block_row FROM blocks"))
             except sqlite3.Error as error:
                 _log.warning("%s is passed over (%s)", path, error)
@@ -103,7 +109,7 @@ class KeptResult:
         parts = ["1", self.about.model, "\0".join(self.classes)]
         for path in self.paths:
             try:
-                with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
+                with closing(results_to_read(path)) as database:
                     row = database.execute("SELECT COUNT(*), SUM(LENGTH(result)) FROM blocks")
                     parts.append(f"{path.stem} {row.fetchone()}")
             except sqlite3.Error:
