@@ -72,6 +72,9 @@ IMAGE_BYTES = Limit(
     "convert it once to a pyramidal TIFF, for example with "
     "`vips tiffsave IN OUT.tif --tile --pyramid --compression jpeg`.",
 )
+IMAGE_DECODING_BYTES = Limit(2 * IMAGE_BYTES.most, IMAGE_BYTES.text)
+"""Of what a decoder takes for a moment: some hold an image four times."""
+COLOR_PROFILE_BYTES = Limit(16 * _MIB, "{name} is {amount} bytes long, max. {most}")
 JPEG_PIXELS_PER_BYTE = Limit(
     1024,
     "{name} claims {amount} pixels for each of its bytes, which no JPEG holds; "

@@ -5,13 +5,18 @@ Each is tried through the command line, in a process whose memory is watched fro
 
 from __future__ import annotations
 
+import gc
 import gzip
 import os
 import shutil
+import struct
+import tracemalloc
 import zlib
+from contextlib import closing
 from pathlib import Path
 
 import h5py
+import imagecodecs
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -45,6 +50,9 @@ from viewer.inference.models.model_library import add_model
 from viewer.overlays.files.result_file import ResultFileError
 from viewer.overlays.files.result_files import read_result_file
 from viewer.recording.session import SessionError, read_header
+from viewer.slides import TileError
+from viewer.slides.derived_levels import with_fine_steps
+from viewer.slides.opener import open_here
 
 MOST_SMALL_MB = 400
 MOST_MODEL_MB = 700
@@ -235,3 +243,37 @@ def test_annotations_that_unpack_to_gigabytes(kind: str, tmp_path: Path) -> None
                 file.write(block)
     outcome = coverslip("annotations", "stats", path, timeout_s=40)
     assert_refused(outcome, "times its size")
+
+
+def test_images_whose_decoders_take_many_times_their_pixels(tmp_path: Path) -> None:
+    """A WebP is held four times while it is decoded: 16,383 x 16,383 px took 4.5 GB."""
+    path = tmp_path / "w.webp"
+    small = imagecodecs.webp_encode(np.zeros((64, 64, 3), np.uint8), lossless=True)
+    data = bytearray(small)
+    at = data.index(b"VP8L") + 9
+    (bits,) = struct.unpack_from("<I", data, at)
+    struct.pack_into("<I", data, at, bits & ~0xFFFFFFF | 0x3FFF | 0x3FFF << 14)
+    path.write_bytes(data)
+    assert_refused(coverslip("info", path), "too large to hold in memory")
+
+
+@pytest.mark.parametrize("side_px", [2**24, 2**30])
+def test_a_slide_of_more_tiles_than_any_has(side_px: int, tmp_path: Path) -> None:
+    slide = tiled_tiff(tmp_path / "t.tif", side_px, 256, bytes(64), 1)
+    assert_refused(coverslip("shot", slide, "-o", tmp_path / "out.png"), "which cannot be")
+
+
+def test_tiles_that_cannot_be_read_hold_no_memory(tmp_path: Path) -> None:
+    """Each error held the picture that it was met in, gigabytes for a large flat slide."""
+    slide = tiled_tiff(tmp_path / "t.tif", 8192, 256, bytes(64), 1)
+    with closing(with_fine_steps(open_here(slide))) as source:
+        gc.disable()
+        tracemalloc.start()
+        try:
+            with pytest.raises(TileError):
+                source.read_tile(len(source.levels) - 1, 0, 0)
+            held_bytes, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+            gc.enable()
+    assert held_bytes < 8 << 20

@@ -110,7 +110,7 @@ class ChannelHalving:
         width = min(2 * finer.tile_width_px, finer.width_px - x_px)
         height = min(2 * finer.tile_height_px, finer.height_px - y_px)
         canvas = np.empty((len(channels), height, width), self._axes.dtype)
-        errors: list[TileError] = []
+        reasons: list[str] = []  # not the errors, which would hold the canvas
         tiles_read, is_sound = 0, True
         for dy in range(0, height, finer.tile_height_px):
             for dx in range(0, width, finer.tile_width_px):
@@ -123,11 +123,11 @@ class ChannelHalving:
                 except (SlideLostError, SlideAwayError):
                     raise
                 except TileError as error:
-                    errors.append(error)
+                    reasons.append(error.reason)
                     self._hatch(part, channels)
         if not tiles_read:
-            raise TileError(*place, errors[0].reason) from errors[0]
-        return halved_values(canvas), is_sound and not errors
+            raise TileError(*place, reasons[0])
+        return halved_values(canvas), is_sound and not reasons
 
     def _hatch(self, part: NDArray[Any], channels: Iterable[int]) -> None:
         for values, channel in zip(part, channels, strict=True):

@@ -332,7 +332,8 @@ class DerivedLevels:
         width = min(2 * finer.tile_width_px, finer.width_px - x_px)
         height = min(2 * finer.tile_height_px, finer.height_px - y_px)
         canvas = np.empty((height, width, 3), np.uint8)
-        errors: list[TileError] = []
+        # Not the errors: they would hold this canvas, and this frame them, until memory is tidied.
+        reasons: list[str] = []
         tiles_read, is_sound = 0, True
         for dy in range(0, height, finer.tile_height_px):
             for dx in range(0, width, finer.tile_width_px):
@@ -349,11 +350,11 @@ class DerivedLevels:
                 except (SlideLostError, SlideAwayError):
                     raise
                 except TileError as error:
-                    errors.append(error)
+                    reasons.append(error.reason)
                     hatch(part)
         if not tiles_read:
-            raise TileError(*place, errors[0].reason) from errors[0]
-        return halved(canvas), is_sound and not errors
+            raise TileError(*place, reasons[0])
+        return halved(canvas), is_sound and not reasons
 
 
 def halved(image: RgbImage) -> RgbImage:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from viewer.errors import CoverslipError
+from viewer.limits import COLOR_PROFILE_BYTES, LimitError
 from viewer.slides.srgb import to_srgb
 
 if TYPE_CHECKING:
@@ -81,6 +82,10 @@ def is_usable(profile: bytes | None) -> bool:
 def _transform(profile: bytes) -> ImageCms.ImageCmsTransform:
     from PIL import ImageCms
 
+    try:
+        COLOR_PROFILE_BYTES.check(len(profile), "it")
+    except LimitError as error:
+        raise _unusable(str(error)) from error
     space = profile[16:20]
     if profile[36:40] != _SIGNATURE:
         raise _unusable("it is damaged")

@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from viewer.slides.remote.client import RemoteSlide
 
 _MAX_LEVELS = 100
+_MOST_TILES = 1 << 28
+"""Of a level: two meters of glass at 0.5 um and 256 px."""
 _MAX_SIDE_PX = 1 << 31
 _MOST_PLANES = 1 << 20
 _MAX_TABLES_BYTES = 1 << 16
@@ -248,7 +250,8 @@ def _check_levels(path: Path, levels: tuple[Level, ...]) -> None:
         )
     for level in levels:
         sides = (level.width_px, level.height_px, level.tile_width_px, level.tile_height_px)
-        if not all(0 < side < _MAX_SIDE_PX for side in sides) or not 0 < level.downsample < inf:
+        is_sound = all(0 < side < _MAX_SIDE_PX for side in sides) and 0 < level.downsample < inf
+        if not is_sound or level.columns * level.rows > _MOST_TILES:
             raise DamagedSlideError(
                 path,
                 f"{path.name} says that it has {level.width_px:,} x {level.height_px:,} pixels in "

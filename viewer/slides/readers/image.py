@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from viewer.geometry import Optics
-from viewer.limits import IMAGE_BYTES, JPEG_PIXELS_PER_BYTE, LimitError
+from viewer.limits import IMAGE_BYTES, IMAGE_DECODING_BYTES, JPEG_PIXELS_PER_BYTE, LimitError
 from viewer.slides.byte_lru import ByteLru
 from viewer.slides.channels import rgb_channels
 from viewer.slides.errors import (
@@ -416,7 +416,8 @@ def _check_size(path: Path, picture: Image.Image) -> None:
             JPEG_PIXELS_PER_BYTE.check(pixels / path.stat().st_size, path.name)
     except LimitError as error:
         raise DamagedSlideError(path, str(error)) from error
-    if pixels * _bytes_per_pixel(path, picture) > MOST_BYTES:
+    is_too_large = pixels * _bytes_per_pixel(path, picture) > MOST_BYTES
+    if is_too_large or pixels * _decoding_bytes(path, picture) > IMAGE_DECODING_BYTES.most:
         raise UnsupportedSlideError(path, _too_large(path, pixels))
 
 
@@ -437,6 +438,17 @@ def _bytes_per_pixel(path: Path, picture: Image.Image) -> int:
         return 4 if picture.mode in ("I", "F") else 1
     coefficients = 2 * bands if picture.info.get("progressive") else 0
     return 4 + coefficients  # Pillow keeps colors in four bytes; a progressive JPEG is held twice
+
+
+def _decoding_bytes(path: Path, picture: Image.Image) -> int:
+    """Return the memory that a pixel takes while it is decoded, as it was measured."""
+    if picture.format == "JPEG2000":  # whose decoder has 32 bits for each sample
+        return 2 + 6 * len(picture.getbands())
+    if picture.format == "WEBP":  # two canvases and two copies, in four bytes
+        return 17
+    if picture.format == "AVIF":
+        return 10
+    return 2 * _bytes_per_pixel(path, picture)
 
 
 def _damaged(path: Path, error: Exception) -> DamagedSlideError:
