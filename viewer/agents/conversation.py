@@ -6,7 +6,7 @@ import base64
 import hashlib
 import io
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 from PIL import Image
@@ -70,7 +70,7 @@ class Tool:
 
     name: str
     description: str
-    parameters: dict[str, Any]
+    parameters: dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,11 +179,11 @@ def merged(turns: Sequence[Turn]) -> list[Turn]:
     return found
 
 
-def on_wire(turn: Turn, encoder: PictureEncoder) -> dict[str, Any]:
+def on_wire(turn: Turn, encoder: PictureEncoder) -> dict[str, object]:
     """Return a turn as a message of the chat completions protocol."""
-    message: dict[str, Any] = {"role": turn.role, "content": turn.text}
+    message: dict[str, object] = {"role": turn.role, "content": turn.text}
     if turn.pictures:
-        parts: list[dict[str, Any]] = [{"type": "text", "text": turn.text}] if turn.text else []
+        parts: list[dict[str, object]] = [{"type": "text", "text": turn.text}] if turn.text else []
         for picture in turn.pictures:
             if picture.caption:
                 parts.append({"type": "text", "text": picture.caption})
@@ -205,7 +205,7 @@ def on_wire(turn: Turn, encoder: PictureEncoder) -> dict[str, Any]:
     return message
 
 
-def tool_on_wire(tool: Tool) -> dict[str, Any]:
+def tool_on_wire(tool: Tool) -> dict[str, object]:
     """Return a tool as the chat completions protocol has it."""
     return {
         "type": "function",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -54,7 +54,7 @@ class ExchangeLog:
         OSError
             It cannot be written.
         """
-        line: dict[str, Any] = {
+        line: dict[str, object] = {
             "at_utc": utc_stamp("milliseconds"),
             "host": endpoint.host,
             "model": endpoint.model,
@@ -72,8 +72,8 @@ class ExchangeLog:
             file.flush()
             os.fsync(file.fileno())
 
-    def _turn_record(self, turn: Turn, encoder: PictureEncoder) -> dict[str, Any]:
-        record: dict[str, Any] = {"role": turn.role, "text": turn.text}
+    def _turn_record(self, turn: Turn, encoder: PictureEncoder) -> dict[str, object]:
+        record: dict[str, object] = {"role": turn.role, "text": turn.text}
         if turn.pictures:
             record["pictures"] = [
                 {"caption": picture.caption, "file": self._kept(encoder.encoded(picture))}
@@ -94,16 +94,16 @@ class ExchangeLog:
         return f"{PICTURES_FOLDER}/{path.name}"
 
 
-def read_exchanges(folder: Path) -> list[dict[str, Any]]:
+def read_exchanges(folder: Path) -> list[dict[str, object]]:
     """All whole lines of a session's exchanges; none where there are none. Raises OSError."""
     try:
         lines = (folder / EXCHANGES_FILE).read_bytes().splitlines()
     except FileNotFoundError:
         return []
-    found: list[dict[str, Any]] = []
+    found: list[dict[str, object]] = []
     for line in lines:
         try:
-            found.append(msgspec.json.decode(line, type=dict[str, Any]))
+            found.append(msgspec.json.decode(line, type=dict[str, object]))
         except (msgspec.MsgspecError, RecursionError):
             continue  # cut by a crash
     return found

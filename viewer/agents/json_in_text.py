@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import json
 import re
-from typing import Any
 
 _MOST_CHARS = 400_000
 _MOST_STARTS = 200
@@ -14,14 +13,14 @@ _LOOSE_COMMA = re.compile(r",\s*([}\]])")
 _DECODER = json.JSONDecoder(strict=False)  # models break lines within texts
 
 
-def objects_in(text: str) -> list[dict[str, Any]]:
+def objects_in(text: str) -> list[dict[str, object]]:
     """Return the JSON objects of a text in their order, none of them within another.
 
     Trailing commas, Python's quotes and objects that were written as a text once more are read
     too; what stays broken is passed over.
     """
     text = text[:_MOST_CHARS]
-    found: list[dict[str, Any]] = []
+    found: list[dict[str, object]] = []
     place = 0
     for _ in range(_MOST_STARTS):
         begin = text.find("{", place)
@@ -48,7 +47,7 @@ def broken_object(text: str) -> str:
     return ""
 
 
-def as_object(value: object) -> dict[str, Any] | None:
+def as_object(value: object) -> dict[str, object] | None:
     """Return a value as an object, also where it is the JSON text of one; None where it is none."""
     for _ in range(3):
         if not isinstance(value, str):
@@ -60,7 +59,7 @@ def as_object(value: object) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _object_at(text: str, begin: int) -> tuple[dict[str, Any] | None, int]:
+def _object_at(text: str, begin: int) -> tuple[dict[str, object] | None, int]:
     try:
         value, end = _DECODER.raw_decode(text, begin)
     except (ValueError, RecursionError):
@@ -68,7 +67,7 @@ def _object_at(text: str, begin: int) -> tuple[dict[str, Any] | None, int]:
     return value, end
 
 
-def _loose_object_at(text: str, begin: int) -> tuple[dict[str, Any] | None, int]:
+def _loose_object_at(text: str, begin: int) -> tuple[dict[str, object] | None, int]:
     """Return what is nearly JSON: with commas too many, or in Python's writing."""
     end = _matching_brace(text, begin)
     if end is None:
@@ -106,7 +105,7 @@ def _matching_brace(text: str, begin: int) -> int | None:
     return None
 
 
-def _quoted(text: str) -> list[dict[str, Any]]:
+def _quoted(text: str) -> list[dict[str, object]]:
     """Return the object that a text holds in quotes, as a JSON text of a JSON text."""
     begin = text.find('"{')
     if begin < 0:

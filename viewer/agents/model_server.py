@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -61,8 +61,8 @@ class ChatRequest(msgspec.Struct, frozen=True):
 
     endpoint: Endpoint
     key: str | None
-    messages: list[dict[str, Any]]
-    tools: list[dict[str, Any]]
+    messages: list[dict[str, object]]
+    tools: list[dict[str, object]]
     without: tuple[str, ...] = ()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -141,7 +141,9 @@ def read_slide(
     return SlideReading(outcome, microscope.folder, identity, elapsed_s)
 
 
-def findings_record(reading: SlideReading, spending: Spending | None, model: str) -> dict[str, Any]:
+def findings_record(
+    reading: SlideReading, spending: Spending | None, model: str
+) -> dict[str, object]:
     """Return what findings.json holds; `model` is the language model, "" where there was none."""
     outcome = reading.outcome
     return {

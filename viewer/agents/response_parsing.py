@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 
@@ -23,7 +22,7 @@ class DamagedAnswerError(CoverslipError):
 
 class _Function(msgspec.Struct):
     name: str | None = None
-    arguments: str | dict[str, Any] | None = None
+    arguments: str | dict[str, object] | None = None
 
 
 class _Call(msgspec.Struct):

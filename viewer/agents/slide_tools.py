@@ -8,7 +8,7 @@ reads them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
 import msgspec
 import numpy as np
@@ -65,11 +65,14 @@ class NoArguments(msgspec.Struct, forbid_unknown_fields=True):
     """None."""
 
 
+_Arguments = TypeVar("_Arguments", bound=msgspec.Struct)
+
+
 @dataclass(frozen=True, slots=True)
-class _SlideTool:
+class _SlideTool(Generic[_Arguments]):
     description: str
-    arguments: type[msgspec.Struct]
-    run: Callable[[Any, Cancel], dict[str, object]]
+    arguments: type[_Arguments]
+    run: Callable[[_Arguments, Cancel], dict[str, object]]
 
 
 class SlideTools:
@@ -286,8 +289,8 @@ class SlideTools:
 
 
 def checked_arguments(
-    tool: str, arguments: str | Mapping[str, object], kind: type[msgspec.Struct]
-) -> Any:
+    tool: str, arguments: str | Mapping[str, object], kind: type[_Arguments]
+) -> _Arguments:
     """Return the arguments of a call as `kind`. Raises ToolError with a complaint for the model."""
     try:
         if isinstance(arguments, str):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from viewer.slides.channels import FIRST_PLANE, ImagePlane
 
@@ -16,7 +16,7 @@ _ALL_CHANNELS = -1
 
 def plane_of(annotation: Annotation) -> ImagePlane:
     """Return the plane; the first where the annotation tells none, or nonsense."""
-    beside: Any = annotation.unknown.get(_GEOMETRY)
+    beside: object = annotation.unknown.get(_GEOMETRY)
     stated = beside.get(_PLANE) if isinstance(beside, dict) else None
     if not isinstance(stated, dict):
         return FIRST_PLANE
@@ -27,7 +27,7 @@ def plane_of(annotation: Annotation) -> ImagePlane:
 
 def tells_plane(annotation: Annotation) -> bool:
     """Return whether the annotation says on which plane it lies."""
-    beside: Any = annotation.unknown.get(_GEOMETRY)
+    beside: object = annotation.unknown.get(_GEOMETRY)
     return isinstance(beside, dict) and _PLANE in beside
 
 
@@ -35,7 +35,7 @@ def on_plane(annotation: Annotation, plane: ImagePlane) -> Annotation:
     """Return the annotation on a plane; on the first, which needs no word, as it is."""
     if (plane.z, plane.t) == (0, 0):
         return annotation
-    beside: Any = annotation.unknown.get(_GEOMETRY)
+    beside: object = annotation.unknown.get(_GEOMETRY)
     members = beside if isinstance(beside, dict) else {}
     stated = {"c": _ALL_CHANNELS, "z": plane.z, "t": plane.t}
     unknown = {**annotation.unknown, _GEOMETRY: {**members, _PLANE: stated}}

@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from viewer.annotations.formats.foreign_values import as_text
@@ -123,7 +123,7 @@ def read_qupath_project(path: Path, look_in: Iterable[Path] = ()) -> QuPathProje
     return QuPathProject(folder.name, images, palette, unread)
 
 
-def _document(path: Path) -> tuple[dict[str, Any], bool]:
+def _document(path: Path) -> tuple[dict[str, object], bool]:
     """Return what the file holds, and whether only a part of it could be read."""
     try:
         data = unpacked_bytes(path, SUFFIX, JSON_BYTES)
@@ -149,7 +149,7 @@ def _document(path: Path) -> tuple[dict[str, Any], bool]:
     return document, False
 
 
-def _decoded(members: Members) -> dict[str, Any]:
+def _decoded(members: Members) -> dict[str, object]:
     return {name: json.loads(bytes(raw)) for name, raw in members.items()}
 
 
@@ -193,7 +193,7 @@ class _Places:
         return None
 
 
-def _image(document: Any, number: int, places: _Places) -> QuPathImage:
+def _image(document: object, number: int, places: _Places) -> QuPathImage:
     document = document if isinstance(document, dict) else {}
     builder = document.get("serverBuilder")
     builder = builder if isinstance(builder, dict) else {}
@@ -231,7 +231,7 @@ def _image(document: Any, number: int, places: _Places) -> QuPathImage:
     return QuPathImage(name, address, path, "", note, beside, place)
 
 
-def _note(document: dict[str, Any]) -> str:
+def _note(document: dict[str, object]) -> str:
     lines: list[str] = []
     if document.get("description"):
         lines.append(shown_line(as_text(document["description"])))
@@ -243,7 +243,7 @@ def _note(document: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _series(args: Any) -> int:
+def _series(args: object) -> int:
     """Return the number of the image within its file, from 0."""
     listed = [str(each) for each in args] if isinstance(args, list) else []
     for index, each in enumerate(listed):
@@ -255,7 +255,7 @@ def _series(args: Any) -> int:
     return 0
 
 
-def _local(address: Any) -> str | None:
+def _local(address: object) -> str | None:
     """Return the path of a file: address, or of a bare path, with slashes; None for all others."""
     if not isinstance(address, str) or not address.strip():
         return None

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from enum import IntEnum
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from viewer.errors import CoverslipError
 
@@ -39,38 +40,81 @@ class Urgency(IntEnum):
     REST = 2
 
 
-class Task:
+class Task(ABC):
     """One piece of work under way; `cancel` makes its result unwanted."""
 
-    def __init__(
-        self,
-        work: Callable[[], Any],
-        done: Callable[[Any], object],
-        failed: Callable[[Exception], object],
-        dropped: Callable[[Any], object],
-    ) -> None:
-        self.work: Callable[[], Any] | None = work
-        self.done = done
-        self.failed = failed
-        self.dropped = dropped
+    def __init__(self) -> None:
         self.canceled = False
-        self.result: Any = None
         self.error: Exception | None = None
         self.number = 0
         """Its place among all tasks, as the queue took them."""
 
+    @abstractmethod
     def cancel(self) -> None:
         """Neither `done` nor `failed` will run, and the work not either unless it has begun.
 
         A result that still comes goes to `dropped`. What the work holds is let go of at once.
         """
-        self.canceled = True
-        self.work = None
 
-    def taken(self) -> Any:
-        """Return the result, which is not held here any more: whoever asked may keep the task."""
-        result, self.result = self.result, None
-        return result
+    @abstractmethod
+    def perform(self) -> bool:
+        """Do the work, in a thread; return False where it was canceled before."""
+
+    @abstractmethod
+    def deliver(self) -> None:
+        """Give the result to `done`, or the error to `failed`."""
+
+    @abstractmethod
+    def drop(self) -> None:
+        """Give a result that nobody wants any more to `dropped`."""
+
+
+_Result = TypeVar("_Result")
+
+
+class Work(Task, Generic[_Result]):
+    """A task by the functions that do it and take what comes of it.
+
+    The result is not held here once it is given on: whoever asked may keep the task.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[], _Result],
+        done: Callable[[_Result], object],
+        failed: Callable[[Exception], object],
+        dropped: Callable[[_Result], object],
+    ) -> None:
+        super().__init__()
+        self._work: Callable[[], _Result] | None = work
+        self._done = done
+        self._failed = failed
+        self._dropped = dropped
+        self._results: list[_Result] = []
+
+    def cancel(self) -> None:
+        self.canceled = True
+        self._work = None
+
+    def perform(self) -> bool:
+        work, self._work = self._work, None
+        if work is None:
+            return False
+        try:
+            self._results.append(work())
+        except Exception as error:  # `failed` knows what to say of it
+            self.error = error
+        return True  # what the work holds, which may be large, is let go of
+
+    def deliver(self) -> None:
+        if self.error is not None:
+            self._failed(self.error)
+        else:
+            self._done(self._results.pop())
+
+    def drop(self) -> None:
+        if self.error is None:
+            self._dropped(self._results.pop())
 
 
 class Lane:
@@ -212,14 +256,8 @@ class BackgroundQueue:
 
 
 def _perform(lane: Lane, task: Task) -> None:
-    work, task.work = task.work, None
-    if work is None:  # canceled since it was taken
+    if not task.perform():
         return
-    try:
-        task.result = work()
-    except Exception as error:  # `failed` knows what to say of it
-        task.error = error
-    del work  # what it holds may be large
     try:
         lane.finish(task)
     except Exception:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from PySide6.QtCore import QObject, Qt, Signal
 
-from viewer.ui.background_queue import QUEUE, DroppedError, Lane, Task, Urgency
+from viewer.ui.background_queue import QUEUE, DroppedError, Lane, Task, Urgency, Work
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +20,7 @@ _CLOSE_WAIT_S = 0.2
 """For reads, which a dead drive can hold for ever and nobody waits for any more."""
 _FINISH_WAIT_S = 10.0
 """For writes."""
+_Result = TypeVar("_Result")
 
 
 class BackgroundRunner(QObject):
@@ -45,10 +46,10 @@ class BackgroundRunner(QObject):
 
     def run(
         self,
-        work: Callable[[], Any],
-        done: Callable[[Any], object],
+        work: Callable[[], _Result],
+        done: Callable[[_Result], object],
         failed: Callable[[Exception], object] | None = None,
-        dropped: Callable[[Any], object] | None = None,
+        dropped: Callable[[_Result], object] | None = None,
         *,
         urgency: Urgency = Urgency.ASKED,
     ) -> Task:
@@ -59,7 +60,7 @@ class BackgroundRunner(QObject):
         `dropped(result)` runs in either thread when the task was canceled in the meantime, and
         is the place to close what was opened.
         """
-        task = Task(work, done, failed or _log_error, dropped or _forget)
+        task = Work(work, done, failed or _log_error, dropped or _forget)
         if self._closed:
             task.cancel()
             return task
@@ -95,17 +96,14 @@ class BackgroundRunner(QObject):
             wanted = not self._closed and not task.canceled
             if wanted:
                 self._arrived.emit(task)
-        if not wanted and task.error is None:
-            task.dropped(task.taken())
+        if not wanted:
+            task.drop()
 
     def _deliver(self, task: Task) -> None:
         if task.canceled or self._closed:
-            if task.error is None:
-                task.dropped(task.taken())
-        elif task.error is not None:
-            task.failed(task.error)
+            task.drop()
         else:
-            task.done(task.taken())
+            task.deliver()
 
 
 def _log_error(error: Exception) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
@@ -78,7 +78,7 @@ class SettingRow(QWidget):
     def __init__(self, choice: Choice, value: object, parent: QWidget) -> None:
         super().__init__(parent)
         self.choice = choice
-        self.value: Callable[[], Any]
+        self.value: Callable[[], object]
         """Gives what the editor shows now."""
         self.editor = self._made_editor(value)
         text = choice.explanation

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 from PySide6.QtCore import QSize, Qt, Signal
@@ -91,7 +91,7 @@ class SettingsDialog(QDialog):
         return msgspec.structs.replace(self._before, **self.changes)
 
     @property
-    def changes(self) -> dict[str, Any]:
+    def changes(self) -> dict[str, object]:
         """Return the settings that the user changed, by name."""
         rows = (row for rows in self._rows.values() for row in rows.rows)
         values = {row.choice.field: row.value() for row in rows}

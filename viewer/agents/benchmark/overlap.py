@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
@@ -18,7 +18,7 @@ from viewer.agents.json_in_text import objects_in
 from viewer.annotations.formats.coco_runs import mask_of_runs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
     from shapely.geometry.base import BaseGeometry
@@ -103,7 +103,7 @@ def wanted_mask(masks: str) -> NDArray[np.bool_]:
     return found
 
 
-def _runs(masks: Any) -> Iterable[dict[str, Any]]:
+def _runs(masks: object) -> Iterable[dict[str, object]]:
     if isinstance(masks, list):
         for each in masks:
             yield from _runs(each)
@@ -114,11 +114,11 @@ def _runs(masks: Any) -> Iterable[dict[str, Any]]:
             yield from _runs(masks.get("segmentation"))
 
 
-def _first(found: dict[str, Any], keys: tuple[str, ...]) -> Any:
+def _first(found: dict[str, object], keys: tuple[str, ...]) -> object:
     return next((found[key] for key in keys if found.get(key)), None)
 
 
-def _boxes(value: Any) -> list[BaseGeometry]:
+def _boxes(value: object) -> list[BaseGeometry]:
     if isinstance(value, dict):
         value = [value.get(key) for key in ("x0", "y0", "x1", "y1")]
     if not isinstance(value, list):
@@ -129,14 +129,15 @@ def _boxes(value: Any) -> list[BaseGeometry]:
     return [] if box is None else [box]
 
 
-def _box(sides: list[Any]) -> BaseGeometry | None:
-    if len(sides) != 4 or not all(isinstance(side, int | float) for side in sides):
+def _box(sides: Sequence[object]) -> BaseGeometry | None:
+    numbers = [side for side in sides if isinstance(side, int | float)]
+    if len(sides) != 4 or len(numbers) != 4:
         return None
-    x0, y0, x1, y1 = sides
+    x0, y0, x1, y1 = numbers
     return shapely.box(x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None
 
 
-def _outlines(value: Any) -> list[BaseGeometry]:
+def _outlines(value: object) -> list[BaseGeometry]:
     """Return polygons from a list of points, a flat list of coordinates, or lists of these."""
     if not isinstance(value, list) or not value:
         return []

@@ -6,7 +6,7 @@ import ast
 import json
 import re
 import string
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from viewer.agents.benchmark.question_files import is_absent
 
@@ -58,7 +58,7 @@ def options_of(row: Row) -> Options:
     return Options(plain if own == labels else texts, labels)
 
 
-def _pairs(value: Any) -> list[tuple[str, str]]:
+def _pairs(value: object) -> list[tuple[str, str]]:
     """Return label and text of each option; labels are empty where there are none."""
     if isinstance(value, str):
         return _pairs_of_text(value)
@@ -72,7 +72,7 @@ def _pairs(value: Any) -> list[tuple[str, str]]:
     return []
 
 
-def _pair(each: Any) -> tuple[str, str]:
+def _pair(each: object) -> tuple[str, str]:
     if not isinstance(each, dict):
         return "", _text(each)
     label = next((each[key] for key in _LABEL_KEYS if not is_absent(each.get(key))), "")
@@ -110,7 +110,7 @@ def _pairs_of_text(text: str) -> list[tuple[str, str]]:
     return [("", text)] if text else []
 
 
-def _literal(text: str) -> list[Any] | tuple[Any, ...] | dict[Any, Any] | None:
+def _literal(text: str) -> list[object] | tuple[object, ...] | dict[object, object] | None:
     """Return the list or mapping that a text writes in JSON or Python; None where it is none."""
     for parse in (json.loads, ast.literal_eval):
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from viewer.agents.benchmark.question_files import read_rows
 from viewer.agents.benchmark.question_options import Options, options_of
@@ -287,7 +287,7 @@ def _filled(text: str, options: Options, published: bool) -> str:
     return filled.replace("{{", "{").replace("}}", "}") if published else filled
 
 
-def _single(value: Any, name: str) -> Any:
+def _single(value: object, name: str) -> object:
     """Return the only one of a list, or the value itself."""
     if isinstance(value, list | tuple):
         if len(value) != 1:

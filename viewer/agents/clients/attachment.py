@@ -7,7 +7,7 @@ which carries it out (`viewer.ui.agents.client_door`). The window never speaks t
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -100,7 +100,7 @@ class AttachedDesk:
                 return ToolReply(refusal=_GONE)
             except (msgspec.MsgspecError, OverflowError, UnicodeError, RecursionError):
                 return ToolReply(refusal=f"The arguments of {tool[:60]} cannot be read.")
-        data: dict[str, Any] = msgspec.json.decode(reply.data)
+        data: dict[str, object] = msgspec.json.decode(reply.data)
         return ToolReply(data, reply.jpeg, reply.refusal)
 
     def _narrowed(self, tool: str, arguments: Mapping[str, object]) -> dict[str, object]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -51,7 +51,7 @@ class PluginScene:
     height_px: int
     mpp_um: float | None
     native_magnification: float | None
-    tools: list[dict[str, Any]]
+    tools: list[dict[str, object]]
     channel: Channel[messages.Given]
 
     @classmethod

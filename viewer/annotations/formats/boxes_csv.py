@@ -6,7 +6,7 @@ import csv
 import math
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import shapely
 
@@ -22,7 +22,7 @@ from viewer.plain_text import shown_line, shown_text
 from viewer.table_lines import with_paired_quotes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from shapely.geometry.base import BaseGeometry
@@ -244,7 +244,7 @@ def _annotation(
     )
 
 
-def _shape(cell: Any) -> tuple[BaseGeometry, str]:
+def _shape(cell: Callable[[str], str]) -> tuple[BaseGeometry, str]:
     if cell("x0"):
         x0, y0, x1, y1 = (_number(cell(word), word) for word in _CORNERS)
     else:

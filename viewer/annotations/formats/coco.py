@@ -8,7 +8,7 @@ import math
 import re
 from dataclasses import dataclass
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
 import msgspec
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-Json = dict[str, Any]
+Json = dict[str, object]
 
 NO_CATEGORY = "No class"
 """Stands for no class, since COCO wants a category of each annotation; its id is 0."""
@@ -156,7 +156,7 @@ def write_coco(
 # Reading -------------------------------------------------------------------------------------
 
 
-def _lists(name: str, data: bytes, problems: list[Problem]) -> dict[str, list[Any]]:
+def _lists(name: str, data: bytes, problems: list[Problem]) -> dict[str, list[Json | Torn]]:
     """Return the three lists of a file; of a damaged one what can still be found."""
     try:
         stated = _decoded(data)
@@ -172,7 +172,7 @@ def _lists(name: str, data: bytes, problems: list[Problem]) -> dict[str, list[An
         stated = {name: _as_list(parsed_text(value)) for name, value in stated.items()}
     if not isinstance(stated, dict) or not isinstance(stated.get("annotations"), list):
         raise AnnotationFileError(f"{name} is no COCO JSON: it has no list of annotations.")
-    lists: dict[str, list[Any]] = {}
+    lists: dict[str, list[Json | Torn]] = {}
     for each in _LISTS:
         members = stated.get(each)
         lists[each] = [
@@ -182,7 +182,7 @@ def _lists(name: str, data: bytes, problems: list[Problem]) -> dict[str, list[An
     return lists
 
 
-def _decoded(data: bytes) -> Any:
+def _decoded(data: bytes) -> object:
     """Also with bare NaN, or in the code of Windows in the West. Raises ValueError."""
     try:
         return msgspec.json.decode(data)
@@ -190,8 +190,8 @@ def _decoded(data: bytes) -> Any:
         return json.loads(as_utf8(data), parse_constant=str)
 
 
-def _salvaged(data: bytes) -> dict[str, list[Any]]:
-    found: dict[str, list[Any]] = {name: [] for name in _LISTS}
+def _salvaged(data: bytes) -> dict[str, list[Json | Torn]]:
+    found: dict[str, list[Json | Torn]] = {name: [] for name in _LISTS}
     for begin in _BEGINNING.finditer(data):
         rest = BytesIO(data[begin.end() - 1 :])
         elements = JsonElements(rest.read, as_members)
@@ -210,7 +210,7 @@ def _whole(members: dict[str, msgspec.Raw]) -> Json | Torn:
         return Torn(str(error))
 
 
-def _as_list(stated: Any) -> Any:
+def _as_list(stated: object) -> object:
     """Return the values of an object that stands for a list, by their ids; a text is a name."""
     if isinstance(stated, dict) and stated:
         named = {
@@ -221,7 +221,7 @@ def _as_list(stated: Any) -> Any:
     return stated
 
 
-def _classes(categories: list[Any]) -> dict[str, AnnotationClass | None]:
+def _classes(categories: list[Json | Torn]) -> dict[str, AnnotationClass | None]:
     classes: dict[str, AnnotationClass | None] = {}
     for index, each in enumerate(categories):
         if isinstance(each, Torn) or not key_of(each.get("id")):
@@ -234,7 +234,7 @@ def _classes(categories: list[Any]) -> dict[str, AnnotationClass | None]:
     return classes
 
 
-def _color(stated: Any, tell: Callable[[str], object] | None) -> str | None:
+def _color(stated: object, tell: Callable[[str], object] | None) -> str | None:
     try:
         return color_of(stated)[0]
     except ValueError as error:
@@ -256,7 +256,8 @@ def _annotation(
         geometry = repaired(geometry)
         tell("its edges crossed")
     category = key_of(stated.get("category_id"))
-    named = next((stated[key] for key in _CATEGORY_NAMES if isinstance(stated.get(key), str)), "")
+    names = (stated.get(key) for key in _CATEGORY_NAMES)
+    named = next((name for name in names if isinstance(name, str)), "")
     if not category and named:
         category = next(
             (id_ for id_, each in classes.items() if each is not None and each.name == named),
@@ -283,10 +284,10 @@ def _annotation(
     )
 
 
-def _id(stated: Any) -> UUID:
+def _id(stated: object) -> UUID:
     try:
-        return UUID(stated)
-    except (ValueError, AttributeError, TypeError):
+        return UUID(stated if isinstance(stated, str) else "")
+    except ValueError:
         return uuid4()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import PurePosixPath, PureWindowsPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
 from viewer.plain_text import shown_line
@@ -28,7 +28,7 @@ class SeveralPicturesError(AnnotationFileError):
         self.pictures = pictures
 
 
-def key_of(id_: Any) -> str:
+def key_of(id_: object) -> str:
     """Return an id as text, in which 1, 1.0 and "1" are one; empty where there is none."""
     if isinstance(id_, float) and id_.is_integer():
         id_ = int(id_)
@@ -41,7 +41,7 @@ def key_of(id_: Any) -> str:
 class CocoPictures:
     """The pictures that a file lists, or that its annotations lie on where it lists none."""
 
-    def __init__(self, images: Sequence[Any], annotations: Sequence[Any]) -> None:
+    def __init__(self, images: Sequence[object], annotations: Sequence[object]) -> None:
         self._names: dict[str, list[str]] = {}
         listed = [each for each in images if isinstance(each, dict)]
         for each in listed:

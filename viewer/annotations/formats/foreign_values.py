@@ -6,7 +6,6 @@ import ast
 import json
 import math
 import re
-from typing import Any
 
 MOST_PX = 1e9
 """No slide is wider: what lies further out is no place."""
@@ -43,7 +42,7 @@ def as_text(value: object) -> str:
         return str(value)
 
 
-def parsed_text(value: Any) -> Any:
+def parsed_text(value: object) -> object:
     """Return what a text holds that is JSON, or the same as Python prints it; all else as it is."""
     if not isinstance(value, str) or len(value) > _MOST_NESTED:
         return value
@@ -68,7 +67,7 @@ def _python_only(text: str) -> str:
     return _WORD.sub(lambda found: _WORDS[found[0]], bare)
 
 
-def number_of(value: Any) -> float:
+def number_of(value: object) -> float:
     """Return a number from one, or from a text with a decimal point or comma.
 
     "NaN", "Infinity" and "-inf" are read in any case; null is NaN.
@@ -103,7 +102,7 @@ def number_of(value: Any) -> float:
     raise ValueError(f"{quoted(value)} is no number")
 
 
-def place_of(value: Any) -> float:
+def place_of(value: object) -> float:
     """Return a coordinate in level-0 pixels.
 
     Raises
@@ -119,7 +118,7 @@ def place_of(value: Any) -> float:
     return number
 
 
-def flag_of(value: Any) -> bool:
+def flag_of(value: object) -> bool:
     """Return a switch from a truth value, a number or a word.
 
     Raises
@@ -142,7 +141,7 @@ def flag_of(value: Any) -> bool:
     raise ValueError(f"{quoted(value)} is neither true nor false")
 
 
-def color_of(value: Any) -> tuple[str | None, bool]:
+def color_of(value: object) -> tuple[str | None, bool]:
     """Return a color as "#rrggbb", None where nothing is said, and whether it had to be clamped.
 
     Known are lists and objects of 0 to 255 or of 0 to 1, with or without alpha, packed integers
@@ -174,7 +173,7 @@ def color_of(value: Any) -> tuple[str | None, bool]:
     raise ValueError(f"{quoted(value)} is no color")
 
 
-def _channels_of(stated: dict[Any, Any]) -> Any:
+def _channels_of(stated: dict[object, object]) -> object:
     lowered = {str(key).strip().lower(): channel for key, channel in stated.items()}
     for names in zip(*_CHANNELS, strict=True):
         if all(name in lowered for name in names):
@@ -185,7 +184,7 @@ def _channels_of(stated: dict[Any, Any]) -> Any:
     return stated
 
 
-def _color_of_channels(stated: list[Any]) -> tuple[str, bool]:
+def _color_of_channels(stated: list[object]) -> tuple[str, bool]:
     channels = [number_of(channel) for channel in stated]
     red_green_blue, alpha = channels[:3], channels[3:]
     if not all(math.isfinite(channel) for channel in red_green_blue):

@@ -6,7 +6,7 @@ import json
 import math
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import msgspec
 import numpy as np
@@ -72,7 +72,7 @@ def as_members(text: bytes) -> Members:
             raise ValueError("it is no JSON that can be read") from error
 
 
-def decoded(text: bytes | msgspec.Raw) -> Any:
+def decoded(text: bytes | msgspec.Raw) -> object:
     """Return the value of a member; numbers that are none to compute with become text.
 
     Raises
@@ -139,7 +139,7 @@ class JsonElements(Generic[_T]):
     _is_array: bool = field(default=False, init=False)
     _has_ended: bool = field(default=False, init=False)
 
-    def array_begins(self, name: str, alone: frozenset[str]) -> dict[str, Any]:
+    def array_begins(self, name: str, alone: frozenset[str]) -> dict[str, object]:
         """Goes to the array: the file itself, or its member of this name.
 
         Parameters
@@ -207,7 +207,7 @@ class JsonElements(Generic[_T]):
                 size = _PIECE_BYTES
             self._fill(size)
 
-    def members_behind(self) -> dict[str, Any]:
+    def members_behind(self) -> dict[str, object]:
         """Return the members after the array, as far as they can be read."""
         self._fill(_MOST_HEAD_BYTES)
         try:
@@ -223,7 +223,7 @@ class JsonElements(Generic[_T]):
             self._is_all = not more
             self._text += more
 
-    def _past_head(self, name: str, alone: frozenset[str]) -> dict[str, Any]:
+    def _past_head(self, name: str, alone: frozenset[str]) -> dict[str, object]:
         text, at, before = self._text.decode("latin-1"), 1, {}
         while found := _NAME.match(text, at):
             at = found.end()

@@ -6,7 +6,7 @@ Shapely refuses a geometry as a whole for one bad number. Here each ring and par
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import shapely
 from shapely.geometry import mapping
@@ -34,7 +34,7 @@ _MOST_BAD_SHARE = 0.1
 """Of the corners of a ring: with more of them bad it is no shape any more."""
 
 
-def loose_geometry(stated: Any, tell: Tell) -> BaseGeometry:
+def loose_geometry(stated: object, tell: Tell) -> BaseGeometry:
     """Return the geometry of an object of GeoJSON, or of its coordinates alone.
 
     Parameters
@@ -72,7 +72,7 @@ def polygon_of(rings: list[list[Corner]], tell: Tell) -> shapely.Polygon:
     return shapely.Polygon(outline, sound)
 
 
-def corners_of(stated: Any, tell: Tell) -> list[Corner]:
+def corners_of(stated: object, tell: Tell) -> list[Corner]:
     """Return the places of a list; a few bad ones among many are left out and reported.
 
     Raises
@@ -103,7 +103,7 @@ def corners_of(stated: Any, tell: Tell) -> list[Corner]:
     return corners
 
 
-def _corner(stated: Any) -> tuple[Corner, bool]:
+def _corner(stated: object) -> tuple[Corner, bool]:
     stated = parsed_text(stated)
     if isinstance(stated, dict):
         lowered = {str(key).lower(): value for key, value in stated.items()}
@@ -119,7 +119,7 @@ def _corner(stated: Any) -> tuple[Corner, bool]:
     return (place_of(stated[0]), place_of(stated[1])), len(stated) > 2
 
 
-def _geometry(stated: Any, tell: Tell, depth: int) -> BaseGeometry:
+def _geometry(stated: object, tell: Tell, depth: int) -> BaseGeometry:
     if depth > _MOST_DEPTH:
         raise ValueError("it is nested too deep")
     stated = _unwrapped(stated)
@@ -141,7 +141,7 @@ def _geometry(stated: Any, tell: Tell, depth: int) -> BaseGeometry:
     return _of_coordinates(kind, parsed_text(stated["coordinates"]), tell)
 
 
-def _unwrapped(stated: Any) -> Any:
+def _unwrapped(stated: object) -> object:
     """Return what a text holds: JSON, or well-known text."""
     stated = parsed_text(stated)
     if not isinstance(stated, str):
@@ -152,7 +152,7 @@ def _unwrapped(stated: Any) -> Any:
         raise ValueError(f"{quoted(stated)} is no geometry") from None
 
 
-def _collection(stated: list[Any], tell: Tell, depth: int) -> BaseGeometry:
+def _collection(stated: list[object], tell: Tell, depth: int) -> BaseGeometry:
     parts: list[BaseGeometry] = []
     for number, each in enumerate(stated, 1):
         try:
@@ -166,16 +166,14 @@ def _collection(stated: list[Any], tell: Tell, depth: int) -> BaseGeometry:
     return parts[0] if len(parts) == 1 else shapely.GeometryCollection(parts)
 
 
-def _of_coordinates(kind: str, stated: Any, tell: Tell) -> BaseGeometry:
+def _of_coordinates(kind: str, coordinates: object, tell: Tell) -> BaseGeometry:
     """By the depth of the lists, which tells more than the name of the kind."""
-    if stated in ([], [[]], [[[]]], None):
+    if coordinates in ([], [[]], [[[]]], None):
         raise ValueError("its geometry is empty")
-    if isinstance(stated, dict) or _depth(stated) == 0:
-        stated, depth = [stated], 0
-    else:
-        depth = _depth(stated)
-    if isinstance(stated, tuple):
-        stated = list(stated)
+    depth = 0 if isinstance(coordinates, dict) else _depth(coordinates)
+    stated: list[object] = (
+        list(coordinates) if depth and isinstance(coordinates, list | tuple) else [coordinates]
+    )
     if depth <= 1 and kind in ("", "Point"):
         return shapely.Point(_corner(stated if depth else stated[0])[0])
     if depth <= 1:
@@ -189,23 +187,24 @@ def _of_coordinates(kind: str, stated: Any, tell: Tell) -> BaseGeometry:
         corners = corners_of(flat, tell)
         return shapely.Point(corners[0]) if len(corners) == 1 else shapely.MultiPoint(corners)
     if kind in ("LineString", "LinearRing", "MultiLineString"):
-        lines = _flattened(stated, depth - 3) if depth >= 3 else [stated]
+        lines: list[object] = _flattened(stated, depth - 3) if depth >= 3 else [stated]
         return _united(_each(lines, lambda each: _line(each, tell), tell))
     if depth == 2 and (rings := _in_a_row(stated)):
         stated, depth = rings, 3
         tell("its numbers stood in a row and were taken in pairs")
     if depth == 2:
-        stated, depth = [stated], 3
+        stated = [stated]
+        depth = 3
         tell("its list of corners lay one level too high")
     if depth == 3 and kind == "MultiPolygon":
         tell("its lists lay one level too high")
     if depth >= 4 and kind == "Polygon":
         tell("it holds several polygons")
-    polygons = [stated] if depth == 3 else _flattened(stated, depth - 4)
+    polygons: list[object] = [stated] if depth == 3 else _flattened(stated, depth - 4)
     return _united(_each(polygons, lambda each: _polygon(each, tell), tell))
 
 
-def _depth(stated: Any) -> int:
+def _depth(stated: object) -> int:
     """Of the first list that goes down to numbers."""
     stated = parsed_text(stated)
     if isinstance(stated, dict):
@@ -218,9 +217,9 @@ def _depth(stated: Any) -> int:
 _MOST_LOOKED_AT = 3
 
 
-def _in_a_row(stated: list[Any]) -> list[list[Any]]:
+def _in_a_row(stated: list[object]) -> list[object]:
     """Pairs of the rings that are x, y, x, y and so on; none where one is otherwise."""
-    rings: list[list[Any]] = []
+    rings: list[object] = []
     for each in stated:
         if not isinstance(each, list) or len(each) < _FEWEST_IN_A_ROW or len(each) % 2:
             return []
@@ -228,17 +227,19 @@ def _in_a_row(stated: list[Any]) -> list[list[Any]]:
     return rings
 
 
-def _flattened(stated: Any, levels: int) -> list[Any]:
+def _flattened(stated: list[object], levels: int) -> list[object]:
     for _ in range(max(0, levels)):
         stated = [
             inner
             for each in stated
             for inner in (each if isinstance(each, list | tuple) else [each])
         ]
-    return list(stated)
+    return stated
 
 
-def _each(stated: list[Any], read: Callable[[Any], BaseGeometry], tell: Tell) -> list[BaseGeometry]:
+def _each(
+    stated: list[object], read: Callable[[object], BaseGeometry], tell: Tell
+) -> list[BaseGeometry]:
     parts: list[BaseGeometry] = []
     trouble = ""
     for number, each in enumerate(stated, 1):
@@ -267,7 +268,7 @@ def _united(parts: list[BaseGeometry]) -> BaseGeometry:
     return shapely.GeometryCollection(parts)
 
 
-def _line(stated: Any, tell: Tell) -> BaseGeometry:
+def _line(stated: object, tell: Tell) -> BaseGeometry:
     corners = corners_of(stated, tell)
     if len(corners) > 1:
         return shapely.LineString(corners)
@@ -275,7 +276,7 @@ def _line(stated: Any, tell: Tell) -> BaseGeometry:
     return _of_few(corners)
 
 
-def _polygon(stated: Any, tell: Tell) -> BaseGeometry:
+def _polygon(stated: object, tell: Tell) -> BaseGeometry:
     stated = parsed_text(stated)
     if not isinstance(stated, list | tuple) or not stated:
         raise ValueError("its geometry is empty")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 from uuid import UUID, uuid4
 
 import msgspec
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
 
-Json = dict[str, Any]
+Json = dict[str, object]
 _T = TypeVar("_T")
 
 
@@ -359,7 +359,7 @@ class _Features:
             self._mend(f"its nucleus was left out: {_said(error)}")
             return None, {}
 
-    def _geometry(self, stated: Any, of: str = "") -> tuple[BaseGeometry, Json]:
+    def _geometry(self, stated: object, of: str = "") -> tuple[BaseGeometry, Json]:
         """Return the geometry, and members of it that are none of its place."""
         stated = parsed_text(stated)
         beside: Json = {}
@@ -375,7 +375,7 @@ class _Features:
             geometry = repaired(geometry)
         return geometry, beside
 
-    def _class(self, read: Attributes, stated: Any) -> AnnotationClass | None:
+    def _class(self, read: Attributes, stated: object) -> AnnotationClass | None:
         found = read.class_(stated)
         if found is None or len(self._classes) > _MOST_CLASSES:
             return found
@@ -408,7 +408,7 @@ def _measured(element: _UsualFeature | Members | Torn) -> Mapping[str, float]:
     return usual or NO_NUMBERS
 
 
-def _decoded(raw: msgspec.Raw | None) -> Any:
+def _decoded(raw: msgspec.Raw | None) -> object:
     return None if raw is None else decoded(raw)
 
 
@@ -422,7 +422,9 @@ def _lowered(feature: Members) -> Members:
     return {usual.get(name.lower(), name): value for name, value in feature.items()}
 
 
-def _unknown(feature: Members, stated: Json, kind_key: str, foreign_id: Any) -> dict[str, object]:
+def _unknown(
+    feature: Members, stated: Json, kind_key: str, foreign_id: object
+) -> dict[str, object]:
     unknown: dict[str, object] = {}
     if not feature.keys() <= _IN_FEATURE:
         unknown["feature"] = {k: _decoded(v) for k, v in feature.items() if k not in _IN_FEATURE}
@@ -444,7 +446,7 @@ def _unknown(feature: Members, stated: Json, kind_key: str, foreign_id: Any) -> 
     return unknown
 
 
-def _beside_class(stated: Any) -> Json:
+def _beside_class(stated: object) -> Json:
     """Return what it tells that a class does not hold: other members, and how opaque it is."""
     if not isinstance(stated, dict):
         return {}
@@ -454,7 +456,7 @@ def _beside_class(stated: Any) -> Json:
     return beside
 
 
-def _has_alpha(color: Any) -> bool:
+def _has_alpha(color: object) -> bool:
     return isinstance(color, list) and len(color) == 4
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, get_args
 from uuid import UUID, uuid4
 
 from viewer.annotations.annotation import DESCRIPTION, NO_COLOR, AnnotationClass, Kind
@@ -25,7 +25,7 @@ from viewer.plain_text import shown_line, shown_text
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-Json = dict[str, Any]
+Json = dict[str, object]
 
 _KINDS: tuple[Kind, ...] = get_args(Kind)
 OLD_KINDS: dict[str, Kind] = {
@@ -48,16 +48,16 @@ _MOST_LISTED = 256
 """Numbers of a list that become measurements."""
 
 
-def id_of(stated: Any) -> tuple[UUID, bool]:
+def id_of(stated: object) -> tuple[UUID, bool]:
     """Return an id, a new one where the file's is none, and whether that is then lost."""
     try:
-        return UUID(stated), False
-    except (ValueError, AttributeError, TypeError):
+        return UUID(stated if isinstance(stated, str) else ""), False
+    except ValueError:
         is_kind = isinstance(stated, str) and stated in OLD_KINDS
         return uuid4(), stated is not None and not is_kind
 
 
-def kind_of(id_: Any, stated: Json) -> tuple[Kind, str]:
+def kind_of(id_: object, stated: Json) -> tuple[Kind, str]:
     """Return the kind, by the newest spelling, and the member that gave it.
 
     Files of version 0.2 tell it in place of an id.
@@ -71,7 +71,7 @@ def kind_of(id_: Any, stated: Json) -> tuple[Kind, str]:
     return "annotation", _KIND_KEYS[0]
 
 
-def _named_value(stated: Any) -> tuple[str, Any] | None:
+def _named_value(stated: object) -> tuple[str, object] | None:
     """Of an object that holds a name and a value; None for all else."""
     if not isinstance(stated, dict):
         return None
@@ -95,14 +95,14 @@ class Attributes:
     tell: Callable[[str], object]
     _texts: list[str] = field(default_factory=list)
 
-    def unread(self, what: str, stated: Any, reason: str = "") -> None:
+    def unread(self, what: str, stated: object, reason: str = "") -> None:
         """Tell of what was not read, and keep its text for the description."""
         was = "were" if what in ("properties", "measurements") else "was"
         self.tell(f"its {what} {was} not read{f': {reason}' if reason else f' ({quoted(stated)})'}")
         if stated not in (None, "", [], {}):
             self._texts.append(f"{what}: {shown_text(as_text(stated))}")
 
-    def properties(self, stated: Any) -> Json:
+    def properties(self, stated: object) -> Json:
         """Return an object of properties, whatever was in its place."""
         stated = parsed_text(stated)
         if isinstance(stated, dict):
@@ -114,12 +114,12 @@ class Attributes:
             self.unread("properties", stated, "they are no object")
         return {}
 
-    def name(self, stated: Any) -> str:
+    def name(self, stated: object) -> str:
         if stated is None or isinstance(stated, str):
             return shown_line(stated or "")
         return shown_line(as_text(stated))
 
-    def color(self, stated: Any, what: str = "color") -> str | None:
+    def color(self, stated: object, what: str = "color") -> str | None:
         try:
             color, is_clamped = color_of(stated)
         except (ValueError, OverflowError, TypeError) as error:
@@ -129,14 +129,14 @@ class Attributes:
             self.tell(f"its {what} {quoted(stated)} is out of range and was set to {color}")
         return color
 
-    def flag(self, stated: Any, what: str) -> bool:
+    def flag(self, stated: object, what: str) -> bool:
         try:
             return flag_of(stated)
         except ValueError as error:
             self.unread(what, stated, str(error))
             return False
 
-    def class_(self, stated: Any) -> AnnotationClass | None:
+    def class_(self, stated: object) -> AnnotationClass | None:
         """Return the class from its object, its name, or a list of either."""
         stated = parsed_text(stated)
         if stated is None or stated == "":
@@ -156,7 +156,7 @@ class Attributes:
             return None
         return AnnotationClass(name, color or NO_COLOR)
 
-    def _names(self, stated: Any) -> list[str]:
+    def _names(self, stated: object) -> list[str]:
         stated = parsed_text(stated)
         if isinstance(stated, list | tuple):
             return [name for each in stated for name in self._names(each)]
@@ -169,7 +169,7 @@ class Attributes:
             return [*(self._names(above) if above else ()), *self._names(name)]
         return [] if stated is None or isinstance(stated, bool) else [shown_line(str(stated))]
 
-    def measurements(self, stated: Any) -> dict[str, float]:
+    def measurements(self, stated: object) -> dict[str, float]:
         """Return numbers by their name, from an object or from a list of names and values."""
         stated = parsed_text(stated)
         if stated is None or stated == "":
@@ -186,7 +186,7 @@ class Attributes:
             self._measure(shown_line(str(name)), value, numbers)
         return numbers
 
-    def _pairs(self, stated: list[Any]) -> Iterable[tuple[str, Any]]:
+    def _pairs(self, stated: list[object]) -> Iterable[tuple[str, object]]:
         for number, each in enumerate(stated, 1):
             each = parsed_text(each)
             if isinstance(each, dict) and (pair := _named_value(each)) is not None:
@@ -198,7 +198,7 @@ class Attributes:
             else:
                 yield f"Measurement {number}", each
 
-    def _measure(self, name: str, value: Any, numbers: dict[str, float]) -> None:
+    def _measure(self, name: str, value: object, numbers: dict[str, float]) -> None:
         value = parsed_text(value)
         if isinstance(value, list | tuple | dict):
             inner = value.items() if isinstance(value, dict) else enumerate(value, 1)
@@ -212,7 +212,7 @@ class Attributes:
         except ValueError as error:
             self.unread(f"measurement {name}", value, str(error))
 
-    def metadata(self, stated: Any) -> dict[str, str]:
+    def metadata(self, stated: object) -> dict[str, str]:
         """Return texts by their name, with the description last and what was not read in it."""
         stated = parsed_text(stated)
         texts: dict[str, str] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import msgspec
@@ -98,7 +98,7 @@ def legend_beside(mask: Path) -> Legend | None:
 def legend_of(text: bytes | str) -> Legend | None:
     """From JSON; None where it is none."""
     try:
-        found: Any = msgspec.json.decode(text, type=Legend)
+        found: object = msgspec.json.decode(text, type=Legend)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
     is_sound = found.format == FORMAT and all(0 < value < 1e6 for value in found.scale)

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from viewer.cell_text import bare_cell
 from viewer.errors import CoverslipError
@@ -44,7 +44,7 @@ class LabeledSlide:
     patient: str
 
 
-def read_labels(path: Path, slides: Mapping[str, Mapping[str, Any]]) -> list[LabeledSlide]:
+def read_labels(path: Path, slides: Mapping[str, Mapping[str, object]]) -> list[LabeledSlide]:
     """Read LABELS.csv: columns slide (name, path or key), label, and patient where there is one.
 
     Without patients each slide is one of its own. A slide that lies elsewhere than where it was
@@ -139,7 +139,7 @@ def _column(names: Sequence[str], wanted: Sequence[str]) -> str:
     return next((by_name[each] for each in wanted if each in by_name), "")
 
 
-def _places(slides: Mapping[str, Mapping[str, Any]]) -> list[dict[str, set[str]]]:
+def _places(slides: Mapping[str, Mapping[str, object]]) -> list[dict[str, set[str]]]:
     """Return the keys by all that a slide can be called, the surest names first."""
     by: list[dict[str, set[str]]] = [defaultdict(set) for _ in range(4)]
     for key, row in slides.items():

@@ -12,7 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -201,7 +201,7 @@ def class_counts(path: Path) -> dict[str, int]:
         return {each["values"]: each["counts"] for each in counted.to_pylist()}
 
 
-def _objects_table(result: KeptResult, stamp: str) -> Any:
+def _objects_table(result: KeptResult, stamp: str) -> object:
     about = result.about
     found = ObjectMap(about.grid, about.mpp_um, are_boxes=not kind_of(about.task).outlines)
     try:

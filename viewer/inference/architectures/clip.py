@@ -6,8 +6,6 @@ like fit as they are.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import nn
 
@@ -96,7 +94,7 @@ class Clip(ClipWords):
         return self.visual_projection(self.vision_model(x))
 
 
-def _without_counts(_: nn.Module, weights: dict[str, Any], *__: object) -> None:
+def _without_counts(_: nn.Module, weights: dict[str, object], *__: object) -> None:
     for name in [each for each in weights if each.endswith(_NOT_LEARNED)]:
         del weights[name]
 

@@ -7,7 +7,7 @@ What the format has no place for is read from "coverslip", by the names of model
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -68,7 +68,7 @@ class Metadata(msgspec.Struct, frozen=True):
     description: str = ""
     copyright: str = ""
     references: list[str] = []
-    coverslip: dict[str, Any] = {}
+    coverslip: dict[str, object] = {}
 
 
 def recognizes(path: Path) -> bool:
@@ -82,7 +82,7 @@ def described(path: Path) -> ModelBundle:
     if card is None:
         raise BundleError(f"{path.name} holds no {CARD}: it is no bundle of MONAI.")
     name = f"{path.name}/{CARD}"
-    about: Metadata = read_json(card, Metadata)
+    about = read_json(card, Metadata)
     weights = _weights(path, card)
     fed = _only_input(about, name)
     given = about.coverslip
@@ -206,7 +206,7 @@ def _fed_as(fed: Format, name: str) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _answer(outputs: dict[str, Format], given: dict[str, Any], name: str) -> dict[str, object]:
+def _answer(outputs: dict[str, Format], given: dict[str, object], name: str) -> dict[str, object]:
     """Return task, classes and head by what the network gives."""
     hover = [
         _named(outputs, words) for words in (("nucle", "np"), ("horizontal", "hv"), ("type", "tp"))
@@ -223,7 +223,9 @@ def _answer(outputs: dict[str, Format], given: dict[str, Any], name: str) -> dic
             f"{name} has several outputs ({', '.join(outputs)}): say which one counts, as "
             f'"coverslip": {{"outputs": ["{next(iter(outputs))}"]}}.'
         )
-    wanted = [outputs[each] for each in given.get("outputs", outputs) if each in outputs]
+    named = given.get("outputs")
+    asked = named if isinstance(named, list | dict) else outputs
+    wanted = [outputs[each] for each in asked if each in outputs]
     answer = wanted[0] if wanted else next(iter(outputs.values()))
     if not answer.num_channels:
         raise BundleError(f"{name} does not say how many channels its output has (num_channels).")

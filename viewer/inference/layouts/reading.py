@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -28,7 +28,10 @@ _LICENSE = re.compile(r"^license:\s*(.+?)\s*$", re.MULTILINE | re.IGNORECASE)
 _UNKNOWN_LICENSE = "unknown"
 
 
-def read_json(path: Path, wanted: type[Any]) -> Any:
+_Wanted = TypeVar("_Wanted")
+
+
+def read_json(path: Path, wanted: type[_Wanted]) -> _Wanted:
     """Read a small JSON file as a struct. Raises BundleError."""
     name = f"{path.parent.name}/{path.name}"
     try:

@@ -6,7 +6,7 @@ for, such as the pixel size, is read from "coverslip" in it, by the names of mod
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -52,12 +52,12 @@ _IMAGE_PX = 224
 class Config(msgspec.Struct, frozen=True):
     """What config.json says."""
 
-    text_config: dict[str, Any] | None = None
-    vision_config: dict[str, Any] | None = None
-    text_config_dict: dict[str, Any] | None = None
-    vision_config_dict: dict[str, Any] | None = None
+    text_config: dict[str, object] | None = None
+    vision_config: dict[str, object] | None = None
+    text_config_dict: dict[str, object] | None = None
+    vision_config_dict: dict[str, object] | None = None
     projection_dim: int = 512
-    coverslip: dict[str, Any] = {}
+    coverslip: dict[str, object] = {}
 
 
 class Pixels(msgspec.Struct, frozen=True):
@@ -79,7 +79,7 @@ def recognizes(path: Path) -> bool:
 
 def described(path: Path) -> ModelBundle:
     """Describe a folder by its config.json. Raises BundleError."""
-    config: Config = read_json(path / CONFIG, Config)
+    config = read_json(path / CONFIG, Config)
     if ours := [key for key in config.coverslip if key in _OWN]:
         raise BundleError(f"{path.name}/{CONFIG} says {ours[0]} under coverslip: leave it out.")
     _check_files(path)
@@ -140,14 +140,15 @@ def _settings(config: Config, name: str) -> dict[str, int]:
     """Return the sizes of both towers that config.json states. Raises BundleError."""
     images = (config.vision_config or {}) | (config.vision_config_dict or {})
     words = (config.text_config or {}) | (config.text_config_dict or {})
-    kinds = {each.get("hidden_act", "quick_gelu") for each in (images, words)}
+    kinds = {str(each.get("hidden_act", "quick_gelu")) for each in (images, words)}
     if len(kinds) > 1 or not kinds <= set(_QUICK):
         raise BundleError(
-            f"{name} asks for the activation {' and '.join(sorted(map(str, kinds)))}: known are "
+            f"{name} asks for the activation {' and '.join(sorted(kinds))}: known are "
             f"{' and '.join(_QUICK)}, the same in both towers."
         )
     found = {ours: images[theirs] for theirs, ours in _SIZES.items() if theirs in images}
     found |= {ours: words[theirs] for theirs, ours in _WORD_SIZES.items() if theirs in words}
-    if wrong := [key for key, value in found.items() if type(value) is not int or value < 1]:
+    sizes = {key: value for key, value in found.items() if type(value) is int and value >= 1}
+    if wrong := [key for key in found if key not in sizes]:
         raise BundleError(f"{name} says {found[wrong[0]]} where a size is needed ({wrong[0]}).")
-    return found | {"length": config.projection_dim, "quick": _QUICK[kinds.pop()]}
+    return sizes | {"length": config.projection_dim, "quick": _QUICK[kinds.pop()]}

@@ -7,7 +7,7 @@ several classes or the sigmoid of one.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 from msgspec import Meta
@@ -46,7 +46,7 @@ class Transform(msgspec.Struct, frozen=True):
     """A step between the patch and the network, as torchvision names it."""
 
     name: str
-    arguments: dict[str, Any] | None = None
+    arguments: dict[str, object] | None = None
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -74,7 +74,7 @@ def recognizes(path: Path) -> bool:
 
 def described(path: Path) -> ModelBundle:
     """Describe a folder by its config.json. Raises BundleError."""
-    config: Config = read_json(path / CONFIG, Config)
+    config = read_json(path / CONFIG, Config)
     _check(config, path.name)
     mean, std, resize = _transforms(config.transform, f"{path.name}/{CONFIG}")
     size_px = config.patch_size_pixels
@@ -161,34 +161,35 @@ def _transforms(
     return mean, std, _resize(given["Resize"], name) if "Resize" in given else None
 
 
-def _resize(arguments: dict[str, Any], name: str) -> tuple[int, str]:
+def _resize(arguments: dict[str, object], name: str) -> tuple[int, str]:
     size = arguments.pop("size", None)
     by = str(arguments.pop("interpolation", "bilinear")).lower().rpartition(".")[2]
     arguments.pop("antialias", None)  # which counts for tensors alone
     left = {key: each for key, each in arguments.items() if each is not None}
     _check_none_left(left, "Resize", name)
-    sides: list[Any] = size if isinstance(size, list) else [size]
-    is_side = all(type(each) is int and each > 0 for each in sides)
-    if not is_side or len(set(sides)) != 1:
+    sides: list[object] = size if isinstance(size, list) else [size]
+    pixels = [each for each in sides if type(each) is int and each > 0]
+    if len(pixels) != len(sides) or len(set(sides)) != 1:
         raise BundleError(f"{name} says size {size} for Resize: one side in pixels is known.")
     if by not in _FILTERS:
         raise BundleError(
             f"{name} asks for the interpolation {by}: known are {', '.join(_FILTERS)}."
         )
-    return sides[0], _FILTERS[by]
+    return pixels[0], _FILTERS[by]
 
 
-def _three(value: Any, argument: str, name: str) -> list[float]:
-    values = value if isinstance(value, list) else [value]
-    is_numbers = all(type(each) in (int, float) for each in values)
-    if not is_numbers or len(values) not in (1, 3):
+def _three(value: object, argument: str, name: str) -> list[float]:
+    values: list[object] = value if isinstance(value, list) else [value]
+    # Neither truth values nor their like.
+    numbers = [float(each) for each in values if type(each) is int or type(each) is float]
+    if len(numbers) != len(values) or len(values) not in (1, 3):
         raise BundleError(
             f"{name} says {argument} {value} for Normalize: three numbers are needed, or one."
         )
-    return [float(each) for each in (values * 3 if len(values) == 1 else values)]
+    return numbers * 3 if len(numbers) == 1 else numbers
 
 
-def _check_none_left(arguments: dict[str, Any] | None, transform: str, name: str) -> None:
+def _check_none_left(arguments: dict[str, object] | None, transform: str, name: str) -> None:
     if arguments:
         raise BundleError(
             f"{name} gives {transform} the argument {next(iter(arguments))}, which is not known."

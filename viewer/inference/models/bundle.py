@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -214,7 +214,7 @@ def load_bundles(folder: Path) -> list[ModelBundle]:
     return [whole, *(_part(whole, changes) for changes in whole.description.parts)]
 
 
-def _part(whole: ModelBundle, changes: dict[str, Any]) -> ModelBundle:
+def _part(whole: ModelBundle, changes: dict[str, object]) -> ModelBundle:
     about = whole.description
     card = msgspec.to_builtins(about)
     said = names_as_stored(changes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 from safetensors.torch import save_file
@@ -77,8 +77,8 @@ def complete_clip(folder: Path, known: KnownClip | None) -> None:
         raise BundleError(f"The model cannot be kept ({error.strerror or error}).") from error
 
 
-def _with_names(config: bytes, known: KnownClip) -> dict[str, Any]:
-    card = msgspec.json.decode(config, type=dict[str, Any])
+def _with_names(config: bytes, known: KnownClip) -> dict[str, object]:
+    card = msgspec.json.decode(config, type=dict[str, object])
     return card | {
         "coverslip": {
             "name": known.name,

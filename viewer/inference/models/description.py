@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -264,7 +264,7 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True, rename=_ON_DIS
     outputs: Annotated[tuple[str, ...], Meta(max_length=16)] = ()
     decoder: Decoder = "coverslip"
     decoding: dict[str, float] = {}
-    parts: Annotated[tuple[dict[str, Any], ...], Meta(max_length=16)] = ()
+    parts: Annotated[tuple[dict[str, object], ...], Meta(max_length=16)] = ()
     cells: CellSettings | None = None
     encoder: EncoderNeed | None = None
     reference: Reference | None = None

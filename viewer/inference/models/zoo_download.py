@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from http.client import HTTPException
 from pathlib import Path, PurePosixPath
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import IO, TYPE_CHECKING, Literal, TypeVar
 from urllib.parse import quote, urljoin, urlsplit
 
 import msgspec
@@ -147,7 +147,7 @@ def _entry(request: ZooRequest) -> _RegistryEntry:
     if "/" in request.name:
         return _RegistryEntry(request.name)
     try:
-        known: _Registry = _read(request.registry or REGISTRIES["wsinfer"], _Registry)
+        known = _read(request.registry or REGISTRIES["wsinfer"], _Registry)
     except _SilentError:
         if request.registry:
             raise
@@ -161,7 +161,7 @@ def _entry(request: ZooRequest) -> _RegistryEntry:
 
 def _from_instanseg(request: ZooRequest) -> Fetched:
     registry = request.registry or REGISTRIES["instanseg"]
-    known: list[_IndexEntry] = _read(registry, list[_IndexEntry])
+    known = _read(registry, list[_IndexEntry])
     entries = [each for each in known if each.name == request.name]
     if not entries:
         raise _unknown("index of InstanSeg", request.name, [each.name for each in known])
@@ -180,7 +180,10 @@ def _unknown(zoo: str, name: str, known: list[str]) -> DownloadError:
     return DownloadError(f'The {zoo} has no model "{name}"; it has {", ".join(known) or "none"}.')
 
 
-def _read(url: str, wanted: Any) -> Any:
+_Wanted = TypeVar("_Wanted")
+
+
+def _read(url: str, wanted: type[_Wanted]) -> _Wanted:
     """Read a small JSON file of a zoo."""
     try:
         with _open(url) as (answer, _):

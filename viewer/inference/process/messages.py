@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -57,7 +57,7 @@ class TensorStep(msgspec.Struct, frozen=True):
     """A step of a bioimage.io package, by its name and arguments."""
 
     kind: str
-    arguments: dict[str, Any] = {}
+    arguments: dict[str, object] = {}
 
 
 class PackageTest(msgspec.Struct, frozen=True, tag=True):

@@ -192,7 +192,7 @@ def _plan(
 
 def _centers_um(slide: CorrectedSlide) -> NDArray[np.float64]:
     """Return (n, 2) the middles of the outlines."""
-    shapes: Any = np.array(slide.corrections.outlines, dtype=object)
+    shapes: object = np.array(slide.corrections.outlines, dtype=object)
     return shapely.get_coordinates(shapely.centroid(shapes)).reshape(-1, 2) * slide.mpp_um
 
 

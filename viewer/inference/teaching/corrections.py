@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
@@ -209,7 +209,7 @@ def _check_on_slide(
 
 def _check_contradictions(outlines: Sequence[shapely.Polygon]) -> None:
     """Raise ContradictionError where one nucleus has two outlines."""
-    shapes: Any = np.array(outlines, dtype=object)
+    shapes: object = np.array(outlines, dtype=object)
     one, other = shapely.STRtree(shapes).query(shapes, "intersects")
     one, other = one[one < other], other[one < other]
     both = shapely.area(shapely.intersection(shapes[one], shapes[other]))

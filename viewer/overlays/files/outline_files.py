@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import compress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
@@ -34,7 +34,7 @@ _BLOCK_PX = 2048
 class Outlines:
     """Polygons with the name of a class, its color if given, and measurements."""
 
-    polygons: list[Any]
+    polygons: list[object]
     names: list[str]
     colors: dict[str, str]
     measurements: list[dict[str, float]]

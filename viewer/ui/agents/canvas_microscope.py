@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from PySide6.QtCore import QObject, Qt, Signal
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _CAUSE = "agent"
 _NOT_OF_HANDS = frozenset({_CAUSE, "resize", "optics", "link", "replay", "open"})
 _LOOK_S = 0.05
+
+_Result = TypeVar("_Result")
 
 
 class CanvasMicroscope(QObject):
@@ -98,20 +100,18 @@ class CanvasMicroscope(QObject):
     def record(self, event: AnyEvent) -> None:
         self._session.record(event)
 
-    def ask_window(self, work: Callable[[], Any]) -> Any:
+    def ask_window(self, work: Callable[[], _Result]) -> _Result:
         """What `work` gives in the window's thread. Raises AgentCancelledError once closed."""
         request = _Request(work)
         self._asked.emit(request)
         while not request.is_done.wait(_LOOK_S):
             if self._is_closed.is_set():
                 raise AgentCancelledError
-        if request.error is not None:
-            raise request.error
         return request.result
 
     # In the window's thread ------------------------------------------------------------------
 
-    def _answer(self, request: _Request) -> None:
+    def _answer(self, request: _Request[object]) -> None:
         if not self._is_closed.is_set():
             request.perform()
 
@@ -136,18 +136,25 @@ class CanvasMicroscope(QObject):
             self.hands_on.emit()
 
 
-class _Request:
+class _Request(Generic[_Result]):
     """Something that the agent's thread asks of the window's, and waits for."""
 
-    def __init__(self, work: Callable[[], Any]) -> None:
+    def __init__(self, work: Callable[[], _Result]) -> None:
         self.is_done = threading.Event()
-        self.result: Any = None
+        self._result: _Result
         self.error: Exception | None = None
         self._work = work
 
     def perform(self) -> None:
         try:
-            self.result = self._work()
+            self._result = self._work()
         except Exception as error:  # raised again where it was asked for
             self.error = error
         self.is_done.set()
+
+    @property
+    def result(self) -> _Result:
+        """Return what the work gave, once it is done. Raises what the work raised."""
+        if self.error is not None:
+            raise self.error
+        return self._result

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import (
     QAbstractItemModel,
@@ -330,7 +330,7 @@ class AnnotationModel(QAbstractItemModel):
     @guarded()
     def headerData(
         self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
-    ) -> Any:
+    ) -> object:
         if orientation is not Qt.Orientation.Horizontal:
             return None
         match role:
@@ -344,7 +344,7 @@ class AnnotationModel(QAbstractItemModel):
                 return None
 
     @guarded()
-    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
         if not index.isValid():
             return None
         if role == Qt.ItemDataRole.TextAlignmentRole and index.column() == SIZE:
@@ -355,7 +355,7 @@ class AnnotationModel(QAbstractItemModel):
         return None if annotation is None else self._data(annotation, index.column(), role)
 
     @guarded(False)
-    def setData(self, index: _Index, value: Any, role: int = Qt.ItemDataRole.EditRole) -> bool:
+    def setData(self, index: _Index, value: object, role: int = Qt.ItemDataRole.EditRole) -> bool:
         annotation = self.annotation_at(index)
         if role != Qt.ItemDataRole.EditRole or annotation is None:
             return False
@@ -366,7 +366,7 @@ class AnnotationModel(QAbstractItemModel):
 
     # -----------------------------------------------------------------------------------------
 
-    def _class_data(self, group: Group, column: int, role: int) -> Any:
+    def _class_data(self, group: Group, column: int, role: int) -> object:
         from viewer.annotations.statistics import NO_CLASS
 
         match role:
@@ -379,7 +379,7 @@ class AnnotationModel(QAbstractItemModel):
             case _:
                 return None
 
-    def _data(self, annotation: Annotation, column: int, role: int) -> Any:
+    def _data(self, annotation: Annotation, column: int, role: int) -> object:
         match role:
             case Qt.ItemDataRole.DisplayRole:
                 return self._text(annotation, column)

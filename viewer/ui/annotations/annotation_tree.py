@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from heapq import merge
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 PER_UNIT = 1_000_000
 _SORTED_AT_ONCE = 10_000
 
-Key = tuple[Any, int]
+Key = tuple[object, int]
 """What rows are sorted by; the order of drawing where that is the same."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt, Signal
@@ -97,13 +97,13 @@ class ClassesModel(QAbstractTableModel):
     @guarded()
     def headerData(
         self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
-    ) -> Any:
+    ) -> object:
         if role != Qt.ItemDataRole.DisplayRole or orientation is Qt.Orientation.Vertical:
             return None
         return ("Class", "Key", "On this slide")[section]
 
     @guarded()
-    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
         each = self.rows[index.row()]
         match role, index.column():
             case (Qt.ItemDataRole.DisplayRole | Qt.ItemDataRole.EditRole, 0):
@@ -121,7 +121,7 @@ class ClassesModel(QAbstractTableModel):
                 return None
 
     @guarded(False)
-    def setData(self, index: _Index, value: Any, role: int = Qt.ItemDataRole.EditRole) -> bool:
+    def setData(self, index: _Index, value: object, role: int = Qt.ItemDataRole.EditRole) -> bool:
         name = str(value).strip()
         others = [each.name for row, each in enumerate(self.rows) if row != index.row()]
         if role != Qt.ItemDataRole.EditRole or not name:

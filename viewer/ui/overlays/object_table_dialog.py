@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PySide6.QtCore import (
@@ -66,7 +66,7 @@ class ObjectTableModel(QAbstractTableModel):
         return len(self.table.columns) if self.table is not None and is_root else 0
 
     @guarded()
-    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
         if self.table is None or not index.isValid():
             return None
         if role == Qt.ItemDataRole.TextAlignmentRole and index.column() > 0:
@@ -82,7 +82,7 @@ class ObjectTableModel(QAbstractTableModel):
         section: int,
         orientation: Qt.Orientation,
         role: int = Qt.ItemDataRole.DisplayRole,
-    ) -> Any:
+    ) -> object:
         if self.table is None or role != Qt.ItemDataRole.DisplayRole:
             return None
         if orientation is Qt.Orientation.Horizontal:
