@@ -59,7 +59,12 @@ def _checked_runs(stated: dict[str, Any]) -> tuple[int, int, NDArray[np.int64]]:
     """Return height, width and lengths of runs. Raises ValueError."""
     height, width = (int(value) for value in stated["size"])
     counts = parsed_text(stated["counts"])
-    lengths = _unpacked(counts) if isinstance(counts, str) else [int(count) for count in counts]
+    if isinstance(counts, str):
+        lengths = _unpacked(counts)
+    elif isinstance(counts, list | tuple):
+        lengths = [int(count) for count in counts]
+    else:
+        raise ValueError("its runs are neither a list nor a text")
     runs = np.array(lengths, np.int64)
     if height < 1 or width < 1 or (runs < 0).any() or runs.sum() > height * width:
         raise ValueError("its runs do not fit the mask")
