@@ -14,7 +14,7 @@ from pytestqt.qtbot import QtBot
 from skimage.metrics import structural_similarity
 
 from viewer.canvas.canvas import SlideCanvas
-from viewer.canvas.tile_picture import TilePicture, tile_picture
+from viewer.canvas.tile_picture import TilePicture, TilePreparer
 from viewer.geometry import Point, View
 from viewer.slides import open_slide
 from viewer.tiles.cache import TileCache
@@ -80,10 +80,30 @@ def test_a_zoom_in_motion_is_as_smooth_as_at_rest(
 def test_a_tile_is_painted_from_the_smallest_copy_that_is_sharp() -> None:
     stripes = np.zeros((256, 256, 3), np.uint8)
     stripes[:, ::2] = 255
-    picture, size_bytes = tile_picture(DisplayTransform(DisplaySettings()))(stripes)
+    picture, size_bytes = TilePreparer(DisplayTransform(DisplaySettings()))(stripes)
     assert isinstance(picture, TilePicture)
     widths = [picture.sized_for(width_px).width() for width_px in (256, 141, 140, 72, 70, 10)]
     assert widths == [256, 256, 128, 128, 64, 64]
     assert size_bytes == (256**2 + 128**2 + 64**2) * 4
     # No stripe is left out: black and white give gray.
     assert abs(picture.sized_for(128).pixelColor(64, 64).red() - 128) <= 1
+
+
+def test_a_tile_in_motion_is_painted_from_the_copies_at_hand() -> None:
+    picture = TilePicture(QImage(256, 256, QImage.Format.Format_RGB32))
+    assert picture.sized_for(64, in_motion=True).width() == 256
+    picture.finish()
+    assert picture.sized_for(64, in_motion=True).width() == 64
+
+
+def test_pixels_as_on_a_screen_make_the_same_picture_as_rgb() -> None:
+    rgb = np.random.default_rng(0).integers(0, 256, (70, 90, 3), np.uint8)
+    screen = np.dstack([rgb[..., ::-1], np.full((70, 90), 255, np.uint8)])
+    prepare = TilePreparer(DisplayTransform(DisplaySettings()))
+    assert prepare.takes_screen_pixels
+    assert not TilePreparer(DisplayTransform(DisplaySettings(gamma=2.0))).takes_screen_pixels
+    picture, size_bytes = prepare(screen)
+    del screen
+    expected, expected_bytes = prepare(rgb)
+    assert picture == expected
+    assert size_bytes == expected_bytes

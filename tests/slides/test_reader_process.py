@@ -18,6 +18,7 @@ import numpy as np
 import psutil
 import pytest
 import tifffile
+from openslide import OpenSlide
 from PIL import Image
 
 from viewer.processes.confinement.launching import confinement_gap
@@ -26,6 +27,8 @@ from viewer.slides.opener import open_here
 from viewer.slides.reader_process.pool import ReaderPool, reader_pool
 from viewer.slides.reader_process.process import ReaderProcess
 from viewer.slides.reader_process.source import IsolatedSource, open_isolated
+from viewer.slides.readers.openslide import OpenSlideSource
+from viewer.slides.source import screen_tile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -326,3 +329,28 @@ def test_folders_that_the_settings_name_are_read_without_a_process(
         with closing(open_slide(path)) as source:
             assert (new_children() == []) is is_trusted, path
             assert source.read_tile(0, 0, 0).any()
+
+
+@pytest.mark.parametrize("name", ["sample", "slides/test3-DAPI-2-387.ndpi", "slides/boxes_0.dcm"])
+def test_tiles_for_the_screen_hold_the_same_colors(
+    name: str, shared_slide: Callable[[str], Path], sample_slide: Path
+) -> None:
+    path = sample_slide if name == "sample" else shared_slide(name)
+    with closing(open_slide(path)) as source:
+        for place in some_tiles(source):
+            rgb, screen = source.read_tile(*place), screen_tile(source, *place)
+            if screen.shape[2] == 4:
+                assert (screen[..., 3] == 255).all()
+                screen = screen[..., 2::-1]
+            assert np.array_equal(rgb, screen)
+        # JPEG tiles, which are decoded here, and what OpenSlide reads need no conversion.
+        assert screen_tile(source, 0, 0, 0).shape[2] == 4
+
+
+def test_transparent_parts_lie_on_the_background_for_the_screen_too(sample_slide: Path) -> None:
+    with OpenSlide(sample_slide) as slide:
+        source = OpenSlideSource(sample_slide, slide)
+    source._background = np.array([200, 150, 100], np.uint8)
+    bgra = np.array([[[10, 20, 30, 255], [5, 6, 7, 100], [0, 0, 0, 0]]], np.uint8)
+    laid = source._on_background(bgra)
+    assert laid.tolist() == [[[10, 20, 30, 255], [66, 97, 129, 255], [100, 150, 200, 255]]]

@@ -15,7 +15,7 @@ from viewer.slides.errors import TileError
 from viewer.slides.source import Level, RgbImage, SlideInfo
 from viewer.tiles.cache import CachedTile, TileCache, TileKey
 from viewer.tiles.loader import TileLoader
-from viewer.tiles.plan import plan
+from viewer.tiles.plan import TilePlan, plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -257,3 +257,41 @@ class TestCache:
             cache.put(1, TileKey(0, column, 0), CachedTile("x", 20, 0))
         cache.limit_bytes = 50
         assert cache.used_bytes <= 50
+
+
+class Halves:
+    """A picture that can be painted before it is finished."""
+
+    def __init__(self) -> None:
+        self.is_finished = False
+
+    def finish(self) -> None:
+        self.is_finished = True
+
+
+@pytest.mark.parametrize("shrinks", [False, True])
+def test_pictures_are_finished_at_once_where_the_view_needs_it_and_later_elsewhere(
+    shrinks: bool,
+) -> None:
+    source, cache = GatedSource(), TileCache[Halves](1 << 20)
+    key = TileKey(1, 3, 3)
+    had_finished: list[bool] = []
+    loader = TileLoader(
+        source,
+        lambda _: (Halves(), 100),
+        cache,
+        lambda key: had_finished.append(picture_of(key).is_finished),
+        worker_count=1,
+    )
+
+    def picture_of(key: TileKey) -> Halves:
+        tile = loader.tile(key)
+        assert tile is not None
+        return tile.picture
+
+    source.gate.set()
+    loader.request(TilePlan(1, (key,), (), (), shrinks))
+    wait_for(lambda: bool(had_finished))
+    assert had_finished == [shrinks]
+    wait_for(lambda: picture_of(key).is_finished)
+    loader.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -146,3 +147,10 @@ def test_levels_that_do_not_divide_evenly() -> None:
     assert len(visible) == levels[0].columns * levels[0].rows
     _, has_hole = best_available_tiles(levels, visible, lambda key: key.level == 1)
     assert not has_hole
+
+
+@pytest.mark.parametrize(("downsample", "shrinks"), [(1.0, False), (1.7, False), (1.9, True)])
+def test_a_plan_tells_whether_tiles_are_shown_at_half_their_size(
+    downsample: float, shrinks: bool
+) -> None:
+    assert plan(LEVELS, View(Point(4096, 4096), downsample, Size(800, 600))).shrinks == shrinks

@@ -18,7 +18,7 @@ from viewer.canvas.qt_guard import guarded
 from viewer.canvas.scale_bar import ScaleBar
 from viewer.canvas.slide_veil import SlideVeil
 from viewer.canvas.tile_layer import TileLayer
-from viewer.canvas.tile_picture import tile_picture
+from viewer.canvas.tile_picture import TilePreparer
 from viewer.canvas.tool_input import ToolInput
 from viewer.geometry import Box, Optics, Point, View
 from viewer.slides.channels import FIRST_PLANE, ImagePlane
@@ -436,7 +436,7 @@ class SlideCanvas(NavigatedWidget):
 
     def _prepare(self) -> Callable[[RgbImage], tuple[QImage, int]]:
         assert self._source is not None
-        return tile_picture(DisplayTransform(self._look, self._source.info.icc_profile))
+        return TilePreparer(DisplayTransform(self._look, self._source.info.icc_profile))
 
     def _render_anew(self) -> None:
         if self._loader is not None and self._source is not None:
@@ -543,7 +543,7 @@ class SlideCanvas(NavigatedWidget):
         seen = [*visible_tiles(levels, wanted, view), *coarsest_tiles(levels)]
         self._note_unreadable(seen)
         is_at_rest = not self.is_moving and not self._is_zooming
-        self._set_sharp(sharp=is_at_rest and all(is_settled(key) for key in seen))
+        self._set_sharp(sharp=is_at_rest and all(map(is_settled, reversed(seen))))
         self._set_coarse(coarse=self._loader.is_coarse)
 
     def _note_unreadable(self, seen: Sequence[TileKey]) -> None:

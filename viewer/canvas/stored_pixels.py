@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtGui import QImage, QPainter
 
 from viewer.canvas.tile_layer import SURROUND, TileLayer
-from viewer.canvas.tile_picture import tile_picture
+from viewer.canvas.tile_picture import TilePreparer
 from viewer.geometry import Point, Size, View
 from viewer.tiles.cache import TileCache
 from viewer.tiles.display import DisplaySettings, DisplayTransform
@@ -42,7 +42,7 @@ class StoredPixels:
     def __init__(self, source: SlideSource) -> None:
         self._layer = TileLayer()
         self._came = threading.Event()
-        prepare = tile_picture(DisplayTransform(DisplaySettings()))
+        prepare = TilePreparer(DisplayTransform(DisplaySettings()))
         self._loader = TileLoader(
             source, prepare, TileCache[QImage](_CACHE_BYTES), lambda _: self._came.set()
         )

@@ -196,6 +196,7 @@ class TileLayer:
                 if key in loader.failures
             ],
             self.has_hole or len(tiles) < len(keys),
+            scene.is_zooming,
         )
 
 
@@ -245,6 +246,8 @@ class _Tiles:
     unreadable: list[QRect]
     has_hole: bool
     """Whether there is a place of the view that none of the tiles covers."""
+    in_motion: bool
+    """Whether another frame follows at once."""
 
 
 def _paint_place(
@@ -266,7 +269,11 @@ def _paint_place(
     if not is_within:
         # The last tiles of a coarse level reach past the slide, by less than a pixel of it.
         painter.setClipRect(what.slide, Qt.ClipOperation.IntersectClip)
-    tiles = [(rect, _sized(rect, image)) for rect, image in what.tiles if rect.intersects(upright)]
+    tiles = [
+        (rect, _sized(rect, image, in_motion=what.in_motion))
+        for rect, image in what.tiles
+        if rect.intersects(upright)
+    ]
     if grid.view.rotation_deg % 90.0:
         for rect, picture in tiles:
             _paint_edges(painter, rect, picture)
@@ -289,8 +296,10 @@ def _paint_tile(
     painter.setTransform(turn * base)
 
 
-def _sized(rect: QRect, picture: QImage) -> QImage:
-    return picture.sized_for(rect.width()) if isinstance(picture, TilePicture) else picture
+def _sized(rect: QRect, picture: QImage, *, in_motion: bool) -> QImage:
+    if isinstance(picture, TilePicture):
+        return picture.sized_for(rect.width(), in_motion=in_motion)
+    return picture
 
 
 def _paint_edges(painter: QPainter, rect: QRect, picture: QImage) -> None:

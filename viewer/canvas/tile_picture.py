@@ -8,15 +8,16 @@ import numpy as np
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from viewer.tiles.plan import HALF_SUFFICES
 
-    from viewer.slides.source import RgbImage
+if TYPE_CHECKING:
+    from viewer.slides.source import RgbImage, ScreenImage
     from viewer.tiles.display import DisplayTransform
 
 
-_SHARP_STRETCH = 1.1
+_SHARP_STRETCH = 2 * HALF_SUFFICES
 """A copy is still sharp when it is stretched by this little."""
+_PIXEL_BYTES = _SCREEN_CHANNELS = 4
 
 
 def rgb_to_qimage(rgb: RgbImage) -> QImage:
@@ -31,36 +32,78 @@ class TilePicture(QImage):
     """A tile with copies of half and a quarter of its size, for views that shrink it.
 
     Painted from the tile itself, pixels between would be left out, and up to sixteen times as many
-    read: on a large screen that takes longer than a frame has.
+    read: on a large screen that takes longer than a frame has. The copies take almost as long as
+    the tile itself, so they are made by `finish` or when they are needed first.
     """
 
-    def __init__(self, full: QImage) -> None:
+    def __init__(self, full: QImage, memory: ScreenImage | None = None) -> None:
         super().__init__(full)
-        self._half = _halved(full)
-        self._quarter = _halved(self._half)
+        self._memory = memory
+        """What the pixels lie in, where that is not Qt's own."""
+        self._half: QImage | None = None
+        self._quarter: QImage | None = None
 
-    def sized_for(self, width_px: int) -> QImage:
-        """Return the smallest of the three that is sharp in a place so wide."""
+    def finish(self) -> None:
+        """Make the copies."""
+        half = self._half = self._half or _halved(self)
+        self._quarter = self._quarter or _halved(half)
+
+    def sized_for(self, width_px: int, *, in_motion: bool = False) -> QImage:
+        """Return the smallest of the three that is sharp in a place so wide.
+
+        In motion, where a frame is soon gone, none is made that is not at hand.
+        """
+        if width_px > _SHARP_STRETCH * _half_of(self.width(), self.height())[0]:
+            return self
+        if not in_motion:
+            self.finish()
         for copy in (self._quarter, self._half):
-            if width_px <= _SHARP_STRETCH * copy.width():
+            if copy is not None and width_px <= _SHARP_STRETCH * copy.width():
                 return copy
         return self
 
     def total_bytes(self) -> int:
-        """Return the memory of all three."""
-        return sum(each.sizeInBytes() for each in (self, self._half, self._quarter))
+        """Return the memory of all three, once they are made."""
+        half = _half_of(self.width(), self.height())
+        sides = ((self.width(), self.height()), half, _half_of(*half))
+        return sum(_PIXEL_BYTES * width * height for width, height in sides)
+
+
+def _half_of(width_px: int, height_px: int) -> tuple[int, int]:
+    return max(width_px // 2, 1), max(height_px // 2, 1)
 
 
 def _halved(image: QImage) -> QImage:
-    width, height = max(image.width() // 2, 1), max(image.height() // 2, 1)
+    width, height = _half_of(image.width(), image.height())
     return image.scaled(width, height, mode=Qt.TransformationMode.SmoothTransformation)
 
 
-def tile_picture(transform: DisplayTransform) -> Callable[[RgbImage], tuple[QImage, int]]:
-    """Return the loader's `prepare`: the look applied, as a QImage, with its bytes."""
+def screen_to_qimage(pixels: ScreenImage) -> QImage:
+    """uint8 (height, width, 4) as a QImage in that very memory, which the caller keeps alive.
 
-    def prepare(rgb: RgbImage) -> tuple[QImage, int]:
-        picture = TilePicture(rgb_to_qimage(transform.apply(rgb)))
+    Qt converts and copies with Python's lock held, in turn with every other thread. So pixels that
+    come as the screen holds them are not touched any more.
+    """
+    height, width, _ = pixels.shape
+    return QImage(pixels.data, width, height, 4 * width, QImage.Format.Format_RGB32)
+
+
+class TilePreparer:
+    """The loader's `prepare`: the look applied, as a picture, with its bytes.
+
+    Attributes
+    ----------
+    takes_screen_pixels
+        Whether pixels may come as `screen_tile` gives them, since the look leaves them as they are.
+    """
+
+    def __init__(self, transform: DisplayTransform) -> None:
+        self._transform = transform
+        self.takes_screen_pixels = transform.is_identity
+
+    def __call__(self, pixels: RgbImage | ScreenImage) -> tuple[QImage, int]:
+        if pixels.shape[2] == _SCREEN_CHANNELS:
+            picture = TilePicture(screen_to_qimage(pixels), pixels)
+        else:
+            picture = TilePicture(rgb_to_qimage(self._transform.apply(pixels)))
         return picture, picture.total_bytes()
-
-    return prepare

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,17 +23,17 @@ from viewer.slides.hatching import hatch
 from viewer.slides.level_store import LevelStore
 from viewer.slides.readers.jpeg_tiles import stored_jpeg_tiles
 from viewer.slides.sketching import DENSEST, SLICE_S, sketches
-from viewer.slides.source import expect, silence_of
+from viewer.slides.source import expect, screen_tile, silence_of
 from viewer.slides.turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from viewer.slides.readers.jpeg_tiles import DirectTiles
-    from viewer.slides.source import Level, RgbImage, SlideInfo, SlideSource
+    from viewer.slides.source import Level, RgbImage, ScreenImage, SlideInfo, SlideSource
 
 _log = logging.getLogger(__name__)
 
@@ -139,6 +140,12 @@ class DerivedLevels:
         # Halved values in their colors, not halved colors: as they look once they are adjusted.
         values = self.read_channels(level, column, row, axes.first_shown)
         return composite(values, self._first_displays)
+
+    def read_for_screen(self, level: int, column: int, row: int) -> ScreenImage | RgbImage:
+        stored = self._plan[level].stored
+        if stored is None or self._closed:
+            return self.read_tile(level, column, row)
+        return self._stored(stored, (level, column, row), partial(screen_tile, self._source))
 
     def becoming(self, level: int, column: int, row: int) -> Iterator[RgbImage | None]:
         """Yield ever sharper pictures of a tile that takes long, a moment's work each.
@@ -315,9 +322,14 @@ class DerivedLevels:
                 self._has_looked_for_store = True
             return self._found_store
 
-    def _stored(self, stored: int, place: Place) -> RgbImage:
+    def _stored(
+        self,
+        stored: int,
+        place: Place,
+        read: Callable[[int, int, int], RgbImage] | None = None,
+    ) -> RgbImage:
         try:
-            return self._source.read_tile(stored, place[1], place[2])
+            return (read or self._source.read_tile)(stored, place[1], place[2])
         except (SlideLostError, SlideAwayError):
             raise
         except TileError as error:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from viewer.slides.errors import SlideError, TileError
 from viewer.slides.identity import SlideIdentity
 from viewer.slides.readers.jpeg_tiles import stored_jpeg_tiles
-from viewer.slides.source import becoming_of, expect, silence_of
+from viewer.slides.source import becoming_of, expect, screen_tile, silence_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from viewer.slides.file_version import Version
     from viewer.slides.readers.jpeg_tiles import DirectTiles
-    from viewer.slides.source import Level, RgbImage, SlideInfo, SlideSource
+    from viewer.slides.source import Level, RgbImage, ScreenImage, SlideInfo, SlideSource
 
 
 class GuardedSource:
@@ -73,13 +74,10 @@ class GuardedSource:
         return silence_of(self._source)
 
     def read_tile(self, level: int, column: int, row: int) -> RgbImage:
-        try:
-            image = self._source.read_tile(level, column, row)
-        except TileError:
-            self._version.check()
-            raise
-        self._version.check()
-        return image
+        return self._checked(self._source.read_tile, level, column, row)
+
+    def read_for_screen(self, level: int, column: int, row: int) -> ScreenImage | RgbImage:
+        return self._checked(partial(screen_tile, self._source), level, column, row)
 
     def read_channels(
         self, level: int, column: int, row: int, channels: tuple[int, ...], z: int = 0, t: int = 0
@@ -103,3 +101,14 @@ class GuardedSource:
 
     def close(self) -> None:
         self._source.close()
+
+    def _checked(
+        self, read: Callable[[int, int, int], RgbImage], level: int, column: int, row: int
+    ) -> RgbImage:
+        try:
+            image = read(level, column, row)
+        except TileError:
+            self._version.check()
+            raise
+        self._version.check()
+        return image

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 RgbImage = NDArray[np.uint8]
 """uint8, shape (height, width, 3), sRGB or the slide's own RGB, C-contiguous."""
 
+ScreenImage = NDArray[np.uint8]
+"""uint8, shape (height, width, 4), blue, green, red and 255, as screens hold it, C-contiguous."""
+
 
 @dataclass(frozen=True, slots=True)
 class Level:
@@ -233,6 +236,15 @@ def becoming_of(
     return iter(()) if becoming is None else becoming(level, column, row)
 
 
+def screen_tile(source: SlideSource, level: int, column: int, row: int) -> ScreenImage | RgbImage:
+    """Return a tile as a screen holds it where the source has it so, else what `read_tile` gives.
+
+    Decoders that can write either spare whoever paints a conversion. Raises TileError.
+    """
+    read = getattr(source, "read_for_screen", None)
+    return source.read_tile(level, column, row) if read is None else read(level, column, row)
+
+
 def silence_of(source: SlideSource) -> str:
     """Return a sentence where the source's server gives nothing now, else ""."""
     return str(getattr(source, "silence", ""))
@@ -267,6 +279,9 @@ class _AlteredSource:
 
     def becoming(self, level: int, column: int, row: int) -> Iterator[RgbImage | None]:
         return becoming_of(self._source, level, column, row)
+
+    def read_for_screen(self, level: int, column: int, row: int) -> ScreenImage | RgbImage:
+        return screen_tile(self._source, level, column, row)
 
     @property
     def silence(self) -> str:

@@ -84,12 +84,16 @@ class TileCache(Generic[Picture]):
             self._tiles.move_to_end(place)
             return tile
 
-    def look_version(self, slide: int, key: TileKey) -> int | None:
-        """Return the look that the tile was prepared for, without counting it as painted."""
+    def peek(self, slide: int, key: TileKey) -> CachedTile[Picture] | None:
+        """Return the tile without counting it as painted; None when it is not here."""
         place = (slide, key)
         with self._lock:
-            tile = self._tiles.get(place) or self._pinned.get(place)
-            return None if tile is None else tile.look_version
+            return self._tiles.get(place) or self._pinned.get(place)
+
+    def look_version(self, slide: int, key: TileKey) -> int | None:
+        """Return the look that the tile was prepared for, without counting it as painted."""
+        tile = self.peek(slide, key)
+        return None if tile is None else tile.look_version
 
     def put(
         self, slide: int, key: TileKey, tile: CachedTile[Picture], *, pinned: bool = False

@@ -77,6 +77,11 @@ class DisplayTransform:
             # Profile and levels go into the table once instead of over the pixels of every tile.
             self._stain = weights, self._displayed(colors[np.newaxis])[0]
 
+    @property
+    def is_identity(self) -> bool:
+        """Return whether pixels are shown as they are."""
+        return self._icc is None and self._levels is None and self._stain is None
+
     def apply(self, rgb: RgbImage) -> RgbImage:
         """The pixels to show, uint8 (height, width, 3); the input itself for a plain look."""
         if self._stain is None:

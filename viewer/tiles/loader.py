@@ -6,11 +6,13 @@ import itertools
 import logging
 import threading
 import time
+from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, runtime_checkable
 
 from viewer.slides.errors import SlideAwayError, SlideLostError, TileError
-from viewer.slides.source import becoming_of, expect, silence_of
+from viewer.slides.source import becoming_of, expect, screen_tile, silence_of
 from viewer.tiles.cache import CachedTile, TileCache, TileKey
 from viewer.tiles.rendering import ValueTiles
 
@@ -42,6 +44,19 @@ _UNSEEN_ALLOWANCE = 24
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 8.0
 """Between two questions to a server that is silent."""
+
+_MOST_UNFINISHED = 2000
+_FINISHING_PAUSE_S = 0.003
+"""Before each picture that is finished, which holds Python's lock against the window."""
+
+
+@runtime_checkable
+class Unfinished(Protocol):
+    """A picture that can be painted before all of it is made."""
+
+    def finish(self) -> None:
+        """Make the rest, in a worker that has nothing more urgent to do."""
+        ...
 
 
 @dataclass(slots=True)
@@ -115,6 +130,10 @@ class TileLoader(Generic[Picture]):
         self._ahead: list[TileKey] = []
         self._neighbors: list[TileKey] = []
         """Tiles on screen of which the planes above and below are read once nothing else is."""
+        self._unfinished: deque[TileKey] = deque(maxlen=_MOST_UNFINISHED)
+        """Tiles at hand that are finished once nothing else is to be done."""
+        self._level_to_finish = -1
+        """Tiles of this level are finished at once, since the view paints from their copies."""
         self._becoming: dict[TileKey, _Becoming] = {}
         """Tiles that take long, of the slide's coarser levels; each is in one worker's hands."""
         self._requested: set[TileKey] = set()
@@ -167,6 +186,7 @@ class TileLoader(Generic[Picture]):
             self._ahead = ahead[::-1]
             has_neighbors = self._rendering is not None and self.source.info.axes.z_count > 1
             self._neighbors = visible[::-1] if has_neighbors else []
+            self._level_to_finish = next((one.level for one in plans if one.shrinks), -1)
             self._request_count += 1
             self._requested = {*wanted, *ahead}
             for key in [key for key in self._becoming if key not in self._requested]:
@@ -222,6 +242,7 @@ class TileLoader(Generic[Picture]):
         with self._changed:
             self._is_closed = True
             self._wanted, self._ahead, self._neighbors = [], [], []
+            self._unfinished.clear()
             self._changed.notify_all()
         deadline_s = time.monotonic() + patience_s
         for worker in self._workers:
@@ -252,20 +273,27 @@ class TileLoader(Generic[Picture]):
         while True:
             with self._changed:
                 key = self._next()
-                while key is None and not self._neighbors and not self._is_closed:
-                    self._changed.wait()
+                may_finish = False
+                while not (key or may_finish or self._neighbors or self._is_closed):
+                    pause_s = _FINISHING_PAUSE_S if self._unfinished else None
+                    has_rested = not self._changed.wait(pause_s)
+                    may_finish = has_rested and bool(self._unfinished)
                     key = self._next()
                 if self._is_closed:
                     return
                 prepare, look_version = self._prepare, self._look_version
                 rendering = self._rendering
-                neighbor = self._neighbors.pop() if key is None else None
+                unfinished = self._unfinished.pop() if key is None and self._unfinished else None
+                is_idle = key is None and unfinished is None
+                neighbor = self._neighbors.pop() if is_idle else None
                 expected: list[TileKey] = []
                 if key is not None:
                     self._started_s[key] = time.monotonic()
                     expected = self._newly_wanted(key)
             if key is None:
-                if neighbor is not None and rendering is not None:
+                if unfinished is not None:
+                    self._finish(unfinished)
+                elif neighbor is not None and rendering is not None:
                     self._read_neighbors(neighbor, rendering)
                 continue
             try:
@@ -294,6 +322,12 @@ class TileLoader(Generic[Picture]):
                 self._wanted.append(key)
             self._changed.wait_for(lambda: self._is_closed, self._away_pause_s)
             self._away_pause_s = min(2 * self._away_pause_s, _LONGEST_PAUSE_S)
+
+    def _finish(self, key: TileKey) -> None:
+        tile = self._cache.peek(self._token, key)
+        picture = None if tile is None else tile.picture
+        if isinstance(picture, Unfinished):
+            picture.finish()
 
     def _read_neighbors(self, key: TileKey, rendering: Rendering) -> None:
         try:
@@ -401,10 +435,14 @@ class TileLoader(Generic[Picture]):
                     self._show_sketch(key, becoming, prepare, look_version)
                     return
             if rendering is None:
-                rgb = self.source.read_tile(*key)
+                as_on_screen = getattr(prepare, "takes_screen_pixels", False)
+                read = partial(screen_tile, self.source) if as_on_screen else self.source.read_tile
+                pixels = read(*key)
             else:
-                rgb = self._values.picture(key, rendering)
-            picture, size_bytes = prepare(rgb)
+                pixels = self._values.picture(key, rendering)
+            picture, size_bytes = prepare(pixels)
+            if isinstance(picture, Unfinished) and key.level == self._level_to_finish:
+                picture.finish()
         except SlideLostError as error:
             self.change = self.failures[key] = str(error)
             return
@@ -442,3 +480,6 @@ class TileLoader(Generic[Picture]):
         self._cache.put(
             self._token, key, CachedTile(picture, size_bytes, look_version), pinned=is_coarsest
         )
+        if isinstance(picture, Unfinished):
+            with self._changed:
+                self._unfinished.append(key)

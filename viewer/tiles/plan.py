@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from viewer.geometry import Box, Point, View
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 # A level is still sharp when it is stretched by this little, which spares a level four times as
 # large at the round magnifications of a slide whose downsamples are not quite round (4.0027).
 _SHARP_STRETCH = 1.05
+HALF_SUFFICES = 0.55
+"""A tile that is shrunk to this, or more, is as sharp when it is painted from half its pixels."""
 _AT_REST = Point(0.0, 0.0)
 
 
@@ -39,12 +42,15 @@ class TilePlan:
         Tiles of coarser levels that fill gaps meanwhile, the nearest level first.
     ahead
         Tiles not on screen that are likely to be next: a ring, then the next zoom level.
+    shrinks
+        Whether the visible tiles are painted from a smaller copy of theirs.
     """
 
     level: int
     visible: tuple[TileKey, ...]
     coarser: tuple[TileKey, ...]
     ahead: tuple[TileKey, ...]
+    shrinks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +89,17 @@ def tiles_in(levels: Sequence[Level], index: int, box: Box) -> Iterator[TileKey]
             yield TileKey(index, column, row)
 
 
-def visible_tiles(levels: Sequence[Level], index: int, view: View) -> list[TileKey]:
+def visible_tiles(levels: Sequence[Level], index: int, view: View) -> tuple[TileKey, ...]:
     """Return the tiles of a level that are on screen, from the center outward."""
+    return _visible_tiles(tuple(levels), index, view)
+
+
+@lru_cache(maxsize=32)  # asked several times a frame, and again for each tile that arrives
+def _visible_tiles(levels: tuple[Level, ...], index: int, view: View) -> tuple[TileKey, ...]:
     keys = list(tiles_in(levels, index, view.box))
     if view.rotation_deg % 90.0:
         keys = [key for key in keys if _on_screen(levels[index], key, view)]
-    return _from(keys, levels[index], view.center)
+    return tuple(_from(keys, levels[index], view.center))
 
 
 def coarsest_tiles(levels: Sequence[Level]) -> list[TileKey]:
@@ -120,7 +131,11 @@ def plan(
     if 0 <= following < len(levels):
         ahead += visible_tiles(levels, following, _next_zoom(view, motion.zooming or -1))
     return TilePlan(
-        wanted, tuple(visible), tuple(dict.fromkeys(coarser)), tuple(dict.fromkeys(ahead))
+        wanted,
+        visible,
+        tuple(dict.fromkeys(coarser)),
+        tuple(dict.fromkeys(ahead)),
+        levels[wanted].downsample <= HALF_SUFFICES * view.downsample / device_pixel_ratio,
     )
 
 
@@ -135,16 +150,18 @@ def best_available_tiles(
     painted: set[TileKey] = set()
     finer: set[TileKey] = set()
     has_hole = False
+    missing: list[tuple[TileKey, Box]] = []
     for key in visible:
         if has(key):
             painted.add(key)
-            continue
-        # A hair smaller, so that rounding does not ask for the neighbors too.
-        box = (
-            levels[key.level].tile_box(key.column, key.row).grown(-levels[key.level].downsample / 4)
-        )
+        else:
+            # A hair smaller, so that rounding does not ask for the neighbors too.
+            box = levels[key.level].tile_box(key.column, key.row)
+            missing.append((key, box.grown(-levels[key.level].downsample / 4)))
+    stocked = _stocked_coarser(levels, missing, has)
+    for key, box in missing:
         finer.update(_finer(levels, key.level, box, has))
-        if not _add_coarser(levels, key.level, box, has, painted):
+        if not _add_coarser(levels, stocked, box, has, painted):
             has_hole = True
     by_level = sorted(painted, key=lambda key: -key.level)
     if not finer:
@@ -162,15 +179,37 @@ def _finer(
     return [key for key in tiles_in(levels, index - 1, box) if has(key)]
 
 
+def _stocked_coarser(
+    levels: Sequence[Level],
+    missing: Sequence[tuple[TileKey, Box]],
+    has: Callable[[TileKey], bool],
+) -> list[int]:
+    """Return the coarser levels of which anything at all is at hand where tiles are missing.
+
+    After a jump that is the coarsest alone: no other needs to be looked through tile by tile.
+    """
+    if not missing:
+        return []
+    boxes = [box for _, box in missing]
+    around = Box(
+        min(box.x0 for box in boxes),
+        min(box.y0 for box in boxes),
+        max(box.x1 for box in boxes),
+        max(box.y1 for box in boxes),
+    )
+    coarser = range(missing[0][0].level + 1, len(levels))
+    return [index for index in coarser if any(map(has, tiles_in(levels, index, around)))]
+
+
 def _add_coarser(
     levels: Sequence[Level],
-    index: int,
+    stocked: Sequence[int],
     box: Box,
     has: Callable[[TileKey], bool],
     painted: set[TileKey],
 ) -> bool:
     """Adds the nearest coarser tiles that cover the box; tells whether they cover all of it."""
-    for coarser in range(index + 1, len(levels)):
+    for coarser in stocked:
         keys = list(tiles_in(levels, coarser, box))
         at_hand = [key for key in keys if has(key)]
         painted.update(at_hand)

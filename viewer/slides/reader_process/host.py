@@ -41,7 +41,7 @@ from viewer.slides.remote.asked_dicom import open_asked_dicom
 from viewer.slides.remote.asked_objects import expect_here, open_asked_zarr
 from viewer.slides.remote.ranged import ranges_of
 from viewer.slides.remote.tiff_walk import fetch_directories
-from viewer.slides.source import with_note
+from viewer.slides.source import screen_tile, with_note
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -151,7 +151,9 @@ def _answer(
 
 def _pixels(source: SlideSource, request: Request) -> NDArray[Any]:
     match request:
-        case ReadTile(level, column, row):
+        case ReadTile(level, column, row, for_screen):
+            if for_screen:
+                return screen_tile(source, level, column, row)
             return source.read_tile(level, column, row)
         case ReadChannels(level, column, row, channels, z, t):
             values = source.read_channels(level, column, row, channels, z, t)

@@ -31,11 +31,12 @@ class OpenSlide(msgspec.Struct, frozen=True, tag=True):
 
 
 class ReadTile(msgspec.Struct, frozen=True, tag=True):
-    """Asks for a tile of a stored level."""
+    """Asks for a tile of a stored level; `for_screen` as a screen holds it, if that is at hand."""
 
     level: int
     column: int
     row: int
+    for_screen: bool = False
 
 
 class ReadChannels(msgspec.Struct, frozen=True, tag=True):

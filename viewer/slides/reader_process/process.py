@@ -31,6 +31,7 @@ from viewer.slides.reader_process.messages import (
     Opened,
     OpenSlide,
     ReadChannels,
+    ReadTile,
     Refused,
     Request,
 )
@@ -177,7 +178,8 @@ class ReaderProcess:
     def read(self, request: Request, path: Path) -> NDArray[Any]:
         """Return the pixels that the request asks for, uint8 (height, width, 3).
 
-        Of channels it is their values below each other, (channels * height, width, 1).
+        Of a tile for the screen it may be (height, width, 4), as `screen_tile` says; of channels it
+        is their values below each other, (channels * height, width, 1).
 
         Raises
         ------
@@ -193,8 +195,7 @@ class ReaderProcess:
             lane.channel.send(request)
             answer = lane.channel.receive(self._patience_s)
             if isinstance(answer, Tile):
-                is_color = not isinstance(request, ReadChannels)
-                return self._pixels(answer, lane.slot, is_color=is_color)
+                return self._pixels(answer, lane.slot, request)
         except (ChannelError, PixelsError) as error:
             raise self._ended(error) from error
         finally:
@@ -233,8 +234,11 @@ class ReaderProcess:
             for end in child_ends:
                 end.close()
 
-    def _pixels(self, tile: Tile, slot: int, *, is_color: bool) -> NDArray[Any]:
-        if (is_color and tile.dtype != "uint8") or tile.channels != (3 if is_color else 1):
+    def _pixels(self, tile: Tile, slot: int, request: Request) -> NDArray[Any]:
+        is_color = not isinstance(request, ReadChannels)
+        is_for_screen = isinstance(request, ReadTile) and request.for_screen
+        expected = ((3, 4) if is_for_screen else (3,)) if is_color else (1,)
+        if (is_color and tile.dtype != "uint8") or tile.channels not in expected:
             raise PixelsError(f"{tile.channels} channels of {tile.dtype}")
         pixels = take_over(tile, self._shared, slot)
         if pixels.nbytes > _KEPT_SLOT_BYTES and self._shared is not None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from viewer.slides.reader_process.pool import ReaderPool
     from viewer.slides.reader_process.process import ReaderProcess
     from viewer.slides.remote.client import RemoteSlide
-    from viewer.slides.source import RgbImage
+    from viewer.slides.source import RgbImage, ScreenImage
 
 _MAX_DEATHS_IN_A_ROW = 8
 """After so many processes that ended before they had read anything, no more are started."""
@@ -70,10 +70,15 @@ class SlideReader:
         with pool.using(self):
             self.opened = self._open()
 
-    def read_tile(self, level: int, column: int, row: int) -> RgbImage:
-        """Return a tile of a stored level, uint8 (height, width, 3). Raises TileError."""
+    def read_tile(
+        self, level: int, column: int, row: int, *, for_screen: bool = False
+    ) -> ScreenImage | RgbImage:
+        """Return a tile of a stored level, uint8 (height, width, 3). Raises TileError.
+
+        With `for_screen` it is (height, width, 4), as `screen_tile` says, where its reader has it.
+        """
         try:
-            return self._read(ReadTile(level, column, row))
+            return self._read(ReadTile(level, column, row, for_screen))
         except SlideLostError:
             raise
         except (UnreadableTileError, SlideError) as error:

@@ -31,7 +31,7 @@ from viewer.slides.readers.jpeg_tiles import (
 from viewer.slides.readers.shared_file import SharedFile
 from viewer.slides.remote.client import RemoteFile
 from viewer.slides.remote.places import places_of
-from viewer.slides.source import Level, RgbImage, SlideInfo
+from viewer.slides.source import Level, RgbImage, ScreenImage, SlideInfo
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -141,13 +141,21 @@ class IsolatedSource:
         ]
 
     def read_tile(self, level: int, column: int, row: int) -> RgbImage:
+        return self._read(level, column, row, for_screen=False)
+
+    def read_for_screen(self, level: int, column: int, row: int) -> ScreenImage | RgbImage:
+        return self._read(level, column, row, for_screen=True)
+
+    def _read(
+        self, level: int, column: int, row: int, *, for_screen: bool
+    ) -> ScreenImage | RgbImage:
         if self._is_closed:
             raise TileError(level, column, row, "the slide has been closed")
         width, height = self._levels[level].tile_size_px(column, row)
         with self._telling_silence(level, column, row):
-            image = self._decoded_here(level, column, row)
+            image = self._decoded_here(level, column, row, for_screen=for_screen)
             if image is None:
-                image = self._reader.read_tile(level, column, row)
+                image = self._reader.read_tile(level, column, row, for_screen=for_screen)
         if image.shape[0] < height or image.shape[1] < width:
             raise TileError(level, column, row, f"its data is of the wrong size {image.shape}")
         if image.shape[:2] == (height, width):
@@ -216,7 +224,9 @@ class IsolatedSource:
                 raise SlideAwayError(level, column, row, self._remote.problem) from error
             raise
 
-    def _decoded_here(self, level: int, column: int, row: int) -> RgbImage | None:
+    def _decoded_here(
+        self, level: int, column: int, row: int, *, for_screen: bool
+    ) -> ScreenImage | RgbImage | None:
         """Return a tile that is plain JPEG; None for one that the process has to read."""
         file, jpeg = self._file, self._jpeg[level]
         if file is None or jpeg is None:
@@ -235,7 +245,7 @@ class IsolatedSource:
         if not is_baseline_of_size(data, grid.tile_width_px, grid.tile_height_px):
             return None
         try:
-            return jpeg.decode(data)
+            return jpeg.decode(data, for_screen=for_screen)
         except Exception as error:  # the decoder's own class of error, or one of its wrapper
             raise TileError(level, column, row, f"its data is damaged ({error})") from error
 

@@ -12,13 +12,14 @@ import msgspec
 from viewer.slides.readers.tiff.jpeg_color import is_ycbcr, joined, read_jpeg_header
 
 if TYPE_CHECKING:
-    from viewer.slides.source import RgbImage, SlideSource
+    from viewer.slides.source import RgbImage, ScreenImage, SlideSource
 
 _END_OF_JPEG = b"\xff\xd9"
 _PADDING_BYTES = 64
 _SCAN, _BASELINE, _HUFFMAN_TABLES = 0xDA, 0xC0, 0xC4
 _OTHER_FRAMES = frozenset(range(0xC1, 0xD0)) - {_HUFFMAN_TABLES, 0xC8, 0xCC}
 _MAX_MARKERS = 64
+_SCREEN_COLORS = int(imagecodecs.JPEG8.CS.EXT_BGRA)
 _FRAME = struct.Struct(">BHHB")
 
 
@@ -88,14 +89,20 @@ class JpegDecoder:
     is_rgb: bool
     goes_by_markers: bool = False
 
-    def __call__(self, data: bytes) -> RgbImage:
-        """Decode a tile. Raises any Exception on bytes that are no tile."""
+    def __call__(self, data: bytes, *, for_screen: bool = False) -> RgbImage | ScreenImage:
+        """Decode a tile, in RGB or as a screen holds it, which takes as long.
+
+        Raises any Exception on bytes that are no tile.
+        """
         # libjpeg fills the rest of a cut tile with gray and only warns.
         if _END_OF_JPEG not in data[-_PADDING_BYTES:]:
             raise ValueError("its JPEG data is cut short")
         space = "YCBCR" if self.is_ycbcr(data) else "RGB"
         return imagecodecs.jpeg8_decode(
-            data, tables=self.tables, colorspace=space, outcolorspace="RGB"
+            data,
+            tables=self.tables,
+            colorspace=space,
+            outcolorspace=_SCREEN_COLORS if for_screen else "RGB",
         )
 
     def is_ycbcr(self, data: bytes) -> bool:

@@ -20,7 +20,7 @@ from viewer.slides.errors import (
 )
 from viewer.slides.readers.openslide_messages import as_slide_error
 from viewer.slides.resolution import believable_mpp_um, scale_doubt
-from viewer.slides.source import Level, RgbImage, SlideInfo
+from viewer.slides.source import Level, RgbImage, ScreenImage, SlideInfo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,6 +32,7 @@ _STORED_TILE_PX = range(128, 2049)
 """Tile sides of a file worth taking over; others (strips of NDPI, 64 px) are bad units of work."""
 
 _OWN_TILE_PX = 256
+_OPAQUE = np.uint32(0xFF000000)
 MAX_STORED_TILE_PX = 1 << 26
 """Pixels of one tile of a file, 8192 x 8192; OpenSlide takes four bytes for each."""
 
@@ -90,6 +91,12 @@ class OpenSlideSource:
         x_px, y_px = column * grid.tile_width_px, row * grid.tile_height_px
         return self.read_region((level, column, row), x_px, y_px, width, height)
 
+    def read_for_screen(self, level: int, column: int, row: int) -> ScreenImage:
+        grid = self._levels[level]
+        size = grid.tile_size_px(column, row)
+        corner = column * grid.tile_width_px, row * grid.tile_height_px
+        return self._on_background(self._bgra((level, column, row), *corner, *size))
+
     def read_channels(
         self, level: int, column: int, row: int, channels: tuple[int, ...], z: int = 0, t: int = 0
     ) -> NDArray[Any]:
@@ -112,17 +119,23 @@ class OpenSlideSource:
         TileError
             OpenSlide cannot read the part, or the source is closed.
         """
+        return _rgb(self._on_background(self._bgra(tile, x_px, y_px, width_px, height_px)))
+
+    def _bgra(
+        self, tile: tuple[int, int, int], x_px: int, y_px: int, width_px: int, height_px: int
+    ) -> ScreenImage:
+        """Return a part of a level as OpenSlide has it, premultiplied. Raises TileError."""
         level = tile[0]
         downsample = self._levels[level].downsample
         region = (round(x_px * downsample), round(y_px * downsample), level, width_px, height_px)
         if tile not in self._failed:
             handle = self._shared_handle(tile)
             try:
-                return self._composed(_premultiplied_bgra(handle, *region))
+                return _premultiplied_bgra(handle, *region)
             except OpenSlideError:
                 self._drop(handle)
         try:
-            image = self._composed(_premultiplied_bgra(self._fresh_handle(tile), *region))
+            image = _premultiplied_bgra(self._fresh_handle(tile), *region)
         except OpenSlideError as error:
             self._failed.add(tile)
             raise TileError(*tile, str(error)) from error
@@ -172,15 +185,20 @@ class OpenSlideSource:
             if self._handle is handle:
                 self._handle = None
 
-    def _composed(self, bgra: RgbImage) -> RgbImage:
-        rgb = np.empty((*bgra.shape[:2], 3), np.uint8)
-        for channel in range(3):  # far quicker than one copy with a reversed axis
-            rgb[..., channel] = bgra[..., 2 - channel]
-        alpha = bgra[..., 3]
-        if alpha.min() < 255:
-            clear = 255 - alpha[..., np.newaxis].astype(np.uint16)
-            rgb += ((self._background * clear + 127) // 255).astype(np.uint8)
-        return rgb
+    def _on_background(self, bgra: ScreenImage) -> ScreenImage:
+        """Lay premultiplied pixels on the slide's background color, in their own memory."""
+        if not (bgra.view(np.uint32) >= _OPAQUE).all():
+            clear = 255 - bgra[..., 3:].astype(np.uint16)
+            bgra[..., :3] += ((self._background[::-1] * clear + 127) // 255).astype(np.uint8)
+            bgra[..., 3] = 255
+        return bgra
+
+
+def _rgb(bgra: ScreenImage) -> RgbImage:
+    rgb = np.empty((*bgra.shape[:2], 3), np.uint8)
+    for channel in range(3):  # far quicker than one copy with a reversed axis
+        rgb[..., channel] = bgra[..., 2 - channel]
+    return rgb
 
 
 def _premultiplied_bgra(
@@ -190,7 +208,7 @@ def _premultiplied_bgra(
     level: int,
     width_px: int,
     height_px: int,
-) -> RgbImage:
+) -> ScreenImage:
     """OpenSlide's own pixels, uint8 (height, width, 4); x and y in level-0 pixels.
 
     The public `read_region` goes by way of an unpremultiplied Pillow image, which takes a fifth

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject
 
-from viewer.canvas.tile_picture import tile_picture
+from viewer.canvas.tile_picture import TilePreparer
 from viewer.geometry import Box, View
 from viewer.slides.channels import FIRST_PLANE
 from viewer.slides.remote.address import is_address
@@ -171,7 +171,7 @@ class SlidesAhead(QObject):
             raise
         loader = TileLoader(
             source,
-            tile_picture(DisplayTransform(display, source.info.icc_profile)),
+            TilePreparer(DisplayTransform(display, source.info.icc_profile)),
             self._cache,
             lambda _: None,
             showing.worker_count,
