@@ -9,7 +9,7 @@ import shutil
 import sqlite3
 import threading
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -31,6 +31,7 @@ from viewer.slides.slide_key import file_name_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
     from uuid import UUID
 
@@ -231,6 +232,8 @@ class Autosave:
         All annotations, when another window or program changed the file; from the thread.
     on_taken_over
         The window that drew on the slide is gone, and this one may; from the thread.
+    reading
+        Entered round each reading of all that another changed, which it may end; in the thread.
     """
 
     def __init__(
@@ -239,6 +242,7 @@ class Autosave:
         on_trouble: Callable[[str], object],
         on_reloaded: Callable[[list[Annotation]], object],
         on_taken_over: Callable[[], object],
+        reading: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         self.path = opened.path
         self._store: KeptAnnotations = opened.store
@@ -247,6 +251,9 @@ class Autosave:
         self._on_trouble = on_trouble
         self._on_reloaded = on_reloaded
         self._on_taken_over = on_taken_over
+        self._reading = reading
+        self._has_taken_over = False
+        """Whether this window may draw, once it has read what the other left."""
         self._waiting: list[Stamped] = []
         self._to_say: dict[str, str] = {}
         self._put_count = 0
@@ -376,7 +383,11 @@ class Autosave:
     def _reload(self) -> None:
         with self._change:
             self._read_count = self._put_count
-        self._on_reloaded(self._store.annotations()[0])
+        with self._reading():
+            self._on_reloaded(self._store.annotations()[0])
+            if self._has_taken_over:
+                self._has_taken_over = False
+                self._on_taken_over()
 
     def _say(self, to_say: dict[str, str]) -> None:
         """What cannot be said now is said no more: it changes no annotation."""
@@ -416,8 +427,8 @@ class Autosave:
         store = AnnotationStore(self.path)
         self._store.close()
         self._store, self._lock = store, lock
+        self._has_taken_over = True
         self._reload()
-        self._on_taken_over()
 
     def _tell(self, trouble: str) -> None:
         if trouble != self._trouble:

@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, Signal
 from viewer.annotations import tissue_correction
 from viewer.ui.annotations.annotations_panel import AnnotationsPanel
 from viewer.ui.annotations.class_commands import ClassCommands, ClassCommandsHost
+from viewer.ui.annotations.closing_files import ClosingFiles
 from viewer.ui.annotations.editing_commands import EditingCommands, EditingHost
 from viewer.ui.annotations.files import AnnotationFiles, AnnotationFilesHost
 from viewer.ui.annotations.listing import Listing, ListingHost
@@ -42,6 +43,10 @@ if TYPE_CHECKING:
     from viewer.ui.slides.slide_pane import SlidePane
 
 _SHOWN = ("annotate.shown", "annotate.filled", "annotate.names")
+_NOT_READ_AGAIN = (
+    "Another window or program changed these annotations. They are shown as they were before, and "
+    "cannot be changed until they are read again."
+)
 _NOT_READ = "The annotations of this slide were not read, as that was canceled: none are shown."
 
 
@@ -81,6 +86,7 @@ class AnnotationsController(QObject):
         super().__init__(window.window())
         self._window = window
         self._disk = BackgroundRunner("annotations", 1, self)
+        self._closing = ClosingFiles(self)
         self._slides: dict[str, SlideSets] = {}
         self._identities: dict[SlidePane, str] = {}
         self._panes: dict[SlidePane, PaneAnnotations] = {}
@@ -120,11 +126,12 @@ class AnnotationsController(QObject):
             part.shut_down()
         self.sets.shut_down()
         self.panel.shut_down()
+        self._closing.shut_down()
         self._disk.close(finish=True)
 
     def when_closed(self, then: Callable[[], object]) -> None:
         """Call `then` once the files of slides that left are written and closed."""
-        self._disk.run(lambda: None, lambda _: then())
+        self._disk.run(self._closing.wait_for_all, lambda _: then())
 
     def when_written(self, then: Callable[[], object]) -> None:
         """Call `then` once all that was drawn is on the disk."""
@@ -276,7 +283,7 @@ class AnnotationsController(QObject):
     def _new_slide(self, slide: ReaderSlide) -> SlideSets:
         shown = self._shown_before.setdefault(slide.identity, {})
         reader, begin = self._window.reader, self.reading.begin
-        sets = SlideSets(slide, self._disk, lambda: reader.name, shown, begin, self)
+        sets = SlideSets(slide, self._disk, self._closing, lambda: reader.name, shown, begin, self)
         sets.opened.connect(lambda entry: self._on_opened(sets, entry))
         sets.changed.connect(lambda: self._on_sets_changed(sets))
         sets.current_changed.connect(lambda: self._on_current_changed(sets))
@@ -423,6 +430,8 @@ class AnnotationsController(QObject):
         notice = active.slide.notice if active is not None else ""
         sentence, kind, button = (trouble, "error", "") if trouble else (notice, "warning", "")
         sets = self.active_sets
+        if not trouble and active is not None and active.slide.is_stale:
+            sentence, kind, button = _NOT_READ_AGAIN, "warning", "Read them"
         if not sentence and sets is not None and sets.current.annotations is None:
             sentence, button = _NOT_READ, "Read them"
         if not sentence:
@@ -432,8 +441,10 @@ class AnnotationsController(QObject):
 
     def _read_current(self) -> None:
         """Open what was not read when the slide was opened."""
-        sets = self.active_sets
-        if sets is not None:
+        sets, active = self.active_sets, self.active
+        if active is not None and active.slide.is_stale:
+            active.slide.read_again()
+        elif sets is not None:
             sets.set_shown(sets.current, True)
             self._show_notice()
 

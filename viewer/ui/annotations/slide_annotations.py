@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from PySide6.QtCore import QObject, Signal
@@ -14,7 +15,7 @@ from viewer.slow_release import release_slowly
 from viewer.ui.annotations.long_task import StoppedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
     from viewer.annotations.annotation import Annotation
@@ -22,11 +23,13 @@ if TYPE_CHECKING:
     from viewer.annotations.sets.places import AnnotationsPlace
     from viewer.annotations.storage.autosave import Autosave, OpenedAnnotations
     from viewer.progress import Tell
+    from viewer.ui.annotations.closing_files import ClosingFiles
     from viewer.ui.annotations.reading_bar import Reading
     from viewer.ui.background_runner import BackgroundRunner, Task
 
 _MANY = 10_000
 """Annotations whose room takes longer than a frame to free."""
+_IS_STALE = "They were changed by another window or program: read them first."
 _SET_IS_LOCKED = "This set is locked: unlock it in the list of sets first."
 
 
@@ -35,17 +38,20 @@ class SlideAnnotations(QObject):
 
     Parameters
     ----------
+    identity
+        Of the slide.
     place
         Where they are kept.
     disk
-        Opens and closes files one after the other, so that a slide that is opened again finds its
-        file let go of.
+        Opens files one after the other.
+    closing
+        Closes those of slides that are left; a slide that is opened again waits for its own.
     author
         Who draws at this moment.
     why_locked
         Why nothing can be changed, a sentence; "" where it can.
     reading
-        Begins to show how far the opening is, with Cancel; None shows nothing.
+        Begins to show how far a reading is, with Cancel; None shows nothing.
     """
 
     opened = Signal()
@@ -60,13 +66,18 @@ class SlideAnnotations(QObject):
     """`trouble`, `notice` or whether anything can be changed is another."""
 
     _trouble_came = Signal(str)
+    _reload_began = Signal()
     _reload_came = Signal(object)
+    _reload_stopped = Signal()
+    _reload_ended = Signal()
     _taken_over = Signal()
 
     def __init__(
         self,
+        identity: str,
         place: AnnotationsPlace,
         disk: BackgroundRunner,
+        closing: ClosingFiles,
         author: Callable[[], str],
         parent: QObject,
         why_locked: str = "",
@@ -84,21 +95,31 @@ class SlideAnnotations(QObject):
         """Why what is drawn is not on the disk at this moment; "" when it is."""
         self.notice = ""
         """What to know of the file, such as that another window draws on the slide."""
+        self.is_stale = False
+        """Whether another changed the file, and the user did not wait for the reading of it."""
         self._why_locked = why_locked
         self._can_write = False
         self._author = author
-        self._disk = disk
+        self._identity = identity
+        self._closing = closing
         self._autosave: Autosave | None = None
         self._is_reloading = False
         self._trouble_came.connect(self._on_trouble)
+        self._reload_began.connect(self._on_reload_began)
         self._reload_came.connect(self._on_reload)
+        self._reload_stopped.connect(lambda: self._set_stale(stale=True))
+        self._reload_ended.connect(self._end_reading)
         self._taken_over.connect(self._on_taken_over)
         self.document.listen(self._on_step)
+        self._begin_reading = reading
         self._reading = reading() if reading is not None else None
         tell: Tell = self._reading.tell if self._reading is not None else _tell_nobody
-        self._task: Task = disk.run(
-            lambda: _opened(place, tell), self._on_opened, self._on_failed, _let_go
-        )
+
+        def opened() -> _Opened:
+            closing.wait_for(identity, tell)
+            return _opened(place, tell)
+
+        self._task: Task = disk.run(opened, self._on_opened, self._on_failed, _let_go)
 
     @property
     def is_saved(self) -> bool:
@@ -116,13 +137,18 @@ class SlideAnnotations(QObject):
             self._autosave.say(LOCKED, "yes" if locked else "")
             self._show_lock()
 
+    def read_again(self) -> None:
+        """Read what another changed after all."""
+        if self._autosave is not None:
+            self._autosave.reload()
+
     def leave(self) -> None:
         """Writes what is left and lets go of the file, in a thread."""
         self._task.cancel()
         self._end_reading()
         autosave, self._autosave = self._autosave, None
         if autosave is not None:
-            self._disk.run(autosave.close, lambda _: None)
+            self._closing.close(self._identity, autosave)
         if len(self.document) > _MANY:
             self.document.let_go()
 
@@ -138,7 +164,11 @@ class SlideAnnotations(QObject):
         self._can_write = not opened.is_read_only
         self.notice = opened.notice
         self._autosave = Autosave(
-            opened, self._trouble_came.emit, self._come_again, self._taken_over.emit
+            opened,
+            self._trouble_came.emit,
+            self._come_again,
+            self._taken_over.emit,
+            self._reading_again,
         )
         self.is_open = True
         self._show_lock()
@@ -146,8 +176,9 @@ class SlideAnnotations(QObject):
 
     def _show_lock(self) -> None:
         document = self.document
-        document.is_read_only = self.is_locked or not self._can_write
-        document.why_read_only = self._why_locked or (_SET_IS_LOCKED if self.is_locked else "")
+        document.is_read_only = self.is_locked or self.is_stale or not self._can_write
+        why = _SET_IS_LOCKED if self.is_locked else _IS_STALE if self.is_stale else ""
+        document.why_read_only = self._why_locked or why
         self.trouble_changed.emit()
 
     def _on_failed(self, error: Exception) -> None:
@@ -175,11 +206,40 @@ class SlideAnnotations(QObject):
         """Another window drew, or the file was changed under us; in the thread that writes."""
         self._reload_came.emit(DocumentState().fill(annotations))
 
+    @contextmanager
+    def _reading_again(self) -> Generator[None]:
+        """Tell how far the reading of what another changed is; in the thread that writes."""
+        self._reload_began.emit()
+        try:
+            with progress_to(self._tell_reload):
+                yield
+        except StoppedError:
+            self._reload_stopped.emit()
+        finally:
+            self._reload_ended.emit()
+
+    def _tell_reload(self, share: float) -> None:
+        reading = self._reading
+        if reading is not None:
+            reading.tell(share)
+        elif self._autosave is None:  # the slide was left
+            raise StoppedError
+
+    def _on_reload_began(self) -> None:
+        if self._autosave is not None and self._begin_reading is not None:
+            self._reading = self._begin_reading()
+
+    def _set_stale(self, *, stale: bool) -> None:
+        if stale != self.is_stale and self._autosave is not None:
+            self.is_stale = stale
+            self._show_lock()
+
     def _on_reload(self, state: DocumentState) -> None:
         if self._autosave is None:
             return
         if self._autosave.is_reload_current:
             self._fill(state)
+            self._set_stale(stale=False)
         else:  # drawn on since: what was read lacks it
             self._autosave.reload()
 

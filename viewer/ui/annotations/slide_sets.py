@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from PySide6.QtCore import QObject, Signal
 
@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from viewer.annotations.document_state import DocumentState
     from viewer.annotations.sets.annotation_set import SetKey, SetKind
     from viewer.studies.reader_sets import ReaderSet, ReaderSlide
+    from viewer.ui.annotations.closing_files import ClosingFiles
     from viewer.ui.annotations.reading_bar import Reading
     from viewer.ui.background_runner import BackgroundRunner, Task
 
 _log = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
 
 @dataclass(slots=True, eq=False)
@@ -91,6 +93,7 @@ class SlideSets(QObject):
         self,
         slide: ReaderSlide,
         disk: BackgroundRunner,
+        closing: ClosingFiles,
         author: Callable[[], str],
         shown: dict[str, bool],
         reading: Callable[[str], Reading],
@@ -99,6 +102,7 @@ class SlideSets(QObject):
         super().__init__(parent)
         self.slide = slide
         self._disk = disk
+        self._closing = closing
         self._author = author
         self._shown = shown
         self._reading = reading
@@ -116,7 +120,8 @@ class SlideSets(QObject):
             self._is_stale = True
             return
         self._is_stale = False
-        self._listing = self._disk.run(self.slide.sets, self._on_listed, self._on_not_listed)
+        listed = self._after_closing(self.slide.sets)
+        self._listing = self._disk.run(listed, self._on_listed, self._on_not_listed)
 
     def adopt(self, slide: ReaderSlide) -> None:
         """Take the name of the reader whose annotations these are; the documents stay open."""
@@ -124,7 +129,8 @@ class SlideSets(QObject):
 
         self.slide = slide
         self.entries[0].listed = slide.own
-        self._disk.run(lambda: claim_home(slide.reader), lambda _: self.refresh())
+        claimed = self._after_closing(lambda: claim_home(slide.reader))
+        self._disk.run(claimed, lambda _: self.refresh())
 
     @property
     def in_sight(self) -> list[Annotation]:
@@ -201,7 +207,7 @@ class SlideSets(QObject):
         self._leave(entry)
         which = entry.listed.which
         self._disk.run(
-            lambda: remove_set(which),
+            self._after_closing(lambda: remove_set(which)),
             lambda _: None,
             lambda error: self.failed.emit(f"The set cannot be removed ({error})."),
         )
@@ -222,7 +228,7 @@ class SlideSets(QObject):
         from viewer.annotations.sets.listing import restore_set
 
         self._disk.run(
-            lambda: restore_set(listed.which),
+            self._after_closing(lambda: restore_set(listed.which)),
             lambda _: self.refresh(),
             lambda error: self.failed.emit(f"The set cannot be brought back ({error})."),
         )
@@ -246,6 +252,9 @@ class SlideSets(QObject):
             self._leave(entry)
 
     # -----------------------------------------------------------------------------------------
+
+    def _after_closing(self, work: Callable[[], _T]) -> Callable[[], _T]:
+        return self._closing.after(self.slide.identity, work)
 
     def _on_not_listed(self, error: Exception) -> None:
         _log.warning("sets cannot be listed", exc_info=error)
@@ -282,8 +291,8 @@ class SlideSets(QObject):
         if entry is not self.entries[0]:
             what = f'the set "{entry.label}"'
         annotations = SlideAnnotations(
-            listed.place, self._disk, self._author, self, listed.why_locked,
-            lambda: self._reading(what),
+            self.slide.identity, listed.place, self._disk, self._closing, self._author, self,
+            listed.why_locked, lambda: self._reading(what),
         )  # fmt: skip
         entry.annotations = annotations
         annotations.opened.connect(lambda: self.opened.emit(entry))

@@ -1,0 +1,78 @@
+"""Files of annotations whose slides were left: each is written to its end beside the others."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, TypeVar
+
+from PySide6.QtCore import QObject
+
+from viewer.ui.background_runner import BackgroundRunner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from viewer.annotations.storage.autosave import Autosave
+    from viewer.progress import Tell
+
+_T = TypeVar("_T")
+_THREADS = 4
+_ASK_S = 0.1
+"""How often who waits is asked whether they still do."""
+
+
+class ClosingFiles(QObject):
+    """Closes files in threads of its own, so that a long one holds up no other slide."""
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self._runner = BackgroundRunner("close annotations", _THREADS, self)
+        self._lock = threading.Lock()
+        self._ends: dict[str, list[threading.Event]] = {}
+        """Of the files that are being closed, by slide."""
+
+    def close(self, identity: str, autosave: Autosave) -> None:
+        """Write what is left of one file of a slide and let go of it."""
+        ended = threading.Event()
+        with self._lock:
+            self._ends.setdefault(identity, []).append(ended)
+
+        def work() -> None:
+            try:
+                autosave.close()
+            finally:
+                ended.set()
+                with self._lock:
+                    self._ends[identity].remove(ended)
+                    if not self._ends[identity]:
+                        del self._ends[identity]
+
+        self._runner.run(work, lambda _: None)
+
+    def wait_for(self, identity: str, tell: Tell = lambda _share: None) -> None:
+        """Wait in a thread until the files of a slide can be opened again; `tell` may end it."""
+        with self._lock:
+            ends = list(self._ends.get(identity, ()))
+        for each in ends:
+            while not each.wait(_ASK_S):
+                tell(0.0)
+
+    def wait_for_all(self) -> None:
+        """Wait in a thread until all files are let go of."""
+        with self._lock:
+            identities = list(self._ends)
+        for each in identities:
+            self.wait_for(each)
+
+    def after(self, identity: str, work: Callable[[], _T]) -> Callable[[], _T]:
+        """Return work that begins once the files of a slide are let go of."""
+
+        def waited() -> _T:
+            self.wait_for(identity)
+            return work()
+
+        return waited
+
+    def shut_down(self) -> None:
+        """Wait for the disk."""
+        self._runner.close(finish=True)
