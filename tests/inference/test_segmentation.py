@@ -218,5 +218,5 @@ def test_the_command_tells_areas_and_writes_cells(tmp_path: Path, slide: Path) -
 
 def test_the_background_of_a_map_is_not_painted() -> None:
     named = [("Background", "#000000"), ("Tumor", "#ff0000"), ("Ignore*", "#00ff00")]
-    assert painted_colors(named, "segmentation") == ["", "#ff0000", ""]
-    assert painted_colors(named, "classification") == ["#000000", "#ff0000", "#00ff00"]
+    assert painted_colors(named, is_map=True) == ["", "#ff0000", ""]
+    assert painted_colors(named, is_map=False) == ["#000000", "#ff0000", "#00ff00"]

@@ -12,9 +12,10 @@ import pytest
 import tifffile
 from overlay_steps import squares
 
+from viewer.annotations.masks.label_masks import MaskError
 from viewer.geometry import Box
 from viewer.overlays.files.export import check_name, write_objects
-from viewer.overlays.files.masks import MaskError, label_mask
+from viewer.overlays.files.masks import label_mask
 from viewer.overlays.objects import Objects
 
 CLASSES = [("Nucleus", "#ff8000")]

@@ -214,5 +214,5 @@ def test_a_heatmap_file_has_scale_and_channels(tmp_path: Path) -> None:
 )
 def test_of_quality_problems_alone_are_painted(names: list[str], painted: list[str]) -> None:
     classes = [(name, f"#0000{n:02x}") for n, name in enumerate(names, start=1)]
-    colors = painted_colors(classes, "classification")
+    colors = painted_colors(classes, is_map=False)
     assert [name for name, color in zip(names, colors, strict=True) if color] == painted

@@ -87,7 +87,7 @@ def test_a_class_that_is_left_out_is_counted_and_not_painted() -> None:
 def test_a_check_of_quality_lists_what_it_leaves_unpainted() -> None:
     names = ["Sound tissue", "Out of focus", "Pen mark"]
     classes = [(name, "#112233") for name in names]
-    painted = list(zip(names, painted_colors(classes, "classification"), strict=True))
+    painted = list(zip(names, painted_colors(classes, is_map=False), strict=True))
     sound, *problems = patch_rows(painted, [7, 2, 1], 0.01, frozenset(), is_map=False)
     assert (sound.color, sound.can_hide, sound.is_shown) == ("", False, False)
     assert sound.figures == ("7", "70 %")

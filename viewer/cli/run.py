@@ -378,7 +378,7 @@ def _told(
 ) -> dict[str, object]:
     """Write the file that is asked for, and return what is printed."""
     from viewer.annotations.formats.problems import AnnotationFileError
-    from viewer.overlays.files.masks import MaskError
+    from viewer.annotations.masks.label_masks import MaskError
 
     if out is not None:
         try:
@@ -404,6 +404,7 @@ def _told(
 def _write(run: ModelRun, bundle: ModelBundle, out: Path, slide: Path, least_um2: float) -> None:
     from viewer.annotations.formats.origins import origin_sentence
     from viewer.annotations.formats.slide_place import SlidePlace
+    from viewer.inference.tasks.known import TASKS
     from viewer.overlays.counting import analyzed_share
     from viewer.overlays.files.area_files import AREA_FORMATS, write_areas
     from viewer.overlays.files.export import FORMATS, write_objects
@@ -435,7 +436,10 @@ def _write(run: ModelRun, bundle: ModelBundle, out: Path, slide: Path, least_um2
             (run.mpp_um, run.mpp_um),
             run.bounds_px,
         )
-        write_areas(out, run.found, bundle.colors, bundle.task, run.area, place, least_um2, card)
+        write_areas(
+            out, run.found, bundle.colors, run.area, place, least_um2, card,
+            is_map=TASKS[bundle.task].is_map,
+        )  # fmt: skip
     else:
         values, names = run.cell_values(bundle)
         write_cells(out, run.found, values, names, run.area, card)

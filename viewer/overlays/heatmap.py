@@ -144,7 +144,7 @@ class Heatmap:
         return f"{text} (percentile {100 * float(self.ranks[row, column]):.0f})"
 
 
-def painted_colors(classes: Sequence[tuple[str, str]], task: str) -> list[str]:
+def painted_colors(classes: Sequence[tuple[str, str]], *, is_map: bool) -> list[str]:
     """Return the color of each class, "" for one that is not painted.
 
     Not painted are the background of a segmentation and, where classes are problems of quality,
@@ -154,8 +154,10 @@ def painted_colors(classes: Sequence[tuple[str, str]], task: str) -> list[str]:
     ----------
     classes
         Name and color of each.
+    is_map
+        Whether each pixel has a class, as in a segmentation, and not a patch as a whole.
     """
-    is_map, is_quality = task == "segmentation", _tells_quality([name for name, _ in classes])
+    is_quality = _tells_quality([name for name, _ in classes])
     return [
         "" if (is_map and is_background(name)) or (is_quality and _is_sound(name)) else color
         for name, color in classes

@@ -35,7 +35,7 @@ _PAGES = (
 """Of the inspector: id, title, icon, and the panels by their names."""
 
 
-class PanelHost(MessageHost, PaneHost, Protocol):
+class PanelPlacesHost(MessageHost, PaneHost, Protocol):
     """The parts that have a panel or a bar."""
 
     frame: WindowFrame
@@ -55,7 +55,7 @@ class PanelHost(MessageHost, PaneHost, Protocol):
     batch: BatchController
 
 
-def place_panels(window: PanelHost) -> dict[str, Panel]:
+def place_panels(window: PanelPlacesHost) -> dict[str, Panel]:
     """Put every panel in its place, and the bars over the slides; return the panels by name."""
     frame, projects, sessions = window.frame, window.projects, window.recording.panels
     frame.add_drawer((window.slides,))

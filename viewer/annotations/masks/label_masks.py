@@ -17,6 +17,7 @@ from viewer.annotations.formats.problems import Problem
 from viewer.annotations.masks.label_strips import LabelPainter
 from viewer.annotations.masks.mask_legend import Label, Legend, legend_path, text_of
 from viewer.annotations.masks.png_strips import write_png
+from viewer.annotations.masks.tiff_tiles import tiles_of
 from viewer.atomic_write import atomic_write
 from viewer.errors import CoverslipError
 
@@ -33,7 +34,6 @@ MASK_SUFFIXES = (".png", ".tif", ".tiff")
 MOST_PNG_PX = 1 << 29
 """Readers hold a PNG whole."""
 _TILE_PX = 512
-_STRIP_PX = 256
 _COARSEST_PX = 1024
 _EDGE_PX = 0.5
 """A border less far beyond the slide is at its edge."""
@@ -220,10 +220,11 @@ def write_mask(
         )
     has_value = np.zeros(len(painting.labels) + 1, bool)
     with atomic_write(legend_path(path)) as legend_file, atomic_write(path) as file:
+        writer = _MaskWriter(file, painting, legend, has_value, tell)
         if suffix == ".png":
-            _write_png(file, painting, legend, has_value, tell)
+            writer.write_png()
         else:
-            _write_tiff(file, painting, legend, has_value, tell)
+            writer.write_tiff()
         if not has_value[1:].all():
             legend = _of_what_is_there(legend, has_value)
             if suffix != ".png":
@@ -262,81 +263,69 @@ def _replace_legend(file: IO[bytes], legend: Legend) -> None:
         tag.overwrite(f"{before}<Description>{description}</Description>{behind}".encode())
 
 
-def _write_png(
-    file: IO[bytes],
-    painting: Labeled,
-    legend: Legend,
-    has_value: NDArray[np.bool_],
-    tell: Callable[[float], None],
-) -> None:
-    painter = painting.painter()
-    width, height = legend.size_px
+@dataclass(frozen=True, slots=True)
+class _MaskWriter:
+    """Writes a mask strip by strip, each painted when its turn comes."""
 
-    def strips() -> Iterator[NDArray[Any]]:
-        for top in range(0, height, _STRIP_PX):
+    file: IO[bytes]
+    painting: Labeled
+    legend: Legend
+    has_value: NDArray[np.bool_]
+    """Set for each value that a pixel of the finest level has."""
+    tell: Callable[[float], None]
+
+    def write_png(self) -> None:
+        size, scale = self.legend.size_px, self.legend.scale
+        per_m = round(1e6 / self.legend.mpp_um[0]) if self.legend.mpp_um else None
+        strips = self._strips(self.painting.painter(), size, scale, self.tell)
+        write_png(self.file, size, strips, per_m)
+
+    def write_tiff(self) -> None:
+        painter, dtype = self.painting.painter(), self.painting.dtype
+        width, height = self.legend.size_px
+        halvings = max(0, math.ceil(math.log2(max(width, height) / _COARSEST_PX)))
+        common: dict[str, Any] = {
+            "dtype": dtype, "tile": (_TILE_PX, _TILE_PX), "compression": "zlib",
+            "photometric": "minisblack",
+        }  # fmt: skip
+        whole, begun = sum(0.25**level for level in range(halvings + 1)), 0.0
+        is_big = width * height * dtype.itemsize > 1 << 31
+        with tifffile.TiffWriter(self.file, ome=True, bigtiff=is_big) as writer:
+            for level in range(halvings + 1):
+                size = max(1, width >> level), max(1, height >> level)
+                scale = (
+                    self.legend.scale[0] * width / size[0],
+                    self.legend.scale[1] * height / size[1],
+                )
+                first = {"subifds": halvings, "metadata": _ome_of(self.legend)}
+                of_level: dict[str, Any] = common | ({"subfiletype": 1} if level else first)
+                share = 0.25**level / whole
+                strips = self._strips(
+                    painter, size, scale,
+                    lambda part, begun=begun, share=share: self.tell(begun + part * share),
+                    is_finest=level == 0,
+                )  # fmt: skip
+                tiles = tiles_of(strips, _TILE_PX)
+                writer.write(tiles, shape=(size[1], size[0]), **of_level)
+                begun += share
+
+    def _strips(
+        self,
+        painter: LabelPainter,
+        size: tuple[int, int],
+        scale: tuple[float, float],
+        tell: Callable[[float], None],
+        *,
+        is_finest: bool = True,
+    ) -> Iterator[NDArray[np.unsignedinteger]]:
+        width, height = size
+        for top in range(0, height, _TILE_PX):
             tell(top / height)
-            size = width, min(_STRIP_PX, height - top)
-            strip = painter.painted(0, top, size, legend.scale, painting.dtype)
-            has_value[strip[strip > 0]] = True
+            rows = min(_TILE_PX, height - top)
+            strip = painter.painted(0, top, (width, rows), scale, self.painting.dtype)
+            if is_finest:
+                self.has_value[strip[strip > 0]] = True
             yield strip
-
-    per_m = round(1e6 / legend.mpp_um[0]) if legend.mpp_um else None
-    write_png(file, legend.size_px, strips(), per_m)
-
-
-def _write_tiff(
-    file: IO[bytes],
-    painting: Labeled,
-    legend: Legend,
-    has_value: NDArray[np.bool_],
-    tell: Callable[[float], None],
-) -> None:
-    painter = painting.painter()
-    width, height = legend.size_px
-    halvings = max(0, math.ceil(math.log2(max(width, height) / _COARSEST_PX)))
-    common: dict[str, Any] = {
-        "dtype": painting.dtype, "tile": (_TILE_PX, _TILE_PX), "compression": "zlib",
-        "photometric": "minisblack",
-    }  # fmt: skip
-    whole, begun = sum(0.25**level for level in range(halvings + 1)), 0.0
-    is_big = width * height * painting.dtype.itemsize > 1 << 31
-    with tifffile.TiffWriter(file, ome=True, bigtiff=is_big) as writer:
-        for level in range(halvings + 1):
-            size = max(1, width >> level), max(1, height >> level)
-            scale = (
-                legend.scale[0] * width / size[0],
-                legend.scale[1] * height / size[1],
-            )
-            first = {"subifds": halvings, "metadata": _ome_of(legend)}
-            of_level: dict[str, Any] = common | ({"subfiletype": 1} if level else first)
-            share = 0.25**level / whole
-            tiles = _tiles(
-                painter, size, scale, painting.dtype, None if level else has_value,
-                lambda part, begun=begun, share=share: tell(begun + part * share),
-            )  # fmt: skip
-            writer.write(tiles, shape=(size[1], size[0]), **of_level)
-            begun += share
-
-
-def _tiles(
-    painter: LabelPainter,
-    size: tuple[int, int],
-    scale: tuple[float, float],
-    dtype: np.dtype[Any],
-    has_value: NDArray[np.bool_] | None,
-    tell: Callable[[float], None],
-) -> Iterator[NDArray[Any]]:
-    """Row by row, all of full size as TIFF wants them; a row of tiles is painted at once."""
-    columns = math.ceil(size[0] / _TILE_PX)
-    for top in range(0, size[1], _TILE_PX):
-        tell(top / size[1])
-        strip = painter.painted(0, top, (columns * _TILE_PX, _TILE_PX), scale, dtype)
-        strip[size[1] - top :] = 0
-        strip[:, size[0] :] = 0
-        if has_value is not None:
-            has_value[strip[strip > 0]] = True
-        for column in range(columns):
-            yield np.ascontiguousarray(strip[:, column * _TILE_PX : (column + 1) * _TILE_PX])
 
 
 def _ome_of(legend: Legend) -> dict[str, Any]:

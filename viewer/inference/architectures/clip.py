@@ -44,6 +44,7 @@ class ClipWords(nn.Module):
             tokens, most_tokens, words_width, words_depth, words_heads, words_hidden,
             is_quick=bool(quick),
         )  # fmt: skip
+        self.length, self.is_quick = length, bool(quick)
         self.text_projection = nn.Linear(words_width, length, bias=False)
         self.most_tokens, self.tokens = most_tokens, tokens
         self.register_load_state_dict_pre_hook(_without_counts)
@@ -62,8 +63,8 @@ class Clip(ClipWords):
         Of the picture and of a patch, pixels.
     width, depth, heads, hidden
         Of the tower of images; `hidden` is the width of the layer between the two of each block.
-    words_width, words_depth, words_heads, words_hidden, tokens, most_tokens, length, quick
-        As of `ClipWords`.
+    words
+        The settings of `ClipWords`.
     """
 
     def __init__(
@@ -74,20 +75,13 @@ class Clip(ClipWords):
         depth: int = 12,
         heads: int = 12,
         hidden: int = 3072,
-        words_width: int = 512,
-        words_depth: int = 12,
-        words_heads: int = 8,
-        words_hidden: int = 2048,
-        tokens: int = 49_408,
-        most_tokens: int = 77,
-        length: int = 512,
-        quick: int = 1,
+        **words: int,
     ) -> None:
-        super().__init__(
-            words_width, words_depth, words_heads, words_hidden, tokens, most_tokens, length, quick
+        super().__init__(**words)
+        self.vision_model = _Images(
+            side, patch, width, depth, heads, hidden, is_quick=self.is_quick
         )
-        self.vision_model = _Images(side, patch, width, depth, heads, hidden, is_quick=bool(quick))
-        self.visual_projection = nn.Linear(width, length, bias=False)
+        self.visual_projection = nn.Linear(width, self.length, bias=False)
         self.logit_scale = nn.Parameter(torch.zeros(()))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -88,8 +88,6 @@ class ModelProcess:
 
     Attributes
     ----------
-    loaded
-        The model that it holds; None where it holds none.
     stopped
         Why it was stopped from outside, as one sentence; empty where it was not.
 
@@ -107,8 +105,7 @@ class ModelProcess:
         self._outstanding = 0
         self._progress_s = time.monotonic()
         self.uses_cuda = uses_cuda
-        self.loaded: LoadedModel | None = None
-        self._ready_as: Ready | None = None
+        self._held: tuple[LoadedModel, Ready] | None = None
         self.stopped = ""
         self._is_killed = False
         self._ended = threading.Event()
@@ -127,6 +124,10 @@ class ModelProcess:
     @property
     def pid(self) -> int:
         return self._child.pid
+
+    def holds(self, wanted: LoadedModel) -> bool:
+        """Return whether a model is loaded as it is wanted."""
+        return self._held is not None and self._held[0] == wanted
 
     def is_running(self) -> bool:
         """Return whether the process has not ended."""
@@ -159,9 +160,9 @@ class ModelProcess:
         """
         check_may_run(bundle, is_confined=self._child.is_confined)
         wanted = LoadedModel(bundle.key, device, threads, falls_back)
-        if self.loaded == wanted and self._ready_as is not None:
-            return self._ready_as
-        self.loaded = None
+        if self._held is not None and self._held[0] == wanted:
+            return self._held[1]
+        self._held = None
         check_script(bundle)
         with open_weights(bundle) as file:
             size = os.fstat(file.fileno()).st_size
@@ -172,9 +173,9 @@ class ModelProcess:
             with open_data(bundle, name) as file:
                 while part := file.read(_WEIGHTS_PART_BYTES):
                     self._post(Weights(part, name))
-        self._ready_as = self._ready(Loaded())
-        self.loaded = wanted
-        return self._ready_as
+        ready = self._ready(Loaded())
+        self._held = wanted, ready
+        return ready
 
     def try_out(self) -> Ready:
         """Let the loaded model work once. Raises as `load` does."""

@@ -42,7 +42,9 @@ def take_model_process(*, uses_cuda: bool, wanted: LoadedModel | None = None) ->
     """
     global _spare
     with _lock:
-        held = next((each for each in _kept or () if each.loaded == wanted), None)
+        held = None
+        if wanted is not None:
+            held = next((each for each in _kept or () if each.holds(wanted)), None)
         if held is not None and _kept is not None:
             _kept.remove(held)
     if held is not None:

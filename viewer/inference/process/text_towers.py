@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -90,11 +91,8 @@ def _tower_beside(bundle: ModelBundle) -> _ClipTower:
     about = bundle.description
     assert about.words is not None
     file = about.words.weights
-    own = {
-        name: size
-        for name, size in about.settings.items()
-        if name.startswith("words_") or name in ("tokens", "most_tokens", "length", "quick")
-    }
+    known = signature(ClipWords).parameters
+    own = {name: size for name, size in about.settings.items() if name in known}
     try:
         held = load(bundle.data_bytes()[file])
         scale = held.get("logit_scale")

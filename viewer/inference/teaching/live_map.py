@@ -65,7 +65,7 @@ class LiveMap:
     def picture(self) -> tuple[NDArray[np.uint8], Point]:
         """Return colors (rows, columns, 4), and where they begin, level-0 pixels."""
         classes, sure, origin = self._joined()
-        painted = painted_colors(list(self.colors.items()), "segmentation")
+        painted = painted_colors(list(self.colors.items()), is_map=True)
         table = np.zeros((len(painted) + 1, 4), np.uint8)
         for number, color in enumerate(painted):
             if color:
@@ -94,7 +94,7 @@ class LiveMap:
 
         classes, _, origin = self._joined()
         field = shapely.box(seen.x0, seen.y0, seen.x1, seen.y1)
-        painted = painted_colors(list(self.colors.items()), "segmentation")
+        painted = painted_colors(list(self.colors.items()), is_map=True)
         found: list[tuple[str, BaseGeometry]] = []
         for number, name in enumerate(self.colors):
             if not painted[number]:

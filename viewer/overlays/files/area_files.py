@@ -30,11 +30,12 @@ def write_areas(
     path: Path,
     found: PatchFeatureMap,
     classes: Sequence[tuple[str, str]],
-    task: str,
     area: Area,
     slide: SlidePlace,
     least_um2: float = 0.0,
     card: ResultCard | None = None,
+    *,
+    is_map: bool,
 ) -> int:
     """Write the areas of the likeliest class within an area, and return how many there are.
 
@@ -44,10 +45,10 @@ def write_areas(
     ----------
     classes
         Name and color of each.
-    task
-        Of the model.
     least_um2
         Smaller areas are left out.
+    is_map
+        As of `painted_colors`.
 
     Raises
     ------
@@ -56,7 +57,7 @@ def write_areas(
     OSError
         The file cannot be written; one that was there is left as it was.
     """
-    heatmap = class_heatmap(found, HeatmapStyle(), painted_colors(classes, task))
+    heatmap = class_heatmap(found, HeatmapStyle(), painted_colors(classes, is_map=is_map))
     made: list[Annotation] = []
     if heatmap is not None:
         within = shapely.box(area.x0, area.y0, area.x1, area.y1) if isinstance(area, Box) else area

@@ -8,9 +8,9 @@ import imagecodecs
 import numpy as np
 import tifffile
 
+from viewer.annotations.masks.label_masks import MaskError
 from viewer.annotations.masks.label_strips import Edges, edges_of_rings, paint_edges
 from viewer.atomic_write import atomic_write, atomic_write_bytes
-from viewer.errors import CoverslipError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,10 +30,6 @@ _MOST_PNG_PX = 1 << 28
 _MOST_PNG_OBJECTS = 65_535
 _MOST_TIFF_PX = 1 << 31
 """A side of 65,536 pixels at most; more does not fit what most readers of masks hold."""
-
-
-class MaskError(CoverslipError):
-    """A mask that cannot be written as asked; `str()` is one sentence."""
 
 
 def label_mask(objects: Objects, box: Box) -> NDArray[np.uint32]:

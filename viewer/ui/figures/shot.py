@@ -278,7 +278,7 @@ def _results_layer(
     elif TASKS[model.task].tells_where_to_look:
         return _expected(run.found, model), LayerOrder.HEATMAPS
     elif TASKS[model.task].has_head:
-        colors = painted_colors(model.colors, model.task)
+        colors = painted_colors(model.colors, is_map=TASKS[model.task].is_map)
         entries += [(color, name) for (name, _), color in zip(model.colors, colors, strict=True)]
         heatmap = class_heatmap(run.found, HeatmapStyle(), colors)
     if heatmap is None:

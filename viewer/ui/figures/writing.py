@@ -10,6 +10,7 @@ from PySide6.QtCore import QBuffer, QIODevice, QMarginsF, QPoint, QSizeF
 from PySide6.QtGui import QImage, QPageSize, QPainter, QPdfWriter
 
 from viewer.annotations.masks.png_strips import write_png
+from viewer.annotations.masks.tiff_tiles import tiles_of
 from viewer.atomic_write import atomic_write, unwritable
 from viewer.ui.figures.strips import ROWS_PX
 from viewer.ui.figures.view_picture import PictureError, picture_bytes
@@ -95,7 +96,7 @@ def _write_tiff(
     is_big = 3 * width * height > _CLASSIC_TIFF_BYTES
     with tifffile.TiffWriter(place, bigtiff=is_big) as tiff:
         tiff.write(
-            _tiles(strips),
+            tiles_of(map(_pixels, strips), ROWS_PX),
             shape=(height, width, 3),
             dtype=np.uint8,
             photometric="rgb",
@@ -109,18 +110,6 @@ def _write_tiff(
         )
     if isinstance(place, io.BytesIO):
         file.write(place.getbuffer())
-
-
-def _tiles(strips: Iterator[QImage]) -> Iterator[RgbImage]:
-    """Yield square tiles, row by row; those at the right and lower edge are filled up."""
-    for strip in strips:
-        pixels = _pixels(strip)
-        for top in range(0, len(pixels), ROWS_PX):
-            for left in range(0, pixels.shape[1], ROWS_PX):
-                part = pixels[top : top + ROWS_PX, left : left + ROWS_PX]
-                tile = np.zeros((ROWS_PX, ROWS_PX, 3), np.uint8)
-                tile[: part.shape[0], : part.shape[1]] = part
-                yield tile
 
 
 def _write_pdf(

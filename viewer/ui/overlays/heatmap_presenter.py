@@ -191,7 +191,7 @@ class HeatmapPresenter(QObject):
     def _painted_legend(self) -> list[tuple[str, str]]:
         """Return names and colors of the classes, "" for those that are not painted."""
         legend = self.legend()
-        colors = painted_colors(legend, self._origin.task)
+        colors = painted_colors(legend, is_map=self._is_map)
         return [(name, color) for (name, _), color in zip(legend, colors, strict=True)]
 
     def ramp(self) -> Ramp | None:
@@ -256,7 +256,7 @@ class HeatmapPresenter(QObject):
     def _work(self) -> Callable[[], Heatmap | None]:
         """Return what makes the picture, in a thread."""
         found, style, query = self.found, self.style, self.query
-        colors = painted_colors(self.legend(), self._origin.task)
+        colors = painted_colors(self.legend(), is_map=self._is_map)
         if self.is_asked:
             return lambda: query_heatmap(found, style, query, colors)
         if self._kind.shows == "values":
