@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import shapely
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 from stained_slides import write_stained_slide
@@ -173,5 +174,9 @@ def test_vectors_of_another_stain_are_doubted(
     page, _ = window.cells.pages(card.source.key)
     qtbot.waitUntil(lambda: "nearer eosin than DAB" in page.doubt.text(), timeout=_PATIENCE_MS)
     assert not page.doubt.isHidden()
-    page.stain_set.setCurrentText("H&E")
+    qtbot.waitUntil(lambda: page.use_likely.y() > page.doubt.y())
+    assert page.use_likely.y() < page.here.parentWidget().y()
+    qtbot.mouseClick(page.use_likely, Qt.MouseButton.LeftButton)
+    assert page.settings.stains.kind == page.stain_set.currentText() == "H&E"
     assert page.doubt.isHidden()
+    assert page.use_likely.isHidden()

@@ -106,7 +106,9 @@ class CellPage(QWidget):
         self.doubt = text_label(self)
         self.doubt.setAccessibleName("Doubt about the stains")
         self.doubt.setProperty("notice", "warning")
+        self.use_likely = self._button("", "Take the stains that the slide seems to have")
         self.doubt.hide()
+        self.use_likely.hide()
         self._likely: StainSet | None = None
         self.image = self._combo("Find nuclei in", ["Hematoxylin OD", "Optical density sum"])
         self.score = self._combo("Score", [f"{c} {s}" for c in _COMPARTMENTS for s in _STATISTICS])
@@ -184,6 +186,10 @@ class CellPage(QWidget):
     def _use_default(self) -> None:
         self.set_stains(StainVectors.default(self._settings.stains.kind))
 
+    def _use_likely(self) -> None:
+        if self._likely is not None:
+            self._on_stain_set(self._likely)
+
     def _on_stain_set(self, kind: StainSet) -> None:
         self.set_stains(StainVectors.default(kind))
 
@@ -204,6 +210,8 @@ class CellPage(QWidget):
         sentence = stain_doubt(self._settings.stains, self._likely)
         self.doubt.setText(sentence)
         self.doubt.setVisible(bool(sentence))
+        self.use_likely.setText(f"Use {self._likely}".replace("&", "&&"))
+        self.use_likely.setVisible(bool(sentence))
 
     def _show_what_counts(self) -> None:
         settings = self._settings
@@ -248,10 +256,13 @@ class CellPage(QWidget):
         body = QVBoxLayout(self._body)
         body.setContentsMargins(0, 0, 0, 0)
         body.setSpacing(4)
+        # What is wrong with what a run finds stands above what starts one.
+        body.addWidget(self.doubt)
+        body.addWidget(self.use_likely)
         body.addWidget(self._row(self.here, self.region))
         body.addWidget(self.many)
-        for label in (self.doubt, self.preview, self.problem):
-            body.addWidget(label)
+        body.addWidget(self.preview)
+        body.addWidget(self.problem)
         body.addLayout(form)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -268,6 +279,7 @@ class CellPage(QWidget):
         for name, box in self._boxes.items():
             box.toggled.connect(lambda is_on, name=name: self._take(**{name: is_on}))
         self.used.toggled.connect(self._on_used)
+        self.use_likely.clicked.connect(self._use_likely)
         for button, signal in (
             (self.here, self.run_here_wanted),
             (self.region, self.run_region_wanted),
