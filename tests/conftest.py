@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import forked_programs
 import hypothesis
 import psutil
 import pytest
@@ -19,6 +20,7 @@ from pytestqt.qtbot import QtBot
 
 from viewer import atomic_write, redaction
 from viewer.audit_log import trail
+from viewer.cohort import executor
 from viewer.processes.confinement import launching
 
 if TYPE_CHECKING:
@@ -161,6 +163,7 @@ def forked_children() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         if sys.platform == "linux":
             patch.setattr(launching, "subprocess", ForkServer())
+            patch.setattr(executor, "subprocess", forked_programs)
         yield
 
 
@@ -185,6 +188,7 @@ def real_children() -> Iterator[None]:
     """Children are started as the program starts them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(launching, "subprocess", subprocess)
+        patch.setattr(executor, "subprocess", subprocess)
         yield
 
 

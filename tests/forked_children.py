@@ -2,8 +2,8 @@
 
 A child of Coverslip is a new interpreter, which imports torch in two seconds of a core. The tests
 start hundreds. Here `launch` gives them what it starts in 30 ms instead: a fork of an interpreter
-that was started with the same options, has imported the same modules and has one thread. The child
-then goes through the same entry, so it is confined, fed and watched as any other.
+that was started with the same options, imports the same modules at first need and has one thread.
+The child then goes through the same entry, so it is confined, fed and watched as any other.
 
 All tests in `tests/attacks`, those of the start itself (`real_children`) and those that run the
 program as a process start children as it does.
@@ -14,6 +14,7 @@ from __future__ import annotations
 import array
 import contextlib
 import gc
+import importlib
 import json
 import os
 import runpy
@@ -22,22 +23,22 @@ import subprocess
 import sys
 import threading
 import traceback
+from functools import partial
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-_PRELOADED = (
-    "viewer.inference.process.model_main",
-    "viewer.inference.process.block_worker",
-    "viewer.inference.process.network",
-    "viewer.slides.reader_process.host",
-    "viewer.annotations.formats.dicom.reading_process",
-    "viewer.overlays.files.table_process",
-    "h5py",
-    "highdicom",
-    "pyarrow.parquet",
-)
+_LIBRARIES = {
+    "viewer.inference.process.model_main": (
+        "viewer.inference.process.block_worker",
+        "viewer.inference.process.network",
+    ),
+    "viewer.annotations.formats.dicom.reading_process": ("highdicom",),
+    "viewer.overlays.files.table_process": ("h5py", "pyarrow.parquet"),
+    "viewer.cohort.query.process": ("duckdb", "pandas", "pyarrow.dataset"),
+}
+"""What children import beyond what their own module does, once they know what they are asked."""
 _MAX_MESSAGE_BYTES = 1 << 20
 _MAX_DESCRIPTORS = 64
 _SUBREAPER = 36
@@ -67,13 +68,30 @@ class ForkServer:
         self._threads: dict[str, str] = {}
         self._ours: socket.socket | None = None
 
+    @classmethod
+    def of_this_process(cls) -> ForkServer:
+        """Return one whose process is a fork of this one, which must have one thread."""
+        server = cls()
+        server._threads = threads_of(os.environ)
+        server._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        if os.fork() == 0:
+            try:
+                sys.dont_write_bytecode = True
+                nowhere = os.open(os.devnull, os.O_RDWR)
+                take_over([nowhere, theirs.detach()], [2, 3])  # no pipe stays open in there
+                _serve(socket.socket(fileno=3), list(sys.path), _standard_folders())
+            finally:
+                os._exit(0)
+        theirs.close()
+        return server
+
     def Popen(self, command: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:  # noqa: N802
         """Do what `subprocess.Popen` does for `launch`."""
         environment = options["env"]
         with self._lock:
             if self._ours is None:
                 self._ours = self._started(command, environment)
-            if _threads_of(environment) != self._threads:
+            if threads_of(environment) != self._threads:
                 started: Any = subprocess.Popen(command, **options)
                 return started
             reading, writing = os.pipe()
@@ -84,18 +102,18 @@ class ForkServer:
                 "environment": environment,
                 "descriptors": inherited,
             }
-            _be_subreaper(yes=True)
+            be_subreaper(yes=True)
             try:
-                _send(self._ours, order, [writing, *inherited])
-                answer, _ = _receive(self._ours)
+                send(self._ours, order, [writing, *inherited])
+                answer, _ = receive(self._ours)
             finally:
-                _be_subreaper(yes=False)
+                be_subreaper(yes=False)
                 os.close(writing)
             return ForkedChild(answer["pid"], os.fdopen(reading, "rb"))
 
     def _started(self, command: Sequence[str], environment: dict[str, str]) -> socket.socket:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._threads = _threads_of(environment)
+        self._threads = threads_of(environment)
         interpreter = command[: command.index("-X") + 2]
         orders = command[len(interpreter) + 1 : command.index("--")]
         folders = [
@@ -111,24 +129,24 @@ class ForkServer:
         return ours
 
 
-def _threads_of(environment: dict[str, str]) -> dict[str, str]:
+def threads_of(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if name.startswith(_THREADS)}
 
 
-def _be_subreaper(*, yes: bool) -> None:
+def be_subreaper(*, yes: bool) -> None:
     """Be the parent of what descendants leave behind while that is on, as a forked child is."""
     import ctypes
 
     ctypes.CDLL(None).prctl(_SUBREAPER, ctypes.c_ulong(yes), *(ctypes.c_ulong(0),) * 3)
 
 
-def _send(channel: socket.socket, message: dict[str, Any], descriptors: Sequence[int] = ()) -> None:
+def send(channel: socket.socket, message: dict[str, Any], descriptors: Sequence[int] = ()) -> None:
     numbers = array.array("i", descriptors)
     ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, numbers)] if descriptors else []
     channel.sendmsg([json.dumps(message).encode()], ancillary)
 
 
-def _receive(channel: socket.socket) -> tuple[dict[str, Any], list[int]]:
+def receive(channel: socket.socket) -> tuple[dict[str, Any], list[int]]:
     room = socket.CMSG_SPACE(_MAX_DESCRIPTORS * 4)
     data, ancillary, _, _ = channel.recvmsg(_MAX_MESSAGE_BYTES, room)
     if not data:
@@ -142,35 +160,47 @@ def _receive(channel: socket.socket) -> tuple[dict[str, Any], list[int]]:
 # In the process that forks ---------------------------------------------------------------------
 
 
-def _serve(channel: socket.socket, folders: list[str]) -> None:
-    import importlib
-
-    bare = list(sys.path)
-    sys.path[:0] = folders
-    for module in _PRELOADED:
-        with contextlib.suppress(ImportError):  # of what is not installed
-            importlib.import_module(module)
-    sys.path[:] = bare
-    gc.collect()
-    gc.freeze()  # what is never touched is never copied
+def _serve(channel: socket.socket, folders: list[str], bare: list[str]) -> None:
     while True:
         try:
-            order, descriptors = _receive(channel)
+            order, descriptors = receive(channel)
         except EOFError:
             return
-        _send(channel, {"pid": _fork_twice(order, descriptors)})
+        (main,) = (each[5:] for each in order["arguments"] if each.startswith("main="))
+        sys.path[:] = [*folders, *bare]
+        import_first(main, *_LIBRARIES.get(main, ()))
+        sys.path[:] = bare
+        send(channel, {"pid": fork_twice(partial(_begin, order, descriptors))})
         for number in descriptors:
             os.close(number)
 
 
-def _fork_twice(order: dict[str, Any], descriptors: list[int]) -> int:
-    """Fork a child that is nobody's, and so its subreaper's."""
+def import_first(*modules: str) -> None:
+    """Import what forks of this process will need, but for what is not installed."""
+    missing = [each for each in modules if each not in sys.modules]
+    for module in missing:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(module)
+    if missing:
+        gc.collect()
+        gc.freeze()  # what is never touched is never copied
+
+
+def _standard_folders() -> list[str]:
+    """Return where an interpreter finds modules that looks for no installed packages."""
+    folders = (each for each in sys.path if each.startswith(sys.base_prefix))
+    return [each for each in folders if not each.endswith("-packages")]
+
+
+def fork_twice(begin: Callable[[], object]) -> int | None:
+    """Fork a child that is nobody's, and so its subreaper's; return its number, None in there."""
     reading, writing = os.pipe()
     between = os.fork()
     if between == 0:
         pid = os.fork()
         if pid == 0:
-            _begin(order, descriptors)
+            begin()
+            return None
         os.write(writing, str(pid).encode())
         os._exit(0)
     os.close(writing)
@@ -183,7 +213,7 @@ def _begin(order: dict[str, Any], descriptors: list[int]) -> NoReturn:
     """Be the child that `launch` asked for."""
     try:
         os.setsid()
-        _take_over(descriptors, [2, *order["descriptors"]])
+        take_over(descriptors, [2, *order["descriptors"]])
         os.chdir(order["folder"])
         os.environ.clear()
         os.environ.update(order["environment"])
@@ -198,7 +228,7 @@ def _begin(order: dict[str, Any], descriptors: list[int]) -> NoReturn:
     os._exit(0)
 
 
-def _take_over(descriptors: list[int], wanted: list[int]) -> None:
+def take_over(descriptors: Sequence[int], wanted: Sequence[int]) -> None:
     """Give descriptors the numbers that are wanted, and close all others but those to nowhere."""
     beyond = max([*descriptors, *wanted]) + 1
     for place, number in enumerate(descriptors):
@@ -214,4 +244,4 @@ def _take_over(descriptors: list[int], wanted: list[int]) -> None:
 
 
 if __name__ == "__main__":
-    _serve(socket.socket(fileno=int(sys.argv[1])), sys.argv[2:])
+    _serve(socket.socket(fileno=int(sys.argv[1])), sys.argv[2:], list(sys.path))

@@ -9,7 +9,7 @@ from pathlib import Path
 import imagecodecs
 import pytest
 import tifffile
-from forked_commands import forked_coverslip
+from forked_programs import forked_coverslip
 from PIL import Image
 
 SQUARE = {
