@@ -16,6 +16,8 @@ from viewer.tiles.loader import TileLoader
 from viewer.tiles.plan import TilePlan, level_for, visible_tiles
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from viewer.canvas.layer import Scene
     from viewer.slides.source import SlideSource
     from viewer.tiles.cache import TileKey
@@ -63,7 +65,7 @@ class StoredPixels:
         self._layer.set_loader(None)
         self._loader.close(_LEAVING_S)
 
-    def _wanted(self, scene: Scene, at: Point, side_px: int) -> list[TileKey]:
+    def _wanted(self, scene: Scene, at: Point, side_px: int) -> tuple[TileKey, ...]:
         view = scene.view
         levels = self._loader.source.levels
         wanted = level_for(levels, view.downsample / scene.device_pixel_ratio)
@@ -76,7 +78,7 @@ class StoredPixels:
         )
         return visible_tiles(levels, wanted, around)
 
-    def _wait(self, keys: list[TileKey]) -> bool:
+    def _wait(self, keys: Sequence[TileKey]) -> bool:
         """Wait a moment; whether all have come."""
         for _ in keys:
             self._came.clear()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import os
 from typing import TYPE_CHECKING, Protocol
 
 from viewer.slides.errors import SlideChangedError
@@ -43,9 +43,8 @@ class FileVersion:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._files = {file: _stamp(file) for file in slide_files(path)}
+        self._files = [(name, _stamp(name)) for name in map(str, slide_files(path))]
         self._has_changed = False
-        self._lock = threading.Lock()
 
     @property
     def has_changed(self) -> bool:
@@ -60,18 +59,20 @@ class FileVersion:
         SlideChangedError
             One of them was replaced, overwritten or cut, now or at an earlier look.
         """
-        if self._has_changed or any(self._differs(file) for file in self._files):
-            with self._lock:
-                self._has_changed = True
+        self._has_changed = self._has_changed or any(
+            _differs(name, stamp) for name, stamp in self._files
+        )
+        if self._has_changed:
             raise SlideChangedError(self.path)
 
-    def _differs(self, file: Path) -> bool:
-        try:
-            return _stamp(file) != self._files[file]
-        except OSError:
-            return False
+
+def _differs(name: str, stamp: _Stamp) -> bool:
+    try:
+        return _stamp(name) != stamp
+    except OSError:
+        return False
 
 
-def _stamp(file: Path) -> _Stamp:
-    status = file.stat()
+def _stamp(name: str) -> _Stamp:
+    status = os.stat(name)  # as text: after each tile, for each file of the slide
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns

@@ -6,8 +6,7 @@ import atexit
 import logging
 import os
 import threading
-from collections import Counter, OrderedDict
-from contextlib import contextmanager
+from collections import OrderedDict
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,6 @@ from viewer.slides.reader_process.readable import readable_of
 from viewer.slides.reader_process.reader import SlideReader
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
     from pathlib import Path
 
     from viewer.slides.remote.client import RemoteSlide
@@ -49,7 +47,7 @@ class ReaderPool:
         self._patience_s = patience_s
         self._changed = threading.Condition()
         self._processes: OrderedDict[SlideReader, ReaderProcess] = OrderedDict()
-        self._in_use: Counter[SlideReader] = Counter()
+        self._in_use: dict[SlideReader, int] = {}
         self._spare: ReaderProcess | None = None
         self._keeps_spare = False
         self._open_lock = threading.Lock()
@@ -133,28 +131,33 @@ class ReaderPool:
             other.end()
         return process
 
-    @contextmanager
-    def using(self, owner: SlideReader) -> Generator[None]:
-        """Hold a place among the processes while a slide is being read.
+    def using(self, owner: SlideReader) -> _Place:
+        """Hold a place among the processes while a slide is being read, as a context.
 
         A process whose slide is being read is never ended for another's. So when too many slides
         are read at the same moment, the rest waits here.
         """
+        return _Place(self, owner)
+
+    def hold(self, owner: SlideReader) -> None:
+        """Wait for a place and take it; `let_go` gives it back."""
         with self._changed:
-            self._changed.wait_for(
-                lambda: owner in self._in_use or len(self._in_use) < self._max_processes
-            )
-            self._in_use[owner] += 1
+            in_use = self._in_use
+            while owner not in in_use and len(in_use) >= self._max_processes:
+                self._changed.wait()
+            in_use[owner] = in_use.get(owner, 0) + 1
             if owner in self._processes:
                 self._processes.move_to_end(owner)
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._in_use[owner] -= 1
-                if not self._in_use[owner]:
-                    del self._in_use[owner]
-                    self._changed.notify_all()
+
+    def let_go(self, owner: SlideReader) -> None:
+        """Give a place back."""
+        with self._changed:
+            users = self._in_use[owner] - 1
+            if users:
+                self._in_use[owner] = users
+            else:
+                del self._in_use[owner]
+                self._changed.notify_all()
 
     def forget(self, owner: SlideReader) -> None:
         """Hold no process for a slide any more."""
@@ -181,6 +184,21 @@ class ReaderPool:
 
     def _new(self) -> ReaderProcess:
         return ReaderProcess(self._lanes, self._patience_s)
+
+
+class _Place:
+    """A place among the processes; a class, since it is taken for each tile."""
+
+    __slots__ = ("_owner", "_pool")
+
+    def __init__(self, pool: ReaderPool, owner: SlideReader) -> None:
+        self._pool, self._owner = pool, owner
+
+    def __enter__(self) -> None:
+        self._pool.hold(self._owner)
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.let_go(self._owner)
 
 
 @cache

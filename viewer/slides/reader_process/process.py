@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import queue
 import signal
 import subprocess
 import threading
@@ -117,13 +116,15 @@ class ReaderProcess:
         self._control, control_end = open_channel(_open_answers, _MAX_ANSWER_BYTES)
         self._bytes, bytes_end = open_channel(wants, _MAX_ANSWER_BYTES)
         child_ends = [control_end, bytes_end]
-        self._lanes: queue.LifoQueue[_Lane] = queue.LifoQueue()
+        self._lane_freed = threading.Condition()
+        self._free_lanes: list[_Lane] = []
+        """The one used last at the end: its thread sleeps again, and its slot is in the caches."""
         self._all_lanes: list[_Lane] = []
         for slot in range(lanes):
             channel, child_end = open_channel(_answers, _MAX_ANSWER_BYTES)
             child_ends.append(child_end)
             self._all_lanes.append(_Lane(channel, slot))
-            self._lanes.put(self._all_lanes[-1])
+        self._free_lanes.extend(self._all_lanes)
         self._child = self._launched(child_ends)
         _bound_memory(self._child.pid)
 
@@ -190,7 +191,7 @@ class ReaderProcess:
         ReaderEndedError
             The process crashed or was ended.
         """
-        lane = self._lanes.get()
+        lane = self._lane()
         try:
             lane.channel.send(request)
             answer = lane.channel.receive(self._patience_s)
@@ -199,7 +200,9 @@ class ReaderProcess:
         except (ChannelError, PixelsError) as error:
             raise self._ended(error) from error
         finally:
-            self._lanes.put(lane)
+            with self._lane_freed:
+                self._free_lanes.append(lane)
+                self._lane_freed.notify()
         if isinstance(answer, Refused):
             raise slide_error(answer.kind, path, answer.sentence)
         raise UnreadableTileError(answer.reason)
@@ -233,6 +236,13 @@ class ReaderProcess:
         finally:
             for end in child_ends:
                 end.close()
+
+    def _lane(self) -> _Lane:
+        """Wait for a lane that nobody uses."""
+        with self._lane_freed:
+            while not self._free_lanes:
+                self._lane_freed.wait()
+            return self._free_lanes.pop()
 
     def _pixels(self, tile: Tile, slot: int, request: Request) -> NDArray[Any]:
         is_color = not isinstance(request, ReadChannels)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from viewer.slides.errors import (
@@ -19,7 +18,7 @@ from viewer.slides.reader_process.plugins import named_readers
 from viewer.slides.reader_process.process import ReaderEndedError, UnreadableTileError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -125,23 +124,26 @@ class SlideReader:
             raise UnreadableTileError(reason)
         has_ended_one = False
         while True:
-            with self._turns.turn(alone=has_ended_one), self._pool.using(self):
-                process = self._running()
-                try:
-                    image = process.read(request, self.path)
-                except ReaderEndedError as error:
-                    if error.was_wanted:
-                        continue  # the slide was closed, or the process had just made room
-                    self._deaths_in_a_row += 1
-                    if error.is_stuck:
-                        raise UnreadableTileError(str(error)) from error
-                    if has_ended_one:
-                        self._given_up[request] = str(error)
-                        raise UnreadableTileError(str(error)) from error
-                    has_ended_one = True
-                else:
-                    self._deaths_in_a_row = 0
-                    return image
+            alone = has_ended_one
+            self._turns.begin(alone=alone)
+            try:
+                with self._pool.using(self):
+                    image = self._running().read(request, self.path)
+            except ReaderEndedError as error:
+                if error.was_wanted:
+                    continue  # the slide was closed, or the process had just made room
+                self._deaths_in_a_row += 1
+                if error.is_stuck:
+                    raise UnreadableTileError(str(error)) from error
+                if has_ended_one:
+                    self._given_up[request] = str(error)
+                    raise UnreadableTileError(str(error)) from error
+                has_ended_one = True
+            else:
+                self._deaths_in_a_row = 0
+                return image
+            finally:
+                self._turns.end(alone=alone)
 
     def _running(self) -> ReaderProcess:
         """Return the process that is to be asked, a new one where the last has ended."""
@@ -202,23 +204,24 @@ class _Turns:
         self._has_one_alone = False
         self._waiting_alone = 0
 
-    @contextmanager
-    def turn(self, *, alone: bool) -> Generator[None]:
+    def begin(self, *, alone: bool) -> None:
+        """Wait for a turn; `end` it with the same word."""
         with self._changed:
             if alone:
                 self._waiting_alone += 1
                 self._changed.wait_for(lambda: not self._active and not self._has_one_alone)
                 self._waiting_alone -= 1
                 self._has_one_alone = True
+                return
+            while self._has_one_alone or self._waiting_alone:
+                self._changed.wait()
+            self._active += 1
+
+    def end(self, *, alone: bool) -> None:
+        with self._changed:
+            if alone:
+                self._has_one_alone = False
             else:
-                self._changed.wait_for(lambda: not self._has_one_alone and not self._waiting_alone)
-                self._active += 1
-        try:
-            yield
-        finally:
-            with self._changed:
-                if alone:
-                    self._has_one_alone = False
-                else:
-                    self._active -= 1
+                self._active -= 1
+            if not self._active:
                 self._changed.notify_all()

@@ -152,10 +152,11 @@ class IsolatedSource:
         if self._is_closed:
             raise TileError(level, column, row, "the slide has been closed")
         width, height = self._levels[level].tile_size_px(column, row)
-        with self._telling_silence(level, column, row):
-            image = self._decoded_here(level, column, row, for_screen=for_screen)
-            if image is None:
-                image = self._reader.read_tile(level, column, row, for_screen=for_screen)
+        if self._remote is None:
+            image = self._pixels(level, column, row, for_screen=for_screen)
+        else:
+            with self._telling_silence(level, column, row):
+                image = self._pixels(level, column, row, for_screen=for_screen)
         if image.shape[0] < height or image.shape[1] < width:
             raise TileError(level, column, row, f"its data is of the wrong size {image.shape}")
         if image.shape[:2] == (height, width):
@@ -223,6 +224,14 @@ class IsolatedSource:
                 self._remote.check()
                 raise SlideAwayError(level, column, row, self._remote.problem) from error
             raise
+
+    def _pixels(
+        self, level: int, column: int, row: int, *, for_screen: bool
+    ) -> ScreenImage | RgbImage:
+        image = self._decoded_here(level, column, row, for_screen=for_screen)
+        if image is not None:
+            return image
+        return self._reader.read_tile(level, column, row, for_screen=for_screen)
 
     def _decoded_here(
         self, level: int, column: int, row: int, *, for_screen: bool
