@@ -188,7 +188,7 @@ class _Handler(BaseHTTPRequestHandler):
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
 
-    def log_message(self, *_: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:
         pass
 
     def _send(self, status: int, body: str | bytes, kind: str, headers: dict[str, str]) -> None:

@@ -58,7 +58,7 @@ class SavesAtLoad(nn.Module):
         self.path = path
 
     @torch.jit.export
-    def __getstate__(self) -> tuple[str, bool]:
+    def __getstate__(self) -> tuple[str, bool]:  # pyright: ignore[reportIncompatibleMethodOverride]
         return (self.path, self.training)
 
     @torch.jit.export

@@ -58,11 +58,13 @@ def test_a_day_is_listed_and_exported(
     window.show()
     show_slide(window, sample_slide, qtbot)
     qtbot.waitUntil(lambda: window.annotations.active is not None, timeout=15_000)
-    window.annotations.active.do(adding("Box", [Annotation(shapely.box(10, 10, 90, 90))]))
+    shown = window.annotations.active
+    assert shown is not None
+    shown.do(adding("Box", [Annotation(shapely.box(10, 10, 90, 90))]))
     out = tmp_path / "out" / "a.geojson"
     out.parent.mkdir()
     files = window.annotations.files
-    files.write(out, FORMATS["qupath"], window.annotations.active)
+    files.write(out, FORMATS["qupath"], shown)
     qtbot.waitUntil(out.exists, timeout=15_000)
     files.take(out, window.panes.active)
     qtbot.waitUntil(lambda: any(what == "imported" for what, _ in deeds()), timeout=15_000)

@@ -175,7 +175,8 @@ def test_external_data_of_onnx_is_refused(profile: Path, tmp_path: Path) -> None
 
 def test_a_model_that_takes_all_memory_is_stopped(tmp_path: Path) -> None:
     folder = hostile.make_model(tmp_path / "model", hostile.Hungry())
-    limit = {"COVERSLIP_MODEL_MEMORY_GIB": "1.5"}
-    done = coverslip("models", "check", str(folder), folder=tmp_path, **limit)
+    done = coverslip(
+        "models", "check", str(folder), folder=tmp_path, COVERSLIP_MODEL_MEMORY_GIB="1.5"
+    )
     assert done.returncode == 2
     assert "more than 1.5 GiB of memory" in done.stderr

@@ -177,8 +177,8 @@ def test_the_window_says_what_is_set(place: Path, sample_slide: Path, qtbot: QtB
     assert "Readings may not be recorded." in dialog.privacy.policy.text.text()
     grayed = [
         editor.accessibleName()
-        for editor in dialog.findChildren(object)
-        if hasattr(editor, "toolTip") and "administrator" in editor.toolTip()
+        for editor in dialog.findChildren(QWidget)
+        if "administrator" in editor.toolTip()
     ]
     assert {"Run TorchScripts unconfined", "Record slide names", "Record texts"} <= set(grayed)
     dialog.reject()
@@ -204,7 +204,8 @@ def test_the_dialog_of_the_model_server_heeds_it(place: Path, qtbot: QtBot) -> N
     dialog = EndpointDialog(to, Keys(), parent)
     assert "policy: models.example" in dialog.hosts.toolTip()
     dialog.hosts.setText("other.example, models.example")
-    ok = dialog.findChild(QDialogButtonBox).button(QDialogButtonBox.StandardButton.Ok)
+    (buttons,) = dialog.findChildren(QDialogButtonBox)
+    ok = buttons.button(QDialogButtonBox.StandardButton.Ok)
     ok.click()
     assert "policy does not allow" in dialog.complaint.text()
     dialog.base_url.setText("https://models.example/v1")
@@ -253,6 +254,7 @@ def test_what_was_allowed_is_listed_and_taken_back(qtbot: QtBot, own_home: Path)
     box = dialog.privacy.permissions
     qtbot.waitUntil(lambda: box.table.topLevelItemCount() == 2, timeout=15_000)
     row = box.table.topLevelItem(0)
+    assert row is not None
     texts = [row.text(column) for column in range(5)]
     assert texts[:2] == ["lymph", "models.example"]
     assert texts[3] in ("a.svs, b.svs", "b.svs, a.svs")

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
 
 @pytest.fixture
 def pool() -> Generator[ReaderPool]:
@@ -142,13 +144,17 @@ def test_a_jpeg_tile_that_claims_another_size_is_not_decoded_here(
     assert psutil.Process().memory_info().rss - before < 300e6
 
 
+def _jpeg(pixels: NDArray[np.uint8]) -> bytes:
+    return bytes(imagecodecs.jpeg8_encode(pixels))
+
+
 def test_only_plain_jpeg_of_the_right_size_passes() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (64, 48, 3), np.uint8)
-    plain = imagecodecs.jpeg8_encode(pixels)
+    plain = _jpeg(pixels)
     assert is_baseline_of_size(plain, 48, 64)
     assert not is_baseline_of_size(plain, 64, 48)
     assert not is_baseline_of_size(plain, 48, 65)
-    gray = imagecodecs.jpeg8_encode(np.ascontiguousarray(pixels[..., 0]))
+    gray = _jpeg(np.ascontiguousarray(pixels[..., 0]))
     assert not is_baseline_of_size(gray, 48, 64)
     for other in (0xC1, 0xC2, 0xC3, 0xC9, 0xCA, 0xCF):
         assert not is_baseline_of_size(plain.replace(b"\xff\xc0", bytes((255, other)), 1), 48, 64)
@@ -163,7 +169,7 @@ def test_only_plain_jpeg_of_the_right_size_passes() -> None:
 
 
 def test_shared_tables_hold_no_picture() -> None:
-    plain = imagecodecs.jpeg8_encode(np.zeros((64, 48, 3), np.uint8))
+    plain = _jpeg(np.zeros((64, 48, 3), np.uint8))
     frame = plain.index(b"\xff\xc0")
     assert holds_no_frame(None)
     assert holds_no_frame(plain[:frame] + b"\xff\xd9")

@@ -27,6 +27,7 @@ from viewer.settings import Settings
 from viewer.stand_in import stand_in
 from viewer.stand_in.left_behind import PREFIX, bring_back, left_behind, say_origin
 from viewer.tiles.cache import TileCache
+from viewer.ui.annotations.pane_annotations import PaneAnnotations
 from viewer.ui.main_window import MainWindow
 
 APP = Path(__file__).parents[2] / "app.py"
@@ -112,6 +113,11 @@ def make_window(no_home: Path, qtbot: QtBot) -> Iterator[Callable[[], MainWindow
         window.deleteLater()
 
 
+def drawn(window: MainWindow) -> PaneAnnotations:
+    assert window.annotations.active is not None
+    return window.annotations.active
+
+
 def test_the_window_keeps_what_is_done_where_the_user_chooses(
     make_window: Callable[[], MainWindow], sample_slide: Path, tmp_path: Path, qtbot: QtBot
 ) -> None:
@@ -126,15 +132,15 @@ def test_the_window_keeps_what_is_done_where_the_user_chooses(
         lambda: window.recording.control.recording_of(window.panes.active) is not None,
         timeout=15_000,
     )
-    window.annotations.active.do(adding("Box", [Annotation(shapely.box(10, 10, 90, 90))]))
+    drawn(window).do(adding("Box", [Annotation(shapely.box(10, 10, 90, 90))]))
     chosen = tmp_path / "chosen"
     chosen.mkdir()
     window.home_notice.move_to(chosen)
     qtbot.waitUntil(lambda: not bar.isVisible(), timeout=20_000)
     qtbot.waitUntil(lambda: window.annotations.active is not None, timeout=20_000)
     assert data_folder() == chosen / "coverslip" / "data"
-    assert len(window.annotations.active.document) == 1
-    window.annotations.active.do(adding("Box", [Annotation(shapely.box(20, 20, 50, 50))]))
+    assert len(drawn(window).document) == 1
+    drawn(window).do(adding("Box", [Annotation(shapely.box(20, 20, 50, 50))]))
     qtbot.waitUntil(lambda: window.annotations.is_saved, timeout=15_000)
     (summary,) = Library().summaries()
     assert summary.ended_well
@@ -144,7 +150,7 @@ def test_the_window_keeps_what_is_done_where_the_user_chooses(
     assert not again.home_notice.bar.isVisible()
     show_slide(again, sample_slide, qtbot)
     qtbot.waitUntil(lambda: again.annotations.active is not None, timeout=15_000)
-    assert len(again.annotations.active.document) == 2
+    assert len(drawn(again).document) == 2
     again.close()
 
 

@@ -44,7 +44,8 @@ class ScriptedApplication(QApplication):
             window.setGeometry(window.screen().geometry())
             window.showFullScreen()
         elif step == "geometry":
-            print(*window.geometry().getRect(), flush=True)
+            place = window.geometry()
+            print(place.x(), place.y(), place.width(), place.height(), flush=True)
         elif step == "sizes":
             for panel in window.findChildren(Panel):
                 if panel.isVisible():

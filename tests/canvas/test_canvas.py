@@ -303,6 +303,11 @@ class SpoiltSource:
             raise TileError(level, column, row, "it is spoilt.")
         return np.full((256, 256, 3), 222, np.uint8)
 
+    def read_channels(
+        self, level: int, column: int, row: int, channels: tuple[int, ...], z: int = 0, t: int = 0
+    ) -> NDArray[np.uint8]:
+        raise NotImplementedError
+
     def read_associated(self, name: str) -> NDArray[np.uint8]:
         raise NotImplementedError
 

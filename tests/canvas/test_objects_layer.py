@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from PySide6.QtGui import QImage, QPainter, QPainterPath
@@ -40,9 +42,9 @@ class SlowPainter(QPainter):
         self._clock.now_s += 1
         super().drawPath(path)
 
-    def drawPoints(self, points: object) -> None:  # noqa: N802 - Qt's name
+    def drawPoints(self, *points: Any) -> None:  # noqa: N802 - Qt's name
         self._clock.now_s += 1
-        super().drawPoints(points)  # pyright: ignore[reportArgumentType, reportCallIssue]
+        super().drawPoints(*points)
 
 
 def _row_of_squares(mpp_um: float) -> ObjectMap:
@@ -50,7 +52,7 @@ def _row_of_squares(mpp_um: float) -> ObjectMap:
     found = ObjectMap(BlockGrid(Size(BLOCKS * SIDE, SIDE), 1.0, SIDE, 0), mpp_um)
     for column in range(BLOCKS):
         corners = np.array([(30, 30), (70, 30), (70, 70), (30, 70)], np.float32)
-        ring = corners + np.float32((column * SIDE, 0))
+        ring = corners + np.array((column * SIDE, 0), np.float32)
         middles = ring.mean(0, keepdims=True)
         objects = Objects(ring, np.array([0, 4]), middles, np.zeros(1, np.uint8), {})
         found.add(BlockKey(column, 0), objects)
@@ -71,8 +73,8 @@ def test_the_last_block_is_painted_however_long_the_first_take(
     view = View(Point(width / 2, SIDE / 2), 1.0, Size(width, SIDE))
     scene = Scene(view, Box(0, 0, width, SIDE), Optics(), 1.0)
     frames, is_unfinished = 0, True
+    picture = QImage(width, SIDE, QImage.Format.Format_RGB32)
     while is_unfinished:
-        picture = QImage(width, SIDE, QImage.Format.Format_RGB32)
         picture.fill(0xFFFFFFFF)
         painter = SlowPainter(picture, clock)
         is_unfinished = layer.paint(painter, scene)

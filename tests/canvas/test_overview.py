@@ -27,6 +27,11 @@ class ThinSource:
         assert min(level, column, row) >= 0
         return np.full((256, 256, 3), 255, np.uint8)
 
+    def read_channels(
+        self, level: int, column: int, row: int, channels: tuple[int, ...], z: int = 0, t: int = 0
+    ) -> NDArray[np.uint8]:
+        raise NotImplementedError
+
     def read_associated(self, name: str) -> NDArray[np.uint8]:
         raise NotImplementedError
 

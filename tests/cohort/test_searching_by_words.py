@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 import pytest
@@ -33,16 +34,25 @@ def store(towers: Towers, slides: list[Path], tmp_path_factory: pytest.TempPathF
     return store
 
 
-def search(store: Path, towers: Towers, *arguments: object) -> list[dict[str, object]]:
+class Found(TypedDict):
+    """A tile that is printed."""
+
+    slide: str
+    region: list[float]
+    likeness: float
+    words: str
+
+
+def search(store: Path, towers: Towers, *arguments: object) -> list[Found]:
     words = ("similar", *arguments, "--store", store, "--encoder", towers.folder, "--json")
     done = coverslip(*words)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
-def similarity(towers: Towers, found: dict[str, object], phrase: str) -> float:
+def similarity(towers: Towers, found: Found, phrase: str) -> float:
     x, y, _, _ = map(int, found["region"])
-    pixels = np.asarray(Image.open(str(found["slide"])))[y : y + SIDE, x : x + SIDE]
+    pixels = np.asarray(Image.open(found["slide"]))[y : y + SIDE, x : x + SIDE]
     return float(towers.similarities(pixels, [phrase])[0])
 
 
@@ -50,7 +60,7 @@ def test_what_fits_a_phrase_comes_first_over_all_slides(store, towers, slides):
     count = 2 * (SLIDE_PX // SIDE) ** 2
     found = search(store, towers, "--words", "tumor", "--count", count, "--per-slide", "0")
     assert len(found) == count
-    assert {str(each["slide"]) for each in found} == set(map(str, slides))
+    assert {each["slide"] for each in found} == set(map(str, slides))
     told = [each["likeness"] for each in found]
     assert told == sorted(told, reverse=True)
     own = [similarity(towers, each, "tumor") for each in found]

@@ -107,6 +107,7 @@ def test_a_ring_of_cells_has_a_hole() -> None:
     wanted[1, 1] = False
     (ring,) = patches(wanted, 2.0)
     assert ring.area == pytest.approx(32)
+    assert isinstance(ring, shapely.Polygon)
     assert len(ring.interiors) == 1
     assert patches(np.zeros((3, 3), bool), 2.0) == []
 

@@ -87,9 +87,11 @@ def test_the_hot_spot_is_the_disc_with_most_objects() -> None:
 
 
 def test_what_cannot_be_is_a_sentence() -> None:
-    for radius, kernel in ((0, "disc"), (math.nan, "disc"), (1e9, "disc"), (50, "square")):
+    for radius in (0, math.nan, 1e9):
         with pytest.raises(DensityError):
-            DensityOptions(radius, kernel)
+            DensityOptions(radius, "disc")
+    with pytest.raises(DensityError):
+        DensityOptions(50, "square")  # pyright: ignore[reportArgumentType]
     for area in (0.0, -1.0, math.inf, math.nan):
         with pytest.raises(DensityError, match="A hot spot of"):
             hot_spot(objects_at(lattice(80)), area)

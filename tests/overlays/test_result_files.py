@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -146,7 +147,7 @@ def test_heatmaps_are_pyramids_in_tiff_and_zarr(tmp_path: Path) -> None:
         coarse = levels[1].asarray()
     import zarr
 
-    group = zarr.open_group(str(tmp_path / "h.zarr"), mode="r")
+    group: Any = zarr.open_group(str(tmp_path / "h.zarr"), mode="r")
     told = group.attrs["ome"]["multiscales"][0]
     assert shapes == [(2, 600, 520), (2, 300, 260), (2, 150, 130)]
     assert [group[d["path"]].shape for d in told["datasets"]] == shapes

@@ -118,12 +118,13 @@ def test_slides_models_and_scales_have_files_of_their_own() -> None:
 
 
 def test_the_oldest_results_go_first() -> None:
-    for number in range(4):
-        store = ResultStore(results_folder() / str(number) / "r.sqlite")
+    paths = [results_folder() / str(number) / "r.sqlite" for number in range(4)]
+    for number, path in enumerate(paths):
+        store = ResultStore(path)
         store.put(BlockKey(0, 0), squares(*[(i, 0) for i in range(500)]).to_bytes())
         store.close()
-        os.utime(store.path, (1000 + number, 1000 + number))
-    size = store.path.stat().st_size
+        os.utime(path, (1000 + number, 1000 + number))
+    size = paths[-1].stat().st_size
     assert clear_results(keep_bytes=2 * size) >= 2 * size
     left = sorted(path.parent.name for path in results_folder().glob("*/*.sqlite"))
     assert left == ["2", "3"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -162,10 +163,11 @@ def test_a_slide_model_judges_features_of_a_file(sample_slide: Path, tmp_path: P
     ],
 )
 def test_features_of_another_kind_are_not_judged(
-    sample_slide: Path, tmp_path: Path, changes: dict[str, object], told: str
+    sample_slide: Path, tmp_path: Path, changes: dict[str, Any], told: str
 ) -> None:
     slide_model(tmp_path / "m")
-    write(tmp_path / "f.h5", **({"patch_size_level0": 112 / 0.499} | changes))
+    given: dict[str, Any] = {"patch_size_level0": 112 / 0.499} | changes
+    write(tmp_path / "f.h5", **given)
     done = coverslip("run", "m", str(sample_slide), "--features", "f.h5", folder=tmp_path)
     assert done.returncode == 2
     assert told in done.stderr

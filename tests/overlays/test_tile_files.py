@@ -15,6 +15,7 @@ from viewer.geometry import Size
 from viewer.overlays.files.foreign_table import read_binary_table
 from viewer.overlays.files.result_file import ResultFileError
 from viewer.overlays.files.result_files import read_result_file
+from viewer.overlays.patch_feature_map import PatchFeatureMap
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,6 +35,12 @@ def write(path: Path, scores: np.ndarray | None = None, **attributes: float) -> 
     return path
 
 
+def _patches(path: Path) -> PatchFeatureMap:
+    file = read_result_file(path, SLIDE, 0.5)
+    assert isinstance(file.found, PatchFeatureMap)
+    return file.found
+
+
 @pytest.mark.parametrize("shape", [(3, 6), (1, 3, 6), (3, 6, 1)])
 def test_heads_are_rows_or_columns(tmp_path: Path, shape: tuple[int, ...]) -> None:
     for scores in (SCORES.reshape(shape), SCORES.T):
@@ -49,12 +56,9 @@ def test_one_head_of_any_shape(tmp_path: Path, shape: tuple[int, ...]) -> None:
 
 
 def test_the_side_of_a_tile_is_told_by_the_coordinates(tmp_path: Path) -> None:
-    found = read_result_file(write(tmp_path / "a.h5", patch_size_level0=512), SLIDE, 0.5)
-    assert found.found.cell == 512
-    found = read_result_file(
-        write(tmp_path / "a.h5", SCORES[0], patch_size=224, downsample=2), SLIDE, 0.5
-    )
-    assert found.found.cell == 448
+    assert _patches(write(tmp_path / "a.h5", patch_size_level0=512)).cell == 512
+    path = write(tmp_path / "a.h5", SCORES[0], patch_size=224, downsample=2)
+    assert _patches(path).cell == 448
 
 
 def test_scores_that_fit_no_tiles_say_so(tmp_path: Path) -> None:
@@ -112,4 +116,5 @@ def test_of_two_classes_the_one_that_is_looked_for_is_shown_first(tmp_path: Path
     )
     file = read_result_file(path, SLIDE, 0.5)
     assert [name for name, _ in file.colors] == ["prob_Tumor", "prob_Other"]
+    assert isinstance(file.found, PatchFeatureMap)
     assert file.found.given_scores(0).tolist() == pytest.approx([0.1, 0.8])

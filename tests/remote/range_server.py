@@ -123,7 +123,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.connections.get(self.owner.port, set()).discard(self.request)
         super().finish()
 
-    def log_message(self, *_: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:
         return
 
     def do_HEAD(self) -> None:

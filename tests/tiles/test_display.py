@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import imagecodecs
@@ -157,10 +158,10 @@ def test_no_amount_of_a_stain_is_cut_off(stain: Stain) -> None:
 
 
 def test_levels_of_a_stain_equal_levels_after_it(tissue: RgbImage) -> None:
-    levels = {"brightness": 0.1, "contrast": 1.4, "gamma": 0.8}
-    at_once = DisplayTransform(DisplaySettings(stain=Stain.EOSIN, **levels)).apply(tissue)
+    levels = DisplaySettings(brightness=0.1, contrast=1.4, gamma=0.8)
+    at_once = DisplayTransform(replace(levels, stain=Stain.EOSIN)).apply(tissue)
     stain = DisplayTransform(DisplaySettings(stain=Stain.EOSIN)).apply(tissue)
-    np.testing.assert_array_equal(at_once, DisplayTransform(DisplaySettings(**levels)).apply(stain))
+    np.testing.assert_array_equal(at_once, DisplayTransform(levels).apply(stain))
 
 
 def test_profile_takes_adobe_rgb_to_srgb() -> None:

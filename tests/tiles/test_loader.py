@@ -20,6 +20,8 @@ from viewer.tiles.plan import TilePlan, plan
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from numpy.typing import NDArray
+
 LEVELS = tuple(Level(16_384 >> k, 16_384 >> k, float(2**k), 256, 256) for k in range(6))
 
 
@@ -41,6 +43,11 @@ class GatedSource:
         if (level, column, row) in self.bad:
             raise TileError(level, column, row, "the test says so")
         return np.full((256, 256, 3), level, np.uint8)
+
+    def read_channels(
+        self, level: int, column: int, row: int, channels: tuple[int, ...], z: int = 0, t: int = 0
+    ) -> NDArray[np.uint8]:
+        raise NotImplementedError
 
     def read_associated(self, name: str) -> RgbImage:
         raise NotImplementedError

@@ -61,6 +61,9 @@ class StackSource:
         return np.stack([np.full((256, 256), value % 256 if dtype is np.uint8 else value, dtype)
                          for value in values])  # fmt: skip
 
+    def read_associated(self, name: str) -> RgbImage:
+        raise NotImplementedError
+
     def close(self) -> None: ...
 
 

@@ -91,7 +91,9 @@ def test_shifted_fields_tell_what_hangs_on_where_a_picture_begins() -> None:
         picture[y : y + 9, x : x + 9] = 0
 
     def steady(part: np.ndarray) -> np.ndarray:
-        return np.asarray(ndimage.label(part[..., 0] == 0)[0], np.int32)
+        labels = np.zeros(part.shape[:2], np.int32)
+        ndimage.label(part[..., 0] == 0, output=labels)
+        return labels
 
     def unsteady(part: np.ndarray) -> np.ndarray:
         labels = steady(part)
