@@ -37,9 +37,12 @@ def style_sheet(theme: Theme) -> str:
 
 
 def _texts(t: Theme) -> str:
+    # Text of files, slides and models is never markup, which could name files to load: a label that
+    # shows markup of ours says so by its format.
     return f"""
+    QLabel[textFormat="AutoText"] {{ qproperty-textFormat: PlainText; }}
     QToolTip {{ color: {t.text}; background: {t.panel}; border: 1px solid {t.border};
-        padding: 3px; }}
+        padding: 3px; qproperty-textFormat: PlainText; }}
     QLabel[dim="true"] {{ color: {t.dim_text}; }}
     QLabel[dim="true"]:disabled {{ color: {t.disabled_text}; }}
     QLabel[title="true"] {{ font-weight: 600; }}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import (
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
     from collections.abc import Container, Sequence
 
 _Index = QModelIndex | QPersistentModelIndex
+_TIP_CHARACTERS = 100
+_MOST_TIP_CHARACTERS = 4000
 _TRAVEL_KEYS = (
     Qt.Key.Key_Home,
     Qt.Key.Key_End,
@@ -91,10 +94,17 @@ class LetterKeeper(KeyKeeper):
 
 
 def plain_tip(text: str) -> str:
-    """Text of a slide, file or model as a tool tip, in which nothing is markup."""
-    import html
+    """Return text of a slide, file or model as a tool tip of lines that fit the screen.
 
-    return f'<p style="white-space: pre-wrap">{html.escape(text)}</p>' if text else ""
+    The style sheet shows tips as they are, without markup, and Qt wraps those with markup alone.
+    """
+    return "\n".join(
+        textwrap.fill(
+            line, _TIP_CHARACTERS, break_long_words=False, break_on_hyphens=False,
+            replace_whitespace=False, drop_whitespace=False,
+        )
+        for line in text[:_MOST_TIP_CHARACTERS].split("\n")
+    )  # fmt: skip
 
 
 class KeyedTree(QTreeWidget):

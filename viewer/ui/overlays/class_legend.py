@@ -105,7 +105,7 @@ class ClassLegend(QWidget):
             return label
         import html
 
-        label.setText(f'<span style="color:{row.color}">&#9632;</span> {html.escape(text)}')
+        label.setText(f'<span style="color:{html.escape(row.color)}">&#9632;</span> {html.escape(text)}')
         return label
 
 

@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 
 from viewer.geometry import Optics
 from viewer.ui.shell.panel import Panel, shows_state
-from viewer.ui.widgets import KeyedTree
+from viewer.ui.widgets import KeyedTree, plain_tip
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -121,8 +121,8 @@ class PropertiesPanel(Panel):
                 rows = [("File", "hidden by the study"), *(r for r in rows if r[0] not in own)]
             for name, value in rows:
                 row = QTreeWidgetItem([name, value])
-                row.setToolTip(0, name)
-                row.setToolTip(1, value)
+                row.setToolTip(0, plain_tip(name))
+                row.setToolTip(1, plain_tip(value))
                 self.table.addTopLevelItem(row)
         self._apply_filter(self.filter.text())
 
