@@ -482,7 +482,20 @@ check_every_command(app)
 
 def main() -> None:
     """The entry point of `coverslip` and of app.py."""
+    _forget_current_folder()
     sys.exit(run_command_line(app_of(sys.argv[1:]), sys.argv[1:]))
+
+
+def _forget_current_folder() -> None:
+    """Import nothing more from the current folder, which an empty entry of PYTHONPATH names.
+
+    Modules may have been planted there, beside slides that were downloaded.
+    """
+    try:
+        here, own = Path.cwd(), Path(__file__).parents[2]
+    except OSError:
+        return  # it was removed
+    sys.path[:] = [each for each in sys.path if (here / each) != here or here == own]
 
 
 def app_of(args: Sequence[str]) -> typer.Typer:
