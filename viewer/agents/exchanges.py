@@ -9,6 +9,7 @@ import msgspec
 
 from viewer.access import make_folder
 from viewer.atomic_write import atomic_write_bytes
+from viewer.limits import LOG_BYTES, read_regular
 from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class ExchangeLog:
 def read_exchanges(folder: Path) -> list[dict[str, object]]:
     """All whole lines of a session's exchanges; none where there are none. Raises OSError."""
     try:
-        lines = (folder / EXCHANGES_FILE).read_bytes().splitlines()
+        lines = read_regular(folder / EXCHANGES_FILE, LOG_BYTES).splitlines()
     except FileNotFoundError:
         return []
     found: list[dict[str, object]] = []

@@ -10,6 +10,7 @@ import msgspec
 from viewer.annotations.annotation import NO_COLOR, AnnotationClass
 from viewer.atomic_write import atomic_write_bytes
 from viewer.errors import CoverslipError
+from viewer.limits import JSON_BYTES, read_regular
 from viewer.untyped import is_mapping
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def read_palette(path: Path) -> Palette:
         The file cannot be read, or holds no classes.
     """
     try:
-        document = msgspec.json.decode(path.read_bytes(), type=_File)
+        document = msgspec.json.decode(read_regular(path, JSON_BYTES), type=_File)
     except OSError as error:
         raise PaletteError(f"{path.name} cannot be read ({error.strerror or error}).") from error
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

@@ -205,9 +205,13 @@ def _token(path: Path | None) -> str:
 def _tls(cert: Path | None, key: Path | None) -> ssl.SSLContext | None:
     if cert is None:
         return None
+    from viewer.limits import check_regular
+
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
+        for each in filter(None, (cert, key)):
+            check_regular(each)
         context.load_cert_chain(cert, key, password=_no_password)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)

@@ -470,14 +470,18 @@ def _size_px(text: str) -> tuple[int, int]:
 def _patients(table: Path | None) -> dict[str, str]:
     """Return the patient of each slide in a table."""
     import csv
+    import io
+
+    from viewer.limits import JSON_BYTES, read_regular
 
     if table is None:
         return {}
     try:
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
+        text = read_regular(table, JSON_BYTES).decode("utf-8-sig")
+        rows = list(csv.DictReader(io.StringIO(text, newline="")))
     except (OSError, ValueError, csv.Error) as error:
-        fail(f"{table} cannot be read as a table: {error}.")
+        reason = (error.strerror or error) if isinstance(error, OSError) else error
+        fail(f"{table} cannot be read as a table: {reason}.")
     found = {
         str(row["slide"]).strip(): str(row["patient"]).strip()
         for row in rows

@@ -12,6 +12,7 @@ import msgspec
 
 from viewer.access import make_folder
 from viewer.folders import data_folder
+from viewer.limits import open_regular
 from viewer.recording.events import SlideClosed
 from viewer.recording.log_file import spilled
 from viewer.recording.log_line import decode_line
@@ -183,7 +184,7 @@ def summary_of(folder: Path) -> SessionSummary:
 
 def _end_of(path: Path, size: int) -> tuple[float, bool]:
     """Seconds to the last whole line, and whether it closes the session."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         file.seek(max(0, size - _TAIL_BYTES))
         lines = file.read().split(b"\n")
     for line in reversed(lines[:-1]):

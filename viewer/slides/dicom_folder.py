@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from viewer.slides.dicom_header import dicom_header
-from viewer.slides.errors import IncompleteSlideError, NoSuchImageError
+from viewer.slides.errors import IncompleteSlideError, NoSuchImageError, UnsupportedSlideError
 from viewer.slides.source import ImageEntry
 from viewer.suffixes import SUFFIXES
 
@@ -183,6 +183,8 @@ def check_series(path: Path) -> None:
 
     Raises
     ------
+    UnsupportedSlideError
+        A pipe or device lies beside it.
     IncompleteSlideError
         It is a label or an overview alone, or a level is in several files of which one is missing.
     OSError
@@ -191,6 +193,7 @@ def check_series(path: Path) -> None:
     own = dicom_header(path)
     if own is None or not own.is_whole_slide:
         return
+    _check_neighbors(path)
     files = [
         header for each in series_in(path.parent) if each.uid == own.series
         for _, header in each.files
@@ -202,6 +205,17 @@ def check_series(path: Path) -> None:
             "pixels are not beside it; put all files of the series into one folder.",
         )
     _check_parts(path, files)
+
+
+def _check_neighbors(path: Path) -> None:
+    """Refuse a folder with a pipe or device in it: OpenSlide opens whatever lies there."""
+    for other in path.parent.iterdir():
+        if other.exists() and not other.is_file() and not other.is_dir():
+            raise UnsupportedSlideError(
+                path,
+                f"{path.name} is not opened: {other.name} beside it is a pipe or device, which "
+                "could hold up the reading; move it away.",
+            )
 
 
 def _check_parts(path: Path, files: Iterable[DicomHeader]) -> None:

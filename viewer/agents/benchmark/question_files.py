@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from viewer.agents.errors import AgentError
+from viewer.limits import JSON_BYTES, read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -77,7 +78,7 @@ def read_rows(path: Path, *, is_of_questions: bool = True) -> list[Row]:
         It cannot be read or understood; the sentence names the line.
     """
     try:
-        text = _decoded(path.read_bytes(), path.name)
+        text = _decoded(read_regular(path, JSON_BYTES), path.name)
     except OSError as error:
         raise AgentError(f"{path} cannot be read ({error.strerror or error}).") from error
     if path.suffix.lower() in _TABLES:

@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 
 from viewer.annotations.annotation import AnnotationClass
+from viewer.limits import JSON_BYTES, read_regular
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,7 +91,7 @@ def text_of(legend: Legend) -> bytes:
 def legend_beside(mask: Path) -> Legend | None:
     """None where there is none that can be used."""
     try:
-        return legend_of(legend_path(mask).read_bytes())
+        return legend_of(read_regular(legend_path(mask), JSON_BYTES))
     except OSError:
         return None
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from viewer.cli.output import checked_device, fail
+from viewer.limits import JSON_BYTES, read_regular
 
 if TYPE_CHECKING:
     from viewer.agents.endpoint import Endpoint
@@ -90,8 +91,10 @@ def wanted_policy(
     prompt = None
     if system is not None:
         try:
-            prompt = system.read_text(encoding="utf-8")
-        except (OSError, UnicodeError) as error:
+            prompt = read_regular(system, JSON_BYTES).decode()
+        except OSError as error:
+            raise AgentError(f"{system} cannot be read ({error.strerror or error}).") from error
+        except UnicodeError as error:
             raise AgentError(f"{system} cannot be read ({error}).") from error
     proposer = None
     if predictor is not None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
+from viewer.limits import LOG_BYTES, read_regular
 from viewer.recording.review.entries import ReviewError
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def read_json_lines(path: Path, decoder: msgspec.json.Decoder[T]) -> tuple[list[
         The file cannot be read, or a line other than the last is damaged.
     """
     try:
-        data = path.read_bytes()
+        data = read_regular(path, LOG_BYTES)
     except FileNotFoundError:
         return [], 0
     except OSError as error:

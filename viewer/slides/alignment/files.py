@@ -14,6 +14,7 @@ from viewer.access import make_folder
 from viewer.atomic_write import atomic_write_bytes, unwritable
 from viewer.folders import data_folder
 from viewer.geometry import Point
+from viewer.limits import JSON_BYTES, read_regular
 from viewer.slides.alignment.transform import (
     Affine,
     AlignedSlide,
@@ -181,7 +182,7 @@ def _content(path: Path) -> bytes:
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise AlignmentError(f"{path.name} is too large: it holds no alignment.")
-        return path.read_bytes()
+        return read_regular(path, JSON_BYTES)
     except OSError as error:
         raise AlignmentError(f"{path.name} cannot be read ({error.strerror or error}).") from error
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from tifffile import TiffFile, TiffFileError
 
 from viewer.atomic_write import atomic_write
+from viewer.limits import NoRegularFileError, check_regular
 from viewer.slides.dicom_kinds import HEAD_BYTES, is_dicom
 from viewer.slides.errors import SlideAccessError, SlideNotFoundError
 from viewer.slides.remote.address import foreign_address_problem, is_address
@@ -99,6 +100,7 @@ def _deidentified(slide: Path, out: Path, *, overwrite: bool, watch: Watch) -> t
             slide, f"There is no file {slide}; check its name, and that its drive is connected."
         )
     try:
+        check_regular(slide)
         if is_dicom_slide(slide):
             target = in_folder(out, "")
             check_place(slide, target, overwrite=overwrite)
@@ -112,6 +114,8 @@ def _deidentified(slide: Path, out: Path, *, overwrite: bool, watch: Watch) -> t
             target = in_folder(out, ending(slide))
             check_place(slide, target, overwrite=overwrite)
             report = _copy_tiff(slide, file, target, watch)
+    except NoRegularFileError as error:
+        raise UnknownKindError(f"{slide.name} cannot be de-identified: {error.strerror}.") from error
     except PermissionError as error:
         if error.filename != str(slide):
             raise

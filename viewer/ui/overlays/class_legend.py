@@ -105,7 +105,8 @@ class ClassLegend(QWidget):
             return label
         import html
 
-        label.setText(f'<span style="color:{html.escape(row.color)}">&#9632;</span> {html.escape(text)}')
+        color, name = html.escape(row.color), html.escape(text)
+        label.setText(f'<span style="color:{color}">&#9632;</span> {name}')
         return label
 
 

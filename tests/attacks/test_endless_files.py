@@ -1,0 +1,101 @@
+"""A pipe or a device in each option that takes a file: refused at once, in one sentence."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from cli_steps import coverslip
+
+from viewer.agents.exchanges import EXCHANGES_FILE, read_exchanges
+from viewer.annotations.masks.mask_legend import legend_beside, legend_path
+from viewer.recording.review.entries import ReviewError
+from viewer.recording.review.json_lines import read_json_lines
+
+pytestmark = pytest.mark.timeout(60)
+
+COMMANDS = [
+    "agent {slide} -o {out} --system {it} --policy giant --url http://127.0.0.1:9/v1 --model m",
+    "agent {slide} -o {out} --template {it}",
+    "agent {slide} -o {out} --annotations {it}",
+    "evaluate agent --questions {it} -o {out}",
+    "evaluate agent --questions {questions} --recorded {it} -o {out}",
+    "align {slide} {slide} --landmarks {it}",
+    "embed tissue-likeness {slide} --store {out} --attributes {it}",
+    "run tissue-quality {slide} --within {it}",
+    "run {it} {slide}",
+    "run tissue-quality {it}",
+    "projects create {out} --forms {it}",
+    "projects create {out} --palette {it}",
+    "projects create {out} --from {it}",
+    "projects list {it}",
+    "record serve --port 0 --cert {it}",
+    "record serve --port 0 --cert {questions} --key {it}",
+    "record serve --port 0 --token-file {it}",
+    "sessions export -o {out} --format trajectories --patients {it}",
+    "sessions import {it}",
+    "sessions show {it}",
+    "annotations compare {it} {it}",
+    "annotations convert {it} {out}.geojson",
+    "convert {it} {out}.ome.tif",
+    "deidentify {it} {out}.tif",
+    "features list {it}",
+    "query select+1 --store {it}",
+]
+
+
+def endless(path: Path, what: str) -> Path:
+    if what == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero")
+    return path
+
+
+@pytest.mark.parametrize("what", ["pipe", "device"])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_option_waits_for_a_file_without_end(
+    command: str, what: str, sample_slide: Path, tmp_path: Path
+) -> None:
+    questions = tmp_path / "q.json"
+    questions.write_text('[{"id": "1", "slide": "s.svs", "question": "What?", "answer": "A"}]')
+    words = command.format(
+        slide=sample_slide, it=endless(tmp_path / "it", what), out=tmp_path / "out",
+        questions=questions,
+    ).split()  # fmt: skip
+    done = coverslip(*(word.replace("+", " ") for word in words))
+    assert done.returncode == 2, done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert "Errno" not in done.stderr
+
+
+def test_a_pipe_in_the_folder_of_a_dicom_slide_holds_up_nothing(
+    sample_slide: Path, tmp_path: Path
+) -> None:
+    """OpenSlide looks at each file of the folder for parts of the slide."""
+    folder = tmp_path / "slide"
+    done = coverslip("convert", sample_slide, folder, "--to", "dicom", "--region", "0,0,300,300")
+    assert done.returncode == 0, done.stderr
+    file = next(folder.iterdir())
+    endless(folder / "0.dcm", "pipe")
+    for path in (folder, file):
+        shown = coverslip("info", path)
+        assert shown.returncode == 2
+        assert "0.dcm beside it is a pipe or device" in shown.stderr
+        assert len(shown.stderr.strip().splitlines()) == 1
+    (folder / "0.dcm").unlink()
+    assert coverslip("info", folder).returncode == 0
+
+
+@pytest.mark.parametrize("what", ["pipe", "device"])
+def test_a_pipe_beside_masks_and_in_sessions_holds_up_nothing(what: str, tmp_path: Path) -> None:
+    mask = tmp_path / "mask.png"
+    endless(legend_path(mask), what)
+    assert legend_beside(mask) is None
+    with pytest.raises(OSError, match="pipe or device"):
+        read_exchanges(endless(tmp_path / EXCHANGES_FILE, what).parent)
+    with pytest.raises(ReviewError, match="pipe or device"):
+        read_json_lines(endless(tmp_path / "reviews.jsonl", what), decoder=None)  # type: ignore[arg-type]
+    shutil.rmtree(tmp_path)
