@@ -10,7 +10,7 @@ from cli_steps import coverslip
 from model_server import Answer, Fail, ModelServer, Say, model_server
 
 KEY = "sk-of-a-run-0123456789"
-SECRET = "the-private-words-of-the-user"
+PRIVATE = "the-private-words-of-the-user"
 BOX = {"x0": 500, "y0": 600, "x1": 1000, "y1": 900}
 
 
@@ -18,7 +18,7 @@ BOX = {"x0": 500, "y0": 600, "x1": 1000, "y1": 900}
 def secret(tmp_path: Path) -> Path:
     path = tmp_path / "user" / "secret.txt"
     path.parent.mkdir()
-    path.write_text(SECRET)
+    path.write_text(PRIVATE)
     return path
 
 
@@ -27,7 +27,7 @@ def read_slide(
 ) -> tuple[int, str]:
     done = coverslip(
         "agent", slide, "-o", out, "--policy", policy, "--url", server.url, "--model", "tiny",
-        "--permit", "--steps", "12", "--json", COVERSLIP_MODEL_KEY=KEY, PRIVATE=SECRET,
+        "--permit", "--steps", "12", "--json", COVERSLIP_MODEL_KEY=KEY, PRIVATE_WORDS=PRIVATE,
     )  # fmt: skip
     assert "Traceback" not in done.stderr
     return done.returncode, done.stdout + done.stderr
@@ -40,20 +40,20 @@ def hostile_answers(secret: Path, url: str, trace: Path) -> list[Answer]:
         ("read_file", {"path": str(secret)}),
         ("bash", {"command": command}),
         ("fetch", {"url": url}),
-        ("getenv", {"name": "PRIVATE"}),
+        ("getenv", {"name": "PRIVATE_WORDS"}),
         ("__import__('os').system", command),
         ("look", {**BOX, "x0": f"file://{secret}"}),
         ("look", {**BOX, "path": str(secret)}),
         ("look", {"image": url}),
         ("look", str(secret)),
-        ("look", {**BOX, "x0": "${PRIVATE}"}),
+        ("look", {**BOX, "x0": "${PRIVATE_WORDS}"}),
         ("look", {**BOX, "x0": 1e308, "x1": 1e309}),
     ]
     texts = [
         f"<function=read_file><parameter=path>{secret}</parameter></function>",
         f'<tool_call>{{"name": "bash", "arguments": {{"command": "{command}"}}}}</tool_call>',
         f"```python\nopen('{secret}').read()\n```\n```bash\n{command}; curl {url}\n```",
-        f"{{{{env.PRIVATE}}}} ${{PRIVATE}} $(cat {secret}) @{secret} ![x]({url}) [x](file://{secret})",
+        f"{{{{env.PRIVATE_WORDS}}}} ${{PRIVATE}} $(cat {secret}) @{secret} ![x]({url}) [x](file://{secret})",
     ]
     return [*(Say(calls=(call,)) for call in calls), *map(Say, texts)]
 
@@ -76,11 +76,11 @@ def test_an_answer_reads_runs_and_sends_nothing(
             sent = json.dumps(server.requests)
         assert elsewhere.requests == []
     assert not trace.exists()
-    for words in (SECRET, KEY):
+    for words in (PRIVATE, KEY):
         assert words not in sent, "nothing that it asked for gets to the model"
     for path in out.rglob("*"):
         if path.is_file():
-            assert SECRET.encode() not in path.read_bytes(), path
+            assert PRIVATE.encode() not in path.read_bytes(), path
     report = out / "report.md"
     if report.exists():
         kept = report.read_text()

@@ -1,4 +1,4 @@
-"""Databases that lie beside slides, or in a home that came from elsewhere: none runs its own SQL."""
+"""Databases beside slides, or in a home that came from elsewhere: none runs SQL of its own."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ CREATE TABLE property (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
 ENDLESS = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r)"
 ATTACKS = {
-    "endless view": f"DROP TABLE annotation; CREATE VIEW annotation AS {ENDLESS} "
+    "endless view": "DROP TABLE annotation; CREATE VIEW annotation AS ENDLESS "
     "SELECT n AS id, n AS place, NULL AS body FROM r;",
     "hungry view": "DROP TABLE annotation; CREATE VIEW annotation AS "
     "SELECT 1 AS id, 1 AS place, randomblob(900000000) AS body;",
-    "endless history": f"DROP TABLE step; CREATE VIEW step AS {ENDLESS} SELECT n AS number, "
+    "endless history": "DROP TABLE step; CREATE VIEW step AS ENDLESS SELECT n AS number, "
     "'' AS at_utc, '' AS author, '' AS label, 1 AS changed, x'00' AS before FROM r;",
     "generated column": "DROP TABLE annotation; CREATE TABLE annotation (id BLOB, place INTEGER, "
     "body BLOB GENERATED ALWAYS AS (zeroblob(900000000)) VIRTUAL); "
@@ -51,7 +51,7 @@ def plant(path: Path, attack: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(path)) as database:
         database.executescript(TABLES)
-        database.executescript(ATTACKS[attack])
+        database.executescript(ATTACKS[attack].replace("ENDLESS", ENDLESS))
         database.commit()
     return path
 
@@ -174,8 +174,8 @@ def test_a_version_that_unpacks_without_end_is_refused(tmp_path: Path) -> None:
     "attack",
     [
         "CREATE TABLE about (told TEXT NOT NULL); CREATE VIEW blocks AS "
-        f"{ENDLESS} SELECT n AS block_column, n AS block_row, x'00' AS result FROM r;",
-        f"CREATE VIEW about AS {ENDLESS} SELECT n AS told FROM r ORDER BY told DESC;",
+        "ENDLESS SELECT n AS block_column, n AS block_row, x'00' AS result FROM r;",
+        "CREATE VIEW about AS ENDLESS SELECT n AS told FROM r ORDER BY told DESC;",
     ],
     ids=["blocks", "about"],
 )
@@ -184,7 +184,7 @@ def test_a_planted_file_of_results_is_passed_over_and_made_anew(
 ) -> None:
     path = tmp_path / "r.sqlite"
     with closing(sqlite3.connect(path)) as database:
-        database.executescript(attack)
+        database.executescript(attack.replace("ENDLESS", ENDLESS))
     assert read_store(path) is None
     assert read_about(path) is None
     with closing(ResultStore(path)) as store:

@@ -12,11 +12,44 @@ from measured_runs import REPOSITORY
 
 from viewer.slides.reader_process.plugins import GROUP as READERS
 
-PLANTED = """
-    viewer coverslip training torch numpy scipy msgspec os sys site sitecustomize usercustomize
-    conftest json ctypes typing logging typer rich PIL tifffile imagecodecs openslide shapely
-    safetensors onnxruntime pyarrow h5py zarr duckdb openai regex psutil PySide6 tokenizers keyring
-""".split()
+PLANTED = [
+    "viewer",
+    "coverslip",
+    "training",
+    "torch",
+    "numpy",
+    "scipy",
+    "msgspec",
+    "os",
+    "sys",
+    "site",
+    "sitecustomize",
+    "usercustomize",
+    "conftest",
+    "json",
+    "ctypes",
+    "typing",
+    "logging",
+    "typer",
+    "rich",
+    "PIL",
+    "tifffile",
+    "imagecodecs",
+    "openslide",
+    "shapely",
+    "safetensors",
+    "onnxruntime",
+    "pyarrow",
+    "h5py",
+    "zarr",
+    "duckdb",
+    "openai",
+    "regex",
+    "psutil",
+    "PySide6",
+    "tokenizers",
+    "keyring",
+]
 IMPORTED_LATER = ["torch", "safetensors", "pyarrow", "h5py", "zarr", "duckdb", "openai", "wsidicom"]
 """What is imported once the command line runs, by it or by its children."""
 REGION = ("--region", "1100,1100,200,200")

@@ -115,7 +115,8 @@ def _deidentified(slide: Path, out: Path, *, overwrite: bool, watch: Watch) -> t
             check_place(slide, target, overwrite=overwrite)
             report = _copy_tiff(slide, file, target, watch)
     except NoRegularFileError as error:
-        raise UnknownKindError(f"{slide.name} cannot be de-identified: {error.strerror}.") from error
+        reason = f"{slide.name} cannot be de-identified: {error.strerror}."
+        raise UnknownKindError(reason) from error
     except PermissionError as error:
         if error.filename != str(slide):
             raise
