@@ -23,11 +23,10 @@ import subprocess
 import sys
 import threading
 import traceback
-from functools import partial
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 _LIBRARIES = {
     "viewer.inference.process.model_main": (
@@ -42,6 +41,7 @@ _LIBRARIES = {
 _MAX_MESSAGE_BYTES = 1 << 20
 _MAX_DESCRIPTORS = 64
 _SUBREAPER = 36
+_not_there: set[str] = set()
 _THREADS = ("OMP_", "OPENBLAS_", "MKL_")
 """Libraries read these once: where a child is to have others than the server, it is not forked."""
 
@@ -170,17 +170,21 @@ def _serve(channel: socket.socket, folders: list[str], bare: list[str]) -> None:
         sys.path[:] = [*folders, *bare]
         import_first(main, *_LIBRARIES.get(main, ()))
         sys.path[:] = bare
-        send(channel, {"pid": fork_twice(partial(_begin, order, descriptors))})
+        pid = fork_twice()
+        if pid is None:
+            _begin(order, descriptors)
+        send(channel, {"pid": pid})
         for number in descriptors:
             os.close(number)
 
 
 def import_first(*modules: str) -> None:
     """Import what forks of this process will need, but for what is not installed."""
-    missing = [each for each in modules if each not in sys.modules]
+    missing = {each for each in modules if each not in sys.modules} - _not_there
     for module in missing:
         with contextlib.suppress(ImportError):
             importlib.import_module(module)
+    _not_there.update(missing - sys.modules.keys())
     if missing:
         gc.collect()
         gc.freeze()  # what is never touched is never copied
@@ -192,14 +196,13 @@ def _standard_folders() -> list[str]:
     return [each for each in folders if not each.endswith("-packages")]
 
 
-def fork_twice(begin: Callable[[], object]) -> int | None:
+def fork_twice() -> int | None:
     """Fork a child that is nobody's, and so its subreaper's; return its number, None in there."""
     reading, writing = os.pipe()
     between = os.fork()
     if between == 0:
         pid = os.fork()
         if pid == 0:
-            begin()
             return None
         os.write(writing, str(pid).encode())
         os._exit(0)

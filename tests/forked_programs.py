@@ -18,8 +18,8 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import types
-from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,13 +44,37 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 MODELS = ("viewer.inference.process.model_main", "viewer.inference.process.block_worker")
 """What a program needs to have imported for its models to start at once, too."""
 
-_PRELOADED = ("viewer.cli", "viewer.slides.opener", "viewer.slides.reader_process.host")
+_PRELOADED = (
+    "viewer.cli",
+    "viewer.cohort.executor",
+    "viewer.processes.helper",
+    "viewer.slides.opener",
+    "viewer.slides.reader_process.host",
+)
 _ALONG = {
     "viewer.cli": ("typer._adapters", "rich.table", "viewer.logs", "viewer.recording.library"),
     "viewer.cli.one_after_another": ("viewer.cli.run", *MODELS),
 }
 """What modules import later on, where most of their users need it."""
+_COMMANDS = (
+    "cryptography.hazmat.primitives.serialization",
+    "PIL.JpegImagePlugin",
+    "PIL.PngImagePlugin",
+    "PIL.TiffImagePlugin",
+    "platformdirs",
+    "pydantic",
+    "viewer.annotations.formats.exchange",
+    "viewer.annotations.masks.label_masks",
+    "viewer.overlays.files.zarr_marks",
+    "viewer.recording.importers.importing",
+    "viewer.signing",
+    "viewer.stand_in.left_behind",
+    "viewer.ui.figures.shot",
+    "viewer.ui.figures.writing",
+)
 _OPTIONS = ("-B", "-P")
+_asking = threading.Lock()
+_servers: list[socket.socket] = []
 
 
 class Popen(subprocess.Popen[Any]):
@@ -100,13 +124,14 @@ class Popen(subprocess.Popen[Any]):
             "limit": self._limit,
             "along": list(self._along),
         }
-        channel = _server()
-        be_subreaper(yes=True)
-        try:
-            send(channel, order, [*ends, *asked["pass_fds"]])
-            answer, _ = receive(channel)
-        finally:
-            be_subreaper(yes=False)
+        with _asking:
+            channel = _server()
+            be_subreaper(yes=True)
+            try:
+                send(channel, order, [*ends, *asked["pass_fds"]])
+                answer, _ = receive(channel)
+            finally:
+                be_subreaper(yes=False)
         self.pid, self._child_created = answer["pid"], True
         self._close_pipe_fds(p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite)  # pyright: ignore
 
@@ -136,7 +161,7 @@ def forked_coverslip(
 ) -> subprocess.CompletedProcess[str]:
     """Run a command as `coverslip` does, and return its exit code and what it says."""
     command = [sys.executable, REPOSITORY / "app.py", *arguments]
-    return run(command, limit=limit, capture_output=True, text=True, timeout=110)
+    return run(command, limit=limit, along=_COMMANDS, capture_output=True, text=True, timeout=110)
 
 
 def _program_of(words: Sequence[str]) -> dict[str, Any] | None:
@@ -158,8 +183,14 @@ def _program_of(words: Sequence[str]) -> dict[str, Any] | None:
             return None
 
 
-@cache
 def _server() -> socket.socket:
+    """Return the channel to the process that forks, which is started at first need."""
+    if not _servers:
+        _servers.append(_started())
+    return _servers[0]
+
+
+def _started() -> socket.socket:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         subprocess.Popen(
@@ -184,9 +215,9 @@ def _serve(channel: socket.socket) -> dict[str, Any]:
             os._exit(0)
         sys.path[:] = own
         import_first(*order["along"], *_imported_by(order))
-        pid = fork_twice(partial(_become, order, descriptors))
+        pid = fork_twice()
         if pid is None:
-            return order
+            return _become(order, descriptors)
         send(channel, {"pid": pid})
         for number in descriptors:
             os.close(number)
@@ -198,7 +229,11 @@ def _imported_by(order: dict[str, Any]) -> list[str]:
         return [module]
     text = order.get("text") or Path(order["folder"], order["file"]).read_text()
     found: list[str] = []
-    for each in ast.parse(text).body:
+    try:
+        statements = ast.parse(text).body
+    except SyntaxError:  # which the program will tell
+        return []
+    for each in statements:
         if isinstance(each, ast.Import):
             found += [alias.name for alias in each.names]
         elif isinstance(each, ast.ImportFrom) and each.module:
@@ -206,8 +241,11 @@ def _imported_by(order: dict[str, Any]) -> list[str]:
     return [each for name in found for each in (name, *_ALONG.get(name, ()))]
 
 
-def _become(order: dict[str, Any], descriptors: list[int]) -> None:
-    """Be the process that was asked for, up to what it runs."""
+def _become(order: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
+    """Be the process that was asked for, up to what it runs, which is returned.
+
+    Beside it are two that fork its own children. The programs among these return from here, too.
+    """
     take_over(descriptors, order["descriptors"])
     os.environ.clear()
     os.environ.update(order["environment"])
@@ -218,9 +256,22 @@ def _become(order: dict[str, Any], descriptors: list[int]) -> None:
         os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (order["limit"], order["limit"]))
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    if os.fork() == 0:
+        take_over([os.open(os.devnull, os.O_RDWR), theirs.detach()], [2, 3])
+        return _serve(socket.socket(fileno=3))
+    theirs.close()
+    from viewer.cohort import executor
+    from viewer.processes import helper
     from viewer.processes.confinement import launching
 
-    launching.subprocess = ForkServer.of_this_process()  # type: ignore[assignment]
+    launching.subprocess = ForkServer.of_this_process()
+    _servers[:] = [ours]
+    here: Any = types.SimpleNamespace(
+        Popen=Popen, PIPE=PIPE, DEVNULL=DEVNULL, TimeoutExpired=TimeoutExpired
+    )
+    executor.subprocess = helper.subprocess = here
+    return order
 
 
 def _run(order: dict[str, Any]) -> None:

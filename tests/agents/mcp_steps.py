@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+import forked_programs
 from mcp import ClientSession, StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
@@ -20,6 +21,9 @@ HELLO = {
     "capabilities": {},
     "clientInfo": {"name": "rogue", "version": "1"},
 }
+
+
+_ALONG = ("viewer.agents.clients.mcp_server", "mcp.server.stdio", "uvicorn")
 
 
 @asynccontextmanager
@@ -53,11 +57,12 @@ async def http_session(address: str, token: str) -> AsyncIterator[ClientSession]
 @contextmanager
 def http_server(*arguments: object) -> Iterator[tuple[str, str]]:
     """The address and the token of a server; it is ended as a user ends it."""
-    process = subprocess.Popen(
+    process = forked_programs.Popen(
         [sys.executable, str(APP), "mcp", "--http", *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        along=_ALONG,
     )
     try:
         assert process.stderr is not None
@@ -75,11 +80,12 @@ class RogueClient:
     """Writes any bytes to a server's input and reads its lines."""
 
     def __init__(self, *arguments: object) -> None:
-        self.process = subprocess.Popen(
+        self.process = forked_programs.Popen(
             [sys.executable, str(APP), "mcp", *map(str, arguments)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            along=_ALONG,
         )
         assert self.process.stdin is not None
         assert self.process.stdout is not None

@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import forked_programs
 import msgspec
 import numpy as np
 import pytest
@@ -196,7 +197,10 @@ def test_a_training_that_was_killed_ends_as_if_it_had_not_been(
         *map(str, folders), "--slides", str(study.slides), "-o", str(out), "--epochs", "15",
         "--patience", "25", "--seed", "1", "--threads", "1",
     ]  # fmt: skip
-    training = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    along = ("viewer.attention.training", "torch._dynamo")
+    training = forked_programs.Popen(
+        command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, along=along
+    )
     checkpoint = tmp_path / "model.training" / "checkpoint.safetensors"
     until_s = time.monotonic() + 100
     while not checkpoint.exists():
@@ -206,7 +210,7 @@ def test_a_training_that_was_killed_ends_as_if_it_had_not_been(
     training.send_signal(signal.SIGKILL)
     training.wait()
     assert not out.exists()
-    done = subprocess.run([*command, "--json"], capture_output=True, check=True)
+    done = forked_programs.run([*command, "--json"], capture_output=True, check=True, along=along)
     told = msgspec.json.decode(done.stdout)
     assert 0 < told["taken_up_at"] < told["epochs"] == 15
     whole = tmp_path / "whole"

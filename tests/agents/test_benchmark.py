@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import forked_programs
 import msgspec
 import pytest
 from model_server import Answer, Fail, Say, model_server
@@ -319,7 +320,7 @@ def test_kill_9_loses_no_answer(sample_slide: Path, tmp_path: Path, own_home: Pa
             "-o", str(tmp_path / "out"), "--policy", "giant", "--url", server.url,
             "--model", "tiny", "--permit", "--positive", "Tumor", "--json",
         ]  # fmt: skip
-        first = subprocess.Popen(
+        first = forked_programs.Popen(
             command, env=os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         end_s = time.monotonic() + 60
@@ -329,7 +330,9 @@ def test_kill_9_loses_no_answer(sample_slide: Path, tmp_path: Path, own_home: Pa
             time.sleep(0.05)
         os.kill(first.pid, signal.SIGKILL)
         first.wait()
-        second = subprocess.run(command, env=os.environ, capture_output=True, text=True, timeout=90)
+        second = forked_programs.run(
+            command, env=os.environ, capture_output=True, text=True, timeout=90
+        )
     assert second.returncode == 0, second.stderr
     scores = json.loads(second.stdout)["all"]
     assert scores["questions"] == 4

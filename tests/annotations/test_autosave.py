@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
+import forked_programs
 import pytest
 import shapely
 from hypothesis import given
@@ -200,7 +201,7 @@ def test_kills_lose_nothing_that_was_saved(tmp_path: Path) -> None:
     places = random.Random(5)
     for batch in range(_KILLS // _AT_ONCE):
         running = [
-            subprocess.Popen(
+            forked_programs.Popen(
                 [sys.executable, "-c", _DRAWING, str(tmp_path / f"{batch}-{number}.sqlite")],
                 stdout=subprocess.PIPE,
             )
@@ -227,7 +228,9 @@ def test_two_processes_do_not_write_over_each_other(
     tmp_path: Path, open_desk: Callable[..., Desk]
 ) -> None:
     path = tmp_path / "shared.sqlite"
-    process = subprocess.Popen([sys.executable, "-c", _DRAWING, str(path)], stdout=subprocess.PIPE)
+    process = forked_programs.Popen(
+        [sys.executable, "-c", _DRAWING, str(path)], stdout=subprocess.PIPE
+    )
     assert process.stdout is not None
     process.stdout.readline()
     second = open_desk(path)
@@ -265,7 +268,7 @@ _ENDING = textwrap.dedent("""
 
 def test_the_end_of_the_program_waits_for_what_is_being_written(tmp_path: Path) -> None:
     path = tmp_path / "slide.sqlite"
-    ended = subprocess.run(
+    ended = forked_programs.run(
         [sys.executable, "-c", _ENDING, str(path)], capture_output=True, text=True, check=True
     )
     assert ended.stdout == "still writing\n"

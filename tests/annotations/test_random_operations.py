@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import forked_programs
 import pytest
 from random_operations import Annotator
 
@@ -53,7 +54,7 @@ def test_thousands_of_operations_agree_with_shapely(seed: int) -> None:
 
 def _killed_and_reopened(path: Path, seed: int, least: int) -> None:
     """Kill a process that annotates; what it had saved is there, and nothing half done."""
-    process = subprocess.Popen(
+    process = forked_programs.Popen(
         [sys.executable, str(_PROGRAM), str(path), str(seed)],
         stdout=subprocess.PIPE,
         env=os.environ | {"PYTHONPATH": os.pathsep.join([str(_REPOSITORY), str(_PROGRAM.parent)])},

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import forked_programs
 import pytest
 import shapely
 
@@ -269,7 +270,7 @@ _WRITER = """
 
 
 def _start(shared: Path, home: Path, count: int) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+    return forked_programs.Popen(
         [sys.executable, "-c", textwrap.dedent(_WRITER), str(shared), str(count)],
         stdout=subprocess.PIPE, text=True, env={**os.environ, "COVERSLIP_HOME": str(home)},
     )  # fmt: skip

@@ -6,18 +6,20 @@ import hashlib
 import io
 import json
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import forked_programs
 import pytest
 import torch
 from cli_steps import coverslip
 from layout_steps import make_instanseg, make_wsinfer
 from PIL import Image
 from safetensors.torch import load
-from test_cli import app_py
 from word_steps import make_towers, stained_squares
 
 from viewer.inference.layouts.known import described
@@ -28,6 +30,15 @@ Files = dict[str, bytes]
 PLACE = "/lab/tumor/resolve/v1.0/"
 _GATED = b"gated"
 _LARGE = (".pt", ".zip", ".safetensors", ".bin")
+
+
+def app_py(*arguments: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run app.py as a process of its own, with a helper of its own."""
+    command = [sys.executable, forked_programs.REPOSITORY / "app.py", *arguments]
+    return forked_programs.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=100,
+        along=forked_programs.MODELS,
+    )  # fmt: skip
 
 
 @pytest.fixture(autouse=True)

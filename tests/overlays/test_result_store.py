@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import forked_programs
 import pytest
 from overlay_steps import squares
 
@@ -64,7 +65,7 @@ def test_blocks_are_kept(tmp_path: Path) -> None:
 def test_a_killed_process_leaves_what_it_told(tmp_path: Path, told: int) -> None:
     path = tmp_path / "kept.sqlite"
     code = WRITER.format(here=str(Path(__file__).parent))
-    with subprocess.Popen(
+    with forked_programs.Popen(
         [sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True
     ) as writer:
         assert writer.stdout is not None

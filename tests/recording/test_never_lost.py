@@ -13,6 +13,7 @@ import threading
 import time
 from pathlib import Path
 
+import forked_programs
 import pytest
 from recording_steps import HEADER, count_lines, record, wait_until
 
@@ -51,7 +52,7 @@ def tools(folder: Path) -> list[str]:
 def kill_while_reading(folder: Path, rng: random.Random) -> tuple[list[int], int]:
     """Kills a recording process; the times at which it recorded each event, and of the kill."""
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
-    with subprocess.Popen(
+    with forked_programs.Popen(
         [sys.executable, "-c", _READING, str(folder)], stdout=subprocess.PIPE, env=environment
     ) as child:
         assert child.stdout is not None

@@ -14,6 +14,7 @@ import textwrap
 import time
 from pathlib import Path
 
+import forked_programs
 import msgspec
 import pytest
 from hypothesis import given, settings
@@ -252,7 +253,7 @@ REVIEWING = textwrap.dedent(
 def test_a_killed_review_keeps_every_verdict(tmp_path: Path, after_lines: int) -> None:
     here = Path(__file__).parent
     environment = {**os.environ, "PYTHONPATH": f"{here}{os.pathsep}{here.parent.parent}"}
-    with subprocess.Popen(
+    with forked_programs.Popen(
         [sys.executable, "-c", REVIEWING, str(tmp_path / "s")],
         stdout=subprocess.PIPE,
         env=environment,
@@ -356,7 +357,7 @@ def test_a_review_killed_while_its_folder_is_away_has_all_lines(tmp_path: Path) 
         "TMPDIR": str(tmp_path),
     }
     session = tmp_path / "s"
-    with subprocess.Popen(
+    with forked_programs.Popen(
         [sys.executable, "-c", AWAY, str(session)], stdout=subprocess.PIPE, env=environment
     ) as child:
         assert child.stdout is not None
@@ -364,7 +365,7 @@ def test_a_review_killed_while_its_folder_is_away_has_all_lines(tmp_path: Path) 
         child.send_signal(signal.SIGKILL)
     (session / "elsewhere").rename(session / "reviews")
     for _ in range(2):
-        again = subprocess.run(
+        again = forked_programs.run(
             [sys.executable, "-c", TOLD, str(session)],
             capture_output=True, text=True, env=environment, check=True,
         )  # fmt: skip

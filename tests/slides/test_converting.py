@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import forked_programs
 import numpy as np
 import openslide
 import pydicom
@@ -311,7 +312,7 @@ def test_a_killed_run_goes_on_with_the_same_command(
 ) -> None:
     slide = shared_slide("slides/TCGA-CR-7395-01A-01-TS1.svs")
     words = [sys.executable, "-c", _RUN, "convert", slide, tmp_path / "b.ome.tif", "--json"]
-    run = subprocess.Popen(list(map(str, words)), stdout=subprocess.DEVNULL)
+    run = forked_programs.Popen(list(map(str, words)), stdout=subprocess.DEVNULL)
     until_s = time.monotonic() + 60
     while time.monotonic() < until_s and run.poll() is None:
         found = list(tmp_path.glob(".*.journal"))

@@ -13,6 +13,7 @@ import threading
 import time
 from pathlib import Path
 
+import forked_programs
 import pytest
 from project_steps import FORM
 
@@ -79,7 +80,7 @@ def test_a_kill_loses_no_answer_that_was_kept(tmp_path: Path) -> None:
 
     def try_one(index: int) -> None:
         folder = tmp_path / str(index)
-        with subprocess.Popen(
+        with forked_programs.Popen(
             [sys.executable, "-c", _ANSWERING, str(folder)], stdout=subprocess.PIPE
         ) as child:
             output = child.stdout

@@ -10,6 +10,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+import forked_programs
 import msgspec
 import pytest
 from hypothesis import given
@@ -155,7 +156,7 @@ _CHANGING = textwrap.dedent(
 def test_two_processes_lose_nothing_of_each_other(tmp_path: Path) -> None:
     create_project(tmp_path, Project(slides=tuple(slide(f"common{n}") for n in range(40))))
     children = [
-        subprocess.Popen(
+        forked_programs.Popen(
             [sys.executable, "-c", _CHANGING, str(tmp_path), who, member],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

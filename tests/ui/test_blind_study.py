@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import annotating_steps
+import forked_programs
 import pytest
 from project_steps import FORM, write_forms
 from PySide6.QtCore import Qt
@@ -53,7 +54,7 @@ class Process:
     def __init__(self, study: Path, home: Path, reader: str, stages: int, scores: Path) -> None:
         slide = study / "S23-1234 A1 HE.svs"
         self.errors = home.with_suffix(".txt")
-        self._process = subprocess.Popen(
+        self._process = forked_programs.Popen(
             [sys.executable, str(_PROGRAM), str(study), str(slide), str(scores), reader,
              str(stages)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors.open("w"), text=True,

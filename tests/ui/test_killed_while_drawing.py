@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import annotating_steps
+import forked_programs
 import pytest
 
 from viewer.annotations.formats.exchange import FORMATS, read_annotations
@@ -36,7 +37,7 @@ def test_a_window_killed_in_the_middle_of_strokes_loses_none_that_was_saved(
     source.close()
     before = 0
     for _ in range(_KILLS):
-        process = subprocess.Popen(
+        process = forked_programs.Popen(
             [sys.executable, str(_PROGRAM), str(sample_slide)],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -10,6 +10,7 @@ import textwrap
 import time
 from pathlib import Path
 
+import forked_programs
 import pytest
 from project_steps import FORM, make_slide, write_forms
 from PySide6.QtCore import QPoint, Qt
@@ -305,7 +306,7 @@ _ANSWERING = textwrap.dedent(
 
 def test_a_kill_loses_at_most_the_last_second_of_typing(study: Path, tmp_path: Path) -> None:
     environment = {**os.environ, "COVERSLIP_HOME": str(tmp_path / "home")}
-    with subprocess.Popen(
+    with forked_programs.Popen(
         [sys.executable, "-c", _ANSWERING, str(study)], stdout=subprocess.PIPE, env=environment
     ) as child:
         assert child.stdout is not None
