@@ -71,6 +71,14 @@ def wait_for(condition: Callable[[], bool], patience_s: float = 20) -> None:
         time.sleep(0.01)
 
 
+def are_stopped(pid: int) -> bool:
+    """Whether all threads of a process stand still; on a busy machine they do so one by one."""
+    return all(
+        psutil.Process(each.id).status() == psutil.STATUS_STOPPED
+        for each in psutil.Process(pid).threads()
+    )
+
+
 def some_tiles(source: SlideSource) -> list[tuple[int, int, int]]:
     """Corners and middle of each level."""
     return [
@@ -146,6 +154,7 @@ def test_progressive_jpeg_tiles_come_from_the_process(pool: ReaderPool, tmp_path
         for tile in some_tiles(here):
             assert outcome(there, tile) == outcome(here, tile)
         os.kill(pool.pids()[0], signal.SIGSTOP)
+        wait_for(lambda: are_stopped(pool.pids()[0]))
         late = threading.Thread(target=outcome, args=(there, (0, 1, 1)))
         late.start()
         late.join(0.3)

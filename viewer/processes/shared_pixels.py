@@ -99,6 +99,10 @@ class SharedPixels:
             os.close(descriptor)
             return None
 
+    def memory(self, slot: int) -> memoryview:
+        """Return all of a slot, to be written to. Raises PixelsError."""
+        return self._slot(slot, self.slot_bytes)
+
     def write(self, slot: int, pixels: NDArray[Any]) -> None:
         """Copy `pixels` to the begin of a slot. Raises PixelsError where they do not fit."""
         target = self._slot(slot, pixels.nbytes)
@@ -147,17 +151,20 @@ def hand_over(
     z: int = 0,
     t: int = 0,
     is_display: bool = True,
+    is_there: bool = False,
 ) -> Tile:
     """Put pixels, shape (height, width, channels), where the other side finds them.
 
-    Return the message that tells of them. Raises PixelsError where they do not fit into the slot.
+    Return the message that tells of them. With `is_there` they were written there already. Raises
+    PixelsError where they do not fit into the slot.
     """
     height, width, channels = pixels.shape
     kind: Any = pixels.dtype.name
     if shared is None:
         data = np.ascontiguousarray(pixels).tobytes()
         return Tile(width, height, channels, kind, z, t, is_display, data=data)
-    shared.write(slot, pixels)
+    if not is_there:
+        shared.write(slot, pixels)
     return Tile(width, height, channels, kind, z, t, is_display, slot)
 
 

@@ -20,6 +20,7 @@ from viewer.processes.confinement.inside import narrow
 from viewer.processes.shared_pixels import PixelsError, SharedPixels, hand_over
 from viewer.slides.errors import SlideError, TileError
 from viewer.slides.opener import open_here
+from viewer.slides.pixel_memory import is_in_offered, offer
 from viewer.slides.reader_process import more_readers
 from viewer.slides.reader_process.messages import (
     Answer,
@@ -136,7 +137,9 @@ def _answer(
     source: SlideSource, request: Request, shared: SharedPixels | None, slot: int
 ) -> Answer:
     try:
-        return hand_over(_pixels(source, request), shared, slot)
+        offer(shared.memory(slot) if shared is not None else None)
+        pixels = _pixels(source, request)
+        return hand_over(pixels, shared, slot, is_there=is_in_offered(pixels))
     except TileError as error:
         return Unreadable(error.reason[:_LONGEST_REASON])
     except SlideError as error:
