@@ -18,7 +18,7 @@ from pathlib import Path
 
 import openslide
 
-from benchmarks.browse import jump_points
+from benchmarks.browse import REOPEN, jump_points
 from benchmarks.report import Figure
 
 _HERE = Path(__file__).resolve().parent / "openseadragon"
@@ -102,4 +102,8 @@ def compared(ours: list[Figure], theirs: list[Figure]) -> list[Figure]:
         factor, target = figure.value / our_ms[what], _TARGETS[figure.name]
         ratio = f"{name} / ours, {what}"
         compared.append(Figure("yardstick", ratio, factor, "x", target, at_least=True))
+        if REOPEN.startswith(what):
+            # The page that is measured runs already, as the program does that has a reader ready.
+            ratio, factor = f"{name} / ours, {REOPEN}", figure.value / our_ms[REOPEN]
+            compared.append(Figure("yardstick", ratio, factor, "x", 2 * target, at_least=True))
     return compared
