@@ -93,6 +93,26 @@ def test_layouts(tmp_path: Path, picture: NDArray[np.uint8], options: dict[str, 
         assert not source.info.notes
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_gray_is_shown_as_it_is_or_says_that_it_is_stretched(
+    tmp_path: Path, picture: NDArray[np.uint8], dtype: str
+) -> None:
+    values = picture[1].astype(dtype)
+    write_image(tmp_path / "a.zarr", pyramid(values, 2), "yx")
+    with closing(open_slide(tmp_path / "a.zarr")) as source:
+        shown, info = read_level(source, 0)[..., 1], source.info
+    if dtype == "uint8":
+        assert np.array_equal(shown, values)
+        assert (info.notes, info.display_range) == ((), None)
+    else:
+        assert info.display_range is not None
+        low, high = info.display_range
+        expected = np.clip((values.astype(float) - low) * 255 / (high - low), 0, 255)
+        assert np.abs(shown - expected).max() <= 1
+        kind = "16-bit" if dtype == "uint16" else "floating-point"
+        assert info.notes == (f"Stretched for display: {kind} values from {low:g} to {high:g}.",)
+
+
 @pytest.mark.parametrize("inside", ["", "stained.zarr/"], ids=["at the root", "in a folder"])
 def test_archive(tmp_path: Path, stained: Path, picture: NDArray[np.uint8], inside: str) -> None:
     archive = zipped(stained, tmp_path / "stained.ome.zarr.zip", inside)

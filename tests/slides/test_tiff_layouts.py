@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image, ImageOps
-from tiff_steps import assert_shows, gray, on_white, opacity, picture
+from tiff_steps import assert_shows, gray, on_white, opacity, picture, whole
 
 from viewer.slides import TileError, open_slide
 
@@ -366,6 +366,31 @@ def test_overviews_of_wide_strips_are_made_in_one_pass(
     assert set(np.unique(inside)) <= set(range(120, 191))
     assert len(np.unique(inside)) > 1
     source.close()
+
+
+def test_overviews_of_large_tiles_are_made_tile_by_tile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row of tiles of 8,192 px would take a gigabyte, twice."""
+    wide = np.tile(picture(), (3, 6, 1))
+    path = write(tmp_path / "a.tif", wide, tile=(512, 1024), compression="deflate")
+    with tifffile.TiffFile(path) as tiff:
+        torn_at = tiff.pages[0].aspage().dataoffsets[1]
+    with path.open("r+b") as file:
+        file.seek(torn_at)
+        file.write(b"torn torn torn")
+    monkeypatch.setattr("viewer.slides.readers.tiff.overview.LARGE_PX", 1000)
+    monkeypatch.setattr("viewer.slides.readers.tiff.overview._WIDE_PX", 1024)
+    source = open_slide(path)
+    index = next(i for i, g in enumerate(source.levels) if g.downsample == pytest.approx(8, 0.01))
+    assert source.levels[index].stored_tiles_per_tile == 64
+    made, expected = whole(source, index), np.asarray(Image.fromarray(wide).reduce(8)).copy()
+    source.close()
+    torn = np.zeros(made.shape[:2], bool)
+    torn[:64, 128:256] = True
+    np.testing.assert_array_equal(made[~torn], expected[~torn])
+    assert set(np.unique(made[torn])) <= set(range(120, 191))
+    assert len(np.unique(made[torn])) > 1
 
 
 def test_a_strip_that_claims_much_and_holds_nothing_is_told(tmp_path: Path) -> None:

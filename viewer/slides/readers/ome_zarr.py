@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,6 +50,7 @@ _MOST_RANGES = 128
 """Channels whose values are looked at; further ones are taken to hold all that their type can."""
 _RGB_COLORS = ((255, 0, 0), (0, 255, 0), (0, 0, 255))
 _UNTOLD = NgffChannel("", None, None)
+_ALL_OF_8_BITS = (0.0, 255.0)
 _RGB_NAMES = (("red", "green", "blue"), ("r", "g", "b"))
 
 
@@ -152,7 +154,7 @@ def _is_rgb(image: NgffImage) -> bool:
     names = tuple(channel.name.strip().lower() for channel in image.channels)
     colors = tuple(channel.color for channel in image.channels)
     is_whole = all(
-        channel.window is None or channel.window in ((0.0, 255.0), (0.0, 256.0))
+        channel.window is None or channel.window in (_ALL_OF_8_BITS, (0.0, 256.0))
         for channel in image.channels
     )
     if not any(names) and not any(colors):
@@ -168,6 +170,9 @@ def _channels(image: NgffImage, reader: _ZarrReader) -> tuple[Channel, ...]:
     names = distinct_names([each.name for each in told])
     dtype = "uint8" if image.levels[0].array.dtype == "bool" else image.levels[0].array.dtype
     channels: list[Channel] = []
+    is_plain = count == 1 and image.levels[0].array.dtype == "uint8"
+    if is_plain and not told[0].name and not told[0].window:
+        told = (replace(told[0], window=_ALL_OF_8_BITS),)  # a gray picture, shown as it is
     unknown = [index for index in range(count) if not told[index].window]
     reader.expect_ranges(unknown[:_MOST_RANGES])
     for index, name in enumerate(names):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -48,13 +49,30 @@ class PlaneReader(Protocol):
     def close(self) -> None: ...
 
 
+def _with_stretch(info: SlideInfo) -> SlideInfo:
+    """Return what is known of a slide, with the range of a single channel that is stretched.
+
+    Of several channels each has its range where they are listed.
+    """
+    if len(info.axes.channels) != 1:
+        return info
+    (channel,) = info.axes.channels
+    dtype = np.dtype(channel.dtype)
+    black, white = channel.value_range
+    if dtype.kind != "f" and (black, white) == (0.0, float(np.iinfo(dtype).max)):
+        return info
+    kind = "floating-point" if dtype.kind == "f" else f"{8 * dtype.itemsize}-bit"
+    note = f"Stretched for display: {kind} values from {black:,.6g} to {white:,.6g}."
+    return replace(info, notes=(*info.notes, note), display_range=(black, white))
+
+
 class PlanesSource:
     """Cuts a slide into tiles and shows channels in their colors; fulfils `SlideSource`."""
 
     def __init__(
         self, path: Path, info: SlideInfo, levels: tuple[Level, ...], reader: PlaneReader
     ) -> None:
-        self.path, self.info, self.levels = path, info, levels
+        self.path, self.info, self.levels = path, _with_stretch(info), levels
         self._reader: PlaneReader | None = reader
         self._displays = tuple(each for each in first_displays(info.axes) if each.shown)
 

@@ -23,7 +23,8 @@ CMYK_THROUGH_PROFILE = "CMYK is shown through its ICC profile."
 CMYK_APPROXIMATED = "CMYK without a usable ICC profile: its colors are an approximation."
 
 _TABLE_BITS = 16
-_ROWS_AT_ONCE = 512
+_PX_AT_ONCE = 1 << 18
+"""What is worked on fits into the processor's cache."""
 _FULL_SCALE_BITS = (8, 10, 12, 14, 16, 32)
 
 
@@ -87,9 +88,9 @@ class SampleColors:
             return np.ascontiguousarray(samples)
         rgb = np.empty((*samples.shape[:2], 3), np.uint8)
         # In strips: the floats of a large tile would take eight times its memory.
-        for top in range(0, len(samples), _ROWS_AT_ONCE):
-            strip = samples[top : top + _ROWS_AT_ONCE]
-            rgb[top : top + _ROWS_AT_ONCE] = self._shown(strip)
+        rows = max(1, _PX_AT_ONCE // max(samples.shape[1], 1))
+        for top in range(0, len(samples), rows):
+            rgb[top : top + rows] = self._shown(samples[top : top + rows])
         return rgb
 
     def _shown(self, samples: NDArray[Any]) -> RgbImage:
@@ -118,15 +119,21 @@ class SampleColors:
     def _color(self, samples: NDArray[Any]) -> RgbImage:
         match self.model:
             case ColorModel.PALETTE:
-                assert self.palette is not None
-                last = len(self.palette) - 1
-                return self.palette[np.clip(samples[..., 0].astype(np.intp), 0, last)]
+                return self._looked_up(samples[..., 0])
             case ColorModel.CMYK:
                 return self._printed(self._scaled(samples[..., :4]))
             case ColorModel.GRAY:
                 return self._scaled(samples[..., :1])  # broadcast to three channels
             case ColorModel.RGB:
                 return self._scaled(samples[..., :3])
+
+    def _looked_up(self, entries: NDArray[Any]) -> RgbImage:
+        assert self.palette is not None
+        rgb = np.empty((*entries.shape, 3), np.uint8)
+        entries = entries.view(np.uint8) if entries.dtype == bool else entries
+        for index in range(3):  # far quicker than all three at once
+            np.take(self.palette[:, index], entries, out=rgb[..., index], mode="clip")
+        return rgb
 
     def _scaled(self, samples: NDArray[Any]) -> NDArray[np.uint8]:
         """Return the samples from the range's black to its white as 0 to 255."""

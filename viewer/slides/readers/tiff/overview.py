@@ -47,7 +47,9 @@ def needs_overview(levels: Sequence[LevelChunks]) -> bool:
     finest = levels[0]
     is_large = finest.width_px * finest.height_px > LARGE_PX
     has_next = len(levels) > 1 and finest.width_px / levels[1].width_px <= _FACTORS[0]
-    return is_large and finest.chunk_width_px >= _WIDE_PX and not has_next
+    if not is_large or finest.chunk_width_px < _WIDE_PX or has_next:
+        return False
+    return finest.columns == 1 or _ends_with_pixels(finest, _factor_of(finest))
 
 
 class StripOverview:
@@ -61,9 +63,7 @@ class StripOverview:
 
     def __init__(self, finest: FlatChunks) -> None:
         self._finest = finest
-        self.factor = next(
-            (f for f in _FACTORS if _bytes_at(finest, f) <= _MOST_BYTES), _FACTORS[-1]
-        )
+        self.factor = _factor_of(finest)
         self.width_px = -(-finest.width_px // self.factor)
         self.height_px = -(-finest.height_px // self.factor)
         self.chunk_width_px = self.chunk_height_px = _CHUNK_PX
@@ -84,14 +84,38 @@ class StripOverview:
         """
         with self._lock:
             if self._image is None:
-                self._image = self._made()
+                is_of_tiles = self._finest.columns > 1
+                self._image = self._made_of_tiles() if is_of_tiles else self._made_of_strips()
             image = self._image
         top, left = row * _CHUNK_PX, column * _CHUNK_PX
         if self._is_lost[top : top + _CHUNK_PX].all():
             raise ChunkError(self._why)
         return image[top : top + _CHUNK_PX, left : left + _CHUNK_PX].copy()
 
-    def _made(self) -> RgbImage:
+    def _made_of_tiles(self) -> RgbImage:
+        """Go through the tiles once; what cannot be read is hatched.
+
+        Each is reduced by itself, as a row of large ones would not fit into memory.
+        """
+        finest = self._finest
+        image = np.empty((self.height_px, self.width_px, 3), np.uint8)
+        wide, tall = (
+            side // self.factor for side in (finest.chunk_width_px, finest.chunk_height_px)
+        )
+        for row in range(finest.rows):
+            lost = 0
+            for column in range(finest.columns):
+                part = image[row * tall : (row + 1) * tall, column * wide : (column + 1) * wide]
+                tile = self._chunk(column, row)
+                if tile is None:
+                    lost += 1
+                    hatch(part)
+                else:
+                    part[:] = np.asarray(Image.fromarray(tile).reduce(self.factor))
+            self._is_lost[row * tall : (row + 1) * tall] = lost == finest.columns
+        return image
+
+    def _made_of_strips(self) -> RgbImage:
         """Go through the strips once; what cannot be read is hatched."""
         finest = self._finest
         image = np.empty((self.height_px, self.width_px, 3), np.uint8)
@@ -99,14 +123,15 @@ class StripOverview:
         rest = np.empty((0, finest.width_px, 3), np.uint8)
         made = missing = 0
         for row in range(finest.rows):
-            strip = self._strip(row)
+            strip = self._chunk(0, row)
             if strip is None:
                 top = row * finest.chunk_height_px
                 missing += min(finest.chunk_height_px, finest.height_px - top)
                 continue
             rest, made = self._hatched(rest, missing, image, made)
             missing = 0
-            rest, made = self._reduced(np.concatenate([rest, strip]), image, made)
+            rows = np.concatenate([rest, strip]) if len(rest) else strip
+            rest, made = self._reduced(rows, image, made)
         rest, made = self._hatched(rest, missing, image, made)
         self._reduced(rest, image, made, is_last=True)
         return image
@@ -138,14 +163,22 @@ class StripOverview:
         image[made : made + len(reduced)] = reduced
         return rows[whole:], made + len(reduced)
 
-    def _strip(self, row: int) -> RgbImage | None:
-        """Return a strip, None where it cannot be read."""
+    def _chunk(self, column: int, row: int) -> RgbImage | None:
+        """Return a tile or strip, None where it cannot be read."""
         try:
-            parts = [self._finest.read_rgb(c, row) for c in range(self._finest.columns)]
-            return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+            return self._finest.read_rgb(column, row)
         except (ChunkError, TileError) as error:
             self._why = str(error)
             return None
+
+
+def _factor_of(finest: FlatChunks) -> int:
+    return next((f for f in _FACTORS if _bytes_at(finest, f) <= _MOST_BYTES), _FACTORS[-1])
+
+
+def _ends_with_pixels(finest: FlatChunks, factor: int) -> bool:
+    """Return whether tiles end where pixels of an overview do."""
+    return finest.chunk_width_px % factor == finest.chunk_height_px % factor == 0
 
 
 def _bytes_at(finest: FlatChunks, factor: int) -> int:
