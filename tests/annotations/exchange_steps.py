@@ -8,6 +8,8 @@ from uuid import uuid4
 
 import shapely
 from hypothesis import strategies as some
+from shape_steps import polygon_of
+from shapely.geometry.base import BaseGeometry
 
 from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.formats.exchange import read_annotations
@@ -29,9 +31,8 @@ def polygon(rings: object = SQUARE, **members: object) -> dict[str, object]:
     return {"type": "Polygon", "coordinates": rings, **members}
 
 
-def is_same_place(one: object, other: object, tolerance: float = 0.006) -> bool:
-    places = [shapely.normalize(each) for each in (one, other)]
-    return bool(shapely.equals_exact(*places, tolerance))
+def is_same_place(one: BaseGeometry, other: BaseGeometry, tolerance: float = 0.006) -> bool:
+    return bool(shapely.equals_exact(shapely.normalize(one), shapely.normalize(other), tolerance))
 
 
 places = some.integers(-100_000, 10_000_000).map(lambda value: value / 100)
@@ -49,11 +50,13 @@ classes = some.builds(AnnotationClass, class_names, colors)
 def boxes() -> some.SearchStrategy[shapely.Polygon]:
     sides = some.integers(4, 5000)
 
-    def box(corner: tuple[float, float], width: int, height: int, has_hole: bool):
+    def box(
+        corner: tuple[float, float], width: int, height: int, has_hole: bool
+    ) -> shapely.Polygon:
         x, y = corner
         whole = shapely.box(x, y, x + width, y + height)
         hole = shapely.box(x + 1, y + 1, x + 3, y + 3)
-        return whole.difference(hole) if has_hole else whole
+        return polygon_of(whole.difference(hole)) if has_hole else whole
 
     return some.builds(box, points, sides, sides, some.booleans())
 

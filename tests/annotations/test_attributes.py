@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import shapely
-from hypothesis import HealthCheck, given, settings
+from health_checks import ALL_CHECKS
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from viewer.annotations.formats.exchange import read_annotations
@@ -215,7 +216,7 @@ _PLACES = [
 ]  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, deadline=None, suppress_health_check=ALL_CHECKS)
 @given(place=st.sampled_from(_PLACES), junk=_JUNK)
 def test_no_attribute_of_any_type_costs_the_object(
     tmp_path: Path, place: tuple[str | int, ...], junk: Any

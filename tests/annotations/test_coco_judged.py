@@ -34,14 +34,14 @@ def painted(geometry: Any, shape: tuple[int, int]) -> NDArray[Any]:
 
 
 def encoded(mask: NDArray[Any]) -> dict[str, Any]:
-    runs = coco_mask.encode(np.asfortranarray(mask, np.uint8))
+    runs: Any = coco_mask.encode(np.asfortranarray(mask, np.uint8))
     return {"size": runs["size"], "counts": runs["counts"].decode()}
 
 
 def uncompressed(mask: NDArray[Any]) -> dict[str, Any]:
     flat = np.asarray(mask, np.uint8).ravel(order="F")
     edges = np.flatnonzero(np.diff(flat)) + 1
-    counts = np.diff([0, *edges, len(flat)]).tolist()
+    counts = np.diff(np.array([0, *edges, len(flat)])).tolist()
     return {"size": list(mask.shape), "counts": [0, *counts] if flat[0] else counts}
 
 
@@ -56,12 +56,14 @@ def test_runs_are_the_pixels_that_pycocotools_decodes(
 ) -> None:
     mask = (np.random.default_rng(seed).random(shape) < share).astype(np.uint8)
     mask[seed % shape[0], seed % shape[1]] = 1
-    packed, plain = encoded(mask), uncompressed(mask)
+    packed: Any = encoded(mask)
+    plain: Any = uncompressed(mask)
     height, width = shape
-    assert coco_mask.frPyObjects(plain, height, width)["counts"].decode() == packed["counts"]
+    theirs: Any = coco_mask.frPyObjects(plain, height, width)
+    assert theirs["counts"].decode() == packed["counts"]
     for runs in (packed, plain):
         region = region_of_runs(runs)
-        assert region.area == coco_mask.area(coco_mask.frPyObjects(plain, height, width))
+        assert region.area == coco_mask.area(theirs)
         assert (painted(region, shape) == coco_mask.decode(packed)).all()
 
 
@@ -129,7 +131,7 @@ def test_what_is_written_is_read_by_pycocotools(tmp_path: Path) -> None:
     theirs = COCO(str(path))
     (image,) = theirs.loadImgs(theirs.getImgIds())
     assert (image["file_name"], image["width"], image["height"]) == ("a.svs", 80, 50)
-    told = theirs.loadAnns(theirs.getAnnIds())
+    told: list[Any] = theirs.loadAnns(theirs.getAnnIds())
     names = [theirs.loadCats(each["category_id"])[0]["name"] for each in told]
     assert names == ["Tumor", "No class", "No class"]
     for each, annotation in zip(told[:2], drawn, strict=False):

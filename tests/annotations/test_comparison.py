@@ -155,10 +155,11 @@ def test_crossing_outlines_lines_and_children_do_no_harm() -> None:
 def test_a_hundred_thousand_regions_a_side() -> None:
     rng = np.random.default_rng(1)
     middles, radii = rng.uniform(0, 60_000, (100_000, 2)), rng.uniform(12, 28, 100_000)
-    sets = []
-    for shift_px in (0.0, 4.0):
+
+    def moved(shift_px: float) -> list[Annotation]:
         shapes = shapely.buffer(shapely.points(middles + shift_px), radii, quad_segs=6)
-        sets.append([Annotation(each, shown_as=AnnotationClass("N")) for each in shapes])
-    (each,) = compare(*sets, shapely.box(0, 0, 60_000, 60_000)).classes
+        return [Annotation(each, shown_as=AnnotationClass("N")) for each in shapes]
+
+    (each,) = compare(moved(0.0), moved(4.0), shapely.box(0, 0, 60_000, 60_000)).classes
     assert 0.6 < each.dice < 0.95
     assert each.matched > 80_000

@@ -16,9 +16,9 @@ import shapely
 from highdicom.spatial import ImageToReferenceTransformer
 from hypothesis import given, settings
 from hypothesis import strategies as some
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sr.codedict import codes
-from pydicom.uid import VLWholeSlideMicroscopyImageStorage
+from pydicom.uid import ExplicitVRLittleEndian, VLWholeSlideMicroscopyImageStorage
 
 from viewer.annotations.annotation import DESCRIPTION, Annotation, AnnotationClass
 from viewer.annotations.formats.dicom.bulk_reading import read_groups
@@ -44,8 +44,8 @@ def level(
 ) -> Dataset:
     """A header of a level as scanners write it, without pixels."""
     header = Dataset()
-    header.file_meta = pydicom.dataset.FileMetaDataset()
-    header.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    header.file_meta = FileMetaDataset()
+    header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     header.SOPClassUID = VLWholeSlideMicroscopyImageStorage
     header.SOPInstanceUID = hd.UID()
     header.SeriesInstanceUID, header.StudyInstanceUID = series, "1.2.3"

@@ -14,6 +14,7 @@ import shapely
 from exchange_steps import annotations, boxes, classes, feature, polygon, read
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
+from shape_steps import point_of, polygon_of
 
 from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.formats.exchange import FORMATS
@@ -66,7 +67,9 @@ def test_regions_andclasses_come_back_from_xml(
 
     def told(annotations: list[Annotation]) -> list[tuple[object, ...]]:
         areas = [
-            shapely.Polygon(a.geometry.exterior).area if name == "asap" else a.geometry.area
+            shapely.Polygon(polygon_of(a.geometry).exterior).area
+            if name == "asap"
+            else a.geometry.area
             for a in annotations
         ]
         classes = [(a.shown_as.name, a.shown_as.color) for a in annotations if a.shown_as]
@@ -74,7 +77,7 @@ def test_regions_andclasses_come_back_from_xml(
 
     if name == "asap":
         assert told(found) == told(drawn)
-        assert len(lost) == sum(bool(each.geometry.interiors) for each in drawn)
+        assert len(lost) == sum(bool(polygon_of(each.geometry).interiors) for each in drawn)
     elif not any(a.geometry.intersects(b.geometry) for a in drawn for b in drawn if a is not b):
         assert told(found) == told(drawn)
 
@@ -193,7 +196,7 @@ def test_asaps_own_words_areread(tmp_path: Path) -> None:
     (region, dot), problems = read(tmp_path / "a.xml")
     assert region.geometry.area == 50
     assert region.shown_as == AnnotationClass("Tumor", "#ff0000")
-    assert (dot.geometry.x, dot.color, dot.name) == (3, "#00ff00", "dot")
+    assert (point_of(dot.geometry).x, dot.color, dot.name) == (3, "#00ff00", "dot")
     assert [problem.number for problem in problems] == [3]
 
 

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import shapely
-from hypothesis import HealthCheck, given, settings
+from health_checks import ALL_CHECKS
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from shape_steps import point_of
 
 from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.formats.coco_pictures import SeveralPicturesError
@@ -285,7 +287,7 @@ def test_results_lists_have_scores(tmp_path: Path) -> None:
 _TEXTS = st.one_of(st.text(max_size=6), st.sampled_from(["", "-1", "1,5", "NaN", "0x1", "true"]))
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=120, deadline=None, suppress_health_check=ALL_CHECKS)
 @given(
     name=st.sampled_from(["Name", "PartOfGroup", "Color", "Order", "NegativeROA", "Text"]),
     text=_TEXTS,
@@ -313,7 +315,7 @@ def test_no_attribute_of_xml_costs_a_region(tmp_path: Path, name: str, text: str
 )  # fmt: skip
 def test_tables_of_other_tools(tmp_path: Path, table: str) -> None:
     (found,), problems = read(tmp_path / "a.csv", table)
-    assert (found.geometry.x, found.geometry.y, found.class_name) == (1.5, 2, "Tumor")
+    assert (*point_of(found.geometry).coords[0], found.class_name) == (1.5, 2, "Tumor")
     assert problems == []
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import json
 from dataclasses import FrozenInstanceError, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
@@ -70,13 +70,13 @@ def test_cells_are_read_as_bytes_and_rows(cells_file: Path) -> None:
     assert {type(NUCLEUS_SLOT.__get__(each)) for each in cells} == {bytes}
     assert {type(each.measurements) for each in cells} == {MeasurementRow}
     for number in (0, 299, _COUNT - 1):
-        stated = _cell(number)
+        stated: dict[str, Any] = _cell(number)
         assert cells[number].id == UUID(str(stated["id"]))
         assert cells[number].geometry.equals_exact(shapely.geometry.shape(stated["geometry"]))
         nucleus = cells[number].nucleus
         assert nucleus is not None
         assert nucleus.equals_exact(shapely.geometry.shape(stated["nucleusGeometry"]))
-        assert cells[number].measurements == stated["properties"]["measurements"]  # type: ignore[index]
+        assert cells[number].measurements == stated["properties"]["measurements"]
         assert cells[number].class_name == "Tumor"
 
 
@@ -113,7 +113,7 @@ def test_they_are_annotations_like_others(cells_file: Path) -> None:
     with pytest.raises(FrozenInstanceError):
         cell.name = "y"  # pyright: ignore[reportAttributeAccessIssue]
     with pytest.raises(FrozenInstanceError):
-        cell.geometry = made.geometry
+        cell.geometry = made.geometry  # pyright: ignore[reportAttributeAccessIssue]
     with pytest.raises(TypeError):
         Annotation()  # pyright: ignore[reportCallIssue]
 
@@ -121,7 +121,7 @@ def test_they_are_annotations_like_others(cells_file: Path) -> None:
 def test_a_document_of_them_is_searched_and_kept(cells_file: Path) -> None:
     document = Document(_read(cells_file))
     assert len(document.inside(Box(-5, -5, 45, 45))) == 4
-    back = unpacked_all(packed_all(list(document)))
+    back = unpacked_all([*packed_all(list(document))])
     assert back == list(_read(cells_file))
 
 

@@ -13,7 +13,8 @@ import re
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as Xml
 
-from hypothesis import HealthCheck, given, settings
+from health_checks import ALL_CHECKS
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from viewer.annotations.formats.exchange import read_annotations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from viewer.annotations.formats.problems import Problem
 
-few = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+few = settings(max_examples=40, deadline=None, suppress_health_check=ALL_CHECKS)
 BOXES = [(10 * n, 5, 10 * n + 8, 25 + n) for n in range(4)]
 JUNK = some.one_of(
     some.none(), some.booleans(), some.integers(), some.floats(), some.text(max_size=6),

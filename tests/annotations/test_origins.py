@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -13,11 +14,13 @@ import shapely
 from cli_steps import coverslip
 from PIL import Image
 from scn_slide import BOUNDS, write_scn
+from shape_steps import polygon_of
 from typer.testing import CliRunner, Result
 
 from viewer.annotations.annotation import Annotation
 from viewer.annotations.document import adding
 from viewer.annotations.formats.exchange import read_annotations
+from viewer.annotations.formats.origins import Origin
 from viewer.annotations.formats.slide_place import SlidePlace
 from viewer.annotations.storage.autosave import annotations_path
 from viewer.annotations.storage.store import AnnotationStore, Stamped
@@ -47,7 +50,9 @@ def in_process(*arguments: object) -> Result:
     return CliRunner().invoke(app, [str(each) for each in arguments])
 
 
-def write_geojson(path: Path, places: list[tuple[float, float]], kind: str = "annotation") -> Path:
+def write_geojson(
+    path: Path, places: Sequence[tuple[float, float]], kind: str = "annotation"
+) -> Path:
     feature = {
         "type": "Feature",
         "geometry": {"type": "Polygon", "coordinates": [[*places, places[0]]]},
@@ -58,7 +63,8 @@ def write_geojson(path: Path, places: list[tuple[float, float]], kind: str = "an
 
 
 def asap_places(path: Path) -> set[tuple[float, float]]:
-    return {(float(e.get("X")), float(e.get("Y"))) for e in ET.parse(path).iter("Coordinate")}  # noqa: S314
+    found = ET.parse(path).iter("Coordinate")  # noqa: S314
+    return {(float(each.attrib["X"]), float(each.attrib["Y"])) for each in found}
 
 
 def shifted(dx: float, dy: float) -> set[tuple[float, float]]:
@@ -112,7 +118,8 @@ def test_results_lie_where_qupath_had_them(tmp_path: Path, scn: Path) -> None:
     place = SlidePlace.of(source)
     source.close()
     assert place.bounds_px == BOUNDS
-    for origin, shift in ((None, BOUNDS), ("slide", (0, 0))):
+    cases: list[tuple[Origin | None, tuple[int, int]]] = [(None, BOUNDS), ("slide", (0, 0))]
+    for origin, shift in cases:
         file = read_result_file(path, Size(8000, 6000), 0.5, place, origin)
         assert isinstance(file.found, ObjectMap)
         outline = file.found.all_objects().outline(0)
@@ -163,7 +170,9 @@ def test_files_that_count_from_elsewhere_are_compared_where_they_lie(
     convert = ("annotations", "convert", q, a, "--to", "asap", "--slide", scn)
     assert in_process(*convert).exit_code == 0
     read = read_annotations(a, [])
-    assert {tuple(place) for place in next(read).geometry.exterior.coords} == shifted(*BOUNDS)
+    assert {tuple(place) for place in polygon_of(next(read).geometry).exterior.coords} == shifted(
+        *BOUNDS
+    )
     second = q if origin == "bounds" else a  # --origin is said of both
     choice = () if origin is None else ("--origin", origin)
     told = in_process(
@@ -229,7 +238,8 @@ def test_view_tracking_of_qupath_counts_from_the_bounds(
 def test_a_table_counts_from_the_corner_unless_told(tmp_path: Path) -> None:
     log = tmp_path / "t.csv"
     log.write_text("time,x,y,width,height\n0,100,200,400,300\n1,100,200,400,300\n")
-    for origin, x in ((None, 100), ("slide", 100), ("bounds", 3100)):
+    cases: list[tuple[Origin | None, int]] = [(None, 100), ("slide", 100), ("bounds", 3100)]
+    for origin, x in cases:
         options = ImportOptions(bounds_px=BOUNDS, origin=origin)
         (session,) = import_log(log, tmp_path / f"sessions-{origin}", options)
         trace = load_trace(tmp_path / f"sessions-{origin}" / session)
@@ -262,5 +272,5 @@ def test_an_agent_reads_annotations_where_they_lie(
     drawn = write_geojson(tmp_path / "q.geojson", SQUARE)
     options = reading_options("local", 5, 0.5, "cpu", None, drawn, scn)
     (annotation,) = options.annotations("any slide")
-    assert set(annotation.geometry.exterior.coords) == shifted(*BOUNDS)
+    assert set(polygon_of(annotation.geometry).exterior.coords) == shifted(*BOUNDS)
     assert "3,000, 2,000 px" in capsys.readouterr().err

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import shapely
+from shape_steps import polygon_of
 
 from viewer.annotations import shape_editing
 from viewer.annotations.annotation import Annotation
@@ -60,7 +61,7 @@ def test_growing_and_simplifying_are_in_micrometers_on_both_axes() -> None:
     assert grown.bounds == pytest.approx((60, 80, 240, 220))
     # 8 px up are 4 um, 8 px aside 2 um: only the second moves no border by 3 um.
     spiked = shapely.Polygon([(0, 0), (50, -8), (100, 0), (108, 50), (100, 100), (0, 100)])
-    left = simplified(spiked, 3.0, OBLONG)
+    left = polygon_of(simplified(spiked, 3.0, OBLONG))
     assert (50.0, -8.0) in left.exterior.coords
     assert (108.0, 50.0) not in left.exterior.coords
 

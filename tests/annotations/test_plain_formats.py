@@ -23,6 +23,7 @@ from exchange_steps import (
 )
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
+from shape_steps import polygon_of
 
 from viewer.annotations.annotation import AUTHOR, CREATED, MODIFIED, Annotation, AnnotationClass
 from viewer.annotations.formats.coco import CocoImage, read_coco, without_holes, write_coco
@@ -52,7 +53,7 @@ def _alike(
 
 
 _flat_boxes = some.builds(
-    lambda corner, width, height: shapely.box(*corner, corner[0] + width, corner[1] + height),
+    lambda at, width, height: shapely.box(at[0], at[1], at[0] + width, at[1] + height),
     points, some.integers(1, 5000), some.integers(1, 5000),
 )  # fmt: skip
 
@@ -247,7 +248,7 @@ def test_run_length_masks_are_the_pixels_they_tell(rows: list[list[bool]]) -> No
     mask = np.array(rows)
     flat = mask.T.ravel()
     changes = np.flatnonzero(np.diff(flat)) + 1
-    counts = np.diff([0, *changes, len(flat)]).tolist()
+    counts = np.diff(np.array([0, *changes, len(flat)])).tolist()
     counts = [0, *counts] if flat[0] else counts
     for told in (counts, _packed(counts)):
         if not mask.any():
@@ -307,7 +308,7 @@ def test_holes_are_cut_open_without_loss() -> None:
     region = shapely.Point(0, 0).buffer(100)
     for x in range(-60, 61, 20):
         region = region.difference(shapely.Point(x, x / 2).buffer(4))
-    parts = without_holes(region)
+    parts = without_holes(polygon_of(region))
     assert not any(part.interiors for part in parts)
     assert shapely.union_all(parts).symmetric_difference(region).area < 1e-9
 

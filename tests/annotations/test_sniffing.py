@@ -15,7 +15,7 @@ SQUARE = {"type": "Polygon", "coordinates": [[[0, 0], [9, 0], [9, 9], [0, 9], [0
 DRAWN, FOUND = {"objectType": "annotation"}, {"objectType": "cell"}
 
 
-def _geojson(*properties: dict[str, object]) -> str:
+def _geojson(*properties: dict[str, str]) -> str:
     features = [{"type": "Feature", "geometry": SQUARE, "properties": p} for p in properties]
     return json.dumps({"type": "FeatureCollection", "features": features}, indent=1)
 

@@ -30,6 +30,7 @@ from PySide6.QtGui import QFocusEvent, QImage, QPointingDevice, QTabletEvent, QW
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QGestureEvent
 from pytestqt.qtbot import QtBot
+from shape_steps import polygon_of
 
 from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.document import adding
@@ -106,7 +107,9 @@ def test_a_rectangle_is_as_upright_as_the_screen(view_bench: Bench) -> None:
     drawn = bench.only()
     assert drawn.class_name == "Tumor"
     assert drawn.author == "A"
-    on_screen = [bench.canvas.view.to_screen(Point(*at)) for at in polygon(drawn).exterior.coords]
+    on_screen = [
+        bench.canvas.view.to_screen(Point(*at)) for at in polygon_of(drawn.geometry).exterior.coords
+    ]
     assert {(round(x), round(y)) for x, y in on_screen} == {
         (x, y) for x in (A.x(), B.x()) for y in (A.y(), B.y())
     }
@@ -247,7 +250,7 @@ def test_alt_and_the_eraser_take_away_and_never_from_what_is_locked(bench: Bench
     bench.take(BrushTool(bench.desk))
     middle = QPoint(310, 240)
     drag(bench.canvas, line(middle, middle + QPoint(30, 0)), ALT)
-    assert len(polygon(bench.only()).interiors) == 1
+    assert len(polygon_of(bench.only().geometry).interiors) == 1
     assert undone(bench) == [region]
     bench.selection.choose([])
     bench.options.brush_px = 900
@@ -394,7 +397,7 @@ def test_space_moves_the_slide_within_a_polygon(bench: Bench) -> None:
     for corner in CORNERS[1:]:
         click(bench.canvas, corner)
     QTest.keyClick(bench.canvas, Qt.Key.Key_Return)
-    assert len(polygon(bench.only()).exterior.coords) == 5
+    assert len(polygon_of(bench.only().geometry).exterior.coords) == 5
 
 
 def test_nothing_is_drawn_where_another_window_draws(bench: Bench) -> None:
@@ -464,12 +467,7 @@ def test_corners_are_dragged_added_and_removed(view_bench: Bench) -> None:
 
 
 def points_of(annotation: Annotation) -> list[Point]:
-    return [Point(*at) for at in polygon(annotation).exterior.coords[:-1]]
-
-
-def polygon(annotation: Annotation) -> shapely.Polygon:
-    assert isinstance(annotation.geometry, shapely.Polygon)
-    return annotation.geometry
+    return [Point(*at) for at in polygon_of(annotation.geometry).exterior.coords[:-1]]
 
 
 def test_a_rectangle_is_resized_and_turned_by_its_handles(view_bench: Bench) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from health_checks import ALL_CHECKS
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from viewer.recording.events import Viewport
@@ -81,7 +82,7 @@ def test_a_log_without_a_single_view_says_why(tmp_path: Path) -> None:
         views(tmp_path, f"{HEAD}\ntorn".encode(), "a.tsv")
 
 
-few = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+few = settings(max_examples=40, deadline=None, suppress_health_check=ALL_CHECKS)
 BESIDE = {"Canvas width": 5, "Canvas height": 6, "Downsample factor": 7, "Rotation": 8}
 
 

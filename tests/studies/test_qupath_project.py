@@ -6,7 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from health_checks import ALL_CHECKS
+from hypothesis import given, settings
 from hypothesis import strategies as some
 from PIL import Image
 from typer.testing import CliRunner
@@ -148,8 +149,7 @@ def test_a_project_of_which_nothing_opens_makes_none(tmp_path: Path) -> None:
     assert not (out / "project.json").exists()
 
 
-CHECKS: list[Any] = list(HealthCheck)
-few = settings(max_examples=40, deadline=None, suppress_health_check=CHECKS)
+few = settings(max_examples=40, deadline=None, suppress_health_check=ALL_CHECKS)
 JUNK = some.one_of(
     some.none(), some.booleans(), some.integers(), some.text(max_size=5), some.just({}),
     some.lists(some.integers(), max_size=2),
