@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Protocol
 
 import psutil
 from PySide6.QtCore import QEventLoop, Qt, QTimer
-from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
 
 from benchmarks.report import Figure
 from viewer.canvas.canvas import SlideCanvas
+from viewer.canvas.tile_picture import TilePicture
 from viewer.geometry import Point
 from viewer.slides import open_slide
 from viewer.slides.reader_process.pool import reader_pool
@@ -128,7 +128,7 @@ def run(
     application = QApplication.instance() or QApplication([])
     assert application is not None
     process = psutil.Process()
-    canvas = SlideCanvas(TileCache[QImage](_CACHE_BYTES))
+    canvas = SlideCanvas(TileCache[TilePicture](_CACHE_BYTES))
     canvas.resize(1920, 1080)
     canvas.show()
     let_window_come_first()  # as the program does

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tifffile
 from PySide6.QtCore import QEventLoop
-from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
 
 from benchmarks.browse import run_until
 from benchmarks.report import Figure
 from viewer.canvas.canvas import SlideCanvas
+from viewer.canvas.tile_picture import TilePicture
 from viewer.slides.channels import ImagePlane
 from viewer.slides.opener import open_slide
 from viewer.tiles.cache import TileCache
@@ -42,7 +42,7 @@ def run(folder: Path) -> list[Figure]:
     """Move the slider for four seconds at 60 frames a second, then turn the focus."""
     application = QApplication.instance() or QApplication([])
     assert application is not None
-    canvas = SlideCanvas(TileCache[QImage](_CACHE_BYTES))
+    canvas = SlideCanvas(TileCache[TilePicture](_CACHE_BYTES))
     canvas.resize(1920, 1080)
     canvas.show()
     spare_standing_objects()  # as the program does

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import shapely
 from PySide6.QtCore import QEvent, QEventLoop, QPointF, Qt
-from PySide6.QtGui import QImage, QMouseEvent
+from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import QApplication
 
 from benchmarks.report import Figure
@@ -30,6 +30,7 @@ from viewer.canvas.annotating.wand_tool import WandTool
 from viewer.canvas.annotations_layer import AnnotationsLayer
 from viewer.canvas.canvas import SlideCanvas
 from viewer.canvas.layer import LayerOrder
+from viewer.canvas.tile_picture import TilePicture
 from viewer.geometry import Point
 from viewer.slides import open_slide
 from viewer.tiles.cache import TileCache
@@ -61,7 +62,7 @@ class _Bench:
     """A canvas of 1920 x 1080 with regions and a tool in hand."""
 
     def __init__(self, slide: Path, count: int) -> None:
-        self.canvas = SlideCanvas(TileCache[QImage](_CACHE_BYTES))
+        self.canvas = SlideCanvas(TileCache[TilePicture](_CACHE_BYTES))
         self.canvas.resize(1920, 1080)
         self.canvas.show()
         source = open_slide(slide)

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import psutil
 from PySide6.QtCore import QObject, QTimer, Signal
-from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
 
 from benchmarks import browse
@@ -25,6 +24,7 @@ from benchmarks.report import Figure
 from viewer.canvas.canvas import SlideCanvas
 from viewer.canvas.layer import LayerOrder
 from viewer.canvas.objects_layer import ObjectsLayer
+from viewer.canvas.tile_picture import TilePicture
 from viewer.geometry import Box, Point
 from viewer.inference.models.model_library import find_model
 from viewer.inference.process.spare_process import prepare_model_process
@@ -338,7 +338,7 @@ def _changes(canvas: SlideCanvas, layer: ObjectsLayer) -> float:
 
 def _frames(slide: Path, objects: ObjectMap, width_px: int, height_px: int) -> list[Figure]:
     """Time of a frame of this size with the objects in it, far out, nearer and near."""
-    canvas = SlideCanvas(TileCache[QImage](256 * _MIB))
+    canvas = SlideCanvas(TileCache[TilePicture](256 * _MIB))
     canvas.resize(width_px, height_px)
     canvas.show()
     source = open_slide(slide)

@@ -14,6 +14,7 @@ from skimage.metrics import structural_similarity
 
 from benchmarks.report import Figure
 from viewer.canvas.canvas import SlideCanvas
+from viewer.canvas.tile_picture import TilePicture
 from viewer.geometry import Point
 from viewer.slides import open_slide
 from viewer.tiles.cache import TileCache
@@ -38,7 +39,7 @@ def run(slide: Path) -> list[Figure]:
 def _at_size(
     slide: Path, width: int, height: int, median_ms: float | None, p99_ms: float | None
 ) -> list[Figure]:
-    canvas = SlideCanvas(TileCache[QImage](_CACHE_BYTES))
+    canvas = SlideCanvas(TileCache[TilePicture](_CACHE_BYTES))
     canvas.resize(width, height)
     canvas.show()
     source = open_slide(slide)

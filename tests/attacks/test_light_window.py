@@ -8,7 +8,10 @@ import subprocess
 import sys
 
 MOST_RSS_MB = 110
-HEAVY = ["torch", "openai", "skimage", "pyarrow", "h5py", "zarr", "onnxruntime", "scipy", "pandas"]
+HEAVY = [
+    *("torch", "openai", "skimage", "pyarrow", "h5py", "zarr", "onnxruntime", "scipy", "pandas"),
+    "cv2",
+]
 MEASURE = """
 import json, resource, sys
 import viewer.ui.main_window

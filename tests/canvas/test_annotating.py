@@ -26,7 +26,7 @@ from annotating_steps import (
     mouse,
 )
 from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
-from PySide6.QtGui import QFocusEvent, QImage, QPointingDevice, QTabletEvent, QWheelEvent
+from PySide6.QtGui import QFocusEvent, QPointingDevice, QTabletEvent, QWheelEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QGestureEvent
 from pytestqt.qtbot import QtBot
@@ -45,6 +45,7 @@ from viewer.canvas.annotating.select_tool import SelectTool
 from viewer.canvas.annotating.shape_tools import EllipseTool, LineTool, RectangleTool
 from viewer.canvas.annotating.wand_tool import WandTool
 from viewer.canvas.canvas import SlideCanvas
+from viewer.canvas.tile_picture import TilePicture
 from viewer.geometry import Point
 from viewer.slides import open_slide
 from viewer.tiles.cache import TileCache
@@ -54,7 +55,7 @@ A, B = QPoint(200, 150), QPoint(420, 330)
 
 @pytest.fixture
 def bench(qtbot: QtBot, sample_slide: Path) -> Iterator[Bench]:
-    canvas = SlideCanvas(TileCache[QImage](128 << 20))
+    canvas = SlideCanvas(TileCache[TilePicture](128 << 20))
     qtbot.addWidget(canvas)
     canvas.resize(640, 480)
     canvas.set_overview_visible(False)

@@ -16,6 +16,7 @@ from pytestqt.qtbot import QtBot
 from viewer.annotations.annotation import Annotation
 from viewer.annotations.document import adding, changing, removing
 from viewer.canvas.canvas import SlideCanvas
+from viewer.canvas.tile_picture import TilePicture
 from viewer.geometry import Point
 from viewer.slides import open_slide
 from viewer.tiles.cache import TileCache
@@ -26,7 +27,7 @@ RED = "#ff0000"
 
 @pytest.fixture
 def bench(qtbot: QtBot, sample_slide: Path) -> Iterator[Bench]:
-    canvas = SlideCanvas(TileCache[QImage](128 << 20))
+    canvas = SlideCanvas(TileCache[TilePicture](128 << 20))
     qtbot.addWidget(canvas)
     canvas.resize(640, 480)
     canvas.set_overview_visible(False)

@@ -17,6 +17,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 from viewer.canvas.canvas import SlideCanvas
+from viewer.canvas.tile_picture import TilePicture
 from viewer.geometry import Box, Optics, Point, Size, View
 from viewer.slides import TileError, open_slide
 from viewer.slides.source import Level, SlideInfo
@@ -35,7 +36,7 @@ SIZE = (640, 480)
 
 @pytest.fixture
 def canvas(qtbot: QtBot, sample_slide: Path) -> Iterator[SlideCanvas]:
-    made = SlideCanvas(TileCache[QImage](256 << 20))
+    made = SlideCanvas(TileCache[TilePicture](256 << 20))
     qtbot.addWidget(made)
     made.resize(*SIZE)
     made.show()
@@ -317,7 +318,7 @@ class SpoiltSource:
 
 class TestTrouble:
     def test_an_unreadable_tile_is_hatched_and_tells_its_reason(self, qtbot: QtBot) -> None:
-        canvas = SlideCanvas(TileCache[QImage](64 << 20))
+        canvas = SlideCanvas(TileCache[TilePicture](64 << 20))
         qtbot.addWidget(canvas)
         canvas.resize(1024, 1024)
         canvas.show()
@@ -337,7 +338,7 @@ class TestTrouble:
         canvas.clear()
 
     def test_a_drive_that_stalls_is_told_and_the_canvas_goes_on(self, qtbot: QtBot) -> None:
-        canvas = SlideCanvas(TileCache[QImage](64 << 20))
+        canvas = SlideCanvas(TileCache[TilePicture](64 << 20))
         qtbot.addWidget(canvas)
         canvas.resize(512, 512)
         canvas.show()
@@ -358,7 +359,7 @@ class TestTrouble:
 
     def test_closing_leaves_no_thread(self, qtbot: QtBot, sample_slide: Path) -> None:
         before = set(threading.enumerate())
-        canvas = SlideCanvas(TileCache[QImage](64 << 20))
+        canvas = SlideCanvas(TileCache[TilePicture](64 << 20))
         qtbot.addWidget(canvas)
         canvas.show()
         source = open_slide(sample_slide)

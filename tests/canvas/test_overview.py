@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PySide6.QtGui import QImage
 from pytestqt.qtbot import QtBot
 
 from viewer.canvas.canvas import SlideCanvas
+from viewer.canvas.tile_picture import TilePicture
 from viewer.geometry import Box, Optics, Point
 from viewer.slides.source import Level, SlideInfo
 from viewer.tiles.cache import TileCache
@@ -43,7 +43,7 @@ class ThinSource:
 def test_the_field_on_the_map_of_a_thin_slide_is_where_the_view_is(
     qtbot: QtBot, share: float
 ) -> None:
-    canvas = SlideCanvas(TileCache[QImage](64 << 20))
+    canvas = SlideCanvas(TileCache[TilePicture](64 << 20))
     qtbot.addWidget(canvas)
     canvas.resize(700, 700)
     canvas.show()

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from PySide6.QtGui import QImage
 from test_canvas import SIZE, pixels, show, wait_sharp
 
 from viewer.canvas.canvas import SlideCanvas
+from viewer.canvas.tile_picture import TilePicture
 from viewer.geometry import Optics, Point, Size, View
 from viewer.slides import open_slide
 from viewer.tiles.cache import TileCache
@@ -31,7 +31,7 @@ def plain(qtbot: QtBot, tmp_path: Path) -> Iterator[SlideCanvas]:
     path = tmp_path / "white.tif"
     white = np.full((2000, 2000, 3), VALUE, np.uint8)
     tifffile.imwrite(path, white, photometric="rgb", tile=(128, 128), compression="deflate")
-    made = SlideCanvas(TileCache[QImage](256 << 20))
+    made = SlideCanvas(TileCache[TilePicture](256 << 20))
     qtbot.addWidget(made)
     made.resize(*SIZE)
     made.show()

@@ -25,7 +25,7 @@ _MOVES = ((22, 9), (-130, 70), (0, -301), (333, 0), (-5, -5), (601, 20), (-40, 3
 
 @pytest.fixture
 def canvas(qtbot: QtBot, sample_slide: Path) -> Iterator[SlideCanvas]:
-    made = SlideCanvas(TileCache[QImage](256 << 20))
+    made = SlideCanvas(TileCache[TilePicture](256 << 20))
     qtbot.addWidget(made)
     made.resize(600, 400)
     made.show()

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 from PySide6.QtCore import QPoint, Qt
-from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
 
 from viewer.canvas.canvas import SlideCanvas
+from viewer.canvas.tile_picture import TilePicture
 from viewer.geometry import Point
 from viewer.slides import open_slide
 from viewer.tiles.cache import TileCache
@@ -36,7 +36,7 @@ def test_random_navigation(qtbot: QtBot, sample_slide: Path) -> None:
     before = set(threading.enumerate())
     chance = random.Random(11)
     process = psutil.Process()
-    cache = TileCache[QImage](_CACHE_BYTES)
+    cache = TileCache[TilePicture](_CACHE_BYTES)
     canvas = SlideCanvas(cache)
     qtbot.addWidget(canvas)
     canvas.resize(900, 600)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
-from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 from pytestqt.qtbot import QtBot
 
+from viewer.canvas.tile_picture import TilePicture
 from viewer.settings import Settings
 from viewer.tiles.cache import TileCache
 from viewer.ui.actions import ActionSet
@@ -36,7 +36,7 @@ class SmallHost(QWidget):
     def __init__(self, settings: Settings | None = None) -> None:
         super().__init__()
         self.settings = settings or Settings()
-        self.panes = SplitView(TileCache[QImage](64 << 20), self)
+        self.panes = SplitView(TileCache[TilePicture](64 << 20), self)
         self.commands = ActionSet(self, merged_bindings({}))
         self.annotations = NothingDrawn()
         self.said: list[str] = []

@@ -18,7 +18,8 @@ from viewer.canvas.qt_guard import guarded
 from viewer.canvas.scale_bar import ScaleBar
 from viewer.canvas.slide_veil import SlideVeil
 from viewer.canvas.tile_layer import TileLayer
-from viewer.canvas.tile_picture import TilePreparer
+from viewer.canvas.tile_picture import TilePicture, TilePreparer
+from viewer.canvas.tile_scaling import TileScaler, tile_scaler
 from viewer.canvas.tool_input import ToolInput
 from viewer.geometry import Box, Optics, Point, View
 from viewer.slides.channels import FIRST_PLANE, ImagePlane
@@ -83,10 +84,12 @@ class SlideCanvas(NavigatedWidget):
     focus_turned = Signal(int)
     """Planes to go up (positive) or down, by Shift and the wheel; also where there is but one."""
     _tiles_arrived = Signal()
+    scaler: TileScaler | None = tile_scaler
+    """What scales tiles while the view is upright; None leaves that to Qt."""
 
     def __init__(
         self,
-        cache: TileCache[QImage],
+        cache: TileCache[TilePicture],
         parent: QWidget | None = None,
         *,
         worker_count: int = 2,
@@ -94,13 +97,13 @@ class SlideCanvas(NavigatedWidget):
         super().__init__(parent)
         self._cache = cache
         self._worker_count = worker_count
-        self._loader: TileLoader[QImage] | None = None
+        self._loader: TileLoader[TilePicture] | None = None
         self._slide = Box(0.0, 0.0, 1.0, 1.0)
         self._look = DisplaySettings()
         self._plane = FIRST_PLANE
         self._gestures = Gestures(self, self._navigator)
         self._tool_input = ToolInput(self, self._gestures)
-        self._tile_layer = TileLayer()
+        self._tile_layer = TileLayer(self.scaler)
         self._stored_pixels: StoredPixels | None = None
         self._scale_bar = ScaleBar()
         self._overview = Overview()
@@ -157,7 +160,7 @@ class SlideCanvas(NavigatedWidget):
         optics: Optics,
         *,
         view: View | None = None,
-        loader: TileLoader[QImage] | None = None,
+        loader: TileLoader[TilePicture] | None = None,
     ) -> None:
         """Shows a slide; the canvas closes the one it showed.
 
@@ -286,7 +289,7 @@ class SlideCanvas(NavigatedWidget):
         return self._tile_layer.has_hole
 
     @property
-    def loader(self) -> TileLoader[QImage] | None:
+    def loader(self) -> TileLoader[TilePicture] | None:
         """For counting what was decoded."""
         return self._loader
 
@@ -434,7 +437,7 @@ class SlideCanvas(NavigatedWidget):
         elif not visible:
             self.remove_layer(layer)
 
-    def _prepare(self) -> Callable[[RgbImage], tuple[QImage, int]]:
+    def _prepare(self) -> Callable[[RgbImage], tuple[TilePicture, int]]:
         assert self._source is not None
         return TilePreparer(DisplayTransform(self._look, self._source.info.icc_profile))
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPointF, QRectF
-from PySide6.QtGui import QColor, QImage, QPainter, QPen, QPixmap, QPolygonF
+from PySide6.QtGui import QColor, QPainter, QPen, QPixmap, QPolygonF
 
 from viewer.geometry import Box, Point, Size
 from viewer.tiles.plan import coarsest_tiles
 
 if TYPE_CHECKING:
     from viewer.canvas.layer import Scene
+    from viewer.canvas.tile_picture import TilePicture
     from viewer.tiles.loader import TileLoader
 
 LONGEST_PX = 200.0
@@ -27,11 +28,11 @@ class Overview:
     """At the upper right. Stays upright when the view is turned; the drawn field turns instead."""
 
     def __init__(self) -> None:
-        self._loader: TileLoader[QImage] | None = None
+        self._loader: TileLoader[TilePicture] | None = None
         self._map = QPixmap()
         self.longest_px = LONGEST_PX
 
-    def set_loader(self, loader: TileLoader[QImage] | None) -> None:
+    def set_loader(self, loader: TileLoader[TilePicture] | None) -> None:
         """Maps another slide."""
         self._loader = loader
         self._map = QPixmap()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QRectF
 from PySide6.QtGui import QColor
 
-from viewer.canvas.tile_layer import SURROUND
+from viewer.canvas.tile_painting import SURROUND
 
 if TYPE_CHECKING:
     from PySide6.QtGui import QPainter

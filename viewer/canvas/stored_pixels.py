@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtGui import QImage, QPainter
 
-from viewer.canvas.tile_layer import SURROUND, TileLayer
-from viewer.canvas.tile_picture import TilePreparer
+from viewer.canvas.tile_layer import TileLayer
+from viewer.canvas.tile_painting import SURROUND
+from viewer.canvas.tile_picture import TilePicture, TilePreparer
 from viewer.geometry import Point, Size, View
 from viewer.tiles.cache import TileCache
 from viewer.tiles.display import DisplaySettings, DisplayTransform
@@ -46,7 +47,7 @@ class StoredPixels:
         self._came = threading.Event()
         prepare = TilePreparer(DisplayTransform(DisplaySettings()))
         self._loader = TileLoader(
-            source, prepare, TileCache[QImage](_CACHE_BYTES), lambda _: self._came.set()
+            source, prepare, TileCache[TilePicture](_CACHE_BYTES), lambda _: self._came.set()
         )
         self._layer.set_loader(self._loader)
 
@@ -54,7 +55,7 @@ class StoredPixels:
         """Return a square as the canvas would show it unadjusted; None while it is being read."""
         keys = self._wanted(scene, at, side_px)
         if not all(map(self._loader.is_settled, keys)):
-            self._loader.request(TilePlan(keys[0].level, tuple(keys), (), ()))
+            self._loader.request(TilePlan(keys[0].level, keys, (), ()))
             if not self._wait(keys):
                 return None
         for key in keys:

@@ -11,6 +11,8 @@ from PySide6.QtGui import QImage
 from viewer.tiles.plan import HALF_SUFFICES
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from viewer.slides.source import RgbImage, ScreenImage
     from viewer.tiles.display import DisplayTransform
 
@@ -28,6 +30,21 @@ def rgb_to_qimage(rgb: RgbImage) -> QImage:
     return borrowed.convertToFormat(QImage.Format.Format_RGB32)
 
 
+def pixels_of(image: QImage) -> NDArray[np.uint8]:
+    """Return the (height, width, 4) pixels of a Format_RGB32 to read, valid as long as it is."""
+    return _pixels(image, image.constBits())
+
+
+def writable_pixels_of(image: QImage) -> NDArray[np.uint8]:
+    """Return the (height, width, 4) pixels of a Format_RGB32, valid until it is shared or gone."""
+    return _pixels(image, image.bits())
+
+
+def _pixels(image: QImage, memory: bytes | bytearray | memoryview) -> NDArray[np.uint8]:
+    rows = np.frombuffer(memory, np.uint8)
+    return rows.reshape(image.height(), image.bytesPerLine() // 4, 4)[:, : image.width()]
+
+
 class TilePicture(QImage):
     """A tile with copies of half and a quarter of its size, for views that shrink it.
 
@@ -42,18 +59,25 @@ class TilePicture(QImage):
         """What the pixels lie in, where that is not Qt's own."""
         self._half: QImage | None = None
         self._quarter: QImage | None = None
+        # Kept, as each frame asks for those of hundreds of tiles.
+        self._pixels = pixels_of(self)
+        self._pixels_of_copies: dict[tuple[int, int], tuple[QImage, NDArray[np.uint8]]] = {}
 
     def finish(self) -> None:
         """Make the copies."""
         half = self._half = self._half or _halved(self)
         self._quarter = self._quarter or _halved(half)
 
+    def is_finished_for(self, width_px: int) -> bool:
+        """Return whether what is sharp in a place so wide is made."""
+        return self._quarter is not None or not self._is_shrunk_to(width_px)
+
     def sized_for(self, width_px: int, *, in_motion: bool = False) -> QImage:
         """Return the smallest of the three that is sharp in a place so wide.
 
         In motion, where a frame is soon gone, none is made that is not at hand.
         """
-        if width_px > _SHARP_STRETCH * _half_of(self.width(), self.height())[0]:
+        if not self._is_shrunk_to(width_px):
             return self
         if not in_motion:
             self.finish()
@@ -62,11 +86,26 @@ class TilePicture(QImage):
                 return copy
         return self
 
+    def pixels_for(self, width_px: int, *, in_motion: bool = False) -> NDArray[np.uint8]:
+        """Return the pixels of `sized_for`, valid as long as this is."""
+        image = self.sized_for(width_px, in_motion=in_motion)
+        if image is self:
+            return self._pixels
+        size = (image.width(), image.height())
+        if size not in self._pixels_of_copies:
+            # With the copy itself: two threads that finish a tile at once make two.
+            self._pixels_of_copies[size] = (image, pixels_of(image))
+        return self._pixels_of_copies[size][1]
+
     def total_bytes(self) -> int:
         """Return the memory of all three, once they are made."""
         half = _half_of(self.width(), self.height())
         sides = ((self.width(), self.height()), half, _half_of(*half))
         return sum(_PIXEL_BYTES * width * height for width, height in sides)
+
+    def _is_shrunk_to(self, width_px: int) -> bool:
+        """Return whether a copy is sharp in a place so wide."""
+        return width_px <= _SHARP_STRETCH * _half_of(self.width(), self.height())[0]
 
 
 def _half_of(width_px: int, height_px: int) -> tuple[int, int]:
@@ -101,7 +140,7 @@ class TilePreparer:
         self._transform = transform
         self.takes_screen_pixels = transform.is_identity
 
-    def __call__(self, pixels: RgbImage | ScreenImage) -> tuple[QImage, int]:
+    def __call__(self, pixels: RgbImage | ScreenImage) -> tuple[TilePicture, int]:
         if pixels.shape[2] == _SCREEN_CHANNELS:
             picture = TilePicture(screen_to_qimage(pixels), pixels)
         else:

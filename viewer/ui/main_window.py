@@ -73,8 +73,9 @@ from viewer.ui.writing.controller import WritingController
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QImage, QKeyEvent
+    from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent
 
+    from viewer.canvas.tile_picture import TilePicture
     from viewer.tiles.cache import TileCache
     from viewer.tiles.display import DisplaySettings
     from viewer.ui.commands.command import Situation
@@ -95,7 +96,7 @@ class MainWindow(QMainWindow):
         The application's tiles.
     """
 
-    def __init__(self, settings: Settings, cache: TileCache[QImage]) -> None:
+    def __init__(self, settings: Settings, cache: TileCache[TilePicture]) -> None:
         super().__init__()
         stand_in.ensure()
         keep_audit()

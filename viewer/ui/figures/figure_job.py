@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, QPoint, QTimer, Signal
 from PySide6.QtGui import QImage, QPainter
 
 from viewer.canvas.annotations_layer import AnnotationsLayer
+from viewer.canvas.tile_picture import TilePicture
 from viewer.errors import CoverslipError
 from viewer.tiles.cache import TileCache
 from viewer.ui.background_runner import BackgroundRunner
@@ -85,7 +86,7 @@ class FigureJob(QObject):
         assert source is not None
         self._plan = plan
         self._own: list[AnnotationsLayer] = []
-        self._figure = FigureCanvas(TileCache[QImage](_CACHE_BYTES))
+        self._figure = FigureCanvas(TileCache[TilePicture](_CACHE_BYTES))
         self._figure.dpi = plan.dpi
         self._figure.set_scale_bar_visible(False)
         self._figure.set_overview_visible(False)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
 
 from viewer.annotations.document import Document
@@ -18,6 +17,7 @@ from viewer.canvas.objects_layer import ObjectsLayer
 from viewer.canvas.overview import Overview
 from viewer.canvas.patch_layer import PatchLayer
 from viewer.canvas.scale_bar import ScaleBar
+from viewer.canvas.tile_picture import TilePicture
 from viewer.errors import CoverslipError
 from viewer.geometry import Box, Point, Size, View
 from viewer.inference.runs.running import run_model
@@ -154,7 +154,7 @@ def take_shot(
     """
     QApplication.instance() or QApplication([])
     slide = opened_slide(path, image, shot.others)
-    canvas = FigureCanvas(TileCache[QImage](_CACHE_BYTES))
+    canvas = FigureCanvas(TileCache[TilePicture](_CACHE_BYTES))
     try:
         canvas.dpi = shot.dpi
         canvas.set_scale_bar_visible(False)

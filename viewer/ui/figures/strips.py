@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from viewer.canvas.layer import Layer
+    from viewer.canvas.tile_picture import TilePicture
     from viewer.geometry import Optics
     from viewer.slides.source import SlideSource
     from viewer.tiles.loader import TileLoader
@@ -40,6 +41,7 @@ class FigureCanvas(SlideCanvas):
     """A canvas that is never shown and paints at any number of pixels an inch."""
 
     dpi = SCREEN_DPI
+    scaler = None  # it rounds its own way: a figure is the same whatever else was done before
 
     @property
     def ratio(self) -> float:
@@ -52,7 +54,7 @@ class FigureCanvas(SlideCanvas):
         optics: Optics,
         *,
         view: View | None = None,
-        loader: TileLoader[QImage] | None = None,
+        loader: TileLoader[TilePicture] | None = None,
     ) -> None:
         """Show a slide; a figure does not wait for a server that is silent."""
         super().set_source(source, optics, view=view, loader=loader)

@@ -37,8 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from PySide6.QtGui import QImage
-
+    from viewer.canvas.tile_picture import TilePicture
     from viewer.geometry import Point, View
     from viewer.slides.source import SlideInfo, SlideSource
     from viewer.tiles.cache import TileCache
@@ -110,7 +109,7 @@ class SlidePane(QFrame):
     pixel_size_requested = Signal(object)
     """This pane."""
 
-    def __init__(self, cache: TileCache[QImage], parent: QWidget | None = None) -> None:
+    def __init__(self, cache: TileCache[TilePicture], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.status = PaneStatus()
         self.uses_icc = True

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject
 
-from viewer.canvas.tile_picture import TilePreparer
+from viewer.canvas.tile_picture import TilePicture, TilePreparer
 from viewer.geometry import Box, View
 from viewer.slides.channels import FIRST_PLANE
 from viewer.slides.remote.address import is_address
@@ -22,8 +22,6 @@ from viewer.ui.slides.opened_slide import OpenedSlide, recognized, source_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-    from PySide6.QtGui import QImage
 
     from viewer.geometry import Size
     from viewer.tiles.cache import TileCache
@@ -59,7 +57,7 @@ class SlideAhead:
     display: DisplaySettings
     profile_problem: str
     view: View
-    loader: TileLoader[QImage]
+    loader: TileLoader[TilePicture]
 
     def close(self) -> None:
         """Free the tiles and the slide."""
@@ -73,7 +71,7 @@ class SlidesAhead(QObject):
     A slide that does not open is left alone here: it is told when it is asked for.
     """
 
-    def __init__(self, cache: TileCache[QImage], parent: QObject) -> None:
+    def __init__(self, cache: TileCache[TilePicture], parent: QObject) -> None:
         super().__init__(parent)
         self._cache = cache
         self._background = BackgroundRunner("open slides ahead", 1, self)

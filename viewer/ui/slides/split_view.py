@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from PySide6.QtGui import QImage
-
+    from viewer.canvas.tile_picture import TilePicture
     from viewer.slides.alignment.transform import SlideAlignment
     from viewer.tiles.cache import TileCache
 
@@ -35,7 +34,7 @@ class SplitView(QWidget):
     panes_changed = Signal()
     """Panes came or went, or linking began or ended."""
 
-    def __init__(self, cache: TileCache[QImage], parent: QWidget | None = None) -> None:
+    def __init__(self, cache: TileCache[TilePicture], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._cache = cache
         self.panes: list[SlidePane] = []

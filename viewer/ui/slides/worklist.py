@@ -22,8 +22,7 @@ from viewer.ui.slides.slides_ahead import SlidesAhead
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from PySide6.QtGui import QImage
-
+    from viewer.canvas.tile_picture import TilePicture
     from viewer.studies.cases import CasePlace
     from viewer.studies.project import ProjectSlide
     from viewer.studies.worklist import Worklist, WorklistEntry
@@ -51,7 +50,7 @@ class WorklistHost(
 class WorklistController(QObject):
     """The list that the drawer shows, a project's or a folder's; owned by the window."""
 
-    def __init__(self, window: WorklistHost, cache: TileCache[QImage]) -> None:
+    def __init__(self, window: WorklistHost, cache: TileCache[TilePicture]) -> None:
         super().__init__(window.window())
         self._window = window
         self.ahead = SlidesAhead(cache, self)

@@ -1,0 +1,295 @@
+"""What OpenCV scales is what Qt would have painted, for all that a screen can show of a slide."""
+
+from __future__ import annotations
+
+import ast
+import logging
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PySide6.QtGui import QImage, QPainter
+
+import viewer
+from viewer.canvas.canvas import SlideCanvas
+from viewer.canvas.layer import Scene
+from viewer.canvas.tile_layer import TileLayer
+from viewer.canvas.tile_picture import TilePicture, TilePreparer
+from viewer.canvas.tile_scaling import TileScaler, tile_scaler
+from viewer.geometry import Box, Optics, Point, Size, View
+from viewer.slides import open_slide
+from viewer.slides.errors import TileError
+from viewer.slides.source import RgbImage, SlideSource
+from viewer.tiles.cache import TileCache, TileKey
+from viewer.tiles.display import DisplaySettings, DisplayTransform
+from viewer.tiles.loader import TileLoader
+from viewer.tiles.plan import TilePlan, coarsest_tiles, level_for, visible_tiles
+from viewer.ui.figures.strips import FigureCanvas
+
+SIZE = Size(900, 640)
+INSIDE = View(Point(1100, 1400), 1.4, SIZE)
+AT_EDGES = View(Point(2100, 2900), 1.7, SIZE)
+ALL_OF_IT = View(Point(1110, 1480), 5.3, SIZE)
+MAGNIFIED = View(Point(1100.3, 1400.7), 0.021, SIZE)
+
+
+class _Torn:
+    """A slide of which some tiles cannot be read."""
+
+    def __init__(self, source: SlideSource, torn: set[TileKey]) -> None:
+        self._source, self._torn = source, torn
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._source, name)
+
+    def read_tile(self, level: int, column: int, row: int) -> RgbImage:
+        if TileKey(level, column, row) in self._torn:
+            raise TileError(level, column, row, "torn")
+        return self._source.read_tile(level, column, row)
+
+    read_for_screen = read_tile
+
+
+Load = Callable[..., TileLoader[TilePicture]]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def loaded() -> None:
+    tile_scaler.wait_loaded()
+    assert tile_scaler.is_ready
+
+
+@pytest.fixture
+def source(sample_slide: Path) -> Iterator[SlideSource]:
+    opened = open_slide(sample_slide)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def load(source: SlideSource, qapp: object) -> Iterator[Load]:
+    """Load all tiles of a view but some, and wait for them."""
+    loaders: list[TileLoader[TilePicture]] = []
+
+    def load(
+        view: View,
+        ratio: float = 1.0,
+        *,
+        without: Callable[[TileKey], bool] = lambda _: False,
+        also: int | None = None,
+        torn: set[TileKey] = frozenset(),  # type: ignore[assignment]
+        has_overview: bool = True,
+    ) -> TileLoader[TilePicture]:
+        levels = source.levels
+        wanted = level_for(levels, view.downsample / ratio)
+        keys = [key for key in visible_tiles(levels, wanted, view) if not without(key)]
+        keys += coarsest_tiles(levels) if has_overview else []
+        keys += visible_tiles(levels, also, view) if also is not None else []
+        prepare = TilePreparer(DisplayTransform(DisplaySettings()))
+        cache = TileCache[TilePicture](256 << 20)
+        made = TileLoader[TilePicture](_Torn(source, torn), prepare, cache, lambda _: None)  # type: ignore[arg-type]
+        loaders.append(made)
+        made.request(TilePlan(wanted, tuple(keys), (), ()))
+        for _ in range(20_000):
+            if all(map(made.is_settled, keys)):
+                return made
+            with made._changed:
+                made._changed.wait(0.001)
+        raise TimeoutError
+
+    yield load
+    for made in loaders:
+        made.close()
+
+
+def _painted(
+    layer: TileLayer, source: SlideSource, view: View, ratio: float = 1.0, *, zooming: bool = False
+) -> NDArray[np.uint8]:
+    base = source.levels[0]
+    slide = Box(0.0, 0.0, base.width_px, base.height_px)
+    width, height = round(view.size.width * ratio), round(view.size.height * ratio)
+    picture = QImage(width, height, QImage.Format.Format_RGB32)
+    picture.setDevicePixelRatio(ratio)
+    with QPainter(picture) as painter:
+        layer.paint(painter, Scene(view, slide, Optics(), ratio, zooming))
+    rows = np.frombuffer(picture.constBits(), np.uint8).reshape(height, width, 4)
+    return rows[..., :3].copy()
+
+
+def _both(
+    loader: TileLoader[TilePicture], source: SlideSource, view: View, ratio: float = 1.0
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    pictures: list[NDArray[np.uint8]] = []
+    for scaler in (None, tile_scaler):
+        layer = TileLayer(scaler)
+        layer.set_loader(loader)
+        pictures.append(_painted(layer, source, view, ratio))
+        assert layer._is_scaled is (scaler is not None)
+    return pictures[0], pictures[1]
+
+
+def _assert_alike(qt: NDArray[np.uint8], opencv: NDArray[np.uint8]) -> None:
+    difference = np.abs(qt.astype(int) - opencv)
+    assert difference.max() <= 5
+    assert difference.mean() < 1.5
+    assert qt.std() > 5, "nothing is shown"
+
+
+@pytest.mark.parametrize("ratio", [1.0, 1.5, 2.0])
+@pytest.mark.parametrize("view", [INSIDE, AT_EDGES, ALL_OF_IT, MAGNIFIED])
+def test_tiles_are_as_qt_paints_them(
+    source: SlideSource, load: Load, view: View, ratio: float
+) -> None:
+    _assert_alike(*_both(load(view, ratio), source, view, ratio))
+
+
+@pytest.mark.parametrize("view", [INSIDE, AT_EDGES])
+@pytest.mark.parametrize("ratio", [1.0, 1.5])
+def test_so_are_coarser_and_finer_tiles_in_place_of_missing_ones(
+    source: SlideSource, load: Load, view: View, ratio: float
+) -> None:
+    view = replace(view, downsample=2.9)
+    loader = load(view, ratio, without=lambda key: (key.column + key.row) % 3 == 0, also=0)
+    _assert_alike(*_both(loader, source, view, ratio))
+
+
+@pytest.mark.parametrize("view", [INSIDE, AT_EDGES])
+def test_so_are_holes(source: SlideSource, load: Load, view: View) -> None:
+    loader = load(view, without=lambda key: key.column % 2 == 0, has_overview=False)
+    qt, opencv = _both(loader, source, view)
+    _assert_alike(qt, opencv)
+    is_hole = (qt == 150).all(axis=2)
+    assert 0.1 < is_hole.mean() < 0.8
+    assert ((opencv == 150).all(axis=2) == is_hole).mean() > 0.999
+
+
+def test_so_are_unreadable_tiles(source: SlideSource, load: Load) -> None:
+    torn = {TileKey(0, 4, 5), TileKey(0, 5, 5)}
+    loader = load(INSIDE, torn=torn)
+    assert set(loader.failures) == torn
+    qt, opencv = _both(loader, source, INSIDE)
+    _assert_alike(qt, opencv)
+    assert (opencv == (40, 60, 200)).all(axis=2).any(), "the frame of the hatched place"
+
+
+@pytest.mark.parametrize("view", [INSIDE, AT_EDGES])
+def test_a_strip_that_came_in_is_as_if_painted_anew(
+    source: SlideSource, load: Load, view: View
+) -> None:
+    moved = TileLayer(tile_scaler)
+    for dx, dy in ((0, 0), (22, 9), (-130, 70), (0, -301), (333, 0), (601, 20), (-40, 399)):
+        view = view.panned(dx, dy)
+        loader = load(view)
+        anew = TileLayer(tile_scaler)
+        anew.set_loader(loader)
+        moved._loader = loader
+        difference = np.abs(
+            _painted(moved, source, view).astype(int) - _painted(anew, source, view)
+        )
+        assert difference.max() <= 1
+
+
+def test_a_frame_within_a_zoom_is_the_frame_at_rest(source: SlideSource, load: Load) -> None:
+    layer = TileLayer(tile_scaler)
+    layer.set_loader(load(INSIDE))
+    moving = _painted(layer, source, INSIDE, zooming=True)
+    assert (_painted(layer, source, INSIDE) == moving).all()
+
+
+def test_what_was_painted_from_unfinished_tiles_is_painted_anew_at_rest(
+    source: SlideSource, load: Load
+) -> None:
+    view = replace(INSIDE, downsample=2.2)
+    loader = load(view)
+    layer, other = TileLayer(tile_scaler), TileLayer(tile_scaler)
+    layer.set_loader(loader)
+    moving = _painted(layer, source, view, zooming=True)
+    at_rest = _painted(layer, source, view)
+    other.set_loader(loader)
+    assert (at_rest == _painted(other, source, view)).all()
+    assert (at_rest != moving).any(), "no tile was unfinished"
+    assert (_painted(layer, source, view, zooming=True) == at_rest).all()
+
+
+@pytest.mark.parametrize("turn", [90.0, 33.0])
+def test_qt_paints_turned_views(source: SlideSource, load: Load, turn: float) -> None:
+    view = replace(INSIDE, rotation_deg=turn)
+    loader = load(view)
+    layer = TileLayer(tile_scaler)
+    layer.set_loader(loader)
+    other = TileLayer()
+    other.set_loader(loader)
+    assert (_painted(layer, source, view) == _painted(other, source, view)).all()
+    # And back, in the frame that Qt painted to.
+    _assert_alike(_painted(other, source, view), _painted(layer, source, view))
+
+
+def test_without_opencv_qt_paints_on(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    scaler = TileScaler()
+    with caplog.at_level(logging.WARNING):
+        scaler.wait_loaded()
+    assert not scaler.is_ready
+    assert "OpenCV cannot be loaded" in caplog.text
+
+
+def test_a_canvas_loads_opencv_in_a_thread_once_the_slide_is_there(sample_slide: Path) -> None:
+    code = f"""
+import sys, threading, time
+from pathlib import Path
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QApplication
+from viewer.canvas.canvas import SlideCanvas
+from viewer.slides import open_slide
+from viewer.tiles.cache import TileCache
+app = QApplication([])
+canvas = SlideCanvas(TileCache(64 << 20))
+canvas.resize(600, 400)
+canvas.show()
+app.processEvents()
+assert "cv2" not in sys.modules
+source = open_slide(Path({str(sample_slide)!r}))
+canvas.set_source(source, source.info.optics)
+until_s = time.monotonic() + 30
+while not canvas.scaler.is_ready and time.monotonic() < until_s:
+    assert canvas.is_sharp or not canvas.scaler.is_ready
+    app.processEvents()
+assert canvas.is_sharp and "cv2" in sys.modules
+assert any(each.name.startswith("tile-scaling") for each in threading.enumerate())
+canvas.clear()
+print("loaded")
+"""
+    run = [sys.executable, "-c", code]
+    assert subprocess.run(run, check=True, capture_output=True, text=True).stdout == "loaded\n"
+
+
+def test_figures_are_left_to_qt() -> None:
+    assert SlideCanvas.scaler is tile_scaler
+    assert FigureCanvas.scaler is None
+
+
+def test_of_opencv_nothing_but_scaling_is_called() -> None:
+    """It comes with decoders, which no file of others may reach."""
+    named: dict[str, set[str]] = {}
+    for path in Path(viewer.__file__).parent.rglob("*.py"):
+        text = path.read_text()
+        if "cv2" not in text:
+            continue
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.ImportFrom):
+                assert (node.module or "").partition(".")[0] != "cv2"
+            elif isinstance(node, ast.Import):
+                of_opencv = [each for each in node.names if each.name.startswith("cv2")]
+                assert all(each.name == "cv2" and each.asname is None for each in of_opencv)
+            elif isinstance(node, ast.Attribute) and getattr(node.value, "id", "") == "cv2":
+                named.setdefault(path.name, set()).add(node.attr)
+    constants = {"INTER_LINEAR", "WARP_INVERSE_MAP", "BORDER_REPLICATE"}
+    assert named == {"tile_scaling.py": {"setNumThreads", "resize", "warpAffine", *constants}}

@@ -1,0 +1,192 @@
+"""Scales tiles into a frame with OpenCV, on two cores.
+
+Qt scales small tiles slowly, and while it does no other thread of ours runs. OpenCV is there once
+it was loaded in a thread; until then, and for turned views, Qt paints. Both take a pixel from the
+four around it with the same weights, and differ in how they round.
+
+Of OpenCV only what this file names is called: its decoders of images and videos see no file.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from viewer.canvas.tile_picture import writable_pixels_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+    from PySide6.QtCore import QPoint, QRect
+    from PySide6.QtGui import QImage
+
+    from viewer.canvas.tile_picture import TilePicture
+
+    _Call = tuple[Callable[..., object], tuple[Any, ...]]
+    """A function that leaves the interpreter's lock to others while it runs, and its arguments."""
+
+_log = logging.getLogger(__name__)
+
+_SHARED_PX = 1 << 18
+"""So many pixels are worth waking another thread."""
+_BAND_PX = 1 << 20
+"""Parts of a tile are no larger, so that two threads end at about the same time."""
+_READ_FIRST_BELOW = 0.8
+"""Tiles that are shrunk more than this are read from the memory in one go first."""
+_CACHE_LINE_BYTES = 64
+_READ_BYTES = 1 << 20
+
+
+class TileScaler:
+    """OpenCV's scaling, and the thread that shares it with the window's."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "tile-scaling")
+        self._loaded: Future[None] | None = None
+        self.is_ready = False
+
+    def load(self) -> None:
+        """Begin to load OpenCV, unless that was begun before."""
+        if self._loaded is None:
+            self._loaded = self._thread.submit(self._load)
+
+    def wait_loaded(self) -> None:
+        """Load OpenCV now, and wait for it."""
+        self.load()
+        assert self._loaded is not None
+        self._loaded.result()
+
+    def draw(
+        self,
+        frame: QImage,
+        levels: Iterable[Sequence[tuple[QRect, TilePicture]]],
+        shift: QPoint,
+        clip: QRect,
+        *,
+        in_motion: bool,
+    ) -> None:
+        """Draw tiles into a frame of Format_RGB32, on which nothing paints meanwhile.
+
+        Parameters
+        ----------
+        levels
+            Tiles over each other, the lowest first; those of one level share no pixel.
+        shift
+            From the tiles' coordinates to the frame's.
+        clip
+            What of the frame is drawn to.
+        in_motion
+            Whether another frame follows at once.
+        """
+        pixels = writable_pixels_of(frame)
+        is_shared = clip.width() * clip.height() >= _SHARED_PX
+        for tiles in levels:
+            calls = deque(_calls(pixels, tiles, shift, clip, in_motion=in_motion))
+            if not is_shared:
+                _make_all(calls)
+                continue
+            shared = self._thread.submit(_make_all, calls)
+            try:
+                _make_all(calls)
+            finally:
+                calls.clear()  # after an error: what is drawn from may go
+                if not shared.cancel():
+                    shared.result()
+
+    def _load(self) -> None:
+        try:
+            _read_library()
+            import cv2
+        except (ImportError, OSError):
+            _log.warning("OpenCV cannot be loaded: zooming is slower.", exc_info=True)
+            return
+        cv2.setNumThreads(1)
+        self.is_ready = True
+
+
+tile_scaler = TileScaler()
+"""One for all canvases, as they paint one after the other."""
+
+
+def _read_library() -> None:
+    """Bring OpenCV's files into memory; an import alone holds up all threads for their disk."""
+    spec = importlib.util.find_spec("cv2")
+    for folder in (spec and spec.submodule_search_locations) or ():
+        beside = Path(folder).parent.glob("opencv_python*.libs/*")
+        for path in (*Path(folder).glob("*.so"), *Path(folder).glob("*.pyd"), *beside):
+            with path.open("rb", buffering=0) as file:
+                while file.read(_READ_BYTES):
+                    pass
+
+
+def _calls(
+    frame: NDArray[np.uint8],
+    tiles: Sequence[tuple[QRect, TilePicture]],
+    shift: QPoint,
+    clip: QRect,
+    *,
+    in_motion: bool,
+) -> Iterator[_Call]:
+    """Yield the calls that draw what is seen of tiles.
+
+    They are worked out before the first is made: two threads that compute little between two long
+    calls wait for the interpreter's lock, hundreds of times a frame, longer than they compute.
+    """
+    import cv2
+
+    inverse = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    dx, dy = shift.x(), shift.y()
+    clip_left, clip_top, clip_width, clip_height = _numbers(clip)
+    clip_right, clip_bottom = clip_left + clip_width, clip_top + clip_height
+    for rect, picture in tiles:
+        x, y, tile_width, tile_height = _numbers(rect)
+        x, y = x + dx, y + dy
+        left, right = max(x, clip_left), min(x + tile_width, clip_right)
+        top, bottom = max(y, clip_top), min(y + tile_height, clip_bottom)
+        if left >= right or top >= bottom:
+            continue
+        pixels = picture.pixels_for(tile_width, in_motion=in_motion)
+        if tile_width < _READ_FIRST_BELOW * pixels.shape[1]:
+            # `resize` leaps from row to row, and waits for the memory half of its time.
+            yield np.add.reduce, (_cache_lines(pixels),)
+        if right - left == tile_width and bottom - top == tile_height:
+            target = frame[top:bottom, left:right]
+            yield cv2.resize, (pixels, (tile_width, tile_height), target, 0, 0, cv2.INTER_LINEAR)
+            continue
+        # `resize` takes whole tiles alone. This samples alike from anywhere, in twice its time.
+        across, down = pixels.shape[1] / tile_width, pixels.shape[0] / tile_height
+        first_x = (left - x + 0.5) * across - 0.5
+        rows = max(_BAND_PX // (right - left), 1)
+        for begin in range(top, bottom, rows):
+            end = min(begin + rows, bottom)
+            matrix = np.array([[across, 0, first_x], [0, down, (begin - y + 0.5) * down - 0.5]])
+            target, size = frame[begin:end, left:right], (right - left, end - begin)
+            yield cv2.warpAffine, (pixels, matrix, size, target, inverse, cv2.BORDER_REPLICATE)
+
+
+def _cache_lines(pixels: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """Return one value of each line that the processor reads from the memory at once."""
+    values = pixels.reshape(-1)
+    return values[: values.size // 8 * 8].view(np.uint64)[:: _CACHE_LINE_BYTES // 8]
+
+
+def _numbers(rect: QRect) -> tuple[int, int, int, int]:
+    """Return left, top, width and height; typed, as PySide has it as an object."""
+    return rect.getRect()  # pyright: ignore[reportReturnType]
+
+
+def _make_all(calls: deque[_Call]) -> None:
+    """Make calls until none is left; another thread may take from them, too."""
+    while True:
+        try:
+            function, arguments = calls.popleft()
+        except IndexError:
+            return
+        function(*arguments)
