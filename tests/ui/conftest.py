@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 from ui_steps import show_slide
 
+from viewer.canvas.tile_scaling import tile_scaler
 from viewer.folders import config_folder
 from viewer.settings import Settings, load_settings
 from viewer.tiles.cache import TileCache
@@ -19,6 +20,12 @@ from viewer.ui.main_window import MainWindow
 from viewer.ui.theme import DARK, apply_theme
 
 CACHE_BYTES = 256 << 20
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _scaled_tiles() -> None:
+    """Load OpenCV first: it comes at a moment of its own, and rounds otherwise than Qt."""
+    tile_scaler.wait_loaded()
 
 
 @pytest.fixture
