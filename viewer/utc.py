@@ -1,4 +1,4 @@
-"""Moments as they stand in files: ISO 8601 in UTC."""
+"""Moments as they stand in files, ISO 8601 in UTC, and as people read them."""
 
 from __future__ import annotations
 
@@ -11,3 +11,12 @@ def utc_stamp(
 ) -> str:
     """Return a moment with a time zone, by default now, such as "2026-11-24T08:00:00+00:00"."""
     return (at or datetime.now(UTC)).astimezone(UTC).isoformat(timespec=timespec)
+
+
+def shown_moment(utc: str, *, to_seconds: bool = True) -> str:
+    """Return a stamp as the clock here shows it; what cannot be read as it is."""
+    try:
+        moment = datetime.fromisoformat(utc).astimezone()
+    except ValueError:
+        return utc
+    return f"{moment:%Y-%m-%d %H:%M:%S}" if to_seconds else f"{moment:%Y-%m-%d %H:%M}"

@@ -123,7 +123,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.connections.get(self.owner.port, set()).discard(self.request)
         super().finish()
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: ARG002 - as its base has it
         return
 
     def do_HEAD(self) -> None:

@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     Field = NDArray[np.float32]
 
 
-def softmax(logits: NDArray[np.floating]) -> Field:
-    """Return exp(x) / sum(exp(x)) over the last axis, float32; NaN stays NaN.
+def softmax(logits: NDArray[np.floating], axis: int = -1) -> Field:
+    """Return exp(x) / sum(exp(x)) over an axis, float32; NaN stays NaN.
 
     Of our own, since the window does without scipy.
     """
     wide = logits.astype(np.float32)
-    if not wide.shape[-1]:
+    if not wide.shape[axis]:
         return wide
-    powers = np.exp(wide - np.nanmax(wide, axis=-1, initial=-np.inf, keepdims=True))
-    return powers / powers.sum(-1, keepdims=True)
+    powers = np.exp(wide - np.nanmax(wide, axis=axis, initial=-np.inf, keepdims=True))
+    return powers / powers.sum(axis, keepdims=True)
 
 
 def head_values(values: Features, head: str) -> Field:

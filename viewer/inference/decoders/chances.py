@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from viewer.inference.errors import ModelFailedError
+from viewer.overlays.scoring import softmax
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,8 +36,7 @@ def probabilities(maps: Maps, about: ModelDescription, *, is_logit: bool) -> Map
     if is_logit and len(maps) == 1:
         return sigmoid(maps)
     if is_logit:
-        powers = np.exp(maps - maps.max(0))
-        return powers / powers.sum(0)
+        return softmax(maps, 0)
     if maps.min() < -_ROUNDING or maps.max() > 1 + _ROUNDING:
         logits = "sigmoid" if about.decoder == "stardist" else "softmax"
         raise ModelFailedError(

@@ -9,6 +9,7 @@ import numpy as np
 from viewer.inference.models.training_data import unlike_fields
 from viewer.inference.tasks.windows import Windows
 from viewer.overlays.patch_features import PatchFeatures
+from viewer.overlays.scoring import softmax
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,8 +36,7 @@ def activated(answers: Maps, head: Head, classes: int) -> Maps:
     """
     match head:
         case "softmax":
-            powers = np.exp(answers - answers.max(1, keepdims=True))
-            return powers / powers.sum(1, keepdims=True)
+            return softmax(answers, 1)
         case "sigmoid" | "logit":
             with np.errstate(over="ignore"):
                 return (1 / (1 + np.exp(-answers))).astype(np.float32)

@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from viewer.inference.teaching.errors import FeaturesVersionError
 from viewer.inference.teaching.object_vectors import POOLED, object_vectors
+from viewer.overlays.scoring import softmax
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,9 +67,7 @@ class LinearClassifier(msgspec.Struct, frozen=True):
     def chances(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return probabilities (n, classes) of vectors (n, d); what is NaN counts as the mean."""
         weights = np.array(self.weights, np.float32)
-        logits = self.standardized(vectors) @ weights[:, :-1].T + weights[:, -1]
-        powers = np.exp(logits - logits.max(1, keepdims=True))
-        return powers / powers.sum(1, keepdims=True)
+        return softmax(self.standardized(vectors) @ weights[:, :-1].T + weights[:, -1])
 
 
 class TaughtObjects(msgspec.Struct, frozen=True):

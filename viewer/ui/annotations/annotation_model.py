@@ -33,10 +33,11 @@ from viewer.ui.annotations.annotation_tree import (
     row_runs,
     rows_among,
 )
-from viewer.ui.annotations.shown import first_line, kind_of, shown_moment, swatch
+from viewer.ui.annotations.shown import first_line, kind_of, swatch
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.theme import icon
 from viewer.ui.widgets import plain_tip
+from viewer.utc import shown_moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -15,10 +15,10 @@ from viewer.measurement_names import with_signs
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.object_style import Histogram, histogram
 from viewer.ui.annotations.bulk_edits import MANY
-from viewer.ui.annotations.shown import shown_moment
 from viewer.ui.annotations.wording import LOCKED, many
 from viewer.ui.background_runner import BackgroundRunner, Task
 from viewer.ui.services import CommandHost, DialogHost, MessageHost
+from viewer.utc import shown_moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

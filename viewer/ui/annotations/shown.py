@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
@@ -56,14 +55,6 @@ def first_line(annotation: Annotation) -> str:
     """Of a sticky note, which has no other name."""
     text = annotation.description if annotation.class_name == NOTE.name else ""
     return text.split("\n", 1)[0][:_MOST_LETTERS]
-
-
-def shown_moment(utc: str) -> str:
-    """A time of ISO 8601 as the clock here shows it; what cannot be read is shown as it is."""
-    try:
-        return datetime.fromisoformat(utc).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-    except ValueError:
-        return utc
 
 
 def swatch(color: str, side_px: int = _SWATCH_PX) -> QIcon:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Protocol
 from PySide6.QtCore import QObject
 
 from viewer.annotations.counted import current
-from viewer.ui.annotations.shown import shown_moment
 from viewer.ui.background_runner import BackgroundRunner, Task
 from viewer.ui.services import CommandHost, DialogHost, MessageHost, PaneHost
+from viewer.utc import shown_moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,9 +19,9 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.canvas.qt_guard import guarded
-from viewer.ui.annotations.shown import shown_moment
 from viewer.ui.annotations.version_preview import SIDE_PX
 from viewer.ui.widgets import RowTable
+from viewer.utc import shown_moment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

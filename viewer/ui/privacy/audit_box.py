@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
@@ -19,6 +18,7 @@ from viewer.audit_log import AuditEntry, AuditVerdict, check_audit, export_audit
 from viewer.signing.keys import KeyRing
 from viewer.ui.file_dialogs import ask_new_file
 from viewer.ui.widgets import KeyedTree
+from viewer.utc import shown_moment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,8 +66,13 @@ class AuditBox(QGroupBox):
     def _show(self, entries: list[AuditEntry], verdict: AuditVerdict, place: str) -> None:
         self.table.clear()
         for entry in entries:
-            when = datetime.fromisoformat(entry.at_utc).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-            texts = [when, entry.what, entry.subject, entry.detail, f"{entry.count:,}"]
+            texts = [
+                shown_moment(entry.at_utc),
+                entry.what,
+                entry.subject,
+                entry.detail,
+                f"{entry.count:,}",
+            ]
             row = QTreeWidgetItem(texts)
             for column, text in enumerate(texts):
                 row.setToolTip(column, text)

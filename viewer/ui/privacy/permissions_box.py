@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
@@ -19,6 +18,7 @@ from PySide6.QtWidgets import (
 from viewer.agents.permission import Permission, PermissionBook
 from viewer.audit_log import AuditEntry, read_audit, sent_parts, trail
 from viewer.ui.widgets import KeyedTree
+from viewer.utc import shown_moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -94,9 +94,12 @@ class PermissionsBox(QGroupBox):
             named = ", ".join(sent.slides[:_MOST_NAMED])
             more = len(sent.slides) - _MOST_NAMED
             slides = f"{named} and {more:,} more" if more > 0 else named or "all of the study"
-            last = f", last {_day(sent.last_utc)}" if sent.last_utc else ""
+            last = (
+                f", last {shown_moment(sent.last_utc, to_seconds=False)}" if sent.last_utc else ""
+            )
             figures = f"{sent.pictures:,} pictures in {sent.requests:,} requests{last}"
-            texts = [permission.study, permission.host, _day(permission.given_utc), slides]
+            given = shown_moment(permission.given_utc, to_seconds=False)
+            texts = [permission.study, permission.host, given, slides]
             row = QTreeWidgetItem([*texts, figures if sent.requests else "nothing yet"])
             row.setData(0, _PERMISSION, permission)
             row.setToolTip(3, "\n".join(sent.slides))
@@ -127,10 +130,3 @@ def _read() -> list[tuple[Permission, _Sent]]:
     trail.flush()
     entries = read_audit()
     return [(each, _Sent.of(each, entries)) for each in PermissionBook().all()]
-
-
-def _day(utc: str) -> str:
-    try:
-        return datetime.fromisoformat(utc).astimezone().strftime("%Y-%m-%d %H:%M")
-    except ValueError:
-        return utc
