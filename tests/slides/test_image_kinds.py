@@ -65,6 +65,31 @@ def test_png_of_16_bits(tmp_path: Path) -> None:
     assert note.startswith("Stretched for display: values from ")
 
 
+def test_the_profile_and_the_bits_of_a_jpeg_2000(tmp_path: Path) -> None:
+    """A profile of 70 KB stands before the code, which alone tells how many bits there are."""
+    deep = (picture().astype(np.uint16) * 257) >> 4
+    coded = imagecodecs.jpeg2k_encode(
+        deep, level=0, codecformat="jp2", reversible=True, bitspersample=12
+    )
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    profile = struct.pack(">I", 70_000) + profile[4:].ljust(70_000 - 4, b"\0")
+    box = struct.pack(">I4sBBB", len(profile) + 11, b"colr", 2, 0, 0) + profile
+    at = coded.index(b"colr") - 4
+    old = int.from_bytes(coded[at : at + 4], "big")
+    header = coded.index(b"jp2h") - 4
+    size = int.from_bytes(coded[header : header + 4], "big") - old + len(box)
+    path = tmp_path / "a.jp2"
+    path.write_bytes(
+        coded[:header] + struct.pack(">I", size) + coded[header + 4 : at] + box + coded[at + old :]
+    )
+    assert_shows(path, picture(), 1)
+    with closing(open_slide(path)) as source:
+        assert source.info.icc_profile == profile
+    few = picture() >> 4
+    path.write_bytes(imagecodecs.jpeg2k_encode(few, level=0, reversible=True, bitspersample=4))
+    assert_shows(path, few * 17)
+
+
 def png_of(path: Path, samples: np.ndarray, bits: int, key: tuple[int, ...]) -> Path:
     """Write a PNG of gray or RGB by hand, of which one color is transparent (tRNS)."""
 

@@ -26,6 +26,7 @@ from viewer.slides.errors import (
     UnsupportedSlideError,
 )
 from viewer.slides.readers.chunk_windows import KEPT_BYTES, ChunkWindows
+from viewer.slides.readers.jpeg_2000 import jpeg2000_bits, jpeg2000_profile
 from viewer.slides.readers.jpeg_xl import NOTE as JPEG_XL_NOTE
 from viewer.slides.readers.jpeg_xl import jpeg_xl_samples, jpeg_xl_size
 from viewer.slides.readers.sample_colors import (
@@ -103,6 +104,8 @@ def open_image(path: Path, image: int | None = None) -> ImageSource | None:
         raise _damaged(path, error) from error
     _check_image(path, image)
     _check_size(path, picture)
+    if picture.format == "JPEG2000":
+        picture.info["icc_profile"] = jpeg2000_profile(path)  # which Pillow leaves out
     try:
         chunks = _chunks(path, picture)
     except (OSError, SyntaxError, ValueError, RuntimeError) as error:
@@ -298,7 +301,7 @@ def _chunks(path: Path, picture: Image.Image) -> _PillowChunks | _ArrayChunks:
             return _PillowChunks(picture)
         deep = np.asarray(picture)
     elif picture.format == "JPEG2000":
-        bits = _jpeg2000_bits(path)
+        bits = jpeg2000_bits(path)
     return _array_chunks(deep[..., np.newaxis] if deep.ndim == 2 else deep, bits)
 
 
@@ -334,7 +337,7 @@ def _scale_transparent_gray(path: Path, picture: Image.Image) -> None:
 
 
 def _deep_samples(path: Path, picture: Image.Image) -> NDArray[Any] | None:
-    """Return the samples of images with more than 8 bits that Pillow would cut down."""
+    """Return the samples of images whose bits Pillow would change."""
     if not _is_deep(path, picture):
         return None
     decode = imagecodecs.png_decode if picture.format == "PNG" else imagecodecs.jpeg2k_decode
@@ -342,24 +345,16 @@ def _deep_samples(path: Path, picture: Image.Image) -> NDArray[Any] | None:
 
 
 def _is_deep(path: Path, picture: Image.Image) -> bool:
-    """Return whether it is a PNG or JPEG 2000 of more than 8 bits."""
+    """Return whether it is a PNG of 16 bits, or a JPEG 2000 of more or fewer than 8."""
     if picture.format == "PNG":
         return _png_bits(path) == 16
     is_whole = picture.mode in ("RGB", "RGBA", "I;16", "L", "LA")
-    return picture.format == "JPEG2000" and is_whole and _jpeg2000_bits(path) > 8
+    return picture.format == "JPEG2000" and is_whole and jpeg2000_bits(path) != 8
 
 
 def _png_bits(path: Path) -> int:
     with path.open("rb") as file:
         return file.read(_PNG_BIT_DEPTH_AT + 1)[_PNG_BIT_DEPTH_AT]
-
-
-def _jpeg2000_bits(path: Path) -> int:
-    """Return the bits of the first component, by the codestream's marker SIZ."""
-    with path.open("rb") as file:
-        head = file.read(1 << 16)
-    at = head.find(b"\xff\x4f\xff\x51")
-    return (head[at + 42] & 0x7F) + 1 if 0 <= at < len(head) - 42 else 8
 
 
 def _orientation(picture: Image.Image) -> int:

@@ -185,7 +185,8 @@ class PageChunks:
         except ChunkError:
             raise
         except Exception as error:  # decoders of many libraries, fed with whatever the file holds
-            raise ChunkError(f"its data is damaged ({error})") from error
+            reason = str(error) or type(error).__name__
+            raise ChunkError(f"its data is damaged ({reason})") from error
         if image.shape[0] < height or image.shape[1] < width:
             raise ChunkError(f"its data is of the wrong size {image.shape}")
         return image[:height, :width]
