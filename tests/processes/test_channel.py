@@ -189,7 +189,10 @@ def test_closing_wakes_who_waits() -> None:
     channel, other = open_channel(DECODER)
     woken: list[Exception] = []
 
+    about_to_wait = threading.Event()
+
     def wait() -> None:
+        about_to_wait.set()
         try:
             channel.receive()
         except ChannelError as error:
@@ -197,7 +200,7 @@ def test_closing_wakes_who_waits() -> None:
 
     thread = threading.Thread(target=wait)
     thread.start()
-    time.sleep(0.05)
+    about_to_wait.wait(5)
     channel.close()
     thread.join(5)
     assert not thread.is_alive()

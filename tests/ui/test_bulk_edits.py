@@ -108,7 +108,7 @@ def test_of_several_filters_the_last_one_holds(here: PaneAnnotations, qtbot: QtB
         model.set_filter(text)
     named = [each for each in here.document if "59" in each.name]
     qtbot.waitUntil(lambda: model.shown_count == len(named), timeout=20_000)
-    qtbot.wait(50)
+    qtbot.waitUntil(lambda: not model.is_filling)
     assert model.shown_count == len(named)
     model.shut_down()
 

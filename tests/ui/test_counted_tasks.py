@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 from test_clicks_counted import told
 from test_recording import AGREED
-from ui_steps import CTRL, SHIFT, press, rest, show_slide
+from ui_steps import CTRL, SHIFT, press, record_rest, rest, show_slide
 
 from viewer.settings import Settings
 from viewer.ui.main_window import MainWindow
@@ -61,7 +61,7 @@ def test_record_replay_and_see_what_was_missed(
     qtbot.waitUntil(lambda: control.recording_of(window.panes.active) is not None)
     window.commands["view.magnify_20"].trigger()
     rest(window, qtbot)
-    qtbot.wait(400)
+    record_rest(window, qtbot)
     hands.click(pill)
     assert control.state is RecordingState.OFF
     assert hands.take_count() == tasks["Start and stop a recording"][0]

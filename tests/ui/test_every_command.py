@@ -63,9 +63,12 @@ def silent_commands(window: MainWindow, qtbot: QtBot, *, select: bool) -> list[s
     """Run each command that can run; return those after which nothing was different."""
     silent: list[str] = []
     if select:
-        for _ in range(2):
+        qtbot.waitUntil(lambda: window.annotations.active is not None)
+        active = window.annotations.active
+        assert active is not None
+        for count in (1, 2):
             window.commands["annotate.whole_slide"].trigger()
-            qtbot.wait(50)
+            qtbot.waitUntil(lambda count=count: len(active.document) == count)
     for command in commands_in_order():
         if command.id in ENDS_THE_WINDOW:
             continue

@@ -174,10 +174,10 @@ def test_models_rest_while_paused(slide_window: MainWindow, qtbot: QtBot) -> Non
     qtbot.waitUntil(lambda: "paused" in panel.body.progress_text.text())
     assert panel.body.pause.accessibleName() == "Resume models"
     # What was in hand is still finished.
-    done = -1
-    while done != run.progress.done:
-        done = run.progress.done
-        qtbot.wait(1500)
+    blocks = run._engine._agenda.blocks
+    qtbot.waitUntil(lambda: blocks.under_way == 0, timeout=_PATIENCE_MS)
+    done = blocks.whole_done
+    qtbot.waitUntil(lambda: run.progress.done >= done, timeout=_PATIENCE_MS)
     assert done < run.progress.total
     qtbot.mouseClick(panel.body.pause, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: run.progress.done > done, timeout=_PATIENCE_MS)

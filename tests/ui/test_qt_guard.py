@@ -9,7 +9,7 @@ import pkgutil
 from collections.abc import Iterator
 
 import pytest
-from PySide6.QtCore import QEvent, QPoint, Qt
+from PySide6.QtCore import QCoreApplication, QEvent, QPoint, Qt
 from PySide6.QtGui import QPainter
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
@@ -95,8 +95,8 @@ def test_a_layer_that_fails_leaves_the_others_and_is_said_once(
         window.status.clearMessage()
         canvas.repaint()
         canvas.repaint()
-    qtbot.wait(50)
-    assert len(last.turns) >= 3
+    qtbot.waitUntil(lambda: len(last.turns) >= 3)
+    QCoreApplication.sendPostedEvents()  # as which the window hears of a failure
     assert not any(last.turns)
     assert window.status.currentMessage() == ""
     (record,) = [record for record in caplog.records if "FailingLayer" in record.getMessage()]

@@ -13,7 +13,7 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QInputDialog, QPlainTextEdit
 from pytestqt.qtbot import QtBot
-from ui_steps import CTRL, drop, open_dialog, press, rest, show_slide
+from ui_steps import CTRL, drop, open_dialog, press, rest, show_slide, stay
 
 from viewer.annotations.annotation import Annotation
 from viewer.annotations.document import adding
@@ -95,7 +95,7 @@ def test_a_pause_ends_with_the_view_and_the_look_as_they_are(
     press(qtbot, window, Qt.Key.Key_2, Qt.KeyboardModifier.AltModifier)
     rest(window, qtbot)
     press(qtbot, window, Qt.Key.Key_F9)
-    qtbot.wait(200)
+    stay(window, qtbot, 0.6)
     folder, center = folder_of(window), canvas.view.center
     events = stop(window, qtbot)
     trace = load_trace(folder)
@@ -213,7 +213,7 @@ def test_closing_the_replay_takes_its_layers_away(reading: MainWindow, qtbot: Qt
     window, pane = reading, reading.panes.active
     press(qtbot, window, Qt.Key.Key_5)
     rest(window, qtbot)
-    qtbot.wait(1300)
+    stay(window, qtbot, 1.3)
     stop(window, qtbot)
     panels = window.recording.panels
     panels.seen.show()

@@ -10,7 +10,7 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QDialog, QInputDialog
 from pytestqt.qtbot import QtBot
-from ui_steps import CTRL, open_dialog, press, rest, show_slide
+from ui_steps import CTRL, open_dialog, press, record_rest, rest, show_slide
 
 from viewer.recording.events import (
     Click,
@@ -105,7 +105,7 @@ def test_the_log_tells_what_the_reader_did(reading: MainWindow, qtbot: QtBot) ->
     window, canvas = reading, reading.panes.active.canvas
     press(qtbot, window, Qt.Key.Key_5)
     rest(window, qtbot)
-    qtbot.wait(300)
+    record_rest(window, qtbot)
     shown = canvas.view
     qtbot.mouseMove(canvas, QPoint(200, 150))
     qtbot.mouseClick(canvas, Qt.MouseButton.LeftButton, pos=QPoint(200, 150))
@@ -157,7 +157,7 @@ def test_the_end_says_what_was_saved_and_replays_it(reading: MainWindow, qtbot: 
     window, notice = reading, reading.recording.saved.bar
     press(qtbot, window, Qt.Key.Key_5)
     rest(window, qtbot)
-    qtbot.wait(300)
+    record_rest(window, qtbot)
     assert window.recording.control.elapsed_s > 0
     size = window.panes.active.canvas.size()
     folder = ended_session(window, qtbot)

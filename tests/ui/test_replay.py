@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QCoreApplication, QPoint, Qt
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 from test_recording import AGREED, ended_session
-from ui_steps import CTRL, SHIFT, open_dialog, press, rest, show_slide
+from ui_steps import CTRL, SHIFT, open_dialog, press, rest, settled_picture, show_slide, stay
 
 from viewer.geometry import Optics
 from viewer.recording.library import Library, sessions_folder
@@ -75,7 +75,7 @@ def record(window: MainWindow, pictures: list[QImage], qtbot: QtBot) -> Path:
         window.commands[command].trigger()
         rest(window, qtbot)
         qtbot.waitUntil(lambda: canvas.is_sharp, timeout=10_000)
-        qtbot.wait(1200)
+        stay(window, qtbot, 1.2)
         pictures.append(canvas.grab().toImage())
     return ended_session(window, qtbot)
 
@@ -128,8 +128,7 @@ def test_a_replay_shows_the_same_pixels(
     for at_s in rests:
         replay._replayer.seek(at_s + 0.01)
         qtbot.waitUntil(lambda: canvas.is_sharp, timeout=10_000)
-        qtbot.wait(150)
-        shown.append(canvas.grab().toImage())
+        shown.append(settled_picture(canvas, qtbot))
     assert all(picture in shown for picture in pictures)
 
 
@@ -407,8 +406,9 @@ def test_a_slide_that_is_opened_meanwhile_stays(
     panels(window).start_replay(folder)
     window.open_paths(others[1:])
     qtbot.waitUntil(lambda: pane.path == others[1], timeout=20_000)
-    qtbot.waitUntil(lambda: not panels(window)._readers._running, timeout=20_000)
-    qtbot.wait(50)
+    readers = panels(window)._readers
+    qtbot.waitUntil(lambda: not (readers.waiting_count or readers._lane.running), timeout=20_000)
+    QCoreApplication.sendPostedEvents()
     assert pane.path == others[1]
     assert not pane.is_opening
     assert not panels(window).replay.isVisible()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from PySide6.QtWidgets import QDialogButtonBox, QWidget
 from pytestqt.qtbot import QtBot
 from test_recording import AGREED, ended_session
 from test_replay import open_sessions, panels, select
-from ui_steps import CTRL, open_dialog, press, rest, show_slide
+from ui_steps import CTRL, open_dialog, press, rest, show_slide, stay
 
 from viewer.agents.drafting import DRAFTING_FOLDER
 from viewer.agents.endpoint import Endpoint, save_endpoint
@@ -67,7 +68,7 @@ def record(window: MainWindow, qtbot: QtBot) -> Path:
     for command in STAYS:
         window.commands[command].trigger()
         rest(window, qtbot)
-        qtbot.wait(1200)
+        stay(window, qtbot, 1.2)
     folder = ended_session(window, qtbot)
     keys = [item.key for item in items_of(load_reading(folder, ExportOptions()), {})]
     assert len(keys) >= 3
@@ -263,7 +264,8 @@ def test_a_session_that_is_deleted_is_let_go_of(
     panels(window).library._delete([folder])
     qtbot.waitUntil(lambda: not folder.exists(), timeout=10_000)
     assert not review.reviewing.is_active
-    qtbot.wait(1500)
+    # What would write there is over.
+    qtbot.waitUntil(lambda: "write review" not in {each.name for each in threading.enumerate()})
     assert not folder.exists()
 
 

@@ -12,6 +12,8 @@ from pytestqt.qtbot import QtBot
 
 from viewer.annotations.document import Document
 from viewer.canvas.canvas import SlideCanvas
+from viewer.recording.events import Viewport
+from viewer.recording.log_reader import read_lines
 from viewer.ui.main_window import MainWindow
 
 NO_MODIFIER = Qt.KeyboardModifier.NoModifier
@@ -35,6 +37,29 @@ def rest(window: MainWindow, qtbot: QtBot) -> None:
     qtbot.waitUntil(
         lambda: not any(pane.canvas.is_moving for pane in window.panes.panes), timeout=10_000
     )
+
+
+def stay(window: MainWindow, qtbot: QtBot, seconds: float) -> None:
+    """Look at what is shown until the recording has counted so much more."""
+    control = window.recording.control
+    until_s = control.elapsed_s + seconds
+    qtbot.waitUntil(lambda: control.elapsed_s >= until_s)
+
+
+def record_rest(window: MainWindow, qtbot: QtBot) -> None:
+    """Wait until the log says that what the active pane shows is at rest."""
+    recording = window.recording.control.recording_of(window.panes.active)
+    assert recording is not None
+    folder, center = recording.recorder.folder, window.panes.active.canvas.view.center
+
+    def is_written() -> bool:
+        views = [line.event for line in read_lines(folder) if isinstance(line.event, Viewport)]
+        if not views or not views[-1].at_rest:
+            return False
+        x, y = (views[-1].x + views[-1].width / 2, views[-1].y + views[-1].height / 2)
+        return abs(x - center.x) < 1 and abs(y - center.y) < 1
+
+    qtbot.waitUntil(is_written)
 
 
 def back_to_slide(window: MainWindow, qtbot: QtBot) -> None:
