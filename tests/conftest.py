@@ -21,6 +21,7 @@ from pytestqt.qtbot import QtBot
 from viewer import atomic_write, redaction
 from viewer.audit_log import trail
 from viewer.cohort import executor
+from viewer.processes import helper
 from viewer.processes.confinement import launching
 
 if TYPE_CHECKING:
@@ -163,7 +164,8 @@ def forked_children() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         if sys.platform == "linux":
             patch.setattr(launching, "subprocess", ForkServer())
-            patch.setattr(executor, "subprocess", forked_programs)
+            for starting in (executor, helper):
+                patch.setattr(starting, "subprocess", forked_programs)
         yield
 
 
@@ -187,8 +189,8 @@ def quick_nuclei(quick_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def real_children() -> Iterator[None]:
     """Children are started as the program starts them."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(launching, "subprocess", subprocess)
-        patch.setattr(executor, "subprocess", subprocess)
+        for starting in (launching, executor, helper):
+            patch.setattr(starting, "subprocess", subprocess)
         yield
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -100,10 +99,6 @@ def test_strokes_teach_in_the_field_and_undo_takes_their_effect_back(
     assert "In view:" in page.answers.text()
     assert not page.problem.isVisible()
     qtbot.waitUntil(lambda: "not enough" in page.estimate.text(), timeout=_PATIENCE_MS)
-    if shot := os.environ.get("SHOT"):
-        window.resize(1366, 768)
-        qtbot.wait(3000)
-        window.grab().save(shot)
     window.commands["edit.undo"].trigger()
     qtbot.waitUntil(lambda: pixels.live.map is None, timeout=_PATIENCE_MS)
     qtbot.waitUntil(lambda: 'of the class "Violet"' in page.problem.text(), timeout=_PATIENCE_MS)

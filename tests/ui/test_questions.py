@@ -374,5 +374,5 @@ def test_a_study_without_a_pseudonym_asks_once(make_window, study: Path, qtbot: 
         lambda: "reader-9" in window.projects.questions.panel.who.text(), timeout=10_000
     )
     window.change_settings(reader="")
-    qtbot.wait(50)
+    qtbot.waitUntil(lambda: "reader-9" not in window.projects.questions.panel.who.text())
     assert QApplication.activeModalWidget() is None

@@ -108,8 +108,9 @@ def test_closing_leaves_no_thread_behind(
 ) -> None:
     before = set(threading.enumerate())
     show_slide(window, sample_slide, qtbot)
+    assert not window.slides.isVisible()
     window.open_paths([sample_slide.parent])
-    qtbot.wait(50)
+    qtbot.waitUntil(window.slides.isVisible)  # while the folder is listed
     window.close()
     qtbot.waitUntil(lambda: set(threading.enumerate()) <= before)
 
