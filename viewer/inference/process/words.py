@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,13 +13,16 @@ from viewer.inference.process.text_towers import text_tower
 from viewer.inference.process.words_messages import EncodedWords
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
 
     import torch
     from numpy.typing import NDArray
     from tokenizers import Tokenizer
 
     from viewer.inference.models.bundle import ModelBundle
+
+
+_MOST_REASON_CHARS = 300
 
 
 class WordsTower:
@@ -68,7 +72,9 @@ class WordsTower:
 
     def _vector(self, phrase: str) -> tuple[NDArray[np.float32], bool]:
         """Return the vector of a phrase, and whether it was too long."""
-        tokens: list[int] = self._tokenizer.encode(self._words.template.replace("{}", phrase)).ids
+        with _refusing(ModelFailedError, f"The tokenizer of {self._name} cannot take the words"):
+            text = self._words.template.replace("{}", phrase)
+            tokens: list[int] = self._tokenizer.encode(text).ids
         if not tokens:
             raise ModelFailedError(
                 f"The tokenizer of {self._name} does not fit its network: it gives no token for "
@@ -91,11 +97,20 @@ def _tokenizer(name: str, file: str, data: bytes) -> tuple[Tokenizer, int | None
         raise BundleError(
             f"{name} takes words: install tokenizers (pip install coverslip[words])."
         ) from None
-    try:
+    with _refusing(BundleError, f"{file} of {name} is no tokenizer"):
         tokenizer = Tokenizer.from_buffer(data)
         padding: dict[str, Any] | None = tokenizer.padding
         tokenizer.no_padding()
         tokenizer.no_truncation()
-    except Exception as error:  # the library raises plain exceptions
-        raise BundleError(f"{file} of {name} is no tokenizer: {error}"[:300]) from error
     return tokenizer, None if padding is None else padding.get("pad_id")
+
+
+@contextmanager
+def _refusing(kind: type[BundleError | ModelFailedError], sentence: str) -> Generator[None]:
+    """Raise an error of ours for what the library raises: plain exceptions, and panics of Rust."""
+    try:
+        yield
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        raise kind(f"{sentence}: {error}"[:_MOST_REASON_CHARS]) from error
