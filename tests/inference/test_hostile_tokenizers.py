@@ -1,4 +1,4 @@
-"""Hostile tokenizer.json of models that take words: one sentence, and no process that never ends."""
+"""Hostile tokenizer.json of models that take words: one sentence, and no process without end."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def split_by(pattern: str) -> bytes:
     return tokenizer(pre_tokenizer=found | {"invert": False})
 
 
-def model(**about: object) -> bytes:
+def model(about: dict[str, object]) -> bytes:
     return tokenizer(model=about)
 
 
@@ -53,11 +53,13 @@ REFUSED = {
         }
     ),
     "no map": tokenizer(normalizer={"type": "Precompiled", "precompiled_charsmap": "AAAA"}),
-    "no words": model(type="WordLevel", vocab={}, unk_token="none"),
-    "negative": model(type="WordLevel", vocab={"a": -1}, unk_token="a"),
-    "beyond the network": model(type="WordLevel", vocab={"a": 2**32 - 1, "b": 7}, unk_token="a"),
-    "unknown pieces": model(type="BPE", vocab={"a": 0}, merges=["a c"]),
-    "no unknown token": model(type="Unigram", unk_id=None, vocab=[["b", -1e308]]),
+    "no words": model({"type": "WordLevel", "vocab": {}, "unk_token": "none"}),
+    "negative": model({"type": "WordLevel", "vocab": {"a": -1}, "unk_token": "a"}),
+    "beyond the network": model(
+        {"type": "WordLevel", "vocab": {"a": 2**32 - 1, "b": 7}, "unk_token": "a"}
+    ),
+    "unknown pieces": model({"type": "BPE", "vocab": {"a": 0}, "merges": ["a c"]}),
+    "no unknown token": model({"type": "Unigram", "unk_id": None, "vocab": [["b", -1e308]]}),
     "pickle": b"\x80\x04cos\nsystem\n",
 }  # fmt: skip
 

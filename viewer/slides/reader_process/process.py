@@ -273,7 +273,8 @@ class ReaderProcess:
             reason = f"the reader crashed ({signal.strsignal(-status) or -status})"
         else:
             reason = f"the reader ended with code {status}"
-        _log.warning("Reader process %d: %s. %s", self.pid, reason, words)
+        # Whoever asked says so, where it is not made good by another process.
+        _log.info("Reader process %d: %s. %s", self.pid, reason, words)
         return ReaderEndedError(reason, is_stuck=isinstance(error, ChannelTimeoutError))
 
 
