@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from viewer.agents.agent_events import AgentEvent
+from viewer.agents.exchanges import read_exchanges
 from viewer.agents.headless import HeadlessMicroscope
 from viewer.agents.slide_models import SlideModels
 from viewer.agents.slide_tools import SlideTools
@@ -31,8 +33,13 @@ class Bench:
         return self.microscope.folder
 
 
+def kept_exchanges(folder: Path) -> list[dict[str, Any]]:
+    """Return what was sent and received, whose members a test looks into."""
+    return [dict(each) for each in read_exchanges(folder)]
+
+
 @contextmanager
-def bench(slide: Path, sessions: Path, **tools: object) -> Iterator[Bench]:
+def bench(slide: Path, sessions: Path, **tools: Any) -> Iterator[Bench]:
     """Closes all of it at the end."""
     source = open_slide(slide)
     optics = source.info.optics

@@ -47,7 +47,7 @@ def painted_tissue(seed: int, width_px: int = 2048, height_px: int = 1536) -> ND
         dense += np.float32(0.010) * np.outer(down, along)
     edge = ((y / height_px - 0.5) / 0.44)[:, None] ** 2 + ((x / width_px - 0.5) / 0.44) ** 2
     ragged = ndimage.zoom(rng.normal(0, 0.1, (6, 8)), (height_px / 6, width_px / 8), order=1)
-    tissue = edge + ragged < 1
+    tissue = np.asarray(edge + ragged < 1)
     nuclei = (rng.random(dense.shape) < dense) & tissue
     blue = np.minimum(ndimage.gaussian_filter(nuclei.astype(np.float32), 2.2) * 28, 1)[..., None]
     pink = np.array([232, 170, 200], np.float32) + rng.normal(0, 6, (height_px, width_px, 1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -74,7 +74,7 @@ class Raw:
 
 
 Answer = Say | Message | Fail | Stall | Raw
-Script = list[Answer] | Callable[[dict[str, Any]], Answer]
+Script = Sequence[Answer] | Callable[[dict[str, Any]], Answer]
 
 
 class ModelServer:
@@ -89,7 +89,7 @@ class ModelServer:
     """
 
     def __init__(self, script: Script) -> None:
-        self.script = script
+        self.script = script if callable(script) else list(script)
         self.requests: list[dict[str, Any]] = []
         self.keys: list[str | None] = []
         self.headers: list[dict[str, str]] = []

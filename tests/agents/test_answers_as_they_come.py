@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 import pytest
+from agent_steps import kept_exchanges
 from model_server import Answer, Fail, Message, Raw, Say, model_server, texts_of
 from test_client import MEASURE, QUESTION, client
 
@@ -25,7 +26,6 @@ from viewer.agents.errors import (
     EndpointError,
     RefusedError,
 )
-from viewer.agents.exchanges import read_exchanges
 from viewer.agents.permission import Permission
 from viewer.agents.policies.answers import RegionAnswer, final_answer, json_answer
 from viewer.agents.thoughts import without_thoughts
@@ -153,7 +153,7 @@ def test_thoughts_are_kept_and_not_said(tmp_path: Any) -> None:
             assert reply.turn.text == "Gland."
     assert "think" not in "".join(heard)
     assert "" in heard  # that it thinks is told
-    assert [line["reply"]["thoughts"] for line in read_exchanges(tmp_path)] == ["a b"] * 4
+    assert [line["reply"]["thoughts"] for line in kept_exchanges(tmp_path)] == ["a b"] * 4
 
 
 @pytest.mark.parametrize(

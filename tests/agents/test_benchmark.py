@@ -100,7 +100,7 @@ def test_an_option_is_told_by_words_letter_or_number() -> None:
 
 
 def result(answer: str, given: str | None, **more: Any) -> Result:
-    told = {"id": "x", "slide": "s", "task": ""} | more
+    told: dict[str, Any] = {"id": "x", "slide": "s", "task": ""} | more
     return Result(answer=answer, given=given, is_right=answer == given, **told)
 
 
@@ -117,6 +117,8 @@ def test_figures_are_those_of_the_definitions() -> None:
     assert scores.failed == 2
     assert (scores.tokens_in, scores.cost) == (7, 0.5)
     assert scores.detection is not None
+    assert scores.detection.precision is not None
+    assert scores.detection.recall is not None
     assert scores.detection.precision.value == pytest.approx(8 / 11, abs=1e-4)
     assert scores.detection.recall.value == pytest.approx(0.8)
     assert scores.detection.accuracy.value == pytest.approx(9 / 14, abs=1e-4)

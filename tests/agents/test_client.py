@@ -9,11 +9,14 @@ import logging
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
+from agent_steps import kept_exchanges
 from model_server import (
+    Answer,
     Fail,
     ModelServer,
     Raw,
@@ -38,7 +41,7 @@ from viewer.agents.errors import (
     NotPermittedError,
     RefusedError,
 )
-from viewer.agents.exchanges import EXCHANGES_FILE, ExchangeLog, read_exchanges
+from viewer.agents.exchanges import EXCHANGES_FILE, ExchangeLog
 from viewer.agents.keys import NO_KEYRING, Keys
 from viewer.agents.permission import Permission, PermissionBook, what_will_be_sent
 
@@ -48,8 +51,9 @@ MEASURE = Tool("measure", "Measures.", {"type": "object", "properties": {}})
 
 
 def endpoint(server: ModelServer, **changes: object) -> Endpoint:
-    told = {"base_url": server.url, "model": "tiny", "timeout_s": 5.0, "tries": 3}
-    return Endpoint(**(told | changes))
+    told: dict[str, Any] = {"base_url": server.url, "model": "tiny", "timeout_s": 5.0, "tries": 3}
+    told |= changes
+    return Endpoint(**told)
 
 
 def client(server: ModelServer, log: Path | None = None, **changes: object) -> Client:
@@ -99,7 +103,7 @@ def test_pictures_are_made_as_small_as_the_model_takes_them(tmp_path: Path) -> N
     assert [image.size for image in sent] == [(256, 85), (80, 80), (80, 80)]
     assert abs(np.asarray(sent[1]).mean() - 120) < 3  # the oldest field is left out
     assert texts_of(server.requests[0]).count(LEFT_OUT) == 1
-    (kept,) = read_exchanges(tmp_path)
+    (kept,) = kept_exchanges(tmp_path)
     files = [each["file"] for turn in kept["sent"] for each in turn.get("pictures", ())]
     assert len(files) == 3
     assert all((tmp_path / file).stat().st_size for file in files)
@@ -119,13 +123,13 @@ def test_pictures_are_made_as_small_as_the_model_takes_them(tmp_path: Path) -> N
 )
 @pytest.mark.parametrize("streams", [True, False])
 def test_a_failure_that_passes_is_tried_again(
-    first: object, told: str, streams: bool, tmp_path: Path
+    first: Answer, told: str, streams: bool, tmp_path: Path
 ) -> None:
     if not streams and ("event-stream" in str(first) or getattr(first, "cut_after", None)):
         pytest.skip("a failure of streams")
     with model_server([first, Say("well")]) as server:
         assert client(server, tmp_path, streams=streams).ask(QUESTION).text == "well"
-    failed, well = read_exchanges(tmp_path)
+    failed, well = kept_exchanges(tmp_path)
     assert told in failed["error"]
     assert well["reply"]["text"] == "well"
 
@@ -169,7 +173,7 @@ def test_a_stall_ends_at_the_timeout() -> None:
 
 
 @pytest.mark.parametrize("answer", [Stall(60), Say("a b c d e f", pause_s=10), Fail(429)])
-def test_cancel_ends_what_is_under_way(answer: object) -> None:
+def test_cancel_ends_what_is_under_way(answer: Answer) -> None:
     slow = Fail(429, headers={"Retry-After": "60"}) if isinstance(answer, Fail) else answer
     cancel = Cancel()
     with model_server([slow]) as server:
@@ -294,7 +298,7 @@ def test_a_torn_line_spoils_no_exchange(tmp_path: Path) -> None:
         with (tmp_path / EXCHANGES_FILE).open("ab") as file:
             file.write(b'{"at_utc": "2026')
         client(server, tmp_path).ask(QUESTION)
-    assert [line["reply"]["text"] for line in read_exchanges(tmp_path)] == ["a", "b"]
+    assert [line["reply"]["text"] for line in kept_exchanges(tmp_path)] == ["a", "b"]
     assert (tmp_path / EXCHANGES_FILE).stat().st_mode & 0o077 == 0
 
 

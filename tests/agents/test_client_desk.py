@@ -10,6 +10,7 @@ import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -53,12 +54,12 @@ def desk(sample_slide: Path, sessions: Path) -> Iterator[ClientDesk]:
     made.close()
 
 
-def desk_of(folder: Path, sessions: Path, **options: object) -> ClientDesk:
+def desk_of(folder: Path, sessions: Path, **options: Any) -> ClientDesk:
     place = HeadlessPlace(AllowedFolders([folder]), HeadlessOptions(sessions, "me", **options))
     return ClientDesk(place, "Claude Code (1.2)")
 
 
-def done(desk: ClientDesk, tool: str, **arguments: object) -> dict[str, object]:
+def done(desk: ClientDesk, tool: str, **arguments: object) -> dict[str, Any]:
     reply = desk.call(tool, arguments)
     assert not reply.refusal, reply.refusal
     return reply.data
@@ -355,7 +356,7 @@ def test_a_flood_is_refused_and_calls_wait_their_turn(
 def test_the_administrators_policy_holds(
     desk: ClientDesk, sample_slide: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def set_policy(**members: object) -> None:
+    def set_policy(**members: Any) -> None:
         read = ReadPolicy(Policy(**members))
         monkeypatch.setattr(policy_module, "read_policy", lambda: read)
 

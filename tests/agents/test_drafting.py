@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from agent_steps import kept_exchanges
 from model_server import Fail, ModelServer, Say, Script, Stall, model_server, pictures_of, texts_of
 from test_export import read_slide
 
@@ -13,7 +14,7 @@ from viewer.agents.canceling import Cancel
 from viewer.agents.client import Client
 from viewer.agents.drafting import DRAFTING_FOLDER, ModelDrafter
 from viewer.agents.endpoint import Endpoint
-from viewer.agents.exchanges import ExchangeLog, read_exchanges
+from viewer.agents.exchanges import ExchangeLog
 from viewer.agents.permission import Permission
 from viewer.attention.simulating import simulate_session
 from viewer.recording.export import ExportOptions, export_sessions
@@ -53,7 +54,7 @@ def test_each_action_is_asked_for_with_three_pictures_and_kept(session: Path) ->
     drafts = list(read_drafts(session).values())
     assert [draft.text for draft in drafts] == [f"Draft {number}." for number in range(1, 5)]
     assert {draft.model for draft in drafts} == {"tiny"}
-    exchanges = read_exchanges(session / DRAFTING_FOLDER)
+    exchanges = kept_exchanges(session / DRAFTING_FOLDER)
     assert exchanges[0]["reply"]["text"] == "Draft 1."
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from agent_steps import PATIENCE_S, Heard, bench
@@ -59,7 +60,7 @@ class Scripted:
         self.seen: list[Observation] = []
         self._script = script
 
-    def walk(self, _scene: Scene, first: Observation) -> Walk:
+    def walk(self, scene: Scene, first: Observation) -> Walk:  # noqa: ARG002 - as policies have it
         self.seen.append(first)
         walk = self._script(self.seen)
         action = next(walk)
@@ -69,6 +70,10 @@ class Scripted:
                 action = walk.send(self.seen[-1])
             except StopIteration:
                 return
+
+
+def _result(seen: Observation) -> Any:
+    return seen.result
 
 
 def test_a_walk_becomes_a_session_that_replays(sample_slide: Path, tmp_path: Path) -> None:
@@ -89,7 +94,7 @@ def test_a_walk_becomes_a_session_that_replays(sample_slide: Path, tmp_path: Pat
     assert [visit.region for visit in outcome.visits] == [1, 2]
     assert outcome.visits[1].magnification == pytest.approx(10.0)
     assert outcome.findings[0].box == (500.0, 500.0, 600.0, 600.0)
-    assert policy.seen[3].result["width_um"] == pytest.approx(500 * 0.499, abs=0.1)
+    assert _result(policy.seen[3])["width_um"] == pytest.approx(500 * 0.499, abs=0.1)
     assert outcome.answer is not None
     assert [claim.region for claim in outcome.answer.claims] == [1, None]
     assert outcome.answer.claims[1].line == "Vessel (not visited)"
@@ -192,7 +197,7 @@ def test_the_user_takes_over_corrects_and_hands_back(sample_slide: Path, tmp_pat
 
 def test_pause_holds_resume_goes_on_cancel_ends(sample_slide: Path, tmp_path: Path) -> None:
     def script(_: list[Observation]) -> Walk:
-        for _ in range(1000):
+        for _again in range(1000):
             yield Note("again")
         yield Answer("done")
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import typer
+from agent_steps import kept_exchanges
 from model_server import Answer, Fail, ModelServer, Say, model_server, pictures_of, texts_of
 from PIL import Image
 from pycocotools import mask as coco
@@ -18,7 +19,6 @@ from test_client import endpoint
 from typer.testing import CliRunner
 
 from viewer.agents.benchmark.scores import scores_of
-from viewer.agents.exchanges import read_exchanges
 from viewer.cli.agents import evaluate_agent
 
 COLUMNS = (
@@ -211,7 +211,7 @@ def test_refpath_is_measured_by_boxes(tmp_path: Path) -> None:
 def test_pathmr_is_measured_by_pixels(tmp_path: Path) -> None:
     wanted = np.zeros((80, 96), np.uint8)
     wanted[20:60, 10:50] = 1
-    packed = coco.encode(np.asfortranarray(wanted))
+    packed: Any = coco.encode(np.asfortranarray(wanted))
     runs = {"size": [80, 96], "counts": packed["counts"].decode()}
     data = {
         "data": [
@@ -264,7 +264,7 @@ def test_a_judge_marks_free_answers_and_its_prompt_is_kept(tmp_path: Path) -> No
     assert scores["all"]["accuracy"]["value"] == pytest.approx(1 / 3, abs=1e-4)
     assert "gland-forming" in texts_of(judged[0], "user")
     assert pictures_of(judged[0]) == []
-    kept = read_exchanges(tmp_path / "out" / "judge")
+    kept = kept_exchanges(tmp_path / "out" / "judge")
     assert len(kept) == 4
     assert "You mark answers" in kept[0]["sent"][0]["text"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,9 +43,9 @@ def test_tools_measure_what_the_models_find(sample_slide: Path, tmp_path: Path) 
     )
     cancel = Cancel()
     with bench(sample_slide, tmp_path, marks=marks) as at:
-        nuclei = at.tools.call("count_nuclei", json.dumps(PLACE), cancel)
-        mapped = at.tools.call("class_map", PLACE, cancel)
-        similar = at.tools.call("similar_regions", SMALL | {"count": 3}, cancel)
+        nuclei: dict[str, Any] = at.tools.call("count_nuclei", json.dumps(PLACE), cancel)
+        mapped: dict[str, Any] = at.tools.call("class_map", PLACE, cancel)
+        similar: dict[str, Any] = at.tools.call("similar_regions", SMALL | {"count": 3}, cancel)
         assert at.tools.call("count_nuclei", PLACE, cancel) == nuclei
         names = at.tools.names
     box = Box(1100, 1100, 1400, 1300)
@@ -88,7 +89,7 @@ def test_annotations_are_read_as_data(sample_slide: Path, tmp_path: Path) -> Non
         shapely_box(10, 20, 110, 220), name=INJECTION, shown_as=AnnotationClass("Tumor")
     )
     with bench(sample_slide, tmp_path, annotations=lambda: [drawn] * 60) as at:
-        told = at.tools.call("read_annotations", "", Cancel())
+        told: dict[str, Any] = at.tools.call("read_annotations", "", Cancel())
     assert told["count"] == 60
     assert len(told["annotations"]) == 50
     assert told["annotations"][0]["box"] == (10.0, 20.0, 110.0, 220.0)
@@ -125,7 +126,8 @@ class TwoPlaces:
 
     name = "two places"
 
-    def propose(self, _source: object, _optics: object, count: int) -> list[TissueProposal]:
+    def propose(self, source: object, optics: object, count: int) -> list[TissueProposal]:
+        del source, optics  # the same boxes for all
         boxes = (Box(1100, 1100, 1400, 1300), Box(900, 1700, 1150, 1900))
         return [TissueProposal(box, None, 1.0) for box in boxes[:count]]
 
@@ -165,6 +167,7 @@ def test_a_slide_without_scale_is_walked_without_figures(tmp_path: Path) -> None
         assert isinstance(at.microscope, HeadlessMicroscope)
         outcome = AgentRun(LocalPolicy(regions=2), at.microscope, at.tools, Task("?")).run()
     assert outcome.state is AgentState.FINISHED
+    assert outcome.answer is not None
     assert "nothing could be measured" in outcome.answer.text
     assert "pixel size" in outcome.findings[0].text
 
