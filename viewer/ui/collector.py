@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Qt, QTimer
 from PySide6.QtGui import QGuiApplication
 
+from viewer.processes import giving_way
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -24,9 +26,10 @@ def let_window_come_first() -> None:
     """Let the window's thread take its turn sooner while others compute.
 
     It asks for its turn at each call into Qt, many times a frame: at 5 ms each a frame takes
-    hundreds.
+    hundreds. Processes that compute for long give way, too.
     """
     sys.setswitchinterval(_SWITCH_S)
+    giving_way.let_window_come_first()
 
 
 def spare_standing_objects() -> None:

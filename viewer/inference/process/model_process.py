@@ -32,6 +32,7 @@ from viewer.inference.process.messages import (
 from viewer.inference.process.model_scan import check_script
 from viewer.processes.channel import ChannelError, open_channel
 from viewer.processes.confinement.launching import launch
+from viewer.processes.giving_way import give_way
 from viewer.processes.shared_pixels import SharedPixels
 
 if TYPE_CHECKING:
@@ -115,6 +116,7 @@ class ModelProcess:
             inherited = [theirs.fileno(), *([] if shared < 0 else [shared])]
             arguments = [str(theirs.fileno()), str(shared), "torch" if with_torch else ""]
             self._child = launch(MAIN, arguments, inherited_fds=inherited, uses_cuda=uses_cuda)
+            give_way(self._child.pid)
         except OSError as error:
             raise ModelProcessError(f"The model process cannot be started ({error}).") from error
         theirs.close()
