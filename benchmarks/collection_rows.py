@@ -261,7 +261,7 @@ def flat(folder: Path, side_px: int) -> Figures:
         _open(window, slide)
         opened_s = time.perf_counter() - begin_s
         with suppress(TimeoutError):
-            wait(lambda: _is_covered(canvas), 120.0)
+            wait(lambda: is_covered(canvas), 120.0)
         overview_s = time.perf_counter() - begin_s
     with measured() as leaving:
         begin_s = time.perf_counter()
@@ -270,7 +270,7 @@ def flat(folder: Path, side_px: int) -> Figures:
     begin_s = time.perf_counter()
     _open(window, slide)
     with suppress(TimeoutError):
-        wait(lambda: _is_covered(canvas), 120.0)
+        wait(lambda: is_covered(canvas), 120.0)
     again_s = time.perf_counter() - begin_s
     begin_s = time.perf_counter()
     close_window(window)
@@ -286,7 +286,7 @@ def flat(folder: Path, side_px: int) -> Figures:
     }
 
 
-def _is_covered(canvas: SlideCanvas) -> bool:
+def is_covered(canvas: SlideCanvas) -> bool:
     """Return whether pixels of the slide, coarse or fine, cover the middle of the canvas."""
     image = canvas.grab().toImage()
     width, height = image.width(), image.height()

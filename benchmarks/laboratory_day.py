@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from benchmarks.laboratory import OBJECTS, SESSIONS, SLIDES, Laboratory, make
+from benchmarks.laboratory_work import Work
 from benchmarks.stalls import close_window, measured, open_window, settle, wait
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ _STALL_MS = 100.0
 _GROWTH_MB = 150.0
 _MEASURED = 2 / 3
 """Of the time, at its end, in which memory is to stay as it is."""
+_WORK_SHARE = 0.15
+"""Of the steps: those of `Work` take long."""
 _WARM_STEPS = 60
 """Steps until caches are full and modules are loaded."""
 
@@ -118,10 +121,10 @@ class Day:
             settle(0.1)
 
 
-def work(window: MainWindow, laboratory: Laboratory, minutes: float, seed: int) -> bool:
+def spend(window: MainWindow, laboratory: Laboratory, minutes: float, seed: int) -> bool:
     """Do what a user does; return whether the window never stalled and its memory stayed."""
     chance = random.Random(seed)  # noqa: S311 - no secret
-    day = Day(window, laboratory, chance)
+    day, work = Day(window, laboratory, chance), Work(window, laboratory, chance)
     process = psutil.Process()
     until_s = time.monotonic() + 60 * minutes
     said_s = time.monotonic()
@@ -129,9 +132,9 @@ def work(window: MainWindow, laboratory: Laboratory, minutes: float, seed: int) 
     settled_mb = memory_mb = 0.0
     step = 0
     while time.monotonic() < until_s:
-        name = chance.choice(list(day.steps))
+        name = chance.choice(list(work.steps if chance.random() < _WORK_SHARE else day.steps))
         with measured() as stalls:
-            day.steps[name]()
+            (day.steps | work.steps)[name]()
             settle(chance.choice((0.1, 0.3, 0.8)))
         # What the window's thread computed itself: on a busy machine it waits for others, too.
         if step >= _WARM_STEPS and stalls.busiest_ms > _STALL_MS:
@@ -167,7 +170,7 @@ def main() -> None:
     window = open_window()
     window.projects.open(laboratory.project)
     wait(lambda: len(window.slides.model.keys) > 0)
-    is_well = work(window, laboratory, given.minutes, given.seed)
+    is_well = spend(window, laboratory, given.minutes, given.seed)
     close_window(window)
     sys.exit(not is_well)
 

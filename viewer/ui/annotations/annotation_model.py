@@ -62,7 +62,7 @@ _TIPS = {
 MOST_AT_ONCE = 500
 """A step of more changes is shown by filling the list anew, more rows are found in a thread."""
 
-_MOST_LISTED_AT_ONCE = 5_000
+_MOST_LISTED_AT_ONCE = 1_000
 """More annotations are listed in a thread."""
 
 _SIGNS = {BOOKMARK.name: "mdi6.bookmark-outline", NOTE.name: "mdi6.note-text-outline"}

@@ -47,6 +47,11 @@ class BulkEdits(QObject):
         """Its one thread, also for what else is found out of many annotations."""
         self._task: LongTask | None = None
 
+    @property
+    def is_busy(self) -> bool:
+        """Return whether an edit is being worked out, so that another one has to wait."""
+        return self._task is not None
+
     def shut_down(self) -> None:
         """Stop what is under way."""
         if self._task is not None:
@@ -214,7 +219,7 @@ class BulkEdits(QObject):
         if document.is_read_only:
             self._window.say(str(ReadOnlyError(document.why_read_only)))
             return
-        if self._task is not None:
+        if self.is_busy:
             self._window.say("Another change of many annotations is under way: wait, or cancel it.")
             return
         task = self._task = LongTask(title, f"{title}: {many(count)}", self._window.window())
