@@ -15,6 +15,9 @@ from pytestqt.qtbot import QtBot
 
 from viewer.annotations.annotation import Annotation
 from viewer.annotations.document import adding, changing, removing
+from viewer.annotations.kept_geometry import GEOMETRY_SLOT
+from viewer.annotations.storage.packing import packed_all, unpacked_all
+from viewer.canvas import annotations_layer
 from viewer.canvas.canvas import SlideCanvas
 from viewer.canvas.tile_picture import TilePicture
 from viewer.geometry import Point
@@ -168,3 +171,22 @@ def test_a_hundred_thousand_regions_are_painted_in_frames_and_completely(bench: 
     assert bench.picture() != picture
     bench.document.undo()
     assert bench.picture() == picture
+
+
+def test_very_many_specks_look_as_few_do_and_no_geometry_is_made_for_them(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = [(900 + 32 * (n % 20), 900 + 32 * (n // 20)) for n in range(300)]
+    drawn = [box_at(x, y, 3, (GREEN, RED)[n % 2]) for n, (x, y) in enumerate(places)]
+    large = box_at(1000, 1500, 150.0)
+    bench.document.reset([large, *unpacked_all(packed_all(drawn))])
+    ids = [each.id for each in drawn]
+    bench.canvas.go_to(Point(1100, 1400), 4.0, animated=False)
+    bench.selection.choose(ids[:50])
+    few = bench.picture()
+    monkeypatch.setattr(annotations_layer, "_SPECKS_AT_ONCE", 20)
+    bench.document.reset([large, *unpacked_all(packed_all(drawn))])
+    bench.selection.choose(ids[:50])
+    assert bench.picture() == few
+    held = [bench.document[id_] for id_ in ids]
+    assert all(type(GEOMETRY_SLOT.__get__(each)) is bytes for each in held)

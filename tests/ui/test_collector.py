@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import weakref
 from collections.abc import Iterator
 
@@ -27,9 +28,12 @@ class _Held:
 def collects(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
     gc.collect()
     gc.freeze()
+    thresholds = gc.get_threshold()
+    gc.set_threshold(*thresholds[:2], collector._NEVER)  # as `spare_standing_objects` does
     monkeypatch.setattr(collector, "_MANY", MANY)
     yield Collector(lambda: False)
     gc.unfreeze()
+    gc.set_threshold(*thresholds)
 
 
 def test_what_is_spared_is_freed_once_it_goes(collects: Collector) -> None:
@@ -43,6 +47,32 @@ def test_what_is_spared_is_freed_once_it_goes(collects: Collector) -> None:
     collects._collect()
     assert seen_small() is None
     assert seen_large() is not None
+    large.much.clear()
+    del large
+    collects._collect()
+    assert seen_large() is None
+
+
+def test_memory_too_large_to_be_counted_is_spared_uncounted(
+    collects: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collector, "_COUNTABLE_BYTES", -(1 << 40))
+
+    def count() -> int:
+        raise AssertionError("it takes too long")
+
+    with monkeypatch.context() as uncounted:
+        uncounted.setattr(sys, "getallocatedblocks", count)
+        large = _Held(2 * MANY)
+        collects._collect()
+        assert gc.get_freeze_count() > 2 * MANY
+        small = _Held(1)
+        seen_small, seen_large = weakref.ref(small), weakref.ref(large)
+        del small
+        collects._collect()
+        assert seen_small() is None
+        assert seen_large() is not None
+    monkeypatch.setattr(collector, "_COUNTABLE_BYTES", 1 << 40)
     large.much.clear()
     del large
     collects._collect()

@@ -71,10 +71,22 @@ class BoundsIndex:
 
     def inside(self, box: Box) -> list[UUID]:
         """Whose bounds meet a level-0 box, in the order of drawing."""
+        return self.ids_of(self.rows_inside(box))
+
+    def rows_inside(self, box: Box) -> NDArray[np.intp]:
+        """Return the rows whose bounds meet a level-0 box, in the order of drawing."""
         x0, y0, x1, y1 = self._bounds[:, : self._count]
         hits = (x0 <= box.x1) & (x1 >= box.x0) & (y0 <= box.y1) & (y1 >= box.y0)
+        return np.flatnonzero(hits)
+
+    def ids_of(self, rows: NDArray[np.intp]) -> list[UUID]:
+        """Return the ids of rows."""
         ids = self._rows.ids
-        return [ids[row] for row in np.flatnonzero(hits).tolist()]
+        return [ids[row] for row in rows.tolist()]
+
+    def bounds_of(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Return (n, 4) x0, y0, x1 and y1 of rows; NaN of what was removed."""
+        return self._bounds[:, rows].T
 
     def ordered(self) -> Iterator[UUID]:
         """Yield all that have bounds, in the order of drawing."""

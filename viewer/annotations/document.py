@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from uuid import UUID
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from viewer.annotations.annotation import Annotation
     from viewer.geometry import Box
 
@@ -219,9 +222,17 @@ class Document:
         """Whose bounds meet a level-0 box, in the order of drawing."""
         return [self._state.held[id_] for id_ in self._state.index.inside(box)]
 
-    def ids_inside(self, box: Box) -> list[UUID]:
-        """As `inside`, where only some of many will be looked at."""
-        return self._state.index.inside(box)
+    def rows_inside(self, box: Box) -> NDArray[np.intp]:
+        """As `inside`, to be looked at part by part: of a million the list alone takes long."""
+        return self._state.index.rows_inside(box)
+
+    def at_rows(self, rows: NDArray[np.intp]) -> list[Annotation | None]:
+        """Return what is at these rows; None for what was removed since."""
+        return list(map(self._state.held.get, self._state.index.ids_of(rows)))
+
+    def bounds_at(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Return (n, 4) x0, y0, x1 and y1 in level-0 pixels, for which no geometry is made."""
+        return self._state.index.bounds_of(rows)
 
     def place(self, id_: UUID) -> int:
         """Rank in the order of drawing; also of what was removed, which comes back there."""

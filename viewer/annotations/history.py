@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 import threading
 import zlib
@@ -13,6 +14,7 @@ import msgspec
 import numpy as np
 import shapely
 
+from viewer.annotations.kept_geometry import geometries_of
 from viewer.annotations.storage.packing import packed_all, unpacked_all
 from viewer.slow_release import release_slowly
 
@@ -148,8 +150,8 @@ class History:
         self._bytes = self._first = 0
         with self._lock:
             file, self._file = self._file, None
-            if file is not None:
-                file.close()
+            if file is not None:  # to give back the room of a million takes longer than a frame
+                _writer.submit(file.close)
 
     # -----------------------------------------------------------------------------------------
 
@@ -226,8 +228,11 @@ def _packed_pairs(changes: Sequence[Change]) -> _Pairs:
 
 def _has_empty_shapes(edit: Edit) -> bool:
     """Return whether a step has shapes that are not read back."""
-    both = (each for change in edit.changes for each in (change.before, change.after))
-    return any(each is not None and each.geometry.is_empty for each in both)
+    both = (each for change in edit.changes for each in (change.before, change.after) if each)
+    while part := list(itertools.islice(both, _AT_ONCE)):
+        if shapely.is_empty(geometries_of(part)).any():
+            return True
+    return False
 
 
 def _size_of(edit: Edit) -> int:

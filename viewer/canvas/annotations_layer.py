@@ -45,6 +45,8 @@ _MOST_BOLD = 150
 """In a square up to which lines are two pixels wide; Qt strokes only those of one quickly."""
 _AT_ONCE = 200
 """Shapes painted in one go, which is a few milliseconds."""
+_SPECKS_AT_ONCE = 2000
+"""Of more in a square, those of no visible shape are painted by their bounds, so many in one go."""
 _MOST_NAMES = 150
 _NAMED_PX = 30.0
 """Smaller shapes show no name."""
@@ -236,20 +238,51 @@ class AnnotationsLayer:
 
     def _make(self, picture: QImage, lattice: RasterGrid, square: Square) -> Iterator[bool]:
         """Paints a square, what is chosen on top; yields whether there was something to paint."""
-        ids = self._document.ids_inside(lattice.box(square, _MARGIN_PX))
+        rows = self._document.rows_inside(lattice.box(square, _MARGIN_PX))
         placing = Placing(lattice.transform(square))
-        pen = _Pen(is_filled=self._is_filled, is_bold=len(ids) <= _MOST_BOLD)
-        chosen: list[Annotation] = []
-        for start in range(0, len(ids), _AT_ONCE):
-            held = map(self._document.get, ids[start : start + _AT_ONCE])
-            found = [each for each in held if each and self._is_painted(each)]
-            chosen += [each for each in found if each.id in self._chosen]
-            others = [each for each in found if each.id not in self._chosen]
-            self._paint_some(picture, others, placing, pen)
-            yield bool(found)
-        for start in range(0, len(chosen), _AT_ONCE):
-            self._paint_some(picture, chosen[start : start + _AT_ONCE], placing, pen)
-            yield True
+        pen = _Pen(is_filled=self._is_filled, is_bold=len(rows) <= _MOST_BOLD)
+        yield False
+        chosen: list[int] = []
+        yield from self._paint_rows(picture, rows, placing, pen, chosen)
+        yield from self._paint_rows(picture, np.array(chosen, np.intp), placing, pen)
+
+    def _paint_rows(
+        self,
+        picture: QImage,
+        rows: NDArray[np.intp],
+        placing: Placing,
+        pen: _Pen,
+        chosen: list[int] | None = None,
+    ) -> Iterator[bool]:
+        """Paint rows of the document; those that are chosen go to `chosen` instead, where given.
+
+        Where very many are seen, those too small to have a shape are painted by their bounds: to
+        make the geometries of a million takes half a minute and half a gigabyte.
+        """
+        is_many = len(rows) > _SPECKS_AT_ONCE
+        at_once = _SPECKS_AT_ONCE if is_many else _AT_ONCE
+        for start in range(0, len(rows), at_once):
+            part = rows[start : start + at_once]
+            bounds = self._document.bounds_at(part)
+            is_speck = _longer_sides(bounds) < _SPECK_PX * placing.per_px if is_many else None
+            shapes: list[Annotation] = []
+            specks: dict[str, list[int]] = {}
+            for place, each in enumerate(self._document.at_rows(part)):
+                if each is None or not self._is_painted(each):
+                    continue
+                if chosen is not None and each.id in self._chosen:
+                    chosen.append(int(part[place]))
+                elif is_speck is not None and is_speck[place]:
+                    specks.setdefault(each.shown_color, []).append(place)
+                else:
+                    shapes.append(each)
+            for color, places in specks.items():
+                style = _Style(is_chosen=chosen is None, color=color, is_locked=False)
+                _paint_specks(picture, bounds[places], style, placing)
+            yield bool(specks)
+            for first in range(0, len(shapes), _AT_ONCE):
+                self._paint_some(picture, shapes[first : first + _AT_ONCE], placing, pen)
+                yield True
 
     def _paint_some(
         self, picture: QImage, found: list[Annotation], placing: Placing, pen: _Pen
@@ -261,7 +294,7 @@ class AnnotationsLayer:
             shapes = array_of(geometries)
             is_point = shapely.get_dimensions(shapes) == 0
             is_speck = (_sizes(shapes) < _SPECK_PX * placing.per_px) & ~is_point
-            _paint_specks(picture, shapes[is_speck], style, placing)
+            _paint_specks(picture, shapely.bounds(shapes[is_speck]), style, placing)
             _paint_outlines(picture, shapes[~is_speck & ~is_point], style, placing, pen)
             _paint_points(picture, shapes[is_point], style, placing)
 
@@ -343,10 +376,12 @@ def _paint_outlines(
         painter.strokePath(path, line)
 
 
-def _paint_specks(picture: QImage, shapes: Shapes, style: _Style, placing: Placing) -> None:
-    if not len(shapes):
+def _paint_specks(
+    picture: QImage, bounds: NDArray[np.float64], style: _Style, placing: Placing
+) -> None:
+    """Paint a dot in the middle of each of (n, 4) bounds."""
+    if not len(bounds):
         return
-    bounds = shapely.bounds(shapes)
     middles = placing.points((bounds[:, :2] + bounds[:, 2:]) / 2)
     with QPainter(picture) as painter:
         if style.is_chosen:
@@ -390,7 +425,10 @@ def paint_circles(
 
 def _sizes(shapes: Shapes) -> NDArray[np.float64]:
     """Return (n,) the longer side of the bounds, level-0 pixels."""
-    bounds = shapely.bounds(shapes)
+    return _longer_sides(shapely.bounds(shapes))
+
+
+def _longer_sides(bounds: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.maximum(bounds[:, 2] - bounds[:, 0], bounds[:, 3] - bounds[:, 1])
 
 

@@ -6,6 +6,7 @@ import gc
 import sys
 from typing import TYPE_CHECKING
 
+from psutil import Process
 from PySide6.QtCore import QObject, Qt, QTimer
 from PySide6.QtGui import QGuiApplication
 
@@ -18,6 +19,10 @@ _EVERY_MS = 20_000
 _NEVER = 1 << 30
 _MANY = 300_000
 """Blocks of memory, as of fifty thousand annotations, that take longer than a frame to look at."""
+_MANY_OBJECTS = 50_000
+"""The same, where objects are counted as they come."""
+_COUNTABLE_BYTES = 512 << 20
+"""Memory whose blocks are counted within a frame; of a million annotations that takes ten."""
 _SWITCH_S = 0.001
 """As long as another thread may compute before the window's gets its turn; Python's own: 5 ms."""
 
@@ -56,11 +61,15 @@ class Collector(QObject):
     def __init__(self, is_moving: Callable[[], bool], parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._is_moving = is_moving
-        # Blocks of memory are counted in no time; to count objects is to walk through them.
+        # Blocks of memory are counted sooner than objects, which would have to be walked through.
         self._standing = sys.getallocatedblocks()
         """What was there when all collections began to leave it out."""
         self._spared = self._standing
         """What was there when others were left out beside it last."""
+        self._process = Process()
+        self._standing_bytes = self._process.memory_info().rss
+        self._come = 0
+        """Objects that came and stayed since all were left out last, while too many to count."""
         self._timer = QTimer(self, interval=_EVERY_MS)
         self._timer.timeout.connect(self._collect)
         self._timer.start()
@@ -69,11 +78,30 @@ class Collector(QObject):
         """Leave out what is there now; called once the window stands."""
         spare_standing_objects()
         self._standing = self._spared = sys.getallocatedblocks()
+        self._standing_bytes = self._process.memory_info().rss
 
     def _collect(self) -> None:
         is_held = QGuiApplication.mouseButtons() != Qt.MouseButton.NoButton
         if is_held or self._is_moving():
             return
+        if self._process.memory_info().rss > self._standing_bytes + _COUNTABLE_BYTES:
+            self._collect_uncounted()
+        else:
+            self._come = 0
+            self._collect_counted()
+
+    def _collect_uncounted(self) -> None:
+        """Spare what came, by Python's own count of what stays; nothing is freed for good yet."""
+        young, middle, _ = gc.get_threshold()
+        self._come += gc.get_count()[2] * young * middle
+        if self._come > _MANY_OBJECTS:
+            gc.freeze()
+            self._come = 0
+            self._spared = max(self._spared, self._standing + 1)
+        else:
+            gc.collect()
+
+    def _collect_counted(self) -> None:
         now = sys.getallocatedblocks()
         if self._spared > self._standing and now < self._standing + _MANY:
             gc.unfreeze()
