@@ -33,6 +33,7 @@ _LOG_COLUMNS = (
     "Timestamp", "X", "Y", "Width", "Height", "Canvas width", "Canvas height",
     "Downsample factor", "Rotation",
 )  # fmt: skip
+_RESULT_BYTES = 4 << 20
 
 
 def sessions(folder: Path, count: int) -> Figures:
@@ -357,6 +358,39 @@ def asap(folder: Path, count: int) -> Figures:
     }
 
 
+def limit(folder: Path, count: int) -> Figures:
+    """The limit of kept results is held by a run while the slide is moved about."""
+    from viewer.folders import config_folder
+    from viewer.inference.runs.results_limit import limit_soon
+    from viewer.overlays.result_store import results_folder
+    from viewer.settings import load_settings
+
+    os.environ["COVERSLIP_HOME"] = str(folder / "home")
+    window = open_window()
+    window.change_settings(results_gib=1)
+    wait(lambda: load_settings(config_folder()).results_gib == 1)
+    _open(window, write_slide(folder / "slide.tif", 1))
+    for number in range(count):
+        place = results_folder() / f"slide {number}"
+        place.mkdir(parents=True)
+        with (place / "model.sqlite").open("wb") as file:
+            file.truncate(_RESULT_BYTES)
+    canvas = window.panes.active.canvas
+    with measured() as stalls:
+        thread = limit_soon()
+        assert thread is not None
+        while thread.is_alive():
+            canvas.zoom_by(1.5 if canvas.view.downsample > 1 else 0.5)
+            settle(0.1)
+    left = list(results_folder().glob("*/*.sqlite"))
+    close_window(window)
+    return {
+        **_stalls("held", stalls),
+        "held, took (s)": stalls.took_s,
+        "left (GiB)": len(left) * _RESULT_BYTES / (1 << 30),
+    }
+
+
 def strokes(folder: Path, count: int) -> Figures:
     """A region is reshaped again and again, 2,000 points each time; then all of it is undone."""
     import shapely
@@ -393,6 +427,7 @@ ROWS: dict[str, tuple[Callable[[Path, int], Figures], int, int]] = {
     "cases": (cases, 10, 100),
     "asap": (asap, 10_000, 100_000),
     "strokes": (strokes, 100, 1_000),
+    "limit": (limit, 300, 3_000),
 }
 """What a row does, and the two sizes that are compared."""
 

@@ -26,6 +26,8 @@ _TARGETS = {
     ("flat", "overview after (s)"): 3.0,
     ("import", "memory (MB)"): 200.0,
     ("asap", "memory (MB)"): 150.0,
+    ("limit", "held, longest stall (ms)"): 50.0,
+    ("limit", "left (GiB)"): 1.0,
 }
 """At the larger size."""
 _LINEAR = 12.0

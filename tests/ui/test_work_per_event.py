@@ -23,11 +23,13 @@ from PySide6.QtWidgets import QApplication, QMainWindow, QTreeView
 from pytestqt.qtbot import QtBot
 from test_sessions_list import _listing
 
-from viewer.annotations.annotation import Annotation, AnnotationClass
+from viewer.annotations.annotation import DESCRIPTION, Annotation, AnnotationClass
 from viewer.annotations.document import Document, changing
 from viewer.annotations.selection import Selection
 from viewer.canvas.annotations_layer import AnnotationsLayer
 from viewer.canvas.layer import Scene
+from viewer.canvas.measured_lines import MeasuredLines
+from viewer.canvas.notes_layer import NotesLayer
 from viewer.canvas.objects_layer import ObjectsLayer
 from viewer.geometry import Box, Optics, Point, Size, View
 from viewer.overlays.blocks import BlockGrid, BlockKey
@@ -262,6 +264,28 @@ class TestAnnotations:
                 selection.choose([first.id])
                 document.do(changing("Move", [(first, moved)]))
                 document.undo()
+
+            return event
+
+        assert_flat(make)
+
+    def test_notes_and_rulers_out_of_sight_are_not_looked_at(self) -> None:
+        def make(count: int) -> Callable[[], object]:
+            lines = (shapely.LineString([(n, 900), (n + 50, 990)]) for n in range(count))
+            length, seen = {"Length px": 1.0}, {DESCRIPTION: "seen"}
+            rulers = [Annotation(each, measurements=length, metadata=seen) for each in lines]
+            near = Annotation(shapely.LineString([(10, 10), (90, 90)]), measurements=length)
+            document = Document([*rulers, near])
+            notes, figures = NotesLayer(document, lambda: None), MeasuredLines(document)
+            assert notes.count == count
+            picture = QImage(200, 200, QImage.Format.Format_RGB32)
+            view = View(Point(100, 100), 1.0, Size(200, 200))
+            scene = Scene(view, Box(0, 0, 4000, 1000), Optics(), 1.0)
+
+            def event() -> None:
+                with QPainter(picture) as painter:
+                    notes.paint(painter, scene)
+                    figures.paint(painter, scene, ())
 
             return event
 

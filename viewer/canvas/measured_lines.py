@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import shapely
 from PySide6.QtGui import QColor, QPainterPath
 
+from viewer.annotations.bounds_index import BoundsIndex
 from viewer.annotations.measured import figure_of, is_measured
 from viewer.annotations.pixel_calibration import PixelCalibration
 from viewer.canvas.annotating.strokes import paint_label, paint_stroke
-from viewer.geometry import Box, Point
+from viewer.geometry import Point
 
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence
@@ -35,7 +36,9 @@ class MeasuredLines:
 
     def __init__(self, document: Document) -> None:
         self._document = document
-        self._ids: dict[UUID, None] = {}
+        self._ids: set[UUID] = set()
+        self._index = BoundsIndex()
+        """Where these are: a paint looks at those in sight alone."""
         self._take_all()
 
     def follow(self, step: Edit) -> None:
@@ -49,14 +52,12 @@ class MeasuredLines:
         """Paint ends and figures of what is in view, but of those in `hidden`."""
         calibration, field = PixelCalibration(scene.optics.mpp_um), scene.view.box
         painted = 0
-        for id_ in self._ids:
+        for id_ in self._index.inside(field):
             annotation = self._document.get(id_)
             if annotation is None or id_ in hidden:
                 continue
-            line = annotation.geometry
-            if not Box(*line.bounds).intersects(field):
-                continue
-            places = [Point(*place) for place in shapely.get_coordinates(line).tolist()]
+            corners = shapely.get_coordinates(annotation.geometry)
+            places = [Point(*place) for place in corners.tolist()]
             on_screen = [scene.view.to_screen(place) for place in places]
             if math.dist(on_screen[0], on_screen[-1]) < _LEAST_PX:
                 continue
@@ -71,14 +72,19 @@ class MeasuredLines:
 
     def _take_all(self) -> None:
         """Of a million annotations without figures none is looked at any closer."""
-        self._ids = {each.id: None for each in self._document.special if is_measured(each)}
+        measured = [each for each in self._document.special if is_measured(each)]
+        self._ids = {each.id for each in measured}
+        self._index = BoundsIndex()
+        self._index.put(measured)
 
     def _take(self, id_: UUID) -> None:
         annotation = self._document.get(id_)
         if annotation is not None and is_measured(annotation):
-            self._ids[id_] = None
-        else:
-            self._ids.pop(id_, None)
+            self._ids.add(id_)
+            self._index.put([annotation])
+        elif id_ in self._ids:
+            self._ids.remove(id_)
+            self._index.remove(id_)
 
 
 def ticks_path(places: Sequence[Point]) -> QPainterPath:

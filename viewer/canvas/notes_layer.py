@@ -9,12 +9,14 @@ import shapely
 from PySide6.QtCore import QPointF, QRectF
 from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen
 
+from viewer.annotations.bounds_index import BoundsIndex
 from viewer.geometry import Point
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from uuid import UUID
 
+    from viewer.annotations.annotation import Annotation
     from viewer.annotations.document import Document, Edit
     from viewer.canvas.layer import Scene
 
@@ -32,7 +34,9 @@ class NotesLayer:
         self.opacity = 1.0
         self._document = document
         self._on_change = on_change
-        self._noted: dict[UUID, Point] = {}
+        self._noted: set[UUID] = set()
+        self._index = BoundsIndex()
+        """Where these are: a paint looks at those in sight alone."""
         self._is_shown = True
         self._hidden_classes: frozenset[str] = frozenset()
         self._take_all()
@@ -57,19 +61,18 @@ class NotesLayer:
         """Paints the signs of what is in view."""
         if not self._is_shown or not self._noted:
             return
-        box = scene.view.box
-        places = [
-            place
-            for id_, place in self._noted.items()
-            if box.contains(place) and self._class_of(id_) not in self._hidden_classes
-        ]
+        box, painted = scene.view.box, 0
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        for place in places[:_MOST_SIGNS]:
-            _paint_sheet(painter, QPointF(*scene.view.to_screen(place)))
-
-    def _class_of(self, id_: UUID) -> str:
-        annotation = self._document.get(id_)
-        return annotation.class_name if annotation is not None else ""
+        for id_ in self._index.inside(box):
+            annotation = self._document.get(id_)
+            if annotation is None or annotation.class_name in self._hidden_classes:
+                continue
+            place = _upper_right(annotation)
+            if box.contains(place):
+                _paint_sheet(painter, QPointF(*scene.view.to_screen(place)))
+                painted += 1
+                if painted == _MOST_SIGNS:
+                    return
 
     def _follow(self, step: Edit) -> None:
         if step.is_reset:
@@ -78,18 +81,24 @@ class NotesLayer:
             self._take(change.id)
 
     def _take_all(self) -> None:
-        self._noted.clear()
-        for annotation in self._document.special:
-            self._take(annotation.id)
+        noted = [each for each in self._document.special if each.description]
+        self._noted = {each.id for each in noted}
+        self._index = BoundsIndex()
+        self._index.put(noted)
 
     def _take(self, id_: UUID) -> None:
         annotation = self._document.get(id_)
         if annotation is not None and annotation.description:
-            corners = shapely.get_coordinates(annotation.geometry)
-            x, y = corners[np.argmax(corners[:, 0] - corners[:, 1])].tolist()
-            self._noted[id_] = Point(x, y)
-        else:
-            self._noted.pop(id_, None)
+            self._noted.add(id_)
+            self._index.put([annotation])
+        elif id_ in self._noted:
+            self._noted.remove(id_)
+            self._index.remove(id_)
+
+
+def _upper_right(annotation: Annotation) -> Point:
+    corners = shapely.get_coordinates(annotation.geometry)
+    return Point(*corners[np.argmax(corners[:, 0] - corners[:, 1])].tolist())
 
 
 def _paint_sheet(painter: QPainter, at: QPointF) -> None:
