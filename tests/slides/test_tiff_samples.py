@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import imagecodecs
@@ -20,6 +21,8 @@ from tiff_steps import (
     picture,
     write_tiff,
 )
+
+from viewer.slides import SlideError, open_slide
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -141,6 +144,8 @@ def test_inks_of_which_none_is_255(tmp_path: Path) -> None:
     about: Tags = tags(8, 4, CMYK) | {336: ("H", (255, 0))}
     path = write_tiff(tmp_path / "a.tif", about, deflated(255 - inks()))
     assert_shows(path, printed(inks()), 1)
+    with closing(open_slide(path)) as source:
+        assert source.info.display_range is None
 
 
 def test_inks_that_are_multiplied_by_opacity(tmp_path: Path) -> None:
@@ -165,3 +170,15 @@ def test_what_stands_for_no_data_does_not_count(tmp_path: Path, value: str) -> N
     (note,) = assert_shows(path, gray(expected), 1)
     assert note.startswith("Stretched for display: floating-point values from 20 to 170; -")
     assert note.endswith("stands for no data.")
+
+
+def test_a_damaged_tag_is_told_without_words_of_python(tmp_path: Path) -> None:
+    """The number of samples is two numbers."""
+    about: Tags = tags(8, 3, RGB) | {277: ("H", (3, 3))}
+    path = write_tiff(tmp_path / "a.tif", about, deflated(picture()))
+    with pytest.raises(SlideError) as caught:
+        open_slide(path)
+    assert str(caught.value) == (
+        "a.tif is a TIFF file that cannot be read; it may be damaged or cut short, so copy it "
+        "again from where it came."
+    )

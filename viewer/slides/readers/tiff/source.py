@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tifffile import TIFF, TiffFile
+from tifffile import TIFF, TiffFile, TiffFileError
 
 from viewer.slides.byte_lru import ByteLru
 from viewer.slides.channels import as_channels
@@ -113,9 +113,11 @@ def open_tiff(path: Path, image: int | None = None) -> TiffSource | None:
         raise
     except Exception as error:  # a spoilt file can make the parser fail in any way
         _log.info("%s cannot be read as a TIFF (%r)", path, error)
+        # What Python says of a value that it did not expect tells the user nothing.
+        reason = f" ({error})" if isinstance(error, (TiffFileError, ChunkError)) else ""
         raise DamagedSlideError(
             path,
-            f"{path.name} is a TIFF file that cannot be read ({error}); it may be damaged or cut "
+            f"{path.name} is a TIFF file that cannot be read{reason}; it may be damaged or cut "
             "short, so copy it again from where it came.",
         ) from error
 
@@ -140,7 +142,8 @@ def _source(path: Path, tiff: TiffFile, file: AnyFile, wanted: int | None) -> Ti
             f"{path.name} holds complex numbers, which cannot be shown; export their magnitude.",
         )
     levels, colors = _shown_levels(path, image, file)
-    shown = colors.samples.range
+    is_cmyk = colors.samples.model is ColorModel.CMYK
+    shown = None if is_cmyk else colors.samples.range  # how much ink there is is no stretch
     optics = _upright_optics(image.optics, levels[0].orientation)
     stack = ImageStack(image, levels, colors.samples, file)
     axes = stack_axes(image, stack.samples, stack.planes, shown)
@@ -159,7 +162,7 @@ def _source(path: Path, tiff: TiffFile, file: AnyFile, wanted: int | None) -> Ti
         reader="direct TIFF",
         optics=optics,
         associated=tuple(beside),
-        icc_profile=None if colors.samples.model is ColorModel.CMYK else icc_profile(page),
+        icc_profile=None if is_cmyk else icc_profile(page),
         properties=tiff_properties(page) | _ome_properties(image),
         notes=tuple(note for note in notes if note),
         images=entries if len(entries) > 1 else (),
