@@ -172,6 +172,21 @@ def test_what_stands_for_no_data_does_not_count(tmp_path: Path, value: str) -> N
     assert note.endswith("stands for no data.")
 
 
+@pytest.mark.parametrize("rows", [HEIGHT_PX, 16])
+def test_old_jpeg_that_lies_in_the_file_whole(tmp_path: Path, rows: int) -> None:
+    """Strips are parts of one JPEG, which only its own tags point to."""
+    coded = bytes(imagecodecs.jpeg8_encode(smooth(), level=97))
+    about: Tags = tags(8, 3, YCBCR, compression=6) | {
+        278: ("H", (rows,)),
+        513: ("I", (8,)),
+        514: ("I", (len(coded),)),
+        530: ("H", (2, 2)),
+    }
+    step = -(-len(coded) // -(-HEIGHT_PX // rows)) + 1 & ~1
+    parts = [coded[at : at + step] for at in range(0, len(coded), step)]
+    assert_shows(write_tiff(tmp_path / "a.tif", about, parts), smooth(), 12)
+
+
 def test_a_damaged_tag_is_told_without_words_of_python(tmp_path: Path) -> None:
     """The number of samples is two numbers."""
     about: Tags = tags(8, 3, RGB) | {277: ("H", (3, 3))}

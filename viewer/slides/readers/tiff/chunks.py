@@ -34,6 +34,8 @@ _PADDING_BYTES = 64
 _LOWEST_BIT_FIRST = 2
 """Of the tag FillOrder."""
 _SUBSAMPLING = 530
+_WHOLE_JPEG, _WHOLE_JPEG_BYTES = 513, 514
+"""JPEGInterchangeFormat and its length, of TIFF 6 before its supplement of JPEG."""
 
 
 class PageChunks:
@@ -51,6 +53,7 @@ class PageChunks:
 
     def __init__(self, page: TiffPage, file: AnyFile) -> None:
         self._rows: RowAccess | None = None
+        page = _with_whole_jpeg(page)
         parted = in_parts(page, file)
         if parted is not None:
             page, self._rows = parted
@@ -291,6 +294,18 @@ class PageChunks:
         rgb = self._ycbcr.rgb(ycbcr)
         extra = ycbcr[..., 3:]
         return np.concatenate([rgb, extra], axis=2) if extra.shape[2] else rgb
+
+
+def _with_whole_jpeg(page: TiffPage) -> TiffPage:
+    """Return a page of old JPEG as one strip, where the file holds its JPEG whole; else itself."""
+    place = numbers(page, _WHOLE_JPEG) + numbers(page, _WHOLE_JPEG_BYTES)
+    if page.compression != COMPRESSION.OJPEG or page.is_tiled or len(place) != 2 or not all(place):
+        return page
+    whole = copy.copy(page)
+    whole.compression = COMPRESSION.JPEG
+    whole.rowsperstrip = page.imagelength
+    whole.dataoffsets, whole.databytecounts = (int(place[0]),), (int(place[1]),)
+    return whole
 
 
 def _ycbcr(page: TiffPage) -> YCbCr:
