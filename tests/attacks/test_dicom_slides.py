@@ -13,6 +13,7 @@ import pydicom
 import pytest
 from cli_steps import coverslip as quick
 from measured_runs import coverslip
+from pydicom.uid import MediaStorageDirectoryStorage
 
 PRIVATE = "A private text of the user"
 UNDEFINED = 0xFFFFFFFF
@@ -161,7 +162,7 @@ def test_a_directory_of_dicom_names_no_file_elsewhere(
     private = Path(shutil.copy(slide, tmp_path / "secret.dcm"))
     changed(private, Manufacturer=PRIVATE)
     about = pydicom.dcmread(slide)
-    about.file_meta.MediaStorageSOPClassUID = pydicom.uid.MediaStorageDirectoryStorage
+    about.file_meta.MediaStorageSOPClassUID = MediaStorageDirectoryStorage
     record = pydicom.Dataset()
     record.ReferencedFileID = name.replace("/secret", f"{tmp_path}/secret", name.startswith("/"))
     record.DirectoryRecordType = "IMAGE"

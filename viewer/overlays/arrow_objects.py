@@ -21,7 +21,9 @@ def convert(body: bytes, _context: TaskContext) -> bytes:
     """Answer an `ArrowBytes` with the objects as they are packed today."""
     data = msgspec.msgpack.decode(body, type=ArrowBytes).data
     with pa.ipc.open_stream(data) as reader:
-        table = reader.read_all().combine_chunks()
+        table = reader.read_all()
+        table.validate(full=True)  # offsets and indices point at what is there
+        table = table.combine_chunks()
     columns = {name: table.column(name) for name in table.column_names}
     outlines = columns["outline"].combine_chunks()
     return Objects(

@@ -27,6 +27,7 @@ from viewer.cohort.query.arrow import (
     schema_of,
     write_table,
 )
+from viewer.cohort.query.errors import QueryError
 from viewer.inference.tasks.known import kind_of
 from viewer.overlays.object_map import ObjectMap, outline_areas
 from viewer.overlays.objects import Objects, ObjectsError
@@ -194,11 +195,23 @@ def keep_columns(name: str, results: Path, steps_version: int) -> None:
 
 
 def class_counts(path: Path) -> dict[str, int]:
-    """Return how many objects of each class a file of columns holds."""
-    with pa.memory_map(str(path)) as source:
-        held = pa.ipc.open_file(source).read_all().column("class")
-        counted = held.combine_chunks().cast(pa.string()).value_counts()
-        return {each["values"]: each["counts"] for each in counted.to_pylist()}
+    """Return how many objects of each class a file of columns holds.
+
+    Raises
+    ------
+    QueryError
+        The file is not as it was made.
+    """
+    try:
+        with pa.memory_map(str(path)) as source:
+            held = pa.ipc.open_file(source).read_all().column("class")
+            held.validate(full=True)
+            counted = held.combine_chunks().cast(pa.string()).value_counts()
+            return {each["values"]: each["counts"] for each in counted.to_pylist()}
+    except (OSError, KeyError, pa.ArrowException) as error:
+        raise QueryError(
+            f"{path} is damaged ({error}): remove it, and the next query makes it anew."
+        ) from error
 
 
 def _objects_table(result: KeptResult, stamp: str) -> object:
