@@ -277,3 +277,12 @@ def test_tiles_that_cannot_be_read_hold_no_memory(tmp_path: Path) -> None:
             tracemalloc.stop()
             gc.enable()
     assert held_bytes < 8 << 20
+
+
+def test_a_table_of_one_line_without_end(tmp_path: Path) -> None:
+    """Each piece was joined to all before it: a gigabyte took hours."""
+    table = tmp_path / "long.csv"
+    with table.open("wb") as file:
+        file.write(b"x,y,name\n1,2,")
+        file.truncate(1 << 30)
+    assert_refused(coverslip("annotations", "stats", table), "a line of it is longer than")

@@ -18,6 +18,7 @@ from viewer.annotations.formats.problems import AnnotationFileError, Problem
 from viewer.atomic_write import as_text
 from viewer.cell_text import bare_cell, text_cell
 from viewer.colors import class_color
+from viewer.limits import LOG_LINE_BYTES
 from viewer.plain_text import shown_line, shown_text
 from viewer.table_lines import with_paired_quotes
 
@@ -126,7 +127,7 @@ class _Columns:
 
 
 def _rows(name: str, piece: PieceReader, problems: list[Problem]) -> Iterator[Annotation]:
-    lines = _lines(piece)
+    lines = _lines(name, piece)
     first = next(lines, "")
     while _NO_HEADER.match(first):
         first = next(lines, "")
@@ -166,18 +167,27 @@ def _with_first(first: str, others: Iterator[str]) -> Iterator[str]:
     yield from others
 
 
-def _lines(piece: PieceReader) -> Iterator[str]:
-    rest = b""
+def _lines(name: str, piece: PieceReader) -> Iterator[str]:
+    rest: list[bytes] = []
+    size_bytes = 0
     while more := piece(_PIECE_BYTES):
+        rest.append(more)
+        size_bytes += len(more)
+        if size_bytes > LOG_LINE_BYTES.most:
+            raise AnnotationFileError(f"{name} is no table: {LOG_LINE_BYTES.sentence('it')}.")
+        if not _LINE_END.search(more) and not rest[0].endswith(b"\r"):
+            continue
         # A piece may end between the two characters that end a line.
-        whole = _LINE_END.split(rest + more)
-        rest = whole.pop()
-        if not rest and more.endswith(b"\r") and whole:
-            rest = whole.pop() + b"\r"
+        whole = _LINE_END.split(b"".join(rest))
+        last = whole.pop()
+        if not last and more.endswith(b"\r") and whole:
+            last = whole.pop() + b"\r"
         for line in whole:
             yield _decoded(line)
-    for line in _LINE_END.split(rest.removesuffix(b"\r")) if rest else ():
-        yield _decoded(line)
+        rest, size_bytes = [last], len(last)
+    if last := b"".join(rest).removesuffix(b"\r"):
+        for line in _LINE_END.split(last):
+            yield _decoded(line)
 
 
 def _decoded(line: bytes) -> str:
