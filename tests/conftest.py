@@ -21,7 +21,6 @@ from pytestqt.qtbot import QtBot
 from viewer import atomic_write, redaction
 from viewer.audit_log import trail
 from viewer.cohort import executor
-from viewer.processes import helper
 from viewer.processes.confinement import launching
 
 if TYPE_CHECKING:
@@ -164,8 +163,7 @@ def forked_children() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         if sys.platform == "linux":
             patch.setattr(launching, "subprocess", ForkServer())
-            for starting in (executor, helper):
-                patch.setattr(starting, "subprocess", forked_programs)
+            patch.setattr(executor, "subprocess", forked_programs)
         yield
 
 
@@ -189,7 +187,7 @@ def quick_nuclei(quick_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def real_children() -> Iterator[None]:
     """Children are started as the program starts them."""
     with pytest.MonkeyPatch.context() as patch:
-        for starting in (launching, executor, helper):
+        for starting in (launching, executor):
             patch.setattr(starting, "subprocess", subprocess)
         yield
 

@@ -282,6 +282,7 @@ def _run(order: dict[str, Any]) -> None:
     if "file" in order:
         runpy.run_path(order["file"], run_name="__main__")
     elif "module" in order:
+        sys.modules.pop(order["module"], None)  # imported beforehand, for what it imports
         runpy.run_module(order["module"], run_name="__main__", alter_sys=True)
     else:
         main = sys.modules["__main__"] = types.ModuleType("__main__")

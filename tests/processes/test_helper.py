@@ -21,7 +21,6 @@ from viewer.processes.helper import (
     HelperStoppedError,
 )
 
-pytestmark = pytest.mark.usefixtures("real_children")
 TASKS = "helper_tasks"
 WAIT_S = 20.0
 
