@@ -74,6 +74,11 @@ IMAGE_BYTES = Limit(
 )
 IMAGE_DECODING_BYTES = Limit(2 * IMAGE_BYTES.most, IMAGE_BYTES.text)
 """Of what a decoder takes for a moment: some hold an image four times."""
+TILE_BYTES = Limit(
+    1_200_000_000,
+    "{name} is stored in pieces of {amount} bytes of pixels, too large to hold in memory",
+)
+"""Of a tile, strip or chunk in all channels that are decoded together; readers say what to do."""
 COLOR_PROFILE_BYTES = Limit(16 * _MIB, "{name} is {amount} bytes long, max. {most}")
 JPEG_PIXELS_PER_BYTE = Limit(
     1024,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from viewer.geometry import Optics
+from viewer.limits import TILE_BYTES
 from viewer.slides.channels import (
     MOST_CHANNELS,
     Axes,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from viewer.slides.ngff.arrays import ReadKey
+    from viewer.slides.ngff.arrays import ArrayInfo, ReadKey
     from viewer.slides.ngff.images import NgffImage
     from viewer.slides.readers.planes_source import Window
     from viewer.slides.readers.zarr_arrays import ZarrArray
@@ -43,7 +44,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_MOST_CHUNK_BYTES = 1_200_000_000
+_MOST_TOGETHER_BYTES = 256 << 20
+"""Of a place in all channels: of more, zarr decodes one channel at a time."""
 _RANGE_PX = 512
 """Of a level that is longer only the middle is looked at for the range of its values."""
 _MOST_RANGES = 128
@@ -147,6 +149,16 @@ def _source(
     return PlanesSource(path, info, reader.levels, reader)
 
 
+def _too_large(size_bytes: int) -> str:
+    sentence = TILE_BYTES.sentence("", size_bytes).strip()
+    return f"{sentence}; write it in chunks of about 512 x 512 pixels"
+
+
+def _channels_in_chunk(image: NgffImage, info: ArrayInfo) -> int:
+    at = image.axes.find("c")
+    return info.inner_chunks[at] if at >= 0 else 1
+
+
 def _is_rgb(image: NgffImage) -> bool:
     """Return whether the three channels are the colors of a picture, as they are stored."""
     if image.count("c") != 3 or image.levels[0].array.dtype != "uint8":
@@ -201,11 +213,9 @@ class _ZarrReader:
         for level in image.levels:
             info = level.array
             size = math.prod(info.inner_chunks) * np.dtype(info.dtype).itemsize
-            if size > _MOST_CHUNK_BYTES:
-                raise NgffError(
-                    f"is stored in chunks of {size / 1e9:.1f} GB, too large to hold in memory; "
-                    "write it in chunks of about 512 x 512 pixels"
-                )
+            together = -(-3 // _channels_in_chunk(image, info)) if _is_rgb(image) else 1
+            if together * size > TILE_BYTES.most:
+                raise NgffError(_too_large(together * size))
             largest = max(largest, size)
             self._arrays.append(ZarrArray(read, info))
             sizes = dict(zip(image.axes, info.shape, strict=True))
@@ -291,11 +301,20 @@ class _ZarrReader:
     ) -> NDArray[Any]:
         """Return what lies in a column and row of chunks; a missing chunk has the fill value."""
         first, last = min(channels), max(channels)
-        if last - first >= 2 * len(channels):  # they are far from each other
-            parts = [self._chunk(level, column, row, (each,), z, t) for each in channels]
-            return np.concatenate(parts)
-        axes = self._image.axes
+        info = self._arrays[level].info
         left, top, width, height = self._grids[level].chunk_window(column, row)
+        dtype = np.dtype("uint8" if info.dtype == "bool" else info.dtype)
+        size = len(channels) * height * width * dtype.itemsize
+        if size > TILE_BYTES.most:
+            raise ChunkError(f"it {_too_large(size)}, or show fewer channels")
+        is_far = last - first >= 2 * len(channels)
+        is_large = size > _MOST_TOGETHER_BYTES and _channels_in_chunk(self._image, info) == 1
+        if len(channels) > 1 and (is_far or is_large):
+            values = np.empty((len(channels), height, width), dtype)
+            for index, channel in enumerate(channels):
+                values[index] = self._chunk(level, column, row, (channel,), z, t)[0]
+            return values
+        axes = self._image.axes
         place: dict[str, slice | int] = {
             "t": t,
             "z": z,

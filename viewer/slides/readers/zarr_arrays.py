@@ -17,6 +17,7 @@ from zarr.storage import StorePath
 from viewer.slides.ngff.arrays import NgffError
 from viewer.slides.readers.pipe_event_loop import LoopThread
 from viewer.slides.readers.tiff.errors import ChunkError
+from viewer.slides.readers.zarr_unpacking import use_bounded_unpacking
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 
     from viewer.slides.ngff.arrays import ArrayInfo, ReadKey
 
-_BLOSC_HEADER = 16
 _lock = threading.Lock()
+use_bounded_unpacking()
 
 
 class ZarrArray:
@@ -42,7 +43,7 @@ class ZarrArray:
     def __init__(self, read: ReadKey, info: ArrayInfo) -> None:
         self.info = info
         self._check_codecs()
-        place = StorePath(_KeyStore(read, info), info.path)
+        place = StorePath(_KeyStore(read), info.path)
         try:
             opening = AsyncArray.open(place, zarr_format=2 if info.zarr_format == 2 else 3)
             self._array: Any = _loop().run(opening)
@@ -93,11 +94,6 @@ def _know_more_codecs() -> None:
     numcodecs.register_codecs(verbose=False)
 
 
-def _is_cut_blosc(data: bytes) -> bool:
-    """Return whether data is shorter than its header says; Blosc would read on beyond its end."""
-    return len(data) < _BLOSC_HEADER or len(data) < int.from_bytes(data[12:16], "little")
-
-
 def _loop() -> LoopThread:
     with _lock:
         return _one_loop()
@@ -113,13 +109,9 @@ class _KeyStore(stores.Store):
 
     supports_writes = supports_deletes = supports_listing = False  # pyright: ignore
 
-    def __init__(self, read: ReadKey, info: ArrayInfo) -> None:
+    def __init__(self, read: ReadKey) -> None:
         super().__init__(read_only=True)
         self._read = read
-        self._is_sharded = info.chunks != info.inner_chunks or "sharding_indexed" in info.codecs
-        self._is_blosc = bool(info.codecs) and (
-            info.codecs[0 if info.zarr_format == 2 else -1] == "blosc"
-        )
         self._is_open = True
 
     def __eq__(self, other: object) -> bool:
@@ -155,9 +147,6 @@ class _KeyStore(stores.Store):
             and len(data) < byte_range.end - byte_range.start
         ):
             raise ChunkError("the file ends before the chunk does")
-        is_chunk = not key.rpartition("/")[2].startswith((".z", "zarr.json"))
-        if is_chunk and self._is_blosc and not self._is_sharded and _is_cut_blosc(data):
-            raise ChunkError("its data is damaged (it is cut short)")
         return prototype.buffer.from_bytes(data)
 
     async def get_partial_values(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tifffile import TIFF, TiffFile, TiffFileError
 
+from viewer.limits import TILE_BYTES
 from viewer.slides.byte_lru import ByteLru
 from viewer.slides.channels import as_channels
 from viewer.slides.composites import composite, first_displays
@@ -61,7 +62,6 @@ _STORED_TILE_PX = range(128, 2049)
 """Tile sides of a file that are good units of work; others are cut anew."""
 
 _OWN_TILE_PX = 256
-_MOST_CHUNK_BYTES = 1_200_000_000
 _MOST_ASSOCIATED_PX = 64 << 20
 _ASSOCIATED = ("label", "macro", "overview", "thumbnail")
 
@@ -195,7 +195,7 @@ def _shown_levels(
     """
     levels = [LevelChunks(level.pages, file, level.mask) for level in image.levels]
     for level in levels:
-        if level.chunk_bytes > _MOST_CHUNK_BYTES:
+        if level.chunk_bytes > TILE_BYTES.most:
             raise UnsupportedSlideError(path, _too_large(path, level.chunk_bytes))
     page = image.levels[0].page
     finest, coarsest = levels[0], levels[-1]
@@ -254,8 +254,8 @@ def _unknown_compression(path: Path, compression: int) -> str:
 
 def _too_large(path: Path, size_bytes: int) -> str:
     return (
-        f"{path.name} is stored in one piece of {size_bytes / 1e9:.1f} GB of pixels, too large to "
-        "hold in memory; convert it once to a pyramidal TIFF, for example with "
+        f"{TILE_BYTES.sentence(path.name, size_bytes)}; convert it once to a pyramidal TIFF, for "
+        "example with "
         "`vips tiffsave IN OUT.tif --tile --pyramid --compression jpeg`."
     )
 

@@ -1,0 +1,142 @@
+"""Chunks of OME-Zarr that are small on the disk and unpack to more than they hold."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import json
+import lzma
+import struct
+import tracemalloc
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import google_crc32c
+import numcodecs
+import numpy as np
+import pytest
+import zarr
+from measured_runs import coverslip
+
+from viewer.slides import TileError, open_slide
+from viewer.slides.readers.tiff.errors import ChunkError
+from viewer.slides.readers.zarr_unpacking import unpacked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+HOLDS_BYTES, BOMB_BYTES = 1 << 20, 256 << 20
+
+
+def write_image(path: Path, zarr_format: int, side_px: int, **options: Any) -> None:
+    """Write a picture of one chunk a channel and of noise."""
+    group = zarr.open_group(str(path), mode="w", zarr_format=zarr_format)  # pyright: ignore
+    shape = (3, side_px, side_px)
+    array = group.create_array("0", shape=shape, chunks=(1, *shape[1:]), dtype="uint8", **options)
+    array[:] = np.random.default_rng(0).integers(0, 255, shape, dtype=np.uint8)
+    scale = [{"type": "scale", "scale": [1, 1, 1]}]
+    axes = [{"name": "c", "type": "channel"}, *({"name": name, "type": "space"} for name in "yx")]
+    levels = [{"path": "0", "coordinateTransformations": scale}]
+    shown = {"axes": axes, "datasets": levels}
+    if zarr_format == 2:
+        group.attrs.update({"multiscales": [{"version": "0.4", **shown}]})
+    else:
+        group.attrs["ome"] = {"version": "0.5", "multiscales": [shown]}
+
+
+def zstd_without_a_size(size_bytes: int) -> bytes:
+    """Return a frame of blocks that repeat one byte, whose header leaves out how long it is."""
+    block = 1 << 17
+    blocks = [(block << 3 | 1 << 1).to_bytes(3, "little") + b"A"] * (size_bytes // block)
+    return b"\x28\xb5\x2f\xfd\x00\x58" + b"".join(blocks) + b"\x01\x00\x00"
+
+
+def bomb_of(name: str) -> bytes:
+    zeros = bytes(BOMB_BYTES)
+    made: dict[str, Callable[[], Any]] = {
+        "blosc": lambda: numcodecs.Blosc().encode(zeros),
+        "zstd": lambda: numcodecs.Zstd().encode(zeros),
+        "lz4": lambda: numcodecs.LZ4().encode(zeros),
+        "gzip": lambda: gzip.compress(zeros, 1),
+        "zlib": lambda: numcodecs.Zlib(1).encode(zeros),
+        "bz2": lambda: bz2.compress(zeros, 1),
+        "lzma": lambda: lzma.compress(zeros, preset=0),
+    }
+    return bytes(made[name]())
+
+
+@pytest.mark.parametrize("name", ["blosc", "zstd", "lz4", "gzip", "zlib", "bz2", "lzma"])
+def test_no_codec_unpacks_more_than_a_chunk_holds(name: str) -> None:
+    bomb = bomb_of(name)
+    assert len(bomb) < BOMB_BYTES // 50
+    tracemalloc.start()
+    try:
+        with pytest.raises(ChunkError, match="unpacks to more"):
+            unpacked(name, {}, bomb, HOLDS_BYTES)
+        assert tracemalloc.get_traced_memory()[1] < 8 * HOLDS_BYTES
+    finally:
+        tracemalloc.stop()
+
+
+def test_zstd_that_states_no_size_is_unpacked_up_to_the_size() -> None:
+    assert unpacked("zstd", {}, zstd_without_a_size(HOLDS_BYTES), HOLDS_BYTES) == b"A" * HOLDS_BYTES
+    with pytest.raises(Exception, match="too small"):
+        unpacked("zstd", {}, zstd_without_a_size(BOMB_BYTES), HOLDS_BYTES)
+
+
+def test_gzip_of_several_parts_is_read_whole() -> None:
+    data = gzip.compress(b"one") + gzip.compress(b"two") + bytes(20)
+    assert unpacked("gzip", {}, data, HOLDS_BYTES) == b"onetwo"
+    with pytest.raises(ChunkError, match="cut short"):
+        unpacked("gzip", {}, data[:30], HOLDS_BYTES)
+
+
+@pytest.mark.parametrize(
+    ("zarr_format", "compressors", "chunk", "name"),
+    [
+        (3, {"name": "zstd", "configuration": {}}, "c/0/0/0", "zstd"),
+        (3, {"name": "gzip", "configuration": {}}, "c/0/0/0", "gzip"),
+        (2, numcodecs.GZip(), "0.0.0", "gzip"),
+        (2, numcodecs.Blosc(), "0.0.0", "blosc"),
+    ],
+    ids=["zstd", "gzip", "gzip of version 2", "blosc of version 2"],
+)
+def test_the_reader_unpacks_no_bomb(
+    zarr_format: int, compressors: Any, chunk: str, name: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.zarr"
+    write_image(path, zarr_format, 256, compressors=compressors)
+    with closing(open_slide(path)) as source:
+        assert source.read_tile(0, 0, 0).any()
+    (path / "0" / chunk).write_bytes(bomb_of(name))
+    with closing(open_slide(path)) as source, pytest.raises(TileError, match="unpacks to more"):
+        source.read_tile(0, 0, 0)
+
+
+def test_bombs_within_shards_are_not_unpacked_either(tmp_path: Path) -> None:
+    path = tmp_path / "a.zarr"
+    write_image(
+        path, 3, 256, shards=(1, 256, 256), compressors={"name": "gzip", "configuration": {}}
+    )
+    bomb = bomb_of("gzip")
+    index = struct.pack("<QQ", 0, len(bomb))
+    checksum = struct.pack("<I", google_crc32c.value(index))
+    (path / "0" / "c/0/0/0").write_bytes(bomb + index + checksum)
+    with closing(open_slide(path)) as source, pytest.raises(TileError, match="unpacks to more"):
+        source.read_tile(0, 0, 0)
+
+
+def test_channels_that_no_memory_holds_together_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.zarr"
+    write_image(path, 3, 8)
+    described = path / "0" / "zarr.json"
+    about = json.loads(described.read_text())
+    about["shape"] = [3, 22_000, 22_000]
+    about["chunk_grid"]["configuration"]["chunk_shape"] = [1, 22_000, 22_000]
+    described.write_text(json.dumps(about))
+    outcome = coverslip("info", path)
+    assert outcome.code == 2, outcome
+    assert outcome.is_one_sentence, outcome.err
+    assert "1,452,000,000 bytes of pixels, too large to hold in memory" in outcome.err
+    assert outcome.peak_mb < 500

@@ -1,0 +1,195 @@
+# pyright: basic
+# (zarr and numcodecs bring types that are not complete)
+"""Unpacks chunks of Zarr to no more bytes than their shape and type have.
+
+A kilobyte can say that it unpacks to gigabytes. Headers that state a size are looked at before the
+codec takes memory for it; streams that state none are unpacked here, up to the size.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import bz2
+import lzma
+import math
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import imagecodecs
+from zarr.abc.codec import BytesBytesCodec
+from zarr.codecs._v2 import V2Codec
+from zarr.core.codec_pipeline import BatchedCodecPipeline
+from zarr.core.config import config
+from zarr.registry import register_pipeline
+
+from viewer.slides.readers.tiff.errors import ChunkError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from zarr.abc.codec import Codec
+    from zarr.core.array_spec import ArraySpec
+    from zarr.core.buffer import Buffer, NDBuffer
+
+_BLOSC_HEADER = 16
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_EXTRA_BYTES = 1 << 16
+"""For the headers, checksums and indexes of codecs within others."""
+_MOST_FILTER_GROWTH = 8
+"""Filters can keep a byte as a float of 64 bits."""
+
+
+def use_bounded_unpacking() -> None:
+    """Let zarr unpack every chunk that this process reads within bounds."""
+    register_pipeline(BoundedPipeline)
+    name = f"{BoundedPipeline.__module__}.{BoundedPipeline.__qualname__}"
+    config.set({"codec_pipeline.path": name})
+
+
+class BoundedPipeline(BatchedCodecPipeline):
+    """Zarr's own pipeline, whose codecs for bytes are bounded, within shards too."""
+
+    @classmethod
+    def from_codecs(cls, codecs: Iterable[Codec], *, batch_size: int | None = None) -> Self:
+        return super().from_codecs([_bounded(codec) for codec in codecs], batch_size=batch_size)
+
+
+def unpacked(name: str, settings: dict[str, Any], data: bytes, most_bytes: int) -> bytes | None:
+    """Return what data unpacks to; None where its header shows that the codec may do it.
+
+    Parameters
+    ----------
+    name
+        Of the codec, as Zarr has it.
+    settings
+        Its configuration.
+
+    Raises
+    ------
+    ChunkError
+        It unpacks to more than `most_bytes`, or is cut short.
+    """
+    if name == "blosc":
+        # Blosc would read on beyond the end of data that is shorter than its header says.
+        if len(data) < _BLOSC_HEADER or len(data) < int.from_bytes(data[12:16], "little"):
+            raise ChunkError("its data is damaged (it is cut short)")
+        _check(int.from_bytes(data[4:8], "little"), most_bytes)
+    elif name == "zstd":
+        size = _zstd_size(data)
+        if size is None:
+            return bytes(imagecodecs.zstd_decode(data, out=most_bytes))
+        _check(size, most_bytes)
+    elif name == "lz4":
+        _check(int.from_bytes(data[:4], "little"), most_bytes)
+    elif name in ("gzip", "zlib"):
+        # 15 is the largest window, 16 more stand for the header of gzip.
+        window = 31 if name == "gzip" else 15
+        return _of_streams(lambda: zlib.decompressobj(window), data, most_bytes)
+    elif name == "bz2":
+        return _of_streams(bz2.BZ2Decompressor, data, most_bytes)
+    elif name == "lzma":
+        form = settings.get("format") or lzma.FORMAT_XZ
+        filters = settings.get("filters") if form == lzma.FORMAT_RAW else None
+        return _of_streams(
+            lambda: lzma.LZMADecompressor(format=form, filters=filters), data, most_bytes
+        )
+    return None
+
+
+def _check(size_bytes: int, most_bytes: int) -> None:
+    if size_bytes > most_bytes:
+        raise ChunkError("its data is damaged (it unpacks to more than the chunk holds)")
+
+
+def _zstd_size(data: bytes) -> int | None:
+    """Return the size that the header of a frame states; None where it states none."""
+    if data[:4] != _ZSTD_MAGIC or len(data) < 5:
+        raise ChunkError("its data is damaged (it is no frame of zstd)")
+    described = data[4]
+    is_single = bool(described & 0x20)
+    length = (1 if is_single else 0, 2, 4, 8)[described >> 6]
+    if not length:
+        return None
+    at = 5 + (0 if is_single else 1) + (0, 1, 2, 4)[described & 3]
+    size = int.from_bytes(data[at : at + length], "little")
+    return size + 256 if length == 2 else size
+
+
+def _of_streams(start: Callable[[], Any], data: bytes, most_bytes: int) -> bytes:
+    parts: list[bytes] = []
+    left = most_bytes
+    while data:
+        stream = start()
+        parts.append(stream.decompress(data, left + 1))
+        left -= len(parts[-1])
+        _check(-left, 0)
+        if not stream.eof:
+            raise ChunkError("its data is damaged (it is cut short)")
+        data = stream.unused_data.lstrip(b"\0")  # some writers fill up with zeros
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _size_bytes(spec: ArraySpec) -> int:
+    size = math.prod(spec.shape) * spec.dtype.to_native_dtype().itemsize
+    return size + size // 8 + _EXTRA_BYTES
+
+
+def _bounded(codec: Codec) -> Codec:
+    if isinstance(codec, V2Codec):
+        return _BoundedV2Codec(codec.filters, codec.compressor)
+    if isinstance(codec, BytesBytesCodec) and not isinstance(codec, _BoundedCodec):
+        return _BoundedCodec(codec)
+    return codec
+
+
+@dataclass(frozen=True)
+class _BoundedCodec(BytesBytesCodec):
+    """A codec of Zarr 3; what it does to write is its own."""
+
+    codec: BytesBytesCodec
+
+    @property
+    def is_fixed_size(self) -> bool:  # pyright: ignore
+        return self.codec.is_fixed_size
+
+    def to_dict(self) -> dict[str, Any]:
+        return self.codec.to_dict()
+
+    def evolve_from_array_spec(self, array_spec: ArraySpec) -> Self:
+        return type(self)(self.codec.evolve_from_array_spec(array_spec))
+
+    def compute_encoded_size(self, input_byte_length: int, chunk_spec: ArraySpec) -> int:
+        return self.codec.compute_encoded_size(input_byte_length, chunk_spec)
+
+    async def _decode_single(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> Buffer:
+        described = self.codec.to_dict()
+        name = str(described["name"]).removeprefix("numcodecs.")
+        settings: Any = described.get("configuration") or {}
+        data, most_bytes = chunk_data.to_bytes(), _size_bytes(chunk_spec)
+        found = await asyncio.to_thread(unpacked, name, settings, data, most_bytes)
+        if found is not None:
+            return chunk_spec.prototype.buffer.from_bytes(found)
+        return await self.codec._decode_single(chunk_data, chunk_spec)
+
+    async def _encode_single(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> Buffer | None:
+        return await self.codec._encode_single(chunk_data, chunk_spec)
+
+
+class _BoundedV2Codec(V2Codec):
+    """The compressor and filters of Zarr 2."""
+
+    async def _decode_single(self, chunk_bytes: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
+        if self.compressor is None:
+            return await super()._decode_single(chunk_bytes, chunk_spec)
+        growth = _MOST_FILTER_GROWTH if self.filters else 1
+        settings = self.compressor.get_config()
+        name = str(settings["id"]).removeprefix("imagecodecs_")
+        data, most_bytes = chunk_bytes.to_bytes(), growth * _size_bytes(chunk_spec)
+        if name == "lz4" and name != settings["id"]:
+            name = ""  # without a header, but no more than 255 times as long
+        found = await asyncio.to_thread(unpacked, name, settings, data, most_bytes)
+        if found is None:
+            return await super()._decode_single(chunk_bytes, chunk_spec)
+        rest = V2Codec(self.filters, None)
+        return await rest._decode_single(chunk_spec.prototype.buffer.from_bytes(found), chunk_spec)
