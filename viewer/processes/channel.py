@@ -95,10 +95,12 @@ class Channel(Generic[Incoming]):
 
     def send(self, message: msgspec.Struct) -> None:
         """Send a message whole. Raises ChannelClosedError."""
-        data = _encoder.encode(message)
+        frame = bytearray(_LENGTH.size)
+        _encoder.encode_into(message, frame, _LENGTH.size)
+        _LENGTH.pack_into(frame, 0, len(frame) - _LENGTH.size)
         try:
             with self._send_lock:
-                self._socket.sendall(_LENGTH.pack(len(data)) + data)
+                self._socket.sendall(frame)
         except OSError as error:
             raise ChannelClosedError(f"the message could not be sent ({error})") from error
 
@@ -144,20 +146,18 @@ class Channel(Generic[Incoming]):
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, pause)
         return self._some(_READ_BYTES, None)
 
-    def _bytes(self, size: int, deadline_s: float | None) -> bytes:
+    def _bytes(self, size: int, deadline_s: float | None) -> bytes | bytearray:
         """Return the next bytes; what came beyond them waits for the next call."""
         if not self._early and 0 < size <= _READ_BYTES:
             self._early = self._some(_READ_BYTES, deadline_s)
         if len(self._early) >= size:
             data, self._early = self._early[:size], self._early[size:]
             return data
-        parts, missing, self._early = [self._early], size - len(self._early), b""
-        while missing:
+        data, self._early = bytearray(self._early), b""
+        while len(data) < size:
             # Grown as it comes: a length alone takes no memory.
-            part = self._some(min(missing, _MAX_READ_BYTES), deadline_s)
-            parts.append(part)
-            missing -= len(part)
-        return b"".join(parts)
+            data += self._some(min(size - len(data), _MAX_READ_BYTES), deadline_s)
+        return data
 
     def _some(self, most: int, deadline_s: float | None) -> bytes:
         """Wait for bytes and return what is there, `most` of it."""

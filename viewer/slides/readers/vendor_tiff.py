@@ -9,7 +9,12 @@ import numpy as np
 
 from viewer.slides.channels import rgb_channels
 from viewer.slides.errors import DamagedSlideError, TileError
-from viewer.slides.readers.jpeg_tiles import DirectTiles, JpegDecoder, TilePlaces
+from viewer.slides.readers.jpeg_tiles import (
+    DirectTiles,
+    JpegDecoder,
+    TilePlaces,
+    as_bytes,
+)
 from viewer.slides.readers.shared_file import AnyFile, shared_file
 from viewer.slides.source import Level, RgbImage, SlideInfo
 
@@ -101,7 +106,7 @@ class VendorTiffSource:
     def direct_tiles(self) -> list[DirectTiles | None]:
         """Where the tiles of each level lie that are JPEG; None for levels of other codings."""
         return [
-            DirectTiles(stored.offsets.tobytes(), stored.byte_counts.tobytes(), stored.decode)
+            DirectTiles(as_bytes(stored.offsets), as_bytes(stored.byte_counts), stored.decode)
             if isinstance(stored.decode, JpegDecoder)
             else None
             for stored in self._stored
@@ -116,8 +121,8 @@ class VendorTiffSource:
                     stored.level.tile_width_px,
                     stored.level.tile_height_px,
                     stored.columns,
-                    stored.offsets.tobytes(),
-                    stored.byte_counts.tobytes(),
+                    as_bytes(stored.offsets),
+                    as_bytes(stored.byte_counts),
                 )
             ]
             for stored in self._stored

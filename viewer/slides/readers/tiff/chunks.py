@@ -10,12 +10,18 @@ import imagecodecs
 import numpy as np
 from tifffile import COMPRESSION, PHOTOMETRIC, TIFF, TiffPage
 
-from viewer.slides.readers.jpeg_tiles import DirectTiles, JpegDecoder, TilePlaces
+from viewer.slides.readers.jpeg_tiles import (
+    DirectTiles,
+    JpegDecoder,
+    TilePlaces,
+    as_bytes,
+)
 from viewer.slides.readers.tiff.errors import ChunkError, read_exactly
 from viewer.slides.readers.tiff.jpeg_color import is_ycbcr, joined, read_jpeg_header
 from viewer.slides.readers.tiff.lab import is_lab, lab_as_rgb
 from viewer.slides.readers.tiff.page_tags import bits_per_sample, numbers, rationals
 from viewer.slides.readers.tiff.rows import RowAccess, in_parts
+from viewer.slides.readers.tiff.tile_lists import as_int64
 from viewer.slides.readers.tiff.ycbcr import YCbCr, subsampling, unpack_subsampled
 
 if TYPE_CHECKING:
@@ -71,8 +77,8 @@ class PageChunks:
         self.rows = math.ceil(self.height_px / self.chunk_height_px)
         self._depth = max(1, math.ceil(page.imagedepth / max(page.tiledepth, 1)))
         self._planes = page.samplesperpixel if page.planarconfig == 2 else 1
-        self._offsets = np.asarray(page.dataoffsets, np.int64)
-        self._byte_counts = np.asarray(page.databytecounts, np.int64)
+        self._offsets = as_int64(page.dataoffsets)
+        self._byte_counts = as_int64(page.databytecounts)
         if self._rows is None and not len(self._byte_counts):
             raise ChunkError("the list of its tiles is empty")
         photometric = page.photometric
@@ -109,7 +115,7 @@ class PageChunks:
             return None
         is_rgb = page.photometric == PHOTOMETRIC.RGB
         decoder = JpegDecoder(self._jpegtables, is_rgb, goes_by_markers=True)
-        return DirectTiles(self._offsets.tobytes(), self._byte_counts.tobytes(), decoder)
+        return DirectTiles(as_bytes(self._offsets), as_bytes(self._byte_counts), decoder)
 
     @property
     def places(self) -> list[TilePlaces]:
@@ -122,8 +128,8 @@ class PageChunks:
                 self.chunk_width_px,
                 self.chunk_height_px,
                 self.columns,
-                self._offsets[plane * count : (plane + 1) * count].tobytes(),
-                self._byte_counts[plane * count : (plane + 1) * count].tobytes(),
+                as_bytes(self._offsets[plane * count : (plane + 1) * count]),
+                as_bytes(self._byte_counts[plane * count : (plane + 1) * count]),
             )
             for plane in range(self._planes)
         ]
