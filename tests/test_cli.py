@@ -69,7 +69,14 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("--size", "large"), ("--size", "0x5"), ("--center", "middle"), ("--mag", "20 --downsample")],
+    [
+        ("--size", "large"),
+        ("--size", "0x5"),
+        ("--center", "middle"),
+        ("--center", "nan,5"),
+        ("--center", "inf,5"),
+        ("--mag", "20 --downsample"),
+    ],
 )
 def test_options_that_make_no_sense(
     tmp_path: Path, sample_slide: Path, option: str, value: str
@@ -77,6 +84,16 @@ def test_options_that_make_no_sense(
     told = coverslip("shot", sample_slide, "-o", "x.png", option, value, folder=tmp_path)
     assert told.returncode == 2
     assert "Traceback" not in told.stderr
+
+
+@pytest.mark.parametrize("center", ["1e9,5", "-700,100", "100,1e300"])
+def test_a_place_off_the_slide_is_refused(tmp_path: Path, sample_slide: Path, center: str) -> None:
+    asked = [f"--center={center}", "--mag", "20", "--size", "600x400", "-o", "x.png"]
+    told = app_py("shot", sample_slide, *asked, folder=tmp_path)
+    assert told.returncode == 2
+    assert len(told.stderr.strip().splitlines()) == 1, told.stderr
+    assert "lies outside the slide, which is 2,220 x 2,967 px" in told.stderr
+    assert not (tmp_path / "x.png").exists()
 
 
 def test_a_shot_is_the_slide_to_the_pixel(tmp_path: Path, sample_slide: Path) -> None:

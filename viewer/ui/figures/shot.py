@@ -168,6 +168,12 @@ def take_shot(
         canvas.set_source(slide.source, optics)
         canvas.set_plane(plane)
         whole = _view(canvas, shot)
+        if not whole.box.intersects(canvas.slide_box):
+            size = canvas.slide_box
+            raise ShotError(
+                f"The field lies outside the slide, which is {size.width:,.0f} x "
+                f"{size.height:,.0f} px: give another --center."
+            )
         canvas.show_any_view(whole)
         entries: list[Entry] = []
         if shot.model is not None:
