@@ -17,16 +17,22 @@ import shapely
 from pytestqt.qtbot import QtBot
 from ui_steps import show_slide
 
+from viewer.agents.endpoint import Endpoint, load_endpoint
 from viewer.annotations.annotation import Annotation
 from viewer.annotations.document import adding
 from viewer.annotations.storage.autosave import annotations_path
 from viewer.annotations.storage.store import AnnotationStore, Stamped
-from viewer.folders import data_folder
+from viewer.folders import config_folder, data_folder
+from viewer.inference.cells.kept_settings import kept_settings
+from viewer.overlays.files.marks_file import load_marks
 from viewer.recording.library import Library
 from viewer.settings import Settings
+from viewer.slides.calibration import remembered_mpp_um
+from viewer.slides.slide_key import file_name_of
 from viewer.stand_in import stand_in
 from viewer.stand_in.left_behind import PREFIX, bring_back, left_behind, say_origin
 from viewer.tiles.cache import TileCache
+from viewer.tiles.kept_display import load_display
 from viewer.ui.annotations.pane_annotations import PaneAnnotations
 from viewer.ui.main_window import MainWindow
 
@@ -152,6 +158,33 @@ def test_the_window_keeps_what_is_done_where_the_user_chooses(
     qtbot.waitUntil(lambda: again.annotations.active is not None, timeout=15_000)
     assert len(drawn(again).document) == 2
     again.close()
+
+
+@pytest.mark.parametrize(
+    ("folder", "read"),
+    [
+        ("marks", load_marks),
+        ("cells", kept_settings),
+        ("display", load_display),
+        ("pixel-sizes", remembered_mpp_um),
+    ],
+)
+def test_a_damaged_file_that_cannot_be_renamed_is_left_out(
+    folder: str, read: Callable[[str], object]
+) -> None:
+    path = data_folder() / folder / f"{file_name_of('slide')}.json"
+    (path.with_suffix(".bad") / "holds something").mkdir(parents=True)
+    path.write_text("{ torn")
+    assert not read("slide")
+    assert path.read_text() == "{ torn"
+
+
+def test_damaged_settings_of_a_server_that_cannot_be_renamed_are_left_out() -> None:
+    path = config_folder() / "endpoint.json"
+    (path.with_suffix(".bad.json") / "holds something").mkdir(parents=True)
+    path.write_text("{ torn")
+    assert load_endpoint() == Endpoint()
+    assert path.read_text() == "{ torn"
 
 
 def test_a_folder_that_cannot_be_written_either_is_said(

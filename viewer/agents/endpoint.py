@@ -13,6 +13,7 @@ from viewer.agents.errors import MODEL_DIALOG, AgentError
 from viewer.atomic_write import atomic_write_bytes
 from viewer.egress import LOOPBACK, host_of
 from viewer.folders import config_folder
+from viewer.set_aside import set_aside
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -157,10 +158,11 @@ def load_endpoint() -> Endpoint:
         return msgspec.json.decode(path.read_bytes(), type=Endpoint)
     except FileNotFoundError:
         return Endpoint()
-    except (OSError, msgspec.MsgspecError, RecursionError) as error:
+    except OSError as error:
         _log.warning("%s cannot be read (%s): the defaults are used.", path.name, error)
-        if not isinstance(error, OSError):
-            path.replace(path.with_suffix(".bad.json"))
+        return Endpoint()
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        set_aside(path, error, ".bad.json")
         return Endpoint()
 
 

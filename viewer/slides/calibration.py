@@ -10,6 +10,7 @@ import msgspec
 from viewer.access import make_folder
 from viewer.atomic_write import atomic_write_bytes
 from viewer.folders import data_folder
+from viewer.set_aside import set_aside
 from viewer.slides.slide_key import file_name_of
 from viewer.utc import utc_stamp
 
@@ -31,7 +32,7 @@ class _PixelSize(msgspec.Struct, forbid_unknown_fields=False):
 def remembered_mpp_um(identity: str) -> tuple[float, float] | None:
     """Micrometers per level-0 pixel in x and y that were set for this slide, if any.
 
-    A file that cannot be understood is kept aside with the suffix ".bad".
+    A file that cannot be understood is set aside.
 
     Raises
     ------
@@ -47,12 +48,10 @@ def remembered_mpp_um(identity: str) -> tuple[float, float] | None:
         _log.warning("The remembered pixel size cannot be read (%s)", error)
         return None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        _log.warning("%s is spoilt and kept aside (%s)", path, error)
-        _set_aside(path)
+        set_aside(path, error)
         return None
     if not _is_size(kept.x_um) or not _is_size(kept.y_um):
-        _log.warning("%s tells no pixel size and is kept aside", path)
-        _set_aside(path)
+        set_aside(path, "it tells no pixel size")
         return None
     return kept.x_um, kept.y_um
 
@@ -93,13 +92,6 @@ def forget(identity: str) -> None:
 def _path(identity: str) -> Path:
     """A file of its own for each slide: two windows that write can lose nothing of each other."""
     return data_folder() / "pixel-sizes" / f"{file_name_of(identity)}.json"
-
-
-def _set_aside(path: Path) -> None:
-    try:
-        path.replace(path.with_suffix(".bad"))
-    except OSError as error:
-        _log.warning("%s cannot be kept aside (%s)", path, error)
 
 
 def _is_size(size_um: float) -> bool:

@@ -11,6 +11,7 @@ import msgspec
 from viewer.access import make_folder
 from viewer.atomic_write import atomic_write_bytes
 from viewer.folders import data_folder
+from viewer.set_aside import set_aside
 from viewer.slides.slide_key import file_name_of
 from viewer.tiles.display import (
     BRIGHTNESS_RANGE,
@@ -41,7 +42,7 @@ class _Kept(msgspec.Struct):
 def load_display(identity: str) -> DisplaySettings | None:
     """Return how a slide was adjusted; None where it was not, or that cannot be read.
 
-    A file that cannot be understood is kept aside with the suffix ".bad".
+    A file that cannot be understood is set aside.
     """
     path = _path(identity)
     try:
@@ -60,8 +61,7 @@ def load_display(identity: str) -> DisplaySettings | None:
         _log.warning("How a slide was adjusted cannot be read (%s)", error)
         return None
     except (msgspec.MsgspecError, ValueError, KeyError, RecursionError) as error:
-        _log.warning("%s is damaged and kept aside (%s)", path, error)
-        path.replace(path.with_suffix(".bad"))
+        set_aside(path, error)
         return None
 
 

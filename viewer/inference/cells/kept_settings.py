@@ -12,6 +12,7 @@ from viewer.atomic_write import atomic_write_bytes
 from viewer.folders import data_folder
 from viewer.inference.cells.settings import CellSettings, CellSettingsError, checked
 from viewer.inference.cells.stain_vectors import StainError, StainVectors
+from viewer.set_aside import set_aside
 from viewer.slides.slide_key import file_name_of
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ _log = logging.getLogger(__name__)
 def kept_settings(identity: str) -> CellSettings | None:
     """Return the settings that were kept for a slide; None where there are none.
 
-    A file that cannot be understood is kept aside with the suffix ".bad".
+    A file that cannot be understood is set aside.
     """
     path = _path(identity)
     try:
@@ -40,8 +41,7 @@ def kept_settings(identity: str) -> CellSettings | None:
         StainError,
         RecursionError,
     ) as error:
-        _log.warning("%s is spoilt and kept aside (%s)", path, error)
-        path.replace(path.with_suffix(".bad"))
+        set_aside(path, error)
         return None
 
 

@@ -12,6 +12,7 @@ from viewer.atomic_write import atomic_write_bytes
 from viewer.folders import data_folder
 from viewer.geometry import Box
 from viewer.overlays.heatmap import Mark
+from viewer.set_aside import set_aside
 from viewer.slides.slide_key import file_name_of
 
 if TYPE_CHECKING:
@@ -33,10 +34,11 @@ def load_marks(identity: str) -> tuple[Mark, ...]:
         kept = msgspec.json.decode(path.read_bytes(), type=list[_Kept])
     except FileNotFoundError:
         return ()
-    except (OSError, msgspec.MsgspecError, RecursionError) as error:
-        _log.warning("%s cannot be read and is kept aside (%s)", path, error)
-        if not isinstance(error, OSError):
-            path.replace(path.with_suffix(".bad"))
+    except OSError as error:
+        _log.warning("The kept marks cannot be read (%s)", error)
+        return ()
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        set_aside(path, error)
         return ()
     return tuple(Mark(Box(*each.box), each.name) for each in kept)
 
