@@ -79,6 +79,13 @@ TILE_BYTES = Limit(
     "{name} is stored in pieces of {amount} bytes of pixels, too large to hold in memory",
 )
 """Of a tile, strip or chunk in all channels that are decoded together; readers say what to do."""
+TIFF_DIRECTORIES = Limit(
+    20_000, "Only the first {most} directories of {name} are read; those after them are left out."
+)
+TIFF_SHAPES = Limit(
+    256,
+    "{name} holds images of {amount} shapes: the {most} largest are read, the rest is left out.",
+)
 COLOR_PROFILE_BYTES = Limit(16 * _MIB, "{name} is {amount} bytes long, max. {most}")
 JPEG_PIXELS_PER_BYTE = Limit(
     1024,

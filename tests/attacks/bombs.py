@@ -7,9 +7,13 @@ import struct
 import zipfile
 import zlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import imagecodecs
 import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 256, 257, 258, 259, 262
 SAMPLES, TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_SIZES = 277, 322, 323, 324, 325
@@ -37,6 +41,24 @@ def tiled_tiff(path: Path, side_px: int, tile_px: int, data: bytes, compression:
         TILE_SIZES: len(data),
     }  # fmt: skip
     return tiff(path, tags, data)
+
+
+def tiff_of_directories(path: Path, sizes_px: Sequence[tuple[int, int]]) -> Path:
+    """Write a TIFF of a directory for each size, all of which hold the same strip."""
+    strip = bytes(100)
+    start = 8 + len(strip)
+    parts = [struct.pack("<2sHI", b"II", 42, start), strip]
+    for number, (width, height) in enumerate(sizes_px, 1):
+        tags = {
+            WIDTH: width, HEIGHT: height, BITS: 8, COMPRESSION: 1, PHOTOMETRIC: 1,
+            STRIP_OFFSETS: 8, SAMPLES: 1, ROWS_PER_STRIP: height, STRIP_SIZES: len(strip),
+        }  # fmt: skip
+        size = 2 + 12 * len(tags) + 4
+        entries = b"".join(struct.pack("<HHII", tag, 4, 1, tags[tag]) for tag in sorted(tags))
+        following = start + number * size if number < len(sizes_px) else 0
+        parts += [struct.pack("<H", len(tags)), entries, struct.pack("<I", following)]
+    path.write_bytes(b"".join(parts))
+    return path
 
 
 def png(path: Path, side_px: int, color_type: int = 0, bits: int = 8) -> Path:

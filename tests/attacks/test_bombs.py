@@ -10,6 +10,7 @@ import gzip
 import os
 import shutil
 import struct
+import time
 import tracemalloc
 import zlib
 from contextlib import closing
@@ -38,6 +39,7 @@ from bombs import (
     png,
     random_polygon,
     tiff,
+    tiff_of_directories,
     tiled_tiff,
     zip_of_zeros,
 )
@@ -87,6 +89,28 @@ def test_tiles_of_a_tiff_that_no_memory_holds(
     more = ["-o", tmp_path / "out.png"] if command == "shot" else []
     assert_refused(coverslip(command, slide, *more), "too large to hold in memory")
     assert not (tmp_path / "out.png").exists(), "what cannot be read is not painted"
+
+
+@pytest.mark.parametrize(
+    ("sizes_px", "sentences"),
+    [
+        ([(1000 - n % 900, 1000 - n // 900) for n in range(20_100)], ["20,000 direct", "256 lar"]),
+        ([(5000 - n, 5000 - n) for n in range(300)], ["256 largest", "too many images of one"]),
+        ([(10, 10)] * 20_001, ["first 20,000 directories"]),
+        ([(10, 10)] * 20_000, []),
+    ],
+    ids=["of many shapes", "of one shape", "planes", "as many planes as are read"],
+)
+def test_directories_of_a_tiff_beyond_number(
+    sizes_px: list[tuple[int, int]], sentences: list[str], tmp_path: Path
+) -> None:
+    slide = tiff_of_directories(tmp_path / "many.tif", sizes_px)
+    before_s = time.process_time()
+    with closing(open_here(slide)) as source:
+        notes = " ".join(source.info.notes)
+    assert time.process_time() - before_s < 20
+    assert all(sentence in notes for sentence in sentences), notes
+    assert bool(sentences) == ("left out" in notes)
 
 
 @pytest.mark.slow

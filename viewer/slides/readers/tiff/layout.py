@@ -6,11 +6,12 @@ import itertools
 import logging
 import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, overload
 
 from viewer.geometry import Optics
+from viewer.limits import TIFF_DIRECTORIES, TIFF_SHAPES
 from viewer.slides.channels import MOST_CHANNELS, names_stains, too_many_channels
 from viewer.slides.readers.tiff.errors import ChunkError
 from viewer.slides.readers.tiff.masks import is_mask, with_masks
@@ -21,7 +22,7 @@ from viewer.slides.readers.tiff.ome import (
     ome_images,
     with_held_planes,
 )
-from viewer.slides.readers.tiff.same_content import Window, ranges_to_compare, shows_the_same
+from viewer.slides.readers.tiff.same_content import Comparisons, Window, ranges_to_compare
 from viewer.slides.readers.tiff.stacks import Stack, alike_stack, ome_stack, pages_behind
 from viewer.slides.remote.ranged import RangedBytes
 
@@ -35,11 +36,15 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-MOST_DIRECTORIES = 20_000
 _MOST_READ_AT_ONCE = 64
 """Directories; of more, those that OME-XML places are read when they are looked at."""
 _REDUCED = 1
 """Bit of the tag NewSubfileType."""
+
+_MANY = TIFF_DIRECTORIES.sentence("this file")
+_UNCOMPARED = (
+    "This file holds too many images of one shape to compare all: some may be levels of others."
+)
 
 _BESIDE = ("label", "macro", "overview", "thumbnail")
 _IMAGE_TYPE = re.compile(r"<ImageType>\s*(\w+)")
@@ -116,12 +121,13 @@ def tiff_images(tiff: TiffFile, file: AnyFile) -> list[TiffImage]:
     ChunkError
         No directory holds an image that can be read.
     """
-    pages, masks, damage = _pages(tiff)
+    pages, masks, left_out = _pages(tiff)
     described = ome_images(tiff.ome_metadata, len(pages)) if tiff.is_ome else []
     images, used = _described(tiff, pages, described)
     rest = (pages[index] for index in range(len(pages)) if index not in used)
-    has_end = not damage and len(pages) < MOST_DIRECTORIES
-    images += _undescribed(tiff, [page for page in rest if page is not None], has_end=has_end)
+    plain, too_many = _largest_shapes([page for page in rest if page is not None])
+    left_out = " ".join(filter(None, (left_out, too_many)))
+    images += _undescribed(tiff, plain, has_end=not left_out)
     if not images:
         raise ChunkError("none of its directories holds an image")
     joined = _with_levels(images, file)
@@ -129,9 +135,9 @@ def tiff_images(tiff: TiffFile, file: AnyFile) -> list[TiffImage]:
         joined = [replace(image, hidden=(*image.hidden, _described_in(other))) for image in joined]
     if masks:
         joined = [with_masks(image, masks) for image in joined]
-    if damage:
-        first, *others = joined
-        joined = [replace(first, hidden=(*first.hidden, damage)), *others]
+    if left_out:
+        # Said of the image that is shown, whichever is asked for.
+        joined = [replace(image, hidden=(*image.hidden, left_out)) for image in joined]
     return sorted(joined, key=lambda image: image.directory)
 
 
@@ -179,10 +185,10 @@ def _pages(tiff: TiffFile) -> tuple[Sequence[TiffPage | None], list[TiffPage], s
     offsets: set[int] = set()
     tiff.pages.useframes = False
     if tiff.is_ome and (count := _chain_length(tiff)) > _MOST_READ_AT_ONCE:
-        later = _PagesLater(tiff, min(count, MOST_DIRECTORIES))
+        later = _PagesLater(tiff, min(count, TIFF_DIRECTORIES.most))
         is_whole = len(later) == count
-        return later, masks, _cut_off(tiff, count, later[count - 1]) if is_whole else damage
-    while len(pages) < MOST_DIRECTORIES:
+        return later, masks, _cut_off(tiff, count, later[count - 1]) if is_whole else _MANY
+    while True:
         try:
             page = tiff.pages[len(pages)]
         except IndexError:
@@ -195,6 +201,9 @@ def _pages(tiff: TiffFile) -> tuple[Sequence[TiffPage | None], list[TiffPage], s
         whole = last = page.aspage()
         if whole.offset in offsets:
             damage = f"Directory {len(pages)} leads back to one before; those after are left out."
+            break
+        if len(pages) == TIFF_DIRECTORIES.most:
+            damage = _MANY
             break
         offsets.add(whole.offset)
         pages.append(whole if _is_image(whole) else None)
@@ -311,12 +320,28 @@ def _color_channels(ome: OmeImage, page: TiffPage) -> int:
 
 
 def _alike(page: TiffPage, other: TiffPage | None) -> bool:
-    return other is not None and (
-        (other.imagewidth, other.imagelength, other.dtype, other.samplesperpixel)
-        == (page.imagewidth, page.imagelength, page.dtype, page.samplesperpixel)
-        and (other.is_tiled, other.tilewidth, other.tilelength, other.rowsperstrip)
-        == (page.is_tiled, page.tilewidth, page.tilelength, page.rowsperstrip)
-    )
+    return other is not None and _shape(other) == _shape(page)
+
+
+def _shape(page: TiffPage) -> tuple[Hashable, ...]:
+    """Return what pages have in common that are channels, planes or times of one image."""
+    size = page.imagewidth, page.imagelength, page.dtype, page.samplesperpixel
+    return *size, page.is_tiled, page.tilewidth, page.tilelength, page.rowsperstrip
+
+
+def _largest_shapes(pages: Sequence[TiffPage]) -> tuple[Sequence[TiffPage], str]:
+    """Return the pages that are looked through, and a sentence where others are left out.
+
+    Each shape is held against all others, to find which are levels of one image.
+    """
+    if len(pages) <= TIFF_SHAPES.most:
+        return pages, ""
+    areas = {_shape(page): page.imagewidth * page.imagelength for page in pages}
+    if len(areas) <= TIFF_SHAPES.most:
+        return pages, ""
+    kept = {*sorted(areas, key=areas.__getitem__, reverse=True)[: TIFF_SHAPES.most]}
+    sentence = TIFF_SHAPES.sentence("This file", len(areas))
+    return [page for page in pages if _shape(page) in kept], sentence
 
 
 def _ome_pages(ome: OmeImage, pages: Sequence[TiffPage | None]) -> PageAt:
@@ -424,9 +449,10 @@ def _with_levels(images: Sequence[TiffImage], file: AnyFile) -> list[TiffImage]:
     if isinstance(file, RangedBytes):
         _expect_comparisons(by_size, file)
     joined: list[TiffImage] = []
+    comparisons = Comparisons()
     for image in by_size:
         for index, larger in enumerate(joined):
-            if _is_level_of(larger, image, file):
+            if _is_level_of(larger, image, file, comparisons):
                 levels = sorted((*larger.levels, *image.levels), key=lambda level: -level.area)
                 joined[index] = replace(
                     larger,
@@ -437,6 +463,8 @@ def _with_levels(images: Sequence[TiffImage], file: AnyFile) -> list[TiffImage]:
                 break
         else:
             joined.append(image)
+    if comparisons.are_spent:
+        joined = [replace(image, hidden=(*image.hidden, _UNCOMPARED)) for image in joined]
     return joined
 
 
@@ -450,7 +478,9 @@ def _expect_comparisons(by_size: Sequence[TiffImage], file: RangedBytes) -> None
     file.expect(wanted)
 
 
-def _is_level_of(larger: TiffImage, image: TiffImage, file: AnyFile) -> bool:
+def _is_level_of(
+    larger: TiffImage, image: TiffImage, file: AnyFile, comparisons: Comparisons
+) -> bool:
     finest, level = larger.levels[0], image.levels[0]
     if any(known.size_px == level.size_px for known in larger.levels):
         return False
@@ -464,7 +494,9 @@ def _is_level_of(larger: TiffImage, image: TiffImage, file: AnyFile) -> bool:
     nearest = min(
         (known for known in larger.levels if known.area > level.area), key=lambda known: known.area
     )
-    return is_flagged or shows_the_same(_window(nearest, file), _window(level, file))
+    if is_flagged or comparisons.are_spent:
+        return is_flagged
+    return comparisons.shows_the_same(_window(nearest, file), _window(level, file))
 
 
 def _counts(stack: Stack) -> tuple[int, int, int]:

@@ -24,6 +24,10 @@ _TRIALS = 3
 _SIDE_PX = 32
 _MOST_SIDE_PX = 1024
 _MOST_CHUNK_BYTES = 64 << 20
+_MOST_COMPARED_BYTES = 1 << 30
+"""Of tiles and strips in all comparisons of a file; each counts once a comparison."""
+_LEAST_COMPARED_BYTES = 1 << 20
+"""What a small tile counts, since a comparison takes its time anyhow."""
 
 
 class Window:
@@ -40,6 +44,11 @@ class Window:
     def is_expensive(self) -> bool:
         """Return whether a single tile or strip takes long to decode."""
         return self._chunks.chunk_bytes > _MOST_CHUNK_BYTES
+
+    @property
+    def compared_bytes(self) -> int:
+        """Return what this page counts in a comparison."""
+        return max(self._chunks.chunk_bytes, _LEAST_COMPARED_BYTES)
 
     def ranges(self, boxes: Iterable[tuple[int, int, int, int]]) -> list[tuple[int, int]]:
         """Return the ranges of the file that windows are read from: x, y, width, height of each."""
@@ -88,6 +97,25 @@ def _paste(canvas: NDArray[np.float32], samples: NDArray[Any], left: int, top: i
     y1 = min(top + gray.shape[0], canvas.shape[0])
     if x1 > x0 and y1 > y0:
         canvas[y0:y1, x0:x1] = gray[y0 - top : y1 - top, x0 - left : x1 - left]
+
+
+class Comparisons:
+    """Compares pages of one file until that has taken a few seconds; then nothing is alike."""
+
+    def __init__(self) -> None:
+        self._left_bytes = _MOST_COMPARED_BYTES
+
+    @property
+    def are_spent(self) -> bool:
+        """Return whether pages were left uncompared."""
+        return self._left_bytes < 0
+
+    def shows_the_same(self, larger: Window, smaller: Window) -> bool:
+        """Return what `shows_the_same` does, while there is time left."""
+        if self.are_spent:
+            return False
+        self._left_bytes -= larger.compared_bytes + smaller.compared_bytes
+        return not self.are_spent and shows_the_same(larger, smaller)
 
 
 def shows_the_same(larger: Window, smaller: Window) -> bool:
