@@ -18,6 +18,7 @@ import numpy as np
 from benchmarks.likeness import likeness_table
 from training.cell_accuracy import cells_part
 from training.classical_baseline import classical_labels
+from training.data_folders import folder_with
 from training.evaluate_nuclei import HELD_PATIENT, product_labels
 from training.nuclei_data import (
     load_bbbc038,
@@ -76,7 +77,9 @@ class Figure:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path, help="folder with nuclei/ and tiles/")
+    parser.add_argument(
+        "data", type=folder_with("nuclei", "tiles"), help="folder with nuclei/ and tiles/"
+    )
     parser.add_argument("--former", type=Path, help="folder of an earlier nuclei model")
     parser.add_argument(
         "--elsewhere", type=Path, help="folder of a nuclei model that was trained without TNBC"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from training.data_folders import folder_with
 from training.evaluate_nuclei import HELD_PATIENT, product_labels
 from training.nuclei_data import load_bbbc038, load_tnbc, split, split_patients
 from training.scores import aji, aji_plus, scored
@@ -65,7 +66,11 @@ def cells_part(data: Path) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path, help="folder with nuclei/ and not-openslide/")
+    parser.add_argument(
+        "data",
+        type=folder_with("nuclei", "not-openslide"),
+        help="folder with nuclei/ and not-openslide/",
+    )
     print(cells_part(parser.parse_args().data))
 
 

@@ -13,6 +13,7 @@ from PIL import Image
 
 import coverslip
 from training.classical_baseline import classical_labels
+from training.data_folders import folder_with
 from training.nuclei_data import NucleiSet, load_bbbc038, load_tnbc, split, split_patients
 from training.scores import scored
 from viewer.geometry import Box
@@ -50,7 +51,7 @@ def predicted(model: nn.Module, image: NDArray[np.uint8]) -> NDArray[np.float32]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path, help="folder with nuclei/")
+    parser.add_argument("data", type=folder_with("nuclei"), help="folder with nuclei/")
     parser.add_argument("--product", action="store_true", help="through `coverslip run` instead")
     options = parser.parse_args()
     if options.product:

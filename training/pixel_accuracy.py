@@ -18,6 +18,7 @@ import numpy as np
 import shapely
 from PIL import Image
 
+from training.data_folders import folder_with
 from viewer.annotations.formats.slide_place import SlidePlace
 from viewer.inference.runs.running import run_model
 from viewer.inference.teaching.held_out import calibration_error
@@ -53,7 +54,8 @@ class Sums:
 def main() -> None:
     """Print a row of the table for each set and choice of features."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("tiles", type=Path, help="the folder of the sets of tiles")
+    sets = folder_with(*(f"{name}/*/*.jpg" for name, _, _ in _SETS))
+    parser.add_argument("tiles", type=sets, help="the folder of the sets of tiles")
     options = parser.parse_args()
     print("| tiles | features | pixels right | tiles right | calibration error | said by cards |")
     print("| --- | --- | --- | --- | --- | --- |")

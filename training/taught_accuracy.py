@@ -20,6 +20,7 @@ import tifffile
 from scipy import ndimage
 from skimage.color import rgb2hed
 
+from training.data_folders import folder_with
 from training.nuclei_data import load_bbbc038, load_tnbc, split
 from viewer.inference.models.bundle import load_bundle
 from viewer.inference.models.model_library import BUNDLED
@@ -135,7 +136,7 @@ def taught_part(data: Path) -> str:
 def main() -> None:
     """Print the part."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path, help="folder with nuclei/")
+    parser.add_argument("data", type=folder_with("nuclei"), help="folder with nuclei/")
     print(taught_part(parser.parse_args().data))
 
 

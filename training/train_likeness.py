@@ -8,7 +8,6 @@ tissue. Printed is the share of fields that count as unlike, over fields that we
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -17,6 +16,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from training.data_folders import folder_with
 from training.field_variants import (
     fluorescent,
     immunostained,
@@ -38,6 +38,7 @@ from viewer.slides.region import read_region
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from numpy.random import Generator
     from numpy.typing import NDArray
@@ -66,7 +67,11 @@ _MOST_UNLIKE = 0.03
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path, help="folder with nuclei/, slides/ and tiles/")
+    parser.add_argument(
+        "data",
+        type=folder_with("nuclei", "slides", "tiles"),
+        help="folder with nuclei/, slides/ and tiles/",
+    )
     parser.add_argument("models", nargs="*", help="nuclei, colorectal-tissue, osteosarcoma")
     options = parser.parse_args()
     torch.set_num_threads(1)

@@ -19,6 +19,7 @@ import tifffile
 import torch
 from PIL import Image
 
+from training.data_folders import folder_with
 from viewer.attention.evaluating import evaluate_predictor
 from viewer.attention.fitting import TrainingOptions
 from viewer.attention.predictor import Predictor
@@ -49,7 +50,7 @@ _GLASS = 243
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path, help="folder with tiles/")
+    parser.add_argument("data", type=folder_with("tiles"), help="folder with tiles/")
     parser.add_argument("work", type=Path, help="a folder for slides, sessions and models")
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--policies", nargs="*", default=list(POLICIES), choices=POLICIES)

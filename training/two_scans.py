@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 from contextlib import closing
-from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import shapely
 from msgspec.structs import replace
 
+from training.data_folders import folder_with
 from viewer.geometry import Box
 from viewer.inference.cells.estimating import estimated_stains
 from viewer.inference.cells.models import with_settings
@@ -20,6 +20,9 @@ from viewer.inference.runs.running import run_model
 from viewer.overlays.graded_cells import GradedCells
 from viewer.slides import open_slide
 from viewer.slides.alignment.automatic import align_automatically, overview_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SCANS = ("OS-2-ndpi.ome.tif", "OS-2-vsi.ome.tif")
 FIELD_UM = 500.0
@@ -71,7 +74,9 @@ def counted(path: Path, field: shapely.Polygon, settings: CellSettings = SETTING
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path, help="folder with not-openslide/")
+    parser.add_argument(
+        "data", type=folder_with("not-openslide"), help="folder with not-openslide/"
+    )
     parser.add_argument("--set", nargs="*", default=[], help="settings, NAME=VALUE")
     options = parser.parse_args()
     settings = changed(SETTINGS, dict(each.split("=") for each in options.set))
