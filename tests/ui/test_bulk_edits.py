@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import shapely
+from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 from ui_steps import show_slide
 
@@ -14,6 +17,7 @@ from viewer import progress
 from viewer.annotations.annotation import DESCRIPTION, Annotation, AnnotationClass
 from viewer.annotations.document import Document, adding, changing, removing
 from viewer.canvas.notes_layer import NotesLayer
+from viewer.ui.annotations import bulk_edits
 from viewer.ui.annotations.annotation_model import AnnotationModel
 from viewer.ui.annotations.pane_annotations import PaneAnnotations
 from viewer.ui.main_window import MainWindow
@@ -201,3 +205,35 @@ def test_a_snapshot_stays_as_it_was() -> None:
     document.do(adding("Add", _drawn(3)))
     assert list(state) == held
     assert len(document) == 18
+
+
+def test_an_edit_waits_while_too_much_is_not_yet_written(
+    here: PaneAnnotations, slide_window: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk_edits, "_MOST_UNWRITTEN", COUNT + 1)
+    qtbot.waitUntil(lambda: here.slide.is_saved, timeout=20_000)
+    assert here.slide.path is not None
+    bulk, give = slide_window.annotations.editing.bulk, slide_window.annotations.classes.give
+    with closing(sqlite3.connect(here.slide.path, isolation_level=None)) as another:
+        another.execute("BEGIN IMMEDIATE")  # so that nothing else is written
+        give(AnnotationClass("Necrosis"))
+        qtbot.waitUntil(lambda: here.document.class_counts["Necrosis"] > 0, timeout=20_000)
+        give(AnnotationClass("Tumor"))
+        assert bulk._task is not None
+        label = bulk._task.dialog.findChild(QLabel)
+        assert label is not None
+        qtbot.waitUntil(lambda: "until the changes before it are on the disk" in label.text())
+        assert here.document.class_counts["Necrosis"] > 0
+        another.execute("ROLLBACK")
+    qtbot.waitUntil(lambda: here.document.class_counts["Tumor"] > 0, timeout=30_000)
+    assert here.document.class_counts["Necrosis"] == 0
+
+
+def test_what_was_chosen_is_let_go_of_with_the_slide(
+    here: PaneAnnotations, slide_window: MainWindow
+) -> None:
+    selection, layer = here.selection, here.layer
+    slide_window.panes.active.close_slide()
+    assert not len(selection)
+    assert not layer._chosen
+    assert not layer._sheet._held

@@ -22,8 +22,13 @@ class Selection:
         self._end = document.listen(self._follow)
 
     def close(self) -> None:
-        """Follows the document no more."""
+        """Follows the document no more, and chooses nothing.
+
+        Who listens and who is listened to refer to each other: a million ids would stay with them
+        until such circles are looked for.
+        """
         self._end()
+        self._ids = frozenset()
 
     def __len__(self) -> int:
         return len(self._ids)

@@ -110,9 +110,11 @@ class AnnotationsLayer:
         self._ends = (document.listen(self._follow), selection.listen(self._follow_chosen))
 
     def close(self) -> None:
-        """Listens no more."""
+        """Listens no more, and holds neither pictures nor what was chosen."""
         for end in self._ends:
             end()
+        self._sheet.forget()
+        self._chosen = frozenset()
 
     @property
     def shown_name(self) -> str:

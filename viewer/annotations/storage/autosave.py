@@ -300,6 +300,12 @@ class Autosave:
         with self._change:
             return not self._waiting
 
+    @property
+    def unwritten_count(self) -> int:
+        """Return how many changes wait to be written."""
+        with self._change:
+            return sum(len(each.step.changes) for each in self._waiting)
+
     def flush(self, timeout_s: float = _CLOSE_WAIT_S) -> bool:
         """Waits until all that was put is on the disk; False when that takes too long."""
         with self._change:
@@ -439,6 +445,13 @@ class Autosave:
 _running: set[Autosave] = set()
 """Those whose thread has not ended."""
 _running_lock = threading.Lock()
+
+
+def unwritten_count() -> int:
+    """Return how many changes wait to be written, of all files, left slides' ones too."""
+    with _running_lock:
+        running = list(_running)
+    return sum(each.unwritten_count for each in running)
 
 
 @atexit.register

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
 
 MANY = 2000
 """Annotations that are changed in a thread: fewer are changed quicker than the eye."""
+_MOST_UNWRITTEN = 3_000_000
+"""Changes that wait to be written at once: each takes up to a kilobyte until it is."""
+_ASK_S = 0.1
+_WAITS = "{title}: waits until the changes before it are on the disk."
 
 
 class BulkEditsHost(MessageHost, DialogHost, Protocol):
@@ -222,10 +227,17 @@ class BulkEdits(QObject):
         if self.is_busy:
             self._window.say("Another change of many annotations is under way: wait, or cancel it.")
             return
-        task = self._task = LongTask(title, f"{title}: {many(count)}", self._window.window())
+        sentence = f"{title}: {many(count)}"
+        task = self._task = LongTask(title, sentence, self._window.window())
         before = document.snapshot()
 
         def made() -> tuple[Edit, DocumentState]:
+            if _is_too_much(count):
+                task.say(_WAITS.format(title=title))
+                while _is_too_much(count):
+                    task.tell(0.0)
+                    time.sleep(_ASK_S)
+                task.say(sentence)
             with progress_to(lambda share: task.tell(0.6 * share)):
                 edit = work(before).looked_at()
             after = before.copied()
@@ -261,6 +273,14 @@ class BulkEdits(QObject):
                 self._window.say(str(error))
 
         self.background.run(made, landed, failed)
+
+
+def _is_too_much(count: int) -> bool:
+    """Return whether so many more changes would fill the memory before they are written."""
+    from viewer.annotations.storage.autosave import unwritten_count
+
+    waiting = unwritten_count()
+    return waiting > 0 and waiting + count > _MOST_UNWRITTEN
 
 
 class _ChangedError(CoverslipError):

@@ -67,6 +67,8 @@ class StoppableWork(QObject):
 class LongTask(StoppableWork):
     """Shows a box with progress and Cancel that leaves the window free; `finish` takes it away."""
 
+    _said = Signal(str)
+
     def __init__(self, title: str, sentence: str, window: QWidget) -> None:
         super().__init__(window, 1 / _STEPS)
         self.dialog = QProgressDialog(sentence, "&Cancel", 0, _STEPS, window)
@@ -79,10 +81,16 @@ class LongTask(StoppableWork):
         self.dialog.setValue(0)
         self.dialog.canceled.connect(self.stop)
         self._reached.connect(self._on_reached, Qt.ConnectionType.QueuedConnection)
+        self._said.connect(self.dialog.setLabelText, Qt.ConnectionType.QueuedConnection)
+
+    def say(self, sentence: str) -> None:
+        """Called by the working thread with what is done now."""
+        self._said.emit(sentence)
 
     def finish(self) -> None:
         """It is done, failed or was stopped."""
         self._reached.disconnect()
+        self._said.disconnect()
         self.dialog.close()
         self.dialog.deleteLater()
         self.deleteLater()
