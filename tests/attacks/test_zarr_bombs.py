@@ -19,12 +19,17 @@ import zarr
 from measured_runs import coverslip
 
 from viewer.slides import TileError, open_slide
+from viewer.slides.readers.chunk_windows import KEPT_BYTES
+from viewer.slides.readers.ome_zarr import open_ome_zarr
 from viewer.slides.readers.tiff.errors import ChunkError
+from viewer.slides.readers.zarr_arrays import ZarrArray
 from viewer.slides.readers.zarr_unpacking import unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
 HOLDS_BYTES, BOMB_BYTES = 1 << 20, 256 << 20
 
@@ -127,14 +132,47 @@ def test_bombs_within_shards_are_not_unpacked_either(tmp_path: Path) -> None:
         source.read_tile(0, 0, 0)
 
 
+def test_large_chunks_of_several_channels_are_unpacked_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    side_px = 6800
+    assert side_px**2 < KEPT_BYTES < 3 * side_px**2
+    path = tmp_path / "a.zarr"
+    write_image(path, 3, 256, compressors={"name": "zstd", "configuration": {}})
+    values = np.ones((1, side_px, side_px), np.uint8)
+    for channel in range(3):
+        chunk = path / "0" / "c" / str(channel) / "0" / "0"
+        chunk.write_bytes(numcodecs.Zstd().encode(values))
+    _grow(path, side_px)
+    reads: list[object] = []
+    read = ZarrArray.read
+
+    def counted(array: ZarrArray, selection: tuple[slice | int, ...]) -> NDArray[Any]:
+        reads.append(selection)
+        return read(array, selection)
+
+    source = open_ome_zarr(path)
+    assert source is not None
+    with closing(source):
+        monkeypatch.setattr(ZarrArray, "read", counted)
+        for column in range(4):
+            assert (source.read_tile(0, column, 0) == 1).all()
+    assert len(reads) <= 3
+
+
+def _grow(path: Path, side_px: int) -> None:
+    """Let the description say that chunks have another side."""
+    described = path / "0" / "zarr.json"
+    about = json.loads(described.read_text())
+    about["shape"] = [3, side_px, side_px]
+    about["chunk_grid"]["configuration"]["chunk_shape"] = [1, side_px, side_px]
+    described.write_text(json.dumps(about))
+
+
 def test_channels_that_no_memory_holds_together_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.zarr"
     write_image(path, 3, 8)
-    described = path / "0" / "zarr.json"
-    about = json.loads(described.read_text())
-    about["shape"] = [3, 22_000, 22_000]
-    about["chunk_grid"]["configuration"]["chunk_shape"] = [1, 22_000, 22_000]
-    described.write_text(json.dumps(about))
+    _grow(path, 22_000)
     outcome = coverslip("info", path)
     assert outcome.code == 2, outcome
     assert outcome.is_one_sentence, outcome.err

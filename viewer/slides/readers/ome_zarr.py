@@ -216,7 +216,9 @@ class _ZarrReader:
             together = -(-3 // _channels_in_chunk(image, info)) if _is_rgb(image) else 1
             if together * size > TILE_BYTES.most:
                 raise NgffError(_too_large(together * size))
-            largest = max(largest, size)
+            # All channels of a place are kept together.
+            whole = size * -(-image.count("c") // _channels_in_chunk(image, info))
+            largest = max(largest, size, min(whole, TILE_BYTES.most))
             self._arrays.append(ZarrArray(read, info))
             sizes = dict(zip(image.axes, info.shape, strict=True))
             chunks = dict(zip(image.axes, info.inner_chunks, strict=True))
