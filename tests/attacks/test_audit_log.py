@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -168,3 +171,26 @@ def test_without_a_key_it_is_written_unsigned(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(trail, "_signer", None)
     noted()
     assert check_audit().unsigned == 4
+
+
+_SIGNS = """
+import sys
+from viewer.signing.keys import KeyRing
+
+KeyRing().signer("study")
+print("keyring" in sys.modules)
+"""
+
+
+def test_a_key_that_lies_in_a_file_takes_no_keyring() -> None:
+    """To look for keyrings, every installed package is looked through."""
+    environment = os.environ | {"PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring"}
+    told = [
+        subprocess.run(
+            [sys.executable, "-c", _SIGNS],
+            env=environment, cwd=Path(__file__).parents[2],
+            capture_output=True, text=True, check=True,
+        ).stdout.strip()
+        for _ in range(2)
+    ]  # fmt: skip
+    assert told == ["True", "False"]
