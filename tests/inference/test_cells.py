@@ -120,7 +120,7 @@ def test_a_run_says_that_the_slide_is_stained_otherwise(sample_slide: Path) -> N
     cells = find_model("cells")
     region = Box(800, 1200, 1000, 1400)
     assert any(
-        "nearer eosin than DAB" in each
+        "nearer eosin than DAB" in each and each.endswith("under Stains, or --stains h-e.")
         for each in run_model(sample_slide, cells, region).all_troubles()
     )
     as_it_is = with_settings(

@@ -185,11 +185,11 @@ def stain_doubt(stains: StainVectors, likely: StainSet | None) -> str:
     if likely == "H&E":
         return (
             "The second stain of this slide is nearer eosin than DAB: grades mean nothing here. "
-            "Choose H&E under Stains, or --stains h-e."
+            "Choose H&E under Stains."
         )
     return (
         "The second stain of this slide is nearer DAB than eosin: its cells are not graded. "
-        "Choose H-DAB under Stains, or --stains h-dab."
+        "Choose H-DAB under Stains."
     )
 
 

@@ -291,10 +291,12 @@ def _tissue_mm2(source: SlideSource, run: ModelRun) -> float | None:
 def _stain_doubts(source: SlideSource, cells: CellSettings) -> list[str]:
     """Return what speaks against the stains that cells were found by."""
     try:
-        doubt = stain_doubt(cells.stains, slide_stains(source))
+        likely = slide_stains(source)
     except TileError:
         return []  # of which the run tells
-    return [doubt] if doubt else []
+    doubt = stain_doubt(cells.stains, likely)
+    option = "h-e" if likely == "H&E" else "h-dab"
+    return [f"{doubt.removesuffix('.')}, or --stains {option}."] if doubt else []
 
 
 def _asked(
