@@ -21,11 +21,16 @@ class PlantedTablesError(CoverslipError, sqlite3.DatabaseError):
     """A database that holds more than tables of ours; `str()` is one sentence."""
 
 
-def check_tables(database: sqlite3.Connection, statements: str) -> None:
+def with_our_tables(database: sqlite3.Connection, statements: str) -> sqlite3.Connection:
     """Hold the tables of a database against the statements that make ours, before any is read.
 
     Each word of what made them has to stand in `statements`: those of views, triggers, virtual
     tables, generated columns and checks do not.
+
+    Returns
+    -------
+    sqlite3.Connection
+        The same, which is closed where an error is raised.
 
     Raises
     ------
@@ -34,6 +39,15 @@ def check_tables(database: sqlite3.Connection, statements: str) -> None:
     sqlite3.DatabaseError
         It is damaged.
     """
+    try:
+        _check_tables(database, statements)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _check_tables(database: sqlite3.Connection, statements: str) -> None:
     database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MOST_VALUE_BYTES)
     database.execute("PRAGMA trusted_schema = OFF")
     database.execute("PRAGMA cell_size_check = ON")

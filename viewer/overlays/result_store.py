@@ -15,7 +15,7 @@ from viewer.access import make_file, make_folder
 from viewer.errors import CoverslipError
 from viewer.folders import cache_folder
 from viewer.overlays.blocks import BlockGrid, BlockKey
-from viewer.planted_tables import check_tables
+from viewer.planted_tables import with_our_tables
 from viewer.slides.slide_key import file_name_of
 
 if TYPE_CHECKING:
@@ -217,7 +217,7 @@ class ResultStore:
         # Another run of the same slide and model may be writing.
         self._database = sqlite3.connect(self.path, check_same_thread=False, timeout=_WAIT_S)
         try:
-            check_tables(self._database, _SCHEMA)
+            with_our_tables(self._database, _SCHEMA)
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=NORMAL")
             self._database.executescript(_SCHEMA)
@@ -234,13 +234,7 @@ class ResultStore:
 
 def results_to_read(path: Path) -> sqlite3.Connection:
     """Open a file of results to be read alone. Raises sqlite3.Error."""
-    database = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
-    try:
-        check_tables(database, _SCHEMA)
-    except sqlite3.Error:
-        database.close()
-        raise
-    return database
+    return with_our_tables(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True), _SCHEMA)
 
 
 def read_store(path: Path) -> tuple[StoreAbout, list[tuple[BlockKey, bytes]]] | None:

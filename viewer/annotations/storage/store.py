@@ -19,7 +19,7 @@ from viewer.annotations.document import Change, Edit
 from viewer.annotations.storage.packing import packed_all, unpacked, unpacked_all
 from viewer.errors import CoverslipError
 from viewer.limits import UNPACKED_RATIO, check_regular
-from viewer.planted_tables import PlantedTablesError, check_tables
+from viewer.planted_tables import PlantedTablesError, with_our_tables
 from viewer.progress import tell_progress
 from viewer.slow_release import let_go_if_stopped
 from viewer.utc import utc_stamp
@@ -319,12 +319,7 @@ def _raw(path: Path, *, read_only: bool = True) -> sqlite3.Connection:
     database = sqlite3.connect(
         uri, uri=True, isolation_level=None, check_same_thread=False, timeout=5
     )
-    try:
-        check_tables(database, _TABLES)
-    except BaseException:
-        database.close()
-        raise
-    return database
+    return with_our_tables(database, _TABLES)
 
 
 def _rows(changes: Sequence[Change], first_place: int) -> Iterator[tuple[bytes, int, bytes | None]]:
