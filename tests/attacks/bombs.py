@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 import zipfile
 import zlib
@@ -31,6 +32,15 @@ def tiff(path: Path, tags: dict[int, int], data: bytes = b"", next_at: int = 0) 
     )
     head = struct.pack("<2sHI", b"II", 42, 8) + struct.pack("<H", len(tags))
     path.write_bytes(head + entries + struct.pack("<I", next_at) + data)
+    return path
+
+
+def endless(path: Path, what: str) -> Path:
+    """Make a "pipe" that nobody writes to, or a link to a device that never ends."""
+    if what == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero")
     return path
 
 

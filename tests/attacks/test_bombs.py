@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 import gzip
-import os
 import shutil
 import struct
 import time
@@ -35,6 +34,7 @@ from bombs import (
     STRIP_OFFSETS,
     STRIP_SIZES,
     WIDTH,
+    endless,
     jpeg,
     png,
     random_polygon,
@@ -240,14 +240,6 @@ def test_an_hdf5_that_claims_gigabytes(tmp_path: Path) -> None:
     assert path.stat().st_size < 1 << 20
     with pytest.raises(ResultFileError, match="too large to open"):
         read_result_file(path, Size(1000, 1000), 0.5)
-
-
-def endless(path: Path, what: str) -> Path:
-    if what == "pipe":
-        os.mkfifo(path)
-    else:
-        path.symlink_to("/dev/zero")
-    return path
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
 import pytest
+from bombs import endless
 from cli_steps import coverslip
 
 from viewer.agents.exchanges import EXCHANGES_FILE, read_exchanges
@@ -44,14 +44,6 @@ COMMANDS = [
     "features list {it}",
     "query select+1 --store {it}",
 ]
-
-
-def endless(path: Path, what: str) -> Path:
-    if what == "pipe":
-        os.mkfifo(path)
-    else:
-        path.symlink_to("/dev/zero")
-    return path
 
 
 @pytest.mark.parametrize("what", ["pipe", "device"])
