@@ -25,7 +25,7 @@ class Selection:
         """Follows the document no more, and chooses nothing.
 
         Who listens and who is listened to refer to each other: a million ids would stay with them
-        until such circles are looked for.
+        until such cycles are looked for.
         """
         self._end()
         self._ids = frozenset()

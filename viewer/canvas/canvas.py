@@ -29,15 +29,7 @@ if TYPE_CHECKING:
 
 
 class SlideCanvas(StreamedWidget):
-    """One view of one slide.
-
-    Parameters
-    ----------
-    cache
-        The application's tiles; bounds what all canvases keep together.
-    worker_count
-        How many tiles are read at the same time.
-    """
+    """One view of one slide, with the parameters of `StreamedWidget`."""
 
     cursor_moved = Signal(object)
     """The level-0 Point under the cursor; None when the cursor left."""
