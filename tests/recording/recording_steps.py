@@ -51,9 +51,9 @@ class Clock:
         self.now_ns += round(seconds * 1e9)
 
 
-def record(folder: Path, events: list[AnyEvent], **options: object) -> Path:
+def record(folder: Path, events: list[AnyEvent]) -> Path:
     """Writes a session of these events and closes it."""
-    recorder = Recorder(folder, HEADER, **options)
+    recorder = Recorder(folder, HEADER)
     for event in events:
         recorder.record(event)
     recorder.close()

@@ -55,10 +55,12 @@ def log_text(events: list[tuple[float, AnyEvent]], **about: object) -> str:
     return "\n".join(lines) + "\n"
 
 
-def imported(tmp_path: Path, text: str, **options: object) -> Path:
+def imported(
+    tmp_path: Path, text: str, slide: SlideRef | None = None, reader: str = "imported"
+) -> Path:
     log = tmp_path / "walk.jsonl"
     log.write_text(text)
-    (session,) = import_log(log, tmp_path / "sessions", ImportOptions(**options))
+    (session,) = import_log(log, tmp_path / "sessions", ImportOptions(slide=slide, reader=reader))
     assert verify(tmp_path / "sessions" / session).is_good
     return tmp_path / "sessions" / session
 
@@ -173,10 +175,10 @@ def test_what_chromium_recorded_becomes_a_session(tmp_path: Path) -> None:
     assert not header.consent.names
     lines = read_lines(folder)
     assert isinstance(lines[-1].event, SlideClosed)
-    views = [line for line in lines if isinstance(line.event, Viewport)]
+    views = [line.event for line in lines if isinstance(line.event, Viewport)]
     raw = (RECORDERS / "walk.jsonl").read_text().count('["view"')
     assert len(views) < raw * 0.75  # 60 a second come, 30 are kept
-    assert sum(line.event.at_rest for line in views) >= 1
+    assert sum(event.at_rest for event in views) >= 1
     assert trace.mirrored[-1]
     assert trace.fields[-1, 2] == pytest.approx(30)
     assert trace.duration_s == pytest.approx(lines[-1].elapsed_ns / 1e9, abs=0.1)

@@ -19,6 +19,7 @@ from recording_steps import ALLOWED, HEADER, Clock, view
 from viewer.geometry import Box
 from viewer.recording.events import DiagnosisEntered, NoteTaken
 from viewer.recording.export import ExportError, ExportOptions, export_sessions
+from viewer.recording.export.options import Format
 from viewer.recording.log_reader import read_lines
 from viewer.recording.recorder import Recorder
 from viewer.recording.session import SlideRef, write_header
@@ -65,8 +66,8 @@ def sessions(tmp_path: Path, sample_slide: Path) -> list[Path]:
     return [read_slide(tmp_path / f"2026112{day}T080000Z-0", sample_slide) for day in (3, 4)]
 
 
-def export(sessions: list[Path], out: Path, **options: object) -> Path:
-    manifest = export_sessions(sessions, out, ExportOptions(**options))
+def export(sessions: list[Path], out: Path, options: ExportOptions) -> Path:
+    manifest = export_sessions(sessions, out, options)
     assert [session.problem for session in manifest.sessions] == [""] * len(sessions)
     for name, digest in manifest.files.items():
         assert hashlib.sha256((out / name).read_bytes()).hexdigest() == digest
@@ -78,7 +79,7 @@ def export(sessions: list[Path], out: Path, **options: object) -> Path:
 def test_parquet_is_read_by_pandas_and_datasets(
     sessions: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out = export(sessions, tmp_path / "out", format="parquet")
+    out = export(sessions, tmp_path / "out", ExportOptions(format="parquet"))
     actions = pandas.read_parquet(out / "actions.parquet")
     assert list(actions["command"][:4]) == [
         "<10x-inspect>", "<20x-peek>", "<40x-peek>", "<20x-peek>",
@@ -96,7 +97,7 @@ def test_parquet_is_read_by_pandas_and_datasets(
     assert list(of_first["elapsed_s"]) == [line.elapsed_ns / 1e9 for line in lines]
     views = of_first[of_first["kind"] == "view"]
     assert list(views["x_px"]) == [x for x, _, _, _ in STAYS]
-    assert json.loads(views.iloc[0]["payload"])["at_rest"] is True
+    assert json.loads(next(iter(views["payload"])))["at_rest"] is True
     table = pyarrow.parquet.read_table(out / "events.parquet")
     assert all(field.metadata[b"description"] for field in table.schema)
 
@@ -111,8 +112,8 @@ def test_parquet_is_read_by_pandas_and_datasets(
 
 
 def test_csv_holds_what_parquet_holds(sessions: list[Path], tmp_path: Path) -> None:
-    as_csv = export(sessions, tmp_path / "csv", format="csv")
-    as_parquet = export(sessions, tmp_path / "parquet", format="parquet")
+    as_csv = export(sessions, tmp_path / "csv", ExportOptions(format="csv"))
+    as_parquet = export(sessions, tmp_path / "parquet", ExportOptions(format="parquet"))
     for name in ("sessions", "actions", "events"):
         pandas.testing.assert_frame_equal(
             pandas.read_csv(as_csv / f"{name}.csv"),
@@ -123,14 +124,15 @@ def test_csv_holds_what_parquet_holds(sessions: list[Path], tmp_path: Path) -> N
 
 def test_no_text_of_a_table_is_a_formula(tmp_path: Path, sample_slide: Path) -> None:
     session = read_slide(tmp_path / "20261123T080000Z-0", sample_slide, note="=1+1")
-    for format_, expected in (("csv", "'=1+1"), ("parquet", "=1+1")):
-        out = export([session], tmp_path / format_, format=format_)
+    written: tuple[tuple[Format, str], ...] = (("csv", "'=1+1"), ("parquet", "=1+1"))
+    for format_, expected in written:
+        out = export([session], tmp_path / format_, ExportOptions(format=format_))
         read = pandas.read_csv if format_ == "csv" else pandas.read_parquet
         assert expected in list(read(out / f"actions.{format_}")["notes"])
 
 
 def test_the_reference_layout(sessions: list[Path], tmp_path: Path, sample_slide: Path) -> None:
-    out = export(sessions, tmp_path / "out", format="pathology-cot")
+    out = export(sessions, tmp_path / "out", ExportOptions(format="pathology-cot"))
     case = out / sessions[0].name
     turns = json.loads((case / "conversation.json").read_text())
     assert [turn["role"] for turn in turns[:3]] == ["user", "assistant", "system"]
@@ -154,7 +156,9 @@ def test_the_reference_layout(sessions: list[Path], tmp_path: Path, sample_slide
 
 
 def test_chat_lines_fit_fine_tuning(sessions: list[Path], tmp_path: Path) -> None:
-    out = export(sessions, tmp_path / "out", format="chat-jsonl", images_per_example=5)
+    out = export(
+        sessions, tmp_path / "out", ExportOptions(format="chat-jsonl", images_per_example=5)
+    )
     lines = (out / "conversations.jsonl").read_text().splitlines()
     assert len(lines) == 4  # two actions a line, four a session
     for line in lines:
@@ -177,14 +181,16 @@ def test_chat_lines_fit_fine_tuning(sessions: list[Path], tmp_path: Path) -> Non
 
 
 def test_chat_images_as_files(sessions: list[Path], tmp_path: Path) -> None:
-    out = export(sessions, tmp_path / "out", format="chat-jsonl", images="file")
+    out = export(sessions, tmp_path / "out", ExportOptions(format="chat-jsonl", images="file"))
     message = json.loads((out / "conversations.jsonl").read_text().splitlines()[0])["messages"][0]
     url = message["content"][0]["image_url"]["url"]
     assert Image.open(out / url).format == "JPEG"
 
 
 def test_webdataset_shards_hold_whole_samples(sessions: list[Path], tmp_path: Path) -> None:
-    out = export(sessions, tmp_path / "out", format="webdataset", shard_bytes=300_000)
+    out = export(
+        sessions, tmp_path / "out", ExportOptions(format="webdataset", shard_bytes=300_000)
+    )
     shards = sorted(out.glob("*.tar"))
     assert len(shards) > 1
     kinds: dict[str, set[str]] = {}
@@ -217,7 +223,7 @@ def test_an_interrupted_export_goes_on(sessions: list[Path], tmp_path: Path) -> 
     with pytest.raises(ExportError, match="other options"):
         export_sessions(sessions, out, ExportOptions(format="csv"))
     assert done.stat().st_mtime_ns == made_ns
-    export(sessions, out, format="pathology-cot", jobs=1)
+    export(sessions, out, ExportOptions(format="pathology-cot", jobs=1))
     assert export_sessions(sessions, out, options).format == "pathology-cot"
 
 

@@ -199,6 +199,7 @@ def test_they_load_with_datasets(
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     import datasets
 
+    first = {}
     for format_, folder in exported.items():
         layout = DIALECTS[format_].layout
         ending = {"lines": "jsonl", "list": "json", "parquet": "parquet"}[layout]
@@ -207,7 +208,8 @@ def test_they_load_with_datasets(
         loaded = datasets.load_dataset(kind, data_files=files, cache_dir=str(tmp_path / format_))
         assert loaded["train"].num_rows > 0
         assert loaded["validation"].num_rows > 0
-    row = loaded["train"][0]
+        first[format_] = loaded["train"][0]
+    row = first["trl"]
     assert isinstance(row["images"][0], Image.Image)
     blocks = [block for message in row["messages"] for block in message["content"]]
     assert sum(block["type"] == "image" for block in blocks) == len(row["images"])
@@ -266,8 +268,10 @@ def texts_and_pictures(format_: str, folder: Path) -> list[tuple[str, list[Image
         if format_ == "openai":
             said = ""
             for message in row["messages"]:
-                content = message["content"]
-                parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+                content: str | list[dict[str, Any]] = message["content"]
+                parts: list[dict[str, Any]] = (
+                    [{"type": "text", "text": content}] if isinstance(content, str) else content
+                )
                 for part in parts:
                     if part["type"] == "image_url":
                         pictures.append(Image.open(folder / part["image_url"]["url"]))

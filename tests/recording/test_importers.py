@@ -23,16 +23,16 @@ QUPATH = (
 SLIDE = SlideRef(identity="abc", width_px=9000, height_px=8000, mpp_um=(0.5, 0.5))
 
 
-def imported(tmp_path: Path, text: str, **options: object) -> Path:
+def imported(tmp_path: Path, text: str, options: ImportOptions) -> Path:
     log = tmp_path / "log.txt"
     log.write_text(text)
-    (session,) = import_log(log, tmp_path / "sessions", ImportOptions(**options))
+    (session,) = import_log(log, tmp_path / "sessions", options)
     assert verify(tmp_path / "sessions" / session).is_good
     return tmp_path / "sessions" / session
 
 
 def test_view_tracking_of_qupath(tmp_path: Path) -> None:
-    folder = imported(tmp_path, QUPATH, slide=SLIDE)
+    folder = imported(tmp_path, QUPATH, ImportOptions(slide=SLIDE))
     trace = load_trace(folder)
     np.testing.assert_allclose(trace.start_s, [0, 0.25])
     np.testing.assert_allclose(trace.boxes[0], [100.5, 200, 4100.5, 3200])
@@ -52,25 +52,23 @@ def test_view_tracking_of_qupath(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "options"),
     [
-        ("time,x,y,width,height\n1.5,0,0,100,50\n2.0,5,5,100,50\n", {}),
+        ("time,x,y,width,height\n1.5,0,0,100,50\n2.0,5,5,100,50\n", ImportOptions()),
         (
             "T;L;O;B;H\n1500;0;0;100;50\n2000;5;5;100;50\n",
-            {
-                "columns": {"time": "T", "x": "L", "y": "O", "width": "B", "height": "H"},
-                "time_unit": "ms",
-            },
+            ImportOptions(
+                columns={"time": "T", "x": "L", "y": "O", "width": "B", "height": "H"},
+                time_unit="ms",
+            ),
         ),
         (
             '{"time": "2026-01-01T00:00:01.5", "x": 0, "y": 0, "width": 100, "height": 50}\n\n'
             '{"time": "2026-01-01T00:00:02", "x": 5, "y": 5, "width": 100, "height": 50}\n',
-            {"time_unit": "iso"},
+            ImportOptions(time_unit="iso"),
         ),
     ],
 )
-def test_tables_with_columns_of_any_name(
-    tmp_path: Path, text: str, options: dict[str, object]
-) -> None:
-    trace = load_trace(imported(tmp_path, text, **options))
+def test_tables_with_columns_of_any_name(tmp_path: Path, text: str, options: ImportOptions) -> None:
+    trace = load_trace(imported(tmp_path, text, options))
     np.testing.assert_allclose(trace.start_s, [0, 0.5])
     np.testing.assert_allclose(trace.boxes, [[0, 0, 100, 50], [5, 5, 105, 55]])
 
@@ -78,23 +76,35 @@ def test_tables_with_columns_of_any_name(
 @pytest.mark.parametrize(
     ("text", "options", "sentence"),
     [
-        ("t,x,y,width,height\n1,2,3,4,5\n", {}, 'no column "time"'),
-        ("t,x\n1,2\n", {}, r"--column time=T --column x=LEFT \(it has t, x\)"),
-        ('{"coverslip":1}\n[0,0,0,["close"]]\n', {}, "missing required field `session`"),
-        ("II*\0\0\0,\0\n1,2\n", {}, "is no text"),
-        ("time,x,y,width,height\n1,2,x,4,5\n", {}, "row 2"),
-        ("time,x,y,width,height\n1,2,,4,5\n", {}, "row 2"),
-        ("time,x,y,width,height\n1,2,3,4,5\n", {"columns": {"zap": "x"}}, '"zap" is no column'),
-        ("time,x,y,width,height\n1,2,3,4,5\n", {"time_unit": "weeks"}, '"weeks" is no unit'),
-        ('{"time": 1}\n{"time"\n', {}, 'no column "x"'),
-        ('{"time": 1\n{"time"\n', {}, "line 1 is no JSON object"),
+        ("t,x,y,width,height\n1,2,3,4,5\n", ImportOptions(), 'no column "time"'),
+        ("t,x\n1,2\n", ImportOptions(), r"--column time=T --column x=LEFT \(it has t, x\)"),
+        (
+            '{"coverslip":1}\n[0,0,0,["close"]]\n',
+            ImportOptions(),
+            "missing required field `session`",
+        ),
+        ("II*\0\0\0,\0\n1,2\n", ImportOptions(), "is no text"),
+        ("time,x,y,width,height\n1,2,x,4,5\n", ImportOptions(), "row 2"),
+        ("time,x,y,width,height\n1,2,,4,5\n", ImportOptions(), "row 2"),
+        (
+            "time,x,y,width,height\n1,2,3,4,5\n",
+            ImportOptions(columns={"zap": "x"}),
+            '"zap" is no column',
+        ),
+        (
+            "time,x,y,width,height\n1,2,3,4,5\n",
+            ImportOptions(time_unit="weeks"),
+            '"weeks" is no unit',
+        ),
+        ('{"time": 1}\n{"time"\n', ImportOptions(), 'no column "x"'),
+        ('{"time": 1\n{"time"\n', ImportOptions(), "line 1 is no JSON object"),
     ],
 )
 def test_what_is_wrong_with_a_table_is_told(
-    tmp_path: Path, text: str, options: dict[str, object], sentence: str
+    tmp_path: Path, text: str, options: ImportOptions, sentence: str
 ) -> None:
     with pytest.raises(SessionError, match=sentence):
-        imported(tmp_path, text, **options)
+        imported(tmp_path, text, options)
 
 
 def _table(path: Path, times_s: list[float]) -> Path:
@@ -145,7 +155,7 @@ def test_rows_as_the_source_of_qupath_writes_them(tmp_path: Path) -> None:
         (900, 100, 200, held_across, held_down, 1000, 750, 2.0, turn, "", "", "Move", 1, 0),
     ]
     text = "".join("\t".join(map(str, row)) + "\r\n" for row in rows)
-    folder = imported(tmp_path, text, slide=SLIDE)
+    folder = imported(tmp_path, text, ImportOptions(slide=SLIDE))
     trace = load_trace(folder)
     np.testing.assert_allclose(trace.start_s, [0, 0.4, 0.9])
     np.testing.assert_allclose(trace.fields[1], [across, down, 30], atol=1e-9)
@@ -156,4 +166,4 @@ def test_rows_as_the_source_of_qupath_writes_them(tmp_path: Path) -> None:
     assert len(pointers) == 1
     joined = "\t".join(HEADINGS) + "".join("\t".join(map(str, row)) for row in rows[1:])
     with pytest.raises(SessionError, match="run together"):
-        imported(tmp_path, joined, slide=SLIDE)
+        imported(tmp_path, joined, ImportOptions(slide=SLIDE))

@@ -55,9 +55,10 @@ def kill_while_reading(folder: Path, rng: random.Random) -> tuple[list[int], int
     with forked_programs.Popen(
         [sys.executable, "-c", _READING, str(folder)], stdout=subprocess.PIPE, env=environment
     ) as child:
-        assert child.stdout is not None
-        said = [child.stdout.readline()]
-        reader = threading.Thread(target=lambda: said.extend(child.stdout))
+        written = child.stdout
+        assert written is not None
+        said = [written.readline()]
+        reader = threading.Thread(target=lambda: said.extend(written))
         reader.start()
         time.sleep(rng.uniform(0.0, 1.6))
         killed_ns = time.monotonic_ns()

@@ -16,21 +16,21 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from cli_steps import coverslip
 from recording_steps import wait_until
 
-from viewer.recording.events import EventsLost
+from viewer.recording.events import EventsLost, Viewport
+from viewer.recording.importers.event_log import EventLogHeader
 from viewer.recording.library import Library
 from viewer.recording.log_reader import read_lines, verify
 from viewer.recording.receiving.incoming import IncomingLimits, IncomingSessions
 from viewer.recording.receiving.page_slides import PageSlides
 from viewer.recording.receiving.server import RecordServer, ServerOptions
 from viewer.recording.receiving.upload import MOST_BODY_BYTES
-from viewer.recording.session import read_header
+from viewer.recording.session import SlideRef, read_header
 
 APP = Path(__file__).parents[2] / "app.py"
 TOKEN = "a-token-of-the-tests"  # noqa: S105
@@ -40,6 +40,7 @@ ABOUT: dict[str, object] = {
     "slide": {"name": "CMU-1-Small-Region.dzi", "width_px": 2220, "height_px": 2967},
     "consent": {"given_utc": "2026-11-26T09:59:00Z"}, "elapsed_ns": 0, "closed": False,
 }  # fmt: skip
+ON_THIS_MACHINE = ServerOptions(token=TOKEN)
 
 Answer = tuple[int, dict[str, object], dict[str, str]]
 Send = Callable[..., Answer]
@@ -56,23 +57,31 @@ def body(numbers: range, **about: object) -> bytes:
 class Served:
     """A server in this process, with the folders that it writes to."""
 
-    def __init__(self, home: Path, **options: object) -> None:
+    def __init__(
+        self,
+        home: Path,
+        options: ServerOptions = ON_THIS_MACHINE,
+        limits: IncomingLimits | None = None,
+        slide_of: Callable[[EventLogHeader], SlideRef | None] = lambda _: None,
+    ) -> None:
         self.library, self.folder = home / "sessions", home / "incoming"
         self.library.mkdir(exist_ok=True)
-        limits = options.pop("limits", IncomingLimits())
-        slide_of = options.pop("slide_of", lambda _: None)
         self.incoming = IncomingSessions(
-            self.folder, self.library, limits=limits, slide_of=slide_of
+            self.folder, self.library, limits=limits or IncomingLimits(), slide_of=slide_of
         )
-        self.server = RecordServer(replace(ServerOptions(token=TOKEN), **options), self.incoming)
+        self.server = RecordServer(options, self.incoming)
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
 
     def send(
-        self, data: bytes = b"", method: str = "POST", path: str = "/sessions", **more
+        self,
+        data: bytes | Iterator[bytes] = b"",
+        method: str = "POST",
+        path: str = "/sessions",
+        token: str | None = TOKEN,
+        **named: str,
     ) -> Answer:
         """Send a request; headers by name with _ for -, `token` of another value or None."""
-        token = more.pop("token", TOKEN)
-        headers = {name.replace("_", "-"): value for name, value in more.items()}
+        headers = {name.replace("_", "-"): value for name, value in named.items()}
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
         connection = http.client.HTTPConnection("127.0.0.1", self.server.server_port, timeout=100)
@@ -126,7 +135,7 @@ def test_what_comes_twice_counts_once_and_gaps_are_asked_for(served: Served) -> 
     assert served.send(body(range(9), closed=True))[1]["closed"] is True
     (folder,) = served.sessions()
     lines = read_lines(folder)
-    assert [line.event.x for line in lines if line.event.__struct_config__.tag == "view"][::2] == [
+    assert [line.event.x for line in lines if isinstance(line.event, Viewport)][::2] == [
         10 * number for number in range(9)
     ]
     assert not any(isinstance(line.event, EventsLost) for line in lines)
@@ -261,7 +270,7 @@ def test_a_body_that_breaks_off_leaves_nothing(served: Served) -> None:
 
 def test_pages_of_other_addresses_send_only_where_they_are_allowed(tmp_path: Path) -> None:
     allowed = "https://viewer.example.org"
-    served = Served(tmp_path, origins=frozenset({allowed}))
+    served = Served(tmp_path, ServerOptions(token=TOKEN, origins=frozenset({allowed})))
     for origin in (allowed, "http://localhost:8080", "http://127.0.0.1:9"):
         asked = served.send(method="OPTIONS", Origin=origin, token=None,
                             Access_Control_Request_Private_Network="true")  # fmt: skip
@@ -282,7 +291,7 @@ def test_pages_of_other_addresses_send_only_where_they_are_allowed(tmp_path: Pat
 
 def test_too_much_is_refused_and_what_came_stays(tmp_path: Path) -> None:
     limits = IncomingLimits(session_bytes=2000, sessions=2)
-    served = Served(tmp_path, limits=limits, requests_a_second=0.001, burst=8)
+    served = Served(tmp_path, ServerOptions(token=TOKEN, requests_a_second=0.001, burst=8), limits)
     assert served.send(body(range(3)))[0] == 200
     status, answer, _ = served.send(body(range(3, 40)))
     assert (status, answer["next"]) == (413, 3)

@@ -89,7 +89,11 @@ def test_thinning_keeps_order_rate_and_the_last_view(
     assert times == sorted(times)
     views = [line for line in lines if isinstance(line.event, Viewport)]
     assert [line.event for line in views][-1:] == ([last] if last else [])
-    moving = [line.elapsed_ns for line in views[:-1] if not line.event.at_rest]
+    moving = [
+        line.elapsed_ns
+        for line in views[:-1]
+        if isinstance(line.event, Viewport) and not line.event.at_rest
+    ]
     # 30, and as many that stood still before the next.
     for start_ns in moving:
         assert sum(start_ns <= at_ns < start_ns + 1_000_000_000 for at_ns in moving) <= 61
