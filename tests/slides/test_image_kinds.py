@@ -90,6 +90,80 @@ def test_the_profile_and_the_bits_of_a_jpeg_2000(tmp_path: Path) -> None:
     assert_shows(path, few * 17)
 
 
+def jp2_of(path: Path, samples: np.ndarray, color_space: int, *boxes: bytes, bits: int = 8) -> Path:
+    """Write a JP2 whose header has these boxes besides those that all have."""
+
+    def box(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I4s", len(body) + 8, kind) + body
+
+    code = imagecodecs.jpeg2k_encode(
+        samples, level=0, codecformat="j2k", reversible=True, mct=False, bitspersample=bits
+    )
+    count = 1 if samples.ndim == 2 else samples.shape[2]
+    size = struct.pack(">IIHBBBB", *samples.shape[:2], count, bits - 1, 7, 0, 0)
+    header = box(b"ihdr", size) + box(b"colr", struct.pack(">BBBI", 1, 0, 0, color_space))
+    header += b"".join(box(each[:4], each[4:]) for each in boxes)
+    path.write_bytes(
+        box(b"jP  ", b"\r\n\x87\n")
+        + box(b"ftyp", b"jp2 \0\0\0\0jp2 ")
+        + box(b"jp2h", header)
+        + box(b"jp2c", code)
+    )
+    return path
+
+
+_SRGB, _GRAY = 16, 17
+
+
+@pytest.mark.parametrize(
+    ("order", "kinds"),
+    [
+        ("bgr", [(0, 0, 3), (1, 0, 2), (2, 0, 1)]),
+        ("rgba", [(0, 0, 1), (1, 0, 2), (2, 0, 3), (3, 1, 0)]),
+        ("argb", [(0, 1, 0), (1, 0, 1), (2, 0, 2), (3, 0, 3)]),
+        ("rgbA", [(0, 0, 1), (1, 0, 2), (2, 0, 3), (3, 2, 0)]),  # premultiplied
+        ("rgbx", [(0, 0, 1), (1, 0, 2), (2, 0, 3), (3, 65535, 65535)]),
+        ("ra", [(0, 0, 1), (1, 1, 0)]),
+        ("ar", [(0, 1, 0), (1, 0, 1)]),
+    ],
+)
+def test_the_channels_of_a_jpeg_2000(
+    tmp_path: Path, order: str, kinds: list[tuple[int, int, int]]
+) -> None:
+    red, green, blue = np.moveaxis(picture(), 2, 0)
+    alpha = opacity()[..., 0]
+    by_letter = {"r": red, "g": green, "b": blue, "a": alpha, "x": alpha, "A": alpha}
+    if "A" in order:
+        share = alpha / 255
+        by_letter |= {name: np.rint(by_letter[name] * share).astype(np.uint8) for name in "rgb"}
+    samples = np.stack([by_letter[letter] for letter in order], axis=2)
+    definition = struct.pack(">H", len(kinds)) + b"".join(struct.pack(">HHH", *k) for k in kinds)
+    space = _SRGB if "g" in order else _GRAY
+    path = jp2_of(tmp_path / "a.jp2", samples, space, b"cdef" + definition)
+    color = picture() if "g" in order else gray(red)
+    assert_shows(path, on_white(color, opacity()) if "a" in order.lower() else color, 1)
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+def test_the_palette_of_a_jpeg_2000(tmp_path: Path, bits: int) -> None:
+    """Entries with opacity as their fourth column, and without."""
+    entries = (picture()[..., 0] >> 4).astype(np.uint8)
+    palette = np.random.default_rng(3).integers(0, 256, (16, 4), np.uint8)
+    for columns in (3, 4):
+        table = struct.pack(">HB", 16, columns) + bytes([7] * columns)
+        boxes = [
+            b"pclr" + table + palette[:, :columns].tobytes(),
+            b"cmap" + b"".join(struct.pack(">HBB", 0, 1, column) for column in range(columns)),
+        ]
+        shown = palette[entries][..., :3]
+        if columns == 4:
+            rows = ((0, 0, 1), (1, 0, 2), (2, 0, 3), (3, 1, 0))
+            boxes.append(b"cdef\0\4" + b"".join(struct.pack(">HHH", *row) for row in rows))
+            shown = on_white(shown, palette[entries][..., 3:])
+        path = jp2_of(tmp_path / f"{columns}.jp2", entries, _SRGB, *boxes, bits=bits)
+        assert assert_shows(path, shown, 1) == ()
+
+
 def png_of(path: Path, samples: np.ndarray, bits: int, key: tuple[int, ...]) -> Path:
     """Write a PNG of gray or RGB by hand, of which one color is transparent (tRNS)."""
 

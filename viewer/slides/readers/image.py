@@ -26,7 +26,12 @@ from viewer.slides.errors import (
     UnsupportedSlideError,
 )
 from viewer.slides.readers.chunk_windows import KEPT_BYTES, ChunkWindows
-from viewer.slides.readers.jpeg_2000 import jpeg2000_bits, jpeg2000_profile
+from viewer.slides.readers.jpeg_2000 import (
+    Jpeg2000Channels,
+    jpeg2000_bits,
+    jpeg2000_channels,
+    jpeg2000_profile,
+)
 from viewer.slides.readers.jpeg_xl import NOTE as JPEG_XL_NOTE
 from viewer.slides.readers.jpeg_xl import jpeg_xl_samples, jpeg_xl_size
 from viewer.slides.readers.sample_colors import (
@@ -70,6 +75,7 @@ _JPEG_XL_BYTES_PER_PIXEL = 8
 
 _EXIF_ORIENTATION = 274
 _PNG_BIT_DEPTH_AT = 24
+_JPEG_2000_MODES = ("RGB", "RGBA", "I;16", "L", "LA", "P")
 _DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L")
 _COLOR_MODELS = {1: ColorModel.GRAY, 2: ColorModel.GRAY, 3: ColorModel.RGB, 4: ColorModel.RGB}
 _pillow_limit_lock = threading.Lock()
@@ -293,7 +299,7 @@ _ON_WHITE = SampleColors(ColorModel.RGB, alpha=3)
 def _chunks(path: Path, picture: Image.Image) -> _PillowChunks | _ArrayChunks:
     """Decode an image. Raises what the decoders raise."""
     deep = _deep_samples(path, picture)
-    bits = None
+    bits = channels = None
     if deep is None:
         picture.load()
         if picture.mode not in _DEEP_MODES:
@@ -301,19 +307,25 @@ def _chunks(path: Path, picture: Image.Image) -> _PillowChunks | _ArrayChunks:
             return _PillowChunks(picture)
         deep = np.asarray(picture)
     elif picture.format == "JPEG2000":
-        bits = jpeg2000_bits(path)
-    return _array_chunks(deep[..., np.newaxis] if deep.ndim == 2 else deep, bits)
+        channels = jpeg2000_channels(path)
+        bits = (channels.palette_bits if channels else 0) or jpeg2000_bits(path)
+    return _array_chunks(deep[..., np.newaxis] if deep.ndim == 2 else deep, bits, channels)
 
 
-def _array_chunks(samples: NDArray[Any], bits: int | None = None) -> _ArrayChunks:
+def _array_chunks(
+    samples: NDArray[Any], bits: int | None = None, channels: Jpeg2000Channels | None = None
+) -> _ArrayChunks:
     """Return the chunks of an image in memory, (height, width, samples).
 
     Parameters
     ----------
     bits
         Of a sample, where they are fewer than its type has.
+    channels
+        What the file says of its samples; without it two or four end with opacity.
     """
-    model = _COLOR_MODELS.get(samples.shape[2], ColorModel.GRAY)
+    count = samples.shape[2]
+    model = _COLOR_MODELS.get(channels.colors if channels else count, ColorModel.GRAY)
     bits = bits or 8 * samples.dtype.itemsize
     strips = (
         samples[top : top + _CHUNK_PX, :, : model.samples]
@@ -321,8 +333,14 @@ def _array_chunks(samples: NDArray[Any], bits: int | None = None) -> _ArrayChunk
     )
     shown = display_range(strips, model, bits)
     full = float((1 << bits) - 1) if samples.dtype.kind == "u" else 1.0
-    alpha = samples.shape[2] - 1 if samples.shape[2] in (2, 4) else None
-    colors = SampleColors(model, shown, alpha=alpha, full_scale=full)
+    alpha = count - 1 if count in (2, 4) else None
+    is_premultiplied = False
+    if channels is not None:
+        alpha = None if channels.alpha is None or channels.alpha >= count else channels.alpha
+        is_premultiplied = channels.is_premultiplied
+    colors = SampleColors(
+        model, shown, alpha=alpha, full_scale=full, is_premultiplied=is_premultiplied
+    )
     if alpha is not None:
         most = float(samples[..., alpha].max(initial=0))
         colors = replace(colors, full_scale=opacity_scale(colors, shown, most))
@@ -345,11 +363,12 @@ def _deep_samples(path: Path, picture: Image.Image) -> NDArray[Any] | None:
 
 
 def _is_deep(path: Path, picture: Image.Image) -> bool:
-    """Return whether it is a PNG of 16 bits, or a JPEG 2000 of more or fewer than 8."""
+    """Return whether it is a PNG of 16 bits, or a JPEG 2000 that is not of 8 or orders channels."""
     if picture.format == "PNG":
         return _png_bits(path) == 16
-    is_whole = picture.mode in ("RGB", "RGBA", "I;16", "L", "LA")
-    return picture.format == "JPEG2000" and is_whole and jpeg2000_bits(path) != 8
+    if picture.format != "JPEG2000" or picture.mode not in _JPEG_2000_MODES:
+        return False
+    return jpeg2000_bits(path) != 8 or jpeg2000_channels(path) is not None
 
 
 def _png_bits(path: Path) -> int:
@@ -426,7 +445,7 @@ def _too_large(path: Path, pixels: int) -> str:
 
 def _bytes_per_pixel(path: Path, picture: Image.Image) -> int:
     """Return the memory that a decoded pixel takes."""
-    bands = len(picture.getbands())
+    bands = _bands(path, picture)
     if _is_deep(path, picture):
         return 2 * (bands + ("transparency" in picture.info))
     if bands == 1:
@@ -435,10 +454,16 @@ def _bytes_per_pixel(path: Path, picture: Image.Image) -> int:
     return 4 + coefficients  # Pillow keeps colors in four bytes; a progressive JPEG is held twice
 
 
+def _bands(path: Path, picture: Image.Image) -> int:
+    """Return the samples of a decoded pixel; a JPEG 2000 with a palette has those of its colors."""
+    channels = jpeg2000_channels(path) if picture.format == "JPEG2000" else None
+    return max(len(picture.getbands()), channels.count if channels else 0)
+
+
 def _decoding_bytes(path: Path, picture: Image.Image) -> int:
     """Return the memory that a pixel takes while it is decoded, as it was measured."""
     if picture.format == "JPEG2000":  # whose decoder has 32 bits for each sample
-        return 2 + 6 * len(picture.getbands())
+        return 2 + 6 * _bands(path, picture)
     if picture.format == "WEBP":  # two canvases and two copies, in four bytes
         return 17
     if picture.format == "AVIF":
