@@ -14,14 +14,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from viewer.access import make_folder, open_kept
-from viewer.limits import LOG_BYTES, open_regular
+from viewer.limits import LINE_BYTES, LINES_BYTES, LOG_BYTES, FileTooLargeError, open_regular
+from viewer.progress import tell_progress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
+
+    from viewer.limits import Limit
 
 _BINARY = getattr(os, "O_BINARY", 0)
 _CHECK_CHARACTERS = 8
+_AT_ONCE_BYTES = 1 << 20
 
 
 def line_of(body: bytes) -> bytes:
@@ -33,27 +37,28 @@ def append_lines(path: Path, bodies: Iterable[bytes]) -> None:
     """Add lines and return when they are on the disk; the file and its folder are made.
 
     A torn line at the end is ended first, so that it spoils no other. Only one program at a time
-    may add to a file.
+    may add to a file. The bodies are written as they come: never all of them are in memory.
 
     Raises
     ------
     OSError
         They cannot be written; the file is as it was.
     """
-    data = b"".join(map(line_of, bodies))
     make_folder(path.parent)
     descriptor = open_kept(path, os.O_RDWR | os.O_APPEND | _BINARY)
     try:
         size = os.lseek(descriptor, 0, os.SEEK_END)
+        begin = b""
         if size:
             os.lseek(descriptor, size - 1, os.SEEK_SET)
-            data = data if os.read(descriptor, 1) == b"\n" else b"\n" + data
+            begin = b"" if os.read(descriptor, 1) == b"\n" else b"\n"
         try:
-            left = memoryview(data)
-            while left:
-                left = left[os.write(descriptor, left) :]
+            for data in _gathered(begin, bodies):
+                left = memoryview(data)
+                while left:
+                    left = left[os.write(descriptor, left) :]
             os.fsync(descriptor)
-        except OSError:
+        except BaseException:
             with contextlib.suppress(OSError):  # what is torn is passed over where it must stay
                 os.ftruncate(descriptor, size)
             raise
@@ -61,14 +66,26 @@ def append_lines(path: Path, bodies: Iterable[bytes]) -> None:
         os.close(descriptor)
 
 
+def _gathered(begin: bytes, bodies: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield lines, many short ones together."""
+    waiting, size = [begin], len(begin)
+    for body in bodies:
+        waiting.append(line_of(body))
+        size += len(body)
+        if size > _AT_ONCE_BYTES:
+            yield b"".join(waiting)
+            waiting, size = [], 0
+    yield b"".join(waiting)
+
+
 def bodies_of(data: bytes) -> list[bytes]:
     """Return the bodies of the lines that are whole, in their order."""
-    found: list[bytes] = []
-    for line in data.split(b"\n"):
-        body = line[_CHECK_CHARACTERS + 1 :]
-        if body and line[:_CHECK_CHARACTERS] == b"%08x" % zlib.crc32(body):
-            found.append(body)
-    return found
+    return [body for line in data.split(b"\n") if (body := _body_of(line)) is not None]
+
+
+def _body_of(line: bytes) -> bytes | None:
+    body = line[_CHECK_CHARACTERS + 1 :]
+    return body if body and line[:_CHECK_CHARACTERS] == b"%08x" % zlib.crc32(body) else None
 
 
 def read_bodies(path: Path) -> list[bytes]:
@@ -96,25 +113,53 @@ class GrowingFiles:
     def __init__(self) -> None:
         self._seen: dict[Path, _Seen] = {}
 
+    @property
+    def paths(self) -> set[Path]:
+        """Return the files that were read."""
+        return set(self._seen)
+
     def is_changed(self, paths: Iterable[Path]) -> bool:
         """Return whether any file is another than when it was read last."""
         return any(self._is_changed(path) for path in paths)
 
     def read(self, path: Path) -> list[bytes]:
         """Return the bodies of the lines that came since the last time. Raises OSError."""
-        with open_regular(path, LOG_BYTES) as file:
+        return list(self.each(path, LOG_BYTES))
+
+    def each(self, path: Path, limit: Limit = LINES_BYTES) -> Iterator[bytes]:
+        """Yield the same one by one, and tell how far it is; what was not yielded comes again.
+
+        Raises
+        ------
+        OSError
+            It cannot be read, or it is larger than `limit`.
+        """
+        with open_regular(path, limit) as file:
             about = os.fstat(file.fileno())
             seen = self._seen.get(path)
             begin = 0
             if seen is not None and seen.inode == about.st_ino and seen.read <= about.st_size:
                 begin = seen.read
             file.seek(begin)
-            data = file.read(LOG_BYTES.most)
-        whole = data.rfind(b"\n") + 1
-        modified_ns = about.st_mtime_ns
-        size = begin + len(data)
-        self._seen[path] = _Seen(about.st_ino, size, modified_ns, begin + whole)
-        return bodies_of(data[:whole])
+            read = size = told = begin
+            while line := file.readline(LINE_BYTES.most + 1):
+                size += len(line)
+                if len(line) > LINE_BYTES.most:
+                    raise FileTooLargeError(path, LINE_BYTES.sentence(path.name, len(line)))
+                if not line.endswith(b"\n"):  # is being written, or torn
+                    break
+                read = size
+                if (body := _body_of(line[:-1])) is not None:
+                    yield body
+                if read - told > _AT_ONCE_BYTES or told == begin:
+                    told = read
+                    tell_progress(read / max(read, about.st_size))
+        self._seen[path] = _Seen(about.st_ino, size, about.st_mtime_ns, read)
+
+    def pass_over(self, path: Path) -> None:
+        """Take all that a file holds now as read. Raises OSError."""
+        about = path.stat()
+        self._seen[path] = _Seen(about.st_ino, about.st_size, about.st_mtime_ns, about.st_size)
 
     def _is_changed(self, path: Path) -> bool:
         seen = self._seen.get(path)

@@ -8,17 +8,20 @@ import subprocess
 import sys
 import textwrap
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
 import forked_programs
 import pytest
 import shapely
 
+from viewer import kept_lines
 from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.document import Document, adding, changing, removing
-from viewer.annotations.sets import set_store
+from viewer.annotations.sets import body_file, merged_set, set_store
 from viewer.annotations.sets.annotation_set import AnnotationSet, SetKey
 from viewer.annotations.sets.listing import (
     all_sets,
@@ -27,6 +30,7 @@ from viewer.annotations.sets.listing import (
     sets_of_slide,
 )
 from viewer.annotations.sets.opening import open_set
+from viewer.annotations.sets.records import ChangeRecord, EditLine, decoded, encoded
 from viewer.annotations.sets.set_store import SetStore
 from viewer.annotations.storage.autosave import Autosave
 from viewer.annotations.storage.store import AnnotationStoreError, Stamped, bringing_back
@@ -196,6 +200,121 @@ def test_a_writer_compacts_its_own_file_alone(
     assert again.properties == {"locked": "yes"}
     path.with_name(f"{path.stem} (1).lines").write_bytes(copy)
     assert open_store(read_only=True).annotations()[0] == expected
+
+
+def test_a_file_that_grows_beyond_what_holds_is_compacted_while_it_is_open(
+    open_store: Callable[..., SetStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(set_store, "_MOST_HISTORY_WHILE_OPEN_BYTES", 20_000)
+    one, other = open_store(), open_store()
+    made = [square(20 * n) for n in range(20)]
+    put(one, *made)
+    put(other, square(1000))
+    assert one.was_changed
+    sizes: list[int] = []
+    for number in range(40):
+        changed = [replace(each, name=str(number)) for each in made]
+        one.write([Stamped.now(changing("Rename", zip(made, changed, strict=True)))])
+        made = changed
+        sizes.append(one.path.stat().st_size)
+    assert max(sizes) < 60_000
+    assert not one.was_changed
+    assert other.was_changed
+    found = open_store(read_only=True).annotations()[0]
+    assert found == one.annotations()[0] == other.annotations()[0]
+    assert [each.name for each in found] == ["39"] * 20 + [""]
+
+
+def test_a_disk_without_room_to_compact_costs_nothing(
+    open_store: Callable[..., SetStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_store()
+    drawn = square(0)
+    put(store, drawn)
+    monkeypatch.setattr(set_store, "_MOST_HISTORY_WHILE_OPEN_BYTES", 100)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(set_store, "atomic_write", refuse)
+    for number in range(5):
+        changed = replace(drawn, name=str(number))
+        store.write([Stamped.now(changing("Rename", [(drawn, changed)]))])
+        drawn = changed
+    assert store.annotations()[0] == [drawn]
+    assert open_store(read_only=True).annotations()[0] == [drawn]
+
+
+@pytest.mark.parametrize("has_room", [True, False])
+def test_the_bytes_of_many_annotations_lie_on_the_disk_or_in_memory_where_it_is_full(
+    open_store: Callable[..., SetStore], monkeypatch: pytest.MonkeyPatch, has_room: bool
+) -> None:
+    monkeypatch.setattr(body_file, "_MOST_IN_MEMORY", 1000)
+    monkeypatch.setattr(merged_set, "_MOST_LOOSE_BYTES", 1000)
+    if not has_room:
+        write = body_file.BodyFile._write
+
+        def refuse(file: IO[bytes], at: int, data: bytes) -> None:
+            if at + len(data) > 3000:
+                raise OSError(28, "No space left on device")
+            write(file, at, data)
+
+        monkeypatch.setattr(body_file.BodyFile, "_write", staticmethod(refuse))
+    store = open_store()
+    made = [square(20 * n) for n in range(50)]
+    put(store, *made)
+    for each in made[::2]:
+        store.write([Stamped.now(removing("Delete", [each]))])
+    made = made[1::2]
+    for number in range(5):
+        changed = [replace(each, name=f"{number} of {made.index(each)}") for each in made]
+        store.write([Stamped.now(changing("Rename", zip(made, changed, strict=True)))])
+        made = changed
+    put(store, square(5000, name="last"))
+    found = store.annotations()[0]
+    assert found[:-1] == made
+    assert found == open_store(read_only=True).annotations()[0]
+    assert len(store) == 26
+    assert store.annotations(["4 of 7"])[0] == [made[7]]
+
+
+def test_clocks_of_a_foreign_file_may_be_larger_than_any_of_ours(
+    open_store: Callable[..., SetStore],
+) -> None:
+    store = open_store()
+    drawn, other = square(0), square(20)
+    put(store, drawn, other)
+    lines = list(decoded(read_bodies(store.path)))
+    far = [
+        EditLine(10**30 + n, "", "", tuple(
+            ChangeRecord(each.id, (10**30, each.place[1]), each.body) for each in line.changes
+        )) for n, line in enumerate(lines) if isinstance(line, EditLine)
+    ]  # fmt: skip
+    append_lines(store.path.with_name(f"{store.path.stem} (1).lines"), map(encoded, far))
+    assert store.was_changed
+    renamed = replace(drawn, name="later")
+    store.write([Stamped.now(changing("Rename", [(drawn, renamed)]))])
+    expected = [renamed, other]
+    assert store.annotations()[0] == open_store(read_only=True).annotations()[0] == expected
+
+
+def test_an_edit_of_many_takes_little_more_memory_than_one_line(
+    open_store: Callable[..., SetStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(set_store, "_MOST_IN_LINE", 200)
+    monkeypatch.setattr(body_file, "_MOST_IN_MEMORY", 100_000)
+    monkeypatch.setattr(kept_lines, "_AT_ONCE_BYTES", 100_000)
+    peaks: list[int] = []
+    for count in (1000, 10_000):
+        made = [square(n) for n in range(count)]
+        step = Stamped.now(adding("Import", made))
+        store = open_store(name=str(count))
+        tracemalloc.start()
+        store.write([step])
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    # What stays of each are its id and its place; all lines together would take four times that.
+    assert peaks[1] - peaks[0] < 9000 * 400, peaks
 
 
 def test_readers_and_sets_never_share_a_file(

@@ -88,7 +88,7 @@ def _open_set(which: AnnotationSet, sealer: Sealer, *, publish: bool) -> tuple[i
     for path in sorted(which.files_folder.iterdir()):
         if not path.name.startswith(which.key.file_name) or _OPENED in path.name:
             continue
-        lines = decoded(read_bodies(path))
+        lines = list(decoded(read_bodies(path)))
         plain: list[SetLine] = []
         for line in lines:
             if not isinstance(line, SealedLine):

@@ -6,36 +6,39 @@ A removed annotation stays known as such, or a copy that a synced folder made wo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from array import array
+from typing import TYPE_CHECKING
 
+import numpy as np
+
+from viewer.annotations.sets.body_file import BodyFile
 from viewer.annotations.sets.records import (
+    ChangeRecord,
     EditLine,
     PropertyLine,
     SealedLine,
     SetHeader,
     unsealed_line,
 )
+from viewer.slow_release import release_slowly
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from viewer.annotations.sets.records import Sealer, SetLine
 
-
-class Held(NamedTuple):
-    """What holds of an annotation: when and by whom it was written last, and its packed bytes.
-
-    `body` is None where it was removed; `place` is its rank in the order of drawing.
-    """
-
-    clock: int
-    writer: str
-    place: tuple[int, int]
-    body: bytes | None
+_REMOVED = -1
+_AT_ONCE = 1000
+_MOST_SHARED = 10_000
+_MOST_LOOSE_BYTES = 64 << 20
+"""Of bodies that hold no more, beyond those that hold, before their room is given back."""
 
 
 class MergedSet:
     """Lines taken in one after the other; a line that is taken in twice changes nothing.
+
+    Of a million annotations an object each would take a gigabyte: what is known of them is kept in
+    columns, and their packed bytes in a file.
 
     Parameters
     ----------
@@ -49,13 +52,30 @@ class MergedSet:
         self._about = about
         self._sealer = sealer
         self.header: SetHeader | None = None
-        self.held: dict[bytes, Held] = {}
         self.properties: dict[str, tuple[int, str]] = {}
         """The clock and value of each."""
         self.latest = 0
         """The latest clock that was seen."""
         self.sealed_count = 0
         """Lines that stay sealed here."""
+        self.living_bytes = 0
+        """Of the packed annotations that are there."""
+        self._rows: dict[bytes, int] = {}
+        """By the id of each annotation that ever was, of which the columns tell:"""
+        self._clocks: list[int] = []
+        self._writers: list[str] = []
+        """When and by whom it was written last."""
+        self._place_clocks: list[int] = []
+        self._place_numbers: list[int] = []
+        """Its rank in the order of drawing."""
+        self._numbers = array("q")
+        """Of its body in the file, or that it was removed."""
+        self._file = BodyFile()
+        self._living_count = 0
+        self._shared: dict[int, int] = {}
+
+    def __len__(self) -> int:
+        return self._living_count
 
     def take(self, lines: Iterable[SetLine], writer: str) -> bool:
         """Take lines of one writer's file in; True where anything is other than before."""
@@ -78,33 +98,111 @@ class MergedSet:
                         is_changed |= self.take([opened], writer)
         return is_changed
 
-    def living(self, naming: Sequence[bytes] = ()) -> list[bytes]:
-        """Return the bytes of what is there, in the order of drawing.
+    def place_of(self, id_: bytes) -> tuple[int, int] | None:
+        """Return the rank in the order of drawing, also of what was removed."""
+        row = self._rows.get(id_)
+        return None if row is None else (self._place_clocks[row], self._place_numbers[row])
+
+    def body_of(self, id_: bytes) -> bytes | None:
+        """Return the bytes of an annotation; None where there is none."""
+        row = self._rows.get(id_)
+        if row is None or self._numbers[row] == _REMOVED:
+            return None
+        return next(self._file.bodies([self._numbers[row]]))
+
+    def living(self, naming: Sequence[bytes] = ()) -> Iterator[bytes]:
+        """Yield the bytes of what is there, in the order of drawing.
 
         Of those that hold one of the words of `naming`, where there are any.
         """
-        found = [
-            (each.place, id_, each.body)
-            for id_, each in self.held.items()
-            if each.body is not None and (not naming or any(word in each.body for word in naming))
-        ]
-        found.sort()
-        return [body for _, _, body in found]
+        for body in self._file.bodies(self._living_numbers()):
+            if not naming or any(word in body for word in naming):
+                yield body
 
-    def __len__(self) -> int:
-        return sum(each.body is not None for each in self.held.values())
+    def records(self) -> Iterator[ChangeRecord]:
+        """Yield all that is known of each annotation, also of what was removed."""
+        bodies = self._file.bodies([each for each in self._numbers if each != _REMOVED])
+        for id_, row in self._rows.items():
+            place = self._place_clocks[row], self._place_numbers[row]
+            body = None if self._numbers[row] == _REMOVED else next(bodies)
+            yield ChangeRecord(id_, place, body, self._clocks[row])
+
+    def close(self) -> None:
+        """Forget all of it; very much is freed little by little."""
+        rows, self._rows = self._rows, {}
+        if len(rows) > _AT_ONCE:
+            release_slowly(rows)
+        self._file.close()
+
+    # -----------------------------------------------------------------------------------------
 
     def _take_edit(self, line: EditLine, writer: str) -> bool:
-        held, is_changed = self.held, False
         self.latest = max(self.latest, line.clock)
+        taken: dict[int, bytes | None] = {}
         for change in line.changes:
-            clock = change.clock or line.clock
-            before = held.get(change.id)
-            if before is None or (clock, writer) > (before.clock, before.writer):
-                place = change.place if before is None else min(before.place, change.place)
-                held[change.id] = Held(clock, writer, place, change.body)
-                is_changed = True
-        return is_changed
+            clock = line.clock if change.clock in (0, line.clock) else self._one(change.clock)
+            row = self._rows.get(change.id)
+            if row is None:
+                row = self._rows[change.id] = len(self._numbers)
+                self._clocks.append(clock)
+                self._writers.append(writer)
+                first, number = change.place
+                self._place_clocks.append(line.clock if first == line.clock else self._one(first))
+                self._place_numbers.append(self._one(number))
+                self._numbers.append(_REMOVED)
+            elif (clock, writer) > (self._clocks[row], self._writers[row]):
+                self._clocks[row], self._writers[row] = clock, writer
+                place = min((self._place_clocks[row], self._place_numbers[row]), change.place)
+                self._place_clocks[row], self._place_numbers[row] = map(self._one, place)
+            else:
+                continue
+            taken[row] = change.body
+        self._keep(taken)
+        return bool(taken)
+
+    def _keep(self, taken: dict[int, bytes | None]) -> None:
+        """Put bodies in the place of those that rows had; None removes."""
+        bodies = [body for body in taken.values() if body is not None]
+        numbers = iter(self._file.add(bodies))
+        for row, body in taken.items():
+            former = self._numbers[row]
+            if former != _REMOVED:
+                self.living_bytes -= self._file.length_of(former)
+            self._living_count += (body is not None) - (former != _REMOVED)
+            self._numbers[row] = _REMOVED if body is None else next(numbers)
+        self.living_bytes += sum(map(len, bodies))
+        if self._file.size_bytes > 2 * self.living_bytes + _MOST_LOOSE_BYTES:
+            self._tighten()
+
+    def _tighten(self) -> None:
+        """Write what holds to another file, without what holds no more."""
+        rows = [row for row, number in enumerate(self._numbers) if number != _REMOVED]
+        former, self._file = self._file, BodyFile()
+        for begin in range(0, len(rows), _AT_ONCE):
+            part = rows[begin : begin + _AT_ONCE]
+            bodies = list(former.bodies([self._numbers[row] for row in part]))
+            for row, number in zip(part, self._file.add(bodies), strict=True):
+                self._numbers[row] = number
+        former.close()
+
+    def _living_numbers(self) -> list[int]:
+        """Return the numbers of the bodies of what is there, in the order of drawing."""
+        ids = list(self._rows)
+        try:
+            clocks = np.array(self._place_clocks, np.int64)
+            numbers = np.array(self._place_numbers, np.int64)
+        except OverflowError:  # of a file that no program of ours wrote
+            key = zip(self._place_clocks, self._place_numbers, ids, strict=True)
+            order = [row for *_, row in sorted((*each, row) for row, each in enumerate(key))]
+        else:
+            order = np.lexsort((np.array(ids, "S16"), numbers, clocks)).tolist()
+        return [each for row in order if (each := self._numbers[row]) != _REMOVED]
+
+    def _one(self, number: int) -> int:
+        """Return one object for all equal numbers that come in a row: each takes 32 bytes."""
+        if len(self._shared) > _MOST_SHARED:
+            self._shared.clear()
+        return self._shared.setdefault(number, number)
 
     def _take_property(self, line: PropertyLine) -> bool:
         self.latest = max(self.latest, line.clock)

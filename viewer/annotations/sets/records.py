@@ -10,7 +10,7 @@ import msgspec
 from viewer.annotations.sets.annotation_set import SetKey, SetKind  # noqa: TC001 - read by msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 VERSION = 1
 """Raised when the meaning of something written changes."""
@@ -101,15 +101,14 @@ def encoded(line: SetLine) -> bytes:
     return _encode(line)
 
 
-def decoded(bodies: Iterable[bytes]) -> list[SetLine]:
-    """Return what the bodies hold; what a newer version or a spoilt file holds is left out."""
-    found: list[SetLine] = []
+def decoded(bodies: Iterable[bytes]) -> Iterator[SetLine]:
+    """Yield what the bodies hold; what a newer version or a spoilt file holds is left out."""
     for body in bodies:
         try:
-            found.append(_decode(body))
+            line = _decode(body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             continue
-    return found
+        yield line
 
 
 def sealed_line(line: EditLine | PropertyLine, sealer: Sealer, about: bytes) -> SealedLine:
@@ -122,8 +121,7 @@ def unsealed_line(line: SealedLine, sealer: Sealer | None, about: bytes) -> SetL
     body = sealer.unseal(line.sealed, about) if sealer is not None else None
     if body is None:
         return None
-    found = decoded([body])
-    return found[0] if found else None
+    return next(decoded([body]), None)
 
 
 def sealed_about(identity: str, key: SetKey) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import logging
 import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -25,13 +27,13 @@ from viewer.annotations.storage.packing import packed_all, unpacked, unpacked_al
 from viewer.annotations.storage.store import AnnotationStoreError, Version
 from viewer.atomic_write import atomic_write
 from viewer.device import WriterName
-from viewer.kept_lines import GrowingFiles, append_lines, line_of, read_bodies
-from viewer.progress import tell_progress, while_wanted
+from viewer.kept_lines import GrowingFiles, append_lines, line_of
+from viewer.progress import tell_progress
 from viewer.slow_release import let_go_if_stopped
 from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from viewer.annotations.annotation import Annotation
@@ -40,10 +42,15 @@ if TYPE_CHECKING:
     from viewer.annotations.sets.records import Sealer, SetLine
     from viewer.annotations.storage.store import Stamped
 
+_log = logging.getLogger(__name__)
+
 _MOST_IN_LINE = 2000
 """Annotations of an edit that share a line; a larger edit is written in several."""
 _MOST_HISTORY_BYTES = 64 << 20
-"""Of this writer's own file beyond what holds; with more, earlier versions are forgotten."""
+"""Of this writer's own file beyond what holds, when it is opened; with more, earlier versions are
+forgotten."""
+_MOST_HISTORY_WHILE_OPEN_BYTES = 512 << 20
+"""The same while it is open; of very many annotations twice what holds."""
 
 
 class SetStore:
@@ -78,7 +85,9 @@ class SetStore:
         try:
             if not read_only:
                 self._writer = WriterName(f"{self._folder.name}~{self._prefix}")
-                self._compact()
+                if self.path.exists():
+                    self._read([self.path])
+                    self._compact(_MOST_HISTORY_BYTES)
             self._read(self._paths())
         except BaseException as error:
             self.close()
@@ -90,7 +99,8 @@ class SetStore:
             ) from error
 
     def close(self) -> None:
-        """Let another process write under the name that this one had."""
+        """Let another process write under the name that this one had; nothing is read any more."""
+        self._merged.close()
         writer, self._writer = self._writer, None
         if writer is not None:
             writer.release()
@@ -126,12 +136,13 @@ class SetStore:
 
         Of those that hold one of the words of `naming`, where there are any.
         """
-        living = self._merged.living([word.encode() for word in naming])
+        bodies = self._merged.living([word.encode() for word in naming])
+        count = max(1, len(self._merged))
         found: list[Annotation | None] = []
         with let_go_if_stopped(found):
-            for begin in range(0, len(living), _MOST_IN_LINE):
-                found += unpacked_all(living[begin : begin + _MOST_IN_LINE])
-                tell_progress(begin / len(living))
+            while part := list(itertools.islice(bodies, _MOST_IN_LINE)):
+                found += unpacked_all(part)
+                tell_progress(min(1.0, len(found) / count))
         renames = self.which.renames
         sound = [each.with_classes_renamed(renames) for each in found if each is not None]
         return sound, len(found) - len(sound)
@@ -146,16 +157,7 @@ class SetStore:
         OSError
             The disk is full, or gone: nothing is changed.
         """
-        lines: list[EditLine] = []
-        places: dict[bytes, tuple[int, int]] = {}
-        clock = self._merged.latest
-        for stamped in steps:
-            for changes in _parts(stamped.step.changes):
-                tell_progress(0.0)
-                clock = clock_now(clock)
-                records = tuple(self._records(changes, clock, places))
-                lines.append(EditLine(clock, stamped.author, stamped.step.label, records))
-        self._append(lines)
+        self._append(self._edit_lines(steps))
 
     def say(self, name: str, value: str) -> None:
         """Say something of the set as a whole, such as that it is locked. Raises OSError."""
@@ -182,26 +184,36 @@ class SetStore:
 
     def versions(self) -> list[Version]:
         """Return what can be brought back, the newest first; numbered by their clocks."""
-        return [
-            Version(line.clock, _moment(line.clock), line.author, line.label, len(line.changes))
-            for line, _ in reversed(self._edits())
-            if line.label
-        ]
+        found: dict[tuple[int, str], Version] = {}
+
+        def note(line: EditLine, writer: str) -> None:
+            if line.label:
+                found[line.clock, writer] = Version(
+                    line.clock, _moment(line.clock), line.author, line.label, len(line.changes)
+                )
+
+        self._walk(note)
+        return [found[key] for key in sorted(found, reverse=True)]
 
     def then(self, number: int) -> dict[UUID, Annotation | None]:
         """What was otherwise before a version's edit: annotations as they were, None if absent."""
-        edits = self._edits()
         before = MergedSet(self._about, None)
-        for line, writer in edits:
+        ids: dict[bytes, None] = {}
+
+        def sort(line: EditLine, writer: str) -> None:
             if line.clock < number:
                 before.take([line], writer)
-        ids = {change.id for line, _ in edits if line.clock >= number for change in line.changes}
+            else:
+                ids.update((change.id, None) for change in line.changes)
+
+        self._walk(sort)
         found: dict[UUID, Annotation | None] = {}
         for id_ in ids:
-            held = before.held.get(id_)
-            then = unpacked(held.body) if held is not None and held.body else None
+            body = before.body_of(id_)
+            then = unpacked(body) if body else None
             renamed = then.with_classes_renamed(self.which.renames) if then is not None else None
             found[UUID(bytes=id_)] = renamed
+        before.close()
         return found
 
     # -----------------------------------------------------------------------------------------
@@ -218,30 +230,43 @@ class SetStore:
     def _read(self, paths: Iterable[Path]) -> bool:
         is_changed = False
         for path in paths:
-            lines = decoded(self._files.read(path))
-            is_changed |= self._merged.take(while_wanted(lines, len(lines)), path.name)
+            is_changed |= self._merged.take(decoded(self._files.each(path)), path.name)
         return is_changed
 
-    def _records(
-        self, changes: Sequence[Change], clock: int, places: dict[bytes, tuple[int, int]]
-    ) -> Iterator[ChangeRecord]:
-        there = [change.after for change in changes if change.after is not None]
-        bodies = packed_all(there)
+    def _edit_lines(self, steps: Sequence[Stamped]) -> Iterator[EditLine]:
+        """Yield the lines of edits, each made when it is asked for: together they are large."""
+        for stamped in steps:
+            for changes in _parts(stamped.step.changes):
+                tell_progress(0.0)
+                clock = clock_now(self._merged.latest)
+                records = tuple(self._records(changes, clock))
+                yield EditLine(clock, stamped.author, stamped.step.label, records)
+
+    def _records(self, changes: Sequence[Change], clock: int) -> Iterator[ChangeRecord]:
+        bodies = packed_all([change.after for change in changes if change.after is not None])
         for number, change in enumerate(changes):
             id_ = change.id.bytes
-            held = self._merged.held.get(id_)
-            place = held.place if held is not None else places.setdefault(id_, (clock, number))
+            place = self._merged.place_of(id_) or (clock, number)
             yield ChangeRecord(id_, place, None if change.after is None else next(bodies))
 
-    def _append(self, lines: Sequence[EditLine | PropertyLine]) -> None:
-        if self._writer is None:
+    def _append(self, lines: Iterable[EditLine | PropertyLine]) -> None:
+        writer = self._writer
+        if writer is None:
             raise PermissionError("the set was opened to be read alone")
         path = self.path
-        first = [] if path.exists() else [encoded(self._header())]
-        append_lines(path, [*first, *(encoded(self._sealed(line)) for line in lines)])
-        self._merged.take(lines, self._writer.name)
+
+        def bodies() -> Iterator[bytes]:
+            if not path.exists() or not path.stat().st_size:
+                yield encoded(self._header())
+            for line in lines:
+                yield encoded(self._sealed(line))
+                # One that the disk refuses after all is written again, later by its clock.
+                self._merged.take([line], writer.name)
+
+        append_lines(path, bodies())
         self._merged.header = self._merged.header or self._header()
-        self._files.read(path)  # what is known already
+        self._files.pass_over(path)  # what is known already
+        self._compact(max(_MOST_HISTORY_WHILE_OPEN_BYTES, 2 * self._merged.living_bytes))
 
     def _header(self) -> SetHeader:
         assert self._writer is not None
@@ -251,54 +276,64 @@ class SetStore:
             self._writer.name,
         )  # fmt: skip
 
-    def _sealed(self, line: EditLine | PropertyLine) -> SetLine:
-        return line if self._sealer is None else sealed_line(line, self._sealer, self._about)
+    def _sealed(self, line: SetHeader | EditLine | PropertyLine) -> SetLine:
+        if self._sealer is None or isinstance(line, SetHeader):
+            return line
+        return sealed_line(line, self._sealer, self._about)
 
-    def _edits(self) -> list[tuple[EditLine, str]]:
-        """Return all edits with their writers, in the order of their clocks."""
-        recorder = _Recording(self._about, self._sealer)
+    def _walk(self, tell: Callable[[EditLine, str], object]) -> None:
+        """Tell all edits with their writers, a file after the other; copies tell some again."""
+        teller = _Telling(self._about, self._sealer, tell)
         for path in self._paths():
-            recorder.take(decoded(read_bodies(path)), path.name)
-        unlike = {(line.clock, writer): line for line, writer in recorder.edits}
-        return [(unlike[key], key[1]) for key in sorted(unlike)]
+            teller.take(decoded(GrowingFiles().each(path)), path.name)
 
-    def _compact(self) -> None:
+    def _compact(self, most_history_bytes: int) -> None:
         """Write this writer's own file anew where most of it is history; nobody else's."""
         path = self.path
-        try:
-            size = path.stat().st_size
-        except FileNotFoundError:
+        size = path.stat().st_size
+        if size < most_history_bytes:
             return
-        if size < _MOST_HISTORY_BYTES:
-            return
+        own = self._own()
+        living = own.living_bytes * 4 // 3
+        if not own.sealed_count and size - living >= most_history_bytes:
+            try:
+                with atomic_write(path, kept=True) as file:
+                    for line in self._compacted(own):
+                        file.write(line_of(encoded(self._sealed(line))))
+                self._files.pass_over(path)
+            except OSError as error:  # all is there; it only takes more room
+                _log.warning("%s cannot be made smaller: %s", path, error)
+        if own is not self._merged:
+            own.close()
+
+    def _own(self) -> MergedSet:
+        """Return what this writer's file alone comes to."""
+        if self._files.paths == {self.path}:
+            return self._merged
         own = MergedSet(self._about, self._sealer)
-        own.take(decoded(read_bodies(path)), path.name)
-        living = sum(len(each.body or b"") for each in own.held.values()) * 4 // 3
-        if own.sealed_count or size - living < _MOST_HISTORY_BYTES:
-            return
-        records = [
-            ChangeRecord(id_, each.place, each.body, each.clock) for id_, each in own.held.items()
-        ]
-        lines: list[EditLine | PropertyLine] = [
-            EditLine(own.latest, "", "", tuple(records[begin : begin + _MOST_IN_LINE]))
-            for begin in range(0, len(records), _MOST_IN_LINE)
-        ]
-        lines += [PropertyLine(clock, name, v) for name, (clock, v) in own.properties.items()]
-        with atomic_write(path, kept=True) as file:
-            file.write(line_of(encoded(self._header())))
-            for line in lines:
-                file.write(line_of(encoded(self._sealed(line))))
+        own.take(decoded(GrowingFiles().each(self.path)), self.path.name)
+        return own
+
+    def _compacted(self, own: MergedSet) -> Iterator[SetHeader | EditLine | PropertyLine]:
+        yield self._header()
+        records = own.records()
+        while part := tuple(itertools.islice(records, _MOST_IN_LINE)):
+            yield EditLine(own.latest, "", "", part)
+        for name, (clock, value) in own.properties.items():
+            yield PropertyLine(clock, name, value)
 
 
-class _Recording(MergedSet):
-    """Keeps the edits that it takes in."""
+class _Telling(MergedSet):
+    """Tells the edits that it takes in, and keeps none."""
 
-    def __init__(self, about: bytes, sealer: Sealer | None) -> None:
+    def __init__(
+        self, about: bytes, sealer: Sealer | None, tell: Callable[[EditLine, str], object]
+    ) -> None:
         super().__init__(about, sealer)
-        self.edits: list[tuple[EditLine, str]] = []
+        self._tell = tell
 
     def _take_edit(self, line: EditLine, writer: str) -> bool:
-        self.edits.append((line, writer))
+        self._tell(line, writer)
         return True
 
 
