@@ -88,9 +88,10 @@ def jpeg_tiles(image: NDArray[np.uint8], tile: int, *, marked: bool) -> list[byt
             part = np.full((tile, tile, 3), 255, np.uint8)
             piece = image[y : y + tile, x : x + tile]
             part[: piece.shape[0], : piece.shape[1]] = piece
-            data = imagecodecs.jpeg8_encode(
+            coded = imagecodecs.jpeg8_encode(
                 part, level=85, colorspace="RGB", outcolorspace="YCBCR", subsampling="420"
             )
+            data = bytes(coded)
             tiles.append(with_comment(data) if marked and len(tiles) % 3 == 1 else data)
     return tiles
 

@@ -158,7 +158,8 @@ def copied(
     linear = Affine(cos * sign, -sin, 0, sin * sign, cos, 0)
     corners = [linear.map(Point(x, y)) for x in (0, width) for y in (0, height)]
     left, top = (min(each[axis] for each in corners) for axis in (0, 1))
-    size = tuple(math.ceil(max(each[k] for each in corners) - o) for k, o in ((0, left), (1, top)))
+    right, bottom = (max(each[axis] for each in corners) for axis in (0, 1))
+    size = math.ceil(right - left), math.ceil(bottom - top)
     on_picture = Affine(tx=-left, ty=-top).after(linear)
     back = on_picture.inverse
     data = (back.a, back.b, back.tx, back.c, back.d, back.ty)
@@ -199,12 +200,12 @@ def test_turned_mirrored_scaled_and_restained_copies_are_aligned(
 
 def test_unlike_slides_are_refused_with_the_figure(sample: SlideOverview) -> None:
     top, bottom = sample.picture[:360], sample.picture[382:]
-    slides = [
+    source, target = (
         SlideOverview(AlignedSlide(key, 2220, 4 * part.shape[0], (0.5, 0.5)), part)
         for key, part in (("s1-a", top), ("s1-b", np.rot90(bottom, 2)))
-    ]
+    )
     with pytest.raises(AlignmentError, match=r"cannot be aligned surely|too little tissue"):
-        align_automatically(*slides)
+        align_automatically(source, target)
 
 
 def test_glass_alone_is_refused() -> None:

@@ -169,7 +169,7 @@ def test_damage_is_never_other_pixels(tmp_path: Path) -> None:
         file.seek(0, 2)
         end = file.tell()
         with tifffile.TiffFile(path) as tiff:
-            tag = tiff.pages[1].tags[324]
+            tag = tiff.pages[1].aspage().tags[324]
             file.seek(tag.valueoffset)
         file.write((end + 10).to_bytes(4 if tag.dtype == 4 else 8, "little"))
     assert offset

@@ -26,6 +26,7 @@ from cli_steps import coverslip
 from marked_slides import profile, tissue, write_svs
 from numpy.typing import NDArray
 from PIL import Image
+from pydicom.encaps import generate_frames
 
 from viewer.slides import open_slide
 from viewer.slides.writing.convert import convert
@@ -256,7 +257,7 @@ def test_dicom_holds_the_same_coded_tiles(tmp_path: Path, sample_slide: Path) ->
     files = sorted((tmp_path / "out").iterdir())
     assert [file.name for file in files] == ["level-0.dcm", "level-1.dcm", "level-2.dcm"]
     first = pydicom.dcmread(files[0])
-    frames = list(pydicom.encaps.generate_frames(first.PixelData, number_of_frames=130))
+    frames = list(generate_frames(first.PixelData, number_of_frames=130))
     scans = [each[each.rindex(b"\xff\xda") :].rstrip(b"\0") for each in frames]
     assert scans == [
         each[each.rindex(b"\xff\xda") :].rstrip(b"\0") for each in tiles_of(sample_slide)

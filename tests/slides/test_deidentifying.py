@@ -26,6 +26,8 @@ from marked_slides import (
     write_philips,
     write_svs,
 )
+from pydicom.encaps import generate_frames
+from pydicom.uid import UID
 
 from viewer.slides.writing.deidentify import deidentify
 from viewer.slides.writing.errors import UnknownKindError, WritingCanceledError
@@ -124,7 +126,7 @@ def test_an_ndpi_loses_macro_serial_number_dates_and_comments(
         assert new.properties["openslide.objective-power"] == "40"
         for level, (x, y) in ((0, (1900, 2300)), (2, (400, 400))):
             region = ((x, y), level, (256, 256))
-            assert np.array_equal(new.read_region(*region), old.read_region(*region))
+            assert new.read_region(*region).tobytes() == old.read_region(*region).tobytes()
 
 
 def test_a_philips_tiff_is_still_one(tmp_path: Path) -> None:
@@ -244,7 +246,7 @@ def test_a_dicom_slide_loses_all_that_annex_e_names(
     assert report.removed["texts within tiles"] == 1
     assert report.removed["private attribute"] >= 8
     frames = [
-        list(pydicom.encaps.generate_frames(each.PixelData, number_of_frames=130))
+        list(generate_frames(each.PixelData, number_of_frames=130))
         for each in (next(o for o in map(pydicom.dcmread, source.iterdir())
                           if o.NumberOfFrames == 130), new[0])
     ]  # fmt: skip
@@ -351,7 +353,7 @@ def test_two_dicom_slides_in_a_folder_are_not_mixed(
     for number in range(2):
         slide = pydicom.dcmread(shared_slide("slides/sm_image.dcm"))
         slide.SeriesInstanceUID = f"1.2.3.{number}"
-        slide.SOPInstanceUID = slide.file_meta.MediaStorageSOPInstanceUID = f"1.2.4.{number}"
+        slide.SOPInstanceUID = slide.file_meta.MediaStorageSOPInstanceUID = UID(f"1.2.4.{number}")
         slide.save_as(folder / f"{number}.dcm")
     told = coverslip("deidentify", folder, tmp_path / "copy")
     assert told.returncode == 2

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pydicom
 import pytest
-from pydicom.pixels import pixel_array
+from pydicom.pixels.utils import pixel_array
 
 from viewer.slides import IncompleteSlideError, NoSuchImageError, open_slide
 from viewer.slides.dicom_header import dicom_header

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 import imagecodecs
 import numpy as np
-import pydicom
 import pytest
 from dicom_steps import write_slide
-from pydicom.pixels import pixel_array
-from pydicom.uid import ExplicitVRLittleEndian, HTJ2KLossless, JPEGLSLossless, generate_uid
+from pydicom.pixels.utils import pixel_array
+from pydicom.uid import UID, ExplicitVRLittleEndian, HTJ2KLossless, JPEGLSLossless, generate_uid
 
 from viewer.folders import config_folder
 from viewer.settings import Settings, save_settings
@@ -70,7 +69,7 @@ def test_codecs(
     template: Path,
     picture: NDArray[np.uint8],
     encode: Callable[[NDArray[np.uint8]], bytes],
-    syntax: str,
+    syntax: UID,
 ) -> None:
     path = write_slide(tmp_path / "a.dcm", template, picture, encode=encode, syntax=syntax)
     with closing(open_slide(path)) as source:
@@ -130,7 +129,7 @@ def test_concatenation(
     template: Path,
     picture: NDArray[np.uint8],
     encode: Callable[[NDArray[np.uint8]], bytes] | None,
-    syntax: str,
+    syntax: UID,
 ) -> None:
     whole = generate_uid()
     for part, frames in enumerate((slice(0, 4), slice(4, None))):
@@ -138,7 +137,7 @@ def test_concatenation(
             tmp_path / f"{part}.dcm", template, picture, encode=encode, syntax=syntax,
             frames=frames, ConcatenationUID=whole, InConcatenationNumber=part + 1,
             InConcatenationTotalNumber=2, ConcatenationFrameOffsetNumber=4 * part,
-            SOPInstanceUIDOfConcatenationSource=pydicom.uid.UID(whole),
+            SOPInstanceUIDOfConcatenationSource=UID(whole),
         )  # fmt: skip
     with closing(open_slide(tmp_path)) as source:
         assert np.array_equal(read_level(source, 0), picture[0])

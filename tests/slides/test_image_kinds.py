@@ -85,9 +85,9 @@ def test_the_profile_and_the_bits_of_a_jpeg_2000(tmp_path: Path) -> None:
     assert_shows(path, picture(), 1)
     with closing(open_slide(path)) as source:
         assert source.info.icc_profile == profile
-    few = picture() >> 4
+    few = (picture() >> 4).astype(np.uint8)
     path.write_bytes(imagecodecs.jpeg2k_encode(few, level=0, reversible=True, bitspersample=4))
-    assert_shows(path, few * 17)
+    assert_shows(path, few * np.uint8(17))
 
 
 def jp2_of(path: Path, samples: np.ndarray, color_space: int, *boxes: bytes, bits: int = 8) -> Path:
@@ -406,7 +406,9 @@ def test_a_large_picture_has_an_overview(
     right = np.asarray(Image.fromarray(image).reduce(8))
     if kind == "turned":
         right, image = np.rot90(right, -1), np.rot90(image, -1)
-    with closing(open_image(path)) as source:
+    source = open_image(path)
+    assert source is not None
+    with closing(source):
         assert [level.stored_tiles_per_tile for level in source.levels] == [1, 64]
         shown = whole(source, 1)
         assert shown.shape == right.shape

@@ -11,6 +11,7 @@ import numcodecs
 import numpy as np
 import pytest
 import zarr
+from zarr.codecs import BloscCodec, GzipCodec
 from zarr_steps import pyramid, write_image, zipped
 
 from viewer.overlays.files.ome_zarr import write_ome_zarr
@@ -244,8 +245,8 @@ def test_nothing_tells_in_a_single_level(tmp_path: Path, picture: NDArray[np.uin
         {"version": "0.4", "compressors": numcodecs.Zstd()},
         {"version": "0.5", "compressors": None},
         {"version": "0.4", "compressors": None},
-        {"version": "0.5", "compressors": zarr.codecs.GzipCodec()},
-        {"version": "0.5", "compressors": zarr.codecs.BloscCodec()},
+        {"version": "0.5", "compressors": GzipCodec()},
+        {"version": "0.5", "compressors": BloscCodec()},
         {"version": "0.5", "shards": (3, 256, 256)},
     ],
     ids=[

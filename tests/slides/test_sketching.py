@@ -48,6 +48,11 @@ class Slope:
         color = (255 * column // count, 255 * row // count, 90)
         return np.full((TILE_PX, TILE_PX, 3), color, np.uint8)
 
+    def read_channels(
+        self, level: int, column: int, row: int, channels: tuple[int, ...], z: int = 0, t: int = 0
+    ) -> RgbImage:
+        raise NotImplementedError
+
     def read_associated(self, name: str) -> RgbImage:
         raise AssertionError(name)
 

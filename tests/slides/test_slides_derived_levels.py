@@ -56,6 +56,11 @@ class ArraySource:
         width, height = grid.tile_size_px(column, row)
         return self.pictures[level][y : y + height, x : x + width].copy()
 
+    def read_channels(
+        self, level: int, column: int, row: int, channels: tuple[int, ...], z: int = 0, t: int = 0
+    ) -> RgbImage:
+        raise NotImplementedError
+
     def read_associated(self, name: str) -> RgbImage:
         raise AssertionError(name)
 

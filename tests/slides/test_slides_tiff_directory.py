@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import struct
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ _PICTURE = np.random.default_rng(0).integers(0, 255, (300, 500, 3)).astype(np.ui
 
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("big", [False, True])
-def test_directories_are_tifffiles(tmp_path: Path, order: str, big: bool) -> None:
+def test_directories_are_tifffiles(tmp_path: Path, order: Literal["<", ">"], big: bool) -> None:
     path = tmp_path / "t.tif"
     with tifffile.TiffWriter(path, byteorder=order, bigtiff=big) as writer:
         writer.write(_PICTURE, tile=(64, 96), compression="jpeg", photometric="rgb")

@@ -53,7 +53,7 @@ def coded(
         jpeg = imagecodecs.jpeg8_encode(pixels, level=98, colorspace="RGB", outcolorspace="RGB")
     else:
         jpeg = imagecodecs.jpeg8_encode(pixels, level=98, subsampling=subsampling)
-    start, *rest = segments(jpeg)
+    start, *rest = segments(bytes(jpeg))
     rest = [part for part in rest if part[:2] not in (JFIF, ADOBE)]
     parts = [start]
     if jfif:

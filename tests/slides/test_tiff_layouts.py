@@ -319,7 +319,7 @@ def test_jpeg_of_12_bits(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
     tifffile.imwrite(
         path,
-        iter([data]),
+        iter([bytes(data)]),
         shape=deep.shape,
         dtype=np.uint16,
         bitspersample=12,

@@ -88,12 +88,12 @@ def test_sub_ifds_and_ome_series(tmp_path: Path) -> None:
 def test_a_smaller_image_of_something_else_is_no_level(tmp_path: Path) -> None:
     other = np.ascontiguousarray(255 - reduced(2)[::-1])
     noise = np.random.default_rng(1).integers(0, 256, (240, 320, 3)).astype(np.uint8)
-    for name, options in (("plain.tif", {"metadata": None}), ("two.ome.tif", {"metadata": {}})):
+    for name, metadata in (("plain.tif", None), ("two.ome.tif", {})):
         path = tmp_path / name
         with tifffile.TiffWriter(path, ome=name.endswith(".ome.tif")) as out:
-            out.write(other, **TILED, **options)
-            out.write(large(), **TILED, **options)
-            out.write(noise, **TILED, **options)
+            out.write(other, metadata=metadata, **TILED)
+            out.write(large(), metadata=metadata, **TILED)
+            out.write(noise, metadata=metadata, **TILED)
         assert stored_levels(path)[0] == (1280, 960)
         source = open_slide(path)
         assert [(e.width_px, e.height_px) for e in source.info.images] == [

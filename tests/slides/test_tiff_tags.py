@@ -52,7 +52,7 @@ def _as_stored(lab: NDArray[np.uint8], photometric: int, bits: int) -> NDArray[A
 
 def _retagged(path: Path, code: int, value: int) -> None:
     """Write another number in the place of a tag's, which holds a SHORT."""
-    with tifffile.TiffFile(path, mode="r+b") as tiff:
+    with tifffile.TiffFile(path, mode="r+") as tiff:
         tiff.pages[0].aspage().tags[code].overwrite(value)
 
 
@@ -207,7 +207,7 @@ def test_a_mask_that_cannot_be_read_is_told(tmp_path: Path) -> None:
         out.write(picture(), photometric="rgb", tile=(128, 128))
         mask = np.ones(picture().shape[:2], bool)
         out.write(mask, photometric="mask", compression="deflate", subfiletype=4)
-    with tifffile.TiffFile(path, mode="r+b") as tiff:
+    with tifffile.TiffFile(path, mode="r+") as tiff:
         tiff.pages[1].aspage().tags[259].overwrite(40_000)
     notes = assert_shows(path, picture())
     assert notes == ("Its transparency mask cannot be read and is not applied.",)

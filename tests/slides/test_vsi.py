@@ -29,9 +29,9 @@ _HEADER, _ETS_HEADER = "<4s3IQ2IQ2IQ2I", "<4s9I17I40s2I18I"
 
 def _encoded(tile: RgbImage, codec: int) -> bytes:
     if codec == _JPEG:
-        return imagecodecs.jpeg8_encode(tile, level=95)
+        return bytes(imagecodecs.jpeg8_encode(tile, level=95))
     if codec == _JPEG2000:
-        return imagecodecs.jpeg2k_encode(tile, level=0, codecformat="j2k")
+        return bytes(imagecodecs.jpeg2k_encode(tile, level=0, codecformat="j2k"))
     return tile.tobytes()
 
 
