@@ -390,7 +390,9 @@ def test_of_an_image_in_several_files_what_this_one_holds_is_shown(tmp_path: Pat
     with closing(open_slide(path)) as source:
         assert [channel.name for channel in source.info.axes.channels] == ["B"]
         assert (source.info.axes.z_count, source.info.optics.mpp_um) == (1, (0.25, 0.25))
-        assert source.info.notes == ("More of this image lies in a.ome.tif, which is not read.",)
+        assert source.info.notes == (
+            "More of this image lies in a.ome.tif, which is missing: copy it to the same folder.",
+        )
         np.testing.assert_array_equal(source.read_channels(0, 0, 0, (0,))[0], values[:256, :256])
 
 

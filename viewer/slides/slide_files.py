@@ -1,4 +1,7 @@
-"""The files that make up one slide: most are one, MIRAX, DICOM, VMS, VSI and Zarr are several."""
+"""The files that make up one slide: most are one.
+
+MIRAX, DICOM, VMS, VSI, Zarr and some OME-TIFFs are several.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import re
 from pathlib import Path
 
 from viewer.slides.dicom_header import dicom_header
+from viewer.slides.ome_sets import TIFF_SUFFIXES, ome_set
 from viewer.slides.remote.address import is_address
 from viewer.slides.slide_folders import ZARR_FILES, is_slide_folder
 
@@ -41,6 +45,8 @@ def slide_files(path: Path) -> tuple[Path, ...]:
             return (path, *_files_below(path.with_name(f"_{path.stem}_")))
         case ".vms" | ".vmu":
             return (path, *_named_in(path))
+        case suffix if suffix in TIFF_SUFFIXES:
+            return (path, *ome_set(path))
         case _:
             return _series_of(path)
 

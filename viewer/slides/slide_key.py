@@ -13,6 +13,7 @@ from collections import deque
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
+from viewer.slides.ome_sets import TIFF_SUFFIXES
 from viewer.slides.readers.shared_file import shared_file
 from viewer.slides.remote.address import RemotePath, is_dicom_address
 from viewer.slides.remote.dicom_keys import far_series_outline
@@ -210,9 +211,9 @@ def _manifest(path: Path, files: tuple[Path, ...]) -> list[bytes]:
     """Return an entry for each file: its name, its size, its ends and some of its middle.
 
     The main file is renamed with the folder of its data, and DICOM files can have any names: those
-    names are left out.
+    names are left out. So are those of OME-TIFFs, any of which opens the same images.
     """
-    has_names = dicom_series(path) is None
+    has_names = path.suffix.lower() not in TIFF_SUFFIXES and dicom_series(path) is None
     most_bytes = (MOST_BYTES - (1 << 18)) // len(files)
     entries: list[bytes] = []
     for file in files:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from viewer.slides.ome_sets import ome_set
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -15,7 +17,8 @@ def readable_of(path: Path) -> list[str]:
     """Return the files of a slide, and the folders of one whose files only its reader can tell.
 
     Of MIRAX and VSI these are the file and its folder of data; of Hamamatsu VMS and DICOM, which
-    refer to their neighbors, the folder that they lie in; of a folder itself; of others the file.
+    refer to their neighbors, the folder that they lie in; of a folder itself; of others the file,
+    with those that an OME-TIFF names.
 
     Raises
     ------
@@ -31,7 +34,7 @@ def readable_of(path: Path) -> list[str]:
         return [str(path), str(path.with_name(f"_{path.stem}_"))]
     if path.suffix.lower() in _WITH_FOLDER or _is_dicom(path):
         return [str(path.parent)]
-    return [str(path)]
+    return [str(path), *map(str, ome_set(path))]
 
 
 def _is_dicom(path: Path) -> bool:

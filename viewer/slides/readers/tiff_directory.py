@@ -40,6 +40,7 @@ _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
 _SAMPLES, _PLANAR, _TILE_WIDTH, _TILE_HEIGHT = 277, 284, 322, 323
 _TILE_OFFSETS, _TILE_BYTE_COUNTS, _SAMPLE_FORMAT, _JPEG_TABLES = 324, 325, 339, 347
 _DEPTH = 32997
+_DESCRIPTION, _ASCII = 270, 2
 _UNSIGNED = 1
 
 
@@ -90,6 +91,20 @@ def read_directories(path: Path) -> list[Directory]:
         return found
 
 
+def read_description(path: Path, most_bytes: int) -> bytes:
+    """Return the text of the first directory; of a longer one its beginning, b"" without one.
+
+    Raises
+    ------
+    TiffDirectoryError
+        The file is no TIFF, or its directory is damaged.
+    OSError
+        The file cannot be read.
+    """
+    with path.open("rb") as file:
+        return _Reader(file).text(_DESCRIPTION, most_bytes)
+
+
 class _Reader:
     """Byte order and word sizes of classic TIFF and BigTIFF."""
 
@@ -115,22 +130,36 @@ class _Reader:
 
     def tags(self) -> dict[int, NDArray[np.integer]]:
         """Code -> values, of the tags that hold numbers; steps on to the next directory."""
+        tags: dict[int, NDArray[np.integer]] = {}
+        for code, kind, length, inline in self._entries():
+            if kind in _TYPES and code not in tags:
+                tags[code] = self._values(kind, length, inline)
+        return tags
+
+    def text(self, wanted: int, most_bytes: int) -> bytes:
+        """Return the value of a tag of text, cut at `most_bytes`; b"" where there is none."""
+        for code, kind, length, inline in self._entries():
+            if code == wanted and kind == _ASCII:
+                size = min(length, most_bytes)
+                return inline[:size] if length <= len(inline) else self._elsewhere(inline, size)
+        return b""
+
+    def _entries(self) -> list[tuple[int, int, int, bytes]]:
+        """Code, type, count and place of the values of each tag; steps on to the next directory."""
         head = "Q" if self._is_big else "H"
         head_size, word = struct.calcsize(f"={head}"), struct.calcsize(f"={self._word}")
         at = self.next_at
         (count,) = struct.unpack(self.order + head, self.bytes_at(at, head_size))
         if count > _MOST_TAGS:
             raise TiffDirectoryError(f"a directory of {count} tags")
-        size = 4 + 2 * word
-        entries = self.bytes_at(at + head_size, count * size + word)
-        tags: dict[int, NDArray[np.integer]] = {}
-        for start in range(0, count * size, size):
-            code, kind, length = struct.unpack_from(f"{self.order}HH{self._word}", entries, start)
-            if kind in _TYPES and code not in tags:
-                inline = entries[start + 4 + word : start + size]
-                tags[code] = self._values(kind, length, inline)
-        (self.next_at,) = struct.unpack_from(self.order + self._word, entries, count * size)
-        return tags
+        each = struct.Struct(f"{self.order}HH{self._word}{word}s")
+        entries = self.bytes_at(at + head_size, count * each.size + word)
+        (self.next_at,) = struct.unpack_from(self.order + self._word, entries, count * each.size)
+        return list(each.iter_unpack(entries[: count * each.size]))
+
+    def _elsewhere(self, inline: bytes, size: int) -> bytes:
+        (offset,) = struct.unpack(self.order + self._word, inline)
+        return self.bytes_at(offset, size)
 
     def _values(self, kind: int, length: int, inline: bytes) -> NDArray[np.integer]:
         dtype = np.dtype(self.order + _TYPES[kind])
@@ -139,8 +168,7 @@ class _Reader:
             raise TiffDirectoryError(f"a tag of {length} values")
         if size <= len(inline):
             return np.frombuffer(inline, dtype, length)
-        (offset,) = struct.unpack(self.order + self._word, inline)
-        return np.frombuffer(self.bytes_at(offset, size), dtype)
+        return np.frombuffer(self._elsewhere(inline, size), dtype)
 
 
 def _directory(tags: dict[int, NDArray[np.integer]]) -> Directory:

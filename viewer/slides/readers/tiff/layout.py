@@ -5,20 +5,21 @@ from __future__ import annotations
 import itertools
 import logging
 import re
-import struct
-from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING
 
 from viewer.geometry import Optics
-from viewer.limits import TIFF_DIRECTORIES, TIFF_SHAPES
+from viewer.limits import TIFF_SHAPES
 from viewer.slides.channels import MOST_CHANNELS, names_stains, too_many_channels
+from viewer.slides.readers.tiff.directories import is_image, read_chain
 from viewer.slides.readers.tiff.errors import ChunkError
-from viewer.slides.readers.tiff.masks import is_mask, with_masks
+from viewer.slides.readers.tiff.masks import with_masks
 from viewer.slides.readers.tiff.metadata import tiff_optics
 from viewer.slides.readers.tiff.ome import (
+    OmeFile,
     OmeImage,
     described_elsewhere,
+    file_uuid,
     ome_images,
     with_held_planes,
 )
@@ -27,21 +28,18 @@ from viewer.slides.readers.tiff.stacks import Stack, alike_stack, ome_stack, pag
 from viewer.slides.remote.ranged import RangedBytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Hashable, Sequence
 
     from tifffile import TiffFile, TiffPage
 
-    from viewer.slides.readers.shared_file import AnyFile
+    from viewer.slides.readers.tiff.files import TiffFiles
     from viewer.slides.readers.tiff.stacks import PageAt
 
 _log = logging.getLogger(__name__)
 
-_MOST_READ_AT_ONCE = 64
-"""Directories; of more, those that OME-XML places are read when they are looked at."""
 _REDUCED = 1
 """Bit of the tag NewSubfileType."""
 
-_MANY = TIFF_DIRECTORIES.sentence("this file")
 _UNCOMPARED = (
     "This file holds too many images of one shape to compare all: some may be levels of others."
 )
@@ -110,7 +108,7 @@ class TiffImage:
     stack: Stack = field(default_factory=Stack)
 
 
-def tiff_images(tiff: TiffFile, file: AnyFile) -> list[TiffImage]:
+def tiff_images(tiff: TiffFile, files: TiffFiles) -> list[TiffImage]:
     """Return the images of a file in the order of the file; a level is no image of its own.
 
     Levels are found in SubIFDs, in later or earlier pages, and in other OME images: whatever has
@@ -121,18 +119,23 @@ def tiff_images(tiff: TiffFile, file: AnyFile) -> list[TiffImage]:
     ChunkError
         No directory holds an image that can be read.
     """
-    pages, masks, left_out = _pages(tiff)
-    described = ome_images(tiff.ome_metadata, len(pages)) if tiff.is_ome else []
-    images, used = _described(tiff, pages, described)
+    pages, masks, left_out = read_chain(tiff)
+    xml = tiff.ome_metadata if tiff.is_ome else None
+    described_in = described_elsewhere(xml)
+    whole_xml = files.description_in(described_in) if described_in else xml
+    opened = OmeFile(len(pages), files.name, file_uuid(xml), files.directories_in)
+    described = ome_images(whole_xml, opened)
+    images, used = _described(tiff, pages, described, files)
     rest = (pages[index] for index in range(len(pages)) if index not in used)
     plain, too_many = _largest_shapes([page for page in rest if page is not None])
     left_out = " ".join(filter(None, (left_out, too_many)))
     images += _undescribed(tiff, plain, has_end=not left_out)
     if not images:
         raise ChunkError("none of its directories holds an image")
-    joined = _with_levels(images, file)
-    if other := described_elsewhere(tiff.ome_metadata if tiff.is_ome else None):
-        joined = [replace(image, hidden=(*image.hidden, _described_in(other))) for image in joined]
+    joined = _with_levels(images, files)
+    if described_in and not described:
+        hidden = _described_in(described_in)
+        joined = [replace(image, hidden=(*image.hidden, hidden)) for image in joined]
     if masks:
         joined = [with_masks(image, masks) for image in joined]
     if left_out:
@@ -144,106 +147,8 @@ def tiff_images(tiff: TiffFile, file: AnyFile) -> list[TiffImage]:
 def _described_in(other: str) -> str:
     return (
         f"This file is a part of an image that is described in {other}, which is not read: what "
-        "it says of planes in other files and of the pixel size is missing."
-    )
-
-
-class _PagesLater(Sequence["TiffPage | None"]):
-    """A long chain of directories, each of which is read when it is asked for."""
-
-    def __init__(self, tiff: TiffFile, count: int) -> None:
-        self._tiff = tiff
-        self._count = count
-
-    def __len__(self) -> int:
-        return self._count
-
-    @overload
-    def __getitem__(self, index: int) -> TiffPage | None: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[TiffPage | None]: ...
-    def __getitem__(self, index: int | slice) -> TiffPage | Sequence[TiffPage | None] | None:
-        if isinstance(index, slice):
-            return [self[each] for each in range(*index.indices(self._count))]
-        if not 0 <= index < self._count:
-            raise IndexError(index)
-        try:
-            with self._tiff.filehandle.lock:
-                page = self._tiff.pages[index].aspage()
-        except Exception as error:  # as in `_pages`
-            _log.info("directory %d cannot be read (%r)", index, error)
-            return None
-        return page if _is_image(page) else None
-
-
-def _pages(tiff: TiffFile) -> tuple[Sequence[TiffPage | None], list[TiffPage], str]:
-    """Return the chain of directories, None for those without an image, masks, and what is lost."""
-    pages: list[TiffPage | None] = []
-    masks: list[TiffPage] = []
-    damage = ""
-    last: TiffPage | None = None
-    offsets: set[int] = set()
-    tiff.pages.useframes = False
-    if tiff.is_ome and (count := _chain_length(tiff)) > _MOST_READ_AT_ONCE:
-        later = _PagesLater(tiff, min(count, TIFF_DIRECTORIES.most))
-        is_whole = len(later) == count
-        return later, masks, _cut_off(tiff, count, later[count - 1]) if is_whole else _MANY
-    while True:
-        try:
-            page = tiff.pages[len(pages)]
-        except IndexError:
-            damage = _cut_off(tiff, len(pages), last)
-            break
-        except Exception as error:  # a spoilt directory can make the parser fail in any way
-            _log.info("directory %d cannot be read (%r)", len(pages), error)
-            damage = f"Directory {len(pages)} and those after it are damaged and left out."
-            break
-        whole = last = page.aspage()
-        if whole.offset in offsets:
-            damage = f"Directory {len(pages)} leads back to one before; those after are left out."
-            break
-        if len(pages) == TIFF_DIRECTORIES.most:
-            damage = _MANY
-            break
-        offsets.add(whole.offset)
-        pages.append(whole if _is_image(whole) else None)
-        if is_mask(whole) and whole.imagewidth > 0 and whole.imagelength > 0:
-            masks.append(whole)
-    return pages, masks, damage
-
-
-def _cut_off(tiff: TiffFile, count: int, last: TiffPage | None) -> str:
-    """Return a sentence where the chain of directories leads beyond the end of the file."""
-    if last is None:
-        return ""
-    form, file = tiff.tiff, tiff.filehandle
-    try:
-        with file.lock:
-            file.seek(last.offset)
-            (tags,) = struct.unpack(form.tagnoformat, file.read(form.tagnosize))
-            file.seek(last.offset + form.tagnosize + tags * form.tagsize)
-            (following,) = struct.unpack(form.offsetformat, file.read(form.offsetsize))
-    except struct.error:
-        following = file.size
-    if following < file.size:
-        return ""
-    return f"The file is cut short: directory {count} and those after it are missing."
-
-
-def _chain_length(tiff: TiffFile) -> int:
-    try:
-        return len(tiff.pages)
-    except Exception as error:  # as in `_pages`, which then tells how far it goes
-        _log.info("the chain of directories is damaged (%r)", error)
-        return 0
-
-
-def _is_image(page: TiffPage) -> bool:
-    return (
-        page.imagewidth > 0
-        and page.imagelength > 0
-        and len(page.dataoffsets) > 0
-        and not is_mask(page)
+        "it says of planes in other files and of the pixel size is missing. Copy it to the same "
+        "folder."
     )
 
 
@@ -265,37 +170,39 @@ def _subimage(page: TiffPage, index: int) -> TiffPage | None:
     except Exception as error:  # as above
         _log.info("a SubIFD of directory %s cannot be read (%r)", page.index, error)
         return None
-    return below if _is_image(below) else None
+    return below if is_image(below) else None
 
 
 def _described(
-    tiff: TiffFile, pages: Sequence[TiffPage | None], described: Iterable[OmeImage]
+    tiff: TiffFile,
+    pages: Sequence[TiffPage | None],
+    described: Sequence[OmeImage],
+    files: TiffFiles,
 ) -> tuple[list[TiffImage], set[int]]:
     """Return the images that OME-XML tells of, and the directories that they take."""
     images: list[TiffImage] = []
     used: set[int] = set()
-    for ome in described:
+    is_set = any(ome.beside for ome in described)
+    for number, ome in enumerate(described):
         if ome.size_c > MOST_CHANNELS:
             raise ChunkError(f"it tells of {too_many_channels(ome.size_c)}")
         used.update(ome.planes.values())
         told, ome = ome, with_held_planes(ome)
-        first = ome.planes.get((0, 0, 0), min(ome.planes.values(), default=-1))
-        page = pages[first] if 0 <= first < len(pages) else None
+        page_at = _ome_pages(ome, pages, files)
+        z, c, t = ome.first_place
+        page = page_at(c, z, t)
         if page is None:
             continue
-        channels = _color_channels(ome, page)
         tops = [page]
-        if channels:
-            others = [
-                pages[ome.planes[0, c, 0]] for c in range(1, channels) if (0, c, 0) in ome.planes
-            ]
-            if len(others) == channels - 1 and all(_alike(page, other) for other in others):
-                tops += [other for other in others if other is not None]
+        others = [page_at(other, z, t) for other in range(1, _color_channels(ome, page))]
+        if all(_alike(page, other) for other in others):
+            tops += [other for other in others if other is not None]
         optics = ome.optics if ome.optics.mpp_um else tiff_optics(tiff, page, ome.optics)
-        levels = _levels(tops, _ome_pages(ome, pages))
-        images.append(
-            TiffImage(ome.name, levels, optics, first, _missing(told, page), ome, ome_stack(ome))
-        )
+        levels = _levels(tops, page_at)
+        # Of several files each gives the images in the same order, whichever is opened.
+        first = number - len(described) if is_set else ome.planes.get((z, c, t), 0)
+        hidden = _missing(told, page, files)
+        images.append(TiffImage(ome.name, levels, optics, first, hidden, ome, ome_stack(ome)))
     return images, used
 
 
@@ -344,8 +251,10 @@ def _largest_shapes(pages: Sequence[TiffPage]) -> tuple[Sequence[TiffPage], str]
     return [page for page in pages if _shape(page) in kept], sentence
 
 
-def _ome_pages(ome: OmeImage, pages: Sequence[TiffPage | None]) -> PageAt:
+def _ome_pages(ome: OmeImage, pages: Sequence[TiffPage | None], files: TiffFiles) -> PageAt:
     def page_at(c: int, z: int, t: int) -> TiffPage | None:
+        if (beside := ome.beside.get((z, c, t))) is not None:
+            return files.page(*beside)
         index = ome.planes.get((z, c, t), len(pages))
         return pages[index] if index < len(pages) else None
 
@@ -380,15 +289,17 @@ def _levels(tops: Sequence[TiffPage], page_at: PageAt) -> tuple[TiffLevel, ...]:
     return tuple(kept)
 
 
-def _missing(ome: OmeImage, page: TiffPage) -> tuple[str, ...]:
-    """Return a sentence on planes that lie in other files, or nowhere."""
+def _missing(ome: OmeImage, page: TiffPage, files: TiffFiles) -> tuple[str, ...]:
+    """Return a sentence on planes that lie in files that are not read, or nowhere."""
     if not ome.elsewhere:
         told = ome.size_z * ome.size_c * ome.size_t
-        held = len(ome.planes) * page.samplesperpixel  # which some do not tell in the XML
+        # Some do not tell the samples in the XML.
+        held = (len(ome.planes) + len(ome.beside)) * page.samplesperpixel
         return (_too_few(told, held),) if held < told else ()
     count = len(ome.elsewhere)
-    others = f" and {count - 1} other files" if count > 1 else ""
-    return (f"More of this image lies in {ome.elsewhere[0]}{others}, which is not read.",)
+    others = "" if count == 1 else f" and {count - 1} other file{'s' if count > 2 else ''}"
+    why = files.why_not(ome.elsewhere[0])
+    return (f"More of this image lies in {ome.elsewhere[0]}{others}, which {why}.",)
 
 
 def _too_few(told: int, held: int) -> str:
@@ -443,16 +354,16 @@ def _name_of(page: TiffPage) -> str:
     return next((name for name in _BESIDE if name in words), "")
 
 
-def _with_levels(images: Sequence[TiffImage], file: AnyFile) -> list[TiffImage]:
+def _with_levels(images: Sequence[TiffImage], files: TiffFiles) -> list[TiffImage]:
     """Join images that are levels of a larger one to it."""
     by_size = sorted(images, key=lambda image: -image.levels[0].area)
-    if isinstance(file, RangedBytes):
-        _expect_comparisons(by_size, file)
+    if isinstance(files.main, RangedBytes):
+        _expect_comparisons(by_size, files, files.main)
     joined: list[TiffImage] = []
     comparisons = Comparisons()
     for image in by_size:
         for index, larger in enumerate(joined):
-            if _is_level_of(larger, image, file, comparisons):
+            if _is_level_of(larger, image, files, comparisons):
                 levels = sorted((*larger.levels, *image.levels), key=lambda level: -level.area)
                 joined[index] = replace(
                     larger,
@@ -468,18 +379,18 @@ def _with_levels(images: Sequence[TiffImage], file: AnyFile) -> list[TiffImage]:
     return joined
 
 
-def _expect_comparisons(by_size: Sequence[TiffImage], file: RangedBytes) -> None:
+def _expect_comparisons(by_size: Sequence[TiffImage], files: TiffFiles, main: RangedBytes) -> None:
     """Fetch at once what the comparisons of levels will read, each with the next larger one."""
     wanted: list[tuple[int, int]] = []
     for larger, image in itertools.pairwise(by_size):
         finest, level = larger.levels[0], image.levels[0]
         if not level.page.subfiletype & _REDUCED and _is_reduced(finest, level, _ASPECT_TOLERANCE):
-            wanted += ranges_to_compare(_window(finest, file), _window(level, file))
-    file.expect(wanted)
+            wanted += ranges_to_compare(_window(finest, files), _window(level, files))
+    main.expect(wanted)
 
 
 def _is_level_of(
-    larger: TiffImage, image: TiffImage, file: AnyFile, comparisons: Comparisons
+    larger: TiffImage, image: TiffImage, files: TiffFiles, comparisons: Comparisons
 ) -> bool:
     finest, level = larger.levels[0], image.levels[0]
     if any(known.size_px == level.size_px for known in larger.levels):
@@ -496,15 +407,15 @@ def _is_level_of(
     )
     if is_flagged or comparisons.are_spent:
         return is_flagged
-    return comparisons.shows_the_same(_window(nearest, file), _window(level, file))
+    return comparisons.shows_the_same(_window(nearest, files), _window(level, files))
 
 
 def _counts(stack: Stack) -> tuple[int, int, int]:
     return len(stack.channels), stack.z_count, stack.t_count
 
 
-def _window(level: TiffLevel, file: AnyFile) -> Window:
-    return Window(level.page, file)
+def _window(level: TiffLevel, files: TiffFiles) -> Window:
+    return Window(level.page, files)
 
 
 def _is_reduced(finest: TiffLevel, level: TiffLevel, tolerance: float) -> bool:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from viewer.slides.readers.jpeg_tiles import DirectTiles, TilePlaces
     from viewer.slides.readers.sample_colors import SampleColors
-    from viewer.slides.readers.shared_file import AnyFile
+    from viewer.slides.readers.tiff.files import TiffFiles
     from viewer.slides.source import RgbImage
 
 _CLEAR_GLASS = 255
@@ -39,11 +39,12 @@ class LevelChunks:
     """
 
     def __init__(
-        self, pages: Sequence[TiffPage], file: AnyFile, mask: TiffPage | None = None
+        self, pages: Sequence[TiffPage], files: TiffFiles, mask: TiffPage | None = None
     ) -> None:
-        self._file = file
-        self._mask = TransparencyMask(mask, file) if mask is not None else None
-        self._pages = tuple(PageChunks(page, file) for page in pages)
+        self._files = files
+        self._mask = TransparencyMask(mask, files) if mask is not None else None
+        self._pages = tuple(PageChunks(page, files.of(page)) for page in pages)
+        self._is_beside = any(files.of(page) is not files.main for page in pages)
         first = self._pages[0]
         self.width_px, self.height_px = first.width_px, first.height_px
         self.chunk_width_px, self.chunk_height_px = first.chunk_width_px, first.chunk_height_px
@@ -61,7 +62,7 @@ class LevelChunks:
         colors = self.colors
         if colors is None or colors.model is not ColorModel.RGB or len(self._pages) != 1:
             return None
-        if self._mask is not None:
+        if self._mask is not None or self._is_beside:
             return None
         is_as_decoded = colors.range is None and colors.alpha is None and not colors.is_inverted
         return self._pages[0].direct_tiles if is_as_decoded else None
@@ -69,7 +70,7 @@ class LevelChunks:
     @property
     def places(self) -> list[TilePlaces]:
         """Return where the tiles or strips lie, as they are stored; [] where they are turned."""
-        is_upright = self.orientation == UPRIGHT
+        is_upright = self.orientation == UPRIGHT and not self._is_beside
         return [grid for page in self._pages for grid in page.places] if is_upright else []
 
     def ranges(self, chunks: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -139,7 +140,7 @@ class LevelChunks:
         count = self.columns * self.rows
         step = max(1.0, count / most)
         places = [divmod(int(number * step), self.columns) for number in range(min(count, most))]
-        self._file.expect(self.ranges((column, row) for row, column in places))
+        self._files.main.expect(self.ranges((column, row) for row, column in places))
         for row, column in places:
             try:
                 samples = self.read(column, row)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from tifffile import TiffPage
 
-    from viewer.slides.readers.shared_file import AnyFile
+    from viewer.slides.readers.tiff.files import TiffFiles
     from viewer.slides.readers.tiff.layout import TiffImage
 
 _MASK = 4
@@ -40,8 +40,8 @@ def is_mask(page: TiffPage) -> bool:
 class TransparencyMask:
     """Tells where the image of the same size is clear."""
 
-    def __init__(self, page: TiffPage, file: AnyFile) -> None:
-        self._page = PageChunks(page, file)
+    def __init__(self, page: TiffPage, files: TiffFiles) -> None:
+        self._page = PageChunks(page, files.of(page))
         kept = ByteLru[Hashable](_KEPT_BYTES)
         self._windows = ChunkWindows(self._page, 0, kept, Turns(), UPRIGHT, self._chunk)
 

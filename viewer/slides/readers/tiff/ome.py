@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 from viewer.geometry import Optics
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     Element = ElementTree.Element
 
@@ -49,9 +49,13 @@ _UM_PER_UNIT = {
 _ESCAPED_MICRO = re.compile(r"\\u00b5", re.IGNORECASE)
 """As ImageJ, and what was made by it, writes the micro sign."""
 
+_ROOT_UUID = re.compile(r"<(?:\w+:)?OME\s[^>]{0,9999}?\bUUID=\"([^\"]{1,999})\"")
 _BINARY_ONLY = re.compile(r"<(?:\w+:)?BinaryOnly\s[^>]{0,999}?MetadataFile=\"([^\"]{1,999})\"")
 
 _AXES = "ZCT"
+Place = tuple[int, int, int]
+"""Focal plane, channel and time of a plane."""
+
 _DATA = ("{*}TiffData", "{*}BinData", "{*}MetadataOnly")
 """One of these says where the planes are."""
 
@@ -79,8 +83,10 @@ class OmeImage:
     ----------
     planes
         (z, channel, time) -> index of the directory in this file's chain.
+    beside
+        The same of planes in other files that can be read: name and index.
     elsewhere
-        Names of other files that hold planes of this image.
+        Names of other files that hold planes of this image and cannot be read.
     """
 
     name: str
@@ -89,19 +95,47 @@ class OmeImage:
     size_c: int
     size_t: int
     channels: tuple[OmeChannel, ...]
-    planes: dict[tuple[int, int, int], int]
+    planes: dict[Place, int]
+    beside: dict[Place, tuple[str, int]]
     elsewhere: tuple[str, ...]
     attributes: dict[str, str]
 
+    @property
+    def first_place(self) -> Place:
+        """Return the plane that is shown first: the first of all, or of what is held."""
+        if (0, 0, 0) in self.planes or (0, 0, 0) in self.beside:
+            return 0, 0, 0
+        if self.planes:
+            return min(self.planes, key=self.planes.__getitem__)
+        return min(self.beside, default=(0, 0, 0))
 
-def ome_images(xml: str | None, directories: int) -> list[OmeImage]:
-    """Return the images that the XML describes, in its order; none where it is not usable.
 
-    Parameters
+def _no_others(_name: str) -> int:
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class OmeFile:
+    """The file that is open, among those that hold planes of an image.
+
+    Attributes
     ----------
     directories
-        How many directories the file's chain has.
+        How many its chain has.
+    uuid
+        By which the XML names it; None where it has none.
+    directories_in
+        Gives the same number for another file by its name; 0 for one that cannot be read.
     """
+
+    directories: int
+    name: str = ""
+    uuid: str | None = None
+    directories_in: Callable[[str], int] = _no_others
+
+
+def ome_images(xml: str | None, file: OmeFile) -> list[OmeImage]:
+    """Return the images that the XML describes, in its order; none where it is not usable."""
     # OME-XML has no document type; one could define entities that expand without end.
     if xml is None or "<!DOCTYPE" in xml:
         return []
@@ -110,6 +144,7 @@ def ome_images(xml: str | None, directories: int) -> list[OmeImage]:
     except ElementTree.ParseError:
         return []
     powers = dict(_objective_powers(root))
+    files = _FileNames(root, file)
     images: list[OmeImage] = []
     elements = root.findall("{*}Image")
     for element in elements:
@@ -117,7 +152,7 @@ def ome_images(xml: str | None, directories: int) -> list[OmeImage]:
         if pixels is not None:
             if len(elements) == 1 and not any(pixels.find(tag) is not None for tag in _DATA):
                 ElementTree.SubElement(pixels, "TiffData")  # all planes, in the order of the file
-            images.append(_image(element, pixels, powers, root.get("UUID"), directories))
+            images.append(_image(element, pixels, powers, files))
     return images
 
 
@@ -127,11 +162,41 @@ def described_elsewhere(xml: str | None) -> str:
     return html.unescape(found[1]) if found else ""
 
 
+def file_uuid(xml: str | None) -> str | None:
+    """Return by which name the XML of a file calls that file; None where it does not."""
+    found = _ROOT_UUID.search(xml or "")
+    return html.unescape(found[1]) if found else None
+
+
+class _FileNames:
+    """Tells which file an element of the XML means."""
+
+    def __init__(self, root: Element, file: OmeFile) -> None:
+        self.file = file
+        named = root.iterfind("{*}Image/{*}Pixels/{*}TiffData/{*}UUID")
+        self._is_one_file = len({each.get("FileName") for each in named}) < 2
+
+    def other(self, data: Element) -> str:
+        """Return the name of the file that holds the planes of TiffData; "" for the open one."""
+        uuid, file = data.find("{*}UUID"), self.file
+        if uuid is None:
+            return ""
+        name, text = uuid.get("FileName", "another file"), (uuid.text or "").strip()
+        # Without a UUID of its own, one file alone may have been renamed, one of several has not.
+        is_here = name == file.name or self._is_one_file
+        return "" if (text == file.uuid if file.uuid and text else is_here) else name
+
+    def directories(self, name: str) -> int:
+        """Return how many directories a file has that `other` gives; 0 where it is not read."""
+        return self.file.directories if not name else self.file.directories_in(name)
+
+
 def with_held_planes(image: OmeImage) -> OmeImage:
     """Return the image with the channels, focal planes and times of which there is any plane."""
-    if not image.planes:
+    places = [*image.planes, *image.beside]
+    if not places:
         return image
-    held = [sorted({place[axis] for place in image.planes}) for axis in range(3)]
+    held = [sorted({place[axis] for place in places}) for axis in range(3)]
     z_of, c_of, t_of = ({at: index for index, at in enumerate(each)} for each in held)
     return replace(
         image,
@@ -140,6 +205,7 @@ def with_held_planes(image: OmeImage) -> OmeImage:
         size_t=len(t_of),
         channels=tuple(image.channels[c] for c in c_of if c < len(image.channels)),
         planes={(z_of[z], c_of[c], t_of[t]): at for (z, c, t), at in image.planes.items()},
+        beside={(z_of[z], c_of[c], t_of[t]): at for (z, c, t), at in image.beside.items()},
     )
 
 
@@ -147,15 +213,14 @@ def _image(
     element: Element,
     pixels: Element,
     powers: dict[str, float],
-    file_uuid: str | None,
-    directories: int,
+    files: _FileNames,
 ) -> OmeImage:
     sizes = {axis: _count(pixels.get(f"Size{axis}")) for axis in _AXES}
     channels = tuple(_channel(channel) for channel in pixels.iterfind("{*}Channel"))
     samples = channels[0].samples if channels else 1
     # SizeC counts samples, planes count channels.
     planes_of = sizes | {"C": max(sizes["C"] // samples, 1)}
-    planes, elsewhere = _planes(pixels, planes_of, file_uuid, directories)
+    planes, beside, elsewhere = _planes(pixels, planes_of, files)
     settings = element.find("{*}ObjectiveSettings")
     power = powers.get(settings.get("ID", "")) if settings is not None else None
     if power is None and settings is None and len(powers) == 1:
@@ -168,6 +233,7 @@ def _image(
         size_t=sizes["T"],
         channels=channels,
         planes=planes,
+        beside=beside,
         elsewhere=tuple(sorted(elsewhere)),
         attributes=dict(pixels.attrib),
     )
@@ -205,19 +271,20 @@ def _pixel_size_um(pixels: Element) -> tuple[float, float] | None:
 
 
 def _planes(
-    pixels: Element, sizes: dict[str, int], file_uuid: str | None, directories: int
-) -> tuple[dict[tuple[int, int, int], int], set[str]]:
-    """Return the planes that lie in this file, and the names of other files with planes."""
+    pixels: Element, sizes: dict[str, int], files: _FileNames
+) -> tuple[dict[Place, int], dict[Place, tuple[str, int]], set[str]]:
+    """Return planes of this file, of others that are read, and the names of those that are not."""
     order = [axis for axis in pixels.get("DimensionOrder", "XYZCT").upper() if axis in _AXES]
     order += [axis for axis in _AXES if axis not in order]
-    planes: dict[tuple[int, int, int], int] = {}
+    planes: dict[Place, int] = {}
+    beside: dict[Place, tuple[str, int]] = {}
     elsewhere: set[str] = set()
     every = math.prod(sizes.values())
-    data = list(pixels.iterfind("{*}TiffData"))
-    for element in data:
-        uuid = element.find("{*}UUID")
-        if uuid is not None and file_uuid is not None and uuid.text != file_uuid:
-            elsewhere.add(uuid.get("FileName", "another file"))
+    for element in pixels.iterfind("{*}TiffData"):
+        name = files.other(element)
+        directories = files.directories(name)
+        if name and not directories:
+            elsewhere.add(name)
             continue
         first_ifd = _number(element.get("IFD"), 0)
         only = 1 if element.get("IFD") is not None else every
@@ -231,8 +298,12 @@ def _planes(
             rest = at + step
             for axis in order:
                 rest, place[axis] = divmod(rest, sizes[axis])
-            planes.setdefault((place["Z"], place["C"], place["T"]), first_ifd + step)
-    return planes, elsewhere
+            at_place = place["Z"], place["C"], place["T"]
+            if name:
+                beside.setdefault(at_place, (name, first_ifd + step))
+            else:
+                planes.setdefault(at_place, first_ifd + step)
+    return planes, beside, elsewhere
 
 
 def _count(text: str | None) -> int:

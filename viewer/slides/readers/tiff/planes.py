@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tifffile import TiffPage
 
     from viewer.slides.byte_lru import ByteLru
-    from viewer.slides.readers.shared_file import AnyFile
+    from viewer.slides.readers.tiff.files import TiffFiles
     from viewer.slides.readers.tiff.layout import TiffLevel
     from viewer.slides.turns import Turns
 
@@ -51,14 +51,14 @@ class Planes:
         levels: Sequence[TiffLevel],
         samples: int,
         orientation: int,
-        file: AnyFile,
+        files: TiffFiles,
         kept: ByteLru[Hashable],
         turns: Turns[Hashable],
     ) -> None:
         self._levels = levels
         self._samples = samples
         self._orientation = orientation
-        self._file = file
+        self._files = files
         self._kept = kept
         self._turns = turns
         self._pages: LRUCache[tuple[int, int, int, int], LevelChunks] = LRUCache(
@@ -108,7 +108,7 @@ class Planes:
                     raise ChunkError("the file does not hold this plane")
                 if not is_alike(first, page):
                     raise ChunkError("its plane is of another size or type than the first")
-                known = LevelChunks((page,), self._file)
+                known = LevelChunks((page,), self._files)
                 with contextlib.suppress(ValueError):  # one page of many million tiles
                     self._pages[key] = known
             return known

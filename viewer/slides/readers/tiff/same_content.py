@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from tifffile import TiffPage
 
-    from viewer.slides.readers.shared_file import AnyFile
+    from viewer.slides.readers.tiff.files import TiffFiles
+
 
 _GRID = 4
 _TRIALS = 3
@@ -33,8 +34,8 @@ _LEAST_COMPARED_BYTES = 1 << 20
 class Window:
     """Reads gray windows of a page for comparisons."""
 
-    def __init__(self, page: TiffPage, file: AnyFile) -> None:
-        self._chunks = PageChunks(page, file)
+    def __init__(self, page: TiffPage, files: TiffFiles) -> None:
+        self._chunks = PageChunks(page, files.of(page))
 
     @property
     def size_px(self) -> tuple[int, int]:

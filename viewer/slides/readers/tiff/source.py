@@ -23,8 +23,8 @@ from viewer.slides.errors import (
 )
 from viewer.slides.readers.chunk_windows import KEPT_BYTES, ChunkWindows
 from viewer.slides.readers.sample_colors import ColorModel
-from viewer.slides.readers.shared_file import shared_file
 from viewer.slides.readers.tiff.errors import ChunkError
+from viewer.slides.readers.tiff.files import TiffFiles
 from viewer.slides.readers.tiff.layout import TiffImage, tiff_images
 from viewer.slides.readers.tiff.level import LevelChunks
 from viewer.slides.readers.tiff.metadata import icc_profile, raw_resolution_um, tiff_properties
@@ -53,7 +53,6 @@ if TYPE_CHECKING:
 
     from viewer.geometry import Optics
     from viewer.slides.readers.jpeg_tiles import DirectTiles, TilePlaces
-    from viewer.slides.readers.shared_file import AnyFile
 
 _log = logging.getLogger(__name__)
 
@@ -104,7 +103,7 @@ def open_tiff(path: Path, image: int | None = None) -> TiffSource | None:
         with ExitStack() as opened:
             tiff = opened.enter_context(open_tiff_file(path))
             tiff.filehandle.set_lock(True)
-            source = _source(path, tiff, shared_file(path), image)
+            source = _source(path, tiff, TiffFiles(path, opened), image)
             if source.info.axes.has_pages:
                 # Directories of its planes are read when they are looked at, by any thread.
                 source.keep_open(tiff, opened.pop_all())
@@ -122,13 +121,15 @@ def open_tiff(path: Path, image: int | None = None) -> TiffSource | None:
         ) from error
 
 
-def _source(path: Path, tiff: TiffFile, file: AnyFile, wanted: int | None) -> TiffSource:
-    images = tiff_images(tiff, file)
+def _source(path: Path, tiff: TiffFile, files: TiffFiles, wanted: int | None) -> TiffSource:
+    images = tiff_images(tiff, files)
     entries = tuple(_entry(index, image) for index, image in enumerate(images))
     if wanted is not None and not 0 <= wanted < len(images):
         raise NoSuchImageError(path, _no_such_image(path, wanted, len(images)))
     largest = max(range(len(images)), key=lambda index: images[index].levels[0].area)
-    chosen = largest if wanted is None else wanted
+    # Of an image set in several files the first to be seen is one that this file has a part of.
+    first = max(range(len(images)), key=lambda i: (_is_here(images[i]), images[i].levels[0].area))
+    chosen = first if wanted is None else wanted
     image = images[chosen]
     for stored in image.levels:
         for each in stored.pages:
@@ -141,11 +142,11 @@ def _source(path: Path, tiff: TiffFile, file: AnyFile, wanted: int | None) -> Ti
             path,
             f"{path.name} holds complex numbers, which cannot be shown; export their magnitude.",
         )
-    levels, colors = _shown_levels(path, image, file)
+    levels, colors = _shown_levels(path, image, files)
     is_cmyk = colors.samples.model is ColorModel.CMYK
     shown = None if is_cmyk else colors.samples.range  # how much ink there is is no stretch
     optics = _upright_optics(image.optics, levels[0].orientation)
-    stack = ImageStack(image, levels, colors.samples, file)
+    stack = ImageStack(image, levels, colors.samples, files)
     axes = stack_axes(image, stack.samples, stack.planes, shown)
     is_channels = len(axes.channels) > 1
     if is_channels:
@@ -172,7 +173,7 @@ def _source(path: Path, tiff: TiffFile, file: AnyFile, wanted: int | None) -> Ti
         axes=axes,
     )
     flat = levels if stack.samples or axes.has_planes else _with_overview(levels)
-    return TiffSource(path, file, flat, info, beside, stack)
+    return TiffSource(path, files, flat, info, beside, stack)
 
 
 def _upright_optics(optics: Optics, orientation: int) -> Optics:
@@ -184,7 +185,7 @@ def _upright_optics(optics: Optics, orientation: int) -> Optics:
 
 
 def _shown_levels(
-    path: Path, image: TiffImage, file: AnyFile
+    path: Path, image: TiffImage, files: TiffFiles
 ) -> tuple[list[LevelChunks], PageColors]:
     """Return the chunks of each level with the colors of all.
 
@@ -193,7 +194,7 @@ def _shown_levels(
     UnsupportedSlideError
         A single tile or strip is too large to hold in memory.
     """
-    levels = [LevelChunks(level.pages, file, level.mask) for level in image.levels]
+    levels = [LevelChunks(level.pages, files, level.mask) for level in image.levels]
     for level in levels:
         if level.chunk_bytes > TILE_BYTES.most:
             raise UnsupportedSlideError(path, _too_large(path, level.chunk_bytes))
@@ -222,6 +223,11 @@ def _with_overview(levels: list[LevelChunks]) -> list[LevelChunks | StripOvervie
         overview,
         *(level for level in levels[1:] if level.width_px < overview.width_px),
     ]
+
+
+def _is_here(image: TiffImage) -> bool:
+    """Return whether any plane of an image lies in the file that is open."""
+    return image.ome is None or bool(image.ome.planes) or not image.ome.beside
 
 
 def _entry(index: int, image: TiffImage) -> ImageEntry:
@@ -266,14 +272,14 @@ class TiffSource:
     def __init__(
         self,
         path: Path,
-        file: AnyFile,
+        files: TiffFiles,
         levels: Sequence[LevelChunks | StripOverview],
         info: SlideInfo,
         beside: Mapping[str, TiffImage],
         stack: ImageStack,
     ) -> None:
         self._path = path
-        self._file: AnyFile | None = file
+        self._files: TiffFiles | None = files
         self._chunks = tuple(levels)
         self._info = info
         self._beside = beside
@@ -315,7 +321,7 @@ class TiffSource:
 
     def read_tile(self, level: int, column: int, row: int) -> RgbImage:
         grid, chunks = self._levels[level], self._chunks[level]
-        if self._file is None:
+        if self._files is None:
             raise TileError(level, column, row, "the slide has been closed")
         axes = self._info.axes
         if not axes.is_rgb:
@@ -333,7 +339,7 @@ class TiffSource:
         self, level: int, column: int, row: int, channels: tuple[int, ...], z: int = 0, t: int = 0
     ) -> NDArray[Any]:
         grid, axes = self._levels[level], self._info.axes
-        if self._file is None:
+        if self._files is None:
             raise TileError(level, column, row, "the slide has been closed")
         if axes.is_rgb and not (z or t):
             return as_channels(self.read_tile(level, column, row), channels)
@@ -350,10 +356,10 @@ class TiffSource:
 
     def read_associated(self, name: str) -> RgbImage:
         image = self._beside.get(name)
-        if image is None or self._file is None:
+        if image is None or self._files is None:
             raise DamagedSlideError(self._path, f"{self._path.name} has no picture named {name}.")
         try:
-            levels, _ = _shown_levels(self._path, image, self._file)
+            levels, _ = _shown_levels(self._path, image, self._files)
             width, height = image.levels[0].size_px
             if width * height > _MOST_ASSOCIATED_PX:
                 raise ChunkError("it is too large")
@@ -371,7 +377,7 @@ class TiffSource:
 
     def close(self) -> None:
         # Reads under way hold the file; it closes when the last of them lets go.
-        self._file = None
+        self._files = None
         self._kept.clear()
         if self._tiff is not None:
             with self._tiff.filehandle.lock:

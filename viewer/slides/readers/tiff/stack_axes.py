@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from viewer.slides.readers.sample_colors import DisplayRange, SampleColors
-    from viewer.slides.readers.shared_file import AnyFile
+    from viewer.slides.readers.tiff.files import TiffFiles
     from viewer.slides.readers.tiff.layout import TiffImage
     from viewer.slides.readers.tiff.planes import Window
     from viewer.slides.readers.tiff.stacks import Stack
@@ -71,10 +71,10 @@ class ImageStack:
         image: TiffImage,
         levels: Sequence[LevelChunks],
         colors: SampleColors,
-        file: AnyFile,
+        files: TiffFiles,
     ) -> None:
         self._image = image
-        self._file = file
+        self._files = files
         most = max(level.chunk_bytes for level in levels)
         self.kept = ByteLru[Hashable](max(KEPT_BYTES, most))
         self.turns = Turns[Hashable]()
@@ -83,7 +83,7 @@ class ImageStack:
             self.samples = 0  # a gray picture in strips: its overview is made as that of RGB
         self.orientation = levels[0].orientation
         self.planes = Planes(
-            image.levels, max(self.samples, 1), self.orientation, file, self.kept, self.turns
+            image.levels, max(self.samples, 1), self.orientation, files, self.kept, self.turns
         )
 
     def read_rgb(self, level: int, first: LevelChunks, z: int, t: int, window: Window) -> RgbImage:
@@ -104,7 +104,7 @@ class ImageStack:
         found = tuple(page for page in pages if page is not None and is_alike(stored.page, page))
         if len(found) < len(pages):
             raise ChunkError("the file does not hold this plane")
-        chunks = LevelChunks(found, self._file)
+        chunks = LevelChunks(found, self._files)
         chunks.colors = first.colors
         key, kept, turns = ("rgb", level, z, t), self.kept, self.turns
         windows = ChunkWindows(chunks, key, kept, turns, self.orientation, chunks.read_rgb)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
-from viewer.slides.readers.tiff.ome import OmeImage, ome_images
+from viewer.slides.readers.tiff.ome import OmeFile, OmeImage, file_uuid, ome_images
 from viewer.slides.writing.deidentifying.tiff_copy import KeptDirectory
 from viewer.slides.writing.errors import WritingError
 from viewer.slides.writing.ome_xml import OME_NAMESPACE, SCHEMA_LOCATION
@@ -67,7 +67,7 @@ def kept_of_ome(tiff: TiffFile, report: Report) -> list[KeptDirectory]:
     """
     pages = [tiff.pages[index].aspage() for index in range(len(tiff.pages))]
     xml = pages[0].description
-    described = ome_images(xml, len(pages))
+    described = ome_images(xml, OmeFile(len(pages), uuid=file_uuid(xml)))
     if not described:
         raise WritingError("The OME-XML of this file is damaged; convert the slide instead.")
     root = ElementTree.fromstring(xml)  # noqa: S314 - ome_images has looked at it
