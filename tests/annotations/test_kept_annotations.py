@@ -11,7 +11,8 @@ from uuid import UUID
 import pytest
 import shapely
 
-from viewer.annotations.annotation import Annotation, Stamp
+from viewer.annotations import operations
+from viewer.annotations.annotation import Annotation, AnnotationClass, Stamp
 from viewer.annotations.document import Document
 from viewer.annotations.formats.exchange import read_all
 from viewer.annotations.formats.qupath_writing import write_qupath
@@ -227,3 +228,31 @@ def test_what_annotations_say_alike_is_kept_once() -> None:
     assert "Description" in noted.metadata
     assert "Description" not in again[0].metadata
     assert "Description" not in again[1].metadata
+
+
+def test_what_is_said_changes_without_geometries_being_made(cells_file: Path) -> None:
+    cells = _read(cells_file)
+    tumor, stamp = AnnotationClass("Stroma"), Stamp.now("A")
+    changed = [each.stamped(stamp, shown_as=tumor) for each in cells]
+    locked = operations.set_locked(changed, locked=True)
+    renamed = [each.with_classes_renamed([("Stroma", "Other")]) for each in changed]
+    kept_again = unpacked_all(list(packed_all(changed)))
+    assert kept_again == changed
+    assert kept_again != cells
+    assert [change.before for change in locked.changes] == changed
+    for held in (cells, changed, renamed, kept_again):
+        assert {type(GEOMETRY_SLOT.__get__(each)) for each in held} == {bytes}
+        assert {type(NUCLEUS_SLOT.__get__(each)) for each in held} == {bytes}
+    assert {each.class_name for each in renamed} == {"Other"}
+    assert changed[5] == replace(cells[5], shown_as=tumor, metadata=changed[5].metadata)
+
+
+def test_annotations_are_alike_whether_their_geometry_was_made_or_not(cells_file: Path) -> None:
+    one, other = _read(cells_file)[:2]
+    alike = unpacked_all(list(packed_all([one])))[0]
+    assert one.geometry.area
+    assert alike == one
+    assert alike != other
+    assert alike != replace(one, geometry=other.geometry)
+    assert alike != replace(one, nucleus=None)
+    assert one != "another thing"

@@ -15,6 +15,8 @@ from pytestqt.qtbot import QtBot
 
 from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.document import Document, adding, changing, removing
+from viewer.annotations.kept_geometry import GEOMETRY_SLOT
+from viewer.annotations.storage.packing import packed_all, unpacked_all
 from viewer.ui.annotations.annotation_model import (
     AUTHOR,
     LOCK,
@@ -182,3 +184,13 @@ def test_what_files_and_models_say_is_no_markup_in_tips(model: AnnotationModel) 
     tip = model.data(model.index(0, 0, model.index(0, 0)), Qt.ItemDataRole.ToolTipRole)
     assert tip == '<img src="x.png"> & <b>bold</b>'
     # The style sheet of the window shows tips as they are: tests/ui/test_plain_texts.py.
+
+
+def test_listing_makes_no_geometry_that_stays(model: AnnotationModel) -> None:
+    held = [_square(10.5 + n, name=str(n)) for n in range(20)]
+    read = [each for each in unpacked_all(list(packed_all(held))) if each is not None]
+    _follow(model, read)
+    shown = _shown(model)
+    assert {type(GEOMETRY_SLOT.__get__(each)) for each in read} == {bytes}
+    _follow(model, held)
+    assert _shown(model) == shown

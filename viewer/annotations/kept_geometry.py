@@ -68,6 +68,22 @@ def is_same_geometry(one: KeptGeometry, other: KeptGeometry) -> bool:
     return GEOMETRY_SLOT.__get__(one) is GEOMETRY_SLOT.__get__(other)
 
 
+def is_equal_geometry(one: KeptGeometry, other: KeptGeometry) -> bool:
+    """Return whether two annotations lie at the same place; equal bytes are not made for it."""
+    held, of_other = GEOMETRY_SLOT.__get__(one), GEOMETRY_SLOT.__get__(other)
+    return held is of_other or _is_equal_bytes(held, of_other) or one.geometry == other.geometry
+
+
+def is_equal_nucleus(one: KeptGeometry, other: KeptGeometry) -> bool:
+    """As `is_equal_geometry`."""
+    held, of_other = NUCLEUS_SLOT.__get__(one), NUCLEUS_SLOT.__get__(other)
+    return held is of_other or _is_equal_bytes(held, of_other) or one.nucleus == other.nucleus
+
+
+def _is_equal_bytes(held: object, of_other: object) -> bool:
+    return type(held) is bytes and type(of_other) is bytes and held == of_other
+
+
 def is_line(annotation: KeptGeometry) -> bool:
     """Return whether the geometry is one line; one that is kept as bytes stays so."""
     held = GEOMETRY_SLOT.__get__(annotation)

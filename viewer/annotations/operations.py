@@ -9,7 +9,7 @@ from uuid import uuid4
 import shapely
 
 from viewer.annotations import shape_editing
-from viewer.annotations.annotation import CREATED, MODIFIED, Annotation, AnnotationClass
+from viewer.annotations.annotation import CREATED, MODIFIED, Annotation, AnnotationClass, Stamp
 from viewer.annotations.document import Change, Edit, adding, changing, removing
 from viewer.annotations.shape_editing import EmptyShapeError
 from viewer.errors import CoverslipError
@@ -153,10 +153,11 @@ def reshape(
 
 def set_class(chosen: Iterable[Annotation], which: AnnotationClass | None, author: str) -> Edit:
     """Return all of one class; None takes theirs away."""
+    stamp = Stamp.now(author)
     return changing(
         "Set class",
         [
-            (each, each if each.shown_as == which else replace(each, shown_as=which).signed(author))
+            (each, each if each.shown_as == which else each.stamped(stamp, shown_as=which))
             for each in chosen
         ],
     )
@@ -165,14 +166,14 @@ def set_class(chosen: Iterable[Annotation], which: AnnotationClass | None, autho
 def set_locked(chosen: Iterable[Annotation], *, locked: bool) -> Edit:
     """Return all locked, or none."""
     label = "Lock" if locked else "Unlock"
-    return changing(label, [(each, replace(each, is_locked=locked)) for each in chosen])
+    return changing(label, [(each, each.saying(is_locked=locked)) for each in chosen])
 
 
 def recolor_class(held: Iterable[Annotation], which: AnnotationClass, name: str) -> Edit:
     """Those of the class `name` are of the class `which` instead: another name or color of it."""
     return changing(
         "Change class",
-        [(each, replace(each, shown_as=which)) for each in held if each.class_name == name],
+        [(each, each.saying(shown_as=which)) for each in held if each.class_name == name],
     )
 
 

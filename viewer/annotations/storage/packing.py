@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 import msgspec
-import numpy as np
 import shapely
 
 from viewer.annotations.annotation import (
     NO_NUMBERS,
     Annotation,
-    AnnotationClass,
     Kind,
+    shared_class,
     shared_texts,
+    usual_annotation,
 )
-from viewer.annotations.kept_geometry import kept, wkb_of
+from viewer.annotations.kept_geometry import NUCLEUS_SLOT, array_of, kept, wkb_of
 from viewer.annotations.measurement_rows import in_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from shapely.geometry.base import BaseGeometry
 
 
 _NOTHING = b"{}"
 _AT_ONCE = 1000
-_MOST_CLASSES = 1000
 _NO_ANNOTATION = (msgspec.MsgspecError, shapely.errors.ShapelyError, RecursionError, TypeError)
 """What bytes raise that are no annotation, or values of a file that are no bytes."""
 
@@ -86,12 +84,13 @@ def unpacked_all(raw: Sequence[bytes]) -> list[Annotation | None]:
     """Return each annotation, None where the bytes are none; many at once take half the time."""
     try:
         records = [_decode(each) for each in raw]
-        shapes = shapely.from_wkb(np.array([each.wkb for each in records], dtype=object))
+        nuclei = [each.nucleus for each in records if each.nucleus is not None]
+        shapes = shapely.from_wkb(array_of([*(each.wkb for each in records), *nuclei]))
         if records and shapely.is_empty(shapes).any():
             return [_unpacked_or_none(each) for each in raw]
         measured = in_rows([each.measurements for each in records])
         return [
-            _annotation(record, kept(record.wkb), numbers)
+            _annotation(record, numbers, kept)
             for record, numbers in zip(records, measured, strict=True)
         ]
     except (ValueError, *_NO_ANNOTATION):
@@ -112,7 +111,7 @@ def _structs(annotations: Sequence[Annotation]) -> list[_Packed]:
 
 def _struct(annotation: Annotation, wkb: bytes) -> _Packed:
     in_class = annotation.shown_as
-    nucleus = annotation.nucleus
+    nucleus = NUCLEUS_SLOT.__get__(annotation)
     return _Packed(
         wkb,
         annotation.id.bytes,
@@ -122,7 +121,7 @@ def _struct(annotation: Annotation, wkb: bytes) -> _Packed:
         annotation.color,
         annotation.is_locked,
         annotation.is_ellipse,
-        None if nucleus is None else shapely.to_wkb(nucleus),
+        nucleus if nucleus is None or type(nucleus) is bytes else shapely.to_wkb(nucleus),
         dict(annotation.measurements.items()),
         dict(annotation.metadata),
         _structs(annotation.children) if annotation.children else [],
@@ -132,30 +131,29 @@ def _struct(annotation: Annotation, wkb: bytes) -> _Packed:
 
 def _annotation(
     record: _Packed,
-    shape: BaseGeometry | None = None,
     measured: Mapping[str, float] | None = None,
+    made: Callable[[bytes], BaseGeometry] | None = None,
 ) -> Annotation:
-    return Annotation(
-        _geometry(record.wkb) if shape is None else shape,
+    made = made or _geometry
+    usual = usual_annotation(
+        made(record.wkb),
         UUID(bytes=record.id),
         record.kind,
-        None if record.in_class is None else _class(*record.in_class),
+        None if record.in_class is None else shared_class(*record.in_class),
         record.name,
         record.color,
         record.is_locked,
-        record.is_ellipse,
-        None if record.nucleus is None else _geometry(record.nucleus),
+        None if record.nucleus is None else made(record.nucleus),
         (record.measurements if measured is None else measured) or NO_NUMBERS,
         shared_texts(tuple(record.metadata.items())),
-        tuple(map(_annotation, record.children)) if record.children else (),
-        *(() if record.unknown == _NOTHING else (msgspec.json.decode(record.unknown),)),
     )
-
-
-@lru_cache(_MOST_CLASSES)
-def _class(name: str, color: str) -> AnnotationClass:
-    """Return one object for all annotations of a class: a million would take their room."""
-    return AnnotationClass(name, color)
+    if record.is_ellipse or record.children or record.unknown != _NOTHING:
+        return usual.saying(
+            is_ellipse=record.is_ellipse,
+            children=tuple(map(_annotation, record.children)),
+            unknown=msgspec.json.decode(record.unknown),
+        )
+    return usual
 
 
 def _geometry(wkb: bytes) -> BaseGeometry:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from viewer.annotations.bookmarks import MARKS
+from viewer.annotations.kept_geometry import geometries_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from collections.abc import Set as AbstractSet
     from uuid import UUID
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 PER_UNIT = 1_000_000
 _SORTED_AT_ONCE = 10_000
+_MEASURED_AT_ONCE = 10_000
 
 Key = tuple[object, int]
 """What rows are sorted by; the order of drawing where that is the same."""
@@ -80,15 +82,20 @@ class Filling:
     words: tuple[str, ...]
     column: int
 
+    def _measured(self, wanted: Sequence[Annotation]) -> Iterator[tuple[Annotation, float, float]]:
+        """Yield each with its area and length, for which geometries are made that do not stay."""
+        for begin in range(0, len(wanted), _MEASURED_AT_ONCE):
+            part = wanted[begin : begin + _MEASURED_AT_ONCE]
+            shapes = geometries_of(part)
+            areas = self.calibration.areas(shapes).tolist()
+            yield from zip(part, areas, self.calibration.lengths(shapes).tolist(), strict=True)
+
     def tree(self, state: DocumentState) -> Tree:
         """Return the annotations that hold all words, by class and in order."""
         wanted = [each for each in state if holds(each, self.words)]
-        shapes = np.array([each.geometry for each in wanted], dtype=object)
-        areas = self.calibration.areas(shapes).tolist()
-        lengths = self.calibration.lengths(shapes).tolist()
         grouped: dict[str, tuple[Group, list[tuple[Key, UUID]]]] = {}
         places: dict[UUID, Place] = {}
-        for annotation, area, length in zip(wanted, areas, lengths, strict=True):
+        for annotation, area, length in self._measured(wanted):
             name = annotation.class_name
             if name not in grouped:
                 which = annotation.shown_as

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject
@@ -77,7 +76,7 @@ class BulkEdits(QObject):
         def change(before: Annotation) -> Annotation:
             if before.shown_as == which:
                 return before
-            return replace(before, shown_as=which).stamped(stamp)
+            return before.stamped(stamp, shown_as=which)
 
         self._change(active, "Set class", change, then, with_marks=False)
 
@@ -96,7 +95,7 @@ class BulkEdits(QObject):
         stamp = Stamp.now(active.author)
 
         def change(before: Annotation) -> Annotation:
-            return before if before.name == name else replace(before, name=name).stamped(stamp)
+            return before if before.name == name else before.stamped(stamp, name=name)
 
         self._change(active, "Rename", change, then)
 
