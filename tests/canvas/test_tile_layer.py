@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PySide6.QtGui import QImage
+from PySide6.QtGui import QColor, QImage, QPalette
+from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 from skimage.metrics import structural_similarity
 
 from viewer.canvas.canvas import SlideCanvas
-from viewer.canvas.tile_picture import TilePicture, TilePreparer
+from viewer.canvas.tile_picture import TilePicture, TilePreparer, writable_pixels_of
+from viewer.canvas.tile_scaling import tile_scaler
 from viewer.geometry import Point, View
 from viewer.slides import open_slide
 from viewer.tiles.cache import TileCache
@@ -77,6 +79,45 @@ def test_a_zoom_in_motion_is_as_smooth_as_at_rest(
     likeness = structural_similarity(moving, rest, channel_axis=2)
     assert isinstance(likeness, float)
     assert likeness >= 0.98
+
+
+def test_a_zoom_is_painted_into_the_window_itself_but_not_where_others_paint(
+    canvas: SlideCanvas, qtbot: QtBot
+) -> None:
+    """A frame that is gone with the next is not copied; a part of it alone leaves the rest."""
+    beside = QWidget(canvas)
+    beside.setPalette(QPalette(QColor(255, 0, 255)))
+    beside.setAutoFillBackground(True)
+    beside.setGeometry(200, 150, 120, 80)
+    beside.show()
+    tile_scaler.wait_loaded()
+    view = replace(canvas.view, center=Point(1100, 1400), downsample=1.4)
+    _show(canvas, view, qtbot)
+    for factor in (1.05, 1.1):
+        canvas.follow_view(replace(view, downsample=view.downsample * factor))
+        canvas.repaint(0, 0, 600, 400)
+    assert canvas._tile_layer._grid is None, "nothing of it is in the frame"
+    window = _window(canvas)
+    label = window[150:230, 200:320]
+    assert (label == (255, 0, 255)).all()
+    canvas.repaint(0, 0, 600, 400)
+    assert canvas._tile_layer._grid is not None, "the same view again is worth a frame"
+    assert (_window(canvas) == window).all()
+    painted = np.array([255, 0, 0], np.uint8)
+    window[:] = painted
+    canvas._tile_layer._scale = 0.0  # a zoom of which a part alone is painted
+    canvas.repaint(10, 20, 60, 50)
+    after = _window(canvas)
+    is_new = np.zeros(after.shape[:2], bool)
+    is_new[20:70, 10:70] = True
+    assert ((after == painted).all(axis=2) == ~is_new).all()
+
+
+def _window(canvas: SlideCanvas) -> NDArray[np.uint8]:
+    """Return the (height, width, 3) pixels that are on the screen, to read and write."""
+    image = canvas.backingStore().paintDevice()
+    assert isinstance(image, QImage)
+    return writable_pixels_of(image)[..., :3]
 
 
 def test_a_tile_is_painted_from_the_smallest_copy_that_is_sharp() -> None:

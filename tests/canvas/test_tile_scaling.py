@@ -15,11 +15,14 @@ from typing import Any, cast
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PySide6.QtGui import QImage, QPainter
+from PySide6.QtCore import QPoint, QRect
+from PySide6.QtGui import QImage, QPainter, QRegion
 
 import viewer
 from viewer.canvas.canvas import SlideCanvas
 from viewer.canvas.layer import Scene
+from viewer.canvas.paint_target import paint_target
+from viewer.canvas.tile_grid import TileGrid
 from viewer.canvas.tile_layer import TileLayer
 from viewer.canvas.tile_picture import TilePicture, TilePreparer
 from viewer.canvas.tile_scaling import TileScaler, tile_scaler
@@ -228,6 +231,41 @@ def test_what_was_painted_from_unfinished_tiles_is_painted_anew_at_rest(
     assert (_painted(layer, source, view, zooming=True) == at_rest).all()
 
 
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda painter: painter.setClipRect(0, 0, 900, 640),
+        lambda painter: painter.setOpacity(0.999),
+        lambda painter: painter.translate(0.25, 0),
+    ],
+)
+def test_only_a_painter_that_covers_whole_pixels_is_passed_by(
+    spoil: Callable[[QPainter], object],
+) -> None:
+    picture, whole = QImage(900, 640, QImage.Format.Format_RGB32), QRect(0, 0, 900, 640)
+    with QPainter(picture) as painter:
+        painter.translate(40, -30)
+        target = paint_target(painter, whole)
+        assert target is not None
+        assert target.picture is picture
+        assert target.shift == QPoint(40, -30)
+        assert target.region == QRegion(0, 30, 860, 610)
+        spoil(painter)
+        assert paint_target(painter, whole) is None
+    other = QImage(900, 640, QImage.Format.Format_RGB888)
+    with QPainter(other) as painter:
+        assert paint_target(painter, whole) is None
+
+
+def test_tiles_of_a_level_lie_where_each_of_them_does(source: SlideSource) -> None:
+    for view in (INSIDE, AT_EDGES, ALL_OF_IT, MAGNIFIED):
+        for ratio in (1.0, 1.5):
+            grid, levels = TileGrid.of(view, ratio), source.levels
+            keys = visible_tiles(levels, level_for(levels, view.downsample / ratio), view)
+            level = levels[keys[0].level]
+            assert grid.tile_rects(level, keys) == [grid.tile_rect(levels, key) for key in keys]
+
+
 @pytest.mark.parametrize("turn", [90.0, 33.0])
 def test_qt_paints_turned_views(source: SlideSource, load: Load, turn: float) -> None:
     view = replace(INSIDE, rotation_deg=turn)
@@ -303,4 +341,6 @@ def test_of_opencv_nothing_but_scaling_is_called() -> None:
             elif isinstance(node, ast.Attribute) and getattr(node.value, "id", "") == "cv2":
                 named.setdefault(path.name, set()).add(node.attr)
     constants = {"INTER_LINEAR", "WARP_INVERSE_MAP", "BORDER_REPLICATE"}
-    assert named == {"tile_scaling.py": {"setNumThreads", "resize", "warpAffine", *constants}}
+    assert named == {
+        "tile_scaling.py": {"setNumThreads", "ipp", "resize", "warpAffine", *constants}
+    }

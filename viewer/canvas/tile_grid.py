@@ -60,6 +60,22 @@ class TileGrid:
         level, column, row = key
         return self.rect(levels[level].tile_box(column, row))
 
+    def tile_rects(self, level: Level, keys: Sequence[TileKey]) -> list[QRect]:
+        """Return where tiles of one level lie, as `rect` does, each column and row asked once."""
+        columns: dict[int, tuple[int, int]] = {}
+        for column in {key.column for key in keys}:
+            rect = self.rect(level.tile_box(column, 0))
+            columns[column] = rect.x(), rect.width()
+        rows: dict[int, tuple[int, int]] = {}
+        for row in {key.row for key in keys}:
+            rect = self.rect(level.tile_box(0, row))
+            rows[row] = rect.y(), rect.height()
+        rects: list[QRect] = []
+        for _, column, row in keys:
+            (left, width), (top, height) = columns[column], rows[row]
+            rects.append(QRect(left, top, width, height))
+        return rects
+
     def outline(self, upright: QRect) -> QRect:
         """Return the frame's pixels that a rectangle of upright device pixels may touch."""
         margin = 1 if self.is_at_free_angle else 0

@@ -1,9 +1,9 @@
 """Paints the slide's tiles into a frame that is kept between paints.
 
 A pan paints only the strip that came in; a tile that arrives paints only its own place. So a frame
-costs what changed, not what is on screen. A zoom changes all of it: OpenCV scales that in time.
-Where Qt has to, because OpenCV is not loaded yet or the view is turned, nothing is kept meanwhile:
-tiles go straight to the screen, as smooth as at rest.
+costs what changed, not what is on screen. A zoom changes all of it, so nothing is kept meanwhile:
+tiles go straight to the screen, as smooth as at rest. OpenCV scales them there in time; Qt has to
+where OpenCV is not loaded yet or the view is turned.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from PySide6.QtCore import QPoint, QRect
 from PySide6.QtGui import QPainter, QRegion, QTransform
 
 from viewer.canvas.kept_frame import KeptFrame
+from viewer.canvas.paint_target import paint_target
 from viewer.canvas.tile_grid import TileGrid
 from viewer.canvas.tile_painting import (
     SURROUND,
@@ -26,6 +27,10 @@ from viewer.canvas.tile_painting import (
 from viewer.tiles.plan import best_available_tiles, level_for, visible_tiles
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from PySide6.QtGui import QImage
+
     from viewer.canvas.layer import Scene
     from viewer.canvas.tile_picture import TilePicture
     from viewer.canvas.tile_scaling import TileScaler
@@ -50,6 +55,8 @@ class TileLayer:
         self._loader: TileLoader[TilePicture] | None = None
         self._frame = KeptFrame()
         self._is_scaled = self._is_hasty = False
+        self._scale = 0.0
+        """Of the last paint, with or without the frame."""
         self._grid: TileGrid | None = None
         self._arrived: set[TileKey] = set()
         # Of the wanted level, not at hand when the frame was painted. A tile can be at hand before
@@ -81,20 +88,36 @@ class TileLayer:
         ratio = scene.device_pixel_ratio
         painter.scale(1 / ratio, 1 / ratio)  # device pixels from here on
         grid = TileGrid.of(scene.view, ratio)
-        if scene.is_zooming and not self._can_scale(grid):
-            self._paint_straight(painter, grid, scene, loader)
-        else:
+        if not self._paint_straight(painter, grid, scene, loader):
             self._paint_frame(grid, scene, loader)
             self._frame.show(painter)
+        self._scale = grid.scale
         self._arrived.clear()
 
     def _paint_straight(
         self, painter: QPainter, grid: TileGrid, scene: Scene, loader: TileLoader[TilePicture]
-    ) -> None:
-        """Paints all tiles on the screen; nothing of it is left in the frame."""
+    ) -> bool:
+        """Paint all tiles on the screen, where nothing of the frame serves, and return whether.
+
+        A frame that is gone with the next step of a zoom is not worth a copy of its pixels.
+        """
+        if not scene.is_zooming:
+            return False
+        if not self._can_scale(grid):
+            self.repaint_all()
+            what = self._tiles(grid, scene, loader)
+            paint_place(painter, painter.worldTransform(), grid.whole, grid, what)
+            return True
+        target = paint_target(painter, grid.whole) if grid.scale != self._scale else None
+        if target is None or target.region.rectCount() > _MOST_PLACES:
+            return False
         self.repaint_all()
         what = self._tiles(grid, scene, loader)
-        paint_place(painter, painter.worldTransform(), grid.whole, grid, what)
+        painter.save()
+        for place in _places(target.region):
+            self._scale_place(painter, target.picture, place, target.shift, what)
+        painter.restore()
+        return True
 
     def _paint_frame(self, grid: TileGrid, scene: Scene, loader: TileLoader[TilePicture]) -> None:
         """Brings the frame up to date."""
@@ -123,25 +146,29 @@ class TileLayer:
 
     def _scale_part(self, part: QRect, shift: QPoint, _: TileGrid, what: PlacedTiles) -> None:
         """Paint a rectangle of the frame, `shift` away from where it is seen, with the scaler."""
-        assert self._scaler is not None
-        picture, place = self._frame.picture, part.translated(-shift)
-        base = QTransform.fromTranslate(shift.x(), shift.y())
-        with QPainter(picture) as painter:
-            painter.setTransform(base)
-            painter.setClipRect(place)
-            paint_ground(painter, place, what)
-        on_slide = place.intersected(what.slide)
-        self._scaler.draw(
-            picture, what.levels, shift, on_slide.translated(shift), in_motion=what.in_motion
-        )
+        with QPainter(self._frame.picture) as painter:
+            painter.setTransform(QTransform.fromTranslate(shift.x(), shift.y()))
+            self._scale_place(painter, self._frame.picture, part.translated(-shift), shift, what)
         self._is_hasty |= what.in_motion and not all(
             tile.is_finished_for(rect.width()) for tiles in what.levels for rect, tile in tiles
         )
+
+    def _scale_place(
+        self, painter: QPainter, picture: QImage, place: QRect, shift: QPoint, what: PlacedTiles
+    ) -> None:
+        """Paint a rectangle of the view with the scaler; `shift` leads from there to the picture.
+
+        The painter paints on the same picture, what lies below and above the tiles.
+        """
+        assert self._scaler is not None
+        painter.setClipRect(place)
+        paint_ground(painter, place, what)
+        on_slide = place.intersected(what.slide)
+        clip = on_slide.translated(shift)
+        self._scaler.draw(picture, what.levels, shift, clip, in_motion=what.in_motion)
         if what.unreadable:
-            with QPainter(picture) as painter:
-                painter.setTransform(base)
-                painter.setClipRect(on_slide)
-                paint_unreadable(painter, place, what)
+            painter.setClipRect(on_slide)
+            paint_unreadable(painter, place, what)
 
     def _move_frame(self, grid: TileGrid, scene: Scene) -> QRegion:
         """Keeps what the frame holds already; gives the places that it does not hold."""
@@ -169,20 +196,23 @@ class TileLayer:
         levels = loader.source.levels
         wanted = level_for(levels, scene.view.downsample / scene.device_pixel_ratio)
         visible = visible_tiles(levels, wanted, scene.view)
+        found = loader.tiles(visible)
         # What arrives while this runs, and lies beside what is painted, stays owed.
         still = self._owed - self._arrived
-        self._owed = {key for key in visible if key in still or not loader.has(key)}
-        keys, self.has_hole = best_available_tiles(levels, visible, loader.has)
-        tiles = [
-            [
-                (grid.tile_rect(levels, key), tile.picture)
-                for key in of_level
-                if (tile := loader.tile(key)) is not None
-            ]
-            for _, of_level in groupby(keys, key=lambda key: key.level)
-        ]
-        has_hole = self.has_hole or sum(map(len, tiles)) < len(keys)
-        slide = grid.rect(scene.slide)
+        self._owed = {key for key in visible if key in still or key not in found}
+        keys: Sequence[TileKey] = visible
+        self.has_hole = False
+        if len(found) < len(visible):
+            keys, self.has_hole = best_available_tiles(levels, visible, loader.has)
+            found = loader.tiles(keys)
+        tiles: list[list[tuple[QRect, TilePicture]]] = []
+        for level, of_level in groupby(keys, key=lambda key: key.level):
+            at_hand = [key for key in of_level if key in found]
+            rects = grid.tile_rects(levels[level], at_hand)
+            pictures = [found[key].picture for key in at_hand]
+            tiles.append(list(zip(rects, pictures, strict=True)))
+        has_hole = self.has_hole or len(found) < len(keys)
+        slide, failures = grid.rect(scene.slide), loader.failures
         covered = QRect()
         if not has_hole and slide.contains(grid.upright):
             covered = grid.upright
@@ -193,7 +223,7 @@ class TileLayer:
         return PlacedTiles(
             slide,
             tiles,
-            [grid.tile_rect(levels, key) for key in visible if key in loader.failures],
+            [grid.tile_rect(levels, key) for key in visible if key in failures],
             covered.intersected(slide),
             scene.is_zooming,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from PySide6.QtCore import Qt
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _SHARP_STRETCH = 2 * HALF_SUFFICES
 """A copy is still sharp when it is stretched by this little."""
 _PIXEL_BYTES = _SCREEN_CHANNELS = 4
+_CACHE_LINE_BYTES = 64
 
 
 def rgb_to_qimage(rgb: RgbImage) -> QImage:
@@ -45,6 +46,28 @@ def _pixels(image: QImage, memory: bytes | bytearray | memoryview) -> NDArray[np
     return rows.reshape(image.height(), image.bytesPerLine() // 4, 4)[:, : image.width()]
 
 
+class TilePixels(NamedTuple):
+    """What a tile is painted from, valid as long as its picture is.
+
+    Attributes
+    ----------
+    values
+        uint8 (height, width, 4).
+    lines
+        One value of each line that the processor reads from the memory at once: whoever reads them
+        has read all pixels.
+    """
+
+    values: NDArray[np.uint8]
+    lines: NDArray[np.uint64]
+
+    @classmethod
+    def of(cls, image: QImage) -> TilePixels:
+        values = pixels_of(image)
+        of_eight = values.reshape(-1)[: values.size // 8 * 8].view(np.uint64)
+        return cls(values, of_eight[:: _CACHE_LINE_BYTES // 8])
+
+
 class TilePicture(QImage):
     """A tile with copies of half and a quarter of its size, for views that shrink it.
 
@@ -60,8 +83,10 @@ class TilePicture(QImage):
         self._half: QImage | None = None
         self._quarter: QImage | None = None
         # Kept, as each frame asks for those of hundreds of tiles.
-        self._pixels = pixels_of(self)
-        self._pixels_of_copies: dict[tuple[int, int], tuple[QImage, NDArray[np.uint8]]] = {}
+        self._shrunk_px = _SHARP_STRETCH * _half_of(self.width(), self.height())[0]
+        """From places so wide on, a copy is sharp."""
+        self._pixels = TilePixels.of(self)
+        self._pixels_of_copies: dict[tuple[int, int], tuple[QImage, TilePixels]] = {}
 
     def finish(self) -> None:
         """Make the copies."""
@@ -70,14 +95,14 @@ class TilePicture(QImage):
 
     def is_finished_for(self, width_px: int) -> bool:
         """Return whether what is sharp in a place so wide is made."""
-        return self._quarter is not None or not self._is_shrunk_to(width_px)
+        return self._quarter is not None or width_px > self._shrunk_px
 
     def sized_for(self, width_px: int, *, in_motion: bool = False) -> QImage:
         """Return the smallest of the three that is sharp in a place so wide.
 
         In motion, where a frame is soon gone, none is made that is not at hand.
         """
-        if not self._is_shrunk_to(width_px):
+        if width_px > self._shrunk_px:
             return self
         if not in_motion:
             self.finish()
@@ -86,15 +111,17 @@ class TilePicture(QImage):
                 return copy
         return self
 
-    def pixels_for(self, width_px: int, *, in_motion: bool = False) -> NDArray[np.uint8]:
+    def pixels_for(self, width_px: int, *, in_motion: bool = False) -> TilePixels:
         """Return the pixels of `sized_for`, valid as long as this is."""
+        if width_px > self._shrunk_px:
+            return self._pixels
         image = self.sized_for(width_px, in_motion=in_motion)
         if image is self:
             return self._pixels
         size = (image.width(), image.height())
         if size not in self._pixels_of_copies:
             # With the copy itself: two threads that finish a tile at once make two.
-            self._pixels_of_copies[size] = (image, pixels_of(image))
+            self._pixels_of_copies[size] = (image, TilePixels.of(image))
         return self._pixels_of_copies[size][1]
 
     def total_bytes(self) -> int:
@@ -102,10 +129,6 @@ class TilePicture(QImage):
         half = _half_of(self.width(), self.height())
         sides = ((self.width(), self.height()), half, _half_of(*half))
         return sum(_PIXEL_BYTES * width * height for width, height in sides)
-
-    def _is_shrunk_to(self, width_px: int) -> bool:
-        """Return whether a copy is sharp in a place so wide."""
-        return width_px <= _SHARP_STRETCH * _half_of(self.width(), self.height())[0]
 
 
 def _half_of(width_px: int, height_px: int) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Sequence
 
     from numpy.typing import NDArray
 
@@ -83,6 +83,21 @@ class TileCache(Generic[Picture]):
                 return self._pinned.get(place)
             self._tiles.move_to_end(place)
             return tile
+
+    def get_all(self, slide: int, keys: Sequence[TileKey]) -> dict[TileKey, CachedTile[Picture]]:
+        """Return those of the tiles that are here, which count as painted now."""
+        found: dict[TileKey, CachedTile[Picture]] = {}
+        tiles, pinned = self._tiles, self._pinned
+        with self._lock:
+            for key in keys:
+                place = (slide, key)
+                tile = tiles.get(place)
+                if tile is not None:
+                    tiles.move_to_end(place)
+                    found[key] = tile
+                elif (tile := pinned.get(place)) is not None:
+                    found[key] = tile
+        return found
 
     def peek(self, slide: int, key: TileKey) -> CachedTile[Picture] | None:
         """Return the tile without counting it as painted; None when it is not here."""

@@ -161,6 +161,17 @@ class TileLoader(Generic[Picture]):
                 self._unseen_count -= 1
         return tile
 
+    def tiles(self, keys: Sequence[TileKey]) -> dict[TileKey, CachedTile[Picture]]:
+        """Return those of the tiles to paint that are at hand, as `tile` does."""
+        found = self._cache.get_all(self._token, keys)
+        unseen = [tile for tile in found.values() if not tile.shown]
+        if unseen:
+            for tile in unseen:
+                tile.shown = True
+            with self._changed:
+                self._unseen_count -= len(unseen)
+        return found
+
     def has(self, key: TileKey) -> bool:
         """Return whether the tile is at hand, be it of an older look."""
         return self._cache.look_version(self._token, key) is not None

@@ -1,0 +1,74 @@
+"""The pixels that a painter paints, for those who write to them without the painter.
+
+A widget's picture lies in the memory of the window. What is scaled right into it need not be
+copied there, which on a large screen takes as long as half of the scaling.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QPoint, QRect
+from PySide6.QtGui import QImage, QPaintEngine, QRegion, QTransform
+
+if TYPE_CHECKING:
+    from PySide6.QtGui import QPainter
+
+_ROUNDING = 1e-6
+_FORMATS = (QImage.Format.Format_RGB32, QImage.Format.Format_ARGB32_Premultiplied)
+
+
+@dataclass(frozen=True, slots=True)
+class PaintTarget:
+    """Where to write, valid as long as the painter paints.
+
+    Attributes
+    ----------
+    picture
+        What is painted to, four bytes a pixel.
+    shift
+        From the painter's coordinates to those of the picture.
+    region
+        What may be written, in the painter's coordinates: the rest is other widgets' or not asked.
+    """
+
+    picture: QImage
+    shift: QPoint
+    region: QRegion
+
+
+def paint_target(painter: QPainter, place: QRect) -> PaintTarget | None:
+    """Return where a rectangle lies that is to be painted; None where only the painter can.
+
+    Parameters
+    ----------
+    painter
+        It moves what it paints by whole pixels at most, and covers all.
+    place
+        In its coordinates.
+    """
+    engine = painter.paintEngine()
+    if engine is None or engine.type() != QPaintEngine.Type.Raster or painter.hasClipping():
+        return None
+    picture = engine.paintDevice()
+    if not isinstance(picture, QImage) or picture.format() not in _FORMATS:
+        return None
+    moves = painter.deviceTransform()
+    shift = QPoint(round(moves.dx()), round(moves.dy()))
+    if not _is_shift(moves, shift) or painter.opacity() < 1.0:
+        return None
+    region = QRegion(picture.rect()).intersected(place.translated(shift))
+    asked = engine.systemClip()
+    if not asked.isEmpty():
+        region = region.intersected(asked)
+    return PaintTarget(picture, shift, region.translated(-shift))
+
+
+def _is_shift(moves: QTransform, shift: QPoint) -> bool:
+    """Return whether a transform does no more, but for what rounding leaves."""
+    still = QTransform(1.0, 0.0, 0.0, 1.0, shift.x(), shift.y())
+    return all(
+        abs(getattr(moves, name)() - getattr(still, name)()) < _ROUNDING
+        for name in ("m11", "m12", "m13", "m21", "m22", "m23", "m33", "dx", "dy")
+    )
