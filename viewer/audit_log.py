@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 import msgspec
 
 from viewer import atomic_write as writing
-from viewer.access import make_folder, open_kept
+from viewer.access import make_folder
+from viewer.appending import append_whole
 from viewer.atomic_write import atomic_write_bytes, atomic_write_text
 from viewer.cell_text import text_cell
 from viewer.folders import data_folder
@@ -248,19 +249,12 @@ def _append(entries: list[AuditEntry], signer: Signer | None) -> None:
                 entry = msgspec.structs.replace(entry, signature=signature)
             made.append(msgspec.json.encode(entry) + b"\n")
             number, before = number + 1, entry.signature
-        descriptor = open_kept(path, os.O_WRONLY | os.O_APPEND)
-        try:
-            data = b"".join(made)
-            while data:
-                data = data[os.write(descriptor, data) :]
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        append_whole(path, made, cuts_torn=True)
         atomic_write_bytes(folder / _HEAD, msgspec.json.encode(number), mode=0o600)
 
 
 def _end(path: Path) -> tuple[int, str]:
-    """The next number, and the signature of the last line; a torn line is cut off."""
+    """Return the next number and the signature of the last whole line."""
     try:
         with open_regular(path) as file:
             size = file.seek(0, os.SEEK_END)
@@ -268,10 +262,7 @@ def _end(path: Path) -> tuple[int, str]:
             tail = file.read()
     except FileNotFoundError:
         return 0, ""
-    torn = len(tail) - (tail.rfind(b"\n") + 1)
-    if torn:
-        os.truncate(path, size - torn)
-    lines = tail[: len(tail) - torn].splitlines()
+    lines = tail[: tail.rfind(b"\n") + 1].splitlines()
     if not lines:
         return 0, ""
     with contextlib.suppress(msgspec.MsgspecError, RecursionError):

@@ -6,14 +6,13 @@ crash, a full disk or a drive tore is passed over; lines before and after it hol
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
 import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from viewer.access import make_folder, open_kept
+from viewer.appending import append_whole
 from viewer.limits import LINE_BYTES, LINES_BYTES, LOG_BYTES, FileTooLargeError, open_regular
 from viewer.progress import tell_progress
 
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
     from viewer.limits import Limit
 
-_BINARY = getattr(os, "O_BINARY", 0)
 _CHECK_CHARACTERS = 8
 _AT_ONCE_BYTES = 1 << 20
 
@@ -34,41 +32,16 @@ def line_of(body: bytes) -> bytes:
 
 
 def append_lines(path: Path, bodies: Iterable[bytes]) -> None:
-    """Add lines and return when they are on the disk; the file and its folder are made.
+    """Add lines with their checksums, as `append_whole` does. Raises OSError.
 
-    A torn line at the end is ended first, so that it spoils no other. Only one program at a time
-    may add to a file. The bodies are written as they come: never all of them are in memory.
-
-    Raises
-    ------
-    OSError
-        They cannot be written; the file is as it was.
+    The bodies are written as they come: never all of them are in memory.
     """
-    make_folder(path.parent)
-    descriptor = open_kept(path, os.O_RDWR | os.O_APPEND | _BINARY)
-    try:
-        size = os.lseek(descriptor, 0, os.SEEK_END)
-        begin = b""
-        if size:
-            os.lseek(descriptor, size - 1, os.SEEK_SET)
-            begin = b"" if os.read(descriptor, 1) == b"\n" else b"\n"
-        try:
-            for data in _gathered(begin, bodies):
-                left = memoryview(data)
-                while left:
-                    left = left[os.write(descriptor, left) :]
-            os.fsync(descriptor)
-        except BaseException:
-            with contextlib.suppress(OSError):  # what is torn is passed over where it must stay
-                os.ftruncate(descriptor, size)
-            raise
-    finally:
-        os.close(descriptor)
+    append_whole(path, _gathered(bodies))
 
 
-def _gathered(begin: bytes, bodies: Iterable[bytes]) -> Iterator[bytes]:
+def _gathered(bodies: Iterable[bytes]) -> Iterator[bytes]:
     """Yield lines, many short ones together."""
-    waiting, size = [begin], len(begin)
+    waiting, size = list[bytes](), 0
     for body in bodies:
         waiting.append(line_of(body))
         size += len(body)

@@ -16,7 +16,7 @@ from viewer.annotations.storage.autosave import open_annotations
 from viewer.annotations.storage.fallback import spill
 from viewer.annotations.storage.store import AnnotationStore, Stamped
 from viewer.fallback import fallback_path, is_own_file, waiting
-from viewer.recording.review import fallback as review_fallback
+from viewer.journal import Journal
 
 __all__ = ["public_place"]
 
@@ -105,10 +105,13 @@ def test_nothing_waits_where_another_account_can_see_or_replace_it(
 ) -> None:
     monkeypatch.setenv("COVERSLIP_HOME", str(public_place / "home"))
     review = public_place / "review.jsonl"
-    assert review_fallback.keep(review, 0, b"{}\n")
-    path = review_fallback.rescue_path(review)
+    review.mkdir()  # in the way of the file
+    journal = Journal(review, "review-1.jsonl", what="The review")
+    journal.append(b"{}\n")
+    journal.close()
+    path = fallback_path("review-1.jsonl")
     assert path.is_relative_to(public_place / "home" / "data")
     assert list(temporary.iterdir()) == []
-    assert review_fallback.kept(review, 0) == b"{}\n"
+    assert Journal(review, "review-1.jsonl", what="The review").left == b"{}\n"
     assert run_as_other("cat", str(path)).returncode != 0
     assert run_as_other("ls", str(path.parent)).returncode != 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import random
 import shutil
@@ -102,7 +103,7 @@ class Disk:
     def __init__(self, room_bytes: int) -> None:
         self.room_bytes = room_bytes
 
-    def write(self, fd: int, data: bytes) -> int:
+    def write(self, fd: int, data: memoryview) -> int:
         if self.room_bytes <= 0:
             raise OSError(28, "No space left on device")
         written = os.write(fd, data[: self.room_bytes])
@@ -117,7 +118,7 @@ def test_a_full_disk_is_told_and_nothing_is_lost(tmp_path: Path) -> None:
         tmp_path / "s",
         HEADER,
         on_trouble=told.append,
-        open_file=lambda folder, header: LogFile(folder, header, write=disk.write),
+        open_file=functools.partial(LogFile, write=disk.write),
     )
     for number in range(200):
         recorder.record(ToolChosen(str(number)))

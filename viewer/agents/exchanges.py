@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from viewer.access import make_folder
+from viewer.access import OWNER_FILE, make_folder
+from viewer.appending import append_whole
 from viewer.atomic_write import atomic_write_bytes
 from viewer.limits import LOG_BYTES, read_regular
 from viewer.utc import utc_stamp
@@ -64,14 +64,7 @@ class ExchangeLog:
         }
         line |= {"error": outcome} if isinstance(outcome, str) else {"reply": outcome}
         data = msgspec.json.encode(line) + b"\n"
-        path = self.folder / EXCHANGES_FILE
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-        with os.fdopen(handle, "r+b") as file:
-            if _is_torn(path):
-                data = b"\n" + data
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        append_whole(self.folder / EXCHANGES_FILE, [data], mode=OWNER_FILE)
 
     def _turn_record(self, turn: Turn, encoder: PictureEncoder) -> dict[str, object]:
         record: dict[str, object] = {"role": turn.role, "text": turn.text}
@@ -108,13 +101,3 @@ def read_exchanges(folder: Path) -> list[dict[str, object]]:
         except (msgspec.MsgspecError, RecursionError):
             continue  # cut by a crash
     return found
-
-
-def _is_torn(path: Path) -> bool:
-    """Return whether a crash left half a line at the end."""
-    with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        if not size:
-            return False
-        file.seek(size - 1)
-        return file.read(1) != b"\n"

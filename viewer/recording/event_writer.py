@@ -46,7 +46,7 @@ class EventFile(Protocol):
         """Return whether there is no room left: what is appended now is lost."""
         ...
 
-    def append(self, data: bytes) -> None:
+    def append(self, lines: bytes) -> None:
         """Take whole lines, the last with its line feed."""
         ...
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, get_args
 
 import msgspec
 
+from viewer.appending import append_whole
 from viewer.limits import LOG_LINE_BYTES, open_regular
 from viewer.recording.events import AnyEvent
 from viewer.recording.log_file import LOCK_FILE, spilled
@@ -279,6 +280,8 @@ def _bring_home(path: Path, spill: Path | None, count: int) -> int:
         lines = spill.read_bytes().splitlines(keepends=True)
     except OSError:
         return 0
+    if lines and lines[0].strip().isdigit():  # of a journal; versions before 0.2 wrote none
+        del lines[0]
     chain, elapsed_ns, good = _last_chain(path), 0, list[bytes]()
     for line in lines:
         if not line.endswith(b"\n"):
@@ -290,10 +293,7 @@ def _bring_home(path: Path, spill: Path | None, count: int) -> int:
             break
         good.append(line)
     if good:
-        with path.open("ab") as file:
-            file.write(b"".join(good))
-            file.flush()
-            os.fsync(file.fileno())
+        append_whole(path, good)
     spill.unlink(missing_ok=True)
     return len(good)
 

@@ -58,7 +58,7 @@ class Recorder:
         on_trouble: Callable[[str], object] = lambda _: None,
         clock_ns: Callable[[], int] = time.monotonic_ns,
         wall_ns: Callable[[], int] = time.time_ns,
-        open_file: Callable[[Path, SessionHeader], LogFile] = LogFile,
+        open_file: Callable[[Path, SessionHeader, Callable[[str], object]], LogFile] = LogFile,
         on_key: Callable[[str], object] = lambda _public: None,
     ) -> None:
         if not header.consent.names:
@@ -163,11 +163,10 @@ class Recorder:
     # The writing thread ----------------------------------------------------------------------
 
     def _write(self) -> None:
-        file = self._open_file(self.folder, self.header)
+        file = self._open_file(self.folder, self.header, self._on_trouble)
         signer = LogSigner(self.folder, self.header, self._on_key)
         texts = self.header.consent.texts
         writer = EventWriter(file, may_keep_texts=texts, on_lines=signer.take)
-        trouble = ""
         synced_ns = time.monotonic_ns()
         is_last = False
         while not is_last:
@@ -183,9 +182,6 @@ class Recorder:
                     if signed is not None:
                         self.header = signed
                         file.change_header(signed)
-            if file.trouble != trouble:
-                trouble = file.trouble
-                self._on_trouble(trouble)
         file.close()
 
 

@@ -9,14 +9,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
-import os
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from viewer.access import open_kept
+from viewer.appending import append_whole
 from viewer.atomic_write import atomic_write_bytes
 from viewer.limits import JSON_BYTES, open_regular, read_regular
 from viewer.recording.session import EVENTS_FILE, SessionHeader, read_header
@@ -312,17 +311,10 @@ def _last(folder: Path) -> LogSignature | None:
 
 def _append(path: Path, signature: LogSignature, *, is_synced: bool) -> None:
     line = msgspec.json.encode(signature) + b"\n"
-    descriptor = open_kept(path, os.O_WRONLY | os.O_APPEND)
-    try:
-        is_long = os.fstat(descriptor).st_size > _MOST_BYTES
-        if not is_long:
-            os.write(descriptor, line)
-            if is_synced:
-                os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    if is_long:
+    if path.exists() and path.stat().st_size > _MOST_BYTES:
         atomic_write_bytes(path, line, mode=0o600, synced=is_synced)
+    else:
+        append_whole(path, [line], synced=is_synced)
 
 
 def _tail_ns(folder: Path, begin_bytes: int) -> int:

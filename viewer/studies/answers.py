@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from viewer.access import make_folder, open_kept
 from viewer.annotations.sets.annotation_set import NO_READER, reader_file_name
+from viewer.appending import append_whole
 from viewer.atomic_write import atomic_write, atomic_write_text
 from viewer.cell_text import text_cell
 from viewer.device import WriterName, device_name
@@ -120,15 +120,7 @@ class AnswerFile:
 
 
 def keep_answers(sheet: AnswerFile, given: Iterable[AnswerRecord]) -> None:
-    """Adds answers and returns when they are on the disk.
-
-    A line that a crash or a full disk tore is ended first, so that it spoils no other.
-
-    Raises
-    ------
-    OSError
-        They cannot be written; what was there is as it was but for a torn line.
-    """
+    """Add answers, as `append_whole` does. Raises OSError."""
     sealer = sheet.sealer() if sheet.sealer is not None else None
     lines = [msgspec.json.encode(each) for each in given]
     writer = WriterName(f"{ANSWERS_FOLDER}~{reader_file_name(sheet.reader)}~{sheet._stem}")
@@ -137,24 +129,9 @@ def keep_answers(sheet: AnswerFile, given: Iterable[AnswerRecord]) -> None:
         if sealer is not None:
             about = _sealed_about(path)
             lines = [msgspec.json.encode(_SealedRecord(sealer.seal(line, about))) for line in lines]
-        _append(path, b"".join(line + b"\n" for line in lines))
+        append_whole(path, [line + b"\n" for line in lines])
     finally:
         writer.release()
-
-
-def _append(path: Path, data: bytes) -> None:
-    make_folder(path.parent)
-    fd = open_kept(path, os.O_RDWR | os.O_APPEND)
-    try:
-        size = os.lseek(fd, 0, os.SEEK_END)
-        if size:
-            os.lseek(fd, size - 1, os.SEEK_SET)
-            data = data if os.read(fd, 1) == b"\n" else b"\n" + data
-        while data:
-            data = data[os.write(fd, data) :]
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def read_answers(sheet: AnswerFile) -> dict[str, dict[str, Answer]]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from viewer.agents.errors import AgentError
+from viewer.appending import append_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -148,11 +148,7 @@ class ResultsFile:
         """Take the results of this run; return what runs are in the file."""
         if not self.path.exists():
             return []
-        data = self.path.read_bytes()
-        whole, _, torn = data.rpartition(b"\n")
-        if torn:  # the last line of a run that was killed
-            with self.path.open("r+b") as file:
-                file.truncate(len(data) - len(torn))
+        whole = self.path.read_bytes().rpartition(b"\n")[0]  # a kill tears the last line
         abouts: list[RunAbout] = []
         for line in whole.splitlines():
             try:
@@ -168,10 +164,7 @@ class ResultsFile:
         return abouts
 
     def _append(self, line: RunAbout | Result) -> None:
-        with self.path.open("ab") as file:
-            file.write(msgspec.json.encode(line) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        append_whole(self.path, [msgspec.json.encode(line) + b"\n"], cuts_torn=True)
 
     def _not_kept(self, error: OSError) -> AgentError:
         return AgentError(f"{self.path} cannot be written ({error.strerror or error}).")

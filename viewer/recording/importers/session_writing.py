@@ -94,5 +94,5 @@ class _File:
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
 
-    def append(self, data: bytes) -> None:
-        self._file.write(data)
+    def append(self, lines: bytes) -> None:
+        self._file.write(lines)

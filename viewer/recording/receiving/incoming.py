@@ -9,13 +9,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
-import os
 import threading
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from viewer.access import OWNER_FILE, make_folder
+from viewer.appending import append_whole
 from viewer.errors import CoverslipError
 from viewer.recording.importers.event_log import read_event_logs
 from viewer.recording.importers.event_log_session import session_id_of, write_event_log
@@ -220,23 +220,12 @@ class IncomingSessions:
             raise RefusedUploadError(
                 413, "The session is too long: close it and start another.", incoming.next_number
             )
-        flags = os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
         try:
             if incoming.path.name.endswith(_KEPT):
                 reopened = incoming.path.with_name(incoming.path.name.removesuffix(_KEPT) + _OPEN)
                 incoming.path.rename(reopened)
                 incoming.path = reopened
-            handle = os.open(incoming.path, flags, OWNER_FILE)
-            try:
-                # Behind what is whole: a crash or a full disk may have left a torn end.
-                os.ftruncate(handle, incoming.bytes)
-                os.lseek(handle, incoming.bytes, os.SEEK_SET)
-                view = memoryview(data)
-                while view:
-                    view = view[os.write(handle, view) :]
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+            append_whole(incoming.path, [data], cuts_torn=True, mode=OWNER_FILE)
         except OSError as error:
             raise _no_room(error) from error
         incoming.bytes += len(data)

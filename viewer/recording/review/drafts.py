@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from viewer.access import OWNER_FILE
+from viewer.appending import append_whole
 from viewer.recording.review.entries import Draft, ReviewError
 from viewer.recording.review.json_lines import json_line, read_json_lines
 
@@ -38,14 +39,8 @@ def add_draft(session: Path, draft: Draft) -> None:
         The file is damaged or cannot be written.
     """
     path = session / DRAFTS_FILE
-    _, whole_bytes = read_json_lines(path, _decoder)
+    read_json_lines(path, _decoder)
     try:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
-        with os.fdopen(fd, "wb") as file:
-            file.truncate(whole_bytes)
-            file.seek(whole_bytes)
-            file.write(json_line(draft))
-            file.flush()
-            os.fsync(file.fileno())
+        append_whole(path, [json_line(draft)], cuts_torn=True, mode=OWNER_FILE)
     except OSError as error:
         raise ReviewError(f"{path} cannot be written: {error.strerror}.") from error

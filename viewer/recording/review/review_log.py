@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import hashlib
 import threading
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -11,7 +11,8 @@ import msgspec
 from filelock import FileLock, Timeout
 
 from viewer.access import make_folder
-from viewer.recording.review import fallback
+from viewer.fallback import fallback_path
+from viewer.journal import Journal
 from viewer.recording.review.entries import (
     REVIEW_SCHEMA_VERSION,
     Entry,
@@ -72,10 +73,8 @@ def _checked(path: Path) -> tuple[list[Entry], int]:
 class ReviewLog:
     """Appends to a review; keeps what cannot be written, and tries again each second.
 
-    A line is on the disk (fsync) as soon as the disk takes it. All lines are kept in memory too:
-    they are few, since a person makes them, and a file that vanished is written anew whole.
-    What cannot be written waits in the data folder too, and is taken in when the review is
-    opened again after a crash.
+    A line is on the disk (fsync) as soon as the disk takes it. The journal holds all lines in
+    memory: they are few, since a person makes them. What waits since a crash is taken in.
 
     Parameters
     ----------
@@ -94,21 +93,20 @@ class ReviewLog:
     def __init__(
         self, path: Path, on_trouble: Callable[[str], object] = lambda _sentence: None
     ) -> None:
-        self._path = path
-        self._on_trouble = on_trouble
         self._lock = _locked(path)
         try:
-            self.entries, self._good_bytes = _checked(path)
-            whole = path.read_bytes()[: self._good_bytes] if self._good_bytes else b""
-            self._lines = bytearray(whole)
-            rescued = fallback.kept(path, self._good_bytes)
-            self.entries += _decoded(rescued, path)
+            self.entries, whole_bytes = _checked(path)
+            whole = path.read_bytes()[:whole_bytes] if whole_bytes else b""
+            name = fallback_name(path)
+            self._journal = Journal(
+                path, name, on_trouble, what="The review", former=f"coverslip-{name}", whole=whole
+            )
+            self.entries += _decoded(self._journal.left, name)
         except (OSError, ReviewError):
             self._lock.release()
             raise
-        self._pending: list[bytes] = [rescued] if rescued else []
-        self._has_rescue = bool(rescued)
-        self._trouble = ""
+        self._pending: list[bytes] = []
+        self._is_home = False
         self._closing = False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._serve, name="write review", daemon=True)
@@ -118,12 +116,13 @@ class ReviewLog:
         """Takes a line; never blocks on the disk."""
         with self._changed:
             self._pending.append(json_line(entry))
+            self._is_home = False
             self._changed.notify_all()
 
     def flush(self, patience_s: float = _CLOSE_WAIT_S) -> bool:
         """Waits until all lines are on the disk; whether they are."""
         with self._changed:
-            return self._changed.wait_for(lambda: not self._pending, patience_s)
+            return self._changed.wait_for(lambda: self._is_home, patience_s)
 
     def close(self) -> bool:
         """Writes what waits and lets go of the file; whether all of it was written."""
@@ -132,76 +131,39 @@ class ReviewLog:
             self._changed.notify_all()
         self._thread.join(_CLOSE_WAIT_S)
         self._lock.release()
-        return not self._pending
+        return self._is_home
 
     def _serve(self) -> None:
-        while True:
+        is_last = False
+        while not is_last:
             with self._changed:
-                self._changed.wait_for(lambda: self._pending or self._closing)
-                waiting = list(self._pending)
+                lines, self._pending = b"".join(self._pending), []
                 is_last = self._closing
-            failed = bool(waiting) and not self._write(b"".join(waiting))
+            if lines:
+                self._journal.append(lines)
+            self._journal.retry()
+            self._journal.sync()
             with self._changed:
-                if not failed:
-                    del self._pending[: len(waiting)]
-                    self._changed.notify_all()
-                if is_last and (failed or not self._pending):
-                    return
-                if failed:
-                    self._changed.wait_for(lambda: self._closing, _RETRY_S)
-
-    def _write(self, data: bytes) -> bool:
-        try:
-            self._append_whole(data)
-        except OSError as error:
-            reason = error.strerror or str(error)
-            self._tell(
-                f"The review cannot be written to {self._path.parent} ({reason}): make room or "
-                "bring the folder back; what you do is kept until then."
-            )
-            self._has_rescue = fallback.keep(self._path, self._good_bytes, data)
-            return False
-        if self._has_rescue:
-            fallback.forget(self._path)
-            self._has_rescue = False
-        self._lines += data
-        self._good_bytes = len(self._lines)
-        self._tell("")
-        return True
-
-    def _append_whole(self, data: bytes) -> None:
-        """Writes all or, for those who read, nothing; also takes off a torn line."""
-        fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            if os.fstat(fd).st_size < self._good_bytes:
-                data, start = bytes(self._lines) + data, 0
-            else:
-                start = self._good_bytes
-            os.ftruncate(fd, start)
-            os.lseek(fd, start, os.SEEK_SET)
-            try:
-                view = memoryview(data)
-                while view:
-                    view = view[os.write(fd, view) :]
-                os.fsync(fd)
-            except OSError:
-                os.ftruncate(fd, start)
-                raise
-        finally:
-            os.close(fd)
-
-    def _tell(self, sentence: str) -> None:
-        if sentence != self._trouble:
-            self._trouble = sentence
-            self._on_trouble(sentence)
+                self._is_home = self._journal.is_home and not self._pending
+                self._changed.notify_all()
+                if not is_last:
+                    patience_s = None if self._is_home else _RETRY_S
+                    self._changed.wait_for(lambda: self._pending or self._closing, patience_s)
+        self._journal.close()
 
 
-def _decoded(rescued: bytes, path: Path) -> list[Entry]:
+def fallback_name(review: Path) -> str:
+    """Return the name in the data folder of the lines that wait for a review."""
+    digest = hashlib.blake2b(str(review.absolute()).encode(), digest_size=12).hexdigest()
+    return f"review-{digest}.jsonl"
+
+
+def _decoded(left: bytes, name: str) -> list[Entry]:
     try:
-        return [_decoder.decode(line) for line in rescued.split(b"\n")[:-1]]
+        return [_decoder.decode(line) for line in left.split(b"\n")[:-1]]
     except (msgspec.MsgspecError, RecursionError) as error:
         raise ReviewError(
-            f"{fallback.rescue_path(path)}, with the end of a review, is damaged: move it away."
+            f"{fallback_path(name)}, with the end of a review, is damaged: move it away."
         ) from error
 
 
