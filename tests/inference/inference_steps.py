@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -21,6 +22,9 @@ from viewer.inference.runs.run_clock import Progress
 from viewer.overlays.blocks import BlockGrid, BlockKey
 from viewer.overlays.objects import Objects
 from viewer.slides import open_slide
+
+if TYPE_CHECKING:
+    from viewer.inference.runs.results import Result
 
 PATIENCE_S = 60.0
 
@@ -91,7 +95,7 @@ class Channels(nn.Module):
         return x
 
 
-def make_bundle(folder: Path, module: nn.Module | None = None, **changes: object) -> Path:
+def make_bundle(folder: Path, module: nn.Module | None = None, /, **changes: object) -> Path:
     """A folder with a model; `changes` take the place of what model.json would say."""
     folder.mkdir(parents=True, exist_ok=True)
     weights = folder / "weights.pt"
@@ -118,7 +122,7 @@ def dark_is_unlike(**changes: object) -> dict[str, object]:
     """`training` for model.json by which a field is unlike where its stain is strong."""
     strong = [0.0] * (FEATURES + 1)
     strong[0], strong[-1] = 20.0, 14.0  # of the logarithm of the density in red, about exp(-0.7)
-    statistics = {
+    statistics: dict[str, object] = {
         "features": "field",
         "mean": [0.0] * FEATURES,
         "spread": [1.0] * FEATURES,
@@ -126,7 +130,7 @@ def dark_is_unlike(**changes: object) -> dict[str, object]:
         "weights": [[0.0] * (FEATURES + 1), strong],
         "least": 0.5,
     }
-    training = {"organs": ["liver"], "stains": ["H&E"], "mpp_um": [0.5, 0.5]}
+    training: dict[str, object] = {"organs": ["liver"], "stains": ["H&E"], "mpp_um": [0.5, 0.5]}
     return training | {"statistics": statistics | changes}
 
 
@@ -142,9 +146,10 @@ class Heard:
         self.progress = Progress(0, 0, 0.0, None, is_busy=False)
         self._changed = threading.Condition()
 
-    def on_block(self, key: BlockKey, objects: Objects) -> None:
+    def on_block(self, key: BlockKey, result: Result) -> None:
+        assert isinstance(result, Objects)
         with self._changed:
-            self.blocks[key] = objects
+            self.blocks[key] = result
             self.order.append(key)
             self._changed.notify_all()
 

@@ -30,11 +30,12 @@ class MeanColor(nn.Module):
         return self.linear(x.mean([2, 3]))
 
 
-def make_wsinfer(folder: Path, module: nn.Module | None = None, **changes: object) -> Path:
+def make_wsinfer(folder: Path, module: nn.Module | None = None, /, **changes: object) -> Path:
     """A folder of the WSInfer zoo; `changes` take the place of what config.json would say."""
     folder.mkdir(parents=True)
     example = torch.zeros(1, 3, 224, 224)
-    torch.jit.trace(module or MeanColor(), example).save(str(folder / "torchscript_model.pt"))
+    traced = torch.jit.trace(module or MeanColor(), example)
+    torch.jit.save(traced, str(folder / "torchscript_model.pt"))
     config = {
         "spec_version": "1.0",
         "architecture": "resnet34",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from numpy.typing import ArrayLike
 from onnx import TensorProto, helper, numpy_helper
 
 INPUT = "x"
@@ -25,7 +26,9 @@ class Net:
 
     def op(self, kind: str, *inputs: str, **settings: object) -> str:
         name = f"{kind.lower()}{len(self._nodes)}"
-        self._nodes.append(helper.make_node(kind, list(inputs), [name], **settings))
+        node = helper.make_node(kind, list(inputs), [name])
+        node.attribute.extend(helper.make_attribute(*setting) for setting in settings.items())
+        self._nodes.append(node)
         return name
 
     def constant(self, values: object, dtype: type = np.float32) -> str:
@@ -33,9 +36,7 @@ class Net:
         self._tensors.append(numpy_helper.from_array(np.array(values, dtype), name))
         return name
 
-    def mixed(
-        self, channels: Sequence[Sequence[float]], biases: Sequence[float], of: str = INPUT
-    ) -> str:
+    def mixed(self, channels: ArrayLike, biases: ArrayLike, of: str = INPUT) -> str:
         """Linear combinations of the channels of an image (n, 3, h, w), one an output channel."""
         weights = self.constant(np.array(channels, np.float32)[..., None, None])
         return self.op("Conv", of, weights, self.constant(biases))

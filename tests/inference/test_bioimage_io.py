@@ -189,11 +189,12 @@ def test_a_package_that_gives_something_else_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_weights_as_torchscript_prove_themselves_too(tmp_path: Path) -> None:
+    patch = torch.zeros(1, 3, 64, 64)
     card = card_04(weights={"torchscript": {"source": "weights.pt"}})
     folder = package(tmp_path / "m", card)
-    torch.jit.trace(Reddish(), torch.zeros(1, 3, 64, 64)).save(str(folder / "weights.pt"))
+    torch.jit.save(torch.jit.trace(Reddish(), patch), str(folder / "weights.pt"))
     bioimage_io.prove(folder, bioimage_io.described(folder))
-    torch.jit.trace(nn.Conv2d(3, 1, 1), torch.zeros(1, 3, 64, 64)).save(str(folder / "weights.pt"))
+    torch.jit.save(torch.jit.trace(nn.Conv2d(3, 1, 1), patch), str(folder / "weights.pt"))
     with pytest.raises(ModelFailedError, match="does not give its test output"):
         bioimage_io.prove(folder, bioimage_io.described(folder))
 
@@ -298,9 +299,9 @@ def test_steps_before_the_network_are_those_of_the_format() -> None:
     x = image()
     mean, std = x.mean((2, 3), keepdims=True), x.std((2, 3), keepdims=True)
     low, high = (np.percentile(x, q, (2, 3), keepdims=True) for q in (5, 95))
-    percentiles = {"axes": "xy", "min_percentile": 5, "max_percentile": 95}
-    fixed = {"mean": [10, 20, 30], "std": [2, 4, 8]}
-    for kind, arguments, expected in (
+    percentiles: dict[str, object] = {"axes": "xy", "min_percentile": 5, "max_percentile": 95}
+    fixed: dict[str, object] = {"mean": [10, 20, 30], "std": [2, 4, 8]}
+    cases: list[tuple[str, dict[str, object], np.ndarray]] = [
         ("zero_mean_unit_variance", {"axes": "xy"}, (x - mean) / std),
         ("zero_mean_unit_variance", {"axes": ["channel", "y", "x"]}, (x - x.mean()) / x.std()),
         ("scale_range", percentiles, (x - low) / (high - low)),
@@ -310,7 +311,8 @@ def test_steps_before_the_network_are_those_of_the_format() -> None:
             (x - by_channel(10, 20, 30)) / by_channel(2, 4, 8),
         ),
         ("scale_linear", {"gain": [1, 2, 3], "offset": 4}, x * by_channel(1, 2, 3) + 4),
-    ):
+    ]
+    for kind, arguments, expected in cases:
         given = applied([TensorStep(kind, arguments)], x, "bcyx")
         np.testing.assert_allclose(given, expected, atol=1e-3, err_msg=kind)
 

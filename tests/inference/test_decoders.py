@@ -44,10 +44,10 @@ def nuclei(seed: int) -> Labels:
 
 def whole(labels: Labels) -> Labels:
     """The largest connected piece of each object, where it has 30 px and more."""
-    kept = np.zeros_like(labels)
+    kept, parts = np.zeros_like(labels), np.zeros_like(labels)
     count = 0
     for number in np.unique(labels[labels > 0]).tolist():
-        parts, _ = ndimage.label(labels == number)
+        ndimage.label(labels == number, output=parts)
         sizes = np.bincount(parts.ravel())[1:]
         if sizes.max() >= 30:
             count += 1
@@ -118,13 +118,11 @@ def hover_targets(labels: Labels) -> NDArray[np.float32]:
     maps = np.zeros((2, *labels.shape), np.float32)
     for number, place in enumerate(ndimage.find_objects(labels), 1):
         y, x = np.nonzero(labels[place] == number)
-        for target, values in zip(
-            maps, (x - np.rint(x.mean()), y - np.rint(y.mean())), strict=True
-        ):
+        for axis, values in enumerate((x - np.rint(x.mean()), y - np.rint(y.mean()))):
             scaled = values.astype(np.float32)
             scaled[values > 0] /= max(values.max(), 1)
             scaled[values < 0] /= max(-values.min(), 1)
-            target[place][y, x] = scaled
+            maps[axis][place][y, x] = scaled
     return maps
 
 

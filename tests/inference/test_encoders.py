@@ -138,7 +138,7 @@ class _Hub(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._answer(with_body=True)
 
-    def log_message(self, *_: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:
         """Says nothing."""
 
     def _answer(self, *, with_body: bool) -> None:

@@ -28,7 +28,7 @@ class Says(nn.Module):
 
     def __init__(self, numbers: list[float], kind: str = "") -> None:
         super().__init__()
-        self.register_buffer("numbers", torch.tensor(numbers))
+        self.numbers = nn.Parameter(torch.tensor(numbers), requires_grad=False)
         self.kind = kind
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

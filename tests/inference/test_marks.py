@@ -32,7 +32,7 @@ def marks_file(folder: Path, *marks: tuple[object, str], name: str = "marks.geoj
         geometry = where
         if isinstance(where, tuple):
             geometry = {"type": "Point", "coordinates": list(where)}
-        properties = {"objectType": "annotation"}
+        properties: dict[str, object] = {"objectType": "annotation"}
         if kind:
             properties["classification"] = {"name": kind, "color": [200, 0, 0]}
         features.append({"type": "Feature", "geometry": geometry, "properties": properties})

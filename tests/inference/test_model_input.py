@@ -35,7 +35,7 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
 CHANNELS_FIRST = PIXELS.transpose(2, 0, 1).astype(np.float32)
 
 
-def network(folder: Path, module: nn.Module | None = None, **changes: object) -> Network:
+def network(folder: Path, module: nn.Module | None = None, /, **changes: object) -> Network:
     about = {"patch_px": 64, "margin_px": 0} | changes
     return Network(load_bundle(make_bundle(folder, module or Channels(), **about)), CPU)
 
@@ -61,6 +61,7 @@ def test_pixels_are_fed_as_the_description_says(
         mean, std = (np.array(each).reshape(3, 1, 1) for each in norms)
         wanted = (CHANNELS_FIRST - mean) / std
     answers = network(tmp_path, **changes).answers([PIXELS])
+    assert wanted is not None
     np.testing.assert_allclose(answers[0], wanted, atol=1e-4)
 
 

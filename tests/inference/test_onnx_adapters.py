@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +28,7 @@ WEIGHTS = np.array([[2.0, -1.0], [0.5, 1.0], [-1.0, 3.0]], np.float32)
 
 def make_onnx(
     folder: Path, kind: int = TensorProto.FLOAT, shape: tuple[int | str, ...] = ("n", 3, "h", "w"),
-    *, is_external: bool = False, inputs: int = 1, **changes: object,
+    *, is_external: bool = False, inputs: int = 1, normalization: object = None,
 ) -> Path:  # fmt: skip
     """A classifier by the mean color, which tells n images of `shape` and `kind` apart."""
     axes = [1, 2] if shape[-1] == 3 else [2, 3]
@@ -56,8 +58,9 @@ def make_onnx(
     about = {
         "task": "classification", "format": "onnx", "weights": "m.onnx", "patch_px": SIDE,
         "margin_px": 0, "classes": classes, "sha256": digest(folder / "m.onnx"),
+        "normalization": normalization,
     }  # fmt: skip
-    return make_bundle(folder, **(about | changes))
+    return make_bundle(folder, **about)
 
 
 def digest(path: Path) -> str:
@@ -93,8 +96,9 @@ NORMALIZATION = {"mean": [0.7, 0.5, 0.6], "std": [0.2, 0.3, 0.25]}
 def test_what_a_model_asks_for_is_what_it_gets(
     tmp_path: Path, kind: int, shape: tuple[int | str, ...], tolerance: float
 ) -> None:
-    card = {} if kind == TensorProto.UINT8 else {"normalization": NORMALIZATION}
-    told, wanted = answers(make_onnx(tmp_path / "m", kind, shape, **card))
+    normalization = None if kind == TensorProto.UINT8 else NORMALIZATION
+    folder = make_onnx(tmp_path / "m", kind, shape, normalization=normalization)
+    told, wanted = answers(folder)
     np.testing.assert_allclose(told, wanted, atol=tolerance)
 
 
@@ -125,18 +129,24 @@ def test_data_beside_the_weights_is_kept_with_them(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "complaint"),
+    ("make", "complaint"),
     [
-        ({"kind": TensorProto.INT64}, "float32, float16 or uint8"),
-        ({"shape": ("n", 3, 48, 48)}, "images of 48 px, and model.json says patch_px 64"),
-        ({"inputs": 2}, "takes 2 inputs"),
-        ({"kind": TensorProto.UINT8, "normalization": NORMALIZATION}, "normalizes them itself"),
+        (partial(make_onnx, kind=TensorProto.INT64), "float32, float16 or uint8"),
+        (
+            partial(make_onnx, shape=("n", 3, 48, 48)),
+            "images of 48 px, and model.json says patch_px 64",
+        ),
+        (partial(make_onnx, inputs=2), "takes 2 inputs"),
+        (
+            partial(make_onnx, kind=TensorProto.UINT8, normalization=NORMALIZATION),
+            "normalizes them itself",
+        ),
     ],
 )
 def test_what_cannot_be_adapted_is_refused_by_check(
-    tmp_path: Path, options: dict[str, object], complaint: str
+    tmp_path: Path, make: Callable[[Path], Path], complaint: str
 ) -> None:
-    told = coverslip("models", "check", make_onnx(tmp_path / "m", **options), folder=tmp_path)
+    told = coverslip("models", "check", make(tmp_path / "m"), folder=tmp_path)
     assert told.returncode == 2
     assert complaint in told.stderr
     assert told.stderr.count("\n") == 1

@@ -12,7 +12,12 @@ import torch
 from cli_steps import coverslip
 from PIL import Image
 
-from viewer.inference.architectures.slide_models import R2tMil
+from viewer.inference.architectures.slide_models import (
+    R2tMil,
+    _BetweenRegions,
+    _Residual,
+    _WithinRegions,
+)
 from viewer.inference.architectures.vision_transformer import VisionTransformer
 
 SIDE, PATCH = 64, 16
@@ -26,9 +31,11 @@ def make_vit(folder: Path) -> tuple[Path, torch.nn.Module]:
     torch.manual_seed(2)
     config = ViTConfig(
         hidden_size=32, num_hidden_layers=3, num_attention_heads=4, intermediate_size=64,
-        image_size=SIDE, patch_size=PATCH, num_labels=2, attn_implementation="eager",
+        image_size=SIDE, patch_size=PATCH,
     )  # fmt: skip
+    config.num_labels = 2
     theirs = ViTForImageClassification(config).eval()
+    theirs.set_attn_implementation("eager")
     with torch.no_grad():
         for each in theirs.parameters():
             each += 0.15 * torch.randn_like(each)
@@ -93,9 +100,9 @@ def test_attention_that_counts_is_faithful_and_merged_patches_have_none() -> Non
     assert found.shape == (5, 4, 4)
     torch.testing.assert_close(found.sum((1, 2)), torch.ones(5))
     with torch.no_grad():
-        block = model.blocks[0]
-        block.attn.qkv.weight.zero_()
-        block.attn.qkv.bias.zero_()
+        numbers = dict(model.named_parameters())
+        numbers["blocks.0.attn.qkv.weight"].zero_()
+        numbers["blocks.0.attn.qkv.bias"].zero_()
     torch.testing.assert_close(
         model.roll_out(torch.randn(1, 3, SIDE, SIDE)), torch.full((5, 4, 4), 1 / 16)
     )
@@ -117,7 +124,11 @@ def test_roll_out_through_regions_is_what_they_compute() -> None:
     count, width = 200, 512
     x = torch.randn(count, width)
     with torch.inference_mode():
-        within, between = model.online_encoder.layers[0].attn, model.online_encoder.cr_msa.attn
+        first = model.online_encoder.layers[0]
+        assert isinstance(first, _Residual)
+        within, between = first.attn, model.online_encoder.cr_msa.attn
+        assert isinstance(within, _WithinRegions)
+        assert isinstance(between, _BetweenRegions)
         for layer in (within.attn, between.attn):
             layer.qkv.weight[2 * width :] = torch.eye(width)
             layer.qkv.bias[2 * width :] = 0

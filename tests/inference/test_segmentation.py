@@ -140,7 +140,8 @@ def test_windows_are_blended_without_a_jump(tmp_path: Path) -> None:
     steps = SegmentationSteps(model, grid, 0.5)
     region = np.zeros((grid.input_px, grid.input_px, 3), np.uint8)
     answers = np.broadcast_to(
-        np.arange(128, dtype=np.float32) / 128, (len(steps.images(region, [])), 1, 128, 128)
+        np.arange(128, dtype=np.float32) / np.float32(128),
+        (len(steps.images(region, [])), 1, 128, 128),
     )
     row = steps.result(answers, region, BlockKey(1, 1), []).values[5, :, 0].astype(np.float32)
     # One window alone falls from 1 to 0 in one pixel.

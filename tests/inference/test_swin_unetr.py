@@ -41,7 +41,7 @@ def test_swin_unetr_gives_on_a_slide_what_it_gives_on_its_pixels(
     else:
         weights = folder / "swin.pt"
         with torch.no_grad():
-            torch.jit.trace(network, example).save(str(weights))
+            torch.jit.save(torch.jit.trace(network, example), str(weights))
     card = {
         "name": "Swin", "version": "1", "task": "segmentation", "mpp_um": 0.5, "patch_px": SIDE,
         "classes": classes("A", "B", "C"), "format": format, "weights": weights.name,
