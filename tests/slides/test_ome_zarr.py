@@ -24,6 +24,7 @@ from viewer.slides import (
     UnsupportedSlideError,
     open_slide,
 )
+from viewer.slides.readers.ome_zarr import open_ome_zarr
 from viewer.slides.region import read_level
 from viewer.slides.slide_folders import folder_kind
 from viewer.slides.tray import slides_in
@@ -138,6 +139,59 @@ def test_bioformats2raw(tmp_path: Path, picture: NDArray[np.uint8]) -> None:
         assert small.info.identity != identity_of(root)
     with pytest.raises(NoSuchImageError, match="no image 2: it holds 2 images"):
         open_slide(root, 2)
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_the_fields_of_a_plate_are_images(
+    tmp_path: Path, picture: NDArray[np.uint8], version: str
+) -> None:
+    """Two wells of two fields, one of which is not written yet; the well by itself is one, too."""
+    root = tmp_path / "plate.zarr"
+    is_old = version == "0.4"
+    plate = zarr.open_group(str(root), mode="w", zarr_format=2 if is_old else 3)
+
+    def describe(group: zarr.Group, about: dict[str, Any]) -> None:
+        group.attrs.update(about if is_old else {"ome": {"version": version, **about}})
+
+    wells = [{"path": f"A/{column}", "rowIndex": 0, "columnIndex": column} for column in (1, 2)]
+    describe(plate, {"plate": {"wells": wells, "rows": [], "columns": []}})
+    for well in ("A/1", "A/2"):
+        group = plate.create_group(well)
+        describe(group, {"well": {"images": [{"path": "0"}, {"path": "1"}]}})
+        write_image(root / well / "0", [picture[:, :50, :40]], "cyx", version=version)
+    write_image(root / "A/2/1", pyramid(picture), "cyx", version=version)
+    with closing(open_slide(root)) as source:
+        is_picture(source, picture)
+        assert source.info.image == 2
+        assert [entry.name for entry in source.info.images] == ["A/1/0", "A/2/0", "A/2/1"]
+    with closing(open_slide(root, 0)) as source:
+        np.testing.assert_array_equal(
+            source.read_tile(0, 0, 0), np.moveaxis(picture[:, :50, :40], 0, 2)
+        )
+    with closing(open_slide(root / "A" / "2")) as source:
+        assert [entry.name for entry in source.info.images] == ["0", "1"]
+    for well in ("A/1", "A/2"):
+        shutil.rmtree(root / well)
+    with pytest.raises(UnsupportedSlideError, match="a plate of wells without an image in any"):
+        open_slide(root)
+
+
+def test_of_very_many_images_the_first_are_listed_which_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("viewer.slides.ngff.images.MOST_IMAGES", 2)
+    root = tmp_path / "scan.zarr"
+    group = zarr.open_group(str(root), mode="w", zarr_format=3)
+    group.attrs["ome"] = {"version": "0.5", "bioformats2raw.layout": 3}
+    series = zarr.open_group(str(root / "OME"), mode="w", zarr_format=3)
+    series.attrs["ome"] = {"version": "0.5", "series": ["0", "1", "2", "3"]}
+    for index in range(4):
+        write_image(root / str(index), [np.ones((3, 40, 50), np.uint8)], "cyx")
+    source = open_ome_zarr(root)
+    assert source is not None
+    with closing(source):
+        assert len(source.info.images) == 2
+        assert source.info.notes == ("Only the first 2 of its images are listed.",)
 
 
 def test_channels_planes_and_times(tmp_path: Path, cells: NDArray[np.uint16]) -> None:

@@ -85,7 +85,7 @@ def far_zarr_outline(objects: Objects) -> Iterator[bytes]:
     yield b"far zarr"
     fetch_descriptions(objects)
     try:
-        images = read_images(objects)
+        images, _ = read_images(objects)
     except NgffError:
         images = []
     levels = [level.array for image in images for level in image.levels]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from viewer.slides.ngff.arrays import (
@@ -16,11 +16,14 @@ from viewer.slides.ngff.arrays import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from viewer.slides.channels import Color
     from viewer.slides.ngff.arrays import ArrayInfo, ReadKey
 
 MOST_IMAGES = 500
 _MOST_LEVELS = 100
+_WELLS_AT_ONCE = 100
 _AXES = "tczyx"
 _VERSIONS = ("0.1", "0.2", "0.3", "0.4", "0.5", "0.6")
 _WITH_SYSTEMS = "0.6"
@@ -112,8 +115,11 @@ class NgffImage:
         return None if factor is None or not 0 < scale < float("inf") else factor * scale
 
 
-def read_images(read: ReadKey) -> list[NgffImage]:
-    """Return all images of a store: the one at its root, or those of a bioformats2raw layout.
+def read_images(read: ReadKey) -> tuple[list[NgffImage], bool]:
+    """Return the images of a store, up to `MOST_IMAGES`, and whether it has more.
+
+    They are the one at its root, those of a bioformats2raw layout, or the fields in the wells of
+    a plate.
 
     Raises
     ------
@@ -126,16 +132,21 @@ def read_images(read: ReadKey) -> list[NgffImage]:
     if root is None and read_array(read, "") is None:
         raise NgffError("is no OME-Zarr: it has neither zarr.json nor .zattrs")
     if root and "multiscales" in root:
-        return _images_of(read, "", root)
-    found: list[NgffImage] = []
-    for path in _series(read, root or {}):
+        return _images_of(read, "", root), False
+    fields = _fields(read, root or {})
+    paths = fields or _series(read, root or {})
+    _expect_groups(read, paths[:MOST_IMAGES])
+    images: list[NgffImage] = []
+    for path in paths[:MOST_IMAGES]:
         inside = attributes(read, path)
         if inside and "multiscales" in inside:
-            found += _images_of(read, path, inside)
-    if found:
-        return found
+            images += _images_of(read, path, inside)
+    if fields:  # what each is called in itself is mostly the same for all
+        images = [replace(image, name=image.path) for image in images]
+    if images:
+        return images, len(paths) > MOST_IMAGES
     if root and ("plate" in root or "well" in root):
-        raise NgffError("is a plate of wells, not an image; open one of the images in its wells")
+        raise NgffError("is a plate of wells without an image in any of them")
     raise NgffError(
         "is a Zarr without an image of OME-Zarr in it (no multiscales); write it as OME-Zarr"
     )
@@ -163,11 +174,39 @@ def _series(read: ReadKey, root: dict[str, Any]) -> list[str]:
     listed = attributes(read, "OME")
     names = as_list((listed or {}).get("series"))
     if names:
-        return [str(name) for name in names[:MOST_IMAGES]]
+        return [str(name) for name in names]
     paths: list[str] = []
-    while len(paths) < MOST_IMAGES and attributes(read, str(len(paths))) is not None:
+    while len(paths) <= MOST_IMAGES and attributes(read, str(len(paths))) is not None:
         paths.append(str(len(paths)))
     return paths
+
+
+def _fields(read: ReadKey, root: dict[str, Any]) -> list[str]:
+    """Return the paths of the fields of a plate, or of one of its wells, in its order."""
+    listed = as_list(as_object(root.get("plate")).get("wells"))
+    wells = [str(as_object(well).get("path", "")).strip("/") for well in listed]
+    if not wells:
+        return _fields_of(root, "")
+    fields: list[str] = []
+    for first in range(0, len(wells), _WELLS_AT_ONCE):
+        some = wells[first : first + _WELLS_AT_ONCE]
+        _expect_groups(read, some)
+        for well in some:
+            fields += _fields_of(attributes(read, well) or {}, well)
+    return fields
+
+
+def _fields_of(found: dict[str, Any], well: str) -> list[str]:
+    listed = as_list(as_object(found.get("well")).get("images"))
+    paths = [str(as_object(image).get("path", "")).strip("/") for image in listed]
+    return [below(well, path) for path in paths if path]
+
+
+def _expect_groups(read: ReadKey, paths: Sequence[str]) -> None:
+    """Have the descriptions of groups at hand, where the store can fetch many at once."""
+    expect = getattr(read, "expect", None)
+    if expect is not None:
+        expect(below(path, name) for path in paths for name in ("zarr.json", ".zattrs"))
 
 
 def _images_of(read: ReadKey, path: str, found: dict[str, Any]) -> list[NgffImage]:

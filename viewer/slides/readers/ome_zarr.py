@@ -88,7 +88,7 @@ def open_store(
         It cannot be read.
     """
     try:
-        images = read_images(read)
+        images, has_more = read_images(read)
         areas = [each.count("x") * each.count("y") for each in images]
         largest = max(range(len(images)), key=areas.__getitem__)
         chosen = largest if image is None else image
@@ -97,7 +97,7 @@ def open_store(
             raise NoSuchImageError(path, f"{path.name} has no image {image}: it holds {held}.")
         reader = _ZarrReader(read, images[chosen])
         part = "" if chosen == largest else f"image {chosen}"
-        return _source(path, images, chosen, part, reader, is_far=is_far)
+        return _source(path, images, chosen, part, reader, has_more=has_more, is_far=is_far)
     except NgffError as error:
         kind = DamagedSlideError if "damaged" in str(error) else UnsupportedSlideError
         raise kind(path, f"{path.name} {error}.") from error
@@ -110,6 +110,7 @@ def _source(
     part: str,
     reader: _ZarrReader,
     *,
+    has_more: bool,
     is_far: bool,
 ) -> PlanesSource:
     image = images[chosen]
@@ -128,13 +129,15 @@ def _source(
         properties[f"ome.translation.{axis}"] = f"{shift:g}"
     properties["zarr.codecs"] = ", ".join(first.array.codecs)
     is_rgb = _is_rgb(image)
-    note = "" if is_far else reader.missing.note()
+    notes = ["" if is_far else reader.missing.note()]
+    if has_more:
+        notes.append(f"Only the first {len(images)} of its images are listed.")
     info = SlideInfo(
         vendor="ome-zarr",
         reader="zarr",
         optics=Optics((x_um, y_um) if x_um and y_um else None, None),
         properties={name: value for name, value in properties.items() if value},
-        notes=(note,) if note else (),
+        notes=tuple(note for note in notes if note),
         images=entries if len(entries) > 1 else (),
         image=chosen,
         part=part,
