@@ -38,6 +38,7 @@ from viewer.overlays.object_table import ObjectTable
 from viewer.overlays.objects import Objects
 from viewer.recording.review.entries import Decided
 from viewer.recording.review.review import Review
+from viewer.slides import identity as identity_module
 from viewer.studies.cases import NOWHERE
 from viewer.studies.project import Project, ProjectSlide
 from viewer.studies.worklist import Worklist, project_entries
@@ -190,6 +191,19 @@ class TestSlides:
                 model.mark("17")
 
             return event
+
+        assert_flat(make)
+
+    @pytest.mark.parametrize("identity", ["s5", "s1-former", "of no project"])
+    def test_a_slide_is_looked_for_in_a_project(self, identity: str) -> None:
+        identity_module._note("s7", ("s1-former",))
+
+        def make(count: int) -> Callable[[], object]:
+            slides = tuple(ProjectSlide(identity=f"s{n}", path=f"{n}.svs") for n in range(count))
+            project = Project(slides=slides)
+            is_there = identity != "of no project"
+            assert (project.slide(identity) is not None) == is_there  # looked at once a project
+            return lambda: project.slide(identity)
 
         assert_flat(make)
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _former_names_by_key: dict[str, tuple[str, ...]] = {}
 """Of the slides that this process opened. A name of version 0.1 can stand for several slides."""
+_keys_by_former_name: dict[str, dict[str, None]] = {}
+"""The other way round, in the order in which the slides were opened."""
 _lock = threading.Lock()
 
 
@@ -122,9 +124,17 @@ def former_names_of(key: str) -> tuple[str, ...]:
         return _former_names_by_key.get(key, ())
 
 
+def other_names_of(name: str) -> tuple[str, ...]:
+    """Return what else means the same slide, as `same_slide` says of it."""
+    with _lock:
+        return (*_former_names_by_key.get(name, ()), *_keys_by_former_name.get(name, ()))
+
+
 def _note(key: str, names: tuple[str, ...]) -> None:
     with _lock:
         _former_names_by_key[key] = names
+        for name in names:
+            _keys_by_former_name.setdefault(name, {})[key] = None
 
 
 def _unreadable(version: Version, error: OSError) -> SlideAccessError:

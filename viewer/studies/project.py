@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -72,7 +73,7 @@ class ClassRename(msgspec.Struct, frozen=True, kw_only=True):
     name: str
 
 
-class Project(msgspec.Struct, frozen=True, kw_only=True):
+class Project(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """What project.json holds, but for members that other versions wrote.
 
     Attributes
@@ -142,12 +143,18 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
 
     def slide(self, identity: str) -> ProjectSlide | None:
         """Return the slide of this identity; the project may know it by one of version 0.1."""
-        from viewer.slides.identity import same_slide
+        from viewer.slides.identity import other_names_of
 
-        found = next((each for each in self.slides if each.identity == identity), None)
+        found = self._by_identity.get(identity)
         if found is not None:
             return found
-        return next((each for each in self.slides if same_slide(each.identity, identity)), None)
+        others = map(self._by_identity.get, other_names_of(identity))
+        return next((each for each in others if each is not None), None)
+
+    @cached_property
+    def _by_identity(self) -> dict[str, ProjectSlide]:
+        """The slides by identity, of which the first counts: one is asked for at every turn."""
+        return {slide.identity: slide for slide in reversed(self.slides)}
 
     def count(self, state: SlideState) -> int:
         return sum(slide.state == state for slide in self.slides)
