@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QCoreApplication, QEventLoop, Qt, QTimer
+from PySide6.QtCore import QEventLoop, Qt, QTimer
 from PySide6.QtWidgets import QApplication
 
 from viewer.settings import Settings
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _TICK_MS = 10
+_LOOK_MS = 5
+"""Between two looks whether something has come about."""
 _CACHE_BYTES = 256 << 20
 _PATIENCE_S = 120.0
 
@@ -88,16 +90,19 @@ def wait(is_so: Callable[[], bool], patience_s: float = _PATIENCE_S) -> None:
     while not is_so():
         if time.perf_counter() > until_s:
             raise TimeoutError("it did not come about")
-        QCoreApplication.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 5)
-        time.sleep(0.001)
+        _run(_LOOK_MS)
 
 
 def settle(seconds: float) -> None:
     """Let the window work for a while."""
-    until_s = time.perf_counter() + seconds
-    while time.perf_counter() < until_s:
-        QCoreApplication.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 5)
-        time.sleep(0.001)
+    _run(round(1000 * seconds))
+
+
+def _run(milliseconds: int) -> None:
+    """Run the loop of events, as the program does, which sleeps while there are none."""
+    loop = QEventLoop()
+    QTimer.singleShot(milliseconds, loop.quit)
+    loop.exec()
 
 
 def open_window() -> MainWindow:

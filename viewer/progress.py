@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, TypeVar
 
+from viewer.window_first import give_way, giving_way
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
 
@@ -29,7 +31,11 @@ def progress_to(tell: Tell) -> Generator[None]:
 
 
 def tell_progress(share: float) -> None:
-    """Tell whoever waits which share is done; raises what they raise to end the work."""
+    """Tell whoever waits which share is done; raises what they raise to end the work.
+
+    The window has its turn, too.
+    """
+    give_way()
     heard_by = _heard_by.get()
     if heard_by is not None:
         heard_by(share)
@@ -37,7 +43,7 @@ def tell_progress(share: float) -> None:
 
 def while_wanted(things: Iterable[_T], count: int = 0) -> Iterator[_T]:
     """Yield things, and tell now and then how many of `count` there were; 0 tells no share."""
-    for number, each in enumerate(things):
+    for number, each in enumerate(giving_way(things)):
         if number % _AT_ONCE == 0:
             tell_progress(number / count if count else 0.0)
         yield each

@@ -8,6 +8,8 @@ from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from viewer.window_first import give_way
+
 if TYPE_CHECKING:
     from collections.abc import Generator
 
@@ -57,7 +59,10 @@ def _serve() -> None:
 def _empty(container: list[Any] | dict[Any, Any]) -> None:
     if isinstance(container, list):
         while container:
+            give_way()
             del container[-_AT_ONCE:]
         return
     while container:
-        container.popitem()
+        give_way()
+        for _ in range(min(_AT_ONCE, len(container))):
+            container.popitem()

@@ -10,6 +10,7 @@ import numpy as np
 import shapely
 
 from viewer.annotations.kept_geometry import geometries_of
+from viewer.window_first import give_way
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from viewer.geometry import Box
 
 _FIRST_ROWS = 256
-_AT_ONCE = 10_000
+_AT_ONCE = 2000
 """Shapes that are measured together; a million at once would hold up all other threads."""
 
 
@@ -59,6 +60,7 @@ class BoundsIndex:
         """Adds annotations on top, and moves those whose id is here."""
         waiting = iter(annotations)
         while part := list(itertools.islice(waiting, _AT_ONCE)):
+            give_way()
             rows = [self._row(annotation.id) for annotation in part]
             self._bounds[:, rows] = shapely.bounds(geometries_of(part)).T
 

@@ -10,6 +10,7 @@ from viewer.annotations.document_state import DocumentState, is_special
 from viewer.annotations.history import History
 from viewer.errors import CoverslipError
 from viewer.slow_release import release_slowly
+from viewer.window_first import giving_way
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -80,11 +81,11 @@ class Edit:
 
     def looked_at(self) -> Edit:
         """Return the same with what is asked of its changes found out; for worker threads."""
-        removed = frozenset(each.id for each in self.changes if each.after is None)
-        added = frozenset(each.id for each in self.changes if each.before is None)
+        removed = frozenset(each.id for each in giving_way(self.changes) if each.after is None)
+        added = frozenset(each.id for each in giving_way(self.changes) if each.before is None)
         special = tuple(
             change
-            for change in self.changes
+            for change in giving_way(self.changes)
             if (change.before is not None and is_special(change.before))
             or (change.after is not None and is_special(change.after))
         )
@@ -104,7 +105,8 @@ class Edit:
 
     @property
     def reversed(self) -> Edit:
-        return Edit(self.label, tuple(change.reversed for change in reversed(self.changes)))
+        changes = giving_way(reversed(self.changes))
+        return Edit(self.label, tuple(change.reversed for change in changes))
 
 
 def adding(label: str, annotations: Iterable[Annotation]) -> Edit:

@@ -10,6 +10,7 @@ from viewer.annotations.annotation import DESCRIPTION, FIELD_LAYOUT
 from viewer.annotations.bounds_index import BoundsIndex
 from viewer.annotations.kept_geometry import is_line, is_same_geometry
 from viewer.progress import while_wanted
+from viewer.window_first import giving_way
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -79,7 +80,7 @@ class DocumentState:
     ) -> None:
         """Change what it holds; `tell` hears the share that is done, and may raise."""
         moved: list[Annotation] = []
-        for number, change in enumerate(changes):
+        for number, change in enumerate(giving_way(changes)):
             if number % _AT_ONCE == 0:
                 tell(number / len(changes))
             before, after = change.before, change.after

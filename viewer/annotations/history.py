@@ -17,6 +17,7 @@ import shapely
 from viewer.annotations.kept_geometry import geometries_of
 from viewer.annotations.storage.packing import packed_all, unpacked_all
 from viewer.slow_release import release_slowly
+from viewer.window_first import give_way
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -173,6 +174,7 @@ class History:
                 parts.append(self._file.read(length))
         changes: list[tuple[Annotation | None, Annotation | None]] = []
         for part in parts:
+            give_way()
             pairs = _decode(zlib.decompress(part))
             before = iter(unpacked_all([one for one, _ in pairs if one is not None]))
             after = iter(unpacked_all([two for _, two in pairs if two is not None]))

@@ -7,9 +7,10 @@ import sys
 from typing import TYPE_CHECKING
 
 from psutil import Process
-from PySide6.QtCore import QObject, Qt, QTimer
+from PySide6.QtCore import QCoreApplication, QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QGuiApplication
 
+from viewer import window_first
 from viewer.processes import giving_way
 
 if TYPE_CHECKING:
@@ -35,10 +36,31 @@ def let_window_come_first() -> None:
     """Let the window's thread take its turn sooner while others compute.
 
     It asks for its turn at each call into Qt, many times a frame: at 5 ms each a frame takes
-    hundreds of milliseconds. Processes that compute for long give way, too.
+    hundreds of milliseconds. Long work in threads waits while the window is busy, and processes
+    that compute for long give way, too.
     """
     sys.setswitchinterval(_SWITCH_S)
     giving_way.let_window_come_first()
+    window_first.set_window(_Answering(QCoreApplication.instance()).asked.emit)
+
+
+class _Answering(QObject):
+    """Answers work in threads once the window's thread has done what came before the question.
+
+    Events have an order: what is to be painted or was typed by then is done first. The end of the
+    program ends it.
+    """
+
+    asked = Signal()
+
+    def __init__(self, application: QCoreApplication | None) -> None:
+        super().__init__(application)
+        self.asked.connect(self._answer, Qt.ConnectionType.QueuedConnection)
+        if application is not None:
+            application.aboutToQuit.connect(lambda: window_first.set_window(None))
+
+    def _answer(self) -> None:
+        window_first.answer()
 
 
 def spare_standing_objects() -> None:

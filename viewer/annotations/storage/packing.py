@@ -18,6 +18,7 @@ from viewer.annotations.annotation import (
 )
 from viewer.annotations.kept_geometry import NUCLEUS_SLOT, array_of, kept, wkb_of
 from viewer.annotations.measurement_rows import in_rows
+from viewer.window_first import give_way
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 _NOTHING = b"{}"
-_AT_ONCE = 1000
+_AT_ONCE = 200
 _NO_ANNOTATION = (msgspec.MsgspecError, shapely.errors.ShapelyError, RecursionError, TypeError)
 """What bytes raise that are no annotation, or values of a file that are no bytes."""
 
@@ -62,6 +63,7 @@ def packed(annotation: Annotation) -> bytes:
 def packed_all(annotations: Sequence[Annotation]) -> Iterator[bytes]:
     """Yield each annotation as bytes; many at once take half the time, in parts of bounded size."""
     for begin in range(0, len(annotations), _AT_ONCE):
+        give_way()
         for each in _structs(annotations[begin : begin + _AT_ONCE]):
             yield _encode(each)
 

@@ -23,6 +23,7 @@ from viewer.planted_tables import PlantedTablesError, with_our_tables
 from viewer.progress import tell_progress
 from viewer.slow_release import let_go_if_stopped
 from viewer.utc import utc_stamp
+from viewer.window_first import giving_way
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -328,10 +329,13 @@ def _rows(changes: Sequence[Change], first_place: int) -> Iterator[tuple[bytes, 
     Ids are random: in their own order each row goes to the end of the tree, not into its middle.
     """
     # By numpy, which lets other threads run meanwhile: among them the one that paints.
-    order = np.argsort(np.array([change.id.bytes for change in changes], "S16")).tolist()
+    ids = np.empty(len(changes), "S16")
+    for number, change in enumerate(giving_way(changes)):
+        ids[number] = change.id.bytes
+    order = np.argsort(ids)
     for begin in range(0, len(order), _AT_ONCE):
         tell_progress(begin / len(order))
-        part = order[begin : begin + _AT_ONCE]
+        part = order[begin : begin + _AT_ONCE].tolist()
         there = [after for index in part if (after := changes[index].after) is not None]
         bodies = packed_all(there)
         for index in part:

@@ -1,0 +1,91 @@
+"""Threads that compute wait while the window is busy, though not for ever."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from PySide6.QtCore import QCoreApplication
+from pytestqt.qtbot import QtBot
+
+from viewer import window_first
+from viewer.ui.collector import _Answering
+from viewer.window_first import give_way, giving_way
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+    """A window that is asked and answers when the test does; times in seconds."""
+    monkeypatch.setattr(window_first, "_EVERY_S", 0.0)
+    moments: list[float] = []
+    window_first.set_window(lambda: moments.append(time.perf_counter()))
+    yield moments
+    window_first.set_window(None)
+
+
+class _Working(threading.Thread):
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.went_on = threading.Event()
+
+    def run(self) -> None:
+        for _ in range(2):  # it asks, then it looks for the answer
+            give_way()
+        self.went_on.set()
+
+
+def test_threads_wait_until_the_window_answers_one_question(
+    asked: list[float], qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(window_first, "_LONGEST_S", 60.0)
+    working = [_Working() for _ in range(3)]
+    for each in working:
+        each.start()
+    qtbot.waitUntil(lambda: bool(asked))
+    assert not any(each.went_on.is_set() for each in working)
+    window_first.answer()
+    for each in working:
+        while not each.went_on.wait(0.01):  # one that came late asks again
+            window_first.answer()
+        each.join()
+    assert 1 <= len(asked) <= 2 * len(working)
+
+
+def test_a_window_that_gives_no_answer_is_waited_for_once(
+    asked: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(window_first, "_LONGEST_S", 0.02)
+    for _ in range(50):
+        working = _Working()
+        working.start()
+        assert working.went_on.wait(60)
+    assert len(asked) == 1
+
+
+def test_the_window_itself_and_a_command_without_one_wait_for_nobody(asked: list[float]) -> None:
+    give_way()
+    assert not asked
+    window_first.set_window(None)
+    working = _Working()
+    working.start()
+    assert working.went_on.wait(60)
+    assert not asked
+
+
+def test_a_window_answers_after_what_came_before(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(window_first, "_EVERY_S", 0.0)
+    monkeypatch.setattr(window_first, "_LONGEST_S", 60.0)
+    answering = _Answering(QCoreApplication.instance())
+    window_first.set_window(answering.asked.emit)
+    try:
+        working = _Working()
+        working.start()
+        qtbot.waitUntil(working.went_on.is_set)
+    finally:
+        window_first.set_window(None)
+        answering.deleteLater()
+    assert list(giving_way(range(250))) == list(range(250))

@@ -1,0 +1,91 @@
+"""Work in threads gives way to the window.
+
+Python lets one thread compute at a time, and no one first: a window that takes its turn among three
+others is late by all of theirs. So they ask it now and then whether it has something to do, go on,
+and wait once its answer is late, which it gives when that is done.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+_EVERY_S = 0.002
+"""Work between two looks at whether the window has answered, and until it is late."""
+_LONGEST_S = 0.05
+"""For one answer: a window that waits for the work itself, as when it closes, gives none."""
+_AT_ONCE = 100
+_T = TypeVar("_T")
+
+
+class _Asked(threading.local):
+    """When a thread went on last."""
+
+    went_on_s = 0.0
+
+
+class _Window:
+    """Whom threads ask; one question is on its way at a time, for all of them."""
+
+    def __init__(self) -> None:
+        self.ask: Callable[[], object] | None = None
+        self.thread = 0
+        self.answered = threading.Event()
+        self.answered.set()
+        self.asked_s = 0.0
+        self.lock = threading.Lock()
+
+
+_window = _Window()
+_asked = _Asked()
+
+
+def set_window(ask: Callable[[], object] | None) -> None:
+    """Let threads give way to the one that calls this; None ends it.
+
+    `ask` is called in any thread, and has `answer` called in the window's once that has done what
+    it had to do before.
+    """
+    _window.ask, _window.thread = ask, threading.get_ident()
+    _window.answered.set()
+
+
+def answer() -> None:
+    """Tell the threads that wait that the window has nothing to do."""
+    _window.answered.set()
+
+
+def give_way() -> None:
+    """Wait while the window is late, though not for long; called every few hundred things of work.
+
+    It returns at once where there is no window, in the window's own thread, and soon after it was
+    called before. Nobody may hold a lock here that the window's thread asks for.
+    """
+    ask = _window.ask
+    if ask is None or threading.get_ident() == _window.thread:
+        return
+    now_s = time.perf_counter()
+    if now_s < _asked.went_on_s + _EVERY_S:
+        return
+    with _window.lock:
+        is_answered = _window.answered.is_set()
+        if is_answered:
+            _window.answered.clear()
+            _window.asked_s = now_s
+    if is_answered:
+        ask()
+    elif now_s >= _window.asked_s + _EVERY_S:
+        _window.answered.wait(max(0.0, _window.asked_s + _LONGEST_S - now_s))
+    _asked.went_on_s = time.perf_counter()
+
+
+def giving_way(things: Iterable[_T]) -> Iterator[_T]:
+    """Yield things, and give way among them."""
+    for number, each in enumerate(things):
+        if number % _AT_ONCE == 0:
+            give_way()
+        yield each
