@@ -110,12 +110,12 @@ class DerivedLevels:
         stored = stored_jpeg_tiles(self._source)
         return [None if origin.stored is None else stored[origin.stored] for origin in self._plan]
 
-    def expect(self, tiles: Sequence[Place]) -> None:
+    def expect(self, tiles: Sequence[Place], threads: int = 1) -> None:
         """Expect the stored tiles that tiles are made of."""
         stored: dict[Place, None] = {}
         for place in tiles:
             self._add_stored(place, stored)
-        expect(self._source, list(stored))
+        expect(self._source, list(stored), threads)
 
     @property
     def silence(self) -> str:

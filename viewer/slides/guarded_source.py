@@ -63,8 +63,8 @@ class GuardedSource:
         """Return what tells whether the slide is still the one that was opened."""
         return self._version
 
-    def expect(self, tiles: Sequence[tuple[int, int, int]]) -> None:
-        expect(self._source, tiles)
+    def expect(self, tiles: Sequence[tuple[int, int, int]], threads: int = 1) -> None:
+        expect(self._source, tiles, threads)
 
     def becoming(self, level: int, column: int, row: int) -> Iterator[RgbImage | None]:
         return becoming_of(self._source, level, column, row)

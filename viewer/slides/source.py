@@ -26,6 +26,10 @@ ScreenImage = NDArray[np.uint8]
 """uint8, shape (height, width, 4), blue, green, red and 255, as screens hold it, C-contiguous."""
 
 
+_FEW_STORED = 4
+"""Tiles made of more stored ones are not expected of a file: listing these would take long."""
+
+
 @dataclass(frozen=True, slots=True)
 class Level:
     """One resolution of a slide, cut into a grid of tiles.
@@ -215,14 +219,19 @@ class SlideSource(Protocol):
         ...
 
 
-def expect(source: SlideSource, tiles: Sequence[tuple[int, int, int]]) -> None:
-    """Tell a source which tiles will be read next: level, column and row of each.
+def expect(source: SlideSource, tiles: Sequence[tuple[int, int, int]], threads: int = 1) -> None:
+    """Tell a source which tiles will be read next, in this order: level, column and row of each.
 
-    A slide on a server fetches them all at once; for others there is nothing to do.
+    A slide on a server fetches them all at once, and the process of one on a disk reads the next
+    ones while those before are taken over. Only as many `threads` as are to read them help.
     """
     take = getattr(source, "expect", None)
-    if take is not None and is_address(source.path):
-        take(tiles)
+    if take is None:
+        return
+    if not is_address(source.path):
+        levels = source.levels
+        tiles = [each for each in tiles if levels[each[0]].stored_tiles_per_tile <= _FEW_STORED]
+    take(tiles, threads)
 
 
 def becoming_of(
@@ -274,8 +283,8 @@ class _AlteredSource:
         self.read_associated = source.read_associated
         self.close = source.close
 
-    def expect(self, tiles: Sequence[tuple[int, int, int]]) -> None:
-        expect(self._source, tiles)
+    def expect(self, tiles: Sequence[tuple[int, int, int]], threads: int = 1) -> None:
+        expect(self._source, tiles, threads)
 
     def becoming(self, level: int, column: int, row: int) -> Iterator[RgbImage | None]:
         return becoming_of(self._source, level, column, row)

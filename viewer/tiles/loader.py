@@ -308,7 +308,8 @@ class TileLoader(Generic[Picture]):
                     self._read_neighbors(neighbor, rendering)
                 continue
             try:
-                expect(self.source, expected)
+                if expected:
+                    expect(self.source, expected, len(self._workers))
                 self._load(key, prepare, look_version, rendering)
             finally:
                 with self._changed:

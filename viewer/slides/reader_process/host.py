@@ -6,6 +6,8 @@ then gives up all files but the slide's, and only then opens it and starts its t
 
 from __future__ import annotations
 
+import ctypes
+import itertools
 import os
 import select
 import signal
@@ -23,6 +25,7 @@ from viewer.slides.opener import open_here
 from viewer.slides.pixel_memory import is_in_offered, offer
 from viewer.slides.reader_process import more_readers
 from viewer.slides.reader_process.messages import (
+    SLOTS_PER_LANE,
     Answer,
     Opened,
     OpenSlide,
@@ -32,6 +35,7 @@ from viewer.slides.reader_process.messages import (
     Refused,
     Request,
     Unreadable,
+    slots_of,
 )
 from viewer.slides.reader_process.plugins import loaded_readers
 from viewer.slides.readers.tiff.source import TiffSource
@@ -45,11 +49,15 @@ from viewer.slides.remote.tiff_walk import fetch_directories
 from viewer.slides.source import screen_tile, with_note
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from viewer.slides.source import SlideSource
 
 _LONGEST_REASON = 2000
+_WARM_BYTES = 16 << 20
+"""For the tiles of a screen, as OpenSlide keeps them."""
 _LIFE_SIGN_S = 30
 _WITHOUT_LIFE_SIGN_S = 300
 
@@ -61,7 +69,7 @@ def main(arguments: list[str]) -> None:
     """Serve one slide; the arguments are descriptors and sizes, as `ReaderProcess` gives them.
 
     The first descriptor is the channel for opening, the second that for the bytes of a slide on a
-    server; of the others each is a lane: a channel with a slot of the shared pixels, served by a
+    server; of the others each is a lane: a channel with slots of the shared pixels, served by a
     thread of its own.
     """
     pixels_descriptor, slot_bytes, control_descriptor, bytes_descriptor, *lanes = map(
@@ -70,7 +78,8 @@ def main(arguments: list[str]) -> None:
     control = inherited_channel(control_descriptor, _opens)
     shared = None
     if pixels_descriptor >= 0:
-        shared = SharedPixels(pixels_descriptor, slot_bytes, len(lanes))
+        shared = SharedPixels(pixels_descriptor, slot_bytes, SLOTS_PER_LANE * len(lanes))
+    _warm_up()
     try:
         order = control.receive()
         narrow(order.files, instead_of=["/"])
@@ -80,14 +89,32 @@ def main(arguments: list[str]) -> None:
         except SlideError as error:
             control.send(Refused(type(error).__name__, str(error)[:_LONGEST_REASON]))
             return
-        for slot, descriptor in enumerate(lanes):
+        for number, descriptor in enumerate(lanes):
             lane = inherited_channel(descriptor, _requests)
-            arguments_of_lane = (source, lane, shared, slot)
+            arguments_of_lane = (source, lane, shared, slots_of(number))
             threading.Thread(target=_serve, args=arguments_of_lane, daemon=True).start()
         control.send(opened)
+        if all(opened.direct):
+            _give_memory_back()
     except ChannelError:
         return
     _outlive_nobody(control)
+
+
+def _warm_up() -> None:
+    """Have at hand the memory that the first tiles need, while nobody waits yet.
+
+    The allocator keeps what was written to once, as `ReaderProcess` tells it. To get it from the
+    system, page by page, takes a tenth of the time of a tile.
+    """
+    _ = b"\1" * _WARM_BYTES
+
+
+def _give_memory_back() -> None:
+    """Let go of the memory for tiles, where the window reads them itself."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc
+    if trim is not None:
+        trim(ctypes.c_size_t(0))
 
 
 def _source(order: OpenSlide, bytes_descriptor: int) -> SlideSource:
@@ -122,10 +149,10 @@ def _outlive_nobody(control: Channel[OpenSlide]) -> None:
 
 
 def _serve(
-    source: SlideSource, lane: Channel[Request], shared: SharedPixels | None, slot: int
+    source: SlideSource, lane: Channel[Request], shared: SharedPixels | None, slots: Sequence[int]
 ) -> None:
     """Answer requests one after the other."""
-    while True:
+    for slot in itertools.cycle(slots):
         try:
             request = lane.receive()
             lane.send(_answer(source, request, shared, slot))

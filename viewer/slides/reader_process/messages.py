@@ -13,6 +13,14 @@ from viewer.slides.readers.jpeg_tiles import (  # noqa: TC001 - read by msgspec
 )
 from viewer.slides.source import ImageEntry, Level  # noqa: TC001 - read by msgspec
 
+SLOTS_PER_LANE = 2
+"""The child writes the next tile to one while that in the other is copied."""
+
+
+def slots_of(lane: int) -> range:
+    """Return the slots to which a thread of the child writes by turns, answer by answer."""
+    return range(SLOTS_PER_LANE * lane, SLOTS_PER_LANE * (lane + 1))
+
 
 class OpenSlide(msgspec.Struct, frozen=True, tag=True):
     """Asks to open a slide; the first message, sent once.

@@ -25,6 +25,7 @@ from viewer.processes.confinement.launching import launch
 from viewer.processes.shared_pixels import PixelsError, SharedPixels, Tile, take_over
 from viewer.slides.errors import slide_error
 from viewer.slides.reader_process.messages import (
+    SLOTS_PER_LANE,
     Answer,
     OpenAnswer,
     Opened,
@@ -33,6 +34,7 @@ from viewer.slides.reader_process.messages import (
     ReadTile,
     Refused,
     Request,
+    slots_of,
 )
 from viewer.slides.remote.asked import give_bytes, wants
 from viewer.slides.remote.messages import ExpectTiles
@@ -57,12 +59,20 @@ MAX_TILE_BYTES = 64 << 20
 _MAX_LANES = 4
 _DEATH_S = 5.0
 """A process that closed its channel is gone by then."""
-_KEPT_SLOT_BYTES = 4 << 20
+KEPT_SLOT_BYTES = 4 << 20
+"""Of a tile; the memory of larger ones is given back."""
 _MAX_ANSWER_BYTES = 256 << 20
 _GIB = 1 << 30
 _MAX_MEMORY_BYTES = 8 * _GIB
-_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-"""Numeric libraries start threads at import otherwise, and a thread keeps the rights it had."""
+_ENVIRONMENT = {
+    # Numeric libraries start threads at import otherwise, and a thread keeps the rights it had.
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    # Of glibc: memory of one tile serves the next, instead of being returned in between.
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(64 << 20),
+}
 
 _open_answers = msgspec.msgpack.Decoder(OpenAnswer)
 _answers = msgspec.msgpack.Decoder(Answer)
@@ -87,12 +97,27 @@ class UnreadableTileError(CoverslipError):
     """The reader says that a tile cannot be read; `str()` is its reason."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, slots=True)
 class _Lane:
-    """A channel to one thread of the child, and the slot that this thread writes to."""
+    """A channel to one thread of the child, and the slots that this thread writes to by turns.
+
+    Attributes
+    ----------
+    ahead
+        What was asked beforehand, so that it is read while the answer before is taken over.
+    """
 
     channel: Channel[Answer]
-    slot: int
+    slots: Sequence[int]
+    ahead: Request | None = None
+    answer_count: int = 0
+
+    def receive(self, timeout_s: float) -> tuple[Answer, int]:
+        """Return the next answer, and the slot for its pixels. Raises ChannelError."""
+        answer = self.channel.receive(timeout_s)
+        slot = self.slots[self.answer_count % len(self.slots)]
+        self.answer_count += 1
+        return answer, slot
 
 
 class ReaderProcess:
@@ -112,18 +137,18 @@ class ReaderProcess:
         self._was_wanted = False
         self._is_over = False
         lanes = max(1, min(lanes, _MAX_LANES))
-        self._shared = SharedPixels.create(MAX_TILE_BYTES, lanes)
+        self._shared = SharedPixels.create(MAX_TILE_BYTES, SLOTS_PER_LANE * lanes)
         self._control, control_end = open_channel(_open_answers, _MAX_ANSWER_BYTES)
         self._bytes, bytes_end = open_channel(wants, _MAX_ANSWER_BYTES)
         child_ends = [control_end, bytes_end]
         self._lane_freed = threading.Condition()
         self._free_lanes: list[_Lane] = []
-        """The one used last at the end: its thread sleeps again, and its slot is in the caches."""
+        """The one used last at the end: its thread sleeps again, its slots are in the caches."""
         self._all_lanes: list[_Lane] = []
-        for slot in range(lanes):
+        for number in range(lanes):
             channel, child_end = open_channel(_answers, _MAX_ANSWER_BYTES)
             child_ends.append(child_end)
-            self._all_lanes.append(_Lane(channel, slot))
+            self._all_lanes.append(_Lane(channel, slots_of(number)))
         self._free_lanes.extend(self._all_lanes)
         self._child = self._launched(child_ends)
         _bound_memory(self._child.pid)
@@ -176,11 +201,16 @@ class ReaderProcess:
         with contextlib.suppress(ChannelError):
             self._bytes.send(ExpectTiles(list(tiles)))
 
-    def read(self, request: Request, path: Path) -> NDArray[Any]:
+    def read(self, request: Request, path: Path, ahead: Request | None = None) -> NDArray[Any]:
         """Return the pixels that the request asks for, uint8 (height, width, 3).
 
         Of a tile for the screen it may be (height, width, 4), as `screen_tile` says; of channels it
         is their values below each other, (channels * height, width, 1).
+
+        Parameters
+        ----------
+        ahead
+            What is likely to be asked for next: it is read while this is taken over.
 
         Raises
         ------
@@ -191,18 +221,18 @@ class ReaderProcess:
         ReaderEndedError
             The process crashed or was ended.
         """
-        lane = self._lane()
+        lane = self._lane(request)
         try:
-            lane.channel.send(request)
-            answer = lane.channel.receive(self._patience_s)
+            self._ask(lane, request, ahead)
+            answer, slot = lane.receive(self._patience_s)
             if isinstance(answer, Tile):
-                return self._pixels(answer, lane.slot, request)
+                return self._pixels(answer, slot, request)
         except (ChannelError, PixelsError) as error:
             raise self._ended(error) from error
         finally:
             with self._lane_freed:
                 self._free_lanes.append(lane)
-                self._lane_freed.notify()
+                self._lane_freed.notify_all()
         if isinstance(answer, Refused):
             raise slide_error(answer.kind, path, answer.sentence)
         raise UnreadableTileError(answer.reason)
@@ -237,12 +267,39 @@ class ReaderProcess:
             for end in child_ends:
                 end.close()
 
-    def _lane(self) -> _Lane:
-        """Wait for a lane that nobody uses."""
+    def _lane(self, request: Request) -> _Lane:
+        """Wait for a lane that nobody uses: the one where the request was sent beforehand, if any.
+
+        Of others one without such a request, whose thread is free.
+        """
         with self._lane_freed:
-            while not self._free_lanes:
+            while True:
+                fit = [each for each in self._all_lanes if each.ahead == request]
+                free = [each for each in self._free_lanes if not fit or each in fit]
+                if free:
+                    lane = next((each for each in reversed(free) if each.ahead is None), free[-1])
+                    self._free_lanes.remove(lane)
+                    return lane
                 self._lane_freed.wait()
-            return self._free_lanes.pop()
+
+    def _ask(self, lane: _Lane, request: Request, ahead: Request | None) -> None:
+        """Send what has not been sent yet, so that the next answer is to the request."""
+        if lane.ahead != request:
+            if lane.ahead is not None:
+                self._drop_answer(lane)
+            lane.channel.send(request)
+        lane.ahead = ahead
+        if ahead is not None:
+            lane.channel.send(ahead)
+
+    def _drop_answer(self, lane: _Lane) -> None:
+        """Wait for the answer to what nobody wants any more."""
+        try:
+            lane.receive(self._patience_s)
+        except ChannelTimeoutError as error:
+            ended = self._ended(error)
+            ended.is_stuck = False  # at another tile than the one that is asked for
+            raise ended from error
 
     def _pixels(self, tile: Tile, slot: int, request: Request) -> NDArray[Any]:
         is_color = not isinstance(request, ReadChannels)
@@ -251,8 +308,8 @@ class ReaderProcess:
         if (is_color and tile.dtype != "uint8") or tile.channels not in expected:
             raise PixelsError(f"{tile.channels} channels of {tile.dtype}")
         pixels = take_over(tile, self._shared, slot)
-        if pixels.nbytes > _KEPT_SLOT_BYTES and self._shared is not None:
-            self._shared.free(slot, _KEPT_SLOT_BYTES)
+        if pixels.nbytes > KEPT_SLOT_BYTES and self._shared is not None:
+            self._shared.free(slot, KEPT_SLOT_BYTES)
         return pixels
 
     def _ended(self, error: Exception) -> ReaderEndedError:

@@ -16,6 +16,7 @@ from viewer.slides.errors import (
 from viewer.slides.reader_process.messages import ReadChannels, ReadPicture, ReadTile
 from viewer.slides.reader_process.plugins import named_readers
 from viewer.slides.reader_process.process import ReaderEndedError, UnreadableTileError
+from viewer.slides.reader_process.read_ahead import ReadAhead
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,6 +63,8 @@ class SlideReader:
         self._plugins, _ = named_readers()
         self._lock = threading.Lock()
         self._turns = _Turns()
+        self._ahead = ReadAhead()
+        self._reads_ahead = True
         self._given_up: dict[Request, str] = {}
         self._deaths_in_a_row = 0
         self._is_closed = False
@@ -111,6 +114,10 @@ class SlideReader:
         if process is not None and process.is_running():
             process.expect(tiles)
 
+    def read_ahead(self, tiles: Sequence[tuple[int, int, int]], threads: int) -> None:
+        """Have the process read each of these tiles while an earlier one is taken over."""
+        self._ahead = ReadAhead(tiles, threads)
+
     def close(self) -> None:
         """End the process; reads under way raise an error."""
         self._is_closed = True
@@ -128,11 +135,14 @@ class SlideReader:
             self._turns.begin(alone=alone)
             try:
                 with self._pool.using(self):
-                    image = self._running().read(request, self.path)
+                    process = self._running()
+                    image = process.read(request, self.path, self._read_next(request))
             except ReaderEndedError as error:
                 if error.was_wanted:
                     continue  # the slide was closed, or the process had just made room
                 self._deaths_in_a_row += 1
+                # From now on it has to be known which tile is being read.
+                self._reads_ahead = False
                 if error.is_stuck:
                     raise UnreadableTileError(str(error)) from error
                 if has_ended_one:
@@ -144,6 +154,13 @@ class SlideReader:
                 return image
             finally:
                 self._turns.end(alone=alone)
+
+    def _read_next(self, request: Request) -> ReadTile | None:
+        """Return what the process is to read while a tile is taken over."""
+        if not self._reads_ahead or not isinstance(request, ReadTile):
+            return None
+        place = self._ahead.after((request.level, request.column, request.row))
+        return None if place is None else ReadTile(*place, request.for_screen)
 
     def _running(self) -> ReaderProcess:
         """Return the process that is to be asked, a new one where the last has ended."""

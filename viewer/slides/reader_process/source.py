@@ -21,7 +21,7 @@ from viewer.slides.errors import (
     too_large_tiles,
 )
 from viewer.slides.reader_process.pool import reader_pool
-from viewer.slides.reader_process.process import MAX_TILE_BYTES
+from viewer.slides.reader_process.process import KEPT_SLOT_BYTES, MAX_TILE_BYTES
 from viewer.slides.readers.jpeg_tiles import (
     DirectTiles,
     JpegDecoder,
@@ -163,12 +163,20 @@ class IsolatedSource:
             return image
         return np.ascontiguousarray(image[:height, :width])
 
-    def expect(self, tiles: Sequence[tuple[int, int, int]]) -> None:
-        """Begin to fetch, of a slide on a server, tiles that will be read soon."""
+    def expect(self, tiles: Sequence[tuple[int, int, int]], threads: int = 1) -> None:
+        """Begin to fetch tiles that will be read soon, of a slide on a server, or else to read."""
         if self._places and isinstance(self._remote, RemoteFile):
             self._remote.expect_soon(self._places.ranges(tiles))
-        elif tiles and self._remote is not None:
-            self._reader.expect(tiles)
+        elif self._remote is not None:
+            if tiles:
+                self._reader.expect(tiles)
+        else:
+            self._reader.read_ahead([each for each in tiles if self._is_small(each[0])], threads)
+
+    def _is_small(self, level: int) -> bool:
+        """Whether tiles of a level come from the process, and take little memory there."""
+        width, height = self._levels[level].tile_size_px(0, 0)
+        return self._jpeg[level] is None and 4 * width * height <= KEPT_SLOT_BYTES
 
     @property
     def silence(self) -> str:

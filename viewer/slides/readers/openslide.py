@@ -198,7 +198,7 @@ class OpenSlideSource:
 
     def _on_background(self, bgra: ScreenImage) -> ScreenImage:
         """Lay premultiplied pixels on the slide's background color, in their own memory."""
-        if not (bgra.view(np.uint32) >= _OPAQUE).all():
+        if bgra.view(np.uint32).min() < _OPAQUE:
             clear = 255 - bgra[..., 3:].astype(np.uint16)
             bgra[..., :3] += ((self._background[::-1] * clear + 127) // 255).astype(np.uint8)
             bgra[..., 3] = 255
