@@ -5,22 +5,23 @@ from __future__ import annotations
 import math
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import openslide
 import pytest
 from PIL import Image
 from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
-from PySide6.QtGui import QImage, QWheelEvent
+from PySide6.QtGui import QImage, QPainter, QWheelEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 from viewer.canvas.canvas import SlideCanvas
+from viewer.canvas.layer import LayerOrder, Scene
 from viewer.canvas.tile_picture import TilePicture
 from viewer.geometry import Box, Optics, Point, Size, View
 from viewer.slides import TileError, open_slide
-from viewer.slides.source import Level, SlideInfo
+from viewer.slides.source import Level, RgbImage, SlideInfo, SlideSource
 from viewer.tiles.cache import TileCache
 from viewer.tiles.display import DisplaySettings
 from viewer.tiles.stains import Stain
@@ -98,6 +99,83 @@ def test_the_end_of_a_movement_is_told_once(canvas: SlideCanvas, qtbot: QtBot) -
     assert told == [False]
     canvas.go_to(Point(900, 900), 1.0, animated=False)
     assert told == [False, False]
+
+
+class _Frames:
+    """Notes of each frame whether it was sharp."""
+
+    def __init__(self, canvas: SlideCanvas) -> None:
+        self._canvas = canvas
+        self.sharp: list[bool] = []
+
+    def paint(self, painter: QPainter, scene: Scene) -> None:  # noqa: ARG002 - of the layers
+        self.sharp.append(self._canvas.is_sharp)
+
+
+class TestJumps:
+    def test_a_jump_that_is_sharp_soon_is_painted_once(
+        self, canvas: SlideCanvas, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("viewer.canvas.streamed_widget._JUMP_MS", 60_000)
+        canvas.resize(200, 150)
+        show(canvas, qtbot, center=Point(400, 400), downsample=1.0)
+        frames = _Frames(canvas)
+        canvas.add_layer(frames, LayerOrder.HUD)
+        qtbot.waitUntil(lambda: frames.sharp == [True])
+        canvas.go_to(Point(1800, 2600), animated=False)
+        assert not canvas.is_sharp
+        qtbot.waitUntil(lambda: len(frames.sharp) > 1, timeout=20_000)
+        assert frames.sharp == [True, True]
+
+    def test_one_that_takes_longer_is_painted_as_far_as_it_is(
+        self, qtbot: QtBot, sample_slide: Path
+    ) -> None:
+        source = _GatedSource(open_slide(sample_slide))
+        canvas = SlideCanvas(TileCache[TilePicture](256 << 20))
+        qtbot.addWidget(canvas)
+        canvas.resize(200, 150)
+        canvas.show()
+        source.gate.set()
+        canvas.set_source(cast("SlideSource", source), source.info.optics)
+        wait_sharp(qtbot, canvas)
+        source.gate.clear()
+        canvas.go_to(Point(400, 400), 1.0, animated=False)
+        frames = _Frames(canvas)
+        canvas.add_layer(frames, LayerOrder.HUD)
+        qtbot.waitUntil(lambda: frames.sharp == [False])
+        canvas.go_to(Point(1800, 2600), animated=False)
+        qtbot.waitUntil(lambda: frames.sharp == [False, False])
+        source.gate.set()
+        wait_sharp(qtbot, canvas)
+        qtbot.waitUntil(lambda: frames.sharp[-1])
+        canvas.clear()
+
+    def test_what_stays_in_view_moves_at_once(self, canvas: SlideCanvas, qtbot: QtBot) -> None:
+        show(canvas, qtbot, center=Point(1000, 1000), downsample=1.0)
+        frames = _Frames(canvas)
+        canvas.add_layer(frames, LayerOrder.HUD)
+        qtbot.waitUntil(lambda: frames.sharp == [True])
+        canvas.go_to(Point(1600, 1300), animated=False)
+        QApplication.processEvents()
+        assert len(frames.sharp) > 1
+        wait_sharp(qtbot, canvas)
+
+
+class _GatedSource:
+    """A slide whose tiles are read once its gate is open."""
+
+    def __init__(self, source: SlideSource) -> None:
+        self._source = source
+        self.gate = threading.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._source, name)
+
+    def read_tile(self, level: int, column: int, row: int) -> RgbImage:
+        assert self.gate.wait(20)
+        return self._source.read_tile(level, column, row)
+
+    read_for_screen = read_tile
 
 
 class TestPixels:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from viewer.tiles.plan import Motion
 
 _FRAME_MS = 16
+_JUMP_MS = 25
+"""After a jump, until it is painted though it is not sharp: most are sharp before."""
 _STALL_CHECK_MS = 1000
 _ZOOM_REST_MS = 100
 _STALL_S = 3.0
@@ -93,13 +95,15 @@ class StreamedWidget(NavigatedWidget):
         self._frame_timer = QTimer(self, interval=_FRAME_MS, timerType=Qt.TimerType.PreciseTimer)
         self._frame_timer.timeout.connect(self._tick)
         # Tiles that arrive in a row share a frame; each frame painted is time taken from decoding.
-        self._arrival_timer = QTimer(self, interval=_FRAME_MS, singleShot=True)
+        self._arrival_timer = QTimer(self, singleShot=True)
         self._arrival_timer.timeout.connect(self.update)
         # Runs from the last change of zoom or turn until layers paint with all finish.
         self._zoom_timer = QTimer(self, interval=_ZOOM_REST_MS, singleShot=True)
         self._zoom_timer.timeout.connect(self._finish_frame)
         self._is_zooming = False
         self._painted_zoom = (1.0, 0.0, False)
+        self._seen: Box | None = None
+        """What of the slide the last view showed."""
         self._stall_timer = QTimer(self, interval=_STALL_CHECK_MS)
         self._stall_timer.timeout.connect(self._check_stall)
 
@@ -162,6 +166,7 @@ class StreamedWidget(NavigatedWidget):
         for timer in (self._frame_timer, self._arrival_timer, self._zoom_timer, self._stall_timer):
             timer.stop()
         self._is_zooming = False
+        self._seen = None
         stream, source = self._stream, self._source
         self._stream = self._source = None
         self._tile_layer.set_loader(None)
@@ -260,9 +265,9 @@ class StreamedWidget(NavigatedWidget):
         ratio = self.devicePixelRatioF()
         return Scene(self.view, self._slide, self._optics, ratio, self._is_zooming)
 
-    def _paint_soon(self) -> None:
+    def _paint_soon(self, within_ms: int = _FRAME_MS) -> None:
         if not self._arrival_timer.isActive():
-            self._arrival_timer.start()
+            self._arrival_timer.start(within_ms)
 
     def _preparer(self, source: SlideSource) -> TilePreparer:
         return TilePreparer(DisplayTransform(self._look, source.info.icc_profile))
@@ -293,12 +298,21 @@ class StreamedWidget(NavigatedWidget):
         self._note_zoom()
         self._request(self._stream)
         self._show_state()
-        self.update()
+        if self._has_jumped() and not (self.is_moving or self.is_sharp):
+            # A coarse frame would take a fifth of the time in which the sharp one is there.
+            self._paint_soon(_JUMP_MS)
+        else:
+            self.update()
         self.view_changed.emit(self.view, self._navigator.cause)
         self.history_changed.emit()
         self._follow_view()
         if not self.is_moving:
             self.rested.emit()
+
+    def _has_jumped(self) -> bool:
+        """Return whether nothing is in view that was before."""
+        seen, self._seen = self._seen, self.view.box
+        return seen is not None and not seen.intersects(self._seen)
 
     def _note_zoom(self) -> None:
         """After a change of zoom that soon follows another, layers leave their finish for later."""
@@ -330,6 +344,7 @@ class StreamedWidget(NavigatedWidget):
                 self.tile_failed.emit(reason)
         self._show_state()
         if self.is_sharp:
+            self._arrival_timer.stop()
             self.update()
         else:
             self._paint_soon()

@@ -181,6 +181,9 @@ class TileLayer:
             return QRegion(grid.whole)
         if moved.isNull():
             return QRegion()
+        if not grid.whole.intersects(grid.whole.translated(moved)):
+            self._frame.begin(grid.whole.size())
+            return QRegion(grid.whole)
         self._frame.move(moved)
         return QRegion(grid.whole) - QRegion(grid.whole.translated(moved))
 

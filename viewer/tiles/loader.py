@@ -453,7 +453,7 @@ class TileLoader(Generic[Picture]):
             else:
                 pixels = self._values.picture(key, rendering)
             picture, size_bytes = prepare(pixels)
-            if isinstance(picture, Unfinished) and key.level == self._level_to_finish:
+            if key.level == self._level_to_finish and isinstance(picture, Unfinished):
                 picture.finish()
         except SlideLostError as error:
             self.change = self.failures[key] = str(error)
