@@ -19,6 +19,7 @@ from PIL import Image
 from scipy import ndimage
 from torch import Tensor, nn
 
+from training.data_folders import folder_with
 from training.nuclei_data import load_bbbc038, split
 from viewer.inference.models.bundle import file_sha256, load_bundle
 from viewer.inference.runs.running import run_model
@@ -216,7 +217,9 @@ def measured(data: Path, folder: Path) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path, help="folder with nuclei/")
+    parser.add_argument(
+        "data", type=folder_with("nuclei/bbbc038-brightfield-train.npz"), help="folder with nuclei/"
+    )
     parser.add_argument("folder", type=Path, help="where the model is written")
     options = parser.parse_args()
     fields = load_bbbc038(options.data / "nuclei" / "bbbc038-brightfield-train.npz")

@@ -25,6 +25,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from training.augmentation import example
+from training.data_folders import folder_with
 from training.evaluate_nuclei import predicted
 from training.nuclei_data import (
     UNKNOWN,
@@ -146,7 +147,11 @@ def _validated(model: nn.Module, held_sets: dict[str, NucleiSet]) -> str:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path, help="folder with nuclei/ and tiles/")
+    parser.add_argument(
+        "data",
+        type=folder_with("nuclei/bbbc038-brightfield-train.npz", "nuclei/tnbc-train-augmented.npz"),
+        help="folder with nuclei/ and tiles/",
+    )
     parser.add_argument("-o", "--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--start", type=Path, help="weights to go on from")

@@ -7,12 +7,12 @@ Accuracy is that of five folds, told beside the mean of all vectors as a baselin
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+from training.data_folders import folder_with
 from viewer.inference.architectures.slide_models import SLIDE_ARCHITECTURES
 from viewer.inference.models.bundle import load_bundle
 from viewer.inference.models.bundle_writing import write_bundle
@@ -21,6 +21,8 @@ from viewer.inference.runs.running import run_model
 from viewer.overlays.patch_feature_map import PatchFeatureMap
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import Tensor, nn
 
 CLASSES = {
@@ -37,7 +39,9 @@ SETTINGS = {"hidden": 64, "width": 128}
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path, help="folder with tiles/")
+    parser.add_argument(
+        "data", type=folder_with("tiles/osteosarcoma-ut/*/*.jpg"), help="folder with tiles/"
+    )
     options = parser.parse_args()
     torch.set_num_threads(2)
     bags, classes = _bags(options.data / "tiles" / "osteosarcoma-ut")

@@ -7,7 +7,6 @@ layer on it, fitted to the 49 tiles of CRC-VAL-HE-7K at hand.
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +15,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from training.augmentation import varied
+from training.data_folders import folder_with
 from viewer.inference.architectures.tissue_encoder import TissueClassifier, TissueEncoder
 from viewer.inference.models.bundle import load_bundle
 from viewer.inference.models.bundle_writing import write_bundle
@@ -24,6 +24,8 @@ from viewer.inference.runs.running import run_model
 from viewer.overlays.patch_feature_map import PatchFeatureMap
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
     from torch import Tensor
 
@@ -51,7 +53,9 @@ COMMON = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path, help="folder with tiles/")
+    parser.add_argument(
+        "data", type=folder_with("tiles/crc-val-he-7k/*/*.jpg"), help="folder with tiles/"
+    )
     options = parser.parse_args()
     torch.manual_seed(0)
     encoder = _encoder()

@@ -8,18 +8,12 @@ from pathlib import Path
 import pytest
 from cli_steps import coverslip
 from model_server import Answer, Fail, ModelServer, Say, model_server
+from private_text import PRIVATE, secret
+
+__all__ = ["secret"]
 
 KEY = "sk-of-a-run-0123456789"
-PRIVATE = "the-private-words-of-the-user"
 BOX = {"x0": 500, "y0": 600, "x1": 1000, "y1": 900}
-
-
-@pytest.fixture
-def secret(tmp_path: Path) -> Path:
-    path = tmp_path / "user" / "secret.txt"
-    path.parent.mkdir()
-    path.write_text(PRIVATE)
-    return path
 
 
 def read_slide(

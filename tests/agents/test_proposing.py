@@ -8,10 +8,10 @@ import pytest
 from viewer.attention.proposing import (
     ExpectedAttention,
     field_px,
-    overlap,
     proposals,
 )
 from viewer.geometry import Box, Size
+from viewer.overlays.box_overlap import box_ious, corners
 
 
 def expected(shares: np.ndarray, box_px: tuple[tuple[float, float], ...]) -> ExpectedAttention:
@@ -48,7 +48,8 @@ def test_boxes_stay_on_the_slide_and_apart() -> None:
     for index, each in enumerate(found):
         assert 0 <= each.box.x0 < each.box.x1 <= 3000
         assert 0 <= each.box.y0 < each.box.y1 <= 2000
-        assert all(overlap(each.box, other.box) < 0.2 for other in found[:index])
+        earlier = [other.box for other in found[:index]]
+        assert (box_ious(corners([each.box]), corners(earlier)) < 0.2).all()
 
 
 def test_the_overview_is_no_proposal_and_nothing_gives_nothing() -> None:

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 import pytest
 from cli_steps import coverslip
 from measured_runs import REPOSITORY
+from private_text import PRIVATE, secret
 
 from viewer.geometry import Size
 from viewer.inference.models.bundle import BundleError, load_bundle
@@ -28,19 +29,12 @@ from viewer.inference.models.model_archive import unpack
 from viewer.overlays.files.result_file import ResultFileError
 from viewer.overlays.files.result_files import read_result_file
 
-PRIVATE = "A private text of the user"
+__all__ = ["secret"]
+
 SQUARE = '{"type": "Polygon", "coordinates": [[[0, 0], [9, 0], [9, 9], [0, 9], [0, 0]]]}'
 SLIDE = Size(1000, 1000)
 NUCLEI = REPOSITORY / "resources" / "models" / "nuclei"
 STEERING = ("\x1b", "\x07", "\u202e")
-
-
-@pytest.fixture
-def secret(tmp_path: Path) -> Path:
-    path = tmp_path / "user" / "secret.txt"
-    path.parent.mkdir()
-    path.write_text(PRIVATE)
-    return path
 
 
 def geojson(path: Path, properties: str, geometry: str = SQUARE) -> Path:

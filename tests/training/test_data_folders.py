@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from training import cell_accuracy, evaluate_nuclei, pixel_accuracy, taught_accuracy
+from training import (
+    cell_accuracy,
+    evaluate_nuclei,
+    pixel_accuracy,
+    taught_accuracy,
+    train_detector,
+    train_nuclei,
+    train_slide,
+    train_tissue,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +30,13 @@ if TYPE_CHECKING:
         (evaluate_nuclei.main, "nuclei"),
         (taught_accuracy.main, "nuclei"),
         (cell_accuracy.main, "nuclei, not-openslide"),
+        (train_detector.main, "nuclei/bbbc038-brightfield-train.npz"),
+        (
+            train_nuclei.main,
+            "nuclei/bbbc038-brightfield-train.npz, nuclei/tnbc-train-augmented.npz",
+        ),
+        (train_slide.main, "tiles/osteosarcoma-ut/*/*.jpg"),
+        (train_tissue.main, "tiles/crc-val-he-7k/*/*.jpg"),
     ],
 )
 def test_a_wrong_folder_is_refused(

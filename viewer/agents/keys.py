@@ -7,6 +7,8 @@ import logging
 import keyring
 from keyring.errors import KeyringError
 
+from viewer.system_keyring import has_keyring
+
 _log = logging.getLogger(__name__)
 _SERVICE = "coverslip"
 
@@ -24,12 +26,7 @@ class Keys:
     @property
     def are_kept(self) -> bool:
         """Whether there is a keyring; `NO_KEYRING` says what it means where there is none."""
-        try:
-            backend = keyring.get_keyring()
-            # Backends of keyrings.alt write keys to plain files.
-            return backend.priority >= 1 and "keyrings.alt" not in type(backend).__module__
-        except (KeyringError, RuntimeError):
-            return False
+        return has_keyring()
 
     def key_of(self, host: str) -> str | None:
         """Return the key of a host, None where none was given."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from viewer.geometry import Box, Size
+from viewer.overlays.box_overlap import box_ious, corners
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -111,18 +112,10 @@ def proposals(heatmap: ExpectedAttention, k: int = 8) -> list[Proposal]:
         box = _box(heatmap, best, row + rows / 2, column + columns / 2)
         left[best, row : row + rows, column : column + columns] = 0
         sums[best] = window_sums(left[best], rows, columns)
-        if all(overlap(box, other.box) < _MOST_OVERLAP for other in found):
+        others = corners([other.box for other in found])
+        if (box_ious(corners([box]), others) < _MOST_OVERLAP).all():
             found.append(Proposal(box, heatmap.magnifications[best], min(score, 1.0)))
     return found
-
-
-def overlap(a: Box, b: Box) -> float:
-    """Intersection over union."""
-    common = a.intersection(b)
-    if common.is_empty:
-        return 0.0
-    shared = common.width * common.height
-    return shared / (a.width * a.height + b.width * b.height - shared)
 
 
 def _size_in_cells(heatmap: ExpectedAttention, band: int) -> tuple[int, int]:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from viewer.attention.proposing import overlap
 from viewer.geometry import Box
+from viewer.overlays.box_overlap import box_ious, corners
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,7 +85,7 @@ def recall_by_overlap(boxes: Sequence[Box], proposed: Sequence[Box], least: floa
     """
     if not boxes:
         return float("nan")
-    return float(np.mean([any(overlap(box, each) >= least for each in proposed) for box in boxes]))
+    return float((box_ious(corners(boxes), corners(proposed)) >= least).any(1).mean())
 
 
 def recall_by_cover(boxes: Sequence[Box], proposed: Sequence[Box], least: float = 0.5) -> float:

@@ -23,6 +23,7 @@ from viewer.canvas.tile_painting import (
     paint_ground,
     paint_place,
     paint_unreadable,
+    rects_of,
 )
 from viewer.tiles.plan import best_available_tiles, level_for, visible_tiles
 
@@ -233,5 +234,5 @@ class TileLayer:
 
 
 def _places(region: QRegion) -> list[QRect]:
-    places = [QRect(rect) for rect in region]  # pyright: ignore[reportGeneralTypeIssues]
+    places = rects_of(region)
     return places if len(places) <= _MOST_PLACES else [region.boundingRect()]

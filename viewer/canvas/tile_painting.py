@@ -68,6 +68,11 @@ def paint_place(
     paint_unreadable(painter, upright, what)
 
 
+def rects_of(region: QRegion) -> list[QRect]:
+    """Return the rectangles that a region is made of."""
+    return [QRect(rect) for rect in region]  # pyright: ignore[reportGeneralTypeIssues]
+
+
 def paint_ground(painter: QPainter, place: QRect, what: PlacedTiles) -> None:
     """Paint what shows beside tiles, in an upright view: there alone, as it takes milliseconds."""
     bare = QRegion(place) - QRegion(what.covered)
@@ -75,7 +80,7 @@ def paint_ground(painter: QPainter, place: QRect, what: PlacedTiles) -> None:
         (bare - QRegion(what.slide), SURROUND),
         (bare & QRegion(what.slide), _UNLOADED),
     ):
-        for rect in region:  # pyright: ignore[reportGeneralTypeIssues]
+        for rect in rects_of(region):
             painter.fillRect(rect, color)
 
 

@@ -7,9 +7,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
-    Corners = NDArray[np.float32]
+    from viewer.geometry import Box
+
+    Corners = NDArray[np.float32] | NDArray[np.float64]
+
+
+def corners(boxes: Sequence[Box]) -> NDArray[np.float64]:
+    """Return the left, top, right and bottom (n, 4) of boxes."""
+    return np.array([(each.x0, each.y0, each.x1, each.y1) for each in boxes]).reshape(-1, 4)
 
 
 def box_ious(ones: Corners, others: Corners) -> Corners:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from viewer.access import make_folder
 from viewer.atomic_write import atomic_write_bytes
 from viewer.folders import data_folder
+from viewer.system_keyring import has_keyring
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,19 +85,6 @@ def forget_secret(name: str) -> None:
                 keyring.delete_password(_SERVICE, name)
         except KeyringError as error:
             raise OSError(f"the keyring keeps a key ({type(error).__name__})") from error
-
-
-def has_keyring() -> bool:
-    """Return whether the system has a keyring that keeps secrets."""
-    import keyring
-    from keyring.errors import KeyringError
-
-    try:
-        backend = keyring.get_keyring()
-        # Backends of keyrings.alt write keys to plain files.
-        return backend.priority >= 1 and "keyrings.alt" not in type(backend).__module__
-    except (KeyringError, RuntimeError):
-        return False
 
 
 def _path(name: str) -> Path:

@@ -16,12 +16,12 @@ import msgspec
 
 from viewer.atomic_write import atomic_write_bytes
 from viewer.signing.kept_secrets import (
-    has_keyring,
     keep_secret,
     kept_secret,
     secrets_folder,
     secrets_lock,
 )
+from viewer.system_keyring import has_keyring
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey

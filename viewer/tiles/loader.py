@@ -59,6 +59,13 @@ class Unfinished(Protocol):
         ...
 
 
+@runtime_checkable
+class ScreenPrepare(Protocol):
+    """A `prepare` that may be given pixels as `screen_tile` does."""
+
+    takes_screen_pixels: bool
+
+
 @dataclass(slots=True)
 class _Becoming:
     """A tile that is made bit by bit.
@@ -447,7 +454,7 @@ class TileLoader(Generic[Picture]):
                     self._show_sketch(key, becoming, prepare, look_version)
                     return
             if rendering is None:
-                as_on_screen = getattr(prepare, "takes_screen_pixels", False)
+                as_on_screen = _takes_screen_pixels(prepare)
                 read = partial(screen_tile, self.source) if as_on_screen else self.source.read_tile
                 pixels = read(*key)
             else:
@@ -495,3 +502,7 @@ class TileLoader(Generic[Picture]):
         if isinstance(picture, Unfinished):
             with self._changed:
                 self._unfinished.append(key)
+
+
+def _takes_screen_pixels(prepare: object) -> bool:
+    return isinstance(prepare, ScreenPrepare) and prepare.takes_screen_pixels

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+_Handle = lowlevel._OpenSlide  # pyright: ignore[reportPrivateUsage]
+
 _STORED_TILE_PX = range(128, 2049)
 """Tile sides of a file worth taking over; others (strips of NDPI, 64 px) are bad units of work."""
 
@@ -74,7 +76,7 @@ class OpenSlideSource:
         self._info = _info(slide)
         self._background = _background(slide.properties)
         self._lock = threading.Lock()
-        self._handle: lowlevel._OpenSlide | None = lowlevel.open(path)  # pyright: ignore[reportPrivateUsage]
+        self._handle: _Handle | None = lowlevel.open(path)
         self._closed = False
         self._failed: set[tuple[int, int, int]] = set()
 
@@ -173,7 +175,7 @@ class OpenSlideSource:
             self._closed = True
             self._handle = None
 
-    def _shared_handle(self, tile: tuple[int, int, int]) -> lowlevel._OpenSlide:  # pyright: ignore[reportPrivateUsage]
+    def _shared_handle(self, tile: tuple[int, int, int]) -> _Handle:
         handle = self._handle
         if handle is not None:
             return handle
@@ -182,7 +184,7 @@ class OpenSlideSource:
                 self._handle = self._fresh_handle(tile)
             return self._handle
 
-    def _fresh_handle(self, tile: tuple[int, int, int]) -> lowlevel._OpenSlide:  # pyright: ignore[reportPrivateUsage]
+    def _fresh_handle(self, tile: tuple[int, int, int]) -> _Handle:
         if self._closed:
             raise TileError(*tile, "the slide has been closed")
         try:
@@ -191,7 +193,7 @@ class OpenSlideSource:
             reason = f"{self._path.name} can no longer be opened ({error})"
             raise TileError(*tile, reason) from error
 
-    def _drop(self, handle: lowlevel._OpenSlide) -> None:  # pyright: ignore[reportPrivateUsage]
+    def _drop(self, handle: _Handle) -> None:
         with self._lock:
             if self._handle is handle:
                 self._handle = None
@@ -213,7 +215,7 @@ def _rgb(bgra: ScreenImage) -> RgbImage:
 
 
 def _premultiplied_bgra(
-    handle: lowlevel._OpenSlide,  # pyright: ignore[reportPrivateUsage]
+    handle: _Handle,
     x: int,
     y: int,
     level: int,

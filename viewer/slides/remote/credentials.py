@@ -14,6 +14,8 @@ import os
 import re
 from pathlib import Path
 
+from viewer.system_keyring import has_keyring
+
 _log = logging.getLogger(__name__)
 KEYRING_SERVICE = "coverslip-slides"
 """Where `keyring set` puts the secret of a host."""
@@ -45,16 +47,14 @@ def _basic(name: str, password: str) -> str:
 
 
 def _from_keyring(host: str) -> str:
+    if not has_keyring():
+        return ""
     import keyring
     from keyring.errors import KeyringError
 
     try:
-        backend = keyring.get_keyring()
-        # Backends of keyrings.alt write what they keep to plain files.
-        if backend.priority < 1 or "keyrings.alt" in type(backend).__module__:
-            return ""
         return keyring.get_password(KEYRING_SERVICE, host) or ""
-    except (KeyringError, RuntimeError) as error:
+    except KeyringError as error:
         _log.warning("the keyring cannot be read (%s)", type(error).__name__)
         return ""
 
