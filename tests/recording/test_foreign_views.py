@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import msgspec
@@ -35,11 +36,11 @@ _seen = st.builds(
 
 
 @given(st.lists(_seen, max_size=8), st.randoms())
-def test_views_come_out_as_they_went_in(seen: list[ForeignView], chance: object) -> None:
+def test_views_come_out_as_they_went_in(seen: list[ForeignView], chance: random.Random) -> None:
     views = ForeignViews(seen)
     assert list(views) == seen
     order = list(range(len(seen)))
-    chance.shuffle(order)  # type: ignore[attr-defined]
+    chance.shuffle(order)
     views.reorder(np.array(order, np.intp))
     views.shift(10.0, -5.0)
     assert len(views) == len(seen)

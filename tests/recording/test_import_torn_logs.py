@@ -26,13 +26,11 @@ SHOWN = (
 OPENED = "2025-03-01 10:00:00.000 INFO *** Open slide *** filename: a.svs, 10000x8000 [20x]"
 
 
-def views(
-    folder: Path, content: bytes, name: str, **options: object
-) -> tuple[list[Viewport], list[str]]:
+def views(folder: Path, content: bytes, name: str) -> tuple[list[Viewport], list[str]]:
     path = folder / name
     path.write_bytes(content)
     skipped: list[str] = []
-    (session,) = import_log(path, folder / "library", ImportOptions(**options), skipped)  # pyright: ignore[reportArgumentType]
+    (session,) = import_log(path, folder / "library", ImportOptions(), skipped)
     lines = [line for block in iter_blocks(folder / "library" / session) for line in block]
     return [line.event for line in lines if isinstance(line.event, Viewport)], skipped
 

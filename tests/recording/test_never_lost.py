@@ -174,7 +174,8 @@ def test_a_folder_that_vanishes_comes_back_with_all_it_held(tmp_path: Path) -> N
     wait_until(lambda: bool(told))
     assert "sessions/s" in told[0]
     recorder.record(ToolChosen("meanwhile"))
-    time.sleep(0.3)
+    spill = spill_path(HEADER.id)
+    wait_until(lambda: spill.exists() and b"meanwhile" in spill.read_bytes())
     (tmp_path / "sessions").unlink()
     wait_until(lambda: told[-1] == "")
     recorder.record(ToolChosen("after"))

@@ -283,7 +283,7 @@ def write_marked_ndpi(source: Path, path: Path) -> Path:
     with tifffile.TiffFile(source) as tiff:
         for page in tiff.pages:
             for code in (305, 306, 65434, 65442, 65449):
-                tag = page.tags.get(code)  # pyright: ignore[reportAttributeAccessIssue]
+                tag = page.aspage().tags.get(code)
                 if tag is not None and tag.count > 4:
                     text = (SECRET.encode() * 200)[: tag.count - 1]
                     data[tag.valueoffset : tag.valueoffset + len(text)] = text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -165,9 +166,9 @@ def loaded() -> tuple[Slope, TileLoader[RgbImage], TileKey]:
     return source, loader, TileKey(len(derived.levels) - 1, 2, 7)
 
 
-def _wait(is_so: object) -> None:
+def _wait(is_so: Callable[[], bool]) -> None:
     until = time.monotonic() + 20
-    while not is_so():  # type: ignore[operator]
+    while not is_so():
         assert time.monotonic() < until
         time.sleep(0.005)
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import shapely
 from PySide6.QtCore import QModelIndex, Qt
+from PySide6.QtGui import QIcon
 from PySide6.QtTest import QAbstractItemModelTester
 from pytestqt.qtbot import QtBot
 
@@ -40,12 +41,18 @@ def model(qtbot: QtBot) -> AnnotationModel:
     return made
 
 
+def _text(model: AnnotationModel, index: QModelIndex) -> str:
+    text = model.data(index)
+    assert isinstance(text, str)
+    return text
+
+
 def _shown(model: AnnotationModel) -> dict[str, list[str]]:
     rows: dict[str, list[str]] = {}
     for row in range(model.rowCount()):
         parent = model.index(row, 0)
         children = [model.index(child, 0, parent) for child in range(model.rowCount(parent))]
-        rows[model.data(parent)] = [model.data(child) for child in children]
+        rows[_text(model, parent)] = [_text(model, child) for child in children]
     return rows
 
 
@@ -65,7 +72,9 @@ def test_classes_hold_their_annotations_with_counts_and_totals(model: Annotation
     }
     tumor = model.index_of_class("Tumor")
     assert model.data(tumor.siblingAtColumn(SIZE)) == "125.0 µm²"
-    assert not model.data(tumor, Qt.ItemDataRole.DecorationRole).isNull()
+    swatch = model.data(tumor, Qt.ItemDataRole.DecorationRole)
+    assert isinstance(swatch, QIcon)
+    assert not swatch.isNull()
 
 
 def test_the_tree_follows_what_is_done_and_undone(model: AnnotationModel) -> None:

@@ -11,7 +11,16 @@ import shapely
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QMessageBox
 from pytestqt.qtbot import QtBot
-from ui_steps import ALT, CTRL, back_to_slide, drop, open_dialog, press, set_document
+from ui_steps import (
+    ALT,
+    CTRL,
+    back_to_slide,
+    drop,
+    heatmap_page,
+    open_dialog,
+    press,
+    set_document,
+)
 
 from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.document import adding, changing
@@ -19,10 +28,12 @@ from viewer.annotations.formats.exchange import FORMATS
 from viewer.annotations.formats.qupath import read_qupath
 from viewer.geometry import Box
 from viewer.overlays.object_map import ObjectMap
-from viewer.recording.events import AnnotationChanged, Bookmarked
+from viewer.recording.events import AnnotationChanged, AnyEvent, Bookmarked
 from viewer.ui.annotations.pane_annotations import PaneAnnotations
 from viewer.ui.annotations.simple_dialogs import CountDialog
 from viewer.ui.main_window import MainWindow
+from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
+from viewer.ui.overlays.overlay import Overlay
 from viewer.ui.overlays.overlay_run import OverlayRun
 
 _PATIENCE_MS = 60_000
@@ -155,7 +166,7 @@ def test_the_colors_of_a_heatmap_become_regions_as_the_thresholds_leave_them(
     active = _active(slide_window, qtbot)
     overlay = slide_window.overlays.run_of(pane)
     assert overlay is not None
-    page = slide_window.overlays.panel.body.heatmap
+    page = heatmap_page(slide_window)
     qtbot.waitUntil(lambda: page.legend.texts[-1:] == ("0.7",), timeout=10_000)
     page.range.setValue((0.45, 0.7))
     qtbot.waitUntil(lambda: _painted(overlay) == 4 * 3, timeout=10_000)
@@ -166,8 +177,9 @@ def test_the_colors_of_a_heatmap_become_regions_as_the_thresholds_leave_them(
     assert made.class_name == "scores.csv"
 
 
-def _painted(overlay: object) -> int:
-    heatmap = overlay.shown.heatmap  # pyright: ignore[reportAttributeAccessIssue]
+def _painted(overlay: Overlay) -> int:
+    assert isinstance(overlay.shown, HeatmapPresenter)
+    heatmap = overlay.shown.heatmap
     return -1 if heatmap is None else int((heatmap.colors[..., 3] > 0).sum())
 
 
@@ -198,7 +210,9 @@ def test_without_an_overlay_each_command_says_what_to_do(
         assert "on the page AI" in slide_window.status.currentMessage()
 
 
-def test_what_is_drawn_reaches_the_recording(slide_window: MainWindow, qtbot: QtBot) -> None:
+def test_what_is_drawn_reaches_the_recording(
+    slide_window: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
     active = _active(slide_window, qtbot)
     slide_window.change_settings(reader="ada", consent_utc="2026-01-01T00:00:00Z")
     control = slide_window.recording.control
@@ -208,7 +222,12 @@ def test_what_is_drawn_reaches_the_recording(slide_window: MainWindow, qtbot: Qt
     assert recording is not None
     told: list[object] = []
     record = recording.recorder.record
-    recording.recorder.record = lambda event: (told.append(event), record(event))  # type: ignore[method-assign]
+
+    def told_first(event: AnyEvent) -> None:
+        told.append(event)
+        record(event)
+
+    monkeypatch.setattr(recording.recorder, "record", told_first)
     drawn = _region(active, 10, 20, 110, 120)
     slide_window.commands["edit.delete"].trigger()
     slide_window.commands["edit.undo"].trigger()

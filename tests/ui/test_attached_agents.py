@@ -140,7 +140,7 @@ def test_a_client_reads_is_paused_taken_over_and_handed_back(
     assert state(window) is AgentState.PAUSED
     qtbot.waitUntil(lambda: banner.pause.text() == "Go on")
     waiting = client.begin("go_to", box=[100, 100, 400, 400])
-    qtbot.wait(300)
+    qtbot.wait(100)  # that no answer comes shows in time alone
     assert len(client.results) == waiting
     qtbot.mouseClick(banner.pause, Qt.MouseButton.LeftButton)
     assert client.result(waiting).structured_content["region"] == 2
@@ -171,6 +171,7 @@ def test_a_client_reads_is_paused_taken_over_and_handed_back(
     report.reject()
     assert "It is" in client.call("report").structured_content["report"]
     sets = window.annotations.sets_of(window.panes.active)
+    assert sets is not None
     qtbot.waitUntil(lambda: sets.named(AGENT_SET) is not None)
 
     (folder,) = (each for each in Library().folder.iterdir())
@@ -229,6 +230,8 @@ def test_a_slide_that_is_not_open_is_opened_once_it_is_allowed(
 
 def test_nonsense_at_the_socket_harms_nothing(slide_window: MainWindow, qtbot: QtBot) -> None:
     slide_window.agents.clients.listen()
+    door = slide_window.agents.clients._door
+    assert door is not None
     path = _socket_path("agents")
     assert path is not None
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
@@ -243,7 +246,7 @@ def test_nonsense_at_the_socket_harms_nothing(slide_window: MainWindow, qtbot: Q
         with contextlib.suppress(OSError):  # it was closed before all was written
             connection.sendall(data)
         connection.close()
-        qtbot.waitUntil(lambda: slide_window.agents.clients._door._client is None)
+        qtbot.waitUntil(lambda: door._client is None)
     assert slide_window.agents.walk is None
     assert not slide_window.agents.clients.banner.isVisible()
     slide_window.close()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtWidgets import QApplication, QComboBox, QWidget
 from pytestqt.qtbot import QtBot
 from test_clicks_counted import told
 from test_recording import AGREED
@@ -32,12 +32,12 @@ class Hands:
         press(self._qtbot, self._window, key, modifier)
         self._count += 1
 
-    def choose(self, box: QWidget, row: int) -> None:
+    def choose(self, box: QComboBox, row: int) -> None:
         """Open a list of choices and take one of them."""
         self.click(box)
         # A list takes no choice before a double click would be over.
         self._qtbot.wait(QApplication.doubleClickInterval())
-        view = box.view()  # type: ignore[attr-defined]
+        view = box.view()
         self._qtbot.waitUntil(view.isVisible)
         place = view.visualRect(view.model().index(row, 0)).center()
         self._qtbot.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=place)

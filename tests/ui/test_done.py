@@ -13,6 +13,7 @@ from PySide6.QtCore import QPoint, Qt
 from pytestqt.qtbot import QtBot
 from ui_steps import CTRL, SHIFT, press, rest, show_slide
 
+from viewer.recording.coverage import LEAST_SEEN_S
 from viewer.settings import Settings
 from viewer.studies.answers import all_answers
 from viewer.studies.finding import project_slides
@@ -158,7 +159,7 @@ def test_unseen_tissue_is_shown_before_done_where_the_study_asks(
     finishing, canvas = window.projects.finishing, window.panes.active.canvas
     press(qtbot, window, Qt.Key.Key_5)
     rest(window, qtbot)
-    qtbot.wait(500)  # a glance is no look
+    qtbot.wait(round(1200 * LEAST_SEEN_S))  # a glance is no look: time is what counts
     press(qtbot, window, Qt.Key.Key_8)
     rest(window, qtbot)
     press(qtbot, window, Qt.Key.Key_F7)

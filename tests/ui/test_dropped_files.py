@@ -21,6 +21,7 @@ from viewer.annotations.annotation import Annotation
 from viewer.annotations.document import Change, Edit
 from viewer.annotations.formats.exchange import FORMATS
 from viewer.cli import app
+from viewer.ui.annotations.pane_annotations import PaneAnnotations
 from viewer.ui.dropped_files import named_slides
 from viewer.ui.main_window import MainWindow
 
@@ -43,6 +44,12 @@ def make_geojson(path: Path, name: str = "Tumor", color: tuple[int, int, int] = 
     }  # fmt: skip
     path.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
     return path
+
+
+def active_of(window: MainWindow) -> PaneAnnotations:
+    active = window.annotations.active
+    assert active is not None
+    return active
 
 
 def count(window: MainWindow) -> int:
@@ -74,14 +81,14 @@ def test_a_file_dropped_with_a_slide_lands_on_it(
 ) -> None:
     window = slide_window
     qtbot.waitUntil(lambda: count(window) == 0)
-    before = window.annotations.active.document
+    before = active_of(window).document
     slide, file = make_slide(tmp_path / "T.tif", 180), make_geojson(tmp_path / "T.geojson")
     drop(window, [slide, file])
     qtbot.waitUntil(lambda: window.panes.active.path == slide, timeout=20_000)
     qtbot.waitUntil(lambda: count(window) == 1, timeout=10_000)
     assert "T.tif" in window.status.currentMessage()
     assert len(before) == 0
-    assert len(window.annotations.active.document) == 0
+    assert len(active_of(window).document) == 0
 
 
 def test_a_table_of_the_second_slide_waits_for_it(
@@ -91,9 +98,9 @@ def test_a_table_of_the_second_slide_waits_for_it(
     table = tmp_path / "B.csv"
     table.write_text("x,y,width,height,class\n10,10,40,40,Tumor\n")
     window.open_paths([first, second, table])
+    waits = "B.csv is for B.tif: it is added when that is opened."
+    qtbot.waitUntil(lambda: waits in window.status.currentMessage(), timeout=20_000)
     qtbot.waitUntil(lambda: count(window) == 0, timeout=20_000)
-    qtbot.wait(200)
-    assert count(window) == 0
     show_slide(window, second, qtbot)
     qtbot.waitUntil(lambda: count(window) == 1, timeout=10_000)
 
@@ -110,7 +117,7 @@ def test_dicom_annotations_go_out_and_come_in(
 ) -> None:
     window, file = slide_window, tmp_path / "regions.dcm"
     qtbot.waitUntil(lambda: count(window) == 0, timeout=20_000)
-    active = window.annotations.active
+    active = active_of(window)
     square, nucleus = shapely.box(10, 10, 60, 60), shapely.box(100, 100, 120, 120)
     for annotation in (Annotation(square), Annotation(nucleus, kind="detection")):
         active.do(Edit("Draw", (Change(None, annotation),)))
@@ -166,15 +173,17 @@ def test_the_same_file_again_is_asked_and_classes_keep_their_color(
     window.open_paths([file])
     qtbot.waitUntil(lambda: count(window) == 1, timeout=10_000)
     (annotation,) = set_document(window, qtbot, "regions.geojson")
+    assert annotation.shown_as is not None
     assert annotation.shown_as.color == "#c80000"
     for text, expected in (("&Skip", 1), ("&Replace", 1), ("Keep &both", 2)):
         window.open_paths([file])
         qtbot.waitUntil(lambda: _box(window) is not None, timeout=10_000)
         box = _box(window)
+        assert box is not None
         (button,) = [each for each in box.findChildren(QPushButton) if each.text() == text]
         qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
         qtbot.waitUntil(lambda: _box(window) is None)
-        qtbot.wait(50)
+        qtbot.waitUntil(lambda: not window.status.currentMessage().startswith("Reading"))
         assert count(window) == expected
 
 

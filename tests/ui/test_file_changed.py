@@ -11,6 +11,7 @@ from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 from ui_steps import show_slide
 
+from viewer.canvas.canvas import SlideCanvas
 from viewer.geometry import Point
 from viewer.ui.main_window import MainWindow
 
@@ -49,8 +50,8 @@ def test_it_is_said_and_opened_again(window: MainWindow, tmp_path: Path, qtbot: 
     assert 50 in np.unique(_pixels(pane.canvas))
 
 
-def _pixels(canvas: object) -> np.ndarray:
-    image = canvas.grab().toImage()  # type: ignore[attr-defined]
+def _pixels(canvas: SlideCanvas) -> np.ndarray:
+    image = canvas.grab().toImage()
     rows = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), -1)
     pixels = rows[:, : image.width() * 4].reshape(image.height(), image.width(), 4)
     return pixels[100:-100, 100:-100, 0]

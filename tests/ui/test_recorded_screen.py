@@ -35,7 +35,9 @@ from viewer.recording.log_reader import read_lines
 from viewer.recording.session import read_header
 from viewer.recording.trace_loading import load_trace
 from viewer.settings import Settings
+from viewer.ui.annotations.pane_annotations import PaneAnnotations
 from viewer.ui.main_window import MainWindow
+from viewer.ui.slides.slide_pane import SlidePane
 
 AGREED = Settings(reader="reader-7", consent_utc="2026-11-24T08:00:00+00:00", record_texts=True)
 
@@ -62,8 +64,14 @@ def other_slide(tmp_path: Path) -> Path:
     return path
 
 
-def folder_of(window: MainWindow) -> Path:
-    recording = window.recording.control.recording_of(window.panes.active)
+def annotations_of(window: MainWindow, pane: SlidePane) -> PaneAnnotations:
+    found = window.annotations.of(pane)
+    assert found is not None
+    return found
+
+
+def folder_of(window: MainWindow, pane: SlidePane | None = None) -> Path:
+    recording = window.recording.control.recording_of(pane or window.panes.active)
     assert recording is not None
     return recording.recorder.folder
 
@@ -121,7 +129,9 @@ def test_a_switch_of_slides_leaves_nothing_of_the_next_in_the_former_session(
     window = reading
     press(qtbot, window, Qt.Key.Key_5)
     rest(window, qtbot)
-    before, size = folder_of(window), window.panes.active.source.levels[0]
+    source = window.panes.active.source
+    assert source is not None
+    before, size = folder_of(window), source.levels[0]
     last = window.panes.active.canvas.view
     show_slide(window, other_slide, qtbot)
     views = [event for event in events_of(before, qtbot) if isinstance(event, Viewport)]
@@ -142,11 +152,11 @@ def test_a_polygon_under_way_is_finished_on_its_own_slide(
         QTest.mouseMove(pane.canvas, at)
         QTest.mouseClick(pane.canvas, Qt.MouseButton.LeftButton, pos=at)
     QTest.mouseMove(pane.canvas, QPoint(230, 200))
-    before, document = folder_of(window), window.annotations.of(pane).document
+    before, document = folder_of(window), annotations_of(window, pane).document
     show_slide(window, other_slide, qtbot)
     qtbot.waitUntil(lambda: window.annotations.of(pane) is not None)
     assert len(document) == 1
-    assert len(window.annotations.of(pane).document) == 0
+    assert len(annotations_of(window, pane).document) == 0
     assert window.status.drawing.text() == ""
     made = [event for event in events_of(before, qtbot) if isinstance(event, AnnotationChanged)]
     assert {event.change for event in made} <= {"made", "changed"}
@@ -177,7 +187,7 @@ def test_typing_a_note_is_not_idle_and_its_time_counts(
 
     for letter in "mitoses here":
         qtbot.keyClicks(note.findChild(QPlainTextEdit), letter)
-        qtbot.wait(150)
+        qtbot.wait(150)  # as people type: longer than idleness in all
     note.accept()
     events = stop(window, qtbot)
     assert not [event for event in events if isinstance(event, IdleChanged) and event.begins]
@@ -241,8 +251,8 @@ def test_a_second_pane_of_the_slide_records_its_own_strokes(
     for at in (QPoint(100, 100), QPoint(160, 100), QPoint(130, 160)):
         QTest.mouseClick(second.canvas, Qt.MouseButton.LeftButton, pos=at)
     window.panes.activate(first)
-    qtbot.waitUntil(lambda: len(window.annotations.of(second).document) == 1, timeout=5_000)
-    folders = [control.recording_of(pane).recorder.folder for pane in (first, second)]
+    qtbot.waitUntil(lambda: len(annotations_of(window, second).document) == 1, timeout=5_000)
+    folders = [folder_of(window, pane) for pane in (first, second)]
     window.recording.control.stop()
     of_first, of_second = (events_of(folder, qtbot) for folder in folders)
     assert [e for e in of_second if isinstance(e, AnnotationChanged)]
@@ -256,7 +266,7 @@ def test_whose_annotations_are_shown_is_an_event_and_in_the_state_at_the_start(
     qtbot.waitUntil(lambda: window.annotations.of(pane) is not None)
     box = shapely.box(100, 100, 900, 900)
     theirs = Annotation(box).signed("reader-2")
-    window.annotations.of(pane).do(adding("Import", [theirs]))
+    annotations_of(window, pane).do(adding("Import", [theirs]))
     qtbot.waitUntil(lambda: "annotations of reader-2" in pane.canvas.shown_layers)
     press(qtbot, window, Qt.Key.Key_F9)
     press(qtbot, window, Qt.Key.Key_A)

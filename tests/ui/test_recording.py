@@ -56,6 +56,13 @@ def come_back(window: MainWindow, qtbot: QtBot) -> None:
     window.panes.active.focus()
 
 
+def logged(window: MainWindow) -> set[type]:
+    """Return the kinds of events that the log of the active pane's slide holds by now."""
+    recording = window.recording.control.recording_of(window.panes.active)
+    assert recording is not None
+    return {type(line.event) for line in read_lines(recording.recorder.folder)}
+
+
 def ended_session(window: MainWindow, qtbot: QtBot) -> Path:
     """Turns recording off by the pill; the folder of the session, whole on the disk."""
     recording = window.recording.control.recording_of(window.panes.active)
@@ -109,7 +116,7 @@ def test_the_log_tells_what_the_reader_did(reading: MainWindow, qtbot: QtBot) ->
     shown = canvas.view
     qtbot.mouseMove(canvas, QPoint(200, 150))
     qtbot.mouseClick(canvas, Qt.MouseButton.LeftButton, pos=QPoint(200, 150))
-    qtbot.wait(150)
+    qtbot.waitUntil(lambda: {Pointer, Click} <= logged(window))
     press(qtbot, window, Qt.Key.Key_2, Qt.KeyboardModifier.AltModifier)
     press(qtbot, window, Qt.Key.Key_N, CTRL)
     note = open_dialog(window, QInputDialog, qtbot)
@@ -142,7 +149,7 @@ def test_a_pause_is_shown_and_kept(reading: MainWindow, qtbot: QtBot) -> None:
     assert window.recording.pill.text().startswith("Ⅱ Paused 0:")
     press(qtbot, window, Qt.Key.Key_6)
     rest(window, qtbot)
-    qtbot.wait(200)
+    qtbot.wait(200)  # what would be recorded of the rest comes by then
     press(qtbot, window, Qt.Key.Key_F9)
     assert window.recording.pill.text().startswith("● 0:")
     assert window.status.recording.text() == "Recording"

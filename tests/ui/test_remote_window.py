@@ -57,7 +57,8 @@ def test_browsing_goes_on_when_a_killed_server_is_back(
     assert [bool(each) for each in said] == [True, False], "it is said once"
     pane.close_slide()
     again.log.clear()
-    qtbot.wait(200)
+    qtbot.waitUntil(lambda: bool(window.recent_menu.actions()))
+    qtbot.wait(100)  # that nothing is asked for shows in time alone
     assert not again.log, "the start page contacts no server"
     window.recent_menu.actions()[0].trigger()
     qtbot.waitUntil(lambda: pane.source is not None and pane.canvas.is_sharp)

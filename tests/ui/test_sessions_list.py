@@ -37,17 +37,16 @@ def panel(qtbot: QtBot) -> Iterator[SessionsPanel]:
     window.close()
 
 
-def _header(number: int, **changes: object) -> SessionHeader:
-    fields: dict[str, object] = {
-        "id": f"{number:05d}",
-        "slide": SlideRef(identity=f"slide-{number % 7}", width_px=1000, height_px=800),
-        "started_utc": "2026-11-24T08:30:00+00:00",
-        "utc_offset_min": 60,
-        "reader": "anna" if number % 2 else "local",
-        "app_version": "1",
-        "origin": "recorded" if number % 2 else "agent",
-    }
-    return SessionHeader(**(fields | changes))  # type: ignore[arg-type]
+def _header(number: int, slide: SlideRef | None = None) -> SessionHeader:
+    return SessionHeader(
+        id=f"{number:05d}",
+        slide=slide or SlideRef(identity=f"slide-{number % 7}", width_px=1000, height_px=800),
+        started_utc="2026-11-24T08:30:00+00:00",
+        utc_offset_min=60,
+        reader="anna" if number % 2 else "local",
+        app_version="1",
+        origin="recorded" if number % 2 else "agent",
+    )
 
 
 def _listing(count: int = COUNT) -> SessionListing:
@@ -91,7 +90,9 @@ def test_only_rows_in_sight_ask_for_figures(panel: SessionsPanel, qtbot: QtBot) 
     assert panel.model.texts(1234)[3] == "1:26 · 7 actions · 50 % seen"
 
 
-def test_a_refresh_asks_only_for_rows_in_sight(panel: SessionsPanel, qtbot: QtBot) -> None:
+def test_a_refresh_asks_only_for_rows_in_sight(
+    panel: SessionsPanel, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked: set[int] = set()
     real = panel.model.session
 
@@ -99,7 +100,7 @@ def test_a_refresh_asks_only_for_rows_in_sight(panel: SessionsPanel, qtbot: QtBo
         asked.add(row)
         return real(row)
 
-    panel.model.session = session  # type: ignore[method-assign]
+    monkeypatch.setattr(panel.model, "session", session)
     with qtbot.waitSignal(panel.sight_changed):
         panel.show_sessions(_listing())
     panel.list.viewport().repaint()

@@ -164,6 +164,7 @@ def test_undo_in_the_midst_of_a_polygon_takes_its_last_corner(
     press(qtbot, drawing, Qt.Key.Key_Return)
     kept, polygon = _here(drawing).document
     assert kept.id == drawn.id
+    assert isinstance(polygon.geometry, shapely.Polygon)
     assert len(polygon.geometry.exterior.coords) == 4
     press(qtbot, drawing, Qt.Key.Key_Z, CTRL)
     assert [each.id for each in _here(drawing).document] == [drawn.id]
@@ -200,6 +201,7 @@ def test_quick_points_are_all_counted(drawing: MainWindow, qtbot: QtBot) -> None
     click(_canvas(drawing), A)
     _second_press(_canvas(drawing), [A + QPoint(3, 3)])
     (points,) = _here(drawing).document
+    assert isinstance(points.geometry, shapely.MultiPoint)
     assert len(points.geometry.geoms) == 2
 
 
@@ -211,6 +213,7 @@ def test_a_click_and_a_drag_move_what_is_under_them(drawing: MainWindow, qtbot: 
     _second_press(canvas, line(border, border + QPoint(60, 0)))
     now = _here(drawing).document[drawn.id].geometry
     assert now.bounds[0] - drawn.geometry.bounds[0] == pytest.approx(60 * canvas.view.downsample)
+    assert isinstance(now, shapely.Polygon)
     assert len(now.exterior.coords) == 5
 
 

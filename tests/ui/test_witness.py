@@ -22,7 +22,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QInputDialog, QMessageBox, QPlainTextEdit, QWidget
 from pytestqt.qtbot import QtBot
 from test_dropped_files import make_geojson
-from ui_steps import CTRL, drop, press, show_slide
+from ui_steps import CTRL, drop, press, rest, show_slide
 
 from viewer.recording.events import AnnotationChanged, FocusChanged, OverlayChanged
 from viewer.recording.log_reader import read_lines, verify
@@ -174,7 +174,7 @@ class Driver:
         self._qtbot.wait(self._chance.choice((20, 120)))
         other.close()
         self._window.activateWindow()
-        self._qtbot.wait(20)
+        self._qtbot.waitUntil(self._window.isActiveWindow)
         self._window.panes.active.focus()
 
     def _place(self) -> QPoint:
@@ -189,7 +189,7 @@ def run(
     witness, driver = Witness(window), Driver(window, slides, seed, qtbot)
     for _ in range(steps):
         driver.step()
-    qtbot.wait(200)
+    rest(window, qtbot)
     witness.stop()
     window.close()
     return witness.samples

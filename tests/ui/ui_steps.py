@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
@@ -15,11 +16,13 @@ from viewer.canvas.canvas import SlideCanvas
 from viewer.recording.events import Viewport
 from viewer.recording.log_reader import read_lines
 from viewer.ui.main_window import MainWindow
+from viewer.ui.overlays.settings_pages import HeatmapPage
 
 NO_MODIFIER = Qt.KeyboardModifier.NoModifier
 CTRL = Qt.KeyboardModifier.ControlModifier
 SHIFT = Qt.KeyboardModifier.ShiftModifier
 ALT = Qt.KeyboardModifier.AltModifier
+Dialog = TypeVar("Dialog", bound=QDialog)
 _SETTLED_FRAMES = 20
 """A fifth of a second and more, by pytest-qt's steps."""
 
@@ -97,7 +100,7 @@ def largest_difference(one: QImage, other: QImage) -> int:
 
 def press(
     qtbot: QtBot,
-    window: MainWindow,
+    window: QWidget,
     key: Qt.Key,
     modifier: Qt.KeyboardModifier = NO_MODIFIER,
 ) -> None:
@@ -105,10 +108,10 @@ def press(
     qtbot.keyClick(window.focusWidget() or window, key, modifier)
 
 
-def open_dialog(window: QWidget, kind: type[QDialog], qtbot: QtBot) -> QDialog:
+def open_dialog(window: QWidget, kind: type[Dialog], qtbot: QtBot) -> Dialog:
     """The dialog of this kind that is open over the window."""
 
-    def dialogs() -> list[QDialog]:
+    def dialogs() -> list[Dialog]:
         return [dialog for dialog in window.findChildren(kind) if dialog.isVisible()]
 
     qtbot.waitUntil(lambda: bool(dialogs()))
@@ -127,6 +130,13 @@ def drop(target: QWidget, paths: list[Path], at: QPoint | None = None) -> QDropE
     event = QDropEvent(QPointF(at), Qt.DropAction.CopyAction, data, buttons, keys)
     QApplication.sendEvent(target, event)
     return event
+
+
+def heatmap_page(window: MainWindow) -> HeatmapPage:
+    """Return the settings of the heatmap whose card is chosen."""
+    page = window.overlays.panel.body.heatmap
+    assert page is not None
+    return page
 
 
 def set_document(window: MainWindow, qtbot: QtBot, label: str) -> Document:
