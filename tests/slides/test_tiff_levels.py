@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import closing
 from itertools import permutations
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from PIL import Image
 from tiff_steps import assert_shows, gray, picture, whole
 
 from viewer.slides import NoSuchImageError, SlideError, UnsupportedSlideError, open_slide
+from viewer.slides.opener import open_here
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -408,3 +410,28 @@ def test_a_part_that_is_described_in_another_file_says_so(tmp_path: Path) -> Non
     whole_image.write_text(OME.format("urn:uuid:c") + "</OME>")
     with pytest.raises(UnsupportedSlideError, match=r"open the \.ome\.tif that it belongs to"):
         open_slide(whole_image)
+
+
+def test_thousands_of_described_images_open_without_holding_each_against_all(
+    tmp_path: Path,
+) -> None:
+    """Half are of one size, half of hundreds of sizes; pairs are millions."""
+    sizes = [(40, 40)] * 2000 + [(20 + n % 45, 20 + n // 45) for n in range(2000)]
+    described = "".join(
+        f'<Image Name="{n}"><Pixels DimensionOrder="XYCZT" Type="uint8" SizeC="1" SizeZ="1" '
+        f'SizeT="1" SizeX="{width}" SizeY="{height}"><Channel Name="A"/><TiffData IFD="{n}"/>'
+        "</Pixels></Image>"
+        for n, (width, height) in enumerate(sizes)
+    )
+    path = tmp_path / "a.ome.tif"
+    with tifffile.TiffWriter(path) as tiff:
+        for n, (width, height) in enumerate(sizes):
+            about = None if n else OME.format("urn:uuid:a") + f"{described}</OME>"
+            tiff.write(
+                np.full((height, width), n % 200, np.uint8), description=about, metadata=None,
+                contiguous=False,
+            )  # fmt: skip
+    before_s = time.process_time()
+    with closing(open_here(path)) as source:
+        assert len(source.info.images) > 3000
+    assert time.process_time() - before_s < 12

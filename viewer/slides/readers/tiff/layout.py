@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import re
 from dataclasses import dataclass, field, replace
@@ -13,6 +12,7 @@ from viewer.limits import TIFF_SHAPES
 from viewer.slides.channels import MOST_CHANNELS, names_stains, too_many_channels
 from viewer.slides.readers.tiff.directories import is_image, read_chain
 from viewer.slides.readers.tiff.errors import ChunkError
+from viewer.slides.readers.tiff.joining import ASPECT_TOLERANCE, REDUCED, is_reduced, with_levels
 from viewer.slides.readers.tiff.masks import with_masks
 from viewer.slides.readers.tiff.metadata import tiff_optics
 from viewer.slides.readers.tiff.ome import (
@@ -23,9 +23,7 @@ from viewer.slides.readers.tiff.ome import (
     ome_images,
     with_held_planes,
 )
-from viewer.slides.readers.tiff.same_content import Comparisons, Window, ranges_to_compare
 from viewer.slides.readers.tiff.stacks import Stack, alike_stack, ome_stack, pages_behind
-from viewer.slides.remote.ranged import RangedBytes
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -37,19 +35,12 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_REDUCED = 1
-"""Bit of the tag NewSubfileType."""
-
-_UNCOMPARED = (
-    "This file holds too many images of one shape to compare all: some may be levels of others."
-)
 
 _BESIDE = ("label", "macro", "overview", "thumbnail")
 _IMAGE_TYPE = re.compile(r"<ImageType>\s*(\w+)")
 """As PerkinElmer's QPTIFF tells it."""
 
 _LONGEST_DESCRIPTION = 1 << 16
-_ASPECT_TOLERANCE = 0.01
 _COLOR_NAMES = (("red", "green", "blue"), ("r", "g", "b"))
 _PRIMARIES = (0xFF0000, 0x00FF00, 0x0000FF)
 
@@ -132,7 +123,7 @@ def tiff_images(tiff: TiffFile, files: TiffFiles) -> list[TiffImage]:
     images += _undescribed(tiff, plain, has_end=not left_out)
     if not images:
         raise ChunkError("none of its directories holds an image")
-    joined = _with_levels(images, files)
+    joined = with_levels(images, files)
     if described_in and not described:
         hidden = _described_in(described_in)
         joined = [replace(image, hidden=(*image.hidden, hidden)) for image in joined]
@@ -284,7 +275,7 @@ def _levels(tops: Sequence[TiffPage], page_at: PageAt) -> tuple[TiffLevel, ...]:
     finest = levels[0]
     kept = [finest]
     for level in levels[1:]:
-        if level.area < kept[-1].area and _is_reduced(finest, level, 5 * _ASPECT_TOLERANCE):
+        if level.area < kept[-1].area and is_reduced(finest, level, 5 * ASPECT_TOLERANCE):
             kept.append(level)
     return tuple(kept)
 
@@ -311,12 +302,12 @@ def _undescribed(tiff: TiffFile, pages: Sequence[TiffPage], *, has_end: bool) ->
     images: list[TiffImage] = []
     colors = 3 if _is_imagej_color(tiff, pages) else 1
     # Reduced pages last: they are levels of what others hold.
-    rest = sorted(pages, key=lambda page: bool(page.subfiletype & _REDUCED))
+    rest = sorted(pages, key=lambda page: bool(page.subfiletype & REDUCED))
     stacks: dict[int, Stack] = {}
     while rest:
         first = rest[0]
         alike = [page for page in rest if _alike(first, page)]
-        if first.subfiletype & _REDUCED and len(alike) not in stacks:
+        if first.subfiletype & REDUCED and len(alike) not in stacks:
             alike = alike[:1]
         taken = {page.index for page in alike}
         rest = [page for page in rest if page.index not in taken]
@@ -352,80 +343,3 @@ def _name_of(page: TiffPage) -> str:
     typed = _IMAGE_TYPE.search(text)
     words = (typed[1] if typed else text.strip().split("\n")[-1]).casefold()
     return next((name for name in _BESIDE if name in words), "")
-
-
-def _with_levels(images: Sequence[TiffImage], files: TiffFiles) -> list[TiffImage]:
-    """Join images that are levels of a larger one to it."""
-    by_size = sorted(images, key=lambda image: -image.levels[0].area)
-    if isinstance(files.main, RangedBytes):
-        _expect_comparisons(by_size, files, files.main)
-    joined: list[TiffImage] = []
-    comparisons = Comparisons()
-    for image in by_size:
-        for index, larger in enumerate(joined):
-            if _is_level_of(larger, image, files, comparisons):
-                levels = sorted((*larger.levels, *image.levels), key=lambda level: -level.area)
-                joined[index] = replace(
-                    larger,
-                    levels=tuple(levels),
-                    directory=min(larger.directory, image.directory),
-                    optics=larger.optics,
-                )
-                break
-        else:
-            joined.append(image)
-    if comparisons.are_spent:
-        joined = [replace(image, hidden=(*image.hidden, _UNCOMPARED)) for image in joined]
-    return joined
-
-
-def _expect_comparisons(by_size: Sequence[TiffImage], files: TiffFiles, main: RangedBytes) -> None:
-    """Fetch at once what the comparisons of levels will read, each with the next larger one."""
-    wanted: list[tuple[int, int]] = []
-    for larger, image in itertools.pairwise(by_size):
-        finest, level = larger.levels[0], image.levels[0]
-        if not level.page.subfiletype & _REDUCED and _is_reduced(finest, level, _ASPECT_TOLERANCE):
-            wanted += ranges_to_compare(_window(finest, files), _window(level, files))
-    main.expect(wanted)
-
-
-def _is_level_of(
-    larger: TiffImage, image: TiffImage, files: TiffFiles, comparisons: Comparisons
-) -> bool:
-    finest, level = larger.levels[0], image.levels[0]
-    if any(known.size_px == level.size_px for known in larger.levels):
-        return False
-    if len(finest.pages) != len(level.pages) or _counts(larger.stack) != _counts(image.stack):
-        return False
-    is_flagged = bool(level.page.subfiletype & _REDUCED)
-    tolerance = 5 * _ASPECT_TOLERANCE if is_flagged else _ASPECT_TOLERANCE
-    if not _is_reduced(finest, level, tolerance):
-        return False
-    # The nearest finer level is the cheapest to compare with.
-    nearest = min(
-        (known for known in larger.levels if known.area > level.area), key=lambda known: known.area
-    )
-    if is_flagged or comparisons.are_spent:
-        return is_flagged
-    return comparisons.shows_the_same(_window(nearest, files), _window(level, files))
-
-
-def _counts(stack: Stack) -> tuple[int, int, int]:
-    return len(stack.channels), stack.z_count, stack.t_count
-
-
-def _window(level: TiffLevel, files: TiffFiles) -> Window:
-    return Window(level.page, files)
-
-
-def _is_reduced(finest: TiffLevel, level: TiffLevel, tolerance: float) -> bool:
-    """Return whether the shapes fit as levels of one image, with samples of the same kind."""
-    page, reduced = finest.page, level.page
-    if (page.dtype, page.samplesperpixel) != (reduced.dtype, reduced.samplesperpixel):
-        return False
-    across = page.imagewidth / reduced.imagewidth
-    down = page.imagelength / reduced.imagelength
-    if min(across, down) <= 1.0:
-        return False
-    slack = max(tolerance, 2 / min(level.size_px))
-    return abs(across - down) <= slack * max(across, down)

@@ -1,0 +1,153 @@
+"""Which images of a TIFF are levels of larger ones."""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from viewer.slides.readers.tiff.same_content import Comparisons, Window, ranges_to_compare
+from viewer.slides.remote.ranged import RangedBytes
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+
+    from viewer.slides.readers.tiff.files import TiffFiles
+    from viewer.slides.readers.tiff.layout import TiffImage, TiffLevel
+
+REDUCED = 1
+"""Bit of the tag NewSubfileType."""
+
+ASPECT_TOLERANCE = 0.01
+_ROUNDING = 1e-9
+_UNCOMPARED = (
+    "This file holds too many images of one shape to compare all: some may be levels of others."
+)
+
+
+def with_levels(images: Sequence[TiffImage], files: TiffFiles) -> list[TiffImage]:
+    """Join images that are levels of a larger one to it."""
+    by_size = sorted(images, key=lambda image: -image.levels[0].area)
+    if isinstance(files.main, RangedBytes):
+        _expect_comparisons(by_size, files, files.main)
+    joined: list[TiffImage] = []
+    shapes = _Shapes()
+    comparisons = Comparisons()
+    for image in by_size:
+        is_undecided = not comparisons.are_spent or _is_flagged(image)
+        for index in shapes.that_may_hold(image) if is_undecided else ():
+            larger = joined[index]
+            if _is_level_of(larger, image, files, comparisons):
+                levels = sorted((*larger.levels, *image.levels), key=lambda level: -level.area)
+                joined[index] = replace(
+                    larger,
+                    levels=tuple(levels),
+                    directory=min(larger.directory, image.directory),
+                    optics=larger.optics,
+                )
+                break
+        else:
+            shapes.add(image, len(joined))
+            joined.append(image)
+    if comparisons.are_spent:
+        joined = [replace(image, hidden=(*image.hidden, _UNCOMPARED)) for image in joined]
+    return joined
+
+
+class _Shapes:
+    """Finds the images of which another may be a level, without a look at all of thousands."""
+
+    def __init__(self) -> None:
+        self._by_kind: dict[Hashable, list[tuple[float, tuple[int, int]]]] = {}
+        """Aspect ratio, as a logarithm, and size of the finest levels, sorted."""
+        self._places: dict[Hashable, list[int]] = {}
+
+    def add(self, image: TiffImage, place: int) -> None:
+        """Note an image, which stands at `place` in the caller's list."""
+        kind, (width, height) = _kind(image), image.levels[0].size_px
+        places = self._places.setdefault((kind, width, height), [])
+        if not places:
+            shapes = self._by_kind.setdefault(kind, [])
+            bisect.insort(shapes, (math.log(width / height), (width, height)))
+        places.append(place)
+
+    def that_may_hold(self, image: TiffImage) -> list[int]:
+        """Return the places of larger images of the same kind and shape, in order."""
+        kind, (width, height) = _kind(image), image.levels[0].size_px
+        slack = _slack(image.levels[0], _tolerance(image))
+        shapes, aspect = self._by_kind.get(kind, []), math.log(width / height)
+        most = -math.log1p(-slack) + _ROUNDING if slack < 1 else math.inf
+        first = bisect.bisect_left(shapes, (aspect - most, (0, 0)))
+        last = bisect.bisect_left(shapes, (aspect + most, (0, 0)), first)
+        return sorted(
+            place
+            for _, size in shapes[first:last]
+            if size[0] > width and size[1] > height
+            for place in self._places[(kind, *size)]
+        )
+
+
+def _expect_comparisons(by_size: Sequence[TiffImage], files: TiffFiles, main: RangedBytes) -> None:
+    """Fetch at once what the comparisons of levels will read, each with the next larger one."""
+    wanted: list[tuple[int, int]] = []
+    for larger, image in itertools.pairwise(by_size):
+        finest, level = larger.levels[0], image.levels[0]
+        if not level.page.subfiletype & REDUCED and is_reduced(finest, level, ASPECT_TOLERANCE):
+            wanted += ranges_to_compare(_window(finest, files), _window(level, files))
+    main.expect(wanted)
+
+
+def _is_level_of(
+    larger: TiffImage, image: TiffImage, files: TiffFiles, comparisons: Comparisons
+) -> bool:
+    finest, level = larger.levels[0], image.levels[0]
+    if any(known.size_px == level.size_px for known in larger.levels):
+        return False
+    if not is_reduced(finest, level, _tolerance(image)):
+        return False
+    # The nearest finer level is the cheapest to compare with.
+    nearest = min(
+        (known for known in larger.levels if known.area > level.area), key=lambda known: known.area
+    )
+    if _is_flagged(image) or comparisons.are_spent:
+        return _is_flagged(image)
+    return comparisons.shows_the_same(_window(nearest, files), _window(level, files))
+
+
+def _is_flagged(image: TiffImage) -> bool:
+    """Return whether the file itself says that an image is a smaller one of another."""
+    return bool(image.levels[0].page.subfiletype & REDUCED)
+
+
+def _tolerance(image: TiffImage) -> float:
+    return (5 if _is_flagged(image) else 1) * ASPECT_TOLERANCE
+
+
+def _kind(image: TiffImage) -> Hashable:
+    """Return what an image and its levels have in common beside their shape."""
+    first, stack = image.levels[0], image.stack
+    counts = len(stack.channels), stack.z_count, stack.t_count
+    return len(first.pages), counts, first.page.dtype, first.page.samplesperpixel
+
+
+def _window(level: TiffLevel, files: TiffFiles) -> Window:
+    return Window(level.page, files)
+
+
+def is_reduced(finest: TiffLevel, level: TiffLevel, tolerance: float) -> bool:
+    """Return whether the shapes fit as levels of one image, with samples of the same kind."""
+    page, reduced = finest.page, level.page
+    if (page.dtype, page.samplesperpixel) != (reduced.dtype, reduced.samplesperpixel):
+        return False
+    across = page.imagewidth / reduced.imagewidth
+    down = page.imagelength / reduced.imagelength
+    if min(across, down) <= 1.0:
+        return False
+    return abs(across - down) <= _slack(level, tolerance) * max(across, down)
+
+
+def _slack(level: TiffLevel, tolerance: float) -> float:
+    """Return by which share the ratios of the sides may differ; levels are whole pixels."""
+    return max(tolerance, 2 / min(level.size_px))
