@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections import deque
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from viewer.window_first import give_way
 
@@ -16,16 +17,43 @@ if TYPE_CHECKING:
 _AT_ONCE = 500
 _LATER_S = 0.5
 """Until whoever hands something over has let go of it, too: the last one frees it."""
-_waiting: deque[list[Any] | dict[Any, Any]] = deque()
+_MOST_LOOKS = 120
+"""At something that others still use: after a minute the last of them frees it."""
+_ALONE = 2
+"""References to what nobody else has: a name here, and the question after their number."""
+
+_Container = list[Any] | dict[Any, Any] | tuple[Any, ...] | frozenset[Any]
+
+
+class _Waiting(NamedTuple):
+    """What is to be freed, or looked at again so many times where others may use it still."""
+
+    container: _Container
+    looks: int = 0
+
+
+_waiting: deque[_Waiting] = deque()
 _lock = threading.Lock()
 _is_running = False
 
 
-def release_slowly(*containers: list[Any] | dict[Any, Any]) -> None:
-    """Empty containers that nobody uses any more, in a thread that ends when it is done."""
+def release_slowly(*containers: _Container | None) -> None:
+    """Empty containers that nobody uses any more, in a thread that ends when it is done.
+
+    Tuples and sets, which cannot be emptied, are only let go of, the things in a tuple one by one.
+    """
+    _release(*(_Waiting(each) for each in containers if each))
+
+
+def release_unshared(*containers: dict[Any, Any]) -> None:
+    """Empty containers as `release_slowly` does, each as soon as nobody else refers to it."""
+    _release(*(_Waiting(each, _MOST_LOOKS) for each in containers if each))
+
+
+def _release(*waiting: _Waiting) -> None:
     global _is_running
     with _lock:
-        _waiting.extend(each for each in containers if each)
+        _waiting.extend(waiting)
         if _is_running or not _waiting:
             return
         _is_running = True
@@ -52,8 +80,16 @@ def _serve() -> None:
             if not _waiting:
                 _is_running = False
                 return
-            container = _waiting.popleft()
-        _empty(container)
+            container, looks = _waiting.popleft()
+        if looks and sys.getrefcount(container) > _ALONE:
+            if looks > 1:
+                _release(_Waiting(container, looks - 1))
+        elif isinstance(container, tuple):
+            container = list(container)  # the tuple goes, and with it nothing yet
+            _empty(container)
+        elif not isinstance(container, frozenset):
+            _empty(container)
+        del container
 
 
 def _empty(container: list[Any] | dict[Any, Any]) -> None:

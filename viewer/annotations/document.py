@@ -9,7 +9,7 @@ from viewer.annotations.bookmarks import MARKS
 from viewer.annotations.document_state import DocumentState, is_special
 from viewer.annotations.history import History
 from viewer.errors import CoverslipError
-from viewer.slow_release import release_slowly
+from viewer.slow_release import release_unshared
 from viewer.window_first import giving_way
 
 if TYPE_CHECKING:
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
     from viewer.annotations.annotation import Annotation
     from viewer.geometry import Box
+
+
+_MANY = 10_000
+"""Annotations whose room takes longer than a frame to free."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,7 +305,7 @@ class Document:
         state, self._state, self._is_shared = self._state, DocumentState(), False
         self._undo.clear()
         self._redo.clear()
-        release_slowly(list(state.held.values()))
+        release_unshared(state.held)
 
     # What is done in another thread ----------------------------------------------------------
 
@@ -380,9 +384,11 @@ class Document:
         return True
 
     def _replace(self, step: Edit, after: DocumentState) -> None:
-        self._state, self._is_shared = after, False
+        before, self._state, self._is_shared = self._state.held, after, False
         self.version += 1
         self._tell(step)
+        if len(before) > _MANY:
+            release_unshared(before)
 
     def listen(self, listener: Callable[[Edit], object]) -> Callable[[], None]:
         """Calls `listener` after each change with what changed, undo and redo too.

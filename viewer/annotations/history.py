@@ -160,7 +160,7 @@ class History:
         """Let a step leave the memory; one of very many changes does so little by little."""
         edit, kept.edit = kept.edit, None
         if edit is not None and kept.count > _AT_ONCE:
-            release_slowly(list(edit.changes))
+            release_slowly(edit.changes, edit.removed, edit.added)
 
     def _loaded(self, kept: _Kept) -> Edit:
         with self._lock:

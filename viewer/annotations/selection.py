@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from viewer.slow_release import release_slowly
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from uuid import UUID
 
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.document import Document, Edit
+
+
+_MANY = 10_000
+"""Chosen annotations whose ids take longer than a frame to free."""
 
 
 class Selection:
@@ -28,7 +34,8 @@ class Selection:
         until such cycles are looked for.
         """
         self._end()
-        self._ids = frozenset()
+        before, self._ids = self._ids, frozenset()
+        _let_go(before)
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -58,8 +65,9 @@ class Selection:
         """Chooses these and no others."""
         wanted = frozenset(ids)
         if wanted != self._ids:
-            self._ids = wanted
+            before, self._ids = self._ids, wanted
             self._tell()
+            _let_go(before)
 
     def turn(self, id_: UUID) -> None:
         """Chooses one more, or one less where it was chosen."""
@@ -83,3 +91,8 @@ class Selection:
     def _tell(self) -> None:
         for listener in tuple(self._listeners):
             listener()
+
+
+def _let_go(ids: frozenset[UUID]) -> None:
+    if len(ids) > _MANY:
+        release_slowly(ids)

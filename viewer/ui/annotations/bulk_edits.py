@@ -142,7 +142,7 @@ class BulkEdits(QObject):
             step = steps.pop()
             if not document.land_turn(step, made, before, after, back=back):
                 raise _ChangedError
-            release_slowly(list(step.changes))
+            release_slowly(step.changes, step.removed, step.added)
             return True
 
         said = f"{'Undone' if back else 'Done again'}: {label}."

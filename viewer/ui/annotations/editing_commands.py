@@ -20,6 +20,7 @@ from viewer.ui.annotations.bulk_edits import MANY, BulkEdits, BulkEditsHost
 from viewer.ui.annotations.wording import LOCKED, many
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.services import CommandHost, PaneHost
+from viewer.window_first import giving_way
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 300
 """Annotations that are edited without a thread: quicker than the eye."""
+_SELECTED_AT_ONCE = 100_000
+"""Annotations that are selected without a thread: their ids are put together within a frame."""
 _SIMPLIFY_UM, _GROW_UM = 1.0, 10.0
 
 
@@ -309,9 +312,34 @@ class EditingCommands(QObject):
         active = self._active()
         if active is not None and active.desk.is_hidden:
             self._window.say(HIDDEN)
+        elif active is not None and len(active.document) > _SELECTED_AT_ONCE:
+            self._select_very_many(active)
         elif active is not None:
             active.selection.choose(active.document.ids)
-            self._window.say(f"{many(len(active.selection))} selected.")
+            self._say_selected(active)
+
+    def _select_very_many(self, active: PaneAnnotations) -> None:
+        """Select all, whose ids are put together in a thread; what is drawn meanwhile, too."""
+        document, version = active.document, active.document.version
+        held = document.state.held
+
+        def found() -> frozenset[UUID]:
+            ids = list(held)  # in one go, as the document may change; the rest takes longer
+            return frozenset(giving_way(ids))
+
+        def choose(ids: frozenset[UUID]) -> None:
+            if active is not self._active():
+                return
+            if document.version != version:
+                self._select_all()
+                return
+            active.selection.choose(ids)
+            self._say_selected(active)
+
+        self._background.run(found, choose)
+
+    def _say_selected(self, active: PaneAnnotations) -> None:
+        self._window.say(f"{many(len(active.selection))} selected.")
 
     # Shapes ----------------------------------------------------------------------------------
 

@@ -1,0 +1,57 @@
+"""What very many refer to is freed in a thread, part by part, and never under somebody's hands."""
+
+from __future__ import annotations
+
+import weakref
+
+import pytest
+from pytestqt.qtbot import QtBot
+
+from viewer import slow_release
+from viewer.slow_release import release_slowly, release_unshared
+
+
+class _Thing:
+    """Something whose end can be seen."""
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slow_release, "_LATER_S", 0.005)
+
+
+def test_lists_tuples_dicts_and_sets_are_let_go_of(qtbot: QtBot) -> None:
+    things = [_Thing() for _ in range(4)]
+    seen = [weakref.ref(each) for each in things]
+    one, two, three, four = things
+    things.clear()
+    release_slowly([one], (two,), {1: three}, frozenset([four]), None)
+    del one, two, three, four
+    qtbot.waitUntil(lambda: all(each() is None for each in seen))
+
+
+def test_what_others_use_stays_until_they_do_not(qtbot: QtBot) -> None:
+    held = {number: _Thing() for number in range(1200)}
+    seen = [weakref.ref(each) for each in held.values()]
+    other = {1: _Thing()}
+    released = weakref.ref(other[1])
+    release_unshared(held)
+    release_unshared(other)
+    del other
+    qtbot.waitUntil(lambda: released() is None)
+    assert len(held) == 1200
+    del held
+    qtbot.waitUntil(lambda: all(each() is None for each in seen))
+
+
+def test_what_others_use_for_very_long_is_left_to_them(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slow_release, "_MOST_LOOKS", 3)
+    held = {1: _Thing()}
+    seen = weakref.ref(held[1])
+    release_unshared(held)
+    qtbot.waitUntil(lambda: not slow_release._is_running)
+    assert len(held) == 1
+    del held
+    assert seen() is None
