@@ -219,6 +219,26 @@ class SlideSource(Protocol):
         ...
 
 
+class DescribedSource:
+    """Of a source, what is known once it is open: where it lies, what it is, and its levels."""
+
+    _path: Path
+    _info: SlideInfo
+    _levels: tuple[Level, ...]
+
+    @property
+    def path(self) -> Path:
+        return self._path
+
+    @property
+    def info(self) -> SlideInfo:
+        return self._info
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        return self._levels
+
+
 def expect(source: SlideSource, tiles: Sequence[tuple[int, int, int]], threads: int = 1) -> None:
     """Tell a source which tiles will be read next, in this order: level, column and row of each.
 

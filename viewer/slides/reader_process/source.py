@@ -31,7 +31,7 @@ from viewer.slides.readers.jpeg_tiles import (
 from viewer.slides.readers.shared_file import SharedFile
 from viewer.slides.remote.client import RemoteFile
 from viewer.slides.remote.places import places_of
-from viewer.slides.source import Level, RgbImage, ScreenImage, SlideInfo
+from viewer.slides.source import DescribedSource, Level, RgbImage, ScreenImage, SlideInfo
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -90,7 +90,7 @@ class _JpegLevel:
     decode: JpegDecoder
 
 
-class IsolatedSource:
+class IsolatedSource(DescribedSource):
     """A slide whose real source lives in another process.
 
     What that process says of the slide is checked like a foreign file. Tiles of baseline JPEG are
@@ -119,18 +119,6 @@ class IsolatedSource:
             self._file = remote if isinstance(remote, RemoteFile) else SharedFile(path)
         self._places = self._remote and places_of(opened.places, self._levels)
         self._is_closed = False
-
-    @property
-    def path(self) -> Path:
-        return self._path
-
-    @property
-    def info(self) -> SlideInfo:
-        return self._info
-
-    @property
-    def levels(self) -> tuple[Level, ...]:
-        return self._levels
 
     @property
     def direct_tiles(self) -> list[DirectTiles | None]:

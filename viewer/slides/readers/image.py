@@ -47,7 +47,7 @@ from viewer.slides.readers.sample_colors import (
 )
 from viewer.slides.readers.tiff.overview import LARGE_PX, StripOverview
 from viewer.slides.readers.turning import UPRIGHT, is_orientation
-from viewer.slides.source import Level, RgbImage, SlideInfo
+from viewer.slides.source import DescribedSource, Level, RgbImage, SlideInfo
 from viewer.slides.turns import Turns
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def _open_jpeg_xl(path: Path, width_px: int, height_px: int) -> ImageSource:
     return ImageSource(path, chunks, UPRIGHT, info)
 
 
-class ImageSource:
+class ImageSource(DescribedSource):
     """An image in memory, cut into tiles.
 
     Parameters
@@ -193,18 +193,6 @@ class ImageSource:
             made_of = round(downsample) ** 2
             levels.append(Level(across, down, downsample, _TILE_PX, _TILE_PX, made_of))
         self._levels = tuple(levels)
-
-    @property
-    def path(self) -> Path:
-        return self._path
-
-    @property
-    def info(self) -> SlideInfo:
-        return self._info
-
-    @property
-    def levels(self) -> tuple[Level, ...]:
-        return self._levels
 
     def read_tile(self, level: int, column: int, row: int) -> RgbImage:
         windows = self._windows

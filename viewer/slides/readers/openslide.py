@@ -22,7 +22,7 @@ from viewer.slides.errors import (
 from viewer.slides.pixel_memory import new_pixels
 from viewer.slides.readers.openslide_messages import as_slide_error
 from viewer.slides.resolution import believable_mpp_um, scale_doubt
-from viewer.slides.source import Level, RgbImage, ScreenImage, SlideInfo
+from viewer.slides.source import DescribedSource, Level, RgbImage, ScreenImage, SlideInfo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -61,7 +61,7 @@ def open_with_openslide(path: Path) -> OpenSlideSource | None:
         raise as_slide_error(path, str(error)) from error
 
 
-class OpenSlideSource:
+class OpenSlideSource(DescribedSource):
     """A slide read by OpenSlide.
 
     An error makes an OpenSlide handle useless for ever. So a tile that fails on the shared handle
@@ -79,18 +79,6 @@ class OpenSlideSource:
         self._handle: _Handle | None = lowlevel.open(path)
         self._closed = False
         self._failed: set[tuple[int, int, int]] = set()
-
-    @property
-    def path(self) -> Path:
-        return self._path
-
-    @property
-    def info(self) -> SlideInfo:
-        return self._info
-
-    @property
-    def levels(self) -> tuple[Level, ...]:
-        return self._levels
 
     def read_tile(self, level: int, column: int, row: int) -> RgbImage:
         grid = self._levels[level]

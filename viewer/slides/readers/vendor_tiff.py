@@ -16,7 +16,7 @@ from viewer.slides.readers.jpeg_tiles import (
     as_bytes,
 )
 from viewer.slides.readers.shared_file import AnyFile, shared_file
-from viewer.slides.source import Level, RgbImage, SlideInfo
+from viewer.slides.source import DescribedSource, Level, RgbImage, SlideInfo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -56,7 +56,7 @@ class StoredLevel:
         return cls(level, level.columns, offsets, byte_counts, decode)
 
 
-class VendorTiffSource:
+class VendorTiffSource(DescribedSource):
     """A tiled TIFF read without OpenSlide.
 
     Parameters
@@ -89,18 +89,6 @@ class VendorTiffSource:
         self._sparse_tile = sparse_tile or self._white
         self._read_associated = read_associated
         self._close_helpers = close_helpers
-
-    @property
-    def path(self) -> Path:
-        return self._path
-
-    @property
-    def info(self) -> SlideInfo:
-        return self._info
-
-    @property
-    def levels(self) -> tuple[Level, ...]:
-        return self._levels
 
     @property
     def direct_tiles(self) -> list[DirectTiles | None]:

@@ -42,7 +42,7 @@ from viewer.slides.readers.tiff.stack_axes import ImageStack, hidden_channels, s
 from viewer.slides.readers.turning import UPRIGHT, upright_size
 from viewer.slides.remote.ranged import ranges_of
 from viewer.slides.resolution import scale_doubt
-from viewer.slides.source import ImageEntry, Level, RgbImage, SlideInfo
+from viewer.slides.source import DescribedSource, ImageEntry, Level, RgbImage, SlideInfo
 from viewer.slides.turns import Turns
 
 if TYPE_CHECKING:
@@ -266,7 +266,7 @@ def _too_large(path: Path, size_bytes: int) -> str:
     )
 
 
-class TiffSource:
+class TiffSource(DescribedSource):
     """A TIFF of any layout; tiles of a useful size come straight from the file."""
 
     def __init__(
@@ -293,18 +293,6 @@ class TiffSource:
             for index, level in enumerate(levels)
         )
         self._levels = tuple(_levels(levels, [window.size_px for window in self._windows]))
-
-    @property
-    def path(self) -> Path:
-        return self._path
-
-    @property
-    def info(self) -> SlideInfo:
-        return self._info
-
-    @property
-    def levels(self) -> tuple[Level, ...]:
-        return self._levels
 
     @property
     def direct_tiles(self) -> list[DirectTiles | None]:
