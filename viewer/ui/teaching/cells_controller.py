@@ -29,7 +29,7 @@ from viewer.ui.annotations.toolbox import MOVE
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.opened_dialog import open_dialog
 from viewer.ui.overlays.gallery import travel_to
-from viewer.ui.services import CommandHost, DialogHost, MessageHost, PaneHost, SettingsHost
+from viewer.ui.teaching.followed_annotations import TeachingHost
 from viewer.ui.teaching.live_objects import LiveObjects
 from viewer.utc import utc_stamp
 
@@ -37,14 +37,11 @@ if TYPE_CHECKING:
     from viewer.annotations.annotation import Annotation, AnnotationClass
     from viewer.geometry import Point
     from viewer.inference.teaching.object_teacher import Lesson
-    from viewer.ui.annotations.controller import AnnotationsController
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
     from viewer.ui.annotations.toolbox import Toolbox
-    from viewer.ui.overlays.controller import OverlaysController
     from viewer.ui.overlays.gallery import GalleryField
     from viewer.ui.overlays.model_card import ModelCard
     from viewer.ui.overlays.overlay import Overlay
-    from viewer.ui.recording.controller import RecordingController
     from viewer.ui.slides.slide_pane import SlidePane
     from viewer.ui.teaching.cells_page import CellsPage
 
@@ -55,12 +52,9 @@ _SECOND = "Mark cells of two classes or more; the others are told apart at once.
 _LONGEST_NAME = 80
 
 
-class CellsTeachingHost(MessageHost, DialogHost, PaneHost, CommandHost, SettingsHost, Protocol):
+class CellsTeachingHost(TeachingHost, Protocol):
     """What teaching by cells asks of the window."""
 
-    annotations: AnnotationsController
-    overlays: OverlaysController
-    recording: RecordingController
     toolbox: Toolbox
 
 

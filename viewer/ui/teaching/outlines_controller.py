@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import shapely
-from PySide6.QtCore import QObject, Qt, QTimer, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 
 from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.document import adding
 from viewer.inference.teaching.errors import NoGainError, TeachingError
 from viewer.recording.events import OutlinesTaught
 from viewer.ui.background_runner import BackgroundRunner, Task
-from viewer.ui.services import CommandHost, DialogHost, MessageHost, PaneHost, SettingsHost
+from viewer.ui.teaching.followed_annotations import FollowedAnnotations, TeachingHost
 from viewer.ui.teaching.outlines_page import OutlinesPage
 from viewer.utc import utc_stamp
 
@@ -22,10 +22,6 @@ if TYPE_CHECKING:
     from viewer.inference.teaching.corrections import CorrectedSlide, Corrections
     from viewer.inference.teaching.nuclei_tuning import NucleiTeacher, TunedNuclei
     from viewer.inference.teaching.taught_card import CorrectionFigures
-    from viewer.ui.annotations.controller import AnnotationsController
-    from viewer.ui.annotations.pane_annotations import PaneAnnotations
-    from viewer.ui.overlays.controller import OverlaysController
-    from viewer.ui.recording.controller import RecordingController
     from viewer.ui.slides.slide_pane import SlidePane
 
 _AREA_COLOR = "#009e73"
@@ -37,29 +33,18 @@ _NO_NAME = "Give the model a name first."
 _NO_OUTLINES = "There are no outlines of nuclei among the annotations yet."
 
 
-class OutlinesHost(MessageHost, DialogHost, PaneHost, CommandHost, SettingsHost, Protocol):
-    """What teaching by outlines asks of the window."""
-
-    annotations: AnnotationsController
-    overlays: OverlaysController
-    recording: RecordingController
-
-
-class OutlinesController(QObject):
+class OutlinesController(FollowedAnnotations):
     """Owned by the window; `shut_down` ends the process that learns."""
 
     _progressed = Signal(object)
 
-    def __init__(self, window: OutlinesHost) -> None:
-        super().__init__(window.window())
-        self._window = window
-        self._command = window.commands["teach.outlines"]
+    def __init__(self, window: TeachingHost) -> None:
+        super().__init__(window, "teach.outlines")
         self.page = OutlinesPage(window.overlays.panel)
         self.page.hide()
         window.overlays.panel.add_page(self.page)
         self._look = BackgroundRunner("look at outlines", 1, self)
         self._learning = BackgroundRunner("learn from outlines", 1, self)
-        self._annotations: PaneAnnotations | None = None
         self._teacher: NucleiTeacher | None = None
         self.steps: int | None = None
         """How long a network learns; None for as long as is usual."""
@@ -72,9 +57,6 @@ class OutlinesController(QObject):
         self.page.learn_wanted.connect(self._learn)
         self.page.stop_wanted.connect(self.stop)
         self.page.end_wanted.connect(lambda: self.set_shown(on=False))
-        window.annotations.opened.connect(lambda _: self._follow())
-        window.annotations.closing.connect(self._on_closing)
-        window.panes.active_changed.connect(lambda _: self._follow())
 
     def shut_down(self) -> None:
         """End the process and the threads; what is not learned yet is not kept."""
@@ -104,29 +86,15 @@ class OutlinesController(QObject):
 
     # Whose outlines --------------------------------------------------------------------------
 
-    def _follow(self) -> None:
-        if not self._command.isChecked():
-            return
-        active = self._window.annotations.active
-        if active is not self._annotations:
-            self._let_go()
-            self._annotations = active
-            if active is not None:
-                active.slide.stepped.connect(self._on_stepped)
+    def _on_followed(self) -> None:
         self._show_corrections()
 
-    def _on_stepped(self, _: Edit) -> None:
+    def _on_stepped(self, step: Edit) -> None:
         self._settle.start()
-
-    def _on_closing(self, annotations: PaneAnnotations) -> None:
-        if annotations is self._annotations:
-            self._let_go()
 
     def _let_go(self) -> None:
         self._settle.stop()
-        annotations, self._annotations = self._annotations, None
-        if annotations is not None:
-            annotations.slide.stepped.disconnect(self._on_stepped)
+        super()._let_go()
 
     def _model(self) -> ModelBundle | None:
         """Return the network that learns: the chosen one, else the first that can."""

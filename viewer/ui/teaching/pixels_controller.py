@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
-
-from PySide6.QtCore import QObject
+from typing import TYPE_CHECKING
 
 from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.bookmarks import MARKS
@@ -17,7 +15,7 @@ from viewer.inference.teaching.pixel_training import coarse_note, too_coarse
 from viewer.recording.events import PixelsTaught
 from viewer.ui.annotations.wording import many
 from viewer.ui.background_runner import BackgroundRunner
-from viewer.ui.services import CommandHost, DialogHost, MessageHost, PaneHost, SettingsHost
+from viewer.ui.teaching.followed_annotations import FollowedAnnotations, TeachingHost
 from viewer.ui.teaching.live_pixels import Lesson, LivePixels, taught_slide
 
 if TYPE_CHECKING:
@@ -25,10 +23,7 @@ if TYPE_CHECKING:
     from viewer.inference.models.bundle import ModelBundle
     from viewer.inference.teaching.marks import Mark
     from viewer.inference.teaching.taught_card import HeldOutFigures
-    from viewer.ui.annotations.controller import AnnotationsController
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
-    from viewer.ui.overlays.controller import OverlaysController
-    from viewer.ui.recording.controller import RecordingController
     from viewer.ui.slides.slide_pane import SlidePane
     from viewer.ui.teaching.pixel_page import PixelPage
 
@@ -38,24 +33,13 @@ _NO_SIZE = "Set the slide's pixel size first: what is taught looks at a fixed µ
 _TOO_FAR = "Only the middle of the view is answered for: zoom in, or choose a coarser resolution."
 
 
-class PixelsHost(MessageHost, DialogHost, PaneHost, CommandHost, SettingsHost, Protocol):
-    """What teaching by pixels asks of the window."""
-
-    annotations: AnnotationsController
-    overlays: OverlaysController
-    recording: RecordingController
-
-
-class PixelsController(QObject):
+class PixelsController(FollowedAnnotations):
     """Owned by the window; `shut_down` ends the process that learns."""
 
-    def __init__(self, window: PixelsHost) -> None:
-        super().__init__(window.window())
-        self._window = window
-        self._command = window.commands["teach.pixels"]
+    def __init__(self, window: TeachingHost) -> None:
+        super().__init__(window, "teach.pixels")
         self.live = LivePixels(self)
         self._background = BackgroundRunner("make areas", 1, self)
-        self._annotations: PaneAnnotations | None = None
         self._lesson: Lesson | None = None
         window.commands.on_toggle("teach.pixels", self.set_teaching)
         self.live.answered.connect(self._on_answered)
@@ -63,9 +47,6 @@ class PixelsController(QObject):
         self.live.estimated.connect(self._on_estimated)
         self.live.saved.connect(self._on_saved)
         self.live.not_saved.connect(self._on_not_saved)
-        window.annotations.opened.connect(lambda _: self._follow())
-        window.annotations.closing.connect(self._on_closing)
-        window.panes.active_changed.connect(lambda _: self._follow())
         window.panes.watch(self._watch)
 
     def shut_down(self) -> None:
@@ -115,17 +96,8 @@ class PixelsController(QObject):
         if cause == "optics":
             self._follow()
 
-    def _follow(self) -> None:
-        """Listen to the set that is drawn in on the active pane."""
-        if not self.is_teaching:
-            return
-        active = self._window.annotations.active
-        if active is not self._annotations:
-            self._let_go()
-            self._annotations = active
-            if active is not None:
-                active.slide.stepped.connect(self._on_stepped)
-        if active is None:
+    def _on_followed(self) -> None:
+        if self._annotations is None:
             self.live.hide()
             self.page.show_strokes({})
             self.page.show_problem(_NO_SLIDE)
@@ -133,13 +105,12 @@ class PixelsController(QObject):
 
     def _on_closing(self, annotations: PaneAnnotations) -> None:
         if annotations is self._annotations:
-            self._let_go()
             self.live.hide()
+        super()._on_closing(annotations)
 
     def _let_go(self) -> None:
-        annotations, self._annotations, self._lesson = self._annotations, None, None
-        if annotations is not None:
-            annotations.slide.stepped.disconnect(self._on_stepped)
+        self._lesson = None
+        super()._let_go()
 
     def _on_stepped(self, step: Edit) -> None:
         changed = [change.after or change.before for change in step.changes]
