@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import (
-    QGroupBox,
-    QHBoxLayout,
-    QLabel,
-    QPushButton,
-    QTreeWidgetItem,
-    QVBoxLayout,
-)
+from PySide6.QtWidgets import QTreeWidgetItem
 
 from viewer.audit_log import AuditEntry, AuditVerdict, check_audit, export_audit, read_audit, trail
 from viewer.signing.keys import KeyRing
 from viewer.ui.file_dialogs import ask_new_file
-from viewer.ui.widgets import KeyedTree
+from viewer.ui.privacy.listed_box import ListedBox
 from viewer.utc import shown_moment
 
 if TYPE_CHECKING:
@@ -32,27 +24,13 @@ _WIDEST_PX = 240
 _COLUMNS = ("When", "What", "Subject", "Detail", "Count")
 
 
-class AuditBox(QGroupBox):
+class AuditBox(ListedBox):
     """Lists the newest entries and says whether the log is as it was written."""
 
     def __init__(self, disk: BackgroundRunner, parent: QWidget) -> None:
-        super().__init__("What was done", parent)
-        self._disk = disk
-        self.table = KeyedTree(self)
-        self.table.setAccessibleName("What was done")
-        self.table.setHeaderLabels(list(_COLUMNS))
-        self.table.setRootIsDecorated(False)
-        self.state = QLabel(self)
-        self.state.setWordWrap(True)
-        self.state.setTextFormat(Qt.TextFormat.PlainText)
-        self.export = QPushButton("Export as CSV...", self)
+        super().__init__("What was done", _COLUMNS, disk, parent)
+        self.export = self.add_button("Export as CSV...")
         self.export.clicked.connect(self._ask_place)
-        below = QHBoxLayout()
-        below.addWidget(self.state, 1)
-        below.addWidget(self.export)
-        layout = QVBoxLayout(self)
-        layout.addWidget(self.table, 1)
-        layout.addLayout(below)
         self._disk.run(_read, lambda read: self._show(*read), self._on_failed)
 
     def export_to(self, path: Path) -> None:

@@ -6,18 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import (
-    QGroupBox,
-    QHBoxLayout,
-    QLabel,
-    QPushButton,
-    QTreeWidgetItem,
-    QVBoxLayout,
-)
+from PySide6.QtWidgets import QTreeWidgetItem
 
 from viewer.agents.permission import Permission, PermissionBook
 from viewer.audit_log import AuditEntry, read_audit, sent_parts, trail
-from viewer.ui.widgets import KeyedTree
+from viewer.ui.privacy.listed_box import ListedBox
 from viewer.utc import shown_moment
 
 if TYPE_CHECKING:
@@ -59,29 +52,16 @@ class _Sent:
         )
 
 
-class PermissionsBox(QGroupBox):
+class PermissionsBox(ListedBox):
     """A row for each study and host that pictures may go to."""
 
     def __init__(self, disk: BackgroundRunner, parent: QWidget) -> None:
-        super().__init__("What may leave this machine", parent)
-        self._disk = disk
-        self.table = KeyedTree(self)
-        self.table.setAccessibleName("What may leave this machine")
-        self.table.setHeaderLabels(list(_COLUMNS))
-        self.table.setRootIsDecorated(False)
-        self.state = QLabel("Nothing may leave this machine.", self)
-        self.state.setWordWrap(True)
-        self.state.setTextFormat(Qt.TextFormat.PlainText)
-        self.withdraw = QPushButton("Take back", self)
+        super().__init__("What may leave this machine", _COLUMNS, disk, parent)
+        self.state.setText("Nothing may leave this machine.")
+        self.withdraw = self.add_button("Take back")
         self.withdraw.setToolTip("Nothing more is sent, also by an agent that is at work")
         self.withdraw.clicked.connect(self._withdraw)
         self.table.itemSelectionChanged.connect(self._enable)
-        below = QHBoxLayout()
-        below.addWidget(self.state, 1)
-        below.addWidget(self.withdraw)
-        layout = QVBoxLayout(self)
-        layout.addWidget(self.table, 1)
-        layout.addLayout(below)
         self._enable()
         self._refresh()
 
