@@ -2,9 +2,9 @@
 
     python -m benchmarks.laboratory_day FOLDER [--minutes N] [--seed N] [--objects N]
 
-FOLDER is made by `benchmarks.laboratory` where it is not there. Prints each stall over 100 ms with
-what was done, and the memory each minute; exits with 1 where the window stalled by itself or its
-memory grew.
+FOLDER is made by `benchmarks.laboratory` where it is not there. Prints the memory after each step
+and its peak, each stall over 100 ms with what was done, and whether memory stayed flat; exits with
+1 where the window stalled by itself or its memory grew.
 """
 
 from __future__ import annotations
@@ -18,21 +18,22 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psutil
-
 from benchmarks.laboratory import OBJECTS, SESSIONS, SLIDES, Laboratory, make
+from benchmarks.laboratory_memory import MemoryWatch, Taken, growth, table
 from benchmarks.laboratory_work import Work
 from benchmarks.stalls import close_window, measured, open_window, settle, wait
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from benchmarks.stalls import Stalls
     from viewer.ui.main_window import MainWindow
 
 _STALL_MS = 100.0
 _GROWTH_MB = 150.0
-_MEASURED = 2 / 3
-"""Of the time, at its end, in which memory is to stay as it is."""
+"""Of the median kind of step, from the first half of what is measured to the second."""
+_PEAK_GROWTH = 0.15
+"""Of the highest peak: edits of a million overlap with the writing of others as it comes."""
 _WORK_SHARE = 0.15
 """Of the steps: those of `Work` take long."""
 _WARM_STEPS = 60
@@ -125,33 +126,47 @@ def spend(window: MainWindow, laboratory: Laboratory, minutes: float, seed: int)
     """Do what a user does; return whether the window never stalled and its memory stayed."""
     chance = random.Random(seed)  # noqa: S311 - no secret
     day, work = Day(window, laboratory, chance), Work(window, laboratory, chance)
-    process = psutil.Process()
     until_s = time.monotonic() + 60 * minutes
-    said_s = time.monotonic()
     stalled: Counter[str] = Counter()
-    settled_mb = memory_mb = 0.0
-    step = 0
-    while time.monotonic() < until_s:
-        name = chance.choice(list(work.steps if chance.random() < _WORK_SHARE else day.steps))
-        with measured() as stalls:
-            (day.steps | work.steps)[name]()
-            settle(chance.choice((0.1, 0.3, 0.8)))
-        # What the window's thread computed itself: on a busy machine it waits for others, too.
-        if step >= _WARM_STEPS and stalls.busiest_ms > _STALL_MS:
-            stalled[name] += 1
-            print(f"{name}: {stalls.longest_ms:.0f} ms, {stalls.busiest_ms:.0f} ms of them its own")
-        step += 1
-        memory_mb = process.memory_info().rss / 1e6
-        is_warm = step >= _WARM_STEPS and time.monotonic() > until_s - 60 * minutes * _MEASURED
-        if is_warm and not settled_mb:
-            settled_mb = memory_mb
-        if time.monotonic() - said_s > 60:
-            said_s = time.monotonic()
-            print(f"{step} steps, {memory_mb:.0f} MB", flush=True)
-    grown_mb = memory_mb - settled_mb
-    memory = f"grew by {grown_mb:.0f} MB" if settled_mb else "was watched for too few steps"
-    print(f"{step} steps; stalls: {dict(stalled) or 'none'}; memory {memory}")
-    return not stalled and bool(settled_mb) and grown_mb < _GROWTH_MB
+    taken: list[Taken] = []
+    with MemoryWatch() as watch:
+        while time.monotonic() < until_s:
+            name = chance.choice(list(work.steps if chance.random() < _WORK_SHARE else day.steps))
+            with measured() as stalls:
+                (day.steps | work.steps)[name]()
+                settle(chance.choice((0.1, 0.3, 0.8)))
+            taken.append(watch.taken(name))
+            print(_line(len(taken), taken[-1], stalls), flush=True)
+            # What the window's thread computed itself: on a busy machine it waits for others, too.
+            if len(taken) > _WARM_STEPS and stalls.busiest_ms > _STALL_MS:
+                stalled[name] += 1
+    print(table(taken[_WARM_STEPS:]))
+    print(f"{len(taken)} steps; stalls over {_STALL_MS:.0f} ms: {dict(stalled) or 'none'}")
+    return _is_flat(taken[_WARM_STEPS:]) and not stalled
+
+
+def _line(number: int, taken: Taken, stalls: Stalls) -> str:
+    said = f"{number:4} {taken.step:34}{taken.after_mb:6.0f} MB, peak {taken.peak_mb:6.0f} MB,"
+    said += f" {stalls.took_s:6.1f} s"
+    if stalls.longest_ms > _STALL_MS:
+        said += f"; stall {stalls.longest_ms:.0f} ms, {stalls.busiest_ms:.0f} ms of them its own"
+    return said
+
+
+def _is_flat(taken: Sequence[Taken]) -> bool:
+    grown = growth(taken)
+    if grown is None:
+        print("memory was watched for too few steps to tell whether it stays")
+        return False
+    most_peak_mb = _PEAK_GROWTH * max(each.peak_mb for each in taken)
+    is_flat = grown.after_mb < _GROWTH_MB and grown.peak_mb < most_peak_mb
+    print(
+        f"memory {'stayed flat' if is_flat else 'GREW'}: from the first half to the second the "
+        f"median of {grown.kinds} kinds of steps went by {grown.after_mb:+.0f} MB "
+        f"(max. {_GROWTH_MB:.0f}), the highest peak by {grown.peak_mb:+.0f} MB "
+        f"(max. {most_peak_mb:.0f})"
+    )
+    return is_flat
 
 
 def main() -> None:

@@ -9,12 +9,15 @@ from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from viewer.allocator import give_memory_back
 from viewer.window_first import give_way
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
 _AT_ONCE = 500
+_MANY = 50_000
+"""Objects whose room is worth giving back to the system once they are freed."""
 _LATER_S = 0.5
 """Until whoever hands something over has let go of it, too: the last one frees it."""
 _MOST_LOOKS = 120
@@ -74,21 +77,29 @@ def let_go_if_stopped(found: list[Any]) -> Generator[None]:
 
 def _serve() -> None:
     global _is_running
+    released = 0
     while True:
         time.sleep(_LATER_S)
         with _lock:
-            if not _waiting:
+            waiting = _waiting.popleft() if _waiting else None
+            if waiting is None and released < _MANY:
                 _is_running = False
                 return
-            container, looks = _waiting.popleft()
+        if waiting is None:
+            give_memory_back()
+            released = 0
+            continue
+        container, looks = waiting
+        del waiting
         if looks and sys.getrefcount(container) > _ALONE:
             if looks > 1:
                 _release(_Waiting(container, looks - 1))
-        elif isinstance(container, tuple):
-            container = list(container)  # the tuple goes, and with it nothing yet
-            _empty(container)
-        elif not isinstance(container, frozenset):
-            _empty(container)
+        else:
+            released += len(container)
+            if isinstance(container, tuple):
+                container = list(container)  # the tuple goes, and with it nothing yet
+            if not isinstance(container, frozenset):
+                _empty(container)
         del container
 
 

@@ -1,0 +1,61 @@
+"""Memory that was freed goes back to the system, and what is released slowly sees to it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+
+from viewer import slow_release
+
+_FREES = """
+    import psutil
+    from viewer.allocator import give_memory_back
+
+    process = psutil.Process()
+    held = [bytes(3000) for _ in range(60_000)]
+    last = bytes(3000)  # lies above them, so that the heap cannot shrink by itself
+    full = process.memory_info().rss
+    del held
+    kept = process.memory_info().rss
+    give_memory_back()
+    print(full - kept, kept - process.memory_info().rss)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only glibc has it")
+def test_freed_memory_goes_back_to_the_system() -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(_FREES)], capture_output=True, text=True, check=True
+    )
+    by_itself, then = map(int, run.stdout.split())
+    assert by_itself + then > 150e6
+    assert then > 100e6
+
+
+def test_what_is_released_slowly_is_given_back_once_it_is_very_much(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given: list[int] = []
+    monkeypatch.setattr(slow_release, "_LATER_S", 0.01)
+    monkeypatch.setattr(slow_release, "give_memory_back", lambda: given.append(1))
+
+    def wait_for_the_end() -> None:
+        until_s = time.monotonic() + 20
+        while slow_release._is_running:
+            assert time.monotonic() < until_s
+            time.sleep(0.005)
+
+    wait_for_the_end()
+    few, many = list(range(1000)), list(range(40_000))
+    slow_release.release_slowly(few)
+    wait_for_the_end()
+    assert not given
+    slow_release.release_slowly(many, dict.fromkeys(range(30_000)))
+    wait_for_the_end()
+    assert given == [1]
+    assert not few
+    assert not many
