@@ -128,7 +128,7 @@ def is_whole(slide: BigSlide) -> bool:
         with tifffile.TiffFile(slide.path) as file:
             page = file.pages.first
             return page.imagewidth == slide.side_px and (
-                [page.description for page in file.pages]
+                [page.aspage().description for page in file.pages]
                 == [slide.description] * _picture_count(slide)
             )
     except (OSError, tifffile.TiffFileError, ValueError):

@@ -92,7 +92,7 @@ def _openslide_tile(slide: openslide.OpenSlide, column: int, row: int) -> object
 def _add_others(readers: dict[str, Callable[[int, int], object]], slide: Path) -> None:
     """Readers that are installed and that read this slide."""
     try:
-        from tiffslide import TiffSlide
+        from tiffslide import TiffSlide  # pyright: ignore[reportMissingImports] - need not be here
 
         tiff = TiffSlide(slide)
         tiff.read_region((0, 0), 0, (_SIDE_PX, _SIDE_PX))

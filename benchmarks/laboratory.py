@@ -94,7 +94,9 @@ def objects(count: int, side_px: int = SIDE_PX) -> Iterator[Annotation]:
     for first in range(0, count, _AT_ONCE):
         size = min(_AT_ONCE, count - first), 2
         middles = chance.uniform(radius_px, side_px - radius_px, size)
-        for number, shape in enumerate(shapely.polygons(middles[:, None] + ring[None]), first):
+        for number, shape in enumerate(
+            np.asarray(shapely.polygons(middles[:, None] + ring[None])), first
+        ):
             yield Annotation(shape, shown_as=classes[number % 3], name=f"object {number}")
 
 

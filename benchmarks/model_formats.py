@@ -70,7 +70,8 @@ def run(slide: Path) -> list[Figure]:
 def _ways() -> list[tuple[str, Mapping[str, Maps], dict[str, Any]]]:
     probability, across, down, rays = _round_nuclei()
     logits = np.where(probability > 0, 5.0, -5.0).astype(np.float32)
-    to_middle = -np.stack([down, across]) / np.maximum(np.hypot(across, down), 1e-6)
+    apart = np.maximum(np.hypot(across, down), 1e-6)
+    to_middle = -(np.stack([down, across]) / apart).astype(np.float32)
     tissue = np.stack([logits, -logits, logits * 0])
     labels = np.zeros((_SIDE, _SIDE), np.int32)
     ndimage.label(probability > 0, output=labels)

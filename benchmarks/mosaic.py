@@ -93,12 +93,12 @@ def _level(
 
 def jpeg(pixels: NDArray[np.uint8]) -> bytes:
     """Return a whole JPEG stream as scanners write them: quality 75, chroma halved both ways."""
-    return imagecodecs.jpeg8_encode(pixels, level=75, subsampling="420")
+    return bytes(imagecodecs.jpeg8_encode(pixels, level=75, subsampling="420"))
 
 
 def jpeg2000(pixels: NDArray[np.uint8]) -> bytes:
     """A lossy JPEG 2000 codestream, about as many bytes a tile as Aperio's scanners write."""
-    return imagecodecs.jpeg2k_encode(pixels, level=33, codecformat="J2K", reversible=False)
+    return bytes(imagecodecs.jpeg2k_encode(pixels, level=33, codecformat="J2K", reversible=False))
 
 
 def thumbnail() -> Thumbnail:

@@ -35,6 +35,7 @@ from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.object_style import STEPS, ObjectStyle
 from viewer.overlays.objects import Objects
 from viewer.overlays.patch_feature_map import PatchFeatureMap
+from viewer.overlays.patch_features import PatchFeatures
 from viewer.overlays.result_store import ResultStore, result_path
 from viewer.slides import open_slide
 from viewer.tiles.cache import TileCache
@@ -44,9 +45,9 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
+    from viewer.inference.runs.results import Result
     from viewer.inference.runs.run_clock import Progress
     from viewer.overlays.blocks import BlockGrid, BlockKey
-    from viewer.overlays.patch_features import PatchFeatures
 
 _MIB = 1 << 20
 _OBJECTS = 1_000_000
@@ -68,8 +69,9 @@ class _Listener:
         if len(objects) and not self.seen_s:
             self.seen_s = time.perf_counter()
 
-    def on_block(self, key: BlockKey, objects: Objects) -> None:
-        if self.objects.add(key, objects) and not self.first_s:
+    def on_block(self, key: BlockKey, result: Result) -> None:
+        assert isinstance(result, Objects)
+        if self.objects.add(key, result) and not self.first_s:
             self.first_s = time.perf_counter()
 
     def on_progress(self, progress: Progress) -> None:
@@ -131,8 +133,8 @@ class OverlaidCanvas(QObject):
         self._settle.stop()
         self._engine.close()
 
-    def on_block(self, key: BlockKey, objects: Objects) -> None:
-        self._came.emit(key, objects)
+    def on_block(self, key: BlockKey, result: Result) -> None:
+        self._came.emit(key, result)
 
     def on_progress(self, progress: Progress) -> None: ...
 
@@ -252,8 +254,9 @@ class _Memory:
         """MiB when as much of the slide was done."""
         return min(self._seen, key=lambda seen: abs(seen[0] - share))[1]
 
-    def on_block(self, key: BlockKey, vectors: PatchFeatures) -> None:
-        self._found.add(key, vectors)
+    def on_block(self, key: BlockKey, result: Result) -> None:
+        assert isinstance(result, PatchFeatures)
+        self._found.add(key, result)
 
     def on_progress(self, progress: Progress) -> None:
         worker = self.engine.process_id if self.engine is not None else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PySide6.QtCore import QEventLoop
@@ -83,7 +83,8 @@ def _likeness(canvas: SlideCanvas, downsample: float) -> float:
         canvas.repaint()
     moving = _gray(canvas)
     _wait(canvas)
-    return float(structural_similarity(moving, _gray(canvas)))
+    likeness: Any = structural_similarity(moving, _gray(canvas))  # a number, without more options
+    return float(likeness)
 
 
 def _gray(canvas: SlideCanvas) -> NDArray[np.uint8]:

@@ -6,7 +6,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import tifffile
@@ -18,6 +18,12 @@ from viewer.slides.source import expect
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from range_server import RangeServer
+
+    from viewer.slides.source import SlideSource
+
+Made = TypeVar("Made")
 
 _DELAYS_MS = (0, 20, 50)
 _SIDE_PX, _TILE_PX = 8192, 256
@@ -57,13 +63,10 @@ def write_slide(path: Path) -> None:
             )  # fmt: skip
 
 
-def _figures(server: object, delay_ms: int) -> list[Figure]:
-    from range_server import RangeServer
-
-    assert isinstance(server, RangeServer)
+def _figures(server: RangeServer, delay_ms: int) -> list[Figure]:
     figures: list[Figure] = []
 
-    def measured(what: str, do: Callable[[], object], most: int) -> object:
+    def measured(what: str, do: Callable[[], Made], most: int) -> Made:
         server.log.clear()
         start_s = time.perf_counter()
         result = do()
@@ -85,16 +88,16 @@ def _figures(server: object, delay_ms: int) -> list[Figure]:
     tiles = [(0, 9 + column, 11 + row) for column in range(columns) for row in range(rows)]
 
     def jump() -> None:
-        expect(source, tiles)  # pyright: ignore[reportArgumentType]
+        expect(source, tiles)
         for tile in tiles:
-            source.read_tile(*tile)  # pyright: ignore[reportAttributeAccessIssue]
+            source.read_tile(*tile)
 
     measured("jump to sharp", jump, _MOST_JUMP)
-    source.close()  # pyright: ignore[reportAttributeAccessIssue]
+    source.close()
     return figures
 
 
-def _opened(address: str) -> object:
+def _opened(address: str) -> SlideSource:
     source = open_slide(slide_path(address))
     source.read_tile(len(source.levels) - 1, 0, 0)
     return source

@@ -121,7 +121,7 @@ def _open_fastslide(path: Path, side: int) -> Opened:
 
 
 def _open_tiffslide(path: Path, side: int) -> Opened:
-    from tiffslide import TiffSlide
+    from tiffslide import TiffSlide  # pyright: ignore[reportMissingImports] - need not be here
 
     slide: Any = TiffSlide(path)
     slide.read_region((0, 0), slide.level_count - 1, slide.level_dimensions[-1], as_array=True)

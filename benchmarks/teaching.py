@@ -32,7 +32,7 @@ def run() -> list[Figure]:
         started_s = time.perf_counter()
         teacher.teach(marks, _CLASSES, [0.5])
         learned_s = time.perf_counter() - started_s
-        started_s = time.perf_counter()
+        started_s, seen_s = time.perf_counter(), 0.0
         for column, objects in enumerate(blocks):
             with_classes(objects, teacher.chances((0, column, 0), _CLASSES))
             if column + 1 == _IN_VIEW:

@@ -36,6 +36,7 @@ from viewer.cohort.arrival.watching import FolderWatch
 from viewer.cohort.batch import BatchSettings, SlideRecord, open_batch
 from viewer.errors import CoverslipError
 from viewer.folders import data_folder
+from viewer.journal import Journal
 from viewer.kept_lines import append_lines, read_bodies
 from viewer.recording import signing
 from viewer.recording.log_file import LogFile, spilled
@@ -434,6 +435,22 @@ def test_what_cannot_be_added_is_said_and_spoils_nothing(
     if fault is torn_line:
         lost = []
     assert sorted(writer.read()) == [name for name in NAMES[:7] if name not in lost]
+
+
+def test_what_waits_since_a_crash_comes_before_what_is_added(tmp_path: Path) -> None:
+    path = tmp_path / "lines.jsonl"
+    path.mkdir()  # in the way of the file
+    ended = Journal(path, "lines", what="The file")
+    ended.append(b"first\n")
+    ended.append(b"second\n")
+    path.rmdir()
+    again = Journal(path, "lines", what="The file")
+    assert again.left == b"first\nsecond\n"
+    again.append(b"third\n")
+    assert not again.is_home
+    again.close()
+    assert path.read_bytes() == b"first\nsecond\nthird\n"
+    assert Journal(path, "lines", what="The file", whole=path.read_bytes()).left == b""
 
 
 _ADDING = textwrap.dedent(
