@@ -135,7 +135,7 @@ def _slides(laboratory: Laboratory) -> list[str]:
                 assignee=f"reader {number % 5}",
             )
         )
-    create_project(folder, Project(title="Laboratory", slides=tuple(slides)))
+    create_project(folder, Project(title="Laboratory", slides=tuple(slides), keeps_sets=True))
     return [each.identity for each in slides]
 
 

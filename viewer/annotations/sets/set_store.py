@@ -318,6 +318,7 @@ class SetStore:
         yield self._header()
         records = own.records()
         while part := tuple(itertools.islice(records, _MOST_IN_LINE)):
+            tell_progress(0.0)
             yield EditLine(own.latest, "", "", part)
         for name, (clock, value) in own.properties.items():
             yield PropertyLine(clock, name, value)

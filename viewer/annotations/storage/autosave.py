@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.document import Edit
+    from viewer.progress import Tell
 
 _log = logging.getLogger(__name__)
 
@@ -319,6 +320,25 @@ class Autosave:
         self._ask_to_end()
         self._thread.join(_CLOSE_WAIT_S)
         return self.is_saved
+
+    @property
+    def has_ended(self) -> bool:
+        """Return whether the file is let go of."""
+        return not self._thread.is_alive()
+
+    def wait_for_end(self, tell: Tell) -> None:
+        """Wait until the file is let go of, or nothing moves for long; `tell` may end it.
+
+        It hears no share of what is done, only that it is waited for.
+        """
+        seen, moved_s = -1, time.monotonic()
+        while self._thread.is_alive():
+            tell(0.0)
+            self._thread.join(_GATHER_S)
+            if self._progress != seen:
+                seen, moved_s = self._progress, time.monotonic()
+            elif time.monotonic() - moved_s > _STUCK_S:
+                return
 
     def _ask_to_end(self) -> None:
         with self._change:

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _THREADS = 4
-_ASK_S = 0.1
-"""How often who waits is asked whether they still do."""
 
 
 class ClosingFiles(QObject):
@@ -28,39 +26,34 @@ class ClosingFiles(QObject):
         super().__init__(parent)
         self._runner = BackgroundRunner("close annotations", _THREADS, self)
         self._lock = threading.Lock()
-        self._ends: dict[str, list[threading.Event]] = {}
-        """Of the files that are being closed, by slide."""
+        self._closed: dict[str, list[Autosave]] = {}
+        """Those that are being closed, by slide."""
 
     def close(self, identity: str, autosave: Autosave) -> None:
         """Write what is left of one file of a slide and let go of it."""
-        ended = threading.Event()
         with self._lock:
-            self._ends.setdefault(identity, []).append(ended)
-
-        def work() -> None:
-            try:
-                autosave.close()
-            finally:
-                ended.set()
-                with self._lock:
-                    self._ends[identity].remove(ended)
-                    if not self._ends[identity]:
-                        del self._ends[identity]
-
-        self._runner.run(work, lambda _: None)
+            for other, held in list(self._closed.items()):
+                self._closed[other] = [each for each in held if not each.has_ended]
+                if not self._closed[other]:
+                    del self._closed[other]
+            self._closed.setdefault(identity, []).append(autosave)
+        self._runner.run(autosave.close, lambda _: None)
 
     def wait_for(self, identity: str, tell: Tell = lambda _share: None) -> None:
-        """Wait in a thread until the files of a slide can be opened again; `tell` may end it."""
+        """Wait in a thread until the files of a slide can be opened again; `tell` may end it.
+
+        However long that takes, as long as something is written: who opened them in the meantime
+        would lack what is still to come.
+        """
         with self._lock:
-            ends = list(self._ends.get(identity, ()))
-        for each in ends:
-            while not each.wait(_ASK_S):
-                tell(0.0)
+            closed = list(self._closed.get(identity, ()))
+        for each in closed:
+            each.wait_for_end(tell)
 
     def wait_for_all(self) -> None:
         """Wait in a thread until all files are let go of."""
         with self._lock:
-            identities = list(self._ends)
+            identities = list(self._closed)
         for each in identities:
             self.wait_for(each)
 
