@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,14 @@ class LogFile(Journal):
             self._make(b"")
         except OSError as error:
             self._note(error)
+
+    def append(self, lines: bytes) -> None:
+        """Append as a journal does; a folder that went is told of before it is made anew."""
+        if self.is_home and self._fd is not None and not self.path.exists():
+            self._keep(lines)
+            self._note(FileNotFoundError(errno.ENOENT, "the folder is gone"))
+            return
+        super().append(lines)
 
     def change_header(self, header: SessionHeader) -> None:
         """Write session.json anew."""
