@@ -12,12 +12,11 @@ from msgspec.structs import replace
 from viewer.annotations.tissue_correction import kept_correction
 from viewer.inference.errors import ModelFailedError, ModelProcessError
 from viewer.inference.models.bundle import STEPS_VERSION
-from viewer.inference.runs.attached_results import AttachedResults
-from viewer.inference.runs.base_results import results_of_base
 from viewer.inference.runs.block_previews import BlockPreviews
 from viewer.inference.runs.block_queue import BlockQueue
 from viewer.inference.runs.block_reading import BlockReader
-from viewer.inference.runs.kept_results import KeptResults, made_on
+from viewer.inference.runs.kept_results import made_on
+from viewer.inference.runs.known_blocks import KnownBlocks
 from viewer.inference.runs.process_feed import Agenda, FedModel, ProcessFeed
 from viewer.inference.runs.results import decode_kept_result, decode_result
 from viewer.inference.runs.results_limit import limit_soon
@@ -26,7 +25,7 @@ from viewer.overlays.area import blocks_of
 from viewer.overlays.blocks import BlockKey
 from viewer.overlays.objects import ObjectsError
 from viewer.overlays.patch_features import PatchFeaturesError
-from viewer.overlays.result_store import CORRECTED, ResultStoreError, StoreAbout
+from viewer.overlays.result_store import CORRECTED, StoreAbout
 from viewer.slides.known_slides import open_same
 from viewer.slides.remote.address import is_address
 
@@ -55,8 +54,6 @@ _MOST_FRUITLESS = 4
 _LEAST_ELAPSED_S = 1e-3
 _FAR_TRIES = 5
 """Each takes as long as a server may be silent unnoticed."""
-_STORES_S = 5.0
-"""How long blocks wait for what attached stores have of them."""
 
 
 class EngineListener(Protocol):
@@ -112,12 +109,8 @@ class Engine:
         wants: Container[BlockKey] | None = None,
         on_preview: OnPreview | None = None,
     ) -> None:
-        self._wants = wants
         self._slide = slide
         self._store = store
-        self._attached = attached
-        self._attached_results: AttachedResults | None = None
-        self._from_stores: Counter[str] = Counter()
         self._bundle = bundle
         about = StoreAbout(
             str(slide), identity, bundle.key, mpp_um, grid, STEPS_VERSION,
@@ -136,14 +129,12 @@ class Engine:
         self._reader: BlockReader | None = None
         self._deaths: Counter[BlockKey] = Counter()
         self._fruitless = 0
-        self._kept: KeptResults | None = None
+        self._known = KnownBlocks(bundle, store, attached, wants, self)
         self._made_on = made_on(device)
         self._correction: TissueCorrection | None = None
         self._clock = RunClock()
         self._run_computed = 0
         self.timing = Timing()
-        self.results = ""
-        """Name of the file of results, once they are read; "" where none are kept."""
         self._thread = threading.Thread(target=self._serve, name="engine", daemon=True)
         self._thread.start()
 
@@ -184,10 +175,9 @@ class Engine:
         """Ends the process; results that are known are kept."""
         with self._changed:
             self._agenda.is_closed = True
-            feed, attached = self._feed, self._attached_results
+            feed = self._feed
             self._changed.notify_all()
-        if attached is not None:
-            attached.close()
+        self._known.stop_reading()
         if feed is not None and not feed.may_stay():
             feed.kill()
         if threading.current_thread() is not self._thread:
@@ -195,8 +185,12 @@ class Engine:
 
     def flush(self) -> None:
         """Return once all results are kept. Raises ResultStoreError."""
-        if self._kept is not None:
-            self._kept.flush()
+        self._known.flush()
+
+    @property
+    def results(self) -> str:
+        """Return the name of the file of results, once they are read; "" where none are kept."""
+        return self._known.name
 
     @property
     def process_id(self) -> int | None:
@@ -208,7 +202,8 @@ class Engine:
 
     def _serve(self) -> None:
         try:
-            self._load_known()
+            self._correct()
+            self._known.load(self._about)
             limit_soon()
             while (first := self._wait_for_work()) is not None:
                 self._serve_process(first)
@@ -218,55 +213,11 @@ class Engine:
             _log.exception("the engine stopped")
             self._listener.on_trouble(f"The overlay stopped ({error}).", is_final=True)
         finally:
-            if self._attached_results is not None:
-                self._attached_results.close()
-            if self._kept is not None:
-                self._kept.close()
+            self._known.close()
             if self._source is not None:
                 self._source.close()
 
-    def _load_known(self) -> None:
-        try:
-            self._correct()
-            if self._attached is not None:
-                self._attached_results = AttachedResults(
-                    self._attached, self._about, self._take_attached, self._say_passing
-                )
-            self._kept = KeptResults(self._about, self._store, self._wants)
-            self.results = self._kept.name
-            known: set[BlockKey] = set()
-            for key, data in self._kept:
-                if self._agenda.is_closed:
-                    return
-                known.add(key)
-                self._take_known(key, data)
-            for key, data, kind in results_of_base(self._bundle, self._about, known):
-                if self._agenda.is_closed:
-                    return
-                self._kept.put(key, data, kind)
-                self._take_known(key, data)
-        except ResultStoreError as error:
-            self._lose_kept(error)
-        if self._attached_results is not None:
-            # What others computed need not be computed here: it is worth a moment.
-            self._attached_results.wait_for_first(_STORES_S)
-            for name, count in self._from_stores.items():
-                self._say_passing(f"{count:,} parts of the slide come from the store {name}.")
-
-    def _say_passing(self, sentence: str) -> None:
-        self._listener.on_trouble(sentence, is_final=False)
-
-    def _take_attached(self, key: BlockKey, data: bytes, name: str) -> None:
-        """Take a block of a store that is attached; in its thread."""
-        with self._changed:
-            if self._agenda.is_closed or self._agenda.blocks.is_settled(key):
-                return
-        self._take_known(key, data)
-        self._from_stores[name] += 1
-        self._tell_progress()
-
-    def _take_known(self, key: BlockKey, data: bytes) -> None:
-        """Take a block that was computed before."""
+    def on_known(self, key: BlockKey, data: bytes) -> None:
         try:
             result = decode_kept_result(self._task, data, self._grid.cells)
         except (ObjectsError, PatchFeaturesError) as error:
@@ -276,14 +227,6 @@ class Engine:
         with self._changed:
             self._agenda.blocks.settle(key)
             self._changed.notify_all()
-
-    def _lose_kept(self, error: ResultStoreError) -> None:
-        """Go on without keeping results, or end where they were to be shared."""
-        self._kept = None
-        if self._store is not None:
-            self.on_failed(str(error))
-        else:
-            self._listener.on_trouble(str(error), is_final=False)
 
     def _correct(self) -> None:
         """Learn what people drew to correct the tissue; results of others are kept apart."""
@@ -341,21 +284,36 @@ class Engine:
             self._listener.on_trouble(stopped or sentence, is_final=True)
             return
         if stopped:
-            self._say_passing(stopped)
+            self.on_passing(stopped)
         for key in self._agenda.blocks.give_back_all():
             self._deaths[key] += 1
             if self._deaths[key] >= _MOST_DEATHS:
                 self._agenda.blocks.settle(key)
-                self._say_passing("A part of the slide ends the model's process and is left out.")
-        self._say_passing("The model's process ended and is started again.")
+                self.on_passing("A part of the slide ends the model's process and is left out.")
+        self.on_passing("The model's process ended and is started again.")
 
-    # In the threads of the feed ---------------------------------------------------------------
+    # In the threads of the feed, and of the blocks that are known ---------------------------
+
+    @property
+    def is_over(self) -> bool:
+        return self._agenda.is_closed
+
+    def on_passing(self, sentence: str) -> None:
+        self._listener.on_trouble(sentence, is_final=False)
+
+    def on_attached(self, key: BlockKey, data: bytes) -> bool:
+        with self._changed:
+            if self._agenda.is_closed or self._agenda.blocks.is_settled(key):
+                return False
+        self.on_known(key, data)
+        self._tell_progress()
+        return True
 
     def on_loaded(self, device: str) -> None:
         self._made_on = made_on(device)
         self._listener.on_ready(device)
-        if self._kept is not None and (sentence := self._kept.others(self._made_on)):
-            self._say_passing(sentence)
+        if sentence := self._known.others(self._made_on):
+            self.on_passing(sentence)
 
     def on_failed(self, sentence: str) -> None:
         with self._changed:
@@ -365,7 +323,7 @@ class Engine:
 
     def on_unreadable(self, key: BlockKey, sentence: str) -> None:
         self._settle(key)
-        self._say_passing(sentence)
+        self.on_passing(sentence)
 
     def on_result(self, done: Done, read_s: float) -> None:
         key = BlockKey(done.column, done.row)
@@ -374,11 +332,7 @@ class Engine:
         except (ObjectsError, PatchFeaturesError) as error:
             raise ModelFailedError(f"The model gave no result ({error}).") from error
         self.timing = self.timing.plus(read_s, done.forward_s, done.cut_s)
-        if self._kept is not None:
-            try:
-                self._kept.put(key, done.result, self._made_on)
-            except ResultStoreError as error:
-                self._lose_kept(error)
+        self._known.put(key, done.result, self._made_on)
         self._listener.on_block(key, result)
         self._settle(key)
 
