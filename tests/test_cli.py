@@ -86,9 +86,14 @@ def test_options_that_make_no_sense(
     assert "Traceback" not in told.stderr
 
 
-@pytest.mark.parametrize("center", ["1e9,5", "-700,100", "100,1e300"])
-def test_a_place_off_the_slide_is_refused(tmp_path: Path, sample_slide: Path, center: str) -> None:
-    asked = [f"--center={center}", "--mag", "20", "--size", "600x400", "-o", "x.png"]
+@pytest.mark.parametrize(
+    ("center", "turn"), [("1e9,5", "0"), ("-700,100", "0"), ("100,1e300", "0"), ("-340,-340", "45")]
+)
+def test_a_place_off_the_slide_is_refused(
+    tmp_path: Path, sample_slide: Path, center: str, turn: str
+) -> None:
+    size = ["--mag", "20", "--size", "600x400", "--rotate", turn]
+    asked = [f"--center={center}", *size, "-o", "x.png"]
     told = app_py("shot", sample_slide, *asked, folder=tmp_path)
     assert told.returncode == 2
     assert len(told.stderr.strip().splitlines()) == 1, told.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -107,6 +108,18 @@ def test_field_is_the_screen_on_the_slide() -> None:
     assert view.box == Box(600, 300, 1400, 700)
     on_its_side = view.turned(90)
     assert on_its_side.box == Box(800, 100, 1200, 900)
+
+
+def test_a_turned_view_beside_a_corner_of_the_slide_does_not_see_it() -> None:
+    slide = Box(0, 0, 2000, 3000)
+    beside = View(Point(-340, -340), 1.0, Size(600, 400), 45.0)
+    assert beside.box.intersects(slide)
+    assert not beside.sees(slide)
+    assert not replace(beside, mirrored=True).sees(slide)
+    assert replace(beside, center=Point(-130, -130)).sees(slide)
+    assert replace(beside, rotation_deg=0.0, center=Point(-290, -190)).sees(slide)
+    assert not replace(beside, rotation_deg=0.0, center=Point(-310, -190)).sees(slide)
+    assert replace(beside, downsample=50.0).sees(slide)
 
 
 def test_boxes() -> None:

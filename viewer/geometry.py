@@ -180,6 +180,12 @@ class View:
         """Return the smallest level-0 box that holds the field of view."""
         return Box.enclosing(self.field)
 
+    def sees(self, box: Box) -> bool:
+        """Return whether any of a level-0 box is in view, however the view is turned."""
+        # One of two rectangles has a side that lies between them where they are apart.
+        on_screen = Box.enclosing([self.to_screen(corner) for corner in box.corners])
+        return self.box.intersects(box) and on_screen.intersects(Box(0.0, 0.0, *self.size))
+
     def panned(self, dx_screen: float, dy_screen: float) -> View:
         """Return the view after the slide was dragged by this many screen pixels."""
         dx, dy = self.slide_delta(dx_screen, dy_screen)

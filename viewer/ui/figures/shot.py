@@ -168,7 +168,7 @@ def take_shot(
         canvas.set_source(slide.source, optics)
         canvas.set_plane(plane)
         whole = _view(canvas, shot)
-        if not whole.box.intersects(canvas.slide_box):
+        if not whole.sees(canvas.slide_box):
             size = canvas.slide_box
             raise ShotError(
                 f"The field lies outside the slide, which is {size.width:,.0f} x "
