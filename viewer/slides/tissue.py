@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageFilter
 
 from viewer.slides.glass import Overview, empty_cells, overview_classes, window_sums
 from viewer.slides.region import read_level
@@ -157,6 +156,8 @@ def _cell_means(values: NDArray[np.float32], rows: int, columns: int) -> NDArray
 
 def _smooth(cells: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Fill gaps between fibers and drop lone specks: tissue is where a third around it is."""
+    from PIL import Image, ImageFilter  # the window is drawn without it
+
     image = Image.fromarray(cells.astype(np.uint8) * 255)
     return np.asarray(image.filter(ImageFilter.BoxBlur(_SMOOTH_CELLS))) > 85
 
