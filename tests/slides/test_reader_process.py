@@ -357,8 +357,7 @@ def test_tiles_for_the_screen_hold_the_same_colors(
 
 
 def test_transparent_parts_lie_on_the_background_for_the_screen_too(sample_slide: Path) -> None:
-    with OpenSlide(sample_slide) as slide:
-        source = OpenSlideSource(sample_slide, slide)
+    source = OpenSlideSource(sample_slide, OpenSlide(sample_slide))
     source._background = np.array([200, 150, 100], np.uint8)
     bgra = np.array([[[10, 20, 30, 255], [5, 6, 7, 100], [0, 0, 0, 0]]], np.uint8)
     laid = source._on_background(bgra)

@@ -53,8 +53,12 @@ def open_with_openslide(path: Path) -> OpenSlideSource | None:
         OpenSlide knows the kind, but cannot open this file.
     """
     try:
-        with OpenSlide(path) as slide:
+        slide = OpenSlide(path)
+        try:
             return OpenSlideSource(path, slide)
+        except BaseException:
+            slide.close()
+            raise
     except OpenSlideUnsupportedFormatError:
         return None
     except OpenSlideError as error:
@@ -62,7 +66,7 @@ def open_with_openslide(path: Path) -> OpenSlideSource | None:
 
 
 class OpenSlideSource(DescribedSource):
-    """A slide read by OpenSlide.
+    """A slide read by OpenSlide, whose handle it takes over.
 
     An error makes an OpenSlide handle useless for ever. So a tile that fails on the shared handle
     is tried once more on one of its own, which tells a bad tile from a good one that came right
@@ -71,12 +75,13 @@ class OpenSlideSource(DescribedSource):
 
     def __init__(self, path: Path, slide: OpenSlide) -> None:
         self._path = path
-        _check_stored_tiles(path, slide.properties)
-        self._levels = _levels(slide)
-        self._info = _info(slide)
-        self._background = _background(slide.properties)
+        properties = dict(slide.properties)
+        _check_stored_tiles(path, properties)
+        self._levels = _levels(slide, properties)
+        self._info = _info(slide, properties)
+        self._background = _background(properties)
         self._lock = threading.Lock()
-        self._handle: _Handle | None = lowlevel.open(path)
+        self._handle: _Handle | None = slide._osr  # pyright: ignore[reportPrivateUsage]
         self._closed = False
         self._failed: set[tuple[int, int, int]] = set()
 
@@ -222,9 +227,9 @@ def _premultiplied_bgra(
     return bgra
 
 
-def _levels(slide: OpenSlide) -> tuple[Level, ...]:
+def _levels(slide: OpenSlide, properties: Mapping[str, str]) -> tuple[Level, ...]:
     return tuple(
-        Level(width, height, downsample, *_tile_size_px(slide.properties, level))
+        Level(width, height, downsample, *_tile_size_px(properties, level))
         for level, ((width, height), downsample) in enumerate(
             zip(slide.level_dimensions, slide.level_downsamples, strict=True)
         )
@@ -258,8 +263,7 @@ def _background(properties: Mapping[str, str]) -> RgbImage:
     )
 
 
-def _info(slide: OpenSlide) -> SlideInfo:
-    properties = dict(slide.properties)
+def _info(slide: OpenSlide, properties: dict[str, str]) -> SlideInfo:
     vendor = properties.get("openslide.vendor", "unknown")
     optics = _optics(properties, vendor)
     doubt = scale_doubt(optics)
