@@ -12,7 +12,7 @@ from viewer.inference.process.network import Network
 from viewer.inference.runs.block_reading import BlockReader
 from viewer.inference.runs.plan import block_grid
 from viewer.inference.runs.results import add_result, empty_map
-from viewer.inference.steps.known import STEPS
+from viewer.inference.steps.known import steps_of
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.patch_feature_map import PatchFeatureMap
 from viewer.slides import open_slide
@@ -32,7 +32,7 @@ def found_on(folder: Path, slide: Path, mpp_um: float = 0.5) -> ObjectMap | Patc
     source = open_slide(slide)
     try:
         grid = block_grid(source, about, mpp_um)
-        steps, reader = STEPS[about.task](about, grid, mpp_um), BlockReader(source, grid, about)
+        steps, reader = steps_of(about.task)(about, grid, mpp_um), BlockReader(source, grid, about)
         found = empty_map(about.task, grid, mpp_um, about.head)
         for key in grid.covering(Box(0, 0, *grid.slide)):
             if (patches := reader.patches(key)) is None:

@@ -15,7 +15,7 @@ from viewer.inference.errors import ModelFailedError
 from viewer.inference.process.batches import Batches
 from viewer.inference.process.messages import Alive, Compute, Done, Refused
 from viewer.inference.process.preview_messages import Previewed
-from viewer.inference.steps.known import STEPS
+from viewer.inference.steps.known import steps_of
 from viewer.inference.teaching.errors import TeachingError
 from viewer.overlays.blocks import BlockGrid, BlockKey
 from viewer.processes.channel import ChannelClosedError
@@ -91,7 +91,7 @@ class BlockWorker:
             thread.join()
 
     def _steps_on(self, grid: BlockGrid) -> TaskSteps:
-        return STEPS[self._model.task](self._model, grid, self._mpp_um)
+        return steps_of(self._model.task)(self._model, grid, self._mpp_um)
 
     def _run(self, step: Callable[[], None]) -> None:
         try:

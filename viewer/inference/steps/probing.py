@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from viewer.inference.decoders.known import DECODERS
 from viewer.inference.errors import ModelFailedError
 from viewer.inference.process.heads import head_complaint
-from viewer.inference.steps.detection import boxes_of
 from viewer.inference.tasks.known import TASKS
 
 if TYPE_CHECKING:
@@ -30,6 +28,10 @@ def check_answers(about: ModelDescription, answers: NDArray[np.float32]) -> None
         if complaint := head_complaint(about.head, answers, len(about.classes)):
             raise ModelFailedError(f"The model {about.name} {complaint}.")
     elif kind.outlines:
+        from viewer.inference.decoders.known import DECODERS  # which a model of patches spares
+
         DECODERS[about.decoder](answers[0], about)
     elif kind.finds == "objects":
+        from viewer.inference.steps.detection import boxes_of
+
         boxes_of(answers[0], about)
