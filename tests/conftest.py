@@ -50,6 +50,9 @@ LONGEST_FILES = (
 )  # fmt: skip
 """Begun first, in this order, so that at the end no process of the tests waits for a long file."""
 
+NEW_OBJECTS = 10_000
+"""To come before Python looks for garbage; 700 by itself."""
+
 MEMORY_BYTES = 3 << 30
 """Of the machine, for each process of the tests with its children."""
 
@@ -73,7 +76,11 @@ def pytest_xdist_auto_num_workers() -> int:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection(session: pytest.Session) -> Iterator[object]:
-    """Collect without looking for garbage, and never look for it in what was collected."""
+    """Collect without looking for garbage, and never look for it in what was collected.
+
+    What tests leave behind is looked for more rarely than usual: all that was imported and all
+    windows would be walked through hundreds of times.
+    """
     gc.disable()
     try:
         return (yield)
@@ -81,6 +88,7 @@ def pytest_collection(session: pytest.Session) -> Iterator[object]:
         gc.enable()
         gc.collect()
         gc.freeze()
+        gc.set_threshold(NEW_OBJECTS)
 
 
 @pytest.hookimpl(wrapper=True)

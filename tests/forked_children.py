@@ -28,10 +28,17 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+CONFINEMENT = (
+    "viewer.processes.confinement.landlock",
+    "viewer.processes.confinement.seccomp",
+)
+"""What each confined child gives its rights up by."""
 _LIBRARIES = {
     "viewer.inference.process.model_main": (
         "viewer.inference.process.block_worker",
         "viewer.inference.process.network",
+        "viewer.inference.steps.detection",
+        "viewer.inference.steps.instances",
     ),
     "viewer.annotations.formats.dicom.reading_process": ("highdicom",),
     "viewer.overlays.files.table_process": ("h5py", "pyarrow.parquet"),
@@ -168,7 +175,7 @@ def _serve(channel: socket.socket, folders: list[str], bare: list[str]) -> None:
             return
         (main,) = (each[5:] for each in order["arguments"] if each.startswith("main="))
         sys.path[:] = [*folders, *bare]
-        import_first(main, *_LIBRARIES.get(main, ()))
+        import_first(main, *CONFINEMENT, *_LIBRARIES.get(main, ()))
         sys.path[:] = bare
         pid = fork_twice()
         if pid is None:

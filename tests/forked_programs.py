@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from forked_children import (
+    CONFINEMENT,
     ForkServer,
     be_subreaper,
     fork_twice,
@@ -41,12 +42,20 @@ PIPE, DEVNULL, STDOUT = subprocess.PIPE, subprocess.DEVNULL, subprocess.STDOUT
 CompletedProcess, TimeoutExpired = subprocess.CompletedProcess, subprocess.TimeoutExpired
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-MODELS = ("viewer.inference.process.model_main", "viewer.inference.process.block_worker")
+MODELS = (
+    "viewer.inference.process.model_main",
+    "viewer.inference.process.block_worker",
+    "viewer.inference.steps.detection",
+    "viewer.inference.steps.instances",
+)
 """What a program needs to have imported for its models to start at once, too."""
 
 _PRELOADED = (
+    "pydantic.plugin._loader",
+    "typer._click.decorators",
     "viewer.cli",
     "viewer.cohort.executor",
+    *CONFINEMENT,
     "viewer.processes.helper",
     "viewer.slides.opener",
     "viewer.slides.reader_process.host",
@@ -61,6 +70,9 @@ _COMMANDS = (
     "PIL.JpegImagePlugin",
     "PIL.PngImagePlugin",
     "PIL.TiffImagePlugin",
+    "importlib_metadata",
+    "keyring.core",
+    "numpy.ma",
     "platformdirs",
     "pydantic",
     "viewer.annotations.formats.exchange",
@@ -69,6 +81,9 @@ _COMMANDS = (
     "viewer.recording.importers.importing",
     "viewer.signing",
     "viewer.stand_in.left_behind",
+    "viewer.tiles.kept_channels",
+    "viewer.tiles.kept_display",
+    "viewer.tiles.kept_view",
     "viewer.ui.figures.shot",
     "viewer.ui.figures.writing",
 )

@@ -29,7 +29,7 @@ def collects(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> Iterator[Collecto
     gc.collect()
     gc.freeze()
     thresholds = gc.get_threshold()
-    gc.set_threshold(*thresholds[:2], collector._NEVER)  # as `spare_standing_objects` does
+    gc.set_threshold(700, 10, collector._NEVER)  # as in the program after `spare_standing_objects`
     monkeypatch.setattr(collector, "_MANY", MANY)
     yield Collector(lambda: False)
     gc.unfreeze()
