@@ -71,9 +71,21 @@ class Raw:
 
     body: str | bytes
     kind: str = "application/json"
+    headers: dict[str, str] = field(default_factory=dict)
 
 
-Answer = Say | Message | Fail | Stall | Raw
+@dataclass(frozen=True)
+class Endless:
+    """Says `begin`, and then `piece` until the connection is cut."""
+
+    piece: bytes
+    status: int = 200
+    kind: str = "application/json"
+    begin: bytes = b""
+    pause_s: float = 0.0
+
+
+Answer = Say | Message | Fail | Stall | Raw | Endless
 Script = Sequence[Answer] | Callable[[dict[str, Any]], Answer]
 
 
@@ -176,7 +188,9 @@ class _Handler(BaseHTTPRequestHandler):
                     self.server_of.closing.wait(answer.seconds)
                     self.close_connection = True
                 case Raw():
-                    self._send(200, answer.body, answer.kind, {})
+                    self._send(200, answer.body, answer.kind, answer.headers)
+                case Endless():
+                    self._send_on(answer)
                 case Say() | Message() if body.get("stream"):
                     self._stream(answer)
                 case Say():
@@ -202,6 +216,16 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(data)
+
+    def _send_on(self, endless: Endless) -> None:
+        self.send_response(endless.status)
+        self.send_header("Content-Type", endless.kind)
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.close_connection = True
+        self.wfile.write(endless.begin)
+        while not self.server_of.closing.wait(endless.pause_s):
+            self.wfile.write(endless.piece)
 
     def _whole(self, say: Say) -> None:
         self.server_of.closing.wait(say.pause_s)

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
+import resource
+import zlib
 from pathlib import Path
 
 import pytest
 from cli_steps import coverslip
-from model_server import Answer, Fail, ModelServer, Say, model_server
+from model_server import Answer, Endless, Fail, ModelServer, Raw, Say, model_server
 from private_text import PRIVATE, secret
+
+from viewer.agents.canceling import Cancel
+from viewer.agents.connection import Connection
+from viewer.agents.endpoint import Endpoint
+from viewer.agents.errors import RefusedError
+from viewer.agents.model_server import ChatRequest, TryAgainError
 
 __all__ = ["secret"]
 
@@ -95,3 +103,47 @@ def test_a_server_of_models_sends_key_and_pictures_nowhere_else(
         assert code in (1, 2)
         assert elsewhere.requests == []
         assert elsewhere.keys == []
+
+
+def zeros_in_gzip(megabytes: int) -> bytes:
+    packing = zlib.compressobj(wbits=31)
+    packed = b"".join(packing.compress(bytes(1 << 20)) for _ in range(megabytes))
+    return packed + packing.flush()
+
+
+_EVENT = b'data: {"choices": [{"index": 0, "delta": {"content": "' + b"a" * 50_000 + b'"}}]}\n\n'
+_ENDLESS: list[tuple[Answer, str]] = [
+    (Endless(b"x" * 65_536), "is damaged: it is far too long."),
+    (Endless(b"x" * 65_536, status=500), " failed (500: xxx"),
+    (Endless(b"x" * 65_536, status=429), " is asked too often (429: xxx"),
+    (Endless(_EVENT, kind="text/event-stream"), "is damaged: it is far too long."),
+    (Endless(b"x" * 65_536, 200, "text/event-stream", b"data: "), "it is far too long."),
+    (Endless(b": still here\n\n", 200, "text/event-stream", pause_s=0.1), "not come to an end in"),
+    (Endless(b"x", status=500, pause_s=0.1), "did not come to an end in 4 s."),
+    (Raw(zeros_in_gzip(300), headers={"Content-Encoding": "gzip"}), "it is far too long."),
+]
+
+
+@pytest.mark.parametrize(("answer", "sentence"), _ENDLESS)
+def test_an_answer_without_end_is_one_sentence_within_seconds_and_megabytes(
+    answer: Answer, sentence: str
+) -> None:
+    before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    timeout_s = 0.4 if "come to an end" in sentence else 6.0
+    with model_server([answer]) as server:
+        endpoint = Endpoint(base_url=server.url, model="tiny", timeout_s=timeout_s)
+        request = ChatRequest(endpoint, None, [{"role": "user", "content": "?"}], [])
+        with pytest.raises(TryAgainError) as raised:
+            Connection(request).exchange(lambda _: None, Cancel())
+    assert sentence in str(raised.value)
+    assert len(str(raised.value)) < 500
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kb < 250_000
+
+
+@pytest.mark.parametrize("to", ["file:///etc/passwd", "http://169.254.169.254/latest/meta-data"])
+def test_a_server_sends_on_to_no_file_and_no_address_of_the_network(to: str) -> None:
+    with model_server([Fail(302, headers={"Location": to})]) as server:
+        endpoint = Endpoint(base_url=server.url, model="tiny", timeout_s=1.0)
+        request = ChatRequest(endpoint, None, [{"role": "user", "content": "?"}], [])
+        with pytest.raises(RefusedError, match="sends on to another address"):
+            Connection(request).exchange(lambda _: None, Cancel())

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 import openai
@@ -30,7 +30,7 @@ from viewer.egress import EgressError, check_egress
 from viewer.errors import CoverslipError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from viewer.agents.conversation import Reply
     from viewer.processes.helper_entry import TaskContext
@@ -38,7 +38,9 @@ if TYPE_CHECKING:
 _CONNECT_S = 15.0
 _WHOLE_ANSWER = 10
 """An answer may take this many times `Endpoint.timeout_s` in all, however it trickles."""
+_MOST_ANSWER_CHARS = 4 << 20
 _MOST_COMPLAINT_CHARS = 300
+_MOST_COMPLAINT_BYTES = 1 << 20
 _SHOWN_SHARE = 200
 """An answer is shown anew once it grew by one part of so many."""
 _NO_KEY = "none"
@@ -100,13 +102,12 @@ class Connection:
         while True:
             try:
                 reply = await self._asked_once(on_text)
-            except openai.APIStatusError as error:
+            except _StatusError as error:
                 words = self._clean(_status_words(error))
-                option = refused_option(error.status_code, words, self._options())
+                option = refused_option(error.status, words, self._options())
                 if option is None:
-                    headers = error.response.headers
                     raise status_fault(
-                        self.endpoint, error.status_code, words, headers, has_key=bool(self._key)
+                        self.endpoint, error.status, words, error.headers, has_key=bool(self._key)
                     ) from None
                 self._without.add(option)
             else:
@@ -116,20 +117,24 @@ class Connection:
         started_s = time.monotonic()
         gathered = StreamedReply()
         endpoint = self.endpoint
+        most_s = endpoint.timeout_s * _WHOLE_ANSWER
         try:
             async with (
-                asyncio.timeout(endpoint.timeout_s * _WHOLE_ANSWER),
+                asyncio.timeout(most_s),
                 self._connected() as server,
             ):
                 await self._gather(server, gathered, on_text)
             price = (endpoint.price_in / 1e6, endpoint.price_out / 1e6)
             return gathered.reply(time.monotonic() - started_s, price)
-        except openai.APIStatusError:
-            raise
-        except (openai.APITimeoutError, TimeoutError):
+        except openai.APITimeoutError:
             waited = f"{endpoint.place} sent nothing for {endpoint.timeout_s:g} s."
             raise TryAgainError(waited) from None
+        except TimeoutError:
+            endless = f"The answer of {endpoint.place} did not come to an end in {most_s:g} s."
+            raise TryAgainError(endless) from None
         except openai.APIConnectionError as error:
+            if isinstance(error.__cause__, _StatusError):
+                raise error.__cause__ from None
             raise connection_fault(endpoint, error) from None
         except _WebPageError:
             raise web_page_fault(endpoint) from None
@@ -166,6 +171,7 @@ class Connection:
                 follow_redirects=False,
                 # A proxy would see what is meant for this machine alone.
                 trust_env=not self.endpoint.is_local,
+                event_hooks={"response": [_take_complaint]},
             ),
         )
 
@@ -226,6 +232,8 @@ class Connection:
                 async for piece in response.iter_bytes():
                     for data in events.read(piece):
                         gathered.take(data)
+                        if gathered.chars > _MOST_ANSWER_CHARS:
+                            raise DamagedAnswerError("it is far too long")
                         if gathered.chars < due_chars:
                             continue
                         # Long thoughts come in ten thousands of pieces: each costs its share.
@@ -277,13 +285,55 @@ class _WebPageError(CoverslipError):
     """A page for people came."""
 
 
-def _status_words(error: openai.APIStatusError) -> str:
+class _Response(Protocol):
+    """What is used of a response of the library below openai."""
+
+    @property
+    def status_code(self) -> int: ...
+    @property
+    def is_success(self) -> bool: ...
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+    def aiter_bytes(self) -> AsyncIterator[bytes]: ...
+
+
+class _StatusError(CoverslipError):
+    """An answer of HTTP that is none, with the beginning of its body."""
+
+    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        super().__init__(f"Error code: {status}")
+        self.status, self.headers, self.body = status, headers, body
+
+
+async def _take_complaint(response: _Response) -> None:
+    """Read a complaint of bounded length; openai would read on while one comes, without end.
+
+    Raises _StatusError where the response is no answer.
+    """
+    if response.is_success:
+        return
+    body = bytearray()
+    async for piece in response.aiter_bytes():
+        body += piece
+        if len(body) > _MOST_COMPLAINT_BYTES:
+            break
+    raise _StatusError(response.status_code, response.headers, bytes(body[:_MOST_COMPLAINT_BYTES]))
+
+
+def _status_words(error: _StatusError) -> str:
     """Return what the server said; a page for people says nothing that helps."""
-    body = error.body
-    if isinstance(body, str | bytes):
-        text = body.decode(errors="replace") if isinstance(body, bytes) else body
-        return "" if "<html" in text[:2000].casefold() else text
-    return server_words(body) if body else error.message
+    text = error.body.decode(errors="replace").strip()
+    if "<html" in text[:2000].casefold():
+        return ""
+    try:
+        body = msgspec.json.decode(error.body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        body = text
+    if isinstance(body, dict):
+        body = body.get("error", body)
+    if isinstance(body, str):
+        return body
+    return server_words(body) if body else str(error)
 
 
 def _silence_libraries() -> None:

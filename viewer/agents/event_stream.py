@@ -35,7 +35,7 @@ class EventReader:
     def __init__(self) -> None:
         self.is_ended = False
         self._taken = 0
-        self._line = b""
+        self._line = bytearray()
         self._data: list[bytes] = []
 
     def read(self, piece: bytes) -> Iterator[bytes]:
@@ -43,7 +43,11 @@ class EventReader:
         self._taken += len(piece)
         if self._taken > _MOST_ANSWER_BYTES:
             raise DamagedAnswerError("it is far too long")
-        *whole, self._line = (self._line + piece).replace(b"\r\n", b"\n").split(b"\n")
+        self._line += piece
+        if b"\n" not in piece:
+            return  # a line of megabytes is looked through once, not with each of its pieces
+        *whole, last = bytes(self._line).replace(b"\r\n", b"\n").split(b"\n")
+        self._line = bytearray(last)
         for line in whole:
             if line.startswith(b"data:"):
                 self._data.append(line[5:].strip())
@@ -53,8 +57,8 @@ class EventReader:
     def end(self) -> Iterator[bytes]:
         """Yield the event that no empty line ended."""
         if self._line.startswith(b"data:"):
-            self._data.append(self._line[5:].strip())
-            self._line = b""
+            self._data.append(bytes(self._line[5:]).strip())
+            self._line.clear()
         yield from self._event()
 
     def _event(self) -> Iterator[bytes]:
