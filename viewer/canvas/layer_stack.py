@@ -21,6 +21,9 @@ class LayerStack:
 
     def __init__(self) -> None:
         self._layers: list[tuple[LayerOrder, Layer]] = []
+        self._strata: dict[int, LayerOrder] = {}
+        self._places: dict[int, int] = {}
+        """Of each layer, by its `id`: a canvas of hundreds asks for each, frame by frame."""
         self._ranks: WeakKeyDictionary[Layer, float] = WeakKeyDictionary()
         self._masked: WeakSet[Layer] = WeakSet()
         self._only: frozenset[int] | None = None
@@ -28,11 +31,11 @@ class LayerStack:
         """The tool in hand, which no mode hides; None for none."""
 
     def __contains__(self, layer: object) -> bool:
-        return any(each is layer for _, each in self._layers)
+        return id(layer) in self._strata
 
     def __iter__(self) -> Iterator[tuple[LayerOrder, Layer]]:
         """Yield what is painted, the lowest first."""
-        return iter([pair for pair in self._layers if self.paints(pair[1])])
+        return iter([pair for pair in self._layers if self._paints(*pair)])
 
     def add(self, layer: Layer, stratum: LayerOrder) -> None:
         """Put a layer above those of the same and lower strata, or where it was moved to."""
@@ -43,11 +46,15 @@ class LayerStack:
         """Take a layer out, and forget that it was hidden by itself."""
         self._layers = [pair for pair in self._layers if pair[1] is not layer]
         self._masked.discard(layer)
+        self._sort()
 
     def paints(self, layer: Layer) -> bool:
         """Return whether a layer that is in the stack is painted."""
-        stratum = next((stratum for stratum, each in self._layers if each is layer), None)
-        if stratum is None or layer in self._masked:
+        stratum = self._strata.get(id(layer))
+        return stratum is not None and self._paints(stratum, layer)
+
+    def _paints(self, stratum: LayerOrder, layer: Layer) -> bool:
+        if layer in self._masked:
             return False
         is_free = self._only is None or stratum in _FIXED or layer is self.in_hand
         return is_free or (self._only is not None and id(layer) in self._only)
@@ -68,10 +75,9 @@ class LayerStack:
 
     def order_of(self, layer: Layer, stratum: LayerOrder) -> float:
         """Return where a layer is painted, or would be; the lower the earlier."""
-        held = next((own for own, each in self._layers if each is layer), stratum)
+        held = self._strata.get(id(layer), stratum)
         rank = self._ranks.get(layer, float(held))
-        place = next((n for n, (_, each) in enumerate(self._layers) if each is layer), 0)
-        return rank + place * 1e-6
+        return rank + self._places.get(id(layer), 0) * 1e-6
 
     def set_order(self, groups: Sequence[Sequence[Layer]]) -> None:
         """Paint groups of layers in this order, the lowest first, under the tools."""
@@ -89,6 +95,8 @@ class LayerStack:
 
     def _sort(self) -> None:
         self._layers.sort(key=lambda pair: self._ranks.get(pair[1], float(pair[0])))
+        self._strata = {id(layer): stratum for stratum, layer in self._layers}
+        self._places = {id(layer): place for place, (_, layer) in enumerate(self._layers)}
 
 
 def _is_named(layer: Layer) -> bool:

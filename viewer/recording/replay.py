@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -58,28 +59,32 @@ class ReplayClock:
             return
         self.seek(self.position_s + real_s * self.speed)
         if self.skips_away:
-            for begin_s, end_s in self._trace.away.tolist():
-                if begin_s <= self.position_s < end_s:
-                    self.seek(end_s)
+            away = self._trace.away
+            number = int(np.searchsorted(away[:, 0], self.position_s, side="right")) - 1
+            if number >= 0 and self.position_s < away[number, 1]:
+                self.seek(float(away[number, 1]))
         if self.position_s >= self.end_s:
             self.is_playing = False
 
     def step(self, actions: Sequence[Action], direction: int) -> None:
         """Jumps to the beginning of the next (1) or previous (-1) action."""
-        starts = [action.start_s for action in actions]
         if direction > 0:
-            after = [start_s for start_s in starts if start_s > self.position_s + 1e-6]
-            self.seek(after[0] if after else self.end_s)
+            number = bisect_right(actions, self.position_s + 1e-6, key=_start_of)
+            self.seek(actions[number].start_s if number < len(actions) else self.end_s)
         else:
             # A second's grace, or one could never step back past the present action.
-            before = [start_s for start_s in starts if start_s < self.position_s - 1.0]
-            self.seek(before[-1] if before else self.begin_s)
+            number = bisect_left(actions, self.position_s - 1.0, key=_start_of)
+            self.seek(actions[number - 1].start_s if number else self.begin_s)
 
     @property
     def view_index(self) -> int:
         """Of the view that was on screen."""
         index = int(np.searchsorted(self._trace.start_s, self.position_s, side="right")) - 1
         return min(max(index, 0), len(self._trace) - 1)
+
+
+def _start_of(action: Action) -> float:
+    return action.start_s
 
 
 def recorded_view(trace: Trace, index: int, screen: Size) -> View:

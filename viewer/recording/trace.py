@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -71,8 +72,8 @@ class Trace:
 
     def plane_at(self, at_s: float) -> PlaneSeen | None:
         """Return what was shown at a time, seconds since the session began; None where unknown."""
-        seen = [each for each in self.planes if each.start_s <= at_s]
-        return seen[-1] if seen else None
+        number = bisect_right(self.planes, at_s, key=lambda each: each.start_s)
+        return self.planes[number - 1] if number else None
 
     def __len__(self) -> int:
         return len(self.start_s)

@@ -296,7 +296,7 @@ class BatchController(QObject):
     def _on_study(self) -> None:
         """What a study hides from now on goes from the page; what it shows comes."""
         self.slides.renew()
-        self.table.show_batch(self.table.batch)
+        self.table.follow_study()
 
     # What others tell ------------------------------------------------------------------------
 

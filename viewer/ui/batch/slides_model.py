@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
@@ -44,6 +45,8 @@ class BatchSlidesModel(QAbstractTableModel):
         self.paths: list[str] = []
         self._rows: dict[str, int] = {}
         self._records: dict[str, SlideRecord] = {}
+        self._counts: Counter[str] = Counter()
+        """How many of the records are in each state."""
         self._running_share = 0.0
 
     def show_slides(self, paths: Sequence[str]) -> None:
@@ -52,12 +55,17 @@ class BatchSlidesModel(QAbstractTableModel):
         self.paths = list(dict.fromkeys(paths))
         self._rows = {path: row for row, path in enumerate(self.paths)}
         self._records = {}
+        self._counts.clear()
         self.endResetModel()
 
     def show_record(self, record: SlideRecord) -> None:
         """Show how far one slide is; one that is not listed is passed over."""
         row = self._rows.get(record.slide)
         if row is not None:
+            former = self._records.get(record.slide)
+            if former is not None:
+                self._counts[former.state] -= 1
+            self._counts[record.state] += 1
             self._records[record.slide] = record
             self.dataChanged.emit(self.index(row, 0), self.index(row, 1))
 
@@ -80,7 +88,7 @@ class BatchSlidesModel(QAbstractTableModel):
 
     def count(self, state: str) -> int:
         """Return how many slides are in a state."""
-        return sum(each.state == state for each in self._records.values())
+        return self._counts[state]
 
     @guarded(0)
     def rowCount(self, parent: _Index | None = None) -> int:

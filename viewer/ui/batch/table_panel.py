@@ -49,6 +49,8 @@ class TablePanel(Panel):
         self._name_of, self._is_blind = name_of, is_blind
         self.setObjectName("batch_table")
         self._batch: Batch | None = None
+        self._hidden: tuple[str, bool] | None = None
+        """Of which batch it is known whether a study hides what was found, and whether it does."""
         self._work = BackgroundRunner("batch table", 1, self)
 
     def build(self) -> None:
@@ -95,6 +97,11 @@ class TablePanel(Panel):
         if self.isVisible():
             self._list_values()
 
+    def follow_study(self) -> None:
+        """Show what a study hides or shows from now on."""
+        self._hidden = None
+        self.show_batch(self._batch)
+
     def shut_down(self) -> None:
         """End all work."""
         self._work.close()
@@ -117,9 +124,13 @@ class TablePanel(Panel):
         self._work.run(lambda: names_of(batch), self._take_values, self._on_failed)
 
     def _hides(self, batch: Batch | None) -> bool:
-        """Return whether a study hides what was found on a slide of a batch."""
-        slides = () if batch is None else batch.slides
-        return any(self._is_blind(slide_path(each.path)) for each in slides)
+        """Return whether a study hides what was found on a slide of a batch; looked at once."""
+        if batch is None:
+            return False
+        if self._hidden is None or self._hidden[0] != batch.id:
+            is_hidden = any(self._is_blind(slide_path(each.path)) for each in batch.slides)
+            self._hidden = batch.id, is_hidden
+        return self._hidden[1]
 
     def _take_values(self, names: list[str]) -> None:
         chosen = self.value.currentData()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QObject, QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QHelpEvent, QMouseEvent, QPainter, QPaintEvent
+from PySide6.QtGui import QColor, QHelpEvent, QMouseEvent, QPainter, QPaintEvent, QPixmap
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from viewer.canvas.qt_guard import guarded
@@ -35,6 +35,9 @@ class ScrubBar(QWidget):
         self._begin_s, self._end_s, self._position_s = 0.0, 0.0, 0.0
         self._actions: list[Action] = []
         self._away: list[tuple[float, float]] = []
+        self._picture: QPixmap | None = None
+        """The spans as they were painted last."""
+        self._made_for: tuple[QSize, float, int] | None = None
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setMouseTracking(True)
         self.installEventFilter(self)
@@ -47,6 +50,7 @@ class ScrubBar(QWidget):
         self._end_s = float(trace.end_s[-1]) if trace is not None and has_views else 0.0
         self._away = [(a, b) for a, b in trace.away.tolist()] if trace is not None else []
         self._actions = actions
+        self._picture = None
         self.set_position(self._begin_s)
 
     def set_position(self, position_s: float) -> None:
@@ -66,21 +70,39 @@ class ScrubBar(QWidget):
     @guarded()
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
-        ground = QRectF(0, 6, self.width(), _HEIGHT_PX - 12)
-        painter.fillRect(ground, self.palette().base())
         if self._end_s <= self._begin_s:
+            painter.fillRect(self._ground, self.palette().base())
             return
-        for begin_s, end_s in self._away:
-            self._paint_span(painter, begin_s, end_s, QColor(128, 128, 128, 70), ground)
-        for action in self._actions:
-            color = QColor(action_color(action))
-            self._paint_span(painter, action.start_s, action.end_s, color, ground)
+        painter.drawPixmap(0, 0, self._painted_session())
         x = self.x_of(self._position_s)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(self.palette().text())
         painter.drawRect(QRectF(x - 1, 2, 2, _HEIGHT_PX - 4))
         painter.drawEllipse(QPointF(min(max(x, 5), self.width() - 5), 5), 5, 5)
+
+    @property
+    def _ground(self) -> QRectF:
+        return QRectF(0, 6, self.width(), _HEIGHT_PX - 12)
+
+    def _painted_session(self) -> QPixmap:
+        """Return the spans, painted once: those of a day take longer than a frame."""
+        made_for = (self.size(), self.devicePixelRatioF(), self.palette().cacheKey())
+        if self._picture is not None and made_for == self._made_for:
+            return self._picture
+        picture = QPixmap(self.size() * self.devicePixelRatioF())
+        picture.setDevicePixelRatio(self.devicePixelRatioF())
+        picture.fill(Qt.GlobalColor.transparent)
+        ground = self._ground
+        with QPainter(picture) as painter:
+            painter.fillRect(ground, self.palette().base())
+            for begin_s, end_s in self._away:
+                self._paint_span(painter, begin_s, end_s, QColor(128, 128, 128, 70), ground)
+            for action in self._actions:
+                color = QColor(action_color(action))
+                self._paint_span(painter, action.start_s, action.end_s, color, ground)
+        self._picture, self._made_for = picture, made_for
+        return picture
 
     def _paint_span(
         self, painter: QPainter, begin_s: float, end_s: float, color: QColor, ground: QRectF

@@ -29,6 +29,8 @@ class FolderSlides(SlideList):
         super().__init__(parent)
         self.folder: Path | None = None
         self._entries: dict[str, WorklistEntry[Path]] = {}
+        self._letters: dict[str, str] = {}
+        """What is searched in each slide, by its key."""
         self._task: Task | None = None
         self._background = BackgroundRunner("list folder", 2, self)
         self.caption = QLabel(parent)
@@ -63,11 +65,7 @@ class FolderSlides(SlideList):
         sought = letters(typed)
         if not sought:
             return list(self._entries)
-        return [
-            key
-            for key, each in self._entries.items()
-            if sought in letters(f"{each.slide.name} {each.place.text}")
-        ]
+        return [key for key, text in self._letters.items() if sought in text]
 
     def row(self, key: str) -> SlideRow:
         entry = self._entries[key]
@@ -82,8 +80,8 @@ class FolderSlides(SlideList):
             self._task.cancel()
         self._tell(f"Looking for slides in {folder.name}...")
         self._task = self._background.run(
-            lambda: file_entries(slides_in(folder)),
-            lambda entries: self._on_listed(folder, entries),
+            lambda: _with_letters(file_entries(slides_in(folder))),
+            lambda found: self._on_listed(folder, *found),
             lambda error: self._on_failed(folder, error),
         )
 
@@ -92,13 +90,15 @@ class FolderSlides(SlideList):
         from viewer.studies.worklist import file_entries
 
         self.folder = None
-        self._show(file_entries(paths), f"{len(paths):,} slides")
+        self._show(*_with_letters(file_entries(paths)), f"{len(paths):,} slides")
 
     def shut_down(self) -> None:
         """End the thread."""
         self._background.close()
 
-    def _on_listed(self, folder: Path, entries: Sequence[WorklistEntry[Path]]) -> None:
+    def _on_listed(
+        self, folder: Path, entries: Sequence[WorklistEntry[Path]], letters: dict[str, str]
+    ) -> None:
         self._task = None
         if not entries:
             sentence = f"There is no slide in the folder {folder.name}: choose another one."
@@ -107,7 +107,7 @@ class FolderSlides(SlideList):
             return
         self.folder = folder
         count = "1 slide" if len(entries) == 1 else f"{len(entries):,} slides"
-        self._show(entries, f"{folder.name}: {count}")
+        self._show(entries, letters, f"{folder.name}: {count}")
         self.listed.emit(entries[0].slide)
 
     def _on_failed(self, folder: Path, error: Exception) -> None:
@@ -117,10 +117,21 @@ class FolderSlides(SlideList):
         self._tell(sentence)
         self.failed.emit(sentence)
 
-    def _show(self, entries: Sequence[WorklistEntry[Path]], caption: str) -> None:
-        self._entries = {each.key: each for each in entries}
+    def _show(
+        self, entries: Sequence[WorklistEntry[Path]], letters: dict[str, str], caption: str
+    ) -> None:
+        self._entries, self._letters = {each.key: each for each in entries}, letters
         self._tell(caption)
         self.changed.emit()
 
     def _tell(self, caption: str) -> None:
         self.caption.setText(caption)
+
+
+def _with_letters(
+    entries: Sequence[WorklistEntry[Path]],
+) -> tuple[Sequence[WorklistEntry[Path]], dict[str, str]]:
+    """Return entries with what is searched in each: of a large folder that takes long."""
+    from viewer.studies.worklist import letters
+
+    return entries, {each.key: letters(f"{each.slide.name} {each.place.text}") for each in entries}
