@@ -236,10 +236,11 @@ def test_what_was_painted_from_unfinished_tiles_is_painted_anew_at_rest(
     [
         lambda painter: painter.setClipRect(0, 0, 900, 640),
         lambda painter: painter.setOpacity(0.999),
-        lambda painter: painter.translate(0.25, 0),
+        lambda painter: painter.scale(1.01, 1.0),
+        lambda painter: painter.rotate(90.0),
     ],
 )
-def test_only_a_painter_that_covers_whole_pixels_is_passed_by(
+def test_only_a_painter_that_moves_what_it_paints_is_passed_by(
     spoil: Callable[[QPainter], object],
 ) -> None:
     picture, whole = QImage(900, 640, QImage.Format.Format_RGB32), QRect(0, 0, 900, 640)
@@ -264,6 +265,26 @@ def test_tiles_of_a_level_lie_where_each_of_them_does(source: SlideSource) -> No
             keys = visible_tiles(levels, level_for(levels, view.downsample / ratio), view)
             level = levels[keys[0].level]
             assert grid.tile_rects(level, keys) == [grid.tile_rect(levels, key) for key in keys]
+
+
+@pytest.mark.parametrize("between", [(40.0, 30.0), (40.5, 30.25), (41.5, 30.75)])
+def test_a_zoom_lies_where_the_frame_does_also_between_pixels(
+    source: SlideSource, load: Load, between: tuple[float, float]
+) -> None:
+    layer, view = TileLayer(tile_scaler), replace(INSIDE, downsample=1.3)
+    layer.set_loader(load(view))
+    base = source.levels[0]
+    slide = Box(0.0, 0.0, base.width_px, base.height_px)
+    pictures: list[QImage] = []
+    for zooming in (True, False):
+        picture = QImage(1000, 700, QImage.Format.Format_RGB32)
+        picture.fill(0)
+        with QPainter(picture) as painter:
+            painter.translate(*between)
+            layer.paint(painter, Scene(view, slide, Optics(), 1.0, zooming))
+        pictures.append(picture)
+        assert (layer._grid is None) is zooming
+    assert pictures[0] == pictures[1]
 
 
 @pytest.mark.parametrize("turn", [90.0, 33.0])

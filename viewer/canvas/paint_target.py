@@ -6,6 +6,7 @@ copied there, which on a large screen takes as long as half of the scaling.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -44,7 +45,7 @@ def paint_target(painter: QPainter, place: QRect) -> PaintTarget | None:
     Parameters
     ----------
     painter
-        It moves what it paints by whole pixels at most, and covers all.
+        It neither scales nor turns what it paints, and covers all.
     place
         In its coordinates.
     """
@@ -55,9 +56,10 @@ def paint_target(painter: QPainter, place: QRect) -> PaintTarget | None:
     if not isinstance(picture, QImage) or picture.format() not in _FORMATS:
         return None
     moves = painter.deviceTransform()
-    shift = QPoint(round(moves.dx()), round(moves.dy()))
-    if not _is_shift(moves, shift) or painter.opacity() < 1.0:
+    if not _is_shift(moves) or painter.opacity() < 1.0:
         return None
+    # As Qt rounds where it paints a picture: a widget may lie between two pixels of a screen.
+    shift = QPoint(math.floor(moves.dx() + 0.5), math.floor(moves.dy() + 0.5))
     region = QRegion(picture.rect()).intersected(place.translated(shift))
     asked = engine.systemClip()
     if not asked.isEmpty():
@@ -65,10 +67,10 @@ def paint_target(painter: QPainter, place: QRect) -> PaintTarget | None:
     return PaintTarget(picture, shift, region.translated(-shift))
 
 
-def _is_shift(moves: QTransform, shift: QPoint) -> bool:
+def _is_shift(moves: QTransform) -> bool:
     """Return whether a transform does no more, but for what rounding leaves."""
-    still = QTransform(1.0, 0.0, 0.0, 1.0, shift.x(), shift.y())
+    shift = QTransform.fromTranslate(moves.dx(), moves.dy())
     return all(
-        abs(getattr(moves, name)() - getattr(still, name)()) < _ROUNDING
-        for name in ("m11", "m12", "m13", "m21", "m22", "m23", "m33", "dx", "dy")
+        abs(getattr(moves, name)() - getattr(shift, name)()) < _ROUNDING
+        for name in ("m11", "m12", "m13", "m21", "m22", "m23", "m33")
     )
