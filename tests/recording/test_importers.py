@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -167,3 +168,15 @@ def test_rows_as_the_source_of_qupath_writes_them(tmp_path: Path) -> None:
     joined = "\t".join(HEADINGS) + "".join("\t".join(map(str, row)) for row in rows[1:])
     with pytest.raises(SessionError, match="run together"):
         imported(tmp_path, joined, ImportOptions(slide=SLIDE))
+
+
+@pytest.mark.parametrize("begin", ["time,x,y\n1,2,3\n", '{"coverslip": 1', "1,2,3"])
+def test_a_line_without_end_is_refused_while_it_is_read(tmp_path: Path, begin: str) -> None:
+    path = tmp_path / "log.csv"
+    with path.open("w") as file:
+        file.write(begin)
+        file.truncate(1 << 30)  # zeros, which take no place on the disk
+    before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(SessionError, match=r"a line of log\.csv is longer than 67,108,864 bytes"):
+        import_log(path, tmp_path / "sessions")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kb < 400_000

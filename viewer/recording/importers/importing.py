@@ -162,7 +162,10 @@ def _import_event_log(
     notes: list[str] | None,
 ) -> list[str]:
     """Make sessions of raw events; as `import_log`."""
-    logs = [log for log in read_event_logs(text.lines()) if log.events]
+    try:
+        logs = [log for log in read_event_logs(text.lines()) if log.events]
+    except AnnotationFileError as error:
+        raise SessionError(str(error)) from error
     if not logs:
         raise SessionError(f"{path.name} holds no events: check that it was written to its end.")
     ids: list[str] = []

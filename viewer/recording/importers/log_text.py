@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from viewer.annotations.formats.packed_files import unpacked
 from viewer.annotations.formats.problems import AnnotationFileError
-from viewer.limits import LOG_BYTES
+from viewer.limits import LOG_BYTES, LOG_LINE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,11 +40,17 @@ class LogText:
         self.head = next(self._pieces(), "")
 
     def lines(self) -> Iterator[str]:
-        """Yield what `split` gives of the text, line by line. Raises as the class."""
+        """Yield what `split` gives of the text, line by line.
+
+        Raises as the class, and AnnotationFileError where a line is longer than any of a log.
+        """
         rest = ""
         for piece in self._pieces():
             first, *others = piece.split("\n")
             rest += first
+            if len(rest) > LOG_LINE_BYTES.most:
+                sentence = LOG_LINE_BYTES.sentence(self._path.name, len(rest))
+                raise AnnotationFileError(f"This is no log: {sentence}.")
             if others:
                 yield rest
                 yield from others[:-1]
