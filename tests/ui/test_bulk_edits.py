@@ -16,6 +16,8 @@ from ui_steps import show_slide
 from viewer import progress
 from viewer.annotations.annotation import DESCRIPTION, Annotation, AnnotationClass
 from viewer.annotations.document import Document, adding, changing, removing
+from viewer.annotations.kept_geometry import GEOMETRY_SLOT
+from viewer.annotations.storage.packing import packed_all, unpacked_all
 from viewer.canvas.notes_layer import NotesLayer
 from viewer.ui.annotations import bulk_edits
 from viewer.ui.annotations.annotation_model import AnnotationModel
@@ -77,6 +79,30 @@ def test_all_get_a_class_and_are_deleted_each_as_one_step(
     qtbot.waitUntil(lambda: len(document) == COUNT, timeout=20_000)
     qtbot.waitUntil(lambda: model.shown_count == COUNT, timeout=20_000)
     assert document.class_counts[tumor.name] == COUNT - locked
+
+
+def test_no_geometry_is_made_that_stays_while_all_are_looked_at_and_changed(
+    opened_annotations: PaneAnnotations, slide_window: MainWindow, qtbot: QtBot
+) -> None:
+    document, window = opened_annotations.document, slide_window
+    document.do(
+        adding("Import", [each for each in unpacked_all(list(packed_all(_drawn()))) if each])
+    )
+    model = window.annotations.panel.model
+    qtbot.waitUntil(lambda: model.shown_count == COUNT, timeout=20_000)
+    window.commands["edit.select_all"].trigger()
+    said = f"{COUNT:,} selected: "
+    qtbot.waitUntil(
+        lambda: any(each.text().startswith(said) for each in window.findChildren(QLabel)),
+        timeout=20_000,
+    )
+    for step in ("annotate.lock", "edit.undo", "edit.redo"):
+        version = document.version
+        window.commands[step].trigger()
+        qtbot.waitUntil(lambda version=version: document.version > version, timeout=20_000)
+    qtbot.waitUntil(lambda: not model.is_filling, timeout=20_000)
+    made = [each for each in document if type(GEOMETRY_SLOT.__get__(each)) is not bytes]
+    assert len(made) < 10, "but for the few that bear notes"
 
 
 def test_all_are_locked_named_and_doubled_each_as_one_step(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import shapely
 
 from viewer.annotations.counted import current
+from viewer.annotations.kept_geometry import is_line
 from viewer.annotations.pixel_calibration import PixelCalibration
 from viewer.geometry import Optics, Point
 
@@ -44,11 +45,11 @@ def remeasured(annotation: Annotation, calibration: PixelCalibration) -> Annotat
     """
     kept = annotation.measurements
     has_length, has_angle = any(name in kept for name in _LENGTHS), ANGLE in kept
-    line = annotation.geometry
-    if not (has_length or has_angle) or not isinstance(line, shapely.LineString):
+    if not (has_length or has_angle) or not is_line(annotation):
         return annotation
     values = {name: value for name, value in kept.items() if name not in (*_LENGTHS, ANGLE)}
-    places = [Point(*place) for place in shapely.get_coordinates(line).tolist()]
+    corners = shapely.get_coordinates(annotation.geometry).tolist()
+    places = [Point(*corner) for corner in corners]
     if has_length:
         pairs = itertools.pairwise(places)
         values[length_name(calibration)] = sum(calibration.distance(*pair) for pair in pairs)
@@ -60,9 +61,8 @@ def remeasured(annotation: Annotation, calibration: PixelCalibration) -> Annotat
 def is_measured(annotation: Annotation) -> bool:
     """Return whether an annotation is the line of a ruler or of an angle."""
     kept = annotation.measurements
-    if not isinstance(annotation.geometry, shapely.LineString):
-        return False
-    return ANGLE in kept or any(name in kept for name in _LENGTHS)
+    has_measure = ANGLE in kept or any(name in kept for name in _LENGTHS)
+    return has_measure and is_line(annotation)
 
 
 def figure_of(annotation: Annotation, calibration: PixelCalibration) -> str:

@@ -10,7 +10,7 @@ import shapely
 
 from viewer.annotations.annotation import NO_CLASS_COLOR
 from viewer.annotations.bookmarks import is_mark
-from viewer.annotations.kept_geometry import geometries_of
+from viewer.annotations.kept_geometry import geometry_parts
 from viewer.annotations.pixel_calibration import PixelCalibration
 from viewer.atomic_write import atomic_write_text
 from viewer.cell_text import text_cell
@@ -102,15 +102,19 @@ def cells(figures: ClassFigures, mpp_um: MicronsPerPixel | None) -> tuple[str | 
 def _figures(
     name: str, annotations: Sequence[Annotation], calibration: PixelCalibration
 ) -> ClassFigures:
-    shapes = geometries_of(annotations)
+    area = length = length_um = 0.0
+    for shapes in geometry_parts(annotations):
+        area += float(shapely.area(shapes).sum())
+        length += float(shapely.length(shapes).sum())
+        length_um += float(calibration.lengths(shapes).sum())
     counted = [each.measurements[OBJECTS] for each in annotations if OBJECTS in each.measurements]
     which = annotations[0].shown_as
     return ClassFigures(
         name or NO_CLASS,
         which.color if which else NO_CLASS_COLOR,
         len(annotations),
-        float(shapely.area(shapes).sum()),
-        float(shapely.length(shapes).sum()),
+        area,
+        length,
         round(sum(counted)) if counted else None,
-        float(calibration.lengths(shapes).sum()) if calibration.unit == "um" else None,
+        length_um if calibration.unit == "um" else None,
     )

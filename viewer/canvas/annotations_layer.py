@@ -9,7 +9,7 @@ import shapely
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPen
 
-from viewer.annotations.kept_geometry import array_of
+from viewer.annotations.kept_geometry import array_of, geometries_of
 from viewer.annotations.selection import Selection
 from viewer.canvas.fast_paths import point_list
 from viewer.canvas.measured_lines import MeasuredLines
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from numpy.typing import NDArray
-    from shapely.geometry.base import BaseGeometry
 
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.document import Document, Edit
@@ -289,11 +288,11 @@ class AnnotationsLayer:
     def _paint_some(
         self, picture: QImage, found: list[Annotation], placing: Placing, pen: _Pen
     ) -> None:
-        by_style: dict[_Style, list[BaseGeometry]] = {}
+        by_style: dict[_Style, list[Annotation]] = {}
         for each in found:
-            by_style.setdefault(self._style(each), []).append(each.geometry)
-        for style, geometries in by_style.items():
-            shapes = array_of(geometries)
+            by_style.setdefault(self._style(each), []).append(each)
+        for style, alike in by_style.items():
+            shapes = geometries_of(alike)  # none of which stays: there may be a million in all
             is_point = shapely.get_dimensions(shapes) == 0
             is_speck = (_sizes(shapes) < _SPECK_PX * placing.per_px) & ~is_point
             _paint_specks(picture, shapely.bounds(shapes[is_speck]), style, placing)

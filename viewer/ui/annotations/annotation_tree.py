@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from heapq import merge
 from operator import itemgetter
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from viewer.annotations.bookmarks import MARKS
-from viewer.annotations.kept_geometry import geometries_of
+from viewer.annotations.kept_geometry import geometry_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 PER_UNIT = 1_000_000
 _SORTED_AT_ONCE = 10_000
-_MEASURED_AT_ONCE = 10_000
 
 Key = tuple[object, int]
 """What rows are sorted by; the order of drawing where that is the same."""
@@ -84,11 +84,11 @@ class Filling:
 
     def _measured(self, wanted: Sequence[Annotation]) -> Iterator[tuple[Annotation, float, float]]:
         """Yield each with its area and length, for which geometries are made that do not stay."""
-        for begin in range(0, len(wanted), _MEASURED_AT_ONCE):
-            part = wanted[begin : begin + _MEASURED_AT_ONCE]
-            shapes = geometries_of(part)
+        each = iter(wanted)
+        for shapes in geometry_parts(wanted):
             areas = self.calibration.areas(shapes).tolist()
-            yield from zip(part, areas, self.calibration.lengths(shapes).tolist(), strict=True)
+            lengths = self.calibration.lengths(shapes).tolist()
+            yield from zip(itertools.islice(each, len(shapes)), areas, lengths, strict=True)
 
     def tree(self, state: DocumentState) -> Tree:
         """Return the annotations that hold all words, by class and in order."""

@@ -16,6 +16,7 @@ from viewer.annotations.counting.tally import with_counts
 from viewer.annotations.document import Document, ReadOnlyError
 from viewer.annotations.formats.coco_pictures import SeveralPicturesError
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
+from viewer.annotations.kept_geometry import geometry_parts
 from viewer.annotations.measured import up_to_date
 from viewer.annotations.sets.together import together
 from viewer.audit_log import trail
@@ -449,7 +450,7 @@ def _with_own_color(annotation: Annotation, classes: Mapping[str, AnnotationClas
 def _beside(drawn: list[Annotation], slide: Box) -> int:
     """Return how many lie wholly beside the slide."""
     box = shapely.box(slide.x0, slide.y0, slide.x1, slide.y1)
-    return int((~shapely.intersects(box, [each.geometry for each in drawn])).sum())
+    return sum(int((~shapely.intersects(box, part)).sum()) for part in geometry_parts(drawn))
 
 
 def _folder(pane: SlidePane) -> Path:

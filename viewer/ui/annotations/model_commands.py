@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
 import shapely
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from viewer.annotations.counted import former_mpp_um, is_outdated, with_count
 from viewer.annotations.document import ReadOnlyError, adding, changing
+from viewer.annotations.kept_geometry import geometry_parts
 from viewer.colors import class_color
 from viewer.measurement_names import with_signs
 from viewer.overlays.object_map import ObjectMap
@@ -381,8 +381,10 @@ def _total_line(active: PaneAnnotations) -> list[str]:
 
 def _size_lines(chosen: Sequence[Annotation], active: PaneAnnotations) -> list[str]:
     calibration = active.calibration
-    shapes = np.array([each.geometry for each in chosen], dtype=object)
-    area, length = float(calibration.areas(shapes).sum()), float(calibration.lengths(shapes).sum())
+    area = length = 0.0
+    for shapes in geometry_parts(chosen):
+        area += float(calibration.areas(shapes).sum())
+        length += float(calibration.lengths(shapes).sum())
     sizes = [calibration.area_text(area)] if area else []
     if length:
         sizes.append(f"{'perimeter' if area else 'length'} {calibration.length_text(length)}")
