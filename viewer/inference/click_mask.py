@@ -106,7 +106,9 @@ def _overlap(mask: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
 
 def pieces(mask: NDArray[np.bool_]) -> NDArray[np.int32]:
     """The connected pieces of a mask, numbered from 1; 0 beside them."""
-    return np.asarray(ndimage.label(mask)[0], np.int32)  # pyright: ignore[reportIndexIssue] - scipy's stubs take it for a number
+    labels = np.empty(mask.shape, np.int32)
+    ndimage.label(mask, output=labels)
+    return labels
 
 
 def _in_box(lab: NDArray[np.float64], frame: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -45,6 +45,10 @@ def _range_slider(parent: QWidget) -> QLabeledDoubleRangeSlider:
     return slider
 
 
+def _set_bounds(slider: QLabeledDoubleRangeSlider, low: float, high: float) -> None:
+    slider.setRange(low, high)  # pyright: ignore[reportArgumentType] - it takes floats
+
+
 def _combo(parent: QWidget) -> LetteredCombo:
     """Return a list whose longest entry does not widen the page."""
     combo = LetteredCombo(parent)
@@ -101,7 +105,7 @@ class ObjectsPage(QWidget):
         low, high = float(values.edges[0]), float(values.edges[-1])
         with QSignalBlocker(self.range):
             self.range.setDecimals(max(0, 2 - int(math.log10(max(high - low, 1e-6)))))
-            self.range.setRange(low, high)  # pyright: ignore[reportArgumentType] - takes floats
+            _set_bounds(self.range, low, high)
             is_new = self._style.low == self._style.high
             self.range.setValue((low, high) if is_new else (self._style.low, self._style.high))
         if is_new:
@@ -209,7 +213,7 @@ class HeatmapPage(QWidget):
         low, high = self._span
         width = high - low or 1.0
         self.range.setDecimals(min(max(0, 3 - math.ceil(math.log10(width))), 9))
-        self.range.setRange(low, low + width)  # pyright: ignore[reportArgumentType] - takes floats
+        _set_bounds(self.range, low, low + width)
         self.range.setValue((low + self._style.low * width, low + self._style.high * width))
 
     def _bounds(self) -> tuple[float, float]:
