@@ -202,13 +202,19 @@ def test_a_drive_that_went_and_came_back_is_written_on(tmp_path: Path) -> None:
     assert verify(tmp_path / "s").is_good
 
 
-def test_a_crash_on_a_full_disk_is_mended_from_the_temporary_folder(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_former", [False, True])
+def test_a_crash_on_a_full_disk_is_mended_from_the_temporary_folder(
+    tmp_path: Path, is_former: bool
+) -> None:
     disk = Disk(1500)
     file = LogFile(tmp_path / "s", HEADER, write=disk.write)
     shown = record(tmp_path / "whole", [ToolChosen(str(number)) for number in range(50)])
     for line in (shown / EVENTS_FILE).read_bytes().splitlines(keepends=True):
         file.append(line)
     assert file.trouble
+    if is_former:  # versions before 0.2 did not say behind how many bytes the lines belong
+        _, _, lines = spill_path(HEADER.id).read_bytes().partition(b"\n")
+        spill_path(HEADER.id).write_bytes(lines)
     file._lock.release()  # as the system does for a process that was killed
     assert count_lines(tmp_path / "s") < 52
     note = repair(tmp_path / "s")
