@@ -225,6 +225,19 @@ def test_a_file_that_grows_beyond_what_holds_is_compacted_while_it_is_open(
     assert [each.name for each in found] == ["39"] * 20 + [""]
 
 
+def test_a_file_without_history_is_not_written_anew(
+    open_store: Callable[..., SetStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_store()
+    put(store, *(square(20 * n) for n in range(500)))
+    path = store.path
+    before = path.stat()
+    store.close()
+    monkeypatch.setattr(set_store, "_MOST_HISTORY_BYTES", 1000)
+    open_store()
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
 def test_a_disk_without_room_to_compact_costs_nothing(
     open_store: Callable[..., SetStore], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -77,6 +77,11 @@ class MergedSet:
     def __len__(self) -> int:
         return self._living_count
 
+    @property
+    def count(self) -> int:
+        """Return how many annotations ever were, those included that were removed."""
+        return len(self._rows)
+
     def take(self, lines: Iterable[SetLine], writer: str) -> bool:
         """Take lines of one writer's file in; True where anything is other than before."""
         is_changed = False

@@ -47,8 +47,10 @@ _log = logging.getLogger(__name__)
 _MOST_IN_LINE = 2000
 """Annotations of an edit that share a line; a larger edit is written in several."""
 _MOST_HISTORY_BYTES = 64 << 20
-"""Of this writer's own file beyond what holds, when it is opened; with more, earlier versions are
-forgotten."""
+"""Of this writer's own file beyond what holds, when it is opened; with more, and more than what
+holds, earlier versions are forgotten."""
+_RECORD_BYTES = 80
+"""Of a line that an annotation takes beside its packed bytes."""
 _MOST_HISTORY_WHILE_OPEN_BYTES = 512 << 20
 """The same while it is open; of very many annotations twice what holds."""
 
@@ -87,7 +89,7 @@ class SetStore:
                 self._writer = WriterName(f"{self._folder.name}~{self._prefix}")
                 if self.path.exists():
                     self._read([self.path])
-                    self._compact(_MOST_HISTORY_BYTES)
+                    self._compact(max(_MOST_HISTORY_BYTES, self._merged.living_bytes))
             self._read(self._paths())
         except BaseException as error:
             self.close()
@@ -294,7 +296,7 @@ class SetStore:
         if size < most_history_bytes:
             return
         own = self._own()
-        living = own.living_bytes * 4 // 3
+        living = own.living_bytes * 4 // 3 + own.count * _RECORD_BYTES
         if not own.sealed_count and size - living >= most_history_bytes:
             try:
                 with atomic_write(path, kept=True) as file:
