@@ -40,13 +40,14 @@ hypothesis.settings.register_profile("untimed", deadline=None)  # machines are n
 hypothesis.settings.load_profile("untimed")
 
 LONGEST_FILES = (
-    "test_overlays.py", "test_every_command.py", "test_behavior_training.py",
-    "test_hostile_models.py", "test_bombs.py",
-    "test_nuclei_model.py", "test_agents.py", "test_engine.py", "test_window_start.py",
-    "test_converting.py", "test_executors.py", "test_query.py",
-    "test_drawing.py", "test_annotations.py", "test_annotating.py", "test_reader_process.py",
-    "test_watching.py", "test_ome_zarr.py", "test_pixel_teaching.py", "test_unwritable_home.py",
-    "test_tools.py", "test_encoders.py", "test_witness.py", "test_whole_circle.py",
+    "test_overlays.py", "test_bombs.py", "test_hostile_models.py", "test_corrected_outlines.py",
+    "test_behavior_training.py", "test_bulk_edits.py", "test_measures.py",
+    "test_project_panel.py", "test_every_command.py", "test_questions.py", "test_package.py",
+    "test_taught_objects.py", "test_tile_explaining.py", "test_result_stores.py",
+    "test_annotating.py", "test_reader_process.py", "test_tiff_jpeg_color.py", "test_strokes.py",
+    "test_engine.py", "test_cells.py", "test_canvas_view.py", "test_nuclei_model.py",
+    "test_converting.py", "test_annotation_model.py", "test_replay.py", "test_prompts.py",
+    "test_agents.py", "test_review.py", "test_worklist.py", "test_drawing.py",
 )  # fmt: skip
 """Begun first, in this order, so that at the end no process of the tests waits for a long file."""
 
