@@ -7,7 +7,9 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import forked_programs
 import numpy as np
 import openslide
 import pytest
@@ -16,14 +18,21 @@ from PIL import Image
 
 from viewer.slides.slide_key import slide_key
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
-def app_py(*arguments: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
+def app_py(
+    *arguments: str | Path,
+    folder: Path,
+    run: Callable[..., subprocess.CompletedProcess[str]] = subprocess.run,
+) -> subprocess.CompletedProcess[str]:
     """Runs app.py where there is no display."""
     hidden = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
     environment = {key: value for key, value in os.environ.items() if key not in hidden}
-    return subprocess.run(
+    return run(
         [sys.executable, str(REPOSITORY / "app.py"), *map(str, arguments)],
         cwd=folder,
         env=environment,
@@ -94,7 +103,7 @@ def test_a_place_off_the_slide_is_refused(
 ) -> None:
     size = ["--mag", "20", "--size", "600x400", "--rotate", turn]
     asked = [f"--center={center}", *size, "-o", "x.png"]
-    told = app_py("shot", sample_slide, *asked, folder=tmp_path)
+    told = app_py("shot", sample_slide, *asked, folder=tmp_path, run=forked_programs.run)
     assert told.returncode == 2
     assert len(told.stderr.strip().splitlines()) == 1, told.stderr
     assert "lies outside the slide, which is 2,220 x 2,967 px" in told.stderr
@@ -166,7 +175,7 @@ def test_the_window_is_painted_to_a_file_when_asked(tmp_path: Path, sample_slide
 def test_a_first_word_that_is_nothing_never_opens_a_window(
     tmp_path: Path, words: tuple[str, ...], advice: str
 ) -> None:
-    ended = app_py(*words, folder=tmp_path)
+    ended = app_py(*words, folder=tmp_path, run=forked_programs.run)
     assert ended.returncode == 2
     assert advice in ended.stderr
     assert len(ended.stderr.strip().splitlines()) == 1

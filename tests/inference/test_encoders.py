@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import forked_programs
 import pytest
 import torch
 from safetensors.torch import save
@@ -195,13 +197,14 @@ def _fetch(
     url: str, home: Path, name: str, token: str = "", merged: int = 0
 ) -> subprocess.CompletedProcess[str]:
     settings = {**SMALL, "side": 224, "patch": 56}
-    return subprocess.run(
+    return forked_programs.run(
         [sys.executable, "-c", _FETCH.format(settings=settings), name, token, str(merged)],
         capture_output=True,
         text=True,
         env={
             "HF_ENDPOINT": url, "COVERSLIP_HOME": str(home), "PATH": "/usr/bin", "HOME": str(home),
             "HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1",
+            **forked_programs.threads_of(os.environ),
         },
         check=False,
         timeout=100,

@@ -10,12 +10,12 @@ import json
 import math
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import annotating_steps
+import forked_programs
 import numpy as np
 import pytest
 import tifffile
@@ -56,7 +56,7 @@ def slides(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     "scale", [*(pytest.param(scale, marks=pytest.mark.slow) for scale in ("1", "1.5")), "1.25", "2"]
 )
 def test_what_is_told_is_what_the_mouse_did(scale: str, slides: list[Path], tmp_path: Path) -> None:
-    ran = subprocess.run(
+    ran = forked_programs.run(
         [sys.executable, str(_PROGRAM), *map(str, slides)],
         check=False,
         capture_output=True,
