@@ -19,7 +19,7 @@ from viewer.annotations.document import Document, adding, changing, removing
 from viewer.annotations.kept_geometry import GEOMETRY_SLOT
 from viewer.annotations.storage.packing import packed_all, unpacked_all
 from viewer.canvas.notes_layer import NotesLayer
-from viewer.ui.annotations import bulk_edits
+from viewer.ui.annotations import bulk_edits, editing_commands
 from viewer.ui.annotations.annotation_model import AnnotationModel
 from viewer.ui.annotations.pane_annotations import PaneAnnotations
 from viewer.ui.main_window import MainWindow
@@ -103,6 +103,22 @@ def test_no_geometry_is_made_that_stays_while_all_are_looked_at_and_changed(
     qtbot.waitUntil(lambda: not model.is_filling, timeout=20_000)
     made = [each for each in document if type(GEOMETRY_SLOT.__get__(each)) is not bytes]
     assert len(made) < 10, "but for the few that bear notes"
+
+
+def test_very_many_are_selected_in_a_thread_with_what_is_drawn_meanwhile(
+    here: PaneAnnotations,
+    slide_window: MainWindow,
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(editing_commands, "_SELECTED_AT_ONCE", COUNT // 2)
+    here.selection.choose(())
+    slide_window.commands["edit.select_all"].trigger()
+    assert not len(here.selection)
+    here.document.do(adding("Rectangle", [Annotation(shapely.box(1, 1, 5, 5))]))
+    qtbot.waitUntil(lambda: len(here.selection) > 0, timeout=20_000)
+    assert here.selection.ids == here.document.ids
+    assert len(here.selection) == COUNT + 1
 
 
 def test_all_are_locked_named_and_doubled_each_as_one_step(

@@ -179,19 +179,24 @@ class AnnotationStore:
                     "ON CONFLICT (id) DO UPDATE SET body = excluded.body",
                     _rows(stamped.step.changes, (highest or 0) + 1),
                 )
-                before = _before(stamped.step)
-                added += len(before)
-                database.execute(
+                parts = _before(stamped.step)
+                size = sum(map(len, parts))
+                added += size
+                number = database.execute(
                     "INSERT INTO step (at_utc, author, label, changed, before) "
-                    "VALUES (?, ?, ?, ?, ?)",
+                    "VALUES (?, ?, ?, ?, zeroblob(?))",
                     (
                         stamped.at_utc,
                         stamped.author,
                         stamped.step.full_label,
                         len(stamped.step.changes),
-                        before,
+                        size,
                     ),
-                )
+                ).lastrowid
+                assert number is not None
+                with database.blobopen("step", "before", number) as blob:
+                    for part in parts:
+                        blob.write(part)
             self._forget_oldest(database, self._history_bytes + added)
         total = self._database.execute("SELECT SUM(LENGTH(before)) FROM step").fetchone()
         self._history_bytes = total[0] or 0
@@ -344,8 +349,8 @@ def _rows(changes: Sequence[Change], first_place: int) -> Iterator[tuple[bytes, 
             yield change.id.bytes, first_place + index, body
 
 
-def _before(step: Edit) -> bytes:
-    """Return what each annotation was, a compressed MessagePack array, made part by part.
+def _before(step: Edit) -> list[bytes]:
+    """Return what each annotation was, a compressed MessagePack array, in the parts it is made of.
 
     In one go a million of them would hold up all other threads, and take a gigabyte.
     """
@@ -357,7 +362,7 @@ def _before(step: Edit) -> bytes:
         bodies = packed_all([each.before for each in part if each.before is not None])
         pairs = [(each.id.bytes, None if each.before is None else next(bodies)) for each in part]
         parts.append(packer.compress(b"".join(map(_encode, pairs))))
-    return b"".join([*parts, packer.flush()])
+    return [*parts, packer.flush()]
 
 
 def _unzipped(raw: bytes) -> bytes:

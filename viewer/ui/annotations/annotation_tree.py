@@ -12,6 +12,8 @@ import numpy as np
 
 from viewer.annotations.bookmarks import MARKS
 from viewer.annotations.kept_geometry import geometry_parts
+from viewer.slow_release import release_slowly
+from viewer.window_first import give_way, giving_way
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from viewer.annotations.pixel_calibration import PixelCalibration
 
 PER_UNIT = 1_000_000
-_SORTED_AT_ONCE = 10_000
+_SORTED_AT_ONCE = 5000
 
 Key = tuple[object, int]
 """What rows are sorted by; the order of drawing where that is the same."""
@@ -92,10 +94,10 @@ class Filling:
 
     def tree(self, state: DocumentState) -> Tree:
         """Return the annotations that hold all words, by class and in order."""
-        wanted = [each for each in state if holds(each, self.words)]
+        wanted = [each for each in giving_way(state) if holds(each, self.words)]
         grouped: dict[str, tuple[Group, list[tuple[Key, UUID]]]] = {}
         places: dict[UUID, Place] = {}
-        for annotation, area, length in self._measured(wanted):
+        for annotation, area, length in giving_way(self._measured(wanted)):
             name = annotation.class_name
             if name not in grouped:
                 which = annotation.shown_as
@@ -108,19 +110,21 @@ class Filling:
             group.size = group.size.plus(size)
             rows.append((key, id_))
         for group, rows in grouped.values():
-            for key, id_ in _in_order(rows):
+            for key, id_ in giving_way(_in_order(rows)):
                 group.keys.append(key)
                 group.ids.append(id_)
+            if len(rows) > _SORTED_AT_ONCE:
+                release_slowly(rows)
         return Tree(sorted((group for group, _ in grouped.values()), key=class_order), places)
 
 
 def _in_order(rows: list[tuple[Key, UUID]]) -> Iterable[tuple[Key, UUID]]:
     """Sort rows in parts, between which other threads can run: among them the one that paints."""
     by_key = itemgetter(0)
-    parts = [
-        sorted(rows[first : first + _SORTED_AT_ONCE], key=by_key)
-        for first in range(0, len(rows), _SORTED_AT_ONCE)
-    ]
+    parts: list[list[tuple[Key, UUID]]] = []
+    for first in range(0, len(rows), _SORTED_AT_ONCE):
+        give_way()
+        parts.append(sorted(rows[first : first + _SORTED_AT_ONCE], key=by_key))
     return parts[0] if len(parts) == 1 else merge(*parts, key=by_key)
 
 
@@ -157,7 +161,8 @@ def holds(annotation: Annotation, words: Sequence[str]) -> bool:
 def rows_among(held: Sequence[UUID], ids: AbstractSet[UUID], is_descending: bool) -> list[int]:
     """Return in which rows of a class, in ascending order, ids are; last first where descending."""
     last = len(held) - 1
-    return [last - at if is_descending else at for at, id_ in enumerate(held) if id_ in ids]
+    found = (at for at, id_ in enumerate(giving_way(held)) if id_ in ids)
+    return [last - at if is_descending else at for at in found]
 
 
 def row_runs(rows: list[int]) -> list[tuple[int, int]]:
