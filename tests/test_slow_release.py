@@ -27,7 +27,7 @@ def test_lists_tuples_dicts_and_sets_are_let_go_of(qtbot: QtBot) -> None:
     things.clear()
     release_slowly([one], (two,), {1: three}, frozenset([four]), None)
     del one, two, three, four
-    qtbot.waitUntil(lambda: all(each() is None for each in seen))
+    qtbot.waitUntil(lambda: all(each() is None for each in seen), timeout=20_000)
 
 
 def test_what_others_use_stays_until_they_do_not(qtbot: QtBot) -> None:
@@ -38,10 +38,10 @@ def test_what_others_use_stays_until_they_do_not(qtbot: QtBot) -> None:
     release_unshared(held)
     release_unshared(other)
     del other
-    qtbot.waitUntil(lambda: released() is None)
+    qtbot.waitUntil(lambda: released() is None, timeout=20_000)
     assert len(held) == 1200
     del held
-    qtbot.waitUntil(lambda: all(each() is None for each in seen))
+    qtbot.waitUntil(lambda: all(each() is None for each in seen), timeout=20_000)
 
 
 def test_what_others_use_for_very_long_is_left_to_them(
@@ -51,7 +51,7 @@ def test_what_others_use_for_very_long_is_left_to_them(
     held = {1: _Thing()}
     seen = weakref.ref(held[1])
     release_unshared(held)
-    qtbot.waitUntil(lambda: not slow_release._is_running)
+    qtbot.waitUntil(lambda: not slow_release._is_running, timeout=20_000)
     assert len(held) == 1
     del held
     assert seen() is None
