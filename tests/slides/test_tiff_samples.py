@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zlib
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ from tiff_steps import (
     write_tiff,
 )
 
-from viewer.slides import SlideError, open_slide
+from viewer.slides import SlideError, UnsupportedSlideError, open_slide
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -197,3 +198,31 @@ def test_a_damaged_tag_is_told_without_words_of_python(tmp_path: Path) -> None:
         "a.tif is a TIFF file that cannot be read; it may be damaged or cut short, so copy it "
         "again from where it came."
     )
+
+
+def _rgb_tags(bits: tuple[int, ...] = (8, 8, 8)) -> dict[int, tuple[str, tuple[int, ...]]]:
+    return {
+        256: ("I", (WIDTH_PX,)), 257: ("I", (HEIGHT_PX,)), 258: ("H", bits), 259: ("H", (1,)),
+        262: ("H", (2,)), 273: ("I", ()), 277: ("H", (3,)), 278: ("I", (HEIGHT_PX - 50,)),
+        279: ("I", ()), 284: ("H", (1,)),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("counts", [(0, 0), (1 << 31, 1 << 31)])
+def test_sizes_of_strips_that_cannot_be(tmp_path: Path, counts: tuple[int, int]) -> None:
+    """Two strips without compression, whose sizes are all zero, or beyond the file's end."""
+    path, rows = tmp_path / "a.tif", HEIGHT_PX - 50
+    strips = [picture()[:rows].tobytes(), picture()[rows:].tobytes()]
+    data = write_tiff(path, _rgb_tags(), strips).read_bytes()
+    right = struct.pack(">2I", *map(len, strips))
+    assert data.count(right) == 1
+    path.write_bytes(data.replace(right, struct.pack(">2I", *counts)))
+    assert assert_shows(path, picture()) == ()
+
+
+def test_samples_of_different_depth_are_refused(tmp_path: Path) -> None:
+    path = write_tiff(
+        tmp_path / "a.tif", _rgb_tags((5, 6, 5)), [bytes(WIDTH_PX * 500), b"\0" * 42_000]
+    )
+    with pytest.raises(UnsupportedSlideError, match=r"different depth \(5, 6, 5 bits\)"):
+        open_slide(path)

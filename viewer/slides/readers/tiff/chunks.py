@@ -59,7 +59,7 @@ class PageChunks:
 
     def __init__(self, page: TiffPage, file: AnyFile) -> None:
         self._rows: RowAccess | None = None
-        page = _with_whole_jpeg(page)
+        page = _with_possible_sizes(_with_whole_jpeg(page))
         parted = in_parts(page, file)
         if parted is not None:
             page, self._rows = parted
@@ -312,6 +312,35 @@ def _with_whole_jpeg(page: TiffPage) -> TiffPage:
     whole.rowsperstrip = page.imagelength
     whole.dataoffsets, whole.databytecounts = (int(place[0]),), (int(place[1]),)
     return whole
+
+
+def _with_possible_sizes(page: TiffPage) -> TiffPage:
+    """Return a page of pixels as they are with the sizes that its chunks can have.
+
+    Some writers leave the list of sizes at zero, or put a number into it that is larger than all
+    of the chunk. What is smaller stays: such a chunk is cut short.
+    """
+    counts = as_int64(page.databytecounts)
+    is_plain = page.compression == COMPRESSION.NONE and page.photometric != PHOTOMETRIC.YCBCR
+    if not is_plain or page.imagedepth > 1 or len(counts) != len(page.dataoffsets):
+        return page
+    width, height = page.imagewidth, min(page.rowsperstrip or page.imagelength, page.imagelength)
+    if page.is_tiled:
+        width, height = page.tilewidth, page.tilelength
+    samples = page.samplesperpixel if page.planarconfig == 1 else 1
+    row_bytes = -(-width * samples * bits_per_sample(page) // 8)
+    most = np.full(len(counts), row_bytes * height, np.int64)
+    if not page.is_tiled and height:
+        per_plane = -(-page.imagelength // height)
+        most[per_plane - 1 :: per_plane] = row_bytes * (page.imagelength - (per_plane - 1) * height)
+    known = np.minimum(counts, most) if counts.any() else most
+    if np.array_equal(known, counts):
+        return page
+    sized = copy.copy(page)
+    for cached in ("decode", "chunks", "chunked", "hash"):
+        sized.__dict__.pop(cached, None)
+    sized.databytecounts = tuple(known.tolist())
+    return sized
 
 
 def _ycbcr(page: TiffPage) -> YCbCr:

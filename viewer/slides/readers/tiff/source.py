@@ -142,6 +142,13 @@ def _source(path: Path, tiff: TiffFile, files: TiffFiles, wanted: int | None) ->
             path,
             f"{path.name} holds complex numbers, which cannot be shown; export their magnitude.",
         )
+    if isinstance(page.bitspersample, tuple):
+        bits = ", ".join(map(str, page.bitspersample))
+        raise UnsupportedSlideError(
+            path,
+            f"{path.name} holds samples of different depth ({bits} bits), which cannot be shown; "
+            "save it with 8 bits for each.",
+        )
     levels, colors = _shown_levels(path, image, files)
     is_cmyk = colors.samples.model is ColorModel.CMYK
     shown = None if is_cmyk else colors.samples.range  # how much ink there is is no stretch
