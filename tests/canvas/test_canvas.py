@@ -160,6 +160,24 @@ class TestJumps:
         assert len(frames.sharp) > 1
         wait_sharp(qtbot, canvas)
 
+    def test_tiles_that_come_within_a_movement_are_painted_with_its_frames(
+        self, canvas: SlideCanvas, qtbot: QtBot
+    ) -> None:
+        show(canvas, qtbot, center=Point(700, 700), downsample=1.0)
+        moves: list[bool] = []
+        frames = _Frames(canvas)
+        canvas.view_changed.connect(lambda: moves.append(canvas.is_moving))
+        canvas.add_layer(frames, LayerOrder.HUD)
+        QApplication.processEvents()
+        frames.sharp.clear()
+        canvas.go_to(Point(1500, 2000))
+        while canvas.is_moving:
+            QApplication.processEvents()
+            assert len(frames.sharp) <= len(moves)
+        wait_sharp(qtbot, canvas)
+        qtbot.waitUntil(lambda: frames.sharp[-1])
+        assert sum(moves) > 1
+
 
 class _GatedSource:
     """A slide whose tiles are read once its gate is open."""

@@ -282,6 +282,7 @@ class StreamedWidget(NavigatedWidget):
     def _tick(self) -> None:
         if not self._navigator.tick():
             self._frame_timer.stop()
+            self.update()
             self.rested.emit()
             return
         self._after_move()
@@ -346,7 +347,7 @@ class StreamedWidget(NavigatedWidget):
         if self.is_sharp:
             self._arrival_timer.stop()
             self.update()
-        else:
+        elif not self.is_moving:  # a movement paints all of its frames anyway
             self._paint_soon()
 
     def _show_state(self) -> None:
