@@ -37,7 +37,7 @@ _PEAK_GROWTH = 0.15
 _WORK_SHARE = 0.15
 """Of the steps: those of `Work` take long."""
 _WARM_STEPS = 60
-"""Steps until caches are full and modules are loaded."""
+"""Steps until modules are loaded; caches are full after a third of the time."""
 
 
 class Day:
@@ -140,9 +140,10 @@ def spend(window: MainWindow, laboratory: Laboratory, minutes: float, seed: int)
             # What the window's thread computed itself: on a busy machine it waits for others, too.
             if len(taken) > _WARM_STEPS and stalls.busiest_ms > _STALL_MS:
                 stalled[name] += 1
-    print(table(taken[_WARM_STEPS:]))
+    settled = taken[max(_WARM_STEPS, len(taken) // 3) :]
+    print(table(settled))
     print(f"{len(taken)} steps; stalls over {_STALL_MS:.0f} ms: {dict(stalled) or 'none'}")
-    return _is_flat(taken[_WARM_STEPS:]) and not stalled
+    return _is_flat(settled) and not stalled
 
 
 def _line(number: int, taken: Taken, stalls: Stalls) -> str:

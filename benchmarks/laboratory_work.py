@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
     from viewer.ui.main_window import MainWindow
 
-_PATIENCE_S = 120.0
+_PATIENCE_S = 300.0
+"""A slide whose changes of millions are still being written is opened after those."""
 _READER = "laboratory"
 _FORM = {
     "id": "laboratory",
@@ -141,6 +142,7 @@ class Work:
     def _folders(self) -> list[Path]:
         panels = self._window.recording.panels
         panels.sessions.show()
+        panels.sessions.filter.clear()
         wait(lambda: bool(panels.sessions.model.listing.sessions), _PATIENCE_S)
         return [each.folder for each in panels.sessions.model.listing.sessions]
 
@@ -191,7 +193,7 @@ class Work:
         window = self._window
         out = self._laboratory.folder / f"export {self._written}"
         self._written += 1
-        wanted = self._chance.sample(self._folders(), 20)
+        wanted = self._folders()[: self._chance.randint(1, 20)]
         window.recording.panels.sessions.export_requested.emit(wanted)
         wait(lambda: bool(window.findChildren(ExportDialog)))
         dialog = window.findChildren(ExportDialog)[-1]
