@@ -192,7 +192,7 @@ def _is_blue(picture: NDArray[np.int16]) -> NDArray[np.bool_]:
 
 def _bar(picture: NDArray[np.int16], ratio: float) -> int:
     """The length of the scale bar's line in device pixels, at the lower left."""
-    dark = (picture < 110).all(2)
+    dark = np.all(picture < 110, 2)
     bottom = picture.shape[0] - round(24 * ratio)
     longest = 0
     for row in dark[bottom - round(4 * ratio) : bottom + round(4 * ratio), : round(260 * ratio)]:

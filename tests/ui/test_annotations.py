@@ -91,8 +91,8 @@ def _rows(window: MainWindow) -> dict[str, list[str]]:
     rows: dict[str, list[str]] = {}
     for row in range(model.rowCount()):
         parent = model.index(row, 0)
-        names = [model.data(model.index(at, 0, parent)) for at in range(model.rowCount(parent))]
-        rows[model.data(parent)] = names
+        names = [model.index(at, 0, parent).data() for at in range(model.rowCount(parent))]
+        rows[parent.data()] = names
     return rows
 
 
@@ -369,8 +369,9 @@ def test_annotations_are_written_and_read_again_by_drop_as_a_set(
     assert len(active.document) == 0
     panel = listed.annotations.panel.sets
     other = panel.tree.topLevelItem(1)
+    assert other is not None
     qtbot.mouseClick(panel.tree.viewport(), LEFT, pos=panel.tree.visualItemRect(other).center())
-    qtbot.waitUntil(lambda: listed.annotations.active.document is read)
+    qtbot.waitUntil(lambda: _active(listed, qtbot).document is read)
     listed.panes.active.focus()
     press(qtbot, listed, Qt.Key.Key_Z, CTRL)
     assert len(read) == 0
@@ -546,8 +547,9 @@ def test_bookmarks_bring_back_the_view_and_notes_say_what_was_written(
 def test_a_file_that_cannot_be_written_is_told_until_it_can(
     listed: MainWindow, qtbot: QtBot
 ) -> None:
-    active, banner = _active(listed, qtbot), listed.annotations.banner
-    with closing(sqlite3.connect(active.slide.path, isolation_level=None)) as other:
+    database, banner = _active(listed, qtbot).slide.path, listed.annotations.banner
+    assert database is not None
+    with closing(sqlite3.connect(database, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         _draw(listed, qtbot)
         qtbot.waitUntil(banner.isVisible, timeout=30_000)

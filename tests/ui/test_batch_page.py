@@ -11,6 +11,7 @@ import tifffile
 from inference_steps import make_bundle
 from PIL import Image
 from PySide6.QtCore import QPoint, Qt
+from PySide6.QtWidgets import QAbstractItemView
 from pytestqt.qtbot import QtBot
 from ui_steps import show_slide
 
@@ -83,8 +84,7 @@ def states(window: MainWindow) -> dict[str, str]:
     }
 
 
-def click_row(window: MainWindow, view: object, row: int, qtbot: QtBot) -> None:
-    del window
+def click_row(view: QAbstractItemView, row: int, qtbot: QtBot) -> None:
     at = view.visualRect(view.model().index(row, 0)).center()
     qtbot.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(at))
 
@@ -105,7 +105,7 @@ def test_a_batch_runs_and_what_it_found_is_compared(
     }  # fmt: skip
     assert panel.state.text() == "2 of 3 slides are done, 1 failed."
     assert panel.retry.isVisible()
-    click_row(window, panel.slides, 0, qtbot)
+    click_row(panel.slides, 0, qtbot)
     assert "unrecognized file format" in panel.why.text()
 
     window.commands["panels.batch_table"].trigger()
@@ -121,7 +121,7 @@ def test_a_batch_runs_and_what_it_found_is_compared(
     assert first is not None
     assert first.values[0] == first.values.max()  # the outlier first
     assert Path(first.slides[0]).name == "many.tif"
-    click_row(window, table.view, 0, qtbot)
+    click_row(table.view, 0, qtbot)
     pane = window.panes.active
     qtbot.waitUntil(
         lambda: pane.source is not None and pane.path == slides / "many.tif", timeout=PATIENCE_MS
@@ -182,7 +182,7 @@ def test_slides_are_compared_outliers_first_and_a_click_opens_one(
     assert [table.model.index(0, column).data() for column in (0, 1)] == [sample_slide.name, "900"]
     table.view.sortByColumn(1, Qt.SortOrder.AscendingOrder)
     assert table.model.index(0, 1).data() == "100"
-    click_row(window, table.view, 9, qtbot)
+    click_row(table.view, 9, qtbot)
     qtbot.waitUntil(lambda: window.panes.active.path == sample_slide, timeout=PATIENCE_MS)
 
 

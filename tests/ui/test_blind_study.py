@@ -166,8 +166,8 @@ def test_two_readers_read_blind_and_the_owner_opens_compares_and_merges(
     assert all_answers(study) == []
 
     # The owner sees all of it.
-    stage = owner.projects.slides.header.stage
-    qtbot.waitUntil(lambda: "nothing is hidden from you" in stage.text(), timeout=20_000)
+    notice = owner.projects.slides.header.stage
+    qtbot.waitUntil(lambda: "nothing is hidden from you" in notice.text(), timeout=20_000)
     show_slide(owner, study / "S23-1234 A1 HE.svs", qtbot)
     qtbot.waitUntil(lambda: owner.annotations.active_sets is not None, timeout=20_000)
     sets = owner.annotations.active_sets

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 import shapely
-from PySide6.QtWidgets import QLabel
+from PySide6.QtWidgets import QLabel, QProgressDialog
 from pytestqt.qtbot import QtBot
-from ui_steps import show_slide
+from ui_steps import cancel_of, show_slide
 
 from viewer import progress
 from viewer.annotations.annotation import DESCRIPTION, Annotation, AnnotationClass
@@ -185,9 +185,9 @@ def test_a_canceled_edit_changes_nothing(
     before = list(document)
     slide_window.annotations.classes.give(AnnotationClass("Necrosis"))
     bulk = slide_window.annotations.editing.bulk
-    assert bulk._task is not None
-    bulk._task.dialog.canceled.emit()
-    qtbot.waitUntil(lambda: bulk._task is None, timeout=20_000)
+    assert bulk.is_busy
+    cancel_of(slide_window).click()
+    qtbot.waitUntil(lambda: not bulk.is_busy, timeout=20_000)
     assert list(document) == before
     assert document.undo_label == "Import"
 
@@ -261,8 +261,8 @@ def test_an_edit_waits_while_too_much_is_not_yet_written(
         give(AnnotationClass("Necrosis"))
         qtbot.waitUntil(lambda: here.document.class_counts["Necrosis"] > 0, timeout=20_000)
         give(AnnotationClass("Tumor"))
-        assert bulk._task is not None
-        label = bulk._task.dialog.findChild(QLabel)
+        assert bulk.is_busy
+        label = slide_window.findChildren(QProgressDialog)[-1].findChild(QLabel)
         assert label is not None
         qtbot.waitUntil(lambda: "until the changes before it are on the disk" in label.text())
         assert here.document.class_counts["Necrosis"] > 0

@@ -11,7 +11,7 @@ import pytest
 import shapely
 from PIL import Image
 from pytestqt.qtbot import QtBot
-from ui_steps import show_slide
+from ui_steps import cancel_of, show_slide
 
 from viewer.annotations.annotation import Annotation
 from viewer.annotations.document import adding
@@ -86,9 +86,8 @@ def test_an_import_is_canceled_while_it_is_read_or_put_in(
     with _held_up(annotations.editing.bulk.background):
         files.take(path, pane)
         qtbot.waitUntil(lambda: len(sets.entries) == 2, timeout=20_000)
-        qtbot.waitUntil(lambda: annotations.editing.bulk._task is not None, timeout=20_000)
-        assert annotations.editing.bulk._task is not None
-        annotations.editing.bulk._task.dialog.canceled.emit()
+        qtbot.waitUntil(lambda: annotations.editing.bulk.is_busy, timeout=20_000)
+        cancel_of(slide_window).click()
     qtbot.waitUntil(lambda: len(sets.entries) == 1, timeout=20_000)
     files.take(path, pane)
     qtbot.waitUntil(

@@ -108,7 +108,9 @@ def test_any_layer_can_be_hidden_and_moved_in_the_list(
 ) -> None:
     window, canvas = slide_window, _canvas(slide_window)
     other = OutlineLayer("#0000ff", width_px=8, name="regions of the agent")
-    other.show_regions(shapely.MultiPolygon([next(iter(drawn.document)).geometry]))
+    region = next(iter(drawn.document)).geometry
+    assert isinstance(region, shapely.Polygon)
+    other.show_regions(shapely.MultiPolygon([region]))
     canvas.add_layer(other, LayerOrder.TOOLS)
     drawn.document.do(adding("Note", [note(Point(1100, 1400), "text", "A")]))
     popover = _layers(window, qtbot)

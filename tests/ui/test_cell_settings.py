@@ -175,7 +175,9 @@ def test_vectors_of_another_stain_are_doubted(
     qtbot.waitUntil(lambda: "nearer eosin than DAB" in page.doubt.text(), timeout=_PATIENCE_MS)
     assert not page.doubt.isHidden()
     qtbot.waitUntil(lambda: page.use_likely.y() > page.doubt.y())
-    assert page.use_likely.y() < page.here.parentWidget().y()
+    around = page.here.parentWidget()
+    assert around is not None
+    assert page.use_likely.y() < around.y()
     qtbot.mouseClick(page.use_likely, Qt.MouseButton.LeftButton)
     assert page.settings.stains.kind == page.stain_set.currentText() == "H&E"
     assert page.doubt.isHidden()

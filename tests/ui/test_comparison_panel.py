@@ -7,6 +7,7 @@ from pathlib import Path
 
 import shapely
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QStandardItemModel
 from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 from ui_steps import open_dialog, show_slide
@@ -16,8 +17,9 @@ from viewer.annotations.document import adding
 from viewer.ui.main_window import MainWindow
 
 
-def region(name: str, author: str, *box: float) -> Annotation:
-    return Annotation(shapely.box(*box), shown_as=AnnotationClass(name)).noted("Author", author)
+def region(name: str, author: str, x0: float, y0: float, x1: float, y1: float) -> Annotation:
+    box = shapely.box(x0, y0, x1, y1)
+    return Annotation(box, shown_as=AnnotationClass(name)).noted("Author", author)
 
 
 def draw(window: MainWindow, qtbot: QtBot, *annotations: Annotation) -> None:
@@ -109,7 +111,9 @@ def test_a_file_within_the_regions_of_a_class(
     assert figures(slide_window) == {"Tumor": ["1", "1", "0.67", "0.50", "0.50", "1.00"]}
     # Another slide: nothing of it is left on screen.
     show_slide(slide_window, sample_slide, qtbot)
+    rows = panel.b.model()
+    assert isinstance(rows, QStandardItemModel)
     for row in range(panel.a.count()):
         panel.a.setCurrentIndex(row)
         assert panel.b.currentIndex() != row
-        assert not panel.b.model().item(row).isEnabled()
+        assert not rows.item(row).isEnabled()

@@ -13,6 +13,7 @@ from ui_steps import open_dialog, show_slide
 from viewer.geometry import Point
 from viewer.ui.main_window import MainWindow
 from viewer.ui.overlays.density import DensityDialog
+from viewer.ui.overlays.overlay import Overlay
 
 
 def test_objects_of_a_file_are_mapped_and_the_densest_place_is_marked(
@@ -52,7 +53,7 @@ def test_objects_of_a_file_are_mapped_and_the_densest_place_is_marked(
     dialog.area.setValue(0.01)
     dialog.make.click()
 
-    def made() -> list[object]:
+    def made() -> list[Overlay]:
         runs = window.overlays.all_of(window.panes.active)
         return [run for run in runs if run.origin.name.startswith("Density of")]
 
@@ -67,6 +68,8 @@ def test_objects_of_a_file_are_mapped_and_the_densest_place_is_marked(
     assert abs(middle.y - 218) < 56
     assert spot.measurements["Objects"] >= 25
     qtbot.waitUntil(lambda: overlay.result_at(Point(518.0, 218.0)) is not None)
-    assert "Density of" in overlay.result_at(Point(518.0, 218.0)).text
+    told = overlay.result_at(Point(518.0, 218.0))
+    assert told is not None
+    assert "Density of" in told.text
     window.commands["edit.undo"].trigger()
     assert len(active.document) == 0

@@ -52,7 +52,7 @@ def wait_for_annotations(window: MainWindow, qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: window.annotations.active is not None, timeout=20_000)
 
 
-def annotations(window: MainWindow) -> PaneAnnotations:
+def annotations_of(window: MainWindow) -> PaneAnnotations:
     active = window.annotations.active
     assert active is not None
     return active
@@ -89,10 +89,10 @@ def test_the_slide_moves_with_no_tool_and_is_drawn_on_with_one(
     press(qtbot, drawing, Qt.Key.Key_R)
     drag(canvas, line(A, B))
     assert canvas.view.center == moved
-    assert len(annotations(drawing).document) == 1
+    assert len(annotations_of(drawing).document) == 1
     assert "m²" not in drawing.status.drawing.text()
     press(qtbot, drawing, Qt.Key.Key_Z, CTRL)
-    assert len(annotations(drawing).document) == 0
+    assert len(annotations_of(drawing).document) == 0
 
 
 def test_the_measure_is_told_while_drawing(drawing: MainWindow, qtbot: QtBot) -> None:
@@ -102,7 +102,7 @@ def test_the_measure_is_told_while_drawing(drawing: MainWindow, qtbot: QtBot) ->
     press(qtbot, drawing, Qt.Key.Key_Escape)
     assert drawing.status.drawing.text() == ""
     end(canvas_of(drawing), B)
-    assert len(annotations(drawing).document) == 0
+    assert len(annotations_of(drawing).document) == 0
 
 
 def test_another_tool_finishes_what_was_begun(drawing: MainWindow, qtbot: QtBot) -> None:
@@ -110,7 +110,7 @@ def test_another_tool_finishes_what_was_begun(drawing: MainWindow, qtbot: QtBot)
     for place in (A, B, QPoint(300, 400)):
         click(canvas_of(drawing), place)
     press(qtbot, drawing, Qt.Key.Key_B)
-    (drawn,) = annotations(drawing).document
+    (drawn,) = annotations_of(drawing).document
     assert drawn.geometry.geom_type == "Polygon"
 
 
@@ -128,7 +128,7 @@ def test_a_window_closed_within_a_stroke_keeps_it(
     again = make_window()
     show_slide(again, sample_slide, qtbot)
     wait_for_annotations(again, qtbot)
-    (kept,) = annotations(again).document
+    (kept,) = annotations_of(again).document
     assert kept.geometry.length > 100
 
 
@@ -164,7 +164,7 @@ def test_after_a_shape_the_mouse_moves_the_slide_again_where_asked(
     press(qtbot, drawing, key)
     drag(canvas_of(drawing), [*line(A, B), *line(B, QPoint(340, 420))])
     assert drawing.toolbox.name == KEYS[key]
-    count = len(annotations(drawing).document)
+    count = len(annotations_of(drawing).document)
     assert count == 1
     drawing.change_settings(back_to_moving=True)
     click(canvas_of(drawing), QPoint(600, 100))  # no shape, but for brush, wand and points
@@ -172,7 +172,7 @@ def test_after_a_shape_the_mouse_moves_the_slide_again_where_asked(
     assert drawing.toolbox.name == KEYS[key]
     drag(canvas_of(drawing), [*line(A, B), *line(B, QPoint(340, 420))])
     assert drawing.toolbox.name == ("move" if is_back else KEYS[key])
-    assert (len(annotations(drawing).document) == count + 1) or not is_back
+    assert (len(annotations_of(drawing).document) == count + 1) or not is_back
 
 
 def test_the_click_that_closes_a_polygon_neither_moves_nor_zooms_the_slide(
@@ -189,7 +189,7 @@ def test_the_click_that_closes_a_polygon_neither_moves_nor_zooms_the_slide(
     assert drawing.toolbox.name == "move"
     mouse(canvas, QEvent.Type.MouseButtonDblClick, A)
     end(canvas, A)
-    assert len(annotations(drawing).document) == 1
+    assert len(annotations_of(drawing).document) == 1
     assert not canvas.is_moving
     assert canvas.view == before
     double_click(canvas, A)
@@ -204,7 +204,7 @@ def test_a_shape_that_another_tool_finishes_leaves_that_tool_in_hand(
     for place in (A, B, QPoint(300, 400)):
         click(canvas_of(drawing), place)
     press(qtbot, drawing, Qt.Key.Key_B)
-    assert len(annotations(drawing).document) == 1
+    assert len(annotations_of(drawing).document) == 1
     assert drawing.toolbox.name == "brush"
 
 
@@ -235,11 +235,11 @@ def test_click_to_segment_and_the_tools_take_turns(drawing: MainWindow, qtbot: Q
     assert drawing.toolbox.name == "move"
     assert drawing.commands["overlays.click"].isChecked()
     drag(canvas_of(drawing), line(A, B))
-    assert len(annotations(drawing).document) == 0
+    assert len(annotations_of(drawing).document) == 0
     press(qtbot, drawing, Qt.Key.Key_B)
     assert not drawing.commands["overlays.click"].isChecked()
     drag(canvas_of(drawing), line(A, B))
-    assert len(annotations(drawing).document) == 1
+    assert len(annotations_of(drawing).document) == 1
 
 
 def test_each_pane_has_the_tool_over_its_own_slide(
@@ -257,7 +257,7 @@ def test_each_pane_has_the_tool_over_its_own_slide(
     assert tools[0] is not tools[1]
     drag(second.canvas, line(QPoint(100, 100), QPoint(200, 180)))
     drag(first.canvas, line(QPoint(100, 300), QPoint(200, 380)))
-    assert len(annotations(drawing).document) == 2  # one slide, one document
+    assert len(annotations_of(drawing).document) == 2  # one slide, one document
     press(qtbot, drawing, Qt.Key.Key_W, CTRL)
     qtbot.waitUntil(lambda: drawing.toolbox.tool_of(drawing.panes.active) is None)
     QApplication.processEvents()

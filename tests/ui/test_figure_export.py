@@ -92,7 +92,7 @@ def test_the_view_is_saved_at_its_dpi_with_scale_bar_legend_and_overlays(
     save(drawn, dialog, path, qtbot)
     qtbot.waitUntil(path.exists, timeout=60_000)
     with tifffile.TiffFile(path) as tiff:
-        page = tiff.pages[0]
+        page = tiff.pages[0].aspage()
         assert page.tags["XResolution"].value == (150, 1)
         assert page.description == "Overlays shown: none"
         pixels = page.asarray()

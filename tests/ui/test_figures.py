@@ -57,7 +57,7 @@ def shot(slide: Path, out: Path, *options: object) -> NDArray[np.uint8]:
 def bar_px(picture: NDArray[np.uint8], ratio: float) -> int:
     """Return how long the dark line in the white box at the lower left is."""
     corner = picture[-round(54 * ratio) : -round(14 * ratio), : round(260 * ratio)]
-    is_dark = (corner < 60).all(2)
+    is_dark = np.all(corner < 60, 2)
     return max(int(np.diff(np.flatnonzero(np.r_[True, ~row, True])).max()) - 1 for row in is_dark)
 
 

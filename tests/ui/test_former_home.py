@@ -24,6 +24,7 @@ from viewer.recording.session import read_header
 from viewer.slides import open_slide
 from viewer.slides.known_slides import find, open_known
 from viewer.ui.main_window import MainWindow
+from viewer.ui.projects.question_fields import ChoiceField, MultiField, NumberField, TextField
 
 ARCHIVE = Path(__file__).parent.parent / "data" / "home-0.1.tar.gz"
 
@@ -162,13 +163,19 @@ def test_the_study_goes_on(
     show_slide(window, former / "study" / "1.png", qtbot)
     window.projects.questions.panel.show()
     fields = window.projects.questions.panel.fields
-    qtbot.waitUntil(
-        lambda: bool(fields) and fields["conclusion"].edit.toPlainText() == "free margin",
-        timeout=10_000,
-    )
-    assert fields["pattern"].buttons.checkedId() == 1
-    assert fields["share"].edit.text() == "35"
-    assert [each.isChecked() for each in fields["features"].boxes] == [True, False]
+
+    def is_answered() -> bool:
+        conclusion = fields.get("conclusion")
+        return isinstance(conclusion, TextField) and conclusion.edit.toPlainText() == "free margin"
+
+    qtbot.waitUntil(is_answered, timeout=10_000)
+    pattern, share, features = (fields[name] for name in ("pattern", "share", "features"))
+    assert isinstance(pattern, ChoiceField)
+    assert pattern.buttons.checkedId() == 1
+    assert isinstance(share, NumberField)
+    assert share.edit.text() == "35"
+    assert isinstance(features, MultiField)
+    assert [each.isChecked() for each in features.boxes] == [True, False]
     assert [slide.name for slide in window.projects.slides.chosen()] == ["1.png"]
     # The same file is no second slide of the project.
     window.projects.opened.add([former / "study" / "1.png"])

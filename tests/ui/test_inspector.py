@@ -50,7 +50,9 @@ def test_a_page_is_pinned_below_the_others(high: MainWindow, qtbot: QtBot) -> No
     assert annotate.isVisible()
     assert rail(high, "slide").isChecked()
     assert rail(high, "annotate").isChecked()
-    qtbot.waitUntil(lambda: annotate.y() + annotate.parentWidget().y() >= slide.height())
+    around = annotate.parentWidget()
+    assert around is not None
+    qtbot.waitUntil(lambda: annotate.y() + around.y() >= slide.height())
     # The rail changes the upper one; the pinned one stays.
     click(rail(high, "ai"), qtbot)
     assert (slide.isVisible(), ai.isVisible(), annotate.isVisible()) == (False, True, True)

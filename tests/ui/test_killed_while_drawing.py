@@ -14,6 +14,7 @@ import annotating_steps
 import forked_programs
 import pytest
 
+from viewer.annotations.annotation import Annotation
 from viewer.annotations.formats.exchange import FORMATS, read_annotations
 from viewer.annotations.formats.problems import Problem
 from viewer.annotations.storage.autosave import annotations_path, open_annotations
@@ -35,7 +36,7 @@ def test_a_window_killed_in_the_middle_of_strokes_loses_none_that_was_saved(
     source = open_slide(sample_slide)
     path = annotations_path(source.info.identity)
     source.close()
-    before = 0
+    before, annotations = 0, list[Annotation]()
     for _ in range(_KILLS):
         process = forked_programs.Popen(
             [sys.executable, str(_PROGRAM), str(sample_slide)],

@@ -67,7 +67,9 @@ def test_cards_fit_the_page(panel: OverlaysPanel, qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: all(card.body.legend.isVisible() for card in panel.models.cards))
     area = panel.findChild(QScrollArea)
     assert isinstance(area, QScrollArea)
-    assert area.widget().width() <= area.viewport().width()
+    inner = area.widget()
+    assert inner is not None
+    assert inner.width() <= area.viewport().width()
 
 
 def test_one_card_has_the_accent(panel: OverlaysPanel) -> None:

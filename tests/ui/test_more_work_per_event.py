@@ -155,7 +155,7 @@ class _Layer:
     opacity = 1.0
     shown_name = "layer"
 
-    def paint(self, _painter: QPainter, _scene: Scene) -> bool:
+    def paint(self, painter: QPainter, scene: Scene) -> bool:  # noqa: ARG002
         return False
 
 

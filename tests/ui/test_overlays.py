@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import psutil
@@ -19,7 +20,7 @@ from PIL import Image
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QInputDialog, QLabel, QListWidget
 from pytestqt.qtbot import QtBot
-from ui_steps import CTRL, SHIFT, drop, press, show_slide
+from ui_steps import CTRL, SHIFT, drop, heatmap_page, press, show_slide
 
 from viewer.cohort.features.embedding import encoder_of
 from viewer.cohort.features.rows import features_of
@@ -47,7 +48,9 @@ from viewer.ui.overlays.objects_presenter import ObjectsPresenter
 from viewer.ui.overlays.overlay import Overlay
 from viewer.ui.overlays.overlay_run import OverlayRun
 from viewer.ui.overlays.score_question import ScoreQuestion
+from viewer.ui.overlays.settings_pages import QueryPage
 
+Kind = TypeVar("Kind")
 _PATIENCE_MS = 60_000
 _A_FIELD = Box(830, 1240, 1342, 1720)
 """Of the sample slide, level-0 pixels: a block of the nuclei model."""
@@ -94,7 +97,7 @@ def _shown(window: MainWindow, qtbot: QtBot) -> OverlayRun:
     qtbot.waitUntil(lambda: not pane.canvas.is_moving)
     press(qtbot, window, Qt.Key.Key_D, SHIFT)
     run = window.overlays.run_of(pane)
-    assert run is not None
+    assert isinstance(run, OverlayRun)
     qtbot.waitUntil(lambda: _count_in_view(run) > 0, timeout=_PATIENCE_MS)
     return run
 
@@ -209,10 +212,12 @@ def test_a_field_is_finished_although_one_looks_elsewhere(
     field = canvas.view.box.intersection(canvas.slide_box)
     slide_window.commands["overlays.run_field"].trigger()
     canvas.go_to(Point(1400, 200), 0.25, animated=False)
-    qtbot.waitUntil(lambda: run.progress.total > 0, timeout=_PATIENCE_MS)
+    found = run.found
+    assert isinstance(found, ObjectMap)
+    wanted = set(found.grid.covering(field))
+    assert wanted
+    qtbot.waitUntil(lambda: wanted <= found.done, timeout=_PATIENCE_MS)
     qtbot.waitUntil(lambda: run.progress.done == run.progress.total, timeout=_PATIENCE_MS)
-    assert isinstance(run.found, ObjectMap)
-    assert set(run.found.grid.covering(field)) <= run.found.done
 
 
 def test_a_model_dropped_on_the_window_is_added_and_runs(
@@ -262,10 +267,16 @@ def _choose(window: MainWindow, name: str, qtbot: QtBot) -> None:
 def _heatmap(window: MainWindow, name: str, qtbot: QtBot) -> tuple[OverlayRun, HeatmapPresenter]:
     _choose(window, name, qtbot)
     run = window.overlays.run_of(window.panes.active)
-    assert run is not None
+    assert isinstance(run, OverlayRun)
     assert isinstance(run.shown, HeatmapPresenter)
     qtbot.waitUntil(lambda: run.found.count > 20, timeout=_PATIENCE_MS)
     return run, run.shown
+
+
+def _query_page(window: MainWindow) -> QueryPage:
+    page = window.overlays.panel.body.query
+    assert page is not None
+    return page
 
 
 def _painted(shown: HeatmapPresenter) -> int:
@@ -285,7 +296,7 @@ def test_classes_are_painted_and_a_slider_hides_the_unsure(
 ) -> None:
     _, shown = _heatmap(slide_window, "Colorectal tissue", qtbot)
     qtbot.waitUntil(lambda: shown.heatmap is not None)
-    page = slide_window.overlays.panel.body.heatmap
+    page = heatmap_page(slide_window)
     assert page.isVisible()
     qtbot.waitUntil(lambda: _painted(shown) > 20, timeout=_PATIENCE_MS)
     before = _painted(shown)
@@ -347,7 +358,7 @@ def test_marks_paint_the_slide_and_are_there_again(
     window = make_window()
     show_slide(window, sample_slide, qtbot)
     _, shown = _heatmap(window, "Tissue likeness", qtbot)
-    page, canvas = window.overlays.panel.body.query, window.panes.active.canvas
+    page, canvas = _query_page(window), window.panes.active.canvas
     for name, x, y in (("Epithelium", 1300, 1300), ("Stroma", 1000, 2300)):
         qtbot.mouseClick(page.add, Qt.MouseButton.LeftButton)
         dialog = window.findChild(QInputDialog)
@@ -368,7 +379,7 @@ def test_marks_paint_the_slide_and_are_there_again(
     _, later = _heatmap(again, "Tissue likeness", qtbot)
     assert later.query.names == ["Epithelium", "Stroma"]
     qtbot.waitUntil(lambda: later.heatmap is not None)
-    qtbot.mouseClick(again.overlays.panel.body.query.unmark, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(_query_page(again).unmark, Qt.MouseButton.LeftButton)
     assert later.query.names == ["Epithelium"]
 
 
@@ -394,17 +405,19 @@ def test_nuclei_are_colored_by_area_and_told_under_the_cursor(
     panel.show()
     qtbot.waitUntil(lambda: not run.progress.is_busy, timeout=_PATIENCE_MS)
     by_class = _picture(field_window)
-    box = panel.body.objects.measurement
+    page = panel.body.objects
+    assert page is not None
+    box = page.measurement
     qtbot.waitUntil(lambda: box.findText("Area µm²") > 0)
     box.setFocus()
     press(qtbot, box, Qt.Key.Key_A)  # a list takes the first entry of that letter: Area µm²
     assert isinstance(run.shown, ObjectsPresenter)
     assert run.shown.style.measurement == "Area um2"
-    assert panel.body.objects.bars.isVisible()
+    assert page.bars.isVisible()
     by_area = _picture(field_window)
     assert by_area != by_class
-    low, high = panel.body.objects.range.value()
-    panel.body.objects.range.setValue(((low + high) / 2, high))
+    low, high = page.range.value()
+    page.range.setValue(((low + high) / 2, high))
     assert run.shown.style.low > low
     assert _picture(field_window) != by_area
     (objects,) = [o for k, o in run.shown.found if k == run.found.grid.touching(canvas.view.box)[0]]
@@ -434,8 +447,8 @@ def test_a_slide_model_tells_its_judgment_and_where_it_looked(
     qtbot.waitUntil(lambda: _painted(shown) > 10)
     panel = slide_window.overlays.panel
     qtbot.waitUntil(lambda: "Viable tumour" in panel.body.legend.text)
-    assert panel.body.heatmap.isVisible()
-    assert panel.body.heatmap.percentiles.isChecked()
+    assert heatmap_page(slide_window).isVisible()
+    assert heatmap_page(slide_window).percentiles.isChecked()
     qtbot.waitUntil(lambda: panel.body.gallery.count() > 3)
     assert run.origin.name == "Osteosarcoma"
 
@@ -451,13 +464,14 @@ def test_results_dropped_on_the_slide_are_shown_until_another_slide_comes(
     qtbot.waitUntil(lambda: slide_window.overlays.run_of(pane) is not None)
     overlay = slide_window.overlays.run_of(pane)
     assert overlay is not None
-    assert isinstance(overlay.shown, HeatmapPresenter)
-    qtbot.waitUntil(lambda: overlay.shown.heatmap is not None)
-    assert _painted(overlay.shown) == len(tiles)
+    shown = overlay.shown
+    assert isinstance(shown, HeatmapPresenter)
+    qtbot.waitUntil(lambda: shown.heatmap is not None)
+    assert _painted(shown) == len(tiles)
     panel = slide_window.overlays.panel
     assert panel.models.models()[0].name == "scores.csv"
     assert not panel.body.run.isVisibleTo(panel)
-    told = overlay.shown.result_at(Point(7 * 256 + 9, 10 * 256 + 9))
+    told = shown.result_at(Point(7 * 256 + 9, 10 * 256 + 9))
     assert told == ResultAt("scores.csv 0.85", Box(1792, 2560, 2048, 2816))
     pane.close_slide()
     assert "scores.csv" not in [each.name for each in panel.models.models()]
@@ -480,8 +494,9 @@ def _dropped(window: MainWindow, path: Path, qtbot: QtBot) -> Overlay:
     overlays, pane = window.overlays, window.panes.active
     qtbot.waitUntil(lambda: path.name in [each.origin.name for each in overlays.all_of(pane)])
     run = next(each for each in overlays.all_of(pane) if each.origin.name == path.name)
-    assert isinstance(run.shown, HeatmapPresenter)
-    qtbot.waitUntil(lambda: run.shown.heatmap is not None, timeout=_PATIENCE_MS)
+    shown = run.shown
+    assert isinstance(shown, HeatmapPresenter)
+    qtbot.waitUntil(lambda: shown.heatmap is not None, timeout=_PATIENCE_MS)
     return run
 
 
@@ -524,7 +539,7 @@ def test_legend_and_read_out_say_what_the_colors_say(
     rows = [f"{256 * n},0,256,{value}" for n, value in enumerate((0.001, 0.002, 0.002, 0.007))]
     path.write_text("\n".join(["x,y,width,score", *rows]))
     run = _dropped(slide_window, path, qtbot)
-    page = slide_window.overlays.panel.body.heatmap
+    page = heatmap_page(slide_window)
     qtbot.waitUntil(lambda: page.legend.texts == ("0.001", "0.004", "0.007"))
     told = run.result_at(Point(300, 10))
     assert told is not None
@@ -537,8 +552,9 @@ def test_legend_and_read_out_say_what_the_colors_say(
     qtbot.mouseClick(page.percentiles, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: page.legend.texts == ("0.001", "0.004", "0.007"))
     page.range.setValue((0.0015, 0.007))
-    assert isinstance(run.shown, HeatmapPresenter)
-    qtbot.waitUntil(lambda: _painted(run.shown) == 3)
+    shown = run.shown
+    assert isinstance(shown, HeatmapPresenter)
+    qtbot.waitUntil(lambda: _painted(shown) == 3)
 
 
 def test_what_is_the_score_is_asked_where_a_table_does_not_say(
@@ -554,7 +570,7 @@ def test_what_is_the_score_is_asked_where_a_table_does_not_say(
         "CD3: 10 to 30, median 20",
     ]
     question.columns.setCurrentRow(1)
-    page = slide_window.overlays.panel.body.heatmap
+    page = heatmap_page(slide_window)
     qtbot.waitUntil(lambda: page.legend.texts == ("10", "20", "30"))
     assert page.shown.currentText() == "CD3"
     assert [page.shown.itemText(row) for row in range(page.shown.count())] == ["KRT7", "CD3"]
@@ -576,7 +592,7 @@ def test_tiles_without_an_answer_are_hatched(
     pane, overlays = slide_window.panes.active, slide_window.overlays
     qtbot.waitUntil(lambda: overlays.run_of(pane) is not None, timeout=_PATIENCE_MS)
     run = overlays.run_of(pane)
-    assert run is not None
+    assert isinstance(run, OverlayRun)
     qtbot.waitUntil(lambda: run.found.unanswered.count > 3, timeout=_PATIENCE_MS)
     qtbot.waitUntil(lambda: "hatched" in overlays.panel.body.warnings.text())
     qtbot.waitUntil(lambda: "no answer" in pane.canvas.shown_layers)
@@ -651,10 +667,10 @@ def test_fields_alike_on_another_slide_are_found_and_opened(
     qtbot.waitUntil(lambda: run_known(slide_window, Point(1300, 1300)), timeout=_PATIENCE_MS)
     far = _store_of(tmp_path / "cohort", encoder, embedded)
     slide_window.change_settings(result_stores=[str(tmp_path / "cohort")])
-    qtbot.mouseClick(panel.body.query.everywhere, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(_query_page(slide_window).everywhere, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: _first_slide(panel.body.elsewhere) == far, timeout=_PATIENCE_MS)
     slide_window.change_settings(result_stores=[])
-    qtbot.mouseClick(panel.body.query.everywhere, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(_query_page(slide_window).everywhere, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: _first_slide(panel.body.elsewhere) == other, timeout=_PATIENCE_MS)
     assert panel.body.elsewhere.count() > 2
     assert panel.body.elsewhere_label.isVisible()
@@ -687,7 +703,7 @@ def _first_slide(gallery: QListWidget) -> Path | None:
 def run_known(window: MainWindow, point: Point) -> bool:
     """Whether the overlay knows the field at a point."""
     run = window.overlays.run_of(window.panes.active)
-    assert run is not None
+    assert isinstance(run, OverlayRun)
     assert isinstance(run.shown, HeatmapPresenter)
     here = Box(point.x, point.y, point.x, point.y)
     return bool(run.shown.found.cells_in(here).any())
@@ -714,7 +730,7 @@ def test_the_log_tells_what_was_on_and_which_results_were_looked_at(
     press(qtbot, window, Qt.Key.Key_R, CTRL)
     qtbot.waitUntil(lambda: control.recording_of(window.panes.active) is not None)
 
-    def of(kind: type[AnyEvent]) -> list[AnyEvent]:
+    def of(kind: type[Kind]) -> list[Kind]:
         return [event for event in _logged(window) if isinstance(event, kind)]
 
     assert isinstance(run.found, ObjectMap)
@@ -738,7 +754,7 @@ def test_the_log_tells_what_was_on_and_which_results_were_looked_at(
     assert viewed.item.startswith("Nucleus, Area µm² ")
     assert Box(*viewed.box).contains(middle)
 
-    def changes() -> list[AnyEvent]:
+    def changes() -> list[OverlayChanged]:
         # Where the field is unlike the training data, that overlay is on too.
         return [each for each in of(OverlayChanged) if each.name == "Nuclei"]
 
@@ -791,8 +807,11 @@ def test_an_export_of_a_part_says_so(
     about = json.loads(path.read_text())["coverslip"]
     assert 0 < about["share"] < 1
     assert about["model"] == "Nuclei"
+    assert isinstance(run.origin, ModelBundle)
     assert about["version"] == run.origin.version
-    base = run.pane.source.levels[0]
+    source = run.pane.source
+    assert source is not None
+    base = source.levels[0]
     assert about["region_px"] == [0, 0, base.width_px, base.height_px]
 
 

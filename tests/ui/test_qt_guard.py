@@ -67,7 +67,7 @@ def test_the_general_event_handler_is_overridden_nowhere(qapp: QApplication) -> 
 class FailingLayer:
     """Fails as C code does, with the painter turned and saved once too often."""
 
-    def paint(self, painter: QPainter, _scene: Scene) -> bool | None:
+    def paint(self, painter: QPainter, scene: Scene) -> bool | None:  # noqa: ARG002
         painter.save()
         painter.rotate(30)
         return [][0]
@@ -77,7 +77,7 @@ class LastLayer:
     def __init__(self) -> None:
         self.turns: list[bool] = []
 
-    def paint(self, painter: QPainter, _scene: Scene) -> bool | None:
+    def paint(self, painter: QPainter, scene: Scene) -> bool | None:  # noqa: ARG002
         self.turns.append(painter.transform().isRotating())
         return False
 

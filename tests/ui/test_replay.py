@@ -21,6 +21,7 @@ from test_recording import AGREED, ended_session
 from ui_steps import CTRL, SHIFT, open_dialog, press, rest, settled_picture, show_slide, stay
 
 from viewer.geometry import Optics
+from viewer.recording.events import Viewport
 from viewer.recording.library import Library, sessions_folder
 from viewer.recording.log_reader import read_lines
 from viewer.recording.session import read_header
@@ -122,7 +123,7 @@ def test_a_replay_shows_the_same_pixels(
     rests = [
         line.elapsed_ns / 1e9
         for line in read_lines(folder)
-        if getattr(line.event, "at_rest", False) and line.event.cause != "open"
+        if isinstance(line.event, Viewport) and line.event.at_rest and line.event.cause != "open"
     ]
     shown: list[QImage] = []
     for at_s in rests:
@@ -362,7 +363,10 @@ def test_a_session_on_another_image_of_a_file_is_replayed_on_that_image(
 
 
 def test_a_session_of_a_web_page_is_tied_to_the_slide_that_is_opened(
-    make_window: Callable[..., MainWindow], sample_slide: Path, qtbot: QtBot
+    make_window: Callable[..., MainWindow],
+    sample_slide: Path,
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from viewer.recording.importers import import_log
     from viewer.recording.library import sessions_folder
@@ -372,7 +376,7 @@ def test_a_session_of_a_web_page_is_tied_to_the_slide_that_is_opened(
     folder = sessions_folder() / session
     window = make_window(AGREED)
     said: list[str] = []
-    window.say = said.append
+    monkeypatch.setattr(window, "say", said.append)
     open_sessions(window, qtbot)
     select(window)
     qtbot.mouseClick(panels(window).sessions.replay, Qt.MouseButton.LeftButton)

@@ -274,8 +274,9 @@ def test_drafts_are_asked_for_once_permitted(
 ) -> None:
     window, folder = session
     review = start_review(window, qtbot)
-    assert review.reviewing.review is not None
-    missing = sum(item.draft is None for item in review.reviewing.review.items)
+    held = review.reviewing.review
+    assert held is not None
+    missing = sum(item.draft is None for item in held.items)
     with model_server([Say("From the server.")] * 9) as server:
         save_endpoint(Endpoint(base_url=server.url, model="tiny", tries=1))
         qtbot.mouseClick(review.panel.drafts, Qt.MouseButton.LeftButton)
@@ -287,9 +288,7 @@ def test_drafts_are_asked_for_once_permitted(
         assert isinstance(dialog, PermissionDialog)
         dialog.understood.setChecked(True)
         qtbot.mouseClick(dialog.allow, Qt.MouseButton.LeftButton)
-        qtbot.waitUntil(
-            lambda: len(read_drafts(folder)) == len(review.reviewing.review.items), timeout=20_000
-        )
+        qtbot.waitUntil(lambda: len(read_drafts(folder)) == len(held.items), timeout=20_000)
         assert len(server.requests) == missing
     assert len(read_exchanges(folder / DRAFTING_FOLDER)) == missing
     assert PermissionBook().find("default", "127.0.0.1") is not None

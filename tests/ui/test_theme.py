@@ -121,12 +121,16 @@ def picture(widget: QWidget) -> QImage:
     return widget.grab().toImage()
 
 
+def rgb(color: QColor) -> tuple[int, int, int]:
+    return color.red(), color.green(), color.blue()
+
+
 def share_of(image: QImage, color: str, *, unlike: str) -> float:
     """The share of pixels that are nearer to a color than to its ground."""
-    wanted, ground = QColor(color).getRgb()[:3], QColor(unlike).getRgb()[:3]
+    wanted, ground = rgb(QColor(color)), rgb(QColor(unlike))
 
     def is_near(x: int, y: int) -> bool:
-        pixel = image.pixelColor(x, y).getRgb()[:3]
+        pixel = rgb(image.pixelColor(x, y))
         to_wanted = sum(abs(a - b) for a, b in zip(pixel, wanted, strict=True))
         to_ground = sum(abs(a - b) for a, b in zip(pixel, ground, strict=True))
         return to_wanted < to_ground

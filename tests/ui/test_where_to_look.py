@@ -9,7 +9,7 @@ import msgspec
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage
 from pytestqt.qtbot import QtBot
-from ui_steps import drop, press
+from ui_steps import drop, heatmap_page, press
 
 from viewer.inference.models.model_library import BUNDLED, find_model
 from viewer.ui.figures.shot import Shot, take_shot
@@ -46,7 +46,7 @@ def test_a_dropped_predictor_shows_a_heatmap_and_boxes(
     assert isinstance(picture, ExpectedPicture)
     assert picture.proposals
     assert pane.canvas.grab().toImage() != before
-    page = panel.body.heatmap
+    page = heatmap_page(slide_window)
     assert page.shown.itemText(0) == "All magnifications"
     assert [page.shown.itemText(i) for i in range(1, page.shown.count())][-2:] == ["20x", "40x"]
     assert page.color_map.isEnabled()

@@ -186,7 +186,12 @@ def test_what_is_asked_for_goes_before_what_is_in_sight_and_the_rest(qtbot: QtBo
     assert begun.wait(10)
     background.run(lambda: "rest", order.append, urgency=Urgency.REST)
     background.run(lambda: "in sight", order.append, urgency=Urgency.IN_SIGHT)
-    gone = background.run(lambda: order.append("gone"), order.append, urgency=Urgency.IN_SIGHT)
+
+    def work_for_nobody() -> str:
+        order.append("gone")
+        return "gone"
+
+    gone = background.run(work_for_nobody, order.append, urgency=Urgency.IN_SIGHT)
     background.run(lambda: "asked", order.append)
     gone.cancel()
     assert background.waiting_count == 3

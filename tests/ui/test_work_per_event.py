@@ -237,10 +237,10 @@ class TestSlides:
         assert sorted(made) == ["0", "1", "17", "18", "19"]
 
     @pytest.mark.usefixtures("qtbot")
-    def test_hidden_names_and_the_next_slide(self) -> None:
+    def test_hidden_names_and_the_next_slide(self, qapp: QApplication) -> None:
         def make(count: int) -> Callable[[], object]:
             slides = tuple(ProjectSlide(identity=f"s{n}", path=f"{n}.svs") for n in range(count))
-            opened = OpenProject(QApplication.instance())
+            opened = OpenProject(qapp)
             opened.folder, opened.project = Path("/nowhere"), Project(slides=slides)
             opened.hides_names = lambda: True
             worklist = Worklist(project_entries(opened.project), is_grouped=True)
@@ -392,7 +392,7 @@ class TestObjects:
             found = ObjectMap(BlockGrid(Size(width, 100), 1.0, 600, 0), 0.5)
             of_block = self.objects(20)
             for column in range(count // 20):
-                shift = np.float32((column * 600, 0))
+                shift = np.array((column * 600, 0), np.float32)
                 found.add(
                     BlockKey(column, 0),
                     replace(

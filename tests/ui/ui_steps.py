@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QImage
-from PySide6.QtWidgets import QApplication, QDialog, QWidget
+from PySide6.QtWidgets import QApplication, QDialog, QProgressDialog, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from viewer.annotations.document import Document
@@ -130,6 +130,13 @@ def drop(target: QWidget, paths: list[Path], at: QPoint | None = None) -> QDropE
     event = QDropEvent(QPointF(at), Qt.DropAction.CopyAction, data, buttons, keys)
     QApplication.sendEvent(target, event)
     return event
+
+
+def cancel_of(window: MainWindow) -> QPushButton:
+    """Return the button that stops the work whose progress the window shows, or soon will."""
+    button = window.findChildren(QProgressDialog)[-1].findChild(QPushButton)
+    assert button is not None
+    return button
 
 
 def heatmap_page(window: MainWindow) -> HeatmapPage:
