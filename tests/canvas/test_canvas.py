@@ -168,6 +168,7 @@ class TestJumps:
         frames = _Frames(canvas)
         canvas.view_changed.connect(lambda: moves.append(canvas.is_moving))
         canvas.add_layer(frames, LayerOrder.HUD)
+        qtbot.waitUntil(lambda: bool(frames.sharp) and not canvas._zoom_timer.isActive())
         QApplication.processEvents()
         frames.sharp.clear()
         canvas.go_to(Point(1500, 2000))
