@@ -107,7 +107,7 @@ def jp2_of(path: Path, samples: np.ndarray, color_space: int, *boxes: bytes, bit
         box(b"jP  ", b"\r\n\x87\n")
         + box(b"ftyp", b"jp2 \0\0\0\0jp2 ")
         + box(b"jp2h", header)
-        + box(b"jp2c", code)
+        + box(b"jp2c", bytes(code))
     )
     return path
 

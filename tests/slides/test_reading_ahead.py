@@ -70,9 +70,10 @@ def wait_for_answer(process: ReaderProcess) -> None:
 
 
 def test_the_next_tile_is_the_one_that_the_same_thread_will_ask_for() -> None:
-    alone, two = ReadAhead("abcd", 1), ReadAhead("abcde", 2)  # type: ignore[arg-type]
-    assert [alone.after(tile) for tile in "abxcda"] == ["b", "c", None, "d", None, None]
-    assert [two.after(tile) for tile in "abdce"] == ["c", "d", None, "e", None]
+    a, b, c, d, e, x = ((0, column, 0) for column in range(6))
+    alone, two = ReadAhead([a, b, c, d], 1), ReadAhead([a, b, c, d, e], 2)
+    assert [alone.after(tile) for tile in (a, b, x, c, d, a)] == [b, c, None, d, None, None]
+    assert [two.after(tile) for tile in (a, b, d, c, e)] == [c, d, None, e, None]
 
 
 def test_an_announced_tile_is_there_before_it_is_asked_for(
