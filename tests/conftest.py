@@ -21,6 +21,7 @@ from pytestqt.qtbot import QtBot
 from viewer import atomic_write, redaction
 from viewer.audit_log import trail
 from viewer.cohort import executor
+from viewer.processes import helper
 from viewer.processes.confinement import launching
 
 if TYPE_CHECKING:
@@ -172,7 +173,8 @@ def forked_children() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         if sys.platform == "linux":
             patch.setattr(launching, "subprocess", ForkServer())
-            patch.setattr(executor, "subprocess", forked_programs)
+            for starting in (executor, helper):
+                patch.setattr(starting, "subprocess", forked_programs)
         yield
 
 
@@ -196,7 +198,7 @@ def quick_nuclei(quick_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def real_children() -> Iterator[None]:
     """Children are started as the program starts them."""
     with pytest.MonkeyPatch.context() as patch:
-        for starting in (launching, executor):
+        for starting in (launching, executor, helper):
             patch.setattr(starting, "subprocess", subprocess)
         yield
 

@@ -23,6 +23,7 @@ from viewer.processes.helper import (
 
 TASKS = "helper_tasks"
 WAIT_S = 20.0
+pytestmark = pytest.mark.usefixtures("real_children")
 
 
 class Text(msgspec.Struct):
