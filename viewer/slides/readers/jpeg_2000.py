@@ -77,19 +77,14 @@ def jpeg2000_channels(path: Path) -> Jpeg2000Channels | None:
     kinds: list[tuple[int, int, int]] = []
     columns = palette_bits = 0
     with path.open("rb") as file:
-        end = file.seek(0, 2)
-        for kind, start, stop in _boxes(file, 0, end):
-            if kind != b"jp2h":
-                continue
-            for inner, first, last in _boxes(file, start, stop):
-                file.seek(first)
-                if inner == b"cdef":
-                    count = int.from_bytes(file.read(2), "big")
-                    data = file.read(min(6 * count, max(last - first - 2, 0), 6 * _MOST_COMPONENTS))
-                    kinds = [*struct.iter_unpack(">HHH", data[: len(data) // 6 * 6])]
-                elif inner == b"pclr":
-                    columns, code = file.read(4).ljust(4, b"\0")[2:]
-                    palette_bits = (code & 0x7F) + 1
+        for kind, size_bytes in _header_boxes(file):
+            if kind == b"cdef":
+                count = int.from_bytes(file.read(2), "big")
+                data = file.read(min(6 * count, max(size_bytes - 2, 0), 6 * _MOST_COMPONENTS))
+                kinds = [*struct.iter_unpack(">HHH", data[: len(data) // 6 * 6])]
+            elif kind == b"pclr":
+                columns, code = file.read(4).ljust(4, b"\0")[2:]
+                palette_bits = (code & 0x7F) + 1
     if not kinds:
         palette = Jpeg2000Channels(columns, columns, None, False, palette_bits)
         return palette if columns else None
@@ -104,19 +99,24 @@ def jpeg2000_channels(path: Path) -> Jpeg2000Channels | None:
 def jpeg2000_profile(path: Path) -> bytes | None:
     """Return the ICC profile in the header of a JP2; None where there is none. Raises OSError."""
     with path.open("rb") as file:
-        end = file.seek(0, 2)
-        for kind, start, stop in _boxes(file, 0, end):
-            if kind != b"jp2h":
-                continue
-            for inner, first, last in _boxes(file, start, stop):
-                file.seek(first)
-                if inner == b"colr" and file.read(3)[:1] in map(_byte, _PROFILE_METHODS):
-                    return file.read(min(last - first - 3, _MOST_PROFILE_BYTES))
+        for kind, size_bytes in _header_boxes(file):
+            if kind == b"colr" and file.read(3)[:1] in map(_byte, _PROFILE_METHODS):
+                return file.read(min(size_bytes - 3, _MOST_PROFILE_BYTES))
     return None
 
 
 def _byte(number: int) -> bytes:
     return bytes((number,))
+
+
+def _header_boxes(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
+    """Yield kind and size of each box in the header of a JP2; the file stands at its contents."""
+    end = file.seek(0, 2)
+    for kind, start, stop in _boxes(file, 0, end):
+        if kind == b"jp2h":
+            for inner, first, last in _boxes(file, start, stop):
+                file.seek(first)
+                yield inner, last - first
 
 
 def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
