@@ -16,9 +16,9 @@ from viewer.inference.runs.block_computing import compute_blocks
 from viewer.inference.runs.block_reading import BlockReader
 from viewer.inference.runs.plan import block_grid
 from viewer.inference.runs.results import add_result
-from viewer.inference.runs.running import known_mpp_um
 from viewer.inference.tasks.known import TASKS
 from viewer.overlays.patch_feature_map import PatchFeatureMap
+from viewer.slides.calibration import known_mpp_um
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -15,8 +15,8 @@ from scipy import ndimage
 from viewer.attention.density import nuclei_per_cell
 from viewer.attention.simulated_session import SCREEN_PX, Look, write_simulated
 from viewer.geometry import Optics, Point, Size, View
-from viewer.inference.runs.running import known_mpp_um
 from viewer.recording.session import SessionError
+from viewer.slides.calibration import known_mpp_um, no_pixel_size
 from viewer.slides.tissue import tissue_mask
 
 if TYPE_CHECKING:
@@ -90,10 +90,7 @@ def simulate_session(
     """
     scale = mpp_um or known_mpp_um(source)
     if scale is None:
-        raise SessionError(
-            f"{source.path.name} does not tell its pixel size: give it with --mpp, or set it in "
-            "the window."
-        )
+        raise SessionError(no_pixel_size(source.path.name))
     stated = source.info.optics
     optics = stated if stated.mpp_um is not None else Optics((scale, scale), stated.objective_power)
     simulation = _Simulation(source, optics, scale, np.random.default_rng(seed), parameters)

@@ -11,9 +11,9 @@ from viewer.attention.readings import BehaviorError, located, reading_of
 from viewer.audit_log import trail
 from viewer.errors import CoverslipError
 from viewer.inference.runs.plan import block_grid
-from viewer.inference.runs.running import known_mpp_um
 from viewer.overlays.patch_features import CELLS
 from viewer.slides import SlideError, TileError, open_slide
+from viewer.slides.calibration import known_mpp_um
 from viewer.slides.tissue import tissue_mask
 
 if TYPE_CHECKING:

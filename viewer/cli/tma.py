@@ -108,7 +108,7 @@ def find_cores(
     from viewer.annotations.tma.dearraying import DearrayOptions
     from viewer.annotations.tma.labels import TmaError, label_scheme
     from viewer.cli.opening import opened_slide
-    from viewer.slides.calibration import remembered_mpp_um
+    from viewer.slides.calibration import no_pixel_size, remembered_mpp_um
 
     checked_device(device)
     if out is not None:
@@ -129,10 +129,7 @@ def find_cores(
         place = SlidePlace.of(source, pixel_size("--slide-mpp", slide_mpp))
         mpp_um = place.mpp_um or remembered_mpp_um(place.identity)
         if model is not None and mpp_um is None:
-            fail(
-                f"{slide.name} has no known pixel size: give it with --slide-mpp, or set it in the "
-                "window."
-            )
+            fail(no_pixel_size(slide.name, "--slide-mpp"))
         held = _held(slide, place, reader)
         grid = _grid(source, held, options, mpp_um, is_asked=is_asked)
     try:

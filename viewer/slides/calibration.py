@@ -17,6 +17,8 @@ from viewer.utc import utc_stamp
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from viewer.slides.source import SlideSource
+
 _log = logging.getLogger(__name__)
 
 
@@ -54,6 +56,20 @@ def remembered_mpp_um(identity: str) -> tuple[float, float] | None:
         set_aside(path, "it tells no pixel size")
         return None
     return kept.x_um, kept.y_um
+
+
+def known_mpp_um(source: SlideSource) -> float | None:
+    """Return micrometers per level-0 pixel, by the file or as the user has set it."""
+    stated = source.info.optics.mean_mpp_um
+    if stated is not None:
+        return stated
+    remembered = remembered_mpp_um(source.info.identity)
+    return None if remembered is None else (remembered[0] * remembered[1]) ** 0.5
+
+
+def no_pixel_size(name: str, option: str = "--mpp") -> str:
+    """Return the sentence for a slide whose pixel size is needed and not known."""
+    return f"{name} has no known pixel size: give it with {option}, or set it in the window."
 
 
 def typed_on(identity: str) -> str:

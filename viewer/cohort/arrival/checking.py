@@ -11,11 +11,12 @@ import numpy as np
 from viewer.inference.cells.stain_vectors import StainVectors, optical_density
 from viewer.inference.models.bundle import BundleError
 from viewer.inference.models.model_library import BUNDLED, find_model
-from viewer.inference.runs.running import RunError, known_mpp_um, run_model
+from viewer.inference.runs.running import RunError, run_model
 from viewer.overlays.patch_feature_map import PatchFeatureMap
 from viewer.overlays.scoring import head_values
 from viewer.plain_text import without_name
 from viewer.slides import SlideError, TileError, open_slide
+from viewer.slides.calibration import known_mpp_um
 from viewer.slides.fluorescence import is_fluorescence
 from viewer.slides.glass import overview_classes
 from viewer.slides.tissue import tissue_mask

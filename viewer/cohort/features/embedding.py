@@ -16,13 +16,14 @@ from viewer.geometry import Size
 from viewer.inference.models.bundle import BundleError
 from viewer.inference.models.model_library import BUNDLED, find_model
 from viewer.inference.process.spare_process import model_processes_kept
-from viewer.inference.runs.running import RunError, known_mpp_um, run_model
+from viewer.inference.runs.running import RunError, run_model
 from viewer.inference.tasks.known import TASKS
 from viewer.overlays.files.result_file import ResultFileError
 from viewer.overlays.files.result_files import read_result_file
 from viewer.overlays.patch_feature_map import PatchFeatureMap
 from viewer.plain_text import without_name
 from viewer.slides import SlideError, open_slide
+from viewer.slides.calibration import known_mpp_um
 from viewer.slides.remote.address import slide_path
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ import numpy as np
 
 from viewer.geometry import Box, Point
 from viewer.inference.errors import ModelFailedError, ModelProcessError
-from viewer.inference.models.bundle import BundleError, slide_refusal
+from viewer.inference.models.bundle import BundleError
 from viewer.inference.process.explain_messages import Explain, Explained
 from viewer.inference.process.messages import Refused
 from viewer.inference.process.model_process import ModelProcess, thread_count
 from viewer.inference.runs.part_weights import PartWeights, rolled_names, why_no_attention
-from viewer.inference.runs.running import RunError, known_mpp_um
+from viewer.inference.runs.running import RunError, fitting_mpp_um
 from viewer.inference.tasks.known import TASKS
 from viewer.processes.shared_pixels import hand_over
 from viewer.slides import TileError, open_slide
@@ -117,13 +117,7 @@ def explain_tile(
             raise RunError(
                 f"The place lies outside the slide, which is {base.width_px} x {base.height_px} px."
             )
-        scale = mpp_um or known_mpp_um(source)
-        if sentence := slide_refusal(bundle, source.info, scale):
-            raise RunError(sentence)
-        if scale is None:
-            raise RunError(
-                f"{path.name} has no known pixel size: give it with --mpp, or set it in the window."
-            )
+        scale = fitting_mpp_um(source, bundle, mpp_um)
         side = about.patch_px * about.mpp_um / scale
         box = Box.around(at, side, side)
         try:

@@ -35,7 +35,7 @@ from viewer.overlays.patch_mask import place_text, tiles
 from viewer.overlays.result_store import ResultStoreError
 from viewer.slides import TileError, open_slide
 from viewer.slides.bounds import bounds_px
-from viewer.slides.calibration import remembered_mpp_um
+from viewer.slides.calibration import known_mpp_um, no_pixel_size
 from viewer.slides.tissue import tissue_mask
 
 if TYPE_CHECKING:
@@ -310,15 +310,7 @@ def _asked(
         raise RunError(
             f"The region lies outside the slide, which is {base.width_px} x {base.height_px} px."
         )
-    scale = mpp_um or known_mpp_um(source)
-    if sentence := slide_refusal(bundle, source.info, scale):
-        raise RunError(sentence)
-    if scale is None:
-        raise RunError(
-            f"{source.path.name} has no known pixel size: give it with --mpp, or set it in the "
-            "window."
-        )
-    return asked, scale
+    return asked, fitting_mpp_um(source, bundle, mpp_um)
 
 
 def _judge_features(
@@ -346,13 +338,20 @@ def _judge_features(
     return run
 
 
-def known_mpp_um(source: SlideSource) -> float | None:
-    """Micrometers per level-0 pixel, by the file or as the user has set it."""
-    stated = source.info.optics.mean_mpp_um
-    if stated is not None:
-        return stated
-    remembered = remembered_mpp_um(source.info.identity)
-    return None if remembered is None else (remembered[0] * remembered[1]) ** 0.5
+def fitting_mpp_um(source: SlideSource, bundle: ModelBundle, mpp_um: float | None) -> float:
+    """Return micrometers per level-0 pixel of a slide that a model can be asked of.
+
+    Raises
+    ------
+    RunError
+        The model is none for this slide, or its pixel size is unknown.
+    """
+    scale = mpp_um or known_mpp_um(source)
+    if sentence := slide_refusal(bundle, source.info, scale):
+        raise RunError(sentence)
+    if scale is None:
+        raise RunError(no_pixel_size(source.path.name))
+    return scale
 
 
 class _Listener:

@@ -159,18 +159,15 @@ def read_corrections(
     TeachingError
         Nothing is to be learned; one sentence says why.
     """
-    from viewer.inference.runs.running import known_mpp_um
     from viewer.slides import open_slide
+    from viewer.slides.calibration import known_mpp_um, no_pixel_size
 
     places: list[tuple[SlidePlace, float]] = []
     for path in slides:
         with closing(open_slide(path)) as source:
             scale = mpp_um or known_mpp_um(source)
             if scale is None:
-                raise TeachingError(
-                    f"{path.name} has no known pixel size: give it with --mpp, or set it in the "
-                    "window."
-                )
+                raise TeachingError(no_pixel_size(path.name))
             places.append((SlidePlace.of(source), scale))
     found: list[tuple[Path, Corrections]] = []
     each_file = files_of_slides(slides, files)

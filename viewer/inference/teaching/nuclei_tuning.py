@@ -286,8 +286,8 @@ def tune_nuclei(
         As `NucleiTeacher.teach`.
     """
     from viewer.annotations.formats.slide_place import SlidePlace
-    from viewer.inference.runs.running import known_mpp_um
     from viewer.slides import open_slide
+    from viewer.slides.calibration import known_mpp_um
 
     with ExitStack() as stack:
         slides: list[CorrectedSlide] = []

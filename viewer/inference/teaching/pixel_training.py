@@ -84,8 +84,8 @@ def train_pixels(
         One sentence says why nothing is learned.
     """
     # The window takes sentences from here and opens no slide itself.
-    from viewer.inference.runs.running import known_mpp_um
     from viewer.slides import open_slide
+    from viewer.slides.calibration import known_mpp_um, no_pixel_size
 
     names = list(marked.colors)
     per_slide = min(MOST_PER_CLASS, max(_LEAST_PER_SLIDE, _MOST_OF_ALL // len(marked.slides)))
@@ -99,10 +99,7 @@ def train_pixels(
             stack.callback(source.close)
             scale = known_mpp_um(source) or mpp_um
             if scale is None:
-                raise TeachingError(
-                    f"{each.path.name} has no known pixel size: give it with --mpp, or set it in "
-                    "the window."
-                )
+                raise TeachingError(no_pixel_size(each.path.name))
             if sentence := too_coarse(each.path.name, scale, settings):
                 raise TeachingError(sentence)
             if sentence := coarse_note(each.path.name, scale, settings):

@@ -31,6 +31,7 @@ from viewer.overlays.heatmap import (
 )
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.shown_overlays import ShownOverlay, overlays_text
+from viewer.slides.calibration import no_pixel_size
 from viewer.slides.channel_choice import channels_named, displays_of, plane_of
 from viewer.tiles.cache import TileCache
 from viewer.tiles.color_profile import profile_problem
@@ -260,10 +261,7 @@ def _overlay(
     """What the model finds in the field, computed here and now, and where it has no answer."""
     field = box.intersection(canvas.slide_box)
     if canvas.optics.mean_mpp_um is None:
-        raise ShotError(
-            f"{path.name} has no known pixel size: give it with --slide-mpp, or set it in the "
-            "window."
-        )
+        raise ShotError(no_pixel_size(path.name, "--slide-mpp"))
     run = run_model(path, model, field, canvas.optics.mean_mpp_um, image=image)
     hatched = HatchedLayer()
     hatched.show_mask(run.unanswered.joined(run.unlike))
