@@ -4,7 +4,7 @@
 
 FOLDER is made by `benchmarks.laboratory` where it is not there. Prints the memory after each step
 and its peak, each stall over 100 ms with what was done, and whether memory stayed flat; exits with
-1 where the window stalled by itself or its memory grew.
+1 where the window stalled by itself, its memory grew or a step did not come about.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import os
 import random
 import sys
 import time
+import traceback
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING
 from benchmarks.laboratory import OBJECTS, SESSIONS, SLIDES, Laboratory, make
 from benchmarks.laboratory_memory import MemoryWatch, Taken, growth, table
 from benchmarks.laboratory_work import Work
-from benchmarks.stalls import close_window, measured, open_window, settle, wait
+from benchmarks.stalls import close_window, measured, open_in, open_window, settle, wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -61,14 +62,12 @@ class Day:
     def _open(self) -> None:
         keys = self._window.slides.model.keys
         if keys:
-            self._window.slides.open(self._chance.choice(keys))
-            pane = self._window.panes.active
-            wait(lambda: pane.source is not None or bool(pane.failed_path), 60.0)
+            key, pane = self._chance.choice(keys), self._window.panes.active
+            open_in(pane, lambda: self._window.slides.open(key), 60.0)
 
     def _open_objects(self) -> None:
-        pane = self._window.panes.active
-        self._window.open_paths([self._laboratory.drawn_on])
-        wait(lambda: pane.path == self._laboratory.drawn_on and pane.source is not None, 60.0)
+        path, pane = self._laboratory.drawn_on, self._window.panes.active
+        open_in(pane, lambda: self._window.open_paths([path]), 60.0)
 
     def _scroll_slides(self) -> None:
         self._window.slides.show()
@@ -112,6 +111,7 @@ class Day:
         listed = panels.sessions.model.listing.sessions
         if listed:
             panels.start_replay(self._chance.choice(listed).folder)
+            wait(panels.replay.isVisible, 60.0)
             settle(1.0)
             panels.replay.closed.emit()
 
@@ -123,17 +123,22 @@ class Day:
 
 
 def spend(window: MainWindow, laboratory: Laboratory, minutes: float, seed: int) -> bool:
-    """Do what a user does; return whether the window never stalled and its memory stayed."""
+    """Do what a user does; return whether all came about without a stall and memory stayed."""
     chance = random.Random(seed)  # noqa: S311 - no secret
     day, work = Day(window, laboratory, chance), Work(window, laboratory, chance)
     until_s = time.monotonic() + 60 * minutes
     stalled: Counter[str] = Counter()
+    failed: Counter[str] = Counter()
     taken: list[Taken] = []
     with MemoryWatch() as watch:
         while time.monotonic() < until_s:
             name = chance.choice(list(work.steps if chance.random() < _WORK_SHARE else day.steps))
             with measured() as stalls:
-                (day.steps | work.steps)[name]()
+                try:
+                    (day.steps | work.steps)[name]()
+                except TimeoutError:
+                    traceback.print_exc()
+                    failed[name] += 1
                 settle(chance.choice((0.1, 0.3, 0.8)))
             taken.append(watch.taken(name))
             print(_line(len(taken), taken[-1], stalls), flush=True)
@@ -143,7 +148,8 @@ def spend(window: MainWindow, laboratory: Laboratory, minutes: float, seed: int)
     settled = taken[max(_WARM_STEPS, len(taken) // 3) :]
     print(table(settled))
     print(f"{len(taken)} steps; stalls over {_STALL_MS:.0f} ms: {dict(stalled) or 'none'}")
-    return _is_flat(settled) and not stalled
+    print(f"what did not come about: {dict(failed) or 'nothing'}")
+    return _is_flat(settled) and not stalled and not failed
 
 
 def _line(number: int, taken: Taken, stalls: Stalls) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks.big_slide import write_flat
 from benchmarks.collection_rows import is_covered
 from benchmarks.laboratory import objects
-from benchmarks.stalls import wait
+from benchmarks.stalls import open_in, wait
 from viewer.annotations.document import adding
 from viewer.ui.background_runner import BackgroundRunner
 
@@ -84,9 +84,9 @@ class Work:
         """Open the slide of the objects, and its annotations."""
         annotations, path = self._window.annotations, self._laboratory.drawn_on
         pane = self._window.panes.active
-        if pane.path != path or pane.source is None:
-            self._window.open_paths([path])
-            wait(lambda: pane.path == path and pane.source is not None, _PATIENCE_S)
+        # A slide that was asked for since comes in its place, and takes its annotations away.
+        if pane.path != path or pane.source is None or pane.is_opening:
+            open_in(pane, lambda: self._window.open_paths([path]), _PATIENCE_S)
         wait(lambda: annotations.active is not None and self._is_at_rest(), _PATIENCE_S)
         here = annotations.active
         assert here is not None
@@ -172,8 +172,7 @@ class Work:
         slides = window.projects.opened.project.slides
         path = window.projects.opened.path_of(self._chance.choice(slides))
         pane = window.panes.active
-        window.open_paths([path])
-        wait(lambda: pane.path == path and pane.source is not None, _PATIENCE_S)
+        open_in(pane, lambda: window.open_paths([path]), _PATIENCE_S)
         questions.panel.show()
         wait(lambda: questions.panel.fields["grade"].isEnabled(), _PATIENCE_S)
         questions.panel.answered.emit("laboratory", "grade", str(self._chance.randint(1, 5)))
@@ -207,8 +206,7 @@ class Work:
 
     def _open_flat(self) -> None:
         pane = self._window.panes.active
-        self._window.open_paths([self._flat])
-        wait(lambda: pane.path == self._flat and pane.source is not None, _PATIENCE_S)
+        open_in(pane, lambda: self._window.open_paths([self._flat]), _PATIENCE_S)
         wait(lambda: is_covered(pane.canvas), _PATIENCE_S)
 
     def _limit_results(self) -> None:

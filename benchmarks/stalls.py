@@ -18,6 +18,9 @@ from viewer.ui.theme import DARK, apply_theme
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from viewer.ui.slides.slide_pane import SlidePane
 
 _TICK_MS = 10
 _LOOK_MS = 5
@@ -91,6 +94,22 @@ def wait(is_so: Callable[[], bool], patience_s: float = _PATIENCE_S) -> None:
         if time.perf_counter() > until_s:
             raise TimeoutError("it did not come about")
         _run(_LOOK_MS)
+
+
+def open_in(pane: SlidePane, ask: Callable[[], object], patience_s: float = _PATIENCE_S) -> None:
+    """Ask for a slide, and wait until it, not the one before, is shown or said not to open.
+
+    Raises TimeoutError.
+    """
+    came: list[Path] = []
+    opened = pane.opened.connect(came.append)
+    failed = pane.failed.connect(lambda path, _sentence: came.append(path))
+    try:
+        ask()
+        wait(lambda: bool(came) and not pane.is_opening, patience_s)
+    finally:
+        pane.opened.disconnect(opened)
+        pane.failed.disconnect(failed)
 
 
 def settle(seconds: float) -> None:
