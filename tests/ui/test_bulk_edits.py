@@ -279,3 +279,25 @@ def test_what_was_chosen_is_let_go_of_with_the_slide(
     assert not len(selection)
     assert not layer._chosen
     assert not layer._sheet._held
+
+
+@pytest.mark.parametrize("command", ["edit.delete", "edit.undo"])
+def test_what_lands_after_the_slide_was_closed_is_not_said_to_be_done(
+    command: str, here: PaneAnnotations, slide_window: MainWindow, qtbot: QtBot
+) -> None:
+    bulk, pane = slide_window.annotations.editing.bulk, slide_window.panes.active
+    path = pane.path
+    assert path is not None
+    slide_window.commands[command].trigger()
+    assert bulk.is_busy
+    pane.close_slide()
+    qtbot.waitUntil(lambda: not bulk.is_busy, timeout=20_000)
+    assert slide_window.status.currentMessage() == (
+        "The annotations were closed meanwhile: nothing was changed."
+    )
+    show_slide(slide_window, path, qtbot)
+    qtbot.waitUntil(lambda: slide_window.annotations.active is not None, timeout=20_000)
+    again = slide_window.annotations.active
+    assert again is not None
+    assert len(again.document) == COUNT
+    assert not again.document.is_read_only

@@ -375,8 +375,10 @@ class Document:
         self, step: Edit, turned: Edit, before: DocumentState, after: DocumentState, *, back: bool
     ) -> bool:
         """Undo or redo a step as `land` does it; `turned` is its reverse."""
+        if self.is_read_only:
+            raise ReadOnlyError(self.why_read_only)
         source, target = (self._undo, self._redo) if back else (self._redo, self._undo)
-        if before is not self._state or not source.is_last(step) or self.is_read_only:
+        if before is not self._state or not source.is_last(step):
             return False
         source.pop()
         target.push(turned)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _MANY = 10_000
 """Annotations whose room takes longer than a frame to free."""
 _IS_STALE = "They were changed by another window or program: read them first."
+_IS_LEFT = "The annotations were closed meanwhile: nothing was changed."
 _SET_IS_LOCKED = "This set is locked: unlock it in the list of sets first."
 
 
@@ -149,6 +150,8 @@ class SlideAnnotations(QObject):
         autosave, self._autosave = self._autosave, None
         if autosave is not None:
             self._closing.close(self._identity, autosave)
+        # What is worked out in a thread and lands from now on would be said, but not saved.
+        self.document.is_read_only, self.document.why_read_only = True, _IS_LEFT
         if len(self.document) > _MANY:
             self.document.let_go()
 
@@ -244,6 +247,8 @@ class SlideAnnotations(QObject):
             self._autosave.reload()
 
     def _on_taken_over(self) -> None:
+        if self._autosave is None:  # the slide was left
+            return
         self._can_write = True
         self.notice = ""
         self._show_lock()
