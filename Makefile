@@ -26,8 +26,10 @@ style: setup
 	@$(PYTHON_HERE) -m ruff check --quiet
 	@$(PYTHON_HERE) -m ruff format --check --quiet
 
+# By default the checker throws away what it knows of types several times, for want of memory.
 types: setup
-	@$(PYTHON_HERE) -m basedpyright --level error
+	@NODE_OPTIONS='--max-old-space-size=8192 --max-semi-space-size=64' \
+		$(PYTHON_HERE) -m basedpyright --level error
 
 soak: setup ## minutes of random navigation
 	@QT_QPA_PLATFORM=offscreen $(PYTHON_HERE) -m pytest -m soak --timeout 3600

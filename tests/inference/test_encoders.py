@@ -49,10 +49,12 @@ def test_known_encoders_have_the_published_sizes(name: str, millions: float) -> 
 @pytest.mark.parametrize("kind", ["plain", "gated", "registers"])
 def test_it_computes_what_the_transformers_library_does(kind: str) -> None:
     # Here, since it takes seconds, and each process of the tests collects all of them.
-    from transformers import (
-        Dinov2Config,
-        Dinov2Model,
+    from transformers.models.dinov2.configuration_dinov2 import Dinov2Config
+    from transformers.models.dinov2.modeling_dinov2 import Dinov2Model
+    from transformers.models.dinov2_with_registers.configuration_dinov2_with_registers import (
         Dinov2WithRegistersConfig,
+    )
+    from transformers.models.dinov2_with_registers.modeling_dinov2_with_registers import (
         Dinov2WithRegistersModel,
     )
 
@@ -83,7 +85,8 @@ def test_it_computes_what_the_transformers_library_does(kind: str) -> None:
 
 
 def test_the_older_spelling_is_renamed_too() -> None:
-    from transformers import Dinov2Config, Dinov2Model
+    from transformers.models.dinov2.configuration_dinov2 import Dinov2Config
+    from transformers.models.dinov2.modeling_dinov2 import Dinov2Model
 
     torch.manual_seed(0)
     theirs = Dinov2Model(Dinov2Config(hidden_size=32, num_hidden_layers=1, num_attention_heads=4))

@@ -26,7 +26,8 @@ SETTINGS = {"side": SIDE, "patch": PATCH, "width": 32, "depth": 3, "heads": 4, "
 
 def make_vit(folder: Path) -> tuple[Path, torch.nn.Module]:
     """A bundle with the weights of a classifier as transformers saves them."""
-    from transformers import ViTConfig, ViTForImageClassification
+    from transformers.models.vit.configuration_vit import ViTConfig
+    from transformers.models.vit.modeling_vit import ViTForImageClassification
 
     torch.manual_seed(2)
     config = ViTConfig(

@@ -74,7 +74,9 @@ def tell(folder: Path, **changes: object) -> None:
 
 def make_towers(folder: Path) -> Towers:
     """Write a model into a folder."""
-    from transformers import CLIPConfig, CLIPModel, PreTrainedTokenizerFast
+    from transformers.models.clip.configuration_clip import CLIPConfig
+    from transformers.models.clip.modeling_clip import CLIPModel
+    from transformers.tokenization_utils_tokenizers import PreTrainedTokenizerFast
 
     torch.manual_seed(3)
     words = {

@@ -300,12 +300,10 @@ def texts_and_pictures(format_: str, folder: Path) -> list[tuple[str, list[Image
 def test_a_tiny_llava_trains_a_step(format_: str, exported: dict[str, Path]) -> None:
     torch = pytest.importorskip("torch")
     import numpy as np
-    from transformers import (
-        CLIPVisionConfig,
-        LlamaConfig,
-        LlavaConfig,
-        LlavaForConditionalGeneration,
-    )
+    from transformers.models.clip.configuration_clip import CLIPVisionConfig
+    from transformers.models.llama.configuration_llama import LlamaConfig
+    from transformers.models.llava.configuration_llava import LlavaConfig
+    from transformers.models.llava.modeling_llava import LlavaForConditionalGeneration
 
     torch.manual_seed(0)
     config = LlavaConfig(
