@@ -53,6 +53,23 @@ def test_what_is_spared_is_freed_once_it_goes(collects: Collector) -> None:
     assert seen_large() is None
 
 
+def test_what_came_in_the_place_of_as_much_is_spared(collects: Collector) -> None:
+    former: list[list[int]] = [[] for _ in range(2 * MANY)]
+    collects._collect()
+    held = _Held(2 * MANY)  # as the state after a change of all, beside the one before
+    del former
+    young = _Held(1)
+    seen_young, seen_held = weakref.ref(young), weakref.ref(held)
+    collects._collect()
+    assert gc.get_freeze_count() > 2 * MANY, "it is not looked at"
+    del young
+    held.much.clear()
+    del held
+    collects._collect()
+    assert seen_young() is None
+    assert seen_held() is None
+
+
 def test_memory_too_large_to_be_counted_is_spared_uncounted(
     collects: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:

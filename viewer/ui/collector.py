@@ -118,8 +118,7 @@ class Collector(QObject):
 
     def _collect_uncounted(self) -> None:
         """Spare what came, by Python's own count of what stays; nothing is freed for good yet."""
-        young, middle, _ = gc.get_threshold()
-        self._come += gc.get_count()[2] * young * middle
+        self._come += _come_to_stay()
         if self._come > _MANY_OBJECTS:
             gc.freeze()
             self._come = 0
@@ -136,8 +135,15 @@ class Collector(QObject):
             self._standing = self._spared = sys.getallocatedblocks()
             return
         self._spared = min(self._spared, max(now, self._standing + 1))
-        if now > self._spared + _MANY:
+        # As many may have come as went: all of a slide changed, or another slide opened.
+        if now > self._spared + _MANY or _come_to_stay() > _MANY_OBJECTS:
             gc.freeze()
-            self._spared = now
+            self._spared = max(now, self._standing + 1)
         else:
             gc.collect()
+
+
+def _come_to_stay() -> int:
+    """Return about how many objects came, and stayed, since the last full collection."""
+    young, middle, _ = gc.get_threshold()
+    return gc.get_count()[2] * young * middle
