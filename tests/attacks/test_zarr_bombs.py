@@ -16,6 +16,7 @@ import numcodecs
 import numpy as np
 import pytest
 import zarr
+from bombs import endless
 from measured_runs import coverslip
 
 from viewer.slides import TileError, open_slide
@@ -130,6 +131,33 @@ def test_bombs_within_shards_are_not_unpacked_either(tmp_path: Path) -> None:
     (path / "0" / "c/0/0/0").write_bytes(bomb + index + checksum)
     with closing(open_slide(path)) as source, pytest.raises(TileError, match="unpacks to more"):
         source.read_tile(0, 0, 0)
+
+
+@pytest.mark.parametrize("what", ["pipe", "device"])
+@pytest.mark.parametrize("name", [".zattrs", "0/.zarray", "0/0.0.0"])
+def test_a_pipe_in_a_zarr_holds_up_nothing(name: str, what: str, tmp_path: Path) -> None:
+    """Neither its reader nor what tells it from other slides, which is read outside of that."""
+    path = tmp_path / "a.zarr"
+    write_image(path, 2, 64)
+    (path / name).unlink()
+    endless(path / name, what)
+    outcome = coverslip("info", path, timeout_s=30)
+    if name == "0/0.0.0":
+        assert outcome.code == 0, outcome.err
+    else:
+        assert outcome.code == 2
+        assert outcome.is_one_sentence, outcome.err
+
+
+def test_a_description_without_end_is_not_read_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.zarr"
+    write_image(path, 2, 64)
+    with (path / "0" / ".zarray").open("r+b") as file:
+        file.truncate(1 << 36)
+    outcome = coverslip("info", path, timeout_s=30)
+    assert outcome.code == 2
+    assert outcome.is_one_sentence, outcome.err
+    assert outcome.peak_mb < 400
 
 
 def test_large_chunks_of_several_channels_are_unpacked_once(

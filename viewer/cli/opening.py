@@ -30,7 +30,9 @@ def opened_slide(
 
     try:
         source = open_combined((path, *others)) if others else open_slide(path, image)
+        # What tells it from others can lie in files that opening it did not need.
+        identity = source.info.identity
     except SlideError as error:
         fail(str(error))
-    trail.note("opened", path.absolute(), purpose or source.info.identity)
+    trail.note("opened", path.absolute(), purpose or identity)
     return source

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from viewer.limits import open_regular
 from viewer.slides.dicom_header import dicom_header
 from viewer.slides.ome_sets import TIFF_SUFFIXES, ome_set
 from viewer.slides.remote.address import is_address
@@ -20,6 +21,7 @@ _MOST_FILES = 2000
 _MOST_DESCRIPTIONS = 400
 """Of a Zarr, where each is looked at after every tile."""
 _INI_BYTES = 1 << 16
+_DESCRIPTION_BYTES = 16 << 20
 _ARRAY = re.compile(rb'"node_type"\s*:\s*"array"')
 
 
@@ -119,7 +121,10 @@ def _descriptions_in(folder: Path) -> tuple[Path, ...]:
 def _is_array(file: Path) -> bool:
     if file.name == ".zarray":
         return True
-    return file.name == "zarr.json" and bool(_ARRAY.search(file.read_bytes()))
+    if file.name != "zarr.json":
+        return False
+    with open_regular(file) as opened:
+        return bool(_ARRAY.search(opened.read(_DESCRIPTION_BYTES)))
 
 
 def _files_below(folder: Path) -> list[Path]:

@@ -10,6 +10,7 @@ import math
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
+from viewer.limits import NoRegularFileError, open_regular
 from viewer.slides.ngff.arrays import NgffError, below, read_array
 from viewer.slides.ngff.images import read_images
 from viewer.slides.remote.objects import ROOT_KEYS, fetch_descriptions
@@ -47,12 +48,15 @@ def zarr_manifest(folder: Path, descriptions: tuple[Path, ...]) -> Iterator[byte
     arrays: dict[str, ArrayInfo] = {}
 
     def read(key: str, start: int = 0, end: int | None = None) -> bytes | None:
-        path = folder / key
-        return path.read_bytes()[start:end] if path.is_file() else None
+        try:
+            with open_regular(folder / key) as file:
+                return file.read(_DESCRIPTION_BYTES if end is None else end)[start:end]
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return None
 
     for path in descriptions:
         name = path.relative_to(folder).as_posix()
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             data = file.read(left)
         left -= len(data)
         yield f"{name}\0{path.stat().st_size}\0".encode("utf-8", "surrogateescape")
@@ -115,8 +119,8 @@ def _chunk(path: Path, key: str, *, takes_piece: bool) -> bytes:
         size = path.stat().st_size
         if not takes_piece:
             return f"{key}\0{size}\0".encode()
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             file.seek(max(0, size - _PIECE_BYTES) // 2)
             return f"{key}\0{size}\0".encode() + file.read(_PIECE_BYTES)
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, NoRegularFileError):
         return f"{key}\0-\0".encode()

@@ -7,6 +7,7 @@ import zipfile
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from viewer.limits import open_regular
 from viewer.slides.ngff.arrays import NgffError
 from viewer.slides.slide_folders import is_zarr_zip, zarr_root
 
@@ -39,7 +40,7 @@ class FolderStore:
 
     def __call__(self, key: str, start: int = 0, end: int | None = None) -> bytes | None:
         try:
-            with (self._folder / _checked(key)).open("rb") as file:
+            with open_regular(self._folder / _checked(key)) as file:
                 if start < 0:
                     start = max(0, file.seek(0, 2) + start)
                 file.seek(start)
