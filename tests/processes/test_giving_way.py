@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,10 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
+from inference_steps import make_bundle
+from many_slides import slide_at
+
+from viewer.cohort.executor import LocalExecutor
 from viewer.inference.process.model_process import ModelProcess
 from viewer.processes.giving_way import give_way, let_window_come_first
 
@@ -47,3 +53,34 @@ def test_one_that_has_ended_is_no_error() -> None:
     finally:
         let_window_come_first(has_window=False)
     assert psutil.Process().nice() == own
+
+
+def test_a_batch_gives_way_to_the_window_that_started_it_and_not_to_a_command(
+    has_window: bool, tmp_path: Path
+) -> None:
+    """With the model that it starts; in a session of its own, as the window's is slowed whole."""
+    slide, model = slide_at(tmp_path / "a.tif", 3, side_px=1024), make_bundle(tmp_path / "model")
+    executor = LocalExecutor()
+    own_nice, own_session = psutil.Process().nice(), os.getsid(0)
+    nice: dict[str, int] = {}
+    try:
+        executor.run(["--", str(model), str(slide)], lambda _: nice.update(_nice_of(executor)))
+        process = executor._process
+        assert process is not None
+        assert (os.getsid(process.pid) == own_session) is not has_window
+    finally:
+        executor.close()
+    assert any("model_main" in command for command in nice), nice
+    # The model is lower by itself as soon as it computes.
+    assert min(nice.values()) == (10 if has_window else own_nice), nice
+
+
+def _nice_of(executor: LocalExecutor) -> dict[str, int]:
+    """Return the niceness of a batch and of its readers and models, by their command lines."""
+    found: dict[str, int] = {}
+    assert executor._process is not None
+    batch = psutil.Process(executor._process.pid)
+    for process in (batch, *batch.children(recursive=True)):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found[" ".join(process.cmdline())] = process.nice()
+    return found

@@ -20,8 +20,9 @@ import psutil
 
 from viewer.cli import app_of
 from viewer.cli.command_line import run_command_line
-from viewer.cohort.executor import RunEnd, RunLine, RunOrder
+from viewer.cohort.executor import GIVE_WAY, RunEnd, RunLine, RunOrder
 from viewer.inference.process.spare_process import model_processes_kept
+from viewer.processes.giving_way import let_window_come_first
 from viewer.slides.remote.address import slide_path
 
 _MOST_BYTES = 1 << 30
@@ -30,6 +31,7 @@ _MOST_BYTES = 1 << 30
 
 def main() -> None:
     """Run the commands that come on standard input, until it closes or one of them fails."""
+    let_window_come_first(has_window=GIVE_WAY in sys.argv)
     orders: SimpleQueue[RunOrder] = SimpleQueue()
     threading.Thread(target=_read, args=(_taken_stdin(), orders), daemon=True).start()
     with model_processes_kept():

@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import msgspec
 
 from viewer.cohort.errors import BatchError
+from viewer.processes.giving_way import give_way, gives_way
 from viewer.slides.remote.address import full_address, is_address, slide_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 _MAIN = "from viewer.cli.one_after_another import main; main()"
 _IMPORT_PATHS = [str(Path(__file__).parents[2])]
+GIVE_WAY = "--give-way"
+"""Tells the process that it and its children give way to the window that started it."""
 _STDERR_LINES = 20
 _END_S = 5.0
 
@@ -244,16 +247,20 @@ class LocalExecutor:
 
 
 def _started() -> subprocess.Popen[bytes]:
+    has_window = gives_way()
     try:
-        return subprocess.Popen(  # noqa: S603 - our own command line
-            [sys.executable, "-P", "-c", _MAIN],
+        process = subprocess.Popen(  # noqa: S603 - our own command line
+            [sys.executable, "-P", "-c", _MAIN, *([GIVE_WAY] if has_window else [])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(_IMPORT_PATHS)},
+            start_new_session=has_window,  # where it can give way without the window
         )
     except OSError as error:
         raise BatchError(f"No process can be started ({error.strerror or error}).") from error
+    give_way(process.pid)
+    return process
 
 
 def _sent(process: subprocess.Popen[bytes], line: bytes) -> bool:

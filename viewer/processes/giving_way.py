@@ -18,8 +18,16 @@ def let_window_come_first(*, has_window: bool = True) -> None:
     _has_window = has_window
 
 
+def gives_way() -> bool:
+    """Return whether there is a window to give way to."""
+    return _has_window
+
+
 def give_way(pid: int) -> None:
-    """Let others compute before a process just started; alone it is as fast as ever."""
+    """Let others compute before a process just started; alone it is as fast as ever.
+
+    The process has a session of its own: what shares one with the window would slow that, too.
+    """
     if not _has_window:
         return
     with contextlib.suppress(psutil.Error, OSError):
