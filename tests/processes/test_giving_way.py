@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
-
 from inference_steps import make_bundle
 from many_slides import slide_at
 
