@@ -26,7 +26,11 @@ _CLOSE = (
     r"<\|(?:end_of_thought|end_thinking|/thinking|/think)\|>",
     r"<\|end\|>",
 )
-_TOKEN = re.compile(f"(?P<open>{'|'.join(_OPEN)})|(?P<close>{'|'.join(_CLOSE)})", re.IGNORECASE)
+_TOKEN = re.compile(
+    # All begin so: the alternatives are tried there alone, since an answer is read at each update.
+    rf"(?=[<\[\u25c1])(?:(?P<open>{'|'.join(_OPEN)})|(?P<close>{'|'.join(_CLOSE)}))",
+    re.IGNORECASE,
+)
 _WRAPPING = re.compile(
     r"<\|(?:begin_of_solution|end_of_solution|start_response|end_response|return)\|>"
     r"|(?:<\|start\|>assistant)?<\|channel\|>final<\|message\|>",
@@ -65,4 +69,6 @@ def without_thoughts(text: str) -> Spoken:
     said = "".join(answer)
     if place:
         said = said.strip()
-    return Spoken(_WRAPPING.sub("", said), "".join(thoughts).strip())
+    if "<|" in said:
+        said = _WRAPPING.sub("", said)
+    return Spoken(said, "".join(thoughts).strip())
