@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from scipy import ndimage
@@ -19,11 +19,15 @@ if TYPE_CHECKING:
 
     from viewer.slides.source import RgbImage
 
+_Kind = TypeVar("_Kind", bound=np.generic)
+
 _SMOOTH_PX = 1.2
 _SEED_PX = 3
 _EDGE_PX = 3
 _APART_PX = 5
 """Between the middles of two things that touch."""
+_APART_REACH_PX = 16
+"""What lies farther from a thing changes nothing of how it is cut."""
 _LIMIT_FACTORS = (0.5, 0.6, 0.7, 0.82, 1.0, 1.2)
 _LEAST_OVERLAP = 0.75
 _MOST_CUT = 0.4
@@ -82,7 +86,7 @@ def _most_stable(
     return best
 
 
-def _sides(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _sides(mask: NDArray[_Kind]) -> NDArray[_Kind]:
     return np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
 
 
@@ -95,8 +99,11 @@ def _within(
     """Return what is nearer than a limit, and the share of its edge that is cut at necks."""
     alike = _opened((near < limit) & frame, 1) | seeds
     mask = _connected(_filled(alike) & frame, seeds)
-    ring = np.asarray(ndimage.binary_dilation(mask), bool) & ~mask
-    return mask, float((ring & alike).sum() / max(1, ring.sum()))
+    if not mask.any():
+        return mask, 0.0
+    box = _box_round(mask, 1)
+    ring = np.asarray(ndimage.binary_dilation(mask[box]), bool) & ~mask[box]
+    return mask, float((ring & alike[box]).sum() / max(1, ring.sum()))
 
 
 def _overlap(mask: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
@@ -130,7 +137,12 @@ def _opened(mask: NDArray[np.bool_], steps: int) -> NDArray[np.bool_]:
 
 
 def _filled(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    return np.asarray(ndimage.binary_fill_holes(mask), bool)
+    """Return a mask with what it surrounds: pieces of the rest that reach no side."""
+    rest = pieces(~mask)
+    is_open = np.zeros(int(rest.max()) + 1, bool)
+    is_open[_sides(rest)] = True
+    is_open[0] = False
+    return ~is_open[rest]
 
 
 def _seeds(
@@ -167,6 +179,23 @@ def _connected(mask: NDArray[np.bool_], seeds: NDArray[np.bool_]) -> NDArray[np.
     labels = pieces(mask)
     pointed = np.unique(labels[seeds & mask])
     mask = np.isin(labels, pointed[pointed > 0])
+    if not mask.any():
+        return mask
+    whole = np.zeros_like(mask)
+    box = _box_round(mask, _APART_REACH_PX)
+    whole[box] = _cut_at_necks(mask[box], seeds[box])
+    return whole
+
+
+def _box_round(mask: NDArray[np.bool_], margin_px: int) -> tuple[slice, slice]:
+    """Return the rows and columns of what a mask holds, with so much round it."""
+    spans = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+    rows, columns = (slice(max(0, each[0] - margin_px), each[-1] + margin_px + 1) for each in spans)
+    return rows, columns
+
+
+def _cut_at_necks(mask: NDArray[np.bool_], seeds: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The parts of a mask that hold seeds, by a watershed of the distance to the edge."""
     depth = ndimage.gaussian_filter(ndimage.distance_transform_edt(mask), 1.5)
     peaks = peak_local_max(depth, min_distance=_APART_PX, threshold_rel=0.35, exclude_border=False)
     markers = np.zeros(mask.shape, np.int32)

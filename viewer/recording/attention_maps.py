@@ -69,12 +69,16 @@ def attention_maps(trace: Trace, slide: Size, cell_px: float | None = None) -> A
     band, weight = bands[is_seen], looked_s[is_seen]
     # Two cells more than the map: steps at its far edge lie beyond it.
     shape = (len(BANDS) + 1, rows + 2, columns + 2)
-    flat = np.zeros(np.prod(shape))
-    for row, row_step in y:
-        for column, column_step in x:
-            index = (band * shape[1] + row) * shape[2] + column
-            flat += np.bincount(index, weights=weight * row_step * column_step, minlength=len(flat))
-    seconds = flat.reshape(shape).cumsum(1).cumsum(2)[:, :rows, :columns]
+    steps = [(each_y, each_x) for each_y in y for each_x in x]
+    places = [(band * shape[1] + row) * shape[2] + column for (row, _), (column, _) in steps]
+    weights = [weight * row_step * column_step for (_, row_step), (_, column_step) in steps]
+    flat = np.bincount(
+        np.concatenate(places), weights=np.concatenate(weights), minlength=int(np.prod(shape))
+    )
+    seconds = flat.reshape(shape)
+    for each in np.unique(band):  # most sessions have few
+        seconds[each] = seconds[each].cumsum(0).cumsum(1)
+    seconds = seconds[:, :rows, :columns]
     return AttentionMaps(np.maximum(seconds, 0.0).astype(np.float32), cell)
 
 
