@@ -7,6 +7,8 @@ import logging
 import subprocess
 import sys
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +21,7 @@ from PySide6.QtCore import QPoint, QRect
 from PySide6.QtGui import QImage, QPainter, QRegion
 
 import viewer
+from viewer.canvas import tile_scaling
 from viewer.canvas.canvas import SlideCanvas
 from viewer.canvas.layer import Scene
 from viewer.canvas.paint_target import paint_target
@@ -309,6 +312,44 @@ def test_without_opencv_qt_paints_on(
         scaler.wait_loaded()
     assert not scaler.is_ready
     assert "OpenCV cannot be loaded" in caplog.text
+
+
+def test_a_thread_that_was_waited_for_is_not_asked_for_a_while(
+    source: SlideSource, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So a frame waits for it once where a model computes on all cores, and not each frame."""
+    scaler = TileScaler()
+    scaler.wait_loaded()
+    loader = load(INSIDE)
+
+    def painted() -> NDArray[np.uint8]:
+        layer = TileLayer(scaler)
+        layer.set_loader(loader)
+        return _painted(layer, source, INSIDE)
+
+    expected = painted()
+    helped, begun = 0, threading.Event()
+    make_all = tile_scaling._make_all
+
+    def make_all_slowly(calls: deque[Any]) -> None:
+        nonlocal helped
+        if threading.current_thread() is not threading.main_thread():
+            helped += 1
+            begun.set()
+            time.sleep(0.05)
+        elif not helped:
+            begun.wait(0.2)
+        make_all(calls)
+
+    monkeypatch.setattr(tile_scaling, "_make_all", make_all_slowly)
+    monkeypatch.setattr(tile_scaling, "_LATE_S", -1.0)
+    assert (painted() == expected).all()
+    assert helped == 0, "a thread that comes late takes nothing"
+    monkeypatch.setattr(tile_scaling, "_LATE_S", 10.0)
+    monkeypatch.setattr(tile_scaling, "_ALONE_S", 1000.0)
+    for _ in range(5):
+        assert (painted() == expected).all()
+    assert helped == 1
 
 
 def test_a_canvas_loads_opencv_in_a_thread_once_the_slide_is_there(sample_slide: Path) -> None:

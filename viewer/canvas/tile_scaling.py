@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -38,6 +39,11 @@ _SHARED_PX = 1 << 18
 """So many pixels are worth waking another thread."""
 _BAND_PX = 1 << 20
 """Parts of a tile are no larger, so that two threads end at about the same time."""
+_LATE_S = 0.001
+"""A helping thread that begins so late finds the cores busy, and would be waited for in the end."""
+_LONG_WAIT_S = 0.003
+_ALONE_S = 1.0
+"""After a long wait for the helping thread others compute, such as a model: it is not asked then."""
 _READ_BYTES = 1 << 20
 
 
@@ -47,6 +53,7 @@ class TileScaler:
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "tile-scaling")
         self._loaded: Future[None] | None = None
+        self._alone_until_s = 0.0
         self.is_ready = False
 
     def load(self) -> None:
@@ -83,19 +90,27 @@ class TileScaler:
             Whether another frame follows at once.
         """
         pixels = writable_pixels_of(frame)
-        is_shared = clip.width() * clip.height() >= _SHARED_PX
+        is_large = clip.width() * clip.height() >= _SHARED_PX
         for tiles in levels:
             calls = deque(_calls(pixels, tiles, shift, clip, in_motion=in_motion))
-            if not is_shared:
+            if not is_large or time.monotonic() < self._alone_until_s:
                 _make_all(calls)
                 continue
-            shared = self._thread.submit(_make_all, calls)
+            shared = self._thread.submit(_help, calls, time.monotonic())
             try:
                 _make_all(calls)
             finally:
                 calls.clear()  # after an error: what is drawn from may go
                 if not shared.cancel():
-                    shared.result()
+                    self._wait(shared)
+
+    def _wait(self, shared: Future[None]) -> None:
+        """Wait for the helping thread, which draws a part still."""
+        start_s = time.monotonic()
+        shared.result()
+        end_s = time.monotonic()
+        if end_s - start_s > _LONG_WAIT_S:
+            self._alone_until_s = end_s + _ALONE_S
 
     def _load(self) -> None:
         try:
@@ -189,6 +204,12 @@ def _scale_and_cut(
 def _numbers(rect: QRect) -> tuple[int, int, int, int]:
     """Return left, top, width and height; typed, as PySide has it as an object."""
     return rect.getRect()  # pyright: ignore[reportReturnType]
+
+
+def _help(calls: deque[_Call], asked_s: float) -> None:
+    """Make calls beside the window's thread, where a core is free for it."""
+    if time.monotonic() - asked_s < _LATE_S:
+        _make_all(calls)
 
 
 def _make_all(calls: deque[_Call]) -> None:
