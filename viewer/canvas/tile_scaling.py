@@ -43,7 +43,7 @@ _LATE_S = 0.001
 """A helping thread that begins so late finds the cores busy, and would be waited for in the end."""
 _LONG_WAIT_S = 0.003
 _ALONE_S = 1.0
-"""After a long wait for the helping thread others compute, such as a model: it is not asked then."""
+"""After a long wait for the helping thread, as a model computes: it is not asked meanwhile."""
 _READ_BYTES = 1 << 20
 
 
