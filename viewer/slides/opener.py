@@ -25,7 +25,6 @@ from viewer.slides.errors import (
 from viewer.slides.file_version import FileVersion
 from viewer.slides.guarded_source import GuardedSource
 from viewer.slides.reader_process.plugins import named_readers
-from viewer.slides.reader_process.source import open_isolated
 from viewer.slides.reader_process.trust import reads_in_this_process
 from viewer.slides.readers.czi import is_czi
 from viewer.slides.readers.image import open_image
@@ -97,6 +96,9 @@ def open_slide(path: Path, image: int | None = None) -> SlideSource:
             return _open_dicom_folder(path, image)
         _check_file(path)
         version = FileVersion(path)
+        # Not in the process that this starts, which opens slides by itself.
+        from viewer.slides.reader_process.source import open_isolated
+
         others, why_not = named_readers()
         opened = None if others else _opened_here_if_trusted(path, image)
         opened = opened or open_isolated(path, image)

@@ -8,14 +8,11 @@ then, and only where the system confines that process.
 from __future__ import annotations
 
 import logging
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, cast
 
-from viewer.folders import config_folder
 from viewer.policy import policy
 from viewer.processes.confinement.inside import is_confined
 from viewer.processes.confinement.launching import confinement_gap
-from viewer.settings import load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,6 +51,8 @@ def loaded_readers(names: Sequence[str]) -> tuple[tuple[Reader, ...], list[str]]
     """
     if not names or not is_confined():
         return (), []
+    from importlib.metadata import entry_points  # costs each process of a slide what few need
+
     offered = {each.name: each for each in entry_points(group=GROUP)}
     readers: list[Reader] = []
     problems: list[str] = []
@@ -71,4 +70,7 @@ def loaded_readers(names: Sequence[str]) -> tuple[tuple[Reader, ...], list[str]]
 
 
 def _named() -> list[str]:
+    from viewer.folders import config_folder
+    from viewer.settings import load_settings
+
     return [name.strip() for name in load_settings(config_folder()).slide_readers][:_MOST_NAMED]

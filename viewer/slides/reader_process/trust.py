@@ -5,9 +5,6 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from viewer.folders import config_folder
-from viewer.settings import load_settings
-
 
 def reads_in_this_process(path: Path) -> bool:
     """Return whether the settings name a folder that holds the slide, links resolved.
@@ -16,6 +13,10 @@ def reads_in_this_process(path: Path) -> bool:
     """
     if sys.platform == "win32":
         return True
+    # Not in processes of slides, which import this with the opener.
+    from viewer.folders import config_folder
+    from viewer.settings import load_settings
+
     try:
         folders = load_settings(config_folder()).trusted_folders
         real = path.resolve()
