@@ -81,6 +81,12 @@ TILE_BYTES = Limit(
     "{name} is stored in pieces of {amount} bytes of pixels, too large to hold in memory",
 )
 """Of a tile, strip or chunk in all channels that are decoded together; readers say what to do."""
+TILES_READ = Limit(
+    1_000_000,
+    "{name} holds no overview for a field as large as this: it is made of {amount} stored tiles "
+    "(max. {most}). Give a smaller one (--mag or --mpp), or convert the slide first.",
+)
+"""For one picture."""
 TIFF_DIRECTORIES = Limit(
     20_000, "Only the first {most} directories of {name} are read; those after them are left out."
 )

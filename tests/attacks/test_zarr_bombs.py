@@ -160,6 +160,20 @@ def test_a_description_without_end_is_not_read_whole(tmp_path: Path) -> None:
     assert outcome.peak_mb < 400
 
 
+def test_a_picture_of_a_million_empty_chunks_is_refused_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.zarr"
+    write_image(path, 2, 64)
+    about = path / "0" / ".zarray"
+    described = json.loads(about.read_bytes())
+    described |= {"shape": [3, 1 << 20, 1 << 20], "chunks": [1, 1024, 1024]}
+    about.write_text(json.dumps(described))
+    outcome = coverslip("shot", path, "-o", tmp_path / "a.png", timeout_s=30)
+    assert outcome.code == 2
+    assert outcome.is_one_sentence, outcome.err
+    assert "1,048,576 stored tiles" in outcome.err
+    assert not (tmp_path / "a.png").exists()
+
+
 def test_large_chunks_of_several_channels_are_unpacked_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

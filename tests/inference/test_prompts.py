@@ -18,6 +18,7 @@ from viewer.inference.models.model_check import try_model
 from viewer.inference.process.network import ModelFailedError
 from viewer.inference.process.prompt_model import PromptModel
 from viewer.inference.runs.prompter import Prompter, PrompterError, is_cut_off
+from viewer.inference.runs.running import RunError, run_model
 from viewer.overlays.prompt import Prompt
 
 NUCLEI = Path(__file__).parents[2] / "../shared/data/nuclei/bbbc038-brightfield-train.npz"
@@ -163,6 +164,13 @@ def test_a_promptable_model_is_asked_with_points_in_pixels(tmp_path: Path) -> No
         assert prompter.outline(picture, FIELD, prompt, disk)
     finally:
         prompter.close()
+
+
+def test_a_promptable_model_is_not_run_over_a_slide(sample_slide: Path, tmp_path: Path) -> None:
+    told = {"task": "prompt", "classes": [], "patch_px": 200, "margin_px": 0}
+    model = load_bundle(make_bundle(tmp_path / "d", Disk(), **told))
+    with pytest.raises(RunError, match="outlines what is clicked: it runs in the window alone"):
+        run_model(sample_slide, model, FIELD)
 
 
 def test_a_prompt_is_shown_with_what_lies_round_it() -> None:

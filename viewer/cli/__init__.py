@@ -383,6 +383,7 @@ def shot(
     from viewer.inference.models.bundle import BundleError
     from viewer.inference.models.model_library import find_model
     from viewer.inference.runs.running import RunError
+    from viewer.limits import LimitError
     from viewer.overlays.files.result_file import ResultFileError
     from viewer.slides import SlideError
     from viewer.ui.figures.shot import Shot, ShotError, take_shot
@@ -405,7 +406,7 @@ def shot(
         failures = take_shot(slide, what, out, image, lambda note: typer.echo(note, err=True))
     except (
         SlideError, ShotError, FigureError, PictureError, BundleError, RunError, ResultFileError,
-        AnnotationFileError,
+        AnnotationFileError, LimitError,
     ) as error:  # fmt: skip
         fail(str(error))
     if failures:

@@ -26,6 +26,7 @@ from viewer.inference.runs.slide_inference import (
     mark_unlike,
     predict_slide,
 )
+from viewer.inference.tasks.known import kind_of
 from viewer.overlays.area import blocks_of, bounds_of, holds, part_within
 from viewer.overlays.files.result_file import ResultFileError
 from viewer.overlays.files.result_files import read_result_file
@@ -303,6 +304,10 @@ def _asked(
     source: SlideSource, bundle: ModelBundle, area: Area | None, mpp_um: float | None
 ) -> tuple[Area, float]:
     """Return what of the slide is asked for, and its micrometers per level-0 pixel."""
+    if kind_of(bundle.task).asks_for == "prompt":
+        raise RunError(
+            f"{bundle.name} outlines what is clicked: it runs in the window alone, by its tool."
+        )
     base = source.levels[0]
     slide = Box(0, 0, base.width_px, base.height_px)
     asked = slide if area is None else part_within(area, slide)

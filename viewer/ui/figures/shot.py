@@ -22,6 +22,7 @@ from viewer.errors import CoverslipError
 from viewer.geometry import Box, Point, Size, View
 from viewer.inference.runs.running import run_model
 from viewer.inference.tasks.known import TASKS
+from viewer.limits import TILES_READ
 from viewer.overlays.heatmap import (
     HeatmapStyle,
     attention_heatmap,
@@ -36,6 +37,7 @@ from viewer.slides.channel_choice import channels_named, displays_of, plane_of
 from viewer.tiles.cache import TileCache
 from viewer.tiles.color_profile import profile_problem
 from viewer.tiles.display import default_display
+from viewer.tiles.plan import level_for, tiles_in
 from viewer.ui.figures.legend import Entry, Legend, gradient_entries
 from viewer.ui.figures.strips import SCREEN_DPI, FigureCanvas, figure_strips
 from viewer.ui.figures.writing import write_figure
@@ -43,7 +45,7 @@ from viewer.ui.overlays.expected_presenter import boxes_of, expected_picture
 from viewer.ui.slides.opened_slide import opened_slide
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from viewer.annotations.formats.origins import Origin
@@ -54,7 +56,7 @@ if TYPE_CHECKING:
     from viewer.inference.runs.running import ModelRun
     from viewer.overlays.files.result_file import ResultFile
     from viewer.overlays.patch_feature_map import PatchFeatureMap
-    from viewer.slides.source import SlideInfo
+    from viewer.slides.source import Level, SlideInfo
     from viewer.tiles.display import DisplaySettings
 
 _CACHE_BYTES = 512 << 20
@@ -150,7 +152,7 @@ def take_shot(
 
     Raises
     ------
-    SlideError, ShotError, PictureError, BundleError, RunError, ResultFileError
+    SlideError, ShotError, PictureError, BundleError, RunError, ResultFileError, LimitError
         One sentence says why there is no picture.
     """
     QApplication.instance() or QApplication([])
@@ -175,6 +177,7 @@ def take_shot(
                 f"The field lies outside the slide, which is {size.width:,.0f} x "
                 f"{size.height:,.0f} px: give another --center."
             )
+        _check_tiles(path, slide.source.levels, whole, canvas.ratio)
         canvas.show_any_view(whole)
         entries: list[Entry] = []
         if shot.model is not None:
@@ -248,6 +251,13 @@ def _view(canvas: FigureCanvas, shot: Shot) -> View:
     return View(
         shot.center or view.center, view.downsample, view.size, view.rotation_deg, view.mirrored
     )
+
+
+def _check_tiles(path: Path, levels: Sequence[Level], view: View, ratio: float) -> None:
+    """Raise LimitError where a field is made of more stored tiles than can be read for it."""
+    index = level_for(levels, view.downsample / ratio)
+    tiles = sum(1 for _ in tiles_in(levels, index, view.box))
+    TILES_READ.check(tiles * levels[index].stored_tiles_per_tile, path.name)
 
 
 def _overlay(
