@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QEventLoop, Qt, QTimer
 from PySide6.QtWidgets import QApplication
 
+from viewer.allocator import share_arenas
 from viewer.settings import Settings
 from viewer.tiles.cache import TileCache
 from viewer.ui.collector import Collector, let_window_come_first
@@ -128,6 +129,7 @@ def open_window() -> MainWindow:
     """Return a window that is shown, as the program shows it."""
     application = QApplication.instance() or QApplication([])
     assert isinstance(application, QApplication)
+    share_arenas()
     let_window_come_first()
     window = MainWindow(Settings(), TileCache(_CACHE_BYTES))
     apply_theme(application, DARK)

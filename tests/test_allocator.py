@@ -36,6 +36,47 @@ def test_freed_memory_goes_back_to_the_system() -> None:
     assert then > 100e6
 
 
+_COMPUTES = """
+    import sys
+    import threading
+
+    import numpy
+    import psutil
+    from viewer.allocator import give_memory_back, share_arenas
+
+    if sys.argv[1] == "shared":
+        share_arenas()
+    is_there = threading.Barrier(8)
+
+    def compute():
+        is_there.wait()  # none takes over what another one that has ended kept
+        for count in (4_000_000, 1_800_000):  # the larger one has glibc keep more
+            parts = [numpy.ones(count) for _ in range(3)]
+            is_there.wait()
+            del parts
+
+    process = psutil.Process()
+    before = process.memory_info().rss
+    threads = [threading.Thread(target=compute) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    give_memory_back()
+    print(process.memory_info().rss - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only glibc has it")
+def test_threads_that_share_arenas_keep_little_of_what_they_computed_with() -> None:
+    def kept_bytes(how: str) -> int:
+        command = [sys.executable, "-c", textwrap.dedent(_COMPUTES), how]
+        return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+    assert kept_bytes("apart") > 200e6
+    assert kept_bytes("shared") < 100e6
+
+
 def test_what_is_released_slowly_is_given_back_once_it_is_very_much(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
