@@ -28,8 +28,10 @@ from viewer.slides.errors import (
 from viewer.slides.readers.chunk_windows import KEPT_BYTES, ChunkWindows
 from viewer.slides.readers.jpeg_2000 import (
     Jpeg2000Channels,
-    jpeg2000_bits,
+    at_full_scale,
+    check_jpeg_2000,
     jpeg2000_channels,
+    jpeg2000_depths,
     jpeg2000_profile,
 )
 from viewer.slides.readers.jpeg_xl import NOTE as JPEG_XL_NOTE
@@ -111,6 +113,7 @@ def open_image(path: Path, image: int | None = None) -> ImageSource | None:
     _check_image(path, image)
     _check_size(path, picture)
     if picture.format == "JPEG2000":
+        check_jpeg_2000(path)
         picture.info["icc_profile"] = jpeg2000_profile(path)  # which Pillow leaves out
     try:
         chunks = _chunks(path, picture)
@@ -292,11 +295,11 @@ def _chunks(path: Path, picture: Image.Image) -> _PillowChunks | _ArrayChunks:
         picture.load()
         if picture.mode not in _DEEP_MODES:
             _scale_transparent_gray(path, picture)
-            return _PillowChunks(picture)
+            return _PillowChunks(at_full_scale(path, picture))
         deep = np.asarray(picture)
     elif picture.format == "JPEG2000":
         channels = jpeg2000_channels(path)
-        bits = (channels.palette_bits if channels else 0) or jpeg2000_bits(path)
+        bits = (channels.palette_bits if channels else 0) or jpeg2000_depths(path).common
     return _array_chunks(deep[..., np.newaxis] if deep.ndim == 2 else deep, bits, channels)
 
 
@@ -356,7 +359,11 @@ def _is_deep(path: Path, picture: Image.Image) -> bool:
         return _png_bits(path) == 16
     if picture.format != "JPEG2000" or picture.mode not in _JPEG_2000_MODES:
         return False
-    return jpeg2000_bits(path) != 8 or jpeg2000_channels(path) is not None
+    depths = jpeg2000_depths(path)
+    if len(set(depths.bits)) > 1:
+        return False  # for which imagecodecs has no type
+    is_of_bytes = depths.common == 8 and not depths.is_signed
+    return not is_of_bytes or jpeg2000_channels(path) is not None
 
 
 def _png_bits(path: Path) -> int:

@@ -6,20 +6,47 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from PIL import Image
+
+from viewer.slides.errors import UnsupportedSlideError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
     from typing import BinaryIO
 
+_FORMAT = "JPEG2000"
+"""As Pillow calls it."""
 _SIZE_MARKER = b"\xff\x4f\xff\x51"
 _COMPONENTS_AT, _BITS_AT = 40, 42
 _COMPONENT_BYTES = 3
 _MOST_COMPONENTS = 16
 _MOST_BOXES = 1000
 _MOST_PROFILE_BYTES = 64 << 20
+_ENUMERATED = 1
 _PROFILE_METHODS = (2, 3)
 """Of the box "colr": a restricted and a full ICC profile."""
 
+
+MOST_BITS = 25
+"""Of a sample: OpenJPEG, by which most files are written, loses the highest bits of more."""
+
+_SPACES = {
+    1: "YCbCr of BT.709",
+    3: "YCbCr of BT.601 with 625 lines",
+    4: "YCbCr of BT.601 with 525 lines",
+    9: "PhotoYCC",
+    11: "CMY",
+    13: "YCCK",
+    14: "CIE L*a*b*",
+    19: "CIEJab",
+    20: "e-sRGB",
+    21: "ROMM RGB",
+    22: "YPbPr",
+    23: "YPbPr",
+    24: "e-sYCC",
+}
+"""Enumerated color spaces of the box "colr" that are not read, by their numbers."""
 
 _COLOR, _PREMULTIPLIED = 0, 2
 _OPACITIES = (1, _PREMULTIPLIED)
@@ -51,21 +78,61 @@ class Jpeg2000Channels:
     palette_bits: int = 0
 
 
-def jpeg2000_bits(path: Path) -> int:
-    """Return the bits of a sample, by the codestream's marker SIZ. Raises OSError.
+@dataclass(frozen=True, slots=True)
+class Jpeg2000Depths:
+    """How deep the components of a codestream are, by its marker SIZ.
 
-    8 where components differ, since decoders scale them to that.
+    Attributes
+    ----------
+    bits
+        Of a sample of each component; empty where the marker is missing.
+    is_signed
+        Whether any component holds numbers below 0.
     """
+
+    bits: tuple[int, ...]
+    is_signed: bool
+
+    @property
+    def common(self) -> int:
+        """The bits of a sample; 8 where components differ, since decoders scale them to that."""
+        return self.bits[0] if len(set(self.bits)) == 1 else 8
+
+    @property
+    def most(self) -> int:
+        return max(self.bits, default=8)
+
+
+def jpeg2000_depths(path: Path) -> Jpeg2000Depths:
+    """Return how deep the components of a JPEG 2000 file are. Raises OSError."""
     with path.open("rb") as file:
         end = file.seek(0, 2)
         code = (start for kind, start, _ in _boxes(file, 0, end) if kind == b"jp2c")
         file.seek(next(code, 0))  # without boxes the file is the code
         head = file.read(_BITS_AT + _COMPONENT_BYTES * _MOST_COMPONENTS)
     if not head.startswith(_SIZE_MARKER) or len(head) <= _BITS_AT:
-        return 8
+        return Jpeg2000Depths((), False)
     count = int.from_bytes(head[_COMPONENTS_AT:_BITS_AT], "big")
-    depths = {(code & 0x7F) + 1 for code in head[_BITS_AT::_COMPONENT_BYTES][:count]}
-    return depths.pop() if len(depths) == 1 else 8
+    codes = head[_BITS_AT::_COMPONENT_BYTES][:count]
+    return Jpeg2000Depths(
+        tuple((code & 0x7F) + 1 for code in codes), any(code & 0x80 for code in codes)
+    )
+
+
+def _unread_color_space(path: Path) -> str:
+    """Return the name of the colors of a JP2 that decoding would not turn into RGB; "" for none.
+
+    Of several boxes that tell the colors any that is read will do. Raises OSError.
+    """
+    found = ""
+    for method, body in _color_boxes(path, 7):
+        if method != _ENUMERATED or len(body) < 4:
+            return ""
+        space = int.from_bytes(body[:4], "big")
+        if space not in _SPACES:
+            return ""
+        found = found or _SPACES[space]
+    return found
 
 
 def jpeg2000_channels(path: Path) -> Jpeg2000Channels | None:
@@ -98,15 +165,52 @@ def jpeg2000_channels(path: Path) -> Jpeg2000Channels | None:
 
 def jpeg2000_profile(path: Path) -> bytes | None:
     """Return the ICC profile in the header of a JP2; None where there is none. Raises OSError."""
+    bodies = _color_boxes(path, _MOST_PROFILE_BYTES)
+    return next((body for method, body in bodies if method in _PROFILE_METHODS), None)
+
+
+def check_jpeg_2000(path: Path) -> None:
+    """Refuse what decoders turn into other pixels without a word. Raises UnsupportedSlideError."""
+    if (bits := jpeg2000_depths(path).most) > MOST_BITS:
+        raise UnsupportedSlideError(
+            path,
+            f"{path.name} is a JPEG 2000 image of {bits} bits per sample, which cannot be read "
+            f"(up to {MOST_BITS} can); save it with 16 bits.",
+        )
+    if space := _unread_color_space(path):
+        raise UnsupportedSlideError(
+            path,
+            f"{path.name} is a JPEG 2000 image whose colors are {space}, which cannot be read; "
+            "save it as sRGB.",
+        )
+
+
+def at_full_scale(path: Path, picture: Image.Image) -> Image.Image:
+    """Return a JPEG 2000 whose components differ in depth with the largest sample of each as 255.
+
+    Pillow shifts the bits: of a component of 1 bit, which opacity may have, 1 would be 128.
+    """
+    bits = jpeg2000_depths(path).bits if picture.format == _FORMAT else ()
+    bands = picture.split()
+    if len(bits) != len(bands) or not any(each < 8 for each in bits):
+        return picture
+    for index, each in enumerate(bits):
+        if each < 8:
+            most = (1 << each) - 1
+            table = [(value >> (8 - each)) * 255 // most for value in range(256)]
+            bands[index].paste(bands[index].point(table))
+    scaled = Image.merge(picture.mode, bands)
+    scaled.info = picture.info
+    return scaled
+
+
+def _color_boxes(path: Path, most_bytes: int) -> Iterator[tuple[int, bytes]]:
+    """Yield the method of each box "colr" and what follows its precedence and approximation."""
     with path.open("rb") as file:
         for kind, size_bytes in _header_boxes(file):
-            if kind == b"colr" and file.read(3)[:1] in map(_byte, _PROFILE_METHODS):
-                return file.read(min(size_bytes - 3, _MOST_PROFILE_BYTES))
-    return None
-
-
-def _byte(number: int) -> bytes:
-    return bytes((number,))
+            head = file.read(min(3, size_bytes))
+            if kind == b"colr" and len(head) == 3:
+                yield head[0], file.read(min(size_bytes - 3, most_bytes))
 
 
 def _header_boxes(file: BinaryIO) -> Iterator[tuple[bytes, int]]:

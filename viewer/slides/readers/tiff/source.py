@@ -22,6 +22,7 @@ from viewer.slides.errors import (
     UnsupportedSlideError,
 )
 from viewer.slides.readers.chunk_windows import KEPT_BYTES, ChunkWindows
+from viewer.slides.readers.jpeg_2000 import MOST_BITS
 from viewer.slides.readers.sample_colors import ColorModel
 from viewer.slides.readers.tiff.errors import ChunkError
 from viewer.slides.readers.tiff.files import TiffFiles
@@ -37,7 +38,7 @@ from viewer.slides.readers.tiff.page_colors import (
     with_likely_alpha,
     with_range,
 )
-from viewer.slides.readers.tiff.page_tags import state_photometric
+from viewer.slides.readers.tiff.page_tags import bits_per_sample, state_photometric
 from viewer.slides.readers.tiff.stack_axes import ImageStack, hidden_channels, stack_axes
 from viewer.slides.readers.turning import UPRIGHT, upright_size
 from viewer.slides.remote.ranged import ranges_of
@@ -60,6 +61,7 @@ _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _STORED_TILE_PX = range(128, 2049)
 """Tile sides of a file that are good units of work; others are cut anew."""
 
+_JPEG_2000 = frozenset((33003, 33004, 33005, 34712))
 _OWN_TILE_PX = 256
 _MOST_ASSOCIATED_PX = 64 << 20
 _ASSOCIATED = ("label", "macro", "overview", "thumbnail")
@@ -137,6 +139,12 @@ def _source(path: Path, tiff: TiffFile, files: TiffFiles, wanted: int | None) ->
     page = image.levels[0].page
     if page.compression not in TIFF.DECOMPRESSORS:
         raise UnsupportedSlideError(path, _unknown_compression(path, page.compression))
+    if page.compression in _JPEG_2000 and (bits := bits_per_sample(page)) > MOST_BITS:
+        raise UnsupportedSlideError(
+            path,
+            f"{path.name} holds JPEG 2000 tiles of {bits} bits per sample, which cannot be read "
+            f"(up to {MOST_BITS} can); save it with 16 bits.",
+        )
     if page.dtype is not None and page.dtype.kind == "c":
         raise UnsupportedSlideError(
             path,
