@@ -199,7 +199,8 @@ class Work:
         dialog.format.setCurrentText("csv")
         dialog.folder.setText(str(out))
         dialog.accept()
-        wait(lambda: "are exported to" in window.status.currentMessage(), _PATIENCE_S)
+        done = f"exported to {out}."  # the export before it may still be spoken of
+        wait(lambda: done in window.status.currentMessage(), _PATIENCE_S)
         shutil.rmtree(out)
 
     # Slides and results ----------------------------------------------------------------------
