@@ -26,6 +26,7 @@ from viewer.slides.errors import (
     UnsupportedSlideError,
 )
 from viewer.slides.readers.chunk_windows import KEPT_BYTES, ChunkWindows
+from viewer.slides.readers.coded_colors import coded_color_note
 from viewer.slides.readers.jpeg_2000 import (
     Jpeg2000Channels,
     at_full_scale,
@@ -68,6 +69,10 @@ _OVERVIEW_FACTOR = 8
 _REDUCED_BY_PILLOW = ("L", "RGB", "CMYK")
 """Modes whose means are those of the colors; six times as fast as by strips."""
 
+_INKS_UNKNOWN = (
+    "This JPEG does not say whether its inks are stored inverted: shown as if they were, as Adobe "
+    "stores them."
+)
 _FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "GIF", "JPEG2000", "AVIF", "PPM")
 _TGA_SUFFIXES = (".tga", ".targa", ".icb", ".vda", ".vst")
 """Of a format that nothing else tells apart."""
@@ -131,7 +136,7 @@ def open_image(path: Path, image: int | None = None) -> ImageSource | None:
         optics=Optics(),
         icc_profile=profile if isinstance(profile, bytes) and _fits(picture) else None,
         properties={"image.format": kind, "image.mode": picture.mode},
-        notes=tuple(_notes(picture, shown)),
+        notes=tuple(_notes(path, picture, shown)),
         display_range=shown,
     )
     return ImageSource(path, chunks, _orientation(picture), info)
@@ -389,11 +394,15 @@ def _fits(picture: Image.Image) -> bool:
     return picture.mode not in ("CMYK", "LAB")
 
 
-def _notes(picture: Image.Image, shown: DisplayRange | None) -> Generator[str]:
+def _notes(path: Path, picture: Image.Image, shown: DisplayRange | None) -> Generator[str]:
     yield from _frames_note(getattr(picture, "n_frames", 1))
     if picture.mode == "CMYK":
         has_profile = _cmyk_profile(picture) is not None
         yield CMYK_THROUGH_PROFILE if has_profile else CMYK_APPROXIMATED
+        if picture.format == "JPEG" and "adobe" not in picture.info:
+            yield _INKS_UNKNOWN
+    if note := coded_color_note(path, picture.format, picture.info):
+        yield note
     yield from _stretch_note(shown)
 
 
