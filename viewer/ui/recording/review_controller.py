@@ -140,10 +140,10 @@ class ReviewController(QObject):
             self._open_review(session, name)
 
     def _open_review(self, session: _Session, reviewer: str) -> None:
-        from viewer.recording.review.review import Review
-        from viewer.recording.review.review_log import ReviewLog, review_path
-
         def opened() -> Review:
+            from viewer.recording.review.review import Review
+            from viewer.recording.review.review_log import ReviewLog, review_path
+
             log = ReviewLog(review_path(session.folder, reviewer), self._troubled.emit)
             return Review(session.folder.name, reviewer, session.items, log)
 
@@ -182,13 +182,13 @@ class ReviewController(QObject):
 
     def _tell_agreement(self) -> None:
         """With each other reviewer; only at the end, so that nobody is led by another."""
-        from viewer.recording.review.report import report_of
-
         session, review = self._session, self.reviewing.review
         if session is None or review is None:
             return
 
         def agreements() -> list[Agreement]:
+            from viewer.recording.review.report import report_of
+
             review.log.flush()
             return [
                 agreement
