@@ -13,12 +13,20 @@ import traceback
 from typing import TYPE_CHECKING
 from unittest import mock
 
+from typer.testing import CliRunner, Result
+
 from viewer.audit_log import trail
 from viewer.cli import app_of
 from viewer.cli.command_line import run_command_line
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+
+def invoke(words: Sequence[str], input: str | None = None) -> Result:
+    """Run a command with typer's own runner, which stops at no damage but tells of it."""
+    return CliRunner().invoke(app_of(words), words, input=input)
 
 
 def coverslip(

@@ -8,10 +8,8 @@ from pathlib import Path
 
 import pytest
 from behavior_steps import painted_tissue, write_slide
-from cli_steps import coverslip
-from typer.testing import CliRunner
+from cli_steps import coverslip, invoke
 
-from viewer.cli import app
 from viewer.recording.session import read_header
 
 
@@ -68,7 +66,7 @@ def test_what_cannot_be_done_is_told_in_a_sentence(
     arguments: tuple[str, ...], sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    done = CliRunner().invoke(app, list(arguments))
+    done = invoke(list(arguments))
     assert done.exit_code == 2
     assert sentence in done.stderr
 

@@ -11,11 +11,11 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 import shapely
-from cli_steps import coverslip
+from cli_steps import coverslip, invoke
 from PIL import Image
 from scn_slide import BOUNDS, write_scn
 from shape_steps import polygon_of
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from viewer.annotations.annotation import Annotation
 from viewer.annotations.document import adding
@@ -24,7 +24,6 @@ from viewer.annotations.formats.origins import Origin
 from viewer.annotations.formats.slide_place import SlidePlace
 from viewer.annotations.storage.autosave import annotations_path
 from viewer.annotations.storage.store import AnnotationStore, Stamped
-from viewer.cli import app
 from viewer.cli.agents.options import reading_options
 from viewer.geometry import Size
 from viewer.overlays.files.result_files import read_result_file
@@ -47,7 +46,7 @@ def scn(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def in_process(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(each) for each in arguments])
+    return invoke([str(each) for each in arguments])
 
 
 def write_geojson(

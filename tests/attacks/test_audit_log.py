@@ -12,8 +12,8 @@ from pathlib import Path
 import msgspec
 import pytest
 import shapely
+from cli_steps import invoke
 from pytestqt.qtbot import QtBot
-from typer.testing import CliRunner
 from ui_steps import show_slide
 
 from viewer import atomic_write as writing
@@ -21,7 +21,6 @@ from viewer.annotations.annotation import Annotation
 from viewer.annotations.document import adding
 from viewer.annotations.formats.exchange import FORMATS
 from viewer.audit_log import AuditEntry, check_audit, keep_audit, read_audit, trail
-from viewer.cli import app
 from viewer.folders import data_folder
 from viewer.settings import Settings
 from viewer.signing.keys import KeyRing
@@ -91,11 +90,11 @@ def test_a_day_is_listed_and_exported(
 
 
 def test_commands_are_listed(sample_slide: Path, tmp_path: Path) -> None:
-    assert CliRunner().invoke(app, ["info", str(sample_slide)]).exit_code == 0
+    assert invoke(["info", str(sample_slide)]).exit_code == 0
     picture = tmp_path / "a.png"
     shot = ["shot", str(sample_slide), "-o", str(picture), "--size", "64x64"]
-    assert CliRunner().invoke(app, shot).exit_code == 0
-    assert CliRunner().invoke(app, ["models", "results", str(sample_slide)]).exit_code == 0
+    assert invoke(shot).exit_code == 0
+    assert invoke(["models", "results", str(sample_slide)]).exit_code == 0
     simulate = [
         "sessions",
         "simulate",
@@ -105,7 +104,7 @@ def test_commands_are_listed(sample_slide: Path, tmp_path: Path) -> None:
         "-o",
         str(tmp_path / "readings"),
     ]
-    assert CliRunner().invoke(app, simulate).exit_code == 0
+    assert invoke(simulate).exit_code == 0
     assert deeds()[:5] == [
         ("opened", str(sample_slide)),
         ("opened", str(sample_slide)),

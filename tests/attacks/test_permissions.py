@@ -8,17 +8,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from cli_steps import invoke
 from other_account import needs_root, open_entries, public_place, run_as_other
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QInputDialog, QMessageBox
 from pytestqt.qtbot import QtBot
-from typer.testing import CliRunner
 from ui_steps import CTRL, open_dialog, press, show_slide
 
 from viewer.access import kept_mode, make_folder, mend_access, who_can_read
 from viewer.annotations.storage.store import AnnotationStore
-from viewer.cli import app
 from viewer.crash_report import crash_report
 from viewer.folders import cache_folder, config_folder, data_folder
 from viewer.logs import configure_logging, last_lines
@@ -117,11 +116,11 @@ def test_after_a_days_use_no_file_is_readable_by_another_account(
     create_project(data_folder() / "projects" / "own", Project())
     window.close()
     run = ["run", "Tissue quality", str(sample_slide), "--region", "0,0,600,600", "--json"]
-    result = CliRunner().invoke(app, run)
+    result = invoke(run)
     assert result.exit_code == 0, result.output
     out = public_place / "out"
     export = ["sessions", "export", "--format", "csv", "-o", str(out)]
-    assert CliRunner().invoke(app, export).exit_code == 0
+    assert invoke(export).exit_code == 0
     kinds = {path.suffix for path in open_home.rglob("*") if path.is_file()}
     assert {".sqlite", ".jsonl", ".json", ".log"} <= kinds
     assert _entries(open_home) == []
@@ -140,7 +139,7 @@ def test_what_earlier_versions_left_open_is_closed_once(open_home: Path) -> None
     elsewhere.write_text("not the program's")
     (old.parent / "link").symlink_to(elsewhere)
     assert _entries(open_home)
-    result = CliRunner().invoke(app, ["sessions", "list"])
+    result = invoke(["sessions", "list"])
     assert result.exit_code == 0, result.output
     assert [entry for entry in _entries(open_home) if "shared" not in entry] == []
     assert elsewhere.stat().st_mode & 0o777 == 0o666

@@ -10,11 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from cli_steps import invoke
 from other_account import needs_root, own_by_other
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QWidget
 from pytestqt.qtbot import QtBot
-from typer.testing import CliRunner
 
 from viewer import policy as policy_module
 from viewer.agents.client import Client
@@ -25,7 +25,6 @@ from viewer.agents.keys import Keys
 from viewer.agents.permission import Permission, PermissionBook
 from viewer.atomic_write import atomic_write_bytes
 from viewer.audit_log import sent_detail, trail
-from viewer.cli import app
 from viewer.egress import EgressError, check_egress
 from viewer.inference.models.bundle import BundleError
 from viewer.inference.models.encoders import KNOWN_ENCODERS, fetch_encoder
@@ -111,7 +110,7 @@ def test_folders_bind_slides_and_what_is_written(
     atomic_write_bytes(allowed / "out.csv", b"x")
     with pytest.raises(PermissionError):
         atomic_write_bytes(tmp_path / "out.csv", b"x")
-    shot = CliRunner().invoke(app, ["shot", str(inside), "-o", str(tmp_path / "a.png")])
+    shot = invoke(["shot", str(inside), "-o", str(tmp_path / "a.png")])
     assert shot.exit_code == 2
     assert "policy allows no files there" in shot.output
 

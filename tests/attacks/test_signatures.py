@@ -9,11 +9,10 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from cli_steps import invoke
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
-from typer.testing import CliRunner
 
-from viewer.cli import app
 from viewer.folders import data_folder
 from viewer.recording import recorder as recorder_module
 from viewer.recording.events import AnyEvent, NoteTaken, ToolChosen
@@ -83,7 +82,7 @@ def state(folder: Path) -> str:
 
 def verified(folder: Path, *options: str) -> tuple[int, str]:
     """Exit code and output of `coverslip sessions verify`."""
-    result = CliRunner().invoke(app, ["sessions", "verify", str(folder), *options])
+    result = invoke(["sessions", "verify", str(folder), *options])
     return result.exit_code, result.output
 
 

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cli_steps import invoke
 from PIL import Image
-from typer.testing import CliRunner
 
-from viewer.cli import app
 from viewer.geometry import Point
 from viewer.slides.alignment.automatic import (
     SlideOverview,
@@ -233,16 +232,16 @@ def test_landmarks_of_a_file_align_from_the_command_line(
     marks.write_text("x,y,x2,y2\n0,0,10,20\n2000,0,2010,20\n0,2000,10,2020\n")
     assert len(read_landmarks(marks)) == 3
     args = ["align", str(sample_slide), str(sample_slide), "--landmarks", str(marks)]
-    done = CliRunner().invoke(app, [*args, "-o", str(out), "--json"])
+    done = invoke([*args, "-o", str(out), "--json"])
     assert done.exit_code == 0, done.output
     assert "residual 0.0 µm" in done.stderr
     assert json.loads(done.stdout)["matrix"][0] == pytest.approx([1, 0, 10], abs=1e-9)
     assert read_alignment(out).affine.ty == pytest.approx(20)
     marks.write_text("0,0,0,0\n2000,0,2000,0\n0,2000,1000,1000\n")
-    refused = CliRunner().invoke(app, args)
+    refused = invoke(args)
     assert refused.exit_code == 1
     assert "do not fit" in refused.stderr
     marks.write_text("0,0,10,20\n2000,here,10,2020\n")
-    wrong = CliRunner().invoke(app, args)
+    wrong = invoke(args)
     assert wrong.exit_code == 2
     assert "line 2" in wrong.stderr

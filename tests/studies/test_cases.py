@@ -7,9 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
+from cli_steps import invoke
 
-from viewer.cli import app
 from viewer.studies.cases import (
     NO_CASES,
     CasePlace,
@@ -171,23 +170,20 @@ def test_settings_by_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         for number, name in enumerate(("HE_12", "CD3_9", "CD3_12"))
     )
     create_project(tmp_path / "p", Project(slides=slides))
-    run = CliRunner()
-    bad = run.invoke(app, ["projects", "settings", str(tmp_path / "p"), "--cases", "{block}"])
+    bad = invoke(["projects", "settings", str(tmp_path / "p"), "--cases", "{block}"])
     assert bad.exit_code == 2
     assert "names no case" in bad.stderr
     assert "Traceback" not in bad.output
-    done = run.invoke(
-        app,
-        ["projects", "settings", str(tmp_path / "p"), "--cases", "{stain}_{case}",
+    done = invoke(["projects", "settings", str(tmp_path / "p"), "--cases", "{stain}_{case}",
          "--check-tissue-at", "10", "--json"],
     )  # fmt: skip
     assert json.loads(done.stdout)["cases"] == "{stain}_{case}"
     assert read_project(tmp_path / "p").check_tissue_at == 10.0
-    listed = run.invoke(app, ["projects", "list", str(tmp_path / "p"), "--json"])
+    listed = invoke(["projects", "list", str(tmp_path / "p"), "--json"])
     told = [(each["case"], each["stain"]) for each in json.loads(listed.stdout)["slides"]]
     assert told == [
         ("12", "HE"), ("12", "CD3"), ("9", "CD3"),
     ]  # fmt: skip
-    usual = run.invoke(app, ["projects", "settings", str(tmp_path / "p"), "--cases", "usual"])
+    usual = invoke(["projects", "settings", str(tmp_path / "p"), "--cases", "usual"])
     assert usual.exit_code == 0
     assert read_project(tmp_path / "p").case_rule == ""

@@ -6,9 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
+from cli_steps import invoke
 
-from viewer.cli import app
 from viewer.studies.progress import (
     PROGRESS_FOLDER,
     keeping_states,
@@ -70,7 +69,7 @@ def test_the_list_tells_how_far_all_are_or_one(folder: Path) -> None:
     write_progress(folder, "Ann", {("Blind", "a"): "done", ("Open", "a"): "done"})
 
     def listed(*options: str) -> list[str]:
-        done = CliRunner().invoke(app, ["projects", "list", str(folder), "--json", *options])
+        done = invoke(["projects", "list", str(folder), "--json", *options])
         assert done.exit_code == 0, done.output
         return [slide["state"] for slide in json.loads(done.stdout)["slides"]]
 

@@ -6,14 +6,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cli_steps import invoke
 from health_checks import ALL_CHECKS
 from hypothesis import given, settings
 from hypothesis import strategies as some
 from PIL import Image
-from typer.testing import CliRunner
 
 from viewer.annotations.storage.autosave import kept_annotations
-from viewer.cli import app
 from viewer.studies.finding import identity_of
 from viewer.studies.project_file import read_project
 from viewer.studies.qupath_project import QuPathProjectError, read_qupath_project
@@ -111,7 +110,7 @@ def test_a_project_is_made_with_names_notes_classes_and_annotations(tmp_path: Pa
     (tmp_path / "p" / "data" / "1").mkdir(parents=True)
     (tmp_path / "p" / "data" / "1" / "data.qpdata").write_bytes(b"java")
     out = tmp_path / "out"
-    done = CliRunner().invoke(app, ["projects", "create", str(out), "--from", str(project)])
+    done = invoke(["projects", "create", str(out), "--from", str(project)])
     assert done.exit_code == 0, done.output
     assert "Case 3 was left out: it lies on another server (omero)" in done.stderr
     assert "The objects of 1 images are in QuPath's own data.qpdata" in done.stderr
@@ -132,11 +131,9 @@ def test_metadata_tell_case_block_and_stain(tmp_path: Path) -> None:
         image(first.as_uri(), "S23-1 A1 HE.png"),
         image(second.as_uri(), "S23-1 A1 b.png", metadata=told),
     )
-    done = CliRunner().invoke(
-        app, ["projects", "create", str(tmp_path / "ours"), "--from", str(project)]
-    )
+    done = invoke(["projects", "create", str(tmp_path / "ours"), "--from", str(project)])
     assert done.exit_code == 0, done.output
-    listed = CliRunner().invoke(app, ["projects", "list", str(tmp_path / "ours"), "--json"])
+    listed = invoke(["projects", "list", str(tmp_path / "ours"), "--json"])
     places = [(s["case"], s["block"], s["stain"]) for s in json.loads(listed.stdout)["slides"]]
     assert places == [("S23-1", "A1", "HE"), ("H-77", "B2", "Ki-67")]
 
@@ -144,7 +141,7 @@ def test_metadata_tell_case_block_and_stain(tmp_path: Path) -> None:
 def test_a_project_of_which_nothing_opens_makes_none(tmp_path: Path) -> None:
     project = write(tmp_path / "p", image("omero:1"))
     out = tmp_path / "out"
-    done = CliRunner().invoke(app, ["projects", "create", str(out), "--from", str(project)])
+    done = invoke(["projects", "create", str(out), "--from", str(project)])
     assert done.exit_code == 1
     assert not (out / "project.json").exists()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import shapely
-from typer.testing import CliRunner
+from cli_steps import invoke
 
 from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.consensus import READERS, VOTES, consensus
@@ -16,7 +16,6 @@ from viewer.annotations.palette import PaletteClass
 from viewer.annotations.sets.annotation_set import AnnotationSet, SetKey
 from viewer.annotations.sets.set_store import SetStore
 from viewer.annotations.storage.store import Stamped
-from viewer.cli import app
 from viewer.studies.project import Project, ProjectSlide, renaming_class
 from viewer.studies.project_file import change_project, create_project, read_project
 from viewer.studies.review_store import ReviewStore
@@ -197,10 +196,9 @@ def test_a_class_is_renamed_in_the_sets_of_all_and_in_what_is_drawn_later(folder
 
 
 def test_reviews_consensus_and_renames_by_command_line(folder: Path) -> None:
-    run = CliRunner()
 
     def coverslip(*words: str) -> str:
-        done = run.invoke(app, ["projects", *words, "--json"])
+        done = invoke(["projects", *words, "--json"])
         assert done.exit_code == 0, done.output
         return done.stdout
 
@@ -225,14 +223,12 @@ def test_reviews_consensus_and_renames_by_command_line(folder: Path) -> None:
         "Consensus", "merged", 3,
     )  # fmt: skip
     out = folder.parent / "cy.geojson"
-    exported = run.invoke(
-        app, ["annotations", "export", str(folder), "-o", str(out), "--set", "Consensus"]
-    )
+    exported = invoke(["annotations", "export", str(folder), "-o", str(out), "--set", "Consensus"])
     assert exported.exit_code == 0, exported.output
     assert "Carcinoma" not in out.read_text()
     json.loads(coverslip("rename-class", str(folder), "Tumor", "Carcinoma"))
-    run.invoke(app, ["annotations", "export", str(folder), "-o", str(out), "--set", "Consensus"])
+    invoke(["annotations", "export", str(folder), "-o", str(out), "--set", "Consensus"])
     assert out.read_text().count("Carcinoma") == 3
-    bad = run.invoke(app, ["projects", "rename-class", str(folder), "Tumour", "X"])
+    bad = invoke(["projects", "rename-class", str(folder), "Tumour", "X"])
     assert bad.exit_code == 2
     assert 'no class "Tumour": there are "Carcinoma", "Stroma"' in bad.stderr

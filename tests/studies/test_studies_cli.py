@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 import shapely
-from cli_steps import coverslip
-from typer.testing import CliRunner, Result
+from cli_steps import coverslip, invoke
+from typer.testing import Result
 
 from viewer.annotations.annotation import Annotation
 from viewer.annotations.document import adding
@@ -20,7 +20,6 @@ from viewer.annotations.sets.set_store import SetStore
 from viewer.annotations.storage.autosave import annotations_path, open_annotations
 from viewer.annotations.storage.home_reader import claim_home
 from viewer.annotations.storage.store import Stamped
-from viewer.cli import app
 from viewer.slides import open_slide
 from viewer.studies.answers import AnswerFile, keep_answers
 from viewer.studies.project_file import read_project
@@ -48,7 +47,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
 
     def act(home: Path, *arguments: object, typed: str = "") -> Result:
         monkeypatch.setenv("COVERSLIP_HOME", str(home))
-        return CliRunner().invoke(app, [*map(str, arguments)], input=typed)
+        return invoke([*map(str, arguments)], input=typed)
 
     return act
 

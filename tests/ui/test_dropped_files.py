@@ -10,17 +10,16 @@ import numpy as np
 import pytest
 import shapely
 import tifffile
+from cli_steps import invoke
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QMessageBox, QPushButton
 from pytestqt.qtbot import QtBot
 from scn_slide import write_scn
-from typer.testing import CliRunner
 from ui_steps import drop, set_document, show_slide
 
 from viewer.annotations.annotation import Annotation
 from viewer.annotations.document import Change, Edit
 from viewer.annotations.formats.exchange import FORMATS
-from viewer.cli import app
 from viewer.ui.annotations.pane_annotations import PaneAnnotations
 from viewer.ui.dropped_files import named_slides
 from viewer.ui.main_window import MainWindow
@@ -197,15 +196,15 @@ def test_what_is_kept_of_a_slide_is_exported(
 ) -> None:
     window, out = slide_window, tmp_path / "out.geojson"
     arguments = ["annotations", "export", str(sample_slide), "-o", str(out)]
-    result = CliRunner().invoke(app, arguments)
+    result = invoke(arguments)
     assert result.exit_code == 0, result.output
     assert json.loads(out.read_text())["features"] == []
     window.open_paths([make_geojson(tmp_path / "regions.geojson")])
     qtbot.waitUntil(lambda: count(window) == 1 and window.annotations.is_saved, timeout=10_000)
-    assert CliRunner().invoke(app, arguments).exit_code == 0
+    assert invoke(arguments).exit_code == 0
     assert len(json.loads(out.read_text())["features"]) == 1
     coco = tmp_path / "out.coco.json"
-    assert CliRunner().invoke(app, [*arguments[:-1], str(coco)]).exit_code == 0
+    assert invoke([*arguments[:-1], str(coco)]).exit_code == 0
     (image,) = json.loads(coco.read_text())["images"]
     assert (image["width"], image["height"]) == (2220, 2967)
     assert image["file_name"] == sample_slide.name

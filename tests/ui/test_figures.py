@@ -9,13 +9,12 @@ import numpy as np
 import pytest
 import tifffile
 from behavior_steps import painted_tissue
+from cli_steps import invoke
 from numpy.typing import NDArray
 from PIL import Image
 from pytestqt.qtbot import QtBot
-from typer.testing import CliRunner
 
 from viewer.canvas.scale_bar import round_length
-from viewer.cli import app
 from viewer.ui.figures import strips
 
 MPP_UM = (0.5, 0.8)
@@ -49,7 +48,7 @@ def drawn(tmp_path: Path) -> Path:
 
 def shot(slide: Path, out: Path, *options: object) -> NDArray[np.uint8]:
     words = ["shot", str(slide), "-o", str(out), *map(str, options)]
-    done = CliRunner().invoke(app, words)
+    done = invoke(words)
     assert done.exit_code == 0, done.output
     return np.asarray(Image.open(out).convert("RGB"))
 
@@ -112,7 +111,7 @@ def test_annotations_and_their_legend_are_painted(
 def test_a_pdf_is_as_large_as_asked(oblong_slide: Path, tmp_path: Path, qtbot: QtBot) -> None:
     out = tmp_path / "figure.pdf"
     words = ["shot", str(oblong_slide), "-o", str(out), "--size", "600x300", "--dpi", "300"]
-    assert CliRunner().invoke(app, words).exit_code == 0
+    assert invoke(words).exit_code == 0
     data = out.read_bytes()
     assert data.startswith(b"%PDF")
     assert b"/MediaBox [0 0 144" in data
@@ -128,7 +127,7 @@ def test_what_cannot_be_painted_is_one_sentence(
         (("--size", "20000x20000"), "16384 pixels for this format"),
     ):
         words = ["shot", str(oblong_slide), "-o", str(tmp_path / "a.jpg"), *map(str, options)]
-        done = CliRunner().invoke(app, words)
+        done = invoke(words)
         assert done.exit_code == 2, done.output
         assert sentence in done.stderr
     assert not (tmp_path / "a.jpg").exists()

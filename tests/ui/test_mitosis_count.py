@@ -9,15 +9,14 @@ from pathlib import Path
 
 import pytest
 import shapely
+from cli_steps import invoke
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QApplication, QFileDialog
 from pytestqt.qtbot import QtBot
-from typer.testing import CliRunner
 from ui_steps import CTRL, open_dialog, press, rest, show_slide
 
 from viewer.annotations.counting.frame import NO_PIXEL_SIZE
 from viewer.annotations.counting.tally import FIELD, CountSummary, summary_of
-from viewer.cli import app
 from viewer.geometry import Optics, Point
 from viewer.recording.events import AnnotationChanged, Counted
 from viewer.recording.log_reader import read_lines
@@ -235,11 +234,11 @@ def test_a_count_is_logged_and_there_again_when_the_slide_is(
     assert count(again).area_mm2 == pytest.approx(0.2375)
     again.close()
 
-    shown = CliRunner().invoke(app, ["annotations", "counts", str(sample_slide), "--json"])
+    shown = invoke(["annotations", "counts", str(sample_slide), "--json"])
     assert shown.exit_code == 0
     rows = json.loads(shown.stdout)
     assert [row["Field"] for row in rows] == ["Field 1", "Total"]
     assert [row["Mitosis"] for row in rows] == [1, 1]
-    other = CliRunner().invoke(app, ["annotations", "counts", str(sample_slide), "--reader", "x"])
+    other = invoke(["annotations", "counts", str(sample_slide), "--reader", "x"])
     assert other.exit_code == 1
     assert "Nothing was counted" in other.stderr
