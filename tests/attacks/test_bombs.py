@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import gzip
+import json
 import shutil
 import struct
 import time
@@ -195,6 +196,31 @@ def test_an_outline_that_crosses_itself_a_million_times_costs_only_itself(tmp_pa
     assert "cross one another" in outcome.err
     assert "Traceback" not in outcome.err
     assert outcome.peak_mb < MOST_SMALL_MB
+
+
+@pytest.mark.parametrize("kind", ["parts", "holes"])
+def test_a_hundred_thousand_parts_on_one_another_cost_only_their_outline(
+    kind: str, tmp_path: Path
+) -> None:
+    square = [[0, 0], [10, 0], [10, 10], [0, 10], [0, 0]]
+    path = tmp_path / "many.geojson"
+    places = [[square]] * 100_000 if kind == "parts" else [[square] * 100_000]
+    geometries = [{"type": "MultiPolygon", "coordinates": p} for p in (places, [[square]])]
+    features = [{"type": "Feature", "geometry": each, "properties": {}} for each in geometries]
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    outcome = coverslip("annotations", "validate", path, timeout_s=30)
+    assert outcome.code == 1
+    assert "cross one another" in outcome.out + outcome.err
+    assert "1 annotations of QuPath GeoJSON can be used" in outcome.out
+    assert outcome.peak_mb < 600
+
+
+def test_a_region_of_several_parts_is_estimated_too() -> None:
+    points = np.random.default_rng(0).uniform(0, 5000, (3000, 2))
+    crossing = shapely.Polygon(points)
+    for region in (shapely.MultiPolygon([crossing]), shapely.GeometryCollection([crossing])):
+        with pytest.raises(ValueError, match="cross one another"):
+            repaired(region)
 
 
 def test_long_outlines_with_a_few_crossings_are_repaired() -> None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from viewer.annotations.pixel_calibration import MicronsPerPixel
 
 _FEW_POINTS, _SAMPLED_EDGES = 500, 1000
+_MANY_POINTS = 20_000
 Kind = Literal["annotation", "detection", "cell", "tile", "tmaCore", "root"]
 """As QuPath tells objects apart."""
 
@@ -303,6 +304,22 @@ def renamed_class(name: str, renames: Sequence[tuple[str, str]]) -> str:
     return name
 
 
+def is_sound(geometry: BaseGeometry) -> bool:
+    """Return whether no edges of a place cross; for places of others, where GEOS might never end.
+
+    Its time grows with the square of parts that lie on one another.
+
+    Raises
+    ------
+    ValueError
+        They cross too often to tell, or to repair.
+    """
+    is_region = shapely.get_dimensions(geometry) == 2  # others may cross themselves
+    if is_region and shapely.get_num_coordinates(geometry) > _MANY_POINTS:
+        _check_crossings(geometry)
+    return bool(geometry.is_valid)
+
+
 def repaired(geometry: BaseGeometry) -> BaseGeometry:
     """Return the same place without crossing edges: what has the most dimensions of `make_valid`.
 
@@ -311,9 +328,7 @@ def repaired(geometry: BaseGeometry) -> BaseGeometry:
     ValueError
         Nothing is left of it.
     """
-    crossings = _crossings(geometry)
-    if crossings > CROSSINGS.most:
-        raise ValueError(CROSSINGS.sentence("", crossings))
+    _check_crossings(geometry)
     valid = shapely.make_valid(geometry)
     parts = [part for part in shapely.get_parts(valid) if not part.is_empty]
     if not parts:
@@ -323,12 +338,19 @@ def repaired(geometry: BaseGeometry) -> BaseGeometry:
     return kept[0] if len(kept) == 1 else shapely.union_all(kept)
 
 
+def _check_crossings(geometry: BaseGeometry) -> None:
+    crossings = _crossings(geometry)
+    if crossings > CROSSINGS.most:
+        raise ValueError(CROSSINGS.sentence("", crossings))
+
+
 def _crossings(geometry: BaseGeometry) -> float:
     """Estimate how often edges meet other edges than their neighbors, by a sample of them."""
-    points, rings = shapely.get_coordinates(
-        shapely.get_rings(geometry) if shapely.get_dimensions(geometry) == 2 else geometry,
-        return_index=True,
-    )
+    edged: object = geometry
+    if shapely.get_dimensions(geometry) == 2:
+        # Parts of parts: a collection can hold several regions as one.
+        edged = shapely.get_rings(shapely.get_parts(shapely.get_parts(geometry)))
+    points, rings = shapely.get_coordinates(edged, return_index=True)
     if len(points) < _FEW_POINTS:
         return 0.0
     is_edge = rings[1:] == rings[:-1]

@@ -15,7 +15,7 @@ import msgspec
 import shapely
 from shapely.ops import split
 
-from viewer.annotations.annotation import NO_COLOR, Annotation, AnnotationClass, repaired
+from viewer.annotations.annotation import NO_COLOR, Annotation, AnnotationClass, is_sound, repaired
 from viewer.annotations.formats.coco_pictures import CocoPictures, key_of
 from viewer.annotations.formats.coco_shapes import shape_of
 from viewer.annotations.formats.export_warnings import each_alone
@@ -252,7 +252,7 @@ def _annotation(
     geometry = shape_of(stated, tell)
     if geometry.is_empty:
         raise ValueError("its geometry is empty")
-    if not geometry.is_valid:
+    if not is_sound(geometry):
         geometry = repaired(geometry)
         tell("its edges crossed")
     category = key_of(stated.get("category_id"))

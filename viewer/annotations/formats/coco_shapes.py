@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import shapely
 
+from viewer.annotations.annotation import is_sound
 from viewer.annotations.formats.coco_runs import region_of_runs
 from viewer.annotations.formats.foreign_values import parsed_text, place_of, quoted
 from viewer.annotations.formats.loose_geometry import corners_of, polygon_of
@@ -67,7 +68,7 @@ def _outline(stated: Any, tell: Callable[[str], object]) -> BaseGeometry:
     if len(parts) == 1:
         return parts[0]
     whole = shapely.MultiPolygon(parts)
-    if whole.is_valid or not all(part.is_valid for part in parts):
+    if is_sound(whole) or not all(part.is_valid for part in parts):
         return whole
     return shapely.union_all(parts)
 

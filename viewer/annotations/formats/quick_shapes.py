@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _IN_NUMBERS = b"0123456789.eE+- \t\r\n"
 _BRACKETS = b"[]"
+_MOST_PARTS = 2000
 _FEWEST = 4
 """Places of a ring, the first of which comes again at its end."""
 
@@ -55,6 +56,7 @@ def quick_shapes(geometries: Sequence[PlainGeometry | None]) -> list[BaseGeometr
         texts = [_text_of(geometries[index]) for index in others]
         with np.errstate(all="ignore"):  # numbers too large are refused below
             shapes[others] = shapely.from_geojson(np.array(texts, object), on_invalid="ignore")
+    shapes[_has_many_parts(shapes)] = None
     is_sound = (
         shapely.is_valid(shapes)
         & ~shapely.is_empty(shapes)
@@ -64,6 +66,13 @@ def quick_shapes(geometries: Sequence[PlainGeometry | None]) -> list[BaseGeometr
     )
     shapes[~is_sound] = None
     return shapes.tolist()
+
+
+def _has_many_parts(shapes: NDArray[np.object_]) -> NDArray[np.bool_]:
+    """Return which shapes have more parts or holes than GEOS compares in a moment."""
+    parts = shapely.get_num_geometries(shapes) + shapely.get_num_interior_rings(shapes)
+    first = shapely.get_geometry(shapes, 0)
+    return parts + shapely.get_num_interior_rings(first) > _MOST_PARTS
 
 
 def _text_of(geometry: PlainGeometry | None) -> bytes | None:

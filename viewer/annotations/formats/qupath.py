@@ -17,6 +17,7 @@ from viewer.annotations.annotation import (
     AnnotationClass,
     Kind,
     by_dimension,
+    is_sound,
     repaired,
     shared_texts,
     usual_annotation,
@@ -370,7 +371,7 @@ class _Features:
         geometry = loose_geometry(stated, lambda reason: self._mend(of + reason))
         if geometry.is_empty:
             raise ValueError("its geometry is empty")
-        if not geometry.is_valid:
+        if not is_sound(geometry):
             self._mend(f"{of}its edges crossed")
             geometry = repaired(geometry)
         return geometry, beside

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import shapely
 from shapely import affinity
 
-from viewer.annotations.annotation import repaired
+from viewer.annotations.annotation import is_sound, repaired
 from viewer.annotations.formats.foreign_values import number_of
 from viewer.annotations.formats.loose_geometry import corners_of, polygon_of
 from viewer.annotations.formats.problems import Problem
@@ -108,7 +108,7 @@ def sound_geometry(
     tell = repair_teller(number, problems)
     try:
         geometry = geometry_in(element, tell)
-        if not geometry.is_valid:
+        if not is_sound(geometry):
             geometry = repaired(geometry)
             tell("its edges crossed")
     except (ValueError, shapely.errors.ShapelyError) as error:
