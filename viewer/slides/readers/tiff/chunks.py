@@ -40,6 +40,7 @@ _PADDING_BYTES = 64
 _LOWEST_BIT_FIRST = 2
 """Of the tag FillOrder."""
 _SUBSAMPLING = 530
+_CHROMA_PLANES = (1, 2)
 _WHOLE_JPEG, _WHOLE_JPEG_BYTES = 513, 514
 """JPEGInterchangeFormat and its length, of TIFF 6 before its supplement of JPEG."""
 
@@ -214,13 +215,15 @@ class PageChunks:
         page = self._page
         if page.compression in _JPEG:
             return self._jpeg
-        if (
+        is_left_to_us = (
             page.photometric == PHOTOMETRIC.YCBCR
             and page.compression not in TIFF.IMAGE_COMPRESSIONS
             and page.dtype == np.uint8
-            and self._planes == 1
-        ):
+        )
+        if is_left_to_us and self._planes == 1:
             return self._packed_ycbcr
+        if is_left_to_us and self._depth == 1 and page.subsampling != (1, 1):
+            return self._separate_ycbcr
         return self._other
 
     def _jpeg(self, data: bytes, _index: int) -> NDArray[Any]:
@@ -257,27 +260,46 @@ class PageChunks:
 
     def _packed_ycbcr(self, data: bytes, index: int) -> NDArray[Any]:
         """Decode YCbCr of a codec that knows no colors, subsampled or not."""
+        data, height = self._unpacked(data), self._stored_rows(index)
+        tag = numbers(self._page, _SUBSAMPLING)
+        across, down = subsampling(tag, len(data), height, self.chunk_width_px)
+        if (across, down) == (1, 1):
+            pixels = self._unpredicted(
+                data, height, self.chunk_width_px, self._page.samplesperpixel
+            )
+        else:
+            pixels = unpack_subsampled(data, height, self.chunk_width_px, across, down)
+        return self._as_rgb(pixels)
+
+    def _separate_ycbcr(self, data: bytes, index: int) -> NDArray[Any]:
+        """Decode one plane of subsampled YCbCr whose chroma lies in planes of its own."""
+        plane = index // (self.columns * self.rows)
+        across, down = self._page.subsampling or (1, 1)
+        if plane not in _CHROMA_PLANES:
+            across = down = 1
+        rows = -(-self._stored_rows(index) // down)
+        columns = -(-self.chunk_width_px // across)
+        samples = self._unpredicted(self._unpacked(data), rows, columns, 1)
+        return samples.repeat(down, axis=0).repeat(across, axis=1)
+
+    def _unpacked(self, data: bytes) -> bytes:
         page = self._page
         if page.fillorder == _LOWEST_BIT_FIRST:
             data = bytes(imagecodecs.bitorder_decode(data))
         if page.compression != COMPRESSION.NONE:
             data = TIFF.DECOMPRESSORS[page.compression](data)
-        height = self.chunk_height_px
-        if not page.is_tiled:
-            row = index % self.rows
-            height = min(height, self.height_px - row * self.chunk_height_px)
-        tag = numbers(page, _SUBSAMPLING)
-        across, down = subsampling(tag, len(data), height, self.chunk_width_px)
-        if (across, down) == (1, 1):
-            pixels = self._unpredicted(data, height)
-        else:
-            pixels = unpack_subsampled(data, height, self.chunk_width_px, across, down)
-        return self._as_rgb(pixels)
+        return data
 
-    def _unpredicted(self, data: bytes, height: int) -> NDArray[np.uint8]:
-        count = self._page.samplesperpixel
-        flat = np.frombuffer(data, np.uint8, height * self.chunk_width_px * count)
-        pixels = flat.reshape(height, self.chunk_width_px, count)
+    def _stored_rows(self, index: int) -> int:
+        """Return the rows that a tile or strip stores; the last strip has fewer."""
+        if self._page.is_tiled:
+            return self.chunk_height_px
+        row = index % self.rows
+        return min(self.chunk_height_px, self.height_px - row * self.chunk_height_px)
+
+    def _unpredicted(self, data: bytes, rows: int, columns: int, samples: int) -> NDArray[np.uint8]:
+        flat = np.frombuffer(data, np.uint8, rows * columns * samples)
+        pixels = flat.reshape(rows, columns, samples)
         return np.cumsum(pixels, axis=1, dtype=np.uint8) if self._page.predictor == 2 else pixels
 
     def _other(self, data: bytes, index: int) -> NDArray[Any]:

@@ -199,6 +199,17 @@ def stretch_note(page: TiffPage, shown: SampleColors) -> str:
     return f"Stretched for display: {kind} values from {black:,.6g} to {white:,.6g}{except_for}."
 
 
+def camera_note(page: TiffPage) -> str:
+    """Return a sentence on samples of a camera that are no colors yet; empty for others."""
+    match page.photometric:
+        case PHOTOMETRIC.CFA:
+            return "Raw samples of a camera's color filter (Bayer) are shown as gray values."
+        case PHOTOMETRIC.LINEAR_RAW:
+            return "Raw colors of a camera are shown as they are, without its color correction."
+        case _:
+            return ""
+
+
 def _is_8_bit(page: TiffPage) -> bool:
     return page.dtype == np.uint8 and page.bitspersample == 8
 

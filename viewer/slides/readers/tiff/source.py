@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tifffile import TIFF, TiffFile, TiffFileError
+from tifffile import COMPRESSION, PHOTOMETRIC, TIFF, TiffFile, TiffFileError
 
 from viewer.limits import TILE_BYTES
 from viewer.slides.byte_lru import ByteLru
@@ -33,6 +33,7 @@ from viewer.slides.readers.tiff.overview import StripOverview, needs_overview
 from viewer.slides.readers.tiff.page_colors import (
     WHOLE_LEVEL_PX,
     PageColors,
+    camera_note,
     page_colors,
     stretch_note,
     with_likely_alpha,
@@ -62,6 +63,7 @@ _STORED_TILE_PX = range(128, 2049)
 """Tile sides of a file that are good units of work; others are cut anew."""
 
 _JPEG_2000 = frozenset((33003, 33004, 33005, 34712))
+_HIGH_RANGE = (PHOTOMETRIC.LOGL, PHOTOMETRIC.LOGLUV)
 _OWN_TILE_PX = 256
 _MOST_ASSOCIATED_PX = 64 << 20
 _ASSOCIATED = ("label", "macro", "overview", "thumbnail")
@@ -139,6 +141,12 @@ def _source(path: Path, tiff: TiffFile, files: TiffFiles, wanted: int | None) ->
     page = image.levels[0].page
     if page.compression not in TIFF.DECOMPRESSORS:
         raise UnsupportedSlideError(path, _unknown_compression(path, page.compression))
+    if page.photometric in _HIGH_RANGE:
+        raise UnsupportedSlideError(
+            path,
+            f"{path.name} holds colors of high dynamic range (LogLuv, TIFF photometric "
+            f"{int(page.photometric)}), which cannot be shown; save it as RGB.",
+        )
     if page.compression in _JPEG_2000 and (bits := bits_per_sample(page)) > MOST_BITS:
         raise UnsupportedSlideError(
             path,
@@ -168,6 +176,7 @@ def _source(path: Path, tiff: TiffFile, files: TiffFiles, wanted: int | None) ->
         shown = None
     notes = (
         *image.hidden,
+        camera_note(page),
         *(() if is_channels else (*colors.notes, stretch_note(page, colors.samples))),
         *(hidden_channels(image.stack, len(image.levels[0].pages)) if axes.is_rgb else ()),
         scale_doubt(optics, raw_resolution_um(page)),
@@ -267,9 +276,11 @@ def _ome_properties(image: TiffImage) -> dict[str, str]:
 
 
 def _unknown_compression(path: Path, compression: int) -> str:
+    number = int(compression)
+    name = next((f"{known.name}, " for known in COMPRESSION if known == number), "")
     return (
         f"{path.name} is a TIFF whose tiles are compressed in a way that cannot be read here "
-        f"(TIFF compression {int(compression)}); convert it to a pyramidal TIFF with JPEG tiles."
+        f"({name}TIFF compression {number}); convert it to a pyramidal TIFF with JPEG tiles."
     )
 
 
