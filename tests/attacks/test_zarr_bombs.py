@@ -9,6 +9,7 @@ import lzma
 import struct
 import tracemalloc
 from contextlib import closing
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import google_crc32c
@@ -58,6 +59,7 @@ def zstd_without_a_size(size_bytes: int) -> bytes:
     return b"\x28\xb5\x2f\xfd\x00\x58" + b"".join(blocks) + b"\x01\x00\x00"
 
 
+@cache
 def bomb_of(name: str) -> bytes:
     zeros = bytes(BOMB_BYTES)
     made: dict[str, Callable[[], Any]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 import imagecodecs
@@ -183,19 +184,24 @@ def packed(ycbcr: RgbImage, across: int, down: int) -> bytes:
     return bytes(units)
 
 
+@cache
+def packed_strips(across: int, down: int) -> tuple[bytes, ...]:
+    ycbcr = np.asarray(Image.fromarray(smooth()).convert("YCbCr"))
+    return tuple(packed(part, across, down) for part in strips(ycbcr))
+
+
 @pytest.mark.parametrize("sampling", [(1, 1), (2, 2), (2, 1), (4, 2), (4, 4)])
 @pytest.mark.parametrize("compression", [1, 5, 8, 32773])
 def test_ycbcr_of_codecs_that_know_no_colors(
     tmp_path: Path, sampling: tuple[int, int], compression: int
 ) -> None:
-    ycbcr = np.asarray(Image.fromarray(smooth()).convert("YCbCr"))
     encode = {
         1: bytes,
         5: imagecodecs.lzw_encode,
         8: imagecodecs.zlib_encode,
         32773: imagecodecs.packbits_encode,
     }[compression]
-    data = [bytes(encode(packed(part, *sampling))) for part in strips(ycbcr)]
+    data = [bytes(encode(strip)) for strip in packed_strips(*sampling)]
     path = write_tiff(
         tmp_path / "a.tif",
         {
