@@ -215,6 +215,17 @@ def test_a_hundred_thousand_parts_on_one_another_cost_only_their_outline(
     assert outcome.peak_mb < 600
 
 
+@pytest.mark.parametrize("suffix", [".geojson", ".csv", ".xml"])
+def test_a_file_of_annotations_without_end_is_refused_by_its_size(
+    suffix: str, tmp_path: Path
+) -> None:
+    path = tmp_path / f"sparse{suffix}"
+    with path.open("wb") as file:
+        file.truncate(1 << 38)
+    outcome = coverslip("annotations", "validate", path, timeout_s=30)
+    assert_refused(outcome, "is too large")
+
+
 def test_a_region_of_several_parts_is_estimated_too() -> None:
     points = np.random.default_rng(0).uniform(0, 5000, (3000, 2))
     crossing = shapely.Polygon(points)

@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, cast
 
 from viewer.annotations.formats.problems import AnnotationFileError
 from viewer.atomic_write import atomic_write
-from viewer.limits import UNPACKED_RATIO, LimitError, check_regular
+from viewer.limits import LINES_BYTES, UNPACKED_RATIO, LimitError, check_regular
 from viewer.progress import tell_progress
 
 if TYPE_CHECKING:
@@ -167,6 +167,10 @@ def _opened(path: Path, suffix: str | tuple[str, ...], stack: ExitStack) -> list
     stored_bytes = path.stat().st_size
     if not stored_bytes:
         raise AnnotationFileError(f"{path.name} is empty.")
+    try:
+        LINES_BYTES.check(stored_bytes, path.name)
+    except LimitError as error:
+        raise AnnotationFileError(str(error)) from error
     with path.open("rb") as file:
         begin = file.read(_MARK_BYTES)
     for magic, unpack in _STREAMS:
