@@ -162,3 +162,18 @@ def test_another_file_of_the_set_that_changes_while_it_is_open_is_noticed(tmp_pa
         files[2].write_bytes(files[1].read_bytes())
         with pytest.raises(SlideChangedError):
             source.read_channels(0, 0, 0, (2,))
+
+
+def test_a_file_of_another_set_under_the_name_of_one_of_this_is_said(tmp_path: Path) -> None:
+    files = write_set(tmp_path)
+    meant = files[2].read_bytes()
+    assert meant.count(b'UUID="urn:uuid:c2.ome.tif"') == 1
+    files[2].write_bytes(
+        meant.replace(b'UUID="urn:uuid:c2.ome.tif"', b'UUID="urn:uuid:x9.ome.tif"')
+    )
+    with closing(open_slide(files[0])) as source:
+        (note,) = source.info.notes
+    assert note.startswith("c2.ome.tif may belong to another image, since the UUID in it is not ")
+    files[2].write_bytes(meant.replace(b'UUID="urn:uuid:c2.ome.tif"', b"".ljust(26)))
+    with closing(open_slide(files[0])) as source:
+        assert source.info.notes == ()

@@ -192,7 +192,7 @@ def _described(
         levels = _levels(tops, page_at)
         # Of several files each gives the images in the same order, whichever is opened.
         first = number - len(described) if is_set else ome.planes.get((z, c, t), 0)
-        hidden = _missing(told, page, files)
+        hidden = (*_missing(told, page, files), *_of_other_sets(told, files))
         images.append(TiffImage(ome.name, levels, optics, first, hidden, ome, ome_stack(ome)))
     return images, used
 
@@ -291,6 +291,24 @@ def _missing(ome: OmeImage, page: TiffPage, files: TiffFiles) -> tuple[str, ...]
     others = "" if count == 1 else f" and {count - 1} other file{'s' if count > 2 else ''}"
     why = files.why_not(ome.elsewhere[0])
     return (f"More of this image lies in {ome.elsewhere[0]}{others}, which {why}.",)
+
+
+def _of_other_sets(ome: OmeImage, files: TiffFiles) -> tuple[str, ...]:
+    """Return a sentence where a file beside this one is not the one that is meant by its name."""
+    others = [name for name, uuid in ome.uuids.items() if _uuid_in(files, name) not in (None, uuid)]
+    if not others:
+        return ()
+    more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+    return (
+        f"{others[0]}{more} may belong to another image, since the UUID in it is not the one that "
+        "this file names: copy the files of the image to a folder of their own.",
+    )
+
+
+def _uuid_in(files: TiffFiles, name: str) -> str | None:
+    """Return by which UUID a file beside this one calls itself; None where it does not."""
+    page = files.page(name, 0)
+    return None if page is None else file_uuid(page.description)
 
 
 def _too_few(told: int, held: int) -> str:

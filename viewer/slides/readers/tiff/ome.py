@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import math
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
@@ -87,6 +87,8 @@ class OmeImage:
         The same of planes in other files that can be read: name and index.
     elsewhere
         Names of other files that hold planes of this image and cannot be read.
+    uuids
+        By which the XML names the files of `beside`, where it does.
     """
 
     name: str
@@ -99,6 +101,7 @@ class OmeImage:
     beside: dict[Place, tuple[str, int]]
     elsewhere: tuple[str, ...]
     attributes: dict[str, str]
+    uuids: dict[str, str] = field(default_factory=dict[str, str])
 
     @property
     def first_place(self) -> Place:
@@ -236,7 +239,16 @@ def _image(
         beside=beside,
         elsewhere=tuple(sorted(elsewhere)),
         attributes=dict(pixels.attrib),
+        uuids=dict(_named_uuids(pixels, {name for name, _ in beside.values()})),
     )
+
+
+def _named_uuids(pixels: Element, names: set[str]) -> Iterator[tuple[str, str]]:
+    """Yield the names of files and the UUID of each."""
+    for each in pixels.iterfind("{*}TiffData/{*}UUID"):
+        name, uuid = each.get("FileName", ""), (each.text or "").strip()
+        if name in names and uuid:
+            yield name, uuid
 
 
 def _objective_powers(root: Element) -> Iterator[tuple[str, float]]:
