@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 from test_tiff_jpeg_color import smooth
-from tiff_steps import HEIGHT_PX, WIDTH_PX, assert_shows, write_tiff
+from tiff_steps import HEIGHT_PX, WIDTH_PX, assert_shows, picture, write_tiff
 
 from viewer.slides import UnsupportedSlideError, open_slide
 
@@ -76,6 +77,20 @@ def test_subsampled_ycbcr_in_planes(
     expected = np.asarray(Image.fromarray(seen, "YCbCr").convert("RGB"))
     path = write_tiff(tmp_path / "a.tif", tags | places, data)
     assert assert_shows(path, expected, 2) == ()
+
+
+@pytest.mark.parametrize("bits", [12, 16])
+def test_inks_of_12_bits_in_16(tmp_path: Path, bits: int) -> None:
+    """They are shown up to their own full ink, as colors are; paper would be all there is."""
+    paper = picture()
+    paper[0, 0] = 0
+    inks = np.concatenate([255 - paper, np.full_like(paper[..., :1], 30)], axis=2)
+    deep = (inks.astype(np.uint32) * ((1 << bits) - 1) // 255).astype(np.uint16)
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, deep, photometric="separated", tile=(128, 128), metadata=None)
+    notes = assert_shows(path, np.rint(paper.astype(float) * (225 / 255)).astype(np.uint8), 1)
+    stretched = ("Stretched for display: 16-bit values from 0 to 4,095.",) if bits == 12 else ()
+    assert notes[1:] == stretched
 
 
 def of_kind(path: Path, photometric: int, compression: int, samples: int) -> Path:

@@ -126,10 +126,8 @@ def _cmyk(page: TiffPage, count: int, scale: float) -> PageColors:
     profile = usable_cmyk_profile(icc_profile(page))
     place, kind = _opacity(page, count - 4) if count > 4 else (0, EXTRASAMPLE.UNSPECIFIED)
     has_alpha = kind is not EXTRASAMPLE.UNSPECIFIED
-    inks = None if page.dtype == np.uint8 else DisplayRange(0.0, scale)
     dots = numbers(page, _DOT_RANGE)[:2]
-    if len(dots) == 2 and dots[0] != dots[1]:
-        inks = DisplayRange(*dots)
+    inks = DisplayRange(*dots) if len(dots) == 2 and dots[0] != dots[1] else None
     model = SampleColors(
         ColorModel.CMYK,
         range=inks,
@@ -187,7 +185,7 @@ def with_range(colors: SampleColors, level: LevelChunks, page: TiffPage) -> Samp
 
 def stretch_note(page: TiffPage, shown: SampleColors) -> str:
     """Return a sentence where values are shown stretched; empty where they are not."""
-    if shown.range is None or shown.model is ColorModel.CMYK:
+    if shown.range is None or (shown.model is ColorModel.CMYK and numbers(page, _DOT_RANGE)):
         return ""
     black, white = shown.range
     if (black, white) == (0.0, _full_scale(page)) and page.dtype is not None:
