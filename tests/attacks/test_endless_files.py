@@ -63,6 +63,18 @@ def test_no_option_waits_for_a_file_without_end(
     assert "Errno" not in done.stderr
 
 
+@pytest.mark.parametrize("what", ["pipe", "device"])
+@pytest.mark.parametrize("suffix", [".parquet", ".h5", ".csv", ".json", ".dcm"])
+def test_results_are_no_file_without_end(
+    suffix: str, what: str, sample_slide: Path, tmp_path: Path
+) -> None:
+    file, out = endless(tmp_path / f"it{suffix}", what), tmp_path / "out.png"
+    done = coverslip("shot", sample_slide, "--results", file, "-o", out)
+    assert done.returncode == 2, done.stderr
+    assert "it is a pipe or device, not a file" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+
+
 def test_a_pipe_in_the_folder_of_a_dicom_slide_holds_up_nothing(
     sample_slide: Path, tmp_path: Path
 ) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from viewer.annotations.formats.exchange import geojson_origin
 from viewer.annotations.formats.problems import AnnotationFileError
+from viewer.limits import NoRegularFileError, check_regular
 from viewer.overlays.files.foreign_table import read_binary_table, read_csv
 from viewer.overlays.files.outline_files import (
     dicom_outlines,
@@ -64,6 +65,7 @@ def read_result_file(
     bounds_px = (0.0, 0.0) if place is None else place.bounds_px
     shift_px = bounds_px if origin == "bounds" else (0.0, 0.0)
     try:
+        check_regular(path)
         match path.suffix.lower():
             case ".csv" | ".tsv" | ".txt":
                 table = read_csv(path)
@@ -96,6 +98,8 @@ def read_result_file(
         raise ResultFileError(str(error)) from error
     except ResultFileError:
         raise
+    except NoRegularFileError as error:
+        raise ResultFileError(f"{path.name} cannot be read ({error.strerror}).") from error
     except FileNotFoundError as error:
         raise ResultFileError(f"{path.name} is not there any more.") from error
     except Exception as error:  # a spoilt file can make a parser fail in any way
