@@ -52,6 +52,24 @@ def wait_sharp(qtbot: QtBot, canvas: SlideCanvas) -> None:
     qtbot.waitUntil(lambda: canvas.is_sharp and not canvas.is_moving, timeout=20_000)
 
 
+@pytest.mark.parametrize("limit_bytes", [1 << 10, 3 << 20])
+def test_each_view_becomes_sharp_with_a_small_cache(
+    qtbot: QtBot, sample_slide: Path, limit_bytes: int
+) -> None:
+    """Of what is here as a view is asked for, nothing goes before it is painted."""
+    canvas = SlideCanvas(TileCache[TilePicture](limit_bytes))
+    qtbot.addWidget(canvas)
+    canvas.resize(*SIZE)
+    canvas.show()
+    source = open_slide(sample_slide)
+    canvas.set_source(source, source.info.optics)
+    places = [Point(500, 600), Point(900, 800), Point(1700, 2400), Point(700, 700)]
+    for place in places * 3:
+        canvas.go_to(place, 1.0, animated=False)
+        wait_sharp(qtbot, canvas)
+    canvas.clear()
+
+
 def pixels(canvas: SlideCanvas) -> NDArray[np.uint8]:
     """What the canvas shows without its furniture, uint8 (height, width, 3)."""
     canvas.set_scale_bar_visible(False)

@@ -259,6 +259,24 @@ class TestCache:
         assert kept.picture == "two"
         assert cache.used_bytes == 10
 
+    def test_what_is_in_view_stays_until_another_view_comes(self) -> None:
+        cache = TileCache[str](100)
+        row = [TileKey(0, column, 0) for column in range(8)]
+        cache.put(1, row[0], CachedTile("a", 30, 0))
+        cache.hold(1, row[:5])
+        for key in row[1:]:
+            cache.put(1, key, CachedTile("x", 30, 0))
+        assert [cache.peek(1, key) is not None for key in row] == [True] * 5 + [False] * 3
+        cache.hold(1, row[5:])
+        cache.put(1, row[5], CachedTile("x", 30, 0))
+        assert cache.used_bytes <= 100
+        assert cache.peek(1, row[5]) is not None
+        cache.hold(1, row)
+        cache.drop_slide(1)
+        for key in row:
+            cache.put(1, key, CachedTile("x", 30, 0))
+        assert cache.used_bytes <= 100
+
     def test_a_smaller_limit_takes_effect_at_once(self) -> None:
         cache = TileCache[str](100)
         for column in range(5):

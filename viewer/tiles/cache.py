@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Hashable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -45,6 +45,8 @@ class CachedTile(Generic[Picture]):
 class TileCache(Generic[Picture]):
     """The least recently painted tiles go first; pinned ones stay until their slide is dropped.
 
+    Tiles of a view stay while it is there, even beyond the limit: nobody would ask for them again.
+
     Slides are distinguished by a token of the caller's, since two views of one slide may show it
     with different looks. All methods may be called from any thread.
     """
@@ -55,6 +57,7 @@ class TileCache(Generic[Picture]):
         self._tiles: OrderedDict[tuple[int, TileKey], CachedTile[Picture]] = OrderedDict()
         self._pinned: dict[tuple[int, TileKey], CachedTile[Picture]] = {}
         self._values: OrderedDict[tuple[int, Hashable], NDArray[Any]] = OrderedDict()
+        self._in_view: dict[int, frozenset[TileKey]] = {}
         self._lock = threading.Lock()
 
     @property
@@ -123,6 +126,12 @@ class TileCache(Generic[Picture]):
             self._used_bytes += tile.size_bytes
             self._shrink()
 
+    def hold(self, slide: int, keys: Iterable[TileKey]) -> None:
+        """Let no tile of a slide's view go until it shows other ones."""
+        in_view = frozenset(keys)
+        with self._lock:
+            self._in_view[slide] = in_view
+
     def drop(self, slide: int, key: TileKey) -> None:
         """Forgets one tile, which is not to be painted any more."""
         place = (slide, key)
@@ -154,6 +163,7 @@ class TileCache(Generic[Picture]):
     def drop_slide(self, slide: int) -> None:
         """Forgets all tiles of a slide that was closed."""
         with self._lock:
+            self._in_view.pop(slide, None)
             for tiles in (self._tiles, self._pinned):
                 for place in [place for place in tiles if place[0] == slide]:
                     self._used_bytes -= tiles.pop(place).size_bytes
@@ -164,6 +174,11 @@ class TileCache(Generic[Picture]):
         while self._used_bytes > self._limit_bytes and self._values:
             _, values = self._values.popitem(last=False)
             self._used_bytes -= values.nbytes
+        held: dict[tuple[int, TileKey], CachedTile[Picture]] = {}
         while self._used_bytes > self._limit_bytes and self._tiles:
-            _, tile = self._tiles.popitem(last=False)
-            self._used_bytes -= tile.size_bytes
+            place, tile = self._tiles.popitem(last=False)
+            if place[1] in self._in_view.get(place[0], ()):
+                held[place] = tile
+            else:
+                self._used_bytes -= tile.size_bytes
+        self._tiles.update(held)  # as if painted now

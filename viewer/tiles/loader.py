@@ -194,6 +194,8 @@ class TileLoader(Generic[Picture]):
         top = len(self.source.levels) - 1
         visible = [key for one in plans for key in one.visible]
         coarser = [key for one in plans for key in one.coarser]
+        # Before they are looked for: what is here now is not asked for, and must not go then.
+        self._cache.hold(self._token, [*visible, *coarser])
         # Nothing at hand: the coarsest level first, so that there is a picture at once.
         first = [key for key in coarser if key.level == top and not self.has(key)]
         wanted = self._missing([*first, *visible, *coarser])
