@@ -7,6 +7,7 @@ import random
 import select
 import signal
 import threading
+import time
 from contextlib import closing, suppress
 from functools import partial
 from typing import TYPE_CHECKING
@@ -67,6 +68,15 @@ def wait_for_answer(process: ReaderProcess) -> None:
     lane = process._all_lanes[0]
     assert lane.ahead is not None, "nothing was asked beforehand"
     assert lane.channel._early or select.select([lane.channel], [], [], 20)[0]
+
+
+def crash_once_asked(process: ReaderProcess) -> None:
+    """Crash a process that is held up as soon as it is asked for a tile."""
+    lane = process._all_lanes[0]
+    while lane in process._free_lanes:
+        time.sleep(0.001)
+    os.kill(process.pid, signal.SIGSEGV)
+    os.kill(process.pid, signal.SIGCONT)
 
 
 def test_the_next_tile_is_the_one_that_the_same_thread_will_ask_for() -> None:
@@ -133,7 +143,8 @@ def test_a_crash_amid_what_is_read_ahead_costs_no_tile(slide: Path, one_lane: Re
         source.read_tile(*PLACES[0])
         crashed = process_of(source)
         wait_for_answer(crashed)
-        os.kill(crashed.pid, signal.SIGSEGV)
+        os.kill(crashed.pid, signal.SIGSTOP)
+        threading.Thread(target=crash_once_asked, args=(crashed,)).start()
         for place in PLACES:
             assert source.read_tile(*place).tobytes() == expected[place]
             # From then on it has to be known which tile a process ended with.
