@@ -232,6 +232,8 @@ def _serve(channel: socket.socket) -> dict[str, Any]:
         import_first(*order["along"], *_imported_by(order))
         pid = fork_twice()
         if pid is None:
+            # A descriptor of the program may get its number, which would be closed with it later.
+            channel.close()
             return _become(order, descriptors)
         send(channel, {"pid": pid})
         for number in descriptors:
