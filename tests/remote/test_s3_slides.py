@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -13,6 +14,9 @@ from served_slides import write_zarr
 from viewer.processes.helper import helper
 from viewer.slides import open_slide
 from viewer.slides.remote.address import slide_path
+from viewer.slides.remote.errors import PassingError, ServerError
+from viewer.slides.remote.messages import OpenAddress
+from viewer.slides.remote.stores import StoredObject
 from viewer.slides.source import expect
 
 if TYPE_CHECKING:
@@ -96,6 +100,25 @@ def test_a_slide_in_a_bucket_shows_the_pixels_of_the_file(
     assert done.returncode == 0, done.stderr
     for file in own_home.rglob("*"):
         assert not file.is_file() or KEY.encode() not in file.read_bytes(), file
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "says"),
+    [
+        (503, PassingError, "does not answer"),
+        (416, ServerError, "empty or was cut"),
+        (301, ServerError, "another region"),
+    ],
+)
+@pytest.mark.parametrize("name", ["slide.tif", "416 301.tif", "code: 416 301.tif"])
+def test_a_refusal_is_told_by_its_status_not_by_digits_of_the_address(
+    profile: None, between: RangeServer, status: int, kind: type[ServerError], says: str, name: str
+) -> None:
+    between.faults.refuse, between.faults.delay_s = status, 0
+    stored = StoredObject(OpenAddress(f"s3://{BUCKET}/{quote(name)}", name, ""))
+    with pytest.raises(ServerError, match=says) as refused:
+        stored.read(416301, 416)
+    assert type(refused.value) is kind
 
 
 def test_what_is_not_in_a_bucket_is_one_sentence(profile: None) -> None:

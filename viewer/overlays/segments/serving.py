@@ -19,7 +19,7 @@ from viewer.overlays.segments.messages import (
 )
 from viewer.slides.remote.endpoints import check_contact, endpoint_of
 from viewer.slides.remote.errors import DeniedError, NothingThereError, PassingError, ServerError
-from viewer.slides.remote.stores import imported_obstore, store_of
+from viewer.slides.remote.stores import imported_obstore, store_of, tells_other_region
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,7 +112,7 @@ def _contacted(address: str, ask: Callable[[Any, Callable[[str], str]], Any]) ->
 
 
 def _problem(words: str, name: str, host: str) -> ServerError:
-    if "301" in words or "PermanentRedirect" in words:
+    if tells_other_region(words):
         return ServerError(f"{name} lies in another region than {host} serves: set AWS_REGION.")
     if "NoSuchBucket" in words:
         return ServerError(f"There is no bucket {name} on {host}: make it first.")

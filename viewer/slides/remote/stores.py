@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 _TIMES = {"connect_timeout": "10s", "timeout": "30s"}
 _ONCE = {"max_retries": 0}
 """What is tried again, and when, is decided for all servers alike."""
+_STATUS = re.compile(r"Server returned non-2xx status code: (\d{3})\b")
 
 
 class StoredObject:
@@ -74,15 +76,29 @@ class StoredObject:
 
     def _problem(self, words: str) -> ServerError:
         """Sort what obstore says; its words hold addresses, so they are never passed on."""
-        if "416" in words:
+        if _status_in(words) == 416:
             return ServerError(f"{self._name} is empty or was cut on {self._host}: open it again.")
-        if "301" in words or "PermanentRedirect" in words:
+        if tells_other_region(words):
             return ServerError(
                 f"{self._bucket} lies in another region than {self._host} serves: set AWS_REGION."
             )
         return PassingError(
             f"{self._host} does not answer: check the address and the network, and try again."
         )
+
+
+def tells_other_region(words: str) -> bool:
+    """Return whether obstore says that a bucket lies in another region than was asked."""
+    return _status_in(words) == 301 or "Received redirect without LOCATION" in words
+
+
+def _status_in(words: str) -> int | None:
+    """Return the status that a server answered with, out of what obstore says.
+
+    Its words also hold the address and the time that passed, whose digits may be anything.
+    """
+    found = _STATUS.search(words)
+    return None if found is None else int(found[1])
 
 
 def imported_obstore() -> Any:
