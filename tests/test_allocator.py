@@ -77,6 +77,46 @@ def test_threads_that_share_arenas_keep_little_of_what_they_computed_with() -> N
     assert kept_bytes("shared") < 100e6
 
 
+_COMPUTES_AGAIN = """
+    import resource
+    import sys
+    import threading
+
+    import numpy
+    import psutil
+    from viewer.allocator import give_memory_back, keep_freed_memory
+
+    if sys.argv[1] == "kept":
+        keep_freed_memory()
+
+    def compute():
+        for _ in range(20):
+            parts = [numpy.ones(4_000_000) for _ in range(3)]
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    thread = threading.Thread(target=compute)
+    thread.start()
+    thread.join()
+    pages = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+    process = psutil.Process()
+    full = process.memory_info().rss
+    give_memory_back()
+    print(pages, full - process.memory_info().rss)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only glibc has it")
+def test_memory_of_one_computation_serves_the_next() -> None:
+    def pages_and_given(how: str) -> list[int]:
+        command = [sys.executable, "-c", textwrap.dedent(_COMPUTES_AGAIN), how]
+        run = subprocess.run(command, capture_output=True, text=True, check=True)
+        return [int(each) for each in run.stdout.split()]
+
+    (anew, _), (kept, given_bytes) = pages_and_given("anew"), pages_and_given("kept")
+    assert kept < anew / 5
+    assert given_bytes > 50e6, "what is kept can be given back"
+
+
 def test_what_is_released_slowly_is_given_back_once_it_is_very_much(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -11,9 +11,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-_ARENA_MAX = -8
-"""What `mallopt` calls it (malloc.h)."""
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -2, -3, -8
+"""What `mallopt` calls them (malloc.h)."""
 _ARENAS = 2
+_KEPT_BYTES = 512 << 20
+_GROWTH_BYTES = 64 << 20
+_LARGEST_BYTES = 1 << 30
+"""Larger parts come from the system and go back to it, one by one."""
 
 
 def share_arenas() -> None:
@@ -26,6 +30,21 @@ def share_arenas() -> None:
     change = _of_glibc("mallopt", ctypes.c_int, ctypes.c_int)
     if change is not None:
         change(_ARENA_MAX, _ARENAS)
+
+
+def keep_freed_memory() -> None:
+    """Let memory of one computation serve the next; without glibc this does nothing.
+
+    By itself glibc gives each large array back when it is freed. A network makes the same ones
+    again and again, and a third of its time went into getting pages and clearing them. Called
+    before threads start; `give_memory_back` ends a computation.
+    """
+    change = _of_glibc("mallopt", ctypes.c_int, ctypes.c_int)
+    if change is not None:
+        change(_MMAP_THRESHOLD, _LARGEST_BYTES)
+        change(_TRIM_THRESHOLD, _KEPT_BYTES)
+        change(_TOP_PAD, _GROWTH_BYTES)
+        change(_ARENA_MAX, 1)  # another than the first holds no large arrays
 
 
 def give_memory_back() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 from behavior_steps import write_slide
-from inference_steps import Heard, Nonsense, Raises, engine_on, make_bundle, whole
+from inference_steps import Heard, Nonsense, Raises, Spacious, engine_on, make_bundle, whole
 from torch import nn
 
 from viewer.geometry import Box
@@ -114,6 +115,21 @@ def test_a_pause_holds_and_resumes(start: Start, field_slide: Path) -> None:
         heard.wait(lambda: heard.blocks, patience_s=1.0)
     engine.set_paused(paused=False)
     heard.wait_for_run()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only glibc keeps what was freed")
+def test_an_idle_process_gives_back_what_it_computed_with(start: Start, field_slide: Path) -> None:
+    engine, grid, heard = start(Spacious(), field_slide)
+    engine.run(whole(grid))
+    heard.wait_for_run()
+    status = Path(f"/proc/{_process(engine, heard)}/status")
+
+    def given_back_kb() -> int:
+        lines = (line.split() for line in status.read_text().splitlines())
+        sizes_kb = {line[0]: int(line[1]) for line in lines if line[-1] == "kB"}
+        return sizes_kb["VmHWM:"] - sizes_kb["VmRSS:"]
+
+    heard.wait(lambda: given_back_kb() > 150_000)
 
 
 def test_a_killed_process_is_told_and_started_again(start: Start) -> None:

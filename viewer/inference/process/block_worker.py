@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from viewer.allocator import give_memory_back
 from viewer.geometry import Point
 from viewer.inference.errors import ModelFailedError
 from viewer.inference.process.batches import Batches
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 _AHEAD = 2
 """Batches that lie ready before each step."""
+_IDLE_S = 1.0
+"""Nothing was asked for so long: what was computed with is given back to the system."""
 
 
 @dataclass(slots=True)
@@ -89,6 +92,7 @@ class BlockWorker:
         self._asked.put(None)
         for thread in self._threads:
             thread.join()
+        give_memory_back()
 
     def _steps_on(self, grid: BlockGrid) -> TaskSteps:
         return steps_of(self._model.task)(self._model, grid, self._mpp_um)
@@ -106,7 +110,7 @@ class BlockWorker:
 
     def _serve_computing(self) -> None:
         while True:
-            requests = [self._asked.get()]
+            requests = [self._next_asked()]
             while len(requests) < self._batch and requests[-1] is not None:
                 try:
                     requests.append(self._asked.get_nowait())
@@ -117,6 +121,13 @@ class BlockWorker:
             if requests[-1] is None:
                 self._computed.put(None)
                 return
+
+    def _next_asked(self) -> Compute | PreviewBlock | None:
+        try:
+            return self._asked.get(timeout=_IDLE_S)
+        except queue.Empty:
+            give_memory_back()
+            return self._asked.get()
 
     def _job(self, request: Compute | PreviewBlock) -> _Job:
         if request.ranges:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from viewer.allocator import keep_freed_memory
 from viewer.geometry import Box, Size
 from viewer.inference.errors import ModelFailedError
 from viewer.inference.models.bundle import BundleError, ModelBundle
@@ -375,6 +376,7 @@ def main(arguments: list[str]) -> None:
         is to be imported before the first request.
     """
     channel, shared, first = arguments
+    keep_freed_memory()
     if hasattr(os, "nice") and first == "torch":  # else the reader waits for each answer
         os.nice(_NICE)
     server = ModelServer(inherited_channel(int(channel), REQUESTS), int(shared))
