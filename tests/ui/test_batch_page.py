@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from pytestqt.qtbot import QtBot
 from ui_steps import show_slide
 
 from viewer.cohort.batch import (
+    Batch,
     BatchProgress,
     BatchSettings,
     BatchWhere,
@@ -333,8 +335,16 @@ def test_the_contact_sheet_of_a_folder_has_the_worst_first_and_opens_slides(
 
 
 def test_a_run_of_another_program_is_followed_and_ended(
-    batch_window: MainWindow, slides: Path, qtbot: QtBot
+    batch_window: MainWindow, slides: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    walked: list[str] = []
+    records = Batch.records
+
+    def walk(batch: Batch) -> list[SlideRecord]:
+        walked.append(threading.current_thread().name)
+        return records(batch)
+
+    monkeypatch.setattr(Batch, "records", walk)
     window, panel = batch_window, batch_window.batch.panel
     settings = BatchSettings(model="m", name="Dark", version="1", key="k", store="s3://b/c")
     paths = sorted(slides.iterdir())
@@ -346,8 +356,11 @@ def test_a_run_of_another_program_is_followed_and_ended(
         assert panel.state.text() == "1 of 3 slides, 1 failed, 10 min left"
         assert states(window)["broken.tif"] == "Failed"
         assert (panel.pause.isVisible(), panel.start.isVisible()) == (False, False)
+        walked.clear()
         batch.note(SlideRecord(slide=str(paths[1]), state="done", record={"objects": 3}))
         qtbot.waitUntil(lambda: "3 objects" in states(window).values(), timeout=PATIENCE_MS)
+        assert states(window)["broken.tif"] == "Failed"
+        assert set(walked) == {"batch page"}, "the window's thread walks through no slides"
         assert not batch.take_cancel_request()
         qtbot.mouseClick(panel.cancel, Qt.MouseButton.LeftButton)
         qtbot.waitUntil(batch.take_cancel_request, timeout=PATIENCE_MS)

@@ -277,15 +277,55 @@ def test_what_a_drive_holds_up_does_not_hold_up_other_parts(
     other.close()
 
 
-def test_what_is_canceled_is_held_no_longer(qtbot: QtBot) -> None:
+def _pass(_: object = None) -> None:
+    pass
+
+
+def test_more_than_can_ever_be_done_is_refused_with_a_word(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(background_queue, "_MOST_ASKED", 5)
+    held_up, other = BackgroundRunner("held up", 1), BackgroundRunner("other", 1)
+    begun, go = threading.Event(), threading.Event()
+    done: list[object] = []
+    refused: list[str] = []
+    held_up.run(lambda: (begun.set(), go.wait(10)), lambda _: None)
+    assert begun.wait(10)
+    canceled = [held_up.run(lambda: "canceled", done.append) for _ in range(3)]
+    for each in canceled:
+        each.cancel()
+    for number in range(7):
+        held_up.run(
+            lambda number=number: number, done.append, lambda error: refused.append(str(error))
+        )
+    other.run(lambda: "other", done.append)
+    qtbot.waitUntil(lambda: len(refused) == 2 and done == ["other"])
+    assert refused[0].startswith("Too much waits to be done")
+    go.set()
+    qtbot.waitUntil(lambda: len(done) == 6)
+    assert done == ["other", 0, 1, 2, 3, 4], "what is taken is done; what is canceled has no room"
+    held_up.close()
+    other.close()
+
+
+@pytest.mark.parametrize("place", ["work", "done", "failed", "dropped"])
+def test_what_is_canceled_is_held_no_longer(place: str, qtbot: QtBot) -> None:
     background = BackgroundRunner("test", 1)
     go = threading.Event()
     held = {"large"}
     gone: list[object] = []
     weakref.finalize(held, gone.append, "gone")
     background.run(lambda: go.wait(10), lambda _: None)
-    background.run(lambda held=held: held, lambda _: None).cancel()
-    del held
+
+    def hold(_: object = None, held: object = held) -> object:
+        return held
+
+    work, done, failed, dropped = (
+        hold if each == place else _pass for each in ("work", "done", "failed", "dropped")
+    )
+    task = background.run(work, done, failed, dropped)
+    task.cancel()
+    del held, hold, work, done, failed, dropped
     qtbot.waitUntil(lambda: gone == ["gone"])
     go.set()
     background.close()

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _MOST_UNASKED = 1000
 """Tasks that wait though nobody asked for them; of more the older half is dropped."""
+_MOST_ASKED = 10_000
+"""Tasks of one lane that were asked for and wait, as for a dead drive; more are refused."""
 _MOST_UNASKED_AT_ONCE = 4
 """Threads that do what nobody asked for, of all lanes together."""
 _HELD_UP_S = 5.0
@@ -30,6 +32,13 @@ class DroppedError(CoverslipError):
 
     def __init__(self) -> None:
         super().__init__("Too much else was to be done: this was left out.")
+
+
+class RefusedError(CoverslipError):
+    """Work that was asked for was not taken, as too much of it waits already."""
+
+    def __init__(self) -> None:
+        super().__init__("Too much waits to be done: this was not begun. Try again later.")
 
 
 class Urgency(IntEnum):
@@ -70,6 +79,7 @@ class Task(ABC):
 
 
 _Result = TypeVar("_Result")
+_Taken = TypeVar("_Taken")
 
 
 class Work(Task, Generic[_Result]):
@@ -86,7 +96,8 @@ class Work(Task, Generic[_Result]):
         dropped: Callable[[_Result], object],
     ) -> None:
         super().__init__()
-        self._work: Callable[[], _Result] | None = work
+        self._work = [work]
+        """Empty once it has begun, or is not to begin."""
         self._done = done
         self._failed = failed
         self._dropped = dropped
@@ -94,10 +105,12 @@ class Work(Task, Generic[_Result]):
 
     def cancel(self) -> None:
         self.canceled = True
-        self._work = None
+        self._done = self._failed = _nothing
+        if _taken(self._work) is not None:
+            self._dropped = _nothing  # it has not begun, and nothing comes of it
 
     def perform(self) -> bool:
-        work, self._work = self._work, None
+        work = _taken(self._work)
         if work is None:
             return False
         try:
@@ -115,6 +128,18 @@ class Work(Task, Generic[_Result]):
     def drop(self) -> None:
         if self.error is None:
             self._dropped(self._results.pop())
+
+
+def _taken(one: list[_Taken]) -> _Taken | None:
+    """Take what a list holds; None where another thread was first."""
+    try:
+        return one.pop()
+    except IndexError:
+        return None
+
+
+def _nothing(_: object) -> None:
+    """Stand for what is called no more, which may hold much."""
 
 
 class Lane:
@@ -165,8 +190,14 @@ class BackgroundQueue:
         """When that was begun which nobody asked for."""
 
     def add(self, lane: Lane, task: Task, urgency: Urgency) -> list[tuple[Task, Lane]]:
-        """Take a task; return those that nobody asked for and that are dropped for it."""
+        """Take a task; return those that are not done for it: others that nobody asked for, or it.
+
+        What was taken is done; a lane that is held up for long takes no more.
+        """
         with self._changed:
+            if urgency is Urgency.ASKED and self._is_overfull(lane):
+                task.error = RefusedError()
+                return [(task, lane)]
             task.number = next(self._numbers)
             lane.waiting[urgency].append(task)
             self._waiting[lane] = None
@@ -198,6 +229,12 @@ class BackgroundQueue:
     def _is_busy(self, lane: Lane) -> bool:
         return bool(lane.running) or any(lane.first(each) for each in Urgency)
 
+    def _is_overfull(self, lane: Lane) -> bool:
+        waiting = lane.waiting[Urgency.ASKED]
+        if len(waiting) >= _MOST_ASKED:
+            waiting = lane.waiting[Urgency.ASKED] = deque(t for t in waiting if not t.canceled)
+        return len(waiting) >= _MOST_ASKED
+
     def _make_room(self) -> list[tuple[Task, Lane]]:
         """Drop the older half of very much that nobody asked for, the rest before what is seen."""
         unasked = Urgency.IN_SIGHT, Urgency.REST
@@ -209,7 +246,10 @@ class BackgroundQueue:
         wanted = [(-u, t.number, lane, u) for u, lane in found for t in lane.waiting[u]]
         wanted.sort(key=lambda each: each[:2])
         surplus = wanted[: max(0, len(wanted) - _MOST_UNASKED // 2)]
-        return [(lane.waiting[urgency].popleft(), lane) for _, _, lane, urgency in surplus]
+        dropped = [(lane.waiting[urgency].popleft(), lane) for _, _, lane, urgency in surplus]
+        for task, _ in dropped:
+            task.error = DroppedError()
+        return dropped
 
     def _start(self) -> None:
         """Begin a thread for each task that may run now."""

@@ -55,7 +55,8 @@ class BackgroundRunner(QObject):
     ) -> Task:
         """Runs `work` in a thread, then `done(result)` or `failed(error)` here.
 
-        Of very much that nobody asked for the oldest fails with `DroppedError`.
+        Of very much that nobody asked for the oldest fails with `DroppedError`; what is asked for
+        while very much waits already fails with `RefusedError`.
 
         `dropped(result)` runs in either thread when the task was canceled in the meantime, and
         is the place to close what was opened.
@@ -65,7 +66,6 @@ class BackgroundRunner(QObject):
             task.cancel()
             return task
         for each, lane in QUEUE.add(self._lane, task, urgency):
-            each.error = DroppedError()
             lane.finish(each)
         return task
 

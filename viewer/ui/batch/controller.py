@@ -22,6 +22,7 @@ from viewer.ui.batch.slides_model import BatchSlidesModel
 from viewer.ui.batch.table_panel import TablePanel
 from viewer.ui.file_dialogs import ask_folder, ask_new_file
 from viewer.ui.services import DialogHost, MessageHost, OpeningHost, PaneHost, SettingsHost
+from viewer.window_first import giving_way
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -340,9 +341,7 @@ class BatchController(QObject):
 
     def _on_begun(self, batch: Batch) -> None:
         self._batch = batch
-        self.slides.show_slides([slide.path for slide in batch.slides])
-        for record in batch.records():
-            self.slides.show_record(record)
+        self.slides.show_slides([slide.path for slide in batch.slides], batch.records())
         self.table.show_batch(batch)
 
     def _on_slide(self, record: SlideRecord) -> None:
@@ -366,8 +365,9 @@ class BatchController(QObject):
 
     def _look_elsewhere(self) -> None:
         """See whether another program runs the batch, such as `coverslip run` on a cluster."""
-        if self._run is None:
-            self._disk.run(_run_elsewhere, self._on_elsewhere, self._on_failed)
+        if self._run is None and not self._disk.waiting_count:  # a drive may hold it for long
+            shown = self._batch if self._is_elsewhere else None
+            self._disk.run(lambda: _run_elsewhere(shown), self._on_elsewhere, self._on_failed)
 
     def _on_elsewhere(self, followed: Followed | None) -> None:
         if self._run is not None:
@@ -386,9 +386,9 @@ class BatchController(QObject):
             self._is_elsewhere = True
             self._on_begun(batch)
             self.panel.show_state(is_running=True, is_elsewhere=True)
-        elif batch.records() != former.records():
+        elif followed.changed and followed.since is former:
             self._batch = batch
-            for record in batch.records():
+            for record in followed.changed:
                 self.slides.show_record(record)
             self.table.show_batch(batch)
         if followed.progress is not None:
@@ -423,10 +423,18 @@ class BatchController(QObject):
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """A batch that another program runs, and how far it is."""
+    """A batch that another program runs, and how far it is.
+
+    Attributes
+    ----------
+    since, changed
+        The same batch as it was read before, and which slides have come on since.
+    """
 
     batch: Batch
     progress: BatchProgress | None
+    since: Batch | None
+    changed: list[SlideRecord]
 
 
 # Readers of slides and models are loaded at need, in a worker: the window stands sooner.
@@ -463,15 +471,22 @@ def _newest_batch(batch_id: str = "") -> Batch | None:
         raise _unreadable(error) from error
 
 
-def _run_elsewhere() -> Followed | None:
-    """Return the newest batch where another program runs it. Raises BatchError."""
+def _run_elsewhere(shown: Batch | None) -> Followed | None:
+    """Return the newest batch where another program runs it, and what is other than shown.
+
+    Raises BatchError.
+    """
     try:
         batch = next(iter(kept_batches()), None)
     except OSError as error:
         raise _unreadable(error) from error
     if batch is None or not batch.is_running:
         return None
-    return Followed(batch, batch.progress)
+    changed: list[SlideRecord] = []
+    if shown is not None and shown.id == batch.id:
+        both = zip(batch.records(), shown.records(), strict=True)
+        changed = [now for now, before in giving_way(both) if now != before]
+    return Followed(batch, batch.progress, shown, changed)
 
 
 def _unreadable(error: OSError) -> BatchError:

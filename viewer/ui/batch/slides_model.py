@@ -49,13 +49,13 @@ class BatchSlidesModel(QAbstractTableModel):
         """How many of the records are in each state."""
         self._running_share = 0.0
 
-    def show_slides(self, paths: Sequence[str]) -> None:
-        """Show these slides, all of them waiting."""
+    def show_slides(self, paths: Sequence[str], records: Sequence[SlideRecord] = ()) -> None:
+        """Show these slides, all of them waiting but those of which there is a record."""
         self.beginResetModel()
         self.paths = list(dict.fromkeys(paths))
         self._rows = {path: row for row, path in enumerate(self.paths)}
-        self._records = {}
-        self._counts.clear()
+        self._records = {each.slide: each for each in records if each.slide in self._rows}
+        self._counts = Counter(each.state for each in self._records.values())
         self.endResetModel()
 
     def show_record(self, record: SlideRecord) -> None:
