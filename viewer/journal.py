@@ -120,6 +120,7 @@ class Journal:
             kept = b"" if self._spill is None else self._spilled(self._spill)
             self._write_home(kept + self._memory, synced=True)
             self._forget_kept()
+            self._bring_home()
         except OSError as error:
             self._note(error)
         else:
@@ -138,6 +139,9 @@ class Journal:
 
     def _begin(self) -> None:
         """Prepare the folder in which the file is about to be made."""
+
+    def _bring_home(self) -> None:
+        """Write what else belongs into the folder and was refused. Raises OSError."""
 
     def _make(self, content: bytes) -> None:
         self._begin()

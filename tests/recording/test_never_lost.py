@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 import forked_programs
+import msgspec
 import pytest
 from recording_steps import HEADER, count_lines, record, wait_until
 
@@ -162,6 +163,26 @@ def test_a_real_full_disk(tmp_path: Path) -> None:
         assert verify(mounted / "s").is_good
     finally:
         subprocess.run(["umount", "-l", str(mounted)], check=True)
+
+
+def test_a_header_that_was_refused_is_written_before_all_is_said_to_be_well(tmp_path: Path) -> None:
+    told: list[str] = []
+    file = LogFile(tmp_path / "s", HEADER, told.append)
+    path = tmp_path / "s" / HEADER_FILE
+    path.unlink()
+    path.mkdir()  # no file can take its place
+    changed = msgspec.structs.replace(HEADER, title="changed")
+    file.change_header(changed)
+    assert len(told) == 1
+    file.append(b"{}\n")
+    file.retry()
+    assert file.trouble == told[-1] != ""
+    path.rmdir()
+    file.retry()
+    assert told[-1] == file.trouble == ""
+    assert read_header(tmp_path / "s") == changed
+    file.close()
+    assert file.path.read_bytes() == b"{}\n"
 
 
 def test_a_folder_that_vanishes_comes_back_with_all_it_held(tmp_path: Path) -> None:

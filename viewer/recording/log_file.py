@@ -47,6 +47,7 @@ class LogFile(Journal):
             write=write,
         )
         self._header = header
+        self._is_header_unwritten = False
         self._lock = FileLock(folder / LOCK_FILE, mode=0o600)
         try:
             self._make(b"")
@@ -62,12 +63,10 @@ class LogFile(Journal):
         super().append(lines)
 
     def change_header(self, header: SessionHeader) -> None:
-        """Write session.json anew."""
-        from viewer.recording.session import write_header
-
+        """Write session.json anew; where that is refused, the next `retry` does."""
         self._header = header
         try:
-            write_header(self.path.parent, header)
+            self._write_header()
         except OSError as error:
             self._note(error)
 
@@ -76,14 +75,23 @@ class LogFile(Journal):
         super().close()
         self._lock.release()
 
-    def _begin(self) -> None:
+    def _bring_home(self) -> None:
+        if self._is_header_unwritten:
+            self._write_header()
+
+    def _write_header(self) -> None:
         from viewer.recording.session import write_header
 
+        self._is_header_unwritten = True
+        write_header(self.path.parent, self._header)
+        self._is_header_unwritten = False
+
+    def _begin(self) -> None:
         folder = self.path.parent
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock.release()
         self._lock.acquire(timeout=0)
-        write_header(folder, self._header)
+        self._write_header()
 
 
 def spill_path(session_id: str) -> Path:

@@ -38,8 +38,11 @@ class PathOpening(QObject):
         self._window = window
         self._sorter = BackgroundRunner("look at paths", 2, self)
         self._dropped = DroppedFiles(window)
-        self._folder_pane: SlidePane | None = None
-        """Where the first slide of the folder that is being listed opens; None for nowhere."""
+        self._folder_pane: tuple[SlidePane, int] | None = None
+        """Where and at which turn the first slide of the folder that is being listed opens; None
+        for nowhere."""
+        self._asked = self._listed = 0
+        """How often something was asked for, and which of that filled the list of slides."""
         window.slides.open_requested.connect(self._open_listed)
         window.folder.listed.connect(self._on_folder_listed)
 
@@ -47,35 +50,43 @@ class PathOpening(QObject):
         """Open slides, folders, projects and models.
 
         A folder with a model in it is added to the models and turned on. Another folder, or the
-        slides if there are several, are listed; the first slide opens in `pane`.
+        slides if there are several, are listed; the first slide opens in `pane`. What is asked
+        for later wins, in whatever order the drives answer.
         """
+        self._asked += 1
+        asked, turn = self._asked, pane.take_turn()
         self._sorter.run(
             lambda: [(path, _kind(path)) for path in paths],
-            lambda sorted_paths: self._open_sorted(sorted_paths, pane),
+            lambda sorted_paths: self._open_sorted(sorted_paths, pane, asked, turn),
         )
 
     def shut_down(self) -> None:
         """End the threads."""
         self._sorter.close()
 
-    def _open_sorted(self, paths: list[tuple[Path, str]], pane: SlidePane) -> None:
+    def _open_sorted(
+        self, paths: list[tuple[Path, str]], pane: SlidePane, asked: int, turn: int
+    ) -> None:
         window = self._window
         folders = [path.absolute() for path, kind in paths if kind == "folder"]
         slides = [path.absolute() for path, kind in paths if kind == "slide"]
         for path in [path for path, kind in paths if kind == "model"]:
             window.overlays.take_model(path)
-        for path in [path for path, kind in paths if kind == "project"]:
-            window.projects.open(path)
-        if folders:
-            self._folder_pane = pane if not slides else None
-            window.folder.show_folder(folders[0])
-        elif len(slides) > 1:
-            window.folder.show_slides(slides)
-            window.slides.show_list(window.folder)
-        if folders or len(slides) > 1:
-            window.slides.show()
+        projects = [path for path, kind in paths if kind == "project"]
+        if (projects or folders or len(slides) > 1) and asked > self._listed:
+            self._listed = asked
+            for path in projects:
+                window.projects.open(path)
+            if folders:
+                self._folder_pane = (pane, turn) if not slides else None
+                window.folder.show_folder(folders[0])
+            elif len(slides) > 1:
+                window.folder.show_slides(slides)
+                window.slides.show_list(window.folder)
+            if folders or len(slides) > 1:
+                window.slides.show()
         if slides and pane in window.panes.panes:
-            pane.open(slides[0])
+            pane.open(slides[0], turn=turn)
         files = [each for each in paths if each[1] in ("annotations", "results")]
         self._dropped.take(files, slides, pane)
 
@@ -93,9 +104,14 @@ class PathOpening(QObject):
         """Show the slides of a folder, and the first of them."""
         window = self._window
         window.slides.show_list(window.folder)
-        pane, self._folder_pane = self._folder_pane, None
-        if pane is not None:
-            (pane if pane in window.panes.panes else window.panes.active).open(first)
+        meant, self._folder_pane = self._folder_pane, None
+        if meant is None:
+            return
+        pane, turn = meant
+        if pane in window.panes.panes:
+            pane.open(first, turn=turn)
+        else:
+            window.panes.active.open(first)
 
 
 def _kind(path: Path) -> str:

@@ -97,7 +97,7 @@ class SlidePane(QFrame):
     slide_leaving = Signal(object)
     """This pane, right after `slide_closing`: slide and view are there for the last time."""
     opened = Signal(object)
-    """The Path of a slide that opened."""
+    """The Path of a slide that opened, or that was asked for and is on screen already."""
     failed = Signal(object, str)
     """The Path of a slide that did not open, and the sentence that says why."""
     view_changed = Signal(object, str)
@@ -124,10 +124,16 @@ class SlidePane(QFrame):
         """Where the pixel size of the slide comes from, as `OpenedSlide` says it."""
         self._opening_path: Path | None = None
         self._has_failed = False
+        self._turns = 0
+        self._opened_turn = 0
         self._opening_image: int | None = None
         self._opening_others: tuple[Path, ...] = ()
         self.combined_with: tuple[Path, ...] = ()
         """Slides whose channels are shown beside those of the slide at `path`."""
+        self._image: int | None = None
+        """Which image of the file was asked for; None for the largest."""
+        self._is_outdated = False
+        """Whether the file was changed since it was opened."""
         self.profile_problem = ""
         """Why the slide's color profile cannot be used, in a sentence, else empty."""
         self.stain_problem = ""
@@ -201,8 +207,21 @@ class SlidePane(QFrame):
     def is_opening(self) -> bool:
         return self._task is not None or self._recognition is not None
 
-    def open(self, path: Path, image: int | None = None, others: tuple[Path, ...] = ()) -> None:
+    def take_turn(self) -> int:
+        """Return the turn of a slide that is asked for now and is opened a while later."""
+        self._turns += 1
+        return self._turns
+
+    def open(
+        self,
+        path: Path,
+        image: int | None = None,
+        others: tuple[Path, ...] = (),
+        turn: int | None = None,
+    ) -> None:
         """Open a slide in a thread; an earlier opening under way is given up.
+
+        The slide that is on screen stays as it is, with its undo steps.
 
         Parameters
         ----------
@@ -210,7 +229,20 @@ class SlidePane(QFrame):
             Which image of a file that holds several; None for the largest.
         others
             Slides of the same field, shown with it as channels of one slide.
+        turn
+            When it was asked for, as `take_turn` said: nothing happens where a slide that was
+            asked for later has been opened meanwhile. None for now.
         """
+        turn = self.take_turn() if turn is None else turn
+        if turn < self._opened_turn:
+            return
+        self._opened_turn = turn
+        if self._is_shown(path, image, others):
+            self._stay(path)
+        else:
+            self._open_anew(path, image, others)
+
+    def _open_anew(self, path: Path, image: int | None, others: tuple[Path, ...]) -> None:
         self._give_up_opening()
         self._has_failed = False
         self._opening_path = path
@@ -232,6 +264,29 @@ class SlidePane(QFrame):
         self._task = self._background.run(
             lambda: source_of(path, image, others), self._on_opened, self._on_failed, _close_late
         )
+
+    def _is_shown(self, path: Path, image: int | None, others: tuple[Path, ...]) -> bool:
+        """Return whether all that is asked for is on screen, as far as it was ever readable."""
+        source = self.source
+        if source is None or (path, others) != (self.path, self.combined_with):
+            return False
+        if self._is_outdated or not self.unreadable.isHidden():
+            return False
+        return image in (self._image, source.info.image)
+
+    def _stay(self, path: Path) -> None:
+        """The slide that is asked for is on screen: all there is to do is to go to it."""
+        self._give_up_opening()
+        self._has_failed = False
+        self._opening_path = path
+        self._opening_image = self._image
+        self._opening_others = self.combined_with
+        self.notice.hide()
+        if self.source is not None:
+            self._check_unchanged(self.source)
+        if self._is_active:
+            self.focus()
+        self.opened.emit(path)
 
     @property
     def asked_path(self) -> Path | None:
@@ -384,6 +439,8 @@ class SlidePane(QFrame):
         self._view_keeper.flush()
         self.path = None
         self.combined_with = ()
+        self._image = None
+        self._is_outdated = False
         self.color_hint.hide()
         self._is_recognized = False
         if self._recognition is not None:
@@ -400,6 +457,7 @@ class SlidePane(QFrame):
         self._task = None
         self._begin_slide(path, source, profile_problem(source.info.icc_profile))
         self.combined_with = self._opening_others
+        self._image = self._opening_image
         self.canvas.set_look(default_display(source.info, uses_icc=self.uses_icc))
         self.canvas.set_source(source, source.info.optics)
         reader = self.reader()
@@ -421,8 +479,19 @@ class SlidePane(QFrame):
         self.canvas.set_source(source, slide.optics, view=slide.view, loader=ahead.loader)
         self._know_slide(path, slide)
         self._announce_slide(path, slide)
+        self._check_unchanged(source, lambda: note_opened(slide))
+
+    def _check_unchanged(
+        self, source: SlideSource, unchanged: Callable[[], object] = lambda: None
+    ) -> None:
+        """Read a tile in a thread: a file that was replaced since it was opened says so."""
+
+        def check() -> None:
+            source.read_tile(len(source.levels) - 1, 0, 0)
+            unchanged()
+
         self._background.run(
-            lambda: _check_unchanged(slide),
+            check,
             lambda _: None,
             lambda error: self._on_file_changed(str(error)) if self.source is source else None,
         )
@@ -496,7 +565,10 @@ class SlidePane(QFrame):
             self._display_keeper.note(self.source.info, look, uses_icc=self.uses_icc)
 
     def _on_file_changed(self, sentence: str) -> None:
+        self._is_outdated = True
         self._opening_path = self.path
+        self._opening_image = self._image
+        self._opening_others = self.combined_with
         self.notice.tell(sentence, "error", "Open again")
 
     def _on_server_silent(self, sentence: str) -> None:
@@ -533,7 +605,7 @@ class SlidePane(QFrame):
 
     def _retry(self) -> None:
         if self._opening_path is not None:
-            self.open(self._opening_path, self._opening_image, self._opening_others)
+            self._open_anew(self._opening_path, self._opening_image, self._opening_others)
 
     def _say_still_waiting(self) -> None:
         path = self._opening_path
@@ -570,9 +642,3 @@ class _PaneHeader(QFrame):
 
 def _close_late(source: SlideSource) -> None:
     source.close()
-
-
-def _check_unchanged(slide: OpenedSlide) -> None:
-    """Read a tile: a file that was replaced since it was opened says so. Raises SlideError."""
-    slide.source.read_tile(len(slide.source.levels) - 1, 0, 0)
-    note_opened(slide)
