@@ -71,6 +71,68 @@ class SavesAtLoad(nn.Module):
         return torch.zeros(x.shape[0], 2)
 
 
+class WritesThenReads(nn.Module):
+    """Writes a file when it is loaded and when it is asked, and answers with a private file."""
+
+    def __init__(self, written: str, secret: str) -> None:
+        super().__init__()
+        self.written = written
+        self.secret = secret
+
+    @torch.jit.export
+    def __getstate__(self) -> tuple[str, str, bool]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return (self.written, self.secret, self.training)
+
+    @torch.jit.export
+    def __setstate__(self, state: tuple[str, str, bool]) -> None:
+        self.written = state[0]
+        self.secret = state[1]
+        self.training = state[2]
+        torch.save(torch.ones(3), self.written + ".load")
+
+    def stolen(self, x: torch.Tensor) -> torch.Tensor:
+        torch.save(x, self.written)
+        return torch.from_file(self.secret, False, 2, dtype=torch.uint8).float()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.stolen(x)[None, :2].expand(x.shape[0], 2)
+
+
+class OfBlocks(WritesThenReads):
+    """The same as a network of pixels."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x[:, :1] * 0 + self.stolen(x)[0]
+
+
+class OfSlides(WritesThenReads):
+    """The same as a slide model."""
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return self.stolen(x), x[None, :, 0]
+
+
+class OfPoints(WritesThenReads):
+    """The same as a model that outlines what is pointed at."""
+
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, x: torch.Tensor, points: torch.Tensor, labels: torch.Tensor
+    ) -> torch.Tensor:
+        return x[:, :1] * 0 + self.stolen(x)[0] + points.sum() * 0 + labels.sum() * 0
+
+
+class AtLoad(WritesThenReads):
+    """Does all of it when it is loaded already."""
+
+    @torch.jit.export
+    def __setstate__(self, state: tuple[str, str, bool]) -> None:
+        self.written = state[0]
+        self.secret = state[1]
+        self.training = state[2]
+        torch.save(torch.ones(3), self.written + ".load")
+        torch.save(torch.from_file(self.secret, False, 2, dtype=torch.uint8), self.written)
+
+
 class Endless(nn.Module):
     """Never returns."""
 
@@ -98,12 +160,12 @@ class Harmless(nn.Module):
         return torch.stack([bright, 1 - bright], 1)
 
 
-def make_model(folder: Path, module: nn.Module, name: str = "Foreign") -> Path:
+def make_model(folder: Path, module: nn.Module, name: str = "Foreign", **changes: object) -> Path:
     """A folder with model.json and the module as TorchScript, a classifier of small patches."""
     folder.mkdir(parents=True)
     weights = folder / "weights.pt"
     torch.jit.script(module).save(str(weights))
-    return describe(folder, weights, name=name, format="torchscript")
+    return describe(folder, weights, name=name, format="torchscript", **changes)
 
 
 def describe(folder: Path, weights: Path, **changes: object) -> Path:
