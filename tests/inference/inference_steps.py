@@ -46,7 +46,7 @@ class Spacious(nn.Module):
         self.dark = Dark()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.dark(x.repeat(1, 80, 1, 1))
+        return self.dark(x.repeat(1, 50, 1, 1))
 
 
 class Raises(nn.Module):

@@ -129,7 +129,7 @@ def test_an_idle_process_gives_back_what_it_computed_with(start: Start, field_sl
         sizes_kb = {line[0]: int(line[1]) for line in lines if line[-1] == "kB"}
         return sizes_kb["VmHWM:"] - sizes_kb["VmRSS:"]
 
-    heard.wait(lambda: given_back_kb() > 150_000)
+    heard.wait(lambda: given_back_kb() > 100_000)
 
 
 def test_a_killed_process_is_told_and_started_again(start: Start) -> None:
