@@ -13,8 +13,9 @@ from viewer.atomic_write import atomic_write_bytes
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import torch
     from torch import Tensor, nn
+
+    from viewer.inference.adam import AdamW
 
 _FILE = "checkpoint.safetensors"
 
@@ -42,13 +43,12 @@ def save_checkpoint(
     fingerprint: str,
     checkpoint: Checkpoint,
     head: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizer: AdamW,
 ) -> None:
     """Writes it whole or not at all. Raises OSError."""
     tensors = {f"head.{name}": value for name, value in head.state_dict().items()}
     tensors |= {f"best.{name}": value for name, value in checkpoint.best.items()}
-    for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items()}
+    tensors |= {f"optimizer.{name}": value for name, value in optimizer.state().items()}
     about = {
         "fingerprint": fingerprint,
         "epoch": str(checkpoint.epoch),
@@ -60,7 +60,7 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    folder: Path, fingerprint: str, head: nn.Module, optimizer: torch.optim.Optimizer
+    folder: Path, fingerprint: str, head: nn.Module, optimizer: AdamW
 ) -> Checkpoint | None:
     """Takes the state up into head and optimizer; None where there is none of this training."""
     try:
@@ -72,12 +72,7 @@ def load_checkpoint(
     if about.get("fingerprint") != fingerprint:
         return None
     head.load_state_dict(_part(tensors, "head."))
-    states: dict[int, dict[str, Tensor]] = {}
-    for name, value in _part(tensors, "optimizer.").items():
-        index, _, key = name.partition(".")
-        states.setdefault(int(index), {})[key] = value
-    state = optimizer.state_dict()
-    optimizer.load_state_dict({"state": states, "param_groups": state["param_groups"]})
+    optimizer.take_up(_part(tensors, "optimizer."))
     return Checkpoint(
         int(about["epoch"]),
         int(about["best_epoch"]),

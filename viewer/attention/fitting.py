@@ -10,6 +10,7 @@ import torch
 
 from viewer.attention.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from viewer.attention.examples import Example, turned
+from viewer.inference.adam import AdamW
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,17 +75,14 @@ def fit(
         for module in model.head.modules():
             if isinstance(module, torch.nn.Conv2d):
                 module.reset_parameters()
-        optimizer = torch.optim.AdamW(
-            model.head.parameters(), options.rate, weight_decay=options.decay
-        )
+        optimizer = AdamW(model.head.parameters(), decay=options.decay)
         state = load_checkpoint(work, fingerprint, model.head, optimizer)
         began_at = state.epoch if state is not None else 0
         state = state or Checkpoint(0, 0, float("inf"), {})
         while state.epoch < options.epochs and state.epoch - state.best_epoch < options.patience:
             torch.manual_seed(options.seed * 100_003 + state.epoch)
-            loss = _epoch(
-                model, taught, optimizer, np.random.default_rng([options.seed, state.epoch])
-            )
+            rng = np.random.default_rng([options.seed, state.epoch])
+            loss = _epoch(model, taught, optimizer, options.rate, rng)
             validation_loss = _validated(model, held)
             state.epoch += 1
             if validation_loss < state.best_loss:
@@ -100,7 +98,8 @@ def fit(
 def _epoch(
     model: WhereToLook,
     taught: list[Example],
-    optimizer: torch.optim.Optimizer,
+    optimizer: AdamW,
+    rate: float,
     rng: np.random.Generator,
 ) -> float:
     """Return each slide once, in random order, stain and turn; gives the mean loss."""
@@ -112,10 +111,9 @@ def _epoch(
         cells, known, shares = turned(example, variant, turns, mirrored=bool(rng.integers(2)))
         expected = model.judged(torch.from_numpy(cells)[None].float())[0]
         loss = divergence(expected, torch.from_numpy(shares), torch.from_numpy(known))
-        optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.head.parameters(), 1.0)
-        optimizer.step()
+        optimizer.step(rate)
         total += loss.item()
     model.head.eval()
     return total / len(taught)

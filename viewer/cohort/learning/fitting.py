@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from viewer.attention.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from viewer.inference.adam import AdamW
 from viewer.inference.architectures.slide_models import SLIDE_ARCHITECTURES, ClamMulti, ClamSingle
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def fit(
     """
     mean, spread = bags.scale(taught)
     work.mkdir(parents=True, exist_ok=True)
-    optimizer = torch.optim.AdamW(model.parameters(), _RATE, weight_decay=_DECAY)
+    optimizer = AdamW(model.parameters(), decay=_DECAY)
     state = load_checkpoint(work, fingerprint, model, optimizer) or Checkpoint(
         0, 0, float("inf"), {}
     )
@@ -138,7 +139,7 @@ def chances(model: nn.Module, bags: Bags, indices: Sequence[int]) -> Tensor:
 
 def _epoch(
     model: nn.Module, bags: Bags, taught: Sequence[int], mean: Tensor, spread: Tensor,
-    weights: Tensor, optimizer: torch.optim.Optimizer,
+    weights: Tensor, optimizer: AdamW,
 ) -> float:  # fmt: skip
     model.train()
     total = 0.0
@@ -155,10 +156,9 @@ def _epoch(
         if isinstance(model, ClamSingle | ClamMulti):
             extra = _instance_loss(model, vectors, attention, int(bags.classes[index]))
             loss = (1 - _INSTANCE_WEIGHT) * loss + _INSTANCE_WEIGHT * extra
-        optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
+        optimizer.step(_RATE)
         total += loss.item()
     model.eval()
     return total / len(taught)

@@ -15,10 +15,10 @@ import torch
 from safetensors.torch import save
 
 from viewer.geometry import Box
+from viewer.inference.adam import AdamW
 from viewer.inference.errors import ModelFailedError
 from viewer.inference.instances import CONFIDENCE, labeled, objects_of
 from viewer.inference.outline_scores import counted, score_of
-from viewer.inference.process.adam import AdamW
 from viewer.inference.process.nuclei_targets import follow, nuclei_loss, target_maps
 from viewer.inference.process.tuning_messages import (
     Agreement,
