@@ -23,13 +23,7 @@ from viewer.ui.annotations.annotation_tree import (
     PER_UNIT,
     Filling,
     Group,
-    Key,
-    Place,
-    RowSize,
-    Tree,
     class_order,
-    holds,
-    key_of,
     row_runs,
     rows_among,
 )
@@ -46,8 +40,9 @@ if TYPE_CHECKING:
     from PySide6.QtGui import QIcon
 
     from viewer.annotations.annotation import Annotation
-    from viewer.annotations.document import Document, Edit
+    from viewer.annotations.document import Change, Document, Edit
     from viewer.annotations.pixel_calibration import MicronsPerPixel
+    from viewer.ui.annotations.annotation_tree import Key, RowSize
     from viewer.ui.background_runner import Task
 
 COLUMNS = ("Name", "Size", "", "Author", "Changed")
@@ -91,7 +86,6 @@ class AnnotationModel(QAbstractItemModel):
         self._calibration = PixelCalibration()
         self._groups: list[Group] = []
         self._by_number: dict[int, Group] = {}
-        self._places: dict[UUID, Place] = {}
         self._next_number = 1
         self._background = BackgroundRunner("list annotations", 1, self)
         self._filling: Task | None = None
@@ -115,7 +109,7 @@ class AnnotationModel(QAbstractItemModel):
         is_other = document is not self._document
         self._document, self._calibration = document, PixelCalibration.of(mpp_um)
         if is_other and document is not None and self._is_long(document):
-            self._show_tree(Tree([], {}))
+            self._show_tree([])
         self._fill()
 
     def set_filter(self, text: str) -> None:
@@ -139,7 +133,9 @@ class AnnotationModel(QAbstractItemModel):
             self._fill()
             return
         for change in step.changes:
-            self._refresh(change.id)
+            if not self._refresh(change):
+                self._fill()
+                return
 
     def shut_down(self) -> None:
         """End the thread."""
@@ -155,7 +151,7 @@ class AnnotationModel(QAbstractItemModel):
     @property
     def shown_count(self) -> int:
         """Return how many annotations pass the filter."""
-        return len(self._places)
+        return sum(len(group.ids) for group in self._groups)
 
     @property
     def class_names(self) -> list[str]:
@@ -201,11 +197,21 @@ class AnnotationModel(QAbstractItemModel):
 
     def index_of(self, id_: UUID) -> QModelIndex:
         """Not valid for what is not listed."""
-        place = self._places.get(id_)
-        if place is None:
-            return QModelIndex()
-        at = bisect_left(place.group.keys, place.key)
-        return self.createIndex(self._position(place.group, at), 0, place.group.number)
+        annotation = None if self._document is None else self._document.get(id_)
+        found = None if annotation is None else self._found(annotation)
+        return QModelIndex() if found is None else self._index_at(*found)
+
+    def _found(self, annotation: Annotation) -> tuple[Group, int] | None:
+        """Return the class of what is listed, and where it is there in ascending order."""
+        group = next((each for each in self._groups if each.name == annotation.class_name), None)
+        if group is None or self._document is None:
+            return None
+        at = bisect_left(group.keys, self._key(annotation))
+        is_here = at < len(group.ids) and group.ids[at] == annotation.id
+        return (group, at) if is_here else None
+
+    def _index_at(self, group: Group, at: int) -> QModelIndex:
+        return self.createIndex(self._position(group, at), 0, group.number)
 
     def index_of_class(self, name: str) -> QModelIndex:
         """Not valid for a class that is not listed."""
@@ -402,7 +408,7 @@ class AnnotationModel(QAbstractItemModel):
             case 0:
                 return annotation.name or first_line(annotation) or kind_of(annotation)
             case 1:
-                return self._size_text(self._size(annotation))
+                return self._size_text(self._way.size(annotation))
             case 3:
                 return annotation.author
             case 4:
@@ -437,73 +443,77 @@ class AnnotationModel(QAbstractItemModel):
         if self._filling is not None:
             self._filling.cancel()
             self._filling = None
-        document = self._document
-        filling = Filling(self._calibration, tuple(self._words), self._column)
+        document, filling = self._document, self._way
         if document is None or not self._is_long(document):
             self._show_tree(filling.tree(DocumentState() if document is None else document.state))
             return
         state = document.snapshot()
         self._filling = self._background.run(
-            lambda: filling.tree(state), lambda tree: self._on_filled(state, tree)
+            lambda: filling.tree(state), lambda groups: self._on_filled(state, groups)
         )
+
+    @property
+    def _way(self) -> Filling:
+        """Return how what is listed is chosen, measured and sorted."""
+        return Filling(self._calibration, tuple(self._words), self._column)
 
     def _is_long(self, document: Document) -> bool:
         return self._fills_in_thread and len(document) > _MOST_LISTED_AT_ONCE
 
-    def _on_filled(self, state: DocumentState, tree: Tree) -> None:
+    def _on_filled(self, state: DocumentState, groups: list[Group]) -> None:
         self._filling = None
         if self._document is not None and self._document.holds(state):
-            self._show_tree(tree)
+            self._show_tree(groups)
         else:
             self._fill()
 
-    def _show_tree(self, tree: Tree) -> None:
+    def _show_tree(self, groups: list[Group]) -> None:
         self.beginResetModel()
         self._by_number = {}
-        for group in tree.groups:
+        for group in groups:
             group.number = self._next_number
             self._next_number += 1
             self._by_number[group.number] = group
-        former, former_places = self._groups, self._places
-        self._groups, self._places = tree.groups, tree.places
+        former, self._groups = self._groups, groups
         self._stamp += 1
         self.endResetModel()
-        rows = [each for group in former for each in (group.ids, group.keys)]
-        release_slowly(former_places, *rows)
+        release_slowly(*(each for group in former for each in (group.ids, group.keys)))
         self.filled.emit()
 
-    def _refresh(self, id_: UUID) -> None:
-        """Brings one row to how its annotation is now."""
-        before = self._places.get(id_)
-        annotation = None if self._document is None else self._document.get(id_)
-        if annotation is not None and not self._passes(annotation):
-            annotation = None
-        if before is not None and annotation is not None:
-            key = self._key(annotation, self._size(annotation))
-            if before.group.name == annotation.class_name and before.key == key:
-                self._change(id_, before, annotation)
-                return
-        if before is not None:
-            self._take_out(id_, before)
-        if annotation is not None:
-            self._put_in(annotation)
+    def _refresh(self, change: Change) -> bool:
+        """Bring one row to how its annotation is now; False where it is not listed as it was."""
+        way = self._way
+        before, after = (
+            None if each is None or not way.holds(each) else each
+            for each in (change.before, change.after)
+        )
+        found = None if before is None else self._found(before)
+        if before is not None and found is None:
+            return False
+        if before is not None and found is not None and after is not None:
+            group, at = found
+            if group.name == after.class_name and group.keys[at] == self._key(after):
+                self._change(group, at, before, after)
+                return True
+        if before is not None and found is not None:
+            self._take_out(*found, before)
+        if after is not None:
+            self._put_in(after)
+        return True
 
-    def _change(self, id_: UUID, before: Place, annotation: Annotation) -> None:
-        size, group = self._size(annotation), before.group
-        self._places[id_] = Place(group, before.key, size)
-        group.size = group.size.minus(before.size).plus(size)
-        group.color = annotation.shown_as.color if annotation.shown_as else group.color
-        index = self.index_of(id_)
+    def _change(self, group: Group, at: int, before: Annotation, after: Annotation) -> None:
+        way = self._way
+        group.size = group.size.minus(way.size(before)).plus(way.size(after))
+        group.color = after.shown_as.color if after.shown_as else group.color
+        index = self._index_at(group, at)
         self.dataChanged.emit(index, index.siblingAtColumn(len(COLUMNS) - 1))
         self._tell_group(group)
 
-    def _take_out(self, id_: UUID, place: Place) -> None:
-        group = place.group
-        at = bisect_left(group.keys, place.key)
+    def _take_out(self, group: Group, at: int, annotation: Annotation) -> None:
         row, group_row = self._position(group, at), self._row(group)
         self.beginRemoveRows(self.createIndex(group_row, 0, 0), row, row)
-        del group.keys[at], group.ids[at], self._places[id_]
-        group.size = group.size.minus(place.size)
+        del group.keys[at], group.ids[at]
+        group.size = group.size.minus(self._way.size(annotation))
         self._stamp += 1
         self.endRemoveRows()
         if group.ids:
@@ -521,15 +531,13 @@ class AnnotationModel(QAbstractItemModel):
             self.beginInsertRows(QModelIndex(), row, row)
             insort(self._groups, group, key=class_order)
             self.endInsertRows()
-        size = self._size(annotation)
-        key = self._key(annotation, size)
+        key = self._key(annotation)
         at = bisect_left(group.keys, key)
         row = len(group.ids) - at if self._is_descending else at
         self.beginInsertRows(self.createIndex(self._row(group), 0, 0), row, row)
         group.keys.insert(at, key)
         group.ids.insert(at, annotation.id)
-        self._places[annotation.id] = Place(group, key, size)
-        group.size = group.size.plus(size)
+        group.size = group.size.plus(self._way.size(annotation))
         self._stamp += 1
         self.endInsertRows()
         self._tell_group(group)
@@ -553,16 +561,9 @@ class AnnotationModel(QAbstractItemModel):
         """Return a row from a place in ascending order, and the other way round."""
         return len(group.ids) - 1 - at if self._is_descending else at
 
-    def _size(self, annotation: Annotation) -> RowSize:
-        calibration, shape = self._calibration, annotation.geometry
-        return RowSize.of(calibration.area_of(shape), calibration.length_of(shape))
-
     def _size_text(self, size: RowSize) -> str:
         return self._calibration.row_text(size.area / PER_UNIT, size.length / PER_UNIT)
 
-    def _key(self, annotation: Annotation, size: RowSize) -> Key:
+    def _key(self, annotation: Annotation) -> Key:
         assert self._document is not None
-        return key_of(annotation, size, self._column, self._document.place(annotation.id))
-
-    def _passes(self, annotation: Annotation) -> bool:
-        return holds(annotation, self._words)
+        return self._way.key(annotation, self._document.place(annotation.id))
