@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -109,11 +110,14 @@ def test_no_entry_imports_what_lies_in_the_current_folder(slide: Path, trace: Pa
 
 
 def test_no_child_imports_what_lies_in_the_current_folder(slide: Path, trace: Path) -> None:
-    """The model, the helper that writes tables, and the process of a query, one after another."""
+    """The model, the helper that writes tables, and the process of a query, one after another.
+
+    Modules lie beside the model as well.
+    """
     folder = slide.parent
-    done = run(
-        COVERSLIP, "run", "tissue-quality", slide.name, *REGION, "-o", "r.parquet", folder=folder
-    )
+    shutil.copytree(REPOSITORY / "resources" / "models" / "tissue-quality", folder / "model")
+    plant(folder / "model", trace, PLANTED)
+    done = run(COVERSLIP, "run", "model", slide.name, *REGION, "-o", "r.parquet", folder=folder)
     assert done.returncode == 0, done.stderr
     assert (folder / "r.parquet").read_bytes()[:4] == b"PAR1"
     done = run(COVERSLIP, "query", "select count(*) from slides", folder=folder)
@@ -137,3 +141,62 @@ def test_an_empty_entry_of_pythonpath_gives_nothing_once_the_program_runs(
     done = run(COVERSLIP, "query", "select count(*) from slides", folder=folder, **empty)
     assert done.returncode == 0, done.stderr
     assert not trace.exists(), trace.read_text()
+
+
+WITNESS = """
+#include <stdio.h>
+__attribute__((constructor)) static void say(int count, char **words) {
+    FILE *trace = fopen(TRACE, "a");
+    if (!trace) return;
+    for (int n = 0; n < count; n++) fprintf(trace, "%s ", words[n]);
+    fprintf(trace, "\\n");
+    fclose(trace);
+}
+"""
+
+
+@pytest.fixture
+def witness(tmp_path: Path, trace: Path) -> Path:
+    """A library that says in which process it was loaded."""
+    compiler = shutil.which("cc")
+    if compiler is None or sys.platform != "linux":
+        pytest.skip("There is no C compiler.")
+    source, library = tmp_path / "witness.c", tmp_path / "libraries" / "libc10.so"
+    source.write_text(WITNESS)
+    library.parent.mkdir()
+    options = ["-shared", "-fPIC", f'-DTRACE="{trace}"']
+    subprocess.run([compiler, *options, "-o", library, source], check=True)
+    return library
+
+
+@pytest.mark.parametrize("home", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_what_the_environment_names_is_run_by_no_child(
+    home: bool, sample_slide: Path, tmp_path: Path, trace: Path, witness: Path
+) -> None:
+    """It is the user's, so the program itself is under it; its readers and models are not.
+
+    Nor is the helper, as far as modules go. The home of Python is set once the program runs, which
+    would not start with that.
+    """
+    planted = tmp_path / "planted"
+    plant(planted, trace, [name for name in IMPORTED_LATER if name != "duckdb"])
+    said = f"import sys; print('module', *sys.orig_argv, file=open({str(trace)!r}, 'a'))\n"
+    for name in ("sitecustomize", "usercustomize", "startup"):
+        (planted / f"{name}.py").write_text(said)
+    variables = {
+        "LD_PRELOAD": str(witness),
+        "LD_LIBRARY_PATH": str(witness.parent),  # where torch would find the first of its own
+        "PYTHONSTARTUP": str(planted / "startup.py"),
+        "PYTHONINSPECT": "1",
+    } | ({"PYTHONHOME": str(planted)} if home else {"PYTHONPATH": str(planted)})
+    out = tmp_path / ("r.csv" if home else "r.parquet")  # the helper writes the other
+    words = ["run", "tissue-quality", str(sample_slide), *REGION, "-o", str(out)]
+    starting = f"import os, sys; os.environ |= {variables!r}; sys.argv[1:] = {words!r}; "
+    starting += "from viewer.cli import main; main()"
+    done = run([sys.executable, "-P", "-c", starting], folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert out.stat().st_size > 100
+    lines = trace.read_text().splitlines() if trace.exists() else []
+    assert all("viewer.processes.helper_entry" in line for line in lines), lines
+    assert not any(line.startswith("module") for line in lines), lines
+    assert bool(lines) != home, "the helper is under it, which shows that it works"
