@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from viewer.slides.dicom_first_frame import misleads_openslide
 from viewer.slides.dicom_header import dicom_header
 from viewer.slides.errors import IncompleteSlideError, NoSuchImageError, UnsupportedSlideError
 from viewer.slides.source import ImageEntry
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 MOST_FILES = 2000
 OPENSLIDE_READS = frozenset(f"1.2.840.10008.1.2{end}" for end in (".1", ".4.50", ".4.90", ".4.91"))
 """Transfer syntaxes: explicit little endian, baseline JPEG and JPEG 2000."""
+_OPENSLIDE_SHOWS = frozenset(("", "RGB", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"))
+"""Photometric interpretations; empty where the beginning of the file does not tell."""
+_OPENSLIDE_BITS = 8
 _MOST_LOOKED_AT = 16
 """Files after which a folder without DICOM is taken for one that holds none."""
 _OTHER_SUFFIXES = SUFFIXES - {".dcm"}
@@ -54,7 +58,7 @@ class DicomSeries:
     @property
     def needs_more(self) -> bool:
         """Return whether OpenSlide refuses the slide, or shows a part of it only."""
-        return any(_needs_more(header) for _, header in self.files)
+        return any(_needs_more(path, header) for path, header in self.files)
 
     def entry(self, index: int) -> ImageEntry:
         """Return the series as one of the images of its folder."""
@@ -120,14 +124,16 @@ def series_of(path: Path) -> DicomSeries | None:
     return next((each for each in series_in(path.parent) if each.uid == own.series), None)
 
 
-def _needs_more(header: DicomHeader) -> bool:
-    if not header.is_volume:
-        return bool(header.concatenation) or header.transfer_syntax not in OPENSLIDE_READS
-    return (
+def _needs_more(path: Path, header: DicomHeader) -> bool:
+    return bool(
         header.transfer_syntax not in OPENSLIDE_READS
-        or header.focal_planes > 1
-        or header.optical_paths > 1
+        or header.photometric not in _OPENSLIDE_SHOWS
+        or (header.is_volume and (header.focal_planes > 1 or header.optical_paths > 1))
+        or (not header.is_volume and header.concatenation)
         or header.samples == 1
+        or header.planar
+        or header.bits_allocated > _OPENSLIDE_BITS
+        or misleads_openslide(path, header)
     )
 
 

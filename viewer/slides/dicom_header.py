@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,6 +26,7 @@ _UNDEFINED = 0xFFFFFFFF
 _DELIMITERS, _ITEM = 0xFFFE, 0xE000
 _PIXELS = 0x7FE00010
 _TRANSFER_SYNTAX = 0x00020010
+PHOTOMETRIC, PLANAR, BITS_STORED = 0x00280004, 0x00280006, 0x00280101
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,10 @@ class DicomHeader:
         Of the whole level in pixels, not of its tiles; 0 where they are unknown.
     samples
         Per pixel: 3 of a picture in color, 1 of a channel.
+    photometric
+        What the samples are, such as "RGB", "YBR_FULL_422" or "MONOCHROME2".
+    planar
+        1 where each color of a frame is stored for itself.
     concatenation, part, parts
         The level that this file is a part of, which part counted from 1, and how many there are;
         empty and 0 where the level is one file, or the file does not say.
@@ -59,6 +64,11 @@ class DicomHeader:
     concatenation: str
     part: int
     parts: int
+    photometric: str
+    planar: int
+    bits_allocated: int
+    bits_stored: int
+    is_signed: bool
 
     @property
     def is_volume(self) -> bool:
@@ -91,7 +101,7 @@ def parsed_header(data: bytes) -> DicomHeader | None:
     """Return what a file that begins with `data` says of itself; None where it is not DICOM."""
     if data[_PREAMBLE_BYTES : _PREAMBLE_BYTES + len(_MAGIC)] != _MAGIC:
         return None
-    values = _elements(data)
+    values = {tag: each.value for tag, each in elements(data).items()}
     return DicomHeader(
         series=_text(values, 0x0020000E),
         is_whole_slide=_text(values, 0x00020002) == _WHOLE_SLIDE,
@@ -107,19 +117,31 @@ def parsed_header(data: bytes) -> DicomHeader | None:
         concatenation=_text(values, 0x00209161),
         part=_number(values, 0x00209162),
         parts=_number(values, 0x00209163),
+        photometric=_text(values, PHOTOMETRIC),
+        planar=_number(values, PLANAR),
+        bits_allocated=_number(values, 0x00280100),
+        bits_stored=_number(values, BITS_STORED),
+        is_signed=_number(values, 0x00280103) == 1,
     )
 
 
-def _elements(data: bytes) -> dict[int, bytes]:
-    """Return the values of the elements that lie in no sequence, by tag."""
-    values: dict[int, bytes] = {}
+class Element(NamedTuple):
+    """The value of an element, and where in the file it begins."""
+
+    at: int
+    value: bytes
+
+
+def elements(data: bytes) -> dict[int, Element]:
+    """Return the elements of a file that begins with `data`, but those in sequences, by tag."""
+    values: dict[int, Element] = {}
     at, depth, is_implicit = _PREAMBLE_BYTES + len(_MAGIC), 0, False
     is_meta = True
     while at + 8 <= len(data):
         group, element = struct.unpack_from("<HH", data, at)
         tag = group << 16 | element
         if is_meta and group != 2:
-            is_meta, syntax = False, values.get(_TRANSFER_SYNTAX, b"").rstrip(b"\0 ")
+            is_meta, syntax = False, _syntax(values)
             if syntax in (_BIG, _DEFLATED):
                 break
             is_implicit = syntax == _IMPLICIT
@@ -140,9 +162,14 @@ def _elements(data: bytes) -> dict[int, bytes]:
             depth += 1
             continue
         if depth == 0 and at + length <= len(data):
-            values[tag] = data[at : at + length]
+            values[tag] = Element(at, data[at : at + length])
         at += length
     return values
+
+
+def _syntax(values: dict[int, Element]) -> bytes:
+    found = values.get(_TRANSFER_SYNTAX)
+    return found.value.rstrip(b"\0 ") if found else b""
 
 
 def _value_of(data: bytes, at: int, is_implicit: bool) -> tuple[int, int]:

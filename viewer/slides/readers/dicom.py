@@ -16,6 +16,8 @@ from viewer.slides.channels import Axes, Channel, distinct_names, usual_color
 from viewer.slides.dicom_folder import OPENSLIDE_READS, check_series, series_of
 from viewer.slides.dicom_header import dicom_header
 from viewer.slides.errors import DamagedSlideError, NoSuchImageError, UnsupportedSlideError
+from viewer.slides.readers.dicom_files import frame_format, open_files, unread_pixels
+from viewer.slides.readers.dicom_frames import INVERTED, FrameFormat
 from viewer.slides.readers.extras import need
 from viewer.slides.readers.plane_windows import ChunkGrid, PlaneWindows
 from viewer.slides.readers.planes_source import PlanesSource
@@ -24,7 +26,7 @@ from viewer.slides.resolution import scale_doubt
 from viewer.slides.source import SlideInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -34,19 +36,14 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_ENDS_WITH_MARKER = (
-    "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.57",
-    "1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81",
-    "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91", "1.2.840.10008.1.2.4.201",
-    "1.2.840.10008.1.2.4.202", "1.2.840.10008.1.2.4.203",
-)  # fmt: skip
-"""Transfer syntaxes whose frames end with the marker of the JPEG family."""
 _WSIDICOM_READS = OPENSLIDE_READS.union(
-    _ENDS_WITH_MARKER,
-    (f"1.2.840.10008.1.2{end}" for end in ("", ".5", ".4.110", ".4.111", ".4.112")),
-)
-"""Also implicit little endian, run-length coding and JPEG XL."""
-_END, _PADDING_BYTES = b"\xff\xd9", 64
+    f"1.2.840.10008.1.2{end}"
+    for end in (
+        "", ".5", ".4.51", ".4.57", ".4.70", ".4.80", ".4.81", ".4.110", ".4.111", ".4.112",
+        ".4.201", ".4.202", ".4.203",
+    )
+)  # fmt: skip
+"""Also implicit little endian, run-length coding, the JPEG family and JPEG XL."""
 _NAMES = {"labels": "label", "overviews": "macro"}
 """What wsidicom calls the images beside the slide, and what OpenSlide does."""
 _MOST_ASSOCIATED_PX = 64 << 20
@@ -76,24 +73,36 @@ def open_dicom(path: Path, image: int | None = None) -> PlanesSource | None:
     unknown = {header.transfer_syntax for _, header in found.volumes} - _WSIDICOM_READS
     if unknown:
         raise UnsupportedSlideError(path, _unknown_codec(path, unknown.pop()))
+    for file, header in found.volumes:
+        if kind := unread_pixels(header):
+            raise UnsupportedSlideError(
+                path,
+                f"{file.name} is a DICOM slide of {kind}, which cannot be read; ask for it as "
+                "DICOM with JPEG or JPEG 2000.",
+            )
     need("wsidicom", "dicom", path, "a DICOM slide of a kind that OpenSlide does not read")
-    from wsidicom import WsiDicom
-
     try:
-        slide = WsiDicom.open([file for file, _ in found.files])
+        slide = open_files(found.files)
         _check_files(path, found.files, slide)
         base: Any = slide.pyramid.get(min(slide.pyramid.pyramid_indices))
         instances: list[Any] = list(base.instances.values())
         files = [each.image_data.files[0] for each in instances]
         described = [found for file in files for found in _optical_paths(file)]
-        return source_of_slide(path, slide, described)
+        return source_of_slide(path, slide, described, _format_of_file)
     except (OSError, UnsupportedSlideError, DamagedSlideError):
         raise
     except Exception as error:  # a spoilt file can make a parser fail in any way
         _log.info("%s cannot be read through wsidicom (%r)", path, error)
+        if type(error).__name__ == "WsiDicomNoResolutionError":
+            raise UnsupportedSlideError(
+                path,
+                f"{path.name} is a DICOM slide without a pixel size (PixelSpacing), by which its "
+                "levels are told apart; ask for it with one.",
+            ) from error
+        reason = str(error) or type(error).__name__
         raise DamagedSlideError(
             path,
-            f"{path.name} is a DICOM slide that cannot be opened ({error}); it may be damaged or "
+            f"{path.name} is a DICOM slide that cannot be opened ({reason}); it may be damaged or "
             "incomplete, so copy all files of the series again from where they came.",
         ) from error
 
@@ -127,36 +136,66 @@ class _Stack:
     """The planes of one level: which file holds which focal plane and optical path."""
 
     grid: ChunkGrid
-    planes: dict[tuple[float, str], Any]
-    """By micrometers and identifier; image data of wsidicom."""
+    planes: dict[tuple[float, str], tuple[Any, FrameFormat]]
+    """By micrometers and identifier; image data of wsidicom, and how its frames are stored."""
 
-    def of(self, z_um: float, path: str) -> tuple[Any, float]:
-        """Return the image data that holds a plane, and which of its planes lies nearest."""
+    def of(self, z_um: float, path: str) -> tuple[Any, FrameFormat, float]:
+        """Return what holds a plane, how that is stored, and which of its planes lies nearest."""
         found = [z for z, other in self.planes if other == path]
         if not found:
             raise ChunkError("this level lacks the channel")
         nearest = min(found, key=lambda z: abs(z - z_um))
-        return self.planes[nearest, path], nearest
+        return *self.planes[nearest, path], nearest
 
 
-def source_of_slide(path: Path, slide: Any, described: list[OpticalPath]) -> PlanesSource:
-    """Return an open slide of wsidicom as a source, wherever its frames come from."""
+def _format_of_file(data: Any) -> FrameFormat:
+    """Return how the frames of a file are stored, by its own header."""
+    size = data.tile_size
+    return frame_format(Path(str(data.files[0])), size.width, size.height)
+
+
+def _format_told(data: Any) -> FrameFormat:
+    """Return how frames are stored, by what wsidicom says of them."""
+    bits, size = int(data.bits), data.tile_size
+    return FrameFormat(
+        str(data.transfer_syntax), size.width, size.height, int(data.samples_per_pixel),
+        8 if bits <= 8 else 16, bits, str(data.photometric_interpretation),
+    )  # fmt: skip
+
+
+def source_of_slide(
+    path: Path,
+    slide: Any,
+    described: list[OpticalPath],
+    format_of: Callable[[Any], FrameFormat] = _format_told,
+) -> PlanesSource:
+    """Return an open slide of wsidicom as a source, wherever its frames come from.
+
+    Parameters
+    ----------
+    format_of
+        Tells of image data of wsidicom how its frames are stored.
+    """
     levels = [slide.pyramid.get(index) for index in sorted(slide.pyramid.pyramid_indices)]
-    stacks = [_stack(level) for level in levels]
+    stacks = [_stack(level, format_of) for level in levels]
     base = levels[0]
-    some = next(iter(stacks[0].planes.values()))
+    some, stored = next(iter(stacks[0].planes.values()))
     heights = sorted({z for z, _ in stacks[0].planes})
     paths = list(dict.fromkeys(name for _, name in stacks[0].planes))
-    is_rgb = some.samples_per_pixel == 3
+    is_rgb = stored.is_rgb
     notes: list[str] = []
+    if is_rgb and stored.bits_stored > 8 and stored.palette is None:
+        notes.append(f"Its colors have {stored.bits_stored} bits a sample; 8 of them are shown.")
+    if stored.photometric == INVERTED:
+        notes.append("Stored inverted (MONOCHROME1): its values are turned round.")
     if is_rgb and len(paths) > 1:
         notes.append(
             f"This slide was scanned in {len(paths)} ways of lighting; the first is shown."
         )
-    reader = _DicomReader(slide, stacks, heights, paths, is_rgb=is_rgb)
+    reader = _DicomReader(slide, stacks, heights, paths, format_of, is_rgb=is_rgb)
     spacing = (heights[-1] - heights[0]) / (len(heights) - 1) if len(heights) > 1 else None
     axes = Axes(
-        () if is_rgb else _channels(paths, described, some.dtype.name, reader),
+        () if is_rgb else _channels(paths, described, stored.dtype, reader),
         len(heights),
         spacing,
     )
@@ -173,11 +212,11 @@ def source_of_slide(path: Path, slide: Any, described: list[OpticalPath]) -> Pla
         reader="wsidicom",
         optics=optics,
         associated=tuple(associated),
-        icc_profile=described[0].profile if described and is_rgb else None,
+        icc_profile=_profile_of(paths[0], described) if is_rgb else None,
         properties={
             "dicom.TransferSyntaxUID": str(some.transfer_syntax),
             "dicom.SeriesInstanceUID": str(dataset.uids.slide.series_instance),
-            "dicom.PhotometricInterpretation": str(some.photometric_interpretation),
+            "dicom.PhotometricInterpretation": stored.photometric,
         },
         notes=tuple(notes),
         axes=axes,
@@ -186,15 +225,16 @@ def source_of_slide(path: Path, slide: Any, described: list[OpticalPath]) -> Pla
     return PlanesSource(path, info, tuple(each.grid.level(finest) for each in stacks), reader)
 
 
-def _stack(level: Any) -> _Stack:
-    planes: dict[tuple[float, str], Any] = {}
+def _stack(level: Any, format_of: Callable[[Any], FrameFormat]) -> _Stack:
+    planes: dict[tuple[float, str], tuple[Any, FrameFormat]] = {}
     for instance in level.instances.values():
         data = instance.image_data
+        stored = format_of(data)
         for z in data.focal_planes:
             for name in data.optical_paths:
-                planes.setdefault((float(z), str(name)), data)
-    some = next(iter(planes.values()))
-    if any(data.tile_size != some.tile_size for data in planes.values()):
+                planes.setdefault((float(z), str(name)), (data, stored))
+    some, _ = next(iter(planes.values()))
+    if any(data.tile_size != some.tile_size for data, _ in planes.values()):
         raise ValueError("planes of a level are cut into tiles of different sizes")
     size, tile = some.image_size, some.tile_size
     return _Stack(ChunkGrid(size.width, size.height, tile.width, tile.height), planes)
@@ -237,13 +277,26 @@ def optical_paths_of(dataset: Any) -> list[OpticalPath]:
     return paths
 
 
+def _profile_of(path: str, described: list[OpticalPath]) -> bytes | None:
+    """Return the profile of an optical path, or of the only one that is described."""
+    own = [each.profile for each in described if each.identifier == path]
+    return next(iter(own or [each.profile for each in described]), None)
+
+
 def _channels(
     paths: list[str], described: list[OpticalPath], dtype: str, reader: _DicomReader
 ) -> tuple[Channel, ...]:
     by_identifier = {each.identifier: each.name for each in described}
+    # A gray picture is shown as it is, a channel in the range of its values.
+    is_picture = len(paths) == 1 and dtype == "uint8" and not by_identifier.get(paths[0])
     names = distinct_names([by_identifier.get(path) or f"Optical path {path}" for path in paths])
     return tuple(
-        Channel(name, usual_color(name, index, len(paths)), dtype, reader.value_range(index))
+        Channel(
+            name,
+            usual_color(name, index, len(paths)),
+            dtype,
+            (0.0, 255.0) if is_picture else reader.value_range(index),
+        )
         for index, name in enumerate(names)
     )
 
@@ -253,12 +306,13 @@ class _DicomReader:
 
     def __init__(
         self, slide: Any, stacks: list[_Stack], heights: list[float], paths: list[str],
-        *, is_rgb: bool,
+        format_of: Callable[[Any], FrameFormat], *, is_rgb: bool,
     ) -> None:  # fmt: skip
         self._slide = slide
         self._stacks = stacks
         self._heights = heights
         self._paths = paths
+        self._format_of = format_of
         self._is_rgb = is_rgb
         self._windows = PlaneWindows([stack.grid for stack in stacks], self._chunk)
 
@@ -274,7 +328,7 @@ class _DicomReader:
         for level, window in windows:
             stack = self._stacks[level]
             for name in self._paths[:1] if self._is_rgb else [self._paths[i] for i in channels]:
-                data, z_um = stack.of(self._heights[0], name)
+                data, _, z_um = stack.of(self._heights[0], name)
                 expect = getattr(getattr(data, "_client", None), "expect", None)
                 if expect is None:
                     return
@@ -290,15 +344,17 @@ class _DicomReader:
         if size.width * size.height > _MOST_ASSOCIATED_PX:
             raise ChunkError("it is too large")
         data = instance.image_data
+        stored = self._format_of(data)
         tile = data.tile_size
         grid = ChunkGrid(size.width, size.height, tile.width, tile.height)
-        stack = _Stack(grid, {(0.0, ""): data})
         picture = np.empty((size.height, size.width, 3), np.uint8)
         for row in range(-(-size.height // tile.height)):
             for column in range(-(-size.width // tile.width)):
                 left, top, width, height = grid.chunk_window(column, row)
-                pixels = _decoded(stack, column, row, data.default_z, data.default_path)
+                pixels = _decoded(data, stored, column, row, data.default_z, data.default_path)
                 color = pixels if pixels.ndim == 3 else pixels[..., np.newaxis]
+                if color.dtype != np.uint8:
+                    color = color >> max(stored.bits_stored - 8, 0)
                 picture[top : top + height, left : left + width] = color[:height, :width]
         return picture
 
@@ -328,15 +384,14 @@ class _DicomReader:
         if t:
             raise ChunkError("the slide has one point in time")
         if self._is_rgb:
-            data, z_um = stack.of(height, self._paths[0])
-            planes = np.moveaxis(_decoded(stack, column, row, z_um, self._paths[0], data), 2, 0)
-            planes = planes[list(channels)]
+            data, stored, z_um = stack.of(height, self._paths[0])
+            colors = _decoded(data, stored, column, row, z_um, self._paths[0])
+            planes = np.moveaxis(colors, 2, 0)[list(channels)]
         else:
             parts: list[NDArray[Any]] = []
             for channel in channels:
-                data, z_um = stack.of(height, self._paths[channel])
-                part = _decoded(stack, column, row, z_um, self._paths[channel], data)
-                parts.append(part)
+                data, stored, z_um = stack.of(height, self._paths[channel])
+                parts.append(_decoded(data, stored, column, row, z_um, self._paths[channel]))
             planes = np.stack(parts)
         _, _, width, tall = stack.grid.chunk_window(column, row)
         if planes.shape[1] < tall or planes.shape[2] < width:
@@ -355,22 +410,24 @@ def _frames(data: Any, column: int, row: int, z_um: float, path: str) -> list[tu
 
 
 def _decoded(
-    stack: _Stack, column: int, row: int, z_um: float, path: str, data: Any = None
+    data: Any, stored: FrameFormat, column: int, row: int, z_um: float, path: str
 ) -> NDArray[Any]:
     """Return a frame, (height, width) or (height, width, 3). Raises ChunkError."""
     from wsidicom.geometry import Point
 
-    if data is None:
-        data = next(iter(stack.planes.values()))
     tile = Point(column, row)
     try:
         if data.is_sparse(tile, z_um, path):
-            return data.blank_tile
-        encoded: bytes = data.get_encoded_tile(tile, z_um, path)
-        if data.transfer_syntax in _ENDS_WITH_MARKER and _END not in encoded[-_PADDING_BYTES:]:
-            raise ChunkError("its data is cut short")
-        return np.asarray(data.decoder.decode(encoded))
+            return _blank(stored)
+        return stored.decoded(data.get_encoded_tile(tile, z_um, path))
     except ChunkError:
         raise
     except Exception as error:  # decoders of many libraries, fed with what the file holds
         raise ChunkError(f"its data is damaged ({error or type(error).__name__})") from error
+
+
+def _blank(stored: FrameFormat) -> NDArray[Any]:
+    """Return what a frame that is not stored shows: clear glass in color, nothing in a channel."""
+    if stored.is_rgb:
+        return np.full((stored.height_px, stored.width_px, 3), 255, np.uint8)
+    return np.zeros((stored.height_px, stored.width_px), stored.dtype)

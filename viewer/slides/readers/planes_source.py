@@ -76,8 +76,9 @@ class PlanesSource:
         self._reader: PlaneReader | None = reader
         self._displays = tuple(each for each in first_displays(info.axes) if each.shown)
 
-    def expect(self, tiles: Sequence[tuple[int, int, int]]) -> None:
+    def expect(self, tiles: Sequence[tuple[int, int, int]], threads: int = 1) -> None:
         """Have what tiles are made of at hand, where the reader can fetch much at once."""
+        del threads  # the reader has its own
         expect = getattr(self._reader, "expect", None)
         if expect is not None:
             windows = [(level, self._window(level, column, row)) for level, column, row in tiles]

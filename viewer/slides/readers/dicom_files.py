@@ -1,0 +1,141 @@
+# pyright: basic
+# (wsidicom brings types that are not complete)
+"""Files of a DICOM series as wsidicom reads them: it finds the frames, which are decoded here.
+
+wsidicom leaves out files whose pixels it could not decode. `dicom_frames` decodes more kinds, so
+it is shown their headers with the few tags changed that it would turn them away for.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from viewer.slides.dicom_header import BITS_STORED, PHOTOMETRIC, PLANAR, dicom_header, elements
+from viewer.slides.readers.dicom_frames import NATIVE, PALETTE, FrameFormat
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from viewer.slides.dicom_header import DicomHeader
+
+_LOOKUP_HEADER_BYTES = 1 << 20
+"""So much of a file holds its color tables, which have up to 384 KiB."""
+_DESCRIPTORS = (0x00281101, 0x00281102, 0x00281103)
+_TABLES = (0x00281201, 0x00281202, 0x00281203)
+_SUBSAMPLED = frozenset(("YBR_FULL_422", "YBR_PARTIAL_422", "YBR_PARTIAL_420"))
+
+
+def open_files(files: Iterable[tuple[Path, DicomHeader]]) -> Any:
+    """Return a slide of wsidicom; may raise any error of it."""
+    from wsidicom import WsiDicom
+    from wsidicom.file import WsiDicomFileSource
+    from wsidicom.file.io import WsiDicomReadIO
+    from wsidicom.paths import as_upath
+
+    opened = [_RetaggedFile(path, header) for path, header in files]
+    try:
+        streams = [WsiDicomReadIO(each, as_upath(each.name)) for each in opened]
+        return WsiDicom(WsiDicomFileSource(streams), True)
+    except BaseException:
+        for each in opened:
+            each.close()
+        raise
+
+
+def unread_pixels(header: DicomHeader) -> str:
+    """Return what the pixels of a file are where they are of a kind that is not read; else ""."""
+    is_color = header.samples == 3
+    if header.samples not in (0, 1, 3):
+        return f"{header.samples} samples a pixel"
+    if header.bits_allocated not in (0, 8, 16):
+        return f"{header.bits_allocated} bits a sample"
+    if header.is_signed:
+        return "numbers below 0"
+    if is_color and header.transfer_syntax in NATIVE:
+        if header.bits_allocated > 8:
+            return f"{header.bits_allocated} bits a color, uncompressed"
+        if header.photometric in _SUBSAMPLED:
+            return f"{header.photometric}, uncompressed"
+    return ""
+
+
+def frame_format(path: Path, width_px: int, height_px: int) -> FrameFormat:
+    """Return how a file's frames, of a width and height, are stored.
+
+    Raises
+    ------
+    ValueError
+        Its color table is missing or of a kind that is not read.
+    OSError
+        It cannot be read.
+    """
+    header = dicom_header(path)
+    if header is None:
+        raise ValueError("it is no DICOM file any more")
+    return FrameFormat(
+        header.transfer_syntax,
+        width_px,
+        height_px,
+        header.samples or 3,
+        header.bits_allocated or 8,
+        header.bits_stored or header.bits_allocated or 8,
+        header.photometric,
+        header.planar == 1,
+        _palette(path) if header.photometric == PALETTE else None,
+    )
+
+
+def _palette(path: Path) -> tuple[np.ndarray, int]:
+    """Return the colors, uint8 (entries, 3), and the value that the first stands for."""
+    with path.open("rb") as file:
+        found = elements(file.read(_LOOKUP_HEADER_BYTES))
+    columns: list[Any] = []
+    first = 0
+    for described, table in zip(_DESCRIPTORS, _TABLES, strict=True):
+        if described not in found or table not in found or len(found[described].value) != 6:
+            raise ValueError("its color table cannot be read")
+        count, first, bits = (int(n) for n in np.frombuffer(found[described].value, "<u2"))
+        count = count or 1 << 16
+        data = found[table].value
+        is_packed = bits == 8 and len(data) < 2 * count
+        values = np.frombuffer(data[: len(data) // 2 * 2], np.uint8 if is_packed else "<u2")
+        if values.size < count:
+            raise ValueError("its color table is cut short")
+        values = values[:count]
+        columns.append((values >> (bits - 8) if bits > 8 else values).astype(np.uint8))
+    return np.stack(columns, axis=-1), first
+
+
+class _RetaggedFile(io.BufferedReader):
+    """A file with tags that wsidicom accepts, of the same lengths as its own."""
+
+    def __init__(self, path: Path, header: DicomHeader) -> None:
+        super().__init__(io.FileIO(path))
+        self._changed: list[tuple[int, bytes]] = []
+        with path.open("rb") as file:
+            found = elements(file.read(_LOOKUP_HEADER_BYTES))
+        is_native = header.transfer_syntax in NATIVE
+        bits = header.bits_allocated if is_native else 8
+        wanted = {
+            PHOTOMETRIC: b"RGB" if header.samples == 3 else b"MONOCHROME2",
+            PLANAR: b"\0\0",
+            BITS_STORED: bits.to_bytes(2, "little"),
+        }
+        for tag, value in wanted.items():
+            if tag in found and len(found[tag].value) >= len(value):
+                at, stored = found[tag]
+                self._changed.append((at, value.ljust(len(stored), b" ")))
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        start = self.tell()
+        data = super().read(size)
+        for at, value in self._changed:
+            first, last = max(at, start), min(at + len(value), start + len(data))
+            if first < last:
+                part = value[first - at : last - at]
+                data = data[: first - start] + part + data[last - start :]
+        return data

@@ -1,0 +1,136 @@
+# pyright: basic
+# (imagecodecs brings types that are not complete)
+"""One frame of a DICOM slide, from what is stored to gray values or RGB."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import imagecodecs
+import numpy as np
+
+from viewer.slides.readers.tiff.errors import ChunkError
+from viewer.slides.readers.tiff.jpeg_color import is_ycbcr, read_jpeg_header
+from viewer.slides.readers.tiff.ycbcr import YCbCr
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_ROOT = "1.2.840.10008.1.2"
+NATIVE = frozenset((_ROOT, f"{_ROOT}.1"))
+_RLE = f"{_ROOT}.5"
+_JPEG = frozenset(f"{_ROOT}.4.{end}" for end in (50, 51, 57, 70))
+_JPEG_LS = frozenset(f"{_ROOT}.4.{end}" for end in (80, 81))
+_JPEG_2000 = frozenset(f"{_ROOT}.4.{end}" for end in (90, 91, 201, 202, 203))
+_JPEG_XL = frozenset(f"{_ROOT}.4.{end}" for end in (110, 111, 112))
+_ENDS_WITH_MARKER = _JPEG | _JPEG_LS | _JPEG_2000
+"""Transfer syntaxes whose frames end with the marker of the JPEG family."""
+_END, _PADDING_BYTES = b"\xff\xd9", 64
+_YCBCR = frozenset(("YBR_FULL", "YBR_FULL_422"))
+_CODING_STYLE, _TRANSFORMED_AT = b"\xff\x52", 8
+_MOST_JPEG_2000_HEADER_BYTES = 4096
+INVERTED, PALETTE = "MONOCHROME1", "PALETTE COLOR"
+
+
+@dataclass(frozen=True, slots=True)
+class FrameFormat:
+    """How the frames of a file are stored.
+
+    Attributes
+    ----------
+    syntax
+        The transfer syntax.
+    is_planar
+        Whether each color is stored for itself.
+    palette
+        RGB, uint8 (entries, 3), and the value that the first entry stands for.
+    """
+
+    syntax: str
+    width_px: int
+    height_px: int
+    samples: int
+    bits_allocated: int
+    bits_stored: int
+    photometric: str
+    is_planar: bool = False
+    palette: tuple[NDArray[np.uint8], int] | None = None
+
+    @property
+    def is_rgb(self) -> bool:
+        """Return whether decoding gives RGB, and not values of a channel."""
+        return self.samples == 3 or self.palette is not None
+
+    @property
+    def dtype(self) -> str:
+        return "uint8" if self.is_rgb or self.bits_allocated <= 8 else "uint16"
+
+    def decoded(self, data: bytes) -> NDArray[Any]:
+        """Return gray values (height, width) or RGB, uint8 (height, width, 3).
+
+        Raises
+        ------
+        ChunkError
+            The data is cut short, or of another shape. Decoders raise errors of their own.
+        """
+        if self.syntax in _ENDS_WITH_MARKER and _END not in data[-_PADDING_BYTES:]:
+            raise ChunkError("its data is cut short")
+        values = self._unpacked(data)
+        if values.ndim != (3 if self.samples == 3 else 2):
+            raise ChunkError(f"its data is of the wrong kind {values.shape}")
+        if self.samples == 3:
+            if values.dtype == np.uint8:
+                return values
+            return (values >> max(self.bits_stored - 8, 0)).astype(np.uint8)
+        if self.palette is not None:
+            colors, first = self.palette
+            places = np.clip(values.astype(np.int32) - first, 0, len(colors) - 1)
+            return colors[places]
+        if self.photometric == INVERTED:
+            return values.dtype.type((1 << self.bits_stored) - 1) - values
+        return values
+
+    def _unpacked(self, data: bytes) -> NDArray[Any]:
+        if self.syntax in _JPEG:
+            return self._of_jpeg(data)
+        if self.syntax in _JPEG_XL:
+            return imagecodecs.jpegxl_decode(data)
+        if self.syntax in _JPEG_2000:
+            values = imagecodecs.jpeg2k_decode(data)
+            return values if _has_own_transform(data) else self._as_rgb(values)
+        if self.syntax in _JPEG_LS:
+            return self._as_rgb(imagecodecs.jpegls_decode(data))
+        stored = np.dtype("<u2" if self.bits_allocated > 8 else np.uint8)
+        count = self.width_px * self.height_px * self.samples
+        plain = imagecodecs.dicomrle_decode(data, stored) if self.syntax == _RLE else data
+        flat = np.frombuffer(plain, stored)[:count].astype(stored.newbyteorder("="), copy=False)
+        if flat.size < count:
+            raise ChunkError("its data is cut short")
+        if self.samples == 1:
+            return flat.reshape(self.height_px, self.width_px)
+        # Run-length coding has each color for itself, whatever the tag says.
+        if self.is_planar or self.syntax == _RLE:
+            colors = flat.reshape(self.samples, self.height_px, self.width_px)
+            return self._as_rgb(np.moveaxis(colors, 0, 2))
+        return self._as_rgb(flat.reshape(self.height_px, self.width_px, self.samples))
+
+    def _of_jpeg(self, data: bytes) -> NDArray[Any]:
+        if self.samples == 1:
+            return imagecodecs.jpeg8_decode(data)
+        header = read_jpeg_header(data)
+        if header.is_lossless:
+            return self._as_rgb(imagecodecs.jpeg8_decode(data))
+        stored = "YCBCR" if is_ycbcr(header, self.photometric == "RGB") else "RGB"
+        return imagecodecs.jpeg8_decode(data, colorspace=stored, outcolorspace="RGB")
+
+    def _as_rgb(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return RGB of colors that the codec left as they are stored."""
+        is_ycbcr = self.samples == 3 and self.photometric in _YCBCR
+        return YCbCr(bits=self.bits_stored).rgb(values) if is_ycbcr else values
+
+
+def _has_own_transform(data: bytes) -> bool:
+    """Return whether a code of JPEG 2000 holds YCbCr that its decoder turns into RGB."""
+    at = data.find(_CODING_STYLE, 0, _MOST_JPEG_2000_HEADER_BYTES)
+    return at >= 0 and data[at + _TRANSFORMED_AT : at + _TRANSFORMED_AT + 1] == b"\1"
