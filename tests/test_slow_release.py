@@ -8,7 +8,7 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from viewer import slow_release
-from viewer.slow_release import release_slowly, release_unshared
+from viewer.slow_release import release_slowly, release_unshared, wait_for_room
 
 
 class _Thing:
@@ -55,3 +55,25 @@ def test_what_others_use_for_very_long_is_left_to_them(
     assert len(held) == 1
     del held
     assert seen() is None
+
+
+def test_very_much_is_freed_before_as_much_is_made(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slow_release, "_MANY", 10)
+    release_slowly([_Thing() for _ in range(5)])
+    wait_for_room(lambda _: pytest.fail("so few are not waited for"))
+    many = [_Thing() for _ in range(5000)]
+    last = weakref.ref(many[-1]), weakref.ref(many[0])
+    release_slowly(many)
+    told: list[float] = []
+    wait_for_room(told.append)
+    assert [each() for each in last] == [None, None]
+    assert set(told) == {0.0}, "who waits may end it"
+    shared = {number: _Thing() for number in range(500)}
+    release_unshared(shared)
+    monkeypatch.setattr(slow_release, "_ROOM_S", 0.05)
+    wait_for_room(told.append)
+    assert len(shared) == 500, "what somebody uses is not waited for for ever"
+    del shared
+    qtbot.waitUntil(lambda: not slow_release._is_running, timeout=20_000)

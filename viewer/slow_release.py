@@ -15,6 +15,8 @@ from viewer.window_first import give_way
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from viewer.progress import Tell
+
 _AT_ONCE = 500
 _MANY = 50_000
 """Objects whose room is worth giving back to the system once they are freed."""
@@ -24,6 +26,10 @@ _MOST_LOOKS = 120
 """At something that others still use: after a minute the last of them frees it."""
 _ALONE = 2
 """References to what nobody else has: a name here, and the question after their number."""
+
+_ROOM_S = 10.0
+"""Somebody may use what is to be freed for longer."""
+_LOOK_S = 0.05
 
 _Container = list[Any] | dict[Any, Any] | tuple[Any, ...] | frozenset[Any]
 
@@ -38,6 +44,8 @@ class _Waiting(NamedTuple):
 _waiting: deque[_Waiting] = deque()
 _lock = threading.Lock()
 _is_running = False
+_under_way = 0
+"""Things in what is being emptied now."""
 
 
 def release_slowly(*containers: _Container | None) -> None:
@@ -63,6 +71,22 @@ def _release(*waiting: _Waiting) -> None:
     threading.Thread(target=_serve, name="release", daemon=True).start()
 
 
+def wait_for_room(tell: Tell) -> None:
+    """Wait a moment while very much is being freed, before as much is made in a thread.
+
+    Both take turns else, and what is freed would be there twice. `tell` may raise to end it.
+    """
+    until_s = time.monotonic() + _ROOM_S
+    while _is_releasing_many() and time.monotonic() < until_s:
+        tell(0.0)
+        time.sleep(_LOOK_S)
+
+
+def _is_releasing_many() -> bool:
+    with _lock:
+        return _under_way + sum(len(each.container) for each in _waiting) > _MANY
+
+
 @contextmanager
 def let_go_if_stopped(found: list[Any]) -> Generator[None]:
     """Free what was gathered so far piece by piece where the work in the block is stopped."""
@@ -76,12 +100,13 @@ def let_go_if_stopped(found: list[Any]) -> Generator[None]:
 
 
 def _serve() -> None:
-    global _is_running
+    global _is_running, _under_way
     released = 0
     while True:
         time.sleep(_LATER_S)
         with _lock:
             waiting = _waiting.popleft() if _waiting else None
+            _under_way = len(waiting.container) if waiting is not None else 0
             if waiting is None and released < _MANY:
                 _is_running = False
                 return

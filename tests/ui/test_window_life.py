@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import itertools
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -14,6 +16,7 @@ from pytestqt.qtbot import QtBot
 from ui_steps import CTRL, SHIFT, open_dialog, press, show_slide
 
 from viewer.folders import config_folder
+from viewer.progress import while_wanted
 from viewer.settings import load_settings
 from viewer.ui import background_queue
 from viewer.ui.background_runner import BackgroundRunner, Urgency
@@ -328,6 +331,31 @@ def test_what_is_canceled_is_held_no_longer(place: str, qtbot: QtBot) -> None:
     del held, hold, work, done, failed, dropped
     qtbot.waitUntil(lambda: gone == ["gone"])
     go.set()
+    background.close()
+
+
+def test_work_that_says_how_far_it_is_ends_once_canceled_and_lets_go(qtbot: QtBot) -> None:
+    background = BackgroundRunner("test", 1)
+    held = {"large"}
+    gone: list[object] = []
+    weakref.finalize(held, gone.append, "gone")
+    begun = threading.Event()
+
+    def work(held: object = held) -> object:
+        for number in while_wanted(itertools.count()):
+            begun.set()
+            assert number < 10**9
+        return held
+
+    task = background.run(work, gone.append, gone.append, gone.append)
+    del held, work
+    assert begun.wait(10)
+    gc.disable()
+    try:
+        task.cancel()
+        qtbot.waitUntil(lambda: gone == ["gone"])
+    finally:
+        gc.enable()
     background.close()
 
 

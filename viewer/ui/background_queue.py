@@ -12,6 +12,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from viewer.errors import CoverslipError
+from viewer.progress import progress_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +33,10 @@ class DroppedError(CoverslipError):
 
     def __init__(self) -> None:
         super().__init__("Too much else was to be done: this was left out.")
+
+
+class CanceledError(CoverslipError):
+    """Work under way was ended, as nobody wants it any more; nobody hears of it either."""
 
 
 class RefusedError(CoverslipError):
@@ -61,6 +66,8 @@ class Task(ABC):
     @abstractmethod
     def cancel(self) -> None:
         """Neither `done` nor `failed` will run, and the work not either unless it has begun.
+
+        Work that has begun ends where it next says how far it is (`tell_progress`).
 
         A result that still comes goes to `dropped`. What the work holds is let go of at once.
         """
@@ -114,19 +121,27 @@ class Work(Task, Generic[_Result]):
         if work is None:
             return False
         try:
-            self._results.append(work())
+            with progress_to(self._tell):
+                self._results.append(work())
         except Exception as error:  # `failed` knows what to say of it
             self.error = error
         return True  # what the work holds, which may be large, is let go of
 
+    def _tell(self, _share: float) -> None:
+        """End work that says how far it is once nobody wants it; what it holds may be large."""
+        if self.canceled:
+            raise CanceledError
+
     def deliver(self) -> None:
-        if self.error is not None:
-            self._failed(self.error)
+        error, self.error = self.error, None  # its traceback holds this, and all the work held
+        if error is not None:
+            self._failed(error)
         else:
             self._done(self._results.pop())
 
     def drop(self) -> None:
-        if self.error is None:
+        error, self.error = self.error, None
+        if error is None:
             self._dropped(self._results.pop())
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from viewer.annotations.bookmarks import MARKS
 from viewer.annotations.kept_geometry import geometry_parts
+from viewer.progress import while_wanted
 from viewer.slow_release import release_slowly
 from viewer.window_first import give_way, giving_way
 
@@ -97,10 +98,30 @@ class Filling:
             yield from zip(itertools.islice(each, len(shapes)), areas, lengths, strict=True)
 
     def tree(self, state: DocumentState) -> list[Group]:
-        """Return the annotations that hold all words, by class and in order."""
-        wanted = [each for each in giving_way(state) if self.holds(each)]
+        """Return the annotations that hold all words, by class and in order; while wanted."""
+        wanted = [each for each in while_wanted(state) if self.holds(each)]
         grouped: dict[str, tuple[Group, list[tuple[Key, UUID]]]] = {}
-        for annotation, area, length in giving_way(self._measured(wanted)):
+        try:
+            self._group(state, wanted, grouped)
+        except BaseException:
+            release_slowly(*(rows for _, rows in grouped.values()))
+            raise
+        for group, rows in grouped.values():
+            for key, id_ in giving_way(_in_order(rows)):
+                group.keys.append(key)
+                group.ids.append(id_)
+            if len(rows) > _SORTED_AT_ONCE:
+                release_slowly(rows)
+        return sorted((group for group, _ in grouped.values()), key=class_order)
+
+    def _group(
+        self,
+        state: DocumentState,
+        wanted: list[Annotation],
+        grouped: dict[str, tuple[Group, list[tuple[Key, UUID]]]],
+    ) -> None:
+        """Put annotations into their classes, in no order."""
+        for annotation, area, length in while_wanted(self._measured(wanted)):
             name = annotation.class_name
             if name not in grouped:
                 which = annotation.shown_as
@@ -110,13 +131,6 @@ class Filling:
             size, id_ = RowSize.of(area, length), annotation.id
             group.size = group.size.plus(size)
             rows.append((key_of(annotation, size, self.column, state.index.place(id_)), id_))
-        for group, rows in grouped.values():
-            for key, id_ in giving_way(_in_order(rows)):
-                group.keys.append(key)
-                group.ids.append(id_)
-            if len(rows) > _SORTED_AT_ONCE:
-                release_slowly(rows)
-        return sorted((group for group, _ in grouped.values()), key=class_order)
 
 
 def _in_order(rows: list[tuple[Key, UUID]]) -> Iterable[tuple[Key, UUID]]:

@@ -11,7 +11,7 @@ from viewer.annotations.document import Document
 from viewer.annotations.document_state import DocumentState
 from viewer.annotations.sets.annotation_set import LOCKED
 from viewer.progress import progress_to
-from viewer.slow_release import release_slowly
+from viewer.slow_release import release_slowly, wait_for_room
 from viewer.ui.annotations.long_task import StoppedError
 
 if TYPE_CHECKING:
@@ -118,6 +118,7 @@ class SlideAnnotations(QObject):
 
         def opened() -> _Opened:
             closing.wait_for(identity, tell)
+            wait_for_room(tell)
             return _opened(place, tell)
 
         self._task: Task = disk.run(opened, self._on_opened, self._on_failed, _let_go)
