@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QCoreApplication, QEvent
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QMainWindow
 from pytestqt.qtbot import QtBot
 from ui_steps import show_slide
 
@@ -78,3 +78,15 @@ def opened_annotations(slide_window: MainWindow, qtbot: QtBot) -> PaneAnnotation
     active = annotations.active
     assert active is not None
     return active
+
+
+@pytest.fixture
+def shown(qtbot: QtBot) -> Iterator[QMainWindow]:
+    """A window for one panel, shown and as wide as a panel."""
+    window = QMainWindow()
+    qtbot.addWidget(window)
+    window.resize(340, 600)
+    window.show()
+    qtbot.waitExposed(window)
+    yield window
+    window.close()

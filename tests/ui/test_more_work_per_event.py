@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +11,7 @@ import shapely
 from numpy.typing import NDArray
 from PySide6.QtGui import QPainter
 from PySide6.QtWidgets import QApplication, QMainWindow
-from pytestqt.qtbot import QtBot
-from test_work_per_event import FEW, MANY, MOST_RATIO, assert_flat, work_of
+from work_per_event import FEW, MANY, MOST_RATIO, assert_flat, work_of
 
 from viewer.annotations.comparison import Disagreement
 from viewer.canvas.layer import LayerOrder, Scene
@@ -32,17 +31,6 @@ from viewer.ui.slides.folder_slides import FolderSlides
 from viewer.ui.slides.slide_list import SlideListModel
 from viewer.ui.slides.slide_row import PICTURE_SIZE
 from viewer.ui.widgets import KeyedList, RowTable
-
-
-@pytest.fixture
-def shown(qtbot: QtBot) -> Iterator[QMainWindow]:
-    window = QMainWindow()
-    qtbot.addWidget(window)
-    window.resize(340, 600)
-    window.show()
-    qtbot.waitExposed(window)
-    yield window
-    window.close()
 
 
 class TestBatches:

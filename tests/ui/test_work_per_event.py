@@ -1,18 +1,11 @@
-"""Handlers cost what is seen, not what is kept: the same event with n and with 10 n of a thing.
-
-What is counted is work, not time: lines of Python that the window's thread runs meanwhile, so that
-a loop over all there is shows whatever else the machine does.
-"""
+"""Handlers cost what is seen, not what is kept: the same event with n and with 10 n of a thing."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
-from types import FrameType
-from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +15,7 @@ from PySide6.QtGui import QImage, QPainter
 from PySide6.QtWidgets import QApplication, QMainWindow, QTreeView
 from pytestqt.qtbot import QtBot
 from test_sessions_list import _listing
+from work_per_event import MANY, assert_flat
 
 from viewer.annotations.annotation import DESCRIPTION, Annotation, AnnotationClass
 from viewer.annotations.document import Document, changing
@@ -52,36 +46,7 @@ from viewer.ui.slides.slide_list import SlideList, SlideListModel, SlideRow
 from viewer.ui.slides.slide_row import PICTURE_SIZE, SlideRowDelegate
 from viewer.ui.widgets import CountedModel, KeyedList
 
-FEW, MANY = 200, 2000
-MOST_RATIO = 1.5
 DECIDED = Decided(item="", verdict="accepted", text="", source="none", seconds=1.0, at_utc="")
-
-
-def work_of(event: Callable[[], object]) -> int:
-    """Return how many lines of Python an event and what it sets off take on this thread."""
-    lines = 0
-
-    def count(frame: FrameType, what: str, _argument: Any) -> Any:
-        nonlocal lines
-        lines += what in ("line", "call")  # a generator is called for each thing
-        return count
-
-    before = sys.gettrace()
-    sys.settrace(count)
-    try:
-        event()
-        QApplication.processEvents()
-    finally:
-        sys.settrace(before)
-    return lines
-
-
-def assert_flat(make: Callable[[int], Callable[[], object]]) -> None:
-    """Each size is made anew; what is done once, such as a font that is loaded, is done before."""
-    make(FEW)()
-    few, many = (work_of(make(count)) for count in (FEW, MANY))
-    assert few > 0
-    assert many <= MOST_RATIO * few, f"{few} lines with {FEW:,}, {many} with {MANY:,}"
 
 
 @pytest.mark.parametrize(
@@ -94,17 +59,6 @@ def test_a_loop_over_all_there_is_is_found(walk: Callable[[int], object]) -> Non
 
     with pytest.raises(AssertionError, match="lines with"):
         assert_flat(make)
-
-
-@pytest.fixture
-def shown(qtbot: QtBot) -> Iterator[QMainWindow]:
-    window = QMainWindow()
-    qtbot.addWidget(window)
-    window.resize(340, 600)
-    window.show()
-    qtbot.waitExposed(window)
-    yield window
-    window.close()
 
 
 class TestLayingOut:

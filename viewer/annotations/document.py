@@ -210,6 +210,11 @@ class Document:
         return [self._state.held[id_] for id_ in self._state.special]
 
     @property
+    def marks(self) -> list[Annotation]:
+        """Return the bookmarks and notes among them."""
+        return [self._state.held[id_] for id_ in self._state.marks]
+
+    @property
     def marks_count(self) -> int:
         """Return how many bookmarks and notes are among them."""
         return sum(self._state.class_counts[name] for name in MARKS)

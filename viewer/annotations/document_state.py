@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from viewer.annotations.annotation import DESCRIPTION, FIELD_LAYOUT
+from viewer.annotations.bookmarks import is_mark
 from viewer.annotations.bounds_index import BoundsIndex
 from viewer.annotations.kept_geometry import is_line, is_same_geometry
 from viewer.progress import while_wanted
@@ -36,6 +37,8 @@ class DocumentState:
         Ids of the cores of a tissue microarray.
     special
         Ids of the few that layers paint signs and figures of, or that are counted: `is_special`.
+    marks
+        Ids of bookmarks and notes.
     """
 
     held: dict[UUID, Annotation] = field(default_factory=dict["UUID", "Annotation"])
@@ -45,6 +48,7 @@ class DocumentState:
     class_colors: dict[str, str] = field(default_factory=dict[str, str])
     cores: dict[UUID, None] = field(default_factory=dict["UUID", None])
     special: dict[UUID, None] = field(default_factory=dict["UUID", None])
+    marks: dict[UUID, None] = field(default_factory=dict["UUID", None])
 
     def __iter__(self) -> Iterator[Annotation]:
         """In the order of drawing."""
@@ -59,7 +63,7 @@ class DocumentState:
         return DocumentState(
             dict(self.held), self.index.copied(), Counter(self.authors),
             Counter(self.class_counts), dict(self.class_colors), dict(self.cores),
-            dict(self.special),
+            dict(self.special), dict(self.marks),
         )  # fmt: skip
 
     def fill(self, annotations: Iterable[Annotation]) -> DocumentState:
@@ -70,6 +74,8 @@ class DocumentState:
                 self.cores[annotation.id] = None
             if is_special(annotation):
                 self.special[annotation.id] = None
+            if is_mark(annotation):
+                self.marks[annotation.id] = None
             self.authors[annotation.author] += 1
             self._count_class(annotation)
         self.index.put(self.held.values())
@@ -95,6 +101,10 @@ class DocumentState:
                 self.special[change.id] = None
             elif self.special:
                 self.special.pop(change.id, None)
+            if after is not None and is_mark(after):
+                self.marks[change.id] = None
+            elif self.marks:
+                self.marks.pop(change.id, None)
             if after is None:
                 del self.held[change.id]
                 self.index.remove(change.id)

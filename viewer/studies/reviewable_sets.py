@@ -10,7 +10,7 @@ from viewer.annotations.sets.set_store import SetStore
 from viewer.folders import data_folder
 from viewer.slides.slide_key import file_name_of
 from viewer.studies.review_store import REVIEWS_FOLDER, ReviewStore
-from viewer.studies.set_review import SetReview, queue
+from viewer.studies.set_review import ObjectReview, QueueStanding, SetReview, queue
 
 if TYPE_CHECKING:
     from viewer.annotations.annotation import Annotation
@@ -35,7 +35,9 @@ class ReviewableSet:
         """Read the set and what was said of it. Raises AnnotationStoreError, OSError."""
         drawn, _ = SetStore(self.which, self.sealer, read_only=True).annotations()
         store = ReviewStore(self.which, person, self.sealer)
-        return OpenedReview(self, queue(drawn, store.read()), store.read(), store)
+        review = store.read()
+        drawn = queue(drawn, review)
+        return OpenedReview(self, drawn, review, QueueStanding(drawn, review), store)
 
 
 @dataclass(slots=True)
@@ -45,7 +47,13 @@ class OpenedReview:
     of: ReviewableSet
     annotations: list[Annotation]
     review: SetReview
+    standing: QueueStanding
     store: ReviewStore
+
+    def judge(self, row: int, said: ObjectReview) -> None:
+        """Take what is said of the object of a row, as it is now."""
+        self.review.objects[self.annotations[row].id.hex] = said
+        self.standing.judge(row, said.verdict)
 
 
 def reviewable_sets(

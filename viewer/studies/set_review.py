@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, get_args
 
 import msgspec
+import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from uuid import UUID
 
     from viewer.annotations.annotation import Annotation
@@ -97,6 +98,8 @@ class SetReview:
         By the id of the object.
     spent_s
         Seconds of work, by person and id of the object.
+    together_s
+        Seconds that all together worked, by the id of the object.
     """
 
     status: SetStatus = "drawing"
@@ -106,6 +109,7 @@ class SetReview:
     spent_s: Mapping[tuple[str, str], float] = field(
         default_factory=lambda: defaultdict[tuple[str, str], float](float)
     )
+    together_s: Mapping[str, float] = field(default_factory=dict[str, float])
 
     def of(self, annotation: Annotation) -> ObjectReview | None:
         """Return what was said of an object; None where nothing holds for it as it is now."""
@@ -114,7 +118,7 @@ class SetReview:
 
     def seconds(self, id_: UUID) -> float:
         """Return how long all together worked on an object."""
-        return sum(seconds for (_, each), seconds in self.spent_s.items() if each == id_.hex)
+        return self.together_s.get(id_.hex, 0.0)
 
     def is_open(self, annotation: Annotation) -> bool:
         """Return whether an object still waits for a verdict."""
@@ -134,8 +138,43 @@ def review_of(events: Iterable[ReviewEvent]) -> SetReview:
             review.objects[event.id] = ObjectReview(
                 event.verdict, event.by, event.comment, event.of, event.clock
             )
-    review.spent_s = spent
+    together: defaultdict[str, float] = defaultdict(float)
+    for (_, id_), seconds in spent.items():
+        together[id_] += seconds
+    review.spent_s, review.together_s = spent, together
     return review
+
+
+class QueueStanding:
+    """How the objects of a queue stand: looked at once, then changed by each verdict."""
+
+    def __init__(self, annotations: Sequence[Annotation], review: SetReview) -> None:
+        said = [review.of(annotation) for annotation in annotations]
+        self._verdicts = ["open" if each is None else each.verdict for each in said]
+        self._waits = np.array([each is None for each in said], np.bool_)
+        self._counts = Counter(self._verdicts)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Return how many objects have which verdict; under "open" those that wait for one."""
+        return {verdict: count for verdict, count in self._counts.items() if count}
+
+    def judge(self, row: int, verdict: Verdict) -> None:
+        """Take a verdict on the object of a row; "" takes one back."""
+        self._counts[self._verdicts[row]] -= 1
+        self._verdicts[row] = verdict or "open"
+        self._counts[self._verdicts[row]] += 1
+        self._waits[row] = not verdict
+
+    def next_waiting(self, row: int) -> int | None:
+        """Return the next row that waits for a verdict, round the end of the queue; None for none.
+
+        The row itself comes last.
+        """
+        for begin, part in ((row + 1, self._waits[row + 1 :]), (0, self._waits[: row + 1])):
+            if part.any():
+                return begin + int(part.argmax())
+        return None
 
 
 def queue(annotations: Iterable[Annotation], review: SetReview) -> list[Annotation]:
@@ -147,8 +186,4 @@ def queue(annotations: Iterable[Annotation], review: SetReview) -> list[Annotati
 
 def counts(annotations: Iterable[Annotation], review: SetReview) -> dict[str, int]:
     """Return how many objects have which verdict; under "open" those that wait for one."""
-    found: defaultdict[str, int] = defaultdict(int)
-    for annotation in annotations:
-        said = review.of(annotation)
-        found[said.verdict if said is not None else "open"] += 1
-    return dict(found)
+    return QueueStanding(list(annotations), review).counts

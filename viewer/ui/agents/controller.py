@@ -21,7 +21,7 @@ from viewer.ui.opened_dialog import open_dialog
 from viewer.ui.services import CommandHost, DialogHost, MessageHost, PaneHost, SettingsHost
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from viewer.agents.actions import Policy, Task
     from viewer.agents.agent_events import AgentEvent
@@ -269,9 +269,10 @@ class AgentsController(QObject):
             sets, AGENT_SET, "agent", finding.author, put, shown=False
         )
 
-    def _annotations(self, pane: SlidePane) -> Sequence[Annotation]:
+    def _annotations(self, pane: SlidePane) -> Iterable[Annotation]:
+        """Return what is drawn now; the agent's thread goes through it."""
         here = self._window.annotations.of(pane)
-        return () if here is None else list(here.document)
+        return () if here is None else here.document.snapshot()
 
     def _show_predictors(self, models: Sequence[ModelBundle]) -> None:
         self.panel.show_predictors(

@@ -12,7 +12,7 @@ from viewer.recording.library import sessions_folder
 from viewer.ui.background_runner import BackgroundRunner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from viewer.agents.actions import Policy, Task
@@ -57,7 +57,7 @@ class AgentWalk(QObject):
         task: Task,
         most_steps: int,
         device: str,
-        annotations: Callable[[], Sequence[Annotation]],
+        annotations: Callable[[], Iterable[Annotation]],
         mark: Callable[[Finding], object],
         parent: QObject,
         on_run: Callable[[AgentRun], object] = lambda _: None,
@@ -196,7 +196,7 @@ class AgentWalk(QObject):
         instruments = SlideModels(self._path, made.source, mpp_um, self._device)
         ask_window = self._microscope.ask_window
         self._tools = SlideTools(
-            made.source, instruments, lambda: ask_window(self._annotations), made.marks
+            made.source, instruments, lambda: list(ask_window(self._annotations)), made.marks
         )
         self._run = AgentRun(
             made.policy,

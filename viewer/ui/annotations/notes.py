@@ -45,7 +45,7 @@ class NoteCommands(QObject):
         if active is None:
             return
         view = active.pane.canvas.view
-        made = bookmark(view, next_name(active.document), active.author)
+        made = bookmark(view, next_name(active.document.marks), active.author)
         if not active.do(adding("Bookmark", [made])):
             return
         active.selection.choose([made.id])

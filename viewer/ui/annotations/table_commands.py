@@ -64,7 +64,7 @@ class TableCommands(QObject):
         if active is None:
             self._window.say("Open a slide first.")
             return
-        held = list(active.document)
+        held = active.document.snapshot()
         mpp_um, path = active.calibration.mpp_um, active.pane.path
         pixel_um = active.mpp_um
         name = path.stem if path is not None else "slide"
@@ -108,11 +108,10 @@ class TableCommands(QObject):
         from viewer.ui.clipboard import copy_table
 
         active = self._active()
-        held = list(active.document) if active is not None else []
-        if active is None or not held:
+        if active is None or not len(active.document):
             self._window.say("There are no annotations to copy measurements of.")
             return
-        chosen = active.chosen or None
+        held, chosen = active.document.snapshot(), active.chosen or None
         mpp_um = active.calibration.mpp_um
 
         def take(rows: list[list[str | float]]) -> None:
@@ -121,7 +120,7 @@ class TableCommands(QObject):
             which = "1 annotation" if count == 1 else f"{count:,} annotations"
             self._window.say(f"Copied the measurements of {which}.")
 
-        self._background.run(lambda: measurement_rows(held, mpp_um, kind_of, chosen), take)
+        self._background.run(lambda: measurement_rows(list(held), mpp_um, kind_of, chosen), take)
 
     # Versions --------------------------------------------------------------------------------
 
@@ -153,7 +152,7 @@ class TableCommands(QObject):
 
         if self._previewing is not None:
             self._previewing.cancel()
-        slide, held, box = active.slide, list(active.document), active.pane.canvas.slide_box
+        slide, held, box = active.slide, active.document.snapshot(), active.pane.canvas.slide_box
         self._previewing = self._background.run(
             lambda: version_preview(held, _then(slide, version.number), box),
             lambda preview: dialog.show_preview(version, preview),

@@ -376,9 +376,9 @@ class CellsController(QObject):
 
     def _score(self, page: ScorePage, found: ObjectMap, names: list[str]) -> None:
         active = self._window.annotations.active
-        held = [] if active is None else list(active.document)
+        held = () if active is None else active.document.snapshot()
         regions = self._regions()
         self._scoring = self._background.run(
-            lambda: scores_of(found, names, regions, held),
+            lambda: scores_of(found, names, regions, list(held)),
             lambda told: page.show_lines(*told),
         )

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.sets.annotation_set import AnnotationSet
     from viewer.studies.reviewable_sets import OpenedReview, ReviewableSet
-    from viewer.studies.set_review import SetReview, SetStatus, Verdict
+    from viewer.studies.set_review import QueueStanding, SetReview, SetStatus, Verdict
     from viewer.ui.annotations.controller import AnnotationsController
     from viewer.ui.projects.open_project import OpenProject
     from viewer.ui.projects.study_controller import StudyController
@@ -213,11 +213,9 @@ class SetReviewController(QObject):
         opened = self._opened
         if opened is None:
             return
-        rows = range(len(opened.annotations))
-        following = [*rows[self._row + 1 :], *rows[: self._row + 1]]
-        waiting = [row for row in following if opened.review.is_open(opened.annotations[row])]
-        if waiting:
-            self.panel.choose(waiting[0])
+        row = opened.standing.next_waiting(self._row)
+        if row is not None:
+            self.panel.choose(row)
         elif opened.of.role == "judge":
             self._window.say("Each object is judged: approve the set, or return it.")
         else:
@@ -274,9 +272,7 @@ class SetReviewController(QObject):
             return
         person, seconds = opened.store.person, self._watch.take_s()
         self._watch.touch()
-        opened.review.objects[annotation.id.hex] = ObjectReview(
-            verdict, person, comment, annotation.modified_utc, 0
-        )
+        opened.judge(row, ObjectReview(verdict, person, comment, annotation.modified_utc, 0))
         if verdict:
             self._judged.append(row)
         self._write(lambda: opened.store.judge(annotation, verdict, comment, seconds), opened)
@@ -330,17 +326,24 @@ class SetReviewController(QObject):
         return self._opened.of.role if self._opened is not None else ""
 
     def _write(self, work: Callable[[], SetReview], opened: OpenedReview) -> None:
+        from viewer.studies.set_review import QueueStanding
+
         self._unwritten += 1
+
+        def written() -> tuple[SetReview, QueueStanding]:
+            review = work()
+            return review, QueueStanding(opened.annotations, review)
+
         self._disk.run(
-            work,
-            lambda review: self._on_written(review, opened),
+            written,
+            lambda found: self._on_written(*found, opened),
             lambda error: self._on_not_written(error, opened),
         )
 
-    def _on_written(self, review: SetReview, opened: OpenedReview) -> None:
+    def _on_written(self, review: SetReview, standing: QueueStanding, opened: OpenedReview) -> None:
         self._unwritten -= 1
         if not self._unwritten and opened is self._opened:
-            opened.review = review
+            opened.review, opened.standing = review, standing
             if opened.annotations:
                 self.panel.model.dataChanged.emit(
                     self.panel.model.index(0, 0),

@@ -238,14 +238,12 @@ class SetReviewPanel(Panel):
 
     def show_status(self) -> None:
         """Say how far the set is."""
-        from viewer.studies.set_review import counts
-
         opened = self.model.opened
         if opened is None:
             self.status.clear()
             return
         review = opened.review
-        found = counts(opened.annotations, review)
+        found = opened.standing.counts
         parts = [f"{count:,} {verdict}" for verdict, count in sorted(found.items())]
         who = f" by {review.by}" if review.by else ""
         whole = f"{review.status.capitalize()}{who}. " if opened.of.role != "sort" else ""

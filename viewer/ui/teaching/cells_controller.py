@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QInputDialog
 
 from viewer.annotations.document import Change, Edit
 from viewer.canvas.annotating.teach_tool import TeachTool
+from viewer.geometry import Box
 from viewer.inference.models.bundle import ModelBundle
 from viewer.inference.teaching.cell_marks import cell_marks, cells_along, is_cell_mark, new_mark
 from viewer.inference.teaching.object_vectors import FEATURES_VERSION
@@ -159,11 +160,15 @@ class CellsTeachingController(QObject):
         if not cells and len(path) == 1:
             self._window.say(_NO_CELL)
             return
-        held = [each for each in annotations.document if is_cell_mark(each)]
+        held = annotations.document
         shown_as, changes = self.classes[self._chosen], list[Change]()
         for middle, outline in cells:
             grown = outline.buffer(1.0)
-            former = [each for each in held if grown.intersects(each.geometry)]
+            former = [
+                each
+                for each in held.inside(Box(*grown.bounds))
+                if is_cell_mark(each) and grown.intersects(each.geometry)
+            ]
             if not takes_away and any(each.class_name == shown_as.name for each in former):
                 continue
             changes += [Change(each, None) for each in former]

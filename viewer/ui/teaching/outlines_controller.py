@@ -18,6 +18,7 @@ from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
     from viewer.annotations.document import Edit
+    from viewer.annotations.document_state import DocumentState
     from viewer.inference.models.bundle import ModelBundle
     from viewer.inference.teaching.corrections import CorrectedSlide, Corrections
     from viewer.inference.teaching.nuclei_tuning import NucleiTeacher, TunedNuclei
@@ -147,7 +148,7 @@ class OutlinesController(FollowedAnnotations):
         assert active is not None
         mpp_um = active.pane.canvas.optics.mean_mpp_um
         assert mpp_um is not None
-        return _Snapshot(active.pane, list(active.document), mpp_um)
+        return _Snapshot(active.pane, active.document.snapshot(), mpp_um)
 
     def _mark_area(self) -> None:
         active = self._annotations
@@ -230,7 +231,7 @@ class OutlinesController(FollowedAnnotations):
 class _Snapshot:
     """What is drawn on a slide at a moment."""
 
-    def __init__(self, pane: SlidePane, drawn: list[Annotation], mpp_um: float) -> None:
+    def __init__(self, pane: SlidePane, drawn: DocumentState, mpp_um: float) -> None:
         self._source, self._drawn, self._mpp_um = pane.source, drawn, mpp_um
 
     def read(self) -> CorrectedSlide:
@@ -240,7 +241,7 @@ class _Snapshot:
 
         assert self._source is not None
         place = SlidePlace.of(self._source)
-        found = corrections_of(self._drawn, place, self._mpp_um)
+        found = corrections_of(list(self._drawn), place, self._mpp_um)
         return CorrectedSlide(self._source, place, self._mpp_um, found)
 
 

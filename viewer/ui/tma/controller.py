@@ -311,13 +311,13 @@ class TmaController(QObject):
         cells = origin.description.cells if is_model else None
         version = f" {origin.version}" if is_model else ""
         model = f"{origin.name}{version} at {overlay.mpp_um:.4g} µm/px"
-        names, held = [name for name, _ in origin.colors], list(active.document)
+        names, held = [name for name, _ in origin.colors], active.document.snapshot()
         is_scored = cells is not None and cells.is_scored
         is_whole = not overlay.can_run
         self._window.say("Counting in the cores...")
         self._work.run(
             lambda: measured_cores(
-                grid, found, style, names, model, held, is_scored=is_scored, is_whole=is_whole
+                grid, found, style, names, model, list(held), is_scored=is_scored, is_whole=is_whole
             ),
             partial(self._keep, active, grid, origin.name),
         )

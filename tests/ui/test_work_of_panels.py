@@ -1,0 +1,198 @@
+"""As `test_work_per_event`, of sets under review, bookmarks, versions and projects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import shapely
+from PySide6.QtWidgets import QApplication, QMainWindow
+from work_per_event import MANY, assert_flat, work_of
+
+from viewer.annotations.annotation import Annotation, AnnotationClass
+from viewer.annotations.bookmarks import BOOKMARK, bookmark, next_name
+from viewer.annotations.document import Document, adding, removing
+from viewer.annotations.sets.annotation_set import AnnotationSet, SetKey
+from viewer.annotations.storage.store import Version
+from viewer.geometry import Point, Size, View
+from viewer.studies.project import Project, ProjectSlide, changing_slide
+from viewer.studies.review_store import ReviewStore
+from viewer.studies.reviewable_sets import OpenedReview, ReviewableSet
+from viewer.studies.set_review import ObjectReview, QueueStanding, SetReview
+from viewer.ui.annotations.versions_dialog import VersionsDialog
+from viewer.ui.projects.open_project import OpenProject
+from viewer.ui.projects.project_slides import ProjectSlides
+from viewer.ui.projects.set_review_panel import ReviewedObjects
+from viewer.ui.slides.slide_list import SlideListModel
+from viewer.ui.slides.slide_row import PICTURE_SIZE
+from viewer.ui.widgets import KeyedList, RowTable
+
+TUMOR = AnnotationClass("Tumor", "#c80000")
+
+
+def squares(count: int) -> list[Annotation]:
+    return [Annotation(shapely.box(n, 0, n + 1, 1), shown_as=TUMOR) for n in range(count)]
+
+
+class TestSetReviews:
+    """Of objects that a model found, or that somebody drew."""
+
+    def opened(self, count: int, folder: Path) -> OpenedReview:
+        which = AnnotationSet(folder, "slide-1", SetKey("Ann"))
+        drawn = squares(count)
+        review = SetReview(together_s={each.id.hex: 2.0 for each in drawn})
+        of = ReviewableSet(which, "judge", "Ann: Annotations")
+        standing = QueueStanding(drawn, review)
+        return OpenedReview(of, drawn, review, standing, ReviewStore(which, "Bo"))
+
+    def test_a_verdict_is_given_shown_and_taken_back(
+        self, shown: QMainWindow, tmp_path: Path
+    ) -> None:
+        def make(count: int) -> Callable[[], object]:
+            opened, model, table = self.opened(count, tmp_path), ReviewedObjects(shown), None
+            table = RowTable(shown)
+            table.setModel(model)
+            shown.setCentralWidget(table)
+            model.show(opened)
+            QApplication.processEvents()
+            said = ObjectReview("approved", "Bo", "", opened.annotations[3].modified_utc, 0)
+            none = ObjectReview("", "Bo", "", "", 0)
+
+            def event() -> None:
+                opened.judge(3, said)
+                model.row_changed(3)
+                assert opened.standing.counts == {"open": count - 1, "approved": 1}
+                assert opened.standing.next_waiting(2) == 4
+                assert opened.standing.next_waiting(count - 1) == 0
+                opened.judge(3, none)
+                model.row_changed(3)
+                assert opened.standing.counts == {"open": count}
+                table.viewport().repaint()
+
+            return event
+
+        assert_flat(make)
+
+    def test_the_next_that_waits_is_found_round_the_end(self, tmp_path: Path) -> None:
+        opened = self.opened(4, tmp_path)
+        said = [
+            ObjectReview("approved", "Bo", "", each.modified_utc, 0) for each in opened.annotations
+        ]
+        for row in (0, 1, 3):
+            opened.judge(row, said[row])
+        assert [opened.standing.next_waiting(row) for row in (-1, 0, 2, 3)] == [2, 2, 2, 2]
+        opened.judge(2, said[2])
+        assert opened.standing.next_waiting(2) is None
+        assert opened.standing.counts == {"approved": 4}
+        assert QueueStanding(opened.annotations, opened.review).counts == {"approved": 4}
+
+
+class TestBookmarks:
+    def test_one_is_named_among_many_annotations(self) -> None:
+        view = View(Point(5, 5), 1.0, Size(100, 100))
+
+        def make(count: int) -> Callable[[], object]:
+            document = Document([*squares(count), bookmark(view, "View 1", "")])
+
+            def event() -> None:
+                made = bookmark(view, next_name(document.marks), "")
+                assert made.name == "View 2"
+                document.do(adding("Bookmark", [made]))
+                assert [each.name for each in document.marks] == ["View 1", "View 2"]
+                document.do(removing("Delete", [made]))
+                assert next_name(document.marks) == "View 2"
+
+            return event
+
+        assert_flat(make)
+
+    def test_marks_are_known_after_each_way_of_changing(self) -> None:
+        view = View(Point(5, 5), 1.0, Size(100, 100))
+        document = Document()
+        made = bookmark(view, "View 1", "")
+        document.do(adding("Bookmark", [made]))
+        kept = document.snapshot()
+        document.undo()
+        assert document.marks == []
+        assert list(kept.marks) == [made.id], "a snapshot stays as it is"
+        document.redo()
+        assert [each.shown_as for each in document.marks] == [BOOKMARK]
+
+
+class TestVersions:
+    def test_another_is_chosen(self, shown: QMainWindow) -> None:
+        def make(count: int) -> Callable[[], object]:
+            steps = [
+                Version(n, "2026-11-24T08:30:00+00:00", "Ann", "Draw", 1) for n in range(count)
+            ]
+            dialog = VersionsDialog(steps, shown)
+            dialog.show()
+            QApplication.processEvents()
+            bar = dialog.table.verticalScrollBar()
+
+            def event() -> None:
+                dialog.table.selectRow(5)
+                bar.setValue(bar.maximum())
+                dialog.table.viewport().repaint()
+
+            return event
+
+        assert_flat(make)
+
+
+class TestProjects:
+    """Slides of a project, in the real list of it."""
+
+    def opened(self, count: int, parent: QMainWindow) -> tuple[OpenProject, ProjectSlides]:
+        slides = tuple(
+            ProjectSlide(identity=f"s{n}", path=f"case {n}.svs", name=f"case {n}.svs")
+            for n in range(count)
+        )
+        opened = OpenProject(parent)
+        opened.folder, opened.project = Path("/nowhere"), Project(slides=slides)
+        return opened, ProjectSlides(opened, parent)
+
+    def test_rows_are_scrolled_chosen_and_marked(self, shown: QMainWindow) -> None:
+        def make(count: int) -> Callable[[], object]:
+            opened, slides = self.opened(count, shown)
+            view = KeyedList(shown)
+            model = SlideListModel(PICTURE_SIZE, view)
+            view.setUniformItemSizes(True)
+            view.setModel(model)
+            shown.setCentralWidget(view)
+            model.show_list(slides)
+            QApplication.processEvents()
+
+            def event() -> None:
+                view.scrollToBottom()
+                view.viewport().repaint()
+                key = slides.key_of(None, "s17")
+                model.mark(key)
+                slides.choose([key])
+                assert [each.name for each in slides.chosen()] == ["case 17.svs"]
+                assert opened.name_of(slides.chosen()[0]) == "case 17.svs"
+
+            return event
+
+        assert_flat(make)
+
+    def test_a_state_is_changed_in_a_few_lines_a_slide(self, shown: QMainWindow) -> None:
+        """Slides are never changed in place, so that each is passed on: what counts is how."""
+        opened, slides = self.opened(MANY, shown)
+        assert len(slides.keys()) == MANY
+
+        def change() -> None:
+            opened._show(changing_slide("s17", state="done")(opened.project))
+            assert slides.row("s17").state == "done"
+            assert len(slides.keys()) == MANY
+
+        assert work_of(change) < 24 * MANY
+
+    def test_a_search_compares_what_was_prepared(self, shown: QMainWindow) -> None:
+        _, slides = self.opened(MANY, shown)
+
+        def search() -> None:
+            assert len(slides.keys(typed="Case 17")) == 111
+
+        search()
+        assert work_of(search) < 2 * MANY
