@@ -95,7 +95,7 @@ def _measure(name: str) -> list[Figure]:
     if name == "collections":
         from benchmarks import collection_sizes
 
-        return collection_sizes.run()
+        return list(collection_sizes.run())
     if name == "teaching":
         from benchmarks import teaching
 

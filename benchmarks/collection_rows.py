@@ -1,478 +1,79 @@
-"""What is done with collections, each in a process of its own: one row, one size, figures as JSON.
+"""The rows of what grows with what is kept, each measured in a process of its own.
 
-python -m benchmarks.collection_rows ROW SIZE FOLDER
+python -m benchmarks.collection_rows ROW SIZE FOLDER prints its figures at one size as JSON.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import resource
 import sys
-import time
-from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from benchmarks.laboratory import SIDE_PX, Laboratory, keep_objects, make, objects, write_slide
-from benchmarks.stalls import close_window, measured, open_window, settle, wait
+from benchmarks.collection_files import Figures, answers, asap, cases, log_import, strokes
+from benchmarks.collection_windows import bulk, flat, limit, project, review, sessions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from benchmarks.stalls import Stalls
-    from viewer.canvas.canvas import SlideCanvas
-    from viewer.studies.project import Change
-    from viewer.ui.main_window import MainWindow
 
-Figures = dict[str, float]
-"""Name, with its unit in brackets, to value."""
-_LOG_COLUMNS = (
-    "Timestamp", "X", "Y", "Width", "Height", "Canvas width", "Canvas height",
-    "Downsample factor", "Rotation",
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What is measured, at which two sizes, and what is wanted of it.
+
+    Attributes
+    ----------
+    wanted
+        The most that figures may be at the larger size, by name.
+    wanted_ratio
+        The most that they may be there, as multiples of those at the smaller size.
+    """
+
+    measure: Callable[[Path, int], Figures]
+    few: int
+    many: int
+    wanted: Mapping[str, float] = field(default_factory=dict[str, float])
+    wanted_ratio: Mapping[str, float] = field(default_factory=dict[str, float])
+
+
+_FLAT, _LINEAR = 1.5, 12.0
+"""Ten times as many cost so much more where only what is seen is looked at, and where each is."""
+_BULK = (
+    "opening", "selecting all", "class of all", "undo", "filter", "filter away", "delete",
+    "undo of it", "saving", "leaving", "reopening",
 )  # fmt: skip
-_RESULT_BYTES = 4 << 20
 
-
-def sessions(folder: Path, count: int) -> Figures:
-    """The list of sessions is listed anew with all rows selected, then the slide changes."""
-    laboratory = Laboratory(folder, sessions=count, slides=min(count, 50), objects=0)
-    make(laboratory)
-    window = open_window()
-    panels = window.recording.panels
-    panel, library = panels.sessions, panels.library
-    panel.show()
-    wait(lambda: len(panel.model.listing.sessions) == count)
-    settle(1.0)
-    panel.list.selectAll()
-    settle(0.5)
-    asked: list[object] = []
-    with measured() as refresh:
-        library.list_now(asked.append)
-        wait(lambda: bool(asked))
-        settle(0.3)
-    panel.list.clearSelection()
-    slides = sorted((laboratory.project / "slides").iterdir())[1:4]
-    with measured() as change:
-        for slide in slides:
-            _open(window, slide)
-    begin_s = time.perf_counter()
-    with measured() as replay:
-        panels.start_replay(panel.model.session(0).folder)
-        wait(lambda: panels.replay.isVisible())
-        replay_s = time.perf_counter() - begin_s
-    close_window(window)
-    return {
-        **_stalls("refresh with all selected", refresh),
-        **_stalls("slide changes", change),
-        "slide changes, CPU (s)": change.cpu_s,
-        "replay opens after (s)": replay_s,
-        **_stalls("replay opens", replay),
-    }
-
-
-def project(folder: Path, count: int) -> Figures:
-    """A project is opened, its list is scrolled from top to bottom, and a slide is marked done."""
-    laboratory = Laboratory(folder, sessions=0, slides=count, objects=0)
-    make(laboratory)
-    window = open_window()
-    window.slides.show()
-    with measured() as opening:
-        window.projects.open(laboratory.project)
-        wait(lambda: len(window.slides.model.keys) == count)
-        settle(0.5)
-    bar = window.slides.view.verticalScrollBar()
-    with measured() as scroll:
-        for step in range(60):
-            bar.setValue(bar.maximum() * step // 60)
-            settle(0.05)
-    with measured() as state:
-        window.projects.opened.change(_marking(window, count // 2))
-        settle(0.5)
-    with measured() as typed:
-        window.slides.search.setText("case 0001")
-        settle(0.7)
-    close_window(window)
-    return {
-        **_stalls("opens", opening),
-        **_stalls("scrolling", scroll),
-        **_stalls("a state is changed", state),
-        **_stalls("a search", typed),
-    }
-
-
-def _marking(window: MainWindow, number: int) -> Change:
-    from viewer.studies.project import changing_slide
-
-    identity = window.projects.opened.project.slides[number].identity
-    return changing_slide(identity, state="done")
-
-
-def answers(folder: Path, count: int) -> Figures:
-    """`projects answers` of so many slides with the answers of 20 readers each."""
-    import msgspec
-
-    from viewer.studies.answers import AnswerFile, AnswerRecord
-    from viewer.studies.forms import Form, Question
-    from viewer.studies.project import Project, ProjectSlide
-    from viewer.studies.project_file import create_project
-
-    os.environ["COVERSLIP_HOME"] = str(folder / "home")
-    place = folder / "project"
-    slides = tuple(ProjectSlide(identity=f"s1-{n:040x}", path=f"{n}.tif") for n in range(count))
-    form = Form(id="f", title="F", questions=(Question(id="q", text="Q", kind="text"),))
-    create_project(place, Project(slides=slides, forms=(form,)))
-    for reader in range(20):
-        for slide in slides:
-            file = AnswerFile(place, f"reader{reader}", slide.identity, slide.path)
-            record = AnswerRecord(
-                at_utc="2026-01-01T00:00:00.000+00:00", reader=file.reader,
-                identity=file.identity, slide=file.slide, form="f", question="q", answer="yes",
-            )  # fmt: skip
-            path = file.path
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(msgspec.json.encode(record) + b"\n")
-    begin_s = time.process_time()
-    _command("projects", "answers", str(place), "--out", str(folder / "answers.csv"))
-    return {"CPU (s)": time.process_time() - begin_s}
-
-
-def review(folder: Path, count: int) -> Figures:
-    """A review of a session with so many actions opens, and goes on to the next one."""
-    from benchmarks.recording import WanderingReader, write_session
-    from viewer.geometry import Size
-    from viewer.recording.library import sessions_folder
-    from viewer.slides.known_slides import remember
-    from viewer.slides.slide_key import slide_key
-
-    os.environ["COVERSLIP_HOME"] = str(folder / "home")
-    slide = write_slide(folder / "slide.tif", 1, 2048)
-    identity = slide_key(slide)
-    remember(identity, slide)
-    reader = WanderingReader(Size(SIDE_PX, SIDE_PX), stay=True)
-    views = ((n * 3.0, reader.view(at_rest=True)) for n in range(count))
-    session = sessions_folder() / "20260101T080000Z-00000001"
-    write_session(session, views, Size(SIDE_PX, SIDE_PX), identity)
-    window = open_window()
-    controller = window.recording.review
-    _open(window, slide)
-    settle(0.5)
-    with measured() as opening:
-        controller.start(session)
-        wait(lambda: controller.reviewing.review is not None)
-        settle(1.0)
-    found = controller.reviewing.review
-    with measured() as following:
-        for _ in range(5):
-            window.commands["review.skip"].trigger()
-            settle(0.2)
-    close_window(window)
-    return {
-        "actions": float(len(found.items)) if found is not None else 0.0,
-        **_stalls("opens", opening),
-        **_stalls("five verdicts", following),
-    }
-
-
-def bulk(folder: Path, count: int) -> Figures:
-    """All objects of a slide get a class, which is undone; they are found, deleted, opened anew."""
-    os.environ["COVERSLIP_HOME"] = str(folder / "home")
-    slide = write_slide(folder / "slide.tif", 1)
-    keep_objects(slide, count)
-    window = open_window()
-    figures: Figures = {}
-    annotations = window.annotations
-    annotations.panel.show()
-
-    def note(name: str, stalls: Stalls) -> None:
-        figures.update(_stalls(name, stalls))
-        figures[f"{name}, took (s)"] = stalls.took_s
-
-    with measured() as stalls:
-        _open(window, slide)
-        wait(lambda: annotations.active is not None and len(annotations.active.document) == count)
-        _rest()
-    note("opening", stalls)
-    here = annotations.active
-    assert here is not None
-    document = here.document
-    with measured() as stalls:
-        window.commands["edit.select_all"].trigger()
-        wait(lambda: len(here.selection) == count)
-        _rest()
-    note("selecting all", stalls)
-    wanted = annotations.classes.palette.classes[4]
-    with measured() as stalls:
-        annotations.classes.give(wanted.annotation_class)
-        wait(lambda: document.class_counts[wanted.name] == count)
-        _rest()
-    note("class of all", stalls)
-    with measured() as stalls:
-        window.commands["edit.undo"].trigger()
-        wait(lambda: document.class_counts[wanted.name] == 0)
-        _rest()
-    note("undo", stalls)
-    with measured() as stalls:
-        annotations.panel.filter.setText("object 77")
-        settle(0.4)
-        wait(lambda: 0 < annotations.panel.model.shown_count < count)
-        _rest()
-    note("filter", stalls)
-    with measured() as stalls:
-        annotations.panel.filter.clear()
-        settle(0.4)
-        wait(lambda: annotations.panel.model.shown_count == count)
-        _rest()
-    note("filter away", stalls)
-    here.selection.choose([])
-    window.commands["edit.select_all"].trigger()
-    wait(lambda: len(here.selection) == count)
-    _rest()
-    with measured() as stalls:
-        window.commands["edit.delete"].trigger()
-        wait(lambda: len(document) == 0)
-        _rest()
-    note("delete", stalls)
-    with measured() as stalls:
-        window.commands["edit.undo"].trigger()
-        wait(lambda: len(document) == count)
-        _rest()
-    note("undo of it", stalls)
-    figures["peak memory (MB)"] = _peak_mb()
-    with measured() as stalls:
-        _wait_saved(window)
-    note("saving", stalls)
-    close_window(window)
-    return figures
-
-
-def flat(folder: Path, side_px: int) -> Figures:
-    """A slide without a pyramid shows an overview, and is left at once."""
-    from benchmarks.big_slide import write_flat
-
-    os.environ["COVERSLIP_HOME"] = str(folder / "home")
-    slide = write_flat(folder / "flat.tif", side_px)
-    other = write_slide(folder / "other.tif", 2)
-    window = open_window()
-    canvas = window.panes.active.canvas
-    with measured() as opening:
-        begin_s = time.perf_counter()
-        _open(window, slide)
-        opened_s = time.perf_counter() - begin_s
-        with suppress(TimeoutError):
-            wait(lambda: is_covered(canvas), 120.0)
-        overview_s = time.perf_counter() - begin_s
-    with measured() as leaving:
-        begin_s = time.perf_counter()
-        _open(window, other)
-        left_s = time.perf_counter() - begin_s
-    begin_s = time.perf_counter()
-    _open(window, slide)
-    with suppress(TimeoutError):
-        wait(lambda: is_covered(canvas), 120.0)
-    again_s = time.perf_counter() - begin_s
-    begin_s = time.perf_counter()
-    close_window(window)
-    return {
-        "opened after (s)": opened_s,
-        "overview after (s)": overview_s,
-        **_stalls("overview", opening),
-        **_stalls("leaving", leaving),
-        "the next slide is open after (s)": left_s,
-        "overview when opened again (s)": again_s,
-        "closing (s)": time.perf_counter() - begin_s,
-        "memory (MB)": _peak_mb(),
-    }
-
-
-def is_covered(canvas: SlideCanvas) -> bool:
-    """Return whether pixels of the slide, coarse or fine, cover the middle of the canvas."""
-    image = canvas.grab().toImage()
-    width, height = image.width(), image.height()
-    places = [(width * x // 8, height * y // 8) for x in (3, 4, 5) for y in (3, 4, 5)]
-    colors = [image.pixelColor(x, y) for x, y in places]
-    # Where nothing has come yet the canvas is of one gray.
-    return not any(color.red() == color.green() == color.blue() == 150 for color in colors)
-
-
-def log_import(folder: Path, rows: int) -> Figures:
-    """A log of QuPath's view tracking is taken in."""
-    from viewer.recording.importers.importing import import_log
-
-    os.environ["COVERSLIP_HOME"] = str(folder / "home")
-    log = folder / "log.tsv"
-    with log.open("w") as file:
-        file.write("\t".join(_LOG_COLUMNS) + "\n")
-        for n in range(rows):
-            file.write(f"{n * 30}\t{n % 5000}\t{n % 3000}\t1000\t800\t1000\t800\t1.0\t0.0\n")
-    library = folder / "sessions"
-    library.mkdir()
-    before_mb = _peak_mb()
-    begin_s = time.perf_counter()
-    import_log(log, library)
-    return {
-        "took (s)": time.perf_counter() - begin_s,
-        "memory, over that of the program (MB)": _peak_mb() - before_mb,
-        "memory (MB)": _peak_mb(),
-        "log (MB)": log.stat().st_size / 1e6,
-    }
-
-
-def cases(folder: Path, count: int) -> Figures:
-    """Sessions are exported as cases of Pathology-CoT."""
-    from viewer.recording.export import ExportOptions, export_sessions
-    from viewer.recording.library import Library
-
-    make(Laboratory(folder, sessions=count, slides=min(count, 5), objects=0))
-    out = folder / "cases"
-    begin_s = time.perf_counter()
-    manifest = export_sessions(
-        Library().folders(), out, ExportOptions(format="pathology-cot", jobs=os.cpu_count() or 1)
-    )
-    took_s = time.perf_counter() - begin_s
-    problems = [each.problem for each in manifest.sessions if each.problem]
-    assert not problems, problems[0]
-    kept = {each.stat().st_ino: each.stat().st_blocks * 512 for each in out.rglob("*")}
-    return {
-        "took (s)": took_s,
-        "on the disk (MB)": sum(kept.values()) / 1e6,
-        "actions": float(sum(each.actions for each in manifest.sessions)),
-    }
-
-
-def asap(folder: Path, count: int) -> Figures:
-    """Annotations are written as ASAP's XML."""
-    from viewer.annotations.formats.exchange import FORMATS
-
-    wanted = objects(count)
-    before_mb = _peak_mb()
-    begin_s = time.perf_counter()
-    problems = FORMATS["asap"].write(folder / "out.xml", wanted)
-    return {
-        "took (s)": time.perf_counter() - begin_s,
-        "problems": float(len(problems)),
-        "memory, over that of the program (MB)": _peak_mb() - before_mb,
-        "memory (MB)": _peak_mb(),
-    }
-
-
-def limit(folder: Path, count: int) -> Figures:
-    """The limit of kept results is held by a run while the slide is moved about."""
-    from viewer.folders import config_folder
-    from viewer.inference.runs.results_limit import limit_soon
-    from viewer.overlays.result_store import results_folder
-    from viewer.settings import load_settings
-
-    os.environ["COVERSLIP_HOME"] = str(folder / "home")
-    window = open_window()
-    window.change_settings(results_gib=1)
-    wait(lambda: load_settings(config_folder()).results_gib == 1)
-    _open(window, write_slide(folder / "slide.tif", 1))
-    for number in range(count):
-        place = results_folder() / f"slide {number}"
-        place.mkdir(parents=True)
-        with (place / "model.sqlite").open("wb") as file:
-            file.truncate(_RESULT_BYTES)
-    canvas = window.panes.active.canvas
-    with measured() as stalls:
-        thread = limit_soon()
-        assert thread is not None
-        while thread.is_alive():
-            canvas.zoom_by(1.5 if canvas.view.downsample > 1 else 0.5)
-            settle(0.1)
-    left = list(results_folder().glob("*/*.sqlite"))
-    close_window(window)
-    return {
-        **_stalls("held", stalls),
-        "held, took (s)": stalls.took_s,
-        "left (GiB)": len(left) * _RESULT_BYTES / (1 << 30),
-    }
-
-
-def strokes(folder: Path, count: int) -> Figures:
-    """A region is reshaped again and again, 2,000 points each time; then all of it is undone."""
-    import shapely
-
-    from viewer.annotations.annotation import Annotation
-    from viewer.annotations.document import Document, adding, changing
-
-    os.environ["COVERSLIP_HOME"] = str(folder / "home")
-    document = Document()
-    angles = np.linspace(0, 2 * np.pi, 2000, endpoint=False)
-    ring = np.stack([np.cos(angles), np.sin(angles)], 1)
-    first = Annotation(shapely.Polygon(ring * 100))
-    document.do(adding("Brush", [first]))
-    before_mb = _rss_mb()
-    for n in range(count):
-        now = document[first.id]
-        shape = shapely.Polygon(ring * (101 + n))
-        document.do(changing("Brush", [(now, Annotation(shape, now.id))]))
-    grown_mb = _rss_mb() - before_mb
-    undone = 0
-    while document.undo() is not None:
-        undone += 1
-    return {"memory (MB)": grown_mb, "undone": float(undone)}
-
-
-ROWS: dict[str, tuple[Callable[[Path, int], Figures], int, int]] = {
-    "sessions": (sessions, 500, 5_000),
-    "project": (project, 500, 5_000),
-    "answers": (answers, 500, 5_000),
-    "review": (review, 250, 2_500),
-    "bulk": (bulk, 100_000, 1_000_000),
-    "flat": (flat, 50_000, 500_000),
-    "import": (log_import, 100_000, 1_000_000),
-    "cases": (cases, 10, 100),
-    "asap": (asap, 10_000, 100_000),
-    "strokes": (strokes, 100, 1_000),
-    "limit": (limit, 300, 3_000),
-}
-"""What a row does, and the two sizes that are compared."""
-
-
-def _stalls(name: str, stalls: Stalls) -> Figures:
-    """Return how long the window did not answer, and how much of that it worked itself."""
-    return {
-        f"{name}, longest stall (ms)": stalls.longest_ms,
-        f"{name}, busiest (ms)": stalls.busiest_ms,
-    }
-
-
-def _open(window: MainWindow, slide: Path) -> None:
-    """Open a slide in the active pane, as a double click does."""
-    pane = window.panes.active
-    window.open_paths([slide])
-    wait(lambda: pane.path == slide and pane.source is not None)
-
-
-def _rest() -> None:
-    """Wait until nothing is worked on behind the window that a user would see the end of."""
-    settle(0.5)
-
-
-def _wait_saved(window: MainWindow) -> None:
-    sets = window.annotations.active_sets
-    wait(lambda: sets is None or sets.is_saved, 300.0)
-
-
-def _command(*arguments: str) -> None:
-    from viewer.cli import main
-
-    sys.argv[1:] = arguments
-    with suppress(SystemExit):
-        main()
-
-
-def _peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
-
-
-def _rss_mb() -> float:
-    import psutil
-
-    return psutil.Process().memory_info().rss / 1e6
+ROWS = {
+    "sessions": Row(
+        sessions, 500, 5_000,
+        {"replay opens after (s)": 1.0}, {"slide changes, CPU (s)": _FLAT},
+    ),
+    "project": Row(project, 500, 5_000),
+    "answers": Row(answers, 500, 5_000, {}, {"CPU (s)": _LINEAR}),
+    "review": Row(review, 250, 2_500, {"opens, longest stall (ms)": 100.0}),
+    "bulk": Row(
+        bulk, 100_000, 1_000_000, {}, {f"{name}, took (s)": _LINEAR for name in _BULK}
+    ),
+    "flat": Row(
+        flat, 50_000, 500_000,
+        {
+            "overview after (s)": 3.0, "overview when opened again (s)": 3.0,
+            "the next slide is open after (s)": 1.0,
+        },
+    ),
+    "import": Row(log_import, 100_000, 1_000_000, {"memory (MB)": 200.0}, {"CPU (s)": _LINEAR}),
+    "cases": Row(
+        cases, 10, 100,
+        {"took (s)": 23.0, "on the disk (MB)": 300.0, "pictures of five slides": 5.0},
+        {"CPU (s)": _LINEAR},
+    ),
+    "asap": Row(asap, 10_000, 100_000, {"memory (MB)": 150.0}, {"CPU (s)": _LINEAR}),
+    "strokes": Row(strokes, 1_000, 10_000, {"memory (MB)": 50.0}, {"memory (MB)": _FLAT}),
+    "limit": Row(limit, 300, 3_000, {"left (GiB)": 1.0, "empty folders left": 0.0}),
+}  # fmt: skip
+"""Of every stall it is wanted besides that it is short: `collection_sizes` says how short."""
 
 
 def main() -> None:
@@ -481,7 +82,7 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     os.environ["COVERSLIP_HOME"] = str(folder / "home")
-    print(json.dumps(ROWS[name][0](folder, size), indent=1))
+    print(json.dumps(ROWS[name].measure(folder, size), indent=1))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,13 @@
-"""What grows with what is kept: each row of `collection_rows` at n and at 10 n."""
+"""What grows with what is kept: each row of `collection_rows` at n and at 10 n.
+
+python -m benchmarks.collection_sizes [ROW ...] [--tenth] [--json FILE]
+
+Rows come one after the other, each in a process of its own, and are printed as they come.
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
@@ -11,52 +17,44 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.collection_rows import ROWS
-from benchmarks.report import Figure
+from benchmarks.report import Figure, print_table, write_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 _NAME = "collections"
-_LONGEST_S = 1800
-_TARGETS = {
-    ("sessions", "refresh with all selected, longest stall (ms)"): 50.0,
-    ("project", "scrolling, longest stall (ms)"): 50.0,
-    ("review", "opens, longest stall (ms)"): 100.0,
-    ("bulk", "class of all, longest stall (ms)"): 50.0,
-    ("flat", "overview after (s)"): 3.0,
-    ("import", "memory (MB)"): 200.0,
-    ("asap", "memory (MB)"): 150.0,
-    ("limit", "held, longest stall (ms)"): 50.0,
-    ("limit", "left (GiB)"): 1.0,
-}
-"""At the larger size."""
-_BUSIEST_MS = 50.0
-"""What the window's own thread may compute in one turn, whatever is done: unlike the stall by the
-clock, the same on a busy machine."""
-_LINEAR = 12.0
-"""Ten times as many may take so much longer, where all of them have to be gone through."""
+_LONGEST_S = 3600
+_RESULTS = Path(__file__).resolve().parent / "results" / "collections.json"
+_STALL_MS = 50.0
+"""What the window may not answer, by the clock; and what its own thread may compute in one turn,
+which a busy machine does not change."""
+_STALLS = ("longest stall (ms)", "busiest (ms)")
 
 
-def run(names: Sequence[str] = ()) -> list[Figure]:
-    """Return the figures of rows, by default of all, each in a process of its own."""
-    return [figure for name in names or ROWS for figure in _row(name)]
+def run(names: Sequence[str] = (), *, is_tenth: bool = False) -> Iterator[Figure]:
+    """Yield the figures of rows, by default of all, at their sizes or at a tenth of them."""
+    for name in names or ROWS:
+        yield from _row(name, 10 if is_tenth else 1)
 
 
-def _row(name: str) -> Iterator[Figure]:
-    _, few, many = ROWS[name]
+def _row(name: str, divisor: int) -> Iterator[Figure]:
+    row = ROWS[name]
+    few, many = row.few // divisor, row.many // divisor
     small, large = _measured(name, few), _measured(name, many)
+    yield Figure(_NAME, f"{name}: machine's load, of its cores", large.pop("load"), "times")
+    del small["load"]
     for what, value in large.items():
         label, unit = what.removesuffix(")").rsplit(" (", 1) if what.endswith(")") else (what, "")
-        is_own = what.endswith("busiest (ms)")
-        target = _TARGETS.get((name, what), _BUSIEST_MS if is_own else None)
-        yield Figure(_NAME, f"{name}: {label}, {many:,}", value, unit, target)
         if what in small:
             yield Figure(_NAME, f"{name}: {label}, {few:,}", small[what], unit)
+        yield Figure(_NAME, f"{name}: {label}, {many:,}", value, unit, _wanted(row.wanted, what))
         if small.get(what):
-            ratio = value / small[what]
-            is_linear = unit == "s" and name == "answers"
-            target = _LINEAR if is_linear else None
-            yield Figure(_NAME, f"{name}: {label}, ratio", ratio, "times", target)
+            most = row.wanted_ratio.get(what)
+            yield Figure(_NAME, f"{name}: {label}, ratio", value / small[what], "times", most)
+
+
+def _wanted(wanted: Mapping[str, float], what: str) -> float | None:
+    return wanted.get(what, _STALL_MS if what.endswith(_STALLS) else None)
 
 
 def _measured(name: str, size: int) -> dict[str, float]:
@@ -65,9 +63,32 @@ def _measured(name: str, size: int) -> dict[str, float]:
         told = subprocess.run(
             [*command, str(Path(folder) / "row")],
             check=True,
-            capture_output=True,
+            stdout=subprocess.PIPE,
             text=True,
             timeout=_LONGEST_S,
             env=os.environ | {"QT_QPA_PLATFORM": "offscreen"},
         )
-    return json.loads(told.stdout[told.stdout.index("{") :])
+    figures = json.loads(told.stdout[told.stdout.index("{") :])
+    return figures | {"load": os.getloadavg()[0] / (os.cpu_count() or 1)}
+
+
+def main() -> None:
+    """Measure rows; what has been measured is written after each."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", help=f"of {', '.join(ROWS)}; all by default")
+    parser.add_argument("--tenth", action="store_true", help="a tenth of all sizes, in minutes")
+    parser.add_argument("--json", type=Path, default=_RESULTS, help="where the figures go")
+    options = parser.parse_args()
+    unknown = set(options.names) - set(ROWS)
+    if unknown:
+        parser.error(f"unknown row: {', '.join(sorted(unknown))}")
+    figures: list[Figure] = []
+    for name in options.names or ROWS:
+        row = list(run([name], is_tenth=options.tenth))
+        print_table(row)
+        figures += row
+        write_json(figures, options.json)
+
+
+if __name__ == "__main__":
+    main()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.big_slide import write_flat
-from benchmarks.collection_rows import is_covered
+from benchmarks.collection_windows import is_covered
 from benchmarks.laboratory import objects
 from benchmarks.stalls import open_in, wait
 from viewer.annotations.document import adding
