@@ -49,11 +49,14 @@ def painted_tissue(seed: int, width_px: int = 2048, height_px: int = 1536) -> ND
     ragged = ndimage.zoom(rng.normal(0, 0.1, (6, 8)), (height_px / 6, width_px / 8), order=1)
     tissue = np.asarray(edge + ragged < 1)
     nuclei = (rng.random(dense.shape) < dense) & tissue
-    blue = np.minimum(ndimage.gaussian_filter(nuclei.astype(np.float32), 2.2) * 28, 1)[..., None]
-    pink = np.array([232, 170, 200], np.float32) + rng.normal(0, 6, (height_px, width_px, 1))
-    picture = np.where(tissue[..., None], pink, np.float32(245))
-    picture = picture * (1 - blue) + np.array([80, 50, 140], np.float32) * blue
-    return np.clip(picture, 0, 255).astype(np.uint8)
+    blue = np.minimum(ndimage.gaussian_filter(nuclei.astype(np.float32), 2.2) * 28, 1)
+    shade = rng.normal(0, 6, dense.shape).astype(np.float32)
+    picture = np.empty((height_px, width_px, 3), np.uint8)
+    for channel, (pink, dark) in enumerate(((232, 80), (170, 50), (200, 140))):
+        color = np.where(tissue, shade + np.float32(pink), np.float32(245))
+        color += (np.float32(dark) - color) * blue
+        picture[..., channel] = np.clip(color, 0, 255, out=color)
+    return picture
 
 
 def tile_mosaic(

@@ -44,9 +44,6 @@ from viewer.recording.trace_loading import load_trace
 from viewer.slides import open_slide
 from viewer.slides.slide_key import slide_key
 
-pytestmark = pytest.mark.timeout(300)
-"""The first training of a process imports torch's compiler: long, where much else runs."""
-
 QUICK = TrainingOptions(epochs=25, patience=25, variants=2, seed=1)
 
 

@@ -1,4 +1,8 @@
-"""Hostile models, tried through the command line: nothing of the user's is read or written."""
+"""Hostile models, tried through the command line: nothing of the user's is read or written.
+
+Commands and their children are forked, except where something is looked for that a start might
+import: the confinement is the same, which `test_confinement.py` tests in processes as they start.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +12,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import forked_programs
 import hostile_models as hostile
 import pytest
 from attack_steps import can_confine, without_landlock
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 REGION = ("--region", "900,900,1200,1200")
 SECRET = b"%A private file of the user's"
 
@@ -19,15 +25,29 @@ pytestmark = pytest.mark.skipif(not can_confine, reason="Landlock and seccomp ar
 
 
 def coverslip(
+    *arguments: str, folder: Path, scan: str = "off", **more: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command in a folder, forked."""
+    command = [sys.executable, "-P", REPOSITORY / "app.py", *arguments]
+    return forked_programs.run(
+        command, along=forked_programs.MODELS,
+        cwd=folder, env=_variables(scan, more), capture_output=True, text=True, timeout=110,
+    )  # fmt: skip
+
+
+def started_coverslip(
     *arguments: str, folder: Path, scan: str = "off", prefix: tuple[str, ...] = (), **more: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run the installed command in a folder."""
+    """Start the installed command in a folder."""
     command = str(Path(sys.executable).with_name("coverslip"))
-    variables = {**os.environ, "COVERSLIP_MODEL_SCAN": scan, **more}
     return subprocess.run(
         [*prefix, command, *arguments],
-        cwd=folder, env=variables, capture_output=True, text=True, timeout=110,
+        cwd=folder, env=_variables(scan, more), capture_output=True, text=True, timeout=110,
     )  # fmt: skip
+
+
+def _variables(scan: str, more: dict[str, str]) -> dict[str, str]:
+    return {**os.environ, "COVERSLIP_MODEL_SCAN": scan, **more}
 
 
 @pytest.fixture
@@ -70,7 +90,7 @@ def test_the_same_model_would_write_if_it_were_not_confined(
 ) -> None:
     folder = hostile.make_model(tmp_path / "model", kind(str(profile)))
     arguments = ("models", "check", str(folder), "--unconfined")
-    coverslip(*arguments, folder=tmp_path, prefix=without_landlock())
+    started_coverslip(*arguments, folder=tmp_path, prefix=without_landlock())
     assert not is_untouched(profile)
 
 
@@ -121,7 +141,8 @@ def test_modules_that_lie_about_are_not_imported(sample_slide: Path, tmp_path: P
     slide = tmp_path / "slides" / "slide.svs"
     slide.symlink_to(sample_slide)
     region = ("--region", "1100,1100,200,200", "--json")
-    done = coverslip("run", "tissue-quality", str(slide), *region, folder=tmp_path / "downloads")
+    downloads = tmp_path / "downloads"
+    done = started_coverslip("run", "tissue-quality", str(slide), *region, folder=downloads)
     assert not trace.exists(), trace.read_text()
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["device"] == "cpu"
@@ -135,14 +156,14 @@ def test_where_nothing_can_be_confined_a_script_runs_only_on_an_explicit_word(
     script = hostile.make_model(tmp_path / "model", hostile.Harmless())
     arguments = ("run", str(script), str(sample_slide), *REGION, "--json")
     old_kernel = without_landlock()
-    refused = coverslip(*arguments, folder=tmp_path, prefix=old_kernel)
+    refused = started_coverslip(*arguments, folder=tmp_path, prefix=old_kernel)
     assert refused.returncode == 2
     assert "--unconfined" in refused.stderr
     assert "Landlock" in refused.stderr
-    allowed = coverslip(*arguments, "--unconfined", folder=tmp_path, prefix=old_kernel)
+    allowed = started_coverslip(*arguments, "--unconfined", folder=tmp_path, prefix=old_kernel)
     assert json.loads(allowed.stdout)["cells"] > 10
     bundled = ("run", "tissue-quality", str(sample_slide), *REGION, "--json")
-    assert coverslip(*bundled, folder=tmp_path, prefix=old_kernel).returncode == 0
+    assert started_coverslip(*bundled, folder=tmp_path, prefix=old_kernel).returncode == 0
 
 
 def test_external_data_of_onnx_is_refused(profile: Path, tmp_path: Path) -> None:
