@@ -65,7 +65,7 @@ _ALONG = {
     "viewer.cli.one_after_another": ("viewer.cli.run", *MODELS),
 }
 """What modules import later on, where most of their users need it."""
-_COMMANDS = (
+COMMANDS = (
     "cryptography.hazmat.primitives.serialization",
     "PIL.JpegImagePlugin",
     "PIL.PngImagePlugin",
@@ -87,6 +87,7 @@ _COMMANDS = (
     "viewer.ui.figures.shot",
     "viewer.ui.figures.writing",
 )
+"""What commands import where they need it."""
 _OPTIONS = ("-B", "-P")
 _asking = threading.Lock()
 _servers: list[socket.socket] = []
@@ -176,7 +177,7 @@ def forked_coverslip(
 ) -> subprocess.CompletedProcess[str]:
     """Run a command as `coverslip` does, and return its exit code and what it says."""
     command = [sys.executable, REPOSITORY / "app.py", *arguments]
-    return run(command, limit=limit, along=_COMMANDS, capture_output=True, text=True, timeout=110)
+    return run(command, limit=limit, along=COMMANDS, capture_output=True, text=True, timeout=110)
 
 
 def _program_of(words: Sequence[str]) -> dict[str, Any] | None:
