@@ -11,6 +11,7 @@ import numcodecs
 import numpy as np
 import pytest
 import zarr
+from imagecodecs import numcodecs as known
 from zarr.codecs import BloscCodec, GzipCodec
 from zarr_steps import pyramid, write_image, zipped
 
@@ -460,3 +461,68 @@ def test_levels_in_any_order(tmp_path: Path, picture: NDArray[np.uint8]) -> None
         sizes = [(level.height_px, level.width_px) for level in source.levels]
         assert sizes == [level.shape[1:] for level in levels]
         assert source.info.optics.mpp_um == pytest.approx((0.5, 0.5))
+
+
+@pytest.mark.parametrize("bits", [20, 24, 26])
+def test_deep_jpeg_2000_is_shown_or_refused(tmp_path: Path, bits: int) -> None:
+    numbers = np.random.default_rng(2).integers(0, 1 << bits, (200, 300), dtype=np.uint32)
+    known.register_codecs(verbose=False)
+    code = known.Jpeg2k(level=0, reversible=True, bitspersample=bits)
+    write_image(tmp_path / "a.zarr", [numbers], "yx", version="0.4", compressors=code)
+    with closing(open_slide(tmp_path / "a.zarr")) as source:
+        if bits <= 24:
+            assert np.array_equal(source.read_channels(0, 0, 0, (0,))[0], numbers[:128, :128])
+            return
+        with pytest.raises(TileError, match="it is JPEG 2000 of 26 bits per sample"):
+            source.read_tile(0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "window", "shown"),
+    [
+        ("uint16", (0, 10**400), (0, 999)),
+        ("uint16", (10.5, 1e30), (0, 999)),
+        ("uint8", (0, 65535), (0, 255)),
+        ("int16", (40_000, 50_000), (0, 999)),
+        ("uint16", (0, 65535), (0, 65535)),
+        ("uint8", (0, 256), (0, 256)),
+        ("float32", (0, 1e30), (0, 1e30)),
+    ],
+)
+def test_a_window_that_no_value_fills_is_not_used(
+    tmp_path: Path, dtype: str, window: tuple[float, float], shown: tuple[float, float]
+) -> None:
+    values = (np.arange(60_000).reshape(200, 300) % 1000).astype(dtype)
+    told = {"channels": [{"label": "DAPI", "window": {"start": window[0], "end": window[1]}}]}
+    write_image(tmp_path / "a.zarr", [values], "yx", omero=told)
+    source = open_ome_zarr(tmp_path / "a.zarr")
+    assert source is not None
+    with closing(source):
+        (channel,) = source.info.axes.channels
+        assert channel.value_range == pytest.approx(shown)
+
+
+@pytest.mark.parametrize(
+    ("unit", "mpp_um"), [("Micrometer", 0.5), ("micrometers", 0.5), ("MM", 500)]
+)
+def test_units_in_other_spellings(tmp_path: Path, unit: str, mpp_um: float) -> None:
+    path = tmp_path / "a.zarr"
+    write_image(path, [np.zeros((20, 30), np.uint8)], "yx", version="0.4")
+    told = json.loads((path / ".zattrs").read_text())
+    for axis in told["multiscales"][0]["axes"]:
+        axis["unit"] = unit
+    (path / ".zattrs").write_text(json.dumps(told))
+    source = open_ome_zarr(path)
+    assert source is not None
+    with closing(source):
+        assert source.info.optics.mpp_um == pytest.approx((mpp_um, mpp_um))
+
+
+def test_colors_with_opacity(tmp_path: Path) -> None:
+    told = {"channels": [{"label": "a", "color": "00FF00FF"}, {"label": "b", "color": "#FF000080"}]}
+    write_image(tmp_path / "a.zarr", [np.zeros((2, 20, 30), np.uint16)], "cyx", omero=told)
+    source = open_ome_zarr(tmp_path / "a.zarr")
+    assert source is not None
+    with closing(source):
+        colors = [channel.color for channel in source.info.axes.channels]
+        assert colors == [(0, 255, 0), (255, 0, 0)]

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from viewer.slides.ngff.arrays import (
     NgffError,
     as_list,
@@ -25,6 +27,8 @@ MOST_IMAGES = 500
 _MOST_LEVELS = 100
 _WELLS_AT_ONCE = 100
 _AXES = "tczyx"
+_WIDEST_WINDOW = 4
+"""Times all that the type of the values can hold."""
 _VERSIONS = ("0.1", "0.2", "0.3", "0.4", "0.5", "0.6")
 _WITH_SYSTEMS = "0.6"
 """From here on what is said of all levels leads to other images, and not to micrometers."""
@@ -111,7 +115,10 @@ class NgffImage:
         at = self.axes.find(axis)
         if at < 0:
             return None
-        factor, scale = units.get(self.units[at]), self.levels[0].scale[at]
+        unit = self.units[at]
+        plain = unit.lower()
+        factor = units.get(unit) or units.get(plain) or units.get(plain.removesuffix("s"))
+        scale = self.levels[0].scale[at]
         return None if factor is None or not 0 < scale < float("inf") else factor * scale
 
 
@@ -263,7 +270,7 @@ def _image(
         axes,
         units,
         tuple(levels),
-        _channels(found.get("omero"), count),
+        _channels(found.get("omero"), count, levels[0].array.dtype),
     )
 
 
@@ -350,23 +357,37 @@ def _check_levels(levels: list[NgffLevel], axes: str) -> None:
             raise NgffError(f"has levels of different types: {first.dtype} and {level.array.dtype}")
 
 
-def _channels(omero: Any, count: int) -> tuple[NgffChannel, ...]:
+def _channels(omero: Any, count: int, dtype: str) -> tuple[NgffChannel, ...]:
     """Return what the file says of its first channels; nothing where it tells of more than are."""
     listed = as_list(as_object(omero).get("channels"))
     if len(listed) > count:
         return ()
-    return tuple(_channel(as_object(each)) for each in listed)
+    return tuple(_channel(as_object(each), dtype) for each in listed)
 
 
-def _channel(found: dict[str, Any]) -> NgffChannel:
-    window = as_object(found.get("window"))
-    shown = None
-    low, high = window.get("start"), window.get("end")
-    if isinstance(low, int | float) and isinstance(high, int | float) and low < high:
-        shown = (float(low), float(high))
+def _channel(found: dict[str, Any], dtype: str) -> NgffChannel:
     color = str(found.get("color") or "")
     rgb = None
-    if re.fullmatch(r"#?[0-9a-fA-F]{6}", color):
-        red, green, blue = bytes.fromhex(color[-6:])
+    if re.fullmatch(r"#?[0-9a-fA-F]{6}([0-9a-fA-F]{2})?", color):
+        red, green, blue = bytes.fromhex(color.removeprefix("#")[:6])
         rgb = (red, green, blue)
-    return NgffChannel(str(found.get("label") or ""), rgb, shown)
+    window = _window(as_object(found.get("window")), dtype)
+    return NgffChannel(str(found.get("label") or ""), rgb, window)
+
+
+def _window(found: dict[str, Any], dtype: str) -> tuple[float, float] | None:
+    """Return the values that are shown as black and as the full color.
+
+    None also for a window which values of the type cannot fill: everything would be black.
+    """
+    low, high = found.get("start"), found.get("end")
+    if not (isinstance(low, int | float) and isinstance(high, int | float) and low < high):
+        return None
+    if np.dtype(dtype).kind in "iu":
+        least, most = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
+        if low >= most or high <= least or high - low > _WIDEST_WINDOW * (most - least):
+            return None
+    try:
+        return float(low), float(high)
+    except OverflowError:
+        return None

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _FORMAT = "JPEG2000"
 """As Pillow calls it."""
-_SIZE_MARKER = b"\xff\x4f\xff\x51"
+SIZE_MARKER = b"\xff\x4f\xff\x51"
 _COMPONENTS_AT, _BITS_AT = 40, 42
 _COMPONENT_BYTES = 3
 _MOST_COMPONENTS = 16
@@ -28,7 +28,7 @@ _PROFILE_METHODS = (2, 3)
 """Of the box "colr": a restricted and a full ICC profile."""
 
 
-MOST_BITS = 25
+MOST_BITS = 24
 """Of a sample: OpenJPEG, by which most files are written, loses the highest bits of more."""
 
 _SPACES = {
@@ -109,8 +109,12 @@ def jpeg2000_depths(path: Path) -> Jpeg2000Depths:
         end = file.seek(0, 2)
         code = (start for kind, start, _ in _boxes(file, 0, end) if kind == b"jp2c")
         file.seek(next(code, 0))  # without boxes the file is the code
-        head = file.read(_BITS_AT + _COMPONENT_BYTES * _MOST_COMPONENTS)
-    if not head.startswith(_SIZE_MARKER) or len(head) <= _BITS_AT:
+        return depths_of_code(file.read(_BITS_AT + _COMPONENT_BYTES * _MOST_COMPONENTS))
+
+
+def depths_of_code(head: bytes) -> Jpeg2000Depths:
+    """Return how deep the components of a codestream are that begins with `head`."""
+    if not head.startswith(SIZE_MARKER) or len(head) <= _BITS_AT:
         return Jpeg2000Depths((), False)
     count = int.from_bytes(head[_COMPONENTS_AT:_BITS_AT], "big")
     codes = head[_BITS_AT::_COMPONENT_BYTES][:count]

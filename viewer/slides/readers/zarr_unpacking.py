@@ -23,6 +23,7 @@ from zarr.core.codec_pipeline import BatchedCodecPipeline
 from zarr.core.config import config
 from zarr.registry import register_pipeline
 
+from viewer.slides.readers.jpeg_2000 import MOST_BITS, SIZE_MARKER, depths_of_code
 from viewer.slides.readers.tiff.errors import ChunkError
 
 if TYPE_CHECKING:
@@ -94,7 +95,19 @@ def unpacked(name: str, settings: dict[str, Any], data: bytes, most_bytes: int) 
         return _of_streams(
             lambda: lzma.LZMADecompressor(format=form, filters=filters), data, most_bytes
         )
+    elif name == "jpeg2k":
+        _check_jpeg_2000(data)
     return None
+
+
+def _check_jpeg_2000(data: bytes) -> None:
+    """Refuse what OpenJPEG would turn into other values without a word."""
+    bits = depths_of_code(data[max(data.find(SIZE_MARKER), 0) :]).most
+    if bits > MOST_BITS:
+        raise ChunkError(
+            f"it is JPEG 2000 of {bits} bits per sample, which cannot be read (up to {MOST_BITS} "
+            "can); write it with zstd, blosc or gzip"
+        )
 
 
 def _check(size_bytes: int, most_bytes: int) -> None:
