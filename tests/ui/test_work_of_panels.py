@@ -1,4 +1,4 @@
-"""As `test_work_per_event`, of sets under review, bookmarks, versions and projects."""
+"""As `test_work_per_event`, of sets under review, drafts, worklists, agents, versions, projects."""
 
 from __future__ import annotations
 
@@ -7,24 +7,30 @@ from pathlib import Path
 
 import shapely
 from PySide6.QtWidgets import QApplication, QMainWindow
-from work_per_event import MANY, assert_flat, work_of
+from work_per_event import FEW, MANY, assert_flat, work_of
 
+from viewer.agents.agent_events import Said
 from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.bookmarks import BOOKMARK, bookmark, next_name
 from viewer.annotations.document import Document, adding, removing
 from viewer.annotations.sets.annotation_set import AnnotationSet, SetKey
 from viewer.annotations.storage.store import Version
 from viewer.geometry import Point, Size, View
+from viewer.recording.review.review import Review
 from viewer.studies.project import Project, ProjectSlide, changing_slide
 from viewer.studies.review_store import ReviewStore
 from viewer.studies.reviewable_sets import OpenedReview, ReviewableSet
 from viewer.studies.set_review import ObjectReview, QueueStanding, SetReview
+from viewer.ui.agents.agent_panel import AgentPanel
+from viewer.ui.agents.ask_panel import AskPanel
 from viewer.ui.annotations.versions_dialog import VersionsDialog
+from viewer.ui.main_window import MainWindow
 from viewer.ui.projects.open_project import OpenProject
 from viewer.ui.projects.project_slides import ProjectSlides
 from viewer.ui.projects.set_review_panel import ReviewedObjects
 from viewer.ui.slides.slide_list import SlideListModel
 from viewer.ui.slides.slide_row import PICTURE_SIZE
+from viewer.ui.slides.worklist import WorklistController
 from viewer.ui.widgets import KeyedList, RowTable
 
 TUMOR = AnnotationClass("Tumor", "#c80000")
@@ -117,6 +123,100 @@ class TestBookmarks:
         assert list(kept.marks) == [made.id], "a snapshot stays as it is"
         document.redo()
         assert [each.shown_as for each in document.marks] == [BOOKMARK]
+
+
+class TestWorklists:
+    """What a key brings next, and what is found by a name, among the slides of a folder."""
+
+    def listed(self, window: MainWindow, count: int) -> WorklistController:
+        window.folder.show_slides([Path(f"/nowhere/case {n:05}.svs") for n in range(count)])
+        assert window.folder.count == count
+        return window.worklist
+
+    def test_the_next_slide(self, window: MainWindow) -> None:
+        read = Path("/nowhere/case 00008.svs")
+        window.panes.active.opened.emit(read)
+
+        def make(count: int) -> Callable[[], object]:
+            controller = self.listed(window, count)
+            controller.worklist()
+
+            def event() -> None:
+                worklist = controller.worklist()
+                following = worklist.next("/nowhere/case 00007.svs", 1)
+                assert following is not None
+                assert following.slide == read
+                unread = worklist.next_unread("/nowhere/case 00007.svs", 1, controller._is_read)
+                assert unread is not None
+                assert unread.slide == Path("/nowhere/case 00009.svs")
+
+            return event
+
+        for count in (FEW, MANY):  # lists that the window shows settle first
+            self.listed(window, count)
+            QApplication.processEvents()
+        assert_flat(make)
+
+    def test_a_search_compares_what_was_prepared(self, window: MainWindow) -> None:
+        controller = self.listed(window, MANY)
+
+        def search() -> None:
+            found = controller.slides_named("case 0017")
+            assert [name for name, *_ in found] == [f"case 0017{n}.svs" for n in range(10)]
+
+        search()
+        assert work_of(search) < 2 * MANY
+
+    def test_all_that_are_called_so_are_found_once(self, window: MainWindow) -> None:
+        """The list of those that hold it is not gone through for each of them."""
+        controller = self.listed(window, MANY)
+        assert len(controller.slides_named("svs")) == MANY
+        assert work_of(lambda: controller.slides_named("svs")) < 6 * MANY
+        self.listed(window, FEW)
+        assert len(controller.slides_named("svs")) == FEW, "another list is looked at anew"
+
+
+class TestDrafts:
+    def test_one_arrives(self, tmp_path: Path) -> None:
+        from review_steps import item, open_review
+
+        reviews: list[Review] = []
+
+        def make(count: int) -> Callable[[], object]:
+            items = [item(number) for number in range(1, count + 1)]
+            review = open_review(tmp_path / str(len(reviews)), items)
+            reviews.append(review)
+            draft = item(4, "Glands are fused.").draft
+
+            def event() -> None:
+                review.take_drafts({3: draft})
+                assert review.text(3) == "Glands are fused."
+                review.take_drafts({3: None})
+                assert review.text(3) == ""
+
+            return event
+
+        try:
+            assert_flat(make)
+        finally:
+            for review in reviews:
+                review.close()
+
+
+class TestAgents:
+    def test_a_step_is_added_to_a_long_walk(self, shown: QMainWindow) -> None:
+        def make(count: int) -> Callable[[], object]:
+            panel = AgentPanel(AskPanel(), shown)
+            shown.setCentralWidget(panel)
+            panel.show()
+            QApplication.processEvents()
+            for number in range(count):
+                panel.show_event(Said(f"Step {number}", is_done=True))
+            QApplication.processEvents()
+            last = Said("This is a gland.", is_done=True)
+            return lambda: (panel.show_event(last), panel.log.viewport().repaint())
+
+        assert_flat(make)
 
 
 class TestVersions:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
@@ -20,7 +21,7 @@ from viewer.recording.review.review_state import standing_of
 from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from viewer.recording.review.entries import Draft, Entry, Source, Verdict
     from viewer.recording.review.items import ReviewItem
@@ -184,9 +185,10 @@ class Review:
             self._take(Redone(at_utc=self._now()))
         return index
 
-    def set_items(self, items: Sequence[ReviewItem]) -> None:
-        """Takes the same actions with new drafts."""
-        self.items = list(items)
+    def take_drafts(self, drafts: Mapping[int, Draft | None]) -> None:
+        """Take the drafts of items, by their indices, in place of those they had."""
+        for index, draft in drafts.items():
+            self.items[index] = replace(self.items[index], draft=draft)
 
     def close(self) -> bool:
         """Ends the review; whether all of it is on the disk."""

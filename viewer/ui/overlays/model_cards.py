@@ -32,6 +32,7 @@ class ModelCards(QWidget):
         super().__init__(parent)
         self.setAccessibleName("Models")
         self._cards: list[ModelCard] = []
+        self._by_key: dict[str, ModelCard] = {}
         self._chosen = ""
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
@@ -57,6 +58,7 @@ class ModelCards(QWidget):
             card.hide()
             card.deleteLater()
         self._cards = cards
+        self._by_key = {card.source.key: card for card in reversed(cards)}
         self._lay_out()
         keys = [card.source.key for card in cards]
         before = self._chosen
@@ -82,7 +84,7 @@ class ModelCards(QWidget):
 
     def card(self, key: str) -> ModelCard | None:
         """Return the card of a model or file by its key."""
-        return next((card for card in self._cards if card.source.key == key), None)
+        return self._by_key.get(key)
 
     def named(self, name: str) -> ModelCard:
         """Return the first card of a name. Raises LookupError."""

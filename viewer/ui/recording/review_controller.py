@@ -223,15 +223,21 @@ class ReviewController(QObject):
     def _take_drafts(self) -> None:
         from viewer.recording.review.drafts import read_drafts
 
-        session = self._session
-        if session is None:
+        session, review = self._session, self.reviewing.review
+        if session is None or review is None:
             return
 
-        def taken(drafts: dict[str, Draft]) -> None:
-            if session is self._session:
+        def other_drafts() -> dict[int, Draft | None]:
+            """Return the drafts that the review does not have as they are now."""
+            drafts = read_drafts(session.folder)
+            now = {n: drafts.get(item.key) for n, item in enumerate(review.items)}
+            return {n: draft for n, draft in now.items() if draft != review.items[n].draft}
+
+        def take(drafts: dict[int, Draft | None]) -> None:
+            if review is self.reviewing.review:
                 self.reviewing.take_drafts(drafts)
 
-        self._readers.run(lambda: read_drafts(session.folder), taken, self._on_refused)
+        self._readers.run(other_drafts, take, self._on_refused)
 
     # What others tell ------------------------------------------------------------------------
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
@@ -113,15 +112,14 @@ class Reviewing(QObject):
             self.availability_changed.emit()
         return review
 
-    def take_drafts(self, drafts: Mapping[str, Draft]) -> None:
-        """Shows drafts that were made meanwhile; what was typed stays in the field."""
+    def take_drafts(self, drafts: Mapping[int, Draft | None]) -> None:
+        """Show drafts that were made meanwhile, by item; what was typed stays in the field."""
         review = self.review
-        if review is not None:
+        if review is not None and drafts:
             self._keep_text()
-            item = review.items[self.current]
-            if item.draft is None and item.key in drafts:
+            if review.items[self.current].draft is None and drafts.get(self.current) is not None:
                 self._watch.take_s()  # what was before the draft is no time of judging it
-            review.set_items([replace(item, draft=drafts.get(item.key)) for item in review.items])
+            review.take_drafts(drafts)
             self._show()
 
     def set_drafting(self, *, running: bool) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from viewer.studies.worklist import WorklistEntry
+    from viewer.studies.worklist import Worklist, WorklistEntry
 
 
 class FolderSlides(SlideList):
@@ -29,6 +29,7 @@ class FolderSlides(SlideList):
         super().__init__(parent)
         self.folder: Path | None = None
         self._entries: dict[str, WorklistEntry[Path]] = {}
+        self._worklist: Worklist[Path] | None = None
         self._letters: dict[str, str] = {}
         """What is searched in each slide, by its key."""
         self._task: Task | None = None
@@ -45,6 +46,15 @@ class FolderSlides(SlideList):
     def paths(self) -> list[Path]:
         """Return the slides in the order of reading."""
         return [each.slide for each in self._entries.values()]
+
+    @property
+    def worklist(self) -> Worklist[Path]:
+        """Return the slides as they are read, made once a list; which are read is not in it."""
+        from viewer.studies.worklist import Worklist
+
+        if self._worklist is None:
+            self._worklist = Worklist(self._entries.values(), is_grouped=True)
+        return self._worklist
 
     @property
     def count(self) -> int:
@@ -121,6 +131,7 @@ class FolderSlides(SlideList):
         self, entries: Sequence[WorklistEntry[Path]], letters: dict[str, str], caption: str
     ) -> None:
         self._entries, self._letters = {each.key: each for each in entries}, letters
+        self._worklist = None
         self._tell(caption)
         self.changed.emit()
 

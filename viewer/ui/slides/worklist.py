@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from PySide6.QtCore import QObject, QTimer
 
@@ -47,6 +47,25 @@ class WorklistHost(
     slides: SlidesPanel
 
 
+class _Called(NamedTuple):
+    """What a slide is called, and where it lies; `letters` are those of its name and its case."""
+
+    name_letters: str
+    letters: str
+    name: str
+    case: str
+    path: Path
+
+
+class _CalledOf(NamedTuple):
+    """What slides are called, and of which slides, project and recent ones it was made."""
+
+    worklist: object
+    project: object
+    recent: tuple[str, ...]
+    slides: list[_Called]
+
+
 class WorklistController(QObject):
     """The list that the drawer shows, a project's or a folder's; owned by the window."""
 
@@ -56,6 +75,7 @@ class WorklistController(QObject):
         self.ahead = SlidesAhead(cache, self)
         self._made: tuple[Sequence[object], Sequence[str], Worklist[ProjectSlide]] | None = None
         """Of which slides of a project, and which of them listed, the worklist was made."""
+        self._called: _CalledOf | None = None
         self._read: set[Path] = set()
         """Slides of no project that were on screen in this window."""
         self._direction, self._last_key = 1, ""
@@ -76,11 +96,11 @@ class WorklistController(QObject):
 
     def worklist(self) -> Worklist[Path] | Worklist[ProjectSlide]:
         """Return the slides as they are read: those that the drawer lists."""
-        from viewer.studies.worklist import Worklist, file_entries
+        from viewer.studies.worklist import Worklist
 
         projects = self._window.projects
         if not self._reads_project:
-            return Worklist(file_entries(self._window.folder.paths, self._read))
+            return self._window.folder.worklist
         entries, keys = projects.opened.entries(), self._window.slides.model.keys
         made = self._made
         if made is None or made[0] is not entries or made[1] is not keys:
@@ -150,21 +170,15 @@ class WorklistController(QObject):
 
         Letters and digits count alone: "s23 1234" finds "S23-1234 A1 HE.svs".
         """
-        from viewer.studies.worklist import file_entries, letters
+        from viewer.studies.worklist import letters
 
         wanted = letters(typed)
         if not wanted or self.hides_names:
             return []
-        recent = file_entries(slide_path(name) for name in self._window.settings.recent_slides)
-        names = self._names()
-        found: dict[Path, tuple[str, str, Path]] = {}
-        for each in (*self.worklist().entries, *recent):
-            name = names.get(each.key) or self.path_of(each.slide).name
-            if wanted in letters(f"{name} {each.place.text}"):
-                path = self.path_of(each.slide)
-                found.setdefault(path, (name, each.place.text, path))
-        begin = [each for each in found.values() if letters(each[0]).startswith(wanted)]
-        return [*begin, *(each for each in found.values() if each not in begin)]
+        found = [each for each in self._slides_called() if wanted in each.letters]
+        begin = [each for each in found if each.name_letters.startswith(wanted)]
+        others = [each for each in found if not each.name_letters.startswith(wanted)]
+        return [(each.name, each.case, each.path) for each in (*begin, *others)]
 
     def shut_down(self) -> None:
         """Free the slides that were opened ahead."""
@@ -178,6 +192,33 @@ class WorklistController(QObject):
         """Return whether the slides that are listed are those of a project."""
         projects = self._window.projects
         return projects.opened.is_open and self._window.slides.shown is projects.slides
+
+    def _slides_called(self) -> list[_Called]:
+        """Return what the slides of the list and recent ones are called, looked at once a list."""
+        from viewer.studies.worklist import file_entries, letters
+
+        worklist, project = self.worklist(), self._window.projects.opened.project
+        recent, known = tuple(self._window.settings.recent_slides), self._called
+        if (
+            known is not None
+            and known.worklist is worklist
+            and known.project is project
+            and known.recent == recent
+        ):
+            return known.slides
+        names = self._names()
+        found: dict[Path, _Called] = {}
+        for each in (*worklist.entries, *file_entries(map(slide_path, recent))):
+            path = self.path_of(each.slide)
+            name, case = names.get(each.key) or path.name, each.place.text
+            called = _Called(letters(name), letters(f"{name} {case}"), name, case, path)
+            found.setdefault(path, called)
+        self._called = _CalledOf(worklist, project, recent, list(found.values()))
+        return self._called.slides
+
+    def _is_read(self, entry: WorklistEntry[Path] | WorklistEntry[ProjectSlide]) -> bool:
+        """Return whether a slide is done, or, of no project, was on screen in this window."""
+        return entry.slide in self._read if isinstance(entry.slide, Path) else entry.is_read
 
     def _names(self) -> dict[str, str]:
         """The project's own names of its slides, by identity."""
@@ -218,7 +259,8 @@ class WorklistController(QObject):
         self._last_key = key
         step = self._direction
         entries = (
-            worklist.next(key, step), worklist.next_unread(key, 1), worklist.next(key, -step),
+            worklist.next(key, step), worklist.next_unread(key, 1, self._is_read),
+            worklist.next(key, -step),
         )  # fmt: skip
         paths = [self.path_of(each.slide) for each in entries if each is not None]
         projects = self._window.projects
@@ -237,7 +279,8 @@ class WorklistController(QObject):
         return slide.identity if slide is not None else ""
 
     def _go_unread(self, step: int) -> None:
-        following = self.worklist().next_unread(self._key_of(self._window.panes.active), step)
+        key = self._key_of(self._window.panes.active)
+        following = self.worklist().next_unread(key, step, self._is_read)
         self._go_to(following, "No other slide of the list is unread.")
 
     def _go_case(self, step: int) -> None:
