@@ -133,7 +133,7 @@ def test_properties_are_filtered_and_copied(slide_window: MainWindow, qtbot: QtB
 
 
 def test_the_label_is_hidden_until_asked_for(
-    slide_window: MainWindow, sample_slide: Path, qtbot: QtBot
+    slide_window: MainWindow, folder: Path, qtbot: QtBot
 ) -> None:
     press(qtbot, slide_window, Qt.Key.Key_L, CTRL | SHIFT)
     panel = slide_window.associated
@@ -145,7 +145,7 @@ def test_the_label_is_hidden_until_asked_for(
     qtbot.waitUntil(lambda: label.image is not None)
     assert label.isVisible()
     # The next slide's label is hidden again.
-    show_slide(slide_window, sample_slide, qtbot)
+    show_slide(slide_window, folder / "slide 2.svs", qtbot)
     assert not panel.pictures["label"].isVisible()
     assert panel.pictures["label"].image is None
 
