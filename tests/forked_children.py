@@ -5,8 +5,8 @@ start hundreds. Here `launch` gives them what it starts in 30 ms instead: a fork
 that was started with the same options, imports the same modules at first need and has one thread.
 The child then goes through the same entry, so it is confined, fed and watched as any other.
 
-All tests in `tests/attacks`, those of the start itself (`real_children`) and those that run the
-program as a process start children as it does.
+Tests in `tests/attacks` that do not say otherwise, those of the start itself (`real_children`) and
+those that run the program as a process start children as it does.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+import forked_programs
 import pytest
 import shapely
 from pytestqt.qtbot import QtBot
@@ -77,8 +78,9 @@ def mounted_home(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Pat
 
 def coverslip(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"COVERSLIP_HOME": str(home), "QT_QPA_PLATFORM": "offscreen"}
-    return subprocess.run(
+    return forked_programs.run(
         [sys.executable, str(APP), *arguments],
+        along=(*forked_programs.COMMANDS, *forked_programs.MODELS),
         env=environment, capture_output=True, text=True, check=False, timeout=100,
     )  # fmt: skip
 
@@ -216,7 +218,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 def drawn_and_killed(home: Path) -> str:
     """Draws a box in a run that is killed; what it saw before."""
-    done = subprocess.run(
+    done = forked_programs.run(
         [sys.executable, "-c", _DRAW],
         env=os.environ | {"COVERSLIP_HOME": str(home), "PYTHONPATH": str(APP.parent)},
         capture_output=True, text=True, check=False, timeout=100,

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 FIELD = Box(900, 900, 1500, 1500)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def as_started() -> None:
+    """What is watched are processes at work, however they were started: they are forked."""
+
+
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Seconds instead of a minute."""
