@@ -103,7 +103,7 @@ JPEG_PIXELS_PER_BYTE = Limit(
 CROSSINGS = Limit(
     250_000, "its edges cross one another about {amount} times, too often to repair (max. {most})"
 )
-CLASSES = Limit(10_000, "{name} names {amount} classes (max. {most})")
+CLASSES = Limit(10_000, "{name} names {amount} classes (max. {most}).")
 TABLE_BYTES = Limit(
     2048 * _MIB, "{name} holds a table too large to open (more than 2 GB): export a part of it."
 )

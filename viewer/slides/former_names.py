@@ -16,6 +16,11 @@ from typing import TYPE_CHECKING
 from viewer.access import close_tree, make_file
 from viewer.atomic_write import atomic_write
 from viewer.folders import data_folder
+from viewer.slides.readers.tiff_directory import (
+    TiffDirectoryError,
+    read_directories,
+    read_texts,
+)
 from viewer.slides.remote.address import is_address
 
 if TYPE_CHECKING:
@@ -23,13 +28,15 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
-    from tifffile import TiffPage
+    from viewer.slides.readers.tiff_directory import Directory
 
 _log = logging.getLogger(__name__)
 
 _END_BYTES = 1 << 20
 _MOST_LEVEL_BYTES = 5 << 20
 """OpenSlide gives no quickhash where the smallest level takes more."""
+_MOST_VALUES, _MOST_TEXT_BYTES = 1 << 24, 16 << 20
+"""Of a tag; the file is a foreign one and its slide's reader is elsewhere."""
 _KINDS = (("annotations", 12, ".sqlite"), ("marks", 12, ".json"), ("pixel-sizes", 20, ".json"))
 """Folder, bytes of the hash in names, suffix."""
 _HASHED_TAGS = (
@@ -154,46 +161,38 @@ def _quickhashes_of_tiff(path: Path) -> tuple[str, ...]:
 
     Two where it hangs on the vendor which directories are levels. Raises OSError.
     """
-    from tifffile import TiffFile, TiffFileError  # here: it takes long to import
-
     try:
-        with TiffFile(path) as tiff, path.open("rb") as file:
-            pages = [page.aspage() for page in tiff.pages]
-            tiled = [page for page in pages if page.is_tiled]
-            plain = [page for page in tiled if page is pages[0] or page.subfiletype & _REDUCED]
-            texts = b"".join(
-                f"tiff.{name}\0".encode() + _text(pages[0], code, file) + b"\0"
-                for name, code in _HASHED_TAGS
-            )
+        pages = read_directories(path, most_values=_MOST_VALUES)
+        tiled = [page for page in pages if page.is_tiled]
+        if not tiled:
+            return ()
+        plain = [page for page in tiled if page is pages[0] or page.subfiletype & _REDUCED]
+        found = read_texts(path, [code for _, code in _HASHED_TAGS], _MOST_TEXT_BYTES)
+        texts = b"".join(
+            f"tiff.{name}\0".encode() + found.get(code, b"").partition(b"\0")[0] + b"\0"
+            for name, code in _HASHED_TAGS
+        )
+        with path.open("rb") as file:
             hashes = [
                 _hash_of_level(min(levels, key=lambda page: page.imagewidth), texts, file)
                 for levels in (plain, tiled)
                 if levels
             ]
-    except OSError:
-        raise
-    except TiffFileError:
-        return ()
-    except Exception as error:  # a spoilt file can make the parser fail in any way
-        _log.info("%s has no quickhash (%r)", path, error)
+    except TiffDirectoryError as error:
+        _log.info("%s has no quickhash (%s)", path, error)
         return ()
     return tuple(dict.fromkeys(name for name in hashes if name))
 
 
-def _hash_of_level(page: TiffPage, texts: bytes, file: BinaryIO) -> str:
-    if sum(page.databytecounts) > _MOST_LEVEL_BYTES:
+def _hash_of_level(page: Directory, texts: bytes, file: BinaryIO) -> str:
+    offsets, sizes = page.dataoffsets.tolist(), page.databytecounts.tolist()
+    if len(offsets) != len(sizes) or min((*offsets, *sizes), default=0) < 0:
+        return ""
+    if sum(sizes) > _MOST_LEVEL_BYTES:
         return ""
     digest = sha256()
-    for offset, size in zip(page.dataoffsets, page.databytecounts, strict=True):
+    for offset, size in zip(offsets, sizes, strict=True):
         file.seek(offset)
         digest.update(file.read(size))
     digest.update(texts)
     return digest.hexdigest()
-
-
-def _text(page: TiffPage, code: int, file: BinaryIO) -> bytes:
-    tag = page.tags.get(code)
-    if tag is None:
-        return b""
-    file.seek(tag.valueoffset)
-    return file.read(tag.count).partition(b"\0")[0]

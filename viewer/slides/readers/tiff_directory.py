@@ -15,6 +15,7 @@ import numpy as np
 from viewer.errors import CoverslipError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -39,7 +40,7 @@ _MOST_VALUES = 1 << 28
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
 _SAMPLES, _PLANAR, _TILE_WIDTH, _TILE_HEIGHT = 277, 284, 322, 323
 _TILE_OFFSETS, _TILE_BYTE_COUNTS, _SAMPLE_FORMAT, _JPEG_TABLES = 324, 325, 339, 347
-_DEPTH = 32997
+_DEPTH, _SUBFILE = 32997, 254
 _DESCRIPTION, _ASCII = 270, 2
 _UNSIGNED = 1
 
@@ -61,6 +62,7 @@ class Directory:
     samplesperpixel: int
     planarconfig: int
     imagedepth: int
+    subfiletype: int
     dtype: np.dtype[np.uint8] | None
     jpegtables: bytes | None
     dataoffsets: NDArray[np.int64]
@@ -71,18 +73,18 @@ class Directory:
         return self.tilewidth > 0 and self.tilelength > 0
 
 
-def read_directories(path: Path) -> list[Directory]:
+def read_directories(path: Path, most_values: int = _MOST_VALUES) -> list[Directory]:
     """Return all directories of the chain, in order.
 
     Raises
     ------
     TiffDirectoryError
-        A directory is damaged.
+        A directory is damaged, or a tag has more values than `most_values`.
     OSError
         The file cannot be read.
     """
     with path.open("rb") as file:
-        reader = _Reader(file)
+        reader = _Reader(file, most_values)
         found: list[Directory] = []
         seen: set[int] = set()
         while reader.next_at and reader.next_at not in seen and len(found) < _MOST_DIRECTORIES:
@@ -101,15 +103,24 @@ def read_description(path: Path, most_bytes: int) -> bytes:
     OSError
         The file cannot be read.
     """
+    return read_texts(path, [_DESCRIPTION], most_bytes).get(_DESCRIPTION, b"")
+
+
+def read_texts(path: Path, codes: Sequence[int], most_bytes: int) -> dict[int, bytes]:
+    """Return texts of the first directory by the codes of their tags, each as `read_description`.
+
+    Raises as that does.
+    """
     with path.open("rb") as file:
-        return _Reader(file).text(_DESCRIPTION, most_bytes)
+        return _Reader(file).texts(codes, most_bytes)
 
 
 class _Reader:
     """Byte order and word sizes of classic TIFF and BigTIFF."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, most_values: int = _MOST_VALUES) -> None:
         self._file = file
+        self._most_values = most_values
         head = self.bytes_at(0, 16)
         self.order = {b"II": "<", b"MM": ">"}.get(head[:2], "")
         version = struct.unpack_from(f"{self.order}H", head, 2)[0] if self.order else 0
@@ -136,13 +147,15 @@ class _Reader:
                 tags[code] = self._values(kind, length, inline)
         return tags
 
-    def text(self, wanted: int, most_bytes: int) -> bytes:
-        """Return the value of a tag of text, cut at `most_bytes`; b"" where there is none."""
+    def texts(self, wanted: Sequence[int], most_bytes: int) -> dict[int, bytes]:
+        """Return the values of tags of text that are there, each cut at `most_bytes`."""
+        found: dict[int, bytes] = {}
         for code, kind, length, inline in self._entries():
-            if code == wanted and kind == _ASCII:
+            if code in wanted and code not in found and kind == _ASCII:
                 size = min(length, most_bytes)
-                return inline[:size] if length <= len(inline) else self._elsewhere(inline, size)
-        return b""
+                is_here = length <= len(inline)
+                found[code] = inline[:size] if is_here else self._elsewhere(inline, size)
+        return found
 
     def _entries(self) -> list[tuple[int, int, int, bytes]]:
         """Code, type, count and place of the values of each tag; steps on to the next directory."""
@@ -164,7 +177,7 @@ class _Reader:
     def _values(self, kind: int, length: int, inline: bytes) -> NDArray[np.integer]:
         dtype = np.dtype(self.order + _TYPES[kind])
         size = dtype.itemsize * length
-        if length > _MOST_VALUES:
+        if length > self._most_values:
             raise TiffDirectoryError(f"a tag of {length} values")
         if size <= len(inline):
             return np.frombuffer(inline, dtype, length)
@@ -192,6 +205,7 @@ def _directory(tags: dict[int, NDArray[np.integer]]) -> Directory:
         one(_SAMPLES, 1),
         one(_PLANAR, 1),
         one(_DEPTH, 1),
+        one(_SUBFILE, 0),
         np.dtype(np.uint8) if is_unsigned and bool((bits == 8).all()) else None,
         tables.tobytes() if tables is not None else None,
         many(_TILE_OFFSETS),

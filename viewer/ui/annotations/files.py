@@ -20,6 +20,7 @@ from viewer.annotations.kept_geometry import geometry_parts
 from viewer.annotations.measured import up_to_date
 from viewer.annotations.sets.together import together
 from viewer.audit_log import trail
+from viewer.limits import CLASSES
 from viewer.overlays.shown_overlays import write_shown_beside
 from viewer.progress import progress_to, while_wanted
 from viewer.slides.remote.address import folder_beside
@@ -434,8 +435,10 @@ def _read(
 
     check_origin(path, place, origin)
     read = read_all(path, problems, picture, slide=place, origin=origin)
-    trail.note("imported", path, f"annotations: {len(read):,}")
     drawn = [each for each in read if each.kind not in _DETECTIONS]
+    if (count := len({each.class_name for each in drawn})) > CLASSES.most:
+        raise AnnotationFileError(CLASSES.sentence(path.name, count))
+    trail.note("imported", path, f"annotations: {len(read):,}")
     return _FileContent(drawn, len(read) - len(drawn), origin)
 
 
