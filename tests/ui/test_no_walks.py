@@ -11,7 +11,7 @@ import shapely
 from pytestqt.qtbot import QtBot
 
 from viewer.annotations.annotation import Annotation, AnnotationClass
-from viewer.annotations.document import changing, removing
+from viewer.annotations.document import adding, changing, removing
 from viewer.annotations.document_state import DocumentState
 from viewer.ui.annotations import annotation_model
 from viewer.ui.annotations.pane_annotations import PaneAnnotations
@@ -89,3 +89,32 @@ def test_ten_times_the_annotations_take_no_more_calls(
         ("open", "select", "hide", "class", "delete"), few, many, strict=True
     ):
         assert ten <= MOST_RATIO * one, (name, one, ten)
+
+
+def test_all_of_a_class_are_chosen_without_a_walk(
+    opened_annotations: PaneAnnotations, slide_window: MainWindow, qtbot: QtBot
+) -> None:
+    here, model = opened_annotations, slide_window.annotations.panel.model
+    told: list[int] = []
+
+    def chosen(count: int) -> int:
+        rare = [_of(each, TUMOR) for each in _drawn(3)]
+        here.slide._fill(DocumentState().fill([*_drawn(count), *rare]))
+        qtbot.waitUntil(
+            lambda: model.shown_count == count + 3 and not model.is_filling, timeout=20_000
+        )
+        here.selection.choose([])
+        calls = _calls(lambda: here.choose_class(TUMOR.name, told.append))
+        qtbot.waitUntil(lambda: len(here.selection) == 3, timeout=20_000)
+        assert here.selection.ids == {each.id for each in rare}
+        return calls
+
+    few, many = chosen(FEW), chosen(10 * FEW)
+    assert told == [3, 3]
+    assert many <= MOST_RATIO * few, (few, many)
+    # One that is drawn while they are looked for is among them.
+    late = _of(_drawn(1)[0], TUMOR)
+    here.choose_class(TUMOR.name, told.append)
+    assert here.do(adding("Draw", [late]))
+    qtbot.waitUntil(lambda: len(here.selection) == 4, timeout=20_000)
+    assert told[-1] == 4

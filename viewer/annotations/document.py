@@ -181,10 +181,7 @@ class Document:
 
     def ids_of_class(self, name: str) -> frozenset[UUID]:
         """Return the ids of what is of a class; "" stands for no class."""
-        if self._state.class_counts[name] == len(self):
-            return self.ids
-        held = self._state.held
-        return frozenset(id_ for id_, each in held.items() if each.class_name == name)
+        return self._state.ids_of_class(name)
 
     def get(self, id_: UUID) -> Annotation | None:
         return self._state.held.get(id_)

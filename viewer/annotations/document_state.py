@@ -58,6 +58,12 @@ class DocumentState:
         """Yield those of the ids that are held, in the order of drawing; walks through all."""
         return (self.held[id_] for id_ in self.index.ordered() if id_ in ids)
 
+    def ids_of_class(self, name: str) -> frozenset[UUID]:
+        """Return the ids of what is of a class; walks through all where there are others."""
+        if self.class_counts[name] == len(self.held):
+            return frozenset(self.held)
+        return frozenset(id_ for id_, each in self.held.items() if each.class_name == name)
+
     def copied(self) -> DocumentState:
         """Return a state that can be changed without this one."""
         return DocumentState(

@@ -227,8 +227,7 @@ class ClassCommands(QObject):
         active = self._active()
         if active is not None:
             self.show_again({name})
-            active.selection.choose(active.document.ids_of_class(name))
-            self._window.say(f"{many(len(active.selection))} selected.")
+            active.choose_class(name, lambda count: self._window.say(f"{many(count)} selected."))
 
     def _on_edited(self, dialog: ClassesDialog) -> None:
         from viewer.annotations.operations import recolor_class

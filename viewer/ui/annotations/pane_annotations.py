@@ -116,6 +116,27 @@ class PaneAnnotations:
         if hidden & self.document.class_counts.keys():
             self._choose_in_sight(hidden)
 
+    def choose_class(self, name: str, chosen: Callable[[int], object]) -> None:
+        """Choose all of a class, of very many found in a thread; `chosen` is told how many."""
+        document = self.document
+
+        def choose(ids: frozenset[UUID]) -> None:
+            self.selection.choose(ids)
+            chosen(len(self.selection))
+
+        if len(document) <= _MANY:
+            choose(document.ids_of_class(name))
+            return
+        state = document.snapshot()
+
+        def choose_found(ids: frozenset[UUID]) -> None:
+            if document.holds(state):
+                choose(ids)
+            else:
+                self.choose_class(name, chosen)  # something was changed meanwhile
+
+        self._background.run(lambda: state.ids_of_class(name), choose_found)
+
     def _choose_in_sight(self, hidden: AbstractSet[str]) -> None:
         """Choose nothing that is hidden; of very many that are chosen this is found in a thread."""
         # No snapshot: the next stroke would have to copy all of it.
