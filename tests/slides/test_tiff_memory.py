@@ -16,6 +16,7 @@ SIDE_PX = 40_000
 MOST_MIB = 1536
 
 _READ = """
+import os
 import sys
 from pathlib import Path
 from viewer.slides import open_slide
@@ -25,9 +26,18 @@ grid = source.levels[0]
 assert (grid.width_px, grid.height_px) == (40_000, 40_000)
 for column, row in ((0, 0), (grid.columns // 2, grid.rows // 2), (grid.columns - 1, grid.rows - 1)):
     assert source.read_tile(0, column, row).max() == 0
+
+def lines(status):
+    return dict(line.split(":", 1) for line in status.read_text().splitlines())
+
+# The pixels are read in processes below this one.
+told = {int(each.parent.name): lines(each) for each in Path("/proc").glob("[0-9]*/status")}
+ours = {os.getpid()}
+while more := {pid for pid, each in told.items() if int(each["PPid"]) in ours} - ours:
+    ours |= more
+assert len(ours) > 1
+print(max(int(told[pid]["VmHWM"].split()[0]) for pid in ours))
 source.close()
-status = Path("/proc/self/status").read_text()
-print(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1])
 """
 
 
