@@ -435,3 +435,21 @@ def test_thousands_of_described_images_open_without_holding_each_against_all(
     with closing(open_here(path)) as source:
         assert len(source.info.images) > 3000
     assert time.process_time() - before_s < 12
+
+
+@pytest.mark.parametrize("is_ome", [False, True], ids=["plain", "OME"])
+def test_all_levels_of_one_channel_in_sub_directories(tmp_path: Path, is_ome: bool) -> None:
+    values = np.random.default_rng(4).integers(0, 60_000, (400, 480), dtype=np.uint16)
+    path = tmp_path / ("a.ome.tif" if is_ome else "a.tif")
+    with tifffile.TiffWriter(path, ome=is_ome) as writer:
+        described = {"axes": "YX"} if is_ome else None
+        writer.write(values, subifds=3, tile=(64, 64), metadata=described)
+        for k in (2, 4, 8):
+            smaller = np.ascontiguousarray(values[::k, ::k])
+            writer.write(smaller, subfiletype=1, tile=(64, 64), metadata=None)
+    with closing(open_slide(path)) as source:
+        assert [level.width_px for level in source.levels] == [480, 240, 120, 60]
+        for index, k in enumerate((1, 2, 4, 8)):
+            stored = source.read_channels(index, 0, 0, (0,))
+            height, width = stored.shape[1:]
+            assert np.array_equal(stored[0], values[::k, ::k][:height, :width])

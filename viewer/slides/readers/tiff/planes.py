@@ -102,8 +102,9 @@ class Planes:
         with self._lock:
             known = self._pages.get(key)
             if known is None:
-                page = self._levels[level].page_at(c, z, t)
                 first = self._levels[level].page
+                # The first is at hand, others are read from a file that is open for them alone.
+                page = self._levels[level].page_at(c, z, t) if c or z or t else first
                 if page is None:
                     raise ChunkError("the file does not hold this plane")
                 if not is_alike(first, page):

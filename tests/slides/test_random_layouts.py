@@ -1,0 +1,168 @@
+"""TIFF and Zarr of random layouts, drawn from a seed, against tifffile and zarr on their own.
+
+The suite draws a few; `-m slow` draws hundreds. A failure names its seed.
+"""
+
+from __future__ import annotations
+
+import random
+from contextlib import closing
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import tifffile
+import zarr
+from zarr.codecs import BloscCodec, BytesCodec, GzipCodec, TransposeCodec, ZstdCodec
+from zarr_steps import pyramid, write_image
+
+from viewer.slides.opener import open_here
+from viewer.slides.reader_process.more_readers import FIRST
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from viewer.slides import SlideSource
+
+open_slide = partial(open_here, first=FIRST)
+"""As the process of a slide opens it, in this one."""
+
+_FEW, _MANY = range(12), range(1000, 1400)
+_TYPES = ("u1", "u2", "u4", "i2", "i4", "f4", "f8")
+_LOSSLESS = ("zlib", "lzw", "packbits", "zstd", "lzma", "none")
+
+
+def _values(rng: random.Random, shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
+    numbers = np.random.default_rng(rng.randrange(1 << 30))
+    if dtype[0] == "f":
+        return (numbers.random(shape) * 300 - 20).astype(dtype)
+    bounds = np.iinfo(dtype)
+    return numbers.integers(bounds.min, bounds.max, shape, dtype=dtype, endpoint=True)
+
+
+def _stored(source: SlideSource, level: int, channels: tuple[int, ...]) -> NDArray[Any]:
+    """Return all of a level as it is stored, (channels, height, width)."""
+    grid = source.levels[level]
+    return np.concatenate(
+        [
+            np.concatenate(
+                [source.read_channels(level, x, y, channels) for x in range(grid.columns)], axis=2
+            )
+            for y in range(grid.rows)
+        ],
+        axis=1,
+    )
+
+
+def _check_tiff(path: Path, seed: int) -> None:
+    """Write a pyramid of one to three levels, and compare each with what tifffile reads."""
+    rng = random.Random(seed)
+    dtype = rng.choice(_TYPES)
+    is_rgb = dtype == "u1" and rng.random() < 0.6
+    width, height = rng.randrange(40, 700), rng.randrange(40, 700)
+    compression = rng.choice(_LOSSLESS)
+    options: dict[str, Any] = {
+        "photometric": "rgb" if is_rgb else "minisblack",
+        "compression": None if compression == "none" else compression,
+        "predictor": dtype[0] != "f"
+        and compression in ("zlib", "lzw", "zstd")
+        and rng.random() < 0.4,
+        "resolution": (1e4 / 0.25, 1e4 / 0.5),
+        "resolutionunit": "CENTIMETER",
+        "metadata": None,
+    }
+    if is_rgb and rng.random() < 0.3:
+        options["planarconfig"] = "separate"
+    if rng.random() < 0.6:
+        options["tile"] = (16 * rng.randrange(1, 20), 16 * rng.randrange(1, 20))
+    else:
+        options["rowsperstrip"] = rng.randrange(1, height + 1)
+    shape = (height, width, 3) if is_rgb else (height, width)
+    finest = _values(rng, shape, dtype)
+    levels = [finest[:: 2**n, :: 2**n] for n in range(rng.randrange(1, 4))]
+    in_sub_directories = rng.random() < 0.5
+    order: Any = rng.choice("<>")
+    with tifffile.TiffWriter(path, bigtiff=rng.random() < 0.3, byteorder=order) as writer:
+        for index, values in enumerate(levels):
+            kind = 1 if index else 0
+            stored = np.moveaxis(values, -1, 0) if "planarconfig" in options else values
+            ifds = len(levels) - 1 if in_sub_directories and not index else 0
+            writer.write(
+                np.ascontiguousarray(stored), subfiletype=kind, subifds=ifds or None, **options
+            )
+    with closing(open_slide(path)) as source, tifffile.TiffFile(path) as theirs:
+        first: Any = theirs.pages.first
+        pages: list[Any] = [
+            first,
+            *((first.pages or ()) if in_sub_directories else theirs.pages[1:]),
+        ]
+        assert [(each.width_px, each.height_px) for each in source.levels][: len(pages)] == [
+            (page.imagewidth, page.imagelength) for page in pages
+        ]
+        assert source.info.optics.mpp_um == pytest.approx((0.25, 0.5), rel=1e-3)
+        for index, page in enumerate(pages):
+            expected = np.asarray(page.asarray())
+            if not is_rgb:
+                expected = expected[np.newaxis]
+            elif "planarconfig" not in options:
+                expected = np.moveaxis(expected, -1, 0)
+            channels = tuple(range(len(expected)))
+            assert np.array_equal(_stored(source, index, channels), expected), (seed, index)
+
+
+def _check_zarr(path: Path, seed: int) -> None:
+    """Write an OME-Zarr of any axes, and compare each level with what zarr reads."""
+    rng = random.Random(seed)
+    version = rng.choice(("0.4", "0.5"))
+    dtype = rng.choice(_TYPES)
+    axes = "".join(axis for axis in "tcz" if rng.random() < 0.4) + "yx"
+    sizes = {axis: rng.randrange(1, 4) for axis in "tcz"}
+    sizes |= {"y": rng.randrange(40, 500), "x": rng.randrange(40, 500)}
+    values = _values(rng, tuple(sizes[axis] for axis in axes), dtype)
+    options: dict[str, Any] = {"chunk_px": 16 * rng.randrange(2, 16)}
+    if version == "0.4":
+        options["order"] = rng.choice("CF")
+        options["chunk_key_encoding"] = {"name": "v2", "separator": rng.choice("./")}
+    else:
+        options["compressors"] = rng.choice((None, ZstdCodec(), GzipCodec(), BloscCodec()))
+        options["serializer"] = BytesCodec(endian=rng.choice(("little", "big")))
+        if rng.random() < 0.3:
+            turned = tuple(rng.sample(range(len(axes)), len(axes)))
+            options["filters"] = [TransposeCodec(order=turned)]
+    um = rng.choice((0.1, 0.25, 1.0))
+    write_image(path, pyramid(values, rng.randrange(1, 4)), axes, version=version, um=um, **options)
+    with closing(open_slide(path)) as source:
+        assert source.info.optics.mpp_um == pytest.approx((um, um))
+        count = sizes["c"] if "c" in axes else 1
+        for index, grid in enumerate(source.levels):
+            array = zarr.open_array(str(path / str(index)), mode="r")
+            expected = np.asarray(
+                array[tuple(slice(0, 1) if each in "tz" else slice(None) for each in axes)]
+            )
+            expected = expected.reshape(count, grid.height_px, grid.width_px)
+            assert np.array_equal(_stored(source, index, tuple(range(count))), expected), seed
+
+
+@pytest.mark.parametrize("seed", _FEW)
+def test_a_few_tiffs(tmp_path: Path, seed: int) -> None:
+    _check_tiff(tmp_path / "a.tif", seed)
+
+
+@pytest.mark.parametrize("seed", _FEW)
+def test_a_few_zarrs(tmp_path: Path, seed: int) -> None:
+    _check_zarr(tmp_path / "a.zarr", seed)
+
+
+@pytest.mark.slow
+def test_many_tiffs(tmp_path: Path) -> None:
+    for seed in _MANY:
+        _check_tiff(tmp_path / f"{seed}.tif", seed)
+
+
+@pytest.mark.slow
+def test_many_zarrs(tmp_path: Path) -> None:
+    for seed in _MANY:
+        _check_zarr(tmp_path / f"{seed}.zarr", seed)
