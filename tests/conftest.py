@@ -21,7 +21,7 @@ from pytestqt.qtbot import QtBot
 from viewer import atomic_write, redaction
 from viewer.audit_log import trail
 from viewer.cohort import executor
-from viewer.processes import helper
+from viewer.processes import own_modules
 from viewer.processes.confinement import launching
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def forked_children() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         if sys.platform == "linux":
             patch.setattr(launching, "subprocess", ForkServer())
-            for starting in (executor, helper):
+            for starting in (executor, own_modules):
                 patch.setattr(starting, "subprocess", forked_programs)
         yield
 
@@ -198,7 +198,7 @@ def quick_nuclei(quick_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def real_children() -> Iterator[None]:
     """Children are started as the program starts them."""
     with pytest.MonkeyPatch.context() as patch:
-        for starting in (launching, executor, helper):
+        for starting in (launching, executor, own_modules):
             patch.setattr(starting, "subprocess", subprocess)
         yield
 

@@ -280,7 +280,7 @@ def _become(order: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
         return _serve(socket.socket(fileno=3))
     theirs.close()
     from viewer.cohort import executor
-    from viewer.processes import helper
+    from viewer.processes import own_modules
     from viewer.processes.confinement import launching
 
     launching.subprocess = ForkServer.of_this_process()
@@ -288,7 +288,7 @@ def _become(order: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
     here: Any = types.SimpleNamespace(
         Popen=Popen, PIPE=PIPE, DEVNULL=DEVNULL, TimeoutExpired=TimeoutExpired
     )
-    executor.subprocess = helper.subprocess = here
+    executor.subprocess = own_modules.subprocess = here
     return order
 
 

@@ -14,12 +14,12 @@ import psutil
 import pytest
 
 from viewer.processes.helper import (
-    _IMPORT_PATHS,
     Helper,
     HelperEndedError,
     HelperFailedError,
     HelperStoppedError,
 )
+from viewer.processes.own_modules import IMPORT_PATHS
 
 TASKS = "helper_tasks"
 WAIT_S = 20.0
@@ -33,8 +33,8 @@ class Text(msgspec.Struct):
 @pytest.fixture
 def helper(monkeypatch: pytest.MonkeyPatch) -> Iterator[Helper]:
     # The tasks of this test lie beside it; those of Coverslip are found without any help.
-    paths = [*_IMPORT_PATHS, str(Path(__file__).parent)]
-    monkeypatch.setattr("viewer.processes.helper._IMPORT_PATHS", paths)
+    paths = [*IMPORT_PATHS, str(Path(__file__).parent)]
+    monkeypatch.setattr("viewer.processes.own_modules.IMPORT_PATHS", paths)
     helper = Helper()
     yield helper
     helper.close()

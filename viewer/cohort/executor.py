@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
 import sys
 import threading
 from collections import deque
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import msgspec
 
 from viewer.cohort.errors import BatchError
 from viewer.processes.giving_way import give_way, gives_way
+from viewer.processes.own_modules import own_environment
 from viewer.slides.remote.address import full_address, is_address, slide_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 _MAIN = "from viewer.cli.one_after_another import main; main()"
-_IMPORT_PATHS = [str(Path(__file__).parents[2])]
 GIVE_WAY = "--give-way"
 """Tells the process that it and its children give way to the window that started it."""
 _STDERR_LINES = 20
@@ -254,7 +252,7 @@ def _started() -> subprocess.Popen[bytes]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(_IMPORT_PATHS)},
+            env=own_environment(),
             start_new_session=has_window,  # where it can give way without the window
         )
     except OSError as error:

@@ -13,27 +13,23 @@ from __future__ import annotations
 
 import atexit
 import logging
-import os
 import queue
 import subprocess
-import sys
 import threading
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from viewer.errors import CoverslipError
-from viewer.processes.channel import Channel, ChannelError, inherit, open_channel
+from viewer.processes.channel import Channel, ChannelError
 from viewer.processes.helper_messages import Answer, Ask, Done, Failed, Progress, Stop
+from viewer.processes.own_modules import start_module
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _log = logging.getLogger(__name__)
 _ENTRY = "viewer.processes.helper_entry"
-_IMPORT_PATHS = [str(Path(__file__).parents[2])]
-"""Where the process finds Coverslip; never the current folder, which may hold foreign modules."""
 _END_S = 3.0
 
 
@@ -154,20 +150,12 @@ class Helper:
         """Return the channel to a process that runs; called with the lock held."""
         if self._channel is not None and self._process is not None and self._process.poll() is None:
             return self._channel
-        channel, child_end = open_channel(msgspec.msgpack.Decoder(Answer))
         try:
-            process: Any = subprocess.Popen(  # noqa: S603 - our own module
-                [sys.executable, "-P", "-m", _ENTRY, str(child_end.fileno())],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(_IMPORT_PATHS)},
-                **inherit(child_end.fileno()),
+            process, channel = start_module(
+                _ENTRY, msgspec.msgpack.Decoder(Answer), keeps_stderr=True
             )
         except OSError as error:
-            channel.close()
             raise HelperEndedError(f"The helper process cannot be started: {error}.") from error
-        finally:
-            child_end.close()
         self._process, self._channel = process, channel
         threading.Thread(
             target=self._listen, args=(channel,), name="helper answers", daemon=True

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import queue
 import subprocess
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import msgspec
 
@@ -33,15 +31,13 @@ from viewer.processes.channel import (
     Channel,
     ChannelError,
     ChannelTimeoutError,
-    inherit,
-    open_channel,
 )
+from viewer.processes.own_modules import start_module
 from viewer.slides.remote.address import full_address, is_address, slide_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 _LINK = "viewer.cohort.cluster.link"
-_IMPORT_PATHS = [str(Path(__file__).parents[3])]
 _JOIN_S = 150.0
 """For the cluster to answer, Ray's own start included."""
 _END_S = 6.0
@@ -247,22 +243,10 @@ class ClusterExecutor:
 
 
 def _started() -> tuple[subprocess.Popen[bytes], Channel[Answer]]:
-    channel, child_end = open_channel(msgspec.msgpack.Decoder(Answer))
     try:
-        process: Any = subprocess.Popen(  # noqa: S603 - our own module
-            [sys.executable, "-P", "-m", _LINK, str(child_end.fileno())],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(_IMPORT_PATHS)},
-            **inherit(child_end.fileno()),
-        )
+        return start_module(_LINK, msgspec.msgpack.Decoder(Answer))
     except OSError as error:
-        channel.close()
         raise BatchError(f"No process can be started ({error.strerror or error}).") from error
-    finally:
-        child_end.close()
-    return process, channel
 
 
 def _with_files(arguments: Sequence[str]) -> tuple[list[str], dict[str, bytes]]:
