@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from pathlib import Path
 
 import shapely
+from PIL import Image
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
 from PySide6.QtTest import QTest
@@ -16,6 +19,7 @@ from viewer.annotations.annotation import Annotation
 from viewer.annotations.document import Document, adding
 from viewer.folders import data_folder
 from viewer.ui.annotations.sets_panel import EYE, LOCK, NAME, SetsPanel
+from viewer.ui.annotations.slide_annotations import SlideAnnotations
 from viewer.ui.annotations.slide_sets import SlideSets
 from viewer.ui.main_window import MainWindow
 
@@ -214,3 +218,27 @@ def test_who_reads_decides_where_a_stroke_goes(slide_window: MainWindow, qtbot: 
     assert list(read_as("ada")) == [before, by_ada]
     assert list(read_as("bob")) == [by_bob]
     assert len(list((data_folder() / "annotations").glob("*.sqlite"))) == 2
+
+
+def _current(window: MainWindow) -> SlideAnnotations:
+    sets = window.annotations.active_sets
+    assert sets is not None
+    assert sets.current.annotations is not None
+    return sets.current.annotations
+
+
+def test_a_slide_that_was_left_is_held_by_nothing(
+    slide_window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    """Without a collection in full, which may be long in coming: it holds the study, too."""
+    other = tmp_path / "other.png"
+    Image.new("RGB", (300, 300)).save(other)
+    sets = weakref.ref(ready(slide_window, qtbot))
+    annotations = weakref.ref(_current(slide_window))
+    gc.collect()
+    gc.disable()
+    try:
+        show_slide(slide_window, other, qtbot)
+        qtbot.waitUntil(lambda: sets() is None and annotations() is None, timeout=20_000)
+    finally:
+        gc.enable()

@@ -31,13 +31,17 @@ class ClosingFiles(QObject):
 
     def close(self, identity: str, autosave: Autosave) -> None:
         """Write what is left of one file of a slide and let go of it."""
+        self._forget_ended()
+        with self._lock:
+            self._closed.setdefault(identity, []).append(autosave)
+        self._runner.run(autosave.close, lambda _: self._forget_ended())
+
+    def _forget_ended(self) -> None:
         with self._lock:
             for other, held in list(self._closed.items()):
                 self._closed[other] = [each for each in held if not each.has_ended]
                 if not self._closed[other]:
                     del self._closed[other]
-            self._closed.setdefault(identity, []).append(autosave)
-        self._runner.run(autosave.close, lambda _: None)
 
     def wait_for(self, identity: str, tell: Tell = lambda _share: None) -> None:
         """Wait in a thread until the files of a slide can be opened again; `tell` may end it.

@@ -111,7 +111,7 @@ class SlideAnnotations(QObject):
         self._reload_stopped.connect(lambda: self._set_stale(stale=True))
         self._reload_ended.connect(self._end_reading)
         self._taken_over.connect(self._on_taken_over)
-        self.document.listen(self._on_step)
+        self._stop_following = self.document.listen(self._on_step)
         self._begin_reading = reading
         self._reading = reading() if reading is not None else None
         tell: Tell = self._reading.tell if self._reading is not None else _tell_nobody
@@ -148,6 +148,9 @@ class SlideAnnotations(QObject):
         """Writes what is left and lets go of the file, in a thread."""
         self._task.cancel()
         self._end_reading()
+        # They would hold each other, and with them the study, until all is collected in full.
+        self._stop_following()
+        self._stop_following = _nothing
         autosave, self._autosave = self._autosave, None
         if autosave is not None:
             self._closing.close(self._identity, autosave)
@@ -281,6 +284,10 @@ def _opened(place: AnnotationsPlace, tell: Tell) -> _Opened:
             raise
     files.annotations = []
     return _Opened(files, state, bool(files.store.properties.get(LOCKED)))
+
+
+def _nothing() -> None:
+    """Nothing is followed any more."""
 
 
 def _tell_nobody(_share: float) -> None:
