@@ -35,6 +35,8 @@ from viewer.ui.teaching.live_objects import LiveObjects
 from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from viewer.annotations.annotation import Annotation, AnnotationClass
     from viewer.geometry import Point
     from viewer.inference.teaching.object_teacher import Lesson
@@ -72,6 +74,8 @@ class CellsTeachingController(QObject):
         """The model whose cells are taught, as its card has it; None while none are."""
         self._pane: SlidePane | None = None
         self._annotations: PaneAnnotations | None = None
+        self._held: dict[UUID, Annotation] | None = None
+        """The marks among them; None until they are looked for."""
         self._tool: TeachTool | None = None
         self._chosen = 0
         self._are_pooled = True
@@ -232,7 +236,7 @@ class CellsTeachingController(QObject):
     def _let_go(self) -> None:
         pane, self._pane, self._model = self._pane, None, None
         self.live.detach()
-        annotations, self._annotations = self._annotations, None
+        annotations, self._annotations, self._held = self._annotations, None, None
         if annotations is not None:
             annotations.slide.stepped.disconnect(self._on_stepped)
         self._tool = None
@@ -274,7 +278,7 @@ class CellsTeachingController(QObject):
         if active is not self._annotations:
             if self._annotations is not None:
                 self._annotations.slide.stepped.disconnect(self._on_stepped)
-            self._annotations = active
+            self._annotations, self._held = active, None
             if active is not None:
                 active.slide.stepped.connect(self._on_stepped)
         tool = self._window.toolbox.tool_of(self._pane)
@@ -298,6 +302,7 @@ class CellsTeachingController(QObject):
 
     def _on_stepped(self, step: Edit) -> None:
         marks = [change for change in step.changes if is_cell_mark(_either(change))]
+        self._keep_marks(step)
         for change in marks:
             self._record(change)
         if marks or step.is_reset:
@@ -313,8 +318,24 @@ class CellsTeachingController(QObject):
         self._window.recording.control.record(event, self._pane)
 
     def _marks(self) -> list[Annotation]:
-        held = () if self._annotations is None else self._annotations.document
-        return [each for each in held if is_cell_mark(each)]
+        if self._annotations is None:
+            return []
+        if self._held is None:
+            found = filter(is_cell_mark, self._annotations.document)
+            self._held = {each.id: each for each in found}
+        return list(self._held.values())
+
+    def _keep_marks(self, step: Edit) -> None:
+        """Take a change of the marks: all annotations are looked at once a slide."""
+        if step.is_reset:
+            self._held = None
+        if self._held is None:
+            return
+        for change in step.changes:
+            if change.after is not None and is_cell_mark(change.after):
+                self._held[change.id] = change.after
+            else:
+                self._held.pop(change.id, None)
 
     def _teach(self) -> None:
         """Learn from the marks as they are now."""
