@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import tifffile
 from PIL import Image
+from zarr_steps import write_image
 
 from viewer.folders import cache_folder
 from viewer.slides import SlideSource, TileError, open_slide
@@ -161,3 +163,14 @@ def test_tiles_made_of_a_changed_file_are_not_kept(tmp_path: Path) -> None:
         _overview(source)
     source.close()
     assert not list((cache_folder() / "levels").glob("*/*"))
+
+
+def test_a_folder_of_zarr_that_is_gone_shows_no_fill_value(tmp_path: Path) -> None:
+    path = tmp_path / "a.zarr"
+    values = np.random.default_rng(1).integers(0, 256, (3, 600, 700), dtype=np.uint8)
+    write_image(path, [values], "cyx", channels_per_chunk=3)
+    with closing(open_slide(path)) as source:
+        assert source.read_tile(0, 0, 0).max() > 0
+        path.rename(tmp_path / "other")
+        with pytest.raises(TileError, match="cannot be read"):
+            source.read_tile(0, 2, 2)

@@ -46,6 +46,9 @@ class FolderStore:
                 file.seek(start)
                 return file.read() if end is None else file.read(max(0, end - start))
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            # Of a folder that is gone every chunk would look as if it had been left out.
+            if not self._folder.is_dir():
+                raise
             return None
 
 
