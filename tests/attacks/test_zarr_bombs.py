@@ -13,6 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import google_crc32c
+import imagecodecs
 import numcodecs
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from measured_runs import coverslip
 
 from viewer.slides import TileError, open_slide
 from viewer.slides.readers.chunk_windows import KEPT_BYTES
+from viewer.slides.readers.coded_size import coded_pixels
 from viewer.slides.readers.ome_zarr import open_ome_zarr
 from viewer.slides.readers.tiff.errors import ChunkError
 from viewer.slides.readers.zarr_arrays import ZarrArray
@@ -91,6 +93,27 @@ def test_zstd_that_states_no_size_is_unpacked_up_to_the_size() -> None:
     assert unpacked("zstd", {}, zstd_without_a_size(HOLDS_BYTES), HOLDS_BYTES) == b"A" * HOLDS_BYTES
     with pytest.raises(Exception, match="too small"):
         unpacked("zstd", {}, zstd_without_a_size(BOMB_BYTES), HOLDS_BYTES)
+
+
+@pytest.mark.parametrize("name", ["brotli", "deflate", "lzf", "snappy", "zlibng"])
+def test_streams_of_imagecodecs_are_unpacked_up_to_the_size(name: str) -> None:
+    pack = getattr(imagecodecs, f"{name}_encode")
+    assert unpacked(name, {}, pack(b"abc" * 9), HOLDS_BYTES) == b"abc" * 9
+    with pytest.raises(Exception, match=r"returned|detected"):
+        unpacked(name, {}, pack(bytes(4 * HOLDS_BYTES)), HOLDS_BYTES)
+
+
+@pytest.mark.parametrize("name", ["jpeg", "ljpeg", "jpegls", "jpeg2k", "htj2k", "png"])
+def test_an_image_that_claims_more_than_its_chunk_is_not_decoded(name: str) -> None:
+    """The heads of real images, which say how many pixels there are."""
+    encode = getattr(imagecodecs, f"{name}_encode", imagecodecs.jpeg2k_encode)
+    if not getattr(imagecodecs, name.upper(), imagecodecs.JPEG2K).available:
+        pytest.skip(f"This imagecodecs has no {name}.")
+    data = encode(np.arange(64 * 48, dtype=np.uint8).reshape(48, 64))
+    assert coded_pixels(name, data) == 64 * 48
+    assert unpacked(name, {}, data, 64 * 48) is None
+    with pytest.raises(ChunkError, match="unpacks to more"):
+        unpacked(name, {}, data, 64 * 48 - 1)
 
 
 def test_gzip_of_several_parts_is_read_whole() -> None:

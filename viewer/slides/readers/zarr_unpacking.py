@@ -23,6 +23,7 @@ from zarr.core.codec_pipeline import BatchedCodecPipeline
 from zarr.core.config import config
 from zarr.registry import register_pipeline
 
+from viewer.slides.readers.coded_size import coded_pixels
 from viewer.slides.readers.jpeg_2000 import MOST_BITS, SIZE_MARKER, depths_of_code
 from viewer.slides.readers.tiff.errors import ChunkError
 
@@ -37,6 +38,8 @@ _BLOSC_HEADER = 16
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _EXTRA_BYTES = 1 << 16
 """For the headers, checksums and indexes of codecs within others."""
+_OTHER_STREAMS = ("brotli", "deflate", "lzf", "snappy", "zlibng")
+"""Of imagecodecs, which unpacks them into as much memory as it is given."""
 _MOST_FILTER_GROWTH = 8
 """Filters can keep a byte as a float of 64 bits."""
 
@@ -95,8 +98,13 @@ def unpacked(name: str, settings: dict[str, Any], data: bytes, most_bytes: int) 
         return _of_streams(
             lambda: lzma.LZMADecompressor(format=form, filters=filters), data, most_bytes
         )
+    elif name in _OTHER_STREAMS:
+        raw = {"raw": True} if settings.get("raw") else {}
+        return bytes(getattr(imagecodecs, f"{name}_decode")(data, out=most_bytes, **raw))
     elif name == "jpeg2k":
         _check_jpeg_2000(data)
+    if (pixels := coded_pixels(name, data)) is not None:
+        _check(pixels, most_bytes)
     return None
 
 
