@@ -19,10 +19,12 @@ import numpy as np
 import psutil
 import pytest
 import tifffile
+from attack_steps import run_confined
 
 from viewer.processes.confinement.launching import confinement_gap
 from viewer.slides import SlideError, TileError, open_slide
 from viewer.slides.reader_process.pool import ReaderPool
+from viewer.slides.reader_process.readable import readable_of
 from viewer.slides.reader_process.source import IsolatedSource, open_isolated
 from viewer.slides.readers.jpeg_tiles import holds_no_frame, is_baseline_of_size
 
@@ -300,3 +302,20 @@ def test_a_slide_that_names_files_elsewhere_does_not_get_them(
             reasons.append(str(error))
     assert "ermission" not in reasons[0], reasons
     assert "ermission" in reasons[1], reasons
+
+
+@pytest.mark.skipif(confinement_gap() is not None, reason="Landlock and seccomp are not here")
+def test_a_linked_folder_of_data_is_followed_to_its_target_and_no_further(tmp_path: Path) -> None:
+    """Laboratories keep the data of MIRAX on other disks: who links a folder opens all of it."""
+    target = tmp_path / "disk" / "data"
+    target.mkdir(parents=True)
+    (target / "Slidedat.ini").write_text("data")
+    (target.parent / "beside").write_text("private")
+    slide = tmp_path / "slide.mrxs"
+    slide.touch()
+    slide.with_suffix("").symlink_to(target)
+    code = f"""
+    places = ({str(target / "Slidedat.ini")!r}, {str(target.parent / "beside")!r})
+    tell([attempt(lambda: open(place).read()) for place in places])
+    """
+    assert run_confined(code, readable_paths=readable_of(slide)) == ["'data'", "EACCES"]
