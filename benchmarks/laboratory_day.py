@@ -173,6 +173,7 @@ def _is_flat(taken: Sequence[Taken]) -> bool:
         f"(max. {_GROWTH_MB:.0f}), the highest peak by {grown.peak_mb:+.0f} MB "
         f"(max. {most_peak_mb:.0f})"
     )
+    print(f"Python's memory in use: {grown.blocks:+,} blocks, of which an object takes five")
     return is_flat
 
 
