@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image
+from PIL import Image, ImageCms
 from tiff_steps import assert_shows, gray, picture, whole
 
 from viewer.slides import NoSuchImageError, SlideError, UnsupportedSlideError, open_slide
@@ -453,3 +453,29 @@ def test_all_levels_of_one_channel_in_sub_directories(tmp_path: Path, is_ome: bo
             stored = source.read_channels(index, 0, 0, (0,))
             height, width = stored.shape[1:]
             assert np.array_equal(stored[0], values[::k, ::k][:height, :width])
+
+
+@pytest.mark.parametrize(
+    ("profiles", "said"),
+    [
+        (("sRGB", "sRGB"), ""),
+        (("sRGB", ""), ""),
+        (("", ""), ""),
+        (("sRGB", "LAB"), "another color profile than the full size"),
+        (("", "sRGB"), "Only a smaller level has a color profile"),
+    ],
+)
+def test_color_profiles_of_levels(tmp_path: Path, profiles: tuple[str, str], said: str) -> None:
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as writer:
+        for k, name in zip((1, 2), profiles, strict=True):
+            made = ImageCms.ImageCmsProfile(ImageCms.createProfile(name)) if name else None  # pyright: ignore[reportArgumentType]
+            values = np.ascontiguousarray(picture()[::k, ::k])
+            profile = made.tobytes() if made else None
+            writer.write(
+                values, photometric="rgb", iccprofile=profile, metadata=None, subfiletype=k - 1
+            )
+    source = open_here(path)
+    source.close()
+    found = [note for note in source.info.notes if "color profile" in note]
+    assert [said in note for note in found] == ([True] if said else [])

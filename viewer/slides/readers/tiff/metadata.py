@@ -11,9 +11,12 @@ from viewer.slides.readers.tiff.page_tags import rationals
 from viewer.slides.resolution import believable_mpp_um
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tifffile import TiffFile, TiffPage
 
 _UM_PER_RESOLUTION_UNIT = {2: 25_400.0, 3: 10_000.0}  # inch, centimeter
+_ICC_PROFILE = 34675
 _LONGEST_PROPERTY = 100_000
 _LONGEST_DESCRIPTION = 1 << 20
 _IS = (
@@ -123,8 +126,25 @@ def tiff_properties(page: TiffPage) -> dict[str, str]:
     }
 
 
+def profile_note(pages: Sequence[TiffPage]) -> str:
+    """Return one sentence where levels have other color profiles than the first; else "".
+
+    Their lengths are compared, which the directories tell: a slide may lie on a server. A level
+    without a profile has that of the first, as most writers leave it out.
+    """
+    lengths = [0 if (tag := page.tags.get(_ICC_PROFILE)) is None else tag.count for page in pages]
+    if all(length in (0, lengths[0]) for length in lengths):
+        return ""
+    return (
+        "A smaller level has another color profile than the full size: that of the full size is "
+        "used for all."
+        if lengths[0]
+        else "Only a smaller level has a color profile, which is not used."
+    )
+
+
 def icc_profile(page: TiffPage) -> bytes | None:
-    value: Any = page.tags.valueof(34675)
+    value: Any = page.tags.valueof(_ICC_PROFILE)
     return bytes(value) if isinstance(value, bytes) and len(value) > 128 else None
 
 

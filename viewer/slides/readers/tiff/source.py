@@ -28,7 +28,12 @@ from viewer.slides.readers.tiff.errors import ChunkError
 from viewer.slides.readers.tiff.files import TiffFiles
 from viewer.slides.readers.tiff.layout import TiffImage, tiff_images
 from viewer.slides.readers.tiff.level import LevelChunks
-from viewer.slides.readers.tiff.metadata import icc_profile, raw_resolution_um, tiff_properties
+from viewer.slides.readers.tiff.metadata import (
+    icc_profile,
+    profile_note,
+    raw_resolution_um,
+    tiff_properties,
+)
 from viewer.slides.readers.tiff.overview import StripOverview, needs_overview
 from viewer.slides.readers.tiff.page_colors import (
     WHOLE_LEVEL_PX,
@@ -180,6 +185,7 @@ def _source(path: Path, tiff: TiffFile, files: TiffFiles, wanted: int | None) ->
         *(() if is_channels else (*colors.notes, stretch_note(page, colors.samples))),
         *(hidden_channels(image.stack, len(image.levels[0].pages)) if axes.is_rgb else ()),
         scale_doubt(optics, raw_resolution_um(page)),
+        profile_note([level.page for level in image.levels]),
     )
     beside = {name: other for other in images if (name := _associated_name(other, image))}
     info = SlideInfo(
