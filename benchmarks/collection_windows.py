@@ -149,6 +149,7 @@ def bulk(folder: Path, count: int) -> Figures:
     def note(name: str, stalls: Stalls) -> None:
         figures.update(_stalls(name, stalls))
         figures[f"{name}, took (s)"] = stalls.took_s
+        figures[f"{name}, CPU (s)"] = stalls.cpu_s
 
     with measured() as stalls:
         _open(window, slide)
