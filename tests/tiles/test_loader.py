@@ -195,6 +195,31 @@ def test_a_new_look_keeps_the_old_tiles_until_the_new_are_there(
     assert new.picture == 100
 
 
+def test_nothing_is_read_ahead_until_the_view_can_be_painted(
+    source: GatedSource, loader: TileLoader[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("viewer.tiles.loader._PAINTING_S", 0.5)
+    seen, beside = TileKey(0, 10, 10), TileKey(0, 11, 10)
+    started_s: dict[TileKey, float] = {}
+    read = source.read_tile
+
+    def timed(level: int, column: int, row: int) -> RgbImage:
+        started_s[TileKey(level, column, row)] = time.monotonic()
+        return read(level, column, row)
+
+    monkeypatch.setattr(source, "read_tile", timed)
+    source.gate.set()
+    loader.request(TilePlan(0, (seen,), (), (beside,)))
+    wait_for(lambda: loader.is_settled(beside))
+    assert started_s[beside] - started_s[seen] > 0.45
+    # With nothing of the view to be read there is nothing to wait for.
+    third = TileKey(0, 12, 10)
+    loader.request(TilePlan(0, (seen,), (), (third,)))
+    asked_s = time.monotonic()
+    wait_for(lambda: loader.is_settled(third))
+    assert started_s[third] - asked_s < 0.45
+
+
 def test_prefetching_stops_when_nothing_of_it_is_shown(
     source: GatedSource, loader: TileLoader[int]
 ) -> None:

@@ -45,6 +45,10 @@ _UNSEEN_ALLOWANCE = 24
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 8.0
 """Between two questions to a server that is silent."""
 
+_PAINTING_S = 0.008
+"""After the last tile of a view, until tiles are read ahead: the view is painted meanwhile, and
+readers of what nobody waits for would take processors and Python's lock from it."""
+
 _MOST_UNFINISHED = 2000
 _FINISHING_PAUSE_S = 0.003
 """Before each picture that is finished, which holds Python's lock against the window."""
@@ -135,6 +139,8 @@ class TileLoader(Generic[Picture]):
         self._on_loaded = on_loaded
         self._wanted: list[TileKey] = []
         self._ahead: list[TileKey] = []
+        self._ahead_from_s = 0.0
+        """When tiles may be read ahead again; 0.0 once they may."""
         self._neighbors: list[TileKey] = []
         """Tiles on screen of which the planes above and below are read once nothing else is."""
         self._unfinished: deque[TileKey] = deque(maxlen=_MOST_UNFINISHED)
@@ -295,8 +301,7 @@ class TileLoader(Generic[Picture]):
                 key = self._next()
                 may_finish = False
                 while not (key or may_finish or self._neighbors or self._is_closed):
-                    pause_s = _FINISHING_PAUSE_S if self._unfinished else None
-                    has_rested = not self._changed.wait(pause_s)
+                    has_rested = not self._changed.wait(self._idle_pause_s())
                     may_finish = has_rested and bool(self._unfinished)
                     key = self._next()
                 if self._is_closed:
@@ -358,11 +363,21 @@ class TileLoader(Generic[Picture]):
         except Exception:
             _log.exception("Reading the planes beside tile %s of %s", key, self.source.path.suffix)
 
+    def _idle_pause_s(self) -> float | None:
+        """Return after how long an idle worker looks for work again by itself."""
+        if self._ahead_from_s:
+            return max(self._ahead_from_s - time.monotonic(), 0.0)
+        return _FINISHING_PAUSE_S if self._unfinished else None
+
     def _next(self) -> TileKey | None:
         """Return the most wanted tile that nobody works at; called with the lock held."""
         key = self._take(self._wanted)
         if key is not None:
+            self._ahead_from_s = time.monotonic() + _PAINTING_S
             return key
+        if time.monotonic() < self._ahead_from_s:
+            return None
+        self._ahead_from_s = 0.0
         limit = max(_UNSEEN_ALLOWANCE, _UNSEEN_SHARE * self.decoded_count)
         return self._take(self._ahead) if self._unseen_count < limit else None
 
