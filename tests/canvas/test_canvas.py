@@ -143,9 +143,8 @@ class TestJumps:
         canvas.go_to(Point(1800, 2600), animated=False)
         assert not canvas.is_sharp
         qtbot.waitUntil(lambda: len(frames.sharp) > 1, timeout=20_000)
-        # Tiles read ahead come next, and may be painted, too.
-        assert frames.sharp[:2] == [True, True]
-        assert all(frames.sharp)
+        # Tiles read ahead come next, which are beside the view.
+        assert frames.sharp == [True, True]
 
     def test_one_that_takes_longer_is_painted_as_far_as_it_is(
         self, qtbot: QtBot, sample_slide: Path

@@ -336,17 +336,21 @@ class StreamedWidget(NavigatedWidget):
         stream = self._stream
         if stream is None:
             return
+        was_painted = self.is_sharp
         for key in stream.take_arrivals():
-            self._tile_layer.tile_arrived(key)
+            if self._tile_layer.tile_arrived(key):
+                was_painted = False
             if stream.is_of_overview(key):
                 self._overview.forget_map()
+                was_painted = False
             reason = stream.failure(key)
             if reason:
                 self.tile_failed.emit(reason)
         self._show_state()
         if self.is_sharp:
-            self._arrival_timer.stop()
-            self.update()
+            if not was_painted:  # what was read ahead is beside the view
+                self._arrival_timer.stop()
+                self.update()
         elif not self.is_moving:  # a movement paints all of its frames anyway
             self._paint_soon()
 

@@ -76,9 +76,10 @@ class TileLayer:
         self._arrived.clear()
         self._owed.clear()
 
-    def tile_arrived(self, key: TileKey) -> None:
-        """The next paint paints the tile's place."""
+    def tile_arrived(self, key: TileKey) -> bool:
+        """Paint the tile's place with the next paint; return whether the last one lacked it."""
         self._arrived.add(key)
+        return key in self._owed
 
     def paint(self, painter: QPainter, scene: Scene) -> None:
         """Brings the frame up to date and paints it."""
