@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import signal
 import struct
+import sys
 import time
 from pathlib import Path
 
@@ -17,9 +20,17 @@ from measured_runs import coverslip as measured
 from PIL import Image, ImageCms
 
 from viewer.limits import COLOR_PROFILE_BYTES
+from viewer.processes import file_process
+from viewer.processes.confinement.launching import launch
+from viewer.slides import open_slide
+from viewer.slides.srgb import to_srgb
+from viewer.tiles.color_process import answers
 from viewer.tiles.color_profile import ColorProfile, ColorProfileError
+from viewer.tiles.color_tables import SOME_STEPS, Unusable
+from viewer.tiles.display import displayed
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+ADOBE = imagecodecs.cms_profile("adobergb")
 PIXELS = np.full((64, 64, 3), (200, 120, 40), np.uint8)
 _ENTRY = struct.Struct(">4sII")
 
@@ -141,14 +152,65 @@ def test_a_long_profile_is_refused_before_it_is_parsed() -> None:
 
 
 def test_torn_profiles_are_refused_or_used() -> None:
+    """Here by what the process runs, for the sake of time."""
     draw = random.Random(0)
+    some = len(SOME_STEPS) ** 3
     for _ in range(300):
         torn = bytearray(draw.choice(list(REFUSED.values())))
         for _ in range(draw.choice((1, 5, 20))):
             torn[draw.randrange(len(torn))] = draw.choice((0, 255, 128, draw.randrange(256)))
-        try:
-            used = ColorProfile(bytes(torn))
-        except ColorProfileError as error:
-            assert "\n" not in str(error)  # noqa: PT017 - either is good, nothing else
+        answer = next(answers(bytes(torn)))
+        if isinstance(answer, Unusable):
+            assert "\n" not in answer.reason
         else:
-            assert used.to_srgb(PIXELS.copy()).shape == PIXELS.shape
+            assert len(answer.data) == 3 * some
+
+
+@pytest.mark.usefixtures("real_children")
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
+def test_a_profile_that_crashes_what_reads_it_costs_its_colors_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process is killed as soon as it is there, as a fault of the library would end it."""
+    ended: list[int] = []
+
+    def started_and_killed(*arguments: object, **more: object) -> object:
+        child = launch(*arguments, **more)  # pyright: ignore[reportArgumentType]
+        ended.append(child.pid)
+        os.kill(child.pid, signal.SIGSEGV)
+        return child
+
+    monkeypatch.setattr(file_process, "launch", started_and_killed)
+    with pytest.raises(ColorProfileError, match=r"the process that reads it ended.*as stored"):
+        ColorProfile(ADOBE)
+    assert ended
+    monkeypatch.undo()
+    assert ColorProfile(ADOBE).changes_colors
+
+
+def test_no_profile_is_parsed_in_this_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("parsed here")
+
+    slide = open_slide(tiff(tmp_path / "s.tif", ADOBE))
+    tile = np.asarray(slide.read_tile(0, 0, 0))
+    monkeypatch.setattr(ImageCms, "ImageCmsProfile", refuse)
+    shown = displayed(slide.info, tile)
+    slide.close()
+    assert not np.array_equal(shown, tile)
+
+
+def test_colors_are_those_of_little_cms_and_kept(own_home: Path) -> None:
+    pixels = np.random.default_rng(3).integers(0, 256, (50, 301, 3), np.uint8)
+    expected = Image.fromarray(pixels)
+    ImageCms.applyTransform(expected, to_srgb(ADOBE, "RGB"), inPlace=True)
+    for _ in range(2):  # made, then kept
+        assert np.array_equal(ColorProfile(ADOBE).to_srgb(pixels), np.asarray(expected))
+    (kept,) = own_home.rglob("*.table")
+    data = bytearray(kept.read_bytes())
+    for spoilt in (data[:-1], data[:5_000_000] + b"!" + data[5_000_001:], b"x"):
+        kept.write_bytes(spoilt)
+        assert np.array_equal(ColorProfile(ADOBE).to_srgb(pixels), np.asarray(expected))
+        assert kept.read_bytes() == data

@@ -10,15 +10,15 @@ import numpy as np
 
 from viewer.errors import CoverslipError
 from viewer.limits import COLOR_PROFILE_BYTES, LimitError
-from viewer.slides.srgb import to_srgb
+from viewer.tiles.color_tables import UnusableError, color_table
 
 if TYPE_CHECKING:
-    from PIL import ImageCms
-
     from viewer.slides.source import RgbImage
 
 _log = logging.getLogger(__name__)
 
+_MOST_AT_HAND = 4
+"""Profiles, of 64 MiB each."""
 _RGB = b"RGB "
 _SPACES = {b"GRAY": "gray", b"CMYK": "CMYK", b"Lab ": "Lab", b"XYZ ": "XYZ", b"YCbr": "YCbCr"}
 """Color spaces of profiles, at bytes 16 to 19 of their header."""
@@ -39,26 +39,30 @@ class ColorProfile:
     """
 
     def __init__(self, profile: bytes) -> None:
-        self._transform = _transform(profile)
-        grid = _color_grid()
-        changes = np.abs(self.to_srgb(grid.copy()).astype(np.int16) - grid)
-        self.changes_colors = int(changes.max()) > 1
-        """Whether any color changes by more than rounding."""
+        _check(profile)
+        try:
+            self._table = color_table(profile)
+        except UnusableError as error:
+            raise _unusable(str(error)) from error
+
+    @property
+    def changes_colors(self) -> bool:
+        """Return whether any color changes by more than rounding."""
+        return self._table is not None
 
     def to_srgb(self, rgb: RgbImage) -> RgbImage:
-        """Return the pixels in sRGB, uint8 (height, width, 3).
+        """Return the pixels in sRGB, uint8 (height, width, 3); the input where none changes."""
+        if self._table is None:
+            return rgb
+        color = rgb[..., 0].astype(np.intp)
+        for channel in (1, 2):
+            color <<= 8
+            color |= rgb[..., channel]
+        shown = self._table.take(color).view(np.uint8).reshape(*rgb.shape[:2], 4)
+        return np.ascontiguousarray(shown[..., :3])
 
-        Relative colorimetric: the scanner's white becomes the screen's white, and colors that the
-        screen can show stay true to each other.
-        """
-        from PIL import Image, ImageCms
 
-        picture = Image.fromarray(rgb)
-        ImageCms.applyTransform(picture, self._transform, inPlace=True)
-        return np.asarray(picture)
-
-
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=_MOST_AT_HAND)
 def color_profile(profile: bytes) -> ColorProfile | ColorProfileError:
     """Return a slide's profile ready for use, or why it cannot be used; slow at the first call."""
     try:
@@ -79,9 +83,8 @@ def is_usable(profile: bytes | None) -> bool:
     return bool(profile) and not profile_problem(profile)
 
 
-def _transform(profile: bytes) -> ImageCms.ImageCmsTransform:
-    from PIL import ImageCms
-
+def _check(profile: bytes) -> None:
+    """Refuse what is no profile of RGB. Raises ColorProfileError."""
     try:
         COLOR_PROFILE_BYTES.check(len(profile), "it")
     except LimitError as error:
@@ -92,20 +95,9 @@ def _transform(profile: bytes) -> ImageCms.ImageCmsTransform:
     if space != _RGB:
         name = _SPACES.get(space, space.decode("ascii", "replace").strip())
         raise _unusable(f"it is for {name}, and the slide's pixels are RGB")
-    try:
-        return to_srgb(profile, "RGB")
-    except (ImageCms.PyCMSError, OSError, ValueError) as error:
-        reason = str(error).strip().rstrip(".") or "it is damaged"
-        raise _unusable(reason) from error
 
 
 def _unusable(reason: str) -> ColorProfileError:
     return ColorProfileError(
         f"The slide's color profile cannot be used ({reason}): its colors are shown as stored."
     )
-
-
-def _color_grid() -> RgbImage:
-    """17 steps of each channel, uint8 (17, 289, 3)."""
-    steps = np.linspace(0, 255, 17).astype(np.uint8)
-    return np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(17, 289, 3)
