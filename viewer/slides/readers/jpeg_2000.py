@@ -27,9 +27,9 @@ _ENUMERATED = 1
 _PROFILE_METHODS = (2, 3)
 """Of the box "colr": a restricted and a full ICC profile."""
 
-
-MOST_BITS = 24
-"""Of a sample: OpenJPEG, by which most files are written, loses the highest bits of more."""
+MOST_BITS = 23
+"""Of a sample: OpenJPEG, by which most files are written, loses the highest bits of more than 24,
+and its color transform needs one of them."""
 
 _SPACES = {
     1: "YCbCr of BT.709",
