@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PySide6.QtCore import QRect
 from PySide6.QtGui import QColor, QImage, QPalette
 from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
@@ -19,7 +20,7 @@ from viewer.canvas.tile_picture import TilePicture, TilePreparer, writable_pixel
 from viewer.canvas.tile_scaling import tile_scaler
 from viewer.geometry import Point, View
 from viewer.slides import open_slide
-from viewer.tiles.cache import TileCache
+from viewer.tiles.cache import TileCache, TileKey
 from viewer.tiles.display import DisplaySettings, DisplayTransform
 
 _MOVES = ((22, 9), (-130, 70), (0, -301), (333, 0), (-5, -5), (601, 20), (-40, 399), (7, -500))
@@ -62,6 +63,33 @@ def test_a_frame_that_was_moved_is_as_if_painted_anew(
         canvas.reload_failed_tiles()  # forgets the frame
         anew = _picture(canvas)
         assert np.abs(moved.astype(int) - anew).max() <= 1  # Qt rounds by where a strip begins
+
+
+def test_what_was_read_ahead_of_other_levels_is_not_painted(
+    canvas: SlideCanvas, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A coarse tile lies under all of the view: a pan at its arrival would paint a whole frame."""
+    _show(canvas, replace(canvas.view, center=Point(1100, 1400), downsample=1.4), qtbot)
+    _show(canvas, canvas.view.panned(20, 0), qtbot)
+    layer = canvas._tile_layer
+    canvas.repaint()
+    painted: list[int] = []
+    for name in ("_paint_part", "_scale_part"):
+        paint = getattr(layer, name)
+
+        def noted(part: QRect, *rest: object, paint: Callable[..., None] = paint) -> None:
+            painted.append(part.width())
+            paint(part, *rest)
+
+        monkeypatch.setattr(layer, name, noted)
+    for level in range(4):
+        layer.tile_arrived(TileKey(level, 0, 0))
+    canvas.repaint()
+    assert painted == []
+    layer.tile_arrived(TileKey(3, 0, 0))
+    canvas.follow_view(canvas.view.panned(7, 0))
+    canvas.repaint()
+    assert set(painted) == {7}
 
 
 @pytest.mark.parametrize("downsample", [0.6, 1.4, 2.7])

@@ -28,13 +28,14 @@ from viewer.canvas.tile_painting import (
 from viewer.tiles.plan import best_available_tiles, level_for, visible_tiles
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from PySide6.QtGui import QImage
 
     from viewer.canvas.layer import Scene
     from viewer.canvas.tile_picture import TilePicture
     from viewer.canvas.tile_scaling import TileScaler
+    from viewer.slides.source import Level
     from viewer.tiles.cache import TileKey
     from viewer.tiles.loader import TileLoader
 
@@ -125,7 +126,7 @@ class TileLayer:
         """Brings the frame up to date."""
         dirty = self._move_frame(grid, scene)
         self._arrived |= {key for key in self._owed if loader.has(key)}
-        dirty += self._arrivals(grid, loader)
+        dirty += self._arrivals(grid, scene, loader)
         self._grid = grid
         if dirty.isEmpty():
             return
@@ -189,17 +190,30 @@ class TileLayer:
         self._frame.move(moved)
         return QRegion(grid.whole) - QRegion(grid.whole.translated(moved))
 
-    def _arrivals(self, grid: TileGrid, loader: TileLoader[TilePicture]) -> QRegion:
+    def _arrivals(self, grid: TileGrid, scene: Scene, loader: TileLoader[TilePicture]) -> QRegion:
+        """Return the places of tiles that arrived, of other levels where the wanted one lacks.
+
+        Where it is painted already, coarser tiles that were read ahead lie under it unseen.
+        """
         levels = loader.source.levels
-        region = QRegion()
-        for key in self._arrived:
-            region += grid.outline(grid.tile_rect(levels, key)).intersected(grid.whole)
+        wanted = _wanted_level(levels, scene)
+
+        def places(keys: Iterable[TileKey]) -> QRegion:
+            region = QRegion()
+            for key in keys:
+                region += grid.outline(grid.tile_rect(levels, key)).intersected(grid.whole)
+            return region
+
+        region = places(key for key in self._arrived if key.level == wanted)
+        if self._owed:
+            others = places(key for key in self._arrived if key.level != wanted)
+            region += others & places(self._owed)
         return region
 
     def _tiles(self, grid: TileGrid, scene: Scene, loader: TileLoader[TilePicture]) -> PlacedTiles:
         """Return the best tiles at hand for all of the view."""
         levels = loader.source.levels
-        wanted = level_for(levels, scene.view.downsample / scene.device_pixel_ratio)
+        wanted = _wanted_level(levels, scene)
         visible = visible_tiles(levels, wanted, scene.view)
         found = loader.tiles(visible)
         # What arrives while this runs, and lies beside what is painted, stays owed.
@@ -232,6 +246,10 @@ class TileLayer:
             covered.intersected(slide),
             scene.is_zooming,
         )
+
+
+def _wanted_level(levels: Sequence[Level], scene: Scene) -> int:
+    return level_for(levels, scene.view.downsample / scene.device_pixel_ratio)
 
 
 def _places(region: QRegion) -> list[QRect]:
