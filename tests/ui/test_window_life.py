@@ -18,7 +18,7 @@ from ui_steps import CTRL, SHIFT, open_dialog, press, show_slide
 from viewer.folders import config_folder
 from viewer.progress import while_wanted
 from viewer.settings import load_settings
-from viewer.ui import background_queue
+from viewer.ui import background_queue, background_runner
 from viewer.ui.background_runner import BackgroundRunner, Urgency
 from viewer.ui.crash_dialog import CrashWatch
 from viewer.ui.main_window import MainWindow
@@ -179,6 +179,43 @@ def test_background_work_is_delivered_here_and_late_results_are_dropped(qtbot: Q
     qtbot.waitUntil(lambda: dropped == [True])
     background.close()
     assert background.run(lambda: 1, done.append).canceled
+
+
+def test_a_thread_that_is_done_takes_what_comes_next_and_holds_nothing(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To start one takes the window a turn of each that computes; none stays for long."""
+    queue = background_queue.BackgroundQueue()
+    monkeypatch.setattr(background_runner, "QUEUE", queue)
+    monkeypatch.setattr(background_queue, "_IDLE_S", 0.5)
+    background = BackgroundRunner("test", 3)
+
+    class Result:
+        thread: threading.Thread
+
+    def work() -> Result:
+        result = Result()
+        result.thread = threading.current_thread()
+        return result
+
+    threads: list[threading.Thread] = []
+    results: list[weakref.ref[Result]] = []
+
+    def take(result: Result) -> None:
+        results.append(weakref.ref(result))
+        threads.append(result.thread)
+
+    for count in range(1, 6):
+        background.run(work, take)
+        qtbot.waitUntil(lambda count=count: len(threads) == count and queue._idle_count == 1)
+    assert len(set(threads)) == 1
+    qtbot.waitUntil(lambda: all(each() is None for each in results))
+    for _ in range(200):
+        background.run(work, take)
+    qtbot.waitUntil(lambda: len(threads) == 205)
+    qtbot.waitUntil(lambda: not any(each.is_alive() for each in threads), timeout=10_000)
+    assert (queue._idle_count, len(queue._given)) == (0, 0)
+    background.close()
 
 
 def test_what_is_asked_for_goes_before_what_is_in_sight_and_the_rest(qtbot: QtBot) -> None:

@@ -32,8 +32,6 @@ _JUMP_MS = 25
 _STALL_CHECK_MS = 1000
 _ZOOM_REST_MS = 100
 _STALL_S = 3.0
-_LEAVING_S = 0.03
-"""How long a slide that is left is waited for: idle workers end in it."""
 
 
 class StreamedWidget(NavigatedWidget):
@@ -173,7 +171,7 @@ class StreamedWidget(NavigatedWidget):
         self._overview.set_loader(None)
         close = source.close if source is not None else (lambda: None)
         if stream is not None:
-            stream.loader.close(_LEAVING_S, close)  # a slide that reads for seconds holds nobody up
+            stream.loader.close(0.0, close)  # its workers and its reader end without the window
         else:
             close()
         was, self._state = self._state, StreamState()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from viewer.recording.library import Library, SessionSummary, summary_of
 from viewer.slides.identity import same_slide
 from viewer.slides.known_slides import KnownPlaces
+from viewer.window_first import giving_way
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -145,7 +146,7 @@ class SessionCatalog:
         found: list[ListedSession] = []
         of_slide: list[ListedSession] = []
         total = 0
-        for summary in self._summaries():
+        for summary in giving_way(self._summaries()):
             if not summary.is_open and hides(summary):
                 continue
             total += 1
@@ -161,7 +162,7 @@ class SessionCatalog:
         with self._lock:
             before, self._known = self._known, {}
             summaries: list[SessionSummary] = []
-            for folder in Library(self._folder).folders():
+            for folder in giving_way(Library(self._folder).folders()):
                 state = _state_of(folder)
                 known = before.get(folder)
                 # One that is being recorded may end without a change of its files, by a crash.

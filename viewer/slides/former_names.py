@@ -22,6 +22,7 @@ from viewer.slides.readers.tiff_directory import (
     read_texts,
 )
 from viewer.slides.remote.address import is_address
+from viewer.window_first import giving_way
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -106,7 +107,7 @@ def _former_folders() -> list[Path]:
 def _stems(folder: Path) -> list[str]:
     try:
         with os.scandir(folder) as entries:
-            return [entry.name.partition(".")[0] for entry in entries]
+            return [entry.name.partition(".")[0] for entry in giving_way(entries)]
     except FileNotFoundError:
         return []
 

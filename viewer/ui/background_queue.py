@@ -24,6 +24,8 @@ _MOST_ASKED = 10_000
 """Tasks of one lane that were asked for and wait, as for a dead drive; more are refused."""
 _MOST_UNASKED_AT_ONCE = 4
 """Threads that do what nobody asked for, of all lanes together."""
+_MOST_IDLE, _IDLE_S = 4, 5.0
+"""Threads that wait for more, and how long."""
 _HELD_UP_S = 5.0
 """What takes longer waits for a drive or a network rather than computing: others go on."""
 
@@ -189,7 +191,7 @@ class Lane:
 
 
 class BackgroundQueue:
-    """Gives the tasks of all lanes to threads, which start at need and end when nothing is left.
+    """Gives the tasks of all lanes to threads, which start at need and end some seconds after.
 
     What is asked for begins as soon as its lane has room, since a read that a dead drive holds for
     ever may not hold up another. Of the rest a few run at once, what is in sight first. The threads
@@ -197,7 +199,11 @@ class BackgroundQueue:
     """
 
     def __init__(self) -> None:
-        self._changed = threading.Condition()
+        lock = threading.RLock()
+        self._changed, self._was_given = threading.Condition(lock), threading.Condition(lock)
+        self._idle_count = 0
+        """Threads that wait, and that nothing was given to."""
+        self._given: deque[tuple[Lane, Task]] = deque()
         self._numbers = count()
         self._waiting: dict[Lane, None] = {}
         """Lanes in which something may wait."""
@@ -267,9 +273,14 @@ class BackgroundQueue:
         return dropped
 
     def _start(self) -> None:
-        """Begin a thread for each task that may run now."""
+        """Give each task that may run now to a thread that has nothing to do, else to a new one."""
         while (found := self._next()) is not None:
-            threading.Thread(target=self._serve, args=found, daemon=True).start()
+            self._given.append(found)
+            if self._idle_count:  # to start one, the window would wait for its turn and for ours
+                self._idle_count -= 1
+                self._was_given.notify()
+            else:
+                threading.Thread(target=self._serve, daemon=True).start()
 
     def _next(self) -> tuple[Lane, Task] | None:
         """Take what is to be done now; None where all that waits is left to others."""
@@ -295,8 +306,9 @@ class BackgroundQueue:
 
     # In a thread -----------------------------------------------------------------------------
 
-    def _serve(self, lane: Lane, task: Task) -> None:
-        found: tuple[Lane, Task] | None = lane, task
+    def _serve(self) -> None:
+        with self._changed:
+            found = self._take_given()
         while found is not None:
             lane, task = found
             threading.current_thread().name = lane.name
@@ -308,6 +320,20 @@ class BackgroundQueue:
                 found = self._next()
                 self._start()
                 self._changed.notify_all()
+                del lane, task  # what was done, with all that it holds
+                if found is None and self._idle_count < _MOST_IDLE:
+                    self._idle_count += 1
+                    found = self._take_given()
+
+    def _take_given(self) -> tuple[Lane, Task] | None:
+        """Wait for what is given to one of the threads; None after a while without any.
+
+        As many threads wait as are idle and as tasks are given, so whoever comes first takes one.
+        """
+        if not self._was_given.wait_for(lambda: self._given, _IDLE_S):
+            self._idle_count -= 1
+            return None
+        return self._given.popleft()
 
 
 def _perform(lane: Lane, task: Task) -> None:

@@ -7,7 +7,7 @@ A removed annotation stays known as such, or a copy that a synced folder made wo
 from __future__ import annotations
 
 from array import array
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,9 +21,12 @@ from viewer.annotations.sets.records import (
     unsealed_line,
 )
 from viewer.slow_release import release_slowly
+from viewer.window_first import give_way
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+
+    from numpy.typing import NDArray
 
     from viewer.annotations.sets.records import Sealer, SetLine
 
@@ -194,14 +197,20 @@ class MergedSet:
         """Return the numbers of the bodies of what is there, in the order of drawing."""
         ids = list(self._rows)
         try:
-            clocks = np.array(self._place_clocks, np.int64)
-            numbers = np.array(self._place_numbers, np.int64)
+            clocks = _array_of(self._place_clocks, "i8")
+            numbers = _array_of(self._place_numbers, "i8")
         except OverflowError:  # of a file that no program of ours wrote
             key = zip(self._place_clocks, self._place_numbers, ids, strict=True)
-            order = [row for *_, row in sorted((*each, row) for row, each in enumerate(key))]
+            in_order = sorted((*each, row) for row, each in enumerate(key))
+            order = np.array([row for *_, row in in_order])
         else:
-            order = np.lexsort((np.array(ids, "S16"), numbers, clocks)).tolist()
-        return [each for row in order if (each := self._numbers[row]) != _REMOVED]
+            order = np.lexsort((_array_of(ids, "S16"), numbers, clocks))
+        found: list[int] = []
+        for begin in range(0, len(order), _AT_ONCE):
+            give_way()
+            of_rows = [self._numbers[row] for row in order[begin : begin + _AT_ONCE].tolist()]
+            found += [each for each in of_rows if each != _REMOVED]
+        return found
 
     def _one(self, number: int) -> int:
         """Return one object for all equal numbers that come in a row: each takes 32 bytes."""
@@ -216,3 +225,12 @@ class MergedSet:
             return False
         self.properties[line.name] = now
         return True
+
+
+def _array_of(values: list[Any], dtype: str) -> NDArray[Any]:
+    """Return an array of values, a few at a time: else no other thread computes meanwhile."""
+    found = np.empty(len(values), dtype)
+    for begin in range(0, len(values), _AT_ONCE):
+        give_way()
+        found[begin : begin + _AT_ONCE] = values[begin : begin + _AT_ONCE]
+    return found
