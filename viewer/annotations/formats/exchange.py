@@ -12,6 +12,7 @@ from viewer.annotations.formats.asap import read_asap, write_asap
 from viewer.annotations.formats.boxes_csv import read_csv, write_csv
 from viewer.annotations.formats.coco import CocoImage, read_coco, write_coco
 from viewer.annotations.formats.collector_rest import collector_at_rest
+from viewer.annotations.formats.confined_reading import read_confined
 from viewer.annotations.formats.dicom.files import read_dicom, write_dicom
 from viewer.annotations.formats.imagescope import read_imagescope, write_imagescope
 from viewer.annotations.formats.origins import (
@@ -26,6 +27,7 @@ from viewer.annotations.formats.problems import AnnotationFileError, Problem
 from viewer.annotations.formats.qupath import read_qupath
 from viewer.annotations.formats.qupath_writing import write_qupath
 from viewer.annotations.formats.slide_place import SlidePlace
+from viewer.annotations.masks.mask_legend import legend_path
 from viewer.progress import while_wanted
 from viewer.slides.dicom_kinds import dicom_kind, is_dicom
 from viewer.slow_release import let_go_if_stopped
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from viewer.slides.dicom_kinds import DicomKind
 
 _HEAD_BYTES = 4096
+_MASK_PROCESS = "viewer.annotations.masks.mask_process"
 _TABLES = (".csv", ".tsv", ".txt")
 _PACKED = (".geojson", ".json", ".xml", *_TABLES)
 
@@ -66,10 +69,10 @@ class Format(ReadFormat):
 
 
 def _read_mask(path: Path, problems: list[Problem]) -> Iterator[Annotation]:
-    # With it comes tifffile, which other formats do without.
-    from viewer.annotations.masks.mask_reading import read_mask
-
-    return read_mask(path, problems)
+    """Read a mask, and the legend beside it, elsewhere: it takes decoders of pictures."""
+    place = path.absolute()
+    readable = [str(each) for each in (place, legend_path(place)) if each.exists()]
+    return read_confined(_MASK_PROCESS, path, problems, [str(place)], readable)
 
 
 def _dicom_format(kind: DicomKind, name: str) -> Format:

@@ -21,7 +21,7 @@ from viewer.annotations.masks.outlines import joined, outlines_of
 from viewer.colors import class_color
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from uuid import UUID
 
@@ -35,7 +35,11 @@ _GRAY, _PALETTE = 0, 3
 
 
 def read_mask(
-    path: Path, problems: list[Problem], *, by_instance: bool | None = None
+    path: Path,
+    problems: list[Problem],
+    *,
+    by_instance: bool | None = None,
+    after_strip: Callable[[], object] = lambda: None,
 ) -> Iterator[Annotation]:
     """Regions of a mask in level-0 pixels, by the legend beside it or in it.
 
@@ -46,6 +50,8 @@ def read_mask(
     by_instance
         Whether each value is one region; otherwise the areas of a value are regions of a class.
         As the legend says by default, else by classes up to 8 bits and by instances above.
+    after_strip
+        Called after each stretch of rows.
 
     Raises
     ------
@@ -64,6 +70,7 @@ def read_mask(
     regions = Regions(legend, by_instance)
     for top, labels in strips.each():
         yield from regions.taken(top, labels)
+        after_strip()
     yield from regions.rest()
 
 

@@ -14,17 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from viewer.annotations.formats.dicom.messages import (
-    NotReadable,
-    ReadBatch,
-    Trouble,
-    WriteRequest,
-)
+from viewer.annotations.formats.confined_reading import Trouble, read_confined
+from viewer.annotations.formats.dicom.messages import WriteRequest
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
 from viewer.annotations.formats.slide_place import SlidePlace
 from viewer.annotations.storage.packing import packed, unpacked
-from viewer.limits import TABLE_BYTES, open_regular
-from viewer.processes.file_process import file_process
+from viewer.limits import TABLE_BYTES
 from viewer.processes.helper import HelperEndedError, HelperFailedError, helper
 
 if TYPE_CHECKING:
@@ -64,31 +59,12 @@ def read_dicom(
         It cannot be read, or needs a slide to be understood.
     """
     check_highdicom()
-    try:
-        file = open_regular(path, TABLE_BYTES)
-    except OSError as error:
-        raise AnnotationFileError(f"{path.name} cannot be read ({error.strerror}).") from error
     slide = slide or SlidePlace()
     about = msgspec.json.encode(slide).decode()
     place = Path(slide.path)
     folder = place if place.is_dir() else place.parent
     folders = [str(folder)] if slide.path else []
-    decoder = msgspec.msgpack.Decoder(ReadBatch | NotReadable)
-    with (
-        file,
-        file_process(
-            _READER, file, path.name, decoder, AnnotationFileError, [about], folders
-        ) as next_answer,
-    ):
-        while True:
-            answer = next_answer()
-            if isinstance(answer, NotReadable):
-                raise AnnotationFileError(answer.sentence)
-            problems += [Problem(each.number, each.reason, each.is_repaired)
-                         for each in answer.problems]  # fmt: skip
-            yield from map(unpacked, answer.annotations)
-            if answer.is_last:
-                return
+    yield from read_confined(_READER, path, problems, [about], folders, TABLE_BYTES)
 
 
 def write_dicom(

@@ -1,4 +1,4 @@
-"""What goes between Coverslip and the processes that read and write DICOM annotations."""
+"""What goes to the process that writes DICOM annotations."""
 
 from __future__ import annotations
 
@@ -6,28 +6,6 @@ import msgspec
 
 from viewer.annotations.formats.slide_place import SlidePlace  # noqa: TC001 - a field's type
 from viewer.slides.dicom_kinds import DicomKind  # noqa: TC001
-
-
-class Trouble(msgspec.Struct, frozen=True, array_like=True):
-    """A `Problem` on its way between processes."""
-
-    number: int
-    reason: str
-    is_repaired: bool
-
-
-class ReadBatch(msgspec.Struct, frozen=True, tag=True):
-    """Some annotations, as `storage.packing` has them; the last batch says so."""
-
-    annotations: list[bytes]
-    problems: list[Trouble]
-    is_last: bool = False
-
-
-class NotReadable(msgspec.Struct, frozen=True, tag=True):
-    """Says in one sentence why nothing is read."""
-
-    sentence: str
 
 
 class WriteRequest(msgspec.Struct, frozen=True):

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from viewer.annotations.formats.confined_reading import Trouble
 from viewer.annotations.formats.dicom.bulk_writing import bulk_of
 from viewer.annotations.formats.dicom.files import held_annotations
-from viewer.annotations.formats.dicom.messages import Trouble, WriteRequest
+from viewer.annotations.formats.dicom.messages import WriteRequest
 from viewer.annotations.formats.dicom.segment_writing import segmentation_of
 from viewer.annotations.formats.dicom.slide_headers import source_image
 from viewer.annotations.formats.problems import Problem
