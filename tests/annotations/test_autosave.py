@@ -431,3 +431,16 @@ def test_the_place_of_a_new_row_is_found_without_a_look_at_all_others(tmp_path: 
     with closing(sqlite3.connect(path)) as database:
         plan = database.execute("EXPLAIN QUERY PLAN SELECT MAX(place) FROM annotation").fetchall()
     assert "annotation_place" in str(plan)
+
+
+def test_a_file_that_is_just_being_made_holds_nothing_yet(tmp_path: Path) -> None:
+    """Between its making and its tables, as a window that opens a slide leaves it for a moment."""
+    path = tmp_path / "a.sqlite"
+    path.touch()
+    with closing(AnnotationStore(path, read_only=True)) as store:
+        assert store.annotations() == ([], 0)
+    assert path.stat().st_size == 0
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA journal_mode = WAL")
+        with closing(AnnotationStore(path, read_only=True)) as store:
+            assert store.annotations() == ([], 0)

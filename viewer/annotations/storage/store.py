@@ -129,8 +129,14 @@ class AnnotationStore:
                     f"The annotations in {path} were made by a newer Coverslip: update this one."
                 )
             if not read_only:
-                self._database.executescript(_TABLES)
-                self._database.execute(f"PRAGMA user_version = {_VERSION}")
+                # At once: whoever reads it meanwhile finds no table, or all of them.
+                self._database.executescript(
+                    f"BEGIN; {_TABLES} PRAGMA user_version = {_VERSION}; COMMIT"
+                )
+            elif not self._database.execute("SELECT 1 FROM sqlite_master").fetchone():
+                self._database.close()
+                self._database = sqlite3.connect(":memory:", check_same_thread=False)
+                self._database.executescript(_TABLES)  # another program is about to make them
             total = self._database.execute("SELECT SUM(LENGTH(before)) FROM step").fetchone()
             self._history_bytes = total[0] or 0
         except BaseException:
