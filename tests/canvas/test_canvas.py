@@ -482,5 +482,5 @@ class TestTrouble:
         canvas.set_source(source, source.info.optics)
         wait_sharp(qtbot, canvas)
         canvas.clear()
-        assert set(threading.enumerate()) <= before
         assert canvas.source is None
+        qtbot.waitUntil(lambda: set(threading.enumerate()) <= before)

@@ -58,7 +58,7 @@ def test_random_navigation(qtbot: QtBot, sample_slide: Path) -> None:
     assert process.memory_info().rss - settled_bytes < _GROWTH_BYTES
     qtbot.waitUntil(lambda: canvas.is_sharp, timeout=20_000)
     canvas.clear()
-    assert set(threading.enumerate()) <= before
+    qtbot.waitUntil(lambda: set(threading.enumerate()) <= before)
 
 
 def _wander(canvas: SlideCanvas, chance: random.Random) -> None:
