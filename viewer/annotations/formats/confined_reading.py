@@ -25,19 +25,11 @@ if TYPE_CHECKING:
 _AT_ONCE = 2000
 
 
-class Trouble(msgspec.Struct, frozen=True, array_like=True):
-    """A `Problem` on its way between processes."""
-
-    number: int
-    reason: str
-    is_repaired: bool
-
-
 class ReadBatch(msgspec.Struct, frozen=True, tag=True):
     """Some annotations, as `storage.packing` has them; the last batch says so."""
 
     annotations: list[bytes]
-    problems: list[Trouble]
+    problems: list[Problem]
     is_last: bool = False
 
 
@@ -88,8 +80,7 @@ def read_confined(
             answer = next_answer()
             if isinstance(answer, NotReadable):
                 raise AnnotationFileError(answer.sentence)
-            problems += [Problem(each.number, each.reason, each.is_repaired)
-                         for each in answer.problems]  # fmt: skip
+            problems += answer.problems
             yield from map(unpacked, answer.annotations)
             if answer.is_last:
                 return
@@ -124,7 +115,6 @@ class Sender:
 
     def flush(self, *, is_last: bool = False) -> None:
         """Send what was found since, though it be nothing: so it is seen that it goes on."""
-        stated = [Trouble(each.number, each.reason, each.is_repaired) for each in self.problems]
-        batch, self._found = self._found, []
+        self._channel.send(ReadBatch(self._found, self.problems, is_last))
+        self._found.clear()
         self.problems.clear()
-        self._channel.send(ReadBatch(batch, stated, is_last))

@@ -10,11 +10,11 @@ import importlib.util
 import struct
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from viewer.annotations.formats.confined_reading import Trouble, read_confined
+from viewer.annotations.formats.confined_reading import read_confined
 from viewer.annotations.formats.dicom.messages import WriteRequest
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
 from viewer.annotations.formats.slide_place import SlidePlace
@@ -100,8 +100,7 @@ def write_dicom(
             raise AnnotationFileError(f"{path.name} cannot be written: {error}") from error
         except HelperFailedError as error:
             raise AnnotationFileError(_reason_of(error, path.name, slide.name)) from error
-    lost: list[Any] = msgspec.msgpack.decode(answer, type=list[Trouble])
-    return [Problem(each.number, each.reason, each.is_repaired) for each in lost]
+    return msgspec.msgpack.decode(answer, type=list[Problem])
 
 
 def _reason_of(error: HelperFailedError, name: str, slide: str) -> str:

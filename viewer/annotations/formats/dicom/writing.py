@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from viewer.annotations.formats.confined_reading import Trouble
 from viewer.annotations.formats.dicom.bulk_writing import bulk_of
 from viewer.annotations.formats.dicom.files import held_annotations
 from viewer.annotations.formats.dicom.messages import WriteRequest
@@ -45,6 +44,4 @@ def write(body: bytes, _context: TaskContext) -> bytes:
             dataset = segmentation_of(annotations, source, request.slide, request.mpp_um, problems)
         with atomic_write(Path(request.path)) as file:
             dataset.save_as(file)
-    return msgspec.msgpack.encode(
-        [Trouble(each.number, each.reason, each.is_repaired) for each in problems]
-    )
+    return msgspec.msgpack.encode(problems)
