@@ -176,9 +176,8 @@ class WorklistController(QObject):
         if not wanted or self.hides_names:
             return []
         found = [each for each in self._slides_called() if wanted in each.letters]
-        begin = [each for each in found if each.name_letters.startswith(wanted)]
-        others = [each for each in found if not each.name_letters.startswith(wanted)]
-        return [(each.name, each.case, each.path) for each in (*begin, *others)]
+        found.sort(key=lambda each: not each.name_letters.startswith(wanted))
+        return [(each.name, each.case, each.path) for each in found]
 
     def shut_down(self) -> None:
         """Free the slides that were opened ahead."""
