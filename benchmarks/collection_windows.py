@@ -12,6 +12,7 @@ from benchmarks.laboratory import SIDE_PX, Laboratory, keep_objects, make, write
 from benchmarks.stalls import close_window, measured, open_window, settle, wait
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from benchmarks.stalls import Stalls
@@ -151,71 +152,52 @@ def bulk(folder: Path, count: int) -> Figures:
         figures[f"{name}, took (s)"] = stalls.took_s
         figures[f"{name}, CPU (s)"] = stalls.cpu_s
 
-    with measured() as stalls:
-        _open(window, slide)
-        wait(lambda: _count_shown(window) == count, _PATIENCE_S)
+    def until(is_so: Callable[[], bool]) -> None:
+        wait(is_so, _PATIENCE_S)
         _rest()
-    note("opening", stalls)
+
+    def step(name: str, act: Callable[[], object], is_so: Callable[[], bool]) -> None:
+        with measured() as stalls:
+            act()
+            until(is_so)
+        note(name, stalls)
+
+    def filter_by(text: str) -> None:
+        annotations.panel.filter.setText(text)
+        settle(0.4)
+
+    def shown_count() -> int:
+        return annotations.panel.model.shown_count
+
+    commands = window.commands
+    step("opening", lambda: _open(window, slide), lambda: _count_shown(window) == count)
     here = annotations.active
     assert here is not None
     document = here.document
     counts = dict(document.class_counts)
-    with measured() as stalls:
-        window.commands["edit.select_all"].trigger()
-        wait(lambda: len(here.selection) == count, _PATIENCE_S)
-        _rest()
-    note("selecting all", stalls)
+    select_all = commands["edit.select_all"].trigger
+    step("selecting all", select_all, lambda: len(here.selection) == count)
     wanted = annotations.classes.palette.classes[4]
-    with measured() as stalls:
+
+    def give() -> None:
         annotations.classes.give(wanted.annotation_class)
-        wait(lambda: document.class_counts[wanted.name] == count, _PATIENCE_S)
-        _rest()
-    note("class of all", stalls)
-    with measured() as stalls:
-        window.commands["edit.undo"].trigger()
-        wait(lambda: document.class_counts[wanted.name] == 0, _PATIENCE_S)
-        _rest()
-    note("undo", stalls)
-    with measured() as stalls:
-        annotations.panel.filter.setText("object 77")
-        settle(0.4)
-        wait(lambda: 0 < annotations.panel.model.shown_count < count, _PATIENCE_S)
-        _rest()
-    note("filter", stalls)
-    with measured() as stalls:
-        annotations.panel.filter.clear()
-        settle(0.4)
-        wait(lambda: annotations.panel.model.shown_count == count, _PATIENCE_S)
-        _rest()
-    note("filter away", stalls)
+
+    step("class of all", give, lambda: document.class_counts[wanted.name] == count)
+    undo = commands["edit.undo"].trigger
+    step("undo", undo, lambda: document.class_counts[wanted.name] == 0)
+    step("filter", lambda: filter_by("object 77"), lambda: 0 < shown_count() < count)
+    step("filter away", lambda: filter_by(""), lambda: shown_count() == count)
     here.selection.choose([])
-    window.commands["edit.select_all"].trigger()
-    wait(lambda: len(here.selection) == count, _PATIENCE_S)
-    _rest()
-    with measured() as stalls:
-        window.commands["edit.delete"].trigger()
-        wait(lambda: len(document) == 0, _PATIENCE_S)
-        _rest()
-    note("delete", stalls)
-    with measured() as stalls:
-        window.commands["edit.undo"].trigger()
-        wait(lambda: len(document) == count, _PATIENCE_S)
-        _rest()
-    note("undo of it", stalls)
+    select_all()
+    until(lambda: len(here.selection) == count)
+    step("delete", commands["edit.delete"].trigger, lambda: len(document) == 0)
+    step("undo of it", undo, lambda: len(document) == count)
     figures["peak memory (MB)"] = peak_mb()
     with measured() as stalls:
         _wait_saved(window)
     note("saving", stalls)
-    with measured() as stalls:
-        _open(window, other)
-        wait(lambda: _count_shown(window) == 0, _PATIENCE_S)
-        _rest()
-    note("leaving", stalls)
-    with measured() as stalls:
-        _open(window, slide)
-        wait(lambda: _count_shown(window) == count, _PATIENCE_S)
-        _rest()
-    note("reopening", stalls)
+    step("leaving", lambda: _open(window, other), lambda: _count_shown(window) == 0)
+    step("reopening", lambda: _open(window, slide), lambda: _count_shown(window) == count)
     again = annotations.active
     assert again is not None
     assert again.document is not document
