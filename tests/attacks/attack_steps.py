@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import textwrap
 from typing import TYPE_CHECKING, Any
 
+from viewer.processes import file_process
 from viewer.processes.confinement.launching import confinement_gap, launch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    import pytest
 
 can_confine = confinement_gap() is None
 
@@ -88,3 +92,20 @@ os.execv(sys.argv[1], sys.argv[1:])
 def without_landlock() -> tuple[str, ...]:
     """A command before a command: runs it as on a kernel that has no Landlock."""
     return (sys.executable, "-c", _WITHOUT_LANDLOCK)
+
+
+def kill_what_reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Kill each process that reads a foreign file as soon as it is there, as a fault would end it.
+
+    Return their numbers, as they come. Takes real children.
+    """
+    ended: list[int] = []
+
+    def started_and_killed(*arguments: object, **more: object) -> object:
+        child = launch(*arguments, **more)  # pyright: ignore[reportArgumentType]
+        ended.append(child.pid)
+        os.kill(child.pid, signal.SIGSEGV)
+        return child
+
+    monkeypatch.setattr(file_process, "launch", started_and_killed)
+    return ended

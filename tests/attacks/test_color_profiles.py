@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import signal
 import struct
 import sys
 import time
@@ -15,13 +13,12 @@ import imagecodecs
 import numpy as np
 import pytest
 import tifffile
+from attack_steps import kill_what_reads
 from cli_steps import coverslip
 from measured_runs import coverslip as measured
 from PIL import Image, ImageCms
 
 from viewer.limits import COLOR_PROFILE_BYTES
-from viewer.processes import file_process
-from viewer.processes.confinement.launching import launch
 from viewer.slides import open_slide
 from viewer.slides.srgb import to_srgb
 from viewer.tiles.color_process import answers
@@ -171,16 +168,7 @@ def test_torn_profiles_are_refused_or_used() -> None:
 def test_a_profile_that_crashes_what_reads_it_costs_its_colors_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The process is killed as soon as it is there, as a fault of the library would end it."""
-    ended: list[int] = []
-
-    def started_and_killed(*arguments: object, **more: object) -> object:
-        child = launch(*arguments, **more)  # pyright: ignore[reportArgumentType]
-        ended.append(child.pid)
-        os.kill(child.pid, signal.SIGSEGV)
-        return child
-
-    monkeypatch.setattr(file_process, "launch", started_and_killed)
+    ended = kill_what_reads(monkeypatch)
     with pytest.raises(ColorProfileError, match=r"the process that reads it ended.*as stored"):
         ColorProfile(ADOBE)
     assert ended

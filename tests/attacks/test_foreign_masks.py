@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 import shapely
 import tifffile
+from attack_steps import kill_what_reads
 from cli_steps import coverslip
 from PIL import Image
 
@@ -19,8 +19,6 @@ from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.formats.exchange import MASK
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
 from viewer.annotations.masks.label_masks import MaskPlace, write_mask
-from viewer.processes import file_process
-from viewer.processes.confinement.launching import launch
 
 TUMOR = AnnotationClass("Tumor", "#c80000")
 DRAWN = [Annotation(shapely.box(40 * n, 10, 40 * n + 30, 50), shown_as=TUMOR) for n in range(9)]
@@ -56,15 +54,11 @@ def test_a_mask_that_ends_what_reads_it_is_one_sentence(
 ) -> None:
     path = mask(tmp_path, "m.png")
 
-    def started_and_killed(*arguments: object, **more: object) -> object:
-        child = launch(*arguments, **more)  # pyright: ignore[reportArgumentType]
-        os.kill(child.pid, signal.SIGSEGV)
-        return child
-
     with monkeypatch.context() as patched:
-        patched.setattr(file_process, "launch", started_and_killed)
+        ended = kill_what_reads(patched)
         with pytest.raises(AnnotationFileError, match=r"m\.png cannot be read: the process"):
             list(MASK.read(path, []))
+    assert ended
     assert len(list(MASK.read(path, []))) == len(DRAWN)
 
 

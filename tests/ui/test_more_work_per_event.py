@@ -11,7 +11,7 @@ import shapely
 from numpy.typing import NDArray
 from PySide6.QtGui import QPainter
 from PySide6.QtWidgets import QApplication, QMainWindow
-from work_per_event import FEW, MANY, MOST_RATIO, assert_flat, work_of
+from work_per_event import FEW, MANY, MOST_RATIO, assert_flat, slide_list, work_of
 
 from viewer.annotations.comparison import Disagreement
 from viewer.canvas.layer import LayerOrder, Scene
@@ -28,9 +28,7 @@ from viewer.ui.overlays.object_table_dialog import ObjectTableView
 from viewer.ui.projects.comparison_panel import DisagreementModel
 from viewer.ui.recording.scrub_bar import ScrubBar
 from viewer.ui.slides.folder_slides import FolderSlides
-from viewer.ui.slides.slide_list import SlideListModel
-from viewer.ui.slides.slide_row import PICTURE_SIZE
-from viewer.ui.widgets import KeyedList, RowTable
+from viewer.ui.widgets import RowTable
 
 
 class TestBatches:
@@ -104,14 +102,9 @@ class TestFolders:
         made: list[FolderSlides] = []
 
         def make(count: int) -> Callable[[], object]:
-            slides, view = self.listed(count, shown), KeyedList(shown)
+            slides = self.listed(count, shown)
             made.append(slides)
-            model = SlideListModel(PICTURE_SIZE, view)
-            view.setUniformItemSizes(True)
-            view.setModel(model)
-            shown.setCentralWidget(view)
-            model.show_list(slides)
-            QApplication.processEvents()
+            view, model = slide_list(shown, slides)
 
             def event() -> None:
                 key = slides.key_of(Path("/nowhere/case 00017.svs"), "")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import shapely
 from PySide6.QtWidgets import QApplication, QMainWindow
-from work_per_event import FEW, MANY, assert_flat, work_of
+from work_per_event import FEW, MANY, assert_flat, slide_list, work_of
 
 from viewer.agents.agent_events import Said
 from viewer.annotations.annotation import Annotation, AnnotationClass
@@ -28,10 +28,8 @@ from viewer.ui.main_window import MainWindow
 from viewer.ui.projects.open_project import OpenProject
 from viewer.ui.projects.project_slides import ProjectSlides
 from viewer.ui.projects.set_review_panel import ReviewedObjects
-from viewer.ui.slides.slide_list import SlideListModel
-from viewer.ui.slides.slide_row import PICTURE_SIZE
 from viewer.ui.slides.worklist import WorklistController
-from viewer.ui.widgets import KeyedList, RowTable
+from viewer.ui.widgets import RowTable
 
 TUMOR = AnnotationClass("Tumor", "#c80000")
 
@@ -255,13 +253,7 @@ class TestProjects:
     def test_rows_are_scrolled_chosen_and_marked(self, shown: QMainWindow) -> None:
         def make(count: int) -> Callable[[], object]:
             opened, slides = self.opened(count, shown)
-            view = KeyedList(shown)
-            model = SlideListModel(PICTURE_SIZE, view)
-            view.setUniformItemSizes(True)
-            view.setModel(model)
-            shown.setCentralWidget(view)
-            model.show_list(slides)
-            QApplication.processEvents()
+            view, model = slide_list(shown, slides)
 
             def event() -> None:
                 view.scrollToBottom()

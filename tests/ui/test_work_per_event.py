@@ -15,7 +15,7 @@ from PySide6.QtGui import QImage, QPainter
 from PySide6.QtWidgets import QApplication, QMainWindow, QTreeView
 from pytestqt.qtbot import QtBot
 from test_sessions_list import _listing
-from work_per_event import MANY, assert_flat
+from work_per_event import MANY, assert_flat, slide_list
 
 from viewer.annotations.annotation import DESCRIPTION, Annotation, AnnotationClass
 from viewer.annotations.document import Document, changing
@@ -42,8 +42,8 @@ from viewer.ui.projects.open_project import OpenProject
 from viewer.ui.recording.review_table import ReviewTable
 from viewer.ui.recording.sessions_panel import SessionsPanel
 from viewer.ui.slides import thumbnails
-from viewer.ui.slides.slide_list import SlideList, SlideListModel, SlideRow
-from viewer.ui.slides.slide_row import PICTURE_SIZE, SlideRowDelegate
+from viewer.ui.slides.slide_list import SlideList, SlideRow
+from viewer.ui.slides.slide_row import SlideRowDelegate
 from viewer.ui.widgets import CountedModel, KeyedList
 
 DECIDED = Decided(item="", verdict="accepted", text="", source="none", seconds=1.0, at_utc="")
@@ -133,13 +133,8 @@ class _Slides(SlideList):
 class TestSlides:
     def test_scrolling_and_marking(self, shown: QMainWindow) -> None:
         def make(count: int) -> Callable[[], object]:
-            view = KeyedList(shown)
-            model = SlideListModel(PICTURE_SIZE, view)
-            view.setUniformItemSizes(True)
-            view.setModel(model)
+            view, model = slide_list(shown, _Slides(count))
             view.setItemDelegate(SlideRowDelegate(view))
-            shown.setCentralWidget(view)
-            model.show_list(_Slides(count))
             QApplication.processEvents()
             bar = view.verticalScrollBar()
 

@@ -11,7 +11,11 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QMainWindow
+
+from viewer.ui.slides.slide_list import SlideList, SlideListModel
+from viewer.ui.slides.slide_row import PICTURE_SIZE
+from viewer.ui.widgets import KeyedList
 
 FEW, MANY = 200, 2000
 MOST_RATIO = 1.5
@@ -42,3 +46,15 @@ def assert_flat(make: Callable[[int], Callable[[], object]]) -> None:
     few, many = (work_of(make(count)) for count in (FEW, MANY))
     assert few > 0
     assert many <= MOST_RATIO * few, f"{few} lines with {FEW:,}, {many} with {MANY:,}"
+
+
+def slide_list(window: QMainWindow, slides: SlideList) -> tuple[KeyedList, SlideListModel]:
+    """Show a list of slides in a window, as the drawer does."""
+    view = KeyedList(window)
+    model = SlideListModel(PICTURE_SIZE, view)
+    view.setUniformItemSizes(True)
+    view.setModel(model)
+    window.setCentralWidget(view)
+    model.show_list(slides)
+    QApplication.processEvents()
+    return view, model
