@@ -26,6 +26,7 @@ from viewer.slides import SlideError, TileError, open_slide
 from viewer.slides.reader_process.pool import ReaderPool
 from viewer.slides.reader_process.readable import readable_of
 from viewer.slides.reader_process.source import IsolatedSource, open_isolated
+from viewer.slides.readers.coded_size import coded_pixels
 from viewer.slides.readers.jpeg_tiles import holds_no_frame, is_baseline_of_size
 
 if TYPE_CHECKING:
@@ -168,6 +169,21 @@ def test_only_plain_jpeg_of_the_right_size_passes() -> None:
         assert is_baseline_of_size(cut, 48, 64) == (size >= plain.index(b"\xff\xc0") + 10)
     assert not is_baseline_of_size(b"\xff\xd8" + b"\xff\xe0\0\0" * 1000, 48, 64)
     assert not is_baseline_of_size(b"\xff\xd8" + b"\xff" * 1000, 48, 64)
+
+
+@pytest.mark.parametrize("hides", [b"\xff\x00", b"\xff\x01", b"\xff\xd0", b"\xff\xd7"])
+def test_a_marker_without_length_hides_no_frame(hides: bytes) -> None:
+    """The decoder goes on right behind it; whoever takes a length there skips the real frame."""
+    large, small = (_jpeg(np.full((*sides, 3), 90, np.uint8)) for sides in ((512, 512), (64, 48)))
+    stream = large[:2] + hides + large[2:]
+    skipped = 4 + int.from_bytes(large[2:4], "big")
+    frame = small[small.index(b"\xff\xc0") : small.index(b"\xff\xda")]
+    liar = stream.ljust(skipped, b"\0") + frame + b"\xff\xd9"
+    assert imagecodecs.jpeg8_decode(liar).shape == (512, 512, 3)
+    assert not is_baseline_of_size(liar, 48, 64)
+    assert not is_baseline_of_size(stream, 512, 512), "it is left to the reader"
+    assert not holds_no_frame(stream)
+    assert coded_pixels("jpeg", liar) == 512 * 512
 
 
 def test_shared_tables_hold_no_picture() -> None:

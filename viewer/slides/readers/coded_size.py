@@ -5,11 +5,10 @@ from __future__ import annotations
 import struct
 
 from viewer.slides.readers.jpeg_2000 import SIZE_MARKER
+from viewer.slides.readers.jpeg_markers import FRAMES, JPEG_LS, markers
 
-_NO_FRAMES = frozenset((0xC4, 0xC8, 0xCC))
-_JPEG_LS_FRAME = 0xF7
-_START_OF_SCAN = 0xDA
-_MOST_MARKERS = 256
+_SIDES_AT = 5
+"""Behind the marker of a frame: its length and the bits of a sample come first."""
 
 
 def coded_pixels(name: str, data: bytes) -> int | None:
@@ -32,20 +31,9 @@ def coded_pixels(name: str, data: bytes) -> int | None:
 
 
 def _of_jpeg(data: bytes) -> int | None:
-    at = 2
-    for _ in range(_MOST_MARKERS):
-        if len(data) < at + 9 or data[at] != 0xFF:
-            return None
-        marker = data[at + 1]
-        if marker == 0xFF:
-            at += 1  # filled up
-            continue
-        is_frame = 0xC0 <= marker <= 0xCF and marker not in _NO_FRAMES
-        if is_frame or marker == _JPEG_LS_FRAME:
-            height, width = struct.unpack_from(">2H", data, at + 5)
+    for marker in markers(data):
+        at = marker.start + _SIDES_AT
+        if (marker.code in FRAMES or marker.code == JPEG_LS) and len(data) >= at + 4:
+            height, width = struct.unpack_from(">2H", data, at)
             return height * width
-        if marker == _START_OF_SCAN:
-            return None
-        (length,) = struct.unpack_from(">H", data, at + 2)
-        at += 2 + length
     return None

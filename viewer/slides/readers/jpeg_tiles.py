@@ -10,6 +10,7 @@ import imagecodecs
 import msgspec
 import numpy as np
 
+from viewer.slides.readers.jpeg_markers import BASELINE, COMMENT, END, markers
 from viewer.slides.readers.tiff.jpeg_color import is_ycbcr, joined, read_jpeg_header
 
 if TYPE_CHECKING:
@@ -19,9 +20,8 @@ if TYPE_CHECKING:
 
 _END_OF_JPEG = b"\xff\xd9"
 _PADDING_BYTES = 64
-_SCAN, _BASELINE, _HUFFMAN_TABLES = 0xDA, 0xC0, 0xC4
-_OTHER_FRAMES = frozenset(range(0xC1, 0xD0)) - {_HUFFMAN_TABLES, 0xC8, 0xCC}
-_MAX_MARKERS = 64
+_BEFORE_A_FRAME = frozenset((0xC4, 0xDB, 0xDD, *range(0xE0, 0xF0), COMMENT))
+"""DHT, DQT, DRI, what applications write, and comments; the decoder may walk others otherwise."""
 _SCREEN_COLORS = int(imagecodecs.JPEG8.CS.EXT_BGRA)
 _FRAME = struct.Struct(">BHHB")
 
@@ -126,42 +126,27 @@ def is_baseline_of_size(data: bytes, width_px: int, height_px: int) -> bool:
     """Return whether a JPEG is of the baseline kind, 8-bit, three components and this size.
 
     Only markers are read: what this says no to (progressive, arithmetic or 12-bit coding, a size
-    that is not the file's tile size) never reaches a decoder in the window.
+    that is not the file's tile size, rare markers) never reaches a decoder in the window.
     """
     if data[:2] != b"\xff\xd8":
         return False
-    at = 2
-    for _ in range(_MAX_MARKERS):
-        head = data[at : at + 4]
-        if len(head) < 4 or head[0] != 0xFF:
+    for code, start, _ in markers(data):
+        if code == BASELINE and len(data) >= start + 4 + _FRAME.size:
+            return _FRAME.unpack_from(data, start + 4) == (8, height_px, width_px, 3)
+        if code not in _BEFORE_A_FRAME:
             return False
-        marker = head[1]
-        if marker == 0xFF:  # filling
-            at += 1
-            continue
-        if marker == _BASELINE:
-            if len(data) < at + 4 + _FRAME.size:
-                return False
-            return _FRAME.unpack_from(data, at + 4) == (8, height_px, width_px, 3)
-        if marker in _OTHER_FRAMES or marker == _SCAN:
-            return False
-        at += 2 + int.from_bytes(head[2:], "big")
     return False
 
 
 def holds_no_frame(tables: bytes | None) -> bool:
     """Return whether shared tables are tables only, without a picture of their own."""
-    if tables is None:
+    if not tables:
         return True
-    at = 2
-    while at + 4 <= len(tables) and tables[at] == 0xFF:
-        marker = tables[at + 1]
-        if marker == 0xFF:
-            at += 1
-            continue
-        if marker == 0xD9:
+    end = 2
+    for marker in markers(tables):
+        if marker.code == END:
             return True
-        if marker in _OTHER_FRAMES or marker in (_BASELINE, _SCAN):
+        if marker.code not in _BEFORE_A_FRAME:
             return False
-        at += 2 + int.from_bytes(tables[at + 2 : at + 4], "big")
-    return tables[at : at + 2] in (b"", b"\xff\xd9")
+        end = marker.end
+    return end == len(tables)

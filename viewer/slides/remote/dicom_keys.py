@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from viewer.slides.readers.jpeg_markers import BASELINE, JPEG_LS, LOSSLESS, markers
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -18,14 +20,13 @@ _MOST_FRAMES = 32
 _EXPLICIT, _RLE = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.5"
 _J2K_ANY = "1.2.840.10008.1.2.4.91"
 _JPEG_BY_FRAME = {
-    0xC0: "1.2.840.10008.1.2.4.50",
+    BASELINE: "1.2.840.10008.1.2.4.50",
     0xC1: "1.2.840.10008.1.2.4.51",
-    0xC3: "1.2.840.10008.1.2.4.70",
-    0xF7: "1.2.840.10008.1.2.4.81",
+    LOSSLESS: "1.2.840.10008.1.2.4.70",
+    JPEG_LS: "1.2.840.10008.1.2.4.81",
 }
 """Transfer syntaxes by the marker that begins the frame: baseline, extended, lossless, JPEG-LS."""
 _RLE_HEADER_BYTES, _MOST_SEGMENTS = 64, 15
-_MOST_MARKERS = 64
 
 
 class _Element(msgspec.Struct, frozen=True):
@@ -67,15 +68,8 @@ def stored_syntax(frame: bytes) -> str:
     if frame[:4] == b"\xff\x4f\xff\x51" or frame[4:8] == b"jP  ":
         return _J2K_ANY
     if frame[:2] == b"\xff\xd8":
-        at = 2
-        for _ in range(_MOST_MARKERS):
-            head = frame[at : at + 4]
-            if len(head) < 4 or head[0] != 0xFF:
-                break
-            if head[1] in _JPEG_BY_FRAME:
-                return _JPEG_BY_FRAME[head[1]]
-            at += 2 + int.from_bytes(head[2:], "big")
-        return _JPEG_BY_FRAME[0xC0]
+        known = (code for code, _, _ in markers(frame) if code in _JPEG_BY_FRAME)
+        return _JPEG_BY_FRAME[next(known, BASELINE)]
     segments = int.from_bytes(frame[:4], "little")
     if 0 < segments <= _MOST_SEGMENTS and int.from_bytes(frame[4:8], "little") == _RLE_HEADER_BYTES:
         return _RLE

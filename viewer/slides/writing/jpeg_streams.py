@@ -6,17 +6,25 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from viewer.slides.readers.jpeg_markers import (
+    ADOBE,
+    COMMENT,
+    END,
+    FRAMES,
+    JFIF,
+    SCAN,
+    START,
+    WITHOUT_LENGTH,
+    markers,
+)
 from viewer.slides.writing.errors import WritingError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_START, _END, _SCAN = 0xD8, 0xD9, 0xDA
-_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _TABLES = frozenset((0xC4, 0xCC, 0xDB, 0xDD))
 """DHT, DAC, DQT and DRI."""
-_STANDALONE = frozenset((0x01, *range(0xD0, 0xD8)))
-_APP0, _APP14, _COMMENT = 0xE0, 0xEE, 0xFE
+_STANDALONE = WITHOUT_LENGTH - {0x00, START, END}
 _JFIF_BYTES, _ADOBE_BYTES = 14, 12
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7]", re.DOTALL)
 _ADOBE_RGB = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
@@ -52,7 +60,7 @@ def segments(data: bytes) -> Iterator[Segment]:
     """Yield the segments of a stream up to its end marker. Raises StreamError."""
     if data[:2] != b"\xff\xd8":
         raise StreamError("it does not begin like a JPEG")
-    yield Segment(_START, 0, 2)
+    yield Segment(START, 0, 2)
     at = 2
     while at < len(data):
         start = at
@@ -62,7 +70,7 @@ def segments(data: bytes) -> Iterator[Segment]:
         if len(head) < 2 or head[0] != 0xFF:
             raise StreamError("its markers are damaged")
         marker = head[1]
-        if marker == _END:
+        if marker == END:
             yield Segment(marker, start, at + 2)
             return
         if marker in _STANDALONE:
@@ -73,7 +81,7 @@ def segments(data: bytes) -> Iterator[Segment]:
         at += 2 + length
         if length < 2 or at > len(data):
             raise StreamError("its markers are damaged")
-        if marker == _SCAN:
+        if marker == SCAN:
             at = _end_of_scan(data, at)
         yield Segment(marker, start, at)
     raise StreamError("it is cut short")
@@ -127,23 +135,14 @@ def is_only_a_scan(data: bytes, header: bytes) -> bool:
     return marker is not None and marker[0] == b"\xff\xd9" and not any(data[marker.end() :])
 
 
-def header_of(data: bytes) -> tuple[int, int]:
-    """Return where the first scan's header ends, and where the frame begins; for long streams.
+def end_of_header(data: bytes) -> int:
+    """Return where the first scan's header ends; for long streams.
 
     Raises StreamError where `data`, the beginning of a stream, holds no scan.
     """
-    at, frame = 2, -1
-    while data[at : at + 1] == b"\xff" and at + 4 <= len(data):
-        marker = data[at + 1]
-        if marker in (0xFF, *_STANDALONE):
-            at += 1 if marker == 0xFF else 2
-            continue
-        end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-        if marker in _FRAMES:
-            frame = at
-        if marker == _SCAN and end <= len(data):
-            return end, frame
-        at = end
+    for code, _, end in markers(data):
+        if code == SCAN and end <= len(data):
+            return end
     raise StreamError("it holds no scan")
 
 
@@ -157,14 +156,14 @@ def complete_stream(data: bytes, tables: bytes | None) -> bytes:
     shared = b"".join(
         tables[each.start : each.end]
         for each in segments(tables)
-        if each.marker in _TABLES or each.marker in (_APP0, _APP14)
+        if each.marker in _TABLES or each.marker in (JFIF, ADOBE)
     )
     return data[:2] + shared + data[2:]
 
 
 def with_rgb_marker(data: bytes) -> bytes:
     """Return a stream of RGB that says so by Adobe's marker; decoders take others for YCbCr."""
-    if any(each.marker == _APP14 for each in segments(data)):
+    if any(each.marker == ADOBE for each in segments(data)):
         return data
     return data[:2] + _ADOBE_RGB + data[2:]
 
@@ -172,13 +171,13 @@ def with_rgb_marker(data: bytes) -> bytes:
 def _is_needed(segment: Segment, data: bytes) -> bool:
     marker = segment.marker
     body = data[segment.start : segment.end].lstrip(b"\xff")[3:]
-    if marker == _APP0:
+    if marker == JFIF:
         return body.startswith(b"JFIF\0") and len(body) == _JFIF_BYTES
-    if marker == _APP14:
+    if marker == ADOBE:
         return body.startswith(b"Adobe") and len(body) == _ADOBE_BYTES
-    if marker == _COMMENT:
+    if marker == COMMENT:
         return _KNOWN_COMMENTS.fullmatch(body) is not None
-    return marker in (_START, _END, _SCAN) or marker in _FRAMES | _TABLES | _STANDALONE
+    return marker in (START, END, SCAN) or marker in FRAMES | _TABLES | _STANDALONE
 
 
 def _end_of_scan(data: bytes, at: int) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 
 from viewer.slides.readers.jpeg_tiles import is_baseline_of_size, stored_jpeg_tiles
 from viewer.slides.writing.coding import JpegCoding, jpeg_subsampling
-from viewer.slides.writing.jpeg_streams import header_of
+from viewer.slides.writing.jpeg_streams import end_of_header
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,7 +86,7 @@ def copied_level(
         return None
     decoder = direct.decoder
     coding = JpegCoding(plan.quality, decoder.tables, decoder.is_ycbcr(data), subsampling)
-    header = data[: header_of(data)[0]]
+    header = data[: end_of_header(data)]
     return CopiedLevel(chosen.astype(np.int64), offsets, sizes, coding, header, decoder, tile_px)
 
 

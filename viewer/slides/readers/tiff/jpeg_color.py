@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-_START_OF_SCAN = 0xDA
-_APP0, _APP14 = 0xE0, 0xEE
-_FRAMES = frozenset((0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF))
-_STANDALONE = frozenset((0x01, *range(0xD0, 0xD9)))
+from viewer.slides.readers.jpeg_markers import ADOBE, FRAMES, JFIF, LOSSLESS, markers
 
 ADOBE_RGB_OR_CMYK, ADOBE_YCBCR, ADOBE_YCCK = 0, 1, 2
 
@@ -43,29 +40,17 @@ class JpegHeader:
 def read_jpeg_header(data: bytes) -> JpegHeader:
     """Return what the markers of a JPEG stream, or of JPEG tables, say; damage ends the reading."""
     has_jfif, adobe, ids, is_subsampled, precision, is_lossless = False, None, (), False, 0, False
-    at = 2  # after the start of image
-    while at + 4 <= len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
-        if marker == 0xFF:  # fill byte
-            at += 1
-            continue
-        if marker in _STANDALONE:
-            at += 2
-            continue
-        if marker == _START_OF_SCAN:
-            break
-        length = int.from_bytes(data[at + 2 : at + 4], "big")
-        body = data[at + 4 : at + 2 + length]
-        if marker == _APP0 and body.startswith(b"JFIF\0"):
+    for code, start, end in markers(data):
+        body = data[start + 4 : end]
+        if code == JFIF and body.startswith(b"JFIF\0"):
             has_jfif = True
-        elif marker == _APP14 and body.startswith(b"Adobe") and len(body) >= 12:
+        elif code == ADOBE and body.startswith(b"Adobe") and len(body) >= 12:
             adobe = body[11]
-        elif marker in _FRAMES and len(body) >= 6:
-            precision, is_lossless = body[0], marker == 0xC3
+        elif code in FRAMES and len(body) >= 6:
+            precision, is_lossless = body[0], code == LOSSLESS
             components = [body[i : i + 3] for i in range(6, 6 + 3 * body[5], 3)]
             ids = tuple(part[0] for part in components if len(part) == 3)
             is_subsampled = len({part[1] for part in components if len(part) == 3}) > 1
-        at += 2 + max(length, 2)
     return JpegHeader(has_jfif, adobe, ids, is_subsampled, precision, is_lossless)
 
 

@@ -14,7 +14,7 @@ from viewer.slides.writing.errors import WritingError
 from viewer.slides.writing.jpeg2000_streams import without_comments
 from viewer.slides.writing.jpeg_streams import (
     StreamError,
-    header_of,
+    end_of_header,
     is_only_a_scan,
     without_texts,
 )
@@ -195,7 +195,7 @@ class TiffCopy:
                     return data
                 clean = without_texts(data)
                 if clean is data and not is_tables:
-                    self._known_header = data[: header_of(data)[0]]
+                    self._known_header = data[: end_of_header(data)]
             elif compression in _JPEG2000:
                 clean = without_comments(data)
             elif compression in _DEFLATE:
@@ -230,7 +230,7 @@ class TiffCopy:
         """Copy a JPEG of any length; return place, size and by how much its header grew."""
         head = self._read(offset, min(count, _HEAD_BYTES))
         try:
-            end, _ = header_of(head)
+            end = end_of_header(head)
             clean = without_texts(head[:end], is_complete=False)
         except StreamError as error:
             raise WritingError(f"One of its tiles is damaged ({error}).") from error

@@ -1,0 +1,57 @@
+"""The markers before the first scan of a JPEG, as libjpeg walks them; nothing is decoded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+START, END, SCAN = 0xD8, 0xD9, 0xDA
+JFIF, ADOBE, COMMENT = 0xE0, 0xEE, 0xFE
+"""The markers of applications that tell colors, and that of comments."""
+BASELINE, LOSSLESS, JPEG_LS = 0xC0, 0xC3, 0xF7
+FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+"""Of all kinds but JPEG-LS."""
+WITHOUT_LENGTH = frozenset((0x00, 0x01, *range(0xD0, SCAN)))
+"""What has no length behind it, zero among them: it stands for a byte that is no marker."""
+
+_SEGMENT = 0xFF
+_FILLING = 0xFF
+_LENGTH_BYTES = 2
+_MOST = 1024
+
+
+class Marker(NamedTuple):
+    """A marker: its code, where it begins in the data, and where the next one does."""
+
+    code: int
+    start: int
+    end: int
+
+
+def markers(data: bytes) -> Iterator[Marker]:
+    """Yield the markers behind the start of an image, up to the first scan or the end.
+
+    Damage ends it, as do more than a thousand markers and bytes that fill up. The end of the last
+    marker may lie beyond the data.
+    """
+    at = 2
+    for _ in range(_MOST):
+        head = data[at : at + 4]
+        if len(head) < 2 or head[0] != _SEGMENT:
+            return
+        code = head[1]
+        if code == _FILLING:
+            at += 1
+            continue
+        size = 2
+        if code not in WITHOUT_LENGTH:
+            length = int.from_bytes(head[2:], "big")
+            if len(head) < 4 or length < _LENGTH_BYTES:
+                return
+            size += length
+        yield Marker(code, at, at + size)
+        if code in (SCAN, END):
+            return
+        at += size
