@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted(
     [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *(REPOSITORY / "docs").rglob("*.md")]
 )
+ARCHITECTURE = (REPOSITORY / "docs" / "architecture.md").read_text()
+VIEWER = REPOSITORY / "viewer"
 _ROOT = typer.main.get_command(app)
 _GLOBAL = {"-h", "--help", "-V", "--version", "--log-level"}
 
@@ -75,3 +79,75 @@ def test_every_option_is_in_a_document() -> None:
         options += [max(p.opts, key=len) for p in command.params if p.param_type_name == "option"]
         waiting += command.commands.values() if isinstance(command, TyperGroup) else []
     assert [option for option in options if f"`{option}`" not in text and option != "--help"] == []
+
+
+# The page on the architecture -------------------------------------------------------------------
+
+
+def _section(title: str) -> str:
+    return ARCHITECTURE.partition(f"## {title}\n")[2].partition("\n## ")[0]
+
+
+def _quoted(text: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", text)
+
+
+def test_the_picture_of_layers_is_what_the_contracts_say() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+    layers = project["tool"]["importlinter"]["contracts"][0]["layers"]
+    rows = [re.findall(r"[\w.]+", row.replace("viewer.", "")) for row in layers]
+    below = next(number for number, row in enumerate(rows) if "geometry" in row)
+    picture = [row.split() for row in ARCHITECTURE.split("```")[1].strip().split("\n")]
+    assert [sorted(row) for row in picture[:-1]] == [sorted(row) for row in rows[:below]]
+    assert picture[-1][0] == "geometry"
+
+
+def test_the_rooms_are_the_folders_and_files_that_there_are() -> None:
+    rows = [row.split("|")[1:3] for row in _section("Rooms").split("\n") if row.startswith("| `")]
+    named = {name: row for row in rows for name in _quoted(row[0])}
+    folders = {each.name: each for each in VIEWER.iterdir() if (each / "__init__.py").exists()}
+    files = {each.name for each in VIEWER.glob("*.py")} - {"__init__.py"}
+    of_viewer = {name.removeprefix("viewer/") for name in named} - {"coverslip", "training"}
+    assert of_viewer == files | folders.keys()
+    for name, folder in folders.items():
+        inner = {each.parent.name for each in folder.rglob("*/__init__.py")} - {name}
+        within = {each.stem for each in folder.rglob("*.py")}
+        told = set(_quoted(named.get(f"viewer/{name}", named.get(name, ["", ""]))[1]))
+        assert inner - told == set(), name
+        if f"viewer/{name}" in named:
+            plain = {each for each in told if re.fullmatch("[a-z_]+", each)}
+            assert plain - inner - within == set(), name
+
+
+def test_the_processes_are_those_that_are_started() -> None:
+    """Each module that begins a process is named where some module starts it by its name."""
+    modules = {
+        f"viewer.{'.'.join(path.relative_to(VIEWER).with_suffix('').parts)}": path
+        for path in VIEWER.rglob("*.py")
+    }
+    started = {
+        node.value
+        for path in modules.values()
+        for node in ast.walk(ast.parse(path.read_bytes()))
+        if isinstance(node, ast.Constant) and node.value in modules
+    }
+    begin = {
+        str(path.relative_to(VIEWER))
+        for path in (modules[name] for name in started)
+        if re.search(r"^(def main\(|if __name__)", path.read_text(), re.M)
+    }
+    named = {name for name in _quoted(_section("Processes")) if name.endswith(".py")}
+    assert begin - named == set()
+    assert {name for name in named if not (VIEWER / name).exists()} == set()
+    assert len(begin) >= 9
+
+
+def test_where_to_look_names_files_that_are_there() -> None:
+    for row in _section("Where to look").split("\n"):
+        folder = VIEWER
+        for name in _quoted(row):
+            if name.endswith(".py"):
+                place = (VIEWER if "/" in name else folder) / name
+                place = place if place.exists() else VIEWER / name
+                assert place.exists(), row
+                folder = place.parent

@@ -241,6 +241,18 @@ def test_a_broad_rule_is_narrowed_later(private: Path) -> None:
     assert told == [1, repr("the secret"), repr("pixels"), "EACCES", "EACCES"]
 
 
+def test_narrowed_to_nothing_no_file_of_the_user_is_left(private: Path) -> None:
+    told = run_confined(
+        f"""
+        from viewer.processes.confinement.inside import narrow
+        narrow([], instead_of=["/"])
+        tell([attempt(open, {str(private)!r}), attempt(os.listdir, "/"), attempt(open, "a", "w")])
+        """,
+        readable_paths=["/"],
+    )
+    assert set(told) == {"EACCES"}
+
+
 def test_torch_computes_inside() -> None:
     told = run_confined("""
         import torch

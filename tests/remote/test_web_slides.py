@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -14,8 +14,11 @@ from range_server import RangeServer
 from served_slides import BIG_BYTES
 
 import coverslip as coverslip_api
+from viewer import egress
 from viewer.audit_log import read_audit
+from viewer.egress import EgressError
 from viewer.geometry import Box
+from viewer.policy import Policy
 from viewer.redaction import without_names
 from viewer.slides import open_slide
 from viewer.slides.derived_levels import KEPT_ON_DISK_FROM
@@ -26,6 +29,7 @@ from viewer.slides.errors import (
     SlideNotFoundError,
     UnsupportedSlideError,
 )
+from viewer.slides.reader_process.process import ReaderProcess
 from viewer.slides.region import read_region
 from viewer.slides.remote import web
 from viewer.slides.remote.address import (
@@ -43,6 +47,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from viewer.slides import SlideSource
+    from viewer.slides.reader_process.messages import Opened
 
 SECRET = "S3CR3T"  # noqa: S105 - of nothing
 
@@ -208,9 +213,6 @@ def test_a_busy_server_and_a_cut_connection_are_tried_again(server: RangeServer)
 def test_the_policy_refuses_other_hosts_but_not_this_machine(
     server: RangeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from viewer import egress
-    from viewer.policy import Policy
-
     monkeypatch.setattr(egress, "policy", lambda: Policy(network=False))
     with pytest.raises(SlideAccessError, match="policy"):
         open_slide(slide_path("https://slides.example.org/a.tif"))
@@ -225,6 +227,34 @@ def test_a_redirect_is_followed(server: RangeServer, served_folder: Path) -> Non
     assert source.read_tile(0, 1, 1).shape == (256, 256, 3)
     assert sum(asked.path == "/elsewhere.tif" for asked in server.log) == 1
     source.close()
+
+
+def test_a_redirect_leads_only_where_requests_may_go(
+    server: RangeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(egress, "policy", lambda: Policy(network=False))
+    server.faults.redirect = "http://slides.example.org/a.tif"
+    file = WebFile(OpenAddress(server.address("a.tif"), "a.tif", server.address("a.tif")))
+    with pytest.raises(EgressError, match="policy does not allow"):
+        file.read(0, 100)
+    assert [asked.path for asked in server.log] == ["/a.tif"]
+
+
+def test_a_reader_of_a_slide_on_a_server_may_read_no_file(
+    server: RangeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[list[str]] = []
+    opened = ReaderProcess.open
+
+    def watched(
+        process: ReaderProcess, path: Path, image: int | None, files: list[str], *more: Any
+    ) -> Opened:
+        given.append(files)
+        return opened(process, path, image, files, *more)
+
+    monkeypatch.setattr(ReaderProcess, "open", watched)
+    open_slide(slide_path(server.address("pyramid.tif"))).close()
+    assert given == [[]]
 
 
 def test_a_token_is_not_sent_on_to_another_host(

@@ -187,6 +187,20 @@ def test_a_process_takes_little_memory(pool: ReaderPool, sample_slide: Path) -> 
         assert memory.uss < 60e6
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the memory of another process")
+def test_a_process_may_take_half_of_the_memory_and_8_gib_at_most() -> None:
+    import resource
+
+    process = ReaderProcess()
+    try:
+        allowed = resource.prlimit(process.pid, resource.RLIMIT_DATA)
+    finally:
+        process.end()
+    gib = 1 << 30
+    most = max(2 * gib, min(8 * gib, psutil.virtual_memory().total // 2))
+    assert allowed == (most, most)
+
+
 def copies(slide: Path, folder: Path, count: int) -> list[Path]:
     return [Path(shutil.copy(slide, folder / f"{number}.svs")) for number in range(count)]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
-from viewer.annotations.storage.packing import packed, unpacked
+from viewer.annotations.storage.packing import packed, unpacked_all
 from viewer.limits import TABLE_BYTES, open_regular
 from viewer.processes.channel import inherited_channel
 from viewer.processes.file_process import file_process
@@ -81,7 +81,12 @@ def read_confined(
             if isinstance(answer, NotReadable):
                 raise AnnotationFileError(answer.sentence)
             problems += answer.problems
-            yield from map(unpacked, answer.annotations)
+            found = [each for each in unpacked_all(answer.annotations) if each is not None]
+            if len(found) < len(answer.annotations):
+                raise AnnotationFileError(
+                    f"{path.name} cannot be read: the process that reads it gave no annotations."
+                )
+            yield from found
             if answer.is_last:
                 return
 
