@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 import shapely
 from cli_steps import invoke
@@ -16,10 +17,11 @@ from viewer.annotations.palette import PaletteClass
 from viewer.annotations.sets.annotation_set import AnnotationSet, SetKey
 from viewer.annotations.sets.set_store import SetStore
 from viewer.annotations.storage.store import Stamped
+from viewer.kept_lines import append_lines
 from viewer.studies.project import Project, ProjectSlide, renaming_class
 from viewer.studies.project_file import change_project, create_project, read_project
 from viewer.studies.review_store import ReviewStore
-from viewer.studies.set_review import counts, queue
+from viewer.studies.set_review import ObjectEvent, counts, queue
 from viewer.studies.study_reader import study_reader
 
 TUMOR, STROMA = AnnotationClass("Tumor"), AnnotationClass("Stroma")
@@ -75,7 +77,9 @@ def test_a_set_is_handed_in_returned_with_comments_and_approved(folder: Path) ->
     assert review.is_open(corrected)
     assert not review.is_open(drawn[0])
     # Taken back.
-    assert reviewer.judge(drawn[0], "").is_open(drawn[0])
+    news = reviewer.judge(drawn[0], "")
+    assert news.objects[drawn[0].id.hex].verdict == ""
+    assert reviewer.read().is_open(drawn[0])
 
 
 def test_two_reviewers_write_files_of_their_own_and_a_torn_line_costs_itself(folder: Path) -> None:
@@ -98,6 +102,28 @@ def test_two_reviewers_write_files_of_their_own_and_a_torn_line_costs_itself(fol
     said = second.read().of(drawn)
     assert said is not None
     assert said.by == "Bo"
+
+
+def test_an_event_of_a_clock_behind_is_sorted_in_and_told(folder: Path) -> None:
+    """What goes on from the last event says the same as all events read anew."""
+    which = drawn_by(folder, "Ann", square(0), square(20), square(40))
+    drawn = SetStore(which, read_only=True).annotations()[0]
+    ids = [each.id.hex for each in drawn]
+    mine = ReviewStore(which, "Bo")
+    mine.judge(drawn[0], "returned", "first", 1.0)
+    # Cy knows nothing of a clock that is a day ahead, and so writes before it.
+    mine._last = (mine._last[0] + 86_400_000_000, "Bo")
+    mine.judge(drawn[1], "approved", spent_s=2.0)
+    theirs = ReviewStore(which, "Cy")
+    theirs.judge(drawn[2], "returned", "theirs", 4.0)
+    late = ObjectEvent(mine._last[0] - 1, "Cy", ids[1], "returned", "late", "", 8.0)
+    append_lines(next((folder / "reviews").rglob("*.lines")), [msgspec.json.encode(late)])
+    news = mine.judge(drawn[0], None, spent_s=16.0)
+    assert news.objects.keys() == set(ids)
+    assert (news.objects[ids[1]].verdict, news.objects[ids[2]].by) == ("approved", "Cy")
+    assert news.together_s == {ids[0]: 17.0, ids[1]: 10.0, ids[2]: 4.0}
+    assert mine.read() == ReviewStore(which, "Di").read()
+    assert mine.say("returned").objects == {}
 
 
 class _Xor:

@@ -19,13 +19,13 @@ from viewer.slides.slide_key import file_name_of
 from viewer.studies.set_review import ObjectEvent, ReviewEvent, SetEvent, SetReview, review_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.sets.annotation_set import AnnotationSet
     from viewer.annotations.sets.records import Sealer
-    from viewer.studies.set_review import SetStatus, Verdict
+    from viewer.studies.set_review import ReviewNews, SetStatus, Verdict
 
 REVIEWS_FOLDER = "reviews"
 
@@ -61,14 +61,20 @@ class ReviewStore:
         self._folder = which.folder / REVIEWS_FOLDER / file_name_of(which.identity)
         self._files = GrowingFiles()
         self._events: dict[tuple[int, str], ReviewEvent] = {}
+        self._review = SetReview()
+        """What the events come to, which each that comes changes."""
+        self._last = (0, "")
+        """The latest of the events."""
+        self._told_of: set[str] = set()
+        """Objects that something was said of since `judge` or `say` returned last."""
         self.sealed_count = 0
         """Events that stay sealed here."""
 
     def read(self) -> SetReview:
         """Return how far the review is, with what others wrote since. Raises OSError."""
-        for path in self._paths():
-            self._take(self._files.read(path))
-        return review_of(self._events.values())
+        self._read()
+        self._told_of.clear()
+        return self._review.copied()
 
     def judge(
         self,
@@ -76,26 +82,26 @@ class ReviewStore:
         verdict: Verdict | None,
         comment: str = "",
         spent_s: float = 0.0,
-    ) -> SetReview:
+    ) -> ReviewNews:
         """Keep a verdict on an object as it is now, or with None only the time spent on it.
 
-        Returns when it is on the disk. Raises OSError.
+        Returns when it is on the disk, with what else was said since the last time. Raises OSError.
         """
         of = annotation.modified_utc
         id_ = annotation.id.hex
         event = ObjectEvent(self._clock(), self.person, id_, verdict, comment, of, spent_s)
         return self._write(event)
 
-    def say(self, status: SetStatus, comment: str = "") -> SetReview:
-        """Keep that the set is handed in, approved or returned. Raises OSError."""
+    def say(self, status: SetStatus, comment: str = "") -> ReviewNews:
+        """Keep that the set is handed in, approved or returned, as `judge` does. Raises OSError."""
         return self._write(SetEvent(self._clock(), self.person, status, comment))
 
     # -----------------------------------------------------------------------------------------
 
     def _clock(self) -> int:
-        return clock_now(max((clock for clock, _ in self._events), default=0))
+        return clock_now(self._last[0])
 
-    def _write(self, event: ReviewEvent) -> SetReview:
+    def _write(self, event: ReviewEvent) -> ReviewNews:
         body = _encode(event)
         if self._sealer is not None:
             sealed = self._sealer.seal(body, self._about(self.person))
@@ -105,10 +111,35 @@ class ReviewStore:
             append_lines(self._folder / f"{self._prefix}{self._who}~{writer.name}{SUFFIX}", [body])
         finally:
             writer.release()
-        self._events[event.clock, event.by] = event
-        return self.read()
+        self._add([event])
+        self._read()
+        told_of, self._told_of = self._told_of, set()
+        return self._review.news_of(told_of)
 
-    def _take(self, bodies: Iterable[bytes]) -> None:
+    def _read(self) -> None:
+        for path in self._paths():
+            self._add(self._events_of(self._files.read(path)))
+
+    def _add(self, events: Iterable[ReviewEvent]) -> None:
+        """Add events: what is later than all before goes on from there, else all is added anew."""
+        is_late = False
+        for event in events:
+            at = event.clock, event.by
+            if self._events.get(at) == event:
+                continue
+            self._events[at] = event
+            if isinstance(event, ObjectEvent):
+                self._told_of.add(event.id)
+            if at <= self._last:
+                is_late = True
+                continue
+            self._last = at
+            if not is_late:
+                self._review.take(event)
+        if is_late:
+            self._review = review_of(self._events.values())
+
+    def _events_of(self, bodies: Iterable[bytes]) -> Iterator[ReviewEvent]:
         for body in bodies:
             try:
                 event = _decode(body)
@@ -119,7 +150,7 @@ class ReviewStore:
                 if event is None:
                     self.sealed_count += 1
                     continue
-            self._events[event.clock, event.by] = event
+            yield event
 
     def _unsealed(self, event: _SealedEvent) -> ReviewEvent | None:
         if self._sealer is None:

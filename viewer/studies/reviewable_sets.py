@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from viewer.annotations.sets.listing import sets_of_slide
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.sets.annotation_set import AnnotationSet
     from viewer.annotations.sets.records import Sealer
+    from viewer.studies.set_review import ReviewNews
     from viewer.studies.study_reader import StudyReader
 
 Role = Literal["own", "judge", "sort"]
@@ -49,11 +50,30 @@ class OpenedReview:
     review: SetReview
     standing: QueueStanding
     store: ReviewStore
+    _rows: dict[str, int] = field(init=False, repr=False)
+    """Rows of the objects, by their ids."""
+
+    def __post_init__(self) -> None:
+        self._rows = {each.id.hex: row for row, each in enumerate(self.annotations)}
 
     def judge(self, row: int, said: ObjectReview) -> None:
         """Take what is said of the object of a row, as it is now."""
         self.review.objects[self.annotations[row].id.hex] = said
         self.standing.judge(row, said.verdict)
+
+    def take(self, news: ReviewNews) -> list[int]:
+        """Take what was written, and what others wrote meanwhile; return the rows it changes."""
+        review = self.review
+        review.status, review.by, review.comment = news.status, news.by, news.comment
+        review.objects |= news.objects
+        review.together_s |= news.together_s
+        changed = sorted(
+            self._rows[id_] for id_ in news.objects | news.together_s if id_ in self._rows
+        )
+        for row in changed:
+            said = review.of(self.annotations[row])
+            self.standing.judge(row, said.verdict if said is not None else "")
+        return changed
 
 
 def reviewable_sets(

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 import msgspec
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from uuid import UUID
 
     from viewer.annotations.annotation import Annotation
@@ -106,10 +106,8 @@ class SetReview:
     by: str = ""
     comment: str = ""
     objects: dict[str, ObjectReview] = field(default_factory=dict[str, ObjectReview])
-    spent_s: Mapping[tuple[str, str], float] = field(
-        default_factory=lambda: defaultdict[tuple[str, str], float](float)
-    )
-    together_s: Mapping[str, float] = field(default_factory=dict[str, float])
+    spent_s: dict[tuple[str, str], float] = field(default_factory=dict[tuple[str, str], float])
+    together_s: dict[str, float] = field(default_factory=dict[str, float])
 
     def of(self, annotation: Annotation) -> ObjectReview | None:
         """Return what was said of an object; None where nothing holds for it as it is now."""
@@ -124,24 +122,54 @@ class SetReview:
         """Return whether an object still waits for a verdict."""
         return self.of(annotation) is None
 
+    def take(self, event: ReviewEvent) -> None:
+        """Take an event that is later than all before it."""
+        if isinstance(event, SetEvent):
+            self.status, self.by, self.comment = event.status, event.by, event.comment
+            return
+        seconds, who = max(0.0, event.spent_s), (event.by, event.id)
+        self.spent_s[who] = self.spent_s.get(who, 0.0) + seconds
+        self.together_s[event.id] = self.together_s.get(event.id, 0.0) + seconds
+        if event.verdict is not None:
+            self.objects[event.id] = ObjectReview(
+                event.verdict, event.by, event.comment, event.of, event.clock
+            )
+
+    def copied(self) -> SetReview:
+        """Return a review that can be changed without this one."""
+        return replace(
+            self,
+            objects=dict(self.objects),
+            spent_s=dict(self.spent_s),
+            together_s=dict(self.together_s),
+        )
+
+    def news_of(self, ids: Collection[str]) -> ReviewNews:
+        """Return how the set and some of its objects stand."""
+        objects = {id_: said for id_ in ids if (said := self.objects.get(id_)) is not None}
+        seconds = {id_: self.together_s[id_] for id_ in ids if id_ in self.together_s}
+        return ReviewNews(self.status, self.by, self.comment, objects, seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewNews:
+    """What a review has become since it was asked last: the set, and objects that were told of.
+
+    Attributes are those of `SetReview`, of these objects alone.
+    """
+
+    status: SetStatus
+    by: str
+    comment: str
+    objects: dict[str, ObjectReview]
+    together_s: dict[str, float]
+
 
 def review_of(events: Iterable[ReviewEvent]) -> SetReview:
     """Return what the events of a set, from all who wrote any, come to."""
     review = SetReview()
-    spent: defaultdict[tuple[str, str], float] = defaultdict(float)
     for event in sorted(events, key=lambda each: (each.clock, each.by)):
-        if isinstance(event, SetEvent):
-            review.status, review.by, review.comment = event.status, event.by, event.comment
-            continue
-        spent[event.by, event.id] += max(0.0, event.spent_s)
-        if event.verdict is not None:
-            review.objects[event.id] = ObjectReview(
-                event.verdict, event.by, event.comment, event.of, event.clock
-            )
-    together: defaultdict[str, float] = defaultdict(float)
-    for (_, id_), seconds in spent.items():
-        together[id_] += seconds
-    review.spent_s, review.together_s = spent, together
+        review.take(event)
     return review
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.sets.annotation_set import AnnotationSet
     from viewer.studies.reviewable_sets import OpenedReview, ReviewableSet
-    from viewer.studies.set_review import QueueStanding, SetReview, SetStatus, Verdict
+    from viewer.studies.set_review import ReviewNews, SetStatus, Verdict
     from viewer.ui.annotations.controller import AnnotationsController
     from viewer.ui.projects.open_project import OpenProject
     from viewer.ui.projects.study_controller import StudyController
@@ -75,6 +75,8 @@ class SetReviewController(QObject):
         self._is_shown = False
         self._opened: OpenedReview | None = None
         self._unwritten = 0
+        self._news: list[ReviewNews] = []
+        """What was written, to be shown once nothing newer waits to be."""
         self._row = -1
         self._judged: list[int] = []
         """Rows in the order of their verdicts, for taking them back."""
@@ -145,7 +147,7 @@ class SetReviewController(QObject):
         if self.panel.sets.currentData() != opened.of or not self._is_shown:
             return
         self._wanted = None
-        self._opened, self._row, self._judged = opened, -1, []
+        self._opened, self._row, self._judged, self._news = opened, -1, [], []
         self._pane = self._window.panes.active
         self._pane.canvas.add_layer(self._layer, LayerOrder.TOOLS)
         self.panel.show_review(opened)
@@ -160,7 +162,7 @@ class SetReviewController(QObject):
         chosen: ReviewableSet | None = None,
     ) -> None:
         self._leave_object()
-        self._opened, self._row = opened, -1
+        self._opened, self._row, self._news = opened, -1, []
         self._layer.clear()
         if self._pane is not None:
             self._pane.canvas.remove_layer(self._layer)
@@ -325,31 +327,25 @@ class SetReviewController(QObject):
     def _role(self) -> str:
         return self._opened.of.role if self._opened is not None else ""
 
-    def _write(self, work: Callable[[], SetReview], opened: OpenedReview) -> None:
-        from viewer.studies.set_review import QueueStanding
-
+    def _write(self, work: Callable[[], ReviewNews], opened: OpenedReview) -> None:
         self._unwritten += 1
-
-        def written() -> tuple[SetReview, QueueStanding]:
-            review = work()
-            return review, QueueStanding(opened.annotations, review)
-
         self._disk.run(
-            written,
-            lambda found: self._on_written(*found, opened),
+            work,
+            lambda news: self._on_written(news, opened),
             lambda error: self._on_not_written(error, opened),
         )
 
-    def _on_written(self, review: SetReview, standing: QueueStanding, opened: OpenedReview) -> None:
+    def _on_written(self, news: ReviewNews, opened: OpenedReview) -> None:
         self._unwritten -= 1
-        if not self._unwritten and opened is self._opened:
-            opened.review, opened.standing = review, standing
-            if opened.annotations:
-                self.panel.model.dataChanged.emit(
-                    self.panel.model.index(0, 0),
-                    self.panel.model.index(len(opened.annotations) - 1, 3),
-                )
-            self.panel.show_status()
+        if opened is not self._opened:
+            return
+        self._news.append(news)
+        if self._unwritten:
+            return
+        written, self._news = self._news, []
+        for row in {row for each in written for row in opened.take(each)}:
+            self.panel.model.row_changed(row)
+        self.panel.show_status()
 
     def _on_not_written(self, error: Exception, opened: OpenedReview) -> None:
         """What is shown is again what is on the disk."""
@@ -379,18 +375,18 @@ class SetReviewController(QObject):
         )
 
     def _on_waiting(self, sets: list[AnnotationSet]) -> None:
-        slides = {slide.identity: slide for slide in self._project.project.slides}
-        found = next((each for each in sets if each.identity in slides), None)
+        project = self._project.project
+        found = next(((each, s) for each in sets if (s := project.slide(each.identity))), None)
         if found is None:
             self._window.say("No other set waits for a review.")
             return
-        self._wanted = found
+        self._wanted, wanted = found
         pane = self._window.panes.active
-        slide = self._project.project.slide(pane.source.info.identity) if pane.source else None
-        if slide is not None and slide.identity == found.identity:
+        slide = project.slide(pane.source.info.identity) if pane.source else None
+        if slide is not None and slide.identity == wanted.identity:
             self.refresh()
         else:
-            self._window.open_slide(self._project.path_of(slides[found.identity]))
+            self._window.open_slide(self._project.path_of(wanted))
 
     def _on_shown(self, shown: bool) -> None:
         if shown != self._is_shown:
