@@ -15,12 +15,13 @@ from pytestqt.qtbot import QtBot
 from ui_steps import CTRL, press, show_slide
 
 from viewer.annotations.annotation import Annotation, AnnotationClass
-from viewer.annotations.document import adding, changing
+from viewer.annotations.document import adding, changing, removing
 from viewer.inference.models.model_library import find_model, models_folder
 from viewer.recording.events import PixelsTaught
 from viewer.recording.log_reader import read_lines
 from viewer.settings import Settings
 from viewer.ui.main_window import MainWindow
+from viewer.ui.teaching import pixels_controller
 from viewer.ui.teaching.pixels_controller import PixelsController
 
 _SIDE_PX = 900
@@ -110,6 +111,26 @@ def test_strokes_teach_in_the_field_and_undo_takes_their_effect_back(
     assert logged
     assert (logged[0].strokes, logged[0].classes, logged[0].error) == (2, 2, None)
     assert sum(logged[0].shares) == pytest.approx(1, abs=1e-3)
+
+
+def test_marks_of_very_many_annotations_are_gathered_in_a_thread(
+    window: MainWindow, halves: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pixels_controller, "_MOST_AT_ONCE", 1)
+    show_slide(window, halves, qtbot)
+    qtbot.waitUntil(lambda: window.annotations.active is not None, timeout=_PATIENCE_MS)
+    stroke(window, VIOLET, 60, 200)
+    stroke(window, PINK, 700, 300)
+    pixels = taught(window, qtbot)
+    stroke(window, PINK, 700, 500)  # while the others are gathered
+    assert pixels.live.map is None
+    wait_for_answer(pixels, qtbot)
+    assert pixels.page.strokes.text() == "Violet 1, Pink 2"
+    active = window.annotations.active
+    assert active is not None
+    assert active.do(removing("Delete", list(active.document)))  # more than are followed one by one
+    qtbot.waitUntil(lambda: pixels.live.map is None, timeout=_PATIENCE_MS)
+    assert pixels.page.strokes.text() != "Violet 1, Pink 2"
 
 
 def test_what_was_taught_becomes_areas_and_a_model(

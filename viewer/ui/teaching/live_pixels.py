@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,8 +20,8 @@ if TYPE_CHECKING:
 
     from viewer.geometry import Point
     from viewer.inference.models.bundle import ModelBundle
+    from viewer.inference.teaching.kept_marks import MarksAt
     from viewer.inference.teaching.live_map import LiveMap
-    from viewer.inference.teaching.marks import Mark
     from viewer.inference.teaching.pixel_samples import PixelSamples
     from viewer.inference.teaching.pixel_settings import PixelSettings
     from viewer.inference.teaching.pixel_teacher import PixelTeacher, TaughtSlide
@@ -41,17 +40,18 @@ _ESTIMATE_MS = 2500
 class Lesson:
     """What is taught at a moment.
 
-    Attributes
-    ----------
-    colors
-        "#rrggbb" of each class.
+    Lessons are the same by what they are of, not by what all the marks in them are.
     """
 
     source: SlideSource
     mpp_um: float
     settings: PixelSettings
-    marks: tuple[Mark, ...]
-    colors: Mapping[str, str]
+    marks: MarksAt
+
+    @property
+    def colors(self) -> Mapping[str, str]:
+        """Return "#rrggbb" of each class."""
+        return self.marks.colors
 
 
 class LivePixels(QObject):
@@ -271,7 +271,7 @@ class LivePixels(QObject):
         weights = teacher.fit(slides, samples, names)
         self._taught = lesson
         figures = teacher.estimate(slides, samples, names)
-        counts = Counter(mark.name for mark in lesson.marks)
+        counts = lesson.marks.counts
         identity = lesson.source.info.identity
         card = pixel_card(who, {name: counts[name] for name in names}, [identity], figures)
         taught = TaughtPixels(weights, lesson.settings, lesson.colors, card)
@@ -319,7 +319,7 @@ def _marked(lesson: Lesson) -> tuple[list[TaughtSlide], list[PixelSamples], list
     from viewer.inference.teaching.marks import check_classes, check_on_slide
     from viewer.inference.teaching.pixel_samples import pixel_samples
 
-    slide, names = taught_slide(lesson), list(lesson.colors)
-    check_on_slide(lesson.marks, SlidePlace.of(lesson.source))
-    check_classes(Counter(mark.name for mark in lesson.marks), "strokes")
-    return [slide], [pixel_samples(lesson.marks, names, slide.grid, lesson.mpp_um)], names
+    slide, names, marks = taught_slide(lesson), list(lesson.colors), list(lesson.marks)
+    check_on_slide(marks, SlidePlace.of(lesson.source))
+    check_classes(lesson.marks.counts, "strokes")
+    return [slide], [pixel_samples(marks, names, slide.grid, lesson.mpp_um)], names

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from viewer.annotations.annotation import Annotation, AnnotationClass
-from viewer.annotations.bookmarks import MARKS
 from viewer.geometry import Point
+from viewer.inference.teaching.kept_marks import KeptMarks
 from viewer.inference.teaching.live_map import MOST_BLOCKS
-from viewer.inference.teaching.marks import class_colors, marks_of
 from viewer.inference.teaching.pixel_training import coarse_note, too_coarse
 from viewer.recording.events import PixelsTaught
 from viewer.ui.annotations.wording import many
-from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.background_runner import BackgroundRunner, Task
 from viewer.ui.teaching.followed_annotations import FollowedAnnotations, TeachingHost
 from viewer.ui.teaching.live_pixels import Lesson, LivePixels, taught_slide
 
 if TYPE_CHECKING:
     from viewer.annotations.document import Edit
     from viewer.inference.models.bundle import ModelBundle
-    from viewer.inference.teaching.marks import Mark
     from viewer.inference.teaching.taught_card import HeldOutFigures
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
     from viewer.ui.slides.slide_pane import SlidePane
@@ -30,6 +27,8 @@ if TYPE_CHECKING:
 _NO_SLIDE = "Open a slide that can be annotated first."
 _NO_CLASS = "{} without a class: choose a class, and paint or give it to what is selected."
 _NO_SIZE = "Set the slide's pixel size first: what is taught looks at a fixed µm/px."
+_MOST_AT_ONCE = 1000
+"""Annotations whose marks are found within a frame; of more in a thread."""
 _TOO_FAR = "Only the middle of the view is answered for: zoom in, or choose a coarser resolution."
 
 
@@ -40,6 +39,11 @@ class PixelsController(FollowedAnnotations):
         super().__init__(window, "teach.pixels")
         self.live = LivePixels(self)
         self._background = BackgroundRunner("make areas", 1, self)
+        self._gathering: Task | None = None
+        """Of the marks of all annotations, which are looked at once a slide."""
+        self._steps: list[Edit] = []
+        """What was done meanwhile."""
+        self._marks: KeptMarks | None = None
         self._lesson: Lesson | None = None
         window.commands.on_toggle("teach.pixels", self.set_teaching)
         self.live.answered.connect(self._on_answered)
@@ -110,9 +114,20 @@ class PixelsController(FollowedAnnotations):
 
     def _let_go(self) -> None:
         self._lesson = None
+        self._forget_marks()
         super()._let_go()
 
     def _on_stepped(self, step: Edit) -> None:
+        annotations = self._annotations
+        assert annotations is not None
+        if step.is_reset or len(step.changes) > _MOST_AT_ONCE:
+            self._forget_marks()
+            self._teach()
+            return
+        if self._marks is None:
+            self._steps.append(step)
+            return
+        self._marks.follow(step, annotations.document)
         changed = [change.after or change.before for change in step.changes]
         places = [each for each in changed if each is not None and not each.geometry.is_empty]
         focus = None
@@ -146,12 +161,15 @@ class PixelsController(FollowedAnnotations):
             self.live.hide()
             page.show_problem(note)
             return
-        marks = self._marks(annotations)
-        lesson = Lesson(pane.source, mpp_um, settings, tuple(marks), class_colors(marks))
-        page.show_strokes(dict(Counter(mark.name for mark in marks)))
+        kept = self._kept_marks(annotations)
+        if kept is None:
+            return  # `_on_gathered` goes on
+        marks = kept.now
+        lesson = Lesson(pane.source, mpp_um, settings, marks)
+        page.show_strokes(dict(marks.counts))
         if lesson == self._lesson and self.live.pane is pane:
             return
-        if self._lesson is None or lesson.marks != self._lesson.marks:
+        if self._lesson is None or marks is not self._lesson.marks:
             page.show_estimate("")
         self._lesson = lesson
         if not marks:
@@ -160,13 +178,34 @@ class PixelsController(FollowedAnnotations):
             page.show_problem(_NO_CLASS.format(many(without)) if without else "")
         self.live.teach(pane, lesson, focus)
 
-    def _marks(self, annotations: PaneAnnotations) -> list[Mark]:
-        return [
-            mark
-            for each in annotations.document
-            if each.kind == "annotation" and not each.is_locked and each.class_name not in MARKS
-            for mark in marks_of(each)
-        ]
+    def _kept_marks(self, annotations: PaneAnnotations) -> KeptMarks | None:
+        """Return what teaches; None while it is looked for in a thread."""
+        document = annotations.document
+        if self._marks is None and len(document) <= _MOST_AT_ONCE:
+            self._forget_marks()
+            self._marks = KeptMarks(document.state)
+        elif self._marks is None and self._gathering is None:
+            state = document.snapshot()
+            self._gathering = self._background.run(
+                lambda: KeptMarks(state), lambda marks: self._on_gathered(annotations, marks)
+            )
+        return self._marks
+
+    def _on_gathered(self, annotations: PaneAnnotations, marks: KeptMarks) -> None:
+        self._gathering = None
+        steps, self._steps = self._steps, []
+        if annotations is not self._annotations:
+            return
+        for step in steps:
+            marks.follow(step, annotations.document)
+        self._marks = marks
+        self._teach()
+
+    def _forget_marks(self) -> None:
+        """Look at all annotations again, when they are asked for."""
+        if self._gathering is not None:
+            self._gathering.cancel()
+        self._gathering, self._marks, self._steps = None, None, []
 
     def _on_answered(self) -> None:
         pane, found = self.live.pane, self.live.map
