@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from _thread import start_new_thread
 from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -68,7 +69,8 @@ def _release(*waiting: _Waiting) -> None:
         if _is_running or not _waiting:
             return
         _is_running = True
-    threading.Thread(target=_serve, name="release", daemon=True).start()
+    # A `Thread` lets the window's thread wait until it has begun, which takes its turn from it.
+    start_new_thread(_serve, ())
 
 
 def wait_for_room(tell: Tell) -> None:
@@ -122,10 +124,23 @@ def _serve() -> None:
         else:
             released += len(container)
             if isinstance(container, tuple):
-                container = list(container)  # the tuple goes, and with it nothing yet
-            if not isinstance(container, frozenset):
+                pieces = _pieces(container)
+                container = pieces  # the tuple goes, and with it nothing yet
+                while pieces:
+                    give_way()
+                    pieces.pop()
+            elif not isinstance(container, frozenset):
                 _empty(container)
         del container
+
+
+def _pieces(things: tuple[Any, ...]) -> list[list[Any]]:
+    """Return what a tuple holds, in lists that can be freed one by one."""
+    pieces: list[list[Any]] = []
+    for start in range(0, len(things), _AT_ONCE):
+        give_way()
+        pieces.append(list(things[start : start + _AT_ONCE]))
+    return pieces
 
 
 def _empty(container: list[Any] | dict[Any, Any]) -> None:
