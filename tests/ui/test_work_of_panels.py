@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import msgspec
+import pytest
 import shapely
 from PySide6.QtWidgets import QApplication, QMainWindow
 from work_per_event import FEW, MANY, assert_flat, slide_list, work_of
@@ -16,18 +19,24 @@ from viewer.annotations.document import Document, adding, removing
 from viewer.annotations.sets.annotation_set import AnnotationSet, SetKey
 from viewer.annotations.storage.store import Version
 from viewer.geometry import Point, Size, View
+from viewer.inference.teaching.kept_marks import KeptMarks
 from viewer.recording.review.review import Review
-from viewer.studies.project import Project, ProjectSlide, changing_slide
+from viewer.studies.progress import keeping_states, seen_again, seen_by
+from viewer.studies.project import Project, ProjectSlide, changing_slide, changing_slides
 from viewer.studies.review_store import ReviewStore
 from viewer.studies.reviewable_sets import OpenedReview, ReviewableSet
-from viewer.studies.set_review import ObjectReview, QueueStanding, SetReview
+from viewer.studies.set_review import ObjectEvent, ObjectReview, QueueStanding, SetReview
+from viewer.studies.stages import Stage
+from viewer.studies.study_reader import StudyReader
 from viewer.ui.agents.agent_panel import AgentPanel
 from viewer.ui.agents.ask_panel import AskPanel
 from viewer.ui.annotations.versions_dialog import VersionsDialog
 from viewer.ui.main_window import MainWindow
+from viewer.ui.projects import open_project
 from viewer.ui.projects.open_project import OpenProject
 from viewer.ui.projects.project_slides import ProjectSlides
 from viewer.ui.projects.set_review_panel import ReviewedObjects
+from viewer.ui.slides.slide_list import MISSING
 from viewer.ui.slides.worklist import WorklistController
 from viewer.ui.widgets import RowTable
 
@@ -77,6 +86,35 @@ class TestSetReviews:
 
         assert_flat(make)
 
+    def test_a_verdict_is_written_and_what_was_written_is_shown(
+        self, shown: QMainWindow, tmp_path: Path
+    ) -> None:
+        def make(count: int) -> Callable[[], object]:
+            opened = self.opened(count, tmp_path / str(count))
+            for annotation in opened.annotations:
+                clock = opened.store._clock()
+                event = ObjectEvent(
+                    clock, "Bo", annotation.id.hex, "approved", "", annotation.modified_utc
+                )
+                opened.store._add([event])
+            opened.store.judge(opened.annotations[5], "returned")
+            model = ReviewedObjects(shown)
+            model.show(opened)
+
+            def event_() -> None:
+                news = opened.store.judge(opened.annotations[3], "returned", "no", 2.0)
+                rows = opened.take(news)
+                assert rows == [3]
+                model.row_changed(3)
+                assert opened.standing.counts["returned"] == 1
+                assert opened.store.judge(opened.annotations[3], None, "", 1.0).together_s == {
+                    opened.annotations[3].id.hex: 3.0
+                }
+
+            return event_
+
+        assert_flat(make)
+
     def test_the_next_that_waits_is_found_round_the_end(self, tmp_path: Path) -> None:
         opened = self.opened(4, tmp_path)
         said = [
@@ -89,6 +127,28 @@ class TestSetReviews:
         assert opened.standing.next_waiting(2) is None
         assert opened.standing.counts == {"approved": 4}
         assert QueueStanding(opened.annotations, opened.review).counts == {"approved": 4}
+
+
+class TestLessons:
+    def test_a_stroke_is_taught_among_many(self) -> None:
+        def make(count: int) -> Callable[[], object]:
+            document = Document(squares(count))
+            kept = KeptMarks(document.state)
+            document.listen(lambda step: kept.follow(step, document))
+            before = kept.now
+            (stroke,) = squares(1)
+
+            def event() -> None:
+                document.do(adding("Brush", [stroke]))
+                assert kept.now is not before
+                assert len(kept.now) == count + 1
+                assert kept.now.colors.keys() == {"Tumor"}
+                document.do(removing("Delete", [stroke]))
+                assert len(kept.now) == count
+
+            return event
+
+        assert_flat(make)
 
 
 class TestBookmarks:
@@ -263,6 +323,89 @@ class TestProjects:
                 slides.choose([key])
                 assert [each.name for each in slides.chosen()] == ["case 17.svs"]
                 assert opened.name_of(slides.chosen()[0]) == "case 17.svs"
+
+            return event
+
+        assert_flat(make)
+
+    @pytest.mark.parametrize("wanted", ["", "to do", "assigned to Ann"])
+    def test_a_state_is_changed_and_shown_without_a_walk(
+        self, shown: QMainWindow, wanted: str
+    ) -> None:
+        def make(count: int) -> Callable[[], object]:
+            opened, slides = self.opened(count, shown)
+            opened._show(changing_slides(["s3", "s17"], assignee="Ann")(opened.project))
+            view, model = slide_list(shown, slides)
+            model.set_filter(wanted, "")
+            slides.keys(typed="case 3")  # what is sought in is made once
+            slides.choose(slides.keys())
+            slides.changed.connect(model.refresh)
+            opened.project.slide("s3")
+            opened.slide_at(Path("/nowhere/case 3.svs"))
+            worklist = opened.worklist
+            shown_rows = len(model.keys)
+
+            def event() -> None:
+                note = {"note": "blurred"} if wanted else {"state": "done"}
+                opened._show(changing_slide("s17", **note)(opened.project))
+                view.viewport().repaint()
+                assert len(model.keys) == shown_rows
+                assert slides.row("s17").state == note.get("state", "to do")
+                assert f"{0 if wanted else 1} of" in slides.header.summary.text()
+                assert ("assigned to Ann", "Assigned to Ann") in slides.filters
+                assert slides._letters()["s17"] == "case17svs"
+                assert opened.worklist is not worklist
+                following = opened.worklist.next_unread("s16", 1)
+                assert following is not None
+                assert following.key == ("s17" if wanted else "s18")
+                slide = opened.slide_at(Path("/nowhere/case 17.svs"))
+                assert slide is not None
+                assert slide is opened.project.slide("s17")
+                assert slide.state == note.get("state", "to do")
+
+            return event
+
+        assert_flat(make)
+
+    def test_a_slide_that_leaves_a_filter_leaves_the_list(self, shown: QMainWindow) -> None:
+        opened, slides = self.opened(FEW, shown)
+        assert len(slides.keys("to do")) == FEW
+        opened._show(changing_slide("s17", state="done")(opened.project))
+        assert len(slides.keys("to do")) == FEW - 1
+        assert slides.keys("done") == ["s17"]
+        opened._set_missing(frozenset(["s5"]))
+        assert slides.keys(MISSING) == ["s5"]
+        opened._set_missing(frozenset())
+        assert slides.keys(MISSING) == []
+
+    def test_a_state_of_a_reader_is_changed_without_a_walk(
+        self, shown: QMainWindow, tmp_path: Path
+    ) -> None:
+        """With stages each reader has states of their own, which do not go to the file."""
+
+        def make(count: int) -> Callable[[], object]:
+            opened, slides = self.opened(count, shown)
+            project = msgspec.structs.replace(
+                opened.project, stages=(Stage(name="blind", readers=("Bo",)),)
+            )
+            study, progress = StudyReader(tmp_path, project, "Bo"), dict[Any, Any]()
+            before, seen = project, seen_by(project, study, progress)
+            opened.seen_by_reader = lambda _: seen
+            opened._show(project)
+            slides.keys()
+
+            def event() -> None:
+                nonlocal before, seen
+                change = changing_slide("s17", state="done", note="blurred")
+                moved = open_project._moved_states(opened.project, change(opened.project))
+                assert moved == {"s17": "done"}
+                progress["Bo", "blind", "s17"] = "done"
+                now = keeping_states(change)(opened._in_file)
+                before, seen = now, seen_again(seen, before, now, study, progress, moved)
+                opened._show(now)
+                assert slides.row("s17").state == "done"
+                assert opened._in_file.slides[17].state == "to do"
+                assert opened._in_file.slides[17].note == "blurred"
 
             return event
 

@@ -14,10 +14,10 @@ from viewer.studies.stages import stages_of
 from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from viewer.studies.project import Change, Project
+    from viewer.studies.project import Change, Project, ProjectSlide
     from viewer.studies.study_reader import StudyReader
 
 PROGRESS_FOLDER = "progress"
@@ -74,24 +74,62 @@ def seen_by(project: Project, study: StudyReader | None, progress: Progress) -> 
     """
     if not project.stages:
         return project
-    slides = tuple(
-        msgspec.structs.replace(slide, state=_state(project, study, progress, slide.identity))
-        for slide in project.slides
-    )
-    return msgspec.structs.replace(project, slides=slides)
+    return _with_states(project, study, progress, range(len(project.slides)))
+
+
+def seen_again(
+    seen: Project,
+    before: Project,
+    project: Project,
+    study: StudyReader | None,
+    progress: Progress,
+    moved: Iterable[str],
+) -> Project:
+    """Return `seen_by` of a project of which something is known; only changes are looked at.
+
+    Parameters
+    ----------
+    seen, before
+        How the project `before` was seen.
+    moved
+        Identities of slides on which the reader came further since.
+    """
+    changed = project.changes_since(before)
+    if changed is None or not project.stages:
+        return seen_by(project, study, progress)
+    numbers = {*changed, *(n for each in moved if (n := project.numbers.get(each)) is not None)}
+    slides = list(seen.slides)
+    for number in numbers:
+        slides[number] = project.slides[number]
+    return _with_states(project.with_slides(tuple(slides)), study, progress, numbers)
+
+
+def _with_states(
+    project: Project, study: StudyReader | None, progress: Progress, numbers: Iterable[int]
+) -> Project:
+    changed: dict[int, ProjectSlide] = {}
+    for number in numbers:
+        slide = project.slides[number]
+        state = _state(project, study, progress, slide.identity)
+        if state != slide.state:
+            changed[number] = msgspec.structs.replace(slide, state=state)
+    return project.with_changed(changed)
 
 
 def keeping_states(change: Change) -> Change:
     """Return a change without what it does to the states of slides, which are each reader's."""
 
     def without(project: Project) -> Project:
-        states = {slide.identity: slide.state for slide in project.slides}
         after = change(project)
-        slides = tuple(
-            msgspec.structs.replace(slide, state=states.get(slide.identity, slide.state))
-            for slide in after.slides
-        )
-        return msgspec.structs.replace(after, slides=slides)
+        changed = after.changes_since(project)
+        numbers = range(len(after.slides)) if changed is None else changed
+        kept: dict[int, ProjectSlide] = {}
+        for number in numbers:
+            slide = after.slides[number]
+            before = project.numbers.get(slide.identity)
+            if before is not None and (state := project.slides[before].state) != slide.state:
+                kept[number] = msgspec.structs.replace(slide, state=state)
+        return after.with_changed(kept) if kept else after
 
     return without
 

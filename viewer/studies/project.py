@@ -13,12 +13,13 @@ import msgspec
 from viewer.annotations.palette import PaletteClass  # noqa: TC001 - msgspec reads the types
 from viewer.slides.remote.address import is_address
 from viewer.slides.remote.address import slide_path as address_path
+from viewer.studies.changed_places import changed_places
 from viewer.studies.forms import Form  # noqa: TC001
 from viewer.studies.stages import Stage  # noqa: TC001
 from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
 PROJECT_FILE = "project.json"
 FORMAT = "coverslip project"
@@ -145,16 +146,56 @@ class Project(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """Return the slide of this identity; the project may know it by one of version 0.1."""
         from viewer.slides.identity import other_names_of
 
-        found = self._by_identity.get(identity)
-        if found is not None:
-            return found
-        others = map(self._by_identity.get, other_names_of(identity))
-        return next((each for each in others if each is not None), None)
+        number = self.numbers.get(identity)
+        if number is None:
+            others = map(self.numbers.get, other_names_of(identity))
+            number = next((each for each in others if each is not None), None)
+        return None if number is None else self.slides[number]
 
     @cached_property
-    def _by_identity(self) -> dict[str, ProjectSlide]:
-        """The slides by identity, of which the first counts: one is asked for at every turn."""
-        return {slide.identity: slide for slide in reversed(self.slides)}
+    def numbers(self) -> Mapping[str, int]:
+        """Return where the slides are, by identity, of which the first counts.
+
+        A project that was made of another by changing members of slides has the same object.
+        """
+        slides = self.slides
+        return {slides[number].identity: number for number in range(len(slides) - 1, -1, -1)}
+
+    def with_changed(self, changed: Mapping[int, ProjectSlide]) -> Project:
+        """Return the project with other slides of the same identities at some places."""
+        slides = list(self.slides)
+        for number, slide in changed.items():
+            slides[number] = slide
+        return self.with_slides(tuple(slides))
+
+    def with_slides(self, slides: tuple[ProjectSlide, ...]) -> Project:
+        """Return the project with slides of the same identities, in the same order."""
+        project = msgspec.structs.replace(self, slides=slides)
+        vars(project)["numbers"] = self.numbers
+        return project
+
+    def changes_since(self, before: Project) -> Iterable[int] | None:
+        """Return where slides are others than before; None where others are listed.
+
+        What it costs does not grow as a walk through all slides would.
+        """
+        if self.slides is before.slides:
+            return ()
+        if self.numbers is not before.numbers:
+            return None
+        return changed_places(before.slides, self.slides)
+
+    def like(self, known: Project) -> Project:
+        """Return the same project out of slides of a known one, as far as those are the same."""
+        if self == known:
+            return known
+        if len(self.slides) != len(known.slides):
+            return self
+        pairs = tuple(zip(known.slides, self.slides, strict=True))
+        if any(one.identity != other.identity for one, other in pairs):
+            return self
+        vars(self)["numbers"] = known.numbers
+        return self.with_slides(tuple(one if one == other else other for one, other in pairs))
 
     def count(self, state: SlideState) -> int:
         return sum(slide.state == state for slide in self.slides)
@@ -204,11 +245,13 @@ def changing_slides(identities: Collection[str], **changes: str) -> Change:
     wanted = frozenset(identities)
 
     def change(project: Project) -> Project:
-        slides = tuple(
-            msgspec.structs.replace(slide, **changes) if slide.identity in wanted else slide
-            for slide in project.slides
+        slides = project.slides
+        numbers = [n for each in wanted if (n := project.numbers.get(each)) is not None]
+        if len(project.numbers) < len(slides):  # somebody listed a slide twice
+            numbers = [n for n, slide in enumerate(slides) if slide.identity in wanted]
+        return project.with_changed(
+            {number: msgspec.structs.replace(slides[number], **changes) for number in numbers}
         )
-        return msgspec.structs.replace(project, slides=slides)
 
     return change
 

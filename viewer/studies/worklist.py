@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import chain, takewhile
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from viewer.studies.cases import NOWHERE, CasePlace, CaseRuleError, place_by_name, place_of
+from viewer.studies.changed_places import changed_places
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -47,6 +49,24 @@ class Worklist(Generic[Slide]):
     ) -> None:
         self.entries = tuple(entries) if is_grouped else grouped(entries)
         self._numbers = {each.key: number for number, each in enumerate(self.entries)}
+        self.keys = [each.key for each in self.entries]
+        """In the order of reading; worklists of the same order have the same object."""
+
+    def with_changed(self, changed: Iterable[WorklistEntry[Slide]]) -> Worklist[Slide]:
+        """Return a list of the same order with other entries under some of its keys."""
+        entries = list(self.entries)
+        for each in changed:
+            entries[self._numbers[each.key]] = each
+        made = copy(self)
+        made.entries = tuple(entries)
+        return made
+
+    def changes_since(self, before: Worklist[Slide]) -> list[WorklistEntry[Slide]] | None:
+        """Return the entries that are others than before; None where the order is another."""
+        if self.keys is not before.keys:
+            return None
+        places = changed_places(before.entries, self.entries)
+        return [self.entries[place] for place in places]
 
     def entry(self, key: str) -> WorklistEntry[Slide] | None:
         """Return the entry of a key."""
@@ -144,6 +164,40 @@ def project_entries(
         )
         for slide in project.slides
     )
+
+
+def renewed_worklist(
+    worklist: Worklist[ProjectSlide],
+    before: Project,
+    project: Project,
+    missing_before: Collection[str] = (),
+    missing: Collection[str] = (),
+    *,
+    hides_names: bool = False,
+) -> Worklist[ProjectSlide]:
+    """Return the worklist of a project that was changed; see `renewed_entries`.
+
+    Of states, readers and notes that were changed no other slide is looked at.
+    """
+    changed = project.changes_since(before)
+    is_same = missing is missing_before and before.case_rule == project.case_rule
+    # A project may list a slide twice.
+    if changed is not None and is_same and len(project.numbers) == len(worklist.keys):
+        entries = [
+            (worklist.entry(project.slides[n].identity), before.slides[n], project.slides[n])
+            for n in changed
+        ]
+        if all(entry is not None and _is_called_as(one, other) for entry, one, other in entries):
+            return worklist.with_changed(
+                replace(entry, slide=slide, is_read=slide.state == "done")
+                for entry, _, slide in entries
+                if entry is not None
+            )
+    if hides_names:
+        renewed = project_entries(project, missing, hides_names=True)
+    else:
+        renewed = renewed_entries(worklist.entries, before, project, missing)
+    return Worklist(renewed, is_grouped=True)
 
 
 def renewed_entries(

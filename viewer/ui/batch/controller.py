@@ -291,6 +291,8 @@ class BatchController(QObject):
     def _is_blind(self, path: Path) -> bool:
         """Return whether the study that is open hides what models find on a slide."""
         projects = self._window.projects
+        if not projects.opened.project.stages:
+            return False
         slide = projects.opened.slide_at(path)
         return slide is not None and "ai" in projects.study.hides_of(slide.identity)
 

@@ -268,13 +268,12 @@ class ProjectsController(QObject):
 
     def next_to_do(self) -> ProjectSlide | None:
         """Return the slide that comes once this one is done."""
-        from viewer.studies.worklist import Worklist
-
         source = self._window.panes.active.source
         here = self.opened.project.slide(source.info.identity) if source is not None else None
         key = here.identity if here is not None else ""
-        worklist = Worklist(self.opened.entries(), is_grouped=True)
-        following = worklist.next_unread(key, 1, lambda each: each.slide.state != "to do")
+        following = self.opened.worklist.next_unread(
+            key, 1, lambda each: each.slide.state != "to do"
+        )
         return following.slide if following is not None else None
 
     def _start_folder(self) -> Path:
@@ -408,7 +407,7 @@ class ProjectsController(QObject):
     def _open_found(self) -> None:
         """Open slides that had been moved where they were asked for, in place of the error."""
         for pane, identity in list(self._moved.items()):
-            entry = self.opened.entries_by_key().get(identity) if self.opened.is_open else None
+            entry = self.opened.worklist.entry(identity) if self.opened.is_open else None
             if entry is None or pane not in self._window.panes.panes or not pane.failed_path:
                 del self._moved[pane]
             elif (path := self.opened.path_of(entry.slide)) != pane.failed_path:

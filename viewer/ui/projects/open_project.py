@@ -12,11 +12,12 @@ from viewer.access import who_can_read
 from viewer.ui.background_runner import BackgroundRunner, Urgency
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from viewer.studies.project import Change, Project, ProjectSlide, SlideState
-    from viewer.studies.worklist import WorklistEntry
+    from viewer.studies.project_tally import ProjectTally
+    from viewer.studies.worklist import Worklist
 
 _log = logging.getLogger(__name__)
 _LOOK_MS = 3000
@@ -24,21 +25,53 @@ _LOOK_MS = 3000
 
 
 @dataclass(frozen=True, slots=True)
-class _SlideIndex:
-    """Where the slides of a project are in it, by identity and by path."""
+class _Listed:
+    """Slides in the order of reading, and what they were listed of."""
 
     project: Project
-    numbers: dict[str, int]
-    by_path: dict[Path, ProjectSlide]
+    missing: frozenset[str]
+    hides_names: bool
+    worklist: Worklist[ProjectSlide]
+
+    def is_of(self, project: Project, missing: frozenset[str], *, hides_names: bool) -> bool:
+        """Return whether nothing has changed since, without comparing thousands of slides."""
+        is_same = self.project is project and self.missing is missing
+        return is_same and self.hides_names == hides_names
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Where the slides of a project lie, by path; of slides of one path the first counts."""
+
+    project: Project
+    numbers: dict[Path, int]
 
     @classmethod
-    def of(cls, project: Project, folder: Path) -> _SlideIndex:
+    def of(cls, project: Project, folder: Path) -> _Places:
         from viewer.studies.project import slide_path
 
-        numbers = {slide.identity: number for number, slide in enumerate(project.slides)}
-        # Of slides of one path the first counts.
-        paths = {slide_path(slide, folder): slide for slide in reversed(project.slides)}
-        return cls(project, numbers, paths)
+        slides = project.slides
+        backwards = range(len(slides) - 1, -1, -1)
+        return cls(project, {slide_path(slides[number], folder): number for number in backwards})
+
+    def renewed(self, project: Project, folder: Path) -> _Places:
+        """Return the places of a project that was changed; only paths that were are looked at."""
+        changed, before = project.changes_since(self.project), self.project.slides
+        if changed is None or any(before[n].path != project.slides[n].path for n in changed):
+            return _Places.of(project, folder)
+        return _Places(project, self.numbers)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A project as it was read, and what is asked of all its slides, found out in the thread."""
+
+    folder: Path
+    seen_ns: int
+    readers: str
+    listed: _Listed
+    places: _Places
+    tally: ProjectTally
 
 
 class OpenProject(QObject):
@@ -70,11 +103,9 @@ class OpenProject(QObject):
         self.is_searching = False
         self.hides_names: Callable[[], bool] = lambda: False
         """Tells whether the study hides the names of its slides from who reads now."""
-        self._listed: tuple[Project, frozenset[str], bool] | None = None
-        """Of which project and what else of it `entries` were made."""
-        self._entries: tuple[WorklistEntry[ProjectSlide], ...] = ()
-        self._by_key: dict[str, WorklistEntry[ProjectSlide]] = {}
-        self._known_index: _SlideIndex | None = None
+        self._listed: _Listed | None = None
+        self._places: _Places | None = None
+        self._tally: ProjectTally | None = None
         self._seen_ns = 0
         self._unwritten = 0
         self._disk = BackgroundRunner("project", 1, self)
@@ -100,7 +131,7 @@ class OpenProject(QObject):
         """
         if not self.hides_names():
             return slide.shown_name
-        number = self._index.numbers.get(slide.identity)
+        number = self.project.numbers.get(slide.identity)
         return "Slide" if number is None else f"Slide {number + 1}"
 
     def name_of_path(self, path: Path) -> str:
@@ -112,47 +143,61 @@ class OpenProject(QObject):
 
     def slide_at(self, path: Path) -> ProjectSlide | None:
         """Return the slide that should lie at a path; None where none should."""
-        return self._index.by_path.get(path) if self.folder is not None else None
+        folder, project, known = self.folder, self.project, self._places
+        if folder is None:
+            return None
+        if known is None:
+            known = self._places = _Places.of(project, folder)
+        elif known.project is not project:
+            known = self._places = known.renewed(project, folder)
+        number = known.numbers.get(path)
+        return None if number is None else project.slides[number]
 
     @property
-    def _index(self) -> _SlideIndex:
-        """Return where the slides of the project are, looked at once a project."""
-        if self._known_index is None or self._known_index.project is not self.project:
-            assert self.folder is not None
-            self._known_index = _SlideIndex.of(self.project, self.folder)
-        return self._known_index
-
-    def entries(self) -> tuple[WorklistEntry[ProjectSlide], ...]:
+    def worklist(self) -> Worklist[ProjectSlide]:
         """Return the slides in the order of reading, those of a case together."""
-        from viewer.studies.worklist import project_entries, renewed_entries
+        from viewer.studies.worklist import Worklist, project_entries, renewed_worklist
 
-        now = (self.project, self.missing, self.hides_names())
-        if self._listed is None or not _is_same(self._listed, now):
-            before = self._listed
-            if before is None or before[2] or now[2]:
-                entries = project_entries(now[0], now[1], hides_names=now[2])
+        project, missing, hides = self.project, self.missing, self.hides_names()
+        known = self._listed
+        if known is None or not known.is_of(project, missing, hides_names=hides):
+            if known is None or known.hides_names != hides:
+                entries = project_entries(project, missing, hides_names=hides)
+                worklist = Worklist(entries, is_grouped=True)
             else:
-                entries = renewed_entries(self._entries, before[0], now[0], now[1])
-            self._take_entries(now, entries)
-        return self._entries
+                worklist = renewed_worklist(
+                    known.worklist, known.project, project, known.missing, missing,
+                    hides_names=hides,
+                )  # fmt: skip
+            known = self._listed = _Listed(project, missing, hides, worklist)
+        return known.worklist
 
-    def entries_by_key(self) -> Mapping[str, WorklistEntry[ProjectSlide]]:
-        """Return the slides by their identities, as the project has them."""
-        self.entries()
-        return self._by_key
+    @property
+    def tally(self) -> ProjectTally:
+        """Return how many slides are in which state, and whom they are assigned to."""
+        from viewer.studies.project_tally import ProjectTally
+
+        known = self._tally
+        known = ProjectTally(self.project) if known is None else known.followed(self.project)
+        self._tally = known
+        return known
 
     def open(self, path: Path) -> None:
         """Opens the project of a folder, or of its project.json."""
         from viewer.studies.project_file import modified_ns, project_folder, read_project
-        from viewer.studies.worklist import project_entries
+        from viewer.studies.project_tally import ProjectTally
+        from viewer.studies.worklist import Worklist, project_entries
 
         folder = project_folder(path.absolute())
 
-        def read() -> tuple[int, Project, str, tuple[WorklistEntry[ProjectSlide], ...]]:
+        def read() -> _Read:
             seen_ns, project = modified_ns(folder), read_project(folder)
-            return seen_ns, project, who_can_read(folder), project_entries(project)
+            worklist = Worklist(project_entries(project), is_grouped=True)
+            listed = _Listed(project, frozenset(), hides_names=False, worklist=worklist)
+            places, tally = _Places.of(project, folder), ProjectTally(project)
+            return _Read(folder, seen_ns, who_can_read(folder), listed, places, tally)
 
-        self._disk.run(read, lambda found: self._on_opened(folder, *found), self._on_failed)
+        self._disk.run(read, self._on_opened, self._on_failed)
 
     def create(self, folder: Path) -> None:
         """Makes a project in a folder, named after it, and opens it."""
@@ -174,6 +219,7 @@ class OpenProject(QObject):
         self.folder = None
         self.project, self.missing = Project(), frozenset()
         self._in_file = self.project
+        self._places = None
         self.is_searching = False
         self.switched.emit()
         self.changed.emit()
@@ -190,19 +236,14 @@ class OpenProject(QObject):
         if folder is None:
             return
         if self._in_file.stages:
-            before = {slide.identity: slide for slide in self.project.slides}
-            moved: dict[str, SlideState] = {
-                slide.identity: slide.state
-                for slide in change(self.project).slides
-                if before.get(slide.identity, slide).state != slide.state
-            }
-            if moved:
+            if moved := _moved_states(self.project, change(self.project)):
                 self.keep_states(moved)
             change = keeping_states(change)
         self._show(change(self._in_file))
+        shown = self._in_file
         self._unwritten += 1
         self._disk.run(
-            lambda: (change_project(folder, change), modified_ns(folder)),
+            lambda: (change_project(folder, change).like(shown), modified_ns(folder)),
             lambda written: self._on_written(folder, *written),
             lambda error: self._on_not_written(folder, error),
         )
@@ -264,19 +305,12 @@ class OpenProject(QObject):
             self.project = seen
             self.changed.emit()
 
-    def _on_opened(
-        self,
-        folder: Path,
-        seen_ns: int,
-        project: Project,
-        readers: str,
-        entries: tuple[WorklistEntry[ProjectSlide], ...],
-    ) -> None:
-        self.readers = readers
-        self.folder, self._in_file, self._seen_ns = folder, project, seen_ns
-        self.project = self.seen_by_reader(project)
-        self.missing, self._unwritten = frozenset(), 0
-        self._take_entries((project, self.missing, False), entries)
+    def _on_opened(self, read: _Read) -> None:
+        self.readers, self._seen_ns, listed = read.readers, read.seen_ns, read.listed
+        self.folder, self._in_file = read.folder, listed.project
+        self.project = self.seen_by_reader(listed.project)
+        self.missing, self._unwritten = listed.missing, 0
+        self._listed, self._places, self._tally = listed, read.places, read.tally
         self._look.start()
         self.switched.emit()
         self.changed.emit()
@@ -310,9 +344,13 @@ class OpenProject(QObject):
         if folder is None or self._unwritten:
             return
 
+        known = self._in_file
+
         def look() -> tuple[int, Project] | None:
             now_ns = modified_ns(folder)
-            return (now_ns, read_project(folder)) if now_ns not in (0, seen_ns) else None
+            if now_ns in (0, seen_ns):
+                return None
+            return now_ns, read_project(folder).like(known)
 
         self._disk.run(look, lambda read: self._on_read_again(folder, read), self._on_unreadable)
 
@@ -387,14 +425,6 @@ class OpenProject(QObject):
         self.missing = missing
         self.changed.emit()
 
-    def _take_entries(
-        self,
-        listed: tuple[Project, frozenset[str], bool],
-        entries: tuple[WorklistEntry[ProjectSlide], ...],
-    ) -> None:
-        self._listed, self._entries = listed, entries
-        self._by_key = {each.key: each for each in entries}
-
     def _on_failed(self, error: Exception) -> None:
         from viewer.studies.project_file import ProjectError
 
@@ -404,11 +434,15 @@ class OpenProject(QObject):
         self.troubled.emit(str(error))
 
 
-def _is_same(
-    one: tuple[Project, frozenset[str], bool], other: tuple[Project, frozenset[str], bool]
-) -> bool:
-    """Return whether nothing has changed since, without comparing thousands of slides."""
-    return one[0] is other[0] and one[1] is other[1] and one[2] == other[2]
+def _moved_states(before: Project, after: Project) -> dict[str, SlideState]:
+    """Return the states that are others, by the identity of their slides."""
+    changed = after.changes_since(before)
+    slides = after.slides if changed is None else [after.slides[number] for number in changed]
+    return {
+        slide.identity: slide.state
+        for slide in slides
+        if (known := before.slide(slide.identity)) is not None and known.state != slide.state
+    }
 
 
 def _slides(count: int) -> str:

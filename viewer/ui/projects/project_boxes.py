@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, Qt, Signal
@@ -37,9 +36,6 @@ class ProjectHeader(QWidget):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
-        self._counted: Sequence[ProjectSlide] | None = None
-        self._counts: Counter[str] = Counter()
-        """Of the states of the slides that were counted last."""
         self.title = QLabel(self)
         self.title.setTextFormat(Qt.TextFormat.PlainText)
         font = self.title.font()
@@ -68,16 +64,13 @@ class ProjectHeader(QWidget):
 
     def show_project(self, opened: OpenProject) -> None:
         """Show a project as it is now."""
-        project, missing = opened.project, len(opened.missing)
+        project, missing, states = opened.project, len(opened.missing), opened.tally.states
         self.title.setText(project.title or (opened.folder.name if opened.folder else ""))
         self.title.setToolTip("\n".join(filter(None, (str(opened.folder or ""), opened.readers))))
         self.progress.setMaximum(max(1, len(project.slides)))
-        if project.slides is not self._counted:
-            self._counted = project.slides
-            self._counts = Counter(slide.state for slide in project.slides)
-        self.progress.setValue(self._counts["done"])
-        text = f"{self._counts['done']} of {len(project.slides)} done"
-        if in_work := self._counts["in work"]:
+        self.progress.setValue(states["done"])
+        text = f"{states['done']} of {len(project.slides)} done"
+        if in_work := states["in work"]:
             text += f", {in_work} in work"
         self.summary.setText(f"{text}, {missing} missing" if missing else text)
 

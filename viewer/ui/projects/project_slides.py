@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from PySide6.QtCore import Signal
@@ -10,24 +11,33 @@ from viewer.ui.projects.project_boxes import ProjectHeader, SlideDetails
 from viewer.ui.slides.slide_list import MISSING, STATE_NAMES, SlideList, SlideRow
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from PySide6.QtWidgets import QMenu, QWidget
 
     from viewer.studies.project import ProjectSlide
-    from viewer.studies.worklist import WorklistEntry
+    from viewer.studies.worklist import Worklist, WorklistEntry
     from viewer.ui.projects.open_project import OpenProject
 
 _ASSIGNED = "assigned to "
 
 
 class _SoughtIn(NamedTuple):
-    """What is sought in of the slides of a project, by key, and of which entries it was made."""
+    """What is sought in of the slides of a project, by key, and of which slides it was made."""
 
-    entries: Sequence[WorklistEntry[ProjectSlide]]
+    worklist: Worklist[ProjectSlide]
     hides_names: bool
-    letters: Mapping[str, str]
+    letters: dict[str, str]
+
+
+class _Filtered(NamedTuple):
+    """The keys of the slides that pass a filter, and of which slides and missing ones."""
+
+    worklist: Worklist[ProjectSlide]
+    missing: frozenset[str]
+    wanted: str
+    keys: list[str]
 
 
 class ProjectSlides(SlideList):
@@ -43,6 +53,7 @@ class ProjectSlides(SlideList):
         self._opened = opened
         self._chosen: list[str] = []
         self._sought_in: _SoughtIn | None = None
+        self._filtered: _Filtered | None = None
         self.header = ProjectHeader(parent)
         self.details = SlideDetails(parent)
         self.above, self.below = self.header, self.details
@@ -62,7 +73,7 @@ class ProjectSlides(SlideList):
         """Return all, the states, and the people that slides are assigned to."""
         from viewer.studies.project import STATES
 
-        people = sorted({slide.assignee for slide in self._opened.project.slides} - {""})
+        people = sorted(self._opened.tally.people.keys() - {""})
         return [
             ("", "All slides"),
             *((state, STATE_NAMES[state]) for state in (*STATES, MISSING)),
@@ -72,17 +83,15 @@ class ProjectSlides(SlideList):
     def keys(self, wanted: str = "", typed: str = "") -> Sequence[str]:
         from viewer.studies.worklist import letters
 
-        entries, sought = self._opened.entries(), letters(typed)
-        if wanted:
-            entries = [each for each in entries if self._passes(each.slide, wanted)]
+        keys, sought = self._passing(wanted), letters(typed)
         if not sought:
-            return [each.key for each in entries]
+            return keys
         found = self._letters()
-        return [each.key for each in entries if sought in found[each.key]]
+        return [each for each in keys if sought in found[each]]
 
     def row(self, key: str) -> SlideRow:
         opened = self._opened
-        entry = opened.entries_by_key()[key]
+        entry = self._entry(key)
         slide, path = entry.slide, opened.path_of(entry.slide)
         return SlideRow(
             path,
@@ -101,17 +110,16 @@ class ProjectSlides(SlideList):
     def why_not(self, key: str) -> str:
         if key not in self._opened.missing:
             return ""
-        name = self._opened.name_of(self._opened.entries_by_key()[key].slide)
+        name = self._opened.name_of(self._entry(key).slide)
         return f"{name} is missing: press Find... to look for it."
 
     def choose(self, keys: Sequence[str]) -> None:
         self._chosen = list(keys)
-        self.details.show_slides(self.chosen())
+        self._show_details()
 
     def chosen(self) -> list[ProjectSlide]:
         """Return the selected slides, in order."""
-        entries = self._opened.entries_by_key()
-        return [entries[key].slide for key in self._chosen if key in entries]
+        return list(self._each_chosen())
 
     def add_actions(self, menu: QMenu, keys: Sequence[str]) -> None:
         from viewer.studies.project import STATES
@@ -131,7 +139,7 @@ class ProjectSlides(SlideList):
         self.details.show_missing(
             is_any=bool(self._opened.missing), is_searching=self._opened.is_searching
         )
-        self.details.show_slides(self.chosen())
+        self._show_details()
         self.changed.emit()
 
     def _set_states(self, keys: Sequence[str], state: str) -> None:
@@ -149,15 +157,50 @@ class ProjectSlides(SlideList):
         from viewer.studies.worklist import letters
 
         opened = self._opened
-        entries, hides = opened.entries(), opened.hides_names()
-        known = self._sought_in
-        if known is None or known.entries is not entries or known.hides_names != hides:
-            name_of = opened.name_of if hides else _shown_name
-            found = {
-                each.key: letters(f"{name_of(each.slide)} {each.place.text}") for each in entries
-            }
-            known = self._sought_in = _SoughtIn(entries, hides, found)
-        return known.letters
+        worklist, hides = opened.worklist, opened.hides_names()
+        known, name_of = self._sought_in, opened.name_of if hides else _shown_name
+        if known is not None and known.worklist is worklist and known.hides_names == hides:
+            return known.letters
+        changed, found = worklist.entries, dict[str, str]()
+        if known is not None and known.hides_names == hides:
+            since = worklist.changes_since(known.worklist)
+            changed, found = (changed, found) if since is None else (since, known.letters)
+        for each in changed:
+            found[each.key] = letters(f"{name_of(each.slide)} {each.place.text}")
+        self._sought_in = _SoughtIn(worklist, hides, found)
+        return found
+
+    def _passing(self, wanted: str) -> list[str]:
+        """Return the keys that pass a filter: the same list until another slide does."""
+        worklist, missing, known = self._opened.worklist, self._opened.missing, self._filtered
+        if not wanted:
+            return worklist.keys
+        keys: list[str] | None = None
+        if known is not None and known.wanted == wanted and known.missing is missing:
+            changed, before = worklist.changes_since(known.worklist), known.worklist
+            if changed is not None and all(
+                self._passes(each.slide, wanted) == self._passes(former.slide, wanted)
+                for each in changed
+                if (former := before.entry(each.key)) is not None
+            ):
+                keys = known.keys
+        if keys is None:
+            keys = [each.key for each in worklist.entries if self._passes(each.slide, wanted)]
+        self._filtered = _Filtered(worklist, missing, wanted, keys)
+        return keys
+
+    def _entry(self, key: str) -> WorklistEntry[ProjectSlide]:
+        entry = self._opened.worklist.entry(key)
+        assert entry is not None
+        return entry
+
+    def _each_chosen(self) -> Iterator[ProjectSlide]:
+        entries = map(self._opened.worklist.entry, self._chosen)
+        return (each.slide for each in entries if each is not None)
+
+    def _show_details(self) -> None:
+        """Show the selected slide; of several it matters only that they are."""
+        self.details.show_slides(list(islice(self._each_chosen(), 2)))
 
     def _passes(self, slide: ProjectSlide, wanted: str) -> bool:
         if wanted.startswith(_ASSIGNED):

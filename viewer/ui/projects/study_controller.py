@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QInputDialog, QLineEdit
@@ -21,14 +21,14 @@ from viewer.ui.services import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from pathlib import Path
 
     from viewer.annotations.sets.records import Sealer
     from viewer.recording.library import SessionSummary
     from viewer.studies.answers import AnswerFile, AnswerRecord
     from viewer.studies.progress import Progress
-    from viewer.studies.project import Project, ProjectSlide, SlideState
+    from viewer.studies.project import Project, SlideState
     from viewer.studies.reader_sets import ReaderSlide
     from viewer.studies.stages import Hidden, ReaderView, Stage
     from viewer.studies.study_reader import StudyReader
@@ -40,6 +40,15 @@ if TYPE_CHECKING:
     from viewer.ui.slides.slide_pane import SlidePane
 
 _log = logging.getLogger(__name__)
+
+
+class _SeenAs(NamedTuple):
+    """How a project is seen, and by what that was found out."""
+
+    study: StudyReader | None
+    progress: Progress
+    project: Project
+    seen: Project
 
 
 class Questions(Protocol):
@@ -92,10 +101,10 @@ class StudyController(QObject):
         self._background = BackgroundRunner("study", 1, self)
         self._known: StudyReader | None = None
         self._seen: object = None
-        self._slides: Sequence[ProjectSlide] = ()
-        self._identities: tuple[str, ...] = ()
-        """Of those slides."""
         self._progress: Progress = {}
+        self._moved: set[str] = set()
+        """Identities of slides on which the reader came further since the project was seen last."""
+        self._seen_as: _SeenAs | None = None
         opened.seen_by_reader = self._as_seen
         opened.keep_states = self._keep_states
         opened.hides_names = lambda: "names" in self.hides_of("")
@@ -285,12 +294,9 @@ class StudyController(QObject):
     def _refresh(self) -> None:
         """Find out where the reader is, where that can be another than before."""
         folder, project, reader = self._opened.folder, self._opened.project, self._reader
-        if project.slides is not self._slides:
-            self._slides = project.slides
-            self._identities = tuple(slide.identity for slide in project.slides)
         seen = (
             folder, reader, project.id, project.stages, project.owner_key, project.unsealed_utc,
-            project.is_by_slide, self._identities, project.renames,
+            project.is_by_slide, project.numbers, project.renames,
         )  # fmt: skip
         if seen == self._seen:
             return
@@ -323,13 +329,19 @@ class StudyController(QObject):
         self._opened.show_states()
 
     def _as_seen(self, project: Project) -> Project:
-        from viewer.studies.progress import seen_by
+        from viewer.studies.progress import seen_again, seen_by
 
         known = self._known
         is_of_it = known is not None and (known.folder, known.reader, known.project.stages) == (
             self._opened.folder, self._reader, project.stages,
         )  # fmt: skip
-        return seen_by(project, known if is_of_it else None, self._progress)
+        study, before, moved = known if is_of_it else None, self._seen_as, self._moved
+        if before is not None and before.study is study and before.progress is self._progress:
+            seen = seen_again(before.seen, before.project, project, study, self._progress, moved)
+        else:
+            seen = seen_by(project, study, self._progress)
+        self._moved, self._seen_as = set(), _SeenAs(study, self._progress, project, seen)
+        return seen
 
     def _keep_states(self, states: dict[str, SlideState]) -> None:
         """Keep how far the reader is in this stage; the owner of a study reads in none."""
@@ -348,6 +360,7 @@ class StudyController(QObject):
         }
         for (stage, identity), state in kept.items():
             self._progress[reader, stage, identity] = state
+            self._moved.add(identity)
         if kept:
             self._background.run(
                 lambda: write_progress(folder, reader, kept),

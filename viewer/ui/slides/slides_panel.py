@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -132,7 +133,8 @@ class SlidesPanel(Panel):
     def chosen(self) -> list[str]:
         """Return the keys of the selected slides, in order."""
         keys = self.model.keys
-        return [key for first, last in selected_runs(self.view) for key in keys[first : last + 1]]
+        runs = selected_runs(self.view)
+        return list(chain.from_iterable(keys[first : last + 1] for first, last in runs))
 
     def step(self, step: int) -> None:
         """Open the slide `step` rows on, from the one asked for last, else the selected one."""

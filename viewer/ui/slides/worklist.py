@@ -66,6 +66,14 @@ class _CalledOf(NamedTuple):
     slides: list[_Called]
 
 
+class _Made(NamedTuple):
+    """The slides of a project that are listed, and of which of its slides they were made."""
+
+    every: Worklist[ProjectSlide]
+    keys: Sequence[str]
+    listed: Worklist[ProjectSlide]
+
+
 class WorklistController(QObject):
     """The list that the drawer shows, a project's or a folder's; owned by the window."""
 
@@ -73,8 +81,7 @@ class WorklistController(QObject):
         super().__init__(window.window())
         self._window = window
         self.ahead = SlidesAhead(cache, self)
-        self._made: tuple[Sequence[object], Sequence[str], Worklist[ProjectSlide]] | None = None
-        """Of which slides of a project, and which of them listed, the worklist was made."""
+        self._made: _Made | None = None
         self._called: _CalledOf | None = None
         self._read: set[Path] = set()
         """Slides of no project that were on screen in this window."""
@@ -98,16 +105,24 @@ class WorklistController(QObject):
         """Return the slides as they are read: those that the drawer lists."""
         from viewer.studies.worklist import Worklist
 
-        projects = self._window.projects
         if not self._reads_project:
             return self._window.folder.worklist
-        entries, keys = projects.opened.entries(), self._window.slides.model.keys
+        every, keys = self._window.projects.opened.worklist, self._window.slides.model.keys
+        if keys is every.keys:
+            return every
         made = self._made
-        if made is None or made[0] is not entries or made[1] is not keys:
+        changed = made and made.keys is keys and every.changes_since(made.every)
+        if made is None or not isinstance(changed, list):
             shown = set(keys)
-            listed = (each for each in entries if each.key in shown)
-            made = self._made = (entries, keys, Worklist(listed, is_grouped=True))
-        return made[2]
+            listed = Worklist((e for e in every.entries if e.key in shown), is_grouped=True)
+        elif changed:
+            listed = made.listed.with_changed(
+                each for each in changed if made.listed.entry(each.key) is not None
+            )
+        else:
+            return made.listed
+        self._made = _Made(every, keys, listed)
+        return listed
 
     def path_of(self, slide: Path | ProjectSlide) -> Path:
         """Return where a slide of the worklist lies."""
@@ -121,7 +136,7 @@ class WorklistController(QObject):
         opened = self._window.projects.opened
         if opened.is_open:
             slide = opened.project.slide(pane.source.info.identity) if pane.source else None
-            entry = opened.entries_by_key().get(slide.identity) if slide is not None else None
+            entry = opened.worklist.entry(slide.identity) if slide is not None else None
             if entry is not None or self.hides_names:
                 return entry.place if entry is not None else NOWHERE
         return file_entries([pane.path])[0].place if pane.path is not None else NOWHERE
