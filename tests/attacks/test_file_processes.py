@@ -61,7 +61,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Started]:
         assert [each for each in variables if not each.startswith(NAMED_VARIABLES)] == []
         (written,) = (path for name, _, path in orders if name == "write")
         assert written == options["cwd"]
-        process: subprocess.Popen[bytes] = subprocess.Popen(command, text=False, **options)
+        process: Any = subprocess.Popen(command, **options)
         return process
 
     monkeypatch.setenv("MY_TOKEN", "secret")
