@@ -53,10 +53,10 @@ def test_a_bad_slide_leaves_the_good_one_on_screen(
         slide_window.open_paths([path])
     assert pane.source is good
     assert pane.canvas.isVisible()
-    assert pane.notice.isVisible()
-    assert "empty.svs" in pane.notice.sentence.text()
-    qtbot.mouseClick(pane.notice.dismiss, Qt.MouseButton.LeftButton)
-    assert not pane.notice.isVisible()
+    assert pane.bars.notice.isVisible()
+    assert "empty.svs" in pane.bars.notice.sentence.text()
+    qtbot.mouseClick(pane.bars.notice.dismiss, Qt.MouseButton.LeftButton)
+    assert not pane.bars.notice.isVisible()
 
 
 def test_a_truncated_slide_shows_or_tells(

@@ -206,7 +206,7 @@ class GuiWatch(QObject):
 def said(window: MainWindow) -> str:
     """All sentences that the window shows."""
     pane = window.panes.active
-    places = (pane.page.sentence, pane.notice.sentence, window.banner.sentence)
+    places = (pane.page.sentence, pane.bars.notice.sentence, window.banner.sentence)
     texts = [place.text() for place in places if place.isVisible()]
     texts += [window.status.currentMessage(), window.status.trouble.text()]
     dialogs = [each for each in window.findChildren(QDialog) if each.isVisible()]
@@ -220,7 +220,7 @@ def tidy(window: MainWindow) -> None:
             dialog.reject()
     window.show_error("")
     window.status.clearMessage()
-    window.panes.active.notice.hide()
+    window.panes.active.bars.notice.hide()
 
 
 def try_all(

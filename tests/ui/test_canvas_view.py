@@ -242,10 +242,10 @@ def test_f11_shows_the_slide_alone_and_brings_all_back(
     window = slide_window
     window.commands["panels.annotations"].trigger()
     pane, overlay = window.panes.active, window.view.overlay_of(window.panes.active)
-    pane.notice.tell("A sentence.", "info")
+    pane.bars.notice.tell("A sentence.", "info")
     chrome: list[QWidget] = [
         window.menuBar(), window.status, window.frame.top_bar, window.frame.tool_strip,
-        window.frame.inspector, window.frame.inspector.rail, pane.notice, overlay.cluster,
+        window.frame.inspector, window.frame.inspector.rail, pane.bars.notice, overlay.cluster,
         overlay.button,
     ]  # fmt: skip
     assert all(each.isVisible() for each in chrome)
@@ -310,13 +310,13 @@ def test_a_slide_whose_every_tile_fails_says_so_and_what_to_do(
     path.write_bytes(bytes(damaged))
     pane = window.panes.active
     window.open_paths([path])
-    qtbot.waitUntil(lambda: pane.unreadable.isVisible(), timeout=20_000)
-    sentence = pane.unreadable.sentence.text()
+    qtbot.waitUntil(lambda: pane.bars.unreadable.isVisible(), timeout=20_000)
+    sentence = pane.bars.unreadable.sentence.text()
     assert "damaged" in sentence
-    assert pane.unreadable.button.isVisible()
+    assert pane.bars.unreadable.button.isVisible()
     qtbot.waitUntil(lambda: pane.source is not None, timeout=20_000)
     show_slide(window, sample_slide, qtbot)
-    assert pane.unreadable.isHidden()
+    assert pane.bars.unreadable.isHidden()
 
 
 def test_a_slide_that_does_not_open_leaves_the_list_at_the_one_that_is_shown(
@@ -334,8 +334,8 @@ def test_a_slide_that_does_not_open_leaves_the_list_at_the_one_that_is_shown(
     slides.view.setCurrentIndex(slides.model.index(slides.model.row_of(other)))
     with qtbot.waitSignal(pane.failed, timeout=20_000):
         slides.view.activated.emit(slides.view.currentIndex())
-    assert pane.notice.isVisible()
-    assert "b.svs" in pane.notice.sentence.text()
+    assert pane.bars.notice.isVisible()
+    assert "b.svs" in pane.bars.notice.sentence.text()
     assert pane.path is not None
     assert pane.path.name == "a.svs"
     assert slides.chosen() == shown

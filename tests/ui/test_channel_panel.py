@@ -271,7 +271,7 @@ def test_slides_combined_in_the_window_and_split(
     assert first.source is not None
     names = [channel.name for channel in first.source.info.axes.channels]
     assert names == ["a", "b"]
-    assert "Combined as channels: a.ome.tif, b.ome.tif." in first.slide_notes.sentence.text()
+    assert "Combined as channels: a.ome.tif, b.ome.tif." in first.bars.slide_notes.sentence.text()
     first.canvas.set_plane(ImagePlane(1, 1))
     window.commands["panes.add"].trigger()
     second = window.panes.panes[-1]

@@ -80,8 +80,8 @@ def test_an_unusable_profile_is_said_everywhere(
     path = slide(tmp_path / "slide.tif", broken)
     show_slide(window, path, qtbot)
     pane = window.panes.active
-    assert pane.color_hint.isVisible()
-    sentence = pane.color_hint.sentence.text()
+    assert pane.bars.color_hint.isVisible()
+    sentence = pane.bars.color_hint.sentence.text()
     assert sentence.startswith("The slide's color profile cannot be used (")
     assert window.status.display.text() == "Display: raw, unusable ICC profile"
     assert window.status.display.toolTip() == sentence

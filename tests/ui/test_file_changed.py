@@ -27,7 +27,7 @@ def test_it_is_said_and_opened_again(window: MainWindow, tmp_path: Path, qtbot: 
     _write(other, 50)
     show_slide(window, path, qtbot)
     pane = window.panes.active
-    assert not pane.notice.isVisible()
+    assert not pane.bars.notice.isVisible()
     before = pane.source
     assert before is not None
     identity = before.info.identity
@@ -36,14 +36,14 @@ def test_it_is_said_and_opened_again(window: MainWindow, tmp_path: Path, qtbot: 
         # Some tiles there were not read ahead.
         pane.canvas.go_to(Point(x, y), 1.0, animated=False)
         qtbot.waitUntil(lambda: pane.canvas.is_sharp, timeout=10_000)
-    qtbot.waitUntil(pane.notice.isVisible, timeout=10_000)
-    assert "S-1.tif was changed on the disk while it was open" in pane.notice.sentence.text()
+    qtbot.waitUntil(pane.bars.notice.isVisible, timeout=10_000)
+    assert "S-1.tif was changed on the disk while it was open" in pane.bars.notice.sentence.text()
     qtbot.waitUntil(lambda: pane.canvas.is_sharp, timeout=10_000)
     colors = np.unique(_pixels(pane.canvas))
     assert 50 not in colors  # nothing of the other slide is shown in this one's name
     with qtbot.waitSignal(pane.opened, timeout=10_000):
-        qtbot.mouseClick(pane.notice.button, Qt.MouseButton.LeftButton)
-    assert not pane.notice.isVisible()
+        qtbot.mouseClick(pane.bars.notice.button, Qt.MouseButton.LeftButton)
+    assert not pane.bars.notice.isVisible()
     assert pane.source is not None
     assert pane.source.info.identity != identity
     qtbot.waitUntil(lambda: pane.canvas.is_sharp, timeout=10_000)

@@ -196,8 +196,8 @@ def test_without_a_pixel_size_it_says_so_and_draws_nothing(ready: MainWindow, qt
     pane = ready.panes.active
     pane.canvas.set_optics(Optics(None, 20.0))
     press(qtbot, ready, Qt.Key.Key_T)
-    assert pane.scale_hint.isVisible()
-    assert pane.scale_hint.sentence.text() == NO_PIXEL_SIZE
+    assert pane.bars.scale_hint.isVisible()
+    assert pane.bars.scale_hint.sentence.text() == NO_PIXEL_SIZE
     assert bar(ready) is None
     assert not ready.commands["annotate.mitosis_count"].isChecked()
     assert count(ready).fields == ()

@@ -326,5 +326,5 @@ def test_a_slide_that_was_moved_opens_at_the_first_double_click(
         qtbot.mouseDClick(view.viewport(), Qt.MouseButton.LeftButton, pos=at)
     qtbot.waitUntil(lambda: pane.path == moved, timeout=20_000)
     assert pane.failed_path is None
-    assert pane.notice.isHidden()
+    assert pane.bars.notice.isHidden()
     qtbot.waitUntil(lambda: read_project(study).slides[1].path == moved.name, timeout=20_000)

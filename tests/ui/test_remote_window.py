@@ -49,11 +49,13 @@ def test_browsing_goes_on_when_a_killed_server_is_back(
     said: list[str] = []
     pane.canvas.server_silent.connect(said.append)
     pane.canvas.go_to(Point(1000.0, 1000.0), downsample=1.0)
-    qtbot.waitUntil(lambda: pane.notice.isVisible(), timeout=40_000)
-    assert "does not answer" in pane.notice.sentence.text()
+    qtbot.waitUntil(lambda: pane.bars.notice.isVisible(), timeout=40_000)
+    assert "does not answer" in pane.bars.notice.sentence.text()
     assert not pane.canvas.has_hole, "what was fetched stays"
     again = RangeServer(tmp_path, port=server.port).start()
-    qtbot.waitUntil(lambda: pane.canvas.is_sharp and not pane.notice.isVisible(), timeout=40_000)
+    qtbot.waitUntil(
+        lambda: pane.canvas.is_sharp and not pane.bars.notice.isVisible(), timeout=40_000
+    )
     assert [bool(each) for each in said] == [True, False], "it is said once"
     pane.close_slide()
     again.log.clear()

@@ -30,12 +30,12 @@ def test_stretched_values_are_said(
     tifffile.imwrite(path, plane, photometric="minisblack", metadata={"axes": "YX"})
     show_slide(window, path, qtbot)
     pane = window.panes.active
-    assert pane.slide_notes.isVisible()
+    assert pane.bars.slide_notes.isVisible()
     expected = "Stretched for display: 16-bit values from 0 to 900."
-    assert pane.slide_notes.sentence.text() == expected
-    assert not pane.image_bar.isVisible()
+    assert pane.bars.slide_notes.sentence.text() == expected
+    assert not pane.bars.image_bar.isVisible()
     show_slide(window, sample_slide, qtbot)
-    assert not pane.slide_notes.isVisible()
+    assert not pane.bars.slide_notes.isVisible()
 
 
 def test_one_click_opens_another_image(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
@@ -44,8 +44,8 @@ def test_one_click_opens_another_image(window: MainWindow, qtbot: QtBot, tmp_pat
     pane = window.panes.active
     assert pane.source is not None
     section = pane.source.info.identity
-    assert pane.image_bar.isVisible()
-    spot_button, section_button = pane.image_bar.buttons
+    assert pane.bars.image_bar.isVisible()
+    spot_button, section_button = pane.bars.image_bar.buttons
     assert section_button.isChecked()
     assert spot_button.text() == "R&&D"
     with qtbot.waitSignal(pane.opened, timeout=20_000):
@@ -53,8 +53,8 @@ def test_one_click_opens_another_image(window: MainWindow, qtbot: QtBot, tmp_pat
     assert pane.source is not None
     assert pane.source.levels[0].width_px == 300
     assert pane.source.info.identity != section
-    assert pane.image_bar.buttons[0].isChecked()
-    assert not pane.image_bar.buttons[1].isChecked()
+    assert pane.bars.image_bar.buttons[0].isChecked()
+    assert not pane.bars.image_bar.buttons[1].isChecked()
 
 
 def test_a_doubtful_pixel_size_is_a_warning(
@@ -65,7 +65,7 @@ def test_a_doubtful_pixel_size_is_a_warning(
     text = "AppMag = 40|MPP = 2.5"
     tifffile.imwrite(path, pixels, photometric="rgb", description=text, metadata=None)
     show_slide(window, path, qtbot)
-    notes = window.panes.active.slide_notes
+    notes = window.panes.active.bars.slide_notes
     assert notes.sentence.text().startswith("Doubtful pixel size: 2.5 µm per pixel")
     assert notes.property("notice") == "warning"
 

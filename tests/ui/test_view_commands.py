@@ -197,25 +197,25 @@ def test_a_slide_without_scale_is_asked_for_its_pixel_size_once(
     slide = shared_slide("slides/TCGA-CR-7395-01A-01-TS1.svs")
     show_slide(window, slide, qtbot)
     pane = window.panes.active
-    assert pane.scale_hint.isVisible()
+    assert pane.bars.scale_hint.isVisible()
     press(qtbot, window, Qt.Key.Key_6)
     assert "does not tell its scale" in window.status.currentMessage()
     assert window.status.magnification.line.text().startswith("1:")
 
-    qtbot.mouseClick(pane.scale_hint.button, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(pane.bars.scale_hint.button, Qt.MouseButton.LeftButton)
     dialog = open_dialog(window, PixelSizeDialog, qtbot)
     assert isinstance(dialog, PixelSizeDialog)
     dialog.by_magnification.click()
     dialog.magnification.setValue(40)
     qtbot.keyClick(dialog, Qt.Key.Key_Return)
-    qtbot.waitUntil(lambda: not pane.scale_hint.isVisible())
+    qtbot.waitUntil(lambda: not pane.bars.scale_hint.isVisible())
     assert pane.canvas.optics.mpp_um == pytest.approx((0.25, 0.25))
     window.close()
 
     again = make_window()
     show_slide(again, slide, qtbot)
     assert again.panes.active.canvas.optics.mpp_um == pytest.approx((0.25, 0.25))
-    assert not again.panes.active.scale_hint.isVisible()
+    assert not again.panes.active.bars.scale_hint.isVisible()
 
 
 def test_copies_of_the_view(slide_window: MainWindow, qtbot: QtBot) -> None:

@@ -115,8 +115,8 @@ def test_the_next_slide_is_there_before_its_key(
     make_slide(study / OTHER, 99)
     press(qtbot, reading, Qt.Key.Key_PageDown)
     # One that was replaced since it was opened ahead is not taken for the one that it was.
-    qtbot.waitUntil(pane.notice.isVisible, timeout=20_000)
-    assert "changed" in pane.notice.sentence.text()
+    qtbot.waitUntil(pane.bars.notice.isVisible, timeout=20_000)
+    assert "changed" in pane.bars.notice.sentence.text()
 
 
 def test_slides_ahead_are_bounded_in_bytes_and_freed(

@@ -187,7 +187,7 @@ class CountingController(QObject):
             self._window.say("Open a slide first: counts belong to one.")
             return False
         if pane.canvas.optics.mpp_um is None:
-            pane.scale_hint.tell(NO_PIXEL_SIZE, "warning", "Set…")
+            pane.bars.scale_hint.tell(NO_PIXEL_SIZE, "warning", "Set…")
             self._window.say(NO_PIXEL_SIZE)
             return False
         active.calibrate()
@@ -242,7 +242,7 @@ class CountingController(QObject):
         bar.frame_wanted.connect(self.ask_frame)
         bar.export_wanted.connect(self.ask_where)
         bar.left.connect(self.end)
-        pane.add_bar(bar)
+        pane.bars.add(bar)
         self._show()
         bar.show()
 

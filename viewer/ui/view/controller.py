@@ -64,7 +64,7 @@ class ViewController(QObject):
         window.status.setVisible(not on)
         window.annotations.tool_options.show_tool(window.toolbox.name)
         for pane, overlay in self._overlays.items():
-            pane.set_bare(bare=on)
+            pane.bars.set_bare(bare=on)
             overlay.set_bare(bare=on)
         window.panes.active.focus()
 
@@ -80,7 +80,7 @@ class ViewController(QObject):
         pane.canvas.menu_requested.connect(lambda at: self._open_menu(pane, at))
         self._overlays[pane] = overlay
         if self.is_bare:
-            pane.set_bare(bare=True)
+            pane.bars.set_bare(bare=True)
             overlay.set_bare(bare=True)
 
     def _on_panes_changed(self) -> None:
