@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 from contextlib import closing
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -16,10 +18,10 @@ from zarr_steps import write_image
 from viewer.folders import cache_folder
 from viewer.slides import SlideSource, TileError, open_slide
 from viewer.slides.errors import SlideChangedError
+from viewer.slides.source import expect
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 
 def gray(value: int, side: int = 1024) -> np.ndarray:
@@ -174,3 +176,80 @@ def test_a_folder_of_zarr_that_is_gone_shows_no_fill_value(tmp_path: Path) -> No
         path.rename(tmp_path / "other")
         with pytest.raises(TileError, match="cannot be read"):
             source.read_tile(0, 2, 2)
+
+
+def _overwrite(chunk: Path, other: Path) -> None:
+    chunk.write_bytes(other.read_bytes())
+
+
+def _replace(chunk: Path, other: Path) -> None:
+    other.replace(chunk)  # which is older than the moment of opening
+
+
+def _cut_in_half(chunk: Path, other: Path) -> None:
+    del other
+    os.truncate(chunk, chunk.stat().st_size // 2)
+
+
+def _take_away(chunk: Path, other: Path) -> None:
+    del other
+    chunk.unlink()
+
+
+@pytest.mark.parametrize("change", [_overwrite, _replace, _cut_in_half, _take_away])
+@pytest.mark.parametrize("was_read", [True, False])
+def test_a_chunk_of_a_zarr_that_changes_is_noticed(
+    tmp_path: Path, change: Callable[[Path, Path], None], was_read: bool
+) -> None:
+    path, other = tmp_path / "a.zarr", tmp_path / "b.zarr"
+    numbers = np.random.default_rng(1)
+    for each in (path, other):
+        values = numbers.integers(1, 256, (3, 256, 256), dtype=np.uint8)
+        write_image(each, [values, values[:, ::2, ::2]], "cyx", channels_per_chunk=3)
+    chunk = "0/c/0/1/1"
+    with closing(open_slide(path)) as source:
+        source.read_tile(0, 1 if was_read else 0, 1 if was_read else 0)
+        try:
+            change(path / chunk, other / chunk)
+            with pytest.raises(SlideChangedError, match=r"^a\.zarr was changed on the disk while"):
+                source.read_tile(0, 1, 1)
+            # Who opens it again sees it as it is, while the other is still open.
+            with closing(open_slide(path)) as again:
+                if change in (_overwrite, _replace):
+                    assert again.read_tile(0, 1, 1).min() > 0
+                assert again.read_tile(0, 0, 0).min() > 0
+        finally:
+            shutil.rmtree(path)
+
+
+@pytest.mark.parametrize("name", ["Data0000.dat", "Index.dat", "Slidedat.ini"])
+def test_a_file_of_a_mirax_folder_that_changes_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parents[2])
+    writer: Any = importlib.import_module("benchmarks.vendor_readers")
+    monkeypatch.setattr(writer, "_SIDE_PX", 1024)
+    path = writer.write_mirax(tmp_path)
+    file = path.with_suffix("") / name
+    with closing(open_slide(path)) as source:
+        assert source.info.vendor == "mirax"
+        source.read_tile(0, 0, 0)
+        file.write_bytes(file.read_bytes()[::-1])
+        with pytest.raises(SlideChangedError):
+            source.read_tile(0, 1, 0)
+
+
+@pytest.mark.parametrize("change", [replaced, overwritten])
+def test_a_change_while_tiles_are_read_ahead_is_noticed(
+    tmp_path: Path, change: Callable[[Path, Callable[[Path, int], None]], None]
+) -> None:
+    path = tmp_path / "slide.tif"
+    striped(path, 200)
+    with closing(open_slide(path)) as source:
+        places = [(0, column, row) for row in range(4) for column in range(4)]
+        expect(source, places)
+        assert (source.read_tile(*places[0]) == 200).all()  # the next is read meanwhile
+        change(path, striped)
+        for place in places[1:]:
+            with pytest.raises(SlideChangedError):
+                source.read_tile(*place)

@@ -221,12 +221,44 @@ def test_palette(tmp_path: Path, template: Path, picture: NDArray[np.uint8], bit
         open_slide(path)
 
 
+@pytest.mark.parametrize("bits", [12, 16])
+@pytest.mark.parametrize("is_planar", [False, True])
+def test_uncompressed_colors_of_more_than_8_bits(
+    tmp_path: Path, template: Path, picture: NDArray[np.uint8], bits: int, is_planar: bool
+) -> None:
+    deep = picture.astype(np.uint16) << (bits - 8)
+    path = write_slide(tmp_path / "a.dcm", template, deep[np.newaxis], BitsStored=bits)
+    if is_planar:
+        slide = pydicom.dcmread(path)
+        frames = np.frombuffer(slide.PixelData, "<u2").reshape(-1, 128 * 128, 3)
+        slide.PixelData, slide.PlanarConfiguration = frames.swapaxes(1, 2).tobytes(), 1
+        slide.save_as(path)
+    with closing(open_slide(path)) as source:
+        assert np.array_equal(read_level(source, 0), picture)
+        assert source.info.notes == (f"Its colors have {bits} bits a sample; 8 of them are shown.",)
+
+
+def test_uncompressed_colors_of_half_chroma(
+    tmp_path: Path, template: Path, picture: NDArray[np.uint8]
+) -> None:
+    wide = picture.repeat(2, axis=1)  # so that no color is lost
+    path = write_slide(tmp_path / "a.dcm", template, _ycbcr(wide)[np.newaxis])
+    slide = pydicom.dcmread(path)
+    pairs = np.frombuffer(slide.PixelData, np.uint8).reshape(-1, 2, 3)
+    luma, chroma = pairs[:, :, 0], pairs[:, 0, 1:]
+    slide.PixelData = np.concatenate([luma, chroma], axis=1).tobytes()
+    slide.PhotometricInterpretation = "YBR_FULL_422"
+    slide.save_as(path)
+    with closing(open_slide(path)) as source:
+        assert np.abs(read_level(source, 0).astype(int) - wide).max() <= 3
+
+
 def test_what_is_not_read_is_named(
     tmp_path: Path, template: Path, picture: NDArray[np.uint8]
 ) -> None:
-    deep = picture[np.newaxis].astype(np.uint16) * 257
-    with pytest.raises(SlideError, match=r"^a\.dcm is a DICOM slide of 16 bits a color, uncompr"):
-        open_slide(write_slide(tmp_path / "a.dcm", template, deep))
+    about: dict[str, Any] = {"PhotometricInterpretation": "YBR_PARTIAL_420"}
+    with pytest.raises(SlideError, match=r"^a\.dcm is a DICOM slide of YBR_PARTIAL_420, uncompr"):
+        open_slide(write_slide(tmp_path / "a.dcm", template, picture[np.newaxis], **about))
     path = write_slide(
         tmp_path / "a.dcm", template, picture[np.newaxis], encode=_jpeg_ls, syntax=JPEGLSLossless
     )

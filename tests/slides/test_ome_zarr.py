@@ -25,6 +25,7 @@ from viewer.slides import (
     UnsupportedSlideError,
     open_slide,
 )
+from viewer.slides.composites import composite, first_displays
 from viewer.slides.readers.ome_zarr import open_ome_zarr
 from viewer.slides.region import read_level
 from viewer.slides.slide_folders import folder_kind
@@ -349,6 +350,34 @@ def test_what_is_told_of_the_first_channels_is_kept(
     with closing(open_slide(path)) as source:
         names = [channel.name for channel in source.info.axes.channels]
         assert names == ["DAPI", "Channel 2", "Channel 3"]
+
+
+def test_what_omero_has_off_or_inverted_and_its_gray(
+    tmp_path: Path, cells: NDArray[np.uint16]
+) -> None:
+    path = tmp_path / "a.zarr"
+    told: list[dict[str, Any]] = [
+        {"label": "DAPI", "active": False},
+        {"label": "CD3", "active": True, "inverted": True},
+        {"label": "CD8"},
+    ]
+    write_image(path, [cells[0, :, 0]], "cyx", omero={"channels": told})
+    with closing(open_slide(path)) as source:
+        assert source.info.axes.first_shown == (1, 2)
+        assert source.info.notes == ("Shown as stored: the file asks for inverted values of CD3.",)
+        values = source.read_channels(0, 0, 0, (1, 2))
+        shown = [each for each in first_displays(source.info.axes) if each.shown]
+        np.testing.assert_array_equal(source.read_tile(0, 0, 0), composite(values, shown))
+    for each in told:
+        each["active"] = False
+    write_image(path, [cells[0, :, 0]], "cyx", omero={"channels": told})
+    with closing(open_slide(path)) as source:
+        assert source.info.axes.first_shown == (0, 1, 2)
+    one = {"channels": [{"color": "808080"}], "rdefs": {"model": "greyscale"}}
+    write_image(path, [cells[0, 0, 0]], "yx", omero=one)
+    with closing(open_slide(path)) as source:
+        assert source.info.axes.channels[0].color == (255, 255, 255)
+        assert source.read_tile(0, 0, 0).max() > 250
 
 
 def test_no_size_of_pixels_without_a_scale_or_a_unit_by_its_sign(

@@ -6,7 +6,7 @@ The suite draws a few; `-m slow` draws hundreds. A failure names its seed.
 from __future__ import annotations
 
 import random
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from viewer.slides.opener import open_here
 from viewer.slides.reader_process.more_readers import FIRST
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 open_slide = partial(open_here, first=FIRST)
 """As the process of a slide opens it, in this one."""
+
+_READERS = "viewer.slides.readers"
 
 _FEW, _MANY = range(12), range(1000, 1400)
 _TYPES = ("u1", "u2", "u4", "i2", "i4", "f4", "f8")
@@ -55,6 +58,17 @@ def _stored(source: SlideSource, level: int, channels: tuple[int, ...]) -> NDArr
         ],
         axis=1,
     )
+
+
+@contextmanager
+def _as_large(rng: random.Random) -> Generator[None]:
+    """Have chunks of some kilobytes read as those of a gigabyte are, in half of the cases."""
+    with pytest.MonkeyPatch.context() as patch:
+        if rng.random() < 0.5:
+            for module in ("tiff.parted", "tiff.rows", "ome_zarr", "zarr_unpacking"):
+                patch.setattr(f"{_READERS}.{module}.LARGE_BYTES", rng.choice((1, 4000)))
+            patch.setattr(f"{_READERS}.large_chunks.PART_BYTES", rng.choice((500, 5000)))
+        yield
 
 
 def _check_tiff(path: Path, seed: int) -> None:
@@ -93,7 +107,11 @@ def _check_tiff(path: Path, seed: int) -> None:
             writer.write(
                 np.ascontiguousarray(stored), subfiletype=kind, subifds=ifds or None, **options
             )
-    with closing(open_slide(path)) as source, tifffile.TiffFile(path) as theirs:
+    with (
+        _as_large(rng),
+        closing(open_slide(path)) as source,
+        tifffile.TiffFile(path) as theirs,
+    ):
         first: Any = theirs.pages.first
         pages: list[Any] = [
             first,
@@ -134,7 +152,7 @@ def _check_zarr(path: Path, seed: int) -> None:
             options["filters"] = [TransposeCodec(order=turned)]
     um = rng.choice((0.1, 0.25, 1.0))
     write_image(path, pyramid(values, rng.randrange(1, 4)), axes, version=version, um=um, **options)
-    with closing(open_slide(path)) as source:
+    with _as_large(rng), closing(open_slide(path)) as source:
         assert source.info.optics.mpp_um == pytest.approx((um, um))
         count = sizes["c"] if "c" in axes else 1
         for index, grid in enumerate(source.levels):

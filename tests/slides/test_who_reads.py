@@ -9,7 +9,7 @@ import pytest
 import tifffile
 from tiff_steps import assert_shows, picture, whole
 
-from viewer.slides import IncompleteSlideError, open_slide
+from viewer.slides import IncompleteSlideError, UnsupportedSlideError, open_slide
 from viewer.slides.known_slides import open_known
 from viewer.slides.tray import slides_in
 
@@ -54,6 +54,31 @@ def test_a_vsi_without_its_folder_names_it(tmp_path: Path) -> None:
     with pytest.raises(IncompleteSlideError, match="copy its folder _Slide 7_"):
         open_slide(path)
     assert slides_in(tmp_path) == [path]
+
+
+@pytest.mark.parametrize(
+    ("folder", "others", "renamed"),
+    [
+        ("_slide 7_", (), "_slide 7_"),
+        ("_Slide 6_", (), "_Slide 6_"),
+        ("_Slide 6_", ("Slide 6.vsi",), None),
+        ("_Slide 7", (), None),
+    ],
+)
+def test_a_vsi_whose_folder_has_another_name_says_which_it_may_be(
+    tmp_path: Path, folder: str, others: tuple[str, ...], renamed: str | None
+) -> None:
+    path = tmp_path / "Slide 7.vsi"
+    data = tmp_path / folder / "stack10001" / "frame_t.ets"
+    data.parent.mkdir(parents=True)
+    data.write_bytes(b"SIS\0" + bytes(300))
+    for name in (path.name, *others):
+        tifffile.imwrite(tmp_path / name, picture(), photometric="rgb")
+    says = f"{renamed}, rename that to _Slide 7_" if renamed else "copy its folder _Slide 7_"
+    with pytest.raises(IncompleteSlideError, match=says):
+        open_slide(path)
+    with pytest.raises(UnsupportedSlideError, match=r"data of a VSI slide, .* open the \.vsi"):
+        open_slide(data)
 
 
 def test_another_image_is_found_by_its_identity(tmp_path: Path) -> None:

@@ -66,12 +66,15 @@ class Channel:
     value_range
         The smallest and largest stored value, as far as opening has looked; shown as black and as
         the full color at first.
+    is_on
+        Whether the file has it shown at first.
     """
 
     name: str
     color: Color
     dtype: str
     value_range: tuple[float, float]
+    is_on: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +135,13 @@ class Axes:
 
     @property
     def first_shown(self) -> tuple[int, ...]:
-        """Return the channels that are shown at first: all of a few, the first of many."""
-        count = len(self.channels)
-        return tuple(range(count if count <= _MOST_SHOWN_AT_FIRST else _FEW_SHOWN))
+        """Return the channels that are shown at first: all of a few, the first of many.
+
+        What the file has off is left out, unless that is all.
+        """
+        every = range(len(self.channels))
+        shown = [index for index in every if self.channels[index].is_on] or every
+        return tuple(shown[: None if len(shown) <= _MOST_SHOWN_AT_FIRST else _FEW_SHOWN])
 
 
 def too_many_channels(count: int) -> str:

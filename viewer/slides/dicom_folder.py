@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from viewer.slides.dicom_first_frame import misleads_openslide
-from viewer.slides.dicom_header import dicom_header
+from viewer.slides.dicom_header import UNREAD_SYNTAXES, dicom_header
 from viewer.slides.errors import IncompleteSlideError, NoSuchImageError, UnsupportedSlideError
 from viewer.slides.source import ImageEntry
 from viewer.suffixes import SUFFIXES
@@ -23,6 +23,7 @@ OPENSLIDE_READS = frozenset(f"1.2.840.10008.1.2{end}" for end in (".1", ".4.50",
 _OPENSLIDE_SHOWS = frozenset(("", "RGB", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"))
 """Photometric interpretations; empty where the beginning of the file does not tell."""
 _OPENSLIDE_BITS = 8
+_UNCOMPRESSED = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1")
 _MOST_LOOKED_AT = 16
 """Files after which a folder without DICOM is taken for one that holds none."""
 _OTHER_SUFFIXES = SUFFIXES - {".dcm"}
@@ -133,6 +134,7 @@ def _needs_more(path: Path, header: DicomHeader) -> bool:
         or header.samples == 1
         or header.planar
         or header.bits_allocated > _OPENSLIDE_BITS
+        or (header.transfer_syntax in _UNCOMPRESSED and header.photometric not in ("", "RGB"))
         or misleads_openslide(path, header)
     )
 
@@ -163,6 +165,9 @@ def chosen_series(
         )
     series = series_in(folder)
     slides = [each for each in series if each.volumes]
+    unread = next((each for found in series for each in found.files if each[1].is_unread), None)
+    if not slides and unread is not None:
+        raise UnsupportedSlideError(folder, _unread(*unread))
     if not slides:
         roles = sorted({header.role for each in series for _, header in each.files})
         raise IncompleteSlideError(
@@ -200,6 +205,8 @@ def check_series(path: Path) -> None:
     if own is None or not own.is_whole_slide:
         return
     _check_neighbors(path)
+    if own.is_unread:
+        raise UnsupportedSlideError(path, _unread(path, own))
     files = [
         header for each in series_in(path.parent) if each.uid == own.series
         for _, header in each.files
@@ -211,6 +218,15 @@ def check_series(path: Path) -> None:
             "pixels are not beside it; put all files of the series into one folder.",
         )
     _check_parts(path, files)
+
+
+def _unread(path: Path, header: DicomHeader) -> str:
+    kind = UNREAD_SYNTAXES[header.transfer_syntax]
+    return (
+        f"{path.name} is a DICOM slide in {kind} (transfer syntax {header.transfer_syntax}), which "
+        "cannot be read: write it as Explicit VR Little Endian, for example with DCMTK's "
+        "`dcmconv +te IN OUT`."
+    )
 
 
 def _check_neighbors(path: Path) -> None:

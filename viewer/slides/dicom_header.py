@@ -18,6 +18,11 @@ HEADER_BYTES = 1 << 16
 
 _PREAMBLE_BYTES, _MAGIC = 128, b"DICM"
 _IMPLICIT, _BIG, _DEFLATED = (f"1.2.840.10008.1.2{end}".encode() for end in ("", ".2", ".1.99"))
+UNREAD_SYNTAXES = {
+    _BIG.decode(): "Explicit VR Big Endian",
+    _DEFLATED.decode(): "Deflated Explicit VR Little Endian",
+}
+"""Transfer syntaxes in which not even the header can be read here."""
 _WHOLE_SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
 _LONG = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR",
                    b"UT", b"UV"))  # fmt: skip
@@ -26,7 +31,7 @@ _UNDEFINED = 0xFFFFFFFF
 _DELIMITERS, _ITEM = 0xFFFE, 0xE000
 _PIXELS = 0x7FE00010
 _TRANSFER_SYNTAX = 0x00020010
-PHOTOMETRIC, PLANAR, BITS_STORED = 0x00280004, 0x00280006, 0x00280101
+SAMPLES, PHOTOMETRIC, PLANAR, BITS_STORED = 0x00280002, 0x00280004, 0x00280006, 0x00280101
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,11 @@ class DicomHeader:
     is_signed: bool
 
     @property
+    def is_unread(self) -> bool:
+        """Return whether what follows the transfer syntax cannot be read."""
+        return self.transfer_syntax in UNREAD_SYNTAXES
+
+    @property
     def is_volume(self) -> bool:
         """Return whether the pixels are a slide's, and not of its label or an overview of it."""
         return not self.role
@@ -111,7 +121,7 @@ def parsed_header(data: bytes) -> DicomHeader | None:
         rows=_number(values, 0x00480007),
         focal_planes=_number(values, 0x00480303),
         optical_paths=_number(values, 0x00480302),
-        samples=_number(values, 0x00280002),
+        samples=_number(values, SAMPLES),
         description=_text(values, 0x0008103E),
         container=_text(values, 0x00400512),
         concatenation=_text(values, 0x00209161),

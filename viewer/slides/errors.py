@@ -106,6 +106,8 @@ def too_large_tiles(path: Path, width_px: int, height_px: int) -> str:
 
 def slide_error(kind: str, path: Path, sentence: str) -> SlideError:
     """Return an error of the class of that name, as it was raised in another process."""
+    if kind == SlideChangedError.__name__:
+        return SlideChangedError(path)
     return _BY_NAME.get(kind, SlideError)(path, sentence)
 
 

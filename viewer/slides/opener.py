@@ -37,6 +37,7 @@ from viewer.slides.remote.vendor import open_remote_tiff
 from viewer.slides.slide_folders import folder_kind
 from viewer.slides.source import SlideSource, renamed, with_note
 from viewer.slides.verification import open_verified
+from viewer.slides.vsi_folders import check_vsi, is_vsi
 
 _log = logging.getLogger(__name__)
 
@@ -169,7 +170,7 @@ def open_here(path: Path, image: int | None = None, first: tuple[Reader, ...] = 
 def _first_source(path: Path, image: int | None, readers: tuple[Reader, ...]) -> SlideSource:
     """Open the file by the first reader that can, else raise the first reader's complaint."""
     complaint: SlideError | None = None
-    is_for_others = path.is_dir() or path.suffix.lower() == ".vsi"
+    is_for_others = path.is_dir() or is_vsi(path)
     for reader in readers:
         if is_for_others and reader in READERS:
             continue  # they read single files, and of a .vsi the photograph of its glass
@@ -233,25 +234,14 @@ def _check_file(path: Path) -> None:
         raise DamagedSlideError(path, f"{path.name} is empty; copy it again from where it came.")
     with path.open("rb"):
         pass  # tells at once whether we may read it; OpenSlide would not say why it fails
-    if path.suffix.lower() == ".vsi":
-        _check_vsi(path)
+    if is_vsi(path):
+        check_vsi(path)
     data_folder = path.with_suffix("")
     if path.suffix.lower() == ".mrxs" and not (data_folder / "Slidedat.ini").is_file():
         raise IncompleteSlideError(
             path,
             f"The data of {path.name} is missing: copy its folder {data_folder.name}, with "
             "Slidedat.ini and the .dat files, to the same place.",
-        )
-
-
-def _check_vsi(path: Path) -> None:
-    """Refuse a .vsi without its data: itself it holds a photograph of the slide's glass alone."""
-    data_folder = path.with_name(f"_{path.stem}_")
-    if next(data_folder.rglob("*.ets"), None) is None:
-        raise IncompleteSlideError(
-            path,
-            f"The data of {path.name} is missing: copy its folder {data_folder.name}, with the "
-            ".ets files, to the same place.",
         )
 
 

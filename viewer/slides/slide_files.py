@@ -13,6 +13,7 @@ from viewer.slides.dicom_header import dicom_header
 from viewer.slides.ome_sets import TIFF_SUFFIXES, ome_set
 from viewer.slides.remote.address import is_address
 from viewer.slides.slide_folders import ZARR_FILES, is_slide_folder
+from viewer.slides.vsi_folders import vsi_folder
 
 _HEADER_BYTES = 1 << 14
 _HEADERS_BYTES = 1 << 20
@@ -44,7 +45,7 @@ def slide_files(path: Path) -> tuple[Path, ...]:
         case ".mrxs":
             return (path, *_files_below(path.with_suffix("")))
         case ".vsi":
-            return (path, *_files_below(path.with_name(f"_{path.stem}_")))
+            return (path, *_files_below(vsi_folder(path)))
         case ".vms" | ".vmu":
             return (path, *_named_in(path))
         case suffix if suffix in TIFF_SUFFIXES:

@@ -27,6 +27,7 @@ MOST_IMAGES = 500
 _MOST_LEVELS = 100
 _WELLS_AT_ONCE = 100
 _AXES = "tczyx"
+_WHITE = (255, 255, 255)
 _WIDEST_WINDOW = 4
 """Times all that the type of the values can hold."""
 _VERSIONS = ("0.1", "0.2", "0.3", "0.4", "0.5", "0.6")
@@ -69,11 +70,15 @@ class NgffChannel:
     ----------
     window
         The values that are shown as black and as the full color.
+    is_on, is_inverted
+        Whether it is to be shown at first, and with black and its full color changed over.
     """
 
     name: str
     color: Color | None
     window: tuple[float, float] | None
+    is_on: bool = True
+    is_inverted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,10 +364,14 @@ def _check_levels(levels: list[NgffLevel], axes: str) -> None:
 
 def _channels(omero: Any, count: int, dtype: str) -> tuple[NgffChannel, ...]:
     """Return what the file says of its first channels; nothing where it tells of more than are."""
-    listed = as_list(as_object(omero).get("channels"))
+    about = as_object(omero)
+    listed = as_list(about.get("channels"))
     if len(listed) > count:
         return ()
-    return tuple(_channel(as_object(each), dtype) for each in listed)
+    channels = tuple(_channel(as_object(each), dtype) for each in listed)
+    is_gray = as_object(about.get("rdefs")).get("model") == "greyscale"
+    # Whatever its color: writers put a gray there that would halve what is shown.
+    return (replace(channels[0], color=_WHITE),) if is_gray and len(channels) == 1 else channels
 
 
 def _channel(found: dict[str, Any], dtype: str) -> NgffChannel:
@@ -372,7 +381,8 @@ def _channel(found: dict[str, Any], dtype: str) -> NgffChannel:
         red, green, blue = bytes.fromhex(color.removeprefix("#")[:6])
         rgb = (red, green, blue)
     window = _window(as_object(found.get("window")), dtype)
-    return NgffChannel(str(found.get("label") or ""), rgb, window)
+    is_on, is_inverted = found.get("active") is not False, found.get("inverted") is True
+    return NgffChannel(str(found.get("label") or ""), rgb, window, is_on, is_inverted)
 
 
 def _window(found: dict[str, Any], dtype: str) -> tuple[float, float] | None:

@@ -20,7 +20,7 @@ import msgspec
 from viewer.processes.channel import Channel, ChannelError, inherited_channel
 from viewer.processes.confinement.inside import narrow
 from viewer.processes.shared_pixels import PixelsError, SharedPixels, hand_over
-from viewer.slides.errors import SlideError, TileError
+from viewer.slides.errors import SlideError, SlideLostError, TileError
 from viewer.slides.opener import open_here
 from viewer.slides.pixel_memory import is_in_offered, offer
 from viewer.slides.reader_process import more_readers
@@ -38,6 +38,7 @@ from viewer.slides.reader_process.messages import (
     slots_of,
 )
 from viewer.slides.reader_process.plugins import loaded_readers
+from viewer.slides.readers.chunk_versions import was_opened_at
 from viewer.slides.readers.tiff.source import TiffSource
 from viewer.slides.readers.vendor_tiff import VendorTiffSource
 from viewer.slides.remote.address import is_dicom_address, slide_path
@@ -120,6 +121,8 @@ def _give_memory_back() -> None:
 def _source(order: OpenSlide, bytes_descriptor: int) -> SlideSource:
     """Open the slide: a file that may be read, or one whose bytes the window has to give."""
     path = Path(order.path)
+    if order.opened_ns:
+        was_opened_at(order.opened_ns)
     if order.size_bytes < 0:
         others, problems = loaded_readers(order.plugins)
         source = open_here(path, order.image, (*more_readers.FIRST, *others))
@@ -168,6 +171,8 @@ def _answer(
         pixels = _pixels(source, request)
         return hand_over(pixels, shared, slot, is_there=is_in_offered(pixels))
     except TileError as error:
+        if isinstance(error, SlideLostError):
+            return Refused(type(error).__name__, str(error)[:_LONGEST_REASON])
         return Unreadable(error.reason[:_LONGEST_REASON])
     except SlideError as error:
         return Refused(type(error).__name__, str(error)[:_LONGEST_REASON])

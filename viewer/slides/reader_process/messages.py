@@ -28,7 +28,8 @@ class OpenSlide(msgspec.Struct, frozen=True, tag=True):
     `files` are all that may be read from then on: files, and folders with what they hold. Of a
     slide on a server `size_bytes` is the size, and its bytes are asked for: 0
     of a folder of objects; otherwise it is -1.
-    `plugins` are the names of readers of other packages.
+    `plugins` are the names of readers of other packages. `opened_ns` is when the slide was opened
+    first, as another process may have read it before.
     """
 
     path: str
@@ -36,6 +37,7 @@ class OpenSlide(msgspec.Struct, frozen=True, tag=True):
     files: list[str]
     size_bytes: int = -1
     plugins: list[str] = []
+    opened_ns: int = 0
 
 
 class ReadTile(msgspec.Struct, frozen=True, tag=True):

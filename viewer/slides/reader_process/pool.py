@@ -65,8 +65,11 @@ class ReaderPool:
         version = _version_of(path, image, remote)
         with self._open_lock:
             if known := self._open.get(version):
-                self._open[version] = (known[0], known[1] + 1)
-                return known[0]
+                if not known[0].has_changed:
+                    self._open[version] = (known[0], known[1] + 1)
+                    return known[0]
+                # Of files inside a folder the version does not tell; who opens it now sees these.
+                self._open[*version, id(known[0])] = self._open.pop(version)
         files = readable_of(path) if remote is None else []
         reader = SlideReader(self, path, image, files, remote)
         with self._open_lock:

@@ -168,11 +168,13 @@ class ReaderProcess:
         files: list[str],
         remote: RemoteSlide | None = None,
         plugins: Sequence[str] = (),
+        opened_ns: int = 0,
     ) -> Opened:
         """Open the slide; from then on the child can read `files` and nothing else.
 
         Of a slide on a server it reads no file, but asks `remote` for its bytes. `plugins` are the
-        names of readers of other packages that are asked too.
+        names of readers of other packages that are asked too; `opened_ns` is when the slide was
+        opened first, 0 for now.
 
         Raises
         ------
@@ -186,7 +188,9 @@ class ReaderProcess:
             size_bytes = remote.size_bytes
             give_bytes(self._bytes, remote)
         try:
-            order = OpenSlide(str(path.absolute()), image, files, size_bytes, list(plugins))
+            order = OpenSlide(
+                str(path.absolute()), image, files, size_bytes, list(plugins), opened_ns
+            )
             self._control.send(order)
             answer = self._control.receive(self._patience_s)
         except ChannelError as error:

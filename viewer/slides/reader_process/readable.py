@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from viewer.slides.ome_sets import ome_set
+from viewer.slides.vsi_folders import is_vsi, vsi_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,8 +31,8 @@ def readable_of(path: Path) -> list[str]:
         return [str(path)]
     if path.suffix.lower() == ".mrxs":
         return [str(path), str(path.with_suffix(""))]
-    if path.suffix.lower() == ".vsi":
-        return [str(path), str(path.with_name(f"_{path.stem}_"))]
+    if is_vsi(path):
+        return [str(path), str(vsi_folder(path))]
     if path.suffix.lower() in _WITH_FOLDER or _is_dicom(path):
         return [str(path.parent)]
     return [str(path), *map(str, ome_set(path))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from viewer.slides.errors import (
@@ -68,6 +69,8 @@ class SlideReader:
         self._given_up: dict[Request, str] = {}
         self._deaths_in_a_row = 0
         self._is_closed = False
+        self._opened_ns = time.time_ns()
+        self.has_changed = False
         self._process: ReaderProcess | None = None
         with pool.using(self):
             self.opened = self._open()
@@ -149,6 +152,9 @@ class SlideReader:
                     self._given_up[request] = str(error)
                     raise UnreadableTileError(str(error)) from error
                 has_ended_one = True
+            except SlideChangedError:
+                self.has_changed = True
+                raise
             else:
                 self._deaths_in_a_row = 0
                 return image
@@ -187,7 +193,12 @@ class SlideReader:
         try:
             self._process = self._pool.start(self)
             opened = self._process.open(
-                self.path, self._image, self._files, self.remote, self._plugins
+                self.path,
+                self._image,
+                self._files,
+                self.remote,
+                self._plugins,
+                self._opened_ns,
             )
         except ReaderEndedError as error:
             self._deaths_in_a_row += 1

@@ -81,8 +81,9 @@ class ChunkWindows:
             self._orientation, (chunks.width_px, chunks.height_px), (left, top, width, height)
         )
         canvas: NDArray[Any] | None = None
-        for row in _touched(y, stored_height, chunks.chunk_height_px):
-            for column in _touched(x, stored_width, chunks.chunk_width_px):
+        # Column by column, as parts of a large tile lie below each other.
+        for column in _touched(x, stored_width, chunks.chunk_width_px):
+            for row in _touched(y, stored_height, chunks.chunk_height_px):
                 chunk = self._chunk(column, row)
                 if canvas is None:
                     shape = (stored_height, stored_width, *chunk.shape[2:])

@@ -13,8 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from viewer.slides.dicom_header import BITS_STORED, PHOTOMETRIC, PLANAR, dicom_header, elements
-from viewer.slides.readers.dicom_frames import NATIVE, PALETTE, FrameFormat
+from viewer.slides.dicom_header import (
+    BITS_STORED,
+    PHOTOMETRIC,
+    PLANAR,
+    SAMPLES,
+    dicom_header,
+    elements,
+)
+from viewer.slides.readers.dicom_frames import HALF_CHROMA, NATIVE, PALETTE, FrameFormat
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,7 +33,7 @@ _LOOKUP_HEADER_BYTES = 1 << 20
 """So much of a file holds its color tables, which have up to 384 KiB."""
 _DESCRIPTORS = (0x00281101, 0x00281102, 0x00281103)
 _TABLES = (0x00281201, 0x00281202, 0x00281203)
-_SUBSAMPLED = frozenset(("YBR_FULL_422", "YBR_PARTIAL_422", "YBR_PARTIAL_420"))
+_UNREAD_YCBCR = frozenset(("YBR_PARTIAL_422", "YBR_PARTIAL_420"))
 
 
 def open_files(files: Iterable[tuple[Path, DicomHeader]]) -> Any:
@@ -48,17 +55,15 @@ def open_files(files: Iterable[tuple[Path, DicomHeader]]) -> Any:
 
 def unread_pixels(header: DicomHeader) -> str:
     """Return what the pixels of a file are where they are of a kind that is not read; else ""."""
-    is_color = header.samples == 3
     if header.samples not in (0, 1, 3):
         return f"{header.samples} samples a pixel"
     if header.bits_allocated not in (0, 8, 16):
         return f"{header.bits_allocated} bits a sample"
     if header.is_signed:
         return "numbers below 0"
-    if is_color and header.transfer_syntax in NATIVE:
-        if header.bits_allocated > 8:
-            return f"{header.bits_allocated} bits a color, uncompressed"
-        if header.photometric in _SUBSAMPLED:
+    if header.samples == 3 and header.transfer_syntax in NATIVE:
+        is_deep = header.photometric == HALF_CHROMA and header.bits_allocated > 8
+        if is_deep or header.photometric in _UNREAD_YCBCR:
             return f"{header.photometric}, uncompressed"
     return ""
 
@@ -118,13 +123,16 @@ class _RetaggedFile(io.BufferedReader):
         self._changed: list[tuple[int, bytes]] = []
         with path.open("rb") as file:
             found = elements(file.read(_LOOKUP_HEADER_BYTES))
-        is_native = header.transfer_syntax in NATIVE
-        bits = header.bits_allocated if is_native else 8
+        bits = header.bits_allocated if header.transfer_syntax in NATIVE else 8
         wanted = {
             PHOTOMETRIC: b"RGB" if header.samples == 3 else b"MONOCHROME2",
             PLANAR: b"\0\0",
-            BITS_STORED: bits.to_bytes(2, "little"),
         }
+        if header.samples == 3 and header.transfer_syntax in NATIVE:
+            # It asks for the bytes of a pixel alone, which may be others than those of RGB.
+            samples = 2 if header.photometric == HALF_CHROMA else 3 * (bits // 8)
+            wanted[SAMPLES], bits = samples.to_bytes(2, "little"), 8
+        wanted[BITS_STORED] = bits.to_bytes(2, "little")
         for tag, value in wanted.items():
             if tag in found and len(found[tag].value) >= len(value):
                 at, stored = found[tag]

@@ -31,6 +31,8 @@ _YCBCR = frozenset(("YBR_FULL", "YBR_FULL_422"))
 _CODING_STYLE, _TRANSFORMED_AT = b"\xff\x52", 8
 _MOST_JPEG_2000_HEADER_BYTES = 4096
 INVERTED, PALETTE = "MONOCHROME1", "PALETTE COLOR"
+HALF_CHROMA = "YBR_FULL_422"
+"""Two pixels share their chroma, where the codec does not see to that itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,8 @@ class FrameFormat:
             return values if _has_own_transform(data) else self._as_rgb(values)
         if self.syntax in _JPEG_LS:
             return self._as_rgb(imagecodecs.jpegls_decode(data))
+        if self.photometric == HALF_CHROMA and self.samples == 3 and self.syntax in NATIVE:
+            return self._of_half_chroma(data)
         stored = np.dtype("<u2" if self.bits_allocated > 8 else np.uint8)
         count = self.width_px * self.height_px * self.samples
         plain = imagecodecs.dicomrle_decode(data, stored) if self.syntax == _RLE else data
@@ -114,6 +118,18 @@ class FrameFormat:
             colors = flat.reshape(self.samples, self.height_px, self.width_px)
             return self._as_rgb(np.moveaxis(colors, 0, 2))
         return self._as_rgb(flat.reshape(self.height_px, self.width_px, self.samples))
+
+    def _of_half_chroma(self, data: bytes) -> NDArray[Any]:
+        """Return RGB of two values of luma, one of Cb and one of Cr for each two pixels."""
+        pairs = -(-self.width_px * self.height_px // 2)
+        flat = np.frombuffer(data, np.uint8)[: 4 * pairs]
+        if flat.size < 4 * pairs or self.width_px % 2:
+            raise ChunkError("its data is cut short")
+        parts = flat.reshape(self.height_px, -1, 4)
+        ycbcr = np.empty((self.height_px, self.width_px, 3), np.uint8)
+        ycbcr[..., 0] = parts[..., :2].reshape(self.height_px, -1)
+        ycbcr[..., 1:] = parts[..., 2:].repeat(2, axis=1)
+        return self._as_rgb(ycbcr)
 
     def _of_jpeg(self, data: bytes) -> NDArray[Any]:
         if self.samples == 1:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from viewer.slides.ngff.arrays import ReadKey
     from viewer.slides.ngff.images import NgffImage
+    from viewer.slides.readers.chunk_versions import ChunkVersions
     from viewer.slides.readers.planes_source import Window
 
 _MOST_LOOKED_AT = 500
@@ -42,6 +43,8 @@ class MissingChunks:
     ----------
     values
         Reads level, window, channels, plane and time, with the fill value where a file is missing.
+    versions
+        Of the files, where they lie in a folder.
     """
 
     def __init__(
@@ -49,7 +52,9 @@ class MissingChunks:
         read: ReadKey,
         image: NgffImage,
         values: Callable[[int, Window, tuple[int, ...], int, int], NDArray[Any]],
+        versions: ChunkVersions | None = None,
     ) -> None:
+        self._versions = versions
         self._read = read
         self._image = image
         self._values = values
@@ -62,6 +67,16 @@ class MissingChunks:
         for chunk in self.chunks(level, window, channels, z, t):
             if not self._is_there(level, chunk) and not self._was_left_out(level, chunk):
                 raise ChunkError(_LOST.format(key=self._image.levels[level].array.chunk_key(chunk)))
+
+    def check_unchanged(
+        self, level: int, window: Window, channels: tuple[int, ...], z: int, t: int
+    ) -> None:
+        """Raise SlideChangedError where a chunk that was read is not the one that was opened."""
+        if self._versions is None:
+            return
+        for chunk in self.chunks(level, window, channels, z, t):
+            key = self._image.levels[level].array.chunk_key(chunk)
+            self._versions.check(key, was_there=self._is_there(level, chunk))
 
     def note(self) -> str:
         """Return one sentence where chunks without a file are met; empty where all have one."""

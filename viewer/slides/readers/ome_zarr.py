@@ -23,6 +23,8 @@ from viewer.slides.channels import (
 from viewer.slides.errors import DamagedSlideError, NoSuchImageError, UnsupportedSlideError
 from viewer.slides.ngff.arrays import NgffError
 from viewer.slides.ngff.images import NgffChannel, read_images
+from viewer.slides.readers.chunk_versions import ChunkVersions, opened_ns
+from viewer.slides.readers.large_chunks import LARGE_BYTES, part_rows
 from viewer.slides.readers.missing_chunks import MissingChunks
 from viewer.slides.readers.plane_windows import ChunkGrid, PlaneWindows
 from viewer.slides.readers.planes_source import PlanesSource
@@ -50,6 +52,8 @@ _RANGE_PX = 512
 """Of a level that is longer only the middle is looked at for the range of its values."""
 _MOST_RANGES = 128
 """Channels whose values are looked at; further ones are taken to hold all that their type can."""
+_MOST_NAMED = 4
+"""Channels in one sentence."""
 _RGB_COLORS = ((255, 0, 0), (0, 255, 0), (0, 0, 255))
 _UNTOLD = NgffChannel("", None, None)
 _ALL_OF_8_BITS = (0.0, 255.0)
@@ -67,16 +71,26 @@ def open_ome_zarr(path: Path, image: int | None = None) -> PlanesSource | None:
         It cannot be read.
     """
     read = store_of(path)
-    return None if read is None else open_store(path, read, image)
+    if read is None:
+        return None
+    versions = ChunkVersions(path, opened_ns()) if path.is_dir() else None
+    return open_store(path, read, image, versions)
 
 
 def open_store(
-    path: Path, read: ReadKey, image: int | None = None, *, is_far: bool = False
+    path: Path,
+    read: ReadKey,
+    image: int | None = None,
+    versions: ChunkVersions | None = None,
+    *,
+    is_far: bool = False,
 ) -> PlanesSource:
     """Open an OME-Zarr whose store is `read`, wherever that gets its bytes from.
 
     Parameters
     ----------
+    versions
+        Tells whether its chunks are changed while it is open.
     is_far
         Whether each key costs a request: then nobody looks beforehand which chunks there are.
 
@@ -95,7 +109,7 @@ def open_store(
         if not 0 <= chosen < len(images):
             held = f"{len(images)} images" if len(images) > 1 else "one image, number 0"
             raise NoSuchImageError(path, f"{path.name} has no image {image}: it holds {held}.")
-        reader = _ZarrReader(read, images[chosen])
+        reader = _ZarrReader(read, images[chosen], versions)
         part = "" if chosen == largest else f"image {chosen}"
         return _source(path, images, chosen, part, reader, has_more=has_more, is_far=is_far)
     except NgffError as error:
@@ -130,6 +144,7 @@ def _source(
     properties["zarr.codecs"] = ", ".join(first.array.codecs)
     is_rgb = _is_rgb(image)
     notes = ["" if is_far else reader.missing.note()]
+    notes.append(_inverted_note(image))
     if has_more:
         notes.append(f"Only the first {len(images)} of its images are listed.")
     info = SlideInfo(
@@ -150,6 +165,16 @@ def _source(
         ),
     )
     return PlanesSource(path, info, reader.levels, reader)
+
+
+def _inverted_note(image: NgffImage) -> str:
+    """Return a sentence on channels that are to be shown inverted; "" where none is."""
+    told = enumerate(image.channels)
+    names = [each.name or f"channel {index + 1}" for index, each in told if each.is_inverted]
+    if not names:
+        return ""
+    listed = ", ".join(names[:_MOST_NAMED]) + (", ..." if len(names) > _MOST_NAMED else "")
+    return f"Shown as stored: the file asks for inverted values of {listed}."
 
 
 def _too_large(size_bytes: int) -> str:
@@ -198,6 +223,7 @@ def _channels(image: NgffImage, reader: _ZarrReader) -> tuple[Channel, ...]:
                 color or usual_color(name, index, count),
                 dtype,
                 window or reader.value_range(index),
+                is_on=told[index].is_on,
             )
         )
     return tuple(channels)
@@ -206,7 +232,7 @@ def _channels(image: NgffImage, reader: _ZarrReader) -> tuple[Channel, ...]:
 class _ZarrReader:
     """Reads windows of an image; fulfils `PlaneReader`."""
 
-    def __init__(self, read: ReadKey, image: NgffImage) -> None:
+    def __init__(self, read: ReadKey, image: NgffImage, versions: ChunkVersions | None) -> None:
         from viewer.slides.readers.zarr_arrays import ZarrArray  # with it comes zarr
 
         self._read, self._image = read, image
@@ -219,16 +245,21 @@ class _ZarrReader:
             together = -(-3 // _channels_in_chunk(image, info)) if _is_rgb(image) else 1
             if together * size > TILE_BYTES.most:
                 raise NgffError(_too_large(together * size))
-            # All channels of a place are kept together.
-            whole = size * -(-image.count("c") // _channels_in_chunk(image, info))
-            largest = max(largest, size, min(whole, TILE_BYTES.most))
             self._arrays.append(ZarrArray(read, info))
             sizes = dict(zip(image.axes, info.shape, strict=True))
             chunks = dict(zip(image.axes, info.inner_chunks, strict=True))
+            # All channels of a place are kept together.
+            whole = size * -(-image.count("c") // _channels_in_chunk(image, info))
+            if size > LARGE_BYTES and info.chunks == info.inner_chunks:
+                # The pipeline holds it decoded, and rows of it are asked for.
+                row_bytes = image.count("c") * chunks["x"] * np.dtype(info.dtype).itemsize
+                chunks["y"] = part_rows(chunks["y"], row_bytes)
+                size = whole = row_bytes * chunks["y"]
+            largest = max(largest, size, min(whole, TILE_BYTES.most))
             self._grids.append(ChunkGrid(sizes["x"], sizes["y"], chunks["x"], chunks["y"]))
         self._windows = PlaneWindows(self._grids, self._chunk, largest)
         self._values = self._windows.read
-        self.missing = MissingChunks(read, image, self._values)
+        self.missing = MissingChunks(read, image, self._values, versions)
 
     @property
     def levels(self) -> tuple[Level, ...]:
@@ -238,8 +269,15 @@ class _ZarrReader:
     def read(
         self, level: int, window: Window, channels: tuple[int, ...], z: int, t: int
     ) -> NDArray[Any]:
-        self.missing.check(level, window, channels, self._plane(level, z), t)
-        return self._values(level, window, channels, self._plane(level, z), t)
+        plane = self._plane(level, z)
+        try:
+            self.missing.check(level, window, channels, plane, t)
+            values = self._values(level, window, channels, plane, t)
+        except ChunkError:
+            self.missing.check_unchanged(level, window, channels, plane, t)
+            raise
+        self.missing.check_unchanged(level, window, channels, plane, t)
+        return values
 
     def keys(
         self, level: int, window: Window, channels: tuple[int, ...], z: int, t: int
@@ -263,7 +301,10 @@ class _ZarrReader:
         raise ChunkError(f"an OME-Zarr has no {name}")
 
     def close(self) -> None:
+        from viewer.slides.readers.zarr_unpacking import let_go_of_large_chunks
+
         self._windows.clear()
+        let_go_of_large_chunks()
 
     def expect_ranges(self, channels: Sequence[int]) -> None:
         """Have at hand what `value_range` looks at."""

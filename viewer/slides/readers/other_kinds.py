@@ -30,6 +30,7 @@ _WEB_PAGE = _Kind(
     "a web page", "the download of the slide failed, maybe for want of a login; download it again"
 )
 _BEGINNINGS = (
+    (b"SIS\0", _Kind("the data of a VSI slide", "open the .vsi that lies beside its folder")),
     (b"8BPS", _Kind("a Photoshop document", _AS_TIFF)),
     (b"v/1\x01", _Kind("an OpenEXR picture", _AS_TIFF)),
     (b"II\xbc", _Kind("a JPEG XR picture", _AS_TIFF)),

@@ -39,11 +39,11 @@ class ChunkGrid:
         return left, top, width, min(self.chunk_height_px, self.height_px - top)
 
     def touched(self, window: Window) -> list[tuple[int, int]]:
-        """Return column and row of the chunks that a window is made of."""
+        """Return column and row of the chunks that a window is made of, column by column."""
         left, top, width, height = window
         columns = range(left // self.chunk_width_px, (left + width - 1) // self.chunk_width_px + 1)
         rows = range(top // self.chunk_height_px, (top + height - 1) // self.chunk_height_px + 1)
-        return [(column, row) for row in rows for column in columns]
+        return [(column, row) for column in columns for row in rows]
 
     def level(self, finest: ChunkGrid) -> Level:
         """Return the level with its own chunks as tiles, or others where they are unfit."""

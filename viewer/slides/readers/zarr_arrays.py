@@ -17,7 +17,7 @@ from zarr.storage import StorePath
 from viewer.slides.ngff.arrays import NgffError
 from viewer.slides.readers.pipe_event_loop import LoopThread
 from viewer.slides.readers.tiff.errors import ChunkError
-from viewer.slides.readers.zarr_unpacking import use_bounded_unpacking
+from viewer.slides.readers.zarr_unpacking import SlideStore, use_bounded_unpacking
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -104,7 +104,7 @@ def _one_loop() -> LoopThread:
     return LoopThread()
 
 
-class _KeyStore(stores.Store):
+class _KeyStore(SlideStore):
     """The store as zarr wants it; nothing is ever written."""
 
     supports_writes = supports_deletes = supports_listing = False  # pyright: ignore
@@ -113,12 +113,6 @@ class _KeyStore(stores.Store):
         super().__init__(read_only=True)
         self._read = read
         self._is_open = True
-
-    def __eq__(self, other: object) -> bool:
-        return self is other
-
-    def __hash__(self) -> int:
-        return id(self)
 
     async def get(
         self,

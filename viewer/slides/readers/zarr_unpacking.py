@@ -18,13 +18,16 @@ from typing import TYPE_CHECKING, Any, Self
 
 import imagecodecs
 from zarr.abc.codec import BytesBytesCodec
+from zarr.abc.store import Store
 from zarr.codecs._v2 import V2Codec
-from zarr.core.codec_pipeline import BatchedCodecPipeline
+from zarr.core.codec_pipeline import BatchedCodecPipeline, fill_value_or_default
 from zarr.core.config import config
 from zarr.registry import register_pipeline
+from zarr.storage import StorePath
 
 from viewer.slides.readers.coded_size import coded_pixels
 from viewer.slides.readers.jpeg_2000 import MOST_BITS, SIZE_MARKER, depths_of_code
+from viewer.slides.readers.large_chunks import LARGE_BYTES, HeldChunks
 from viewer.slides.readers.tiff.errors import ChunkError
 
 if TYPE_CHECKING:
@@ -51,12 +54,70 @@ def use_bounded_unpacking() -> None:
     config.set({"codec_pipeline.path": name})
 
 
+class SlideStore(Store):
+    """A store of a slide that is shown, whose chunks do not change."""
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return id(self)
+
+
 class BoundedPipeline(BatchedCodecPipeline):
-    """Zarr's own pipeline, whose codecs for bytes are bounded, within shards too."""
+    """Zarr's own pipeline, whose codecs for bytes are bounded, within shards too.
+
+    Large chunks of a `SlideStore` are decoded one at a time and held, as windows of them are asked
+    for.
+    """
 
     @classmethod
     def from_codecs(cls, codecs: Iterable[Codec], *, batch_size: int | None = None) -> Self:
         return super().from_codecs([_bounded(codec) for codec in codecs], batch_size=batch_size)
+
+    async def read_batch(
+        self, batch_info: Iterable[Any], out: NDBuffer, drop_axes: tuple[int, ...] = ()
+    ) -> None:
+        others: list[Any] = []
+        for each in batch_info:
+            getter, spec, selection, place, _ = each
+            is_held = isinstance(getter, StorePath) and isinstance(getter.store, SlideStore)
+            if not is_held or _decoded_bytes(spec) <= LARGE_BYTES:
+                others.append(each)
+                continue
+            async with _turn:
+                chunk = await self._large(getter, spec)
+                part: Any = fill_value_or_default(spec) if chunk is None else chunk[selection]
+                if chunk is not None and drop_axes:
+                    part = part.squeeze(axis=drop_axes)
+                out[place] = part
+        if others:
+            await super().read_batch(others, out, drop_axes)
+
+    async def _large(self, getter: StorePath, spec: ArraySpec) -> Any:
+        """Return a large chunk; None where there is none."""
+        key = (getter.store, getter.path)
+        chunk = _held.get(key)
+        if chunk is None:
+            _held.make_room(_decoded_bytes(spec))
+            data = await getter.get(spec.prototype)
+            if data is None:
+                return None
+            (decoded,) = await self.decode([(data, spec)])
+            assert decoded is not None  # as there is data
+            chunk = decoded.as_numpy_array()
+            _held.put(key, chunk, _decoded_bytes(spec))
+        return chunk
+
+
+def let_go_of_large_chunks() -> None:
+    """Forget the decoded chunks that are held; those in use end with their reading."""
+    _held.clear()
+
+
+_held = HeldChunks[tuple[Any, str]]()
+_turn = asyncio.Lock()
+"""Of the one loop that reads."""
 
 
 def unpacked(name: str, settings: dict[str, Any], data: bytes, most_bytes: int) -> bytes | None:
@@ -151,8 +212,12 @@ def _of_streams(start: Callable[[], Any], data: bytes, most_bytes: int) -> bytes
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
+def _decoded_bytes(spec: ArraySpec) -> int:
+    return math.prod(spec.shape) * spec.dtype.to_native_dtype().itemsize
+
+
 def _size_bytes(spec: ArraySpec) -> int:
-    size = math.prod(spec.shape) * spec.dtype.to_native_dtype().itemsize
+    size = _decoded_bytes(spec)
     return size + size // 8 + _EXTRA_BYTES
 
 

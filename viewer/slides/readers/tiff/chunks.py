@@ -25,7 +25,7 @@ from viewer.slides.readers.tiff.tile_lists import as_int64
 from viewer.slides.readers.tiff.ycbcr import YCbCr, subsampling, unpack_subsampled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -54,8 +54,8 @@ class PageChunks:
         Of the page as it is stored, before it is turned.
     chunk_width_px, chunk_height_px
         Of its tiles or strips.
-    gives_rgb
-        Whether decoding turns YCbCr into RGB already.
+    planes
+        Of samples that are stored each for itself.
     """
 
     def __init__(self, page: TiffPage, file: AnyFile) -> None:
@@ -77,7 +77,7 @@ class PageChunks:
         self.columns = math.ceil(self.width_px / self.chunk_width_px)
         self.rows = math.ceil(self.height_px / self.chunk_height_px)
         self._depth = max(1, math.ceil(page.imagedepth / max(page.tiledepth, 1)))
-        self._planes = page.samplesperpixel if page.planarconfig == 2 else 1
+        self.planes = page.samplesperpixel if page.planarconfig == 2 else 1
         self._offsets = as_int64(page.dataoffsets)
         self._byte_counts = as_int64(page.databytecounts)
         if self._rows is None and not len(self._byte_counts):
@@ -101,6 +101,18 @@ class PageChunks:
         return self.chunk_width_px * self.chunk_height_px * samples
 
     @property
+    def part_bytes(self) -> int:
+        """Bytes of what is read at once: of a whole chunk."""
+        return self.chunk_bytes
+
+    @property
+    def plane_bytes(self) -> int:
+        """Decoded bytes of one chunk of one plane, as it is stored."""
+        item = self._page.dtype.itemsize if self._page.dtype is not None else 1
+        samples = self._page.samplesperpixel // self.planes
+        return self.chunk_width_px * self.chunk_height_px * samples * item
+
+    @property
     def direct_tiles(self) -> DirectTiles | None:
         """Return where the tiles lie, if they are JPEG of three components of 8 bits each."""
         page = self._page
@@ -109,7 +121,7 @@ class PageChunks:
             and page.compression == COMPRESSION.JPEG
             and page.dtype == np.uint8
             and page.samplesperpixel == 3
-            and self._planes == self._depth == 1
+            and self.planes == self._depth == 1
             and page.photometric in (PHOTOMETRIC.RGB, PHOTOMETRIC.YCBCR)
         )
         if not is_plain or len(self._offsets) != len(self._byte_counts):
@@ -122,7 +134,7 @@ class PageChunks:
     def places(self) -> list[TilePlaces]:
         """Return where the tiles or strips lie, a grid for each plane of samples."""
         count = self.columns * self.rows
-        if self._rows is not None or self._depth != 1 or len(self._offsets) < count * self._planes:
+        if self._rows is not None or self._depth != 1 or len(self._offsets) < count * self.planes:
             return []
         return [
             TilePlaces(
@@ -132,7 +144,7 @@ class PageChunks:
                 as_bytes(self._offsets[plane * count : (plane + 1) * count]),
                 as_bytes(self._byte_counts[plane * count : (plane + 1) * count]),
             )
-            for plane in range(self._planes)
+            for plane in range(self.planes)
         ]
 
     def ranges(self, chunks: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -143,7 +155,7 @@ class PageChunks:
         indices = [
             plane * count + row * self.columns + column
             for column, row in chunks
-            for plane in range(self._planes)
+            for plane in range(self.planes)
         ]
         known = min(len(self._offsets), len(self._byte_counts))
         return [
@@ -162,9 +174,10 @@ class PageChunks:
         ChunkError
             It cannot be read or decoded.
         """
-        width = min(self.chunk_width_px, self.width_px - column * self.chunk_width_px)
-        height = min(self.chunk_height_px, self.height_px - row * self.chunk_height_px)
-        planes = [self._plane(plane, column, row, width, height) for plane in range(self._planes)]
+        return self.joined([self.read_plane(plane, column, row) for plane in range(self.planes)])
+
+    def joined(self, planes: Sequence[NDArray[Any] | None]) -> NDArray[Any] | None:
+        """Return the samples of all planes of a chunk or of a part of it; None where all are."""
         known = next((part for part in planes if part is not None), None)
         if known is None:
             return None
@@ -182,9 +195,10 @@ class PageChunks:
         is_lab_here = self._is_lab and samples.shape[2] >= 3
         return lab_as_rgb(samples, self._page.photometric) if is_lab_here else samples
 
-    def _plane(
-        self, plane: int, column: int, row: int, width: int, height: int
-    ) -> NDArray[Any] | None:
+    def read_plane(self, plane: int, column: int, row: int) -> NDArray[Any] | None:
+        """Return one plane of a chunk, as `read`. Raises ChunkError."""
+        width = min(self.chunk_width_px, self.width_px - column * self.chunk_width_px)
+        height = min(self.chunk_height_px, self.height_px - row * self.chunk_height_px)
         per_plane = self.columns * self.rows * self._depth
         index = plane * per_plane + row * self.columns + column
         try:
@@ -220,7 +234,7 @@ class PageChunks:
             and page.compression not in TIFF.IMAGE_COMPRESSIONS
             and page.dtype == np.uint8
         )
-        if is_left_to_us and self._planes == 1:
+        if is_left_to_us and self.planes == 1:
             return self._packed_ycbcr
         if is_left_to_us and self._depth == 1 and page.subsampling != (1, 1):
             return self._separate_ycbcr

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from viewer.slides.readers.sample_colors import ColorModel
-from viewer.slides.readers.tiff.chunks import PageChunks
 from viewer.slides.readers.tiff.errors import ChunkError
 from viewer.slides.readers.tiff.masks import TransparencyMask
+from viewer.slides.readers.tiff.parted import page_chunks
 from viewer.slides.readers.turning import UPRIGHT, is_orientation
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ class LevelChunks:
     ----------
     orientation
         How the page is to be turned, 1 to 8.
+    chunk_bytes, part_bytes
+        Of what is decoded at once, and of the part of it that is read at once.
     colors
         How samples become RGB; set before `read_rgb`.
     """
@@ -43,13 +45,14 @@ class LevelChunks:
     ) -> None:
         self._files = files
         self._mask = TransparencyMask(mask, files) if mask is not None else None
-        self._pages = tuple(PageChunks(page, files.of(page)) for page in pages)
+        self._pages = tuple(page_chunks(page, files.of(page)) for page in pages)
         self._is_beside = any(files.of(page) is not files.main for page in pages)
         first = self._pages[0]
         self.width_px, self.height_px = first.width_px, first.height_px
         self.chunk_width_px, self.chunk_height_px = first.chunk_width_px, first.chunk_height_px
         self.columns, self.rows = first.columns, first.rows
         self.chunk_bytes = sum(page.chunk_bytes for page in self._pages)
+        self.part_bytes = sum(page.part_bytes for page in self._pages)
         self.colors: SampleColors | None = None
         self._samples = sum(page.samplesperpixel for page in pages)
         self._dtype = pages[0].dtype or np.dtype(np.uint8)
@@ -140,6 +143,8 @@ class LevelChunks:
         count = self.columns * self.rows
         step = max(1.0, count / most)
         places = [divmod(int(number * step), self.columns) for number in range(min(count, most))]
+        # Column by column, as parts of a large tile lie below each other.
+        places.sort(key=lambda place: (place[1], place[0]))
         self._files.main.expect(self.ranges((column, row) for row, column in places))
         for row, column in places:
             try:

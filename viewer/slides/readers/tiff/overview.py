@@ -102,17 +102,19 @@ class StripOverview:
         wide, tall = (
             side // self.factor for side in (finest.chunk_width_px, finest.chunk_height_px)
         )
-        for row in range(finest.rows):
-            lost = 0
-            for column in range(finest.columns):
+        lost = np.zeros(finest.rows, int)
+        # Column by column, as parts of a large tile lie below each other.
+        for column in range(finest.columns):
+            for row in range(finest.rows):
                 part = image[row * tall : (row + 1) * tall, column * wide : (column + 1) * wide]
                 tile = self._chunk(column, row)
                 if tile is None:
-                    lost += 1
+                    lost[row] += 1
                     hatch(part)
                 else:
                     part[:] = np.asarray(Image.fromarray(tile).reduce(self.factor))
-            self._is_lost[row * tall : (row + 1) * tall] = lost == finest.columns
+        for row in np.flatnonzero(lost == finest.columns):
+            self._is_lost[row * tall : (row + 1) * tall] = True
         return image
 
     def _made_of_strips(self) -> RgbImage:

@@ -1,4 +1,4 @@
-"""Strips so large that they are read a few rows at a time."""
+"""Strips and tiles so large that they are read a few rows at a time."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from tifffile import COMPRESSION, PHOTOMETRIC, TiffPage
 
+from viewer.slides.readers.large_chunks import LARGE_BYTES, part_rows
 from viewer.slides.readers.tiff.errors import ChunkError, read_exactly
 from viewer.slides.readers.tiff.page_tags import bits_per_sample
 
@@ -17,11 +18,15 @@ if TYPE_CHECKING:
     from viewer.slides.readers.shared_file import AnyFile
 
 LARGE_STRIP_BYTES = 16 << 20
-"""Decoded strips from this size on are read in parts, where their codec allows."""
+"""Decoded strips from this size on are read in parts, where their codec allows; tiles, which are
+no wider than what is shown of them, from `LARGE_BYTES` on."""
 
 _PART_BYTES = 4 << 20
-_HANGS_ON_STRIPS = ("decode", "chunks", "chunked", "hash")
+_HANGS_ON_CHUNKS = ("decode", "chunks", "chunked", "hash")
 """What tifffile works out once for a page."""
+
+_CLEAR = b"\xff"
+"""What a strip that is not stored is beside one that is: clear glass, in most images."""
 
 _DEFLATE = (COMPRESSION.ADOBE_DEFLATE, COMPRESSION.DEFLATE)
 _INPUT_BYTES = 1 << 14
@@ -39,14 +44,16 @@ class StripRows(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StripGrid:
-    """The strips of one page.
+    """The strips of one page, or its tiles, which are strips beside each other.
 
     Attributes
     ----------
     row_bytes
-        Of one row, uncompressed.
+        Of one row of a strip, uncompressed.
     offsets, byte_counts
         Of each strip in the file.
+    columns
+        How many strips lie beside each other.
     """
 
     height_px: int
@@ -54,15 +61,11 @@ class StripGrid:
     row_bytes: int
     offsets: tuple[int, ...]
     byte_counts: tuple[int, ...]
+    columns: int = 1
 
     @property
     def strips_per_plane(self) -> int:
-        return -(-self.height_px // self.strip_rows)
-
-    def rows_of(self, strip: int) -> int:
-        """Return the rows that a strip holds."""
-        top = strip % self.strips_per_plane * self.strip_rows
-        return min(self.strip_rows, self.height_px - top)
+        return -(-self.height_px // self.strip_rows) * self.columns
 
 
 class RowAccess:
@@ -88,36 +91,43 @@ class RowAccess:
             They cannot be read.
         """
         grid = self._grid
-        parts_per_plane = -(-grid.height_px // self._part_rows)
+        parts_per_plane = -(-grid.height_px // self._part_rows) * grid.columns
         plane, part = divmod(part, parts_per_plane)
-        row, end = part * self._part_rows, min((part + 1) * self._part_rows, grid.height_px)
-        pieces: list[bytes] = []
+        part_row, column = divmod(part, grid.columns)
+        row, end = part_row * self._part_rows, (part_row + 1) * self._part_rows
+        end = min(end, grid.height_px)
+        pieces: list[tuple[int, bytes | None]] = []
         while row < end:
-            strip, first = divmod(row, grid.strip_rows)
+            strip_row, first = divmod(row, grid.strip_rows)
             rows = min(end - row, grid.strip_rows - first)
-            piece = self._source.read(plane * grid.strips_per_plane + strip, first, rows)
-            if piece is None:
-                return None
-            pieces.append(piece)
+            strip = plane * grid.strips_per_plane + strip_row * grid.columns + column
+            pieces.append((rows, self._source.read(strip, first, rows)))
             row += rows
-        return b"".join(pieces)
+        if all(piece is None for _, piece in pieces):
+            return None
+        return b"".join(
+            _CLEAR * (rows * grid.row_bytes) if piece is None else piece for rows, piece in pieces
+        )
 
 
 def in_parts(page: TiffPage, file: AnyFile) -> tuple[TiffPage, RowAccess] | None:
-    """Cut the page's strips into parts of a few rows, where they are large and their codec allows.
+    """Cut the page's strips or tiles into parts, where they are large and their codec allows.
 
-    The page that is returned speaks of the parts as if they were its strips, so that tifffile
-    decodes them like any others.
+    The page that is returned speaks of the parts as if they were its strips or tiles, so that
+    tifffile decodes them like any others.
     """
-    if page.is_tiled or page.imagedepth > 1 or page.photometric == PHOTOMETRIC.YCBCR:
+    if page.imagedepth > 1 or page.photometric == PHOTOMETRIC.YCBCR:
         return None
     source_type = _source_type(page.compression)
     if source_type is None or (page.fillorder != 1 and source_type is _DeflatedRows):
         return None
     samples = page.samplesperpixel if page.planarconfig == 1 else 1
-    row_bytes = -(-page.imagewidth * samples * bits_per_sample(page) // 8)
-    strip_rows = min(page.rowsperstrip or page.imagelength, page.imagelength)
-    if strip_rows * row_bytes < LARGE_STRIP_BYTES:
+    width = page.tilewidth if page.is_tiled else page.imagewidth
+    row_bytes = -(-width * samples * bits_per_sample(page) // 8)
+    rows = page.tilelength if page.is_tiled else page.rowsperstrip or page.imagelength
+    # What lies below the image is in the file, but is not read.
+    strip_rows = rows if page.is_tiled else min(rows, page.imagelength)
+    if strip_rows * row_bytes < (LARGE_BYTES if page.is_tiled else LARGE_STRIP_BYTES):
         return None
     grid = StripGrid(
         page.imagelength,
@@ -125,14 +135,17 @@ def in_parts(page: TiffPage, file: AnyFile) -> tuple[TiffPage, RowAccess] | None
         row_bytes,
         tuple(page.dataoffsets),
         tuple(page.databytecounts),
+        -(-page.imagewidth // width),
     )
-    part_rows = max(1, _PART_BYTES // row_bytes)
     parted = copy.copy(page)
-    for known in _HANGS_ON_STRIPS:
+    for known in _HANGS_ON_CHUNKS:
         parted.__dict__.pop(known, None)
-    parted.rowsperstrip = part_rows
+    if page.is_tiled:
+        parted.tilelength = rows = part_rows(strip_rows, row_bytes)
+    else:
+        parted.rowsperstrip = rows = max(1, _PART_BYTES // row_bytes)
     parted.compression = COMPRESSION.NONE
-    return parted, RowAccess(grid, source_type(grid, file), part_rows)
+    return parted, RowAccess(grid, source_type(grid, file), rows)
 
 
 def _source_type(compression: int) -> type[_StoredRows | _DeflatedRows] | None:

@@ -23,6 +23,7 @@ from viewer.slides.errors import (
 )
 from viewer.slides.readers.chunk_windows import KEPT_BYTES, ChunkWindows
 from viewer.slides.readers.jpeg_2000 import MOST_BITS
+from viewer.slides.readers.large_chunks import large_chunks
 from viewer.slides.readers.sample_colors import ColorModel
 from viewer.slides.readers.tiff.errors import ChunkError
 from viewer.slides.readers.tiff.files import TiffFiles
@@ -399,6 +400,7 @@ class TiffSource(DescribedSource):
         # Reads under way hold the file; it closes when the last of them lets go.
         self._files = None
         self._kept.clear()
+        large_chunks().clear()
         if self._tiff is not None:
             with self._tiff.filehandle.lock:
                 self._opened.close()

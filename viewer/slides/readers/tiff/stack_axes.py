@@ -75,7 +75,7 @@ class ImageStack:
     ) -> None:
         self._image = image
         self._files = files
-        most = max(level.chunk_bytes for level in levels)
+        most = max(level.part_bytes for level in levels)
         self.kept = ByteLru[Hashable](max(KEPT_BYTES, most))
         self.turns = Turns[Hashable]()
         self.samples = channel_samples(image, colors)

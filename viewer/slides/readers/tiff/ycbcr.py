@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _BT_601 = (0.299, 0.587, 0.114)
+_PX_AT_ONCE = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,14 @@ class YCbCr:
 
     def rgb(self, pixels: NDArray[Any]) -> NDArray[Any]:
         """Return RGB of the same unsigned type and bits for YCbCr (height, width, 3)."""
+        rgb = np.empty((*pixels.shape[:2], 3), pixels.dtype)
+        # In strips: the floats of a large tile would take a dozen times its memory.
+        rows = max(1, _PX_AT_ONCE // max(pixels.shape[1], 1))
+        for top in range(0, len(pixels), rows):
+            rgb[top : top + rows] = self._rgb(pixels[top : top + rows])
+        return rgb
+
+    def _rgb(self, pixels: NDArray[Any]) -> NDArray[Any]:
         full, middle = (1 << self.bits) - 1, 1 << (self.bits - 1)
         red_weight, green_weight, blue_weight = self.luma_weights
         black_y, white_y, black_cb, white_cb, black_cr, white_cr = self.reference or (

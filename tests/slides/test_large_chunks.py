@@ -1,0 +1,149 @@
+"""Chunks too large for several at once are decoded one at a time, and held within bounds."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import tifffile
+from tiff_steps import picture, whole
+from zarr.codecs import ZstdCodec
+from zarr_steps import write_image
+
+from viewer.slides.opener import open_here
+from viewer.slides.reader_process.more_readers import FIRST
+from viewer.slides.readers.large_chunks import HeldChunks, LargeChunks, part_rows
+from viewer.slides.readers.tiff.chunks import PageChunks
+from viewer.slides.readers.zarr_unpacking import BoundedPipeline
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+open_slide = partial(open_here, first=FIRST)
+_READERS = "viewer.slides.readers"
+
+
+@pytest.fixture
+def is_all_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have every chunk read as one of a gigabyte is."""
+    for module in ("tiff.parted", "tiff.rows", "ome_zarr", "zarr_unpacking"):
+        monkeypatch.setattr(f"{_READERS}.{module}.LARGE_BYTES", 1)
+    monkeypatch.setattr(f"{_READERS}.large_chunks.PART_BYTES", 20_000)
+
+
+def test_one_is_decoded_at_a_time_and_what_has_no_room_goes_before() -> None:
+    chunks, running, most = LargeChunks(), threading.Semaphore(1), 0
+    decoded: list[int] = []
+
+    def decode(number: int) -> NDArray[Any]:
+        assert running.acquire(blocking=False), "two at once"
+        decoded.append(number)
+        running.release()
+        return np.full((10, 10), number)
+
+    def use(number: int) -> int:
+        with chunks.chunk(number, 10, partial(decode, number)) as image:
+            assert image is not None
+            return int(image[0, 0])
+
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(use, [0, 1] * 20)) == [0, 1] * 20
+    assert sorted(decoded) == [0, 1]
+    held = HeldChunks[int](most_bytes=100)
+    for number in range(5):
+        held.make_room(40)
+        most = max(most, held.held_bytes)
+        held.put(number, np.zeros(1), 40)
+    assert (most, held.held_bytes) == (40, 80)
+    assert held.get(4) is not None
+    assert held.get(2) is None
+    held.make_room(1000)
+    assert held.held_bytes == 0
+
+
+@pytest.mark.parametrize(
+    ("rows", "row_bytes", "expected"),
+    [
+        (20_000, 60_000, 32),
+        (16_384, 49_152, 64),
+        (40_000, 120_000, 32),
+        (100, 10, 100),
+        (9973, 1 << 20, 4),
+    ],
+)
+def test_parts_fill_a_chunk_evenly(rows: int, row_bytes: int, expected: int) -> None:
+    assert part_rows(rows, row_bytes) == expected
+
+
+@pytest.mark.usefixtures("is_all_large")
+@pytest.mark.parametrize(
+    ("options", "tolerance"),
+    [
+        ({"compression": "lzw", "tile": (208, 224)}, 0),
+        ({"compression": "jpeg", "tile": (208, 224), "subsampling": (1, 1)}, 30),
+        ({"compression": "jpeg2000", "rowsperstrip": 130}, 0),
+        ({"compression": "webp", "rowsperstrip": 130, "compressionargs": {"lossless": True}}, 0),
+        ({"compression": "zstd", "tile": (208, 224), "planarconfig": "separate"}, 0),
+        ({"compression": "deflate", "tile": (208, 224), "predictor": True}, 0),
+        ({"tile": (208, 224)}, 0),
+    ],
+    ids=["lzw", "jpeg", "jpeg2000", "webp", "planes", "deflate", "none"],
+)
+def test_pixels_of_a_tiff_are_right_in_parts(
+    tmp_path: Path, options: dict[str, Any], tolerance: int
+) -> None:
+    path = tmp_path / "a.tif"
+    stored = np.moveaxis(picture(), 2, 0) if "planarconfig" in options else picture()
+    for orientation in (1, 6):
+        tags = [(274, "H", 1, orientation, True)]
+        tifffile.imwrite(path, stored, photometric="rgb", metadata=None, extratags=tags, **options)
+        expected = picture() if orientation == 1 else np.rot90(picture(), -1)
+        with closing(open_slide(path)) as source:
+            assert np.abs(whole(source).astype(int) - expected).max() <= tolerance
+
+
+@pytest.mark.usefixtures("is_all_large")
+def test_a_tile_that_is_missing_is_glass_and_a_damaged_one_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, picture(), photometric="rgb", compression="lzw", tile=(208, 224))
+    with tifffile.TiffFile(path, mode="r+") as tiff:
+        page = tiff.pages[0].aspage()
+        counts = list(page.databytecounts)
+        page.tags["TileByteCounts"].overwrite([0, *counts[1:]])
+    with closing(open_slide(path)) as source:
+        shown = whole(source)
+    assert (shown[:208, :224] == 255).all()
+    np.testing.assert_array_equal(shown[208:], picture()[208:])
+    np.testing.assert_array_equal(shown[:, 224:], picture()[:, 224:])
+
+
+@pytest.mark.usefixtures("is_all_large")
+def test_each_large_chunk_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: list[object] = []
+    read_plane, decode = PageChunks.read_plane, BoundedPipeline.decode
+
+    def plane(chunks: PageChunks, *place: int) -> NDArray[Any] | None:
+        counted.append(place)
+        return read_plane(chunks, *place)
+
+    async def decode_counted(pipeline: BoundedPipeline, batch: Any) -> Any:
+        counted.append(batch)
+        return await decode(pipeline, batch)
+
+    monkeypatch.setattr(PageChunks, "read_plane", plane)
+    monkeypatch.setattr(BoundedPipeline, "decode", decode_counted)
+    tiff, zarr = tmp_path / "a.tif", tmp_path / "a.zarr"
+    tifffile.imwrite(tiff, picture(), photometric="rgb", compression="lzw", tile=(208, 224))
+    write_image(zarr, [np.moveaxis(picture(), 2, 0)], "cyx", chunk_px=256, compressors=ZstdCodec())
+    for path, chunks in ((tiff, 4), (zarr, 12)):
+        counted.clear()
+        with closing(open_slide(path)) as source:
+            np.testing.assert_array_equal(whole(source), picture())
+        assert len(counted) == chunks
