@@ -11,7 +11,7 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from viewer.ui import collector
-from viewer.ui.collector import Collector
+from viewer.ui.collector import Collector, spare_what_came
 
 MANY = 100_000
 
@@ -68,6 +68,17 @@ def test_what_came_in_the_place_of_as_much_is_spared(collects: Collector) -> Non
     collects._collect()
     assert seen_young() is None
     assert seen_held() is None
+
+
+def test_what_threads_spare_is_freed_once_it_goes(collects: Collector) -> None:
+    collects._collect()
+    large, small = [[] for _ in range(2 * MANY)], _Held(1)
+    spare_what_came()
+    assert gc.get_freeze_count() > 2 * MANY, "the next collection leaves it out"
+    seen_small = weakref.ref(small)
+    del small, large
+    collects._collect()
+    assert seen_small() is None
 
 
 def test_memory_too_large_to_be_counted_is_spared_uncounted(

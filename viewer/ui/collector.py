@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 from psutil import Process
@@ -30,6 +31,10 @@ _SWITCH_S = 0.0002
 Several threads that compute share the turns with it. While 200,000 annotations are changed the
 window answers two to three times as soon as at 1 ms, and the change takes a sixth longer.
 """
+
+
+_spared_meanwhile = threading.Event()
+"""Whether `spare_what_came` has left out anything since a `Collector` looked last."""
 
 
 def let_window_come_first() -> None:
@@ -77,6 +82,17 @@ def spare_standing_objects() -> None:
     gc.set_threshold(first, second, _NEVER)
 
 
+def spare_what_came() -> None:
+    """Leave all that came until now out of later collections, until a `Collector` frees it.
+
+    A collection of what is young looks at each new container once, in whichever thread makes the
+    next object: of a set of a million ids that takes 50 ms, and often it is the window's. For
+    threads that have made such containers; nothing of theirs may refer to itself.
+    """
+    gc.freeze()
+    _spared_meanwhile.set()
+
+
 class Collector(QObject):
     """Collects in full now and then, when neither the slide nor the hand moves.
 
@@ -110,6 +126,9 @@ class Collector(QObject):
         is_held = QGuiApplication.mouseButtons() != Qt.MouseButton.NoButton
         if is_held or self._is_moving():
             return
+        if _spared_meanwhile.is_set():
+            _spared_meanwhile.clear()
+            self._spared = max(self._spared, self._standing + 1)
         if self._process.memory_info().rss > self._standing_bytes + _COUNTABLE_BYTES:
             self._collect_uncounted()
         else:

@@ -17,6 +17,7 @@ from viewer.slow_release import release_slowly
 from viewer.ui.annotations.long_task import LongTask, StoppedError
 from viewer.ui.annotations.wording import many
 from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.collector import spare_what_came
 from viewer.ui.services import DialogHost, MessageHost
 
 if TYPE_CHECKING:
@@ -241,6 +242,7 @@ class BulkEdits(QObject):
                 edit = work(before).looked_at()
             after = before.copied()
             after.take(edit.changes, lambda share: task.tell(0.6 + 0.4 * share))
+            spare_what_came()
             return edit, after
 
         def finish() -> None:

@@ -19,6 +19,7 @@ from viewer.canvas.annotating.edit_context import HIDDEN
 from viewer.ui.annotations.bulk_edits import MANY, BulkEdits, BulkEditsHost
 from viewer.ui.annotations.wording import LOCKED, many
 from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.collector import spare_what_came
 from viewer.ui.services import CommandHost, PaneHost
 from viewer.window_first import giving_way
 
@@ -325,7 +326,10 @@ class EditingCommands(QObject):
 
         def found() -> frozenset[UUID]:
             ids = list(held)  # in one go, as the document may change; the rest takes longer
-            return frozenset(giving_way(ids))
+            found = frozenset(giving_way(ids))
+            del ids
+            spare_what_came()
+            return found
 
         def choose(ids: frozenset[UUID]) -> None:
             if active is not self._active():
