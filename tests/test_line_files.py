@@ -19,7 +19,7 @@ import forked_programs
 import msgspec
 import pytest
 import shapely
-from recording_steps import HEADER
+from recording_steps import HEADER, wait_until
 
 from viewer.agents.benchmark.results import Result, ResultsFile, RunAbout
 from viewer.agents.conversation import PictureEncoder, Turn
@@ -55,6 +55,7 @@ if TYPE_CHECKING:
 
 NAMES = [str(number) for number in range(9)]
 DRAWN = [Annotation(shapely.box(0, 0, 9, 9), name=name) for name in NAMES]
+PATIENCE_S = 20.0
 
 
 class Lines:
@@ -314,6 +315,8 @@ class SessionReview(Lines):
         super().__init__(folder)
         self.log: ReviewLog | None = None
         self.troubles: list[str] = []
+        self.given = self.tried = 0
+        """Lines for the log, and those that its thread has tried to write."""
 
     def path(self) -> Path:
         return review_path(self.folder, "Ann")
@@ -321,20 +324,38 @@ class SessionReview(Lines):
     def add(self, name: str) -> None:
         if self.log is None:
             self.troubles.clear()
+            self.given = self.tried = 0
             self.log = ReviewLog(self.path(), self.troubles.append)
+            self._count(self.log._journal)
+        self.given += 1
         self.log.append(
             Decided(item=name, verdict="accepted", text="A.", source="typed", seconds=1, at_utc="")
         )
-        until_s = time.monotonic() + 10
-        while not self.log.flush(0.02) and not any(self.troubles[-1:]):
-            assert time.monotonic() < until_s
+        wait_until(lambda: self.tried == self.given, PATIENCE_S)
         if any(self.troubles[-1:]):
             raise OSError(self.troubles[-1])
+        assert self.log.flush(PATIENCE_S)
         self.close()
+
+    def _count(self, journal: Journal) -> None:
+        """Count the lines of each of the thread's rounds once that has ended."""
+        append, sync = journal.append, journal.sync
+        taken = 0
+
+        def counted(lines: bytes) -> None:
+            nonlocal taken
+            append(lines)
+            taken += lines.count(b"\n")
+
+        def ended() -> None:
+            sync()
+            self.tried = taken
+
+        journal.append, journal.sync = counted, ended
 
     def read(self) -> list[str]:
         if self.log is not None:
-            assert self.log.flush(10)
+            assert self.log.flush(PATIENCE_S)
             self.close()
         assert not (data_folder() / "temporary" / fallback_name(self.path())).exists()
         return [each.item for each in read_entries(self.path()) if isinstance(each, Decided)]
@@ -423,7 +444,8 @@ def test_what_cannot_be_added_is_said_and_spoils_nothing(
             except (OSError, CoverslipError) as error:
                 refused[name] = str(error)
         if fault is full_disk:
-            assert path.read_bytes() == before, "what is torn would spoil the next line"
+            # What waits is tried again each second, and torn for a moment then.
+            wait_until(lambda: path.read_bytes() == before, PATIENCE_S)  # else it spoils the next
     assert all(refused.values())
     if fault is torn_line:
         assert not refused

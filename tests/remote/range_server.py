@@ -36,11 +36,14 @@ class Faults:
 
     Attributes
     ----------
+    rest_s
+        How long nothing more must have been asked for before it answers: what is asked for at once
+        is under way at once, however long a busy machine takes to ask for it.
     refuse
         A status that it answers with instead of the file, for the next `refuse_times` requests.
     """
 
-    delay_s: float = 0.0
+    rest_s: float = 0.0
     refuse: int = 0
     refuse_times: int = 1 << 30
     has_ranges: bool = True
@@ -62,6 +65,8 @@ class RangeServer:
     log: list[Asked] = field(default_factory=list)
     port: int = 0
     behind: str = ""
+    asked_s: float = 0.0
+    """When it was asked last."""
 
     def start(self) -> RangeServer:
         server = self
@@ -145,6 +150,7 @@ class _Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         asked = Asked(parts.path, parts.query, dict(self.headers), time.monotonic())
         self.owner.log.append(asked)
+        self.owner.asked_s = asked.began_s
         try:
             for piece in self._answer(unquote(parts.path), has_body=has_body):
                 self.wfile.write(piece)
@@ -158,8 +164,8 @@ class _Handler(BaseHTTPRequestHandler):
         faults = self.owner.faults
         if faults.hang is not None:
             faults.hang.wait(30)
-        if faults.delay_s:
-            time.sleep(faults.delay_s)
+        while (left_s := self.owner.asked_s + faults.rest_s - time.monotonic()) > 0:
+            time.sleep(left_s)
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if faults.refuse and faults.refuse_times > 0:
             faults.refuse_times -= 1

@@ -37,7 +37,7 @@ def test_a_series_on_orthanc_shows_the_pixels_of_its_files(
     orthanc.upload([file])
     (address,) = orthanc.series()
     between = RangeServer(tmp_path, behind=orthanc.root).start()
-    between.faults.delay_s = 0.05
+    between.faults.rest_s = 0.1
     near = open_slide(file)
     far = open_slide(slide_path(address.replace(orthanc.root, between.address("").rstrip("/"))))
     assert between.longest_chain() <= 6

@@ -60,7 +60,7 @@ def store(
 def between(store: tuple[str, Path], tmp_path: Path) -> Iterator[RangeServer]:
     """A server before moto's that takes its time."""
     server = RangeServer(tmp_path, behind=store[0]).start()
-    server.faults.delay_s = 0.05
+    server.faults.rest_s = 0.1
     yield server
     server.stop()
 
@@ -114,7 +114,7 @@ def test_a_slide_in_a_bucket_shows_the_pixels_of_the_file(
 def test_a_refusal_is_told_by_its_status_not_by_digits_of_the_address(
     profile: None, between: RangeServer, status: int, kind: type[ServerError], says: str, name: str
 ) -> None:
-    between.faults.refuse, between.faults.delay_s = status, 0
+    between.faults.refuse, between.faults.rest_s = status, 0
     stored = StoredObject(OpenAddress(f"s3://{BUCKET}/{quote(name)}", name, ""))
     with pytest.raises(ServerError, match=says) as refused:
         stored.read(416301, 416)

@@ -96,7 +96,7 @@ def test_a_part_of_a_slide_on_a_server_is_converted(server: RangeServer, tmp_pat
 
 
 def test_few_requests_wait_for_each_other(server: RangeServer) -> None:
-    server.faults.delay_s = 0.05
+    server.faults.rest_s = 0.1
     source = open_slide(slide_path(server.address("pyramid.tif")))
     source.read_tile(len(source.levels) - 1, 0, 0)
     assert server.longest_chain() <= 6

@@ -32,7 +32,7 @@ def test_a_zarr_on_a_server_shows_the_pixels_of_the_folder(
 ) -> None:
     write_zarr(tmp_path / "slide.ome.zarr", version, channels)
     server = RangeServer(tmp_path).start()
-    server.faults.delay_s = 0.03
+    server.faults.rest_s = 0.1
     far = open_slide(slide_path(f"{server.address('slide.ome.zarr')}/?sig=S3CR3T"))
     assert server.longest_chain() <= 6
     near = open_slide(tmp_path / "slide.ome.zarr")

@@ -195,8 +195,7 @@ def test_what_was_seen_is_told_and_painted(
     assert "Time at 10x" in seen.figures.text()
     window.commands["view.home"].trigger()
     rest(window, qtbot)
-    qtbot.waitUntil(lambda: canvas.is_sharp, timeout=10_000)
-    bare = canvas.grab().toImage()
+    bare = settled_picture(canvas, qtbot)
     painted: list[QImage] = [bare]
     seen.heatmap.setCurrentText("All magnifications")
     painted.append(canvas.grab().toImage())
@@ -225,7 +224,7 @@ def test_what_was_seen_is_told_and_painted(
     seen.heatmap.setCurrentIndex(0)
     seen.scanpath.setChecked(False)
     seen.unseen.setCurrentIndex(0)
-    assert canvas.grab().toImage() == bare
+    qtbot.waitUntil(lambda: canvas.grab().toImage() == bare)
 
 
 def test_live_reading_tells_what_was_seen(
