@@ -80,7 +80,8 @@ def main(arguments: list[str]) -> None:
     shared = None
     if pixels_descriptor >= 0:
         shared = SharedPixels(pixels_descriptor, slot_bytes, SLOTS_PER_LANE * len(lanes))
-    _warm_up()
+    if not select.select([control], [], [], 0)[0]:
+        _warm_up()
     try:
         order = control.receive()
         narrow(order.files, instead_of=["/"])
