@@ -35,6 +35,7 @@ class ActionSet(QObject):
         super().__init__(window)
         self._actions = {command.id: self._made(command, window) for command in COMMANDS}
         self._reasons: dict[str, str] = {}
+        self._bindings: Bindings | None = None
         self.bind(bindings)
         self.recolor()
 
@@ -51,6 +52,9 @@ class ActionSet(QObject):
 
     def bind(self, bindings: Bindings) -> None:
         """Gives the actions their keys, and their tool tips with the first of them."""
+        if bindings == self._bindings:
+            return
+        self._bindings = {command_id: tuple(keys) for command_id, keys in bindings.items()}
         for command in COMMANDS:
             action = self._actions[command.id]
             shortcuts = bindings.get(command.key_of or command.id, command.shortcuts)
