@@ -44,7 +44,7 @@ _MOST_BOLD = 150
 """In a square up to which lines are two pixels wide; Qt strokes only those of one quickly."""
 _AT_ONCE = 200
 """Shapes painted in one go, which is a few milliseconds."""
-_SPECKS_AT_ONCE = 2000
+_SPECKS_AT_ONCE = 500
 """Of more in a square, those of no visible shape are painted by their bounds, so many in one go."""
 _MOST_NAMES = 150
 _NAMED_PX = 30.0
