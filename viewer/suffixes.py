@@ -1,4 +1,4 @@
-"""Suffixes of the files that the readers may open."""
+"""Suffixes of files, known without loading what reads them."""
 
 from __future__ import annotations
 
@@ -28,3 +28,5 @@ _PICTURE_SUFFIXES = (
 )
 SUFFIXES = frozenset((*_SLIDE_SUFFIXES, *_PICTURE_SUFFIXES))
 """Of files that the readers may open, in lower case."""
+QUPATH_PROJECT = ".qpproj"
+"""Of the projects of QuPath."""

@@ -105,6 +105,17 @@ def hit(qtbot: QtBot, widget: QWidget, key: Qt.Key, modifier: object = None) -> 
     qtbot.keyClick(widget, key, modifier or Qt.KeyboardModifier.NoModifier)
 
 
+def test_a_review_builds_no_panel_that_is_not_seen(
+    session: tuple[MainWindow, Path], qtbot: QtBot
+) -> None:
+    window, _ = session
+    seen = panels(window).seen
+    start_review(window, qtbot)
+    assert not seen.is_built
+    seen.show()
+    assert not seen.scanpath.isChecked()
+
+
 def test_one_key_each_gives_verdicts_and_travels(
     session: tuple[MainWindow, Path], qtbot: QtBot
 ) -> None:

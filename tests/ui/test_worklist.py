@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from ui_steps import CTRL, SHIFT, open_dialog, press, rest, show_slide
 
 from viewer.geometry import Point
 from viewer.settings import Settings
+from viewer.studies import cases
 from viewer.studies.finding import project_slides
 from viewer.studies.project import Project, changing_slide
 from viewer.studies.project_file import change_project, create_project, read_project
@@ -48,6 +50,23 @@ def reading(make_window: Callable[..., MainWindow], study: Path, qtbot: QtBot) -
         window.open_paths([study])
     show_slide(window, study / HE, qtbot)
     return window
+
+
+def test_the_window_does_not_load_what_tells_cases_from_names(
+    window: MainWindow, sample_slide: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked_in: list[threading.Thread] = []
+    patterns = cases._patterns
+
+    def noted(rule: str) -> object:
+        asked_in.append(threading.current_thread())
+        return patterns(rule)
+
+    cases._place.cache_clear()
+    monkeypatch.setattr(cases, "_patterns", noted)
+    show_slide(window, sample_slide, qtbot)
+    assert asked_in
+    assert threading.main_thread() not in asked_in
 
 
 def go(

@@ -31,13 +31,13 @@ from viewer.errors import CoverslipError
 from viewer.limits import JSON_BYTES
 from viewer.plain_text import shown_line
 from viewer.studies.cases import NOWHERE, CasePlace, place_in_metadata
+from viewer.suffixes import QUPATH_PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from viewer.annotations.palette import Palette
 
-SUFFIX = ".qpproj"
 _GEOJSON = (".geojson", ".json", ".geojson.gz", ".json.gz", ".geojson.zip", ".zip")
 _DRIVE = re.compile(r"/?([A-Za-z]):(/.*)")
 
@@ -126,7 +126,7 @@ def read_qupath_project(path: Path, look_in: Iterable[Path] = ()) -> QuPathProje
 def _document(path: Path) -> tuple[dict[str, object], bool]:
     """Return what the file holds, and whether only a part of it could be read."""
     try:
-        data = unpacked_bytes(path, SUFFIX, JSON_BYTES)
+        data = unpacked_bytes(path, QUPATH_PROJECT, JSON_BYTES)
     except OSError as error:
         raise QuPathProjectError(f"{path.name} cannot be read ({error.strerror}).") from error
     except AnnotationFileError as error:

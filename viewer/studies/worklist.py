@@ -246,7 +246,7 @@ def file_entries(
 ) -> tuple[WorklistEntry[Path], ...]:
     """Return slides that are of no project by case, as usual names tell it."""
     return grouped(
-        WorklistEntry(str(path), path, _usual_place(path.name), is_read=path in read)
+        WorklistEntry(str(path), path, usual_place(path.name), is_read=path in read)
         for path in paths
     )
 
@@ -275,7 +275,8 @@ def letters(text: str) -> str:
     return "".join(filter(str.isalnum, text.casefold()))
 
 
-def _usual_place(name: str) -> CasePlace:
+def usual_place(name: str) -> CasePlace:
+    """Return case, block and stain as usual names tell them; looked at once a name."""
     try:
         return place_by_name("", name)
     except CaseRuleError:  # a very strange name, which takes too long

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from PySide6.QtCore import QObject
 
 from viewer.slides.remote.address import is_address
+from viewer.suffixes import QUPATH_PROJECT
 from viewer.ui.annotations.files import dropped_suffixes
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.dropped_files import DroppedFiles, DroppedFilesHost
@@ -120,14 +121,13 @@ def _kind(path: Path) -> str:
     from viewer.overlays.files.result_files import RESULT_SUFFIXES
     from viewer.slides.slide_folders import is_slide_folder, is_zarr_zip
     from viewer.studies.project_file import is_project
-    from viewer.studies.qupath_project import SUFFIX as QUPATH_SUFFIX
 
     suffix = path.suffix.lower()
     if is_address(path):
         return "slide"
     if is_model(path):
         return "model"
-    if is_project(path) or suffix == QUPATH_SUFFIX:
+    if is_project(path) or suffix == QUPATH_PROJECT:
         return "project"
     if is_zarr_zip(path) or is_slide_folder(path):
         return "slide"

@@ -10,6 +10,7 @@ import msgspec
 from PySide6.QtCore import QObject, Qt
 
 from viewer.slides.remote.address import folder_beside
+from viewer.suffixes import QUPATH_PROJECT
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.file_dialogs import ask_file, ask_files, ask_folder
 from viewer.ui.opened_dialog import open_dialog
@@ -37,9 +38,8 @@ if TYPE_CHECKING:
 
 def _is_any_project(path: Path) -> bool:
     from viewer.studies.project_file import is_project
-    from viewer.studies.qupath_project import SUFFIX as QUPATH_SUFFIX
 
-    return path.suffix.lower() == QUPATH_SUFFIX or is_project(path)
+    return path.suffix.lower() == QUPATH_PROJECT or is_project(path)
 
 
 class ProjectsHost(
@@ -89,9 +89,7 @@ class ProjectsController(QObject):
 
         Of a project of QuPath one of ours is made beside it, which is opened from then on.
         """
-        from viewer.studies.qupath_project import SUFFIX as QUPATH_SUFFIX
-
-        if path.suffix.lower() != QUPATH_SUFFIX:
+        if path.suffix.lower() != QUPATH_PROJECT:
             self.opened.open(path)
             return
         self._window.say(f"Reading {path.name}...")
@@ -291,14 +289,13 @@ class ProjectsController(QObject):
 
     def _ask_open(self) -> None:
         from viewer.studies.project import PROJECT_FILE
-        from viewer.studies.qupath_project import SUFFIX as QUPATH_SUFFIX
 
         ask_file(
             self._window.window(),
             "Open project",
             self.open,
             start=self._start_folder(),
-            filters=[f"Projects ({PROJECT_FILE} *{QUPATH_SUFFIX})"],
+            filters=[f"Projects ({PROJECT_FILE} *{QUPATH_PROJECT})"],
         )
 
     def _ask_settings(self) -> None:

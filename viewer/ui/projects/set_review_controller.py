@@ -103,8 +103,6 @@ class SetReviewController(QObject):
 
     def refresh(self) -> None:
         """List the sets of the slide in the active pane, if the panel is in view."""
-        from viewer.studies.reviewable_sets import reviewable_sets
-
         if self._listing is not None:
             self._listing.cancel()
         pane = self._window.panes.active
@@ -120,6 +118,8 @@ class SetReviewController(QObject):
             return
 
         def listed() -> list[ReviewableSet]:
+            from viewer.studies.reviewable_sets import reviewable_sets
+
             return reviewable_sets(study, identity, named, reader)
 
         self._listing = self._disk.run(

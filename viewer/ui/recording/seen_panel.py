@@ -218,6 +218,11 @@ class SeenPanel(Panel):
         self.comparison.setText("" if comparison is None else _comparison_text(comparison))
         self._paint()
 
+    @shows_state
+    def hide_scanpath(self) -> None:
+        """Paint no numbered boxes until the user asks for them again."""
+        self.scanpath.setChecked(False)
+
     def value_at(self, point: Point) -> str:
         """Return how long a level-0 point was on screen, where the heatmap of time is painted."""
         seconds = self._seconds_at(point)

@@ -217,7 +217,7 @@ class SessionPanels(QObject):
         """What was seen is of the session under review, on its pane; None as before."""
         if session is not None:
             self.library.end_preview()
-            self.seen.scanpath.setChecked(False)  # a review numbers the actions itself
+            self.seen.hide_scanpath()  # a review numbers the actions itself
             if self._replayed not in (None, session[0]):
                 self._stop_replay()
         if session != self._reviewed:

@@ -110,8 +110,14 @@ class SlideOpening(QObject):
 
     def recognize(self, source: SlideSource, reader: str) -> None:
         """Find out in a thread which slide it is, and what is kept of it."""
+        request = self.request
+        assert request is not None
 
         def work() -> OpenedSlide:
+            from viewer.studies.worklist import usual_place
+
+            # The window asks for it next, and would wait for what that loads at first.
+            usual_place(request.path.name)
             slide = recognized(source, reader)
             note_opened(slide)
             return slide
