@@ -20,11 +20,12 @@ import msgspec
 import pytest
 import shapely
 from recording_steps import HEADER, wait_until
+from session_lines import read_exchanges
 
 from viewer.agents.benchmark.results import Result, ResultsFile, RunAbout
 from viewer.agents.conversation import PictureEncoder, Turn
 from viewer.agents.endpoint import Endpoint
-from viewer.agents.exchanges import EXCHANGES_FILE, ExchangeLog, read_exchanges
+from viewer.agents.exchanges import EXCHANGES_FILE, ExchangeLog
 from viewer.annotations.annotation import Annotation
 from viewer.annotations.document import adding
 from viewer.annotations.sets.annotation_set import AnnotationSet, SetKey

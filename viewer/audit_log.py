@@ -15,7 +15,7 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Deed = Literal["opened", "exported", "sent", "imported"]
-DEEDS: tuple[Deed, ...] = get_args(Deed)
 COLUMNS = ("number", "at_utc", "what", "subject", "detail", "count")
 _STUDY = "audit"
 """Its key is of no study, so that nothing links the log to a pseudonym."""

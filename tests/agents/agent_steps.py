@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from viewer.agents.agent_events import AgentEvent
-from viewer.agents.exchanges import read_exchanges
 from viewer.agents.headless import HeadlessMicroscope
 from viewer.agents.slide_models import SlideModels
 from viewer.agents.slide_tools import SlideTools
@@ -31,11 +30,6 @@ class Bench:
     @property
     def session(self) -> Path:
         return self.microscope.folder
-
-
-def kept_exchanges(folder: Path) -> list[dict[str, Any]]:
-    """Return what was sent and received, whose members a test looks into."""
-    return [dict(each) for each in read_exchanges(folder)]
 
 
 @contextmanager

@@ -11,9 +11,9 @@ import typer
 from cli_steps import coverslip
 from model_server import Say, model_server, texts_of
 from PIL import Image, ImageDraw
+from session_lines import read_exchanges
 from typer.testing import CliRunner
 
-from viewer.agents.exchanges import read_exchanges
 from viewer.cli.agents import evaluate_agent, run_agent
 from viewer.recording.log_reader import verify
 from viewer.recording.trace_loading import load_trace

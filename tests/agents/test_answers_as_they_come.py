@@ -9,8 +9,8 @@ import time
 from typing import Any
 
 import pytest
-from agent_steps import kept_exchanges
 from model_server import Answer, Fail, Message, Raw, Say, model_server, texts_of
+from session_lines import read_exchanges
 from test_client import MEASURE, QUESTION, client
 
 from viewer.agents.actions import Task
@@ -153,7 +153,7 @@ def test_thoughts_are_kept_and_not_said(tmp_path: Any) -> None:
             assert reply.turn.text == "Gland."
     assert "think" not in "".join(heard)
     assert "" in heard  # that it thinks is told
-    assert [line["reply"]["thoughts"] for line in kept_exchanges(tmp_path)] == ["a b"] * 4
+    assert [line["reply"]["thoughts"] for line in read_exchanges(tmp_path)] == ["a b"] * 4
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from agent_steps import kept_exchanges
 from model_server import (
     Answer,
     Fail,
@@ -28,6 +27,7 @@ from model_server import (
     texts_of,
 )
 from PIL import Image
+from session_lines import read_exchanges
 
 from viewer.agents import keys as keys_module
 from viewer.agents.canceling import AgentCancelledError, Cancel
@@ -103,7 +103,7 @@ def test_pictures_are_made_as_small_as_the_model_takes_them(tmp_path: Path) -> N
     assert [image.size for image in sent] == [(256, 85), (80, 80), (80, 80)]
     assert abs(np.asarray(sent[1]).mean() - 120) < 3  # the oldest field is left out
     assert texts_of(server.requests[0]).count(LEFT_OUT) == 1
-    (kept,) = kept_exchanges(tmp_path)
+    (kept,) = read_exchanges(tmp_path)
     files = [each["file"] for turn in kept["sent"] for each in turn.get("pictures", ())]
     assert len(files) == 3
     assert all((tmp_path / file).stat().st_size for file in files)
@@ -129,7 +129,7 @@ def test_a_failure_that_passes_is_tried_again(
         pytest.skip("a failure of streams")
     with model_server([first, Say("well")]) as server:
         assert client(server, tmp_path, streams=streams).ask(QUESTION).text == "well"
-    failed, well = kept_exchanges(tmp_path)
+    failed, well = read_exchanges(tmp_path)
     assert told in failed["error"]
     assert well["reply"]["text"] == "well"
 
@@ -298,7 +298,7 @@ def test_a_torn_line_spoils_no_exchange(tmp_path: Path) -> None:
         with (tmp_path / EXCHANGES_FILE).open("ab") as file:
             file.write(b'{"at_utc": "2026')
         client(server, tmp_path).ask(QUESTION)
-    assert [line["reply"]["text"] for line in kept_exchanges(tmp_path)] == ["a", "b"]
+    assert [line["reply"]["text"] for line in read_exchanges(tmp_path)] == ["a", "b"]
     assert (tmp_path / EXCHANGES_FILE).stat().st_mode & 0o077 == 0
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from session_lines import read_lines
 
 from viewer import policy as policy_module
 from viewer.agents.clients.allowed_folders import REFUSED, AllowedFolders, _is_on_same_system
@@ -35,7 +36,7 @@ from viewer.recording.events import (
     ToolRefused,
     Viewport,
 )
-from viewer.recording.log_reader import read_lines, verify
+from viewer.recording.log_reader import verify
 from viewer.recording.session import read_header
 from viewer.recording.trace_loading import load_trace
 

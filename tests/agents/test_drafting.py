@@ -6,8 +6,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from agent_steps import kept_exchanges
 from model_server import Fail, ModelServer, Say, Script, Stall, model_server, pictures_of, texts_of
+from session_lines import read_exchanges
 from test_export import read_slide
 
 from viewer.agents.canceling import Cancel
@@ -54,7 +54,7 @@ def test_each_action_is_asked_for_with_three_pictures_and_kept(session: Path) ->
     drafts = list(read_drafts(session).values())
     assert [draft.text for draft in drafts] == [f"Draft {number}." for number in range(1, 5)]
     assert {draft.model for draft in drafts} == {"tiny"}
-    exchanges = kept_exchanges(session / DRAFTING_FOLDER)
+    exchanges = read_exchanges(session / DRAFTING_FOLDER)
     assert exchanges[0]["reply"]["text"] == "Draft 1."
 
 

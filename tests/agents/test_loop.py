@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from agent_steps import PATIENCE_S, Heard, bench
+from session_lines import read_lines
 
 from viewer.agents.actions import (
     Annotate,
@@ -43,7 +44,7 @@ from viewer.recording.events import (
     QuestionAsked,
     Viewport,
 )
-from viewer.recording.log_reader import read_lines, verify
+from viewer.recording.log_reader import verify
 from viewer.recording.replay import ReplayClock
 from viewer.recording.session import read_header
 from viewer.recording.trace_loading import load_trace

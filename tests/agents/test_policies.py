@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from agent_steps import PATIENCE_S, Heard, bench
 from model_server import Answer, Fail, ModelServer, Say, model_server, pictures_of, texts_of
+from session_lines import read_exchanges
 from shapely.geometry import box as shapely_box
 from test_client import client
 from test_tools import TwoPlaces
 
 from viewer.agents.actions import Policy, Task
 from viewer.agents.agent_events import AgentState, Measured, Moved, Said
-from viewer.agents.exchanges import read_exchanges
 from viewer.agents.guides import with_guides
 from viewer.agents.loop import AgentRun, Outcome
 from viewer.agents.policies.giant import GiantPolicy

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 import typer
-from agent_steps import kept_exchanges
 from model_server import Answer, Fail, ModelServer, Say, model_server, pictures_of, texts_of
 from PIL import Image
 from pycocotools import mask as coco
+from session_lines import read_exchanges
 from test_client import endpoint
 from typer.testing import CliRunner
 
@@ -264,7 +264,7 @@ def test_a_judge_marks_free_answers_and_its_prompt_is_kept(tmp_path: Path) -> No
     assert scores["all"]["accuracy"]["value"] == pytest.approx(1 / 3, abs=1e-4)
     assert "gland-forming" in texts_of(judged[0], "user")
     assert pictures_of(judged[0]) == []
-    kept = kept_exchanges(tmp_path / "out" / "judge")
+    kept = read_exchanges(tmp_path / "out" / "judge")
     assert len(kept) == 4
     assert "You mark answers" in kept[0]["sent"][0]["text"]
 

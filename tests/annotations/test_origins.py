@@ -14,6 +14,7 @@ import shapely
 from cli_steps import coverslip, invoke
 from PIL import Image
 from scn_slide import BOUNDS, write_scn
+from session_lines import read_lines
 from shape_steps import polygon_of
 from typer.testing import Result
 
@@ -31,7 +32,6 @@ from viewer.overlays.object_map import ObjectMap
 from viewer.recording.events import Pointer
 from viewer.recording.importers import ImportOptions, import_log
 from viewer.recording.library import sessions_folder
-from viewer.recording.log_reader import read_lines
 from viewer.recording.session import read_header
 from viewer.recording.trace_loading import load_trace
 from viewer.slides import open_slide

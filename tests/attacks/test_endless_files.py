@@ -9,7 +9,9 @@ import pytest
 from bombs import endless
 from cli_steps import coverslip
 
-from viewer.agents.exchanges import EXCHANGES_FILE, read_exchanges
+from viewer.agents.conversation import PictureEncoder, Turn
+from viewer.agents.endpoint import Endpoint
+from viewer.agents.exchanges import EXCHANGES_FILE, ExchangeLog
 from viewer.annotations.masks.mask_legend import legend_beside, legend_path
 from viewer.recording.review.entries import ReviewError
 from viewer.recording.review.json_lines import read_json_lines
@@ -98,8 +100,10 @@ def test_a_pipe_beside_masks_and_in_sessions_holds_up_nothing(what: str, tmp_pat
     mask = tmp_path / "mask.png"
     endless(legend_path(mask), what)
     assert legend_beside(mask) is None
-    with pytest.raises(OSError, match="pipe or device"):
-        read_exchanges(endless(tmp_path / EXCHANGES_FILE, what).parent)
+    log = ExchangeLog(endless(tmp_path / EXCHANGES_FILE, what).parent)
+    to = Endpoint(base_url="http://127.0.0.1:9", model="tiny")
+    with pytest.raises(OSError, match=r"Illegal seek|Invalid argument"):
+        log.add(to, [Turn("user", "What?")], [], "Nothing.", PictureEncoder(64, 80))
     with pytest.raises(ReviewError, match="pipe or device"):
         read_json_lines(endless(tmp_path / "reviews.jsonl", what), decoder=None)  # type: ignore[arg-type]
     shutil.rmtree(tmp_path)

@@ -12,13 +12,14 @@ import pytest
 from cli_steps import invoke
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
+from session_lines import read_lines
 
 from viewer.folders import data_folder
 from viewer.recording import recorder as recorder_module
 from viewer.recording.events import AnyEvent, NoteTaken, ToolChosen
 from viewer.recording.library import sessions_folder
 from viewer.recording.log_line import CHAIN_START, decode_line, encode_line
-from viewer.recording.log_reader import read_lines, repair, verify
+from viewer.recording.log_reader import repair, verify
 from viewer.recording.recorder import Recorder
 from viewer.recording.session import (
     EVENTS_FILE,

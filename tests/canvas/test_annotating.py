@@ -71,11 +71,11 @@ def bench(qtbot: QtBot, sample_slide: Path) -> Iterator[Bench]:
 def view_bench(request: pytest.FixtureRequest, bench: Bench, qtbot: QtBot) -> Bench:
     """In an upright view, in one turned by 30 degrees, and in a mirrored one turned by 90."""
     if request.param == "turned":
-        bench.canvas.set_rotation(30)
+        bench.canvas.rotate_by(30)
     elif request.param == "mirrored":
         bench.canvas.flip_horizontally()
         qtbot.waitUntil(lambda: not bench.canvas.is_moving)
-        bench.canvas.set_rotation(90)
+        bench.canvas.rotate_by(-90)
     qtbot.waitUntil(lambda: not bench.canvas.is_moving)
     return bench
 

@@ -81,10 +81,10 @@ def test_borders_lie_where_the_slide_has_them(
     if is_mirrored:
         bench.canvas.flip_horizontally()
         qtbot.waitUntil(lambda: not bench.canvas.is_moving)
-    bench.canvas.set_rotation(rotation_deg)
+    bench.canvas.rotate_by(-rotation_deg if is_mirrored else rotation_deg)
     qtbot.waitUntil(lambda: bench.canvas.is_sharp, timeout=20_000)
     for pan in (0, 13.7):
-        bench.canvas.pan_by(pan, pan / 2)
+        bench.canvas.show_view(bench.canvas.destination.panned(pan, pan / 2), animated=True)
         qtbot.waitUntil(lambda: bench.canvas.is_sharp, timeout=20_000)
         picture = bench.picture()
         for edge in (Point(1000, 1400), Point(1100, 1300), Point(1200, 1450)):

@@ -12,7 +12,8 @@ import tifffile
 from numpy.typing import NDArray
 
 from viewer.geometry import Box
-from viewer.inference.cells.finding import found_cells
+from viewer.inference.cells.detection import StainImages, detected
+from viewer.inference.cells.finding import measured_cells
 from viewer.inference.cells.kept_settings import keep_settings, kept_settings
 from viewer.inference.cells.measuring import NUCLEUS_AREA, Runs, stain_measurements
 from viewer.inference.cells.models import with_settings
@@ -33,8 +34,10 @@ from viewer.inference.models.model_library import find_model
 from viewer.inference.process.field_chances import nucleus_chances
 from viewer.inference.runs.cell_previewer import CellPreviewer
 from viewer.inference.runs.running import RunError, run_model
+from viewer.overlays.objects import Objects
 from viewer.slides import open_slide
 from viewer.slides.region import read_region
+from viewer.slides.source import RgbImage
 
 _RADIUS_UM = 4.0
 _OD_SUM = CellSettings(detection_image="Optical density sum")
@@ -146,13 +149,19 @@ def test_white_is_that_of_the_glass() -> None:
     assert estimated_white(picture[:50]) == (255, 255, 255)
 
 
+def found_cells(rgb: RgbImage, box: Box, settings: CellSettings) -> Objects:
+    """Find and measure as a run does."""
+    images = StainImages(rgb, settings)
+    return measured_cells(detected(images, settings), images, box, box, settings)
+
+
 @pytest.mark.parametrize("pixel_um", [0.5, 0.35])
 def test_cells_are_found_measured_and_graded(pixel_um: float) -> None:
     side_px = round(200 / pixel_um)
     pixels, middles, names = drawn_field(side_px, pixel_um)
     settings = changed(_OD_SUM, {"requested_pixel_size_um": pixel_um, "sigma_um": 0.8})
     box = Box(1000, 2000, 1000 + side_px, 2000 + side_px)
-    found = found_cells(pixels, box, box, settings)
+    found = found_cells(pixels, box, settings)
     assert len(found) == len(middles)
     offsets = found.centroids[:, np.newaxis] - middles - np.array([1000, 2000])
     nearest = np.hypot(*np.moveaxis(offsets, 2, 0)).argmin(1)
@@ -188,7 +197,7 @@ def test_a_preview_is_what_a_run_finds_after_each_change() -> None:
     ]
     for changes in steps:
         settings = changed(_OD_SUM, changes)
-        shown, found = preview.cells(box, settings), found_cells(pixels, box, box, settings)
+        shown, found = preview.cells(box, settings), found_cells(pixels, box, settings)
         np.testing.assert_array_equal(shown.points, found.points)
         np.testing.assert_array_equal(shown.classes, found.classes)
 
@@ -201,11 +210,11 @@ def test_what_touches_is_parted_by_shape() -> None:
     pixels = stained(np.where(two, 0.5, 0.0), np.zeros((100, 100)))
     box = Box(0, 0, 100, 100)
     settings = changed(CellSettings(), {"sigma_um": "0.6", "background_radius_um": 0})
-    assert len(found_cells(pixels, box, box, settings)) == 2
+    assert len(found_cells(pixels, box, settings)) == 2
     whole = changed(settings, {"split_by_shape": False})
-    assert len(found_cells(pixels, box, box, whole)) == 1
-    assert len(found_cells(pixels, box, box, changed(whole, {"max_area_um2": 100}))) == 0
-    assert len(found_cells(np.full_like(pixels, 245), box, box, settings)) == 0
+    assert len(found_cells(pixels, box, whole)) == 1
+    assert len(found_cells(pixels, box, changed(whole, {"max_area_um2": 100}))) == 0
+    assert len(found_cells(np.full_like(pixels, 245), box, settings)) == 0
 
 
 def test_measurements_are_those_of_a_plain_loop() -> None:

@@ -29,7 +29,7 @@ from viewer.inference.teaching.marked_objects import (
     marked_objects,
 )
 from viewer.inference.teaching.marks import Mark
-from viewer.inference.teaching.object_features import PIXEL_FEATURES, object_features
+from viewer.inference.teaching.object_features import object_features
 from viewer.inference.teaching.object_vectors import object_vectors
 from viewer.inference.teaching.taught_bundles import base_of, check_folder, with_features
 from viewer.inference.teaching.taught_objects import CHANCE, TaughtObjects, vectors_for
@@ -148,7 +148,7 @@ def test_features_are_pooled_in_each_object() -> None:
     picture[5:15, 5:15] = (90, 60, 130)
     maps = np.stack([np.full((40, 40), 2.0), labels.astype(float)]).astype(np.float32)
     found = object_features(labels, picture, maps, 0.5)
-    assert found.shape == (4, PIXEL_FEATURES + 2)
+    assert found.shape == (4, 8 + 2), "of the picture, and of the maps"
     assert found.dtype == np.float16
     assert found[[1, 3], -2:].tolist() == [[2, 1], [2, 3]]
     assert found[1, 3] > found[3, 3] >= 0  # density

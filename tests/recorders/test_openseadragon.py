@@ -17,12 +17,13 @@ import numpy as np
 import pytest
 from chromium import REPOSITORY, Chromium, PageServer, Tab, chromium_path
 from PIL import Image
+from session_lines import read_lines
 
 from viewer.geometry import Size
 from viewer.recording.behaviors import actions_of
 from viewer.recording.events import Click, Pointer
 from viewer.recording.library import Library
-from viewer.recording.log_reader import read_lines, verify
+from viewer.recording.log_reader import verify
 from viewer.recording.replay import recorded_view
 from viewer.recording.session import read_header
 from viewer.recording.trace_loading import load_trace

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from recording_steps import HEADER, Clock, view
+from session_lines import read_lines
 
 from viewer.geometry import Point, Size, View
 from viewer.recording.behaviors import actions_of
@@ -28,7 +29,7 @@ from viewer.recording.events import (
     Viewport,
 )
 from viewer.recording.importers import ImportOptions, import_log
-from viewer.recording.log_reader import read_lines, verify
+from viewer.recording.log_reader import verify
 from viewer.recording.recorder import Recorder
 from viewer.recording.session import SessionError, SlideRef, read_header
 from viewer.recording.thinning import REST_NS

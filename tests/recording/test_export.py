@@ -15,12 +15,12 @@ import pyarrow.parquet
 import pytest
 from PIL import Image
 from recording_steps import ALLOWED, HEADER, Clock, view
+from session_lines import read_lines
 
 from viewer.geometry import Box
 from viewer.recording.events import DiagnosisEntered, NoteTaken
 from viewer.recording.export import ExportError, ExportOptions, export_sessions
 from viewer.recording.export.options import Format
-from viewer.recording.log_reader import read_lines
 from viewer.recording.recorder import Recorder
 from viewer.recording.session import SlideRef, write_header
 from viewer.slides import open_slide

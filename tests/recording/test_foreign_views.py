@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from session_lines import read_lines
 
 from viewer.recording.events import Viewport
 from viewer.recording.importers import log_text
 from viewer.recording.importers.foreign_views import ForeignView, ForeignViews
 from viewer.recording.importers.importing import import_log
 from viewer.recording.importers.log_text import LogText
-from viewer.recording.log_reader import read_lines
 from viewer.recording.session import read_header
 
 _places = st.floats(-1e6, 1e6)

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from session_lines import read_lines
 
 from viewer.recording.events import Pointer
 from viewer.recording.importers import ImportOptions, import_log
-from viewer.recording.log_reader import read_lines, verify
+from viewer.recording.log_reader import verify
 from viewer.recording.session import SessionError, SlideRef, read_header
 from viewer.recording.trace_loading import load_trace
 

@@ -18,11 +18,12 @@ import forked_programs
 import msgspec
 import pytest
 from recording_steps import HEADER, count_lines, record, wait_until
+from session_lines import read_lines
 
 from viewer.recording.events import SlideClosed, SlideOpened, ToolChosen
 from viewer.recording.library import Library
-from viewer.recording.log_file import LogFile, spill_path
-from viewer.recording.log_reader import is_being_recorded, read_lines, repair, verify
+from viewer.recording.log_file import LogFile, spilled
+from viewer.recording.log_reader import is_being_recorded, repair, verify
 from viewer.recording.recorder import Recorder
 from viewer.recording.session import EVENTS_FILE, HEADER_FILE, SessionError, read_header
 
@@ -49,6 +50,12 @@ _READING = textwrap.dedent(
 
 def tools(folder: Path) -> list[str]:
     return [line.event.name for line in read_lines(folder) if isinstance(line.event, ToolChosen)]
+
+
+def waiting_events(session_id: str) -> bytes:
+    """What waits for a session whose folder takes nothing."""
+    path = spilled(session_id)
+    return b"" if path is None else path.read_bytes()
 
 
 def kill_while_reading(folder: Path, rng: random.Random) -> tuple[list[int], int]:
@@ -125,7 +132,9 @@ def test_a_full_disk_is_told_and_nothing_is_lost(tmp_path: Path) -> None:
         recorder.record(ToolChosen(str(number)))
     wait_until(lambda: bool(told))
     assert "No space left on device" in told[0]
-    assert spill_path(HEADER.id).stat().st_mode & 0o777 == 0o600
+    spill = spilled(HEADER.id)
+    assert spill is not None
+    assert spill.stat().st_mode & 0o777 == 0o600
     whole = verify(tmp_path / "s")
     assert whole.is_good
     assert whole.torn_bytes == 0
@@ -136,7 +145,7 @@ def test_a_full_disk_is_told_and_nothing_is_lost(tmp_path: Path) -> None:
     recorder.close()
     assert tools(tmp_path / "s") == [str(number) for number in range(300)]
     assert verify(tmp_path / "s").is_good
-    assert not spill_path(HEADER.id).exists()
+    assert spilled(HEADER.id) is None
 
 
 def test_a_real_full_disk(tmp_path: Path) -> None:
@@ -195,8 +204,7 @@ def test_a_folder_that_vanishes_comes_back_with_all_it_held(tmp_path: Path) -> N
     wait_until(lambda: bool(told))
     assert "sessions/s" in told[0]
     recorder.record(ToolChosen("meanwhile"))
-    spill = spill_path(HEADER.id)
-    wait_until(lambda: spill.exists() and b"meanwhile" in spill.read_bytes())
+    wait_until(lambda: b"meanwhile" in waiting_events(HEADER.id))
     (tmp_path / "sessions").unlink()
     wait_until(lambda: told[-1] == "")
     recorder.record(ToolChosen("after"))
@@ -234,8 +242,10 @@ def test_a_crash_on_a_full_disk_is_mended_from_the_temporary_folder(
         file.append(line)
     assert file.trouble
     if is_former:  # versions before 0.2 did not say behind how many bytes the lines belong
-        _, _, lines = spill_path(HEADER.id).read_bytes().partition(b"\n")
-        spill_path(HEADER.id).write_bytes(lines)
+        spill = spilled(HEADER.id)
+        assert spill is not None
+        _, _, lines = spill.read_bytes().partition(b"\n")
+        spill.write_bytes(lines)
     file._lock.release()  # as the system does for a process that was killed
     assert count_lines(tmp_path / "s") < 52
     note = repair(tmp_path / "s")
@@ -243,7 +253,7 @@ def test_a_crash_on_a_full_disk_is_mended_from_the_temporary_folder(
     assert "from the temporary folder" in note
     assert read_lines(tmp_path / "s") == read_lines(shown)
     assert verify(tmp_path / "s").is_good
-    assert not spill_path(HEADER.id).exists()
+    assert spilled(HEADER.id) is None
 
 
 def test_a_torn_last_line_is_cut_off_with_a_note(tmp_path: Path) -> None:

@@ -21,11 +21,12 @@ from pathlib import Path
 import pytest
 from cli_steps import coverslip
 from recording_steps import wait_until
+from session_lines import read_lines
 
 from viewer.recording.events import EventsLost, Viewport
 from viewer.recording.importers.event_log import EventLogHeader
 from viewer.recording.library import Library
-from viewer.recording.log_reader import read_lines, verify
+from viewer.recording.log_reader import verify
 from viewer.recording.receiving.incoming import IncomingLimits, IncomingSessions
 from viewer.recording.receiving.page_slides import PageSlides
 from viewer.recording.receiving.server import RecordServer, ServerOptions

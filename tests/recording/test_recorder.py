@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from recording_steps import ALLOWED, HEADER, Clock, count_lines, record, view, wait_until
+from session_lines import read_lines
 
 from viewer.recording.events import (
     AnyEvent,
@@ -30,7 +31,7 @@ from viewer.recording.events import (
     Viewport,
     WordsAsked,
 )
-from viewer.recording.log_reader import is_being_recorded, read_lines, verify
+from viewer.recording.log_reader import is_being_recorded, verify
 from viewer.recording.recorder import Recorder
 from viewer.recording.session import read_header
 from viewer.recording.trace_loading import load_trace

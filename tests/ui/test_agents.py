@@ -10,6 +10,7 @@ from model_server import Fail, Say, model_server, pictures_of, texts_of
 from PySide6.QtCore import QPoint, Qt, QUrl
 from PySide6.QtWidgets import QDialogButtonBox, QFileDialog
 from pytestqt.qtbot import QtBot
+from session_lines import read_lines
 from test_recording import AGREED, ended_session
 from ui_steps import CTRL, SHIFT, open_dialog, press, set_document, show_slide
 
@@ -18,7 +19,7 @@ from viewer.agents.endpoint import Endpoint, load_endpoint, save_endpoint
 from viewer.agents.permission import PermissionBook
 from viewer.recording.events import QuestionAsked
 from viewer.recording.library import Library
-from viewer.recording.log_reader import read_lines, verify
+from viewer.recording.log_reader import verify
 from viewer.recording.session import read_header
 from viewer.recording.trace_loading import load_trace
 from viewer.ui.agents.agent_panel import AgentPanel

@@ -18,6 +18,7 @@ from cli_steps import coverslip
 from mcp_steps import stdio_session, text_of
 from PySide6.QtCore import QPoint, Qt
 from pytestqt.qtbot import QtBot
+from session_lines import read_lines
 from ui_steps import open_dialog
 
 from viewer.agents.agent_events import AgentState
@@ -26,7 +27,7 @@ from viewer.agents.errors import AgentError
 from viewer.annotations.sets.annotation_set import AGENT_SET
 from viewer.recording.events import PauseChanged, ToolCalled
 from viewer.recording.library import Library
-from viewer.recording.log_reader import read_lines, verify
+from viewer.recording.log_reader import verify
 from viewer.recording.session import read_header
 from viewer.running_window import _socket_path, attach
 from viewer.settings import Settings

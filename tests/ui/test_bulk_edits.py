@@ -64,7 +64,13 @@ def test_all_get_a_class_and_are_deleted_each_as_one_step(
     locked = sum(each.is_locked for each in before)
     assert document.class_counts[tumor.name] == COUNT - locked
     assert [each.id for each in document] == [each.id for each in before]
-    qtbot.waitUntil(lambda: tumor.name in model.class_names, timeout=20_000)
+    qtbot.waitUntil(
+        lambda: any(
+            str(model.data(model.index(row, 0))).startswith(f"{tumor.name} (")
+            for row in range(model.rowCount())
+        ),
+        timeout=20_000,
+    )
     slide_window.commands["edit.undo"].trigger()
     qtbot.waitUntil(lambda: document.undo_label == "Import", timeout=20_000)
     assert list(document) == before

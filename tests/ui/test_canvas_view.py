@@ -26,6 +26,7 @@ from viewer.ui.annotations.pane_annotations import PaneAnnotations
 from viewer.ui.main_window import MainWindow
 from viewer.ui.view.layers_popover import LayersPopover
 from viewer.ui.view.map_cluster import MapCluster
+from viewer.ui.view.pane_overlay import PaneOverlay
 
 LEFT, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton
 SIDE = 400.0
@@ -50,8 +51,14 @@ def _canvas(window: MainWindow) -> SlideCanvas:
     return window.panes.active.canvas
 
 
+def _overlay(window: MainWindow) -> PaneOverlay:
+    overlay = window.panes.active.findChild(PaneOverlay)
+    assert isinstance(overlay, PaneOverlay)
+    return overlay
+
+
 def _layers(window: MainWindow, qtbot: QtBot) -> LayersPopover:
-    button = window.view.overlay_of(window.panes.active).button
+    button = _overlay(window).button
     qtbot.mouseClick(button, LEFT)
     assert button.popover is not None
     qtbot.waitUntil(button.popover.isVisible)
@@ -201,7 +208,7 @@ def test_the_buttons_beside_the_map_move_the_view_and_fold_it(
     slide_window: MainWindow, qtbot: QtBot
 ) -> None:
     window, canvas = slide_window, _canvas(slide_window)
-    overlay = window.view.overlay_of(window.panes.active)
+    overlay = _overlay(window)
     before = canvas.view.downsample
     for button in overlay.cluster.buttons.values():
         assert button.accessibleName()
@@ -241,7 +248,7 @@ def test_f11_shows_the_slide_alone_and_brings_all_back(
 ) -> None:
     window = slide_window
     window.commands["panels.annotations"].trigger()
-    pane, overlay = window.panes.active, window.view.overlay_of(window.panes.active)
+    pane, overlay = window.panes.active, _overlay(window)
     pane.bars.notice.tell("A sentence.", "info")
     chrome: list[QWidget] = [
         window.menuBar(), window.status, window.frame.top_bar, window.frame.tool_strip,

@@ -12,13 +12,13 @@ from PySide6.QtCore import QEvent, QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
+from session_lines import read_lines
 from ui_steps import CTRL, SHIFT, press, show_slide
 
 from viewer.canvas.annotating.brush_tool import BrushTool
 from viewer.canvas.canvas import SlideCanvas
 from viewer.recording.events import AnnotationChanged, ToolChosen
 from viewer.recording.library import Library
-from viewer.recording.log_reader import read_lines
 from viewer.settings import Settings
 from viewer.ui.annotations import toolbox
 from viewer.ui.annotations.pane_annotations import PaneAnnotations

@@ -8,6 +8,7 @@ import pytest
 import shapely
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
+from session_lines import read_lines
 from shy_nuclei import SIDE, found_nuclei, shy_network
 from ui_steps import CTRL, press, show_slide
 
@@ -15,7 +16,6 @@ from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.document import adding
 from viewer.inference.models.model_library import add_model, all_models
 from viewer.recording.events import OutlinesTaught
-from viewer.recording.log_reader import read_lines
 from viewer.settings import Settings
 from viewer.ui.main_window import MainWindow
 

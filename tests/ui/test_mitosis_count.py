@@ -13,13 +13,13 @@ from cli_steps import invoke
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QApplication, QFileDialog
 from pytestqt.qtbot import QtBot
+from session_lines import read_lines
 from ui_steps import CTRL, open_dialog, press, rest, show_slide
 
 from viewer.annotations.counting.frame import NO_PIXEL_SIZE
 from viewer.annotations.counting.tally import FIELD, CountSummary, summary_of
 from viewer.geometry import Optics, Point
 from viewer.recording.events import AnnotationChanged, Counted
-from viewer.recording.log_reader import read_lines
 from viewer.settings import Settings
 from viewer.ui.counting.counting_bar import CountingBar
 from viewer.ui.counting.frame_dialog import FrameDialog

@@ -20,6 +20,7 @@ from PIL import Image
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QInputDialog, QLabel, QListWidget
 from pytestqt.qtbot import QtBot
+from session_lines import read_lines
 from ui_steps import CTRL, SHIFT, drop, heatmap_page, press, show_slide
 
 from viewer.cohort.features.embedding import encoder_of
@@ -35,7 +36,6 @@ from viewer.overlays.patch_feature_map import PatchFeatureMap
 from viewer.overlays.result_at import ResultAt
 from viewer.overlays.result_store import results_folder
 from viewer.recording.events import AnyEvent, OverlayChanged, ResultViewed
-from viewer.recording.log_reader import read_lines
 from viewer.settings import Settings
 from viewer.slides import open_slide
 from viewer.slides.region import read_region

@@ -12,13 +12,13 @@ import shapely
 import tifffile
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
+from session_lines import read_lines
 from ui_steps import CTRL, press, show_slide
 
 from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.document import adding, changing, removing
 from viewer.inference.models.model_library import find_model, models_folder
 from viewer.recording.events import PixelsTaught
-from viewer.recording.log_reader import read_lines
 from viewer.settings import Settings
 from viewer.ui.main_window import MainWindow
 from viewer.ui.teaching import pixels_controller

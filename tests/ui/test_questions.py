@@ -16,11 +16,11 @@ from project_steps import FORM, make_slide, write_forms
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QApplication, QFileDialog, QInputDialog, QLabel
 from pytestqt.qtbot import QtBot
+from session_lines import read_lines
 from ui_steps import CTRL, SHIFT, open_dialog, press, show_slide
 
 from viewer.recording.events import DiagnosisEntered, QuestionAnswered, QuestionAsked
 from viewer.recording.library import Library
-from viewer.recording.log_reader import read_lines
 from viewer.settings import Settings
 from viewer.studies.answers import all_answers
 from viewer.studies.finding import project_slides

@@ -13,6 +13,7 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QInputDialog, QPlainTextEdit
 from pytestqt.qtbot import QtBot
+from session_lines import read_lines
 from ui_steps import CTRL, drop, open_dialog, press, rest, show_slide, stay
 
 from viewer.annotations.annotation import Annotation
@@ -31,7 +32,6 @@ from viewer.recording.events import (
     Viewport,
 )
 from viewer.recording.library import Library
-from viewer.recording.log_reader import read_lines
 from viewer.recording.session import read_header
 from viewer.recording.trace_loading import load_trace
 from viewer.settings import Settings

@@ -10,6 +10,7 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QDialog, QInputDialog
 from pytestqt.qtbot import QtBot
+from session_lines import read_lines
 from ui_steps import CTRL, open_dialog, press, record_rest, rest, show_slide
 
 from viewer.recording.events import (
@@ -23,7 +24,7 @@ from viewer.recording.events import (
     Viewport,
 )
 from viewer.recording.library import Library
-from viewer.recording.log_reader import read_lines, verify
+from viewer.recording.log_reader import verify
 from viewer.recording.session import read_header
 from viewer.settings import Settings
 from viewer.ui.main_window import MainWindow

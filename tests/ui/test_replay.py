@@ -17,18 +17,19 @@ from PySide6.QtCore import QCoreApplication, QPoint, Qt
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
+from session_lines import read_lines
 from test_recording import AGREED, ended_session
 from ui_steps import CTRL, SHIFT, open_dialog, press, rest, settled_picture, show_slide, stay
 
 from viewer.geometry import Optics
 from viewer.recording.events import Viewport
 from viewer.recording.library import Library, sessions_folder
-from viewer.recording.log_reader import read_lines
 from viewer.recording.session import read_header
 from viewer.recording.trace_loading import load_trace
 from viewer.ui.main_window import MainWindow
 from viewer.ui.recording.export_dialog import ExportDialog
 from viewer.ui.recording.session_panels import SessionPanels
+from viewer.ui.view.pane_overlay import PaneOverlay
 
 
 @dataclass
@@ -205,8 +206,9 @@ def test_what_was_seen_is_told_and_painted(
     painted.append(canvas.grab().toImage())
     assert all(a != b for a, b in pairwise(painted))
     # The list of layers and the status bar know of them too.
-    layers = window.view.overlay_of(window.panes.active).layers
-    rows = {entry.name: entry for entry in layers.entries()}
+    overlay = window.panes.active.findChild(PaneOverlay)
+    assert isinstance(overlay, PaneOverlay)
+    rows = {entry.name: entry for entry in overlay.layers.entries()}
     time_row = rows["Time on screen"]
     assert {"Scanpath", "Unseen tissue"} < rows.keys()
     assert time_row.ramp is not None

@@ -12,13 +12,13 @@ from model_server import Fail, Say, model_server
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialogButtonBox, QWidget
 from pytestqt.qtbot import QtBot
+from session_lines import read_exchanges
 from test_recording import AGREED, ended_session
 from test_replay import open_sessions, panels, select
 from ui_steps import CTRL, open_dialog, press, rest, show_slide, stay
 
 from viewer.agents.drafting import DRAFTING_FOLDER
 from viewer.agents.endpoint import Endpoint, save_endpoint
-from viewer.agents.exchanges import read_exchanges
 from viewer.agents.permission import PermissionBook
 from viewer.geometry import Box
 from viewer.recording.export import ExportOptions

@@ -52,7 +52,7 @@ def test_each_group_shows_its_settings_with_what_they_do(dialog: SettingsDialog)
         assert not fields & seen
         seen |= fields
     assert seen == {choice.field for choice in CHOICES}
-    dialog.show_group("Navigation")
+    dialog.groups.setCurrentRow(listed(dialog).index("Navigation"))
     texts = [label.text() for label in dialog.findChildren(QLabel) if label.isVisible()]
     for choice in CHOICES:
         if choice.group == "Navigation":
@@ -105,7 +105,7 @@ def test_only_what_was_changed_is_changed(dialog: SettingsDialog, qtbot: QtBot) 
     assert dialog.changes == {}
     box = dialog.findChildren(QCheckBox)
     inverted = next(each for each in box if each.accessibleName() == "Invert touchpad")
-    dialog.show_group("Navigation")
+    dialog.groups.setCurrentRow(listed(dialog).index("Navigation"))
     qtbot.mouseClick(inverted, Qt.MouseButton.LeftButton, pos=QPoint(8, inverted.height() // 2))
     device = next(
         each for each in dialog.findChildren(QComboBox) if each.accessibleName() == "Run models on"

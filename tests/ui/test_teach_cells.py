@@ -8,6 +8,7 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QApplication, QInputDialog
 from pytestqt.qtbot import QtBot
+from session_lines import read_lines
 from stained_slides import EVERY_PX, write_stained_slide
 from ui_steps import CTRL, open_dialog, press, show_slide
 
@@ -18,7 +19,6 @@ from viewer.inference.teaching.cell_marks import is_cell_mark
 from viewer.inference.teaching.taught_objects import CHANCE
 from viewer.overlays.object_map import ObjectMap
 from viewer.recording.events import CellMarked, CellsTaught
-from viewer.recording.log_reader import read_lines
 from viewer.settings import Settings
 from viewer.ui.main_window import MainWindow
 from viewer.ui.overlays.overlay_run import OverlayRun

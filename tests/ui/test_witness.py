@@ -21,11 +21,12 @@ from PySide6.QtCore import QPoint, Qt, QTimer
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QInputDialog, QMessageBox, QPlainTextEdit, QWidget
 from pytestqt.qtbot import QtBot
+from session_lines import read_lines
 from test_dropped_files import make_geojson
 from ui_steps import CTRL, drop, press, rest, show_slide
 
 from viewer.recording.events import AnnotationChanged, FocusChanged, OverlayChanged
-from viewer.recording.log_reader import read_lines, verify
+from viewer.recording.log_reader import verify
 from viewer.recording.session import read_header
 from viewer.recording.trace_loading import load_trace
 from viewer.settings import Settings

@@ -10,11 +10,11 @@ from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QImage
 from PySide6.QtWidgets import QApplication, QDialog, QProgressDialog, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
+from session_lines import read_lines
 
 from viewer.annotations.document import Document
 from viewer.canvas.canvas import SlideCanvas
 from viewer.recording.events import Viewport
-from viewer.recording.log_reader import read_lines
 from viewer.ui.main_window import MainWindow
 from viewer.ui.overlays.settings_pages import HeatmapPage
 

@@ -9,7 +9,6 @@ import msgspec
 from viewer.access import OWNER_FILE, make_folder
 from viewer.appending import append_whole
 from viewer.atomic_write import atomic_write_bytes
-from viewer.limits import LOG_BYTES, read_regular
 from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
@@ -86,18 +85,3 @@ class ExchangeLog:
         if not path.exists():
             atomic_write_bytes(path, picture.jpeg)
         return f"{PICTURES_FOLDER}/{path.name}"
-
-
-def read_exchanges(folder: Path) -> list[dict[str, object]]:
-    """All whole lines of a session's exchanges; none where there are none. Raises OSError."""
-    try:
-        lines = read_regular(folder / EXCHANGES_FILE, LOG_BYTES).splitlines()
-    except FileNotFoundError:
-        return []
-    found: list[dict[str, object]] = []
-    for line in lines:
-        try:
-            found.append(msgspec.json.decode(line, type=dict[str, object]))
-        except (msgspec.MsgspecError, RecursionError):
-            continue  # cut by a crash
-    return found

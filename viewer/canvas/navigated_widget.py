@@ -101,11 +101,6 @@ class NavigatedWidget(LayeredWidget):
         self._navigator.zoom(factor, anchor, cause)
         self._after_move()
 
-    def pan_by(self, dx_px: float, dy_px: float, cause: str = "key") -> None:
-        """Moves the slide by logical screen pixels."""
-        self._navigator.pan(dx_px, dy_px, cause, animated=True)
-        self._after_move()
-
     def fit(self) -> None:
         """Shows the whole slide."""
         self._navigator.show_all()
@@ -130,11 +125,6 @@ class NavigatedWidget(LayeredWidget):
         """Turns what is on screen about its middle."""
         self._navigator.turn(clockwise_deg)
         self._after_move()
-
-    def set_rotation(self, rotation_deg: float) -> None:
-        """Turns the slide to an angle, clockwise from upright."""
-        turn = rotation_deg - self.destination.rotation_deg
-        self.rotate_by(-turn if self.view.mirrored else turn)
 
     def flip_horizontally(self) -> None:
         """Mirrors what is on screen left to right."""

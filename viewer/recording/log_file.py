@@ -6,7 +6,7 @@ import errno
 import os
 from typing import TYPE_CHECKING
 
-from viewer.fallback import fallback_path, waiting
+from viewer.fallback import waiting
 from viewer.journal import Journal
 
 if TYPE_CHECKING:
@@ -92,11 +92,6 @@ class LogFile(Journal):
         self._lock.release()
         self._lock.acquire(timeout=0)
         self._write_header()
-
-
-def spill_path(session_id: str) -> Path:
-    """Return where the events of a session wait while its folder takes none. Raises OSError."""
-    return fallback_path(_fallback_name(session_id))
 
 
 def spilled(session_id: str) -> Path | None:

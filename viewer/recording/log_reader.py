@@ -75,11 +75,6 @@ def iter_blocks(folder: Path) -> Iterator[list[LogLine]]:
         yield lines
 
 
-def read_lines(folder: Path) -> list[LogLine]:
-    """Return all lines of a session's log, as `iter_blocks` reads them."""
-    return [line for block in iter_blocks(folder) for line in block]
-
-
 def verify(folder: Path) -> Verdict:
     """Checks sequence, chain and schema of a log.
 

@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from viewer.annotations.pixel_calibration import MicronsPerPixel
     from viewer.recording.trace import Action, FloatArray, Trace
 
-_ZOOM_OCTAVES = 0.5
-"""A change of zoom of less is no step of its own (one notch of the wheel)."""
-
 
 @dataclass(frozen=True, slots=True)
 class Statistics:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 import numpy as np
@@ -16,11 +16,9 @@ if TYPE_CHECKING:
     from viewer.annotations.annotation import Annotation
 
 SetStatus = Literal["drawing", "handed in", "returned", "approved"]
-SET_STATUSES: tuple[SetStatus, ...] = get_args(SetStatus)
 Verdict = Literal["", "approved", "returned", "accepted", "corrected", "rejected"]
 """Of what a person drew: approved or returned; of what a model made: accepted, corrected or
 rejected. "" takes a verdict back."""
-GOOD: frozenset[Verdict] = frozenset(("approved", "accepted", "corrected"))
 
 
 class SetEvent(msgspec.Struct, frozen=True, array_like=True, tag="set"):

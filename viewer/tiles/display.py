@@ -60,16 +60,12 @@ class DisplaySettings:
 class DisplayTransform:
     """Applies a look to tiles of one slide; may be called from many threads at once.
 
-    Attributes
-    ----------
-    icc_error
-        One sentence, where the look asks for the ICC profile and the profile cannot be used.
+    A profile that cannot be used is not used; `profile_problem` says why.
     """
 
     def __init__(self, look: DisplaySettings, icc_profile: bytes | None = None) -> None:
         self.look = look
-        self.icc_error: str | None = None
-        self._icc = self._icc_transform(icc_profile) if look.icc and icc_profile else None
+        self._icc = _changing_profile(icc_profile) if look.icc and icc_profile else None
         self._levels = _level_table(look)
         self._stain = None
         if look.stain is not Stain.NONE:
@@ -95,14 +91,14 @@ class DisplayTransform:
             rgb = self._icc.to_srgb(rgb)
         return rgb if self._levels is None else np.take(self._levels, rgb)
 
-    def _icc_transform(self, profile: bytes) -> ColorProfile | None:
-        from viewer.tiles.color_profile import ColorProfileError, color_profile
 
-        found = color_profile(profile)
-        if isinstance(found, ColorProfileError):
-            self.icc_error = str(found)
-            return None
-        return found if found.changes_colors else None
+def _changing_profile(profile: bytes) -> ColorProfile | None:
+    """Return a profile that can be used and changes colors."""
+    from viewer.tiles.color_profile import ColorProfileError, color_profile
+
+    found = color_profile(profile)
+    usable = None if isinstance(found, ColorProfileError) else found
+    return usable if usable is not None and usable.changes_colors else None
 
 
 def default_display(info: SlideInfo, *, uses_icc: bool = True) -> DisplaySettings:

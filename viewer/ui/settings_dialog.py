@@ -100,11 +100,6 @@ class SettingsDialog(QDialog):
             name: value for name, value in values.items() if value != getattr(self._before, name)
         }
 
-    def show_group(self, title: str) -> None:
-        """Show a group by its title."""
-        self.search.clear()
-        self.groups.setCurrentRow(list(self.sections).index(title))
-
     def _shortcuts(self) -> dict[str, list[str]]:
         """Return the user's keys; those of commands that this version has not stay as they are."""
         known = {command.id for command in COMMANDS}

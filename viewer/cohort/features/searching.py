@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-VECTOR_INDEX = "vector_idx"
 _EXACT_ROWS = 50_000
 """Up to here every vector is compared: that takes some ten milliseconds."""
 _ROWS_A_PARTITION = 2_000

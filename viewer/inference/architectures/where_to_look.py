@@ -19,7 +19,6 @@ CELL_PX = 16
 MARGIN_CELLS = 4
 """Cells round those that it answers for: one for the encoder's reach, three for the head's."""
 _SCALES = 3
-_REACH_CELLS = 3
 _COLORS = 7
 CHANNELS = _COLORS + sum(WIDTHS[:_SCALES])
 """Of a cell: its colors, and the mean of each channel at the encoder's three finer scales."""

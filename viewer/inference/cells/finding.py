@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from viewer.inference.cells.detection import StainImages, detected, expanded
+from viewer.inference.cells.detection import StainImages, expanded
 from viewer.inference.cells.measuring import (
     AREA_RATIO,
     CELL_AREA,
@@ -27,19 +27,6 @@ if TYPE_CHECKING:
     from viewer.inference.cells.detection import Labels
     from viewer.inference.cells.measuring import Column
     from viewer.inference.cells.settings import CellSettings
-    from viewer.slides.source import RgbImage
-
-
-def found_cells(rgb: RgbImage, box: Box, core: Box, settings: CellSettings) -> Objects:
-    """Return the cells whose middle lies in `core`, of an image of the requested pixel size.
-
-    Parameters
-    ----------
-    rgb, box
-        uint8 (height, width, 3), and the level-0 box that it shows.
-    """
-    images = StainImages(rgb, settings)
-    return measured_cells(detected(images, settings), images, box, core, settings)
 
 
 def measured_cells(
@@ -52,10 +39,12 @@ def measured_cells(
     is_preview: bool = False,
     features: NDArray[np.float16] | None = None,
 ) -> Objects:
-    """Return nuclei that are numbered from 1 without gaps as cells; as `found_cells`.
+    """Return numbered nuclei, from 1 without gaps, as cells: those with their middle in `core`.
 
     Parameters
     ----------
+    images, box
+        Of the requested pixel size, and the level-0 box that they show.
     is_preview
         Whether only what is needed to show and grade them is measured.
     features

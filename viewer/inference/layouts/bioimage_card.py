@@ -38,8 +38,6 @@ class _Size(msgspec.Struct, frozen=True):
 
     min: int = 0
     step: int = 0
-    tensor_id: str = ""
-    axis_id: str = ""
     offset: float = 0
 
 
@@ -67,7 +65,6 @@ class _Tensor(msgspec.Struct, frozen=True):
     id: str = ""
     shape: list[int] | dict[str, Any] = []
     halo: list[int] = []
-    data_range: list[float | None] = []
     preprocessing: list[Step] = []
     postprocessing: list[Step] = []
     test_tensor: _File | None = None

@@ -66,7 +66,6 @@ class Metadata(msgspec.Struct, frozen=True):
     version: str = "1"
     name: str = ""
     description: str = ""
-    copyright: str = ""
     references: list[str] = []
     coverslip: dict[str, object] = {}
 

@@ -27,7 +27,6 @@ _RING_UM = 2.0
 _LEAST_VALUE = 1 / 255
 _LARGEST = 60_000.0
 """What float16 holds."""
-PIXEL_FEATURES = 8
 
 
 def object_features(

@@ -12,7 +12,7 @@ import stat
 from viewer.errors import CoverslipError
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
-_VERSION_FLAG = 1
+_VERSION_FLAG = ctypes.c_uint32(1)
 _PATH_BENEATH = 1
 _SET_NO_NEW_PRIVS = 38
 
@@ -49,7 +49,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 def landlock_abi() -> int:
     """Return the version of Landlock that the kernel offers, 0 where there is none."""
-    return max(0, _syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint32(1)))
+    return max(0, _syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _VERSION_FLAG))
 
 
 def forbid_new_privileges() -> None:

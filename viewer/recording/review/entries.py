@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal
 
 import msgspec
 
 from viewer.recording.session import SessionError
 
 Verdict = Literal["accepted", "edited", "rejected", "skipped"]
-VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 Source = Literal["model", "typed", "dictated", "none"]
 """Where a text is from: a model, a reviewer's hand or voice, or nowhere."""
 

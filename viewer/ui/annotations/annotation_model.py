@@ -153,11 +153,6 @@ class AnnotationModel(QAbstractItemModel):
         """Return how many annotations pass the filter."""
         return sum(len(group.ids) for group in self._groups)
 
-    @property
-    def class_names(self) -> list[str]:
-        """Of the top rows; "" for those without a class."""
-        return [group.name for group in self._groups]
-
     def id_at(self, index: _Index) -> UUID | None:
         """Return the annotation of a row; None for a class."""
         group = self._by_number.get(index.internalId())
@@ -212,13 +207,6 @@ class AnnotationModel(QAbstractItemModel):
 
     def _index_at(self, group: Group, at: int) -> QModelIndex:
         return self.createIndex(self._position(group, at), 0, group.number)
-
-    def index_of_class(self, name: str) -> QModelIndex:
-        """Not valid for a class that is not listed."""
-        for row, group in enumerate(self._groups):
-            if group.name == name:
-                return self.createIndex(row, 0, 0)
-        return QModelIndex()
 
     def runs_of(self, ids: Iterable[UUID]) -> list[tuple[QModelIndex, QModelIndex]]:
         """First and last rows that hold just these annotations, as few as there are."""

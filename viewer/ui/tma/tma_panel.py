@@ -130,10 +130,6 @@ class TmaPanel(Panel):
         action.setToolTip(tip)
         return action
 
-    def edit_case_id(self, row: int) -> None:
-        """Let the id of a core be typed."""
-        self.view.edit(self.model.index(row, ID_COLUMN))
-
     def _on_selected(self) -> None:
         if not self._is_choosing:
             self.chosen.emit(self.chosen_ids)

@@ -46,10 +46,6 @@ class ViewController(QObject):
         window.panes.watch(self._watch)
         window.panes.panes_changed.connect(self._on_panes_changed)
 
-    def overlay_of(self, pane: SlidePane) -> PaneOverlay:
-        """Return what floats over a pane's canvas."""
-        return self._overlays[pane]
-
     def apply_settings(self) -> None:
         """Give the maps of all panes the size that is kept."""
         for overlay in self._overlays.values():

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from viewer.slides.readers.jpeg_markers import ADOBE, FRAMES, JFIF, LOSSLESS, markers
 
-ADOBE_RGB_OR_CMYK, ADOBE_YCBCR, ADOBE_YCCK = 0, 1, 2
+ADOBE_RGB_OR_CMYK = 0
 
 
 @dataclass(frozen=True, slots=True)
