@@ -11,7 +11,8 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from viewer.ui import collector
-from viewer.ui.collector import Collector, spare_what_came
+from viewer.ui.collector import Collector
+from viewer.uncollected import uncollected
 
 MANY = 100_000
 
@@ -70,13 +71,33 @@ def test_what_came_in_the_place_of_as_much_is_spared(collects: Collector) -> Non
     assert seen_held() is None
 
 
-def test_what_threads_spare_is_freed_once_it_goes(collects: Collector) -> None:
+def test_what_bulk_work_made_is_left_out_and_freed_once_it_goes(collects: Collector) -> None:
     collects._collect()
-    large, small = [[] for _ in range(2 * MANY)], _Held(1)
-    spare_what_came()
+    small = _Held(1)
+    with uncollected():
+        large: list[list[int]] = [[] for _ in range(2 * MANY)]
+        assert not gc.isenabled()
+        collects._collect()
+        assert gc.get_count()[0] > 2 * MANY, "it is not looked at meanwhile"
+        with uncollected():
+            pass
+        assert not gc.isenabled(), "the outer work is under way"
+    assert gc.isenabled()
     assert gc.get_freeze_count() > 2 * MANY, "the next collection leaves it out"
     seen_small = weakref.ref(small)
     del small, large
+    collects._collect()
+    assert seen_small() is None
+
+
+def test_work_that_made_little_leaves_nothing_out(collects: Collector) -> None:
+    gc.collect()
+    before = gc.get_freeze_count()
+    with uncollected():
+        small = _Held(1)
+    seen_small = weakref.ref(small)
+    del small
+    assert gc.get_freeze_count() == before
     collects._collect()
     assert seen_small() is None
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import sys
-import threading
 from typing import TYPE_CHECKING
 
 from psutil import Process
@@ -13,6 +12,7 @@ from PySide6.QtGui import QGuiApplication
 
 from viewer import window_first
 from viewer.processes import giving_way
+from viewer.uncollected import MANY, is_under_way, take_left_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,8 +21,6 @@ _EVERY_MS = 20_000
 _NEVER = 1 << 30
 _MANY = 300_000
 """Blocks of memory, as of fifty thousand annotations, that take longer than a frame to look at."""
-_MANY_OBJECTS = 50_000
-"""The same, where objects are counted as they come."""
 _COUNTABLE_BYTES = 512 << 20
 """Memory whose blocks are counted within a frame; of a million annotations that takes ten."""
 _SWITCH_S = 0.0002
@@ -31,10 +29,6 @@ _SWITCH_S = 0.0002
 Several threads that compute share the turns with it. While 200,000 annotations are changed the
 window answers two to three times as soon as at 1 ms, and the change takes a sixth longer.
 """
-
-
-_spared_meanwhile = threading.Event()
-"""Whether `spare_what_came` has left out anything since a `Collector` looked last."""
 
 
 def let_window_come_first() -> None:
@@ -82,17 +76,6 @@ def spare_standing_objects() -> None:
     gc.set_threshold(first, second, _NEVER)
 
 
-def spare_what_came() -> None:
-    """Leave all that came until now out of later collections, until a `Collector` frees it.
-
-    A collection of what is young looks at each new container once, in whichever thread makes the
-    next object: of a set of a million ids that takes 50 ms, and often it is the window's. For
-    threads that have made such containers; nothing of theirs may refer to itself.
-    """
-    gc.freeze()
-    _spared_meanwhile.set()
-
-
 class Collector(QObject):
     """Collects in full now and then, when neither the slide nor the hand moves.
 
@@ -124,10 +107,9 @@ class Collector(QObject):
 
     def _collect(self) -> None:
         is_held = QGuiApplication.mouseButtons() != Qt.MouseButton.NoButton
-        if is_held or self._is_moving():
+        if is_held or self._is_moving() or is_under_way():
             return
-        if _spared_meanwhile.is_set():
-            _spared_meanwhile.clear()
+        if take_left_out():
             self._spared = max(self._spared, self._standing + 1)
         if self._process.memory_info().rss > self._standing_bytes + _COUNTABLE_BYTES:
             self._collect_uncounted()
@@ -138,7 +120,7 @@ class Collector(QObject):
     def _collect_uncounted(self) -> None:
         """Spare what came, by Python's own count of what stays; nothing is freed for good yet."""
         self._come += _come_to_stay()
-        if self._come > _MANY_OBJECTS:
+        if self._come > MANY:
             gc.freeze()
             self._come = 0
             self._spared = max(self._spared, self._standing + 1)
@@ -155,7 +137,7 @@ class Collector(QObject):
             return
         self._spared = min(self._spared, max(now, self._standing + 1))
         # As many may have come as went: all of a slide changed, or another slide opened.
-        if now > self._spared + _MANY or _come_to_stay() > _MANY_OBJECTS:
+        if now > self._spared + _MANY or _come_to_stay() > MANY:
             gc.freeze()
             self._spared = max(now, self._standing + 1)
         else:

@@ -28,6 +28,7 @@ from viewer.annotations.storage.store import (
 from viewer.folders import data_folder
 from viewer.progress import progress_to
 from viewer.slides.slide_key import file_name_of
+from viewer.uncollected import uncollected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -409,7 +410,7 @@ class Autosave:
     def _reload(self) -> None:
         with self._change:
             self._read_count = self._put_count
-        with self._reading():
+        with self._reading(), uncollected():
             self._on_reloaded(self._store.annotations()[0])
             if self._has_taken_over:
                 self._has_taken_over = False

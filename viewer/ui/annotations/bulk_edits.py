@@ -17,8 +17,8 @@ from viewer.slow_release import release_slowly
 from viewer.ui.annotations.long_task import LongTask, StoppedError
 from viewer.ui.annotations.wording import many
 from viewer.ui.background_runner import BackgroundRunner
-from viewer.ui.collector import spare_what_came
 from viewer.ui.services import DialogHost, MessageHost
+from viewer.uncollected import uncollected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -238,12 +238,12 @@ class BulkEdits(QObject):
                     task.tell(0.0)
                     time.sleep(_ASK_S)
                 task.say(sentence)
-            with progress_to(lambda share: task.tell(0.6 * share)):
-                edit = work(before).looked_at()
-            after = before.copied()
-            after.take(edit.changes, lambda share: task.tell(0.6 + 0.4 * share))
-            spare_what_came()
-            return edit, after
+            with uncollected(count):
+                with progress_to(lambda share: task.tell(0.6 * share)):
+                    edit = work(before).looked_at()
+                after = before.copied()
+                after.take(edit.changes, lambda share: task.tell(0.6 + 0.4 * share))
+                return edit, after
 
         def finish() -> None:
             self._task = None

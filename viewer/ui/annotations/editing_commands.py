@@ -19,8 +19,8 @@ from viewer.canvas.annotating.edit_context import HIDDEN
 from viewer.ui.annotations.bulk_edits import MANY, BulkEdits, BulkEditsHost
 from viewer.ui.annotations.wording import LOCKED, many
 from viewer.ui.background_runner import BackgroundRunner
-from viewer.ui.collector import spare_what_came
 from viewer.ui.services import CommandHost, PaneHost
+from viewer.uncollected import uncollected
 from viewer.window_first import giving_way
 
 if TYPE_CHECKING:
@@ -325,11 +325,9 @@ class EditingCommands(QObject):
         held = document.state.held
 
         def found() -> frozenset[UUID]:
-            ids = list(held)  # in one go, as the document may change; the rest takes longer
-            found = frozenset(giving_way(ids))
-            del ids
-            spare_what_came()
-            return found
+            with uncollected(len(held)):
+                ids = list(held)  # in one go, as the document may change; the rest takes longer
+                return frozenset(giving_way(ids))
 
         def choose(ids: frozenset[UUID]) -> None:
             if active is not self._active():

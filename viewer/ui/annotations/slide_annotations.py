@@ -13,6 +13,7 @@ from viewer.annotations.sets.annotation_set import LOCKED
 from viewer.progress import progress_to
 from viewer.slow_release import release_slowly, wait_for_room
 from viewer.ui.annotations.long_task import StoppedError
+from viewer.uncollected import uncollected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -274,7 +275,7 @@ class _Opened(NamedTuple):
 
 
 def _opened(place: AnnotationsPlace, tell: Tell) -> _Opened:
-    with progress_to(tell):
+    with progress_to(tell), uncollected():
         files = place.open()
         try:
             state = DocumentState().fill(files.annotations)
