@@ -135,8 +135,9 @@ def test_outlines_come_back_in_level_0_pixels_from_a_process() -> None:
         assert len(rings) == 1
         assert outline.centroid.distance(shapely.Point(1280, 1280)) < 4
         assert outline.area == pytest.approx(np.pi * 60**2, rel=0.1)
-        assert prompter._process is not None
-        prompter._process.kill()
+        process = prompter._held.process
+        assert process is not None
+        process.kill()
         with pytest.raises(PrompterError, match="point again"):
             prompter.outline(picture, FIELD, prompt)
         assert prompter.outline(picture, FIELD, prompt)

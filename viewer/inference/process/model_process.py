@@ -33,11 +33,15 @@ from viewer.inference.process.model_scan import check_script
 from viewer.processes.channel import ChannelError, open_channel
 from viewer.processes.confinement.launching import launch
 from viewer.processes.giving_way import give_way
-from viewer.processes.shared_pixels import SharedPixels
+from viewer.processes.shared_pixels import SharedPixels, hand_over
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from viewer.inference.models.bundle import ModelBundle
     from viewer.inference.process.messages import Answer, PackageTest, Request
+    from viewer.processes.shared_pixels import Tile
 
 _log = logging.getLogger(__name__)
 
@@ -143,6 +147,15 @@ class ModelProcess:
         slot_bytes = -(-slot_bytes // page) * page
         count = max(1, min(most, SHARED_BYTES // slot_bytes))
         return SharedPixels(os.dup(self._shared.descriptor), slot_bytes, count)
+
+    def put(self, pixels: NDArray[np.uint8]) -> Tile:
+        """Put pixels where the process finds them; return the message that tells it of them."""
+        shared = self.shared_slots(pixels.nbytes, 1)
+        try:
+            return hand_over(pixels, shared)
+        finally:
+            if shared is not None:
+                shared.close()
 
     def load(
         self, bundle: ModelBundle, device: str, threads: int, *, falls_back: bool = False

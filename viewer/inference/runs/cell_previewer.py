@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
 from viewer.errors import CoverslipError
 from viewer.inference.errors import ModelFailedError, ModelProcessError
 from viewer.inference.models.bundle import BundleError
+from viewer.inference.process.held_process import HeldProcess
 from viewer.inference.process.messages import FindCells, FoundCells, Refused
 from viewer.inference.process.model_process import ModelProcess
 from viewer.overlays.objects import Objects, ObjectsError
-from viewer.processes.shared_pixels import hand_over
 
 if TYPE_CHECKING:
     from viewer.geometry import Box
@@ -30,11 +29,9 @@ class CellPreviewer:
     """Used by one thread at a time; `close` may be called from any."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._process: ModelProcess | None = None
+        self._held = HeldProcess()
         self._field: tuple[Box, float] | None = None
         self._network: ModelBundle | None = None
-        self._is_closed = False
 
     def use(self, network: ModelBundle | None) -> None:
         """Preview the maps of a network from now on; None previews what the pixels show."""
@@ -63,19 +60,12 @@ class CellPreviewer:
             process = self._running()
             tile = None
             if rgb is not None:
-                shared = process.shared_slots(rgb.nbytes, 1)
-                try:
-                    tile = hand_over(rgb, shared)
-                finally:
-                    if shared is not None:
-                        shared.close()
+                tile = process.put(rgb)
                 self._field = field, settings.requested_pixel_size_um
             box = (field.x0, field.y0, field.x1, field.y1)
             answer = process.ask(FindCells(tile, settings, box))
         except ModelProcessError as error:
-            stopped = self._process.stopped if self._process is not None else str(error)
-            self._end()
-            raise PreviewError(stopped or _ENDED) from error
+            raise PreviewError(self._end() or _ENDED) from error
         match answer:
             case FoundCells(data):
                 try:
@@ -91,28 +81,27 @@ class CellPreviewer:
 
     def close(self) -> None:
         """End the process for good."""
-        with self._lock:
-            self._is_closed = True
-        self._end()
+        self._held.close()
 
     def _running(self) -> ModelProcess:
-        with self._lock:
-            if self._is_closed:
-                raise PreviewError("The window is closing.")
-            if self._process is None:
-                network = self._network
-                process = ModelProcess(with_torch=network is not None, uses_cuda=False)
-                self._process = process
-                if network is not None:
-                    try:
-                        process.load(network, "cpu", 1)
-                    except (BundleError, ModelFailedError) as error:
-                        raise PreviewError(str(error)) from error
-            return self._process
-
-    def _end(self) -> None:
-        with self._lock:
-            process, self._process = self._process, None
+        network = self._network
+        try:
+            process, is_new = self._held.take(
+                lambda: ModelProcess(with_torch=network is not None, uses_cuda=False)
+            )
+        except ModelProcessError as error:
+            raise PreviewError(str(error)) from error
+        if is_new:
             self._field = None
-        if process is not None:
-            process.close()
+            if network is not None:
+                try:
+                    process.load(network, "cpu", 1)
+                except (BundleError, ModelFailedError) as error:
+                    self._end()
+                    raise PreviewError(str(error)) from error
+        return process
+
+    def _end(self) -> str:
+        """End the process; return why it was stopped from outside, "" where it was not."""
+        self._field = None
+        return self._held.end()

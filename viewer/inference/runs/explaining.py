@@ -17,7 +17,6 @@ from viewer.inference.process.model_process import ModelProcess, thread_count
 from viewer.inference.runs.part_weights import PartWeights, rolled_names, why_no_attention
 from viewer.inference.runs.running import RunError, fitting_mpp_um
 from viewer.inference.tasks.known import TASKS
-from viewer.processes.shared_pixels import hand_over
 from viewer.slides import TileError, open_slide
 from viewer.slides.region import read_region
 
@@ -148,13 +147,7 @@ def _asked(bundle: ModelBundle, tile: RgbImage, index: int) -> Explained:
     try:
         with closing(ModelProcess(uses_cuda=False)) as process:
             process.load(bundle, "cpu", thread_count())
-            shared = process.shared_slots(tile.nbytes, 1)
-            try:
-                handed = hand_over(tile, shared)
-            finally:
-                if shared is not None:
-                    shared.close()
-            answer = process.ask(Explain(handed, index, _PARTS))
+            answer = process.ask(Explain(process.put(tile), index, _PARTS))
     except (BundleError, ModelFailedError, ModelProcessError) as error:
         raise RunError(str(error)) from error
     match answer:

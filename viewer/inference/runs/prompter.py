@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
 from viewer.errors import CoverslipError
 from viewer.geometry import Point
 from viewer.inference.errors import ModelFailedError, ModelProcessError
 from viewer.inference.models.bundle import BundleError
+from viewer.inference.process.held_process import HeldProcess
 from viewer.inference.process.messages import Outlined, Refused, Segment
 from viewer.inference.process.model_process import ModelProcess, thread_count
-from viewer.processes.shared_pixels import hand_over
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,10 +54,8 @@ class Prompter:
     """Used by one thread at a time; `close` may be called from any."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._process: ModelProcess | None = None
+        self._held = HeldProcess()
         self._model = ""
-        self._is_closed = False
 
     def outline(
         self, picture: RgbImage, field: Box, prompt: Prompt, model: ModelBundle | None = None
@@ -80,19 +77,12 @@ class Prompter:
         side = len(picture)
         try:
             process = self._running(model)
-            shared = process.shared_slots(picture.nbytes, 1)
-            try:
-                tile = hand_over(picture, shared)
-            finally:
-                if shared is not None:
-                    shared.close()
-            answer = process.ask(Segment(tile, prompt.in_pixels(field, side)))
+            answer = process.ask(Segment(process.put(picture), prompt.in_pixels(field, side)))
         except (BundleError, ModelFailedError) as error:
-            self._end()
+            self._held.end()
             raise PrompterError(str(error)) from error
         except ModelProcessError as error:
-            stopped = self._process.stopped if self._process is not None else ""
-            self._end()
+            stopped = self._held.end()
             ended = "The process that outlines ended; point again."
             raise PrompterError(stopped or ended) from error
         scale = field.width / side
@@ -105,33 +95,25 @@ class Prompter:
             case Refused(sentence):
                 raise PrompterError(sentence)
             case _:
-                self._end()
+                self._held.end()
                 raise PrompterError("The process that outlines gave no answer; point again.")
 
     def close(self) -> None:
         """End the process for good."""
-        with self._lock:
-            self._is_closed = True
-        self._end()
+        self._held.close()
 
     def _running(self, model: ModelBundle | None) -> ModelProcess:
         """Return a process that holds the model and no other."""
         key = "" if model is None else model.key
-        if self._process is not None and self._model != key:
-            self._end()
-        with self._lock:
-            if self._is_closed:
-                raise PrompterError("The window is closing.")
-            if self._process is not None:
-                return self._process
-            process = ModelProcess(with_torch=model is not None, uses_cuda=False)
-            self._process, self._model = process, key
-        if model is not None:
+        if self._model != key:
+            self._held.end()
+        try:
+            process, is_new = self._held.take(
+                lambda: ModelProcess(with_torch=model is not None, uses_cuda=False)
+            )
+        except ModelProcessError as error:
+            raise PrompterError(str(error)) from error
+        self._model = key
+        if is_new and model is not None:
             process.load(model, "cpu", thread_count())
         return process
-
-    def _end(self) -> None:
-        with self._lock:
-            process, self._process = self._process, None
-        if process is not None:
-            process.close()

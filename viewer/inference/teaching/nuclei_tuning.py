@@ -34,7 +34,6 @@ from viewer.inference.teaching.corrections import CorrectedSlide
 from viewer.inference.teaching.errors import CanceledError, NoGainError, TeachingError
 from viewer.inference.teaching.taught_bundles import README, loaded_again, taught_folder
 from viewer.inference.teaching.taught_card import GAIN, CorrectionFigures, TaughtCard
-from viewer.processes.shared_pixels import hand_over
 from viewer.slides import TileError
 from viewer.slides.region import read_region
 from viewer.utc import utc_stamp
@@ -199,14 +198,12 @@ class NucleiTeacher:
     def _see(self, process: ModelProcess, slide: CorrectedSlide, plan: FieldPlan) -> None:
         smaller_by = self._base.description.input.resampling
         rgb = read_region(slide.source, plan.box, FIELD_PX, FIELD_PX, smaller_by=smaller_by)
-        shared = process.shared_slots(rgb.nbytes, 1)
-        try:
-            tile = hand_over(rgb, shared)
-        finally:
-            if shared is not None:
-                shared.close()
         request = SeeField(
-            tile, plan.labels.tobytes(), plan.is_held.tobytes(), MARGIN_PX, plan.is_whole
+            process.put(rgb),
+            plan.labels.tobytes(),
+            plan.is_held.tobytes(),
+            MARGIN_PX,
+            plan.is_whole,
         )
         _asked(process, request, FieldSeen)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from viewer.inference.errors import ModelProcessError
+from viewer.inference.process.held_process import HeldProcess
 from viewer.inference.process.messages import (
     ClassifiedBlock,
     ClassifyBlock,
@@ -59,9 +59,7 @@ class ObjectTeacher:
     """Used by one thread at a time; `close` may be called from any."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._process: ModelProcess | None = None
-        self._is_closed = False
+        self._held = HeldProcess()
         self._kept: dict[ObjectsKey, Objects] = {}
 
     def keep(self, key: ObjectsKey, objects: Objects) -> None:
@@ -131,9 +129,7 @@ class ObjectTeacher:
 
     def close(self) -> None:
         """End the process for good."""
-        with self._lock:
-            self._is_closed = True
-        self._end()
+        self._held.close()
 
     def _ask(self, request: Request) -> object:
         try:
@@ -145,25 +141,16 @@ class ObjectTeacher:
         return answer
 
     def _running(self) -> ModelProcess:
-        with self._lock:
-            if self._is_closed:
-                raise TeachingError("The window is closing.")
-            if self._process is None:
-                self._kept = {}
-                try:
-                    self._process = ModelProcess(with_torch=False, uses_cuda=False)
-                except ModelProcessError as error:
-                    raise TeachingError(str(error)) from error
-            return self._process
+        try:
+            process, is_new = self._held.take(
+                lambda: ModelProcess(with_torch=False, uses_cuda=False)
+            )
+        except ModelProcessError as error:
+            raise TeachingError(str(error)) from error
+        if is_new:
+            self._kept = {}
+        return process
 
     def _ended(self) -> TeachingError:
-        stopped = self._process.stopped if self._process is not None else ""
-        self._end()
-        return TeachingError(stopped or _ENDED)
-
-    def _end(self) -> None:
-        with self._lock:
-            process, self._process = self._process, None
-            self._kept = {}
-        if process is not None:
-            process.close()
+        self._kept = {}
+        return TeachingError(self._held.end() or _ENDED)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ import numpy as np
 
 from viewer.geometry import Size
 from viewer.inference.errors import ModelProcessError
+from viewer.inference.process.held_process import HeldProcess
 from viewer.inference.process.lesson_messages import (
     BeginLesson,
     ClassifiedPixels,
@@ -30,7 +30,6 @@ from viewer.inference.teaching.errors import TeachingError
 from viewer.inference.teaching.marks import check_classes
 from viewer.inference.teaching.pixel_settings import CORE_PX, PATCH_PX, lesson_grid
 from viewer.overlays.blocks import BlockKey
-from viewer.processes.shared_pixels import hand_over
 from viewer.slides.region import read_region
 
 if TYPE_CHECKING:
@@ -88,9 +87,7 @@ class PixelTeacher:
 
     def __init__(self, settings: PixelSettings) -> None:
         self.settings = settings
-        self._lock = threading.Lock()
-        self._process: ModelProcess | None = None
-        self._is_closed = False
+        self._held = HeldProcess()
         self._seen: OrderedDict[LessonKey, None] = OrderedDict()
         self._sampled: OrderedDict[tuple[LessonKey, int, int], NDArray[np.float32]] = OrderedDict()
         self._most_seen = max(4, _MOST_SEEN_BYTES // (2 * settings.length * CORE_PX**2))
@@ -142,9 +139,7 @@ class PixelTeacher:
 
     def close(self) -> None:
         """End the process for good."""
-        with self._lock:
-            self._is_closed = True
-        self._end()
+        self._held.close()
 
     # -----------------------------------------------------------------------------------------
 
@@ -200,13 +195,7 @@ class PixelTeacher:
             return
         box = slide.grid.input_box(BlockKey(place[1], place[2]))
         rgb = read_region(slide.source, box, PATCH_PX, PATCH_PX)
-        process = self._running()
-        shared = process.shared_slots(rgb.nbytes, 1)
-        try:
-            tile = hand_over(rgb, shared)
-        finally:
-            if shared is not None:
-                shared.close()
+        tile = self._running().put(rgb)
         forgotten: list[LessonKey] = []
         while len(self._seen) >= self._most_seen:
             forgotten.append(self._seen.popitem(last=False)[0])
@@ -214,42 +203,30 @@ class PixelTeacher:
         self._seen[place] = None
 
     def _running(self) -> ModelProcess:
-        with self._lock:
-            if self._is_closed:
-                raise TeachingError("The window is closing.")
-            if self._process is not None:
-                return self._process
-            try:
-                process = self._process = take_model_process(uses_cuda=False)
-            except ModelProcessError as error:
-                raise TeachingError(str(error)) from error
-        self._seen.clear()
-        self._sampled.clear()
-        self._ask(BeginLesson(self.settings, thread_count()))
+        try:
+            process, is_new = self._held.take(lambda: take_model_process(uses_cuda=False))
+        except ModelProcessError as error:
+            raise TeachingError(str(error)) from error
+        if is_new:
+            self._seen.clear()
+            self._sampled.clear()
+            self._ask(BeginLesson(self.settings, thread_count()))
         return process
 
     def _ask(self, request: LessonRequest) -> object:
-        process = self._process
+        process = self._held.process
         if process is None:
             raise TeachingError(_ENDED)
         try:
             answer = process.ask(request)
         except ModelProcessError as error:
-            stopped = process.stopped
-            self._end()
-            raise TeachingError(stopped or _ENDED) from error
+            raise TeachingError(self._held.end() or _ENDED) from error
         match answer:
             case Refused(sentence, is_failure):
                 if is_failure:
-                    self._end()
+                    self._held.end()
                 raise TeachingError(sentence)
             case Ready():
                 return None
             case _:
                 return answer
-
-    def _end(self) -> None:
-        with self._lock:
-            process, self._process = self._process, None
-        if process is not None:
-            process.close()
