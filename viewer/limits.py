@@ -64,6 +64,8 @@ UNPACKED_RATIO = Limit(
     "get it again from a source that you trust.",
 )
 JSON_BYTES = Limit(256 * _MIB, "{name} is too large ({amount} bytes, max. {most})")
+SESSION_BYTES = Limit(16 * _MIB, JSON_BYTES.text)
+"""Of what is said of a session beside its log."""
 LOG_BYTES = Limit(2048 * _MIB, "{name} is too large for a log ({amount} bytes, max. {most}).")
 LINES_BYTES = Limit(64 << 30, "{name} is too large ({amount} bytes, max. {most}).")
 LINE_BYTES = Limit(512 * _MIB, "a line of {name} is longer than {most} bytes")
@@ -107,7 +109,19 @@ CLASSES = Limit(10_000, "{name} names {amount} classes (max. {most}).")
 TABLE_BYTES = Limit(
     2048 * _MIB, "{name} holds a table too large to open (more than 2 GB): export a part of it."
 )
-TABLE_SECONDS = Limit(120, "{name} cannot be read: it took more than {most} s.")
+ANNOTATIONS_BYTES = Limit(
+    TABLE_BYTES.most,
+    "{name} holds more annotations than can be read at once (more than 2 GB): export a part of it.",
+)
+MASK_BYTES = Limit(
+    4096 * _MIB,
+    "{name} takes more than 4 GB of memory to read: save the mask at a coarser scale or in parts.",
+)
+PROFILE_BYTES = Limit(TABLE_BYTES.most, "{name} takes more than 2 GB of memory to read.")
+"""These four are of a process that reads a file, and of all that it answers."""
+ANSWER_SECONDS = Limit(120, "{name} cannot be read: it took more than {most} s.")
+READING_SECONDS = Limit(3600, ANSWER_SECONDS.text)
+"""Until the last answer of a process that reads a file; the other is until the next."""
 
 
 class NoRegularFileError(CoverslipError, OSError):
@@ -158,7 +172,9 @@ def open_regular(path: Path, limit: Limit | None = None) -> BufferedReader:
 def read_regular(path: Path, limit: Limit) -> bytes:
     """Return the content of a file; raises as `open_regular`."""
     with open_regular(path, limit) as file:
-        return file.read(limit.most)
+        # As much as is asked for is taken before anything is read.
+        size_bytes = os.fstat(file.fileno()).st_size
+        return file.read(min(limit.most, size_bytes + _MIB))
 
 
 _BINARY = getattr(os, "O_BINARY", 0)

@@ -94,6 +94,28 @@ def without_landlock() -> tuple[str, ...]:
     return (sys.executable, "-c", _WITHOUT_LANDLOCK)
 
 
+_ROGUE = """
+import msgspec, socket, struct, time
+channel = socket.socket(fileno={channel})
+def say(**message):
+    body = msgspec.msgpack.encode(message)
+    channel.sendall(struct.pack("<Q", len(body)) + body)
+{code}
+time.sleep(60)
+"""
+
+
+def take_over_what_reads(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    """Let each process that reads a file run this code instead, confined as it was."""
+
+    def taken_over(_: str, arguments: Sequence[str], **options: Any) -> object:
+        program = _ROGUE.format(channel=arguments[-1], code=textwrap.dedent(code))
+        call = f"exec({program!r}, {{'__name__': 'rogue'}})"
+        return launch("timeit", ["-n1", "-r1", call], **options)
+
+    monkeypatch.setattr(file_process, "launch", taken_over)
+
+
 def kill_what_reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Kill each process that reads a foreign file as soon as it is there, as a fault would end it.
 

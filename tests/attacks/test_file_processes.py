@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import imagecodecs
 import pytest
+from attack_steps import take_over_what_reads
 
 from viewer.annotations.formats.dicom.files import read_dicom
 from viewer.annotations.formats.exchange import MASK
@@ -21,6 +22,7 @@ from viewer.errors import CoverslipError
 from viewer.folders import cache_folder
 from viewer.inference.process.model_process import ModelProcess
 from viewer.limits import Limit
+from viewer.overlays.files import foreign_table
 from viewer.overlays.files.foreign_table import read_binary_table
 from viewer.processes import file_process
 from viewer.processes.confinement import launching, readable
@@ -144,30 +146,10 @@ def test_a_query_may_read_the_kept_results_alone(started: list[Started]) -> None
 
 # What a process says that was taken over --------------------------------------------------------
 
-ROGUE = """
-import msgspec, socket, struct, time
-channel = socket.socket(fileno={channel})
-def say(**message):
-    body = msgspec.msgpack.encode(message)
-    channel.sendall(struct.pack("<Q", len(body)) + body)
-{code}
-time.sleep(60)
-"""
-
 
 @pytest.fixture
 def take_over(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Let each process that reads a file run this code instead, confined as it was."""
-
-    def run_instead(code: str) -> None:
-        def launch(main: str, arguments: list[str], **options: Any) -> launching.ChildProcess:
-            program = ROGUE.format(channel=arguments[-1], code=code)
-            call = f"exec({program!r}, {{'__name__': 'rogue'}})"
-            return launching.launch("timeit", ["-n1", "-r1", call], **options)
-
-        monkeypatch.setattr(file_process, "launch", launch)
-
-    return run_instead
+    return partial(take_over_what_reads, monkeypatch)
 
 
 @pytest.mark.parametrize(
@@ -205,8 +187,8 @@ def test_other_colors_than_were_asked_for_are_not_used(
 def test_a_process_that_does_not_answer_is_ended(
     take_over: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    limit = Limit(1, file_process.TABLE_SECONDS.text)
-    monkeypatch.setattr(file_process, "TABLE_SECONDS", limit)
+    limit = Limit(1, file_process.ANSWER_SECONDS.text)
+    monkeypatch.setattr(file_process, "ANSWER_SECONDS", limit)
     take_over("")
     with pytest.raises(CoverslipError, match="it took more than 1 s"):
         read_table_of(tmp_path)
@@ -215,8 +197,8 @@ def test_a_process_that_does_not_answer_is_ended(
 def test_a_process_that_takes_too_much_memory_is_ended(
     take_over: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    limit = Limit(100 << 20, file_process.TABLE_BYTES.text)
-    monkeypatch.setattr(file_process, "TABLE_BYTES", limit)
+    limit = Limit(100 << 20, foreign_table.TABLE_BYTES.text)
+    monkeypatch.setattr(foreign_table, "TABLE_BYTES", limit)
     take_over(r'held = b"\1" * (300 << 20)')
     with pytest.raises(CoverslipError, match="too large to open"):
         read_table_of(tmp_path)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import imagecodecs
@@ -11,14 +13,19 @@ import numpy as np
 import pytest
 import shapely
 import tifffile
-from attack_steps import kill_what_reads
+from attack_steps import kill_what_reads, take_over_what_reads
 from cli_steps import coverslip
+from numpy.typing import NDArray
 from PIL import Image
 
 from viewer.annotations.annotation import Annotation, AnnotationClass
+from viewer.annotations.formats import exchange
 from viewer.annotations.formats.exchange import MASK
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
 from viewer.annotations.masks.label_masks import MaskPlace, write_mask
+from viewer.annotations.storage.packing import packed
+from viewer.limits import MASK_BYTES
+from viewer.processes import file_process
 
 TUMOR = AnnotationClass("Tumor", "#c80000")
 DRAWN = [Annotation(shapely.box(40 * n, 10, 40 * n + 30, 50), shown_as=TUMOR) for n in range(9)]
@@ -60,6 +67,115 @@ def test_a_mask_that_ends_what_reads_it_is_one_sentence(
             list(MASK.read(path, []))
     assert ended
     assert len(list(MASK.read(path, []))) == len(DRAWN)
+
+
+PACKED = packed(DRAWN[0])
+LONG = packed(Annotation(shapely.Point(0, 0).buffer(9, quad_segs=200)))
+NAN = shapely.Polygon([(0, 0), (9, 0), (9, float("nan"))])
+NO_ANNOTATION = "the process that reads it gave no annotations"
+
+
+def batch(*annotations: bytes, times: int = 1, problems: str = "[]", is_last: bool = False) -> str:
+    """Return code that sends annotations."""
+    return (
+        f'say(type="ReadBatch", annotations={list(annotations)!r} * {times}, problems={problems}, '
+        f"is_last={is_last})"
+    )
+
+
+@pytest.mark.usefixtures("real_children")
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        (batch(PACKED, PACKED[: len(PACKED) // 2], is_last=True), NO_ANNOTATION),
+        (batch(PACKED.replace(DRAWN[0].id.bytes, bytes(3)), is_last=True), NO_ANNOTATION),
+        (batch(packed(Annotation(NAN)), is_last=True), NO_ANNOTATION),
+        (batch(b"", times=3_000_000), "the process that reads it ended"),
+        (batch(problems='[{"number": 1, "reason": ""}] * 3_000_000'), "the process that reads it"),
+    ],
+    ids=["half", "short", "no number", "many", "problems"],
+)
+def test_what_a_hijacked_decoder_gives_is_not_believed(
+    code: str, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = mask(tmp_path, "m.png")
+    take_over_what_reads(monkeypatch, code)
+    with pytest.raises(AnnotationFileError, match=rf"m\.png cannot be read: {sentence}") as told:
+        list(MASK.read(path, []))
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.usefixtures("real_children")
+def test_what_a_hijacked_decoder_gives_is_one_sentence_on_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = mask(tmp_path, "m.png")
+    take_over_what_reads(monkeypatch, batch(b"no annotation at all", is_last=True))
+    done = coverslip("annotations", "stats", path)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert NO_ANNOTATION in done.stderr
+
+
+@pytest.mark.usefixtures("real_children")
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [
+        ("while True: pass", "ANSWER_SECONDS"),
+        (f"while True: {batch()}", "READING_SECONDS"),
+    ],
+    ids=["silent", "talking"],
+)
+def test_a_mask_that_is_read_without_end_is_ended(
+    code: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = mask(tmp_path, "m.png")
+    take_over_what_reads(monkeypatch, code)
+    monkeypatch.setattr(file_process, name, replace(getattr(file_process, name), most=2))
+    with pytest.raises(AnnotationFileError, match=r"m\.png cannot be read: it took more than 2 s"):
+        list(MASK.read(path, []))
+
+
+@pytest.mark.usefixtures("real_children")
+@pytest.mark.parametrize(
+    "code",
+    [
+        "held = []\nwhile True: held.append(b'x' * (16 << 20))",
+        f"while True: {batch(LONG, times=1000)}",
+        f"while True: {batch(problems='[dict(number=0, reason=str(0))] * 2000')}",
+    ],
+    ids=["held", "annotations", "problems"],
+)
+def test_a_mask_that_takes_all_memory_is_ended(
+    code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = mask(tmp_path, "m.png")
+    take_over_what_reads(monkeypatch, code)
+    monkeypatch.setattr(exchange, "MASK_BYTES", replace(MASK_BYTES, most=300 << 20))
+    problems: list[Problem] = []
+    with pytest.raises(AnnotationFileError, match=r"m\.png takes more than .* save the mask at"):
+        for _ in MASK.read(path, problems):
+            pass
+    assert len(problems) < 3_000_000
+
+
+@pytest.mark.slow
+def test_a_large_mask_of_many_instances_is_no_bomb(tmp_path: Path) -> None:
+    side_px, tile_px = 20_000, 512
+    per_row = -(-side_px // tile_px)
+    disc = np.hypot(*np.mgrid[-256:256, -256:256]) < 200
+
+    def tiles() -> Iterator[NDArray[np.uint16]]:
+        for number in range(1, per_row**2 + 1):
+            yield np.where(disc, number, 0).astype(np.uint16)
+
+    path = tmp_path / "large.tif"
+    tifffile.imwrite(
+        path, tiles(), shape=(side_px, side_px), dtype=np.uint16, tile=(tile_px, tile_px),
+        compression="zlib", photometric="minisblack",
+    )  # fmt: skip
+    areas = [each.geometry.area for each in MASK.read(path, [])]
+    assert len(areas) == (side_px // tile_px) ** 2
+    assert np.median(areas) == np.count_nonzero(disc)
 
 
 def test_what_is_damaged_or_a_pipe_is_told_as_before(tmp_path: Path) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
 
-from viewer.limits import TABLE_BYTES, TABLE_SECONDS
+from viewer.limits import ANSWER_SECONDS, READING_SECONDS
 from viewer.processes.channel import ChannelError, ChannelTimeoutError, open_channel
 from viewer.processes.confinement.launching import launch
 from viewer.processes.memory_watch import MemoryWatch
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import msgspec
 
     from viewer.errors import CoverslipError
+    from viewer.limits import Limit
 
 
 @contextmanager
@@ -25,6 +27,7 @@ def file_process(
     name: str,
     decoder: msgspec.msgpack.Decoder[Any],
     error_kind: type[CoverslipError],
+    memory: Limit,
     more: Sequence[str] = (),
     readable_paths: Sequence[str] = (),
 ) -> Generator[Callable[[], Any]]:
@@ -37,20 +40,30 @@ def file_process(
         the channel.
     error_kind
         Raised, with one sentence, where the process takes too long or too much memory, or ends.
+    memory
+        Of the bytes that it holds.
     """
     channel, child_end = open_channel(decoder)
     with child_end:
         numbers = (file.fileno(), child_end.fileno())
         arguments = [name, *more, *map(str, numbers)]
         child = launch(main, arguments, readable_paths=readable_paths, inherited_fds=numbers)
-    watch = MemoryWatch(child.pid, TABLE_BYTES.most, child.popen.kill)
+    watch = MemoryWatch(child.pid, memory.most, child.popen.kill)
+    seconds, began_s = ANSWER_SECONDS, time.monotonic()
+
+    def next_answer() -> Any:
+        nonlocal seconds
+        left_s = began_s + READING_SECONDS.most - time.monotonic()
+        seconds = ANSWER_SECONDS if left_s > ANSWER_SECONDS.most else READING_SECONDS
+        return channel.receive(max(0.0, min(left_s, ANSWER_SECONDS.most)))
+
     try:
-        yield lambda: channel.receive(TABLE_SECONDS.most)
+        yield next_answer
     except ChannelTimeoutError as error:
-        raise error_kind(TABLE_SECONDS.sentence(name)) from error
+        raise error_kind(seconds.sentence(name)) from error
     except ChannelError as error:
         if watch.has_killed:
-            raise error_kind(TABLE_BYTES.sentence(name)) from error
+            raise error_kind(memory.sentence(name)) from error
         raise error_kind(f"{name} cannot be read: the process that reads it ended.") from error
     finally:
         watch.close()

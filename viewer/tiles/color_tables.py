@@ -21,6 +21,7 @@ from viewer.access import make_folder
 from viewer.atomic_write import atomic_write
 from viewer.errors import CoverslipError
 from viewer.folders import cache_folder
+from viewer.limits import PROFILE_BYTES
 from viewer.processes.file_process import file_process
 
 if TYPE_CHECKING:
@@ -101,7 +102,9 @@ def _made(profile: bytes) -> ColorTable | None:
     try:
         with (
             _as_file(profile) as file,
-            file_process(_PROCESS, file, "it", _answers, UnusableError) as next_answer,
+            file_process(
+                _PROCESS, file, "it", _answers, UnusableError, PROFILE_BYTES
+            ) as next_answer,
         ):
             some = colors_of(SOME_STEPS, SOME_STEPS)
             changes = np.abs(_next_colors(next_answer, some.shape).astype(np.int16) - some)

@@ -5,13 +5,16 @@ What the file says that cannot be used comes with them, as it does where a file 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
+import numpy as np
+import shapely
 
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
+from viewer.annotations.kept_geometry import geometries_of
 from viewer.annotations.storage.packing import packed, unpacked_all
-from viewer.limits import TABLE_BYTES, open_regular
+from viewer.limits import FileTooLargeError, LimitError, open_regular
 from viewer.processes.channel import inherited_channel
 from viewer.processes.file_process import file_process
 
@@ -22,14 +25,16 @@ if TYPE_CHECKING:
     from viewer.annotations.annotation import Annotation
     from viewer.limits import Limit
 
-_AT_ONCE = 2000
+_AT_ONCE, _BYTES_AT_ONCE = 2000, 64 << 20
+_PROBLEM_BYTES = 200
+"""What a problem takes in memory beside its reason."""
 
 
 class ReadBatch(msgspec.Struct, frozen=True, tag=True):
     """Some annotations, as `storage.packing` has them; the last batch says so."""
 
-    annotations: list[bytes]
-    problems: list[Problem]
+    annotations: Annotated[list[bytes], msgspec.Meta(max_length=_AT_ONCE)]
+    problems: Annotated[list[Problem], msgspec.Meta(max_length=_AT_ONCE)]
     is_last: bool = False
 
 
@@ -47,6 +52,7 @@ def read_confined(
     main: str,
     path: Path,
     problems: list[Problem],
+    memory: Limit,
     more: Sequence[str] = (),
     readable_paths: Sequence[str] = (),
     limit: Limit | None = None,
@@ -58,6 +64,8 @@ def read_confined(
     main
         The module that is started, with the file's name, `more`, and the numbers of the open file
         and of the channel.
+    memory
+        Of the bytes that it holds, and of those that it answers in all.
     limit
         Of the file's bytes.
 
@@ -66,51 +74,80 @@ def read_confined(
     AnnotationFileError
         It cannot be read.
     """
+    name = path.name
     try:
         file = open_regular(path, limit)
+    except FileTooLargeError as error:
+        raise AnnotationFileError(str(error.strerror)) from error
     except OSError as error:
-        raise AnnotationFileError(f"{path.name} cannot be read ({error.strerror}).") from error
+        raise AnnotationFileError(f"{name} cannot be read ({error.strerror}).") from error
+    answered_bytes = 0
     with (
         file,
         file_process(
-            main, file, path.name, _answers, AnnotationFileError, more, readable_paths
+            main, file, name, _answers, AnnotationFileError, memory, more, readable_paths
         ) as next_answer,
     ):
         while True:
             answer = next_answer()
             if isinstance(answer, NotReadable):
                 raise AnnotationFileError(answer.sentence)
+            answered_bytes += sum(map(len, answer.annotations))
+            answered_bytes += sum(len(each.reason) + _PROBLEM_BYTES for each in answer.problems)
+            if answered_bytes > memory.most:
+                raise AnnotationFileError(memory.sentence(name))
             problems += answer.problems
-            found = [each for each in unpacked_all(answer.annotations) if each is not None]
-            if len(found) < len(answer.annotations):
-                raise AnnotationFileError(
-                    f"{path.name} cannot be read: the process that reads it gave no annotations."
-                )
-            yield from found
+            yield from _annotations(answer.annotations, name)
             if answer.is_last:
                 return
 
 
-class Sender:
-    """Sends annotations as they are found, in the process that reads."""
+def _annotations(raw: list[bytes], name: str) -> list[Annotation]:
+    """Return what a process sent, which a foreign file may have taken over."""
+    found = [each for each in unpacked_all(raw) if each is not None]
+    if (
+        len(found) < len(raw)
+        or not np.isfinite(shapely.get_coordinates(geometries_of(found))).all()
+    ):
+        raise AnnotationFileError(
+            f"{name} cannot be read: the process that reads it gave no annotations."
+        )
+    return found
 
-    def __init__(self, descriptor: int) -> None:
+
+class Sender:
+    """Sends annotations as they are found, in the process that reads.
+
+    Parameters
+    ----------
+    descriptor
+        Of the channel.
+    memory
+        What is said where there is none left.
+    """
+
+    def __init__(self, descriptor: int, memory: Limit) -> None:
         self._channel = inherited_channel(descriptor, _nothing)
         self.problems: list[Problem] = []
+        self._memory = memory
         self._found: list[bytes] = []
+        self._found_bytes = 0
 
     def send_all(self, name: str, read: Callable[[], Iterator[Annotation]]) -> None:
         """Send what is read of the file of this name, or why it cannot be."""
         try:
             for annotation in read():
                 self._found.append(packed(annotation))
-                if len(self._found) >= _AT_ONCE:
+                self._found_bytes += len(self._found[-1])
+                if len(self._found) >= _AT_ONCE or self._found_bytes >= _BYTES_AT_ONCE:
                     self.flush()
             self.flush(is_last=True)
         except AnnotationFileError as error:
             self._channel.send(NotReadable(str(error)))
+        except LimitError as error:
+            self._channel.send(NotReadable(str(error)))
         except MemoryError:
-            self._channel.send(NotReadable(TABLE_BYTES.sentence(name)))
+            self._channel.send(NotReadable(self._memory.sentence(name)))
         except Exception:  # of whatever the libraries make of a foreign file
             self._channel.send(
                 NotReadable(
@@ -120,6 +157,10 @@ class Sender:
 
     def flush(self, *, is_last: bool = False) -> None:
         """Send what was found since, though it be nothing: so it is seen that it goes on."""
+        while len(self.problems) > _AT_ONCE:
+            self._channel.send(ReadBatch([], self.problems[:_AT_ONCE]))
+            del self.problems[:_AT_ONCE]
         self._channel.send(ReadBatch(self._found, self.problems, is_last))
         self._found.clear()
+        self._found_bytes = 0
         self.problems.clear()

@@ -28,6 +28,7 @@ from viewer.annotations.formats.qupath import read_qupath
 from viewer.annotations.formats.qupath_writing import write_qupath
 from viewer.annotations.formats.slide_place import SlidePlace
 from viewer.annotations.masks.mask_legend import legend_path
+from viewer.limits import MASK_BYTES
 from viewer.progress import while_wanted
 from viewer.slides.dicom_kinds import dicom_kind, is_dicom
 from viewer.slow_release import let_go_if_stopped
@@ -72,7 +73,7 @@ def _read_mask(path: Path, problems: list[Problem]) -> Iterator[Annotation]:
     """Read a mask, and the legend beside it, elsewhere: it takes decoders of pictures."""
     place = path.absolute()
     readable = [str(each) for each in (place, legend_path(place)) if each.exists()]
-    return read_confined(_MASK_PROCESS, path, problems, [str(place)], readable)
+    return read_confined(_MASK_PROCESS, path, problems, MASK_BYTES, [str(place)], readable)
 
 
 def _dicom_format(kind: DicomKind, name: str) -> Format:

@@ -153,7 +153,7 @@ def _annotation(
         return usual.saying(
             is_ellipse=record.is_ellipse,
             children=tuple(map(_annotation, record.children)),
-            unknown=msgspec.json.decode(record.unknown),
+            unknown=msgspec.json.decode(record.unknown, type=dict[str, object]),
         )
     return usual
 

@@ -119,7 +119,9 @@ def read_binary_table(path: Path) -> ForeignTable:
     decoder = msgspec.msgpack.Decoder(ForeignTable | Refused)
     with (
         path.open("rb") as file,
-        file_process(_PROCESS, file, path.name, decoder, ResultFileError) as next_answer,
+        file_process(
+            _PROCESS, file, path.name, decoder, ResultFileError, TABLE_BYTES
+        ) as next_answer,
     ):
         answer = next_answer()
     if isinstance(answer, Refused):

@@ -19,7 +19,7 @@ from viewer.annotations.formats.dicom.messages import WriteRequest
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
 from viewer.annotations.formats.slide_place import SlidePlace
 from viewer.annotations.storage.packing import packed, unpacked
-from viewer.limits import TABLE_BYTES
+from viewer.limits import ANNOTATIONS_BYTES
 from viewer.processes.helper import HelperEndedError, HelperFailedError, helper
 
 if TYPE_CHECKING:
@@ -64,7 +64,8 @@ def read_dicom(
     place = Path(slide.path)
     folder = place if place.is_dir() else place.parent
     folders = [str(folder)] if slide.path else []
-    yield from read_confined(_READER, path, problems, [about], folders, TABLE_BYTES)
+    most = ANNOTATIONS_BYTES
+    yield from read_confined(_READER, path, problems, most, [about], folders, limit=most)
 
 
 def write_dicom(

@@ -19,7 +19,7 @@ from viewer.annotations.formats.problems import AnnotationFileError, Problem
 from viewer.annotations.masks.mask_legend import Label, Legend
 from viewer.annotations.masks.mask_reading import Regions
 from viewer.colors import class_color
-from viewer.limits import TABLE_BYTES
+from viewer.limits import ANNOTATIONS_BYTES
 from viewer.plain_text import shown_line
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def _fill_up(dataset: Dataset, problems: list[Problem]) -> None:
     wanted = -(-pixels * int(dataset.BitsAllocated) // 8)
     missing = wanted - len(dataset.PixelData)
     if missing > 0:
-        TABLE_BYTES.check(wanted, "the segmentation")
+        ANNOTATIONS_BYTES.check(wanted, "the segmentation")
         share = f"{100 * missing / wanted:.0f} %"
         problems.append(Problem(0, f"the file is cut short: {share} of its pixels are missing"))
         dataset.PixelData += bytes(missing)
