@@ -2,32 +2,67 @@
 
 from __future__ import annotations
 
+import io
+import re
 import struct
 
 from viewer.slides.readers.jpeg_2000 import SIZE_MARKER
 from viewer.slides.readers.jpeg_markers import FRAMES, JPEG_LS, markers
+from viewer.slides.readers.jpeg_xl import jpeg_xl_size_in
 
 _SIDES_AT = 5
 """Behind the marker of a frame: its length and the bits of a sample come first."""
+_MOST_BOXES = 1000
+_WEBP_HEAD_BYTES = 30
+_WEBP_SIDE = 0x3FFF
+_JPEG_XR_MARK, _SHORT_HEADER = b"WMPHOTO\0", 0x80
+_JPEG_XR_WIDTH, _JPEG_XR_HEIGHT, _JPEG_XR_CODE = 0xBC80, 0xBC81, 0xBCC0
+_SHORT = 3
+"""The type of a tag of 16 bits."""
+_AVIF_SIZE = re.compile(rb"ispe\x00{4}(.{4})(.{4})", re.DOTALL)
+_AVIF_TRACK = re.compile(rb"tkhd(?:\x00.{75}|\x01.{87})(.{4})(.{4})", re.DOTALL)
+
+SIZED = frozenset(
+    {
+        "apng", "avif", "htj2k", "jpeg", "jpeg2k", "jpegls", "jpegxl", "jpegxr", "ljpeg", "png",
+        "qoi", "spng", "webp",
+    }
+)  # fmt: skip
+"""The codecs whose images say it."""
 
 
 def coded_pixels(name: str, data: bytes) -> int | None:
-    """Return the pixels of an image of the codec `name`; None of others, and where it says none.
+    """Return the pixels of an image of a codec in `SIZED`; None where it does not say them.
 
-    Known are JPEG with its lossless kinds and JPEG-LS, JPEG 2000, and PNG.
+    Of several frames they are those of one.
     """
-    if name in ("jpeg", "ljpeg", "jpegls"):
-        return _of_jpeg(data)
-    if name in ("jpeg2k", "htj2k"):
-        at = data.find(SIZE_MARKER)
-        if at < 0 or len(data) < at + 24:
-            return None
-        right, bottom, left, top = struct.unpack_from(">4I", data, at + 8)
-        return max(0, right - left) * max(0, bottom - top)
-    if name in ("png", "spng", "apng") and data[12:16] == b"IHDR" and len(data) >= 24:
-        width, height = struct.unpack_from(">2I", data, 16)
-        return width * height
-    return None
+    try:
+        match name:
+            case "jpeg" | "ljpeg" | "jpegls":
+                return _of_jpeg(data)
+            case "jpeg2k" | "htj2k":
+                return _of_jpeg_2000(data)
+            case "png" | "spng" | "apng" if data[12:16] == b"IHDR":
+                return _area(*struct.unpack_from(">2I", data, 16))
+            case "qoi" if data[:4] == b"qoif":
+                return _area(*struct.unpack_from(">2I", data, 4))
+            case "webp":
+                return _of_webp(data)
+            case "avif":
+                return _of_avif(data)
+            case "jpegxl":
+                size = jpeg_xl_size_in(io.BytesIO(data))
+                return None if size is None else _area(*size)
+            case "jpegxr":
+                return _of_jpeg_xr(data)
+            case _:
+                return None
+    except (struct.error, ValueError, IndexError):  # cut short
+        return None
+
+
+def _area(width: int, height: int) -> int:
+    return width * height
 
 
 def _of_jpeg(data: bytes) -> int | None:
@@ -37,3 +72,70 @@ def _of_jpeg(data: bytes) -> int | None:
             height, width = struct.unpack_from(">2H", data, at)
             return height * width
     return None
+
+
+def _of_jpeg_2000(data: bytes) -> int | None:
+    at = 0 if data.startswith(SIZE_MARKER) else _code_of_boxes(data)
+    if at is None or not data.startswith(SIZE_MARKER, at):
+        return None
+    right, bottom, left, top = struct.unpack_from(">4I", data, at + 8)
+    return max(0, right - left) * max(0, bottom - top)
+
+
+def _code_of_boxes(data: bytes) -> int | None:
+    """Return where the code begins in the boxes of a JP2 file."""
+    at = 0
+    for _ in range(_MOST_BOXES):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        begin = at + 8
+        if length == 1:
+            (length,) = struct.unpack_from(">Q", data, begin)
+            begin += 8
+        if kind == b"jp2c":
+            return begin
+        if length < begin - at:
+            return None
+        at += length
+    return None
+
+
+def _of_webp(data: bytes) -> int | None:
+    if data[:4] != b"RIFF" or data[8:12] != b"WEBP" or len(data) < _WEBP_HEAD_BYTES:
+        return None
+    match data[12:16]:
+        case b"VP8X":
+            width, height = (int.from_bytes(data[at : at + 3], "little") + 1 for at in (24, 27))
+        case b"VP8L":
+            bits = int.from_bytes(data[21:25], "little")
+            width, height = (bits & _WEBP_SIDE) + 1, (bits >> 14 & _WEBP_SIDE) + 1
+        case b"VP8 ":
+            width, height = (side & _WEBP_SIDE for side in struct.unpack_from("<2H", data, 26))
+        case _:
+            return None
+    return width * height
+
+
+def _of_avif(data: bytes) -> int | None:
+    """Return the largest of all images and tracks, of which a decoder chooses."""
+    sizes = [struct.unpack(">2I", b"".join(found.groups())) for found in _AVIF_SIZE.finditer(data)]
+    for found in _AVIF_TRACK.finditer(data):
+        width, height = struct.unpack(">2I", b"".join(found.groups()))
+        sizes.append((width >> 16, height >> 16))
+    return max((width * height for width, height in sizes), default=None)
+
+
+def _of_jpeg_xr(data: bytes) -> int | None:
+    """Return what the code says, or the container where that is more."""
+    (directory,) = struct.unpack_from("<I", data, 4)
+    (count,) = struct.unpack_from("<H", data, directory)
+    stated: dict[int, int] = {}
+    for entry in range(count):
+        tag, kind, _, value = struct.unpack_from("<HHII", data, directory + 2 + 12 * entry)
+        stated[tag] = value & 0xFFFF if kind == _SHORT else value
+    at = stated.get(_JPEG_XR_CODE, len(data))
+    if not data.startswith(_JPEG_XR_MARK, at):
+        return None
+    is_short = data[at + 10] & _SHORT_HEADER
+    width, height = struct.unpack_from(">2H" if is_short else ">2I", data, at + 12)
+    tagged = stated.get(_JPEG_XR_WIDTH, 0) * stated.get(_JPEG_XR_HEIGHT, 0)
+    return max((width + 1) * (height + 1), tagged)

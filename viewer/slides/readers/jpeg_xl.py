@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import imagecodecs
 import numpy as np
@@ -38,27 +38,32 @@ def jpeg_xl_size(path: Path) -> tuple[int, int] | None:
         It is one, but its header is cut short.
     """
     with path.open("rb") as file:
-        head = file.read(len(_CONTAINER))
-        if head.startswith(_CODESTREAM):
-            file.seek(len(_CODESTREAM))
+        return jpeg_xl_size_in(file)
+
+
+def jpeg_xl_size_in(file: BinaryIO) -> tuple[int, int] | None:
+    """Return the same of an open file. Raises as `jpeg_xl_size`."""
+    head = file.read(len(_CONTAINER))
+    if head.startswith(_CODESTREAM):
+        file.seek(len(_CODESTREAM))
+        return _size(file.read(_SIZE_BYTES))
+    if head != _CONTAINER:
+        return None
+    for _ in range(_MOST_BOXES):
+        start = file.tell()
+        header = file.read(_LONG_BOX_HEADER_BYTES)
+        kind, length = header[4:8], int.from_bytes(header[:4], "big")
+        begin = start + _BOX_HEADER_BYTES
+        if length == 1:
+            length = int.from_bytes(header[8:], "big")
+            begin = start + _LONG_BOX_HEADER_BYTES
+        if kind in (b"jxlc", b"jxlp"):
+            # Parts of a codestream each begin with their number.
+            file.seek(begin + (4 if kind == b"jxlp" else 0) + len(_CODESTREAM))
             return _size(file.read(_SIZE_BYTES))
-        if head != _CONTAINER:
-            return None
-        for _ in range(_MOST_BOXES):
-            start = file.tell()
-            header = file.read(_LONG_BOX_HEADER_BYTES)
-            kind, length = header[4:8], int.from_bytes(header[:4], "big")
-            begin = start + _BOX_HEADER_BYTES
-            if length == 1:
-                length = int.from_bytes(header[8:], "big")
-                begin = start + _LONG_BOX_HEADER_BYTES
-            if kind in (b"jxlc", b"jxlp"):
-                # Parts of a codestream each begin with their number.
-                file.seek(begin + (4 if kind == b"jxlp" else 0) + len(_CODESTREAM))
-                return _size(file.read(_SIZE_BYTES))
-            if length < _BOX_HEADER_BYTES:
-                break
-            file.seek(start + length)
+        if length < _BOX_HEADER_BYTES:
+            break
+        file.seek(start + length)
     raise ValueError("its header is cut short")
 
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from viewer.slides.ngff.arrays import ArrayInfo, ReadKey
 
 _lock = threading.Lock()
+_OF_OBJECTS = ("categorize", "json", "msgpack", "pickle", "vlen-")
+"""Codecs of numcodecs that make Python objects, not numbers."""
 use_bounded_unpacking()
 
 
@@ -65,6 +67,8 @@ class ZarrArray:
 
     def _check_codecs(self) -> None:
         for name in self.info.codecs:
+            if name.startswith(_OF_OBJECTS):
+                raise NgffError(f"holds objects ({name[:60]!r}), not the numbers of an image")
             try:
                 if self.info.zarr_format == 2:
                     _know_more_codecs()

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import imagecodecs
+import numpy as np
+from numcodecs.compat import ensure_bytes, ensure_contiguous_ndarray
 from zarr.abc.codec import BytesBytesCodec
 from zarr.abc.store import Store
 from zarr.codecs._v2 import V2Codec
@@ -25,7 +27,7 @@ from zarr.core.config import config
 from zarr.registry import register_pipeline
 from zarr.storage import StorePath
 
-from viewer.slides.readers.coded_size import coded_pixels
+from viewer.slides.readers.coded_size import SIZED, coded_pixels
 from viewer.slides.readers.jpeg_2000 import MOST_BITS, SIZE_MARKER, depths_of_code
 from viewer.slides.readers.large_chunks import LARGE_BYTES, HeldChunks
 from viewer.slides.readers.tiff.errors import ChunkError
@@ -41,8 +43,18 @@ _BLOSC_HEADER = 16
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _EXTRA_BYTES = 1 << 16
 """For the headers, checksums and indexes of codecs within others."""
-_OTHER_STREAMS = ("brotli", "deflate", "lzf", "snappy", "zlibng")
-"""Of imagecodecs, which unpacks them into as much memory as it is given."""
+_IMAGECODECS = "imagecodecs_"
+_OF_NUMCODECS = ("lz4", "packbits")
+"""Names by which numcodecs and imagecodecs call different things."""
+STREAMS: dict[str, tuple[str, ...]] = {
+    "blosc2": (), "brotli": (), "deflate": ("raw",), "imagecodecs_lz4": ("header",),
+    "imagecodecs_packbits": (), "lz4f": (), "lz4h5": (), "lzf": ("header",), "lzfse": (),
+    "lzham": (), "lzo": ("header",), "lzw": (), "snappy": (), "zlibng": (), "zopfli": (),
+}  # fmt: skip
+"""Of imagecodecs, which unpacks them into as much memory as it is given, and the settings that it
+needs for it."""
+_OF_FRAMES = ("avif", "jpegxl", "webp")
+"""Images of imagecodecs that hold several frames, all of which it decodes unless one is named."""
 _MOST_FILTER_GROWTH = 8
 """Filters can keep a byte as a float of 64 bits."""
 
@@ -159,14 +171,40 @@ def unpacked(name: str, settings: dict[str, Any], data: bytes, most_bytes: int) 
         return _of_streams(
             lambda: lzma.LZMADecompressor(format=form, filters=filters), data, most_bytes
         )
-    elif name in _OTHER_STREAMS:
-        raw = {"raw": True} if settings.get("raw") else {}
-        return bytes(getattr(imagecodecs, f"{name}_decode")(data, out=most_bytes, **raw))
+    elif name in STREAMS:
+        decode = getattr(imagecodecs, f"{name.removeprefix(_IMAGECODECS)}_decode")
+        more = {key: settings[key] for key in STREAMS[name] if settings.get(key)}
+        found = bytes(decode(data, out=most_bytes + 1, **more))  # some cut off what is longer
+        _check(len(found), most_bytes)
+        return found
     elif name == "jpeg2k":
         _check_jpeg_2000(data)
-    if (pixels := coded_pixels(name, data)) is not None:
-        _check(pixels, most_bytes)
+    if name in SIZED:
+        _check_image(name, settings, data, most_bytes)
+    _check(math.prod(settings.get("shape") or ()), most_bytes)
     return None
+
+
+def _check_image(name: str, settings: dict[str, Any], data: bytes, most_bytes: int) -> None:
+    """Refuse an image whose pixels, of all frames that would be decoded, are too many."""
+    pixels = coded_pixels(name, data)
+    if not pixels:
+        raise ChunkError("its data is damaged (its header tells no size)")
+    _check(pixels, most_bytes)
+    if name in _OF_FRAMES and settings.get("index") is None:
+        decode = getattr(imagecodecs, f"{name}_decode")
+        if _has_frame(decode, data, most_bytes // pixels):
+            _check(most_bytes + 1, most_bytes)
+
+
+def _has_frame(decode: Callable[..., Any], data: bytes, index: int) -> bool:
+    try:
+        image = decode(data, index=index)
+    except Exception:  # each decoder has its own for a frame that is not there
+        return False
+    # That of JPEG XL leaves the array as it is.
+    zeros, ones = (decode(data, index=index, out=np.full_like(image, n)) for n in (0, 1))
+    return np.array_equal(zeros, ones)
 
 
 def _check_jpeg_2000(data: bytes) -> None:
@@ -263,19 +301,30 @@ class _BoundedCodec(BytesBytesCodec):
 
 
 class _BoundedV2Codec(V2Codec):
-    """The compressor and filters of Zarr 2."""
+    """The compressor and filters of Zarr 2, of which any may unpack."""
 
     async def _decode_single(self, chunk_bytes: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
-        if self.compressor is None:
+        stages = [*reversed(self.filters or ())]
+        stages[:0] = [] if self.compressor is None else [self.compressor]
+        if not stages:
             return await super()._decode_single(chunk_bytes, chunk_spec)
-        growth = _MOST_FILTER_GROWTH if self.filters else 1
-        settings = self.compressor.get_config()
-        name = str(settings["id"]).removeprefix("imagecodecs_")
-        data, most_bytes = chunk_bytes.to_bytes(), growth * _size_bytes(chunk_spec)
-        if name == "lz4" and name != settings["id"]:
-            name = ""  # without a header, but no more than 255 times as long
-        found = await asyncio.to_thread(unpacked, name, settings, data, most_bytes)
-        if found is None:
-            return await super()._decode_single(chunk_bytes, chunk_spec)
-        rest = V2Codec(self.filters, None)
-        return await rest._decode_single(chunk_spec.prototype.buffer.from_bytes(found), chunk_spec)
+        most_bytes = _size_bytes(chunk_spec) * (_MOST_FILTER_GROWTH if self.filters else 1)
+        data: Any = chunk_bytes.as_array_like()
+        for stage in stages:
+            data = await asyncio.to_thread(_decoded, stage, data, most_bytes)
+        flat: Any = ensure_contiguous_ndarray(data).view(np.uint8)
+        values = chunk_spec.prototype.buffer.from_array_like(flat)
+        return await V2Codec(None, None)._decode_single(values, chunk_spec)
+
+
+def _decoded(codec: Any, data: Any, most_bytes: int) -> Any:
+    settings = codec.get_config()
+    name = str(settings["id"])
+    short = name.removeprefix(_IMAGECODECS)
+    found = unpacked(
+        name if short in _OF_NUMCODECS else short, settings, ensure_bytes(data), most_bytes
+    )
+    if found is None:
+        found = codec.decode(data)
+        _check(ensure_contiguous_ndarray(found).nbytes, most_bytes)
+    return found
