@@ -13,7 +13,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from viewer.appending import append_whole
-from viewer.limits import LINE_BYTES, LINES_BYTES, LOG_BYTES, FileTooLargeError, open_regular
+from viewer.limits import (
+    LINE_BYTES,
+    LINES_BYTES,
+    LOG_BYTES,
+    FileTooLargeError,
+    open_regular,
+    read_regular,
+)
 from viewer.progress import tell_progress
 
 if TYPE_CHECKING:
@@ -64,8 +71,7 @@ def _body_of(line: bytes) -> bytes | None:
 def read_bodies(path: Path) -> list[bytes]:
     """Return the bodies of all whole lines; none where there is no file. Raises OSError."""
     try:
-        with open_regular(path, LOG_BYTES) as file:
-            return bodies_of(file.read(LOG_BYTES.most))
+        return bodies_of(read_regular(path, LOG_BYTES))
     except FileNotFoundError:
         return []
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from viewer.annotations.sets.annotation_set import SUFFIX
@@ -16,12 +18,13 @@ from viewer.annotations.sets.records import (
     unsealed_line,
 )
 from viewer.atomic_write import atomic_write
-from viewer.kept_lines import line_of, read_bodies
+from viewer.kept_lines import GrowingFiles, line_of
 from viewer.studies.answers import open_answers
 from viewer.studies.project import unsealing
 from viewer.studies.project_file import change_project
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from viewer.annotations.sets.annotation_set import AnnotationSet
@@ -83,25 +86,41 @@ def unseal_study(folder: Path, sealer: Sealer, *, publish: bool) -> Unsealed:
 
 def _open_set(which: AnnotationSet, sealer: Sealer, *, publish: bool) -> tuple[int, int]:
     """Return how many lines of a set open, and how many do not."""
-    about = sealed_about(which.identity, which.key)
-    opened = closed = 0
+    opening = _Opening(sealer, sealed_about(which.identity, which.key))
     for path in sorted(which.files_folder.iterdir()):
         if not path.name.startswith(which.key.file_name) or _OPENED in path.name:
             continue
-        lines = list(decoded(read_bodies(path)))
-        plain: list[SetLine] = []
-        for line in lines:
-            if not isinstance(line, SealedLine):
-                plain.append(line)
-                continue
-            body = unsealed_line(line, sealer, about)
-            if body is None:
-                closed += 1
-            else:
-                opened += 1
-                plain.append(body)
-        if publish and len(plain) and any(isinstance(line, SealedLine) for line in lines):
+        if not any(isinstance(line, SealedLine) for line in _lines(path)):
+            continue
+        plain = opening.plain_lines(path)
+        if publish and (first := next(plain, None)) is not None:
             stem = path.name.removesuffix(SUFFIX)
             with atomic_write(path.with_name(f"{stem}{_OPENED}{SUFFIX}"), kept=True) as file:
-                file.writelines(line_of(encoded(line)) for line in plain)
-    return opened, closed
+                file.writelines(line_of(encoded(line)) for line in chain([first], plain))
+        deque(plain, maxlen=0)
+    return opening.opened, opening.closed
+
+
+@dataclass(slots=True)
+class _Opening:
+    """Opens the sealed lines of files, and counts them."""
+
+    sealer: Sealer
+    about: bytes
+    opened: int = 0
+    closed: int = 0
+
+    def plain_lines(self, path: Path) -> Iterator[SetLine]:
+        """Yield what can be read of a file, a line at a time: sets grow to gigabytes."""
+        for line in _lines(path):
+            if not isinstance(line, SealedLine):
+                yield line
+            elif (body := unsealed_line(line, self.sealer, self.about)) is not None:
+                self.opened += 1
+                yield body
+            else:
+                self.closed += 1
+
+
+def _lines(path: Path) -> Iterator[SetLine]:
+    return decoded(GrowingFiles().each(path))
