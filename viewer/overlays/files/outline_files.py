@@ -13,6 +13,7 @@ from viewer.annotations.formats.dicom.files import read_dicom
 from viewer.annotations.formats.problems import Problem
 from viewer.annotations.formats.qupath import read_qupath
 from viewer.colors import class_color
+from viewer.limits import CLASSES
 from viewer.overlays.blocks import BlockGrid, BlockKey
 from viewer.overlays.files.result_file import ResultFile, ResultFileError, troubles_of
 from viewer.overlays.object_map import ObjectMap
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from viewer.overlays.files.foreign_table import ForeignTable
 
 _BLOCK_PX = 2048
+MOST_CLASSES = 255
+"""That objects can have."""
 
 
 @dataclass(slots=True)
@@ -58,6 +61,7 @@ def dicom_outlines(path: Path, place: SlidePlace | None) -> Outlines:
 
 def _outlines(annotations: Iterable[Annotation], problems: list[Problem]) -> Outlines:
     is_detected: list[bool] = []
+    named: dict[bool, set[str]] = {True: set(), False: set()}
     found = Outlines([], [], {}, [], [])
     for taken, annotation in enumerate(annotations, 1):
         parts = [
@@ -74,6 +78,11 @@ def _outlines(annotations: Iterable[Annotation], problems: list[Problem]) -> Out
         if which is not None:
             found.colors[name] = which.color
         is_detected += [annotation.kind != "annotation"] * len(parts)
+        named[is_detected[-1]].add(name)
+        if len(named[True]) > MOST_CLASSES or (
+            not named[True] and len(named[False]) > CLASSES.most
+        ):
+            break  # it is refused; what was drawn beside detections does not count
         found.polygons += parts
         found.names += [name] * len(parts)
         found.measurements += [dict(annotation.measurements)] * len(parts)
@@ -118,8 +127,8 @@ def of_outlines(
         why = f": {outlines.left_out[0]}" if outlines.left_out else ""
         raise ResultFileError(f"{path.name} holds no outlines{why}.")
     names = list(dict.fromkeys(outlines.names))
-    if len(names) > np.iinfo(np.uint8).max:
-        raise ResultFileError(f"{path.name} holds more than 255 classes.")
+    if len(names) > MOST_CLASSES:
+        raise ResultFileError(f"{path.name} holds more than {MOST_CLASSES} classes.")
     objects = _objects(outlines, names, shift_px)
     x, y = objects.centroids[:, 0], objects.centroids[:, 1]
     inside = (x >= 0) & (y >= 0) & (x < slide.width) & (y < slide.height)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from viewer.colors import class_color
-from viewer.overlays.files.outline_files import objects_in_blocks
+from viewer.overlays.files.outline_files import MOST_CLASSES, objects_in_blocks
 from viewer.overlays.files.result_file import ResultFile, ResultFileError, troubles_of
 from viewer.overlays.objects import Objects
 
@@ -28,7 +28,6 @@ _NO_CLASS = "No class"
 _RADIUS_UM = 4.0
 """Of a disc where the table has no area: that of a nucleus."""
 _CORNERS = 16
-_MOST_CLASSES = 255
 
 
 def is_qupath_table(table: ForeignTable) -> bool:
@@ -106,8 +105,8 @@ def _classes(
     held = _texts(table, _CLASSES)
     given = [(held[row] if held is not None else "") or _NO_CLASS for row in rows.tolist()]
     names = list(dict.fromkeys(given))
-    if len(names) > _MOST_CLASSES:
-        raise ResultFileError(f"{path.name} holds more than {_MOST_CLASSES} classes.")
+    if len(names) > MOST_CLASSES:
+        raise ResultFileError(f"{path.name} holds more than {MOST_CLASSES} classes.")
     numbers = {name: index for index, name in enumerate(names)}
     return names, np.array([numbers[name] for name in given], np.uint8)
 
