@@ -123,6 +123,58 @@ def test_listeners_hear_of_each_change_until_they_end() -> None:
     assert heard[1].changes[0].after is None
 
 
+def test_a_snapshot_stays_as_it_is_for_whoever_holds_any_part_of_it() -> None:
+    a, b, c = square(0), square(20), square(40)
+    document = Document([a])
+    state = document.snapshot()
+    document.do(adding("Draw", [b]))
+    assert list(state) == [a]
+    assert not document.holds(state)
+    held = document.snapshot().held
+    document.do(removing("Delete", [a]))
+    assert list(held) == [a.id, b.id]
+    walk, counts = iter(document.snapshot()), document.snapshot().class_counts
+    document.do(adding("Draw", [c]))
+    assert (list(walk), counts[""]) == ([b], 1)
+    assert list(document) == [b, c]
+
+
+def test_a_snapshot_that_nobody_holds_any_more_is_not_copied() -> None:
+    """Else the first stroke after a million were listed would wait for a copy of them."""
+    a, b, c = square(0), square(20), square(40)
+    document = Document([a])
+    before = id(document.state)
+    assert list(document.snapshot()) == [a]
+    document.do(adding("Draw", [b]))
+    assert id(document.state) == before
+    document.undo()
+    list(document.snapshot().held.values())
+    document.do(adding("Draw", [c]))
+    assert id(document.state) == before
+    kept = document.snapshot()
+    document.do(adding("Draw", [b]))
+    assert id(document.state) != before
+    assert list(kept) == [a, c]
+
+
+def test_what_the_last_change_of_the_selection_turned() -> None:
+    a, b, c = square(0), square(20), square(40)
+    document = Document([a, b, c])
+    selection = Selection(document)
+    assert selection.turned is None
+    selection.choose([a.id, b.id])
+    assert selection.turned is None
+    selection.turn(c.id)
+    assert selection.ids == {a.id, b.id, c.id}
+    assert selection.turned == {c.id}
+    selection.turn(a.id)
+    assert selection.ids == {b.id, c.id}
+    assert selection.turned == {a.id}
+    document.do(removing("Delete", [a, c]))
+    assert selection.ids == {b.id}
+    assert selection.turned == {c.id}
+
+
 def test_what_is_removed_is_chosen_no_more() -> None:
     a, b = square(0), replace(square(20), is_locked=True)
     document = Document([a, b])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+import sys
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Literal
 
 from viewer.annotations.bookmarks import MARKS
@@ -420,7 +421,10 @@ class Document:
 
     def _take(self, step: Edit) -> None:
         if self._is_shared:
-            self._state, self._is_shared = self._state.copied(), False
+            # Whoever took a snapshot may be done with it: to copy a million takes several frames.
+            if _references(self) != _NOBODY_ELSE:
+                self._state = self._state.copied()
+            self._is_shared = False
         self.version += 1
         self._state.take(step.changes)
 
@@ -434,6 +438,16 @@ def _edit_of(
 ) -> Edit:
     assert turn in ("", "undone", "redone")
     return Edit(label, tuple(Change(before, after) for before, after in changes), turn)
+
+
+def _references(document: Document) -> list[int]:
+    """Return how many refer to what a document holds now, and to each part of it."""
+    state = document.state
+    parts = (getattr(state, each.name) for each in fields(state))
+    return [sys.getrefcount(state), *map(sys.getrefcount, parts)]
+
+
+_NOBODY_ELSE = _references(Document())
 
 
 class ReadOnlyError(CoverslipError):

@@ -219,7 +219,9 @@ class AnnotationsLayer:
         if abs(len(self._chosen) - len(before)) > _AT_ONCE:
             self._make_all_old()
             return
-        changed = self._chosen ^ before
+        changed = self._selection.turned
+        if changed is None or abs(len(self._chosen) - len(before)) != len(changed):
+            changed = self._chosen ^ before
         if len(changed) > _AT_ONCE:
             self._make_all_old()
         else:
