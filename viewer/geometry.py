@@ -52,6 +52,11 @@ class Box:
         return cls(min(xs), min(ys), max(xs), max(ys))
 
     @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """Return x0, y0, x1, y1, as shapely and files take them."""
+        return self.x0, self.y0, self.x1, self.y1
+
+    @property
     def width(self) -> float:
         return self.x1 - self.x0
 

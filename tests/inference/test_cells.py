@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -29,10 +30,10 @@ from viewer.inference.cells.stain_vectors import (
     single_stain,
     stain_doubt,
 )
-from viewer.inference.models.bundle import BundleError
+from viewer.inference.models.bundle import BundleError, load_bundle
 from viewer.inference.models.model_library import find_model
 from viewer.inference.process.field_chances import nucleus_chances
-from viewer.inference.runs.cell_previewer import CellPreviewer
+from viewer.inference.runs.cell_previewer import CellPreviewer, PreviewError
 from viewer.inference.runs.running import RunError, run_model
 from viewer.overlays.objects import Objects
 from viewer.slides import open_slide
@@ -386,5 +387,21 @@ def test_a_network_is_previewed_in_a_process_of_its_own(sample_slide: Path) -> N
         assert len(previewer.cells(None, box, more)) < len(found)
         previewer.use(None)
         assert not previewer.knows(box, settings)
+    finally:
+        previewer.close()
+
+
+def test_a_preview_whose_network_cannot_be_loaded_says_so_each_time(tmp_path: Path) -> None:
+    """Not once, and then shows what is found without it."""
+    folder = Path(shutil.copytree(find_model("nuclei").folder, tmp_path / "nuclei"))
+    weights = folder / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    pixels, _, _ = drawn_field(200, 0.5)
+    previewer = CellPreviewer()
+    try:
+        previewer.use(load_bundle(folder))
+        for _ in range(2):
+            with pytest.raises(PreviewError, match="weights"):
+                previewer.cells(pixels, Box(0, 0, 200, 200), _OD_SUM)
     finally:
         previewer.close()

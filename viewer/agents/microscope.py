@@ -101,7 +101,7 @@ def on_slide(box: Box, source: SlideSource, least_px: float = LEAST_FIELD_PX) ->
     inside = box.intersection(slide)
     if inside.width >= least_px and inside.height >= least_px:
         return inside
-    sides = ", ".join(f"{value:.0f}" for value in (box.x0, box.y0, box.x1, box.y1))
+    sides = ", ".join(f"{value:.0f}" for value in box.bounds)
     if inside.width > 0 and inside.height > 0:
         raise MicroscopeError(
             f"What lies of the box {sides} on the slide has sides of less than {least_px:.0f} px."

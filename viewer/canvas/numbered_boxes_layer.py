@@ -53,7 +53,7 @@ class NumberedBoxesLayer:
         """
         if boxes is not self._boxes:
             self._boxes = boxes
-            self._bounds = np.array([(b.x0, b.y0, b.x1, b.y1) for b in boxes], float).reshape(-1, 4)
+            self._bounds = np.array([b.bounds for b in boxes], float).reshape(-1, 4)
         self._colors, self._current = colors, current
 
     def paint(self, painter: QPainter, scene: Scene) -> None:

@@ -37,7 +37,7 @@ def part_within(area: Area, box: Box) -> Area:
     """Return what of it lies in a box."""
     if isinstance(area, Box):
         return area.intersection(box)
-    return shapely.intersection(area, shapely.box(*_corners(box)))
+    return shapely.intersection(area, shapely.box(*box.bounds))
 
 
 def blocks_of(grid: BlockGrid, area: Area) -> list[BlockKey]:
@@ -46,7 +46,7 @@ def blocks_of(grid: BlockGrid, area: Area) -> list[BlockKey]:
     if isinstance(area, Box) or not keys:
         return keys
     shapely.prepare(area)
-    corners = np.array([_corners(grid.core_box(key)) for key in keys])
+    corners = np.array([grid.core_box(key).bounds for key in keys])
     meets = shapely.intersects(area, shapely.box(*corners.T))
     return [key for key, is_met in zip(keys, meets.tolist(), strict=True) if is_met]
 
@@ -65,7 +65,3 @@ def middle_of(area: Area) -> tuple[float, float]:
         return area.center.x, area.center.y
     inside = shapely.point_on_surface(area)
     return inside.x, inside.y
-
-
-def _corners(box: Box) -> tuple[float, float, float, float]:
-    return box.x0, box.y0, box.x1, box.y1

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def corners(boxes: Sequence[Box]) -> NDArray[np.float64]:
     """Return the left, top, right and bottom (n, 4) of boxes."""
-    return np.array([(each.x0, each.y0, each.x1, each.y1) for each in boxes]).reshape(-1, 4)
+    return np.array([each.bounds for each in boxes]).reshape(-1, 4)
 
 
 def box_ious(ones: Corners, others: Corners) -> Corners:

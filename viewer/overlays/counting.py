@@ -140,7 +140,7 @@ def analyzed_share(found: ObjectMap | PatchFeatureMap, area: Area) -> float:
 
 
 def _polygon(box: Box) -> BaseGeometry:
-    return shapely.box(box.x0, box.y0, box.x1, box.y1)
+    return shapely.box(*box.bounds)
 
 
 def shown_inside(found: ObjectMap, style: ObjectStyle, region: BaseGeometry | None) -> Objects:

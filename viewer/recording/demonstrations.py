@@ -79,16 +79,16 @@ def demonstration(
         )
     ]
     now = FieldOfView.holding(boxes[0], slide, size_px)
-    start = _corners(now.box)
+    start = now.box.bounds
     actions: list[dict[str, Any]] = []
     shown: list[tuple[float, float, float, float]] = []
     for box in boxes[1:]:
         action = _action(now, FieldOfView.holding(box, slide, size_px))
         now = _done(now, action)
         actions.append(action)
-        shown.append(_corners(now.box))
+        shown.append(now.box.bounds)
     actions.append(_made(STOP))
-    shown.append(_corners(now.box))
+    shown.append(now.box.bounds)
     is_turned = (trace.fields[:, 2] % 360 != 0) | trace.mirrored
     turned = int(np.count_nonzero(is_turned[kept]))
     return Demonstration(start, actions, np.array(shown), dwell_s[kept], turned)
@@ -114,7 +114,3 @@ def _done(now: FieldOfView, action: dict[str, Any]) -> FieldOfView:
     if action["kind"] == MOVE:
         return now.moved((x, y))
     return now.zoomed(float(action["zoom"][0]), (x, y))
-
-
-def _corners(box: Box) -> tuple[float, float, float, float]:
-    return box.x0, box.y0, box.x1, box.y1

@@ -172,5 +172,5 @@ def _turned_boxes(
         x0, y0, x1, y1 = corners[index]
         center = Point((x0 + x1) / 2, (y0 + y1) / 2)
         box = View(center, 1.0, Size(x1 - x0, y1 - y0), float(rotation_deg[index])).box
-        boxes[index] = (box.x0, box.y0, box.x1, box.y1)
+        boxes[index] = box.bounds
     return boxes

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,6 +16,17 @@ _UM_AT_POWER_1 = 10.0
 """Cameras and scanners have about 10 µm / power per pixel, give or take a factor of two."""
 
 _SUSPECT_FACTOR = 5.0
+
+
+def positive(text: str | None) -> float | None:
+    """Return a positive number of a text such as "0.25" or "0,25"; None for anything else."""
+    if text is None or not re.fullmatch(r"\s*[\d.,eE+-]+\s*", text):
+        return None
+    try:
+        value = float(text.replace(",", "."))
+    except ValueError:
+        return None
+    return value if 0 < value < math.inf else None
 
 
 def believable_mpp_um(x_um: float, y_um: float) -> tuple[float, float] | None:

@@ -93,7 +93,7 @@ class ClientImages:
             raise ToolError(f"A part of the slide cannot be read: {error.reason}.") from error
         shown = self._microscope.optics.magnification(chosen)
         about: dict[str, object] = {
-            "box": [round(side, 1) for side in (inside.x0, inside.y0, inside.x1, inside.y1)],
+            "box": [round(side, 1) for side in inside.bounds],
             "magnification": None if shown is None else round(shown, 3),
         }
         if downsample is not None and chosen > downsample * 1.001:

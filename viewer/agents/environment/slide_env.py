@@ -273,7 +273,7 @@ class SlideEnv(gymnasium.Env[Observation, Action]):
         box = field.box
         return {
             "slide": str(self._task.slide),
-            "field": (box.x0, box.y0, box.x1, box.y1),
+            "field": box.bounds,
             "downsample": field.downsample,
             "magnification": source.info.optics.magnification(field.downsample),
             "question": self._task.question,

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from viewer.agents.actions import Action
     from viewer.agents.conversation import Turn
-    from viewer.agents.findings import Corners
     from viewer.geometry import Box
     from viewer.processes.channel import Channel
     from viewer.slides.source import RgbImage
@@ -75,7 +74,7 @@ class PluginScene:
         AgentError
             It cannot be given; one sentence.
         """
-        given = self._asked(messages.WantPicture(_sides(box), side_px))
+        given = self._asked(messages.WantPicture(box.bounds, side_px))
         assert isinstance(given, messages.Picture)
         pixels = np.frombuffer(given.rgb, np.uint8)
         return pixels.reshape(given.height_px, given.width_px, 3)
@@ -112,24 +111,20 @@ def want_of(action: Action) -> messages.Want:
     """Return an action as a message."""
     match action:
         case GoTo(box, magnification, why):
-            return messages.WantGoTo(_sides(box), magnification, why)
+            return messages.WantGoTo(box.bounds, magnification, why)
         case CallTool(tool, arguments):
             return messages.WantTool(tool, msgspec.json.encode(arguments))
         case Annotate():
-            box = None if action.box is None else _sides(action.box)
+            box = None if action.box is None else action.box.bounds
             return messages.WantAnnotation(action.label, action.text, box, action.figures)
         case Note(text):
             return messages.WantNote(text)
         case Bookmark(label, box):
-            return messages.WantBookmark(label, None if box is None else _sides(box))
+            return messages.WantBookmark(label, None if box is None else box.bounds)
         case Answer(text, claims, choice):
             return messages.WantAnswer(text, claims, choice)
         case _:
             raise AgentError(f"A policy yields actions, and {type(action).__name__} is none.")
-
-
-def _sides(box: Box) -> Corners:
-    return box.x0, box.y0, box.x1, box.y1
 
 
 def _sent(turn: Turn) -> messages.SentTurn:

@@ -131,7 +131,7 @@ class CountingFrame:
             _within(center.y, slide.y0 + half_y, slide.y1 - half_y),
         )
         whole = affinity.translate(outline, *middle)
-        kept = whole.intersection(shapely.box(slide.x0, slide.y0, slide.x1, slide.y1))
+        kept = whole.intersection(shapely.box(*slide.bounds))
         if not isinstance(kept, shapely.Polygon) or kept.is_empty:
             raise CountingError("The field does not lie on the slide: move there first.")
         is_whole = kept.area >= whole.area * _WHOLE

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from viewer.annotations.tma.lattice import usual_gap
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -100,7 +102,7 @@ class ArrayGrid:
     def _gaps(self, what: Line) -> list[float]:
         """Return the distances between lines that follow each other, in that of most."""
         lines, starts = self._lines(what), self._starts(what)
-        usual = _usual_gap(starts)
+        usual = usual_gap(starts)
         return [
             (_at(starts, after) - _at(starts, before)) / usual if usual else 0.0
             for before, after in itertools.pairwise(lines)
@@ -111,7 +113,7 @@ class ArrayGrid:
         starts = self._starts(what)
         others = [_at(starts, other) for other in self._lines(what) if other != line]
         nearest = min(abs(other - _at(starts, line)) for other in others)
-        return abs(nearest / _usual_gap(starts) - 1) <= _IN_STEP
+        return abs(nearest / usual_gap(starts) - 1) <= _IN_STEP
 
     def _starts(self, what: Line) -> NDArray[np.float64]:
         return self.lattice.row_starts if what == "row" else self.lattice.column_starts
@@ -125,11 +127,7 @@ class ArrayGrid:
         return int(((of == line) & lattice.is_placed).sum())
 
 
-def _usual_gap(starts: NDArray[np.float64]) -> float:
-    return float(np.median(np.diff(starts))) if len(starts) > 1 else 0.0
-
-
 def _at(starts: NDArray[np.float64], line: float) -> float:
     if line > len(starts) - 1:
-        return float(starts[-1]) + (line - len(starts) + 1) * _usual_gap(starts)
+        return float(starts[-1]) + (line - len(starts) + 1) * usual_gap(starts)
     return float(np.interp(line, np.arange(len(starts)), starts))

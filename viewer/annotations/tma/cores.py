@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from viewer.annotations.annotation import Annotation
-from viewer.annotations.document import Change, Edit
+from viewer.annotations.document import Change, Edit, changing
 from viewer.annotations.shape_editing import ellipse
 from viewer.annotations.tma.labels import LabelScheme, TmaError, schemes_of
 from viewer.annotations.tma.lattice import fitted_lattice
@@ -131,7 +131,7 @@ class TmaGrid:
             The labels do not reach over the grid.
         """
         pairs = [(core, replace(core, name=labels.name(row, column))) for row, column, core in self]
-        return _edit("Label cores", pairs)
+        return changing("Label cores", pairs)
 
     def with_line(self, what: Line, index: int) -> Edit:
         """Return the edit that puts a row or column of new cores at an index; 0 is the first.
@@ -151,14 +151,14 @@ class TmaGrid:
             place = self._between(what, index, other, size)
             if place is not None:
                 added.append(new_core(*at, place, size, labels.name(*at)))
-        edit = _edit(f"Add {what} of cores", moved)
+        edit = changing(f"Add {what} of cores", moved)
         return Edit(edit.label, (*edit.changes, *(Change(None, each) for each in added)))
 
     def without_line(self, what: Line, index: int) -> Edit:
         """Return the edit that takes away a row or column with its cores."""
         axis = 0 if what == "row" else 1
         gone = [core for at, core in self.cores.items() if at[axis] == index]
-        edit = _edit(f"Remove {what} of cores", self._moved(what, index + 1, -1, self.labels))
+        edit = changing(f"Remove {what} of cores", self._moved(what, index + 1, -1, self.labels))
         return Edit(edit.label, (*(Change(each, None) for each in gone), *edit.changes))
 
     # -----------------------------------------------------------------------------------------
@@ -267,12 +267,7 @@ def replacing(before: TmaGrid, cores: Iterable[Annotation]) -> Edit:
 def marking(cores: Iterable[Annotation], *, missing: bool) -> Edit:
     """Return the edit that marks cores as missing, or as there."""
     label = "Mark cores missing" if missing else "Mark cores present"
-    return _edit(label, [(core, with_missing(core, missing=missing)) for core in cores])
-
-
-def _edit(label: str, pairs: Iterable[tuple[Annotation, Annotation]]) -> Edit:
-    changes = (Change(before, after) for before, after in pairs if before != after)
-    return Edit(label, tuple(changes))
+    return changing(label, [(core, with_missing(core, missing=missing)) for core in cores])
 
 
 def _placed(core: Annotation, row: int, column: int) -> Annotation:

@@ -53,7 +53,7 @@ class Lattice:
     @property
     def spacing(self) -> tuple[float, float]:
         """Return the usual distance between rows and between columns; 0 of a single one."""
-        return _usual_gap(self.row_starts), _usual_gap(self.column_starts)
+        return usual_gap(self.row_starts), usual_gap(self.column_starts)
 
     def place(self, row: float, column: float) -> tuple[float, float]:
         """Return where a place of the grid lies by the points around it; beyond it too."""
@@ -171,7 +171,8 @@ def _bend(bend: Points, along: float) -> float:
     return float(bend[0] + bend[1] * along + bend[2] * along**2)
 
 
-def _usual_gap(starts: Points) -> float:
+def usual_gap(starts: Points) -> float:
+    """Return the distance from one line to the next; 0 where there is one line alone."""
     return float(np.median(np.diff(starts))) if len(starts) > 1 else 0.0
 
 
@@ -179,7 +180,7 @@ def _start(starts: Points, index: float) -> float:
     """Return where a line lies; beyond the first and last at the usual distance."""
     last = len(starts) - 1
     if index < 0:
-        return float(starts[0]) + index * _usual_gap(starts)
+        return float(starts[0]) + index * usual_gap(starts)
     if index > last:
-        return float(starts[last]) + (index - last) * _usual_gap(starts)
+        return float(starts[last]) + (index - last) * usual_gap(starts)
     return float(np.interp(index, np.arange(len(starts)), starts))

@@ -110,7 +110,7 @@ class EditContext:
         self.hidden_classes: frozenset[str] = frozenset()
         """The names of classes that are not shown; "" for what has none."""
         self._show = show
-        self._slide = None if slide is None else shapely.box(slide.x0, slide.y0, slide.x1, slide.y1)
+        self._slide = None if slide is None else shapely.box(*slide.bounds)
         self.current_class: AnnotationClass | None = None
         """Of what is drawn next."""
         self.is_editing = False

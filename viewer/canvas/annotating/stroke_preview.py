@@ -93,7 +93,7 @@ class StrokePreview:
         padded = QRectF(rect).adjusted(-_PAD_PX, -_PAD_PX, _PAD_PX, _PAD_PX)
         corners = Box(padded.left(), padded.top(), padded.right(), padded.bottom()).corners
         cut = Box.enclosing([view.to_slide(Point(*corner)) for corner in corners])
-        near = shapely.clip_by_rect(shape, cut.x0, cut.y0, cut.x1, cut.y1)
+        near = shapely.clip_by_rect(shape, *cut.bounds)
         with QPainter(self._picture) as painter:
             painter.setClipRect(rect)
             painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_Clear)

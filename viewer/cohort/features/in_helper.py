@@ -57,4 +57,4 @@ def _stamp(place: str) -> int:
 
 def _told(found: FoundPatch) -> SimilarPatch:
     box = found.box
-    return SimilarPatch(found.slide, found.path, (box.x0, box.y0, box.x1, box.y1), found.likeness)
+    return SimilarPatch(found.slide, found.path, box.bounds, found.likeness)

@@ -62,7 +62,7 @@ class CellPreviewer:
             if rgb is not None:
                 tile = process.put(rgb)
                 self._field = field, settings.requested_pixel_size_um
-            box = (field.x0, field.y0, field.x1, field.y1)
+            box = field.bounds
             answer = process.ask(FindCells(tile, settings, box))
         except ModelProcessError as error:
             raise PreviewError(self._end() or _ENDED) from error

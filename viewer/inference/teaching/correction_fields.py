@@ -147,7 +147,7 @@ def planned_fields(
         places += [
             (number, grid, key)
             for key in (grid.covering(Box(*area.bounds)) if not area.is_empty else [])
-            if area.intersects(shapely.box(*_corners(grid.core_box(key))))
+            if area.intersects(shapely.box(*grid.core_box(key).bounds))
         ]
     notes: list[str] = []
     if len(places) > MOST_FIELDS:
@@ -199,7 +199,3 @@ def _centers_um(slide: CorrectedSlide) -> NDArray[np.float64]:
 def _unevenness(held: HeldBack) -> float:
     """Return how far the share that is held back is from the wanted one."""
     return abs(held.held / max(held.held + held.learned, 1) - 1 / _PARTS)
-
-
-def _corners(box: Box) -> tuple[float, float, float, float]:
-    return box.x0, box.y0, box.x1, box.y1

@@ -47,9 +47,7 @@ def save_marks(identity: str, marks: Sequence[Mark]) -> None:
     """Raises OSError where they cannot be written."""
     path = _path(identity)
     make_folder(path.parent)
-    kept = [
-        _Kept(mark.name, (mark.box.x0, mark.box.y0, mark.box.x1, mark.box.y1)) for mark in marks
-    ]
+    kept = [_Kept(mark.name, mark.box.bounds) for mark in marks]
     atomic_write_bytes(path, msgspec.json.encode(kept))
 
 

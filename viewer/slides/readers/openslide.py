@@ -21,7 +21,7 @@ from viewer.slides.errors import (
 )
 from viewer.slides.pixel_memory import new_pixels
 from viewer.slides.readers.openslide_messages import as_slide_error
-from viewer.slides.resolution import believable_mpp_um, scale_doubt
+from viewer.slides.resolution import believable_mpp_um, positive, scale_doubt
 from viewer.slides.source import DescribedSource, Level, RgbImage, ScreenImage, SlideInfo
 
 if TYPE_CHECKING:
@@ -279,18 +279,10 @@ def _info(slide: OpenSlide, properties: dict[str, str]) -> SlideInfo:
 
 
 def _optics(properties: Mapping[str, str], vendor: str) -> Optics:
-    x_um = _positive(properties.get("openslide.mpp-x"))
-    y_um = _positive(properties.get("openslide.mpp-y"))
+    x_um = positive(properties.get("openslide.mpp-x"))
+    y_um = positive(properties.get("openslide.mpp-y"))
     mpp_um = (x_um, y_um) if x_um is not None and y_um is not None else None
     if vendor == "generic-tiff" and mpp_um is not None:
         # Here it comes from the TIFF's resolution tags, which often hold a printer's dpi.
         mpp_um = believable_mpp_um(*mpp_um)
-    return Optics(mpp_um, _positive(properties.get("openslide.objective-power")))
-
-
-def _positive(text: str | None) -> float | None:
-    try:
-        value = float(text or "")
-    except ValueError:
-        return None
-    return value if 0 < value < float("inf") else None
+    return Optics(mpp_um, positive(properties.get("openslide.objective-power")))

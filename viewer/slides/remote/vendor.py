@@ -28,7 +28,7 @@ from viewer.slides.readers.tile_decoders import direct_decoder
 from viewer.slides.readers.vendor_tiff import StoredLevel, VendorTiffSource
 from viewer.slides.remote.errors import size_text
 from viewer.slides.remote.ranged import ranges_of
-from viewer.slides.resolution import scale_doubt
+from viewer.slides.resolution import positive, scale_doubt
 from viewer.slides.source import SlideInfo
 
 if TYPE_CHECKING:
@@ -184,17 +184,9 @@ def _properties(description: str) -> dict[str, str]:
 
 
 def _optics(properties: dict[str, str]) -> Optics:
-    mpp_um = _positive(properties.get("aperio.MPP"))
-    power = _positive(properties.get("aperio.AppMag"))
+    mpp_um = positive(properties.get("aperio.MPP"))
+    power = positive(properties.get("aperio.AppMag"))
     return Optics((mpp_um, mpp_um) if mpp_um else None, power)
-
-
-def _positive(text: str | None) -> float | None:
-    try:
-        value = float(text or "")
-    except ValueError:
-        return None
-    return value if 0 < value < float("inf") else None
 
 
 def _beside(tiff: TiffFile) -> list[_Beside]:

@@ -121,9 +121,7 @@ class ComparisonController(QObject):
             problems: list[Problem] = []
             first, second = (_read(each, drawn, problems, place) for each in (one, other))
             classes = {each.class_name for each in (*first, *second)} - {""}
-            reference: BaseGeometry = shapely.box(
-                slide_box.x0, slide_box.y0, slide_box.x1, slide_box.y1
-            )
+            reference: BaseGeometry = shapely.box(*slide_box.bounds)
             if within:
                 reference = regions_of([*first, *second], within)
                 first = [each for each in first if each.class_name != within]

@@ -161,7 +161,7 @@ class OutlinesController(FollowedAnnotations):
         if seen.is_empty:
             return
         kind = AnnotationClass(AREA_CLASSES[0], _AREA_COLOR)
-        area = shapely.box(seen.x0, seen.y0, seen.x1, seen.y1)
+        area = shapely.box(*seen.bounds)
         active.do(adding("Corrected area", [Annotation(area, shown_as=kind).signed(active.author)]))
 
     # What is learned -------------------------------------------------------------------------

@@ -6,9 +6,9 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from viewer.geometry import Optics
-from viewer.slides.readers.tiff.ome import length_um, positive
+from viewer.slides.readers.tiff.ome import length_um
 from viewer.slides.readers.tiff.page_tags import rationals
-from viewer.slides.resolution import believable_mpp_um
+from viewer.slides.resolution import believable_mpp_um, positive
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

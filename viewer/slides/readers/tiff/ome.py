@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 from viewer.geometry import Optics
+from viewer.slides.resolution import positive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -327,14 +328,3 @@ def _number(text: str | None, default: int) -> int:
         return max(int(text), 0) if text is not None else default
     except ValueError:
         return default
-
-
-def positive(text: str | None) -> float | None:
-    """Return a positive number of a text such as "0.25" or "0,25"; None for anything else."""
-    if text is None or not re.fullmatch(r"\s*[\d.,eE+-]+\s*", text):
-        return None
-    try:
-        value = float(text.replace(",", "."))
-    except ValueError:
-        return None
-    return value if 0 < value < math.inf else None

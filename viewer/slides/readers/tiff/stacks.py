@@ -14,7 +14,8 @@ from tifffile import COMPRESSION, TiffPage
 
 from viewer.slides.channels import MOST_CHANNELS, too_many_channels
 from viewer.slides.readers.tiff.errors import ChunkError
-from viewer.slides.readers.tiff.ome import length_um, positive
+from viewer.slides.readers.tiff.ome import length_um
+from viewer.slides.resolution import positive
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
