@@ -6,6 +6,7 @@ import importlib
 import os
 import shutil
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,8 @@ from zarr_steps import write_image
 from viewer.folders import cache_folder
 from viewer.slides import SlideSource, TileError, open_slide
 from viewer.slides.errors import SlideChangedError
-from viewer.slides.source import expect
+from viewer.slides.file_version import FileVersion
+from viewer.slides.source import expect, screen_tile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,6 +78,28 @@ def test_every_reader_notices_on_the_next_read(
         with pytest.raises(SlideChangedError, match=r"slide\.tif was changed on the disk while"):
             source.read_tile(*place)
     source.close()
+
+
+def test_the_file_is_looked_at_once_a_tile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "slide.tif"
+    tiled(path, 200)
+    looks: list[Path] = []
+    check = FileVersion.check
+
+    def counted(version: FileVersion) -> None:
+        looks.append(version.path)
+        check(version)
+
+    with closing(open_slide(path)) as source:
+        top = len(source.levels) - 1
+        assert top > 0, "a level is made here"
+        source.read_tile(top, 0, 0)
+        monkeypatch.setattr(FileVersion, "check", counted)
+        for read in (source.read_tile, partial(screen_tile, source)):
+            for place in ((0, 1, 1), (top, 0, 0)):
+                looks.clear()
+                read(*place)
+                assert looks == [path]
 
 
 @pytest.mark.parametrize("change", [replaced, cut])

@@ -26,11 +26,22 @@ class GuardedSource:
     """Looks at the file after every read, and knows the slide's identity.
 
     After, since a look before could not see a file that is overwritten during the read.
+
+    Parameters
+    ----------
+    is_over_guarded
+        Whether the source makes levels of one that is guarded itself: tiles that the file stores
+        have been looked after by then.
     """
 
-    def __init__(self, source: SlideSource, version: Version) -> None:
+    def __init__(
+        self, source: SlideSource, version: Version, *, is_over_guarded: bool = False
+    ) -> None:
         self._source = source
         self._version = version
+        self._is_looked_after = [
+            is_over_guarded and each.stored_tiles_per_tile == 1 for each in source.levels
+        ]
         info = source.info
         if info.naming is None:
             info = replace(info, naming=SlideIdentity(version, info.properties, info.part))
@@ -105,6 +116,8 @@ class GuardedSource:
     def _checked(
         self, read: Callable[[int, int, int], RgbImage], level: int, column: int, row: int
     ) -> RgbImage:
+        if self._is_looked_after[level]:
+            return read(level, column, row)
         try:
             image = read(level, column, row)
         except TileError:

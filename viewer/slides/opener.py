@@ -107,9 +107,7 @@ def open_slide(path: Path, image: int | None = None) -> SlideSource:
             opened = with_note(opened, why_not)
         stored = GuardedSource(opened, version)
         version.check()
-        source = with_fine_steps(stored)
-        # Tiles that are made here are kept in memory and on the disk: they too are of this file.
-        return source if source is stored else GuardedSource(source, version)
+        return _with_fine_steps(stored)
     except OSError as error:
         raise _access_error(path, error) from error
 
@@ -118,8 +116,15 @@ def _open_remote(path: RemotePath, image: int | None) -> SlideSource:
     """Open a slide on a server. The address is the order to contact it; the policy may refuse."""
     from viewer.slides.remote.opening import open_remote
 
-    source = with_fine_steps(stored := open_remote(path, image))
-    return source if source is stored else GuardedSource(source, stored.version)
+    return _with_fine_steps(open_remote(path, image))
+
+
+def _with_fine_steps(stored: GuardedSource) -> SlideSource:
+    source = with_fine_steps(stored)
+    if source is stored:
+        return stored
+    # Tiles that are made here are kept in memory and on the disk: they too are of this file.
+    return GuardedSource(source, stored.version, is_over_guarded=True)
 
 
 def _open_dicom_folder(path: Path, image: int | None) -> SlideSource:
