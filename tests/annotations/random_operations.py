@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import shapely
+from shapely import affinity
 from shapely.geometry.base import BaseGeometry
 
 from viewer.annotations import operations, shape_editing
@@ -89,7 +90,7 @@ class Annotator:
 
     def _draw_beside(self) -> None:
         """With overlap avoided: what others cover is left out."""
-        wanted = shape_editing.rectangle(self._point(), self._point(), 0.0)
+        wanted = self._rectangle()
         if wanted.area < 1:
             return
         taken = shapely.union_all([each.geometry for each in self._regions()])
@@ -117,8 +118,11 @@ class Annotator:
             case 4:
                 return shapely.MultiPoint([self._point() for _ in range(chance.randint(1, 4))])
             case _:
-                a, b = self._point(), self._point()
-                return shape_editing.rectangle(a, b, chance.choice((0.0, 33.0)))
+                return affinity.rotate(self._rectangle(), chance.choice((0.0, 33.0)))
+
+    def _rectangle(self) -> shapely.Polygon:
+        (ax, ay), (bx, by) = self._point(), self._point()
+        return shapely.box(min(ax, bx), min(ay, by), max(ax, bx), max(ay, by))
 
     def _erase(self) -> None:
         target = self._one(self._regions())

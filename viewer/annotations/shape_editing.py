@@ -53,15 +53,6 @@ class TooThinError(EmptyShapeError):
 # New shapes ----------------------------------------------------------------------------------
 
 
-def rectangle(a: Point, b: Point, angle_deg: float = 0.0) -> shapely.Polygon:
-    """Return the rectangle with opposite corners `a` and `b` whose sides are turned by an angle."""
-    middle = Point((a.x + b.x) / 2, (a.y + b.y) / 2)
-    upright = [affinity.rotate(shapely.Point(p), -angle_deg, origin=middle) for p in (a, b)]
-    (ax, ay), (bx, by) = (point.coords[0] for point in upright)
-    box = shapely.box(min(ax, bx), min(ay, by), max(ax, bx), max(ay, by))
-    return affinity.rotate(box, angle_deg, origin=middle) if angle_deg else box
-
-
 def ellipse(a: Point, b: Point) -> shapely.Polygon:
     """Return the ellipse in the box with opposite corners `a` and `b`; its bounds are that box."""
     circle = shapely.Point(0, 0).buffer(1.0, quad_segs=_ELLIPSE_SEGMENTS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,24 +30,8 @@ _RING = 1
 """Cells round a chunk that give the encoder's borders their context."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cells:
-    """The cells of a slide.
-
-    Attributes
-    ----------
-    embedded
-        float16 (127, rows + 6, columns + 6): three cells beyond the slide on each side.
-    known
-        (rows, columns) whether the cell lies on the slide, in a block of cells with tissue.
-    """
-
-    embedded: NDArray[np.float16]
-    known: NDArray[np.bool_]
-
-
 def known_cells(grid: BlockGrid, tissue: TissueMask) -> NDArray[np.bool_]:
-    """Return (rows, columns) the cells that the engine answers for: in blocks that meet tissue."""
+    """Return bool (rows, columns): which cells the engine answers for, in blocks with tissue."""
     whole = Box(0, 0, *grid.slide)
     known = np.zeros((grid.rows, grid.columns), bool)
     for key in grid.covering(whole):
@@ -68,7 +51,9 @@ def embedded_cells(
     normalization: Normalization,
     vary: Callable[[RgbImage], RgbImage] = lambda picture: picture,
 ) -> NDArray[np.float16]:
-    """`Cells.embedded` of a slide, zero where no known cell is in reach.
+    """Return the embedded cells of a slide, zero where no known cell is in reach.
+
+    float16 (127, rows + 6, columns + 6): three cells beyond the slide on each side.
 
     Parameters
     ----------

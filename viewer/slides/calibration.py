@@ -100,11 +100,6 @@ def remember_mpp_um(identity: str, mpp_um: tuple[float, float]) -> None:
     atomic_write_bytes(path, msgspec.json.encode(_PixelSize(identity, x_um, y_um, now_utc)))
 
 
-def forget(identity: str) -> None:
-    """Raises OSError where what is remembered cannot be removed."""
-    _path(identity).unlink(missing_ok=True)
-
-
 def _path(identity: str) -> Path:
     """A file of its own for each slide: two windows that write can lose nothing of each other."""
     return data_folder() / "pixel-sizes" / f"{file_name_of(identity)}.json"

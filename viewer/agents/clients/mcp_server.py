@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import hmac
-import logging
 import secrets
 import signal
 import socket
@@ -45,7 +44,6 @@ if TYPE_CHECKING:
         def close(self) -> None: ...
 
 
-_log = logging.getLogger(__name__)
 HOST = "127.0.0.1"
 PATH = "/mcp"
 _THREADS = 16

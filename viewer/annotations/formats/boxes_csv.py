@@ -43,7 +43,6 @@ _SPELLINGS: dict[str, str] = {
     "class_name": "class", "name": "name", "description": "name", "text": "name",
 }  # fmt: skip
 _CORNERS = ("x0", "y0", "x1", "y1")
-_SIDES = ("x", "y", "width", "height")
 _BARE: dict[bool, dict[str, int]] = {
     False: {"x": 0, "y": 1, "class": 2},
     True: {"x0": 0, "y0": 1, "x1": 2, "y1": 3, "class": 4, "name": 5},

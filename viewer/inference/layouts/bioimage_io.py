@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 NAME = "bioimage.io"
 _FORMATS = {"onnx": "onnx", "torchscript": "torchscript"}
 """Of weights, the first that is there; others would run code."""
-_PATCH_PX, _LEAST_PX = 512, 64
+_PATCH_PX = 512
 _OWN = ("name", "version", "format", "weights", "sha256", "data", "license", "schema_version")
 """What `config: coverslip` does not say, since the package does."""
 _TOLERANCE = 1e-3

@@ -11,7 +11,6 @@ from PySide6.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
     QHeaderView,
-    QLabel,
     QLineEdit,
     QPushButton,
     QStackedWidget,
@@ -23,7 +22,7 @@ from viewer.canvas.qt_guard import guarded
 from viewer.ui.actions import shown_shortcut
 from viewer.ui.annotations.shown import swatch
 from viewer.ui.shell.panel import Panel, shows_state
-from viewer.ui.widgets import KeyKeeper, RowTable
+from viewer.ui.widgets import KeyKeeper, RowTable, text_label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -136,7 +135,7 @@ class SetReviewPanel(Panel):
     def build(self) -> None:
         self.sets = QComboBox(self)
         self.sets.setAccessibleName("Set under review")
-        self.status = _label(self)
+        self.status = text_label(self)
         self.model = ReviewedObjects(self)
         self.table = RowTable(self)
         self.table.setModel(self.model)
@@ -153,7 +152,7 @@ class SetReviewPanel(Panel):
         header.resizeSection(_TIME, 52)
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         header.setHighlightSections(False)
-        self.empty = _label(self)
+        self.empty = text_label(self)
         self.empty.setText(_NO_SET)
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.empty.setMargin(12)
@@ -272,10 +271,3 @@ class _CommentField(QLineEdit):
             self.left.emit()
         else:
             super().keyPressEvent(event)
-
-
-def _label(parent: QWidget) -> QLabel:
-    label = QLabel(parent)
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setWordWrap(True)
-    return label

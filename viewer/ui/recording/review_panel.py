@@ -12,7 +12,6 @@ from PySide6.QtWidgets import (
     QFormLayout,
     QGridLayout,
     QHBoxLayout,
-    QLabel,
     QPlainTextEdit,
     QProgressBar,
     QPushButton,
@@ -26,7 +25,7 @@ from viewer.ui.command_button import CommandButton
 from viewer.ui.commands.recording import REVIEW_COMMANDS
 from viewer.ui.recording.review_table import ReviewTable
 from viewer.ui.shell.panel import Panel, shows_state
-from viewer.ui.widgets import NoticeBar
+from viewer.ui.widgets import NoticeBar, text_label
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -65,7 +64,7 @@ class ReviewPanel(Panel):
         self._commands = commands
 
     def build(self) -> None:
-        self.title = _label(self)
+        self.title = text_label(self)
         self.reviewer = QComboBox(self)
         self.reviewer.setEditable(True)
         self.reviewer.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
@@ -75,9 +74,9 @@ class ReviewPanel(Panel):
         )
         self.progress = QProgressBar(self)
         self.table = ReviewTable(self)
-        self.place = _label(self)
+        self.place = text_label(self)
         self.text = TextField(self)
-        self.source = _label(self)
+        self.source = text_label(self)
         self.source.setProperty("dim", True)
         self.dictated = QCheckBox("Dictated", self)
         self.dictated.setToolTip(
@@ -91,14 +90,14 @@ class ReviewPanel(Panel):
         self.prompt = QPushButton("Prompt...", self)
         self.prompt.setToolTip("Change what the model is asked, study by study")
         self.notice = NoticeBar(self)
-        self.empty = _label(self)
+        self.empty = text_label(self)
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.empty.setProperty("dim", True)
         self.choose_session = QPushButton("Show sessions", self)
         self.choose_session.setProperty("primary", True)
-        self.figures = _label(self)
+        self.figures = text_label(self)
         self.figures.setProperty("dim", True)
-        self.agreement = _label(self)
+        self.agreement = text_label(self)
         self._lay_out()
         self._connect()
         self.show_drafting(0, 0)
@@ -266,13 +265,6 @@ class TextField(QPlainTextEdit):
             self.left.emit()
         else:
             super().keyPressEvent(event)
-
-
-def _label(parent: QWidget) -> QLabel:
-    label = QLabel(parent)
-    label.setWordWrap(True)
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    return label
 
 
 def _figures_text(figures: ReviewFigures) -> str:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 _DESCRIPTION = 270
 _BESIDE = re.compile(r"label|macro|overview|thumbnail|barcode", re.IGNORECASE)
-_WORD = re.compile(r"[A-Za-z0-9µμÅ.]{1,24}")
 _NUMBER = re.compile(r"[+\-]?\d*\.?\d+(?:[eE][+\-]?\d+)?")
 _PIXELS_NUMBERS = (
     "SizeX", "SizeY", "SizeZ", "SizeC", "SizeT", "SignificantBits", "PhysicalSizeX",
