@@ -11,7 +11,15 @@ seldom_imported='/(tests?|transformers/models|ray/(rllib|tune|train|serve|dashbo
 
 say() { printf '%s\n' "$*" >&2; }
 
+# Debian compiles its Python with optimizations, pyenv by itself does not: the tests, most of which is
+# not even Python, take a tenth less CPU time. So the system's comes before others on the path, where
+# it is new enough and makes environments without a further package.
 find_python() {
+    usual=/usr/bin/python3
+    if [ -z "${PYTHON:-}" ] && "$usual" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+        echo "$usual"
+        return
+    fi
     for candidate in ${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11}; do
         if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
             echo "$candidate"
