@@ -11,12 +11,13 @@ seldom_imported='/(tests?|transformers/models|ray/(rllib|tune|train|serve|dashbo
 
 say() { printf '%s\n' "$*" >&2; }
 
-# Debian compiles its Python with optimizations, pyenv by itself does not: the tests, most of which is
-# not even Python, take a tenth less CPU time. So the system's comes before others on the path, where
-# it is new enough and makes environments without a further package.
+# Debian compiles its Python with optimizations, and pyenv by itself does not: all tests take a tenth
+# less CPU time. So the system's comes before others on the path, where it is new enough and makes
+# environments without a further package.
 find_python() {
     usual=/usr/bin/python3
-    if [ -z "${PYTHON:-}" ] && "$usual" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+    is_usable='import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))'
+    if [ -z "${PYTHON:-}" ] && "$usual" -c "$is_usable" 2>/dev/null; then
         echo "$usual"
         return
     fi

@@ -17,6 +17,8 @@ from packaging.utils import canonicalize_name
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 GOOD_QT = SpecifierSet(">=6.9,<6.12")
+DEBIAN_PYTHON = "3.11.2"
+"""Of Debian 12, which sets the program up with nothing else."""
 TOO_LARGE = {"pyside6", "pyside6-addons"}
 
 
@@ -68,6 +70,14 @@ def test_every_requirement_is_pinned_within_its_bounds() -> None:
     for name, requirement in declared().items():
         assert name in pins, f"{name} has no pin in constraints.txt"
         assert pinned_version(pins[name]) in requirement.specifier
+
+
+def test_what_is_pinned_can_be_installed_by_the_python_of_debian() -> None:
+    for name, requirement in pinned().items():
+        version = pinned_version(requirement)
+        for found in importlib.metadata.distributions(name=name):
+            needed = SpecifierSet(found.metadata.get("Requires-Python") or "")
+            assert found.version != version or DEBIAN_PYTHON in needed, f"{name} {version}"
 
 
 def test_only_the_essentials_of_qt_are_installed() -> None:
