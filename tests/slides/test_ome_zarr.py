@@ -283,7 +283,29 @@ def test_chunks_left_out_on_purpose_are_empty(tmp_path: Path, cells: NDArray[np.
         assert "empty where its other levels are empty too" in source.info.notes[0]
 
 
-def test_nothing_tells_in_a_single_level(tmp_path: Path, picture: NDArray[np.uint8]) -> None:
+@pytest.mark.parametrize("stores_empty", [False, True])
+def test_the_writer_tells_in_a_single_level_of_channels(
+    tmp_path: Path, cells: NDArray[np.uint16], stores_empty: bool
+) -> None:
+    path, field = tmp_path / "a.zarr", cells[0, :2, 0].copy()
+    field[0, :128] = 0
+    write_image(path, [field], "cyx", config={"write_empty_chunks": stores_empty})
+    missing = path / "0" / "c" / "0" / "0" / "1"
+    assert missing.exists() == stores_empty
+    missing.unlink(missing_ok=True)
+    with closing(open_slide(path)) as source:
+        assert "shown as empty, as the standard has it" in source.info.notes[0]
+        if stores_empty:
+            with pytest.raises(TileError, match="is missing"):
+                source.read_channels(0, 1, 0, (0, 1))
+        else:
+            values = source.read_channels(0, 1, 0, (0, 1))
+            assert np.array_equal(values, field[:, :128, 128:256])
+
+
+def test_nothing_tells_in_a_single_level_of_a_picture(
+    tmp_path: Path, picture: NDArray[np.uint8]
+) -> None:
     write_image(tmp_path / "a.zarr", [picture], "cyx", channels_per_chunk=3)
     (tmp_path / "a.zarr" / "0" / "c" / "0" / "0" / "0").unlink()
     with (

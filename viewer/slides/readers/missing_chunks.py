@@ -3,6 +3,8 @@
 By the Zarr standard a chunk without a file holds the fill value throughout, and writers leave such
 chunks out. A file that was lost looks the same, and zarr shows the fill value for it too. The other
 levels of the image tell both apart: where one of them holds anything else there, the file was lost.
+Of an image of one level its writer tells: who stores chunks that are empty leaves none out. A
+picture in color is empty nowhere.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import math
 import threading
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from cachetools import LRUCache
 
 from viewer.slides.readers.tiff.errors import ChunkError
@@ -30,6 +33,10 @@ _MOST_LOOKED_AT = 500
 """Chunks of a level whose files are looked for when a slide is opened."""
 _MOST_KEPT = 200_000
 _MOST_EVIDENCE_PX = 2048
+_MOST_WEIGHED, _WEIGHED_BYTES = 64, 4096
+"""Chunks of which the smallest are decoded to find an empty one; more bytes are all one."""
+_MOST_TRIED, _MOST_TRIED_BYTES = 8, 64 << 20
+"""Chunks that are decoded for that, and all of them together."""
 _LOST = (
     "the file of its chunk {key} is missing, and the writer did not leave it out as empty; copy "
     "the slide again with all files"
@@ -45,6 +52,8 @@ class MissingChunks:
         Reads level, window, channels, plane and time, with the fill value where a file is missing.
     versions
         Of the files, where they lie in a folder.
+    is_picture
+        Whether the image is a picture in color.
     """
 
     def __init__(
@@ -53,8 +62,12 @@ class MissingChunks:
         image: NgffImage,
         values: Callable[[int, Window, tuple[int, ...], int, int], NDArray[Any]],
         versions: ChunkVersions | None = None,
+        *,
+        is_picture: bool,
     ) -> None:
         self._versions = versions
+        self._is_picture = is_picture
+        self._stores_empty: bool | None = None
         self._read = read
         self._image = image
         self._values = values
@@ -87,6 +100,11 @@ class MissingChunks:
         )
         if not missing:
             return ""
+        if len(self._image.levels) == 1 and not self._is_picture:
+            return (
+                "Some chunks of this Zarr have no file: they are shown as empty, as the standard "
+                "has it, unless others are stored that are empty too."
+            )
         return (
             "Some chunks of this Zarr have no file: they are shown as empty where its other levels "
             "are empty too, and hatched where they are not or where nothing tells."
@@ -122,12 +140,49 @@ class MissingChunks:
         places = dict(zip(self._image.axes, chunk, strict=True))
         coarser = range(level + 1, len(self._image.levels))
         finer = range(level - 1, -1, -1)
-        is_told = len(self._image.levels) > 1
+        if len(self._image.levels) == 1:
+            return not self._is_picture and not self._has_empty_ones()
         for other in (*coarser, *finer):
             evidence = self._holds_something(level, other, places)
             if evidence is not None:
                 return not evidence
-        return is_told
+        return True
+
+    def _has_empty_ones(self) -> bool:
+        """Return whether chunks of the only level are stored that hold the fill value throughout.
+
+        The smallest are looked at, as those are packed best.
+        """
+        if self._stores_empty is None:
+            array = self._image.levels[0].array
+            decoded_bytes = math.prod(array.chunks) * np.dtype(array.dtype).itemsize
+            sizes: list[tuple[int, tuple[int, ...]]] = []
+            for chunk in array.spread_chunks(_MOST_WEIGHED):
+                if self._is_there(0, chunk):
+                    sizes.append((self._size_bytes(array.chunk_key(chunk)), chunk))
+            most = min(_MOST_TRIED, max(1, _MOST_TRIED_BYTES // decoded_bytes))
+            self._stores_empty = any(self._is_empty(chunk) for _, chunk in sorted(sizes)[:most])
+        return self._stores_empty
+
+    def _size_bytes(self, key: str) -> int:
+        try:
+            return len(self._read(key, 0, _WEIGHED_BYTES) or b"")
+        except OSError:
+            return 0
+
+    def _is_empty(self, chunk: tuple[int, ...]) -> bool:
+        image, array = self._image, self._image.levels[0].array
+        places = dict(zip(image.axes, chunk, strict=True))
+        covered = {axis: self._along(axis, array, places) for axis in "tczyx"}
+        x, y = covered["x"], covered["y"]
+        window = (x[0], y[0], len(x), len(y))
+        try:
+            return all(
+                bool((self._values(0, window, covered["c"], z, t) == array.fill_value).all())
+                for z, t in itertools.product(covered["z"], covered["t"])
+            )
+        except ChunkError:
+            return False
 
     def _holds_something(self, level: int, other: int, places: dict[str, int]) -> bool | None:
         """Return whether another level has more than fill values there; None if it cannot tell."""

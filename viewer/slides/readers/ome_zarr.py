@@ -259,7 +259,7 @@ class _ZarrReader:
             self._grids.append(ChunkGrid(sizes["x"], sizes["y"], chunks["x"], chunks["y"]))
         self._windows = PlaneWindows(self._grids, self._chunk, largest)
         self._values = self._windows.read
-        self.missing = MissingChunks(read, image, self._values, versions)
+        self.missing = MissingChunks(read, image, self._values, versions, is_picture=_is_rgb(image))
 
     @property
     def levels(self) -> tuple[Level, ...]:
