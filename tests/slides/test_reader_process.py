@@ -12,7 +12,7 @@ import time
 from contextlib import closing
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import psutil
@@ -22,8 +22,10 @@ from openslide import OpenSlide
 from PIL import Image
 
 from viewer.processes.confinement.launching import confinement_gap
+from viewer.processes.shared_pixels import SharedPixels
 from viewer.slides import SlideError, TileError, open_slide
 from viewer.slides.opener import open_here
+from viewer.slides.reader_process import host
 from viewer.slides.reader_process.pool import ReaderPool, reader_pool
 from viewer.slides.reader_process.process import ReaderProcess
 from viewer.slides.reader_process.source import IsolatedSource, open_isolated
@@ -376,3 +378,25 @@ def test_transparent_parts_lie_on_the_background_for_the_screen_too(sample_slide
     bgra = np.array([[[10, 20, 30, 255], [5, 6, 7, 100], [0, 0, 0, 0]]], np.uint8)
     laid = source._on_background(bgra)
     assert laid.tolist() == [[[10, 20, 30, 255], [66, 97, 129, 255], [100, 150, 200, 255]]]
+
+
+def test_a_process_in_reserve_has_opened_a_slide_and_touched_the_memory_for_tiles(
+    sample_slide: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[SlideSource] = []
+
+    def noted(path: Path, *arguments: Any) -> SlideSource:
+        opened.append(open_here(path, *arguments))
+        return opened[-1]
+
+    monkeypatch.setattr(host, "open_here", noted)
+    shared = SharedPixels.create(1 << 20, 4)
+    assert shared is not None
+    with closing(shared):
+        host._warm_up(sample_slide, shared)
+        for slot in range(4):
+            assert os.lseek(shared.descriptor, slot << 20, os.SEEK_DATA) == slot << 20
+    (source,) = opened
+    with pytest.raises(TileError, match="closed"):
+        source.read_tile(0, 0, 0)
+    host._warm_up(tmp_path / "missing.svs", None)  # as in an installation without it

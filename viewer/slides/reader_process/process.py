@@ -23,6 +23,7 @@ from viewer.processes.channel import (
 )
 from viewer.processes.confinement.launching import launch
 from viewer.processes.shared_pixels import PixelsError, SharedPixels, Tile, take_over
+from viewer.resource_files import resource
 from viewer.slides.errors import slide_error
 from viewer.slides.reader_process.messages import (
     SLOTS_PER_LANE,
@@ -259,10 +260,11 @@ class ReaderProcess:
         shared = self._shared
         descriptors = [end.fileno() for end in child_ends]
         pixels, slot_bytes = (shared.descriptor, shared.slot_bytes) if shared else (-1, 0)
+        warm_up_slide = resource("slides", "CMU-1-Small-Region.svs")
         try:
             return launch(
                 "viewer.slides.reader_process.host",
-                [str(number) for number in (pixels, slot_bytes, *descriptors)],
+                [str(warm_up_slide), *map(str, (pixels, slot_bytes, *descriptors))],
                 readable_paths=["/"],  # until it gets its slide
                 inherited_fds=[*descriptors, pixels] if shared else descriptors,
                 environment=_ENVIRONMENT,
