@@ -13,11 +13,17 @@ from PySide6.QtGui import QPainter
 from PySide6.QtWidgets import QApplication, QMainWindow
 from work_per_event import FEW, MANY, MOST_RATIO, assert_flat, slide_list, work_of
 
+from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.comparison import Disagreement
+from viewer.annotations.document import Document, adding
+from viewer.annotations.selection import Selection
+from viewer.canvas.annotating import edit_context
+from viewer.canvas.annotating.edit_context import DrawingOptions, EditContext
 from viewer.canvas.layer import LayerOrder, Scene
 from viewer.canvas.layer_stack import LayerStack
 from viewer.cohort.batch import SlideRecord
 from viewer.cohort.spread import Spread
+from viewer.geometry import Point
 from viewer.recording.replay import ReplayClock
 from viewer.recording.trace import Action, PlaneSeen, Trace
 from viewer.slides.channels import ImagePlane
@@ -75,6 +81,60 @@ def spread_of(slides: list[str], values: NDArray[np.float64]) -> Spread:
     counts = np.ones(4, np.int64)
     last = float(values[-1])
     return Spread(slides, values, deviations, None, counts, 0.0, last, last / 2, len(slides))
+
+
+class TestSelections:
+    """Where all there is is selected."""
+
+    def context(self, count: int) -> EditContext:
+        squares = [
+            Annotation(shapely.box(30 * n, 0, 30 * n + 20, 20), is_locked=n % 7 == 0)
+            for n in range(count)
+        ]
+        points = [Annotation(shapely.Point(30 * n + 5, 5)) for n in range(count)]
+        document = Document([*points, *squares])
+        selection = Selection(document)
+        selection.choose(document.ids)
+        return EditContext(document, selection, DrawingOptions(avoid_overlap=True), print)
+
+    def test_a_tool_finds_what_is_under_it_and_what_is_uppermost(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(edit_context, "_MANY", 10)
+
+        def make(count: int) -> Callable[[], object]:
+            desk = self.context(count)
+            painted = shapely.box(0, 0, 40, 40)
+
+            def event() -> None:
+                here = desk.changeable_at(Point(35, 5))
+                assert [each.geometry.area for each in here] == [0, 400]
+                assert desk.changeable_at(Point(10, 10)) == [], "it is locked"
+                (square,) = desk.uppermost(lambda each: each.geometry.area > 0)
+                assert square.geometry.bounds[0] == 30 * (count - 1 - (count % 7 == 1))
+                assert desk.spared(painted) is painted, "what is selected leaves nothing out"
+
+            return event
+
+        assert_flat(make)
+
+    def test_few_and_many_find_the_same(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        desk = self.context(40)
+        desk.hidden_classes = frozenset(["Stroma"])
+        top = Annotation(shapely.box(0, 0, 9, 9), shown_as=AnnotationClass("Stroma"))
+        desk.document.do(adding("Draw", [top]))
+        desk.selection.choose(desk.document.ids)
+        found: list[list[list[Annotation]]] = []
+        for most in (1000, 10):
+            monkeypatch.setattr(edit_context, "_MANY", most)
+            dimensions = [
+                desk.uppermost(lambda each, d=d: shapely.get_dimensions(each.geometry) == d)
+                for d in (0, 1, 2)
+            ]
+            found.append(dimensions)
+        assert found[0] == found[1]
+        assert [len(each) for each in found[0]] == [1, 0, 1]
+        assert list(reversed(desk.document)) == list(desk.document)[::-1]
 
 
 class TestComparisons:

@@ -13,6 +13,8 @@ from pytestqt.qtbot import QtBot
 from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.document import adding, changing, removing
 from viewer.annotations.document_state import DocumentState
+from viewer.annotations.tma.cores import new_core
+from viewer.geometry import Point
 from viewer.ui.annotations import annotation_model
 from viewer.ui.annotations.pane_annotations import PaneAnnotations
 from viewer.ui.main_window import MainWindow
@@ -89,6 +91,43 @@ def test_ten_times_the_annotations_take_no_more_calls(
         ("open", "select", "hide", "class", "delete"), few, many, strict=True
     ):
         assert ten <= MOST_RATIO * one, (name, one, ten)
+
+
+def test_what_is_done_with_all_that_is_selected_looks_at_none_of_it(
+    opened_annotations: PaneAnnotations, slide_window: MainWindow, qtbot: QtBot
+) -> None:
+    here, window = opened_annotations, slide_window
+    model, canvas = window.annotations.panel.model, here.pane.canvas
+    window.tma.panel.show()
+    core = new_core(0, 0, Point(500, 500), (100, 100), "A-1")
+
+    def act(count: int) -> dict[str, int]:
+        here.slide._fill(DocumentState().fill([*_drawn(count), core]))
+        qtbot.waitUntil(
+            lambda: model.shown_count == count + 1 and not model.is_filling, timeout=20_000
+        )
+        qtbot.waitUntil(lambda: window.tma.panel.model.rowCount() == 1, timeout=20_000)
+        window.commands["edit.select_all"].trigger()
+        assert len(here.selection) == count + 1
+        assert window.tma.panel.chosen_ids == [core.id]
+        canvas.home()
+        figures = {
+            "menu": _calls(lambda: window.view.menu.open(here.pane, Point(5, 5))),
+            "one less": _calls(lambda: here.selection.turn(core.id)),
+            "one more": _calls(lambda: here.selection.turn(core.id)),
+            "travel": _calls(window.annotations.panel.traveled.emit),
+            "draw": _calls(lambda: here.do(adding("Draw", _drawn(1)))),
+        }
+        menu = window.view.menu.menu
+        assert menu is not None
+        menu.close()
+        qtbot.waitUntil(lambda: canvas.destination.center.x < 600, timeout=20_000)
+        return figures
+
+    act(2500)
+    few, many = act(FEW), act(10 * FEW)
+    for name, calls in few.items():
+        assert many[name] <= MOST_RATIO * calls, (name, calls, many[name])
 
 
 def test_all_of_a_class_are_chosen_without_a_walk(

@@ -98,6 +98,14 @@ class BoundsIndex:
             for row in np.flatnonzero(~np.isnan(part)).tolist():
                 yield ids[first + row]
 
+    def from_top(self) -> Iterator[UUID]:
+        """Yield the same backwards; who looks for the uppermost ends it soon."""
+        ids = self._rows.ids
+        for last in range(self._count, 0, -_AT_ONCE):
+            first = max(0, last - _AT_ONCE)
+            for row in np.flatnonzero(~np.isnan(self._bounds[0, first:last]))[::-1].tolist():
+                yield ids[first + row]
+
     def _row(self, id_: UUID) -> int:
         row = self._rows.of.get(id_)
         if row is not None and row < self._count:

@@ -169,6 +169,10 @@ class Document:
         """In the order of drawing."""
         return (self._state.held[id_] for id_ in self._state.index.ordered())
 
+    def __reversed__(self) -> Iterator[Annotation]:
+        """From the uppermost down."""
+        return (self._state.held[id_] for id_ in self._state.index.from_top())
+
     def __contains__(self, id_: object) -> bool:
         return id_ in self._state.held
 

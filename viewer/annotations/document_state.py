@@ -6,10 +6,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from viewer.annotations.annotation import DESCRIPTION, FIELD_LAYOUT
 from viewer.annotations.bookmarks import is_mark
 from viewer.annotations.bounds_index import BoundsIndex
 from viewer.annotations.kept_geometry import is_line, is_same_geometry
+from viewer.geometry import Box
 from viewer.progress import while_wanted
 from viewer.window_first import giving_way
 
@@ -63,6 +66,15 @@ class DocumentState:
         if self.class_counts[name] == len(self.held):
             return frozenset(self.held)
         return frozenset(id_ for id_, each in self.held.items() if each.class_name == name)
+
+    def box_of(self, ids: Iterable[UUID]) -> Box | None:
+        """Return what bounds those of the ids that are held; None where none has bounds."""
+        rows = [self.index.place(id_) for id_ in giving_way(ids) if id_ in self.held]
+        bounds = self.index.bounds_of(np.array(rows, np.intp))
+        bounds = bounds[~np.isnan(bounds[:, 0])]
+        if not len(bounds):
+            return None
+        return Box(*bounds[:, :2].min(0).tolist(), *bounds[:, 2:].max(0).tolist())
 
     def copied(self) -> DocumentState:
         """Return a state that can be changed without this one."""

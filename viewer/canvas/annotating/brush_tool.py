@@ -153,11 +153,10 @@ class RegionTool(DrawingTool):
         self.measure_changed.emit(f"{self._label}: {self.measured(self._painted)}")
 
     def _added_to(self, hand: PointerState) -> list[Annotation]:
-        chosen = [each for each in self.desk.changeable if each.geometry.area > 0]
         if hand.shift:
-            return chosen[-1:]
-        at = shapely.Point(hand.at)
-        return [each for each in chosen if each.geometry.covers(at)][-1:]
+            return self.desk.uppermost(lambda each: each.geometry.area > 0)
+        at, here = shapely.Point(hand.at), self.desk.changeable_at(hand.at)
+        return [e for e in here if e.geometry.area > 0 and e.geometry.covers(at)][-1:]
 
     def _erased(self, hand: PointerState) -> list[Annotation]:
         """Return what is chosen, else the uppermost under the hand; nothing that is hidden."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import shapely
@@ -28,9 +29,12 @@ if TYPE_CHECKING:
     from viewer.annotations.document import Document
     from viewer.annotations.pixel_calibration import MicronsPerPixel
     from viewer.annotations.selection import Selection
+    from viewer.geometry import Point
     from viewer.slides.channels import ImagePlane
 
 
+_MANY = 2000
+"""Selected annotations that are looked at in a frame."""
 HIDDEN = "Annotations are hidden: show them first (A)."
 BESIDE_SLIDE = "Nothing was drawn: that place lies beside the slide."
 
@@ -183,6 +187,24 @@ class EditContext:
         """Return what is chosen, shown and not locked, in the order of drawing."""
         return [each for each in self.selection.changeable if self.is_in_sight(each)]
 
+    def uppermost(self, fits: Callable[[Annotation], bool]) -> list[Annotation]:
+        """Return of what is `changeable` and fits the uppermost, in a list; [] for none.
+
+        Of a million that are selected not all are looked at.
+        """
+        if len(self.selection) <= _MANY:
+            return list(filter(fits, self.changeable))[-1:]
+        found = (each for each in reversed(self.document) if self._is_changeable(each))
+        return list(islice(filter(fits, found), 1))
+
+    def changeable_at(self, point: Point) -> list[Annotation]:
+        """Return what is `changeable` and whose bounds hold a level-0 point."""
+        return [e for e in self.document.inside(Box.around(point, 0, 0)) if self._is_changeable(e)]
+
+    def _is_changeable(self, annotation: Annotation) -> bool:
+        is_own = annotation.id in self.selection and not annotation.is_locked
+        return is_own and self.is_in_sight(annotation)
+
     def new(self, geometry: BaseGeometry, *, is_ellipse: bool = False) -> Annotation:
         """An annotation of the present class by the present author, not yet in the document."""
         drawn = Annotation(geometry, shown_as=self.current_class, is_ellipse=is_ellipse)
@@ -195,11 +217,11 @@ class EditContext:
         """
         if not self.options.avoid_overlap:
             return region
-        left_out = {annotation.id for annotation in own} | set(self.selection)
+        own_ids = {annotation.id for annotation in own}
         others = [
             each.geometry
             for each in self.document.inside(Box(*region.bounds))
-            if each.id not in left_out and each.geometry.area > 0
+            if each.id not in own_ids and each.id not in self.selection and each.geometry.area > 0
         ]
         return without(region, others) if others else region
 

@@ -62,8 +62,7 @@ class PointsTool(DrawingTool):
 
     def _chosen(self) -> list[Annotation]:
         """Return the points that one more belongs to; the uppermost of several."""
-        chosen = self.desk.changeable
-        return [each for each in chosen if shapely.get_dimensions(each.geometry) == 0][-1:]
+        return self.desk.uppermost(lambda each: shapely.get_dimensions(each.geometry) == 0)
 
     def _tell(self, count: int) -> None:
         self.measure_changed.emit(f"Points: {count:,}")

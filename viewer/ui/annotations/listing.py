@@ -113,7 +113,7 @@ class Listing(QObject):
     def _travel(self) -> None:
         active = self._kept.active
         if active is not None:
-            active.travel(active.chosen)
+            active.travel_to_chosen()
 
     def _open_menu(self, at: QPoint) -> None:
         menu = QMenu(self._panel)

@@ -83,7 +83,9 @@ class ModelCommands(QObject):
             self._pause.start()
 
     def lines_of(self, active: PaneAnnotations) -> list[str]:
-        """Return what is measured of what is chosen, a line each."""
+        """Return what is measured of what is chosen, a line each; of very many their number."""
+        if len(active.selection) > MANY:
+            return [f"{many(len(active.selection))} selected"]
         return _size_lines(active.chosen, active)
 
     # Figures of what is chosen ---------------------------------------------------------------

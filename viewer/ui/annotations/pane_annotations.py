@@ -169,7 +169,21 @@ class PaneAnnotations:
         if kept is not None:
             canvas.show_view(kept, animated=True)
             return
-        box = Box(*shapely.total_bounds([each.geometry for each in wanted]).tolist())
+        self._go_to(Box(*shapely.total_bounds([each.geometry for each in wanted]).tolist()))
+
+    def travel_to_chosen(self) -> None:
+        """Show what is chosen as large as it fits; of very much a thread finds out where it is."""
+        ids = self.selection.ids
+        if len(ids) <= _MANY:
+            self.travel(self.selection.annotations)
+            return
+        state = self.document.snapshot()
+        self._background.run(
+            lambda: state.box_of(ids), lambda box: self._go_to(box) if box is not None else None
+        )
+
+    def _go_to(self, box: Box) -> None:
+        canvas = self.pane.canvas
         field = Box.around(box.center, box.width * _TRAVEL_MARGIN, box.height * _TRAVEL_MARGIN)
         nearest = _NEAREST_MPP_UM / (self.mpp_um or _NEAREST_MPP_UM)
         canvas.go_to(box.center, max(canvas.view.showing(field).downsample, nearest))

@@ -359,7 +359,7 @@ class TmaController(QObject):
 
     def _chosen(self) -> list[Annotation]:
         active = self._active
-        chosen = [] if active is None else [e for e in active.chosen if e.kind == "tmaCore"]
+        chosen = [] if active is None else _chosen_cores(active)
         if not chosen:
             self._window.say("Select a core first, on the slide (S) or in the list.")
         return chosen
@@ -405,7 +405,7 @@ class TmaController(QObject):
     def _on_chosen(self) -> None:
         active = self._active
         if active is not None and self._grid is not None:
-            self.panel.show_chosen([each.id for each in active.chosen])
+            self.panel.show_chosen([each.id for each in _chosen_cores(active)])
 
     def _follow(self) -> None:
         """Watch the annotations of the active pane."""
@@ -465,3 +465,9 @@ class TmaController(QObject):
                 panel.menu.addSeparator()
             panel.add_action(text, "").triggered.connect(lambda _=False, act=act: act())
         panel.model.case_id_typed.connect(self._on_case_id)
+
+
+def _chosen_cores(active: PaneAnnotations) -> list[Annotation]:
+    """Return the cores that are selected; there may be a million cells among them."""
+    selection = active.selection
+    return [core for core in active.document.cores if core.id in selection]

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QMenu
 
 from viewer.canvas.annotating.picking import BORDER_PX, annotation_under
 from viewer.geometry import Box, Point
+from viewer.ui.annotations.bulk_edits import MANY
 from viewer.ui.services import CommandHost, DialogHost, MessageHost, PaneHost
 
 if TYPE_CHECKING:
@@ -52,13 +53,14 @@ class CanvasMenu(QObject):
         Parameters
         ----------
         at
-            None where a key asked: at what is selected if that is in sight, else at the mouse,
-            else in the middle of the view.
+            None where a key asked: at what is selected if that is in sight and not very much, else
+            at the mouse, else in the middle of the view.
         """
         window = self._window
         window.panes.activate(pane)
         here, canvas = window.annotations.of(pane), pane.canvas
-        chosen = here.chosen[0] if here is not None and len(here.selection) else None
+        is_few = here is not None and 0 < len(here.selection) <= MANY
+        chosen = here.chosen[0] if here is not None and is_few else None
         if at is None:
             at, under = self._place_of_key(pane, here, chosen)
         else:
