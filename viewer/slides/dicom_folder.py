@@ -189,8 +189,8 @@ def entry_area(entry: ImageEntry) -> int:
     return entry.width_px * entry.height_px
 
 
-def check_series(path: Path) -> None:
-    """Refuse a DICOM file whose series lacks the slide's own pixels, or a part of them.
+def checked_series(path: Path) -> DicomSeries | None:
+    """Return the series of a DICOM file, with all of the slide's own pixels; None for other files.
 
     Raises
     ------
@@ -203,14 +203,12 @@ def check_series(path: Path) -> None:
     """
     own = dicom_header(path)
     if own is None or not own.is_whole_slide:
-        return
+        return None
     _check_neighbors(path)
     if own.is_unread:
         raise UnsupportedSlideError(path, _unread(path, own))
-    files = [
-        header for each in series_in(path.parent) if each.uid == own.series
-        for _, header in each.files
-    ]  # fmt: skip
+    series = next((each for each in series_in(path.parent) if each.uid == own.series), None)
+    files = [] if series is None else [header for _, header in series.files]
     if not own.is_volume and not any(header.is_volume for header in files):
         raise IncompleteSlideError(
             path,
@@ -218,6 +216,7 @@ def check_series(path: Path) -> None:
             "pixels are not beside it; put all files of the series into one folder.",
         )
     _check_parts(path, files)
+    return series
 
 
 def _unread(path: Path, header: DicomHeader) -> str:

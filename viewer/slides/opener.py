@@ -11,7 +11,7 @@ from viewer.plain_text import is_text, shown_text
 from viewer.policy import policy, read_policy
 from viewer.redaction import leave_out_path
 from viewer.slides.derived_levels import with_fine_steps
-from viewer.slides.dicom_folder import check_series, chosen_series, series_of
+from viewer.slides.dicom_folder import checked_series, chosen_series, series_of
 from viewer.slides.errors import (
     DamagedSlideError,
     IncompleteSlideError,
@@ -50,7 +50,7 @@ where the file is of the kind but cannot be opened, OSError where it cannot be r
 
 
 def _open_vendor_slide(path: Path, image: int | None) -> SlideSource | None:
-    check_series(path)
+    checked_series(path)
     source = open_verified(path)
     if source is not None and image not in (None, 0):
         source.close()

@@ -13,8 +13,7 @@ import numpy as np
 
 from viewer.geometry import Optics
 from viewer.slides.channels import Axes, Channel, distinct_names, usual_color
-from viewer.slides.dicom_folder import OPENSLIDE_READS, check_series, series_of
-from viewer.slides.dicom_header import dicom_header
+from viewer.slides.dicom_folder import OPENSLIDE_READS, checked_series
 from viewer.slides.errors import DamagedSlideError, NoSuchImageError, UnsupportedSlideError
 from viewer.slides.readers.dicom_files import frame_format, open_files, unread_pixels
 from viewer.slides.readers.dicom_frames import INVERTED, FrameFormat
@@ -61,11 +60,7 @@ def open_dicom(path: Path, image: int | None = None) -> PlanesSource | None:
     """
     if path.is_dir():
         return None
-    own = dicom_header(path)
-    if own is None or not own.is_whole_slide:
-        return None
-    check_series(path)
-    found = series_of(path)
+    found = checked_series(path)
     if found is None or not found.needs_more:
         return None
     if image not in (None, 0):
