@@ -67,7 +67,7 @@ def make(laboratory: Laboratory) -> None:
 def keep_objects(slide: Path, count: int) -> None:
     """Keep annotations of a slide as if somebody had imported them, unless it has some."""
     from viewer.annotations.document import adding
-    from viewer.annotations.storage.autosave import annotations_path
+    from viewer.annotations.storage.slide_file import annotations_path
     from viewer.annotations.storage.store import AnnotationStore, Stamped
     from viewer.slides import open_slide
 

@@ -24,7 +24,8 @@ from viewer.annotations.pixel_calibration import PixelCalibration
 from viewer.annotations.selection import Selection
 from viewer.annotations.shape_editing import EmptyShapeError
 from viewer.annotations.simplifying import simplified
-from viewer.annotations.storage.autosave import Autosave, open_annotations
+from viewer.annotations.storage.autosave import Autosave
+from viewer.annotations.storage.slide_file import open_annotations
 from viewer.canvas.annotating.edit_context import DrawingOptions, EditContext
 from viewer.geometry import Box, Point
 

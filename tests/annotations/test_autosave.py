@@ -24,8 +24,9 @@ from hypothesis import strategies as st
 
 from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.document import Document, adding, changing, removing
-from viewer.annotations.storage.autosave import Autosave, annotations_path, open_annotations
+from viewer.annotations.storage.autosave import Autosave
 from viewer.annotations.storage.packing import packed, unpacked
+from viewer.annotations.storage.slide_file import annotations_path, open_annotations
 from viewer.annotations.storage.store import AnnotationStore, AnnotationStoreError, bringing_back
 
 _KILLS = 30
@@ -180,7 +181,8 @@ _DRAWING = textwrap.dedent(
     from uuid import UUID
     import shapely
     from viewer.annotations.annotation import Annotation
-    from viewer.annotations.storage.autosave import Autosave, open_annotations
+    from viewer.annotations.storage.autosave import Autosave
+    from viewer.annotations.storage.slide_file import open_annotations
     from viewer.annotations.document import Document, adding
     opened = open_annotations(Path(sys.argv[1]))
     document = Document(opened.annotations)
@@ -254,8 +256,9 @@ _ENDING = textwrap.dedent("""
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.document import Document, adding, removing
     from viewer.annotations.storage import autosave as saving
+    from viewer.annotations.storage.slide_file import open_annotations
     saving._CLOSE_WAIT_S = 0.0
-    opened = saving.open_annotations(Path(sys.argv[1]))
+    opened = open_annotations(Path(sys.argv[1]))
     document = Document()
     autosave = saving.Autosave(opened, print, print, print)
     document.listen(autosave.put)

@@ -15,7 +15,7 @@ import pytest
 from random_operations import Annotator
 
 from viewer.annotations.document import Document
-from viewer.annotations.storage.autosave import open_annotations
+from viewer.annotations.storage.slide_file import open_annotations
 
 _PROGRAM = Path(__file__).with_name("random_operations.py")
 _REPOSITORY = Path(__file__).resolve().parents[2]

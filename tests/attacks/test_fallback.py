@@ -12,8 +12,8 @@ from other_account import needs_root, own_by_other, public_place, run_as_other
 
 from viewer.annotations.annotation import Annotation
 from viewer.annotations.document import adding
-from viewer.annotations.storage.autosave import open_annotations
 from viewer.annotations.storage.fallback import spill
+from viewer.annotations.storage.slide_file import open_annotations
 from viewer.annotations.storage.store import AnnotationStore, Stamped
 from viewer.fallback import fallback_path, is_own_file, waiting
 from viewer.journal import Journal

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 from PIL import Image
 
-from viewer.annotations.storage.autosave import kept_annotations
+from viewer.annotations.storage.slide_file import kept_annotations
 from viewer.studies.finding import identity_of
 from viewer.studies.project_file import read_project
 from viewer.studies.qupath_project import QuPathProjectError, read_qupath_project

@@ -17,7 +17,7 @@ from pytestqt.qtbot import QtBot
 from ui_steps import show_slide
 
 from viewer.annotations.document import removing
-from viewer.annotations.storage.autosave import annotations_path, open_annotations
+from viewer.annotations.storage.slide_file import annotations_path, open_annotations
 from viewer.annotations.storage.store import Stamped
 from viewer.recording.library import Library
 from viewer.recording.session import read_header

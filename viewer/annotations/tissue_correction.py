@@ -13,7 +13,7 @@ import shapely
 
 from viewer.annotations.sets.listing import sets_of_slide
 from viewer.annotations.sets.places import SetFiles
-from viewer.annotations.storage.autosave import kept_annotations
+from viewer.annotations.storage.slide_file import kept_annotations
 from viewer.annotations.storage.store import AnnotationStoreError
 from viewer.folders import data_folder
 from viewer.slides.tissue import tissue_mask

@@ -122,7 +122,7 @@ def slide_sets(slide: Path, place: SlidePlace, reader: str) -> list[_Exported]:
     from viewer.annotations.sets.annotation_set import AnnotationSet, SetKey
     from viewer.annotations.sets.listing import sets_of_slide
     from viewer.annotations.sets.set_store import SetStore
-    from viewer.annotations.storage.autosave import kept_annotations
+    from viewer.annotations.storage.slide_file import kept_annotations
     from viewer.folders import data_folder
 
     folder, identity = data_folder(), place.identity

@@ -12,7 +12,7 @@ from viewer.annotations.document import adding
 from viewer.annotations.formats.exchange import read_annotations
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
 from viewer.annotations.formats.slide_place import SlidePlace
-from viewer.annotations.storage.autosave import (
+from viewer.annotations.storage.slide_file import (
     annotations_path,
     kept_annotations,
     open_annotations,

@@ -17,7 +17,7 @@ from viewer.annotations.document import adding
 from viewer.annotations.sets.annotation_set import AGENT_SET, AnnotationSet, SetKey
 from viewer.annotations.sets.listing import sets_of_slide
 from viewer.annotations.sets.set_store import SetStore
-from viewer.annotations.storage.autosave import kept_annotations
+from viewer.annotations.storage.slide_file import kept_annotations
 from viewer.annotations.storage.store import AnnotationStoreError, Stamped
 from viewer.folders import data_folder
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from viewer.annotations.sets.set_store import SetStore
-from viewer.annotations.storage.autosave import OpenedAnnotations
 from viewer.annotations.storage.fallback import take_spilled
+from viewer.annotations.storage.slide_file import OpenedAnnotations
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from viewer.annotations.sets.opening import open_set
 from viewer.annotations.sets.set_store import SetStore
-from viewer.annotations.storage.autosave import annotations_path, open_annotations
 from viewer.annotations.storage.home_reader import claim_home
+from viewer.annotations.storage.slide_file import annotations_path, open_annotations
 from viewer.annotations.storage.store import AnnotationStore, AnnotationStoreError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.sets.annotation_set import AnnotationSet
     from viewer.annotations.sets.records import Sealer
-    from viewer.annotations.storage.autosave import OpenedAnnotations
+    from viewer.annotations.storage.slide_file import OpenedAnnotations
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from viewer.annotations.storage.autosave import KeptAnnotations
+    from viewer.annotations.storage.slide_file import KeptAnnotations
 
 _FORMER_FOLDER = "coverslip-annotations"
 

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.document import Edit
     from viewer.annotations.sets.places import AnnotationsPlace
-    from viewer.annotations.storage.autosave import Autosave, OpenedAnnotations
+    from viewer.annotations.storage.autosave import Autosave
+    from viewer.annotations.storage.slide_file import OpenedAnnotations
     from viewer.progress import Tell
     from viewer.ui.annotations.closing_files import ClosingFiles
     from viewer.ui.annotations.reading_bar import Reading

@@ -1,0 +1,309 @@
+"""The file that keeps the annotations of a slide: where it lies, and how it is opened, once."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sqlite3
+import time
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from filelock import FileLock, Timeout
+
+from viewer.access import kept_mode, make_folder
+from viewer.annotations.document import adding
+from viewer.annotations.storage.fallback import take_spilled
+from viewer.annotations.storage.home_reader import readers_end
+from viewer.annotations.storage.store import (
+    AnnotationStore,
+    AnnotationStoreError,
+    Stamped,
+    salvaged,
+)
+from viewer.folders import data_folder
+from viewer.slides.slide_key import file_name_of
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+    from pathlib import Path
+    from uuid import UUID
+
+    from viewer.annotations.annotation import Annotation
+
+_log = logging.getLogger(__name__)
+
+_MAKING_S = 1.0
+"""So long another window may take to make a file."""
+
+
+def annotations_path(
+    identity: str, slide: Path | None = None, *, beside: bool = False, reader: str = ""
+) -> Path:
+    """Return the file of a slide; it need not exist.
+
+    With `beside`, next to the slide, unless its folder cannot be written to. Two readers of one
+    account have files of their own.
+    """
+    end = readers_end(reader)
+    if beside and slide is not None and os.access(slide.parent, os.W_OK):
+        return slide.with_name(f"{slide.name}.annotations{end}.sqlite")
+    name = file_name_of(identity)
+    return data_folder() / "annotations" / f"{name}{end}.sqlite"
+
+
+def kept_annotations(
+    identity: str, slide: Path, *, naming: Sequence[str] = (), reader: str = ""
+) -> list[Annotation]:
+    """Return what is kept of a slide, beside it or in the data folder; [] where nothing is.
+
+    Nothing is locked or changed: a window may be drawing on the slide.
+
+    Parameters
+    ----------
+    naming
+        Only those that hold one of these words, which is quick among a million; by default all.
+    reader
+        Whose; by default those that bear no reader's name.
+
+    Raises
+    ------
+    AnnotationStoreError
+        A file is there and cannot be read; one sentence says why.
+    """
+    found: dict[UUID, Annotation] = {}
+    paths = {
+        annotations_path(identity, slide, beside=beside, reader=reader): None
+        for beside in (False, True)
+    }
+    for path in paths:
+        if not path.exists():
+            continue
+        try:
+            with closing(AnnotationStore(path, read_only=True)) as store:
+                found.update((each.id, each) for each in store.annotations(naming)[0])
+        except sqlite3.DatabaseError as error:
+            raise AnnotationStoreError(
+                f"The annotations in {path} are damaged ({error}): open the slide in the window "
+                "once, which saves what can be read."
+            ) from error
+    return list(found.values())
+
+
+class KeptAnnotations(Protocol):
+    """Where annotations are kept, as `Autosave` uses it: a slide's file, or the files of a set."""
+
+    @property
+    def properties(self) -> dict[str, str]:
+        """Return what is said of all annotations together, such as that they are locked."""
+        ...
+
+    @property
+    def was_changed(self) -> bool:
+        """Return whether others wrote since this was last asked."""
+        ...
+
+    @property
+    def was_replaced(self) -> bool:
+        """Return whether something else is where the file was."""
+        ...
+
+    def annotations(self) -> tuple[list[Annotation], int]:
+        """Return all in the order of drawing, and how many could not be understood."""
+        ...
+
+    def write(self, steps: Sequence[Stamped]) -> None:
+        """Keep steps, all or none. Raises OSError, sqlite3.Error."""
+        ...
+
+    def say(self, name: str, value: str) -> None:
+        """Say something of all annotations together. Raises OSError, sqlite3.Error."""
+        ...
+
+    def put_back(self) -> Path | None:
+        """Write all anew to where it was. Raises OSError, sqlite3.Error."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the files."""
+        ...
+
+
+class WriteLock(Protocol):
+    """The right to write, which ends with the process."""
+
+    def release(self) -> None:
+        """Let another have it."""
+        ...
+
+
+@dataclass(slots=True)
+class OpenedAnnotations:
+    """What a slide's file or a set held, and the file itself for `Autosave`.
+
+    Attributes
+    ----------
+    path
+        What the file is called, also while it is not there.
+    lock
+        None where nothing can be changed here.
+    notice
+        What the user should know, in a sentence; "" where all is well.
+    can_take_over
+        Whether it can be changed here once the window that draws on it is gone.
+    """
+
+    annotations: list[Annotation]
+    store: KeptAnnotations
+    path: Path
+    lock: WriteLock | None
+    notice: str = ""
+    can_take_over: bool = True
+
+    @property
+    def is_read_only(self) -> bool:
+        return self.lock is None
+
+    def close(self) -> None:
+        """Lets go of a file that is not wanted after all."""
+        self.store.close()
+        if self.lock is not None:
+            self.lock.release()
+
+
+def open_annotations(path: Path, former: Path | None = None) -> OpenedAnnotations:
+    """Opens a slide's file, made when absent; waits for the disk.
+
+    What is kept in the `former` place, from before the setting was changed, is taken along.
+    What can be read of a damaged file goes to a new one, and the damaged one is kept.
+
+    Raises
+    ------
+    AnnotationStoreError
+        It cannot be opened; one sentence says why.
+    """
+    try:
+        lock = write_lock(path)
+    except OSError as error:
+        raise AnnotationStoreError(
+            f"The annotations in {path} cannot be opened ({error}): check that its folder can be"
+            " written to."
+        ) from error
+    try:
+        if lock is None:
+            store = _store_of_another(path)
+            notice = "Another window draws on this slide: what it draws is shown, not changed."
+            with _closed_if_stopped(store):
+                annotations = store.annotations()[0]
+            return OpenedAnnotations(annotations, store, path, None, notice)
+        if former is None or former == path or not former.exists():
+            return _opened(path, lock)
+        was_there = path.exists()
+        notice = _take_along(path, former, is_new=not was_there)
+        opened = _opened(path, lock)
+        opened.notice = opened.notice or notice
+        return opened
+    except BaseException:
+        if lock is not None:
+            lock.release()
+        raise
+
+
+def _take_along(path: Path, former: Path, *, is_new: bool) -> str:
+    """Bring the annotations of a former place to the present one; the notice that says so.
+
+    With nothing in the present place the whole file moves, with its versions. Else what the
+    present file lacks is added to it, and the former file is set aside under another name, or
+    what is deleted here would come back.
+    """
+    lock = write_lock(former)
+    if lock is None:
+        return f"Another window draws on annotations of this slide in {former.parent}."
+    try:
+        with closing(AnnotationStore(former)) as store:
+            kept = store.annotations()[0]
+        if is_new:
+            make_folder(path.parent)
+            shutil.move(former, path)
+        else:
+            with closing(AnnotationStore(path)) as store:
+                known = {each.id for each in store.annotations()[0]}
+                missing = [each for each in kept if each.id not in known]
+                if missing:
+                    step = adding(f"Taken along from {former.parent.name}", missing)
+                    store.write([Stamped.now(step)])
+            former.replace(former.with_name(f"{former.name}.moved"))
+    except (OSError, sqlite3.Error, AnnotationStoreError) as error:
+        _log.warning("annotations in %s could not be taken along", former, exc_info=error)
+        return f"More annotations of this slide are in {former}, which cannot be used ({error})."
+    finally:
+        lock.release()
+    return f"The annotations that were kept in {former.parent} are kept in {path.parent} now."
+
+
+def write_lock(path: Path) -> FileLock | None:
+    """Return the right to write; None where another window has it. It ends with the process."""
+    make_folder(path.parent)
+    lock_path = path.with_name(f"{path.name}.lock")
+    lock = FileLock(lock_path, mode=kept_mode(path.parent), thread_local=False)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return None
+    return lock
+
+
+def _store_of_another(path: Path) -> AnnotationStore:
+    """Of a window that may be making the file this very moment."""
+    until = time.monotonic() + _MAKING_S
+    while True:
+        try:
+            return AnnotationStore(path, read_only=True)
+        except (AnnotationStoreError, sqlite3.OperationalError) as error:
+            if time.monotonic() > until:
+                raise AnnotationStoreError(
+                    f"The annotations in {path} cannot be opened ({error}): close the other window."
+                ) from error
+        time.sleep(0.02)
+
+
+def _opened(path: Path, lock: FileLock) -> OpenedAnnotations:
+    try:
+        store = AnnotationStore(path)
+        with _closed_if_stopped(store):
+            annotations, lost = store.annotations()
+    except sqlite3.DatabaseError as error:
+        return _mended(path, lock, error)
+    with _closed_if_stopped(store):
+        spilled = take_spilled(store, path)
+        if spilled:
+            annotations, lost = store.annotations()
+    notices = [
+        f"{lost} annotations of this slide cannot be understood; they are kept." if lost else "",
+        f"{spilled} changes that the disk refused last time are here again." if spilled else "",
+    ]
+    return OpenedAnnotations(annotations, store, path, lock, " ".join(filter(None, notices)))
+
+
+@contextmanager
+def _closed_if_stopped(store: AnnotationStore) -> Generator[None]:
+    """Let go of the file where nobody wants it any more."""
+    try:
+        yield
+    except BaseException:
+        store.close()
+        raise
+
+
+def _mended(path: Path, lock: FileLock, error: Exception) -> OpenedAnnotations:
+    _log.error("%s is damaged: %s", path, error)
+    annotations, beside = salvaged(path)
+    store = AnnotationStore(path)
+    store.write([Stamped.now(adding("Recover", annotations))])
+    notice = (
+        f"The file of this slide's annotations was damaged: {len(annotations)} could be read;"
+        f" the damaged file is kept as {beside}."
+    )
+    return OpenedAnnotations(annotations, store, path, lock, notice)
