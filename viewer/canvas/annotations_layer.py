@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import shapely
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPen
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPainterPath, QPen
 
 from viewer.annotations.kept_geometry import array_of, geometries_of
 from viewer.annotations.selection import Selection
@@ -42,10 +42,14 @@ _SPECK_PX = 3.0
 """Smaller shapes are dots."""
 _MOST_BOLD = 150
 """In a square up to which lines are two pixels wide; Qt strokes only those of one quickly."""
-_AT_ONCE = 200
+_AT_ONCE = 100
 """Shapes painted in one go, which is a few milliseconds."""
+_STROKED_AT_ONCE = 10
+"""Shapes that a wide pen strokes as one path, for which Qt takes longer than for each by itself."""
 _SPECKS_AT_ONCE = 500
 """Of more in a square, those of no visible shape are painted by their bounds, so many in one go."""
+_MOST_CIRCLES = 2000
+"""Points of one annotation that are painted as circles; more are dots."""
 _MOST_NAMES = 150
 _NAMED_PX = 30.0
 """Smaller shapes show no name."""
@@ -358,7 +362,10 @@ def _paint_outlines(
 ) -> None:
     if not len(shapes):
         return
-    path = shapes_path(shapes, placing)
+    is_wide = pen.is_bold or style.is_chosen
+    at_once = _STROKED_AT_ONCE if is_wide else len(shapes)
+    parts = (shapes[first : first + at_once] for first in range(0, len(shapes), at_once))
+    paths = [shapes_path(part, placing) for part in parts]
     color = QColor(style.color)
     with QPainter(picture) as painter:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -368,15 +375,19 @@ def _paint_outlines(
             areas = shapes[shapely.get_dimensions(shapes) == 2]
             painter.fillPath(shapes_path(areas, placing), faint)
         if style.is_chosen:
-            painter.strokePath(path, _pen(_CHOSEN, OUTLINE_PX + 4.0))
+            _stroke(painter, paths, _pen(_CHOSEN, OUTLINE_PX + 4.0))
         elif pen.is_bold:
-            painter.strokePath(path, _pen(_CASING, OUTLINE_PX + 2.0))
-        width_px = OUTLINE_PX if pen.is_bold or style.is_chosen else 1.0
-        line = _pen(color, width_px)
+            _stroke(painter, paths, _pen(_CASING, OUTLINE_PX + 2.0))
+        line = _pen(color, OUTLINE_PX if is_wide else 1.0)
         if style.is_locked and pen.is_bold:
             line.setDashPattern([4.0, 3.0])
             line.setCapStyle(Qt.PenCapStyle.FlatCap)
-        painter.strokePath(path, line)
+        _stroke(painter, paths, line)
+
+
+def _stroke(painter: QPainter, paths: Sequence[QPainterPath], pen: QPen) -> None:
+    for path in paths:
+        painter.strokePath(path, pen)
 
 
 def _paint_specks(
@@ -400,7 +411,7 @@ def _paint_points(picture: QImage, shapes: Shapes, style: _Style, placing: Placi
     if not len(places):
         return
     with QPainter(picture) as painter:
-        if len(places) > 10 * _AT_ONCE:
+        if len(places) > _MOST_CIRCLES:
             painter.setPen(_square_pen(QColor(style.color), 3.0))
             painter.drawPoints(point_list(places))
             return

@@ -248,6 +248,8 @@ class Review:
 
 
 def _distance(draft: Draft | None, text: str) -> int | None:
+    if draft is None or not text:
+        return None
     from rapidfuzz.distance import Levenshtein
 
-    return Levenshtein.distance(draft.text.strip(), text) if draft is not None and text else None
+    return Levenshtein.distance(draft.text.strip(), text)
