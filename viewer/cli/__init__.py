@@ -51,6 +51,7 @@ from viewer.cli.query import query
 from viewer.cli.record import record_app
 from viewer.cli.run import run_model
 from viewer.cli.runs import runs_app
+from viewer.cli.session_exchange import export, import_sessions
 from viewer.cli.sessions import sessions_app
 from viewer.cli.teaching_objects import train_objects
 from viewer.cli.tma import find_cores
@@ -141,6 +142,8 @@ app.command()(density)
 app.command()(align)
 app.command("convert")(convert_slide)
 app.command("deidentify")(deidentify_slide)
+sessions_app.command()(export)
+sessions_app.command("import")(import_sessions)
 sessions_app.command("simulate")(simulate)
 train_app = typer.Typer(
     help="Train models: on recorded sessions, or by marks on slides.", no_args_is_help=True
