@@ -364,6 +364,22 @@ def test_three_stains_of_8_bits_are_no_picture(tmp_path: Path, picture: NDArray[
             assert source.info.axes.is_rgb == is_rgb
 
 
+@pytest.mark.parametrize(
+    ("kind", "scale"), [("uint16", 257.0), ("uint16", 16.0), ("float32", 1 / 255)]
+)
+def test_colors_of_more_than_8_bits_keep_their_balance(
+    tmp_path: Path, picture: NDArray[np.uint8], kind: str, scale: float
+) -> None:
+    path = tmp_path / "a.zarr"
+    names: list[dict[str, Any]] = [{"label": name} for name in ("Red", "Green", "Blue")]
+    dim = picture // np.array([1, 2, 3], np.uint8)[:, np.newaxis, np.newaxis]
+    dim[0, 0, 0] = 255
+    write_image(path, [(dim * scale).astype(kind)], "cyx", omero={"channels": names})
+    with closing(open_slide(path)) as source:
+        shown = read_level(source, 0).astype(int)
+    assert np.abs(shown - np.moveaxis(dim, 0, 2)).max() <= 1
+
+
 def test_what_is_told_of_the_first_channels_is_kept(
     tmp_path: Path, cells: NDArray[np.uint16]
 ) -> None:

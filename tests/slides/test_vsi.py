@@ -12,7 +12,7 @@ import pytest
 import tifffile
 from tiff_steps import picture, whole
 
-from viewer.slides import DamagedSlideError, TileError, open_slide
+from viewer.slides import IncompleteSlideError, TileError, open_slide
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -116,6 +116,21 @@ def test_the_largest_of_several_scans_is_shown_first(tmp_path: Path) -> None:
         assert source.levels[0].width_px == _TILE_PX
 
 
+@pytest.mark.parametrize("left", [0, 20, 20_000, -100])
+def test_a_scan_that_is_empty_or_cut_short_is_not_passed_over_for_another(
+    tmp_path: Path, left: int
+) -> None:
+    path = _write(tmp_path / "a.vsi", picture()[:200, :200])
+    _write(path, picture(), stack="stack10001")
+    (scan,) = tmp_path.rglob("stack10001/*.ets")
+    scan.write_bytes(scan.read_bytes()[: left or 0])
+    with pytest.raises(IncompleteSlideError, match=r"stack10001/frame_t\.ets in its folder _a_ is"):
+        open_slide(path)
+    scan.unlink()
+    with closing(open_slide(path)) as source:
+        assert source.levels[0].width_px == _TILE_PX
+
+
 def test_damage_is_told(tmp_path: Path) -> None:
     path = _write(tmp_path / "a.vsi", picture())
     (data_path,) = tmp_path.rglob("*.ets")
@@ -125,5 +140,5 @@ def test_damage_is_told(tmp_path: Path) -> None:
     with closing(open_slide(path)) as source, pytest.raises(TileError, match="Tile 0, 0"):
         source.read_tile(0, 0, 0)
     data_path.write_bytes(stored[:5_000])
-    with pytest.raises(DamagedSlideError, match=r"^a\.vsi cannot be opened .*copy it again"):
+    with pytest.raises(IncompleteSlideError, match=r"^The data of a\.vsi is damaged"):
         open_slide(path)

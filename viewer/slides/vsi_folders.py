@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import re
+import struct
 from typing import TYPE_CHECKING
 
+from viewer.limits import open_regular
 from viewer.slides.errors import IncompleteSlideError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+_MAGIC = b"SIS\0"
+_HEADER = struct.Struct("<4s8xI16xQI")
+"""Of an .ets: the coordinates of a tile, where the list of tiles is, and how many it names."""
+_ENTRY_BYTES, _COORDINATE_BYTES = 16, 4
+"""Of a tile in that list: without what is only filling, and for each of its coordinates."""
 
 
 def is_vsi(path: Path) -> bool:
@@ -22,16 +30,25 @@ def vsi_folder(path: Path) -> Path:
 
 
 def check_vsi(path: Path) -> None:
-    """Refuse a .vsi without its data: what it shows would be the slide's glass with its label.
+    """Refuse a .vsi without all its data: what is left may be the slide's glass with its label.
 
     Raises
     ------
     IncompleteSlideError
-        The folder of its name holds none; where another may, that is said.
+        The folder of its name holds none; where another may, that is said. Or a file in it is
+        empty or cut short, which might be the scan beside the overview that can be read.
     OSError
-        The folder that it lies in cannot be read.
+        The folder that it lies in, or a file of its data, cannot be read.
     """
     data_folder = vsi_folder(path)
+    for file in sorted(data_folder.rglob("*.ets")):
+        if not _is_whole(file):
+            raise IncompleteSlideError(
+                path,
+                f"The data of {path.name} is damaged: {file.relative_to(data_folder)} in its "
+                f"folder {data_folder.name} is empty or cut short. Copy the folder again, or move "
+                "that file away to see the rest.",
+            )
     if _holds_ets(data_folder):
         return
     sentence = (
@@ -55,6 +72,17 @@ def _renamed_vsi_folder(path: Path, data_folder: Path) -> Path | None:
     left = same or [each for each in others if each.name[1:-1].casefold() not in slides]
     found = [each for each in left if _holds_ets(each)]
     return found[0] if len(found) == 1 else None
+
+
+def _is_whole(file: Path) -> bool:
+    """Return whether a file of data begins as one, and is as long as its list of tiles tells."""
+    with open_regular(file) as opened:
+        head = opened.read(_HEADER.size)
+    if len(head) < _HEADER.size or head[:4] != _MAGIC:
+        return False
+    _, coordinates, table_at, tiles = _HEADER.unpack(head)
+    entry_bytes = _ENTRY_BYTES + _COORDINATE_BYTES * coordinates
+    return table_at + entry_bytes * tiles <= file.stat().st_size
 
 
 def _holds_ets(folder: Path) -> bool:

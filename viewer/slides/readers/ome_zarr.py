@@ -28,6 +28,7 @@ from viewer.slides.readers.large_chunks import LARGE_BYTES, part_rows
 from viewer.slides.readers.missing_chunks import MissingChunks
 from viewer.slides.readers.plane_windows import ChunkGrid, PlaneWindows
 from viewer.slides.readers.planes_source import PlanesSource
+from viewer.slides.readers.sample_colors import ColorModel, display_range
 from viewer.slides.readers.tiff.errors import ChunkError
 from viewer.slides.readers.zarr_stores import store_of
 from viewer.slides.source import ImageEntry, SlideInfo
@@ -199,7 +200,23 @@ def _is_rgb(image: NgffImage) -> bool:
     )
     if not any(names) and not any(colors):
         return True
-    return names in _RGB_NAMES or (colors == _RGB_COLORS and is_whole and not names_stains(names))
+    return names in _RGB_NAMES or (is_whole and _are_colors(image.channels))
+
+
+def _are_colors(told: Sequence[NgffChannel]) -> bool:
+    """Return whether channels are called or colored as those of a picture are."""
+    names = tuple(channel.name.strip().lower() for channel in told)
+    is_colored = tuple(channel.color for channel in told) == _RGB_COLORS
+    return names in _RGB_NAMES or (is_colored and not names_stains(names))
+
+
+def _range_of_colors(ranges: list[tuple[float, float]], dtype: str) -> tuple[float, float]:
+    """Return one range for colors, which keeps their balance."""
+    stored = np.dtype(dtype)
+    shown = display_range(
+        (np.array(each, stored) for each in ranges), ColorModel.RGB, 8 * stored.itemsize
+    )
+    return (0.0, 255.0) if shown is None else (shown.black, shown.white)
 
 
 def _channels(image: NgffImage, reader: _ZarrReader) -> tuple[Channel, ...]:
@@ -215,6 +232,10 @@ def _channels(image: NgffImage, reader: _ZarrReader) -> tuple[Channel, ...]:
         told = (replace(told[0], window=_ALL_OF_8_BITS),)  # a gray picture, shown as it is
     unknown = [index for index in range(count) if not told[index].window]
     reader.expect_ranges(unknown[:_MOST_RANGES])
+    if len(unknown) == count and _are_colors(told):
+        # Each in its own range would be another picture.
+        window = _range_of_colors([reader.value_range(index) for index in unknown], dtype)
+        told = tuple(replace(each, window=window) for each in told)
     for index, name in enumerate(names):
         color, window = told[index].color, told[index].window
         channels.append(
