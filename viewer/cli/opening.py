@@ -1,4 +1,4 @@
-"""Opens the slide that a command names."""
+"""Opens the slide that a command names, or several as channels of one."""
 
 from __future__ import annotations
 
@@ -36,3 +36,14 @@ def opened_slide(
         fail(str(error))
     trail.note("opened", path.absolute(), purpose or identity)
     return source
+
+
+def combined_slides(
+    slides: list[Path], image: int | None, *, as_channels: bool
+) -> tuple[Path, tuple[Path, ...]]:
+    """Return the slide and those whose channels are beside its own; nonsense ends the command."""
+    if as_channels and (len(slides) < 2 or image is not None):
+        fail("--as-channels takes two slides or more of the same field, and no --image.")
+    if not as_channels and len(slides) > 1:
+        fail("Give one slide, or slides of the same field with --as-channels.")
+    return slides[0], tuple(slides[1:])
