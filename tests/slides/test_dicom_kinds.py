@@ -97,6 +97,7 @@ def test_channels_and_planes(tmp_path: Path, template: Path, cells: NDArray[np.u
         assert [channel.name for channel in axes.channels] == ["DAPI", "CD3", "CD3 (2)"]
         assert axes.channels[0].color == (0, 0, 255)
         assert axes.channels[0].dtype == "uint16"
+        assert axes.channels[1].value_range == (cells[1, 0].min(), cells[1, 0].max())
         assert (axes.z_count, axes.z_spacing_um) == (2, pytest.approx(2.0))
         for z in (0, 1):
             values = source.read_channels(0, 1, 0, (2, 0), z)

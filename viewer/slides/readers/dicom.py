@@ -46,6 +46,8 @@ _WSIDICOM_READS = OPENSLIDE_READS.union(
 _NAMES = {"labels": "label", "overviews": "macro"}
 """What wsidicom calls the images beside the slide, and what OpenSlide does."""
 _MOST_ASSOCIATED_PX = 64 << 20
+_MOST_LOOKED_AT = 24
+"""Tiles of all channels together that tell the ranges of their values."""
 
 
 def open_dicom(path: Path, image: int | None = None) -> PlanesSource | None:
@@ -354,17 +356,23 @@ class _DicomReader:
         return picture
 
     def value_range(self, channel: int) -> tuple[float, float]:
-        """Return the smallest and largest value of the middle of the coarsest level."""
+        """Return the smallest and largest value of some tiles of the coarsest level, or of all."""
         level = len(self._stacks) - 1
         grid = self._stacks[level].grid
         columns = -(-grid.width_px // grid.chunk_width_px)
-        rows = -(-grid.height_px // grid.chunk_height_px)
-        try:
-            values = self._chunk(level, columns // 2, rows // 2, (channel,), 0, 0)
-        except ChunkError as error:
-            _log.info("the range of a channel is not known (%s)", error)
+        tiles = columns * -(-grid.height_px // grid.chunk_height_px)
+        step = -(-tiles // max(1, _MOST_LOOKED_AT // len(self._paths)))
+        low, high = np.inf, -np.inf
+        for tile in range(step // 2, tiles, step):
+            row, column = divmod(tile, columns)
+            try:
+                values = self._chunk(level, column, row, (channel,), 0, 0)
+            except ChunkError as error:
+                _log.info("a tile that tells of the range of a channel is missing (%s)", error)
+                continue
+            low, high = min(low, float(values.min())), max(high, float(values.max()))
+        if not low <= high:
             return (0.0, 1.0)
-        low, high = float(values.min()), float(values.max())
         return (low, high) if high > low else (low, low + 1)
 
     def close(self) -> None:
