@@ -13,10 +13,11 @@ from viewer.slides.composites import first_displays
 from viewer.slides.remote.address import is_address
 from viewer.tiles.display import DisplaySettings
 from viewer.ui.slides.magnification_box import MagnificationBox
-from viewer.ui.slides.slide_pane import PaneStatus, SlidePane
+from viewer.ui.slides.pane_status import PaneStatus
 
 if TYPE_CHECKING:
     from viewer.slides.channels import Axes, ImagePlane
+    from viewer.ui.slides.slide_pane import SlidePane
 
 _SAID_MS = 8000
 _LOADING = "Loading..."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from viewer.ui.slides.focus_ring import FocusRing
 from viewer.ui.slides.message_page import MessagePage
 from viewer.ui.slides.opened_slide import OpenedSlide, note_opened
 from viewer.ui.slides.pane_bars import PaneBars
+from viewer.ui.slides.pane_status import PaneStatus, StatusWatch
 from viewer.ui.slides.slide_opening import SlideOpening, SlideRequest
 from viewer.ui.slides.slides_ahead import Showing, display_of
 from viewer.ui.slides.view_keeper import ViewKeeper
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from viewer.canvas.tile_picture import TilePicture
-    from viewer.geometry import Point, View
+    from viewer.geometry import View
     from viewer.slides.source import SlideSource
     from viewer.tiles.cache import TileCache
     from viewer.tiles.display import DisplaySettings
@@ -41,29 +42,6 @@ _NOT_THE_READERS = ("replay", "agent")
 """Causes of a view that is not where the reader looked last."""
 _ACTIVE_EDGE_PX = 2
 """Room for the border that marks the active pane (see the theme's style sheet)."""
-
-
-@dataclass(frozen=True, slots=True)
-class PaneStatus:
-    """What the status bar tells of a pane.
-
-    Attributes
-    ----------
-    cursor
-        Under the mouse, in level-0 pixels.
-    tile_error
-        Why the tile last seen failing cannot be read; empty when none is.
-    stalled_s
-        How long the drive has not answered; 0.0 when it does.
-    is_coarse
-        Whether the overview is made of a sample of the slide so far.
-    """
-
-    cursor: Point | None = None
-    tile_error: str = ""
-    stalled_s: float = 0.0
-    is_sharp: bool = False
-    is_coarse: bool = False
 
 
 class SlidePane(QFrame):
@@ -94,7 +72,6 @@ class SlidePane(QFrame):
 
     def __init__(self, cache: TileCache[TilePicture], parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.status = PaneStatus()
         self.uses_icc = True
         """Whether slides with a color profile open corrected by it."""
         self.reader: Callable[[], str] = lambda: ""
@@ -115,6 +92,7 @@ class SlidePane(QFrame):
         """Why the slide's stains cannot be shown apart, in a sentence, else empty."""
         self._is_recognized = False
         self.canvas = SlideCanvas(cache, self)
+        self._status = StatusWatch(self.canvas, self)
         FocusRing(self.canvas)
         self._display_keeper = DisplayKeeper(self)
         self._view_keeper = ViewKeeper(self)
@@ -130,6 +108,11 @@ class SlidePane(QFrame):
         self.bars = PaneBars(self._stack, self)
         self._connect()
         self.set_active(active=False, alone=True)
+
+    @property
+    def status(self) -> PaneStatus:
+        """Return what the status bar tells of the pane."""
+        return self._status.status
 
     @property
     def source(self) -> SlideSource | None:
@@ -263,7 +246,7 @@ class SlidePane(QFrame):
         self.bars.tell_of(None)
         self.page.welcome()
         self._stack.setCurrentWidget(self.page)
-        self._set_status(PaneStatus())
+        self._status.clear()
         self.bars.header.set_name("No slide")
         self.canvas.setAccessibleName("Slide")
         self.slide_changed.emit(self)
@@ -302,15 +285,11 @@ class SlidePane(QFrame):
     def _connect(self) -> None:
         canvas = self.canvas
         canvas.view_changed.connect(self._on_view_changed)
-        canvas.cursor_moved.connect(lambda at: self._change_status(cursor=at))
-        canvas.tile_failed.connect(lambda sentence: self._change_status(tile_error=sentence))
         canvas.look_changed.connect(self._on_look_changed)
         canvas.file_changed.connect(self._on_file_changed)
         canvas.server_silent.connect(self.bars.tell_silence)
         canvas.unreadable.connect(self._on_unreadable)
-        canvas.stalled.connect(lambda seconds: self._change_status(stalled_s=seconds))
-        canvas.sharp_changed.connect(lambda sharp: self._change_status(is_sharp=sharp))
-        canvas.coarse_changed.connect(lambda coarse: self._change_status(is_coarse=coarse))
+        self._status.changed.connect(lambda: self.status_changed.emit(self))
         bars, opening = self.bars, self._opening
         bars.header.closed.connect(lambda: self.close_requested.emit(self))
         bars.scale_hint.acted.connect(lambda: self.pixel_size_requested.emit(self))
@@ -336,14 +315,6 @@ class SlidePane(QFrame):
             is_first = canvas.shows_all and not view.rotation_deg and not view.mirrored
             last = None if is_first else view
             self._view_keeper.note(self.source.info.identity, self.reader(), last)
-
-    def _change_status(self, **changes: object) -> None:
-        self._set_status(replace(self.status, **changes))
-
-    def _set_status(self, status: PaneStatus) -> None:
-        if status != self.status:
-            self.status = status
-            self.status_changed.emit(self)
 
     def _take_leave(self) -> None:
         """Tell that the slide, if there is one, leaves; nothing of it has changed yet."""
@@ -407,7 +378,7 @@ class SlidePane(QFrame):
         self._shown = request
         self.bars.clear_notices()
         self.bars.tell_of(source.info)
-        self._set_status(PaneStatus())
+        self._status.clear()
         self._stack.setCurrentWidget(self.canvas)
         self.canvas.clear()
         self.profile_problem = profile_problem
