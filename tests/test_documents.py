@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from viewer.cli import app
+from viewer.ui.commands import COMMANDS
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted(
@@ -79,6 +80,16 @@ def test_every_option_is_in_a_document() -> None:
         options += [max(p.opts, key=len) for p in command.params if p.param_type_name == "option"]
         waiting += command.commands.values() if isinstance(command, TyperGroup) else []
     assert [option for option in options if f"`{option}`" not in text and option != "--help"] == []
+
+
+def test_keys_of_the_readme_are_those_of_commands() -> None:
+    text = (REPOSITORY / "README.md").read_text()
+    table = text.partition("## Keys and hands")[2].partition("\n## ")[0]
+    named = {key for row in table.split("\n") if row.startswith("|") for key in _quoted(row)}
+    known = {key.replace("Pg", "Page") for command in COMMANDS for key in command.shortcuts}
+    of_classes = {f"Ctrl+{number}" for number in range(1, 10)}
+    assert len(named) > 50
+    assert named - known - of_classes == set()
 
 
 # The page on the architecture -------------------------------------------------------------------
