@@ -17,6 +17,8 @@ import hostile_models as hostile
 import pytest
 from attack_steps import can_confine, without_landlock
 
+from viewer.inference.models.model_library import models_folder
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 REGION = ("--region", "900,900,1200,1200")
 SECRET = b"%A private file of the user's"
@@ -117,6 +119,26 @@ def test_the_scan_names_the_operator(
     assert done.returncode == 2
     assert f"the operator {operator}" in done.stderr
     assert is_untouched(profile)
+
+
+@pytest.mark.parametrize(
+    ("module", "scan", "sentence"),
+    [
+        (hostile.Saves, "", "the operator save"),
+        (hostile.WritesThroughMap, "off", "failed"),
+    ],
+    ids=["seen", "tried"],
+)
+def test_a_hostile_model_is_tried_before_it_is_added(
+    module: type[hostile.Saves], scan: str, sentence: str, profile: Path, tmp_path: Path
+) -> None:
+    folder = hostile.make_model(tmp_path / "model", module(str(profile)))
+    done = coverslip("models", "add", str(folder), folder=tmp_path, scan=scan)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert is_untouched(profile)
+    assert list(models_folder().iterdir()) == []
 
 
 @pytest.mark.parametrize("scan", ["", "off"])

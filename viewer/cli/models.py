@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from viewer.cli.output import Unconfined, fail, print_json, print_record, print_table
+from viewer.cli.output import Unconfined, fail, print_json, print_record, print_table, say
 
 if TYPE_CHECKING:
     from viewer.inference.models.bundle import ModelBundle
@@ -29,7 +29,10 @@ def list_models(json: _Json = False) -> None:
     """List the models at hand."""
     from viewer.inference.models.model_library import all_models
 
-    records = [_record(bundle) for bundle in all_models()]
+    problems: list[str] = []
+    records = [_record(bundle) for bundle in all_models(problems)]
+    for problem in problems:
+        say(f"A model is left out: {problem}")
     if json:
         print_json(records)
         return
@@ -58,14 +61,18 @@ def check(model: _Model, unconfined: Unconfined = False, json: _Json = False) ->
 @models_app.command()
 def add(
     model: _Model,
+    unconfined: Unconfined = False,
     json: _Json = False,
 ) -> None:
-    """Check a model and copy it to the models at hand."""
+    """Let a model work once, and copy it to the models at hand if it does."""
     from viewer.inference.models.bundle import BundleError
     from viewer.inference.models.model_library import add_model
+    from viewer.inference.process.confinement_policy import allow_unconfined
 
+    if unconfined:
+        allow_unconfined()
     try:
-        bundle = add_model(model)
+        bundle = add_model(model, tries=True)
     except BundleError as error:
         fail(str(error))
     print_record(_record(bundle), json=json)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, get_args
 import msgspec
 
 from viewer.appending import append_whole
-from viewer.limits import LOG_LINE_BYTES, open_regular
+from viewer.limits import EVENT_BYTES, open_regular
 from viewer.recording.events import AnyEvent
 from viewer.recording.log_file import LOCK_FILE, spilled
 from viewer.recording.log_line import CHAIN_START, LogLine, chain_of, decode_line
@@ -152,10 +152,10 @@ def _raw_blocks(folder: Path, *, with_torn: bool = False) -> Iterator[bytes]:
                 data = rest + data
                 end = data.rfind(b"\n") + 1
                 rest = data[end:]
-                if len(rest) > LOG_LINE_BYTES.most:
+                if len(rest) > EVENT_BYTES.most:
                     raise SessionError(
                         f"The log of {folder.name} cannot be read: "
-                        f"{LOG_LINE_BYTES.sentence(EVENTS_FILE)}."
+                        f"{EVENT_BYTES.sentence(EVENTS_FILE)}."
                     )
                 if end:
                     yield data[:end]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 
 from viewer.atomic_write import atomic_write_bytes
 from viewer.errors import CoverslipError
 from viewer.geometry import Optics, Size
-from viewer.limits import JSON_BYTES, read_regular
+from viewer.limits import SESSION_BYTES, read_regular
 from viewer.recording.events import SCHEMA_VERSION
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ class SlideRef(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     identity: str
-    width_px: int
-    height_px: int
+    width_px: Annotated[int, msgspec.Meta(ge=1)]
+    height_px: Annotated[int, msgspec.Meta(ge=1)]
     mpp_um: tuple[float, float] | None = None
     objective_power: float | None = None
     name: str | None = None
@@ -166,7 +166,7 @@ def read_header(folder: Path) -> SessionHeader:
     """
     path = folder / HEADER_FILE
     try:
-        data = read_regular(path, JSON_BYTES)
+        data = read_regular(path, SESSION_BYTES)
     except OSError as error:
         reason = error.strerror or "unreadable"
         raise SessionError(f"There is no session in {folder}: {reason}.") from error

@@ -24,6 +24,9 @@ _ORIGIN_NAMES = {
 }  # fmt: skip
 """Who read, in one word, by the origin of a session."""
 
+MOST_NAME = 200
+"""Characters of a title, slide or reader that are shown."""
+
 
 @dataclass(frozen=True, slots=True)
 class ListedSession:
@@ -92,7 +95,12 @@ NO_SESSIONS = SessionListing((), {}, (), 0)
 def who_read(header: SessionHeader) -> str:
     """Return who read, such as "Reader anna"; agents have "agent" in their names already."""
     reader = header.reader.removeprefix("agent-") if header.origin == "agent" else header.reader
-    return f"{_ORIGIN_NAMES[header.origin]} {reader}"
+    return f"{_ORIGIN_NAMES[header.origin]} {reader[:MOST_NAME]}"
+
+
+def title_of(header: SessionHeader) -> str:
+    """Return the title of a session as it is shown: one without end would hold up the window."""
+    return header.title[:MOST_NAME]
 
 
 def started_text(header: SessionHeader) -> str:
@@ -191,8 +199,8 @@ def _listed(
         is_here = bool(identity) and same_slide(slide.identity, identity)
         slides[slide.identity] = name_of(slide.identity, name), place, is_here
     name, place, is_here = slides[slide.identity]
-    name = header.title or name or f"Unknown slide {slide.identity.rpartition('-')[2][:6]}"
-    return ListedSession(summary, name, place, is_here)
+    name = title_of(header) or name or f"Unknown slide {slide.identity.rpartition('-')[2][:6]}"
+    return ListedSession(summary, name[:MOST_NAME], place, is_here)
 
 
 def _holds(listed: ListedSession, words: list[str]) -> bool:

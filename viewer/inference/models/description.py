@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 MODEL_FILE = "model.json"
 _MOST_NORM = 3.0
+_MOST_PARTS = 100
 """Mean and deviation of values from 0 to 1 are smaller."""
 _ON_DISK = {"color": "colour", "normalization": "normalisation", "license": "licence"}
 """Names in model.json since version 0.1, by ours. A model.json may also say ours."""
@@ -338,6 +339,8 @@ def _complaints(about: ModelDescription) -> Iterator[str]:
     yield from _of_files(about)
     if len(about.classes) > CLASSES.most:
         yield f"it names {len(about.classes):,} classes (max. {CLASSES.most:,})"
+    if len(about.parts) > _MOST_PARTS:
+        yield f"it has {len(about.parts):,} parts (max. {_MOST_PARTS})"
     if about.patch_px <= 2 * about.margin_px:
         yield "margin_px leaves nothing of patch_px"
     if not kind.overlaps and (about.stride > about.patch_px or (about.patch_px - about.stride) % 2):

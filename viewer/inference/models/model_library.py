@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from viewer.access import close_tree, make_folder
 from viewer.audit_log import trail
 from viewer.folders import data_folder
-from viewer.inference.layouts.known import cards, is_model, usable_model
+from viewer.inference.layouts.known import cards, checked_model, is_model, usable_model
 from viewer.inference.models.bundle import (
     BundleError,
     ModelBundle,
@@ -42,8 +42,14 @@ def models_folder() -> Path:
     return folder
 
 
-def all_models() -> list[ModelBundle]:
-    """Bundled ones first, what finds objects before the rest; unsound ones are passed over."""
+def all_models(problems: list[str] | None = None) -> list[ModelBundle]:
+    """Bundled ones first, what finds objects before the rest; unsound ones are passed over.
+
+    Parameters
+    ----------
+    problems
+        Takes a sentence for each that is passed over.
+    """
     found: list[ModelBundle] = []
     allows_foreign = policy().foreign_models
     for parent in (BUNDLED, models_folder()) if allows_foreign else (BUNDLED,):
@@ -54,6 +60,8 @@ def all_models() -> list[ModelBundle]:
                     here += load_bundles(folder)
                 except BundleError as error:
                     _log.warning("A model is passed over: %s", error)
+                    if problems is not None:
+                        problems.append(str(error))
         here.sort(key=lambda bundle: version_order(bundle.description.version), reverse=True)
         here.sort(key=lambda bundle: bundle.description.name.casefold())
         found += sorted(here, key=_rank)
@@ -158,7 +166,7 @@ def remove_model(name: str, version: str | None = None) -> ModelBundle:
     return added[0]
 
 
-def add_model(path: Path) -> ModelBundle:
+def add_model(path: Path, *, tries: bool = False) -> ModelBundle:
     """Checks a model and copies it to the library.
 
     Another model of its name and version stays; each is then named by its folder.
@@ -168,6 +176,9 @@ def add_model(path: Path) -> ModelBundle:
     path
         A folder or file of a layout that is known (`viewer.inference.layouts`), or a zip file of
         one.
+    tries
+        Whether it has to work once in any case; else only where its description alone does not
+        show that it can. The window runs it right away.
 
     Raises
     ------
@@ -176,7 +187,7 @@ def add_model(path: Path) -> ModelBundle:
     """
     check_allowed()
     with unpacked(path) as folder:
-        added = _added(folder, usable_model(folder))
+        added = _added(folder, checked_model(folder) if tries else usable_model(folder))
     trail.note("imported", path.absolute(), f"model {added.description.name}")
     return added
 

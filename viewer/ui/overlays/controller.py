@@ -98,7 +98,12 @@ class OverlaysController(QObject):
         self._figures = QTimer(self, singleShot=True, interval=_FIGURES_MS)
         self._figures.timeout.connect(self.show_figures)
         self._connect()
-        self._background.run(all_models, self.show_models)
+
+        def listed() -> tuple[list[ModelBundle], list[str]]:
+            problems: list[str] = []
+            return all_models(problems), problems
+
+        self._background.run(listed, self._on_listed)
         keep_bytes = window.settings.results_gib << 30
         self._background.run(
             lambda: clear_results(keep_bytes=keep_bytes), lambda _: None, urgency=Urgency.REST
@@ -496,6 +501,13 @@ class OverlaysController(QObject):
         run, card = self._stacks.find(pane, file.key), self.panel.models.card(file.key)
         if not file.is_score_sure and run is not None and card is not None:
             ask_score(self._window.window(), file, run, self.settings_of(card))
+
+    def _on_listed(self, listed: tuple[list[ModelBundle], list[str]]) -> None:
+        models, problems = listed
+        self.show_models(models)
+        if problems:
+            which = "A model is" if len(problems) == 1 else f"{len(problems):,} models are"
+            self._window.say(f"{which} left out: {problems[0]}")
 
     def show_models(self, models: list[ModelBundle], added: ModelBundle | None = None) -> None:
         """List the models at hand; one that was added is turned on in the active pane."""

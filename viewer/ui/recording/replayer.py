@@ -62,7 +62,7 @@ class Replayer(QObject):
     def load(self, analysis: Analysis, pane: SlidePane) -> None:
         """Stands at the beginning of a session with at least one view, on a pane's canvas."""
         from viewer.recording.replay import ReplayClock
-        from viewer.recording.session_catalog import started_text, who_read
+        from viewer.recording.session_catalog import started_text, title_of, who_read
 
         self.unload()
         self.analysis, self.pane = analysis, pane
@@ -73,7 +73,7 @@ class Replayer(QObject):
         pane.view_changed.connect(self._on_view_changed)
         pane.canvas.add_layer(self._frame, LayerOrder.TOOLS)
         header = analysis.header
-        title = header.title or f"{who_read(header)}, {started_text(header)}"
+        title = title_of(header) or f"{who_read(header)}, {started_text(header)}"
         own = [self._frame, *self.layers_beside()]
         pane.modes.enter(MODE, title, self.exit_requested.emit, own)
         self.set_follow(follow=True)

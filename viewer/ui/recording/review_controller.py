@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from PySide6.QtCore import QObject, Signal
 
 from viewer.recording.review.entries import ReviewError
-from viewer.recording.session_catalog import started_text, who_read
+from viewer.recording.session_catalog import started_text, title_of, who_read
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.recording.drafting import Drafting, DraftingHost
 from viewer.ui.recording.review_panel import ReviewPanel
@@ -121,9 +121,10 @@ class ReviewController(QObject):
         self._panels.show_reviewed((session.folder, pane))
         header = session.header
         who = f"{who_read(header)}, {started_text(header)}"
-        title = f"{header.title}\n{who}" if header.title else who
+        named = title_of(header)
+        title = f"{named}\n{who}" if named else who
         own = [*self.reviewing.layers, *self._panels.seen.layers]
-        pane.modes.enter(MODE, header.title or who, self.close_review, own)
+        pane.modes.enter(MODE, named or who, self.close_review, own)
         self.panel.show_session(title, session.items)
         self.panel.show()
         self.panel.raise_()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from viewer.recording.session_catalog import started_text, who_read
+from viewer.recording.session_catalog import started_text, title_of, who_read
 from viewer.slides.remote.address import is_address, slide_path
 from viewer.ui.background_runner import BackgroundRunner, Task
 from viewer.ui.recording.pixel_sizes import pixel_size_note
@@ -165,7 +165,7 @@ class SessionPanels(QObject):
         self._replayed = analysis.folder
         header = analysis.header
         who = f"{who_read(header)}, {started_text(header)}"
-        self.replay.load(analysis, pane, header.title or who)
+        self.replay.load(analysis, pane, title_of(header) or who)
         self.replay.show()
         self.replay.start()
         self._offer_others()
@@ -289,7 +289,7 @@ class SessionPanels(QObject):
             header = analysis.header
             who = f"{who_read(header)}, {started_text(header)}"
             title = "This reading, up to now" if is_live else who
-            title = header.title or title
+            title = title_of(header) or title
             if note := pixel_size_note(header.slide.mpp_um, pane.canvas.optics.mpp_um):
                 title = f"{title}\n{note}"
             self.seen.show_analysis(analysis, pane.canvas, title)
