@@ -23,6 +23,8 @@ from viewer.utc import shown_moment
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from shapely.geometry.base import BaseGeometry
+
     from viewer.annotations.annotation import Annotation
     from viewer.overlays.counting import Positive, RegionCount
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
@@ -138,21 +140,24 @@ class ModelCommands(QObject):
         if active.document.is_read_only:
             self._window.say(str(ReadOnlyError(active.document.why_read_only)))
             return
-        if not _regions(active) or overlay is None:
-            self._tell_missing(has_regions=bool(_regions(active)), has_objects=overlay is not None)
+        has_regions = _has_region(active)
+        if not has_regions or overlay is None:
+            self._tell_missing(has_regions=has_regions, has_objects=overlay is not None)
             return
         if not isinstance(overlay.shown, ObjectsPresenter):
             self._window.say(_NO_OBJECTS)
             return
         found, names = overlay.found, overlay.shown.measurements
         assert isinstance(found, ObjectMap)
+        regions = _regions(active)
 
-        def spreads() -> dict[str, Histogram]:
+        def spreads() -> tuple[int, dict[str, Histogram]]:
             made = {name: histogram(found, name) for name in names}
-            return {name: spread for name, spread in made.items() if spread is not None}
+            known = {name: spread for name, spread in made.items() if spread is not None}
+            return len(regions()), known
 
         self._background.run(
-            spreads, lambda spread: self._open_count(active, overlay, names, spread)
+            spreads, lambda known: self._open_count(active, overlay, names, *known)
         )
 
     def _tell_missing(self, *, has_regions: bool, has_objects: bool) -> None:
@@ -174,27 +179,25 @@ class ModelCommands(QObject):
         active: PaneAnnotations,
         overlay: Overlay,
         names: list[str],
+        regions: int,
         spread: dict[str, Histogram],
     ) -> None:
         from viewer.ui.annotations.simple_dialogs import CountDialog
         from viewer.ui.opened_dialog import open_dialog
 
-        regions = len(_regions(active))
         dialog = CountDialog(regions, overlay.origin.name, names, spread, self._window.window())
         dialog.accepted.connect(lambda: self._count(active, overlay, dialog.positive))
         open_dialog(dialog)
 
     def _count(self, active: PaneAnnotations, overlay: Overlay, positive: Positive | None) -> None:
-        regions = [each for each in _regions(active) if not each.is_locked]
-        if not regions:
-            self._window.say(LOCKED)
-            return
-        count = _counter(overlay, positive)
+        chosen, count = _regions(active), _counter(overlay, positive)
+
+        def counted() -> tuple[list[Annotation], list[RegionCount]]:
+            regions = [each for each in chosen() if not each.is_locked]
+            return regions, [count(region) for region in regions]
+
         self._window.say("Counting...")
-        self._background.run(
-            lambda: [count(region) for region in regions],
-            lambda counts: self._keep(active, overlay, regions, counts),
-        )
+        self._background.run(counted, lambda found: self._keep(active, overlay, *found))
 
     def _keep(
         self,
@@ -203,6 +206,9 @@ class ModelCommands(QObject):
         regions: list[Annotation],
         counts: list[RegionCount],
     ) -> None:
+        if not regions:
+            self._window.say(LOCKED)
+            return
         names = [name for name, _ in overlay.origin.colors]
         document = active.document
         # What was not looked at has no count: 0 would say that there is nothing.
@@ -279,16 +285,26 @@ class ModelCommands(QObject):
 
     def _run_model(self) -> None:
         active, overlay = self._kept.active, self._window.overlays.active
-        regions = _regions(active)
         if overlay is None or not overlay.can_run:
             self._window.say("Turn on a model first, on the page AI (Ctrl+Shift+D).")
             return
-        if not regions:
+        if active is None or not _has_region(active):
             self._window.say(_NO_REGION)
             return
-        overlay.run_over(shapely.union_all([region.geometry for region in regions]))
-        where = "the chosen region" if len(regions) == 1 else f"{len(regions):,} chosen regions"
-        self._window.say(f"{overlay.origin.name} works through {where}.")
+        chosen = _regions(active)
+
+        def joined() -> tuple[int, BaseGeometry]:
+            regions = chosen()
+            return len(regions), shapely.union_all([region.geometry for region in regions])
+
+        def run(count: int, where: BaseGeometry) -> None:
+            if overlay not in self._window.overlays.all_of(active.pane):
+                return  # it was turned off meanwhile
+            overlay.run_over(where)
+            said = "the chosen region" if count == 1 else f"{count:,} chosen regions"
+            self._window.say(f"{overlay.origin.name} works through {said}.")
+
+        self._background.run(joined, lambda found: run(*found))
 
     # -----------------------------------------------------------------------------------------
 
@@ -303,10 +319,19 @@ class ModelCommands(QObject):
         return next((each for each in candidates if isinstance(each.found, ObjectMap)), None)
 
 
-def _regions(active: PaneAnnotations | None) -> list[Annotation]:
+def _regions(active: PaneAnnotations) -> Callable[[], list[Annotation]]:
+    """Return what gives the regions that are chosen now; of very many called in a thread."""
     from viewer.annotations.operations import is_region
 
-    return [each for each in active.chosen if is_region(each)] if active is not None else []
+    state, ids = active.document.snapshot(), active.selection.ids
+    return lambda: [each for each in state.of(ids) if is_region(each)]
+
+
+def _has_region(active: PaneAnnotations) -> bool:
+    """Return whether any region is chosen; the first that is found ends the search."""
+    from viewer.annotations.operations import is_region
+
+    return any(is_region(active.document[id_]) for id_ in active.selection)
 
 
 def _counter(overlay: Overlay, positive: Positive | None) -> Callable[[Annotation], RegionCount]:
@@ -336,7 +361,7 @@ def _measured(
 
 
 def _made_of(
-    overlay: Overlay, regions: list[Annotation], author: str
+    overlay: Overlay, regions: Callable[[], list[Annotation]], author: str
 ) -> Callable[[], list[Annotation]] | None:
     """Return what makes the regions, in a thread; None while nothing is shown."""
     from viewer.overlays.counting import shown_inside
@@ -345,10 +370,14 @@ def _made_of(
     from viewer.ui.overlays.objects_presenter import ObjectsPresenter
 
     found, shown, colors = overlay.found, overlay.shown, overlay.origin.colors
-    wanted = shapely.union_all([each.geometry for each in regions]) if regions else None
+
+    def where() -> BaseGeometry | None:
+        inside = regions()
+        return shapely.union_all([each.geometry for each in inside]) if inside else None
+
     if isinstance(found, ObjectMap) and isinstance(shown, ObjectsPresenter):
         style = shown.style
-        return lambda: annotations_of_objects(shown_inside(found, style, wanted), colors, author)
+        return lambda: annotations_of_objects(shown_inside(found, style, where()), colors, author)
     if not isinstance(shown, HeatmapPresenter) or shown.heatmap is None:
         return None
     heatmap, cell, origin = shown.heatmap, shown.found.raster_px, shown.found.origin
@@ -356,6 +385,7 @@ def _made_of(
 
     def work() -> list[Annotation]:
         made = annotations_of_heatmap(heatmap, cell, classes, author, origin)
+        wanted = where()
         if wanted is None:
             return made
         shapely.prepare(wanted)

@@ -111,7 +111,7 @@ class TableCommands(QObject):
         if active is None or not len(active.document):
             self._window.say("There are no annotations to copy measurements of.")
             return
-        held, chosen = active.document.snapshot(), active.chosen or None
+        held, ids = active.document.snapshot(), active.selection.ids
         mpp_um = active.calibration.mpp_um
 
         def take(rows: list[list[str | float]]) -> None:
@@ -120,7 +120,11 @@ class TableCommands(QObject):
             which = "1 annotation" if count == 1 else f"{count:,} annotations"
             self._window.say(f"Copied the measurements of {which}.")
 
-        self._background.run(lambda: measurement_rows(list(held), mpp_um, kind_of, chosen), take)
+        def rows() -> list[list[str | float]]:
+            chosen = list(held.of(ids)) if ids else None
+            return measurement_rows(list(held), mpp_um, kind_of, chosen)
+
+        self._background.run(rows, take)
 
     # Versions --------------------------------------------------------------------------------
 
