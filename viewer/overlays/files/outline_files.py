@@ -78,14 +78,13 @@ def _outlines(annotations: Iterable[Annotation], problems: list[Problem]) -> Out
         if which is not None:
             found.colors[name] = which.color
         is_detected += [annotation.kind != "annotation"] * len(parts)
-        named[is_detected[-1]].add(name)
-        if len(named[True]) > MOST_CLASSES or (
-            not named[True] and len(named[False]) > CLASSES.most
-        ):
-            break  # it is refused; what was drawn beside detections does not count
         found.polygons += parts
         found.names += [name] * len(parts)
         found.measurements += [dict(annotation.measurements)] * len(parts)
+        named[is_detected[-1]].add(name)
+        detected, drawn = len(named[True]), len(named[False])
+        if detected > MOST_CLASSES or (not detected and drawn > CLASSES.most):
+            break  # it is refused; what was drawn beside detections does not count
     if any(is_detected):
         found.polygons = list(compress(found.polygons, is_detected))
         found.names = list(compress(found.names, is_detected))
