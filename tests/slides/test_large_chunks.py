@@ -17,7 +17,12 @@ from zarr_steps import write_image
 
 from viewer.slides.opener import open_here
 from viewer.slides.reader_process.more_readers import FIRST
-from viewer.slides.readers.large_chunks import HeldChunks, LargeChunks, part_rows
+from viewer.slides.readers.large_chunks import (
+    HeldChunks,
+    LargeChunks,
+    large_chunks,
+    part_rows,
+)
 from viewer.slides.readers.tiff.chunks import PageChunks
 from viewer.slides.readers.zarr_unpacking import BoundedPipeline
 
@@ -147,3 +152,31 @@ def test_each_large_chunk_is_decoded_once(tmp_path: Path, monkeypatch: pytest.Mo
         with closing(open_slide(path)) as source:
             np.testing.assert_array_equal(whole(source), picture())
         assert len(counted) == chunks
+
+
+@pytest.mark.usefixtures("is_all_large")
+def test_two_threads_do_not_decode_a_chunk_anew_for_each_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded: list[object] = []
+    read_plane = PageChunks.read_plane
+
+    def plane(chunks: PageChunks, *place: int) -> NDArray[Any] | None:
+        decoded.append(place)
+        return read_plane(chunks, *place)
+
+    monkeypatch.setattr(PageChunks, "read_plane", plane)
+    monkeypatch.setattr(large_chunks(), "_held", HeldChunks[Any](most_bytes=1))
+    monkeypatch.setattr(f"{_READERS}.tiff.stack_axes.KEPT_BYTES", 1)
+    monkeypatch.setattr(f"{_READERS}.large_chunks.PART_BYTES", 1000)
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, picture(), photometric="rgb", compression="lzw", tile=(160, 256))
+    with closing(open_slide(path)) as source, ThreadPoolExecutor(2) as threads:
+        decoded.clear()
+        tiles = [(0, 0), (1, 1)] * 10
+        shown = list(threads.map(lambda place: source.read_tile(0, *place), tiles))
+    for (column, row), tile in zip(tiles, shown, strict=True):
+        left, top = 256 * column, 256 * row
+        np.testing.assert_array_equal(tile, picture()[top : top + 256, left : left + 256])
+    # The upper tile lies in two stored ones, the lower in one.
+    assert len(decoded) <= 10 * (2 + 1)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from viewer.slides.readers.large_chunks import large_chunks
 from viewer.slides.readers.turning import stored_box, upright, upright_size
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ class Chunks(Protocol):
     height_px: int
     chunk_width_px: int
     chunk_height_px: int
+    parts_per_chunk: int
+    """Of the chunks, those below each other that are decoded together; mostly 1."""
 
 
 class RgbChunks(Chunks, Protocol):
@@ -82,8 +85,14 @@ class ChunkWindows:
         )
         canvas: NDArray[Any] | None = None
         # Column by column, as parts of a large tile lie below each other.
-        for column in _touched(x, stored_width, chunks.chunk_width_px):
-            for row in _touched(y, stored_height, chunks.chunk_height_px):
+        places = [
+            (column, row)
+            for column in _touched(x, stored_width, chunks.chunk_width_px)
+            for row in _touched(y, stored_height, chunks.chunk_height_px)
+        ]
+        is_kept = all(self._kept.get((self._key, *place)) is not None for place in places)
+        with large_chunks().task(1 if is_kept else chunks.parts_per_chunk):
+            for column, row in places:
                 chunk = self._chunk(column, row)
                 if canvas is None:
                     shape = (stored_height, stored_width, *chunk.shape[2:])

@@ -228,6 +228,7 @@ class _MemoryChunks:
     def __init__(self, width_px: int, height_px: int) -> None:
         self.width_px, self.height_px = width_px, height_px
         self.chunk_width_px = self.chunk_height_px = _CHUNK_PX
+        self.parts_per_chunk = 1
         self.columns, self.rows = -(-width_px // _CHUNK_PX), -(-height_px // _CHUNK_PX)
         self.orientation = UPRIGHT
 

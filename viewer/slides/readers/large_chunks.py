@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Hashable
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -81,6 +81,20 @@ class LargeChunks:
     def __init__(self) -> None:
         self._held = HeldChunks[Hashable]()
         self._turn = threading.Lock()
+        self._task = threading.RLock()
+
+    def task(self, parts_per_chunk: int) -> AbstractContextManager[object]:
+        """Return a context for all that a thread reads together.
+
+        While it lasts no other thread takes the place of a large chunk of which more parts are
+        wanted: two that took turns would decode it anew for each part.
+
+        Parameters
+        ----------
+        parts_per_chunk
+            More than 1 where chunks are large; others are read at any time.
+        """
+        return self._task if parts_per_chunk > 1 else nullcontext()
 
     @contextmanager
     def chunk(

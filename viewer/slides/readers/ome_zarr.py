@@ -270,14 +270,16 @@ class _ZarrReader:
             sizes = dict(zip(image.axes, info.shape, strict=True))
             chunks = dict(zip(image.axes, info.inner_chunks, strict=True))
             # All channels of a place are kept together.
+            parts = 1
             whole = size * -(-image.count("c") // _channels_in_chunk(image, info))
             if size > LARGE_BYTES and info.chunks == info.inner_chunks:
                 # The pipeline holds it decoded, and rows of it are asked for.
                 row_bytes = image.count("c") * chunks["x"] * np.dtype(info.dtype).itemsize
-                chunks["y"] = part_rows(chunks["y"], row_bytes)
-                size = whole = row_bytes * chunks["y"]
+                rows = part_rows(chunks["y"], row_bytes)
+                parts, chunks["y"] = -(-chunks["y"] // rows), rows
+                size = whole = row_bytes * rows
             largest = max(largest, size, min(whole, TILE_BYTES.most))
-            self._grids.append(ChunkGrid(sizes["x"], sizes["y"], chunks["x"], chunks["y"]))
+            self._grids.append(ChunkGrid(sizes["x"], sizes["y"], chunks["x"], chunks["y"], parts))
         self._windows = PlaneWindows(self._grids, self._chunk, largest)
         self._values = self._windows.read
         self.missing = MissingChunks(read, image, self._values, versions, is_picture=_is_rgb(image))

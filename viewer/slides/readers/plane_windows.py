@@ -9,6 +9,7 @@ import numpy as np
 
 from viewer.slides.byte_lru import ByteLru
 from viewer.slides.readers.chunk_windows import KEPT_BYTES
+from viewer.slides.readers.large_chunks import large_chunks
 from viewer.slides.source import Level
 from viewer.slides.turns import Turns
 
@@ -31,6 +32,8 @@ class ChunkGrid:
     height_px: int
     chunk_width_px: int
     chunk_height_px: int
+    parts_per_chunk: int = 1
+    """Of the chunks here, those below each other that are decoded together."""
 
     def chunk_window(self, column: int, row: int) -> Window:
         """Return left, top, width and height of a chunk, cut at the edges of the level."""
@@ -97,16 +100,18 @@ class PlaneWindows:
         if window == grid.chunk_window(*chunks[0]):
             return self._read_chunk(level, *chunks[0], channels, z, t)
         canvas: NDArray[Any] | None = None
-        for column, row in chunks:
-            chunk = self._chunk((level, column, row), channels, z, t)
-            if canvas is None:
-                canvas = np.empty((len(channels), height, width), chunk.dtype)
-            x, y, chunk_width, chunk_height = grid.chunk_window(column, row)
-            x0, y0 = max(x, left), max(y, top)
-            x1, y1 = min(x + chunk_width, left + width), min(y + chunk_height, top + height)
-            canvas[:, y0 - top : y1 - top, x0 - left : x1 - left] = chunk[
-                :, y0 - y : y1 - y, x0 - x : x1 - x
-            ]
+        is_kept = all(self._kept.get((level, *at, z, t, *channels)) is not None for at in chunks)
+        with large_chunks().task(1 if is_kept else grid.parts_per_chunk):
+            for column, row in chunks:
+                chunk = self._chunk((level, column, row), channels, z, t)
+                if canvas is None:
+                    canvas = np.empty((len(channels), height, width), chunk.dtype)
+                x, y, chunk_width, chunk_height = grid.chunk_window(column, row)
+                x0, y0 = max(x, left), max(y, top)
+                x1, y1 = min(x + chunk_width, left + width), min(y + chunk_height, top + height)
+                canvas[:, y0 - top : y1 - top, x0 - left : x1 - left] = chunk[
+                    :, y0 - y : y1 - y, x0 - x : x1 - x
+                ]
         assert canvas is not None  # a window is never empty
         return canvas
 

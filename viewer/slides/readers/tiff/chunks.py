@@ -56,6 +56,8 @@ class PageChunks:
         Of its tiles or strips.
     planes
         Of samples that are stored each for itself.
+    parts_per_chunk
+        In how many parts a tile or strip is read that is decoded as a whole.
     """
 
     def __init__(self, page: TiffPage, file: AnyFile) -> None:
@@ -76,6 +78,7 @@ class PageChunks:
             self.chunk_height_px = min(page.rowsperstrip or page.imagelength, page.imagelength)
         self.columns = math.ceil(self.width_px / self.chunk_width_px)
         self.rows = math.ceil(self.height_px / self.chunk_height_px)
+        self.parts_per_chunk = 1
         self._depth = max(1, math.ceil(page.imagedepth / max(page.tiledepth, 1)))
         self.planes = page.samplesperpixel if page.planarconfig == 2 else 1
         self._offsets = as_int64(page.dataoffsets)

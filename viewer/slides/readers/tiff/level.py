@@ -51,6 +51,7 @@ class LevelChunks:
         self.width_px, self.height_px = first.width_px, first.height_px
         self.chunk_width_px, self.chunk_height_px = first.chunk_width_px, first.chunk_height_px
         self.columns, self.rows = first.columns, first.rows
+        self.parts_per_chunk = max(page.parts_per_chunk for page in self._pages)
         self.chunk_bytes = sum(page.chunk_bytes for page in self._pages)
         self.part_bytes = sum(page.part_bytes for page in self._pages)
         self.colors: SampleColors | None = None

@@ -15,10 +15,11 @@ from PIL import Image
 from viewer.slides.errors import TileError
 from viewer.slides.hatching import hatch
 from viewer.slides.readers.chunk_windows import RgbChunks
+from viewer.slides.readers.large_chunks import large_chunks
 from viewer.slides.readers.tiff.errors import ChunkError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from viewer.slides.readers.tiff.level import LevelChunks
     from viewer.slides.source import RgbImage
@@ -68,6 +69,7 @@ class StripOverview:
         self.height_px = -(-finest.height_px // self.factor)
         self.chunk_width_px = self.chunk_height_px = _CHUNK_PX
         self.chunk_bytes = 3 * _CHUNK_PX * _CHUNK_PX
+        self.parts_per_chunk = 1
         self.orientation = finest.orientation
         self._image: RgbImage | None = None
         self._is_lost = np.zeros(self.height_px, bool)
@@ -105,9 +107,8 @@ class StripOverview:
         lost = np.zeros(finest.rows, int)
         # Column by column, as parts of a large tile lie below each other.
         for column in range(finest.columns):
-            for row in range(finest.rows):
+            for row, tile in self._column(column):
                 part = image[row * tall : (row + 1) * tall, column * wide : (column + 1) * wide]
-                tile = self._chunk(column, row)
                 if tile is None:
                     lost[row] += 1
                     hatch(part)
@@ -124,8 +125,7 @@ class StripOverview:
         # Rows of strips that do not fill a row of the overview yet.
         rest = np.empty((0, finest.width_px, 3), np.uint8)
         made = missing = 0
-        for row in range(finest.rows):
-            strip = self._chunk(0, row)
+        for row, strip in self._column(0):
             if strip is None:
                 top = row * finest.chunk_height_px
                 missing += min(finest.chunk_height_px, finest.height_px - top)
@@ -164,6 +164,14 @@ class StripOverview:
         reduced = np.asarray(Image.fromarray(rows[:whole]).reduce(self.factor))
         image[made : made + len(reduced)] = reduced
         return rows[whole:], made + len(reduced)
+
+    def _column(self, column: int) -> Iterator[tuple[int, RgbImage | None]]:
+        """Yield row and pixels of the tiles or strips of a column."""
+        parts, rows = self._finest.parts_per_chunk, self._finest.rows
+        for first in range(0, rows, parts):
+            with large_chunks().task(parts):
+                for row in range(first, min(first + parts, rows)):
+                    yield row, self._chunk(column, row)
 
     def _chunk(self, column: int, row: int) -> RgbImage | None:
         """Return a tile or strip, None where it cannot be read."""

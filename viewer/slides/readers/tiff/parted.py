@@ -42,6 +42,7 @@ class PartedChunks:
         row_bytes = -(-whole.chunk_bytes // whole.chunk_height_px)
         self.chunk_height_px = part_rows(whole.chunk_height_px, row_bytes)
         self.columns, self.rows = whole.columns, -(-self.height_px // self.chunk_height_px)
+        self.parts_per_chunk = -(-whole.chunk_height_px // self.chunk_height_px)
         self.chunk_bytes = whole.chunk_bytes
         self.part_bytes = row_bytes * self.chunk_height_px
 
