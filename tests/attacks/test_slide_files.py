@@ -27,7 +27,13 @@ from viewer.slides.reader_process.pool import ReaderPool
 from viewer.slides.reader_process.readable import readable_of
 from viewer.slides.reader_process.source import IsolatedSource, open_isolated
 from viewer.slides.readers.coded_size import coded_pixels
-from viewer.slides.readers.jpeg_tiles import holds_no_frame, is_baseline_of_size
+from viewer.slides.readers.jpeg_markers import head_of
+from viewer.slides.readers.jpeg_tiles import (
+    JpegDecoder,
+    PlainJpegDecoder,
+    holds_no_frame,
+    is_baseline_of_size,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -184,6 +190,33 @@ def test_a_marker_without_length_hides_no_frame(hides: bytes) -> None:
     assert not is_baseline_of_size(stream, 512, 512), "it is left to the reader"
     assert not holds_no_frame(stream)
     assert coded_pixels("jpeg", liar) == 512 * 512
+
+
+def test_what_markers_say_holds_for_no_tile_that_begins_otherwise() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 48, 3), np.uint8)
+    plain = _jpeg(pixels)
+    tables_alone = JpegDecoder(None, is_rgb=True, goes_by_markers=True)
+    known = PlainJpegDecoder(tables_alone, 48, 64)
+    expected = tables_alone(plain)
+    head = head_of(plain)
+    assert head is not None
+    assert plain[len(head) - 4 : len(head) - 2] == b"\xff\xda"
+    for at in (*range(len(head)), len(head) + 8):
+        other = plain[:at] + bytes((plain[at] ^ 0x11,)) + plain[at + 1 :]
+        alone = PlainJpegDecoder(tables_alone, 48, 64)
+        outcomes = [_decoded(alone, other), _decoded(known, other)]
+        assert outcomes[0] == outcomes[1], f"byte {at}"
+        np.testing.assert_array_equal(known(plain, for_screen=False), expected)
+    larger = _jpeg(np.zeros((512, 512, 3), np.uint8))
+    assert known(larger, for_screen=False) is None
+
+
+def _decoded(decode: PlainJpegDecoder, data: bytes) -> object:
+    try:
+        image = decode(data, for_screen=False)
+    except Exception as error:
+        return str(error)
+    return None if image is None else image.tobytes()
 
 
 def test_shared_tables_hold_no_picture() -> None:

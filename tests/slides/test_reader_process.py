@@ -176,7 +176,7 @@ def test_the_process_has_one_thread_until_it_is_told_its_slide(sample_slide: Pat
         wait_for(lambda: child.status() == psutil.STATUS_SLEEPING)
         assert len(os.listdir(f"/proc/{process.pid}/task")) == 1
         process.open(sample_slide, None, [str(sample_slide)])
-        assert len(os.listdir(f"/proc/{process.pid}/task")) > 1
+        wait_for(lambda: len(os.listdir(f"/proc/{process.pid}/task")) > 1)
         assert "Seccomp:\t2" in Path(f"/proc/{process.pid}/status").read_text()
     finally:
         process.end()

@@ -24,9 +24,8 @@ from viewer.slides.reader_process.pool import reader_pool
 from viewer.slides.reader_process.process import KEPT_SLOT_BYTES, MAX_TILE_BYTES
 from viewer.slides.readers.jpeg_tiles import (
     DirectTiles,
-    JpegDecoder,
+    PlainJpegDecoder,
     holds_no_frame,
-    is_baseline_of_size,
 )
 from viewer.slides.readers.shared_file import SharedFile
 from viewer.slides.remote.client import RemoteFile
@@ -87,7 +86,7 @@ class _JpegLevel:
 
     offsets: NDArray[np.int64]
     byte_counts: NDArray[np.int64]
-    decode: JpegDecoder
+    decode: PlainJpegDecoder
 
 
 class IsolatedSource(DescribedSource):
@@ -247,8 +246,6 @@ class IsolatedSource(DescribedSource):
             raise TileError(level, column, row, f"the file cannot be read ({error})") from error
         if len(data) != size:
             raise TileError(level, column, row, "the file ends before the tile does")
-        if not is_baseline_of_size(data, grid.tile_width_px, grid.tile_height_px):
-            return None
         try:
             return jpeg.decode(data, for_screen=for_screen)
         except Exception as error:  # the decoder's own class of error, or one of its wrapper
@@ -330,5 +327,5 @@ def _jpeg_level(direct: DirectTiles | None, level: Level) -> _JpegLevel | None:
     return _JpegLevel(
         np.frombuffer(direct.offsets, np.int64, count),
         np.frombuffer(direct.byte_counts, np.int64, count),
-        direct.decoder,
+        PlainJpegDecoder(direct.decoder, level.tile_width_px, level.tile_height_px),
     )

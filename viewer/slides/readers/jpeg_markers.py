@@ -55,3 +55,14 @@ def markers(data: bytes) -> Iterator[Marker]:
         if code in (SCAN, END):
             return
         at += size
+
+
+def head_of(data: bytes) -> bytes | None:
+    """Return all that `markers` reads of data with a scan; None of data that has none.
+
+    Data that begins with the same bytes has the same markers, each with the same content.
+    """
+    found = [*markers(data)]
+    if not found or found[-1].code != SCAN:
+        return None
+    return data[: found[-1].start + 2 + _LENGTH_BYTES]
