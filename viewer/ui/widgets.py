@@ -183,6 +183,13 @@ def text_label(parent: QWidget, *, dim: bool = False) -> QLabel:
     return label
 
 
+def push_button(parent: QWidget, text: str, tip: str) -> QPushButton:
+    """Return a button with a text that says what it does, and a tip that says more."""
+    button = QPushButton(text, parent)
+    button.setToolTip(tip)
+    return button
+
+
 class ElidedLabel(QLabel):
     """A text that gives way: its middle is left out where it does not fit."""
 

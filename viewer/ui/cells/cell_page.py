@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 
 from viewer.inference.cells.settings import CellSettings, CellSettingsError, changed
 from viewer.inference.cells.stain_vectors import StainSet, StainVectors, stain_doubt
-from viewer.ui.widgets import LetteredCombo, plain_tip, text_label
+from viewer.ui.widgets import LetteredCombo, plain_tip, push_button, text_label
 
 
 class _Knob(NamedTuple):
@@ -106,7 +106,7 @@ class CellPage(QWidget):
         self.doubt = text_label(self)
         self.doubt.setAccessibleName("Doubt about the stains")
         self.doubt.setProperty("notice", "warning")
-        self.use_likely = self._button("", "Take the stains that the slide seems to have")
+        self.use_likely = push_button(self, "", "Take the stains that the slide seems to have")
         self.doubt.hide()
         self.use_likely.hide()
         self._likely: StainSet | None = None
@@ -119,9 +119,9 @@ class CellPage(QWidget):
         self.preview.setAccessibleName("Preview")
         self.preview.setProperty("notice", "info")
         self.preview.hide()
-        self.here = self._button("Run here", "Find cells where you look, by these settings")
-        self.region = self._button("In annotation", "Find cells in the selected annotations")
-        self.many = self._button("Many slides...", "Take these settings to the page Batch")
+        self.here = push_button(self, "Run here", "Find cells where you look, by these settings")
+        self.region = push_button(self, "In annotation", "Find cells in the selected annotations")
+        self.many = push_button(self, "Many slides...", "Take these settings to the page Batch")
         self._body = QWidget(self)
         self._lay_out(is_network=is_network)
         self._connect()
@@ -310,11 +310,6 @@ class CellPage(QWidget):
         combo.setAccessibleName(name)
         combo.setMinimumWidth(_COMBO_PX)
         return combo
-
-    def _button(self, text: str, tip: str) -> QPushButton:
-        button = QPushButton(text, self)
-        button.setToolTip(tip)
-        return button
 
     def _row(self, *widgets: QWidget) -> QWidget:
         row = QWidget(self)

@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 from viewer.canvas.qt_guard import guarded
 from viewer.ui.overlays.class_legend import swatch
 from viewer.ui.overlays.gallery import Gallery
-from viewer.ui.widgets import KeyKeeper, LetteredCombo, text_label
+from viewer.ui.widgets import KeyKeeper, LetteredCombo, push_button, text_label
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -99,9 +99,11 @@ class CellsPage(QWidget):
         self.features.setToolTip(
             "Pools the network's features in each cell; off learns by measurements alone"
         )
-        self.undo = self._button("Undo mark", "Take back the last mark, and what it taught")
-        self.save = self._button(
-            "Save as model...", "Keep what is taught as a model, for slides, projects and others"
+        self.undo = push_button(self, "Undo mark", "Take back the last mark, and what it taught")
+        self.save = push_button(
+            self,
+            "Save as model...",
+            "Keep what is taught as a model, for slides, projects and others",
         )
         self.which = LetteredCombo(self)
         self.which.addItems([UNSURE, DIFFERENT, MISTAKES])
@@ -192,11 +194,6 @@ class CellsPage(QWidget):
             radio.setFocusPolicy(Qt.FocusPolicy.TabFocus)
             self._group.addButton(radio, index)
             self._rows.addWidget(radio)
-
-    def _button(self, text: str, tip: str) -> QPushButton:
-        button = QPushButton(text, self)
-        button.setToolTip(tip)
-        return button
 
     def _lay_out(self) -> None:
         self._rows.setSpacing(0)

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.inference.teaching.pixel_settings import DEFAULT_MPP_UM, PixelSettings
-from viewer.ui.widgets import LetteredCombo, plain_tip, text_label
+from viewer.ui.widgets import LetteredCombo, plain_tip, push_button, text_label
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,15 +82,15 @@ class PixelPage(QGroupBox):
         self.least_um2.setMinimumWidth(1)
         self.least_um2.setAccessibleName("Smallest area (µm²)")
         self.least_um2.setToolTip(plain_tip("Smaller areas are left out"))
-        self.areas = self._button("Make areas", "Make annotations of the areas in view")
+        self.areas = push_button(self, "Make areas", "Make annotations of the areas in view")
         self.name = QLineEdit("Pixel classifier", self)
         self.name.setMaxLength(_NAME_LETTERS)
         self.name.setMinimumWidth(1)
         self.name.setAccessibleName("Name of the model")
-        self.save = self._button(
-            "Save model", "Keep it as a model, for whole slides, projects and other machines"
+        self.save = push_button(
+            self, "Save model", "Keep it as a model, for whole slides, projects and other machines"
         )
-        self.end = self._button("End", "Teach no more; the strokes stay")
+        self.end = push_button(self, "End", "Teach no more; the strokes stay")
         self._lay_out()
         for combo in (self.resolution, self.features, self.scales, self.stains):
             combo.currentIndexChanged.connect(lambda _: self.settings_changed.emit())
@@ -143,11 +143,6 @@ class PixelPage(QGroupBox):
         combo.setToolTip(plain_tip(tip))
         combo.setMinimumWidth(76)
         return combo
-
-    def _button(self, text: str, tip: str) -> QPushButton:
-        button = QPushButton(text, self)
-        button.setToolTip(tip)
-        return button
 
     def _lay_out(self) -> None:
         form = QFormLayout()

@@ -10,14 +10,13 @@ from PySide6.QtWidgets import (
     QGridLayout,
     QHeaderView,
     QMenu,
-    QPushButton,
     QVBoxLayout,
     QWidget,
 )
 
 from viewer.ui.shell.panel import Panel, shows_state
 from viewer.ui.tma.core_model import ID_COLUMN, CoreModel
-from viewer.ui.widgets import RowTable, text_label
+from viewer.ui.widgets import RowTable, push_button, text_label
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -46,8 +45,8 @@ class TmaPanel(Panel):
         self._is_choosing = False
 
     def build(self) -> None:
-        self.search = self._button(
-            "Find cores...", "Find the cores of the slide at low magnification"
+        self.search = push_button(
+            self, "Find cores...", "Find the cores of the slide at low magnification"
         )
         self.search.setProperty("primary", True)
         self.about = text_label(self)
@@ -65,11 +64,15 @@ class TmaPanel(Panel):
         header = self.view.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setMinimumSectionSize(_LEAST_PX)
-        self.count = self._button("Count", "Count the objects of the model on screen in each core")
-        self.run = self._button("Run model in cores", "Let the model that is on work in all cores")
-        self.grid = self._button("Grid", "Missing cores, rows, columns and labels")
-        self.ids = self._button("Import ids...", "Read the ids of the cores from a table")
-        self.export = self._button("Export...", "Write the cores as a table or for QuPath")
+        self.count = push_button(
+            self, "Count", "Count the objects of the model on screen in each core"
+        )
+        self.run = push_button(
+            self, "Run model in cores", "Let the model that is on work in all cores"
+        )
+        self.grid = push_button(self, "Grid", "Missing cores, rows, columns and labels")
+        self.ids = push_button(self, "Import ids...", "Read the ids of the cores from a table")
+        self.export = push_button(self, "Export...", "Write the cores as a table or for QuPath")
         self.menu = QMenu(self.grid)
         self.grid.setMenu(self.menu)
         self._lay_out()
@@ -133,11 +136,6 @@ class TmaPanel(Panel):
     def _on_selected(self) -> None:
         if not self._is_choosing:
             self.chosen.emit(self.chosen_ids)
-
-    def _button(self, text: str, tip: str) -> QPushButton:
-        button = QPushButton(text, self)
-        button.setToolTip(tip)
-        return button
 
     def _lay_out(self) -> None:
         body = QWidget(self)
