@@ -22,6 +22,7 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
+from viewer import slow_release
 from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.document import Document, adding, changing, removing
 from viewer.annotations.storage.autosave import Autosave
@@ -447,3 +448,14 @@ def test_a_file_that_is_just_being_made_holds_nothing_yet(tmp_path: Path) -> Non
         database.execute("PRAGMA journal_mode = WAL")
         with closing(AnnotationStore(path, read_only=True)) as store:
             assert store.annotations() == ([], 0)
+
+
+def test_a_large_step_that_is_written_is_freed_piece_by_piece(
+    open_desk: Callable[..., Desk],
+) -> None:
+    desk = open_desk()
+    shape = shapely.box(0, 0, 10, 10)
+    step = adding("Import", [Annotation(shape) for _ in range(2000)])
+    desk.document.do(step)
+    wait_until(lambda: desk.autosave.is_saved)
+    wait_until(lambda: any(each.container is step.changes for each in slow_release._waiting))

@@ -10,7 +10,7 @@ from viewer.annotations.bookmarks import MARKS
 from viewer.annotations.document_state import DocumentState, is_special
 from viewer.annotations.history import History
 from viewer.errors import CoverslipError
-from viewer.slow_release import release_unshared
+from viewer.slow_release import release_slowly, release_unshared
 from viewer.window_first import giving_way
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _MANY = 10_000
 """Annotations whose room takes longer than a frame to free."""
+_MANY_CHANGES = 1_000
+"""Changes that take as long, with what they were about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,14 @@ class Edit:
     def reversed(self) -> Edit:
         changes = giving_way(reversed(self.changes))
         return Edit(self.label, tuple(change.reversed for change in changes))
+
+    def let_go(self) -> None:
+        """Free its changes little by little where they are many; for each who held it.
+
+        The last of those frees them: a million at once hold up all threads for half a second.
+        """
+        if len(self.changes) > _MANY_CHANGES:
+            release_slowly(self.changes, self.removed, self.added)
 
 
 def adding(label: str, annotations: Iterable[Annotation]) -> Edit:

@@ -16,7 +16,6 @@ import shapely
 
 from viewer.annotations.kept_geometry import geometries_of
 from viewer.annotations.storage.packing import packed_all, unpacked_all
-from viewer.slow_release import release_slowly
 from viewer.window_first import give_way
 
 if TYPE_CHECKING:
@@ -159,8 +158,8 @@ class History:
     def _forget(self, kept: _Kept) -> None:
         """Let a step leave the memory; one of very many changes does so little by little."""
         edit, kept.edit = kept.edit, None
-        if edit is not None and kept.count > _AT_ONCE:
-            release_slowly(edit.changes, edit.removed, edit.added)
+        if edit is not None:
+            edit.let_go()
 
     def _loaded(self, kept: _Kept) -> Edit:
         with self._lock:

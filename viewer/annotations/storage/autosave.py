@@ -213,6 +213,8 @@ class Autosave:
         with self._change:
             del self._waiting[: len(steps)]
             self._change.notify_all()
+        for stamped in steps:
+            stamped.step.let_go()
         replaced = f"Another program replaced the file of annotations: its file is {beside}."
         self._tell("" if beside is None else replaced)
         return True

@@ -13,7 +13,6 @@ from viewer.annotations.bookmarks import is_mark
 from viewer.annotations.document import Change, Edit, ReadOnlyError
 from viewer.errors import CoverslipError
 from viewer.progress import progress_to, while_wanted
-from viewer.slow_release import release_slowly
 from viewer.ui.annotations.long_task import LongTask, StoppedError
 from viewer.ui.annotations.wording import many
 from viewer.ui.background_runner import BackgroundRunner
@@ -143,7 +142,7 @@ class BulkEdits(QObject):
             step = steps.pop()
             if not document.land_turn(step, made, before, after, back=back):
                 raise _ChangedError
-            release_slowly(step.changes, step.removed, step.added)
+            step.let_go()
             return True
 
         said = f"{'Undone' if back else 'Done again'}: {label}."
