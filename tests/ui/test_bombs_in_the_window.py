@@ -155,6 +155,7 @@ LONG: list[tuple[Way, str, Make, str]] = [
     (results, "zip.geojson.zip", zipped_text, "times its size"),
     (results, "packed.parquet", packed_table, "too large to open"),
     (results, "crossing.geojson", crossing, "cross one another"),
+    (results, "classes.geojson", classes, "holds more than 255 classes"),
     (model, "pipe.zip", pipe, "pipe or device"),
     (model, "tile.tif", enormous_tile, "cannot be unpacked"),
 ]
