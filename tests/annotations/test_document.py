@@ -157,6 +157,17 @@ def test_a_snapshot_that_nobody_holds_any_more_is_not_copied() -> None:
     assert list(kept) == [a, c]
 
 
+def test_the_box_of_all_and_of_some() -> None:
+    a, b, c = square(0), square(20, 5), square(100)
+    document = Document([a, b, c])
+    assert document.state.box_of(document.ids) == Box(0, 0, 110, 15)
+    assert document.state.box_of([b.id, a.id]) == Box(0, 0, 30, 15)
+    document.do(removing("Delete", [c]))
+    assert document.state.box_of(document.ids) == Box(0, 0, 30, 15)
+    assert document.state.box_of([c.id]) is None
+    assert Document().state.box_of([]) is None
+
+
 def test_what_the_last_change_of_the_selection_turned() -> None:
     a, b, c = square(0), square(20), square(40)
     document = Document([a, b, c])

@@ -86,6 +86,11 @@ class BoundsIndex:
         ids = self._rows.ids
         return [ids[row] for row in rows.tolist()]
 
+    @property
+    def bounds(self) -> NDArray[np.float64]:
+        """Return (n, 4) x0, y0, x1 and y1 of all rows, to be read; NaN of what was removed."""
+        return self._bounds[:, : self._count].T
+
     def bounds_of(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
         """Return (n, 4) x0, y0, x1 and y1 of rows; NaN of what was removed."""
         return self._bounds[:, rows].T

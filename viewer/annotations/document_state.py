@@ -17,7 +17,7 @@ from viewer.progress import while_wanted
 from viewer.window_first import giving_way
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
     from collections.abc import Set as AbstractSet
     from uuid import UUID
 
@@ -75,10 +75,16 @@ class DocumentState:
             return frozenset(self.held)
         return frozenset(id_ for id_, each in self.held.items() if each.class_name == name)
 
-    def box_of(self, ids: Iterable[UUID]) -> Box | None:
-        """Return what bounds those of the ids that are held; None where none has bounds."""
-        rows = [self.index.place(id_) for id_ in giving_way(ids) if id_ in self.held]
-        bounds = self.index.bounds_of(np.array(rows, np.intp))
+    def box_of(self, ids: Collection[UUID]) -> Box | None:
+        """Return what bounds those of the ids that are held; None where none has bounds.
+
+        Of all that is held it is known at once.
+        """
+        if len(ids) == len(self.held):
+            bounds = self.index.bounds
+        else:
+            rows = [self.index.place(id_) for id_ in giving_way(ids) if id_ in self.held]
+            bounds = self.index.bounds_of(np.array(rows, np.intp))
         bounds = bounds[~np.isnan(bounds[:, 0])]
         if not len(bounds):
             return None
