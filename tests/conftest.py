@@ -93,6 +93,12 @@ def pytest_collection(session: pytest.Session) -> Iterator[object]:
         gc.set_threshold(NEW_OBJECTS)
 
 
+def pytest_sessionfinish() -> None:
+    """Look for garbage once, not five times as pytest does, and another as Python ends."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report(
     collector: pytest.Collector,
