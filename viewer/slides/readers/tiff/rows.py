@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from tifffile import COMPRESSION, PHOTOMETRIC, TiffPage
 
+from viewer.limits import TILE_BYTES
 from viewer.slides.readers.large_chunks import LARGE_BYTES, part_rows
 from viewer.slides.readers.tiff.errors import ChunkError, read_exactly
 from viewer.slides.readers.tiff.page_tags import bits_per_sample
@@ -127,8 +128,11 @@ def in_parts(page: TiffPage, file: AnyFile) -> tuple[TiffPage, RowAccess] | None
     rows = page.tilelength if page.is_tiled else page.rowsperstrip or page.imagelength
     # What lies below the image is in the file, but is not read.
     strip_rows = rows if page.is_tiled else min(rows, page.imagelength)
-    if strip_rows * row_bytes < (LARGE_BYTES if page.is_tiled else LARGE_STRIP_BYTES):
+    size_bytes = strip_rows * row_bytes
+    if size_bytes < (LARGE_BYTES if page.is_tiled else LARGE_STRIP_BYTES):
         return None
+    if page.is_tiled and size_bytes > TILE_BYTES.most:
+        return None  # it is refused: unlike strips, tiles are not meant to be the whole image
     grid = StripGrid(
         page.imagelength,
         strip_rows,
