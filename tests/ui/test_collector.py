@@ -97,7 +97,7 @@ def test_work_that_made_little_leaves_nothing_out(collects: Collector) -> None:
         small = _Held(1)
     seen_small = weakref.ref(small)
     del small
-    assert gc.get_freeze_count() == before
+    assert gc.get_freeze_count() <= before, "some that were may be freed meanwhile"
     collects._collect()
     assert seen_small() is None
 

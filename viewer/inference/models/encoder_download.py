@@ -17,7 +17,6 @@ from viewer.errors import CoverslipError
 if TYPE_CHECKING:
     from viewer.processes.helper_entry import TaskContext
 
-HUB = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
 _REACH_S = 8.0
 
 
@@ -34,16 +33,21 @@ class DownloadError(CoverslipError):
     """An encoder that cannot be fetched; `str()` is one sentence: why, and what to do."""
 
 
+def hub_url() -> str:
+    """Return the hub that encoders and models of zoos are fetched from."""
+    return os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+
+
 def download(body: bytes, _context: TaskContext) -> bytes:
     """Fetch the weights that an `EncoderRequest` asks for, and answer with their path."""
     request = msgspec.msgpack.decode(body, type=EncoderRequest)
-    check_egress(HUB, carries_key=request.token is not None)
+    check_egress(hub_url(), carries_key=request.token is not None)
     return msgspec.msgpack.encode(str(_fetched(request)))
 
 
 def _fetched(request: EncoderRequest) -> Path:
     try:
-        from huggingface_hub import constants, hf_hub_download
+        from huggingface_hub import hf_hub_download
         from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, HfHubHTTPError
         from huggingface_hub.utils import logging as hub_logging
     except ImportError:
@@ -52,11 +56,14 @@ def _fetched(request: EncoderRequest) -> Path:
         ) from None
     hub_logging.set_verbosity_error()
     hub_logging.disable_propagation()
-    _check_reachable(request, constants.ENDPOINT)
+    endpoint = hub_url()
+    _check_reachable(request, endpoint)
 
     def fetch(file: str) -> Path:
         token = request.token or False
-        held = hf_hub_download(request.repository, file, cache_dir=request.folder, token=token)
+        held = hf_hub_download(
+            request.repository, file, cache_dir=request.folder, token=token, endpoint=endpoint
+        )
         return Path(held)
 
     try:

@@ -14,7 +14,7 @@ from viewer.egress import EgressError, check_egress
 from viewer.inference.architectures.vit_names import renamed
 from viewer.inference.models.bundle import BundleError, file_sha256
 from viewer.inference.models.description import Normalization
-from viewer.inference.models.encoder_download import HUB, EncoderRequest
+from viewer.inference.models.encoder_download import EncoderRequest, hub_url
 from viewer.inference.models.model_library import add_model, models_folder
 from viewer.processes.helper import HelperEndedError, HelperFailedError, helper
 
@@ -126,7 +126,7 @@ def fetch_encoder(known: KnownEncoder, token: str | None = None, merge: int = 0)
 def _downloaded(known: KnownEncoder, token: str | None, folder: Path) -> Path:
     """Have the helper fetch the weights, as it alone reaches the network. Raises BundleError."""
     try:
-        check_egress(HUB, carries_key=token is not None)
+        check_egress(hub_url(), carries_key=token is not None)
         request = EncoderRequest(known.name, known.repository, token, str(folder))
         answer = helper().start("viewer.inference.models.encoder_download:download", request).wait()
     except (EgressError, HelperEndedError, HelperFailedError) as error:

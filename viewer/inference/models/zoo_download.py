@@ -23,7 +23,7 @@ import msgspec
 from viewer import __version__
 from viewer.egress import EgressError, check_egress, is_local
 from viewer.errors import CoverslipError
-from viewer.inference.models.encoder_download import HUB
+from viewer.inference.models.encoder_download import hub_url
 from viewer.limits import DESCRIPTION_BYTES, WEIGHTS_BYTES, LimitError
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def _clip(request: ZooRequest) -> Fetched:
 
 
 def _on_hub(repository: str, revision: str) -> str:
-    return f"{HUB.rstrip('/')}/{repository}/resolve/{quote(revision, safe='')}/"
+    return f"{hub_url().rstrip('/')}/{repository}/resolve/{quote(revision, safe='')}/"
 
 
 def _entry(request: ZooRequest) -> _RegistryEntry:

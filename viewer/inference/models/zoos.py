@@ -13,7 +13,7 @@ from viewer.egress import EgressError, check_egress
 from viewer.inference.layouts.known import cards, described
 from viewer.inference.models.bundle import BundleError
 from viewer.inference.models.clips import KNOWN_CLIPS, complete_clip
-from viewer.inference.models.encoder_download import HUB
+from viewer.inference.models.encoder_download import hub_url
 from viewer.inference.models.model_library import check_allowed, models_folder, unpacked
 from viewer.inference.models.zoo_download import REGISTRIES, Fetched, Zoo, ZooRequest
 from viewer.limits import DESCRIPTION_BYTES, read_regular
@@ -94,7 +94,9 @@ def fetched_model(zoo: Zoo, name: str, registry: str = "") -> Generator[FetchedM
 def _downloaded(request: ZooRequest) -> Fetched:
     """Have the helper fetch it, as it alone reaches the network. Raises BundleError."""
     try:
-        check_egress(HUB if request.zoo == "clip" else request.registry or REGISTRIES[request.zoo])
+        check_egress(
+            hub_url() if request.zoo == "clip" else request.registry or REGISTRIES[request.zoo]
+        )
         answer = helper().start("viewer.inference.models.zoo_download:download", request).wait()
     except (EgressError, HelperEndedError, HelperFailedError) as error:
         raise BundleError(str(error)) from None
