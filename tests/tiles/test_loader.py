@@ -346,3 +346,19 @@ def test_pictures_are_finished_at_once_where_the_view_needs_it_and_later_elsewhe
     assert had_finished == [shrinks]
     wait_for(lambda: picture_of(key).is_finished)
     loader.close()
+
+
+@pytest.mark.parametrize("is_at_rest", [True, False])
+def test_who_does_not_wait_ends_nothing_itself(source: GatedSource, *, is_at_rest: bool) -> None:
+    """To end the process that reads a slide takes the window's thread longer than a frame."""
+    loader = TileLoader(source, prepare, TileCache[int](64 << 20), lambda _: None, worker_count=2)
+    if is_at_rest:
+        loader.close()  # no worker is left
+    else:
+        loader.request(plan(LEVELS, view_at(8000, 8000)))
+        wait_for(lambda: bool(source.reads))
+    ended_in: list[int] = []
+    loader.close(0.0, lambda: ended_in.append(threading.get_ident()))
+    source.gate.set()
+    wait_for(lambda: bool(ended_in))
+    assert ended_in != [threading.get_ident()]

@@ -263,7 +263,8 @@ class TileLoader(Generic[Picture]):
         patience_s
             How long to wait for the workers.
         then
-            Called once no worker reads any more: at once, or from another thread.
+            Called once no worker reads any more: at once, or from another thread, as always where
+            nobody waits; to end the process that reads takes longer than a frame.
         """
         with self._changed:
             self._is_closed = True
@@ -274,7 +275,7 @@ class TileLoader(Generic[Picture]):
         for worker in self._workers:
             worker.join(max(0.0, deadline_s - time.monotonic()))
         self._drop()
-        if any(worker.is_alive() for worker in self._workers):
+        if not patience_s or any(worker.is_alive() for worker in self._workers):
             name = f"end of tiles-{self._token}"
             threading.Thread(target=lambda: self._end(then), name=name, daemon=True).start()
         else:
