@@ -6,13 +6,12 @@ import io
 import re
 import struct
 
-from viewer.slides.readers.jpeg_2000 import SIZE_MARKER
+from viewer.slides.readers.jpeg_2000 import SIZE_MARKER, boxes
 from viewer.slides.readers.jpeg_markers import FRAMES, JPEG_LS, markers
 from viewer.slides.readers.jpeg_xl import jpeg_xl_size_in
 
 _SIDES_AT = 5
 """Behind the marker of a frame: its length and the bits of a sample come first."""
-_MOST_BOXES = 1000
 _WEBP_HEAD_BYTES = 30
 _WEBP_SIDE = 0x3FFF
 _JPEG_XR_MARK, _SHORT_HEADER = b"WMPHOTO\0", 0x80
@@ -75,28 +74,14 @@ def _of_jpeg(data: bytes) -> int | None:
 
 
 def _of_jpeg_2000(data: bytes) -> int | None:
-    at = 0 if data.startswith(SIZE_MARKER) else _code_of_boxes(data)
+    at: int | None = 0
+    if not data.startswith(SIZE_MARKER):
+        found = boxes(io.BytesIO(data), 0, len(data))
+        at = next((start for kind, start, _ in found if kind == b"jp2c"), None)
     if at is None or not data.startswith(SIZE_MARKER, at):
         return None
     right, bottom, left, top = struct.unpack_from(">4I", data, at + 8)
     return max(0, right - left) * max(0, bottom - top)
-
-
-def _code_of_boxes(data: bytes) -> int | None:
-    """Return where the code begins in the boxes of a JP2 file."""
-    at = 0
-    for _ in range(_MOST_BOXES):
-        length, kind = struct.unpack_from(">I4s", data, at)
-        begin = at + 8
-        if length == 1:
-            (length,) = struct.unpack_from(">Q", data, begin)
-            begin += 8
-        if kind == b"jp2c":
-            return begin
-        if length < begin - at:
-            return None
-        at += length
-    return None
 
 
 def _of_webp(data: bytes) -> int | None:

@@ -107,7 +107,7 @@ def jpeg2000_depths(path: Path) -> Jpeg2000Depths:
     """Return how deep the components of a JPEG 2000 file are. Raises OSError."""
     with path.open("rb") as file:
         end = file.seek(0, 2)
-        code = (start for kind, start, _ in _boxes(file, 0, end) if kind == b"jp2c")
+        code = (start for kind, start, _ in boxes(file, 0, end) if kind == b"jp2c")
         file.seek(next(code, 0))  # without boxes the file is the code
         return depths_of_code(file.read(_BITS_AT + _COMPONENT_BYTES * _MOST_COMPONENTS))
 
@@ -220,14 +220,14 @@ def _color_boxes(path: Path, most_bytes: int) -> Iterator[tuple[int, bytes]]:
 def _header_boxes(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
     """Yield kind and size of each box in the header of a JP2; the file stands at its contents."""
     end = file.seek(0, 2)
-    for kind, start, stop in _boxes(file, 0, end):
+    for kind, start, stop in boxes(file, 0, end):
         if kind == b"jp2h":
-            for inner, first, last in _boxes(file, start, stop):
+            for inner, first, last in boxes(file, start, stop):
                 file.seek(first)
                 yield inner, last - first
 
 
-def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+def boxes(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
     """Yield the kind of each box, and where its contents begin and end."""
     at = start
     for _ in range(_MOST_BOXES):
