@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from viewer.annotations.tma.lattice import usual_gap
+from viewer.annotations.tma.lattice import start_of_line, usual_gap
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -104,15 +104,15 @@ class ArrayGrid:
         lines, starts = self._lines(what), self._starts(what)
         usual = usual_gap(starts)
         return [
-            (_at(starts, after) - _at(starts, before)) / usual if usual else 0.0
+            (start_of_line(starts, after) - start_of_line(starts, before)) / usual if usual else 0.0
             for before, after in itertools.pairwise(lines)
         ]
 
     def _is_in_step(self, what: Line, line: float) -> bool:
         """Return whether a line lies as far from its neighbor as lines do."""
         starts = self._starts(what)
-        others = [_at(starts, other) for other in self._lines(what) if other != line]
-        nearest = min(abs(other - _at(starts, line)) for other in others)
+        others = [start_of_line(starts, other) for other in self._lines(what) if other != line]
+        nearest = min(abs(other - start_of_line(starts, line)) for other in others)
         return abs(nearest / usual_gap(starts) - 1) <= _IN_STEP
 
     def _starts(self, what: Line) -> NDArray[np.float64]:
@@ -125,9 +125,3 @@ class ArrayGrid:
         lattice = self.lattice
         of = lattice.rows_of if what == "row" else lattice.columns_of
         return int(((of == line) & lattice.is_placed).sum())
-
-
-def _at(starts: NDArray[np.float64], line: float) -> float:
-    if line > len(starts) - 1:
-        return float(starts[-1]) + (line - len(starts) + 1) * usual_gap(starts)
-    return float(np.interp(line, np.arange(len(starts)), starts))

@@ -57,14 +57,14 @@ class Lattice:
 
     def place(self, row: float, column: float) -> tuple[float, float]:
         """Return where a place of the grid lies by the points around it; beyond it too."""
-        y, x = _start(self.row_starts, row), _start(self.column_starts, column)
+        y, x = start_of_line(self.row_starts, row), start_of_line(self.column_starts, column)
         at = self._unbent(x, y)
         placed = self.is_placed
         steps = np.hypot(self.rows_of[placed] - row, self.columns_of[placed] - column)
         near = np.argsort(steps, kind="stable")[:_AROUND]
         found = self.points[placed][near] @ self._turn.T
         model = np.array([
-            self._unbent(_start(self.column_starts, c), _start(self.row_starts, r))
+            self._unbent(start_of_line(self.column_starts, c), start_of_line(self.row_starts, r))
             for r, c in zip(self.rows_of[placed][near], self.columns_of[placed][near], strict=True)
         ])  # fmt: skip
         if len(near):
@@ -176,7 +176,7 @@ def usual_gap(starts: Points) -> float:
     return float(np.median(np.diff(starts))) if len(starts) > 1 else 0.0
 
 
-def _start(starts: Points, index: float) -> float:
+def start_of_line(starts: Points, index: float) -> float:
     """Return where a line lies; beyond the first and last at the usual distance."""
     last = len(starts) - 1
     if index < 0:
