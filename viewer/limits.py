@@ -69,8 +69,8 @@ SESSION_BYTES = Limit(16 * _MIB, JSON_BYTES.text)
 LOG_BYTES = Limit(2048 * _MIB, "{name} is too large for a log ({amount} bytes, max. {most}).")
 LINES_BYTES = Limit(64 << 30, "{name} is too large ({amount} bytes, max. {most}).")
 LINE_BYTES = Limit(512 * _MIB, "a line of {name} is longer than {most} bytes")
-EVENT_BYTES = Limit(16 * _MIB, "a line of {name} is longer than {most} bytes")
-LOG_LINE_BYTES = Limit(64 * _MIB, "a line of {name} is longer than {most} bytes")
+EVENT_BYTES = Limit(16 * _MIB, LINE_BYTES.text)
+LOG_LINE_BYTES = Limit(64 * _MIB, LINE_BYTES.text)
 IMAGE_BYTES = Limit(
     1_200_000_000,
     "{name} is a single image without a pyramid, too large to hold in memory ({amount} bytes); "

@@ -142,9 +142,7 @@ class Sender:
                 if len(self._found) >= _AT_ONCE or self._found_bytes >= _BYTES_AT_ONCE:
                     self.flush()
             self.flush(is_last=True)
-        except AnnotationFileError as error:
-            self._channel.send(NotReadable(str(error)))
-        except LimitError as error:
+        except (AnnotationFileError, LimitError) as error:
             self._channel.send(NotReadable(str(error)))
         except MemoryError:
             self._channel.send(NotReadable(self._memory.sentence(name)))

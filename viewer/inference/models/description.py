@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 MODEL_FILE = "model.json"
 _MOST_NORM = 3.0
-_MOST_PARTS = 100
 """Mean and deviation of values from 0 to 1 are smaller."""
+_MOST_PARTS = 100
 _ON_DISK = {"color": "colour", "normalization": "normalisation", "license": "licence"}
 """Names in model.json since version 0.1, by ours. A model.json may also say ours."""
 

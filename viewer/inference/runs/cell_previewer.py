@@ -62,8 +62,7 @@ class CellPreviewer:
             if rgb is not None:
                 tile = process.put(rgb)
                 self._field = field, settings.requested_pixel_size_um
-            box = field.bounds
-            answer = process.ask(FindCells(tile, settings, box))
+            answer = process.ask(FindCells(tile, settings, field.bounds))
         except ModelProcessError as error:
             raise PreviewError(self._end() or _ENDED) from error
         match answer:

@@ -6,14 +6,13 @@ then gives up all files but the slide's, and only then opens it and starts its t
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import itertools
 import os
 import select
 import signal
 import threading
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,7 +117,7 @@ def _warm_up(slide: Path, shared: SharedPixels | None) -> None:
         for slot in range(shared.slot_count):
             first = shared.memory(slot)[:_WARM_SLOT_BYTES]
             first[:] = bytes(len(first))
-    with contextlib.suppress(SlideError), closing(open_here(slide, None, more_readers.FIRST)):
+    with suppress(SlideError), closing(open_here(slide, None, more_readers.FIRST)):
         pass
 
 
