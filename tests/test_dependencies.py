@@ -76,7 +76,7 @@ def test_what_is_pinned_can_be_installed_by_the_python_of_debian() -> None:
     for name, requirement in pinned().items():
         version = pinned_version(requirement)
         for found in importlib.metadata.distributions(name=name):
-            needed = SpecifierSet(found.metadata.get("Requires-Python") or "")
+            needed = SpecifierSet(",".join(found.metadata.get_all("Requires-Python") or ()))
             assert found.version != version or DEBIAN_PYTHON in needed, f"{name} {version}"
 
 

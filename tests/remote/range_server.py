@@ -36,6 +36,8 @@ class Faults:
 
     Attributes
     ----------
+    delay_s
+        How long each request takes, as on a line of that latency.
     rest_s
         How long nothing more must have been asked for before it answers: what is asked for at once
         is under way at once, however long a busy machine takes to ask for it.
@@ -43,6 +45,7 @@ class Faults:
         A status that it answers with instead of the file, for the next `refuse_times` requests.
     """
 
+    delay_s: float = 0.0
     rest_s: float = 0.0
     refuse: int = 0
     refuse_times: int = 1 << 30
@@ -164,6 +167,8 @@ class _Handler(BaseHTTPRequestHandler):
         faults = self.owner.faults
         if faults.hang is not None:
             faults.hang.wait(30)
+        if faults.delay_s:
+            time.sleep(faults.delay_s)
         while (left_s := self.owner.asked_s + faults.rest_s - time.monotonic()) > 0:
             time.sleep(left_s)
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
