@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from pathlib import Path
@@ -36,9 +37,11 @@ class GatedSource:
         self.gate = threading.Event()
         self.reads: list[TileKey] = []
         self.bad: set[TileKey] = set()
+        self.cores: list[set[int]] = []
 
     def read_tile(self, level: int, column: int, row: int) -> RgbImage:
         self.reads.append(TileKey(level, column, row))
+        self.cores.append(os.sched_getaffinity(0))
         self.gate.wait(10)
         if (level, column, row) in self.bad:
             raise TileError(level, column, row, "the test says so")
@@ -94,6 +97,14 @@ def test_everything_visible_arrives(source: GatedSource, loader: TileLoader[int]
     tile = loader.tile(wanted.visible[0])
     assert tile is not None
     assert tile.picture == 0
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cores")
+def test_workers_never_share_a_core(source: GatedSource, loader: TileLoader[int]) -> None:
+    loader.request(plan(LEVELS, view_at(8000, 8000)))
+    wait_for(lambda: len(source.cores) == 2)
+    assert not set.intersection(*source.cores)
+    assert set.union(*source.cores) == os.sched_getaffinity(0)
 
 
 def test_the_overview_comes_first_then_the_center(

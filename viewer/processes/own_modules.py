@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from viewer.cores import on_all_cores
 from viewer.processes.channel import inherit, open_channel
 
 if TYPE_CHECKING:
@@ -44,14 +45,15 @@ def start_module(
     """
     channel, child_end = open_channel(answers)
     try:
-        process: Any = subprocess.Popen(  # noqa: S603 - our own module
-            [sys.executable, "-P", "-m", module, str(child_end.fileno())],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=None if keeps_stderr else subprocess.DEVNULL,
-            env=own_environment(),
-            **inherit(child_end.fileno()),
-        )
+        with on_all_cores():
+            process: Any = subprocess.Popen(  # noqa: S603 - our own module
+                [sys.executable, "-P", "-m", module, str(child_end.fileno())],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=None if keeps_stderr else subprocess.DEVNULL,
+                env=own_environment(),
+                **inherit(child_end.fileno()),
+            )
     except OSError:
         channel.close()
         raise

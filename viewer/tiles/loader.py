@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, runtime_checkable
 
+from viewer.cores import keep_apart
 from viewer.slides.errors import SlideAwayError, SlideLostError, TileError
 from viewer.slides.source import becoming_of, expect, screen_tile, silence_of
 from viewer.tiles.cache import CachedTile, TileCache, TileKey
@@ -155,7 +156,9 @@ class TileLoader(Generic[Picture]):
         self._is_closed = False
         self._changed = threading.Condition()
         self._workers = [
-            threading.Thread(target=self._work, name=f"tiles-{self._token}-{i}", daemon=True)
+            threading.Thread(
+                target=self._work, args=(i,), name=f"tiles-{self._token}-{i}", daemon=True
+            )
             for i in range(worker_count)
         ]
         for worker in self._workers:
@@ -296,7 +299,8 @@ class TileLoader(Generic[Picture]):
     def _missing(self, keys: Sequence[TileKey]) -> list[TileKey]:
         return [key for key in dict.fromkeys(keys) if not self.is_settled(key)]
 
-    def _work(self) -> None:
+    def _work(self, index: int) -> None:
+        keep_apart(index, len(self._workers))
         while True:
             with self._changed:
                 key = self._next()

@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from viewer.cores import on_all_cores
 from viewer.processes.channel import inherit
 from viewer.processes.confinement import readable
 
@@ -147,16 +148,17 @@ def launch(
         orders += ["ioctl=any"] if devices else []
     try:
         command = [sys.executable, *_OPTIONS, str(_ENTRY), *orders, "--", *arguments]
-        popen: Any = subprocess.Popen(  # noqa: S603 - our own interpreter and entry
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            cwd=folder,
-            env=child_environment(folder) | dict(environment or {}),
-            start_new_session=True,  # without a terminal it can type into
-            **inherit(*inherited_fds),
-        )
+        with on_all_cores():
+            popen: Any = subprocess.Popen(  # noqa: S603 - our own interpreter and entry
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                cwd=folder,
+                env=child_environment(folder) | dict(environment or {}),
+                start_new_session=True,  # without a terminal it can type into
+                **inherit(*inherited_fds),
+            )
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
