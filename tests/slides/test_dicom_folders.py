@@ -93,7 +93,7 @@ def test_several_series_are_images_of_the_folder(
     assert small.levels[0].width_px == 50
     assert small.info.identity == identity_of(tmp_path / "sm_image.dcm")
     small.close()
-    with pytest.raises(NoSuchImageError, match="no image 3: it holds 3, 0 to 2"):
+    with pytest.raises(NoSuchImageError, match="no image 3: it holds 3 images, numbered 0 to 2"):
         open_slide(tmp_path, 3)
 
 

@@ -15,14 +15,10 @@ from tiff_steps import picture, whole
 from zarr.codecs import ZstdCodec
 from zarr_steps import write_image
 
+from viewer.slides.byte_lru import ByteLru
 from viewer.slides.opener import open_here
 from viewer.slides.reader_process.more_readers import FIRST
-from viewer.slides.readers.large_chunks import (
-    HeldChunks,
-    LargeChunks,
-    large_chunks,
-    part_rows,
-)
+from viewer.slides.readers.large_chunks import LargeChunks, large_chunks, part_rows
 from viewer.slides.readers.tiff.chunks import PageChunks
 from viewer.slides.readers.zarr_unpacking import BoundedPipeline
 
@@ -61,7 +57,7 @@ def test_one_is_decoded_at_a_time_and_what_has_no_room_goes_before() -> None:
     with ThreadPoolExecutor(4) as threads:
         assert list(threads.map(use, [0, 1] * 20)) == [0, 1] * 20
     assert sorted(decoded) == [0, 1]
-    held = HeldChunks[int](most_bytes=100)
+    held = ByteLru[int](100)
     for number in range(5):
         held.make_room(40)
         most = max(most, held.held_bytes)
@@ -155,6 +151,17 @@ def test_each_large_chunk_is_decoded_once(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.usefixtures("is_all_large")
+def test_a_shard_is_never_held_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = ByteLru[Any](1 << 30)
+    monkeypatch.setattr(large_chunks(), "held", held)
+    path, values = tmp_path / "a.zarr", np.moveaxis(picture(), 2, 0)
+    write_image(path, [values], "cyx", chunk_px=64, channels_per_chunk=3, shards=(3, 256, 256))
+    with closing(open_slide(path)) as source:
+        np.testing.assert_array_equal(whole(source), picture())
+        assert held.held_bytes == 0
+
+
+@pytest.mark.usefixtures("is_all_large")
 def test_two_threads_do_not_decode_a_chunk_anew_for_each_part(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,7 +173,7 @@ def test_two_threads_do_not_decode_a_chunk_anew_for_each_part(
         return read_plane(chunks, *place)
 
     monkeypatch.setattr(PageChunks, "read_plane", plane)
-    monkeypatch.setattr(large_chunks(), "_held", HeldChunks[Any](most_bytes=1))
+    monkeypatch.setattr(large_chunks(), "held", ByteLru[Any](160 * 256 * 3))  # of one chunk
     monkeypatch.setattr(f"{_READERS}.tiff.stack_axes.KEPT_BYTES", 1)
     monkeypatch.setattr(f"{_READERS}.large_chunks.PART_BYTES", 1000)
     path = tmp_path / "a.tif"

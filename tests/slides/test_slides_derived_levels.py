@@ -15,7 +15,8 @@ from viewer.folders import cache_folder
 from viewer.geometry import Optics
 from viewer.slides import Level, RgbImage, SlideInfo, TileError, open_slide
 from viewer.slides.byte_lru import ByteLru
-from viewer.slides.derived_levels import DerivedLevels, halved, with_fine_steps
+from viewer.slides.derived_levels import DerivedLevels, with_fine_steps
+from viewer.slides.halving import halved
 from viewer.slides.identity import SlideIdentity
 from viewer.slides.level_store import LevelStore
 

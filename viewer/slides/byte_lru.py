@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from cachetools import LRUCache
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
 Key = TypeVar("Key", bound=Hashable)
@@ -21,24 +23,40 @@ class ByteLru(Generic[Key]):
     """
 
     def __init__(self, most_bytes: int) -> None:
-        self._images: LRUCache[Key, NDArray[Any]] = LRUCache(most_bytes, lambda image: image.nbytes)
+        self._held: LRUCache[Key, tuple[NDArray[Any], int]] = LRUCache(
+            most_bytes, lambda held: held[1]
+        )
         self._lock = threading.Lock()
 
     @property
     def held_bytes(self) -> int:
-        return int(self._images.currsize)
+        return int(self._held.currsize)
 
     def get(self, key: Key) -> NDArray[Any] | None:
         with self._lock:
-            return self._images.get(key)
+            held = self._held.get(key)
+        return None if held is None else held[0]
 
-    def put(self, key: Key, image: NDArray[Any]) -> None:
+    def has_all(self, keys: Iterable[Key]) -> bool:
+        """Return whether all of these are kept at this moment."""
         with self._lock:
-            if image.nbytes <= self._images.maxsize:
-                self._images[key] = image
+            return all(key in self._held for key in keys)
+
+    def make_room(self, size_bytes: int) -> None:
+        """Let go of what a picture of this size has no room beside; before it is decoded."""
+        with self._lock:
+            while self._held and self._held.currsize + size_bytes > self._held.maxsize:
+                self._held.popitem()
+
+    def put(self, key: Key, image: NDArray[Any], size_bytes: int | None = None) -> None:
+        """Keep a picture; `size_bytes` is what it takes where it is a view of more."""
+        held = image, image.nbytes if size_bytes is None else size_bytes
+        with self._lock:
+            if held[1] <= self._held.maxsize:
+                self._held[key] = held
             else:
-                self._images.pop(key, None)
+                self._held.pop(key, None)
 
     def clear(self) -> None:
         with self._lock:
-            self._images.clear()
+            self._held.clear()

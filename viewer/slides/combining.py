@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from viewer.slides.errors import SlideError, TileError, UnsupportedSlideError
 from viewer.slides.identity import SlideIdentity
 from viewer.slides.region import read_level
 from viewer.slides.slide_key import combined_key
+from viewer.slides.tile_windows import paste_values, touched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from viewer.slides.channels import Color
     from viewer.slides.source import Level, RgbImage, SlideInfo, SlideSource
+    from viewer.slides.tile_windows import Window
 
 _MOST_LOOKED_AT_PX = 2 << 20
 _RGB = (0, 1, 2)
@@ -222,23 +223,18 @@ def _info(sources: Sequence[SlideSource], axes: Axes) -> SlideInfo:
 def _window(
     level: Level,
     index: int,
-    box: tuple[int, int, int, int],
+    window: Window,
     read: Callable[[int, int, int], NDArray[Any]],
 ) -> NDArray[Any]:
-    """Return values of a window (left, top, width, height) of a level, from the tiles in it."""
-    left, top, width, height = box
-    tile_width, tile_height = level.tile_width_px, level.tile_height_px
-    rows = range(top // tile_height, math.ceil((top + height) / tile_height))
-    columns = range(left // tile_width, math.ceil((left + width) / tile_width))
+    """Return values of a window of a level, from the tiles in it."""
+    left, top, width, height = window
     picture: NDArray[Any] | None = None
-    for row in rows:
-        for column in columns:
+    for row in touched(top, height, level.tile_height_px):
+        for column in touched(left, width, level.tile_width_px):
             tile = read(index, column, row)
             if picture is None:
                 picture = np.empty((tile.shape[0], height, width), tile.dtype)
-            x, y = column * tile_width - left, row * tile_height - top
-            x0, y0 = max(x, 0), max(y, 0)
-            x1, y1 = min(x + tile.shape[2], width), min(y + tile.shape[1], height)
-            picture[:, y0:y1, x0:x1] = tile[:, y0 - y : y1 - y, x0 - x : x1 - x]
+            x, y = column * level.tile_width_px - left, row * level.tile_height_px - top
+            paste_values(picture, tile, x, y)
     assert picture is not None  # a window touches at least one tile
     return picture

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from viewer.slides.errors import SlideAwayError, SlideLostError, TileError
+from viewer.slides.halving import halved_values
 from viewer.slides.hatching import hatch_values
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Sequence
+    from collections.abc import Callable, Hashable, Iterable
 
     from numpy.typing import NDArray
 
@@ -133,30 +134,3 @@ class ChannelHalving:
         for values, channel in zip(part, channels, strict=True):
             known = self._axes.channels
             hatch_values(values, known[channel].value_range if known else (120, 190))
-
-
-def halved_values(values: NDArray[Any]) -> NDArray[Any]:
-    """Return values (channels, height, width) at half the size: means of 2 x 2, halves up.
-
-    At an odd side the last values are means of the two or the one there are.
-    """
-    _, height, width = values.shape
-    if height % 2 or width % 2:
-        values = np.pad(values, ((0, 0), (0, height % 2), (0, width % 2)), "edge")
-    four = [values[:, y::2, x::2] for y in (0, 1) for x in (0, 1)]
-    if values.dtype.kind == "f":
-        wide = np.float64 if values.dtype.itemsize > 4 else np.float32
-        return _mean(four, wide).astype(values.dtype)
-    if values.dtype.itemsize <= 2:
-        total = np.full((values.shape[0], values.shape[1] // 2, values.shape[2] // 2), 2, np.int32)
-        for part in four:
-            total += part
-        return (total >> 2).astype(values.dtype)
-    return np.floor(_mean(four, np.float64) + 0.5).astype(values.dtype)
-
-
-def _mean(parts: Sequence[NDArray[Any]], wide: type[np.floating[Any]]) -> NDArray[Any]:
-    total = np.zeros(parts[0].shape, wide)
-    for part in parts:
-        total += part
-    return total / 4

@@ -13,12 +13,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
 
 from viewer.slides.byte_lru import ByteLru
 from viewer.slides.composites import composite, first_displays
 from viewer.slides.derived_channels import KEPT_ON_DISK_FROM, ChannelHalving, Place, Plane
 from viewer.slides.errors import SlideAwayError, SlideError, SlideLostError, TileError
+from viewer.slides.halving import halved
 from viewer.slides.hatching import hatch
 from viewer.slides.level_store import LevelStore
 from viewer.slides.readers.jpeg_tiles import stored_jpeg_tiles
@@ -367,14 +367,6 @@ class DerivedLevels:
         if not tiles_read:
             raise TileError(*place, reasons[0])
         return halved(canvas), is_sound and not reasons
-
-
-def halved(image: RgbImage) -> RgbImage:
-    """Half the size by means of 2 x 2 pixels, halves rounded up.
-
-    At an odd side the last pixels are means of the two or the one there are.
-    """
-    return np.array(Image.fromarray(image).reduce(2))
 
 
 def _plan(levels: tuple[Level, ...]) -> tuple[_Origin, ...]:

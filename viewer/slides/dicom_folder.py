@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from viewer.slides.dicom_first_frame import misleads_openslide
 from viewer.slides.dicom_header import UNREAD_SYNTAXES, dicom_header
-from viewer.slides.errors import IncompleteSlideError, NoSuchImageError, UnsupportedSlideError
+from viewer.slides.errors import IncompleteSlideError, UnsupportedSlideError, check_image
 from viewer.slides.source import ImageEntry
 from viewer.suffixes import SUFFIXES
 
@@ -176,11 +176,9 @@ def chosen_series(
             "the slide's pixels to the same folder.",
         )
     entries = tuple(each.entry(index) for index, each in enumerate(slides))
+    check_image(folder, image, len(slides))
     if image is None:
         image = max(range(len(slides)), key=lambda index: entry_area(entries[index]))
-    if not 0 <= image < len(slides):
-        held = "one, number 0" if len(slides) == 1 else f"{len(slides)}, 0 to {len(slides) - 1}"
-        raise NoSuchImageError(folder, f"{folder.name} has no image {image}: it holds {held}.")
     return slides[image], image, entries
 
 

@@ -46,6 +46,19 @@ class NoSuchImageError(SlideError):
     """The file holds images, but not the one asked for."""
 
 
+def check_image(path: Path, image: int | None, count: int = 1) -> None:
+    """Check that a file of `count` images has the one asked for; None is any of them.
+
+    Raises
+    ------
+    NoSuchImageError
+        It has not.
+    """
+    if image is not None and not 0 <= image < count:
+        held = "one, number 0" if count == 1 else f"{count:,} images, numbered 0 to {count - 1:,}"
+        raise NoSuchImageError(path, f"{path.name} has no image {image}: it holds {held}.")
+
+
 class TileError(CoverslipError):
     """One tile that cannot be read; the slide's other tiles may still be good.
 

@@ -21,6 +21,7 @@ from viewer.slides.errors import (
     SlideIsFolderError,
     SlideNotFoundError,
     UnsupportedSlideError,
+    check_image,
 )
 from viewer.slides.file_version import FileVersion
 from viewer.slides.guarded_source import GuardedSource
@@ -52,9 +53,12 @@ where the file is of the kind but cannot be opened, OSError where it cannot be r
 def _open_vendor_slide(path: Path, image: int | None) -> SlideSource | None:
     checked_series(path)
     source = open_verified(path)
-    if source is not None and image not in (None, 0):
-        source.close()
-        raise NoSuchImageError(path, f"{path.name} has no image {image}: it holds one, number 0.")
+    if source is not None:
+        try:
+            check_image(path, image)
+        except NoSuchImageError:
+            source.close()
+            raise
     return source
 
 

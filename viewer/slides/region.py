@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from viewer.slides.source import expect
+from viewer.slides.tile_windows import paste, touched
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from viewer.geometry import Box
-    from viewer.slides.source import Level, RgbImage, SlideSource
+    from viewer.slides.source import RgbImage, SlideSource
 
 _SLACK = 1.01
 """A level this much coarser than asked for still counts as fine enough: rounding, not blur."""
@@ -93,12 +94,13 @@ def _read_pixels(
     picture = np.full((height, width, 3), 255, np.uint8)
     tiles = [
         (index, column, row)
-        for row in _touched(top, height, level.tile_height_px, level.rows)
-        for column in _touched(left, width, level.tile_width_px, level.columns)
+        for row in touched(top, height, level.tile_height_px, level.rows)
+        for column in touched(left, width, level.tile_width_px, level.columns)
     ]
     expect(source, tiles)
     for _, column, row in tiles:
-        _paste(picture, source.read_tile(index, column, row), level, column, row, left, top)
+        x, y = column * level.tile_width_px - left, row * level.tile_height_px - top
+        paste(picture, source.read_tile(index, column, row), x, y)
     return picture
 
 
@@ -120,18 +122,3 @@ def _reflected(start: int, length: int, size: int) -> NDArray[np.intp]:
     period = max(2 * (size - 1), 1)
     place = np.arange(start, start + length) % period
     return np.minimum(place, period - place).astype(np.intp)
-
-
-def _touched(start: int, length: int, tile: int, count: int) -> range:
-    return range(max(0, start // tile), min(count, math.ceil((start + length) / tile)))
-
-
-def _paste(
-    picture: RgbImage, tile: RgbImage, level: Level, column: int, row: int, left: int, top: int
-) -> None:
-    x, y = column * level.tile_width_px - left, row * level.tile_height_px - top
-    height, width = picture.shape[0], picture.shape[1]
-    x0, y0 = max(x, 0), max(y, 0)
-    x1, y1 = min(x + tile.shape[1], width), min(y + tile.shape[0], height)
-    if x1 > x0 and y1 > y0:
-        picture[y0:y1, x0:x1] = tile[y0 - y : y1 - y, x0 - x : x1 - x]

@@ -8,6 +8,7 @@ import numpy as np
 
 from viewer.slides.readers.large_chunks import large_chunks
 from viewer.slides.readers.turning import stored_box, upright, upright_size
+from viewer.slides.tile_windows import paste, touched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -87,23 +88,18 @@ class ChunkWindows:
         # Column by column, as parts of a large tile lie below each other.
         places = [
             (column, row)
-            for column in _touched(x, stored_width, chunks.chunk_width_px)
-            for row in _touched(y, stored_height, chunks.chunk_height_px)
+            for column in touched(x, stored_width, chunks.chunk_width_px)
+            for row in touched(y, stored_height, chunks.chunk_height_px)
         ]
-        is_kept = all(self._kept.get((self._key, *place)) is not None for place in places)
-        with large_chunks().task(1 if is_kept else chunks.parts_per_chunk):
+        is_kept = self._kept.has_all((self._key, *place) for place in places)
+        with large_chunks().task(chunks.parts_per_chunk, is_kept=is_kept):
             for column, row in places:
                 chunk = self._chunk(column, row)
                 if canvas is None:
                     shape = (stored_height, stored_width, *chunk.shape[2:])
                     canvas = np.empty(shape, chunk.dtype)
-                chunk_left, chunk_top = column * chunks.chunk_width_px, row * chunks.chunk_height_px
-                x0, y0 = max(chunk_left, x), max(chunk_top, y)
-                x1 = min(chunk_left + chunk.shape[1], x + stored_width)
-                y1 = min(chunk_top + chunk.shape[0], y + stored_height)
-                canvas[y0 - y : y1 - y, x0 - x : x1 - x] = chunk[
-                    y0 - chunk_top : y1 - chunk_top, x0 - chunk_left : x1 - chunk_left
-                ]
+                left_px, top_px = column * chunks.chunk_width_px, row * chunks.chunk_height_px
+                paste(canvas, chunk, left_px - x, top_px - y)
         assert canvas is not None  # a window touches at least one chunk
         return np.ascontiguousarray(upright(self._orientation, canvas))
 
@@ -118,7 +114,3 @@ class ChunkWindows:
                 image = self._read(column, row)
                 self._kept.put(place, image)
             return image
-
-
-def _touched(start: int, length: int, step: int) -> range:
-    return range(start // step, (start + length - 1) // step + 1)

@@ -13,7 +13,12 @@ import numpy as np
 
 from viewer.geometry import Optics
 from viewer.slides.channels import Axes, Channel, distinct_names, usual_color
-from viewer.slides.errors import DamagedSlideError, NoSuchImageError, UnsupportedSlideError
+from viewer.slides.errors import (
+    DamagedSlideError,
+    NoSuchImageError,
+    UnsupportedSlideError,
+    check_image,
+)
 from viewer.slides.readers.extras import need
 from viewer.slides.readers.planes_source import PlanesSource
 from viewer.slides.readers.tiff.errors import ChunkError
@@ -26,8 +31,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from viewer.slides.channels import Color
-    from viewer.slides.readers.planes_source import Window
     from viewer.slides.source import RgbImage
+    from viewer.slides.tile_windows import Window
 
 _log = logging.getLogger(__name__)
 
@@ -82,9 +87,7 @@ def _source(path: Path, document: Any, wanted: int | None) -> PlanesSource:
     boxes = boxes or [(None, tuple(document.total_bounding_rectangle_no_pyramid))]
     largest = max(range(len(boxes)), key=lambda index: boxes[index][1][2] * boxes[index][1][3])
     chosen = largest if wanted is None else wanted
-    if not 0 <= chosen < len(boxes):
-        held = "one image, number 0" if len(boxes) == 1 else f"{len(boxes)} images"
-        raise NoSuchImageError(path, f"{path.name} has no image {wanted}: it holds {held}.")
+    check_image(path, wanted, len(boxes))
     scene, box = boxes[chosen]
     types = document.pixel_types
     unknown = sorted(

@@ -14,7 +14,7 @@ import numpy as np
 from viewer.geometry import Optics
 from viewer.slides.channels import Axes, Channel, distinct_names, usual_color
 from viewer.slides.dicom_folder import OPENSLIDE_READS, checked_series
-from viewer.slides.errors import DamagedSlideError, NoSuchImageError, UnsupportedSlideError
+from viewer.slides.errors import DamagedSlideError, UnsupportedSlideError, check_image
 from viewer.slides.readers.dicom_files import frame_format, open_files, unread_pixels
 from viewer.slides.readers.dicom_frames import INVERTED, FrameFormat
 from viewer.slides.readers.extras import need
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from viewer.slides.dicom_header import DicomHeader
-    from viewer.slides.readers.planes_source import Window
     from viewer.slides.source import RgbImage
+    from viewer.slides.tile_windows import Window
 
 _log = logging.getLogger(__name__)
 
@@ -65,8 +65,7 @@ def open_dicom(path: Path, image: int | None = None) -> PlanesSource | None:
     found = checked_series(path)
     if found is None or not found.needs_more:
         return None
-    if image not in (None, 0):
-        raise NoSuchImageError(path, f"{path.name} has no image {image}: it holds one, number 0.")
+    check_image(path, image)
     unknown = {header.transfer_syntax for _, header in found.volumes} - _WSIDICOM_READS
     if unknown:
         raise UnsupportedSlideError(path, _unknown_codec(path, unknown.pop()))

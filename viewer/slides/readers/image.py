@@ -21,9 +21,9 @@ from viewer.slides.byte_lru import ByteLru
 from viewer.slides.channels import rgb_channels
 from viewer.slides.errors import (
     DamagedSlideError,
-    NoSuchImageError,
     TileError,
     UnsupportedSlideError,
+    check_image,
 )
 from viewer.slides.readers.chunk_windows import KEPT_BYTES, ChunkWindows
 from viewer.slides.readers.coded_colors import coded_color_note
@@ -103,7 +103,7 @@ def open_image(path: Path, image: int | None = None) -> ImageSource | None:
     except ValueError as error:
         raise _damaged(path, error) from error
     if size is not None:
-        _check_image(path, image)
+        check_image(path, image)
         return _open_jpeg_xl(path, *size)
     is_tga = path.suffix.lower() in _TGA_SUFFIXES
     try:
@@ -115,7 +115,7 @@ def open_image(path: Path, image: int | None = None) -> ImageSource | None:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # of the system; Pillow's own carry no number
         raise _damaged(path, error) from error
-    _check_image(path, image)
+    check_image(path, image)
     _check_size(path, picture)
     if picture.format == "JPEG2000":
         check_jpeg_2000(path)
@@ -140,11 +140,6 @@ def open_image(path: Path, image: int | None = None) -> ImageSource | None:
         display_range=shown,
     )
     return ImageSource(path, chunks, _orientation(picture), info)
-
-
-def _check_image(path: Path, image: int | None) -> None:
-    if image not in (None, 0):
-        raise NoSuchImageError(path, f"{path.name} has no image {image}: it holds one, number 0.")
 
 
 def _open_jpeg_xl(path: Path, width_px: int, height_px: int) -> ImageSource:

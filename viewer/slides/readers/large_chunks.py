@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from viewer.limits import TILE_BYTES
+from viewer.slides.byte_lru import ByteLru
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Hashable
 
     from numpy.typing import NDArray
 
@@ -20,8 +20,6 @@ LARGE_BYTES = 64 << 20
 
 PART_BYTES = 4 << 20
 """Of such a part."""
-
-Key = TypeVar("Key", bound=Hashable)
 
 
 def part_rows(rows: int, row_bytes: int) -> int:
@@ -39,51 +37,18 @@ def part_rows(rows: int, row_bytes: int) -> int:
     return most // 8 * 8 or most
 
 
-class HeldChunks(Generic[Key]):
-    """The decoded chunks that were used last, all together bounded; for one thread, but `clear`.
-
-    One that alone takes more than the bound is held as well, by itself.
-    """
-
-    def __init__(self, most_bytes: int = TILE_BYTES.most) -> None:
-        self._most_bytes = most_bytes
-        self._chunks: dict[Key, tuple[NDArray[Any], int]] = {}
-
-    @property
-    def held_bytes(self) -> int:
-        return sum(size_bytes for _, size_bytes in list(self._chunks.values()))
-
-    def get(self, key: Key) -> NDArray[Any] | None:
-        found = self._chunks.pop(key, None)
-        if found is None:
-            return None
-        self._chunks[key] = found
-        return found[0]
-
-    def make_room(self, size_bytes: int) -> None:
-        """Let go of what a chunk of this size has no room beside; before it is decoded."""
-        for key in list(self._chunks):
-            if self.held_bytes + size_bytes <= self._most_bytes:
-                break
-            self._chunks.pop(key, None)
-
-    def put(self, key: Key, chunk: NDArray[Any], size_bytes: int) -> None:
-        """Hold a chunk; `size_bytes` is what it takes, as it may be a view of more."""
-        self._chunks[key] = chunk, size_bytes
-
-    def clear(self) -> None:
-        self._chunks.clear()
-
-
 class LargeChunks:
     """Decodes large chunks one at a time, whoever asks, and holds those that were used last."""
 
     def __init__(self) -> None:
-        self._held = HeldChunks[Hashable]()
+        self.held: ByteLru[Hashable] = ByteLru(TILE_BYTES.most)
+        """No larger chunk is read; also for chunks whose turns are another's."""
         self._turn = threading.Lock()
         self._task = threading.RLock()
 
-    def task(self, parts_per_chunk: int) -> AbstractContextManager[object]:
+    def task(
+        self, parts_per_chunk: int, *, is_kept: bool = False
+    ) -> AbstractContextManager[object]:
         """Return a context for all that a thread reads together.
 
         While it lasts no other thread takes the place of a large chunk of which more parts are
@@ -93,8 +58,10 @@ class LargeChunks:
         ----------
         parts_per_chunk
             More than 1 where chunks are large; others are read at any time.
+        is_kept
+            Whether all parts are at hand, so that nothing is decoded.
         """
-        return self._task if parts_per_chunk > 1 else nullcontext()
+        return self._task if parts_per_chunk > 1 and not is_kept else nullcontext()
 
     @contextmanager
     def chunk(
@@ -105,17 +72,17 @@ class LargeChunks:
         What is wanted of it is to be copied, as a view would keep all of it in memory.
         """
         with self._turn:
-            image = self._held.get(key)
+            image = self.held.get(key)
             if image is None:
-                self._held.make_room(size_bytes)
+                self.held.make_room(size_bytes)
                 image = decode()
                 if image is not None:
-                    self._held.put(key, image, size_bytes)
+                    self.held.put(key, image, size_bytes)
             yield image
 
     def clear(self) -> None:
         """Let go of all chunks; one in use ends with its use."""
-        self._held.clear()
+        self.held.clear()
 
 
 @cache

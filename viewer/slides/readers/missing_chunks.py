@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from viewer.slides.ngff.arrays import ReadKey
     from viewer.slides.ngff.images import NgffImage
     from viewer.slides.readers.chunk_versions import ChunkVersions
-    from viewer.slides.readers.planes_source import Window
+    from viewer.slides.tile_windows import Window
 
 _MOST_LOOKED_AT = 500
 """Chunks of a level whose files are looked for when a slide is opened."""

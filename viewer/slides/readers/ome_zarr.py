@@ -20,11 +20,11 @@ from viewer.slides.channels import (
     too_many_channels,
     usual_color,
 )
-from viewer.slides.errors import DamagedSlideError, NoSuchImageError, UnsupportedSlideError
+from viewer.slides.errors import DamagedSlideError, UnsupportedSlideError, check_image
 from viewer.slides.ngff.arrays import NgffError
 from viewer.slides.ngff.images import NgffChannel, read_images
 from viewer.slides.readers.chunk_versions import ChunkVersions, opened_ns
-from viewer.slides.readers.large_chunks import LARGE_BYTES, part_rows
+from viewer.slides.readers.large_chunks import LARGE_BYTES, large_chunks, part_rows
 from viewer.slides.readers.missing_chunks import MissingChunks
 from viewer.slides.readers.plane_windows import ChunkGrid, PlaneWindows
 from viewer.slides.readers.planes_source import PlanesSource
@@ -41,9 +41,9 @@ if TYPE_CHECKING:
 
     from viewer.slides.ngff.arrays import ArrayInfo, ReadKey
     from viewer.slides.ngff.images import NgffImage
-    from viewer.slides.readers.planes_source import Window
     from viewer.slides.readers.zarr_arrays import ZarrArray
     from viewer.slides.source import Level, RgbImage
+    from viewer.slides.tile_windows import Window
 
 _log = logging.getLogger(__name__)
 
@@ -107,9 +107,7 @@ def open_store(
         areas = [each.count("x") * each.count("y") for each in images]
         largest = max(range(len(images)), key=areas.__getitem__)
         chosen = largest if image is None else image
-        if not 0 <= chosen < len(images):
-            held = f"{len(images)} images" if len(images) > 1 else "one image, number 0"
-            raise NoSuchImageError(path, f"{path.name} has no image {image}: it holds {held}.")
+        check_image(path, image, len(images))
         reader = _ZarrReader(read, images[chosen], versions)
         part = "" if chosen == largest else f"image {chosen}"
         return _source(path, images, chosen, part, reader, has_more=has_more, is_far=is_far)
@@ -324,10 +322,8 @@ class _ZarrReader:
         raise ChunkError(f"an OME-Zarr has no {name}")
 
     def close(self) -> None:
-        from viewer.slides.readers.zarr_unpacking import let_go_of_large_chunks
-
         self._windows.clear()
-        let_go_of_large_chunks()
+        large_chunks().clear()
 
     def expect_ranges(self, channels: Sequence[int]) -> None:
         """Have at hand what `value_range` looks at."""

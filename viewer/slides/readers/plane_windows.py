@@ -11,6 +11,7 @@ from viewer.slides.byte_lru import ByteLru
 from viewer.slides.readers.chunk_windows import KEPT_BYTES
 from viewer.slides.readers.large_chunks import large_chunks
 from viewer.slides.source import Level
+from viewer.slides.tile_windows import paste_values, touched
 from viewer.slides.turns import Turns
 
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from viewer.slides.readers.planes_source import Window
+    from viewer.slides.tile_windows import Window
+
 
 _GOOD_TILE_PX = range(128, 2049)
 _OWN_TILE_PX = 256
@@ -44,8 +46,8 @@ class ChunkGrid:
     def touched(self, window: Window) -> list[tuple[int, int]]:
         """Return column and row of the chunks that a window is made of, column by column."""
         left, top, width, height = window
-        columns = range(left // self.chunk_width_px, (left + width - 1) // self.chunk_width_px + 1)
-        rows = range(top // self.chunk_height_px, (top + height - 1) // self.chunk_height_px + 1)
+        columns = touched(left, width, self.chunk_width_px)
+        rows = touched(top, height, self.chunk_height_px)
         return [(column, row) for column in columns for row in rows]
 
     def level(self, finest: ChunkGrid) -> Level:
@@ -100,18 +102,14 @@ class PlaneWindows:
         if window == grid.chunk_window(*chunks[0]):
             return self._read_chunk(level, *chunks[0], channels, z, t)
         canvas: NDArray[Any] | None = None
-        is_kept = all(self._kept.get((level, *at, z, t, *channels)) is not None for at in chunks)
-        with large_chunks().task(1 if is_kept else grid.parts_per_chunk):
+        is_kept = self._kept.has_all((level, *at, z, t, *channels) for at in chunks)
+        with large_chunks().task(grid.parts_per_chunk, is_kept=is_kept):
             for column, row in chunks:
                 chunk = self._chunk((level, column, row), channels, z, t)
                 if canvas is None:
                     canvas = np.empty((len(channels), height, width), chunk.dtype)
-                x, y, chunk_width, chunk_height = grid.chunk_window(column, row)
-                x0, y0 = max(x, left), max(y, top)
-                x1, y1 = min(x + chunk_width, left + width), min(y + chunk_height, top + height)
-                canvas[:, y0 - top : y1 - top, x0 - left : x1 - left] = chunk[
-                    :, y0 - y : y1 - y, x0 - x : x1 - x
-                ]
+                x, y, _, _ = grid.chunk_window(column, row)
+                paste_values(canvas, chunk, x - left, y - top)
         assert canvas is not None  # a window is never empty
         return canvas
 

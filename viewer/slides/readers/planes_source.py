@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from viewer.slides.source import Level, RgbImage, SlideInfo
-
-Window = tuple[int, int, int, int]
-"""Left, top, width and height in the pixels of a level."""
+    from viewer.slides.tile_windows import Window
 
 _RGB = (0, 1, 2)
 

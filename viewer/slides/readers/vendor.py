@@ -11,7 +11,7 @@ import numpy as np
 
 from viewer.geometry import Optics
 from viewer.slides.channels import Axes, Channel, distinct_names, usual_color
-from viewer.slides.errors import DamagedSlideError, NoSuchImageError
+from viewer.slides.errors import DamagedSlideError, NoSuchImageError, check_image
 from viewer.slides.readers.extras import need
 from viewer.slides.readers.planes_source import PlanesSource
 from viewer.slides.readers.tiff.errors import ChunkError
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from viewer.slides.readers.planes_source import Window
     from viewer.slides.source import RgbImage
+    from viewer.slides.tile_windows import Window
 
 _log = logging.getLogger(__name__)
 
@@ -88,9 +88,7 @@ def _source(
 ) -> PlanesSource:
     primary = int(slide.images.primary_index)
     chosen = primary if image is None else image
-    if not 0 <= chosen < len(views):
-        held = "one image, number 0" if len(views) == 1 else f"{len(views)} images"
-        raise NoSuchImageError(path, f"{path.name} has no image {image}: it holds {held}.")
+    check_image(path, chosen, len(views))
     view = views[chosen]
     reader = _FastReader(slide, view)
     entries = tuple(

@@ -29,7 +29,7 @@ from zarr.storage import StorePath
 
 from viewer.slides.readers.coded_size import SIZED, coded_pixels
 from viewer.slides.readers.jpeg_2000 import MOST_BITS, SIZE_MARKER, depths_of_code
-from viewer.slides.readers.large_chunks import LARGE_BYTES, HeldChunks
+from viewer.slides.readers.large_chunks import LARGE_BYTES, large_chunks
 from viewer.slides.readers.tiff.errors import ChunkError
 
 if TYPE_CHECKING:
@@ -93,7 +93,9 @@ class BoundedPipeline(BatchedCodecPipeline):
         others: list[Any] = []
         for each in batch_info:
             getter, spec, selection, place, _ = each
-            is_held = isinstance(getter, StorePath) and isinstance(getter.store, SlideStore)
+            is_of_slide = isinstance(getter, StorePath) and isinstance(getter.store, SlideStore)
+            # A shard is never decoded as a whole: it may hold a whole level.
+            is_held = is_of_slide and not self.supports_partial_decode
             if not is_held or _decoded_bytes(spec) <= LARGE_BYTES:
                 others.append(each)
                 continue
@@ -108,28 +110,23 @@ class BoundedPipeline(BatchedCodecPipeline):
 
     async def _large(self, getter: StorePath, spec: ArraySpec) -> Any:
         """Return a large chunk; None where there is none."""
+        held, size_bytes = large_chunks().held, _decoded_bytes(spec)
         key = (getter.store, getter.path)
-        chunk = _held.get(key)
+        chunk = held.get(key)
         if chunk is None:
-            _held.make_room(_decoded_bytes(spec))
+            held.make_room(size_bytes)
             data = await getter.get(spec.prototype)
             if data is None:
                 return None
             (decoded,) = await self.decode([(data, spec)])
             assert decoded is not None  # as there is data
             chunk = decoded.as_numpy_array()
-            _held.put(key, chunk, _decoded_bytes(spec))
+            held.put(key, chunk, size_bytes)
         return chunk
 
 
-def let_go_of_large_chunks() -> None:
-    """Forget the decoded chunks that are held; those in use end with their reading."""
-    _held.clear()
-
-
-_held = HeldChunks[tuple[Any, str]]()
 _turn = asyncio.Lock()
-"""Of the one loop that reads."""
+"""Of the one loop that reads: it must not wait for a lock of threads, which would hold up all."""
 
 
 def unpacked(name: str, settings: dict[str, Any], data: bytes, most_bytes: int) -> bytes | None:

@@ -12,7 +12,7 @@ import json
 import logging
 from typing import TYPE_CHECKING, Any
 
-from viewer.slides.errors import NoSuchImageError, SlideError, UnsupportedSlideError
+from viewer.slides.errors import SlideError, UnsupportedSlideError, check_image
 from viewer.slides.readers.extras import need
 from viewer.slides.remote.asked_objects import objects_asked
 from viewer.slides.remote.dicom_keys import METADATA, frame_key, stored_syntax
@@ -32,8 +32,7 @@ _WHOLE_SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
 
 def open_asked_dicom(path: Path, asking: Asking, image: int | None) -> SlideSource:
     """Open a series whose metadata and frames the window gives. Raises SlideError."""
-    if image not in (None, 0):
-        raise NoSuchImageError(path, f"{path.name} has no image {image}: it holds one, number 0.")
+    check_image(path, image)
     need("wsidicom", "dicom", path, "a slide on a DICOMweb server")
     need("dicomweb_client", "remote", path, "a slide on a DICOMweb server")
     from wsidicom import WsiDicom

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from viewer.slides.tile_windows import touched
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -54,9 +56,9 @@ class Places:
         width, height = level.tile_size_px(column, row)
         if width <= 0 or height <= 0:
             return []
-        columns = range(left // grid.width_px, (left + width - 1) // grid.width_px + 1)
-        rows = range(top // grid.height_px, (top + height - 1) // grid.height_px + 1)
-        indices = [y * grid.columns + x for y in rows for x in columns if x < grid.columns]
+        columns = touched(left, width, grid.width_px, grid.columns)
+        rows = touched(top, height, grid.height_px)
+        indices = [y * grid.columns + x for y in rows for x in columns]
         return [index for index in indices if 0 <= index < len(grid.offsets)]
 
 

@@ -17,9 +17,9 @@ from tifffile import COMPRESSION, TiffFile, TiffPage
 from viewer.geometry import Optics
 from viewer.slides.errors import (
     DamagedSlideError,
-    NoSuchImageError,
     TileError,
     UnsupportedSlideError,
+    check_image,
 )
 from viewer.slides.readers.tiff.metadata import icc_profile
 from viewer.slides.readers.tiff.source import is_tiff, open_tiff, open_tiff_file
@@ -64,8 +64,7 @@ def open_remote_tiff(path: Path, image: int | None = None) -> SlideSource | None
             raise UnsupportedSlideError(path, _only_on_disk(path, "a TIFF without tiles"))
     if aperio is None:
         return open_tiff(path, image)
-    if image not in (None, 0):
-        raise NoSuchImageError(path, f"{path.name} has no image {image}: it holds one, number 0.")
+    check_image(path, image)
     return aperio
 
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from viewer.slides.derived_levels import halved
+from viewer.slides.halving import halved, halved_values
 from viewer.slides.readers.shared_file import SharedFile
 from viewer.slides.remote.address import is_address
-from viewer.slides.writing.pixels import SourcePixels, halved_values
+from viewer.slides.writing.pixels import SourcePixels
 from viewer.slides.writing.tile_copying import copied_level, copied_tiles
 
 if TYPE_CHECKING:
@@ -183,6 +183,8 @@ class ConversionRun:
         image = np.concatenate(whole, axis=0)
         if image.dtype == np.uint8 and image.ndim == 3:
             return halved(np.ascontiguousarray(image))
+        if image.ndim == 3:
+            return np.moveaxis(halved_values(np.moveaxis(image, 2, 0)), 0, 2)
         return halved_values(image)
 
     def _tell(self, tiles: int, watch: Watch) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from viewer.slides.byte_lru import ByteLru
 from viewer.slides.errors import SlideLostError, TileError
 from viewer.slides.hatching import hatch, hatch_values
+from viewer.slides.tile_windows import paste, touched
 from viewer.slides.writing.plan import Plane
 
 if TYPE_CHECKING:
@@ -53,21 +54,19 @@ class SourcePixels:
         """
         grid = self._source.levels[level]
         width, height = size_px
-        first_row, last_row = y // grid.tile_height_px, (y + height - 1) // grid.tile_height_px
-        first, last = x // grid.tile_width_px, (x + width - 1) // grid.tile_width_px
-        if (first_row, first) == (last_row, last):
-            tile = self._tile(level, first, first_row, plane)
-            top, left = y - first_row * grid.tile_height_px, x - first * grid.tile_width_px
+        rows = touched(y, height, grid.tile_height_px)
+        columns = touched(x, width, grid.tile_width_px)
+        if len(rows) == len(columns) == 1:
+            tile = self._tile(level, columns[0], rows[0], plane)
+            top, left = y - rows[0] * grid.tile_height_px, x - columns[0] * grid.tile_width_px
             return tile[top : top + height, left : left + width]
         picture: NDArray[Any] | None = None
-        for row in range(first_row, last_row + 1):
-            for column in range(first, last + 1):
+        for row in rows:
+            for column in columns:
                 tile = self._tile(level, column, row, plane)
                 if picture is None:
                     picture = np.empty((height, width, *tile.shape[2:]), tile.dtype)
-                _paste(
-                    picture, tile, column * grid.tile_width_px - x, row * grid.tile_height_px - y
-                )
+                paste(picture, tile, column * grid.tile_width_px - x, row * grid.tile_height_px - y)
         assert picture is not None  # a rectangle touches a tile
         return picture
 
@@ -104,28 +103,3 @@ class SourcePixels:
         values = np.empty((height, width), self._source.info.axes.dtype)
         hatch_values(values, about.value_range)
         return values
-
-
-def _paste(picture: NDArray[Any], tile: NDArray[Any], x: int, y: int) -> None:
-    """Put a tile onto a picture with its corner at x, y; what lies outside is cut."""
-    x0, y0 = max(x, 0), max(y, 0)
-    x1 = min(x + tile.shape[1], picture.shape[1])
-    y1 = min(y + tile.shape[0], picture.shape[0])
-    picture[y0:y1, x0:x1] = tile[y0 - y : y1 - y, x0 - x : x1 - x]
-
-
-def halved_values(image: NDArray[Any]) -> NDArray[Any]:
-    """Return an image at half the size, means of 2 x 2; the last of an odd side count twice."""
-    height, width = image.shape[:2]
-    padding = [(0, height % 2), (0, width % 2)] + [(0, 0)] * (image.ndim - 2)
-    even = np.pad(image, padding, "edge") if height % 2 or width % 2 else image
-    kind = np.float64 if even.dtype.itemsize > 2 or even.dtype.kind == "f" else np.int64
-    total = sum(
-        (even[dy::2, dx::2].astype(kind) for dy in (0, 1) for dx in (0, 1)),
-        np.zeros(((height + 1) // 2, (width + 1) // 2, *image.shape[2:]), kind),
-    )
-    if image.dtype.kind == "f":
-        return (total / 4).astype(image.dtype)
-    if kind is np.float64:
-        return np.rint(total / 4).astype(image.dtype)
-    return ((total + 2) // 4).astype(image.dtype)

@@ -22,15 +22,13 @@ if TYPE_CHECKING:
     from viewer.slides.byte_lru import ByteLru
     from viewer.slides.readers.tiff.files import TiffFiles
     from viewer.slides.readers.tiff.layout import TiffLevel
+    from viewer.slides.tile_windows import Window
     from viewer.slides.turns import Turns
 
 _KEPT_BYTES = 48 << 20
 """Of lists of where the tiles of a page lie."""
 _BYTES_PER_TILE, _BYTES_PER_PAGE = 120, 1 << 14
 """What such a list takes, with what tifffile keeps of it."""
-
-Window = tuple[int, int, int, int]
-"""Left, top, width and height in pixels of a level."""
 
 
 class Planes:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 from viewer.slides.readers.tiff.chunks import PageChunks
 from viewer.slides.readers.tiff.errors import ChunkError
+from viewer.slides.tile_windows import paste, touched
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,14 +55,13 @@ class Window:
     def ranges(self, boxes: Iterable[tuple[int, int, int, int]]) -> list[tuple[int, int]]:
         """Return the ranges of the file that windows are read from: x, y, width, height of each."""
         chunks = self._chunks
-        touched = {
+        places = {
             (column, row)
             for x, y, width, height in boxes
-            for row in range(y // chunks.chunk_height_px, _end(y, height, chunks.chunk_height_px))
-            for column in range(x // chunks.chunk_width_px, _end(x, width, chunks.chunk_width_px))
-            if column < chunks.columns and row < chunks.rows
+            for row in touched(y, height, chunks.chunk_height_px, chunks.rows)
+            for column in touched(x, width, chunks.chunk_width_px, chunks.columns)
         }
-        return chunks.ranges(sorted(touched))
+        return chunks.ranges(sorted(places))
 
     def read(self, x_px: int, y_px: int, width_px: int, height_px: int) -> NDArray[np.float32]:
         """Return the means of the first samples; gaps are 0.
@@ -73,31 +73,14 @@ class Window:
         """
         chunks = self._chunks
         canvas = np.zeros((height_px, width_px), np.float32)
-        for row in range(
-            y_px // chunks.chunk_height_px, _end(y_px, height_px, chunks.chunk_height_px)
-        ):
-            for column in range(
-                x_px // chunks.chunk_width_px, _end(x_px, width_px, chunks.chunk_width_px)
-            ):
+        for row in touched(y_px, height_px, chunks.chunk_height_px):
+            for column in touched(x_px, width_px, chunks.chunk_width_px):
                 samples = chunks.read(column, row)
                 if samples is not None:
                     left = column * chunks.chunk_width_px - x_px
                     top = row * chunks.chunk_height_px - y_px
-                    _paste(canvas, samples, left, top)
+                    paste(canvas, samples[..., :3].astype(np.float32).mean(axis=2), left, top)
         return canvas
-
-
-def _end(start: int, length: int, step: int) -> int:
-    return (start + length - 1) // step + 1
-
-
-def _paste(canvas: NDArray[np.float32], samples: NDArray[Any], left: int, top: int) -> None:
-    gray = samples[..., :3].astype(np.float32).mean(axis=2)
-    x0, y0 = max(left, 0), max(top, 0)
-    x1 = min(left + gray.shape[1], canvas.shape[1])
-    y1 = min(top + gray.shape[0], canvas.shape[0])
-    if x1 > x0 and y1 > y0:
-        canvas[y0:y1, x0:x1] = gray[y0 - top : y1 - top, x0 - left : x1 - left]
 
 
 class Comparisons:

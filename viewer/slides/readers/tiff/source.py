@@ -16,10 +16,10 @@ from viewer.slides.channels import as_channels
 from viewer.slides.composites import composite, first_displays
 from viewer.slides.errors import (
     DamagedSlideError,
-    NoSuchImageError,
     SlideError,
     TileError,
     UnsupportedSlideError,
+    check_image,
 )
 from viewer.slides.readers.chunk_windows import KEPT_BYTES, ChunkWindows
 from viewer.slides.readers.jpeg_2000 import MOST_BITS
@@ -134,8 +134,7 @@ def open_tiff(path: Path, image: int | None = None) -> TiffSource | None:
 def _source(path: Path, tiff: TiffFile, files: TiffFiles, wanted: int | None) -> TiffSource:
     images = tiff_images(tiff, files)
     entries = tuple(_entry(index, image) for index, image in enumerate(images))
-    if wanted is not None and not 0 <= wanted < len(images):
-        raise NoSuchImageError(path, _no_such_image(path, wanted, len(images)))
+    check_image(path, wanted, len(images))
     largest = max(range(len(images)), key=lambda index: images[index].levels[0].area)
     # Of an image set in several files the first to be seen is one that this file has a part of.
     first = max(range(len(images)), key=lambda i: (_is_here(images[i]), images[i].levels[0].area))
@@ -264,11 +263,6 @@ def _is_here(image: TiffImage) -> bool:
 def _entry(index: int, image: TiffImage) -> ImageEntry:
     width, height = image.levels[0].size_px
     return ImageEntry(index, image.name, width, height, len(image.levels))
-
-
-def _no_such_image(path: Path, wanted: int, count: int) -> str:
-    held = "one image, number 0" if count == 1 else f"{count} images, numbered 0 to {count - 1}"
-    return f"{path.name} has no image {wanted}: it holds {held}."
 
 
 def _associated_name(image: TiffImage, shown: TiffImage) -> str:

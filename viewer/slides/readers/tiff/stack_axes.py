@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from viewer.slides.readers.sample_colors import DisplayRange, SampleColors
     from viewer.slides.readers.tiff.files import TiffFiles
     from viewer.slides.readers.tiff.layout import TiffImage
-    from viewer.slides.readers.tiff.planes import Window
     from viewer.slides.readers.tiff.stacks import Stack
     from viewer.slides.source import RgbImage
+    from viewer.slides.tile_windows import Window
 
 _WHOLE_PX = 4 << 20
 """Levels up to this size are looked through whole, if the slide has few channels."""
