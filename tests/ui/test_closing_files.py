@@ -19,7 +19,7 @@ from viewer.annotations.storage import autosave
 from viewer.annotations.storage.autosave import Autosave
 from viewer.annotations.storage.store import Stamped
 from viewer.ui.annotations.closing_files import ClosingFiles
-from viewer.ui.annotations.long_task import StoppedError
+from viewer.ui.long_task import StoppedError
 
 
 class Slow:

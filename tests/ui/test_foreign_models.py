@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
 import numpy as np
+import psutil
 import pytest
+from attack_steps import can_confine
+from hostile_models import Endless, WritesThroughMap, make_model
 from inference_steps import make_bundle
 from layout_steps import make_instanseg, make_wsinfer
 from PySide6.QtCore import Qt
@@ -16,6 +21,7 @@ from test_slide_models import FirstNumber
 from ui_steps import SHIFT, drop, press
 
 from viewer.geometry import Point
+from viewer.inference.models.model_library import models_folder
 from viewer.overlays.object_map import ObjectMap
 from viewer.ui.main_window import MainWindow
 from viewer.ui.overlays.attention_presenter import AttentionPresenter
@@ -94,3 +100,74 @@ def test_features_of_a_file_serve_likeness_and_a_slide_model(
     assert presenter.judgment is not None
     assert presenter.judgment.count == len(places)
     assert judged.found is asked.found
+
+
+@pytest.fixture
+def unscanned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The search for operators, a wall before the confined trial, is turned off."""
+    if not can_confine:
+        pytest.skip("Landlock and seccomp are not here")
+    monkeypatch.setenv("COVERSLIP_MODEL_SCAN", "off")
+
+
+def _added() -> list[str]:
+    return [each.name for each in models_folder().iterdir() if not each.name.startswith(".")]
+
+
+@pytest.mark.usefixtures("unscanned")
+def test_a_hostile_model_is_tried_confined_before_the_window_adds_it(
+    slide_window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    profile = tmp_path / "profile"
+    profile.write_bytes(b"export PATH=/usr/bin\n")
+    hostile = make_model(tmp_path / "foreign", WritesThroughMap(str(profile)))
+    drop(slide_window, [hostile])
+    sentence = slide_window.banner.sentence
+    qtbot.waitUntil(lambda: "Foreign" in sentence.text(), timeout=_PATIENCE_MS)
+    assert "failed" in sentence.text()
+    assert "\n" not in sentence.text()
+    assert profile.read_bytes() == b"export PATH=/usr/bin\n"
+    assert _added() == []
+    assert "Foreign" not in {each.name for each in slide_window.overlays.bundles}
+    assert slide_window.overlays.all_of(slide_window.panes.active) == []
+    assert slide_window.overlays.model_files.trying.isHidden()
+
+
+def _process_ids() -> set[int]:
+    return {each.pid for each in psutil.Process().children(recursive=True)}
+
+
+@pytest.mark.usefixtures("unscanned")
+def test_the_trial_of_a_model_that_never_answers_is_canceled(
+    slide_window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    endless = make_model(tmp_path / "foreign", Endless())
+    canvas = slide_window.panes.active.canvas
+    drop(slide_window, [endless])
+    bar = slide_window.overlays.model_files.trying
+    qtbot.waitUntil(lambda: bar.isVisible() and "60%" in bar.sentence.text(), timeout=_PATIENCE_MS)
+    assert bar.sentence.text().startswith("Trying the model foreign...")
+    during = _process_ids()
+    before = canvas.view.downsample
+    press(qtbot, slide_window, Qt.Key.Key_Plus)
+    qtbot.waitUntil(lambda: canvas.view.downsample < before)  # the window goes on meanwhile
+    bar.button.click()
+    message = slide_window.status.currentMessage
+    qtbot.waitUntil(lambda: message() == "Canceled: foreign was not added.", timeout=10_000)
+    assert bar.isHidden()
+    assert _added() == []
+    qtbot.waitUntil(lambda: bool(during - _process_ids()))  # the process is gone
+
+
+@pytest.mark.usefixtures("unscanned")
+def test_a_window_closes_amid_the_trial_of_a_model(
+    make_window: Callable[[], MainWindow], tmp_path: Path, qtbot: QtBot
+) -> None:
+    window = make_window()
+    window.overlays.take_model(make_model(tmp_path / "foreign", Endless()))
+    bar = window.overlays.model_files.trying
+    qtbot.waitUntil(lambda: "60%" in bar.sentence.text(), timeout=_PATIENCE_MS)
+    begun_s = time.monotonic()
+    window.close()
+    assert time.monotonic() - begun_s < 5
+    assert list(models_folder().iterdir()) == []

@@ -228,7 +228,7 @@ SLIDES: Cases = [
     (opened, "none", dicom(no_frames), "cannot be opened"),
     (opened, "shape.zarr", described(shape=[3, 1 << 62, 1 << 62]), "which cannot be"),
     (opened, "chunks.zarr", described(chunks=[3, 1 << 40, 1 << 40]), "too large to hold in memory"),
-    (opened, "codec.zarr", described(compressor=CODEC), "has an array that cannot be read"),
+    (opened, "codec.zarr", described(compressor=CODEC), "imagecodecs_pcodec"),
     (opened, "pickle.zarr", described(filters=[{"id": "pickle"}]), "holds objects"),
     (opened, "deep.zarr", deep_zarr, "maximum recursion depth"),
     (opened, "files.zarr", many_small_files(2_000), "without an image of OME-Zarr"),

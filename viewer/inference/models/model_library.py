@@ -177,8 +177,8 @@ def add_model(path: Path, *, tries: bool = False) -> ModelBundle:
         A folder or file of a layout that is known (`viewer.inference.layouts`), or a zip file of
         one.
     tries
-        Whether it has to work once in any case; else only where its description alone does not
-        show that it can. The window runs it right away.
+        Whether it has to work once in any case, as one of others has; else only where its
+        description alone does not show that it can.
 
     Raises
     ------

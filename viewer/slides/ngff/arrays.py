@@ -21,6 +21,8 @@ _DTYPES = {
 _KINDS = {"u": "uint", "i": "int", "f": "float"}
 _MOST_JSON_BYTES = 16 << 20
 _MOST_DIMENSIONS = 8
+_TYPES_OF_CODECS = ("astype", "decode_dtype", "dtype", "encode_dtype")
+"""Settings of codecs that name a type: one of texts would make a gigabyte of each number."""
 _SPECIAL_FLOATS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
@@ -168,6 +170,7 @@ def _of_format_3(path: str, found: dict[str, Any]) -> ArrayInfo:
         codec = waiting.pop(0)
         name = str(as_object(codec).get("name", codec))
         names.append(name)
+        _check_types(as_object(as_object(codec).get("configuration")))
         if name == "sharding_indexed":
             inner = _sizes(codec["configuration"]["chunk_shape"])
             waiting += codec["configuration"]["codecs"]
@@ -191,6 +194,8 @@ def _of_format_3(path: str, found: dict[str, Any]) -> ArrayInfo:
 def _of_format_2(path: str, found: dict[str, Any]) -> ArrayInfo:
     chunks = _sizes(found["chunks"])
     used = [found.get("compressor"), *(found.get("filters") or ())]
+    for codec in used:
+        _check_types(as_object(codec))
     return _checked(
         ArrayInfo(
             path,
@@ -234,6 +239,14 @@ def _dtype(name: Any) -> str:
         if plain in _DTYPES:
             return plain
     raise NgffError(f"holds values of the type {text[:40]}, which cannot be shown")
+
+
+def _check_types(settings: dict[str, Any]) -> None:
+    """Raise NgffError for settings of a codec that name a type other than of numbers."""
+    for key in _TYPES_OF_CODECS:
+        if settings.get(key) is not None:
+            name = str(settings[key])
+            _dtype(name if name in _DTYPES or name[:1] not in _KINDS else f"|{name}")
 
 
 def _fill_value(value: Any) -> float:

@@ -17,7 +17,7 @@ from zarr.storage import StorePath
 from viewer.slides.ngff.arrays import NgffError
 from viewer.slides.readers.pipe_event_loop import LoopThread
 from viewer.slides.readers.tiff.errors import ChunkError
-from viewer.slides.readers.zarr_unpacking import SlideStore, use_bounded_unpacking
+from viewer.slides.readers.zarr_unpacking import SlideStore, is_bounded, use_bounded_unpacking
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -39,7 +39,7 @@ class ZarrArray:
     Raises
     ------
     NgffError
-        A codec is unknown here, or the description is damaged.
+        A codec is unknown here or may unpack without bounds, or the description is damaged.
     """
 
     def __init__(self, read: ReadKey, info: ArrayInfo) -> None:
@@ -80,6 +80,11 @@ class ZarrArray:
                     f"is compressed with {name[:60]!r}, a codec that is unknown here; write it "
                     "with zstd, blosc or gzip"
                 ) from error
+            if not is_bounded(name, self.info.zarr_format):
+                raise NgffError(
+                    f"is compressed with {name[:60]!r}, which is not read in a slide; write it "
+                    "with zstd, blosc or gzip"
+                )
 
 
 def _find_codec(name: str) -> object:

@@ -9,6 +9,7 @@ codec takes memory for it; streams that state none are unpacked here, up to the 
 from __future__ import annotations
 
 import asyncio
+import base64
 import bz2
 import lzma
 import math
@@ -43,9 +44,11 @@ _BLOSC_HEADER = 16
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _EXTRA_BYTES = 1 << 16
 """For the headers, checksums and indexes of codecs within others."""
-_IMAGECODECS = "imagecodecs_"
+_IMAGECODECS, _NUMCODECS = "imagecodecs_", "numcodecs."
 _OF_NUMCODECS = ("lz4", "packbits")
 """Names by which numcodecs and imagecodecs call different things."""
+GENERAL = frozenset({"blosc", "bz2", "gzip", "lz4", "lzma", "zlib", "zstd"})
+"""What most slides are packed with."""
 STREAMS: dict[str, tuple[str, ...]] = {
     "blosc2": (), "brotli": (), "deflate": ("raw",), "imagecodecs_lz4": ("header",),
     "imagecodecs_packbits": (), "lz4f": (), "lz4h5": (), "lzf": ("header",), "lzfse": (),
@@ -55,8 +58,38 @@ STREAMS: dict[str, tuple[str, ...]] = {
 needs for it."""
 _OF_FRAMES = ("avif", "jpegxl", "webp")
 """Images of imagecodecs that hold several frames, all of which it decodes unless one is named."""
+KEEPING = frozenset(
+    {
+        "adler32", "astype", "base64", "bfloat16", "bitorder", "bitround", "bitshuffle",
+        "byteshuffle", "checksum", "crc32", "crc32c", "delta", "fixedscaleoffset", "fletcher32",
+        "float24", "floatpred", "jenkins_lookup3", "packbits", "quantize", "shuffle", "xor",
+    }
+)  # fmt: skip
+"""Filters, which unpack nothing: they give a number for each that they get."""
 _MOST_FILTER_GROWTH = 8
 """Filters can keep a byte as a float of 64 bits."""
+_OF_FORMAT_3 = frozenset({"bytes", "endian", "sharding_indexed", "transpose"})
+"""What Zarr 3 calls codecs, too: the order of bytes and axes, and shards."""
+
+
+def is_bounded(name: str, zarr_format: int) -> bool:
+    """Return whether no more of a codec is unpacked than a chunk holds.
+
+    Parameters
+    ----------
+    name
+        As the description of an array has it.
+    """
+    if zarr_format != 2 and name in _OF_FORMAT_3:
+        return True
+    known = _known_name(name)
+    return known in GENERAL or known in STREAMS or known in SIZED or known in KEEPING
+
+
+def _known_name(name: str) -> str:
+    """Return the name by which a codec of numcodecs or imagecodecs is known here."""
+    short = name.removeprefix(_NUMCODECS).removeprefix(_IMAGECODECS)
+    return name if short in _OF_NUMCODECS and name.startswith(_IMAGECODECS) else short
 
 
 def use_bounded_unpacking() -> None:
@@ -135,7 +168,7 @@ def unpacked(name: str, settings: dict[str, Any], data: bytes, most_bytes: int) 
     Parameters
     ----------
     name
-        Of the codec, as Zarr has it.
+        Of a codec that `is_bounded`, as Zarr has it.
     settings
         Its configuration.
 
@@ -144,6 +177,7 @@ def unpacked(name: str, settings: dict[str, Any], data: bytes, most_bytes: int) 
     ChunkError
         It unpacks to more than `most_bytes`, or is cut short.
     """
+    name = _known_name(name)
     if name == "blosc":
         # Blosc would read on beyond the end of data that is shorter than its header says.
         if len(data) < _BLOSC_HEADER or len(data) < int.from_bytes(data[12:16], "little"):
@@ -177,8 +211,9 @@ def unpacked(name: str, settings: dict[str, Any], data: bytes, most_bytes: int) 
     elif name == "jpeg2k":
         _check_jpeg_2000(data)
     if name in SIZED:
-        _check_image(name, settings, data, most_bytes)
-    _check(math.prod(settings.get("shape") or ()), most_bytes)
+        # Zarr 2 can keep the head of a JPEG beside its chunks.
+        head = base64.b64decode(settings.get("header") or b"")
+        _check_image(name, settings, head + data, most_bytes)
     return None
 
 
@@ -285,7 +320,7 @@ class _BoundedCodec(BytesBytesCodec):
 
     async def _decode_single(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> Buffer:
         described = self.codec.to_dict()
-        name = str(described["name"]).removeprefix("numcodecs.")
+        name = str(described["name"])
         settings: Any = described.get("configuration") or {}
         data, most_bytes = chunk_data.to_bytes(), _size_bytes(chunk_spec)
         found = await asyncio.to_thread(unpacked, name, settings, data, most_bytes)
@@ -316,11 +351,7 @@ class _BoundedV2Codec(V2Codec):
 
 def _decoded(codec: Any, data: Any, most_bytes: int) -> Any:
     settings = codec.get_config()
-    name = str(settings["id"])
-    short = name.removeprefix(_IMAGECODECS)
-    found = unpacked(
-        name if short in _OF_NUMCODECS else short, settings, ensure_bytes(data), most_bytes
-    )
+    found = unpacked(str(settings["id"]), settings, ensure_bytes(data), most_bytes)
     if found is None:
         found = codec.decode(data)
         _check(ensure_contiguous_ndarray(found).nbytes, most_bytes)

@@ -17,7 +17,6 @@ from viewer.ui.annotations.files import AnnotationFiles, AnnotationFilesHost
 from viewer.ui.annotations.listing import Listing, ListingHost
 from viewer.ui.annotations.model_commands import ModelCommands, ModelCommandsHost
 from viewer.ui.annotations.notes import NoteCommands, NotesHost
-from viewer.ui.annotations.reading_bar import ReadingBar
 from viewer.ui.annotations.recorded import record_step
 from viewer.ui.annotations.set_commands import SetCommands, SetCommandsHost
 from viewer.ui.annotations.set_layers import SetLayers
@@ -26,6 +25,7 @@ from viewer.ui.annotations.table_commands import TableCommands, TableCommandsHos
 from viewer.ui.annotations.tool_options import ToolOptions, ToolOptionsHost
 from viewer.ui.annotations.wording import selection_sentence
 from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.reading_bar import ReadingBar
 from viewer.ui.services import CommandHost, ReaderHost
 from viewer.ui.widgets import NoticeBar
 

@@ -25,11 +25,11 @@ from viewer.overlays.shown_overlays import write_shown_beside
 from viewer.progress import progress_to, while_wanted
 from viewer.slides.remote.address import folder_beside
 from viewer.ui.annotations.bulk_edits import MANY
-from viewer.ui.annotations.long_task import StoppedError
 from viewer.ui.annotations.services import GrowingSets
 from viewer.ui.annotations.wording import many
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.file_dialogs import ALL_FILES, ask_file, ask_new_file
+from viewer.ui.long_task import StoppedError
 from viewer.ui.services import CommandHost, DialogHost, MessageHost, PaneHost, SettingsHost
 from viewer.ui.slides.slide_place import place_of
 
@@ -47,10 +47,10 @@ if TYPE_CHECKING:
     from viewer.ui.annotations.class_commands import ClassCommands
     from viewer.ui.annotations.editing_commands import EditingCommands
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
-    from viewer.ui.annotations.reading_bar import Reading, ReadingBar
     from viewer.ui.annotations.slide_annotations import SlideAnnotations
     from viewer.ui.annotations.training_files import TrainingFiles
     from viewer.ui.overlays.controller import OverlaysController
+    from viewer.ui.reading_bar import Reading, ReadingBar
     from viewer.ui.slides.slide_pane import SlidePane
 
 _log = logging.getLogger(__name__)

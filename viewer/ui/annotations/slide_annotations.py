@@ -12,7 +12,7 @@ from viewer.annotations.document_state import DocumentState
 from viewer.annotations.sets.annotation_set import LOCKED
 from viewer.progress import progress_to
 from viewer.slow_release import release_slowly, wait_for_room
-from viewer.ui.annotations.long_task import StoppedError
+from viewer.ui.long_task import StoppedError
 from viewer.uncollected import uncollected
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from viewer.annotations.storage.slide_file import OpenedAnnotations
     from viewer.progress import Tell
     from viewer.ui.annotations.closing_files import ClosingFiles
-    from viewer.ui.annotations.reading_bar import Reading
     from viewer.ui.background_runner import BackgroundRunner, Task
+    from viewer.ui.reading_bar import Reading
 
 _MANY = 10_000
 """Annotations whose room takes longer than a frame to free."""

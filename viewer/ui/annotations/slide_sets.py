@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from viewer.annotations.sets.annotation_set import SetKey, SetKind
     from viewer.studies.reader_sets import ReaderSet, ReaderSlide
     from viewer.ui.annotations.closing_files import ClosingFiles
-    from viewer.ui.annotations.reading_bar import Reading
     from viewer.ui.background_runner import BackgroundRunner, Task
+    from viewer.ui.reading_bar import Reading
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from PySide6.QtCore import QObject
 
 from viewer.slides.remote.address import folder_beside
-from viewer.ui.annotations.long_task import LongTask, StoppedError
 from viewer.ui.annotations.wording import many
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.file_dialogs import ask_folder
+from viewer.ui.long_task import LongTask, StoppedError
 from viewer.ui.services import CommandHost, DialogHost, MessageHost
 
 if TYPE_CHECKING:

@@ -114,6 +114,7 @@ class OverlaysController(QObject):
         self._figures.stop()
         for pane in self._stacks.panes:
             self._stacks.end_all(pane)
+        self.model_files.shut_down()
         self._background.close(finish=True)
         self._clicks.shut_down()
         self.commands.explainer.shut_down()

@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING, Protocol
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QMessageBox
 
+from viewer.progress import progress_to
+from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.file_dialogs import ask_file, ask_folder
+from viewer.ui.long_task import StoppedError
 from viewer.ui.opened_dialog import open_dialog
+from viewer.ui.reading_bar import ReadingBar
 from viewer.ui.services import CommandHost, DialogHost, MessageHost, PaneHost
 
 if TYPE_CHECKING:
@@ -17,8 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from viewer.inference.models.bundle import ModelBundle
-    from viewer.ui.background_runner import BackgroundRunner
     from viewer.ui.overlays.services import ListedResults
+    from viewer.ui.reading_bar import Reading
 
 _log = logging.getLogger(__name__)
 
@@ -28,7 +32,13 @@ class ModelFilesHost(MessageHost, DialogHost, PaneHost, CommandHost, Protocol):
 
 
 class ModelFiles(QObject):
-    """Owned by the part, whose list it changes."""
+    """Owned by the part, whose list it changes; `shut_down` ends the trials of models.
+
+    Attributes
+    ----------
+    trying
+        Says which model is tried, and ends it.
+    """
 
     def __init__(
         self,
@@ -41,6 +51,9 @@ class ModelFiles(QObject):
         self._window = window
         self._listed = listed
         self._background = background
+        self._trials = BackgroundRunner("models tried", 1, self)  # of its own, as one takes long
+        self._tried: list[Reading] = []
+        self.trying = ReadingBar(window.window(), lambda: window.panes)
         commands = window.commands
         commands.on("overlays.add_model", lambda: self._ask("Folder of a model", self.add))
         commands.on("overlays.add_model_file", self._ask_file)
@@ -49,24 +62,48 @@ class ModelFiles(QObject):
     def add(self, path: Path, former: ModelBundle | None = None) -> None:
         """Add a model from a folder, file or zip file, and turn it on in the active pane.
 
-        One of the name of `former` takes its place.
+        It works once, confined, before; the user can end that. One of the name of `former` takes
+        its place.
         """
         from viewer.inference.models.model_library import add_model, all_models, remove_model
 
+        trial = self.trying.begin(path.name, "Trying the model")
+        self._tried.append(trial)
+
         def work() -> tuple[ModelBundle, list[ModelBundle]]:
-            added = add_model(path)
+            trial.tell(0.0)
+            with progress_to(trial.tell):
+                added = add_model(path, tries=True)
             if former is not None and former.name == added.name and former.key != added.key:
                 remove_model(former.folder.name)
             return added, all_models()
 
         def done(result: tuple[ModelBundle, list[ModelBundle]]) -> None:
+            self._end(trial)
             added, models = result
             self._listed.show_models(models, added)
             is_other = former is not None and former.name != added.name
             beside = f" {former.name} is kept beside it." if former and is_other else ""
             self._window.say(f"The model {added.name} was added.{beside}")
 
-        self._background.run(work, done, self.show_refusal)
+        def failed(error: Exception) -> None:
+            self._end(trial)
+            if isinstance(error, StoppedError):
+                self._window.say(f"Canceled: {path.name} was not added.")
+            else:
+                self.show_refusal(error)
+
+        self._trials.run(work, done, failed)
+
+    def shut_down(self) -> None:
+        """End the trials of models that are not over."""
+        for trial in self._tried:
+            trial.stop()
+        self._trials.close(finish=True)
+
+    def _end(self, trial: Reading) -> None:
+        self._tried.remove(trial)
+        trial.finish()
 
     def remove(self, model: ModelBundle) -> None:
         """Remove an added model from this machine; what it found is kept."""

@@ -1,4 +1,4 @@
-"""Annotations that are being read: how far it is, said over the slides, and Cancel."""
+"""Files that are being read or tried: how far it is, said over the slides, and Cancel."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QPoint, Qt, QTimer, Signal
 
-from viewer.ui.annotations.long_task import StoppableWork
+from viewer.ui.long_task import StoppableWork
 from viewer.ui.widgets import NoticeBar
 
 if TYPE_CHECKING:
@@ -22,15 +22,15 @@ _FROM_BELOW_PX = 64
 
 
 class Reading(StoppableWork):
-    """One file or set that is being read; `finish` ends it here."""
+    """One file, set or model that is being read or tried; `finish` ends it here."""
 
     changed = Signal()
     """It takes long, or is further."""
     ended = Signal()
 
-    def __init__(self, what: str, parent: QObject) -> None:
+    def __init__(self, doing: str, parent: QObject) -> None:
         super().__init__(parent, _STEP)
-        self._what = what
+        self._doing = doing
         self._share = 0.0
         self.takes_long = False
         self._reached.connect(self._on_reached, Qt.ConnectionType.QueuedConnection)
@@ -40,9 +40,9 @@ class Reading(StoppableWork):
 
     @property
     def sentence(self) -> str:
-        """Return what is read, and how far it is as far as that is known."""
+        """Return what is done, and how far it is as far as that is known."""
         far = f" {self._share:.0%}" if self._share else ""
-        return f"Reading {self._what}...{far}"
+        return f"{self._doing}...{far}"
 
     def finish(self) -> None:
         """It is done, failed, or nobody waits for it any more."""
@@ -75,9 +75,9 @@ class ReadingBar(NoticeBar):
         self.button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.acted.connect(self._stop)
 
-    def begin(self, what: str) -> Reading:
-        """Begin to read something, such as "the annotations of this slide"."""
-        reading = Reading(what, self)
+    def begin(self, what: str, verb: str = "Reading") -> Reading:
+        """Begin to read or try something, such as "the annotations of this slide"."""
+        reading = Reading(f"{verb} {what}", self)
         self._readings.append(reading)
         reading.changed.connect(self._show_newest)
         reading.ended.connect(lambda: self._forget(reading))
