@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from viewer.slides.dicom_header import HEADER_BYTES, parsed_header
 from viewer.slides.dicom_kinds import dicom_kind
 from viewer.slides.errors import DamagedSlideError, TileError
+from viewer.slides.natural_order import natural
 from viewer.slides.slide_folders import is_slide_folder
 from viewer.suffixes import SUFFIXES
 
@@ -36,7 +36,7 @@ def slides_in(folder: Path) -> list[Path]:
     """
     files = sorted(
         (path for path in folder.iterdir() if not path.name.startswith(".") and _is_listed(path)),
-        key=_natural,
+        key=lambda path: natural(path.name),
     )
     # A Hamamatsu VMS slide keeps its pixels in JPEG files named after it.
     vms_stems = [path.stem for path in files if path.suffix.lower() == ".vms"]
@@ -112,11 +112,6 @@ def _fitting_level(levels: tuple[Level, ...], side_px: int) -> tuple[int, Level]
         if max(levels[index].width_px, levels[index].height_px) >= side_px:
             return index, levels[index]
     return 0, levels[0]
-
-
-def _natural(path: Path) -> list[tuple[int, str]]:
-    parts = re.split(r"(\d+)", path.name.casefold())
-    return [(int(part), "") if part.isdecimal() else (0, part) for part in parts]
 
 
 def _is_listed(path: Path) -> bool:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from viewer.annotations.palette import Palette
 
 _GEOJSON = (".geojson", ".json", ".geojson.gz", ".json.gz", ".geojson.zip", ".zip")
+_SERIES_DIGITS = 9
 _DRIVE = re.compile(r"/?([A-Za-z]):(/.*)")
 
 
@@ -250,7 +251,7 @@ def _series(args: object) -> int:
         value = each.partition("=")[2]
         if each == "--series" and index + 1 < len(listed):
             value = listed[index + 1]
-        if each.startswith("--series") and value.isdecimal():
+        if each.startswith("--series") and value.isdecimal() and len(value) <= _SERIES_DIGITS:
             return int(value)
     return 0
 

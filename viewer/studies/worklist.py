@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import chain, takewhile
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from viewer.slides.natural_order import natural
 from viewer.studies.cases import NOWHERE, CasePlace, CaseRuleError, place_by_name, place_of
 from viewer.studies.changed_places import changed_places
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 Slide = TypeVar("Slide")
 
-_DIGITS = re.compile(r"(\d+)")
 _HE = ("he", "h&e", "h+e", "h-e", "h e")
 
 
@@ -262,14 +261,6 @@ def grouped(entries: Iterable[WorklistEntry[Slide]]) -> tuple[WorklistEntry[Slid
 
 
 @lru_cache(maxsize=20_000)
-def natural(text: str) -> tuple[tuple[int, str], ...]:
-    """Return a key by which A2 comes before A10."""
-    parts = _DIGITS.split(text.casefold())
-    return tuple((int(part), "") if part.isdecimal() else (0, part) for part in parts)
-
-
-@lru_cache(maxsize=20_000)
-@lru_cache(20_000)
 def letters(text: str) -> str:
     """Return the letters and digits of a text, as names are compared with what is typed."""
     return "".join(filter(str.isalnum, text.casefold()))

@@ -34,6 +34,7 @@ CARD = "metadata.json"
 _WEIGHTS = ("model.onnx", "model.ts")
 _STATE = ("model.pt", "model.pth")
 _PATCH_PX = 512
+_SIZE_DIGITS = 9
 _OWN = ("name", "version", "format", "weights", "sha256", "data", "schema_version")
 _SCALED: dict[tuple[float, float], tuple[float, float, str]] = {
     (0, 1): (0.0, 1.0, "0-1"), (0, 255): (0.0, 1.0, "0-255"), (-1, 1): (0.5, 0.5, "0-1"),
@@ -176,11 +177,11 @@ def _patch_px(fed: Format, name: str) -> int:
     for size in fed.spatial_shape:
         text = str(size).replace(" ", "")
         factor = text.removesuffix("*n").removeprefix("n*")
-        if text.isdecimal():
+        if _is_size(text):
             sides.append(int(text))
         elif text == "*" or factor == "n":
             sides.append(_PATCH_PX)
-        elif factor.isdecimal() and factor != text and 0 < int(factor) <= _PATCH_PX:
+        elif _is_size(factor) and factor != text and 0 < int(factor) <= _PATCH_PX:
             sides.append(_PATCH_PX // int(factor) * int(factor))
         elif text.replace("*", "").replace("n", "").isdecimal() and "**" in text:
             sides.append(_PATCH_PX)  # a power, such as "2**p*n"
@@ -252,4 +253,8 @@ def _named(outputs: dict[str, Format], words: Sequence[str]) -> str | None:
 def _middle(answer: Format) -> dict[str, object]:
     sides = {str(side) for side in answer.spatial_shape}
     side = next(iter(sides)) if len(sides) == 1 else ""
-    return {"answer_px": int(side)} if side.isdecimal() else {}
+    return {"answer_px": int(side)} if _is_size(side) else {}
+
+
+def _is_size(text: str) -> bool:
+    return text.isdecimal() and len(text) <= _SIZE_DIGITS

@@ -47,6 +47,8 @@ _OWNER = "kaczmarj"
 _TIMEOUT_S = 30.0
 _AGAIN = "check the address and the network, and try again."
 _PART_BYTES = 1 << 20
+_MOST_NAMED = 40
+"""Models in one sentence."""
 _REPOSITORY, _REVISION = r"[\w.-]+/[\w.-]+", r"[\w./-]+"
 
 
@@ -165,7 +167,7 @@ def _from_instanseg(request: ZooRequest) -> Fetched:
     entries = [each for each in known if each.name == request.name]
     if not entries:
         raise _unknown("index of InstanSeg", request.name, [each.name for each in known])
-    newest = max(entries, key=lambda each: [int(n) for n in re.findall(r"\d+", each.version)])
+    newest = max(entries, key=lambda each: [int(n) for n in re.findall(r"\d{1,18}", each.version)])
     url = urljoin(registry, newest.url)
     place = Path(request.folder) / f"{_file_name(request.name)}.zip"
     _fetch(url, place)
@@ -177,7 +179,9 @@ def _file_name(name: str) -> str:
 
 
 def _unknown(zoo: str, name: str, known: list[str]) -> DownloadError:
-    return DownloadError(f'The {zoo} has no model "{name}"; it has {", ".join(known) or "none"}.')
+    listed = ", ".join(known[:_MOST_NAMED]) or "none"
+    more = f" and {len(known) - _MOST_NAMED:,} more" if len(known) > _MOST_NAMED else ""
+    return DownloadError(f'The {zoo} has no model "{name}"; it has {listed}{more}.')
 
 
 _Wanted = TypeVar("_Wanted")

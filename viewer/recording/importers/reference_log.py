@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _STAMP = re.compile(r"(\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}[.,]\d{3})")
 _NAME = re.compile(r"filename: ([^,]+)")
-_SIZE = re.compile(r"(\d+)x(\d+) \[")
+_SIZE = re.compile(r"(\d{1,9})x(\d{1,9}) \[")
 _NUMBER = r"(-?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][-+]?\d+)?)"
 _SHOWN = re.compile(
     rf"\[x1:\s*{_NUMBER}, y1:\s*{_NUMBER}, x2:\s*{_NUMBER}, y2:\s*{_NUMBER}\]"

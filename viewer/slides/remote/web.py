@@ -50,8 +50,9 @@ _MOST_REDIRECTS = 5
 _LONGEST_PAUSE_S = 10.0
 _REDIRECTS = (301, 302, 303, 307, 308)
 _PASSING = (408, 425, 429, 500, 502, 503, 504)
-_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)", re.IGNORECASE)
-_TOTAL = re.compile(r"bytes \*/(\d+)", re.IGNORECASE)
+_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})(?!\d)", re.IGNORECASE)
+_LENGTH = re.compile(r"[0-9]{1,18}")
+_TOTAL = re.compile(r"bytes \*/(\d{1,18})(?!\d)", re.IGNORECASE)
 
 
 class WebFile:
@@ -110,14 +111,13 @@ class WebFile:
     def _some(self, answer: BaseHTTPResponse, until_s: float) -> Part:
         headers = answer.headers
         validator = headers.get("ETag") or headers.get("Last-Modified") or ""
-        length = headers.get("Content-Length", "")
+        size = _length(headers.get("Content-Length", ""))
         if answer.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             return Part(b"", 0, validator)
         if answer.status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
             raise self._refusal(answer.status, headers.get("Retry-After", ""))
-        if length.isdigit() and int(length) > _MOST_WHOLE_BYTES:
-            raise no_ranges(self._name, self._host, int(length))
-        size = int(length) if length.isdigit() else None
+        if size is not None and size > _MOST_WHOLE_BYTES:
+            raise no_ranges(self._name, self._host, size)
         data = self._content(answer, size, until_s)
         found = _RANGE.match(headers.get("Content-Range", ""))
         return Part(data, int(found[3]) if found else len(data), validator)
@@ -168,8 +168,14 @@ class WebFile:
             raise self._silent(error) from None
 
     def _redirected(self, address: str, answer: BaseHTTPResponse) -> str:
-        other = urljoin(address, answer.headers.get("Location", ""))
-        if urlsplit(address).scheme == "https" and urlsplit(other).scheme != "https":
+        try:
+            other = urljoin(address, answer.headers.get("Location", ""))
+            scheme = urlsplit(other).scheme
+        except ValueError:
+            raise ServerError(
+                f"{self._host} redirects {self._name} to what is no address: check the address."
+            ) from None
+        if urlsplit(address).scheme == "https" and scheme != "https":
             raise EgressError(f"Nothing was fetched: {self._host} leads away from https.")
         return other
 
@@ -184,8 +190,7 @@ class WebFile:
             wanted = min(last + 1 - offset, size)
             return Part(self._content(answer, wanted, until_s), total, validator)
         if status == HTTPStatus.OK:
-            length = headers.get("Content-Length", "")
-            raise no_ranges(self._name, self._host, int(length) if length.isdigit() else None)
+            raise no_ranges(self._name, self._host, _length(headers.get("Content-Length", "")))
         if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             found = _TOTAL.match(headers.get("Content-Range", ""))
             if found is not None and offset < int(found[1]):
@@ -263,6 +268,11 @@ def _leave(answer: BaseHTTPResponse) -> None:
     else:
         answer.close()
     answer.release_conn()
+
+
+def _length(text: str) -> int | None:
+    """Return the length that a header states; None where it states none."""
+    return int(text) if _LENGTH.fullmatch(text) else None
 
 
 _pools: dict[str, urllib3.PoolManager] = {}

@@ -221,7 +221,9 @@ def _qptiff_channel(description: str) -> StackChannel:
     for tag in _QPTIFF_NAMES:
         found = re.search(rf"<{tag}>([^<]*)</{tag}>", description)
         name = name or (found[1].strip() if found else None)
-    found = re.search(r"<Color>\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*</Color>", description)
+    found = re.search(
+        r"<Color>\s*(\d{1,9})\s*,\s*(\d{1,9})\s*,\s*(\d{1,9})\s*</Color>", description
+    )
     if found:
         red, green, blue = (min(int(part), 255) for part in found.groups())
         color = (red, green, blue)
