@@ -313,6 +313,25 @@ def test_opacity_of_pictures(tmp_path: Path, name: str) -> None:
     assert_shows(tmp_path / name, on_white(seen[..., :3], seen[..., 3:]), 1)
 
 
+@pytest.mark.parametrize("kind", ["colors", "palette"])
+@pytest.mark.parametrize("alpha_bits", [0, 8])
+def test_opacity_of_a_tga_counts_where_its_header_says_so(
+    tmp_path: Path, kind: str, alpha_bits: int
+) -> None:
+    path = tmp_path / "a.tga"
+    color = picture()[..., :3] if kind == "colors" else np.repeat(picture()[..., :1], 3, 2)
+    levels = np.concatenate([np.repeat(np.arange(256)[:, np.newaxis], 3, 1), [[0]] * 256], 1)
+    table = levels.astype(np.uint8).tobytes() if kind == "palette" else b""
+    clear = np.zeros_like(color[..., :1])
+    pixels = np.concatenate([color[..., ::-1], clear], 2) if not table else color[..., 0]
+    height, width = color.shape[:2]
+    map_kind, image_kind, bits = (1, 1, 8) if table else (0, 2, 32)
+    head = struct.pack("<BBBHHB", 0, map_kind, image_kind, 0, 256 * map_kind, 32 * map_kind)
+    head += struct.pack("<HHHHBB", 0, 0, width, height, bits, 0x20 | alpha_bits)
+    path.write_bytes(head + table + pixels.tobytes())
+    assert_shows(path, np.full_like(color, 255) if alpha_bits else color)
+
+
 def test_gray_and_bilevel_pnm(tmp_path: Path) -> None:
     shade = picture()[..., 1]
     Image.fromarray(shade).save(tmp_path / "a.pgm")

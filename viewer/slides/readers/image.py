@@ -81,6 +81,8 @@ _JPEG_XL_BYTES_PER_PIXEL = 8
 """Four samples of up to 16 bits; the header is not read as far as their depth."""
 
 _EXIF_ORIENTATION = 274
+_ALPHA_MODES = ("LA", "PA", "RGBA", "La", "RGBa")
+_TGA_DESCRIPTOR_AT = 17
 _PNG_BIT_DEPTH_AT = 24
 _JPEG_2000_MODES = ("RGB", "RGBA", "I;16", "L", "LA", "P")
 _DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L")
@@ -240,17 +242,11 @@ class _MemoryChunks:
 class _PillowChunks(_MemoryChunks):
     """8-bit images of any mode; Pillow's own memory is the store."""
 
-    def __init__(self, picture: Image.Image) -> None:
+    def __init__(self, picture: Image.Image, *, has_alpha: bool) -> None:
         super().__init__(*picture.size)
         self._picture = picture
         self._cmyk_profile = _cmyk_profile(picture)
-        self._has_alpha = "transparency" in picture.info or picture.mode in (
-            "LA",
-            "PA",
-            "RGBA",
-            "La",
-            "RGBa",
-        )
+        self._has_alpha = has_alpha
 
     def read_rgb(self, column: int, row: int) -> RgbImage:
         part = self._picture.crop(self._box(column, row))
@@ -266,7 +262,7 @@ class _PillowChunks(_MemoryChunks):
             return StripOverview(self)
         reduced = self._picture.reduce(_OVERVIEW_FACTOR)
         reduced.info = self._picture.info
-        return _PillowChunks(reduced)
+        return _PillowChunks(reduced, has_alpha=False)
 
 
 class _ArrayChunks(_MemoryChunks):
@@ -296,7 +292,8 @@ def _chunks(path: Path, picture: Image.Image) -> _PillowChunks | _ArrayChunks:
         picture.load()
         if picture.mode not in _DEEP_MODES:
             _scale_transparent_gray(path, picture)
-            return _PillowChunks(at_full_scale(path, picture))
+            scaled = at_full_scale(path, picture)
+            return _PillowChunks(scaled, has_alpha=_has_alpha(path, scaled))
         deep = np.asarray(picture)
     elif picture.format == "JPEG2000":
         channels = jpeg2000_channels(path)
@@ -337,6 +334,19 @@ def _array_chunks(
         most = float(samples[..., alpha].max(initial=0))
         colors = replace(colors, full_scale=opacity_scale(colors, shown, most))
     return _ArrayChunks(samples, colors)
+
+
+def _has_alpha(path: Path, picture: Image.Image) -> bool:
+    """Return whether an image that is decoded holds opacity, in its pixels or in its palette."""
+    if picture.format == "TGA" and not _tga_alpha_bits(path):
+        return False  # what stands in the place of opacity, often 0, means nothing
+    is_in_palette = picture.palette is not None and picture.palette.mode == "RGBA"
+    return "transparency" in picture.info or picture.mode in _ALPHA_MODES or is_in_palette
+
+
+def _tga_alpha_bits(path: Path) -> int:
+    with path.open("rb") as file:
+        return file.read(_TGA_DESCRIPTOR_AT + 1)[_TGA_DESCRIPTOR_AT] & 0xF
 
 
 def _scale_transparent_gray(path: Path, picture: Image.Image) -> None:
