@@ -37,6 +37,9 @@ _OWN_COLORS = frozenset((6, 50001, 50002, 34927))
 """Old JPEG, WebP, JPEG XL: their decoders give RGB whatever the tag says."""
 _END_OF_JPEG = b"\xff\xd9"
 _PADDING_BYTES = 64
+_NO_MEMORY = "Insufficient memory"
+"""As libjpeg says it."""
+
 _LOWEST_BIT_FIRST = 2
 """Of the tag FillOrder."""
 _SUBSAMPLING = 530
@@ -213,6 +216,8 @@ class PageChunks:
             raise
         except Exception as error:  # decoders of many libraries, fed with whatever the file holds
             reason = str(error) or type(error).__name__
+            if isinstance(error, MemoryError) or _NO_MEMORY in reason:
+                raise ChunkError("there is not enough memory to decode it") from error
             raise ChunkError(f"its data is damaged ({reason})") from error
         if image.shape[0] < height or image.shape[1] < width:
             raise ChunkError(f"its data is of the wrong size {image.shape}")
