@@ -1,5 +1,7 @@
 """TIFF and Zarr of random layouts, drawn from a seed, against tifffile and zarr on their own.
 
+Some TIFFs are put together byte by byte, with what `random_tiffs` says of their pixels.
+
 The suite draws a few; `-m slow` draws hundreds. A failure names its seed.
 """
 
@@ -14,6 +16,8 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
+from random_tiffs import write_random_tiff
+from tiff_steps import whole
 from zarr.codecs import BloscCodec, BytesCodec, GzipCodec, TransposeCodec, ZstdCodec
 from zarr_steps import pyramid, write_image
 
@@ -33,7 +37,7 @@ open_slide = partial(open_here, first=FIRST)
 
 _READERS = "viewer.slides.readers"
 
-_FEW, _MANY = range(12), range(1000, 1400)
+_FEW, _SOME, _MANY = range(12), range(30), range(1000, 1400)
 _TYPES = ("u1", "u2", "u4", "i2", "i4", "f4", "f8")
 _LOSSLESS = ("zlib", "lzw", "packbits", "zstd", "lzma", "none")
 
@@ -131,6 +135,29 @@ def _check_tiff(path: Path, seed: int) -> None:
             assert np.array_equal(_stored(source, index, channels), expected), (seed, index)
 
 
+def _check_built_tiff(path: Path, seed: int) -> None:
+    """Write a TIFF byte by byte, and compare its levels with what was written."""
+    made = write_random_tiff(path, seed)
+    with _as_large(random.Random(seed)), closing(open_slide(path)) as source:
+        sizes = [(level.width_px, level.height_px) for level in source.levels]
+        assert sizes[: len(made.values)] == [each.shape[1::-1] for each in made.values], made.words
+        for index, values in enumerate(made.values):
+            is_gap = made.missing[index][..., np.newaxis]
+            if not source.info.axes.is_rgb:
+                stored = np.moveaxis(np.where(is_gap, 0, values), 2, 0)
+                channels = tuple(range(len(stored)))
+                assert np.array_equal(_stored(source, index, channels), stored), made.words
+                continue
+            shown = made.shown[index]
+            if shown is None:
+                stretched = source.info.display_range
+                assert stretched is not None, made.words
+                shown = made.stretched(values, *stretched)
+            expected = np.where(is_gap, 255, shown)
+            # Colors and opacity are rounded each for itself.
+            assert np.abs(whole(source, index) - expected).max() <= 2, made.words
+
+
 def _check_zarr(path: Path, seed: int) -> None:
     """Write an OME-Zarr of any axes, and compare each level with what zarr reads."""
     rng = random.Random(seed)
@@ -169,6 +196,11 @@ def test_a_few_tiffs(tmp_path: Path, seed: int) -> None:
     _check_tiff(tmp_path / "a.tif", seed)
 
 
+@pytest.mark.parametrize("seed", _SOME)
+def test_some_tiffs_that_are_put_together_by_hand(tmp_path: Path, seed: int) -> None:
+    _check_built_tiff(tmp_path / "a.tif", seed)
+
+
 @pytest.mark.parametrize("seed", _FEW)
 def test_a_few_zarrs(tmp_path: Path, seed: int) -> None:
     _check_zarr(tmp_path / "a.zarr", seed)
@@ -178,6 +210,12 @@ def test_a_few_zarrs(tmp_path: Path, seed: int) -> None:
 def test_many_tiffs(tmp_path: Path) -> None:
     for seed in _MANY:
         _check_tiff(tmp_path / f"{seed}.tif", seed)
+
+
+@pytest.mark.slow
+def test_many_tiffs_that_are_put_together_by_hand(tmp_path: Path) -> None:
+    for seed in _MANY:
+        _check_built_tiff(tmp_path / f"{seed}.tif", seed)
 
 
 @pytest.mark.slow

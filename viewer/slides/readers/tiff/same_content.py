@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 _GRID = 4
 _TRIALS = 3
+_LEAST_KNOWN = 0.25
+"""Of the pixels of a window that both pages store."""
+
 _SIDE_PX = 32
 _MOST_SIDE_PX = 1024
 _MOST_CHUNK_BYTES = 64 << 20
@@ -64,7 +67,7 @@ class Window:
         return chunks.ranges(sorted(places))
 
     def read(self, x_px: int, y_px: int, width_px: int, height_px: int) -> NDArray[np.float32]:
-        """Return the means of the first samples; gaps are 0.
+        """Return the means of the first samples; NaN where nothing is stored.
 
         Raises
         ------
@@ -72,7 +75,7 @@ class Window:
             A tile or strip in the window is damaged.
         """
         chunks = self._chunks
-        canvas = np.zeros((height_px, width_px), np.float32)
+        canvas = np.full((height_px, width_px), np.nan, np.float32)
         for row in touched(y_px, height_px, chunks.chunk_height_px):
             for column in touched(x_px, width_px, chunks.chunk_width_px):
                 samples = chunks.read(column, row)
@@ -110,11 +113,18 @@ def shows_the_same(larger: Window, smaller: Window) -> bool:
     if larger.is_expensive or smaller.is_expensive:
         return False
     factor = larger.size_px[0] / smaller.size_px[0]
+    known = 0
     try:
-        places = _places_with_structure(smaller, factor)
-        return all(_agree(larger, smaller, place, factor) for place in places)
+        for place in _places_by_structure(smaller, factor):
+            does_agree = _agree(larger, smaller, place, factor)
+            if does_agree is False:
+                return False
+            known += does_agree is not None
+            if known == _TRIALS:
+                break
     except ChunkError:
         return False
+    return known > 0
 
 
 def ranges_to_compare(larger: Window, smaller: Window) -> list[tuple[int, int]]:
@@ -147,19 +157,23 @@ def _looked_at(smaller: Window, factor: float) -> tuple[int, list[tuple[int, int
     ]
 
 
-def _places_with_structure(smaller: Window, factor: float) -> list[tuple[int, int, int]]:
-    """Return the x, y and side of the windows with the largest deviation."""
+def _places_by_structure(smaller: Window, factor: float) -> list[tuple[int, int, int]]:
+    """Return the x, y and side of windows, those with the largest deviation first."""
     width, height = smaller.size_px
     found: list[tuple[float, tuple[int, int, int]]] = []
     side, places = _looked_at(smaller, factor)
     for x, y in places:
         window = smaller.read(x, y, min(side, width), min(side, height))
-        found.append((float(window.std()), (x, y, side)))
+        if not np.isnan(window).all():
+            found.append((float(np.nanstd(window)), (x, y, side)))
     found.sort(key=lambda item: -item[0])
-    return [place for _, place in found[:_TRIALS]]
+    return [place for _, place in found]
 
 
-def _agree(larger: Window, smaller: Window, place: tuple[int, int, int], factor: float) -> bool:
+def _agree(
+    larger: Window, smaller: Window, place: tuple[int, int, int], factor: float
+) -> bool | None:
+    """Return whether both show the same there; None where one of them stores too little."""
     x, y, side = place
     width = min(side, smaller.size_px[0] - x)
     height = min(side, smaller.size_px[1] - y)
@@ -173,8 +187,12 @@ def _agree(larger: Window, smaller: Window, place: tuple[int, int, int], factor:
         np.minimum(np.arange(height) * factor, down - 1).astype(int)[:, np.newaxis],
         np.minimum(np.arange(width) * factor, across - 1).astype(int),
     ]
+    is_known = np.isfinite(reduced) & np.isfinite(box) & np.isfinite(nearest)
+    if np.count_nonzero(is_known) < _LEAST_KNOWN * is_known.size:
+        return None
+    reduced = reduced[is_known]
     # Levels are made by averaging or by leaving out pixels.
-    difference = min(float(np.abs(reduced - other).mean()) for other in (box, nearest))
+    difference = min(float(np.abs(reduced - other[is_known]).mean()) for other in (box, nearest))
     deviation = float(np.abs(reduced - reduced.mean()).mean())
     scale = max(float(reduced.max()), 1.0)
     return difference <= 0.5 * deviation + 0.03 * scale
