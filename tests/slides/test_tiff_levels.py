@@ -148,6 +148,21 @@ def test_pages_that_are_named_in_their_description(tmp_path: Path) -> None:
     source.close()
 
 
+def test_a_macro_of_the_shape_of_the_slide_is_no_level(tmp_path: Path) -> None:
+    """Scanners flag it as a smaller image, as they do levels."""
+    path = tmp_path / "a.tif"
+    macro = np.ascontiguousarray(255 - reduced(8)[:, ::-1])
+    with tifffile.TiffWriter(path) as out:
+        out.write(large(), metadata=None, description="Scanner\n1280x960", **TILED)
+        out.write(reduced(2), metadata=None, subfiletype=1, description="Scanner", **TILED)
+        out.write(macro, metadata=None, subfiletype=9, description="Scanner\nmacro 160x120")
+    assert stored_levels(path) == [(1280, 960), (640, 480)]
+    source = open_slide(path)
+    assert source.info.associated == ("macro",)
+    np.testing.assert_array_equal(source.read_associated("macro"), macro)
+    source.close()
+
+
 def test_planes_in_the_order_of_the_xml(tmp_path: Path) -> None:
     """TiffData may put the first plane last in the file."""
     planes = [picture()[..., channel] for channel in (2, 1, 0)]

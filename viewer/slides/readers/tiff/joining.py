@@ -21,6 +21,9 @@ REDUCED = 1
 """Bit of the tag NewSubfileType."""
 
 ASPECT_TOLERANCE = 0.01
+_OTHER_PICTURES = ("label", "macro")
+"""Names of pictures that show something else than the slide's tissue."""
+
 _ROUNDING = 1e-9
 _UNCOMPARED = (
     "This file holds too many images of one shape to compare all: some may be levels of others."
@@ -105,6 +108,8 @@ def _is_level_of(
     finest, level = larger.levels[0], image.levels[0]
     if any(known.size_px == level.size_px for known in larger.levels):
         return False
+    if image.plain_name in _OTHER_PICTURES and larger.plain_name != image.plain_name:
+        return False  # whatever its tag says, and of whatever shape it is
     if not is_reduced(finest, level, _tolerance(image)):
         return False
     # The nearest finer level is the cheapest to compare with.

@@ -98,6 +98,20 @@ class TiffImage:
     ome: OmeImage | None = None
     stack: Stack = field(default_factory=Stack)
 
+    @property
+    def first_place(self) -> tuple[int, int, int]:
+        """Return which channel, focal plane and time point the pages of the levels are.
+
+        The first of all, unless that one is not in the file.
+        """
+        z, c, t = (0, 0, 0) if self.ome is None else self.ome.first_place
+        return c, z, t
+
+    @property
+    def plain_name(self) -> str:
+        """Return the name as names are compared: "label" for "Label Image"."""
+        return self.name.strip().casefold().removesuffix(" image")
+
 
 def tiff_images(tiff: TiffFile, files: TiffFiles) -> list[TiffImage]:
     """Return the images of a file in the order of the file; a level is no image of its own.
@@ -284,8 +298,9 @@ def _missing(ome: OmeImage, page: TiffPage, files: TiffFiles) -> tuple[str, ...]
     """Return a sentence on planes that lie in files that are not read, or nowhere."""
     if not ome.elsewhere:
         told = ome.size_z * ome.size_c * ome.size_t
-        # Some do not tell the samples in the XML.
-        held = (len(ome.planes) + len(ome.beside)) * page.samplesperpixel
+        held = len(ome.planes) + len(ome.beside)
+        if all(channel.samples == 1 for channel in ome.channels):
+            held *= page.samplesperpixel  # which some do not tell in the XML
         return (_too_few(told, held),) if held < told else ()
     count = len(ome.elsewhere)
     others = "" if count == 1 else f" and {count - 1} other file{'s' if count > 2 else ''}"

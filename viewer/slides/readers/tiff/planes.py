@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from viewer.slides.byte_lru import ByteLru
     from viewer.slides.readers.tiff.files import TiffFiles
-    from viewer.slides.readers.tiff.layout import TiffLevel
+    from viewer.slides.readers.tiff.layout import TiffImage
     from viewer.slides.tile_windows import Window
     from viewer.slides.turns import Turns
 
@@ -46,14 +46,15 @@ class Planes:
 
     def __init__(
         self,
-        levels: Sequence[TiffLevel],
+        image: TiffImage,
         samples: int,
         orientation: int,
         files: TiffFiles,
         kept: ByteLru[Hashable],
         turns: Turns[Hashable],
     ) -> None:
-        self._levels = levels
+        self._levels = image.levels
+        self._first_place = image.first_place
         self._samples = samples
         self._orientation = orientation
         self._files = files
@@ -102,7 +103,8 @@ class Planes:
             if known is None:
                 first = self._levels[level].page
                 # The first is at hand, others are read from a file that is open for them alone.
-                page = self._levels[level].page_at(c, z, t) if c or z or t else first
+                is_first = (c, z, t) == self._first_place
+                page = first if is_first else self._levels[level].page_at(c, z, t)
                 if page is None:
                     raise ChunkError("the file does not hold this plane")
                 if not is_alike(first, page):

@@ -266,7 +266,7 @@ def _entry(index: int, image: TiffImage) -> ImageEntry:
 
 
 def _associated_name(image: TiffImage, shown: TiffImage) -> str:
-    name = image.name.strip().casefold().removesuffix(" image")
+    name = image.plain_name
     return name if name in _ASSOCIATED and image is not shown else ""
 
 
@@ -325,7 +325,9 @@ class TiffSource(DescribedSource):
     def direct_tiles(self) -> list[DirectTiles | None]:
         """Return where the tiles of each level lie that are plain JPEG; None for other levels."""
         return [
-            level.direct_tiles if isinstance(level, LevelChunks) and _is_direct(level) else None
+            level.direct_tiles
+            if isinstance(level, LevelChunks) and _is_direct(level) and not self._stack.lacks_first
+            else None
             for level in self._chunks
         ]
 
@@ -342,6 +344,8 @@ class TiffSource(DescribedSource):
         if not axes.is_rgb:
             values = self.read_channels(level, column, row, axes.first_shown)
             return composite(values, self._displays)
+        if self._stack.lacks_first:
+            raise TileError(level, column, row, "the file does not hold this plane")
         try:
             if _is_direct(chunks):
                 return chunks.read_rgb(column, row)

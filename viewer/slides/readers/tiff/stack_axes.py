@@ -62,6 +62,8 @@ class ImageStack:
     ----------
     samples
         How many channels a page holds; 0 where pages are colors.
+    lacks_first
+        Whether the file does not hold the first plane, which it tells of.
     kept, turns
         Of decoded tiles and strips, whatever they are read for.
     """
@@ -82,8 +84,9 @@ class ImageStack:
         if self.samples == 1 == len(image.stack.channels) and needs_overview(levels):
             self.samples = 0  # a gray picture in strips: its overview is made as that of RGB
         self.orientation = levels[0].orientation
+        self.lacks_first = image.first_place != (0, 0, 0)
         self.planes = Planes(
-            image.levels, max(self.samples, 1), self.orientation, files, self.kept, self.turns
+            image, max(self.samples, 1), self.orientation, files, self.kept, self.turns
         )
 
     def read_rgb(self, level: int, first: LevelChunks, z: int, t: int, window: Window) -> RgbImage:

@@ -1,0 +1,165 @@
+"""OME-TIFF whose planes stand anywhere in the file, drawn from a seed; some are missing.
+
+The suite draws a few; `-m slow` draws hundreds. A failure names its seed.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from contextlib import closing
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import tifffile
+
+from viewer.slides import TileError
+from viewer.slides.opener import open_here
+from viewer.slides.reader_process.more_readers import FIRST
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from viewer.slides import SlideSource
+
+open_slide = partial(open_here, first=FIRST)
+
+_FEW, _MANY = range(20), range(1000, 1500)
+_TYPES = {"u1": "uint8", "u2": "uint16", "f4": "float", "i2": "int16"}
+
+Place = tuple[int, int, int]
+"""Focal plane, channel and time."""
+
+
+def _tiff_data(rng: random.Random, places: list[Place]) -> tuple[str, list[Place]]:
+    """Return elements TiffData, and the planes in the order of the file."""
+    style = rng.choice(("whole", "none", "each", "gaps", "runs", "rest"))
+    stored = list(places)
+    match style:
+        case "whole":
+            return f'<TiffData IFD="0" PlaneCount="{len(places)}"/>', stored
+        case "none":
+            return "<TiffData/>", stored
+        case "rest":
+            first = rng.randrange(len(places))
+            z, c, t = places[first]
+            return f'<TiffData FirstZ="{z}" FirstC="{c}" FirstT="{t}"/>', stored[first:]
+        case "runs":
+            elements, at = "", 0
+            while at < len(places):
+                count = min(rng.randrange(1, 4), len(places) - at)
+                z, c, t = places[at]
+                elements += f'<TiffData IFD="{at}" FirstZ="{z}" FirstC="{c}" FirstT="{t}" '
+                elements += f'PlaneCount="{count}"/>'
+                at += count
+            return elements, stored
+        case _:
+            if style == "gaps":
+                stored = rng.sample(stored, rng.randrange(1, len(stored) + 1))
+            rng.shuffle(stored)
+            each = [
+                f'<TiffData IFD="{at}" FirstZ="{z}" FirstC="{c}" FirstT="{t}"/>'
+                for at, (z, c, t) in enumerate(stored)
+            ]
+            rng.shuffle(each)
+            return "".join(each), stored
+
+
+def _read(source: SlideSource, level: int, channels: tuple[int, ...], z: int, t: int) -> Any:
+    grid = source.levels[level]
+    rows = [
+        np.concatenate(
+            [source.read_channels(level, x, y, channels, z, t) for x in range(grid.columns)], axis=2
+        )
+        for y in range(grid.rows)
+    ]
+    return np.concatenate(rows, axis=1)
+
+
+def _check(path: Path, seed: int) -> None:
+    rng = random.Random(seed)
+    numbers = np.random.default_rng(seed)
+    counts = {axis: rng.randrange(1, 4) for axis in "ZCT"}
+    order = rng.sample("ZCT", 3)
+    is_rgb = rng.random() < 0.25
+    dtype = "u1" if is_rgb else rng.choice(tuple(_TYPES))
+    places: list[Place] = []
+    for rest in range(counts["Z"] * counts["C"] * counts["T"]):
+        place: dict[str, int] = {}
+        for axis in order:
+            rest, place[axis] = divmod(rest, counts[axis])
+        places.append((place["Z"], place["C"], place["T"]))
+    height, width = rng.randrange(40, 200), rng.randrange(40, 200)
+    shape = (height, width, 3) if is_rgb else (height, width)
+    planes = {place: numbers.integers(0, 255, shape).astype(dtype) for place in places}
+    data, stored = _tiff_data(rng, places)
+    samples = 3 if is_rgb else 1
+    channels = "".join(
+        f'<Channel ID="Channel:0:{n}" Name="marker {n}" SamplesPerPixel="{samples}"/>'
+        for n in range(counts["C"])
+    )
+    # What it says of the order of bytes and samples does not count: the tags do.
+    contradicted = f'BigEndian="{rng.choice(("true", "false"))}" Interleaved="{rng.random() < 0.5}"'
+    xml = (
+        '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">'
+        f'<Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XY{"".join(order)}" '
+        f'Type="{_TYPES[dtype]}" {contradicted} SizeX="{width}" SizeY="{height}" '
+        f'SizeZ="{counts["Z"]}" SizeC="{counts["C"] * samples}" SizeT="{counts["T"]}">'
+        f"{channels}{data}</Pixels></Image></OME>"
+    )
+    is_planar, has_level = is_rgb and rng.random() < 0.4, rng.random() < 0.4
+    options: dict[str, Any] = {
+        "photometric": "rgb" if is_rgb else "minisblack",
+        "compression": rng.choice((None, "zlib", "lzw")),
+        "metadata": None,
+    }
+    if is_planar:
+        options["planarconfig"] = "separate"
+    if rng.random() < 0.5:
+        options["tile"] = (64, 64)
+    endian: Any = rng.choice("<>")
+    with tifffile.TiffWriter(path, byteorder=endian) as out:
+        for index, place in enumerate(stored):
+            text = None if index else xml
+            for step in range(1, 3 if has_level else 2):
+                values = planes[place][::step, ::step]
+                values = np.ascontiguousarray(np.moveaxis(values, 2, 0) if is_planar else values)
+                below = 1 if has_level and step == 1 else None
+                flag = 0 if step == 1 else 1
+                out.write(values, subifds=below, subfiletype=flag, description=text, **options)
+                text = None
+    said = f"seed {seed}: {counts} {order} {stored}"
+    with closing(open_slide(path)) as source:
+        held = [sorted({place[axis] for place in stored}) for axis in range(3)]
+        axes = source.info.axes
+        assert (axes.z_count, axes.t_count) == (len(held[0]), len(held[2])), said
+        shown_channels = held[1][:1] if is_rgb else held[1]
+        for z, c, t in itertools.product(held[0], shown_channels, held[2]):
+            at = held[0].index(z), held[1].index(c), held[2].index(t)
+            read = (0, 1, 2) if is_rgb else (at[1],)
+            for level in range(2 if has_level else 1):
+                if (z, c, t) not in stored:
+                    with pytest.raises(TileError, match="does not hold this plane"):
+                        _read(source, level, read, at[0], at[2])
+                    continue
+                step = level + 1
+                right: NDArray[Any] = planes[z, c, t][::step, ::step]
+                right = np.moveaxis(right, 2, 0) if is_rgb else right[np.newaxis]
+                assert np.array_equal(_read(source, level, read, at[0], at[2]), right), said
+        is_said = any(note.startswith("The file tells of ") for note in source.info.notes)
+        assert is_said == (len(stored) < len(places)), said
+
+
+@pytest.mark.parametrize("seed", _FEW)
+def test_a_few_stacks(tmp_path: Path, seed: int) -> None:
+    _check(tmp_path / "a.ome.tif", seed)
+
+
+@pytest.mark.slow
+def test_many_stacks(tmp_path: Path) -> None:
+    for seed in _MANY:
+        _check(tmp_path / f"{seed}.ome.tif", seed)
