@@ -120,9 +120,7 @@ def write_random_tiff(path: Path, seed: int) -> RandomTiff:
         missing.append(upright(is_gap, layout.orientation))
         kind_of_file = (1 if index else 0) if is_flagged else None
         directories.append(
-            directory(
-                values, own, order, rng, lambda c, r, g=gaps: (c, r) in g, kind_of_file
-            )
+            directory(values, own, order, rng, lambda c, r, g=gaps: (c, r) in g, kind_of_file)
         )
     if is_below:
         directories[0].below = directories[1:]
@@ -169,14 +167,17 @@ def _layout(rng: random.Random, photometric: int, kind: str) -> Layout:
     if compression == WEBP and extra == (0,):
         extra = ()
     predictor = 1
-    if compression in (LZW, DEFLATE, 32946, ZSTD, LZMA) and not is_packed and photometric != PALETTE:
-        if dtype[0] == "f":
-            predictor = rng.choice((1, 3))
-        else:
-            predictor = rng.choice((1, 2))
+    if (
+        compression in (LZW, DEFLATE, 32946, ZSTD, LZMA)
+        and not is_packed
+        and photometric != PALETTE
+    ):
+        predictor = rng.choice((1, 3)) if dtype[0] == "f" else rng.choice((1, 2))
     can_reverse = compression in (NONE, LZW, DEFLATE, PACKBITS)
     is_planar = (
-        photometric in (RGB, CMYK) and compression not in (PNG, WEBP, JPEG_2000) and rng.random() < 0.3
+        photometric in (RGB, CMYK)
+        and compression not in (PNG, WEBP, JPEG_2000)
+        and rng.random() < 0.3
     )
     palette = None
     if photometric == PALETTE:
@@ -219,7 +220,11 @@ def _content(rng: random.Random, layout: Layout) -> NDArray[Any]:
     y, x = np.mgrid[0:height, 0:width]
     image = np.empty((height, width, samples))
     for n in range(samples):
-        period, phase, slope = numbers.uniform(20, 90), numbers.uniform(0, 6), numbers.uniform(-2, 2)
+        period, phase, slope = (
+            numbers.uniform(20, 90),
+            numbers.uniform(0, 6),
+            numbers.uniform(-2, 2),
+        )
         image[..., n] = 0.5 + 0.45 * np.sin((x + slope * y) / period + phase)
     image += numbers.normal(0, 0.01, image.shape)
     image[height // 4 : height // 3, width // 4 : width // 2] = numbers.random(samples)

@@ -89,10 +89,10 @@ def _check(path: Path, seed: int) -> None:
     dtype = "u1" if is_rgb else rng.choice(tuple(_TYPES))
     places: list[Place] = []
     for rest in range(counts["Z"] * counts["C"] * counts["T"]):
-        place: dict[str, int] = {}
+        at_axis: dict[str, int] = {}
         for axis in order:
-            rest, place[axis] = divmod(rest, counts[axis])
-        places.append((place["Z"], place["C"], place["T"]))
+            rest, at_axis[axis] = divmod(rest, counts[axis])
+        places.append((at_axis["Z"], at_axis["C"], at_axis["T"]))
     height, width = rng.randrange(40, 200), rng.randrange(40, 200)
     shape = (height, width, 3) if is_rgb else (height, width)
     planes = {place: numbers.integers(0, 255, shape).astype(dtype) for place in places}

@@ -10,7 +10,7 @@ import random
 import struct
 import zlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import imagecodecs
 import numpy as np
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+Order = Literal["<", ">"]
 
 _KINDS = {"B": 1, "s": 2, "H": 3, "I": 4, "b": 7, "Q": 16, "S": 13, "T": 18}
 """Types of tags by letters: those of `struct`, text, bytes, and places of directories."""
@@ -47,7 +49,7 @@ class Directory:
 
 
 def write_directories(
-    path: Path, directories: Sequence[Directory], order: str, *, is_big: bool
+    path: Path, directories: Sequence[Directory], order: Order, *, is_big: bool
 ) -> None:
     """Write a file with a chain of directories, and those below them in SubIFDs."""
     body = bytearray((b"II" if order == "<" else b"MM") + struct.pack(f"{order}H", 42 + is_big))
@@ -60,11 +62,11 @@ def write_directories(
     path.write_bytes(body)
 
 
-def _put(body: bytearray, at: int, place: int, order: str, is_big: bool) -> None:
+def _put(body: bytearray, at: int, place: int, order: Order, is_big: bool) -> None:
     struct.pack_into(f"{order}{'Q' if is_big else 'I'}", body, at, place)
 
 
-def _append(body: bytearray, directory: Directory, order: str, is_big: bool) -> tuple[int, int]:
+def _append(body: bytearray, directory: Directory, order: Order, is_big: bool) -> tuple[int, int]:
     """Append tiles and tags; return where the directory is, and where the next one is named."""
     tags = dict(directory.tags)
     if directory.below:
@@ -195,7 +197,7 @@ class Layout:
 def directory(
     values: NDArray[Any],
     layout: Layout,
-    order: str,
+    order: Order,
     rng: random.Random,
     missing: Callable[[int, int], bool] | None = None,
     subfile_type: int | None = None,
@@ -275,7 +277,7 @@ def directory(
     return Directory(tags, chunks, layout.tile is not None, layout.list_letter, sizes)
 
 
-def _coded(part: NDArray[Any], layout: Layout, order: str) -> bytes:
+def _coded(part: NDArray[Any], layout: Layout, order: Order) -> bytes:
     if layout.is_picture:
         return _as_picture(part, layout.compression)
     row_bytes = -(-part.shape[1] * part.shape[2] * layout.bits // 8)
