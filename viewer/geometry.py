@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from shapely.geometry.base import BaseGeometry
 
 
 class Point(NamedTuple):
@@ -55,6 +58,13 @@ class Box:
     def bounds(self) -> tuple[float, float, float, float]:
         """Return x0, y0, x1, y1, as shapely and files take them."""
         return self.x0, self.y0, self.x1, self.y1
+
+    @property
+    def polygon(self) -> BaseGeometry:
+        """Return the box as a shape."""
+        import shapely
+
+        return shapely.box(*self.bounds)
 
     @property
     def width(self) -> float:

@@ -207,7 +207,7 @@ def paste(pasted: Sequence[Annotation], slide: Box, author: str) -> Edit:
 
 def whole_slide(slide: Box, which: AnnotationClass | None, author: str) -> Edit:
     """One rectangle over all of the slide, locked so that it is not dragged by accident."""
-    shape = shapely.box(*slide.bounds)
+    shape = slide.polygon
     whole = Annotation(shape, shown_as=which, name="Whole slide", is_locked=True)
     return adding("Whole slide", [whole.signed(author)])
 

@@ -37,7 +37,7 @@ def part_within(area: Area, box: Box) -> Area:
     """Return what of it lies in a box."""
     if isinstance(area, Box):
         return area.intersection(box)
-    return shapely.intersection(area, shapely.box(*box.bounds))
+    return shapely.intersection(area, box.polygon)
 
 
 def blocks_of(grid: BlockGrid, area: Area) -> list[BlockKey]:

@@ -126,7 +126,7 @@ def analyzed_share(found: ObjectMap | PatchFeatureMap, area: Area) -> float:
     """Return the share of an area whose blocks are known, 0 to 1."""
     grid = found.grid
     part = part_within(area, Box(0, 0, grid.slide.width, grid.slide.height))
-    shape = _polygon(part) if isinstance(part, Box) else part
+    shape = part.polygon if isinstance(part, Box) else part
     done = found.done
     missing = [grid.core_box(key) for key in blocks_of(grid, part) if key not in done]
     if isinstance(found, PatchFeatureMap):
@@ -134,13 +134,9 @@ def analyzed_share(found: ObjectMap | PatchFeatureMap, area: Area) -> float:
         missing += holes.boxes(holes.count)
     if not missing or not shape.area:
         return 1.0
-    cores = np.array([_polygon(box) for box in missing])
+    cores = np.array([box.polygon for box in missing])
     unknown = shapely.area(shapely.intersection(cores, shape)).sum()
     return max(0.0, 1.0 - float(unknown) / float(shape.area))
-
-
-def _polygon(box: Box) -> BaseGeometry:
-    return shapely.box(*box.bounds)
 
 
 def shown_inside(found: ObjectMap, style: ObjectStyle, region: BaseGeometry | None) -> Objects:

@@ -131,7 +131,7 @@ class CountingFrame:
             _within(center.y, slide.y0 + half_y, slide.y1 - half_y),
         )
         whole = affinity.translate(outline, *middle)
-        kept = whole.intersection(shapely.box(*slide.bounds))
+        kept = whole.intersection(slide.polygon)
         if not isinstance(kept, shapely.Polygon) or kept.is_empty:
             raise CountingError("The field does not lie on the slide: move there first.")
         is_whole = kept.area >= whole.area * _WHOLE

@@ -6,8 +6,6 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
-import shapely
-
 from viewer.annotations.annotation import Annotation
 from viewer.annotations.counting.frame import CountingFrame
 from viewer.annotations.counting.tally import LOOK_ALIKE, MITOSIS
@@ -114,7 +112,7 @@ class EditContext:
         self.hidden_classes: frozenset[str] = frozenset()
         """The names of classes that are not shown; "" for what has none."""
         self._show = show
-        self._slide = None if slide is None else shapely.box(*slide.bounds)
+        self._slide = None if slide is None else slide.polygon
         self.current_class: AnnotationClass | None = None
         """Of what is drawn next."""
         self.is_editing = False

@@ -147,7 +147,7 @@ def planned_fields(
         places += [
             (number, grid, key)
             for key in (grid.covering(Box(*area.bounds)) if not area.is_empty else [])
-            if area.intersects(shapely.box(*grid.core_box(key).bounds))
+            if area.intersects(grid.core_box(key).polygon)
         ]
     notes: list[str] = []
     if len(places) > MOST_FIELDS:

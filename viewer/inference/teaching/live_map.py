@@ -93,7 +93,7 @@ class LiveMap:
         import shapely
 
         classes, _, origin = self._joined()
-        field = shapely.box(*seen.bounds)
+        field = seen.polygon
         painted = painted_colors(list(self.colors.items()), is_map=True)
         found: list[tuple[str, BaseGeometry]] = []
         for number, name in enumerate(self.colors):

@@ -60,7 +60,7 @@ def write_areas(
     heatmap = class_heatmap(found, HeatmapStyle(), painted_colors(classes, is_map=is_map))
     made: list[Annotation] = []
     if heatmap is not None:
-        within = shapely.box(*area.bounds) if isinstance(area, Box) else area
+        within = area.polygon if isinstance(area, Box) else area
         shapely.prepare(within)
         for each in annotations_of_heatmap(heatmap, found.raster_px, classes, "", found.origin):
             inside = shapely.intersection(each.geometry, within)

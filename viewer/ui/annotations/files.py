@@ -452,7 +452,7 @@ def _with_own_color(annotation: Annotation, classes: Mapping[str, AnnotationClas
 
 def _beside(drawn: list[Annotation], slide: Box) -> int:
     """Return how many lie wholly beside the slide."""
-    box = shapely.box(*slide.bounds)
+    box = slide.polygon
     return sum(int((~shapely.intersects(box, part)).sum()) for part in geometry_parts(drawn))
 
 

@@ -25,8 +25,6 @@ from viewer.ui.slides.slide_place import place_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from shapely.geometry.base import BaseGeometry
-
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.comparison import Comparison, Disagreement
     from viewer.annotations.document_state import DocumentState
@@ -121,7 +119,7 @@ class ComparisonController(QObject):
             problems: list[Problem] = []
             first, second = (_read(each, drawn, problems, place) for each in (one, other))
             classes = {each.class_name for each in (*first, *second)} - {""}
-            reference: BaseGeometry = shapely.box(*slide_box.bounds)
+            reference = slide_box.polygon
             if within:
                 reference = regions_of([*first, *second], within)
                 first = [each for each in first if each.class_name != within]

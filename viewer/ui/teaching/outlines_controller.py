@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import shapely
 from PySide6.QtCore import Qt, QTimer, Signal
 
 from viewer.annotations.annotation import Annotation, AnnotationClass
@@ -161,7 +160,7 @@ class OutlinesController(FollowedAnnotations):
         if seen.is_empty:
             return
         kind = AnnotationClass(AREA_CLASSES[0], _AREA_COLOR)
-        area = shapely.box(*seen.bounds)
+        area = seen.polygon
         active.do(adding("Corrected area", [Annotation(area, shown_as=kind).signed(active.author)]))
 
     # What is learned -------------------------------------------------------------------------
