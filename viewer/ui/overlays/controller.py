@@ -6,25 +6,23 @@ from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from viewer.geometry import Size
 from viewer.inference.ai_extra import missing_ai
 from viewer.inference.tasks.known import kind_of
-from viewer.overlays.clicked_regions import regions_path
 from viewer.overlays.shown_overlays import ShownOverlay
 from viewer.ui.background_runner import BackgroundRunner, Urgency
 from viewer.ui.overlays.card_menu import CardMenu, CardMenuHost
-from viewer.ui.overlays.card_state import state_of
+from viewer.ui.overlays.card_settings import CardSettings
 from viewer.ui.overlays.click_segmenting import ClickHost, ClickSegmenting
 from viewer.ui.overlays.earlier_notice import EarlierNotice
 from viewer.ui.overlays.model_files import ModelFiles, ModelFilesHost
 from viewer.ui.overlays.overlay_commands import OverlayCommands, OverlayCommandsHost
-from viewer.ui.overlays.overlay_settings import OverlaySettings, OverlaySettingsHost
+from viewer.ui.overlays.overlay_settings import OverlaySettingsHost
 from viewer.ui.overlays.overlay_stacks import OverlayStacks
 from viewer.ui.overlays.overlays_panel import OverlaysPanel
+from viewer.ui.overlays.pane_results import PaneResults, PaneResultsHost
 from viewer.ui.overlays.score_question import ask_score
 from viewer.ui.overlays.tissue_view import TissueHost, TissueView
 from viewer.ui.overlays.values_under_cursor import CursorHost, ValuesUnderCursor
-from viewer.ui.slides.slide_place import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,9 +31,9 @@ if TYPE_CHECKING:
     from viewer.annotations.formats.origins import Origin
     from viewer.inference.models.bundle import ModelBundle
     from viewer.overlays.files.result_file import ResultFile
-    from viewer.ui.overlays.card_state import CardState
     from viewer.ui.overlays.model_card import ModelCard
     from viewer.ui.overlays.overlay import Overlay
+    from viewer.ui.overlays.overlay_settings import OverlaySettings
     from viewer.ui.overlays.overlay_source import OverlaySource
     from viewer.ui.slides.slide_pane import SlidePane
 
@@ -54,6 +52,7 @@ class OverlaysHost(
     ModelFilesHost,
     OverlayCommandsHost,
     OverlaySettingsHost,
+    PaneResultsHost,
     TissueHost,
     Protocol,
 ):
@@ -80,7 +79,6 @@ class OverlaysController(QObject):
         self._window = window
         self._background = BackgroundRunner("overlays", 1, self)
         self._stacks = OverlayStacks(lambda sentence: window.say(sentence))
-        self._files: dict[SlidePane, list[ResultFile]] = {}
         self.hidden_by: Callable[[SlidePane], str] = lambda _: ""
         """Says why a study hides models and results on a pane's slide; "" where it does not."""
         self.tuned: Callable[[SlidePane, ModelBundle], ModelBundle] = lambda _, bundle: bundle
@@ -89,8 +87,10 @@ class OverlaysController(QObject):
         self.commands = OverlayCommands(window, self, self._background, self)
         self.commands.about_to_run.connect(self.about_to_run)
         self.values = ValuesUnderCursor(window, self._stacks, lambda: self.commands.is_paused, self)
-        self._settings: dict[ModelCard, OverlaySettings] = {}
         self.model_files = ModelFiles(window, self, self._background, self)
+        refuse = self.model_files.show_refusal
+        self._results = PaneResults(window, self, self._background, self._why_not, refuse)
+        self._settings = CardSettings(window, self.panel.models, self._stacks, self.commands, self)
         self._menu = CardMenu(window, self, self.panel.models, self.model_files, self)
         self._clicks = ClickSegmenting(window, self)
         self.tissue = TissueView(window, self._background, self)
@@ -118,8 +118,7 @@ class OverlaysController(QObject):
         self._background.close(finish=True)
         self._clicks.shut_down()
         self.commands.explainer.shut_down()
-        for settings in self._settings.values():
-            settings.shut_down()
+        self._settings.shut_down()
 
     def run_of(self, pane: SlidePane) -> Overlay | None:
         """Return the overlay of the chosen model or file that is on in a pane."""
@@ -164,36 +163,7 @@ class OverlaysController(QObject):
 
         `origin` as `read_result_file`.
         """
-        from viewer.overlays.files.result_files import read_result_file
-        from viewer.ui.slides.origin_question import UnstatedOriginError, ask_origin, check_origin
-
-        if pane.source is None or self._why_not(pane):
-            self._window.say(self._why_not(pane))
-            return
-        box, source, place = pane.canvas.slide_box, pane.source, place_of(pane)
-        size, mpp_um = Size(box.width, box.height), pane.canvas.optics.mean_mpp_um or 1.0
-
-        def read() -> ResultFile:
-            if path.suffix.lower() in (".geojson", ".json"):
-                check_origin(path, place, origin)
-            return read_result_file(path, size, mpp_um, place, origin)
-
-        def on_error(error: Exception) -> None:
-            if isinstance(error, UnstatedOriginError):
-                ask_origin(
-                    window.window(), path.name, lambda said: self.take_results(path, pane, said)
-                )
-            else:
-                self.model_files.show_refusal(error)
-
-        window = self._window
-        self._background.run(
-            read,
-            lambda file: (
-                self.show_results(file, pane, turns_on=turns_on) if pane.source is source else None
-            ),
-            on_error,
-        )
+        self._results.read(path, pane, origin, turns_on=turns_on)
 
     def end_hidden(self) -> None:
         """End the overlays of slides on which a study hides them now."""
@@ -258,7 +228,7 @@ class OverlaysController(QObject):
             if sentence := slide_refusal(origin, pane.source.info, mpp_um):
                 self._window.show_error(sentence)
                 return
-            if (file := self._vectors_for(origin, pane)) is not None:
+            if (file := self._results.vectors_for(origin, pane)) is not None:
                 run = JudgedFile(pane, origin, file, self)
             else:
                 try:
@@ -282,24 +252,6 @@ class OverlaysController(QObject):
         run.failed.connect(lambda sentence: self._on_failed(run, sentence))
         self._stacks.add(origin.key, run)
         self.began.emit(run)
-
-    def _vectors_for(self, bundle: ModelBundle, pane: SlidePane) -> ResultFile | None:
-        """Return the file of a pane whose vectors a slide model judges; None without one."""
-        from viewer.inference.runs.slide_inference import JudgingError, check_vectors
-
-        if bundle.description.encoder is None:
-            return None
-        for file in self._files.get(pane, []):
-            try:
-                notes = check_vectors(bundle, file)
-            except JudgingError as error:
-                if file.vectors is not None:
-                    self._window.show_error(str(error))
-                continue
-            known = f"{bundle.name} judges the vectors of {file.name}: nothing is embedded anew."
-            self._window.say(" ".join([known, *notes]))
-            return file
-        return None
 
     @property
     def bundles(self) -> list[ModelBundle]:
@@ -344,7 +296,7 @@ class OverlaysController(QObject):
         self._stacks.end_all(pane)
         self._forget_files(pane)
         self._clicks.forget(pane)
-        self._show_pointed_out(pane)
+        self._results.read_pointed_out(pane)
         if pane is self._window.panes.active:
             self._earlier.show()
         if pane.source is not None and not self._why_not(pane):
@@ -389,20 +341,9 @@ class OverlaysController(QObject):
             self._stacks.end_all(pane)
         self._show_active()
 
-    def _show_pointed_out(self, pane: SlidePane) -> None:
-        """List what was pointed out on a slide before it was kept as annotations; it is off."""
-        if pane.source is not None and not self._why_not(pane):
-            path = regions_path(pane.source.info.identity)
-            self._background.run(
-                path.exists,
-                lambda exists: (
-                    self.take_results(path, pane, "slide", turns_on=False) if exists else None
-                ),
-            )
-
     def _forget_files(self, pane: SlidePane) -> None:
         """Results of files belong to the slide that they were read for."""
-        gone = {file.key for file in self._files.pop(pane, [])}
+        gone = self._results.forget(pane)
         if gone:
             models = self.panel.models
             models.show_models([each for each in models.models() if each.key not in gone])
@@ -417,8 +358,7 @@ class OverlaysController(QObject):
 
     def show_figures(self) -> None:
         """What was found, and how far it is, as it is now."""
-        for run, card in self._cards_on(self._window.panes.active):
-            self.settings_of(card).show_figures(run, self._state_of(run))
+        self._settings.show_figures()
         run = self.active
         if run is not None and run.progress.total:
             self.values.tell(run.pane, None)
@@ -434,37 +374,12 @@ class OverlaysController(QObject):
         self.panel.show_why_not(
             self._why_not(pane), lacks_pixel_size=lacks_size and not self.hidden_by(pane)
         )
-        for run, card in self._cards_on(pane):
-            self.settings_of(card).show(run, self._state_of(run))
+        self._settings.show()
         self.figures_changed.emit()
-
-    def _cards_on(self, pane: SlidePane) -> list[tuple[Overlay, ModelCard]]:
-        """Return the overlays that are on in a pane with their cards."""
-        cards = [(run, self.panel.models.card(run.listed_as)) for run in self.all_of(pane)]
-        return [(run, card) for run, card in cards if card is not None]
-
-    def _state_of(self, run: Overlay) -> CardState:
-        is_covered = self._stacks.is_covered(run)
-        return state_of(run, is_paused=self.commands.is_paused, is_covered=is_covered)
 
     def settings_of(self, card: ModelCard) -> OverlaySettings:
         """Return what keeps the body of a card in step with its overlay."""
-        card.body  # noqa: B018 - makes the body, and with it the settings
-        return self._settings[card]
-
-    def _on_body(self, card: ModelCard) -> None:
-        key = card.source.key
-
-        def active() -> Overlay | None:
-            return self._stacks.find(self._window.panes.active, key)
-
-        settings = self._settings[card] = OverlaySettings(self._window, card.body, active, self)
-        card.destroyed.connect(lambda: self._forget_card(card, settings))
-        self.commands.connect_body(card.body)
-
-    def _forget_card(self, card: ModelCard, settings: OverlaySettings) -> None:
-        self._settings.pop(card, None)
-        settings.deleteLater()
+        return self._settings.of(card)
 
     def _why_not(self, pane: SlidePane) -> str:
         if pane.source is None:
@@ -480,15 +395,14 @@ class OverlaysController(QObject):
     # Models and results ----------------------------------------------------------------------
 
     def _listed(self, models: list[ModelBundle]) -> list[OverlaySource]:
-        return [*(file for files in self._files.values() for file in files), *models]
+        return [*self._results.all, *models]
 
     def show_results(
         self, file: ResultFile, pane: SlidePane, *, turns_on: bool = True, said: str = ""
     ) -> None:
         """List results for the slide of a pane, and show them with `turns_on`; `said` tells it."""
-        files = [each for each in self._files.get(pane, []) if each.key != file.key]
         self._stacks.end(pane, file.key)
-        self._files[pane] = [file, *files]
+        self._results.add(file, pane)
         if not turns_on:
             self.panel.models.show_models(self._listed(self.bundles))
             return
@@ -541,7 +455,6 @@ class OverlaysController(QObject):
         panel.models.switched.connect(self._switch)
         panel.models.chosen_changed.connect(self._show_active)
         panel.models.order_changed.connect(lambda: self._restack(window.panes.active))
-        panel.models.body_made.connect(self._on_body)
         panel.folder_requested.connect(commands["overlays.add_model"].trigger)
         panel.file_requested.connect(commands["overlays.add_model_file"].trigger)
         panel.results_requested.connect(commands["overlays.import_results"].trigger)
