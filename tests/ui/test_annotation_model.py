@@ -18,14 +18,8 @@ from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.document import Document, adding, changing, removing
 from viewer.annotations.kept_geometry import GEOMETRY_SLOT
 from viewer.annotations.storage.packing import packed_all, unpacked_all
-from viewer.ui.annotations.annotation_model import (
-    AUTHOR,
-    COLUMNS,
-    LOCK,
-    NAME,
-    SIZE,
-    AnnotationModel,
-)
+from viewer.ui.annotations.annotation_cells import AUTHOR, COLUMNS, LOCK, NAME, SIZE
+from viewer.ui.annotations.annotation_model import AnnotationModel
 
 TUMOR, STROMA = AnnotationClass("Tumor", "#c80000"), AnnotationClass("Stroma", "#96c896")
 

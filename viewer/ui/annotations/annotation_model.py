@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import (
@@ -14,53 +15,35 @@ from PySide6.QtCore import (
     Signal,
 )
 
-from viewer.annotations.bookmarks import BOOKMARK, NOTE
 from viewer.annotations.document_state import DocumentState
 from viewer.annotations.pixel_calibration import PixelCalibration
 from viewer.canvas.qt_guard import guarded
 from viewer.slow_release import release_slowly
+from viewer.ui.annotations.annotation_cells import COLUMNS, NAME, SIZE, AnnotationCells
 from viewer.ui.annotations.annotation_tree import (
-    PER_UNIT,
     Filling,
     Group,
     class_order,
     row_runs,
     rows_among,
 )
-from viewer.ui.annotations.shown import first_line, kind_of, swatch
 from viewer.ui.background_runner import BackgroundRunner
-from viewer.ui.theme import icon
-from viewer.ui.widgets import plain_tip
-from viewer.utc import shown_moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from uuid import UUID
 
-    from PySide6.QtGui import QIcon
-
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.document import Change, Document, Edit
     from viewer.annotations.pixel_calibration import MicronsPerPixel
-    from viewer.ui.annotations.annotation_tree import Key, RowSize
+    from viewer.ui.annotations.annotation_tree import Key
     from viewer.ui.background_runner import Task
 
-COLUMNS = ("Name", "Size", "", "Author", "Changed")
-NAME, SIZE, LOCK, AUTHOR, CHANGED = range(len(COLUMNS))
-_TIPS = {
-    NAME: "Its name, else its shape; F2 renames",
-    SIZE: "Area of a region, length of a line",
-    LOCK: "Locked annotations cannot be changed",
-    AUTHOR: "Who drew it",
-    CHANGED: "When it was drawn or last changed",
-}
 MOST_AT_ONCE = 500
 """A step of more changes is shown by filling the list anew, more rows are found in a thread."""
 
 _MOST_LISTED_AT_ONCE = 1_000
 """More annotations are listed in a thread."""
-
-_SIGNS = {BOOKMARK.name: "mdi6.bookmark-outline", NOTE.name: "mdi6.note-text-outline"}
 
 _Index = QModelIndex | QPersistentModelIndex
 
@@ -83,7 +66,8 @@ class AnnotationModel(QAbstractItemModel):
         super().__init__(parent)
         self._fills_in_thread = fills_in_thread
         self._document: Document | None = None
-        self._calibration = PixelCalibration()
+        self._way = Filling(PixelCalibration(), (), NAME)
+        """How what is listed is chosen, measured and sorted."""
         self._groups: list[Group] = []
         self._by_number: dict[int, Group] = {}
         self._next_number = 1
@@ -94,11 +78,8 @@ class AnnotationModel(QAbstractItemModel):
         """The search for the rows of what is selected, in the thread."""
         self._stamp = 0
         """Another whenever rows come or go."""
-        self._words: list[str] = []
-        self._column = NAME
         self._is_descending = False
-        self._swatches: dict[str, QIcon] = {}
-        self._lock: QIcon | None = None
+        self._cells = AnnotationCells()
 
     # What it shows ---------------------------------------------------------------------------
 
@@ -107,24 +88,25 @@ class AnnotationModel(QAbstractItemModel):
     ) -> None:
         """Lists a document; None empties the list."""
         is_other = document is not self._document
-        self._document, self._calibration = document, PixelCalibration.of(mpp_um)
+        self._document = document
+        self._way = replace(self._way, calibration=PixelCalibration.of(mpp_um))
         if is_other and document is not None and self._is_long(document):
             self._show_tree([])
         self._fill()
 
     def set_filter(self, text: str) -> None:
         """Lists those that hold all words in their name, class, description or author."""
-        words = text.casefold().split()
-        if words != self._words:
-            self._words = words
+        words = tuple(text.casefold().split())
+        if words != self._way.words:
+            self._way = replace(self._way, words=words)
             self._fill()
 
     @guarded()
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
         is_descending = order is Qt.SortOrder.DescendingOrder
-        if column < 0 or (column, is_descending) == (self._column, self._is_descending):
+        if column < 0 or (column, is_descending) == (self._way.column, self._is_descending):
             return
-        self._column, self._is_descending = column, is_descending
+        self._way, self._is_descending = replace(self._way, column=column), is_descending
         self._fill()
 
     def apply(self, step: Edit) -> None:
@@ -143,8 +125,7 @@ class AnnotationModel(QAbstractItemModel):
 
     def recolor(self) -> None:
         """Paints the icons anew in the theme's colors."""
-        self._lock = None
-        self._swatches.clear()
+        self._cells.recolor()
 
     # Who is where ----------------------------------------------------------------------------
 
@@ -328,15 +309,7 @@ class AnnotationModel(QAbstractItemModel):
     ) -> object:
         if orientation is not Qt.Orientation.Horizontal:
             return None
-        match role:
-            case Qt.ItemDataRole.DisplayRole:
-                return COLUMNS[section]
-            case Qt.ItemDataRole.ToolTipRole:
-                return _TIPS[section]
-            case Qt.ItemDataRole.DecorationRole if section == LOCK:
-                return self._lock_icon()
-            case _:
-                return None
+        return self._cells.of_header(section, role)
 
     @guarded()
     def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
@@ -345,9 +318,12 @@ class AnnotationModel(QAbstractItemModel):
         if role == Qt.ItemDataRole.TextAlignmentRole and index.column() == SIZE:
             return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         if index.internalId() == 0:
-            return self._class_data(self._groups[index.row()], index.column(), role)
+            group = self._groups[index.row()]
+            return self._cells.of_class(group, index.column(), role, self._way)
         annotation = self.annotation_at(index)
-        return None if annotation is None else self._data(annotation, index.column(), role)
+        if annotation is None:
+            return None
+        return self._cells.of(annotation, index.column(), role, self._way)
 
     @guarded(False)
     def setData(self, index: _Index, value: object, role: int = Qt.ItemDataRole.EditRole) -> bool:
@@ -358,71 +334,6 @@ class AnnotationModel(QAbstractItemModel):
         if name != annotation.name:
             self.renamed.emit(annotation.id, name)
         return True
-
-    # -----------------------------------------------------------------------------------------
-
-    def _class_data(self, group: Group, column: int, role: int) -> object:
-        from viewer.annotations.statistics import NO_CLASS
-
-        match role:
-            case Qt.ItemDataRole.DisplayRole if column == NAME:
-                return f"{group.name or NO_CLASS} ({len(group.ids):,})"
-            case Qt.ItemDataRole.DisplayRole if column == SIZE:
-                return self._size_text(group.size)
-            case Qt.ItemDataRole.DecorationRole if column == NAME:
-                return self._sign(group.name) or self._swatch(group.color)
-            case _:
-                return None
-
-    def _data(self, annotation: Annotation, column: int, role: int) -> object:
-        match role:
-            case Qt.ItemDataRole.DisplayRole:
-                return self._text(annotation, column)
-            case Qt.ItemDataRole.EditRole if column == NAME:
-                return annotation.name
-            case Qt.ItemDataRole.DecorationRole if column == NAME:
-                return self._sign(annotation.class_name) or self._swatch(annotation.shown_color)
-            case Qt.ItemDataRole.DecorationRole if column == LOCK and annotation.is_locked:
-                return self._lock_icon()
-            case Qt.ItemDataRole.ToolTipRole:
-                return plain_tip(annotation.description or annotation.name) or None
-            case Qt.ItemDataRole.AccessibleTextRole if column == LOCK:
-                return "Locked" if annotation.is_locked else "Not locked"
-            case _:
-                return None
-
-    def _text(self, annotation: Annotation, column: int) -> str:
-        match column:
-            case 0:
-                return annotation.name or first_line(annotation) or kind_of(annotation)
-            case 1:
-                return self._size_text(self._way.size(annotation))
-            case 3:
-                return annotation.author
-            case 4:
-                return shown_moment(annotation.modified_utc)
-            case _:
-                return ""
-
-    def _swatch(self, color: str) -> QIcon:
-        found = self._swatches.get(color)
-        if found is None:
-            found = self._swatches[color] = swatch(color)
-        return found
-
-    def _sign(self, class_name: str) -> QIcon | None:
-        """Return the icon of a bookmark or a note; None of a class."""
-        name = _SIGNS.get(class_name)
-        if name is None:
-            return None
-        if name not in self._swatches:
-            self._swatches[name] = icon(name)
-        return self._swatches[name]
-
-    def _lock_icon(self) -> QIcon:
-        if self._lock is None:
-            self._lock = icon("mdi6.lock-outline")
-        return self._lock
 
     # Keeping the tree ------------------------------------------------------------------------
 
@@ -439,11 +350,6 @@ class AnnotationModel(QAbstractItemModel):
         self._filling = self._background.run(
             lambda: filling.tree(state), lambda groups: self._on_filled(state, groups)
         )
-
-    @property
-    def _way(self) -> Filling:
-        """Return how what is listed is chosen, measured and sorted."""
-        return Filling(self._calibration, tuple(self._words), self._column)
 
     def _is_long(self, document: Document) -> bool:
         return self._fills_in_thread and len(document) > _MOST_LISTED_AT_ONCE
@@ -548,9 +454,6 @@ class AnnotationModel(QAbstractItemModel):
     def _position(self, group: Group, at: int) -> int:
         """Return a row from a place in ascending order, and the other way round."""
         return len(group.ids) - 1 - at if self._is_descending else at
-
-    def _size_text(self, size: RowSize) -> str:
-        return self._calibration.row_text(size.area / PER_UNIT, size.length / PER_UNIT)
 
     def _key(self, annotation: Annotation) -> Key:
         assert self._document is not None

@@ -84,6 +84,10 @@ class Filling:
         _, area, length = next(self._measured([annotation]))
         return RowSize.of(area, length)
 
+    def size_text(self, size: RowSize) -> str:
+        """Return what is shown of an area and a length."""
+        return self.calibration.row_text(size.area / PER_UNIT, size.length / PER_UNIT)
+
     def key(self, annotation: Annotation, place: int) -> Key:
         """Return by what an annotation is sorted."""
         size = self.size(annotation) if self.column == _BY_SIZE else RowSize()

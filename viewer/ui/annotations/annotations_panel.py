@@ -30,14 +30,8 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.canvas.qt_guard import guarded
-from viewer.ui.annotations.annotation_model import (
-    AUTHOR,
-    CHANGED,
-    LOCK,
-    NAME,
-    SIZE,
-    AnnotationModel,
-)
+from viewer.ui.annotations.annotation_cells import AUTHOR, CHANGED, LOCK, NAME, SIZE
+from viewer.ui.annotations.annotation_model import AnnotationModel
 from viewer.ui.annotations.class_list import ClassList
 from viewer.ui.annotations.sets_panel import SetsPanel
 from viewer.ui.shell.panel import Panel, shows_state
