@@ -17,16 +17,18 @@ from viewer.ui.annotations.files import AnnotationFiles, AnnotationFilesHost
 from viewer.ui.annotations.listing import Listing, ListingHost
 from viewer.ui.annotations.model_commands import ModelCommands, ModelCommandsHost
 from viewer.ui.annotations.notes import NoteCommands, NotesHost
+from viewer.ui.annotations.painted_sets import PaintedSets, PaintedSetsHost
 from viewer.ui.annotations.recorded import record_step
 from viewer.ui.annotations.set_commands import SetCommands, SetCommandsHost
-from viewer.ui.annotations.set_layers import SetLayers
+from viewer.ui.annotations.set_notices import SetNotices
 from viewer.ui.annotations.slide_sets import SlideSets
 from viewer.ui.annotations.table_commands import TableCommands, TableCommandsHost
 from viewer.ui.annotations.tool_options import ToolOptions, ToolOptionsHost
+from viewer.ui.annotations.undo_names import UndoHost, UndoNames
 from viewer.ui.annotations.wording import selection_sentence
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.reading_bar import ReadingBar
-from viewer.ui.services import CommandHost, ReaderHost
+from viewer.ui.services import ReaderHost
 from viewer.ui.widgets import NoticeBar
 
 if TYPE_CHECKING:
@@ -35,19 +37,10 @@ if TYPE_CHECKING:
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.document import Edit
     from viewer.annotations.sets.places import AnnotationsPlace
-    from viewer.canvas.annotations_layer import AnnotationsLayer
     from viewer.studies.reader_sets import ReaderSlide
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
-    from viewer.ui.annotations.set_layers import ShownStyle
     from viewer.ui.annotations.slide_sets import SetEntry
     from viewer.ui.slides.slide_pane import SlidePane
-
-_SHOWN = ("annotate.shown", "annotate.filled", "annotate.names")
-_NOT_READ_AGAIN = (
-    "Another window or program changed these annotations. They are shown as they were before, and "
-    "cannot be changed until they are read again."
-)
-_NOT_READ = "The annotations of this slide were not read, as that was canceled: none are shown."
 
 
 class AnnotationsHost(
@@ -57,10 +50,11 @@ class AnnotationsHost(
     ListingHost,
     ModelCommandsHost,
     NotesHost,
+    PaintedSetsHost,
     SetCommandsHost,
     TableCommandsHost,
     ToolOptionsHost,
-    CommandHost,
+    UndoHost,
     ReaderHost,
     Protocol,
 ):
@@ -90,7 +84,6 @@ class AnnotationsController(QObject):
         self._slides: dict[str, SlideSets] = {}
         self._identities: dict[SlidePane, str] = {}
         self._panes: dict[SlidePane, PaneAnnotations] = {}
-        self._layers: dict[SlidePane, SetLayers] = {}
         self._shown_before: dict[str, dict[str, bool]] = {}
         """Of slides that were open in this window, which sets were shown."""
         self.slide_of: Callable[[SlidePane], ReaderSlide | None] = self._slide_alone
@@ -106,6 +99,9 @@ class AnnotationsController(QObject):
         self.classes = ClassCommands(
             window, lambda: self.active, self.editing, self.panel, lambda: self.active_sets, self
         )
+        self.painted = PaintedSets(window, self, self.classes)
+        self._notices = SetNotices(self.banner, self, self._slides.values)
+        self._undo = UndoNames(window, self)
         self.notes = NoteCommands(window, lambda: self.active, self)
         self._tables = TableCommands(window, lambda: self.active, self)
         self.sets = SetCommands(window, self, self.panel, self)
@@ -160,11 +156,11 @@ class AnnotationsController(QObject):
 
     @property
     def can_undo(self) -> bool:
-        return self.can_annotate and self._label(back=True) is not None
+        return self._undo.is_possible(back=True)
 
     @property
     def can_redo(self) -> bool:
-        return self.can_annotate and self._label(back=False) is not None
+        return self._undo.is_possible(back=False)
 
     @property
     def is_saved(self) -> bool:
@@ -179,38 +175,6 @@ class AnnotationsController(QObject):
     def sets_of(self, pane: SlidePane) -> SlideSets | None:
         """Return the sets of a pane's slide; None before they are there."""
         return self._slides.get(self._identities.get(pane, ""))
-
-    # As the list of layers asks for ----------------------------------------------------------
-
-    def layer_of(self, pane: SlidePane, entry: SetEntry) -> AnnotationsLayer | None:
-        """Return what paints a set in a pane; None while it is hidden."""
-        here, layers, sets = self._panes.get(pane), self._layers.get(pane), self.sets_of(pane)
-        if sets is not None and entry is sets.current:
-            return here.layer if here is not None else None
-        return layers.layer_of(entry) if layers is not None else None
-
-    def is_shown(self, entry: SetEntry) -> bool:
-        """Return whether a set is shown, and annotations are at all."""
-        return entry.is_shown and self._window.commands["annotate.shown"].isChecked()
-
-    def show_set(self, pane: SlidePane, entry: SetEntry, shown: bool) -> None:
-        """Show or hide a set as its check mark does; one that is shown is seen."""
-        sets = self.sets_of(pane)
-        if sets is None:
-            return
-        sets.set_shown(entry, shown)
-        if shown and not self._window.commands["annotate.shown"].isChecked():
-            self._window.commands["annotate.shown"].trigger()
-
-    def fade_set(self, pane: SlidePane, entry: SetEntry, opacity: float) -> None:
-        """Paint a set with an opacity (0 to 1) in all panes of its slide."""
-        entry.opacity = opacity
-        sets = self.sets_of(pane)
-        for each in self._panes_of(sets) if sets is not None else ():
-            layer = self.layer_of(each, entry)
-            if layer is not None:
-                layer.opacity = opacity
-                each.canvas.update()
 
     def in_sight(self, pane: SlidePane) -> list[Annotation]:
         """Return what exports of a pane's slide hold: the set that is drawn in and all shown."""
@@ -274,11 +238,10 @@ class AnnotationsController(QObject):
         sets = self._slides.get(identity)
         if sets is None:
             sets = self._slides[identity] = self._new_slide(slide)
-        self._layers[pane] = SetLayers(pane, sets, lambda: self._window.settings.record_names)
-        self._layers[pane].show(**self._shown())
+        self.painted.begin(pane, sets)
         if sets.current.is_open:
             self._begin(pane, sets)
-        self._layers[pane].follow()
+        self.painted.follow(pane)
 
     def _new_slide(self, slide: ReaderSlide) -> SlideSets:
         shown = self._shown_before.setdefault(slide.identity, {})
@@ -295,7 +258,7 @@ class AnnotationsController(QObject):
 
     def _on_canceled(self, entry: SetEntry) -> None:
         self._window.say(f"{entry.label}: canceled, nothing was read. Show the set to read it.")
-        self._show_notice()
+        self._notices.show()
 
     def _panes_of(self, sets: SlideSets) -> list[SlidePane]:
         return [pane for pane, key in self._identities.items() if self._slides.get(key) is sets]
@@ -304,14 +267,13 @@ class AnnotationsController(QObject):
         for pane in self._panes_of(sets):
             if entry is sets.current:
                 self._begin(pane, sets)
-            self._layers[pane].follow()
+            self.painted.follow(pane)
         self._show_active()
 
     def _on_sets_changed(self, sets: SlideSets) -> None:
         for pane in self._panes_of(sets):
-            self._layers[pane].follow()
-            if pane in self._panes:
-                self._panes[pane].show(**self._shown_of(sets, pane))
+            self.painted.follow(pane)
+            self.painted.show_current(pane)
         self.sets.show()
         self.classes.touch()
         self.sets_changed.emit()
@@ -321,7 +283,7 @@ class AnnotationsController(QObject):
             self._end(pane)
             if sets.current.is_open:
                 self._begin(pane, sets)
-            self._layers[pane].follow()
+            self.painted.follow(pane)
         self._show_active()
 
     def _begin(self, pane: SlidePane, sets: SlideSets) -> None:
@@ -331,14 +293,14 @@ class AnnotationsController(QObject):
         assert annotations is not None
         author = self._window.reader.name
         options, say = self._window.toolbox.options, self._window.say
-        show_again = partial(self._show_again, pane)
+        show_again = partial(self.painted.show_again, pane)
         work = self.editing.bulk.background
         each = PaneAnnotations(pane, annotations, options, say, author, show_again, work)
         each.desk.current_class = self.classes.current
         each.layer.opacity = sets.current.opacity
         self._panes[pane] = each
         self._ends[pane] = [each.selection.listen(lambda: self._on_chosen(each))]
-        each.show(**self._shown_of(sets, pane))
+        self.painted.show_current(pane)
         self.opened.emit(each)
 
     def _end(self, pane: SlidePane) -> None:
@@ -356,15 +318,13 @@ class AnnotationsController(QObject):
 
     def _leave(self, pane: SlidePane) -> None:
         self._end(pane)
-        layers = self._layers.pop(pane, None)
-        if layers is not None:
-            layers.close()
+        self.painted.end(pane)
         identity = self._identities.pop(pane, None)
         if identity is not None and identity not in self._identities.values():
             sets = self._slides.pop(identity)
             sets.leave()
             sets.deleteLater()
-            self._show_notice()
+            self._notices.show()
 
     # What happens to them --------------------------------------------------------------------
 
@@ -382,11 +342,11 @@ class AnnotationsController(QObject):
         if active is not None and active.slide is slide:
             self._listing.follow(step)
             self.models.touch()
-            self._show_history()
+            self._undo.show()
 
     def _on_file_changed(self) -> None:
         """A file cannot be written, or can again; a slide may be drawn on now."""
-        self._show_notice()
+        self._notices.show()
         self._listing.show_notice()
         self._window.update_situation()
 
@@ -402,96 +362,8 @@ class AnnotationsController(QObject):
         self._listing.show()
         self.classes.show_current()
         self.models.touch()
-        self._show_notice()
-        self._show_history()
-
-    def _show_history(self) -> None:
-        """Undo and redo tell what they would do."""
-        for command, word, back in (("edit.undo", "&Undo", True), ("edit.redo", "&Redo", False)):
-            label = self._label(back=back)
-            text = f"{word} {label}".replace("&&", "&") if label else word
-            self._window.commands[command].setText(text)
-        self._window.update_situation()
-
-    def _label(self, *, back: bool) -> str | None:
-        if self.active is None:
-            return None
-        tool = self._window.toolbox.tool_of(self.active.pane)
-        if tool is not None and (tool.can_step_back if back else tool.can_step_forward):
-            return "last step of the stroke"
-        document = self.active.document
-        label = document.undo_label if back else document.redo_label
-        return None if label is None else label.replace("&", "&&").lower() or "change"
-
-    def _show_notice(self) -> None:
-        """Troubles of any slide come before what is to be known of the one in the active pane."""
-        trouble = next((s.trouble for s in self._slides.values() if s.trouble), "")
-        active = self.active
-        notice = active.slide.notice if active is not None else ""
-        sentence, kind, button = (trouble, "error", "") if trouble else (notice, "warning", "")
-        sets = self.active_sets
-        if not trouble and active is not None and active.slide.is_stale:
-            sentence, kind, button = _NOT_READ_AGAIN, "warning", "Read them"
-        if not sentence and sets is not None and sets.current.annotations is None:
-            sentence, button = _NOT_READ, "Read them"
-        if not sentence:
-            self.banner.hide()
-        elif sentence != self.banner.sentence.text() or self.banner.isHidden():
-            self.banner.tell(sentence, kind, button)
-
-    def _read_current(self) -> None:
-        """Open what was not read when the slide was opened."""
-        sets, active = self.active_sets, self.active
-        if active is not None and active.slide.is_stale:
-            active.slide.read_again()
-        elif sets is not None:
-            sets.set_shown(sets.current, True)
-            self._show_notice()
-
-    def _shown(self) -> ShownStyle:
-        """Return what the check marks of the menu and the list of classes say is painted."""
-        shown, filled, names = (self._window.commands[name].isChecked() for name in _SHOWN)
-        return {
-            "is_shown": shown,
-            "is_filled": filled,
-            "has_names": names,
-            "hidden_classes": self.classes.hidden,
-        }
-
-    def _shown_of(self, sets: SlideSets, pane: SlidePane) -> ShownStyle:
-        """The same of the set that is drawn on, which can be hidden by itself or by a mode."""
-        shown = self._shown()
-        is_hidden = pane.modes.hides_others or not sets.current.is_shown
-        shown["is_shown"] = shown["is_shown"] and not is_hidden
-        return shown
-
-    def _show_again(self, pane: SlidePane, classes: frozenset[str]) -> None:
-        """Something new came to hidden annotations: it is not to vanish at once."""
-        pane.modes.show_others()
-        self.classes.show_again(classes)
-        sets = self.sets_of(pane)
-        if self._window.commands["annotate.shown"].isChecked() and (
-            sets is None or sets.current.is_shown
-        ):
-            return
-        self._window.commands["annotate.shown"].setChecked(True)
-        if sets is not None:
-            sets.set_shown(sets.current, True)
-        self._show_all()
-        self._window.say("Annotations are shown again.")
-
-    def _say_if_nameless(self, names_shown: bool) -> None:
-        sets = self.active_sets
-        states = sets.states_in_sight if sets is not None else []
-        if names_shown and not any(each.name for _, state in states for each in state):
-            self._window.say("No annotation in view has a name: F2 names the selected one.")
-
-    def _show_all(self) -> None:
-        for pane, layers in self._layers.items():
-            layers.show(**self._shown())
-            sets, each = self.sets_of(pane), self._panes.get(pane)
-            if sets is not None and each is not None:
-                each.show(**self._shown_of(sets, pane))
+        self._notices.show()
+        self._undo.show()
 
     def _on_view_changed(self, pane: SlidePane, cause: str) -> None:
         each = self._panes.get(pane)
@@ -507,7 +379,7 @@ class AnnotationsController(QObject):
             self.panel.finish()
 
     def _watch(self, pane: SlidePane) -> None:
-        pane.modes.changed.connect(self._show_all)
+        pane.modes.changed.connect(self.painted.show_all)
         pane.slide_closing.connect(self._finish)
         pane.slide_leaving.connect(self._leave)
         pane.slide_changed.connect(self._on_slide_changed)
@@ -524,14 +396,7 @@ class AnnotationsController(QObject):
         window = self._window
         window.reader.leaving.connect(self.panel.finish)
         window.reader.changed.connect(self.refresh)
-        window.commands["annotate.shown"].setChecked(True)
-        for name in _SHOWN:
-            window.commands.on(name, self._show_all)
-        window.commands.on_toggle("annotate.names", self._say_if_nameless)
-        self.classes.hidden_changed.connect(self._show_all)
-        self.banner.acted.connect(self._read_current)
         self.panel.when_built(self._connect_panel)
-        window.toolbox.stroke_changed.connect(self._show_history)
         self.models.figures_changed.connect(self.panel.show_figures)
         window.panes.active_changed.connect(lambda _: self._show_active())
         window.panes.panes_changed.connect(self._on_panes_changed)

@@ -96,24 +96,24 @@ class PaneLayers:
     def _sets(self) -> list[LayerEntry]:
         """A row for each set that was opened, and one for the signs of notes."""
         part, pane = self._window.annotations, self._pane
-        sets, here = part.sets_of(pane), part.of(pane)
+        sets, here, painted = part.sets_of(pane), part.of(pane), part.painted
         if sets is None:
             return []
         entries: list[LayerEntry] = []
         for entry in sets.entries:
             if not entry.is_open:
                 continue
-            layer = part.layer_of(pane, entry)
+            layer = painted.layer_of(pane, entry)
             layers = () if layer is None else (layer,)
             stratum = LayerOrder.ANNOTATIONS if entry is sets.current else LayerOrder.SETS
             entries.append(
                 LayerEntry(
                     f"set {entry.label}",
                     entry.label,
-                    part.is_shown(entry),
-                    partial(part.show_set, pane, entry),
+                    painted.is_shown(entry),
+                    partial(painted.show_set, pane, entry),
                     entry.opacity,
-                    partial(part.fade_set, pane, entry),
+                    partial(painted.fade_set, pane, entry),
                     layers,
                     self._order(layers, stratum),
                     note=self._note(layers),
