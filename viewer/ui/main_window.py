@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import logging
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
 from PySide6.QtCore import QEvent, Qt
-from PySide6.QtWidgets import (
-    QApplication,
-    QMainWindow,
-)
+from PySide6.QtWidgets import QMainWindow
 
 from viewer.audit_log import keep_audit, trail
 from viewer.canvas.qt_guard import failures, guarded
-from viewer.folders import config_folder
 from viewer.policy import read_policy
-from viewer.settings import Settings, save_settings
-from viewer.slides.composites import first_displays
-from viewer.slides.remote.address import slide_path
 from viewer.stand_in import stand_in
 from viewer.ui.actions import ActionSet
+from viewer.ui.active_slide import ActiveSlide
 from viewer.ui.agents.controller import AgentsController
 from viewer.ui.alignment.controller import AlignmentController
 from viewer.ui.annotations.controller import AnnotationsController
@@ -47,6 +38,7 @@ from viewer.ui.projects.controller import ProjectsController
 from viewer.ui.recent import with_recent
 from viewer.ui.recent_menu import RecentMenu
 from viewer.ui.recording.controller import RecordingController
+from viewer.ui.settings_in_force import SettingsInForce
 from viewer.ui.shell.frame import WindowFrame
 from viewer.ui.situation import situation_of
 from viewer.ui.slides.associated_panel import AssociatedPanel
@@ -61,7 +53,6 @@ from viewer.ui.status_bar import WindowStatusBar
 from viewer.ui.teaching.cells_controller import CellsTeachingController
 from viewer.ui.teaching.outlines_controller import OutlinesController
 from viewer.ui.teaching.pixels_controller import PixelsController
-from viewer.ui.theme import DARK, apply_theme, theme_named
 from viewer.ui.tma.controller import TmaController
 from viewer.ui.tours.controller import ToursController, sample_slide
 from viewer.ui.view.controller import ViewController
@@ -76,13 +67,10 @@ if TYPE_CHECKING:
     from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent
 
     from viewer.canvas.tile_picture import TilePicture
+    from viewer.settings import Settings
     from viewer.tiles.cache import TileCache
-    from viewer.tiles.display import DisplaySettings
     from viewer.ui.commands.command import Situation
     from viewer.ui.slides.slide_pane import SlidePane
-
-_log = logging.getLogger(__name__)
-_TITLE = "Coverslip"
 
 
 class MainWindow(QMainWindow):
@@ -100,11 +88,10 @@ class MainWindow(QMainWindow):
         super().__init__()
         stand_in.ensure()
         keep_audit()
-        self.settings = settings
-        self._cache = cache
         self._situation: Situation | None = None
         self._state_before = Qt.WindowState.WindowNoState
         self._writer = BackgroundRunner("write file", 1, self)
+        self._settings = SettingsInForce(self, settings, cache, self._writer)
         self.setAcceptDrops(True)
         self.reader = CurrentReader(
             lambda: self.settings.reader, lambda name: self.change_settings(reader=name), self
@@ -132,7 +119,7 @@ class MainWindow(QMainWindow):
         self.recent_menu.forget_requested.connect(lambda: self.change_settings(recent_slides=[]))
         self.menus["File"].insertMenu(self.commands["file.close"], self.recent_menu)
         self.palette_box = CommandPalette(self.commands, self)
-        self._view_commands = ViewCommands(self.commands, self.panes, self.say)
+        self._active_slide = ActiveSlide(self, ViewCommands(self.commands, self.panes, self.say))
         self.file_commands = FileCommands(self, self.commands, self._writer)
         self.overlays = OverlaysController(self)
         self.toolbox = Toolbox(self)
@@ -170,7 +157,7 @@ class MainWindow(QMainWindow):
         self._failed_places: set[str] = set()
         failures.failed.connect(self._on_handler_failed, Qt.ConnectionType.QueuedConnection)
         self._restore_state()
-        self._apply_settings()
+        self._settings.apply()
         self._show_active()
         if problem := read_policy().problem:
             self.show_error(problem)
@@ -193,6 +180,11 @@ class MainWindow(QMainWindow):
         first, *others = (path.absolute() for path in paths)
         self.panes.active.open(first, None, tuple(others))
 
+    @property
+    def settings(self) -> Settings:
+        """Return the settings in force."""
+        return self._settings.current
+
     def say(self, sentence: str) -> None:
         """Shows a sentence in the status bar for a while."""
         self.status.say(sentence)
@@ -204,26 +196,8 @@ class MainWindow(QMainWindow):
             self.banner.tell(sentence, "error")
 
     def change_settings(self, **changes: object) -> None:
-        """Takes new settings into use and keeps them."""
-        self.use_settings(msgspec.structs.replace(self.settings, **changes))
-
-    def use_settings(self, settings: Settings) -> None:
-        """Takes new settings into use and keeps them."""
-        before = self.settings
-        if settings == before:
-            return
-        if settings.reader != before.reader:
-            self.reader.leaving.emit()
-        self.settings = settings
-        folder = config_folder()
-        self._writer.run(
-            lambda: save_settings(settings, folder, before), lambda _: None, self._on_not_saved
-        )
-        if settings.theme != before.theme:
-            self._apply_theme()
-        self._apply_settings()
-        if settings.reader != before.reader:
-            self.reader.changed.emit()
+        """Take new values of settings into use and keep them."""
+        self._settings.change(**changes)
 
     def _on_handler_failed(self, place: str, sentence: str) -> None:
         """Say once what failed: a paint fails again with each frame."""
@@ -316,7 +290,6 @@ class MainWindow(QMainWindow):
 
     def _connect(self) -> None:
         commands = self.commands
-        QApplication.styleHints().colorSchemeChanged.connect(self._on_desktop_theme)
         commands.on("file.next", lambda: self.slides.step(1))
         commands.on("file.previous", lambda: self.slides.step(-1))
         self.associated.name_of = lambda: self.worklist.label_of(self.panes.active)
@@ -362,10 +335,8 @@ class MainWindow(QMainWindow):
         pane.failed.connect(lambda _path, _why: self._on_not_opened(pane))
         pane.opened.connect(self._on_opened)
         pane.failed.connect(lambda path, _: self.slides.note_failed(path))
-        pane.view_changed.connect(lambda which, _: self._on_view_changed(which))
-        pane.status_changed.connect(self._on_status_changed)
+        self._active_slide.watch(pane)
         pane.canvas.history_changed.connect(self.update_situation)
-        pane.canvas.look_changed.connect(lambda look: self._on_look_changed(pane, look))
         pane.page.open_requested.connect(lambda: self.file_commands.ask_for_slides(pane))
         pane.page.folder_requested.connect(self.file_commands.ask_for_folder)
         start = pane.page.start
@@ -374,43 +345,22 @@ class MainWindow(QMainWindow):
         start.recent_requested.connect(lambda path: pane.open(path))
         start.tour_requested.connect(self.tours.begin)
         pane.pixel_size_requested.connect(self.file_commands.ask_pixel_size)
-        self._apply_settings_to(pane)
+        self._settings.apply_to(pane)
         pane.name_of = self.projects.opened.name_of_path
 
     # What the panes tell ---------------------------------------------------------------------
 
     def _show_active(self) -> None:
         """Shows the active pane's slide in everything round it."""
-        pane = self.panes.active
-        source = pane.source
-        self._show_names(pane)
-        self.associated.hide_label("labels" in self.projects.study.hides(pane))
-        self.associated.show_slide(source)
-        self.status.show_pane(pane)
-        self._show_zoom(pane)
-        self._show_look(pane)
-        self.slides.show_open(pane.path, source.info.identity if source is not None else "")
+        self._active_slide.show()
         self.update_situation()
 
     def show_names(self) -> None:
         """Call slides as the study lets them be called for who reads now."""
         for pane in self.panes.panes:
             pane.show_name()
-            self._show_recent_in(pane)
-        self._show_names(self.panes.active)
-        self.associated.hide_label("labels" in self.projects.study.hides(self.panes.active))
-
-    def _show_names(self, pane: SlidePane) -> None:
-        name = pane.name_of(pane.path) if pane.path is not None else ""
-        self.setWindowTitle(f"{name} - {_TITLE}" if name else _TITLE)
-        label = self.worklist.label_of(pane)
-        self.frame.top_bar.show_name(self.worklist.title_of(pane, name), label)
-        is_hidden = "names" in self.projects.study.hides(pane)
-        path = None if is_hidden else pane.path
-        source = pane.source
-        self.properties.show_slide(
-            source, pane.canvas.optics, path, pane.mpp_origin, hides_names=is_hidden
-        )
+            self._settings.show_recent_in(pane)
+        self._active_slide.show_names()
 
     def _on_slide_changed(self, pane: SlidePane) -> None:
         if pane is self.panes.active:
@@ -425,41 +375,6 @@ class MainWindow(QMainWindow):
     def _on_opened(self, path: Path) -> None:
         self.change_settings(recent_slides=with_recent(self.settings.recent_slides, path))
 
-    def _on_view_changed(self, pane: SlidePane) -> None:
-        if pane is self.panes.active:
-            self.status.show_pane(pane)
-            self._show_zoom(pane)
-
-    def _show_zoom(self, pane: SlidePane) -> None:
-        canvas = pane.canvas
-        downsample = canvas.view.downsample if pane.source is not None else None
-        self.frame.top_bar.show_magnification(
-            None if downsample is None else canvas.optics.magnification(downsample)
-        )
-
-    def _on_status_changed(self, pane: SlidePane) -> None:
-        if pane is self.panes.active:
-            self.status.show_pane(pane)
-
-    def _on_look_changed(self, pane: SlidePane, _look: DisplaySettings) -> None:
-        if pane is self.panes.active:
-            self._show_look(pane)
-            self.status.show_pane(pane)
-
-    def _show_look(self, pane: SlidePane) -> None:
-        source = pane.source
-        look = pane.canvas.look
-        if source is not None and not look.channels:
-            look = replace(look, channels=first_displays(source.info.axes))
-        has_profile = source is not None and source.info.icc_profile is not None
-        self.display.show_look(
-            look if source is not None else None,
-            has_profile=has_profile,
-            profile_problem=pane.profile_problem,
-            stain_problem=pane.stain_problem if source is not None else "",
-        )
-        self._view_commands.show_look(look, pane.stain_problem if source is not None else "")
-
     def update_situation(self) -> None:
         """Enables the commands that can run now."""
         situation = situation_of(self)
@@ -471,54 +386,6 @@ class MainWindow(QMainWindow):
     def _zoom_to(self, downsample: float) -> None:
         canvas = self.panes.active.canvas
         canvas.go_to(canvas.destination.center, downsample, cause="magnification")
-
-    # Settings and state ----------------------------------------------------------------------
-
-    def _apply_settings(self) -> None:
-        settings = self.settings
-        self.associated.uses_icc = settings.use_icc
-        for model in (self.slides.model, self.recording.panels.sessions.model):
-            model.thumbnails.set_uses_icc(uses_icc=settings.use_icc)
-        self._cache.limit_bytes = settings.cache_limit_bytes()
-        self.commands.bind(merged_bindings(settings.shortcuts))
-        self.commands["view.overview"].setChecked(settings.show_overview)
-        self.commands["view.dark_theme"].setChecked(theme_named(settings.theme) is DARK)
-        self.commands["view.scale_bar"].setChecked(settings.show_scale_bar)
-        self.recent_menu.show_paths([slide_path(name) for name in settings.recent_slides])
-        for pane in self.panes.panes:
-            self._apply_settings_to(pane)
-        self.view.apply_settings()
-
-    def _apply_theme(self) -> None:
-        """Colors the application; the theme "system" follows the desktop."""
-        app = QApplication.instance()
-        assert isinstance(app, QApplication)
-        apply_theme(app, theme_named(self.settings.theme))
-
-    def _on_desktop_theme(self) -> None:
-        if self.settings.theme == "system":
-            self._apply_theme()
-            self._apply_settings()
-
-    def _apply_settings_to(self, pane: SlidePane) -> None:
-        settings, canvas = self.settings, pane.canvas
-        canvas.set_worker_count(settings.threads())
-        canvas.set_kinetic(settings.kinetic)
-        canvas.set_wheel(settings.wheel_speed, inverted=settings.wheel_inverted)
-        canvas.set_touchpad(settings.touchpad_speed, inverted=settings.touchpad_inverted)
-        canvas.set_overview_visible(settings.show_overview)
-        canvas.set_scale_bar_visible(settings.show_scale_bar)
-        pane.uses_icc = settings.use_icc
-        self._show_recent_in(pane)
-
-    def _show_recent_in(self, pane: SlidePane) -> None:
-        """List the recent slides on the start page; none where a study hides names."""
-        names = [] if self.worklist.hides_names else self.settings.recent_slides
-        pane.page.set_recent([slide_path(name) for name in names])
-
-    def _on_not_saved(self, error: Exception) -> None:
-        _log.warning("The settings cannot be kept", exc_info=error)
-        self.say(f"The settings cannot be kept ({error}): they hold until you close Coverslip.")
 
     def _set_full_screen(self, full: bool) -> None:
         self.view.set_microscope(on=full)
