@@ -4,11 +4,37 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QMessageBox
+
 if TYPE_CHECKING:
-    from PySide6.QtWidgets import QDialog
+    from collections.abc import Callable
+
+    from PySide6.QtWidgets import QDialog, QWidget
 
 
 def open_dialog(dialog: QDialog) -> None:
     """Show a dialog over its window without waiting, and free it when it is closed."""
     dialog.finished.connect(dialog.deleteLater)
     dialog.open()
+
+
+def confirm(
+    parent: QWidget,
+    title: str,
+    question: str,
+    explanation: str,
+    yes: str,
+    then: Callable[[], object],
+    icon: QMessageBox.Icon = QMessageBox.Icon.Question,
+) -> None:
+    """Ask before something is done away with; call `then` once the button `yes` is clicked."""
+    box = QMessageBox(parent)
+    box.setIcon(icon)
+    box.setWindowTitle(title)
+    box.setTextFormat(Qt.TextFormat.PlainText)
+    box.setText(question)
+    box.setInformativeText(explanation)
+    box.addButton(yes, QMessageBox.ButtonRole.DestructiveRole).clicked.connect(lambda: then())
+    box.setDefaultButton(box.addButton(QMessageBox.StandardButton.Cancel))
+    open_dialog(box)

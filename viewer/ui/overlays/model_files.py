@@ -6,13 +6,12 @@ import logging
 from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject
-from PySide6.QtWidgets import QMessageBox
 
 from viewer.progress import progress_to
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.file_dialogs import ask_file, ask_folder
 from viewer.ui.long_task import StoppedError
-from viewer.ui.opened_dialog import open_dialog
+from viewer.ui.opened_dialog import confirm
 from viewer.ui.reading_bar import ReadingBar
 from viewer.ui.services import CommandHost, DialogHost, MessageHost, PaneHost
 
@@ -134,17 +133,14 @@ class ModelFiles(QObject):
 
     def ask_removal(self, model: ModelBundle) -> None:
         """Remove a model once the user has agreed."""
-        question = QMessageBox(self._window.window())
-        question.setWindowTitle("Remove model")
-        question.setText(f"Remove {model.name} {model.version} from this machine?")
-        question.setInformativeText("What it found is kept, and shown once it is added again.")
-        remove = question.addButton("Remove", QMessageBox.ButtonRole.AcceptRole)
-        cancel = question.addButton(QMessageBox.StandardButton.Cancel)
-        question.setDefaultButton(cancel)
-        question.buttonClicked.connect(
-            lambda button: self.remove(model) if button is remove else None
+        confirm(
+            self._window.window(),
+            "Remove model",
+            f"Remove {model.name} {model.version} from this machine?",
+            "What it found is kept, and shown once it is added again.",
+            "Remove",
+            lambda: self.remove(model),
         )
-        open_dialog(question)
 
     def _ask(self, title: str, take: Callable[[Path], object]) -> None:
         ask_folder(self._window.window(), title, take, shows_files=True)

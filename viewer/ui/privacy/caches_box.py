@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtWidgets import QGroupBox, QHBoxLayout, QLabel, QMessageBox, QPushButton
+from PySide6.QtWidgets import QGroupBox, QHBoxLayout, QLabel, QPushButton
 
 from viewer.caches import cached_bytes, delete_caches
-from viewer.ui.opened_dialog import open_dialog
+from viewer.ui.opened_dialog import confirm
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QWidget
@@ -49,18 +49,15 @@ class CachesBox(QGroupBox):
         )
 
     def _ask(self) -> None:
-        box = QMessageBox(self)
-        box.setIcon(QMessageBox.Icon.Question)
-        box.setWindowTitle("Delete all caches")
-        box.setText("Delete all kept tiles and results of models?")
-        box.setInformativeText(
+        confirm(
+            self,
+            "Delete all caches",
+            "Delete all kept tiles and results of models?",
             "They are made again where they are needed, which takes its time. Annotations, "
-            "sessions, answers and settings stay."
+            "sessions, answers and settings stay.",
+            "Delete",
+            self._delete,
         )
-        yes = box.addButton("Delete", QMessageBox.ButtonRole.DestructiveRole)
-        box.addButton(QMessageBox.StandardButton.Cancel)
-        yes.clicked.connect(self._delete)
-        open_dialog(box)
 
     def _delete(self) -> None:
         self.delete.setEnabled(False)

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QInputDialog, QMessageBox
 from viewer.recording.library import Library, SessionSummary
 from viewer.recording.session_catalog import NO_SESSIONS, SessionCatalog, SessionListing
 from viewer.ui.background_runner import BackgroundRunner, DroppedError, Task, Urgency
-from viewer.ui.opened_dialog import open_dialog
+from viewer.ui.opened_dialog import confirm, open_dialog
 from viewer.ui.recording.session_preview import SessionPreview
 from viewer.ui.recording.sessions_panel import SessionsPanel
 from viewer.ui.services import DialogHost, MessageHost, PaneHost, SettingsHost
@@ -241,14 +241,15 @@ class SessionLibrary(QObject):
 
     def _ask_delete(self, folders: list[Path]) -> None:
         count = f"{len(folders):,} sessions" if len(folders) > 1 else "this session"
-        box = QMessageBox(self._window.window())
-        box.setIcon(QMessageBox.Icon.Warning)
-        box.setWindowTitle("Delete for good")
-        box.setText(f"Delete {count} for good? There is no way back.")
-        yes = box.addButton("Delete", QMessageBox.ButtonRole.DestructiveRole)
-        box.addButton(QMessageBox.StandardButton.Cancel)
-        yes.clicked.connect(lambda: self._delete(folders))
-        open_dialog(box)
+        confirm(
+            self._window.window(),
+            "Delete for good",
+            f"Delete {count} for good? There is no way back.",
+            "",
+            "Delete",
+            lambda: self._delete(folders),
+            QMessageBox.Icon.Warning,
+        )
 
     def _delete(self, folders: list[Path]) -> None:
         self.deleting.emit(folders)
