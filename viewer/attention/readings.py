@@ -11,6 +11,7 @@ import numpy as np
 
 from viewer.errors import CoverslipError
 from viewer.geometry import Box, Point
+from viewer.plurals import plural
 from viewer.recording.attention_maps import attention_maps, band_indices
 from viewer.recording.behaviors import BANDS, actions_of, band_of
 from viewer.recording.library import Library
@@ -211,8 +212,7 @@ def origins_text(headers: Iterable[SessionHeader]) -> str:
         {header.reader.partition(":")[2] for header in headers if header.origin == "simulated"}
     )
     named = f" ({', '.join(policies)})" if policies and any(policies) else ""
-    counted = "1 session" if len(headers) == 1 else f"{len(headers)} sessions"
-    return f"{counted} of {' and '.join(kinds)}{named}"
+    return f"{plural(len(headers), 'session')} of {' and '.join(kinds)}{named}"
 
 
 def _spread(trace: Trace, maps: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -18,6 +18,7 @@ from viewer.cli.annotation_options import (
     tell_lost,
 )
 from viewer.cli.output import fail, print_record, say
+from viewer.plurals import plural
 
 if TYPE_CHECKING:
     from viewer.annotations.annotation import Annotation
@@ -173,7 +174,7 @@ def _of_project(
                     for each in slide_sets(lies_at, place, reader)
                 ]
     if sealed:
-        sets = "1 set is" if sealed == 1 else f"{sealed:,} sets are"
+        sets = plural(sealed, "set is", "sets are")
         say(f"{sets} sealed, at least in part: only the owner of the study can read all of it.")
     return found, places
 

@@ -11,6 +11,7 @@ import typer
 
 from viewer.cell_text import text_cell
 from viewer.cli.output import fail, print_json, print_table, say
+from viewer.plurals import plural
 
 if TYPE_CHECKING:
     from viewer.cohort.query.running import QueryAnswer
@@ -74,7 +75,7 @@ def _print(answer: QueryAnswer) -> None:
     count = len(first) + more
     print_table(tuple(answer.columns), first)
     rest = f"; the first {len(first):,} are shown, --csv and --json print all" if more else ""
-    typer.echo(f"{count:,} {'row' if count == 1 else 'rows'}{rest}.")
+    typer.echo(f"{plural(count, 'row')}{rest}.")
 
 
 def _csv_cell(value: object) -> object:

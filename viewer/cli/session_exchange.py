@@ -10,6 +10,7 @@ import typer
 
 from viewer.cli.output import OriginName, fail, origin_named, print_json, say
 from viewer.cli.sessions import EXIT_NOT_SOUND, Json, Mode, session_folder
+from viewer.plurals import plural
 
 if TYPE_CHECKING:
     from viewer.recording.export import ExportOptions, Manifest
@@ -154,7 +155,7 @@ def import_sessions(
     except SessionError as error:
         fail(str(error))
     if skipped:
-        rows = "1 row was" if len(skipped) == 1 else f"{len(skipped):,} rows were"
+        rows = plural(len(skipped), "row was", "rows were")
         say(f"{rows} left out, the first: {skipped[0]}.")
     for note in notes:
         say(note)

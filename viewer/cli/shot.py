@@ -19,6 +19,7 @@ from viewer.cli.output import (
     numbers,
     origin_named,
 )
+from viewer.plurals import plural
 
 _MOST_FAILURES = 10
 """Sentences about unreadable tiles that are printed."""
@@ -150,7 +151,7 @@ def shot(
         fail(str(error))
     if failures:
         count = len(failures)
-        tiles = "1 tile of the field" if count == 1 else f"{count:,} tiles of the field"
+        tiles = plural(count, "tile of the field", "tiles of the field")
         typer.echo(f"{tiles} cannot be read and {'is' if count == 1 else 'are'} hatched:", err=True)
         for sentence in failures[:_MOST_FAILURES]:
             typer.echo(sentence, err=True)

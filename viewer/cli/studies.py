@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from viewer.cli.output import EXIT_INCOMPLETE, fail, print_json, print_record, print_table, say
+from viewer.plurals import plural
 
 if TYPE_CHECKING:
     from viewer.studies.project import Project
@@ -81,7 +82,7 @@ def sets(project: _Folder, reader: ReaderOption = None, json: _Json = False) -> 
     columns = ("slide", "reader", "stage", "set", "kind", "annotations", "sealed")
     rows = [tuple(str(each[name]) for name in columns) for each in records]
     print_table(columns, rows)
-    typer.echo(f"{len(records):,} {'set' if len(records) == 1 else 'sets'}.")
+    typer.echo(f"{plural(len(records), 'set')}.")
 
 
 def stages(

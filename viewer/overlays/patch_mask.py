@@ -60,11 +60,6 @@ class PatchMask:
         return PatchMask(self.mask & inside, self.side)
 
 
-def tiles(count: int) -> str:
-    """Return a number of tiles in words, such as "1 tile" or "1,200 tiles"."""
-    return "1 tile" if count == 1 else f"{count:,} tiles"
-
-
 def place_text(box: Box) -> str:
     """Return where a box begins, in words."""
     return f"x {box.x0:,.0f}, y {box.y0:,.0f}"

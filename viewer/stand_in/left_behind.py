@@ -24,6 +24,7 @@ from filelock import FileLock, Timeout
 
 from viewer.access import make_folder
 from viewer.limits import JSON_BYTES, read_regular
+from viewer.plurals import plural
 from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def bring_back(left: LeftBehind) -> str:
     shutil.rmtree(left.folder, ignore_errors=True)
     if not brought:
         return ""
-    files = "1 file" if brought == 1 else f"{brought:,} files"
+    files = plural(brought, "file")
     sentence = f"What was done while the home could not be written is in it now: {files}"
     if aside:
         sentence += f", {aside:,} of them in {beside}, because the home's own changed meanwhile"

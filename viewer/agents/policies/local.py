@@ -12,6 +12,7 @@ from viewer.agents.actions import Action, Annotate, Answer, CallTool, GoTo, Note
 from viewer.agents.choices import plain_words
 from viewer.agents.findings import Claim, box_of, corners
 from viewer.agents.proposals import TissueProposer
+from viewer.plurals import plural
 from viewer.untyped import mapping_of
 
 if TYPE_CHECKING:
@@ -157,8 +158,9 @@ def _conclusion(measured: Mapping[int, _Measured], options: Sequence[str]) -> An
     choice = _choice(measured, options)
     if not measured:
         return Answer("No region with tissue was found on the slide.", choice=choice)
+    visited = f"{plural(len(measured), 'region was', 'regions were')} visited"
     if not densities:
-        return Answer(f"{_regions(len(measured))} visited; nothing could be measured.")
+        return Answer(f"{visited}; nothing could be measured.")
     middle = median(densities.values())
     claims = [
         Claim(f"{density:,.0f} nuclei/mm², {_against(density, middle)}.", region=region)
@@ -167,7 +169,7 @@ def _conclusion(measured: Mapping[int, _Measured], options: Sequence[str]) -> An
     poor = [r for r, measurement in measured.items() if measurement.figures.get(SOUND, 1.0) < _POOR]
     claims += [Claim("Much of the tissue is blurred, folded or inked.", region=r) for r in poor]
     text = (
-        f"{_regions(len(measured))} visited. The median is {middle:,.0f} nuclei/mm²; "
+        f"{visited}. The median is {middle:,.0f} nuclei/mm²; "
         f"the densest is region {max(densities, key=lambda region: densities[region])}. "
         "These are counts of models, and no opinion on disease."
     )
@@ -178,10 +180,6 @@ def _against(density: float, middle: float) -> str:
     if density >= _DENSE * middle:
         return "denser than most"
     return "sparser than most" if density <= _SPARSE * middle else "average"
-
-
-def _regions(count: int) -> str:
-    return "1 region was" if count == 1 else f"{count} regions were"
 
 
 def _choice(measured: Mapping[int, _Measured], options: Sequence[str]) -> int | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from viewer.annotations.sets.set_store import SetStore
 from viewer.annotations.storage.fallback import take_spilled
 from viewer.annotations.storage.slide_file import OpenedAnnotations
+from viewer.plurals import plural
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,5 +60,5 @@ def _named(which: AnnotationSet) -> Path:
 
 
 def _sealed_notice(count: int) -> str:
-    edits = "1 edit" if count == 1 else f"{count:,} edits"
+    edits = plural(count, "edit")
     return f"{edits} of this set are sealed: only the owner of the study can read them."

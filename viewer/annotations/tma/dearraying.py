@@ -16,6 +16,7 @@ from viewer.annotations.tma.array_grid import MOST_CORES, ArrayGrid, Line
 from viewer.annotations.tma.disc_search import PRESENT, DiscSearch
 from viewer.annotations.tma.labels import LabelScheme, NoCoresError, TmaError
 from viewer.annotations.tma.lattice import fitted_lattice
+from viewer.plurals import plural
 from viewer.slides.glass import overview_classes
 from viewer.slides.region import read_level
 
@@ -209,16 +210,12 @@ def _check_grid(
     if isinstance(found, str):
         return
     counts = ((options.rows, found.rows, "row"), (options.columns, found.columns, "column"))
-    asked = " and ".join(_counted(wanted, what) for wanted, _, what in counts if wanted is not None)
-    has = " and ".join(_counted(count, what) for _, count, what in counts)
+    asked = " and ".join(plural(wanted, what) for wanted, _, what in counts if wanted is not None)
+    has = " and ".join(plural(count, what) for _, count, what in counts)
     raise TmaError(
-        f"{name}: {_counted(found.present, 'core')} in {has} were found, which do not fit the "
+        f"{name}: {plural(found.present, 'core')} in {has} were found, which do not fit the "
         f"{asked} asked for: correct the grid, or leave it to be found."
     )
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _level_for(levels: tuple[Level, ...]) -> int:

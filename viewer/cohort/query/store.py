@@ -11,6 +11,7 @@ from viewer.cohort.query.errors import QueryError
 from viewer.folders import cache_folder, config_folder, data_folder
 from viewer.overlays.segments.errors import StorePlaceError
 from viewer.overlays.segments.places import PatientPlace, place_of
+from viewer.plurals import plural
 from viewer.settings import load_settings
 from viewer.slides.remote.address import is_address
 from viewer.studies.project_file import ProjectError, is_project, project_folder, read_project
@@ -60,7 +61,7 @@ class Store:
         """Return what a study keeps from who asks, a sentence; "" where none does."""
         if not self.blind:
             return ""
-        on = "1 slide" if len(self.blind) == 1 else f"{len(self.blind):,} slides"
+        on = plural(len(self.blind), "slide")
         return f"A study hides models, agents and what they made on {on} from you: left out."
 
     def shows_ai(self, slide: str) -> bool:

@@ -32,8 +32,9 @@ from viewer.overlays.files.result_file import ResultFileError
 from viewer.overlays.files.result_files import read_result_file
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.patch_feature_map import PatchFeatureMap
-from viewer.overlays.patch_mask import place_text, tiles
+from viewer.overlays.patch_mask import place_text
 from viewer.overlays.result_store import ResultStoreError
+from viewer.plurals import plural
 from viewer.slides import TileError, open_slide
 from viewer.slides.bounds import bounds_px
 from viewer.slides.calibration import known_mpp_um, no_pixel_size
@@ -121,7 +122,7 @@ class ModelRun:
             return []
         are = "is" if unlike.count == 1 else "are"
         return [
-            f"{tiles(unlike.count)} {are} unlike the training data of the model "
+            f"{plural(unlike.count, 'tile')} {are} unlike the training data of the model "
             f"({self.trained_on}): do not rely on the results there; the first begins at "
             f"{place_text(unlike.boxes(1)[0])}."
         ]
@@ -132,8 +133,8 @@ class ModelRun:
             return []
         are = "is" if holes.count == 1 else "are"
         sentence = (
-            f"The model gave no answer (no finite numbers) for {tiles(holes.count)}, which {are} "
-            f"left out; the first begins at {place_text(holes.boxes(1)[0])}."
+            f"The model gave no answer (no finite numbers) for {plural(holes.count, 'tile')}, "
+            f"which {are} left out; the first begins at {place_text(holes.boxes(1)[0])}."
         )
         return [sentence]
 

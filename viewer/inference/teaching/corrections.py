@@ -24,6 +24,7 @@ from viewer.inference.teaching.marks import (
     names_slide,
     slide_of,
 )
+from viewer.plurals import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -118,7 +119,7 @@ def corrections_of(
         )
     notes: list[str] = []
     if others:
-        what = "1 annotation is" if others == 1 else f"{others:,} annotations are"
+        what = plural(others, "annotation is", "annotations are")
         teach = "teaches" if others == 1 else "teach"
         notes.append(f"{place.name}: {what} no outline of a nucleus and {teach} nothing.")
     if area is None and outlines:
@@ -129,7 +130,7 @@ def corrections_of(
     elif area is not None:
         inside = [each for each in outlines if area.intersects(each.centroid)]
         if beside := len(outlines) - len(inside):
-            lie = "1 outline lies" if beside == 1 else f"{beside:,} outlines lie"
+            lie = plural(beside, "outline lies", "outlines lie")
             teach = "teaches" if beside == 1 else "teach"
             notes.append(f"{place.name}: {lie} outside the corrected area and {teach} nothing.")
         outlines = inside

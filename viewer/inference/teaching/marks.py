@@ -20,6 +20,7 @@ from viewer.inference.teaching.errors import (
     OtherSlideError,
     TeachingError,
 )
+from viewer.plurals import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -110,7 +111,7 @@ def read_marks(path: Path, slide: SlidePlace, origin: Origin | None = None) -> M
         )
     notes = [f"{path.name}: {lost}."] if lost else []
     if without := sum(not each.class_name for each in annotations):
-        are = "1 annotation has" if without == 1 else f"{without:,} annotations have"
+        are = plural(without, "annotation has", "annotations have")
         notes.append(f"{path.name}: {are} no class and teach nothing.")
     return Marks(marks, tuple(notes))
 

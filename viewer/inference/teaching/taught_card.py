@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from viewer.plurals import plural
 from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ class TaughtCard(msgspec.Struct, frozen=True, kw_only=True):
         """Return the card in words, for where models are chosen."""
         counts = ", ".join(f"{count:,} {name}" for name, count in self.marks.items())
         who = f" by {self.by}" if self.by else ""
-        slides = "1 slide" if len(self.slides) == 1 else f"{len(self.slides):,} slides"
+        slides = plural(len(self.slides), "slide")
         if self.corrections is not None:
             base = f"{self.base} {self.base_version}"
             learned = f"{base}, taught{who} with corrected outlines on {slides}."

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from viewer.plurals import plural
 from viewer.recording.importers.foreign_views import ForeignViews
 
 if TYPE_CHECKING:
@@ -76,13 +77,13 @@ def put_in_order(session: ForeignSession) -> tuple[list[tuple[int, int]], list[s
             "is counted there."
         )
     if session.unread:
-        values = "1 value" if session.unread == 1 else f"{session.unread:,} values"
+        values = plural(session.unread, "value")
         notes.append(
             f"{values} of the rotation, scale or cursor could not be read and are left out; the "
             "views are kept."
         )
     if away:
-        spans = "1 gap" if len(away) == 1 else f"{len(away)} gaps"
+        spans = plural(len(away), "gap")
         notes.append(f"{spans} of more than {GAP_S:g} s between views: not counted as looked at.")
     return away, notes
 

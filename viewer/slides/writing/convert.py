@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from viewer.atomic_write import replace_by
+from viewer.plurals import plural
 from viewer.slides.calibration import remembered_mpp_um
 from viewer.slides.opener import open_slide
 from viewer.slides.writing.engine import ConversionRun, TileCounts
@@ -232,12 +233,13 @@ def _tell_losses(
     info, counts = source.info, conversion.counts
     if any(coding.is_lossy for coding in codings) and counts.coded:
         conversion.lossy.append(
-            f"{_tiles(counts.coded)} coded anew as JPEG of quality {plan.quality}, which loses a "
-            "little."
+            f"{plural(counts.coded, 'tile was', 'tiles were')} coded anew as JPEG of quality "
+            f"{plan.quality}, which loses a little."
         )
     if counts.unreadable:
         conversion.lossy.append(
-            f"Of the slide {_tiles(counts.unreadable)} hatched: unreadable there."
+            f"Of the slide {plural(counts.unreadable, 'tile was', 'tiles were')} hatched: "
+            "unreadable there."
         )
     conversion.lossy += [f"As the slide is read here: {note}" for note in info.notes]
     if info.associated:
@@ -267,10 +269,6 @@ def _tell_losses(
     conversion.dropped.append(
         "Annotations, which lie beside slides: coverslip annotations export writes them."
     )
-
-
-def _tiles(count: int) -> str:
-    return "1 tile was" if count == 1 else f"{count:,} tiles were"
 
 
 def _key(source: SlideSource, options: ConvertOptions, kind: str) -> str:

@@ -39,6 +39,7 @@ from viewer.agents.agent_events import (
 )
 from viewer.agents.findings import box_of
 from viewer.measurement_names import with_signs
+from viewer.plurals import plural
 from viewer.ui.shell.panel import Panel, shows_state
 from viewer.ui.theme import icon
 from viewer.ui.widgets import ScrollColumn
@@ -273,7 +274,7 @@ class AgentPanel(Panel):
     def _show_end(self, state: AgentState) -> None:
         """Say after how many steps the agent ended; one that answered has done all it wanted."""
         if self._step:
-            steps = f"{self._step} step{'' if self._step == 1 else 's'}"
+            steps = plural(self._step, "step")
             self.progress.setFormat(f"{_ENDS[state]} after {steps}")
             if state is AgentState.FINISHED:
                 self.progress.setRange(0, 1)

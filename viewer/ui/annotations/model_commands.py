@@ -420,7 +420,7 @@ def _size_lines(chosen: Sequence[Annotation], active: PaneAnnotations) -> list[s
     sizes = [calibration.area_text(area)] if area else []
     if length:
         sizes.append(f"{'perimeter' if area else 'length'} {calibration.length_text(length)}")
-    head = "1 selected" if len(chosen) == 1 else f"{len(chosen):,} selected"
+    head = f"{len(chosen):,} selected"
     lines = [": ".join([head, ", ".join(sizes)]) if sizes else head]
     if len(chosen) == 1 and (signed := _signature(chosen[0])):
         lines.append(signed)

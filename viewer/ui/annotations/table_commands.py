@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from PySide6.QtCore import QObject
 
 from viewer.annotations.counted import current
+from viewer.plurals import plural
 from viewer.ui.background_runner import BackgroundRunner, Task
 from viewer.ui.services import CommandHost, DialogHost, MessageHost, PaneHost
 from viewer.utc import shown_moment
@@ -117,7 +118,7 @@ class TableCommands(QObject):
         def take(rows: list[list[str | float]]) -> None:
             copy_table(rows)
             count = len(rows) - 1
-            which = "1 annotation" if count == 1 else f"{count:,} annotations"
+            which = plural(count, "annotation")
             self._window.say(f"Copied the measurements of {which}.")
 
         def rows() -> list[list[str | float]]:

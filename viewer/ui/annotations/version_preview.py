@@ -12,6 +12,7 @@ from PySide6.QtGui import QColor, QImage, QPainter, QPen
 from viewer.annotations.kept_geometry import array_of
 from viewer.canvas.annotations_layer import paint_circles
 from viewer.canvas.shape_paths import Placing, places_of, shapes_path
+from viewer.plurals import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -54,10 +55,10 @@ def version_preview(
         (len(back) - new, "changes back", "change back"),
         (len(going), "goes", "go"),
     )
-    parts = [f"{count:,} {one if count == 1 else many}" for count, one, many in counts if count]
+    parts = [plural(count, one, many) for count, one, many in counts if count]
     total = len(staying) + len(back)
     what = ", ".join(parts) if parts else "nothing changes"
-    sentence = f"{total:,} annotation{'' if total == 1 else 's'} then, {len(now):,} now: {what}."
+    sentence = f"{plural(total, 'annotation')} then, {len(now):,} now: {what}."
     return VersionPreview(_picture(staying, going, back, slide), sentence)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from viewer.plurals import plural
 from viewer.ui.annotations.shown import kind_of
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ LOCKED = "Locked annotations stay as they are (Ctrl+K unlocks)."
 
 def many(count: int) -> str:
     """Return a number of annotations."""
-    return "1 annotation" if count == 1 else f"{count:,} annotations"
+    return plural(count, "annotation")
 
 
 def selection_sentence(selection: Selection) -> str:

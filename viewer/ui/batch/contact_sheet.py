@@ -23,6 +23,7 @@ from PySide6.QtWidgets import (
 
 from viewer.canvas.qt_guard import guarded
 from viewer.plain_text import shown_line
+from viewer.plurals import plural
 from viewer.ui.theme import colored_icon, current_theme
 from viewer.ui.widgets import plain_tip
 
@@ -171,7 +172,7 @@ class ContactSheet(QDialog):
             key=lambda each: (-each[1].score, each[0].name),
         )
         bad = sum(bool(trouble.reasons) for _, trouble in ranked)
-        count = "1 slide" if len(checks) == 1 else f"{len(checks):,} slides"
+        count = plural(len(checks), "slide")
         shown = f"; the first {_MOST_SHOWN:,} are shown" if len(ranked) > _MOST_SHOWN else ""
         parts = [f"{count}, {bad:,} with trouble, the most trouble first{shown}.", doing]
         if not checks:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
+from viewer.plurals import plural
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
@@ -116,11 +118,10 @@ def count_text(summary: CountSummary, current: UUID | None, name: str) -> str:
         )
     if not summary.fields:
         return "No field yet: press Enter for one in the middle of the view."
-    fields = len(summary.fields)
     overlap = sum(each.area_mm2 for each in summary.fields) - summary.area_mm2
     once = ", overlap counted once" if overlap > 1e-6 else ""
     parts.append(
-        f"{'1 field' if fields == 1 else f'{fields:,} fields'}: {summary.counts[name]:,} in "
+        f"{plural(len(summary.fields), 'field')}: {summary.counts[name]:,} in "
         f"{summary.area_mm2:.4f} mm² ({summary.per_mm2(name):,.1f}/mm²{once})"
     )
     return "   ·   ".join(parts)

@@ -8,8 +8,9 @@ from PySide6.QtCore import QObject, Signal
 
 from viewer.inference.tasks.known import kind_of
 from viewer.overlays.object_map import ObjectMap
-from viewer.overlays.patch_mask import place_text, tiles
+from viewer.overlays.patch_mask import place_text
 from viewer.overlays.result_at import ResultAt
+from viewer.plurals import plural
 
 if TYPE_CHECKING:
     from viewer.canvas.layer import Layer
@@ -114,10 +115,12 @@ class Overlay(QObject):
         """Return what to know before the results are relied on."""
         lines: list[str] = []
         if count := self._unlike.count:
-            lines.append(f"{tiles(count)} {UNLIKE}, hatched: do not rely on these")
+            lines.append(f"{plural(count, 'tile')} {UNLIKE}, hatched: do not rely on these")
         if count := self._holes.count:
             at = self._holes.boxes(1)[0]
-            lines.append(f"No answer for {tiles(count)}, hatched; the first at {place_text(at)}")
+            lines.append(
+                f"No answer for {plural(count, 'tile')}, hatched; the first at {place_text(at)}"
+            )
         return lines
 
     def result_at(self, point: Point) -> ResultAt | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtWidgets import QTreeWidgetItem
 
 from viewer.audit_log import AuditEntry, AuditVerdict, check_audit, export_audit, read_audit, trail
+from viewer.plurals import plural
 from viewer.signing.keys import KeyRing
 from viewer.ui.file_dialogs import ask_new_file
 from viewer.ui.privacy.listed_box import ListedBox
@@ -82,5 +83,5 @@ def _sentence(verdict: AuditVerdict) -> str:
     if verdict.problem:
         return f"This list was tampered with: {verdict.problem}"
     unsigned = f", {verdict.unsigned:,} of them unsigned" if verdict.unsigned else ""
-    count = "1 entry" if verdict.lines == 1 else f"{verdict.lines:,} entries"
+    count = plural(verdict.lines, "entry", "entries")
     return f"{count}, none changed or missing{unsigned}."

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from viewer.access import who_can_read
+from viewer.plurals import plural
 from viewer.ui.background_runner import BackgroundRunner, Urgency
 
 if TYPE_CHECKING:
@@ -372,7 +373,7 @@ class OpenProject(QObject):
         before = len(self.project.slides)
         self.change(adding_slides(slides))
         count = len(self.project.slides) - before
-        self.said.emit(f"{_slides(count)} {'was' if count == 1 else 'were'} added to the project.")
+        self.said.emit(f"{plural(count, 'slide was', 'slides were')} added to the project.")
         if refused:
             more = f" And {len(refused) - 1} more." if len(refused) > 1 else ""
             self.troubled.emit(refused[0] + more)
@@ -417,7 +418,7 @@ class OpenProject(QObject):
         if found:
             count = len(found)
             were = "was" if count == 1 else "were"
-            self.said.emit(f"{_slides(count)} that had been moved {were} found.")
+            self.said.emit(f"{plural(count, 'slide')} that had been moved {were} found.")
         elif is_asked:
             self.said.emit("None of the missing slides is there.")
 
@@ -443,7 +444,3 @@ def _moved_states(before: Project, after: Project) -> dict[str, SlideState]:
         for slide in slides
         if (known := before.slide(slide.identity)) is not None and known.state != slide.state
     }
-
-
-def _slides(count: int) -> str:
-    return "1 slide" if count == 1 else f"{count:,} slides"

@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from viewer.plurals import plural
 from viewer.ui.file_dialogs import ask_folder
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class ExportDialog(QDialog):
         from viewer.recording.export import FORMATS
 
         super().__init__(parent)
-        self.setWindowTitle(f"Export {count} session{'s' if count > 1 else ''}")
+        self.setWindowTitle(f"Export {plural(count, 'session')}")
         self.format = QComboBox(self)
         self.format.addItems(list(FORMATS))
         self.format.setCurrentText(last_format if last_format in FORMATS else _FIRST)

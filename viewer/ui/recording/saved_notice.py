@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
+from viewer.plurals import plural
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.recording.scrub_bar import shown_time
 from viewer.ui.shell.floating_notice import FloatingNotice
@@ -82,7 +83,7 @@ def _saved_sentence(folders: Sequence[Path]) -> tuple[str, bool]:
     summaries = [summary_of(folder) for folder in folders]
     actions = sum(len(analyze(folder).actions) for folder in folders)
     length = shown_time(sum(each.duration_s for each in summaries))
-    count = f"{actions:,} action{'' if actions == 1 else 's'}"
+    count = plural(actions, "action")
     which = "" if len(folders) == 1 else f" {len(folders)} sessions"
     if all(each.ended_well for each in summaries):
         return f"Saved{which}, {length}, {count}.", True

@@ -11,6 +11,7 @@ from PySide6.QtGui import QColor, QFont, QPainter
 from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
 from viewer.canvas.qt_guard import guarded
+from viewer.plurals import plural
 from viewer.recording.session_catalog import NO_SESSIONS
 from viewer.ui.recording.pixel_sizes import pixel_size_note
 from viewer.ui.recording.scrub_bar import shown_time
@@ -98,7 +99,7 @@ class SessionsModel(CountedModel):
         figures = self._figures.get(session.folder)
         if figures is not None:
             actions, seen = figures
-            parts.append(f"{actions:,} action{'' if actions == 1 else 's'}")
+            parts.append(plural(actions, "action"))
             if seen is not None:
                 parts.append(f"{100 * seen:.0f} % seen")
         if self.note(session):

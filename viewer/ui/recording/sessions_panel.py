@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.canvas.qt_guard import guarded
+from viewer.plurals import plural
 from viewer.ui.recording.color_key import magnification_key
 from viewer.ui.recording.sessions_model import SessionDelegate, SessionsModel
 from viewer.ui.shell.panel import Panel, shows_state
@@ -306,4 +307,4 @@ def _spans(rows: list[int]) -> list[tuple[int, int]]:
 def _of_slide(count: int) -> str:
     if not count:
         return "No session of this slide."
-    return f"{count:,} session{'' if count == 1 else 's'} of this slide (bold)."
+    return f"{plural(count, 'session')} of this slide (bold)."

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject, QTimer
 
+from viewer.plurals import plural
 from viewer.slides.channels import FIRST_PLANE, Axes, ImagePlane
 from viewer.slides.composites import first_displays
 from viewer.ui.background_runner import BackgroundRunner, Task
@@ -205,7 +206,7 @@ class ChannelsController(QObject):
             is_same = tuple(displays) == self._displays
             self._set_displays(tuple(displays))
             count = len(found)
-            what = "1 channel" if count == 1 else f"{count} channels"
+            what = plural(count, "channel")
             done_so = "already stretched" if is_same else "stretched"
             self._window.say(f"Auto contrast: {what} {done_so} to the values of the slide.")
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QLabel, QWidget
 
+from viewer.plurals import plural
 from viewer.ui.background_runner import BackgroundRunner, Task
 from viewer.ui.slides.slide_list import SlideList, SlideRow
 
@@ -116,7 +117,7 @@ class FolderSlides(SlideList):
             self.failed.emit(sentence)
             return
         self.folder = folder
-        count = "1 slide" if len(entries) == 1 else f"{len(entries):,} slides"
+        count = plural(len(entries), "slide")
         self._show(entries, letters, f"{folder.name}: {count}")
         self.listed.emit(entries[0].slide)
 

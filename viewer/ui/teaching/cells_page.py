@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.canvas.qt_guard import guarded
+from viewer.plurals import plural
 from viewer.ui.overlays.class_legend import swatch
 from viewer.ui.overlays.gallery import Gallery
 from viewer.ui.widgets import KeyKeeper, LetteredCombo, push_button, text_label
@@ -139,7 +140,7 @@ class CellsPage(QWidget):
             self._build(len(classes))
         for index, (radio, each) in enumerate(zip(self._radios, classes, strict=True)):
             count = counts.get(each.name, 0)
-            marks = "" if not count else f" — {count:,} mark{'s' if count > 1 else ''}"
+            marks = "" if not count else f" — {plural(count, 'mark')}"
             radio.setText(f"{index + 1}  {each.name}{marks}".replace("&", "&&"))
             radio.setIcon(QIcon(swatch(each.color)))
             with QSignalBlocker(radio):

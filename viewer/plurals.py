@@ -1,0 +1,8 @@
+"""Numbers of things, as sentences say them."""
+
+from __future__ import annotations
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """Return "1 slide" or "2,000 slides"; `many` is for what takes more than an s."""
+    return f"{count:,} {one if count == 1 else many or f'{one}s'}"
