@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, runtime_checkable
 
+from viewer import warm_memory
 from viewer.cores import keep_apart
 from viewer.slides.errors import SlideAwayError, SlideLostError, TileError
 from viewer.slides.source import becoming_of, expect, screen_tile, silence_of
@@ -301,13 +302,14 @@ class TileLoader(Generic[Picture]):
 
     def _work(self, index: int) -> None:
         keep_apart(index, len(self._workers))
+        warm_memory.use(warm_memory.for_screen)
         while True:
             with self._changed:
                 key = self._next()
                 may_finish = False
                 while not (key or may_finish or self._neighbors or self._is_closed):
                     has_rested = not self._changed.wait(self._idle_pause_s())
-                    may_finish = has_rested and bool(self._unfinished)
+                    may_finish = has_rested and self._may_finish
                     key = self._next()
                 if self._is_closed:
                     return
@@ -315,7 +317,7 @@ class TileLoader(Generic[Picture]):
                 rendering = self._rendering
                 unfinished = self._unfinished.pop() if key is None and self._unfinished else None
                 is_idle = key is None and unfinished is None
-                neighbor = self._neighbors.pop() if is_idle else None
+                neighbor = self._neighbors.pop() if is_idle and self._neighbors else None
                 expected: list[TileKey] = []
                 if key is not None:
                     self._started_s[key] = time.monotonic()
@@ -325,6 +327,8 @@ class TileLoader(Generic[Picture]):
                     self._finish(unfinished)
                 elif neighbor is not None and rendering is not None:
                     self._read_neighbors(neighbor, rendering)
+                elif may_finish:
+                    warm_memory.for_screen.add()
                 continue
             try:
                 if expected:
@@ -372,7 +376,12 @@ class TileLoader(Generic[Picture]):
         """Return after how long an idle worker looks for work again by itself."""
         if self._ahead_from_s:
             return max(self._ahead_from_s - time.monotonic(), 0.0)
-        return _FINISHING_PAUSE_S if self._unfinished else None
+        return _FINISHING_PAUSE_S if self._may_finish else None
+
+    @property
+    def _may_finish(self) -> bool:
+        """Return whether there is something to do that is no tile."""
+        return bool(self._unfinished) or warm_memory.for_screen.is_short
 
     def _next(self) -> TileKey | None:
         """Return the most wanted tile that nobody works at; called with the lock held."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from viewer.slides.readers.jpeg_markers import BASELINE, COMMENT, END, head_of, markers
 from viewer.slides.readers.tiff.jpeg_color import is_ycbcr, joined, read_jpeg_header
+from viewer.warm_memory import new_pixels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,6 +23,7 @@ _END_OF_JPEG = b"\xff\xd9"
 _PADDING_BYTES = 64
 _BEFORE_A_FRAME = frozenset((0xC4, 0xDB, 0xDD, *range(0xE0, 0xF0), COMMENT))
 """DHT, DQT, DRI, what applications write, and comments; the decoder may walk others otherwise."""
+_SCREEN_CHANNELS = 4
 _SCREEN_COLORS = int(imagecodecs.JPEG8.CS.EXT_BGRA)
 _FRAME = struct.Struct(">BHHB")
 
@@ -104,7 +106,9 @@ class JpegDecoder:
         """
         return self.decoded(data, is_ycbcr=self.is_ycbcr(data), for_screen=for_screen)
 
-    def decoded(self, data: bytes, *, is_ycbcr: bool, for_screen: bool) -> RgbImage | ScreenImage:
+    def decoded(
+        self, data: bytes, *, is_ycbcr: bool, for_screen: bool, out: ScreenImage | None = None
+    ) -> RgbImage | ScreenImage:
         """Decode a tile of which the colors are known. Raises any Exception."""
         # libjpeg fills the rest of a cut tile with gray and only warns.
         if _END_OF_JPEG not in data[-_PADDING_BYTES:]:
@@ -115,6 +119,7 @@ class JpegDecoder:
             tables=self.tables,
             colorspace=space,
             outcolorspace=_SCREEN_COLORS if for_screen else "RGB",
+            out=out,
         )
 
     def is_ycbcr(self, data: bytes) -> bool:
@@ -157,7 +162,9 @@ class PlainJpegDecoder:
             said = self._last = self._read(data)
         if not said.is_plain:
             return None
-        return self._decoder.decoded(data, is_ycbcr=said.is_ycbcr, for_screen=for_screen)
+        width_px, height_px = self._size_px
+        out = new_pixels((height_px, width_px, _SCREEN_CHANNELS)) if for_screen else None
+        return self._decoder.decoded(data, is_ycbcr=said.is_ycbcr, for_screen=for_screen, out=out)
 
     def _read(self, data: bytes) -> _Said:
         is_plain = is_baseline_of_size(data, *self._size_px)
