@@ -7,12 +7,14 @@ import statistics
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from typing import TYPE_CHECKING
 
 import numpy as np
 import openslide
 
 from benchmarks.report import Figure
+from viewer.cores import keep_apart
 from viewer.slides import open_slide
 
 if TYPE_CHECKING:
@@ -46,7 +48,8 @@ def run(slide: Path, *, name: str, target: float) -> list[Figure]:
     def read_ours(tiles: Tiles) -> None:
         _drop(source.read_tile(0, *tile) for tile in tiles)
 
-    with ThreadPoolExecutor(2) as pool:
+    indices = count()
+    with ThreadPoolExecutor(2, initializer=lambda: keep_apart(next(indices), 2)) as pool:
         for _ in range(_ROUNDS):
             tiles = [
                 (places.randrange(level.columns - 1), places.randrange(level.rows - 1))
