@@ -239,7 +239,7 @@ def test_the_whole_image_is_turned(
     assert_shows(path, np.asarray(ImageOps.exif_transpose(image)))
 
 
-@pytest.mark.parametrize("compression", [None, "deflate"])
+@pytest.mark.parametrize("compression", [None, "deflate", "lzw"])
 @pytest.mark.parametrize("samples", ["contig", "separate"])
 def test_huge_strips_are_read_by_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compression: str | None, samples: str
@@ -248,6 +248,8 @@ def test_huge_strips_are_read_by_rows(
     monkeypatch.setattr("viewer.slides.readers.tiff.rows.LARGE_STRIP_BYTES", 1)
     monkeypatch.setattr("viewer.slides.readers.tiff.rows._PART_BYTES", 8192)
     monkeypatch.setattr("viewer.slides.readers.tiff.rows._INPUT_BYTES", 100)
+    monkeypatch.setattr("viewer.slides.readers.tiff.lzw_rows._INPUT_BYTES", 2000)
+    monkeypatch.setattr("viewer.slides.readers.tiff.lzw_rows._INDEX_BYTES", 10_000)
     path = tmp_path / "a.tif"
     for rows in (300, 111):
         write(
@@ -268,9 +270,12 @@ def test_huge_strips_are_read_by_rows(
         source.close()
 
 
-def test_a_damaged_huge_strip_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("compression", ["deflate", "lzw"])
+def test_a_damaged_huge_strip_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compression: str
+) -> None:
     monkeypatch.setattr("viewer.slides.readers.tiff.rows.LARGE_STRIP_BYTES", 1)
-    path = write(tmp_path / "a.tif", picture(), rowsperstrip=300, compression="deflate")
+    path = write(tmp_path / "a.tif", picture(), rowsperstrip=300, compression=compression)
     with tifffile.TiffFile(path) as tiff:
         page = tiff.pages[0].aspage()
         middle = page.dataoffsets[0] + page.databytecounts[0] // 2

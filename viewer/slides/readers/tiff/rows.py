@@ -13,6 +13,7 @@ from tifffile import COMPRESSION, PHOTOMETRIC, TiffPage
 from viewer.limits import TILE_BYTES
 from viewer.slides.readers.large_chunks import LARGE_BYTES, part_rows
 from viewer.slides.readers.tiff.errors import ChunkError, read_exactly
+from viewer.slides.readers.tiff.lzw_rows import LzwRows, is_blocks
 from viewer.slides.readers.tiff.page_tags import bits_per_sample
 
 if TYPE_CHECKING:
@@ -119,8 +120,8 @@ def in_parts(page: TiffPage, file: AnyFile) -> tuple[TiffPage, RowAccess] | None
     """
     if page.imagedepth > 1 or page.photometric == PHOTOMETRIC.YCBCR:
         return None
-    source_type = _source_type(page.compression)
-    if source_type is None or (page.fillorder != 1 and source_type is _DeflatedRows):
+    source_type = _SOURCES.get(page.compression)
+    if source_type is None or (page.fillorder != 1 and source_type is not _StoredRows):
         return None
     samples = page.samplesperpixel if page.planarconfig == 1 else 1
     width = page.tilewidth if page.is_tiled else page.imagewidth
@@ -133,6 +134,8 @@ def in_parts(page: TiffPage, file: AnyFile) -> tuple[TiffPage, RowAccess] | None
         return None
     if page.is_tiled and size_bytes > TILE_BYTES.most:
         return None  # it is refused: unlike strips, tiles are not meant to be the whole image
+    if source_type is LzwRows and not _begins_with_clear(page, file):
+        return None
     grid = StripGrid(
         page.imagelength,
         strip_rows,
@@ -152,10 +155,11 @@ def in_parts(page: TiffPage, file: AnyFile) -> tuple[TiffPage, RowAccess] | None
     return parted, RowAccess(grid, source_type(grid, file), rows)
 
 
-def _source_type(compression: int) -> type[_StoredRows | _DeflatedRows] | None:
-    if compression == COMPRESSION.NONE:
-        return _StoredRows
-    return _DeflatedRows if compression in _DEFLATE else None
+def _begins_with_clear(page: TiffPage, file: AnyFile) -> bool:
+    """Return whether LZW is that of TIFF 6; before it the lowest bit came first."""
+    pairs = zip(page.dataoffsets, page.databytecounts, strict=False)
+    offset = next((int(offset) for offset, size in pairs if offset and size), 0)
+    return offset > 0 and is_blocks(file.read(offset, 2))
 
 
 class _StoredRows:
@@ -256,3 +260,11 @@ class _DeflatedRows:
         if any(of == strip and at // self._snapshot_rows == place[1] for of, at in self._snapshots):
             return
         self._snapshots[key] = _Position(position.row, position.state.copy(), position.input_at)
+
+
+_SOURCES: dict[int, type[_StoredRows | _DeflatedRows | LzwRows]] = {
+    COMPRESSION.NONE: _StoredRows,
+    COMPRESSION.LZW: LzwRows,
+    **dict.fromkeys(_DEFLATE, _DeflatedRows),
+}
+"""What gives the rows of strips by their compression."""
