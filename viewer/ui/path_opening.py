@@ -116,7 +116,7 @@ class PathOpening(QObject):
 
 
 def _kind(path: Path) -> str:
-    from viewer.annotations.formats.sniffing import contents
+    from viewer.annotations.formats.sniffing import holds_annotations
     from viewer.inference.layouts.known import is_model
     from viewer.overlays.files.result_files import RESULT_SUFFIXES
     from viewer.slides.slide_folders import is_slide_folder, is_zarr_zip
@@ -132,7 +132,7 @@ def _kind(path: Path) -> str:
     if is_zarr_zip(path) or is_slide_folder(path):
         return "slide"
     if not path.is_dir():
-        if suffix in dropped_suffixes() and contents(path).has_annotations:
+        if suffix in dropped_suffixes() and holds_annotations(path):
             return "annotations"
         return "model" if suffix == ".zip" else "results" if suffix in RESULT_SUFFIXES else "slide"
     return "folder"

@@ -1,11 +1,10 @@
-"""What a file that may be of annotations holds: what people drew, what a model found, or both."""
+"""Whether a file holds what people drew, and not only what a model found."""
 
 from __future__ import annotations
 
 import mmap
 import re
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from viewer.annotations.formats.exchange import FORMATS, format_of
@@ -13,7 +12,7 @@ from viewer.annotations.formats.packed_files import PACKINGS, unpacked
 from viewer.annotations.formats.problems import AnnotationFileError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
+    from collections.abc import Generator
     from pathlib import Path
 
 # One pattern a spelling: each begins with letters of its own, which makes the search quick.
@@ -22,12 +21,6 @@ _ANNOTATIONS = (
     re.compile(rb'"object_type"\s*:\s*"annotation"'),
     re.compile(rb"PathAnnotationObject"),
 )
-_DETECTIONS = (
-    re.compile(rb'"objectType"\s*:\s*"(?:detection|cell|tile)"'),
-    re.compile(rb'"object_type"\s*:\s*"(?:detection|cell|tile)"'),
-    re.compile(rb"Path(?:Detection|Cell|Tile)Object"),
-)
-
 
 _PIECE_BYTES = 1 << 14
 _MOST_UNPACKED_BYTES = 256 << 20
@@ -37,36 +30,25 @@ _SCORES = ("prob", "attention", "attn", "score", "logit")
 _CLASS_NAMES = {"class", "label", "category", "classification", "class_name", "name"}
 
 
-@dataclass(frozen=True, slots=True)
-class Contents:
-    """What a file holds; neither where it tells nothing of its objects."""
+def holds_annotations(path: Path) -> bool:
+    """Return whether it does by its format and by what it says of its objects.
 
-    has_annotations: bool
-    has_detections: bool
-
-
-_NOTHING = Contents(has_annotations=False, has_detections=False)
-
-
-def contents(path: Path) -> Contents:
-    """By the format and by what the file says of its objects.
-
-    Files of other viewers than QuPath hold annotations; GeoJSON may hold both. What cannot be
-    read holds neither.
+    Files of other viewers than QuPath hold annotations; GeoJSON may hold detections, too. What
+    cannot be read holds none.
     """
     try:
         which = format_of(path)
     except AnnotationFileError:
-        return _NOTHING
+        return False
     if which is FORMATS["csv"]:
-        return Contents(_is_of_boxes(path), has_detections=False)
+        return _is_of_boxes(path)
     if which is not FORMATS["qupath"]:
-        return Contents(has_annotations=True, has_detections=False)
+        return True
     try:
         with _bytes(path) as data:
-            return Contents(_holds(data, _ANNOTATIONS), _holds(data, _DETECTIONS))
+            return any(pattern.search(data) for pattern in _ANNOTATIONS)
     except (OSError, ValueError, AnnotationFileError):
-        return _NOTHING
+        return False
 
 
 def _is_of_boxes(path: Path) -> bool:
@@ -82,10 +64,6 @@ def _is_of_boxes(path: Path) -> bool:
     if has_scores and not names & _X1_NAMES and names & _CLASS_NAMES <= {"label"}:
         return False  # tiles whose label stands beside a score
     return bool(names & _X_NAMES and names & (_CLASS_NAMES | _X1_NAMES))
-
-
-def _holds(data: bytes | mmap.mmap, patterns: Iterable[re.Pattern[bytes]]) -> bool:
-    return any(pattern.search(data) for pattern in patterns)
 
 
 @contextmanager
