@@ -146,7 +146,7 @@ def _explain_slide(
 ) -> None:  # fmt: skip
     """Explain a slide model: its encoder runs over the slide where that is not known yet."""
     from viewer.audit_log import trail
-    from viewer.cli.run import progress_bar
+    from viewer.cli.progress_bar import progress_bar
     from viewer.inference.runs.explaining_slides import explain_slide
     from viewer.inference.runs.running import run_model
     from viewer.overlays.patch_feature_map import PatchFeatureMap

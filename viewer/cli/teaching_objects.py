@@ -50,7 +50,7 @@ def train_objects(
     A point means the object that it lies in, an area all whose middle it holds. The model runs like
     any other: coverslip run OUT SLIDE.
     """
-    from viewer.cli.run import progress_bar
+    from viewer.cli.progress_bar import progress_bar
     from viewer.inference.models.model_library import opened_model
     from viewer.inference.teaching.taught_bundles import base_of, can_be_taught, check_folder
     from viewer.inference.teaching.training_objects import train_objects as train
