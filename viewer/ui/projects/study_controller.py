@@ -1,4 +1,4 @@
-"""A study in a window: in which stage the reader is, what that hides, and what its owner may do."""
+"""A study in a window: in which stage the reader is, and what that hides."""
 
 from __future__ import annotations
 
@@ -6,36 +6,22 @@ import logging
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from PySide6.QtCore import QObject, Signal
-from PySide6.QtWidgets import QInputDialog, QLineEdit
 
 from viewer.ui.background_runner import BackgroundRunner
-from viewer.ui.file_dialogs import ask_file
-from viewer.ui.opened_dialog import open_dialog
-from viewer.ui.services import (
-    CommandHost,
-    DialogHost,
-    MessageHost,
-    PaneHost,
-    ReaderHost,
-    SettingsHost,
-)
+from viewer.ui.projects.study_commands import StudyCommands, StudyCommandsHost
+from viewer.ui.services import SettingsHost
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
     from viewer.annotations.sets.records import Sealer
     from viewer.recording.library import SessionSummary
     from viewer.studies.answers import AnswerFile, AnswerRecord
     from viewer.studies.progress import Progress
     from viewer.studies.project import Project, SlideState
     from viewer.studies.reader_sets import ReaderSlide
-    from viewer.studies.stages import Hidden, ReaderView, Stage
+    from viewer.studies.stages import Hidden, ReaderView
     from viewer.studies.study_reader import StudyReader
-    from viewer.ui.annotations.controller import AnnotationsController
     from viewer.ui.overlays.controller import OverlaysController
     from viewer.ui.projects.open_project import OpenProject
-    from viewer.ui.projects.questions_panel import QuestionsPanel
     from viewer.ui.recording.controller import RecordingController
     from viewer.ui.slides.slide_pane import SlidePane
 
@@ -51,35 +37,11 @@ class _SeenAs(NamedTuple):
     seen: Project
 
 
-class Questions(Protocol):
-    """Questions of a study, and what is answered."""
-
-    panel: QuestionsPanel
-
-    def when_written(self, then: Callable[[], object]) -> None:
-        """Call `then` once all answers are on the disk, or cannot be written now."""
-
-
-class Asking(Protocol):
-    """What asks the questions of a study."""
-
-    @property
-    def questions(self) -> Questions:
-        """Return the questions, and what is answered."""
-        ...
-
-
-class StudyHost(MessageHost, DialogHost, PaneHost, CommandHost, SettingsHost, ReaderHost, Protocol):
+class StudyHost(StudyCommandsHost, SettingsHost, Protocol):
     """What a study asks of the window."""
 
-    annotations: AnnotationsController
     overlays: OverlaysController
     recording: RecordingController
-
-    @property
-    def projects(self) -> Asking:
-        """Return what asks the questions of a study."""
-        ...
 
     def show_names(self) -> None:
         """Call slides as the study lets them be called."""
@@ -115,9 +77,7 @@ class StudyController(QObject):
         window.overlays.hidden_by = self.why_no_ai
         window.recording.panels.library.hides = self.hides_session
         window.recording.panels.library.name_of = self.name_of_slide
-        window.commands.on("project.end_stage", self._ask_end)
-        window.commands.on("project.blind", self._ask_blind)
-        window.commands.on("project.unseal", self._ask_key)
+        self._commands = StudyCommands(window, opened, self, self._background)
         window.panes.active_changed.connect(lambda _: self.changed.emit())
         self.changed.connect(self._show)
 
@@ -307,9 +267,10 @@ class StudyController(QObject):
             return
         self.changed.emit()  # hidden until it is known
         self._opened.show_states()
-        self._load()
+        self.load()
 
-    def _load(self) -> None:
+    def load(self) -> None:
+        """Find out anew what the reader may see."""
         from viewer.studies.progress import read_progress
         from viewer.studies.study_reader import study_reader
 
@@ -319,12 +280,16 @@ class StudyController(QObject):
         self._background.run(
             lambda: (study_reader(folder, project, reader), read_progress(folder)),
             lambda found: self._on_loaded(*found),
-            self._on_failed,
+            self.show_failure,
         )
 
-    def _on_loaded(self, known: StudyReader, progress: Progress | None = None) -> None:
+    def take(self, known: StudyReader) -> None:
+        """Show what the reader may see from now on."""
+        self._on_loaded(known, self._progress)
+
+    def _on_loaded(self, known: StudyReader, progress: Progress) -> None:
         self._known = known
-        self._progress = self._progress if progress is None else progress
+        self._progress = progress
         self.changed.emit()
         self._opened.show_states()
 
@@ -370,7 +335,8 @@ class StudyController(QObject):
                 ),
             )
 
-    def _on_failed(self, error: Exception) -> None:
+    def show_failure(self, error: Exception) -> None:
+        """Say why the stages of the study cannot be read or ended."""
         if not isinstance(error, OSError):
             _log.error("a study cannot be used", exc_info=error)
         self._window.show_error(f"The stages of this study cannot be read ({error}).")
@@ -383,129 +349,3 @@ class StudyController(QObject):
         window.recording.panels.refresh()
         window.show_names()
         window.update_situation()
-
-    # Ending a stage --------------------------------------------------------------------------
-
-    def _ask_end(self) -> None:
-        from viewer.ui.annotations.simple_dialogs import ask_choice
-
-        study, pane = self.study, self._window.panes.active
-        by_slide = self._opened.project.is_by_slide
-        identity = self.identity_of(pane) if by_slide else ""
-        if study is None or not study.project.stages:
-            self._window.say("This project has no stages.")
-            return
-        if by_slide and not identity:
-            self._window.say("Open a slide of the project: its stages are ended slide by slide.")
-            return
-        view = study.view(identity)
-        if not view.stage or view.is_over:
-            self._window.say("You have ended all stages of this study.")
-            return
-        where = "on this slide" if by_slide else "on all slides"
-        ask_choice(
-            self._window.window(),
-            "End stage",
-            f'End the stage "{view.stage}" {where}?',
-            "What you drew and answered in it cannot be changed afterwards.",
-            {"&End stage": "end"},
-            "end",
-            lambda _: self._end(study, identity),
-        )
-
-    def _end(self, study: StudyReader, identity: str) -> None:
-        from viewer.studies.blinding import end_stage
-
-        window = self._window
-        window.projects.questions.panel.finish()
-
-        def ended(after: StudyReader) -> None:
-            if (after.folder, after.reader) == (self._opened.folder, self._reader):
-                self._on_loaded(after)
-                view = after.view(identity)
-                window.say(
-                    "You have ended all stages of this study."
-                    if view.is_over
-                    else f'The stage "{view.stage}" begins.'
-                )
-
-        # What was answered and drawn last is written before the key of the stage is forgotten.
-        window.annotations.when_written(
-            lambda: window.projects.questions.when_written(
-                lambda: self._background.run(
-                    lambda: end_stage(study, identity), ended, self._on_failed
-                )
-            )
-        )
-
-    # The owner -------------------------------------------------------------------------------
-
-    def _ask_blind(self) -> None:
-        from viewer.ui.opened_dialog import open_dialog
-        from viewer.ui.projects.stages_dialog import StagesDialog
-
-        folder, project = self._opened.folder, self._opened.project
-        if folder is None:
-            return
-        dialog = StagesDialog(project, self._window.window())
-        dialog.given.connect(
-            lambda stages, by_slide, recovery: self._blind(
-                folder, stages, by_slide, recovery, dialog
-            )
-        )
-        open_dialog(dialog)
-
-    def _blind(
-        self,
-        folder: Path,
-        stages: list[Stage],
-        by_slide: bool,
-        recovery: tuple[Path, str] | None,
-        dialog: object,
-    ) -> None:
-        from viewer.studies.blinding import blind_project
-        from viewer.ui.projects.stages_dialog import StagesDialog
-
-        assert isinstance(dialog, StagesDialog)
-        owner = self._reader
-
-        def done(_: object) -> None:
-            dialog.accept()
-            self._opened.look_again()
-            self._window.say("The study has stages now; what is drawn and answered is sealed.")
-
-        self._background.run(
-            lambda: blind_project(folder, stages, owner, recovery, is_by_slide=by_slide),
-            done,
-            lambda error: dialog.tell(str(error)),
-        )
-
-    def _ask_key(self) -> None:
-        """The owner at another machine: by the recovery file and its passphrase."""
-        if not self._opened.project.owner_key:
-            self._window.say("Nothing is sealed in this project.")
-            return
-        ask_file(self._window.window(), "Recovery file of the study's owner", self._ask_passphrase)
-
-    def _ask_passphrase(self, path: Path) -> None:
-        dialog = QInputDialog(self._window.window())
-        dialog.setWindowTitle("Open what is sealed")
-        dialog.setLabelText(f"Passphrase of {path.name}:")
-        dialog.setTextEchoMode(QLineEdit.EchoMode.Password)
-        dialog.textValueSelected.connect(lambda text: self._open_with(path, text))
-        open_dialog(dialog)
-
-    def _open_with(self, path: Path, passphrase: str) -> None:
-        from viewer.studies.study_keys import take_owner_key
-
-        project, reader = self._opened.project, self._reader
-
-        def done(_: object) -> None:
-            self._load()
-            self._window.say("What is sealed in this study is open to you now.")
-
-        self._background.run(
-            lambda: take_owner_key(project, reader, path, passphrase),
-            done,
-            lambda error: self._window.show_error(str(error)),
-        )
