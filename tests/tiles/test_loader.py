@@ -272,6 +272,23 @@ def test_closing_ends_all_threads_and_frees_the_cache(source: GatedSource) -> No
 
 
 class TestCache:
+    def test_what_a_closed_slide_had_is_freed_while_others_are_painted(self) -> None:
+        cache = TileCache[object](1 << 20)
+        could_paint: list[bool] = []
+
+        class Held:
+            def __del__(self) -> None:
+                could_paint.append(not cache._lock.locked())
+
+        for column in range(3):
+            cache.put(1, TileKey(0, column, 0), CachedTile(Held(), 10, 0), pinned=column == 2)
+        cache.put(2, TileKey(0, 0, 0), CachedTile(Held(), 10, 0))
+        cache.drop_slide(1)
+        assert could_paint == [True, True, True]
+        assert cache.used_bytes == 10
+        cache.drop_slide(2)
+        assert cache.used_bytes == 0
+
     def test_the_least_recently_painted_goes_first_and_pinned_stay(self) -> None:
         cache = TileCache[str](100)
         cache.put(1, TileKey(9, 0, 0), CachedTile("pinned", 40, 0), pinned=True)
@@ -373,3 +390,22 @@ def test_who_does_not_wait_ends_nothing_itself(source: GatedSource, *, is_at_res
     source.gate.set()
     wait_for(lambda: bool(ended_in))
     assert ended_in != [threading.get_ident()]
+
+
+def test_who_does_not_wait_frees_no_tiles_itself(source: GatedSource) -> None:
+    freed_in: list[int] = []
+
+    class Tile:
+        def __del__(self) -> None:
+            freed_in.append(threading.get_ident())
+
+    source.gate.set()
+    cache = TileCache[Tile](64 << 20)
+    loader = TileLoader(source, lambda _: (Tile(), 1), cache, lambda _: None)
+    wanted = plan(LEVELS, view_at(8000, 8000))
+    loader.request(wanted)
+    wait_for(lambda: all(loader.is_settled(key) for key in wanted.visible))
+    count = len(cache)
+    loader.close(0.0)
+    wait_for(lambda: len(cache) == 0 and len(freed_in) >= count)
+    assert threading.get_ident() not in freed_in

@@ -15,6 +15,7 @@ from viewer.recording.log_file import LogFile
 from viewer.recording.signing import LogSigner
 from viewer.recording.thinning import IDLE_NS as _IDLE_NS
 from viewer.recording.thinning import Thinning
+from viewer.unwaited_thread import UnwaitedThread
 
 if TYPE_CHECKING:
     from collections import deque
@@ -79,7 +80,7 @@ class Recorder:
         self._stop = threading.Event()
         slide = header.slide
         self.record(SlideOpened(slide.identity, slide.width_px, slide.height_px))
-        self._thread = threading.Thread(target=self._write, name="session writer", daemon=True)
+        self._thread = UnwaitedThread(self._write, "session writer")
         self._thread.start()
 
     @property

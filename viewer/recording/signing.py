@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
-import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -21,6 +20,7 @@ from viewer.limits import JSON_BYTES, open_regular, read_regular
 from viewer.recording.session import EVENTS_FILE, SessionHeader, read_header
 from viewer.signing.keys import KeyRing, fingerprint, is_signed
 from viewer.untyped import is_mapping, is_sequence
+from viewer.unwaited_thread import UnwaitedThread
 from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
@@ -99,9 +99,9 @@ class LogSigner:
         self._signed_lines = 0
         self._signer: Signer | None = None
         self._has_reported = False
-        self._loading: threading.Thread | None = None
+        self._loading: UnwaitedThread | None = None
         if header.study and header.origin == "recorded":
-            self._loading = threading.Thread(target=self._load, name="signing key", daemon=True)
+            self._loading = UnwaitedThread(self._load, "signing key")
             self._loading.start()
 
     def take(self, data: bytes, lines: int) -> None:

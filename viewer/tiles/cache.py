@@ -162,13 +162,22 @@ class TileCache(Generic[Picture]):
 
     def drop_slide(self, slide: int) -> None:
         """Forgets all tiles of a slide that was closed."""
+        tiles: list[CachedTile[Picture]] = []
+        values: list[NDArray[Any]] = []
         with self._lock:
             self._in_view.pop(slide, None)
-            for tiles in (self._tiles, self._pinned):
-                for place in [place for place in tiles if place[0] == slide]:
-                    self._used_bytes -= tiles.pop(place).size_bytes
-            for place in [place for place in self._values if place[0] == slide]:
-                self._used_bytes -= self._values.pop(place).nbytes
+            for kept in (self._tiles, self._pinned):
+                tiles += [kept.pop(place) for place in [at for at in kept if at[0] == slide]]
+            values += [
+                self._values.pop(place) for place in [at for at in self._values if at[0] == slide]
+            ]
+            self._used_bytes -= sum(tile.size_bytes for tile in tiles)
+            self._used_bytes -= sum(each.nbytes for each in values)
+        # One by one, and not under the lock: the window paints from here meanwhile.
+        while tiles:
+            tiles.pop()
+        while values:
+            values.pop()
 
     def _shrink(self) -> None:
         while self._used_bytes > self._limit_bytes and self._values:

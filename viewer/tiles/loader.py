@@ -17,6 +17,7 @@ from viewer.slides.errors import SlideAwayError, SlideLostError, TileError
 from viewer.slides.source import becoming_of, expect, screen_tile, silence_of
 from viewer.tiles.cache import CachedTile, TileCache, TileKey
 from viewer.tiles.rendering import ValueTiles
+from viewer.unwaited_thread import UnwaitedThread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -157,9 +158,7 @@ class TileLoader(Generic[Picture]):
         self._is_closed = False
         self._changed = threading.Condition()
         self._workers = [
-            threading.Thread(
-                target=self._work, args=(i,), name=f"tiles-{self._token}-{i}", daemon=True
-            )
+            UnwaitedThread(partial(self._work, i), f"tiles-{self._token}-{i}")
             for i in range(worker_count)
         ]
         for worker in self._workers:
@@ -276,16 +275,16 @@ class TileLoader(Generic[Picture]):
             self._unfinished.clear()
             self._changed.notify_all()
         deadline_s = time.monotonic() + patience_s
-        for worker in self._workers:
+        for worker in self._workers if patience_s else ():
             worker.join(max(0.0, deadline_s - time.monotonic()))
-        self._drop()
         if not patience_s or any(worker.is_alive() for worker in self._workers):
-            name = f"end of tiles-{self._token}"
-            threading.Thread(target=lambda: self._end(then), name=name, daemon=True).start()
+            UnwaitedThread(lambda: self._end(then), f"end of tiles-{self._token}").start()
         else:
+            self._drop()
             then()
 
     def _end(self, then: Callable[[], object]) -> None:
+        self._drop()
         for worker in self._workers:
             worker.join()
         self._drop()  # of what arrived in the meantime

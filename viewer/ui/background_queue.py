@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from viewer.errors import CoverslipError
 from viewer.progress import progress_to
+from viewer.unwaited_thread import UnwaitedThread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -280,7 +281,7 @@ class BackgroundQueue:
                 self._idle_count -= 1
                 self._was_given.notify()
             else:
-                threading.Thread(target=self._serve, daemon=True).start()
+                UnwaitedThread(self._serve).start()
 
     def _next(self) -> tuple[Lane, Task] | None:
         """Take what is to be done now; None where all that waits is left to others."""

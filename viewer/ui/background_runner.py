@@ -20,6 +20,7 @@ _CLOSE_WAIT_S = 0.2
 """For reads, which a dead drive can hold for ever and nobody waits for any more."""
 _FINISH_WAIT_S = 10.0
 """For writes."""
+_DROPPING_AT_ONCE = 4
 _Result = TypeVar("_Result")
 
 
@@ -58,8 +59,8 @@ class BackgroundRunner(QObject):
         Of very much that nobody asked for the oldest fails with `DroppedError`; what is asked for
         while very much waits already fails with `RefusedError`.
 
-        `dropped(result)` runs in either thread when the task was canceled in the meantime, and
-        is the place to close what was opened.
+        `dropped(result)` runs in a thread when the task was canceled in the meantime, and is the
+        place to close what was opened.
         """
         task = Work(work, done, failed or _log_error, dropped or _forget)
         if self._closed:
@@ -101,9 +102,21 @@ class BackgroundRunner(QObject):
 
     def _deliver(self, task: Task) -> None:
         if task.canceled or self._closed:
-            task.drop()
+            _drop_soon(task)
         else:
             task.deliver()
+
+
+def _drop_soon(task: Task) -> None:
+    """Drop a result in a thread: to end the process of a slide takes longer than a frame."""
+    dropping = Work(task.drop, _forget, _log_error, _forget)
+    if QUEUE.add(_DROPPING, dropping, Urgency.ASKED):  # too much waits already
+        task.drop()
+
+
+def _note_dropped(dropping: Task) -> None:
+    if dropping.error is not None:
+        _log_error(dropping.error)
 
 
 def _log_error(error: Exception) -> None:
@@ -114,3 +127,7 @@ def _log_error(error: Exception) -> None:
 
 def _forget(_: object) -> None:
     pass
+
+
+_DROPPING = Lane("drop", _DROPPING_AT_ONCE, _note_dropped)
+"""Of all runners: what came once nobody wanted it any more."""

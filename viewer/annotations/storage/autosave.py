@@ -15,6 +15,7 @@ from viewer.annotations.storage.slide_file import write_lock
 from viewer.annotations.storage.store import AnnotationStore, Stamped
 from viewer.progress import progress_to
 from viewer.uncollected import uncollected
+from viewer.unwaited_thread import UnwaitedThread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,7 +78,7 @@ class Autosave:
         self._is_closing = False
         self._trouble = ""
         self._progress = 0
-        self._thread = threading.Thread(target=self._serve, name="autosave", daemon=True)
+        self._thread = UnwaitedThread(self._serve, "autosave")
         with _running_lock:
             _running.add(self)
         self._thread.start()
