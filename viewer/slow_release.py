@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from _thread import start_new_thread
 from collections import deque
 from contextlib import contextmanager
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from viewer.allocator import give_memory_back
+from viewer.unwaited_thread import UnwaitedThread
 from viewer.window_first import give_way
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 500
 _MANY = 50_000
-"""Objects whose room is worth giving back to the system once they are freed."""
+"""Objects whose room is given back to the system once they are freed: of a million at once that
+takes a tenth of a second, in which nobody gets memory, not the window either."""
 _LATER_S = 0.5
 """Until whoever hands something over has let go of it, too: the last one frees it."""
 _MOST_LOOKS = 120
@@ -52,7 +54,7 @@ _under_way = 0
 def release_slowly(*containers: _Container | None) -> None:
     """Empty containers that nobody uses any more, in a thread that ends when it is done.
 
-    Tuples and sets, which cannot be emptied, are only let go of, the things in a tuple one by one.
+    Tuples and sets, which cannot be emptied, are only let go of, before the things in them.
     """
     _release(*(_Waiting(each) for each in containers if each))
 
@@ -69,8 +71,7 @@ def _release(*waiting: _Waiting) -> None:
         if _is_running or not _waiting:
             return
         _is_running = True
-    # A `Thread` lets the window's thread wait until it has begun, which takes its turn from it.
-    start_new_thread(_serve, ())
+    UnwaitedThread(_serve, "slow release").start()
 
 
 def wait_for_room(tell: Tell) -> None:
@@ -103,53 +104,80 @@ def let_go_if_stopped(found: list[Any]) -> Generator[None]:
 
 def _serve() -> None:
     global _is_running, _under_way
-    released = 0
+    freed = _Freed()
     while True:
         time.sleep(_LATER_S)
         with _lock:
             waiting = _waiting.popleft() if _waiting else None
             _under_way = len(waiting.container) if waiting is not None else 0
-            if waiting is None and released < _MANY:
+            if waiting is None and not freed.is_left:
                 _is_running = False
                 return
         if waiting is None:
-            give_memory_back()
-            released = 0
+            freed.give_back()
             continue
         container, looks = waiting
         del waiting
         if looks and sys.getrefcount(container) > _ALONE:
             if looks > 1:
                 _release(_Waiting(container, looks - 1))
+        elif isinstance(container, tuple | frozenset):
+            pieces = _pieces(container)
+            container = pieces  # the tuple or set goes, and with it nothing yet
+            while pieces:
+                give_way()
+                freed.note(len(pieces.pop()))
         else:
-            released += len(container)
-            if isinstance(container, tuple):
-                pieces = _pieces(container)
-                container = pieces  # the tuple goes, and with it nothing yet
-                while pieces:
-                    give_way()
-                    pieces.pop()
-            elif not isinstance(container, frozenset):
-                _empty(container)
+            _empty(container, freed)
         del container
 
 
-def _pieces(things: tuple[Any, ...]) -> list[list[Any]]:
-    """Return what a tuple holds, in lists that can be freed one by one."""
+class _Freed:
+    """Counts what was freed, and gives its room back part by part.
+
+    Attributes
+    ----------
+    is_left
+        Whether there is more to give back, of very much.
+    """
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._was_many = False
+
+    @property
+    def is_left(self) -> bool:
+        return self._was_many and self._count > 0
+
+    def note(self, count: int) -> None:
+        self._count += count
+        if self._count >= _MANY:
+            self.give_back()
+            self._was_many = True
+
+    def give_back(self) -> None:
+        self._count = 0
+        self._was_many = False
+        give_memory_back()
+
+
+def _pieces(things: tuple[Any, ...] | frozenset[Any]) -> list[list[Any]]:
+    """Return what a tuple or set holds, in lists that can be freed one by one."""
     pieces: list[list[Any]] = []
-    for start in range(0, len(things), _AT_ONCE):
+    rest = iter(things)
+    while piece := list(islice(rest, _AT_ONCE)):
         give_way()
-        pieces.append(list(things[start : start + _AT_ONCE]))
+        pieces.append(piece)
     return pieces
 
 
-def _empty(container: list[Any] | dict[Any, Any]) -> None:
-    if isinstance(container, list):
-        while container:
-            give_way()
-            del container[-_AT_ONCE:]
-        return
+def _empty(container: list[Any] | dict[Any, Any], freed: _Freed) -> None:
     while container:
         give_way()
-        for _ in range(min(_AT_ONCE, len(container))):
-            container.popitem()
+        count = min(_AT_ONCE, len(container))
+        if isinstance(container, list):
+            del container[-count:]
+        else:
+            for _ in range(count):
+                container.popitem()
+        freed.note(count)
