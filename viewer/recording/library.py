@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from viewer.recording.events import SlideClosed
 from viewer.recording.log_file import spilled
 from viewer.recording.log_line import decode_line
 from viewer.recording.log_reader import is_being_recorded, repair
+from viewer.window_first import giving_way
 
 if TYPE_CHECKING:
     from viewer.recording.session import SessionHeader
@@ -158,9 +160,14 @@ class Library:
 
         if not self.folder.is_dir():
             return []
-        # What begins with a dot is being written.
-        found = (path for path in self.folder.iterdir() if not path.name.startswith("."))
-        return [path for path in found if (path / HEADER_FILE).exists()]
+        # Thousands are asked for: by names, which is quicker than by paths.
+        with os.scandir(self.folder) as found:
+            return [
+                self.folder / each.name
+                for each in giving_way(found)
+                if not each.name.startswith(".")  # is being written
+                and os.path.exists(f"{each.path}/{HEADER_FILE}")
+            ]
 
 
 def summary_of(folder: Path) -> SessionSummary:

@@ -14,6 +14,7 @@ from viewer.colors import class_color
 from viewer.measurement_names import with_signs
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.object_style import Histogram, histogram
+from viewer.progress import tell_progress, while_wanted
 from viewer.ui.annotations.bulk_edits import MANY
 from viewer.ui.annotations.wording import LOCKED, many
 from viewer.ui.background_runner import BackgroundRunner, Task
@@ -123,7 +124,7 @@ class ModelCommands(QObject):
         """Measure what is chosen in the thread; regions so many are not counted in."""
         state, ids = active.document.snapshot(), active.selection.ids
         self._counting = self._background.run(
-            lambda: _size_lines([each for each in state if each.id in ids], active),
+            lambda: _size_lines(list(while_wanted(state.of(ids))), active),
             self.figures_changed.emit,
         )
 
@@ -415,6 +416,7 @@ def _size_lines(chosen: Sequence[Annotation], active: PaneAnnotations) -> list[s
     calibration = active.calibration
     area = length = 0.0
     for shapes in geometry_parts(chosen):
+        tell_progress(0.0)
         area += float(calibration.areas(shapes).sum())
         length += float(calibration.lengths(shapes).sum())
     sizes = [calibration.area_text(area)] if area else []
