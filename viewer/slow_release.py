@@ -8,7 +8,7 @@ import time
 from collections import deque
 from contextlib import contextmanager
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 
 from viewer.allocator import give_memory_back
 from viewer.unwaited_thread import UnwaitedThread
@@ -34,7 +34,8 @@ _ROOM_S = 10.0
 """Somebody may use what is to be freed for longer."""
 _LOOK_S = 0.05
 
-_Container = list[Any] | dict[Any, Any] | tuple[Any, ...] | frozenset[Any]
+_Emptied = list[Any] | dict[Any, Any]
+_Container = _Emptied | tuple[Any, ...] | frozenset[Any]
 
 
 class _Waiting(NamedTuple):
@@ -54,12 +55,13 @@ _under_way = 0
 def release_slowly(*containers: _Container | None) -> None:
     """Empty containers that nobody uses any more, in a thread that ends when it is done.
 
-    Tuples and sets, which cannot be emptied, are only let go of, before the things in them.
+    Tuples and sets, which cannot be emptied, are only let go of, before the things in them. Of a
+    list of lists each is let go of by itself.
     """
     _release(*(_Waiting(each) for each in containers if each))
 
 
-def release_unshared(*containers: dict[Any, Any]) -> None:
+def release_unshared(*containers: _Emptied) -> None:
     """Empty containers as `release_slowly` does, each as soon as nobody else refers to it."""
     _release(*(_Waiting(each, _MOST_LOOKS) for each in containers if each))
 
@@ -87,7 +89,16 @@ def wait_for_room(tell: Tell) -> None:
 
 def _is_releasing_many() -> bool:
     with _lock:
-        return _under_way + sum(len(each.container) for each in _waiting) > _MANY
+        return _under_way + sum(_size(each.container) for each in _waiting) > _MANY
+
+
+def _size(container: _Container) -> int:
+    """Return how many things a container holds, of a list of lists about how many those hold."""
+    return len(container) * (len(container[0]) if _is_nested(container) else 1)
+
+
+def _is_nested(container: _Container) -> TypeGuard[list[list[Any]]]:
+    return isinstance(container, list) and bool(container) and isinstance(container[0], list)
 
 
 @contextmanager
@@ -109,7 +120,7 @@ def _serve() -> None:
         time.sleep(_LATER_S)
         with _lock:
             waiting = _waiting.popleft() if _waiting else None
-            _under_way = len(waiting.container) if waiting is not None else 0
+            _under_way = _size(waiting.container) if waiting is not None else 0
             if waiting is None and not freed.is_left:
                 _is_running = False
                 return
@@ -122,11 +133,8 @@ def _serve() -> None:
             if looks > 1:
                 _release(_Waiting(container, looks - 1))
         elif isinstance(container, tuple | frozenset):
-            pieces = _pieces(container)
-            container = pieces  # the tuple or set goes, and with it nothing yet
-            while pieces:
-                give_way()
-                freed.note(len(pieces.pop()))
+            container = _pieces(container)  # the tuple or set goes, and with it nothing yet
+            _empty(container, freed)
         else:
             _empty(container, freed)
         del container
@@ -171,7 +179,12 @@ def _pieces(things: tuple[Any, ...] | frozenset[Any]) -> list[list[Any]]:
     return pieces
 
 
-def _empty(container: list[Any] | dict[Any, Any], freed: _Freed) -> None:
+def _empty(container: _Emptied, freed: _Freed) -> None:
+    if _is_nested(container):
+        while container:
+            give_way()
+            freed.note(len(container.pop()))
+        return
     while container:
         give_way()
         count = min(_AT_ONCE, len(container))

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 from ui_steps import rest
 
+from viewer.annotations.sets.together import together
 from viewer.ui.main_window import MainWindow
 
 PATIENCE_MS = 1500
@@ -30,7 +31,7 @@ def seen(window: MainWindow) -> tuple[object, ...]:
         window.settings,
         clipboard.text(),
         clipboard.image(),
-        [window.annotations.in_sight(pane) for pane in window.panes.panes],
+        [together(window.annotations.states_in_sight(pane)) for pane in window.panes.panes],
     )
 
 

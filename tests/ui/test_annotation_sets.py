@@ -17,6 +17,7 @@ from ui_steps import open_dialog, set_document, show_slide
 
 from viewer.annotations.annotation import Annotation
 from viewer.annotations.document import Document, adding
+from viewer.annotations.sets.together import together
 from viewer.folders import data_folder
 from viewer.ui.annotations.sets_panel import EYE, LOCK, NAME, SetsPanel
 from viewer.ui.annotations.slide_annotations import SlideAnnotations
@@ -183,7 +184,7 @@ def test_a_set_is_copied_removed_and_brought_back(slide_window: MainWindow, qtbo
     qtbot.waitUntil(lambda: sets.current.label == MINE and window.annotations.can_annotate)
     menu_of(window, "Set 2", "Copy to the set that you draw in").trigger()
     (copy,) = set_document(window, qtbot, MINE)
-    in_sight = window.annotations.in_sight(window.panes.active)
+    in_sight = together(window.annotations.states_in_sight(window.panes.active))
     assert [each.metadata["Set"] for each in in_sight] == [MINE, "Set 2"]
     assert copy.geometry.equals(drawn.geometry)
     assert copy.id != drawn.id

@@ -8,9 +8,11 @@ import weakref
 from collections.abc import Iterator
 
 import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
-from viewer.ui import collector
+from viewer.ui import collector, user_input
 from viewer.ui.collector import Collector
 from viewer.uncollected import uncollected
 
@@ -32,12 +34,13 @@ def collects(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> Iterator[Collecto
     thresholds = gc.get_threshold()
     gc.set_threshold(700, 10, collector._NEVER)  # as in the program after `spare_standing_objects`
     monkeypatch.setattr(collector, "_MANY", MANY)
+    monkeypatch.setattr(user_input, "_REST_S", 0.0)
     yield Collector(lambda: False)
     gc.unfreeze()
     gc.set_threshold(*thresholds)
 
 
-def test_what_is_spared_is_freed_once_it_goes(collects: Collector) -> None:
+def test_what_is_spared_is_freed_once_it_goes(collects: Collector, qtbot: QtBot) -> None:
     collects._collect()
     large = _Held(2 * MANY)
     collects._collect()
@@ -51,10 +54,10 @@ def test_what_is_spared_is_freed_once_it_goes(collects: Collector) -> None:
     large.much.clear()
     del large
     collects._collect()
-    assert seen_large() is None
+    qtbot.waitUntil(lambda: seen_large() is None, timeout=20_000)
 
 
-def test_what_came_in_the_place_of_as_much_is_spared(collects: Collector) -> None:
+def test_what_came_in_the_place_of_as_much_is_spared(collects: Collector, qtbot: QtBot) -> None:
     former: list[list[int]] = [[] for _ in range(2 * MANY)]
     collects._collect()
     held = _Held(2 * MANY)  # as the state after a change of all, beside the one before
@@ -67,11 +70,12 @@ def test_what_came_in_the_place_of_as_much_is_spared(collects: Collector) -> Non
     held.much.clear()
     del held
     collects._collect()
-    assert seen_young() is None
-    assert seen_held() is None
+    qtbot.waitUntil(lambda: seen_young() is None and seen_held() is None, timeout=20_000)
 
 
-def test_what_bulk_work_made_is_left_out_and_freed_once_it_goes(collects: Collector) -> None:
+def test_what_bulk_work_made_is_left_out_and_freed_once_it_goes(
+    collects: Collector, qtbot: QtBot
+) -> None:
     collects._collect()
     small = _Held(1)
     with uncollected():
@@ -87,7 +91,7 @@ def test_what_bulk_work_made_is_left_out_and_freed_once_it_goes(collects: Collec
     seen_small = weakref.ref(small)
     del small, large
     collects._collect()
-    assert seen_small() is None
+    qtbot.waitUntil(lambda: seen_small() is None, timeout=20_000)
 
 
 def test_work_that_made_little_leaves_nothing_out(collects: Collector) -> None:
@@ -103,7 +107,7 @@ def test_work_that_made_little_leaves_nothing_out(collects: Collector) -> None:
 
 
 def test_memory_too_large_to_be_counted_is_spared_uncounted(
-    collects: Collector, monkeypatch: pytest.MonkeyPatch
+    collects: Collector, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(collector, "_COUNTABLE_BYTES", -(1 << 40))
 
@@ -125,4 +129,45 @@ def test_memory_too_large_to_be_counted_is_spared_uncounted(
     large.much.clear()
     del large
     collects._collect()
-    assert seen_large() is None
+    qtbot.waitUntil(lambda: seen_large() is None, timeout=20_000)
+
+
+def _gone_again(collects: Collector) -> weakref.ref[_Held]:
+    """Return what was spared and went, so that a walk through everything frees it."""
+    collects._collect()
+    large = _Held(2 * MANY)
+    collects._collect()
+    large.much.clear()
+    seen = weakref.ref(large)
+    del large
+    collects._collect()
+    return seen
+
+
+def test_the_walk_through_everything_waits_until_the_user_rests(
+    collects: Collector, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(user_input, "_REST_S", 1000.0)
+    seen, rest = _gone_again(collects), collects._rest
+    assert rest.is_waiting
+    asked_s = rest._input_s
+    widget = QWidget()
+    qtbot.addWidget(widget)
+    qtbot.keyClick(widget, Qt.Key.Key_A)
+    assert rest._input_s > asked_s, "the rest begins anew with each key"
+    rest._look()
+    assert seen() is not None
+    monkeypatch.setattr(user_input, "_REST_S", 0.0)
+    rest._look()
+    assert seen() is None
+    assert not rest.is_waiting
+
+
+def test_it_waits_for_no_rest_for_ever(
+    collects: Collector, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(user_input, "_REST_S", 1000.0)
+    seen, rest = _gone_again(collects), collects._rest
+    monkeypatch.setattr(user_input, "_LONGEST_S", 0.0)
+    rest._look()
+    assert seen() is None

@@ -18,10 +18,6 @@ _FEW = 2100
 """More than are changed at once: what is done to more is done in a thread."""
 _OTHERS = ("file.save_picture", "file.convert")
 """Commands of other kinds that are for what is selected, too."""
-WALKS = {
-    "annotate.export_counts": "gathers what is in sight before it asks for a file",
-}
-"""Commands that still do, and what they do."""
 
 
 def _work(
@@ -59,7 +55,6 @@ def test_with_ten_times_as_many_selected(
         each.id
         for each in COMMANDS
         if each.id.startswith(("edit.", "annotate.")) or each.id in _OTHERS
-        if each.id not in WALKS
     ]
     few = _work(slide_window, opened_annotations, qtbot, _FEW, names)
     many = _work(slide_window, opened_annotations, qtbot, 10 * _FEW, names)

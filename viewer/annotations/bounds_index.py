@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _FIRST_ROWS = 256
 _AT_ONCE = 2000
 """Shapes that are measured together; a million at once would hold up all other threads."""
+_FROM_TOP_AT_ONCE = 50
 
 
 class _Rows:
@@ -56,12 +57,17 @@ class BoundsIndex:
         other._bounds = self._bounds.copy()
         return other
 
+    @property
+    def count(self) -> int:
+        """Return how many rows there are, those of what was removed included."""
+        return self._count
+
     def put(self, annotations: Iterable[Annotation]) -> None:
         """Adds annotations on top, and moves those whose id is here."""
         waiting = iter(annotations)
         while part := list(itertools.islice(waiting, _AT_ONCE)):
             give_way()
-            rows = [self._row(annotation.id) for annotation in part]
+            rows = [self.row_for(annotation.id) for annotation in part]
             self._bounds[:, rows] = shapely.bounds(geometries_of(part)).T
 
     def remove(self, id_: UUID) -> None:
@@ -70,6 +76,18 @@ class BoundsIndex:
     def place(self, id_: UUID) -> int:
         """Rank in the order of drawing."""
         return self._rows.of[id_]
+
+    def ids_but(self, rows: Iterable[int]) -> frozenset[UUID]:
+        """Return the ids of what is or was here, but those of some rows, in one quick call."""
+        ids = self._rows.ids
+        others = [*(ids[row] for row in rows), *ids[self._count :]]
+        known = frozenset(self._rows.of)  # their hashes are known
+        return known.difference(others) if others else known
+
+    def row_of(self, id_: UUID) -> int | None:
+        """Return the row of what is or was here; None for what never was."""
+        row = self._rows.of.get(id_)
+        return row if row is not None and row < self._count else None
 
     def inside(self, box: Box) -> list[UUID]:
         """Whose bounds meet a level-0 box, in the order of drawing."""
@@ -95,23 +113,21 @@ class BoundsIndex:
         """Return (n, 4) x0, y0, x1 and y1 of rows; NaN of what was removed."""
         return self._bounds[:, rows].T
 
-    def ordered(self) -> Iterator[UUID]:
-        """Yield all that have bounds, in the order of drawing."""
-        ids = self._rows.ids
+    def ordered_rows(self) -> Iterator[list[int]]:
+        """Yield the rows that have bounds, in the order of drawing, many at a time."""
         for first in range(0, self._count, _AT_ONCE):
             part = self._bounds[0, first : min(first + _AT_ONCE, self._count)]
-            for row in np.flatnonzero(~np.isnan(part)).tolist():
-                yield ids[first + row]
+            yield (np.flatnonzero(~np.isnan(part)) + first).tolist()
 
-    def from_top(self) -> Iterator[UUID]:
-        """Yield the same backwards; who looks for the uppermost ends it soon."""
-        ids = self._rows.ids
-        for last in range(self._count, 0, -_AT_ONCE):
-            first = max(0, last - _AT_ONCE)
-            for row in np.flatnonzero(~np.isnan(self._bounds[0, first:last]))[::-1].tolist():
-                yield ids[first + row]
+    def rows_from_top(self) -> Iterator[list[int]]:
+        """Yield the same backwards, few at a time: who looks for the uppermost ends it soon."""
+        for last in range(self._count, 0, -_FROM_TOP_AT_ONCE):
+            first = max(0, last - _FROM_TOP_AT_ONCE)
+            there = np.flatnonzero(~np.isnan(self._bounds[0, first:last])) + first
+            yield there[::-1].tolist()
 
-    def _row(self, id_: UUID) -> int:
+    def row_for(self, id_: UUID) -> int:
+        """Return the row of an id, a new one on top where it never was here; it has no bounds."""
         row = self._rows.of.get(id_)
         if row is not None and row < self._count:
             return row

@@ -177,11 +177,11 @@ class Document:
 
     def __iter__(self) -> Iterator[Annotation]:
         """In the order of drawing."""
-        return (self._state.held[id_] for id_ in self._state.index.ordered())
+        return iter(self._state)
 
     def __reversed__(self) -> Iterator[Annotation]:
         """From the uppermost down."""
-        return (self._state.held[id_] for id_ in self._state.index.from_top())
+        return self._state.from_top()
 
     def __contains__(self, id_: object) -> bool:
         return id_ in self._state.held
@@ -192,7 +192,7 @@ class Document:
     @property
     def ids(self) -> frozenset[UUID]:
         """Return the ids of all."""
-        return frozenset(self._state.held)
+        return self._state.held.ids
 
     def ids_of_class(self, name: str) -> frozenset[UUID]:
         """Return the ids of what is of a class; "" stands for no class."""
@@ -243,7 +243,8 @@ class Document:
 
     def inside(self, box: Box) -> list[Annotation]:
         """Whose bounds meet a level-0 box, in the order of drawing."""
-        return [self._state.held[id_] for id_ in self._state.index.inside(box)]
+        found = self._state.held.at_rows(self._state.index.rows_inside(box).tolist())
+        return [each for each in found if each is not None]
 
     def rows_inside(self, box: Box) -> NDArray[np.intp]:
         """As `inside`, to be looked at part by part: of a million the list alone takes long."""
@@ -251,7 +252,7 @@ class Document:
 
     def at_rows(self, rows: NDArray[np.intp]) -> list[Annotation | None]:
         """Return what is at these rows; None for what was removed since."""
-        return list(map(self._state.held.get, self._state.index.ids_of(rows)))
+        return self._state.held.at_rows(rows.tolist())
 
     def bounds_at(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
         """Return (n, 4) x0, y0, x1 and y1 in level-0 pixels, for which no geometry is made."""
@@ -322,7 +323,7 @@ class Document:
         state, self._state, self._is_shared = self._state, DocumentState(), False
         self._undo.clear()
         self._redo.clear()
-        release_unshared(state.held)
+        release_unshared(state.held.blocks)
 
     # What is done in another thread ----------------------------------------------------------
 
@@ -407,7 +408,7 @@ class Document:
         self.version += 1
         self._tell(step)
         if len(before) > _MANY:
-            release_unshared(before)
+            release_unshared(before.blocks)
 
     def listen(self, listener: Callable[[Edit], object]) -> Callable[[], None]:
         """Calls `listener` after each change with what changed, undo and redo too.

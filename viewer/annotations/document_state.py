@@ -11,10 +11,11 @@ import numpy as np
 from viewer.annotations.annotation import DESCRIPTION, FIELD_LAYOUT
 from viewer.annotations.bookmarks import is_mark
 from viewer.annotations.bounds_index import BoundsIndex
+from viewer.annotations.held_annotations import HeldAnnotations
 from viewer.annotations.kept_geometry import is_line, is_same_geometry
 from viewer.geometry import Box
 from viewer.progress import while_wanted
-from viewer.window_first import giving_way
+from viewer.window_first import give_way, giving_way
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -46,8 +47,8 @@ class DocumentState:
         Ids of bookmarks and notes.
     """
 
-    held: dict[UUID, Annotation] = field(default_factory=dict["UUID", "Annotation"])
     index: BoundsIndex = field(default_factory=BoundsIndex)
+    held: HeldAnnotations = field(init=False)
     authors: Counter[str] = field(default_factory=Counter[str])
     class_counts: Counter[str] = field(default_factory=Counter[str])
     class_colors: dict[str, str] = field(default_factory=dict[str, str])
@@ -55,9 +56,19 @@ class DocumentState:
     special: dict[UUID, None] = field(default_factory=dict["UUID", None])
     marks: dict[UUID, None] = field(default_factory=dict["UUID", None])
 
+    def __post_init__(self) -> None:
+        self.held = HeldAnnotations(self.index)
+
     def __iter__(self) -> Iterator[Annotation]:
-        """In the order of drawing."""
-        return (self.held[id_] for id_ in self.index.ordered())
+        """In the order of drawing; work in threads gives way to the window meanwhile."""
+        for rows in self.index.ordered_rows():
+            give_way()
+            yield from filter(None, self.held.at_rows(rows))
+
+    def from_top(self) -> Iterator[Annotation]:
+        """From the uppermost down."""
+        for rows in self.index.rows_from_top():
+            yield from filter(None, self.held.at_rows(rows))
 
     def of(self, ids: AbstractSet[UUID]) -> Iterator[Annotation]:
         """Yield those of the ids that are held, in the order of drawing.
@@ -67,13 +78,15 @@ class DocumentState:
         if len(ids) * _SMALL_PART < len(self.held):
             found = sorted((id_ for id_ in ids if id_ in self.held), key=self.index.place)
             return (self.held[id_] for id_ in found)
-        return (self.held[id_] for id_ in self.index.ordered() if id_ in ids)
+        return (each for each in self if each.id in ids)
 
     def ids_of_class(self, name: str) -> frozenset[UUID]:
         """Return the ids of what is of a class; walks through all where there are others."""
         if self.class_counts[name] == len(self.held):
-            return frozenset(self.held)
-        return frozenset(id_ for id_, each in self.held.items() if each.class_name == name)
+            return frozenset(giving_way(self.held))
+        return frozenset(
+            each.id for each in giving_way(self.held.values()) if each.class_name == name
+        )
 
     def box_of(self, ids: Collection[UUID]) -> Box | None:
         """Return what bounds those of the ids that are held; None where none has bounds.
@@ -92,16 +105,17 @@ class DocumentState:
 
     def copied(self) -> DocumentState:
         """Return a state that can be changed without this one."""
-        return DocumentState(
-            dict(self.held), self.index.copied(), Counter(self.authors),
-            Counter(self.class_counts), dict(self.class_colors), dict(self.cores),
-            dict(self.special), dict(self.marks),
+        other = DocumentState(
+            self.index.copied(), Counter(self.authors), Counter(self.class_counts),
+            dict(self.class_colors), dict(self.cores), dict(self.special), dict(self.marks),
         )  # fmt: skip
+        other.held = self.held.copied(other.index)
+        return other
 
     def fill(self, annotations: Iterable[Annotation]) -> DocumentState:
         """Add annotations on top; return this state."""
         for annotation in while_wanted(annotations):
-            self.held[annotation.id] = annotation
+            self.held.put(annotation)
             if annotation.kind == "tmaCore":
                 self.cores[annotation.id] = None
             if is_special(annotation):
@@ -138,12 +152,12 @@ class DocumentState:
             elif self.marks:
                 self.marks.pop(change.id, None)
             if after is None:
-                del self.held[change.id]
+                self.held.remove(change.id)
                 self.index.remove(change.id)
                 continue
             self.authors[after.author] += 1
             self._count_class(after)
-            self.held[change.id] = after
+            self.held.put(after)
             if before is None or not is_same_geometry(before, after):
                 moved.append(after)
         self.index.put(moved)

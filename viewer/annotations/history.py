@@ -16,7 +16,7 @@ import shapely
 
 from viewer.annotations.kept_geometry import geometries_of
 from viewer.annotations.storage.packing import packed_all, unpacked_all
-from viewer.window_first import give_way
+from viewer.window_first import give_way, giving_way
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -229,7 +229,12 @@ def _packed_pairs(changes: Sequence[Change]) -> _Pairs:
 
 def _has_empty_shapes(edit: Edit) -> bool:
     """Return whether a step has shapes that are not read back."""
-    both = (each for change in edit.changes for each in (change.before, change.after) if each)
+    both = (
+        each
+        for change in giving_way(edit.changes)
+        for each in (change.before, change.after)
+        if each
+    )
     while part := list(itertools.islice(both, _AT_ONCE)):
         if shapely.is_empty(geometries_of(part)).any():
             return True

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from viewer.annotations.document import Document, Edit
 
 
+_FEW = 2000
+"""Chosen annotations that are looked through in a frame."""
 _MANY = 10_000
 """Chosen annotations whose ids take longer than a frame to free."""
 
@@ -64,6 +66,13 @@ class Selection:
     def annotations(self) -> list[Annotation]:
         """In the order of drawing."""
         return self._document.of(self._ids)
+
+    @property
+    def uppermost(self) -> Annotation | None:
+        """Return what was drawn last; None where nothing is chosen. Of very many it is near."""
+        if len(self._ids) <= _FEW:
+            return next(reversed(self.annotations), None)
+        return next((each for each in reversed(self._document) if each.id in self._ids), None)
 
     @property
     def changeable(self) -> list[Annotation]:

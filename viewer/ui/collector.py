@@ -12,6 +12,7 @@ from PySide6.QtGui import QGuiApplication
 
 from viewer import window_first
 from viewer.processes import giving_way
+from viewer.ui.user_input import RestWatch
 from viewer.uncollected import MANY, is_under_way, take_left_out
 
 if TYPE_CHECKING:
@@ -80,7 +81,8 @@ class Collector(QObject):
     """Collects in full now and then, when neither the slide nor the hand moves.
 
     Very many objects that have come to stay are not looked at, but spared until they are gone
-    again; what was spared with them and refers to itself is freed then.
+    again; what was spared with them and refers to itself is freed at the user's next rest, as all
+    that the program holds is looked at then, for nearly a tenth of a second.
     """
 
     def __init__(self, is_moving: Callable[[], bool], parent: QObject | None = None) -> None:
@@ -95,6 +97,7 @@ class Collector(QObject):
         self._standing_bytes = self._process.memory_info().rss
         self._come = 0
         """Objects that came and stayed since all were left out last, while too many to count."""
+        self._rest = RestWatch(self)
         self._timer = QTimer(self, interval=_EVERY_MS)
         self._timer.timeout.connect(self._collect)
         self._timer.start()
@@ -105,17 +108,27 @@ class Collector(QObject):
         self._standing = self._spared = sys.getallocatedblocks()
         self._standing_bytes = self._process.memory_info().rss
 
-    def _collect(self) -> None:
+    @property
+    def _is_in_the_way(self) -> bool:
+        """Return whether a collection would be in the way now."""
         is_held = QGuiApplication.mouseButtons() != Qt.MouseButton.NoButton
-        if is_held or self._is_moving() or is_under_way():
+        return is_held or self._is_moving() or is_under_way()
+
+    @property
+    def _is_countable(self) -> bool:
+        """Return whether blocks of memory are counted soon."""
+        return self._process.memory_info().rss <= self._standing_bytes + _COUNTABLE_BYTES
+
+    def _collect(self) -> None:
+        if self._is_in_the_way:
             return
         if take_left_out():
             self._spared = max(self._spared, self._standing + 1)
-        if self._process.memory_info().rss > self._standing_bytes + _COUNTABLE_BYTES:
-            self._collect_uncounted()
-        else:
+        if self._is_countable:
             self._come = 0
             self._collect_counted()
+        else:
+            self._collect_uncounted()
 
     def _collect_uncounted(self) -> None:
         """Spare what came, by Python's own count of what stays; nothing is freed for good yet."""
@@ -129,12 +142,8 @@ class Collector(QObject):
 
     def _collect_counted(self) -> None:
         now = sys.getallocatedblocks()
-        if self._spared > self._standing and now < self._standing + _MANY:
-            gc.unfreeze()
-            gc.collect()
-            gc.freeze()
-            self._standing = self._spared = sys.getallocatedblocks()
-            return
+        if self._has_gone(now):
+            self._rest.wait(self._collect_spared)
         self._spared = min(self._spared, max(now, self._standing + 1))
         # As many may have come as went: all of a slide changed, or another slide opened.
         if now > self._spared + _MANY or _come_to_stay() > MANY:
@@ -142,6 +151,19 @@ class Collector(QObject):
             self._spared = max(now, self._standing + 1)
         else:
             gc.collect()
+
+    def _has_gone(self, now: int) -> bool:
+        """Return whether the very many that were spared are there no more."""
+        return self._standing < self._spared and now < self._standing + _MANY
+
+    def _collect_spared(self) -> None:
+        if self._is_in_the_way or not self._is_countable:
+            return
+        if self._has_gone(sys.getallocatedblocks()):
+            gc.unfreeze()
+            gc.collect()
+            gc.freeze()
+            self._standing = self._spared = sys.getallocatedblocks()
 
 
 def _come_to_stay() -> int:

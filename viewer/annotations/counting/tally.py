@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from viewer.annotations.counting.frame import CountingFrame, PlacedField
     from viewer.annotations.document import Document, Edit
+    from viewer.annotations.document_state import DocumentState
     from viewer.geometry import Point
 
 FIELD = AnnotationClass("Counting field", "#00a6a6")
@@ -162,6 +163,11 @@ def is_other_scale(count: FieldCount, mpp_um: tuple[float, float] | None) -> boo
     return mpp_um is None or any(
         abs(now - was) > _SAME_SCALE * was for now, was in zip(mpp_um, then, strict=True)
     )
+
+
+def has_fields(state: DocumentState) -> bool:
+    """Return whether anything was counted in; looks at the few that are special alone."""
+    return any(layout_of(state.held[id_]) for id_ in state.special)
 
 
 def summary_of(annotations: Iterable[Annotation]) -> CountSummary:

@@ -66,6 +66,10 @@ class RegionTool(DrawingTool):
         self._last: PointerState | None = None
         self._targets: list[Annotation] = []
         self._is_erasing = False
+        self._erases_many = False
+        """Whether very many are chosen, of which those under the stroke are looked for."""
+        self._found: dict[UUID, Annotation] = {}
+        """Those that were, as they were before."""
         self._new: Annotation | None = None
         self._draft = StrokeTransaction(desk, self.label)
         self._live = StrokePreview()
@@ -80,13 +84,13 @@ class RegionTool(DrawingTool):
 
     @property
     def targets(self) -> list[UUID]:
-        """Return what the stroke under way changes; empty for a new region."""
+        """Return what the stroke under way changes; empty for a new region, and of very many."""
         return [target.id for target in self._targets]
 
     def press(self, hand: PointerState) -> None:
         self._is_erasing = self.erases or hand.alt
         self._targets = self._erased(hand) if self._is_erasing else self._added_to(hand)
-        if self._is_erasing and not self._targets:
+        if self._is_erasing and not self._targets and not self._erases_many:
             nothing = "There is nothing to erase here that is not locked."
             self.desk.say(HIDDEN if self.desk.is_hidden else nothing)
             return
@@ -106,7 +110,8 @@ class RegionTool(DrawingTool):
         if self._painted.is_empty and self.nothing_painted:
             self.desk.say(self.nothing_painted)
         self.keep()
-        self.choose(*([self._new.id] if self._new is not None else self.targets))
+        if not self._erases_many:
+            self.choose(*([self._new.id] if self._new is not None else self.targets))
         self._clear()
 
     def keep(self) -> None:
@@ -162,6 +167,9 @@ class RegionTool(DrawingTool):
         """Return what is chosen, else the uppermost under the hand; nothing that is hidden."""
         if self.desk.is_hidden:
             return []
+        if self.desk.many_chosen is not None:
+            self._erases_many = bool(self.desk.uppermost(lambda each: each.geometry.area > 0))
+            return []
         chosen = [each for each in self.desk.changeable if each.geometry.area > 0]
         if chosen:
             return chosen
@@ -178,7 +186,8 @@ class RegionTool(DrawingTool):
         """What the document is to hold. Raises EmptyShapeError where nothing may be added."""
         desk = self.desk
         if self._is_erasing:
-            touched = [each for each in self._targets if each.geometry.intersects(painted)]
+            targets = self._found_under(painted) if self._erases_many else self._targets
+            touched = [each for each in targets if each.geometry.intersects(painted)]
             return {each.id: self._without(each, painted) for each in touched}
         free = self.desk.spared(painted, self._targets)
         if self._targets:
@@ -188,6 +197,13 @@ class RegionTool(DrawingTool):
             free = wide_parts(free, self._last.reach(1.0))
         self._new = replace(self._new or self._begun(free), geometry=free)
         return {self._new.id: self._new}
+
+    def _found_under(self, painted: BaseGeometry) -> list[Annotation]:
+        """Return of very many that are chosen those near the stroke, as they were before it."""
+        for each in self.desk.changeable_inside(Box(*painted.bounds)):
+            if each.geometry.area > 0:
+                self._found.setdefault(each.id, each)
+        return list(self._found.values())
 
     def _begun(self, region: BaseGeometry) -> Annotation:
         """Return a new region that tells which tool painted it."""
@@ -201,7 +217,7 @@ class RegionTool(DrawingTool):
 
     def _clear(self) -> None:
         self._painted = self._last = self._new = None
-        self._targets = []
+        self._targets, self._found, self._erases_many = [], {}, False
         self.measure_changed.emit("")
         self.changed.emit()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from viewer.annotations.annotation import Annotation
 from viewer.annotations.counting.frame import CountingFrame
@@ -25,16 +25,29 @@ if TYPE_CHECKING:
 
     from viewer.annotations.annotation import AnnotationClass
     from viewer.annotations.document import Document
+    from viewer.annotations.document_state import DocumentState
     from viewer.annotations.pixel_calibration import MicronsPerPixel
     from viewer.annotations.selection import Selection
     from viewer.geometry import Point
     from viewer.slides.channels import ImagePlane
 
 
-_MANY = 2000
+MANY = 2000
 """Selected annotations that are looked at in a frame."""
 HIDDEN = "Annotations are hidden: show them first (A)."
 BESIDE_SLIDE = "Nothing was drawn: that place lies beside the slide."
+
+
+class ManyAtOnce(Protocol):
+    """What changes and selects very many annotations in a thread."""
+
+    def shape_chosen(self, label: str, make: Callable[[list[Annotation]], Edit]) -> None:
+        """Carry out what `make` works out of all that is chosen and not locked."""
+        ...
+
+    def choose_found(self, find: Callable[[DocumentState], frozenset[UUID]]) -> None:
+        """Choose the ids that are found."""
+        ...
 
 
 @dataclass(slots=True)
@@ -85,6 +98,8 @@ class EditContext:
         The whole slide, level-0 pixels: what lies beside it is not drawn.
     plane
         Gives the focal plane and time point that is looked at, on which new annotations lie.
+    many
+        What is done to very many goes to it, where it is given.
     """
 
     def __init__(
@@ -99,8 +114,10 @@ class EditContext:
         show: Callable[[frozenset[str]], object] = lambda _: None,
         slide: Box | None = None,
         plane: Callable[[], ImagePlane] = lambda: FIRST_PLANE,
+        many: ManyAtOnce | None = None,
     ) -> None:
         self.document = document
+        self.many = many
         self._plane = plane
         self.selection = selection
         self.options = options
@@ -185,21 +202,31 @@ class EditContext:
         """Return what is chosen, shown and not locked, in the order of drawing."""
         return [each for each in self.selection.changeable if self.is_in_sight(each)]
 
+    @property
+    def many_chosen(self) -> ManyAtOnce | None:
+        """Return what changes all that is chosen in a thread, where that is very many."""
+        return self.many if len(self.selection) > MANY else None
+
     def uppermost(self, fits: Callable[[Annotation], bool]) -> list[Annotation]:
         """Return of what is `changeable` and fits the uppermost, in a list; [] for none.
 
         Of a million that are selected not all are looked at.
         """
-        if len(self.selection) <= _MANY:
+        if len(self.selection) <= MANY:
             return list(filter(fits, self.changeable))[-1:]
-        found = (each for each in reversed(self.document) if self._is_changeable(each))
+        found = (each for each in reversed(self.document) if self.is_changeable(each))
         return list(islice(filter(fits, found), 1))
 
     def changeable_at(self, point: Point) -> list[Annotation]:
         """Return what is `changeable` and whose bounds hold a level-0 point."""
-        return [e for e in self.document.inside(Box.around(point, 0, 0)) if self._is_changeable(e)]
+        return self.changeable_inside(Box.around(point, 0, 0))
 
-    def _is_changeable(self, annotation: Annotation) -> bool:
+    def changeable_inside(self, box: Box) -> list[Annotation]:
+        """Return what is `changeable` and whose bounds meet a level-0 box."""
+        return [each for each in self.document.inside(box) if self.is_changeable(each)]
+
+    def is_changeable(self, annotation: Annotation) -> bool:
+        """Return whether it is chosen, shown and not locked."""
         is_own = annotation.id in self.selection and not annotation.is_locked
         return is_own and self.is_in_sight(annotation)
 

@@ -6,12 +6,13 @@ import math
 from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
+from uuid import UUID
 
-import shapely
 from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QColor, QPainterPath
 from shapely import affinity
 
+from viewer.annotations.document import changing
 from viewer.annotations.kept_geometry import array_of
 from viewer.annotations.shape_editing import (
     EmptyShapeError,
@@ -22,21 +23,21 @@ from viewer.annotations.shape_editing import (
     without_corner,
 )
 from viewer.canvas.annotating.drawing_tool import DRAG_PX, DrawingTool, PointerState
-from viewer.canvas.annotating.edit_context import HIDDEN
+from viewer.canvas.annotating.edit_context import HIDDEN, MANY
 from viewer.canvas.annotating.handles import CornerGrips, FrameGrips, Grips, grips_of
-from viewer.canvas.annotating.picking import BORDER_PX, annotation_under
+from viewer.canvas.annotating.picking import BORDER_PX, annotation_under, framed
 from viewer.canvas.annotating.stroke_transaction import StrokeTransaction
 from viewer.canvas.annotating.strokes import paint_handles, paint_line, paint_stroke
 from viewer.canvas.shape_paths import Placing, shapes_path
 from viewer.geometry import Box, Point
+from viewer.progress import while_wanted
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
     from PySide6.QtCore import QObject
     from PySide6.QtGui import QPainter
 
     from viewer.annotations.annotation import Annotation
+    from viewer.annotations.document import Edit
     from viewer.canvas.annotating.edit_context import EditContext
     from viewer.canvas.layer import Scene
 
@@ -71,6 +72,8 @@ class SelectTool(DrawingTool):
         self._is_banding = False
         self._changing: dict[UUID, Annotation] = {}
         """As they are while they are being dragged."""
+        self._shift: tuple[float, float] | None = None
+        """How far very many are dragged, which move once they are let go."""
         self._is_too_thin = False
         self._grips: tuple[Annotation, Grips] | None = None
         self._draft = StrokeTransaction(desk, "Move")
@@ -116,6 +119,7 @@ class SelectTool(DrawingTool):
         elif self._is_dragged(hand):
             self._change(pressed, hand)
             self.keep()
+            self._move_many()
             if self._is_too_thin:
                 self.desk.say("Left as it was: it would be thinner than a screen pixel.")
         elif self._is_second_press and self._add_corner(pressed):
@@ -144,14 +148,15 @@ class SelectTool(DrawingTool):
 
     def keep(self) -> None:
         author = self.desk.author
-        changing = {
-            id_: replace(each, geometry=mended(each.geometry)).signed(author)
-            for id_, each in self._changing.items()
-        }
-        if changing:
-            self._draft.put(changing)
+        changed = {id_: _kept(each, author) for id_, each in self._changing.items()}
+        if changed:
+            self._draft.put(changed)
         elif self.is_busy:
             self._draft.take_back()
+
+    def put_down(self) -> None:
+        super().put_down()
+        self._move_many()
 
     def give_up(self) -> None:
         self._draft.take_back()
@@ -160,11 +165,13 @@ class SelectTool(DrawingTool):
     def paint(self, painter: QPainter, scene: Scene) -> None:
         view = scene.view
         if self._changing:
-            changing = sorted(self._changing.values(), key=lambda each: each.shown_color)
-            for color, some in groupby(changing, key=lambda each: each.shown_color):
+            dragged = sorted(self._changing.values(), key=lambda each: each.shown_color)
+            for color, some in groupby(dragged, key=lambda each: each.shown_color):
                 shapes = array_of([each.geometry for each in some])
                 paint_stroke(painter, shapes_path(shapes, Placing.of(view)), QColor(color))
         self._paint_grips(painter, scene)
+        if self._shift is not None and self._pressed is not None and self.hand is not None:
+            paint_line(painter, [view.to_screen(self._pressed.at), self.hand.screen], _BAND)
         if self._is_banding and self._pressed is not None and self.hand is not None:
             a, b = view.to_screen(self._pressed.at), self.hand.screen
             path = QPainterPath()
@@ -187,7 +194,7 @@ class SelectTool(DrawingTool):
     def _is_dragged(self, hand: PointerState) -> bool:
         pressed = self._pressed
         far = pressed is not None and math.dist(pressed.at, hand.at) >= hand.reach(DRAG_PX)
-        return bool(self._changing) or far
+        return bool(self._changing) or self._shift is not None or far
 
     def _under(self, hand: PointerState) -> Annotation | None:
         """Return the nearest border within reach, else the smallest region that holds the place."""
@@ -233,11 +240,31 @@ class SelectTool(DrawingTool):
             self.measure_changed.emit(self.measured(shape) if shape.length > 0 else "")
         else:
             dx, dy = hand.at.x - pressed.at.x, hand.at.y - pressed.at.y
+            if self.desk.many_chosen is not None:
+                self._shift = dx, dy
+                count = len(self.desk.selection)
+                self.measure_changed.emit(f"Let go to move {count:,} annotations.")
+                return
             chosen = self.desk.changeable
             self._changing = {each.id: _moved(each, dx, dy) for each in chosen}
             if not chosen and len(self.desk.selection):
                 self._say_locked()
         self.lifted = frozenset(self._changing)
+
+    def _move_many(self) -> None:
+        """Move very many that are chosen in a thread."""
+        shift, self._shift = self._shift, None
+        many, author = self.desk.many_chosen, self.desk.author
+        if shift is None or many is None:
+            return
+
+        def moved(chosen: list[Annotation]) -> Edit:
+            return changing(
+                "Move",
+                ((each, _kept(_moved(each, *shift), author)) for each in while_wanted(chosen)),
+            )
+
+        many.shape_chosen("Move", moved)
 
     def _add_corner(self, hand: PointerState) -> bool:
         """Add a corner on the edge under the hand of what is chosen alone; False off its edges."""
@@ -270,19 +297,18 @@ class SelectTool(DrawingTool):
     def _choose_framed(self, pressed: PointerState, hand: PointerState) -> None:
         """Those that lie within the band as a whole; a click on nothing chooses nothing."""
         selection = self.desk.selection
-        kept = set(selection) if hand.shift else set()
+        kept = selection.ids if hand.shift else frozenset[UUID]()
         if math.dist(pressed.screen, hand.screen) < DRAG_PX:
             selection.choose(kept)
             return
         a, b = hand.view.to_screen(pressed.at), hand.screen
         corners = [hand.view.to_slide(Point(x, y)) for x, y in Box.enclosing([a, b]).corners]
-        band = shapely.Polygon(corners)
-        found = self.desk.document.inside(Box.enclosing(corners))
-        near = [each for each in found if self.desk.is_in_sight(each)]
-        within = shapely.covers(band, array_of([each.geometry for each in near]))
-        selection.choose(
-            kept | {each.id for each, is_in in zip(near, within, strict=True) if is_in}
-        )
+        document, hidden = self.desk.document, self.desk.hidden_classes
+        is_of_many = len(document.rows_inside(Box.enclosing(corners))) > MANY
+        if is_of_many and self.desk.many is not None:
+            self.desk.many.choose_found(lambda state: kept | framed(state, corners, hidden))
+        else:
+            selection.choose(kept | framed(document.state, corners, hidden))
 
     def _paint_grips(self, painter: QPainter, scene: Scene) -> None:
         now = self._grips_now()
@@ -315,9 +341,14 @@ class SelectTool(DrawingTool):
     def _clear(self) -> None:
         self._pressed = self._grip = None
         self._is_banding = self._is_too_thin = self._is_second_press = False
-        self._changing, self.lifted = {}, frozenset()
+        self._changing, self.lifted, self._shift = {}, frozenset(), None
         self.measure_changed.emit("")
         self.changed.emit()
+
+
+def _kept(annotation: Annotation, author: str) -> Annotation:
+    """Return what was dragged as it comes into the document."""
+    return replace(annotation, geometry=mended(annotation.geometry)).signed(author)
 
 
 def _moved(annotation: Annotation, dx: float, dy: float) -> Annotation:

@@ -110,11 +110,11 @@ class FieldQuestions(QObject):
                 return pane.canvas.slide_box
             case "region":
                 here = self._window.annotations.of(pane)
-                chosen = [] if here is None else here.chosen
-                if not chosen:
+                chosen = None if here is None else here.selection.uppermost
+                if chosen is None:
                     self._window.say("Choose a region on the slide first.")
                     return None
-                return Box(*chosen[-1].geometry.bounds)
+                return Box(*chosen.geometry.bounds)
             case _:
                 return pane.canvas.view.box
 

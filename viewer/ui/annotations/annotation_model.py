@@ -45,6 +45,9 @@ MOST_AT_ONCE = 500
 _MOST_LISTED_AT_ONCE = 1_000
 """More annotations are listed in a thread."""
 
+_CLASS_FLAGS = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
+_FLAGS = _CLASS_FLAGS | Qt.ItemFlag.ItemNeverHasChildren
+_NAMED_FLAGS = _FLAGS | Qt.ItemFlag.ItemIsEditable
 _Index = QModelIndex | QPersistentModelIndex
 
 
@@ -293,15 +296,13 @@ class AnnotationModel(QAbstractItemModel):
     def flags(self, index: _Index) -> Qt.ItemFlag:
         if not index.isValid():
             return Qt.ItemFlag.NoItemFlags
-        flags = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
         if index.internalId() == 0:
-            return flags
-        flags |= Qt.ItemFlag.ItemNeverHasChildren
+            return _CLASS_FLAGS
         if index.column() == NAME and self._document is not None:
             annotation = self.annotation_at(index)
             if annotation is not None and not (self._document.is_read_only or annotation.is_locked):
-                flags |= Qt.ItemFlag.ItemIsEditable
-        return flags
+                return _NAMED_FLAGS
+        return _FLAGS
 
     @guarded()
     def headerData(

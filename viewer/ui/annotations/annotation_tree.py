@@ -51,9 +51,9 @@ class RowSize(NamedTuple):
         return RowSize(self.area - other.area, self.length - other.length)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Group:
-    """The shown annotations of one class, in ascending order."""
+    """The shown annotations of one class, in ascending order; the same where it is the same."""
 
     number: int
     name: str

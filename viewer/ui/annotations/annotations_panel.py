@@ -178,7 +178,6 @@ class AnnotationsPanel(Panel):
     def show_classes(self, rows: Sequence[ClassRow]) -> None:
         """List the classes."""
         self.class_list.rows.show_rows(rows)
-        self.sets.show_counts()
 
     @shows_state
     def show_chosen(

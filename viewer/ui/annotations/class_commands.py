@@ -25,11 +25,12 @@ from viewer.ui.commands import merged_bindings
 from viewer.ui.services import CommandHost, DialogHost, MessageHost, SettingsHost
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from collections.abc import Set as AbstractSet
     from pathlib import Path
 
     from viewer.annotations.annotation import Annotation
+    from viewer.annotations.document import Document
     from viewer.ui.annotations.annotations_panel import AnnotationsPanel
     from viewer.ui.annotations.classes_dialog import ClassesDialog
     from viewer.ui.annotations.editing_commands import EditingCommands
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
 
 _PAUSE_MS = 50
+_MOST_LOOKED_AT = 500
+"""Changes of a step; of more all classes are counted anew."""
 
 
 class ClassCommandsHost(MessageHost, DialogHost, CommandHost, SettingsHost, Protocol):
@@ -75,7 +78,9 @@ class ClassCommands(QObject):
         self.hidden: frozenset[str] = frozenset()
         """The names of classes that are not shown in this window; "" for what has none."""
         self._pause = QTimer(self, singleShot=True, interval=_PAUSE_MS)
-        self._pause.timeout.connect(self.show_current)
+        self._pause.timeout.connect(self._count_touched)
+        self._touched: dict[str, str] | None = {}
+        """Names and colors of classes to be counted anew; None where all are."""
         self.chip = ClassChip(self._fill_chip, window.frame.tool_strip)
         window.frame.tool_strip.add_foot(self.chip)
         self.palette = ClassPalette(window.window(), self._disk, self)
@@ -106,8 +111,13 @@ class ClassCommands(QObject):
         self._editing.set_class(which)
         self.show_current()
 
-    def touch(self) -> None:
-        """Count anew: something was drawn, or other sets are shown."""
+    def touch(self, step: Edit | None = None) -> None:
+        """Count anew soon: something was drawn, by default everything, as other sets are shown."""
+        changed = None if step is None else _changed_classes(step)
+        if self._touched is not None and changed is not None:
+            self._touched |= changed
+        else:
+            self._touched = None
         if not self._pause.isActive():
             self._pause.start()
 
@@ -147,6 +157,18 @@ class ClassCommands(QObject):
         rows = class_rows(self.palette.classes, current, counts, colors, self.hidden)
         self._panel.show_classes(rows)
         self.chip.show_class(current)
+
+    def _count_touched(self) -> None:
+        touched, self._touched = self._touched, {}
+        if touched is None or not self._panel.is_built or not self._show_counts(touched):
+            self.show_current()
+
+    def _show_counts(self, touched: Mapping[str, str]) -> bool:
+        """Count some classes anew; False where one came, went or has another color."""
+        drawn = self._documents()
+        counts = {name: sum(each.class_counts[name] for each in drawn) for name in touched}
+        others = {name: color for name, color in touched.items() if not self.palette.named(name)}
+        return self._panel.class_list.rows.show_counts(counts, others)
 
     def edit(self) -> None:
         """Opens the editor of the classes."""
@@ -191,16 +213,23 @@ class ClassCommands(QObject):
 
     def _drawn(self) -> tuple[Counter[str], dict[str, str]]:
         """Return how many of each class the shown sets hold, and the colors of the classes."""
-        sets = self._sets()
-        if sets is None:
-            return Counter(), {}
         counts: Counter[str] = Counter()
         colors: dict[str, str] = {}
-        for each in sets.entries:
-            if each.annotations is not None and (each.is_shown or each is sets.current):
-                counts += each.annotations.document.class_counts
-                colors |= each.annotations.document.class_colors
+        for document in self._documents():
+            counts += document.class_counts
+            colors |= document.class_colors
         return counts, colors
+
+    def _documents(self) -> list[Document]:
+        """Return what is drawn in the shown sets."""
+        sets = self._sets()
+        if sets is None:
+            return []
+        return [
+            each.annotations.document
+            for each in sets.entries
+            if each.annotations is not None and (each.is_shown or each is sets.current)
+        ]
 
     def _turn_eye(self, name: str) -> None:
         self.hide(self.hidden ^ {name})
@@ -278,6 +307,16 @@ class ClassCommands(QObject):
             lambda _: dialog.tell(f"{len(classes)} classes were written to {path.name}."),
             lambda error: dialog.tell(_sentence(path, error)),
         )
+
+
+def _changed_classes(step: Edit) -> dict[str, str] | None:
+    """Return the names and colors of the classes that a step changed; None of very many changes."""
+    if step.is_reset or len(step.changes) > _MOST_LOOKED_AT:
+        return None
+    both = (each for change in step.changes for each in (change.before, change.after) if each)
+    return {
+        each.class_name: each.shown_as.color if each.shown_as else NO_CLASS_COLOR for each in both
+    }
 
 
 def _label(name: str) -> str:

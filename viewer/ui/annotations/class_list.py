@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import (
@@ -98,6 +98,8 @@ class ClassListModel(QAbstractTableModel):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self.rows: list[ClassRow] = []
+        self._at: dict[str, int] = {}
+        """In which row a class is."""
         self._icons: dict[str, QIcon] = {}
 
     def show_rows(self, rows: Sequence[ClassRow]) -> None:
@@ -110,7 +112,28 @@ class ClassListModel(QAbstractTableModel):
             return
         self.beginResetModel()
         self.rows = list(rows)
+        self._at = {row.name: at for at, row in enumerate(rows)}
         self.endResetModel()
+
+    def show_counts(self, counts: Mapping[str, int], colors: Mapping[str, str]) -> bool:
+        """Show how many there are of some classes; False where the rows have to be made anew.
+
+        Parameters
+        ----------
+        colors
+            Of those of the classes that the palette does not tell.
+        """
+        listed = {name: count for name, count in counts.items() if name not in MARKS}
+        for name, count in listed.items():
+            row = self.rows[self._at[name]] if name in self._at else None
+            is_kept = row is not None and (count or not row.count or not name)
+            if row is None or not is_kept or colors.get(name, row.color) != row.color:
+                return False
+        for name, count in listed.items():
+            at = self._at[name]
+            self.rows[at] = replace(self.rows[at], count=count)
+            self.dataChanged.emit(self.index(at, NAME), self.index(at, EYE))
+        return True
 
     def recolor(self) -> None:
         """Paint the icons anew in the theme's colors."""

@@ -34,8 +34,9 @@ from viewer.ui.widgets import NoticeBar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from viewer.annotations.annotation import Annotation
     from viewer.annotations.document import Edit
+    from viewer.annotations.document_state import DocumentState
+    from viewer.annotations.sets.annotation_set import SetKey
     from viewer.annotations.sets.places import AnnotationsPlace
     from viewer.studies.reader_sets import ReaderSlide
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
@@ -176,10 +177,13 @@ class AnnotationsController(QObject):
         """Return the sets of a pane's slide; None before they are there."""
         return self._slides.get(self._identities.get(pane, ""))
 
-    def in_sight(self, pane: SlidePane) -> list[Annotation]:
-        """Return what exports of a pane's slide hold: the set that is drawn in and all shown."""
+    def states_in_sight(self, pane: SlidePane) -> list[tuple[SetKey, DocumentState]]:
+        """Return what exports of a pane's slide hold, to be put `together` in a thread.
+
+        The set that is drawn in, and all that are shown.
+        """
         sets = self.sets_of(pane)
-        return sets.in_sight if sets is not None else []
+        return sets.states_in_sight if sets is not None else []
 
     @property
     def active_sets(self) -> SlideSets | None:
@@ -294,8 +298,8 @@ class AnnotationsController(QObject):
         author = self._window.reader.name
         options, say = self._window.toolbox.options, self._window.say
         show_again = partial(self.painted.show_again, pane)
-        work = self.editing.bulk.background
-        each = PaneAnnotations(pane, annotations, options, say, author, show_again, work)
+        bulk = self.editing.bulk
+        each = PaneAnnotations(pane, annotations, options, say, author, show_again, bulk)
         each.desk.current_class = self.classes.current
         each.layer.opacity = sets.current.opacity
         self._panes[pane] = each
@@ -330,7 +334,8 @@ class AnnotationsController(QObject):
 
     def _on_step(self, sets: SlideSets, entry: SetEntry, step: Edit) -> None:
         active = self.active
-        self.classes.touch()
+        self.classes.touch(step)
+        self.sets.touch(entry)
         if entry is not sets.current:
             return  # its layers follow by themselves
         slide = entry.annotations

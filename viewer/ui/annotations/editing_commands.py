@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from viewer.annotations.annotation import Annotation, AnnotationClass
     from viewer.annotations.document import Edit
+    from viewer.annotations.document_state import DocumentState
     from viewer.annotations.pixel_calibration import PixelCalibration
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
     from viewer.ui.annotations.toolbox import Toolbox
@@ -321,24 +322,12 @@ class EditingCommands(QObject):
 
     def _select_very_many(self, active: PaneAnnotations) -> None:
         """Select all, whose ids are put together in a thread; what is drawn meanwhile, too."""
-        document, version = active.document, active.document.version
-        held = document.state.held
 
-        def found() -> frozenset[UUID]:
-            with uncollected(len(held)):
-                ids = list(held)  # in one go, as the document may change; the rest takes longer
-                return frozenset(giving_way(ids))
+        def found(state: DocumentState) -> frozenset[UUID]:
+            with uncollected(len(state.held)):
+                return frozenset(giving_way(state.held))
 
-        def choose(ids: frozenset[UUID]) -> None:
-            if active is not self._active():
-                return
-            if document.version != version:
-                self._select_all()
-                return
-            active.selection.choose(ids)
-            self._say_selected(active)
-
-        self._background.run(found, choose)
+        active.choose_found(found, lambda _: self._say_selected(active))
 
     def _say_selected(self, active: PaneAnnotations) -> None:
         self._window.say(f"{many(len(active.selection))} selected.")

@@ -121,7 +121,13 @@ class PaintedSets:
         }
 
     def _say_if_nameless(self, names_shown: bool) -> None:
-        sets = self._kept.active_sets
-        states = sets.states_in_sight if sets is not None else []
-        if names_shown and not any(each.name for _, state in states for each in state):
-            self._window.say("No annotation in view has a name: F2 names the selected one.")
+        sets, here = self._kept.active_sets, self._kept.active
+        if not names_shown or sets is None or here is None:
+            return
+        states = sets.states_in_sight
+
+        def say(has_name: bool) -> None:
+            if not has_name:
+                self._window.say("No annotation in view has a name: F2 names the selected one.")
+
+        here.look(lambda: any(each.name for _, state in states for each in state), say)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, TypeVar, Unpack
 
 import shapely
 
@@ -14,6 +14,8 @@ from viewer.canvas.annotating.edit_context import EditContext
 from viewer.canvas.layer import LayerOrder
 from viewer.canvas.notes_layer import NotesLayer
 from viewer.geometry import Box
+from viewer.ui.annotations.wording import LOCKED
+from viewer.window_first import giving_way
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -22,12 +24,14 @@ if TYPE_CHECKING:
 
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.document import Document, Edit
+    from viewer.annotations.document_state import DocumentState
     from viewer.canvas.annotating.edit_context import DrawingOptions
+    from viewer.ui.annotations.bulk_edits import BulkEdits
     from viewer.ui.annotations.set_layers import ShownStyle
     from viewer.ui.annotations.slide_annotations import SlideAnnotations
-    from viewer.ui.background_runner import BackgroundRunner
     from viewer.ui.slides.slide_pane import SlidePane
 
+_T = TypeVar("_T")
 _TRAVEL_MARGIN = 1.3
 """The field is so much larger than what is traveled to."""
 _MANY = 2000
@@ -47,13 +51,13 @@ class PaneAnnotations:
         say: Callable[[str], object],
         author: str,
         show_again: Callable[[frozenset[str]], object],
-        background: BackgroundRunner,
+        bulk: BulkEdits,
     ) -> None:
         from viewer.canvas.annotations_layer import AnnotationsLayer
 
         self.pane = pane
         self.slide = slide
-        self._background = background
+        self._bulk, self._background = bulk, bulk.background
         canvas = pane.canvas
         self.selection = Selection(slide.document)
         self.desk = EditContext(
@@ -66,6 +70,7 @@ class PaneAnnotations:
             show=show_again,
             slide=canvas.slide_box,
             plane=lambda: canvas.plane,
+            many=self,
         )
         self.layer = AnnotationsLayer(slide.document, self.selection, canvas.update, author)
         self.notes = NotesLayer(slide.document, canvas.update)
@@ -118,24 +123,43 @@ class PaneAnnotations:
 
     def choose_class(self, name: str, chosen: Callable[[int], object]) -> None:
         """Choose all of a class, of very many found in a thread; `chosen` is told how many."""
-        document = self.document
+        if len(self.document) > _MANY:
+            self.choose_found(lambda state: state.ids_of_class(name), chosen)
+            return
+        self.selection.choose(self.document.ids_of_class(name))
+        chosen(len(self.selection))
+
+    def choose_found(
+        self,
+        find: Callable[[DocumentState], frozenset[UUID]],
+        chosen: Callable[[int], object] = lambda _: None,
+    ) -> None:
+        """Choose the ids that are found in a thread; `chosen` is told how many."""
+        document, state = self.document, self.document.snapshot()
 
         def choose(ids: frozenset[UUID]) -> None:
-            self.selection.choose(ids)
-            chosen(len(self.selection))
-
-        if len(document) <= _MANY:
-            choose(document.ids_of_class(name))
-            return
-        state = document.snapshot()
-
-        def choose_found(ids: frozenset[UUID]) -> None:
+            if self.desk.many is None:
+                return  # the slide has left the pane
             if document.holds(state):
-                choose(ids)
+                self.selection.choose(ids)
+                chosen(len(self.selection))
             else:
-                self.choose_class(name, chosen)  # something was changed meanwhile
+                self.choose_found(find, chosen)  # something was changed meanwhile
 
-        self._background.run(lambda: state.ids_of_class(name), choose_found)
+        self._background.run(lambda: find(state), choose)
+
+    def look(self, work: Callable[[], _T], then: Callable[[_T], object]) -> None:
+        """Look through very many annotations in a thread, and call `then` with what was found."""
+        self._background.run(work, then)
+
+    def shape_chosen(self, label: str, make: Callable[[list[Annotation]], Edit]) -> None:
+        """Carry out what `make` works out, in a thread, of all that is chosen and not locked."""
+
+        def done(edit: Edit) -> None:
+            if not edit.changes:
+                self.desk.say(LOCKED)
+
+        self._bulk.shape(self, label, make, done)
 
     def _choose_in_sight(self, hidden: AbstractSet[str]) -> None:
         """Choose nothing that is hidden; of very many that are chosen this is found in a thread."""
@@ -143,7 +167,7 @@ class PaneAnnotations:
         ids, held = self.selection.ids, self.document.state.held
 
         def found() -> frozenset[UUID]:
-            chosen = ((id_, held.get(id_)) for id_ in ids)
+            chosen = ((id_, held.get(id_)) for id_ in giving_way(ids))
             return frozenset(
                 id_ for id_, each in chosen if each is not None and each.class_name not in hidden
             )
@@ -194,4 +218,5 @@ class PaneAnnotations:
         for layer in (self.layer, self.notes):
             canvas.remove_layer(layer)
             layer.close()
+        self.desk.many = None
         self.selection.close()

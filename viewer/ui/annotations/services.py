@@ -9,8 +9,8 @@ from viewer.ui.services import Drawings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from viewer.annotations.annotation import Annotation
-    from viewer.annotations.sets.annotation_set import SetKind
+    from viewer.annotations.document_state import DocumentState
+    from viewer.annotations.sets.annotation_set import SetKey, SetKind
     from viewer.ui.annotations.slide_annotations import SlideAnnotations
     from viewer.ui.annotations.slide_sets import SetEntry, SlideSets
     from viewer.ui.slides.slide_pane import SlidePane
@@ -38,8 +38,8 @@ class KeptSets(Drawings, Protocol):
         """Return the sets of a pane's slide; None before they are there."""
         ...
 
-    def in_sight(self, pane: SlidePane) -> list[Annotation]:
-        """Return what exports of a pane's slide hold: the set that is drawn in and all shown."""
+    def states_in_sight(self, pane: SlidePane) -> list[tuple[SetKey, DocumentState]]:
+        """Return what exports of a pane's slide hold, to be put `together` in a thread."""
         ...
 
 

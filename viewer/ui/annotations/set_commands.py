@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 _LOOK_MS = 5000
 """How often it is looked which sets others made: shared folders do not tell."""
 _LONGEST_NAME = 80
+_PAUSE_MS = 50
+"""Steps in a row are counted once."""
 
 
 class EditedSets(KeptSets, Protocol):
@@ -58,6 +60,10 @@ class SetCommands(QObject):
         self._kept = kept
         self._page = panel
         self._removed: list[tuple[SlideSets, ReaderSet]] = []
+        self._touched: dict[SetEntry, None] = {}
+        """Sets whose counts are to be shown anew."""
+        self._pause = QTimer(self, singleShot=True, interval=_PAUSE_MS)
+        self._pause.timeout.connect(self._show_counts)
         self._look = QTimer(self, interval=_LOOK_MS)
         self._look.timeout.connect(self._refresh)
         self._look.start()
@@ -94,6 +100,17 @@ class SetCommands(QObject):
             self._panel.show_sets([], None)
         else:
             self._panel.show_sets(sets.entries, sets.current)
+
+    def touch(self, entry: SetEntry) -> None:
+        """Count a set anew soon: something was drawn in it."""
+        self._touched[entry] = None
+        if not self._pause.isActive():
+            self._pause.start()
+
+    def _show_counts(self) -> None:
+        touched, self._touched = self._touched, {}
+        for entry in touched if self._page.is_built else ():
+            self._panel.show_count(entry)
 
     def draw_in(self, entry: SetEntry) -> None:
         """Let strokes go to a set."""

@@ -61,6 +61,7 @@ class SetsPanel(QWidget):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self._entries: list[SetEntry] = []
+        self._items: dict[SetEntry, QTreeWidgetItem] = {}
         self._current: SetEntry | None = None
         self.tree = SetTree(self)
         self.tree.setAccessibleName("Sets of annotations")
@@ -102,9 +103,11 @@ class SetsPanel(QWidget):
         """List sets, and mark the one that strokes go to."""
         chosen = self.chosen
         self._entries, self._current = list(entries), current
+        self._items.clear()
         self.tree.clear()
         for entry in entries:
-            self.tree.addTopLevelItem(self._item(entry, is_current=entry is current))
+            item = self._items[entry] = self._item(entry, is_current=entry is current)
+            self.tree.addTopLevelItem(item)
         row = next((r for r, each in enumerate(entries) if each is chosen), -1)
         item = self.tree.topLevelItem(row)
         if item is not None:
@@ -113,12 +116,11 @@ class SetsPanel(QWidget):
         height = self.tree.sizeHintForRow(0) if entries else self.fontMetrics().height() + 8
         self.tree.setFixedHeight(rows * height + 4)
 
-    def show_counts(self) -> None:
-        """Count anew: something was drawn."""
-        for row, entry in enumerate(self._entries):
-            item = self.tree.topLevelItem(row)
-            if item is not None:
-                item.setText(COUNT, _count(entry))
+    def show_count(self, entry: SetEntry) -> None:
+        """Count a set anew: something was drawn in it."""
+        item = self._items.get(entry)
+        if item is not None:
+            item.setText(COUNT, _count(entry))
 
     @guarded()
     def changeEvent(self, event: QEvent) -> None:

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 from PySide6.QtCore import QObject, Signal
 
-from viewer.annotations.sets.together import together
 from viewer.ui.annotations.slide_annotations import SlideAnnotations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from viewer.annotations.annotation import Annotation
     from viewer.annotations.document_state import DocumentState
     from viewer.annotations.sets.annotation_set import SetKey, SetKind
     from viewer.studies.reader_sets import ReaderSet, ReaderSlide
@@ -133,17 +131,11 @@ class SlideSets(QObject):
         self._disk.run(claimed, lambda _: self.refresh())
 
     @property
-    def in_sight(self) -> list[Annotation]:
+    def states_in_sight(self) -> list[tuple[SetKey, DocumentState]]:
         """Return what is drawn in the set that strokes go to, and in all that are shown.
 
-        Where those are several, each annotation says of which set it is.
+        As snapshots, which are put `together` in a thread.
         """
-        wanted = self.states_in_sight
-        return together(wanted) if wanted else []
-
-    @property
-    def states_in_sight(self) -> list[tuple[SetKey, DocumentState]]:
-        """Return the same as snapshots, for `together` in a thread."""
         return [
             (each.listed.which.key, each.annotations.document.snapshot())
             for each in self.entries

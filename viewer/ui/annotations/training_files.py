@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from PySide6.QtCore import QObject
 
+from viewer.annotations.sets.together import together
 from viewer.slides.remote.address import folder_beside
 from viewer.ui.annotations.wording import many
 from viewer.ui.background_runner import BackgroundRunner
@@ -90,12 +91,14 @@ class TrainingFiles(QObject):
         if source is None:
             return
         base = source.levels[0]
-        annotations = self._kept.in_sight(active.pane)
+        held = self._kept.states_in_sight(active.pane)
         name, identity = source.path.name, source.info.identity
         slide_px = base.width_px, base.height_px
+        annotations: list[Annotation] = []
         place = MaskPlace(slide_px, optics.mpp_um, mpp_um, name, identity)
 
         def write(tell: Callable[[float], None]) -> list[Problem]:
+            annotations[:] = together(held)
             return write_mask(path, annotations, place, by_instance=by_instance, tell=tell)[1]
 
         def show_report(lost: list[Problem]) -> None:
@@ -108,13 +111,13 @@ class TrainingFiles(QObject):
     def cut_tiles(self, folder: Path, options: TileOptions, active: PaneAnnotations) -> None:
         """Cuts tiles into a folder, or goes on with those that are there."""
         source = active.pane.source
-        annotations = self._kept.in_sight(active.pane)
+        held = self._kept.states_in_sight(active.pane)
         if source is None:
             return
         slide, identity = source.path, source.info.identity
 
         def cut(tell: Callable[[float], None]) -> TilesReport:
-            return _cut(slide, identity, annotations, folder, options, tell)
+            return _cut(slide, identity, together(held), folder, options, tell)
 
         def show_report(report: TilesReport) -> None:
             sentence = f"{report.tiles:,} tiles with masks are in {folder}."

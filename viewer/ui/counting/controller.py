@@ -10,9 +10,10 @@ from viewer.annotations.counting.frame import NO_PIXEL_SIZE, CountingError, Coun
 from viewer.annotations.counting.tally import (
     LOOK_ALIKE,
     MITOSIS,
+    has_fields,
     is_other_scale,
-    summary_of,
 )
+from viewer.annotations.sets.together import together
 from viewer.canvas.annotating.count_tool import CountTool
 from viewer.geometry import Box
 from viewer.overlays.shown_overlays import write_shown_beside
@@ -32,11 +33,13 @@ from viewer.ui.services import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
     from uuid import UUID
 
-    from viewer.annotations.annotation import Annotation
     from viewer.annotations.counting.tally import FieldCount
+    from viewer.annotations.document_state import DocumentState
+    from viewer.annotations.sets.annotation_set import SetKey
     from viewer.ui.annotations.controller import AnnotationsController
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
     from viewer.ui.annotations.toolbox import Toolbox
@@ -143,8 +146,8 @@ class CountingController(QObject):
     def ask_where(self) -> None:
         """Ask for a file and write the count of the active pane's slide."""
         pane = self._window.panes.active
-        held = self._window.annotations.in_sight(pane)
-        if pane.path is None or not summary_of(held).fields:
+        held = self._window.annotations.states_in_sight(pane)
+        if pane.path is None or not any(has_fields(state) for _, state in held):
             self._window.say("Nothing is counted on this slide: start a mitosis count first.")
             return
         ask_new_file(
@@ -156,14 +159,14 @@ class CountingController(QObject):
             stem=f"{pane.path.stem} counts",
         )
 
-    def write(self, path: Path, held: list[Annotation]) -> None:
-        """Write the fields among annotations and what is in them, by the ending of the name."""
+    def write(self, path: Path, held: Sequence[tuple[SetKey, DocumentState]]) -> None:
+        """Write the fields of sets and what is in them, by the ending of the name."""
         from viewer.annotations.counting.table import write_count_file
 
         shown = self._window.overlays.shown_in(self._window.panes.active)
 
         def work() -> None:
-            write_count_file(path, held)
+            write_count_file(path, together(held))
             write_shown_beside(path, shown)
 
         self._disk.run(

@@ -33,6 +33,10 @@ class ModelCards(QWidget):
         self.setAccessibleName("Models")
         self._cards: list[ModelCard] = []
         self._by_key: dict[str, ModelCard] = {}
+        self._on: set[str] = set()
+        """The keys of the models that are shown as on."""
+        self._pressed: set[str] = set()
+        """Of those whose switch was pressed since: it shows what was asked for, not what is."""
         self._chosen = ""
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
@@ -112,8 +116,11 @@ class ModelCards(QWidget):
     def show_on(self, keys: Iterable[str]) -> None:
         """Show which models are on; one has the page's accent."""
         on = set(keys)
-        for card in self._cards:
-            card.show_on(is_on=card.source.key in on)
+        for key in (on ^ self._on) | self._pressed:
+            card = self.card(key)
+            if card is not None:
+                card.show_on(is_on=key in on)
+        self._on, self._pressed = on, set()
         self._show_primary()
 
     def move_card(self, card: ModelCard, step: int) -> None:
@@ -126,12 +133,15 @@ class ModelCards(QWidget):
             self.order_changed.emit()
 
     def _show_primary(self) -> None:
-        on = [card for card in self._cards if card.is_on]
-        first = self.chosen_card if self.chosen_card in on else next(iter(on), None)
+        found = map(self.card, self._on | self._pressed)
+        on = [card for card in found if card is not None and card.is_on]
+        first = self.chosen_card if self.chosen_card in on else None
+        first = first or min(on, key=self._cards.index, default=None)
         for card in on:
             card.body.show_primary(is_primary=card is first)
 
     def _made(self, source: OverlaySource, name: str) -> ModelCard:
+        self._on.discard(source.key)
         card = ModelCard(source, name, self)
         card.switched.connect(lambda is_on: self._on_switched(card, is_on=is_on))
         card.chosen.connect(lambda: self.choose(card.source.key))
@@ -153,6 +163,7 @@ class ModelCards(QWidget):
 
     def _on_switched(self, card: ModelCard, *, is_on: bool) -> None:
         self.choose(card.source.key)
+        self._pressed.add(card.source.key)
         self.switched.emit(card.source, is_on)
         self._show_primary()
 

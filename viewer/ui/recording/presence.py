@@ -9,6 +9,7 @@ from PySide6.QtCore import QEvent, QObject, QTimer, Signal
 from PySide6.QtWidgets import QApplication
 
 from viewer.canvas.qt_guard import guarded
+from viewer.ui.user_input import INPUTS
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QWidget
@@ -19,21 +20,6 @@ Place = Literal["slide", "panel", "dialog", "elsewhere"]
 
 _INPUT_GAP_S = 0.1
 """Input is logged at most this often: a mouse sends hundreds of events a second."""
-_INPUTS = frozenset(
-    {
-        QEvent.Type.KeyPress,
-        QEvent.Type.MouseButtonPress,
-        QEvent.Type.MouseButtonDblClick,
-        QEvent.Type.MouseMove,
-        QEvent.Type.Wheel,
-        QEvent.Type.TouchUpdate,
-        QEvent.Type.TabletMove,
-        QEvent.Type.NativeGesture,
-        QEvent.Type.InputMethod,
-        QEvent.Type.DragMove,
-        QEvent.Type.Drop,
-    }
-)
 
 
 class Presence(QObject):
@@ -72,7 +58,7 @@ class Presence(QObject):
     @guarded(False)
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         kind = event.type()
-        if kind in _INPUTS:
+        if kind in INPUTS:
             now_s = time.monotonic()
             if now_s - self._logged_s >= _INPUT_GAP_S:
                 self._logged_s = now_s

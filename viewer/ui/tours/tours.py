@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Protocol
 
 from viewer.ui.actions import shown_shortcut
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from PySide6.QtCore import SignalInstance
     from PySide6.QtWidgets import QWidget
 
-    from viewer.annotations.document import Document
     from viewer.ui.annotations.controller import AnnotationsController
     from viewer.ui.annotations.toolbox import Toolbox
     from viewer.ui.overlays.controller import OverlaysController
@@ -44,12 +44,12 @@ def annotate_tour(window: TourHost) -> Tour:
     rectangle = _key(window, tool_id("rectangle"))
 
     def drawn() -> Callable[[], bool]:
-        before = _shapes(window)
-        return lambda: len(_shapes(window)) > len(before)
+        before = _drawn(window).total()
+        return lambda: _drawn(window).total() > before
 
     def classified() -> Callable[[], bool]:
-        before = _shapes(window)
-        return lambda: any(before.get(id_) != name for id_, name in _shapes(window).items())
+        before = _drawn(window)
+        return lambda: _drawn(window) != before
 
     def undone() -> Callable[[], bool]:
         return lambda: sets.can_redo
@@ -206,11 +206,10 @@ def _moved(window: TourHost) -> Callable[[], Callable[[], bool]]:
     return begin
 
 
-def _shapes(window: TourHost) -> dict[object, str]:
-    """Return the class of each shape of the active pane's slide, by its id."""
+def _drawn(window: TourHost) -> Counter[str]:
+    """Return how many shapes of each class are drawn on the active pane's slide."""
     active = window.annotations.active
-    document: Document | None = active.document if active is not None else None
-    return {each.id: each.class_name for each in document} if document is not None else {}
+    return Counter() if active is None else Counter(active.document.class_counts)
 
 
 def _key(window: TourHost, command: str) -> str:

@@ -1,0 +1,124 @@
+"""Copying, freeing and listing very many annotations lets other threads run all the while."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+import shapely
+
+from viewer import slow_release
+from viewer.annotations.annotation import Annotation
+from viewer.annotations.document_state import DocumentState
+from viewer.slow_release import release_unshared
+
+COUNT = 200_000
+_LEAST_RATIO = 4.0
+"""By which one call for all holds up other threads longer."""
+_TRIES = 3
+
+
+class _Waker(threading.Thread):
+    """Wakes all the time, and notes for how long others computed while it could not run.
+
+    What they computed, not how late it was: on a busy machine it waits for a processor, too.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.longest_s = 0.0
+        self._is_over = threading.Event()
+        self.is_awake = threading.Event()
+
+    def run(self) -> None:
+        last_s = time.process_time()
+        while not self._is_over.is_set():
+            time.sleep(0.0005)
+            now_s = time.process_time()
+            if self.is_awake.is_set():
+                self.longest_s = max(self.longest_s, now_s - last_s)
+            self.is_awake.set()
+            last_s = time.process_time()
+
+    def end(self) -> float:
+        self._is_over.set()
+        self.join()
+        return self.longest_s
+
+
+def _longest_s(act: Callable[[], object]) -> float:
+    """Return how long others could not run at most while `act` did, in this thread or another."""
+    waker = _Waker()
+    waker.start()
+    waker.is_awake.wait()
+    try:
+        act()
+    finally:
+        longest_s = waker.end()
+    return longest_s
+
+
+def _assert_in_pieces(
+    at_once: Callable[[], object], in_pieces: Callable[[], object], ratio: float = _LEAST_RATIO
+) -> None:
+    one = max(_longest_s(at_once) for _ in range(_TRIES))
+    several = min(_longest_s(in_pieces) for _ in range(_TRIES))
+    assert several * ratio < one, f"{1000 * several:.1f} ms, at once {1000 * one:.1f} ms"
+
+
+@pytest.fixture(autouse=True)
+def turns(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Short turns, as the window has them."""
+    before_s = sys.getswitchinterval()
+    sys.setswitchinterval(0.0002)
+    monkeypatch.setattr(slow_release, "_LATER_S", 0.0)
+    yield
+    sys.setswitchinterval(before_s)
+
+
+@pytest.fixture(scope="module")
+def drawn() -> list[Annotation]:
+    shape = shapely.box(10, 10, 20, 20)
+    return [Annotation(shape) for _ in range(COUNT)]
+
+
+@pytest.fixture(scope="module")
+def state(drawn: list[Annotation]) -> DocumentState:
+    return DocumentState().fill(drawn)
+
+
+def _wait_until_freed() -> None:
+    while slow_release._is_running:
+        time.sleep(0.001)
+
+
+def test_a_state_is_copied(drawn: list[Annotation], state: DocumentState) -> None:
+    held = {each.id: each for each in drawn}
+    copies: list[object] = []
+    _assert_in_pieces(lambda: copies.append(dict(held)), lambda: copies.append(state.copied()))
+
+
+def test_a_state_is_freed(drawn: list[Annotation], state: DocumentState) -> None:
+    held = {each.id: each for each in drawn}
+
+    def in_pieces() -> None:
+        release_unshared(copies.pop().held.blocks)
+        _wait_until_freed()
+
+    copies = [state.copied() for _ in range(_TRIES)]
+    others = [dict(held) for _ in range(_TRIES)]
+    _assert_in_pieces(others.pop, in_pieces)
+
+
+def test_the_ids_of_all_are_put_together(drawn: list[Annotation], state: DocumentState) -> None:
+    held = {each.id: each for each in drawn}
+    ids: list[object] = []
+    _assert_in_pieces(
+        lambda: ids.append(frozenset(held)),
+        lambda: ids.append(state.ids_of_class("")),
+        ratio=1.5,  # the table of the set is made anew in one go where it has become too small
+    )
+    assert ids[0] == ids[-1] == state.held.ids
