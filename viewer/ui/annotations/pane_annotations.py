@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar, Unpack
+from typing import TYPE_CHECKING, Protocol, TypeVar, Unpack
 
 import shapely
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from viewer.annotations.document import Document, Edit
     from viewer.annotations.document_state import DocumentState
     from viewer.canvas.annotating.edit_context import DrawingOptions
-    from viewer.ui.annotations.bulk_edits import BulkEdits
     from viewer.ui.annotations.set_layers import ShownStyle
     from viewer.ui.annotations.slide_annotations import SlideAnnotations
+    from viewer.ui.background_runner import BackgroundRunner
     from viewer.ui.slides.slide_pane import SlidePane
 
 _T = TypeVar("_T")
@@ -38,6 +38,22 @@ _MANY = 2000
 """Chosen annotations that take longer than a frame to look through."""
 _NEAREST_MPP_UM = 0.25
 """As near as small things are traveled to: 40x."""
+
+
+class BulkWork(Protocol):
+    """What works on very many annotations in a thread."""
+
+    background: BackgroundRunner
+
+    def shape(
+        self,
+        active: PaneAnnotations,
+        label: str,
+        make: Callable[[list[Annotation]], Edit],
+        then: Callable[[Edit], object],
+    ) -> None:
+        """Carry out what `make` works out of all that is chosen and not locked."""
+        ...
 
 
 class PaneAnnotations:
@@ -51,7 +67,7 @@ class PaneAnnotations:
         say: Callable[[str], object],
         author: str,
         show_again: Callable[[frozenset[str]], object],
-        bulk: BulkEdits,
+        bulk: BulkWork,
     ) -> None:
         from viewer.canvas.annotations_layer import AnnotationsLayer
 
