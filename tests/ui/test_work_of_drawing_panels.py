@@ -78,6 +78,8 @@ def test_a_stroke_is_counted_among_many_classes(page: _Page) -> None:
         page.fill([_square(n, AnnotationClass(f"Class {n}", "#123456")) for n in range(count)])
         assert len(page.counts()) == count
         page.model.set_filter("nothing is called so")  # the tree of annotations is another list
+        page.qtbot.waitUntil(lambda: not page.model.is_filling, timeout=20_000)
+        QApplication.processEvents()
         stroke = _square(count, AnnotationClass("Class 7", "#123456"))
 
         def event() -> None:
