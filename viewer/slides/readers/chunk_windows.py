@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -15,9 +16,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from viewer.slides.byte_lru import ByteLru
+    from viewer.slides.kept_chunks import KeptChunks
     from viewer.slides.source import RgbImage
-    from viewer.slides.turns import Turns
 
 KEPT_BYTES = 128 << 20
 """Of decoded chunks for a slide; at least the chunks of one row of tiles should fit."""
@@ -48,7 +48,7 @@ class ChunkWindows:
     Parameters
     ----------
     key
-        Tells the images apart that share `kept` and `turns`.
+        Tells the images apart that share `kept`.
     orientation
         How the stored image is to be turned, 1 to 8 as in TIFF and EXIF.
     read
@@ -59,15 +59,13 @@ class ChunkWindows:
         self,
         chunks: Chunks,
         key: Hashable,
-        kept: ByteLru[Hashable],
-        turns: Turns[Hashable],
+        kept: KeptChunks,
         orientation: int,
         read: Callable[[int, int], NDArray[Any]],
     ) -> None:
         self._chunks = chunks
         self._key = key
         self._kept = kept
-        self._turns = turns
         self._orientation = orientation
         self._read = read
         self.size_px = upright_size(orientation, chunks.width_px, chunks.height_px)
@@ -94,7 +92,7 @@ class ChunkWindows:
         is_kept = self._kept.has_all((self._key, *place) for place in places)
         with large_chunks().task(chunks.parts_per_chunk, is_kept=is_kept):
             for column, row in places:
-                chunk = self._chunk(column, row)
+                chunk = self._kept.get((self._key, column, row), partial(self._read, column, row))
                 if canvas is None:
                     shape = (stored_height, stored_width, *chunk.shape[2:])
                     canvas = np.empty(shape, chunk.dtype)
@@ -102,15 +100,3 @@ class ChunkWindows:
                 paste(canvas, chunk, left_px - x, top_px - y)
         assert canvas is not None  # a window touches at least one chunk
         return np.ascontiguousarray(upright(self._orientation, canvas))
-
-    def _chunk(self, column: int, row: int) -> NDArray[Any]:
-        place = (self._key, column, row)
-        image = self._kept.get(place)
-        if image is not None:
-            return image
-        with self._turns.turn(place):
-            image = self._kept.get(place)
-            if image is None:
-                image = self._read(column, row)
-                self._kept.put(place, image)
-            return image

@@ -6,7 +6,6 @@ PNG, JPEG, JPEG 2000, JPEG XL, AVIF, WebP, GIF, BMP, TGA and the PNM family (PPM
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,6 @@ from PIL import Image, UnidentifiedImageError
 
 from viewer.geometry import Optics
 from viewer.limits import IMAGE_BYTES, IMAGE_DECODING_BYTES, JPEG_PIXELS_PER_BYTE, LimitError
-from viewer.slides.byte_lru import ByteLru
 from viewer.slides.channels import rgb_channels
 from viewer.slides.errors import (
     DamagedSlideError,
@@ -25,6 +23,7 @@ from viewer.slides.errors import (
     UnsupportedSlideError,
     check_image,
 )
+from viewer.slides.kept_chunks import KeptChunks
 from viewer.slides.readers.chunk_windows import KEPT_BYTES, ChunkWindows
 from viewer.slides.readers.coded_colors import coded_color_note
 from viewer.slides.readers.jpeg_2000 import (
@@ -51,7 +50,6 @@ from viewer.slides.readers.sample_colors import (
 from viewer.slides.readers.tiff.overview import LARGE_PX, StripOverview
 from viewer.slides.readers.turning import UPRIGHT, is_orientation
 from viewer.slides.source import DescribedSource, Level, RgbImage, SlideInfo
-from viewer.slides.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -182,12 +180,11 @@ class ImageSource(DescribedSource):
     ) -> None:
         self._path = path
         self._info = info
-        self._kept = ByteLru[Hashable](KEPT_BYTES)
-        turns = Turns[Hashable]()
+        self._kept = KeptChunks(KEPT_BYTES)
         chunks.orientation = orientation
         overview = chunks.overview() if chunks.is_large else None
         self._windows: tuple[ChunkWindows, ...] = tuple(
-            ChunkWindows(layer, index, self._kept, turns, orientation, layer.read_rgb)
+            ChunkWindows(layer, index, self._kept, orientation, layer.read_rgb)
             for index, layer in enumerate((chunks, overview) if overview else (chunks,))
         )
         width, height = self._windows[0].size_px

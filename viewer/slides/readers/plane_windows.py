@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from viewer.slides.byte_lru import ByteLru
+from viewer.slides.kept_chunks import KeptChunks
 from viewer.slides.readers.chunk_windows import KEPT_BYTES
 from viewer.slides.readers.large_chunks import large_chunks
 from viewer.slides.source import Level
 from viewer.slides.tile_windows import paste_values, touched
-from viewer.slides.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,8 +83,7 @@ class PlaneWindows:
     ) -> None:
         self._grids = tuple(grids)
         self._read_chunk = read_chunk
-        self._kept = ByteLru[tuple[int, ...]](max(KEPT_BYTES, chunk_bytes))
-        self._turns = Turns[tuple[int, ...]]()
+        self._kept = KeptChunks(max(KEPT_BYTES, chunk_bytes))
 
     def read(
         self, level: int, window: Window, channels: tuple[int, ...], z: int, t: int
@@ -105,7 +104,10 @@ class PlaneWindows:
         is_kept = self._kept.has_all((level, *at, z, t, *channels) for at in chunks)
         with large_chunks().task(grid.parts_per_chunk, is_kept=is_kept):
             for column, row in chunks:
-                chunk = self._chunk((level, column, row), channels, z, t)
+                chunk = self._kept.get(
+                    (level, column, row, z, t, *channels),
+                    partial(self._read_chunk, level, column, row, channels, z, t),
+                )
                 if canvas is None:
                     canvas = np.empty((len(channels), height, width), chunk.dtype)
                 x, y, _, _ = grid.chunk_window(column, row)
@@ -116,14 +118,3 @@ class PlaneWindows:
     def clear(self) -> None:
         """Forget the chunks that are kept."""
         self._kept.clear()
-
-    def _chunk(
-        self, place: tuple[int, int, int], channels: tuple[int, ...], z: int, t: int
-    ) -> NDArray[Any]:
-        key = (*place, z, t, *channels)
-        with self._turns.turn(key):
-            kept = self._kept.get(key)
-            if kept is None:
-                kept = self._read_chunk(*place, channels, z, t)
-                self._kept.put(key, kept)
-            return kept

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from tifffile import TIFF
 
-from viewer.slides.byte_lru import ByteLru
+from viewer.slides.kept_chunks import KeptChunks
 from viewer.slides.readers.chunk_windows import ChunkWindows
 from viewer.slides.readers.tiff.chunks import PageChunks
 from viewer.slides.readers.turning import UPRIGHT
-from viewer.slides.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,8 +40,8 @@ class TransparencyMask:
 
     def __init__(self, page: TiffPage, files: TiffFiles) -> None:
         self._page = PageChunks(page, files.of(page))
-        kept = ByteLru[Hashable](_KEPT_BYTES)
-        self._windows = ChunkWindows(self._page, 0, kept, Turns(), UPRIGHT, self._chunk)
+        kept = KeptChunks(_KEPT_BYTES)
+        self._windows = ChunkWindows(self._page, 0, kept, UPRIGHT, self._chunk)
 
     def is_clear(self, left: int, top: int, width: int, height: int) -> NDArray[np.bool_]:
         """Return where a window of the stored image is transparent, (height, width).

@@ -14,16 +14,15 @@ from viewer.slides.readers.tiff.errors import ChunkError
 from viewer.slides.readers.tiff.level import LevelChunks
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
     from tifffile import TiffPage
 
-    from viewer.slides.byte_lru import ByteLru
+    from viewer.slides.kept_chunks import KeptChunks
     from viewer.slides.readers.tiff.files import TiffFiles
     from viewer.slides.readers.tiff.layout import TiffImage
     from viewer.slides.tile_windows import Window
-    from viewer.slides.turns import Turns
 
 _KEPT_BYTES = 48 << 20
 """Of lists of where the tiles of a page lie."""
@@ -40,7 +39,7 @@ class Planes:
         How many channels one page holds.
     orientation
         How pages are to be turned, 1 to 8.
-    kept, turns
+    kept
         Of decoded tiles and strips; shared with the pictures of the same slide.
     """
 
@@ -50,8 +49,7 @@ class Planes:
         samples: int,
         orientation: int,
         files: TiffFiles,
-        kept: ByteLru[Hashable],
-        turns: Turns[Hashable],
+        kept: KeptChunks,
     ) -> None:
         self._levels = image.levels
         self._first_place = image.first_place
@@ -59,7 +57,6 @@ class Planes:
         self._orientation = orientation
         self._files = files
         self._kept = kept
-        self._turns = turns
         self._pages: LRUCache[tuple[int, int, int, int], LevelChunks] = LRUCache(
             _KEPT_BYTES,
             lambda page: page.columns * page.rows * _BYTES_PER_TILE + _BYTES_PER_PAGE,
@@ -92,7 +89,7 @@ class Planes:
     def _page_window(self, level: int, place: tuple[int, int, int], window: Window) -> NDArray[Any]:
         chunks = self._page(level, *place)
         windows = ChunkWindows(
-            chunks, (level, *place), self._kept, self._turns, self._orientation, chunks.read_values
+            chunks, (level, *place), self._kept, self._orientation, chunks.read_values
         )
         return windows.read(*window)
 

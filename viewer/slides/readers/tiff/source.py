@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Hashable
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from tifffile import COMPRESSION, PHOTOMETRIC, TIFF, TiffFile, TiffFileError
 
 from viewer.limits import TILE_BYTES
-from viewer.slides.byte_lru import ByteLru
 from viewer.slides.channels import as_channels
 from viewer.slides.composites import composite, first_displays
 from viewer.slides.errors import (
@@ -21,6 +19,7 @@ from viewer.slides.errors import (
     UnsupportedSlideError,
     check_image,
 )
+from viewer.slides.kept_chunks import KeptChunks
 from viewer.slides.readers.chunk_windows import KEPT_BYTES, ChunkWindows
 from viewer.slides.readers.jpeg_2000 import MOST_BITS
 from viewer.slides.readers.large_chunks import large_chunks
@@ -51,7 +50,6 @@ from viewer.slides.readers.turning import UPRIGHT, upright_size
 from viewer.slides.remote.ranged import ranges_of
 from viewer.slides.resolution import scale_doubt
 from viewer.slides.source import DescribedSource, ImageEntry, Level, RgbImage, SlideInfo
-from viewer.slides.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -314,9 +312,9 @@ class TiffSource(DescribedSource):
         self._opened = ExitStack()
         self._stack = stack
         self._displays = tuple(each for each in first_displays(info.axes) if each.shown)
-        self._kept, self._turns = stack.kept, stack.turns
+        self._kept = stack.kept
         self._windows = tuple(
-            ChunkWindows(level, index, self._kept, self._turns, level.orientation, level.read_rgb)
+            ChunkWindows(level, index, self._kept, level.orientation, level.read_rgb)
             for index, level in enumerate(levels)
         )
         self._levels = tuple(_levels(levels, [window.size_px for window in self._windows]))
@@ -405,9 +403,8 @@ class TiffSource(DescribedSource):
 
 
 def _whole(level: LevelChunks) -> RgbImage:
-    kept = ByteLru[Hashable](KEPT_BYTES)
-    turns = Turns[Hashable]()
-    windows = ChunkWindows(level, 0, kept, turns, level.orientation, level.read_rgb)
+    kept = KeptChunks(KEPT_BYTES)
+    windows = ChunkWindows(level, 0, kept, level.orientation, level.read_rgb)
     return windows.read(0, 0, *windows.size_px)
 
 

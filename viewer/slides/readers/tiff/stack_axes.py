@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from viewer.slides.byte_lru import ByteLru
 from viewer.slides.channels import Axes, Channel, distinct_names, usual_color
+from viewer.slides.kept_chunks import KeptChunks
 from viewer.slides.readers.chunk_windows import KEPT_BYTES, ChunkWindows
 from viewer.slides.readers.sample_colors import ColorModel
 from viewer.slides.readers.tiff.errors import ChunkError
@@ -16,7 +15,6 @@ from viewer.slides.readers.tiff.level import LevelChunks
 from viewer.slides.readers.tiff.overview import needs_overview
 from viewer.slides.readers.tiff.page_tags import bits_per_sample, no_data
 from viewer.slides.readers.tiff.planes import Planes, is_alike
-from viewer.slides.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -64,7 +62,7 @@ class ImageStack:
         How many channels a page holds; 0 where pages are colors.
     lacks_first
         Whether the file does not hold the first plane, which it tells of.
-    kept, turns
+    kept
         Of decoded tiles and strips, whatever they are read for.
     """
 
@@ -78,16 +76,13 @@ class ImageStack:
         self._image = image
         self._files = files
         most = max(level.part_bytes for level in levels)
-        self.kept = ByteLru[Hashable](max(KEPT_BYTES, most))
-        self.turns = Turns[Hashable]()
+        self.kept = KeptChunks(max(KEPT_BYTES, most))
         self.samples = channel_samples(image, colors)
         if self.samples == 1 == len(image.stack.channels) and needs_overview(levels):
             self.samples = 0  # a gray picture in strips: its overview is made as that of RGB
         self.orientation = levels[0].orientation
         self.lacks_first = image.first_place != (0, 0, 0)
-        self.planes = Planes(
-            image, max(self.samples, 1), self.orientation, files, self.kept, self.turns
-        )
+        self.planes = Planes(image, max(self.samples, 1), self.orientation, files, self.kept)
 
     def read_rgb(self, level: int, first: LevelChunks, z: int, t: int, window: Window) -> RgbImage:
         """Return a window of another plane of an RGB image, uint8 (height, width, 3).
@@ -109,8 +104,8 @@ class ImageStack:
             raise ChunkError("the file does not hold this plane")
         chunks = LevelChunks(found, self._files)
         chunks.colors = first.colors
-        key, kept, turns = ("rgb", level, z, t), self.kept, self.turns
-        windows = ChunkWindows(chunks, key, kept, turns, self.orientation, chunks.read_rgb)
+        key = ("rgb", level, z, t)
+        windows = ChunkWindows(chunks, key, self.kept, self.orientation, chunks.read_rgb)
         return windows.read(*window)
 
 
