@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -34,6 +35,44 @@ def test_a_vendors_slide_in_a_codec_that_openslide_lacks(tmp_path: Path) -> None
     (note,) = assert_shows(path, picture())
     assert note.startswith("Read as a plain tiff file: lzma.svs")
     assert "34925" in note
+
+
+@pytest.mark.parametrize("compression", ["lzw", "jpeg"])
+@pytest.mark.parametrize("orientation", [4, 6])
+def test_a_vendors_slide_that_is_turned(tmp_path: Path, compression: str, orientation: int) -> None:
+    """OpenSlide ignores that, or mirrors each of its tiles by itself."""
+    path = tmp_path / "turned.svs"
+    tifffile.imwrite(
+        path,
+        picture(),
+        photometric="rgb",
+        tile=(128, 128),
+        compression=compression,
+        description=_APERIO,
+        metadata=None,
+        extratags=[(274, "H", 1, orientation, True)],
+    )
+    turned = picture()[::-1] if orientation == 4 else np.rot90(picture(), -1)
+    with closing(open_slide(path)) as source:
+        difference = np.abs(whole(source).astype(int) - turned)
+        assert difference.max() == 0 if compression == "lzw" else difference.mean() < 3
+        assert source.info.optics.mpp_um == (0.5, 0.5)
+        assert source.info.optics.objective_power == 20
+
+
+def test_a_vendors_slide_of_16_bits_is_not_black(tmp_path: Path) -> None:
+    path = tmp_path / "deep.svs"
+    values = np.multiply.outer(np.arange(300), np.arange(420)).astype(np.uint16) // 40
+    options: dict[str, Any] = {"tile": (128, 128), "compression": "lzw", "metadata": None}
+    tifffile.imwrite(path, values, photometric="minisblack", description=_APERIO, **options)
+    with closing(open_slide(path)) as source:
+        grid = source.levels[0]
+        rows = [
+            [source.read_channels(0, x, y, (0,))[0] for x in range(grid.columns)]
+            for y in range(grid.rows)
+        ]
+        np.testing.assert_array_equal(np.block(rows), values)
+        assert whole(source).max() == 255
 
 
 def test_plain_tiff_is_not_openslides(tmp_path: Path) -> None:

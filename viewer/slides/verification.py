@@ -15,14 +15,17 @@ from viewer.slides.readers.openslide import OpenSlideSource, open_with_openslide
 from viewer.slides.readers.tiff.source import is_tiff
 from viewer.slides.readers.tiff_directory import read_directories
 from viewer.slides.readers.tile_decoders import direct_decoder
+from viewer.slides.readers.turning import UPRIGHT
 from viewer.slides.readers.vendor_tiff import StoredLevel, VendorTiffSource
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from viewer.slides.source import RgbImage
+    from viewer.slides.readers.tiff_directory import Directory
+    from viewer.slides.source import Level, RgbImage
 
 _log = logging.getLogger(__name__)
 
@@ -41,7 +44,8 @@ def open_verified(path: Path) -> OpenSlideSource | VendorTiffSource | None:
     """Open a vendor's slide by the quickest reader that gives what OpenSlide gives.
 
     None for files that OpenSlide does not read, and for plain TIFF: of its colors, levels and
-    bits OpenSlide knows less than `readers.tiff`.
+    bits OpenSlide knows less than `readers.tiff`; as well for scans of vendors that are turned, or
+    not in gray or RGB of 8 bits.
 
     Raises
     ------
@@ -55,7 +59,15 @@ def open_verified(path: Path) -> OpenSlideSource | VendorTiffSource | None:
     reference = open_with_openslide(path)
     if reference is None or reference.info.vendor not in _PLAIN_GRIDS or not is_tiff(path):
         return reference
-    direct = _direct(reference)
+    try:
+        pages = read_directories(path)
+    except Exception as error:  # a spoilt file can make the parser fail in any way
+        _log.info("%s: no direct path (%r)", path, error)
+        return reference
+    if _is_unknown_to_openslide(pages, reference):
+        reference.close()
+        return None
+    direct = _direct(reference, pages)
     if direct is None:
         return reference
     if not all(_agree(direct, reference, level) for level in range(len(direct.levels))):
@@ -64,22 +76,33 @@ def open_verified(path: Path) -> OpenSlideSource | VendorTiffSource | None:
     return direct
 
 
-def _direct(reference: OpenSlideSource) -> VendorTiffSource | None:
+def _is_unknown_to_openslide(pages: Sequence[Directory], reference: OpenSlideSource) -> bool:
+    """Return whether a slide is turned, which OpenSlide ignores, or holds other samples than it.
+
+    It mirrors each tile of some turned images by itself, and shows the highest 8 bits of others.
+    """
+    page = _page_of(pages, reference.levels[0])
+    is_usual = page is None or (page.dtype is not None and page.samplesperpixel in (1, 3))
+    return not is_usual or (page is not None and page.orientation != UPRIGHT)
+
+
+def _page_of(pages: Sequence[Directory], level: Level) -> Directory | None:
+    """Return the directory of a level; None where none has tiles and its size."""
+    size = (level.width_px, level.height_px)
+    fitting = (page for page in pages if (page.imagewidth, page.imagelength) == size)
+    return next((page for page in fitting if page.is_tiled), None)
+
+
+def _direct(reference: OpenSlideSource, pages: Sequence[Directory]) -> VendorTiffSource | None:
     """Return the direct path to the levels that OpenSlide sees; None where it cannot be had."""
     path = reference.path
     stored: list[StoredLevel] = []
     codings: set[str] = set()
     try:
-        pages = read_directories(path)
         for level in reference.levels:
-            size = (level.width_px, level.height_px)
-            page = next(
-                page
-                for page in pages
-                if page.is_tiled and (page.imagewidth, page.imagelength) == size
-            )
-            decode = direct_decoder(page)
-            if decode is None:
+            page = _page_of(pages, level)
+            decode = direct_decoder(page) if page is not None else None
+            if page is None or decode is None:
                 return None
             codings.add("JPEG" if page.compression == COMPRESSION.JPEG else "JPEG 2000")
             stored.append(StoredLevel.of_page(page, level.downsample, decode))

@@ -40,7 +40,7 @@ _MOST_VALUES = 1 << 28
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
 _SAMPLES, _PLANAR, _TILE_WIDTH, _TILE_HEIGHT = 277, 284, 322, 323
 _TILE_OFFSETS, _TILE_BYTE_COUNTS, _SAMPLE_FORMAT, _JPEG_TABLES = 324, 325, 339, 347
-_DEPTH, _SUBFILE = 32997, 254
+_DEPTH, _SUBFILE, _ORIENTATION = 32997, 254, 274
 _DESCRIPTION, _ASCII = 270, 2
 _UNSIGNED = 1
 
@@ -63,6 +63,7 @@ class Directory:
     planarconfig: int
     imagedepth: int
     subfiletype: int
+    orientation: int
     dtype: np.dtype[np.uint8] | None
     jpegtables: bytes | None
     dataoffsets: NDArray[np.int64]
@@ -206,6 +207,7 @@ def _directory(tags: dict[int, NDArray[np.integer]]) -> Directory:
         one(_PLANAR, 1),
         one(_DEPTH, 1),
         one(_SUBFILE, 0),
+        one(_ORIENTATION, 1),
         np.dtype(np.uint8) if is_unsigned and bool((bits == 8).all()) else None,
         tables.tobytes() if tables is not None else None,
         many(_TILE_OFFSETS),

@@ -25,6 +25,7 @@ from viewer.slides.readers.tiff.metadata import icc_profile
 from viewer.slides.readers.tiff.source import is_tiff, open_tiff, open_tiff_file
 from viewer.slides.readers.tiff_directory import read_directories
 from viewer.slides.readers.tile_decoders import direct_decoder
+from viewer.slides.readers.turning import UPRIGHT
 from viewer.slides.readers.vendor_tiff import StoredLevel, VendorTiffSource
 from viewer.slides.remote.errors import size_text
 from viewer.slides.remote.ranged import ranges_of
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from viewer.slides.source import RgbImage, SlideSource
 
 _NDPI_TAG, _XMP_TAG, _SOFTWARE = 65420, 700, "Software"
+_ORIENTATION_TAG = 274
 _LEICA = "http://www.leica-microsystems.com/scn/"
 _LARGE_STRIPS_PX = 1 << 24
 _MOST_ASSOCIATED_PX = 64 << 20
@@ -118,7 +120,8 @@ class _Beside:
 
 def _is_aperio(tiff: TiffFile) -> bool:
     page = _first(tiff)
-    return page.is_tiled and page.description.startswith("Aperio")
+    is_turned = page.tags.valueof(_ORIENTATION_TAG, UPRIGHT) != UPRIGHT
+    return page.is_tiled and page.description.startswith("Aperio") and not is_turned
 
 
 def _aperio(path: Path, tiff: TiffFile) -> VendorTiffSource | None:
