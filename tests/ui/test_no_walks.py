@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import shapely
+from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
 from viewer.annotations.annotation import Annotation, AnnotationClass
@@ -128,6 +129,38 @@ def test_what_is_done_with_all_that_is_selected_looks_at_none_of_it(
     few, many = act(FEW), act(10 * FEW)
     for name, calls in few.items():
         assert many[name] <= MOST_RATIO * calls, (name, calls, many[name])
+
+
+def test_the_row_of_a_class_selects_all_of_it_without_a_walk(
+    opened_annotations: PaneAnnotations, slide_window: MainWindow, qtbot: QtBot
+) -> None:
+    here, panel = opened_annotations, slide_window.annotations.panel
+
+    def click(row: int) -> None:
+        place = panel.tree.visualRect(panel.model.index(row, 0)).center()
+        qtbot.mouseClick(panel.tree.viewport(), Qt.MouseButton.LeftButton, pos=place)
+
+    def chosen(count: int) -> int:
+        stroma, tumor = _drawn(count), [_of(each, TUMOR) for each in _drawn(count + 1)]
+        here.slide._fill(DocumentState().fill([*stroma, *tumor]))
+        qtbot.waitUntil(
+            lambda: panel.model.shown_count == 2 * count + 1 and not panel.model.is_filling,
+            timeout=20_000,
+        )
+        calls = _calls(lambda: click(0))
+        qtbot.waitUntil(lambda: len(here.selection) == count, timeout=20_000)
+        assert here.selection.ids == {each.id for each in stroma}
+        click(1)
+        here.selection.choose([stroma[0].id])  # what is chosen elsewhere since holds
+        done: list[None] = []
+        panel.model._background.run(lambda: None, done.append)
+        qtbot.waitUntil(lambda: bool(done), timeout=20_000)
+        assert here.selection.ids == {stroma[0].id}
+        return calls
+
+    chosen(2500)
+    few, many = chosen(FEW), chosen(10 * FEW)
+    assert many <= MOST_RATIO * few, (few, many)
 
 
 def test_all_of_a_class_are_chosen_without_a_walk(

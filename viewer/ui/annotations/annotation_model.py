@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import (
@@ -28,6 +29,8 @@ from viewer.ui.annotations.annotation_tree import (
     rows_among,
 )
 from viewer.ui.background_runner import BackgroundRunner
+from viewer.uncollected import uncollected
+from viewer.window_first import giving_way
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -42,6 +45,8 @@ if TYPE_CHECKING:
 MOST_AT_ONCE = 500
 """A step of more changes is shown by filling the list anew, more rows are found in a thread."""
 
+MOST_GATHERED_AT_ONCE = 2_000
+"""Rows whose ids are put together without a thread."""
 _MOST_LISTED_AT_ONCE = 1_000
 """More annotations are listed in a thread."""
 
@@ -77,6 +82,8 @@ class AnnotationModel(QAbstractItemModel):
         self._background = BackgroundRunner("list annotations", 1, self)
         self._filling: Task | None = None
         """What is being listed in the thread; what is listed is as it was before."""
+        self._gathering: Task | None = None
+        """What puts together what was selected in the list, in the thread."""
         self._finding: Task | None = None
         """The search for the rows of what is selected, in the thread."""
         self._stamp = 0
@@ -167,12 +174,30 @@ class AnnotationModel(QAbstractItemModel):
             return ids[len(ids) - 1 - last : len(ids) - first]
         return ids[first : last + 1]
 
-    def set_of(self, parts: Sequence[list[UUID]]) -> frozenset[UUID]:
-        """Return the ids of rows, none of them twice, as a set; that of all is made quickly."""
-        document = self._document
-        if document is not None and sum(map(len, parts)) == len(document):
-            return document.ids
-        return frozenset(id_ for part in parts for id_ in part)
+    def gather(
+        self, parts: Sequence[list[UUID]], then: Callable[[frozenset[UUID]], object]
+    ) -> None:
+        """Call `then` with the ids of rows as a set; very many are put together in the thread.
+
+        What was asked before is not answered any more.
+        """
+        self.gather_no_more()
+
+        def work() -> frozenset[UUID]:
+            with uncollected(count):
+                return frozenset(giving_way(chain.from_iterable(parts)))
+
+        count = sum(map(len, parts))
+        if count > MOST_GATHERED_AT_ONCE and self._fills_in_thread:
+            self._gathering = self._background.run(work, then)
+        else:
+            then(work())
+
+    def gather_no_more(self) -> None:
+        """Answer no `gather` that was not answered yet."""
+        if self._gathering is not None:
+            self._gathering.cancel()
+            self._gathering = None
 
     def index_of(self, id_: UUID) -> QModelIndex:
         """Not valid for what is not listed."""

@@ -185,6 +185,7 @@ class AnnotationsPanel(Panel):
     ) -> None:
         """Selects the rows of what is chosen, and shows what is written of a single one."""
         if not self._is_showing:
+            self.model.gather_no_more()
             self._select(frozenset(ids))
         self.description.show_text(described[1] if described else "")
         self._described_id = described[0] if described else None
@@ -343,7 +344,9 @@ class AnnotationsPanel(Panel):
         for run in runs:
             if run.parent().isValid() and run.parent().row() not in whole:
                 parts.append(self.model.ids_in(run.parent(), run.top(), run.bottom()))
-        ids = self.model.set_of(parts)
+        self.model.gather(parts, self._tell_chosen)
+
+    def _tell_chosen(self, ids: frozenset[UUID]) -> None:
         self._is_showing = True
         try:
             self.chosen_changed.emit(ids)
