@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import shapely
+import tifffile
 from bombs import (
     BITS,
     COMPRESSION,
@@ -44,12 +45,13 @@ from bombs import (
     tiled_tiff,
     zip_of_zeros,
 )
+from layout_steps import make_wsinfer
 from measured_runs import REPOSITORY, Outcome, coverslip
 
 from viewer.annotations.annotation import repaired
 from viewer.geometry import Size
 from viewer.inference.models.bundle import BundleError
-from viewer.inference.models.model_library import add_model
+from viewer.inference.models.model_library import add_model, models_folder
 from viewer.overlays.files.result_file import ResultFileError
 from viewer.overlays.files.result_files import read_result_file
 from viewer.recording.session import SessionError, read_header
@@ -339,3 +341,33 @@ def test_a_table_of_one_line_without_end(tmp_path: Path) -> None:
         file.write(b"x,y,name\n1,2,")
         file.truncate(1 << 30)
     assert_refused(coverslip("annotations", "stats", table), "a line of it is longer than")
+
+
+def test_images_of_an_ome_tiff_without_number_are_listed_in_linear_time(tmp_path: Path) -> None:
+    """Each looked through the description of all: a thousand took 20 s."""
+    image = (
+        '<Image ID="I:{0}"><Pixels ID="P:{0}" DimensionOrder="XYCZT" Type="uint8" SizeX="64" '
+        'SizeY="64" SizeC="1" SizeZ="1" SizeT="1"><Channel ID="C:{0}" SamplesPerPixel="1"/>'
+        '<TiffData IFD="0"/></Pixels></Image>'
+    )
+    images = "".join(image.format(number) for number in range(2000))
+    xml = f'<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">{images}</OME>'
+    path, pixels = tmp_path / "a.ome.tif", np.zeros((64, 64), np.uint8)
+    tifffile.imwrite(
+        path, pixels, description=f'<?xml version="1.0"?>{xml}', metadata=None, tile=(16, 16)
+    )
+    before_s = time.process_time()
+    open_here(path).close()
+    assert time.process_time() - before_s < 5
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "README.md"])
+def test_a_file_of_a_model_without_end_is_not_copied(name: str, tmp_path: Path) -> None:
+    folder = make_wsinfer(tmp_path / "model") if name == "README.md" else tmp_path / "model"
+    if name != "README.md":
+        shutil.copytree(NUCLEI, folder)
+    with (folder / name).open("ab") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(BundleError, match="too large"):
+        add_model(folder)
+    assert list(models_folder().iterdir()) == []

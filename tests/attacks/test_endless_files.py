@@ -107,3 +107,27 @@ def test_a_pipe_beside_masks_and_in_sessions_holds_up_nothing(what: str, tmp_pat
     with pytest.raises(ReviewError, match="pipe or device"):
         read_json_lines(endless(tmp_path / "reviews.jsonl", what), decoder=None)  # type: ignore[arg-type]
     shutil.rmtree(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["image.jpg", "macro.jpg"])
+def test_a_pipe_among_the_files_of_a_vms_slide_holds_up_nothing(name: str, tmp_path: Path) -> None:
+    """OpenSlide opens what its lines name."""
+    endless(tmp_path / name, "pipe")
+    lines = ["[Virtual Microscope Specimen]", "NoLayers=1", "NoJpegColumns=1", "NoJpegRows=1"]
+    lines += ["ImageFile=image.jpg", "MapFile=image.jpg", "MacroImage=macro.jpg"]
+    slide = tmp_path / "slide.vms"
+    slide.write_text("\n".join(lines) + "\n")
+    shown = coverslip("info", slide)
+    assert shown.returncode == 2
+    assert f"{name} beside it is a pipe or device" in shown.stderr
+
+
+def test_a_pipe_in_the_folder_of_a_mirax_slide_holds_up_nothing(tmp_path: Path) -> None:
+    slide, folder = tmp_path / "slide.mrxs", tmp_path / "slide"
+    slide.write_bytes(b"\xff\xd8\xff\xe0")
+    folder.mkdir()
+    endless(folder / "Index.dat", "pipe")
+    (folder / "Slidedat.ini").write_text("[GENERAL]\nSLIDE_ID=1\n")
+    shown = coverslip("info", slide)
+    assert shown.returncode == 2
+    assert "Index.dat beside it is a pipe or device" in shown.stderr

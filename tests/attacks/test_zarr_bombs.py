@@ -461,3 +461,30 @@ def test_channels_that_no_memory_holds_together_are_refused(tmp_path: Path) -> N
     assert outcome.is_one_sentence, outcome.err
     assert "1,452,000,000 bytes of pixels, too large to hold in memory" in outcome.err
     assert outcome.peak_mb < 500
+
+
+def test_a_plate_of_wells_without_number_is_refused_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.zarr"
+    path.mkdir()
+    (path / ".zgroup").write_text('{"zarr_format": 2}')
+    wells = [{"path": f"A/{number}"} for number in range(100_000)]
+    (path / ".zattrs").write_text(json.dumps({"plate": {"wells": wells}}))
+    with pytest.raises(SlideError, match="is a plate of 100,000 wells"):
+        open_slide(path)
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_an_array_of_codecs_without_number_is_refused_at_once(
+    zarr_format: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.zarr"
+    write_image(path, zarr_format, 64)
+    about = path / "0" / ("zarr.json" if zarr_format == 3 else ".zarray")
+    described = json.loads(about.read_bytes())
+    if zarr_format == 3:
+        described["codecs"] += [{"name": "gzip", "configuration": {"level": 1}}] * 50_000
+    else:
+        described["filters"] = [{"id": "zlib"}] * 50_000
+    about.write_text(json.dumps(described))
+    with pytest.raises(SlideError, match="more than 64 codecs"):
+        open_slide(path)

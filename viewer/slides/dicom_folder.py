@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from viewer.slides.companions import check_no_pipes
 from viewer.slides.dicom_first_frame import misleads_openslide
 from viewer.slides.dicom_header import UNREAD_SYNTAXES, dicom_header
 from viewer.slides.errors import IncompleteSlideError, UnsupportedSlideError, check_image
@@ -202,7 +203,7 @@ def checked_series(path: Path) -> DicomSeries | None:
     own = dicom_header(path)
     if own is None or not own.is_whole_slide:
         return None
-    _check_neighbors(path)
+    check_no_pipes(path, path.parent.iterdir())
     if own.is_unread:
         raise UnsupportedSlideError(path, _unread(path, own))
     series = next((each for each in series_in(path.parent) if each.uid == own.series), None)
@@ -224,17 +225,6 @@ def _unread(path: Path, header: DicomHeader) -> str:
         "cannot be read: write it as Explicit VR Little Endian, for example with DCMTK's "
         "`dcmconv +te IN OUT`."
     )
-
-
-def _check_neighbors(path: Path) -> None:
-    """Refuse a folder with a pipe or device in it: OpenSlide opens whatever lies there."""
-    for other in path.parent.iterdir():
-        if other.exists() and not other.is_file() and not other.is_dir():
-            raise UnsupportedSlideError(
-                path,
-                f"{path.name} is not opened: {other.name} beside it is a pipe or device, which "
-                "could hold up the reading; move it away.",
-            )
 
 
 def _check_parts(path: Path, files: Iterable[DicomHeader]) -> None:

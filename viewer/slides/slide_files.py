@@ -6,14 +6,18 @@ MIRAX, DICOM, VMS, VSI, Zarr and some OME-TIFFs are several.
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from viewer.limits import open_regular
+from viewer.slides.companions import values_in
 from viewer.slides.dicom_header import dicom_header
 from viewer.slides.ome_sets import TIFF_SUFFIXES, ome_set
 from viewer.slides.remote.address import is_address
 from viewer.slides.slide_folders import ZARR_FILES, is_slide_folder
 from viewer.slides.vsi_folders import vsi_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _HEADER_BYTES = 1 << 14
 _HEADERS_BYTES = 1 << 20
@@ -21,7 +25,6 @@ _HEADERS_BYTES = 1 << 20
 _MOST_FILES = 2000
 _MOST_DESCRIPTIONS = 400
 """Of a Zarr, where each is looked at after every tile."""
-_INI_BYTES = 1 << 16
 _DESCRIPTION_BYTES = 16 << 20
 _ARRAY = re.compile(rb'"node_type"\s*:\s*"array"')
 
@@ -135,10 +138,4 @@ def _files_below(folder: Path) -> list[Path]:
 
 def _named_in(path: Path) -> list[Path]:
     """Return the files beside `path` that its lines name, such as `ImageFile=a.jpg`."""
-    with path.open("rb") as file:
-        text = file.read(_INI_BYTES).decode("utf-8", "replace")
-    names = dict.fromkeys(
-        name.strip() for name in re.findall(r"^[^=\r\n]*File[^=\r\n]*=([^\r\n]+)", text, re.M)
-    )
-    plain = [name for name in names if name and Path(name).name == name]
-    return [path.with_name(name) for name in plain if path.with_name(name).is_file()]
+    return [each for each in values_in(path, "File") if each.is_file()]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _MOST_PX = 1 << 28
 """Of the box around the object."""
+_MOST_DIGITS = 18
 _FIRST_CHARACTER = 48
 
 
@@ -57,18 +58,25 @@ def mask_of_runs(stated: dict[str, Any]) -> NDArray[np.bool_]:
 
 def _checked_runs(stated: dict[str, Any]) -> tuple[int, int, NDArray[np.int64]]:
     """Return height, width and lengths of runs. Raises ValueError."""
-    height, width = (int(value) for value in stated["size"])
+    height, width = (_whole(value) for value in stated["size"])
     counts = parsed_text(stated["counts"])
     if isinstance(counts, str):
         lengths = _unpacked(counts)
     elif isinstance(counts, list | tuple):
-        lengths = [int(count) for count in counts]
+        lengths = [_whole(count) for count in counts]
     else:
         raise ValueError("its runs are neither a list nor a text")
     runs = np.array(lengths, np.int64)
     if height < 1 or width < 1 or (runs < 0).any() or runs.sum() > height * width:
         raise ValueError("its runs do not fit the mask")
     return height, width, runs
+
+
+def _whole(value: Any) -> int:
+    """Return a whole number, also from a text. Raises ValueError."""
+    if isinstance(value, str) and len(value) > _MOST_DIGITS:
+        raise ValueError("its runs are no numbers")
+    return int(value)
 
 
 def _region(starts: NDArray[np.int64], stops: NDArray[np.int64], height: int) -> BaseGeometry:

@@ -206,7 +206,7 @@ def _color_of_text(text: str) -> tuple[str | None, bool]:
     if short := _SHORT_HEX.fullmatch(text):
         return "#" + "".join(2 * digit for digit in short.groups()).lower(), False
     if re.fullmatch(r"[-+]?\d+(?:\.0*)?", text) and not (len(text) == 6 and text.isdigit()):
-        return color_of(int(float(text)))
+        return color_of(float(text))
     if found := _HEX.fullmatch(text):
         digits = found[1].lower()
         # CSS puts alpha behind, packed integers before.
@@ -228,4 +228,4 @@ def _color_of_text(text: str) -> tuple[str | None, bool]:
 def _channel_of(text: str) -> float | int:
     if text.endswith("%"):
         return number_of(text[:-1]) / 100
-    return int(text) if re.fullmatch(r"[-+]?\d+", text) else number_of(text)
+    return int(text) if re.fullmatch(r"[-+]?\d{1,18}", text) else number_of(text)

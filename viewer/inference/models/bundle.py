@@ -238,7 +238,7 @@ def _part(whole: ModelBundle, changes: dict[str, object]) -> ModelBundle:
 def open_weights(bundle: ModelBundle) -> BufferedReader:
     """Open the file of the weights. Raises BundleError where it cannot be read or is no file."""
     try:
-        return open_regular(bundle.weights_path)
+        return open_regular(bundle.weights_path, WEIGHTS_BYTES)
     except OSError as error:
         raise BundleError(
             f"The weights {bundle.description.weights} of {bundle.description.name} cannot be "
@@ -249,7 +249,7 @@ def open_weights(bundle: ModelBundle) -> BufferedReader:
 def open_data(bundle: ModelBundle, name: str) -> BufferedReader:
     """Open a file beside the weights. Raises BundleError where it cannot be read or is no file."""
     try:
-        return open_regular(bundle.folder / name)
+        return open_regular(bundle.folder / name, WEIGHTS_BYTES)
     except OSError as error:
         raise BundleError(
             f"{name} of {bundle.description.name} cannot be read ({error.strerror or error}); copy "

@@ -24,14 +24,18 @@ from viewer.inference.models.bundle import (
 from viewer.inference.models.description import MODEL_FILE, write_description
 from viewer.inference.models.model_archive import unpack
 from viewer.inference.tasks.known import TASKS
+from viewer.limits import DESCRIPTION_BYTES, WEIGHTS_BYTES, open_regular
 from viewer.policy import policy, read_policy
 from viewer.resource_files import resource
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from viewer.limits import Limit
+
 _log = logging.getLogger(__name__)
 
+_PART_BYTES = 1 << 20
 BUNDLED = resource("models")
 
 
@@ -245,11 +249,13 @@ def _added(path: Path, bundle: ModelBundle) -> ModelBundle:
             whole = Path(part) / name
             whole.mkdir()
             beside = [bundle.folder / name for name in about.data]
-            for file in (bundle.weights_path, *beside, *cards(path)):
-                shutil.copyfile(file, whole / file.name)
+            for file in (bundle.weights_path, *beside):
+                _copy(file, whole, WEIGHTS_BYTES)
+            for file in cards(path):
+                _copy(file, whole, DESCRIPTION_BYTES)
             own = bundle.folder / MODEL_FILE
             if own.is_file():
-                shutil.copyfile(own, whole / MODEL_FILE)
+                _copy(own, whole, DESCRIPTION_BYTES)
             else:
                 write_description(whole, about)
             close_tree(whole)
@@ -259,6 +265,12 @@ def _added(path: Path, bundle: ModelBundle) -> ModelBundle:
     except OSError as error:
         raise BundleError(f"The model cannot be kept ({error.strerror or error}).") from error
     return load_bundle(target)
+
+
+def _copy(file: Path, folder: Path, limit: Limit) -> None:
+    """Copy a file of a model, no more than there may be of it. Raises OSError."""
+    with open_regular(file, limit) as source, (folder / file.name).open("wb") as target:
+        shutil.copyfileobj(source, target, _PART_BYTES)
 
 
 def _is_another(folder: Path, bundle: ModelBundle) -> bool:

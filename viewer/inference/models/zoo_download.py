@@ -168,7 +168,12 @@ def _from_instanseg(request: ZooRequest) -> Fetched:
     if not entries:
         raise _unknown("index of InstanSeg", request.name, [each.name for each in known])
     newest = max(entries, key=lambda each: [int(n) for n in re.findall(r"\d{1,18}", each.version)])
-    url = urljoin(registry, newest.url)
+    try:
+        url = urljoin(registry, newest.url)
+    except ValueError:
+        raise DownloadError(
+            f"The index of InstanSeg names no address for {request.name}: {_AGAIN}"
+        ) from None
     place = Path(request.folder) / f"{_file_name(request.name)}.zip"
     _fetch(url, place)
     return Fetched(str(place), url)
@@ -267,7 +272,7 @@ def _open(url: str) -> Generator[tuple[IO[bytes], str]]:
                 "model: see on its page. What its makers give you, coverslip models add takes."
             ) from error
         raise DownloadError(f"{_short(url)} answers {error.code}: {_AGAIN}") from error
-    except (urllib.error.URLError, OSError, HTTPException) as error:
+    except (urllib.error.URLError, OSError, HTTPException, ValueError) as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
         raise _SilentError(f"{_short(url)} does not answer ({reason}): {_AGAIN}") from error
     with answer:

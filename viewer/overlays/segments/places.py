@@ -15,7 +15,7 @@ import msgspec
 
 from viewer.access import make_folder
 from viewer.atomic_write import create_whole
-from viewer.egress import EgressError
+from viewer.egress import EgressError, host_of
 from viewer.overlays.segments.errors import PassingStoreError, StorePlaceError
 from viewer.overlays.segments.messages import Created, CreateObject, Listed, ListObjects, ReadObject
 from viewer.policy import policy
@@ -236,7 +236,7 @@ def place_of(text: str) -> StorePlace:
             raise StorePlaceError(_advice(text))
         return FolderPlace(Path(text).expanduser().absolute())
     scheme, _, rest = text.partition(":")
-    if scheme.casefold() not in BUCKETS or not rest.strip("/"):
+    if scheme.casefold() not in BUCKETS or not host_of(f"{scheme}://{rest.lstrip('/')}"):
         raise StorePlaceError(_advice(without_secrets(text)))
     return BucketPlace(f"{scheme.casefold()}://{rest.lstrip('/')}")
 

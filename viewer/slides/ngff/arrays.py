@@ -21,6 +21,8 @@ _DTYPES = {
 _KINDS = {"u": "uint", "i": "int", "f": "float"}
 _MOST_JSON_BYTES = 16 << 20
 _MOST_DIMENSIONS = 8
+_MOST_CODECS = 64
+_MOST_SIZE = 1 << 63
 _TYPES_OF_CODECS = ("astype", "decode_dtype", "dtype", "encode_dtype")
 """Settings of codecs that name a type: one of texts would make a gigabyte of each number."""
 _SPECIAL_FLOATS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
@@ -170,6 +172,7 @@ def _of_format_3(path: str, found: dict[str, Any]) -> ArrayInfo:
         codec = waiting.pop(0)
         name = str(as_object(codec).get("name", codec))
         names.append(name)
+        _check_count(len(names))
         _check_types(as_object(as_object(codec).get("configuration")))
         if name == "sharding_indexed":
             inner = _sizes(codec["configuration"]["chunk_shape"])
@@ -194,6 +197,7 @@ def _of_format_3(path: str, found: dict[str, Any]) -> ArrayInfo:
 def _of_format_2(path: str, found: dict[str, Any]) -> ArrayInfo:
     chunks = _sizes(found["chunks"])
     used = [found.get("compressor"), *(found.get("filters") or ())]
+    _check_count(len(used))
     for codec in used:
         _check_types(as_object(codec))
     return _checked(
@@ -224,7 +228,7 @@ def _checked(array: ArrayInfo) -> ArrayInfo:
 
 def _sizes(values: Any) -> tuple[int, ...]:
     sizes = tuple(int(value) for value in values)
-    if any(size <= 0 for size in sizes):
+    if any(not 0 < size < _MOST_SIZE for size in sizes):
         raise ValueError(f"sizes {sizes}")
     return sizes
 
@@ -239,6 +243,11 @@ def _dtype(name: Any) -> str:
         if plain in _DTYPES:
             return plain
     raise NgffError(f"holds values of the type {text[:40]}, which cannot be shown")
+
+
+def _check_count(codecs: int) -> None:
+    if codecs > _MOST_CODECS:
+        raise NgffError(f"has an array of more than {_MOST_CODECS} codecs, which cannot be")
 
 
 def _check_types(settings: dict[str, Any]) -> None:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from viewer.slides.ngff.arrays import ArrayInfo, ReadKey
 
 MOST_IMAGES = 500
+_MOST_WELLS = 10_000
+"""Of a plate; the largest have 6,144."""
 _MOST_LEVELS = 100
 _WELLS_AT_ONCE = 100
 _AXES = "tczyx"
@@ -199,12 +201,18 @@ def _fields(read: ReadKey, root: dict[str, Any]) -> list[str]:
     wells = [str(as_object(well).get("path", "")).strip("/") for well in listed]
     if not wells:
         return _fields_of(root, "")
+    if len(wells) > _MOST_WELLS:
+        raise NgffError(
+            f"is a plate of {len(wells):,} wells, which cannot be (max. {_MOST_WELLS:,})"
+        )
     fields: list[str] = []
     for first in range(0, len(wells), _WELLS_AT_ONCE):
         some = wells[first : first + _WELLS_AT_ONCE]
         _expect_groups(read, some)
         for well in some:
             fields += _fields_of(attributes(read, well) or {}, well)
+        if len(fields) > MOST_IMAGES:
+            break
     return fields
 
 

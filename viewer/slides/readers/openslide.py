@@ -13,6 +13,7 @@ from openslide import OpenSlide, OpenSlideError, OpenSlideUnsupportedFormatError
 
 from viewer.geometry import Optics
 from viewer.slides.channels import rgb_channels
+from viewer.slides.companions import check_companions
 from viewer.slides.errors import (
     DamagedSlideError,
     TileError,
@@ -52,6 +53,7 @@ def open_with_openslide(path: Path) -> OpenSlideSource | None:
     SlideError
         OpenSlide knows the kind, but cannot open this file.
     """
+    check_companions(path)
     try:
         slide = OpenSlide(path)
         try:

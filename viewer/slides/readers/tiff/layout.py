@@ -187,6 +187,7 @@ def _described(
     """Return the images that OME-XML tells of, and the directories that they take."""
     images: list[TiffImage] = []
     used: set[int] = set()
+    known: dict[tuple[TiffPage, Optics], Optics] = {}
     is_set = any(ome.beside for ome in described)
     for number, ome in enumerate(described):
         if ome.size_c > MOST_CHANNELS:
@@ -202,7 +203,12 @@ def _described(
         others = [page_at(other, z, t) for other in range(1, _color_channels(ome, page))]
         if all(_alike(page, other) for other in others):
             tops += [other for other in others if other is not None]
-        optics = ome.optics if ome.optics.mpp_um else tiff_optics(tiff, page, ome.optics)
+        optics = ome.optics
+        if not optics.mpp_um:
+            # Looked for once: very many images can name one page, whose description is long.
+            if (page, optics) not in known:
+                known[page, optics] = tiff_optics(tiff, page, optics)
+            optics = known[page, optics]
         levels = _levels(tops, page_at)
         # Of several files each gives the images in the same order, whichever is opened.
         first = number - len(described) if is_set else ome.planes.get((z, c, t), 0)
