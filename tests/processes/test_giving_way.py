@@ -17,6 +17,7 @@ from many_slides import slide_at
 from viewer.cohort.executor import LocalExecutor
 from viewer.inference.process.model_process import ModelProcess
 from viewer.processes.giving_way import give_way, let_window_come_first
+from viewer.slides.reader_process.process import ReaderProcess
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -40,6 +41,18 @@ def test_a_model_gives_way_to_a_window_and_to_nothing_else(has_window: bool) -> 
             assert words[-2:] == ["nice", "10"]
     finally:
         model.close()
+
+
+def test_a_reader_gives_way_to_a_window_less_than_a_model(has_window: bool) -> None:
+    reader = ReaderProcess(lanes=1)
+    try:
+        own = psutil.Process().nice()
+        assert psutil.Process(reader.pid).nice() == (max(5, own) if has_window else own)
+        group = Path(f"/proc/{reader.pid}/autogroup")
+        if has_window and group.exists() and (words := group.read_text().split()):
+            assert words[-2:] == ["nice", "5"]
+    finally:
+        reader.end()
 
 
 def test_one_that_has_ended_is_no_error() -> None:

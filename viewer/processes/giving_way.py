@@ -23,18 +23,26 @@ def gives_way() -> bool:
     return _has_window
 
 
-def give_way(pid: int) -> None:
+def give_way(pid: int, niceness: int = _NICENESS) -> None:
     """Let others compute before a process just started; alone it is as fast as ever.
 
     The process has a session of its own: what shares one with the window would slow that, too.
+
+    Parameters
+    ----------
+    niceness
+        Of POSIX: at 5 it has a quarter of a core that the window computes on, too, at 10 a tenth.
     """
     if not _has_window:
         return
     with contextlib.suppress(psutil.Error, OSError):
-        psutil.Process(pid).nice(
-            psutil.BELOW_NORMAL_PRIORITY_CLASS if psutil.WINDOWS else _NICENESS
+        process = psutil.Process(pid)
+        process.nice(
+            psutil.BELOW_NORMAL_PRIORITY_CLASS
+            if psutil.WINDOWS
+            else max(niceness, process.nice())  # as that of the window, which may be nice itself
         )
     if psutil.LINUX:
         # Desktops share the time out among sessions first, and a child of ours is one of its own.
         with contextlib.suppress(OSError):
-            Path(f"/proc/{pid}/autogroup").write_text(str(_NICENESS))
+            Path(f"/proc/{pid}/autogroup").write_text(str(niceness))

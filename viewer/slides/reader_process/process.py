@@ -22,6 +22,7 @@ from viewer.processes.channel import (
     open_channel,
 )
 from viewer.processes.confinement.launching import launch
+from viewer.processes.giving_way import give_way
 from viewer.processes.shared_pixels import PixelsError, SharedPixels, Tile, take_over
 from viewer.resource_files import resource
 from viewer.slides.errors import slide_error
@@ -58,6 +59,7 @@ MAX_TILE_BYTES = 64 << 20
 """Of a tile or associated image; the memory is taken only where it is needed."""
 
 _MAX_LANES = 4
+_NICENESS = 5
 _DEATH_S = 5.0
 """A process that closed its channel is gone by then."""
 KEPT_SLOT_BYTES = 4 << 20
@@ -153,6 +155,8 @@ class ReaderProcess:
         self._free_lanes.extend(self._all_lanes)
         self._child = self._launched(child_ends)
         _bound_memory(self._child.pid)
+        # It is waited for less than the window: several start and read while one slide is opened.
+        give_way(self._child.pid, _NICENESS)
 
     @property
     def pid(self) -> int:
