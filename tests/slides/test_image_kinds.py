@@ -410,7 +410,7 @@ def test_a_large_picture_has_an_overview(
     tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch, in_this_process: None
 ) -> None:
     """Made in one pass, so that its overview need not be put together from all of its tiles."""
-    monkeypatch.setattr("viewer.slides.readers.image.LARGE_PX", 1 << 16)
+    monkeypatch.setattr("viewer.slides.readers.image_chunks.LARGE_PX", 1 << 16)
     path, image = tmp_path / "a.png", picture()
     if kind == "deep":
         path.write_bytes(imagecodecs.png_encode(image.astype(np.uint16) * 257))

@@ -11,7 +11,7 @@ from PIL import Image
 
 from viewer.slides import DamagedSlideError, UnsupportedSlideError, open_slide
 from viewer.slides.opener import open_here
-from viewer.slides.readers import image as image_reader
+from viewer.slides.readers import image_size
 from viewer.slides.readers.sample_colors import ColorModel, SampleColors, display_range
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def test_resolution_that_is_for_a_printer(tmp_path: Path, dpi: int) -> None:
 
 def test_too_large_without_a_pyramid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The header alone decides, before any pixel is decoded."""
-    monkeypatch.setattr(image_reader, "MOST_BYTES", 100_000)
+    monkeypatch.setattr(image_size, "MOST_BYTES", 100_000)
     Image.fromarray(picture()).save(tmp_path / "large.png")
     with pytest.raises(UnsupportedSlideError, match="vips tiffsave"):
         open_here(tmp_path / "large.png")
