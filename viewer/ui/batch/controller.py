@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 from PySide6.QtCore import QObject, Qt, QTimer
 
-from viewer.cohort.batch import LOCAL, Batch, kept_batches
-from viewer.cohort.errors import BatchError
+from viewer.cohort.batch import LOCAL, Batch
 from viewer.cohort.runner import BatchProgress, duration_text
 from viewer.cohort.table import TABLE_FILE, write_batch_table
 from viewer.geometry import Point
 from viewer.slides.remote.address import slide_path
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.batch.batch_panel import BatchPanel
+from viewer.ui.batch.batch_reading import newest_batch, run_elsewhere
 from viewer.ui.batch.batch_thread import BatchThread
 from viewer.ui.batch.slides_model import BatchSlidesModel
 from viewer.ui.batch.table_panel import TablePanel
 from viewer.ui.file_dialogs import ask_folder, ask_new_file
 from viewer.ui.services import DialogHost, MessageHost, OpeningHost, PaneHost, SettingsHost
-from viewer.window_first import giving_way
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from viewer.cohort.batch import BatchWhere, SlideRecord
     from viewer.cohort.slides import NamedSlides
+    from viewer.ui.batch.batch_reading import Followed
     from viewer.ui.batch.contact_sheet import ContactSheet
     from viewer.ui.cells.controller import CellsController
     from viewer.ui.overlays.controller import OverlaysController
@@ -314,7 +313,7 @@ class BatchController(QObject):
         self._disk.run(_known_models, self._on_models, self._on_failed)
         if not self._is_known:
             self._is_known = True
-            self._disk.run(_newest_batch, self._on_kept, self._on_failed)
+            self._disk.run(newest_batch, self._on_kept, self._on_failed)
 
     def _on_models(self, models: list[tuple[str, str]]) -> None:
         self.panel.show_models(models, self._wanted or self.panel.model)
@@ -369,7 +368,7 @@ class BatchController(QObject):
         """See whether another program runs the batch, such as `coverslip run` on a cluster."""
         if self._run is None and not self._disk.waiting_count:  # a drive may hold it for long
             shown = self._batch if self._is_elsewhere else None
-            self._disk.run(lambda: _run_elsewhere(shown), self._on_elsewhere, self._on_failed)
+            self._disk.run(lambda: run_elsewhere(shown), self._on_elsewhere, self._on_failed)
 
     def _on_elsewhere(self, followed: Followed | None) -> None:
         if self._run is not None:
@@ -380,7 +379,7 @@ class BatchController(QObject):
                 self.panel.show_state(is_running=False)
                 ended = self._batch.id
                 self._disk.run(
-                    lambda: _newest_batch(ended), self._on_elsewhere_ended, self._on_failed
+                    lambda: newest_batch(ended), self._on_elsewhere_ended, self._on_failed
                 )
             return
         batch, former = followed.batch, self._batch
@@ -423,22 +422,6 @@ class BatchController(QObject):
         self.panel.show_why(str(error))
 
 
-@dataclass(frozen=True, slots=True)
-class Followed:
-    """A batch that another program runs, and how far it is.
-
-    Attributes
-    ----------
-    since, changed
-        The same batch as it was read before, and which slides have come on since.
-    """
-
-    batch: Batch
-    progress: BatchProgress | None
-    since: Batch | None
-    changed: list[SlideRecord]
-
-
 # Readers of slides and models are loaded at need, in a worker: the window stands sooner.
 
 
@@ -461,35 +444,3 @@ def _known_models() -> list[tuple[str, str]]:
     from viewer.inference.models.model_library import all_models
 
     return [(each.name, str(each.folder)) for each in all_models()]
-
-
-def _newest_batch(batch_id: str = "") -> Batch | None:
-    """Return the run of a model that was begun last, or the batch of an id. Raises BatchError."""
-    try:
-        if batch_id:
-            return next((each for each in kept_batches() if each.id == batch_id), None)
-        return next((each for each in kept_batches() if each.settings.command == "run"), None)
-    except OSError as error:
-        raise _unreadable(error) from error
-
-
-def _run_elsewhere(shown: Batch | None) -> Followed | None:
-    """Return the newest batch where another program runs it, and what is other than shown.
-
-    Raises BatchError.
-    """
-    try:
-        batch = next(iter(kept_batches()), None)
-    except OSError as error:
-        raise _unreadable(error) from error
-    if batch is None or not batch.is_running:
-        return None
-    changed: list[SlideRecord] = []
-    if shown is not None and shown.id == batch.id:
-        both = zip(batch.records(), shown.records(), strict=True)
-        changed = [now for now, before in giving_way(both) if now != before]
-    return Followed(batch, batch.progress, shown, changed)
-
-
-def _unreadable(error: OSError) -> BatchError:
-    return BatchError(f"Earlier batches cannot be read ({error.strerror or error}).")
