@@ -23,6 +23,7 @@ from viewer.audit_log import trail
 from viewer.cohort import executor
 from viewer.processes import own_modules
 from viewer.processes.confinement import launching
+from viewer.uncollected import collect_seldom
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -51,9 +52,6 @@ LONGEST_FILES = (
     "test_agents.py", "test_review.py", "test_worklist.py", "test_drawing.py",
 )  # fmt: skip
 """Begun first, in this order, so that at the end no process of the tests waits for a long file."""
-
-NEW_OBJECTS = 10_000
-"""To come before Python looks for garbage; 700 by itself."""
 
 MEMORY_BYTES = 3 << 30
 """Of the machine, for each process of the tests with its children."""
@@ -90,7 +88,7 @@ def pytest_collection(session: pytest.Session) -> Iterator[object]:
         gc.enable()
         gc.collect()
         gc.freeze()
-        gc.set_threshold(NEW_OBJECTS)
+        collect_seldom()
 
 
 def pytest_sessionfinish() -> None:

@@ -32,11 +32,14 @@ def collects(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> Iterator[Collecto
     gc.collect()
     gc.freeze()
     thresholds = gc.get_threshold()
-    gc.set_threshold(700, 10, collector._NEVER)  # as in the program after `spare_standing_objects`
+    # As in the program after `spare_standing_objects`.
+    gc.set_threshold(collector._YOUNG, collector._MIDDLE, collector._NEVER)
     monkeypatch.setattr(collector, "_MANY", MANY)
     monkeypatch.setattr(user_input, "_REST_S", 0.0)
     yield Collector(lambda: False)
     gc.unfreeze()
+    gc.collect()
+    gc.freeze()  # what the tests have imported, for those that follow
     gc.set_threshold(*thresholds)
 
 

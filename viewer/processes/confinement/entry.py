@@ -9,8 +9,6 @@ import os
 import sys
 
 _CORE_DUMPS = 4
-_NEW_OBJECTS = 10_000
-"""To come before Python looks for garbage; at its own 700 that takes a tenth of all imports."""
 _EXIT_UNCONFINED = 70
 
 
@@ -57,10 +55,11 @@ def _run() -> None:
     # `viewer` knows its own folder by now; what else lies beside it is not for import.
     sys.path.remove(packages)
     sys.path += orders.get("path", [])
-    import gc
     import importlib
 
-    gc.set_threshold(_NEW_OBJECTS)
+    from viewer.uncollected import collect_seldom
+
+    collect_seldom()
     importlib.import_module(orders["main"][0]).main(arguments)
 
 
