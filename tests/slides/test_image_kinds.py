@@ -332,6 +332,15 @@ def test_opacity_of_a_tga_counts_where_its_header_says_so(
     assert_shows(path, np.full_like(color, 255) if alpha_bits else color)
 
 
+def test_a_rare_form_of_a_bmp_is_not_called_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "a.bmp"
+    head = struct.pack("<IiiHHIIiiII", 40, 2, 2, 1, 32, 3, 16, 0, 0, 0, 0)
+    masks = struct.pack("<III", 0xFF, 0xFF00, 0xFF0000)
+    path.write_bytes(b"BM" + struct.pack("<IHHI", 82, 0, 0, 66) + head + masks + bytes(16))
+    with pytest.raises(UnsupportedSlideError, match=r"rare form .* save it as PNG or TIFF"):
+        open_slide(path)
+
+
 def test_gray_and_bilevel_pnm(tmp_path: Path) -> None:
     shade = picture()[..., 1]
     Image.fromarray(shade).save(tmp_path / "a.pgm")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 import math
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import tifffile
+from PIL import Image
+from tiff_builder import JPEG, YCBCR, Directory, write_directories
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,6 +92,43 @@ def test_a_zarr_of_forty_thousand_pixels_a_side(tmp_path: Path) -> None:
             file.truncate(math.prod(chunks))
     assert _peak_mib(path) < MOST_MIB
     shutil.rmtree(path)
+
+
+_WITH_LITTLE_MEMORY = """
+import resource
+import sys
+from pathlib import Path
+from viewer.slides import TileError
+from viewer.slides.opener import open_here
+
+source = open_here(Path(sys.argv[1]))
+with open("/proc/self/status") as status:
+    used_kb = next(int(line.split()[1]) for line in status if line.startswith("VmData"))
+resource.setrlimit(resource.RLIMIT_DATA, (used_kb * 1024 + (60 << 20),) * 2)
+try:
+    source.read_tile(0, 0, 0)
+except TileError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of memory are Linux's")
+def test_a_strip_that_memory_has_no_room_for_is_not_called_damaged(tmp_path: Path) -> None:
+    """Of a progressive JPEG all coefficients are held while it is decoded."""
+    path = tmp_path / "progressive.tif"
+    width, height = 8000, 4000
+    data = io.BytesIO()
+    Image.new("RGB", (width, height), (200, 100, 50)).save(data, "JPEG", progressive=True)
+    tags: dict[int, tuple[str, list[int]]] = {256: ("I", [width]), 257: ("I", [height])}
+    tags |= {258: ("H", [8] * 3), 259: ("H", [JPEG]), 262: ("H", [YCBCR]), 277: ("H", [3])}
+    tags |= {278: ("I", [height]), 530: ("H", [2, 2])}
+    strips = Directory({**tags}, [data.getvalue()], is_tiled=False)
+    write_directories(path, [strips], "<", is_big=False)
+    said = subprocess.run(
+        [sys.executable, "-c", _WITH_LITTLE_MEMORY, str(path)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "there is not enough memory to decode it" in said.stdout, said
 
 
 def _peak_mib(path: Path) -> float:

@@ -13,6 +13,7 @@ from viewer.geometry import Optics
 from viewer.slides.channels import rgb_channels
 from viewer.slides.errors import (
     DamagedSlideError,
+    SlideError,
     TileError,
     UnsupportedSlideError,
     check_image,
@@ -52,6 +53,9 @@ _INKS_UNKNOWN = (
     "This JPEG does not say whether its inks are stored inverted: shown as if they were, as Adobe "
     "stores them."
 )
+_UNSUPPORTED = "Unsupported "
+"""As Pillow begins what it says of rare forms of BMP."""
+
 _FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "GIF", "JPEG2000", "AVIF", "PPM")
 _TGA_SUFFIXES = (".tga", ".targa", ".icb", ".vda", ".vst")
 """Of a format that nothing else tells apart."""
@@ -225,7 +229,13 @@ def _stretch_note(shown: DisplayRange | None) -> Generator[str]:
         yield f"Stretched for display: values from {shown.black:,.6g} to {shown.white:,.6g}."
 
 
-def _damaged(path: Path, error: Exception) -> DamagedSlideError:
+def _damaged(path: Path, error: Exception) -> SlideError:
+    if str(error).startswith(_UNSUPPORTED):
+        return UnsupportedSlideError(
+            path,
+            f"{path.name} is an image of a rare form that cannot be read ({error}); save it as "
+            "PNG or TIFF.",
+        )
     return DamagedSlideError(
         path,
         f"{path.name} is an image that cannot be decoded ({error}); it may be damaged or cut "
