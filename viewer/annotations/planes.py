@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from viewer.slides.channels import FIRST_PLANE, ImagePlane
+from viewer.untyped import mapping_of
 
 if TYPE_CHECKING:
     from viewer.annotations.annotation import Annotation
@@ -35,8 +36,7 @@ def on_plane(annotation: Annotation, plane: ImagePlane) -> Annotation:
     """Return the annotation on a plane; on the first, which needs no word, as it is."""
     if (plane.z, plane.t) == (0, 0):
         return annotation
-    beside: object = annotation.unknown.get(_GEOMETRY)
-    members = beside if isinstance(beside, dict) else {}
+    members = mapping_of(annotation.unknown.get(_GEOMETRY))
     stated = {"c": _ALL_CHANNELS, "z": plane.z, "t": plane.t}
     unknown = {**annotation.unknown, _GEOMETRY: {**members, _PLANE: stated}}
     return replace(annotation, unknown=unknown)

@@ -32,6 +32,7 @@ from viewer.limits import JSON_BYTES
 from viewer.plain_text import shown_line
 from viewer.studies.cases import NOWHERE, CasePlace, place_in_metadata
 from viewer.suffixes import QUPATH_PROJECT
+from viewer.untyped import mapping_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -195,11 +196,9 @@ class _Places:
 
 
 def _image(document: object, number: int, places: _Places) -> QuPathImage:
-    document = document if isinstance(document, dict) else {}
-    builder = document.get("serverBuilder")
-    builder = builder if isinstance(builder, dict) else {}
-    server = builder.get("metadata")
-    server_name = server.get("name") if isinstance(server, dict) else None
+    document = mapping_of(document)
+    builder = mapping_of(document.get("serverBuilder"))
+    server_name = mapping_of(builder.get("metadata")).get("name")
     name = shown_line(as_text(document.get("imageName") or server_name or f"Image {number}"))
     note = _note(document)
     kind = builder.get("builderType")
@@ -207,8 +206,7 @@ def _image(document: object, number: int, places: _Places) -> QuPathImage:
         kind = "uri"
     if kind != "uri":
         what = f'"{shown_line(as_text(kind))}"' if kind else "unknown"
-        inner = builder.get("builder")
-        address = as_text(inner.get("uri", "")) if isinstance(inner, dict) else ""
+        address = as_text(mapping_of(builder.get("builder")).get("uri", ""))
         reason = f"QuPath changes it as it reads it ({what}), so it is not the slide as it is"
         return QuPathImage(name, shown_line(address), None, reason, note)
     address = shown_line(as_text(builder.get("uri") or ""))
@@ -226,8 +224,7 @@ def _image(document: object, number: int, places: _Places) -> QuPathImage:
         reason = f"{posixpath.basename(local)} is not found: name its folder with --look-in"
         return QuPathImage(name, address, None, reason, note)
     beside = places.beside(name, posixpath.basename(local))
-    metadata = document.get("metadata")
-    texts = metadata if isinstance(metadata, dict) else {}
+    texts = mapping_of(document.get("metadata"))
     place = place_in_metadata({str(key): shown_line(as_text(v)) for key, v in texts.items()})
     return QuPathImage(name, address, path, "", note, beside, place)
 
@@ -236,9 +233,8 @@ def _note(document: dict[str, object]) -> str:
     lines: list[str] = []
     if document.get("description"):
         lines.append(shown_line(as_text(document["description"])))
-    metadata, tags = document.get("metadata"), document.get("tags")
-    if isinstance(metadata, dict):
-        lines += [shown_line(f"{key}: {as_text(value)}") for key, value in metadata.items()]
+    metadata, tags = mapping_of(document.get("metadata")), document.get("tags")
+    lines += [shown_line(f"{key}: {as_text(value)}") for key, value in metadata.items()]
     if isinstance(tags, list) and tags:
         lines.append(shown_line("Tags: " + ", ".join(as_text(tag) for tag in tags)))
     return "\n".join(lines)

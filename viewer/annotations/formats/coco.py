@@ -25,6 +25,7 @@ from viewer.annotations.formats.packed_files import packed, unpacked
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
 from viewer.colors import class_color, rgb_of
 from viewer.plain_text import shown_line
+from viewer.untyped import mapping_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -266,8 +267,7 @@ def _annotation(
     if category and category not in classes:
         name = shown_line(named or f"Category {category}")
         classes[category] = AnnotationClass(name, class_color(len(classes)))
-    said = parsed_text(stated.get("attributes"))
-    said = said if isinstance(said, dict) else {}
+    said = mapping_of(parsed_text(stated.get("attributes")))
     numbers: dict[str, float] = {}
     if stated.get("score") is not None:
         try:

@@ -17,6 +17,7 @@ from viewer.annotations.shape_editing import ellipse
 from viewer.annotations.tma.labels import LabelScheme, TmaError, schemes_of
 from viewer.annotations.tma.lattice import fitted_lattice
 from viewer.geometry import Point
+from viewer.untyped import mapping_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -49,8 +50,7 @@ def is_missing(core: Annotation) -> bool:
 
 def with_missing(core: Annotation, *, missing: bool) -> Annotation:
     """Return the core marked as missing or as there; a missing one is gray."""
-    properties = core.unknown.get("properties")
-    others = properties if isinstance(properties, dict) else {}
+    others = mapping_of(core.unknown.get("properties"))
     unknown = dict(core.unknown) | {"properties": others | {MISSING: missing}}
     own = None if core.color == MISSING_COLOR else core.color
     return replace(core, unknown=unknown, color=MISSING_COLOR if missing else own)

@@ -21,6 +21,7 @@ from viewer.inference.teaching.errors import (
     TeachingError,
 )
 from viewer.plurals import plural
+from viewer.untyped import mapping_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -248,9 +249,7 @@ def check_named(file: Path, names: Iterable[str], slide: Path) -> None:
 
 def slide_of(annotation: Annotation) -> str:
     """Return the name of the slide of an annotation, where its file says it; "" elsewhere."""
-    properties = annotation.unknown.get("properties")
-    told = dict(properties) if isinstance(properties, dict) else {}
-    told |= annotation.metadata
+    told = {**mapping_of(annotation.unknown.get("properties")), **annotation.metadata}
     return next((str(told[name]) for name in _SLIDE_NAMES if isinstance(told.get(name), str)), "")
 
 
