@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt
 
 from viewer.annotations.bookmarks import BOOKMARK, NOTE
-from viewer.ui.annotations.shown import first_line, kind_of, swatch
+from viewer.ui.annotations.shown import first_line, kind_of
+from viewer.ui.swatches import swatch
 from viewer.ui.theme import icon
 from viewer.ui.widgets import plain_tip
 from viewer.utc import shown_moment

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QMenu, QToolButton
 
 from viewer.annotations.annotation import NO_CLASS_COLOR
 from viewer.annotations.statistics import NO_CLASS
-from viewer.ui.annotations.shown import swatch
+from viewer.ui.swatches import swatch
 from viewer.ui.widgets import plain_tip
 
 if TYPE_CHECKING:

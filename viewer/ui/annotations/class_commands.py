@@ -18,11 +18,11 @@ from viewer.ui.annotations.bulk_edits import MANY
 from viewer.ui.annotations.class_chip import ClassChip
 from viewer.ui.annotations.class_list import class_rows
 from viewer.ui.annotations.class_palette import ClassPalette
-from viewer.ui.annotations.shown import swatch
 from viewer.ui.annotations.wording import many
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.commands import merged_bindings
 from viewer.ui.services import CommandHost, DialogHost, MessageHost, SettingsHost
+from viewer.ui.swatches import swatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -21,7 +21,7 @@ from viewer.annotations.bookmarks import MARKS
 from viewer.annotations.statistics import NO_CLASS
 from viewer.canvas.qt_guard import guarded
 from viewer.ui.actions import shown_shortcut
-from viewer.ui.annotations.shown import swatch
+from viewer.ui.swatches import swatch
 from viewer.ui.theme import icon
 from viewer.ui.widgets import KeyKeeper, count_width_px, plain_tip
 

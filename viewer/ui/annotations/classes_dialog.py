@@ -26,11 +26,11 @@ from viewer.annotations.palette import Palette, PaletteClass
 from viewer.canvas.qt_guard import guarded
 from viewer.colors import class_color
 from viewer.ui.actions import shown_shortcut
-from viewer.ui.annotations.shown import swatch
 from viewer.ui.commands import COMMANDS_BY_ID
 from viewer.ui.file_dialogs import ask_file, ask_new_file
 from viewer.ui.opened_dialog import open_dialog
 from viewer.ui.shortcuts import owner_of
+from viewer.ui.swatches import swatch
 from viewer.ui.widgets import RowTable
 
 if TYPE_CHECKING:

@@ -1,11 +1,8 @@
-"""How an annotation is named: its shape in a word, its size with a unit, its color as a square."""
+"""How an annotation is named: its shape in a word, and the first line of a note."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
 
 from viewer.annotations import shape_editing
 from viewer.annotations.annotation import DRAWN_WITH
@@ -15,7 +12,6 @@ if TYPE_CHECKING:
     from viewer.annotations.annotation import Annotation
 
 _MOST_LETTERS = 60
-_SWATCH_PX = 12
 _PAINTING = ("Brush", "Wand")
 
 
@@ -55,17 +51,3 @@ def first_line(annotation: Annotation) -> str:
     """Of a sticky note, which has no other name."""
     text = annotation.description if annotation.class_name == NOTE.name else ""
     return text.split("\n", 1)[0][:_MOST_LETTERS]
-
-
-def swatch(color: str, side_px: int = _SWATCH_PX) -> QIcon:
-    """Return a square of a color, sharp on screens of twice the resolution too."""
-    picture = QPixmap(2 * side_px, 2 * side_px)
-    picture.setDevicePixelRatio(2.0)
-    picture.fill(Qt.GlobalColor.transparent)
-    painter = QPainter(picture)
-    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    painter.setPen(QColor(128, 128, 128))
-    painter.setBrush(QColor(color))
-    painter.drawRoundedRect(1, 1, side_px - 2, side_px - 2, 2, 2)
-    painter.end()
-    return QIcon(picture)

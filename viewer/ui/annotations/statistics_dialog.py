@@ -17,8 +17,8 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.measurement_names import with_signs
-from viewer.ui.annotations.shown import swatch
 from viewer.ui.file_dialogs import ask_new_file
+from viewer.ui.swatches import swatch
 from viewer.ui.widgets import KeyedTree
 
 if TYPE_CHECKING:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSignalBlocker, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
 from PySide6.QtWidgets import QCheckBox, QGridLayout, QLabel, QWidget
+
+from viewer.ui.swatches import SWATCH_PX, swatch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from viewer.overlays.legend import LegendRow
 
-_SWATCH_PX = 12
 _NAME_PX = 130
 _MOST_ROWS = 24
 
@@ -78,8 +78,8 @@ class ClassLegend(QWidget):
         for index, row in enumerate(rows):
             text = self.fontMetrics().elidedText(row.name, Qt.TextElideMode.ElideRight, _NAME_PX)
             check = QCheckBox(text.replace("&", "&&"), self)
-            check.setIconSize(QSize(_SWATCH_PX, _SWATCH_PX))
-            check.setIcon(QIcon(swatch(row.color)))
+            check.setIconSize(QSize(SWATCH_PX, SWATCH_PX))
+            check.setIcon(swatch(row.color))
             check.setAccessibleName(f"Show {row.name}")
             check.clicked.connect(lambda on, index=row.index: self.switched.emit(index, on))
             name: QWidget = check
@@ -108,15 +108,3 @@ class ClassLegend(QWidget):
         color, name = html.escape(row.color), html.escape(text)
         label.setText(f'<span style="color:{color}">&#9632;</span> {name}')
         return label
-
-
-def swatch(color: str) -> QPixmap:
-    """Return a square of a color, for lists; an outline for what is not painted."""
-    pixmap = QPixmap(_SWATCH_PX, _SWATCH_PX)
-    pixmap.fill(QColor(color) if color else Qt.GlobalColor.transparent)
-    if not color:
-        painter = QPainter(pixmap)
-        painter.setPen(QColor(128, 128, 128))
-        painter.drawRect(0, 0, _SWATCH_PX - 1, _SWATCH_PX - 1)
-        painter.end()
-    return pixmap

@@ -26,7 +26,7 @@ from viewer.canvas.qt_guard import guarded
 from viewer.measurement_names import with_signs
 from viewer.overlays.heatmap import COLOR_MAPS, NOT_THIS, HeatmapStyle, gradient
 from viewer.overlays.object_style import ObjectStyle
-from viewer.ui.overlays.class_legend import swatch
+from viewer.ui.swatches import swatch
 from viewer.ui.widgets import LetteredCombo
 
 if TYPE_CHECKING:

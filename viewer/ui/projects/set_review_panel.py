@@ -20,8 +20,8 @@ from PySide6.QtWidgets import (
 
 from viewer.canvas.qt_guard import guarded
 from viewer.ui.actions import shown_shortcut
-from viewer.ui.annotations.shown import swatch
 from viewer.ui.shell.panel import Panel, shows_state
+from viewer.ui.swatches import swatch
 from viewer.ui.widgets import KeyKeeper, RowTable, text_label
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
-from PySide6.QtGui import QColor, QIcon, QPixmap
+from PySide6.QtGui import QColor
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QColorDialog,
@@ -27,6 +27,7 @@ from viewer.tiles.display import GAMMA_RANGE
 from viewer.ui.opened_dialog import open_dialog
 from viewer.ui.slides.histogram_view import HistogramView
 from viewer.ui.slides.look_slider import LookSlider
+from viewer.ui.swatches import swatch
 from viewer.ui.widgets import KeyedTree
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ class ChannelsBox(QWidget):
                 name = self._axes.channels[index].name
                 state = Qt.CheckState.Checked if display.shown else Qt.CheckState.Unchecked
                 row.setCheckState(0, state)
-                row.setIcon(0, _swatch(display.color))
+                row.setIcon(0, swatch(QColor(*display.color).name(), _SWATCH_PX))
                 row.setText(1, f"{display.low:,.6g} – {display.high:,.6g}")
                 number = f"Channel {index + 1}: {name}"
                 row.setToolTip(0, number + (f" (Alt+{index + 1})" if index < 9 else ""))
@@ -160,7 +161,7 @@ class ChannelsBox(QWidget):
             return
         display, name = self._displays[index], self._axes.channels[index].name
         self.title.setText(name)
-        self.color_button.setIcon(_swatch(display.color))
+        self.color_button.setIcon(swatch(QColor(*display.color).name(), _SWATCH_PX))
         self.color_button.setAccessibleName(f"Color of {name}")
         self.histogram.show_display(display)
         for box, value in ((self.low, display.low), (self.high, display.high)):
@@ -298,9 +299,3 @@ def _value_box(name: str, parent: QWidget) -> QDoubleSpinBox:
         "The value that is shown as black" if name == "Min" else "The value that is shown brightest"
     )
     return box
-
-
-def _swatch(color: tuple[int, int, int]) -> QIcon:
-    pixmap = QPixmap(_SWATCH_PX, _SWATCH_PX)
-    pixmap.fill(QColor(*color))
-    return QIcon(pixmap)

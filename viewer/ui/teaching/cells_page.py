@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
-from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import (
     QButtonGroup,
     QCheckBox,
@@ -18,8 +17,8 @@ from PySide6.QtWidgets import (
 
 from viewer.canvas.qt_guard import guarded
 from viewer.plurals import plural
-from viewer.ui.overlays.class_legend import swatch
 from viewer.ui.overlays.gallery import Gallery
+from viewer.ui.swatches import swatch
 from viewer.ui.widgets import KeyKeeper, LetteredCombo, push_button, text_label
 
 if TYPE_CHECKING:
@@ -142,7 +141,7 @@ class CellsPage(QWidget):
             count = counts.get(each.name, 0)
             marks = "" if not count else f" — {plural(count, 'mark')}"
             radio.setText(f"{index + 1}  {each.name}{marks}".replace("&", "&&"))
-            radio.setIcon(QIcon(swatch(each.color)))
+            radio.setIcon(swatch(each.color))
             with QSignalBlocker(radio):
                 radio.setChecked(each.name == chosen)
         self.undo.setEnabled(any(counts.values()))
