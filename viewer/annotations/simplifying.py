@@ -40,18 +40,27 @@ def simplified(
 def _thinned(shape: BaseGeometry, tolerance: float, calibration: PixelCalibration) -> BaseGeometry:
     match shape:
         case shapely.Polygon():
-            outer, *inner = [
-                _line(shapely.get_coordinates(ring), tolerance, calibration)
-                for ring in (shape.exterior, *shape.interiors)
-            ]
-            return shapely.Polygon(outer, inner)
+            return _polygon(shape, tolerance, calibration)
         case shapely.LineString():
             return shapely.LineString(_line(shapely.get_coordinates(shape), tolerance, calibration))
-        case shapely.MultiPolygon() | shapely.MultiLineString():
-            thinned = [_thinned(part, tolerance, calibration) for part in shape.geoms]
-            return type(shape)(thinned)  # pyright: ignore[reportArgumentType]
+        case shapely.MultiPolygon():
+            parts = [_polygon(part, tolerance, calibration) for part in shape.geoms]
+            return shapely.MultiPolygon(parts)
+        case shapely.MultiLineString():
+            lines = [shapely.get_coordinates(part) for part in shape.geoms]
+            return shapely.MultiLineString([_line(each, tolerance, calibration) for each in lines])
         case _:
             return shape
+
+
+def _polygon(
+    shape: shapely.Polygon, tolerance: float, calibration: PixelCalibration
+) -> shapely.Polygon:
+    outer, *inner = [
+        _line(shapely.get_coordinates(ring), tolerance, calibration)
+        for ring in (shape.exterior, *shape.interiors)
+    ]
+    return shapely.Polygon(outer, inner)
 
 
 def _line(places: Places, tolerance: float, calibration: PixelCalibration) -> Places:

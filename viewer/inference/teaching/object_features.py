@@ -66,9 +66,10 @@ def _stain_maps(picture: RgbImage) -> tuple[Maps, Maps, Maps, Maps]:
     values = np.maximum(picture.astype(np.float32) / 255, _LEAST_VALUE)
     density = -np.log10(values).mean(-1)
     detail = np.abs(ndimage.laplace(density))
-    return tuple(
+    first, second, third, fourth = (
         np.asarray(each, np.float32) for each in (hed[..., 0], hed[..., 1], density, detail)
-    )  # pyright: ignore[reportReturnType] - of four
+    )
+    return first, second, third, fourth
 
 
 def _resampled(picture: RgbImage, shape: tuple[int, ...]) -> RgbImage:

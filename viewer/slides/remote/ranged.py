@@ -14,6 +14,8 @@ from viewer.errors import CoverslipError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from _typeshed import WriteableBuffer
+
 
 BLOCK_BYTES = 1 << 14
 """Ranges are fetched and kept in blocks of so many bytes."""
@@ -184,9 +186,10 @@ class _RangedFile(io.RawIOBase):
     def tell(self) -> int:
         return self._at
 
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        data = self._ranges.read(self._at, len(buffer))
-        buffer[: len(data)] = data
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        view = memoryview(buffer)
+        data = self._ranges.read(self._at, len(view))
+        view[: len(data)] = data
         self._at += len(data)
         return len(data)
 
