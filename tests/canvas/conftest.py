@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from scaled_tiles import load_scaling
 
 from viewer.canvas.tile_scaling import tile_scaler
 
@@ -10,5 +11,5 @@ from viewer.canvas.tile_scaling import tile_scaler
 @pytest.fixture(scope="session", autouse=True)
 def _scaled_tiles() -> None:
     """Load OpenCV first: it comes at a moment of its own, and rounds otherwise than Qt."""
-    tile_scaler.wait_loaded()
+    load_scaling()
     assert tile_scaler.is_ready

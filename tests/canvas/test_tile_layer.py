@@ -13,11 +13,11 @@ from PySide6.QtCore import QRect
 from PySide6.QtGui import QColor, QImage, QPalette
 from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
+from scaled_tiles import load_scaling
 from skimage.metrics import structural_similarity
 
 from viewer.canvas.canvas import SlideCanvas
 from viewer.canvas.tile_picture import TilePicture, TilePreparer, writable_pixels_of
-from viewer.canvas.tile_scaling import tile_scaler
 from viewer.geometry import Point, View
 from viewer.slides import open_slide
 from viewer.tiles.cache import TileCache, TileKey
@@ -118,7 +118,7 @@ def test_a_zoom_is_painted_into_the_window_itself_but_not_where_others_paint(
     beside.setAutoFillBackground(True)
     beside.setGeometry(200, 150, 120, 80)
     beside.show()
-    tile_scaler.wait_loaded()
+    load_scaling()
     view = replace(canvas.view, center=Point(1100, 1400), downsample=1.4)
     _show(canvas, view, qtbot)
     for factor in (1.05, 1.1):

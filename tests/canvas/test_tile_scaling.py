@@ -19,6 +19,7 @@ import pytest
 from numpy.typing import NDArray
 from PySide6.QtCore import QPoint, QRect
 from PySide6.QtGui import QImage, QPainter, QRegion
+from scaled_tiles import load_scaling
 
 import viewer
 from viewer.canvas import tile_scaling
@@ -309,7 +310,7 @@ def test_without_opencv_qt_paints_on(
     monkeypatch.setitem(sys.modules, "cv2", None)
     scaler = TileScaler()
     with caplog.at_level(logging.WARNING):
-        scaler.wait_loaded()
+        load_scaling(scaler)
     assert not scaler.is_ready
     assert "OpenCV cannot be loaded" in caplog.text
 
@@ -319,7 +320,7 @@ def test_a_thread_that_was_waited_for_is_not_asked_for_a_while(
 ) -> None:
     """So a frame waits for it once where a model computes on all cores, and not each frame."""
     scaler = TileScaler()
-    scaler.wait_loaded()
+    load_scaling(scaler)
     loader = load(INSIDE)
 
     def painted() -> NDArray[np.uint8]:

@@ -9,9 +9,9 @@ import pytest
 from PySide6.QtCore import QCoreApplication, QEvent
 from PySide6.QtWidgets import QApplication, QMainWindow
 from pytestqt.qtbot import QtBot
+from scaled_tiles import load_scaling
 from ui_steps import show_slide
 
-from viewer.canvas.tile_scaling import tile_scaler
 from viewer.folders import config_folder
 from viewer.settings import Settings, load_settings
 from viewer.tiles.cache import TileCache
@@ -25,7 +25,7 @@ CACHE_BYTES = 256 << 20
 @pytest.fixture(scope="session", autouse=True)
 def _scaled_tiles() -> None:
     """Load OpenCV first: it comes at a moment of its own, and rounds otherwise than Qt."""
-    tile_scaler.wait_loaded()
+    load_scaling()
 
 
 @pytest.fixture

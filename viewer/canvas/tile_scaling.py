@@ -61,12 +61,6 @@ class TileScaler:
         if self._loaded is None:
             self._loaded = self._thread.submit(self._load)
 
-    def wait_loaded(self) -> None:
-        """Load OpenCV now, and wait for it."""
-        self.load()
-        assert self._loaded is not None
-        self._loaded.result()
-
     def draw(
         self,
         frame: QImage,
