@@ -177,6 +177,17 @@ def test_only_plain_jpeg_of_the_right_size_passes() -> None:
     assert not is_baseline_of_size(b"\xff\xd8" + b"\xff" * 1000, 48, 64)
 
 
+def test_a_tile_of_scans_without_number_is_not_decoded_here() -> None:
+    """A megabyte of them takes minutes; its reader, which decodes it, is ended after one."""
+    plain = _jpeg(np.zeros((64, 48, 3), np.uint8))
+    decode = PlainJpegDecoder(JpegDecoder(None, is_rgb=False), 48, 64)
+    assert decode(plain, for_screen=True) is not None
+    at = plain.index(b"\xff\xda")
+    scan = b"\xff\xda\0\x08\x01\x01\0\0\x3f\0\0"
+    assert decode(plain[:at] + 3 * scan + b"\xff\xd9", for_screen=True) is not None
+    assert decode(plain[:at] + 1000 * scan + b"\xff\xd9", for_screen=True) is None
+
+
 @pytest.mark.parametrize("hides", [b"\xff\x00", b"\xff\x01", b"\xff\xd0", b"\xff\xd7"])
 def test_a_marker_without_length_hides_no_frame(hides: bytes) -> None:
     """The decoder goes on right behind it; whoever takes a length there skips the real frame."""

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
     from viewer.slides.source import RgbImage, ScreenImage, SlideSource
 
-_END_OF_JPEG = b"\xff\xd9"
+_END_OF_JPEG, _SCAN = b"\xff\xd9", b"\xff\xda"
+_MOST_SCANS = 8
+"""Of a baseline tile: one, or one a component; pictures that applications add have their own."""
 _PADDING_BYTES = 64
 _BEFORE_A_FRAME = frozenset((0xC4, 0xDB, 0xDD, *range(0xE0, 0xF0), COMMENT))
 """DHT, DQT, DRI, what applications write, and comments; the decoder may walk others otherwise."""
@@ -140,7 +142,7 @@ class _Said(NamedTuple):
 
 
 class PlainJpegDecoder:
-    """Decodes tiles of a level that are baseline JPEG of its size, and no others.
+    """Decodes tiles of a level that are baseline JPEG of its size in few scans, and no others.
 
     What the markers of a tile say holds for all that begin with the same bytes, as nearly all of a
     level do: to walk them anew took a tenth of the time of a tile, with Python's lock held. May be
@@ -160,7 +162,8 @@ class PlainJpegDecoder:
         said = self._last
         if said is None or said.head is None or not data.startswith(said.head):
             said = self._last = self._read(data)
-        if not said.is_plain:
+        # Each scan is decoded over all of the tile, and a dozen bytes make one.
+        if not said.is_plain or data.count(_SCAN) > _MOST_SCANS:
             return None
         width_px, height_px = self._size_px
         out = new_pixels((height_px, width_px, _SCREEN_CHANNELS)) if for_screen else None
