@@ -120,6 +120,18 @@ def many_small_files(count: int) -> Make:
     return make
 
 
+def many_dicom_files(count: int) -> Make:
+    """Make a folder of so many empty files beside a sound DICOM slide, which is spoilt."""
+
+    def make(path: Path) -> Path:
+        spoilt = dicom(enormous_matrix)(path)
+        for number in range(count):
+            (path / f"{number}.dcm").touch()
+        return spoilt
+
+    return make
+
+
 # Sessions ------------------------------------------------------------------------------------
 
 
@@ -249,8 +261,11 @@ FILES: Cases = [
 ]
 DRAWN = random.Random(0)
 QUICK = [*DRAWN.sample(SLIDES, 3), *DRAWN.sample(SESSIONS, 3), *DRAWN.sample(FILES, 1)]
-CROWDED = (opened, "crowded.zarr", many_small_files(200_000), "without an image of OME-Zarr")
-LONG = [case for case in (*SLIDES, *SESSIONS, *FILES, CROWDED) if case not in QUICK]
+CROWDED: Cases = [
+    (opened, "crowded.zarr", many_small_files(300_000), "without an image of OME-Zarr"),
+    (opened, "crowded", many_dicom_files(300_000), "which cannot be"),
+]
+LONG = [case for case in (*SLIDES, *SESSIONS, *FILES, *CROWDED) if case not in QUICK]
 
 
 def test_a_window_says_what_is_wrong_with_folders_of_others_and_goes_on(
@@ -260,7 +275,7 @@ def test_a_window_says_what_is_wrong_with_folders_of_others_and_goes_on(
 
 
 @slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_a_window_says_so_of_every_other_folder(
     slide_window: MainWindow, tmp_path: Path, qtbot: QtBot
 ) -> None:

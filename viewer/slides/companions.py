@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import stat
 from typing import TYPE_CHECKING
 
 from viewer.limits import open_regular
@@ -44,7 +45,11 @@ def check_no_pipes(path: Path, others: Iterable[Path]) -> None:
         One is.
     """
     for other in others:
-        if other.exists() and not other.is_file() and not other.is_dir():
+        try:
+            mode = other.stat().st_mode  # once, as there can be hundreds of thousands
+        except OSError:
+            continue
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
             raise UnsupportedSlideError(
                 path,
                 f"{path.name} is not opened: {other.name} beside it is a pipe or device, which "
