@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+import shapely
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 from seen_changes import tidy
 from test_no_walks import MOST_RATIO, _calls, _drawn
 
+from viewer.annotations.annotation import Annotation
 from viewer.annotations.document_state import DocumentState
 from viewer.ui.annotations.pane_annotations import PaneAnnotations
 from viewer.ui.commands import COMMANDS
@@ -21,12 +23,16 @@ _OTHERS = ("file.save_picture", "file.convert")
 
 
 def _work(
-    window: MainWindow, here: PaneAnnotations, qtbot: QtBot, count: int, names: list[str]
+    window: MainWindow,
+    here: PaneAnnotations,
+    qtbot: QtBot,
+    drawn: list[Annotation],
+    names: list[str],
 ) -> dict[str, int]:
-    """Return the calls of each command while so many annotations are selected."""
+    """Return the calls of each command while all that is drawn is selected."""
     model, bulk = window.annotations.panel.model, window.annotations.editing.bulk
     figures: dict[str, int] = {}
-    drawn, version = _drawn(count), -1
+    count, version = len(drawn), -1
     for name in names:
         if here.document.version != version:
             here.slide._fill(DocumentState().fill(drawn))
@@ -48,6 +54,18 @@ def _work(
     return figures
 
 
+def test_among_ten_times_as_many_points_no_region_is_looked_for(
+    opened_annotations: PaneAnnotations, slide_window: MainWindow, qtbot: QtBot
+) -> None:
+    names = ["annotate.count", "annotate.run_model"]
+    points = [Annotation(shapely.Point(5, 5)) for _ in range(10 * _FEW)]
+    few = _work(slide_window, opened_annotations, qtbot, points[:_FEW], names)
+    many = _work(slide_window, opened_annotations, qtbot, points, names)
+    assert "annotate.count" in few
+    for name, calls in few.items():
+        assert many[name] <= MOST_RATIO * calls + 500, (name, calls, many[name])
+
+
 def test_with_ten_times_as_many_selected(
     opened_annotations: PaneAnnotations, slide_window: MainWindow, qtbot: QtBot
 ) -> None:
@@ -56,8 +74,8 @@ def test_with_ten_times_as_many_selected(
         for each in COMMANDS
         if each.id.startswith(("edit.", "annotate.")) or each.id in _OTHERS
     ]
-    few = _work(slide_window, opened_annotations, qtbot, _FEW, names)
-    many = _work(slide_window, opened_annotations, qtbot, 10 * _FEW, names)
+    few = _work(slide_window, opened_annotations, qtbot, _drawn(_FEW), names)
+    many = _work(slide_window, opened_annotations, qtbot, _drawn(10 * _FEW), names)
     walks = {
         name: (calls, many[name])
         for name, calls in few.items()

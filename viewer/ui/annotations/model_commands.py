@@ -141,7 +141,7 @@ class ModelCommands(QObject):
         if active.document.is_read_only:
             self._window.say(str(ReadOnlyError(active.document.why_read_only)))
             return
-        has_regions = _has_region(active)
+        has_regions = _may_have_region(active)
         if not has_regions or overlay is None:
             self._tell_missing(has_regions=has_regions, has_objects=overlay is not None)
             return
@@ -186,6 +186,9 @@ class ModelCommands(QObject):
         from viewer.ui.annotations.simple_dialogs import CountDialog
         from viewer.ui.opened_dialog import open_dialog
 
+        if not regions:
+            self._tell_missing(has_regions=False, has_objects=True)
+            return
         dialog = CountDialog(regions, overlay.origin.name, names, spread, self._window.window())
         dialog.accepted.connect(lambda: self._count(active, overlay, dialog.positive))
         open_dialog(dialog)
@@ -289,7 +292,7 @@ class ModelCommands(QObject):
         if overlay is None or not overlay.can_run:
             self._window.say("Turn on a model first, on the page AI (Ctrl+Shift+D).")
             return
-        if active is None or not _has_region(active):
+        if active is None or not _may_have_region(active):
             self._window.say(_NO_REGION)
             return
         chosen = _regions(active)
@@ -301,6 +304,9 @@ class ModelCommands(QObject):
         def run(count: int, where: BaseGeometry) -> None:
             if overlay not in self._window.overlays.all_of(active.pane):
                 return  # it was turned off meanwhile
+            if not count:
+                self._window.say(_NO_REGION)
+                return
             overlay.run_over(where)
             said = "the chosen region" if count == 1 else f"{count:,} chosen regions"
             self._window.say(f"{overlay.origin.name} works through {said}.")
@@ -328,10 +334,12 @@ def _regions(active: PaneAnnotations) -> Callable[[], list[Annotation]]:
     return lambda: [each for each in state.of(ids) if is_region(each)]
 
 
-def _has_region(active: PaneAnnotations) -> bool:
-    """Return whether any region is chosen; the first that is found ends the search."""
+def _may_have_region(active: PaneAnnotations) -> bool:
+    """Return whether a region is chosen; of very many a thread has to look for one."""
     from viewer.annotations.operations import is_region
 
+    if len(active.selection) > MANY:
+        return True
     return any(is_region(active.document[id_]) for id_ in active.selection)
 
 
