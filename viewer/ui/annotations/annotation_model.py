@@ -373,9 +373,12 @@ class AnnotationModel(QAbstractItemModel):
             self._show_tree(filling.tree(DocumentState() if document is None else document.state))
             return
         state = document.snapshot()
-        self._filling = self._background.run(
-            lambda: filling.tree(state), lambda groups: self._on_filled(state, groups)
-        )
+
+        def work() -> list[Group]:
+            with uncollected(len(state.held)):
+                return filling.tree(state)
+
+        self._filling = self._background.run(work, lambda groups: self._on_filled(state, groups))
 
     def _is_long(self, document: Document) -> bool:
         return self._fills_in_thread and len(document) > _MOST_LISTED_AT_ONCE

@@ -19,6 +19,7 @@ from viewer.ui.annotations.bulk_edits import MANY
 from viewer.ui.annotations.wording import LOCKED, many
 from viewer.ui.background_runner import BackgroundRunner, Task
 from viewer.ui.services import CommandHost, DialogHost, MessageHost
+from viewer.uncollected import uncollected
 from viewer.utc import shown_moment
 
 if TYPE_CHECKING:
@@ -123,10 +124,12 @@ class ModelCommands(QObject):
     def _show_figures_of_many(self, active: PaneAnnotations) -> None:
         """Measure what is chosen in the thread; regions so many are not counted in."""
         state, ids = active.document.snapshot(), active.selection.ids
-        self._counting = self._background.run(
-            lambda: _size_lines(list(while_wanted(state.of(ids))), active),
-            self.figures_changed.emit,
-        )
+
+        def work() -> list[str]:
+            with uncollected(len(ids)):
+                return _size_lines(list(while_wanted(state.of(ids))), active)
+
+        self._counting = self._background.run(work, self.figures_changed.emit)
 
     # Counting --------------------------------------------------------------------------------
 
