@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -61,7 +62,7 @@ class BundleError(CoverslipError):
     """A model that cannot be used; `str()` is one sentence: what is wrong and what to do."""
 
 
-class ModelBundle(msgspec.Struct, frozen=True):
+class ModelBundle(msgspec.Struct, frozen=True, dict=True):
     """A description and the folder that it came from.
 
     Attributes
@@ -111,7 +112,7 @@ class ModelBundle(msgspec.Struct, frozen=True):
     def weights_path(self) -> Path:
         return self.weights_at or self.folder / self.description.weights
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Tells results apart that differ in anything that decides their numbers.
 
