@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import array
 import contextlib
+import ctypes
 import gc
 import importlib
 import json
 import os
 import runpy
+import signal
 import socket
 import subprocess
 import sys
@@ -49,6 +51,9 @@ _LIBRARIES = {
 _MAX_MESSAGE_BYTES = 1 << 20
 _MAX_DESCRIPTORS = 64
 _SUBREAPER, _COLLAPSE = 36, 25
+_GET_TID_ADDRESS = 40
+_CLONE = {"x86_64": 56, "aarch64": 220}
+_CLONE_PARENT, _CLONE_CHILD_SETTID, _CLONE_CHILD_CLEARTID = 0x8000, 0x1000000, 0x200000
 _is_fork = False
 """Whether this process was forked by one that is here."""
 _not_there: set[str] = set()
@@ -145,8 +150,6 @@ def threads_of(environment: Mapping[str, str]) -> dict[str, str]:
 
 def be_subreaper(*, yes: bool) -> None:
     """Be the parent of what descendants leave behind while that is on, as a forked child is."""
-    import ctypes
-
     ctypes.CDLL(None).prctl(_SUBREAPER, ctypes.c_ulong(yes), *(ctypes.c_ulong(0),) * 3)
 
 
@@ -180,7 +183,7 @@ def _serve(channel: socket.socket, folders: list[str], bare: list[str]) -> None:
         sys.path[:] = [*folders, *bare]
         import_first(main, *CONFINEMENT, *_LIBRARIES.get(main, ()))
         sys.path[:] = bare
-        pid = fork_twice()
+        pid = fork_for_parent()
         if pid is None:
             _begin(order, descriptors)
         send(channel, {"pid": pid})
@@ -210,8 +213,6 @@ def _join_pages() -> None:
     It copies the number of each page; of a process that imported torch there are 40,000 small ones.
     A fork shares its pages, which would be copied by this.
     """
-    import ctypes
-
     advise = ctypes.CDLL(None).madvise
     advise.argtypes = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
     for line in Path("/proc/self/maps").read_text().splitlines():
@@ -227,15 +228,39 @@ def _standard_folders() -> list[str]:
     return [each for each in folders if not each.endswith("-packages")]
 
 
-def fork_twice() -> int | None:
-    """Fork a child that is nobody's, and so its subreaper's; return its number, None in there."""
+def fork_for_parent() -> int | None:
+    """Fork a child of the process that started this one; return its number, None in there."""
+    number = _CLONE.get(os.uname().machine)
+    place = ctypes.c_void_p()
+    c_library = ctypes.PyDLL(None)  # which goes on without a moment for another thread
+    is_alone = len(os.listdir("/proc/self/task")) == 1
+    if number is None or not is_alone or c_library.prctl(_GET_TID_ADDRESS, ctypes.byref(place)):
+        return _fork_twice()  # where libraries may have to hear of it, too
+    ctypes.pythonapi.PyOS_BeforeFork()
+    flags = _CLONE_PARENT | _CLONE_CHILD_SETTID | _CLONE_CHILD_CLEARTID | signal.SIGCHLD
+    # The two kinds of processor take the last two in either order; the other one is not used.
+    pid = c_library.syscall(number, flags, None, None, place, place)
+    if pid == 0:
+        ctypes.pythonapi.PyOS_AfterFork_Child()
+        _note_fork()
+        return None
+    ctypes.pythonapi.PyOS_AfterFork_Parent()
+    return _fork_twice() if pid < 0 else pid
+
+
+def _note_fork() -> None:
+    global _is_fork
+    _is_fork = True
+
+
+def _fork_twice() -> int | None:
+    """Do the same with twice the work: the child is nobody's, and so its subreaper's."""
     reading, writing = os.pipe()
     between = os.fork()
     if between == 0:
         pid = os.fork()
         if pid == 0:
-            global _is_fork
-            _is_fork = True
+            _note_fork()
             return None
         os.write(writing, str(pid).encode())
         os._exit(0)

@@ -27,7 +27,7 @@ from forked_children import (
     CONFINEMENT,
     ForkServer,
     be_subreaper,
-    fork_twice,
+    fork_for_parent,
     import_first,
     receive,
     send,
@@ -234,7 +234,7 @@ def _serve(channel: socket.socket) -> dict[str, Any]:
             os._exit(0)
         sys.path[:] = own
         import_first(*order["along"], *_imported_by(order))
-        pid = fork_twice()
+        pid = fork_for_parent()
         if pid is None:
             # A descriptor of the program may get its number, which would be closed with it later.
             channel.close()
