@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import signal
@@ -12,7 +13,8 @@ import threading
 import time
 import zlib
 from contextlib import closing, suppress
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import imagecodecs
 import numpy as np
@@ -37,7 +39,6 @@ from viewer.slides.readers.jpeg_tiles import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -240,18 +241,23 @@ def test_shared_tables_hold_no_picture() -> None:
 
 
 def test_a_reader_that_hangs_is_ended_with_a_sentence(
-    tmp_path: Path, new_children: Callable[[], list[psutil.Process]]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    new_children: Callable[[], list[psutil.Process]],
 ) -> None:
-    path = tmp_path / "slide.vms"
-    path.write_text(
-        "[Virtual Microscope Specimen]\nNoJpegColumns=1\nNoJpegRows=1\nNoLayers=1\n"
-        "ImageFile=pipe.jpg\nMapFile=pipe.jpg\nOptimisationFile=pipe.opt\nSourceLens=20\n"
-        "PhysicalWidth=1000\nPhysicalHeight=1000\n"
-    )
-    os.mkfifo(tmp_path / "pipe.jpg")
-    os.mkfifo(tmp_path / "pipe.opt")
+    monkeypatch.syspath_prepend(Path(__file__).parents[2])
+    writer: Any = importlib.import_module("benchmarks.vendor_readers")
+    monkeypatch.setattr(writer, "_SIDE_PX", 1024)
+    path: Path = writer.write_mirax(tmp_path)
+    # Deeper than the files are looked through for pipes beforehand.
+    described, deep = path.with_suffix("") / "Slidedat.ini", path.with_suffix("") / "deep"
+    text = described.read_bytes()
+    assert b"Index.dat" in text
+    described.write_bytes(text.replace(b"Index.dat", b"deep/Index.dat"))
+    deep.mkdir()
+    os.mkfifo(deep / "Index.dat")
     with closing(ReaderPool(lanes=1, patience_s=1.5)) as pool:
-        with pytest.raises(SlideError, match=r"slide\.vms cannot be opened.*no progress") as told:
+        with pytest.raises(SlideError, match=r"mrxs cannot be opened.*no progress") as told:
             open_isolated(path, pool=pool)
         assert "\n" not in str(told.value)
         assert pool.pids() == []
