@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject, QTimer, Signal
@@ -59,6 +60,27 @@ class OverlaysHost(
     """What the overlays ask of the window."""
 
 
+FOR_AN_OVERLAY = (
+    "superqt",
+    "viewer.canvas.hatched_layer",
+    "viewer.canvas.objects_layer",
+    "viewer.canvas.patch_layer",
+    "viewer.inference.runs.engine",
+    "viewer.inference.runs.results",
+    "viewer.inference.runs.slide_inference",
+    "viewer.ui.overlays.attention_presenter",
+    "viewer.ui.overlays.expected_presenter",
+    "viewer.ui.overlays.objects_presenter",
+    "viewer.ui.overlays.overlay_run",
+)
+
+
+def load_overlay_modules() -> None:
+    """Import in a thread what the first overlay needs; it held up the window for 0.2 s."""
+    for name in FOR_AN_OVERLAY:
+        import_module(name)
+
+
 class OverlaysController(QObject):
     """Owned by the window; `shut_down` ends the engines."""
 
@@ -108,6 +130,7 @@ class OverlaysController(QObject):
         self._background.run(
             lambda: clear_results(keep_bytes=keep_bytes), lambda _: None, urgency=Urgency.REST
         )
+        self._background.run(load_overlay_modules, lambda _: None, urgency=Urgency.REST)
 
     def shut_down(self) -> None:
         """Ends the engines; their results are kept."""
