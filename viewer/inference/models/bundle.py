@@ -112,13 +112,17 @@ class ModelBundle(msgspec.Struct, frozen=True, dict=True):
     def weights_path(self) -> Path:
         return self.weights_at or self.folder / self.description.weights
 
-    @cached_property
+    @property
     def key(self) -> str:
         """Tells results apart that differ in anything that decides their numbers.
 
         That is the whole of model.json but for its words, and the version of the program's own
         steps: how it reads, lays patches, cuts objects and tells tissue.
         """
+        return self._key
+
+    @cached_property
+    def _key(self) -> str:
         about = self.description
         card = msgspec.to_builtins(about)
         for words in _WORDS:
