@@ -25,7 +25,7 @@ from viewer.annotations.formats.dicom.bulk_reading import read_groups
 from viewer.annotations.formats.exchange import FORMATS, read_annotations, write_as
 from viewer.annotations.formats.problems import AnnotationFileError
 from viewer.annotations.formats.slide_place import SlidePlace
-from viewer.annotations.formats.sniffing import contents
+from viewer.annotations.formats.sniffing import holds_annotations
 from viewer.slides.tray import slides_in
 
 if TYPE_CHECKING:
@@ -388,11 +388,11 @@ def test_what_dicom_cannot_hold_is_one_sentence(tmp_path: Path, slide: Any) -> N
 def test_a_slide_stays_a_slide(tmp_path: Path, slide: Any) -> None:
     place, _ = slide
     own = Path(place.path)
-    assert not contents(own).has_annotations
+    assert not holds_annotations(own)
     with pytest.raises(AnnotationFileError, match="open it as a slide"):
         read(own)
     write(tmp_path / "ann.dcm", "ann", drawn(), place)
-    assert contents(tmp_path / "ann.dcm").has_annotations
+    assert holds_annotations(tmp_path / "ann.dcm")
     (tmp_path / own.name).write_bytes(own.read_bytes())
     assert slides_in(tmp_path) == [tmp_path / own.name]
 
