@@ -33,6 +33,8 @@ from viewer.slides.writing.deidentify import deidentify
 from viewer.slides.writing.errors import UnknownKindError, WritingCanceledError
 from viewer.slides.writing.watch import Watch
 
+_BORN = re.compile(rb"1948\D?02\D?29")
+"""The day in any writing; its year alone may stand in the numbers of a new UID, or in a JPEG."""
 WRITERS: dict[str, Callable[[Path], Path]] = {
     "a.svs": write_svs,
     "a.tiff": write_philips,
@@ -48,7 +50,7 @@ def test_no_text_is_left_and_the_pixels_are_the_same(tmp_path: Path, name: str) 
     copy, report = deidentify(slide, tmp_path / f"copy{name[1:]}")
     data = copy.read_bytes()
     assert found_secrets(data) == []
-    assert b"1948" not in data
+    assert not _BORN.search(data)
     assert slide.read_bytes() == before
     for level in range(2):
         assert np.array_equal(_level(slide, level), _level(copy, level))
@@ -232,7 +234,7 @@ def test_a_dicom_slide_loses_all_that_annex_e_names(
     for file in files:
         data = file.read_bytes()
         assert found_secrets(data) == []
-        assert b"1948" not in data
+        assert not _BORN.search(data)
     old = {file.name: pydicom.dcmread(file) for file in slide.iterdir()}
     new = [pydicom.dcmread(file) for file in files]
     assert not {each.SOPInstanceUID for each in new} & {o.SOPInstanceUID for o in old.values()}

@@ -161,7 +161,11 @@ def _picture(window: MainWindow, canvas: SlideCanvas) -> dict[str, Any]:
 
 
 def _grab(canvas: SlideCanvas) -> NDArray[np.int16]:
-    """(height, width, 3) the canvas in device pixels, all painted."""
+    """(height, width, 3) the canvas in device pixels, all painted.
+
+    A pixel at its edge that is not all its own is left out: Qt paints none, and leaves what was in
+    the memory there.
+    """
     for _ in range(5000):
         canvas.repaint()
         if canvas.is_finished:
@@ -169,7 +173,9 @@ def _grab(canvas: SlideCanvas) -> NDArray[np.int16]:
     image = canvas.grab().toImage().convertToFormat(QImage.Format.Format_RGB888)
     rows = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), -1)
     shape = image.height(), image.width(), 3
-    return rows[:, : image.width() * 3].reshape(shape).astype(np.int16)
+    whole = np.floor(canvas.devicePixelRatioF() * np.array([canvas.height(), canvas.width()]))
+    height, width = whole.astype(int)
+    return rows[:, : image.width() * 3].reshape(shape)[:height, :width].astype(np.int16)
 
 
 def _box_of(picture: NDArray[np.int16], is_it: Any) -> list[int] | None:
