@@ -28,9 +28,7 @@ def share_arenas() -> None:
     threads have computed with large arrays: `give_memory_back` does not reach the end of an arena.
     Called before threads start.
     """
-    change = _of_glibc("mallopt", ctypes.c_int, ctypes.c_int)
-    if change is not None:
-        change(_ARENA_MAX, _ARENAS)
+    _set({_ARENA_MAX: _ARENAS})
 
 
 def keep_memory_of_tiles() -> None:
@@ -40,10 +38,7 @@ def keep_memory_of_tiles() -> None:
     By luck of what lay there each tile had its pages taken away and given anew: 5,000 JPEG tiles of
     256 px a second instead of 6,500. `give_memory_back` gives them back where much was freed.
     """
-    change = _of_glibc("mallopt", ctypes.c_int, ctypes.c_int)
-    if change is not None:
-        change(_MMAP_THRESHOLD, _LARGE_TILE_BYTES)
-        change(_TRIM_THRESHOLD, _TILES_BYTES)
+    _set({_MMAP_THRESHOLD: _LARGE_TILE_BYTES, _TRIM_THRESHOLD: _TILES_BYTES})
 
 
 def keep_freed_memory() -> None:
@@ -53,12 +48,14 @@ def keep_freed_memory() -> None:
     again and again, and a third of its time went into getting pages and clearing them. Called
     before threads start; `give_memory_back` ends a computation.
     """
-    change = _of_glibc("mallopt", ctypes.c_int, ctypes.c_int)
-    if change is not None:
-        change(_MMAP_THRESHOLD, _LARGEST_BYTES)
-        change(_TRIM_THRESHOLD, _KEPT_BYTES)
-        change(_TOP_PAD, _GROWTH_BYTES)
-        change(_ARENA_MAX, 1)  # another than the first holds no large arrays
+    _set(
+        {
+            _MMAP_THRESHOLD: _LARGEST_BYTES,
+            _TRIM_THRESHOLD: _KEPT_BYTES,
+            _TOP_PAD: _GROWTH_BYTES,
+            _ARENA_MAX: 1,  # another than the first holds no large arrays
+        }
+    )
 
 
 def give_memory_back() -> None:
@@ -70,6 +67,13 @@ def give_memory_back() -> None:
     trim = _of_glibc("malloc_trim", ctypes.c_size_t)
     if trim is not None:
         trim(0)
+
+
+def _set(values: dict[int, int]) -> None:
+    change = _of_glibc("mallopt", ctypes.c_int, ctypes.c_int)
+    if change is not None:
+        for parameter, value in values.items():
+            change(parameter, value)
 
 
 @cache
