@@ -17,21 +17,23 @@ from viewer.slides.tray import slides_in
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
 _APERIO = "Aperio Image Library v11.2.1\r\n420x300 (128x128) |AppMag = 20|MPP = 0.5"
+
+
+def _write_aperio(
+    path: Path, pixels: NDArray[Any], compression: str, photometric: str = "rgb", **options: Any
+) -> None:
+    """Write pixels of 420 x 300 in tiles, with the description that Aperio's scanners write."""
+    options |= {"tile": (128, 128), "compression": compression, "metadata": None}
+    tifffile.imwrite(path, pixels, photometric=photometric, description=_APERIO, **options)
 
 
 def test_a_vendors_slide_in_a_codec_that_openslide_lacks(tmp_path: Path) -> None:
     """It is read all the same, and said how."""
     path = tmp_path / "lzma.svs"
-    tifffile.imwrite(
-        path,
-        picture(),
-        photometric="rgb",
-        tile=(128, 128),
-        compression="lzma",
-        description=_APERIO,
-        metadata=None,
-    )
+    _write_aperio(path, picture(), "lzma")
     (note,) = assert_shows(path, picture())
     assert note.startswith("Read as a plain tiff file: lzma.svs")
     assert "34925" in note
@@ -42,16 +44,7 @@ def test_a_vendors_slide_in_a_codec_that_openslide_lacks(tmp_path: Path) -> None
 def test_a_vendors_slide_that_is_turned(tmp_path: Path, compression: str, orientation: int) -> None:
     """OpenSlide ignores that, or mirrors each of its tiles by itself."""
     path = tmp_path / "turned.svs"
-    tifffile.imwrite(
-        path,
-        picture(),
-        photometric="rgb",
-        tile=(128, 128),
-        compression=compression,
-        description=_APERIO,
-        metadata=None,
-        extratags=[(274, "H", 1, orientation, True)],
-    )
+    _write_aperio(path, picture(), compression, extratags=[(274, "H", 1, orientation, True)])
     turned = picture()[::-1] if orientation == 4 else np.rot90(picture(), -1)
     with closing(open_slide(path)) as source:
         difference = np.abs(whole(source).astype(int) - turned)
@@ -63,8 +56,7 @@ def test_a_vendors_slide_that_is_turned(tmp_path: Path, compression: str, orient
 def test_a_vendors_slide_of_16_bits_is_not_black(tmp_path: Path) -> None:
     path = tmp_path / "deep.svs"
     values = np.multiply.outer(np.arange(300), np.arange(420)).astype(np.uint16) // 40
-    options: dict[str, Any] = {"tile": (128, 128), "compression": "lzw", "metadata": None}
-    tifffile.imwrite(path, values, photometric="minisblack", description=_APERIO, **options)
+    _write_aperio(path, values, "lzw", photometric="minisblack")
     with closing(open_slide(path)) as source:
         grid = source.levels[0]
         rows = [
