@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from viewer.annotations.document import Document, Edit
 
 
-_FEW = 2000
-"""Chosen annotations that are looked through in a frame."""
+MOST_IN_A_FRAME = 2000
+"""Annotations that are looked through in a frame."""
 _MANY = 10_000
 """Chosen annotations whose ids take longer than a frame to free."""
 
@@ -70,7 +70,7 @@ class Selection:
     @property
     def uppermost(self) -> Annotation | None:
         """Return what was drawn last; None where nothing is chosen. Of very many it is near."""
-        if len(self._ids) <= _FEW:
+        if len(self._ids) <= MOST_IN_A_FRAME:
             return next(reversed(self.annotations), None)
         return next((each for each in reversed(self._document) if each.id in self._ids), None)
 

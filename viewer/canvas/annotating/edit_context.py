@@ -13,6 +13,7 @@ from viewer.annotations.document import Change, Edit, ReadOnlyError, adding, cha
 from viewer.annotations.measured import remeasured
 from viewer.annotations.pixel_calibration import PixelCalibration
 from viewer.annotations.planes import on_plane, tells_plane
+from viewer.annotations.selection import MOST_IN_A_FRAME
 from viewer.annotations.shape_editing import without
 from viewer.geometry import Box
 from viewer.slides.channels import FIRST_PLANE
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from viewer.slides.channels import ImagePlane
 
 
-MANY = 2000
-"""Selected annotations that are looked at in a frame."""
 HIDDEN = "Annotations are hidden: show them first (A)."
 BESIDE_SLIDE = "Nothing was drawn: that place lies beside the slide."
 
@@ -205,14 +204,14 @@ class EditContext:
     @property
     def many_chosen(self) -> ManyAtOnce | None:
         """Return what changes all that is chosen in a thread, where that is very many."""
-        return self.many if len(self.selection) > MANY else None
+        return self.many if len(self.selection) > MOST_IN_A_FRAME else None
 
     def uppermost(self, fits: Callable[[Annotation], bool]) -> list[Annotation]:
         """Return of what is `changeable` and fits the uppermost, in a list; [] for none.
 
         Of a million that are selected not all are looked at.
         """
-        if len(self.selection) <= MANY:
+        if len(self.selection) <= MOST_IN_A_FRAME:
             return list(filter(fits, self.changeable))[-1:]
         found = (each for each in reversed(self.document) if self.is_changeable(each))
         return list(islice(filter(fits, found), 1))

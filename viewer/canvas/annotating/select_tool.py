@@ -14,6 +14,7 @@ from shapely import affinity
 
 from viewer.annotations.document import changing
 from viewer.annotations.kept_geometry import array_of
+from viewer.annotations.selection import MOST_IN_A_FRAME
 from viewer.annotations.shape_editing import (
     EmptyShapeError,
     mended,
@@ -23,7 +24,7 @@ from viewer.annotations.shape_editing import (
     without_corner,
 )
 from viewer.canvas.annotating.drawing_tool import DRAG_PX, DrawingTool, PointerState
-from viewer.canvas.annotating.edit_context import HIDDEN, MANY
+from viewer.canvas.annotating.edit_context import HIDDEN
 from viewer.canvas.annotating.handles import CornerGrips, FrameGrips, Grips, grips_of
 from viewer.canvas.annotating.picking import BORDER_PX, annotation_under, framed
 from viewer.canvas.annotating.stroke_transaction import StrokeTransaction
@@ -304,7 +305,7 @@ class SelectTool(DrawingTool):
         a, b = hand.view.to_screen(pressed.at), hand.screen
         corners = [hand.view.to_slide(Point(x, y)) for x, y in Box.enclosing([a, b]).corners]
         document, hidden = self.desk.document, self.desk.hidden_classes
-        is_of_many = len(document.rows_inside(Box.enclosing(corners))) > MANY
+        is_of_many = len(document.rows_inside(Box.enclosing(corners))) > MOST_IN_A_FRAME
         if is_of_many and self.desk.many is not None:
             self.desk.many.choose_found(lambda state: kept | framed(state, corners, hidden))
         else:
