@@ -26,6 +26,7 @@ from viewer.atomic_write import atomic_write_bytes, atomic_write_text
 from viewer.cell_text import text_cell
 from viewer.folders import data_folder
 from viewer.limits import open_regular
+from viewer.prepared_types import prepared
 from viewer.signing.keys import KeyRing, Signer, is_signed
 from viewer.utc import utc_stamp
 
@@ -178,7 +179,7 @@ def check_audit() -> AuditVerdict:
     before, count, unsigned = "", 0, 0
     for line in _lines():
         try:
-            entry = msgspec.json.decode(line, type=AuditEntry)
+            entry = msgspec.json.decode(line, type=prepared(AuditEntry))
         except (msgspec.MsgspecError, RecursionError):
             return AuditVerdict(count, unsigned, f"Line {count + 1} is damaged.")
         if entry.number != count:
@@ -265,7 +266,7 @@ def _end(path: Path) -> tuple[int, str]:
     if not lines:
         return 0, ""
     with contextlib.suppress(msgspec.MsgspecError, RecursionError):
-        last = msgspec.json.decode(lines[-1], type=AuditEntry)
+        last = msgspec.json.decode(lines[-1], type=prepared(AuditEntry))
         return last.number + 1, last.signature
     return _head(), ""
 
@@ -294,4 +295,4 @@ def _lines() -> Iterator[bytes]:
 def _entries() -> Iterator[AuditEntry]:
     for line in _lines():
         with contextlib.suppress(msgspec.MsgspecError, RecursionError):
-            yield msgspec.json.decode(line, type=AuditEntry)
+            yield msgspec.json.decode(line, type=prepared(AuditEntry))

@@ -14,6 +14,7 @@ from typing import Literal
 import msgspec
 
 from viewer.limits import JSON_BYTES, read_regular
+from viewer.prepared_types import prepared
 
 POLICY_PATH = Path("/etc/coverslip/policy.json")
 
@@ -154,7 +155,7 @@ def _read() -> ReadPolicy:
         return _strictest(problem)
     try:
         data = read_regular(POLICY_PATH, JSON_BYTES)
-        return ReadPolicy(msgspec.json.decode(data, type=Policy))
+        return ReadPolicy(msgspec.json.decode(data, type=prepared(Policy)))
     except OSError as error:
         return _strictest(f"cannot be read ({error.strerror or error})")
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

@@ -11,6 +11,7 @@ from filelock import FileLock
 
 from viewer.access import make_folder
 from viewer.atomic_write import atomic_write_bytes
+from viewer.prepared_types import prepared
 from viewer.redaction import leave_out_names, leave_out_path
 from viewer.setting_choices import CHOICES
 from viewer.untyped import is_mapping, is_sequence
@@ -215,7 +216,7 @@ def _usable(kept: dict[str, object]) -> tuple[Settings, list[str]]:
         if name not in kept:
             continue
         try:
-            value = getattr(msgspec.convert({name: kept[name]}, Settings), name)
+            value = getattr(msgspec.convert({name: kept[name]}, prepared(Settings)), name)
         except msgspec.ValidationError:
             bad.append(name)
             good |= _usable_entries(name, kept[name])
@@ -224,7 +225,7 @@ def _usable(kept: dict[str, object]) -> tuple[Settings, list[str]]:
             good[name] = value
         else:
             bad.append(name)
-    return msgspec.convert(good, Settings), bad
+    return msgspec.convert(good, prepared(Settings)), bad
 
 
 def _usable_entries(name: str, value: object) -> dict[str, object]:
@@ -232,7 +233,7 @@ def _usable_entries(name: str, value: object) -> dict[str, object]:
 
     def is_usable(part: object) -> bool:
         try:
-            msgspec.convert({name: part}, Settings)
+            msgspec.convert({name: part}, prepared(Settings))
         except msgspec.ValidationError:
             return False
         return True

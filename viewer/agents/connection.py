@@ -28,6 +28,7 @@ from viewer.agents.server_faults import (
 from viewer.agents.tools_as_text import with_tools_as_text
 from viewer.egress import EgressError, check_egress
 from viewer.errors import CoverslipError
+from viewer.prepared_types import prepared
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -49,7 +50,7 @@ _NO_KEY = "none"
 
 def chat(body: bytes, context: TaskContext) -> bytes:
     """Answer a `ChatRequest` with a `Reply`; a task of the helper process."""
-    request = msgspec.msgpack.decode(body, type=ChatRequest)
+    request = msgspec.msgpack.decode(body, type=prepared(ChatRequest))
     to = request.endpoint
     try:
         check_egress(to.base_url, allowed_hosts=to.allowed_hosts, carries_key=bool(request.key))

@@ -13,6 +13,7 @@ from viewer.agents.errors import MODEL_DIALOG, AgentError
 from viewer.atomic_write import atomic_write_bytes
 from viewer.egress import LOOPBACK, host_of
 from viewer.folders import config_folder
+from viewer.prepared_types import prepared
 from viewer.set_aside import set_aside
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ def load_endpoint() -> Endpoint:
     """Return the one in the settings; the default where there is none or it cannot be read."""
     path = _path()
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Endpoint)
+        return msgspec.json.decode(path.read_bytes(), type=prepared(Endpoint))
     except FileNotFoundError:
         return Endpoint()
     except OSError as error:

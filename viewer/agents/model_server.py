@@ -11,6 +11,7 @@ from viewer.agents.conversation import PictureEncoder, Reply, on_wire, tool_on_w
 from viewer.agents.endpoint import Endpoint  # noqa: TC001 - msgspec reads the annotations
 from viewer.agents.errors import BadAnswerError, DeclinedError, RefusedError
 from viewer.errors import CoverslipError
+from viewer.prepared_types import prepared
 from viewer.processes.helper import (
     HelperEndedError,
     HelperFailedError,
@@ -131,7 +132,7 @@ class ModelServer:
         try:
             call = helper().start(_TASK, request)
             with cancel.stopping(call.stop):
-                reply = msgspec.msgpack.decode(call.wait(on_progress), type=Reply)
+                reply = msgspec.msgpack.decode(call.wait(on_progress), type=prepared(Reply))
             self._refused.update(reply.left_out)
         except HelperStoppedError:
             raise AgentCancelledError from None

@@ -11,6 +11,7 @@ from viewer.agents.errors import NotPermittedError
 from viewer.atomic_write import atomic_write_bytes
 from viewer.egress import EgressError, check_egress
 from viewer.folders import data_folder
+from viewer.prepared_types import prepared
 from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class PermissionBook:
     def all(self) -> list[Permission]:
         """None where the file cannot be read: the user is then asked again."""
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=list[Permission])
+            return msgspec.json.decode(self._path.read_bytes(), type=prepared(list[Permission]))
         except FileNotFoundError:
             return []
         except (OSError, msgspec.MsgspecError, RecursionError) as error:

@@ -10,6 +10,7 @@ from msgspec import Meta
 from viewer.agents.errors import AgentError, BadAnswerError
 from viewer.limits import JSON_BYTES, read_regular
 from viewer.measurement_names import with_signs
+from viewer.prepared_types import prepared
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,7 +88,9 @@ DEFAULT_TEMPLATE = ReportTemplate(
 def load_template(path: Path) -> ReportTemplate:
     """Raises AgentError with one sentence where the file is no template."""
     try:
-        template = msgspec.json.decode(read_regular(path, JSON_BYTES), type=ReportTemplate)
+        template = msgspec.json.decode(
+            read_regular(path, JSON_BYTES), type=prepared(ReportTemplate)
+        )
     except OSError as error:
         raise AgentError(f"{path} cannot be read ({error.strerror or error}).") from error
     except (msgspec.MsgspecError, RecursionError) as error:

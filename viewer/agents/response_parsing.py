@@ -11,6 +11,7 @@ from viewer.agents.errors import BadAnswerError, DeclinedError, RefusedError
 from viewer.agents.json_in_text import as_object
 from viewer.agents.thoughts import Spoken, without_thoughts
 from viewer.errors import CoverslipError
+from viewer.prepared_types import prepared
 
 _THOUGHT_PARTS = ("thinking", "thought", "reasoning", "reasoning_content")
 _FILTERED = ("filter", "safety", "prohibited", "blocklist", "recitation", "refusal", "blocked")
@@ -114,7 +115,7 @@ class StreamedReply:
         """
         try:
             text = body.decode()
-            part = msgspec.json.decode(text, type=_Completion)
+            part = msgspec.json.decode(text, type=prepared(_Completion))
         except UnicodeDecodeError:
             raise RefusedError("sent bytes that are no text (not UTF-8)") from None
         except (msgspec.MsgspecError, RecursionError) as error:

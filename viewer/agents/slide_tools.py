@@ -22,6 +22,7 @@ from viewer.agents.microscope import LEAST_BOX_PX, LEAST_FIELD_PX, on_slide, sli
 from viewer.geometry import Box
 from viewer.inference.runs.results import cell_values
 from viewer.overlays.scoring import best_cells, nearest_prototype, similarity
+from viewer.prepared_types import prepared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -296,9 +297,9 @@ def checked_arguments(
         if isinstance(arguments, str):
             known = as_object(arguments)  # some models write JSON in a JSON text
             if known is None:
-                return msgspec.json.decode(arguments.encode(), type=kind, strict=False)
-            return msgspec.convert(known, kind, strict=False)
-        return msgspec.convert(dict(arguments), kind, strict=False)
+                return msgspec.json.decode(arguments.encode(), type=prepared(kind), strict=False)
+            return msgspec.convert(known, prepared(kind), strict=False)
+        return msgspec.convert(dict(arguments), prepared(kind), strict=False)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise ToolError(f"The arguments of {tool} are wrong: {error}.") from error
 

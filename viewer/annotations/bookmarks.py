@@ -9,6 +9,7 @@ import shapely
 
 from viewer.annotations.annotation import DESCRIPTION, Annotation, AnnotationClass
 from viewer.geometry import Point, Size, View
+from viewer.prepared_types import prepared
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,7 +56,7 @@ def kept_view(annotation: Annotation, size: Size) -> View | None:
     if not text:
         return None
     try:
-        kept = msgspec.json.decode(text, type=_KeptView)
+        kept = msgspec.json.decode(text, type=prepared(_KeptView))
     except (msgspec.MsgspecError, RecursionError):
         return None
     if kept.downsample <= 0:

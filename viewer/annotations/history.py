@@ -16,6 +16,7 @@ import shapely
 
 from viewer.annotations.kept_geometry import geometries_of
 from viewer.annotations.storage.packing import packed_all, unpacked_all
+from viewer.prepared_types import prepared
 from viewer.window_first import give_way, giving_way
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ _AT_ONCE = 1000
 _writer = ThreadPoolExecutor(1, "undo")
 _Pairs = list[tuple[bytes | None, bytes | None]]
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(_Pairs).decode
+_decode = msgspec.msgpack.Decoder(prepared(_Pairs)).decode
 
 
 @dataclass(slots=True, eq=False)

@@ -11,6 +11,7 @@ from viewer.annotations.annotation import NO_COLOR, AnnotationClass
 from viewer.atomic_write import atomic_write_bytes
 from viewer.errors import CoverslipError
 from viewer.limits import JSON_BYTES, read_regular
+from viewer.prepared_types import prepared
 from viewer.untyped import is_mapping
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def read_palette(path: Path) -> Palette:
         The file cannot be read, or holds no classes.
     """
     try:
-        document = msgspec.json.decode(read_regular(path, JSON_BYTES), type=_File)
+        document = msgspec.json.decode(read_regular(path, JSON_BYTES), type=prepared(_File))
     except OSError as error:
         raise PaletteError(f"{path.name} cannot be read ({error.strerror or error}).") from error
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -109,11 +110,11 @@ def _stored(entry: object) -> _StoredClass | None:
     good: dict[str, object] = {}
     for field, value in entry.items():
         try:
-            msgspec.convert({"name": "any", field: value}, _StoredClass)
+            msgspec.convert({"name": "any", field: value}, prepared(_StoredClass))
         except msgspec.ValidationError:
             continue  # one bad attribute never costs the class
         good[field] = value
-    return msgspec.convert(good, _StoredClass) if "name" in good else None
+    return msgspec.convert(good, prepared(_StoredClass)) if "name" in good else None
 
 
 def _taken(kept: _StoredClass) -> PaletteClass:

@@ -22,6 +22,7 @@ from viewer.cli import app_of
 from viewer.cli.command_line import run_command_line
 from viewer.cohort.executor import GIVE_WAY, RunEnd, RunLine, RunOrder
 from viewer.inference.process.spare_process import model_processes_kept
+from viewer.prepared_types import prepared
 from viewer.processes.giving_way import let_window_come_first
 from viewer.slides.remote.address import slide_path
 from viewer.uncollected import collect_seldom
@@ -71,7 +72,7 @@ def _taken_stdin() -> IO[bytes]:
 
 def _read(lines: IO[bytes], orders: SimpleQueue[RunOrder]) -> None:
     for line in lines:
-        orders.put(msgspec.json.decode(line, type=RunOrder))
+        orders.put(msgspec.json.decode(line, type=prepared(RunOrder)))
     os._exit(1)  # who started this process has ended, or wants no more
 
 

@@ -64,6 +64,7 @@ def export(
     """Make a dataset of sessions; interrupted, the same command goes on where it was."""
     import msgspec
 
+    from viewer.prepared_types import prepared
     from viewer.recording.export import ExportOptions
     from viewer.recording.library import Library
 
@@ -84,7 +85,7 @@ def export(
     if out.exists() and not out.is_dir():
         fail(f"{out} is no folder: -o takes a new one.")
     try:
-        options = msgspec.convert(asked, ExportOptions)
+        options = msgspec.convert(asked, prepared(ExportOptions))
     except msgspec.ValidationError as error:
         fail(f"These options do not fit: {error}.")
     for place in options.places:

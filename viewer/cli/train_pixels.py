@@ -20,6 +20,7 @@ from viewer.cli.teaching_options import (
     slides_with_marks,
     taught_record,
 )
+from viewer.prepared_types import prepared
 
 
 def train_pixels(
@@ -66,7 +67,7 @@ def train_pixels(
                 "texture": features == "texture",
                 "stains": {"h-e": "H&E", "h-dab": "H-DAB"}[stains],
             },
-            PixelSettings,
+            prepared(PixelSettings),
         )
     except msgspec.ValidationError as error:
         fail(f"--resolution is 0.1 to 64 um per pixel and --scales 1 to 4 ({error}).")

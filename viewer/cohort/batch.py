@@ -18,6 +18,7 @@ from viewer.cohort.executor import Command  # noqa: TC001 - msgspec reads it
 from viewer.folders import data_folder
 from viewer.inference.cells.stain_vectors import StainVectors  # noqa: TC001 - msgspec reads it
 from viewer.kept_lines import append_lines, read_bodies
+from viewer.prepared_types import prepared
 from viewer.slides.remote.address import is_address
 from viewer.slides.slide_files import slide_stamp
 from viewer.utc import utc_stamp
@@ -186,7 +187,7 @@ class Batch:
         try:
             for body in read_bodies(self.folder / _LOG):
                 try:
-                    record = msgspec.json.decode(body, type=SlideRecord)
+                    record = msgspec.json.decode(body, type=prepared(SlideRecord))
                 except (msgspec.MsgspecError, RecursionError):
                     continue
                 records[record.slide] = record
@@ -215,7 +216,9 @@ class Batch:
     def where(self) -> BatchWhere:
         """Return where the batch ran last."""
         try:
-            return msgspec.json.decode((self.folder / _WHERE).read_bytes(), type=BatchWhere)
+            return msgspec.json.decode(
+                (self.folder / _WHERE).read_bytes(), type=prepared(BatchWhere)
+            )
         except (OSError, msgspec.MsgspecError, RecursionError):
             return BatchWhere()
 
@@ -246,7 +249,9 @@ class Batch:
     def progress(self) -> BatchProgress | None:
         """Return how far the batch was at last, as who runs it says; None where nobody did."""
         try:
-            return msgspec.json.decode((self.folder / _PROGRESS).read_bytes(), type=BatchProgress)
+            return msgspec.json.decode(
+                (self.folder / _PROGRESS).read_bytes(), type=prepared(BatchProgress)
+            )
         except (OSError, msgspec.MsgspecError, RecursionError):
             return None
 
@@ -385,7 +390,7 @@ def output_names(paths: Sequence[str], suffix: str) -> list[str]:
 
 def _read_manifest(folder: Path) -> _Manifest | None:
     try:
-        return msgspec.json.decode((folder / _MANIFEST).read_bytes(), type=_Manifest)
+        return msgspec.json.decode((folder / _MANIFEST).read_bytes(), type=prepared(_Manifest))
     except (OSError, msgspec.MsgspecError, RecursionError):
         return None
 

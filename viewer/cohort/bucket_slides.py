@@ -10,6 +10,7 @@ import msgspec
 from viewer.cohort.errors import BatchError
 from viewer.overlays.segments.messages import Listed, ListObjects
 from viewer.overlays.segments.places import BUCKETS
+from viewer.prepared_types import prepared
 from viewer.processes.helper import HelperEndedError, HelperFailedError, helper
 from viewer.slides.remote.address import is_address, is_zarr_address, slide_path
 from viewer.suffixes import SUFFIXES
@@ -40,7 +41,7 @@ def slides_in_bucket(path: Path) -> list[Path]:
         body = helper().run(_LIST, ListObjects(address, ""))
     except (HelperFailedError, HelperEndedError, OSError) as error:
         raise BatchError(f"{address} cannot be listed: {error}") from error
-    listed = msgspec.msgpack.decode(body, type=Listed)
+    listed = msgspec.msgpack.decode(body, type=prepared(Listed))
     names = [name for name in listed.names if _suffix(name) in SUFFIXES]
     names += [name for name in listed.folders if _suffix(name) == ".zarr"]
     return [slide_path(f"{address}/{quote(name)}") for name in sorted(names)]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import msgspec
 
 from viewer.cohort.errors import BatchError
+from viewer.prepared_types import prepared
 from viewer.processes.giving_way import give_way, gives_way
 from viewer.processes.own_modules import own_environment
 from viewer.slides.remote.address import full_address, is_address, slide_path
@@ -178,7 +179,7 @@ class LocalExecutor:
         try:
             for line in process.stdout:
                 try:
-                    read = msgspec.json.decode(line, type=RunLine)
+                    read = msgspec.json.decode(line, type=prepared(RunLine))
                 except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                     continue
                 if read.progress is not None:

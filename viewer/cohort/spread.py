@@ -11,6 +11,7 @@ import numpy as np
 from viewer.cohort.table import slide_values
 from viewer.errors import CoverslipError
 from viewer.overlays.objects import UNLIKE
+from viewer.prepared_types import prepared
 from viewer.processes.helper import HelperEndedError, HelperFailedError, helper
 
 if TYPE_CHECKING:
@@ -192,7 +193,7 @@ def _asked(sql: str, parameters: dict[str, str | float | list[str]]) -> list[lis
         body = helper().run("viewer.cohort.query.in_helper:answer", AskQuery(sql, parameters))
     except (HelperEndedError, HelperFailedError, OSError) as error:
         raise SpreadError(f"The objects cannot be asked ({error}).") from error
-    answer = msgspec.msgpack.decode(body, type=QueryRows)
+    answer = msgspec.msgpack.decode(body, type=prepared(QueryRows))
     if answer.problem:
         raise SpreadError(answer.problem)
     return answer.rows

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from viewer.overlays.former_objects import ArrowBytes
 from viewer.overlays.objects import Objects
+from viewer.prepared_types import prepared
 
 if TYPE_CHECKING:
     from viewer.processes.helper_entry import TaskContext
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 def convert(body: bytes, _context: TaskContext) -> bytes:
     """Answer an `ArrowBytes` with the objects as they are packed today."""
-    data = msgspec.msgpack.decode(body, type=ArrowBytes).data
+    data = msgspec.msgpack.decode(body, type=prepared(ArrowBytes)).data
     with pa.ipc.open_stream(data) as reader:
         table = reader.read_all()
         table.validate(full=True)  # offsets and indices point at what is there

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from viewer.errors import CoverslipError
+from viewer.prepared_types import prepared
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -235,4 +236,4 @@ def _joined_features(parts: Sequence[Objects]) -> NDArray[np.float16] | None:
     )
 
 
-_decoder = msgspec.msgpack.Decoder(_Packed)
+_decoder = msgspec.msgpack.Decoder(prepared(_Packed))

@@ -16,6 +16,7 @@ from viewer.errors import CoverslipError
 from viewer.folders import cache_folder
 from viewer.overlays.blocks import BlockGrid, BlockKey
 from viewer.planted_tables import with_our_tables
+from viewer.prepared_types import prepared
 from viewer.slides.slide_key import file_name_of
 
 if TYPE_CHECKING:
@@ -244,7 +245,7 @@ def read_store(path: Path) -> tuple[StoreAbout, list[tuple[BlockKey, bytes]]] | 
             (about,) = database.execute("SELECT told FROM about").fetchone()
             rows = database.execute("SELECT block_column, block_row, result FROM blocks")
             blocks = [(BlockKey(column, row), data) for column, row, data in rows]
-        return msgspec.json.decode(about, type=StoreAbout), blocks
+        return msgspec.json.decode(about, type=prepared(StoreAbout)), blocks
     except (sqlite3.Error, msgspec.MsgspecError, TypeError, ValueError, RecursionError) as error:
         _log.info("%s is passed over (%s)", path, error)
         return None
@@ -255,7 +256,7 @@ def read_about(path: Path) -> StoreAbout | None:
     try:
         with closing(results_to_read(path)) as database:
             (about,) = database.execute("SELECT told FROM about").fetchone()
-        return msgspec.json.decode(about, type=StoreAbout)
+        return msgspec.json.decode(about, type=prepared(StoreAbout))
     except (sqlite3.Error, msgspec.MsgspecError, TypeError, ValueError, RecursionError):
         return None
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from viewer.errors import CoverslipError
+from viewer.prepared_types import prepared
 from viewer.processes.channel import Channel, ChannelError
 from viewer.processes.helper_messages import Answer, Ask, Done, Failed, Progress, Stop
 from viewer.processes.own_modules import start_module
@@ -152,7 +153,7 @@ class Helper:
             return self._channel
         try:
             process, channel = start_module(
-                _ENTRY, msgspec.msgpack.Decoder(Answer), keeps_stderr=True
+                _ENTRY, msgspec.msgpack.Decoder(prepared(Answer)), keeps_stderr=True
             )
         except OSError as error:
             raise HelperEndedError(f"The helper process cannot be started: {error}.") from error

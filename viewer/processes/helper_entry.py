@@ -14,6 +14,7 @@ import msgspec
 
 from viewer.audit_log import keep_audit, trail
 from viewer.errors import CoverslipError
+from viewer.prepared_types import prepared
 from viewer.processes.channel import Channel, ChannelError, inherited_channel
 from viewer.processes.helper_messages import Ask, Done, Failed, Progress, Request, Stop
 from viewer.uncollected import collect_seldom
@@ -112,7 +113,7 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     collect_seldom()
     keep_audit()
-    _serve(inherited_channel(int(sys.argv[-1]), msgspec.msgpack.Decoder(Request)))
+    _serve(inherited_channel(int(sys.argv[-1]), msgspec.msgpack.Decoder(prepared(Request))))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from binascii import b2a_base64
 
 import msgspec
 
+from viewer.prepared_types import prepared
 from viewer.recording.events import AnyEvent  # noqa: TC001 - msgspec reads the annotations
 
 CHAIN_START = ""
@@ -44,7 +45,7 @@ class LogLine(msgspec.Struct, frozen=True, array_like=True):
 
 
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(LogLine)
+_decoder = msgspec.json.Decoder(prepared(LogLine))
 
 
 def encode_line(

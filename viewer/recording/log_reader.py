@@ -10,6 +10,7 @@ import msgspec
 
 from viewer.appending import append_whole
 from viewer.limits import EVENT_BYTES, open_regular
+from viewer.prepared_types import prepared
 from viewer.recording.events import AnyEvent
 from viewer.recording.log_file import LOCK_FILE, spilled
 from viewer.recording.log_line import CHAIN_START, LogLine, chain_of, decode_line
@@ -26,7 +27,7 @@ _CHAIN_CHARS = 12
 _BODY_END = -_CHAIN_CHARS - 4
 """Where a line's body ends: before the comma, the quoted chain and the bracket."""
 
-_lines_decoder = msgspec.json.Decoder(list[LogLine])
+_lines_decoder = msgspec.json.Decoder(prepared(list[LogLine]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from viewer.atomic_write import atomic_write_bytes
 from viewer.errors import CoverslipError
 from viewer.geometry import Optics, Size
 from viewer.limits import SESSION_BYTES, read_regular
+from viewer.prepared_types import prepared
 from viewer.recording.events import SCHEMA_VERSION
 
 if TYPE_CHECKING:
@@ -171,7 +172,7 @@ def read_header(folder: Path) -> SessionHeader:
         reason = error.strerror or "unreadable"
         raise SessionError(f"There is no session in {folder}: {reason}.") from error
     try:
-        header = msgspec.json.decode(data, type=SessionHeader)
+        header = msgspec.json.decode(data, type=prepared(SessionHeader))
     except (msgspec.MsgspecError, RecursionError) as error:
         raise SessionError(f"{path} is damaged ({error}): restore it from a copy.") from error
     if header.schema_version > SCHEMA_VERSION:

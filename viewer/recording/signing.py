@@ -17,6 +17,7 @@ import msgspec
 from viewer.appending import append_whole
 from viewer.atomic_write import atomic_write_bytes
 from viewer.limits import JSON_BYTES, open_regular, read_regular
+from viewer.prepared_types import prepared
 from viewer.recording.session import EVENTS_FILE, SessionHeader, read_header
 from viewer.signing.keys import KeyRing, fingerprint, is_signed
 from viewer.untyped import is_mapping, is_sequence
@@ -91,7 +92,9 @@ class LogSigner:
     ) -> None:
         self._folder = folder
         # As it will be read: a whole number may have been put where the file has a decimal.
-        self._header = msgspec.json.decode(msgspec.json.encode(header), type=SessionHeader)
+        self._header = msgspec.json.decode(
+            msgspec.json.encode(header), type=prepared(SessionHeader)
+        )
         self._on_key = on_key
         self._digest = hashlib.blake2b(digest_size=32)
         self._lines = 0
@@ -305,7 +308,7 @@ def _last(folder: Path) -> LogSignature | None:
         return None
     for line in reversed(data.split(b"\n")):
         with contextlib.suppress(msgspec.MsgspecError, RecursionError):
-            return msgspec.json.decode(line, type=LogSignature)
+            return msgspec.json.decode(line, type=prepared(LogSignature))
     return None
 
 

@@ -16,6 +16,7 @@ import msgspec
 from viewer.atomic_write import atomic_write_bytes
 from viewer.errors import CoverslipError
 from viewer.limits import DESCRIPTION_BYTES, read_regular
+from viewer.prepared_types import prepared
 from viewer.signing.keys import fingerprint
 
 if TYPE_CHECKING:
@@ -97,7 +98,9 @@ class SealKey:
         from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
         try:
-            line = msgspec.msgpack.decode(base64.b64decode(sealed, validate=True), type=_Sealed)
+            line = msgspec.msgpack.decode(
+                base64.b64decode(sealed, validate=True), type=prepared(_Sealed)
+            )
             wrapped = dict(line.to).get(self.name)
             if wrapped is None:
                 return None
@@ -173,7 +176,7 @@ def read_recovery_file(path: Path, passphrase: str) -> SealKey:
     recovery: _Recovery | None = None
     try:
         data = read_regular(path, DESCRIPTION_BYTES)
-        recovery = msgspec.json.decode(data, type=_Recovery)
+        recovery = msgspec.json.decode(data, type=prepared(_Recovery))
     except OSError as error:
         raise SealError(f"{path} cannot be read ({error.strerror or error}).") from error
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

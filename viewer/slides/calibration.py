@@ -10,6 +10,7 @@ import msgspec
 from viewer.access import make_folder
 from viewer.atomic_write import atomic_write_bytes
 from viewer.folders import data_folder
+from viewer.prepared_types import prepared
 from viewer.set_aside import set_aside
 from viewer.slides.slide_key import file_name_of
 from viewer.utc import utc_stamp
@@ -43,7 +44,7 @@ def remembered_mpp_um(identity: str) -> tuple[float, float] | None:
     """
     path = _path(identity)
     try:
-        kept = msgspec.json.decode(path.read_bytes(), type=_PixelSize)
+        kept = msgspec.json.decode(path.read_bytes(), type=prepared(_PixelSize))
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -75,7 +76,7 @@ def no_pixel_size(name: str, option: str = "--mpp") -> str:
 def typed_on(identity: str) -> str:
     """Return the day on which the user typed the pixel size of a slide, ISO 8601; "" if unknown."""
     try:
-        kept = msgspec.json.decode(_path(identity).read_bytes(), type=_PixelSize)
+        kept = msgspec.json.decode(_path(identity).read_bytes(), type=prepared(_PixelSize))
     except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ""
     return kept.typed_utc[:10]

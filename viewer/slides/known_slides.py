@@ -12,6 +12,7 @@ import msgspec
 from viewer.access import make_folder
 from viewer.atomic_write import atomic_write_bytes
 from viewer.folders import data_folder
+from viewer.prepared_types import prepared
 from viewer.slides.errors import SlideChangedError, SlideError
 from viewer.slides.former_names import former_file_name
 from viewer.slides.identity import former_names_of
@@ -100,7 +101,7 @@ def _former_places(identity: str) -> list[Path]:
     places: list[Path] = []
     for file in (_path(identity), _former_path(identity)):
         try:
-            known = msgspec.json.decode(file.read_bytes(), type=_KnownSlide)
+            known = msgspec.json.decode(file.read_bytes(), type=prepared(_KnownSlide))
         except FileNotFoundError:
             continue
         except (OSError, msgspec.MsgspecError, RecursionError) as error:

@@ -25,6 +25,7 @@ from filelock import FileLock, Timeout
 from viewer.access import make_folder
 from viewer.limits import JSON_BYTES, read_regular
 from viewer.plurals import plural
+from viewer.prepared_types import prepared
 from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
@@ -95,7 +96,9 @@ def left_behind(folders: Mapping[str, Path]) -> Iterator[LeftBehind]:
         try:
             if not _is_own_folder(folder):
                 continue
-            origin = msgspec.json.decode(read_regular(folder / _ORIGIN, JSON_BYTES), type=Origin)
+            origin = msgspec.json.decode(
+                read_regular(folder / _ORIGIN, JSON_BYTES), type=prepared(Origin)
+            )
             if origin.folders == wanted and (lock := held(folder)) is not None:
                 yield LeftBehind(folder, origin, lock)
         except (OSError, msgspec.MsgspecError, RecursionError) as error:

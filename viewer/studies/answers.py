@@ -16,6 +16,7 @@ from viewer.atomic_write import atomic_write, atomic_write_text
 from viewer.cell_text import text_cell
 from viewer.device import WriterName, device_name
 from viewer.limits import JSON_BYTES, read_regular
+from viewer.prepared_types import prepared
 from viewer.slides.slide_key import file_name_of
 from viewer.studies.forms import is_answered
 from viewer.utc import utc_stamp
@@ -297,7 +298,7 @@ def _lines(path: Path, sealer: Sealer | None) -> Iterator[AnswerRecord]:
         data = read_regular(path, JSON_BYTES)
     except FileNotFoundError:
         return
-    decoder = msgspec.json.Decoder(AnswerRecord)
+    decoder = msgspec.json.Decoder(prepared(AnswerRecord))
     for line in data.split(b"\n"):
         try:
             yield decoder.decode(line)
@@ -311,8 +312,8 @@ def _unsealed(line: bytes, sealer: Sealer | None, about: bytes) -> AnswerRecord 
     if sealer is None or not line.startswith(_SEALED_BEGINS):
         return None
     try:
-        body = sealer.unseal(msgspec.json.decode(line, type=_SealedRecord).sealed, about)
-        return None if body is None else msgspec.json.decode(body, type=AnswerRecord)
+        body = sealer.unseal(msgspec.json.decode(line, type=prepared(_SealedRecord)).sealed, about)
+        return None if body is None else msgspec.json.decode(body, type=prepared(AnswerRecord))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
 

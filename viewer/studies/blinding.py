@@ -9,6 +9,7 @@ import msgspec
 
 from viewer.errors import CoverslipError
 from viewer.limits import JSON_BYTES, read_regular
+from viewer.prepared_types import prepared
 from viewer.signing.sealing import SealKey, write_recovery_file
 from viewer.studies.project import blinding, naming
 from viewer.studies.project_file import change_project
@@ -39,7 +40,7 @@ def read_stages(path: Path) -> tuple[Stage, ...]:
     try:
         document = msgspec.json.decode(read_regular(path, JSON_BYTES))
         given = document["stages"] if isinstance(document, dict) else document
-        stages = msgspec.convert(given, tuple[Stage, ...])
+        stages = msgspec.convert(given, prepared(tuple[Stage, ...]))
     except OSError as error:
         raise BlindingError(f"{path} cannot be read ({error.strerror or error}).") from error
     except (msgspec.MsgspecError, UnicodeDecodeError, KeyError, RecursionError) as error:

@@ -8,6 +8,7 @@ import msgspec
 
 from viewer.errors import CoverslipError
 from viewer.limits import JSON_BYTES, read_regular
+from viewer.prepared_types import prepared
 from viewer.studies.json_locations import line_of, line_of_byte
 
 if TYPE_CHECKING:
@@ -169,7 +170,7 @@ def parse_forms(text: str, name: str) -> tuple[Form, ...]:
     at: JsonPath = ("forms",) if isinstance(document, dict) and "forms" in document else ()
     forms = document["forms"] if at else [document]
     try:
-        taken = msgspec.convert(forms, tuple[Form, ...])
+        taken = msgspec.convert(forms, prepared(tuple[Form, ...]))
     except msgspec.ValidationError as error:
         what, where = _path_of(str(error))
         where = (*at, *where) if at else where[1:]

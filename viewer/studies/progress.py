@@ -9,6 +9,7 @@ import msgspec
 from viewer.annotations.sets.annotation_set import SUFFIX, SetKey
 from viewer.device import WriterName
 from viewer.kept_lines import append_lines, read_bodies
+from viewer.prepared_types import prepared
 from viewer.studies.project import SlideState
 from viewer.studies.stages import stages_of
 from viewer.utc import utc_stamp
@@ -36,7 +37,7 @@ class _ProgressLine(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_progress(folder: Path) -> Progress:
     """Return how far all readers of a project are, from all machines. Raises OSError."""
-    decode = msgspec.json.Decoder(_ProgressLine).decode
+    decode = msgspec.json.Decoder(prepared(_ProgressLine)).decode
     found: list[_ProgressLine] = []
     place = folder / PROGRESS_FOLDER
     for path in sorted(place.iterdir()) if place.is_dir() else []:

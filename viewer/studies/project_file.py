@@ -12,6 +12,7 @@ from viewer.access import kept_mode, make_folder
 from viewer.atomic_write import atomic_write_bytes
 from viewer.errors import CoverslipError
 from viewer.limits import JSON_BYTES, read_regular
+from viewer.prepared_types import prepared
 from viewer.studies.project import FORMAT, PROJECT_FILE, VERSION, Project
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ def _read(folder: Path) -> _Raw:
         reason = error.strerror or error
         raise ProjectError(f"{path} cannot be read ({reason}): see that you may.") from error
     try:
-        return msgspec.json.decode(data, type=_Raw)
+        return msgspec.json.decode(data, type=prepared(_Raw))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise _damaged(folder, f"is damaged ({_short(error)})") from error
 
@@ -151,7 +152,7 @@ def _taken(folder: Path, raw: _Raw) -> Project:
     if isinstance(version, int) and version > VERSION:
         raise ProjectError(f"The project in {folder} is of a newer Coverslip: update yours.")
     try:
-        return msgspec.convert(raw, Project)
+        return msgspec.convert(raw, prepared(Project))
     except msgspec.ValidationError as error:
         raise _damaged(folder, f"is damaged ({_short(error)})") from error
 

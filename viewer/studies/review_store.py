@@ -15,6 +15,7 @@ from viewer.annotations.sets.annotation_set import SUFFIX
 from viewer.annotations.sets.records import clock_now
 from viewer.device import WriterName
 from viewer.kept_lines import GrowingFiles, append_lines
+from viewer.prepared_types import prepared
 from viewer.slides.slide_key import file_name_of
 from viewer.studies.set_review import ObjectEvent, ReviewEvent, SetEvent, SetReview, review_of
 
@@ -38,7 +39,7 @@ class _SealedEvent(msgspec.Struct, frozen=True, array_like=True, tag="sealed"):
 
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(SetEvent | ObjectEvent | _SealedEvent).decode
+_decode = msgspec.json.Decoder(prepared(SetEvent | ObjectEvent | _SealedEvent)).decode
 
 
 class ReviewStore:

@@ -10,6 +10,7 @@ import msgspec
 from viewer.annotations.sets.annotation_set import SUFFIX, SetKey
 from viewer.device import WriterName
 from viewer.kept_lines import append_lines, read_bodies
+from viewer.prepared_types import prepared
 from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def view_of(
 
 def read_stage_ends(folder: Path, reader: str | None = None) -> tuple[StageEnd, ...]:
     """Return which stages a reader, or every reader, ended on all machines. Raises OSError."""
-    decode = msgspec.json.Decoder(StageEnd).decode
+    decode = msgspec.json.Decoder(prepared(StageEnd)).decode
     found: dict[StageEnd, None] = {}
     prefix = "" if reader is None else _prefix(reader)
     place = folder / STAGES_FOLDER

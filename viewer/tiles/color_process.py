@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 from PIL import Image, ImageCms
 
+from viewer.prepared_types import prepared
 from viewer.processes.channel import inherited_channel
 from viewer.slides.srgb import to_srgb
 from viewer.tiles.color_tables import REDS_AT_ONCE, SOME_STEPS, Colors, Unusable, colors_of
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 def main(arguments: list[str]) -> None:
     """Read the profile: what it is called, its descriptor, and that of the channel."""
-    channel = inherited_channel(int(arguments[2]), msgspec.msgpack.Decoder(Unusable))
+    channel = inherited_channel(int(arguments[2]), msgspec.msgpack.Decoder(prepared(Unusable)))
     with os.fdopen(int(arguments[1]), "rb") as file:
         profile = file.read()
     for answer in answers(profile):

@@ -22,6 +22,7 @@ from viewer.atomic_write import atomic_write
 from viewer.errors import CoverslipError
 from viewer.folders import cache_folder
 from viewer.limits import PROFILE_BYTES
+from viewer.prepared_types import prepared
 from viewer.processes.file_process import file_process
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class UnusableError(CoverslipError):
     """There are no colors of a profile; `str()` is a clause that says why."""
 
 
-_answers = msgspec.msgpack.Decoder(Colors | Unusable)
+_answers = msgspec.msgpack.Decoder(prepared(Colors | Unusable))
 
 
 def color_table(profile: bytes) -> ColorTable | None:

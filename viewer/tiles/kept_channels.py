@@ -12,6 +12,7 @@ import msgspec
 from viewer.access import make_folder
 from viewer.atomic_write import atomic_write_bytes
 from viewer.folders import data_folder
+from viewer.prepared_types import prepared
 from viewer.slides.composites import ChannelDisplay, first_displays
 from viewer.tiles.display import GAMMA_RANGE
 
@@ -98,7 +99,7 @@ def remember_channels(axes: Axes, displays: tuple[ChannelDisplay, ...]) -> None:
 
 def _load() -> dict[str, KeptChannel]:
     try:
-        return msgspec.json.decode(_path().read_bytes(), type=dict[str, KeptChannel])
+        return msgspec.json.decode(_path().read_bytes(), type=prepared(dict[str, KeptChannel]))
     except FileNotFoundError:
         return {}
     except (OSError, msgspec.MsgspecError, RecursionError) as error:

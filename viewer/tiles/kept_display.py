@@ -11,6 +11,7 @@ import msgspec
 from viewer.access import make_folder
 from viewer.atomic_write import atomic_write_bytes
 from viewer.folders import data_folder
+from viewer.prepared_types import prepared
 from viewer.set_aside import set_aside
 from viewer.slides.slide_key import file_name_of
 from viewer.tiles.display import (
@@ -46,7 +47,7 @@ def load_display(identity: str) -> DisplaySettings | None:
     """
     path = _path(identity)
     try:
-        kept = msgspec.json.decode(path.read_bytes(), type=_Kept)
+        kept = msgspec.json.decode(path.read_bytes(), type=prepared(_Kept))
         return DisplaySettings(
             _within(kept.brightness, BRIGHTNESS_RANGE),
             _within(kept.contrast, CONTRAST_RANGE),

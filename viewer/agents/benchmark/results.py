@@ -9,6 +9,7 @@ import msgspec
 
 from viewer.agents.errors import AgentError
 from viewer.appending import append_whole
+from viewer.prepared_types import prepared
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -152,7 +153,7 @@ class ResultsFile:
         abouts: list[RunAbout] = []
         for line in whole.splitlines():
             try:
-                record = msgspec.json.decode(line, type=RunAbout | Result)
+                record = msgspec.json.decode(line, type=prepared(RunAbout | Result))
             except (msgspec.MsgspecError, RecursionError) as error:
                 raise AgentError(
                     f"{self.path} is damaged ({error}): begin in a new folder."

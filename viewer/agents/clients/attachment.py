@@ -13,6 +13,7 @@ import msgspec
 
 from viewer.agents.clients.client_desk import ToolReply
 from viewer.agents.errors import AgentError
+from viewer.prepared_types import prepared
 from viewer.processes.channel import Channel, ChannelError
 from viewer.running_window import attach
 
@@ -70,7 +71,9 @@ class AttachedDesk:
         connection = attach()
         if connection is None:
             raise AgentError(NO_WINDOW)
-        decoder: msgspec.msgpack.Decoder[ClientReply] = msgspec.msgpack.Decoder(ClientReply)
+        decoder: msgspec.msgpack.Decoder[ClientReply] = msgspec.msgpack.Decoder(
+            prepared(ClientReply)
+        )
         self._channel: Channel[ClientReply] = Channel(connection, decoder, MOST_FRAME_BYTES)
         self._lock = threading.Lock()
         self._client = ""

@@ -20,6 +20,7 @@ from viewer.agents.findings import box_of, corners
 from viewer.agents.microscope import on_slide, picture_of
 from viewer.agents.plugins import plugin_messages as messages
 from viewer.agents.policies.prompts import DATA_RULE
+from viewer.prepared_types import prepared
 from viewer.processes.channel import (
     ChannelClosedError,
     ChannelError,
@@ -81,7 +82,9 @@ class PluginPolicy:
     ) -> Generator[tuple[Channel[messages.Want], Callable[[], messages.Want]]]:
         """Start the process; it ends with the block, or when the walk is canceled."""
         plugin = self._plugin
-        decoder: msgspec.msgpack.Decoder[messages.Want] = msgspec.msgpack.Decoder(messages.Want)
+        decoder: msgspec.msgpack.Decoder[messages.Want] = msgspec.msgpack.Decoder(
+            prepared(messages.Want)
+        )
         channel, child_end = open_channel(decoder, messages.MOST_FRAME_BYTES)
         with child_end:
             number = child_end.fileno()

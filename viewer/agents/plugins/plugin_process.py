@@ -11,6 +11,7 @@ import msgspec
 from viewer.agents.plugins import plugin_messages as messages
 from viewer.agents.plugins.plugin_names import GROUP
 from viewer.agents.plugins.plugin_scene import PluginScene, observation, want_of
+from viewer.prepared_types import prepared
 from viewer.processes.channel import ChannelError, inherited_channel
 from viewer.processes.confinement.inside import is_confined
 
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 def main(arguments: list[str]) -> None:
     """Run the policy `value` named `name` from `folder`; the last argument is the channel."""
     name, value, folder, descriptor = arguments
-    decoder: msgspec.msgpack.Decoder[messages.Given] = msgspec.msgpack.Decoder(messages.Given)
+    decoder: msgspec.msgpack.Decoder[messages.Given] = msgspec.msgpack.Decoder(
+        prepared(messages.Given)
+    )
     channel = inherited_channel(int(descriptor), decoder)
     try:
         if not is_confined():

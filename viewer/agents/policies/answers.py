@@ -12,6 +12,7 @@ from viewer.agents.choices import choice_in_text, choice_of, named_outright
 from viewer.agents.errors import BadAnswerError
 from viewer.agents.findings import Claim, Corners
 from viewer.agents.json_in_text import broken_object, objects_in
+from viewer.prepared_types import prepared
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,7 +84,7 @@ def json_answer(kind: type[T]) -> Callable[[Reply], T]:
         reason = broken_object(reply.text)
         for found in reversed(objects_in(reply.text)):
             try:
-                return msgspec.convert(found, kind, strict=False)
+                return msgspec.convert(found, prepared(kind), strict=False)
             except msgspec.ValidationError as error:
                 reason = str(error)
         raise _not_json(reply, reason)
@@ -185,7 +186,7 @@ def _final_of(found: dict[str, Any], text: str, task: Task) -> FinalAnswer:
         known["text"] = next((found[key] for key in _TEXT_KEYS if key in found), "")
     if known.get("choice") is None and not known["text"]:
         raise msgspec.ValidationError("Object missing required field `text`")
-    return msgspec.convert(known, FinalAnswer, strict=False)
+    return msgspec.convert(known, prepared(FinalAnswer), strict=False)
 
 
 def _not_json(reply: Reply, reason: str) -> BadAnswerError:

@@ -21,6 +21,7 @@ from viewer.annotations.counting.frame import area_mm2
 from viewer.annotations.kept_geometry import geometries_of
 from viewer.annotations.pixel_calibration import PixelCalibration
 from viewer.geometry import Box
+from viewer.prepared_types import prepared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -145,7 +146,7 @@ def layout_of(annotation: Annotation) -> FieldLayout | None:
     if not text or not annotation.geometry.area:
         return None
     try:
-        layout = msgspec.json.decode(text, type=FieldLayout)
+        layout = msgspec.json.decode(text, type=prepared(FieldLayout))
     except (msgspec.MsgspecError, RecursionError):
         return None
     return layout if min(layout.mpp_um) > 0 else None

@@ -15,6 +15,7 @@ from viewer.annotations.formats.problems import AnnotationFileError, Problem
 from viewer.annotations.kept_geometry import geometries_of
 from viewer.annotations.storage.packing import packed, unpacked_all
 from viewer.limits import FileTooLargeError, LimitError, open_regular
+from viewer.prepared_types import prepared
 from viewer.processes.channel import inherited_channel
 from viewer.processes.file_process import file_process
 
@@ -44,8 +45,8 @@ class NotReadable(msgspec.Struct, frozen=True, tag=True):
     sentence: str
 
 
-_answers = msgspec.msgpack.Decoder(ReadBatch | NotReadable)
-_nothing = msgspec.msgpack.Decoder(NotReadable)
+_answers = msgspec.msgpack.Decoder(prepared(ReadBatch | NotReadable))
+_nothing = msgspec.msgpack.Decoder(prepared(NotReadable))
 
 
 def read_confined(

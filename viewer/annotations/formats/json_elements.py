@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 
 from viewer.errors import CoverslipError
+from viewer.prepared_types import prepared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,7 +37,7 @@ _FEATURE = re.compile(rb'\{\s*"type"\s*:\s*"Feature"')
 _FEATURE_BYTES = 256
 """More than the beginning of a feature takes, blanks included."""
 
-members_of = msgspec.json.Decoder(Members).decode
+members_of = msgspec.json.Decoder(prepared(Members)).decode
 _whole_value = msgspec.json.Decoder(msgspec.Raw).decode
 _one_value = json.JSONDecoder().raw_decode
 

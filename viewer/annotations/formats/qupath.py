@@ -39,6 +39,7 @@ from viewer.annotations.formats.qupath_attributes import Attributes, id_of, kind
 from viewer.annotations.kept_geometry import as_kept
 from viewer.annotations.measurement_rows import in_rows, names_of
 from viewer.plain_text import shown_line, shown_text
+from viewer.prepared_types import prepared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -87,9 +88,9 @@ class _UsualFeature(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     nucleus: PlainGeometry | None = msgspec.field(name="nucleusGeometry", default=None)
 
 
-_usual_feature = msgspec.json.Decoder(_UsualFeature).decode
-_usual_features = msgspec.json.Decoder(list[_UsualFeature]).decode
-_plain_geometry = msgspec.json.Decoder(PlainGeometry).decode
+_usual_feature = msgspec.json.Decoder(prepared(_UsualFeature)).decode
+_usual_features = msgspec.json.Decoder(prepared(list[_UsualFeature])).decode
+_plain_geometry = msgspec.json.Decoder(prepared(PlainGeometry)).decode
 
 
 def _element(text: bytes) -> _UsualFeature | Members:
@@ -414,7 +415,7 @@ def _decoded(raw: msgspec.Raw | None) -> object:
 
 
 def _as_members(stated: object) -> Members:
-    return msgspec.json.decode(msgspec.json.encode(stated), type=Members)
+    return msgspec.json.decode(msgspec.json.encode(stated), type=prepared(Members))
 
 
 def _lowered(feature: Members) -> Members:

@@ -9,6 +9,7 @@ import msgspec
 
 from viewer.annotations.annotation import AnnotationClass
 from viewer.limits import JSON_BYTES, read_regular
+from viewer.prepared_types import prepared
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,7 +100,7 @@ def legend_beside(mask: Path) -> Legend | None:
 def legend_of(text: bytes | str) -> Legend | None:
     """From JSON; None where it is none."""
     try:
-        found: object = msgspec.json.decode(text, type=Legend)
+        found: object = msgspec.json.decode(text, type=prepared(Legend))
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
     is_sound = found.format == FORMAT and all(0 < value < 1e6 for value in found.scale)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from viewer.annotations.sets.annotation_set import SetKey, SetKind  # noqa: TC001 - read by msgspec
+from viewer.prepared_types import prepared
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -81,7 +82,7 @@ class SealedLine(msgspec.Struct, frozen=True, array_like=True, tag="sealed"):
 SetLine = SetHeader | EditLine | PropertyLine | SealedLine
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(SetLine).decode
+_decode = msgspec.json.Decoder(prepared(SetLine)).decode
 
 
 class Sealer(Protocol):

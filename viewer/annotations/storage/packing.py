@@ -18,6 +18,7 @@ from viewer.annotations.annotation import (
 )
 from viewer.annotations.kept_geometry import NUCLEUS_SLOT, array_of, kept, wkb_of
 from viewer.annotations.measurement_rows import in_rows
+from viewer.prepared_types import prepared
 from viewer.window_first import give_way
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class _Packed(msgspec.Struct, array_like=True):
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(_Packed).decode
+_decode = msgspec.msgpack.Decoder(prepared(_Packed)).decode
 
 
 def packed(annotation: Annotation) -> bytes:

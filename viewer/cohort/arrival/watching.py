@@ -20,6 +20,7 @@ from viewer.cohort.errors import BatchError
 from viewer.folders import data_folder
 from viewer.inference.process.spare_process import model_processes_kept
 from viewer.kept_lines import append_lines, read_bodies
+from viewer.prepared_types import prepared
 from viewer.slides.slide_files import slide_stamp
 from viewer.slides.tray import slides_in
 
@@ -77,7 +78,7 @@ class FolderWatch:
             raise self._unusable(error) from error
         for body in bodies:
             try:
-                check = msgspec.json.decode(body, type=SlideCheck)
+                check = msgspec.json.decode(body, type=prepared(SlideCheck))
             except (msgspec.MsgspecError, RecursionError):
                 continue
             self._checks[check.path] = check

@@ -27,6 +27,7 @@ from viewer.cohort.cluster.messages import (
 from viewer.cohort.errors import BatchError, PlaceLostError
 from viewer.cohort.executor import Command, RunProgress, RunResult
 from viewer.egress import EgressError, check_egress
+from viewer.prepared_types import prepared
 from viewer.processes.channel import (
     Channel,
     ChannelError,
@@ -244,7 +245,7 @@ class ClusterExecutor:
 
 def _started() -> tuple[subprocess.Popen[bytes], Channel[Answer]]:
     try:
-        return start_module(_LINK, msgspec.msgpack.Decoder(Answer))
+        return start_module(_LINK, msgspec.msgpack.Decoder(prepared(Answer)))
     except OSError as error:
         raise BatchError(f"No process can be started ({error.strerror or error}).") from error
 

@@ -30,6 +30,7 @@ from viewer.cohort.cluster.messages import (
     lost_sentence,
 )
 from viewer.errors import CoverslipError
+from viewer.prepared_types import prepared
 from viewer.processes.channel import Channel, ChannelError, inherited_channel
 
 if TYPE_CHECKING:
@@ -224,7 +225,7 @@ class Link:
                     return
                 ended = Ended(number, error=f"Its worker ended {run.lost + 1} times.")
         else:
-            ended = msgspec.convert({"id": number, **result}, Ended)
+            ended = msgspec.convert({"id": number, **result}, prepared(Ended))
         del self._runs[number]
         self._send(ended)
 
@@ -295,7 +296,7 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     channel: Channel[Question] = inherited_channel(
-        int(sys.argv[-1]), msgspec.msgpack.Decoder(Question)
+        int(sys.argv[-1]), msgspec.msgpack.Decoder(prepared(Question))
     )
 
     def send(answer: Answer) -> None:

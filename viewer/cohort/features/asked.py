@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from viewer.cohort.features.errors import FeatureStoreError
+from viewer.prepared_types import prepared
 from viewer.processes.helper import HelperEndedError, HelperFailedError, helper
 
 if TYPE_CHECKING:
@@ -67,4 +68,4 @@ def ask_similar(
         body = helper().run(_TASK, request)
     except (HelperEndedError, HelperFailedError, OSError) as error:
         raise FeatureStoreError(f"The stores cannot be searched ({error}).") from error
-    return msgspec.msgpack.decode(body, type=SimilarAnswer)
+    return msgspec.msgpack.decode(body, type=prepared(SimilarAnswer))

@@ -13,6 +13,7 @@ from viewer.cohort.features.asked import AskSimilar, SimilarAnswer, SimilarPatch
 from viewer.cohort.features.errors import FeatureStoreError, NoFeaturesError
 from viewer.cohort.features.searching import SearchOptions, find_similar
 from viewer.cohort.features.store import FOLDER, FeatureStore
+from viewer.prepared_types import prepared
 
 if TYPE_CHECKING:
     from viewer.cohort.features.searching import FoundPatch
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 def answer(body: bytes, _context: TaskContext) -> bytes:
     """Answer an `AskSimilar`; a store without features of the encoder has nothing to say."""
-    asked = msgspec.msgpack.decode(body, type=AskSimilar)
+    asked = msgspec.msgpack.decode(body, type=prepared(AskSimilar))
     wanted = np.frombuffer(asked.vector, np.float32)
     options = SearchOptions(asked.count, but=asked.but)
     patches: list[SimilarPatch] = []

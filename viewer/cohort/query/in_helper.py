@@ -9,6 +9,7 @@ import msgspec
 from viewer.cohort.query.errors import QueryError
 from viewer.cohort.query.running import ask, collected
 from viewer.cohort.spread import AskQuery, QueryRows
+from viewer.prepared_types import prepared
 
 if TYPE_CHECKING:
     from viewer.processes.helper_entry import TaskContext
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 def answer(body: bytes, _context: TaskContext) -> bytes:
     """Answer an `AskQuery` with its rows."""
-    asked = msgspec.msgpack.decode(body, type=AskQuery)
+    asked = msgspec.msgpack.decode(body, type=prepared(AskQuery))
     try:
         rows = collected(ask(asked.sql, parameters=asked.parameters))
     except QueryError as error:

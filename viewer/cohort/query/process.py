@@ -19,6 +19,7 @@ import msgspec
 from viewer.cohort.query.errors import QueryError
 from viewer.cohort.query.messages import Columns, End, Refused, Rows, RunQuery
 from viewer.cohort.query.schema import TABLES
+from viewer.prepared_types import prepared
 from viewer.processes.channel import inherited_channel
 
 _ROWS_AT_ONCE = 4096
@@ -36,7 +37,7 @@ _SELECT = "A query can only read: write one SELECT over {}."
 
 def main(arguments: list[str]) -> None:
     """Answer the query that comes on a channel, whose descriptor is the last argument."""
-    channel = inherited_channel(int(arguments[-1]), msgspec.msgpack.Decoder(RunQuery))
+    channel = inherited_channel(int(arguments[-1]), msgspec.msgpack.Decoder(prepared(RunQuery)))
     asked = channel.receive()
     try:
         _answer(asked, channel.send)

@@ -18,6 +18,7 @@ from viewer.annotations.sets.set_store import SetStore
 from viewer.annotations.storage.store import AnnotationStore, AnnotationStoreError
 from viewer.cohort.batch import Batch, kept_batches
 from viewer.cohort.table import frozen_text
+from viewer.prepared_types import prepared
 from viewer.recording.export.options import ExportOptions
 from viewer.recording.export.reading import load_reading
 from viewer.recording.export.records import action_records
@@ -62,7 +63,7 @@ def slide_rows(store: Store, results: Sequence[KeptResult]) -> list[Row]:
         }  # fmt: skip
     for file in sorted((store.data / "known-slides").glob("*.json")):
         try:
-            known = msgspec.json.decode(file.read_bytes(), type=_Known)
+            known = msgspec.json.decode(file.read_bytes(), type=prepared(_Known))
         except (OSError, msgspec.MsgspecError, RecursionError):
             continue
         row = rows.setdefault(known.identity, {"slide": known.identity})

@@ -19,6 +19,7 @@ from viewer.cohort.query.schema import TABLES
 from viewer.cohort.query.store import Store, open_store
 from viewer.overlays.result_store import ResultStoreError
 from viewer.plain_text import is_text
+from viewer.prepared_types import prepared
 from viewer.processes.channel import ChannelError, ChannelTimeoutError, open_channel
 from viewer.processes.confinement.launching import launch
 from viewer.processes.memory_watch import MemoryWatch
@@ -130,7 +131,7 @@ def _answers(
                 "room on the disk."
             ) from error
         readable = [folder, *([str(store.results)] if store.results.is_dir() else [])]
-        channel, child_end = open_channel(msgspec.msgpack.Decoder(Answer))
+        channel, child_end = open_channel(msgspec.msgpack.Decoder(prepared(Answer)))
         with closing(channel):
             with child_end:
                 number = child_end.fileno()

@@ -12,6 +12,7 @@ from viewer.atomic_write import atomic_write_bytes
 from viewer.folders import data_folder
 from viewer.inference.cells.settings import CellSettings, CellSettingsError, checked
 from viewer.inference.cells.stain_vectors import StainError, StainVectors
+from viewer.prepared_types import prepared
 from viewer.set_aside import set_aside
 from viewer.slides.slide_key import file_name_of
 
@@ -28,7 +29,7 @@ def kept_settings(identity: str) -> CellSettings | None:
     """
     path = _path(identity)
     try:
-        return checked(msgspec.json.decode(path.read_bytes(), type=CellSettings))
+        return checked(msgspec.json.decode(path.read_bytes(), type=prepared(CellSettings)))
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -50,7 +51,9 @@ def all_kept_stains() -> dict[str, StainVectors]:
     found: dict[str, StainVectors] = {}
     for path in sorted((data_folder() / "cells").glob("*.json")):
         try:
-            found[path.stem] = msgspec.json.decode(path.read_bytes(), type=CellSettings).stains
+            found[path.stem] = msgspec.json.decode(
+                path.read_bytes(), type=prepared(CellSettings)
+            ).stains
         except (OSError, msgspec.DecodeError, UnicodeDecodeError, StainError, RecursionError):
             continue  # said when that slide is opened
     return found

@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from viewer.errors import CoverslipError
 from viewer.inference.cells.stain_vectors import StainError, StainVectors
+from viewer.prepared_types import prepared
 
 DetectionImage = Literal["Hematoxylin OD", "Optical density sum"]
 Compartment = Literal["Nucleus", "Cytoplasm", "Cell"]
@@ -160,12 +161,12 @@ def changed(settings: CellSettings, changes: dict[str, object]) -> CellSettings:
     fields = {field.encode_name: field for field in msgspec.structs.fields(CellSettings)}
     for name, value in changes.items():
         try:
-            msgspec.convert(value, fields[name].type, strict=False)
+            msgspec.convert(value, prepared(fields[name].type), strict=False)
         except (msgspec.ValidationError, StainError) as error:
             raise CellSettingsError(
                 f"{name} cannot be {value}: give {_allowed(fields[name].type)}."
             ) from error
-    return checked(msgspec.convert(held | changes, CellSettings, strict=False))
+    return checked(msgspec.convert(held | changes, prepared(CellSettings), strict=False))
 
 
 def _allowed(kind: object) -> str:

@@ -9,6 +9,7 @@ import msgspec
 
 from viewer.inference.layouts.yaml_file import read_yaml
 from viewer.inference.models.bundle import BundleError
+from viewer.prepared_types import prepared
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -160,7 +161,7 @@ def read_package(path: Path) -> Package:
     """Read a card. Raises BundleError."""
     name = f"{path.parent.name}/{path.name}"
     try:
-        card = msgspec.convert(read_yaml(path), _Card, strict=False)
+        card = msgspec.convert(read_yaml(path), prepared(_Card), strict=False)
     except msgspec.ValidationError as error:
         raise BundleError(f"{name} is invalid: {error}.") from error
     if card.type != "model":

@@ -23,6 +23,7 @@ from viewer.inference.layouts.script_facts import script_facts
 from viewer.inference.layouts.yaml_file import read_yaml
 from viewer.inference.models.bundle import BundleError
 from viewer.inference.models.model_check import try_model
+from viewer.prepared_types import prepared
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -162,7 +163,7 @@ def _card(path: Path) -> Card:
     if not path.exists():
         return Card()
     try:
-        return msgspec.convert(read_yaml(path), Card, strict=False)
+        return msgspec.convert(read_yaml(path), prepared(Card), strict=False)
     except msgspec.ValidationError as error:
         raise BundleError(f"{path.parent.name}/{CARD} is invalid: {error}.") from error
 

@@ -10,6 +10,7 @@ import msgspec
 from viewer.inference.models.bundle import BundleError, ModelBundle, file_sha256
 from viewer.inference.models.description import ModelDescription, complaint, names_as_stored
 from viewer.limits import DESCRIPTION_BYTES, read_regular
+from viewer.prepared_types import prepared
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -35,7 +36,7 @@ def read_json(path: Path, wanted: type[_Wanted]) -> _Wanted:
     """Read a small JSON file as a struct. Raises BundleError."""
     name = f"{path.parent.name}/{path.name}"
     try:
-        return msgspec.json.decode(read_regular(path, DESCRIPTION_BYTES), type=wanted)
+        return msgspec.json.decode(read_regular(path, DESCRIPTION_BYTES), type=prepared(wanted))
     except OSError as error:
         raise BundleError(f"{name} cannot be read ({error.strerror or error}).") from error
     except (msgspec.MsgspecError, RecursionError) as error:
@@ -59,7 +60,7 @@ def bundle_of(weights: Path, about: dict[str, object]) -> ModelBundle:
         ) from error
     card = {"version": "1", "weights": weights.name, "sha256": digest, "license": _UNKNOWN_LICENSE}
     try:
-        description = msgspec.convert(names_as_stored(card | about), ModelDescription)
+        description = msgspec.convert(names_as_stored(card | about), prepared(ModelDescription))
     except msgspec.ValidationError as error:
         raise BundleError(f"{weights.parent.name} cannot be used: {error}.") from error
     if sentence := complaint(description):

@@ -19,6 +19,7 @@ from viewer.inference.models.description import (
 )
 from viewer.inference.models.training_data import refusal
 from viewer.limits import DESCRIPTION_BYTES, WEIGHTS_BYTES, open_regular, read_regular
+from viewer.prepared_types import prepared
 from viewer.slides.fluorescence import is_fluorescence
 from viewer.slides.tissue import TISSUE_VERSION
 
@@ -191,7 +192,7 @@ def load_bundle(folder: Path) -> ModelBundle:
                 f"{folder.name}/{MODEL_FILE} is invalid: missing {', '.join(lacking)}; "
                 "docs/models.md describes it."
             )
-        description = msgspec.convert(card, ModelDescription)
+        description = msgspec.convert(card, prepared(ModelDescription))
     except FileNotFoundError:
         raise BundleError(
             f"{folder.name} is no model: it holds no {MODEL_FILE}; choose the folder that does."
@@ -231,7 +232,9 @@ def _part(whole: ModelBundle, changes: dict[str, object]) -> ModelBundle:
     description = None
     try:
         own = f"{about.name}: {said.get('name', '')}"
-        description = msgspec.convert(card | {"parts": []} | said | {"name": own}, ModelDescription)
+        description = msgspec.convert(
+            card | {"parts": []} | said | {"name": own}, prepared(ModelDescription)
+        )
         sentence = complaint(description) if said.get("name") else "a part has no name"
     except msgspec.ValidationError as error:
         sentence = str(error)

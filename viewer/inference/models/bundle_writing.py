@@ -10,6 +10,7 @@ from safetensors.torch import save
 from viewer.atomic_write import atomic_write_bytes
 from viewer.inference.models.bundle import file_sha256, load_bundle
 from viewer.inference.models.description import ModelDescription, write_description
+from viewer.prepared_types import prepared
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,5 +37,5 @@ def write_bundle(
     path = folder / WEIGHTS
     atomic_write_bytes(path, save({n: value.contiguous() for n, value in weights.items()}))
     card = {"format": "safetensors", "weights": WEIGHTS, "sha256": file_sha256(path), **about}
-    write_description(folder, msgspec.convert(card, ModelDescription))
+    write_description(folder, msgspec.convert(card, prepared(ModelDescription)))
     return load_bundle(folder)

@@ -13,6 +13,7 @@ import msgspec
 
 from viewer.egress import check_egress
 from viewer.errors import CoverslipError
+from viewer.prepared_types import prepared
 
 if TYPE_CHECKING:
     from viewer.processes.helper_entry import TaskContext
@@ -40,7 +41,7 @@ def hub_url() -> str:
 
 def download(body: bytes, _context: TaskContext) -> bytes:
     """Fetch the weights that an `EncoderRequest` asks for, and answer with their path."""
-    request = msgspec.msgpack.decode(body, type=EncoderRequest)
+    request = msgspec.msgpack.decode(body, type=prepared(EncoderRequest))
     check_egress(hub_url(), carries_key=request.token is not None)
     return msgspec.msgpack.encode(str(_fetched(request)))
 

@@ -25,6 +25,7 @@ from viewer.egress import EgressError, check_egress, is_local
 from viewer.errors import CoverslipError
 from viewer.inference.models.encoder_download import hub_url
 from viewer.limits import DESCRIPTION_BYTES, WEIGHTS_BYTES, LimitError
+from viewer.prepared_types import prepared
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -93,7 +94,7 @@ class _IndexEntry(msgspec.Struct, frozen=True):
 
 def download(body: bytes, _context: TaskContext) -> bytes:
     """Fetch what a `ZooRequest` asks for, and answer with `Fetched`."""
-    request = msgspec.msgpack.decode(body, type=ZooRequest)
+    request = msgspec.msgpack.decode(body, type=prepared(ZooRequest))
     match request.zoo:
         case "wsinfer":
             fetched = _from_wsinfer(request)
@@ -198,7 +199,7 @@ def _read(url: str, wanted: type[_Wanted]) -> _Wanted:
         with _open(url) as (answer, _):
             text = answer.read(DESCRIPTION_BYTES.most + 1)
         DESCRIPTION_BYTES.check(len(text), _short(url))
-        return msgspec.json.decode(text, type=wanted)
+        return msgspec.json.decode(text, type=prepared(wanted))
     except _MissingError as error:
         raise DownloadError(f"{_short(url)} is not there (404): {_AGAIN}") from error
     except (msgspec.MsgspecError, LimitError, RecursionError) as error:

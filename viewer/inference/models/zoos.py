@@ -17,6 +17,7 @@ from viewer.inference.models.encoder_download import hub_url
 from viewer.inference.models.model_library import check_allowed, models_folder, unpacked
 from viewer.inference.models.zoo_download import REGISTRIES, Fetched, Zoo, ZooRequest
 from viewer.limits import DESCRIPTION_BYTES, read_regular
+from viewer.prepared_types import prepared
 from viewer.processes.helper import HelperEndedError, HelperFailedError, helper
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def _downloaded(request: ZooRequest) -> Fetched:
         answer = helper().start("viewer.inference.models.zoo_download:download", request).wait()
     except (EgressError, HelperEndedError, HelperFailedError) as error:
         raise BundleError(str(error)) from None
-    return msgspec.msgpack.decode(answer, type=Fetched)
+    return msgspec.msgpack.decode(answer, type=prepared(Fetched))
 
 
 def _card(path: Path) -> str:

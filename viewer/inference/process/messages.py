@@ -22,6 +22,7 @@ from viewer.inference.teaching.taught_objects import (  # noqa: TC001 - read by 
     LinearClassifier,
     TaughtObjects,
 )
+from viewer.prepared_types import prepared
 from viewer.processes.shared_pixels import Tile  # noqa: TC001 - read by msgspec
 
 
@@ -294,5 +295,5 @@ Answer = (
     | TuningAnswer | Previewed
 )  # fmt: skip
 
-REQUESTS: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)
-ANSWERS: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
+REQUESTS: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(prepared(Request))
+ANSWERS: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(prepared(Answer))

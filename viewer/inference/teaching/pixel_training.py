@@ -23,6 +23,7 @@ from viewer.inference.teaching.pixel_settings import (
 from viewer.inference.teaching.pixel_teacher import PixelTeacher, TaughtSlide
 from viewer.inference.teaching.taught_bundles import taught_folder
 from viewer.inference.teaching.taught_card import TaughtCard
+from viewer.prepared_types import prepared
 from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
@@ -202,5 +203,5 @@ def _described(taught: TaughtPixels, name: str, sha256: str) -> ModelDescription
             "licence": "of who taught it",
             "about": " ".join(taught.card.sentences),
         },
-        ModelDescription,
+        prepared(ModelDescription),
     )

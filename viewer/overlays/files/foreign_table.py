@@ -13,6 +13,7 @@ from viewer.annotations.formats.packed_files import unpacked_bytes
 from viewer.cell_text import bare_cell
 from viewer.limits import TABLE_BYTES
 from viewer.overlays.files.result_file import ResultFileError
+from viewer.prepared_types import prepared
 from viewer.processes.file_process import file_process
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def read_binary_table(path: Path) -> ForeignTable:
     OSError
         It cannot be opened.
     """
-    decoder = msgspec.msgpack.Decoder(ForeignTable | Refused)
+    decoder = msgspec.msgpack.Decoder(prepared(ForeignTable | Refused))
     with (
         path.open("rb") as file,
         file_process(

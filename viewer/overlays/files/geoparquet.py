@@ -19,6 +19,7 @@ import shapely
 from viewer.atomic_write import atomic_write
 from viewer.overlays.files.arrays import WriteArrays
 from viewer.overlays.objects import Objects
+from viewer.prepared_types import prepared
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,7 +40,7 @@ def write(body: bytes, _context: TaskContext) -> bytes:
     Answers a `WriteArrays` whose array "objects" holds `Objects.to_bytes`, and whose texts are
     the names of the classes.
     """
-    request = msgspec.msgpack.decode(body, type=WriteArrays)
+    request = msgspec.msgpack.decode(body, type=prepared(WriteArrays))
     objects = Objects.from_bytes(request.array("objects").tobytes())
     names = np.array(request.texts or [""], dtype=object)
     columns = {

@@ -12,6 +12,7 @@ from viewer.atomic_write import atomic_write_bytes
 from viewer.folders import data_folder
 from viewer.geometry import Box
 from viewer.overlays.heatmap import Mark
+from viewer.prepared_types import prepared
 from viewer.set_aside import set_aside
 from viewer.slides.slide_key import file_name_of
 
@@ -31,7 +32,7 @@ def load_marks(identity: str) -> tuple[Mark, ...]:
     """Return the marks of a slide; none where there are none or they cannot be read."""
     path = _path(identity)
     try:
-        kept = msgspec.json.decode(path.read_bytes(), type=list[_Kept])
+        kept = msgspec.json.decode(path.read_bytes(), type=prepared(list[_Kept]))
     except FileNotFoundError:
         return ()
     except OSError as error:

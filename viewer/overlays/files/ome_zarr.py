@@ -18,6 +18,7 @@ import zarr
 from viewer.overlays.files.arrays import WriteArrays
 from viewer.overlays.files.patch_files import pyramid
 from viewer.overlays.files.zarr_marks import MARK, is_own_heatmap
+from viewer.prepared_types import prepared
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +32,7 @@ _CHUNK_PX = 256
 
 def write(body: bytes, _context: TaskContext) -> bytes:
     """Answer a `WriteArrays` with the array "values", names of channels, and um a cell."""
-    request = msgspec.msgpack.decode(body, type=WriteArrays)
+    request = msgspec.msgpack.decode(body, type=prepared(WriteArrays))
     write_ome_zarr(Path(request.path), request.array("values"), request.texts, request.number)
     return b""
 

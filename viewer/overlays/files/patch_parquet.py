@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from viewer.atomic_write import atomic_write
 from viewer.overlays.files.arrays import WriteArrays
+from viewer.prepared_types import prepared
 
 if TYPE_CHECKING:
     from viewer.processes.helper_entry import TaskContext
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 def write(body: bytes, _context: TaskContext) -> bytes:
     """Answer a `WriteArrays` whose array "table" has a column for each of its texts."""
-    request = msgspec.msgpack.decode(body, type=WriteArrays)
+    request = msgspec.msgpack.decode(body, type=prepared(WriteArrays))
     with atomic_write(Path(request.path)) as file:
         pq.write_table(pa.table(list(request.array("table").T), names=request.texts), file)
     return b""

@@ -14,6 +14,7 @@ import numpy as np
 from viewer.limits import TABLE_BYTES, LimitError
 from viewer.overlays.files.foreign_table import ForeignTable, Refused
 from viewer.overlays.files.tile_scores import MOST_CELLS, MOST_SIDE_PX
+from viewer.prepared_types import prepared
 from viewer.processes.channel import inherited_channel
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ _LARGEST = 65_000.0
 def main(arguments: list[str]) -> None:
     """Read the file: its name, its descriptor, and that of the channel."""
     name, file, channel = arguments[0], int(arguments[1]), int(arguments[2])
-    inherited_channel(channel, msgspec.msgpack.Decoder(Refused)).send(_answer(name, file))
+    inherited_channel(channel, msgspec.msgpack.Decoder(prepared(Refused))).send(_answer(name, file))
 
 
 def _answer(name: str, descriptor: int) -> ForeignTable | Refused:

@@ -11,6 +11,7 @@ from viewer.annotations.formats.packed_files import unpacked, unpacked_bytes
 from viewer.limits import TABLE_BYTES
 from viewer.overlays.files.foreign_table import ForeignTable
 from viewer.overlays.files.result_file import ResultFileError
+from viewer.prepared_types import prepared
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +51,7 @@ def tiatoolbox_table(path: Path, mpp_um: float) -> ForeignTable | None:
         return None  # GeoJSON says what it is, and may be too large to be read at once
     data = unpacked_bytes(path, (".json",), TABLE_BYTES)
     try:
-        read = msgspec.json.decode(data, type=_Predictions)
+        read = msgspec.json.decode(data, type=prepared(_Predictions))
     except (msgspec.MsgspecError, RecursionError):
         return None
     places = np.array(read.coordinates, np.float64).reshape(-1, 4) * _scale(path, read, mpp_um)

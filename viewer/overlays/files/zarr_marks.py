@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from viewer.limits import JSON_BYTES, read_regular
+from viewer.prepared_types import prepared
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +27,9 @@ class _Group(msgspec.Struct):
 def is_own_heatmap(folder: Path) -> bool:
     """Return whether a folder is a heatmap that was written here before."""
     try:
-        group = msgspec.json.decode(read_regular(folder / "zarr.json", JSON_BYTES), type=_Group)
+        group = msgspec.json.decode(
+            read_regular(folder / "zarr.json", JSON_BYTES), type=prepared(_Group)
+        )
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return False
     return group.attributes.coverslip == MARK["coverslip"]

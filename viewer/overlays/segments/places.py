@@ -19,6 +19,7 @@ from viewer.egress import EgressError, host_of
 from viewer.overlays.segments.errors import PassingStoreError, StorePlaceError
 from viewer.overlays.segments.messages import Created, CreateObject, Listed, ListObjects, ReadObject
 from viewer.policy import policy
+from viewer.prepared_types import prepared
 from viewer.processes.helper import (
     HelperEndedError,
     HelperFailedError,
@@ -164,11 +165,13 @@ class BucketPlace:
 
     def _listed(self, below: str) -> Listed:
         body = self._asked("list_objects", ListObjects(self._address, below))
-        return msgspec.msgpack.decode(body, type=Listed)
+        return msgspec.msgpack.decode(body, type=prepared(Listed))
 
     def _put(self, name: str, data: bytes, *, replaces: bool) -> bool:
         request = CreateObject(self._address, name, data, replaces)
-        return msgspec.msgpack.decode(self._asked("create_object", request), type=Created).is_new
+        return msgspec.msgpack.decode(
+            self._asked("create_object", request), type=prepared(Created)
+        ).is_new
 
     def _asked(self, task: str, request: msgspec.Struct) -> bytes:
         try:

@@ -13,6 +13,7 @@ import msgspec
 
 from viewer.overlays.blocks import BlockKey
 from viewer.overlays.segments.errors import SegmentError
+from viewer.prepared_types import prepared
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -61,7 +62,7 @@ class ManifestEntry(msgspec.Struct, frozen=True):
     def from_bytes(cls, data: bytes) -> ManifestEntry:
         """Read what `to_bytes` wrote. Raises SegmentError."""
         try:
-            entry = msgspec.json.decode(data, type=cls)
+            entry = msgspec.json.decode(data, type=prepared(cls))
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise SegmentError("An entry of a manifest is torn.") from error
         if entry.check != entry._digest() or not entry.segment.isalnum():

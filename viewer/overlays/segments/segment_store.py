@@ -23,6 +23,7 @@ from viewer.overlays.segments.segment import (
     segment_bytes,
     segment_name,
 )
+from viewer.prepared_types import prepared
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator
@@ -288,7 +289,7 @@ def stored_results(place: StorePlace, slide: str) -> list[StoreAbout]:
     for model in place.folders(slide):
         try:
             data = place.read(f"{slide}/{model}/{_ABOUT}")
-            about = msgspec.json.decode(data or b"", type=StoreAbout)
+            about = msgspec.json.decode(data or b"", type=prepared(StoreAbout))
         except (msgspec.MsgspecError, RecursionError):
             continue
         if results_name(about.identity, about.model, about.mpp_um, about.made_on) == (

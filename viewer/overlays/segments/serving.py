@@ -17,6 +17,7 @@ from viewer.overlays.segments.messages import (
     ListObjects,
     ReadObject,
 )
+from viewer.prepared_types import prepared
 from viewer.slides.remote.endpoints import check_contact, endpoint_of
 from viewer.slides.remote.errors import DeniedError, NothingThereError, PassingError, ServerError
 from viewer.slides.remote.stores import imported_obstore, store_of, tells_other_region
@@ -33,7 +34,7 @@ _lock = threading.Lock()
 
 def read_object(body: bytes, _context: TaskContext) -> bytes:
     """Answer a `ReadObject`."""
-    asked = msgspec.msgpack.decode(body, type=ReadObject)
+    asked = msgspec.msgpack.decode(body, type=prepared(ReadObject))
     obstore = imported_obstore()
     try:
         data = _contacted(
@@ -47,7 +48,7 @@ def read_object(body: bytes, _context: TaskContext) -> bytes:
 
 def create_object(body: bytes, _context: TaskContext) -> bytes:
     """Answer a `CreateObject` with `Created`."""
-    asked = msgspec.msgpack.decode(body, type=CreateObject)
+    asked = msgspec.msgpack.decode(body, type=prepared(CreateObject))
     obstore = imported_obstore()
     mode = "overwrite" if asked.replaces else "create"
 
@@ -63,7 +64,7 @@ def create_object(body: bytes, _context: TaskContext) -> bytes:
 
 def remove_object(body: bytes, _context: TaskContext) -> bytes:
     """Remove what a `ReadObject` names."""
-    asked = msgspec.msgpack.decode(body, type=ReadObject)
+    asked = msgspec.msgpack.decode(body, type=prepared(ReadObject))
     obstore = imported_obstore()
     with contextlib.suppress(NothingThereError):
         _contacted(asked.store, lambda store, key: obstore.delete(store, key(asked.name)))
@@ -72,7 +73,7 @@ def remove_object(body: bytes, _context: TaskContext) -> bytes:
 
 def list_objects(body: bytes, _context: TaskContext) -> bytes:
     """Answer a `ListObjects` with `Listed`."""
-    asked = msgspec.msgpack.decode(body, type=ListObjects)
+    asked = msgspec.msgpack.decode(body, type=prepared(ListObjects))
     obstore = imported_obstore()
 
     def listed(store: Any, key: Callable[[str], str]) -> Listed:

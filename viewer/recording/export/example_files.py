@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pa_parquet
 
 from viewer.atomic_write import atomic_write
+from viewer.prepared_types import prepared
 from viewer.recording.export.fine_tuning import JoinExamples
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ _SCHEMA = pa.schema(
 
 def join(body: bytes, _context: TaskContext) -> bytes:
     """Answer a `JoinExamples`; a task of the helper process."""
-    request = msgspec.msgpack.decode(body, type=JoinExamples)
+    request = msgspec.msgpack.decode(body, type=prepared(JoinExamples))
     with (
         atomic_write(Path(request.out)) as file,
         pa_parquet.ParquetWriter(file, _SCHEMA) as writer,

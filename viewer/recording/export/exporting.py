@@ -12,6 +12,7 @@ import msgspec
 from viewer.atomic_write import atomic_write
 from viewer.errors import CoverslipError
 from viewer.policy import policy
+from viewer.prepared_types import prepared
 from viewer.processes.helper import HelperEndedError, HelperFailedError
 from viewer.recording.export.conversations import PROVENANCE_FILE, write_case, write_chat
 from viewer.recording.export.dialects import DIALECTS
@@ -174,7 +175,7 @@ def _write_part(
     """One session, under another name until it is whole."""
     part = parts / folder.name
     try:
-        done = msgspec.json.decode((part / _DONE_FILE).read_bytes(), type=ExportedSession)
+        done = msgspec.json.decode((part / _DONE_FILE).read_bytes(), type=prepared(ExportedSession))
         if done.verdicts_sha256 == _verdicts_sha256(folder, options):
             return done
     except (FileNotFoundError, msgspec.MsgspecError, RecursionError):

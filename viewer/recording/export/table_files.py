@@ -14,6 +14,7 @@ import pyarrow.parquet as pa_parquet
 
 from viewer.atomic_write import atomic_write
 from viewer.cell_text import text_cell
+from viewer.prepared_types import prepared
 from viewer.recording.export.records import RATIONALE_COLUMNS
 from viewer.recording.export.tables import COLUMNS, JoinTables, read_rows
 
@@ -27,7 +28,7 @@ _TEXTS = {"session", "reader", "origin", "slide", "command", "kind", "notes", "c
 
 def join(body: bytes, _context: TaskContext) -> bytes:
     """Answer a `JoinTables`; a task of the helper process."""
-    request = msgspec.msgpack.decode(body, type=JoinTables)
+    request = msgspec.msgpack.decode(body, type=prepared(JoinTables))
     make = pa_csv.CSVWriter if request.as_csv else pa_parquet.ParquetWriter
     suffix = "csv" if request.as_csv else "parquet"
     for name in COLUMNS:

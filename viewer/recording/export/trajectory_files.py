@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pa_parquet
 
 from viewer.atomic_write import atomic_write, atomic_write_bytes
+from viewer.prepared_types import prepared
 from viewer.recording.export.tables import read_rows
 from viewer.recording.export.trajectories import SPLITS, STEP_COLUMNS, STEPS, JoinTrajectories
 
@@ -34,7 +35,7 @@ _HELD_BACK = 0.15
 
 def join(body: bytes, _context: TaskContext) -> bytes:
     """Answer a `JoinTrajectories`; a task of the helper process."""
-    request = msgspec.msgpack.decode(body, type=JoinTrajectories)
+    request = msgspec.msgpack.decode(body, type=prepared(JoinTrajectories))
     sessions = [row for part in request.parts for row in _first_rows(Path(part))]
     patients = _patients(request, {str(row["slide"]) for row in sessions})
     by_patient = split_of(patients.values())

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import msgspec
 
 from viewer.annotations.formats.foreign_values import MOST_PX
+from viewer.prepared_types import prepared
 from viewer.recording.events import AnyEvent, EventsLost, ToolCalled, ToolRefused
 from viewer.recording.session import Consent, Screen, SessionError
 from viewer.untyped import is_mapping, is_sequence
@@ -109,8 +110,8 @@ class EventLog:
         return self.events[-1].number + 1 if self.events else 0
 
 
-_header_decoder = msgspec.json.Decoder(EventLogHeader)
-_event_decoder = msgspec.json.Decoder(RawEvent)
+_header_decoder = msgspec.json.Decoder(prepared(EventLogHeader))
+_event_decoder = msgspec.json.Decoder(prepared(RawEvent))
 _TAGS = ", ".join(
     str(kind.__struct_config__.tag) for kind in get_args(AnyEvent) if kind not in _OURS_ALONE
 )

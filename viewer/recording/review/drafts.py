@@ -8,6 +8,7 @@ import msgspec
 
 from viewer.access import OWNER_FILE
 from viewer.appending import append_whole
+from viewer.prepared_types import prepared
 from viewer.recording.review.entries import Draft, ReviewError
 from viewer.recording.review.json_lines import json_line, read_json_lines
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DRAFTS_FILE = "drafts.jsonl"
-_decoder = msgspec.json.Decoder(Draft)
+_decoder = msgspec.json.Decoder(prepared(Draft))
 
 
 def read_drafts(session: Path) -> dict[str, Draft]:

@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 from viewer.access import make_folder
 from viewer.fallback import fallback_path
 from viewer.journal import Journal
+from viewer.prepared_types import prepared
 from viewer.recording.review.entries import (
     REVIEW_SCHEMA_VERSION,
     Entry,
@@ -29,7 +30,7 @@ REVIEWS_FOLDER = "reviews"
 LONGEST_NAME = 64
 _RETRY_S = 1.0
 _CLOSE_WAIT_S = 5.0
-_decoder = msgspec.json.Decoder(Entry)
+_decoder = msgspec.json.Decoder(prepared(Entry))
 
 
 def review_path(session: Path, reviewer: str) -> Path:

@@ -15,6 +15,7 @@ from viewer.atomic_write import atomic_write_bytes, unwritable
 from viewer.folders import data_folder
 from viewer.geometry import Point
 from viewer.limits import JSON_BYTES, read_regular
+from viewer.prepared_types import prepared
 from viewer.slides.alignment.transform import (
     Affine,
     AlignedSlide,
@@ -96,7 +97,7 @@ def read_alignment(path: Path) -> SlideAlignment:
     """
     content = _content(path)
     try:
-        file = msgspec.json.decode(content, type=_File)
+        file = msgspec.json.decode(content, type=prepared(_File))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise AlignmentError(f"{path.name} holds no alignment of two slides: {error}.") from error
     if file.version > _VERSION:

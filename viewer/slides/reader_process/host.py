@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from viewer.prepared_types import prepared
 from viewer.processes.channel import Channel, ChannelError, inherited_channel
 from viewer.processes.confinement.inside import narrow
 from viewer.processes.shared_pixels import PixelsError, SharedPixels, hand_over
@@ -65,8 +66,8 @@ _WARM_SLOT_BYTES = 256 << 10
 _LIFE_SIGN_S = 30
 _WITHOUT_LIFE_SIGN_S = 300
 
-_opens = msgspec.msgpack.Decoder(OpenSlide)
-_requests = msgspec.msgpack.Decoder(Request)
+_opens = msgspec.msgpack.Decoder(prepared(OpenSlide))
+_requests = msgspec.msgpack.Decoder(prepared(Request))
 
 
 def main(arguments: list[str]) -> None:

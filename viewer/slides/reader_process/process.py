@@ -14,6 +14,7 @@ import msgspec
 import psutil
 
 from viewer.errors import CoverslipError
+from viewer.prepared_types import prepared
 from viewer.processes.channel import (
     Channel,
     ChannelClosedError,
@@ -77,8 +78,8 @@ _ENVIRONMENT = {
     "MALLOC_TRIM_THRESHOLD_": str(64 << 20),
 }
 
-_open_answers = msgspec.msgpack.Decoder(OpenAnswer)
-_answers = msgspec.msgpack.Decoder(Answer)
+_open_answers = msgspec.msgpack.Decoder(prepared(OpenAnswer))
+_answers = msgspec.msgpack.Decoder(prepared(Answer))
 
 
 class ReaderEndedError(CoverslipError):

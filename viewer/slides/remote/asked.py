@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from viewer.prepared_types import prepared
 from viewer.processes.channel import Channel, ChannelError
 from viewer.slides.remote.messages import ExpectTiles, GivenBytes, WantBytes, WantObjects
 from viewer.slides.remote.ranged import RangedBytes, RangesError
@@ -26,8 +27,8 @@ _MOST_QUESTIONS = 8
 _LONGEST = 500
 _MOST_RUNS = 1 << 16
 
-wants = msgspec.msgpack.Decoder(WantBytes | WantObjects)
-gives = msgspec.msgpack.Decoder(GivenBytes | ExpectTiles)
+wants = msgspec.msgpack.Decoder(prepared(WantBytes | WantObjects))
+gives = msgspec.msgpack.Decoder(prepared(GivenBytes | ExpectTiles))
 
 
 class Asking:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from viewer.egress import EgressError
+from viewer.prepared_types import prepared
 from viewer.processes.helper import (
     HelperEndedError,
     HelperFailedError,
@@ -129,7 +130,7 @@ class RemoteFile:
         request = ReadRanges(self._target, self.size_bytes, self.validator, list(runs))
 
         def arrived(body: bytes) -> None:
-            part = msgspec.msgpack.decode(body, type=RangeRead)
+            part = msgspec.msgpack.decode(body, type=prepared(RangeRead))
             take(part.number, part.data)
 
         try:
@@ -156,7 +157,9 @@ class RemoteFile:
 
     def _look(self) -> None:
         try:
-            found = msgspec.msgpack.decode(helper().run(_OPEN, self._target), type=FoundAddress)
+            found = msgspec.msgpack.decode(
+                helper().run(_OPEN, self._target), type=prepared(FoundAddress)
+            )
             same = (found.size_bytes, found.validator) == (self.size_bytes, self.validator)
             self.has_changed = self.has_changed or not same
         except Exception:  # a server that is silent now has not changed the file
@@ -203,7 +206,7 @@ class RemoteFolder:
 
     def _fetch(self, wanted: Sequence[Want], take: Callable[[int, bytes, int], None]) -> None:
         def arrived(body: bytes) -> None:
-            part = msgspec.msgpack.decode(body, type=ObjectRead)
+            part = msgspec.msgpack.decode(body, type=prepared(ObjectRead))
             self._note(wanted[part.number][0], part.validator)
             take(part.number, part.data, part.total_bytes)
 
@@ -286,7 +289,7 @@ def open_file(path: Path) -> RemoteFile:
     target = target_of(path)
     try:
         check_contact(target.address)
-        found = msgspec.msgpack.decode(helper().run(_OPEN, target), type=FoundAddress)
+        found = msgspec.msgpack.decode(helper().run(_OPEN, target), type=prepared(FoundAddress))
     except HelperFailedError as error:
         raise _KINDS.get(error.kind, SlideAccessError)(path, str(error)) from error
     except (EgressError, ServerError) as error:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from viewer.prepared_types import prepared
 from viewer.slides.readers.jpeg_markers import BASELINE, JPEG_LS, LOSSLESS, markers
 
 if TYPE_CHECKING:
@@ -48,7 +49,9 @@ def far_series_outline(objects: Objects) -> Iterator[bytes]:
     """
     yield b"far series"
     found: dict[str, int] = {}
-    for each in msgspec.json.decode(objects(METADATA) or b"[]", type=list[dict[str, _Element]]):
+    for each in msgspec.json.decode(
+        objects(METADATA) or b"[]", type=prepared(list[dict[str, _Element]])
+    ):
         uid = each.get(_INSTANCE, _Element()).Value
         frames = each.get(_FRAMES, _Element()).Value
         if uid:

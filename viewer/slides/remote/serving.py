@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from cachetools import LRUCache
 
+from viewer.prepared_types import prepared
 from viewer.slides.remote.block_cache import BlockCache, cache_name
 from viewer.slides.remote.endpoints import check_contact
 from viewer.slides.remote.errors import (
@@ -59,7 +60,7 @@ class _StoppedError(ServerError):
 
 def open_address(body: bytes, context: TaskContext) -> bytes:
     """Look at an `OpenAddress`, and answer with `FoundAddress`."""
-    target = msgspec.msgpack.decode(body, type=OpenAddress)
+    target = msgspec.msgpack.decode(body, type=prepared(OpenAddress))
     with _lock:
         _origins.pop(target.address, None)  # what was learned of it may be old
     part = _persistent(target, 0, HEAD_BYTES, context)
@@ -68,7 +69,7 @@ def open_address(body: bytes, context: TaskContext) -> bytes:
 
 def read_ranges(body: bytes, context: TaskContext) -> bytes:
     """Fetch `ReadRanges`; each is reported as it arrives."""
-    request = msgspec.msgpack.decode(body, type=ReadRanges)
+    request = msgspec.msgpack.decode(body, type=prepared(ReadRanges))
     kept = _kept_blocks() if request.validator else None
     name = cache_name(request.target.plain, request.validator, request.size_bytes)
     work = {
@@ -94,7 +95,7 @@ def read_ranges(body: bytes, context: TaskContext) -> bytes:
 
 def read_objects(body: bytes, context: TaskContext) -> bytes:
     """Fetch `ReadObjects`; each is reported as it arrives."""
-    request = msgspec.msgpack.decode(body, type=ReadObjects)
+    request = msgspec.msgpack.decode(body, type=prepared(ReadObjects))
     work = {
         _pool.submit(_object, request.target, want, context): number
         for number, want in enumerate(request.wants)

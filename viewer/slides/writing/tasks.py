@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from viewer.prepared_types import prepared
 from viewer.slides.writing.convert import convert
 from viewer.slides.writing.deidentify import deidentify
 from viewer.slides.writing.plan import ConvertOptions, Region
@@ -22,7 +23,7 @@ _REPORT_EVERY_S = 0.1
 
 def convert_slide(body: bytes, context: TaskContext) -> bytes:
     """Answer a `ConvertSlide` with a `WrittenSlide`. Raises as `convert`."""
-    asked = msgspec.msgpack.decode(body, type=ConvertSlide)
+    asked = msgspec.msgpack.decode(body, type=prepared(ConvertSlide))
     options = ConvertOptions(
         region=None if asked.region is None else Region(*asked.region),
         channels=asked.channels,
@@ -44,7 +45,7 @@ def convert_slide(body: bytes, context: TaskContext) -> bytes:
 
 def deidentify_slide(body: bytes, context: TaskContext) -> bytes:
     """Answer a `DeidentifySlide` with a `WrittenSlide`. Raises as `deidentify`."""
-    asked = msgspec.msgpack.decode(body, type=DeidentifySlide)
+    asked = msgspec.msgpack.decode(body, type=prepared(DeidentifySlide))
     path, report = deidentify(Path(asked.slide), Path(asked.folder), watch=_watch(context))
     data = {"copy": str(path), **report.as_data()}
     return _answer(path, tuple(report.lines()), data)

@@ -12,6 +12,7 @@ from PySide6.QtCore import QObject, QSocketNotifier, Qt, Signal
 
 from viewer.agents.clients.attachment import MOST_FRAME_BYTES, ClientCall, ClientReply
 from viewer.agents.clients.client_desk import ClientDesk
+from viewer.prepared_types import prepared
 from viewer.processes.channel import Channel, ChannelError
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class _AttachedClient:
         on_introduced: Callable[[_AttachedClient, str], object],
         on_gone: Callable[[_AttachedClient], object],
     ) -> None:
-        decoder: msgspec.msgpack.Decoder[ClientCall] = msgspec.msgpack.Decoder(ClientCall)
+        decoder: msgspec.msgpack.Decoder[ClientCall] = msgspec.msgpack.Decoder(prepared(ClientCall))
         self._channel: Channel[ClientCall] = Channel(connection, decoder, MOST_FRAME_BYTES)
         self._desk = desk
         self._on_introduced, self._on_gone = on_introduced, on_gone
@@ -179,7 +180,9 @@ def _decoded(arguments: bytes) -> dict[str, object]:
 def _turn_away(connection: socket.socket) -> None:
     try:
         connection.settimeout(1.0)
-        channel: Channel[ClientCall] = Channel(connection, msgspec.msgpack.Decoder(ClientCall))
+        channel: Channel[ClientCall] = Channel(
+            connection, msgspec.msgpack.Decoder(prepared(ClientCall))
+        )
         channel.send(ClientReply(refusal=_TAKEN))
         channel.close()
     except (ChannelError, OSError):

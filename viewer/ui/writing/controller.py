@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QProgressDialog
 
 from viewer.atomic_write import atomic_write_bytes, unwritable
+from viewer.prepared_types import prepared
 from viewer.processes.helper import HelperCall, HelperStoppedError, helper
 from viewer.slides.remote.address import is_address
 from viewer.slides.writing.requests import (
@@ -55,7 +56,7 @@ class WritingJob(QObject):
         body = self._call.wait(
             lambda share: self.progressed.emit(msgspec.msgpack.decode(share, type=float))
         )
-        return msgspec.msgpack.decode(body, type=WrittenSlide)
+        return msgspec.msgpack.decode(body, type=prepared(WrittenSlide))
 
     def cancel(self) -> None:
         self._is_canceled = True

@@ -20,6 +20,7 @@ from viewer.annotations.formats.problems import AnnotationFileError, Problem
 from viewer.annotations.formats.slide_place import SlidePlace
 from viewer.annotations.storage.packing import packed, unpacked
 from viewer.limits import ANNOTATIONS_BYTES
+from viewer.prepared_types import prepared
 from viewer.processes.helper import HelperEndedError, HelperFailedError, helper
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def write_dicom(
             raise AnnotationFileError(f"{path.name} cannot be written: {error}") from error
         except HelperFailedError as error:
             raise AnnotationFileError(_reason_of(error, path.name, slide.name)) from error
-    return msgspec.msgpack.decode(answer, type=list[Problem])
+    return msgspec.msgpack.decode(answer, type=prepared(list[Problem]))
 
 
 def _reason_of(error: HelperFailedError, name: str, slide: str) -> str:

@@ -12,6 +12,7 @@ import msgspec
 from viewer.annotations.formats.confined_reading import Sender
 from viewer.annotations.formats.slide_place import SlidePlace
 from viewer.limits import ANNOTATIONS_BYTES
+from viewer.prepared_types import prepared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +25,7 @@ _BULK_CLASS = "1.2.840.10008.5.1.4.1.1.91.1"
 
 def main(arguments: list[str]) -> None:
     """Read the file: its name, its slide, its descriptor, and that of the channel."""
-    name, slide = arguments[0], msgspec.json.decode(arguments[1], type=SlidePlace)
+    name, slide = arguments[0], msgspec.json.decode(arguments[1], type=prepared(SlidePlace))
     sender = Sender(int(arguments[3]), ANNOTATIONS_BYTES)
     with os.fdopen(int(arguments[2]), "rb") as file, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pydicom warns of what others wrote

@@ -18,6 +18,7 @@ from viewer.annotations.formats.dicom.segment_writing import segmentation_of
 from viewer.annotations.formats.dicom.slide_headers import source_image
 from viewer.annotations.formats.problems import Problem
 from viewer.atomic_write import atomic_write
+from viewer.prepared_types import prepared
 
 if TYPE_CHECKING:
     from viewer.processes.helper_entry import TaskContext
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 def write(body: bytes, _context: TaskContext) -> bytes:
     """Write the file that a `WriteRequest` asks for; return what it cannot hold."""
-    request = msgspec.msgpack.decode(body, type=WriteRequest)
+    request = msgspec.msgpack.decode(body, type=prepared(WriteRequest))
     annotations = held_annotations(Path(request.annotations))
     problems: list[Problem] = []
     logging.getLogger("pydicom").setLevel(logging.ERROR)  # what it warns of is the slide's own

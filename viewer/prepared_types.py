@@ -1,0 +1,41 @@
+"""Types of records, made ready for msgspec by one thread at a time.
+
+msgspec learns what a class holds when it is first asked to decode one, and keeps what it has
+learned before it has learned all: a second thread that decodes the same class meanwhile ends the
+process (seen in msgspec 0.22, as two threads read the settings at once). So each type that is
+decoded goes through `prepared`.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, TypeVar, overload
+
+import msgspec
+
+if TYPE_CHECKING:
+    from types import UnionType
+
+T = TypeVar("T")
+
+_one_at_a_time = threading.Lock()
+_known: set[object] = set()
+
+
+@overload
+def prepared(kind: type[T]) -> type[T]: ...
+@overload
+def prepared(kind: UnionType) -> UnionType: ...
+def prepared(kind: object) -> object:
+    """Return a type of records, of which msgspec knows by then all that it decodes.
+
+    Raises
+    ------
+    TypeError
+        The type is none that msgspec can decode.
+    """
+    if kind not in _known:
+        with _one_at_a_time:
+            msgspec.json.Decoder(kind)
+            _known.add(kind)
+    return kind
