@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +25,6 @@ from viewer.inference.models.model_library import models_folder
 from viewer.overlays.object_map import ObjectMap
 from viewer.ui.main_window import MainWindow
 from viewer.ui.overlays.attention_presenter import AttentionPresenter
-from viewer.ui.overlays.controller import FOR_AN_OVERLAY, load_overlay_modules
 from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
 from viewer.ui.overlays.overlay import Overlay
 
@@ -173,9 +171,3 @@ def test_a_window_closes_amid_the_trial_of_a_model(
     window.close()
     assert time.monotonic() - begun_s < 5
     assert list(models_folder().iterdir()) == []
-
-
-def test_what_the_first_overlay_needs_is_imported_before_it_is_turned_on() -> None:
-    """In a thread, where a name that is wrong would only be logged."""
-    load_overlay_modules()
-    assert all(name in sys.modules for name in FOR_AN_OVERLAY)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject, QTimer, Signal
@@ -11,6 +10,7 @@ from viewer.inference.ai_extra import missing_ai
 from viewer.inference.tasks.known import kind_of
 from viewer.overlays.shown_overlays import ShownOverlay
 from viewer.ui.background_runner import BackgroundRunner, Urgency
+from viewer.ui.loading_ahead import LoadingAhead
 from viewer.ui.overlays.card_menu import CardMenu, CardMenuHost
 from viewer.ui.overlays.card_settings import CardSettings
 from viewer.ui.overlays.click_segmenting import ClickHost, ClickSegmenting
@@ -61,24 +61,21 @@ class OverlaysHost(
 
 
 FOR_AN_OVERLAY = (
-    "superqt",
-    "viewer.canvas.hatched_layer",
-    "viewer.canvas.objects_layer",
-    "viewer.canvas.patch_layer",
     "viewer.inference.runs.engine",
     "viewer.inference.runs.results",
     "viewer.inference.runs.slide_inference",
+)
+QT_FOR_AN_OVERLAY = (
+    "viewer.canvas.hatched_layer",
+    "viewer.canvas.objects_layer",
+    "viewer.canvas.patch_layer",
     "viewer.ui.overlays.attention_presenter",
     "viewer.ui.overlays.expected_presenter",
     "viewer.ui.overlays.objects_presenter",
     "viewer.ui.overlays.overlay_run",
+    "superqt",
 )
-
-
-def load_overlay_modules() -> None:
-    """Import in a thread what the first overlay needs; it held up the window for 0.2 s."""
-    for name in FOR_AN_OVERLAY:
-        import_module(name)
+"""What the first overlay needs; imported as it is turned on it held up the window for 0.2 s."""
 
 
 class OverlaysController(QObject):
@@ -130,7 +127,7 @@ class OverlaysController(QObject):
         self._background.run(
             lambda: clear_results(keep_bytes=keep_bytes), lambda _: None, urgency=Urgency.REST
         )
-        self._background.run(load_overlay_modules, lambda _: None, urgency=Urgency.REST)
+        LoadingAhead(FOR_AN_OVERLAY, QT_FOR_AN_OVERLAY, self._background, self)
 
     def shut_down(self) -> None:
         """Ends the engines; their results are kept."""
