@@ -35,8 +35,9 @@ def collects(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> Iterator[Collecto
     # As in the program after `spare_standing_objects`.
     gc.set_threshold(collector._YOUNG, collector._MIDDLE, collector._NEVER)
     monkeypatch.setattr(collector, "_MANY", MANY)
-    monkeypatch.setattr(user_input, "_REST_S", 0.0)
-    yield Collector(lambda: False)
+    collects = Collector(lambda: False)
+    collects._rest.rest_s = 0.0
+    yield collects
     gc.unfreeze()
     gc.collect()
     gc.freeze()  # what the tests have imported, for those that follow
@@ -148,9 +149,9 @@ def _gone_again(collects: Collector) -> weakref.ref[_Held]:
 
 
 def test_the_walk_through_everything_waits_until_the_user_rests(
-    collects: Collector, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+    collects: Collector, qtbot: QtBot
 ) -> None:
-    monkeypatch.setattr(user_input, "_REST_S", 1000.0)
+    collects._rest.rest_s = 1000.0
     seen, rest = _gone_again(collects), collects._rest
     assert rest.is_waiting
     asked_s = rest._input_s
@@ -160,7 +161,7 @@ def test_the_walk_through_everything_waits_until_the_user_rests(
     assert rest._input_s > asked_s, "the rest begins anew with each key"
     rest._look()
     assert seen() is not None
-    monkeypatch.setattr(user_input, "_REST_S", 0.0)
+    collects._rest.rest_s = 0.0
     rest._look()
     assert seen() is None
     assert not rest.is_waiting
@@ -169,7 +170,7 @@ def test_the_walk_through_everything_waits_until_the_user_rests(
 def test_it_waits_for_no_rest_for_ever(
     collects: Collector, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(user_input, "_REST_S", 1000.0)
+    collects._rest.rest_s = 1000.0
     seen, rest = _gone_again(collects), collects._rest
     monkeypatch.setattr(user_input, "_LONGEST_S", 0.0)
     rest._look()

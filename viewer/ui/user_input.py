@@ -37,11 +37,16 @@ class RestWatch(QObject):
     """Calls once the user has not touched mouse, pen or keys for some seconds.
 
     It looks at events only while something waits for a rest: each costs some microseconds.
+
+    Parameters
+    ----------
+    rest_s
+        How long is a rest; also an attribute.
     """
 
     def __init__(self, parent: QObject, rest_s: float = _REST_S) -> None:
         super().__init__(parent)
-        self._rest_s = rest_s
+        self.rest_s = rest_s
         self._then: Callable[[], object] | None = None
         self._asked_s = self._input_s = 0.0
         self._timer = QTimer(self, singleShot=True)
@@ -60,7 +65,7 @@ class RestWatch(QObject):
         self._then = then
         self._asked_s = self._input_s = time.monotonic()
         application.installEventFilter(self)
-        self._timer.start(round(1000 * self._rest_s))
+        self._timer.start(round(1000 * self.rest_s))
 
     @guarded(False)
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
@@ -70,7 +75,7 @@ class RestWatch(QObject):
 
     def _look(self) -> None:
         now_s = time.monotonic()
-        left_s = min(self._input_s + self._rest_s, self._asked_s + _LONGEST_S) - now_s
+        left_s = min(self._input_s + self.rest_s, self._asked_s + _LONGEST_S) - now_s
         if left_s > 0:
             self._timer.start(max(1, round(1000 * left_s)))
             return
