@@ -168,22 +168,21 @@ def test_the_box_of_all_and_of_some() -> None:
     assert Document().state.box_of([]) is None
 
 
-def test_what_the_last_change_of_the_selection_turned() -> None:
+def test_one_more_is_chosen_and_one_less() -> None:
     a, b, c = square(0), square(20), square(40)
     document = Document([a, b, c])
     selection = Selection(document)
-    assert selection.turned is None
     selection.choose([a.id, b.id])
-    assert selection.turned is None
+    before = selection.ids
     selection.turn(c.id)
     assert selection.ids == {a.id, b.id, c.id}
-    assert selection.turned == {c.id}
+    assert selection.ids.differing(before) == {c.id}
     selection.turn(a.id)
     assert selection.ids == {b.id, c.id}
-    assert selection.turned == {a.id}
+    assert selection.ids.differing(before) == {a.id, c.id}
     document.do(removing("Delete", [a, c]))
     assert selection.ids == {b.id}
-    assert selection.turned == {c.id}
+    assert selection.ids.differing(before) == {a.id}
 
 
 def test_what_is_removed_is_chosen_no_more() -> None:

@@ -143,8 +143,10 @@ def test_a_hundred_thousand_are_listed_found_and_changed(model: AnnotationModel)
     assert plain.id_at(plain.index(0, 0, plain.index(4, 0))) == held[-1].id
     document.do(changing("Rename", [(held[7], replace(held[7], name="seven"))]))
     assert plain.data(plain.index_of(held[7].id)) == "seven"
-    runs = plain.runs_of([each.id for each in held])
+    runs = plain.runs_of({each.id for each in held})
     assert [(first.row(), last.row()) for first, last in runs] == [(0, 19_999)] * 5
+    runs = plain.runs_of({each.id for each in held[:-1]})
+    assert [(first.row(), last.row()) for first, last in runs] == [(0, 19_999)] * 4 + [(1, 19_999)]
     document.do(removing("Delete", list(document)[:60_000]))
     assert plain.shown_count == 40_000
     document.undo()

@@ -100,7 +100,7 @@ class TestSelections:
     def test_a_tool_finds_what_is_under_it_and_what_is_uppermost(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(edit_context, "MANY", 10)
+        monkeypatch.setattr(edit_context, "MOST_IN_A_FRAME", 10)
 
         def make(count: int) -> Callable[[], object]:
             desk = self.context(count)
@@ -126,7 +126,7 @@ class TestSelections:
         desk.selection.choose(desk.document.ids)
         found: list[list[list[Annotation]]] = []
         for most in (1000, 10):
-            monkeypatch.setattr(edit_context, "MANY", most)
+            monkeypatch.setattr(edit_context, "MOST_IN_A_FRAME", most)
             dimensions = [
                 desk.uppermost(lambda each, d=d: shapely.get_dimensions(each.geometry) == d)
                 for d in (0, 1, 2)

@@ -9,6 +9,7 @@ import shapely
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPainterPath, QPen
 
+from viewer.annotations.id_set import IdSet
 from viewer.annotations.kept_geometry import array_of, geometries_of
 from viewer.annotations.selection import Selection
 from viewer.canvas.fast_paths import point_list
@@ -117,7 +118,7 @@ class AnnotationsLayer:
         for end in self._ends:
             end()
         self._sheet.forget()
-        self._chosen = frozenset()
+        self._chosen = IdSet()
 
     @property
     def shown_name(self) -> str:
@@ -220,13 +221,8 @@ class AnnotationsLayer:
 
     def _follow_chosen(self) -> None:
         before, self._chosen = self._chosen, self._selection.ids
-        if abs(len(self._chosen) - len(before)) > _AT_ONCE:
-            self._make_all_old()
-            return
-        changed = self._selection.turned
-        if changed is None or abs(len(self._chosen) - len(before)) != len(changed):
-            changed = self._chosen ^ before
-        if len(changed) > _AT_ONCE:
+        changed = self._chosen.differing(before)
+        if changed is None or len(changed) > _AT_ONCE:
             self._make_all_old()
         else:
             self._make_old(self._document.of(changed))

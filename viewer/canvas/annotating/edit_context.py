@@ -20,6 +20,7 @@ from viewer.slides.channels import FIRST_PLANE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Set as AbstractSet
     from uuid import UUID
 
     from shapely.geometry.base import BaseGeometry
@@ -44,7 +45,7 @@ class ManyAtOnce(Protocol):
         """Carry out what `make` works out of all that is chosen and not locked."""
         ...
 
-    def choose_found(self, find: Callable[[DocumentState], frozenset[UUID]]) -> None:
+    def choose_found(self, find: Callable[[DocumentState], AbstractSet[UUID]]) -> None:
         """Choose the ids that are found."""
         ...
 

@@ -6,13 +6,13 @@ import math
 from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
-from uuid import UUID
 
 from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QColor, QPainterPath
 from shapely import affinity
 
 from viewer.annotations.document import changing
+from viewer.annotations.id_set import IdSet
 from viewer.annotations.kept_geometry import array_of
 from viewer.annotations.selection import MOST_IN_A_FRAME
 from viewer.annotations.shape_editing import (
@@ -34,6 +34,8 @@ from viewer.geometry import Box, Point
 from viewer.progress import while_wanted
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from PySide6.QtCore import QObject
     from PySide6.QtGui import QPainter
 
@@ -298,7 +300,7 @@ class SelectTool(DrawingTool):
     def _choose_framed(self, pressed: PointerState, hand: PointerState) -> None:
         """Those that lie within the band as a whole; a click on nothing chooses nothing."""
         selection = self.desk.selection
-        kept = selection.ids if hand.shift else frozenset[UUID]()
+        kept = selection.ids if hand.shift else IdSet()
         if math.dist(pressed.screen, hand.screen) < DRAG_PX:
             selection.choose(kept)
             return
@@ -307,9 +309,9 @@ class SelectTool(DrawingTool):
         document, hidden = self.desk.document, self.desk.hidden_classes
         is_of_many = len(document.rows_inside(Box.enclosing(corners))) > MOST_IN_A_FRAME
         if is_of_many and self.desk.many is not None:
-            self.desk.many.choose_found(lambda state: kept | framed(state, corners, hidden))
+            self.desk.many.choose_found(lambda state: kept.with_ids(framed(state, corners, hidden)))
         else:
-            selection.choose(kept | framed(document.state, corners, hidden))
+            selection.choose(kept.with_ids(framed(document.state, corners, hidden)))
 
     def _paint_grips(self, painter: QPainter, scene: Scene) -> None:
         now = self._grips_now()

@@ -33,7 +33,8 @@ from viewer.uncollected import uncollected
 from viewer.window_first import giving_way
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
+    from collections.abc import Set as AbstractSet
     from uuid import UUID
 
     from viewer.annotations.annotation import Annotation
@@ -217,18 +218,18 @@ class AnnotationModel(QAbstractItemModel):
     def _index_at(self, group: Group, at: int) -> QModelIndex:
         return self.createIndex(self._position(group, at), 0, group.number)
 
-    def runs_of(self, ids: Iterable[UUID]) -> list[tuple[QModelIndex, QModelIndex]]:
+    def runs_of(self, ids: AbstractSet[UUID]) -> list[tuple[QModelIndex, QModelIndex]]:
         """First and last rows that hold just these annotations, as few as there are."""
-        if isinstance(ids, frozenset) and self._filling is None and self._holds_all(ids):
+        if self._filling is None and self._holds_all(ids):
             return [self._run(group.number, 0, len(group.ids) - 1) for group in self._groups]
-        rows = self._rows_of(set(ids))
+        rows = self._rows_of(ids)
         return [
             self._run(number, *run) for number, found in rows.items() for run in row_runs(found)
         ]
 
     def find_runs(
         self,
-        ids: frozenset[UUID],
+        ids: AbstractSet[UUID],
         then: Callable[[list[tuple[QModelIndex, QModelIndex]]], object],
     ) -> None:
         """Call `then` with `runs_of` ids; very many are looked for in the thread.
@@ -264,11 +265,11 @@ class AnnotationModel(QAbstractItemModel):
         end = self.createIndex(last, len(COLUMNS) - 1, number)
         return self.createIndex(first, 0, number), end
 
-    def _holds_all(self, ids: frozenset[UUID]) -> bool:
+    def _holds_all(self, ids: AbstractSet[UUID]) -> bool:
         """Return whether all that the document holds is among these."""
         return bool(ids) and self._document is not None and len(ids) == len(self._document)
 
-    def _rows_of(self, ids: set[UUID]) -> dict[int, list[int]]:
+    def _rows_of(self, ids: AbstractSet[UUID]) -> dict[int, list[int]]:
         """By the numbers of the classes."""
         rows: dict[int, list[int]] = {}
         if len(ids) > MOST_AT_ONCE:

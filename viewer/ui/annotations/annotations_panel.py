@@ -38,7 +38,8 @@ from viewer.ui.shell.panel import Panel, shows_state
 from viewer.ui.widgets import IconButton, KeyKeeper
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
+    from collections.abc import Set as AbstractSet
     from uuid import UUID
 
     from PySide6.QtGui import QFocusEvent, QKeyEvent, QResizeEvent
@@ -170,7 +171,7 @@ class AnnotationsPanel(Panel):
         self._set_up_tree()
         self._lay_out()
         self._connect()
-        self.show_chosen((), None, can_describe=False)
+        self.show_chosen(frozenset(), None, can_describe=False)
 
     # What it shows ---------------------------------------------------------------------------
 
@@ -181,12 +182,12 @@ class AnnotationsPanel(Panel):
 
     @shows_state
     def show_chosen(
-        self, ids: Iterable[UUID], described: tuple[UUID, str] | None, *, can_describe: bool
+        self, ids: AbstractSet[UUID], described: tuple[UUID, str] | None, *, can_describe: bool
     ) -> None:
         """Selects the rows of what is chosen, and shows what is written of a single one."""
         if not self._is_showing:
             self.model.gather_no_more()
-            self._select(frozenset(ids))
+            self._select(ids)
         self.description.show_text(described[1] if described else "")
         self._described_id = described[0] if described else None
         self.description.setEnabled(described is not None)
@@ -353,10 +354,12 @@ class AnnotationsPanel(Panel):
         finally:
             self._is_showing = False
 
-    def _select(self, ids: frozenset[UUID]) -> None:
+    def _select(self, ids: AbstractSet[UUID]) -> None:
         self.model.find_runs(ids, lambda runs: self._show_runs(ids, runs))
 
-    def _show_runs(self, ids: frozenset[UUID], runs: list[tuple[QModelIndex, QModelIndex]]) -> None:
+    def _show_runs(
+        self, ids: AbstractSet[UUID], runs: list[tuple[QModelIndex, QModelIndex]]
+    ) -> None:
         self._is_showing = True
         try:
             selection = QItemSelection()

@@ -291,7 +291,7 @@ class _ChangedError(CoverslipError):
 
 
 def _in_sight(
-    state: DocumentState, ids: frozenset[UUID], hidden: AbstractSet[str]
+    state: DocumentState, ids: AbstractSet[UUID], hidden: AbstractSet[str]
 ) -> Iterator[Annotation]:
     """Yield those of the ids whose class is not hidden, as long as they are wanted."""
     found = while_wanted(state.of(ids), len(ids))

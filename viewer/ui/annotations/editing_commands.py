@@ -25,6 +25,7 @@ from viewer.window_first import giving_way
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from collections.abc import Set as AbstractSet
     from uuid import UUID
 
     from shapely.geometry.base import BaseGeometry
@@ -448,7 +449,9 @@ class EditingCommands(QObject):
                 active,
                 title,
                 lambda chosen: make(chosen, author),
-                lambda edit: self._on_done(active, edit, active.selection.ids | edit.added_ids),
+                lambda edit: self._on_done(
+                    active, edit, active.selection.ids.with_ids(edit.added_ids)
+                ),
             )
             return
         chosen = self._changeable(active)
@@ -475,7 +478,7 @@ class EditingCommands(QObject):
             here = active.document
             self._on_done(active, step, frozenset(c.id for c in step.changes if c.id in here))
 
-    def _on_done(self, active: PaneAnnotations, step: Edit, chosen: frozenset[UUID]) -> None:
+    def _on_done(self, active: PaneAnnotations, step: Edit, chosen: AbstractSet[UUID]) -> None:
         if not step.changes:
             self._window.say(f"{step.label}: nothing to be changed.")
             return

@@ -96,7 +96,7 @@ class Listing(QObject):
         """Selects what is chosen in the active pane."""
         active = self._kept.active
         if active is None or self._panel.isHidden():
-            self._panel.show_chosen((), None, can_describe=False)
+            self._panel.show_chosen(frozenset(), None, can_describe=False)
             return
         chosen = active.selection
         one = next(iter(active.chosen), None) if len(chosen) == 1 else None

@@ -147,13 +147,13 @@ class PaneAnnotations:
 
     def choose_found(
         self,
-        find: Callable[[DocumentState], frozenset[UUID]],
+        find: Callable[[DocumentState], AbstractSet[UUID]],
         chosen: Callable[[int], object] = lambda _: None,
     ) -> None:
         """Choose the ids that are found in a thread; `chosen` is told how many."""
         document, state = self.document, self.document.snapshot()
 
-        def choose(ids: frozenset[UUID]) -> None:
+        def choose(ids: AbstractSet[UUID]) -> None:
             if self.desk.many is None:
                 return  # the slide has left the pane
             if document.holds(state):
