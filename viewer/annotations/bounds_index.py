@@ -1,4 +1,4 @@
-"""Which annotations lie in a box: one comparison over arrays, quick enough for a million."""
+"""Which annotations lie in a box: a comparison over arrays, quick enough for a million."""
 
 from __future__ import annotations
 
@@ -10,19 +10,23 @@ import numpy as np
 import shapely
 
 from viewer.annotations.kept_geometry import geometries_of
+from viewer.geometry import Box
 from viewer.window_first import give_way
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from uuid import UUID
 
     from numpy.typing import NDArray
 
     from viewer.annotations.annotation import Annotation
-    from viewer.geometry import Box
 
+_BITS = 15
+_IN_BLOCK = 1 << _BITS
+"""Rows of a block: a megabyte, which a change copies where copies of the index share it."""
+_PLACE = _IN_BLOCK - 1
 _FIRST_ROWS = 256
-_AT_ONCE = 2000
+_AT_ONCE = 2048
 """Shapes that are measured together; a million at once would hold up all other threads."""
 _FROM_TOP_AT_ONCE = 50
 
@@ -40,6 +44,7 @@ class BoundsIndex:
     """Bounds of annotations by row; a row is a place in the order of drawing.
 
     The row of what was removed is kept for it, so that an undone removal is drawn where it was.
+    A copy has the same blocks. Whichever of the two changes one first takes a copy of that block.
     """
 
     def __init__(self) -> None:
@@ -48,13 +53,16 @@ class BoundsIndex:
         """How many of the rows are this index's; a copy may have added others."""
         # A line each for x0, y0, x1 and y1. Rows without bounds are NaN, which no comparison
         # holds for.
-        self._bounds: NDArray[np.float64] = np.full((4, _FIRST_ROWS), np.nan)
+        self._blocks: list[NDArray[np.float64]] = []
+        self._own: set[int] = set()
+        """The blocks that no copy has."""
 
     def copied(self) -> BoundsIndex:
         """Return another of the same content."""
         other = BoundsIndex()
         other._rows, other._count = self._rows, self._count
-        other._bounds = self._bounds.copy()
+        other._blocks = self._blocks.copy()
+        self._own = set()
         return other
 
     @property
@@ -67,11 +75,14 @@ class BoundsIndex:
         waiting = iter(annotations)
         while part := list(itertools.islice(waiting, _AT_ONCE)):
             give_way()
-            rows = [self.row_for(annotation.id) for annotation in part]
-            self._bounds[:, rows] = shapely.bounds(geometries_of(part)).T
+            rows = np.array([self.row_for(annotation.id) for annotation in part], np.intp)
+            bounds = shapely.bounds(geometries_of(part)).T
+            for number, at in _by_block(rows):
+                self._block_to_change(number)[:, rows[at] & _PLACE] = bounds[:, at]
 
     def remove(self, id_: UUID) -> None:
-        self._bounds[:, self._rows.of[id_]] = np.nan
+        row = self._rows.of[id_]
+        self._block_to_change(row >> _BITS)[:, row & _PLACE] = np.nan
 
     def place(self, id_: UUID) -> int:
         """Rank in the order of drawing."""
@@ -95,8 +106,13 @@ class BoundsIndex:
 
     def rows_inside(self, box: Box) -> NDArray[np.intp]:
         """Return the rows whose bounds meet a level-0 box, in the order of drawing."""
-        x0, y0, x1, y1 = self._bounds[:, : self._count]
-        hits = (x0 <= box.x1) & (x1 >= box.x0) & (y0 <= box.y1) & (y1 >= box.y0)
+        hits = np.empty(sum(block.shape[1] for block in self._blocks), np.bool_)
+        for number, (x0, y0, x1, y1) in enumerate(self._blocks):
+            of_block = hits[number << _BITS : (number + 1) << _BITS]
+            np.less_equal(x0, box.x1, of_block)
+            of_block &= x1 >= box.x0
+            of_block &= y0 <= box.y1
+            of_block &= y1 >= box.y0
         return np.flatnonzero(hits)
 
     def ids_of(self, rows: NDArray[np.intp]) -> list[UUID]:
@@ -104,27 +120,37 @@ class BoundsIndex:
         ids = self._rows.ids
         return [ids[row] for row in rows.tolist()]
 
-    @property
-    def bounds(self) -> NDArray[np.float64]:
-        """Return (n, 4) x0, y0, x1 and y1 of all rows, to be read; NaN of what was removed."""
-        return self._bounds[:, : self._count].T
-
     def bounds_of(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
         """Return (n, 4) x0, y0, x1 and y1 of rows; NaN of what was removed."""
-        return self._bounds[:, rows].T
+        bounds = np.empty((4, len(rows)))
+        for number, at in _by_block(rows):
+            bounds[:, at] = self._blocks[number][:, rows[at] & _PLACE]
+        return bounds.T
+
+    @property
+    def box(self) -> Box | None:
+        """Return what bounds all of them; None where none has bounds."""
+        return _around(self._blocks)
+
+    def box_of(self, rows: NDArray[np.intp]) -> Box | None:
+        """Return what bounds those of rows; None where none has bounds."""
+        return _around([self.bounds_of(rows).T])
 
     def ordered_rows(self) -> Iterator[list[int]]:
         """Yield the rows that have bounds, in the order of drawing, many at a time."""
         for first in range(0, self._count, _AT_ONCE):
-            part = self._bounds[0, first : min(first + _AT_ONCE, self._count)]
+            start = first & _PLACE
+            part = self._blocks[first >> _BITS][0, start : start + _AT_ONCE]
             yield (np.flatnonzero(~np.isnan(part)) + first).tolist()
 
     def rows_from_top(self) -> Iterator[list[int]]:
         """Yield the same backwards, few at a time: who looks for the uppermost ends it soon."""
-        for last in range(self._count, 0, -_FROM_TOP_AT_ONCE):
-            first = max(0, last - _FROM_TOP_AT_ONCE)
-            there = np.flatnonzero(~np.isnan(self._bounds[0, first:last])) + first
-            yield there[::-1].tolist()
+        for number in reversed(range(len(self._blocks))):
+            first_of_block = number << _BITS
+            for last in range(min(_IN_BLOCK, self._count - first_of_block), 0, -_FROM_TOP_AT_ONCE):
+                first = max(0, last - _FROM_TOP_AT_ONCE)
+                there = np.flatnonzero(~np.isnan(self._blocks[number][0, first:last]))
+                yield (there[::-1] + first + first_of_block).tolist()
 
     def row_for(self, id_: UUID) -> int:
         """Return the row of an id, a new one on top where it never was here; it has no bounds."""
@@ -137,7 +163,44 @@ class BoundsIndex:
             row = self._rows.of[id_] = self._count
             self._rows.ids.append(id_)
         self._count += 1
-        if row == self._bounds.shape[1]:
-            more = np.full_like(self._bounds, np.nan)
-            self._bounds = np.concatenate([self._bounds, more], axis=1)
+        self._make_room(row)
         return row
+
+    def _make_room(self, row: int) -> None:
+        """Have a place for a new row on top."""
+        number, place = row >> _BITS, row & _PLACE
+        more = np.full((4, max(_FIRST_ROWS, place)), np.nan)
+        if number == len(self._blocks):
+            self._blocks.append(more)
+        elif place == self._blocks[number].shape[1]:
+            self._blocks[number] = np.concatenate([self._blocks[number], more], axis=1)
+        else:
+            return
+        self._own.add(number)
+
+    def _block_to_change(self, number: int) -> NDArray[np.float64]:
+        if number not in self._own:
+            self._blocks[number] = self._blocks[number].copy()
+            self._own.add(number)
+        return self._blocks[number]
+
+
+def _by_block(rows: NDArray[np.intp]) -> Iterator[tuple[int, NDArray[np.intp]]]:
+    """Yield the numbers of blocks, each with where those of the rows are that lie in it."""
+    numbers = rows >> _BITS
+    for number in np.unique(numbers).tolist():
+        yield number, np.flatnonzero(numbers == number)
+
+
+def _around(parts: Sequence[NDArray[np.float64]]) -> Box | None:
+    """Return what bounds all of (4, n) bounds, of which some may be NaN; None for none."""
+    ends = [
+        (np.fmin.reduce(each[:2], 1), np.fmax.reduce(each[2:], 1)) for each in parts if each.size
+    ]
+    if not ends:
+        return None
+    low, high = (
+        np.fmin.reduce([each for each, _ in ends]),
+        np.fmax.reduce([each for _, each in ends]),
+    )
+    return None if np.isnan(low).any() else Box(*low.tolist(), *high.tolist())

@@ -13,7 +13,6 @@ from viewer.annotations.bookmarks import is_mark
 from viewer.annotations.bounds_index import BoundsIndex
 from viewer.annotations.held_annotations import HeldAnnotations
 from viewer.annotations.kept_geometry import is_line, is_same_geometry
-from viewer.geometry import Box
 from viewer.progress import while_wanted
 from viewer.window_first import give_way, giving_way
 
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.document import Change
+    from viewer.geometry import Box
 
 _SMALL_PART = 8
 """How many times as many all have to be, that some are found sooner one by one."""
@@ -94,14 +94,9 @@ class DocumentState:
         Of all that is held it is known at once.
         """
         if len(ids) == len(self.held):
-            bounds = self.index.bounds
-        else:
-            rows = [self.index.place(id_) for id_ in giving_way(ids) if id_ in self.held]
-            bounds = self.index.bounds_of(np.array(rows, np.intp))
-        bounds = bounds[~np.isnan(bounds[:, 0])]
-        if not len(bounds):
-            return None
-        return Box(*bounds[:, :2].min(0).tolist(), *bounds[:, 2:].max(0).tolist())
+            return self.index.box
+        rows = [self.index.place(id_) for id_ in giving_way(ids) if id_ in self.held]
+        return self.index.box_of(np.array(rows, np.intp))
 
     def copied(self) -> DocumentState:
         """Return a state that can be changed without this one."""
