@@ -15,7 +15,7 @@ from benchmarks.big_slide import write_flat
 from benchmarks.collection_windows import is_covered
 from benchmarks.laboratory import objects
 from benchmarks.stalls import open_in, wait
-from viewer.annotations.document import adding
+from viewer.annotations.document import adding, removing
 from viewer.ui.background_runner import BackgroundRunner
 
 if TYPE_CHECKING:
@@ -70,7 +70,9 @@ class Work:
         """Put the objects into the reader's own set, which a project keeps in its folder."""
         here, sets = self._opened(), self._window.annotations.active_sets
         assert sets is not None
-        if not len(here.document):
+        # A day that was ended in the middle of a change of all of them leaves others.
+        if len(here.document) != self._laboratory.objects:
+            here.document.do(removing("Delete", list(here.document)))
             here.document.do(adding("Import", objects(self._laboratory.objects)))
             wait(lambda: sets.is_saved, _PATIENCE_S)
 
