@@ -38,6 +38,7 @@ class ActionSet(QObject):
         self._bindings: Bindings | None = None
         self.bind(bindings)
         self.recolor()
+        window.addActions(list(self._actions.values()))  # complete: it hears of each later change
 
     def __getitem__(self, command_id: str) -> QAction:
         return self._actions[command_id]
@@ -95,5 +96,4 @@ class ActionSet(QObject):
         action.setObjectName(command.id)
         action.setIconText(command.plain_text)
         action.setCheckable(command.checkable)
-        window.addAction(action)
         return action

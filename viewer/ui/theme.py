@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from PySide6.QtCore import QDir, Qt
 from PySide6.QtGui import QColor, QFont, QGuiApplication, QIcon, QPalette
 from PySide6.QtWidgets import QApplication, QStyleFactory
@@ -65,7 +67,12 @@ def icon(name: str) -> QIcon:
     name
         One of qtawesome's, e.g. "mdi6.ruler", or "drawn.polygon" for `resources/icons/polygon.svg`.
     """
-    theme = current_theme()
+    return _themed_icon(name, current_theme().name)
+
+
+@cache
+def _themed_icon(name: str, theme_name: str) -> QIcon:
+    theme = theme_named(theme_name)
     return colored_icon(name, theme.text, color_disabled=theme.disabled_text)
 
 

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 
 class ModelCards(QWidget):
-    """Keeps one card chosen: commands of the menu and keys are for its model."""
+    """Keeps one card chosen: commands of the menu and keys are for its model.
+
+    The cards are made by `make`, before they are first seen, or when one is first asked for.
+    """
 
     switched = Signal(object, bool)
     """An OverlaySource was turned on or off."""
@@ -31,6 +34,8 @@ class ModelCards(QWidget):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self.setAccessibleName("Models")
+        self._models: list[OverlaySource] = []
+        self._is_made = False
         self._cards: list[ModelCard] = []
         self._by_key: dict[str, ModelCard] = {}
         self._on: set[str] = set()
@@ -44,27 +49,10 @@ class ModelCards(QWidget):
 
     def show_models(self, models: Sequence[OverlaySource], chosen: str = "") -> None:
         """List models; `chosen` is the key of the one to choose, by default as it was."""
-        kept = {card.source.key: card for card in self._cards}
-        counts = Counter(source.name for source in models)
-        cards: list[ModelCard] = []
-        for source in models:
-            name = _shown_name(source, is_alone=counts[source.name] == 1)
-            card = kept.get(source.key)
-            if card is not None and (card.source, card.accessibleName()) == (source, name):
-                del kept[source.key]
-            else:
-                card = self._made(source, name)
-            cards.append(card)
-        for card in kept.values():
-            self._column.removeWidget(card)
-            if card.has_body:
-                card.body.close_reading()
-            card.hide()
-            card.deleteLater()
-        self._cards = cards
-        self._by_key = {card.source.key: card for card in reversed(cards)}
-        self._lay_out()
-        keys = [card.source.key for card in cards]
+        self._models = list(models)
+        if self._is_made:
+            self._make_cards()
+        keys = [source.key for source in models]
         before = self._chosen
         if chosen:
             self._chosen = chosen
@@ -73,34 +61,41 @@ class ModelCards(QWidget):
         if self._chosen != before:
             self.chosen_changed.emit()
 
+    def make(self) -> None:
+        """Make the cards, where they are not there yet."""
+        if not self._is_made:
+            self._is_made = True
+            self._make_cards()
+
     def models(self) -> list[OverlaySource]:
         """Return what the cards are of, in their order."""
-        return [card.source for card in self._cards]
+        return list(self._models)
 
     def count(self) -> int:
         """Return how many cards there are."""
-        return len(self._cards)
+        return len(self._models)
 
     @property
     def cards(self) -> Sequence[ModelCard]:
         """Return the cards in their order."""
+        self.make()
         return tuple(self._cards)
 
     def card(self, key: str) -> ModelCard | None:
         """Return the card of a model or file by its key."""
+        self.make()
         return self._by_key.get(key)
 
     def named(self, name: str) -> ModelCard:
         """Return the first card of a name. Raises LookupError."""
-        for card in self._cards:
+        for card in self.cards:
             if card.source.name == name:
                 return card
         raise LookupError(name)
 
     def chosen(self) -> OverlaySource | None:
         """Return what the chosen card is of."""
-        card = self.chosen_card
-        return None if card is None else card.source
+        return next((each for each in self._models if each.key == self._chosen), None)
 
     @property
     def chosen_card(self) -> ModelCard | None:
@@ -109,7 +104,7 @@ class ModelCards(QWidget):
 
     def choose(self, key: str) -> None:
         """Choose the card of a model or file."""
-        if key != self._chosen and self.card(key) is not None:
+        if key != self._chosen and any(each.key == key for each in self._models):
             self._chosen = key
             self.chosen_changed.emit()
 
@@ -129,16 +124,42 @@ class ModelCards(QWidget):
         other = min(max(index + step, 0), len(self._cards) - 1)
         if other != index:
             self._cards.insert(other, self._cards.pop(index))
+            self._models = [each.source for each in self._cards]
             self._lay_out()
             self.order_changed.emit()
 
     def _show_primary(self) -> None:
         found = map(self.card, self._on | self._pressed)
         on = [card for card in found if card is not None and card.is_on]
+        if not on:
+            return
         first = self.chosen_card if self.chosen_card in on else None
         first = first or min(on, key=self._cards.index, default=None)
         for card in on:
             card.body.show_primary(is_primary=card is first)
+
+    def _make_cards(self) -> None:
+        """Make a card of each model that has none, and let those go that are of none."""
+        kept = {card.source.key: card for card in self._cards}
+        counts = Counter(source.name for source in self._models)
+        cards: list[ModelCard] = []
+        for source in self._models:
+            name = _shown_name(source, is_alone=counts[source.name] == 1)
+            card = kept.get(source.key)
+            if card is not None and (card.source, card.accessibleName()) == (source, name):
+                del kept[source.key]
+            else:
+                card = self._made(source, name)
+            cards.append(card)
+        for card in kept.values():
+            self._column.removeWidget(card)
+            if card.has_body:
+                card.body.close_reading()
+            card.hide()
+            card.deleteLater()
+        self._cards = cards
+        self._by_key = {card.source.key: card for card in reversed(cards)}
+        self._lay_out()
 
     def _made(self, source: OverlaySource, name: str) -> ModelCard:
         self._on.discard(source.key)

@@ -73,6 +73,10 @@ class OverlaysPanel(Panel):
         self.set_pixel_size.clicked.connect(self.pixel_size_requested)
         self.show_why_not("")
 
+    def build(self) -> None:
+        """Make the cards of the models."""
+        self.models.make()
+
     @property
     def body(self) -> CardBody:
         """Return the lower part of the chosen card. Raises LookupError where there is no card."""

@@ -38,6 +38,7 @@ class Drawer(QFrame):
             self,
             fold_icon="mdi6.chevron-double-left",
         )
+        self.page.make()
         self.page.pin.hide()
         self.page.undock.hide()
         self.page.close_requested.connect(self._fold)

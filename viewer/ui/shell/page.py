@@ -30,6 +30,9 @@ _LEAST_HEIGHT_PX = 80
 class Page(QFrame):
     """Shows one of its panels at a time over its full height.
 
+    What stands round the panels is made by `make`, before the page is first seen: most pages of a
+    window are never looked at, and each way in which a panel can scroll has to be styled.
+
     Parameters
     ----------
     name
@@ -47,7 +50,6 @@ class Page(QFrame):
     undock_requested = Signal(bool)
     """The user wants the page in a window of its own, or back."""
     close_requested = Signal()
-    tab_changed = Signal()
 
     def __init__(
         self,
@@ -64,9 +66,20 @@ class Page(QFrame):
         self.panels = tuple(panels)
         self.setObjectName(f"page_{name}")
         self.setAccessibleName(title)
+        self._fold_icon = fold_icon
+        self._front = 0
+        self._is_pinned = self._is_undocked = self._is_made = False
+        for panel in self.panels:
+            panel.setParent(self)
+
+    def make(self) -> None:
+        """Make what stands round the panels, where it is not there yet."""
+        if self._is_made:
+            return
+        self._is_made = True
         self.stack = QStackedWidget(self)
         self.tabs = QTabBar(self)
-        self.tabs.setAccessibleName(f"Parts of {title}")
+        self.tabs.setAccessibleName(f"Parts of {self.title}")
         self.tabs.setDrawBase(False)
         self.tabs.setExpanding(False)
         self.tabs.setUsesScrollButtons(False)
@@ -75,12 +88,13 @@ class Page(QFrame):
             self.stack.addWidget(_PanelArea(panel, self.stack))
             self.tabs.addTab(panel.windowTitle())
             panel.windowTitleChanged.connect(lambda text, panel=panel: self._retitle(panel, text))
+        self.stack.setCurrentIndex(self._front)
+        self.tabs.setCurrentIndex(self._front)
         self.tabs.setVisible(len(self.panels) > 1)
         self.tabs.currentChanged.connect(self._on_tab)
-        self.stack.currentChanged.connect(lambda _: self.tab_changed.emit())
         self.pin = self._button("mdi6.pin-outline", "Pin: keep this page below the others")
         self.undock = self._button("mdi6.open-in-new", "Show this page in a window of its own")
-        self.close_button = self._button(fold_icon, "Fold the page away")
+        self.close_button = self._button(self._fold_icon, "Fold the page away")
         self.pin.setCheckable(True)
         self.undock.setCheckable(True)
         self.pin.clicked.connect(self.pin_requested)
@@ -92,30 +106,41 @@ class Page(QFrame):
         layout.addWidget(self._header())
         layout.addWidget(self.tabs)
         layout.addWidget(self.stack, 1)
+        self._show_place()
 
     @property
     def current(self) -> Panel:
         """Return the panel whose tab is chosen."""
-        return self.panels[self.stack.currentIndex()]
+        return self.panels[self._front]
 
     def choose(self, panel: Panel) -> None:
         """Choose the tab of a panel of this page."""
-        self.tabs.setCurrentIndex(self.panels.index(panel))
+        if self._is_made:
+            self.tabs.setCurrentIndex(self.panels.index(panel))
+        else:
+            self._front = self.panels.index(panel)
 
     def prepare(self) -> None:
-        """Have the panel in front built, before the page comes into sight."""
+        """Have the page made and the panel in front built, before they come into sight."""
+        self.make()
         self.current.ensure_built()
 
     def show_place(self, *, is_pinned: bool, is_undocked: bool) -> None:
         """Show in the header where the page stands."""
-        self.pin.setChecked(is_pinned)
-        self.pin.setVisible(not is_undocked)
-        self.undock.setChecked(is_undocked)
-        self.close_button.setVisible(not is_undocked)
+        self._is_pinned, self._is_undocked = is_pinned, is_undocked
+        if self._is_made:
+            self._show_place()
+
+    def _show_place(self) -> None:
+        self.pin.setChecked(self._is_pinned)
+        self.pin.setVisible(not self._is_undocked)
+        self.undock.setChecked(self._is_undocked)
+        self.close_button.setVisible(not self._is_undocked)
 
     def _on_tab(self, index: int) -> None:
         if self.isVisible():
             self.panels[index].ensure_built()
+        self._front = index
         self.stack.setCurrentIndex(index)
 
     def _retitle(self, panel: Panel, text: str) -> None:
