@@ -71,3 +71,15 @@ def test_bad_input_is_one_sentence(folder: Path) -> None:
         assert done.returncode == 2, arguments
         assert done.stderr.strip().endswith("."), done.stderr
         assert "\n" not in done.stderr.strip()
+
+
+def test_regions_that_cross_without_end_are_one_sentence(tmp_path: Path) -> None:
+    bars = 700
+    ends = [(2 * at, 2 * at + 1) for at in range(bars)]
+    boxes = [(0, a, 2 * bars, b) for a, b in ends] + [(a, 0, b, 2 * bars) for a, b in ends]
+    rows = [f"{x},{y},{x1 - x},{y1 - y}" for x, y, x1, y1 in boxes]
+    (tmp_path / "a.csv").write_text("\n".join(["x,y,width,height", *rows]))
+    done = coverslip("annotations", "compare", "a.csv", "a.csv", folder=tmp_path)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert "lie on one another" in done.stderr

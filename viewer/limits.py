@@ -106,6 +106,11 @@ JPEG_PIXELS_PER_BYTE = Limit(
 CROSSINGS = Limit(
     250_000, "its edges cross one another about {amount} times, too often to repair (max. {most})"
 )
+OVERLAPS = Limit(
+    10_000_000,
+    "{name} lie on one another about {amount} times, too often to compare them: "
+    "give a part of them.",
+)
 CLASSES = Limit(10_000, "{name} names {amount} classes (max. {most}).")
 TABLE_BYTES = Limit(
     2048 * _MIB, "{name} holds a table too large to open (more than 2 GB): export a part of it."
@@ -139,6 +144,16 @@ class FileTooLargeError(CoverslipError, OSError):
         super().__init__(errno.EFBIG, sentence, os.fspath(path))
 
 
+class HollowFileError(CoverslipError, OSError):
+    """A file of which next to nothing is on the disk: it was copied in part, or made to hold up."""
+
+    def __init__(self, path: Path, stored_bytes: int, size_bytes: int) -> None:
+        sentence = (
+            f"only {stored_bytes:,} of its {size_bytes:,} bytes are on the disk: copy it again"
+        )
+        super().__init__(errno.EINVAL, sentence, os.fspath(path))
+
+
 def check_regular(path: Path) -> None:
     """Raise NoRegularFileError for pipes and devices; OSError where there is nothing."""
     mode = path.stat().st_mode
@@ -147,7 +162,7 @@ def check_regular(path: Path) -> None:
 
 
 def open_regular(path: Path, limit: Limit | None = None) -> BufferedReader:
-    """Open a file to read, never a pipe or device, and none larger than the limit.
+    """Open a file to read, never a pipe or device, and with a limit none that is larger or hollow.
 
     Raises
     ------
@@ -164,10 +179,32 @@ def open_regular(path: Path, limit: Limit | None = None) -> BufferedReader:
             raise NoRegularFileError(path)
         if limit is not None and about.st_size > limit.most:
             raise FileTooLargeError(path, limit.sentence(path.name, about.st_size))
+        if limit is not None and about.st_size > _LARGE_BYTES:
+            _check_holes(descriptor, path, about.st_size)
         return os.fdopen(descriptor, "rb")
     except BaseException:
         os.close(descriptor)
         raise
+
+
+def _check_holes(descriptor: int, path: Path, size_bytes: int) -> None:
+    """Raise HollowFileError where most of a file was never written; zeros would be read for it."""
+    if not hasattr(os, "SEEK_DATA"):
+        return
+    stored_bytes = end = 0
+    try:
+        for _ in range(_MOST_HOLES):
+            begin = os.lseek(descriptor, end, os.SEEK_DATA)
+            end = os.lseek(descriptor, begin, os.SEEK_HOLE)
+            stored_bytes += end - begin
+            if stored_bytes * _HOLLOW >= size_bytes:
+                return
+    except OSError as error:
+        if error.errno != errno.ENXIO:  # which says that no more is stored
+            return
+    finally:
+        os.lseek(descriptor, 0, os.SEEK_SET)
+    raise HollowFileError(path, stored_bytes, size_bytes)
 
 
 def read_regular(path: Path, limit: Limit) -> bytes:
@@ -178,4 +215,5 @@ def read_regular(path: Path, limit: Limit) -> bytes:
         return file.read(min(limit.most, size_bytes + _MIB))
 
 
+_LARGE_BYTES, _HOLLOW, _MOST_HOLES = 256 * _MIB, 16, 100_000
 _BINARY = getattr(os, "O_BINARY", 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -10,8 +11,13 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
+from viewer.annotations import overlapping
 from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.comparison import compare, regions_of
+from viewer.limits import LimitError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _SIDE = 12
 _SLIDE = shapely.box(0, 0, _SIDE, _SIDE)
@@ -163,3 +169,71 @@ def test_a_hundred_thousand_regions_a_side() -> None:
     (each,) = compare(moved(0.0), moved(4.0), shapely.box(0, 0, 60_000, 60_000)).classes
     assert 0.6 < each.dice < 0.95
     assert each.matched > 80_000
+
+
+def test_many_nested_outlines_are_matched_in_few_tries(monkeypatch: pytest.MonkeyPatch) -> None:
+    count = 300
+    nested = [region("T", at, at, 2 * count - at, 2 * count - at) for at in range(count)]
+    tried: list[int] = []
+    ious = overlapping._Work.ious
+
+    def counted(self: overlapping._Work, *pairs: overlapping.Numbers) -> NDArray[np.float64]:
+        tried.append(len(pairs[0]))
+        return ious(self, *pairs)
+
+    monkeypatch.setattr(overlapping._Work, "ious", counted)
+    for other in (nested, nested[1:]):
+        (found,) = compare(nested, other, shapely.box(0, 0, 2 * count, 2 * count)).classes
+        assert (found.matched, found.mean_matched_iou) == (len(other), pytest.approx(1))
+        assert sum(tried) <= 4 * count  # of 90,000 pairs that meet
+        tried.clear()
+
+
+@given(st.lists(_boxes, max_size=9), st.lists(_boxes, max_size=9))
+def test_matched_outlines_are_those_of_all_pairs(a: list[Annotation], b: list[Annotation]) -> None:
+    one, other = (np.array([each.geometry for each in some], object) for some in (a, b))
+    pairs = sorted(
+        (
+            (i.intersection(j).area / i.union(j).area, -at, -to)
+            for at, i in enumerate(one)
+            for to, j in enumerate(other)
+        ),
+        reverse=True,
+    )
+    free_a, free_b, best = set(range(len(a))), set(range(len(b))), list[float]()
+    for iou, at, to in pairs:
+        if iou >= 0.5 and -at in free_a and -to in free_b:
+            free_a.remove(-at)
+            free_b.remove(-to)
+            best.append(iou)
+    found = overlapping.matched_ious(one, other, 0.5, "They")
+    # Which of two equal pairs goes first may decide what is left for others.
+    if len(best) == len({iou for iou, *_ in pairs if iou >= 0.5}):
+        assert found.tolist() == pytest.approx(best)
+    assert found.tolist() == sorted(found, reverse=True)
+
+
+def test_regions_of_thousands_of_classes_take_no_time_for_each_pair_of_classes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[int] = []
+    meeting = overlapping.meeting
+    monkeypatch.setattr(
+        "viewer.annotations.comparison.meeting",
+        lambda a, b, name: asked.append(len(a)) or meeting(a, b, name),
+    )
+    one, other = ([region(f"{who}{at}", at, 0, at + 1, 9) for at in range(40)] for who in "AB")
+    found = compare(one, other, shapely.box(0, 0, 40, 9))
+    assert len(found.disagreements) == 40
+    assert len(asked) < 10 * 80  # of 1,600 pairs of classes
+
+
+def test_regions_that_cross_or_overlap_too_often_are_one_sentence() -> None:
+    bars = 700
+    comb = [region("T", 0, 2 * at, 2 * bars, 2 * at + 1) for at in range(bars)]
+    comb += [region("T", 2 * at, 0, 2 * at + 1, 2 * bars) for at in range(bars)]
+    with pytest.raises(LimitError, match=r"lie on one another about .* times, too often"):
+        compare(comb, comb[:1], shapely.box(0, 0, 2 * bars, 2 * bars))
+    same = np.full(3300, shapely.box(0, 0, 9, 9), object)
+    with pytest.raises(LimitError, match=r"lie on one another about .* times, too often"):
+        overlapping.alike(same, same, 0.5, "They")

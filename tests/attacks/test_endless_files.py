@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
+import os
 import shutil
 from pathlib import Path
 
@@ -13,8 +17,10 @@ from viewer.agents.conversation import PictureEncoder, Turn
 from viewer.agents.endpoint import Endpoint
 from viewer.agents.exchanges import EXCHANGES_FILE, ExchangeLog
 from viewer.annotations.masks.mask_legend import legend_beside, legend_path
+from viewer.limits import HollowFileError, Limit, open_regular
 from viewer.recording.review.entries import ReviewError
 from viewer.recording.review.json_lines import read_json_lines
+from viewer.resource_files import resource
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -131,3 +137,47 @@ def test_a_pipe_in_the_folder_of_a_mirax_slide_holds_up_nothing(tmp_path: Path) 
     shown = coverslip("info", slide)
     assert shown.returncode == 2
     assert "Index.dat beside it is a pipe or device" in shown.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "empty"),
+    [
+        ("it.geojson.gz", gzip.compress(b"")),
+        ("it.csv.bz2", bz2.compress(b"")),
+        ("it.csv.xz", lzma.compress(b"")),
+    ],
+)
+def test_packed_files_that_unpack_to_nothing_are_not_read_to_their_end(
+    name: str, empty: bytes, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(empty * ((8 << 20) // len(empty)))
+    done = coverslip("annotations", "validate", tmp_path / name)
+    assert done.returncode == 2, done.stderr
+    assert "bytes of it unpack to nothing" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_file_of_holes_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    bundle = tmp_path / "model"
+    shutil.copytree(resource("models", "nuclei"), bundle)
+    os.truncate(bundle / "weights.safetensors", 15 << 30)
+    table = tmp_path / "boxes.csv"
+    table.write_text("x,y\n1,2\n")
+    os.truncate(table, 60 << 30)
+    for command in (["models", "check", bundle], ["annotations", "validate", table]):
+        done = coverslip(*command)
+        assert done.returncode == 2, done.stderr
+        assert "bytes are on the disk" in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_file_with_some_holes_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("viewer.limits._LARGE_BYTES", 1 << 16)
+    path = tmp_path / "file"
+    path.write_bytes(b"a" * (1 << 20))
+    os.truncate(path, 8 << 20)
+    with open_regular(path, Limit(1 << 30, "")) as file:
+        assert file.read(4) == b"aaaa"
+    os.truncate(path, 80 << 20)
+    with pytest.raises(HollowFileError, match="only 1,048,576 of its 83,886,080 bytes"):
+        open_regular(path, Limit(1 << 30, ""))

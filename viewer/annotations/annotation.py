@@ -25,6 +25,7 @@ from viewer.utc import utc_stamp
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from numpy.typing import NDArray
     from shapely.geometry.base import BaseGeometry
 
     from viewer.annotations.pixel_calibration import MicronsPerPixel
@@ -339,28 +340,28 @@ def repaired(geometry: BaseGeometry) -> BaseGeometry:
 
 
 def _check_crossings(geometry: BaseGeometry) -> None:
-    crossings = _crossings(geometry)
+    crossings = estimated_crossings(geometry)
     if crossings > CROSSINGS.most:
         raise ValueError(CROSSINGS.sentence("", crossings))
 
 
-def _crossings(geometry: BaseGeometry) -> float:
+def estimated_crossings(shapes: BaseGeometry | NDArray[np.object_]) -> float:
     """Estimate how often edges meet other edges than their neighbors, by a sample of them."""
-    edged: object = geometry
-    if shapely.get_dimensions(geometry) == 2:
+    edged: object = shapes
+    if np.max(shapely.get_dimensions(shapes), initial=-1) == 2:
         # Parts of parts: a collection can hold several regions as one.
-        edged = shapely.get_rings(shapely.get_parts(shapely.get_parts(geometry)))
+        edged = shapely.get_rings(shapely.get_parts(shapely.get_parts(shapes)))
     points, rings = shapely.get_coordinates(edged, return_index=True)
     if len(points) < _FEW_POINTS:
         return 0.0
-    is_edge = rings[1:] == rings[:-1]
-    edges = np.asarray(shapely.linestrings(np.stack([points[:-1], points[1:]], 1)[is_edge]))
-    step = max(1, len(edges) // _SAMPLED_EDGES)
-    sampled = edges[::step]
+    begins = np.flatnonzero(rings[1:] == rings[:-1])
+    step = max(1, len(begins) // _SAMPLED_EDGES)
+    some = begins[::step]
+    sampled = np.asarray(shapely.linestrings(np.stack([points[some], points[some + 1]], 1)))
     meeting = shapely.STRtree(sampled).query(sampled, predicate="intersects").shape[1]
     # Each meets itself, and in a full sample its two neighbors.
     share = max(0.0, meeting / len(sampled) - (3 if step == 1 else 1)) / len(sampled)
-    return share * len(edges) ** 2 / 2
+    return share * len(begins) ** 2 / 2
 
 
 def by_dimension(geometry: BaseGeometry) -> list[BaseGeometry]:

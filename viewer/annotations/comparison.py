@@ -11,6 +11,7 @@ import shapely
 
 from viewer.annotations.annotation import repaired
 from viewer.annotations.kept_geometry import geometries_of
+from viewer.annotations.overlapping import check_crossings, matched_ious, meeting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,11 +22,13 @@ if TYPE_CHECKING:
     from viewer.annotations.annotation import Annotation
 
     _Shapes = NDArray[np.object_]
+    _Numbers = NDArray[np.intp]
 
 NO_CLASS = "No class"
 """What regions without one are compared as."""
 MATCH_IOU = 0.5
 """At least as much two outlines share that are taken for one object."""
+_REGIONS = "The regions"
 _LEAST_DISAGREEMENT_PX2 = 1.0
 """Slivers below this come of rounding; they count in the figures but are not listed."""
 
@@ -140,10 +143,18 @@ def compare(
     reference
         Where both looked: the whole slide as a box, or the union of the regions that were to be
         annotated (`regions_of`). What reaches beyond it is cut off.
+
+    Raises
+    ------
+    LimitError
+        Regions lie on one another too often.
     """
     shapely.prepare(reference)
     one, passed_a = _by_class(first, reference)
     other, passed_b = _by_class(second, reference)
+    every = [*one.values(), *other.values()]
+    if every:
+        check_crossings(np.concatenate(every), _REGIONS)
     names = sorted({*one, *other})
     surplus_a: dict[str, _Shapes] = {}
     surplus_b: dict[str, _Shapes] = {}
@@ -151,7 +162,7 @@ def compare(
     for name in names:
         shapes_a, shapes_b = one.get(name, _none()), other.get(name, _none())
         covered_a, covered_b = _covered(shapes_a), _covered(shapes_b)
-        ious = _matched_ious(shapes_a, shapes_b)
+        ious = matched_ious(shapes_a, shapes_b, MATCH_IOU, _REGIONS)
         classes.append(
             ClassComparison(
                 name=name,
@@ -182,6 +193,8 @@ def regions_of(annotations: Iterable[Annotation], class_name: str) -> BaseGeomet
         if each.class_name == class_name
     ]
     valid = _regions(shapes)
+    if len(valid):
+        check_crossings(valid, _REGIONS)
     return shapely.union_all(valid) if len(valid) else shapely.Polygon()
 
 
@@ -246,9 +259,12 @@ def _covered(shapes: _Shapes) -> _Shapes:
     from scipy.sparse import coo_matrix  # a third of a second that no start needs
     from scipy.sparse.csgraph import connected_components
 
-    pairs = shapely.STRtree(shapes).query(shapes, predicate="intersects")
-    links = coo_matrix((np.ones(pairs.shape[1], bool), tuple(pairs)), (len(shapes), len(shapes)))
-    count, labels = connected_components(links, directed=False)
+    count, labels = len(shapes), np.arange(len(shapes))
+    for pairs in meeting(shapes, shapes, _REGIONS):
+        linked = (labels[pairs[0]], labels[pairs[1]])
+        links = coo_matrix((np.ones(len(pairs[0]), bool), linked), (count, count))
+        count, merged = connected_components(links, directed=False)
+        labels = merged[labels]
     order = np.argsort(labels, kind="stable")
     groups = np.split(shapes[order], np.searchsorted(labels[order], np.arange(1, count)))
     united = [each[0] if len(each) == 1 else shapely.union_all(each) for each in groups]
@@ -260,8 +276,19 @@ def _covered(shapes: _Shapes) -> _Shapes:
 
 
 def _common_area(a: _Shapes, b: _Shapes) -> float:
-    from_a, from_b = _meeting(a, b)
-    return float(shapely.area(shapely.intersection(a[from_a], b[from_b])).sum())
+    return float(shapely.area(_common(a, b, *_meeting(a, b))).sum())
+
+
+def _common(a: _Shapes, b: _Shapes, from_a: _Numbers, from_b: _Numbers) -> _Shapes:
+    """Return what the two of each pair share; what lies within a large region is quickly seen."""
+    some = np.unique(from_a)
+    shapely.prepare(a[some])
+    is_inside = shapely.covers(a[from_a], b[from_b])
+    shapely.destroy_prepared(a[some])
+    common = b[from_b]
+    beyond = np.flatnonzero(~is_inside)
+    common[beyond] = shapely.intersection(a[from_a[beyond]], b[from_b[beyond]])
+    return common
 
 
 def _without(a: _Shapes, b: _Shapes) -> _Shapes:
@@ -279,30 +306,26 @@ def _without(a: _Shapes, b: _Shapes) -> _Shapes:
     return np.concatenate([left, cut[shapely.area(cut) > 0]])
 
 
-def _meeting(a: _Shapes, b: _Shapes) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _meeting(a: _Shapes, b: _Shapes) -> tuple[_Numbers, _Numbers]:
     """Indices of the pairs that meet, ordered by the first."""
     if not len(a) or not len(b):
         return np.zeros(0, np.intp), np.zeros(0, np.intp)
-    from_a, from_b = shapely.STRtree(b).query(a, predicate="intersects")
-    order = np.argsort(from_a, kind="stable")
-    return from_a[order], from_b[order]
+    from_a, from_b = zip(*meeting(a, b, _REGIONS), strict=True)
+    return np.concatenate(from_a), np.concatenate(from_b)
 
 
-def _matched_ious(a: _Shapes, b: _Shapes) -> NDArray[np.float64]:
-    """IoU of each pair of outlines that are taken for one object, the best pairs first."""
-    from_a, from_b = _meeting(a, b)
-    common = shapely.area(shapely.intersection(a[from_a], b[from_b]))
-    whole = shapely.area(a)[from_a] + shapely.area(b)[from_b] - common
-    ious = common / np.maximum(whole, 1e-12)
-    taken_a, taken_b = np.zeros(len(a), bool), np.zeros(len(b), bool)
-    matched: list[float] = []
-    for pair in np.argsort(-ious, kind="stable").tolist():
-        if ious[pair] < MATCH_IOU:
-            break
-        if not taken_a[from_a[pair]] and not taken_b[from_b[pair]]:
-            taken_a[from_a[pair]] = taken_b[from_b[pair]] = True
-            matched.append(float(ious[pair]))
-    return np.array(matched, np.float64)
+def _meeting_classes(a: dict[str, _Shapes], b: dict[str, _Shapes]) -> set[tuple[str, str]]:
+    """Return the pairs of different classes of which regions meet."""
+    names_a, names_b = list(a), list(b)
+    held_a, held_b = list(a.values()), list(b.values())
+    if not names_a or not names_b:
+        return set()
+    of_a = np.repeat(np.arange(len(held_a)), [len(each) for each in held_a])
+    of_b = np.repeat(np.arange(len(held_b)), [len(each) for each in held_b])
+    from_a, from_b = _meeting(np.concatenate(held_a), np.concatenate(held_b))
+    pairs = np.unique(of_a[from_a] * len(names_b) + of_b[from_b])
+    found = ((names_a[each // len(names_b)], names_b[each % len(names_b)]) for each in pairs)
+    return {(one, other) for one, other in found if one != other}
 
 
 def _confused(
@@ -310,15 +333,12 @@ def _confused(
 ) -> Iterator[Disagreement]:
     """What one set has of a class and the other has not, by what the other has there instead."""
     left_a, left_b = dict(surplus_a), dict(surplus_b)
-    for class_a, shapes_a in surplus_a.items():
-        for class_b, shapes_b in surplus_b.items():
-            from_a, from_b = _meeting(shapes_a, shapes_b)
-            if class_a == class_b or not len(from_a):
-                continue
-            both = shapely.intersection(shapes_a[from_a], shapes_b[from_b])
-            yield from _disagreements(both, class_a, class_b)
-            left_a[class_a] = _without(left_a[class_a], shapes_b)
-            left_b[class_b] = _without(left_b[class_b], shapes_a)
+    for class_a, class_b in sorted(_meeting_classes(surplus_a, surplus_b)):
+        shapes_a, shapes_b = surplus_a[class_a], surplus_b[class_b]
+        both = _common(shapes_a, shapes_b, *_meeting(shapes_a, shapes_b))
+        yield from _disagreements(both, class_a, class_b)
+        left_a[class_a] = _without(left_a[class_a], shapes_b)
+        left_b[class_b] = _without(left_b[class_b], shapes_a)
     for name, shapes in left_a.items():
         yield from _disagreements(shapes, name, "")
     for name, shapes in left_b.items():

@@ -16,6 +16,7 @@ from viewer.cli.output import (
     print_json,
     print_table,
 )
+from viewer.limits import LimitError
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
@@ -67,7 +68,10 @@ def compare_annotations(
     if within:
         first = [each for each in first if each.class_name != within]
         second = [each for each in second if each.class_name != within]
-    comparison = compare(first, second, reference)
+    try:
+        comparison = compare(first, second, reference)
+    except LimitError as error:
+        fail(str(error))
     mpp_um = mpp or (None if place is None else Optics(place.mpp_um).mean_mpp_um)
     if out is not None:
         _write(out, comparison, place)
@@ -116,7 +120,10 @@ def _reference(
     from viewer.annotations.comparison import bounds_of, regions_of
 
     if within:
-        region = regions_of([*first, *second], within)
+        try:
+            region = regions_of([*first, *second], within)
+        except LimitError as error:
+            fail(str(error))
         if region.is_empty:
             fail(f"Neither file has a region of the class {within}: name another one.")
         return region, f"regions of {within}"

@@ -156,7 +156,7 @@ def _rows(name: str, piece: PieceReader, problems: list[Problem]) -> Iterator[An
         except (ValueError, IndexError) as error:
             problems.append(Problem(number, str(error)))
     if columns is None:
-        raise AnnotationFileError(f"{name} is no table: it has no rows.")
+        raise AnnotationFileError(f"{name} is no table: {piece.trouble or 'it has no rows'}.")
     if piece.trouble:
         problems.append(Problem(number, f"what comes behind it cannot be read ({piece.trouble})"))
 

@@ -6,6 +6,7 @@ import bz2
 import codecs
 import gzip
 import lzma
+import os
 import zipfile
 import zlib
 from contextlib import ExitStack, contextmanager
@@ -13,7 +14,13 @@ from typing import IO, TYPE_CHECKING, cast
 
 from viewer.annotations.formats.problems import AnnotationFileError
 from viewer.atomic_write import atomic_write
-from viewer.limits import LINES_BYTES, UNPACKED_RATIO, LimitError, check_regular
+from viewer.limits import (
+    LINES_BYTES,
+    UNPACKED_RATIO,
+    FileTooLargeError,
+    LimitError,
+    open_regular,
+)
 from viewer.progress import tell_progress
 
 if TYPE_CHECKING:
@@ -40,11 +47,38 @@ _STREAMS: tuple[tuple[bytes, Callable[[IO[bytes]], IO[bytes]]], ...] = (
 )
 """The first bytes of what is packed as a whole, and what unpacks it."""
 PACKINGS = (".gz", ".zip", ".bz2", ".xz")
+_MOST_IDLE_BYTES = 2 << 20
 _FEW_BYTES = 16 << 20
 """Unpacked, of which nobody asks how well they were packed."""
 _PIECE_BYTES = 1 << 20
 _QUICK = 6
 """Of gzip's levels; the next better one takes half as long again."""
+
+
+class _PackedFile:
+    """A packed file that is read only while something comes of it.
+
+    A stream may go on with empty members, or what only tells of it, for as long as the file lasts.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._idle_bytes = 0
+        self.tell = file.tell
+        self.seek = file.seek
+        self.seekable = file.seekable
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes. Raises OSError where the last megabytes unpacked to nothing."""
+        if self._idle_bytes > _MOST_IDLE_BYTES:
+            raise OSError(f"{self._idle_bytes:,} bytes of it unpack to nothing")
+        data = self._file.read(size)
+        self._idle_bytes += len(data)
+        return data
+
+    def gave(self) -> None:
+        """Note that something came of what was read."""
+        self._idle_bytes = 0
 
 
 class PieceReader:
@@ -62,7 +96,7 @@ class PieceReader:
         self,
         file: IO[bytes],
         name: str = "the text",
-        packed: IO[bytes] | None = None,
+        packed: _PackedFile | None = None,
         stored_bytes: int = 0,
     ) -> None:
         self._file = file
@@ -106,6 +140,8 @@ class PieceReader:
             self.trouble = str(error) or "it is torn"
             return b""
         self._unpacked_bytes += len(data)
+        if self._packed is not None and data:
+            self._packed.gave()
         if self._stored_bytes:
             read_bytes = self._unpacked_bytes if self._packed is None else self._packed.tell()
             tell_progress(read_bytes / self._stored_bytes)
@@ -163,25 +199,23 @@ def unpacked_bytes(path: Path, suffix: str | tuple[str, ...], limit: Limit) -> b
 
 
 def _opened(path: Path, suffix: str | tuple[str, ...], stack: ExitStack) -> list[PieceReader]:
-    check_regular(path)
-    stored_bytes = path.stat().st_size
+    try:
+        stored = stack.enter_context(open_regular(path, LINES_BYTES))
+    except FileTooLargeError as error:
+        raise AnnotationFileError(str(error.strerror)) from error
+    stored_bytes = os.fstat(stored.fileno()).st_size
     if not stored_bytes:
         raise AnnotationFileError(f"{path.name} is empty.")
-    try:
-        LINES_BYTES.check(stored_bytes, path.name)
-    except LimitError as error:
-        raise AnnotationFileError(str(error)) from error
-    with path.open("rb") as file:
-        begin = file.read(_MARK_BYTES)
+    begin = stored.read(_MARK_BYTES)
+    stored.seek(0)
     for magic, unpack in _STREAMS:
         if begin.startswith(magic):
-            stored = stack.enter_context(path.open("rb"))
-            file = stack.enter_context(unpack(stored))
-            return [PieceReader(file, path.name, stored, stored_bytes)]
+            packed_file = _PackedFile(stored)
+            file = stack.enter_context(unpack(cast("IO[bytes]", packed_file)))
+            return [PieceReader(file, path.name, packed_file, stored_bytes)]
     if not begin.startswith(_ZIP) and path.suffix.lower() != ".zip":
-        file = stack.enter_context(path.open("rb"))
-        return [PieceReader(file, path.name, stored_bytes=stored_bytes)]
-    archive = stack.enter_context(zipfile.ZipFile(path))
+        return [PieceReader(stored, path.name, stored_bytes=stored_bytes)]
+    archive = stack.enter_context(zipfile.ZipFile(stored))
     names = [
         name
         for name in archive.namelist()
@@ -197,13 +231,11 @@ def _opened(path: Path, suffix: str | tuple[str, ...], stack: ExitStack) -> list
 
 
 def inner_names(path: Path) -> list[str]:
-    """Return the names of the files in a .zip; none where it is no .zip. Raises OSError."""
-    if not zipfile.is_zipfile(path):
-        return []
+    """Return the names of the files in a .zip; none where it is no .zip that can be read."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_regular(path) as file, zipfile.ZipFile(file) as archive:
             return [name for name in archive.namelist() if not name.startswith("__MACOSX/")]
-    except zipfile.BadZipFile:
+    except (OSError, zipfile.BadZipFile):
         return []
 
 

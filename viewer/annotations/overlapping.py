@@ -1,0 +1,147 @@
+"""Which shapes of two sets lie on one another, found in bounded time and memory.
+
+Of shapes that all lie on one another there are as many pairs as their number squared. Where these
+cannot be gone through, LimitError says so before it is tried.
+"""
+
+from __future__ import annotations
+
+import heapq
+from typing import TYPE_CHECKING
+
+import numpy as np
+import shapely
+
+from viewer.annotations.annotation import estimated_crossings
+from viewer.limits import OVERLAPS, LimitError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    Shapes = NDArray[np.object_]
+    Numbers = NDArray[np.intp]
+
+_PAIRS_AT_ONCE = 4_000_000
+_SIFTED_AT_ONCE, _TRIED_AT_ONCE = 16384, 128
+_USUAL_PAIRS, _CROSSINGS_OF_EDGE = 16, 8
+"""For a shape and an edge; objects have a few neighbors, however many there are."""
+_MOST_WORK = 400_000_000
+"""Vertices that are intersected, of all pairs that are tried, and for each pair so many more:"""
+_WORK_OF_PAIR = 64
+_ROUNDING = 1e-9
+
+
+def check_crossings(shapes: Shapes, name: str) -> None:
+    """Raise LimitError where edges cross so often that no union of the shapes can be made."""
+    edges = int(shapely.get_num_coordinates(shapes).sum())
+    crossings = estimated_crossings(shapes)
+    if crossings > OVERLAPS.most / 10 + _CROSSINGS_OF_EDGE * edges:
+        raise LimitError(OVERLAPS.sentence(name, crossings))
+
+
+def meeting(a: Shapes, b: Shapes, name: str) -> Iterator[tuple[Numbers, Numbers]]:
+    """Yield the pairs that meet, part by part, ordered by the first."""
+    tree = shapely.STRtree(b)
+    for begin, chunk, _, _ in _chunks(tree, a, name):
+        from_a, from_b = tree.query(chunk, predicate="intersects")
+        order = np.argsort(from_a, kind="stable")
+        yield from_a[order] + begin, from_b[order]
+
+
+def alike(
+    a: Shapes, b: Shapes, least_iou: float, name: str
+) -> tuple[Numbers, Numbers, NDArray[np.float64]]:
+    """Return pairs whose IoU may be `least_iou` or more, and how large it can be at most.
+
+    That is told by areas and bounds alone.
+    """
+    area_a, area_b = shapely.area(a), shapely.area(b)
+    bounds_a, bounds_b = shapely.bounds(a), shapely.bounds(b)
+    found: list[tuple[Numbers, Numbers, NDArray[np.float64]]] = []
+    for begin, _, from_a, from_b in _chunks(shapely.STRtree(b), a, name):
+        from_a = from_a + begin
+        low = np.maximum(bounds_a[from_a, :2], bounds_b[from_b, :2])
+        sides = np.minimum(bounds_a[from_a, 2:], bounds_b[from_b, 2:]) - low
+        one, other = area_a[from_a], area_b[from_b]
+        common = np.minimum(np.maximum(sides, 0).prod(1), np.minimum(one, other))
+        most = common / np.maximum(one + other - common, 1e-12)
+        kept = most >= least_iou - _ROUNDING
+        found.append((from_a[kept], from_b[kept], most[kept]))
+    if not found:
+        return np.zeros(0, np.intp), np.zeros(0, np.intp), np.zeros(0)
+    first, second, most = (np.concatenate(each) for each in zip(*found, strict=True))
+    order = np.argsort(first, kind="stable")
+    return first[order], second[order], most[order]
+
+
+def matched_ious(a: Shapes, b: Shapes, least_iou: float, name: str) -> NDArray[np.float64]:
+    """Return the IoU of each pair that is taken for one object, the best first.
+
+    None is in two pairs. A pair is tried only while both are free and no other can be better.
+    """
+    first, second, most = alike(a, b, least_iou, name)
+    order = np.argsort(-most, kind="stable")
+    work = _Work(a, b, name)
+    free_a, free_b = np.ones(len(a), bool), np.ones(len(b), bool)
+    waiting: list[tuple[float, int]] = []
+    matched: list[float] = []
+
+    def take(least: float) -> None:
+        while waiting and -waiting[0][0] >= least:
+            negative, pair = heapq.heappop(waiting)
+            if free_a[first[pair]] and free_b[second[pair]]:
+                free_a[first[pair]] = free_b[second[pair]] = False
+                matched.append(-negative)
+
+    for begin in range(0, len(order), _SIFTED_AT_ONCE):
+        left = order[begin : begin + _SIFTED_AT_ONCE]
+        while len(left := left[free_a[first[left]] & free_b[second[left]]]):
+            take(float(most[left[0]]) - _ROUNDING)
+            tried, left = left[:_TRIED_AT_ONCE], left[_TRIED_AT_ONCE:]
+            ious = work.ious(first[tried], second[tried])
+            for pair, iou in zip(tried.tolist(), ious.tolist(), strict=True):
+                if iou >= least_iou:
+                    heapq.heappush(waiting, (-iou, pair))
+            take(float(most[left[0]]) - _ROUNDING if len(left) else np.inf)
+    take(0)
+    return np.array(matched, np.float64)
+
+
+class _Work:
+    """Computes IoU, and counts what that takes."""
+
+    def __init__(self, a: Shapes, b: Shapes, name: str) -> None:
+        self._a, self._b, self._name = a, b, name
+        self._area_a, self._area_b = shapely.area(a), shapely.area(b)
+        self._length_a = shapely.get_num_coordinates(a)
+        self._length_b = shapely.get_num_coordinates(b)
+        self._done = self._pairs = 0
+
+    def ious(self, first: Numbers, second: Numbers) -> NDArray[np.float64]:
+        """Return the IoU of pairs. Raises LimitError where more was asked for than is computed."""
+        self._pairs += len(first)
+        self._done += _WORK_OF_PAIR * len(first)
+        self._done += int((self._length_a[first] + self._length_b[second]).sum())
+        if self._done > _MOST_WORK:
+            raise LimitError(OVERLAPS.sentence(self._name, self._pairs))
+        common = shapely.area(shapely.intersection(self._a[first], self._b[second]))
+        whole = self._area_a[first] + self._area_b[second] - common
+        return common / np.maximum(whole, 1e-12)
+
+
+def _chunks(
+    tree: shapely.STRtree, shapes: Shapes, name: str
+) -> Iterator[tuple[int, Shapes, Numbers, Numbers]]:
+    """Yield shapes part by part, with the pairs whose bounds meet. Raises LimitError."""
+    step = max(16, _PAIRS_AT_ONCE // max(1, len(tree)))
+    most = max(OVERLAPS.most, _USUAL_PAIRS * (len(shapes) + len(tree)))
+    count = 0
+    for begin in range(0, len(shapes), step):
+        chunk = shapes[begin : begin + step]
+        from_a, from_b = tree.query(chunk)
+        count += len(from_a)
+        if count > most:
+            raise LimitError(OVERLAPS.sentence(name, count))
+        yield begin, chunk, from_a, from_b
