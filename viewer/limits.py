@@ -111,6 +111,9 @@ OVERLAPS = Limit(
     "{name} lie on one another about {amount} times, too often to compare them: "
     "give a part of them.",
 )
+FOLDER_SLIDES = Limit(
+    100_000, "it holds more than {most} slides: move a part of them to a folder of their own"
+)
 CLASSES = Limit(10_000, "{name} names {amount} classes (max. {most}).")
 TABLE_BYTES = Limit(
     2048 * _MIB, "{name} holds a table too large to open (more than 2 GB): export a part of it."

@@ -26,10 +26,17 @@ from hypothesis import strategies as some
 from shape_steps import polygon_of
 
 from viewer.annotations.annotation import AUTHOR, CREATED, MODIFIED, Annotation, AnnotationClass
+from viewer.annotations.formats.boxes_csv import read_csv
 from viewer.annotations.formats.coco import CocoImage, read_coco, without_holes, write_coco
 from viewer.annotations.formats.coco_runs import region_of_runs
 from viewer.annotations.formats.exchange import FORMATS, format_for, format_of
-from viewer.annotations.formats.problems import AnnotationFileError, Problem
+from viewer.annotations.formats.problems import (
+    AnnotationFileError,
+    Problem,
+    Problems,
+    count_of,
+    left_out,
+)
 from viewer.plain_text import shown_line
 
 _quick = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -388,3 +395,22 @@ def test_names_and_content_tell_the_format(tmp_path: Path) -> None:
     ]  # fmt: skip
     told = {name: format_for(Path(name)) for name in ("a.geojson.gz", "a.coco.json", "a.xml")}
     assert [each and each.name for each in told.values()] == ["QuPath GeoJSON", "COCO JSON", None]
+
+
+def test_a_table_of_bad_rows_alone_is_not_read_to_its_end(tmp_path: Path) -> None:
+    table = tmp_path / "bad.csv"
+    table.write_text("x,y,width,height\n" + "a,b,c,d\n" * 120_000)
+    with pytest.raises(AnnotationFileError, match="none of its first 100,000 rows can be used"):
+        list(read_csv(table, Problems()))
+
+
+def test_problems_without_number_are_counted_and_the_first_are_held(tmp_path: Path) -> None:
+    table = tmp_path / "bad.csv"
+    table.write_text("x,y,width,height\n1,2,3,4\n" + "1,2,0,0\n" * 12_000)
+    problems = Problems()
+    assert len(list(read_csv(table, problems))) == 1
+    assert len(problems) == 10_001
+    assert count_of(problems) == 12_000
+    assert str(problems[0]) == "left out number 2: it has no area"
+    assert str(problems[-1]) == "and 2,000 more, which are counted only"
+    assert left_out(problems).startswith("12,000 left out (")

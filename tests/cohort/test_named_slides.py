@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +11,7 @@ from many_slides import slide_at
 
 from viewer.cli.output import code_where_failed
 from viewer.cohort.slides import named_slides
+from viewer.limits import FOLDER_SLIDES
 from viewer.slides.remote.address import slide_path
 
 if TYPE_CHECKING:
@@ -111,3 +113,22 @@ def test_the_only_slide_that_is_missing_leaves_nothing_to_do(folder: Path) -> No
         ("gone.svs",): 2, ("one.txt",): 2, ("two.txt",): 1, ("most.txt",): 1,
         ("gone.svs", "a.tif"): 1,
     }  # fmt: skip
+
+
+def test_a_folder_of_slides_without_number_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("viewer.slides.tray.FOLDER_SLIDES", replace(FOLDER_SLIDES, most=20))
+    for number in range(21):
+        (tmp_path / f"{number}.svs").touch()
+    looked_at: list[Path] = []
+    monkeypatch.setattr(
+        "viewer.slides.dicom_folder.dicom_header", lambda path: looked_at.append(path)
+    )
+    found = named_slides([tmp_path])
+    assert not looked_at  # their names tell that the folder is no slide
+    assert not found.slides
+    (sentence,) = found.problems
+    assert "it holds more than 20 slides: move a part of them" in sentence
+    (tmp_path / "0.svs").unlink()
+    assert len(named_slides([tmp_path]).slides) == 20

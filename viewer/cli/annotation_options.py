@@ -72,9 +72,11 @@ def tell_lost(name: str, lost: list[Problem]) -> None:
 
 def tell_problems(problems: list[Problem], what: str = "") -> None:
     """Say what is wrong in a file, or could not be written, a line each."""
+    from viewer.annotations.formats.problems import count_of
+
     for problem in problems[:_MAX_SHOWN]:
         is_of_one = what and problem.number
         text = f"{what} number {problem.number}: {problem.reason}" if is_of_one else str(problem)
         say(text)
     if len(problems) > _MAX_SHOWN:
-        typer.echo(f"and {len(problems) - _MAX_SHOWN} more", err=True)
+        typer.echo(f"and {count_of(problems) - _MAX_SHOWN:,} more", err=True)

@@ -96,7 +96,7 @@ def convert(
         read_annotations,
         write_as,
     )
-    from viewer.annotations.formats.problems import AnnotationFileError
+    from viewer.annotations.formats.problems import AnnotationFileError, Problems, count_of
     from viewer.annotations.formats.qupath import read_qupath
     from viewer.annotations.formats.qupath_writing import write_qupath
 
@@ -108,7 +108,7 @@ def convert(
     if wanted.needs_slide and slide is None:
         fail(f"To write {wanted.name}, give the slide that they lie on with --slide.")
     place = slide_place(slide, pixel_size("--slide-mpp", slide_mpp)) if slide else None
-    problems: list[Problem] = []
+    problems = Problems()
     count, is_read = 0, False
 
     def counted(annotations: Iterable[Annotation]) -> Iterator[Annotation]:
@@ -143,7 +143,7 @@ def convert(
     tell_lost(file.name, lost)
     record: dict[str, object] = {
         "annotations": count, "format": wanted.name, "out": str(out),
-        "problems": len(problems), "lost": sum(each.number > 0 for each in lost),
+        "problems": count_of(problems), "lost": sum(each.number > 0 for each in lost),
     }  # fmt: skip
     print_record(record, json=json)
     if not count:
@@ -154,8 +154,9 @@ def convert(
 def validate(file: _File, image: _Image = None, json: _Json = False) -> None:
     """Tell what of a file cannot be read, or had to be repaired; exit code 1 if anything."""
     from viewer.annotations.formats.exchange import format_of
+    from viewer.annotations.formats.problems import Problems
 
-    problems: list[Problem] = []
+    problems = Problems()
     annotations = _read(file, problems, image)
     if json:
         records = [
@@ -182,9 +183,10 @@ def stats(
     json: _Json = False,
 ) -> None:
     """Count annotations and add up their areas and lengths, class by class."""
+    from viewer.annotations.formats.problems import Problems
     from viewer.annotations.pixel_calibration import PixelCalibration
 
-    problems: list[Problem] = []
+    problems = Problems()
     annotations = _read(file, problems, image)
     tell_problems(problems)
     calibration = PixelCalibration(pixel_size("--mpp", mpp))
@@ -224,7 +226,7 @@ def mask(
     json: _Json = False,
 ) -> None:
     """Paint annotations as a label mask, with a legend beside it."""
-    from viewer.annotations.formats.problems import left_out
+    from viewer.annotations.formats.problems import Problems, left_out
     from viewer.annotations.masks.label_masks import MaskError, MaskPlace, write_mask
 
     if (slide is None) == (size is None):
@@ -241,7 +243,7 @@ def mask(
         if not (1 <= width <= _MOST_SIDE_PX and 1 <= height <= _MOST_SIDE_PX):
             fail(advice)
         place = MaskPlace((int(width), int(height)), own_mpp, mpp)
-    problems: list[Problem] = []
+    problems = Problems()
     annotations = _read(file, problems, image, lies_on, origin)
     tell_problems(problems)
     try:
@@ -283,7 +285,7 @@ def tiles(
     json: _Json = False,
 ) -> None:
     """Cut the slide to tiles with masks, for training; goes on where it was stopped."""
-    from viewer.annotations.formats.problems import left_out
+    from viewer.annotations.formats.problems import Problems, left_out
     from viewer.annotations.masks.label_masks import MaskError
     from viewer.annotations.masks.training_tiles import (
         AnnotationsOrigin,
@@ -292,7 +294,7 @@ def tiles(
         cut_tiles,
     )
 
-    problems: list[Problem] = []
+    problems = Problems()
     own_mpp = pixel_size("--slide-mpp", slide_mpp)
     annotations = _read(file, problems, image, slide_place(slide, own_mpp), origin)
     tell_problems(problems)

@@ -83,9 +83,9 @@ def compare_annotations(
 
 def _read(path: Path, place: SlidePlace | None, origin: Origin | None) -> list[Annotation]:
     from viewer.annotations.formats.exchange import read_all
-    from viewer.annotations.formats.problems import AnnotationFileError, Problem
+    from viewer.annotations.formats.problems import AnnotationFileError, Problems, count_of
 
-    problems: list[Problem] = []
+    problems = Problems()
     try:
         annotations = read_all(path, problems, slide=place, origin=origin)
     except AnnotationFileError as error:
@@ -93,7 +93,7 @@ def _read(path: Path, place: SlidePlace | None, origin: Origin | None) -> list[A
     for problem in problems[:_MAX_SHOWN]:
         typer.echo(f"{path.name}: {problem}", err=True)
     if len(problems) > _MAX_SHOWN:
-        typer.echo(f"{path.name}: and {len(problems) - _MAX_SHOWN} more", err=True)
+        typer.echo(f"{path.name}: and {count_of(problems) - _MAX_SHOWN:,} more", err=True)
     return annotations
 
 

@@ -45,11 +45,11 @@ def _areas_of(file: Path, slide: Path, image: int | None, origin: Origin | None)
     import shapely
 
     from viewer.annotations.formats.exchange import read_annotations
-    from viewer.annotations.formats.problems import AnnotationFileError, Problem
+    from viewer.annotations.formats.problems import AnnotationFileError, Problems
     from viewer.annotations.formats.slide_place import SlidePlace
     from viewer.slides import SlideError, open_slide
 
-    problems: list[Problem] = []
+    problems = Problems()
     try:
         with closing(open_slide(slide, image)) as source:
             place = SlidePlace.of(source)

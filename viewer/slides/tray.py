@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from viewer.limits import FOLDER_SLIDES, FileTooLargeError, open_regular
 from viewer.slides.dicom_header import HEADER_BYTES, parsed_header
 from viewer.slides.dicom_kinds import dicom_kind
 from viewer.slides.errors import DamagedSlideError, TileError
@@ -32,19 +33,22 @@ def slides_in(folder: Path) -> list[Path]:
     Raises
     ------
     OSError
-        The folder cannot be read.
+        The folder cannot be read, or holds more than are listed.
     """
-    files = sorted(
-        (path for path in folder.iterdir() if not path.name.startswith(".") and _is_listed(path)),
-        key=lambda path: natural(path.name),
-    )
+    files: list[Path] = []
+    for path in folder.iterdir():
+        if not path.name.startswith(".") and _is_listed(path):
+            files.append(path)
+            if len(files) > FOLDER_SLIDES.most:
+                raise FileTooLargeError(folder, FOLDER_SLIDES.sentence(folder.name))
+    files.sort(key=lambda path: natural(path.name))
     # A Hamamatsu VMS slide keeps its pixels in JPEG files named after it.
-    vms_stems = [path.stem for path in files if path.suffix.lower() == ".vms"]
+    vms_stems = tuple(path.stem for path in files if path.suffix.lower() == ".vms")
     slides: list[Path] = []
     series_seen: set[str] = set()
     for path in files:
         suffix = path.suffix.lower()
-        if suffix in (".jpg", ".jpeg") and any(path.name.startswith(stem) for stem in vms_stems):
+        if suffix in (".jpg", ".jpeg") and path.name.startswith(vms_stems):
             continue
         series = None
         if suffix == ".dcm":
@@ -123,7 +127,7 @@ def _is_listed(path: Path) -> bool:
 def _head(path: Path) -> bytes:
     """Return the beginning of a file; empty where it cannot be read."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return file.read(HEADER_BYTES)
     except OSError:
         return b""

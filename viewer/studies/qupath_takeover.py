@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from viewer.annotations.document import adding
 from viewer.annotations.formats.exchange import read_annotations
-from viewer.annotations.formats.problems import AnnotationFileError, Problem
+from viewer.annotations.formats.problems import AnnotationFileError, Problems
 from viewer.annotations.formats.slide_place import SlidePlace
 from viewer.annotations.storage.slide_file import (
     annotations_path,
@@ -134,7 +134,7 @@ def _add_annotations(image: QuPathImage, identity: str, left_out: list[str]) -> 
     """Return how many were new."""
     if image.annotations is None or image.path is None:
         return 0
-    problems: list[Problem] = []
+    problems = Problems()
     try:
         known = {each.id for each in kept_annotations(identity, image.path)}
         read = [

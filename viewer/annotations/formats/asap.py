@@ -11,7 +11,7 @@ import shapely
 from viewer.annotations.annotation import Annotation, AnnotationClass, by_dimension
 from viewer.annotations.formats.export_warnings import each_alone
 from viewer.annotations.formats.foreign_values import color_of
-from viewer.annotations.formats.problems import AnnotationFileError, Problem
+from viewer.annotations.formats.problems import AnnotationFileError, Problem, Problems
 from viewer.annotations.formats.xml_files import parsed, written, xml_lines
 from viewer.annotations.formats.xml_places import (
     box_of,
@@ -92,7 +92,7 @@ def write_asap(path: Path, annotations: Iterable[Annotation]) -> list[Problem]:
     OSError
         It cannot be written; a file that was there is left as it was.
     """
-    problems: list[Problem] = []
+    problems = Problems()
     classes: dict[str, str] = {}
     with xml_lines(path, "ASAP_Annotations") as file:
         file.write(b"  <Annotations>\n")

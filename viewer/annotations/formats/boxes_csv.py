@@ -14,7 +14,7 @@ from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.formats.export_warnings import each_alone
 from viewer.annotations.formats.foreign_values import number_of, place_of
 from viewer.annotations.formats.packed_files import packed, unpacked
-from viewer.annotations.formats.problems import AnnotationFileError, Problem
+from viewer.annotations.formats.problems import AnnotationFileError, Problem, Problems
 from viewer.atomic_write import as_text
 from viewer.cell_text import bare_cell, text_cell
 from viewer.colors import class_color
@@ -49,6 +49,7 @@ _BARE: dict[bool, dict[str, int]] = {
 }
 """Without a header: points of three columns, boxes of more."""
 _PIECE_BYTES = 1 << 16
+_MOST_ROWS_IN_VAIN = 100_000
 _NO_HEADER = re.compile(r"\s*(?:#|//|sep=.$)", re.IGNORECASE)
 """Comments before the table, and Excel's note of what divides its cells."""
 _LINE_END = re.compile(rb"\r\n|\n|\r")
@@ -79,7 +80,7 @@ def write_csv(path: Path, annotations: Iterable[Annotation]) -> list[Problem]:
     OSError
         It cannot be written; a file that was there is left as it was.
     """
-    problems: list[Problem] = []
+    problems = Problems()
     with packed(path, ".csv") as file, as_text(file) as text:
         writer = csv.writer(text)
         writer.writerow(_HEADER)
@@ -134,7 +135,7 @@ def _rows(name: str, piece: PieceReader, problems: list[Problem]) -> Iterator[An
     rows = csv.reader(with_paired_quotes(_with_first(first, lines), mark), delimiter=mark)
     columns: _Columns | None = None
     classes: dict[str, AnnotationClass] = {}
-    number = 0
+    number, has_any = 0, False
     while True:
         try:
             row = next(rows, None)
@@ -152,9 +153,15 @@ def _rows(name: str, piece: PieceReader, problems: list[Problem]) -> Iterator[An
                 continue
         number += 1
         try:
-            yield _annotation(row, columns, classes, number, problems)
+            annotation = _annotation(row, columns, classes, number, problems)
         except (ValueError, IndexError) as error:
             problems.append(Problem(number, str(error)))
+            if not has_any and number >= _MOST_ROWS_IN_VAIN:
+                none = f"none of its first {number:,} rows can be used; of the last, {error}"
+                raise AnnotationFileError(f"{name} is no table of boxes: {none}.") from None
+            continue
+        has_any = True
+        yield annotation
     if columns is None:
         raise AnnotationFileError(f"{name} is no table: {piece.trouble or 'it has no rows'}.")
     if piece.trouble:

@@ -22,7 +22,7 @@ from viewer.annotations.formats.export_warnings import each_alone
 from viewer.annotations.formats.foreign_values import as_text, color_of, number_of, parsed_text
 from viewer.annotations.formats.json_elements import JsonElements, Torn, as_members, as_utf8
 from viewer.annotations.formats.packed_files import packed, unpacked
-from viewer.annotations.formats.problems import AnnotationFileError, Problem
+from viewer.annotations.formats.problems import AnnotationFileError, Problem, Problems
 from viewer.colors import class_color, rgb_of
 from viewer.plain_text import shown_line
 from viewer.untyped import mapping_of
@@ -123,7 +123,7 @@ def write_coco(
     OSError
         It cannot be written; a file that was there is left as it was.
     """
-    problems: list[Problem] = []
+    problems = Problems()
     image = image or CocoImage(path.name.split(".")[0])
     category_ids: dict[AnnotationClass, int] = {}
     right = bottom = 0.0

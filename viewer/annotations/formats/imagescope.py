@@ -13,7 +13,7 @@ import shapely
 from viewer.annotations.annotation import NO_COLOR, Annotation, AnnotationClass
 from viewer.annotations.formats.export_warnings import each_alone
 from viewer.annotations.formats.foreign_values import color_of, flag_of
-from viewer.annotations.formats.problems import AnnotationFileError, Problem
+from viewer.annotations.formats.problems import AnnotationFileError, Problem, Problems
 from viewer.annotations.formats.xml_files import parsed, written, xml_lines
 from viewer.annotations.formats.xml_places import (
     box_of,
@@ -81,7 +81,7 @@ def write_imagescope(path: Path, annotations: Iterable[Annotation]) -> list[Prob
     OSError
         It cannot be written; a file that was there is left as it was.
     """
-    problems: list[Problem] = []
+    problems = Problems()
     places: dict[AnnotationClass, list[tuple[int, int]]] = {}
     ids = itertools.count(1)
     # The regions of a class stand together, but come mixed: they wait in a file.

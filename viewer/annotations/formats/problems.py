@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from viewer.errors import CoverslipError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 
 class AnnotationFileError(CoverslipError):
     """A file that cannot be used at all; `str()` is one sentence."""
 
 
+PROBLEMS_HELD = 10_000
 _MOST_REASONS = 4
 _SHAPES = {"MultiPoint": "point", "Point": "point", "MultiLineString": "line", "LineString": "line"}
 
@@ -41,6 +42,48 @@ class Problem:
         return f"{what} number {self.number}: {self.reason}" if self.number else self.reason
 
 
+class Problems(list[Problem]):
+    """Problems of one file: all are counted, and so many held as anyone looks through.
+
+    The last that is held says how many more there were.
+
+    Attributes
+    ----------
+    further
+        How many are not held.
+    """
+
+    __slots__ = ("further",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.further = 0
+
+    def append(self, problem: Problem) -> None:
+        """Hold one more, or count it."""
+        if len(self) < PROBLEMS_HELD:
+            super().append(problem)
+            return
+        self.further += 1
+        more = Problem(0, f"and {self.further:,} more, which are counted only")
+        self[PROBLEMS_HELD:] = [more]
+
+    def extend(self, problems: Iterable[Problem]) -> None:
+        """Hold or count each."""
+        for problem in problems:
+            self.append(problem)
+
+    def __iadd__(self, problems: Iterable[Problem]) -> Self:
+        self.extend(problems)
+        return self
+
+
+def count_of(problems: Sequence[Problem]) -> int:
+    """Return how many there were, those included that are not held."""
+    further = problems.further if isinstance(problems, Problems) else 0
+    return len(problems) + max(0, further - 1)  # one says how many
+
+
 def left_out(problems: Iterable[Problem]) -> str:
     """What was left out and why, in a few words: "3 left out (2: a line has no area; ...)"."""
     reasons = Counter(_plain(each.reason) for each in problems if not each.is_repaired)
@@ -48,7 +91,8 @@ def left_out(problems: Iterable[Problem]) -> str:
         return ""
     parts = [f"{count:,}: {reason}" for reason, count in reasons.most_common(_MOST_REASONS)]
     parts += ["..."] if len(reasons) > _MOST_REASONS else []
-    return f"{reasons.total():,} left out ({'; '.join(parts)})"
+    more = max(0, problems.further - 1) if isinstance(problems, Problems) else 0
+    return f"{reasons.total() + more:,} left out ({'; '.join(parts)})"
 
 
 def _plain(reason: str) -> str:

@@ -16,7 +16,7 @@ import shapely
 from viewer.annotations.annotation import by_dimension, repaired
 from viewer.annotations.formats.collector_rest import collector_at_rest
 from viewer.annotations.formats.packed_files import packed
-from viewer.annotations.formats.problems import Problem
+from viewer.annotations.formats.problems import Problem, Problems
 from viewer.annotations.kept_geometry import geometries_of, nuclei_of
 from viewer.colors import rgb_of
 
@@ -60,7 +60,7 @@ def write_qupath(
     OSError
         It cannot be written; a file that was there is left as it was.
     """
-    problems: list[Problem] = []
+    problems = Problems()
     encoder = msgspec.json.Encoder()
     with collector_at_rest(), packed(path, ".geojson") as file:
         file.write(b'{"type":"FeatureCollection",')

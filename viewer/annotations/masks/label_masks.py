@@ -13,7 +13,7 @@ import shapely
 import tifffile
 
 from viewer.annotations.formats.export_warnings import each_alone
-from viewer.annotations.formats.problems import Problem
+from viewer.annotations.formats.problems import Problem, Problems
 from viewer.annotations.masks.label_strips import LabelPainter
 from viewer.annotations.masks.mask_legend import Label, Legend, legend_path, text_of
 from viewer.annotations.masks.png_strips import write_png
@@ -206,7 +206,7 @@ def write_mask(
     suffix = path.suffix.lower()
     if suffix not in MASK_SUFFIXES:
         raise MaskError(f"{path.name} does not tell its format: let it end in .png or .ome.tif.")
-    problems: list[Problem] = []
+    problems = Problems()
     painting = labeled(annotations, problems, place, by_instance=by_instance)
     width, height = place.size_px
     legend = Legend(

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from viewer import __version__
-from viewer.annotations.formats.problems import Problem
+from viewer.annotations.formats.problems import Problem, Problems
 from viewer.annotations.masks.label_masks import MaskError, MaskPlace, labeled
 from viewer.annotations.masks.mask_legend import Legend, text_of
 from viewer.annotations.pixel_calibration import PixelCalibration
@@ -137,7 +137,7 @@ def cut_tiles(
         own or source.info.optics.mpp_um, options.mpp_um,
         source.path.name, source.info.identity,
     )  # fmt: skip
-    problems: list[Problem] = []
+    problems = Problems()
     painting = labeled(annotations, problems, place, by_instance=options.by_instance)
     if len(painting.labels) > 0xFFFF:
         raise MaskError("More than 65,535 values do not fit a PNG: cut tiles by class.")

@@ -206,12 +206,12 @@ def _annotations(path: Path, slide: Path | None) -> list[Annotation]:
     """Return the annotations of a file where they lie on the slide; say what is wrong with it."""
     from viewer.agents.errors import AgentError
     from viewer.annotations.formats.exchange import read_all
-    from viewer.annotations.formats.problems import AnnotationFileError, Problem
+    from viewer.annotations.formats.problems import AnnotationFileError, Problems
     from viewer.annotations.formats.slide_place import SlidePlace
     from viewer.cli.opening import opened_slide
     from viewer.slides import SlideError
 
-    problems: list[Problem] = []
+    problems = Problems()
     try:
         place = None
         if slide is not None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import shapely
 
 from viewer.annotations.annotation import NO_COLOR
-from viewer.annotations.formats.problems import Problem, left_out
+from viewer.annotations.formats.problems import Problems, left_out
 from viewer.colors import class_color
 from viewer.inference.teaching.errors import (
     NoMarksError,
@@ -131,7 +131,7 @@ def annotations_for(
     """
     from viewer.annotations.formats.exchange import read_all  # only for files: it takes lxml
 
-    problems: list[Problem] = []
+    problems = Problems()
     annotations = list(_flat(read_all(path, problems, slide=slide, origin=origin)))
     if (stated := _stated_slide(path)) and slide.identity and stated != slide.identity:
         raise OtherSlideError(

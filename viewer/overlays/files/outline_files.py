@@ -10,7 +10,7 @@ import numpy as np
 import shapely
 
 from viewer.annotations.formats.dicom.files import read_dicom
-from viewer.annotations.formats.problems import Problem
+from viewer.annotations.formats.problems import Problem, Problems
 from viewer.annotations.formats.qupath import read_qupath
 from viewer.colors import class_color
 from viewer.limits import CLASSES
@@ -49,13 +49,13 @@ def geojson_outlines(path: Path) -> Outlines:
 
     Where a file holds detections they alone are taken: what was drawn beside them is annotations.
     """
-    problems: list[Problem] = []
+    problems = Problems()
     return _outlines(read_qupath(path, problems), problems)
 
 
 def dicom_outlines(path: Path, place: SlidePlace | None) -> Outlines:
     """Return the polygons of a file of DICOM annotations. Raises AnnotationFileError."""
-    problems: list[Problem] = []
+    problems = Problems()
     return _outlines(read_dicom(path, problems, place), problems)
 
 

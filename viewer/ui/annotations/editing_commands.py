@@ -13,7 +13,7 @@ from viewer.annotations import operations, shape_editing
 from viewer.annotations.annotation import DESCRIPTION
 from viewer.annotations.bookmarks import is_mark
 from viewer.annotations.document import ReadOnlyError, changing, removing
-from viewer.annotations.formats.problems import AnnotationFileError, Problem
+from viewer.annotations.formats.problems import AnnotationFileError, Problem, Problems
 from viewer.annotations.simplifying import simplified
 from viewer.canvas.annotating.edit_context import HIDDEN
 from viewer.ui.annotations.bulk_edits import MANY, BulkEdits, BulkEditsHost
@@ -247,7 +247,7 @@ class EditingCommands(QObject):
         if not text.strip():
             self._window.say("There are no annotations on the clipboard.")
             return
-        problems: list[Problem] = []
+        problems = Problems()
         self._background.run(
             lambda: read_qupath_text(text, problems),
             lambda read: self._on_pasted(active, read, problems),

@@ -15,7 +15,7 @@ from viewer.annotations.annotation import AnnotationClass
 from viewer.annotations.counting.tally import with_counts
 from viewer.annotations.document import Document, ReadOnlyError
 from viewer.annotations.formats.coco_pictures import SeveralPicturesError
-from viewer.annotations.formats.problems import AnnotationFileError, Problem
+from viewer.annotations.formats.problems import AnnotationFileError, Problem, Problems
 from viewer.annotations.kept_geometry import geometry_parts
 from viewer.annotations.measured import up_to_date
 from viewer.annotations.sets.together import together
@@ -146,7 +146,7 @@ class AnnotationFiles(QObject):
             is_there = self._kept.sets_of(pane) is not None
             self._window.say(_NOT_THERE if is_there else _NO_SLIDE)
             return
-        problems: list[Problem] = []
+        problems = Problems()
         slide, place = pane.path, place_of(pane)
         box, classes = pane.canvas.slide_box, self._own_classes(active)
 

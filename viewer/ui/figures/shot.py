@@ -49,7 +49,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from viewer.annotations.formats.origins import Origin
-    from viewer.annotations.formats.problems import Problem
     from viewer.annotations.formats.slide_place import SlidePlace
     from viewer.canvas.layer import Layer
     from viewer.inference.models.bundle import ModelBundle
@@ -325,9 +324,10 @@ def _annotations_layer(
 ) -> tuple[Layer, LayerOrder]:
     """Return the annotations of a file; the classes in the field go to the legend."""
     from viewer.annotations.formats.exchange import read_annotations
+    from viewer.annotations.formats.problems import Problems
 
     assert shot.annotations is not None
-    problems: list[Problem] = []
+    problems = Problems()
     place = _place(info, canvas)
     document = Document(read_annotations(shot.annotations, problems, slide=place))
     for problem in problems:

@@ -11,7 +11,7 @@ from PySide6.QtCore import QObject
 
 from viewer.annotations.bookmarks import MARKS
 from viewer.annotations.document import Document
-from viewer.annotations.formats.problems import AnnotationFileError
+from viewer.annotations.formats.problems import AnnotationFileError, Problems
 from viewer.annotations.storage.store import AnnotationStoreError
 from viewer.canvas.layer import LayerOrder
 from viewer.geometry import Box
@@ -116,7 +116,7 @@ class ComparisonController(QObject):
         identity, place = pane.source.info.identity, place_of(pane)
 
         def work() -> tuple[Comparison, set[str], int]:
-            problems: list[Problem] = []
+            problems = Problems()
             first, second = (_read(each, drawn, problems, place) for each in (one, other))
             classes = {each.class_name for each in (*first, *second)} - {""}
             reference = slide_box.polygon

@@ -16,7 +16,7 @@ from viewer.annotations.formats.dicom.files import held_annotations
 from viewer.annotations.formats.dicom.messages import WriteRequest
 from viewer.annotations.formats.dicom.segment_writing import segmentation_of
 from viewer.annotations.formats.dicom.slide_headers import source_image
-from viewer.annotations.formats.problems import Problem
+from viewer.annotations.formats.problems import Problem, Problems
 from viewer.atomic_write import atomic_write
 from viewer.prepared_types import prepared
 
@@ -28,7 +28,7 @@ def write(body: bytes, _context: TaskContext) -> bytes:
     """Write the file that a `WriteRequest` asks for; return what it cannot hold."""
     request = msgspec.msgpack.decode(body, type=prepared(WriteRequest))
     annotations = held_annotations(Path(request.annotations))
-    problems: list[Problem] = []
+    problems = Problems()
     logging.getLogger("pydicom").setLevel(logging.ERROR)  # what it warns of is the slide's own
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
