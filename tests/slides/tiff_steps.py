@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +19,12 @@ WIDTH_PX, HEIGHT_PX = 420, 300
 
 
 def picture() -> RgbImage:
-    """Smooth colors and two flat patches with sharp edges."""
+    """Smooth colors and two flat patches with sharp edges, for the test to change."""
+    return _picture().copy()
+
+
+@cache
+def _picture() -> RgbImage:
     y, x = np.mgrid[0:HEIGHT_PX, 0:WIDTH_PX]
     waves = [200 + 50 * np.sin(x / 60), 120 + 80 * np.sin(y / 45), 180 + 60 * np.cos((x + y) / 80)]
     image = np.clip(np.stack(waves, -1), 0, 255).astype(np.uint8)
