@@ -6,21 +6,27 @@ import bz2
 import gzip
 import lzma
 import os
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 from bombs import endless
 from cli_steps import coverslip
+from measured_runs import REPOSITORY
 
 from viewer.agents.conversation import PictureEncoder, Turn
 from viewer.agents.endpoint import Endpoint
 from viewer.agents.exchanges import EXCHANGES_FILE, ExchangeLog
 from viewer.annotations.masks.mask_legend import legend_beside, legend_path
 from viewer.limits import HollowFileError, Limit, open_regular
+from viewer.overlays.files.foreign_table import read_binary_table
 from viewer.recording.review.entries import ReviewError
 from viewer.recording.review.json_lines import read_json_lines
 from viewer.resource_files import resource
+from viewer.slides.dicom_header import dicom_header
+from viewer.slides.readers.shared_file import SharedFile
+from viewer.slides.slide_folders import is_zarr_zip
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -182,3 +188,31 @@ def test_a_file_with_some_holes_is_read(tmp_path: Path, monkeypatch: pytest.Monk
     os.truncate(path, 80 << 20)
     with pytest.raises(HollowFileError, match="only 1,048,576 of its 83,886,080 bytes"):
         open_regular(path, Limit(1 << 30, ""))
+
+
+@pytest.mark.parametrize("what", ["pipe", "device"])
+def test_what_is_swapped_after_it_was_checked_holds_up_nothing(what: str, tmp_path: Path) -> None:
+    """Each is asked of the open file once more, behind all that is asked of its name."""
+    path = endless(tmp_path / "it.dcm", what)
+    for opened in (SharedFile, read_binary_table, dicom_header):
+        with pytest.raises(OSError, match="it is a pipe or device, not a file"):
+            opened(path)
+    assert not is_zarr_zip(endless(tmp_path / "it.zip", what))
+
+
+def test_foreign_files_are_opened_in_one_way() -> None:
+    """What opens by name alone waits for whoever writes to a pipe."""
+    root = REPOSITORY / "viewer"
+    rooms = ("slides", "annotations/formats", "annotations/masks", "overlays/files")
+    ours = {
+        "slides/former_names.py": "files that we wrote",
+        "slides/remote/block_cache.py": "files that we wrote",
+    }
+    by_name = re.compile(r"\.open\(\"rb\"\)|(?<![\w.])open\([^)]*\"rb\"\)|os\.open\(")
+    found = {
+        str(path.relative_to(root))
+        for room in rooms
+        for path in (root / room).rglob("*.py")
+        if by_name.search(path.read_text(encoding="utf-8"))
+    }
+    assert found - ours.keys() == set()

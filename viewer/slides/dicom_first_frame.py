@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from viewer.limits import open_regular
 from viewer.slides.readers.tiff.jpeg_color import is_ycbcr, read_jpeg_header
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def _first_frame(path: Path) -> bytes:
     at = _frames_at(path)
     if at is None:
         return b""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         file.seek(at)
         table_bytes = int.from_bytes(file.read(4), "little")
         file.seek(at + 4 + table_bytes)
@@ -58,7 +59,7 @@ def _first_frame(path: Path) -> bytes:
 
 def _frames_at(path: Path) -> int | None:
     """Return where the length of the table of frames is; None where there is none."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         block, start = b"", 0
         while start < _MOST_HEADER_BYTES:
             more = file.read(_BLOCK_BYTES)

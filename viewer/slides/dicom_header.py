@@ -10,6 +10,8 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from viewer.limits import open_regular
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -100,7 +102,7 @@ def dicom_header(path: Path, most_bytes: int = HEADER_BYTES) -> DicomHeader | No
     OSError
         The file cannot be read.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         preamble = file.read(_PREAMBLE_BYTES + len(_MAGIC))
         if preamble[_PREAMBLE_BYTES:] != _MAGIC:
             return None

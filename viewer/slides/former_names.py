@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from viewer.access import close_tree, make_file
 from viewer.atomic_write import atomic_write
 from viewer.folders import data_folder
+from viewer.limits import open_regular
 from viewer.slides.readers.tiff_directory import (
     TiffDirectoryError,
     read_directories,
@@ -146,7 +147,7 @@ def _move(old: Path, new: Path) -> None:
 
 def _hash_of_ends(path: Path) -> str:
     digest = blake2b(digest_size=32)
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         size = file.seek(0, 2)
         digest.update(size.to_bytes(8, "little"))
         file.seek(0)
@@ -173,7 +174,7 @@ def _quickhashes_of_tiff(path: Path) -> tuple[str, ...]:
             f"tiff.{name}\0".encode() + found.get(code, b"").partition(b"\0")[0] + b"\0"
             for name, code in _HASHED_TAGS
         )
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             hashes = [
                 _hash_of_level(min(levels, key=lambda page: page.imagewidth), texts, file)
                 for levels in (plain, tiled)

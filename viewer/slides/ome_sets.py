@@ -7,6 +7,7 @@ import re
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
 
+from viewer.limits import open_regular
 from viewer.slides.readers.tiff_directory import TiffDirectoryError, read_description
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def description_of(path: Path) -> bytes:
             return read_description(path, DESCRIPTION_BYTES)
         except TiffDirectoryError:
             return b""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return file.read(DESCRIPTION_BYTES)
 
 

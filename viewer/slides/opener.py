@@ -7,6 +7,7 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
+from viewer.limits import open_regular
 from viewer.plain_text import is_text, shown_text
 from viewer.policy import policy, read_policy
 from viewer.redaction import leave_out_path
@@ -241,7 +242,7 @@ def _check_file(path: Path) -> None:
         )
     if status.st_size == 0:
         raise DamagedSlideError(path, f"{path.name} is empty; copy it again from where it came.")
-    with path.open("rb"):
+    with open_regular(path):
         pass  # tells at once whether we may read it; OpenSlide would not say why it fails
     if is_vsi(path):
         check_vsi(path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zipfile
 from typing import TYPE_CHECKING, Literal
 
+from viewer.limits import open_regular
 from viewer.slides.dicom_folder import holds_dicom_only
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def is_zarr_zip(path: Path) -> bool:
     if path.suffix.lower() not in ZIP_SUFFIXES:
         return False
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             if file.read(4) not in _ZIP_MAGIC:
                 return False
         with zipfile.ZipFile(path) as archive:

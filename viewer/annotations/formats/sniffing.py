@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from viewer.annotations.formats.exchange import FORMATS, format_of
 from viewer.annotations.formats.packed_files import PACKINGS, unpacked
 from viewer.annotations.formats.problems import AnnotationFileError
+from viewer.limits import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -74,7 +75,7 @@ def _bytes(path: Path) -> Generator[bytes | mmap.mmap]:
             yield readers[0](_MOST_UNPACKED_BYTES)
     else:
         with (
-            path.open("rb") as file,
+            open_regular(path) as file,
             mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
         ):
             yield mapped

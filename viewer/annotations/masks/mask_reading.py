@@ -19,6 +19,7 @@ from viewer.annotations.masks.label_masks import MOST_PNG_PX
 from viewer.annotations.masks.mask_legend import Label, Legend, legend_beside, legend_of
 from viewer.annotations.masks.outlines import joined, outlines_of
 from viewer.colors import class_color
+from viewer.limits import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -237,7 +238,7 @@ def _legend_in(description: str) -> Legend | None:
 
 def _png_header(path: Path) -> tuple[int, int, int, int]:
     """Width, height, bits and kind of color. Raises AnnotationFileError and OSError."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         head = file.read(_PNG_HEADER.size)
     if len(head) < _PNG_HEADER.size:
         raise AnnotationFileError(f"{path.name} is no PNG: it is too short.")
@@ -255,5 +256,6 @@ def _png_labels(path: Path, header: tuple[int, int, int, int]) -> NDArray[Any]:
     if header[3] == _PALETTE:
         with Image.open(path) as picture:
             return np.asarray(picture)
-    labels = np.asarray(imagecodecs.png_decode(path.read_bytes()))
+    with open_regular(path) as file:
+        labels = np.asarray(imagecodecs.png_decode(file.read()))
     return labels.reshape(labels.shape[:2])

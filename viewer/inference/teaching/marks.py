@@ -20,6 +20,7 @@ from viewer.inference.teaching.errors import (
     OtherSlideError,
     TeachingError,
 )
+from viewer.limits import open_regular
 from viewer.plurals import plural
 from viewer.untyped import mapping_of
 
@@ -262,7 +263,7 @@ def _flat(annotations: Iterable[Annotation]) -> Iterator[Annotation]:
 def _stated_slide(path: Path) -> str:
     """Return the content key of the slide that a file of ours says it is of; "" of others."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             found = _STATED_SLIDE.search(file.read(_HEAD_BYTES))
     except OSError:
         return ""

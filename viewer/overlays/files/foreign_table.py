@@ -11,7 +11,7 @@ import numpy as np
 
 from viewer.annotations.formats.packed_files import unpacked_bytes
 from viewer.cell_text import bare_cell
-from viewer.limits import TABLE_BYTES
+from viewer.limits import TABLE_BYTES, open_regular
 from viewer.overlays.files.result_file import ResultFileError
 from viewer.prepared_types import prepared
 from viewer.processes.file_process import file_process
@@ -119,7 +119,7 @@ def read_binary_table(path: Path) -> ForeignTable:
     """
     decoder = msgspec.msgpack.Decoder(prepared(ForeignTable | Refused))
     with (
-        path.open("rb") as file,
+        open_regular(path) as file,
         file_process(
             _PROCESS, file, path.name, decoder, ResultFileError, TABLE_BYTES
         ) as next_answer,

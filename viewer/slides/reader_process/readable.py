@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from viewer.limits import open_regular
 from viewer.slides.ome_sets import ome_set
 from viewer.slides.vsi_folders import is_vsi, vsi_folder
 
@@ -39,5 +40,5 @@ def readable_of(path: Path) -> list[str]:
 
 
 def _is_dicom(path: Path) -> bool:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return file.read(132)[128:] == _DICOM_MAGIC

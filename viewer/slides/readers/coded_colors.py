@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from viewer.limits import open_regular
+
 if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
@@ -81,7 +83,7 @@ def _h273_note(code_points: tuple[int, int] | None) -> str:
 
 def _png_code_points(path: Path) -> tuple[int, int] | None:
     """Return primaries and transfer of the chunk cICP."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         file.seek(_PNG_SIGNATURE_BYTES)
         body = _chunk(file, b"cICP")
     return (body[0], body[1]) if len(body) == 4 else None
@@ -102,7 +104,7 @@ def _chunk(file: BinaryIO, wanted: bytes) -> bytes:
 
 def _avif_code_points(path: Path) -> tuple[int, int] | None:
     """Return primaries and transfer of the first box "colr" that tells them by numbers."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         head = file.read(_AVIF_HEAD_BYTES)
     at = head.find(b"colrnclx")
     if at < 0 or len(head) < at + 12:

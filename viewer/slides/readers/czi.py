@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from viewer.geometry import Optics
+from viewer.limits import open_regular
 from viewer.slides.channels import Axes, Channel, distinct_names, usual_color
 from viewer.slides.errors import (
     DamagedSlideError,
@@ -48,7 +49,7 @@ _RANGE_PX = 512
 
 def is_czi(path: Path) -> bool:
     """Return whether the file begins like a CZI. Raises OSError."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return file.read(len(_MAGIC)) == _MAGIC
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from viewer.limits import open_regular
 from viewer.slides.dicom_header import (
     BITS_STORED,
     PHOTOMETRIC,
@@ -96,7 +97,7 @@ def frame_format(path: Path, width_px: int, height_px: int) -> FrameFormat:
 
 def _palette(path: Path) -> tuple[np.ndarray, int]:
     """Return the colors, uint8 (entries, 3), and the value that the first stands for."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         found = elements(file.read(_LOOKUP_HEADER_BYTES))
     columns: list[Any] = []
     first = 0
@@ -121,7 +122,7 @@ class _RetaggedFile(io.BufferedReader):
     def __init__(self, path: Path, header: DicomHeader) -> None:
         super().__init__(io.FileIO(path))
         self._changed: list[tuple[int, bytes]] = []
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             found = elements(file.read(_LOOKUP_HEADER_BYTES))
         bits = header.bits_allocated if header.transfer_syntax in NATIVE else 8
         wanted = {

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import imagecodecs
 import numpy as np
 
+from viewer.limits import open_regular
 from viewer.slides.readers.jpeg_2000 import (
     Jpeg2000Channels,
     at_full_scale,
@@ -171,7 +172,7 @@ def _has_alpha(path: Path, picture: Image.Image) -> bool:
 
 
 def _tga_alpha_bits(path: Path) -> int:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return file.read(_TGA_DESCRIPTOR_AT + 1)[_TGA_DESCRIPTOR_AT] & 0xF
 
 
@@ -187,7 +188,8 @@ def _deep_samples(path: Path, picture: Image.Image) -> NDArray[Any] | None:
     if not is_deep(path, picture):
         return None
     decode = imagecodecs.png_decode if picture.format == "PNG" else imagecodecs.jpeg2k_decode
-    return decode(path.read_bytes())
+    with open_regular(path) as file:
+        return decode(file.read())
 
 
 def is_deep(path: Path, picture: Image.Image) -> bool:
@@ -204,7 +206,7 @@ def is_deep(path: Path, picture: Image.Image) -> bool:
 
 
 def _png_bits(path: Path) -> int:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return file.read(_PNG_BIT_DEPTH_AT + 1)[_PNG_BIT_DEPTH_AT]
 
 

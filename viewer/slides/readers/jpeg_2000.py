@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from viewer.limits import open_regular
 from viewer.slides.errors import UnsupportedSlideError
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class Jpeg2000Depths:
 
 def jpeg2000_depths(path: Path) -> Jpeg2000Depths:
     """Return how deep the components of a JPEG 2000 file are. Raises OSError."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         end = file.seek(0, 2)
         code = (start for kind, start, _ in boxes(file, 0, end) if kind == b"jp2c")
         file.seek(next(code, 0))  # without boxes the file is the code
@@ -147,7 +148,7 @@ def jpeg2000_channels(path: Path) -> Jpeg2000Channels | None:
     """
     kinds: list[tuple[int, int, int]] = []
     columns = palette_bits = 0
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         for kind, size_bytes in _header_boxes(file):
             if kind == b"cdef":
                 count = int.from_bytes(file.read(2), "big")
@@ -210,7 +211,7 @@ def at_full_scale(path: Path, picture: Image.Image) -> Image.Image:
 
 def _color_boxes(path: Path, most_bytes: int) -> Iterator[tuple[int, bytes]]:
     """Yield the method of each box "colr" and what follows its precedence and approximation."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         for kind, size_bytes in _header_boxes(file):
             head = file.read(min(3, size_bytes))
             if kind == b"colr" and len(head) == 3:

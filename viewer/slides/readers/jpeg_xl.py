@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import imagecodecs
 import numpy as np
 
+from viewer.limits import open_regular
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -37,7 +39,7 @@ def jpeg_xl_size(path: Path) -> tuple[int, int] | None:
     ValueError
         It is one, but its header is cut short.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return jpeg_xl_size_in(file)
 
 
@@ -72,7 +74,8 @@ def jpeg_xl_samples(path: Path) -> tuple[NDArray[Any], int]:
 
     Raises what libjxl raises.
     """
-    image = imagecodecs.jpegxl_decode(path.read_bytes())
+    with open_regular(path) as file:
+        image = imagecodecs.jpegxl_decode(file.read())
     width, height = jpeg_xl_size(path) or (0, 0)
     # Alone the number of axes does not tell frames of gray from one of color.
     is_stack = image.ndim == 4 or (image.ndim == 3 and image.shape[2] > 4)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from viewer.limits import open_regular
 from viewer.slides.readers.tiff.jpeg_color import read_jpeg_header
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def what_else_it_is(path: Path) -> str | None:
 
     Raises OSError.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         head = file.read(_HEAD_BYTES)
     kind = _kind(head)
     if kind is None:

@@ -6,6 +6,7 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
+from viewer.limits import open_regular
 from viewer.slides.remote.ranged import RangedBytes, ranges_of
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ class SharedFile:
     """
 
     def __init__(self, path: Path) -> None:
-        self._fd = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        self._file = open_regular(path)
+        self._fd = self._file.fileno()
         self._seek_lock = threading.Lock()
 
     @property
@@ -40,8 +42,8 @@ class SharedFile:
         """Take note of what will be read; of a file on the disk there is nothing to do."""
 
     def __del__(self) -> None:
-        if hasattr(self, "_fd"):
-            os.close(self._fd)
+        if hasattr(self, "_file"):
+            self._file.close()
 
     if hasattr(os, "pread"):
 

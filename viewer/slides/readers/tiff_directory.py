@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from viewer.errors import CoverslipError
+from viewer.limits import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,7 +85,7 @@ def read_directories(path: Path, most_values: int = _MOST_VALUES) -> list[Direct
     OSError
         The file cannot be read.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         reader = _Reader(file, most_values)
         found: list[Directory] = []
         seen: set[int] = set()
@@ -112,7 +113,7 @@ def read_texts(path: Path, codes: Sequence[int], most_bytes: int) -> dict[int, b
 
     Raises as that does.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return _Reader(file).texts(codes, most_bytes)
 
 

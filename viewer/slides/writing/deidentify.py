@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from tifffile import TiffFile, TiffFileError
 
 from viewer.atomic_write import atomic_write
-from viewer.limits import NoRegularFileError, check_regular
+from viewer.limits import NoRegularFileError, check_regular, open_regular
 from viewer.slides.dicom_kinds import HEAD_BYTES, is_dicom
 from viewer.slides.errors import SlideAccessError, SlideNotFoundError
 from viewer.slides.remote.address import foreign_address_problem, is_address
@@ -107,7 +107,7 @@ def _deidentified(slide: Path, out: Path, *, overwrite: bool, watch: Watch) -> t
             return target, _deidentified_dicom(slide, target, watch)
         if slide.is_dir():
             raise UnknownKindError(_refusal(slide))
-        with slide.open("rb") as file:
+        with open_regular(slide) as file:
             head = file.read(4)
             if head not in _MAGIC:
                 raise UnknownKindError(_refusal(slide))
@@ -194,7 +194,7 @@ def is_dicom_slide(path: Path) -> bool:
     if path.is_dir():
         files = sorted(path.iterdir())[:_MOST_FILES]
         return any(is_dicom_slide(each) for each in files if each.is_file())
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return is_dicom(file.read(HEAD_BYTES))
 
 

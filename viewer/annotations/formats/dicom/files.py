@@ -19,7 +19,7 @@ from viewer.annotations.formats.dicom.messages import WriteRequest
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
 from viewer.annotations.formats.slide_place import SlidePlace
 from viewer.annotations.storage.packing import packed, unpacked
-from viewer.limits import ANNOTATIONS_BYTES
+from viewer.limits import ANNOTATIONS_BYTES, open_regular
 from viewer.prepared_types import prepared
 from viewer.processes.helper import HelperEndedError, HelperFailedError, helper
 
@@ -114,6 +114,6 @@ def _reason_of(error: HelperFailedError, name: str, slide: str) -> str:
 
 def held_annotations(path: Path) -> Iterator[Annotation]:
     """Return the annotations that a `WriteRequest` names."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         while length := file.read(_LENGTH.size):
             yield unpacked(file.read(_LENGTH.unpack(length)[0]))

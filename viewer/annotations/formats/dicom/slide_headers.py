@@ -13,6 +13,7 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, VLWholeSlideMicroscopyImageStorage
 
+from viewer.limits import open_regular
 from viewer.slides.dicom_folder import series_in
 from viewer.slides.dicom_kinds import HEAD_BYTES, is_dicom
 
@@ -69,7 +70,7 @@ def _a_file_of(slide: SlidePlace) -> Path | None:
 def _is_dicom_file(path: Path) -> bool:
     if not path.is_file():
         return False
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return is_dicom(file.read(HEAD_BYTES))
 
 

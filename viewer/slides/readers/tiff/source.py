@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tifffile import COMPRESSION, PHOTOMETRIC, TIFF, TiffFile, TiffFileError
 
-from viewer.limits import TILE_BYTES
+from viewer.limits import TILE_BYTES, open_regular
 from viewer.slides.channels import as_channels
 from viewer.slides.composites import composite, first_displays
 from viewer.slides.errors import (
@@ -75,7 +75,7 @@ _ASSOCIATED = ("label", "macro", "overview", "thumbnail")
 
 def is_tiff(path: Path) -> bool:
     """Return whether the file begins like a TIFF or BigTIFF. Raises OSError."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return file.read(4) in _MAGIC
 
 
@@ -86,7 +86,7 @@ def open_tiff_file(path: Path) -> Generator[TiffFile]:
         with TiffFile(path) as tiff:
             yield tiff
     else:
-        with path.open("rb") as file, TiffFile(file, name=path.name) as tiff:
+        with open_regular(path) as file, TiffFile(file, name=path.name) as tiff:
             yield tiff
 
 

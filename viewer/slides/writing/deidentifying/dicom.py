@@ -19,6 +19,7 @@ from pydicom.filewriter import write_dataset, write_file_meta_info
 from pydicom.uid import PYDICOM_IMPLEMENTATION_UID, UID
 
 from viewer.atomic_write import atomic_write, replace_by
+from viewer.limits import open_regular
 from viewer.slides.dicom_kinds import HEAD_BYTES, is_dicom
 from viewer.slides.slide_files import dicom_series
 from viewer.slides.writing.deidentifying.dicom_attributes import AttributeCleaner
@@ -110,7 +111,7 @@ def _files_in(folder: Path) -> list[Path]:
 
 
 def _is_dicom(path: Path) -> bool:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return is_dicom(file.read(HEAD_BYTES))
 
 
@@ -127,7 +128,7 @@ def _kept(files: list[Path], report: Report) -> list[_Instance]:
     """Return the instances that show tissue, the finest first. Raises WritingError."""
     kept: list[_Instance] = []
     for path in files:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             try:
                 attributes = pydicom.dcmread(file, stop_before_pixels=True)
             except (InvalidDicomError, EOFError, ValueError) as error:
@@ -179,7 +180,7 @@ def _write(
     is_implicit = instance.syntax == _IMPLICIT
     held.is_implicit_VR = is_implicit
     write_dataset(held, attributes)
-    with instance.path.open("rb") as file:
+    with open_regular(instance.path) as file:
         if instance.syntax in _NATIVE:
             size, head = _native(file, instance.pixels_at, is_implicit=is_implicit)
             copy_native(file, out, size, head, watch)
