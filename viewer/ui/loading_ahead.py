@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -46,9 +47,15 @@ class LoadingAhead(QObject):
         self._rest = RestWatch(self, rest_s=_REST_S)
         background.run(
             lambda: [import_module(name) for name in without_qt],
-            lambda _: self._rest.wait(self._import_next),
+            lambda _: self._await_rest(),
             urgency=Urgency.REST,
         )
+
+    def _await_rest(self) -> None:
+        """Import at the next rest what an earlier window has not: to wait costs with each event."""
+        self._with_qt = [name for name in self._with_qt if name not in sys.modules]
+        if self._with_qt:
+            self._rest.wait(self._import_next)
 
     def _import_next(self) -> None:
         import_module(self._with_qt.pop(0))

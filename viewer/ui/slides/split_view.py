@@ -165,7 +165,10 @@ class SplitView(QWidget):
             pane.shut_down()
 
     def _make_pane(self) -> SlidePane:
-        pane = SlidePane(self._cache, self)
+        place = len(self.panes)
+        self._make_rows(place + 1)
+        # Where it is to stand at once: another parent later would style all of it anew.
+        pane = SlidePane(self._cache, self._row(place // _PANES_PER_ROW))
         pane.view_changed.connect(self._on_view_changed)
         pane.slide_changed.connect(self._on_slide_changed)
         pane.close_requested.connect(self.close_pane)
@@ -174,13 +177,18 @@ class SplitView(QWidget):
         self.pane_added.emit(pane)
         return pane
 
-    def _arrange(self) -> None:
-        """One row for up to two panes, two rows beyond, all of equal size."""
-        needed = -(-len(self.panes) // _PANES_PER_ROW)
+    def _make_rows(self, pane_count: int) -> int:
+        """Make what rows so many panes lack, and return how many they need."""
+        needed = -(-pane_count // _PANES_PER_ROW)
         while self._rows.count() < needed:
             row = QSplitter(Qt.Orientation.Horizontal, self._rows)
             row.setChildrenCollapsible(False)
             self._rows.addWidget(row)
+        return needed
+
+    def _arrange(self) -> None:
+        """One row for up to two panes, two rows beyond, all of equal size."""
+        needed = self._make_rows(len(self.panes))
         for index, pane in enumerate(self.panes):
             row = self._row(index // _PANES_PER_ROW)
             if row.indexOf(pane) != index % _PANES_PER_ROW:
