@@ -173,7 +173,11 @@ def test_the_command_prints_tables_json_and_csv_that_no_spreadsheet_runs() -> No
         ("select * from sqlite_master; drop table objects", "2 statements"),
         ("select * from patients", 'no table "patients"'),
         ("select '\udcff'", "no text"),
+        ("select " + "(" * 20_000 + "1" + ")" * 20_000, "nested more than 1,000 times"),
+        ("select " + "not " * 20_000 + "true", "nested more than 1,000 times"),
+        ("select * from " + "(select * from " * 3000 + "slides" + ")" * 3000, "nested more than"),
     ],
+    ids=lambda text: text[:40].encode("ascii", "replace").decode(),
 )
 def test_what_a_query_may_not_do_is_refused_in_one_sentence(sql: str, sentence: str) -> None:
     ended = coverslip("query", sql)

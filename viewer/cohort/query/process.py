@@ -97,6 +97,8 @@ def _sentence(text: str) -> str:
     text = text.split("\n\nLINE ")[0]
     if missing := re.search(r'Table with name "?(.+?)"? does not exist', text):
         return f'There is no table "{missing[1]}": there are {", ".join(TABLES)}.'
+    if "expression depth limit" in text:  # which a setting would raise that nobody may set
+        return "The query is nested more than 1,000 times: write it with fewer brackets."
     if "extension" in text:
         return f"{_NO_FILES[:-1]}, and loads no extensions."
     kind, _, said = text.partition(" Error: ")
