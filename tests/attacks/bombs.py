@@ -7,6 +7,7 @@ import os
 import struct
 import zipfile
 import zlib
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -99,16 +100,41 @@ def jpeg(path: Path, side_px: int) -> Path:
 
 
 def zip_of_zeros(path: Path, name: str, size_bytes: int, *, before: bytes = b"") -> Path:
-    """Write a zip file of one member that unpacks to `before` and zeros."""
-    block = b" " * (1 << 20)
-    with (
-        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive,
-        archive.open(name, "w", force_zip64=True) as member,
-    ):
-        member.write(before)
-        for _ in range(size_bytes >> 20):
-            member.write(block)
+    """Write a zip file of one member that unpacks to `before` and spaces."""
+    packed, check, length = _packed(before, b" ", size_bytes)
+    named = name.encode()
+    about = (20, 0, zipfile.ZIP_DEFLATED, 0, 33, check, len(packed), length, len(named), 0)
+    member = struct.pack("<5H3I2H", *about)
+    local = b"PK\3\4" + member + named
+    listed = b"PK\1\2" + struct.pack("<H", 20) + member + bytes(14) + named
+    end = struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 1, 1, len(listed), len(local + packed), 0)
+    path.write_bytes(local + packed + listed + end)
     return path
+
+
+def gzip_of(path: Path, letter: bytes, size_bytes: int, *, before: bytes = b"") -> Path:
+    """Write a gzip file that unpacks to `before` and a letter, again and again."""
+    packed, check, length = _packed(before, letter, size_bytes)
+    head = b"\x1f\x8b\x08" + bytes(5) + b"\x02\xff"
+    path.write_bytes(head + packed + struct.pack("<2I", check, length))
+    return path
+
+
+@cache
+def _packed(before: bytes, letter: bytes, size_bytes: int) -> tuple[bytes, int, int]:
+    """Return deflated data, and the checksum and length of what it unpacks to.
+
+    After a full flush the same is packed as the same, so a mebibyte is packed once.
+    """
+    block, count = letter * (1 << 20), size_bytes >> 20
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    first, part = (
+        packer.compress(each) + packer.flush(zlib.Z_FULL_FLUSH) for each in (before, block)
+    )
+    check = zlib.crc32(before)
+    for _ in range(count):
+        check = zlib.crc32(block, check)
+    return first + part * count + packer.flush(), check, len(before) + (count << 20)
 
 
 def random_polygon(path: Path, vertices: int) -> Path:

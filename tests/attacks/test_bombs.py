@@ -6,7 +6,6 @@ Each is tried through the command line, in a process whose memory is watched fro
 from __future__ import annotations
 
 import gc
-import gzip
 import json
 import shutil
 import struct
@@ -37,6 +36,7 @@ from bombs import (
     STRIP_SIZES,
     WIDTH,
     endless,
+    gzip_of,
     jpeg,
     png,
     random_polygon,
@@ -291,11 +291,8 @@ def test_annotations_that_unpack_to_gigabytes(kind: str, tmp_path: Path) -> None
     if kind.endswith(".zip"):
         zip_of_zeros(path, "a.geojson", 1 << 30, before=begin)
     else:
-        block = (b" " if "spaces" in kind else b"a") * (1 << 20)
-        with gzip.open(path, "wb") as file:
-            file.write(begin + (b'{"type": "Feature", "id": "' if "text" in kind else b""))
-            for _ in range(1024):
-                file.write(block)
+        letter, more = (b" ", b"") if "spaces" in kind else (b"a", b'{"type": "Feature", "id": "')
+        gzip_of(path, letter, 1 << 30, before=begin + more)
     outcome = coverslip("annotations", "stats", path, timeout_s=40)
     assert_refused(outcome, "times its size")
 
