@@ -72,6 +72,10 @@ def _as_large(rng: random.Random) -> Generator[None]:
             for module in ("tiff.parted", "tiff.rows", "ome_zarr", "zarr_unpacking"):
                 patch.setattr(f"{_READERS}.{module}.LARGE_BYTES", rng.choice((1, 4000)))
             patch.setattr(f"{_READERS}.large_chunks.PART_BYTES", rng.choice((500, 5000)))
+            if rng.random() < 0.7:
+                for name in ("SEQUENTIAL_BYTES", "LARGE_STRIP_BYTES"):
+                    patch.setattr(f"{_READERS}.tiff.rows.{name}", 1)
+                patch.setattr(f"{_READERS}.tiff.sequential_rows.PART_BYTES", 3000)
         yield
 
 

@@ -239,55 +239,6 @@ def test_the_whole_image_is_turned(
     assert_shows(path, np.asarray(ImageOps.exif_transpose(image)))
 
 
-@pytest.mark.parametrize("compression", [None, "deflate", "lzw"])
-@pytest.mark.parametrize("samples", ["contig", "separate"])
-def test_huge_strips_are_read_by_rows(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compression: str | None, samples: str
-) -> None:
-    """As a single strip of an image of many gigabytes is, and with a predictor."""
-    monkeypatch.setattr("viewer.slides.readers.tiff.rows.LARGE_STRIP_BYTES", 1)
-    monkeypatch.setattr("viewer.slides.readers.tiff.rows._PART_BYTES", 8192)
-    monkeypatch.setattr("viewer.slides.readers.tiff.rows._INPUT_BYTES", 100)
-    monkeypatch.setattr("viewer.slides.readers.tiff.lzw_rows._INPUT_BYTES", 2000)
-    monkeypatch.setattr("viewer.slides.readers.tiff.lzw_rows._INDEX_BYTES", 10_000)
-    path = tmp_path / "a.tif"
-    for rows in (300, 111):
-        write(
-            path,
-            picture() if samples == "contig" else np.moveaxis(picture(), 2, 0),
-            planarconfig=samples,
-            rowsperstrip=rows,
-            compression=compression,
-            predictor=compression is not None,
-        )
-        assert_shows(path, picture())
-        source = open_slide(path)
-        places = [(1, 1), (0, 0), (1, 0), (0, 1)]
-        for column, row in places:
-            tile = source.read_tile(0, column, row)
-            expected = picture()[256 * row :, 256 * column :][:256, :256]
-            np.testing.assert_array_equal(tile, expected)
-        source.close()
-
-
-@pytest.mark.parametrize("compression", ["deflate", "lzw"])
-def test_a_damaged_huge_strip_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compression: str
-) -> None:
-    monkeypatch.setattr("viewer.slides.readers.tiff.rows.LARGE_STRIP_BYTES", 1)
-    path = write(tmp_path / "a.tif", picture(), rowsperstrip=300, compression=compression)
-    with tifffile.TiffFile(path) as tiff:
-        page = tiff.pages[0].aspage()
-        middle = page.dataoffsets[0] + page.databytecounts[0] // 2
-    data = bytearray(path.read_bytes())
-    data[middle : middle + 2000] = b"\xff" * 2000
-    path.write_bytes(data)
-    source = open_slide(path)
-    with pytest.raises(TileError, match=r"damaged|ends too soon"):
-        source.read_tile(0, 1, 1)
-    source.close()
-
-
 @pytest.mark.parametrize("tile", [(128, 128), None, (64, 64)])
 def test_missing_parts_are_clear_glass_and_damaged_ones_fail(tmp_path: Path, tile: Any) -> None:
     path = write(tmp_path / "a.tif", picture(), tile=tile, rowsperstrip=64, compression="zstd")

@@ -12,13 +12,14 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+import imagecodecs
 import pytest
 import tifffile
 from PIL import Image
-from tiff_builder import JPEG, YCBCR, Directory, write_directories
+from tiff_builder import JPEG, PACKBITS, RGB, YCBCR, ZSTD, Directory, write_directories
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 SIDE_PX = 40_000
@@ -96,6 +97,47 @@ def test_forty_thousand_pixels_a_side(tmp_path: Path, layout: dict[str, Any]) ->
     assert path.stat().st_blocks * 512 < 1 << 20
     assert _peak_mib(path) < MOST_MIB
     path.unlink()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from /proc")
+@pytest.mark.parametrize("codec", ["zstd", "packbits", "jpeg"])
+@pytest.mark.parametrize("is_tiled", [False, True])
+def test_forty_thousand_pixels_a_side_in_one_piece(
+    tmp_path: Path, codec: str, is_tiled: bool
+) -> None:
+    path = tmp_path / "large.tif"
+    number, photometric, data = {
+        "zstd": (ZSTD, RGB, _in_bands(imagecodecs.zstd_encode)),
+        "packbits": (PACKBITS, RGB, _in_bands(imagecodecs.packbits_encode)),
+        "jpeg": (JPEG, YCBCR, _black_jpeg()),
+    }[codec]
+    side = [SIDE_PX]
+    tags: dict[int, tuple[str, Sequence[int] | bytes]] = {256: ("I", side), 257: ("I", side)}
+    tags |= {258: ("H", [8] * 3), 259: ("H", [number]), 262: ("H", [photometric])}
+    tags |= {277: ("H", [3]), 530: ("H", [2, 2])}
+    tags |= {322: ("I", side), 323: ("I", side)} if is_tiled else {278: ("I", side)}
+    write_directories(path, [Directory(tags, [data], is_tiled=is_tiled)], "<", is_big=True)
+    assert _peak_mib(path) < MOST_MIB
+
+
+def _in_bands(encode: Callable[[bytes], bytes | bytearray]) -> bytes:
+    """Return black pixels in the code of a few rows, again and again."""
+    return bytes(encode(bytes(100 * SIDE_PX * 3))) * (SIDE_PX // 100)
+
+
+def _black_jpeg() -> bytes:
+    """Return a JPEG whose bands of 16 rows are coded each for itself."""
+    data = io.BytesIO()
+    band = Image.new("RGB", (SIDE_PX, 16))
+    band.save(data, "JPEG", subsampling=2, restart_marker_rows=1)
+    stored = bytearray(data.getvalue())
+    frame, scan = stored.index(b"\xff\xc0"), stored.index(b"\xff\xda")
+    stored[frame + 5 : frame + 7] = SIDE_PX.to_bytes(2, "big")
+    start = scan + 2 + int.from_bytes(stored[scan + 2 : scan + 4], "big")
+    coded = bytes(stored[start:-2])
+    bands = (coded + bytes([0xFF, 0xD0 + number % 8]) for number in range(SIDE_PX // 16 - 1))
+    return bytes(stored[:start]) + b"".join(bands) + coded + b"\xff\xd9"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from /proc")

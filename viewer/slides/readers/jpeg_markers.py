@@ -13,6 +13,8 @@ JFIF, ADOBE, COMMENT = 0xE0, 0xEE, 0xFE
 BASELINE, LOSSLESS, JPEG_LS = 0xC0, 0xC3, 0xF7
 FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """Of all kinds but JPEG-LS."""
+PROGRESSIVE = frozenset((0xC2, 0xC6, 0xCA, 0xCE))
+"""Those frames whose coefficients come in several passes."""
 WITHOUT_LENGTH = frozenset((0x00, 0x01, *range(0xD0, SCAN)))
 """What has no length behind it, zero among them: it stands for a byte that is no marker."""
 

@@ -22,10 +22,15 @@ PART_BYTES = 4 << 20
 """Of such a part."""
 
 
-def part_rows(rows: int, row_bytes: int) -> int:
+def part_rows(rows: int, row_bytes: int, *, is_exact: bool = False) -> int:
     """Return how many rows of a chunk make a part.
 
     Parts fill the chunk evenly, and end where pixels of an overview do, as far as that can be.
+
+    Parameters
+    ----------
+    is_exact
+        Whether no part may lie in two chunks, as one of them may not be stored.
     """
     most = max(1, PART_BYTES // max(row_bytes, 1))
     if most >= rows:
@@ -34,6 +39,8 @@ def part_rows(rows: int, row_bytes: int) -> int:
         for count in range(most // step * step, most // 4, -step):
             if rows % count == 0:
                 return count
+    if is_exact:
+        return next(count for count in range(most, 0, -1) if rows % count == 0)
     return most // 8 * 8 or most
 
 

@@ -18,9 +18,10 @@ from viewer.slides.readers.jpeg_tiles import (
 )
 from viewer.slides.readers.tiff.errors import ChunkError, read_exactly
 from viewer.slides.readers.tiff.jpeg_color import is_ycbcr, joined, read_jpeg_header
+from viewer.slides.readers.tiff.jpeg_stream import END_OF_JPEG, PADDING_BYTES
 from viewer.slides.readers.tiff.lab import is_lab, lab_as_rgb
 from viewer.slides.readers.tiff.page_tags import bits_per_sample, numbers, rationals
-from viewer.slides.readers.tiff.rows import RowAccess, in_parts
+from viewer.slides.readers.tiff.rows import JPEG, RowAccess, in_parts
 from viewer.slides.readers.tiff.tile_lists import as_int64
 from viewer.slides.readers.tiff.ycbcr import YCbCr, subsampling, unpack_subsampled
 
@@ -31,12 +32,9 @@ if TYPE_CHECKING:
 
     from viewer.slides.readers.shared_file import AnyFile
 
-_JPEG = (COMPRESSION.JPEG, COMPRESSION.ALT_JPEG, COMPRESSION.JPEG_LOSSY)
 _JPEG2000_YCBCR = 33003
 _OWN_COLORS = frozenset((6, 50001, 50002, 34927))
 """Old JPEG, WebP, JPEG XL: their decoders give RGB whatever the tag says."""
-_END_OF_JPEG = b"\xff\xd9"
-_PADDING_BYTES = 64
 _NO_MEMORY = "Insufficient memory"
 """As libjpeg says it."""
 
@@ -105,6 +103,11 @@ class PageChunks:
         item = self._page.dtype.itemsize if self._page.dtype is not None else 1
         samples = max(self._page.samplesperpixel * item, 3)
         return self.chunk_width_px * self.chunk_height_px * samples
+
+    @property
+    def has_gaps(self) -> bool:
+        """Return whether the file does not store all tiles or strips."""
+        return not (self._offsets.all() and self._byte_counts.all())
 
     @property
     def part_bytes(self) -> int:
@@ -235,7 +238,7 @@ class PageChunks:
 
     def _decoder(self) -> Callable[[bytes, int], NDArray[Any]]:
         page = self._page
-        if page.compression in _JPEG:
+        if page.compression in JPEG:
             return self._jpeg
         is_left_to_us = (
             page.photometric == PHOTOMETRIC.YCBCR
@@ -250,7 +253,7 @@ class PageChunks:
 
     def _jpeg(self, data: bytes, _index: int) -> NDArray[Any]:
         # libjpeg fills the rest of a cut tile with gray and only warns.
-        if _END_OF_JPEG not in data[-_PADDING_BYTES:]:
+        if END_OF_JPEG not in data[-PADDING_BYTES:]:
             raise ChunkError("its JPEG data is cut short")
         page, tables = self._page, self._jpegtables
         header = joined(self._tables_header, read_jpeg_header(data))

@@ -6,21 +6,17 @@ another is a block that can be decoded by itself; where the codes stand follows 
 
 from __future__ import annotations
 
-import bisect
-import threading
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import imagecodecs
 import numpy as np
 
+from viewer.slides.readers.tiff.block_rows import BlockRows
 from viewer.slides.readers.tiff.errors import ChunkError, read_exactly
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from viewer.slides.readers.shared_file import AnyFile
-    from viewer.slides.readers.tiff.rows import StripGrid
 
 _CLEAR, _END = 256, 257
 _CLEAR_BITS = 9
@@ -32,32 +28,6 @@ _WIDTHS = ((254, 9), (766 - 254, 10), (1790 - 766, 11), (4096 - 1790, 12))
 _WIDEST = 12
 _INPUT_BYTES = 1 << 15
 _MOST_INPUT_BYTES = 1 << 24
-_INDEX_BYTES = 4 << 20
-"""Of pixels between places to which reading can go back."""
-
-
-class _Place(NamedTuple):
-    """Where a block begins.
-
-    Attributes
-    ----------
-    pixels_at
-        The first byte of its pixels.
-    bit
-        Where the last nine bits of its Clear stand in the compressed data.
-    """
-
-    pixels_at: int
-    bit: int
-
-
-class _Block(NamedTuple):
-    """The block that was decoded last, with the place of the one behind it."""
-
-    strip: int
-    place: _Place
-    pixels: bytes
-    following: _Place | None
 
 
 def is_blocks(head: bytes) -> bool:
@@ -65,78 +35,29 @@ def is_blocks(head: bytes) -> bool:
     return len(head) == 2 and int.from_bytes(head, "big") >> 7 == _CLEAR
 
 
-class LzwRows:
-    """Gives rows of strips; for any thread, one at a time."""
+class LzwRows(BlockRows):
+    """Gives rows of strips of LZW; for any thread, one at a time.
 
-    def __init__(self, grid: StripGrid, file: AnyFile) -> None:
-        self._grid = grid
-        self._file = file
-        self._lock = threading.Lock()
-        self._places: dict[int, list[_Place]] = {}
-        self._last: _Block | None = None
+    A block stands where the last nine bits of its Clear do.
+    """
 
-    def read(self, strip: int, first_row: int, rows: int) -> bytes | None:
-        """Return rows counted from the strip's top; None where the file stores no strip.
-
-        Raises
-        ------
-        ChunkError
-            They cannot be read or decoded.
-        """
+    def _decoded(self, strip: int, bit: int) -> tuple[bytes, int | None]:
         grid = self._grid
-        if grid.offsets[strip] == 0 or grid.byte_counts[strip] == 0:
-            return None
-        start, end = first_row * grid.row_bytes, (first_row + rows) * grid.row_bytes
-        pieces: list[bytes] = []
-        with self._lock:
-            block = self._nearest(strip, start)
-            while True:
-                at = block.place.pixels_at
-                pieces.append(block.pixels[max(start - at, 0) : max(end - at, 0)])
-                if at + len(block.pixels) >= end:
-                    self._last = block
-                    return b"".join(pieces)
-                if block.following is None:
-                    raise ChunkError("its compressed data ends too soon")
-                block = self._block(strip, block.following)
-
-    def _nearest(self, strip: int, pixels_at: int) -> _Block:
-        """Return the last known block that begins at or before a byte of pixels."""
-        places = self._places.setdefault(strip, [_Place(0, 0)])
-        place = places[bisect.bisect_right(places, pixels_at, key=lambda each: each.pixels_at) - 1]
-        last = self._last
-        is_near = (
-            last is not None
-            and last.strip == strip
-            and place.pixels_at <= last.place.pixels_at <= pixels_at
-        )
-        return last if last is not None and is_near else self._block(strip, place)
-
-    def _block(self, strip: int, place: _Place) -> _Block:
-        grid = self._grid
-        first, size = place.bit // 8, _INPUT_BYTES
+        first, size = bit // 8, _INPUT_BYTES
         while True:
             left = grid.byte_counts[strip] - first
             data = read_exactly(self._file, grid.offsets[strip] + first, min(size, left))
-            end = _end_of_blocks(data, place.bit % 8)
+            end = _end_of_blocks(data, bit % 8)
             if end is not None or len(data) == left:
                 break
             size *= 8
             if size > _MOST_INPUT_BYTES:
                 raise ChunkError("its LZW data never starts anew, so it cannot be read in parts")
         try:
-            pixels = bytes(imagecodecs.lzw_decode(_from_bit(data, place.bit % 8, end)))
+            pixels = bytes(imagecodecs.lzw_decode(_from_bit(data, bit % 8, end)))
         except (RuntimeError, ValueError) as error:
             raise ChunkError(f"its data is damaged ({error})") from error
-        if end is None:
-            return _Block(strip, place, pixels, None)
-        if not pixels:
-            raise ChunkError("its data is damaged (LZW codes without pixels)")
-        following = _Place(place.pixels_at + len(pixels), 8 * first + end - _CLEAR_BITS)
-        places = self._places[strip]
-        if following.pixels_at >= places[-1].pixels_at + _INDEX_BYTES:
-            places.append(following)
-        return _Block(strip, place, pixels, following)
+        return pixels, None if end is None else 8 * first + end - _CLEAR_BITS
 
 
 @cache

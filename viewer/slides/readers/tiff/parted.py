@@ -40,7 +40,7 @@ class PartedChunks:
         self.width_px, self.height_px = whole.width_px, whole.height_px
         self.chunk_width_px = whole.chunk_width_px
         row_bytes = -(-whole.chunk_bytes // whole.chunk_height_px)
-        self.chunk_height_px = part_rows(whole.chunk_height_px, row_bytes)
+        self.chunk_height_px = part_rows(whole.chunk_height_px, row_bytes, is_exact=whole.has_gaps)
         self.columns, self.rows = whole.columns, -(-self.height_px // self.chunk_height_px)
         self.parts_per_chunk = -(-whole.chunk_height_px // self.chunk_height_px)
         self.chunk_bytes = whole.chunk_bytes
@@ -67,7 +67,7 @@ class PartedChunks:
         """
         top = row * self.chunk_height_px
         end = min(top + self.chunk_height_px, self.height_px)
-        pieces: list[tuple[int, NDArray[Any] | None]] = []
+        pieces: list[NDArray[Any] | None] = []
         while top < end:
             stored_row, first = divmod(top, self._whole.chunk_height_px)
             rows = min(end - top, self._whole.chunk_height_px - first)
@@ -75,20 +75,13 @@ class PartedChunks:
                 self._piece(plane, column, stored_row, first, rows)
                 for plane in range(self._whole.planes)
             ]
-            pieces.append((rows, self._whole.joined(planes)))
+            pieces.append(self._whole.joined(planes))
             top += rows
-        known = next((piece for _, piece in pieces if piece is not None), None)
-        if known is None:
-            return None
         if len(pieces) == 1:
-            return known
-        clear = np.iinfo(known.dtype).max if known.dtype.kind in "iu" else 1
-        return np.concatenate(
-            [
-                np.full((rows, *known.shape[1:]), clear, known.dtype) if piece is None else piece
-                for rows, piece in pieces
-            ]
-        )
+            return pieces[0]
+        # Of chunks that are not stored no part lies in another, too.
+        stored = [piece for piece in pieces if piece is not None]
+        return np.concatenate(stored) if len(stored) == len(pieces) else None
 
     def _piece(
         self, plane: int, column: int, stored_row: int, first: int, rows: int

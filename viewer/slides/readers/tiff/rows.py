@@ -6,31 +6,42 @@ import copy
 import threading
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+import numpy as np
 from tifffile import COMPRESSION, PHOTOMETRIC, TiffPage
 
-from viewer.limits import TILE_BYTES
 from viewer.slides.readers.large_chunks import LARGE_BYTES, part_rows
+from viewer.slides.readers.tiff.compressed_rows import LzmaRows, ZstdRows, can_stream_zstd
 from viewer.slides.readers.tiff.errors import ChunkError, read_exactly
+from viewer.slides.readers.tiff.jpeg_rows import JpegRows
+from viewer.slides.readers.tiff.jpeg_stream import FRAME_WITHIN_BYTES, can_stream_jpeg
 from viewer.slides.readers.tiff.lzw_rows import LzwRows, is_blocks
-from viewer.slides.readers.tiff.page_tags import bits_per_sample
+from viewer.slides.readers.tiff.packbits_rows import PackBitsRows
+from viewer.slides.readers.tiff.page_tags import bits_per_sample, numbers
+from viewer.slides.readers.tiff.sequential_rows import SEQUENTIAL_BYTES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from viewer.slides.readers.shared_file import AnyFile
 
 LARGE_STRIP_BYTES = 16 << 20
 """Decoded strips from this size on are read in parts, where their codec allows; tiles, which are
 no wider than what is shown of them, from `LARGE_BYTES` on."""
 
-_PART_BYTES = 4 << 20
+_SNAPSHOT_BYTES = 4 << 20
 _HANGS_ON_CHUNKS = ("decode", "chunks", "chunked", "hash")
 """What tifffile works out once for a page."""
 
-_CLEAR = b"\xff"
-"""What a strip that is not stored is beside one that is: clear glass, in most images."""
-
+JPEG = (COMPRESSION.JPEG, COMPRESSION.ALT_JPEG, COMPRESSION.JPEG_LOSSY)
 _DEFLATE = (COMPRESSION.ADOBE_DEFLATE, COMPRESSION.DEFLATE)
+_ZSTD = (COMPRESSION.ZSTD, COMPRESSION.ZSTD_DEPRECATED)
+_GRAYS = (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.MINISWHITE)
+_JPEG_COLORS = ((PHOTOMETRIC.RGB, PHOTOMETRIC.YCBCR), _GRAYS)
+"""Of which JPEGs of several samples and of one are decoded by rows."""
+_SUBSAMPLING = 530
 _INPUT_BYTES = 1 << 14
 _MOST_SNAPSHOTS = 256
 """Of a decompressor's state, about 50 KB each."""
@@ -69,6 +80,10 @@ class StripGrid:
     def strips_per_plane(self) -> int:
         return -(-self.height_px // self.strip_rows) * self.columns
 
+    def is_stored(self, strip: int) -> bool:
+        """Return whether the file holds anything of a strip."""
+        return self.offsets[strip] != 0 and self.byte_counts[strip] != 0
+
 
 class RowAccess:
     """Presents large strips as many small ones without compression.
@@ -98,18 +113,16 @@ class RowAccess:
         part_row, column = divmod(part, grid.columns)
         row, end = part_row * self._part_rows, (part_row + 1) * self._part_rows
         end = min(end, grid.height_px)
-        pieces: list[tuple[int, bytes | None]] = []
+        pieces: list[bytes | None] = []
         while row < end:
             strip_row, first = divmod(row, grid.strip_rows)
             rows = min(end - row, grid.strip_rows - first)
             strip = plane * grid.strips_per_plane + strip_row * grid.columns + column
-            pieces.append((rows, self._source.read(strip, first, rows)))
+            pieces.append(self._source.read(strip, first, rows))
             row += rows
-        if all(piece is None for _, piece in pieces):
-            return None
-        return b"".join(
-            _CLEAR * (rows * grid.row_bytes) if piece is None else piece for rows, piece in pieces
-        )
+        # Of strips that are not stored no part lies in another, too.
+        stored = [piece for piece in pieces if piece is not None]
+        return b"".join(stored) if len(stored) == len(pieces) else None
 
 
 def in_parts(page: TiffPage, file: AnyFile) -> tuple[TiffPage, RowAccess] | None:
@@ -118,11 +131,6 @@ def in_parts(page: TiffPage, file: AnyFile) -> tuple[TiffPage, RowAccess] | None
     The page that is returned speaks of the parts as if they were its strips or tiles, so that
     tifffile decodes them like any others.
     """
-    if page.imagedepth > 1 or page.photometric == PHOTOMETRIC.YCBCR:
-        return None
-    source_type = _SOURCES.get(page.compression)
-    if source_type is None or (page.fillorder != 1 and source_type is not _StoredRows):
-        return None
     samples = page.samplesperpixel if page.planarconfig == 1 else 1
     width = page.tilewidth if page.is_tiled else page.imagewidth
     row_bytes = -(-width * samples * bits_per_sample(page) // 8)
@@ -130,11 +138,10 @@ def in_parts(page: TiffPage, file: AnyFile) -> tuple[TiffPage, RowAccess] | None
     # What lies below the image is in the file, but is not read.
     strip_rows = rows if page.is_tiled else min(rows, page.imagelength)
     size_bytes = strip_rows * row_bytes
-    if size_bytes < (LARGE_BYTES if page.is_tiled else LARGE_STRIP_BYTES):
+    if page.imagedepth > 1 or size_bytes < (LARGE_BYTES if page.is_tiled else LARGE_STRIP_BYTES):
         return None
-    if page.is_tiled and size_bytes > TILE_BYTES.most:
-        return None  # it is refused: unlike strips, tiles are not meant to be the whole image
-    if source_type is LzwRows and not _begins_with_clear(page, file):
+    source = _source(page, file, samples)
+    if source is None or (source.is_sequential and size_bytes < SEQUENTIAL_BYTES):
         return None
     grid = StripGrid(
         page.imagelength,
@@ -147,19 +154,69 @@ def in_parts(page: TiffPage, file: AnyFile) -> tuple[TiffPage, RowAccess] | None
     parted = copy.copy(page)
     for known in _HANGS_ON_CHUNKS:
         parted.__dict__.pop(known, None)
+    has_gaps = not (all(grid.offsets) and all(grid.byte_counts))
+    rows = part_rows(strip_rows, row_bytes, is_exact=has_gaps)
     if page.is_tiled:
-        parted.tilelength = rows = part_rows(strip_rows, row_bytes)
+        parted.tilelength = rows
     else:
-        parted.rowsperstrip = rows = max(1, _PART_BYTES // row_bytes)
+        parted.rowsperstrip = rows
+    if page.compression in JPEG:
+        parted.predictor = 1
+        if samples == 3:
+            parted.photometric, parted.subsampling = PHOTOMETRIC.RGB, None
     parted.compression = COMPRESSION.NONE
-    return parted, RowAccess(grid, source_type(grid, file), rows)
+    return parted, RowAccess(grid, source.opened(grid, file), rows)
 
 
-def _begins_with_clear(page: TiffPage, file: AnyFile) -> bool:
-    """Return whether LZW is that of TIFF 6; before it the lowest bit came first."""
+class _Source(NamedTuple):
+    """What gives the rows of a page's strips.
+
+    Attributes
+    ----------
+    is_sequential
+        Whether only from the top of a strip.
+    """
+
+    opened: Callable[[StripGrid, AnyFile], StripRows]
+    is_sequential: bool = False
+
+
+def _source(page: TiffPage, file: AnyFile, samples: int) -> _Source | None:
+    """Return what gives rows of the page's codec, where it does."""
+    if page.compression in JPEG:
+        head = _first_bytes(page, file, FRAME_WITHIN_BYTES)
+        has_rows = page.photometric in _JPEG_COLORS[samples == 1] and page.dtype == np.uint8
+        if not has_rows or not can_stream_jpeg(head, samples, page.jpegtables):
+            return None
+        tag_is_rgb = page.photometric == PHOTOMETRIC.RGB
+        rows = partial(JpegRows, tables=page.jpegtables, samples=samples, tag_is_rgb=tag_is_rgb)
+        return _Source(rows, is_sequential=True)
+    is_cut = numbers(page, _SUBSAMPLING) != (1, 1)
+    if page.photometric == PHOTOMETRIC.YCBCR and (is_cut or page.planarconfig != 1):
+        return None
+    if page.compression == COMPRESSION.NONE:
+        return _Source(_StoredRows)
+    if page.fillorder != 1:
+        return None
+    if page.compression in _DEFLATE:
+        return _Source(_DeflatedRows)
+    if page.compression == COMPRESSION.PACKBITS:
+        return _Source(PackBitsRows)
+    if page.compression == COMPRESSION.LZMA:
+        return _Source(LzmaRows, is_sequential=True)
+    if page.compression in _ZSTD and can_stream_zstd():
+        return _Source(ZstdRows, is_sequential=True)
+    # LZW before TIFF 6 had the lowest bit first.
+    is_lzw = page.compression == COMPRESSION.LZW and is_blocks(_first_bytes(page, file, 2))
+    return _Source(LzwRows) if is_lzw else None
+
+
+def _first_bytes(page: TiffPage, file: AnyFile, most: int) -> bytes:
+    """Return the beginning of the first strip or tile that the file holds."""
     pairs = zip(page.dataoffsets, page.databytecounts, strict=False)
-    offset = next((int(offset) for offset, size in pairs if offset and size), 0)
-    return offset > 0 and is_blocks(file.read(offset, 2))
+    stored = ((int(offset), int(size)) for offset, size in pairs if offset and size)
+    offset, size = next(stored, (0, 0))
+    return file.read(offset, min(most, size))
 
 
 class _StoredRows:
@@ -171,7 +228,7 @@ class _StoredRows:
 
     def read(self, strip: int, first_row: int, rows: int) -> bytes | None:
         grid = self._grid
-        if grid.offsets[strip] == 0 or grid.byte_counts[strip] == 0:
+        if not grid.is_stored(strip):
             return None
         offset = grid.offsets[strip] + first_row * grid.row_bytes
         return read_exactly(self._file, offset, rows * grid.row_bytes)
@@ -208,10 +265,10 @@ class _DeflatedRows:
         self._snapshots: dict[tuple[int, int], _Position] = {}
         strips = len(grid.offsets)
         rows = strips * grid.strip_rows
-        self._snapshot_rows = max(-(-rows // _MOST_SNAPSHOTS), _PART_BYTES // grid.row_bytes, 1)
+        self._snapshot_rows = max(-(-rows // _MOST_SNAPSHOTS), _SNAPSHOT_BYTES // grid.row_bytes, 1)
 
     def read(self, strip: int, first_row: int, rows: int) -> bytes | None:
-        if self._grid.offsets[strip] == 0 or self._grid.byte_counts[strip] == 0:
+        if not self._grid.is_stored(strip):
             return None
         with self._lock:
             position = self._start(strip, first_row)
@@ -260,11 +317,3 @@ class _DeflatedRows:
         if any(of == strip and at // self._snapshot_rows == place[1] for of, at in self._snapshots):
             return
         self._snapshots[key] = _Position(position.row, position.state.copy(), position.input_at)
-
-
-_SOURCES: dict[int, type[_StoredRows | _DeflatedRows | LzwRows]] = {
-    COMPRESSION.NONE: _StoredRows,
-    COMPRESSION.LZW: LzwRows,
-    **dict.fromkeys(_DEFLATE, _DeflatedRows),
-}
-"""What gives the rows of strips by their compression."""
