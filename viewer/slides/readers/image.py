@@ -1,4 +1,4 @@
-"""Single images without a pyramid, decoded to memory.
+"""Single images without a pyramid, decoded to memory, or by rows where that would be too much.
 
 PNG, JPEG, JPEG 2000, JPEG XL, AVIF, WebP, GIF, BMP, TGA and the PNM family (PPM, PGM, PBM, PFM).
 """
@@ -28,7 +28,14 @@ from viewer.slides.readers.image_chunks import (
     cmyk_profile,
     decoded,
 )
-from viewer.slides.readers.image_size import check_pixels, check_size, without_pillow_limit
+from viewer.slides.readers.image_rows import RowChunks, row_chunks
+from viewer.slides.readers.image_size import (
+    check_claim,
+    check_pixels,
+    check_size,
+    is_large,
+    without_pillow_limit,
+)
 from viewer.slides.readers.jpeg_2000 import check_jpeg_2000, jpeg2000_profile
 from viewer.slides.readers.jpeg_xl import NOTE as JPEG_XL_NOTE
 from viewer.slides.readers.jpeg_xl import jpeg_xl_samples, jpeg_xl_size
@@ -37,6 +44,7 @@ from viewer.slides.readers.sample_colors import (
     CMYK_THROUGH_PROFILE,
     DisplayRange,
 )
+from viewer.slides.readers.tiff.errors import ChunkError
 from viewer.slides.readers.turning import UPRIGHT, is_orientation
 from viewer.slides.source import DescribedSource, Level, RgbImage, SlideInfo
 
@@ -94,12 +102,15 @@ def open_image(path: Path, image: int | None = None) -> ImageSource | None:
             raise  # of the system; Pillow's own carry no number
         raise _damaged(path, error) from error
     check_image(path, image)
-    check_size(path, picture)
+    check_claim(path, picture)
+    by_rows = row_chunks(path, picture) if is_large(path, picture) else None
+    if by_rows is None:
+        check_size(path, picture)
     if picture.format == "JPEG2000":
         check_jpeg_2000(path)
         picture.info["icc_profile"] = jpeg2000_profile(path)  # which Pillow leaves out
     try:
-        chunks = decoded(path, picture)
+        chunks = by_rows or decoded(path, picture)
     except (OSError, SyntaxError, ValueError, RuntimeError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
@@ -110,14 +121,14 @@ def open_image(path: Path, image: int | None = None) -> ImageSource | None:
     # Resolution tags of such images are meant for printers: they are no pixel size.
     info = SlideInfo(
         vendor=kind.lower(),
-        reader=f"{kind} in memory",
+        reader=f"{kind} by rows" if by_rows else f"{kind} in memory",
         optics=Optics(),
         icc_profile=profile if isinstance(profile, bytes) and _fits(picture) else None,
         properties={"image.format": kind, "image.mode": picture.mode},
         notes=tuple(_notes(path, picture, shown)),
         display_range=shown,
     )
-    return ImageSource(path, chunks, _orientation(picture), info)
+    return ImageSource(path, chunks, _orientation(picture, is_decoded=by_rows is None), info)
 
 
 def _open_jpeg_xl(path: Path, width_px: int, height_px: int) -> ImageSource:
@@ -151,7 +162,7 @@ class ImageSource(DescribedSource):
     def __init__(
         self,
         path: Path,
-        chunks: PillowChunks | ArrayChunks,
+        chunks: PillowChunks | ArrayChunks | RowChunks,
         orientation: int,
         info: SlideInfo,
     ) -> None:
@@ -178,7 +189,10 @@ class ImageSource(DescribedSource):
         if not windows:
             raise TileError(level, column, row, "the slide has been closed")
         size = self._levels[level].tile_size_px(column, row)
-        return windows[level].read(column * _TILE_PX, row * _TILE_PX, *size)
+        try:
+            return windows[level].read(column * _TILE_PX, row * _TILE_PX, *size)
+        except ChunkError as error:
+            raise TileError(level, column, row, str(error)) from error
 
     def read_channels(
         self, level: int, column: int, row: int, channels: tuple[int, ...], z: int = 0, t: int = 0
@@ -193,8 +207,10 @@ class ImageSource(DescribedSource):
         self._kept.clear()
 
 
-def _orientation(picture: Image.Image) -> int:
-    value = picture.getexif().get(_EXIF_ORIENTATION)
+def _orientation(picture: Image.Image, *, is_decoded: bool) -> int:
+    # A PNG would decode all of itself, to look for a tag behind the pixels.
+    exif = picture.getexif() if is_decoded else Image.Image.getexif(picture)
+    value = exif.get(_EXIF_ORIENTATION)
     return value if isinstance(value, int) and is_orientation(value) else UPRIGHT
 
 

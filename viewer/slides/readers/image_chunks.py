@@ -111,6 +111,14 @@ class ArrayChunks(_MemoryChunks):
 _ON_WHITE = SampleColors(ColorModel.RGB, alpha=3)
 
 
+def as_rgb(pixels: NDArray[np.uint8]) -> RgbImage:
+    """Return gray or color of 8 bits as RGB; of two or four samples the last is opacity."""
+    if pixels.shape[2] < 3:
+        gray = np.repeat(pixels[..., :1], 3, axis=2)
+        pixels = np.concatenate([gray, pixels[..., 1:]], axis=2)
+    return _ON_WHITE.rgb(pixels) if pixels.shape[2] == 4 else pixels
+
+
 def decoded(path: Path, picture: Image.Image) -> PillowChunks | ArrayChunks:
     """Decode an image. Raises what the decoders raise."""
     deep = _deep_samples(path, picture)

@@ -37,14 +37,29 @@ def without_pillow_limit() -> Generator[None]:
 def check_size(path: Path, picture: Image.Image) -> None:
     """Refuse a picture that is opened and not decoded, by what it claims. Raises SlideError."""
     pixels = picture.width * picture.height
+    if _memory_bytes(path, picture) > MOST_BYTES:
+        raise _too_large(path, pixels)
+    if pixels * _decoding_bytes(path, picture) > IMAGE_DECODING_BYTES.most:
+        raise _too_large(path, pixels)
+
+
+def check_claim(path: Path, picture: Image.Image) -> None:
+    """Refuse a JPEG that claims more pixels than its bytes can hold. Raises DamagedSlideError."""
+    pixels = picture.width * picture.height
     try:
         if picture.format == "JPEG":
             JPEG_PIXELS_PER_BYTE.check(pixels / path.stat().st_size, path.name)
     except LimitError as error:
         raise DamagedSlideError(path, str(error)) from error
-    is_too_large = pixels * _bytes_per_pixel(path, picture) > MOST_BYTES
-    if is_too_large or pixels * _decoding_bytes(path, picture) > IMAGE_DECODING_BYTES.most:
-        raise _too_large(path, pixels)
+
+
+def is_large(path: Path, picture: Image.Image) -> bool:
+    """Return whether a picture is better read by rows, where that can be, than decoded as one."""
+    return picture.width * picture.height * _decoding_bytes(path, picture) > MOST_BYTES
+
+
+def _memory_bytes(path: Path, picture: Image.Image) -> int:
+    return picture.width * picture.height * _bytes_per_pixel(path, picture)
 
 
 def check_pixels(path: Path, pixels: int, pixel_bytes: int) -> None:

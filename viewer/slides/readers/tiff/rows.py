@@ -67,6 +67,8 @@ class StripGrid:
         Of each strip in the file.
     columns
         How many strips lie beside each other.
+    is_file
+        Whether the only strip is all of the file; of other strips an offset of 0 is none.
     """
 
     height_px: int
@@ -75,6 +77,7 @@ class StripGrid:
     offsets: tuple[int, ...]
     byte_counts: tuple[int, ...]
     columns: int = 1
+    is_file: bool = False
 
     @property
     def strips_per_plane(self) -> int:
@@ -82,7 +85,7 @@ class StripGrid:
 
     def is_stored(self, strip: int) -> bool:
         """Return whether the file holds anything of a strip."""
-        return self.offsets[strip] != 0 and self.byte_counts[strip] != 0
+        return self.byte_counts[strip] != 0 and (self.is_file or self.offsets[strip] != 0)
 
 
 class RowAccess:
