@@ -15,11 +15,15 @@ from tiff_steps import picture, whole
 from zarr.codecs import ZstdCodec
 from zarr_steps import write_image
 
+from viewer.slides import TileError
 from viewer.slides.byte_lru import ByteLru
+from viewer.slides.ngff.arrays import read_array
 from viewer.slides.opener import open_here
 from viewer.slides.reader_process.more_readers import FIRST
 from viewer.slides.readers.large_chunks import LargeChunks, large_chunks, part_rows
 from viewer.slides.readers.tiff.chunks import PageChunks
+from viewer.slides.readers.zarr_arrays import ZarrArray
+from viewer.slides.readers.zarr_stores import FolderStore
 from viewer.slides.readers.zarr_unpacking import BoundedPipeline
 
 if TYPE_CHECKING:
@@ -34,7 +38,7 @@ _READERS = "viewer.slides.readers"
 @pytest.fixture
 def is_all_large(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have every chunk read as one of a gigabyte is."""
-    for module in ("tiff.parted", "tiff.rows", "ome_zarr", "zarr_unpacking"):
+    for module in ("tiff.parted", "tiff.rows", "ome_zarr", "zarr_arrays", "zarr_unpacking"):
         monkeypatch.setattr(f"{_READERS}.{module}.LARGE_BYTES", 1)
     monkeypatch.setattr(f"{_READERS}.large_chunks.PART_BYTES", 20_000)
 
@@ -188,3 +192,40 @@ def test_two_threads_do_not_decode_a_chunk_anew_for_each_part(
         np.testing.assert_array_equal(tile, picture()[top : top + 256, left : left + 256])
     # The upper tile lies in two stored ones, the lower in one.
     assert len(decoded) <= 10 * (2 + 1)
+
+
+@pytest.mark.usefixtures("is_all_large")
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_of_a_zarr_without_compression_only_the_rows_that_are_wanted_are_read(
+    tmp_path: Path, version: str
+) -> None:
+    path, values = tmp_path / "a.zarr", np.moveaxis(picture(), 2, 0)
+    write_image(path, [values], "cyx", version=version, chunk_px=1000, compressors=None)
+    read_bytes: list[int] = []
+    store = FolderStore(path)
+
+    def read(key: str, start: int = 0, end: int | None = None) -> bytes | None:
+        data = store(key, start, end)
+        read_bytes.append(len(data or b""))
+        return data
+
+    info = read_array(read, "0")
+    assert info is not None
+    array = ZarrArray(read, info)
+    read_bytes.clear()
+    part = array.read((slice(0, 3), slice(70, 80), slice(5, 100)))
+    np.testing.assert_array_equal(part, values[:, 70:80, 5:100])
+    assert sum(read_bytes) == part.nbytes
+
+
+@pytest.mark.usefixtures("is_all_large")
+def test_a_zarr_without_compression_that_ends_early_is_damaged(tmp_path: Path) -> None:
+    path, values = tmp_path / "a.zarr", np.moveaxis(picture(), 2, 0)
+    write_image(path, [values], "cyx", chunk_px=1000, compressors=None)
+    chunk = path / "0" / "c" / "0" / "0" / "0"
+    chunk.write_bytes(chunk.read_bytes()[:-1])
+    with closing(open_slide(path)) as source:
+        last = source.levels[0].columns - 1, source.levels[0].rows - 1
+        np.testing.assert_array_equal(source.read_tile(0, 0, 0), picture()[:256, :256])
+        with pytest.raises(TileError, match="ends early"):
+            source.read_tile(0, *last)

@@ -69,7 +69,7 @@ def _as_large(rng: random.Random) -> Generator[None]:
     """Have chunks of some kilobytes read as those of a gigabyte are, in half of the cases."""
     with pytest.MonkeyPatch.context() as patch:
         if rng.random() < 0.5:
-            for module in ("tiff.parted", "tiff.rows", "ome_zarr", "zarr_unpacking"):
+            for module in ("tiff.parted", "tiff.rows", "ome_zarr", "zarr_arrays", "zarr_unpacking"):
                 patch.setattr(f"{_READERS}.{module}.LARGE_BYTES", rng.choice((1, 4000)))
             patch.setattr(f"{_READERS}.large_chunks.PART_BYTES", rng.choice((500, 5000)))
             if rng.random() < 0.7:
@@ -162,8 +162,11 @@ def _check_built_tiff(path: Path, seed: int) -> None:
             assert np.abs(whole(source, index) - expected).max() <= 2, made.words
 
 
-def _check_zarr(path: Path, seed: int) -> None:
-    """Write an OME-Zarr of any axes, and compare each level with what zarr reads."""
+def _check_zarr(path: Path, seed: int, *, is_plain: bool = False) -> None:
+    """Write an OME-Zarr of any axes, and compare each level with what zarr reads.
+
+    Plain chunks hold nothing but values, in the order of the axes.
+    """
     rng = random.Random(seed)
     version = rng.choice(("0.4", "0.5"))
     dtype = rng.choice(_TYPES)
@@ -181,6 +184,9 @@ def _check_zarr(path: Path, seed: int) -> None:
         if rng.random() < 0.3:
             turned = tuple(rng.sample(range(len(axes)), len(axes)))
             options["filters"] = [TransposeCodec(order=turned)]
+    if is_plain:
+        options |= {"compressors": None, "filters": None}
+        options |= {"order": "C"} if version == "0.4" else {}
     um = rng.choice((0.1, 0.25, 1.0))
     write_image(path, pyramid(values, rng.randrange(1, 4)), axes, version=version, um=um, **options)
     with _as_large(rng), closing(open_slide(path)) as source:
@@ -210,6 +216,11 @@ def test_a_few_zarrs(tmp_path: Path, seed: int) -> None:
     _check_zarr(tmp_path / "a.zarr", seed)
 
 
+@pytest.mark.parametrize("seed", _FEW)
+def test_a_few_zarrs_without_compression(tmp_path: Path, seed: int) -> None:
+    _check_zarr(tmp_path / "a.zarr", seed, is_plain=True)
+
+
 @pytest.mark.slow
 def test_many_tiffs(tmp_path: Path) -> None:
     for seed in _MANY:
@@ -226,3 +237,4 @@ def test_many_tiffs_that_are_put_together_by_hand(tmp_path: Path) -> None:
 def test_many_zarrs(tmp_path: Path) -> None:
     for seed in _MANY:
         _check_zarr(tmp_path / f"{seed}.zarr", seed)
+        _check_zarr(tmp_path / f"{seed}.plain.zarr", seed, is_plain=True)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,9 @@ from zarr.registry import get_codec_class
 from zarr.storage import StorePath
 
 from viewer.slides.ngff.arrays import NgffError
+from viewer.slides.readers.large_chunks import LARGE_BYTES
 from viewer.slides.readers.pipe_event_loop import LoopThread
+from viewer.slides.readers.stored_rows import StoredRows
 from viewer.slides.readers.tiff.errors import ChunkError
 from viewer.slides.readers.zarr_unpacking import SlideStore, is_bounded, use_bounded_unpacking
 
@@ -51,11 +54,18 @@ class ZarrArray:
             self._array: Any = _loop().run(opening)
         except Exception as error:  # zarr's own classes and those of its codecs
             raise NgffError(f"has an array that cannot be read ({error})") from error
+        dtype = self._stored_dtype()
+        is_large = dtype is not None and math.prod(info.chunks) * dtype.itemsize > LARGE_BYTES
+        self._rows = StoredRows(read, info, dtype) if dtype is not None and is_large else None
 
     def read(self, selection: tuple[slice | int, ...]) -> NDArray[Any]:
         """Return values in the machine's byte order, bits as uint8. Raises ChunkError."""
         try:
-            values: Any = np.asarray(_loop().run(self._array.getitem(selection)))
+            values: Any = (
+                np.asarray(_loop().run(self._array.getitem(selection)))
+                if self._rows is None
+                else self._rows.read(selection)
+            )
         except ChunkError:
             raise
         except Exception as error:  # decoders of many libraries, fed with what the file holds
@@ -64,6 +74,18 @@ class ZarrArray:
         if values.dtype.kind == "b":
             return values.view(np.uint8)
         return values.astype(values.dtype.newbyteorder("="), copy=False)
+
+    def _stored_dtype(self) -> np.dtype[Any] | None:
+        """Return the type of values where chunks hold nothing else, in C order; else None."""
+        about = self._array.metadata
+        if self.info.zarr_format == 2:
+            is_plain = not self.info.codecs and about.order == "C"
+            return self._array.dtype if is_plain else None
+        if self.info.codecs != ("bytes",):
+            return None
+        endian: Any = about.codecs[0].endian  # None of bytes
+        is_big = endian is not None and endian.value == "big"
+        return self._array.dtype.newbyteorder(">" if is_big else "<")
 
     def _check_codecs(self) -> None:
         for name in self.info.codecs:
