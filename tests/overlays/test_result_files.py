@@ -8,6 +8,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import shapely
@@ -18,6 +19,7 @@ from viewer.cli.output import check_writable
 from viewer.geometry import Box, Size
 from viewer.overlays.blocks import BlockKey
 from viewer.overlays.files.export import write_objects
+from viewer.overlays.files.foreign_table import read_binary_table
 from viewer.overlays.files.patch_files import write_cells
 from viewer.overlays.files.result_file import ResultFileError
 from viewer.overlays.files.result_files import read_result_file
@@ -172,3 +174,19 @@ def test_a_zarr_that_is_no_heatmap_is_never_replaced(tmp_path: Path) -> None:
         check_writable(slide)
     write_cells(tmp_path / "map.zarr", found, values, ["A"], Box(0, 0, *SLIDE))
     check_writable(tmp_path / "map.zarr")
+
+
+def test_texts_that_rows_of_a_parquet_share_are_read_as_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    few = pa.array(["Tumor", "Stroma", None, "Tumor", "Stroma"])
+    columns = {
+        "plain": few,
+        "shared": few.dictionary_encode(),
+        "short": pa.DictionaryArray.from_arrays(
+            pa.array([0, 1, None, 0, 1], pa.uint8()), pa.array(["Tumor", "Stroma"])
+        ),
+    }
+    pq.write_table(pa.table(columns), path)
+    assert read_binary_table(path).texts == dict.fromkeys(
+        ("plain", "shared", "short"), few.to_pylist()
+    )

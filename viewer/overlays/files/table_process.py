@@ -59,6 +59,9 @@ def _parquet(name: str, file) -> ForeignTable:
     fields = list(source.schema_arrow)
     kept = [field for field in fields if _kind(field) or field.name == "geometry"]
     TABLE_BYTES.check(8 * about.num_rows * len(kept), name)
+    # A text that many rows share stays one: laid out for each row it may take gigabytes.
+    shared = [field.name for field in kept if _kind(field) == "text"]
+    source = pq.ParquetFile(pa.PythonFile(file, "r"), read_dictionary=shared)
     numbers: dict[str, list[np.ndarray]] = {}
     texts: dict[str, list] = {}
     total_bytes = 0
@@ -70,6 +73,12 @@ def _parquet(name: str, file) -> ForeignTable:
             if _kind(field) == "number":
                 values = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
                 numbers.setdefault(field.name, []).append(values.astype(np.float64))
+            elif pa.types.is_dictionary(column.type):
+                words = [*column.dictionary.to_pylist(), None]
+                places = column.indices.cast(pa.int64()).fill_null(-1).to_numpy()
+                total_bytes += int(np.array([len(word or "") for word in words])[places].sum())
+                TABLE_BYTES.check(total_bytes, name)
+                texts.setdefault(field.name, []).extend(words[place] for place in places)
             else:
                 texts.setdefault(field.name, []).extend(column.to_pylist())
     names = [field.name for field in fields]
