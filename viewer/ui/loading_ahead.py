@@ -12,12 +12,14 @@ from viewer.ui.background_runner import Urgency
 from viewer.ui.user_input import RestWatch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from viewer.ui.background_runner import BackgroundRunner
 
 _REST_S = 1.0
 """Of mouse and keys, before modules are imported in the window's thread."""
+_ALL_OF = ".*"
+_CLASSES_AT_ONCE = 20
 
 
 class LoadingAhead(QObject):
@@ -32,7 +34,8 @@ class LoadingAhead(QObject):
     without_qt
         Modules that neither import PySide6 nor define a class of it.
     with_qt
-        The others.
+        The others. Of "module.*" all classes are made, some at a time: PySide makes each when it is
+        first asked for, and `from module import *` asks for all.
     """
 
     def __init__(
@@ -43,21 +46,28 @@ class LoadingAhead(QObject):
         parent: QObject,
     ) -> None:
         super().__init__(parent)
-        self._with_qt = list(with_qt)
+        self._steps = _steps(with_qt)
         self._rest = RestWatch(self, rest_s=_REST_S)
+        # What an earlier window has imported is there: to wait for a rest costs with each event.
+        is_there = {name.removesuffix(_ALL_OF) for name in with_qt} <= sys.modules.keys()
         background.run(
             lambda: [import_module(name) for name in without_qt],
-            lambda _: self._await_rest(),
+            lambda _: None if is_there else self._rest.wait(self._take_step),
             urgency=Urgency.REST,
         )
 
-    def _await_rest(self) -> None:
-        """Import at the next rest what an earlier window has not: to wait costs with each event."""
-        self._with_qt = [name for name in self._with_qt if name not in sys.modules]
-        if self._with_qt:
-            self._rest.wait(self._import_next)
+    def _take_step(self) -> None:
+        if next(self._steps, False):
+            QTimer.singleShot(0, self, self._take_step)  # paints, and answers the user, between
 
-    def _import_next(self) -> None:
-        import_module(self._with_qt.pop(0))
-        if self._with_qt:
-            QTimer.singleShot(0, self, self._import_next)  # paints, and answers the user, between
+
+def _steps(names: Sequence[str]) -> Iterator[bool]:
+    """Import modules; yields true after some milliseconds each."""
+    for name in names:
+        module = import_module(name.removesuffix(_ALL_OF))
+        yield True
+        if name.endswith(_ALL_OF):
+            for number, each in enumerate(dir(module)):
+                getattr(module, each, None)
+                if number % _CLASSES_AT_ONCE == 0:
+                    yield True

@@ -61,11 +61,17 @@ class OverlaysHost(
 
 
 FOR_AN_OVERLAY = (
+    "email.message",
+    "importlib.metadata",
+    "pygments.lexers",
     "viewer.inference.runs.engine",
     "viewer.inference.runs.results",
     "viewer.inference.runs.slide_inference",
 )
 QT_FOR_AN_OVERLAY = (
+    "email.message",
+    "importlib.metadata",
+    "pygments.lexers",
     "viewer.canvas.hatched_layer",
     "viewer.canvas.objects_layer",
     "viewer.canvas.patch_layer",
@@ -73,6 +79,13 @@ QT_FOR_AN_OVERLAY = (
     "viewer.ui.overlays.expected_presenter",
     "viewer.ui.overlays.objects_presenter",
     "viewer.ui.overlays.overlay_run",
+    "PySide6.QtCore.*",
+    "PySide6.QtGui.*",
+    "PySide6.QtOpenGL.*",
+    "PySide6.QtWidgets.*",
+    "qtpy.QtCore",
+    "qtpy.QtGui",
+    "qtpy.QtWidgets",
     "superqt",
 )
 """What the first overlay needs; imported as it is turned on it held up the window for 0.2 s."""
