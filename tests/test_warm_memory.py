@@ -14,7 +14,7 @@ from viewer.slides import open_slide
 from viewer.tiles.cache import TileCache, TileKey
 from viewer.tiles.loader import TileLoader
 from viewer.tiles.plan import TilePlan
-from viewer.warm_memory import WarmMemory, new_pixels
+from viewer.warm_memory import WarmMemory, warm_pixels
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,7 +60,7 @@ def test_a_tile_that_takes_it_has_no_page_given() -> None:
 
 
 def test_threads_that_use_none_have_arrays_of_their_own() -> None:
-    assert new_pixels(TILE).base is None
+    assert warm_pixels(TILE).base is None
 
 
 class _ForScreen:

@@ -70,11 +70,11 @@ for_screen = WarmMemory()
 
 
 def use(memory: WarmMemory) -> None:
-    """Let `new_pixels` of this thread take what it returns from `memory`."""
+    """Let `warm_pixels` of this thread take what it returns from `memory`."""
     _of_thread.memory = memory
 
 
-def new_pixels(shape: tuple[int, ...]) -> NDArray[np.uint8]:
+def warm_pixels(shape: tuple[int, ...]) -> NDArray[np.uint8]:
     """Return an array for pixels, to be filled, from what this thread uses."""
     memory = _of_thread.memory
     return np.empty(shape, np.uint8) if memory is None else memory.take(shape)

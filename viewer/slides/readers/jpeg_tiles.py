@@ -12,7 +12,7 @@ import numpy as np
 
 from viewer.slides.readers.jpeg_markers import BASELINE, COMMENT, END, head_of, markers
 from viewer.slides.readers.tiff.jpeg_color import is_ycbcr, joined, read_jpeg_header
-from viewer.warm_memory import new_pixels
+from viewer.warm_memory import warm_pixels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -166,7 +166,7 @@ class PlainJpegDecoder:
         if not said.is_plain or data.count(_SCAN) > _MOST_SCANS:
             return None
         width_px, height_px = self._size_px
-        out = new_pixels((height_px, width_px, _SCREEN_CHANNELS)) if for_screen else None
+        out = warm_pixels((height_px, width_px, _SCREEN_CHANNELS)) if for_screen else None
         return self._decoder.decoded(data, is_ycbcr=said.is_ycbcr, for_screen=for_screen, out=out)
 
     def _read(self, data: bytes) -> _Said:
