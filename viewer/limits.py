@@ -9,13 +9,13 @@ import errno
 import os
 import stat
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from viewer.errors import CoverslipError
 
 if TYPE_CHECKING:
     from io import BufferedReader
-    from pathlib import Path
 
 _MIB = 1 << 20
 
@@ -167,11 +167,15 @@ def check_regular(path: Path) -> None:
 def open_regular(path: Path, limit: Limit | None = None) -> BufferedReader:
     """Open a file to read, never a pipe or device, and with a limit none that is larger or hollow.
 
+    A slide on a server is no file of this machine: its path opens itself.
+
     Raises
     ------
     OSError
         It cannot be read; `strerror` says why.
     """
+    if type(path) is not type(Path()):
+        return path.open("rb")
     # A pipe that nobody writes to would hold up a plain open.
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _BINARY)
     try:

@@ -109,16 +109,21 @@ def nothing_is_clear_glass(path: Path) -> None:
             is_one_sentence(told.value)
 
 
-@pytest.mark.parametrize("content", [HUGE_TILE, WIDE_TILE], ids=["100k", "2^31"])
-def test_a_tiff_of_one_enormous_tile_harms_nothing(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content", "code"), [(HUGE_TILE, 0), (WIDE_TILE, 2)], ids=["100k", "2^31"]
+)
+def test_a_tiff_of_one_enormous_tile_harms_nothing(
+    tmp_path: Path, content: bytes, code: int
+) -> None:
+    """Of the first a few rows at a time are read, until its data ends."""
     path = tmp_path / "bomb.tif"
     path.write_bytes(content)
     assert path.stat().st_size < 4000
     before = psutil.Process().memory_info().rss
     nothing_is_clear_glass(path)
     shown = info(path)
-    assert shown.returncode == 2
-    assert "too large" in shown.stderr or "damaged" in shown.stderr
+    assert shown.returncode == code
+    assert not code or "too large" in shown.stderr or "damaged" in shown.stderr
     assert "Traceback" not in shown.stderr + shown.stdout
     assert psutil.Process().memory_info().rss - before < 300e6
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from typing import TYPE_CHECKING, Self
+from urllib.request import Request, urlopen
 
 from range_server import RangeServer
 
@@ -34,6 +35,8 @@ class Bucket:
 
         self._moto.start()
         host, port = self._moto.get_host_and_port()
+        # What is kept is kept for all servers of this process, those of earlier tests among them.
+        urlopen(Request(f"http://{host}:{port}/moto-api/reset", method="POST")).close()
         self.server = RangeServer(self._folder, behind=f"http://{host}:{port}").start()
         self.client = boto3.client(
             "s3", endpoint_url=f"http://{host}:{port}", region_name="us-east-1",

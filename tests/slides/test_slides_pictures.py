@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import numpy as np
+import psutil
 import pytest
 import tifffile
 from PIL import Image
 
-from viewer.slides import DamagedSlideError, UnsupportedSlideError, open_slide
+from viewer.slides import DamagedSlideError, TileError, UnsupportedSlideError, open_slide
 from viewer.slides.opener import open_here
 from viewer.slides.readers import image_size
 from viewer.slides.readers.sample_colors import ColorModel, SampleColors, display_range
@@ -157,22 +159,29 @@ def test_resolution_that_is_for_a_printer(tmp_path: Path, dpi: int) -> None:
 
 
 def test_too_large_without_a_pyramid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The header alone decides, before any pixel is decoded."""
-    monkeypatch.setattr(image_size, "MOST_BYTES", 100_000)
-    Image.fromarray(picture()).save(tmp_path / "large.png")
+    """The header alone decides, before any pixel is decoded; palettes are not read by rows."""
+    monkeypatch.setattr(image_size, "MOST_BYTES", 10_000)
+    Image.fromarray(picture()).convert("P").save(tmp_path / "large.png")
     with pytest.raises(UnsupportedSlideError, match="vips tiffsave"):
         open_here(tmp_path / "large.png")
 
 
-def test_a_huge_header_is_refused_without_memory(tmp_path: Path) -> None:
-    """A BMP that claims 40,000 x 40,000 px and brings a few bytes."""
+@pytest.mark.parametrize("mode", ["RGB", "P"])
+def test_a_huge_header_takes_no_memory(tmp_path: Path, mode: str) -> None:
+    """A BMP that claims 40,000 x 40,000 px and brings a few bytes; of colors rows are read."""
     path = tmp_path / "huge.bmp"
-    Image.fromarray(picture(4, 4)).save(path)
+    Image.fromarray(picture(4, 4)).convert(mode).save(path)
     data = bytearray(path.read_bytes())
     data[18:26] = (40_000).to_bytes(4, "little") * 2
     path.write_bytes(data)
-    with pytest.raises(UnsupportedSlideError, match=r"4\.8 GB"):
-        open_slide(path)
+    before = psutil.Process().memory_info().rss
+    if mode == "P":
+        with pytest.raises(UnsupportedSlideError, match=r"\d GB"):
+            open_slide(path)
+    else:
+        with closing(open_slide(path)) as source, pytest.raises(TileError):
+            source.read_tile(0, 0, 0)
+    assert psutil.Process().memory_info().rss - before < 300e6
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp"])
