@@ -133,6 +133,16 @@ READING_SECONDS = Limit(3600, ANSWER_SECONDS.text)
 """Until the last answer of a process that reads a file; the other is until the next."""
 
 
+JPEG_SCANS = Limit(200, "{name} has more than {most} scans, which no picture needs")
+"""Each is decoded over all pixels."""
+TILE_PIECES = Limit(
+    1024,
+    "{name} is stored in such small pieces that a tile of the screen is made of {amount} of them "
+    "(max. {most})",
+)
+"""Of tiles or chunks in 256 x 256 px, as those of 8 px are; readers say what to do."""
+
+
 class NoRegularFileError(CoverslipError, OSError):
     """A pipe, device or socket where a file is expected: reading it might never end."""
 

@@ -23,6 +23,18 @@ KEPT_BYTES = 128 << 20
 """Of decoded chunks for a slide; at least the chunks of one row of tiles should fit."""
 
 
+_SCREEN_TILE_PX = 256
+
+
+def tile_pieces(size_px: tuple[int, int], chunk_px: tuple[int, int]) -> int:
+    """Return of how many chunks of an image, each (width, height), a tile of the screen is made."""
+    across, down = (
+        -(-min(side, _SCREEN_TILE_PX) // chunk)
+        for side, chunk in zip(size_px, chunk_px, strict=True)
+    )
+    return across * down
+
+
 class Chunks(Protocol):
     """The grid of tiles or strips of an image, as it is stored."""
 

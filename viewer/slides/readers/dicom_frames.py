@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import imagecodecs
 import numpy as np
 
+from viewer.slides.readers.jpeg_markers import check_scans
 from viewer.slides.readers.tiff.errors import ChunkError
 from viewer.slides.readers.tiff.jpeg_color import is_ycbcr, read_jpeg_header
 from viewer.slides.readers.tiff.ycbcr import YCbCr
@@ -132,6 +133,7 @@ class FrameFormat:
         return self._as_rgb(ycbcr)
 
     def _of_jpeg(self, data: bytes) -> NDArray[Any]:
+        check_scans(data)
         if self.samples == 1:
             return imagecodecs.jpeg8_decode(data)
         header = read_jpeg_header(data)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image, UnidentifiedImageError
 
 from viewer.geometry import Optics
+from viewer.limits import open_regular
 from viewer.slides.channels import rgb_channels
 from viewer.slides.errors import (
     DamagedSlideError,
@@ -37,6 +38,7 @@ from viewer.slides.readers.image_size import (
     without_pillow_limit,
 )
 from viewer.slides.readers.jpeg_2000 import check_jpeg_2000, jpeg2000_profile
+from viewer.slides.readers.jpeg_markers import check_scans
 from viewer.slides.readers.jpeg_xl import NOTE as JPEG_XL_NOTE
 from viewer.slides.readers.jpeg_xl import jpeg_xl_samples, jpeg_xl_size
 from viewer.slides.readers.sample_colors import (
@@ -110,8 +112,11 @@ def open_image(path: Path, image: int | None = None) -> ImageSource | None:
         check_jpeg_2000(path)
         picture.info["icc_profile"] = jpeg2000_profile(path)  # which Pillow leaves out
     try:
+        if picture.format == "JPEG" and by_rows is None:
+            with open_regular(path) as file:
+                check_scans(file.read())
         chunks = by_rows or decoded(path, picture)
-    except (OSError, SyntaxError, ValueError, RuntimeError) as error:
+    except (OSError, SyntaxError, ValueError, RuntimeError, ChunkError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise _damaged(path, error) from error

@@ -1,8 +1,12 @@
-"""The markers before the first scan of a JPEG, as libjpeg walks them; nothing is decoded."""
+"""The markers of a JPEG, as libjpeg walks them; nothing is decoded."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
+
+from viewer.limits import JPEG_SCANS
+from viewer.slides.readers.tiff.errors import ChunkError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +26,8 @@ _SEGMENT = 0xFF
 _FILLING = 0xFF
 _LENGTH_BYTES = 2
 _MOST = 1024
+_NEXT = re.compile(rb"\xff[^\x00\xff]")
+_SCAN_MARK = bytes((_SEGMENT, SCAN))
 
 
 class Marker(NamedTuple):
@@ -57,6 +63,33 @@ def markers(data: bytes) -> Iterator[Marker]:
         if code in (SCAN, END):
             return
         at += size
+
+
+def check_scans(data: bytes) -> None:
+    """Refuse a JPEG of so many scans that decoding it takes minutes.
+
+    What lies behind the end of the image, as films of cameras do, and within segments counts for
+    nothing.
+
+    Raises
+    ------
+    ChunkError
+        It has more than `JPEG_SCANS`.
+    """
+    if data.count(_SCAN_MARK) <= JPEG_SCANS.most:
+        return
+    at, found = 2, 0
+    while marker := _NEXT.search(data, at):
+        code = data[marker.end() - 1]
+        if code == END:
+            return
+        if code == SCAN:
+            found += 1
+            if found > JPEG_SCANS.most:
+                raise ChunkError(JPEG_SCANS.sentence("its JPEG data"))
+        at = marker.end()
+        if code not in WITHOUT_LENGTH:
+            at += int.from_bytes(data[at : at + _LENGTH_BYTES], "big")
 
 
 def head_of(data: bytes) -> bytes | None:

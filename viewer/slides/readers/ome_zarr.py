@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from viewer.geometry import Optics
-from viewer.limits import TILE_BYTES
+from viewer.limits import TILE_BYTES, TILE_PIECES
 from viewer.slides.channels import (
     MOST_CHANNELS,
     Axes,
@@ -24,6 +24,7 @@ from viewer.slides.errors import DamagedSlideError, UnsupportedSlideError, check
 from viewer.slides.ngff.arrays import NgffError
 from viewer.slides.ngff.images import NgffChannel, read_images
 from viewer.slides.readers.chunk_versions import ChunkVersions, opened_ns
+from viewer.slides.readers.chunk_windows import tile_pieces
 from viewer.slides.readers.large_chunks import LARGE_BYTES, large_chunks, part_rows
 from viewer.slides.readers.missing_chunks import MissingChunks
 from viewer.slides.readers.plane_windows import ChunkGrid, PlaneWindows
@@ -55,6 +56,7 @@ _MOST_RANGES = 128
 """Channels whose values are looked at; further ones are taken to hold all that their type can."""
 _MOST_NAMED = 4
 """Channels in one sentence."""
+_GOOD_CHUNKS = "write it in chunks of about 512 x 512 pixels"
 _RGB_COLORS = ((255, 0, 0), (0, 255, 0), (0, 0, 255))
 _UNTOLD = NgffChannel("", None, None)
 _ALL_OF_8_BITS = (0.0, 255.0)
@@ -178,7 +180,7 @@ def _inverted_note(image: NgffImage) -> str:
 
 def _too_large(size_bytes: int) -> str:
     sentence = TILE_BYTES.sentence("", size_bytes).strip()
-    return f"{sentence}; write it in chunks of about 512 x 512 pixels"
+    return f"{sentence}; {_GOOD_CHUNKS}"
 
 
 def _channels_in_chunk(image: NgffImage, info: ArrayInfo) -> int:
@@ -264,9 +266,13 @@ class _ZarrReader:
             together = -(-3 // _channels_in_chunk(image, info)) if _is_rgb(image) else 1
             if together * size > TILE_BYTES.most:
                 raise NgffError(_too_large(together * size))
-            self._arrays.append(ZarrArray(read, info))
             sizes = dict(zip(image.axes, info.shape, strict=True))
             chunks = dict(zip(image.axes, info.inner_chunks, strict=True))
+            pieces = tile_pieces((sizes["x"], sizes["y"]), (chunks["x"], chunks["y"]))
+            if pieces > TILE_PIECES.most:
+                sentence = TILE_PIECES.sentence("", pieces).strip()
+                raise NgffError(f"{sentence}; {_GOOD_CHUNKS}")
+            self._arrays.append(ZarrArray(read, info))
             # All channels of a place are kept together.
             parts = 1
             whole = size * -(-image.count("c") // _channels_in_chunk(image, info))

@@ -30,6 +30,7 @@ from zarr.storage import StorePath
 
 from viewer.slides.readers.coded_size import SIZED, coded_pixels
 from viewer.slides.readers.jpeg_2000 import MOST_BITS, SIZE_MARKER, depths_of_code
+from viewer.slides.readers.jpeg_markers import check_scans
 from viewer.slides.readers.large_chunks import LARGE_BYTES, large_chunks
 from viewer.slides.readers.tiff.errors import ChunkError
 
@@ -210,6 +211,8 @@ def unpacked(name: str, settings: dict[str, Any], data: bytes, most_bytes: int) 
         return found
     elif name == "jpeg2k":
         _check_jpeg_2000(data)
+    elif name == "jpeg":
+        check_scans(data)
     if name in SIZED:
         # Zarr 2 can keep the head of a JPEG beside its chunks.
         head = base64.b64decode(settings.get("header") or b"")

@@ -10,6 +10,7 @@ import imagecodecs
 import numpy as np
 from tifffile import COMPRESSION, PHOTOMETRIC, TIFF, TiffPage
 
+from viewer.slides.readers.jpeg_markers import check_scans
 from viewer.slides.readers.jpeg_tiles import (
     DirectTiles,
     JpegDecoder,
@@ -255,6 +256,7 @@ class PageChunks:
         # libjpeg fills the rest of a cut tile with gray and only warns.
         if END_OF_JPEG not in data[-PADDING_BYTES:]:
             raise ChunkError("its JPEG data is cut short")
+        check_scans(data)
         page, tables = self._page, self._jpegtables
         header = joined(self._tables_header, read_jpeg_header(data))
         components = len(header.component_ids)

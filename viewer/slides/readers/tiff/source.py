@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tifffile import COMPRESSION, PHOTOMETRIC, TIFF, TiffFile, TiffFileError
 
-from viewer.limits import TILE_BYTES, open_regular
+from viewer.limits import TILE_BYTES, TILE_PIECES, open_regular
 from viewer.slides.channels import as_channels
 from viewer.slides.composites import composite, first_displays
 from viewer.slides.errors import (
@@ -20,7 +20,7 @@ from viewer.slides.errors import (
     check_image,
 )
 from viewer.slides.kept_chunks import KeptChunks
-from viewer.slides.readers.chunk_windows import KEPT_BYTES, ChunkWindows
+from viewer.slides.readers.chunk_windows import KEPT_BYTES, ChunkWindows, tile_pieces
 from viewer.slides.readers.jpeg_2000 import MOST_BITS
 from viewer.slides.readers.large_chunks import large_chunks
 from viewer.slides.readers.sample_colors import ColorModel
@@ -220,12 +220,18 @@ def _shown_levels(
     Raises
     ------
     UnsupportedSlideError
-        A single tile or strip is too large to hold in memory.
+        A single tile or strip is too large to hold in memory, or they are too small.
     """
     levels = [LevelChunks(level.pages, files, level.mask) for level in image.levels]
     for level in levels:
         if level.chunk_bytes > TILE_BYTES.most:
-            raise UnsupportedSlideError(path, _too_large(path, level.chunk_bytes))
+            sentence = TILE_BYTES.sentence(path.name, level.chunk_bytes)
+            raise UnsupportedSlideError(path, _to_be_converted(sentence))
+        size = (level.width_px, level.height_px)
+        pieces = tile_pieces(size, (level.chunk_width_px, level.chunk_height_px))
+        if pieces > TILE_PIECES.most:
+            sentence = TILE_PIECES.sentence(path.name, pieces)
+            raise UnsupportedSlideError(path, _to_be_converted(sentence))
     page = image.levels[0].page
     finest, coarsest = levels[0], levels[-1]
     colors = page_colors(image.levels[0].pages)
@@ -283,9 +289,9 @@ def _unknown_compression(path: Path, compression: int) -> str:
     )
 
 
-def _too_large(path: Path, size_bytes: int) -> str:
+def _to_be_converted(sentence: str) -> str:
     return (
-        f"{TILE_BYTES.sentence(path.name, size_bytes)}; convert it once to a pyramidal TIFF, for "
+        f"{sentence}; convert it once to a pyramidal TIFF, for "
         "example with "
         "`vips tiffsave IN OUT.tif --tile --pyramid --compression jpeg`."
     )

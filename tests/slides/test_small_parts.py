@@ -1,0 +1,100 @@
+"""Images of so many scans or pieces that showing a tile would take minutes."""
+
+from __future__ import annotations
+
+import io
+import json
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+from tiff_steps import picture
+
+from viewer.limits import JPEG_SCANS, TILE_PIECES, Limit
+from viewer.slides import DamagedSlideError, TileError, UnsupportedSlideError, open_slide
+from viewer.slides.opener import open_here
+from viewer.slides.reader_process.more_readers import FIRST
+from viewer.slides.readers.jpeg_markers import SCAN, check_scans
+from viewer.slides.readers.tiff.errors import ChunkError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SIDE_PX = 256
+MARK = bytes((0xFF, SCAN))
+
+
+def progressive(scans: int = 0) -> bytes:
+    """Return a progressive JPEG, with its last scan as often again as it takes."""
+    file = io.BytesIO()
+    pixels = np.resize(picture(), (SIDE_PX, SIDE_PX, 3))
+    Image.fromarray(pixels).save(file, "JPEG", progressive=True, quality=90)
+    data = file.getvalue()
+    last = data[data.rindex(MARK) : -2]
+    return data[:-2] + last * max(0, scans - data.count(MARK)) + data[-2:]
+
+
+def test_what_lies_behind_the_end_of_a_jpeg_or_in_its_segments_is_no_scan() -> None:
+    data = progressive()
+    comment = MARK * 20_000
+    segment = b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment
+    check_scans(data[:2] + segment + data[2:] + MARK * (JPEG_SCANS.most + 1))
+    check_scans(progressive(JPEG_SCANS.most))
+    with pytest.raises(ChunkError, match="more than 200 scans, which no picture needs"):
+        check_scans(progressive(JPEG_SCANS.most + 1))
+
+
+@pytest.mark.parametrize("scans", [JPEG_SCANS.most, JPEG_SCANS.most + 1])
+def test_a_tile_of_too_many_scans_says_so(tmp_path: Path, scans: int) -> None:
+    path, data = tmp_path / "a.tif", progressive(scans)
+    tifffile.imwrite(
+        path, iter([data]), shape=(SIDE_PX, SIDE_PX, 3), dtype=np.uint8, tile=(SIDE_PX, SIDE_PX),
+        photometric="ycbcr", compression="jpeg",
+    )  # fmt: skip
+    with closing(open_slide(path)) as source:
+        if scans <= JPEG_SCANS.most:
+            assert source.read_tile(0, 0, 0).shape == (SIDE_PX, SIDE_PX, 3)
+            return
+        with pytest.raises(TileError, match="more than 200 scans"):
+            source.read_tile(0, 0, 0)
+
+
+def test_a_picture_of_too_many_scans_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(progressive(JPEG_SCANS.most + 1))
+    with pytest.raises(DamagedSlideError, match="more than 200 scans"):
+        open_slide(path)
+    path.write_bytes(progressive(JPEG_SCANS.most))
+    open_slide(path).close()
+
+
+def test_a_tiff_of_tiny_tiles_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.tif"
+    pixels = np.resize(picture(), (SIDE_PX, SIDE_PX, 3))
+    tifffile.imwrite(path, pixels, photometric="rgb", tile=(16, 16))
+    open_here(path, first=FIRST).close()
+    few = Limit(255, TILE_PIECES.text)
+    monkeypatch.setattr("viewer.slides.readers.tiff.source.TILE_PIECES", few)
+    with pytest.raises(UnsupportedSlideError, match=r"made of 256 of them \(max\. 255\); convert"):
+        open_here(path, first=FIRST)
+
+
+@pytest.mark.parametrize("chunk_px", [4, 8])
+def test_a_zarr_of_tiny_chunks_is_refused(tmp_path: Path, chunk_px: int) -> None:
+    path = tmp_path / "a.zarr"
+    (path / "0").mkdir(parents=True)
+    about = {"zarr_format": 2, "shape": [1000, 1000], "chunks": [chunk_px] * 2, "dtype": "|u1"}
+    about |= {"order": "C", "compressor": None, "filters": None, "fill_value": 0}
+    (path / "0" / ".zarray").write_text(json.dumps(about))
+    axes = [{"name": axis, "type": "space"} for axis in "yx"]
+    multiscale = {"version": "0.4", "axes": axes, "datasets": [{"path": "0"}]}
+    (path / ".zattrs").write_text(json.dumps({"multiscales": [multiscale]}))
+    (path / ".zgroup").write_text('{"zarr_format": 2}')
+    if chunk_px == 8:
+        open_slide(path).close()
+        return
+    with pytest.raises(UnsupportedSlideError, match="made of 4,096 of them"):
+        open_slide(path)
