@@ -59,7 +59,6 @@ class RowChunks:
         top = row * self.chunk_height_px
         height = min(self.chunk_height_px, self.height_px - top)
         data = self._rows.read(0, top, height)
-        assert data is not None  # what a picture has is stored
         pixels = np.frombuffer(data, np.uint8).reshape(height, self.width_px, self._samples)
         return as_rgb(pixels)
 
@@ -77,7 +76,7 @@ def row_chunks(path: Path, picture: ImageFile.ImageFile) -> RowChunks | None:
     if samples is None or "transparency" in picture.info:
         return None
     file, (width, height) = shared_file(path), picture.size
-    grid = StripGrid(height, height, width * samples, (0,), (path.stat().st_size,), is_file=True)
+    grid = StripGrid(height, height, width * samples, (0,), (path.stat().st_size,))
     rows: StripRows | None = None
     if picture.format == "JPEG" and not picture.info.get("progressive"):
         if can_stream_jpeg(file.read(0, FRAME_WITHIN_BYTES), samples):
@@ -180,7 +179,7 @@ class _RawRows(NamedTuple):
     file: AnyFile
     width_px: int
 
-    def read(self, strip: int, first_row: int, rows: int) -> bytes | None:
+    def read(self, strip: int, first_row: int, rows: int) -> bytes:
         """Return rows from above, as `StripRows`. Raises ChunkError."""
         del strip
         first = self.grid.height_px - first_row - rows if self.is_upward else first_row

@@ -51,18 +51,16 @@ class BlockRows(ABC):
         self._places: dict[int, list[Place]] = {}
         self._last: Block | None = None
 
-    def read(self, strip: int, first_row: int, rows: int) -> bytes | None:
-        """Return rows counted from the strip's top; None where the file stores no strip.
+    def read(self, strip: int, first_row: int, rows: int) -> bytes:
+        """Return rows counted from the strip's top.
 
         Raises
         ------
         ChunkError
             They cannot be read or decoded.
         """
-        grid = self._grid
-        if not grid.is_stored(strip):
-            return None
-        start, end = first_row * grid.row_bytes, (first_row + rows) * grid.row_bytes
+        row_bytes = self._grid.row_bytes
+        start, end = first_row * row_bytes, (first_row + rows) * row_bytes
         pieces: list[bytes] = []
         with self._lock:
             block = self._nearest(strip, start)

@@ -48,10 +48,10 @@ _MOST_SNAPSHOTS = 256
 
 
 class StripRows(Protocol):
-    """Gives uncompressed bytes of rows within one strip."""
+    """Gives uncompressed bytes of rows within one strip that the file stores."""
 
-    def read(self, strip: int, first_row: int, rows: int) -> bytes | None:
-        """Return rows counted from the strip's top; None where the file stores no strip."""
+    def read(self, strip: int, first_row: int, rows: int) -> bytes:
+        """Return rows counted from the strip's top. Raises ChunkError."""
         ...
 
 
@@ -67,8 +67,6 @@ class StripGrid:
         Of each strip in the file.
     columns
         How many strips lie beside each other.
-    is_file
-        Whether the only strip is all of the file; of other strips an offset of 0 is none.
     """
 
     height_px: int
@@ -77,7 +75,6 @@ class StripGrid:
     offsets: tuple[int, ...]
     byte_counts: tuple[int, ...]
     columns: int = 1
-    is_file: bool = False
 
     @property
     def strips_per_plane(self) -> int:
@@ -85,7 +82,7 @@ class StripGrid:
 
     def is_stored(self, strip: int) -> bool:
         """Return whether the file holds anything of a strip."""
-        return self.byte_counts[strip] != 0 and (self.is_file or self.offsets[strip] != 0)
+        return self.byte_counts[strip] != 0 and self.offsets[strip] != 0
 
 
 class RowAccess:
@@ -116,16 +113,16 @@ class RowAccess:
         part_row, column = divmod(part, grid.columns)
         row, end = part_row * self._part_rows, (part_row + 1) * self._part_rows
         end = min(end, grid.height_px)
-        pieces: list[bytes | None] = []
+        pieces: list[bytes] = []
         while row < end:
             strip_row, first = divmod(row, grid.strip_rows)
             rows = min(end - row, grid.strip_rows - first)
             strip = plane * grid.strips_per_plane + strip_row * grid.columns + column
+            if not grid.is_stored(strip):
+                return None  # of such strips no part lies in another, too
             pieces.append(self._source.read(strip, first, rows))
             row += rows
-        # Of strips that are not stored no part lies in another, too.
-        stored = [piece for piece in pieces if piece is not None]
-        return b"".join(stored) if len(stored) == len(pieces) else None
+        return b"".join(pieces)
 
 
 def in_parts(page: TiffPage, file: AnyFile) -> tuple[TiffPage, RowAccess] | None:
@@ -229,10 +226,8 @@ class _StoredRows:
         self._grid = grid
         self._file = file
 
-    def read(self, strip: int, first_row: int, rows: int) -> bytes | None:
+    def read(self, strip: int, first_row: int, rows: int) -> bytes:
         grid = self._grid
-        if not grid.is_stored(strip):
-            return None
         offset = grid.offsets[strip] + first_row * grid.row_bytes
         return read_exactly(self._file, offset, rows * grid.row_bytes)
 
@@ -270,9 +265,7 @@ class _DeflatedRows:
         rows = strips * grid.strip_rows
         self._snapshot_rows = max(-(-rows // _MOST_SNAPSHOTS), _SNAPSHOT_BYTES // grid.row_bytes, 1)
 
-    def read(self, strip: int, first_row: int, rows: int) -> bytes | None:
-        if not self._grid.is_stored(strip):
-            return None
+    def read(self, strip: int, first_row: int, rows: int) -> bytes:
         with self._lock:
             position = self._start(strip, first_row)
             while position.row < first_row:

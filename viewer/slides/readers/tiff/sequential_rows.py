@@ -64,26 +64,24 @@ class SequentialRows(ABC):
     def _opened(self, strip: int) -> RowStream:
         """Return a stream at the top of a strip. Raises ChunkError."""
 
-    def read(self, strip: int, first_row: int, rows: int) -> bytes | None:
-        """Return rows counted from the strip's top; None where the file stores no strip.
+    def read(self, strip: int, first_row: int, rows: int) -> bytes:
+        """Return rows counted from the strip's top.
 
         Raises
         ------
         ChunkError
             They cannot be read or decoded.
         """
-        grid = self._grid
-        if not grid.is_stored(strip):
-            return None
+        row_bytes = self._grid.row_bytes
         pieces: list[memoryview] = []
         row, end = first_row, first_row + rows
         with self._lock:
             while row < end:
                 block, start = divmod(row, self._block_rows)
                 data = self._block(strip, block)
-                piece = data[start * grid.row_bytes : (start + end - row) * grid.row_bytes]
+                piece = data[start * row_bytes : (start + end - row) * row_bytes]
                 pieces.append(piece)
-                row += len(piece) // grid.row_bytes
+                row += len(piece) // row_bytes
         return b"".join(pieces)
 
     def _block(self, strip: int, block: int) -> memoryview:
