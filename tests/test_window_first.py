@@ -39,7 +39,7 @@ class _Working(threading.Thread):
 def test_threads_wait_until_the_window_answers_one_question(
     asked: list[float], qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(window_first, "_LONGEST_S", 60.0)
+    monkeypatch.setattr(window_first, "_WAIT_S", 60.0)
     working = [_Working() for _ in range(3)]
     for each in working:
         each.start()
@@ -53,16 +53,41 @@ def test_threads_wait_until_the_window_answers_one_question(
     assert 1 <= len(asked) <= 2 * len(working)
 
 
-def test_a_window_that_gives_no_answer_is_waited_for_once(
+def test_a_window_that_gives_no_answer_is_waited_for_less_and_less(
     asked: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(window_first, "_LONGEST_S", 0.02)
-    for _ in range(50):
+    monkeypatch.setattr(window_first, "_EVERY_S", 0.001)
+    began_s = time.perf_counter()
+    waits = 0
+    while time.perf_counter() < began_s + 2.0:
+        asked_s = time.perf_counter()
         working = _Working()
         working.start()
         assert working.went_on.wait(60)
+        waits += time.perf_counter() - asked_s > 0.9 * window_first._WAIT_S
     assert len(asked) == 1
+    assert 3 <= waits <= 15  # at once, then after 2, 4, 8 ms and so on
 
+
+def test_a_window_that_is_busy_for_long_is_hardly_held_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    window_first.set_window(lambda: None)
+    worked_s: list[float] = []
+
+    def work() -> None:
+        until_s = time.perf_counter() + 0.5
+        while time.perf_counter() < until_s:
+            began_s = time.thread_time()
+            give_way()
+            sum(range(1000))
+            worked_s.append(time.thread_time() - began_s)
+
+    working = threading.Thread(target=work)
+    working.start()
+    working.join()
+    window_first.set_window(None)
+    assert sum(worked_s) < 0.3  # of 0.5 s; it was 0.45
 
 def test_the_window_itself_and_a_command_without_one_wait_for_nobody(asked: list[float]) -> None:
     give_way()
@@ -78,7 +103,7 @@ def test_a_window_answers_after_what_came_before(
     qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(window_first, "_EVERY_S", 0.0)
-    monkeypatch.setattr(window_first, "_LONGEST_S", 60.0)
+    monkeypatch.setattr(window_first, "_WAIT_S", 60.0)
     answering = _Answering(QCoreApplication.instance())
     window_first.set_window(answering.asked.emit)
     try:

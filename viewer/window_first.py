@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 
 _EVERY_S = 0.002
 """Work between two looks at whether the window has answered, and until it is late."""
-_LONGEST_S = 0.05
-"""For one answer: a window that waits for the work itself, as when it closes, gives none."""
+_WAIT_S = 0.05
+"""For an answer. A window that waits for the work itself, as when it closes, gives none: after each
+wait in vain a thread works twice as long until the next."""
+_LONGEST_S = 1.0
+"""Between two waits in vain."""
 _AT_ONCE = 100
 _T = TypeVar("_T")
 
@@ -36,7 +39,9 @@ class _Window:
         self.thread = 0
         self.answered = threading.Event()
         self.answered.set()
-        self.asked_s = 0.0
+        self.works_s = _EVERY_S
+        self.waits_from_s = 0.0
+        """When threads begin to wait for its answer, `works_s` after they went on."""
         self.lock = threading.Lock()
 
 
@@ -60,7 +65,7 @@ def answer() -> None:
 
 
 def give_way() -> None:
-    """Wait while the window is late, though not for long; called every few hundred things of work.
+    """Wait while the window is late, though not for ever; called every few hundred things of work.
 
     It returns at once where there is no window, in the window's own thread, and soon after it was
     called before. Nobody may hold a lock here that the window's thread asks for.
@@ -75,11 +80,13 @@ def give_way() -> None:
         is_answered = _window.answered.is_set()
         if is_answered:
             _window.answered.clear()
-            _window.asked_s = now_s
+            _window.works_s, _window.waits_from_s = _EVERY_S, now_s + _EVERY_S
+    works_s = _window.works_s
     if is_answered:
         ask()
-    elif now_s >= _window.asked_s + _EVERY_S:
-        _window.answered.wait(max(0.0, _window.asked_s + _LONGEST_S - now_s))
+    elif now_s >= _window.waits_from_s and not _window.answered.wait(_WAIT_S):
+        _window.works_s = min(2 * works_s, _LONGEST_S)
+        _window.waits_from_s = time.perf_counter() + _window.works_s
     _asked.went_on_s = time.perf_counter()
 
 
