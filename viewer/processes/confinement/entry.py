@@ -10,6 +10,7 @@ import sys
 
 _CORE_DUMPS = 4
 _EXIT_UNCONFINED = 70
+_STDERR = 2
 
 
 def _split(arguments: list[str]) -> tuple[dict[str, list[str]], list[str]]:
@@ -20,6 +21,17 @@ def _split(arguments: list[str]) -> tuple[dict[str, list[str]], list[str]]:
         name, _, value = argument.partition("=")
         orders.setdefault(name, []).append(value)
     return orders, arguments[end + 1 :]
+
+
+def _close_others(descriptors: list[str]) -> None:
+    """Close what a library of the parent left open for programs that it starts."""
+    if sys.platform == "linux":
+        for number in os.listdir("/proc/self/fd"):
+            if int(number) > _STDERR and number not in descriptors:
+                try:  # noqa: SIM105 - contextlib would have to be imported
+                    os.close(int(number))
+                except OSError:  # the one that the list was read through
+                    pass
 
 
 def _confine(orders: dict[str, list[str]]) -> None:
@@ -39,6 +51,7 @@ def _confine(orders: dict[str, list[str]]) -> None:
 
 def _run() -> None:
     orders, arguments = _split(sys.argv[1:])
+    _close_others(orders.get("descriptor", []))
     sys.argv[1:] = arguments
     packages = orders["packages"][0]
     sys.path.insert(0, packages)

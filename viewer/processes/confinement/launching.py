@@ -11,11 +11,12 @@ import threading
 from collections import deque
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from viewer.cores import on_all_cores
 from viewer.processes.channel import inherit
 from viewer.processes.confinement import readable
+from viewer.processes.confinement.spawning import can_spawn, spawn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,6 +41,18 @@ _STDERR_LINES = 200
 _STDERR_LINE_BYTES = 2000
 
 
+class _Process(Protocol):
+    """What `subprocess.Popen` and `SpawnedProcess` have in common."""
+
+    pid: int
+
+    @property
+    def stderr(self) -> IO[bytes] | None: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None, /) -> int: ...
+    def kill(self) -> None: ...
+
+
 class ChildProcess:
     """A child that was launched, and its private folder, which goes with it.
 
@@ -51,7 +64,7 @@ class ChildProcess:
         Whether Landlock and seccomp hold it.
     """
 
-    def __init__(self, popen: subprocess.Popen[bytes], folder: str, *, is_confined: bool) -> None:
+    def __init__(self, popen: _Process, folder: str, *, is_confined: bool) -> None:
         self.popen = popen
         self.is_confined = is_confined
         self._folder = folder
@@ -139,6 +152,7 @@ def launch(
     folder = tempfile.mkdtemp(prefix="coverslip-")
     orders = [f"main={main}", f"packages={readable.package_root()}"]
     orders += [f"path={path}" for path in readable.package_folders()]
+    orders += [f"descriptor={number}" for number in inherited_fds]
     if is_confined:
         devices = readable.cuda_devices() if uses_cuda else []
         paths = [*readable.library_paths(), *(readable.cuda_paths() if devices else [])]
@@ -148,21 +162,35 @@ def launch(
         orders += ["ioctl=any"] if devices else []
     try:
         command = [sys.executable, *_OPTIONS, str(_ENTRY), *orders, "--", *arguments]
+        variables = child_environment(folder) | dict(environment or {})
         with on_all_cores():
-            popen: Any = subprocess.Popen(  # noqa: S603 - our own interpreter and entry
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                cwd=folder,
-                env=child_environment(folder) | dict(environment or {}),
-                start_new_session=True,  # without a terminal it can type into
-                **inherit(*inherited_fds),
-            )
+            popen = _started(command, folder, variables, inherited_fds)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     return ChildProcess(popen, folder, is_confined=is_confined)
+
+
+def _started(
+    command: Sequence[str],
+    folder: str,
+    environment: Mapping[str, str],
+    inherited_fds: Sequence[int],
+) -> _Process:
+    """Start a program without a terminal that it could type into. Raise OSError."""
+    if can_spawn():
+        return spawn(command, folder=folder, environment=environment, inherited_fds=inherited_fds)
+    popen: Any = subprocess.Popen(  # noqa: S603 - our own interpreter and entry
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        cwd=folder,
+        env=environment,
+        start_new_session=True,
+        **inherit(*inherited_fds),
+    )
+    return popen
 
 
 def child_environment(folder: str) -> dict[str, str]:
