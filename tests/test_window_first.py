@@ -89,6 +89,7 @@ def test_a_window_that_is_busy_for_long_is_hardly_held_up(
     window_first.set_window(None)
     assert sum(worked_s) < 0.3  # of 0.5 s; it was 0.45
 
+
 def test_the_window_itself_and_a_command_without_one_wait_for_nobody(asked: list[float]) -> None:
     give_way()
     assert not asked
