@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import subprocess
 from functools import partial
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import imagecodecs
@@ -26,6 +24,7 @@ from viewer.overlays.files import foreign_table
 from viewer.overlays.files.foreign_table import read_binary_table
 from viewer.processes import file_process
 from viewer.processes.confinement import launching, readable
+from viewer.processes.confinement.spawning import SpawnedProcess, spawn
 from viewer.tiles.color_profile import ColorProfile
 
 if TYPE_CHECKING:
@@ -52,23 +51,21 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Started]:
     """What is started from now on."""
     found: list[Started] = []
 
-    def start(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
+    def start(command: list[str], **options: Any) -> SpawnedProcess:
         orders = [each.partition("=") for each in command[: command.index("--")] if "=" in each]
         assert "confined" in [name for name, _, _ in orders]
         own = {*readable.library_paths(), *readable.cuda_paths()}
         paths = [path for name, _, path in orders if name == "read" and path not in own]
         (main,) = (value for name, _, value in orders if name == "main")
-        found.append(Started(main, paths, len(options["pass_fds"])))
-        variables = options["env"].keys() - GIVEN_VARIABLES
+        found.append(Started(main, paths, len(options["inherited_fds"])))
+        variables = options["environment"].keys() - GIVEN_VARIABLES
         assert [each for each in variables if not each.startswith(NAMED_VARIABLES)] == []
         (written,) = (path for name, _, path in orders if name == "write")
-        assert written == options["cwd"]
-        process: Any = subprocess.Popen(command, **options)
-        return process
+        assert written == options["folder"]
+        return spawn(command, **options)
 
     monkeypatch.setenv("MY_TOKEN", "secret")
-    watched = SimpleNamespace(**(vars(subprocess) | {"Popen": start}))
-    monkeypatch.setattr(launching, "subprocess", watched)
+    monkeypatch.setattr(launching, "spawn", start)
     return found
 
 

@@ -14,6 +14,8 @@ import pytest
 from pytestqt.qtbot import QtBot
 from ui_steps import show_slide
 
+from viewer.processes.confinement import spawning
+from viewer.processes.confinement.spawning import SpawnedProcess
 from viewer.slides.reader_process.process import ReaderProcess
 from viewer.ui import background_runner
 from viewer.ui.background_runner import BackgroundRunner
@@ -24,6 +26,8 @@ _AWAITED: tuple[tuple[type[Any] | Any, str], ...] = (
     (threading.Thread, "join"),
     (subprocess.Popen, "__init__"),
     (subprocess.Popen, "wait"),
+    (spawning, "_spawned"),
+    (SpawnedProcess, "wait"),
     (os, "waitpid"),
     (shutil, "rmtree"),
     (ReaderProcess, "end"),
