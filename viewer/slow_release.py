@@ -35,7 +35,7 @@ _ROOM_S = 10.0
 _LOOK_S = 0.05
 
 _Emptied = list[Any] | dict[Any, Any]
-_Container = _Emptied | tuple[Any, ...] | frozenset[Any]
+_Container = _Emptied | tuple[Any, ...]
 
 
 class _Waiting(NamedTuple):
@@ -55,8 +55,8 @@ _under_way = 0
 def release_slowly(*containers: _Container | None) -> None:
     """Empty containers that nobody uses any more, in a thread that ends when it is done.
 
-    Tuples and sets, which cannot be emptied, are only let go of, before the things in them. Of a
-    list of lists each is let go of by itself.
+    Tuples, which cannot be emptied, are only let go of, before the things in them. Of a list of
+    lists or dictionaries each is let go of by itself.
     """
     _release(*(_Waiting(each) for each in containers if each))
 
@@ -97,8 +97,8 @@ def _size(container: _Container) -> int:
     return len(container) * (len(container[0]) if _is_nested(container) else 1)
 
 
-def _is_nested(container: _Container) -> TypeGuard[list[list[Any]]]:
-    return isinstance(container, list) and bool(container) and isinstance(container[0], list)
+def _is_nested(container: _Container) -> TypeGuard[list[_Emptied]]:
+    return isinstance(container, list) and bool(container) and isinstance(container[0], list | dict)
 
 
 @contextmanager
@@ -132,8 +132,8 @@ def _serve() -> None:
         if looks and sys.getrefcount(container) > _ALONE:
             if looks > 1:
                 _release(_Waiting(container, looks - 1))
-        elif isinstance(container, tuple | frozenset):
-            container = _pieces(container)  # the tuple or set goes, and with it nothing yet
+        elif isinstance(container, tuple):
+            container = _pieces(container)  # the tuple goes, and with it nothing yet
             _empty(container, freed)
         else:
             _empty(container, freed)
@@ -169,8 +169,8 @@ class _Freed:
         give_memory_back()
 
 
-def _pieces(things: tuple[Any, ...] | frozenset[Any]) -> list[list[Any]]:
-    """Return what a tuple or set holds, in lists that can be freed one by one."""
+def _pieces(things: tuple[Any, ...]) -> list[list[Any]]:
+    """Return what a tuple holds, in lists that can be freed one by one."""
     pieces: list[list[Any]] = []
     rest = iter(things)
     while piece := list(islice(rest, _AT_ONCE)):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import shapely
 
+from viewer.annotations.id_set import PARTS
 from viewer.annotations.kept_geometry import geometries_of
 from viewer.geometry import Box
 from viewer.window_first import give_way
@@ -32,12 +33,27 @@ _FROM_TOP_AT_ONCE = 50
 
 
 class _Rows:
-    """The rows of ids, which only grow: copies of an index share them."""
+    """The rows of ids, which only grow: copies of an index share them.
+
+    They are in tables of which none is large, as `SharedIds` are.
+    """
 
     def __init__(self, ids: list[UUID]) -> None:
-        self.ids = ids
-        self.of: dict[UUID, int] = {id_: row for row, id_ in enumerate(ids)}
+        self.ids: list[UUID] = []
+        self._parts: list[dict[int, int]] = [{} for _ in range(PARTS)]
         self.lock = threading.Lock()
+        for id_ in ids:
+            self.add(id_)
+
+    def get(self, id_: UUID) -> int | None:
+        """Return the row of an id; None where it has none."""
+        return self._parts[id_.int % PARTS].get(id_.int)
+
+    def add(self, id_: UUID) -> int:
+        """Return a new row, for an id that has none."""
+        row = self._parts[id_.int % PARTS][id_.int] = len(self.ids)
+        self.ids.append(id_)
+        return row
 
 
 class BoundsIndex:
@@ -81,23 +97,19 @@ class BoundsIndex:
                 self._block_to_change(number)[:, rows[at] & _PLACE] = bounds[:, at]
 
     def remove(self, id_: UUID) -> None:
-        row = self._rows.of[id_]
+        row = self.place(id_)
         self._block_to_change(row >> _BITS)[:, row & _PLACE] = np.nan
 
     def place(self, id_: UUID) -> int:
-        """Rank in the order of drawing."""
-        return self._rows.of[id_]
-
-    def ids_but(self, rows: Iterable[int]) -> frozenset[UUID]:
-        """Return the ids of what is or was here, but those of some rows, in one quick call."""
-        ids = self._rows.ids
-        others = [*(ids[row] for row in rows), *ids[self._count :]]
-        known = frozenset(self._rows.of)  # their hashes are known
-        return known.difference(others) if others else known
+        """Rank in the order of drawing. Raises KeyError."""
+        row = self._rows.get(id_)
+        if row is None:
+            raise KeyError(id_)
+        return row
 
     def row_of(self, id_: UUID) -> int | None:
         """Return the row of what is or was here; None for what never was."""
-        row = self._rows.of.get(id_)
+        row = self._rows.get(id_)
         return row if row is not None and row < self._count else None
 
     def inside(self, box: Box) -> list[UUID]:
@@ -154,14 +166,13 @@ class BoundsIndex:
 
     def row_for(self, id_: UUID) -> int:
         """Return the row of an id, a new one on top where it never was here; it has no bounds."""
-        row = self._rows.of.get(id_)
-        if row is not None and row < self._count:
+        row = self.row_of(id_)
+        if row is not None:
             return row
         with self._rows.lock:
             if len(self._rows.ids) != self._count:  # a copy has rows of its own by now
                 self._rows = _Rows(self._rows.ids[: self._count])
-            row = self._rows.of[id_] = self._count
-            self._rows.ids.append(id_)
+            row = self._rows.add(id_)
         self._count += 1
         self._make_room(row)
         return row

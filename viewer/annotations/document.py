@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from viewer.annotations.bookmarks import MARKS
 from viewer.annotations.document_state import DocumentState, is_special
 from viewer.annotations.history import History
+from viewer.annotations.id_set import IdSet
 from viewer.errors import CoverslipError
 from viewer.slow_release import release_slowly, release_unshared
 from viewer.window_first import giving_way
@@ -76,8 +77,8 @@ class Edit:
     label: str
     changes: tuple[Change, ...]
     turn: Literal["", "undone", "redone"] = ""
-    removed: frozenset[UUID] | None = field(default=None, compare=False, repr=False)
-    added: frozenset[UUID] | None = field(default=None, compare=False, repr=False)
+    removed: IdSet | None = field(default=None, compare=False, repr=False)
+    added: IdSet | None = field(default=None, compare=False, repr=False)
     special: tuple[Change, ...] | None = field(default=None, compare=False, repr=False)
     is_reset: bool = False
 
@@ -88,8 +89,8 @@ class Edit:
 
     def looked_at(self) -> Edit:
         """Return the same with what is asked of its changes found out; for worker threads."""
-        removed = frozenset(each.id for each in giving_way(self.changes) if each.after is None)
-        added = frozenset(each.id for each in giving_way(self.changes) if each.before is None)
+        removed = IdSet.of(each.id for each in giving_way(self.changes) if each.after is None)
+        added = IdSet.of(each.id for each in giving_way(self.changes) if each.before is None)
         special = tuple(
             change
             for change in giving_way(self.changes)
@@ -99,11 +100,11 @@ class Edit:
         return replace(self, removed=removed, added=added, special=special)
 
     @property
-    def added_ids(self) -> frozenset[UUID]:
+    def added_ids(self) -> IdSet:
         """Return the ids of what it adds."""
         if self.added is not None:
             return self.added
-        return frozenset(each.id for each in self.changes if each.before is None)
+        return IdSet.of(each.id for each in self.changes if each.before is None)
 
     @property
     def full_label(self) -> str:
@@ -121,7 +122,8 @@ class Edit:
         The last of those frees them: a million at once hold up all threads for half a second.
         """
         if len(self.changes) > _MANY_CHANGES:
-            release_slowly(self.changes, self.removed, self.added)
+            release_slowly(self.changes)
+            release_unshared(*(ids.shared.parts for ids in (self.removed, self.added) if ids))
 
 
 def adding(label: str, annotations: Iterable[Annotation]) -> Edit:
@@ -190,11 +192,11 @@ class Document:
         return self._state.held[id_]
 
     @property
-    def ids(self) -> frozenset[UUID]:
+    def ids(self) -> IdSet:
         """Return the ids of all."""
-        return self._state.held.ids
+        return IdSet.of(self._state.held)
 
-    def ids_of_class(self, name: str) -> frozenset[UUID]:
+    def ids_of_class(self, name: str) -> IdSet:
         """Return the ids of what is of a class; "" stands for no class."""
         return self._state.ids_of_class(name)
 

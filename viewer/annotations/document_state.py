@@ -12,6 +12,7 @@ from viewer.annotations.annotation import DESCRIPTION, FIELD_LAYOUT
 from viewer.annotations.bookmarks import is_mark
 from viewer.annotations.bounds_index import BoundsIndex
 from viewer.annotations.held_annotations import HeldAnnotations
+from viewer.annotations.id_set import IdSet
 from viewer.annotations.kept_geometry import is_line, is_same_geometry
 from viewer.progress import while_wanted
 from viewer.window_first import give_way, giving_way
@@ -80,11 +81,11 @@ class DocumentState:
             return (self.held[id_] for id_ in found)
         return (each for each in self if each.id in ids)
 
-    def ids_of_class(self, name: str) -> frozenset[UUID]:
+    def ids_of_class(self, name: str) -> IdSet:
         """Return the ids of what is of a class; walks through all where there are others."""
         if self.class_counts[name] == len(self.held):
-            return frozenset(giving_way(self.held))
-        return frozenset(
+            return IdSet.of(self.held)
+        return IdSet.of(
             each.id for each in giving_way(self.held.values()) if each.class_name == name
         )
 

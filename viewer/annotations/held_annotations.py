@@ -48,27 +48,6 @@ class HeldAnnotations:
         """Return what is to be freed, block by block, once nobody has this any more."""
         return self._blocks
 
-    @property
-    def ids(self) -> frozenset[UUID]:
-        """Return all ids in one quick call, in which no other thread runs.
-
-        Of very many they are put together in a thread, from an iteration.
-        """
-        if self._count == self._index.count:
-            return self._index.ids_but(())
-        gaps = [
-            (number << _BITS, block)
-            for number, block in enumerate(self._blocks)
-            if len(list(filter(None, block))) < _IN_BLOCK
-        ]
-        empty = (
-            first + place
-            for first, block in gaps
-            for place, each in enumerate(block[: self._index.count - first])
-            if each is None
-        )
-        return self._index.ids_but(empty)
-
     def __len__(self) -> int:
         return self._count
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from viewer.annotations.id_set import IdSet
-from viewer.slow_release import release_slowly
+from viewer.slow_release import release_unshared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.document import Document, Edit
+    from viewer.annotations.id_set import SharedIds
 
 
 MOST_IN_A_FRAME = 2000
@@ -94,8 +95,9 @@ class Selection:
         gone = step.removed
         if gone is None:
             gone = {change.id for change in step.changes if change.id not in self._document}
-        if chosen := self._ids & gone:
-            self._take(self._ids.without(chosen))
+        left = self._ids.without(gone)
+        if len(left) < len(self._ids):
+            self._take(left)
 
     def _take(self, ids: IdSet) -> None:
         before, self._ids = self._ids.shared, ids
@@ -108,6 +110,6 @@ class Selection:
             listener()
 
 
-def _let_go(ids: frozenset[UUID]) -> None:
+def _let_go(ids: SharedIds) -> None:
     if len(ids) > _MANY:
-        release_slowly(ids)
+        release_unshared(ids.parts)

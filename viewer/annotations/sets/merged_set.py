@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from viewer.annotations.id_set import PARTS
 from viewer.annotations.sets.body_file import BodyFile
 from viewer.annotations.sets.records import (
     ChangeRecord,
@@ -63,8 +64,8 @@ class MergedSet:
         """Lines that stay sealed here."""
         self.living_bytes = 0
         """Of the packed annotations that are there."""
-        self._rows: dict[bytes, int] = {}
-        """By the id of each annotation that ever was, of which the columns tell:"""
+        self._ids: list[bytes] = []
+        """Of each annotation that ever was, of which the columns tell:"""
         self._clocks: list[int] = []
         self._writers: list[str] = []
         """When and by whom it was written last."""
@@ -75,6 +76,8 @@ class MergedSet:
         """Of its body in the file, or that it was removed."""
         self._file = BodyFile()
         self._living_count = 0
+        self._rows: list[dict[bytes, int]] = [{} for _ in range(PARTS)]
+        """By ids, in tables of which none takes long to be made larger."""
         self._shared: dict[int, int] = {}
 
     def __len__(self) -> int:
@@ -83,7 +86,7 @@ class MergedSet:
     @property
     def count(self) -> int:
         """Return how many annotations ever were, those included that were removed."""
-        return len(self._rows)
+        return len(self._ids)
 
     def take(self, lines: Iterable[SetLine], writer: str) -> bool:
         """Take lines of one writer's file in; True where anything is other than before."""
@@ -108,12 +111,12 @@ class MergedSet:
 
     def place_of(self, id_: bytes) -> tuple[int, int] | None:
         """Return the rank in the order of drawing, also of what was removed."""
-        row = self._rows.get(id_)
+        row = self._row_of(id_)
         return None if row is None else (self._place_clocks[row], self._place_numbers[row])
 
     def body_of(self, id_: bytes) -> bytes | None:
         """Return the bytes of an annotation; None where there is none."""
-        row = self._rows.get(id_)
+        row = self._row_of(id_)
         if row is None or self._numbers[row] == _REMOVED:
             return None
         return next(self._file.bodies([self._numbers[row]]))
@@ -130,28 +133,34 @@ class MergedSet:
     def records(self) -> Iterator[ChangeRecord]:
         """Yield all that is known of each annotation, also of what was removed."""
         bodies = self._file.bodies([each for each in self._numbers if each != _REMOVED])
-        for id_, row in self._rows.items():
+        for row, id_ in enumerate(self._ids):
             place = self._place_clocks[row], self._place_numbers[row]
             body = None if self._numbers[row] == _REMOVED else next(bodies)
             yield ChangeRecord(id_, place, body, self._clocks[row])
 
     def close(self) -> None:
         """Forget all of it; very much is freed little by little."""
-        rows, self._rows = self._rows, {}
-        if len(rows) > _AT_ONCE:
-            release_slowly(rows)
+        ids, self._ids = self._ids, []
+        rows, self._rows = self._rows, [{} for _ in range(PARTS)]
+        if len(ids) > _AT_ONCE:
+            release_slowly(rows, ids)
         self._file.close()
 
     # -----------------------------------------------------------------------------------------
+
+    def _row_of(self, id_: bytes) -> int | None:
+        return self._rows[hash(id_) % PARTS].get(id_)
 
     def _take_edit(self, line: EditLine, writer: str) -> bool:
         self.latest = max(self.latest, line.clock)
         taken: dict[int, bytes | None] = {}
         for change in line.changes:
             clock = line.clock if change.clock in (0, line.clock) else self._one(change.clock)
-            row = self._rows.get(change.id)
+            rows = self._rows[hash(change.id) % PARTS]
+            row = rows.get(change.id)
             if row is None:
-                row = self._rows[change.id] = len(self._numbers)
+                row = rows[change.id] = len(self._ids)
+                self._ids.append(change.id)
                 self._clocks.append(clock)
                 self._writers.append(writer)
                 first, number = change.place
@@ -195,16 +204,15 @@ class MergedSet:
 
     def _living_numbers(self) -> list[int]:
         """Return the numbers of the bodies of what is there, in the order of drawing."""
-        ids = list(self._rows)
         try:
             clocks = _array_of(self._place_clocks, "i8")
             numbers = _array_of(self._place_numbers, "i8")
         except OverflowError:  # of a file that no program of ours wrote
-            key = zip(self._place_clocks, self._place_numbers, ids, strict=True)
+            key = zip(self._place_clocks, self._place_numbers, self._ids, strict=True)
             in_order = sorted((*each, row) for row, each in enumerate(key))
             order = np.array([row for *_, row in in_order])
         else:
-            order = np.lexsort((_array_of(ids, "S16"), numbers, clocks))
+            order = np.lexsort((_array_of(self._ids, "S16"), numbers, clocks))
         found: list[int] = []
         for begin in range(0, len(order), _AT_ONCE):
             give_way()

@@ -6,13 +6,18 @@ from typing import TYPE_CHECKING
 
 import shapely
 
+from viewer.annotations.id_set import IdSet
 from viewer.annotations.kept_geometry import geometries_of
 from viewer.geometry import Box
 from viewer.window_first import give_way
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from collections.abc import Set as AbstractSet
     from uuid import UUID
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.document_state import DocumentState
@@ -53,7 +58,7 @@ def annotation_under(desk: EditContext, at: Point, reach: float) -> Annotation |
     return near[-best[1]] if best is not None else None
 
 
-def framed(state: DocumentState, corners: list[Point], hidden: AbstractSet[str]) -> frozenset[UUID]:
+def framed(state: DocumentState, corners: list[Point], hidden: AbstractSet[str]) -> IdSet:
     """Return the ids of what lies within a frame as a whole; of very many in a thread.
 
     Parameters
@@ -64,11 +69,15 @@ def framed(state: DocumentState, corners: list[Point], hidden: AbstractSet[str])
         The names of classes that are not meant.
     """
     frame, rows = shapely.Polygon(corners), state.index.rows_inside(Box.enclosing(corners))
-    ids: set[UUID] = set()
+    return IdSet.of(_framed(state, frame, rows, hidden))
+
+
+def _framed(
+    state: DocumentState, frame: shapely.Polygon, rows: NDArray[np.intp], hidden: AbstractSet[str]
+) -> Iterator[UUID]:
     for begin in range(0, len(rows), _AT_ONCE):
         give_way()
         found = state.held.at_rows(rows[begin : begin + _AT_ONCE].tolist())
         near = [each for each in found if each is not None and each.class_name not in hidden]
         within = shapely.covers(frame, geometries_of(near)).tolist()
-        ids.update(each.id for each, is_within in zip(near, within, strict=True) if is_within)
-    return frozenset(ids)
+        yield from (each.id for each, is_within in zip(near, within, strict=True) if is_within)

@@ -17,6 +17,7 @@ from PySide6.QtCore import (
 )
 
 from viewer.annotations.document_state import DocumentState
+from viewer.annotations.id_set import IdSet
 from viewer.annotations.pixel_calibration import PixelCalibration
 from viewer.canvas.qt_guard import guarded
 from viewer.slow_release import release_slowly
@@ -30,7 +31,6 @@ from viewer.ui.annotations.annotation_tree import (
 )
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.uncollected import uncollected
-from viewer.window_first import giving_way
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -175,18 +175,16 @@ class AnnotationModel(QAbstractItemModel):
             return ids[len(ids) - 1 - last : len(ids) - first]
         return ids[first : last + 1]
 
-    def gather(
-        self, parts: Sequence[list[UUID]], then: Callable[[frozenset[UUID]], object]
-    ) -> None:
+    def gather(self, parts: Sequence[list[UUID]], then: Callable[[IdSet], object]) -> None:
         """Call `then` with the ids of rows as a set; very many are put together in the thread.
 
         What was asked before is not answered any more.
         """
         self.gather_no_more()
 
-        def work() -> frozenset[UUID]:
+        def work() -> IdSet:
             with uncollected(count):
-                return frozenset(giving_way(chain.from_iterable(parts)))
+                return IdSet.of(chain.from_iterable(parts))
 
         count = sum(map(len, parts))
         if count > MOST_GATHERED_AT_ONCE and self._fills_in_thread:

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from PySide6.QtGui import QFocusEvent, QKeyEvent, QResizeEvent
 
     from viewer.annotations.document import Edit
+    from viewer.annotations.id_set import IdSet
     from viewer.ui.annotations.class_list import ClassRow
 
 _TYPING_MS = 250
@@ -347,7 +348,7 @@ class AnnotationsPanel(Panel):
                 parts.append(self.model.ids_in(run.parent(), run.top(), run.bottom()))
         self.model.gather(parts, self._tell_chosen)
 
-    def _tell_chosen(self, ids: frozenset[UUID]) -> None:
+    def _tell_chosen(self, ids: IdSet) -> None:
         self._is_showing = True
         try:
             self.chosen_changed.emit(ids)

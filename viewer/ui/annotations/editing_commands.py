@@ -14,6 +14,7 @@ from viewer.annotations.annotation import DESCRIPTION
 from viewer.annotations.bookmarks import is_mark
 from viewer.annotations.document import ReadOnlyError, changing, removing
 from viewer.annotations.formats.problems import AnnotationFileError, Problem, Problems
+from viewer.annotations.id_set import IdSet
 from viewer.annotations.simplifying import simplified
 from viewer.canvas.annotating.edit_context import HIDDEN
 from viewer.ui.annotations.bulk_edits import MANY, BulkEdits, BulkEditsHost
@@ -21,7 +22,6 @@ from viewer.ui.annotations.wording import LOCKED, many
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.services import CommandHost, PaneHost
 from viewer.uncollected import uncollected
-from viewer.window_first import giving_way
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 300
 """Annotations that are edited without a thread: quicker than the eye."""
-_SELECTED_AT_ONCE = 100_000
+_SELECTED_AT_ONCE = 10_000
 """Annotations that are selected without a thread: their ids are put together within a frame."""
 _SIMPLIFY_UM, _GROW_UM = 1.0, 10.0
 
@@ -324,9 +324,9 @@ class EditingCommands(QObject):
     def _select_very_many(self, active: PaneAnnotations) -> None:
         """Select all, whose ids are put together in a thread; what is drawn meanwhile, too."""
 
-        def found(state: DocumentState) -> frozenset[UUID]:
+        def found(state: DocumentState) -> IdSet:
             with uncollected(len(state.held)):
-                return frozenset(giving_way(state.held))
+                return IdSet.of(state.held)
 
         active.choose_found(found, lambda _: self._say_selected(active))
 
@@ -476,7 +476,7 @@ class EditingCommands(QObject):
             return
         if done or not step.changes:
             here = active.document
-            self._on_done(active, step, frozenset(c.id for c in step.changes if c.id in here))
+            self._on_done(active, step, IdSet.of(c.id for c in step.changes if c.id in here))
 
     def _on_done(self, active: PaneAnnotations, step: Edit, chosen: AbstractSet[UUID]) -> None:
         if not step.changes:

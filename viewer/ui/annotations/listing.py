@@ -11,9 +11,8 @@ from viewer.ui.annotations.services import KeptSets
 from viewer.ui.services import CommandHost, PaneHost
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
     from viewer.annotations.document import Document, Edit
+    from viewer.annotations.id_set import IdSet
     from viewer.ui.annotations.annotations_panel import AnnotationsPanel
     from viewer.ui.annotations.class_commands import ClassCommands
     from viewer.ui.annotations.editing_commands import EditingCommands
@@ -106,7 +105,7 @@ class Listing(QObject):
             can_describe=self._kept.can_annotate and one is not None and not one.is_locked,
         )
 
-    def _choose(self, ids: frozenset[UUID]) -> None:
+    def _choose(self, ids: IdSet) -> None:
         if self._kept.active is not None:
             self._kept.active.selection.choose(ids)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, Unpack
 import shapely
 
 from viewer.annotations.bookmarks import kept_view
+from viewer.annotations.id_set import IdSet
 from viewer.annotations.pixel_calibration import PixelCalibration
 from viewer.annotations.planes import plane_of
 from viewer.annotations.selection import Selection
@@ -182,13 +183,13 @@ class PaneAnnotations:
         # No snapshot: the next stroke would have to copy all of it.
         ids, held = self.selection.ids, self.document.state.held
 
-        def found() -> frozenset[UUID]:
+        def found() -> IdSet:
             chosen = ((id_, held.get(id_)) for id_ in giving_way(ids))
-            return frozenset(
+            return IdSet.of(
                 id_ for id_, each in chosen if each is not None and each.class_name not in hidden
             )
 
-        def choose(in_sight: frozenset[UUID]) -> None:
+        def choose(in_sight: IdSet) -> None:
             if self.selection.ids is ids and self.desk.hidden_classes == hidden:
                 self.selection.choose(in_sight)
 
