@@ -122,8 +122,8 @@ class Edit:
         The last of those frees them: a million at once hold up all threads for half a second.
         """
         if len(self.changes) > _MANY_CHANGES:
-            release_slowly(self.changes)
-            release_unshared(*(ids.shared.parts for ids in (self.removed, self.added) if ids))
+            ids = (each.shared.parts for each in (self.removed, self.added) if each)
+            release_slowly(self.changes, *([*parts] for parts in ids))
 
 
 def adding(label: str, annotations: Iterable[Annotation]) -> Edit:

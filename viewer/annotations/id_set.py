@@ -33,7 +33,7 @@ class SharedIds:
 
     def __init__(self, parts: list[Part]) -> None:
         self.parts = parts
-        """What is to be freed, part by part, once nobody has this any more."""
+        """Each is freed by itself by whoever lets go of them in a list of their own."""
         self._count = sum(map(len, parts))
 
     @classmethod

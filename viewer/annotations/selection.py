@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from viewer.annotations.id_set import IdSet
-from viewer.slow_release import release_unshared
+from viewer.slow_release import release_slowly
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -112,4 +112,4 @@ class Selection:
 
 def _let_go(ids: SharedIds) -> None:
     if len(ids) > _MANY:
-        release_unshared(ids.parts)
+        release_slowly([*ids.parts])
