@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _MOST_IN_MEMORY = 16 << 20
+_PIECE_BYTES = 1 << 20
+"""A copy of all in one call would hold up all other threads."""
 _AT_ONCE = 1000
 _LOOSE = 4
 """Bodies that lie so many times wider than they are long are read one by one."""
@@ -77,7 +79,8 @@ class BodyFile:
         file = None
         try:
             file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - until `close`
-            self._write(file, 0, self._at(0, self.size_bytes))
+            for begin in range(0, self.size_bytes, _PIECE_BYTES):
+                self._write(file, begin, self._at(begin, _PIECE_BYTES))
         except OSError:
             if file is not None:
                 file.close()

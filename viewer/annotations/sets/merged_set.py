@@ -140,10 +140,12 @@ class MergedSet:
 
     def close(self) -> None:
         """Forget all of it; very much is freed little by little."""
-        ids, self._ids = self._ids, []
-        rows, self._rows = self._rows, [{} for _ in range(PARTS)]
-        if len(ids) > _AT_ONCE:
-            release_slowly(rows, ids)
+        columns = (self._ids, self._clocks, self._writers, self._place_clocks, self._place_numbers)
+        if len(self._ids) > _AT_ONCE:
+            release_slowly(self._rows, *columns)
+        self._rows, self._ids = [{} for _ in range(PARTS)], []
+        self._clocks, self._writers, self._place_clocks, self._place_numbers = [], [], [], []
+        self._numbers = array("q")
         self._file.close()
 
     # -----------------------------------------------------------------------------------------
@@ -196,6 +198,7 @@ class MergedSet:
         rows = [row for row, number in enumerate(self._numbers) if number != _REMOVED]
         former, self._file = self._file, BodyFile()
         for begin in range(0, len(rows), _AT_ONCE):
+            give_way()
             part = rows[begin : begin + _AT_ONCE]
             bodies = list(former.bodies([self._numbers[row] for row in part]))
             for row, number in zip(part, self._file.add(bodies), strict=True):

@@ -377,7 +377,9 @@ class AnnotationModel(QAbstractItemModel):
             with uncollected(len(state.held)):
                 return filling.tree(state)
 
-        self._filling = self._background.run(work, lambda groups: self._on_filled(state, groups))
+        self._filling = self._background.run(
+            work, lambda groups: self._on_filled(state, groups), dropped=_let_go
+        )
 
     def _is_long(self, document: Document) -> bool:
         return self._fills_in_thread and len(document) > _MOST_LISTED_AT_ONCE
@@ -387,6 +389,7 @@ class AnnotationModel(QAbstractItemModel):
         if self._document is not None and self._document.holds(state):
             self._show_tree(groups)
         else:
+            _let_go(groups)
             self._fill()
 
     def _show_tree(self, groups: list[Group]) -> None:
@@ -399,7 +402,7 @@ class AnnotationModel(QAbstractItemModel):
         former, self._groups = self._groups, groups
         self._stamp += 1
         self.endResetModel()
-        release_slowly(*(each for group in former for each in (group.ids, group.keys)))
+        _let_go(former)
         self.filled.emit()
 
     def _refresh(self, change: Change) -> bool:
@@ -486,3 +489,8 @@ class AnnotationModel(QAbstractItemModel):
     def _key(self, annotation: Annotation) -> Key:
         assert self._document is not None
         return self._way.key(annotation, self._document.place(annotation.id))
+
+
+def _let_go(groups: list[Group]) -> None:
+    """Free the rows of a list that is shown no more, or never was."""
+    release_slowly(*(each for group in groups for each in (group.ids, group.keys)))

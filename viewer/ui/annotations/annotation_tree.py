@@ -103,10 +103,11 @@ class Filling:
 
     def tree(self, state: DocumentState) -> list[Group]:
         """Return the annotations that hold all words, by class and in order; while wanted."""
-        wanted = [each for each in while_wanted(state) if self.holds(each)]
+        wanted = (each for each in while_wanted(state) if self.holds(each))
         grouped: dict[str, tuple[Group, list[tuple[Key, UUID]]]] = {}
         try:
-            self._group(state, wanted, grouped)
+            while part := list(itertools.islice(wanted, _SORTED_AT_ONCE)):
+                self._group(state, part, grouped)
         except BaseException:
             release_slowly(*(rows for _, rows in grouped.values()))
             raise
@@ -121,11 +122,11 @@ class Filling:
     def _group(
         self,
         state: DocumentState,
-        wanted: list[Annotation],
+        part: list[Annotation],
         grouped: dict[str, tuple[Group, list[tuple[Key, UUID]]]],
     ) -> None:
         """Put annotations into their classes, in no order."""
-        for annotation, area, length in while_wanted(self._measured(wanted)):
+        for annotation, area, length in giving_way(self._measured(part)):
             name = annotation.class_name
             if name not in grouped:
                 which = annotation.shown_as
@@ -144,7 +145,8 @@ def _in_order(rows: list[tuple[Key, UUID]]) -> Iterable[tuple[Key, UUID]]:
     for first in range(0, len(rows), _SORTED_AT_ONCE):
         give_way()
         parts.append(sorted(rows[first : first + _SORTED_AT_ONCE], key=by_key))
-    return parts[0] if len(parts) == 1 else merge(*parts, key=by_key)
+    # Each part goes when it has been gone through: all at once would take longer than a frame.
+    return parts[0] if len(parts) == 1 else merge(*map(iter, parts), key=by_key)
 
 
 def key_of(annotation: Annotation, size: RowSize, column: int, place: int) -> Key:
