@@ -18,6 +18,8 @@ from viewer.slides import TileError
 from viewer.slides.byte_lru import ByteLru
 from viewer.slides.opener import open_here as open_slide
 from viewer.slides.readers.large_chunks import large_chunks
+from viewer.slides.readers.tiff.rows import _DeflatedRows
+from viewer.slides.readers.tiff.sequential_rows import SequentialRows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -125,6 +127,31 @@ def test_a_damaged_huge_strip_is_told(tmp_path: Path, compression: str) -> None:
         pytest.raises(TileError, match=r"damaged|ends too soon"),
     ):
         source.read_tile(0, 1, 1)
+
+
+@pytest.mark.parametrize("compression", ["deflate", "zstd", "lzma"])
+def test_a_huge_strip_is_decompressed_to_its_damage_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compression: str
+) -> None:
+    """Each tile below would take as long as all above it, only to be refused."""
+    path = _write(tmp_path / "a.tif", _noise(), rowsperstrip=300, compression=compression)
+    with tifffile.TiffFile(path, mode="r+") as tiff:
+        page = tiff.pages.first
+        page.tags["StripByteCounts"].overwrite(page.databytecounts[0] * 95 // 100)
+    kind = _DeflatedRows if compression == "deflate" else SequentialRows
+    read = kind.read
+    lowest: list[int] = []
+
+    def noted(self: Any, strip: int, first_row: int, rows: int) -> bytes:
+        lowest.append(first_row)
+        return read(self, strip, first_row, rows)
+
+    monkeypatch.setattr(kind, "read", noted)
+    with closing(open_slide(path)) as source:
+        for _ in range(3):
+            with pytest.raises(TileError, match="ends too soon"):
+                source.read_tile(0, 1, 1)
+    assert lowest.count(max(lowest)) == 1
 
 
 def _noise() -> NDArray[np.uint8]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,7 +23,8 @@ def hatch(part: RgbImage, coarse: int = 1) -> None:
     coarse
         How many times the diagonals are wider, for a part that will be reduced as often.
     """
-    part[:] = np.where(_diagonals(part.shape[0], part.shape[1], coarse), 120, 190)[..., np.newaxis]
+    is_dark = _diagonals(part.shape[0], part.shape[1], coarse)
+    part[:] = np.where(is_dark, np.uint8(120), np.uint8(190))[..., np.newaxis]
 
 
 def hatch_values(part: NDArray[Any], value_range: tuple[float, float]) -> None:
@@ -32,6 +34,6 @@ def hatch_values(part: NDArray[Any], value_range: tuple[float, float]) -> None:
 
 
 def _diagonals(height: int, width: int, coarse: int) -> NDArray[np.bool_]:
-    rows, columns = np.ogrid[:height, :width]
     period = _PERIOD_PX * coarse
-    return (rows + columns) % period < period // 4
+    first_rows = np.arange(width + period) % period < period // 4
+    return sliding_window_view(first_rows, width)[np.arange(height) % period]

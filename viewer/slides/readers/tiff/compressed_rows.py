@@ -7,7 +7,7 @@ import lzma
 from functools import cache
 from typing import TYPE_CHECKING
 
-from viewer.slides.readers.tiff.errors import ChunkError, read_exactly
+from viewer.slides.readers.tiff.errors import ChunkError, DamagedStreamError, read_exactly
 from viewer.slides.readers.tiff.native_codecs import native_library
 from viewer.slides.readers.tiff.sequential_rows import RowStream, SequentialRows
 
@@ -57,9 +57,9 @@ class _LzmaStream:
             try:
                 piece = self._state.decompress(data, wanted)
             except (lzma.LZMAError, EOFError) as error:
-                raise ChunkError(f"its data is damaged ({error})") from error
+                raise DamagedStreamError(f"its data is damaged ({error})") from error
             if not piece and not data:
-                raise ChunkError("its compressed data ends too soon")
+                raise DamagedStreamError("its compressed data ends too soon")
             pieces.append(piece)
             wanted -= len(piece)
         return b"".join(pieces)
@@ -137,9 +137,9 @@ class _ZstdStream:
             )
             if self._library.ZSTD_isError(status):
                 reason = self._library.ZSTD_getErrorName(status).decode()
-                raise ChunkError(f"its data is damaged ({reason})")
+                raise DamagedStreamError(f"its data is damaged ({reason})")
             if not self._piece and output.at == before:
-                raise ChunkError("its compressed data ends too soon")
+                raise DamagedStreamError("its compressed data ends too soon")
         return pixels.raw
 
     def __del__(self) -> None:

@@ -14,6 +14,10 @@ class ChunkError(CoverslipError):
     """One tile or strip that cannot be read; `str()` says why."""
 
 
+class DamagedStreamError(ChunkError):
+    """Data that cannot be decompressed from some place on; nothing behind it can be, either."""
+
+
 def read_exactly(file: AnyFile, offset: int, size: int) -> bytes:
     """Return `size` bytes at `offset`.
 

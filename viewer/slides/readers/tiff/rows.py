@@ -14,7 +14,7 @@ from tifffile import COMPRESSION, PHOTOMETRIC, TiffPage
 
 from viewer.slides.readers.large_chunks import LARGE_BYTES, part_rows
 from viewer.slides.readers.tiff.compressed_rows import LzmaRows, ZstdRows, can_stream_zstd
-from viewer.slides.readers.tiff.errors import ChunkError, read_exactly
+from viewer.slides.readers.tiff.errors import ChunkError, DamagedStreamError, read_exactly
 from viewer.slides.readers.tiff.jpeg_rows import JpegRows
 from viewer.slides.readers.tiff.jpeg_stream import FRAME_WITHIN_BYTES, can_stream_jpeg
 from viewer.slides.readers.tiff.lzw_rows import LzwRows, is_blocks
@@ -98,6 +98,8 @@ class RowAccess:
         self._grid = grid
         self._source = source
         self._part_rows = part_rows
+        self._lost: dict[int, tuple[int, str]] = {}
+        """The first row of a strip's first part that is damaged, and why."""
 
     def read(self, part: int) -> bytes | None:
         """Return the bytes of a part, None where the file stores nothing there.
@@ -120,9 +122,20 @@ class RowAccess:
             strip = plane * grid.strips_per_plane + strip_row * grid.columns + column
             if not grid.is_stored(strip):
                 return None  # of such strips no part lies in another, too
-            pieces.append(self._source.read(strip, first, rows))
+            pieces.append(self._rows(strip, first, rows))
             row += rows
         return b"".join(pieces)
+
+    def _rows(self, strip: int, first: int, rows: int) -> bytes:
+        # All above the damage would be decompressed anew for each part below it.
+        lost = self._lost.get(strip)
+        if lost is not None and lost[0] <= first:
+            raise ChunkError(lost[1])
+        try:
+            return self._source.read(strip, first, rows)
+        except DamagedStreamError as error:
+            self._lost[strip] = first, str(error)
+            raise
 
 
 def in_parts(page: TiffPage, file: AnyFile) -> tuple[TiffPage, RowAccess] | None:
@@ -297,10 +310,10 @@ class _DeflatedRows:
             try:
                 piece = state.decompress(data, wanted)
             except zlib.error as error:
-                raise ChunkError(f"its data is damaged ({error})") from error
+                raise DamagedStreamError(f"its data is damaged ({error})") from error
             at += size - len(state.unconsumed_tail)
             if not piece and (state.eof or not size):
-                raise ChunkError("its compressed data ends too soon")
+                raise DamagedStreamError("its compressed data ends too soon")
             pieces.append(piece)
             wanted -= len(piece)
         reached = _Position(position.row + rows, state, at)
