@@ -193,6 +193,8 @@ def _serve(channel: socket.socket, folders: list[str], bare: list[str]) -> None:
 
 def import_first(*modules: str) -> None:
     """Import what forks of this process will need, but for what is not installed."""
+    # A thread of Arrow's would make two forks of each.
+    os.environ["JE_ARROW_MALLOC_CONF"] = "background_thread:false"
     missing = {each for each in modules if each not in sys.modules} - _not_there
     gc.disable()
     for module in missing:
