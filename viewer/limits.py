@@ -135,6 +135,19 @@ READING_SECONDS = Limit(3600, ANSWER_SECONDS.text)
 
 JPEG_SCANS = Limit(200, "{name} has more than {most} scans, which no picture needs")
 """Each is decoded over all pixels."""
+JPEG_2000_PACKETS = Limit(
+    20_000_000,
+    "{name} is divided into {amount} packets (max. {most}), which no picture needs; save it again "
+    "with fewer layers and larger precincts",
+)
+"""Of all layers, resolutions, components and tiles; each takes its time, empty or not."""
+JPEG_2000_BYTES = Limit(
+    IMAGE_BYTES.most,
+    "{name} is divided so finely that {amount} bytes are needed to decode it (max. {most}); save "
+    "it again with larger precincts, code-blocks and tiles",
+)
+"""Beside those of the pixels."""
+JPEG_2000_MARKERS = Limit(1_000_000, "{name} has more than {most} markers, which no picture needs")
 TILE_PIECES = Limit(
     1024,
     "{name} is stored in such small pieces that a tile of the screen is made of {amount} of them "

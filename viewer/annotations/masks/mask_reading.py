@@ -20,6 +20,7 @@ from viewer.annotations.masks.mask_legend import Label, Legend, legend_beside, l
 from viewer.annotations.masks.outlines import joined, outlines_of
 from viewer.colors import class_color
 from viewer.limits import open_regular
+from viewer.slides.readers.jpeg_2000_code import IN_TIFF, check_divisions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -199,6 +200,8 @@ class _Strips:
                 try:
                     file.filehandle.seek(offset)
                     data = file.filehandle.read(size) if size else None
+                    if data and page.compression in IN_TIFF:
+                        check_divisions(data)
                     segment, (_, _, y, x, _), _ = page.decode(data, index)
                     if segment is None:
                         continue

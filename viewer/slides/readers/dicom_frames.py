@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import imagecodecs
 import numpy as np
 
+from viewer.slides.readers.jpeg_2000_code import jpeg2k_decode
 from viewer.slides.readers.jpeg_markers import check_scans
 from viewer.slides.readers.tiff.errors import ChunkError
 from viewer.slides.readers.tiff.jpeg_color import is_ycbcr, read_jpeg_header
@@ -100,7 +101,7 @@ class FrameFormat:
         if self.syntax in _JPEG_XL:
             return imagecodecs.jpegxl_decode(data)
         if self.syntax in _JPEG_2000:
-            values = imagecodecs.jpeg2k_decode(data)
+            values = jpeg2k_decode(data)
             return values if _has_own_transform(data) else self._as_rgb(values)
         if self.syntax in _JPEG_LS:
             return self._as_rgb(imagecodecs.jpegls_decode(data))

@@ -38,6 +38,7 @@ from viewer.slides.readers.image_size import (
     without_pillow_limit,
 )
 from viewer.slides.readers.jpeg_2000 import check_jpeg_2000, jpeg2000_profile
+from viewer.slides.readers.jpeg_2000_code import check_divisions
 from viewer.slides.readers.jpeg_markers import check_scans
 from viewer.slides.readers.jpeg_xl import NOTE as JPEG_XL_NOTE
 from viewer.slides.readers.jpeg_xl import jpeg_xl_samples, jpeg_xl_size
@@ -67,6 +68,7 @@ _UNSUPPORTED = "Unsupported "
 """As Pillow begins what it says of rare forms of BMP."""
 
 _FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "GIF", "JPEG2000", "AVIF", "PPM")
+_CHECKS = {"JPEG": check_scans, "JPEG2000": check_divisions}
 _TGA_SUFFIXES = (".tga", ".targa", ".icb", ".vda", ".vst")
 """Of a format that nothing else tells apart."""
 
@@ -112,9 +114,9 @@ def open_image(path: Path, image: int | None = None) -> ImageSource | None:
         check_jpeg_2000(path)
         picture.info["icc_profile"] = jpeg2000_profile(path)  # which Pillow leaves out
     try:
-        if picture.format == "JPEG" and by_rows is None:
+        if by_rows is None and (check := _CHECKS.get(picture.format or "")):
             with open_regular(path) as file:
-                check_scans(file.read())
+                check(file.read())
         chunks = by_rows or decoded(path, picture)
     except (OSError, SyntaxError, ValueError, RuntimeError, ChunkError) as error:
         if isinstance(error, OSError) and error.errno is not None:

@@ -15,6 +15,7 @@ from viewer.slides.readers.jpeg_2000 import (
     jpeg2000_channels,
     jpeg2000_depths,
 )
+from viewer.slides.readers.jpeg_2000_code import jpeg2k_decode
 from viewer.slides.readers.sample_colors import (
     ColorModel,
     SampleColors,
@@ -195,7 +196,7 @@ def _deep_samples(path: Path, picture: Image.Image) -> NDArray[Any] | None:
     """Return the samples of images whose bits Pillow would change."""
     if not is_deep(path, picture):
         return None
-    decode = imagecodecs.png_decode if picture.format == "PNG" else imagecodecs.jpeg2k_decode
+    decode = imagecodecs.png_decode if picture.format == "PNG" else jpeg2k_decode
     with open_regular(path) as file:
         return decode(file.read())
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import imagecodecs
 import numpy as np
 from tifffile import COMPRESSION, PHOTOMETRIC
 
+from viewer.slides.readers.jpeg_2000_code import jpeg2k_decode
 from viewer.slides.readers.jpeg_tiles import JpegDecoder
 from viewer.slides.source import RgbImage
 
@@ -34,7 +34,7 @@ def direct_decoder(page: Directory) -> Decoder | None:
         case COMPRESSION.APERIO_JP2000_YCBC:
             return _jpeg2000_ycbcr
         case COMPRESSION.APERIO_JP2000_RGB | COMPRESSION.JPEG2000:
-            return imagecodecs.jpeg2k_decode
+            return jpeg2k_decode
         case _:
             return None
 
@@ -65,7 +65,7 @@ _GREEN_BY_CB = _added_to_green(-0.34414) + (1 << 15)
 
 
 def _jpeg2000_ycbcr(data: bytes) -> RgbImage:
-    ycbcr = imagecodecs.jpeg2k_decode(data)
+    ycbcr = jpeg2k_decode(data)
     luma = ycbcr[..., 0].astype(np.int16)
     cb, cr = ycbcr[..., 1], ycbcr[..., 2]
     green = ((_GREEN_BY_CB[cb] + _GREEN_BY_CR[cr]) >> 16).astype(np.int16)

@@ -30,6 +30,7 @@ from zarr.storage import StorePath
 
 from viewer.slides.readers.coded_size import SIZED, coded_pixels
 from viewer.slides.readers.jpeg_2000 import MOST_BITS, SIZE_MARKER, depths_of_code
+from viewer.slides.readers.jpeg_2000_code import check_divisions
 from viewer.slides.readers.jpeg_markers import check_scans
 from viewer.slides.readers.large_chunks import LARGE_BYTES, large_chunks
 from viewer.slides.readers.tiff.errors import ChunkError
@@ -211,6 +212,7 @@ def unpacked(name: str, settings: dict[str, Any], data: bytes, most_bytes: int) 
         return found
     elif name == "jpeg2k":
         _check_jpeg_2000(data)
+        check_divisions(data)
     elif name == "jpeg":
         check_scans(data)
     if name in SIZED:

@@ -21,6 +21,7 @@ from viewer.slides.errors import (
     UnsupportedSlideError,
     check_image,
 )
+from viewer.slides.readers.jpeg_2000_code import check_page
 from viewer.slides.readers.tiff.metadata import icc_profile
 from viewer.slides.readers.tiff.source import is_tiff, open_tiff, open_tiff_file
 from viewer.slides.readers.tiff_directory import read_directories
@@ -209,6 +210,7 @@ def _associated(path: Path, name: str, beside: dict[str, int]) -> RgbImage:
             page: Any = tiff.pages[beside[name]]
             if page.imagewidth * page.imagelength > _MOST_ASSOCIATED_PX:
                 raise ValueError("it is too large")
+            check_page(page)
             pixels = page.asarray()
     except Exception as error:  # a spoilt file can make the parser fail in any way
         raise DamagedSlideError(

@@ -10,6 +10,7 @@ import imagecodecs
 import numpy as np
 from tifffile import COMPRESSION, PHOTOMETRIC, TIFF, TiffPage
 
+from viewer.slides.readers.jpeg_2000_code import IN_TIFF, check_divisions
 from viewer.slides.readers.jpeg_markers import check_scans
 from viewer.slides.readers.jpeg_tiles import (
     DirectTiles,
@@ -331,6 +332,8 @@ class PageChunks:
 
     def _other(self, data: bytes, index: int) -> NDArray[Any]:
         page = self._page
+        if page.compression in IN_TIFF:
+            check_divisions(data)
         decoded: NDArray[Any] | None = page.decode(data, index, jpegtables=self._jpegtables)[0]
         if decoded is None:
             raise ChunkError("there are no pixels")

@@ -22,6 +22,7 @@ from viewer.slides.errors import (
 from viewer.slides.kept_chunks import KeptChunks
 from viewer.slides.readers.chunk_windows import KEPT_BYTES, ChunkWindows, tile_pieces
 from viewer.slides.readers.jpeg_2000 import MOST_BITS
+from viewer.slides.readers.jpeg_2000_code import IN_TIFF
 from viewer.slides.readers.large_chunks import large_chunks
 from viewer.slides.readers.sample_colors import ColorModel
 from viewer.slides.readers.tiff.errors import ChunkError
@@ -66,7 +67,6 @@ _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _STORED_TILE_PX = range(128, 2049)
 """Tile sides of a file that are good units of work; others are cut anew."""
 
-_JPEG_2000 = frozenset((33003, 33004, 33005, 34712))
 _HIGH_RANGE = (PHOTOMETRIC.LOGL, PHOTOMETRIC.LOGLUV)
 _OWN_TILE_PX = 256
 _MOST_ASSOCIATED_PX = 64 << 20
@@ -150,7 +150,7 @@ def _source(path: Path, tiff: TiffFile, files: TiffFiles, wanted: int | None) ->
             f"{path.name} holds colors of high dynamic range (LogLuv, TIFF photometric "
             f"{int(page.photometric)}), which cannot be shown; save it as RGB.",
         )
-    if page.compression in _JPEG_2000 and (bits := bits_per_sample(page)) > MOST_BITS:
+    if page.compression in IN_TIFF and (bits := bits_per_sample(page)) > MOST_BITS:
         raise UnsupportedSlideError(
             path,
             f"{path.name} holds JPEG 2000 tiles of {bits} bits per sample, which cannot be read "
