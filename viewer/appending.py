@@ -31,6 +31,7 @@ def append_whole(
     cuts_torn: bool = False,
     synced: bool = True,
     mode: int | None = None,
+    first_at_last: Callable[[], bytes] | None = None,
 ) -> None:
     """Add lines and return when they are on the disk; the file and its folder are made.
 
@@ -48,6 +49,8 @@ def append_whole(
         Whether to wait until the disk has the lines.
     mode
         Permissions of a file that is made; by default those of `viewer.access`.
+    first_at_last
+        Gives what takes the place of the first piece, as many bytes, once all are on the disk.
 
     Raises
     ------
@@ -67,6 +70,9 @@ def append_whole(
         elif whole_bytes < size:
             pieces = itertools.chain([b"\n"], pieces)
         write_behind(descriptor, size, pieces, synced=synced)
+        if first_at_last is not None:
+            at = size + (whole_bytes < size)
+            _write_over(descriptor, at, first_at_last(), or_cut_at=size)
     finally:
         os.close(descriptor)  # which ends the turn
 
@@ -91,6 +97,18 @@ def write_behind(
     except BaseException:
         with contextlib.suppress(OSError):  # what is torn is mended by whoever comes next
             os.ftruncate(fd, start)
+        raise
+
+
+def _write_over(fd: int, at: int, piece: bytes, or_cut_at: int) -> None:
+    try:
+        os.lseek(fd, at, os.SEEK_SET)
+        if os.write(fd, piece) < len(piece):
+            raise OSError(errno.EIO, "a part was not written")
+        os.fsync(fd)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.ftruncate(fd, or_cut_at)
         raise
 
 

@@ -6,6 +6,7 @@ crash, a full disk or a drive tore is passed over; lines before and after it hol
 
 from __future__ import annotations
 
+import itertools
 import os
 import stat
 import zlib
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 _CHECK_CHARACTERS = 8
 _AT_ONCE_BYTES = 1 << 20
+_TOGETHER = b'["together",'
+"""Begins the body of a line that tells how many bytes of lines behind it count all or none."""
 
 
 def line_of(body: bytes) -> bytes:
@@ -44,6 +47,33 @@ def append_lines(path: Path, bodies: Iterable[bytes]) -> None:
     The bodies are written as they come: never all of them are in memory.
     """
     append_whole(path, _gathered(bodies))
+
+
+def append_together(path: Path, bodies: Iterable[bytes]) -> None:
+    """Add lines that count all or none, also where the program is killed amid them.
+
+    The line before them says 0 until they are on the disk, and nobody reads beyond it. Raises
+    OSError.
+    """
+    written_bytes = 0
+
+    def pieces() -> Iterator[bytes]:
+        nonlocal written_bytes
+        yield _line_before(0)
+        for piece in _gathered(bodies):
+            written_bytes += len(piece)
+            yield piece
+
+    append_whole(path, pieces(), first_at_last=lambda: _line_before(written_bytes))
+
+
+def _line_before(size_bytes: int) -> bytes:
+    return line_of(b"%b%-15d]" % (_TOGETHER, size_bytes))
+
+
+def _is_unfinished(body: bytes) -> bool:
+    """Return whether what follows is being written, or was when its program was killed."""
+    return body.startswith(_TOGETHER) and not body[len(_TOGETHER) : -1].strip(b" 0")
 
 
 def _gathered(bodies: Iterable[bytes]) -> Iterator[bytes]:
@@ -60,7 +90,9 @@ def _gathered(bodies: Iterable[bytes]) -> Iterator[bytes]:
 
 def bodies_of(data: bytes) -> list[bytes]:
     """Return the bodies of the lines that are whole, in their order."""
-    return [body for line in data.split(b"\n") if (body := _body_of(line)) is not None]
+    found = (body for line in data.split(b"\n") if (body := _body_of(line)) is not None)
+    whole = itertools.takewhile(lambda body: not _is_unfinished(body), found)
+    return [body for body in whole if not body.startswith(_TOGETHER)]
 
 
 def _body_of(line: bytes) -> bytes | None:
@@ -127,13 +159,28 @@ class GrowingFiles:
                     raise FileTooLargeError(path, LINE_BYTES.sentence(path.name, len(line)))
                 if not line.endswith(b"\n"):  # is being written, or torn
                     break
+                body = _body_of(line[:-1])
+                if body is not None and _is_unfinished(body):
+                    break
                 read = size
-                if (body := _body_of(line[:-1])) is not None:
+                if body is not None and not body.startswith(_TOGETHER):
                     yield body
                 if read - told > _AT_ONCE_BYTES or told == begin:
                     told = read
                     tell_progress(read / max(read, about.st_size))
         self._seen[path] = _Seen(about.st_ino, size, about.st_mtime_ns, read)
+
+    def cut_unfinished(self, path: Path) -> None:
+        """Cut off lines that count together and were not all written; for who writes the file.
+
+        Raises OSError.
+        """
+        seen = self._seen[path]
+        with path.open("r+b") as file:
+            file.seek(seen.read)
+            body = _body_of(file.readline(LINE_BYTES.most)[:-1])
+            if body is not None and _is_unfinished(body):
+                file.truncate(seen.read)
 
     def pass_over(self, path: Path) -> None:
         """Take all that a file holds now as read. Raises OSError."""

@@ -427,6 +427,101 @@ def test_processes_and_homes_lose_nothing_even_when_killed(tmp_path: Path) -> No
     assert len(list((shared / "sets" / which.files_folder.name).iterdir())) == 3
 
 
+_FILLER = """
+    import sys
+    from pathlib import Path
+    import shapely
+    from viewer.annotations.annotation import Annotation
+    from viewer.annotations.document import adding
+    from viewer.annotations.sets.annotation_set import AnnotationSet, SetKey
+    from viewer.annotations.sets.set_store import SetStore
+    from viewer.annotations.storage.store import Stamped
+
+    store = SetStore(AnnotationSet(Path(sys.argv[1]), "slide", SetKey("A")))
+    drawn = [Annotation(shapely.box(n, 0, n + 1, 1)) for n in range(int(sys.argv[2]))]
+    store.write([Stamped.now(adding("Import", drawn))])
+    store.close()
+"""
+
+_REMOVER = """
+    import sys
+    from pathlib import Path
+    from viewer.annotations.document import removing
+    from viewer.annotations.sets.annotation_set import AnnotationSet, SetKey
+    from viewer.annotations.sets.set_store import SetStore
+    from viewer.annotations.storage.store import Stamped
+
+    store = SetStore(AnnotationSet(Path(sys.argv[1]), "slide", SetKey("A")))
+    held, _ = store.annotations()
+    print("removes", flush=True)
+    store.write([Stamped.now(removing("Delete", held))])
+    print("removed", flush=True)
+"""
+
+
+def test_a_large_step_is_there_whole_or_not_at_all_when_its_program_is_killed(
+    tmp_path: Path,
+) -> None:
+    shared, home = tmp_path / "shared", tmp_path / "home"
+    which = AnnotationSet(shared, "slide", SetKey("A"))
+    count = 12 * set_store._MOST_IN_LINE
+    filling = forked_programs.Popen(
+        [sys.executable, "-c", textwrap.dedent(_FILLER), str(shared), str(count)],
+        env={**os.environ, "COVERSLIP_HOME": str(home)},
+    )  # fmt: skip
+    assert filling.wait() == 0
+    (path,) = (shared / "sets" / which.files_folder.name).iterdir()
+    full_bytes, cut = path.stat().st_size, 0
+    for wanted_bytes in (1, 200_000, 500_000):
+        remover = forked_programs.Popen(
+            [sys.executable, "-c", textwrap.dedent(_REMOVER), str(shared)],
+            stdout=subprocess.PIPE, text=True, env={**os.environ, "COVERSLIP_HOME": str(home)},
+        )  # fmt: skip
+        assert remover.stdout is not None
+        assert remover.stdout.readline() == "removes\n"
+        while path.stat().st_size < full_bytes + wanted_bytes and remover.poll() is None:
+            time.sleep(0.0005)
+        remover.send_signal(signal.SIGKILL)
+        is_said = "removed" in remover.communicate()[0]
+        cut += path.stat().st_size > full_bytes and not is_said
+        found = len(SetStore(which, read_only=True).annotations()[0])
+        assert found in ((0,) if is_said else (0, count))
+        if found == 0:
+            break
+    assert cut, "none was killed amid its lines"
+
+
+def test_what_is_written_after_lines_that_were_cut_off_is_read(tmp_path: Path) -> None:
+    which = AnnotationSet(tmp_path, "slide", SetKey("A"))
+    count = 3 * set_store._MOST_IN_LINE
+    store, reader = SetStore(which), SetStore(which, read_only=True)
+    drawn = [Annotation(shapely.box(number, 0, number + 1, 1)) for number in range(count)]
+    store.write([Stamped.now(adding("Import", drawn))])
+    assert reader.was_changed
+    assert len(reader) == count
+    before = store.path.read_bytes()
+    store.write([Stamped.now(removing("Delete", drawn))])
+    whole, path = store.path.read_bytes(), store.path
+    store.close()
+    first_end = whole.index(b"\n", len(before))
+    unfinished = kept_lines._line_before(0)[:-1] + whole[first_end:]
+    assert len(unfinished) == len(whole) - len(before)
+    for end in (len(unfinished), len(unfinished) // 2, first_end - len(before) + 1):
+        path.write_bytes(before + unfinished[:end])
+        assert len(SetStore(which, read_only=True)) == count
+        assert reader.was_changed is False
+        again = SetStore(which)
+        assert again.path == path
+        again.write([Stamped.now(removing("Delete", drawn[:1]))])
+        again.close()
+        assert len(SetStore(which, read_only=True)) == count - 1
+        again = SetStore(which)
+        again.write([Stamped.now(adding("Draw", drawn[:1]))])
+        again.close()
+    path.write_bytes(whole)
+    assert len(SetStore(which, read_only=True)) == 0
+
+
 def test_lines_of_a_full_disk_leave_the_file_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

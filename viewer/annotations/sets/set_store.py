@@ -27,7 +27,7 @@ from viewer.annotations.storage.packing import packed_all, unpacked, unpacked_al
 from viewer.annotations.storage.store import AnnotationStoreError, Version
 from viewer.atomic_write import atomic_write
 from viewer.device import WriterName
-from viewer.kept_lines import GrowingFiles, append_lines, line_of
+from viewer.kept_lines import GrowingFiles, append_lines, append_together, line_of
 from viewer.progress import tell_progress
 from viewer.slow_release import let_go_if_stopped
 from viewer.utc import utc_stamp
@@ -89,6 +89,7 @@ class SetStore:
                 self._writer = WriterName(f"{self._folder.name}~{self._prefix}")
                 if self.path.exists():
                     self._read([self.path])
+                    self._files.cut_unfinished(self.path)
                     self._compact(max(_MOST_HISTORY_BYTES, self._merged.living_bytes))
             self._read(self._paths())
         except BaseException as error:
@@ -152,14 +153,16 @@ class SetStore:
     # What is done ----------------------------------------------------------------------------
 
     def write(self, steps: Sequence[Stamped]) -> None:
-        """Add edits and return when they are on the disk; all or none.
+        """Add edits and return when they are on the disk; all or none, even if it is killed.
 
         Raises
         ------
         OSError
             The disk is full, or gone: nothing is changed.
         """
-        self._append(self._edit_lines(steps))
+        count = sum(len(each.step.changes) for each in steps)
+        is_one_line = len(steps) == 1 and count <= _MOST_IN_LINE
+        self._append(self._edit_lines(steps), append_lines if is_one_line else append_together)
 
     def say(self, name: str, value: str) -> None:
         """Say something of the set as a whole, such as that it is locked. Raises OSError."""
@@ -251,21 +254,25 @@ class SetStore:
             place = self._merged.place_of(id_) or (clock, number)
             yield ChangeRecord(id_, place, None if change.after is None else next(bodies))
 
-    def _append(self, lines: Iterable[EditLine | PropertyLine]) -> None:
+    def _append(
+        self,
+        lines: Iterable[EditLine | PropertyLine],
+        append: Callable[[Path, Iterable[bytes]], object] = append_lines,
+    ) -> None:
         writer = self._writer
         if writer is None:
             raise PermissionError("the set was opened to be read alone")
         path = self.path
 
         def bodies() -> Iterator[bytes]:
-            if not path.exists() or not path.stat().st_size:
-                yield encoded(self._header())
             for line in lines:
                 yield encoded(self._sealed(line))
                 # One that the disk refuses after all is written again, later by its clock.
                 self._merged.take([line], writer.name)
 
-        append_lines(path, bodies())
+        if not path.exists() or not path.stat().st_size:
+            append_lines(path, [encoded(self._header())])
+        append(path, bodies())
         self._merged.header = self._merged.header or self._header()
         self._files.pass_over(path)  # what is known already
         self._compact(max(_MOST_HISTORY_WHILE_OPEN_BYTES, 2 * self._merged.living_bytes))
