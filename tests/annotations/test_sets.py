@@ -173,6 +173,26 @@ def test_versions_come_back(open_store: Callable[..., SetStore]) -> None:
     assert set(store.then(oldest.number).values()) == {None}
 
 
+def test_a_step_of_many_is_one_version_and_keeps_its_order(
+    open_store: Callable[..., SetStore],
+) -> None:
+    count = 2 * set_store._MOST_IN_LINE + 5
+    drawn = [Annotation(shapely.box(number, 0, number + 1, 1)) for number in range(count)]
+    store = open_store()
+    store.write([Stamped.now(adding("Import", drawn))])
+    store.write([Stamped.now(removing("Delete", drawn[:3]))])
+    store.write([Stamped.now(removing("Delete", drawn[3:]))])
+    assert [each.changed for each in store.versions()] == [count - 3, 3, count]
+    last = store.versions()[0]
+    then = store.then(last.number)
+    assert sum(each is not None for each in then.values()) == count - 3
+    document = Document()
+    document.do(bringing_back(document, then, "Bring back"))
+    assert {each.id for each in document} == {each.id for each in drawn[3:]}
+    store.write([Stamped.now(adding("Again", drawn[::-1]))])
+    assert [each.id for each in store.annotations()[0]] == [each.id for each in drawn]
+
+
 def test_a_writer_compacts_its_own_file_alone(
     open_store: Callable[..., SetStore], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -190,12 +190,18 @@ class SetStore:
     def versions(self) -> list[Version]:
         """Return what can be brought back, the newest first; numbered by their clocks."""
         found: dict[tuple[int, str], Version] = {}
+        told: set[tuple[int, str, bytes]] = set()
 
         def note(line: EditLine, writer: str) -> None:
-            if line.label:
-                found[line.clock, writer] = Version(
-                    line.clock, _moment(line.clock), line.author, line.label, len(line.changes)
-                )
+            part = (line.clock, writer, line.changes[0].id if line.changes else b"")
+            if not line.label or part in told:
+                return  # a copy, of a synced folder
+            told.add(part)
+            before = found.get((line.clock, writer))
+            count = len(line.changes) + (before.changed if before is not None else 0)
+            found[line.clock, writer] = Version(
+                line.clock, _moment(line.clock), line.author, line.label, count
+            )
 
         self._walk(note)
         return [found[key] for key in sorted(found, reverse=True)]
@@ -241,15 +247,16 @@ class SetStore:
     def _edit_lines(self, steps: Sequence[Stamped]) -> Iterator[EditLine]:
         """Yield the lines of edits, each made when it is asked for: together they are large."""
         for stamped in steps:
-            for changes in _parts(stamped.step.changes):
+            clock, changes = clock_now(self._merged.latest), stamped.step.changes
+            for first in range(0, len(changes), _MOST_IN_LINE):
                 tell_progress(0.0)
-                clock = clock_now(self._merged.latest)
-                records = tuple(self._records(changes, clock))
+                part = changes[first : first + _MOST_IN_LINE]
+                records = tuple(self._records(part, clock, first))
                 yield EditLine(clock, stamped.author, stamped.step.label, records)
 
-    def _records(self, changes: Sequence[Change], clock: int) -> Iterator[ChangeRecord]:
+    def _records(self, changes: Sequence[Change], clock: int, first: int) -> Iterator[ChangeRecord]:
         bodies = packed_all([change.after for change in changes if change.after is not None])
-        for number, change in enumerate(changes):
+        for number, change in enumerate(changes, first):
             id_ = change.id.bytes
             place = self._merged.place_of(id_) or (clock, number)
             yield ChangeRecord(id_, place, None if change.after is None else next(bodies))
@@ -345,11 +352,6 @@ class _Telling(MergedSet):
     def _take_edit(self, line: EditLine, writer: str) -> bool:
         self._tell(line, writer)
         return True
-
-
-def _parts(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
-    for begin in range(0, len(changes), _MOST_IN_LINE):
-        yield changes[begin : begin + _MOST_IN_LINE]
 
 
 def _moment(clock: int) -> str:
