@@ -11,6 +11,7 @@ import shapely
 
 from viewer.annotations.annotation import Annotation, repaired
 from viewer.annotations.comparison import MATCH_IOU
+from viewer.annotations.overlapping import check_crossings, pairs_alike
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 VOTES, READERS = "Votes", "Readers"
 """Measurements of an object of the consensus: how many drew it, of how many."""
+_NAME = "The annotations of the readers"
 _LEAST_PX2 = 1.0
 """Slivers below this come of rounding."""
 _LEAST_SHARE = 0.1
@@ -55,6 +57,11 @@ def consensus(sets: Sequence[Iterable[Annotation]], needed: int = 0) -> list[Ann
         The annotations of each reader.
     needed
         Votes; by default more than half of the readers.
+
+    Raises
+    ------
+    LimitError
+        They lie on one another so often that it would take hours; one sentence.
     """
     needed = needed or majority(len(sets))
     by_class: dict[str, list[_Drawn]] = defaultdict(list)
@@ -85,6 +92,7 @@ def _sound(geometry: BaseGeometry) -> BaseGeometry:
 def _of_class(
     drawn: list[_Drawn], shown_as: AnnotationClass | None, needed: int, readers: int
 ) -> Iterator[Annotation]:
+    check_crossings(np.array([each.shape for each in drawn], object), _NAME)
     taken: list[BaseGeometry] = []
     for cluster in _clusters(drawn):
         votes = len({each.reader for each in cluster})
@@ -98,6 +106,7 @@ def _of_class(
     unions = [_of_reader(drawn, reader) for reader in _readers(drawn)]
     if len(unions) < needed:
         return
+    shapely.prepare(unions)
     least_px2 = max(_LEAST_PX2, _LEAST_SHARE * float(np.median([d.shape.area for d in drawn])))
     left = shapely.difference(_covered(unions, needed), shapely.union_all(taken))
     for part in shapely.get_parts(left).tolist():
@@ -119,14 +128,8 @@ def _clusters(drawn: list[_Drawn]) -> list[list[_Drawn]]:
     """Return objects that are one: the best pairs first, at most one object of each reader."""
     shapes = np.array([each.shape for each in drawn], object)
     readers = np.array([each.reader for each in drawn])
-    first, second = shapely.STRtree(shapes).query(shapes, predicate="intersects")
-    is_pair = (first < second) & (readers[first] != readers[second])
-    first, second = first[is_pair], second[is_pair]
-    both = shapely.area(shapely.intersection(shapes[first], shapes[second]))
-    areas = shapely.area(shapes)
-    iou = both / np.maximum(areas[first] + areas[second] - both, 1e-12)
-    order = np.lexsort((second, first, -iou))
-    matched = [number for number in order.tolist() if iou[number] >= MATCH_IOU]
+    first, second, iou = pairs_alike(shapes, readers, MATCH_IOU, _NAME)
+    matched = np.lexsort((second, first, -iou)).tolist()
     cluster_of = list(range(len(drawn)))
     members = {number: [number] for number in cluster_of}
     for pair in matched:

@@ -109,6 +109,25 @@ def matched_ious(a: Shapes, b: Shapes, least_iou: float, name: str) -> NDArray[n
     return np.array(matched, np.float64)
 
 
+def pairs_alike(
+    shapes: Shapes, groups: Numbers, least_iou: float, name: str
+) -> tuple[Numbers, Numbers, NDArray[np.float64]]:
+    """Return the pairs of shapes of different groups that share `least_iou`, and their IoU.
+
+    Each pair is given once, the lower number first, ordered by it. Raises LimitError.
+    """
+    first, second, _ = alike(shapes, shapes, least_iou, name)
+    is_pair = (first < second) & (groups[first] != groups[second])
+    first, second = first[is_pair], second[is_pair]
+    work = _Work(shapes, shapes, name)
+    ious = np.zeros(len(first))
+    for begin in range(0, len(first), _SIFTED_AT_ONCE):
+        some = slice(begin, begin + _SIFTED_AT_ONCE)
+        ious[some] = work.ious(first[some], second[some])
+    is_alike = ious >= least_iou
+    return first[is_alike], second[is_alike], ious[is_alike]
+
+
 class _Work:
     """Computes IoU, and counts what that takes."""
 

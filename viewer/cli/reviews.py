@@ -80,6 +80,7 @@ def consensus(
 ) -> None:
     """Make the set "Consensus" of each slide: what most of its readers drew, of the same class."""
     from viewer.annotations.storage.store import AnnotationStoreError
+    from viewer.limits import LimitError
     from viewer.studies.consensus_set import make_consensus
 
     folder, held = read_for_command(project)
@@ -97,7 +98,7 @@ def consensus(
             objects += len(found.annotations)
             if found.sealed:
                 say(f"{slide.shown_name}: {found.sealed:,} edits are sealed and do not count.")
-    except AnnotationStoreError as error:
+    except (AnnotationStoreError, LimitError) as error:
         fail(str(error))
     except OSError as error:
         fail(f"{error.filename or folder} cannot be used ({error.strerror or error}).")

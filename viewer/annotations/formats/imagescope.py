@@ -25,6 +25,7 @@ from viewer.annotations.formats.xml_places import (
     sound_geometry,
 )
 from viewer.colors import rgb_of
+from viewer.limits import OVERLAPS, LimitError
 from viewer.plain_text import shown_line
 
 if TYPE_CHECKING:
@@ -38,6 +39,10 @@ _POLYGON, _RULER = "0", "4"
 _OWNER = "ParentRegionId"
 """Ties a hole written here to its region, by Id; ImageScope passes over what it does not know."""
 
+_HOLES = "Its regions and holes"
+_REGIONS_AT_ONCE = 64
+_MOST_CUTS, _USUAL_CUTS = 100_000, 16
+"""Of holes from regions: each hole lies in a few, however many there are."""
 _DEPTHS = {"Annotations": 0, "Annotation": 1, "Regions": 2}
 
 
@@ -169,19 +174,17 @@ def _without(
     drawn: list[_Drawn], holes: list[_Hole], problems: list[Problem]
 ) -> Iterator[tuple[BaseGeometry, str]]:
     """The regions of a layer, each without its own holes and all free ones that it touches."""
-    shapes = np.array([each.geometry for each in drawn], dtype=object)
     touching: dict[int, list[BaseGeometry]] = {}
-    tree = shapely.STRtree(shapes)
-    for hole in holes:
-        found = [
-            index
-            for index in tree.query(hole.geometry, predicate="intersects").tolist()
-            if drawn[index].geometry.area and hole.owner in ("", drawn[index].id)
-        ]
-        if not found:
-            problems.append(Problem(hole.number, "a hole that lies in no region"))
-        for index in found:
-            touching.setdefault(index, []).append(hole.geometry)
+    found: set[int] = set()
+    try:
+        for index, hole in _touching(drawn, holes):
+            touching.setdefault(index, []).append(holes[hole].geometry)
+            found.add(hole)
+    except LimitError as error:
+        raise AnnotationFileError(str(error)) from error
+    for number, each in enumerate(holes):
+        if number not in found:
+            problems.append(Problem(each.number, "a hole that lies in no region"))
     for index, (geometry, number, name, _) in enumerate(drawn):
         if index in touching:
             geometry = geometry.difference(shapely.union_all(touching[index]))
@@ -189,6 +192,34 @@ def _without(
             problems.append(Problem(number, "negative regions cut all of it away"))
         else:
             yield geometry, name
+
+
+def _touching(drawn: list[_Drawn], holes: list[_Hole]) -> Iterator[tuple[int, int]]:
+    """Yield the numbers of a region and of each hole that is cut out of it. Raises LimitError."""
+    by_owner: dict[str, list[int]] = {}
+    for number, hole in enumerate(holes):
+        by_owner.setdefault(hole.owner, []).append(number)
+    regions = [index for index, each in enumerate(drawn) if each.geometry.area]
+    by_id: dict[str, list[int]] = {}
+    for index in regions:
+        by_id.setdefault(drawn[index].id, []).append(index)
+    count, most = 0, _MOST_CUTS + _USUAL_CUTS * (len(drawn) + len(holes))
+    for owner, numbers in by_owner.items():
+        own = by_id.get(owner, []) if owner else regions
+        if not own:
+            continue
+        shapes, cut = (
+            np.array([each.geometry for each in some], dtype=object)
+            for some in ([drawn[index] for index in own], [holes[number] for number in numbers])
+        )
+        tree = shapely.STRtree(cut)
+        for begin in range(0, len(own), _REGIONS_AT_ONCE):
+            some = shapes[begin : begin + _REGIONS_AT_ONCE]
+            count += tree.query(some).shape[1]
+            if count > most:
+                raise LimitError(OVERLAPS.sentence(_HOLES, count))
+            for region, hole in tree.query(some, predicate="intersects").T.tolist():
+                yield own[begin + region], numbers[hole]
 
 
 def _is_negative(region: _Element) -> bool:

@@ -11,6 +11,7 @@ import shapely
 
 from viewer.annotations.annotation import repaired
 from viewer.annotations.formats.slide_place import SlidePlace
+from viewer.annotations.overlapping import pairs_alike
 from viewer.inference.teaching.errors import (
     ContradictionError,
     NoMarksError,
@@ -24,6 +25,7 @@ from viewer.inference.teaching.marks import (
     names_slide,
     slide_of,
 )
+from viewer.limits import LimitError
 from viewer.plurals import plural
 
 if TYPE_CHECKING:
@@ -207,12 +209,12 @@ def _check_on_slide(
 
 def _check_contradictions(outlines: Sequence[shapely.Polygon]) -> None:
     """Raise ContradictionError where one nucleus has two outlines."""
-    shapes: object = np.array(outlines, dtype=object)
-    one, other = shapely.STRtree(shapes).query(shapes, "intersects")
-    one, other = one[one < other], other[one < other]
-    both = shapely.area(shapely.intersection(shapes[one], shapes[other]))
-    union = shapely.area(shapes[one]) + shapely.area(shapes[other]) - both
-    twice = np.flatnonzero(both > _SAME * union)
+    shapes = np.array(outlines, dtype=object)
+    try:
+        one, _, iou = pairs_alike(shapes, np.arange(len(outlines)), _SAME, "The outlines")
+    except LimitError as error:
+        raise TeachingError(str(error)) from error
+    twice = np.flatnonzero(iou > _SAME)
     if len(twice):
         x, y = outlines[int(one[twice[0]])].centroid.coords[0]
         more = "" if len(twice) == 1 else f", and {len(twice) - 1:,} more"
