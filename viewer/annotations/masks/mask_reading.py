@@ -20,6 +20,7 @@ from viewer.annotations.masks.mask_legend import Label, Legend, legend_beside, l
 from viewer.annotations.masks.outlines import joined, outlines_of
 from viewer.colors import class_color
 from viewer.limits import open_regular
+from viewer.slides.readers.coded_size import check_tiff_tile
 from viewer.slides.readers.jpeg_2000_code import IN_TIFF, check_divisions
 
 if TYPE_CHECKING:
@@ -192,6 +193,8 @@ class _Strips:
         with tifffile.TiffFile(self._path) as file:
             page: Any = file.pages.first
             rows = _rows_at_once(page)
+            is_tiled = page.is_tiled
+            tile_px = (page.tilewidth if is_tiled else page.imagewidth), rows
             strip = np.zeros((min(rows, page.imagelength), page.imagewidth), page.dtype)
             top = 0
             for index, (offset, size) in enumerate(
@@ -200,6 +203,8 @@ class _Strips:
                 try:
                     file.filehandle.seek(offset)
                     data = file.filehandle.read(size) if size else None
+                    if data:
+                        check_tiff_tile(page.compression, data, *tile_px)
                     if data and page.compression in IN_TIFF:
                         check_divisions(data)
                     segment, (_, _, y, x, _), _ = page.decode(data, index)

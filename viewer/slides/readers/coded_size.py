@@ -9,6 +9,7 @@ import struct
 from viewer.slides.readers.jpeg_2000 import SIZE_MARKER, boxes
 from viewer.slides.readers.jpeg_markers import FRAMES, JPEG_LS, markers
 from viewer.slides.readers.jpeg_xl import jpeg_xl_size_in
+from viewer.slides.readers.tiff.errors import ChunkError
 
 _SIDES_AT = 5
 """Behind the marker of a frame: its length and the bits of a sample come first."""
@@ -28,6 +29,38 @@ SIZED = frozenset(
     }
 )  # fmt: skip
 """The codecs whose images say it."""
+
+_OF_TIFF = {
+    7: "jpeg", 34892: "jpeg", 33003: "jpeg2k", 33004: "jpeg2k", 33005: "jpeg2k", 34712: "jpeg2k",
+    22610: "jpegxr", 34934: "jpegxr", 34927: "webp", 50001: "webp", 34933: "png",
+    50002: "jpegxl", 52546: "jpegxl",
+}  # fmt: skip
+"""By compressions of TIFF."""
+_MOST_TIMES = 4
+"""How many times its tile an image may be: writers fill tiles up to whole blocks of their codec."""
+
+
+def check_tiff_tile(compression: int, data: bytes, width_px: int, height_px: int) -> None:
+    """As `check_coded_size`, of a tile or strip of a TIFF in whatever it is coded."""
+    name = _OF_TIFF.get(compression)
+    if name is not None:
+        check_coded_size(name, data, width_px, height_px)
+
+
+def check_coded_size(name: str, data: bytes, width_px: int, height_px: int) -> None:
+    """Refuse an image of a codec in `SIZED` that claims to be far larger than its tile.
+
+    Raises
+    ------
+    ChunkError
+        It does, or it is a JPEG that tells no size.
+    """
+    pixels = coded_pixels(name, data)
+    if pixels is None and name == "jpeg":
+        raise ChunkError("its data is damaged (its header tells no size)")
+    tile_px = width_px * height_px
+    if pixels is not None and pixels > _MOST_TIMES * tile_px:
+        raise ChunkError(f"its data claims {pixels:,} pixels where the tile has {tile_px:,}")
 
 
 def coded_pixels(name: str, data: bytes) -> int | None:

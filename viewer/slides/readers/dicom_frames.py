@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import imagecodecs
 import numpy as np
 
+from viewer.slides.readers.coded_size import check_coded_size
 from viewer.slides.readers.jpeg_2000_code import jpeg2k_decode
 from viewer.slides.readers.jpeg_markers import check_scans
 from viewer.slides.readers.tiff.errors import ChunkError
@@ -26,6 +27,10 @@ _JPEG = frozenset(f"{_ROOT}.4.{end}" for end in (50, 51, 57, 70))
 _JPEG_LS = frozenset(f"{_ROOT}.4.{end}" for end in (80, 81))
 _JPEG_2000 = frozenset(f"{_ROOT}.4.{end}" for end in (90, 91, 201, 202, 203))
 _JPEG_XL = frozenset(f"{_ROOT}.4.{end}" for end in (110, 111, 112))
+_CODECS = (
+    (_JPEG, "jpeg"), (_JPEG_LS, "jpegls"), (_JPEG_2000, "jpeg2k"), (_JPEG_XL, "jpegxl"),
+)  # fmt: skip
+"""As `coded_size` calls them."""
 _ENDS_WITH_MARKER = _JPEG | _JPEG_LS | _JPEG_2000
 """Transfer syntaxes whose frames end with the marker of the JPEG family."""
 _END, _PADDING_BYTES = b"\xff\xd9", 64
@@ -80,6 +85,9 @@ class FrameFormat:
         """
         if self.syntax in _ENDS_WITH_MARKER and _END not in data[-_PADDING_BYTES:]:
             raise ChunkError("its data is cut short")
+        codec = next((name for kinds, name in _CODECS if self.syntax in kinds), None)
+        if codec is not None:
+            check_coded_size(codec, data, self.width_px, self.height_px)
         values = self._unpacked(data)
         if values.ndim != (3 if self.samples == 3 else 2):
             raise ChunkError(f"its data is of the wrong kind {values.shape}")

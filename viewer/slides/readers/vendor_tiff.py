@@ -9,6 +9,7 @@ import numpy as np
 
 from viewer.slides.channels import rgb_channels
 from viewer.slides.errors import DamagedSlideError, TileError
+from viewer.slides.readers.coded_size import check_coded_size
 from viewer.slides.readers.jpeg_tiles import (
     DirectTiles,
     JpegDecoder,
@@ -131,11 +132,14 @@ class VendorTiffSource(DescribedSource):
             raise TileError(level, column, row, f"the file cannot be read ({error})") from error
         if len(data) != size:
             raise TileError(level, column, row, "the file ends before the tile does")
+        grid = stored.level
+        codec = "jpeg" if isinstance(stored.decode, JpegDecoder) else "jpeg2k"
         try:
+            check_coded_size(codec, data, grid.tile_width_px, grid.tile_height_px)
             image = stored.decode(data)
         except Exception as error:  # decoders of many libraries, fed with whatever the file holds
             raise TileError(level, column, row, f"its data is damaged ({error})") from error
-        width, height = stored.level.tile_size_px(column, row)
+        width, height = grid.tile_size_px(column, row)
         if image.shape == (height, width, 3) and image.dtype == np.uint8:
             return image
         if not _holds(image, width, height):

@@ -10,6 +10,7 @@ import imagecodecs
 import numpy as np
 from tifffile import COMPRESSION, PHOTOMETRIC, TIFF, TiffPage
 
+from viewer.slides.readers.coded_size import check_tiff_tile
 from viewer.slides.readers.jpeg_2000_code import IN_TIFF, check_divisions
 from viewer.slides.readers.jpeg_markers import check_scans
 from viewer.slides.readers.jpeg_tiles import (
@@ -216,6 +217,10 @@ class PageChunks:
             data = self._bytes(index)
             if data is None:
                 return None
+            if self._rows is None:
+                check_tiff_tile(
+                    self._page.compression, data, self.chunk_width_px, self.chunk_height_px
+                )
             image = self._decode(data, index)
         except ChunkError:
             raise
