@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import imagecodecs
 import numpy as np
 import pytest
 import tifffile
+from numpy.typing import NDArray
 
 from viewer.slides import open_slide
 from viewer.slides.errors import TileError
@@ -19,28 +19,28 @@ SIDE_PX = 256
 LARGE_PX = 4096  # is decoded if nobody looks: the test tells by the sentence, not by the memory
 
 
-def _jpeg(pixels: np.ndarray[Any, Any]) -> bytes:
-    return imagecodecs.jpeg8_encode(pixels, level=90)
+def _jpeg(pixels: NDArray[np.uint8]) -> bytes:
+    return bytes(imagecodecs.jpeg8_encode(pixels, level=90))
 
 
-def _jpeg_2000(pixels: np.ndarray[Any, Any]) -> bytes:
-    return imagecodecs.jpeg2k_encode(pixels, level=60, codecformat="j2k")
+def _jpeg_2000(pixels: NDArray[np.uint8]) -> bytes:
+    return bytes(imagecodecs.jpeg2k_encode(pixels, level=60, codecformat="j2k"))
 
 
-def _webp(pixels: np.ndarray[Any, Any]) -> bytes:
-    return imagecodecs.webp_encode(pixels, level=90)
+def _webp(pixels: NDArray[np.uint8]) -> bytes:
+    return bytes(imagecodecs.webp_encode(pixels, level=90))
 
 
-def _png(pixels: np.ndarray[Any, Any]) -> bytes:
-    return imagecodecs.png_encode(pixels)
+def _png(pixels: NDArray[np.uint8]) -> bytes:
+    return bytes(imagecodecs.png_encode(pixels))
 
 
-def _jpeg_xl(pixels: np.ndarray[Any, Any]) -> bytes:
-    return imagecodecs.jpegxl_encode(pixels)
+def _jpeg_xl(pixels: NDArray[np.uint8]) -> bytes:
+    return bytes(imagecodecs.jpegxl_encode(pixels))
 
 
-def _jpeg_xr(pixels: np.ndarray[Any, Any]) -> bytes:
-    return imagecodecs.jpegxr_encode(pixels, level=90)
+def _jpeg_xr(pixels: NDArray[np.uint8]) -> bytes:
+    return bytes(imagecodecs.jpegxr_encode(pixels, level=90))
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def _jpeg_xr(pixels: np.ndarray[Any, Any]) -> bytes:
 def test_a_tile_that_claims_far_more_than_its_place_is_not_decoded(
     tmp_path: Path,
     compression: int,
-    encode: Callable[[np.ndarray[Any, Any]], bytes],
+    encode: Callable[[NDArray[np.uint8]], bytes],
     description: str,
 ) -> None:
     honest = np.random.default_rng(2).integers(0, 255, (SIDE_PX, SIDE_PX, 3), np.uint8)

@@ -14,6 +14,7 @@ import tifffile
 from openslide import OpenSlide
 
 from viewer.slides import TileError, open_slide
+from viewer.slides.readers import tile_decoders
 from viewer.slides.readers.openslide import open_with_openslide
 from viewer.slides.readers.tiff.source import open_tiff
 from viewer.slides.verification import open_verified
@@ -319,3 +320,20 @@ def test_closing_while_reading_frees_the_file(sample_slide: Path) -> None:
     for thread in threads:
         thread.join()
     assert unexpected == []
+
+
+def test_each_color_of_ycbcr_is_openslides(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenSlide adds tables: halves are rounded away from zero, green is cut off at 16 bits."""
+    chroma = np.arange(-128, 128)
+    red, blue = (np.sign(chroma) * ((np.abs(chroma) * each + 500) // 1000) for each in (1402, 1772))
+    by_cr = np.round(-0.71414 * 65536 * chroma).astype(np.int64)
+    by_cb = np.round(-0.34414 * 65536 * chroma).astype(np.int64) + (1 << 15)
+    cb, cr = np.mgrid[:256, :256]
+    green = (by_cb[cb] + by_cr[cr]) >> 16
+    for luma in range(256):
+        planes = np.stack([np.full_like(cb, luma), cb, cr]).astype(np.uint8)
+        monkeypatch.setattr(
+            tile_decoders, "jpeg2k_decode", lambda _, planes=planes, **_more: planes
+        )
+        wanted = np.stack([luma + red[cr], luma + green, luma + blue[cb]], axis=2)
+        assert np.array_equal(tile_decoders._jpeg2000_ycbcr(b""), np.clip(wanted, 0, 255))

@@ -62,10 +62,10 @@ class _Pieces(NamedTuple):
     blocks: int
 
 
-def jpeg2k_decode(data: bytes) -> NDArray[Any]:
+def jpeg2k_decode(data: bytes, *, planar: bool = False) -> NDArray[Any]:
     """Decode a JPEG 2000 that is divided as pictures are. Raises ChunkError, or as imagecodecs."""
     check_divisions(data)
-    return imagecodecs.jpeg2k_decode(data)
+    return imagecodecs.jpeg2k_decode(data, planar=planar)
 
 
 def check_divisions(data: bytes) -> None:

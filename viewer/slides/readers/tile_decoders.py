@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tifffile import COMPRESSION, PHOTOMETRIC
 
+from viewer.slides.pixel_memory import new_pixels
 from viewer.slides.readers.jpeg_2000_code import jpeg2k_decode
 from viewer.slides.readers.jpeg_tiles import JpegDecoder
 from viewer.slides.source import RgbImage
@@ -43,34 +44,38 @@ def _is_8_bit(page: Directory) -> bool:
     return page.dtype == np.uint8 and page.planarconfig == 1 and page.imagedepth == 1
 
 
-_CHROMA = np.arange(-128, 128)
-
-
-def _added(thousandths: int) -> NDArray[np.int16]:
-    """What a chroma value of 0 to 255 adds to red or blue; halves are rounded away from zero."""
-    size = (np.abs(_CHROMA) * thousandths + 500) // 1000
-    return (np.sign(_CHROMA) * size).astype(np.int16)
-
-
-def _added_to_green(factor: float) -> NDArray[np.int32]:
-    """Return what a chroma value of 0 to 255 adds to green, with 16 bits of fraction."""
-    return np.round(factor * 65536 * _CHROMA).astype(np.int32)
-
-
-# ITU-R BT.601, rounded as OpenSlide does, so that the pixels are the same to the last bit.
-_RED_BY_CR = _added(1402)
-_BLUE_BY_CB = _added(1772)
-_GREEN_BY_CR = _added_to_green(-0.71414)
-_GREEN_BY_CB = _added_to_green(-0.34414) + (1 << 15)
+# ITU-R BT.601 with so many bits of fraction. What is added before they are cut off makes all three
+# colors of all values the same to the last bit as OpenSlide's, which rounds some of green twice.
+_FRACTION_BITS = 20
+_HALF = (1 << _FRACTION_BITS - 1) + 6
+_RED_PER_CR = round(1.402 * (1 << _FRACTION_BITS))
+_GREEN_PER_CB = round(-0.34414 * (1 << _FRACTION_BITS))
+_GREEN_PER_CR = round(-0.71414 * (1 << _FRACTION_BITS))
+_BLUE_PER_CB = round(1.772 * (1 << _FRACTION_BITS))
 
 
 def _jpeg2000_ycbcr(data: bytes) -> RgbImage:
-    ycbcr = jpeg2k_decode(data)
-    luma = ycbcr[..., 0].astype(np.int16)
-    cb, cr = ycbcr[..., 1], ycbcr[..., 2]
-    green = ((_GREEN_BY_CB[cb] + _GREEN_BY_CR[cr]) >> 16).astype(np.int16)
-    rgb = np.empty(ycbcr.shape, np.uint8)
-    rgb[..., 0] = np.clip(luma + _RED_BY_CR[cr], 0, 255)
-    rgb[..., 1] = np.clip(luma + green, 0, 255)
-    rgb[..., 2] = np.clip(luma + _BLUE_BY_CB[cb], 0, 255)
+    planes = jpeg2k_decode(data, planar=True)
+    if planes.ndim != 3 or len(planes) != 3 or planes.dtype != np.uint8:
+        raise ValueError(f"{planes.dtype} of the shape {planes.shape} is no color of 8 bits")
+    luma, cb, cr = planes.astype(np.int32)
+    luma <<= _FRACTION_BITS
+    luma += _HALF
+    cb -= 128
+    cr -= 128
+    rgb = new_pixels((*luma.shape, 3))
+    _put(luma + cr * _RED_PER_CR, rgb[..., 0])
+    _put(luma + cb * _BLUE_PER_CB, rgb[..., 2])
+    cb *= _GREEN_PER_CB
+    cr *= _GREEN_PER_CR
+    luma += cb
+    luma += cr
+    _put(luma, rgb[..., 1])
     return rgb
+
+
+def _put(values: NDArray[np.int32], target: NDArray[np.uint8]) -> None:
+    """Cut the fraction off, and bound what is left by what 8 bits hold."""
+    values >>= _FRACTION_BITS
+    np.clip(values, 0, 255, out=values)
+    target[...] = values
