@@ -133,6 +133,12 @@ READING_SECONDS = Limit(3600, ANSWER_SECONDS.text)
 """Until the last answer of a process that reads a file; the other is until the next."""
 
 
+SMALL_PARTS = Limit(
+    10_000,
+    "{name} is made of {amount} parts of a few bytes each, which no picture needs: save it again "
+    "with another program",
+)
+"""Of a file of a picture; more where they are longer."""
 JPEG_SCANS = Limit(200, "{name} has more than {most} scans, which no picture needs")
 """Each is decoded over all pixels."""
 JPEG_2000_PACKETS = Limit(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import time
+import zlib
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,8 @@ import tifffile
 from PIL import Image
 from tiff_steps import picture
 
+from viewer.annotations.formats.exchange import MASK
+from viewer.annotations.formats.problems import AnnotationFileError
 from viewer.limits import JPEG_SCANS, TILE_PIECES, Limit
 from viewer.slides import DamagedSlideError, TileError, UnsupportedSlideError, open_slide
 from viewer.slides.opener import open_here
@@ -98,3 +102,76 @@ def test_a_zarr_of_tiny_chunks_is_refused(tmp_path: Path, chunk_px: int) -> None
         return
     with pytest.raises(UnsupportedSlideError, match="made of 4,096 of them"):
         open_slide(path)
+
+
+def _chunk(name: bytes, body: bytes) -> bytes:
+    return len(body).to_bytes(4, "big") + name + body + zlib.crc32(name + body).to_bytes(4, "big")
+
+
+def _saved(kind: str, **options: object) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(np.resize(picture(), (SIDE_PX, SIDE_PX, 3))).save(file, kind, **options)
+    return file.getvalue()
+
+
+def _bomb(kind: str, count: int) -> bytes:
+    """A picture with so many parts of no or few bytes in its head."""
+    match kind:
+        case "PNG":
+            data = _saved("PNG")
+            return data[:33] + _chunk(b"tEXt", b"a\0b") * count + data[33:]
+        case "JPEG":
+            data = _saved("JPEG")
+            return data[:2] + b"\xff\xed\0\2" * count + data[2:]
+        case "fill":
+            data = _saved("JPEG")
+            return data[:2] + b"\xff" * count + data[2:]
+        case "GIF":
+            data = _saved("GIF")
+            at = 13 + (3 << (data[10] & 7) + 1)
+            return data[:at] + b"!\xfe\1a\0" * count + data[at:]
+        case _:
+            data = _saved("WEBP", lossless=True)
+            body = data[8:] + b"abcd\0\0\0\0" * count
+            return data[:4] + len(body).to_bytes(4, "little") + body
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "fill", "GIF", "WEBP"])
+def test_a_picture_of_parts_without_number_is_refused_at_once(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"a.{'jpeg' if kind == 'fill' else kind.lower()}"
+    path.write_bytes(_bomb(kind, 2_000_000))
+    began_s = time.process_time()
+    with pytest.raises(DamagedSlideError, match=r"is made of [0-9,]+ parts of a few bytes"):
+        open_here(path)
+    assert time.process_time() - began_s < 2.0  # it took 15 to 60
+    path.write_bytes(_bomb(kind, 100))
+    with closing(open_here(path)) as source:
+        assert source.read_tile(0, 0, 0).shape[2] == 3
+
+
+def test_pictures_of_many_parts_of_some_length_are_opened(tmp_path: Path) -> None:
+    """As programs write them: blocks of GIF have 255 bytes, chunks of PNG kilobytes."""
+    pixels = np.random.default_rng(4).integers(0, 255, (2000, 2200), np.uint8)
+    gif, png = tmp_path / "a.gif", tmp_path / "a.png"
+    Image.fromarray(pixels).save(gif)
+    assert gif.stat().st_size > 255 * 10_000
+    data = _saved("PNG")
+    begin = data.index(b"IDAT") - 4
+    size = int.from_bytes(data[begin : begin + 4], "big")
+    coded = data[begin + 8 : begin + 8 + size]
+    pieces = [coded[at : at + 16] for at in range(0, len(coded), 16)]
+    parts = b"".join(_chunk(b"IDAT", each) for each in pieces)
+    png.write_bytes(data[:begin] + parts + data[begin + 12 + size :])
+    for path in (gif, png):
+        with closing(open_here(path)) as source:
+            assert source.read_tile(0, 0, 0).shape[2] == 3
+
+
+def test_a_mask_of_parts_without_number_is_refused(tmp_path: Path) -> None:
+    file = io.BytesIO()
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(file, "PNG")
+    data = file.getvalue()
+    path = tmp_path / "mask.png"
+    path.write_bytes(data[:33] + _chunk(b"tEXt", b"a\0b") * 200_000 + data[33:])
+    with pytest.raises(AnnotationFileError, match="parts of a few bytes"):
+        list(MASK.read(path, []))

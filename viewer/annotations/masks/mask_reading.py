@@ -19,9 +19,10 @@ from viewer.annotations.masks.label_masks import MOST_PNG_PX
 from viewer.annotations.masks.mask_legend import Label, Legend, legend_beside, legend_of
 from viewer.annotations.masks.outlines import joined, outlines_of
 from viewer.colors import class_color
-from viewer.limits import open_regular
+from viewer.limits import LimitError, open_regular
 from viewer.slides.readers.coded_size import check_tiff_tile
 from viewer.slides.readers.jpeg_2000_code import IN_TIFF, check_divisions
+from viewer.slides.readers.small_parts import check_parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -246,6 +247,10 @@ def _legend_in(description: str) -> Legend | None:
 
 def _png_header(path: Path) -> tuple[int, int, int, int]:
     """Width, height, bits and kind of color. Raises AnnotationFileError and OSError."""
+    try:
+        check_parts(path)
+    except LimitError as error:
+        raise AnnotationFileError(str(error)) from error
     with open_regular(path) as file:
         head = file.read(_PNG_HEADER.size)
     if len(head) < _PNG_HEADER.size:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image, UnidentifiedImageError
 
 from viewer.geometry import Optics
-from viewer.limits import open_regular
+from viewer.limits import LimitError, open_regular
 from viewer.slides.channels import rgb_channels
 from viewer.slides.errors import (
     DamagedSlideError,
@@ -47,6 +47,7 @@ from viewer.slides.readers.sample_colors import (
     CMYK_THROUGH_PROFILE,
     DisplayRange,
 )
+from viewer.slides.readers.small_parts import check_parts
 from viewer.slides.readers.tiff.errors import ChunkError
 from viewer.slides.readers.turning import UPRIGHT, is_orientation
 from viewer.slides.source import DescribedSource, Level, RgbImage, SlideInfo
@@ -95,6 +96,10 @@ def open_image(path: Path, image: int | None = None) -> ImageSource | None:
     if size is not None:
         check_image(path, image)
         return _open_jpeg_xl(path, *size)
+    try:
+        check_parts(path)
+    except LimitError as error:
+        raise DamagedSlideError(path, str(error)) from error
     is_tga = path.suffix.lower() in _TGA_SUFFIXES
     try:
         with without_pillow_limit():
