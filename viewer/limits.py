@@ -93,6 +93,11 @@ TILES_READ = Limit(
 TIFF_DIRECTORIES = Limit(
     20_000, "Only the first {most} directories of {name} are read; those after them are left out."
 )
+TIFF_SUB_DIRECTORIES = Limit(
+    256,
+    "Only the first {most} of {amount} images below one directory of {name} are looked at; those "
+    "after them are left out.",
+)
 TIFF_SHAPES = Limit(
     256,
     "{name} holds images of {amount} shapes: the {most} largest are read, the rest is left out.",

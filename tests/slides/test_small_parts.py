@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import struct
 import time
 import zlib
 from contextlib import closing
@@ -175,3 +176,28 @@ def test_a_mask_of_parts_without_number_is_refused(tmp_path: Path) -> None:
     path.write_bytes(data[:33] + _chunk(b"tEXt", b"a\0b") * 200_000 + data[33:])
     with pytest.raises(AnnotationFileError, match="parts of a few bytes"):
         list(MASK.read(path, []))
+
+
+def test_images_below_a_directory_without_number_are_left_out_with_a_sentence(
+    tmp_path: Path,
+) -> None:
+    """As many as a file of a few megabytes can name: to look at each took a minute."""
+    path, count = tmp_path / "a.ome.tif", 400_000
+    pixels = np.resize(picture(), (512, 512, 3))
+    with tifffile.TiffWriter(path, ome=False) as tiff:
+        tiff.write(pixels, tile=(64, 64), photometric="rgb", subifds=1)
+        tiff.write(pixels[::2, ::2], tile=(64, 64), photometric="rgb", subfiletype=1)
+    with tifffile.TiffFile(path) as tiff:
+        entry = tiff.pages.first.tags[330]
+        (below,) = entry.value
+    data = bytearray(path.read_bytes())
+    at = entry.offset
+    data[at + 4 : at + 12] = struct.pack("<II", count, len(data))
+    path.write_bytes(bytes(data) + struct.pack("<I", below) * count)
+    began_s = time.process_time()
+    with closing(open_here(path)) as source:
+        assert [level.downsample for level in source.levels[:2]] == [1, 2]
+        notes = " ".join(source.info.notes)
+        assert source.read_tile(1, 0, 0).shape == (64, 64, 3)
+    assert "Only the first 256 of 400,000 images below one directory" in notes
+    assert time.process_time() - began_s < 3.0

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from viewer.geometry import Optics
-from viewer.limits import TIFF_SHAPES
+from viewer.limits import TIFF_SHAPES, TIFF_SUB_DIRECTORIES
 from viewer.slides.channels import MOST_CHANNELS, names_stains, too_many_channels
 from viewer.slides.readers.tiff.directories import is_image, read_chain
 from viewer.slides.readers.tiff.errors import ChunkError
@@ -146,7 +146,17 @@ def tiff_images(tiff: TiffFile, files: TiffFiles) -> list[TiffImage]:
     if left_out:
         # Said of the image that is shown, whichever is asked for.
         joined = [replace(image, hidden=(*image.hidden, left_out)) for image in joined]
+    joined = [_with_uncounted(image) for image in joined]
     return sorted(joined, key=lambda image: image.directory)
+
+
+def _with_uncounted(image: TiffImage) -> TiffImage:
+    """Return an image that says where there are more SubIFDs than are looked at."""
+    most = max(len(page.subifds or ()) for level in image.levels for page in level.pages)
+    if most <= TIFF_SUB_DIRECTORIES.most:
+        return image
+    sentence = TIFF_SUB_DIRECTORIES.sentence("this file", most)
+    return replace(image, hidden=(*image.hidden, sentence))
 
 
 def _described_in(other: str) -> str:
@@ -159,7 +169,7 @@ def _described_in(other: str) -> str:
 
 def _subimages(page: TiffPage) -> list[tuple[int, TiffPage]]:
     """Return the images of a page's SubIFDs with their numbers; damaged ones are left out."""
-    numbers = range(len(page.subifds or ()))
+    numbers = range(min(len(page.subifds or ()), TIFF_SUB_DIRECTORIES.most))
     found = ((index, _subimage(page, index)) for index in numbers)
     return [(index, below) for index, below in found if below is not None]
 

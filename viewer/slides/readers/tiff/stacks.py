@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tifffile import COMPRESSION, TiffPage
 
+from viewer.limits import TIFF_SUB_DIRECTORIES
 from viewer.slides.channels import MOST_CHANNELS, too_many_channels
 from viewer.slides.readers.tiff.errors import ChunkError
 from viewer.slides.readers.tiff.ome import length_um
@@ -192,6 +193,8 @@ def _imagej_channel(about: dict[str, Any], channel: int) -> StackChannel:
 
 def _series_stack(tiff: TiffFile, page: TiffPage) -> Stack | None:
     """Return the stack of the series that tifffile finds the page in; None where it finds none."""
+    if len(page.subifds or ()) > TIFF_SUB_DIRECTORIES.most:
+        return None  # tifffile would look at each
     try:
         series = next(
             each
