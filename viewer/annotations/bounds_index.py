@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import shapely
 
-from viewer.annotations.id_set import PARTS
 from viewer.annotations.kept_geometry import geometries_of
+from viewer.annotations.row_table import RowTable
 from viewer.geometry import Box
 from viewer.window_first import give_way
 
@@ -33,27 +33,23 @@ _FROM_TOP_AT_ONCE = 50
 
 
 class _Rows:
-    """The rows of ids, which only grow: copies of an index share them.
-
-    They are in tables of which none is large, as `SharedIds` are.
-    """
+    """The rows of ids, which only grow: copies of an index share them."""
 
     def __init__(self, ids: list[UUID]) -> None:
         self.ids: list[UUID] = []
-        self._parts: list[dict[int, int]] = [{} for _ in range(PARTS)]
+        self._table = RowTable[int]()
         self.lock = threading.Lock()
         for id_ in ids:
             self.add(id_)
 
     def get(self, id_: UUID) -> int | None:
         """Return the row of an id; None where it has none."""
-        return self._parts[id_.int % PARTS].get(id_.int)
+        return self._table.get(id_.int)  # whose hash Python does not work out by itself
 
     def add(self, id_: UUID) -> int:
         """Return a new row, for an id that has none."""
-        row = self._parts[id_.int % PARTS][id_.int] = len(self.ids)
         self.ids.append(id_)
-        return row
+        return self._table.add(id_.int)
 
 
 class BoundsIndex:

@@ -7,6 +7,7 @@ from itertools import chain, filterfalse, islice
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from viewer.annotations.row_table import PARTS
 from viewer.window_first import giving_way
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ _MOST_APART = 2000
 """Ids that two sets differ by while they share the others: as many are copied with each."""
 _FEW = 4000
 """Ids whose table is made, and freed, within a millisecond."""
-PARTS = 251
-"""Into as many tables more of them go, by the remainder of their number."""
 
 
 class SharedIds:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from viewer.annotations.id_set import PARTS
+from viewer.annotations.row_table import RowTable
 from viewer.annotations.sets.body_file import BodyFile
 from viewer.annotations.sets.records import (
     ChangeRecord,
@@ -76,8 +76,7 @@ class MergedSet:
         """Of its body in the file, or that it was removed."""
         self._file = BodyFile()
         self._living_count = 0
-        self._rows: list[dict[bytes, int]] = [{} for _ in range(PARTS)]
-        """By ids, in tables of which none takes long to be made larger."""
+        self._rows = RowTable[bytes]()
         self._shared: dict[int, int] = {}
 
     def __len__(self) -> int:
@@ -111,12 +110,12 @@ class MergedSet:
 
     def place_of(self, id_: bytes) -> tuple[int, int] | None:
         """Return the rank in the order of drawing, also of what was removed."""
-        row = self._row_of(id_)
+        row = self._rows.get(id_)
         return None if row is None else (self._place_clocks[row], self._place_numbers[row])
 
     def body_of(self, id_: bytes) -> bytes | None:
         """Return the bytes of an annotation; None where there is none."""
-        row = self._row_of(id_)
+        row = self._rows.get(id_)
         if row is None or self._numbers[row] == _REMOVED:
             return None
         return next(self._file.bodies([self._numbers[row]]))
@@ -142,26 +141,22 @@ class MergedSet:
         """Forget all of it; very much is freed little by little."""
         columns = (self._ids, self._clocks, self._writers, self._place_clocks, self._place_numbers)
         if len(self._ids) > _AT_ONCE:
-            release_slowly(self._rows, *columns)
-        self._rows, self._ids = [{} for _ in range(PARTS)], []
+            release_slowly(self._rows.parts, *columns)
+        self._rows, self._ids = RowTable[bytes](), []
         self._clocks, self._writers, self._place_clocks, self._place_numbers = [], [], [], []
         self._numbers = array("q")
         self._file.close()
 
     # -----------------------------------------------------------------------------------------
 
-    def _row_of(self, id_: bytes) -> int | None:
-        return self._rows[hash(id_) % PARTS].get(id_)
-
     def _take_edit(self, line: EditLine, writer: str) -> bool:
         self.latest = max(self.latest, line.clock)
         taken: dict[int, bytes | None] = {}
         for change in line.changes:
             clock = line.clock if change.clock in (0, line.clock) else self._one(change.clock)
-            rows = self._rows[hash(change.id) % PARTS]
-            row = rows.get(change.id)
+            row = self._rows.get(change.id)
             if row is None:
-                row = rows[change.id] = len(self._ids)
+                row = self._rows.add(change.id)
                 self._ids.append(change.id)
                 self._clocks.append(clock)
                 self._writers.append(writer)
