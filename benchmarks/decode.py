@@ -1,4 +1,8 @@
-"""Tiles a second of one thread: our reader against others, in rounds that take turns."""
+"""Tiles a second of one thread: our reader against others, in rounds that take turns.
+
+Ours is told which tiles follow, as the window's loader tells it: where a process reads them, it
+decodes the next one while the window takes one over.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +21,7 @@ from benchmarks.report import Figure
 from viewer.allocator import keep_memory_of_tiles
 from viewer.cores import keep_apart
 from viewer.slides import open_slide
+from viewer.slides.source import expect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -39,16 +44,22 @@ def run(slide: Path, *, name: str, target: float) -> list[Figure]:
     other = openslide.OpenSlide(slide)
     other.set_cache(openslide.OpenSlideCache(0))
     readers: dict[str, Callable[[int, int], object]] = {
-        "ours": lambda column, row: source.read_tile(0, column, row),
         "OpenSlide": lambda column, row: _openslide_tile(other, column, row),
     }
     _add_others(readers, slide)
-    rates: dict[str, list[float]] = {reader: [] for reader in readers}
+    rates: dict[str, list[float]] = {reader: [] for reader in ("ours", *readers)}
     places = random.Random(3)  # noqa: S311 - a fixed series of tiles
     two_threads: list[float] = []
 
     def read_ours(tiles: Tiles) -> None:
         _drop(source.read_tile(0, *tile) for tile in tiles)
+
+    def read_in_threads(tiles: Tiles, threads: int) -> None:
+        expect(source, [(0, *tile) for tile in tiles], threads)
+        if threads == 1:
+            read_ours(tiles)
+        else:
+            _drop(pool.map(read_ours, (tiles[::2], tiles[1::2])))
 
     indices = count()
     with ThreadPoolExecutor(2, initializer=lambda: keep_apart(next(indices), 2)) as pool:
@@ -60,16 +71,12 @@ def run(slide: Path, *, name: str, target: float) -> list[Figure]:
             for tile in tiles:
                 # Once untimed, so that no reader pays for the disk.
                 source.read_tile(0, *tile)
+            rates["ours"].append(_rate(tiles, lambda tiles: read_in_threads(tiles, 1)))
             for reader, read in readers.items():
                 rates[reader].append(
                     _rate(tiles, lambda tiles, read=read: _drop(read(*tile) for tile in tiles))
                 )
-            two_threads.append(
-                _rate(
-                    tiles,
-                    lambda tiles: _drop(pool.map(read_ours, (tiles[::2], tiles[1::2]))),
-                )
-            )
+            two_threads.append(_rate(tiles, lambda tiles: read_in_threads(tiles, 2)))
     source.close()
     other.close()
     medians = {reader: statistics.median(values) for reader, values in rates.items()}
