@@ -22,7 +22,7 @@ from viewer import atomic_write, redaction
 from viewer.audit_log import trail
 from viewer.cohort import executor
 from viewer.processes import own_modules
-from viewer.processes.confinement import launching
+from viewer.processes.confinement import launching, spawning
 from viewer.uncollected import collect_seldom
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ def forked_children() -> Iterator[None]:
     """Children are forked from a process that has imported their libraries already."""
     with pytest.MonkeyPatch.context() as patch:
         if sys.platform == "linux":
-            patch.setattr(launching, "subprocess", ForkServer())
+            patch.setattr(launching, "spawn", ForkServer().spawn)
             for starting in (executor, own_modules):
                 patch.setattr(starting, "subprocess", forked_programs)
         yield
@@ -202,7 +202,8 @@ def quick_nuclei(quick_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def real_children() -> Iterator[None]:
     """Children are started as the program starts them."""
     with pytest.MonkeyPatch.context() as patch:
-        for starting in (launching, executor, own_modules):
+        patch.setattr(launching, "spawn", spawning.spawn)
+        for starting in (executor, own_modules):
             patch.setattr(starting, "subprocess", subprocess)
         yield
 

@@ -31,6 +31,8 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from viewer.processes.confinement.spawning import SpawnedProcess
+
 CONFINEMENT = (
     "viewer.processes.confinement.landlock",
     "viewer.processes.confinement.seccomp",
@@ -74,9 +76,7 @@ class ForkedChild(subprocess.Popen[bytes]):
 
 
 class ForkServer:
-    """Stands in for `subprocess` in `launch`: a process that forks, started at first need."""
-
-    DEVNULL, PIPE = subprocess.DEVNULL, subprocess.PIPE
+    """Stands in for `spawn` in `launch`: a process that forks, started at first need."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -100,20 +100,30 @@ class ForkServer:
         theirs.close()
         return server
 
-    def Popen(self, command: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:  # noqa: N802
-        """Do what `subprocess.Popen` does for `launch`."""
-        environment = options["env"]
+    def spawn(
+        self,
+        command: Sequence[str],
+        *,
+        folder: str,
+        environment: dict[str, str],
+        inherited_fds: Sequence[int] = (),
+    ) -> ForkedChild | SpawnedProcess:
+        """Do what `spawn` does for `launch`."""
         with self._lock:
             if self._ours is None:
                 self._ours = self._started(command, environment)
             if threads_of(environment) != self._threads:
-                started: Any = subprocess.Popen(command, **options)
-                return started
+                # Here, as this file is a program, too, that finds no `viewer` as it begins.
+                from viewer.processes.confinement.spawning import spawn
+
+                return spawn(
+                    command, folder=folder, environment=environment, inherited_fds=inherited_fds
+                )
             reading, writing = os.pipe()
-            inherited = list(options["pass_fds"])
+            inherited = list(inherited_fds)
             order = {
                 "arguments": command[command.index("-X") + 2 :],
-                "folder": options["cwd"],
+                "folder": folder,
                 "environment": environment,
                 "descriptors": inherited,
             }

@@ -287,7 +287,7 @@ def _become(order: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
     from viewer.processes import own_modules
     from viewer.processes.confinement import launching
 
-    launching.subprocess = ForkServer.of_this_process()
+    launching.spawn = ForkServer.of_this_process().spawn
     _servers[:] = [ours]
     here: Any = types.SimpleNamespace(
         Popen=Popen, PIPE=PIPE, DEVNULL=DEVNULL, TimeoutExpired=TimeoutExpired
