@@ -21,7 +21,6 @@ from viewer.annotations.masks.outlines import joined, outlines_of
 from viewer.colors import class_color
 from viewer.limits import LimitError, open_regular
 from viewer.slides.readers.coded_size import check_tiff_tile
-from viewer.slides.readers.jpeg_2000_code import IN_TIFF, check_divisions
 from viewer.slides.readers.small_parts import check_parts
 
 if TYPE_CHECKING:
@@ -206,8 +205,6 @@ class _Strips:
                     data = file.filehandle.read(size) if size else None
                     if data:
                         check_tiff_tile(page.compression, data, *tile_px)
-                    if data and page.compression in IN_TIFF:
-                        check_divisions(data)
                     segment, (_, _, y, x, _), _ = page.decode(data, index)
                     if segment is None:
                         continue

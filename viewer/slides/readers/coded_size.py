@@ -7,6 +7,8 @@ import re
 import struct
 
 from viewer.slides.readers.jpeg_2000 import SIZE_MARKER, boxes
+from viewer.slides.readers.jpeg_2000_code import IN_TIFF as JPEG_2000_IN_TIFF
+from viewer.slides.readers.jpeg_2000_code import check_divisions
 from viewer.slides.readers.jpeg_markers import FRAMES, JPEG_LS, markers
 from viewer.slides.readers.jpeg_xl import jpeg_xl_size_in
 from viewer.slides.readers.tiff.errors import ChunkError
@@ -31,9 +33,8 @@ SIZED = frozenset(
 """The codecs whose images say it."""
 
 _OF_TIFF = {
-    7: "jpeg", 34892: "jpeg", 33003: "jpeg2k", 33004: "jpeg2k", 33005: "jpeg2k", 34712: "jpeg2k",
-    22610: "jpegxr", 34934: "jpegxr", 34927: "webp", 50001: "webp", 34933: "png",
-    50002: "jpegxl", 52546: "jpegxl",
+    **dict.fromkeys(JPEG_2000_IN_TIFF, "jpeg2k"), 7: "jpeg", 34892: "jpeg", 22610: "jpegxr",
+    34934: "jpegxr", 34927: "webp", 50001: "webp", 34933: "png", 50002: "jpegxl", 52546: "jpegxl",
 }  # fmt: skip
 """By compressions of TIFF."""
 _MOST_TIMES = 4
@@ -41,10 +42,15 @@ _MOST_TIMES = 4
 
 
 def check_tiff_tile(compression: int, data: bytes, width_px: int, height_px: int) -> None:
-    """As `check_coded_size`, of a tile or strip of a TIFF in whatever it is coded."""
+    """As `check_coded_size`, of a tile or strip of a TIFF in whatever it is coded.
+
+    Raises ChunkError of a JPEG 2000 that is divided too finely, too, as `check_divisions` does.
+    """
     name = _OF_TIFF.get(compression)
     if name is not None:
         check_coded_size(name, data, width_px, height_px)
+    if name == "jpeg2k":
+        check_divisions(data)
 
 
 def check_coded_size(name: str, data: bytes, width_px: int, height_px: int) -> None:

@@ -11,7 +11,6 @@ import numpy as np
 from tifffile import COMPRESSION, PHOTOMETRIC, TIFF, TiffPage
 
 from viewer.slides.readers.coded_size import check_tiff_tile
-from viewer.slides.readers.jpeg_2000_code import IN_TIFF, check_divisions
 from viewer.slides.readers.jpeg_markers import check_scans
 from viewer.slides.readers.jpeg_tiles import (
     DirectTiles,
@@ -337,8 +336,6 @@ class PageChunks:
 
     def _other(self, data: bytes, index: int) -> NDArray[Any]:
         page = self._page
-        if page.compression in IN_TIFF:
-            check_divisions(data)
         decoded: NDArray[Any] | None = page.decode(data, index, jpegtables=self._jpegtables)[0]
         if decoded is None:
             raise ChunkError("there are no pixels")
