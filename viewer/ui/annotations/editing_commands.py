@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 300
 """Annotations that are edited without a thread: quicker than the eye."""
-_SELECTED_AT_ONCE = 10_000
+_SELECTED_AT_ONCE = 100_000
 """Annotations that are selected without a thread: their ids are put together within a frame."""
 _SIMPLIFY_UM, _GROW_UM = 1.0, 10.0
 
