@@ -212,13 +212,14 @@ def unpacked(name: str, settings: dict[str, Any], data: bytes, most_bytes: int) 
         return found
     elif name == "jpeg2k":
         _check_jpeg_2000(data)
-        check_divisions(data)
     elif name == "jpeg":
         check_scans(data)
     if name in SIZED:
         # Zarr 2 can keep the head of a JPEG beside its chunks.
         head = base64.b64decode(settings.get("header") or b"")
         _check_image(name, settings, head + data, most_bytes)
+    if name == "jpeg2k":
+        check_divisions(data)
     return None
 
 
