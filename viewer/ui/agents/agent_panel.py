@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QSize, Qt, QUrl, Signal
+from PySide6.QtCore import QSize, Qt, QTimer, QUrl, Signal
 from PySide6.QtWidgets import (
     QComboBox,
     QFormLayout,
@@ -138,6 +138,9 @@ class AgentPanel(Panel):
         self.log.setIconSize(QSize(16, 16))
         self.log.setVerticalScrollMode(QListWidget.ScrollMode.ScrollPerPixel)
         self.log.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        # Once for all that happened since the last frame: each time all lines are laid out.
+        self._to_end = QTimer(self, singleShot=True, interval=0)
+        self._to_end.timeout.connect(self.log.scrollToBottom)
         self.empty = QLabel(_EMPTY, self)
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.empty.setProperty("dim", True)
@@ -285,7 +288,7 @@ class AgentPanel(Panel):
             self._growing = self._add(text, "mdi6.comment-text-outline")
         else:
             self._growing.setText(text)
-            self.log.scrollToBottom()
+            self._to_end.start()
         if is_done:
             self._growing = None
 
@@ -295,7 +298,7 @@ class AgentPanel(Panel):
         if box is not None:
             item.setData(_PLACE, box)
             item.setToolTip("Click to go there")
-        self.log.scrollToBottom()
+        self._to_end.start()
         return item
 
     def _show_answer(self, answer: GroundedAnswer) -> None:
