@@ -38,9 +38,9 @@ def collects(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> Iterator[Collecto
     collects = Collector(lambda: False)
     collects._rest.rest_s = 0.0
     yield collects
-    gc.unfreeze()
     gc.collect()
-    gc.freeze()  # what the tests have imported, for those that follow
+    # What is left out stays so: all that the tests have imported takes a second to look at.
+    gc.freeze()
     gc.set_threshold(*thresholds)
 
 
