@@ -176,11 +176,10 @@ class BoundsIndex:
     def _make_room(self, row: int) -> None:
         """Have a place for a new row on top."""
         number, place = row >> _BITS, row & _PLACE
-        more = np.full((4, max(_FIRST_ROWS, place)), np.nan)
         if number == len(self._blocks):
-            self._blocks.append(more)
+            self._blocks.append(_nowhere(_FIRST_ROWS))
         elif place == self._blocks[number].shape[1]:
-            self._blocks[number] = np.concatenate([self._blocks[number], more], axis=1)
+            self._blocks[number] = np.concatenate([self._blocks[number], _nowhere(place)], axis=1)
         else:
             return
         self._own.add(number)
@@ -190,6 +189,11 @@ class BoundsIndex:
             self._blocks[number] = self._blocks[number].copy()
             self._own.add(number)
         return self._blocks[number]
+
+
+def _nowhere(count: int) -> NDArray[np.float64]:
+    """Return (4, count) places for the bounds of rows, which have none yet."""
+    return np.full((4, count), np.nan)
 
 
 def _by_block(rows: NDArray[np.intp]) -> Iterator[tuple[int, NDArray[np.intp]]]:
