@@ -17,6 +17,12 @@ from viewer.annotations.selection import Selection
 SHARED = 6000
 
 
+@pytest.fixture(autouse=True)
+def several_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put the ids of the larger sets here into several tables, as those of very many are."""
+    monkeypatch.setattr(id_set, "FEW", 4000)
+
+
 def _ids(count: int) -> list[UUID]:
     return [uuid4() for _ in range(count)]
 

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 _MOST_APART = 2000
 """Ids that two sets differ by while they share the others: as many are copied with each."""
-_FEW = 4000
-"""Ids whose table is made, and freed, within a millisecond."""
+FEW = 50_000
+"""Ids that are put into one table, which takes a hundredth of a second at most: made larger by
+itself, or freed, that is one call of some milliseconds."""
 
 
 class SharedIds:
@@ -41,8 +42,8 @@ class SharedIds:
         if isinstance(ids, IdSet) and ids.is_shared:
             return ids.shared
         rest = iter(ids)
-        few = list(islice(rest, _FEW))
-        if len(few) < _FEW:
+        few = list(islice(rest, FEW))
+        if len(few) < FEW:
             return cls([{id_.int: id_ for id_ in few}])
         parts: list[Part] = [{} for _ in range(PARTS)]
         for id_ in giving_way(chain(few, rest)):

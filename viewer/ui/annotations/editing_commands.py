@@ -14,7 +14,7 @@ from viewer.annotations.annotation import DESCRIPTION
 from viewer.annotations.bookmarks import is_mark
 from viewer.annotations.document import ReadOnlyError, changing, removing
 from viewer.annotations.formats.problems import AnnotationFileError, Problem, Problems
-from viewer.annotations.id_set import IdSet
+from viewer.annotations.id_set import FEW, IdSet
 from viewer.annotations.simplifying import simplified
 from viewer.canvas.annotating.edit_context import HIDDEN
 from viewer.ui.annotations.bulk_edits import MANY, BulkEdits, BulkEditsHost
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 300
 """Annotations that are edited without a thread: quicker than the eye."""
-_SELECTED_AT_ONCE = 100_000
+_SELECTED_AT_ONCE = FEW
 """Annotations that are selected without a thread: their ids are put together within a frame."""
 _SIMPLIFY_UM, _GROW_UM = 1.0, 10.0
 
