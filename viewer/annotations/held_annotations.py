@@ -5,6 +5,7 @@ A dictionary of a million is copied, and freed, in one call during which no othe
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -53,7 +54,9 @@ class HeldAnnotations:
 
     def __iter__(self) -> Iterator[UUID]:
         """Yield the ids."""
-        return (each.id for each in self.values())
+        return chain.from_iterable(
+            [each.id for each in block if each is not None] for block in self._blocks
+        )
 
     def __contains__(self, id_: object) -> bool:
         return isinstance(id_, UUID) and self.get(id_) is not None
@@ -73,7 +76,9 @@ class HeldAnnotations:
 
     def values(self) -> Iterator[Annotation]:
         """Yield the annotations in the order of drawing, those without bounds too."""
-        return (each for block in self._blocks for each in block if each is not None)
+        return chain.from_iterable(
+            [each for each in block if each is not None] for block in self._blocks
+        )
 
     def at_rows(self, rows: Iterable[int]) -> list[Annotation | None]:
         """Return what is at rows of the index that had bounds; None for what was removed since."""
