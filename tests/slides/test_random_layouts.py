@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,21 +17,25 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
-from random_tiffs import write_random_tiff
+from random_tiffs import RandomTiff, write_jpeg_tiff, write_random_tiff, write_rare_tiff
 from tiff_steps import whole
 from zarr.codecs import BloscCodec, BytesCodec, GzipCodec, TransposeCodec, ZstdCodec
 from zarr_steps import pyramid, write_image
 
+from viewer.limits import TILE_PIECES
 from viewer.slides.opener import open_here
 from viewer.slides.reader_process.more_readers import FIRST
+from viewer.slides.readers.jpeg_tiles import PlainJpegDecoder, stored_jpeg_tiles
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from viewer.slides import SlideSource
+
+    _Write = Callable[[Path, int], RandomTiff]
 
 open_slide = partial(open_here, first=FIRST)
 """As the process of a slide opens it, in this one."""
@@ -72,6 +77,8 @@ def _as_large(rng: random.Random) -> Generator[None]:
             for module in ("tiff.parted", "tiff.rows", "ome_zarr", "zarr_arrays", "zarr_unpacking"):
                 patch.setattr(f"{_READERS}.{module}.LARGE_BYTES", rng.choice((1, 4000)))
             patch.setattr(f"{_READERS}.large_chunks.PART_BYTES", rng.choice((500, 5000)))
+            # Parts of a row each, which no real slide has.
+            patch.setattr(f"{_READERS}.tiff.source.TILE_PIECES", replace(TILE_PIECES, most=1 << 20))
             if rng.random() < 0.7:
                 for name in ("SEQUENTIAL_BYTES", "LARGE_STRIP_BYTES"):
                     patch.setattr(f"{_READERS}.tiff.rows.{name}", 1)
@@ -139,10 +146,13 @@ def _check_tiff(path: Path, seed: int) -> None:
             assert np.array_equal(_stored(source, index, channels), expected), (seed, index)
 
 
-def _check_built_tiff(path: Path, seed: int) -> None:
+def _check_built_tiff(path: Path, seed: int, write: _Write) -> None:
     """Write a TIFF byte by byte, and compare its levels with what was written."""
-    made = write_random_tiff(path, seed)
+    made = write(path, seed)
     with _as_large(random.Random(seed)), closing(open_slide(path)) as source:
+        optics = source.info.optics
+        expected_um = None if made.mpp_um is None else pytest.approx(made.mpp_um, rel=1e-6)
+        assert (optics.mpp_um, optics.objective_power) == (expected_um, made.power), made.words
         sizes = [(level.width_px, level.height_px) for level in source.levels]
         assert sizes[: len(made.values)] == [each.shape[1::-1] for each in made.values], made.words
         for index, values in enumerate(made.values):
@@ -158,8 +168,34 @@ def _check_built_tiff(path: Path, seed: int) -> None:
                 assert stretched is not None, made.words
                 shown = made.stretched(values, *stretched)
             expected = np.where(is_gap, 255, shown)
+            _check_direct(path, source, index, expected, made.words)
             # Colors and opacity are rounded each for itself.
             assert np.abs(whole(source, index) - expected).max() <= 2, made.words
+
+
+def _check_direct(
+    path: Path, source: SlideSource, index: int, expected: NDArray[Any], words: str
+) -> None:
+    """Compare the tiles that the window decodes itself, without their reader."""
+    direct, grid = stored_jpeg_tiles(source)[index], source.levels[index]
+    if direct is None:
+        return
+    decode = PlainJpegDecoder(direct.decoder, grid.tile_width_px, grid.tile_height_px)
+    data = path.read_bytes()
+    places = zip(
+        np.frombuffer(direct.offsets, np.int64).tolist(),
+        np.frombuffer(direct.byte_counts, np.int64).tolist(),
+        strict=True,
+    )
+    for number, (offset, size) in enumerate(places):
+        row, column = divmod(number, grid.columns)
+        tile = decode(data[offset : offset + size], for_screen=False) if size else None
+        if tile is None:
+            continue
+        left, top = column * grid.tile_width_px, row * grid.tile_height_px
+        width, height = grid.tile_size_px(column, row)
+        right = expected[top : top + height, left : left + width]
+        assert np.abs(tile[:height, :width] - right).max() <= 2, words
 
 
 def _check_zarr(path: Path, seed: int, *, is_plain: bool = False) -> None:
@@ -208,7 +244,17 @@ def test_a_few_tiffs(tmp_path: Path, seed: int) -> None:
 
 @pytest.mark.parametrize("seed", _SOME)
 def test_some_tiffs_that_are_put_together_by_hand(tmp_path: Path, seed: int) -> None:
-    _check_built_tiff(tmp_path / "a.tif", seed)
+    _check_built_tiff(tmp_path / "a.tif", seed, write_random_tiff)
+
+
+@pytest.mark.parametrize("seed", _SOME)
+def test_some_tiffs_of_jpeg(tmp_path: Path, seed: int) -> None:
+    _check_built_tiff(tmp_path / "a.tif", seed, write_jpeg_tiff)
+
+
+@pytest.mark.parametrize("seed", _SOME)
+def test_some_tiffs_of_rare_samples(tmp_path: Path, seed: int) -> None:
+    _check_built_tiff(tmp_path / "a.tif", seed, write_rare_tiff)
 
 
 @pytest.mark.parametrize("seed", _FEW)
@@ -228,9 +274,10 @@ def test_many_tiffs(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_many_tiffs_that_are_put_together_by_hand(tmp_path: Path) -> None:
+@pytest.mark.parametrize("write", [write_random_tiff, write_jpeg_tiff, write_rare_tiff])
+def test_many_tiffs_that_are_put_together_by_hand(tmp_path: Path, write: _Write) -> None:
     for seed in _MANY:
-        _check_built_tiff(tmp_path / f"{seed}.tif", seed)
+        _check_built_tiff(tmp_path / f"{seed}.tif", seed, write)
 
 
 @pytest.mark.slow

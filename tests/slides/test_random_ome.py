@@ -6,8 +6,10 @@ The suite draws a few; `-m slow` draws hundreds. A failure names its seed.
 from __future__ import annotations
 
 import itertools
+import math
 import random
 from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +31,16 @@ if TYPE_CHECKING:
 open_slide = partial(open_here, first=FIRST)
 
 _FEW, _MANY = range(20), range(1000, 1500)
+_UM = {
+    "Ym": 1e30, "Zm": 1e27, "Em": 1e24, "Pm": 1e21, "Tm": 1e18, "Gm": 1e15, "Mm": 1e12, "km": 1e9,
+    "hm": 1e8, "dam": 1e7, "m": 1e6, "dm": 1e5, "cm": 1e4, "mm": 1e3, "µm": 1.0, "nm": 1e-3,
+    "pm": 1e-6, "fm": 1e-9, "am": 1e-12, "zm": 1e-15, "ym": 1e-18, "Å": 1e-4, "thou": 25.4,
+    "li": 25_400 / 12, "in": 25_400.0, "ft": 304_800.0, "yd": 914_400.0, "mi": 1_609_344_000.0,
+    "ua": 149_597_870_700e6, "ly": 9_460_730_472_580_800e6, "pt": 25_400 / 72,
+    "pc": 149_597_870_700e6 * 648_000 / math.pi,
+}  # fmt: skip
+"""Micrometers by UnitsLength of the schema."""
+
 _TYPES = {"u1": "uint8", "u2": "uint16", "f4": "float", "i2": "int16"}
 
 Place = tuple[int, int, int]
@@ -69,6 +81,40 @@ def _tiff_data(rng: random.Random, places: list[Place]) -> tuple[str, list[Place
             return "".join(each), stored
 
 
+def _physical_size(rng: random.Random) -> tuple[str, tuple[float, float] | None]:
+    """Return attributes of a size of pixels, each side in a unit of its own, and that size."""
+    if rng.random() < 0.2:
+        return rng.choice(("", 'PhysicalSizeX="2" PhysicalSizeXUnit="pixel"')), None
+    about, sizes = "", (rng.uniform(0.1, 2), rng.uniform(0.1, 2))
+    for axis, um in zip("XY", sizes, strict=True):
+        unit = rng.choice((*_UM, ""))
+        about += f'PhysicalSize{axis}="{um / _UM[unit or "µm"]!r}" '
+        about += f'PhysicalSize{axis}Unit="{unit}" ' if unit else ""
+    return about, sizes
+
+
+@dataclass(frozen=True)
+class _Other:
+    """Another image of the file, smaller than the first."""
+
+    values: NDArray[np.uint8]
+    mpp_um: tuple[float, float] | None
+    xml: str
+
+
+def _other(rng: random.Random, number: int, directory: int) -> _Other:
+    shape = rng.randrange(24, 40), rng.randrange(24, 40), rng.choice((1, 3))
+    values = np.random.default_rng(rng.randrange(1 << 30)).integers(0, 256, shape, dtype=np.uint8)
+    about, mpp_um = _physical_size(rng)
+    xml = (
+        f'<Image ID="Image:{number}"><Pixels ID="Pixels:{number}" DimensionOrder="XYCZT" '
+        f'Type="uint8" SizeX="{shape[1]}" SizeY="{shape[0]}" SizeZ="1" SizeC="{shape[2]}" '
+        f'SizeT="1" {about}><Channel ID="Channel:{number}:0" SamplesPerPixel="{shape[2]}"/>'
+        f'<TiffData IFD="{directory}" PlaneCount="1"/></Pixels></Image>'
+    )
+    return _Other(values, mpp_um, xml)
+
+
 def _read(source: SlideSource, level: int, channels: tuple[int, ...], z: int, t: int) -> Any:
     grid = source.levels[level]
     rows = [
@@ -104,12 +150,15 @@ def _check(path: Path, seed: int) -> None:
     )
     # What it says of the order of bytes and samples does not count: the tags do.
     contradicted = f'BigEndian="{rng.choice(("true", "false"))}" Interleaved="{rng.random() < 0.5}"'
+    more = random.Random(f"more {seed}")
+    about, mpp_um = _physical_size(more)
+    others = [_other(more, n + 1, len(stored) + n) for n in range(more.choice((0, 0, 1, 2)))]
     xml = (
         '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">'
         f'<Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XY{"".join(order)}" '
         f'Type="{_TYPES[dtype]}" {contradicted} SizeX="{width}" SizeY="{height}" '
-        f'SizeZ="{counts["Z"]}" SizeC="{counts["C"] * samples}" SizeT="{counts["T"]}">'
-        f"{channels}{data}</Pixels></Image></OME>"
+        f'SizeZ="{counts["Z"]}" SizeC="{counts["C"] * samples}" SizeT="{counts["T"]}" {about}>'
+        f"{channels}{data}</Pixels></Image>{''.join(other.xml for other in others)}</OME>"
     )
     is_planar, has_level = is_rgb and rng.random() < 0.4, rng.random() < 0.4
     options: dict[str, Any] = {
@@ -122,9 +171,9 @@ def _check(path: Path, seed: int) -> None:
     if rng.random() < 0.5:
         options["tile"] = (64, 64)
     endian: Any = rng.choice("<>")
-    with tifffile.TiffWriter(path, byteorder=endian) as out:
+    with tifffile.TiffWriter(path, byteorder=endian, bigtiff=more.random() < 0.4) as out:
         for index, place in enumerate(stored):
-            text = None if index else xml
+            text = None if index else xml.encode()
             for step in range(1, 3 if has_level else 2):
                 values = planes[place][::step, ::step]
                 values = np.ascontiguousarray(np.moveaxis(values, 2, 0) if is_planar else values)
@@ -132,6 +181,10 @@ def _check(path: Path, seed: int) -> None:
                 flag = 0 if step == 1 else 1
                 out.write(values, subifds=below, subfiletype=flag, description=text, **options)
                 text = None
+        for other in others:
+            kind = "rgb" if other.values.shape[2] == 3 else "minisblack"
+            image = other.values if kind == "rgb" else other.values[..., 0]
+            out.write(image, photometric=kind, metadata=None, compression="zlib")
     said = f"seed {seed}: {counts} {order} {stored}"
     with closing(open_slide(path)) as source:
         held = [sorted({place[axis] for place in stored}) for axis in range(3)]
@@ -152,6 +205,17 @@ def _check(path: Path, seed: int) -> None:
                 assert np.array_equal(_read(source, level, read, at[0], at[2]), right), said
         is_said = any(note.startswith("The file tells of ") for note in source.info.notes)
         assert is_said == (len(stored) < len(places)), said
+        assert source.info.optics.mpp_um == _about(mpp_um), said
+        assert len(source.info.images) == (len(others) + 1 if others else 0), said
+    for index, other in enumerate(others):
+        with closing(open_slide(path, image=index + 1)) as source:
+            assert source.info.optics.mpp_um == _about(other.mpp_um), said
+            right = np.moveaxis(other.values, 2, 0)
+            assert np.array_equal(_read(source, 0, tuple(range(len(right))), 0, 0), right), said
+
+
+def _about(sizes: tuple[float, float] | None) -> Any:
+    return None if sizes is None else pytest.approx(sizes, rel=1e-6)
 
 
 @pytest.mark.parametrize("seed", _FEW)

@@ -9,6 +9,7 @@ import imagecodecs
 import numpy as np
 import pytest
 import tifffile
+from jpeg_builder import ADOBE, HUFFMAN, JFIF, QUANTIZATION, marked, split
 from PIL import Image
 from tiff_steps import HEIGHT_PX, WIDTH_PX, assert_shows, picture, whole, write_tiff
 
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from viewer.slides import RgbImage
 
 RGB, YCBCR = 2, 6
-JFIF, ADOBE = b"\xff\xe0", b"\xff\xee"
+_APART = (HUFFMAN, QUANTIZATION, JFIF[1], ADOBE[1])
+"""What stands in the tables, the markers of colors among it."""
 
 
 def smooth() -> RgbImage:
@@ -28,16 +30,6 @@ def smooth() -> RgbImage:
     y, x = np.mgrid[0:HEIGHT_PX, 0:WIDTH_PX]
     waves = [150 + 90 * np.sin(x / 60), 120 + 80 * np.sin(y / 45), 90 + 60 * np.cos((x + y) / 80)]
     return np.clip(np.stack(waves, -1), 0, 255).astype(np.uint8)
-
-
-def segments(jpeg: bytes) -> list[bytes]:
-    """The start of image, each marker segment, and the scan with all after it."""
-    parts, at = [jpeg[:2]], 2
-    while jpeg[at + 1] != 0xDA:
-        end = at + 2 + int.from_bytes(jpeg[at + 2 : at + 4], "big")
-        parts.append(jpeg[at:end])
-        at = end
-    return [*parts, jpeg[at:]]
 
 
 def coded(
@@ -54,31 +46,7 @@ def coded(
         jpeg = imagecodecs.jpeg8_encode(pixels, level=98, colorspace="RGB", outcolorspace="RGB")
     else:
         jpeg = imagecodecs.jpeg8_encode(pixels, level=98, subsampling=subsampling)
-    start, *rest = segments(bytes(jpeg))
-    rest = [part for part in rest if part[:2] not in (JFIF, ADOBE)]
-    parts = [start]
-    if jfif:
-        parts.append(JFIF + b"\0\x10JFIF\0\1\1\0\0\1\0\1\0\0")
-    if adobe is not None:
-        parts.append(ADOBE + b"\0\x0eAdobe\0\x64\0\0\0\0" + bytes([adobe]))
-    for part in rest:
-        part = bytearray(part)
-        if part[1] in (0xC0, 0xC1, 0xC2):
-            for index in range(3):
-                part[10 + 3 * index] = ids[index]
-        elif part[1] == 0xDA:
-            for index in range(3):
-                part[5 + 2 * index] = ids[index]
-        parts.append(bytes(part))
-    return b"".join(parts)
-
-
-def in_tables(jpeg: bytes) -> tuple[bytes, bytes]:
-    """The same stream as tables, with the markers in them, and an abbreviated image."""
-    start, *rest = segments(jpeg)
-    apart = [p for p in rest[:-1] if p[1] in (0xDB, 0xC4, 0xE0, 0xEE)]
-    image = [p for p in rest if p not in apart]
-    return b"".join([start, *apart, b"\xff\xd9"]), b"".join([start, *image])
+    return marked(bytes(jpeg), jfif=jfif, adobe=adobe, ids=ids)
 
 
 def tiff_of(path: Path, jpegs: list[bytes], photometric: int, tables: bytes = b"") -> Path:
@@ -133,8 +101,8 @@ def test_markers_ids_then_the_tag_tell_the_colors(
     jpegs = [coded(part, as_rgb=as_rgb, **markers) for part in strips(smooth())]  # pyright: ignore[reportArgumentType]
     tables = b""
     if apart:
-        split = [in_tables(jpeg) for jpeg in jpegs]
-        tables, jpegs = split[0][0], [image for _, image in split]
+        in_parts = [split(jpeg, _APART) for jpeg in jpegs]
+        tables, jpegs = in_parts[0][0], [image for _, image in in_parts]
     assert_shows(tiff_of(tmp_path / "a.tif", jpegs, tag, tables), smooth(), 12)
 
 

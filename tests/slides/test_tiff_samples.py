@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import imagecodecs
 import numpy as np
 import pytest
+from jpeg_builder import marked
 from PIL import Image
-from test_tiff_jpeg_color import ADOBE, JFIF, segments, smooth
+from test_tiff_jpeg_color import smooth
 from tiff_steps import (
     HEIGHT_PX,
     WIDTH_PX,
@@ -98,12 +99,7 @@ def test_jpeg_of_12_bits_goes_by_its_markers_too(tmp_path: Path, ids: bytes) -> 
                 strip, level=98, bitspersample=12, colorspace="RGB", outcolorspace="RGB"
             )
         )
-        parts = [bytearray(part) for part in segments(coded) if part[:2] not in (JFIF, ADOBE)]
-        for part in parts:
-            first, step = {0xC1: (10, 3), 0xDA: (5, 2)}.get(part[1], (0, 0))
-            for index in range(3 if first else 0):
-                part[first + step * index] = ids[index]
-        data.append(b"".join(parts))
+        data.append(marked(coded, ids=ids))
     assert_shows(write_tiff(tmp_path / "a.tif", tags(12, 3, RGB, 7), data), smooth(), 4)
 
 

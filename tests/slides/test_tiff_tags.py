@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("in_this_process")
 
-_CIELAB, _ICCLAB, _ITULAB = 8, 9, 10
+CIELAB, ICCLAB, ITULAB = 8, 9, 10
 
 
-def _lab() -> NDArray[np.uint8]:
+def lab_samples() -> NDArray[np.uint8]:
     """The picture as littleCMS makes L*a*b* of it: L* from 0 to 255, the colors about 128."""
     to_lab = ImageCms.buildTransform(
         ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), "RGB", "LAB"
@@ -35,17 +35,17 @@ def _lab() -> NDArray[np.uint8]:
     return stored
 
 
-def _as_stored(lab: NDArray[np.uint8], photometric: int, bits: int) -> NDArray[Any]:
+def stored_lab(lab: NDArray[np.uint8], photometric: int, bits: int) -> NDArray[Any]:
     colors = lab[..., 1:].astype(int) - 128
     lightness = lab[..., :1].astype(int)
-    if photometric == _ITULAB:
+    if photometric == ITULAB:
         ranges = np.array([170, 200]), np.array([85, 75])
         scaled = np.clip(np.rint((colors + ranges[1]) * 255 / ranges[0]), 0, 255)
         return np.concatenate([lightness, scaled], 2).astype(np.uint8)
     if bits == 8:
-        signed = colors & 255 if photometric == _CIELAB else colors + 128
+        signed = colors & 255 if photometric == CIELAB else colors + 128
         return np.concatenate([lightness, signed], 2).astype(np.uint8)
-    if photometric == _CIELAB:
+    if photometric == CIELAB:
         return np.concatenate([lightness * 257, (colors * 256) & 65535], 2).astype(np.uint16)
     return np.concatenate([lightness * 256, (colors + 128) * 256], 2).astype(np.uint16)
 
@@ -59,13 +59,13 @@ def _retagged(path: Path, code: int, value: int) -> None:
 @pytest.mark.parametrize("tile", [None, (128, 128)])
 @pytest.mark.parametrize(
     ("photometric", "bits"),
-    [(_CIELAB, 8), (_CIELAB, 16), (_ICCLAB, 8), (_ICCLAB, 16), (_ITULAB, 8)],
+    [(CIELAB, 8), (CIELAB, 16), (ICCLAB, 8), (ICCLAB, 16), (ITULAB, 8)],
 )
 def test_lab_is_shown_in_its_colors(
     tmp_path: Path, photometric: int, bits: int, tile: tuple[int, int] | None
 ) -> None:
     path = tmp_path / "lab.tif"
-    stored = _as_stored(_lab(), photometric, bits)
+    stored = stored_lab(lab_samples(), photometric, bits)
     tifffile.imwrite(path, stored, photometric="rgb", tile=tile, compression="deflate")
     _retagged(path, 262, photometric)
     assert_shows(path, picture(), tolerance=10)  # of 8 bits a step in L* is up to 3 of sRGB

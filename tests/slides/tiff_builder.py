@@ -5,7 +5,6 @@ Neither uses the parser or the colors of the viewer: tags and predictors are wri
 
 from __future__ import annotations
 
-import io
 import random
 import struct
 import zlib
@@ -14,22 +13,25 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import imagecodecs
 import numpy as np
-from PIL import Image
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from jpeg_builder import JpegCoding
     from numpy.typing import NDArray
 
 Order = Literal["<", ">"]
 
-_KINDS = {"B": 1, "s": 2, "H": 3, "I": 4, "b": 7, "Q": 16, "S": 13, "T": 18}
-"""Types of tags by letters: those of `struct`, text, bytes, and places of directories."""
-_WIDTH = {"B": "B", "H": "H", "I": "I", "Q": "Q", "S": "I", "T": "Q"}
+_KINDS = {"B": 1, "s": 2, "H": 3, "I": 4, "R": 5, "b": 7, "Q": 16, "S": 13, "T": 18}
+"""Types of tags by letters: those of `struct`, text, fractions, bytes, and places of directories.
+
+Of a fraction there are two numbers."""
+_WIDTH = {"B": "B", "H": "H", "I": "I", "R": "I", "Q": "Q", "S": "I", "T": "Q"}
 _LIST_OF_TILES, _SIZES_OF_TILES = 324, 325
 _LIST_OF_STRIPS, _SIZES_OF_STRIPS = 273, 279
 _SUB_DIRECTORIES = 330
+_SUBSAMPLING = {"444": (1, 1), "422": (2, 1), "420": (2, 2), "411": (4, 1), "440": (1, 2)}
 
 NONE, LZW, JPEG, DEFLATE, PACKBITS = 1, 5, 7, 8, 32773
 PNG, LZMA, ZSTD, WEBP, JPEG_2000 = 34933, 34925, 50000, 50001, 34712
@@ -91,7 +93,7 @@ def _append(body: bytearray, directory: Directory, order: Order, is_big: bool) -
             value, count = bytes(values), len(values)
         else:
             value = struct.pack(f"{order}{len(values)}{_WIDTH[letter]}", *values)
-            count = len(values)
+            count = len(values) // (2 if letter == "R" else 1)
         if len(value) > inline:
             body += bytes(-len(body) % 8)
             place = struct.pack(f"{order}{number}", len(body))
@@ -111,19 +113,31 @@ def _append(body: bytearray, directory: Directory, order: Order, is_big: bool) -
 # Coding
 
 
-def _differences(values: NDArray[Any]) -> NDArray[Any]:
+def _differences(values: NDArray[Any], bits: int) -> NDArray[Any]:
     """Return predictor 2: each sample less the one to its left, (height, width, samples)."""
     unsigned = values.view(f"u{values.dtype.itemsize}")
     left = np.zeros_like(unsigned)
     left[:, 1:] = unsigned[:, :-1]
-    return unsigned - left
+    return (unsigned - left) & unsigned.dtype.type((1 << bits) - 1)
 
 
-def _float_differences(values: NDArray[Any]) -> bytes:
+def _octets(values: NDArray[Any], bits: int) -> NDArray[np.uint8]:
+    """Return the bytes of samples of whole bytes, the highest first, (height, samples, bytes)."""
+    if bits == 24 and values.dtype.kind == "f":
+        # 1 bit of sign, 7 of exponent about 63 and 16 of fraction.
+        whole = values.astype(np.float32).view(np.uint32)
+        sign, power, fraction = whole >> 31, (whole >> 23) & 255, (whole >> 7) & 0xFFFF
+        stored = sign << 23 | (power - 127 + 63) << 16 | fraction
+        values = np.where(values == 0, 0, stored).astype(np.uint32)
+    octets = np.frombuffer(values.astype(values.dtype.newbyteorder(">")).tobytes(), np.uint8)
+    octets = octets.reshape(len(values), -1, values.dtype.itemsize)
+    return octets[..., -(bits // 8) :]
+
+
+def _float_differences(values: NDArray[Any], bits: int) -> bytes:
     """Return predictor 3: rows in planes of bytes, the highest first, each less its neighbor."""
     height, width, samples = values.shape
-    octets = np.frombuffer(values.astype(values.dtype.newbyteorder(">")).tobytes(), np.uint8)
-    octets = octets.reshape(height, width * samples, values.dtype.itemsize)
+    octets = _octets(values, bits).reshape(height, width * samples, bits // 8)
     planes = np.moveaxis(octets, 2, 1).reshape(height, -1)
     left = np.zeros_like(planes)
     left[:, samples:] = planes[:, :-samples]
@@ -188,6 +202,13 @@ class Layout:
     palette: NDArray[np.uint16] | None = None
     list_letter: str = "I"
     states_defaults: bool = True
+    jpeg: JpegCoding | None = None
+
+    @property
+    def samples_are(self) -> int:
+        """Return the photometric kind of decoded samples, which JPEG gives as RGB."""
+        is_rgb = self.jpeg is not None and self.photometric == YCBCR and not self.is_planar
+        return RGB if is_rgb else self.photometric
 
     @property
     def is_picture(self) -> bool:
@@ -206,6 +227,8 @@ def directory(
 
     Parameters
     ----------
+    values
+        Where they are coded as JPEG, what that shows of them takes their place.
     missing
         Says of a column and row of tiles whether the file leaves them out.
     """
@@ -213,17 +236,27 @@ def directory(
     across, down = layout.tile or (width, layout.strip_rows)
     planes = [values[..., n : n + 1] for n in range(samples)] if layout.is_planar else [values]
     chunks: list[bytes] = []
+    tables = b""
     for plane in planes:
         for row in range(-(-height // down)):
             for column in range(-(-width // across)):
                 if missing is not None and missing(column, row):
                     chunks.append(b"")
                     continue
-                part = plane[row * down : (row + 1) * down, column * across : (column + 1) * across]
+                stored = plane[
+                    row * down : (row + 1) * down, column * across : (column + 1) * across
+                ]
+                part = stored
                 if layout.tile:
                     below, beside = down - part.shape[0], across - part.shape[1]
                     part = np.pad(part, ((0, below), (0, beside), (0, 0)), mode="edge")
-                chunks.append(_coded(np.ascontiguousarray(part), layout, order))
+                if layout.jpeg is None:
+                    chunks.append(_coded(np.ascontiguousarray(part), layout, order))
+                    continue
+                data, seen = layout.jpeg.coded(part)
+                chunks.append(data)
+                stored[...] = seen[: stored.shape[0], : stored.shape[1]]
+                tables = layout.jpeg.tables(part)
     kind = {"u": 1, "i": 2, "f": 3}[layout.dtype[0]]
     tags: dict[int, tuple[str, Sequence[int] | bytes]] = {
         256: ("I" if rng.random() < 0.5 else "H", [width]),
@@ -253,8 +286,10 @@ def directory(
         tags[322], tags[323] = ("H", [across]), ("I", [down])
     else:
         tags[278] = ("I", [down if down < height or rng.random() < 0.5 else (1 << 32) - 1])
-    if layout.photometric == YCBCR:
-        tags[530] = ("H", [1, 1])
+    if layout.photometric == YCBCR and (layout.jpeg is None or rng.random() < 0.6):
+        tags[530] = ("H", _SUBSAMPLING[layout.jpeg.subsampling if layout.jpeg else "444"])
+    if tables:
+        tags[347] = ("b", tables)
     defaults: dict[int, tuple[str, Sequence[int] | bytes]] = {
         254: ("I", [0]),
         258: ("H", [1]),
@@ -282,12 +317,14 @@ def _coded(part: NDArray[Any], layout: Layout, order: Order) -> bytes:
         return _as_picture(part, layout.compression)
     row_bytes = -(-part.shape[1] * part.shape[2] * layout.bits // 8)
     whole_bytes = layout.bits == 8 * part.dtype.itemsize
+    stored = _differences(part, layout.bits) if layout.predictor == 2 else part
     if layout.predictor == 3:
-        data = _float_differences(part)
+        data = _float_differences(part, layout.bits)
+    elif layout.bits == 24:
+        data = _octets(stored, 24)[..., :: 1 if order == ">" else -1].tobytes()
     elif not whole_bytes:
-        data = _packed(part, layout.bits)
+        data = _packed(stored, layout.bits)
     else:
-        stored = _differences(part) if layout.predictor == 2 else part
         data = stored.astype(stored.dtype.newbyteorder(order)).tobytes()
     data = _compressed(data, row_bytes, layout.compression)
     if layout.fill_order == 2:
@@ -319,9 +356,9 @@ def shown_colors(values: NDArray[Any], layout: Layout) -> NDArray[np.float64]:
     """Return the colors of stored samples on white glass, 0 to 255."""
     full = float((1 << layout.bits) - 1) if layout.dtype[0] != "f" else 1.0
     share = values.astype(np.float64) / full
-    colors = {CMYK: 4, RGB: 3, YCBCR: 3}.get(layout.photometric, 1)
+    colors = {CMYK: 4, RGB: 3, YCBCR: 3}.get(layout.samples_are, 1)
     alpha = share[..., colors:][..., :1] if layout.extra in ((1,), (2,)) else 1.0
-    match layout.photometric:
+    match layout.samples_are:
         case 0:
             color = 1 - share[..., :1]
         case 3:
@@ -353,29 +390,3 @@ def reduced(values: NDArray[Any], ratio: float) -> NDArray[Any]:
     rows = np.minimum((np.arange(height) + 0.5) * values.shape[0] / height, values.shape[0] - 1)
     columns = np.minimum((np.arange(width) + 0.5) * values.shape[1] / width, values.shape[1] - 1)
     return values[np.ix_(rows.astype(int), columns.astype(int))]
-
-
-def jpeg_with_tables(
-    tiles: Sequence[NDArray[np.uint8]], **options: Any
-) -> tuple[bytes, list[bytes], list[NDArray[np.uint8]]]:
-    """Return tables, tiles without them, and what Pillow decodes of each whole tile."""
-    tables, cut, decoded = b"", list[bytes](), list[NDArray[np.uint8]]()
-    for tile in tiles:
-        whole = bytes(imagecodecs.jpeg8_encode(tile, **options))
-        tables, rest = _split(whole)
-        cut.append(rest)
-        decoded.append(np.asarray(Image.open(io.BytesIO(whole))))
-    return tables, cut, decoded
-
-
-def _split(stream: bytes) -> tuple[bytes, bytes]:
-    """Return the tables of a JPEG as a stream of their own, and the stream without them."""
-    tables, rest, at = b"\xff\xd8", b"\xff\xd8", 2
-    while stream[at + 1] != 0xDA:
-        end = at + 2 + int.from_bytes(stream[at + 2 : at + 4], "big")
-        if stream[at + 1] in (0xDB, 0xC4):
-            tables += stream[at:end]
-        elif stream[at + 1] != 0xE0:  # without JFIF the tag tells the colors
-            rest += stream[at:end]
-        at = end
-    return tables + b"\xff\xd9", rest + stream[at:]

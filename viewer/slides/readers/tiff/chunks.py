@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import imagecodecs
 import numpy as np
-from tifffile import COMPRESSION, PHOTOMETRIC, TIFF, TiffPage
+from tifffile import COMPRESSION, PHOTOMETRIC, PREDICTOR, TIFF, TiffPage
 
 from viewer.slides.readers.coded_size import check_tiff_tile
 from viewer.slides.readers.jpeg_markers import check_scans
@@ -19,11 +19,18 @@ from viewer.slides.readers.jpeg_tiles import (
     as_bytes,
 )
 from viewer.slides.readers.tiff.errors import ChunkError, read_exactly
-from viewer.slides.readers.tiff.jpeg_color import is_ycbcr, joined, read_jpeg_header
+from viewer.slides.readers.tiff.jpeg_color import (
+    check_components,
+    is_ycbcr,
+    joined,
+    read_jpeg_header,
+)
 from viewer.slides.readers.tiff.jpeg_stream import END_OF_JPEG, PADDING_BYTES
 from viewer.slides.readers.tiff.lab import is_lab, lab_as_rgb
+from viewer.slides.readers.tiff.page_repairs import repaired
 from viewer.slides.readers.tiff.page_tags import bits_per_sample, numbers, rationals
 from viewer.slides.readers.tiff.rows import JPEG, RowAccess, in_parts
+from viewer.slides.readers.tiff.three_bytes import is_three_bytes, three_byte_samples
 from viewer.slides.readers.tiff.tile_lists import as_int64
 from viewer.slides.readers.tiff.ycbcr import YCbCr, subsampling, unpack_subsampled
 
@@ -40,12 +47,11 @@ _OWN_COLORS = frozenset((6, 50001, 50002, 34927))
 _NO_MEMORY = "Insufficient memory"
 """As libjpeg says it."""
 
+_COLORS = (PHOTOMETRIC.RGB, PHOTOMETRIC.YCBCR)
 _LOWEST_BIT_FIRST = 2
 """Of the tag FillOrder."""
 _SUBSAMPLING = 530
 _CHROMA_PLANES = (1, 2)
-_WHOLE_JPEG, _WHOLE_JPEG_BYTES = 513, 514
-"""JPEGInterchangeFormat and its length, of TIFF 6 before its supplement of JPEG."""
 
 
 class PageChunks:
@@ -65,7 +71,7 @@ class PageChunks:
 
     def __init__(self, page: TiffPage, file: AnyFile) -> None:
         self._rows: RowAccess | None = None
-        page = _with_possible_sizes(_with_whole_jpeg(page))
+        page = repaired(page)
         parted = in_parts(page, file)
         if parted is not None:
             page, self._rows = parted
@@ -92,6 +98,7 @@ class PageChunks:
         self._is_ycbcr = photometric == PHOTOMETRIC.YCBCR or page.compression == _JPEG2000_YCBCR
         self._ycbcr = _ycbcr(page)
         self._is_lab = is_lab(page)
+        self._is_jpeg_as_it_is = self._is_lab or photometric == PHOTOMETRIC.RGB
         if page.photometric == PHOTOMETRIC.YCBCR and not numbers(page, _SUBSAMPLING):
             # The default is 2 x 2, but who leaves the tag out of samples like these means 1 x 1.
             page = self._page = copy.copy(page)
@@ -110,6 +117,16 @@ class PageChunks:
     def has_gaps(self) -> bool:
         """Return whether the file does not store all tiles or strips."""
         return not (self._offsets.all() and self._byte_counts.all())
+
+    @property
+    def stored(self) -> NDArray[np.bool_] | None:
+        """Return which tiles or strips the file stores, (rows, columns); None if unknown."""
+        count = self.columns * self.rows
+        known = min(len(self._offsets), len(self._byte_counts))
+        if self._rows is not None or self._depth != 1 or known < count:
+            return None
+        is_stored = (self._offsets[:count] != 0) & (self._byte_counts[:count] != 0)
+        return is_stored.reshape(self.rows, self.columns)
 
     @property
     def part_bytes(self) -> int:
@@ -246,6 +263,8 @@ class PageChunks:
         page = self._page
         if page.compression in JPEG:
             return self._jpeg
+        if is_three_bytes(page) and page.compression not in TIFF.IMAGE_COMPRESSIONS:
+            return self._three_bytes
         is_left_to_us = (
             page.photometric == PHOTOMETRIC.YCBCR
             and page.compression not in TIFF.IMAGE_COMPRESSIONS
@@ -265,12 +284,17 @@ class PageChunks:
         page, tables = self._page, self._jpegtables
         header = joined(self._tables_header, read_jpeg_header(data))
         components = len(header.component_ids)
+        check_components(
+            components,
+            1 if self.planes > 1 else page.samplesperpixel,
+            are_colors=page.photometric in _COLORS,
+        )
         if header.is_lossless or header.precision_bits not in (0, 8, 12):
             image = imagecodecs.jpeg_decode(
                 data, bitspersample=bits_per_sample(page), tables=tables
             )
         elif components == 3:
-            space = "YCBCR" if is_ycbcr(header, page.photometric == PHOTOMETRIC.RGB) else "RGB"
+            space = "YCBCR" if is_ycbcr(header, self._is_jpeg_as_it_is) else "RGB"
             image = imagecodecs.jpeg8_decode(
                 data, tables=tables, colorspace=space, outcolorspace="RGB"
             )
@@ -314,19 +338,25 @@ class PageChunks:
         samples = self._unpredicted(self._unpacked(data), rows, columns, 1)
         return samples.repeat(down, axis=0).repeat(across, axis=1)
 
-    def _unpacked(self, data: bytes) -> bytes:
+    def _three_bytes(self, data: bytes, index: int) -> NDArray[Any]:
+        samples = self._page.samplesperpixel if self.planes == 1 else 1
+        shape = self._stored_rows(index), self.chunk_width_px, samples
+        data = self._unpacked(data, most=math.prod(shape) * 3)
+        return three_byte_samples(self._page, data, shape)
+
+    def _unpacked(self, data: bytes, most: int | None = None) -> bytes:
         page = self._page
         if page.fillorder == _LOWEST_BIT_FIRST:
             data = bytes(imagecodecs.bitorder_decode(data))
         if page.compression != COMPRESSION.NONE:
-            data = TIFF.DECOMPRESSORS[page.compression](data)
+            data = TIFF.DECOMPRESSORS[page.compression](data, out=most)
         return data
 
     def _stored_rows(self, index: int) -> int:
-        """Return the rows that a tile or strip stores; the last strip has fewer."""
-        if self._page.is_tiled:
+        """Return the rows that a tile, strip or part of one stores; the last may have fewer."""
+        if self._page.is_tiled and self._rows is None:
             return self.chunk_height_px
-        row = index % self.rows
+        row = index // self.columns % self.rows
         return min(self.chunk_height_px, self.height_px - row * self.chunk_height_px)
 
     def _unpredicted(self, data: bytes, rows: int, columns: int, samples: int) -> NDArray[np.uint8]:
@@ -340,8 +370,10 @@ class PageChunks:
         if decoded is None:
             raise ChunkError("there are no pixels")
         image = decoded[0]
-        if page.bitspersample == 24 and image.dtype == np.uint32 and page.parent.byteorder == ">":
-            image = image.byteswap()  # tifffile takes the three bytes for the last of four
+        bits = bits_per_sample(page)
+        if page.predictor == PREDICTOR.HORIZONTAL and bits < 8 * image.dtype.itemsize:
+            # Differences of fewer bits than their type has wrap at these, not at those of the type.
+            image = image & image.dtype.type((1 << bits) - 1)
         wants_rgb = (
             self._is_ycbcr
             and image.shape[2] >= 3
@@ -354,47 +386,6 @@ class PageChunks:
         rgb = self._ycbcr.rgb(ycbcr)
         extra = ycbcr[..., 3:]
         return np.concatenate([rgb, extra], axis=2) if extra.shape[2] else rgb
-
-
-def _with_whole_jpeg(page: TiffPage) -> TiffPage:
-    """Return a page of old JPEG as one strip, where the file holds its JPEG whole; else itself."""
-    place = numbers(page, _WHOLE_JPEG) + numbers(page, _WHOLE_JPEG_BYTES)
-    if page.compression != COMPRESSION.OJPEG or page.is_tiled or len(place) != 2 or not all(place):
-        return page
-    whole = copy.copy(page)
-    whole.compression = COMPRESSION.JPEG
-    whole.rowsperstrip = page.imagelength
-    whole.dataoffsets, whole.databytecounts = (int(place[0]),), (int(place[1]),)
-    return whole
-
-
-def _with_possible_sizes(page: TiffPage) -> TiffPage:
-    """Return a page of pixels as they are with the sizes that its chunks can have.
-
-    Some writers leave the list of sizes at zero, or put a number into it that is larger than all
-    of the chunk. What is smaller stays: such a chunk is cut short.
-    """
-    counts = as_int64(page.databytecounts)
-    is_plain = page.compression == COMPRESSION.NONE and page.photometric != PHOTOMETRIC.YCBCR
-    if not is_plain or page.imagedepth > 1 or len(counts) != len(page.dataoffsets):
-        return page
-    width, height = page.imagewidth, min(page.rowsperstrip or page.imagelength, page.imagelength)
-    if page.is_tiled:
-        width, height = page.tilewidth, page.tilelength
-    samples = page.samplesperpixel if page.planarconfig == 1 else 1
-    row_bytes = -(-width * samples * bits_per_sample(page) // 8)
-    most = np.full(len(counts), row_bytes * height, np.int64)
-    if not page.is_tiled and height:
-        per_plane = -(-page.imagelength // height)
-        most[per_plane - 1 :: per_plane] = row_bytes * (page.imagelength - (per_plane - 1) * height)
-    known = np.minimum(counts, most) if counts.any() else most
-    if np.array_equal(known, counts):
-        return page
-    sized = copy.copy(page)
-    for cached in ("decode", "chunks", "chunked", "hash"):
-        sized.__dict__.pop(cached, None)
-    sized.databytecounts = tuple(known.tolist())
-    return sized
 
 
 def _ycbcr(page: TiffPage) -> YCbCr:

@@ -12,7 +12,7 @@ from viewer.slides.readers.tiff.same_content import Comparisons, Window, ranges_
 from viewer.slides.remote.ranged import RangedBytes
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Hashable, Iterable, Sequence
 
     from viewer.slides.readers.tiff.files import TiffFiles
     from viewer.slides.readers.tiff.layout import TiffImage, TiffLevel
@@ -40,20 +40,21 @@ def with_levels(images: Sequence[TiffImage], files: TiffFiles) -> list[TiffImage
     comparisons = Comparisons()
     for image in by_size:
         is_undecided = not comparisons.are_spent or _is_flagged(image)
-        for index in shapes.that_may_hold(image) if is_undecided else ():
-            larger = joined[index]
-            if _is_level_of(larger, image, files, comparisons):
-                levels = sorted((*larger.levels, *image.levels), key=lambda level: -level.area)
-                joined[index] = replace(
-                    larger,
-                    levels=tuple(levels),
-                    directory=min(larger.directory, image.directory),
-                    optics=larger.optics,
-                )
-                break
-        else:
+        places = shapes.that_may_hold(image) if is_undecided else []
+        fitting = (place for place in places if _fits(joined[place], image))
+        index = _place_of(image, joined, fitting, files, comparisons)
+        if index is None:
             shapes.add(image, len(joined))
             joined.append(image)
+            continue
+        larger = joined[index]
+        levels = sorted((*larger.levels, *image.levels), key=lambda level: -level.area)
+        joined[index] = replace(
+            larger,
+            levels=tuple(levels),
+            directory=min(larger.directory, image.directory),
+            optics=larger.optics,
+        )
     if comparisons.are_spent:
         joined = [replace(image, hidden=(*image.hidden, _UNCOMPARED)) for image in joined]
     return joined
@@ -102,23 +103,45 @@ def _expect_comparisons(by_size: Sequence[TiffImage], files: TiffFiles, main: Ra
     main.expect(wanted)
 
 
-def _is_level_of(
-    larger: TiffImage, image: TiffImage, files: TiffFiles, comparisons: Comparisons
-) -> bool:
+def _fits(larger: TiffImage, image: TiffImage) -> bool:
+    """Return whether an image may be a level of a larger one, by its shape and name."""
     finest, level = larger.levels[0], image.levels[0]
     if any(known.size_px == level.size_px for known in larger.levels):
         return False
     if image.plain_name in _OTHER_PICTURES and larger.plain_name != image.plain_name:
         return False  # whatever its tag says, and of whatever shape it is
-    if not is_reduced(finest, level, _tolerance(image)):
-        return False
-    # The nearest finer level is the cheapest to compare with.
-    nearest = min(
-        (known for known in larger.levels if known.area > level.area), key=lambda known: known.area
-    )
-    if _is_flagged(image) or comparisons.are_spent:
-        return _is_flagged(image)
-    return comparisons.shows_the_same(_window(nearest, files), _window(level, files))
+    return is_reduced(finest, level, _tolerance(image))
+
+
+def _place_of(
+    image: TiffImage,
+    joined: Sequence[TiffImage],
+    fitting: Iterable[int],
+    files: TiffFiles,
+    comparisons: Comparisons,
+) -> int | None:
+    """Return which of the images that an image fits it is a level of; None where of none.
+
+    One that the file itself calls a smaller image is believed, but not of which it is one.
+    """
+
+    def shows_the_same(place: int) -> bool:
+        # The nearest finer level is the cheapest to compare with.
+        finer = (known for known in joined[place].levels if known.area > image.levels[0].area)
+        nearest = min(finer, key=lambda known: known.area)
+        return comparisons.shows_the_same(_window(nearest, files), _window(image.levels[0], files))
+
+    if not _is_flagged(image):
+        return next(filter(shows_the_same, fitting), None)
+    places = [*fitting]
+    if len(places) < 2:
+        return next(iter(places), None)
+    same = next(filter(shows_the_same, places), None)
+    if same is not None:
+        return same
+    # Where there is nothing to compare, such as glass alone, levels follow their image.
+    before = (place for place in places if joined[place].directory < image.directory)
+    return max(before, key=lambda place: joined[place].directory, default=places[0])
 
 
 def _is_flagged(image: TiffImage) -> bool:

@@ -222,7 +222,11 @@ def _described(
         levels = _levels(tops, page_at)
         # Of several files each gives the images in the same order, whichever is opened.
         first = number - len(described) if is_set else ome.planes.get((z, c, t), 0)
-        hidden = (*_missing(told, page, files), *_of_other_sets(told, files))
+        hidden = (
+            *_missing(told, page, files),
+            *_of_other_sets(told, files),
+            *_of_another_size(ome, levels[0]),
+        )
         images.append(TiffImage(ome.name, levels, optics, first, hidden, ome, ome_stack(ome)))
     return images, used
 
@@ -322,6 +326,18 @@ def _missing(ome: OmeImage, page: TiffPage, files: TiffFiles) -> tuple[str, ...]
     others = "" if count == 1 else f" and {count - 1} other file{'s' if count > 2 else ''}"
     why = files.why_not(ome.elsewhere[0])
     return (f"More of this image lies in {ome.elsewhere[0]}{others}, which {why}.",)
+
+
+def _of_another_size(ome: OmeImage, level: TiffLevel) -> tuple[str, ...]:
+    """Return a sentence where the XML gives a pixel size for an image of another size."""
+    told = tuple(ome.attributes.get(f"Size{axis}", "") for axis in "XY")
+    held = tuple(map(str, level.size_px))
+    if ome.optics.mpp_um is None or told == held:
+        return ()
+    return (
+        f"Doubtful pixel size: the file tells it of an image of {' × '.join(told)} px and holds "
+        f"one of {' × '.join(held)} px; check it before measuring.",
+    )
 
 
 def _of_other_sets(ome: OmeImage, files: TiffFiles) -> tuple[str, ...]:

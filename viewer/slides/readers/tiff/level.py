@@ -77,6 +77,11 @@ class LevelChunks:
         is_upright = self.orientation == UPRIGHT and not self._is_beside
         return [grid for page in self._pages for grid in page.places] if is_upright else []
 
+    @property
+    def stored(self) -> NDArray[np.bool_] | None:
+        """Return which chunks the file stores, (rows, columns); None if unknown."""
+        return self._pages[0].stored
+
     def ranges(self, chunks: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
         """Return the ranges of the file that hold chunks, column and row of each."""
         wanted = list(chunks)

@@ -36,6 +36,15 @@ _UM_PER_UNIT = {
     "km": 1e9,
     "fm": 1e-9,
     "am": 1e-12,
+    "zm": 1e-15,
+    "ym": 1e-18,
+    "Mm": 1e12,
+    "Gm": 1e15,
+    "Tm": 1e18,
+    "Pm": 1e21,
+    "Em": 1e24,
+    "Zm": 1e27,
+    "Ym": 1e30,
     "thou": 25.4,
     "mil": 25.4,
     "li": 25_400.0 / 12,
@@ -44,8 +53,12 @@ _UM_PER_UNIT = {
     "inch": 25_400.0,
     "ft": 304_800.0,
     "yd": 914_400.0,
+    "mi": 1_609_344_000.0,
+    "ua": 149_597_870_700e6,
+    "ly": 9_460_730_472_580_800e6,
+    "pc": 3.0856775814913673e22,
 }
-"""Of the OME schema's UnitsLength; those of the stars, and "pixel", are left out."""
+"""Of the OME schema's UnitsLength; "pixel" and "reference frame" are no lengths."""
 
 _ESCAPED_MICRO = re.compile(r"\\u00b5", re.IGNORECASE)
 """As ImageJ, and what was made by it, writes the micro sign."""

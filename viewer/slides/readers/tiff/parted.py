@@ -33,7 +33,7 @@ class PartedChunks:
     is made of a part.
     """
 
-    direct_tiles = None
+    direct_tiles = stored = None
 
     def __init__(self, whole: PageChunks) -> None:
         self._whole = whole

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tifffile import COMPRESSION, PHOTOMETRIC, TIFF, TiffFile, TiffFileError
+from tifffile import TiffFile, TiffFileError
 
 from viewer.limits import TILE_BYTES, TILE_PIECES, open_regular
 from viewer.slides.channels import as_channels
@@ -21,12 +21,11 @@ from viewer.slides.errors import (
 )
 from viewer.slides.kept_chunks import KeptChunks
 from viewer.slides.readers.chunk_windows import KEPT_BYTES, ChunkWindows, tile_pieces
-from viewer.slides.readers.jpeg_2000 import MOST_BITS
-from viewer.slides.readers.jpeg_2000_code import IN_TIFF
 from viewer.slides.readers.large_chunks import large_chunks
 from viewer.slides.readers.sample_colors import ColorModel
 from viewer.slides.readers.tiff.errors import ChunkError
 from viewer.slides.readers.tiff.files import TiffFiles
+from viewer.slides.readers.tiff.lacking_levels import LEVELS_LEFT_OUT, lacking_levels
 from viewer.slides.readers.tiff.layout import TiffImage, tiff_images
 from viewer.slides.readers.tiff.level import LevelChunks
 from viewer.slides.readers.tiff.metadata import (
@@ -45,7 +44,8 @@ from viewer.slides.readers.tiff.page_colors import (
     with_likely_alpha,
     with_range,
 )
-from viewer.slides.readers.tiff.page_tags import bits_per_sample, state_photometric
+from viewer.slides.readers.tiff.page_tags import state_photometric
+from viewer.slides.readers.tiff.refusals import check_readable
 from viewer.slides.readers.tiff.stack_axes import ImageStack, hidden_channels, stack_axes
 from viewer.slides.readers.turning import UPRIGHT, upright_size
 from viewer.slides.remote.ranged import ranges_of
@@ -67,7 +67,6 @@ _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _STORED_TILE_PX = range(128, 2049)
 """Tile sides of a file that are good units of work; others are cut anew."""
 
-_HIGH_RANGE = (PHOTOMETRIC.LOGL, PHOTOMETRIC.LOGLUV)
 _OWN_TILE_PX = 256
 _MOST_ASSOCIATED_PX = 64 << 20
 _ASSOCIATED = ("label", "macro", "overview", "thumbnail")
@@ -142,33 +141,12 @@ def _source(path: Path, tiff: TiffFile, files: TiffFiles, wanted: int | None) ->
         for each in stored.pages:
             state_photometric(each)
     page = image.levels[0].page
-    if page.compression not in TIFF.DECOMPRESSORS:
-        raise UnsupportedSlideError(path, _unknown_compression(path, page.compression))
-    if page.photometric in _HIGH_RANGE:
-        raise UnsupportedSlideError(
-            path,
-            f"{path.name} holds colors of high dynamic range (LogLuv, TIFF photometric "
-            f"{int(page.photometric)}), which cannot be shown; save it as RGB.",
-        )
-    if page.compression in IN_TIFF and (bits := bits_per_sample(page)) > MOST_BITS:
-        raise UnsupportedSlideError(
-            path,
-            f"{path.name} holds JPEG 2000 tiles of {bits} bits per sample, which cannot be read "
-            f"(up to {MOST_BITS} can); save it with 16 bits.",
-        )
-    if page.dtype is not None and page.dtype.kind == "c":
-        raise UnsupportedSlideError(
-            path,
-            f"{path.name} holds complex numbers, which cannot be shown; export their magnitude.",
-        )
-    if isinstance(page.bitspersample, tuple):
-        bits = ", ".join(map(str, page.bitspersample))
-        raise UnsupportedSlideError(
-            path,
-            f"{path.name} holds samples of different depth ({bits} bits), which cannot be shown; "
-            "save it with 8 bits for each.",
-        )
+    check_readable(path, page)
     levels, colors = _shown_levels(path, image, files)
+    if lacking := lacking_levels(levels):
+        kept = [index for index in range(len(levels)) if index not in lacking]
+        levels, stored = [levels[index] for index in kept], [image.levels[index] for index in kept]
+        image = replace(image, levels=tuple(stored), hidden=(*image.hidden, LEVELS_LEFT_OUT))
     is_cmyk = colors.samples.model is ColorModel.CMYK
     shown = None if is_cmyk else colors.samples.range  # how much ink there is is no stretch
     optics = _upright_optics(image.optics, levels[0].orientation)
@@ -242,8 +220,18 @@ def _shown_levels(
         # Shapes have shown that levels lie as the finest does, whether their own tag says so.
         level.orientation = finest.orientation
         own = page_colors(stored.pages).samples
-        # Levels may be coded each in its own way, but what is stretched is stretched alike.
-        level.colors = samples if own.model is samples.model else replace(own, range=samples.range)
+        # Levels may be coded each in its own way, but what is stretched is stretched alike, and
+        # what was found in pixels (full scale, opacity of which no tag tells) holds for all.
+        level.colors = (
+            replace(
+                samples,
+                palette=own.palette,
+                is_inverted=own.is_inverted,
+                is_premultiplied=own.is_premultiplied,
+            )
+            if own.model is samples.model
+            else replace(own, range=samples.range)
+        )
     return levels, replace(colors, samples=samples)
 
 
@@ -278,15 +266,6 @@ def _ome_properties(image: TiffImage) -> dict[str, str]:
     if image.ome is None:
         return {}
     return {f"ome.{name}": value for name, value in image.ome.attributes.items()}
-
-
-def _unknown_compression(path: Path, compression: int) -> str:
-    number = int(compression)
-    name = next((f"{known.name}, " for known in COMPRESSION if known == number), "")
-    return (
-        f"{path.name} is a TIFF whose tiles are compressed in a way that cannot be read here "
-        f"({name}TIFF compression {number}); convert it to a pyramidal TIFF with JPEG tiles."
-    )
 
 
 def _to_be_converted(sentence: str) -> str:

@@ -1,0 +1,142 @@
+"""TIFFs whose tags contradict what they hold: right pixels, or a sentence."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import imagecodecs
+import numpy as np
+import pytest
+import tifffile
+from jpeg_builder import JpegCoding, marked
+from test_tiff_jpeg_color import smooth
+from test_tiff_tags import ICCLAB, lab_samples, stored_lab
+from tiff_builder import GRAY, GRAY_INVERTED, RGB
+from tiff_steps import HEIGHT_PX, WIDTH_PX, assert_shows, gray, picture, whole, write_tiff
+
+from viewer.slides import TileError, UnsupportedSlideError, open_slide
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
+CMYK, ROWS = 5, 100
+JPEG, PACKBITS, NONE = 7, 32773, 1
+Tags = dict[int, tuple[str, tuple[int, ...]]]
+
+
+def tags(bits: int, samples: int, photometric: int, compression: int) -> Tags:
+    return {
+        256: ("H", (WIDTH_PX,)),
+        257: ("H", (HEIGHT_PX,)),
+        258: ("H", (bits,) * samples),
+        259: ("H", (compression,)),
+        262: ("H", (photometric,)),
+        273: ("I", ()),
+        277: ("H", (samples,)),
+        278: ("H", (ROWS,)),
+    }
+
+
+def strips(image: NDArray[Any]) -> list[NDArray[Any]]:
+    return [np.ascontiguousarray(image[top : top + ROWS]) for top in range(0, HEIGHT_PX, ROWS)]
+
+
+def of_jpeg(path: Path, image: NDArray[np.uint8], coding: JpegCoding, about: Tags) -> Path:
+    return write_tiff(path, about, [coding.coded(strip)[0] for strip in strips(image)])
+
+
+@pytest.mark.parametrize(
+    ("photometric", "samples", "space"),
+    [(GRAY, 1, "YCbCr"), (GRAY_INVERTED, 1, "YCbCr"), (CMYK, 4, "YCbCr"), (RGB, 3, "CMYK")],
+)
+def test_a_jpeg_of_other_components_than_told_is_no_picture(
+    tmp_path: Path, photometric: int, samples: int, space: str
+) -> None:
+    """Its red alone would be shown as gray, or its inks as light."""
+    image = np.concatenate([smooth(), smooth()[..., :1]], 2) if space == "CMYK" else smooth()
+    about = tags(8, samples, photometric, JPEG)
+    path = of_jpeg(tmp_path / "a.tif", image, JpegCoding(space, jfif=True), about)
+    with (
+        closing(open_slide(path)) as source,
+        pytest.raises(TileError, match=rf"its JPEG has \d components where .* of {samples}"),
+    ):
+        source.read_tile(0, 0, 0)
+
+
+def test_gray_and_opaque_jpeg_under_the_tags_of_more_samples(tmp_path: Path) -> None:
+    coding = JpegCoding("gray", jfif=True)
+    path = of_jpeg(tmp_path / "gray.tif", smooth()[..., :1], coding, tags(8, 3, RGB, JPEG))
+    assert_shows(path, gray(smooth()[..., 0]), 3)
+    about = tags(8, 4, RGB, JPEG) | {338: ("H", (2,))}
+    path = of_jpeg(tmp_path / "opaque.tif", smooth(), JpegCoding("YCbCr", jfif=True), about)
+    assert_shows(path, smooth(), 4)
+
+
+def test_lab_as_jpeg_is_not_taken_for_ycbcr(tmp_path: Path) -> None:
+    stored = stored_lab(lab_samples(), ICCLAB, 8)
+    options: dict[str, Any] = {"level": 98, "colorspace": "RGB", "outcolorspace": "RGB"}
+    data = [marked(bytes(imagecodecs.jpeg8_encode(part, **options))) for part in strips(stored)]
+    path = write_tiff(tmp_path / "a.tif", tags(8, 3, ICCLAB, JPEG), data)
+    with closing(open_slide(path)) as source:
+        difference = np.abs(whole(source).astype(int) - picture())
+    assert difference.mean() < 4  # edges of patches ring
+    assert np.percentile(difference, 99) < 25
+
+
+@pytest.mark.parametrize("compression", [NONE, PACKBITS])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_predictor_that_the_codec_does_not_have(
+    tmp_path: Path, compression: int, bits: int
+) -> None:
+    image = picture() if bits == 8 else picture().astype(">u2") * 257
+    about: Tags = tags(bits, 3, RGB, compression) | {317: ("H", (2,))}
+    data = [strip.tobytes() for strip in strips(image)]
+    if compression == PACKBITS:
+        data = [bytes(imagecodecs.packbits_encode(part)) for part in data]
+    assert assert_shows(write_tiff(tmp_path / "a.tif", about, data), picture(), 0) == ()
+
+
+@pytest.mark.parametrize(("bits", "kind"), [(12, 2), (4, 2), (24, 2), (40, 1), (8, 3)])
+def test_samples_of_no_known_format_are_refused(tmp_path: Path, bits: int, kind: int) -> None:
+    about: Tags = tags(bits, 1, GRAY, NONE) | {339: ("H", (kind,))}
+    path = write_tiff(tmp_path / "a.tif", about, [bytes(WIDTH_PX * ROWS * bits // 8)] * 3)
+    said = rf"^a\.tif holds samples of {bits} bits that cannot be shown \(TIFF SampleFormat {kind}"
+    with pytest.raises(UnsupportedSlideError, match=said):
+        open_slide(path)
+
+
+def _described(width: int, height: int, size: str) -> str:
+    return (
+        '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">'
+        '<Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYCZT" Type="uint8" '
+        f'SizeX="{width}" SizeY="{height}" SizeZ="1" SizeC="3" SizeT="1" {size}>'
+        '<Channel ID="Channel:0:0" SamplesPerPixel="3"/><TiffData/></Pixels></Image></OME>'
+    )
+
+
+@pytest.mark.parametrize(
+    ("size_px", "size", "said"),
+    [
+        ((2 * WIDTH_PX, 2 * HEIGHT_PX), 'PhysicalSizeX="0.25"', "an image of 840 × 600 px"),
+        ((HEIGHT_PX, WIDTH_PX), 'PhysicalSizeX="0.25"', "an image of 300 × 420 px"),
+        ((WIDTH_PX, HEIGHT_PX), 'PhysicalSizeX="0.25"', ""),
+        ((2 * WIDTH_PX, 2 * HEIGHT_PX), "", ""),
+    ],
+)
+def test_a_pixel_size_that_the_xml_gives_for_another_size(
+    tmp_path: Path, size_px: tuple[int, int], size: str, said: str
+) -> None:
+    """As it is left when a program makes the image smaller and keeps its description."""
+    path = tmp_path / "a.ome.tif"
+    tifffile.imwrite(
+        path, picture(), photometric="rgb", description=_described(*size_px, size), metadata=None
+    )
+    notes = assert_shows(path, picture())
+    assert [note.startswith("Doubtful pixel size") and said in note for note in notes] == (
+        [True] if said else []
+    )
