@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import zlib
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
+import imagecodecs
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
+from random_pngs import BITS, random_png
 from tiff_steps import gray, on_white, opacity, picture, whole
 
+from viewer.limits import Limit
 from viewer.slides import TileError
 from viewer.slides.errors import UnsupportedSlideError
 from viewer.slides.opener import open_here
 from viewer.slides.readers.large_chunks import large_chunks
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _READERS = "viewer.slides.readers"
 _KINDS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -42,7 +44,7 @@ def is_all_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(f"{_READERS}.image_size.MOST_BYTES", 1)
     monkeypatch.setattr(f"{_READERS}.large_chunks.PART_BYTES", 8192)
     monkeypatch.setattr(f"{_READERS}.tiff.sequential_rows.PART_BYTES", 5000)
-    monkeypatch.setattr(f"{_READERS}.image_rows._INPUT_BYTES", 100)
+    monkeypatch.setattr(f"{_READERS}.png_rows._INPUT_BYTES", 100)
     large_chunks().clear()
 
 
@@ -99,16 +101,177 @@ def test_one_that_is_cut_short_says_which_tile(tmp_path: Path, suffix: str) -> N
             source.read_tile(0, *bad)
 
 
-@pytest.mark.parametrize("kind", ["interlaced", "progressive", "palette", "inks"])
-def test_what_has_no_rows_is_refused_where_memory_has_no_room(tmp_path: Path, kind: str) -> None:
-    path = tmp_path / ("a.jpg" if kind in ("progressive", "inks") else "a.png")
+def _both_ways(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Check that a picture shows the same by rows as in memory, to the last bit."""
+    with monkeypatch.context() as patched:
+        patched.setattr(f"{_READERS}.image_size.MOST_BYTES", 1 << 30)
+        with closing(open_here(path)) as source:
+            assert "in memory" in source.info.reader
+            expected, info = whole(source), source.info
+    with closing(open_here(path)) as source:
+        assert "by rows" in source.info.reader
+        np.testing.assert_array_equal(whole(source), expected)
+        assert source.info.display_range == info.display_range
+        assert source.info.notes == info.notes
+
+
+@pytest.mark.parametrize(
+    ("kind", "bits", "has_clear"),
+    [(kind, *each) for kind in BITS for each in itertools.product(BITS[kind], (False, True))],
+)
+def test_pngs_of_all_kinds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: int, bits: int, has_clear: bool
+) -> None:
+    """Each row has one of the five filters, by chance."""
+    for seed in range(3):
+        path = tmp_path / f"{seed}.png"
+        png = random_png(seed, kind, bits, has_clear=has_clear, is_interlaced=False)
+        path.write_bytes(png.data)
+        _both_ways(path, monkeypatch)
+
+
+def test_a_png_whose_extremes_stand_last_is_stretched_as_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = np.full((300, 200), 700, np.uint16)
+    values[-1] = 900
+    path = tmp_path / "a.png"
+    Image.fromarray(values).save(path)
+    _both_ways(path, monkeypatch)
+
+
+def _inks(adobe_transform: int, *, is_coarse: bool = False) -> bytes:
+    """Return a JPEG of CMYK, or of YCCK where Adobe's transform is 2."""
+    inks = np.concatenate([picture(), picture()[::-1, :, :1]], axis=2)
+    inks[:40] = np.random.default_rng(0).integers(0, 256, inks[:40].shape)
+    space = "YCCK" if is_coarse else "CMYK"  # of which libjpeg makes chroma coarse
+    data = bytearray(
+        imagecodecs.jpeg8_encode(inks, level=90, colorspace="CMYK", outcolorspace=space)
+    )
+    data[data.index(b"Adobe") + 11] = adobe_transform
+    return bytes(data)
+
+
+@pytest.mark.parametrize("adobe_transform", [0, 1, 2])
+def test_inks_of_a_jpeg(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, adobe_transform: int
+) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(_inks(adobe_transform))
+    _both_ways(path, monkeypatch)
+
+
+def test_inks_of_a_jpeg_through_their_profile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = sorted(Path("/usr/share/color/icc").rglob("*cmyk*.icc"))
+    if not found:
+        pytest.skip("no ICC profile of inks is installed: ghostscript brings one")
+    path = tmp_path / "a.jpg"
+    image = _image("RGB").convert("CMYK")
+    image.save(path, quality=90, icc_profile=found[0].read_bytes())
+    _both_ways(path, monkeypatch)
+
+
+@pytest.mark.parametrize("is_lossless", [False, True])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_webp(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, is_lossless: bool
+) -> None:
+    path = tmp_path / "a.webp"
+    _image(mode).save(path, lossless=is_lossless, quality=80)
+    _both_ways(path, monkeypatch)
+    monkeypatch.setattr(f"{_READERS}.webp_rows._STEP_BYTES", 100)
+    monkeypatch.setattr(f"{_READERS}.webp_rows._BEHIND_BYTES", 4096)
+    _both_ways(path, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "mode"),
+    [
+        *itertools.product(["bmp", "tga"], ["1", "P", "L", "RGB", "RGBA"]),
+        *(("tga", "LA"), ("pbm", "1"), ("pgm", "L"), ("ppm", "RGB")),
+    ],
+)
+def test_pixels_that_are_stored_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, mode: str
+) -> None:
+    path = tmp_path / f"a.{suffix}"
+    _image(mode).save(path)
+    _both_ways(path, monkeypatch)
+
+
+@pytest.mark.parametrize("is_from_right", [False, True])
+@pytest.mark.parametrize("has_opacity", [False, True])
+@pytest.mark.parametrize("attributes", [None, 0, 3])
+def test_tga_by_its_header(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    is_from_right: bool,
+    has_opacity: bool,
+    attributes: int | None,
+) -> None:
+    path = tmp_path / "a.tga"
+    _image("RGBA").save(path)
+    data = bytearray(path.read_bytes())
+    data[17] = (data[17] & 0x20) | 0x10 * is_from_right | 8 * has_opacity
+    if attributes is not None:
+        data = data[:-26]
+        extension = len(data)
+        data += bytes(494) + bytes([attributes])
+        data += extension.to_bytes(4, "little") + bytes(4) + b"TRUEVISION-XFILE.\0"
+    path.write_bytes(data)
+    _both_ways(path, monkeypatch)
+
+
+@pytest.mark.parametrize("head", ["P5 420 300 65535 ", "Pf 420 300 -1 ", "Pf 420 300 1 "])
+def test_grays_of_many_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, head: str) -> None:
+    values = picture()[..., 0].astype(np.uint16) * 37 + 1000
+    values[7, 9] = 60_000
+    kind = ">u2" if head.startswith("P5") else ">f4" if " 1 " in head else "<f4"
+    path = tmp_path / ("a.pgm" if head.startswith("P5") else "a.pfm")
+    path.write_bytes(head.replace(" ", "\n").encode() + values.astype(kind).tobytes())
+    _both_ways(path, monkeypatch)
+
+
+def test_what_is_left_of_a_dark_png_that_is_cut_short(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 4096, (300, 420), np.uint16)
+    path = tmp_path / "a.png"
+    Image.fromarray(noise).save(path)
+    path.write_bytes(path.read_bytes()[: -path.stat().st_size // 20])
+    with closing(open_here(path)) as source:
+        assert source.info.display_range is not None
+        assert source.read_tile(0, 0, 0).max() > 200
+        with pytest.raises(TileError, match="ends"):
+            source.read_tile(0, 0, 1)
+
+
+def test_a_progressive_jpeg_is_read_by_rows_where_memory_has_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.jpg"
+    Image.fromarray(picture()).save(path, progressive=True, quality=90)
+    _both_ways(path, monkeypatch)
+
+
+@pytest.mark.parametrize("kind", ["interlaced", "progressive", "coarse inks", "moving", "gif"])
+def test_what_has_no_rows_is_refused_where_memory_has_no_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    suffix = {"interlaced": "png", "moving": "webp", "gif": "gif"}.get(kind, "jpg")
+    path = tmp_path / f"a.{suffix}"
     color = Image.fromarray(picture())
     if kind == "progressive":
         color.save(path, progressive=True)
-    elif kind == "inks":
-        color.convert("CMYK").save(path)
-    elif kind == "palette":
-        color.quantize(64).save(path)
+        monkeypatch.setattr(
+            f"{_READERS}.image_rows.TILE_BYTES", Limit(path.stat().st_size + 300_000, "")
+        )
+    elif kind == "coarse inks":
+        path.write_bytes(_inks(2, is_coarse=True))
+    elif kind == "moving":
+        color.save(path, save_all=True, append_images=[color.transpose(Image.Transpose.ROTATE_180)])
+    elif kind == "gif":
+        color.save(path)
     else:
         color.save(path)
         data = bytearray(path.read_bytes())

@@ -5,15 +5,13 @@ The suite draws a few; `-m slow` draws hundreds. A failure names its seed.
 
 from __future__ import annotations
 
-import random
-import struct
-import zlib
 from contextlib import closing
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from random_pngs import random_png
 from tiff_steps import whole
 
 from viewer.slides.opener import open_here
@@ -21,107 +19,24 @@ from viewer.slides.opener import open_here
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
 open_slide = partial(open_here, first=())
 
 _FEW, _MANY = range(24), range(1000, 1500)
-_GRAY, _RGB, _PALETTE, _GRAY_ALPHA, _RGBA = 0, 2, 3, 4, 6
-_BITS = {
-    _GRAY: (1, 2, 4, 8, 16),
-    _RGB: (8, 16),
-    _PALETTE: (1, 2, 4, 8),
-    _GRAY_ALPHA: (8, 16),
-    _RGBA: (8, 16),
-}
-_SAMPLES = {_GRAY: 1, _RGB: 3, _PALETTE: 1, _GRAY_ALPHA: 2, _RGBA: 4}
-_PASSES = (
-    (0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)
-)  # fmt: skip
-"""Of Adam7: first column and row, step across and down."""
-
-
-def _chunk(kind: bytes, data: bytes) -> bytes:
-    body = kind + data
-    return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
-
-
-def _rows(values: NDArray[Any], bits: int) -> NDArray[np.uint8]:
-    """Return the bytes of each row, samples of a few bits packed."""
-    flat = values.reshape(len(values), -1)
-    if bits == 16:
-        return flat.astype(">u2").view(np.uint8)
-    single = (flat[..., np.newaxis] >> np.arange(bits - 1, -1, -1)) & 1
-    return np.packbits(single.reshape(len(flat), -1).astype(np.uint8), axis=1)
-
-
-def _filtered(rng: random.Random, values: NDArray[Any], bits: int) -> bytes:
-    """Return rows, each by one of the five filters."""
-    if not values.size:
-        return b""
-    step = max(1, values.shape[2] * bits // 8)
-    above, data = None, b""
-    for row in _rows(values, bits).astype(int):
-        above = np.zeros_like(row) if above is None else above
-        left, corner = (np.concatenate([np.zeros(step, int), r])[: len(r)] for r in (row, above))
-        guess = left + above - corner
-        far = np.abs([guess - left, guess - above, guess - corner])
-        paeth = np.choose(far.argmin(axis=0), [left, above, corner])
-        kind = rng.randrange(5)
-        predicted = (0 * row, left, above, (left + above) // 2, paeth)[kind]
-        data += bytes([kind]) + (row - predicted).astype(np.uint8).tobytes()
-        above = row
-    return data
 
 
 def _check(path: Path, seed: int) -> None:
-    rng, numbers = random.Random(seed), np.random.default_rng(seed)
-    height, width = rng.randrange(1, 200), rng.randrange(1, 300)
-    kind = rng.choice(tuple(_BITS))
-    bits, samples = rng.choice(_BITS[kind]), _SAMPLES[kind]
-    full = (1 << bits) - 1
-    values = numbers.integers(0, full, (height, width, samples), endpoint=True)
-    values[0, 0], values[-1, -1] = full, 0  # so that all of the range is used
-    alpha: NDArray[Any] = np.ones((height, width, 1))
-    extra = b""
-    if kind == _PALETTE:
-        entries = rng.randrange(max(1, full // 2), full + 2)
-        values = np.minimum(values, entries - 1)
-        palette = numbers.integers(256, size=(entries, 3), dtype=np.uint8)
-        extra += _chunk(b"PLTE", palette.tobytes())
-        color = palette[values[..., 0]] / 255
-        if rng.random() < 0.5:
-            clear = numbers.integers(256, size=rng.randrange(1, entries + 1), dtype=np.uint8)
-            extra += _chunk(b"tRNS", clear.tobytes())
-            opacity = np.full(entries, 255)
-            opacity[: len(clear)] = clear
-            alpha = opacity[values] / 255
-    else:
-        color = values[..., : 1 if kind in (_GRAY, _GRAY_ALPHA) else 3] / full
-        if kind in (_GRAY_ALPHA, _RGBA):
-            alpha = values[..., -1:] / full
-        elif rng.random() < 0.5:
-            key = values[rng.randrange(height), rng.randrange(width)]
-            extra += _chunk(b"tRNS", key.astype(">u2").tobytes())
-            alpha = 1.0 - (values == key).all(axis=2, keepdims=True)
-    is_interlaced = rng.random() < 0.4
-    passes = _PASSES if is_interlaced else ((0, 0, 1, 1),)
-    data = zlib.compress(
-        b"".join(_filtered(rng, values[y::down, x::across], bits) for x, y, across, down in passes)
-    )
-    cut = rng.randrange(1, len(data))
-    head = struct.pack(">IIBBBBB", width, height, bits, kind, 0, 0, is_interlaced)
-    stored = extra + _chunk(b"IDAT", data[:cut]) + _chunk(b"IDAT", data[cut:])
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", head) + stored + _chunk(b"IEND", b""))
-    words = f"seed {seed}: kind {kind} of {bits} bits, {width} x {height}, {is_interlaced}"
+    png = random_png(seed)
+    path.write_bytes(png.data)
+    color = png.color
     with closing(open_slide(path)) as source:
         stretched = source.info.display_range
         if stretched is not None:
-            black, white = (value / full for value in stretched)
+            black, white = (value / png.full for value in stretched)
             color = np.clip((color - black) / (white - black), 0, 1)
-        expected = np.broadcast_to((color * alpha + 1 - alpha) * 255, (height, width, 3))
+        shown = whole(source)
+        expected = np.broadcast_to((color * png.alpha + 1 - png.alpha) * 255, shown.shape)
         # Colors and opacity are rounded each for itself.
-        assert np.abs(whole(source) - expected).max() <= 2, words
+        assert np.abs(shown - expected).max() <= 2, png.words
 
 
 @pytest.mark.parametrize("seed", _FEW)

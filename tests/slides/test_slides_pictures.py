@@ -159,28 +159,24 @@ def test_resolution_that_is_for_a_printer(tmp_path: Path, dpi: int) -> None:
 
 
 def test_too_large_without_a_pyramid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The header alone decides, before any pixel is decoded; palettes are not read by rows."""
+    """The header alone decides, before any pixel is decoded; a GIF is not read by rows."""
     monkeypatch.setattr(image_size, "MOST_BYTES", 10_000)
-    Image.fromarray(picture()).convert("P").save(tmp_path / "large.png")
+    Image.fromarray(picture()).convert("P").save(tmp_path / "large.gif")
     with pytest.raises(UnsupportedSlideError, match="vips tiffsave"):
-        open_here(tmp_path / "large.png")
+        open_here(tmp_path / "large.gif")
 
 
 @pytest.mark.parametrize("mode", ["RGB", "P"])
 def test_a_huge_header_takes_no_memory(tmp_path: Path, mode: str) -> None:
-    """A BMP that claims 40,000 x 40,000 px and brings a few bytes; of colors rows are read."""
+    """A BMP that claims 40,000 x 40,000 px and brings a few bytes."""
     path = tmp_path / "huge.bmp"
     Image.fromarray(picture(4, 4)).convert(mode).save(path)
     data = bytearray(path.read_bytes())
     data[18:26] = (40_000).to_bytes(4, "little") * 2
     path.write_bytes(data)
     before = psutil.Process().memory_info().rss
-    if mode == "P":
-        with pytest.raises(UnsupportedSlideError, match=r"\d GB"):
-            open_slide(path)
-    else:
-        with closing(open_slide(path)) as source, pytest.raises(TileError):
-            source.read_tile(0, 0, 0)
+    with closing(open_slide(path)) as source, pytest.raises(TileError):
+        source.read_tile(0, 0, 0)
     assert psutil.Process().memory_info().rss - before < 300e6
 
 

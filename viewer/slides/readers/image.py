@@ -112,14 +112,18 @@ def open_image(path: Path, image: int | None = None) -> ImageSource | None:
         raise _damaged(path, error) from error
     check_image(path, image)
     check_claim(path, picture)
-    by_rows = row_chunks(path, picture) if is_large(path, picture) else None
+    try:
+        by_rows = row_chunks(path, picture) if is_large(path, picture) else None
+    except (ValueError, ChunkError) as error:
+        raise _damaged(path, error) from error
     if by_rows is None:
         check_size(path, picture)
     if picture.format == "JPEG2000":
         check_jpeg_2000(path)
         picture.info["icc_profile"] = jpeg2000_profile(path)  # which Pillow leaves out
     try:
-        if by_rows is None and (check := _CHECKS.get(picture.format or "")):
+        has_scans = by_rows is None or picture.info.get("progressive")
+        if has_scans and (check := _CHECKS.get(picture.format or "")):
             with open_regular(path) as file:
                 check(file.read())
         chunks = by_rows or decoded(path, picture)
@@ -129,7 +133,7 @@ def open_image(path: Path, image: int | None = None) -> ImageSource | None:
         raise _damaged(path, error) from error
     kind = picture.format or "image"
     profile = picture.info.get("icc_profile")
-    shown = chunks.colors.range if isinstance(chunks, ArrayChunks) else None
+    shown = chunks.range
     # Resolution tags of such images are meant for printers: they are no pixel size.
     info = SlideInfo(
         vendor=kind.lower(),
@@ -150,7 +154,7 @@ def _open_jpeg_xl(path: Path, width_px: int, height_px: int) -> ImageSource:
     except (ValueError, RuntimeError) as error:
         raise _damaged(path, error) from error
     chunks = array_chunks(samples)
-    shown = chunks.colors.range
+    shown = chunks.range
     info = SlideInfo(
         vendor="jpegxl",
         reader="JPEG XL in memory",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import collections
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import imagecodecs
 import numpy as np
+from PIL import Image
 
 from viewer.limits import open_regular
 from viewer.slides.readers.jpeg_2000 import (
@@ -18,6 +20,7 @@ from viewer.slides.readers.jpeg_2000 import (
 from viewer.slides.readers.jpeg_2000_code import jpeg2k_decode
 from viewer.slides.readers.sample_colors import (
     ColorModel,
+    DisplayRange,
     SampleColors,
     display_range,
     opacity_scale,
@@ -28,10 +31,10 @@ from viewer.slides.readers.tiff.overview import LARGE_PX, StripOverview
 from viewer.slides.readers.turning import UPRIGHT
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
-    from PIL import Image
 
     from viewer.slides.source import RgbImage
 
@@ -39,11 +42,16 @@ _CHUNK_PX = 512
 _OVERVIEW_FACTOR = 8
 _REDUCED_BY_PILLOW = ("L", "RGB", "CMYK")
 """Modes whose means are those of the colors; six times as fast as by strips."""
+_INDEXED_MODES = ("L", "P")
+"""Of 256 colors at most, which are looked up."""
 _ALPHA_MODES = ("LA", "PA", "RGBA", "La", "RGBa")
 _TGA_DESCRIPTOR_AT = 17
+_TGA_FOOTER_BYTES, _TGA_FOOTER_END = 26, b"TRUEVISION-XFILE.\0"
+_TGA_ATTRIBUTES_AT = 494
+"""In the extension that the footer points to."""
 _PNG_BIT_DEPTH_AT = 24
 _JPEG_2000_MODES = ("RGB", "RGBA", "I;16", "L", "LA", "P")
-_DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L")
+DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L")
 _COLOR_MODELS = {1: ColorModel.GRAY, 2: ColorModel.GRAY, 3: ColorModel.RGB, 4: ColorModel.RGB}
 
 
@@ -67,43 +75,81 @@ class _MemoryChunks:
         return left, top, right, min(top + _CHUNK_PX, self.height_px)
 
 
+class PillowColors:
+    """How images of 8-bit samples, or fewer, become RGB, by Pillow.
+
+    Parameters
+    ----------
+    picture
+        Opened, and decoded or not.
+    """
+
+    def __init__(self, path: Path, picture: Image.Image) -> None:
+        _scale_transparent_gray(path, picture)
+        self._info = picture.info
+        self._cmyk_profile = cmyk_profile(picture)
+        self.has_alpha = _has_alpha(path, picture)
+        self._table: SampleColors | None = None
+
+    def rgb(self, part: Image.Image) -> RgbImage:
+        """Return uint8 (height, width, 3) for a part of the picture."""
+        if self._cmyk_profile is not None:
+            return through_cmyk_profile(np.asarray(part), self._cmyk_profile)
+        if not self.has_alpha:
+            return np.array(part.convert("RGB"))
+        if part.mode in _INDEXED_MODES:
+            if self._table is None:
+                every = Image.frombytes(part.mode, (256, 1), bytes(range(256)))
+                if part.palette is not None:
+                    every.palette = part.palette.copy()
+                    every.palette.dirty = 1
+                self._table = SampleColors(ColorModel.PALETTE, palette=self._on_white(every)[0])
+            return self._table.rgb(np.asarray(part)[..., np.newaxis])
+        return self._on_white(part)
+
+    def _on_white(self, part: Image.Image) -> RgbImage:
+        part.info = self._info
+        return _ON_WHITE.rgb(np.asarray(part.convert("RGBA")))
+
+
 class PillowChunks(_MemoryChunks):
     """8-bit images of any mode; Pillow's own memory is the store."""
 
-    def __init__(self, picture: Image.Image, *, has_alpha: bool) -> None:
+    range: DisplayRange | None = None
+    """As `ArrayChunks`."""
+
+    def __init__(self, picture: Image.Image, colors: PillowColors) -> None:
         super().__init__(*picture.size)
         self._picture = picture
-        self._cmyk_profile = cmyk_profile(picture)
-        self._has_alpha = has_alpha
+        self._colors = colors
 
     def read_rgb(self, column: int, row: int) -> RgbImage:
-        part = self._picture.crop(self._box(column, row))
-        if self._cmyk_profile is not None:
-            return through_cmyk_profile(np.asarray(part), self._cmyk_profile)
-        if self._has_alpha:
-            part.info = self._picture.info
-            return _ON_WHITE.rgb(np.asarray(part.convert("RGBA")))
-        return np.array(part.convert("RGB"))
+        return self._colors.rgb(self._picture.crop(self._box(column, row)))
 
     def overview(self) -> PillowChunks | StripOverview:
-        if self._has_alpha or self._picture.mode not in _REDUCED_BY_PILLOW:
+        if self._colors.has_alpha or self._picture.mode not in _REDUCED_BY_PILLOW:
             return StripOverview(self)
-        reduced = self._picture.reduce(_OVERVIEW_FACTOR)
-        reduced.info = self._picture.info
-        return PillowChunks(reduced, has_alpha=False)
+        return PillowChunks(self._picture.reduce(_OVERVIEW_FACTOR), self._colors)
 
 
 class ArrayChunks(_MemoryChunks):
-    """Images of more than 8 bits; samples (height, width, samples)."""
+    """Images of more than 8 bits; samples (height, width, samples).
+
+    Attributes
+    ----------
+    range
+        What is shown as black and white, where that is not all that the bits allow.
+    """
 
     def __init__(self, samples: NDArray[Any], colors: SampleColors) -> None:
         super().__init__(samples.shape[1], samples.shape[0])
         self._samples = samples
-        self.colors = colors
+        self._colors = colors
+        self.range = colors.range
 
     def read_rgb(self, column: int, row: int) -> RgbImage:
         left, top, right, bottom = self._box(column, row)
-        return self.colors.rgb(self._samples[top:bottom, left:right])
+        return self._colors.rgb(self._samples[top:bottom, left:right])
 
     def overview(self) -> StripOverview:
         return StripOverview(self)
@@ -112,24 +158,15 @@ class ArrayChunks(_MemoryChunks):
 _ON_WHITE = SampleColors(ColorModel.RGB, alpha=3)
 
 
-def as_rgb(pixels: NDArray[np.uint8]) -> RgbImage:
-    """Return gray or color of 8 bits as RGB; of two or four samples the last is opacity."""
-    if pixels.shape[2] < 3:
-        gray = np.repeat(pixels[..., :1], 3, axis=2)
-        pixels = np.concatenate([gray, pixels[..., 1:]], axis=2)
-    return _ON_WHITE.rgb(pixels) if pixels.shape[2] == 4 else pixels
-
-
 def decoded(path: Path, picture: Image.Image) -> PillowChunks | ArrayChunks:
     """Decode an image. Raises what the decoders raise."""
     deep = _deep_samples(path, picture)
     bits = channels = None
     if deep is None:
         picture.load()
-        if picture.mode not in _DEEP_MODES:
-            _scale_transparent_gray(path, picture)
+        if picture.mode not in DEEP_MODES:
             scaled = at_full_scale(path, picture)
-            return PillowChunks(scaled, has_alpha=_has_alpha(path, scaled))
+            return PillowChunks(scaled, PillowColors(path, scaled))
         deep = np.asarray(picture)
     elif picture.format == "JPEG2000":
         channels = jpeg2000_channels(path)
@@ -149,27 +186,52 @@ def array_chunks(
     channels
         What the file says of its samples; without it two or four end with opacity.
     """
-    count = samples.shape[2]
+    strips = (samples[top : top + _CHUNK_PX] for top in range(0, len(samples), _CHUNK_PX))
+    colors = deep_colors(strips, samples.dtype, samples.shape[2], bits, channels)
+    return ArrayChunks(samples, colors)
+
+
+def deep_colors(
+    strips: Iterable[NDArray[Any]],
+    dtype: np.dtype[Any],
+    count: int,
+    bits: int | None = None,
+    channels: Jpeg2000Channels | None = None,
+) -> SampleColors:
+    """Return how samples are shown, as `array_chunks`.
+
+    Parameters
+    ----------
+    strips
+        All of the image, (height, width, samples), gone through once.
+    count
+        Of the samples of a pixel.
+    """
     model = _COLOR_MODELS.get(channels.colors if channels else count, ColorModel.GRAY)
-    bits = bits or 8 * samples.dtype.itemsize
-    strips = (
-        samples[top : top + _CHUNK_PX, :, : model.samples]
-        for top in range(0, len(samples), _CHUNK_PX)
-    )
-    shown = display_range(strips, model, bits)
-    full = float((1 << bits) - 1) if samples.dtype.kind == "u" else 1.0
+    bits = bits or 8 * dtype.itemsize
     alpha = count - 1 if count in (2, 4) else None
     is_premultiplied = False
     if channels is not None:
         alpha = None if channels.alpha is None or channels.alpha >= count else channels.alpha
         is_premultiplied = channels.is_premultiplied
+    most = 0.0
+
+    def without_alpha() -> Iterator[NDArray[Any]]:
+        nonlocal most
+        for strip in strips:
+            if alpha is not None:
+                most = max(most, float(strip[..., alpha].max(initial=0)))
+            yield strip[..., : model.samples]
+
+    parts = without_alpha()
+    shown = display_range(parts, model, bits)
+    if alpha is not None:
+        collections.deque(parts, maxlen=0)  # what the range did not need
+    full = float((1 << bits) - 1) if dtype.kind == "u" else 1.0
     colors = SampleColors(
         model, shown, alpha=alpha, full_scale=full, is_premultiplied=is_premultiplied
     )
-    if alpha is not None:
-        most = float(samples[..., alpha].max(initial=0))
-        colors = replace(colors, full_scale=opacity_scale(colors, shown, most))
-    return ArrayChunks(samples, colors)
+    return replace(colors, full_scale=opacity_scale(colors, shown, most))
 
 
 def _has_alpha(path: Path, picture: Image.Image) -> bool:
@@ -182,7 +244,14 @@ def _has_alpha(path: Path, picture: Image.Image) -> bool:
 
 def _tga_alpha_bits(path: Path) -> int:
     with open_regular(path) as file:
-        return file.read(_TGA_DESCRIPTOR_AT + 1)[_TGA_DESCRIPTOR_AT] & 0xF
+        bits = file.read(_TGA_DESCRIPTOR_AT + 1)[_TGA_DESCRIPTOR_AT] & 0xF
+        file.seek(max(0, file.seek(0, 2) - _TGA_FOOTER_BYTES))
+        footer = file.read()
+        extension = int.from_bytes(footer[:4], "little")
+        if not footer.endswith(_TGA_FOOTER_END) or not extension:
+            return bits
+        file.seek(extension + _TGA_ATTRIBUTES_AT)
+        return 0 if file.read(1) == b"\0" else bits  # it says that there is none after all
 
 
 def _scale_transparent_gray(path: Path, picture: Image.Image) -> None:

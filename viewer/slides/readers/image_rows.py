@@ -1,55 +1,75 @@
-"""Picture files too large for memory, a few rows at a time: JPEG, PNG, and pixels as they are.
+"""Picture files too large for memory, a few rows at a time: JPEG, PNG, WebP, plain pixels.
 
-Those are of 8 bits, gray or color, with opacity or without; not interlaced, progressive or of inks.
+Those are not interlaced, and not progressive where memory has no room for their coefficients.
 """
 
 from __future__ import annotations
 
-import struct
-import zlib
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-import imagecodecs
 import numpy as np
 from PIL import Image, ImageFile
 
-from viewer.slides.readers.image_chunks import as_rgb
+from viewer.limits import TILE_BYTES
+from viewer.slides.readers.image_chunks import DEEP_MODES, PillowColors, deep_colors, is_deep
 from viewer.slides.readers.large_chunks import part_rows
+from viewer.slides.readers.png_rows import PngRows, png_pixel_bits
 from viewer.slides.readers.shared_file import AnyFile, shared_file
 from viewer.slides.readers.tiff.errors import ChunkError, read_exactly
 from viewer.slides.readers.tiff.jpeg_rows import JpegRows
-from viewer.slides.readers.tiff.jpeg_stream import FRAME_WITHIN_BYTES, can_stream_jpeg
+from viewer.slides.readers.tiff.jpeg_stream import FRAME_WITHIN_BYTES, can_stream_jpeg, read_frame
 from viewer.slides.readers.tiff.overview import StripOverview
 from viewer.slides.readers.tiff.rows import StripGrid, StripRows
-from viewer.slides.readers.tiff.sequential_rows import RowStream, SequentialRows
 from viewer.slides.readers.turning import UPRIGHT
+from viewer.slides.readers.webp_rows import WebpRows, can_stream_webp
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
+    from viewer.slides.readers.sample_colors import SampleColors
     from viewer.slides.source import RgbImage
 
-_PNG_START = b"\x89PNG\r\n\x1a\n"
-_PNG_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
-"""Colors of a PNG of 8 bits by its samples: gray, gray with opacity, RGB, RGBA."""
-_RAW_MODES = ("L", "RGB", "BGR", "BGRX", "RGBA", "BGRA", "RGBX")
-"""As Pillow calls the orders of samples, a byte each."""
-_INPUT_BYTES = 1 << 16
-_SAMPLES = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
+_RAW_BITS = {
+    "1": 1, "1;I": 1, "P;1": 1, "P;4": 4, "L": 8, "P": 8, "LA": 16, "RGB": 24, "BGR": 24,
+    "BGR;15": 16, "BGR;16": 16, "BGRA;15Z": 16, "RGBA": 32, "BGRA": 32, "RGBX": 32, "BGRX": 32,
+    "I;16B": 16, "F;32F": 32, "F;32BF": 32,
+}  # fmt: skip
+"""Of a pixel, by what Pillow calls the order of its samples."""
+
+_JPEG_SAMPLES = {"L": 1, "RGB": 3, "CMYK": 4}
+_TGA_DESCRIPTOR_AT, _FROM_RIGHT = 17, 0x10
+_OPAQUE = 0xFFFF
+
+
+class _Pixels(Protocol):
+    """Makes colors of bytes as `StripRows` gives them."""
+
+    def rgb(self, data: bytes, rows: int) -> RgbImage: ...
 
 
 class RowChunks:
-    """A picture as strips of a few rows; fulfils `RgbChunks`."""
+    """A picture as strips of a few rows; fulfils `RgbChunks`.
+
+    Attributes
+    ----------
+    range
+        What is shown as black and white, where that is not all that the bits allow.
+    """
 
     is_large = True
     columns = parts_per_chunk = 1
 
-    def __init__(self, rows: StripRows, size_px: tuple[int, int], samples: int) -> None:
-        self._rows = rows
-        self._samples = samples
-        self.width_px, self.height_px = size_px
+    def __init__(self, layout: _Layout, pixels: _Pixels, colors: SampleColors | None) -> None:
+        self._rows = layout.rows
+        self._pixels = pixels
+        self._is_mirrored = layout.is_mirrored
+        self.range = colors.range if colors else None
+        self.width_px, self.height_px = layout.size_px
         self.chunk_width_px = self.width_px
-        self.chunk_height_px = part_rows(self.height_px, self.width_px * samples)
+        self.chunk_height_px = layout.part_rows
         self.rows = -(-self.height_px // self.chunk_height_px)
         self.orientation = UPRIGHT
 
@@ -58,147 +78,210 @@ class RowChunks:
         assert column == 0
         top = row * self.chunk_height_px
         height = min(self.chunk_height_px, self.height_px - top)
-        data = self._rows.read(0, top, height)
-        pixels = np.frombuffer(data, np.uint8).reshape(height, self.width_px, self._samples)
-        return as_rgb(pixels)
+        shown = self._pixels.rgb(self._rows.read(0, top, height), height)
+        return np.ascontiguousarray(shown[:, ::-1]) if self._is_mirrored else shown
 
     def overview(self) -> StripOverview:
         """Return a reduced level, which is made in one pass."""
         return StripOverview(self)
 
 
+class _Layout(NamedTuple):
+    """Where the rows of a picture come from, and the order of their samples as Pillow calls it."""
+
+    rows: StripRows
+    size_px: tuple[int, int]
+    row_bytes: int
+    order: tuple[str | int, ...]
+    is_mirrored: bool = False
+
+    @property
+    def part_rows(self) -> int:
+        width, height = self.size_px
+        return part_rows(height, max(self.row_bytes, 3 * width))
+
+
 def row_chunks(path: Path, picture: ImageFile.ImageFile) -> RowChunks | None:
     """Return a picture that is opened, and not decoded, by rows; None where its kind has none.
 
-    Raises OSError.
+    One of more than 8 bits is gone through once, to learn what is shown as black and as white.
+
+    Raises
+    ------
+    OSError
+        The file cannot be read.
+    ChunkError
+        It is damaged.
     """
-    samples = _SAMPLES.get(picture.mode)
-    if samples is None or "transparency" in picture.info:
+    layout = _layout(path, picture)
+    if layout is None:
         return None
-    file, (width, height) = shared_file(path), picture.size
-    grid = StripGrid(height, height, width * samples, (0,), (path.stat().st_size,))
-    rows: StripRows | None = None
-    if picture.format == "JPEG" and not picture.info.get("progressive"):
-        if can_stream_jpeg(file.read(0, FRAME_WITHIN_BYTES), samples):
-            rows = JpegRows(grid, file, samples=samples)
-    elif picture.format == "PNG":
-        # The depth, the colors, the two methods that have no choice, and whether it is interlaced.
-        if file.read(24, 5) == bytes((8, _PNG_TYPES[samples], 0, 0, 0)):
-            rows = _PngRows(grid, file, samples)
-    elif picture.tile and picture.tile[0][0] == "raw":
-        rows = _raw_rows(picture, grid, file)
-    return None if rows is None else RowChunks(rows, picture.size, samples)
+    if picture.format == "PNG" and is_deep(path, picture):
+        return _deep_chunks(layout, _DeepPng(picture))
+    parts = _Parts(picture, layout.order)
+    if picture.mode in DEEP_MODES:
+        return _deep_chunks(layout, _DeepByPillow(parts))
+    return RowChunks(layout, _ByPillow(parts, PillowColors(path, picture)), None)
 
 
-class _PngRows(SequentialRows):
-    def __init__(self, grid: StripGrid, file: AnyFile, samples: int) -> None:
-        super().__init__(grid, file)
-        self._samples = samples
-
-    def _opened(self, strip: int) -> RowStream:
-        assert strip == 0
-        return _PngStream(self._file, self._grid.row_bytes, self._samples)
-
-
-class _PngStream:
-    """The rows of a PNG, from the top."""
-
-    held_bytes = 1 << 20
-
-    def __init__(self, file: AnyFile, row_bytes: int, samples: int) -> None:
-        self._file = file
-        self._row_bytes = row_bytes
-        self._samples = samples
-        self._state = zlib.decompressobj()
-        self._at, self._left = len(_PNG_START), 0
-        self._above = bytes(row_bytes)
-
-    def read(self, rows: int) -> bytes:
-        """Return the next rows. Raises ChunkError."""
-        filtered = self._inflated(rows * (1 + self._row_bytes))
-        # The row above goes before them, unfiltered, in a small PNG of its own.
-        coded = zlib.compress(b"\0" + self._above + filtered, 0)
-        width = self._row_bytes // self._samples
-        header = struct.pack(">2I5B", width, rows + 1, 8, _PNG_TYPES[self._samples], 0, 0, 0)
-        parts = ((b"IHDR", header), (b"IDAT", coded), (b"IEND", b""))
-        small = _PNG_START + b"".join(_png_chunk(*part) for part in parts)
-        try:
-            pixels = imagecodecs.png_decode(small)[1:].tobytes()
-        except (RuntimeError, ValueError) as error:
-            raise ChunkError(f"its data is damaged ({error})") from error
-        self._above = pixels[-self._row_bytes :]
-        return pixels
-
-    def _inflated(self, wanted: int) -> bytes:
-        pieces: list[bytes] = []
-        while wanted:
-            data = self._state.unconsumed_tail or self._input()
-            try:
-                piece = self._state.decompress(data, wanted)
-            except zlib.error as error:
-                raise ChunkError(f"its data is damaged ({error})") from error
-            if not piece and (self._state.eof or not data):
-                raise ChunkError("its compressed data ends too soon")
-            pieces.append(piece)
-            wanted -= len(piece)
-        return b"".join(pieces)
-
-    def _input(self) -> bytes:
-        """Return what comes next of the chunks IDAT; nothing behind them."""
-        while not self._left:
-            head = read_exactly(self._file, self._at, 8)
-            size, kind = int.from_bytes(head[:4], "big"), head[4:]
-            if kind == b"IEND":
-                return b""
-            self._at += 8
-            if kind == b"IDAT":
-                self._left = size
-            if not self._left:
-                self._at += size + 4
-        size = min(self._left, _INPUT_BYTES)
-        data = read_exactly(self._file, self._at, size)
-        self._left -= size
-        self._at += size if self._left else size + 4
-        return data
+def _layout(path: Path, picture: ImageFile.ImageFile) -> _Layout | None:
+    file = shared_file(path)
+    if picture.format == "JPEG":
+        return _jpeg_layout(path, picture, file)
+    if picture.format == "PNG":
+        return _png_layout(path, picture, file)
+    if picture.format == "WEBP":
+        return _webp_layout(path, picture, file)
+    is_raw = bool(picture.tile) and picture.tile[0][0] == "raw"
+    return _raw_layout(path, picture, file) if is_raw else None
 
 
-def _png_chunk(kind: bytes, data: bytes) -> bytes:
-    check = zlib.crc32(kind + data).to_bytes(4, "big")
-    return len(data).to_bytes(4, "big") + kind + data + check
+def _grid(path: Path, picture: Image.Image, row_bytes: int) -> StripGrid:
+    height = picture.height
+    return StripGrid(height, height, row_bytes, (0,), (path.stat().st_size,))
 
 
-class _RawRows(NamedTuple):
-    """Rows that lie in the file as they are, from below or from above."""
-
-    mode: str
-    raw_mode: str
-    stride: int
-    is_upward: bool
-    offset: int
-    grid: StripGrid
-    file: AnyFile
-    width_px: int
-
-    def read(self, strip: int, first_row: int, rows: int) -> bytes:
-        """Return rows from above, as `StripRows`. Raises ChunkError."""
-        del strip
-        first = self.grid.height_px - first_row - rows if self.is_upward else first_row
-        data = read_exactly(self.file, self.offset + first * self.stride, rows * self.stride)
-        size, turn = (self.width_px, rows), -1 if self.is_upward else 1
-        order = (self.raw_mode, self.stride, turn)
-        return Image.frombytes(self.mode, size, data, "raw", *order).tobytes()
+def _jpeg_layout(path: Path, picture: ImageFile.ImageFile, file: AnyFile) -> _Layout | None:
+    samples = _JPEG_SAMPLES.get(picture.mode, 0)
+    head = file.read(0, FRAME_WITHIN_BYTES)
+    frame = read_frame(head)
+    if frame is None or not can_stream_jpeg(head, samples):
+        return None
+    if frame.is_progressive and frame.coefficient_bytes + path.stat().st_size > TILE_BYTES.most:
+        return None
+    grid = _grid(path, picture, picture.width * samples)
+    rows = JpegRows(grid, file, samples=samples)
+    # Inks are stored inverted, as Adobe has it.
+    order = "CMYK;I" if picture.mode == "CMYK" else picture.mode
+    return _Layout(rows, picture.size, grid.row_bytes, (order,))
 
 
-def _raw_rows(picture: ImageFile.ImageFile, grid: StripGrid, file: AnyFile) -> _RawRows | None:
+def _png_layout(path: Path, picture: ImageFile.ImageFile, file: AnyFile) -> _Layout | None:
+    bits = png_pixel_bits(file)
+    order = picture.tile[0][3] if picture.tile else None
+    if bits is None or not isinstance(order, str):
+        return None
+    grid = _grid(path, picture, -(-picture.width * bits // 8))
+    rows = PngRows(grid, file, max(1, bits // 8))
+    return _Layout(rows, picture.size, grid.row_bytes, (order,))
+
+
+def _webp_layout(path: Path, picture: ImageFile.ImageFile, file: AnyFile) -> _Layout | None:
+    if getattr(picture, "n_frames", 1) > 1 or not can_stream_webp():
+        return None
+    samples = len(picture.getbands())
+    grid = _grid(path, picture, picture.width * samples)
+    return _Layout(WebpRows(grid, file, samples), picture.size, grid.row_bytes, (picture.mode,))
+
+
+def _raw_layout(path: Path, picture: ImageFile.ImageFile, file: AnyFile) -> _Layout | None:
     _, extents, offset, given = picture.tile[0]
     if len(picture.tile) > 1 or extents != (0, 0, *picture.size) or given is None:
         return None
     raw_mode, *rest = (given,) if isinstance(given, str) else given
     stride, turn = rest if len(rest) == 2 else (0, 1)
-    if raw_mode not in _RAW_MODES or turn not in (1, -1):
+    if raw_mode not in _RAW_BITS or turn not in (1, -1):
         return None
-    per_pixel = len(raw_mode)
-    width = picture.width
-    return _RawRows(
-        picture.mode, raw_mode, stride or width * per_pixel, turn == -1, offset, grid, file, width
+    row_bytes = stride or -(-picture.width * _RAW_BITS[raw_mode] // 8)
+    grid = _grid(path, picture, row_bytes)
+    is_mirrored = picture.format == "TGA" and bool(
+        file.read(_TGA_DESCRIPTOR_AT, 1)[0] & _FROM_RIGHT
     )
+    rows = _StoredRows(grid, file, offset, is_upward=turn == -1)
+    return _Layout(rows, picture.size, row_bytes, (raw_mode, row_bytes, turn), is_mirrored)
+
+
+class _StoredRows(NamedTuple):
+    """Rows that lie in the file as they are, from below or from above."""
+
+    grid: StripGrid
+    file: AnyFile
+    offset: int
+    is_upward: bool
+
+    def read(self, strip: int, first_row: int, rows: int) -> bytes:
+        """Return rows as they are stored, as `StripRows`. Raises ChunkError."""
+        del strip
+        height, row_bytes = self.grid.height_px, self.grid.row_bytes
+        first = height - first_row - rows if self.is_upward else first_row
+        return read_exactly(self.file, self.offset + first * row_bytes, rows * row_bytes)
+
+
+class _Parts:
+    """Makes a picture of its own of rows, by Pillow."""
+
+    def __init__(self, picture: Image.Image, order: tuple[str | int, ...]) -> None:
+        self._mode, self._width_px = picture.mode, picture.width
+        self._palette = picture.palette
+        self._order = order
+
+    def part(self, data: bytes, rows: int) -> Image.Image:
+        size = (self._width_px, rows)
+        part = Image.frombytes(self._mode, size, data, "raw", *self._order)
+        if self._palette is not None:
+            part.palette = self._palette.copy()
+            part.load()  # which hands it on
+        return part
+
+
+class _ByPillow(NamedTuple):
+    """Makes colors of samples that Pillow reads."""
+
+    parts: _Parts
+    colors: PillowColors
+
+    def rgb(self, data: bytes, rows: int) -> RgbImage:
+        return self.colors.rgb(self.parts.part(data, rows))
+
+
+class _DeepByPillow(NamedTuple):
+    """Gives samples of more than 8 bits that Pillow reads."""
+
+    parts: _Parts
+
+    def samples(self, data: bytes, rows: int) -> NDArray[Any]:
+        """Return (height, width, samples)."""
+        return np.asarray(self.parts.part(data, rows))[..., np.newaxis]
+
+
+class _DeepPng:
+    """Gives the samples of a PNG of 16 bits, with opacity where one color is transparent."""
+
+    def __init__(self, picture: Image.Image) -> None:
+        self._width_px = picture.width
+        key: int | tuple[int, ...] | None = picture.info.get("transparency")
+        self._key = None if key is None else np.array(key, np.uint16)
+
+    def samples(self, data: bytes, rows: int) -> NDArray[Any]:
+        """Return (height, width, samples)."""
+        stored = np.frombuffer(data, ">u2").reshape(rows, self._width_px, -1).astype(np.uint16)
+        if self._key is None:
+            return stored
+        is_clear = (stored == self._key).all(axis=2, keepdims=True)
+        return np.concatenate([stored, np.where(is_clear, 0, _OPAQUE).astype(np.uint16)], axis=2)
+
+
+class _Deep(NamedTuple):
+    """Makes colors of samples of more than 8 bits."""
+
+    stored: _DeepByPillow | _DeepPng
+    colors: SampleColors
+
+    def rgb(self, data: bytes, rows: int) -> RgbImage:
+        return self.colors.rgb(self.stored.samples(data, rows))
+
+
+def _deep_chunks(layout: _Layout, stored: _DeepByPillow | _DeepPng) -> RowChunks:
+    first = stored.samples(layout.rows.read(0, 0, 1), 1)
+
+    def strips() -> Iterator[NDArray[Any]]:
+        height, step = layout.size_px[1], layout.part_rows
+        for top in range(0, height, step):
+            rows = min(step, height - top)
+            try:
+                yield stored.samples(layout.rows.read(0, top, rows), rows)
+            except ChunkError:
+                return  # the rest is lost, which its tiles say
+
+    colors = deep_colors(strips(), first.dtype, first.shape[2])
+    return RowChunks(layout, _Deep(stored, colors), colors)

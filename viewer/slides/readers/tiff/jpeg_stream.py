@@ -18,6 +18,7 @@ from viewer.slides.readers.jpeg_markers import FRAMES, PROGRESSIVE, markers
 from viewer.slides.readers.tiff.errors import ChunkError, read_exactly
 from viewer.slides.readers.tiff.jpeg_color import JpegHeader, is_ycbcr, joined, read_jpeg_header
 from viewer.slides.readers.tiff.native_codecs import native_library
+from viewer.slides.readers.tiff.ycbcr import ycck_as_cmyk
 
 if TYPE_CHECKING:
     from viewer.slides.readers.shared_file import AnyFile
@@ -29,9 +30,12 @@ PADDING_BYTES = 64
 FRAME_WITHIN_BYTES = 1 << 20
 """Of its beginning; profiles and thumbnails stand before."""
 _NO_SIZE_LIMIT = "LIBTIFF_ALLOW_LARGE_LIBJPEG_MEM_ALLOC"
-_JPEG, _GRAY, _RGB, _YCBCR = 7, 1, 2, 6
+_JPEG, _PHOTOMETRICS, _YCBCR = 7, {1: 1, 3: 2, 4: 5}, 6
 _COLOR_MODE, _AS_RGB = 65538, 1
 _FACTORS = (1, 2, 4)
+_UNCUT_INKS = ((1, 1),) * 4
+_YCCK = (1, 2)
+"""Of Adobe's transform, for four components; libjpeg takes that for three for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +68,11 @@ class JpegFrame:
 
     @property
     def is_streamable(self) -> bool:
-        """Return whether libtiff gives it by rows: gray or color of 8 bits, cut as usual."""
+        """Return whether libtiff gives it by rows: gray, color or inks of 8 bits, cut as usual."""
         first, *others = self.sampling
         is_cut_as_usual = all(factor in _FACTORS for factor in first) and others == [(1, 1)] * 2
         is_known = self.header.precision_bits == 8 and not self.header.is_lossless
-        return is_known and (is_cut_as_usual or not others)
+        return is_known and (is_cut_as_usual or not others or self.sampling == _UNCUT_INKS)
 
 
 def read_frame(data: bytes, tables: bytes | None = None) -> JpegFrame | None:
@@ -94,7 +98,7 @@ def can_stream_jpeg(data: bytes, samples: int, tables: bytes | None = None) -> b
 
 
 class JpegStream:
-    """The rows of a JPEG, red, green and blue or gray; a `RowStream`.
+    """The rows of a JPEG: red, green and blue, gray, or inks as they are stored; a `RowStream`.
 
     Parameters
     ----------
@@ -143,6 +147,7 @@ class JpegStream:
         self._row = ctypes.create_string_buffer(frame.width_px * samples)
         self._next_row = 0
         is_coded = samples == 3 and is_ycbcr(frame.header, tag_is_rgb)
+        self._is_ycck = samples == 4 and frame.header.adobe_transform in _YCCK
         start = start[: frame.sampling_at + 1]
         if samples == 1:
             start = start[:-1] + b"\x11"  # which means the same for one component alone
@@ -163,7 +168,8 @@ class JpegStream:
                 raise self._file.error or ChunkError("its JPEG data is damaged")
             self._next_row += 1
             pieces.append(self._row.raw[: self._row_bytes])
-        return b"".join(pieces)
+        data = b"".join(pieces)
+        return ycck_as_cmyk(data) if self._is_ycck else data
 
     def __del__(self) -> None:
         if getattr(self, "_tiff", None):
@@ -226,7 +232,7 @@ def _closed(_: int | None) -> int:
 def _head(frame: JpegFrame, is_coded: bool, size: int, tables: bytes) -> bytes:
     """Return a BigTIFF up to its only strip, which follows."""
     samples = len(frame.sampling)
-    photometric = _GRAY if samples == 1 else _YCBCR if is_coded else _RGB
+    photometric = _YCBCR if is_coded else _PHOTOMETRICS[samples]
     entries: list[tuple[int, int, int, bytes]] = [
         (256, 4, 1, struct.pack("<I", frame.width_px)),
         (257, 4, 1, struct.pack("<I", frame.height_px)),

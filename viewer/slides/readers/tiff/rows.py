@@ -38,9 +38,12 @@ _HANGS_ON_CHUNKS = ("decode", "chunks", "chunked", "hash")
 JPEG = (COMPRESSION.JPEG, COMPRESSION.ALT_JPEG, COMPRESSION.JPEG_LOSSY)
 _DEFLATE = (COMPRESSION.ADOBE_DEFLATE, COMPRESSION.DEFLATE)
 _ZSTD = (COMPRESSION.ZSTD, COMPRESSION.ZSTD_DEPRECATED)
-_GRAYS = (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.MINISWHITE)
-_JPEG_COLORS = ((PHOTOMETRIC.RGB, PHOTOMETRIC.YCBCR), _GRAYS)
-"""Of which JPEGs of several samples and of one are decoded by rows."""
+_JPEG_COLORS = {
+    1: (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.MINISWHITE),
+    3: (PHOTOMETRIC.RGB, PHOTOMETRIC.YCBCR),
+    4: (PHOTOMETRIC.SEPARATED,),
+}
+"""By the samples of JPEGs that are decoded by rows."""
 _SUBSAMPLING = 530
 _INPUT_BYTES = 1 << 14
 _MOST_SNAPSHOTS = 256
@@ -198,7 +201,7 @@ def _source(page: TiffPage, file: AnyFile, samples: int) -> _Source | None:
     """Return what gives rows of the page's codec, where it does."""
     if page.compression in JPEG:
         head = _first_bytes(page, file, FRAME_WITHIN_BYTES)
-        has_rows = page.photometric in _JPEG_COLORS[samples == 1] and page.dtype == np.uint8
+        has_rows = page.photometric in _JPEG_COLORS.get(samples, ()) and page.dtype == np.uint8
         if not has_rows or not can_stream_jpeg(head, samples, page.jpegtables):
             return None
         tag_is_rgb = page.photometric == PHOTOMETRIC.RGB

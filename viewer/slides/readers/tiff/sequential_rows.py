@@ -104,7 +104,10 @@ class SequentialRows(ABC):
             held.put((self, strip, at.next_block), data)
             at.next_block += 1
             if at.next_block > block:
-                self._at[strip] = at
+                if at.next_block * self._block_rows < self._rows(strip):
+                    self._at[strip] = at
+                else:  # nothing more comes of it
+                    held.put((self, "streams"), _NOTHING, self._stream_bytes())
                 return data.data
 
     def _make_room(self, stream: RowStream) -> None:

@@ -97,3 +97,28 @@ def subsampling(
     if len(tag) == 2 and all(side in (1, 2, 4) for side in tag):
         return int(tag[0]), int(tag[1])
     return (1, 1) if byte_count >= height_px * width_px * 3 else (2, 2)
+
+
+def ycck_as_cmyk(data: bytes) -> bytes:
+    """Return CMYK for YCCK, four bytes a pixel, to the last bit as libjpeg does it."""
+    luma, cb, cr, _ = np.frombuffer(data, np.uint8).reshape(-1, 4).T
+    red, blue, green_of_cr, green_of_cb = _CHROMA_SHARES
+    inks = np.frombuffer(data, np.uint8).reshape(-1, 4).copy()
+    light = luma.astype(np.int32)
+    inks[:, 0] = np.clip(255 - light - red[cr], 0, 255)
+    inks[:, 1] = np.clip(255 - light - (green_of_cb[cb] + green_of_cr[cr] >> 16), 0, 255)
+    inks[:, 2] = np.clip(255 - light - blue[cb], 0, 255)
+    return inks.tobytes()
+
+
+def _chroma_shares() -> tuple[NDArray[np.int32], ...]:
+    """Return what libjpeg adds to luma for each chroma; those of green 65,536 times as large."""
+    chroma, half = np.arange(-128, 128), 1 << 15
+    red, blue, green_of_cr, green_of_cb = (
+        int(share * (1 << 16) + 0.5) * chroma for share in (1.402, 1.772, 0.71414, 0.34414)
+    )
+    tables = (red + half >> 16, blue + half >> 16, -green_of_cr, half - green_of_cb)
+    return tuple(table.astype(np.int32) for table in tables)
+
+
+_CHROMA_SHARES = _chroma_shares()
