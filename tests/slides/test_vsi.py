@@ -116,6 +116,20 @@ def test_the_largest_of_several_scans_is_shown_first(tmp_path: Path) -> None:
         assert source.levels[0].width_px == _TILE_PX
 
 
+@pytest.mark.parametrize(
+    ("stacks", "is_said"), [(("stack1",), True), (("stack1", "stack10001"), False)]
+)
+def test_the_overview_alone_says_that_it_may_be_that(
+    tmp_path: Path, stacks: tuple[str, ...], is_said: bool
+) -> None:
+    path = tmp_path / "a.vsi"
+    for number, stack in enumerate(stacks):
+        _write(path, picture()[: 150 * (number + 1)], stack=stack)
+    with closing(open_slide(path)) as source:
+        said = [note for note in source.info.notes if note.startswith("This may be the overview")]
+        assert ["_a_ holds stack1, and scans" in note for note in said] == [True] * is_said
+
+
 @pytest.mark.parametrize("left", [0, 20, 20_000, -100])
 def test_a_scan_that_is_empty_or_cut_short_is_not_passed_over_for_another(
     tmp_path: Path, left: int

@@ -12,6 +12,7 @@ from viewer.slides.errors import IncompleteSlideError
 if TYPE_CHECKING:
     from pathlib import Path
 
+_SCAN_FOLDER = re.compile(r"stack1\d{4,}", re.IGNORECASE)
 _MAGIC = b"SIS\0"
 _HEADER = struct.Struct("<4s8xI16xQI")
 """Of an .ets: the coordinates of a tile, where the list of tiles is, and how many it names."""
@@ -61,6 +62,22 @@ def check_vsi(path: Path) -> None:
             f"{other.name}, rename that to {data_folder.name}."
         )
     raise IncompleteSlideError(path, sentence)
+
+
+def overview_note(path: Path) -> str:
+    """Return a sentence where the data of a .vsi may be that of its overview alone; else "".
+
+    Scanners keep scans in folders such as stack10001 and the overview in stack1, where programs
+    for cameras keep what they have.
+    """
+    folders = {file.parent.name for file in vsi_folder(path).rglob("*.ets")}
+    if any(_SCAN_FOLDER.fullmatch(name) for name in folders):
+        return ""
+    return (
+        f"This may be the overview alone: the folder {vsi_folder(path).name} holds "
+        f"{' and '.join(sorted(folders))}, and scans lie in folders such as stack10001. Copy the "
+        "folder again if the scan is missing."
+    )
 
 
 def _renamed_vsi_folder(path: Path, data_folder: Path) -> Path | None:

@@ -16,6 +16,7 @@ from viewer.slides.readers.extras import need
 from viewer.slides.readers.planes_source import PlanesSource
 from viewer.slides.readers.tiff.errors import ChunkError
 from viewer.slides.source import ImageEntry, Level, SlideInfo
+from viewer.slides.vsi_folders import is_vsi, overview_note
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -109,6 +110,7 @@ def _source(
         associated=tuple(slide.associated_images.keys()),
         images=entries if len(entries) > 1 else (),
         image=chosen,
+        notes=tuple(filter(None, (overview_note(path),))) if is_vsi(path) else (),
         part="" if chosen == primary else f"image {chosen}",
         axes=Axes(
             reader.channels(), view.z_count, view.z_spacing_um, view.t_count, view.t_interval_s
