@@ -140,3 +140,103 @@ def test_a_pixel_size_that_the_xml_gives_for_another_size(
     assert [note.startswith("Doubtful pixel size") and said in note for note in notes] == (
         [True] if said else []
     )
+
+
+def test_what_no_tag_says_is_not_guessed(tmp_path: Path) -> None:
+    data = [strip.tobytes() for strip in strips(picture())]
+    for left_out, said in ((258, "how many bits a sample"), (277, "how many samples a pixel")):
+        about = tags(8, 3, RGB, NONE)
+        del about[left_out]
+        path = write_tiff(tmp_path / f"{left_out}.tif", about, data)
+        with pytest.raises(UnsupportedSlideError, match=rf"does not say {said} has"):
+            open_slide(path)
+    about: Tags = tags(8, 3, RGB, NONE) | {284: ("H", (3,))}
+    with pytest.raises(UnsupportedSlideError, match="whether the colors of a pixel lie together"):
+        open_slide(write_tiff(tmp_path / "planar.tif", about, data))
+
+
+def test_strips_of_no_rows_are_counted(tmp_path: Path) -> None:
+    about: Tags = tags(8, 3, RGB, NONE) | {278: ("H", (0,))}
+    data = [strip.tobytes() for strip in strips(picture())]
+    assert assert_shows(write_tiff(tmp_path / "a.tif", about, data), picture()) == ()
+
+
+@pytest.mark.parametrize(
+    ("photometric", "more", "said"),
+    [
+        (CMYK, {332: ("H", (2,))}, "inks other than those of CMYK, shown as if they were light"),
+        (3, {}, "color table is missing"),
+        (99, {}, r"unknown (TIFF photometric 99)"),
+    ],
+)
+def test_samples_that_are_no_colors_are_said(
+    tmp_path: Path, photometric: int, more: Tags, said: str
+) -> None:
+    about = tags(8, 3, photometric, NONE) | more
+    path = write_tiff(tmp_path / "a.tif", about, [strip.tobytes() for strip in strips(picture())])
+    with closing(open_slide(path)) as source:
+        assert len(source.info.axes.channels) == 3
+        assert [said in note for note in source.info.notes] == [True]
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_three_inks_are_no_light(tmp_path: Path, bits: int) -> None:
+    inks = 255 - picture() if bits == 8 else (255 - picture()).astype(">u2") * 257
+    data = [strip.tobytes() for strip in strips(inks)]
+    notes = assert_shows(write_tiff(tmp_path / "a.tif", tags(bits, 3, CMYK, NONE), data), picture())
+    assert notes[0].endswith("its colors are an approximation.")
+
+
+def test_a_color_that_is_missing_is_not_taken_for_none(tmp_path: Path) -> None:
+    """The file stores red and blue of a tile, but not its green."""
+    path = tmp_path / "a.tif"
+    planes = np.moveaxis(picture(), 2, 0)
+    options: dict[str, Any] = {"photometric": "rgb", "planarconfig": "separate", "metadata": None}
+    tifffile.imwrite(path, planes, tile=(128, 128), compression="zlib", **options)
+    with tifffile.TiffFile(path, mode="r+") as tiff:
+        page = tiff.pages[0].aspage()
+        counts = list(page.databytecounts)
+        counts[len(counts) // 3] = 0
+        page.tags["TileByteCounts"].overwrite(counts)
+    with closing(open_slide(path)) as source:
+        with pytest.raises(TileError, match="stores 2 of its 3 colors"):
+            source.read_tile(0, 0, 0)
+        np.testing.assert_array_equal(source.read_tile(0, 1, 0), picture()[:128, 128:256])
+
+
+@pytest.mark.parametrize("names", [("Blue", "Green", "Red"), ("G", "R", "B")])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_colors_in_channels_of_another_order(
+    tmp_path: Path, names: tuple[str, ...], dtype: str
+) -> None:
+    path = tmp_path / "a.ome.tif"
+    scale = 1 if dtype == "uint8" else 257
+    colors = {"r": picture()[..., 0], "g": picture()[..., 1], "b": picture()[..., 2]}
+    planes = np.stack([colors[name[0].lower()] for name in names]).astype(dtype) * scale
+    tifffile.imwrite(
+        path, planes.astype(dtype), photometric="minisblack",
+        metadata={"axes": "CYX", "Channel": {"Name": list(names)}},
+    )  # fmt: skip
+    assert assert_shows(path, picture(), 1) == ()
+
+
+def test_a_channel_is_shown_in_the_color_that_it_is_named_by(tmp_path: Path) -> None:
+    path = tmp_path / "a.ome.tif"
+    planes = np.random.default_rng(1).integers(0, 60_000, (2, 90, 80), dtype=np.uint16)
+    names = {"axes": "CYX", "Channel": {"Name": ["Blue", "Red"]}}
+    tifffile.imwrite(path, planes, photometric="minisblack", metadata=names)
+    with closing(open_slide(path)) as source:
+        colors = [channel.color for channel in source.info.axes.channels]
+    assert colors == [(0, 0, 255), (255, 0, 0)]
+
+
+def test_a_level_of_another_depth_is_no_level(tmp_path: Path) -> None:
+    """Stretched as the full size is, it would be darker by half."""
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as out:
+        deep = picture().astype(np.uint16)
+        out.write(deep * 257, photometric="rgb", metadata=None)
+        smaller = np.ascontiguousarray(deep[::2, ::2]) * 4
+        out.write(smaller, photometric="rgb", bitspersample=10, subfiletype=1, metadata=None)
+    with closing(open_slide(path)) as source:
+        assert [entry.width_px for entry in source.info.images] == [WIDTH_PX, WIDTH_PX // 2]

@@ -44,6 +44,18 @@ _DYES: tuple[tuple[str, Color], ...] = (
 """Colors in which channels of these dyes are usually shown."""
 
 
+_NAMED_COLORS: dict[str, Color] = {
+    "red": (255, 0, 0),
+    "r": (255, 0, 0),
+    "green": (0, 255, 0),
+    "g": (0, 255, 0),
+    "blue": (0, 0, 255),
+    "b": (0, 0, 255),
+    "cyan": (0, 255, 255),
+    "magenta": (255, 0, 255),
+    "yellow": (255, 255, 0),
+}
+
 _TELLS_NOTHING = re.compile(
     r"(channel|chan|ch|c|colou?r|component|band|sample|rgb|r|g|b|red|green|blue)?[\s:_#.-]*[\d:]*",
     re.IGNORECASE,
@@ -150,7 +162,9 @@ def too_many_channels(count: int) -> str:
 
 
 def usual_color(name: str, index: int, count: int) -> Color:
-    """Return the color of a channel whose file gives none: by its dye, else by its place."""
+    """Return the color of a channel whose file gives none: by its name, else by its place."""
+    if (named := _NAMED_COLORS.get(name.strip().casefold())) is not None:
+        return named
     for pattern, color in _DYES:
         if re.search(pattern, name, re.IGNORECASE):
             return color

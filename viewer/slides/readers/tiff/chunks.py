@@ -211,9 +211,7 @@ class PageChunks:
             return None
         if len(planes) == 1:
             return self._without_lab(known)
-        samples = np.concatenate(
-            [np.zeros_like(known) if part is None else part for part in planes], axis=2
-        )
+        samples = all_colors(planes)
         if self._is_ycbcr and samples.shape[2] >= 3:
             return self._as_rgb(samples)
         return self._without_lab(samples)
@@ -386,6 +384,20 @@ class PageChunks:
         rgb = self._ycbcr.rgb(ycbcr)
         extra = ycbcr[..., 3:]
         return np.concatenate([rgb, extra], axis=2) if extra.shape[2] else rgb
+
+
+def all_colors(parts: Sequence[NDArray[Any] | None]) -> NDArray[Any]:
+    """Return the samples of a chunk whose colors are stored each for itself.
+
+    Raises
+    ------
+    ChunkError
+        The file lacks some of them: without its red, tissue would have another color.
+    """
+    stored = [part for part in parts if part is not None]
+    if len(stored) < len(parts):
+        raise ChunkError(f"the file stores {len(stored)} of its {len(parts)} colors")
+    return np.concatenate(stored, axis=2)
 
 
 def _ycbcr(page: TiffPage) -> YCbCr:

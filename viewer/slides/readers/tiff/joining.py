@@ -14,6 +14,8 @@ from viewer.slides.remote.ranged import RangedBytes
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Sequence
 
+    from tifffile import TiffPage
+
     from viewer.slides.readers.tiff.files import TiffFiles
     from viewer.slides.readers.tiff.layout import TiffImage, TiffLevel
 
@@ -157,7 +159,12 @@ def _kind(image: TiffImage) -> Hashable:
     """Return what an image and its levels have in common beside their shape."""
     first, stack = image.levels[0], image.stack
     counts = len(stack.channels), stack.z_count, stack.t_count
-    return len(first.pages), counts, first.page.dtype, first.page.samplesperpixel
+    return len(first.pages), counts, *_samples(first.page)
+
+
+def _samples(page: TiffPage) -> tuple[Hashable, ...]:
+    """Return of which type and depth the samples of a page are, and how many."""
+    return page.dtype, page.samplesperpixel, page.bitspersample
 
 
 def _window(level: TiffLevel, files: TiffFiles) -> Window:
@@ -167,7 +174,7 @@ def _window(level: TiffLevel, files: TiffFiles) -> Window:
 def is_reduced(finest: TiffLevel, level: TiffLevel, tolerance: float) -> bool:
     """Return whether the shapes fit as levels of one image, with samples of the same kind."""
     page, reduced = finest.page, level.page
-    if (page.dtype, page.samplesperpixel) != (reduced.dtype, reduced.samplesperpixel):
+    if _samples(page) != _samples(reduced):
         return False
     across = page.imagewidth / reduced.imagewidth
     down = page.imagelength / reduced.imagelength

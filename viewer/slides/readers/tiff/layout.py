@@ -210,9 +210,10 @@ def _described(
         if page is None:
             continue
         tops = [page]
-        others = [page_at(other, z, t) for other in range(1, _color_channels(ome, page))]
-        if all(_alike(page, other) for other in others):
-            tops += [other for other in others if other is not None]
+        order = _color_channels(ome, page)
+        colors = [each for c in order if (each := page_at(c, z, t)) is not None]
+        if colors and len(colors) == len(order) and all(_alike(page, each) for each in colors):
+            tops, page_at = colors, _in_order(page_at, order)
         optics = ome.optics
         if not optics.mpp_um:
             # Looked for once: very many images can name one page, whose description is long.
@@ -231,24 +232,36 @@ def _described(
     return images, used
 
 
-def _color_channels(ome: OmeImage, page: TiffPage) -> int:
-    """Return how many channels in pages of their own are colors of one image: 3, 4 or none."""
+def _color_channels(ome: OmeImage, page: TiffPage) -> tuple[int, ...]:
+    """Return which channels in pages of their own are red, green, blue and opacity, if any are."""
     if ome.size_c not in (3, 4) or page.samplesperpixel != 1:
-        return 0
+        return ()
     names = tuple(channel.name.strip().casefold() for channel in ome.channels)
     colors = tuple(channel.color for channel in ome.channels)
     has_alpha = ome.size_c == 4 and len(names) == 4 and names[3] in ("alpha", "a")
     if ome.size_c == 4 and not has_alpha:
-        return 0
-    is_named = names[:3] in _COLOR_NAMES
-    if is_named or page.bitspersample != 8:
-        return ome.size_c if is_named else 0
+        return ()
+    alpha = (3,) if has_alpha else ()
+    for known in _COLOR_NAMES:
+        if sorted(names[:3]) == sorted(known):
+            return *(names.index(name) for name in known), *alpha
+    if page.bitspersample != 8:
+        return ()
     is_unnamed = not any(names) or all(name.startswith("channel") for name in names[:3])
     has_no_colors = not any(color for color in colors[:3])
     is_color = (colors[:3] == _PRIMARIES and not names_stains(names[:3])) or (
         is_unnamed and has_no_colors
     )
-    return ome.size_c if is_color else 0
+    return (0, 1, 2, *alpha) if is_color else ()
+
+
+def _in_order(page_at: PageAt, order: Sequence[int]) -> PageAt:
+    """Return where pages stand whose channels are counted in another order."""
+
+    def page_in_order(c: int, z: int, t: int) -> TiffPage | None:
+        return page_at(order[c] if c < len(order) else c, z, t)
+
+    return page_in_order
 
 
 def _alike(page: TiffPage, other: TiffPage | None) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from viewer.slides.readers.sample_colors import ColorModel
+from viewer.slides.readers.tiff.chunks import all_colors
 from viewer.slides.readers.tiff.errors import ChunkError
 from viewer.slides.readers.tiff.masks import TransparencyMask
 from viewer.slides.readers.tiff.parted import page_chunks
@@ -98,12 +99,7 @@ class LevelChunks:
         if len(self._pages) == 1:
             return self._pages[0].read(column, row)
         parts = [page.read(column, row) for page in self._pages]
-        known = next((part for part in parts if part is not None), None)
-        if known is None:
-            return None
-        return np.concatenate(
-            [np.zeros_like(known) if part is None else part for part in parts], axis=2
-        )
+        return None if all(part is None for part in parts) else all_colors(parts)
 
     def read_rgb(self, column: int, row: int) -> RgbImage:
         """Return a chunk as it is shown, uint8 (height, width, 3).

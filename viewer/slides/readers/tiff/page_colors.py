@@ -36,6 +36,7 @@ WHOLE_LEVEL_PX = 4 << 20
 _INK_SET, _CMYK_INKS = 332, 1
 _DOT_RANGE = 336
 """The samples that stand for no ink and for all of it."""
+_KNOWN_KINDS = frozenset(map(int, PHOTOMETRIC))
 _PHOTOMETRICS_OF_COLOR = (PHOTOMETRIC.RGB, PHOTOMETRIC.YCBCR)
 
 
@@ -57,10 +58,14 @@ def page_colors(pages: tuple[TiffPage, ...]) -> PageColors:
     scale = _full_scale(page)
     if page.photometric == PHOTOMETRIC.PALETTE and page.colormap is not None:
         return _indexed(page, _palette(page.colormap), count, scale)
-    is_cmyk = page.tags.valueof(_INK_SET, _CMYK_INKS) == _CMYK_INKS
-    if page.photometric == PHOTOMETRIC.SEPARATED and count >= 4 and is_cmyk:
-        return _cmyk(page, count, scale)
+    if page.photometric == PHOTOMETRIC.SEPARATED and _is_of_inks(page, count):
+        return (_cmyk if count > 3 else _cmy)(page, count, scale)
     return (_gray if _is_gray(page, pages, count) else _rgb)(page, pages, count, scale)
+
+
+def _is_of_inks(page: TiffPage, count: int) -> bool:
+    """Return whether the first samples are cyan, magenta and yellow, with black or without."""
+    return page.tags.valueof(_INK_SET, _CMYK_INKS) == _CMYK_INKS and count >= 3
 
 
 def _is_gray(page: TiffPage, pages: tuple[TiffPage, ...], count: int) -> bool:
@@ -117,8 +122,6 @@ def _gray(page: TiffPage, _pages: tuple[TiffPage, ...], count: int, scale: float
     )
     if page.photometric in (PHOTOMETRIC.CIELAB, PHOTOMETRIC.ICCLAB, PHOTOMETRIC.ITULAB):
         notes = ("Its colors are L*a*b*: only the lightness L* is shown.",)
-    elif page.photometric == PHOTOMETRIC.SEPARATED:
-        notes = (f"Shown: ink 1 of {count}, which are not those of CMYK.",)
     return PageColors(model, notes)
 
 
@@ -138,6 +141,12 @@ def _cmyk(page: TiffPage, count: int, scale: float) -> PageColors:
     )
     note = CMYK_THROUGH_PROFILE if profile else CMYK_APPROXIMATED
     return PageColors(model, (note, *_extra_note(count - (5 if has_alpha else 4))))
+
+
+def _cmy(_page: TiffPage, _count: int, scale: float) -> PageColors:
+    """Return inks without black, of which each takes away its part of white."""
+    model = SampleColors(ColorModel.RGB, is_inverted=True, full_scale=scale)
+    return PageColors(model, (CMYK_APPROXIMATED,))
 
 
 def with_likely_alpha(colors: PageColors, level: LevelChunks, page: TiffPage) -> PageColors:
@@ -197,13 +206,19 @@ def stretch_note(page: TiffPage, shown: SampleColors) -> str:
     return f"Stretched for display: {kind} values from {black:,.6g} to {white:,.6g}{except_for}."
 
 
-def camera_note(page: TiffPage) -> str:
-    """Return a sentence on samples of a camera that are no colors yet; empty for others."""
+def sample_note(page: TiffPage) -> str:
+    """Return a sentence on samples that are no colors, or not yet; empty for others."""
     match page.photometric:
         case PHOTOMETRIC.CFA:
             return "Raw samples of a camera's color filter (Bayer) are shown as gray values."
         case PHOTOMETRIC.LINEAR_RAW:
             return "Raw colors of a camera are shown as they are, without its color correction."
+        case PHOTOMETRIC.SEPARATED if not _is_of_inks(page, page.samplesperpixel):
+            return "Its samples are inks other than those of CMYK, shown as if they were light."
+        case PHOTOMETRIC.PALETTE if page.colormap is None:
+            return "Its color table is missing: the numbers of colors are shown as brightness."
+        case kind if kind not in _KNOWN_KINDS:
+            return f"What its samples are is unknown (TIFF photometric {kind})."
         case _:
             return ""
 

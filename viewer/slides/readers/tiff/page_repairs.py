@@ -33,7 +33,18 @@ _WHOLE_JPEG, _WHOLE_JPEG_BYTES = 513, 514
 
 def repaired(page: TiffPage) -> TiffPage:
     """Return a page by whose tags its tiles or strips can be read; itself where they are right."""
-    return _with_possible_sizes(_with_whole_jpeg(_without_idle_predictor(page)))
+    return _with_possible_sizes(_with_whole_jpeg(_without_idle_predictor(_with_rows(page))))
+
+
+def _with_rows(page: TiffPage) -> TiffPage:
+    """Return a page whose strips have rows, where the tag says that they have none."""
+    if page.is_tiled or page.rowsperstrip or not page.dataoffsets:
+        return page
+    known = copy.copy(page)
+    known.__dict__.pop("decode", None)
+    strips = len(page.dataoffsets) // (page.samplesperpixel if page.planarconfig == 2 else 1)
+    known.rowsperstrip = -(-page.imagelength // max(strips, 1))
+    return known
 
 
 def _without_idle_predictor(page: TiffPage) -> TiffPage:

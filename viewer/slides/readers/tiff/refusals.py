@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from tifffile import TiffPage
 
+_BITS, _SAMPLES = 258, 277
 _HIGH_RANGE = (PHOTOMETRIC.LOGL, PHOTOMETRIC.LOGLUV)
 
 
@@ -27,6 +28,10 @@ def check_readable(path: Path, page: TiffPage) -> None:
     UnsupportedSlideError
         It holds samples, or is compressed in a way, that cannot be read.
     """
+    if what := _unsaid(page):
+        raise UnsupportedSlideError(
+            path, f"{path.name} does not say {what}, so it cannot be shown; save it anew."
+        )
     if page.compression not in TIFF.DECOMPRESSORS:
         raise UnsupportedSlideError(path, _unknown_compression(path, page.compression))
     if page.photometric in _HIGH_RANGE:
@@ -59,6 +64,17 @@ def check_readable(path: Path, page: TiffPage) -> None:
             f"{path.name} holds samples of {page.bitspersample} bits that cannot be shown (TIFF "
             f"SampleFormat {_numbers_of(page.sampleformat)}); save it with 8 or 16 bits.",
         )
+
+
+def _unsaid(page: TiffPage) -> str:
+    """Return which of the tags are missing or of no meaning that tell how samples lie."""
+    bits = page.tags.get(_BITS)
+    if bits is None and page.bitspersample == 1 and page.samplesperpixel > 1:
+        return "how many bits a sample has"
+    if bits is not None and bits.count > 1 and _SAMPLES not in page.tags:
+        return "how many samples a pixel has"
+    is_known = page.planarconfig in (1, 2)
+    return "" if is_known else "whether the colors of a pixel lie together"
 
 
 def _unknown_compression(path: Path, compression: int) -> str:

@@ -38,8 +38,8 @@ from viewer.slides.readers.tiff.overview import StripOverview, needs_overview
 from viewer.slides.readers.tiff.page_colors import (
     WHOLE_LEVEL_PX,
     PageColors,
-    camera_note,
     page_colors,
+    sample_note,
     stretch_note,
     with_likely_alpha,
     with_range,
@@ -157,7 +157,7 @@ def _source(path: Path, tiff: TiffFile, files: TiffFiles, wanted: int | None) ->
         shown = None
     notes = (
         *image.hidden,
-        camera_note(page),
+        sample_note(page),
         *(() if is_channels else (*colors.notes, stretch_note(page, colors.samples))),
         *(hidden_channels(image.stack, len(image.levels[0].pages)) if axes.is_rgb else ()),
         scale_doubt(optics, raw_resolution_um(page)),
