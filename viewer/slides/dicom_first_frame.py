@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from viewer.limits import open_regular
-from viewer.slides.readers.tiff.jpeg_color import is_ycbcr, read_jpeg_header
+from viewer.slides.readers.jpeg_header import is_ycbcr, read_jpeg_header
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,12 +9,10 @@ import struct
 from viewer.slides.readers.jpeg_2000 import SIZE_MARKER, boxes
 from viewer.slides.readers.jpeg_2000_code import IN_TIFF as JPEG_2000_IN_TIFF
 from viewer.slides.readers.jpeg_2000_code import check_divisions
-from viewer.slides.readers.jpeg_markers import FRAMES, JPEG_LS, markers
+from viewer.slides.readers.jpeg_header import read_jpeg_header
 from viewer.slides.readers.jpeg_xl import jpeg_xl_size_in
 from viewer.slides.readers.tiff.errors import ChunkError
 
-_SIDES_AT = 5
-"""Behind the marker of a frame: its length and the bits of a sample come first."""
 _WEBP_HEAD_BYTES = 30
 _WEBP_SIDE = 0x3FFF
 _JPEG_XR_MARK, _SHORT_HEADER = b"WMPHOTO\0", 0x80
@@ -104,12 +102,8 @@ def _area(width: int, height: int) -> int:
 
 
 def _of_jpeg(data: bytes) -> int | None:
-    for marker in markers(data):
-        at = marker.start + _SIDES_AT
-        if (marker.code in FRAMES or marker.code == JPEG_LS) and len(data) >= at + 4:
-            height, width = struct.unpack_from(">2H", data, at)
-            return height * width
-    return None
+    header = read_jpeg_header(data)
+    return header.height_px * header.width_px if header.frame else None
 
 
 def _of_jpeg_2000(data: bytes) -> int | None:

@@ -12,9 +12,9 @@ import numpy as np
 
 from viewer.slides.readers.coded_size import check_coded_size
 from viewer.slides.readers.jpeg_2000_code import jpeg2k_decode
-from viewer.slides.readers.jpeg_markers import check_scans
+from viewer.slides.readers.jpeg_header import is_ycbcr, read_jpeg_header
+from viewer.slides.readers.jpeg_markers import check_scans, is_cut_short
 from viewer.slides.readers.tiff.errors import ChunkError
-from viewer.slides.readers.tiff.jpeg_color import is_ycbcr, read_jpeg_header
 from viewer.slides.readers.tiff.ycbcr import YCbCr
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ _CODECS = (
 """As `coded_size` calls them."""
 _ENDS_WITH_MARKER = _JPEG | _JPEG_LS | _JPEG_2000
 """Transfer syntaxes whose frames end with the marker of the JPEG family."""
-_END, _PADDING_BYTES = b"\xff\xd9", 64
 _YCBCR = frozenset(("YBR_FULL", "YBR_FULL_422"))
 _CODING_STYLE, _TRANSFORMED_AT = b"\xff\x52", 8
 _MOST_JPEG_2000_HEADER_BYTES = 4096
@@ -83,7 +82,7 @@ class FrameFormat:
         ChunkError
             The data is cut short, or of another shape. Decoders raise errors of their own.
         """
-        if self.syntax in _ENDS_WITH_MARKER and _END not in data[-_PADDING_BYTES:]:
+        if self.syntax in _ENDS_WITH_MARKER and is_cut_short(data):
             raise ChunkError("its data is cut short")
         codec = next((name for kinds, name in _CODECS if self.syntax in kinds), None)
         if codec is not None:

@@ -17,7 +17,11 @@ from viewer.slides.readers.png_rows import PngRows, png_pixel_bits
 from viewer.slides.readers.shared_file import AnyFile, shared_file
 from viewer.slides.readers.tiff.errors import ChunkError, read_exactly
 from viewer.slides.readers.tiff.jpeg_rows import JpegRows
-from viewer.slides.readers.tiff.jpeg_stream import FRAME_WITHIN_BYTES, can_stream_jpeg, read_frame
+from viewer.slides.readers.tiff.jpeg_stream import (
+    FRAME_WITHIN_BYTES,
+    coefficient_bytes,
+    streamable_header,
+)
 from viewer.slides.readers.tiff.overview import StripOverview
 from viewer.slides.readers.tiff.rows import StripGrid, StripRows
 from viewer.slides.readers.turning import UPRIGHT
@@ -144,10 +148,10 @@ def _grid(path: Path, picture: Image.Image, row_bytes: int) -> StripGrid:
 def _jpeg_layout(path: Path, picture: ImageFile.ImageFile, file: AnyFile) -> _Layout | None:
     samples = _JPEG_SAMPLES.get(picture.mode, 0)
     head = file.read(0, FRAME_WITHIN_BYTES)
-    frame = read_frame(head)
-    if frame is None or not can_stream_jpeg(head, samples):
+    header = streamable_header(head, samples)
+    if header is None:
         return None
-    if frame.is_progressive and frame.coefficient_bytes + path.stat().st_size > TILE_BYTES.most:
+    if header.is_progressive and coefficient_bytes(header) + path.stat().st_size > TILE_BYTES.most:
         return None
     grid = _grid(path, picture, picture.width * samples)
     rows = JpegRows(grid, file, samples=samples)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 START, END, SCAN = 0xD8, 0xD9, 0xDA
 JFIF, ADOBE, COMMENT = 0xE0, 0xEE, 0xFE
 """The markers of applications that tell colors, and that of comments."""
-BASELINE, LOSSLESS, JPEG_LS = 0xC0, 0xC3, 0xF7
+BASELINE, EXTENDED, LOSSLESS, JPEG_LS = 0xC0, 0xC1, 0xC3, 0xF7
 FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """Of all kinds but JPEG-LS."""
 PROGRESSIVE = frozenset((0xC2, 0xC6, 0xCA, 0xCE))
@@ -27,7 +27,10 @@ _FILLING = 0xFF
 _LENGTH_BYTES = 2
 _MOST = 1024
 _NEXT = re.compile(rb"\xff[^\x00\xff]")
-_SCAN_MARK = bytes((_SEGMENT, SCAN))
+_SCAN_MARK, _END_MARK = bytes((_SEGMENT, SCAN)), bytes((_SEGMENT, END))
+
+PADDING_BYTES = 64
+"""How far before the end of the data an image may end."""
 
 
 class Marker(NamedTuple):
@@ -90,6 +93,14 @@ def check_scans(data: bytes) -> None:
         at = marker.end()
         if code not in WITHOUT_LENGTH:
             at += int.from_bytes(data[at : at + _LENGTH_BYTES], "big")
+
+
+def is_cut_short(data: bytes) -> bool:
+    """Return whether an image of the JPEG family has no end; the last of its bytes tell it.
+
+    libjpeg fills the rest with gray and only warns.
+    """
+    return _END_MARK not in data[-PADDING_BYTES:]
 
 
 def head_of(data: bytes) -> bytes | None:

@@ -10,8 +10,15 @@ import imagecodecs
 import msgspec
 import numpy as np
 
-from viewer.slides.readers.jpeg_markers import BASELINE, COMMENT, END, head_of, markers
-from viewer.slides.readers.tiff.jpeg_color import is_ycbcr, joined, read_jpeg_header
+from viewer.slides.readers.jpeg_header import is_ycbcr, joined, read_jpeg_header
+from viewer.slides.readers.jpeg_markers import (
+    BASELINE,
+    COMMENT,
+    END,
+    head_of,
+    is_cut_short,
+    markers,
+)
 from viewer.warm_memory import warm_pixels
 
 if TYPE_CHECKING:
@@ -19,10 +26,9 @@ if TYPE_CHECKING:
 
     from viewer.slides.source import RgbImage, ScreenImage, SlideSource
 
-_END_OF_JPEG, _SCAN = b"\xff\xd9", b"\xff\xda"
+_SCAN = b"\xff\xda"
 _MOST_SCANS = 8
 """Of a baseline tile: one, or one a component; pictures that applications add have their own."""
-_PADDING_BYTES = 64
 _BEFORE_A_FRAME = frozenset((0xC4, 0xDB, 0xDD, *range(0xE0, 0xF0), COMMENT))
 """DHT, DQT, DRI, what applications write, and comments; the decoder may walk others otherwise."""
 _SCREEN_CHANNELS = 4
@@ -112,8 +118,7 @@ class JpegDecoder:
         self, data: bytes, *, is_ycbcr: bool, for_screen: bool, out: ScreenImage | None = None
     ) -> RgbImage | ScreenImage:
         """Decode a tile of which the colors are known. Raises any Exception."""
-        # libjpeg fills the rest of a cut tile with gray and only warns.
-        if _END_OF_JPEG not in data[-_PADDING_BYTES:]:
+        if is_cut_short(data):
             raise ValueError("its JPEG data is cut short")
         space = "YCBCR" if is_ycbcr else "RGB"
         return imagecodecs.jpeg8_decode(

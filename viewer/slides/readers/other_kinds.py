@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from viewer.limits import open_regular
-from viewer.slides.readers.tiff.jpeg_color import read_jpeg_header
+from viewer.slides.readers.jpeg_header import read_jpeg_header
+from viewer.slides.readers.jpeg_markers import JPEG_LS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _HEAD_BYTES = 1 << 16
-_JPEG, _JPEG_LS = b"\xff\xd8\xff", b"\xff\xf7"
-_JPEG_LS_WITHIN = 4096
+_JPEG = b"\xff\xd8\xff"
 
 
 class _Kind(NamedTuple):
@@ -103,8 +103,8 @@ def _kind(head: bytes) -> _Kind | None:
 
 
 def _jpeg_kind(head: bytes) -> _Kind | None:
-    bits = read_jpeg_header(head).precision_bits
-    if bits > 8:
-        return _Kind(f"a JPEG of {bits} bits", _AS_TIFF)
-    is_ls = bits == 0 and _JPEG_LS in head[:_JPEG_LS_WITHIN]
-    return _Kind("a JPEG-LS picture", _AS_TIFF) if is_ls else None
+    header = read_jpeg_header(head)
+    if header.frame == JPEG_LS:
+        return _Kind("a JPEG-LS picture", _AS_TIFF)
+    bits = header.precision_bits
+    return _Kind(f"a JPEG of {bits} bits", _AS_TIFF) if bits > 8 else None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from viewer.prepared_types import prepared
-from viewer.slides.readers.jpeg_markers import BASELINE, JPEG_LS, LOSSLESS, markers
+from viewer.slides.readers.jpeg_markers import BASELINE, EXTENDED, JPEG_LS, LOSSLESS, markers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ _EXPLICIT, _RLE = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.5"
 _J2K_ANY = "1.2.840.10008.1.2.4.91"
 _JPEG_BY_FRAME = {
     BASELINE: "1.2.840.10008.1.2.4.50",
-    0xC1: "1.2.840.10008.1.2.4.51",
+    EXTENDED: "1.2.840.10008.1.2.4.51",
     LOSSLESS: "1.2.840.10008.1.2.4.70",
     JPEG_LS: "1.2.840.10008.1.2.4.81",
 }

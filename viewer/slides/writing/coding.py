@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 import imagecodecs
 import numpy as np
 
-from viewer.slides.writing.jpeg_streams import StreamError, segments
+from viewer.slides.readers.jpeg_header import read_jpeg_header
+from viewer.slides.readers.jpeg_markers import BASELINE, EXTENDED
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_FRAME_MARKERS = (0xC0, 0xC1)
 _SUBSAMPLINGS = {(1, 1): "444", (2, 1): "422", (2, 2): "420", (1, 2): "440", (4, 1): "411"}
 ZSTD_LEVEL = 3
 
@@ -137,14 +137,7 @@ class Jpeg2000Coding:
 
 def jpeg_subsampling(data: bytes) -> tuple[int, int] | None:
     """Return the subsampling of a JPEG of three components; None where it is not a usual one."""
-    try:
-        for segment in segments(data):
-            if segment.marker in _FRAME_MARKERS:
-                frame = data[segment.start + 4 : segment.end]
-                if len(frame) < 15 or frame[5] != 3 or frame[10] != 0x11 or frame[13] != 0x11:
-                    return None
-                factors = (frame[7] >> 4, frame[7] & 15)
-                return factors if factors in _SUBSAMPLINGS else None
-    except StreamError:
-        return None
-    return None
+    header = read_jpeg_header(data)
+    luma, *chroma = header.sampling or ((0, 0),)
+    is_usual = luma in _SUBSAMPLINGS and chroma == [(1, 1)] * 2
+    return luma if is_usual and header.frame in (BASELINE, EXTENDED) else None

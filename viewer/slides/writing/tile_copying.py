@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from viewer.slides.readers.jpeg_markers import is_cut_short
 from viewer.slides.readers.jpeg_tiles import is_baseline_of_size, stored_jpeg_tiles
 from viewer.slides.writing.coding import JpegCoding, jpeg_subsampling
 from viewer.slides.writing.jpeg_streams import end_of_header
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 _BLOCK_BYTES = 4 << 20
 _MOST_GAP_BYTES = 1 << 14
 """Between tiles that are still read at once."""
-_END_OF_JPEG = b"\xff\xd9"
-_PADDING_BYTES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,20 +133,10 @@ def copied_tiles(
 
 def _is_fit(data: bytes, level: CopiedLevel) -> bool:
     coding = level.coding
-    if _END_OF_JPEG not in data[-_PADDING_BYTES:]:
+    if is_cut_short(data):
         return False
     return data.startswith(level.header) or (
         is_baseline_of_size(data, *level.tile_px)
-        and jpeg_frame_matches(data, coding.subsampling)
+        and jpeg_subsampling(data) == coding.subsampling
         and level.decoder.is_ycbcr(data) == coding.is_ycbcr
     )
-
-
-def jpeg_frame_matches(data: bytes, subsampling: tuple[int, int]) -> bool:
-    """Return whether the frame of a baseline JPEG of three components has this subsampling."""
-    at = 2
-    while data[at + 1] != 0xC0:
-        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    frame = data[at + 10 : at + 19]
-    factors = (subsampling[0] << 4) | subsampling[1]
-    return frame[1] == factors and frame[4] == 0x11 and frame[7] == 0x11

@@ -11,7 +11,13 @@ import numpy as np
 from tifffile import COMPRESSION, PHOTOMETRIC, PREDICTOR, TIFF, TiffPage
 
 from viewer.slides.readers.coded_size import check_tiff_tile
-from viewer.slides.readers.jpeg_markers import check_scans
+from viewer.slides.readers.jpeg_header import (
+    check_components,
+    is_ycbcr,
+    joined,
+    read_jpeg_header,
+)
+from viewer.slides.readers.jpeg_markers import check_scans, is_cut_short
 from viewer.slides.readers.jpeg_tiles import (
     DirectTiles,
     JpegDecoder,
@@ -19,13 +25,6 @@ from viewer.slides.readers.jpeg_tiles import (
     as_bytes,
 )
 from viewer.slides.readers.tiff.errors import ChunkError, read_exactly
-from viewer.slides.readers.tiff.jpeg_color import (
-    check_components,
-    is_ycbcr,
-    joined,
-    read_jpeg_header,
-)
-from viewer.slides.readers.tiff.jpeg_stream import END_OF_JPEG, PADDING_BYTES
 from viewer.slides.readers.tiff.lab import is_lab, lab_as_rgb
 from viewer.slides.readers.tiff.page_repairs import repaired
 from viewer.slides.readers.tiff.page_tags import bits_per_sample, numbers, rationals
@@ -72,7 +71,9 @@ class PageChunks:
     def __init__(self, page: TiffPage, file: AnyFile) -> None:
         self._rows: RowAccess | None = None
         page = repaired(page)
-        parted = in_parts(page, file)
+        self._offsets = as_int64(page.dataoffsets)
+        self._byte_counts = as_int64(page.databytecounts)
+        parted = in_parts(page, file, has_gaps=self.has_gaps)
         if parted is not None:
             page, self._rows = parted
         self._page = page
@@ -90,8 +91,6 @@ class PageChunks:
         self.parts_per_chunk = 1
         self._depth = max(1, math.ceil(page.imagedepth / max(page.tiledepth, 1)))
         self.planes = page.samplesperpixel if page.planarconfig == 2 else 1
-        self._offsets = as_int64(page.dataoffsets)
-        self._byte_counts = as_int64(page.databytecounts)
         if self._rows is None and not len(self._byte_counts):
             raise ChunkError("the list of its tiles is empty")
         photometric = page.photometric
@@ -275,8 +274,7 @@ class PageChunks:
         return self._other
 
     def _jpeg(self, data: bytes, _index: int) -> NDArray[Any]:
-        # libjpeg fills the rest of a cut tile with gray and only warns.
-        if END_OF_JPEG not in data[-PADDING_BYTES:]:
+        if is_cut_short(data):
             raise ChunkError("its JPEG data is cut short")
         check_scans(data)
         page, tables = self._page, self._jpegtables

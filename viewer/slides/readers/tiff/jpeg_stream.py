@@ -9,23 +9,18 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
 from viewer.limits import IMAGE_DECODING_BYTES
-from viewer.slides.readers.jpeg_markers import FRAMES, PROGRESSIVE, markers
+from viewer.slides.readers.jpeg_header import JpegHeader, is_ycbcr, joined, read_jpeg_header
+from viewer.slides.readers.jpeg_markers import PADDING_BYTES, is_cut_short
 from viewer.slides.readers.tiff.errors import ChunkError, read_exactly
-from viewer.slides.readers.tiff.jpeg_color import JpegHeader, is_ycbcr, joined, read_jpeg_header
 from viewer.slides.readers.tiff.native_codecs import native_library
 from viewer.slides.readers.tiff.ycbcr import ycck_as_cmyk
 
 if TYPE_CHECKING:
     from viewer.slides.readers.shared_file import AnyFile
-
-END_OF_JPEG = b"\xff\xd9"
-PADDING_BYTES = 64
-"""How far before the end of the data a JPEG may end."""
 
 FRAME_WITHIN_BYTES = 1 << 20
 """Of its beginning; profiles and thumbnails stand before."""
@@ -33,68 +28,36 @@ _NO_SIZE_LIMIT = "LIBTIFF_ALLOW_LARGE_LIBJPEG_MEM_ALLOC"
 _JPEG, _PHOTOMETRICS, _YCBCR = 7, {1: 1, 3: 2, 4: 5}, 6
 _COLOR_MODE, _AS_RGB = 65538, 1
 _FACTORS = (1, 2, 4)
+_SAMPLING_AT = 11
+"""Of the first component, behind the marker of the frame."""
 _UNCUT_INKS = ((1, 1),) * 4
 _YCCK = (1, 2)
 """Of Adobe's transform, for four components; libjpeg takes that for three for it."""
 
 
-@dataclass(frozen=True, slots=True)
-class JpegFrame:
-    """What the frame of a JPEG says of its pixels.
-
-    Attributes
-    ----------
-    sampling
-        How many samples each component has across and down, in proportion.
-    sampling_at
-        Where the data says so of the first.
-    """
-
-    width_px: int
-    height_px: int
-    header: JpegHeader
-    sampling: tuple[tuple[int, int], ...]
-    sampling_at: int
-    is_progressive: bool
-
-    @property
-    def coefficient_bytes(self) -> int:
-        """Return what libjpeg holds of all of a progressive image: 16 bits a sample."""
-        if not self.is_progressive:
-            return 0
-        across, down = (max(factors) for factors in zip(*self.sampling, strict=True))
-        shares = sum(wide * tall / (across * down) for wide, tall in self.sampling)
-        return int(2 * self.width_px * self.height_px * shares)
-
-    @property
-    def is_streamable(self) -> bool:
-        """Return whether libtiff gives it by rows: gray, color or inks of 8 bits, cut as usual."""
-        first, *others = self.sampling
-        is_cut_as_usual = all(factor in _FACTORS for factor in first) and others == [(1, 1)] * 2
-        is_known = self.header.precision_bits == 8 and not self.header.is_lossless
-        return is_known and (is_cut_as_usual or not others or self.sampling == _UNCUT_INKS)
+def streamable_header(data: bytes, samples: int) -> JpegHeader | None:
+    """Return the header of a JPEG that begins so; None where it is not decoded by rows here."""
+    header = read_jpeg_header(data)
+    is_fit = _is_streamable(header) and len(header.sampling) == samples
+    return header if is_fit and _libtiff() is not None else None
 
 
-def read_frame(data: bytes, tables: bytes | None = None) -> JpegFrame | None:
-    """Return what the beginning of a JPEG says; None where it has no frame."""
-    for code, start, _ in markers(data):
-        if code not in FRAMES or len(data) < start + 10:
-            continue
-        height, width, count = struct.unpack_from(">2HB", data, start + 5)
-        factors = data[start + 11 : start + 10 + 3 * count : 3]
-        header = joined(read_jpeg_header(tables or b""), read_jpeg_header(data))
-        sampling = tuple((each >> 4, each & 15) for each in factors)
-        if count != len(sampling) or not count or not all(map(all, sampling)):
-            return None
-        return JpegFrame(width, height, header, sampling, start + 11, code in PROGRESSIVE)
-    return None
+def _is_streamable(header: JpegHeader) -> bool:
+    """Return whether libtiff gives it by rows: gray, color or inks of 8 bits, cut as usual."""
+    if header.precision_bits != 8 or header.is_lossless or not header.sampling:
+        return False
+    luma, *chroma = header.sampling
+    is_cut_as_usual = chroma in ([], [(1, 1)] * 2) and all(factor in _FACTORS for factor in luma)
+    return is_cut_as_usual or header.sampling == _UNCUT_INKS
 
 
-def can_stream_jpeg(data: bytes, samples: int, tables: bytes | None = None) -> bool:
-    """Return whether a JPEG that begins so can be decoded by rows here."""
-    frame = read_frame(data, tables)
-    is_known = frame is not None and frame.is_streamable and len(frame.sampling) == samples
-    return is_known and _libtiff() is not None
+def coefficient_bytes(header: JpegHeader) -> int:
+    """Return what libjpeg holds of all of a progressive image: 16 bits a sample."""
+    if not header.is_progressive:
+        return 0
+    across, down = (max(factors) for factors in zip(*header.sampling, strict=True))
+    shares = sum(wide * tall / (across * down) for wide, tall in header.sampling)
+    return int(2 * header.width_px * header.height_px * shares)
 
 
 class JpegStream:
@@ -124,34 +87,34 @@ class JpegStream:
         tag_is_rgb: bool = False,
     ) -> None:
         start = read_exactly(file, offset, min(size, FRAME_WITHIN_BYTES))
-        frame = read_frame(start, tables)
+        header = joined(read_jpeg_header(tables or b""), read_jpeg_header(start))
         tail = min(size, PADDING_BYTES)
-        # libjpeg fills the rest of a cut one with gray and only warns.
-        if END_OF_JPEG not in read_exactly(file, offset + size - tail, tail):
+        if is_cut_short(read_exactly(file, offset + size - tail, tail)):
             raise ChunkError("its JPEG data is cut short")
         library = _libtiff()
-        if frame is None or not frame.is_streamable or library is None:
+        if not _is_streamable(header) or library is None:
             raise ChunkError("its JPEG is of a kind that cannot be read in parts")
-        samples = len(frame.sampling)
-        has_all = frame.height_px >= shape[0] and frame.width_px >= shape[1]
+        samples = len(header.sampling)
+        has_all = header.height_px >= shape[0] and header.width_px >= shape[1]
         if not has_all or samples != shape[2]:
-            size_found = frame.height_px, frame.width_px, samples
+            size_found = header.height_px, header.width_px, samples
             raise ChunkError(f"its data is of the wrong size {size_found}")
-        if frame.coefficient_bytes > IMAGE_DECODING_BYTES.most:
+        held_bytes = coefficient_bytes(header)
+        if held_bytes > IMAGE_DECODING_BYTES.most:
             raise ChunkError(
-                f"its JPEG is progressive, which takes {frame.coefficient_bytes / 1e9:.1f} GB of "
+                f"its JPEG is progressive, which takes {held_bytes / 1e9:.1f} GB of "
                 "memory to decode"
             )
-        self.held_bytes = size + frame.coefficient_bytes
+        self.held_bytes = size + held_bytes
         self._row_bytes = shape[1] * samples
-        self._row = ctypes.create_string_buffer(frame.width_px * samples)
+        self._row = ctypes.create_string_buffer(header.width_px * samples)
         self._next_row = 0
-        is_coded = samples == 3 and is_ycbcr(frame.header, tag_is_rgb)
-        self._is_ycck = samples == 4 and frame.header.adobe_transform in _YCCK
-        start = start[: frame.sampling_at + 1]
+        is_coded = samples == 3 and is_ycbcr(header, tag_is_rgb)
+        self._is_ycck = samples == 4 and header.adobe_transform in _YCCK
+        start = start[: header.frame_at + _SAMPLING_AT + 1]
         if samples == 1:
             start = start[:-1] + b"\x11"  # which means the same for one component alone
-        head = _head(frame, is_coded, size, tables or b"") + start
+        head = _head(header, is_coded, size, tables or b"") + start
         self._library = library
         self._file = _VirtualFile(head, file, offset + len(start), size - len(start))
         self._tiff: int | None = library.TIFFClientOpen(b"", b"rm", None, *self._file.functions)
@@ -229,26 +192,26 @@ def _closed(_: int | None) -> int:
     return 0
 
 
-def _head(frame: JpegFrame, is_coded: bool, size: int, tables: bytes) -> bytes:
+def _head(header: JpegHeader, is_coded: bool, size: int, tables: bytes) -> bytes:
     """Return a BigTIFF up to its only strip, which follows."""
-    samples = len(frame.sampling)
+    samples = len(header.sampling)
     photometric = _YCBCR if is_coded else _PHOTOMETRICS[samples]
     entries: list[tuple[int, int, int, bytes]] = [
-        (256, 4, 1, struct.pack("<I", frame.width_px)),
-        (257, 4, 1, struct.pack("<I", frame.height_px)),
+        (256, 4, 1, struct.pack("<I", header.width_px)),
+        (257, 4, 1, struct.pack("<I", header.height_px)),
         (258, 3, samples, struct.pack(f"<{samples}H", *[8] * samples)),
         (259, 3, 1, struct.pack("<H", _JPEG)),
         (262, 3, 1, struct.pack("<H", photometric)),
         (273, 16, 1, b""),
         (277, 3, 1, struct.pack("<H", samples)),
-        (278, 4, 1, struct.pack("<I", frame.height_px)),
+        (278, 4, 1, struct.pack("<I", header.height_px)),
         (279, 16, 1, struct.pack("<Q", size)),
         (284, 3, 1, struct.pack("<H", 1)),
     ]
     if tables:
         entries.append((347, 7, len(tables), tables))
     if is_coded:
-        entries.append((530, 3, 2, struct.pack("<2H", *frame.sampling[0])))
+        entries.append((530, 3, 2, struct.pack("<2H", *header.sampling[0])))
     behind = 16 + 8 + 20 * len(entries) + 8
     start = behind + (len(tables) if len(tables) > 8 else 0)
     lines = [b"II" + struct.pack("<3HQQ", 43, 8, 0, 16, len(entries))]

@@ -16,7 +16,7 @@ from viewer.slides.readers.large_chunks import LARGE_BYTES, part_rows
 from viewer.slides.readers.tiff.compressed_rows import LzmaRows, ZstdRows, can_stream_zstd
 from viewer.slides.readers.tiff.errors import ChunkError, DamagedStreamError, read_exactly
 from viewer.slides.readers.tiff.jpeg_rows import JpegRows
-from viewer.slides.readers.tiff.jpeg_stream import FRAME_WITHIN_BYTES, can_stream_jpeg
+from viewer.slides.readers.tiff.jpeg_stream import FRAME_WITHIN_BYTES, streamable_header
 from viewer.slides.readers.tiff.lzw_rows import LzwRows, is_blocks
 from viewer.slides.readers.tiff.packbits_rows import PackBitsRows
 from viewer.slides.readers.tiff.page_tags import bits_per_sample, numbers
@@ -141,11 +141,16 @@ class RowAccess:
             raise
 
 
-def in_parts(page: TiffPage, file: AnyFile) -> tuple[TiffPage, RowAccess] | None:
+def in_parts(page: TiffPage, file: AnyFile, *, has_gaps: bool) -> tuple[TiffPage, RowAccess] | None:
     """Cut the page's strips or tiles into parts, where they are large and their codec allows.
 
     The page that is returned speaks of the parts as if they were its strips or tiles, so that
     tifffile decodes them like any others.
+
+    Parameters
+    ----------
+    has_gaps
+        Whether the file does not store all of them.
     """
     samples = page.samplesperpixel if page.planarconfig == 1 else 1
     width = page.tilewidth if page.is_tiled else page.imagewidth
@@ -170,7 +175,6 @@ def in_parts(page: TiffPage, file: AnyFile) -> tuple[TiffPage, RowAccess] | None
     parted = copy.copy(page)
     for known in _HANGS_ON_CHUNKS:
         parted.__dict__.pop(known, None)
-    has_gaps = not (all(grid.offsets) and all(grid.byte_counts))
     rows = part_rows(strip_rows, row_bytes, is_exact=has_gaps)
     if page.is_tiled:
         parted.tilelength = rows
@@ -202,7 +206,7 @@ def _source(page: TiffPage, file: AnyFile, samples: int) -> _Source | None:
     if page.compression in JPEG:
         head = _first_bytes(page, file, FRAME_WITHIN_BYTES)
         has_rows = page.photometric in _JPEG_COLORS.get(samples, ()) and page.dtype == np.uint8
-        if not has_rows or not can_stream_jpeg(head, samples, page.jpegtables):
+        if not has_rows or streamable_header(head, samples) is None:
             return None
         tag_is_rgb = page.photometric == PHOTOMETRIC.RGB
         rows = partial(JpegRows, tables=page.jpegtables, samples=samples, tag_is_rgb=tag_is_rgb)
