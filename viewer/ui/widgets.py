@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import (
     QAbstractListModel,
     QEvent,
-    QModelIndex,
     QObject,
-    QPersistentModelIndex,
     QSize,
     QStringListModel,
     Qt,
@@ -40,7 +38,8 @@ from viewer.ui.theme import icon
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence
 
-_Index = QModelIndex | QPersistentModelIndex
+    from viewer.ui.rows_model import Index
+
 _TIP_CHARACTERS = 100
 _MOST_TIP_CHARACTERS = 4000
 _TRAVEL_KEYS = (
@@ -143,7 +142,7 @@ class KeyedList(QListView):
 
     @guarded()
     def dataChanged(  # pyright: ignore[reportIncompatibleMethodOverride]
-        self, first: _Index, last: _Index, roles: Sequence[int] | None = None
+        self, first: Index, last: Index, roles: Sequence[int] | None = None
     ) -> None:
         if self.uniformItemSizes():
             QAbstractItemView.dataChanged(self, first, last, list(roles or ()))
@@ -159,7 +158,7 @@ class CountedModel(QStringListModel):
         self.setStringList([""] * count)
 
     @guarded(Qt.ItemFlag.NoItemFlags)
-    def flags(self, index: _Index) -> Qt.ItemFlag:
+    def flags(self, index: Index) -> Qt.ItemFlag:
         """Nothing is typed into rows or dropped on them."""
         return QAbstractListModel.flags(self, index) & ~Qt.ItemFlag.ItemIsDropEnabled
 

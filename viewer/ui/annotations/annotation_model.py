@@ -11,7 +11,6 @@ from PySide6.QtCore import (
     QAbstractItemModel,
     QModelIndex,
     QObject,
-    QPersistentModelIndex,
     Qt,
     Signal,
 )
@@ -42,6 +41,7 @@ if TYPE_CHECKING:
     from viewer.annotations.pixel_calibration import MicronsPerPixel
     from viewer.ui.annotations.annotation_tree import Key
     from viewer.ui.background_runner import Task
+    from viewer.ui.rows_model import Index
 
 MOST_AT_ONCE = 500
 """A step of more changes is shown by filling the list anew, more rows are found in a thread."""
@@ -54,7 +54,6 @@ _MOST_LISTED_AT_ONCE = 1_000
 _CLASS_FLAGS = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
 _FLAGS = _CLASS_FLAGS | Qt.ItemFlag.ItemNeverHasChildren
 _NAMED_FLAGS = _FLAGS | Qt.ItemFlag.ItemIsEditable
-_Index = QModelIndex | QPersistentModelIndex
 
 
 class AnnotationModel(QAbstractItemModel):
@@ -145,14 +144,14 @@ class AnnotationModel(QAbstractItemModel):
         """Return how many annotations pass the filter."""
         return sum(len(group.ids) for group in self._groups)
 
-    def id_at(self, index: _Index) -> UUID | None:
+    def id_at(self, index: Index) -> UUID | None:
         """Return the annotation of a row; None for a class."""
         group = self._by_number.get(index.internalId())
         if not index.isValid() or group is None:
             return None
         return group.ids[self._position(group, index.row())]
 
-    def annotation_at(self, index: _Index) -> Annotation | None:
+    def annotation_at(self, index: Index) -> Annotation | None:
         id_ = self.id_at(index)
         return None if id_ is None or self._document is None else self._document.get(id_)
 
@@ -161,12 +160,12 @@ class AnnotationModel(QAbstractItemModel):
         """Return whether a list is being made in the thread; `filled` tells of its end."""
         return self._filling is not None
 
-    def ids_of_class(self, index: _Index) -> list[UUID]:
+    def ids_of_class(self, index: Index) -> list[UUID]:
         """Of a top row, all that is listed below it."""
         is_class = index.isValid() and index.internalId() == 0
         return list(self._groups[index.row()].ids) if is_class else []
 
-    def ids_in(self, parent: _Index, first: int, last: int) -> list[UUID]:
+    def ids_in(self, parent: Index, first: int, last: int) -> list[UUID]:
         """Of the rows `first` to `last` of a class."""
         if not parent.isValid() or parent.row() >= len(self._groups):
             return []
@@ -284,22 +283,22 @@ class AnnotationModel(QAbstractItemModel):
     # Qt's questions --------------------------------------------------------------------------
 
     @guarded(0)
-    def columnCount(self, parent: _Index | None = None) -> int:
+    def columnCount(self, parent: Index | None = None) -> int:
         return len(COLUMNS)
 
     @guarded(0)
-    def rowCount(self, parent: _Index | None = None) -> int:
+    def rowCount(self, parent: Index | None = None) -> int:
         if parent is None or not parent.isValid():
             return len(self._groups)
         is_class = parent.internalId() == 0 and parent.column() == 0
         return len(self._groups[parent.row()].ids) if is_class else 0
 
     @guarded(False)
-    def hasChildren(self, parent: _Index | None = None) -> bool:
+    def hasChildren(self, parent: Index | None = None) -> bool:
         return self.rowCount(parent) > 0
 
     @guarded(QModelIndex())
-    def index(self, row: int, column: int, parent: _Index | None = None) -> QModelIndex:
+    def index(self, row: int, column: int, parent: Index | None = None) -> QModelIndex:
         if row < 0 or not 0 <= column < len(COLUMNS):
             return QModelIndex()
         if parent is None or not parent.isValid():
@@ -312,12 +311,12 @@ class AnnotationModel(QAbstractItemModel):
         )
 
     @guarded(QModelIndex())
-    def parent(self, index: _Index) -> QModelIndex:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def parent(self, index: Index) -> QModelIndex:  # pyright: ignore[reportIncompatibleMethodOverride]
         group = self._by_number.get(index.internalId()) if index.isValid() else None
         return QModelIndex() if group is None else self.createIndex(self._row(group), 0, 0)
 
     @guarded(Qt.ItemFlag.NoItemFlags)
-    def flags(self, index: _Index) -> Qt.ItemFlag:
+    def flags(self, index: Index) -> Qt.ItemFlag:
         if not index.isValid():
             return Qt.ItemFlag.NoItemFlags
         if index.internalId() == 0:
@@ -337,7 +336,7 @@ class AnnotationModel(QAbstractItemModel):
         return self._cells.of_header(section, role)
 
     @guarded()
-    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
         if not index.isValid():
             return None
         if role == Qt.ItemDataRole.TextAlignmentRole and index.column() == SIZE:
@@ -351,7 +350,7 @@ class AnnotationModel(QAbstractItemModel):
         return self._cells.of(annotation, index.column(), role, self._way)
 
     @guarded(False)
-    def setData(self, index: _Index, value: object, role: int = Qt.ItemDataRole.EditRole) -> bool:
+    def setData(self, index: Index, value: object, role: int = Qt.ItemDataRole.EditRole) -> bool:
         annotation = self.annotation_at(index)
         if role != Qt.ItemDataRole.EditRole or annotation is None:
             return False

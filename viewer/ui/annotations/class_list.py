@@ -5,14 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import (
-    QAbstractTableModel,
-    QModelIndex,
-    QPersistentModelIndex,
-    QPoint,
-    Qt,
-    Signal,
-)
+from PySide6.QtCore import QModelIndex, QPoint, Qt, Signal
 from PySide6.QtGui import QGuiApplication, QKeyEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTreeView, QWidget
 
@@ -21,6 +14,7 @@ from viewer.annotations.bookmarks import MARKS
 from viewer.annotations.statistics import NO_CLASS
 from viewer.canvas.qt_guard import guarded
 from viewer.ui.actions import shown_shortcut
+from viewer.ui.rows_model import NUMBERS_ALIGNMENT, RowsModel
 from viewer.ui.swatches import swatch
 from viewer.ui.theme import icon
 from viewer.ui.widgets import KeyKeeper, count_width_px, plain_tip
@@ -33,10 +27,10 @@ if TYPE_CHECKING:
 
     from viewer.annotations.annotation import AnnotationClass
     from viewer.annotations.palette import Palette
+    from viewer.ui.rows_model import Index
 
 NAME, COUNT, KEY, EYE = range(4)
 _WIDTHS_PX = {KEY: 56, EYE: 28}
-_Index = QModelIndex | QPersistentModelIndex
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +86,10 @@ def class_rows(
     ]
 
 
-class ClassListModel(QAbstractTableModel):
+class ClassListModel(RowsModel):
     """A row a class."""
+
+    headings = ("Class", "Count", "Key", "Shown")
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -139,24 +135,11 @@ class ClassListModel(QAbstractTableModel):
         """Paint the icons anew in the theme's colors."""
         self._icons.clear()
 
-    @guarded(0)
-    def rowCount(self, parent: _Index | None = None) -> int:
-        return 0 if parent is not None and parent.isValid() else len(self.rows)
-
-    @guarded(0)
-    def columnCount(self, parent: _Index | None = None) -> int:
-        return 0 if parent is not None and parent.isValid() else 4
+    def count_rows(self) -> int:
+        return len(self.rows)
 
     @guarded()
-    def headerData(
-        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
-    ) -> object:
-        if role != Qt.ItemDataRole.DisplayRole or orientation is Qt.Orientation.Vertical:
-            return None
-        return ("Class", "Count", "Key", "Shown")[section]
-
-    @guarded()
-    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
         row, column = self.rows[index.row()], index.column()
         match role:
             case Qt.ItemDataRole.DisplayRole:
@@ -166,7 +149,7 @@ class ClassListModel(QAbstractTableModel):
             case Qt.ItemDataRole.DecorationRole if column == EYE:
                 return self._icon("mdi6.eye-off-outline" if row.is_hidden else "mdi6.eye-outline")
             case Qt.ItemDataRole.TextAlignmentRole if column in (COUNT, KEY):
-                return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+                return NUMBERS_ALIGNMENT
             case Qt.ItemDataRole.FontRole if column == NAME and row.is_current:
                 font = QGuiApplication.font()
                 font.setBold(True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt, Signal
+from PySide6.QtCore import QModelIndex, Qt, Signal
 from PySide6.QtGui import QColor, QKeySequence
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -29,6 +29,7 @@ from viewer.ui.actions import shown_shortcut
 from viewer.ui.commands import COMMANDS_BY_ID
 from viewer.ui.file_dialogs import ask_file, ask_new_file
 from viewer.ui.opened_dialog import open_dialog
+from viewer.ui.rows_model import NUMBERS_ALIGNMENT, RowsModel
 from viewer.ui.shortcuts import owner_of
 from viewer.ui.swatches import swatch
 from viewer.ui.widgets import RowTable
@@ -37,14 +38,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from viewer.ui.commands.command import Bindings
+    from viewer.ui.rows_model import Index
 
-_Index = QModelIndex | QPersistentModelIndex
 _NAME, _KEY = 0, 1
 _FILE_FILTER = "Classes (*.json)"
 
 
-class ClassesModel(QAbstractTableModel):
+class ClassesModel(RowsModel):
     """Rows of classes; names are edited in place."""
+
+    headings = ("Class", "Key", "On this slide")
 
     refused = Signal(str)
 
@@ -81,29 +84,16 @@ class ClassesModel(QAbstractTableModel):
         self.was = [each.name if each.name in known else "" for each in classes]
         self.endResetModel()
 
-    @guarded(0)
-    def rowCount(self, parent: _Index | None = None) -> int:
-        return 0 if parent is not None and parent.isValid() else len(self.rows)
-
-    @guarded(0)
-    def columnCount(self, parent: _Index | None = None) -> int:
-        return 3
+    def count_rows(self) -> int:
+        return len(self.rows)
 
     @guarded(Qt.ItemFlag.NoItemFlags)
-    def flags(self, index: _Index) -> Qt.ItemFlag:
+    def flags(self, index: Index) -> Qt.ItemFlag:
         flags = super().flags(index)
         return flags | Qt.ItemFlag.ItemIsEditable if index.column() == _NAME else flags
 
     @guarded()
-    def headerData(
-        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
-    ) -> object:
-        if role != Qt.ItemDataRole.DisplayRole or orientation is Qt.Orientation.Vertical:
-            return None
-        return ("Class", "Key", "On this slide")[section]
-
-    @guarded()
-    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
         each = self.rows[index.row()]
         match role, index.column():
             case (Qt.ItemDataRole.DisplayRole | Qt.ItemDataRole.EditRole, 0):
@@ -116,12 +106,12 @@ class ClassesModel(QAbstractTableModel):
                 count = self._counts.get(self.was[index.row()], 0)
                 return f"{count:,}" if count else ""
             case (Qt.ItemDataRole.TextAlignmentRole, 2):
-                return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+                return NUMBERS_ALIGNMENT
             case _:
                 return None
 
     @guarded(False)
-    def setData(self, index: _Index, value: object, role: int = Qt.ItemDataRole.EditRole) -> bool:
+    def setData(self, index: Index, value: object, role: int = Qt.ItemDataRole.EditRole) -> bool:
         name = str(value).strip()
         others = [each.name for row, each in enumerate(self.rows) if row != index.row()]
         if role != Qt.ItemDataRole.EditRole or not name:

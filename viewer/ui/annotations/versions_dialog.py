@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt, Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QPixmap
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 
 from viewer.canvas.qt_guard import guarded
 from viewer.ui.annotations.version_preview import SIDE_PX
+from viewer.ui.rows_model import NUMBERS_ALIGNMENT, RowsModel
 from viewer.ui.widgets import RowTable
 from viewer.utc import shown_moment
 
@@ -28,38 +29,25 @@ if TYPE_CHECKING:
 
     from viewer.annotations.storage.store import Version
     from viewer.ui.annotations.version_preview import VersionPreview
-
-_Index = QModelIndex | QPersistentModelIndex
-_COLUMNS = ("When", "What was done", "Annotations", "Author")
+    from viewer.ui.rows_model import Index
 
 
-class VersionsModel(QAbstractTableModel):
+class VersionsModel(RowsModel):
     """A row a step, the newest first."""
+
+    headings = ("When", "What was done", "Annotations", "Author")
 
     def __init__(self, versions: Sequence[Version], parent: QWidget) -> None:
         super().__init__(parent)
         self.versions = versions
 
-    @guarded(0)
-    def rowCount(self, parent: _Index | None = None) -> int:
-        return 0 if parent is not None and parent.isValid() else len(self.versions)
-
-    @guarded(0)
-    def columnCount(self, parent: _Index | None = None) -> int:
-        return len(_COLUMNS)
+    def count_rows(self) -> int:
+        return len(self.versions)
 
     @guarded()
-    def headerData(
-        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
-    ) -> object:
-        if role != Qt.ItemDataRole.DisplayRole or orientation is Qt.Orientation.Vertical:
-            return None
-        return _COLUMNS[section]
-
-    @guarded()
-    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
         if role == Qt.ItemDataRole.TextAlignmentRole and index.column() == 2:
-            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+            return NUMBERS_ALIGNMENT
         if role != Qt.ItemDataRole.DisplayRole:
             return None
         version = self.versions[index.row()]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
+from PySide6.QtCore import Qt
 
 from viewer.canvas.qt_guard import guarded
 from viewer.cohort.batch import SlideRecord
 from viewer.slides.remote.address import slide_path
+from viewer.ui.rows_model import RowsModel
 from viewer.ui.widgets import plain_tip
 
 if TYPE_CHECKING:
@@ -18,11 +19,10 @@ if TYPE_CHECKING:
 
     from PySide6.QtCore import QObject
 
-_Index = QModelIndex | QPersistentModelIndex
-_COLUMNS = ("Slide", "State")
+    from viewer.ui.rows_model import Index
 
 
-class BatchSlidesModel(QAbstractTableModel):
+class BatchSlidesModel(RowsModel):
     """Gives the rows in sight to a view; a row changes alone.
 
     Parameters
@@ -32,6 +32,8 @@ class BatchSlidesModel(QAbstractTableModel):
     is_blind
         Whether a study hides what models found on a slide.
     """
+
+    headings = ("Slide", "State")
 
     def __init__(
         self,
@@ -90,16 +92,11 @@ class BatchSlidesModel(QAbstractTableModel):
         """Return how many slides are in a state."""
         return self._counts[state]
 
-    @guarded(0)
-    def rowCount(self, parent: _Index | None = None) -> int:
-        return len(self.paths) if parent is None or not parent.isValid() else 0
-
-    @guarded(0)
-    def columnCount(self, parent: _Index | None = None) -> int:
-        return len(_COLUMNS) if parent is None or not parent.isValid() else 0
+    def count_rows(self) -> int:
+        return len(self.paths)
 
     @guarded()
-    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
         if not index.isValid():
             return None
         record = self.record(index.row())
@@ -110,14 +107,6 @@ class BatchSlidesModel(QAbstractTableModel):
             return plain_tip("\n".join([name, record.error or " ".join(record.notes)]).strip())
         if role == Qt.ItemDataRole.AccessibleTextRole:
             return f"{name}: {self._state_text(record)}. {record.error}"
-        return None
-
-    @guarded()
-    def headerData(
-        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
-    ) -> object:
-        if orientation is Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
-            return _COLUMNS[section]
         return None
 
     def _state_text(self, record: SlideRecord) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
+from PySide6.QtCore import Qt
 
 from viewer.canvas.qt_guard import guarded
 from viewer.slides.remote.address import slide_path
 from viewer.ui.batch.histogram import number_text
+from viewer.ui.rows_model import NUMBERS_ALIGNMENT, RowsModel
 from viewer.ui.widgets import plain_tip
 
 if TYPE_CHECKING:
@@ -20,13 +21,15 @@ if TYPE_CHECKING:
     from PySide6.QtCore import QObject
 
     from viewer.cohort.spread import Spread
+    from viewer.ui.rows_model import Index
 
-_Index = QModelIndex | QPersistentModelIndex
 OUTLIER_COLUMN = 2
 
 
-class SpreadModel(QAbstractTableModel):
+class SpreadModel(RowsModel):
     """Gives the rows in sight to a view, in an order that its header chooses."""
+
+    headings = ("Slide", "Value", "Off by")
 
     def __init__(self, name_of: Callable[[Path], str], parent: QObject) -> None:
         super().__init__(parent)
@@ -54,20 +57,15 @@ class SpreadModel(QAbstractTableModel):
         self._reorder()
         self.layoutChanged.emit()
 
-    @guarded(0)
-    def rowCount(self, parent: _Index | None = None) -> int:
-        return len(self._order) if parent is None or not parent.isValid() else 0
-
-    @guarded(0)
-    def columnCount(self, parent: _Index | None = None) -> int:
-        return 3 if parent is None or not parent.isValid() else 0
+    def count_rows(self) -> int:
+        return len(self._order)
 
     @guarded()
-    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
         if self.spread is None or not index.isValid():
             return None
         if role == Qt.ItemDataRole.TextAlignmentRole and index.column() > 0:
-            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+            return NUMBERS_ALIGNMENT
         at = self.index_of(index.row())
         if role == Qt.ItemDataRole.ToolTipRole:
             return plain_tip(self._name_of(slide_path(self.spread.slides[at])))
@@ -85,14 +83,10 @@ class SpreadModel(QAbstractTableModel):
     def headerData(
         self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
     ) -> object:
-        if orientation is not Qt.Orientation.Horizontal:
-            return None
-        if role == Qt.ItemDataRole.DisplayRole:
-            return ("Slide", "Value", "Off by")[section]
-        if role == Qt.ItemDataRole.ToolTipRole:
+        if orientation is Qt.Orientation.Horizontal and role == Qt.ItemDataRole.ToolTipRole:
             deviation = "Distance from the median, in robust standard deviations"
             return ("", plain_tip(self._title), deviation)[section]
-        return None
+        return super().headerData(section, orientation, role)
 
     def _reorder(self) -> None:
         column, descending = self._sorted_by

@@ -5,14 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PySide6.QtCore import (
-    QAbstractTableModel,
-    QModelIndex,
-    QPersistentModelIndex,
-    Qt,
-    QTimer,
-    Signal,
-)
+from PySide6.QtCore import QModelIndex, Qt, QTimer, Signal
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QDialog,
@@ -27,6 +20,7 @@ from viewer.geometry import Point
 from viewer.measurement_names import with_signs
 from viewer.overlays.object_map import ObjectMap
 from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.rows_model import NUMBERS_ALIGNMENT, RowsModel
 from viewer.ui.widgets import RowTable
 
 if TYPE_CHECKING:
@@ -34,17 +28,18 @@ if TYPE_CHECKING:
 
     from viewer.overlays.object_table import ObjectTable
     from viewer.ui.overlays.overlay import Overlay
+    from viewer.ui.rows_model import Index
 
 _PAUSE_MS = 400
 _MPP_SHOWN_UM = 0.25
 """As near as a row is traveled to: 40x."""
 _DECIMALS = 2
 
-_Index = QModelIndex | QPersistentModelIndex
 
-
-class ObjectTableModel(QAbstractTableModel):
+class ObjectTableModel(RowsModel):
     """Gives a snapshot to a view; sorting is asked of the dialog, which does it in a thread."""
+
+    numbers_rows = True
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -53,41 +48,22 @@ class ObjectTableModel(QAbstractTableModel):
     def show_table(self, table: ObjectTable) -> None:
         self.beginResetModel()
         self.table = table
+        self.headings = [with_signs(each) for each in table.columns]
         self.endResetModel()
 
-    @guarded(0)
-    def rowCount(self, parent: _Index | None = None) -> int:
-        is_root = parent is None or not parent.isValid()
-        return len(self.table.rows) if self.table is not None and is_root else 0
-
-    @guarded(0)
-    def columnCount(self, parent: _Index | None = None) -> int:
-        is_root = parent is None or not parent.isValid()
-        return len(self.table.columns) if self.table is not None and is_root else 0
+    def count_rows(self) -> int:
+        return len(self.table.rows) if self.table is not None else 0
 
     @guarded()
-    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
         if self.table is None or not index.isValid():
             return None
         if role == Qt.ItemDataRole.TextAlignmentRole and index.column() > 0:
-            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+            return NUMBERS_ALIGNMENT
         if role != Qt.ItemDataRole.DisplayRole:
             return None
         value = self.table.cell(index.row(), index.column())
         return value if isinstance(value, str) else f"{value:,.{_DECIMALS}f}"
-
-    @guarded()
-    def headerData(
-        self,
-        section: int,
-        orientation: Qt.Orientation,
-        role: int = Qt.ItemDataRole.DisplayRole,
-    ) -> object:
-        if self.table is None or role != Qt.ItemDataRole.DisplayRole:
-            return None
-        if orientation is Qt.Orientation.Horizontal:
-            return with_signs(self.table.columns[section])
-        return section + 1
 
 
 class ObjectTableView(RowTable):
@@ -104,7 +80,7 @@ class ObjectTableView(RowTable):
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
 
     @guarded()
-    def currentChanged(self, current: _Index, previous: _Index) -> None:
+    def currentChanged(self, current: Index, previous: Index) -> None:
         super().currentChanged(current, previous)
         if not self._is_arriving and current.isValid() and current.row() != previous.row():
             self.row_chosen.emit(current.row())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt, Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QStandardItemModel
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.canvas.qt_guard import guarded
+from viewer.ui.rows_model import NUMBERS_ALIGNMENT, RowsModel
 from viewer.ui.shell.panel import Panel, shows_state
 from viewer.ui.widgets import KeyedTree, RowTable
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from viewer.annotations.comparison import ClassComparison, Comparison, Disagreement
+    from viewer.ui.rows_model import Index
 
 _COLUMNS = ("Class", "A", "B", "Dice", "IoU", "Kappa", "F1")
 _TIPS = (
@@ -39,13 +41,12 @@ _TIPS = (
     "Outlines of A and B that share half of what either covers",
 )
 
-_Index = QModelIndex | QPersistentModelIndex
 
-
-class DisagreementModel(QAbstractTableModel):
+class DisagreementModel(RowsModel):
     """A row a region, the largest first; made as they are scrolled to, since there may be many."""
 
-    COLUMNS = ("A says", "B says", "Area")
+    headings = ("A says", "B says", "Area")
+    numbers_rows = True
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -57,31 +58,18 @@ class DisagreementModel(QAbstractTableModel):
         self.rows, self._mpp_um = rows, mpp_um
         self.endResetModel()
 
-    @guarded(0)
-    def rowCount(self, parent: _Index | None = None) -> int:
-        return 0 if parent is not None and parent.isValid() else len(self.rows)
-
-    @guarded(0)
-    def columnCount(self, parent: _Index | None = None) -> int:
-        return 0 if parent is not None and parent.isValid() else len(self.COLUMNS)
+    def count_rows(self) -> int:
+        return len(self.rows)
 
     @guarded()
-    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
         if role == Qt.ItemDataRole.TextAlignmentRole and index.column() == 2:
-            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+            return NUMBERS_ALIGNMENT
         if role != Qt.ItemDataRole.DisplayRole:
             return None
         row = self.rows[index.row()]
         texts = (row.class_a or "nothing", row.class_b or "nothing", self._area(row))
         return texts[index.column()]
-
-    @guarded()
-    def headerData(
-        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
-    ) -> object:
-        if role != Qt.ItemDataRole.DisplayRole:
-            return None
-        return self.COLUMNS[section] if orientation is Qt.Orientation.Horizontal else section + 1
 
     def _area(self, row: Disagreement) -> str:
         if self._mpp_um is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt, Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 
 from viewer.canvas.qt_guard import guarded
 from viewer.ui.actions import shown_shortcut
+from viewer.ui.rows_model import RowsModel
 from viewer.ui.shell.panel import Panel, shows_state
 from viewer.ui.swatches import swatch
 from viewer.ui.widgets import KeyKeeper, RowTable, text_label
@@ -32,9 +33,8 @@ if TYPE_CHECKING:
     from viewer.annotations.annotation import Annotation
     from viewer.studies.reviewable_sets import OpenedReview, ReviewableSet, Role
     from viewer.ui.actions import ActionSet
+    from viewer.ui.rows_model import Index
 
-_Index = QModelIndex | QPersistentModelIndex
-_COLUMNS = ("Object", "Verdict", "Comment", "Time")
 _OBJECT, _VERDICT, _COMMENT, _TIME = range(4)
 _NO_SET = (
     "No set to hand in or to review.\n\nIn a project, what you draw on a slide is a set that you "
@@ -53,8 +53,10 @@ _BUTTONS: dict[Role, dict[str, str]] = {
 """What the commands of a review are called, by what is done with the set."""
 
 
-class ReviewedObjects(QAbstractTableModel):
+class ReviewedObjects(RowsModel):
     """A row an object, in the order of the queue."""
+
+    headings = ("Object", "Verdict", "Comment", "Time")
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -72,26 +74,13 @@ class ReviewedObjects(QAbstractTableModel):
 
     def row_changed(self, row: int) -> None:
         """Paint a row anew, after a verdict."""
-        self.dataChanged.emit(self.index(row, 0), self.index(row, len(_COLUMNS) - 1))
+        self.dataChanged.emit(self.index(row, 0), self.index(row, _TIME))
 
-    @guarded(0)
-    def rowCount(self, parent: _Index | None = None) -> int:
-        return 0 if parent is not None and parent.isValid() else len(self.rows)
-
-    @guarded(0)
-    def columnCount(self, parent: _Index | None = None) -> int:
-        return len(_COLUMNS)
+    def count_rows(self) -> int:
+        return len(self.rows)
 
     @guarded()
-    def headerData(
-        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
-    ) -> object:
-        if role != Qt.ItemDataRole.DisplayRole:
-            return None
-        return _COLUMNS[section] if orientation is Qt.Orientation.Horizontal else section + 1
-
-    @guarded()
-    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
         if self.opened is None:
             return None
         each, column = self.rows[index.row()], index.column()

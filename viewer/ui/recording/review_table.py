@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt, Signal
+from PySide6.QtCore import QModelIndex, Qt, Signal
 from PySide6.QtGui import QGuiApplication, QKeySequence
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QSizePolicy, QTreeView, QWidget
 
 from viewer.canvas.qt_guard import guarded
+from viewer.ui.rows_model import RowsModel
 from viewer.ui.theme import colored_icon
 from viewer.ui.widgets import KeyKeeper
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from viewer.recording.review.entries import Decided
     from viewer.recording.review.items import ReviewItem
+    from viewer.ui.rows_model import Index
 
 VERDICT_COLORS = {
     "open": "#3b82f6",
@@ -35,13 +37,10 @@ _VERDICT_ICONS = {
     "rejected": "mdi6.close-circle",
     "skipped": "mdi6.skip-next-circle",
 }
-_HEADINGS = ("Action", "Looked", "Verdict")
 _ACTION, _LOOKED, _VERDICT = range(3)
 _ROWS_MEASURED = 30
 """How many rows tell how wide a column is to be."""
 _LEAST_HEIGHT_PX = 90
-
-_Index = QModelIndex | QPersistentModelIndex
 
 
 def verdict_of(decision: Decided | None) -> str:
@@ -49,8 +48,10 @@ def verdict_of(decision: Decided | None) -> str:
     return "open" if decision is None else decision.verdict
 
 
-class ReviewTableModel(QAbstractTableModel):
+class ReviewTableModel(RowsModel):
     """A row an action; verdicts that changed are told row by row."""
+
+    headings = ("Action", "Looked", "Verdict")
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
@@ -73,23 +74,11 @@ class ReviewTableModel(QAbstractTableModel):
                 self._verdicts[row] = verdict
                 self.dataChanged.emit(self.index(row, _ACTION), self.index(row, _VERDICT))
 
-    @guarded(0)
-    def rowCount(self, parent: _Index | None = None) -> int:
-        return 0 if parent is not None and parent.isValid() else len(self._items)
-
-    @guarded(0)
-    def columnCount(self, parent: _Index | None = None) -> int:
-        return 0 if parent is not None and parent.isValid() else len(_HEADINGS)
+    def count_rows(self) -> int:
+        return len(self._items)
 
     @guarded()
-    def headerData(
-        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
-    ) -> object:
-        is_heading = orientation is Qt.Orientation.Horizontal
-        return _HEADINGS[section] if is_heading and role == Qt.ItemDataRole.DisplayRole else None
-
-    @guarded()
-    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
         if not index.isValid():
             return None
         item, verdict = self._items[index.row()], self._verdicts[index.row()]
@@ -164,7 +153,7 @@ class ReviewTable(QTreeView):
 
     def _copy_rows(self) -> None:
         rows = sorted(index.row() for index in self.selectionModel().selectedRows())
-        columns = range(len(_HEADINGS))
+        columns = range(self.rows.columnCount())
         lines = ["\t".join(str(self.rows.index(row, c).data()) for c in columns) for row in rows]
         if lines:
             QGuiApplication.clipboard().setText("\n".join(lines))

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QSize, Qt
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QColor, QFont, QPainter
 from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from viewer.geometry import Optics
     from viewer.recording.session_catalog import ListedSession, SessionListing
+    from viewer.ui.rows_model import Index
 
-_Index = QModelIndex | QPersistentModelIndex
 ORIGIN_ICONS = {
     "recorded": "mdi6.account-outline",
     "imported": "mdi6.tray-arrow-down",
@@ -112,7 +112,7 @@ class SessionsModel(CountedModel):
         return session.name, session.who, session.started, self.figures_text(session)
 
     @guarded()
-    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
         if not index.isValid():
             return None
         session = self.session(index.row())
@@ -142,11 +142,11 @@ class SessionDelegate(QStyledItemDelegate):
     """Paints a session in three lines beside its thumbnail."""
 
     @guarded(QSize())
-    def sizeHint(self, option: QStyleOptionViewItem, index: _Index) -> QSize:
+    def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
         return QSize(200, _ROW_PX)
 
     @guarded()
-    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: _Index) -> None:
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         model, theme = index.model(), current_theme()
         assert isinstance(model, SessionsModel)
         session = model.session(index.row())

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import (
     QAbstractListModel,
     QModelIndex,
-    QPersistentModelIndex,
     QRect,
     QSize,
     Qt,
@@ -35,14 +34,14 @@ if TYPE_CHECKING:
 
     from PySide6.QtGui import QKeyEvent, QResizeEvent
 
+    from viewer.ui.rows_model import Index
+
 _MARGIN_PX = 6
 _TEXT_PX = 36
 TILE = PICTURE_SIZE + QSize(2 * _MARGIN_PX, 2 * _MARGIN_PX + _TEXT_PX)
 _MOST_ROWS = 2
 SLACK_PX = 8
 """Without some room beside them, tiles go to the next row."""
-
-_Index = QModelIndex | QPersistentModelIndex
 
 
 class RecentModel(QAbstractListModel):
@@ -68,11 +67,11 @@ class RecentModel(QAbstractListModel):
         self.endResetModel()
 
     @guarded(0)
-    def rowCount(self, parent: _Index | None = None) -> int:
+    def rowCount(self, parent: Index | None = None) -> int:
         return 0 if parent is not None and parent.isValid() else len(self.paths)
 
     @guarded()
-    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
         if not index.isValid():
             return None
         path, folder = self.paths[index.row()], self._folders[index.row()]
@@ -158,11 +157,11 @@ class _TileDelegate(QStyledItemDelegate):
     """The picture, the name under it, and the folder."""
 
     @guarded(QSize())
-    def sizeHint(self, _option: QStyleOptionViewItem, _index: _Index) -> QSize:
+    def sizeHint(self, _option: QStyleOptionViewItem, _index: Index) -> QSize:
         return TILE
 
     @guarded()
-    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: _Index) -> None:
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         theme, model = current_theme(), index.model()
         assert isinstance(model, RecentModel)
         rect: QRect = option.rect.adjusted(1, 1, -1, -1)

@@ -5,13 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import (
-    QModelIndex,
-    QObject,
-    QPersistentModelIndex,
-    Qt,
-    Signal,
-)
+from PySide6.QtCore import QObject, Qt, Signal
 
 from viewer.canvas.qt_guard import guarded
 from viewer.studies.cases import NOWHERE, CasePlace
@@ -25,6 +19,8 @@ if TYPE_CHECKING:
     from PySide6.QtCore import QSize
     from PySide6.QtWidgets import QMenu, QWidget
 
+    from viewer.ui.rows_model import Index
+
 MISSING = "missing"
 STATE_NAMES = {"to do": "To do", "in work": "In work", "done": "Done", MISSING: "Missing"}
 STATE_ICONS = {
@@ -33,8 +29,6 @@ STATE_ICONS = {
     "done": "mdi6.check-circle",
     MISSING: "mdi6.file-question-outline",
 }
-
-_Index = QModelIndex | QPersistentModelIndex
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +188,7 @@ class SlideListModel(CountedModel):
         return self.thumbnails.reason(slide.path) if slide.tip else ""
 
     @guarded()
-    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
         if not index.isValid():
             return None
         if role == self.KEY_ROLE:

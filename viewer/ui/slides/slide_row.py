@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRect, QSize, Qt
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QRect, QSize, Qt
 from PySide6.QtGui import QColor, QPainter
 from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
@@ -11,12 +13,13 @@ from viewer.studies.worklist import letters
 from viewer.ui.slides.slide_list import STATE_ICONS, STATE_NAMES, SlideListModel
 from viewer.ui.theme import current_theme, icon
 
+if TYPE_CHECKING:
+    from viewer.ui.rows_model import Index
+
 PICTURE_SIZE = QSize(64, 56)
 _MARGIN_PX = 6
 _ICON_PX = 14
 _MARK_PX = 3
-
-_Index = QModelIndex | QPersistentModelIndex
 
 
 class SlideRowDelegate(QStyledItemDelegate):
@@ -27,11 +30,11 @@ class SlideRowDelegate(QStyledItemDelegate):
     """
 
     @guarded(QSize())
-    def sizeHint(self, _option: QStyleOptionViewItem, _index: _Index) -> QSize:
+    def sizeHint(self, _option: QStyleOptionViewItem, _index: Index) -> QSize:
         return QSize(PICTURE_SIZE.width() * 2, PICTURE_SIZE.height() + 2 * _MARGIN_PX)
 
     @guarded()
-    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: _Index) -> None:
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         theme, model = current_theme(), index.model()
         assert isinstance(model, SlideListModel)
         rect: QRect = option.rect

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt, Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QApplication, QWidget
 
@@ -13,10 +13,12 @@ from viewer.annotations.statistics import OBJECTS
 from viewer.annotations.tma.cores import CASE_ID, is_missing
 from viewer.canvas.qt_guard import guarded
 from viewer.measurement_names import with_signs
+from viewer.ui.rows_model import NUMBERS_ALIGNMENT, RowsModel
 
 if TYPE_CHECKING:
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.tma.cores import TmaGrid
+    from viewer.ui.rows_model import Index
 
 ID_COLUMN = 1
 _FIRST = ("Core", "Case ID")
@@ -28,12 +30,11 @@ _USUAL = {
 }
 """Measurements that are shown, and what heads their columns; all are in the exported table."""
 
-_Index = QModelIndex | QPersistentModelIndex
 
-
-class CoreModel(QAbstractTableModel):
+class CoreModel(RowsModel):
     """The cores of a slide, row by row of the grid."""
 
+    headings = _FIRST
     case_id_typed = Signal(object, str)
     """A core, and what was typed."""
 
@@ -60,25 +61,21 @@ class CoreModel(QAbstractTableModel):
             return
         self.beginResetModel()
         self.cores, self._measured = cores, measured
+        self.headings = (*_FIRST, *(_USUAL[name] for name in measured))
         self.endResetModel()
 
-    @guarded(0)
-    def rowCount(self, parent: _Index | None = None) -> int:
-        return 0 if parent is not None and parent.isValid() else len(self.cores)
-
-    @guarded(0)
-    def columnCount(self, parent: _Index | None = None) -> int:
-        return 0 if parent is not None and parent.isValid() else len(_FIRST) + len(self._measured)
+    def count_rows(self) -> int:
+        return len(self.cores)
 
     @guarded()
-    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
         if not index.isValid() or index.row() >= len(self.cores):
             return None
         core, column = self.cores[index.row()], index.column()
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.EditRole):
             return self._text(core, column)
         if role == Qt.ItemDataRole.TextAlignmentRole and column >= len(_FIRST):
-            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+            return NUMBERS_ALIGNMENT
         if role == Qt.ItemDataRole.ToolTipRole:
             return self._tip(core)
         if role == Qt.ItemDataRole.ForegroundRole and is_missing(core):
@@ -86,12 +83,12 @@ class CoreModel(QAbstractTableModel):
         return None
 
     @guarded(Qt.ItemFlag.NoItemFlags)
-    def flags(self, index: _Index) -> Qt.ItemFlag:
+    def flags(self, index: Index) -> Qt.ItemFlag:
         flags = super().flags(index)
         return flags | Qt.ItemFlag.ItemIsEditable if index.column() == ID_COLUMN else flags
 
     @guarded(False)
-    def setData(self, index: _Index, value: object, role: int = Qt.ItemDataRole.EditRole) -> bool:
+    def setData(self, index: Index, value: object, role: int = Qt.ItemDataRole.EditRole) -> bool:
         if role != Qt.ItemDataRole.EditRole or index.column() != ID_COLUMN:
             return False
         self.case_id_typed.emit(self.cores[index.row()], str(value).strip())
@@ -101,15 +98,10 @@ class CoreModel(QAbstractTableModel):
     def headerData(
         self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
     ) -> object:
-        if orientation is not Qt.Orientation.Horizontal:
-            return None
-        if role == Qt.ItemDataRole.ToolTipRole and section >= len(_FIRST):
+        is_measured = orientation is Qt.Orientation.Horizontal and section >= len(_FIRST)
+        if is_measured and role == Qt.ItemDataRole.ToolTipRole:
             return with_signs(self._measured[section - len(_FIRST)])
-        if role != Qt.ItemDataRole.DisplayRole:
-            return None
-        if section < len(_FIRST):
-            return _FIRST[section]
-        return _USUAL[self._measured[section - len(_FIRST)]]
+        return super().headerData(section, orientation, role)
 
     def _text(self, core: Annotation, column: int) -> str:
         if column == 0:
