@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.loading_ahead import LoadingAhead
-from viewer.ui.overlays.controller import FOR_AN_OVERLAY, QT_FOR_AN_OVERLAY
+from viewer.ui.overlays.overlay_making import FOR_AN_OVERLAY, QT_FOR_AN_OVERLAY
 
 PRINT_QT = """
 import sys

@@ -17,6 +17,7 @@ from viewer.ui.overlays.click_segmenting import ClickHost, ClickSegmenting
 from viewer.ui.overlays.earlier_notice import EarlierNotice
 from viewer.ui.overlays.model_files import ModelFiles, ModelFilesHost
 from viewer.ui.overlays.overlay_commands import OverlayCommands, OverlayCommandsHost
+from viewer.ui.overlays.overlay_making import FOR_AN_OVERLAY, QT_FOR_AN_OVERLAY, OverlayMaker
 from viewer.ui.overlays.overlay_settings import OverlaySettingsHost
 from viewer.ui.overlays.overlay_stacks import OverlayStacks
 from viewer.ui.overlays.overlays_panel import OverlaysPanel
@@ -60,37 +61,6 @@ class OverlaysHost(
     """What the overlays ask of the window."""
 
 
-FOR_AN_OVERLAY = (
-    "email.message",
-    "importlib.metadata",
-    "pygments.lexers",
-    "viewer.inference.runs.engine",
-    "viewer.inference.runs.results",
-    "viewer.inference.runs.slide_inference",
-)
-QT_FOR_AN_OVERLAY = (
-    "email.message",
-    "importlib.metadata",
-    "pygments.lexers",
-    "viewer.canvas.hatched_layer",
-    "viewer.canvas.objects_layer",
-    "viewer.canvas.patch_layer",
-    "viewer.ui.overlays.attention_presenter",
-    "viewer.ui.overlays.expected_presenter",
-    "viewer.ui.overlays.objects_presenter",
-    "viewer.ui.overlays.overlay_run",
-    "PySide6.QtCore.*",
-    "PySide6.QtGui.*",
-    "PySide6.QtOpenGL.*",
-    "PySide6.QtWidgets.*",
-    "qtpy.QtCore",
-    "qtpy.QtGui",
-    "qtpy.QtWidgets",
-    "superqt",
-)
-"""What the first overlay needs; imported as it is turned on it held up the window for 0.2 s."""
-
-
 class OverlaysController(QObject):
     """Owned by the window; `shut_down` ends the engines."""
 
@@ -122,6 +92,14 @@ class OverlaysController(QObject):
         self.model_files = ModelFiles(window, self, self._background, self)
         refuse = self.model_files.show_refusal
         self._results = PaneResults(window, self, self._background, self._why_not, refuse)
+        self._maker = OverlayMaker(
+            window,
+            self._results,
+            lambda: self.bundles,
+            lambda pane, bundle: self.tuned(pane, bundle),
+            lambda: self._prepare(self.panel.isVisible()),
+            self,
+        )
         self._settings = CardSettings(window, self.panel.models, self._stacks, self.commands, self)
         self._menu = CardMenu(window, self, self.panel.models, self.model_files, self)
         self._clicks = ClickSegmenting(window, self)
@@ -244,40 +222,16 @@ class OverlaysController(QObject):
             self._show_active()
 
     def _begin(self, pane: SlidePane, origin: OverlaySource) -> None:
-        from viewer.inference.models.bundle import BundleError, ModelBundle, slide_refusal
-        from viewer.inference.runs.slide_inference import engine_model
-        from viewer.overlays.files.result_file import ResultFile
-        from viewer.ui.overlays.overlay import FileOverlay, JudgedFile
-        from viewer.ui.overlays.overlay_run import OverlayRun
+        from viewer.inference.models.bundle import BundleError
 
         if pane.source is None or pane.path is None or self._why_not(pane):
             self._window.say(self._why_not(pane))
             return
-        run: Overlay
-        if isinstance(origin, ResultFile):
-            run = FileOverlay(pane, origin, self)
-        elif isinstance(origin, ModelBundle):
-            mpp_um = pane.canvas.optics.mean_mpp_um
-            if sentence := slide_refusal(origin, pane.source.info, mpp_um):
-                self._window.show_error(sentence)
-                return
-            if (file := self._results.vectors_for(origin, pane)) is not None:
-                run = JudgedFile(pane, origin, file, self)
-            else:
-                try:
-                    tuned = self.tuned(pane, origin)
-                    fed = engine_model(tuned, self.bundles)
-                except BundleError as error:
-                    self._window.show_error(str(error))
-                    return
-                settings = self._window.settings
-                run = OverlayRun(
-                    pane, pane.path, tuned, fed, settings.device, self, settings.result_stores
-                )
-                run.listed_as = origin.key
-                run.rested.connect(lambda: self._prepare(self.panel.isVisible()))
-        else:
-            raise TypeError(f"{origin} is neither a model nor a file")
+        try:
+            run = self._maker.made(pane, origin)
+        except BundleError as error:
+            self._window.show_error(str(error))
+            return
         run.set_paused(paused=self.commands.is_paused)
         run.changed.connect(lambda: self._on_run_changed(run))
         run.look_changed.connect(lambda: self._on_look_changed(run))
