@@ -6,17 +6,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject, Qt
-from PySide6.QtGui import QGuiApplication, QKeySequence, QShortcut
+from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QInputDialog
 
 from viewer.annotations import operations, shape_editing
 from viewer.annotations.annotation import DESCRIPTION
 from viewer.annotations.bookmarks import is_mark
 from viewer.annotations.document import ReadOnlyError, changing, removing
-from viewer.annotations.formats.problems import AnnotationFileError, Problem, Problems
 from viewer.annotations.id_set import FEW, IdSet
 from viewer.annotations.simplifying import simplified
 from viewer.canvas.annotating.edit_context import HIDDEN
+from viewer.ui.annotations.annotation_clipboard import AnnotationClipboard
 from viewer.ui.annotations.bulk_edits import MANY, BulkEdits, BulkEditsHost
 from viewer.ui.annotations.wording import LOCKED, many
 from viewer.ui.background_runner import BackgroundRunner
@@ -74,8 +74,8 @@ class EditingCommands(QObject):
         commands.on("edit.undo", lambda: self._turn(back=True))
         commands.on("edit.redo", lambda: self._turn(back=False))
         commands.on("edit.delete", self._delete)
-        commands.on("edit.copy", self._copy)
-        commands.on("edit.paste", self._paste)
+        self._clipboard = AnnotationClipboard(window, active, self.bulk, self._background)
+        self._clipboard.connect(commands)
         commands.on("edit.duplicate", self._duplicate)
         commands.on("edit.select_all", self._select_all)
         commands.on("annotate.merge", lambda: self._act("Merge", operations.merge))
@@ -220,72 +220,6 @@ class EditingCommands(QObject):
         chosen = self._changeable(active) if active is not None else []
         if active is not None and chosen and active.do(removing("Delete", chosen)):
             self._window.say(f"{many(len(chosen))} removed.")
-
-    def _copy(self) -> None:
-        from viewer.annotations.formats.qupath_writing import qupath_text
-
-        active = self._active()
-        if active is None or not len(active.selection):
-            return
-        state, ids = active.document.snapshot(), active.selection.ids
-        self._background.run(
-            lambda: qupath_text(list(state.of(ids))),
-            lambda text: self._on_copied(text, len(ids)),
-        )
-
-    def _on_copied(self, text: str, count: int) -> None:
-        QGuiApplication.clipboard().setText(text)
-        self._window.say(f"{many(count)} copied as GeoJSON.")
-
-    def _paste(self) -> None:
-        from viewer.annotations.formats.qupath import read_qupath_text
-
-        active = self._active()
-        text = QGuiApplication.clipboard().text()
-        if active is None:
-            return
-        if not text.strip():
-            self._window.say("There are no annotations on the clipboard.")
-            return
-        problems = Problems()
-        self._background.run(
-            lambda: read_qupath_text(text, problems),
-            lambda read: self._on_pasted(active, read, problems),
-            self._on_not_pasted,
-        )
-
-    def _on_pasted(
-        self, active: PaneAnnotations, read: list[Annotation], problems: list[Problem]
-    ) -> None:
-        if active is not self._active():
-            return
-        left_out = sum(not problem.is_repaired for problem in problems)
-        if not read:
-            self._window.say("There are no annotations on the clipboard.")
-            return
-
-        def chosen(edit: Edit) -> None:
-            active.selection.choose(edit.added_ids)
-            unread = f" {left_out} could not be read." if left_out else ""
-            self._window.say(f"{many(len(read))} pasted.{unread}")
-
-        slide, author, plane = active.pane.canvas.slide_box, active.author, active.pane.canvas.plane
-        if len(read) > MANY:
-            self.bulk.do(
-                active.document,
-                "Paste",
-                len(read),
-                lambda _: active.desk.followed(operations.paste(read, slide, author), plane),
-                chosen,
-            )
-            return
-        step = operations.paste(read, slide, author)
-        if active.do(step):
-            chosen(step)
-
-    def _on_not_pasted(self, error: Exception) -> None:
-        known = isinstance(error, AnnotationFileError)
-        self._window.say("There are no annotations on the clipboard." if known else str(error))
 
     def _duplicate(self) -> None:
         active = self._active()
