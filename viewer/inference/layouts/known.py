@@ -15,6 +15,7 @@ from viewer.inference.layouts import (
 )
 from viewer.inference.models.bundle import BundleError
 from viewer.inference.models.description import MODEL_FILE
+from viewer.inference.tasks.known import TASKS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,7 +77,7 @@ def _model(path: Path, *, is_tried: bool) -> ModelBundle:
 
 def _is_of_several_layouts(about: ModelDescription) -> bool:
     """Return whether only its answers show that a model is as described."""
-    is_told = about.task not in ("segmentation", "detection") and about.decoder == "coverslip"
+    is_told = TASKS[about.task].is_told_by_shape and about.decoder == "coverslip"
     return not is_told or bool(about.parts)
 
 

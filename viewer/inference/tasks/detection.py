@@ -51,6 +51,7 @@ class Detection(TaskKind):
     name = "detection"
     finds = "objects"
     shows = "objects"
+    is_told_by_shape = False
     own = ("boxes",)
     is_square = True
 

@@ -25,6 +25,7 @@ class Segmentation(TaskKind):
     has_head = True
     overlaps = True
     is_map = True
+    is_told_by_shape = False
 
     def complaint(self, about: ModelDescription) -> str:
         if sentence := answer_complaint(about):

@@ -94,6 +94,8 @@ class TaskKind:
         Whether it expects where readers look.
     shows
         How its answers are painted.
+    is_told_by_shape
+        Whether the shape of its answers tells all of how they lie.
     explains
         What it can be asked to explain: the class of a "tile", or of the "slide" by its patches.
     own
@@ -115,6 +117,7 @@ class TaskKind:
     keeps_logarithms: ClassVar[bool] = False
     tells_where_to_look: ClassVar[bool] = False
     shows: ClassVar[Shown] = "classes"
+    is_told_by_shape: ClassVar[bool] = True
     explains: ClassVar[Literal["", "tile", "slide"]] = ""
     own: ClassVar[tuple[str, ...]] = ()
 
