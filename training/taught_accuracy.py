@@ -166,7 +166,6 @@ def _rows(
                 load_bundle(BUNDLED / "nuclei"),
                 place / f"{count}-{seed}",
                 "Simulated",
-                "1",
                 device="cpu",
             )
             figures.append(figures_of(training.bundle, test, truth))

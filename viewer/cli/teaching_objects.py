@@ -15,7 +15,6 @@ from viewer.cli.teaching_options import (
     Refusals,
     Slides,
     name_of,
-    new_version,
     reader_named,
     slides_with_marks,
     taught_record,
@@ -64,8 +63,8 @@ def train_objects(
                 fail(f"{bundle.name} finds no outlined objects: give a model such as nuclei.")
             with progress_bar() as show:
                 training = train(
-                    marked, base_of(bundle), out, name_of(name, out), new_version(),
-                    reader_named(reader), mpp, device, show, uses_features=features,
+                    marked, base_of(bundle), out, name_of(name, out), reader_named(reader), mpp,
+                    device, show, uses_features=features,
                 )  # fmt: skip
     for note in training.notes:
         if note not in marked.notes:

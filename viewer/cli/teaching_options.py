@@ -87,13 +87,6 @@ def name_of(name: str | None, out: Path) -> str:
     return name or out.absolute().name
 
 
-def new_version() -> str:
-    """Return the version of a model that is taught at this moment."""
-    from viewer.utc import utc_stamp
-
-    return utc_stamp()[:19].replace(":", "").replace("T", "-")
-
-
 def taught_record(bundle: ModelBundle) -> dict[str, object]:
     """Return what is printed of a model that was taught."""
     card = bundle.description.teaching

@@ -16,7 +16,6 @@ from viewer.cli.teaching_options import (
     Refusals,
     Slides,
     name_of,
-    new_version,
     reader_named,
 )
 
@@ -77,7 +76,7 @@ def train_nuclei(
         with opened_model(model) as bundle, _bar() as show:
             teacher = NucleiTeacher(base_of(bundle), device, show, steps)
             tuned = tune_nuclei(corrected, teacher, mpp, reader_named(reader))
-            made = write_tuned(out, tuned, name_of(name, out), new_version())
+            made = write_tuned(out, tuned, name_of(name, out))
     for note in tuned.notes:
         say(note)
     figures = tuned.card.corrections

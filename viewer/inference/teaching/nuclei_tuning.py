@@ -240,7 +240,7 @@ def check_gain(name: str, found: TunedNetwork, held: HeldBack) -> None:
         )
 
 
-def write_tuned(folder: Path, tuned: TunedNuclei, name: str, version: str) -> ModelBundle:
+def write_tuned(folder: Path, tuned: TunedNuclei, name: str) -> ModelBundle:
     """Write a network that learned as an ordinary model.
 
     Raises
@@ -248,15 +248,15 @@ def write_tuned(folder: Path, tuned: TunedNuclei, name: str, version: str) -> Mo
     TeachingError
         The folder holds something else, or cannot be written.
     """
-    about = tuned.base.description
-    words = f"{' '.join(tuned.card.sentences)} For research use, not for diagnosis."
+    about, card = tuned.base.description, tuned.card
     with taught_folder(folder, "outlines"):
         atomic_write_bytes(folder / WEIGHTS, tuned.weights)
         about = replace(
-            about, name=name, version=version, weights=WEIGHTS, teaching=tuned.card, about=words,
-            sha256=file_sha256(folder / WEIGHTS), features=0, taught=None, parts=(),
+            about, name=name, version=card.version, teaching=card, about=card.about,
+            weights=WEIGHTS, sha256=file_sha256(folder / WEIGHTS), features=0, taught=None,
+            parts=(),
         )  # fmt: skip
-        text = "\n\n".join([f"# {name}", words, f"License: {about.license}"])
+        text = "\n\n".join([f"# {name}", card.about, f"License: {about.license}"])
         atomic_write_bytes(folder / README, text.encode() + b"\n")
         write_description(folder, about)
     return loaded_again(folder)

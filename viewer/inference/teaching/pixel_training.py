@@ -182,7 +182,7 @@ def _described(taught: TaughtPixels, name: str, sha256: str) -> ModelDescription
     return msgspec.convert(
         {
             "name": name,
-            "version": taught.card.at[:19].replace(":", "").replace("T", "-"),
+            "version": taught.card.version,
             "task": "segmentation",
             "mpp_um": settings.mpp_um,
             "patch_px": PATCH_PX,

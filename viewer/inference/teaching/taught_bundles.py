@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from viewer.atomic_write import atomic_write_bytes
 from viewer.inference.models.bundle import BundleError, ModelBundle, load_bundle
 from viewer.inference.models.description import MODEL_FILE, ModelClass, write_description
-from viewer.inference.tasks.known import TASKS
+from viewer.inference.tasks.known import TASKS, kind_of
 from viewer.inference.teaching.errors import TeachingError
 from viewer.inference.teaching.object_vectors import FEATURES_VERSION
 from viewer.inference.teaching.taught_objects import TaughtObjects
@@ -69,7 +69,6 @@ def taught_bundle(
     colors: Mapping[str, str],
     card: TaughtCard,
     name: str,
-    version: str,
 ) -> ModelBundle:
     """Return a base model that tells the classes that were taught; it lies where the base does.
 
@@ -87,10 +86,10 @@ def taught_bundle(
         classifier, is_scored,
     )  # fmt: skip
     about = with_own_classes(about, colors)
-    words = f"{' '.join(card.sentences)} For research use, not for diagnosis."
     about = replace(
-        about, name=name, version=version, taught=taught, teaching=card, parts=(), about=words
-    )
+        about, name=name, version=card.version, taught=taught, teaching=card, parts=(),
+        about=card.about,
+    )  # fmt: skip
     return replace(base, description=about)
 
 
@@ -138,7 +137,7 @@ def _taught_in(folder: Path) -> Taught | None:
         return None
     if not isinstance(about, dict) or not isinstance(card := about.get("teaching"), dict):
         return None
-    if about.get("task") == "segmentation":
+    if kind_of(str(about.get("task"))).is_map:
         return "pixels"
     return "outlines" if card.get("corrections") else "objects"
 

@@ -149,6 +149,16 @@ class TaughtCard(msgspec.Struct, frozen=True, kw_only=True):
     corrections: CorrectionFigures | None = None
 
     @property
+    def version(self) -> str:
+        """Return the version of the model, by when it was taught: "2026-11-28-090000"."""
+        return self.at[:19].replace(":", "").replace("T", "-")
+
+    @property
+    def about(self) -> str:
+        """Return what is said of the model wherever it goes."""
+        return f"{' '.join(self.sentences)} For research use, not for diagnosis."
+
+    @property
     def sentences(self) -> list[str]:
         """Return the card in words, for where models are chosen."""
         counts = ", ".join(f"{count:,} {name}" for name, count in self.marks.items())

@@ -63,7 +63,6 @@ def train_objects(
     base: ModelBundle,
     folder: Path,
     name: str,
-    version: str,
     who: str = "",
     mpp_um: float | None = None,
     device: str = "auto",
@@ -122,7 +121,7 @@ def train_objects(
         who, marked.counts, [slide.place.identity for slide in marked.slides], lesson.held_out,
         FEATURES_VERSION if uses_features else 0, (base.name, base.version),
     )  # fmt: skip
-    taught = taught_bundle(finder, lesson.classifier, marked.colors, card, name, version)
+    taught = taught_bundle(finder, lesson.classifier, marked.colors, card, name)
     return ObjectTraining(write_taught(folder, taught), lesson, counts, tuple(notes))
 
 

@@ -32,7 +32,6 @@ from viewer.ui.opened_dialog import open_dialog
 from viewer.ui.overlays.gallery import travel_to
 from viewer.ui.teaching.followed_annotations import TeachingHost
 from viewer.ui.teaching.live_objects import LiveObjects
-from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -461,8 +460,7 @@ class CellsTeachingController(QObject):
             self._window.settings.reader, counts, [run.identity], lesson.held_out,
             FEATURES_VERSION if base.description.features else 0, (base.name, base.version),
         )  # fmt: skip
-        version = utc_stamp()[:19].replace(":", "").replace("T", "-")
-        taught = taught_bundle(base, lesson.classifier, colors, card, name, version)
+        taught = taught_bundle(base, lesson.classifier, colors, card, name)
 
         def work() -> tuple[ModelBundle, list[ModelBundle]]:
             return add_taught(lambda folder: write_taught(folder, taught)), all_models()

@@ -13,7 +13,6 @@ from viewer.recording.events import OutlinesTaught
 from viewer.ui.background_runner import BackgroundRunner, Task
 from viewer.ui.teaching.followed_annotations import FollowedAnnotations, TeachingHost
 from viewer.ui.teaching.outlines_page import OutlinesPage
-from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
     from viewer.annotations.document import Edit
@@ -250,6 +249,5 @@ def _added(tuned: TunedNuclei, name: str) -> tuple[ModelBundle, list[ModelBundle
     from viewer.inference.teaching.adding import add_taught
     from viewer.inference.teaching.nuclei_tuning import write_tuned
 
-    version = utc_stamp()[:19].replace(":", "").replace("T", "-")
-    added = add_taught(lambda folder: write_tuned(folder, tuned, name, version))
+    added = add_taught(lambda folder: write_tuned(folder, tuned, name))
     return added, all_models()
