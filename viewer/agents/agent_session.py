@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from datetime import datetime
 from typing import TYPE_CHECKING
 
-from viewer import __version__
+import msgspec
+
 from viewer.recording.events import AnnotationChanged
 from viewer.recording.library import Library
 from viewer.recording.recorder import Recorder
@@ -15,12 +15,10 @@ from viewer.recording.session import (
     Consent,
     Screen,
     SessionError,
-    SessionHeader,
-    new_session_id,
+    header_now,
     slide_ref,
 )
 from viewer.recording.viewing import viewport
-from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
     from viewer.agents.findings import Finding
     from viewer.geometry import Optics, Size, View
     from viewer.recording.events import AnyEvent
+    from viewer.recording.session import SessionHeader
     from viewer.slides.source import SlideSource
 
 _log = logging.getLogger(__name__)
@@ -94,22 +93,7 @@ class AgentSession:
 
 
 def _header(source: SlideSource, optics: Optics, agent: str, size: Size) -> SessionHeader:
-    now = datetime.now().astimezone()
-    offset = now.utcoffset()
-    return SessionHeader(
-        id=new_session_id(now),
-        slide=slide_ref(source, optics, None),
-        started_utc=utc_stamp("milliseconds", now),
-        utc_offset_min=round(offset.total_seconds() / 60) if offset else 0,
-        reader=agent,
-        app_version=__version__,
-        screen=Screen(
-            screen_width_px=size.width,
-            screen_height_px=size.height,
-            window_width_px=size.width,
-            window_height_px=size.height,
-        ),
-        # The texts are the agent's own, not a reader's.
-        consent=Consent(texts=True),
-        origin="agent",
-    )
+    screen = Screen.filled(size.width, size.height)
+    begun = header_now(slide_ref(source, optics, None), agent, screen)
+    # The texts are the agent's own, not a reader's.
+    return msgspec.structs.replace(begun, consent=Consent(texts=True), origin="agent")

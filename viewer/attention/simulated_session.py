@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from viewer import __version__
+import msgspec
+
 from viewer.geometry import Point, Size, View
 from viewer.recording.recorder import Recorder
-from viewer.recording.session import (
-    Screen,
-    SessionError,
-    SessionHeader,
-    new_session_id,
-    slide_ref,
-)
+from viewer.recording.session import Screen, SessionError, header_now, slide_ref
 from viewer.recording.viewing import viewport
-from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,6 +18,7 @@ if TYPE_CHECKING:
 
     from viewer.geometry import Optics
     from viewer.recording.events import Cause
+    from viewer.recording.session import SessionHeader
     from viewer.slides.source import SlideSource
 
 SIMULATED = "simulated:"
@@ -66,23 +60,9 @@ def write_simulated(
 
 
 def _header(source: SlideSource, optics: Optics, name: str) -> SessionHeader:
-    now = datetime.now(UTC)
-    return SessionHeader(
-        id=new_session_id(now),
-        slide=slide_ref(source, optics, None),
-        started_utc=utc_stamp("milliseconds", now),
-        utc_offset_min=0,
-        reader=SIMULATED + name,
-        app_version=__version__,
-        screen=Screen(
-            screen_width_px=SCREEN_PX.width,
-            screen_height_px=SCREEN_PX.height,
-            window_width_px=SCREEN_PX.width,
-            window_height_px=SCREEN_PX.height,
-        ),
-        origin="simulated",
-        title=f"Simulated reader: {name}",
-    )
+    screen = Screen.filled(SCREEN_PX.width, SCREEN_PX.height)
+    begun = header_now(slide_ref(source, optics, None), SIMULATED + name, screen)
+    return msgspec.structs.replace(begun, origin="simulated", title=f"Simulated reader: {name}")
 
 
 class _Clock:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 
+from viewer import __version__
 from viewer.atomic_write import atomic_write_bytes
 from viewer.errors import CoverslipError
 from viewer.geometry import Optics, Size
 from viewer.limits import SESSION_BYTES, read_regular
 from viewer.prepared_types import prepared
 from viewer.recording.events import SCHEMA_VERSION
+from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,6 +62,16 @@ class Screen(msgspec.Struct, frozen=True, kw_only=True):
     window_width_px: float
     window_height_px: float
     device_pixel_ratio: float = 1.0
+
+    @classmethod
+    def filled(cls, width_px: float, height_px: float) -> Screen:
+        """Return a screen that the window fills."""
+        return cls(
+            screen_width_px=width_px,
+            screen_height_px=height_px,
+            window_width_px=width_px,
+            window_height_px=height_px,
+        )
 
 
 class Consent(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,6 +155,21 @@ class SessionError(CoverslipError):
 def new_session_id(started: datetime) -> str:
     """Sorts by time, tells nothing of slide or reader: 20261124T043000Z-1f9a3c5e."""
     return f"{started.astimezone(UTC):%Y%m%dT%H%M%SZ}-{os.urandom(4).hex()}"
+
+
+def header_now(slide: SlideRef, reader: str, screen: Screen) -> SessionHeader:
+    """Return the header of a session that begins at this moment, by the clock here."""
+    now = datetime.now().astimezone()
+    offset = now.utcoffset()
+    return SessionHeader(
+        id=new_session_id(now),
+        slide=slide,
+        started_utc=utc_stamp("milliseconds", now),
+        utc_offset_min=round(offset.total_seconds() / 60) if offset else 0,
+        reader=reader,
+        app_version=__version__,
+        screen=screen,
+    )
 
 
 def write_header(folder: Path, header: SessionHeader) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import threading
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import timedelta, timezone
 from typing import TYPE_CHECKING
 
 from viewer.recording.library import Library, SessionSummary, summary_of
 from viewer.slides.identity import same_slide
 from viewer.slides.known_slides import KnownPlaces
+from viewer.utc import moment_of
 from viewer.window_first import giving_way
 
 if TYPE_CHECKING:
@@ -106,10 +107,8 @@ def title_of(header: SessionHeader) -> str:
 def started_text(header: SessionHeader) -> str:
     """Return when a session began, by the reader's clock."""
     try:
-        began = datetime.fromisoformat(header.started_utc)
-        began = began if began.tzinfo else began.replace(tzinfo=UTC)
         zone = timezone(timedelta(minutes=header.utc_offset_min))
-        return f"{began.astimezone(zone):%Y-%m-%d %H:%M}"
+        return f"{moment_of(header.started_utc).astimezone(zone):%Y-%m-%d %H:%M}"
     except (ValueError, OverflowError):
         return header.started_utc[:16].replace("T", " ")
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
@@ -20,9 +19,11 @@ from viewer.prepared_types import prepared
 from viewer.recording.events import AnyEvent, EventsLost, ToolCalled, ToolRefused
 from viewer.recording.session import Consent, Screen, SessionError
 from viewer.untyped import is_mapping, is_sequence
+from viewer.utc import moment_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
 FORMAT_VERSION = 1
 MOST_ELAPSED_NS = 7 * 24 * 3600 * 1_000_000_000
@@ -82,8 +83,7 @@ class EventLogHeader(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def started(self) -> datetime:
         """When the session began; `checked_header` sees that it can be read."""
-        at = datetime.fromisoformat(self.started_utc)
-        return at if at.tzinfo else at.replace(tzinfo=UTC)
+        return moment_of(self.started_utc)
 
 
 class RawEvent(msgspec.Struct, frozen=True, array_like=True):

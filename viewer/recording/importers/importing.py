@@ -271,17 +271,11 @@ def _header(
     now_utc = utc_stamp()
     screen = None
     if session.window_px is not None:
-        width_px, height_px = session.window_px
-        screen = Screen(
-            screen_width_px=width_px,
-            screen_height_px=height_px,
-            window_width_px=width_px,
-            window_height_px=height_px,
-        )
+        screen = Screen.filled(*session.window_px)
     return SessionHeader(
         id=f"{new_session_id(session.started).split('-')[0]}-{digest}",
         slide=options.slide or _unknown_slide(session, options),
-        started_utc=session.started.isoformat(timespec="milliseconds"),
+        started_utc=utc_stamp("milliseconds", session.started),
         utc_offset_min=0,
         reader=options.reader,
         app_version=__version__,

@@ -7,9 +7,8 @@ import csv
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
 from itertools import chain
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from viewer.annotations.formats.foreign_values import MOST_PX, number_of
 from viewer.plain_text import shown_line
@@ -18,6 +17,8 @@ from viewer.recording.importers.foreign import ForeignSession
 from viewer.recording.importers.foreign_views import ForeignView
 from viewer.recording.session import SessionError
 from viewer.table_lines import with_paired_quotes
+from viewer.untyped import is_mapping
+from viewer.utc import moment_of
 
 if TYPE_CHECKING:
     from viewer.recording.importers.log_text import LogText
@@ -185,8 +186,8 @@ def _json_rows(text: LogText, skipped: list[str]) -> Iterator[Row]:
             row: object = json.loads(line)  # which reads the bare NaN of Python's own writer
         except (ValueError, RecursionError):
             row = None
-        if isinstance(row, dict):
-            yield cast("Row", row)
+        if is_mapping(row):
+            yield row
         else:
             skipped.append(f"line {number} is no JSON object")
 
@@ -261,7 +262,5 @@ def _number(row: Row, name: str) -> float | None:
 
 def _time_ns(value: Any, unit: str) -> int:
     if unit == "iso":
-        at = datetime.fromisoformat(str(value))
-        at = at if at.tzinfo else at.replace(tzinfo=UTC)
-        return round(at.timestamp() * 1_000_000) * 1000
+        return round(moment_of(str(value)).timestamp() * 1_000_000) * 1000
     return round(number_of(value) * _NS_PER[unit])

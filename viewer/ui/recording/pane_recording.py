@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Literal
 
+import msgspec
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QMouseEvent
 
-from viewer import __version__
 from viewer.canvas.qt_guard import guarded
 from viewer.geometry import Point
 from viewer.recording.events import (
@@ -25,7 +24,6 @@ from viewer.recording.events import (
 from viewer.recording.thinning import REST_NS
 from viewer.recording.viewing import viewport
 from viewer.slides.composites import first_displays
-from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -235,29 +233,16 @@ class PaneRecording(QObject):
 
 
 def _header(pane: SlidePane, settings: Settings, study: str) -> SessionHeader:
-    from viewer.recording.session import Consent, SessionHeader, new_session_id, slide_ref
+    from viewer.recording.session import Consent, header_now, slide_ref
 
     source, canvas = pane.source, pane.canvas
     assert source is not None
-    now = datetime.now().astimezone()
-    offset = now.utcoffset()
-    return SessionHeader(
-        id=new_session_id(now),
-        slide=slide_ref(
-            source, canvas.optics, pane.path.name if pane.path and settings.record_names else None
-        ),
-        started_utc=utc_stamp("milliseconds", now),
-        utc_offset_min=round(offset.total_seconds() / 60) if offset else 0,
-        reader=settings.reader,
-        app_version=__version__,
-        screen=_screen(canvas),
-        study=study,
-        consent=Consent(
-            given_utc=settings.consent_utc,
-            names=settings.record_names,
-            texts=settings.record_texts,
-        ),
+    name = pane.path.name if pane.path and settings.record_names else None
+    begun = header_now(slide_ref(source, canvas.optics, name), settings.reader, _screen(canvas))
+    consent = Consent(
+        given_utc=settings.consent_utc, names=settings.record_names, texts=settings.record_texts
     )
+    return msgspec.structs.replace(begun, study=study, consent=consent)
 
 
 def _screen(canvas: SlideCanvas) -> Screen:
