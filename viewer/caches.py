@@ -6,6 +6,7 @@ import os
 import shutil
 
 from viewer.folders import cache_folder
+from viewer.untyped import is_sequence
 
 
 def cached_bytes() -> int:
@@ -40,6 +41,6 @@ def delete_caches() -> int:
 
 
 def _raise_unless_gone(_function: object, _path: str, found: object) -> None:
-    error = found[1] if isinstance(found, tuple) else None
+    error = found[1] if is_sequence(found) else None
     if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
         raise error

@@ -188,9 +188,13 @@ def _empty(container: _Emptied, freed: _Freed) -> None:
     while container:
         give_way()
         count = min(_AT_ONCE, len(container))
-        if isinstance(container, list):
-            del container[-count:]
-        else:
-            for _ in range(count):
-                container.popitem()
+        _shorten(container, count)
         freed.note(count)
+
+
+def _shorten(container: _Emptied, count: int) -> None:
+    if isinstance(container, list):
+        del container[-count:]
+    else:
+        for _ in range(count):
+            container.popitem()

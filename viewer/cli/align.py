@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from viewer.atomic_write import unwritable
 from viewer.cli.opening import opened_slide
 from viewer.cli.output import EXIT_INCOMPLETE, check_writable, fail, print_record, say
+
+if TYPE_CHECKING:
+    from viewer.slides.alignment.automatic import SlideOverview
 
 
 def align(
@@ -56,7 +59,7 @@ def align(
     sources = [opened_slide(path) for path in (slide, other)]
     try:
         overviews: list[AlignedSlide] = []
-        pictures = []
+        pictures: list[SlideOverview] = []
         for source in sources:
             key, base = source.info.identity, source.levels[0]
             own = source.info.optics.mpp_um or remembered_mpp_um(key)

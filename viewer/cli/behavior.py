@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -59,9 +59,9 @@ def simulate(
     from viewer.slides import SlideError, TileError, open_slide
     from viewer.slides.known_slides import remember
 
-    if policy not in POLICIES:
+    known: dict[str, PolicyName] = {each: each for each in POLICIES}
+    if (chosen := known.get(policy)) is None:
         fail(f'"{policy}" is no policy: use {", ".join(POLICIES)}.')
-    chosen = cast("PolicyName", policy)
     parameters = PolicyParameters(magnification=magnification, spots=spots)
     folders: list[Path] = []
     for path in slides:

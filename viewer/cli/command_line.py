@@ -19,6 +19,7 @@ from viewer import __version__
 from viewer.cli.interrupts import interrupts_heard
 from viewer.cli.output import EXIT_BAD_INPUT, fail, say
 from viewer.slides.remote.address import is_address, slide_path
+from viewer.untyped import is_sequence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -83,8 +84,9 @@ def _taking_addresses(command: Callable[..., Any]) -> Callable[..., Any]:
 def _in_place(value: Any) -> Any:
     if isinstance(value, Path):
         return _addresses.get(value, value)
-    if isinstance(value, list | tuple):
-        return type(value)(map(_in_place, value))
+    if is_sequence(value):
+        placed = map(_in_place, value)
+        return tuple(placed) if isinstance(value, tuple) else list(placed)
     return value
 
 

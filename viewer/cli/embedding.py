@@ -116,7 +116,7 @@ def embed(
     if lines:
         _embed_one(encoder, named.slides[0][0], name, store, options, expect)
         return
-    names = {name for path, name in named.slides} | {str(path) for path, _ in named.slides}
+    names = {name for _, name in named.slides} | {str(path) for path, _ in named.slides}
     for each in told.keys() - names:
         say(f"{attributes}: there is no slide {each} among those to embed.")
     if where.on == LOCAL:

@@ -209,7 +209,9 @@ def list_features(
     if json:
         import msgspec
 
-        print_json([row | {"attributes": msgspec.json.decode(row["attributes"])} for row in rows])
+        print_json(
+            [row | {"attributes": msgspec.json.decode(str(row["attributes"]))} for row in rows]
+        )
         return
     shown = ("encoder", "name", "patches", "length", "path")
     print_table(shown, [tuple(str(row[name]) for name in shown) for row in rows])

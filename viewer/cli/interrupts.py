@@ -30,7 +30,7 @@ def interrupts_heard() -> Generator[None]:
         return
     told, tells = os.pipe()
     os.set_blocking(tells, False)
-    before = signal.signal(signal.SIGURG, lambda *_: None)
+    before = signal.signal(signal.SIGURG, _no_more)
     wakeup = signal.set_wakeup_fd(tells, warn_on_full_buffer=False)
     main = threading.get_ident()
     threading.Thread(target=_wake, args=(told, main), name="interrupts", daemon=True).start()
@@ -40,6 +40,10 @@ def interrupts_heard() -> Generator[None]:
         signal.set_wakeup_fd(wakeup)
         os.close(tells)  # which ends the thread
         signal.signal(signal.SIGURG, before)
+
+
+def _no_more(_number: int, _frame: object) -> None:
+    """Let a signal come that only wakes."""
 
 
 def _wake(told: int, main: int) -> None:

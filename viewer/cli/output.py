@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from viewer.plain_text import shown_line, shown_text
+from viewer.untyped import is_mapping
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -154,7 +155,7 @@ def numbers(text: str, count: int, advice: str, between: str = ",") -> tuple[flo
 
 def _flat(record: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
     for name, value in record.items():
-        if isinstance(value, dict):
+        if is_mapping(value):
             yield from _flat(value, f"{prefix}{name}.")
         elif name == "out" and value is None:
             continue  # no file was asked for

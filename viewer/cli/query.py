@@ -12,6 +12,7 @@ import typer
 from viewer.cell_text import text_cell
 from viewer.cli.output import fail, print_json, print_table, say
 from viewer.plurals import plural
+from viewer.untyped import is_mapping, is_sequence
 
 if TYPE_CHECKING:
     from viewer.cohort.query.running import QueryAnswer
@@ -88,9 +89,9 @@ def _shown(value: object) -> str:
             return ""
         case float():
             return f"{value:.6g}"
-        case dict():
+        case _ if is_mapping(value):
             return "; ".join(f"{name}: {_shown(each)}" for name, each in value.items())
-        case list():
-            return "; ".join(_shown(each) for each in value)
+        case _ if is_sequence(value):
+            return "; ".join(map(_shown, value))
         case _:
             return str(value)

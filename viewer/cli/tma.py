@@ -20,7 +20,10 @@ from viewer.cli.output import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from viewer.annotations.annotation import Annotation
+    from viewer.annotations.document import Change
     from viewer.annotations.formats.slide_place import SlidePlace
     from viewer.annotations.tma.cores import TmaGrid
     from viewer.annotations.tma.dearraying import DearrayOptions
@@ -197,12 +200,11 @@ def _grid(
     return grid_of(cores)
 
 
-def _after(grid: TmaGrid, changes: object) -> TmaGrid:
+def _after(grid: TmaGrid, changes: Iterable[Change]) -> TmaGrid:
     """Return a grid after an edit that changes cores where they are."""
     from viewer.annotations.tma.cores import TmaGrid
 
-    assert isinstance(changes, tuple)
-    now = {change.id: change.after for change in changes}
+    now = {change.id: change.after for change in changes if change.after is not None}
     return TmaGrid({at: now.get(core.id, core) for at, core in grid.cores.items()})
 
 

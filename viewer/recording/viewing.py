@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast, get_args
+from typing import TYPE_CHECKING, get_args
 
 import msgspec
 
@@ -11,7 +11,7 @@ from viewer.recording.events import Cause, Viewport
 if TYPE_CHECKING:
     from viewer.geometry import Optics, View
 
-_CAUSES = frozenset(get_args(Cause))
+_CAUSES: dict[str, Cause] = {each: each for each in get_args(Cause)}
 
 
 def viewport(view: View, optics: Optics, cause: str, *, at_rest: bool) -> Viewport:
@@ -27,7 +27,7 @@ def viewport(view: View, optics: Optics, cause: str, *, at_rest: bool) -> Viewpo
         downsample=view.downsample,
         screen_mpp_um=None,
         magnification=None,
-        cause=cast("Cause", cause if cause in _CAUSES else "other"),
+        cause=_CAUSES.get(cause, "other"),
         at_rest=at_rest,
     )
     return scaled(shown, optics)

@@ -88,7 +88,7 @@ class AnswerFile:
     @property
     def path(self) -> Path:
         """Return the file that this machine writes; asks the disk for the machine's name."""
-        return self._written_by(f"{device_name()}-1")
+        return self.written_by(f"{device_name()}-1")
 
     def given(self, form: str, question: str, answer: Answer) -> AnswerRecord:
         """Return an answer given now."""
@@ -100,7 +100,7 @@ class AnswerFile:
         )  # fmt: skip
 
     @property
-    def _stem(self) -> str:
+    def stem(self) -> str:
         return file_name_of(self.identity)
 
     @property
@@ -108,25 +108,25 @@ class AnswerFile:
         """A reader's name may hold anything, and an identity be long: neither is a file's name."""
         return self.folder / ANSWERS_FOLDER / reader_file_name(self.reader)
 
-    def _written_by(self, writer: str) -> Path:
-        return self._folder / f"{self._stem}~{writer}{_SUFFIX}"
+    def written_by(self, writer: str) -> Path:
+        return self._folder / f"{self.stem}~{writer}{_SUFFIX}"
 
-    def _files(self) -> list[Path]:
+    def files(self) -> list[Path]:
         """Of all machines, and what synced folders made of them."""
         try:
             names = sorted(os.listdir(self._folder))
         except FileNotFoundError:
             return []
-        return [self._folder / name for name in names if name.startswith(self._stem)]
+        return [self._folder / name for name in names if name.startswith(self.stem)]
 
 
 def keep_answers(sheet: AnswerFile, given: Iterable[AnswerRecord]) -> None:
     """Add answers, as `append_whole` does. Raises OSError."""
     sealer = sheet.sealer() if sheet.sealer is not None else None
     lines = [msgspec.json.encode(each) for each in given]
-    writer = WriterName(f"{ANSWERS_FOLDER}~{reader_file_name(sheet.reader)}~{sheet._stem}")
+    writer = WriterName(f"{ANSWERS_FOLDER}~{reader_file_name(sheet.reader)}~{sheet.stem}")
     try:
-        path = sheet._written_by(writer.name)
+        path = sheet.written_by(writer.name)
         if sealer is not None:
             about = _sealed_about(path)
             lines = [msgspec.json.encode(_SealedRecord(sealer.seal(line, about))) for line in lines]
@@ -139,7 +139,7 @@ def read_answers(sheet: AnswerFile) -> dict[str, dict[str, Answer]]:
     """The answers that hold, by form and question; torn lines are passed over. Raises OSError."""
     answers: dict[str, dict[str, Answer]] = {}
     sealer = sheet.sealer() if sheet.sealer is not None else None
-    found = _records(sheet._files(), sealer)
+    found = _records(sheet.files(), sealer)
     if sheet.reads is not None:
         ranks = {stage: rank for rank, stage in enumerate(sheet.reads)}
         found = [each for each in found if each.stage in ranks]

@@ -16,6 +16,7 @@ from viewer.studies.project_file import change_project
 from viewer.studies.stages import HIDDEN, Stage, write_stage_end
 from viewer.studies.study_keys import forget_stage_keys, keep_owner_key, owner_key
 from viewer.studies.study_reader import study_reader
+from viewer.untyped import is_mapping
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +40,7 @@ def read_stages(path: Path) -> tuple[Stage, ...]:
     """
     try:
         document = msgspec.json.decode(read_regular(path, JSON_BYTES))
-        given = document["stages"] if isinstance(document, dict) else document
+        given = document["stages"] if is_mapping(document) else document
         stages = msgspec.convert(given, prepared(tuple[Stage, ...]))
     except OSError as error:
         raise BlindingError(f"{path} cannot be read ({error.strerror or error}).") from error

@@ -10,6 +10,7 @@ from viewer.errors import CoverslipError
 from viewer.limits import JSON_BYTES, read_regular
 from viewer.prepared_types import prepared
 from viewer.studies.json_locations import line_of, line_of_byte
+from viewer.untyped import is_mapping, is_sequence, mapping_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -167,8 +168,8 @@ def parse_forms(text: str, name: str) -> tuple[Form, ...]:
     except (msgspec.DecodeError, RecursionError) as error:
         line, what = line_of_byte(text, str(error))
         raise FormError(f"{name}, line {line}: this is no JSON ({what}).") from error
-    at: JsonPath = ("forms",) if isinstance(document, dict) and "forms" in document else ()
-    forms = document["forms"] if at else [document]
+    at: JsonPath = ("forms",) if is_mapping(document) and "forms" in document else ()
+    forms: object = document["forms"] if at else [document]
     try:
         taken = msgspec.convert(forms, prepared(tuple[Form, ...]))
     except msgspec.ValidationError as error:
@@ -193,13 +194,14 @@ def _path_of(message: str) -> tuple[str, JsonPath]:
     return what, tuple(path)
 
 
-def _unknown(forms: list[dict[str, object]]) -> Iterator[tuple[JsonPath, str]]:
+def _unknown(forms: object) -> Iterator[tuple[JsonPath, str]]:
     """Members that a slip of the keyboard made."""
-    for index, form in enumerate(forms):
+    assert is_sequence(forms)
+    for index, form in enumerate(map(mapping_of, forms)):
         yield from _unknown_of((index,), form, Form)
         questions = form["questions"]
-        assert isinstance(questions, list)
-        for number, question in enumerate(questions):
+        assert is_sequence(questions)
+        for number, question in enumerate(map(mapping_of, questions)):
             yield from _unknown_of((index, "questions", number), question, Question)
 
 

@@ -14,6 +14,7 @@ from viewer.errors import CoverslipError
 from viewer.limits import JSON_BYTES, read_regular
 from viewer.prepared_types import prepared
 from viewer.studies.project import FORMAT, PROJECT_FILE, VERSION, Project
+from viewer.untyped import is_mapping, is_sequence, mapping_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -189,10 +190,10 @@ def _merged(raw: _Raw, project: Project) -> _Raw:
 
 
 def _merged_list(before: object, after: object, key: str) -> list[_Raw]:
-    assert isinstance(after, list | tuple)
-    there = before if isinstance(before, list) else []
-    held = {each.get(key): each for each in there if isinstance(each, dict)}
-    return [held.get(each[key], {}) | each for each in after]
+    assert is_sequence(after)
+    there = before if is_sequence(before) else ()
+    held = {each.get(key): each for each in there if is_mapping(each)}
+    return [held.get(each[key], {}) | each for each in map(mapping_of, after)]
 
 
 def _write(folder: Path, fields: _Raw) -> None:

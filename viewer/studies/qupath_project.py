@@ -32,7 +32,7 @@ from viewer.limits import JSON_BYTES
 from viewer.plain_text import shown_line
 from viewer.studies.cases import NOWHERE, CasePlace, place_in_metadata
 from viewer.suffixes import QUPATH_PROJECT
-from viewer.untyped import mapping_of
+from viewer.untyped import is_mapping, is_sequence, mapping_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -108,7 +108,7 @@ def read_qupath_project(path: Path, look_in: Iterable[Path] = ()) -> QuPathProje
     """
     document, is_torn = _document(path)
     listed = document.get("images")
-    if not isinstance(listed, list):
+    if not is_sequence(listed):
         raise QuPathProjectError(f"{path.name} is no project of QuPath: it lists no images.")
     folder = path.absolute().parent
     former = _local(document.get("uri"))
@@ -146,7 +146,7 @@ def _document(path: Path) -> tuple[dict[str, object], bool]:
         if not whole:
             raise QuPathProjectError(f"{path.name} is damaged: it is no JSON.") from None
         return document | {"images": [_decoded(each) for each in whole]}, True
-    if not isinstance(document, dict):
+    if not is_mapping(document):
         raise QuPathProjectError(f"{path.name} is no project of QuPath: it lists no images.")
     return document, False
 
@@ -235,14 +235,14 @@ def _note(document: dict[str, object]) -> str:
         lines.append(shown_line(as_text(document["description"])))
     metadata, tags = mapping_of(document.get("metadata")), document.get("tags")
     lines += [shown_line(f"{key}: {as_text(value)}") for key, value in metadata.items()]
-    if isinstance(tags, list) and tags:
-        lines.append(shown_line("Tags: " + ", ".join(as_text(tag) for tag in tags)))
+    if is_sequence(tags) and tags:
+        lines.append(shown_line("Tags: " + ", ".join(map(as_text, tags))))
     return "\n".join(lines)
 
 
 def _series(args: object) -> int:
     """Return the number of the image within its file, from 0."""
-    listed = [str(each) for each in args] if isinstance(args, list) else []
+    listed = list(map(str, args)) if is_sequence(args) else []
     for index, each in enumerate(listed):
         value = each.partition("=")[2]
         if each == "--series" and index + 1 < len(listed):

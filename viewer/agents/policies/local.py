@@ -6,7 +6,7 @@ import re
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from statistics import median
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from viewer.agents.actions import Action, Annotate, Answer, CallTool, GoTo, Note, Observation
 from viewer.agents.choices import plain_words
@@ -115,7 +115,8 @@ def _take(measurement: _Measured, tool: str, result: Mapping[str, object]) -> No
             if isinstance(value, int | float):
                 measurement.figures[name] = float(value)
         return
-    shares = cast("dict[str, float]", result["shares"])
+    told = mapping_of(result["shares"])
+    shares = {name: float(share) for name, share in told.items() if isinstance(share, int | float)}
     if tool == "tissue_quality":
         measurement.figures[SOUND] = shares.get(SOUND, 0.0)
     else:

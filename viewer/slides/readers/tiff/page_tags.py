@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 from tifffile import PHOTOMETRIC
+
+from viewer.untyped import is_sequence
 
 if TYPE_CHECKING:
     from tifffile import TiffPage
@@ -16,11 +18,10 @@ _NO_DATA = 42113
 
 def numbers(page: TiffPage, code: int) -> tuple[float, ...]:
     """Return the numbers of a tag; nothing where it is missing or holds none."""
-    value: Any = page.tags.valueof(code)
-    values = cast("tuple[Any, ...]", value if isinstance(value, tuple) else (value,))
-    if not all(isinstance(part, (int, float)) for part in values):
-        return ()
-    return tuple(float(part) for part in values)
+    value: object = page.tags.valueof(code)
+    values = value if is_sequence(value) else (value,)
+    found = tuple(float(part) for part in values if isinstance(part, int | float))
+    return found if len(found) == len(values) else ()
 
 
 def rationals(page: TiffPage, code: int, count: int) -> tuple[float, ...] | None:
@@ -41,13 +42,12 @@ def state_photometric(page: TiffPage) -> None:
 
 def bits_per_sample(page: TiffPage) -> int:
     """Return the bits of a sample; the most where samples differ, such as 5, 6, 5."""
-    bits: Any = page.bitspersample
-    return max(cast("tuple[int, ...]", bits)) if isinstance(bits, tuple) else int(bits)
+    return int(np.max(page.bitspersample))
 
 
 def no_data(page: TiffPage) -> float | None:
     """Return the value that stands for no data, as GDAL's tag tells it; None where it is none."""
-    text: Any = page.tags.valueof(_NO_DATA)
+    text: object = page.tags.valueof(_NO_DATA)
     try:
         value = float(str(text).strip().rstrip("\0"))
     except ValueError:
