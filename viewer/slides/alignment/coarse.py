@@ -61,7 +61,7 @@ def guesses(
                 around = _turned(turn_deg, scale, mirrored=mirrored)
                 # The other overview about its middle, as seen from the middle of the square.
                 at = _about(around, (middle, middle), _middle(there))
-                seen, _ = there.warped(at, (side, side))
+                seen = there.seen(at, (side, side))
                 norm = float(np.linalg.norm(seen)) + 1e-9
                 matches = np.fft.irfft2(_spectrum(seen) * conjugate, s=(side, side))
                 row, column = np.unravel_index(int(matches.argmax()), matches.shape)

@@ -72,7 +72,8 @@ def refined(
     is_affine
         Whether the map may stretch.
     """
-    seen, inside = there.warped(affine, here.size_px)
+    seen = there.seen(affine, here.size_px)
+    inside = there.inside(affine, here.size_px)
     corners = _corners(here.values, inside, reach_px)
     if len(corners) < 3:
         return Agreement(affine, 0, len(corners), 0.0, 0.0)

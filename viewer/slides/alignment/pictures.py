@@ -40,25 +40,28 @@ class Feature:
         """Width and height."""
         return self.values.shape[1], self.values.shape[0]
 
-    def warped(
-        self, affine: Affine, size_px: tuple[int, int]
-    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Return the picture as seen from another, and where that lies within it.
+    def seen(self, affine: Affine, size_px: tuple[int, int]) -> NDArray[np.float32]:
+        """Return the picture as seen from another.
 
         Parameters
         ----------
         affine
             Takes pixels of the other picture to pixels of this.
         """
-        data = (affine.a, affine.b, affine.tx, affine.c, affine.d, affine.ty)
-        form = Image.Transform.AFFINE
-        seen = Image.fromarray(self.values).transform(
-            size_px, form, data, Image.Resampling.BILINEAR
-        )
-        inside = Image.new("L", self.size_px, 255).transform(
-            size_px, form, data, Image.Resampling.NEAREST
-        )
-        return np.asarray(seen, np.float32), np.asarray(inside) > 0
+        picture = Image.fromarray(self.values)
+        return np.asarray(_warped(picture, affine, size_px, Image.Resampling.BILINEAR), np.float32)
+
+    def inside(self, affine: Affine, size_px: tuple[int, int]) -> NDArray[np.bool_]:
+        """Return which pixels of the other picture lie within this."""
+        whole = Image.new("L", self.size_px, 255)
+        return np.asarray(_warped(whole, affine, size_px, Image.Resampling.NEAREST)) > 0
+
+
+def _warped(
+    picture: Image.Image, affine: Affine, size_px: tuple[int, int], how: Image.Resampling
+) -> Image.Image:
+    data = (affine.a, affine.b, affine.tx, affine.c, affine.d, affine.ty)
+    return picture.transform(size_px, Image.Transform.AFFINE, data, how)
 
 
 def structure(picture: RgbImage) -> NDArray[np.float32]:
