@@ -160,7 +160,7 @@ def _picture(window: MainWindow, canvas: SlideCanvas) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _grab(canvas: SlideCanvas) -> NDArray[np.int16]:
+def _grab(canvas: SlideCanvas) -> NDArray[np.uint8]:
     """(height, width, 3) the canvas in device pixels, all painted.
 
     A pixel at its edge that is not all its own is left out: Qt paints none, and leaves what was in
@@ -175,10 +175,10 @@ def _grab(canvas: SlideCanvas) -> NDArray[np.int16]:
     shape = image.height(), image.width(), 3
     whole = np.floor(canvas.devicePixelRatioF() * np.array([canvas.height(), canvas.width()]))
     height, width = whole.astype(int)
-    return rows[:, : image.width() * 3].reshape(shape)[:height, :width].astype(np.int16)
+    return rows[:, : image.width() * 3].reshape(shape)[:height, :width].copy()
 
 
-def _box_of(picture: NDArray[np.int16], is_it: Any) -> list[int] | None:
+def _box_of(picture: NDArray[np.uint8], is_it: Any) -> list[int] | None:
     """Left, top, right, bottom in device pixels of the pixels that are of a kind."""
     found = is_it(picture)
     rows, columns = np.flatnonzero(found.any(1)), np.flatnonzero(found.any(0))
@@ -187,16 +187,16 @@ def _box_of(picture: NDArray[np.int16], is_it: Any) -> list[int] | None:
     return [int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1]
 
 
-def _is_drawn(picture: NDArray[np.int16]) -> NDArray[np.bool_]:
+def _is_drawn(picture: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """The color of annotations without a class, at least half as strong as it is."""
     return (picture[..., 0] < 110) & (picture[..., 1] > 110) & (picture[..., 2] > 110)
 
 
-def _is_blue(picture: NDArray[np.int16]) -> NDArray[np.bool_]:
+def _is_blue(picture: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return (picture[..., 2] > 150) & (picture[..., 0] < 128) & (picture[..., 1] < 128)
 
 
-def _bar(picture: NDArray[np.int16], ratio: float) -> int:
+def _bar(picture: NDArray[np.uint8], ratio: float) -> int:
     """The length of the scale bar's line in device pixels, at the lower left."""
     dark = np.all(picture < 110, 2)
     bottom = picture.shape[0] - round(24 * ratio)
