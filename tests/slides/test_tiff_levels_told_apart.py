@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
-from tiff_steps import gray, picture, whole
+from tiff_steps import picture, whole
 
 from viewer.slides import open_slide
 
@@ -49,14 +49,36 @@ def test_each_level_has_a_palette_of_its_own(tmp_path: Path) -> None:
         np.testing.assert_array_equal(shown(path, level), right)
 
 
-def test_one_level_may_count_from_white(tmp_path: Path) -> None:
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_a_level_that_counts_from_white_is_no_level(tmp_path: Path, dtype: str) -> None:
+    """As channels its values would be those of the negative."""
     path = tmp_path / "a.tif"
-    values = picture()[..., 0]
+    values = np.asarray(Image.fromarray(picture()[..., 0]).resize((840, 600))).astype(dtype)
     with tifffile.TiffWriter(path) as out:
         out.write(values, photometric="minisblack", **TILED)
-        out.write(255 - values[::2, ::2], photometric="miniswhite", subfiletype=1, **TILED)
-    for level, step in enumerate((1, 2)):
-        np.testing.assert_array_equal(shown(path, level), gray(values[::step, ::step]))
+        inverted = np.iinfo(dtype).max - values[::2, ::2]
+        out.write(inverted.astype(dtype), photometric="miniswhite", subfiletype=1, **TILED)
+    with closing(open_slide(path)) as source:
+        assert len(source.info.images) == 2
+        made = source.read_channels(1, 0, 0, (0,))[0].astype(int)
+        right = values[: 2 * made.shape[0] : 2, : 2 * made.shape[1] : 2]
+        assert source.levels[1].stored_tiles_per_tile > 1
+        assert np.abs(made - right).mean() < 4
+
+
+def test_values_are_not_lost_at_one_zoom(tmp_path: Path) -> None:
+    """A tile of a channel that a smaller level alone lacks would be zero there."""
+    values = np.asarray(Image.fromarray(picture()[..., 0]).resize((840, 600))).astype(np.uint16)
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as out:
+        for step in (1, 2):
+            image = np.ascontiguousarray(values[::step, ::step]) * 200
+            out.write(image, compression="zlib", subfiletype=step - 1, **TILED)
+    _without_tiles(path, 1, (8,))
+    with closing(open_slide(path)) as source:
+        assert source.levels[1].stored_tiles_per_tile > 1
+        assert any("lacks tiles" in note for note in source.info.notes)
+        assert source.read_channels(1, 0, 0, (0,)).all()
 
 
 @pytest.mark.parametrize("is_blank", [False, True])

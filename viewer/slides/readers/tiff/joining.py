@@ -8,6 +8,8 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from tifffile import PHOTOMETRIC
+
 from viewer.slides.readers.tiff.same_content import Comparisons, Window, ranges_to_compare
 from viewer.slides.remote.ranged import RangedBytes
 
@@ -163,8 +165,9 @@ def _kind(image: TiffImage) -> Hashable:
 
 
 def _samples(page: TiffPage) -> tuple[Hashable, ...]:
-    """Return of which type and depth the samples of a page are, and how many."""
-    return page.dtype, page.samplesperpixel, page.bitspersample
+    """Return of which type and depth samples are, how many, and whether they count from white."""
+    is_inverted = page.photometric == PHOTOMETRIC.MINISWHITE
+    return page.dtype, page.samplesperpixel, page.bitspersample, is_inverted
 
 
 def _window(level: TiffLevel, files: TiffFiles) -> Window:

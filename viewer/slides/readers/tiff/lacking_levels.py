@@ -1,7 +1,7 @@
 """Smaller levels that lack tiles of which the full size has the pixels.
 
-A tile that no level stores is clear glass, which many writers leave out. One that a smaller level
-alone lacks was lost, and tissue would be gone at some zooms.
+A tile that no level stores is clear glass, or nothing of a channel: many writers leave it out. One
+that a smaller level alone lacks was lost, and tissue would be gone at some zooms.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from viewer.slides.readers.sample_colors import ColorModel
 from viewer.slides.readers.tiff.errors import ChunkError
 
 if TYPE_CHECKING:
@@ -54,7 +55,11 @@ def _lost(finest: LevelChunks, level: LevelChunks) -> Iterator[tuple[int, int]]:
 
 
 def _is_tissue(finest: LevelChunks, place: tuple[int, int]) -> bool:
+    """Return whether a tile shows more than a gap does: white in pictures, zero in channels."""
+    assert finest.colors is not None
     try:
+        if finest.colors.model is ColorModel.GRAY:
+            return bool(finest.read_values(*place).any())
         return bool(finest.read_rgb(*place).mean() < _GLASS)
     except ChunkError:
         return False

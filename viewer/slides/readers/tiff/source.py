@@ -223,12 +223,7 @@ def _shown_levels(
         # Levels may be coded each in its own way, but what is stretched is stretched alike, and
         # what was found in pixels (full scale, opacity of which no tag tells) holds for all.
         level.colors = (
-            replace(
-                samples,
-                palette=own.palette,
-                is_inverted=own.is_inverted,
-                is_premultiplied=own.is_premultiplied,
-            )
+            replace(samples, palette=own.palette, is_premultiplied=own.is_premultiplied)
             if own.model is samples.model
             else replace(own, range=samples.range)
         )
