@@ -63,7 +63,7 @@ def test_a_jpeg_of_other_components_than_told_is_no_picture(
     path = of_jpeg(tmp_path / "a.tif", image, JpegCoding(space, jfif=True), about)
     with (
         closing(open_slide(path)) as source,
-        pytest.raises(TileError, match=rf"its JPEG has \d components where .* of {samples}"),
+        pytest.raises(TileError, match=rf"components is \d where .* of {samples}"),
     ):
         source.read_tile(0, 0, 0)
 
@@ -75,6 +75,75 @@ def test_gray_and_opaque_jpeg_under_the_tags_of_more_samples(tmp_path: Path) -> 
     about = tags(8, 4, RGB, JPEG) | {338: ("H", (2,))}
     path = of_jpeg(tmp_path / "opaque.tif", smooth(), JpegCoding("YCbCr", jfif=True), about)
     assert_shows(path, smooth(), 4)
+
+
+_PNG, _WEBP, _JPEG_2000, _JPEG_XL = 34933, 50001, 34712, 50002
+
+
+def _coded(image: NDArray[Any], codec: int) -> bytes:
+    image = np.ascontiguousarray(image)
+    match codec:
+        case 34933:
+            return bytes(imagecodecs.png_encode(image))
+        case 50001:
+            return bytes(imagecodecs.webp_encode(image, lossless=True))
+        case 34712:
+            return bytes(imagecodecs.jpeg2k_encode(image, codecformat="j2k", reversible=True))
+        case _:
+            return bytes(imagecodecs.jpegxl_encode(image, lossless=True))
+
+
+@pytest.mark.parametrize(
+    ("codec", "bits", "samples", "image", "said"),
+    [
+        (_PNG, 8, 1, picture(), "components is 3 where the file tells of 1"),
+        (_WEBP, 8, 1, picture(), "components is 3 where the file tells of 1"),
+        (_JPEG_2000, 8, 1, picture(), "components is 3 where the file tells of 1"),
+        (_JPEG_XL, 8, 3, np.dstack([picture(), picture()[..., :1]]), "is 4 where .* of 3"),
+        (_PNG, 8, 3, picture().astype(np.uint16) * 256, "samples are uint16 where .* of uint8"),
+        (_JPEG_2000, 8, 1, picture()[..., 0].astype(np.uint16) * 9, "are uint16 where .* uint8"),
+    ],
+)
+def test_a_picture_of_other_samples_than_told_is_none(
+    tmp_path: Path, codec: int, bits: int, samples: int, image: NDArray[Any], said: str
+) -> None:
+    """In strips its components were taken for pixels, and of 16 bits the lowest were shown."""
+    about = tags(bits, samples, RGB if samples == 3 else GRAY, codec)
+    path = write_tiff(tmp_path / "a.tif", about, [_coded(part, codec) for part in strips(image)])
+    with closing(open_slide(path)) as source, pytest.raises(TileError, match=said):
+        source.read_tile(0, 0, 0)
+
+
+@pytest.mark.parametrize("codec", [_PNG, _JPEG_2000, _JPEG_XL])
+def test_fewer_bits_and_samples_than_told(tmp_path: Path, codec: int) -> None:
+    values = picture()[..., 0]
+    data = [_coded(part, codec) for part in strips(values)]
+    path = write_tiff(tmp_path / "deep.tif", tags(16, 1, GRAY, codec), data)
+    with closing(open_slide(path)) as source:
+        stored = source.read_channels(0, 0, 0, (0,))[0]
+        assert stored.dtype == np.uint16
+        np.testing.assert_array_equal(stored, values[: stored.shape[0], : stored.shape[1]])
+    path = write_tiff(tmp_path / "gray.tif", tags(8, 3, RGB, codec), data)
+    assert_shows(path, gray(values))
+    about: Tags = tags(16, 4, RGB, codec) | {338: ("H", (2,))}
+    opaque = [_coded(part.astype(np.uint16) * 257, codec) for part in strips(picture())]
+    assert_shows(write_tiff(tmp_path / "opaque.tif", about, opaque), picture(), 1)
+
+
+@pytest.mark.parametrize("told", [8, 16])
+def test_jpeg_of_12_bits_under_the_tag_of_others(tmp_path: Path, told: int) -> None:
+    deep = smooth()[..., 0].astype(np.uint16) * 16
+    data = [
+        bytes(imagecodecs.jpeg8_encode(part, level=98, bitspersample=12)) for part in strips(deep)
+    ]
+    path = write_tiff(tmp_path / "a.tif", tags(told, 1, GRAY, JPEG), data)
+    with closing(open_slide(path)) as source:
+        if told == 8:
+            with pytest.raises(TileError, match="samples are uint16 where the file tells of uint8"):
+                source.read_tile(0, 0, 0)
+        else:
+            stored = source.read_channels(0, 0, 0, (0,))[0].astype(int)
+            assert np.abs(stored - deep[: stored.shape[0], : stored.shape[1]]).max() < 60
 
 
 def test_lab_as_jpeg_is_not_taken_for_ycbcr(tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ from viewer.slides.readers.jpeg_markers import (
     PROGRESSIVE,
     markers,
 )
-from viewer.slides.readers.tiff.errors import ChunkError
 
 ADOBE_RGB_OR_CMYK = 0
 
@@ -116,30 +115,6 @@ def joined(tables: JpegHeader, tile: JpegHeader) -> JpegHeader:
     """Return the header of a tile whose tables stand apart; the tile's own markers win."""
     adobe = tables.adobe_transform if tile.adobe_transform is None else tile.adobe_transform
     return replace(tile, has_jfif=tables.has_jfif or tile.has_jfif, adobe_transform=adobe)
-
-
-def check_components(components: int, samples: int, *, are_colors: bool) -> None:
-    """Refuse a tile or strip of which some components would be shown as what they are not.
-
-    Of colors one component alone is gray, and three are all but their opacity.
-
-    Parameters
-    ----------
-    components
-        Of the frame; 0 where it has none, on which decoders fail.
-    samples
-        Of a pixel, by the TIFF's tags.
-    are_colors
-        Whether the tags tell of RGB or YCbCr.
-
-    Raises
-    ------
-    ChunkError
-        The data holds others than the tags tell.
-    """
-    if components in (0, samples) or (are_colors and (components, samples) in ((1, 3), (3, 4))):
-        return
-    raise ChunkError(f"its JPEG has {components} components where the file tells of {samples}")
 
 
 def is_ycbcr(header: JpegHeader, tag_is_rgb: bool) -> bool:

@@ -11,12 +11,7 @@ import numpy as np
 from tifffile import COMPRESSION, PHOTOMETRIC, PREDICTOR, TIFF, TiffPage
 
 from viewer.slides.readers.coded_size import check_tiff_tile
-from viewer.slides.readers.jpeg_header import (
-    check_components,
-    is_ycbcr,
-    joined,
-    read_jpeg_header,
-)
+from viewer.slides.readers.jpeg_header import is_ycbcr, joined, read_jpeg_header
 from viewer.slides.readers.jpeg_markers import check_scans, is_cut_short
 from viewer.slides.readers.jpeg_tiles import (
     DirectTiles,
@@ -24,6 +19,7 @@ from viewer.slides.readers.jpeg_tiles import (
     TilePlaces,
     as_bytes,
 )
+from viewer.slides.readers.tiff.coded_pictures import CODED_PICTURES, as_told, decoded_picture
 from viewer.slides.readers.tiff.errors import ChunkError, read_exactly
 from viewer.slides.readers.tiff.lab import is_lab, lab_as_rgb
 from viewer.slides.readers.tiff.page_repairs import repaired
@@ -46,7 +42,6 @@ _OWN_COLORS = frozenset((6, 50001, 50002, 34927))
 _NO_MEMORY = "Insufficient memory"
 """As libjpeg says it."""
 
-_COLORS = (PHOTOMETRIC.RGB, PHOTOMETRIC.YCBCR)
 _LOWEST_BIT_FIRST = 2
 """Of the tag FillOrder."""
 _SUBSAMPLING = 530
@@ -91,6 +86,8 @@ class PageChunks:
         self.parts_per_chunk = 1
         self._depth = max(1, math.ceil(page.imagedepth / max(page.tiledepth, 1)))
         self.planes = page.samplesperpixel if page.planarconfig == 2 else 1
+        self._samples = page.samplesperpixel if self.planes == 1 else 1
+        """Of a pixel in one chunk of one plane."""
         if self._rows is None and not len(self._byte_counts):
             raise ChunkError("the list of its tiles is empty")
         photometric = page.photometric
@@ -136,8 +133,7 @@ class PageChunks:
     def plane_bytes(self) -> int:
         """Decoded bytes of one chunk of one plane, as it is stored."""
         item = self._page.dtype.itemsize if self._page.dtype is not None else 1
-        samples = self._page.samplesperpixel // self.planes
-        return self.chunk_width_px * self.chunk_height_px * samples * item
+        return self.chunk_width_px * self.chunk_height_px * self._samples * item
 
     @property
     def direct_tiles(self) -> DirectTiles | None:
@@ -280,11 +276,6 @@ class PageChunks:
         page, tables = self._page, self._jpegtables
         header = joined(self._tables_header, read_jpeg_header(data))
         components = len(header.component_ids)
-        check_components(
-            components,
-            1 if self.planes > 1 else page.samplesperpixel,
-            are_colors=page.photometric in _COLORS,
-        )
         if header.is_lossless or header.precision_bits not in (0, 8, 12):
             image = imagecodecs.jpeg_decode(
                 data, bitspersample=bits_per_sample(page), tables=tables
@@ -298,7 +289,7 @@ class PageChunks:
             image = self._jpeg_of_four(data, header.adobe_transform)
         else:
             image = imagecodecs.jpeg8_decode(data, tables=tables)
-        return image[..., np.newaxis] if image.ndim == 2 else image
+        return as_told(image, page, self._samples)
 
     def _jpeg_of_four(self, data: bytes, adobe: int | None) -> NDArray[Any]:
         is_ycck = adobe == 2
@@ -335,8 +326,7 @@ class PageChunks:
         return samples.repeat(down, axis=0).repeat(across, axis=1)
 
     def _three_bytes(self, data: bytes, index: int) -> NDArray[Any]:
-        samples = self._page.samplesperpixel if self.planes == 1 else 1
-        shape = self._stored_rows(index), self.chunk_width_px, samples
+        shape = self._stored_rows(index), self.chunk_width_px, self._samples
         data = self._unpacked(data, most=math.prod(shape) * 3)
         return three_byte_samples(self._page, data, shape)
 
@@ -362,10 +352,13 @@ class PageChunks:
 
     def _other(self, data: bytes, index: int) -> NDArray[Any]:
         page = self._page
-        decoded: NDArray[Any] | None = page.decode(data, index, jpegtables=self._jpegtables)[0]
-        if decoded is None:
-            raise ChunkError("there are no pixels")
-        image = decoded[0]
+        if page.compression in CODED_PICTURES:
+            image = decoded_picture(page, data, self._samples)
+        else:
+            decoded: NDArray[Any] | None = page.decode(data, index, jpegtables=self._jpegtables)[0]
+            if decoded is None:
+                raise ChunkError("there are no pixels")
+            image = decoded[0]
         bits = bits_per_sample(page)
         if page.predictor == PREDICTOR.HORIZONTAL and bits < 8 * image.dtype.itemsize:
             # Differences of fewer bits than their type has wrap at these, not at those of the type.
