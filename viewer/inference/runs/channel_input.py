@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from viewer.slides.composites import ChannelDisplay, composite
+from viewer.slides.lent_source import LentSource
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
-
-    from numpy.typing import NDArray
 
     from viewer.slides.channels import Color
-    from viewer.slides.source import Level, RgbImage, SlideInfo, SlideSource
+    from viewer.slides.source import RgbImage, SlideSource
 
 _GRAY: tuple[Color, ...] = ((255, 255, 255),)
 _RGB: tuple[Color, ...] = ((255, 0, 0), (0, 255, 0), (0, 0, 255))
@@ -33,12 +31,12 @@ def as_fed(source: SlideSource, names: Sequence[str]) -> SlideSource:
     return ChannelColors(source, names) if names else source
 
 
-class ChannelColors:
+class ChannelColors(LentSource):
     """One or three channels of a slide as colors; the slide is closed by who opened it."""
 
     def __init__(self, source: SlideSource, names: Sequence[str]) -> None:
+        super().__init__(source)
         known = [channel.name for channel in source.info.axes.channels]
-        self._source = source
         self._channels = tuple(known.index(name) for name in names)
         channels = [source.info.axes.channels[index] for index in self._channels]
         colors = _GRAY if len(channels) == 1 else _RGB
@@ -46,21 +44,7 @@ class ChannelColors:
             ChannelDisplay(color, *channel.value_range)
             for channel, color in zip(channels, colors, strict=True)
         ]
-        self.path: Path = source.path
-        self.info: SlideInfo = source.info
-        self.levels: tuple[Level, ...] = source.levels
 
     def read_tile(self, level: int, column: int, row: int) -> RgbImage:
         values = self._source.read_channels(level, column, row, self._channels)
         return composite(values, self._displays)
-
-    def read_channels(
-        self, level: int, column: int, row: int, channels: tuple[int, ...], z: int = 0, t: int = 0
-    ) -> NDArray[Any]:
-        return self._source.read_channels(level, column, row, channels, z, t)
-
-    def read_associated(self, name: str) -> RgbImage:
-        return self._source.read_associated(name)
-
-    def close(self) -> None:
-        """Nothing: the slide is another's."""

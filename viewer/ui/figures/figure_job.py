@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QPoint, QTimer, Signal
 from PySide6.QtGui import QImage, QPainter
@@ -12,20 +12,17 @@ from PySide6.QtGui import QImage, QPainter
 from viewer.canvas.annotations_layer import AnnotationsLayer
 from viewer.canvas.tile_picture import TilePicture
 from viewer.errors import CoverslipError
+from viewer.slides.lent_source import LentSource
 from viewer.tiles.cache import TileCache
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.figures.strips import ROWS_PX, FigureCanvas, Part, aim, painted_part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from numpy.typing import NDArray
 
     from viewer.canvas.canvas import SlideCanvas
     from viewer.canvas.layer import Layer
     from viewer.geometry import View
-    from viewer.slides.source import Level, RgbImage, SlideInfo, SlideSource
 
 _CACHE_BYTES = 96 << 20
 _TICK_MS = 10
@@ -91,7 +88,7 @@ class FigureJob(QObject):
         self._figure.set_scale_bar_visible(False)
         self._figure.set_overview_visible(False)
         self._figure.set_look(canvas.look)
-        self._figure.set_source(_Borrowed(source), canvas.optics)
+        self._figure.set_source(LentSource(source), canvas.optics)
         self._figure.set_plane(canvas.plane)
         if plan.has_overlays:
             layers = [(order, self._unchosen(each)) for order, each in canvas.layers_over_slide()]
@@ -189,39 +186,6 @@ class FigureJob(QObject):
         self._own.clear()
         self._figure.clear()
         self._figure.deleteLater()
-
-
-class _Borrowed:
-    """A slide that another canvas holds: it is not closed here."""
-
-    def __init__(self, source: SlideSource) -> None:
-        self._source = source
-
-    @property
-    def path(self) -> Path:
-        return self._source.path
-
-    @property
-    def info(self) -> SlideInfo:
-        return self._source.info
-
-    @property
-    def levels(self) -> tuple[Level, ...]:
-        return self._source.levels
-
-    def read_tile(self, level: int, column: int, row: int) -> RgbImage:
-        return self._source.read_tile(level, column, row)
-
-    def read_channels(
-        self, level: int, column: int, row: int, channels: tuple[int, ...], z: int = 0, t: int = 0
-    ) -> NDArray[Any]:
-        return self._source.read_channels(level, column, row, channels, z, t)
-
-    def read_associated(self, name: str) -> RgbImage:
-        return self._source.read_associated(name)
-
-    def close(self) -> None:
-        """The one that lent it closes it."""
 
 
 def _parts(size_px: tuple[int, int]) -> Iterator[Part]:
