@@ -5,18 +5,32 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QMessageBox
+from PySide6.QtWidgets import QDialogButtonBox, QMessageBox
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from PySide6.QtWidgets import QDialog, QWidget
+    from PySide6.QtWidgets import QDialog, QPushButton, QWidget
 
 
 def open_dialog(dialog: QDialog) -> None:
     """Show a dialog over its window without waiting, and free it when it is closed."""
     dialog.finished.connect(dialog.deleteLater)
     dialog.open()
+
+
+def answer_buttons(dialog: QDialog, text: str) -> tuple[QDialogButtonBox, QPushButton]:
+    """Return the buttons of a dialog that does something, and the one of them that does it.
+
+    Cancel is the other; Return presses the one of this text.
+    """
+    buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel, dialog)
+    does = buttons.addButton(text, QDialogButtonBox.ButtonRole.AcceptRole)
+    does.setProperty("primary", True)
+    does.setDefault(True)
+    buttons.accepted.connect(dialog.accept)
+    buttons.rejected.connect(dialog.reject)
+    return buttons, does
 
 
 def confirm(

@@ -178,12 +178,7 @@ class SetCommands(QObject):
         entry = sets.new(name, kind, source, shown=shown)
         annotations = entry.annotations
         assert annotations is not None
-        if annotations.is_open:
-            put(annotations)
-        else:
-            annotations.opened.connect(
-                lambda: put(annotations), Qt.ConnectionType.SingleShotConnection
-            )
+        annotations.when_open(put)
         return entry
 
     # -----------------------------------------------------------------------------------------
@@ -334,14 +329,8 @@ class SetCommands(QObject):
         """Open a set if need be, without showing it for long."""
         if entry.annotations is None:
             sets.set_shown(entry, True)
-        annotations = entry.annotations
-        assert annotations is not None
-        if annotations.is_open:
-            act(annotations)
-        else:
-            annotations.opened.connect(
-                lambda: act(annotations), Qt.ConnectionType.SingleShotConnection
-            )
+        assert entry.annotations is not None
+        entry.annotations.when_open(act)
 
     def _open_menu(self, entry: SetEntry, at: QPoint) -> None:
         sets = self._kept.active_sets

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, Qt, Signal
 
 from viewer.annotations.document import Document
 from viewer.annotations.document_state import DocumentState
@@ -182,6 +182,13 @@ class SlideAnnotations(QObject):
         self.is_open = True
         self._show_lock()
         self.opened.emit()
+
+    def when_open(self, act: Callable[[SlideAnnotations], object]) -> None:
+        """Call `act` with these annotations, once they are open."""
+        if self.is_open:
+            act(self)
+        else:
+            self.opened.connect(lambda: act(self), Qt.ConnectionType.SingleShotConnection)
 
     def _show_lock(self) -> None:
         document = self.document

@@ -8,7 +8,6 @@ from PySide6.QtWidgets import (
     QButtonGroup,
     QComboBox,
     QDialog,
-    QDialogButtonBox,
     QFormLayout,
     QHBoxLayout,
     QLabel,
@@ -24,6 +23,7 @@ from viewer.annotations.counting.frame import (
     CountingFrame,
     Shape,
 )
+from viewer.ui.opened_dialog import answer_buttons
 
 _NUMBER = re.compile(r"\s*([\d.,]+)")
 
@@ -52,12 +52,7 @@ class FrameDialog(QDialog):
         self.says = QLabel(self)
         self.says.setWordWrap(True)
         self.says.setMinimumHeight(2 * self.says.fontMetrics().height())
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel, self)
-        self.start = buttons.addButton("Count", QDialogButtonBox.ButtonRole.AcceptRole)
-        self.start.setProperty("primary", True)
-        self.start.setDefault(True)
-        buttons.accepted.connect(self.accept)
-        buttons.rejected.connect(self.reject)
+        buttons, self.start = answer_buttons(self, "Count")
         layout = QFormLayout(self)
         layout.addRow("Area:", self.area)
         layout.addRow("Shape:", row)

@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.ui.figures.figure_choice import CM_PER_INCH, FigureChoice, figure_size_px
+from viewer.ui.opened_dialog import answer_buttons
 
 if TYPE_CHECKING:
     from viewer.geometry import Size
@@ -80,15 +81,10 @@ class FigureDialog(QDialog):
         for box in (self.scale_bar, self.legend, self.overlays):
             shown.addWidget(box)
         self.says = QLabel(self)
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel, self)
-        self.save = buttons.addButton("Save as…", QDialogButtonBox.ButtonRole.AcceptRole)
-        self.save.setProperty("primary", True)
-        self.save.setDefault(True)
+        buttons, self.save = answer_buttons(self, "Save as…")
         self.copy = buttons.addButton("Copy", QDialogButtonBox.ButtonRole.ActionRole)
         self.copy.setAutoDefault(False)
         self.copy.setToolTip("Put the figure on the clipboard")
-        buttons.accepted.connect(self.accept)
-        buttons.rejected.connect(self.reject)
         self.copy.clicked.connect(self._copy)
         layout = QFormLayout(self)
         layout.addRow("Area:", areas)

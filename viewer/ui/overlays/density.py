@@ -10,7 +10,6 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QComboBox,
     QDialog,
-    QDialogButtonBox,
     QDoubleSpinBox,
     QFormLayout,
     QLabel,
@@ -31,6 +30,7 @@ from viewer.overlays.density_map import (
 )
 from viewer.overlays.files.result_file import ResultFile
 from viewer.overlays.object_map import ObjectMap
+from viewer.ui.opened_dialog import answer_buttons
 from viewer.ui.services import DialogHost, DrawingHost, MessageHost
 
 if TYPE_CHECKING:
@@ -78,12 +78,7 @@ class DensityDialog(QDialog):
         self.area.setSpecialValueText("None")
         self.area.setSingleStep(0.1)
         self.area.setValue(1.0)
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel, self)
-        self.make = buttons.addButton("Make map", QDialogButtonBox.ButtonRole.AcceptRole)
-        self.make.setProperty("primary", True)
-        self.make.setDefault(True)
-        buttons.accepted.connect(self.accept)
-        buttons.rejected.connect(self.reject)
+        buttons, self.make = answer_buttons(self, "Make map")
         form = QFormLayout(self)
         form.addRow(hint)
         for text, field in (

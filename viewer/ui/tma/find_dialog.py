@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 
 from viewer.annotations.tma.dearraying import DearrayOptions
 from viewer.annotations.tma.labels import LabelScheme, TmaError, label_scheme
+from viewer.ui.opened_dialog import answer_buttons
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,12 +118,7 @@ class FindDialog(QDialog):
             if replaces
             else ""
         )
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel, self)
-        self.search = buttons.addButton("Find", QDialogButtonBox.ButtonRole.AcceptRole)
-        self.search.setProperty("primary", True)
-        self.search.setDefault(True)
-        buttons.accepted.connect(self.accept)
-        buttons.rejected.connect(self.reject)
+        buttons, self.search = answer_buttons(self, "Find")
         form.addRow(buttons)
         self.fields.on_change(self._show)
         self._show()

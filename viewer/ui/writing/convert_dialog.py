@@ -10,7 +10,6 @@ from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
     QDialog,
-    QDialogButtonBox,
     QFormLayout,
     QHBoxLayout,
     QLabel,
@@ -23,6 +22,7 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.ui.file_dialogs import ask_place
+from viewer.ui.opened_dialog import answer_buttons
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,12 +85,7 @@ class ConvertDialog(QDialog):
         self.replace = QCheckBox("Replace what is there", self)
         self._says = QLabel(self)
         self._says.setWordWrap(True)
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel, self)
-        self.convert = buttons.addButton("Convert", QDialogButtonBox.ButtonRole.AcceptRole)
-        self.convert.setProperty("primary", True)
-        self.convert.setDefault(True)
-        buttons.accepted.connect(self.accept)
-        buttons.rejected.connect(self.reject)
+        buttons, self.convert = answer_buttons(self, "Convert")
         form = QFormLayout(self)
         form.addRow("Format:", self.format)
         form.addRow("", self._about)

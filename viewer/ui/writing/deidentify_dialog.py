@@ -6,7 +6,6 @@ from pathlib import Path
 
 from PySide6.QtWidgets import (
     QDialog,
-    QDialogButtonBox,
     QHBoxLayout,
     QLabel,
     QLineEdit,
@@ -16,6 +15,7 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.ui.file_dialogs import ask_folder
+from viewer.ui.opened_dialog import answer_buttons
 
 _ABOUT = (
     "A copy is written without label, macro and texts; the pyramid is untouched. It gets a name "
@@ -42,12 +42,7 @@ class DeidentifyDialog(QDialog):
         where.addWidget(self.place, 1)
         where.addWidget(browse)
         self._says = QLabel(self)
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel, self)
-        self.copy = buttons.addButton("Write copy", QDialogButtonBox.ButtonRole.AcceptRole)
-        self.copy.setProperty("primary", True)
-        self.copy.setDefault(True)
-        buttons.accepted.connect(self.accept)
-        buttons.rejected.connect(self.reject)
+        buttons, self.copy = answer_buttons(self, "Write copy")
         layout = QVBoxLayout(self)
         for part in (about, where, self._says, buttons):
             layout.addLayout(part) if isinstance(part, QHBoxLayout) else layout.addWidget(part)
