@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from viewer.agents.conversation import ToolCall
 from viewer.agents.json_in_text import as_object, objects_in
+from viewer.untyped import is_mapping, is_sequence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,13 +48,12 @@ def calls_of(reply: Reply) -> tuple[ToolCall, ...]:
 def _calls(found: dict[str, Any]) -> Iterator[ToolCall]:
     for key in ("tool_calls", "calls"):
         several = found.get(key)
-        if isinstance(several, list):
-            for each in several:
-                if isinstance(each, dict):
-                    yield from _calls(each)
+        if is_sequence(several):
+            for each in filter(is_mapping, several):
+                yield from _calls(each)
             return
     inner = found.get("function")
-    if isinstance(inner, dict):
+    if is_mapping(inner):
         yield from _calls(inner)
         return
     name = next((found[key] for key in _NAMES if isinstance(found.get(key), str)), "")

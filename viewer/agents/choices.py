@@ -6,6 +6,8 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING
 
+from viewer.untyped import is_mapping, is_sequence
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -104,7 +106,7 @@ def named_outright(text: str, options: Sequence[str]) -> int | None:
 
 def choice_of(value: object, options: Sequence[str], labels: Sequence[str] = ()) -> int | None:
     """Return the option that a model chose in an answer's field; None where that is not clear."""
-    while isinstance(value, list | tuple) and len(value) == 1:
+    while is_sequence(value) and len(value) == 1:
         value = value[0]
     if isinstance(value, bool):
         named = {plain_words(option): index for index, option in enumerate(options)}
@@ -112,7 +114,7 @@ def choice_of(value: object, options: Sequence[str], labels: Sequence[str] = ())
         return next((named[word] for word in words if word in named), None)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if isinstance(value, dict):
+    if is_mapping(value):
         value = next((value[k] for k in ("choice", "option", "label", "id") if k in value), None)
     if not isinstance(value, int | str):
         return None

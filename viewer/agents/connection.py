@@ -29,6 +29,7 @@ from viewer.agents.tools_as_text import with_tools_as_text
 from viewer.egress import EgressError, check_egress
 from viewer.errors import CoverslipError
 from viewer.prepared_types import prepared
+from viewer.untyped import is_mapping
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -330,7 +331,7 @@ def _status_words(error: _StatusError) -> str:
         body = msgspec.json.decode(error.body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         body = text
-    if isinstance(body, dict):
+    if is_mapping(body):
         body = body.get("error", body)
     if isinstance(body, str):
         return body

@@ -6,6 +6,8 @@ import ast
 import json
 import re
 
+from viewer.untyped import is_mapping
+
 _MOST_CHARS = 400_000
 _MOST_STARTS = 200
 _MOST_LITERAL_CHARS = 20_000
@@ -56,7 +58,7 @@ def as_object(value: object) -> dict[str, object] | None:
             value = _DECODER.decode(value.strip() or "{}")
         except (ValueError, RecursionError):
             return None
-    return value if isinstance(value, dict) else None
+    return value if is_mapping(value) else None
 
 
 def _object_at(text: str, begin: int) -> tuple[dict[str, object] | None, int]:
@@ -80,7 +82,7 @@ def _loose_object_at(text: str, begin: int) -> tuple[dict[str, object] | None, i
             value = ast.literal_eval(piece)
         except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
             return None, begin
-    return (value, end) if isinstance(value, dict) else (None, begin)
+    return (value, end) if is_mapping(value) else (None, begin)
 
 
 def _matching_brace(text: str, begin: int) -> int | None:

@@ -12,6 +12,7 @@ from viewer.agents.json_in_text import as_object
 from viewer.agents.thoughts import Spoken, without_thoughts
 from viewer.errors import CoverslipError
 from viewer.prepared_types import prepared
+from viewer.untyped import is_mapping, is_sequence
 
 _THOUGHT_PARTS = ("thinking", "thought", "reasoning", "reasoning_content")
 _FILTERED = ("filter", "safety", "prohibited", "blocklist", "recitation", "refusal", "blocked")
@@ -262,9 +263,9 @@ class StreamedReply:
 def server_words(error: object) -> str:
     """Return what a server says is wrong, in one line, out of the shapes that servers give it."""
     for _ in range(4):
-        if isinstance(error, list) and error:
+        if is_sequence(error) and error:
             error = error[0]
-        elif isinstance(error, dict):
+        elif is_mapping(error):
             named = (error.get(key) for key in ("message", "error", "detail", "msg", "code"))
             error = next((each for each in named if each), "no reason given")
         else:
@@ -277,9 +278,9 @@ def _flat(value: object) -> str:
     match value:
         case str():
             return value
-        case list():
-            return "".join(_flat(each) for each in value)
-        case dict():
+        case _ if is_sequence(value):
+            return "".join(map(_flat, value))
+        case _ if is_mapping(value):
             return _flat(value.get("text") or value.get("content") or value.get("thinking"))
         case _:
             return ""

@@ -23,6 +23,7 @@ from viewer.geometry import Box
 from viewer.inference.runs.results import cell_values
 from viewer.overlays.scoring import best_cells, nearest_prototype, similarity
 from viewer.prepared_types import prepared
+from viewer.untyped import is_mapping, is_sequence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -146,7 +147,7 @@ class SlideTools:
         """Ends the models' processes."""
         self._instruments.close()
 
-    def _made(self) -> dict[str, _SlideTool]:
+    def _made(self) -> dict[str, _SlideTool[Any]]:
         tools = {
             "count_nuclei": _SlideTool(
                 "Count nuclei in a box: number, density and size.", BoxArguments, self._nuclei
@@ -311,12 +312,12 @@ def schema_of(kind: type[msgspec.Struct]) -> dict[str, Any]:
 
 
 def _inlined(part: Any, components: Mapping[str, Any]) -> Any:
-    if isinstance(part, list):
+    if is_sequence(part):
         return [_inlined(each, components) for each in part]
-    if not isinstance(part, dict):
+    if not is_mapping(part):
         return part
     if "$ref" in part:
-        return _inlined(components[part["$ref"]], components)
+        return _inlined(components[str(part["$ref"])], components)
     schema = {name: _inlined(value, components) for name, value in part.items() if name != "title"}
     return schema | {"additionalProperties": False} if schema.get("type") == "object" else schema
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import shapely
-
 from viewer.annotations.counting.tally import with_counts
 from viewer.annotations.measured import up_to_date
+from viewer.annotations.operations import is_region
 from viewer.annotations.pixel_calibration import PixelCalibration
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ def measurement_rows(
     for each in wanted:
         shape = each.geometry
         middle = shape.centroid
-        has_area, has_length = shapely.get_dimensions(shape) == 2, shape.length > 0
+        has_area, has_length = is_region(each), shape.length > 0
         rows.append(
             [
                 each.name,

@@ -14,7 +14,7 @@ from viewer.overlays.segments.errors import StorePlaceError
 from viewer.overlays.segments.places import check_writable, place_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from viewer.cohort.batch import BatchWhere
     from viewer.cohort.executor import Executor
@@ -54,7 +54,7 @@ def check_store(store: str, where: BatchWhere) -> None:
 
 
 @contextmanager
-def executor_for(where: BatchWhere, command: Command = "run") -> Iterator[BatchPlace]:
+def executor_for(where: BatchWhere, command: Command = "run") -> Generator[BatchPlace]:
     """Give what runs a command on slides; a cluster is left at the end.
 
     Raises

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -98,7 +99,7 @@ class BatchRunner:
         """
         with self.batch as batch:
             batch.take_cancel_request()  # what was asked of an earlier run
-            done = set() if only_failed else self._all_done()
+            done: set[str] = set() if only_failed else self._all_done()
             for slide in batch.slides:
                 record = batch.record(slide)
                 if only_failed and record.state != "failed":
@@ -298,7 +299,7 @@ def _with_results(names: dict[str, str], store: str) -> set[str]:
     place = PatientPlace(place_of(store), _PATIENCE_S)
     try:
         with ThreadPoolExecutor(_QUESTIONS, "results") as pool:
-            kept = list(pool.map(lambda name: has_results(place, name), names.values()))
+            kept = list(pool.map(partial(has_results, place), names.values()))
     except ResultStoreError as error:
         raise BatchError(str(error)) from error
     return {path for path, is_there in zip(names, kept, strict=True) if is_there}

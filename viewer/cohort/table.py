@@ -9,6 +9,7 @@ import msgspec
 
 from viewer.atomic_write import atomic_write_text
 from viewer.cell_text import text_cell
+from viewer.untyped import is_sequence, mapping_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -103,11 +104,8 @@ def _numbers(record: Mapping[str, object]) -> dict[str, Cell]:
         if (count := _number(record.get(name))) is not None:
             values[name] = count
     for group, title in _GROUPS.items():
-        held = record.get(group)
-        if isinstance(held, dict):
-            for name, value in held.items():
-                if isinstance(value, list):
-                    continue  # the ends of an interval
+        for name, value in mapping_of(record.get(group)).items():
+            if not is_sequence(value):  # such as the ends of an interval
                 values[title.format(name)] = _number(value)
     tissue_mm2 = _number(record.get("tissue_mm2"))
     if tissue_mm2 is not None:

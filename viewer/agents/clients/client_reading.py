@@ -17,6 +17,7 @@ from viewer.agents.report_draft import DRAFT, draft_from_walk, markdown
 from viewer.agents.report_template import DEFAULT_TEMPLATE
 from viewer.recording.events import ToolCalled, ToolRefused
 from viewer.slides.slide_key import file_name_of
+from viewer.untyped import is_mapping
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -149,7 +150,7 @@ class ClientReading:
         box = self._box(wanted.box)
         self._images.downsample(wanted.magnification)
         self._perform(GoTo(box, wanted.magnification, wanted.why))
-        shown = {
+        shown: dict[str, object] = {
             "region": self._region,
             "box": corners(self._field.box),
             "magnification": self._field.magnification,
@@ -176,7 +177,7 @@ class ClientReading:
                     "--tissue, or fields are marked by example in the window."
                 )
         seen = self._perform(CallTool(name, arguments))
-        assert isinstance(seen.result, dict)
+        assert is_mapping(seen.result)
         return {**seen.result, "steps_left": self._steps_left}, b""
 
     def _draft(self, wanted: list[calls.DraftArguments]) -> Result:

@@ -161,7 +161,7 @@ def _plain(schema: dict[str, Any]) -> dict[str, Any]:
     plain: dict[str, Any] = {}
     for name, value in properties.items():
         kinds = [kind for kind in value.get("anyOf", []) if kind.get("type") != "null"]
-        own = kinds[0] if len(kinds) == 1 else value
+        own: dict[str, Any] = kinds[0] if len(kinds) == 1 else value
         if name not in schema.get("required", []):
             own = {**own, "nullable": True}
         if isinstance(own.get("items"), dict):

@@ -14,6 +14,7 @@ import numpy as np
 from viewer.agents.environment.rewards import SlideTask
 from viewer.agents.errors import AgentError
 from viewer.geometry import Box, Size
+from viewer.untyped import is_sequence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,7 +43,7 @@ def checked_tasks(slides: object) -> list[SlideTask]:
 
 def checked_size(size_px: object) -> Size:
     """Return a side, or a width and a height. Raises SlideEnvError."""
-    sides = size_px if isinstance(size_px, tuple | list) else (size_px, size_px)
+    sides = size_px if is_sequence(size_px) else (size_px, size_px)
     try:
         width, height = (whole_number(side) for side in sides)
     except (TypeError, ValueError):

@@ -13,6 +13,7 @@ from viewer.agents.errors import BadAnswerError
 from viewer.agents.findings import Claim, Corners
 from viewer.agents.json_in_text import broken_object, objects_in
 from viewer.prepared_types import prepared
+from viewer.untyped import is_mapping
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -172,7 +173,7 @@ def _final_of(found: dict[str, Any], text: str, task: Task) -> FinalAnswer:
     """Return a conclusion from an object of a model. Raises msgspec.ValidationError."""
     if len(found) == 1:
         inner = next(iter(found.values()))
-        if isinstance(inner, dict) and inner:
+        if is_mapping(inner) and inner:
             found = inner
     known = dict(found)
     if task.options:

@@ -302,8 +302,8 @@ def _inside(
     first = np.searchsorted(which, which)  # the first place of the same annotation
     return [
         (
-            (annotations[which[k]].id, int(k - first[k])),
-            annotations[which[k]].class_name or NO_CLASS,
+            (annotations[int(which[k])].id, int(k - first[k])),
+            annotations[int(which[k])].class_name or NO_CLASS,
         )
         for k in found.tolist()
     ]

@@ -214,7 +214,8 @@ class MergedSet:
         found: list[int] = []
         for begin in range(0, len(order), _AT_ONCE):
             give_way()
-            of_rows = [self._numbers[row] for row in order[begin : begin + _AT_ONCE].tolist()]
+            rows: list[int] = order[begin : begin + _AT_ONCE].tolist()
+            of_rows = [self._numbers[row] for row in rows]
             found += [each for each in of_rows if each != _REMOVED]
         return found
 

@@ -98,14 +98,14 @@ class Link:
         from viewer.cohort.cluster.task import Notes, run_slide
 
         self._ray: Any = ray
-        have = ray.cluster_resources()
+        have: dict[str, float] = self._ray.cluster_resources()
         gpus = asked.gpus_per_task
         if gpus > have.get("GPU", 0.0):
             raise _UnreachableError(
                 f"The cluster at {self._where} has {have.get('GPU', 0.0):g} GPUs, and a task is "
                 f"to have {gpus:g}: give a smaller --gpus-per-task, or none for CPUs."
             )
-        self._task: Any = ray.remote(run_slide).options(
+        self._task: Any = self._ray.remote(run_slide).options(
             num_cpus=1, num_gpus=gpus, max_retries=0, scheduling_strategy="SPREAD"
         )
         actor: Any = ray.remote(Notes)
@@ -196,6 +196,7 @@ class Link:
         done, _ = self._ray.wait([self._noting], timeout=0)
         if not done:
             return
+        notes: list[tuple[int, int, int, float | None]]
         try:
             notes = self._ray.get(self._noting)
         except self._ray.exceptions.RayError:
@@ -272,7 +273,7 @@ def _grpc_channel(host: str, port: int) -> Any:
     name = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     if os.environ.get("RAY_USE_TLS", "0").lower() not in ("1", "true"):
         return grpc.insecure_channel(name)
-    read = {}
+    read: dict[str, bytes] = {}
     for part in ("CA_CERT", "SERVER_KEY", "SERVER_CERT"):
         with open(os.environ[f"RAY_TLS_{part}"], "rb") as file:
             read[part] = file.read()

@@ -20,7 +20,7 @@ from viewer.overlays.segments.errors import StorePlaceError
 from viewer.overlays.segments.places import PatientPlace, place_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from viewer.overlays.segments.places import StorePlace
 
@@ -39,7 +39,7 @@ class Claims:
             raise FeatureStoreError(str(error)) from error
 
     @contextlib.contextmanager
-    def held(self, name: str, *, waits: bool) -> Iterator[bool]:
+    def held(self, name: str, *, waits: bool) -> Generator[bool]:
         """Hold a claim, and give whether it is held; without `waits`, another's is left alone."""
         folder = f"{_FOLDER}/{hashlib.blake2b(name.encode(), digest_size=12).hexdigest()}"
         try:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
-import shapely
 
+from viewer.annotations.operations import is_region
 from viewer.annotations.sets.annotation_set import MY_ANNOTATIONS
 from viewer.annotations.sets.listing import all_sets
 from viewer.annotations.sets.set_store import SetStore
@@ -26,6 +26,7 @@ from viewer.recording.library import Library
 from viewer.recording.session import SessionError
 from viewer.studies.answers import all_answers, shown_answer
 from viewer.studies.study_reader import study_reader
+from viewer.untyped import is_mapping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -78,13 +79,14 @@ def result_rows(
 ) -> list[Row]:
     """Return a row for each result; `counts_of` gives objects by class, None without objects."""
     ran = _ran(store)
+    nothing: tuple[Batch | None, dict[str, object]] = (None, {})
     rows: list[Row] = []
     for result in results:
         about, (model, version) = result.about, result.model
         tiles = result.tiles()
         counts = counts_of(result)
         total = sum(counts.values()) if counts is not None else None
-        batch, told = ran.get(result.name, (None, {}))
+        batch, told = ran.get(result.name, nothing)
         tissue = told.get("tissue_mm2")
         tissue_mm2 = tissue if isinstance(tissue, int | float) else None
         rows.append({
@@ -110,7 +112,7 @@ def annotation_rows(store: Store, slides: Sequence[Row]) -> Iterator[Row]:
     def row(slide: str, each: Annotation, **where: str) -> Row:
         shape = each.geometry
         middle = shape.centroid
-        has_area = shapely.get_dimensions(shape) == 2
+        has_area = is_region(each)
         area_px2 = shape.area if has_area else 0.0
         scale = mpp_um.get(slide)
         return {
@@ -238,9 +240,9 @@ def _ran(store: Store) -> dict[str, tuple[Batch, dict[str, object]]]:
 def _scores(told: Mapping[str, object]) -> dict[str, float] | None:
     """Return the scores of cells that a run told, those that are numbers."""
     scores = told.get("scores")
-    if not isinstance(scores, dict):
+    if not is_mapping(scores):
         return None
-    return {str(name): each for name, each in scores.items() if isinstance(each, int | float)}
+    return {name: each for name, each in scores.items() if isinstance(each, int | float)}
 
 
 def _analyzed_mm2(result: KeptResult, tiles: set[tuple[int, int]]) -> float:

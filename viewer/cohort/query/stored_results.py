@@ -7,6 +7,7 @@ import time
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from viewer.cohort.query.result_columns import KeptResult
@@ -64,12 +65,12 @@ def results_in(place: StorePlace, store: Store, steps_version: int) -> list[Kept
         The place does not answer.
     """
     with ThreadPoolExecutor(_QUESTIONS, "results") as pool:
-        found = pool.map(lambda slide: stored_results(place, slide), place.folders())
+        found = pool.map(partial(stored_results, place), place.folders())
         groups: dict[tuple[str, str, float], list[StoreAbout]] = defaultdict(list)
         for about in (each for of_slide in found for each in of_slide):
             if about.steps_version == steps_version and store.shows_ai(about.identity):
                 groups[about.identity, about.model, round(about.mpp_um, 5)].append(about)
-        return list(pool.map(lambda each: _result(place, store.results, each), groups.values()))
+        return list(pool.map(partial(_result, place, store.results), groups.values()))
 
 
 def _result(place: StorePlace, columns: Path, abouts: list[StoreAbout]) -> KeptResult:

@@ -115,10 +115,10 @@ class FolderPlace:
             raise self._problem("written", error) from error
 
     def names(self, below: str) -> list[str]:
-        return self._listed(below, os.DirEntry.is_file)
+        return self._listed(below, lambda entry: entry.is_file())
 
     def folders(self, below: str = "") -> list[str]:
-        return self._listed(below, os.DirEntry.is_dir)
+        return self._listed(below, lambda entry: entry.is_dir())
 
     def _listed(self, below: str, is_meant: Callable[[os.DirEntry[str]], bool]) -> list[str]:
         folder = self.folder / below
