@@ -15,8 +15,8 @@ from viewer.annotations.bookmarks import bookmark
 from viewer.annotations.document import adding
 from viewer.annotations.palette import DEFAULT_PALETTE
 from viewer.overlays.counting import RegionCount
+from viewer.ui.annotations.chosen_lines import count_line
 from viewer.ui.annotations.class_list import EYE, NAME, ClassRow
-from viewer.ui.annotations.model_commands import count_line
 from viewer.ui.annotations.pane_annotations import PaneAnnotations
 from viewer.ui.annotations.shown import kind_of
 from viewer.ui.main_window import MainWindow

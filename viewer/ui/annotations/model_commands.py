@@ -7,20 +7,18 @@ from typing import TYPE_CHECKING, Protocol
 import shapely
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from viewer.annotations.counted import former_mpp_um, is_outdated, with_count
+from viewer.annotations.counted import with_count
 from viewer.annotations.document import ReadOnlyError, adding, changing
-from viewer.annotations.kept_geometry import geometry_parts
 from viewer.colors import class_color
-from viewer.measurement_names import with_signs
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.object_style import Histogram, histogram
-from viewer.progress import tell_progress, while_wanted
+from viewer.progress import while_wanted
 from viewer.ui.annotations.bulk_edits import MANY
+from viewer.ui.annotations.chosen_lines import LEAST_SHARE, count_line, size_lines, total_line
 from viewer.ui.annotations.wording import LOCKED, many
 from viewer.ui.background_runner import BackgroundRunner, Task
 from viewer.ui.services import CommandHost, DialogHost, MessageHost
 from viewer.uncollected import uncollected
-from viewer.utc import shown_moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,8 +38,6 @@ if TYPE_CHECKING:
 _PAUSE_MS = 200
 _MOST_LIVE = 200
 """Regions that are counted as soon as they are chosen."""
-_LEAST_SHARE = 1e-3
-"""Of a region that is analyzed before its objects are told."""
 _NO_REGION = "Select the region to count in: draw one (R, P, B), or click one (S)."
 _NO_OBJECTS = "Turn on a model that finds objects, such as nuclei, on the page AI (Ctrl+Shift+D)."
 
@@ -90,7 +86,7 @@ class ModelCommands(QObject):
         """Return what is measured of what is chosen, a line each; of very many their number."""
         if len(active.selection) > MANY:
             return [f"{many(len(active.selection))} selected"]
-        return _size_lines(active.chosen, active)
+        return size_lines(active.chosen, active)
 
     # Figures of what is chosen ---------------------------------------------------------------
 
@@ -108,7 +104,7 @@ class ModelCommands(QObject):
             self._show_figures_of_many(active)
             return
         chosen = active.chosen
-        lines = _size_lines(chosen, active) if chosen else _total_line(active)
+        lines = size_lines(chosen, active) if chosen else total_line(active)
         regions = [each for each in chosen if is_region(each)]
         overlay = self.objects_overlay()
         if overlay is None or not regions or len(regions) > _MOST_LIVE:
@@ -127,7 +123,7 @@ class ModelCommands(QObject):
 
         def work() -> list[str]:
             with uncollected(len(ids)):
-                return _size_lines(list(while_wanted(state.of(ids))), active)
+                return size_lines(list(while_wanted(state.of(ids))), active)
 
         self._counting = self._background.run(work, self.figures_changed.emit)
 
@@ -222,14 +218,14 @@ class ModelCommands(QObject):
         pairs = [
             (document[before.id], _measured(document[before.id], count, names, overlay))
             for before, count in zip(regions, counts, strict=True)
-            if before.id in document and count.share >= _LEAST_SHARE
+            if before.id in document and count.share >= LEAST_SHARE
         ]
         unknown = [
             region
             for region, count in zip(regions, counts, strict=True)
-            if count.share < _LEAST_SHARE
+            if count.share < LEAST_SHARE
         ]
-        known = [count for count in counts if count.share >= _LEAST_SHARE]
+        known = [count for count in counts if count.share >= LEAST_SHARE]
         if active.do(changing("Count objects", pairs)):
             self._window.say(f"{count_line(overlay.origin.name, known)}. Kept with the regions.")
         if unknown:
@@ -412,65 +408,3 @@ def _of_one_value(overlay: Overlay, shown: HeatmapPresenter) -> tuple[str, str]:
     if which is not None and which < len(colors):
         return colors[which]
     return overlay.origin.name, class_color(0)
-
-
-def _total_line(active: PaneAnnotations) -> list[str]:
-    marks = active.document.marks_count
-    drawn = len(active.document) - marks
-    parts = [many(drawn)] if drawn else []
-    parts += [f"{marks:,} bookmarks and notes"] if marks > 1 else []
-    parts += ["1 bookmark or note"] if marks == 1 else []
-    return [", ".join(parts)] if parts else []
-
-
-def _size_lines(chosen: Sequence[Annotation], active: PaneAnnotations) -> list[str]:
-    calibration = active.calibration
-    area = length = 0.0
-    for shapes in geometry_parts(chosen):
-        tell_progress(0.0)
-        area += float(calibration.areas(shapes).sum())
-        length += float(calibration.lengths(shapes).sum())
-    sizes = [calibration.area_text(area)] if area else []
-    if length:
-        sizes.append(f"{'perimeter' if area else 'length'} {calibration.length_text(length)}")
-    head = f"{len(chosen):,} selected"
-    lines = [": ".join([head, ", ".join(sizes)]) if sizes else head]
-    if len(chosen) == 1 and (signed := _signature(chosen[0])):
-        lines.append(signed)
-    if len(chosen) == 1 and chosen[0].measurements:
-        figures = [
-            f"{with_signs(name)} {value:,.6g}" for name, value in chosen[0].measurements.items()
-        ]
-        lines.append(f"{_count_state(chosen[0], active.mpp_um)}: " + "; ".join(figures))
-    return lines
-
-
-def _signature(annotation: Annotation) -> str:
-    """Return who drew it, and when it was drawn or changed."""
-    by = f"By {annotation.author}" if annotation.author else ""
-    return ", ".join(filter(None, (by, shown_moment(annotation.modified_utc))))
-
-
-def _count_state(annotation: Annotation, mpp_um: float | None) -> str:
-    """Say whether what was counted in a region still holds."""
-    if is_outdated(annotation):
-        return "Outdated, of another shape"
-    then_um = former_mpp_um(annotation, mpp_um)
-    return "Kept" if then_um is None else f"Outdated, made with a pixel size of {then_um:.4g} µm"
-
-
-def count_line(name: str, counts: Sequence[RegionCount]) -> str:
-    total, area_mm2 = sum(each.count for each in counts), sum(each.area_mm2 for each in counts)
-    analyzed_mm2 = sum(each.area_mm2 * each.share for each in counts)
-    if area_mm2 and analyzed_mm2 < _LEAST_SHARE * area_mm2:
-        return f"{name}: the region is not analyzed yet"
-    line = f"{name}: {total:,} objects"
-    if analyzed_mm2:
-        line += f", {total / analyzed_mm2:,.0f} per mm²"
-    if area_mm2 and analyzed_mm2 < (1 - 1e-6) * area_mm2:
-        line += f" ({100 * analyzed_mm2 / area_mm2:.3g} % of the region analyzed)"
-    if counts and counts[0].positive is not None:
-        positive = sum(each.positive or 0 for each in counts)
-        line += f", {positive:,} positive"
-        line += f" ({positive / total:.1%})" if total else ""
-    return line

@@ -1,0 +1,87 @@
+"""What the panel says of the chosen annotations, a line each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from viewer.annotations.counted import former_mpp_um, is_outdated
+from viewer.annotations.kept_geometry import geometry_parts
+from viewer.measurement_names import with_signs
+from viewer.progress import tell_progress
+from viewer.ui.annotations.wording import many
+from viewer.utc import shown_moment
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from viewer.annotations.annotation import Annotation
+    from viewer.overlays.counting import RegionCount
+    from viewer.ui.annotations.pane_annotations import PaneAnnotations
+
+LEAST_SHARE = 1e-3
+"""Of a region that is analyzed before its objects are told."""
+
+
+def total_line(active: PaneAnnotations) -> list[str]:
+    """Return how much is drawn; nothing where nothing is."""
+    marks = active.document.marks_count
+    drawn = len(active.document) - marks
+    parts = [many(drawn)] if drawn else []
+    parts += [f"{marks:,} bookmarks and notes"] if marks > 1 else []
+    parts += ["1 bookmark or note"] if marks == 1 else []
+    return [", ".join(parts)] if parts else []
+
+
+def size_lines(chosen: Sequence[Annotation], active: PaneAnnotations) -> list[str]:
+    """Return how large is what is chosen, and of one annotation who drew it and its figures."""
+    calibration = active.calibration
+    area = length = 0.0
+    for shapes in geometry_parts(chosen):
+        tell_progress(0.0)
+        area += float(calibration.areas(shapes).sum())
+        length += float(calibration.lengths(shapes).sum())
+    sizes = [calibration.area_text(area)] if area else []
+    if length:
+        sizes.append(f"{'perimeter' if area else 'length'} {calibration.length_text(length)}")
+    head = f"{len(chosen):,} selected"
+    lines = [": ".join([head, ", ".join(sizes)]) if sizes else head]
+    if len(chosen) == 1 and (signed := _signature(chosen[0])):
+        lines.append(signed)
+    if len(chosen) == 1 and chosen[0].measurements:
+        figures = [
+            f"{with_signs(name)} {value:,.6g}" for name, value in chosen[0].measurements.items()
+        ]
+        lines.append(f"{_count_state(chosen[0], active.mpp_um)}: " + "; ".join(figures))
+    return lines
+
+
+def _signature(annotation: Annotation) -> str:
+    """Return who drew it, and when it was drawn or changed."""
+    by = f"By {annotation.author}" if annotation.author else ""
+    return ", ".join(filter(None, (by, shown_moment(annotation.modified_utc))))
+
+
+def _count_state(annotation: Annotation, mpp_um: float | None) -> str:
+    """Say whether what was counted in a region still holds."""
+    if is_outdated(annotation):
+        return "Outdated, of another shape"
+    then_um = former_mpp_um(annotation, mpp_um)
+    return "Kept" if then_um is None else f"Outdated, made with a pixel size of {then_um:.4g} µm"
+
+
+def count_line(name: str, counts: Sequence[RegionCount]) -> str:
+    """Return what an overlay of this name found in regions."""
+    total, area_mm2 = sum(each.count for each in counts), sum(each.area_mm2 for each in counts)
+    analyzed_mm2 = sum(each.area_mm2 * each.share for each in counts)
+    if area_mm2 and analyzed_mm2 < LEAST_SHARE * area_mm2:
+        return f"{name}: the region is not analyzed yet"
+    line = f"{name}: {total:,} objects"
+    if analyzed_mm2:
+        line += f", {total / analyzed_mm2:,.0f} per mm²"
+    if area_mm2 and analyzed_mm2 < (1 - 1e-6) * area_mm2:
+        line += f" ({100 * analyzed_mm2 / area_mm2:.3g} % of the region analyzed)"
+    if counts and counts[0].positive is not None:
+        positive = sum(each.positive or 0 for each in counts)
+        line += f", {positive:,} positive"
+        line += f" ({positive / total:.1%})" if total else ""
+    return line
