@@ -38,6 +38,7 @@ from viewer.slides.readers.image_size import (
     without_pillow_limit,
 )
 from viewer.slides.readers.jpeg_2000 import check_jpeg_2000, jpeg2000_profile
+from viewer.slides.readers.jpeg_2000_chunks import AreaChunks, area_chunks
 from viewer.slides.readers.jpeg_2000_code import check_divisions
 from viewer.slides.readers.jpeg_markers import check_scans
 from viewer.slides.readers.jpeg_xl import NOTE as JPEG_XL_NOTE
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+    from PIL.ImageFile import ImageFile
 
 
 _TILE_PX = 256
@@ -112,21 +114,18 @@ def open_image(path: Path, image: int | None = None) -> ImageSource | None:
         raise _damaged(path, error) from error
     check_image(path, image)
     check_claim(path, picture)
-    try:
-        by_rows = row_chunks(path, picture) if is_large(path, picture) else None
-    except (ValueError, ChunkError) as error:
-        raise _damaged(path, error) from error
-    if by_rows is None:
-        check_size(path, picture)
     if picture.format == "JPEG2000":
         check_jpeg_2000(path)
         picture.info["icc_profile"] = jpeg2000_profile(path)  # which Pillow leaves out
     try:
-        has_scans = by_rows is None or picture.info.get("progressive")
+        in_parts = _in_parts(path, picture)
+        if in_parts is None:
+            check_size(path, picture)
+        has_scans = in_parts is None or picture.info.get("progressive")
         if has_scans and (check := _CHECKS.get(picture.format or "")):
             with open_regular(path) as file:
                 check(file.read())
-        chunks = by_rows or decoded(path, picture)
+        chunks = in_parts or decoded(path, picture)
     except (OSError, SyntaxError, ValueError, RuntimeError, ChunkError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
@@ -137,14 +136,21 @@ def open_image(path: Path, image: int | None = None) -> ImageSource | None:
     # Resolution tags of such images are meant for printers: they are no pixel size.
     info = SlideInfo(
         vendor=kind.lower(),
-        reader=f"{kind} by rows" if by_rows else f"{kind} in memory",
+        reader=f"{kind} {chunks.way}",
         optics=Optics(),
         icc_profile=profile if isinstance(profile, bytes) and _fits(picture) else None,
         properties={"image.format": kind, "image.mode": picture.mode},
         notes=tuple(_notes(path, picture, shown)),
         display_range=shown,
     )
-    return ImageSource(path, chunks, _orientation(picture, is_decoded=by_rows is None), info)
+    return ImageSource(path, chunks, _orientation(picture, is_decoded=in_parts is None), info)
+
+
+def _in_parts(path: Path, picture: ImageFile) -> RowChunks | AreaChunks | None:
+    """Return a large picture that is not decoded as one; None where its kind has no parts."""
+    if not is_large(path, picture):
+        return None
+    return area_chunks(path) if picture.format == "JPEG2000" else row_chunks(path, picture)
 
 
 def _open_jpeg_xl(path: Path, width_px: int, height_px: int) -> ImageSource:
@@ -178,7 +184,7 @@ class ImageSource(DescribedSource):
     def __init__(
         self,
         path: Path,
-        chunks: PillowChunks | ArrayChunks | RowChunks,
+        chunks: PillowChunks | ArrayChunks | RowChunks | AreaChunks,
         orientation: int,
         info: SlideInfo,
     ) -> None:

@@ -58,6 +58,8 @@ _COLOR_MODELS = {1: ColorModel.GRAY, 2: ColorModel.GRAY, 3: ColorModel.RGB, 4: C
 class _MemoryChunks:
     """An image that is whole in memory, in squares."""
 
+    way = "in memory"
+
     def __init__(self, width_px: int, height_px: int) -> None:
         self.width_px, self.height_px = width_px, height_px
         self.chunk_width_px = self.chunk_height_px = _CHUNK_PX

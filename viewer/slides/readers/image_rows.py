@@ -63,6 +63,7 @@ class RowChunks:
         What is shown as black and white, where that is not all that the bits allow.
     """
 
+    way = "by rows"
     is_large = True
     columns = parts_per_chunk = 1
 

@@ -140,6 +140,13 @@ def _unread_color_space(path: Path) -> str:
     return found
 
 
+def jpeg2000_space(path: Path) -> int | None:
+    """Return the number by which a JP2 names its colors first; None without. Raises OSError."""
+    for method, body in _color_boxes(path, 7):
+        return int.from_bytes(body[:4], "big") if method == _ENUMERATED else None
+    return None
+
+
 def jpeg2000_channels(path: Path) -> Jpeg2000Channels | None:
     """Return what the header of a JP2 says of its channels; None where it says nothing of them.
 

@@ -68,8 +68,10 @@ def jpeg2k_decode(data: bytes, *, planar: bool = False) -> NDArray[Any]:
     return imagecodecs.jpeg2k_decode(data, planar=planar)
 
 
-def check_divisions(data: bytes) -> None:
+def check_divisions(data: bytes) -> int:
     """Refuse a JPEG 2000, with boxes around it or not, that decoding takes minutes or gigabytes of.
+
+    Return the bytes that its pieces take beside those of the pixels.
 
     Raises
     ------
@@ -98,7 +100,7 @@ def check_divisions(data: bytes) -> None:
             orders += (end - start) // 7
     found = [_pieces(each, *tile) for each in styles]
     if not found or count <= 0:
-        return
+        return 0
     # Tiles and components have styles of their own: each may have the worst.
     parts = count * components
     packets = max(max(layers * each.precincts, each.places) for each in found) * parts * orders
@@ -108,6 +110,7 @@ def check_divisions(data: bytes) -> None:
     taken = parts * (taken + _COMPONENT_BYTES)
     if taken > JPEG_2000_BYTES.most:
         raise ChunkError(JPEG_2000_BYTES.sentence("its JPEG 2000 data", taken))
+    return taken
 
 
 def check_page(page: TiffPage) -> None:

@@ -50,7 +50,7 @@ def needs_overview(levels: Sequence[LevelChunks]) -> bool:
     has_next = len(levels) > 1 and finest.width_px / levels[1].width_px <= _FACTORS[0]
     if not is_large or finest.chunk_width_px < _WIDE_PX or has_next:
         return False
-    return finest.columns == 1 or _ends_with_pixels(finest, _factor_of(finest))
+    return finest.columns == 1 or _ends_with_pixels(finest, factor_of(finest))
 
 
 class StripOverview:
@@ -64,7 +64,7 @@ class StripOverview:
 
     def __init__(self, finest: FlatChunks) -> None:
         self._finest = finest
-        self.factor = _factor_of(finest)
+        self.factor = factor_of(finest)
         self.width_px = -(-finest.width_px // self.factor)
         self.height_px = -(-finest.height_px // self.factor)
         self.chunk_width_px = self.chunk_height_px = _CHUNK_PX
@@ -182,7 +182,8 @@ class StripOverview:
             return None
 
 
-def _factor_of(finest: FlatChunks) -> int:
+def factor_of(finest: RgbChunks) -> int:
+    """Return how many pixels a side become one of an overview."""
     return next((f for f in _FACTORS if _bytes_at(finest, f) <= _MOST_BYTES), _FACTORS[-1])
 
 
@@ -191,5 +192,5 @@ def _ends_with_pixels(finest: FlatChunks, factor: int) -> bool:
     return finest.chunk_width_px % factor == finest.chunk_height_px % factor == 0
 
 
-def _bytes_at(finest: FlatChunks, factor: int) -> int:
+def _bytes_at(finest: RgbChunks, factor: int) -> int:
     return 3 * (finest.width_px // factor) * (finest.height_px // factor)

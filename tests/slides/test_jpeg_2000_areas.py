@@ -1,0 +1,132 @@
+"""JPEG 2000 too large for memory is decoded area by area, with the same pixels."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import imagecodecs
+import numpy as np
+import pytest
+from PIL import Image
+from tiff_steps import opacity, picture, whole
+
+from viewer.limits import Limit
+from viewer.slides import TileError
+from viewer.slides.errors import DamagedSlideError, UnsupportedSlideError
+from viewer.slides.opener import open_here
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+_READERS = "viewer.slides.readers"
+
+
+@pytest.fixture(autouse=True)
+def is_all_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have pictures read as those of many gigabytes are."""
+    monkeypatch.setattr(f"{_READERS}.image_size.MOST_BYTES", 1)
+    monkeypatch.setattr(f"{_READERS}.jpeg_2000_chunks._CHUNK_PX", 192)
+
+
+def _check(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Check that a picture shows the same by areas as in memory, and what its overview shows."""
+    with monkeypatch.context() as patched:
+        patched.setattr(f"{_READERS}.image_size.MOST_BYTES", 1 << 30)
+        with closing(open_here(path)) as source:
+            assert "in memory" in source.info.reader
+            expected, info = whole(source), source.info
+    with closing(open_here(path)) as source:
+        assert "by areas" in source.info.reader
+        np.testing.assert_array_equal(whole(source), expected)
+        assert source.info.display_range == info.display_range
+        assert source.info.notes == info.notes
+        reduced = np.asarray(Image.fromarray(expected).reduce(8)).astype(int)
+        # Wavelets keep more of sharp edges than means do.
+        difference = np.abs(whole(source, 1) - reduced)
+        assert np.median(difference) <= 3
+        # In any order, also after the overview.
+        np.testing.assert_array_equal(source.read_tile(0, 1, 0), expected[:256, 256:512])
+
+
+@pytest.mark.parametrize("is_boxed", [False, True])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"irreversible": True, "quality_mode": "rates", "quality_layers": [20, 5]},
+        {"tile_size": (128, 256)},
+        {"tile_size": (128, 128), "progression": "RPCL", "precinct_size": (64, 64)},
+        {"progression": "PCRL", "precinct_size": (128, 128)},
+    ],
+    ids=["lossless", "lossy", "tiled", "small tiles", "precincts"],
+)
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_pixels_are_those_of_the_whole_picture(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    mode: str,
+    options: dict[str, Any],
+    is_boxed: bool,
+) -> None:
+    path = tmp_path / ("a.jp2" if is_boxed else "a.j2k")
+    Image.fromarray(picture()).convert(mode).save(path, no_jp2=not is_boxed, **options)
+    _check(path, monkeypatch)
+
+
+@pytest.mark.parametrize("bits", [12, 16])
+@pytest.mark.parametrize("samples", [1, 3])
+@pytest.mark.parametrize("resolutions", [2, 6])
+def test_more_than_eight_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bits: int, samples: int, resolutions: int
+) -> None:
+    values: NDArray[Any] = picture()[..., :samples].astype(np.uint16) << (bits - 8)
+    # Patches of the least and the most, which a reduced size holds as well.
+    values[:64, :64], values[-64:, -64:] = 0, (1 << bits) - 1
+    path = tmp_path / "a.jp2"
+    path.write_bytes(
+        imagecodecs.jpeg2k_encode(
+            values.squeeze(), bitspersample=bits, reversible=True, resolutions=resolutions
+        )
+    )
+    _check(path, monkeypatch)
+
+
+def test_one_of_few_wavelets_has_an_overview_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.j2k"
+    Image.fromarray(picture()).save(path, no_jp2=True, num_resolutions=2)
+    _check(path, monkeypatch)
+
+
+@pytest.mark.parametrize("kind", ["opacity", "large code"])
+def test_what_is_not_read_so_is_refused_where_memory_has_no_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    path = tmp_path / "a.jp2"
+    image = Image.fromarray(picture())
+    if kind == "opacity":
+        image.putalpha(Image.fromarray(opacity()[..., 0]))
+    else:
+        monkeypatch.setattr(f"{_READERS}.jpeg_2000_chunks.TILE_BYTES", Limit(1000, ""))
+    image.save(path)
+    with pytest.raises(UnsupportedSlideError, match="too large to hold in memory"):
+        open_here(path)
+
+
+def test_one_that_is_cut_short_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "a.j2k"
+    noise = np.random.default_rng(0).integers(0, 256, (300, 420, 3), np.uint8)
+    Image.fromarray(noise).save(path, no_jp2=True)
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    with closing(open_here(path)) as source:
+        for level in (0, 0, 1):
+            with pytest.raises(TileError, match="damaged"):
+                source.read_tile(level, 0, 0)
+    path.write_bytes(data[:60])
+    with pytest.raises(DamagedSlideError):
+        open_here(path)
