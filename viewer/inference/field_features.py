@@ -33,17 +33,18 @@ def field_features(image: RgbImage) -> NDArray[np.float32] | None:
     stained pixels and the detail of each channel at each scale (logarithms).
     """
     density = -np.log((image.astype(np.float32) + 1) / 256)
-    mean = density.mean(2)
+    mean = _total(density) / np.float32(3)
     is_stained = mean > _LEAST_DENSITY
     if is_stained.mean() < LEAST_TISSUE:
         return None
-    stained = density[is_stained]
-    strength = stained.mean(1)
+    stained = np.compress(is_stained.ravel(), density.reshape(-1, 3), axis=0)
+    strength = mean[is_stained]
     percentiles = np.percentile(strength, (10, 50, _DARK_PERCENTILE))
-    hue = stained / np.maximum(np.linalg.norm(stained, axis=1, keepdims=True), _NOISE)
+    hue = stained / np.maximum(np.sqrt(_total(stained * stained)), _NOISE)[:, np.newaxis]
+    middle = stained.mean(0, keepdims=True)
     features = [
-        np.log(stained.mean(0) + _NOISE),
-        np.log(stained.std(0) + _NOISE),
+        np.log(middle[0] + _NOISE),
+        np.log(stained.std(0, mean=middle) + _NOISE),
         percentiles,
         hue.mean(0),
         hue[strength >= percentiles[-1]].mean(0),
@@ -51,6 +52,11 @@ def field_features(image: RgbImage) -> NDArray[np.float32] | None:
         *(_detail(density[..., channel]) for channel in range(3)),
     ]
     return np.concatenate(features).astype(np.float32)
+
+
+def _total(colors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the sum over the last axis, of three: NumPy's own takes twenty times as long."""
+    return colors[..., 0] + colors[..., 1] + colors[..., 2]
 
 
 def _detail(plane: NDArray[np.float32]) -> NDArray[np.float64]:

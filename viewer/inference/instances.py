@@ -70,7 +70,8 @@ def _joined(labels: NDArray[np.int32], depth: NDArray[np.float32]) -> NDArray[np
     """Return the basins of a watershed, those joined whose lower peak is no dome of its own."""
     count = int(labels.max())
     peaks = np.full(count + 1, -np.inf)
-    np.maximum.at(peaks, labels.ravel(), depth.ravel())
+    # Of other types than its own, `at` takes fifteen times as long.
+    np.maximum.at(peaks, labels.ravel().astype(np.intp), depth.ravel().astype(float))
     numbers = list(range(count + 1))
 
     def basin(number: int) -> int:
@@ -99,7 +100,7 @@ def _saddles(labels: NDArray[np.int32], depth: NDArray[np.float32]) -> list[tupl
         heights.append(np.minimum(depth[first], depth[second])[touch])
     keys, which = np.unique(np.concatenate(pairs), return_inverse=True)
     saddles = np.full(len(keys), -np.inf)
-    np.maximum.at(saddles, which, np.concatenate(heights))
+    np.maximum.at(saddles, which, np.concatenate(heights).astype(float))
     order = np.argsort(-saddles, kind="stable")
     ones, others = keys[order] >> 32, keys[order] & 0xFFFFFFFF
     return list(zip(saddles[order].tolist(), ones.tolist(), others.tolist(), strict=True))
