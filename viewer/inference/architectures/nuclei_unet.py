@@ -31,7 +31,7 @@ class ResidualBlock(nn.Module):
         self.skip = nn.Identity() if same else nn.Conv2d(inputs, outputs, 1, bias=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.relu(self.body(x) + self.skip(x))
+        return self.body(x).add_(self.skip(x)).relu_()  # where it lies: memory is what takes time
 
 
 class NucleiUNet(nn.Module):
@@ -76,7 +76,10 @@ class NucleiUNet(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         fine = self.stem(x)
         first, *others = (self._begun(fine, *begin_px) for begin_px in self._begins_px)
-        coarse = sum(others, first) / len(self._begins_px)
+        coarse = first
+        for other in others:
+            coarse.add_(other)
+        coarse.div_(len(self._begins_px))
         finest = self.up[0](torch.cat([coarse, fine], 1))
         maps = self.head(finest)
         return torch.cat([maps, finest], 1) if self.gives_features else maps
