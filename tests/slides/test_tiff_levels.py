@@ -293,7 +293,14 @@ def test_a_unit_that_is_no_length_leaves_it_to_the_tags(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("unit", "per_unit", "expected"),
-    [(3, 40_000, 0.25), (2, 101_600, 0.25), (3, 1000, None), (2, 300, None), (1, 40_000, None)],
+    [
+        (3, 40_000, 0.25),
+        (2, 101_600, 0.25),
+        (3, 1000, None),
+        (2, 300, None),
+        (1, 40_000, None),
+        (3, 4_294_967_295, None),
+    ],
 )
 def test_resolution_tags(tmp_path: Path, unit: int, per_unit: int, expected: float | None) -> None:
     path = tmp_path / "a.tif"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
-from tiff_steps import picture, whole
+from tiff_steps import gray, picture, whole
 
 from viewer.slides import open_slide
 
@@ -47,6 +47,31 @@ def test_each_level_has_a_palette_of_its_own(tmp_path: Path) -> None:
             colors.append(np.asarray(image.convert("RGB")))
     for level, right in enumerate(colors):
         np.testing.assert_array_equal(shown(path, level), right)
+
+
+def test_each_plane_has_a_palette_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    index = picture()[..., 0]
+    tables = np.random.default_rng(4).integers(0, 256, (2, 256, 3)).astype(np.uint16)
+    with tifffile.TiffWriter(path) as out:
+        for table in tables:
+            out.write(index, photometric="palette", colormap=table.T * 257, **TILED)
+    with closing(open_slide(path)) as source:
+        assert source.info.axes.z_count == 2
+        for z, table in enumerate(tables):
+            seen = source.read_channels(0, 0, 0, (0, 1, 2), z)
+            height, width = seen.shape[1:]
+            np.testing.assert_array_equal(seen, np.moveaxis(table[index[:height, :width]], 2, 0))
+
+
+def test_a_plane_that_counts_from_white_is_none_of_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as out:
+        out.write(picture()[..., 0], photometric="minisblack", **TILED)
+        out.write(255 - picture()[..., 0], photometric="miniswhite", **TILED)
+    with closing(open_slide(path)) as source:
+        assert (source.info.axes.z_count, len(source.info.images)) == (1, 2)
+    np.testing.assert_array_equal(shown(path, 0, 1), gray(picture()[..., 0]))
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 COARSEST_SCAN_UM = 10.0
 """Print and screen resolutions, 72 to 2400 dpi, are all coarser; scans of slides are finer."""
 
+_FINEST_SCAN_UM = 1e-5
+"""Less than any microscope resolves, of electrons too: what writers put who know nothing."""
+
 _UM_AT_POWER_1 = 10.0
 """Cameras and scanners have about 10 µm / power per pixel, give or take a factor of two."""
 
@@ -37,9 +40,8 @@ def believable_mpp_um(x_um: float, y_um: float) -> tuple[float, float] | None:
     x_um, y_um
         Micrometers per level-0 pixel, as computed from the tags.
     """
-    if 0 < x_um < COARSEST_SCAN_UM and 0 < y_um < COARSEST_SCAN_UM:
-        return x_um, y_um
-    return None
+    is_scan = all(_FINEST_SCAN_UM < size < COARSEST_SCAN_UM for size in (x_um, y_um))
+    return (x_um, y_um) if is_scan else None
 
 
 def scale_doubt(optics: Optics, rejected_um: tuple[float, float] | None = None) -> str:

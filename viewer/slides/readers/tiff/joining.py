@@ -8,15 +8,12 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tifffile import PHOTOMETRIC
-
+from viewer.slides.readers.tiff.page_tags import sample_kind
 from viewer.slides.readers.tiff.same_content import Comparisons, Window, ranges_to_compare
 from viewer.slides.remote.ranged import RangedBytes
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Sequence
-
-    from tifffile import TiffPage
 
     from viewer.slides.readers.tiff.files import TiffFiles
     from viewer.slides.readers.tiff.layout import TiffImage, TiffLevel
@@ -161,13 +158,7 @@ def _kind(image: TiffImage) -> Hashable:
     """Return what an image and its levels have in common beside their shape."""
     first, stack = image.levels[0], image.stack
     counts = len(stack.channels), stack.z_count, stack.t_count
-    return len(first.pages), counts, *_samples(first.page)
-
-
-def _samples(page: TiffPage) -> tuple[Hashable, ...]:
-    """Return of which type and depth samples are, how many, and whether they count from white."""
-    is_inverted = page.photometric == PHOTOMETRIC.MINISWHITE
-    return page.dtype, page.samplesperpixel, page.bitspersample, is_inverted
+    return len(first.pages), counts, *sample_kind(first.page)
 
 
 def _window(level: TiffLevel, files: TiffFiles) -> Window:
@@ -177,7 +168,7 @@ def _window(level: TiffLevel, files: TiffFiles) -> Window:
 def is_reduced(finest: TiffLevel, level: TiffLevel, tolerance: float) -> bool:
     """Return whether the shapes fit as levels of one image, with samples of the same kind."""
     page, reduced = finest.page, level.page
-    if _samples(page) != _samples(reduced):
+    if sample_kind(page) != sample_kind(reduced):
         return False
     across = page.imagewidth / reduced.imagewidth
     down = page.imagelength / reduced.imagelength

@@ -23,6 +23,7 @@ from viewer.slides.readers.tiff.ome import (
     ome_images,
     with_held_planes,
 )
+from viewer.slides.readers.tiff.page_tags import sample_kind
 from viewer.slides.readers.tiff.stacks import Stack, alike_stack, ome_stack, pages_behind
 
 if TYPE_CHECKING:
@@ -270,7 +271,7 @@ def _alike(page: TiffPage, other: TiffPage | None) -> bool:
 
 def _shape(page: TiffPage) -> tuple[Hashable, ...]:
     """Return what pages have in common that are channels, planes or times of one image."""
-    size = page.imagewidth, page.imagelength, page.dtype, page.samplesperpixel
+    size = page.imagewidth, page.imagelength, *sample_kind(page)
     return *size, page.is_tiled, page.tilewidth, page.tilelength, page.rowsperstrip
 
 

@@ -149,6 +149,23 @@ def _cmy(_page: TiffPage, _count: int, scale: float) -> PageColors:
     return PageColors(model, (CMYK_APPROXIMATED,))
 
 
+def in_own_colors(pages: tuple[TiffPage, ...], known: SampleColors) -> SampleColors:
+    """Return how a smaller level or another plane is shown.
+
+    Each may be coded in its own way, but what is stretched is stretched alike, and what was found
+    in pixels (full scale, opacity of which no tag tells) holds for all.
+
+    Parameters
+    ----------
+    known
+        How the first plane is shown at full size.
+    """
+    own = page_colors(pages).samples
+    if own.model is not known.model:
+        return replace(own, range=known.range)
+    return replace(known, palette=own.palette, is_premultiplied=own.is_premultiplied)
+
+
 def with_likely_alpha(colors: PageColors, level: LevelChunks, page: TiffPage) -> PageColors:
     """Return the colors with the fourth sample as opacity, where gray RGBA does not tell.
 

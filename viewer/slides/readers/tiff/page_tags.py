@@ -11,6 +11,8 @@ from tifffile import PHOTOMETRIC
 from viewer.untyped import is_sequence
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from tifffile import TiffPage
 
 _NO_DATA = 42113
@@ -43,6 +45,12 @@ def state_photometric(page: TiffPage) -> None:
 def bits_per_sample(page: TiffPage) -> int:
     """Return the bits of a sample; the most where samples differ, such as 5, 6, 5."""
     return int(np.max(page.bitspersample))
+
+
+def sample_kind(page: TiffPage) -> tuple[Hashable, ...]:
+    """Return of which type and depth samples are, how many, and whether they count from white."""
+    is_inverted = page.photometric == PHOTOMETRIC.MINISWHITE
+    return page.dtype, page.samplesperpixel, page.bitspersample, is_inverted
 
 
 def no_data(page: TiffPage) -> float | None:

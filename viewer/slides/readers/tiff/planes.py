@@ -12,6 +12,7 @@ from cachetools import LRUCache
 from viewer.slides.readers.chunk_windows import ChunkWindows
 from viewer.slides.readers.tiff.errors import ChunkError
 from viewer.slides.readers.tiff.level import LevelChunks
+from viewer.slides.readers.tiff.page_tags import sample_kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -113,10 +114,6 @@ class Planes:
 
 
 def is_alike(page: TiffPage, other: TiffPage) -> bool:
-    """Return whether two pages have the same size, samples and type."""
-    return (other.imagewidth, other.imagelength, other.dtype, other.samplesperpixel) == (
-        page.imagewidth,
-        page.imagelength,
-        page.dtype,
-        page.samplesperpixel,
-    )
+    """Return whether two pages have the same size and samples of the same kind."""
+    sizes = ((each.imagewidth, each.imagelength, *sample_kind(each)) for each in (page, other))
+    return next(sizes) == next(sizes)

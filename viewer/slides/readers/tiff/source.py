@@ -38,6 +38,7 @@ from viewer.slides.readers.tiff.overview import StripOverview, needs_overview
 from viewer.slides.readers.tiff.page_colors import (
     WHOLE_LEVEL_PX,
     PageColors,
+    in_own_colors,
     page_colors,
     sample_note,
     stretch_note,
@@ -219,14 +220,7 @@ def _shown_levels(
     for stored, level in zip(image.levels, levels, strict=True):
         # Shapes have shown that levels lie as the finest does, whether their own tag says so.
         level.orientation = finest.orientation
-        own = page_colors(stored.pages).samples
-        # Levels may be coded each in its own way, but what is stretched is stretched alike, and
-        # what was found in pixels (full scale, opacity of which no tag tells) holds for all.
-        level.colors = (
-            replace(samples, palette=own.palette, is_premultiplied=own.is_premultiplied)
-            if own.model is samples.model
-            else replace(own, range=samples.range)
-        )
+        level.colors = in_own_colors(stored.pages, samples)
     return levels, replace(colors, samples=samples)
 
 

@@ -13,6 +13,7 @@ from viewer.slides.readers.sample_colors import ColorModel
 from viewer.slides.readers.tiff.errors import ChunkError
 from viewer.slides.readers.tiff.level import LevelChunks
 from viewer.slides.readers.tiff.overview import needs_overview
+from viewer.slides.readers.tiff.page_colors import in_own_colors
 from viewer.slides.readers.tiff.page_tags import bits_per_sample, no_data
 from viewer.slides.readers.tiff.planes import Planes, is_alike
 
@@ -103,7 +104,8 @@ class ImageStack:
         if len(found) < len(pages):
             raise ChunkError("the file does not hold this plane")
         chunks = LevelChunks(found, self._files)
-        chunks.colors = first.colors
+        assert first.colors is not None
+        chunks.colors = in_own_colors(found, first.colors)
         key = ("rgb", level, z, t)
         windows = ChunkWindows(chunks, key, self.kept, self.orientation, chunks.read_rgb)
         return windows.read(*window)
