@@ -19,6 +19,7 @@ from viewer.inference.models.bundle import BundleError
 from viewer.inference.models.model_check import try_model
 from viewer.inference.process.messages import PackageTest, TensorStep
 from viewer.inference.process.model_process import ModelProcess, thread_count
+from viewer.untyped import is_mapping, mapping_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -170,10 +171,10 @@ def _input(package: Package, name: str) -> Tensor:
 
 
 def _own_words(package: Package, name: str) -> dict[str, Any]:
-    given = package.config.get("coverslip") or {}
-    if not isinstance(given, dict):
+    given: object = package.config.get("coverslip") or {}
+    if not is_mapping(given):
         raise BundleError(f"{name} says config: coverslip, which has to be names and values.")
-    known = {str(key): value for key, value in given.items()}
+    known: dict[str, Any] = {str(key): value for key, value in given.items()}
     if ours := [key for key in known if key in _OWN]:
         raise BundleError(f"{name} says {ours[0]} under config: coverslip: it says it elsewhere.")
     return known
@@ -181,7 +182,7 @@ def _own_words(package: Package, name: str) -> dict[str, Any]:
 
 def _output(package: Package, given: dict[str, Any], name: str) -> Tensor:
     """Return the output that counts: the only one, or the one that is named."""
-    named = given.get("outputs") or []
+    named: Sequence[str] = given.get("outputs") or []
     wanted = [each for each in package.outputs if not named or each.name in named]
     if len(wanted) == 1:
         return wanted[0]
@@ -250,8 +251,8 @@ def _head(path: Path, output: Tensor, channels: int, given: dict[str, Any], name
     )
 
 
-def _stardist(config: Any, channels: int) -> dict[str, object]:
-    thresholds = config.get("thresholds", {}) if isinstance(config, dict) else {}
+def _stardist(config: object, channels: int) -> dict[str, object]:
+    thresholds = mapping_of(mapping_of(config).get("thresholds"))
     decoding: dict[str, object] = {"rays": channels - 1}
     for theirs, ours in (("prob", "least_probability"), ("nms", "most_overlap")):
         if theirs in thresholds:
@@ -265,7 +266,8 @@ def _stardist(config: Any, channels: int) -> dict[str, object]:
 def _tolerances(config: dict[str, Any]) -> tuple[float, float, float]:
     """Return absolute and relative tolerance, and how many of a million may differ more."""
     try:
-        stated = (config["bioimageio"]["reproducibility_tolerance"] or [{}])[0]
+        listed: list[dict[str, Any]] = config["bioimageio"]["reproducibility_tolerance"] or [{}]
+        stated = listed[0]
         absolute = float(stated.get("absolute_tolerance", _TOLERANCE))
         relative = float(stated.get("relative_tolerance", _TOLERANCE))
         many = float(stated.get("mismatched_elements_per_million", _MISMATCHED))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from viewer.inference.layouts.reading import three_numbers
 from viewer.inference.models.bundle import BundleError
 
 if TYPE_CHECKING:
@@ -121,8 +122,8 @@ def _is_harmless(given: dict[str, Any]) -> bool:
     return (low is None or low <= 0) and (high is None or high >= _HIGH)
 
 
-def _three(value: Any, name: str) -> list[float]:
-    values = value if isinstance(value, list) else [value]
-    if len(values) not in (1, 3) or not all(isinstance(each, int | float) for each in values):
+def _three(value: object, name: str) -> list[float]:
+    numbers = three_numbers(value)
+    if numbers is None:
         raise BundleError(f"{name} scales by {value}: one number is needed, or three.")
-    return [float(each) for each in (values * 3 if len(values) == 1 else values)]
+    return numbers

@@ -22,6 +22,7 @@ from viewer.inference.layouts.reading import (
 )
 from viewer.inference.models.bundle import BundleError
 from viewer.inference.models.model_check import try_model
+from viewer.untyped import is_mapping, is_sequence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -114,7 +115,7 @@ def cards(path: Path) -> Sequence[Path]:
     """Return the metadata, and the readme and license of the bundle."""
     card = _card(path)
     docs = path / "docs"
-    beside = [*card_files(path), *(card_files(docs) if docs.is_dir() else [])]
+    beside: list[Path] = [*card_files(path), *(card_files(docs) if docs.is_dir() else [])]
     seen = {each.name: each for each in reversed(beside)}
     return [*([] if card is None else [card]), *seen.values()]
 
@@ -224,7 +225,7 @@ def _answer(outputs: dict[str, Format], given: dict[str, object], name: str) -> 
             f'"coverslip": {{"outputs": ["{next(iter(outputs))}"]}}.'
         )
     named = given.get("outputs")
-    asked = named if isinstance(named, list | dict) else outputs
+    asked = map(str, named) if is_sequence(named) or is_mapping(named) else outputs
     wanted = [outputs[each] for each in asked if each in outputs]
     answer = wanted[0] if wanted else next(iter(outputs.values()))
     if not answer.num_channels:

@@ -11,6 +11,7 @@ from viewer.inference.models.bundle import BundleError, ModelBundle, file_sha256
 from viewer.inference.models.description import ModelDescription, complaint, names_as_stored
 from viewer.limits import DESCRIPTION_BYTES, read_regular
 from viewer.prepared_types import prepared
+from viewer.untyped import is_sequence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -73,6 +74,16 @@ def class_list(names: Iterable[str]) -> list[dict[str, str]]:
     return [
         {"name": name, "color": _COLORS[index % len(_COLORS)]} for index, name in enumerate(names)
     ]
+
+
+def three_numbers(value: object) -> list[float] | None:
+    """Return a number of each color, of three or of one for all; None of anything else."""
+    values = value if is_sequence(value) else (value,)
+    # Neither truth values nor their like.
+    numbers = [float(each) for each in values if type(each) is int or type(each) is float]
+    if len(numbers) != len(values) or len(numbers) not in (1, 3):
+        return None
+    return numbers * 3 if len(numbers) == 1 else numbers
 
 
 def card_files(folder: Path) -> Sequence[Path]:

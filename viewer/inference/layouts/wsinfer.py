@@ -19,10 +19,12 @@ from viewer.inference.layouts.reading import (
     model_name,
     read_json,
     stated_license,
+    three_numbers,
 )
 from viewer.inference.models.bundle import BundleError
 from viewer.inference.models.model_check import try_model
 from viewer.limits import open_regular
+from viewer.untyped import is_sequence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -167,7 +169,7 @@ def _resize(arguments: dict[str, object], name: str) -> tuple[int, str]:
     arguments.pop("antialias", None)  # which counts for tensors alone
     left = {key: each for key, each in arguments.items() if each is not None}
     _check_none_left(left, "Resize", name)
-    sides: list[object] = size if isinstance(size, list) else [size]
+    sides = size if is_sequence(size) else [size]
     pixels = [each for each in sides if type(each) is int and each > 0]
     if len(pixels) != len(sides) or len(set(sides)) != 1:
         raise BundleError(f"{name} says size {size} for Resize: one side in pixels is known.")
@@ -179,14 +181,12 @@ def _resize(arguments: dict[str, object], name: str) -> tuple[int, str]:
 
 
 def _three(value: object, argument: str, name: str) -> list[float]:
-    values: list[object] = value if isinstance(value, list) else [value]
-    # Neither truth values nor their like.
-    numbers = [float(each) for each in values if type(each) is int or type(each) is float]
-    if len(numbers) != len(values) or len(values) not in (1, 3):
+    numbers = three_numbers(value)
+    if numbers is None:
         raise BundleError(
             f"{name} says {argument} {value} for Normalize: three numbers are needed, or one."
         )
-    return numbers * 3 if len(numbers) == 1 else numbers
+    return numbers
 
 
 def _check_none_left(arguments: dict[str, object] | None, transform: str, name: str) -> None:
