@@ -18,7 +18,7 @@ from viewer.uncollected import uncollected
 from viewer.unwaited_thread import UnwaitedThread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
     from viewer.annotations.annotation import Annotation
@@ -132,7 +132,7 @@ class Autosave:
 
         What takes longer goes on in the thread, for which the end of the program waits.
         """
-        self._ask_to_end()
+        self.ask_to_end()
         self._thread.join(_CLOSE_WAIT_S)
         return self.is_saved
 
@@ -146,16 +146,24 @@ class Autosave:
 
         It hears no share of what is done, only that it is waited for.
         """
-        seen, moved_s = -1, time.monotonic()
-        while self._thread.is_alive():
-            tell(0.0)
-            self._thread.join(_GATHER_S)
-            if self._progress != seen:
-                seen, moved_s = self._progress, time.monotonic()
-            elif time.monotonic() - moved_s > _STUCK_S:
-                return
+        Autosave.wait_for_all([self], tell)
 
-    def _ask_to_end(self) -> None:
+    @staticmethod
+    def wait_for_all(running: Sequence[Autosave], tell: Tell) -> Autosave | None:
+        """Wait as `wait_for_end`, for several; return one that moves no more, None without any."""
+        seen, moved_s = -1, time.monotonic()
+        while left := [each for each in running if not each.has_ended]:
+            tell(0.0)
+            left[0]._thread.join(_GATHER_S)
+            progress = sum(each._progress for each in left) + len(left)
+            if progress != seen:
+                seen, moved_s = progress, time.monotonic()
+            elif time.monotonic() - moved_s > _STUCK_S:
+                return left[0]
+        return None
+
+    def ask_to_end(self) -> None:
+        """Have all written that was put, and the file let go of; returns at once."""
         with self._change:
             self._is_closing = True
             self._change.notify_all()
@@ -297,13 +305,7 @@ def _finish_all() -> None:
     with _running_lock:
         left = list(_running)
     for each in left:
-        each._ask_to_end()
-    seen, moved_s = -1, time.monotonic()
-    while left := [each for each in left if each._thread.is_alive()]:
-        left[0]._thread.join(_GATHER_S)
-        progress = sum(each._progress for each in left) + len(left)
-        if progress != seen:
-            seen, moved_s = progress, time.monotonic()
-        elif time.monotonic() - moved_s > _STUCK_S:
-            _log.error("annotations of %s were not written to the end", left[0].path)
-            return
+        each.ask_to_end()
+    stuck = Autosave.wait_for_all(left, lambda _: None)
+    if stuck is not None:
+        _log.error("annotations of %s were not written to the end", stuck.path)

@@ -114,7 +114,7 @@ def _structs(annotations: Sequence[Annotation]) -> list[_Packed]:
 
 def _struct(annotation: Annotation, wkb: bytes) -> _Packed:
     in_class = annotation.shown_as
-    nucleus = NUCLEUS_SLOT.__get__(annotation)
+    nucleus: bytes | BaseGeometry | None = NUCLEUS_SLOT.__get__(annotation)
     return _Packed(
         wkb,
         annotation.id.bytes,
@@ -124,7 +124,7 @@ def _struct(annotation: Annotation, wkb: bytes) -> _Packed:
         annotation.color,
         annotation.is_locked,
         annotation.is_ellipse,
-        nucleus if nucleus is None or type(nucleus) is bytes else shapely.to_wkb(nucleus),
+        nucleus if nucleus is None or isinstance(nucleus, bytes) else shapely.to_wkb(nucleus),
         dict(annotation.measurements.items()),
         dict(annotation.metadata),
         _structs(annotation.children) if annotation.children else [],

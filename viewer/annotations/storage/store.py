@@ -26,7 +26,7 @@ from viewer.utc import utc_stamp
 from viewer.window_first import giving_way
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
     from pathlib import Path
 
     from viewer.annotations.annotation import Annotation
@@ -278,7 +278,7 @@ class AnnotationStore:
         return self._database.execute("PRAGMA data_version").fetchone()[0]
 
     @contextlib.contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def _transaction(self) -> Generator[sqlite3.Connection]:
         self._database.execute("BEGIN IMMEDIATE")
         try:
             yield self._database
@@ -346,7 +346,7 @@ def _rows(changes: Sequence[Change], first_place: int) -> Iterator[tuple[bytes, 
     order = np.argsort(ids)
     for begin in range(0, len(order), _AT_ONCE):
         tell_progress(begin / len(order))
-        part = order[begin : begin + _AT_ONCE].tolist()
+        part: list[int] = order[begin : begin + _AT_ONCE].tolist()
         there = [after for index in part if (after := changes[index].after) is not None]
         bodies = packed_all(there)
         for index in part:
