@@ -19,6 +19,7 @@ from forked_children import ForkServer
 from pytestqt.qtbot import QtBot
 
 from viewer import atomic_write, redaction
+from viewer.allocator import keep_freed_memory
 from viewer.audit_log import trail
 from viewer.cohort import executor
 from viewer.processes import own_modules
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 for _threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_threads, "1")  # the tests run on all cores by themselves
+# Memory of one test serves the next: to get pages and clear them was a tenth of the tests' time.
+keep_freed_memory()
 for _wait in (QtBot.waitUntil, QtBot.waitSignal, QtBot.waitExposed, QtBot.waitActive):
     # Five seconds are little where other tests run on the same cores.
     _defaults = _wait.__kwdefaults__
