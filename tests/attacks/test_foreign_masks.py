@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -131,8 +132,10 @@ def test_a_mask_that_is_read_without_end_is_ended(
     path = mask(tmp_path, "m.png")
     take_over_what_reads(monkeypatch, code)
     monkeypatch.setattr(file_process, name, replace(getattr(file_process, name), most=2))
+    began_s = time.monotonic()
     with pytest.raises(AnnotationFileError, match=r"m\.png cannot be read: it took more than 2 s"):
         list(MASK.read(path, []))
+    assert time.monotonic() - began_s < 10, "also of one that always has more to say"
 
 
 @pytest.mark.usefixtures("real_children")

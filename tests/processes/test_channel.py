@@ -175,6 +175,16 @@ def test_a_child_that_says_nothing_or_half_a_message_is_given_up() -> None:
         other.close()
 
 
+def test_a_child_that_always_has_more_to_say_is_given_up_when_no_time_is_left() -> None:
+    channel, other = open_channel(DECODER)
+    message = msgspec.msgpack.encode(Tile(1, 1, 1, data=b"abc"))
+    other.sendall((len(message).to_bytes(8, "little") + message) * 2)
+    assert channel.receive(5).data == b"abc"
+    for left_s in (0, -1):
+        with pytest.raises(ChannelTimeoutError):
+            channel.receive(left_s)
+
+
 def test_an_end_amid_a_message_is_an_end() -> None:
     channel, other = open_channel(DECODER)
     other.sendall(b"\x10\0\0\0\0\0\0\0half")

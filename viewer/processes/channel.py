@@ -105,7 +105,7 @@ class Channel(Generic[Incoming]):
             raise ChannelClosedError(f"the message could not be sent ({error})") from error
 
     def receive(self, timeout_s: float | None = None) -> Incoming:
-        """Return the next message; wait for it up to `timeout_s`, or for ever.
+        """Return the next message; wait for it up to `timeout_s`, at 0 not at all, or for ever.
 
         Raises
         ------
@@ -116,6 +116,9 @@ class Channel(Generic[Incoming]):
         ChannelError
             The frame is too long, or its content is none of the messages expected.
         """
+        if timeout_s is not None and timeout_s <= 0:
+            # Even where a message is there: of one who sends without end there always is.
+            raise ChannelTimeoutError("no time is left")
         deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
         if not self._early:
             self._early = self._first(timeout_s, deadline_s)
