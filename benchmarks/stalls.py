@@ -121,7 +121,8 @@ def settle(seconds: float) -> None:
 def _run(milliseconds: int) -> None:
     """Run the loop of events, as the program does, which sleeps while there are none."""
     loop = QEventLoop()
-    QTimer.singleShot(milliseconds, loop.quit)
+    # PySide 6.11 keeps some memory for ever with each connection to a slot of Qt's own.
+    QTimer.singleShot(milliseconds, lambda: loop.quit())
     loop.exec()
 
 

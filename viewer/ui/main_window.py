@@ -346,6 +346,7 @@ class MainWindow(QMainWindow):
         start.tour_requested.connect(self.tours.begin)
         pane.pixel_size_requested.connect(self.file_commands.ask_pixel_size)
         self._settings.apply_to(pane)
+        self._settings.show_recent_in(pane)
         pane.name_of = self.projects.opened.name_of_path
 
     # What the panes tell ---------------------------------------------------------------------

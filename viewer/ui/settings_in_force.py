@@ -83,7 +83,10 @@ class SettingsInForce(QObject):
         )
         if settings.theme != before.theme:
             self._apply_theme()
-        self.apply()
+        if msgspec.structs.replace(before, recent_slides=settings.recent_slides) == settings:
+            self._show_recent()  # so it is with each slide that is opened
+        else:
+            self.apply()
         if settings.reader != before.reader:
             self._window.reader.changed.emit()
 
@@ -98,9 +101,9 @@ class SettingsInForce(QObject):
         window.commands["view.overview"].setChecked(settings.show_overview)
         window.commands["view.dark_theme"].setChecked(theme_named(settings.theme) is DARK)
         window.commands["view.scale_bar"].setChecked(settings.show_scale_bar)
-        window.recent_menu.show_paths([slide_path(name) for name in settings.recent_slides])
         for pane in window.panes.panes:
             self.apply_to(pane)
+        self._show_recent()
         window.view.apply_settings()
 
     def apply_to(self, pane: SlidePane) -> None:
@@ -113,7 +116,13 @@ class SettingsInForce(QObject):
         canvas.set_overview_visible(settings.show_overview)
         canvas.set_scale_bar_visible(settings.show_scale_bar)
         pane.uses_icc = settings.use_icc
-        self.show_recent_in(pane)
+
+    def _show_recent(self) -> None:
+        """List the recent slides in the menu and on the start pages."""
+        recent = self.current.recent_slides
+        self._window.recent_menu.show_paths([slide_path(name) for name in recent])
+        for pane in self._window.panes.panes:
+            self.show_recent_in(pane)
 
     def show_recent_in(self, pane: SlidePane) -> None:
         """List the recent slides on the start page; none where a study hides names."""

@@ -181,7 +181,6 @@ class AnnotationsPanel(Panel):
         """List the classes."""
         self.class_list.rows.show_rows(rows)
 
-    @shows_state
     def show_chosen(
         self, ids: AbstractSet[UUID], described: tuple[UUID, str] | None, *, can_describe: bool
     ) -> None:

@@ -92,7 +92,9 @@ class Listing(QObject):
         self.show_chosen()
 
     def show_chosen(self) -> None:
-        """Selects what is chosen in the active pane."""
+        """Selects what is chosen in the active pane; a panel that is not built keeps no ids."""
+        if not self._panel.is_built:
+            return
         active = self._kept.active
         if active is None or self._panel.isHidden():
             self._panel.show_chosen(frozenset(), None, can_describe=False)
