@@ -50,6 +50,11 @@ _LIBRARIES = {
     "viewer.cohort.query.process": ("duckdb", "pandas", "pyarrow.dataset"),
 }
 """What children import beyond what their own module does, once they know what they are asked."""
+_OF_SLIDES = {
+    "zarr": ("zarr", "numcodecs.registry", "imagecodecs.numcodecs"),
+    "dicom": ("pydicom", "wsidicom.file.io"),
+}
+"""What those import that read slides which the name of a test tells of."""
 _MAX_MESSAGE_BYTES = 1 << 20
 _MAX_DESCRIPTORS = 64
 _SUBREAPER, _COLLAPSE = 36, 25
@@ -126,6 +131,7 @@ class ForkServer:
                 "folder": folder,
                 "environment": environment,
                 "descriptors": inherited,
+                "libraries": libraries_of_slides(),
             }
             be_subreaper(yes=True)
             try:
@@ -152,6 +158,12 @@ class ForkServer:
                 pass_fds=[theirs.fileno()],
             )
         return ours
+
+
+def libraries_of_slides() -> list[str]:
+    """Return what the running test needs for its slides; forks for others take less without."""
+    test = os.environ.get("PYTEST_CURRENT_TEST", "")
+    return [each for kind in _OF_SLIDES if kind in test for each in _OF_SLIDES[kind]]
 
 
 def threads_of(environment: Mapping[str, str]) -> dict[str, str]:
@@ -191,7 +203,7 @@ def _serve(channel: socket.socket, folders: list[str], bare: list[str]) -> None:
             return
         (main,) = (each[5:] for each in order["arguments"] if each.startswith("main="))
         sys.path[:] = [*folders, *bare]
-        import_first(main, *CONFINEMENT, *_LIBRARIES.get(main, ()))
+        import_first(main, *CONFINEMENT, *_LIBRARIES.get(main, ()), *order["libraries"])
         sys.path[:] = bare
         pid = fork_for_parent()
         if pid is None:

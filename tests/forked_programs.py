@@ -30,6 +30,7 @@ from forked_children import (
     be_subreaper,
     fork_for_parent,
     import_first,
+    libraries_of_slides,
     receive,
     send,
     take_over,
@@ -139,7 +140,7 @@ class Popen(subprocess.Popen[Any]):
             "environment": environment,
             "descriptors": [0, 1, 2, *asked["pass_fds"]],
             "limit": self._limit,
-            "along": list(self._along),
+            "along": [*self._along, *libraries_of_slides()],
         }
         with _asking:
             channel = _server()
