@@ -103,8 +103,10 @@ def deflated_zeros(slide: Path) -> None:
     head = data[: header_end(data)].replace(b"1.2.840.10008.1.2.4.50", b"1.2.840.10008.1.2.1.99")
     packer = zlib.compressobj(9, wbits=-15)
     element = struct.pack("<HH2sHI", 0x0009, 0x0010, b"UN", 0, 400 << 20)
-    packed = packer.compress(element)
-    packed += b"".join(packer.compress(bytes(1 << 20)) for _ in range(400)) + packer.flush()
+    packed = packer.compress(element) + packer.flush(zlib.Z_FULL_FLUSH)
+    # After a full flush the same is packed as the same.
+    packed += 400 * (packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH))
+    packed += packer.flush()
     slide.write_bytes(head + packed)
 
 
