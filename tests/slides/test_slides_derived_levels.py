@@ -76,12 +76,13 @@ def noise(width: int, height: int, seed: int = 0) -> RgbImage:
 def mean_of_blocks(picture: RgbImage) -> RgbImage:
     """Plainly: each pixel the mean of the up to four below it, halves up."""
     height, width = picture.shape[:2]
-    result = np.empty((-(-height // 2), -(-width // 2), 3), np.uint8)
-    for y in range(result.shape[0]):
-        for x in range(result.shape[1]):
-            block = picture[2 * y : 2 * y + 2, 2 * x : 2 * x + 2].reshape(-1, 3)
-            result[y, x] = np.floor(block.astype(float).mean(axis=0) + 0.5)
-    return result
+    total = np.zeros((-(-height // 2), -(-width // 2), 3))
+    count = np.zeros((*total.shape[:2], 1))
+    for y, x in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        part = picture[y::2, x::2]
+        total[: part.shape[0], : part.shape[1]] += part
+        count[: part.shape[0], : part.shape[1]] += 1
+    return np.floor(total / count + 0.5).astype(np.uint8)
 
 
 def whole(source: DerivedLevels, index: int) -> RgbImage:
