@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import shutil
+import zlib
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -32,6 +33,16 @@ def gray(value: int, side: int = 1024) -> np.ndarray:
 
 def tiled(path: Path, value: int) -> None:
     tifffile.imwrite(path, gray(value), tile=(256, 256), photometric="rgb")
+
+
+def large(path: Path, value: int, ends: int) -> None:
+    """Write 8192 x 8192 px, the uppermost and lowest 512 of another gray; packs a tile of each."""
+    end, middle = (zlib.compress(gray(each, 256).tobytes()) for each in (ends, value))
+    tiles = [end] * 64 + [middle] * (28 * 32) + [end] * 64
+    tifffile.imwrite(
+        path, iter(tiles), shape=(8192, 8192, 3), dtype=np.uint8, tile=(256, 256),
+        photometric="rgb", compression="zlib",
+    )  # fmt: skip
 
 
 def png(path: Path, value: int) -> None:
@@ -167,9 +178,7 @@ def test_slides_that_differ_in_one_tag_share_no_cache(tmp_path: Path) -> None:
     """Same size, same ends, same smallest level: version 0.1 took them for one slide."""
     paths = [tmp_path / f"{value}.tif" for value in (200, 50)]
     for path, value in zip(paths, (200, 50), strict=True):
-        picture = gray(value, 8192)
-        picture[:300] = picture[-300:] = 128
-        tifffile.imwrite(path, picture, tile=(256, 256), photometric="rgb", compression="zlib")
+        large(path, value, ends=128)
     seen = []
     for path in paths:
         source = open_slide(path)
@@ -181,7 +190,7 @@ def test_slides_that_differ_in_one_tag_share_no_cache(tmp_path: Path) -> None:
 
 def test_tiles_made_of_a_changed_file_are_not_kept(tmp_path: Path) -> None:
     path = tmp_path / "slide.tif"
-    tifffile.imwrite(path, gray(200, 8192), tile=(256, 256), photometric="rgb", compression="zlib")
+    large(path, 200, ends=200)
     source = open_slide(path)
     _ = source.info.identity
     replaced(path, tiled)
