@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +27,17 @@ FORM = {
 def make_slide(path: Path, seed: int) -> Path:
     """A small picture that no other seed gives, as a slide."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.random.default_rng(seed).integers(120, 255, (96, 128, 3), np.uint8)
-    Image.fromarray(pixels).resize((640, 480), Image.Resampling.BICUBIC).save(path)
+    path.write_bytes(_picture(path.suffix, seed))
     return path
+
+
+@cache
+def _picture(suffix: str, seed: int) -> bytes:
+    pixels = np.random.default_rng(seed).integers(120, 255, (96, 128, 3), np.uint8)
+    picture = Image.fromarray(pixels).resize((640, 480), Image.Resampling.BICUBIC)
+    file = io.BytesIO()
+    picture.save(file, Image.registered_extensions()[suffix])
+    return file.getvalue()
 
 
 def write_forms(path: Path, *forms: object) -> Path:

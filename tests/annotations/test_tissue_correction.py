@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from contextlib import closing
 from pathlib import Path
 
@@ -29,15 +30,20 @@ SECTION = (200, 200, 712, 712)
 ADDED, REMOVED = (1100, 300, 1400, 600), (180, 180, 480, 732)
 
 
-@pytest.fixture
-def slide(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def picture_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rng = np.random.default_rng(0)
     picture = 244 + rng.normal(0, 2, (900, 1600, 3))
     x0, y0, x1, y1 = SECTION
     picture[y0:y1, x0:x1] = np.array([190, 110, 170]) + rng.normal(0, 14, (512, 512, 3))
-    path = tmp_path / "s.png"
-    Image.fromarray(picture.clip(0, 255).astype(np.uint8)).save(path)
+    path = tmp_path_factory.mktemp("picture") / "s.png"
+    Image.fromarray(picture.clip(0, 255).astype(np.uint8)).save(path, compress_level=1)
     return path
+
+
+@pytest.fixture
+def slide(picture_file: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copy(picture_file, tmp_path))
 
 
 def drawn() -> list[Annotation]:
