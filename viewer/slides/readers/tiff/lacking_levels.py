@@ -30,11 +30,14 @@ _GLASS = 230
 
 def lacking_levels(levels: Sequence[LevelChunks]) -> list[int]:
     """Return which of the smaller levels lack tiles where the finest shows more than glass."""
-    return [
-        index
-        for index, level in enumerate(levels)
-        if index and any(_is_tissue(levels[0], place) for place in _lost(levels[0], level))
-    ]
+    finest = levels[0]
+    lacking: list[int] = []
+    for index, level in enumerate(levels[1:], start=1):
+        places = [*_lost(finest, level)]
+        finest.expect(places)
+        if any(_is_tissue(finest, place) for place in places):
+            lacking.append(index)
+    return lacking
 
 
 def _lost(finest: LevelChunks, level: LevelChunks) -> Iterator[tuple[int, int]]:

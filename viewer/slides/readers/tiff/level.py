@@ -140,6 +140,10 @@ class LevelChunks:
             return np.zeros((height, width, self._samples), self._dtype)
         return values.view(np.uint8) if values.dtype.kind == "b" else values
 
+    def expect(self, chunks: Iterable[tuple[int, int]]) -> None:
+        """Fetch at once what will be read of a file on a server, column and row of each chunk."""
+        self._files.main.expect(self.ranges(chunks))
+
     def spread(self, most: int) -> Iterator[NDArray[Any]]:
         """Give up to `most` chunks spread over the level; gaps and unreadable ones are left out."""
         count = self.columns * self.rows
@@ -147,7 +151,7 @@ class LevelChunks:
         places = [divmod(int(number * step), self.columns) for number in range(min(count, most))]
         # Column by column, as parts of a large tile lie below each other.
         places.sort(key=lambda place: (place[1], place[0]))
-        self._files.main.expect(self.ranges((column, row) for row, column in places))
+        self.expect((column, row) for row, column in places)
         for row, column in places:
             try:
                 samples = self.read(column, row)
