@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from viewer.tiles.color_profile import profile_problem
+from viewer.untyped import is_sequence
 
 if TYPE_CHECKING:
     from viewer.slides import Level, SlideSource
@@ -77,8 +78,8 @@ def about_lines(source: SlideSource) -> list[tuple[str, str]]:
                 text = "\n".join(map(_channel_line, source.info.axes.channels))
             case "plane_spacing_um" | "time_interval_s":
                 text = "" if value is None else f"{value:.6g}"
-            case _ if isinstance(value, list):
-                text = "\n".join(str(part) for part in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+            case _ if is_sequence(value):
+                text = "\n".join(map(str, value))
             case _:
                 text = str(value)
         if text or name not in _LEFT_OUT_WHERE_EMPTY:

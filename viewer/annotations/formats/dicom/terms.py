@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from hashlib import sha256
 
 from highdicom.color import CIELabColor
@@ -76,7 +77,7 @@ def color_of_lab(value: object) -> str | None:
     if value in (None, ""):
         return None
     try:
-        lightness, a, b = (int(part) for part in value)  # pyright: ignore[reportGeneralTypeIssues]
+        lightness, a, b = map(int, value if isinstance(value, Iterable) else ())
         red, green, blue = CIELabColor.from_dicom_value((lightness, a, b)).to_rgb()
     except (TypeError, ValueError, OverflowError):
         raise ValueError(f"{quoted(str(value))} is no color") from None
