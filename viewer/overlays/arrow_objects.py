@@ -1,4 +1,3 @@
-# pyright: basic
 # (pyarrow brings no types)
 """Reads objects of an earlier version from Arrow; runs in the helper process."""
 

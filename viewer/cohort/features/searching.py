@@ -1,4 +1,3 @@
-# pyright: basic
 # (lancedb and pyarrow bring no types)
 """Finds patches that look alike in a store of features."""
 

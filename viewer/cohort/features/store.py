@@ -1,4 +1,3 @@
-# pyright: basic
 # (lancedb and pyarrow bring no types)
 """A store of patch features: Lance tables in a folder or a bucket, one for each encoder.
 

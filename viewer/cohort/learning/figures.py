@@ -1,4 +1,3 @@
-# pyright: basic
 # (scipy brings no types)
 """What a slide model is worth on patients that it did not learn from."""
 

@@ -1,4 +1,3 @@
-# pyright: basic
 # (scikit-learn brings no types)
 """Folds in which all slides of a patient stay together, and every class is in each fold."""
 

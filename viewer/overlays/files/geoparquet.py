@@ -1,4 +1,3 @@
-# pyright: basic
 # (pyarrow brings no types)
 """Objects as GeoParquet 1.1: outlines as WKB in level-0 pixels, a column a measurement.
 

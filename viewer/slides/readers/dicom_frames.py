@@ -1,4 +1,3 @@
-# pyright: basic
 # (imagecodecs brings types that are not complete)
 """One frame of a DICOM slide, from what is stored to gray values or RGB."""
 

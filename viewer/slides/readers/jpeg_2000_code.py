@@ -1,4 +1,3 @@
-# pyright: basic
 # (imagecodecs brings types that are not complete)
 """The code of a JPEG 2000: how finely it is divided, read from its markers before it is decoded.
 

@@ -1,4 +1,3 @@
-# pyright: basic
 # (pydicom and highdicom bring types that are not complete)
 """Microscopy Bulk Simple Annotations: groups of shapes of one class and type, read one by one."""
 

@@ -1,4 +1,3 @@
-# pyright: basic
 # (pydicom and highdicom bring types that are not complete)
 """Annotations as Microscopy Bulk Simple Annotations, in pixels of the slide's level 0.
 

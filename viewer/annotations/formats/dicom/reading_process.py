@@ -1,4 +1,3 @@
-# pyright: basic
 """Reads one file of DICOM annotations in a confined process, which has no other file."""
 
 from __future__ import annotations

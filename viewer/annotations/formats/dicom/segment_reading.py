@@ -1,4 +1,3 @@
-# pyright: basic
 # (pydicom and highdicom bring types that are not complete)
 """Segmentations of slides: the areas of each segment as regions, read strip by strip."""
 

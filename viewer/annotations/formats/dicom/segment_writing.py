@@ -1,4 +1,3 @@
-# pyright: basic
 # (pydicom and highdicom bring types that are not complete)
 """Annotations as a Segmentation: a segment a class, in tiles where there is any of it."""
 

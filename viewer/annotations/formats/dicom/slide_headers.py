@@ -1,4 +1,3 @@
-# pyright: basic
 # (pydicom and highdicom bring types that are not complete)
 """The headers of a DICOM slide, and one that stands for a slide of another format."""
 

@@ -1,4 +1,3 @@
-# pyright: basic
 """Classes, names, colors and units as DICOM codes them."""
 
 from __future__ import annotations

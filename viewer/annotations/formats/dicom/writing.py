@@ -1,4 +1,3 @@
-# pyright: basic
 # (pydicom and highdicom bring types that are not complete)
 """Writes DICOM annotations; runs in the helper process, since it needs highdicom."""
 

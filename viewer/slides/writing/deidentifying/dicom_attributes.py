@@ -1,4 +1,3 @@
-# pyright: basic
 # (wsidicom and pydicom bring types that are not complete)
 """What stays of the attributes of a DICOM slide: PS3.15 Annex E, by what is known to be harmless.
 
