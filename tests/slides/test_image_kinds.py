@@ -394,6 +394,7 @@ def test_a_jpeg_xl_that_claims_too_much_is_refused_before_it_is_decoded(tmp_path
     ("begin", "said"),
     [
         (b"\0\0\0\x18ftypheic\0\0\0\0", "a HEIC picture, .*: save it as TIFF or PNG"),
+        (b"\0\0\0\x18ftypavif\0\0\0\0", "a damaged AVIF picture, .*: copy it again"),
         (b"8BPS\0\1", "a Photoshop document"),
         (imagecodecs.jpegls_encode(picture()), "a JPEG-LS picture"),
         (

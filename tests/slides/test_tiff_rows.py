@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
-from tiff_builder import JPEG, RGB, YCBCR, Directory, write_directories
+from tiff_builder import CMYK, JPEG, RGB, YCBCR, Directory, write_directories
 from tiff_steps import gray, picture, whole
 
 from viewer.slides import TileError
@@ -187,7 +187,7 @@ def _write_jpegs(
 ) -> None:
     """Put JPEGs into a TIFF, strips of `side` rows or square tiles of it."""
     height, width, _ = picture().shape
-    samples = 1 if photometric == 1 else 3
+    samples = {1: 1, CMYK: 4}.get(photometric, 3)
     tags: dict[int, tuple[str, Sequence[int] | bytes]] = {256: ("I", [width]), 257: ("I", [height])}
     tags |= {258: ("H", [8] * samples), 259: ("H", [JPEG]), 262: ("H", [photometric])}
     tags |= {277: ("H", [samples])}
@@ -236,6 +236,20 @@ def test_colors_of_a_huge_jpeg_are_what_its_data_says(tmp_path: Path) -> None:
     _shows_in_any_order(path, _decoded(in_gray))
 
 
+@pytest.mark.parametrize(("adobe_transform", "space"), [(0, "CMYK"), (2, "YCCK")])
+def test_inks_of_a_huge_jpeg(tmp_path: Path, adobe_transform: int, space: str) -> None:
+    inks = np.dstack([picture(), picture()[::-1, :, :1]])
+    data = bytearray(
+        imagecodecs.jpeg8_encode(inks, level=90, colorspace="CMYK", outcolorspace="CMYK")
+    )
+    data[data.index(b"Adobe") + 11] = adobe_transform
+    stored = imagecodecs.jpeg8_decode(bytes(data), colorspace=space, outcolorspace="CMYK")
+    paper = 255 - stored.astype(int)
+    path = tmp_path / "a.tif"
+    _write_jpegs(path, [bytes(data)], CMYK, 300, tiled=False)
+    _shows_in_any_order(path, ((paper[..., :3] * paper[..., 3:] + 127) // 255).astype(np.uint8))
+
+
 def test_jpeg_tiles_whose_tables_stand_apart(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
     data = _jpeg(picture(), subsampling=2)
@@ -275,13 +289,14 @@ def test_what_memory_has_no_room_for_is_decoded_anew(
         assert large_chunks().held.held_bytes <= 20_000
 
 
-@pytest.mark.parametrize("kind", ["inks", "planes", "other cut"])
+@pytest.mark.parametrize("kind", ["coarse inks", "planes", "other cut"])
 def test_other_jpegs_are_still_decoded_as_a_whole(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "a.tif"
     options: dict[str, Any] = {"compression": "jpeg", "rowsperstrip": 300}
-    if kind == "inks":
+    if kind == "coarse inks":
         inks = np.dstack([picture(), picture()[..., :1]])
-        _write(path, inks, photometric="separated", **options)
+        data = imagecodecs.jpeg8_encode(inks, colorspace="CMYK", outcolorspace="YCCK")
+        _write_jpegs(path, [bytes(data)], CMYK, 300, tiled=False)
     elif kind == "planes":
         planes = np.moveaxis(picture(), 2, 0)
         _write(path, planes, photometric="rgb", planarconfig="separate", **options)

@@ -26,6 +26,7 @@ _AS_TIFF = "save it as TIFF or PNG"
 _AS_OME_TIFF = "export its image as OME-TIFF"
 _UNPACK = "unpack it and open the slide in it"
 _HEIC = _Kind("a HEIC picture", _AS_TIFF)
+_DAMAGED_AVIF = _Kind("a damaged AVIF picture", "copy it again from where it came")
 _VIDEO = _Kind("a video", "save a frame of it as PNG")
 _WEB_PAGE = _Kind(
     "a web page", "the download of the slide failed, maybe for want of a login; download it again"
@@ -62,6 +63,7 @@ _BEGINNINGS = (
 )
 _OME_XML = _Kind("the description of an OME-TIFF", "open the .ome.tif that it belongs to")
 _HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
+_AVIF_BRANDS = (b"avif", b"avis")
 _LIF_MARK_AT, _LIF_MARK = 8, b"\x2a"
 _TAR_MARK_AT, _TAR_MARK = 257, b"ustar"
 _TEXT_BYTES = 512
@@ -83,6 +85,8 @@ def what_else_it_is(path: Path) -> str | None:
 
 def _kind(head: bytes) -> _Kind | None:
     if head[4:8] == b"ftyp":
+        if head[8:12] in _AVIF_BRANDS:
+            return _DAMAGED_AVIF  # else a reader knew it
         return _HEIC if head[8:12] in _HEIC_BRANDS else _VIDEO
     if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
         return _VIDEO
