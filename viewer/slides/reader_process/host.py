@@ -22,10 +22,12 @@ from viewer.prepared_types import prepared
 from viewer.processes.channel import Channel, ChannelError, inherited_channel
 from viewer.processes.confinement.inside import narrow
 from viewer.processes.shared_pixels import PixelsError, SharedPixels, hand_over
+from viewer.progress import progress_to
 from viewer.slides.errors import SlideError, SlideLostError, TileError
 from viewer.slides.opener import open_here
 from viewer.slides.pixel_memory import is_in_offered, offer
 from viewer.slides.reader_process import more_readers
+from viewer.slides.reader_process.life_signs import LifeSigns
 from viewer.slides.reader_process.messages import (
     SLOTS_PER_LANE,
     Answer,
@@ -85,19 +87,24 @@ def main(arguments: list[str]) -> None:
         shared = SharedPixels(pixels_descriptor, slot_bytes, SLOTS_PER_LANE * len(lanes))
     if not select.select([control], [], [], 0)[0]:
         _warm_up(Path(warm_up_slide), shared)
+    signs = LifeSigns()
     try:
         order = control.receive()
         narrow(order.files, instead_of=["/"])
+        signs.begin(control)
         try:
-            source = _source(order, bytes_descriptor)
+            with progress_to(signs.progress):
+                source = _source(order, bytes_descriptor)
             opened = _opened(source)
         except SlideError as error:
-            control.send(Refused(type(error).__name__, str(error)[:_LONGEST_REASON]))
+            refused = Refused(type(error).__name__, str(error)[:_LONGEST_REASON])
+            signs.answer(control, refused)
             return
-        control.send(opened)  # the window goes on meanwhile; what it asks for waits in the lanes
+        # The window goes on meanwhile; what it asks for waits in the lanes.
+        signs.answer(control, opened)
         for number, descriptor in enumerate(lanes):
             lane = inherited_channel(descriptor, _requests)
-            arguments_of_lane = (source, lane, shared, slots_of(number))
+            arguments_of_lane = (source, lane, shared, slots_of(number), signs)
             threading.Thread(target=_serve, args=arguments_of_lane, daemon=True).start()
         if all(opened.direct):
             _give_memory_back()
@@ -163,15 +170,21 @@ def _outlive_nobody(control: Channel[OpenSlide]) -> None:
 
 
 def _serve(
-    source: SlideSource, lane: Channel[Request], shared: SharedPixels | None, slots: Sequence[int]
+    source: SlideSource,
+    lane: Channel[Request],
+    shared: SharedPixels | None,
+    slots: Sequence[int],
+    signs: LifeSigns,
 ) -> None:
     """Answer requests one after the other."""
-    for slot in itertools.cycle(slots):
-        try:
-            request = lane.receive()
-            lane.send(_answer(source, request, shared, slot))
-        except ChannelError:
-            os._exit(0)
+    with progress_to(signs.progress):
+        for slot in itertools.cycle(slots):
+            try:
+                request = lane.receive()
+                signs.begin(lane)
+                signs.answer(lane, _answer(source, request, shared, slot))
+            except ChannelError:
+                os._exit(0)
 
 
 def _answer(

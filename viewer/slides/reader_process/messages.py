@@ -107,6 +107,10 @@ class Unreadable(msgspec.Struct, frozen=True, tag=True):
     reason: str
 
 
+class AtWork(msgspec.Struct, frozen=True, tag=True):
+    """A sign that what was asked for makes progress; the answer is still to come."""
+
+
 Request = ReadTile | ReadChannels | ReadPicture
 OpenAnswer = Opened | Refused
 Answer = Tile | Refused | Unreadable

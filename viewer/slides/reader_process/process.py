@@ -7,8 +7,9 @@ import logging
 import signal
 import subprocess
 import threading
+import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 import psutil
@@ -30,6 +31,7 @@ from viewer.slides.errors import slide_error
 from viewer.slides.reader_process.messages import (
     SLOTS_PER_LANE,
     Answer,
+    AtWork,
     OpenAnswer,
     Opened,
     OpenSlide,
@@ -52,10 +54,13 @@ if TYPE_CHECKING:
     from viewer.processes.confinement.launching import ChildProcess
     from viewer.slides.remote.client import RemoteSlide
 
+_T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
 PATIENCE_S = 60.0
-"""A reader that gives no answer for so long is ended."""
+"""A reader that gives no answer for so long, and no sign of progress, is ended."""
+LONGEST_S = 900.0
+"""One that gives no answer for so long is, whatever progress it makes."""
 MAX_TILE_BYTES = 64 << 20
 """Of a tile or associated image; the memory is taken only where it is needed."""
 
@@ -78,8 +83,8 @@ _ENVIRONMENT = {
     "MALLOC_TRIM_THRESHOLD_": str(64 << 20),
 }
 
-_open_answers = msgspec.msgpack.Decoder(prepared(OpenAnswer))
-_answers = msgspec.msgpack.Decoder(prepared(Answer))
+_open_answers = msgspec.msgpack.Decoder(prepared(OpenAnswer | AtWork))
+_answers = msgspec.msgpack.Decoder(prepared(Answer | AtWork))
 
 
 class ReaderEndedError(CoverslipError):
@@ -101,6 +106,15 @@ class UnreadableTileError(CoverslipError):
     """The reader says that a tile cannot be read; `str()` is its reason."""
 
 
+def awaited_answer(channel: Channel[_T | AtWork], patience_s: float) -> _T:
+    """Return the next answer, however long the reader is at work on it. Raises ChannelError."""
+    end_s = time.monotonic() + LONGEST_S
+    while isinstance(answer := channel.receive(patience_s), AtWork):
+        if time.monotonic() > end_s:
+            raise ChannelTimeoutError
+    return answer
+
+
 @dataclass(eq=False, slots=True)
 class _Lane:
     """A channel to one thread of the child, and the slots that this thread writes to by turns.
@@ -111,14 +125,14 @@ class _Lane:
         What was asked beforehand, so that it is read while the answer before is taken over.
     """
 
-    channel: Channel[Answer]
+    channel: Channel[Answer | AtWork]
     slots: Sequence[int]
     ahead: Request | None = None
     answer_count: int = 0
 
     def receive(self, timeout_s: float) -> tuple[Answer, int]:
         """Return the next answer, and the slot for its pixels. Raises ChannelError."""
-        answer = self.channel.receive(timeout_s)
+        answer = awaited_answer(self.channel, timeout_s)
         slot = self.slots[self.answer_count % len(self.slots)]
         self.answer_count += 1
         return answer, slot
@@ -198,7 +212,7 @@ class ReaderProcess:
                 str(path.absolute()), image, files, size_bytes, list(plugins), opened_ns
             )
             self._control.send(order)
-            answer = self._control.receive(self._patience_s)
+            answer = awaited_answer(self._control, self._patience_s)
         except ChannelError as error:
             raise self._ended(error) from error
         if isinstance(answer, Refused):

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, ImageFile
 
 from viewer.limits import TILE_BYTES
+from viewer.progress import tell_progress
 from viewer.slides.readers.image_chunks import DEEP_MODES, PillowColors, deep_colors, is_deep
 from viewer.slides.readers.large_chunks import part_rows
 from viewer.slides.readers.png_rows import PngRows, png_pixel_bits
@@ -283,6 +284,7 @@ def _deep_chunks(layout: _Layout, stored: _DeepByPillow | _DeepPng) -> RowChunks
         height, step = layout.size_px[1], layout.part_rows
         for top in range(0, height, step):
             rows = min(step, height - top)
+            tell_progress(top / height)
             try:
                 yield stored.samples(layout.rows.read(0, top, rows), rows)
             except ChunkError:

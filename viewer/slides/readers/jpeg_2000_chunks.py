@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from viewer.limits import TILE_BYTES, open_regular
+from viewer.progress import tell_progress
 from viewer.slides.readers.image_chunks import deep_colors
 from viewer.slides.readers.jpeg_2000 import (
     boxes,
@@ -144,6 +145,7 @@ class AreaChunks:
             yield self._deep
         elif self._code.bits > 8:
             for row, column in itertools.product(range(self.rows), range(self.columns)):
+                tell_progress(row / self.rows)
                 yield self._square(column, row)
 
     def _square(self, column: int, row: int) -> NDArray[Any]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from PIL import Image
 
+from viewer.progress import tell_progress
 from viewer.slides.errors import TileError
 from viewer.slides.hatching import hatch
 from viewer.slides.readers.chunk_windows import RgbChunks
@@ -171,6 +172,7 @@ class StripOverview:
         for first in range(0, rows, parts):
             with large_chunks().task(parts):
                 for row in range(first, min(first + parts, rows)):
+                    tell_progress(row / rows)
                     yield row, self._chunk(column, row)
 
     def _chunk(self, column: int, row: int) -> RgbImage | None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from viewer.limits import TILE_BYTES
+from viewer.progress import tell_progress
 from viewer.slides.readers.large_chunks import PART_BYTES, large_chunks
 
 if TYPE_CHECKING:
@@ -99,12 +100,14 @@ class SequentialRows(ABC):
             # What streams take has to fit beside what is held.
             taken = min(streams_bytes, TILE_BYTES.most - _LEAST_HELD_BYTES)
             held.put((self, "streams"), _NOTHING, taken)
-            rows = min(self._block_rows, self._rows(strip) - at.next_block * self._block_rows)
+            strip_rows, row = self._rows(strip), at.next_block * self._block_rows
+            tell_progress(row / strip_rows)
+            rows = min(self._block_rows, strip_rows - row)
             data = np.frombuffer(at.stream.read(rows), np.uint8)
             held.put((self, strip, at.next_block), data)
             at.next_block += 1
             if at.next_block > block:
-                if at.next_block * self._block_rows < self._rows(strip):
+                if row + rows < strip_rows:
                     self._at[strip] = at
                 else:  # nothing more comes of it
                     held.put((self, "streams"), _NOTHING, self._stream_bytes())
