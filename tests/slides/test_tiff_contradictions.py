@@ -211,6 +211,31 @@ def test_a_pixel_size_that_the_xml_gives_for_another_size(
     )
 
 
+@pytest.mark.parametrize("channels", ["", '<Channel ID="a"/><Channel ID="b"/><Channel ID="c"/>'])
+@pytest.mark.parametrize("order", ["XYCZT", "XYZCT"])
+def test_planes_of_colors_that_the_xml_takes_for_channels(
+    tmp_path: Path, channels: str, order: str
+) -> None:
+    """Three channels of one sample each by the XML, and two planes, in two directories of RGB."""
+    path = tmp_path / "a.ome.tif"
+    about = (
+        '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">'
+        f'<Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="{order}" Type="uint8" '
+        f'SizeX="{WIDTH_PX}" SizeY="{HEIGHT_PX}" SizeZ="2" SizeC="3" SizeT="1">'
+        f"{channels}<TiffData/></Pixels></Image></OME>"
+    )
+    planes = picture(), 255 - picture()
+    with tifffile.TiffWriter(path) as out:
+        for plane, text in zip(planes, (about, None), strict=True):
+            out.write(plane, photometric="rgb", description=text, metadata=None)
+    with closing(open_slide(path)) as source:
+        assert (source.info.axes.z_count, source.info.notes) == (2, ())
+        for z, plane in enumerate(planes):
+            seen = source.read_channels(0, 0, 0, (0, 1, 2), z)
+            right = np.moveaxis(plane, 2, 0)[:, : seen.shape[1], : seen.shape[2]]
+            np.testing.assert_array_equal(seen, right)
+
+
 def test_what_no_tag_says_is_not_guessed(tmp_path: Path) -> None:
     data = [strip.tobytes() for strip in strips(picture())]
     for left_out, said in ((258, "how many bits a sample"), (277, "how many samples a pixel")):

@@ -129,7 +129,9 @@ def tiff_images(tiff: TiffFile, files: TiffFiles) -> list[TiffImage]:
     xml = tiff.ome_metadata if tiff.is_ome else None
     described_in = described_elsewhere(xml)
     whole_xml = files.description_in(described_in) if described_in else xml
-    opened = OmeFile(len(pages), files.name, file_uuid(xml), files.directories_in)
+    first = pages[0] if pages else None
+    samples = 1 if first is None else first.samplesperpixel
+    opened = OmeFile(len(pages), files.name, file_uuid(xml), samples, files.directories_in)
     described = ome_images(whole_xml, opened)
     images, used = _described(tiff, pages, described, files)
     rest = (pages[index] for index in range(len(pages)) if index not in used)

@@ -141,6 +141,8 @@ class OmeFile:
         How many its chain has.
     uuid
         By which the XML names it; None where it has none.
+    samples
+        Of a pixel of its first directory.
     directories_in
         Gives the same number for another file by its name; 0 for one that cannot be read.
     """
@@ -148,6 +150,7 @@ class OmeFile:
     directories: int
     name: str = ""
     uuid: str | None = None
+    samples: int = 1
     directories_in: Callable[[str], int] = _no_others
 
 
@@ -235,6 +238,11 @@ def _image(
     sizes = {axis: _count(pixels.get(f"Size{axis}")) for axis in _AXES}
     channels = tuple(_channel(channel) for channel in pixels.iterfind("{*}Channel"))
     samples = channels[0].samples if channels else 1
+    file = files.file
+    if samples == 1 and math.prod(sizes.values()) == file.directories * file.samples:
+        # The colors of a pixel, which the XML does not tell from channels in pages of their own.
+        samples = file.samples
+        channels = tuple(replace(channel, samples=samples) for channel in channels[::samples])
     # SizeC counts samples, planes count channels.
     planes_of = sizes | {"C": max(sizes["C"] // samples, 1)}
     planes, beside, elsewhere = _planes(pixels, planes_of, files)
