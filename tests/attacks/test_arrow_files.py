@@ -19,6 +19,11 @@ from viewer.overlays.result_store import COLUMNS_SUFFIX
 COUNT = 12_345
 
 
+@pytest.fixture(scope="module", autouse=True)
+def as_started() -> None:
+    """What is attacked are processes at work, however they were started: they are forked."""
+
+
 def stream(last_offset: int) -> bytes:
     """Objects as version 0.1 kept them; the last outline ends at `last_offset` of 8 numbers."""
     offsets = np.zeros(COUNT + 1, np.int32)

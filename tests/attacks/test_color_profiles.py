@@ -32,6 +32,11 @@ PIXELS = np.full((64, 64, 3), (200, 120, 40), np.uint8)
 _ENTRY = struct.Struct(">4sII")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def as_started() -> None:
+    """What is attacked are processes at work, however they were started: they are forked."""
+
+
 def tags_of(profile: bytes) -> dict[bytes, bytes]:
     (count,) = struct.unpack_from(">I", profile, 128)
     entries = [_ENTRY.unpack_from(profile, 132 + 12 * index) for index in range(count)]

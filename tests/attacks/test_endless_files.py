@@ -30,6 +30,12 @@ from viewer.slides.slide_folders import is_zarr_zip
 
 pytestmark = pytest.mark.timeout(60)
 
+
+@pytest.fixture(scope="module", autouse=True)
+def as_started() -> None:
+    """What is attacked are processes at work, however they were started: they are forked."""
+
+
 COMMANDS = [
     "agent {slide} -o {out} --system {it} --policy giant --url http://127.0.0.1:9/v1 --model m",
     "agent {slide} -o {out} --template {it}",

@@ -19,6 +19,12 @@ from test_zarr_bombs import write_image
 
 from viewer.slides.natural_order import natural
 
+
+@pytest.fixture(scope="module", autouse=True)
+def as_started() -> None:
+    """What is attacked are processes at work, however they were started: they are forked."""
+
+
 NUMBERS = {
     "digits": "9" * 5000, "infinite": "1e400", "large": "1e308", "64 bits": str(1 << 63),
     "NaN": "NaN", "negative": "-1e308",
