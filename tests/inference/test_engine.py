@@ -6,20 +6,21 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
-import psutil
 import pytest
 from behavior_steps import write_slide
 from inference_steps import Heard, Nonsense, Raises, Spacious, engine_on, make_bundle, whole
 from torch import nn
 
 from viewer.geometry import Box
+from viewer.inference.process import model_process
 from viewer.inference.runs.engine import Engine
 from viewer.overlays.blocks import BlockGrid
 from viewer.overlays.result_store import results_folder
+from viewer.processes.confinement.launching import ChildProcess, launch
 from viewer.slides import open_slide
 from viewer.slides.region import read_region
 
@@ -28,9 +29,19 @@ FIELD = Box(1000, 1000, 1100, 1100)
 
 
 @pytest.fixture
-def start(sample_slide: Path, tmp_path: Path) -> Iterator[Start]:
-    """Starts engines that end with the test."""
+def start(sample_slide: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
+    """Starts engines that end with the test, and their processes with them."""
     engines: list[Engine] = []
+    children: list[ChildProcess] = []
+
+    def launched(
+        main: str, arguments: Sequence[str], *, inherited_fds: Sequence[int], uses_cuda: bool
+    ) -> ChildProcess:
+        child = launch(main, arguments, inherited_fds=inherited_fds, uses_cuda=uses_cuda)
+        children.append(child)
+        return child
+
+    monkeypatch.setattr(model_process, "launch", launched)
 
     def begin(
         module: nn.Module | None = None, slide: Path = sample_slide
@@ -44,10 +55,8 @@ def start(sample_slide: Path, tmp_path: Path) -> Iterator[Start]:
     yield begin
     for engine in engines:
         engine.close()
-    children = psutil.Process().children(recursive=True)
-    assert not [
-        child for child in children if "main=viewer.inference.process.model_main" in child.cmdline()
-    ]
+    for child in children:
+        child.popen.wait(10.0)  # raises an error where it goes on
 
 
 @pytest.fixture
