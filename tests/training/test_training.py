@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from training import augmentation
 from training.augmentation import density, example, from_density, restained, varied
 from training.classical_baseline import classical_labels
 from training.evaluate_nuclei import agreement, methods, score, validation_sets
@@ -24,6 +25,16 @@ from viewer.inference.process.network import Network
 from viewer.inference.process.nuclei_targets import target_maps
 
 SET = "nuclei/bbbc038-brightfield-train.npz"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_noises() -> Iterator[None]:
+    """Examples draw from four noises: the 96 of a training take four seconds to make."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(augmentation, "_NOISES", 4)
+        augmentation._noises.cache_clear()
+        yield
+    augmentation._noises.cache_clear()
 
 
 def _squares(*places: tuple[int, int], side: int = 10) -> np.ndarray:
