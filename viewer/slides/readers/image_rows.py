@@ -173,7 +173,8 @@ def _png_layout(path: Path, picture: ImageFile.ImageFile, file: AnyFile) -> _Lay
 
 
 def _webp_layout(path: Path, picture: ImageFile.ImageFile, file: AnyFile) -> _Layout | None:
-    if getattr(picture, "n_frames", 1) > 1 or not can_stream_webp():
+    size, pixels = path.stat().st_size, picture.width * picture.height
+    if getattr(picture, "n_frames", 1) > 1 or not can_stream_webp(file, size, pixels):
         return None
     samples = len(picture.getbands())
     grid = _grid(path, picture, picture.width * samples)

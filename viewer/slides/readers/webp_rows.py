@@ -26,13 +26,18 @@ _DONE, _SUSPENDED, _NO_MEMORY = 0, 5, 1
 _STEP_BYTES, _BEHIND_BYTES = 1 << 16, 16 << 20
 """Of code that is given at once, and of what stays behind that: decoding goes back some rows."""
 
+_MOST_PIXELS_PER_BYTE = 1024
+"""Of lossless code; a few bytes of more would be all of the picture, for which there is no room."""
+
 _LOSSLESS = b"VP8L"
 _HEAD_BYTES, _FIRST_CHUNK_AT = 1 << 20, 12
 
 
-def can_stream_webp() -> bool:
-    """Return whether WebP can be decoded by rows here."""
-    return _libwebp() is not None
+def can_stream_webp(file: AnyFile, size: int, pixels: int) -> bool:
+    """Return whether a WebP can be decoded by rows here. Raises OSError."""
+    if _libwebp() is None:
+        return False
+    return pixels <= _MOST_PIXELS_PER_BYTE * size or not _is_lossless(file.read(0, _HEAD_BYTES))
 
 
 class WebpRows(SequentialRows):
