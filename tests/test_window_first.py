@@ -11,6 +11,7 @@ from PySide6.QtCore import QCoreApplication
 from pytestqt.qtbot import QtBot
 
 from viewer import window_first
+from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.collector import _Answering
 from viewer.window_first import give_way, giving_way
 
@@ -51,6 +52,37 @@ def test_threads_wait_until_the_window_answers_one_question(
             window_first.answer()
         each.join()
     assert 1 <= len(asked) <= 2 * len(working)
+
+
+def test_what_the_window_asks_for_begins_once_it_has_done_what_it_is_at(
+    asked: list[float], qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(window_first, "_WAIT_S", 60.0)
+    lane = BackgroundRunner("a lane", 2)
+    began: list[int] = []
+    for number in range(2):
+        lane.run(lambda number=number: began.append(number), lambda _: None)
+    qtbot.waitUntil(lambda: bool(asked))
+    time.sleep(0.05)
+    assert not began
+    assert len(asked) == 1
+    window_first.answer()
+    qtbot.waitUntil(lambda: sorted(began) == [0, 1])
+
+
+def test_work_begins_though_the_window_gives_no_answer(
+    asked: list[float], qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(window_first, "_EVERY_S", 0.001)
+    lane = BackgroundRunner("a lane", 1)
+    done: list[int] = []
+    began_s = time.perf_counter()
+    for number in range(30):
+        lane.run(lambda number=number: done.append(number), lambda _: None)
+    qtbot.waitUntil(lambda: len(done) == 30)
+    assert len(asked) == 1
+    # After the first wait in vain it is waited for less and less, as by work under way.
+    assert time.perf_counter() - began_s < 25 * window_first._WAIT_S
 
 
 def test_a_window_that_gives_no_answer_is_waited_for_less_and_less(

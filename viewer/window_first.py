@@ -76,18 +76,45 @@ def give_way() -> None:
     now_s = time.perf_counter()
     if now_s < _asked.went_on_s + _EVERY_S:
         return
-    with _window.lock:
-        is_answered = _window.answered.is_set()
-        if is_answered:
-            _window.answered.clear()
-            _window.works_s, _window.waits_from_s = _EVERY_S, now_s + _EVERY_S
-    works_s = _window.works_s
-    if is_answered:
+    if _take_question():
         ask()
-    elif now_s >= _window.waits_from_s and not _window.answered.wait(_WAIT_S):
+    elif now_s >= _window.waits_from_s:
+        _wait()
+    _asked.went_on_s = time.perf_counter()
+
+
+def wait_for_window() -> None:
+    """Wait until the window has done what it is at, though not for ever.
+
+    Called before work begins that the window asked for: it would take turns with what the window
+    does until then, which can take nothing from it sooner.
+    """
+    ask = _window.ask
+    if ask is None or threading.get_ident() == _window.thread:
+        return
+    if _take_question():
+        ask()
+        _wait()
+    elif _window.works_s == _EVERY_S or time.perf_counter() >= _window.waits_from_s:
+        _wait()
+    _asked.went_on_s = time.perf_counter()
+
+
+def _take_question() -> bool:
+    """Return whether the window is to be asked now: one question is on its way at a time."""
+    with _window.lock:
+        if not _window.answered.is_set():
+            return False
+        _window.answered.clear()
+        _window.works_s, _window.waits_from_s = _EVERY_S, time.perf_counter() + _EVERY_S
+        return True
+
+
+def _wait() -> None:
+    works_s = _window.works_s
+    if not _window.answered.wait(_WAIT_S):
         _window.works_s = min(2 * works_s, _LONGEST_S)
         _window.waits_from_s = time.perf_counter() + _window.works_s
-    _asked.went_on_s = time.perf_counter()
 
 
 def giving_way(things: Iterable[_T]) -> Iterator[_T]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from viewer.errors import CoverslipError
 from viewer.progress import progress_to
 from viewer.unwaited_thread import UnwaitedThread
+from viewer.window_first import wait_for_window
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -313,6 +314,7 @@ class BackgroundQueue:
         while found is not None:
             lane, task = found
             threading.current_thread().name = lane.name
+            wait_for_window()
             _perform(lane, task)
             with self._changed:
                 lane.running -= 1

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
+from PySide6.QtCore import QTimer
+
 from viewer.ui.services import MessageHost, PaneHost
 
 if TYPE_CHECKING:
@@ -83,18 +85,26 @@ class SessionSlide(Generic[_Session]):
             self._window.say(missing)
 
     def look_at(self, pane: SlidePane) -> None:
-        """Go on with the session that waits, if a pane shows its slide by now."""
+        """Go on with the session that waits, if a pane shows its slide by now.
+
+        That comes once all who follow the pane have done their part: at once it takes long.
+        """
         session = self._waiting
         if session is None:
             return
         if _shows(pane, session):
-            self._go_on(session, pane)
+            QTimer.singleShot(0, pane, lambda: self._go_on_there(session, pane))
         elif self._take_other(session, pane):
             self._waiting = None
 
     def forget(self) -> None:
         """Let no session wait any more."""
         self._waiting = None
+
+    def _go_on_there(self, session: _Session, pane: SlidePane) -> None:
+        is_there = pane in self._window.panes.panes and _shows(pane, session)
+        if session is self._waiting and is_there:
+            self._go_on(session, pane)
 
     def _go_on(self, session: _Session, pane: SlidePane) -> None:
         self._waiting = None
