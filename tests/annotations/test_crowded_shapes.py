@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -90,3 +91,45 @@ def test_rings_within_rings_keep_their_holes_or_are_one_sentence(tmp_path: Path)
     done = invoke(["annotations", "convert", str(path), str(out)])
     assert done.exit_code == 2
     assert "Its regions and holes lie on one another about" in done.output
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_holes_of_all_kinds_leave_what_cutting_them_one_by_one_leaves(
+    tmp_path: Path, seed: int
+) -> None:
+    """Within the region, over its border, on one another, touching and around one another."""
+    rng = random.Random(seed)
+    region = shapely.box(0, 0, 400, 400)
+    holes = [shapely.box(40 * n, 40 * n, 40 * n + 40, 40 * n + 40) for n in range(3)]
+    holes += [shapely.box(200, 0, 210, 400)] if seed % 2 else []
+    for _ in range(60):
+        size, x, y = rng.choice([2, 5, 30]), rng.uniform(-20, 420), rng.uniform(-20, 420)
+        holes.append(shapely.set_precision(shapely.Point(x, y).buffer(size, 4), 0.01))
+    path = tmp_path / "a.xml"
+    drawn = [Annotation(each, shown_as=TUMOR) for each in (region, *holes)]
+    write_imagescope(path, drawn)
+    first, *others = path.read_text().split('NegativeROA="0"')
+    path.write_text('NegativeROA="1"'.join([f'{first}NegativeROA="0"{others[0]}', *others[1:]]))
+    expected = region.difference(shapely.union_all(holes))
+    (found,) = read_imagescope(path, [])
+    assert found.geometry.is_valid
+    assert found.geometry.geom_type == expected.geom_type
+    assert found.geometry.symmetric_difference(expected).area < 2
+
+
+def test_very_many_holes_take_little_longer_than_as_many_regions(tmp_path: Path) -> None:
+    """To cut a hundred thousand out took half a minute."""
+    corners = [(10.0 * n, 10.0 * m) for n in range(1, 174) for m in range(1, 174)]
+    holes = [shapely.box(x, y, x + 5, y + 5).exterior for x, y in corners]
+    region = shapely.Polygon(shapely.box(0, 0, 2000, 2000).exterior, holes)
+    path = tmp_path / "a.xml"
+    write_imagescope(path, [Annotation(region, shown_as=TUMOR)])
+    text, taken_s = path.read_text(), list[float]()
+    for negative in ("0", "1"):
+        path.write_text(text.replace('NegativeROA="1"', f'NegativeROA="{negative}"'))
+        begin_s = time.process_time()
+        found = list(read_imagescope(path, []))
+        taken_s.append(time.process_time() - begin_s)
+        assert len(found) == (1 if negative == "1" else len(holes) + 1)
+    assert found[0].geometry.equals(region)
+    assert taken_s[1] < 1.7 * taken_s[0]

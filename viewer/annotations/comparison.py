@@ -11,7 +11,7 @@ import shapely
 
 from viewer.annotations.annotation import repaired
 from viewer.annotations.kept_geometry import geometries_of
-from viewer.annotations.overlapping import check_crossings, matched_ious, meeting
+from viewer.annotations.overlapping import check_crossings, connected, matched_ious, meeting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -256,17 +256,7 @@ def _covered(shapes: _Shapes) -> _Shapes:
     """
     if not len(shapes):
         return shapes
-    from scipy.sparse import coo_matrix  # a third of a second that no start needs
-    from scipy.sparse.csgraph import connected_components
-
-    count, labels = len(shapes), np.arange(len(shapes))
-    for pairs in meeting(shapes, shapes, _REGIONS):
-        linked = (labels[pairs[0]], labels[pairs[1]])
-        links = coo_matrix((np.ones(len(pairs[0]), bool), linked), (count, count))
-        count, merged = connected_components(links, directed=False)
-        labels = merged[labels]
-    order = np.argsort(labels, kind="stable")
-    groups = np.split(shapes[order], np.searchsorted(labels[order], np.arange(1, count)))
+    groups = [shapes[numbers] for numbers in connected(shapes, _REGIONS)]
     united = [each[0] if len(each) == 1 else shapely.union_all(each) for each in groups]
     parts = shapely.get_parts(np.array(united, dtype=object))
     return parts[shapely.area(parts) > 0]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from itertools import combinations
+from math import comb
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,14 +13,16 @@ import shapely
 
 from viewer.annotations.annotation import Annotation, repaired
 from viewer.annotations.comparison import MATCH_IOU
-from viewer.annotations.overlapping import check_crossings, pairs_alike
+from viewer.annotations.overlapping import alike, best_first, check_crossings, connected
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from numpy.typing import NDArray
     from shapely.geometry.base import BaseGeometry
 
     from viewer.annotations.annotation import AnnotationClass, Kind
+    from viewer.annotations.overlapping import Numbers
 
 VOTES, READERS = "Votes", "Readers"
 """Measurements of an object of the consensus: how many drew it, of how many."""
@@ -27,6 +31,9 @@ _LEAST_PX2 = 1.0
 """Slivers below this come of rounding."""
 _LEAST_SHARE = 0.1
 """Of the median object of a class: less, and it is where the edges of neighbors overlap."""
+
+_FEW_CHOICES = 4
+"""Of which of the readers agree; of more the faces between all borders are gone through."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,28 +99,35 @@ def _sound(geometry: BaseGeometry) -> BaseGeometry:
 def _of_class(
     drawn: list[_Drawn], shown_as: AnnotationClass | None, needed: int, readers: int
 ) -> Iterator[Annotation]:
-    check_crossings(np.array([each.shape for each in drawn], object), _NAME)
-    taken: list[BaseGeometry] = []
-    for cluster in _clusters(drawn):
-        votes = len({each.reader for each in cluster})
-        if votes < needed:
+    shapes = np.array([each.shape for each in drawn], object)
+    check_crossings(shapes, _NAME)
+    least_px2 = max(_LEAST_PX2, _LEAST_SHARE * float(np.median(shapely.area(shapes))))
+    clusters = _clusters(drawn, shapes)
+    # One union of all takes many times as long as one of what touches.
+    for numbers in connected(shapes, _NAME):
+        found = [clusters[number] for number in numbers.tolist() if number in clusters]
+        objects = [[drawn[number] for number in cluster] for cluster in found]
+        taken: list[BaseGeometry] = []
+        for cluster in objects:
+            votes = len(cluster)
+            if votes < needed:
+                continue
+            shape = _covered([each.shape for each in cluster], majority(votes))
+            if shape.area >= _LEAST_PX2:
+                taken.append(shape)
+                yield _made(shape, shown_as, votes, readers, cluster[0].annotation.kind)
+        if len(objects) == 1 and needed >= majority(len(numbers)):
+            continue  # all that enough readers marked is taken
+        unions = _unions([drawn[number] for number in numbers.tolist()])
+        if len(unions) < needed:
             continue
-        shapes = [_of_reader(cluster, reader) for reader in _readers(cluster)]
-        shape = _covered(shapes, majority(votes))
-        if shape.area >= _LEAST_PX2:
-            taken.append(shape)
-            yield _made(shape, shown_as, votes, readers, cluster[0].annotation.kind)
-    unions = [_of_reader(drawn, reader) for reader in _readers(drawn)]
-    if len(unions) < needed:
-        return
-    shapely.prepare(unions)
-    least_px2 = max(_LEAST_PX2, _LEAST_SHARE * float(np.median([d.shape.area for d in drawn])))
-    left = shapely.difference(_covered(unions, needed), shapely.union_all(taken))
-    for part in shapely.get_parts(left).tolist():
-        if isinstance(part, shapely.Polygon) and part.area >= least_px2:
-            inner = part.representative_point()
-            votes = sum(union.intersects(inner) for union in unions)
-            yield _made(part, shown_as, votes, readers, "annotation")
+        shapely.prepare(unions)
+        left = shapely.difference(_covered(unions, needed), shapely.union_all(taken))
+        for part in shapely.get_parts(left).tolist():
+            if isinstance(part, shapely.Polygon) and part.area >= least_px2:
+                inner = part.representative_point()
+                votes = sum(union.intersects(inner) for union in unions)
+                yield _made(part, shown_as, votes, readers, "annotation")
 
 
 def _made(
@@ -124,35 +138,42 @@ def _made(
     return Annotation(shape, kind=kept, shown_as=shown_as, measurements=measured)
 
 
-def _clusters(drawn: list[_Drawn]) -> list[list[_Drawn]]:
-    """Return objects that are one: the best pairs first, at most one object of each reader."""
-    shapes = np.array([each.shape for each in drawn], object)
+def _clusters(drawn: list[_Drawn], shapes: NDArray[np.object_]) -> dict[int, list[int]]:
+    """Return objects that are one, by the number of one of them: at most one of each reader.
+
+    The best pairs go first.
+    """
     readers = np.array([each.reader for each in drawn])
-    first, second, iou = pairs_alike(shapes, readers, MATCH_IOU, _NAME)
-    matched = np.lexsort((second, first, -iou)).tolist()
-    cluster_of = list(range(len(drawn)))
-    members = {number: [number] for number in cluster_of}
-    for pair in matched:
-        one, other = cluster_of[first[pair]], cluster_of[second[pair]]
-        if one == other:
-            continue
-        numbers = [*members[one], *members[other]]
-        if len({drawn[number].reader for number in numbers}) < len(numbers):
-            continue
-        for number in members.pop(other):
+    _, places = np.unique(readers, return_inverse=True)
+    # A bit for each reader of whom there is an object in the cluster of each object.
+    held = np.zeros((len(drawn), places.max() // 64 + 1), np.uint64)
+    held[np.arange(len(drawn)), places // 64] = np.uint64(1) << (places % 64).astype(np.uint64)
+    members = {number: [number] for number in range(len(drawn))}
+    cluster_of = list(members)
+
+    def is_open(first: Numbers, second: Numbers) -> NDArray[np.bool_]:
+        return np.asarray((held[first] & held[second]).max(1) == 0)
+
+    candidates = alike(shapes, shapes, MATCH_IOU, _NAME, readers)
+    for first, second, _ in best_first(shapes, shapes, candidates, MATCH_IOU, is_open, _NAME):
+        one, other = cluster_of[first], cluster_of[second]
+        members[one] += members.pop(other)
+        held[members[one]] = held[first] | held[second]
+        for number in members[one]:
             cluster_of[number] = one
-        members[one] = numbers
-    return [[drawn[number] for number in numbers] for numbers in members.values()]
+    return members
 
 
 def _covered(shapes: Sequence[BaseGeometry], needed: int) -> BaseGeometry:
     """Return where at least `needed` of the shapes are."""
     if needed <= 1:
         return shapely.union_all(shapes)
-    if needed == len(shapes):
-        return shapely.intersection_all(shapes)
+    if comb(len(shapes), needed) <= _FEW_CHOICES:
+        common = [shapely.intersection_all(chosen) for chosen in combinations(shapes, needed)]
+        parts = shapely.get_parts(common)
+        return shapely.union_all(parts[shapely.area(parts) > 0])  # without where borders touch
     edges = shapely.union_all([shape.boundary for shape in shapes])
-    faces = shapely.get_parts(shapely.polygonize(shapely.get_parts(shapely.node(edges))))
+    faces = shapely.get_parts(shapely.polygonize(shapely.get_parts(edges)))
     inner = shapely.point_on_surface(faces)
     for shape in shapes:
         shapely.prepare(shape)
@@ -160,9 +181,9 @@ def _covered(shapes: Sequence[BaseGeometry], needed: int) -> BaseGeometry:
     return shapely.union_all(faces[votes >= needed])
 
 
-def _readers(drawn: Iterable[_Drawn]) -> list[int]:
-    return sorted({each.reader for each in drawn})
-
-
-def _of_reader(drawn: Iterable[_Drawn], reader: int) -> BaseGeometry:
-    return shapely.union_all([each.shape for each in drawn if each.reader == reader])
+def _unions(drawn: Iterable[_Drawn]) -> list[BaseGeometry]:
+    """Return what each reader covers, of those who drew something."""
+    by_reader: dict[int, list[BaseGeometry]] = defaultdict(list)
+    for each in drawn:
+        by_reader[each.reader].append(each.shape)
+    return [shapely.union_all(shapes) for _, shapes in sorted(by_reader.items())]

@@ -16,14 +16,14 @@ from viewer.annotations.annotation import estimated_crossings
 from viewer.limits import OVERLAPS, LimitError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
     Shapes = NDArray[np.object_]
     Numbers = NDArray[np.intp]
 
-_PAIRS_AT_ONCE = 4_000_000
+_PAIRS_AT_ONCE, _LINKED_AT_ONCE = 500_000, 64
 _SIFTED_AT_ONCE, _TRIED_AT_ONCE = 16384, 128
 _USUAL_PAIRS, _CROSSINGS_OF_EDGE = 16, 8
 """For a shape and an edge; objects have a few neighbors, however many there are."""
@@ -50,18 +50,61 @@ def meeting(a: Shapes, b: Shapes, name: str) -> Iterator[tuple[Numbers, Numbers]
         yield from_a[order] + begin, from_b[order]
 
 
+def connected(shapes: Shapes, name: str) -> Iterator[Numbers]:
+    """Yield the numbers of shapes that meet, or are linked by others that do, group by group.
+
+    What a shape covers meets nothing that the shape does not meet, too, and is not looked at: of
+    shapes within shapes few are. Raises LimitError.
+    """
+    from scipy.sparse import coo_matrix  # a third of a second that no start needs
+    from scipy.sparse.csgraph import connected_components
+
+    tree = shapely.STRtree(shapes)
+    left = np.argsort(-shapely.area(shapes), kind="stable")
+    is_covered = np.zeros(len(shapes), bool)
+    links = [np.zeros((2, 0), np.intp)]
+    found, most = 0, max(OVERLAPS.most, 2 * _USUAL_PAIRS * len(shapes))
+    while len(left := left[~is_covered[left]]):
+        some, left = left[:_LINKED_AT_ONCE], left[_LINKED_AT_ONCE:]
+        from_some, other = tree.query(shapes[some], predicate="intersects")
+        found += len(other)
+        if found > most:
+            raise LimitError(OVERLAPS.sentence(name, found))
+        one = some[from_some]
+        links.append(np.stack([one, other]))
+        one, other = one[one != other], other[one != other]
+        shapely.prepare(shapes[some])
+        is_covered[other[shapely.covers(shapes[one], shapes[other])]] = True
+        shapely.destroy_prepared(shapes[some])
+    ends = np.concatenate(links, axis=1)
+    size = (len(shapes), len(shapes))
+    graph = coo_matrix((np.ones(ends.shape[1], bool), (ends[0], ends[1])), size)
+    count, labels = connected_components(graph, directed=False)
+    order = np.argsort(labels, kind="stable")
+    yield from np.split(order, np.searchsorted(labels[order], np.arange(1, count)))
+
+
 def alike(
-    a: Shapes, b: Shapes, least_iou: float, name: str
+    a: Shapes, b: Shapes, least_iou: float, name: str, groups: Numbers | None = None
 ) -> tuple[Numbers, Numbers, NDArray[np.float64]]:
     """Return pairs whose IoU may be `least_iou` or more, and how large it can be at most.
 
-    That is told by areas and bounds alone.
+    That is told by areas and bounds alone. Raises LimitError.
+
+    Parameters
+    ----------
+    groups
+        Of shapes that are held against themselves: pairs are of different ones, each given once,
+        the lower number first.
     """
     area_a, area_b = shapely.area(a), shapely.area(b)
     bounds_a, bounds_b = shapely.bounds(a), shapely.bounds(b)
     found: list[tuple[Numbers, Numbers, NDArray[np.float64]]] = []
     for begin, _, from_a, from_b in _chunks(shapely.STRtree(b), a, name):
         from_a = from_a + begin
+        if groups is not None:
+            is_pair = (from_a < from_b) & (groups[from_a] != groups[from_b])
+            from_a, from_b = from_a[is_pair], from_b[is_pair]
         low = np.maximum(bounds_a[from_a, :2], bounds_b[from_b, :2])
         sides = np.minimum(bounds_a[from_a, 2:], bounds_b[from_b, 2:]) - low
         one, other = area_a[from_a], area_b[from_b]
@@ -76,36 +119,65 @@ def alike(
     return first[order], second[order], most[order]
 
 
-def matched_ious(a: Shapes, b: Shapes, least_iou: float, name: str) -> NDArray[np.float64]:
-    """Return the IoU of each pair that is taken for one object, the best first.
+def best_first(
+    a: Shapes,
+    b: Shapes,
+    candidates: tuple[Numbers, Numbers, NDArray[np.float64]],
+    least_iou: float,
+    is_open: Callable[[Numbers, Numbers], NDArray[np.bool_]],
+    name: str,
+) -> Iterator[tuple[int, int, float]]:
+    """Yield pairs with their IoU, the best first, of those that are open when their turn comes.
 
-    None is in two pairs. A pair is tried only while both are free and no other can be better.
+    A pair is tried only while it is open and no other can be better: of shapes that all lie on one
+    another few are.
+
+    Parameters
+    ----------
+    candidates
+        As `alike` gives them.
+    is_open
+        Tells which pairs may still be taken; those that are not stay so, whatever is taken.
     """
-    first, second, most = alike(a, b, least_iou, name)
+    first, second, most = candidates
     order = np.argsort(-most, kind="stable")
     work = _Work(a, b, name)
-    free_a, free_b = np.ones(len(a), bool), np.ones(len(b), bool)
-    waiting: list[tuple[float, int]] = []
-    matched: list[float] = []
+    waiting: list[tuple[float, int, int]] = []
 
-    def take(least: float) -> None:
+    def better_than(least: float) -> Iterator[tuple[int, int, float]]:
         while waiting and -waiting[0][0] >= least:
-            negative, pair = heapq.heappop(waiting)
-            if free_a[first[pair]] and free_b[second[pair]]:
-                free_a[first[pair]] = free_b[second[pair]] = False
-                matched.append(-negative)
+            negative, one, other = heapq.heappop(waiting)
+            if is_open(np.array([one]), np.array([other])).item():
+                yield one, other, -negative
 
     for begin in range(0, len(order), _SIFTED_AT_ONCE):
         left = order[begin : begin + _SIFTED_AT_ONCE]
-        while len(left := left[free_a[first[left]] & free_b[second[left]]]):
-            take(float(most[left[0]]) - _ROUNDING)
+        while len(left := left[is_open(first[left], second[left])]):
+            yield from better_than(float(most[left[0]]) - _ROUNDING)
             tried, left = left[:_TRIED_AT_ONCE], left[_TRIED_AT_ONCE:]
             ious = work.ious(first[tried], second[tried])
-            for pair, iou in zip(tried.tolist(), ious.tolist(), strict=True):
-                if iou >= least_iou:
-                    heapq.heappush(waiting, (-iou, pair))
-            take(float(most[left[0]]) - _ROUNDING if len(left) else np.inf)
-    take(0)
+            found = ious >= least_iou
+            for entry in zip(-ious[found], first[tried][found], second[tried][found], strict=True):
+                heapq.heappush(waiting, (float(entry[0]), int(entry[1]), int(entry[2])))
+            yield from better_than(float(most[left[0]]) - _ROUNDING if len(left) else np.inf)
+    yield from better_than(0)
+
+
+def matched_ious(a: Shapes, b: Shapes, least_iou: float, name: str) -> NDArray[np.float64]:
+    """Return the IoU of each pair that is taken for one object, the best first.
+
+    None is in two pairs.
+    """
+    free_a, free_b = np.ones(len(a), bool), np.ones(len(b), bool)
+
+    def is_open(first: Numbers, second: Numbers) -> NDArray[np.bool_]:
+        return free_a[first] & free_b[second]
+
+    matched: list[float] = []
+    candidates = alike(a, b, least_iou, name)
+    for one, other, iou in best_first(a, b, candidates, least_iou, is_open, name):
+        free_a[one] = free_b[other] = False
+        matched.append(iou)
     return np.array(matched, np.float64)
 
 
@@ -116,9 +188,7 @@ def pairs_alike(
 
     Each pair is given once, the lower number first, ordered by it. Raises LimitError.
     """
-    first, second, _ = alike(shapes, shapes, least_iou, name)
-    is_pair = (first < second) & (groups[first] != groups[second])
-    first, second = first[is_pair], second[is_pair]
+    first, second, _ = alike(shapes, shapes, least_iou, name, groups)
     work = _Work(shapes, shapes, name)
     ious = np.zeros(len(first))
     for begin in range(0, len(first), _SIFTED_AT_ONCE):
