@@ -111,6 +111,10 @@ JPEG_PIXELS_PER_BYTE = Limit(
 CROSSINGS = Limit(
     250_000, "its edges cross one another about {amount} times, too often to repair (max. {most})"
 )
+NESTED_PARTS = Limit(
+    CROSSINGS.most,
+    "its parts lie on one another about {amount} times, too often to repair (max. {most})",
+)
 OVERLAPS = Limit(
     10_000_000,
     "{name} lie on one another about {amount} times, too often to compare them: "

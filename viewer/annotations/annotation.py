@@ -19,7 +19,7 @@ from viewer.annotations.kept_geometry import (
     is_equal_nucleus,
 )
 from viewer.annotations.pixel_calibration import PixelCalibration
-from viewer.limits import CROSSINGS
+from viewer.limits import CROSSINGS, NESTED_PARTS
 from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _FEW_POINTS, _SAMPLED_EDGES = 500, 1000
 _MANY_POINTS = 20_000
+_SAMPLED_PAIRS, _NEIGHBORS = 1_000_000, 8
 Kind = Literal["annotation", "detection", "cell", "tile", "tmaCore", "root"]
 """As QuPath tells objects apart."""
 
@@ -318,6 +319,7 @@ def is_sound(geometry: BaseGeometry) -> bool:
     is_region = shapely.get_dimensions(geometry) == 2  # others may cross themselves
     if is_region and shapely.get_num_coordinates(geometry) > _MANY_POINTS:
         _check_crossings(geometry)
+        _check_parts(geometry)
     return bool(geometry.is_valid)
 
 
@@ -330,6 +332,7 @@ def repaired(geometry: BaseGeometry) -> BaseGeometry:
         Nothing is left of it.
     """
     _check_crossings(geometry)
+    _check_parts(geometry)
     valid = shapely.make_valid(geometry)
     parts = [part for part in shapely.get_parts(valid) if not part.is_empty]
     if not parts:
@@ -343,6 +346,18 @@ def _check_crossings(geometry: BaseGeometry) -> None:
     crossings = estimated_crossings(geometry)
     if crossings > CROSSINGS.most:
         raise ValueError(CROSSINGS.sentence("", crossings))
+
+
+def _check_parts(geometry: BaseGeometry) -> None:
+    """Raise ValueError where parts or holes lie in one another so often that GEOS takes minutes."""
+    rings = shapely.get_rings(shapely.get_parts(shapely.get_parts(geometry)))
+    if len(rings) < _FEW_POINTS:
+        return
+    some = rings[:: max(1, len(rings) * len(rings) // _SAMPLED_PAIRS)]
+    meeting = shapely.STRtree(rings).query(some).shape[1] / len(some) - 1  # but for itself
+    pairs = meeting * len(rings) / 2
+    if pairs > NESTED_PARTS.most + _NEIGHBORS * len(rings):
+        raise ValueError(NESTED_PARTS.sentence("", pairs))
 
 
 def estimated_crossings(shapes: BaseGeometry | NDArray[np.object_]) -> float:
