@@ -21,7 +21,7 @@ from viewer.slides import (
     open_slide,
 )
 from viewer.slides.readers.image import open_image
-from viewer.slides.readers.jpeg_xl import jpeg_xl_size
+from viewer.slides.readers.jpeg_xl import jpeg_xl_header
 
 
 def test_gif(tmp_path: Path) -> None:
@@ -358,11 +358,12 @@ def test_jpeg_xl(tmp_path: Path, container: bool) -> None:
     path = tmp_path / "a.jxl"
     options = {"lossless": True, "usecontainer": container}
     path.write_bytes(imagecodecs.jpegxl_encode(picture(), **options))
-    assert jpeg_xl_size(path) == (420, 300)
+    assert jpeg_xl_header(path) == (420, 300, False, 0)
     (note,) = assert_shows(path, picture())
     assert note == "Shown as sRGB: color profiles of JPEG XL are not read."
     rgba = np.concatenate([picture(), opacity()], 2)
     path.write_bytes(imagecodecs.jpegxl_encode(rgba, **options))
+    assert jpeg_xl_header(path) == (420, 300, False, 1)
     assert_shows(path, on_white(picture(), opacity()), 1)
     path.write_bytes(imagecodecs.jpegxl_encode(picture().astype(np.uint16) * 257, **options))
     assert_shows(path, picture(), 1)
@@ -379,7 +380,7 @@ def test_the_size_of_a_jpeg_xl_is_told_by_its_header(
 ) -> None:
     path = tmp_path / "a.jxl"
     path.write_bytes(imagecodecs.jpegxl_encode(np.zeros(shape, np.uint8), effort=1))
-    assert jpeg_xl_size(path) == shape[::-1]
+    assert jpeg_xl_header(path) == (*shape[::-1], False, 0)
 
 
 def test_a_jpeg_xl_that_claims_too_much_is_refused_before_it_is_decoded(tmp_path: Path) -> None:

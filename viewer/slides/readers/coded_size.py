@@ -5,13 +5,18 @@ from __future__ import annotations
 import io
 import re
 import struct
+from typing import TYPE_CHECKING
 
 from viewer.slides.readers.jpeg_2000 import SIZE_MARKER, boxes
 from viewer.slides.readers.jpeg_2000_code import IN_TIFF as JPEG_2000_IN_TIFF
 from viewer.slides.readers.jpeg_2000_code import check_divisions
 from viewer.slides.readers.jpeg_header import read_jpeg_header
-from viewer.slides.readers.jpeg_xl import jpeg_xl_size_in
+from viewer.slides.readers.jpeg_markers import check_scans
+from viewer.slides.readers.jpeg_xl import jpeg_xl_header_in
 from viewer.slides.readers.tiff.errors import ChunkError
+
+if TYPE_CHECKING:
+    from tifffile import TiffPage
 
 _WEBP_HEAD_BYTES = 30
 _WEBP_SIDE = 0x3FFF
@@ -31,24 +36,39 @@ SIZED = frozenset(
 """The codecs whose images say it."""
 
 _OF_TIFF = {
-    **dict.fromkeys(JPEG_2000_IN_TIFF, "jpeg2k"), 7: "jpeg", 34892: "jpeg", 22610: "jpegxr",
-    34934: "jpegxr", 34927: "webp", 50001: "webp", 34933: "png", 50002: "jpegxl", 52546: "jpegxl",
+    **dict.fromkeys(JPEG_2000_IN_TIFF, "jpeg2k"), **dict.fromkeys((7, 33007, 34892), "jpeg"),
+    22610: "jpegxr", 34934: "jpegxr", 34927: "webp", 50001: "webp", 34933: "png",
+    50002: "jpegxl", 52546: "jpegxl",
 }  # fmt: skip
 """By compressions of TIFF."""
 _MOST_TIMES = 4
 """How many times its tile an image may be: writers fill tiles up to whole blocks of their codec."""
 
 
+def check_page(page: TiffPage) -> None:
+    """As `check_tiff_tile`, of all tiles or strips of a directory of a TIFF."""
+    rows = min(page.rowsperstrip, page.imagelength)
+    size_px = (page.tilewidth, page.tilelength) if page.is_tiled else (page.imagewidth, rows)
+    file = page.parent.filehandle
+    for offset, size in zip(page.dataoffsets, page.databytecounts, strict=True):
+        if size:
+            file.seek(offset)
+            check_tiff_tile(page.compression, file.read(size), *size_px)
+
+
 def check_tiff_tile(compression: int, data: bytes, width_px: int, height_px: int) -> None:
     """As `check_coded_size`, of a tile or strip of a TIFF in whatever it is coded.
 
-    Raises ChunkError of a JPEG 2000 that is divided too finely, too, as `check_divisions` does.
+    Raises ChunkError also of a JPEG 2000 that is divided too finely, as `check_divisions` does, and
+    of a JPEG of too many scans, as `check_scans` does.
     """
     name = _OF_TIFF.get(compression)
     if name is not None:
         check_coded_size(name, data, width_px, height_px)
     if name == "jpeg2k":
         check_divisions(data)
+    elif name == "jpeg":
+        check_scans(data)
 
 
 def check_coded_size(name: str, data: bytes, width_px: int, height_px: int) -> None:
@@ -57,14 +77,18 @@ def check_coded_size(name: str, data: bytes, width_px: int, height_px: int) -> N
     Raises
     ------
     ChunkError
-        It does, or it is a JPEG that tells no size.
+        It does, or it tells no size, or it is an animation, of which all frames would be decoded.
     """
     pixels = coded_pixels(name, data)
-    if pixels is None and name == "jpeg":
+    if pixels is None:
         raise ChunkError("its data is damaged (its header tells no size)")
     tile_px = width_px * height_px
-    if pixels is not None and pixels > _MOST_TIMES * tile_px:
+    if pixels > _MOST_TIMES * tile_px:
         raise ChunkError(f"its data claims {pixels:,} pixels where the tile has {tile_px:,}")
+    if name == "jpegxl":
+        header = jpeg_xl_header_in(io.BytesIO(data))
+        if header is not None and header.is_animation:
+            raise ChunkError("its data is an animation, where a tile has one picture")
 
 
 def coded_pixels(name: str, data: bytes) -> int | None:
@@ -87,8 +111,8 @@ def coded_pixels(name: str, data: bytes) -> int | None:
             case "avif":
                 return _of_avif(data)
             case "jpegxl":
-                size = jpeg_xl_size_in(io.BytesIO(data))
-                return None if size is None else _area(*size)
+                header = jpeg_xl_header_in(io.BytesIO(data))
+                return None if header is None else _area(header.width_px, header.height_px)
             case "jpegxr":
                 return _of_jpeg_xr(data)
             case _:

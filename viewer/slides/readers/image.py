@@ -42,7 +42,7 @@ from viewer.slides.readers.jpeg_2000_chunks import AreaChunks, area_chunks
 from viewer.slides.readers.jpeg_2000_code import check_divisions
 from viewer.slides.readers.jpeg_markers import check_scans
 from viewer.slides.readers.jpeg_xl import NOTE as JPEG_XL_NOTE
-from viewer.slides.readers.jpeg_xl import jpeg_xl_samples, jpeg_xl_size
+from viewer.slides.readers.jpeg_xl import JpegXlHeader, jpeg_xl_header, jpeg_xl_samples
 from viewer.slides.readers.sample_colors import (
     CMYK_APPROXIMATED,
     CMYK_THROUGH_PROFILE,
@@ -75,8 +75,9 @@ _CHECKS = {"JPEG": check_scans, "JPEG2000": check_divisions}
 _TGA_SUFFIXES = (".tga", ".targa", ".icb", ".vda", ".vst")
 """Of a format that nothing else tells apart."""
 
-_JPEG_XL_BYTES_PER_PIXEL = 8
-"""Four samples of up to 16 bits; the header is not read as far as their depth."""
+_JPEG_XL_SAMPLE_BYTES, _JPEG_XL_LEAST_SAMPLES = 2, 4
+"""Samples of up to 16 bits, gray and color with opacity counted alike."""
+_ONE_OF_ANIMATION = "Shown: the first frame of an animation."
 
 _EXIF_ORIENTATION = 274
 
@@ -92,12 +93,12 @@ def open_image(path: Path, image: int | None = None) -> ImageSource | None:
         The file cannot be read.
     """
     try:
-        size = jpeg_xl_size(path)
+        header = jpeg_xl_header(path)
     except ValueError as error:
         raise _damaged(path, error) from error
-    if size is not None:
+    if header is not None:
         check_image(path, image)
-        return _open_jpeg_xl(path, *size)
+        return _open_jpeg_xl(path, header)
     try:
         check_parts(path)
     except LimitError as error:
@@ -153,10 +154,11 @@ def _in_parts(path: Path, picture: ImageFile) -> RowChunks | AreaChunks | None:
     return area_chunks(path) if picture.format == "JPEG2000" else row_chunks(path, picture)
 
 
-def _open_jpeg_xl(path: Path, width_px: int, height_px: int) -> ImageSource:
-    check_pixels(path, width_px * height_px, _JPEG_XL_BYTES_PER_PIXEL)
+def _open_jpeg_xl(path: Path, header: JpegXlHeader) -> ImageSource:
+    count = max(_JPEG_XL_LEAST_SAMPLES, 3 + header.extra_channels)
+    check_pixels(path, header.width_px * header.height_px, count * _JPEG_XL_SAMPLE_BYTES)
     try:
-        samples, frames = jpeg_xl_samples(path)
+        samples = jpeg_xl_samples(path)
     except (ValueError, RuntimeError) as error:
         raise _damaged(path, error) from error
     chunks = array_chunks(samples)
@@ -166,7 +168,11 @@ def _open_jpeg_xl(path: Path, width_px: int, height_px: int) -> ImageSource:
         reader="JPEG XL in memory",
         optics=Optics(),
         properties={"image.format": "JPEG XL"},
-        notes=(*_frames_note(frames), JPEG_XL_NOTE, *_stretch_note(shown)),
+        notes=(
+            *((_ONE_OF_ANIMATION,) if header.is_animation else ()),
+            JPEG_XL_NOTE,
+            *_stretch_note(shown),
+        ),
         display_range=shown,
     )
     return ImageSource(path, chunks, UPRIGHT, info)

@@ -203,9 +203,9 @@ def at_full_scale(path: Path, picture: Image.Image) -> Image.Image:
     Pillow shifts the bits: of a component of 1 bit, which opacity may have, 1 would be 128.
     """
     bits = jpeg2000_depths(path).bits if picture.format == _FORMAT else ()
-    bands = picture.split()
-    if len(bits) != len(bands) or not any(each < 8 for each in bits):
+    if len(bits) != len(picture.getbands()) or not any(each < 8 for each in bits):
         return picture
+    bands = picture.split()  # a copy
     for index, each in enumerate(bits):
         if each < 8:
             most = (1 << each) - 1

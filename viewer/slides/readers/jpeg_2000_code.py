@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
-    from tifffile import TiffPage
 
 IN_TIFF = frozenset((33003, 33004, 33005, 34712))
 """Compressions of TIFF."""
@@ -110,16 +109,6 @@ def check_divisions(data: bytes) -> int:
     if taken > JPEG_2000_BYTES.most:
         raise ChunkError(JPEG_2000_BYTES.sentence("its JPEG 2000 data", taken))
     return taken
-
-
-def check_page(page: TiffPage) -> None:
-    """Refuse a page of a TIFF any of whose tiles or strips `check_divisions` refuses."""
-    if page.compression in IN_TIFF:
-        file = page.parent.filehandle
-        for offset, size in zip(page.dataoffsets, page.databytecounts, strict=True):
-            if size:
-                file.seek(offset)
-                check_divisions(file.read(size))
 
 
 def _code_start(data: bytes) -> int:

@@ -1,13 +1,14 @@
-"""JPEG XL pictures: their size by the header, their samples by libjxl."""
+"""JPEG XL pictures: what their headers say, their samples by libjxl."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import imagecodecs
 import numpy as np
 
 from viewer.limits import open_regular
+from viewer.slides.readers.jpeg_2000 import boxes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,21 +17,43 @@ if TYPE_CHECKING:
 
 _CODESTREAM = b"\xff\x0a"
 _CONTAINER = b"\x00\x00\x00\x0cJXL \r\n\x87\n"
-_BOX_HEADER_BYTES = 8
-_LONG_BOX_HEADER_BYTES = 16
-_MOST_BOXES = 64
-_SIZE_BYTES = 12
-"""Within which the size stands."""
+_PART_NUMBER_BYTES = 4
+_HEADER_BYTES = 64
+"""Within which all that is read of it stands."""
 
-_SIDE_BITS = (9, 13, 18, 30)
 _RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
 """Width to height, for the numbers 1 to 7."""
+
+# Numbers of four kinds, told by two bits: how many bits follow, and what is added to them.
+_SIDE = ((9, 1), (13, 1), (18, 1), (30, 1))
+_PREVIEW_SIDE = ((6, 1), (8, 65), (10, 321), (12, 1345))
+_PREVIEW_EIGHTHS = ((0, 16), (0, 32), (5, 1), (9, 33))
+_TICKS, _TICK_PARTS = ((0, 100), (0, 1000), (10, 1), (30, 1)), ((0, 1), (0, 1001), (8, 1), (10, 1))
+_LOOPS = ((0, 0), (3, 0), (16, 0), (32, 0))
+_WHOLE_DEPTH, _FLOAT_DEPTH = ((0, 8), (0, 10), (0, 12), (6, 1)), ((0, 32), (0, 16), (0, 24), (6, 1))
+_EXTRA_CHANNELS = ((0, 0), (0, 1), (4, 2), (12, 1))
+_Number = tuple[tuple[int, int], tuple[int, int], tuple[int, int], tuple[int, int]]
 
 NOTE = "Shown as sRGB: color profiles of JPEG XL are not read."
 
 
-def jpeg_xl_size(path: Path) -> tuple[int, int] | None:
-    """Return width and height of a JPEG XL picture, in pixels; None for other files.
+class JpegXlHeader(NamedTuple):
+    """What the headers say.
+
+    Attributes
+    ----------
+    extra_channels
+        Beside gray or color: opacity and others, all of which are decoded.
+    """
+
+    width_px: int
+    height_px: int
+    is_animation: bool
+    extra_channels: int
+
+
+def jpeg_xl_header(path: Path) -> JpegXlHeader | None:
+    """Return what a JPEG XL picture says of itself; None for other files.
 
     Raises
     ------
@@ -40,50 +63,42 @@ def jpeg_xl_size(path: Path) -> tuple[int, int] | None:
         It is one, but its header is cut short.
     """
     with open_regular(path) as file:
-        return jpeg_xl_size_in(file)
+        return jpeg_xl_header_in(file)
 
 
-def jpeg_xl_size_in(file: BinaryIO) -> tuple[int, int] | None:
-    """Return the same of an open file. Raises as `jpeg_xl_size`."""
+def jpeg_xl_header_in(file: BinaryIO) -> JpegXlHeader | None:
+    """Return the same of an open file. Raises as `jpeg_xl_header`."""
     head = file.read(len(_CONTAINER))
     if head.startswith(_CODESTREAM):
-        file.seek(len(_CODESTREAM))
-        return _size(file.read(_SIZE_BYTES))
+        return _header(_Bits((head + file.read(_HEADER_BYTES))[len(_CODESTREAM) :]))
     if head != _CONTAINER:
         return None
-    for _ in range(_MOST_BOXES):
-        start = file.tell()
-        header = file.read(_LONG_BOX_HEADER_BYTES)
-        kind, length = header[4:8], int.from_bytes(header[:4], "big")
-        begin = start + _BOX_HEADER_BYTES
-        if length == 1:
-            length = int.from_bytes(header[8:], "big")
-            begin = start + _LONG_BOX_HEADER_BYTES
-        if kind in (b"jxlc", b"jxlp"):
-            # Parts of a codestream each begin with their number.
-            file.seek(begin + (4 if kind == b"jxlp" else 0) + len(_CODESTREAM))
-            return _size(file.read(_SIZE_BYTES))
-        if length < _BOX_HEADER_BYTES:
-            break
-        file.seek(start + length)
-    raise ValueError("its header is cut short")
+    code = _code_in_boxes(file)
+    if not code.startswith(_CODESTREAM):
+        raise ValueError("its header is cut short")
+    return _header(_Bits(code[len(_CODESTREAM) :]))
 
 
-def jpeg_xl_samples(path: Path) -> tuple[NDArray[Any], int]:
-    """Return the first frame, (height, width, samples), upright, and the number of frames.
+def _code_in_boxes(file: BinaryIO) -> bytes:
+    """Return the beginning of the codestream, which may lie in parts as short as a byte."""
+    code = b""
+    for kind, start, end in boxes(file, 0, file.seek(0, 2)):
+        if kind in (b"jxlc", b"jxlp") and len(code) < _HEADER_BYTES:
+            start += _PART_NUMBER_BYTES if kind == b"jxlp" else 0
+            file.seek(start)
+            code += file.read(max(0, min(_HEADER_BYTES - len(code), end - start)))
+    return code
 
-    Raises what libjxl raises.
-    """
+
+def jpeg_xl_samples(path: Path) -> NDArray[Any]:
+    """Return the first frame, (height, width, samples), upright. Raises what libjxl raises."""
     with open_regular(path) as file:
-        image = imagecodecs.jpegxl_decode(file.read())
-    width, height = jpeg_xl_size(path) or (0, 0)
-    # Alone the number of axes does not tell frames of gray from one of color.
-    is_stack = image.ndim == 4 or (image.ndim == 3 and image.shape[2] > 4)
-    frames = len(image) if is_stack else 1
-    image = image[0] if is_stack else image
-    if sorted(image.shape[:2]) != sorted((width, height)):
-        raise ValueError(f"it is of the size {image.shape}, not {width} x {height}")
-    return (image[..., np.newaxis] if image.ndim == 2 else image), frames
+        image = imagecodecs.jpegxl_decode(file.read(), index=0)
+    header = jpeg_xl_header(path)
+    sides = (header.width_px, header.height_px) if header is not None else (0, 0)
+    if sorted(image.shape[:2]) != sorted(sides):
+        raise ValueError(f"it is of the size {image.shape}, not {sides[0]} x {sides[1]}")
+    return image[..., np.newaxis] if image.ndim == 2 else image
 
 
 class _Bits:
@@ -101,11 +116,44 @@ class _Bits:
         self._count -= count
         return value
 
+    def flag(self) -> bool:
+        return self.take(1) == 1
 
-def _size(data: bytes) -> tuple[int, int]:
-    """Return what SizeHeader says, which follows the signature of a codestream."""
-    bits = _Bits(data)
-    is_small = bits.take(1) == 1
+    def number(self, kinds: _Number) -> int:
+        """Return a number of one of four kinds."""
+        bits, added = kinds[self.take(2)]
+        return self.take(bits) + added
+
+
+def _header(bits: _Bits) -> JpegXlHeader:
+    """Return what SizeHeader says, which follows the signature, and ImageMetadata after it."""
+    width, height = _size(bits)
+    if bits.flag():  # all as usual
+        return JpegXlHeader(width, height, is_animation=False, extra_channels=0)
+    is_animation = False
+    if bits.flag():
+        bits.take(3)  # how it is turned
+        if bits.flag():
+            _size(bits)
+        if bits.flag():
+            _skip_preview(bits)
+        is_animation = bits.flag()
+        if is_animation:
+            bits.number(_TICKS)
+            bits.number(_TICK_PARTS)
+            bits.number(_LOOPS)
+            bits.flag()
+    if bits.flag():
+        bits.number(_FLOAT_DEPTH)
+        bits.take(4)
+    else:
+        bits.number(_WHOLE_DEPTH)
+    bits.flag()  # whether 16 bits are enough to decode it
+    return JpegXlHeader(width, height, is_animation, bits.number(_EXTRA_CHANNELS))
+
+
+def _size(bits: _Bits) -> tuple[int, int]:
+    is_small = bits.flag()
     height = _side(bits, is_small)
     ratio = bits.take(3)
     if ratio == 0:
@@ -115,4 +163,11 @@ def _size(data: bytes) -> tuple[int, int]:
 
 
 def _side(bits: _Bits, is_small: bool) -> int:
-    return 8 * (1 + bits.take(5)) if is_small else 1 + bits.take(_SIDE_BITS[bits.take(2)])
+    return 8 * (1 + bits.take(5)) if is_small else bits.number(_SIDE)
+
+
+def _skip_preview(bits: _Bits) -> None:
+    side = _PREVIEW_EIGHTHS if bits.flag() else _PREVIEW_SIDE
+    bits.number(side)
+    if bits.take(3) == 0:
+        bits.number(side)

@@ -21,7 +21,7 @@ from viewer.slides.errors import (
     UnsupportedSlideError,
     check_image,
 )
-from viewer.slides.readers.jpeg_2000_code import check_page
+from viewer.slides.readers.coded_size import check_page
 from viewer.slides.readers.tiff.metadata import icc_profile
 from viewer.slides.readers.tiff.source import is_tiff, open_tiff, open_tiff_file
 from viewer.slides.readers.tiff_directory import read_directories
@@ -43,7 +43,7 @@ _NDPI_TAG, _XMP_TAG, _SOFTWARE = 65420, 700, "Software"
 _ORIENTATION_TAG = 274
 _LEICA = "http://www.leica-microsystems.com/scn/"
 _LARGE_STRIPS_PX = 1 << 24
-_MOST_ASSOCIATED_PX = 64 << 20
+_MOST_ASSOCIATED_BYTES = 192 << 20
 
 
 def open_remote_tiff(path: Path, image: int | None = None) -> SlideSource | None:
@@ -208,7 +208,7 @@ def _associated(path: Path, name: str, beside: dict[str, int]) -> RgbImage:
     try:
         with open_tiff_file(path) as tiff:
             page: Any = tiff.pages[beside[name]]
-            if page.imagewidth * page.imagelength > _MOST_ASSOCIATED_PX:
+            if page.nbytes > _MOST_ASSOCIATED_BYTES:
                 raise ValueError("it is too large")
             check_page(page)
             pixels = page.asarray()

@@ -12,7 +12,7 @@ from tifffile import COMPRESSION, PHOTOMETRIC, PREDICTOR, TIFF, TiffPage
 
 from viewer.slides.readers.coded_size import check_tiff_tile
 from viewer.slides.readers.jpeg_header import is_ycbcr, joined, read_jpeg_header
-from viewer.slides.readers.jpeg_markers import check_scans, is_cut_short
+from viewer.slides.readers.jpeg_markers import is_cut_short
 from viewer.slides.readers.jpeg_tiles import (
     DirectTiles,
     JpegDecoder,
@@ -272,7 +272,6 @@ class PageChunks:
     def _jpeg(self, data: bytes, _index: int) -> NDArray[Any]:
         if is_cut_short(data):
             raise ChunkError("its JPEG data is cut short")
-        check_scans(data)
         page, tables = self._page, self._jpegtables
         header = joined(self._tables_header, read_jpeg_header(data))
         components = len(header.component_ids)
