@@ -90,6 +90,18 @@ def png(path: Path, side_px: int, color_type: int = 0, bits: int = 8) -> Path:
     return path
 
 
+def claimed_png(path: Path, side_px: int, color_type: int = 3) -> Path:
+    """Write a PNG whose head claims a large side and whose data is that of a small one.
+
+    By default it has a palette: gray and color of 8 bits are read by rows, whatever their size.
+    """
+    data = bytearray(png(path, 64, color_type).read_bytes())
+    data[16:24] = struct.pack(">II", side_px, side_px)
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    path.write_bytes(bytes(data))
+    return path
+
+
 def jpeg(path: Path, side_px: int) -> Path:
     """Write a JPEG whose head claims a large side and whose data is that of a small one."""
     data = bytearray(imagecodecs.jpeg8_encode(np.zeros((64, 64, 3), np.uint8)))
@@ -149,6 +161,23 @@ def random_polygon(path: Path, vertices: int) -> Path:
     return path
 
 
+def stacked_parts(path: Path, kind: str) -> Path:
+    """Write GeoJSON of an outline of equal "parts", nested "boxes" or "holes", and a sound one."""
+    count = 20_000 if kind == "boxes" else 100_000
+    square = [[0, 0], [10, 0], [10, 10], [0, 10], [0, 0]]
+    places = [[square]] * count if kind == "parts" else [[square] * count]
+    if kind == "boxes":
+        most = 2 * count
+        places = [
+            [[[n, n], [most - n, n], [most - n, most - n], [n, most - n], [n, n]]]
+            for n in range(count)
+        ]
+    geometries = [{"type": "MultiPolygon", "coordinates": each} for each in (places, [[square]])]
+    features = [{"type": "Feature", "geometry": each, "properties": {}} for each in geometries]
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    return path
+
+
 def many_classes(path: Path, count: int) -> Path:
     """Write GeoJSON of small squares, each of a class of its own."""
     features = [
@@ -163,4 +192,18 @@ def many_classes(path: Path, count: int) -> Path:
         for x in range(count)
     ]
     path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    return path
+
+
+def long_texts(path: Path, *, is_said_to_be_shared: bool = True) -> Path:
+    """Write a Parquet file of one long text, which stands in each of 65,536 rows."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    texts = pa.DictionaryArray.from_arrays(
+        pa.array(np.zeros(1 << 16, np.int32)), pa.array(["x" * (1 << 18)])
+    )
+    zeros = pa.array(np.zeros(1 << 16))
+    table = pa.table({"class": texts, "x": zeros, "y": zeros, "score": zeros})
+    pq.write_table(table, path, store_schema=is_said_to_be_shared)
     return path

@@ -6,7 +6,6 @@ Each is tried through the command line, in a process whose memory is watched fro
 from __future__ import annotations
 
 import gc
-import json
 import shutil
 import struct
 import time
@@ -35,11 +34,14 @@ from bombs import (
     STRIP_OFFSETS,
     STRIP_SIZES,
     WIDTH,
+    claimed_png,
     endless,
     gzip_of,
     jpeg,
+    long_texts,
     png,
     random_polygon,
+    stacked_parts,
     tiff,
     tiff_of_directories,
     tiled_tiff,
@@ -116,13 +118,34 @@ def test_directories_of_a_tiff_beyond_number(
     assert bool(sentences) == ("left out" in notes)
 
 
+@pytest.mark.parametrize("color_type", [0, 2, 3])
+def test_a_png_that_claims_gigabytes_of_pixels(color_type: int, tmp_path: Path) -> None:
+    """Gray and color of 8 bits are read by rows; a palette would be decoded as a whole."""
+    path = claimed_png(tmp_path / "c.png", 40_000, color_type)
+    outcome = coverslip("info", path)
+    if color_type == 3:
+        assert_refused(outcome, "too large to hold")
+        return
+    assert outcome.code == 0
+    assert "PNG by rows" in outcome.out
+    assert outcome.peak_mb < MOST_SMALL_MB
+    shot = coverslip("shot", path, "-o", tmp_path / "out.png")
+    assert shot.code == 1
+    assert "hatched" in shot.err, "what is not there is not painted as clear glass"
+    assert shot.peak_mb < MOST_SMALL_MB
+
+
 @pytest.mark.slow
 def test_a_png_of_a_few_kilobytes_and_gigabytes_of_pixels(tmp_path: Path) -> None:
-    assert_refused(coverslip("info", png(tmp_path / "g.png", 40_000)), "too large to hold")
-    assert_refused(coverslip("info", png(tmp_path / "c.png", 19_900, 2)), "too large to hold")
+    assert_refused(coverslip("info", png(tmp_path / "g.png", 40_000, 3)), "too large to hold")
+    rows = coverslip("info", png(tmp_path / "rows.png", 40_000), timeout_s=100)
+    assert rows.code == 0
+    assert "PNG by rows" in rows.out
+    assert rows.peak_mb < MOST_SMALL_MB
     gray = coverslip("info", png(tmp_path / "small.png", 19_900), timeout_s=100)
     assert gray.code == 0, "an image that memory does hold is opened"
-    assert gray.peak_mb < 900
+    assert "PNG in memory" in gray.out
+    assert gray.peak_mb < 700, "its pixels are held once: 400 MB"
 
 
 @pytest.mark.parametrize("side_px", [17_000, 65_000])
@@ -200,19 +223,15 @@ def test_an_outline_that_crosses_itself_a_million_times_costs_only_itself(tmp_pa
     assert outcome.peak_mb < MOST_SMALL_MB
 
 
-@pytest.mark.parametrize("kind", ["parts", "holes"])
-def test_a_hundred_thousand_parts_on_one_another_cost_only_their_outline(
+@pytest.mark.parametrize("kind", ["parts", "boxes", "holes"])
+def test_thousands_of_parts_on_one_another_cost_only_their_outline(
     kind: str, tmp_path: Path
 ) -> None:
-    square = [[0, 0], [10, 0], [10, 10], [0, 10], [0, 0]]
-    path = tmp_path / "many.geojson"
-    places = [[square]] * 100_000 if kind == "parts" else [[square] * 100_000]
-    geometries = [{"type": "MultiPolygon", "coordinates": p} for p in (places, [[square]])]
-    features = [{"type": "Feature", "geometry": each, "properties": {}} for each in geometries]
-    path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    path = stacked_parts(tmp_path / "many.geojson", kind)
     outcome = coverslip("annotations", "validate", path, timeout_s=30)
     assert outcome.code == 1
-    assert "cross one another" in outcome.out + outcome.err
+    why = "its parts lie on one another" if kind == "boxes" else "cross one another"
+    assert why in outcome.out + outcome.err
     assert "1 annotations of QuPath GeoJSON can be used" in outcome.out
     assert outcome.peak_mb < 600
 
@@ -259,13 +278,7 @@ def test_a_parquet_that_unpacks_to_gigabytes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("is_said_to_be_shared", [True, False])
 def test_a_parquet_of_one_long_text_many_times(tmp_path: Path, is_said_to_be_shared: bool) -> None:
-    path = tmp_path / "texts.parquet"
-    texts = pa.DictionaryArray.from_arrays(
-        pa.array(np.zeros(1 << 16, np.int32)), pa.array(["x" * (1 << 18)])
-    )
-    zeros = pa.array(np.zeros(1 << 16))
-    table = pa.table({"class": texts, "x": zeros, "y": zeros, "score": zeros})
-    pq.write_table(table, path, store_schema=is_said_to_be_shared)
+    path = long_texts(tmp_path / "texts.parquet", is_said_to_be_shared=is_said_to_be_shared)
     assert path.stat().st_size < 1 << 20
     with pytest.raises(ResultFileError, match="too large to open"):
         read_result_file(path, Size(1000, 1000), 0.5)
@@ -368,3 +381,16 @@ def test_a_file_of_a_model_without_end_is_not_copied(name: str, tmp_path: Path) 
     with pytest.raises(BundleError, match="too large"):
         add_model(folder)
     assert list(models_folder().iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", [".vms", ".vmu"])
+@pytest.mark.parametrize("begin", [b"", b"[Virtual Microscope Specimen]\n", b"File" * (1 << 14)])
+def test_a_description_without_an_end_is_looked_at_once(
+    suffix: str, begin: bytes, tmp_path: Path
+) -> None:
+    """The search for the files that it names took half a minute."""
+    path = tmp_path / f"slide{suffix}"
+    path.write_bytes(begin)
+    with path.open("ab") as file:
+        file.truncate(1 << 40)
+    assert_refused(coverslip("info", path, timeout_s=10), "slide.vm")

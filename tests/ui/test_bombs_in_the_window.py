@@ -35,11 +35,14 @@ from bombs import (
     STRIP_OFFSETS,
     STRIP_SIZES,
     WIDTH,
+    claimed_png,
     endless,
     jpeg,
+    long_texts,
     many_classes,
     png,
     random_polygon,
+    stacked_parts,
     tiff,
     tiff_of_directories,
     tiled_tiff,
@@ -80,6 +83,10 @@ def claimed_jpeg(path: Path) -> Path:
 
 def gigabytes_of_png(path: Path) -> Path:
     return png(path, 40_000)
+
+
+def vast_palette(path: Path) -> Path:
+    return claimed_png(path, 40_000)
 
 
 def pipe(path: Path) -> Path:
@@ -145,7 +152,7 @@ QUICK: list[tuple[Way, str, Make, str]] = [
 LONG: list[tuple[Way, str, Make, str]] = [
     (opened, "wide.tif", wide_tile, "too large to hold in memory"),
     (dropped, "grid.tif", endless_grid, "which cannot be"),
-    (opened, "large.png", gigabytes_of_png, "too large to hold in memory"),
+    (opened, "large.png", vast_palette, "too large to hold in memory"),
     (opened, "device.svs", device, "a device or a pipe"),
     (dropped, "pipe.geojson", pipe, "pipe or device"),
     (imported, "large.png", gigabytes_of_png, "too large for a PNG mask"),
@@ -159,6 +166,22 @@ LONG: list[tuple[Way, str, Make, str]] = [
     (model, "pipe.zip", pipe, "pipe or device"),
     (model, "tile.tif", enormous_tile, "cannot be unpacked"),
 ]
+
+
+DROPPED: list[tuple[str, Make, str]] = [
+    ("tile.tif", enormous_tile, "too large to hold in memory"),
+    ("large.png", vast_palette, "too large to hold in memory"),
+    ("card.zip", zipped_card, "too large to unpack"),
+    ("texts.parquet", long_texts, "too large to open"),
+    ("nested.geojson", lambda path: stacked_parts(path, "boxes"), "lie on one another"),
+]
+
+
+@pytest.mark.parametrize(("name", "make", "sentence"), DROPPED, ids=[each[0] for each in DROPPED])
+def test_each_kind_of_bomb_is_dropped_onto_the_window(
+    name: str, make: Make, sentence: str, slide_window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    try_all(slide_window, [(dropped, name, make, sentence)], tmp_path, qtbot)
 
 
 def test_a_window_says_what_asks_for_too_much_and_goes_on(
