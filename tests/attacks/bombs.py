@@ -90,12 +90,13 @@ def png(path: Path, side_px: int, color_type: int = 0, bits: int = 8) -> Path:
     return path
 
 
-def claimed_png(path: Path, side_px: int, color_type: int = 3) -> Path:
+def claimed_png(path: Path, side_px: int, *, is_interlaced: bool = True) -> Path:
     """Write a PNG whose head claims a large side and whose data is that of a small one.
 
-    By default it has a palette: gray and color of 8 bits are read by rows, whatever their size.
+    Those that are not interlaced are read by rows, whatever their size.
     """
-    data = bytearray(png(path, 64, color_type).read_bytes())
+    data = bytearray(png(path, 64, 2).read_bytes())
+    data[28] = is_interlaced
     data[16:24] = struct.pack(">II", side_px, side_px)
     data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
     path.write_bytes(bytes(data))

@@ -118,12 +118,12 @@ def test_directories_of_a_tiff_beyond_number(
     assert bool(sentences) == ("left out" in notes)
 
 
-@pytest.mark.parametrize("color_type", [0, 2, 3])
-def test_a_png_that_claims_gigabytes_of_pixels(color_type: int, tmp_path: Path) -> None:
-    """Gray and color of 8 bits are read by rows; a palette would be decoded as a whole."""
-    path = claimed_png(tmp_path / "c.png", 40_000, color_type)
+@pytest.mark.parametrize("is_interlaced", [False, True])
+def test_a_png_that_claims_gigabytes_of_pixels(is_interlaced: bool, tmp_path: Path) -> None:
+    """It is read by rows, but interlaced it would be decoded as a whole."""
+    path = claimed_png(tmp_path / "c.png", 40_000, is_interlaced=is_interlaced)
     outcome = coverslip("info", path)
-    if color_type == 3:
+    if is_interlaced:
         assert_refused(outcome, "too large to hold")
         return
     assert outcome.code == 0
@@ -137,7 +137,6 @@ def test_a_png_that_claims_gigabytes_of_pixels(color_type: int, tmp_path: Path) 
 
 @pytest.mark.slow
 def test_a_png_of_a_few_kilobytes_and_gigabytes_of_pixels(tmp_path: Path) -> None:
-    assert_refused(coverslip("info", png(tmp_path / "g.png", 40_000, 3)), "too large to hold")
     rows = coverslip("info", png(tmp_path / "rows.png", 40_000), timeout_s=100)
     assert rows.code == 0
     assert "PNG by rows" in rows.out

@@ -85,7 +85,7 @@ def gigabytes_of_png(path: Path) -> Path:
     return png(path, 40_000)
 
 
-def vast_palette(path: Path) -> Path:
+def interlaced(path: Path) -> Path:
     return claimed_png(path, 40_000)
 
 
@@ -152,7 +152,7 @@ QUICK: list[tuple[Way, str, Make, str]] = [
 LONG: list[tuple[Way, str, Make, str]] = [
     (opened, "wide.tif", wide_tile, "too large to hold in memory"),
     (dropped, "grid.tif", endless_grid, "which cannot be"),
-    (opened, "large.png", vast_palette, "too large to hold in memory"),
+    (opened, "large.png", interlaced, "too large to hold in memory"),
     (opened, "device.svs", device, "a device or a pipe"),
     (dropped, "pipe.geojson", pipe, "pipe or device"),
     (imported, "large.png", gigabytes_of_png, "too large for a PNG mask"),
@@ -170,7 +170,7 @@ LONG: list[tuple[Way, str, Make, str]] = [
 
 DROPPED: list[tuple[str, Make, str]] = [
     ("tile.tif", enormous_tile, "too large to hold in memory"),
-    ("large.png", vast_palette, "too large to hold in memory"),
+    ("large.png", interlaced, "too large to hold in memory"),
     ("card.zip", zipped_card, "too large to unpack"),
     ("texts.parquet", long_texts, "too large to open"),
     ("nested.geojson", lambda path: stacked_parts(path, "boxes"), "lie on one another"),
