@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from viewer.overlays.patch_feature_map import PatchFeatureMap
     from viewer.overlays.result_card import ResultCard
 
-AREA_FORMATS = {"GeoJSON, areas for QuPath": (".geojson",)}
+AREA_FORMATS: dict[str, tuple[str, ...]] = {"GeoJSON, areas for QuPath": (".geojson",)}
 
 
 def write_areas(

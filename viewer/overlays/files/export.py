@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from viewer.overlays.objects import Objects
     from viewer.overlays.result_card import ResultCard
 
-FORMATS = {
+FORMATS: dict[str, tuple[str, ...]] = {
     "GeoJSON, for QuPath": (".geojson", ".json"),
     "CSV table": (".csv",),
     "GeoParquet": (".parquet", ".geoparquet"),

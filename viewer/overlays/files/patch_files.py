@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _TILE_PX = 256
 
-CELL_FORMATS = {
+CELL_FORMATS: dict[str, tuple[str, ...]] = {
     "CSV table": (".csv",),
     "Parquet table": (".parquet",),
     "Heatmap, OME-TIFF": (".tif", ".tiff"),
