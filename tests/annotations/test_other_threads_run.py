@@ -5,16 +5,20 @@ from __future__ import annotations
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
 from itertools import chain
+from typing import Any
 from uuid import UUID
 
 import pytest
 import shapely
 
 from viewer import slow_release
+from viewer.annotations import document_state
 from viewer.annotations.annotation import Annotation
+from viewer.annotations.document import Document
 from viewer.annotations.document_state import DocumentState
 from viewer.slow_release import release_unshared
 
@@ -22,6 +26,10 @@ COUNT = 200_000
 _LEAST_RATIO = 1.5
 """By which one call for all holds up other threads longer."""
 _TRIES = 5
+
+
+class _Thing:
+    """Something whose end can be seen."""
 
 
 class _Waker(threading.Thread):
@@ -116,6 +124,34 @@ def test_what_a_state_holds_is_freed() -> None:
     blocks = [filled() for _ in range(_TRIES)]
     at_once = [list(chain.from_iterable(filled())) for _ in range(_TRIES)]
     _assert_in_pieces(at_once.pop, in_pieces)
+
+
+def test_the_rows_of_a_document_are_freed_in_a_thread(
+    drawn: list[Annotation], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(document_state, "_MANY", 10)
+    document = Document()
+    document.land_reset(DocumentState().fill(drawn[:100]))
+    freed_in: list[int] = []
+
+    def seen() -> Any:
+        thing = _Thing()
+        weakref.finalize(thing, lambda: freed_in.append(threading.get_ident()))
+        return thing
+
+    ids, tables = document.state.index.tables
+    ids.append(seen())
+    tables[-1][0] = seen()
+    del ids, tables
+    document.land_reset(DocumentState().fill(drawn[100:200]))
+    _wait_until_freed()
+    tables = document.state.index.tables[1]
+    tables[-1][0] = seen()
+    del tables
+    document.let_go()
+    _wait_until_freed()
+    assert len(freed_in) == 3
+    assert threading.get_ident() not in freed_in
 
 
 def test_the_ids_of_all_are_put_together(drawn: list[Annotation], state: DocumentState) -> None:

@@ -46,6 +46,11 @@ class _Rows:
         """Return the row of an id; None where it has none."""
         return self._table.get(id_.int)  # whose hash Python does not work out by itself
 
+    @property
+    def tables(self) -> tuple[list[UUID], list[dict[int, int]]]:
+        """Return what is to be freed, part by part, once nobody has these any more."""
+        return self.ids, self._table.parts
+
     def add(self, id_: UUID) -> int:
         """Return a new row, for an id that has none."""
         self.ids.append(id_)
@@ -76,6 +81,15 @@ class BoundsIndex:
         other._blocks = self._blocks.copy()
         self._own = set()
         return other
+
+    @property
+    def tables(self) -> tuple[list[UUID], list[dict[int, int]]]:
+        """Return what is to be freed, part by part, once nobody has this or a copy any more."""
+        return self._rows.tables
+
+    def shares_rows(self, other: BoundsIndex) -> bool:
+        """Return whether one is a copy of the other, or both are of a third."""
+        return self._rows is other._rows
 
     @property
     def count(self) -> int:

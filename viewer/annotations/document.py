@@ -11,7 +11,7 @@ from viewer.annotations.document_state import DocumentState, is_special
 from viewer.annotations.history import History
 from viewer.annotations.id_set import IdSet
 from viewer.errors import CoverslipError
-from viewer.slow_release import release_slowly, release_unshared
+from viewer.slow_release import release_slowly
 from viewer.window_first import giving_way
 
 if TYPE_CHECKING:
@@ -26,10 +26,8 @@ if TYPE_CHECKING:
     from viewer.geometry import Box
 
 
-_MANY = 10_000
-"""Annotations whose room takes longer than a frame to free."""
 _MANY_CHANGES = 1_000
-"""Changes that take as long, with what they were about."""
+"""Changes that take longer than a frame to free, with what they were about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,7 +323,7 @@ class Document:
         state, self._state, self._is_shared = self._state, DocumentState(), False
         self._undo.clear()
         self._redo.clear()
-        release_unshared(state.held.blocks)
+        state.let_go()
 
     # What is done in another thread ----------------------------------------------------------
 
@@ -406,11 +404,10 @@ class Document:
         return True
 
     def _replace(self, step: Edit, after: DocumentState) -> None:
-        before, self._state, self._is_shared = self._state.held, after, False
+        before, self._state, self._is_shared = self._state, after, False
         self.version += 1
         self._tell(step)
-        if len(before) > _MANY:
-            release_unshared(before.blocks)
+        before.let_go(after)
 
     def listen(self, listener: Callable[[Edit], object]) -> Callable[[], None]:
         """Calls `listener` after each change with what changed, undo and redo too.

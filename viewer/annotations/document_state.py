@@ -15,6 +15,7 @@ from viewer.annotations.held_annotations import HeldAnnotations
 from viewer.annotations.id_set import IdSet
 from viewer.annotations.kept_geometry import is_line, is_same_geometry
 from viewer.progress import while_wanted
+from viewer.slow_release import release_unshared
 from viewer.window_first import give_way, giving_way
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ _SMALL_PART = 8
 """How many times as many all have to be, that some are found sooner one by one."""
 _AT_ONCE = 2000
 """Changes between two words on how far the work is."""
+_MANY = 10_000
+"""Rows that take longer than a frame to free."""
 
 
 @dataclass(slots=True)
@@ -98,6 +101,19 @@ class DocumentState:
             return self.index.box
         rows = [self.index.place(id_) for id_ in giving_way(ids) if id_ in self.held]
         return self.index.box_of(np.array(rows, np.intp))
+
+    def let_go(self, successor: DocumentState | None = None) -> None:
+        """Free very many little by little, once nobody else has them.
+
+        Parameters
+        ----------
+        successor
+            What comes in its place, and may have the same rows.
+        """
+        if self.index.count <= _MANY:
+            return
+        is_kept = successor is not None and successor.index.shares_rows(self.index)
+        release_unshared(self.held.blocks, *(() if is_kept else self.index.tables))
 
     def copied(self) -> DocumentState:
         """Return a state that can be changed without this one."""

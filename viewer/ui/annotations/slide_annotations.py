@@ -305,4 +305,4 @@ def _tell_nobody(_share: float) -> None:
 
 def _let_go(result: _Opened) -> None:
     result.files.close()
-    release_slowly(result.state.held.blocks)
+    result.state.let_go()
