@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
 MANY = 50_000
 """Objects that take longer than a frame to look at."""
+_LONG_S = 0.05
+"""Computed by a thread that may have made as many."""
 _NEW_OBJECTS = 10_000
 """To come before Python looks for garbage; at its own 700 that takes a tenth of all imports."""
 
@@ -46,8 +49,10 @@ def uncollected(count: int = 0) -> Generator[None]:
     ----------
     count
         How many things the containers hold that are made. Of few, and where few objects came
-        during the block, nothing is left out.
+        during a short block, nothing is left out: Python counts those that go at the same time
+        against those that come.
     """
+    began_s = time.thread_time()
     with _work.lock:
         if not _work.under_way:
             _work.was_enabled = gc.isenabled()
@@ -57,7 +62,8 @@ def uncollected(count: int = 0) -> Generator[None]:
         yield
     finally:
         with _work.lock:
-            if max(count, gc.get_count()[0]) > MANY:
+            is_long = time.thread_time() - began_s > _LONG_S
+            if is_long or max(count, gc.get_count()[0]) > MANY:
                 gc.freeze()
                 _work.has_left_out = True
             _work.under_way -= 1

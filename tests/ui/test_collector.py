@@ -12,6 +12,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
+from viewer import uncollected as uncollected_module
 from viewer.ui import collector, user_input
 from viewer.ui.collector import Collector
 from viewer.uncollected import uncollected
@@ -96,6 +97,21 @@ def test_what_bulk_work_made_is_left_out_and_freed_once_it_goes(
     del small, large
     collects._collect()
     qtbot.waitUntil(lambda: seen_small() is None, timeout=20_000)
+
+
+def test_what_bulk_work_made_is_left_out_though_as_much_went_meanwhile(
+    collects: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uncollected_module, "_LONG_S", 0.001)
+    collects._collect()
+    former: list[list[int]] = [[] for _ in range(2 * MANY)]
+    before = gc.get_freeze_count()
+    with uncollected():
+        large: list[list[int]] = [[] for _ in range(2 * MANY)]
+        del former
+        assert gc.get_count()[0] < MANY, "Python's count tells nothing of it"
+    assert gc.get_freeze_count() > before + MANY
+    assert len(large) == 2 * MANY
 
 
 def test_work_that_made_little_leaves_nothing_out(collects: Collector) -> None:
