@@ -10,7 +10,9 @@ from typing import IO, TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_MOST_IN_MEMORY = 16 << 20
+_MOST_IN_MEMORY = 2 << 20
+"""What memory is made larger for is copied in one call, in which no other thread runs: for 16 MB up
+to 130 ms where the system has to give it first."""
 _PIECE_BYTES = 1 << 20
 """A copy of all in one call would hold up all other threads."""
 _AT_ONCE = 1000
