@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import imagecodecs
 import numpy as np
 import pytest
+from picture_steps import READERS, assert_as_in_memory
 from PIL import Image
 from tiff_steps import opacity, picture, whole
 
@@ -21,28 +22,18 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_READERS = "viewer.slides.readers"
-
 
 @pytest.fixture(autouse=True)
 def is_all_large(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have pictures read as those of many gigabytes are."""
-    monkeypatch.setattr(f"{_READERS}.image_size.MOST_BYTES", 1)
-    monkeypatch.setattr(f"{_READERS}.jpeg_2000_chunks._CHUNK_PX", 192)
+    monkeypatch.setattr(f"{READERS}.image_size.MOST_BYTES", 1)
+    monkeypatch.setattr(f"{READERS}.jpeg_2000_chunks._CHUNK_PX", 192)
 
 
 def _check(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Check that a picture shows the same by areas as in memory, and what its overview shows."""
-    with monkeypatch.context() as patched:
-        patched.setattr(f"{_READERS}.image_size.MOST_BYTES", 1 << 30)
-        with closing(open_here(path)) as source:
-            assert "in memory" in source.info.reader
-            expected, info = whole(source), source.info
+    expected = assert_as_in_memory(path, "by areas", monkeypatch)
     with closing(open_here(path)) as source:
-        assert "by areas" in source.info.reader
-        np.testing.assert_array_equal(whole(source), expected)
-        assert source.info.display_range == info.display_range
-        assert source.info.notes == info.notes
         reduced = np.asarray(Image.fromarray(expected).reduce(8)).astype(int)
         # Wavelets keep more of sharp edges than means do.
         difference = np.abs(whole(source, 1) - reduced)
@@ -111,7 +102,7 @@ def test_what_is_not_read_so_is_refused_where_memory_has_no_room(
     if kind == "opacity":
         image.putalpha(Image.fromarray(opacity()[..., 0]))
     else:
-        monkeypatch.setattr(f"{_READERS}.jpeg_2000_chunks.TILE_BYTES", Limit(1000, ""))
+        monkeypatch.setattr(f"{READERS}.jpeg_2000_chunks.TILE_BYTES", Limit(1000, ""))
     image.save(path)
     with pytest.raises(UnsupportedSlideError, match="too large to hold in memory"):
         open_here(path)

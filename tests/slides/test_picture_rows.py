@@ -11,6 +11,7 @@ from typing import Any
 import imagecodecs
 import numpy as np
 import pytest
+from picture_steps import READERS, assert_as_in_memory
 from PIL import Image, ImageOps
 from random_pngs import BITS, random_png
 from tiff_steps import gray, on_white, opacity, picture, whole
@@ -21,7 +22,6 @@ from viewer.slides.errors import UnsupportedSlideError
 from viewer.slides.opener import open_here
 from viewer.slides.readers.large_chunks import large_chunks
 
-_READERS = "viewer.slides.readers"
 _KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "jpeg": ("RGB", {"quality": 90}),
     "jpeg of gray": ("L", {"quality": 90}),
@@ -41,10 +41,10 @@ _KINDS: dict[str, tuple[str, dict[str, Any]]] = {
 @pytest.fixture(autouse=True)
 def is_all_large(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have pictures read as those of many gigabytes are."""
-    monkeypatch.setattr(f"{_READERS}.image_size.MOST_BYTES", 1)
-    monkeypatch.setattr(f"{_READERS}.large_chunks.PART_BYTES", 8192)
-    monkeypatch.setattr(f"{_READERS}.tiff.sequential_rows.PART_BYTES", 5000)
-    monkeypatch.setattr(f"{_READERS}.png_rows._INPUT_BYTES", 100)
+    monkeypatch.setattr(f"{READERS}.image_size.MOST_BYTES", 1)
+    monkeypatch.setattr(f"{READERS}.large_chunks.PART_BYTES", 8192)
+    monkeypatch.setattr(f"{READERS}.tiff.sequential_rows.PART_BYTES", 5000)
+    monkeypatch.setattr(f"{READERS}.png_rows._INPUT_BYTES", 100)
     large_chunks().clear()
 
 
@@ -101,20 +101,6 @@ def test_one_that_is_cut_short_says_which_tile(tmp_path: Path, suffix: str) -> N
             source.read_tile(0, *bad)
 
 
-def _both_ways(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Check that a picture shows the same by rows as in memory, to the last bit."""
-    with monkeypatch.context() as patched:
-        patched.setattr(f"{_READERS}.image_size.MOST_BYTES", 1 << 30)
-        with closing(open_here(path)) as source:
-            assert "in memory" in source.info.reader
-            expected, info = whole(source), source.info
-    with closing(open_here(path)) as source:
-        assert "by rows" in source.info.reader
-        np.testing.assert_array_equal(whole(source), expected)
-        assert source.info.display_range == info.display_range
-        assert source.info.notes == info.notes
-
-
 @pytest.mark.parametrize(
     ("kind", "bits", "has_clear"),
     [(kind, *each) for kind in BITS for each in itertools.product(BITS[kind], (False, True))],
@@ -127,7 +113,7 @@ def test_pngs_of_all_kinds(
         path = tmp_path / f"{seed}.png"
         png = random_png(seed, kind, bits, has_clear=has_clear, is_interlaced=False)
         path.write_bytes(png.data)
-        _both_ways(path, monkeypatch)
+        assert_as_in_memory(path, "by rows", monkeypatch)
 
 
 def test_a_png_whose_extremes_stand_last_is_stretched_as_in_memory(
@@ -137,7 +123,7 @@ def test_a_png_whose_extremes_stand_last_is_stretched_as_in_memory(
     values[-1] = 900
     path = tmp_path / "a.png"
     Image.fromarray(values).save(path)
-    _both_ways(path, monkeypatch)
+    assert_as_in_memory(path, "by rows", monkeypatch)
 
 
 def _inks(adobe_transform: int, *, is_coarse: bool = False) -> bytes:
@@ -158,7 +144,7 @@ def test_inks_of_a_jpeg(
 ) -> None:
     path = tmp_path / "a.jpg"
     path.write_bytes(_inks(adobe_transform))
-    _both_ways(path, monkeypatch)
+    assert_as_in_memory(path, "by rows", monkeypatch)
 
 
 def test_inks_of_a_jpeg_through_their_profile(
@@ -170,7 +156,7 @@ def test_inks_of_a_jpeg_through_their_profile(
     path = tmp_path / "a.jpg"
     image = _image("RGB").convert("CMYK")
     image.save(path, quality=90, icc_profile=found[0].read_bytes())
-    _both_ways(path, monkeypatch)
+    assert_as_in_memory(path, "by rows", monkeypatch)
 
 
 @pytest.mark.parametrize("is_lossless", [False, True])
@@ -180,10 +166,10 @@ def test_webp(
 ) -> None:
     path = tmp_path / "a.webp"
     _image(mode).save(path, lossless=is_lossless, quality=80)
-    _both_ways(path, monkeypatch)
-    monkeypatch.setattr(f"{_READERS}.webp_rows._STEP_BYTES", 100)
-    monkeypatch.setattr(f"{_READERS}.webp_rows._BEHIND_BYTES", 4096)
-    _both_ways(path, monkeypatch)
+    assert_as_in_memory(path, "by rows", monkeypatch)
+    monkeypatch.setattr(f"{READERS}.webp_rows._STEP_BYTES", 100)
+    monkeypatch.setattr(f"{READERS}.webp_rows._BEHIND_BYTES", 4096)
+    assert_as_in_memory(path, "by rows", monkeypatch)
 
 
 @pytest.mark.parametrize(
@@ -198,7 +184,7 @@ def test_pixels_that_are_stored_as_they_are(
 ) -> None:
     path = tmp_path / f"a.{suffix}"
     _image(mode).save(path)
-    _both_ways(path, monkeypatch)
+    assert_as_in_memory(path, "by rows", monkeypatch)
 
 
 @pytest.mark.parametrize("is_from_right", [False, True])
@@ -221,7 +207,7 @@ def test_tga_by_its_header(
         data += bytes(494) + bytes([attributes])
         data += extension.to_bytes(4, "little") + bytes(4) + b"TRUEVISION-XFILE.\0"
     path.write_bytes(data)
-    _both_ways(path, monkeypatch)
+    assert_as_in_memory(path, "by rows", monkeypatch)
 
 
 @pytest.mark.parametrize("head", ["P5 420 300 65535 ", "Pf 420 300 -1 ", "Pf 420 300 1 "])
@@ -231,7 +217,7 @@ def test_grays_of_many_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hea
     kind = ">u2" if head.startswith("P5") else ">f4" if " 1 " in head else "<f4"
     path = tmp_path / ("a.pgm" if head.startswith("P5") else "a.pfm")
     path.write_bytes(head.replace(" ", "\n").encode() + values.astype(kind).tobytes())
-    _both_ways(path, monkeypatch)
+    assert_as_in_memory(path, "by rows", monkeypatch)
 
 
 def test_what_is_left_of_a_dark_png_that_is_cut_short(tmp_path: Path) -> None:
@@ -251,7 +237,7 @@ def test_a_progressive_jpeg_is_read_by_rows_where_memory_has_room(
 ) -> None:
     path = tmp_path / "a.jpg"
     Image.fromarray(picture()).save(path, progressive=True, quality=90)
-    _both_ways(path, monkeypatch)
+    assert_as_in_memory(path, "by rows", monkeypatch)
 
 
 @pytest.mark.parametrize("kind", ["interlaced", "progressive", "coarse inks", "moving", "gif"])
@@ -264,7 +250,7 @@ def test_what_has_no_rows_is_refused_where_memory_has_no_room(
     if kind == "progressive":
         color.save(path, progressive=True)
         monkeypatch.setattr(
-            f"{_READERS}.image_rows.TILE_BYTES", Limit(path.stat().st_size + 300_000, "")
+            f"{READERS}.image_rows.TILE_BYTES", Limit(path.stat().st_size + 300_000, "")
         )
     elif kind == "coarse inks":
         path.write_bytes(_inks(2, is_coarse=True))

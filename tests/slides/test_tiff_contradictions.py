@@ -13,7 +13,17 @@ from jpeg_builder import JpegCoding, marked
 from test_tiff_jpeg_color import smooth
 from test_tiff_tags import ICCLAB, lab_samples, stored_lab
 from tiff_builder import GRAY, GRAY_INVERTED, RGB
-from tiff_steps import HEIGHT_PX, WIDTH_PX, assert_shows, gray, picture, whole, write_tiff
+from tiff_steps import (
+    HEIGHT_PX,
+    ROWS,
+    WIDTH_PX,
+    assert_shows,
+    gray,
+    picture,
+    strip_tags,
+    whole,
+    write_tiff,
+)
 
 from viewer.slides import TileError, UnsupportedSlideError, open_slide
 
@@ -21,25 +31,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+    from tiff_steps import Tags
 
 pytestmark = pytest.mark.usefixtures("in_this_process")
 
-CMYK, ROWS = 5, 100
+CMYK = 5
 JPEG, PACKBITS, NONE = 7, 32773, 1
-Tags = dict[int, tuple[str, tuple[int, ...]]]
-
-
-def tags(bits: int, samples: int, photometric: int, compression: int) -> Tags:
-    return {
-        256: ("H", (WIDTH_PX,)),
-        257: ("H", (HEIGHT_PX,)),
-        258: ("H", (bits,) * samples),
-        259: ("H", (compression,)),
-        262: ("H", (photometric,)),
-        273: ("I", ()),
-        277: ("H", (samples,)),
-        278: ("H", (ROWS,)),
-    }
 
 
 def strips(image: NDArray[Any]) -> list[NDArray[Any]]:
@@ -59,7 +56,7 @@ def test_a_jpeg_of_other_components_than_told_is_no_picture(
 ) -> None:
     """Its red alone would be shown as gray, or its inks as light."""
     image = np.concatenate([smooth(), smooth()[..., :1]], 2) if space == "CMYK" else smooth()
-    about = tags(8, samples, photometric, JPEG)
+    about = strip_tags(8, samples, photometric, JPEG)
     path = of_jpeg(tmp_path / "a.tif", image, JpegCoding(space, jfif=True), about)
     with (
         closing(open_slide(path)) as source,
@@ -70,9 +67,9 @@ def test_a_jpeg_of_other_components_than_told_is_no_picture(
 
 def test_gray_and_opaque_jpeg_under_the_tags_of_more_samples(tmp_path: Path) -> None:
     coding = JpegCoding("gray", jfif=True)
-    path = of_jpeg(tmp_path / "gray.tif", smooth()[..., :1], coding, tags(8, 3, RGB, JPEG))
+    path = of_jpeg(tmp_path / "gray.tif", smooth()[..., :1], coding, strip_tags(8, 3, RGB, JPEG))
     assert_shows(path, gray(smooth()[..., 0]), 3)
-    about = tags(8, 4, RGB, JPEG) | {338: ("H", (2,))}
+    about = strip_tags(8, 4, RGB, JPEG) | {338: ("H", (2,))}
     path = of_jpeg(tmp_path / "opaque.tif", smooth(), JpegCoding("YCbCr", jfif=True), about)
     assert_shows(path, smooth(), 4)
 
@@ -108,7 +105,7 @@ def test_a_picture_of_other_samples_than_told_is_none(
     tmp_path: Path, codec: int, bits: int, samples: int, image: NDArray[Any], said: str
 ) -> None:
     """In strips its components were taken for pixels, and of 16 bits the lowest were shown."""
-    about = tags(bits, samples, RGB if samples == 3 else GRAY, codec)
+    about = strip_tags(bits, samples, RGB if samples == 3 else GRAY, codec)
     path = write_tiff(tmp_path / "a.tif", about, [_coded(part, codec) for part in strips(image)])
     with closing(open_slide(path)) as source, pytest.raises(TileError, match=said):
         source.read_tile(0, 0, 0)
@@ -118,14 +115,14 @@ def test_a_picture_of_other_samples_than_told_is_none(
 def test_fewer_bits_and_samples_than_told(tmp_path: Path, codec: int) -> None:
     values = picture()[..., 0]
     data = [_coded(part, codec) for part in strips(values)]
-    path = write_tiff(tmp_path / "deep.tif", tags(16, 1, GRAY, codec), data)
+    path = write_tiff(tmp_path / "deep.tif", strip_tags(16, 1, GRAY, codec), data)
     with closing(open_slide(path)) as source:
         stored = source.read_channels(0, 0, 0, (0,))[0]
         assert stored.dtype == np.uint16
         np.testing.assert_array_equal(stored, values[: stored.shape[0], : stored.shape[1]])
-    path = write_tiff(tmp_path / "gray.tif", tags(8, 3, RGB, codec), data)
+    path = write_tiff(tmp_path / "gray.tif", strip_tags(8, 3, RGB, codec), data)
     assert_shows(path, gray(values))
-    about: Tags = tags(16, 4, RGB, codec) | {338: ("H", (2,))}
+    about: Tags = strip_tags(16, 4, RGB, codec) | {338: ("H", (2,))}
     opaque = [_coded(part.astype(np.uint16) * 257, codec) for part in strips(picture())]
     assert_shows(write_tiff(tmp_path / "opaque.tif", about, opaque), picture(), 1)
 
@@ -136,7 +133,7 @@ def test_jpeg_of_12_bits_under_the_tag_of_others(tmp_path: Path, told: int) -> N
     data = [
         bytes(imagecodecs.jpeg8_encode(part, level=98, bitspersample=12)) for part in strips(deep)
     ]
-    path = write_tiff(tmp_path / "a.tif", tags(told, 1, GRAY, JPEG), data)
+    path = write_tiff(tmp_path / "a.tif", strip_tags(told, 1, GRAY, JPEG), data)
     with closing(open_slide(path)) as source:
         if told == 8:
             with pytest.raises(TileError, match="samples are uint16 where the file tells of uint8"):
@@ -150,7 +147,7 @@ def test_lab_as_jpeg_is_not_taken_for_ycbcr(tmp_path: Path) -> None:
     stored = stored_lab(lab_samples(), ICCLAB, 8)
     options: dict[str, Any] = {"level": 98, "colorspace": "RGB", "outcolorspace": "RGB"}
     data = [marked(bytes(imagecodecs.jpeg8_encode(part, **options))) for part in strips(stored)]
-    path = write_tiff(tmp_path / "a.tif", tags(8, 3, ICCLAB, JPEG), data)
+    path = write_tiff(tmp_path / "a.tif", strip_tags(8, 3, ICCLAB, JPEG), data)
     with closing(open_slide(path)) as source:
         difference = np.abs(whole(source).astype(int) - picture())
     assert difference.mean() < 4  # edges of patches ring
@@ -163,7 +160,7 @@ def test_a_predictor_that_the_codec_does_not_have(
     tmp_path: Path, compression: int, bits: int
 ) -> None:
     image = picture() if bits == 8 else picture().astype(">u2") * 257
-    about: Tags = tags(bits, 3, RGB, compression) | {317: ("H", (2,))}
+    about: Tags = strip_tags(bits, 3, RGB, compression) | {317: ("H", (2,))}
     data = [strip.tobytes() for strip in strips(image)]
     if compression == PACKBITS:
         data = [bytes(imagecodecs.packbits_encode(part)) for part in data]
@@ -172,7 +169,7 @@ def test_a_predictor_that_the_codec_does_not_have(
 
 @pytest.mark.parametrize(("bits", "kind"), [(12, 2), (4, 2), (24, 2), (40, 1), (8, 3)])
 def test_samples_of_no_known_format_are_refused(tmp_path: Path, bits: int, kind: int) -> None:
-    about: Tags = tags(bits, 1, GRAY, NONE) | {339: ("H", (kind,))}
+    about: Tags = strip_tags(bits, 1, GRAY, NONE) | {339: ("H", (kind,))}
     path = write_tiff(tmp_path / "a.tif", about, [bytes(WIDTH_PX * ROWS * bits // 8)] * 3)
     said = rf"^a\.tif holds samples of {bits} bits that cannot be shown \(TIFF SampleFormat {kind}"
     with pytest.raises(UnsupportedSlideError, match=said):
@@ -239,18 +236,18 @@ def test_planes_of_colors_that_the_xml_takes_for_channels(
 def test_what_no_tag_says_is_not_guessed(tmp_path: Path) -> None:
     data = [strip.tobytes() for strip in strips(picture())]
     for left_out, said in ((258, "how many bits a sample"), (277, "how many samples a pixel")):
-        about = tags(8, 3, RGB, NONE)
+        about = strip_tags(8, 3, RGB, NONE)
         del about[left_out]
         path = write_tiff(tmp_path / f"{left_out}.tif", about, data)
         with pytest.raises(UnsupportedSlideError, match=rf"does not say {said} has"):
             open_slide(path)
-    about: Tags = tags(8, 3, RGB, NONE) | {284: ("H", (3,))}
+    about: Tags = strip_tags(8, 3, RGB, NONE) | {284: ("H", (3,))}
     with pytest.raises(UnsupportedSlideError, match="whether the colors of a pixel lie together"):
         open_slide(write_tiff(tmp_path / "planar.tif", about, data))
 
 
 def test_strips_of_no_rows_are_counted(tmp_path: Path) -> None:
-    about: Tags = tags(8, 3, RGB, NONE) | {278: ("H", (0,))}
+    about: Tags = strip_tags(8, 3, RGB, NONE) | {278: ("H", (0,))}
     data = [strip.tobytes() for strip in strips(picture())]
     assert assert_shows(write_tiff(tmp_path / "a.tif", about, data), picture()) == ()
 
@@ -266,7 +263,7 @@ def test_strips_of_no_rows_are_counted(tmp_path: Path) -> None:
 def test_samples_that_are_no_colors_are_said(
     tmp_path: Path, photometric: int, more: Tags, said: str
 ) -> None:
-    about = tags(8, 3, photometric, NONE) | more
+    about = strip_tags(8, 3, photometric, NONE) | more
     path = write_tiff(tmp_path / "a.tif", about, [strip.tobytes() for strip in strips(picture())])
     with closing(open_slide(path)) as source:
         assert len(source.info.axes.channels) == 3
@@ -277,7 +274,9 @@ def test_samples_that_are_no_colors_are_said(
 def test_three_inks_are_no_light(tmp_path: Path, bits: int) -> None:
     inks = 255 - picture() if bits == 8 else (255 - picture()).astype(">u2") * 257
     data = [strip.tobytes() for strip in strips(inks)]
-    notes = assert_shows(write_tiff(tmp_path / "a.tif", tags(bits, 3, CMYK, NONE), data), picture())
+    notes = assert_shows(
+        write_tiff(tmp_path / "a.tif", strip_tags(bits, 3, CMYK, NONE), data), picture()
+    )
     assert notes[0].endswith("its colors are an approximation.")
 
 

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+    from tiff_steps import Tags
 
 pytestmark = pytest.mark.usefixtures("in_this_process")
 
-Tags = dict[int, tuple[str, tuple[int, ...]]]
 ROWS, TILE_PX = 104, 80
 NONE, DEFLATE = 1, 8
 

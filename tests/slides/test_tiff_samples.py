@@ -15,12 +15,14 @@ from PIL import Image
 from test_tiff_jpeg_color import smooth
 from tiff_steps import (
     HEIGHT_PX,
+    ROWS,
     WIDTH_PX,
     assert_shows,
     gray,
     on_white,
     opacity,
     picture,
+    strip_tags,
     write_tiff,
 )
 
@@ -30,25 +32,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+    from tiff_steps import Tags
 
 pytestmark = pytest.mark.usefixtures("in_this_process")
 
-Tags = dict[int, tuple[str, tuple[int, ...]]]
 GRAY, RGB, PALETTE, CMYK, YCBCR = 1, 2, 3, 5, 6
-ROWS = 100
-
-
-def tags(bits: int, samples: int, photometric: int, compression: int = 8) -> Tags:
-    return {
-        256: ("H", (WIDTH_PX,)),
-        257: ("H", (HEIGHT_PX,)),
-        258: ("H", (bits,) * samples),
-        259: ("H", (compression,)),
-        262: ("H", (photometric,)),
-        273: ("I", ()),
-        277: ("H", (samples,)),
-        278: ("H", (ROWS,)),
-    }
 
 
 def deflated(samples: NDArray[Any]) -> list[bytes]:
@@ -68,7 +56,7 @@ def stretched(values: NDArray[Any], low: float, high: float) -> NDArray[np.uint8
 @pytest.mark.parametrize("states_sampling", [True, False])
 def test_ycbcr_of_16_bits(tmp_path: Path, states_sampling: bool) -> None:
     deep = ycbcr().astype(np.uint16) * 257
-    about = tags(16, 3, YCBCR)
+    about = strip_tags(16, 3, YCBCR)
     if states_sampling:
         about[530] = ("H", (1, 1))
     assert assert_shows(write_tiff(tmp_path / "a.tif", about, deflated(deep)), smooth(), 3) == ()
@@ -77,14 +65,16 @@ def test_ycbcr_of_16_bits(tmp_path: Path, states_sampling: bool) -> None:
 def test_ycbcr_of_which_the_lowest_bit_comes_first(tmp_path: Path) -> None:
     reverse = np.array([int(f"{byte:08b}"[::-1], 2) for byte in range(256)], np.uint8)
     data = [reverse[ycbcr()[y : y + ROWS]].tobytes() for y in range(0, HEIGHT_PX, ROWS)]
-    about: Tags = tags(8, 3, YCBCR, compression=1) | {266: ("H", (2,)), 530: ("H", (1, 1))}
+    about: Tags = strip_tags(8, 3, YCBCR, compression=1) | {266: ("H", (2,)), 530: ("H", (1, 1))}
     assert_shows(write_tiff(tmp_path / "a.tif", about, data), smooth(), 3)
 
 
 def test_integers_of_24_bits(tmp_path: Path) -> None:
     stored = np.zeros((HEIGHT_PX, WIDTH_PX, 3, 3), np.uint8)
     stored[..., 0] = picture()  # the highest byte comes first
-    assert_shows(write_tiff(tmp_path / "a.tif", tags(24, 3, RGB), deflated(stored)), picture(), 1)
+    assert_shows(
+        write_tiff(tmp_path / "a.tif", strip_tags(24, 3, RGB), deflated(stored)), picture(), 1
+    )
 
 
 @pytest.mark.parametrize("ids", [b"\1\2\3", b"\0\1\2"])
@@ -100,12 +90,12 @@ def test_jpeg_of_12_bits_goes_by_its_markers_too(tmp_path: Path, ids: bytes) -> 
             )
         )
         data.append(marked(coded, ids=ids))
-    assert_shows(write_tiff(tmp_path / "a.tif", tags(12, 3, RGB, 7), data), smooth(), 4)
+    assert_shows(write_tiff(tmp_path / "a.tif", strip_tags(12, 3, RGB, 7), data), smooth(), 4)
 
 
 def test_a_palette_with_opacity(tmp_path: Path) -> None:
     table = np.random.default_rng(1).integers(0, 256, (256, 3)).astype(np.uint8)
-    about: Tags = tags(8, 2, PALETTE) | {
+    about: Tags = strip_tags(8, 2, PALETTE) | {
         320: ("H", tuple(int(entry) * 257 for entry in table.T.ravel())),
         338: ("H", (2,)),
     }
@@ -122,7 +112,7 @@ def test_opacity_uses_as_many_bits_as_the_colors(
     share = opacity() / 255
     color = picture() / 255 * full * (share if is_premultiplied else 1)
     samples = np.rint(np.concatenate([color, share * full], 2)).astype(np.uint16)
-    about: Tags = tags(16, 4, RGB) | {338: ("H", (1 if is_premultiplied else 2,))}
+    about: Tags = strip_tags(16, 4, RGB) | {338: ("H", (1 if is_premultiplied else 2,))}
     path = write_tiff(tmp_path / "a.tif", about, deflated(samples))
     assert_shows(path, on_white(picture(), opacity()), 2)
 
@@ -138,7 +128,7 @@ def inks() -> NDArray[np.uint8]:
 
 
 def test_inks_of_which_none_is_255(tmp_path: Path) -> None:
-    about: Tags = tags(8, 4, CMYK) | {336: ("H", (255, 0))}
+    about: Tags = strip_tags(8, 4, CMYK) | {336: ("H", (255, 0))}
     path = write_tiff(tmp_path / "a.tif", about, deflated(255 - inks()))
     assert_shows(path, printed(inks()), 1)
     with closing(open_slide(path)) as source:
@@ -147,7 +137,7 @@ def test_inks_of_which_none_is_255(tmp_path: Path) -> None:
 
 def test_inks_that_are_multiplied_by_opacity(tmp_path: Path) -> None:
     thin = np.rint(inks() * (opacity() / 255)).astype(np.uint8)
-    about: Tags = tags(8, 5, CMYK) | {338: ("H", (1,))}
+    about: Tags = strip_tags(8, 5, CMYK) | {338: ("H", (1,))}
     path = write_tiff(tmp_path / "a.tif", about, deflated(np.concatenate([thin, opacity()], 2)))
     assert_shows(path, on_white(printed(inks()), opacity()), 3)
 
@@ -157,7 +147,7 @@ def test_what_stands_for_no_data_does_not_count(tmp_path: Path, value: str) -> N
     values = picture()[..., 1].astype(np.float32)
     known = values <= 170
     stored = np.where(known, values, np.float32(value))
-    about: Tags = tags(32, 1, GRAY) | {
+    about: Tags = strip_tags(32, 1, GRAY) | {
         339: ("H", (3,)),
         42113: ("s", tuple(value.encode() + b"\0")),
     }
@@ -173,7 +163,7 @@ def test_what_stands_for_no_data_does_not_count(tmp_path: Path, value: str) -> N
 def test_old_jpeg_that_lies_in_the_file_whole(tmp_path: Path, rows: int) -> None:
     """Strips are parts of one JPEG, which only its own tags point to."""
     coded = bytes(imagecodecs.jpeg8_encode(smooth(), level=97))
-    about: Tags = tags(8, 3, YCBCR, compression=6) | {
+    about: Tags = strip_tags(8, 3, YCBCR, compression=6) | {
         278: ("H", (rows,)),
         513: ("I", (8,)),
         514: ("I", (len(coded),)),
@@ -186,7 +176,7 @@ def test_old_jpeg_that_lies_in_the_file_whole(tmp_path: Path, rows: int) -> None
 
 def test_a_damaged_tag_is_told_without_words_of_python(tmp_path: Path) -> None:
     """The number of samples is two numbers."""
-    about: Tags = tags(8, 3, RGB) | {277: ("H", (3, 3))}
+    about: Tags = strip_tags(8, 3, RGB) | {277: ("H", (3, 3))}
     path = write_tiff(tmp_path / "a.tif", about, deflated(picture()))
     with pytest.raises(SlideError) as caught:
         open_slide(path)

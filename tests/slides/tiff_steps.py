@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from viewer.slides import RgbImage, SlideSource
 
 WIDTH_PX, HEIGHT_PX = 420, 300
+ROWS = 100
+"""Of a strip."""
+Tags = dict[int, tuple[str, tuple[int, ...]]]
+"""Type and values by number, as `write_tiff` takes them."""
 
 
 def picture() -> RgbImage:
@@ -70,7 +74,21 @@ def assert_shows(path: Path, expected: RgbImage, tolerance: int = 0) -> tuple[st
     return source.info.notes
 
 
-def write_tiff(path: Path, tags: dict[int, tuple[str, tuple[int, ...]]], data: list[bytes]) -> Path:
+def strip_tags(bits: int, samples: int, photometric: int, compression: int = 8) -> Tags:
+    """Return the tags of a TIFF of strips of `ROWS` rows."""
+    return {
+        256: ("H", (WIDTH_PX,)),
+        257: ("H", (HEIGHT_PX,)),
+        258: ("H", (bits,) * samples),
+        259: ("H", (compression,)),
+        262: ("H", (photometric,)),
+        273: ("I", ()),
+        277: ("H", (samples,)),
+        278: ("H", (ROWS,)),
+    }
+
+
+def write_tiff(path: Path, tags: Tags, data: list[bytes]) -> Path:
     """Write a classic big-endian TIFF of one directory by hand, with strips or tiles as given.
 
     `tags` maps a code to a letter of `struct` and the values; offsets and byte counts are filled
