@@ -158,7 +158,7 @@ def _open_jpeg_xl(path: Path, header: JpegXlHeader) -> ImageSource:
     count = max(_JPEG_XL_LEAST_SAMPLES, 3 + header.extra_channels)
     check_pixels(path, header.width_px * header.height_px, count * _JPEG_XL_SAMPLE_BYTES)
     try:
-        samples = jpeg_xl_samples(path)
+        samples = jpeg_xl_samples(path, header)
     except (ValueError, RuntimeError) as error:
         raise _damaged(path, error) from error
     chunks = array_chunks(samples)

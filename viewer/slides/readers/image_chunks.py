@@ -45,7 +45,7 @@ _REDUCED_BY_PILLOW = ("L", "RGB", "CMYK")
 _INDEXED_MODES = ("L", "P")
 """Of 256 colors at most, which are looked up."""
 _ALPHA_MODES = ("LA", "PA", "RGBA", "La", "RGBa")
-_TGA_DESCRIPTOR_AT = 17
+TGA_DESCRIPTOR_AT = 17
 _TGA_FOOTER_BYTES, _TGA_FOOTER_END = 26, b"TRUEVISION-XFILE.\0"
 _TGA_ATTRIBUTES_AT = 494
 """In the extension that the footer points to."""
@@ -246,7 +246,7 @@ def _has_alpha(path: Path, picture: Image.Image) -> bool:
 
 def _tga_alpha_bits(path: Path) -> int:
     with open_regular(path) as file:
-        bits = file.read(_TGA_DESCRIPTOR_AT + 1)[_TGA_DESCRIPTOR_AT] & 0xF
+        bits = file.read(TGA_DESCRIPTOR_AT + 1)[TGA_DESCRIPTOR_AT] & 0xF
         file.seek(max(0, file.seek(0, 2) - _TGA_FOOTER_BYTES))
         footer = file.read()
         extension = int.from_bytes(footer[:4], "little")

@@ -12,7 +12,13 @@ from PIL import Image, ImageFile
 
 from viewer.limits import TILE_BYTES
 from viewer.progress import tell_progress
-from viewer.slides.readers.image_chunks import DEEP_MODES, PillowColors, deep_colors, is_deep
+from viewer.slides.readers.image_chunks import (
+    DEEP_MODES,
+    TGA_DESCRIPTOR_AT,
+    PillowColors,
+    deep_colors,
+    is_deep,
+)
 from viewer.slides.readers.large_chunks import part_rows
 from viewer.slides.readers.png_rows import PngRows, png_pixel_bits
 from viewer.slides.readers.shared_file import AnyFile, shared_file
@@ -45,7 +51,8 @@ _RAW_BITS = {
 """Of a pixel, by what Pillow calls the order of its samples."""
 
 _JPEG_SAMPLES = {"L": 1, "RGB": 3, "CMYK": 4}
-_TGA_DESCRIPTOR_AT, _FROM_RIGHT = 17, 0x10
+_FROM_RIGHT = 0x10
+"""Of the descriptor of a TGA."""
 _OPAQUE = 0xFFFF
 
 
@@ -191,9 +198,7 @@ def _raw_layout(path: Path, picture: ImageFile.ImageFile, file: AnyFile) -> _Lay
         return None
     row_bytes = stride or -(-picture.width * _RAW_BITS[raw_mode] // 8)
     grid = _grid(path, picture, row_bytes)
-    is_mirrored = picture.format == "TGA" and bool(
-        file.read(_TGA_DESCRIPTOR_AT, 1)[0] & _FROM_RIGHT
-    )
+    is_mirrored = picture.format == "TGA" and bool(file.read(TGA_DESCRIPTOR_AT, 1)[0] & _FROM_RIGHT)
     rows = _StoredRows(grid, file, offset, is_upward=turn == -1)
     return _Layout(rows, picture.size, row_bytes, (raw_mode, row_bytes, turn), is_mirrored)
 

@@ -90,12 +90,11 @@ def _code_in_boxes(file: BinaryIO) -> bytes:
     return code
 
 
-def jpeg_xl_samples(path: Path) -> NDArray[Any]:
+def jpeg_xl_samples(path: Path, header: JpegXlHeader) -> NDArray[Any]:
     """Return the first frame, (height, width, samples), upright. Raises what libjxl raises."""
     with open_regular(path) as file:
         image = imagecodecs.jpegxl_decode(file.read(), index=0)
-    header = jpeg_xl_header(path)
-    sides = (header.width_px, header.height_px) if header is not None else (0, 0)
+    sides = header.width_px, header.height_px
     if sorted(image.shape[:2]) != sorted(sides):
         raise ValueError(f"it is of the size {image.shape}, not {sides[0]} x {sides[1]}")
     return image[..., np.newaxis] if image.ndim == 2 else image
