@@ -22,7 +22,7 @@ from viewer.annotations.sets.records import (
     unsealed_line,
 )
 from viewer.slow_release import release_slowly
-from viewer.window_first import give_way
+from viewer.window_first import give_way, giving_way
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -152,7 +152,7 @@ class MergedSet:
     def _take_edit(self, line: EditLine, writer: str) -> bool:
         self.latest = max(self.latest, line.clock)
         taken: dict[int, bytes | None] = {}
-        for change in line.changes:
+        for change in giving_way(line.changes):
             clock = line.clock if change.clock in (0, line.clock) else self._one(change.clock)
             row = self._rows.get(change.id)
             if row is None:
@@ -178,7 +178,7 @@ class MergedSet:
         """Put bodies in the place of those that rows had; None removes."""
         bodies = [body for body in taken.values() if body is not None]
         numbers = iter(self._file.add(bodies))
-        for row, body in taken.items():
+        for row, body in giving_way(taken.items()):
             former = self._numbers[row]
             if former != _REMOVED:
                 self.living_bytes -= self._file.length_of(former)
