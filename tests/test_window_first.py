@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from PySide6.QtCore import QCoreApplication
+from PySide6.QtCore import QCoreApplication, QObject, Qt, Signal
 from pytestqt.qtbot import QtBot
 
 from viewer import window_first
@@ -147,3 +147,31 @@ def test_a_window_answers_after_what_came_before(
         window_first.set_window(None)
         answering.deleteLater()
     assert list(giving_way(range(250))) == list(range(250))
+
+
+class _Chain(QObject):
+    """Events of which each brings about the next."""
+
+    came = Signal(int)
+
+    def __init__(self, happened: list[str]) -> None:
+        super().__init__()
+        self._happened = happened
+        self.came.connect(self._take, Qt.ConnectionType.QueuedConnection)
+
+    def _take(self, left: int) -> None:
+        self._happened.append("event")
+        if left:
+            self.came.emit(left - 1)
+
+
+def test_a_window_answers_after_what_that_brings_about(qtbot: QtBot) -> None:
+    answering = _Answering(QCoreApplication.instance())
+    happened: list[str] = []
+    answering._rest.timeout.connect(lambda: happened.append("answer"))
+    chain = _Chain(happened)
+    answering.asked.emit()
+    chain.came.emit(5)
+    qtbot.waitUntil(lambda: "answer" in happened)
+    answering.deleteLater()
+    assert happened == ["event"] * 6 + ["answer"]

@@ -46,22 +46,21 @@ def let_window_come_first() -> None:
 
 
 class _Answering(QObject):
-    """Answers work in threads once the window's thread has done what came before the question.
+    """Answers work in threads once the window's thread has nothing else to do.
 
-    Events have an order: what is to be painted or was typed by then is done first. The end of the
-    program ends it.
+    What is to be painted or was typed by then is done first, and what that brings with it: events
+    come before timers, of which the one that is due last answers. The end of the program ends it.
     """
 
     asked = Signal()
 
     def __init__(self, application: QCoreApplication | None) -> None:
         super().__init__(application)
-        self.asked.connect(self._answer, Qt.ConnectionType.QueuedConnection)
+        self._rest = QTimer(self, singleShot=True, interval=0)
+        self._rest.timeout.connect(window_first.answer)
+        self.asked.connect(self._rest.start, Qt.ConnectionType.QueuedConnection)
         if application is not None:
             application.aboutToQuit.connect(lambda: window_first.set_window(None))
-
-    def _answer(self) -> None:
-        window_first.answer()
 
 
 def spare_standing_objects() -> None:
