@@ -12,10 +12,10 @@ from __future__ import annotations
 import itertools
 import math
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 from PIL import Image
 
@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 _PLACES = 300
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """What makes a copy of a slide; `cropped` is the share that is cut off each axis."""
 
     turn_deg: float = 0.0

@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass, replace
 from pathlib import Path
 
+import msgspec
 import tifffile
+from msgspec.structs import replace
 
 from benchmarks.mosaic import TILE_PX, abbreviate, jpeg, jpeg2000, pyramid, thumbnail
 from benchmarks.tiff_writer import (
@@ -44,8 +45,7 @@ class NotEnoughDiskError(Exception):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class BigSlide:
+class BigSlide(msgspec.Struct, frozen=True):
     """What to write.
 
     Attributes

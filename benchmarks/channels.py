@@ -7,11 +7,11 @@ tiles are rendered by the loader's workers, and the slide is read once.
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import tifffile
+from msgspec.structs import replace
 from PySide6.QtCore import QEventLoop
 from PySide6.QtWidgets import QApplication
 

@@ -17,10 +17,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 from PIL import Image
 
@@ -59,8 +59,7 @@ print(time.perf_counter() - began_s, used.ru_utime + used.ru_stime, used.ru_maxr
 """
 
 
-@dataclass(slots=True)
-class _Asked:
+class _Asked(msgspec.Struct):
     """Vectors (q, d) to search by, and the likeness (q, 10) of what is nearest to each."""
 
     queries: NDArray[np.float32]

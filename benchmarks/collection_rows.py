@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from benchmarks.collection_files import Figures, answers, asap, cases, log_import, strokes
 from benchmarks.collection_windows import bulk, flat, limit, project, review, sessions
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True):
     """What is measured, at which two sizes, and what is wanted of it.
 
     Attributes
@@ -34,8 +34,8 @@ class Row:
     measure: Callable[[Path, int], Figures]
     few: int
     many: int
-    wanted: Mapping[str, float] = field(default_factory=dict[str, float])
-    wanted_ratio: Mapping[str, float] = field(default_factory=dict[str, float])
+    wanted: Mapping[str, float] = msgspec.field(default_factory=dict[str, float])
+    wanted_ratio: Mapping[str, float] = msgspec.field(default_factory=dict[str, float])
 
 
 _FLAT, _LINEAR = 1.5, 12.0

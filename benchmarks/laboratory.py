@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import argparse
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 import shapely
 from PIL import Image
@@ -32,8 +32,7 @@ _RING = np.linspace(0, 2 * np.pi, 8, endpoint=False)
 _STATES: tuple[SlideState, ...] = ("to do", "in work", "done")
 
 
-@dataclass(frozen=True, slots=True)
-class Laboratory:
+class Laboratory(msgspec.Struct, frozen=True):
     """Where things lie, and how many there are."""
 
     folder: Path

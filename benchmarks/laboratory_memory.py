@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 import threading
 from collections import defaultdict
-from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
+import msgspec
 import psutil
 
 if TYPE_CHECKING:
@@ -20,8 +20,7 @@ _FEWEST = 3
 """Of a kind of step, in each half of the time, for a median to mean something."""
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(msgspec.Struct, frozen=True):
     """What the program took of memory once a step was done, and at most while it was.
 
     Attributes
@@ -69,8 +68,7 @@ class MemoryWatch:
             self._peak_mb = max(self._peak_mb, self._now_mb())
 
 
-@dataclass(frozen=True, slots=True)
-class Growth:
+class Growth(msgspec.Struct, frozen=True):
     """How memory went from the first half of steps to the second, step by step of the same kind.
 
     Attributes

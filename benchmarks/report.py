@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import platform
-from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+import msgspec
+from msgspec.structs import asdict
 from rich.console import Console
 from rich.table import Table
 
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
 _PACKAGES = ("PySide6-Essentials", "openslide-python", "numpy", "tifffile", "imagecodecs")
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
+class Figure(msgspec.Struct, frozen=True):
     """One measured value.
 
     Attributes

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import msgspec
 from PySide6.QtCore import QEventLoop, Qt, QTimer
 from PySide6.QtWidgets import QApplication
 
@@ -30,8 +30,7 @@ _CACHE_BYTES = 256 << 20
 _PATIENCE_S = 120.0
 
 
-@dataclass(slots=True)
-class Stalls:
+class Stalls(msgspec.Struct):
     """The gaps of a stretch of time.
 
     Attributes
@@ -44,8 +43,8 @@ class Stalls:
         Of all threads of this process.
     """
 
-    gaps_ms: list[float] = field(default_factory=list[float])
-    busy_ms: list[float] = field(default_factory=list[float])
+    gaps_ms: list[float] = msgspec.field(default_factory=list[float])
+    busy_ms: list[float] = msgspec.field(default_factory=list[float])
     took_s: float = 0.0
     cpu_s: float = 0.0
 

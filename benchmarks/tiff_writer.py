@@ -10,9 +10,9 @@ Layout: BigTIFF as described at https://www.awaresystems.be/imaging/tiff/bigtiff
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO
 
+import msgspec
 import numpy as np
 
 if TYPE_CHECKING:
@@ -29,8 +29,7 @@ _CENTIMETER = 3
 _UM_PER_CM = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Encoding:
+class Encoding(msgspec.Struct, frozen=True):
     """How the tiles of a file are compressed.
 
     Attributes
@@ -49,8 +48,7 @@ class Encoding:
     chroma_subsampling: tuple[int, int] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class MosaicLevel:
+class MosaicLevel(msgspec.Struct, frozen=True):
     """One level of the pyramid: distinct compressed tiles, and which of them lies where.
 
     Attributes
@@ -66,8 +64,7 @@ class MosaicLevel:
     grid: NDArray[np.intp]
 
 
-@dataclass(frozen=True, slots=True)
-class Thumbnail:
+class Thumbnail(msgspec.Struct, frozen=True):
     """A small picture in one piece: a whole JPEG stream with its chroma halved both ways."""
 
     width_px: int
@@ -75,17 +72,15 @@ class Thumbnail:
     stream: bytes
 
 
-@dataclass(slots=True)
-class _Tag:
+class _Tag(msgspec.Struct):
     code: int
     type: int
     count: int
     value: bytes
 
 
-@dataclass(slots=True)
-class _Directory:
-    tags: list[_Tag] = field(default_factory=list[_Tag])
+class _Directory(msgspec.Struct):
+    tags: list[_Tag] = msgspec.field(default_factory=list[_Tag])
 
     def numbers(self, code: int, kind: int, *values: int) -> None:
         per_value = len(_FORMATS[kind])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from viewer.recording.behaviors import actions_of
 from viewer.recording.library import Library
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
     from viewer.recording.trace import Trace
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(msgspec.Struct, frozen=True):
     """A recorded session.
 
     Attributes

@@ -14,7 +14,6 @@ import os
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -71,8 +70,7 @@ class AuditEntry(msgspec.Struct, frozen=True, array_like=True):
     signature: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class AuditVerdict:
+class AuditVerdict(msgspec.Struct, frozen=True):
     """Whether the log is as it was written; `problem` is "" or one sentence."""
 
     lines: int

@@ -7,8 +7,10 @@ coordinates are logical (device-independent) pixels of the widget, same directio
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+from msgspec.structs import replace
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
@@ -31,8 +33,7 @@ class Size(NamedTuple):
     height: float
 
 
-@dataclass(frozen=True, slots=True)
-class Box:
+class Box(msgspec.Struct, frozen=True):
     """An axis-aligned box, half open: x0 <= x < x1 and y0 <= y < y1."""
 
     x0: float
@@ -117,8 +118,7 @@ class Box:
         return Box(self.x0 + dx, self.y0 + dy, self.x1 + dx, self.y1 + dy)
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(msgspec.Struct, frozen=True):
     """What the screen shows of a slide.
 
     A slide point p lands on the screen at `M R (p - center) / downsample + size / 2`, where R
@@ -243,8 +243,7 @@ class View:
         return replace(self, center=box.center, downsample=max(downsample, 1e-9))
 
 
-@dataclass(frozen=True, slots=True)
-class Optics:
+class Optics(msgspec.Struct, frozen=True):
     """What is known of a slide's scale.
 
     Attributes

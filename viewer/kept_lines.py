@@ -10,8 +10,9 @@ import itertools
 import os
 import stat
 import zlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from viewer.appending import append_whole
 from viewer.limits import (
@@ -108,8 +109,7 @@ def read_bodies(path: Path) -> list[bytes]:
         return []
 
 
-@dataclass(slots=True)
-class _Seen:
+class _Seen(msgspec.Struct):
     """How far a file was read: another inode or a shorter file is read anew."""
 
     inode: int

@@ -8,9 +8,10 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from viewer.errors import CoverslipError
 
@@ -24,8 +25,7 @@ class LimitError(CoverslipError):
     """A file asks for more than a limit allows; `str()` is one sentence."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(msgspec.Struct, frozen=True):
     """The most of something, and what is said where there is more.
 
     Attributes

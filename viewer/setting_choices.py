@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 GENERAL = "General"
 NAVIGATION = "Navigation"
@@ -15,8 +15,7 @@ GROUPS = (GENERAL, NAVIGATION, DISPLAY, ANNOTATIONS, AI, RECORDING, AGENTS)
 """In the order in which the dialog shows them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(msgspec.Struct, frozen=True):
     """One setting as a dialog shows it.
 
     Attributes

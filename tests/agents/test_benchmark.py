@@ -186,7 +186,7 @@ def test_the_limit_of_cost_holds_for_all_questions_together(
     sample_slide: Path, tmp_path: Path
 ) -> None:
     with model_server(always_tumor) as server:
-        bench = replace(giant(server, sample_slide, 5), most_cost=0.0009)
+        bench = msgspec.structs.replace(giant(server, sample_slide, 5), most_cost=0.0009)
         with pytest.raises(AgentError, match="limit of cost"):
             run_benchmark(bench, tmp_path)
         assert len(server.requests) == 2  # 0.0005 each
@@ -289,7 +289,7 @@ def test_questions_of_one_text_give_a_result_each(sample_slide: Path, tmp_path: 
     asked = load_questions(path)
     assert len({each.id for each in asked}) == 4
     with model_server(always_tumor) as server:
-        bench = replace(giant(server, sample_slide, 1), questions=asked)
+        bench = msgspec.structs.replace(giant(server, sample_slide, 1), questions=asked)
         assert len(run_benchmark(bench, tmp_path / "out")) == 4
         assert len(server.requests) == 4
 

@@ -8,6 +8,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 import shapely
 
@@ -202,7 +203,7 @@ def test_fields_and_marks_come_back_from_the_store_and_from_geojson(tmp_path: Pa
 
 def test_the_table_has_a_row_a_field_and_one_of_all(tmp_path: Path) -> None:
     frame = CountingFrame(1.0, "square")
-    odd = replace(MITOSIS, name="=1+1")
+    odd = msgspec.structs.replace(MITOSIS, name="=1+1")
     held = [
         laid_out(frame, 10_000, 10_000, 1),
         laid_out(frame, 13_000, 10_000, 2),

@@ -6,7 +6,6 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import imagecodecs
@@ -16,6 +15,7 @@ import shapely
 import tifffile
 from attack_steps import kill_what_reads, take_over_what_reads
 from cli_steps import coverslip
+from msgspec.structs import replace
 from numpy.typing import NDArray
 from PIL import Image
 

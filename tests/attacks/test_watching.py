@@ -44,7 +44,7 @@ ROGUE = """
 import msgspec, sys
 from viewer.inference.process.messages import *
 from viewer.processes.channel import inherited_channel
-channel = inherited_channel({channel}, REQUESTS)
+channel = inherited_channel({channel}, requests())
 request = channel.receive()
 while not isinstance(request, Loaded):
     request = channel.receive()

@@ -1,11 +1,11 @@
 """Embedding a cohort: each slide once, whoever else embeds, and what costs one slide only."""
 
 import threading
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from PIL import Image
 
 from viewer.cohort.features.asking import region_vector

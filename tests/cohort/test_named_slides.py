@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from bucket import BUCKET, Bucket
 from many_slides import slide_at
+from msgspec.structs import replace
 
 from viewer.cli.output import code_where_failed
 from viewer.cohort.slides import named_slides

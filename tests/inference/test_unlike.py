@@ -7,6 +7,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import tifffile
@@ -164,7 +165,9 @@ def test_results_keep_what_is_unlike() -> None:
     assert np.array_equal(again.unlike, unlike)
     assert np.array_equal(again.values, values)
     assert not PatchFeatures.from_bytes(PatchFeatures(values).to_bytes()).unlike.any()
-    assert Objects.from_bytes(replace(Objects.none(), is_unlike=True).to_bytes()).is_unlike
+    assert Objects.from_bytes(
+        msgspec.structs.replace(Objects.none(), is_unlike=True).to_bytes()
+    ).is_unlike
 
 
 def test_glass_has_no_features() -> None:

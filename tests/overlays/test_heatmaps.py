@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ import pytest
 import tifffile
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from overlay_steps import GRID
 
 from viewer.folders import data_folder

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import os
 import random
@@ -102,7 +101,7 @@ def test_what_is_kept_as_it_goes_on_is_what_its_log_comes_to(tmp_path: Path) -> 
     whole = figures_of(Reviewed("r1", state.verdicts(), state.seconds), [i.key for i in ITEMS])
     review.close()
     assert [state.verdict(each.key) for each in ITEMS] == review.decisions()
-    for name, value in dataclasses.asdict(whole).items():
+    for name, value in msgspec.structs.asdict(whole).items():
         assert getattr(review.figures(), name) == pytest.approx(value, nan_ok=True), name
     still_open = [n for n, each in enumerate(review.decisions()) if each is None]
     assert review.is_done == (not still_open)
@@ -518,7 +517,7 @@ def test_a_prompt_that_cannot_be_filled_is_refused(text: str, word: str) -> None
 def test_a_prompt_is_filled_and_nothing_in_it_is_looked_at_again() -> None:
     slide = SlideRef(identity="x", width_px=1000, height_px=800, mpp_um=(0.5, 0.5))
     one = msgspec.structs.replace(slide, mpp_um=None)
-    noted = dataclasses.replace(item(2), note="$organ {x} $$")
+    noted = msgspec.structs.replace(item(2), note="$organ {x} $$")
     prompt = filled("$number/$count $command $box_mm: $note", noted, 9, slide)
     assert prompt.text == "2/9 <10x-inspect> 0.1 x 0.04 mm: $organ {x} $$"
     assert filled("$box_mm", noted, 9, one).text == "200 x 80 pixels"

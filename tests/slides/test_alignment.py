@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from cli_steps import invoke
+from msgspec.structs import replace
 from PIL import Image
 
 from viewer.geometry import Point

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import random
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
+from msgspec.structs import replace
 from random_tiffs import RandomTiff, write_jpeg_tiff, write_random_tiff, write_rare_tiff
 from tiff_steps import whole
 from zarr.codecs import BloscCodec, BytesCodec, GzipCodec, TransposeCodec, ZstdCodec

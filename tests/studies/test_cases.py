@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from cli_steps import invoke
+from msgspec.structs import replace
 
 from viewer.studies.cases import (
     NO_CASES,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import imagecodecs
 import numpy as np
 import openslide
 import pytest
+from msgspec.structs import replace
 from numpy.typing import NDArray
 from PIL import ImageCms
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
+
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
     from viewer.geometry import Box
 
 
-@dataclass(frozen=True, slots=True)
-class GoTo:
+class GoTo(msgspec.Struct, frozen=True):
     """Look at a box, or at its middle at a magnification; level-0 pixels. Counts as a step."""
 
     box: Box
@@ -25,42 +25,37 @@ class GoTo:
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class CallTool:
+class CallTool(msgspec.Struct, frozen=True):
     """Call one of `SlideTools` with arguments that are still to be checked. Counts as a step."""
 
     tool: str
     arguments: dict[str, object]
 
 
-@dataclass(frozen=True, slots=True)
-class Annotate:
+class Annotate(msgspec.Struct, frozen=True):
     """Mark what was found in the present region, or in a box of it."""
 
     label: str
     text: str
     box: Box | None = None
-    figures: dict[str, float] = field(default_factory=dict[str, float])
+    figures: dict[str, float] = msgspec.field(default_factory=dict[str, float])
     author: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(msgspec.Struct, frozen=True):
     """Say something that is not about one place."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Bookmark:
+class Bookmark(msgspec.Struct, frozen=True):
     """Mark a place to come back to: the middle of a box, or of what is on screen."""
 
     label: str
     box: Box | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """The conclusion; ends the walk. `choice` is the index of an option."""
 
     text: str
@@ -71,8 +66,7 @@ class Answer:
 Action = GoTo | CallTool | Annotate | Note | Bookmark | Answer
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(msgspec.Struct, frozen=True):
     """What an agent sees.
 
     Attributes
@@ -100,8 +94,7 @@ class Observation:
     was_moved: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(msgspec.Struct, frozen=True):
     """What is asked.
 
     Attributes
@@ -123,8 +116,7 @@ class Task:
         return tuple(f"{label}. {each}" for label, each in zip(labels, self.options, strict=True))
 
 
-@dataclass(frozen=True, slots=True)
-class Scene:
+class Scene(msgspec.Struct, frozen=True):
     """All that a policy works with.
 
     Attributes

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
+
+import msgspec
 
 if TYPE_CHECKING:
     from viewer.agents.findings import Finding, GroundedAnswer, Visit
@@ -25,23 +26,20 @@ class AgentState(Enum):
         return self in (AgentState.FINISHED, AgentState.CANCELED, AgentState.FAILED)
 
 
-@dataclass(frozen=True, slots=True)
-class StateChanged:
+class StateChanged(msgspec.Struct, frozen=True):
     """Paused, taken over, going on, over."""
 
     state: AgentState
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """The agent begins its next step, of at most so many."""
 
     number: int
     most: int
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(msgspec.Struct, frozen=True):
     """A text as it is being written, whole each time; `is_done` with its last piece.
 
     Plain text from a model: never rendered as HTML.
@@ -51,16 +49,14 @@ class Said:
     is_done: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Moved:
+class Moved(msgspec.Struct, frozen=True):
     """The agent went to a region."""
 
     visit: Visit
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
+class Measured(msgspec.Struct, frozen=True):
     """A tool was used; `result` is plain data, or one sentence where it gave none."""
 
     tool: str
@@ -68,22 +64,19 @@ class Measured:
     result: object
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(msgspec.Struct, frozen=True):
     """A finding was marked on the slide."""
 
     finding: Finding
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(msgspec.Struct, frozen=True):
     """The agent concluded."""
 
     answer: GroundedAnswer
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(msgspec.Struct, frozen=True):
     """The agent cannot go on; one sentence says why."""
 
     sentence: str

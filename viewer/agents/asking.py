@@ -9,8 +9,9 @@ Waits for answers, so it belongs in a worker thread; used by one thread at a tim
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from viewer.agents.conversation import Picture, Turn, data_field
 from viewer.agents.findings import Visit, corners
@@ -37,8 +38,7 @@ TALK_SYSTEM = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class FieldAnswer:
+class FieldAnswer(msgspec.Struct, frozen=True):
     """An answer, plain text, and the places on the slide that it names."""
 
     text: str

@@ -13,8 +13,10 @@ from __future__ import annotations
 import logging
 import random
 import time
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+from msgspec.structs import replace
 
 from viewer.agents.canceling import Cancel
 from viewer.agents.conversation import (
@@ -58,8 +60,7 @@ T = TypeVar("T")
 _FIRST_PAUSE_S = 0.5
 
 
-@dataclass(slots=True)
-class Spending:
+class Spending(msgspec.Struct):
     """What was asked so far; shown to the user.
 
     Attributes

@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 import openai
+from msgspec.structs import replace
 
 from viewer.agents.canceling import AgentCancelledError, Cancel
 from viewer.agents.errors import BadAnswerError, DeclinedError, RefusedError

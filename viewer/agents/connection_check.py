@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from viewer.agents.conversation import Picture, PictureEncoder, Tool, Turn
@@ -33,8 +33,7 @@ _TOOL = Tool(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionReport:
+class ConnectionReport(msgspec.Struct, frozen=True):
     """What was found out, in one sentence.
 
     Attributes

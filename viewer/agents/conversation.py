@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
+from msgspec.structs import replace
 from PIL import Image
 
 if TYPE_CHECKING:
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 LEFT_OUT = "(This picture is no longer sent, to keep within the number of pictures.)"
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
+class Picture(msgspec.Struct, frozen=True):
     """A picture that may be sent.
 
     Attributes
@@ -36,8 +35,7 @@ class Picture:
     is_kept: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ToolCall:
+class ToolCall(msgspec.Struct, frozen=True):
     """A tool that the model calls; `arguments` is the JSON text that it wrote, unchecked."""
 
     id: str
@@ -45,8 +43,7 @@ class ToolCall:
     arguments: str
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(msgspec.Struct, frozen=True):
     """What one side said.
 
     Attributes
@@ -64,8 +61,7 @@ class Turn:
     call_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Tool:
+class Tool(msgspec.Struct, frozen=True):
     """What a model may call; `parameters` is a JSON schema."""
 
     name: str
@@ -73,8 +69,7 @@ class Tool:
     parameters: dict[str, object]
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """What a model answered.
 
     Attributes
@@ -110,8 +105,7 @@ class Reply:
         return Turn("assistant", self.text, calls=self.calls)
 
 
-@dataclass(frozen=True, slots=True)
-class Encoded:
+class Encoded(msgspec.Struct, frozen=True):
     """A picture as it is sent: JPEG, its SHA-256 by which it is kept, and its size in pixels."""
 
     jpeg: bytes
@@ -119,13 +113,12 @@ class Encoded:
     size_px: tuple[int, int]
 
 
-@dataclass(slots=True)
-class PictureEncoder:
+class PictureEncoder(msgspec.Struct):
     """Makes pictures as small as the model takes them; each only once in a conversation."""
 
     side_px: int
     quality: int
-    _made: dict[int, tuple[Picture, Encoded]] = field(default_factory=dict)
+    _made: dict[int, tuple[Picture, Encoded]] = msgspec.field(default_factory=dict)
 
     def encoded(self, picture: Picture) -> Encoded:
         known = self._made.get(id(picture))

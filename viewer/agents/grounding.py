@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from viewer.agents.findings import (
     Claim,
@@ -30,8 +31,7 @@ _BOX = re.compile(r"[\[(]" + ",".join([_NUMBER] * 4) + r"[\])]")
 _REGION = re.compile(r"\bregions?\s+(\d{1,4})\b", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(msgspec.Struct, frozen=True):
     """A place that a text names, for a link.
 
     Attributes

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from viewer.agents.actions import (
     Action,
@@ -63,8 +64,7 @@ _MOST_REFUSALS = 3
 """Actions without a step left, after which the agent is ended."""
 
 
-@dataclass(slots=True)
-class Outcome:
+class Outcome(msgspec.Struct):
     """What came of a walk so far.
 
     Attributes
@@ -78,9 +78,9 @@ class Outcome:
     task: Task
     policy: str
     state: AgentState = AgentState.RUNNING
-    visits: list[Visit] = field(default_factory=list[Visit])
-    findings: list[Finding] = field(default_factory=list[Finding])
-    notes: list[str] = field(default_factory=list[str])
+    visits: list[Visit] = msgspec.field(default_factory=list[Visit])
+    findings: list[Finding] = msgspec.field(default_factory=list[Finding])
+    notes: list[str] = msgspec.field(default_factory=list[str])
     answer: GroundedAnswer | None = None
     steps: int = 0
     failure: str = ""

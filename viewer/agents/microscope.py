@@ -7,8 +7,9 @@ slide itself, so they do not depend on what is painted.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+import msgspec
 
 from viewer.agents.errors import MicroscopeError
 from viewer.geometry import Box, Size
@@ -28,8 +29,7 @@ LEAST_BOX_PX = 1.0
 """Of a box that can be gone to, level-0 pixels."""
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(msgspec.Struct, frozen=True):
     """What is on screen.
 
     Attributes

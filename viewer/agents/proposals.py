@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+import msgspec
 import numpy as np
 from PIL import Image
 
@@ -72,8 +72,7 @@ class Proposer(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class TissueProposal:
+class TissueProposal(msgspec.Struct, frozen=True):
     """A box by tissue and nuclei alone."""
 
     box: Box

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -33,8 +32,7 @@ if TYPE_CHECKING:
     from viewer.slides.source import SlideSource
 
 
-@dataclass(frozen=True, slots=True)
-class ReadingOptions:
+class ReadingOptions(msgspec.Struct, frozen=True):
     """How a slide is read.
 
     Attributes
@@ -60,8 +58,7 @@ class ReadingOptions:
     mark: Callable[[str, Finding], object] = lambda _identity, _finding: None
 
 
-@dataclass(frozen=True, slots=True)
-class SlideReading:
+class SlideReading(msgspec.Struct, frozen=True):
     """What came of it.
 
     Attributes
@@ -73,7 +70,7 @@ class SlideReading:
     outcome: Outcome
     session: Path
     identity: str
-    elapsed_s: float = field(default=0.0)
+    elapsed_s: float = 0.0
 
 
 def read_slide(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import msgspec
 
 from viewer.agents.conversation import Reply, ToolCall
@@ -70,11 +68,10 @@ class _Completion(msgspec.Struct):
     message: object = None
 
 
-@dataclass(slots=True)
-class _CallParts:
+class _CallParts(msgspec.Struct):
     id: str = ""
     name: str = ""
-    arguments: list[str] = field(default_factory=list)
+    arguments: list[str] = msgspec.field(default_factory=list)
 
     @property
     def is_whole(self) -> bool:
@@ -82,21 +79,20 @@ class _CallParts:
         return bool(self.arguments) and as_object("".join(self.arguments)) is not None
 
 
-@dataclass(slots=True)
-class StreamedReply:
+class StreamedReply(msgspec.Struct):
     """An answer while it comes, whole or in pieces."""
 
-    texts: list[str] = field(default_factory=list)
-    reasoning: list[str] = field(default_factory=list)
-    refusals: list[str] = field(default_factory=list)
-    calls: list[_CallParts] = field(default_factory=list[_CallParts])
+    texts: list[str] = msgspec.field(default_factory=list)
+    reasoning: list[str] = msgspec.field(default_factory=list)
+    refusals: list[str] = msgspec.field(default_factory=list)
+    calls: list[_CallParts] = msgspec.field(default_factory=list[_CallParts])
     usage: _Usage | None = None
     finish: str | None = None
     had_choices: bool = False
     chars: int = 0
     is_whole: bool = False
     """Whether the server marked the end, beside any reason for it."""
-    _at_index: dict[int, _CallParts] = field(default_factory=dict[int, _CallParts])
+    _at_index: dict[int, _CallParts] = msgspec.field(default_factory=dict[int, _CallParts])
 
     @property
     def spoken(self) -> Spoken:

@@ -7,7 +7,6 @@ reads them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
 import msgspec
@@ -70,8 +69,7 @@ class NoArguments(msgspec.Struct, forbid_unknown_fields=True):
 _Arguments = TypeVar("_Arguments", bound=msgspec.Struct)
 
 
-@dataclass(frozen=True, slots=True)
-class _SlideTool(Generic[_Arguments]):
+class _SlideTool(msgspec.Struct, Generic[_Arguments], frozen=True):
     description: str
     arguments: type[_Arguments]
     run: Callable[[_Arguments, Cancel], dict[str, object]]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from viewer.agents.errors import AgentError
 from viewer.attention.predictor import Predictor, PredictorError, find_predictor
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
     from viewer.slides.source import SlideSource
 
 
-@dataclass(frozen=True, slots=True)
-class TrainedProposer:
+class TrainedProposer(msgspec.Struct, frozen=True):
     """A predictor as a `Proposer`."""
 
     predictor: Predictor

@@ -8,6 +8,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 from uuid import UUID, uuid4
 
+import msgspec
 import numpy as np
 import shapely
 
@@ -58,16 +59,14 @@ _MOST_TEXTS = 1000
 """Sets of texts that are kept at hand, so that equal ones are one object."""
 
 
-@dataclass(frozen=True, slots=True)
-class AnnotationClass:
+class AnnotationClass(msgspec.Struct, frozen=True):
     """What an annotation shows, such as "Tumor"; parts of a name are divided by ": "."""
 
     name: str
     color: str = NO_COLOR
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
+class Stamp(msgspec.Struct, frozen=True):
     """Who changed something, and when (ISO 8601)."""
 
     at_utc: str

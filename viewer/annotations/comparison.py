@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 import shapely
 
@@ -33,8 +33,7 @@ _LEAST_DISAGREEMENT_PX2 = 1.0
 """Slivers below this come of rounding; they count in the figures but are not listed."""
 
 
-@dataclass(frozen=True, slots=True)
-class ClassComparison:
+class ClassComparison(msgspec.Struct, frozen=True):
     """How well two sets agree on one class.
 
     Areas are in level-0 pixels. A and B stand for what the first and the second set cover, N for
@@ -91,8 +90,7 @@ class ClassComparison:
         return _share(2 * self.matched, self.count_a + self.count_b)
 
 
-@dataclass(frozen=True, slots=True)
-class Disagreement:
+class Disagreement(msgspec.Struct, frozen=True):
     """A region that the sets call otherwise; "" where a set says nothing of it."""
 
     geometry: BaseGeometry
@@ -104,8 +102,7 @@ class Disagreement:
         return self.geometry.area
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(msgspec.Struct, frozen=True):
     """What came of it.
 
     Attributes

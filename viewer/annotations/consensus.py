@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 from itertools import combinations
 from math import comb
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 import shapely
 
@@ -36,8 +36,7 @@ _FEW_CHOICES = 4
 """Of which of the readers agree; of more the faces between all borders are gone through."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Drawn:
+class _Drawn(msgspec.Struct, frozen=True):
     """An object and the number of the reader who drew it."""
 
     reader: int

@@ -6,6 +6,8 @@ import sys
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Literal
 
+import msgspec
+
 from viewer.annotations.bookmarks import MARKS
 from viewer.annotations.document_state import DocumentState, is_special
 from viewer.annotations.history import History
@@ -30,8 +32,7 @@ _MANY_CHANGES = 1_000
 """Changes that take longer than a frame to free, with what they were about."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """One annotation before and after; None where it was not yet, or is no more."""
 
     before: Annotation | None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+import msgspec
 import shapely
 
 if TYPE_CHECKING:
@@ -22,8 +22,7 @@ _UM_PER_MM = 1000.0
 _UM2_PER_MM2 = 1e6
 
 
-@dataclass(frozen=True, slots=True)
-class PixelCalibration:
+class PixelCalibration(msgspec.Struct, frozen=True):
     """Measures in µm along each axis, or in level-0 pixels where the pixel size is unknown.
 
     Attributes

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 import shapely
 from shapely import affinity
@@ -183,8 +183,7 @@ def turned(shape: BaseGeometry, angle_deg: float) -> BaseGeometry:
 # Corners -------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Vertex:
+class Vertex(msgspec.Struct, frozen=True):
     """Which corner of a shape: its part, the ring of that (0 is the outer one), its place there."""
 
     part: int

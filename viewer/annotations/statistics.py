@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 import shapely
 
 from viewer.annotations.annotation import NO_CLASS_COLOR
@@ -28,8 +28,7 @@ OBJECTS = "Objects"
 """The measurement that tells how many objects lie inside."""
 
 
-@dataclass(frozen=True, slots=True)
-class ClassFigures:
+class ClassFigures(msgspec.Struct, frozen=True):
     """Of all annotations of one class.
 
     Attributes

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import logging
 import sqlite3
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 import shapely
+from msgspec.structs import replace
 
 from viewer.annotations.sets.listing import sets_of_slide
 from viewer.annotations.sets.places import SetFiles
@@ -35,8 +36,7 @@ TISSUE, IGNORE = "Tissue", "Ignore*"
 """Classes of regions that are tissue and of regions that are none; the latter is QuPath's."""
 
 
-@dataclass(frozen=True, slots=True)
-class TissueCorrection:
+class TissueCorrection(msgspec.Struct, frozen=True):
     """Regions that are tissue, and regions that are not, whatever the colors say.
 
     Attributes

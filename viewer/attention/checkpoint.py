@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 _FILE = "checkpoint.safetensors"
 
 
-@dataclass(slots=True)
-class Checkpoint:
+class Checkpoint(msgspec.Struct):
     """What a training needs to go on.
 
     Attributes

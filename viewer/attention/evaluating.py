@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from viewer.attention.baselines import BASELINES, baseline_maps
@@ -38,8 +38,7 @@ MAPS = (PREDICTOR, *BASELINES)
 _RESAMPLES = 2000
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
+class Figure(msgspec.Struct, frozen=True):
     """A mean with its bootstrap interval (95 %, slides resampled; Efron 1979)."""
 
     mean: float
@@ -47,8 +46,7 @@ class Figure:
     high: float
 
 
-@dataclass(slots=True)
-class Evaluation:
+class Evaluation(msgspec.Struct):
     """What was measured.
 
     Attributes
@@ -64,7 +62,7 @@ class Evaluation:
     sessions: int
     figures: dict[str, dict[str, Figure]]
     ahead: dict[str, dict[str, Figure]]
-    left_out: list[str] = field(default_factory=list[str])
+    left_out: list[str] = msgspec.field(default_factory=list[str])
 
 
 def evaluate_predictor(

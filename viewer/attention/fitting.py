@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 import torch
 
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from viewer.inference.architectures.where_to_look import WhereToLook
 
 
-@dataclass(frozen=True, slots=True)
-class TrainingOptions:
+class TrainingOptions(msgspec.Struct, frozen=True):
     """How a predictor is trained.
 
     Attributes
@@ -49,8 +48,7 @@ class TrainingOptions:
     may_mix: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class EpochDone:
+class EpochDone(msgspec.Struct, frozen=True):
     """How far a training is; losses are Kullback-Leibler divergences in nats."""
 
     epoch: int

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from viewer.geometry import Box, Size
@@ -21,8 +21,7 @@ _MOST_OF_SLIDE = 0.5
 """A box that holds more of the slide is the overview, and no proposal."""
 
 
-@dataclass(frozen=True, slots=True)
-class Proposal:
+class Proposal(msgspec.Struct, frozen=True):
     """A field to go to.
 
     Attributes
@@ -41,8 +40,7 @@ class Proposal:
     score: float
 
 
-@dataclass(frozen=True, slots=True)
-class ExpectedAttention:
+class ExpectedAttention(msgspec.Struct, frozen=True):
     """How a reader's time is expected to spread over a slide and the magnifications.
 
     Attributes

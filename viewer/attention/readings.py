@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from viewer.errors import CoverslipError
@@ -36,8 +36,7 @@ class BehaviorError(CoverslipError):
     """Sessions or slides that cannot be used; `str()` is one sentence: what to do."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReaderBox:
+class ReaderBox(msgspec.Struct, frozen=True):
     """What a reader looked at in one action.
 
     Attributes
@@ -55,8 +54,7 @@ class ReaderBox:
     dwell_point: Point
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True):
     """A session over the cells of its slide.
 
     Attributes

@@ -6,9 +6,9 @@ They are for tests and demonstration. Their header says `origin: simulated` and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+import msgspec
 import numpy as np
 from scipy import ndimage
 
@@ -40,8 +40,7 @@ _RANDOM_LOOKS = 40
 _RANDOM_MAGNIFICATIONS = (5.0, 10.0, 20.0, 40.0)
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyParameters:
+class PolicyParameters(msgspec.Struct, frozen=True):
     """The settings of a policy.
 
     Attributes

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from viewer.attention.patches import known_cells
 from viewer.attention.readings import BehaviorError, located, reading_of
@@ -31,8 +32,7 @@ if TYPE_CHECKING:
     from viewer.slides.tissue import TissueMask
 
 
-@dataclass(frozen=True, slots=True)
-class SlideRead:
+class SlideRead(msgspec.Struct, frozen=True):
     """A slide that was read, open.
 
     Attributes

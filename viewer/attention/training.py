@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 import torch
 from safetensors.torch import load_file
@@ -39,8 +39,7 @@ _LEAST_BOXES = 3
 """Of a band, from which its usual size is known."""
 
 
-@dataclass(slots=True)
-class Training:
+class Training(msgspec.Struct):
     """What a training gave.
 
     Attributes
@@ -59,7 +58,7 @@ class Training:
     best_epoch: int
     validation_loss: float
     began_at: int = 0
-    left_out: list[str] = field(default_factory=list[str])
+    left_out: list[str] = msgspec.field(default_factory=list[str])
 
 
 def train_predictor(

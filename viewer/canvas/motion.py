@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
 from typing import Protocol
+
+import msgspec
+from msgspec.structs import replace
 
 from viewer.geometry import Point, View
 
@@ -26,8 +28,7 @@ class Motion(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Travel:
+class Travel(msgspec.Struct, frozen=True):
     """From one view to another, fast at first, the zoom even to the eye (in its logarithm).
 
     Attributes
@@ -65,8 +66,7 @@ class Travel:
         return replace(b, center=center, downsample=downsample, rotation_deg=rotation_deg), False
 
 
-@dataclass(frozen=True, slots=True)
-class Glide:
+class Glide(msgspec.Struct, frozen=True):
     """The pan that goes on after a drag is let go, slowing down.
 
     Attributes

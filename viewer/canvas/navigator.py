@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from viewer.canvas.motion import Glide, Motion, Travel
 from viewer.geometry import Box, Point, Size, View

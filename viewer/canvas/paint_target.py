@@ -7,9 +7,9 @@ copied there, which on a large screen takes as long as half of the scaling.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 from PySide6.QtCore import QPoint, QRect
 from PySide6.QtGui import QImage, QPaintEngine, QRegion, QTransform
 
@@ -20,8 +20,7 @@ _ROUNDING = 1e-6
 _FORMATS = (QImage.Format.Format_RGB32, QImage.Format.Format_ARGB32_Premultiplied)
 
 
-@dataclass(frozen=True, slots=True)
-class PaintTarget:
+class PaintTarget(msgspec.Struct, frozen=True):
     """Where to write, valid as long as the painter paints.
 
     Attributes

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 from PySide6.QtCore import QPointF, QRectF
 from PySide6.QtGui import QImage, QPainter, QPainterPath, QTransform
 
@@ -32,8 +32,7 @@ _HURRY_S = 0.025
 """Of a frame that follows a change, which otherwise would be seen a moment late."""
 
 
-@dataclass(frozen=True, slots=True)
-class RasterGrid:
+class RasterGrid(msgspec.Struct, frozen=True):
     """Squares over the slide as one zoom, turn and mirroring show it, wherever the view is."""
 
     downsample: float

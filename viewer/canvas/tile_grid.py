@@ -7,9 +7,10 @@ center, so nothing shimmers while panning.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import msgspec
+from msgspec.structs import replace
 from PySide6.QtCore import QPoint, QRect
 from PySide6.QtGui import QTransform
 
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
     from viewer.tiles.cache import TileKey
 
 
-@dataclass(frozen=True, slots=True)
-class TileGrid:
+class TileGrid(msgspec.Struct, frozen=True):
     """Level-0 pixels to upright device pixels, and those to the frame.
 
     Two grids that differ in `shift` alone show the same picture, moved.

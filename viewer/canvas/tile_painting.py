@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 from PySide6.QtCore import QRect, QRectF, Qt
 from PySide6.QtGui import QBrush, QColor, QImage, QPainter, QRegion, QTransform
 
@@ -19,8 +19,7 @@ _UNLOADED = QColor(150, 150, 150)
 _UNREADABLE = QColor(200, 60, 40)
 
 
-@dataclass(frozen=True, slots=True)
-class PlacedTiles:
+class PlacedTiles(msgspec.Struct, frozen=True):
     """What to paint, in upright device pixels."""
 
     slide: QRect

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import typer
 
 from viewer.atomic_write import unwritable
@@ -30,8 +31,7 @@ if TYPE_CHECKING:
 _LONGEST_NAME = 120
 
 
-@dataclass(slots=True)
-class _Exported:
+class _Exported(msgspec.Struct):
     """One set and what it holds; `slide_name` without an ending."""
 
     which: AnnotationSet

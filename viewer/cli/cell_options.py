@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from viewer.cli.output import fail
 
@@ -23,8 +24,7 @@ _MACENKO = "macenko-"
 _STAINS = "--stains takes h-dab, h-e, macenko-h-dab or macenko-h-e."
 
 
-@dataclass(frozen=True, slots=True)
-class CellOptions:
+class CellOptions(msgspec.Struct, frozen=True):
     """What a command says of cells.
 
     Attributes

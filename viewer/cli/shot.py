@@ -116,7 +116,7 @@ def shot(
         fail(f"--size takes a width and a height from 1 to {most} pixels for this format.")
     os.environ["QT_QPA_PLATFORM"] = "offscreen"
     os.environ["QT_SCALE_FACTOR"] = "1"
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     from viewer.annotations.formats.problems import AnnotationFileError
     from viewer.geometry import Point

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from viewer.cohort.batch import LOCAL
 from viewer.cohort.errors import BatchError
@@ -23,8 +24,7 @@ _CLUSTER = re.compile(r"ray://(?P<host>\[[0-9a-fA-F:]+\]|[^\s/:\[\]]+):(?P<port>
 _CLUSTER_TRIES = 2
 
 
-@dataclass(frozen=True, slots=True)
-class BatchPlace:
+class BatchPlace(msgspec.Struct, frozen=True):
     """An executor, how many slides it is given at once, and how often one that fails is run."""
 
     executor: Executor

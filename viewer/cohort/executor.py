@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import msgspec
@@ -85,8 +84,7 @@ class RunOrder(msgspec.Struct, frozen=True):
     address: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class RunResult:
+class RunResult(msgspec.Struct, frozen=True):
     """What came of the run of one slide.
 
     Attributes
@@ -105,7 +103,7 @@ class RunResult:
 
     record: dict[str, object] | None = None
     error: str = ""
-    notes: list[str] = field(default_factory=list[str])
+    notes: list[str] = msgspec.field(default_factory=list[str])
     was_stopped: bool = False
     bands: int = 0
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
+
+import msgspec
 
 from viewer.cohort.bucket_slides import is_bucket_folder, slides_in_bucket
 from viewer.cohort.errors import BatchError
@@ -30,8 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-@dataclass(slots=True)
-class NamedSlides:
+class NamedSlides(msgspec.Struct):
     """What was named.
 
     Attributes
@@ -47,10 +47,10 @@ class NamedSlides:
         has its sentence in `problems`.
     """
 
-    slides: list[tuple[Path, str]] = field(default_factory=list[tuple[Path, str]])
+    slides: list[tuple[Path, str]] = msgspec.field(default_factory=list[tuple[Path, str]])
     is_list: bool = False
-    problems: list[str] = field(default_factory=list[str])
-    missing: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    problems: list[str] = msgspec.field(default_factory=list[str])
+    missing: list[tuple[str, str]] = msgspec.field(default_factory=list[tuple[str, str]])
 
 
 def named_slides(paths: Iterable[Path]) -> NamedSlides:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 
 from viewer.geometry import ORIGIN, Box, Point, Size
@@ -21,8 +21,7 @@ class BlockKey(NamedTuple):
     row: int
 
 
-@dataclass(frozen=True, slots=True)
-class BlockGrid:
+class BlockGrid(msgspec.Struct, frozen=True):
     """Square blocks over a whole slide.
 
     A model is fed a block with a margin round it, and answers for the block alone, so that what

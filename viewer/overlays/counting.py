@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 import shapely
 
@@ -27,16 +27,14 @@ if TYPE_CHECKING:
 _UM2_PER_MM2 = 1e6
 
 
-@dataclass(frozen=True, slots=True)
-class Positive:
+class Positive(msgspec.Struct, frozen=True):
     """Which objects are positive: those with at least this much of a measurement."""
 
     measurement: str
     threshold: float
 
 
-@dataclass(frozen=True, slots=True)
-class RegionCount:
+class RegionCount(msgspec.Struct, frozen=True):
     """What was counted in one region.
 
     Attributes

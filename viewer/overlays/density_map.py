@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+import msgspec
 import numpy as np
 
 from viewer.errors import CoverslipError
@@ -42,8 +42,7 @@ class DensityError(CoverslipError):
     """A map that cannot be made; `str()` is one sentence."""
 
 
-@dataclass(frozen=True, slots=True)
-class DensityOptions:
+class DensityOptions(msgspec.Struct, frozen=True):
     """What a map is made by.
 
     Attributes

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from viewer.overlays.former_objects import kept_objects
 from viewer.overlays.object_map import ObjectMap
@@ -24,8 +25,7 @@ _FORMER_DIGEST_BYTES = 12
 _DIGEST = re.compile(r" [0-9a-f]{24,64}( |$)")
 
 
-@dataclass(frozen=True, slots=True)
-class EarlierResults:
+class EarlierResults(msgspec.Struct, frozen=True):
     """One file of results.
 
     Attributes

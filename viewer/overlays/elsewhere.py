@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from viewer.overlays.patch_feature_map import PatchFeatureMap
@@ -25,8 +25,7 @@ _PER_SLIDE = 6
 """Fields of one slide at most, so that one slide does not crowd out the rest."""
 
 
-@dataclass(frozen=True, slots=True)
-class FieldElsewhere:
+class FieldElsewhere(msgspec.Struct, frozen=True):
     """A field of another slide: where the slide was, which it is, and how alike the field is."""
 
     slide: Path

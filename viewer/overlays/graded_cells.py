@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from viewer.annotations.counting.scores import (
     allred,
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
 NEGATIVE, POSITIVE, GRADES = "Negative", "Positive", ("1+", "2+", "3+")
 
 
-@dataclass(frozen=True, slots=True)
-class GradedCells:
+class GradedCells(msgspec.Struct, frozen=True):
     """How many cells are of which grade; add those of several regions to pool them.
 
     Attributes

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from viewer.colors import rgb_of
@@ -49,8 +49,7 @@ _SOUND = (
 """What classes without a problem are called."""
 
 
-@dataclass(frozen=True, slots=True)
-class HeatmapStyle:
+class HeatmapStyle(msgspec.Struct, frozen=True):
     """How values become colors.
 
     Attributes
@@ -73,16 +72,14 @@ class HeatmapStyle:
     hidden: frozenset[int] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(msgspec.Struct, frozen=True):
     """A box of a slide that stands for a class; level-0 pixels."""
 
     box: Box
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(msgspec.Struct, frozen=True):
     """What is asked of embeddings: where is it like this, or like which of these.
 
     Words come before an area, and an area before marks.
@@ -104,8 +101,7 @@ class Query:
         return is_by_marks and len(self.names) == 1
 
 
-@dataclass(frozen=True, slots=True)
-class Heatmap:
+class Heatmap(msgspec.Struct, frozen=True):
     """A painted heatmap and its legend.
 
     Attributes

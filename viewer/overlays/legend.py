@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from viewer.overlays.heatmap import is_background
 
@@ -12,8 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
 
-@dataclass(frozen=True, slots=True)
-class LegendRow:
+class LegendRow(msgspec.Struct, frozen=True):
     """One class.
 
     Attributes

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 if TYPE_CHECKING:
@@ -20,8 +20,7 @@ _EDGE_SHARE = 0.005
 """Of the objects that may lie beyond either end of a histogram."""
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectStyle:
+class ObjectStyle(msgspec.Struct, frozen=True):
     """What is shown of objects.
 
     Attributes
@@ -50,8 +49,7 @@ class ObjectStyle:
         return np.where(out, -1, np.clip(share * STEPS, 0, STEPS - 1).astype(np.intp))
 
 
-@dataclass(frozen=True, slots=True)
-class Histogram:
+class Histogram(msgspec.Struct, frozen=True):
     """How often which values are: `counts` (k,) between `edges` (k + 1,)."""
 
     counts: NDArray[np.intp]

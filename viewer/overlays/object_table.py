@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 if TYPE_CHECKING:
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 FIXED_COLUMNS = ("Class", "X um", "Y um")
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectTable:
+class ObjectTable(msgspec.Struct, frozen=True):
     """A snapshot of objects.
 
     Attributes

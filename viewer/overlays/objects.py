@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from viewer.errors import CoverslipError
@@ -37,8 +37,7 @@ def _no_measurements() -> dict[str, FloatColumn]:
     return {}
 
 
-@dataclass(frozen=True, slots=True)
-class Objects:
+class Objects(msgspec.Struct, frozen=True):
     """n objects, each with an outline, a class and measurements.
 
     Attributes
@@ -66,7 +65,7 @@ class Objects:
     starts: NDArray[np.int64]
     centroids: FloatColumn
     classes: NDArray[np.uint8]
-    measurements: dict[str, FloatColumn] = field(default_factory=_no_measurements)
+    measurements: dict[str, FloatColumn] = msgspec.field(default_factory=_no_measurements)
     is_unanswered: bool = False
     is_unlike: bool = False
     features: NDArray[np.float16] | None = None

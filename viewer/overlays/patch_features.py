@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, field
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,8 +22,7 @@ def _none() -> NDArray[np.bool_]:
     return np.zeros((CELLS, CELLS), bool)
 
 
-@dataclass(frozen=True, slots=True)
-class PatchFeatures:
+class PatchFeatures(msgspec.Struct, frozen=True):
     """What a model says of the patches of a block.
 
     Attributes
@@ -38,8 +37,8 @@ class PatchFeatures:
     """
 
     values: Features
-    unanswered: NDArray[np.bool_] = field(default_factory=_none)
-    unlike: NDArray[np.bool_] = field(default_factory=_none)
+    unanswered: NDArray[np.bool_] = msgspec.field(default_factory=_none)
+    unlike: NDArray[np.bool_] = msgspec.field(default_factory=_none)
 
     @classmethod
     def none(cls) -> PatchFeatures:

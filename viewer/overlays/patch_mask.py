@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from viewer.geometry import Box
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from viewer.geometry import Point
 
 
-@dataclass(frozen=True, slots=True)
-class PatchMask:
+class PatchMask(msgspec.Struct, frozen=True):
     """A lattice of square patches over a slide.
 
     Attributes

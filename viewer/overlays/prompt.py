@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
 
 from viewer.geometry import Box
 
@@ -14,8 +16,7 @@ _ROUND_BOX = 1.6
 """The picture round a box, in sides of the box."""
 
 
-@dataclass(frozen=True, slots=True)
-class Prompt:
+class Prompt(msgspec.Struct, frozen=True):
     """Points inside and outside of what is meant, or a box round it; level-0 pixels."""
 
     inside: tuple[Point, ...] = ()

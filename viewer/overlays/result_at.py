@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 if TYPE_CHECKING:
     from viewer.geometry import Box
 
 
-@dataclass(frozen=True, slots=True)
-class ResultAt:
+class ResultAt(msgspec.Struct, frozen=True):
     """What is said of an object or a field, and where it lies (level-0 pixels)."""
 
     text: str

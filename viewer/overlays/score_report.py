@@ -5,9 +5,9 @@ Regions are pooled: their cells are counted together, and a cell in two of them 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
 import numpy as np
 import shapely
 
@@ -70,8 +70,7 @@ class ClassRegion(NamedTuple):
     shape: BaseGeometry
 
 
-@dataclass(frozen=True, slots=True)
-class ScoreScope:
+class ScoreScope(msgspec.Struct, frozen=True):
     """What is scored.
 
     Attributes
@@ -96,14 +95,15 @@ class ScoreScope:
     counted_mm2: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Cells:
+class _Cells(msgspec.Struct, frozen=True):
     """Columns of the cells of a scope."""
 
     xy: NDArray[np.float64]
     grades: NDArray[np.intp]
     """0 negative, 1 to 3 by grade, 4 positive without a grade, -1 none of them."""
-    roles: dict[str, NDArray[np.bool_]] = field(default_factory=dict[str, "NDArray[np.bool_]"])
+    roles: dict[str, NDArray[np.bool_]] = msgspec.field(
+        default_factory=dict[str, "NDArray[np.bool_]"]
+    )
 
     def graded(self, which: NDArray[np.bool_] | None = None) -> GradedCells:
         grades = self.grades if which is None else self.grades[which]

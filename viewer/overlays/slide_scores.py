@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import shapely
+from msgspec.structs import replace
 
 from viewer.annotations.counting.tally import MITOSIS, layout_of, summary_of
 from viewer.annotations.operations import is_region

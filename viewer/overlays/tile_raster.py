@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
+from msgspec.structs import replace
 
 from viewer.geometry import Box
 
@@ -30,8 +31,7 @@ _SAME_DISTANCE = 1.15
 """The sixth neighbor in a hexagonal pattern is as far as the first; on squares, 1.41 times."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tiles:
+class Tiles(msgspec.Struct, frozen=True):
     """n tiles; level-0 pixels.
 
     Attributes

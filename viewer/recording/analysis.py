@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from viewer.recording.attention_maps import AttentionMaps, attention_maps
 from viewer.recording.behaviors import actions_of
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
     from viewer.slides.tissue import TissueMask
 
 
-@dataclass(frozen=True, slots=True)
-class Analysis:
+class Analysis(msgspec.Struct, frozen=True):
     """A session with what follows from its views.
 
     Attributes

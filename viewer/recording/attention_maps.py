@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from viewer.recording.behaviors import BANDS
@@ -19,8 +19,7 @@ MOST_CELLS = 512
 """Along the longer side of a slide, where the caller does not say."""
 
 
-@dataclass(frozen=True, slots=True)
-class AttentionMaps:
+class AttentionMaps(msgspec.Struct, frozen=True):
     """Seconds that each cell of a slide was on screen.
 
     Attributes

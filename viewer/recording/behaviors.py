@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
 import numpy as np
+from msgspec.structs import replace
 
 from viewer.recording.trace import Action, FloatArray, Trace
 
@@ -21,8 +22,7 @@ BANDS = (1.25, 2.5, 5.0, 10.0, 20.0, 40.0)
 Box = tuple[float, float, float, float]
 
 
-@dataclass(frozen=True, slots=True)
-class BehaviorParameters:
+class BehaviorParameters(msgspec.Struct, frozen=True):
     """What counts as an action.
 
     Attributes

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from viewer.recording.attention_maps import attention_maps
@@ -20,8 +20,7 @@ COMPARED_AT = 10.0
 """Views at a lower magnification do not count: there all is on screen, and all readers agree."""
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(msgspec.Struct, frozen=True):
     """How two readings agree.
 
     Attributes

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 
 from viewer.geometry import Box, Point, Size
@@ -21,8 +21,7 @@ MOVE, ZOOM, STOP, ANSWER = range(4)
 _SAME_OCTAVES = 1e-9
 
 
-@dataclass(frozen=True, slots=True)
-class Demonstration:
+class Demonstration(msgspec.Struct, frozen=True):
     """A session, step by step.
 
     Attributes

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from viewer.geometry import Box, Point, Size
 
@@ -13,8 +15,7 @@ _COARSEST_FITS = 4.0
 """The coarsest field is so many times the one in which the whole slide fits."""
 
 
-@dataclass(frozen=True, slots=True)
-class FieldOfView:
+class FieldOfView(msgspec.Struct, frozen=True):
     """What the environment shows.
 
     Attributes

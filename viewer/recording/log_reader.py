@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
 import msgspec
@@ -30,8 +29,7 @@ _BODY_END = -_CHAIN_CHARS - 4
 _lines_decoder = msgspec.json.Decoder(prepared(list[LogLine]))
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """What a check of a log found.
 
     Attributes

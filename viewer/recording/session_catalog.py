@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import threading
-from dataclasses import dataclass
 from datetime import timedelta, timezone
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from viewer.recording.library import Library, SessionSummary, summary_of
 from viewer.slides.identity import same_slide
@@ -29,8 +30,7 @@ MOST_NAME = 200
 """Characters of a title, slide or reader that are shown."""
 
 
-@dataclass(frozen=True, slots=True)
-class ListedSession:
+class ListedSession(msgspec.Struct, frozen=True):
     """A session with what it is called on this machine.
 
     Attributes
@@ -65,8 +65,7 @@ class ListedSession:
         return "" if header is None else started_text(header)
 
 
-@dataclass(frozen=True, slots=True)
-class SessionListing:
+class SessionListing(msgspec.Struct, frozen=True):
     """What a list of sessions shows.
 
     Attributes

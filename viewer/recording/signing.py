@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -64,8 +63,7 @@ class LogSignature(msgspec.Struct, frozen=True, array_like=True):
     signature: str
 
 
-@dataclass(frozen=True, slots=True)
-class SignatureVerdict:
+class SignatureVerdict(msgspec.Struct, frozen=True):
     """What signatures say of a session.
 
     Attributes
@@ -224,8 +222,7 @@ def check_signatures(
 # ---------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Prefix:
+class _Prefix(msgspec.Struct, frozen=True):
     """The beginning of a log: whole lines, bytes, and the digest of them."""
 
     lines: int

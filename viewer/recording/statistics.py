@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from viewer.annotations.pixel_calibration import PixelCalibration
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from viewer.recording.trace import Action, FloatArray, Trace
 
 
-@dataclass(frozen=True, slots=True)
-class Statistics:
+class Statistics(msgspec.Struct, frozen=True):
     """What a session comes to.
 
     Attributes

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 FloatArray = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class PlaneSeen:
+class PlaneSeen(msgspec.Struct, frozen=True):
     """Which plane, and which channels by name, were on screen from a time on."""
 
     start_s: float
@@ -26,8 +25,7 @@ class PlaneSeen:
     channels: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+class Trace(msgspec.Struct, frozen=True):
     """The views of a session, in order of time; n of them.
 
     Attributes
@@ -97,8 +95,7 @@ class Trace:
         return looked
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(msgspec.Struct, frozen=True):
     """One thing that the reader did, such as `<10x-inspect>`.
 
     Attributes

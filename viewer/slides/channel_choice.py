@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from viewer.slides.channels import ImagePlane
 from viewer.slides.composites import ChannelDisplay, first_displays

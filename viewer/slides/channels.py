@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 
 from viewer.slides.errors import TileError
@@ -63,8 +63,7 @@ _TELLS_NOTHING = re.compile(
 """Names that the colors of a picture have, or that programs give where nobody named a channel."""
 
 
-@dataclass(frozen=True, slots=True)
-class Channel:
+class Channel(msgspec.Struct, frozen=True):
     """One channel of a slide.
 
     Attributes
@@ -89,8 +88,7 @@ class Channel:
     is_on: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class ImagePlane:
+class ImagePlane(msgspec.Struct, frozen=True):
     """Which focal plane and time point is looked at, counted from 0.
 
     Attributes
@@ -107,8 +105,7 @@ class ImagePlane:
 FIRST_PLANE = ImagePlane()
 
 
-@dataclass(frozen=True, slots=True)
-class Axes:
+class Axes(msgspec.Struct, frozen=True):
     """The channels, focal planes and time points of a slide.
 
     Attributes

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 
 from viewer.slides.channels import Axes, Channel, distinct_names, usual_color
@@ -78,10 +79,11 @@ class CombinedSource:
             self._places += [(source, None if is_rgb else index) for index in range(len(found))]
             channels += found
         names = distinct_names([channel.name for channel in channels])
-        axes = replace(
+        axes = msgspec.structs.replace(
             first.info.axes,
             channels=tuple(
-                replace(channel, name=name) for channel, name in zip(channels, names, strict=True)
+                msgspec.structs.replace(channel, name=name)
+                for channel, name in zip(channels, names, strict=True)
             ),
         )
         self.info: SlideInfo = _info(self._sources, axes)
@@ -181,7 +183,7 @@ def _channels_of(source: SlideSource) -> list[Channel]:
     if not info.axes.is_rgb:
         many = len(info.axes.channels) > 1
         return [
-            replace(channel, name=f"{name} {channel.name}" if many else name)
+            msgspec.structs.replace(channel, name=f"{name} {channel.name}" if many else name)
             for channel in info.axes.channels
         ]
     return [Channel(name, _pseudo_color(source, name), "uint8", (0.0, 255.0))]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 
 if TYPE_CHECKING:
@@ -20,8 +20,7 @@ _GAMMA_STEPS = 4096
 _EXACT_IN_FLOAT32 = ("uint8", "int8", "uint16", "int16", "float16", "float32")
 
 
-@dataclass(frozen=True, slots=True)
-class ChannelDisplay:
+class ChannelDisplay(msgspec.Struct, frozen=True):
     """How one channel is shown.
 
     Attributes

@@ -8,11 +8,12 @@ import math
 import threading
 import time
 from collections.abc import Hashable
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
+from msgspec.structs import replace
 
 from viewer.slides.byte_lru import ByteLru
 from viewer.slides.composites import composite, first_displays
@@ -51,8 +52,7 @@ _PART_LEVELS = 4
 _CLOSED = "the slide has been closed"
 
 
-@dataclass(frozen=True, slots=True)
-class _Origin:
+class _Origin(msgspec.Struct, frozen=True):
     """Where a level comes from: the source's `stored` level, or the halving of `finer`."""
 
     level: Level

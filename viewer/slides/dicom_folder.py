@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from viewer.slides.companions import check_no_pipes
 from viewer.slides.dicom_first_frame import misleads_openslide
@@ -32,8 +33,7 @@ _IGNORED = frozenset(("dicomdir", "thumbs.db", "desktop.ini", "license", "readme
 _IGNORED_SUFFIXES = frozenset((".txt", ".md", ".json", ".xml", ".csv", ".sha256", ".md5"))
 
 
-@dataclass(frozen=True, slots=True)
-class DicomSeries:
+class DicomSeries(msgspec.Struct, frozen=True):
     """One slide of a folder: its files, and what their headers say."""
 
     uid: str

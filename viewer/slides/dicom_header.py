@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
 
 from viewer.limits import open_regular
 
@@ -36,8 +37,7 @@ _TRANSFER_SYNTAX = 0x00020010
 SAMPLES, PHOTOMETRIC, PLANAR, BITS_STORED = 0x00280002, 0x00280004, 0x00280006, 0x00280101
 
 
-@dataclass(frozen=True, slots=True)
-class DicomHeader:
+class DicomHeader(msgspec.Struct, frozen=True):
     """What a header says of the image and of the slide that it belongs to.
 
     Attributes

@@ -7,9 +7,9 @@ white without any noise. Ink has hues that no stain has, or is dark, neutral and
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+import msgspec
 import numpy as np
 
 if TYPE_CHECKING:
@@ -56,8 +56,7 @@ _BYTES = np.arange(256, dtype=np.float32)
 """All values of a channel: what depends on that alone is worked out for these."""
 
 
-@dataclass(frozen=True, slots=True)
-class Overview:
+class Overview(msgspec.Struct, frozen=True):
     """The pixels (height, width, 3), and the classes of them, each (height, width).
 
     Attributes

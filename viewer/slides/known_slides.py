@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -111,8 +110,7 @@ def _former_places(identity: str) -> list[Path]:
     return places
 
 
-@dataclass(frozen=True, slots=True)
-class FoundSlide:
+class FoundSlide(msgspec.Struct, frozen=True):
     """A file, and which of its images; None for the one that the file opens with."""
 
     path: Path

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,8 +31,7 @@ _FEW_STORED = 4
 """Tiles made of more stored ones are not expected of a file: listing these would take long."""
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
+class Level(msgspec.Struct, frozen=True):
     """One resolution of a slide, cut into a grid of tiles.
 
     Attributes
@@ -74,8 +74,7 @@ class Level:
         return Box(x * k, y * k, (x + width) * k, (y + height) * k)
 
 
-@dataclass(frozen=True, slots=True)
-class ImageEntry:
+class ImageEntry(msgspec.Struct, frozen=True):
     """One of the images that a file holds; `open_slide(path, image=index)` opens it."""
 
     index: int

@@ -11,9 +11,9 @@ a threshold over all pixels, which a black edge or a stroke of ink would move.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from viewer.slides.glass import Overview, empty_cells, overview_classes, window_sums
@@ -42,8 +42,7 @@ _TISSUE_SHARE = 0.3
 """Of the pixels of a cell that is tissue; of fat, a third is membranes once it is smoothed."""
 
 
-@dataclass(frozen=True, slots=True)
-class TissueMask:
+class TissueMask(msgspec.Struct, frozen=True):
     """Tissue in a grid of cells.
 
     Attributes

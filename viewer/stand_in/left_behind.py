@@ -14,7 +14,6 @@ import shutil
 import sqlite3
 import stat
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING
@@ -58,8 +57,7 @@ class Origin(msgspec.Struct, frozen=True):
     copied: dict[str, Stamp]
 
 
-@dataclass(frozen=True, slots=True)
-class LeftBehind:
+class LeftBehind(msgspec.Struct, frozen=True):
     """A stand-in that no run uses, and the lock on it, which is held now."""
 
     folder: Path

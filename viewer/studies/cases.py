@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from viewer.errors import CoverslipError
 from viewer.suffixes import SUFFIXES
@@ -52,8 +53,7 @@ class CaseRuleError(CoverslipError):
     """A rule that cannot be used; `str()` is one sentence."""
 
 
-@dataclass(frozen=True, slots=True)
-class CasePlace:
+class CasePlace(msgspec.Struct, frozen=True):
     """Where a slide belongs; "" for what is not known."""
 
     case: str = ""

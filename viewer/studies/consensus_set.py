@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from viewer.annotations.consensus import consensus, majority
 from viewer.annotations.document import adding, removing
@@ -22,8 +23,7 @@ CONSENSUS = "Consensus"
 _LABEL = "Consensus"
 
 
-@dataclass(frozen=True, slots=True)
-class SlideConsensus:
+class SlideConsensus(msgspec.Struct, frozen=True):
     """What was made of the sets of one slide; `which` is the set that holds it."""
 
     which: AnnotationSet

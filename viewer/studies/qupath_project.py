@@ -10,11 +10,12 @@ from __future__ import annotations
 import json
 import posixpath
 import re
-from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
+
+import msgspec
 
 from viewer.annotations.formats.foreign_values import as_text
 from viewer.annotations.formats.json_elements import (
@@ -48,8 +49,7 @@ class QuPathProjectError(CoverslipError):
     """A project file that cannot be used; `str()` is one sentence."""
 
 
-@dataclass(frozen=True, slots=True)
-class QuPathImage:
+class QuPathImage(msgspec.Struct, frozen=True):
     """An image of a project.
 
     Attributes
@@ -77,8 +77,7 @@ class QuPathImage:
     place: CasePlace = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class QuPathProject:
+class QuPathProject(msgspec.Struct, frozen=True):
     """What of a project can be used here.
 
     Attributes
@@ -155,8 +154,7 @@ def _decoded(members: Members) -> dict[str, object]:
     return {name: json.loads(bytes(raw)) for name, raw in members.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class _Places:
+class _Places(msgspec.Struct, frozen=True):
     """Where the project lies, where it lay when it was saved, and where else to look."""
 
     folder: Path

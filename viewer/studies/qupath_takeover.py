@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import closing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from viewer.annotations.document import adding
 from viewer.annotations.formats.exchange import read_annotations
@@ -36,8 +37,7 @@ _FOLDER = "coverslip"
 EXPORT_SCRIPT = resource("qupath", "export_annotations.groovy")
 
 
-@dataclass(frozen=True, slots=True)
-class TakenOver:
+class TakenOver(msgspec.Struct, frozen=True):
     """What became of a project.
 
     Attributes

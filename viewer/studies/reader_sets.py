@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
 
 from viewer.annotations.sets.annotation_set import (
     MY_ANNOTATIONS,
@@ -23,8 +26,7 @@ if TYPE_CHECKING:
     from viewer.studies.study_reader import StudyReader
 
 
-@dataclass(frozen=True, slots=True)
-class ReaderSet:
+class ReaderSet(msgspec.Struct, frozen=True):
     """A set as the window lists it.
 
     Attributes

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+import msgspec
+
 from viewer.annotations.sets.listing import sets_of_slide
 from viewer.annotations.sets.set_store import SetStore
 from viewer.folders import data_folder
@@ -23,8 +25,7 @@ Role = Literal["own", "judge", "sort"]
 """One's own set is handed in; another's is judged; what a model or agent made is sorted."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReviewableSet:
+class ReviewableSet(msgspec.Struct, frozen=True):
     """A set as the panel of reviews lists it; `sealer` seals its lines, None leaves them plain."""
 
     which: AnnotationSet

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
 import numpy as np
+from msgspec.structs import replace
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -63,8 +63,7 @@ class ObjectEvent(msgspec.Struct, frozen=True, array_like=True, tag="object"):
 ReviewEvent = SetEvent | ObjectEvent
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectReview:
+class ObjectReview(msgspec.Struct, frozen=True):
     """What was said of an object last.
 
     Attributes
@@ -84,8 +83,7 @@ class ObjectReview:
         return bool(self.verdict) and self.of == annotation.modified_utc
 
 
-@dataclass(slots=True)
-class SetReview:
+class SetReview(msgspec.Struct):
     """How far the review of a set is.
 
     Attributes
@@ -103,9 +101,11 @@ class SetReview:
     status: SetStatus = "drawing"
     by: str = ""
     comment: str = ""
-    objects: dict[str, ObjectReview] = field(default_factory=dict[str, ObjectReview])
-    spent_s: dict[tuple[str, str], float] = field(default_factory=dict[tuple[str, str], float])
-    together_s: dict[str, float] = field(default_factory=dict[str, float])
+    objects: dict[str, ObjectReview] = msgspec.field(default_factory=dict[str, ObjectReview])
+    spent_s: dict[tuple[str, str], float] = msgspec.field(
+        default_factory=dict[tuple[str, str], float]
+    )
+    together_s: dict[str, float] = msgspec.field(default_factory=dict[str, float])
 
     def of(self, annotation: Annotation) -> ObjectReview | None:
         """Return what was said of an object; None where nothing holds for it as it is now."""
@@ -149,8 +149,7 @@ class SetReview:
         return ReviewNews(self.status, self.by, self.comment, objects, seconds)
 
 
-@dataclass(frozen=True, slots=True)
-class ReviewNews:
+class ReviewNews(msgspec.Struct, frozen=True):
     """What a review has become since it was asked last: the set, and objects that were told of.
 
     Attributes are those of `SetReview`, of these objects alone.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
 import msgspec
@@ -59,8 +58,7 @@ class StageEnd(msgspec.Struct, frozen=True, kw_only=True):
     ended_utc: str
 
 
-@dataclass(frozen=True, slots=True)
-class ReaderView:
+class ReaderView(msgspec.Struct, frozen=True):
     """Where a reader is in a study on a slide, and what is hidden from that reader there.
 
     Attributes

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from viewer.annotations.sets.annotation_set import NO_READER
 from viewer.annotations.sets.listing import all_sets, sets_of_slide
@@ -20,8 +22,7 @@ if TYPE_CHECKING:
     from viewer.studies.study_keys import StudySealer
 
 
-@dataclass(frozen=True, slots=True)
-class StudyReader:
+class StudyReader(msgspec.Struct, frozen=True):
     """A reader of a project, as `study_reader` finds it on the disk."""
 
     folder: Path

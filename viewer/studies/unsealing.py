@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from viewer.annotations.sets.annotation_set import SUFFIX
 from viewer.annotations.sets.listing import all_sets
@@ -34,8 +35,7 @@ _OPENED = "+opened"
 """In the name of a file that holds the opened lines of another: it counts as one of the set's."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unsealed:
+class Unsealed(msgspec.Struct, frozen=True):
     """How much of a study is sealed, and how much of that a key opens.
 
     Attributes
@@ -101,8 +101,7 @@ def _open_set(which: AnnotationSet, sealer: Sealer, *, publish: bool) -> tuple[i
     return opening.opened, opening.closed
 
 
-@dataclass(slots=True)
-class _Opening:
+class _Opening(msgspec.Struct):
     """Opens the sealed lines of files, and counts them."""
 
     sealer: Sealer

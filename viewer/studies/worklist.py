@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from copy import copy
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import chain, takewhile
 from typing import TYPE_CHECKING, Generic, TypeVar
+
+import msgspec
+from msgspec.structs import replace
 
 from viewer.slides.natural_order import natural
 from viewer.studies.cases import NOWHERE, CasePlace, CaseRuleError, place_by_name, place_of
@@ -23,8 +25,7 @@ Slide = TypeVar("Slide")
 _HE = ("he", "h&e", "h+e", "h-e", "h e")
 
 
-@dataclass(frozen=True, slots=True)
-class WorklistEntry(Generic[Slide]):
+class WorklistEntry(msgspec.Struct, Generic[Slide], frozen=True):
     """One slide of a worklist.
 
     Attributes

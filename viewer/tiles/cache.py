@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Sequence
@@ -23,8 +24,7 @@ class TileKey(NamedTuple):
     row: int
 
 
-@dataclass(slots=True)
-class CachedTile(Generic[Picture]):
+class CachedTile(msgspec.Struct, Generic[Picture]):
     """A tile as it is painted.
 
     Attributes

@@ -7,9 +7,9 @@ shown only: whoever measures or analyzes takes the pixels from the slide.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from viewer.slides.composites import first_displays
@@ -25,8 +25,7 @@ CONTRAST_RANGE = (0.2, 5.0)
 GAMMA_RANGE = (0.2, 5.0)
 
 
-@dataclass(frozen=True, slots=True)
-class DisplaySettings:
+class DisplaySettings(msgspec.Struct, frozen=True):
     """How a slide is shown; the default is the slide's own pixels.
 
     Attributes

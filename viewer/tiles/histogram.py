@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 
 from viewer.slides.errors import SlideLostError, TileError
@@ -23,8 +23,7 @@ _LEFT_OUT_PERCENT = 0.1
 _KEPT_VALUES = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class ChannelHistogram:
+class ChannelHistogram(msgspec.Struct, frozen=True):
     """Counts of values in `BINS` bins of equal width, and a range for auto contrast.
 
     Attributes

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import asdict
 
 from viewer.access import make_folder
 from viewer.atomic_write import atomic_write_bytes

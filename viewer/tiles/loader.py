@@ -7,9 +7,10 @@ import logging
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, runtime_checkable
+
+import msgspec
 
 from viewer import warm_memory
 from viewer.cores import keep_apart
@@ -73,8 +74,7 @@ class ScreenPrepare(Protocol):
     takes_screen_pixels: bool
 
 
-@dataclass(slots=True)
-class _Becoming:
+class _Becoming(msgspec.Struct):
     """A tile that is made bit by bit.
 
     Attributes

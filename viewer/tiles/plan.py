@@ -8,9 +8,10 @@ next zoom level.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from viewer.geometry import Box, Point, View
 from viewer.tiles.cache import TileKey
@@ -28,8 +29,7 @@ HALF_SUFFICES = 0.55
 _AT_REST = Point(0.0, 0.0)
 
 
-@dataclass(frozen=True, slots=True)
-class TilePlan:
+class TilePlan(msgspec.Struct, frozen=True):
     """What a view wants, in the order of need.
 
     Attributes
@@ -53,8 +53,7 @@ class TilePlan:
     shrinks: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Motion:
+class Motion(msgspec.Struct, frozen=True):
     """Where the view is heading.
 
     Attributes

@@ -5,9 +5,9 @@ RGB slides at their first plane do not come here: their tiles are pictures alrea
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 
 from viewer.slides.channels import FIRST_PLANE, ImagePlane
@@ -28,8 +28,7 @@ _PROJECTED = -1
 _NEIGHBORS = (1, -1)
 
 
-@dataclass(frozen=True, slots=True)
-class Rendering:
+class Rendering(msgspec.Struct, frozen=True):
     """What of a slide is shown, and how its channels are; no displays for an RGB slide."""
 
     displays: tuple[ChannelDisplay, ...] = ()

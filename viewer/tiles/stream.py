@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
+
+import msgspec
 
 from viewer.tiles.plan import Motion, coarsest_tiles, level_for, plan, visible_tiles
 
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
 Picture = TypeVar("Picture")
 
 
-@dataclass(frozen=True, slots=True)
-class StreamState:
+class StreamState(msgspec.Struct, frozen=True):
     """What is to be said of the tiles of a view.
 
     Attributes

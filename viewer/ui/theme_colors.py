@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Theme:
+class Theme(msgspec.Struct, frozen=True):
     """The colors of a window, as "#rrggbb".
 
     What lies round the slide is the canvas's and the same neutral gray in every theme, so that the

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -48,8 +47,7 @@ _STOPPERS = (EndpointError, LimitError, NotPermittedError, RefusedError)
 """What is no fault of the agent: the run stops, and asks again when it is taken up."""
 
 
-@dataclass(frozen=True, slots=True)
-class BenchmarkRun:
+class BenchmarkRun(msgspec.Struct, frozen=True):
     """What is measured.
 
     Attributes
@@ -72,7 +70,7 @@ class BenchmarkRun:
     policy: str
     model: str
     policy_for: Callable[[Path, Spending], Policy]
-    options: ReadingOptions = field(default_factory=ReadingOptions)
+    options: ReadingOptions = msgspec.field(default_factory=ReadingOptions)
     most_cost: float = 0.0
     settings: Mapping[str, str] | None = None
     judge: Callable[[Spending], Judge] | None = None

@@ -7,7 +7,6 @@ import csv
 import io
 import json
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -33,8 +32,7 @@ _MARKS = (
 _QUESTION_KEY = re.compile(rf'"(?:{"|".join(QUESTION_KEYS)})"\s*:', re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True):
     """One question as it stands in the file.
 
     Attributes

@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from viewer.agents.benchmark.question_files import read_rows
 from viewer.agents.benchmark.question_options import Options, options_of
 from viewer.agents.choices import choice_of, option_index, readings
@@ -94,8 +96,7 @@ class Question:
         return not (self.options or self.is_grade or self.is_place)
 
 
-@dataclass(frozen=True, slots=True)
-class QuestionFile:
+class QuestionFile(msgspec.Struct, frozen=True):
     """The questions of a file, and how many its authors marked as not valid."""
 
     questions: list[Question]

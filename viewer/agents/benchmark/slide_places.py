@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from viewer.agents.errors import AgentError
 
@@ -12,8 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@dataclass(frozen=True, slots=True)
-class SlidePlace:
+class SlidePlace(msgspec.Struct, frozen=True):
     """Where a slide lies; `path` is None where it is not there, and `why` says so.
 
     Attributes

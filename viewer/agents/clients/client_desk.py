@@ -12,7 +12,6 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -43,8 +42,7 @@ _LONGEST_REFUSAL = 500
 ANYTHING = "What is there to see on this slide?"
 
 
-@dataclass(frozen=True, slots=True)
-class ToolReply:
+class ToolReply(msgspec.Struct, frozen=True):
     """What a client is given for a call.
 
     Attributes
@@ -57,7 +55,7 @@ class ToolReply:
         Why the call was not carried out, one sentence; "" where it was.
     """
 
-    data: dict[str, object] = field(default_factory=dict[str, object])
+    data: dict[str, object] = msgspec.field(default_factory=dict[str, object])
     jpeg: bytes = b""
     refusal: str = ""
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from viewer.agents.clients.client_tools import checked_magnification
 from viewer.agents.conversation import jpeg_of
@@ -25,8 +26,7 @@ _JPEG_QUALITY = 88
 _STUDY = "agents of other programs"
 
 
-@dataclass(frozen=True, slots=True)
-class GivenImage:
+class GivenImage(msgspec.Struct, frozen=True):
     """An image as a client gets it.
 
     Attributes

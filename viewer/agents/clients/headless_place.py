@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from viewer.agents.clients.client_limits import MEGAPIXELS, MOST_STEPS
 from viewer.agents.clients.client_policy import ClientPolicy
@@ -36,8 +37,7 @@ _END_S = 20.0
 REPORT = "report.md"
 
 
-@dataclass(frozen=True, slots=True)
-class HeadlessOptions:
+class HeadlessOptions(msgspec.Struct, frozen=True):
     """How slides are read.
 
     Attributes

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+import msgspec
 import numpy as np
 
 from viewer.geometry import Box
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from viewer.slides.tissue import TissueMask
 
 
-@dataclass(frozen=True, slots=True)
-class SlideTask:
+class SlideTask(msgspec.Struct, frozen=True):
     """One slide, and what is to be done on it.
 
     Attributes
@@ -39,8 +38,7 @@ class SlideTask:
     targets: tuple[Box, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Transition:
+class Transition(msgspec.Struct, frozen=True):
     """One step, as a reward sees it.
 
     Attributes
@@ -71,8 +69,7 @@ class Reward(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class AnswerReward:
+class AnswerReward(msgspec.Struct):
     """1 for the right answer, 0 for all else."""
 
     _answer: int | None = None
@@ -85,12 +82,11 @@ class AnswerReward:
         return float(step.answer is not None and step.answer == self._answer)
 
 
-@dataclass(slots=True)
-class TargetReward:
+class TargetReward(msgspec.Struct):
     """1 for each target that is found: its middle in the field, its longer side a tenth of it."""
 
     least_share: float = 0.1
-    _open: list[Box] = field(default_factory=list[Box])
+    _open: list[Box] = msgspec.field(default_factory=list[Box])
 
     def begin(self, task: SlideTask, source: SlideSource) -> None:
         del source
@@ -108,15 +104,14 @@ class TargetReward:
         return float(len(found))
 
 
-@dataclass(slots=True)
-class CoverageReward:
+class CoverageReward(msgspec.Struct):
     """The share of the tissue that a step shows for the first time, at `most_downsample` or finer.
 
     An episode that shows all of it is worth 1.
     """
 
     most_downsample: float = 4.0
-    _open: NDArray[np.bool_] = field(default_factory=lambda: np.zeros((0, 0), bool))
+    _open: NDArray[np.bool_] = msgspec.field(default_factory=lambda: np.zeros((0, 0), bool))
     _cell_px: tuple[float, float] = (1.0, 1.0)
     _whole: int = 1
     _mask: TissueMask | None = None

@@ -6,9 +6,10 @@ without arguments and has `walk(scene, first)`. Nothing of a package is imported
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+
+import msgspec
 
 from viewer.agents.errors import AgentError
 from viewer.folders import config_folder
@@ -20,8 +21,7 @@ GROUP = "coverslip.policies"
 _MOST_NAMED = 20
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyPlugin:
+class PolicyPlugin(msgspec.Struct, frozen=True):
     """A policy that may run.
 
     Attributes

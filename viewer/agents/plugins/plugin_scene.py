@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -33,8 +32,7 @@ if TYPE_CHECKING:
     from viewer.slides.source import RgbImage
 
 
-@dataclass(frozen=True, slots=True)
-class PluginScene:
+class PluginScene(msgspec.Struct, frozen=True):
     """All that a policy gets; the counterpart of `actions.Scene`.
 
     Attributes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -63,8 +62,7 @@ _OWN_TOOLS: dict[str, tuple[str, type[msgspec.Struct]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Decision:
+class _Decision(msgspec.Struct, frozen=True):
     """What the model wants done: its thought, and a call with the action that it means."""
 
     thought: str

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator
-from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from viewer.agents.actions import Action, Annotate, Answer, CallTool, GoTo, Note, Observation
 from viewer.agents.choices import plain_words
@@ -39,13 +40,12 @@ _DENSE, _SPARSE = 1.3, 0.7
 """Times the median of the regions."""
 
 
-@dataclass(slots=True)
-class _Measured:
+class _Measured(msgspec.Struct):
     """What the models say of a region."""
 
-    figures: dict[str, float] = field(default_factory=dict[str, float])
-    classes: dict[str, float] = field(default_factory=dict[str, float])
-    troubles: list[str] = field(default_factory=list[str])
+    figures: dict[str, float] = msgspec.field(default_factory=dict[str, float])
+    classes: dict[str, float] = msgspec.field(default_factory=dict[str, float])
+    troubles: list[str] = msgspec.field(default_factory=list[str])
 
 
 class LocalPolicy:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+import msgspec
 import shapely
 from shapely import affinity
 
@@ -52,8 +52,7 @@ class PlacedField(NamedTuple):
     is_whole: bool
 
 
-@dataclass(frozen=True, slots=True)
-class CountingFrame:
+class CountingFrame(msgspec.Struct, frozen=True):
     """A circle or a square of a fixed area.
 
     Raises

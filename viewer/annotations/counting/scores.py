@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 import reprlib
-from dataclasses import dataclass
 from fractions import Fraction
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Literal, NamedTuple, SupportsFloat
+
+import msgspec
 
 from viewer.errors import CoverslipError
 
@@ -32,8 +33,7 @@ class ScoreError(CoverslipError, ValueError):
     """Counts that cannot be; `str()` is one sentence."""
 
 
-@dataclass(frozen=True, slots=True)
-class Allred:
+class Allred(msgspec.Struct, frozen=True):
     """An Allred score.
 
     Attributes

@@ -8,7 +8,7 @@ What is counted are points: each counts once, and so does each place of the slid
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -60,8 +60,7 @@ class FieldLayout(msgspec.Struct, frozen=True):
     mpp_um: tuple[float, float]
 
 
-@dataclass(frozen=True, slots=True)
-class FieldCount:
+class FieldCount(msgspec.Struct, frozen=True):
     """One field and what is in it.
 
     Attributes
@@ -84,8 +83,7 @@ class FieldCount:
     own_counts: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class CountSummary:
+class CountSummary(msgspec.Struct, frozen=True):
     """All fields of a slide, each place and each point of them once."""
 
     fields: tuple[FieldCount, ...]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 import math
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 import shapely
 
 from viewer.annotations.annotation import Annotation, AnnotationClass
@@ -118,8 +118,7 @@ def _plain(value: float) -> float | int:
     return int(rounded) if rounded == int(rounded) else rounded
 
 
-@dataclass(frozen=True, slots=True)
-class _Columns:
+class _Columns(msgspec.Struct, frozen=True):
     """Where the columns are: those of the format by its words, others by theirs."""
 
     known: Mapping[str, int]

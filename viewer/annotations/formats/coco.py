@@ -6,7 +6,6 @@ import itertools
 import json
 import math
 import re
-from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
@@ -48,8 +47,7 @@ _BAD = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class CocoImage:
+class CocoImage(msgspec.Struct, frozen=True):
     """The picture that annotations lie on; a size of 0 is that of what is drawn on it."""
 
     file_name: str

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+import msgspec
 import numpy as np
 
 from viewer.annotations.formats.asap import read_asap, write_asap
@@ -46,8 +47,7 @@ _TABLES = (".csv", ".tsv", ".txt")
 _PACKED = (".geojson", ".json", ".xml", *_TABLES)
 
 
-@dataclass(frozen=True, slots=True)
-class ReadFormat:
+class ReadFormat(msgspec.Struct, frozen=True):
     """How a format is read; the first of `suffixes` is the usual one."""
 
     name: str
@@ -55,8 +55,7 @@ class ReadFormat:
     read: Callable[[Path, list[Problem]], Iterator[Annotation]]
 
 
-@dataclass(frozen=True, slots=True)
-class Format(ReadFormat):
+class Format(ReadFormat, frozen=True):
     """How a format is read and written.
 
     Attributes

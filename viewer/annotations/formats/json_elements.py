@@ -42,8 +42,7 @@ _whole_value = msgspec.json.Decoder(msgspec.Raw).decode
 _one_value = json.JSONDecoder().raw_decode
 
 
-@dataclass(frozen=True, slots=True)
-class Torn:
+class Torn(msgspec.Struct, frozen=True):
     """Stands for what is no object or cannot be read."""
 
     reason: str

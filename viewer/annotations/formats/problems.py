@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
+
+import msgspec
 
 from viewer.errors import CoverslipError
 
@@ -21,8 +22,7 @@ _MOST_REASONS = 4
 _SHAPES = {"MultiPoint": "point", "Point": "point", "MultiLineString": "line", "LineString": "line"}
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(msgspec.Struct, frozen=True):
     """One thing of a file that is not as it was.
 
     Attributes

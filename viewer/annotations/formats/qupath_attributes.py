@@ -7,9 +7,10 @@ the description where it says something.
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, get_args
 from uuid import UUID, uuid4
+
+import msgspec
 
 from viewer.annotations.annotation import DESCRIPTION, NO_COLOR, AnnotationClass, Kind
 from viewer.annotations.formats.foreign_values import (
@@ -82,8 +83,7 @@ def _named_value(stated: object) -> tuple[str, object] | None:
     return None if name is None or isinstance(name, dict | list) or has_more else (str(name), value)
 
 
-@dataclass(slots=True)
-class Attributes:
+class Attributes(msgspec.Struct):
     """Reads the attributes of one feature.
 
     Parameters
@@ -93,7 +93,7 @@ class Attributes:
     """
 
     tell: Callable[[str], object]
-    _texts: list[str] = field(default_factory=list)
+    _texts: list[str] = msgspec.field(default_factory=list)
 
     def unread(self, what: str, stated: object, reason: str = "") -> None:
         """Tell of what was not read, and keep its text for the description."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
@@ -45,8 +44,7 @@ class MaskError(CoverslipError):
     """A mask that cannot be made as asked; `str()` is one sentence."""
 
 
-@dataclass(frozen=True, slots=True)
-class MaskPlace:
+class MaskPlace(msgspec.Struct, frozen=True):
     """The slide that a mask lies on, and how fine it is to be.
 
     Attributes
@@ -89,8 +87,7 @@ class MaskPlace:
         return self.slide_mpp_um
 
 
-@dataclass(frozen=True, slots=True)
-class Labeled:
+class Labeled(msgspec.Struct, frozen=True):
     """Regions with the values that they have in a mask."""
 
     regions: list[BaseGeometry]
@@ -263,8 +260,7 @@ def _replace_legend(file: IO[bytes], legend: Legend) -> None:
         tag.overwrite(f"{before}<Description>{description}</Description>{behind}".encode())
 
 
-@dataclass(frozen=True, slots=True)
-class _MaskWriter:
+class _MaskWriter(msgspec.Struct, frozen=True):
     """Writes a mask strip by strip, each painted when its turn comes."""
 
     file: IO[bytes]

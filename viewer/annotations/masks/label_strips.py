@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 import shapely
 
@@ -78,8 +78,7 @@ _LARGE = 1000
 """Edges of a shape that it is worth to keep them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Edges:
+class Edges(msgspec.Struct, frozen=True):
     """Edges that go up or down, in level-0 pixels, from the upper end to the lower."""
 
     x0: NDArray[np.float64]

@@ -6,13 +6,13 @@ import csv
 import math
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import imagecodecs
 import msgspec
 import numpy as np
+from msgspec.structs import asdict
 
 from viewer import __version__
 from viewer.annotations.formats.problems import Problem, Problems
@@ -53,8 +53,7 @@ class TilesError(CoverslipError):
     """Tiles that cannot be made as asked; `str()` is one sentence."""
 
 
-@dataclass(frozen=True, slots=True)
-class TileOptions:
+class TileOptions(msgspec.Struct, frozen=True):
     """What is cut.
 
     Attributes
@@ -78,8 +77,7 @@ class TileOptions:
     threads: int = 4
 
 
-@dataclass(frozen=True, slots=True)
-class AnnotationsOrigin:
+class AnnotationsOrigin(msgspec.Struct, frozen=True):
     """The file that the annotations are from."""
 
     name: str
@@ -96,8 +94,7 @@ def origin_of_drawn(annotations: Iterable[Annotation], name: str) -> Annotations
     return AnnotationsOrigin(name, digest.hexdigest())
 
 
-@dataclass(frozen=True, slots=True)
-class TilesReport:
+class TilesReport(msgspec.Struct, frozen=True):
     """How many tiles there are, how many of them were there already, and what went wrong."""
 
     tiles: int
@@ -160,14 +157,12 @@ def cut_tiles(
     return TilesReport(len(rows), kept, problems)
 
 
-@dataclass(frozen=True, slots=True)
-class _Tile:
+class _Tile(msgspec.Struct, frozen=True):
     row: dict[str, object]
     was_there: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Cutter:
+class _Cutter(msgspec.Struct, frozen=True):
     source: SlideSource
     folder: Path
     painting: Labeled

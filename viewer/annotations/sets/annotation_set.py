@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote
 
+import msgspec
+
 from viewer.slides.slide_key import file_name_of
 
 if TYPE_CHECKING:
@@ -25,8 +27,7 @@ _READER_CHARACTERS = 60
 """Of a reader's name in the names of files, where it only helps people to find theirs."""
 
 
-@dataclass(frozen=True, slots=True)
-class SetKey:
+class SetKey(msgspec.Struct, frozen=True):
     """Names a set among those of a slide.
 
     Attributes

@@ -6,6 +6,8 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from viewer.annotations.sets.opening import open_set
 from viewer.annotations.sets.set_store import SetStore
 from viewer.annotations.storage.home_reader import claim_home
@@ -22,8 +24,7 @@ if TYPE_CHECKING:
     from viewer.annotations.storage.slide_file import OpenedAnnotations
 
 
-@dataclass(frozen=True, slots=True)
-class SlideFile:
+class SlideFile(msgspec.Struct, frozen=True):
     """The reader's own annotations of a slide alone, in the data folder or beside the slide.
 
     Attributes

@@ -8,9 +8,9 @@ import shutil
 import sqlite3
 import time
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+import msgspec
 from filelock import FileLock, Timeout
 
 from viewer.access import kept_mode, make_folder
@@ -139,8 +139,7 @@ class WriteLock(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class OpenedAnnotations:
+class OpenedAnnotations(msgspec.Struct):
     """What a slide's file or a set held, and the file itself for `Autosave`.
 
     Attributes

@@ -7,7 +7,6 @@ import os
 import sqlite3
 import time
 import zlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -62,8 +61,7 @@ class AnnotationStoreError(CoverslipError):
     """A file of annotations that cannot be opened; `str()` is one sentence."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stamped:
+class Stamped(msgspec.Struct, frozen=True):
     """A step with when it was done (ISO 8601) and by whom."""
 
     step: Edit
@@ -76,8 +74,7 @@ class Stamped:
         return cls(step, utc_stamp("milliseconds"), author)
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(msgspec.Struct, frozen=True):
     """The annotations as they were before a step.
 
     Attributes

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+import msgspec
 import numpy as np
 
 from viewer.annotations.tma.lattice import start_of_line, usual_gap
@@ -26,8 +26,7 @@ _STRAY_LINE = 4
 _LINES: tuple[Line, ...] = ("row", "column")
 
 
-@dataclass(slots=True)
-class ArrayGrid:
+class ArrayGrid(msgspec.Struct):
     """The rows and columns that are kept of a lattice, as places in it."""
 
     lattice: Lattice

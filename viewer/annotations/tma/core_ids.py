@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
 
 from viewer.annotations.document import Change, Edit
 from viewer.annotations.tma.cores import CASE_ID, COLUMN, ROW, TmaGrid, with_missing
@@ -33,8 +35,7 @@ _OWN = ("centroid x", "centroid y", "diameter")
 _MOST_NAMED = 5
 
 
-@dataclass(frozen=True, slots=True)
-class CoreIds:
+class CoreIds(msgspec.Struct, frozen=True):
     """What a table says of cores.
 
     Attributes
@@ -48,7 +49,9 @@ class CoreIds:
     """
 
     texts: Mapping[tuple[int, int], Mapping[str, str]]
-    missing: Mapping[tuple[int, int], bool] = field(default_factory=dict[tuple[int, int], bool])
+    missing: Mapping[tuple[int, int], bool] = msgspec.field(
+        default_factory=dict[tuple[int, int], bool]
+    )
     problems: tuple[str, ...] = ()
 
     def edit(self, grid: TmaGrid) -> Edit:

@@ -6,9 +6,10 @@ column are kept with it. So cores are drawn, moved, undone, saved and exported a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from viewer.annotations.annotation import Annotation
@@ -77,8 +78,7 @@ def cores_of(array: FoundArray, labels: LabelScheme) -> list[Annotation]:
     ]  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class TmaGrid:
+class TmaGrid(msgspec.Struct, frozen=True):
     """Cores by row and column, both from 0; a place may be without one."""
 
     cores: Mapping[tuple[int, int], Annotation]
@@ -111,7 +111,7 @@ class TmaGrid:
         if not guesses:
             return LabelScheme()
         schemes = [
-            replace(guess, rows_down=rows_down, columns_down=columns_down)
+            msgspec.structs.replace(guess, rows_down=rows_down, columns_down=columns_down)
             for guess in guesses
             for rows_down in (False, True)
             for columns_down in (False, True)

@@ -7,10 +7,11 @@ a missing core.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
+from msgspec.structs import replace
 
 from viewer.annotations.tma.array_grid import MOST_CORES, ArrayGrid, Line
 from viewer.annotations.tma.disc_search import PRESENT, DiscSearch
@@ -46,8 +47,7 @@ _CORE_UM = (50.0, 6000.0)
 """Diameters of cores that are looked for, where nobody gave one."""
 
 
-@dataclass(frozen=True, slots=True)
-class DearrayOptions:
+class DearrayOptions(msgspec.Struct, frozen=True):
     """What is known of an array beforehand.
 
     Attributes
@@ -61,11 +61,10 @@ class DearrayOptions:
     diameter_um: float | None = None
     rows: int | None = None
     columns: int | None = None
-    labels: LabelScheme = field(default_factory=LabelScheme)
+    labels: LabelScheme = msgspec.field(default_factory=LabelScheme)
 
 
-@dataclass(frozen=True, slots=True)
-class FoundCore:
+class FoundCore(msgspec.Struct, frozen=True):
     """A place of the grid; row and column count from 0, the middle is in level-0 pixels."""
 
     row: int
@@ -75,8 +74,7 @@ class FoundCore:
     is_missing: bool
 
 
-@dataclass(frozen=True, slots=True)
-class FoundArray:
+class FoundArray(msgspec.Struct, frozen=True):
     """The cores of a slide, row by row.
 
     Attributes

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from viewer.errors import CoverslipError
 
@@ -22,8 +23,7 @@ class NoCoresError(TmaError):
     """A slide on which there is no microarray."""
 
 
-@dataclass(frozen=True, slots=True)
-class LabelScheme:
+class LabelScheme(msgspec.Struct, frozen=True):
     """How rows and columns are labeled, and which label comes first.
 
     Attributes

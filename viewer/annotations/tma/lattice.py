@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 if TYPE_CHECKING:
@@ -24,8 +24,7 @@ _AROUND = 6
 """Neighbors by which a place is corrected."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lattice:
+class Lattice(msgspec.Struct, frozen=True):
     """A turned grid.
 
     Attributes

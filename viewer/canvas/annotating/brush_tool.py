@@ -6,6 +6,7 @@ from abc import abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
+import msgspec
 import shapely
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor
@@ -258,7 +259,7 @@ class BrushTool(RegionTool):
             return
         is_erasing = self.erases or bool(self.hand.keys & Qt.KeyboardModifier.AltModifier)
         at = scene.view.to_slide(self.hand.screen)
-        radius = self.radius(replace(self.hand, view=scene.view))
+        radius = self.radius(msgspec.structs.replace(self.hand, view=scene.view))
         x, y = self.desk.calibration.pixel
         rim = ellipse(
             Point(at.x - radius / x, at.y - radius / y), Point(at.x + radius / x, at.y + radius / y)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
+import msgspec
+from msgspec.structs import replace
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QTabletEvent, QWheelEvent
 from PySide6.QtWidgets import QGestureEvent
@@ -30,8 +31,7 @@ _PAUSE_MS = 1000
 """A hand that rests this long has the stroke so far kept."""
 
 
-@dataclass(frozen=True, slots=True)
-class PointerState:
+class PointerState(msgspec.Struct, frozen=True):
     """Where the hand is and what it holds down.
 
     Attributes

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol
+
+import msgspec
 
 from viewer.annotations.annotation import Annotation
 from viewer.annotations.counting.frame import CountingFrame
@@ -50,8 +52,7 @@ class ManyAtOnce(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class DrawingOptions:
+class DrawingOptions(msgspec.Struct):
     """How the tools draw; one object for all panes of a window.
 
     Attributes
@@ -78,7 +79,7 @@ class DrawingOptions:
     brush_px: float = 50.0
     brush_on_slide: bool = False
     wand_sensitivity: float = 2.0
-    frame: CountingFrame = field(default_factory=CountingFrame)
+    frame: CountingFrame = msgspec.field(default_factory=CountingFrame)
     counted_classes: tuple[AnnotationClass, ...] = (MITOSIS, LOOK_ALIKE)
     counted_class: AnnotationClass = MITOSIS
 
@@ -191,11 +192,11 @@ class EditContext:
         """Measure a ruler anew where it is another, and lay what is new on its plane."""
         before, after = change.before, change.after
         if before is None and after is not None and not tells_plane(after):
-            return replace(change, after=on_plane(after, plane))
+            return msgspec.structs.replace(change, after=on_plane(after, plane))
         if before is None or after is None or before.geometry is after.geometry:
             return change
         measured = remeasured(after, self.calibration)
-        return change if measured is after else replace(change, after=measured)
+        return change if measured is after else msgspec.structs.replace(change, after=measured)
 
     @property
     def changeable(self) -> list[Annotation]:

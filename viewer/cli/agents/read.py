@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import typer
 
 from viewer.cli.agents.options import (
@@ -129,8 +129,7 @@ class _FailedError(CoverslipError):
     """A slide was not read; one sentence."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
+class _Job(msgspec.Struct, frozen=True):
     """What is asked of each slide, and by which policy."""
 
     task: Task

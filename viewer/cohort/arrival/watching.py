@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -48,8 +47,7 @@ def watched_folder(folder: Path) -> Path:
     return data_folder() / "watched" / f"{folder.absolute().name}-{name}"
 
 
-@dataclass(slots=True)
-class FolderWatch:
+class FolderWatch(msgspec.Struct):
     """The slides of a folder and what was found of them, kept in `out`.
 
     Raises BatchError where nothing can be kept.
@@ -67,8 +65,8 @@ class FolderWatch:
     listener: WatchListener
     mpp_um: float | None = None
     problem: str = ""
-    _checks: dict[str, SlideCheck] = field(default_factory=dict[str, SlideCheck])
-    _sizes: dict[Path, tuple[int, int]] = field(default_factory=dict[Path, tuple[int, int]])
+    _checks: dict[str, SlideCheck] = msgspec.field(default_factory=dict[str, SlideCheck])
+    _sizes: dict[Path, tuple[int, int]] = msgspec.field(default_factory=dict[Path, tuple[int, int]])
 
     def __post_init__(self) -> None:
         try:

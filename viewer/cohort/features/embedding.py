@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections import Counter
 from contextlib import closing
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+import msgspec
 import numpy as np
+from msgspec.structs import replace
 
 from viewer.cohort.features.errors import FeatureStoreError
 from viewer.cohort.features.rows import Encoder, features_of
@@ -41,8 +42,7 @@ _CLAM = "h5_files"
 """Where CLAM puts them within its folder of features."""
 
 
-@dataclass(slots=True)
-class SlideOutcome:
+class SlideOutcome(msgspec.Struct):
     """What came of a slide.
 
     Attributes
@@ -61,7 +61,7 @@ class SlideOutcome:
     patches: int = 0
     slide: str = ""
     error: str = ""
-    notes: list[str] = field(default_factory=list[str])
+    notes: list[str] = msgspec.field(default_factory=list[str])
 
 
 class EmbedListener(Protocol):
@@ -74,8 +74,7 @@ class EmbedListener(Protocol):
     def on_slide(self, outcome: SlideOutcome) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class EmbedOptions:
+class EmbedOptions(msgspec.Struct, frozen=True):
     """How slides are embedded.
 
     Attributes
@@ -95,7 +94,9 @@ class EmbedOptions:
     device: str = "auto"
     files: Path | None = None
     measures_quality: bool = True
-    attributes: Mapping[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
+    attributes: Mapping[str, dict[str, str]] = msgspec.field(
+        default_factory=dict[str, dict[str, str]]
+    )
 
 
 def encoder_of(bundle: ModelBundle, length: int) -> Encoder:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from viewer.geometry import Box
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from viewer.overlays.patch_feature_map import PatchFeatureMap
 
 
-@dataclass(frozen=True, slots=True)
-class Encoder:
+class Encoder(msgspec.Struct, frozen=True):
     """What made features: they can be compared with those of the same encoder alone.
 
     Attributes
@@ -41,8 +40,7 @@ class Encoder:
     sha256: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class SlideFeatures:
+class SlideFeatures(msgspec.Struct, frozen=True):
     """The features of a slide's patches.
 
     Attributes
@@ -73,7 +71,7 @@ class SlideFeatures:
     places: NDArray[np.float64]
     vectors: NDArray[np.float16]
     quality: NDArray[np.float32]
-    attributes: dict[str, str] = field(default_factory=dict[str, str])
+    attributes: dict[str, str] = msgspec.field(default_factory=dict[str, str])
 
     def __len__(self) -> int:
         return len(self.vectors)

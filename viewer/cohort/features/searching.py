@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 
 from viewer.cohort.features.errors import FeatureStoreError, reason_of
@@ -36,8 +36,7 @@ _MORE, _LEAST_MORE, _MOST_ROUNDS = 4, 32, 8
 then twice those that are missing, without the slides of which enough are found."""
 
 
-@dataclass(frozen=True, slots=True)
-class FoundPatch:
+class FoundPatch(msgspec.Struct, frozen=True):
     """A patch that looks like the one asked for.
 
     Attributes
@@ -58,8 +57,7 @@ class FoundPatch:
     quality: float
 
 
-@dataclass(frozen=True, slots=True)
-class SearchOptions:
+class SearchOptions(msgspec.Struct, frozen=True):
     """What is looked for, and among which slides.
 
     Attributes

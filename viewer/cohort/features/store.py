@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 from filelock import FileLock, Timeout
 
@@ -214,7 +215,7 @@ class FeatureStore:
         entry = {
             "slide": features.slide,
             "encoder_key": encoder.key,
-            "encoder": json.dumps({name: getattr(encoder, name) for name in encoder.__slots__}),
+            "encoder": json.dumps(msgspec.structs.asdict(encoder)),
             "path": features.path,
             "name": features.name,
             "patches": count,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 import torch
 
@@ -25,8 +25,7 @@ _MOST_BYTES = 8 << 30
 _SMALL_PATCHES = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class Bags:
+class Bags(msgspec.Struct, frozen=True):
     """Vectors (n, d) float16 of each slide, and its class."""
 
     vectors: list[Tensor]

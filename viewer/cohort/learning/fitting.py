@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
@@ -34,8 +34,7 @@ _INSTANCE_WEIGHT = 0.3
 """Of CLAM's loss of single patches (Lu et al. 2021: k of 8, bag weight of 0.7)."""
 
 
-@dataclass(frozen=True, slots=True)
-class FitOptions:
+class FitOptions(msgspec.Struct, frozen=True):
     """How a model is fitted.
 
     Attributes
@@ -53,8 +52,7 @@ class FitOptions:
     seed: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class EpochDone:
+class EpochDone(msgspec.Struct, frozen=True):
     """How far a fit is; losses are cross-entropies in nats."""
 
     epoch: int

@@ -6,9 +6,10 @@ import csv
 import io
 from collections import Counter, defaultdict
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from viewer.cell_text import bare_cell
 from viewer.errors import CoverslipError
@@ -34,8 +35,7 @@ class LabelsError(CoverslipError):
     """Labels that nothing can be learned from; `str()` is one sentence."""
 
 
-@dataclass(frozen=True, slots=True)
-class LabeledSlide:
+class LabeledSlide(msgspec.Struct, frozen=True):
     """A slide by its content key, its label, and the patient it is of."""
 
     slide: str

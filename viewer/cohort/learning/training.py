@@ -7,7 +7,6 @@ import hashlib
 import io
 import shutil
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -52,8 +51,7 @@ _TRAINING = "training"
 """The member of figures.json that says what the figures are of."""
 
 
-@dataclass(frozen=True, slots=True)
-class SlideTrainingOptions:
+class SlideTrainingOptions(msgspec.Struct, frozen=True):
     """How a slide model is taught.
 
     Attributes
@@ -72,8 +70,7 @@ class SlideTrainingOptions:
     seed: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class SlideTraining:
+class SlideTraining(msgspec.Struct, frozen=True):
     """What was taught, what it is worth, and in how many folds and epochs."""
 
     bundle: ModelBundle

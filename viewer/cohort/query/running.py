@@ -7,7 +7,6 @@ import re
 import tempfile
 import time
 from contextlib import closing
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,8 +42,7 @@ _MISSING = (
 )
 
 
-@dataclass(slots=True)
-class QueryAnswer:
+class QueryAnswer(msgspec.Struct):
     """Column names, and rows as they come; rows are read once.
 
     Attributes
@@ -54,7 +52,7 @@ class QueryAnswer:
     """
 
     columns: list[str]
-    rows: Iterator[list[object]] = field(repr=False)
+    rows: Iterator[list[object]]
     note: str = ""
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
 
 from viewer.cohort.query.errors import QueryError
 from viewer.folders import cache_folder, config_folder, data_folder
@@ -28,8 +30,7 @@ SHARED_COLUMNS = "cohort-columns"
 _PATIENCE_S = 12.0
 
 
-@dataclass(frozen=True, slots=True)
-class Store:
+class Store(msgspec.Struct, frozen=True):
     """What is read.
 
     Attributes

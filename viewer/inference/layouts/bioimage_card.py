@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -101,8 +100,7 @@ class _Card(msgspec.Struct, frozen=True):
     config: dict[str, Any] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Tensor:
+class Tensor(msgspec.Struct, frozen=True):
     """An input or output.
 
     Attributes
@@ -127,7 +125,7 @@ class Tensor:
 
     name: str
     axes: str
-    sizes: dict[str, int | tuple[int, int]] = field(default_factory=dict[str, Any])
+    sizes: dict[str, int | tuple[int, int]] = msgspec.field(default_factory=dict[str, Any])
     ratio: float = 1.0
     offset: float = 0.0
     halo: int = 0
@@ -137,8 +135,7 @@ class Tensor:
     test: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Package:
+class Package(msgspec.Struct, frozen=True):
     """A package as far as it matters here."""
 
     name: str

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from viewer.inference.layouts.reading import three_numbers
 from viewer.inference.models.bundle import BundleError
@@ -16,12 +17,11 @@ if TYPE_CHECKING:
 _HIGH = 255.0
 
 
-@dataclass(slots=True)
-class _Line:
+class _Line(msgspec.Struct):
     """value * gain + offset, for each of three channels."""
 
-    gain: list[float] = field(default_factory=lambda: [1.0] * 3)
-    offset: list[float] = field(default_factory=lambda: [0.0] * 3)
+    gain: list[float] = msgspec.field(default_factory=lambda: [1.0] * 3)
+    offset: list[float] = msgspec.field(default_factory=lambda: [0.0] * 3)
 
     def then(self, gain: Sequence[float], offset: Sequence[float]) -> _Line:
         new = [a * b for a, b in zip(self.gain, gain, strict=True)]

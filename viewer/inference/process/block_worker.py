@@ -5,9 +5,9 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from viewer.allocator import give_memory_back
@@ -40,8 +40,7 @@ _IDLE_S = 1.0
 """Nothing was asked for so long: what was computed with is given back to the system."""
 
 
-@dataclass(slots=True)
-class _Job:
+class _Job(msgspec.Struct):
     """A block, or a part of one to be seen sooner, on its way through the steps."""
 
     key: BlockKey

@@ -295,5 +295,12 @@ Answer = (
     | TuningAnswer | Previewed
 )  # fmt: skip
 
-REQUESTS: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(prepared(Request))
-ANSWERS: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(prepared(Answer))
+
+def requests() -> msgspec.msgpack.Decoder[Request]:
+    """Return what reads the words of the program in a model process."""
+    return msgspec.msgpack.Decoder(prepared(Request))
+
+
+def answers() -> msgspec.msgpack.Decoder[Answer]:
+    """Return what reads the words of a model process in the program."""
+    return msgspec.msgpack.Decoder(prepared(Answer))

@@ -20,7 +20,6 @@ from viewer.inference.models.bundle import BundleError, ModelBundle
 from viewer.inference.process.explain_messages import Explain, ExplainSlide
 from viewer.inference.process.lesson_messages import SeeBlock
 from viewer.inference.process.messages import (
-    REQUESTS,
     Alive,
     Blocks,
     BlocksEnded,
@@ -44,6 +43,7 @@ from viewer.inference.process.messages import (
     Teach,
     TryOut,
     Weights,
+    requests,
 )
 from viewer.inference.process.preview_messages import PreviewBlock
 from viewer.inference.process.tuning_messages import MeasureTuned, SeeField, TuneSteps
@@ -379,7 +379,7 @@ def main(arguments: list[str]) -> None:
     keep_freed_memory()
     if hasattr(os, "nice") and first == "torch":  # else the reader waits for each answer
         os.nice(_NICE)
-    server = ModelServer(inherited_channel(int(channel), REQUESTS), int(shared))
+    server = ModelServer(inherited_channel(int(channel), requests()), int(shared))
     if first == "torch":
         threading.Thread(target=_import_ahead, daemon=True).start()
     try:

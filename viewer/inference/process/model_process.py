@@ -20,7 +20,6 @@ from viewer.inference.models.bundle import BundleError, open_data, open_weights
 from viewer.inference.process import process_limits
 from viewer.inference.process.confinement_policy import check_may_run
 from viewer.inference.process.messages import (
-    ANSWERS,
     Alive,
     Load,
     Loaded,
@@ -28,6 +27,7 @@ from viewer.inference.process.messages import (
     Refused,
     TryOut,
     Weights,
+    answers,
 )
 from viewer.inference.process.model_scan import check_script
 from viewer.processes.channel import ChannelError, open_channel
@@ -115,7 +115,7 @@ class ModelProcess:
         self._is_killed = False
         self._ended = threading.Event()
         try:
-            self._channel, theirs = open_channel(ANSWERS)
+            self._channel, theirs = open_channel(answers())
             shared = -1 if self._shared is None else self._shared.descriptor
             inherited = [theirs.fileno(), *([] if shared < 0 else [shared])]
             arguments = [str(theirs.fileno()), str(shared), "torch" if with_torch else ""]

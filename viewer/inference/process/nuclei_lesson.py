@@ -7,9 +7,9 @@ is held to what it answered before, so that it forgets little; a moving average 
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 import torch
 from safetensors.torch import save
@@ -54,8 +54,7 @@ _LIKELY = 0.3
 _SEED = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Field:
+class _Field(msgspec.Struct, frozen=True):
     """A field; maps are float16 (3, side, side), 0 to 1, the others (side, side)."""
 
     picture: RgbImage

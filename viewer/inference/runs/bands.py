@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from viewer.errors import CoverslipError
 from viewer.geometry import Box
@@ -30,8 +31,7 @@ class TooManyBlocksError(CoverslipError):
         self.bands = bands
 
 
-@dataclass(frozen=True, slots=True)
-class Band:
+class Band(msgspec.Struct, frozen=True):
     """One of several bands of rows of blocks, from 0."""
 
     number: int

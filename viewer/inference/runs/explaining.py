@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from viewer.geometry import Box, Point
@@ -31,8 +31,7 @@ _PARTS = 14
 """Along a side of a tile."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Explanation:
+class Explanation(msgspec.Struct, frozen=True, eq=False):
     """What speaks for a class on a tile.
 
     Attributes

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from viewer.inference.errors import ModelFailedError, ModelProcessError
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from viewer.overlays.patch_feature_map import PatchFeatureMap
 
 
-@dataclass(frozen=True, slots=True)
-class SlideExplanation:
+class SlideExplanation(msgspec.Struct, frozen=True):
     """What speaks for a class on a slide.
 
     Attributes

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
 ROLL_OUT = "attention roll-out"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PartWeights:
+class PartWeights(msgspec.Struct, frozen=True, eq=False):
     """How much each part counts.
 
     Attributes

@@ -6,8 +6,9 @@ import contextlib
 import logging
 import threading
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
+
+import msgspec
 
 from viewer.inference.errors import ModelFailedError, ModelProcessError
 from viewer.inference.models.bundle import BundleError
@@ -50,18 +51,16 @@ _MOST_PIXEL_BYTES = 512 << 20
 """Of the blocks that are under way."""
 
 
-@dataclass
-class Agenda:
+class Agenda(msgspec.Struct):
     """What an engine is to do; `changed` guards it and tells its threads."""
 
     blocks: BlockQueue
-    changed: threading.Condition = field(default_factory=threading.Condition)
+    changed: threading.Condition = msgspec.field(default_factory=threading.Condition)
     is_paused: bool = False
     is_closed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class FedModel:
+class FedModel(msgspec.Struct, frozen=True):
     """A model, where it is to run, and how blocks of the slide are cut for it."""
 
     bundle: ModelBundle

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from viewer.errors import CoverslipError
@@ -64,8 +64,7 @@ class RunError(CoverslipError):
     """A run that cannot begin or go on; `str()` is one sentence."""
 
 
-@dataclass(slots=True)
-class ModelRun:
+class ModelRun(msgspec.Struct):
     """What a run gave.
 
     Attributes
@@ -88,7 +87,7 @@ class ModelRun:
     judged: SlidePrediction | None = None
     device: str = ""
     elapsed_s: float = 0.0
-    troubles: list[str] = field(default_factory=list[str])
+    troubles: list[str] = msgspec.field(default_factory=list[str])
     identity: str = ""
     """Content key of the slide."""
     bounds_px: tuple[float, float] = (0.0, 0.0)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 if TYPE_CHECKING:
     from viewer.inference.models.description import ModelDescription
@@ -16,8 +17,7 @@ _BLOCK_PX = 768
 """About the side of a block: larger ones show their first result late."""
 
 
-@dataclass(frozen=True, slots=True)
-class Windows:
+class Windows(msgspec.Struct, frozen=True):
     """Windows on one lattice over the whole slide, so that blocks agree at their border.
 
     Attributes

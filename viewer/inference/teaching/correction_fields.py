@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 import shapely
 
@@ -36,8 +36,7 @@ _ROUND_UM = 3.0
 UNKNOWN = -1
 
 
-@dataclass(frozen=True, slots=True)
-class HeldBack:
+class HeldBack(msgspec.Struct, frozen=True):
     """Which part of the corrections measures alone, and teaches nothing.
 
     Attributes
@@ -63,8 +62,7 @@ class HeldBack:
         return blocks.astype(np.int64) % _PARTS == self.remainder
 
 
-@dataclass(frozen=True, slots=True)
-class FieldPlan:
+class FieldPlan(msgspec.Struct, frozen=True):
     """Where a field lies, and what is known of it.
 
     Attributes
@@ -84,8 +82,8 @@ class FieldPlan:
 
     number: int
     box: Box
-    labels: NDArray[np.int32] = field(repr=False)
-    is_held: NDArray[np.bool_] = field(repr=False)
+    labels: NDArray[np.int32]
+    is_held: NDArray[np.bool_]
     is_whole: bool
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 import shapely
+from msgspec.structs import replace
 
 from viewer.annotations.annotation import repaired
 from viewer.annotations.formats.slide_place import SlidePlace
@@ -48,8 +49,7 @@ _SAME = 0.5
 """Two outlines whose intersection is more of their union are of one nucleus."""
 
 
-@dataclass(frozen=True, slots=True)
-class Corrections:
+class Corrections(msgspec.Struct, frozen=True):
     """The corrected outlines of one slide.
 
     Attributes
@@ -68,8 +68,7 @@ class Corrections:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class CorrectedSlide:
+class CorrectedSlide(msgspec.Struct, frozen=True):
     """A slide and what was corrected on it.
 
     Attributes

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+import msgspec
 import numpy as np
 
 if TYPE_CHECKING:
@@ -29,8 +29,7 @@ CALIBRATION_BINS = 10
 NOT_ENOUGH = "not enough to estimate"
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
+class Places(msgspec.Struct, frozen=True):
     """Where n marks lie.
 
     Attributes
@@ -52,8 +51,7 @@ class Places:
         return np.unique(keys.astype(np.int64), axis=0, return_inverse=True)[1].reshape(-1)
 
 
-@dataclass(frozen=True, slots=True)
-class HeldOut:
+class HeldOut(msgspec.Struct, frozen=True):
     """What was answered for each of n marks by a classifier taught without its region.
 
     Attributes

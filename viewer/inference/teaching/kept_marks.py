@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from viewer.annotations.bookmarks import MARKS
 from viewer.inference.teaching.marks import class_colors, marks_of
@@ -26,16 +27,14 @@ _PAGES = 1024
 _Page = dict["UUID", "_Marked"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Marked:
+class _Marked(msgspec.Struct, frozen=True):
     """The marks of one annotation, and its place in the order of drawing."""
 
     place: int
     marks: tuple[Mark, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class MarksAt:
+class MarksAt(msgspec.Struct, frozen=True, eq=False):
     """The marks of a moment, which stay as they are: another thread may read them.
 
     Attributes

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from viewer.colors import rgb_of
@@ -41,8 +41,7 @@ def field_blocks(grid: BlockGrid, seen: Box, focus: Point) -> list[BlockKey]:
     return sorted(keys, key=distance)[:MOST_BLOCKS]
 
 
-@dataclass(frozen=True, slots=True)
-class LiveMap:
+class LiveMap(msgspec.Struct, frozen=True):
     """The answers that are there.
 
     Attributes

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 import shapely
 
@@ -23,8 +23,7 @@ _NEAR_UM = 3.0
 _LEAST_CORNERS = 3
 
 
-@dataclass(frozen=True, slots=True)
-class MarkedObjects:
+class MarkedObjects(msgspec.Struct, frozen=True):
     """Marks and the objects that they mean.
 
     Attributes

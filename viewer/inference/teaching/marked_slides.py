@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import closing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from viewer.annotations.formats.slide_place import SlidePlace
 from viewer.inference.teaching.errors import NoMarksError, TeachingError
@@ -30,8 +31,7 @@ _MARKS_SUFFIXES = (".geojson", ".json", ".xml", ".csv")
 """Of the files in a folder of marks."""
 
 
-@dataclass(frozen=True, slots=True)
-class MarkedSlide:
+class MarkedSlide(msgspec.Struct, frozen=True):
     """A slide, and the marks on it."""
 
     path: Path
@@ -39,8 +39,7 @@ class MarkedSlide:
     marks: tuple[Mark, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class MarkedSlides:
+class MarkedSlides(msgspec.Struct, frozen=True):
     """What something is taught by: marks of two classes or more, all of them on their slides.
 
     Attributes

@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 import shapely
 
 from viewer.annotations.annotation import NO_COLOR
@@ -41,8 +41,7 @@ _SLIDE_NAMES = ("slide", "Slide", "image", "Image")
 """Under which of these a feature of a file for several slides says the name of its own."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(msgspec.Struct, frozen=True):
     """A place of a class.
 
     Attributes
@@ -67,8 +66,7 @@ class Mark:
         return point.x, point.y
 
 
-@dataclass(frozen=True, slots=True)
-class Marks:
+class Marks(msgspec.Struct, frozen=True):
     """The marks of one slide.
 
     Attributes

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+import msgspec
 from msgspec.structs import replace
 
 from viewer.atomic_write import atomic_write_bytes
@@ -60,8 +60,7 @@ WEIGHTS = "weights.safetensors"
 _ENDED = "The process that learns ended without an answer: try it again."
 
 
-@dataclass(frozen=True, slots=True)
-class TuningProgress:
+class TuningProgress(msgspec.Struct, frozen=True):
     """How far it is: fields that were looked at, then steps of learning."""
 
     what: str
@@ -69,8 +68,7 @@ class TuningProgress:
     total: int
 
 
-@dataclass(frozen=True, slots=True)
-class TunedNuclei:
+class TunedNuclei(msgspec.Struct, frozen=True):
     """A network that got better.
 
     Attributes

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from viewer.inference.errors import ModelProcessError
@@ -40,8 +40,7 @@ if TYPE_CHECKING:
 _ENDED = "The process that learns ended without an answer: mark something to start it again."
 
 
-@dataclass(frozen=True, slots=True)
-class Lesson:
+class Lesson(msgspec.Struct, frozen=True):
     """What was learned from marks.
 
     Attributes

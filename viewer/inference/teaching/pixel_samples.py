@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 import shapely
 
@@ -37,8 +37,7 @@ _MOST_SHARED = 0.5
 """Share of a mark that marks of another class may cover before they contradict each other."""
 
 
-@dataclass(frozen=True, slots=True)
-class PixelSamples:
+class PixelSamples(msgspec.Struct, frozen=True):
     """Pixels of one slide that are marked.
 
     Attributes

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from viewer.geometry import Size
@@ -52,8 +52,7 @@ _MOST_SAMPLES = 60_000
 _ENDED = "The process that learns ended: paint another stroke to start it again."
 
 
-@dataclass(frozen=True, slots=True)
-class TaughtSlide:
+class TaughtSlide(msgspec.Struct, frozen=True):
     """A slide that is taught on.
 
     Attributes

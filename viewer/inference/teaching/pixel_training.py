@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -44,8 +43,7 @@ _COARSE = 1.5
 """Times coarser than what is to be told apart, that a slide's own pixels may be."""
 
 
-@dataclass(frozen=True, slots=True)
-class TaughtPixels:
+class TaughtPixels(msgspec.Struct, frozen=True):
     """What was learned.
 
     Attributes

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import numpy as np
 from msgspec import Meta
+from msgspec.structs import replace
 
 from viewer.inference.teaching.errors import FeaturesVersionError
 from viewer.inference.teaching.object_vectors import POOLED, object_vectors

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import closing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 import shapely
 
@@ -40,8 +40,7 @@ MOST_TAUGHT = 20_000
 """Objects that are learned from; of more, which areas can hold, a sample of each class."""
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectTraining:
+class ObjectTraining(msgspec.Struct, frozen=True):
     """What came of teaching.
 
     Attributes

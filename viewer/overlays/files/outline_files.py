@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import compress
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 import shapely
 
@@ -33,8 +33,7 @@ MOST_CLASSES = 255
 """That objects can have."""
 
 
-@dataclass(slots=True)
-class Outlines:
+class Outlines(msgspec.Struct):
     """Polygons with the name of a class, its color if given, and measurements."""
 
     polygons: list[object]

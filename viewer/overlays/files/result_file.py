@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+import msgspec
 
 from viewer.errors import CoverslipError
 from viewer.overlays.object_map import ObjectMap
@@ -19,8 +20,7 @@ class ResultFileError(CoverslipError):
     """A file without results for this slide; `str()` is one sentence."""
 
 
-@dataclass(frozen=True, slots=True)
-class FileVectors:
+class FileVectors(msgspec.Struct, frozen=True):
     """The vectors of an encoder in a file.
 
     Attributes
@@ -38,8 +38,7 @@ class FileVectors:
     encoder: str
 
 
-@dataclass(frozen=True, slots=True)
-class ResultFile:
+class ResultFile(msgspec.Struct, frozen=True):
     """What a result file holds.
 
     Attributes

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from viewer.annotations.formats.exchange import geojson_origin
 from viewer.annotations.formats.problems import AnnotationFileError

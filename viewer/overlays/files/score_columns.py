@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from viewer.overlays.objects import UNLIKE
@@ -52,8 +52,7 @@ _ABSENCES = re.compile(
 _OUR_HEAD = ("X px", "Y px", "Side px")
 
 
-@dataclass(frozen=True, slots=True)
-class ScoreColumns:
+class ScoreColumns(msgspec.Struct, frozen=True):
     """The columns of a table, by what they are.
 
     Attributes

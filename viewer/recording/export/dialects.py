@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import io
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+import msgspec
 from PIL import Image
 
 if TYPE_CHECKING:
@@ -28,8 +28,7 @@ _GRID = 1000
 _PADDING = (255, 255, 255)
 
 
-@dataclass(frozen=True, slots=True)
-class DialectTurn:
+class DialectTurn(msgspec.Struct, frozen=True):
     """A turn in the words of a dialect; `pictures` are paths or data URLs."""
 
     role: Literal["user", "assistant"]
@@ -37,8 +36,7 @@ class DialectTurn:
     pictures: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Dialect:
+class Dialect(msgspec.Struct, frozen=True):
     """One shape of examples.
 
     Attributes

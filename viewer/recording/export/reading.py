@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from viewer.recording.behaviors import actions_of
 from viewer.recording.events import DiagnosisEntered, NoteTaken
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
     from viewer.recording.trace import Action, Trace
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True):
     """A session with what was made of it.
 
     Attributes

@@ -7,8 +7,9 @@ import shutil
 import threading
 from collections import OrderedDict
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from viewer.slides.known_slides import open_known
 from viewer.slides.tray import thumbnail
@@ -25,8 +26,7 @@ _MOST_OPEN = 4
 """Slides that nobody reads any more and that stay open for the next session."""
 
 
-@dataclass(slots=True)
-class SharedSlide:
+class SharedSlide(msgspec.Struct):
     """A slide that is open for all its sessions.
 
     Attributes

@@ -5,8 +5,9 @@ The user shows pictures, the assistant says where the reader looked next.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+import msgspec
 
 if TYPE_CHECKING:
     from viewer.recording.export.pictures import ActionPictures
@@ -21,8 +22,7 @@ _WHY = "A reader looks at this place of a whole slide. What is seen here, and wh
 _DONE = "<done>"
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(msgspec.Struct, frozen=True):
     """What one side says.
 
     Attributes

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
@@ -95,13 +94,12 @@ class RawEvent(msgspec.Struct, frozen=True, array_like=True):
     event: AnyEvent
 
 
-@dataclass(slots=True)
-class EventLog:
+class EventLog(msgspec.Struct):
     """All that was read of one session."""
 
     header: EventLogHeader
-    events: list[RawEvent] = field(default_factory=list[RawEvent])
-    skipped: list[str] = field(default_factory=list[str])
+    events: list[RawEvent] = msgspec.field(default_factory=list[RawEvent])
+    skipped: list[str] = msgspec.field(default_factory=list[str])
     """Why each line that was left out could not be read."""
 
     @property

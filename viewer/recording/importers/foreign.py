@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from viewer.plurals import plural
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@dataclass(slots=True)
-class ForeignSession:
+class ForeignSession(msgspec.Struct):
     """What another viewer's log tells of one slide.
 
     Attributes
@@ -31,10 +30,10 @@ class ForeignSession:
 
     slide_name: str
     size_px: tuple[int, int] = (0, 0)
-    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    started: datetime = msgspec.field(default_factory=lambda: datetime.now(UTC))
     window_px: tuple[float, float] | None = None
-    views: ForeignViews = field(default_factory=ForeignViews)
-    skipped: list[str] = field(default_factory=list[str])
+    views: ForeignViews = msgspec.field(default_factory=ForeignViews)
+    skipped: list[str] = msgspec.field(default_factory=list[str])
     """Why each row that was left out could not be read."""
     unread: int = 0
     """Values beside the view, such as of the cursor, that could not be read."""

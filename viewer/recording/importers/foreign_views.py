@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from array import array
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from viewer.recording.events import Viewport
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@dataclass(slots=True)
-class ForeignView:
+class ForeignView(msgspec.Struct):
     """One view of another viewer.
 
     Attributes

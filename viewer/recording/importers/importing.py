@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from viewer import __version__
 from viewer.annotations.formats.origins import origin_sentence
@@ -46,8 +47,7 @@ if TYPE_CHECKING:
     from viewer.recording.importers.foreign_views import ForeignView
 
 
-@dataclass(frozen=True, slots=True)
-class ImportOptions:
+class ImportOptions(msgspec.Struct, frozen=True):
     """How a log is taken in.
 
     Attributes
@@ -71,7 +71,7 @@ class ImportOptions:
 
     reader: str = "imported"
     slide: SlideRef | None = None
-    columns: Mapping[str, str] = field(default_factory=dict[str, str])
+    columns: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
     time_unit: str = "s"
     keep_names: bool = False
     bounds_px: tuple[float, float] = (0.0, 0.0)

@@ -11,8 +11,9 @@ import hashlib
 import logging
 import threading
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from viewer.access import OWNER_FILE, make_folder
 from viewer.appending import append_whole
@@ -36,8 +37,7 @@ _OPEN, _KEPT = ".open.jsonl", ".kept.jsonl"
 _KEPT_S = 30 * 24 * 3600.0
 
 
-@dataclass(frozen=True, slots=True)
-class IncomingLimits:
+class IncomingLimits(msgspec.Struct, frozen=True):
     """How much is kept of sessions that did not end.
 
     Attributes
@@ -68,8 +68,7 @@ class RefusedUploadError(CoverslipError):
         self.status, self.next_number = status, next_number
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(msgspec.Struct, frozen=True):
     """What is on the disk: all events before `next_number`."""
 
     session: str
@@ -77,18 +76,17 @@ class Receipt:
     closed: bool
 
 
-@dataclass(slots=True)
-class _Incoming:
+class _Incoming(msgspec.Struct):
     """One session: what its file holds. `lock` guards all of it."""
 
     path: Path
     next_number: int = 0
     elapsed_ns: int = 0
     bytes: int = 0
-    came_s: float = field(default_factory=time.monotonic)
+    came_s: float = msgspec.field(default_factory=time.monotonic)
     is_made: bool = False
     is_closed: bool = False
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    lock: threading.Lock = msgspec.field(default_factory=threading.Lock)
 
 
 class IncomingSessions:

@@ -11,10 +11,11 @@ import socket
 import socketserver
 import threading
 import time
-from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+import msgspec
 
 from viewer.egress import LOOPBACK
 from viewer.recording.receiving.incoming import RefusedUploadError
@@ -36,8 +37,7 @@ _TICK_S = 1.0
 _BLOCK = 64 << 10
 
 
-@dataclass(frozen=True, slots=True)
-class ServerOptions:
+class ServerOptions(msgspec.Struct, frozen=True):
     """Who may send, and how much.
 
     Attributes

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from viewer.recording.importers.event_log import EventLogError, checked_event, checked_header
 from viewer.recording.receiving.incoming import RefusedUploadError
@@ -16,8 +17,7 @@ _MOST_LINES = 50_000
 _MOST_LINE_BYTES = 64 << 10
 
 
-@dataclass(frozen=True, slots=True)
-class Upload:
+class Upload(msgspec.Struct, frozen=True):
     """What one request brings.
 
     Attributes

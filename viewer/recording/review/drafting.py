@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+import msgspec
 
 from viewer.errors import CoverslipError
 from viewer.recording.export.options import ExportOptions
@@ -29,8 +30,7 @@ _OPTIONS = ExportOptions(format="pathology-cot")
 """Pictures as the dataset has them: the crop about 10x, the detail about 40x."""
 
 
-@dataclass(frozen=True, slots=True)
-class DraftRequest:
+class DraftRequest(msgspec.Struct, frozen=True):
     """What a model sees for one action.
 
     Attributes
@@ -45,8 +45,7 @@ class DraftRequest:
     detail: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class DraftAnswer:
+class DraftAnswer(msgspec.Struct, frozen=True):
     """What a model says; `text` is data, whatever it says."""
 
     text: str

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
     from viewer.recording.review.verdicts import Reviewed
 
 
-@dataclass(frozen=True, slots=True)
-class ReviewFigures:
+class ReviewFigures(msgspec.Struct, frozen=True):
     """What a review comes to.
 
     Attributes
@@ -121,8 +121,7 @@ class _Part(NamedTuple):
         return cls(kind, is_judged, seconds, decision.edit_distance)
 
 
-@dataclass(slots=True)
-class _Sum:
+class _Sum(msgspec.Struct):
     total: float = 0.0
     count: int = 0
 

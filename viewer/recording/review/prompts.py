@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from string import Template
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from viewer.access import make_folder
 from viewer.atomic_write import atomic_write_bytes
@@ -50,8 +51,7 @@ diagnosis.
 _STUDY = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}")
 
 
-@dataclass(frozen=True, slots=True)
-class Prompt:
+class Prompt(msgspec.Struct, frozen=True):
     """A prompt with its placeholders filled in."""
 
     text: str

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -12,8 +13,7 @@ if TYPE_CHECKING:
     from viewer.recording.review.verdicts import Reviewed
 
 
-@dataclass(frozen=True, slots=True)
-class Rationale:
+class Rationale(msgspec.Struct, frozen=True):
     """An accepted text with where it is from.
 
     Attributes

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from viewer.recording.export.options import ExportOptions
 from viewer.recording.export.reading import load_reading
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
     from viewer.recording.review.verdicts import Reviewed
 
 
-@dataclass(frozen=True, slots=True)
-class ReviewReport:
+class ReviewReport(msgspec.Struct, frozen=True):
     """The reviews of a session with their figures by reviewer, and the agreement of each two."""
 
     items: list[ReviewItem]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Literal
+
+from msgspec.structs import replace
 
 from viewer import __version__
 from viewer.recording.review.entries import (

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from viewer.recording.review.entries import Decided, Looked, Opened, Redone, Typed, Undone
 
@@ -13,8 +14,7 @@ if TYPE_CHECKING:
     from viewer.recording.review.entries import Entry
 
 
-@dataclass(slots=True)
-class ReviewState:
+class ReviewState(msgspec.Struct):
     """The verdicts that count, and all else that is needed to go on where one stopped.
 
     Attributes
@@ -32,12 +32,12 @@ class ReviewState:
     """
 
     reviewer: str = ""
-    decisions: list[Decided] = field(default_factory=list)
-    undone: list[Decided] = field(default_factory=list)
-    typed: dict[str, str] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
+    decisions: list[Decided] = msgspec.field(default_factory=list)
+    undone: list[Decided] = msgspec.field(default_factory=list)
+    typed: dict[str, str] = msgspec.field(default_factory=dict)
+    seconds: dict[str, float] = msgspec.field(default_factory=dict)
     last_item: str = ""
-    _of_item: dict[str, list[Decided]] = field(default_factory=dict)
+    _of_item: dict[str, list[Decided]] = msgspec.field(default_factory=dict)
     """The verdicts on each item that has any, in order of time."""
 
     def apply(self, entry: Entry) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from viewer.geometry import Box
 from viewer.slides.alignment.coarse import guesses
@@ -40,8 +41,7 @@ _MOST_STRETCH = 1.25
 _LEAST_CONTRAST = 0.02
 
 
-@dataclass(frozen=True, slots=True)
-class SlideOverview:
+class SlideOverview(msgspec.Struct, frozen=True):
     """A whole slide, small.
 
     Attributes
@@ -113,8 +113,7 @@ def align_automatically(
     return best.alignment
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
+class _Found(msgspec.Struct, frozen=True):
     agreement: Agreement
     alignment: SlideAlignment
     is_sure: bool

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from viewer.slides.alignment.transform import Affine
@@ -21,8 +21,7 @@ _STEP_DEG = 5.0
 _NEAR_DEG, _NEAR_PX, _NEAR_SCALE = 8.0, 6.0, 1.1
 
 
-@dataclass(frozen=True, slots=True)
-class Guess:
+class Guess(msgspec.Struct, frozen=True):
     """A map from pixels of one overview to pixels of the other, and how well they correlate."""
 
     affine: Affine

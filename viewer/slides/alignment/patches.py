@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from viewer.slides.alignment.landmarks import fit_affine, fit_similarity, mapped
@@ -25,8 +25,7 @@ _MOST_CHANGE = 0.2
 _AFFINE_MATCHES = 24
 
 
-@dataclass(frozen=True, slots=True)
-class Agreement:
+class Agreement(msgspec.Struct, frozen=True):
     """What patches say of a map.
 
     Attributes

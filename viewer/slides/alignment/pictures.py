@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+import msgspec
 import numpy as np
 from PIL import Image
 
@@ -23,8 +23,7 @@ _FINE_PX, _COARSE_PX = 1.0, 10.0
 _CLIP = 99.5
 
 
-@dataclass(frozen=True, slots=True)
-class Feature:
+class Feature(msgspec.Struct, frozen=True):
     """One kind of picture: what varies over some pixels, its mean taken away.
 
     Attributes

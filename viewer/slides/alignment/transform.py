@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
+
+import msgspec
+from msgspec.structs import replace
 
 from viewer.errors import CoverslipError
 from viewer.geometry import Point
@@ -26,8 +28,7 @@ class Landmark(NamedTuple):
     target: Point
 
 
-@dataclass(frozen=True, slots=True)
-class AlignedSlide:
+class AlignedSlide(msgspec.Struct, frozen=True):
     """What an alignment knows of a slide.
 
     Attributes
@@ -44,8 +45,7 @@ class AlignedSlide:
     mpp_um: tuple[float, float] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Affine:
+class Affine(msgspec.Struct, frozen=True):
     """x' = a x + b y + tx, y' = c x + d y + ty."""
 
     a: float = 1.0
@@ -104,8 +104,7 @@ class Affine:
         return cos, sin, sin, -cos
 
 
-@dataclass(frozen=True, slots=True)
-class SlideAlignment:
+class SlideAlignment(msgspec.Struct, frozen=True):
     """Where places of `source` lie on `target`, both level-0 pixels.
 
     Attributes

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import msgspec
@@ -48,8 +47,7 @@ class ReadKey(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class ArrayInfo:
+class ArrayInfo(msgspec.Struct, frozen=True):
     """One array, in elements.
 
     Attributes

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
+from msgspec.structs import replace
 
 from viewer.slides.ngff.arrays import (
     NgffError,
@@ -49,8 +50,7 @@ _SECONDS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class NgffLevel:
+class NgffLevel(msgspec.Struct, frozen=True):
     """One resolution: its array, and what one element is in micrometers or seconds, by axis.
 
     Attributes
@@ -64,8 +64,7 @@ class NgffLevel:
     translation: tuple[float, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class NgffChannel:
+class NgffChannel(msgspec.Struct, frozen=True):
     """What is said of a channel; None where nothing is.
 
     Attributes
@@ -83,8 +82,7 @@ class NgffChannel:
     is_inverted: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class NgffImage:
+class NgffImage(msgspec.Struct, frozen=True):
     """One multiscale image.
 
     Attributes

@@ -9,6 +9,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from viewer.slides.reader_process.messages import AtWork
 
 if TYPE_CHECKING:

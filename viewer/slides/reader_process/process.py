@@ -8,7 +8,6 @@ import signal
 import subprocess
 import threading
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -115,8 +114,7 @@ def awaited_answer(channel: Channel[_T | AtWork], patience_s: float) -> _T:
     return answer
 
 
-@dataclass(eq=False, slots=True)
-class _Lane:
+class _Lane(msgspec.Struct, eq=False):
     """A channel to one thread of the child, and the slots that this thread writes to by turns.
 
     Attributes

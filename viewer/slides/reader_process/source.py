@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import zip_longest
 from math import inf, isfinite
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 
 from viewer.slides.channels import MOST_CHANNELS, STORED_TYPES, Axes, as_channels
@@ -80,8 +80,7 @@ def open_isolated(
         raise
 
 
-@dataclass(frozen=True, slots=True)
-class _JpegLevel:
+class _JpegLevel(msgspec.Struct, frozen=True):
     """Where the JPEG tiles of a level lie; int64 arrays, row by row."""
 
     offsets: NDArray[np.int64]

@@ -5,10 +5,10 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 
 from viewer.geometry import Optics
@@ -127,8 +127,7 @@ def _check_files(path: Path, files: Iterable[tuple[Path, DicomHeader]], slide: A
             )
 
 
-@dataclass(frozen=True, slots=True)
-class _Stack:
+class _Stack(msgspec.Struct, frozen=True):
     """The planes of one level: which file holds which focal plane and optical path."""
 
     grid: ChunkGrid
@@ -236,8 +235,7 @@ def _stack(level: Any, format_of: Callable[[Any], FrameFormat]) -> _Stack:
     return _Stack(ChunkGrid(size.width, size.height, tile.width, tile.height), planes)
 
 
-@dataclass(frozen=True, slots=True)
-class OpticalPath:
+class OpticalPath(msgspec.Struct, frozen=True):
     """One way of lighting, which is a channel: how it is called, and its color profile."""
 
     identifier: str

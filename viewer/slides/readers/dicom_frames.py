@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import imagecodecs
+import msgspec
 import numpy as np
 
 from viewer.slides.readers.coded_size import check_coded_size
@@ -40,8 +40,7 @@ HALF_CHROMA = "YBR_FULL_422"
 """Two pixels share their chroma, where the codec does not see to that itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class FrameFormat:
+class FrameFormat(msgspec.Struct, frozen=True):
     """How the frames of a file are stored.
 
     Attributes

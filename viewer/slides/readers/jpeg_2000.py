@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 from PIL import Image
 
 from viewer.limits import open_regular
@@ -54,8 +54,7 @@ _OPACITIES = (1, _PREMULTIPLIED)
 """Kinds of channels in the box "cdef"."""
 
 
-@dataclass(frozen=True, slots=True)
-class Jpeg2000Channels:
+class Jpeg2000Channels(msgspec.Struct, frozen=True):
     """What the channels are that decoding gives, in the file's own words.
 
     Attributes
@@ -79,8 +78,7 @@ class Jpeg2000Channels:
     palette_bits: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Jpeg2000Depths:
+class Jpeg2000Depths(msgspec.Struct, frozen=True):
     """How deep the components of a codestream are, by its marker SIZ.
 
     Attributes

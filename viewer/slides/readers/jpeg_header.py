@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from viewer.slides.readers.jpeg_markers import (
     ADOBE,
@@ -25,8 +27,7 @@ _COMPONENT_BYTES = 3
 _ADOBE_TRANSFORM_AT = 11
 
 
-@dataclass(frozen=True, slots=True)
-class JpegHeader:
+class JpegHeader(msgspec.Struct, frozen=True):
     """What the markers before the first scan say.
 
     Attributes

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 import imagecodecs
@@ -88,8 +87,7 @@ class TilePlaces(msgspec.Struct, frozen=True):
     byte_counts: memoryview
 
 
-@dataclass(frozen=True, slots=True)
-class JpegDecoder:
+class JpegDecoder(msgspec.Struct, frozen=True):
     """Turns the bytes of a JPEG tile into uint8 (height, width, 3).
 
     Attributes

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
+import msgspec
 import numpy as np
 
 from viewer.slides.kept_chunks import KeptChunks
@@ -26,8 +26,7 @@ _GOOD_TILE_PX = range(128, 2049)
 _OWN_TILE_PX = 256
 
 
-@dataclass(frozen=True, slots=True)
-class ChunkGrid:
+class ChunkGrid(msgspec.Struct, frozen=True):
     """A level and the chunks that it is stored in, in pixels."""
 
     width_px: int

@@ -7,9 +7,9 @@ long as all the rest of opening it, and tens of megabytes.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
+import msgspec
 import numpy as np
 
 from viewer.errors import CoverslipError
@@ -50,8 +50,7 @@ class TiffDirectoryError(CoverslipError):
     """Bytes that are no directory of a TIFF."""
 
 
-@dataclass(frozen=True, slots=True)
-class Directory:
+class Directory(msgspec.Struct, frozen=True):
     """One picture of the file; the names are tifffile's for its pages."""
 
     imagewidth: int

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 
 from viewer.slides.channels import rgb_channels
@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from viewer.slides.readers.tile_decoders import Decoder
 
 
-@dataclass(frozen=True, slots=True)
-class StoredLevel:
+class StoredLevel(msgspec.Struct, frozen=True):
     """Where the tiles of a level lie in the file, and what decodes them.
 
     Attributes

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import Future
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -38,8 +37,7 @@ def is_below(key: str) -> bool:
     return bool(key) and all(part not in ("", ".", "..") for part in parts) and "\\" not in key
 
 
-@dataclass(frozen=True, slots=True)
-class Beginning:
+class Beginning(msgspec.Struct, frozen=True):
     """The first bytes of an object, and how many it has; -1 where it is not there."""
 
     data: bytes

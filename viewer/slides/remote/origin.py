@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
+
+import msgspec
 
 from viewer.slides.remote.address import is_dicom_address
 
@@ -12,8 +13,7 @@ if TYPE_CHECKING:
     from viewer.slides.remote.messages import OpenAddress
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(msgspec.Struct, frozen=True):
     """A range of a file, with what the server tells of the whole of it."""
 
     data: bytes

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from viewer.slides.tile_windows import touched
@@ -22,8 +22,7 @@ _MOST_BYTES = 32 << 20
 """Of one stored tile; longer ones are fetched when they are read."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Grid:
+class _Grid(msgspec.Struct, frozen=True):
     """The stored tiles of a level."""
 
     width_px: int

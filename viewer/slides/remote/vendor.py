@@ -8,9 +8,9 @@ tiles overlap, lie scattered or are none, and shown as plain tiles they would be
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 from tifffile import COMPRESSION, TiffFile, TiffPage
 
@@ -111,8 +111,7 @@ def _first(tiff: TiffFile) -> TiffPage:
 # Aperio -----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Beside:
+class _Beside(msgspec.Struct, frozen=True):
     """A picture beside the tissue: its name and its directory."""
 
     name: str

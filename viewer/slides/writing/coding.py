@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import imagecodecs
+import msgspec
 import numpy as np
 
 from viewer.slides.readers.jpeg_header import read_jpeg_header
@@ -31,8 +31,7 @@ class Coding(Protocol):
     def decode(self, data: bytes) -> NDArray[Any]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class JpegCoding:
+class JpegCoding(msgspec.Struct, frozen=True):
     """Baseline JPEG of RGB tiles.
 
     Attributes
@@ -71,8 +70,7 @@ class JpegCoding:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class DeflateCoding:
+class DeflateCoding(msgspec.Struct, frozen=True):
     """Deflate of the differences of neighbors, as TIFF's horizontal predictor has it."""
 
     dtype: np.dtype[Any]
@@ -96,8 +94,7 @@ class DeflateCoding:
         return imagecodecs.delta_decode(values, axis=1) if self.has_predictor else values
 
 
-@dataclass(frozen=True, slots=True)
-class ZstdCoding:
+class ZstdCoding(msgspec.Struct, frozen=True):
     """Zstandard of samples plane by plane, as the chunks of a Zarr array have it."""
 
     dtype: np.dtype[Any]
@@ -118,8 +115,7 @@ class ZstdCoding:
         return values.reshape(self.shape)
 
 
-@dataclass(frozen=True, slots=True)
-class Jpeg2000Coding:
+class Jpeg2000Coding(msgspec.Struct, frozen=True):
     """JPEG 2000 of channels without loss, as DICOM has it."""
 
     is_lossy: bool = False

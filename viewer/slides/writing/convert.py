@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -39,8 +39,7 @@ _FORMAT = 1
 _CODED_SHARE = 0.94
 
 
-@dataclass(slots=True)
-class Conversion:
+class Conversion(msgspec.Struct):
     """What was written.
 
     Attributes
@@ -55,8 +54,8 @@ class Conversion:
     kind: str
     counts: TileCounts
     levels: int
-    lossy: list[str] = field(default_factory=list[str])
-    dropped: list[str] = field(default_factory=list[str])
+    lossy: list[str] = msgspec.field(default_factory=list[str])
+    dropped: list[str] = msgspec.field(default_factory=list[str])
 
     def as_data(self) -> dict[str, object]:
         counts = self.counts

@@ -5,10 +5,10 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec.structs import replace
 
 from viewer.slides.writing.coding import Jpeg2000Coding, JpegCoding
 from viewer.slides.writing.errors import VerificationError, WritingError

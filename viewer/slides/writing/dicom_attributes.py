@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import msgspec
 from PIL import ImageCms
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
@@ -35,16 +35,15 @@ def _new_uid() -> str:
     return str(generate_uid(prefix=None))
 
 
-@dataclass(frozen=True, slots=True)
-class LevelUids:
+class LevelUids(msgspec.Struct, frozen=True):
     """What all levels of a slide share."""
 
-    study: str = field(default_factory=_new_uid)
-    series: str = field(default_factory=_new_uid)
-    frame_of_reference: str = field(default_factory=_new_uid)
-    pyramid: str = field(default_factory=_new_uid)
-    dimensions: str = field(default_factory=_new_uid)
-    specimen: str = field(default_factory=_new_uid)
+    study: str = msgspec.field(default_factory=_new_uid)
+    series: str = msgspec.field(default_factory=_new_uid)
+    frame_of_reference: str = msgspec.field(default_factory=_new_uid)
+    pyramid: str = msgspec.field(default_factory=_new_uid)
+    dimensions: str = msgspec.field(default_factory=_new_uid)
+    specimen: str = msgspec.field(default_factory=_new_uid)
 
 
 def level_attributes(

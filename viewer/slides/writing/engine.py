@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 
 from viewer.slides.halving import halved, halved_values
@@ -31,8 +31,7 @@ _MOST_WORKERS = 16
 _BATCH = 16
 
 
-@dataclass(slots=True)
-class TileCounts:
+class TileCounts(msgspec.Struct):
     """How the tiles of a conversion came about."""
 
     copied: int = 0
@@ -40,7 +39,7 @@ class TileCounts:
     halved: int = 0
     resumed: int = 0
     unreadable: int = 0
-    sentences: list[str] = field(default_factory=list[str])
+    sentences: list[str] = msgspec.field(default_factory=list[str])
 
 
 class ConversionRun:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from viewer.slides.readers.jpeg_markers import (
     ADOBE,
@@ -41,8 +42,7 @@ class StreamError(WritingError):
     """Bytes that are no stream of their coding."""
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(msgspec.Struct, frozen=True):
     """A marker of a JPEG with what belongs to it.
 
     Attributes

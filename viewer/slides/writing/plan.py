@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
 import numpy as np
 
 from viewer.slides.readers.jpeg_tiles import stored_jpeg_tiles
@@ -43,8 +43,7 @@ class Plane(NamedTuple):
     t: int
 
 
-@dataclass(frozen=True, slots=True)
-class ConvertOptions:
+class ConvertOptions(msgspec.Struct, frozen=True):
     """What the user asks for.
 
     Attributes
@@ -71,8 +70,7 @@ class ConvertOptions:
     mpp_um: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class OutLevel:
+class OutLevel(msgspec.Struct, frozen=True):
     """A level of what is written.
 
     Attributes
@@ -103,8 +101,7 @@ class OutLevel:
         return self.columns * self.rows
 
 
-@dataclass(frozen=True, slots=True)
-class ConvertPlan:
+class ConvertPlan(msgspec.Struct, frozen=True):
     """All that decides what is written.
 
     Attributes

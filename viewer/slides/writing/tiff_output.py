@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import IO, TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from viewer.slides.writing.errors import WritingError
@@ -40,8 +40,7 @@ class Layout(Enum):
     """Classic where all offsets fit, else BigTIFF."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tag:
+class Tag(msgspec.Struct, frozen=True):
     """One entry of a directory; `data` is in the byte order of the file."""
 
     code: int
@@ -50,12 +49,11 @@ class Tag:
     data: bytes
 
 
-@dataclass(slots=True)
-class OutDirectory:
+class OutDirectory(msgspec.Struct):
     """What is written as one directory; entries are sorted by their code."""
 
-    tags: list[Tag] = field(default_factory=list[Tag])
-    subs: list[OutDirectory] = field(default_factory=list["OutDirectory"])
+    tags: list[Tag] = msgspec.field(default_factory=list[Tag])
+    subs: list[OutDirectory] = msgspec.field(default_factory=list["OutDirectory"])
 
 
 def text_tag(code: int, text: str) -> Tag:
@@ -190,8 +188,7 @@ class TiffOutput:
         self.append(bytes(-self._at % 8))
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(msgspec.Struct, frozen=True):
     code: int
     kind: int
     count: int
@@ -199,8 +196,7 @@ class _Entry:
     high: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Words:
+class _Words(msgspec.Struct, frozen=True):
     """The sizes of a directory's words."""
 
     is_big: bool

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from viewer.slides.readers.jpeg_markers import is_cut_short
@@ -27,8 +27,7 @@ _MOST_GAP_BYTES = 1 << 14
 """Between tiles that are still read at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class CopiedLevel:
+class CopiedLevel(msgspec.Struct, frozen=True):
     """The tiles of a level that may be copied.
 
     Attributes

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+import msgspec
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
 from viewer.agents.canceling import AgentCancelledError, Cancel
@@ -34,8 +34,7 @@ _SHOW_MS = 60
 """Between two showings of an answer that is being written."""
 
 
-@dataclass(slots=True)
-class _Conversation:
+class _Conversation(msgspec.Struct):
     """With one model about one slide, which is opened for it alone; used in the worker thread."""
 
     talk: FieldChat

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import threading
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from viewer.agents.clients.client_limits import MEGAPIXELS
 from viewer.agents.clients.client_policy import ClientPolicy
@@ -26,8 +27,7 @@ _NO_ANSWER = "The user has not answered yet whether you may read this slide: cal
 _TOO_LATE = "The slide could not be opened in time: call again."
 
 
-@dataclass(slots=True)
-class Asked:
+class Asked(msgspec.Struct):
     """A slide that a client wants to read; the window answers it.
 
     Attributes
@@ -46,7 +46,7 @@ class Asked:
     policy: ClientPolicy
     place: WindowPlace
     problem: str = ""
-    answered: threading.Event = field(default_factory=threading.Event)
+    answered: threading.Event = msgspec.field(default_factory=threading.Event)
 
     def allow(self) -> None:
         """Let the client wait for the walk to begin."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
+import msgspec
 from PySide6.QtCore import QObject
 
 from viewer.agents.endpoint import Endpoint, load_endpoint, save_endpoint
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from viewer.agents.permission import Permission
 
 
-@dataclass(frozen=True, slots=True)
-class _Wish:
+class _Wish(msgspec.Struct, frozen=True):
     """Who wants a client, and where its exchanges are kept; None makes a folder of its own."""
 
     study: str

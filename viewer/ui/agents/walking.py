@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 from PySide6.QtCore import QObject, Qt, Signal
 
 from viewer.agents.agent_events import AgentState, StateChanged
@@ -226,8 +226,7 @@ class AgentWalk(QObject):
         self._happened.emit(event)
 
 
-@dataclass(frozen=True, slots=True)
-class _Prepared:
+class _Prepared(msgspec.Struct, frozen=True):
     """What a walk needs and takes time to make."""
 
     source: SlideSource

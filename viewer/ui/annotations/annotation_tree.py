@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, field
 from heapq import merge
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
 import numpy as np
 
 from viewer.annotations.bookmarks import MARKS
@@ -51,20 +51,18 @@ class RowSize(NamedTuple):
         return RowSize(self.area - other.area, self.length - other.length)
 
 
-@dataclass(slots=True, eq=False)
-class Group:
+class Group(msgspec.Struct, eq=False):
     """The shown annotations of one class, in ascending order; the same where it is the same."""
 
     number: int
     name: str
     color: str
-    keys: list[Key] = field(default_factory=list[Key])
-    ids: list[UUID] = field(default_factory=list["UUID"])
-    size: RowSize = field(default_factory=RowSize)
+    keys: list[Key] = msgspec.field(default_factory=list[Key])
+    ids: list[UUID] = msgspec.field(default_factory=list["UUID"])
+    size: RowSize = msgspec.field(default_factory=RowSize)
 
 
-@dataclass(frozen=True, slots=True)
-class Filling:
+class Filling(msgspec.Struct, frozen=True):
     """How the tree is filled from what a document holds; may run in a thread.
 
     Where an annotation is in it is told by what the annotation says: a place for each of a million

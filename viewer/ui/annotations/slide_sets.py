@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+import msgspec
 from PySide6.QtCore import QObject, Signal
 
 from viewer.ui.annotations.slide_annotations import SlideAnnotations
@@ -24,8 +24,7 @@ _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 
-@dataclass(slots=True, eq=False)
-class SetEntry:
+class SetEntry(msgspec.Struct, eq=False):
     """A set as the window has it.
 
     Attributes

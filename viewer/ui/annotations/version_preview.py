@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 import shapely
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPen
@@ -27,8 +27,7 @@ _SHARPNESS = 2.0
 _GROUND = QColor("#f4f4f4")
 
 
-@dataclass(frozen=True, slots=True)
-class VersionPreview:
+class VersionPreview(msgspec.Struct, frozen=True):
     """Bold lines come back or change back, dashed ones go, thin ones stay."""
 
     picture: QImage

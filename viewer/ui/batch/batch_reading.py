@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from viewer.cohort.batch import Batch, kept_batches
 from viewer.cohort.errors import BatchError
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
     from viewer.cohort.runner import BatchProgress
 
 
-@dataclass(frozen=True, slots=True)
-class Followed:
+class Followed(msgspec.Struct, frozen=True):
     """A batch that another program runs, and how far it is.
 
     Attributes

@@ -5,8 +5,9 @@ A file a subject; viewer/ui/actions.py makes Qt's actions from the descriptions.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from viewer.ui.commands.agents import AGENT_COMMANDS
 from viewer.ui.commands.annotating import ANNOTATE_COMMANDS

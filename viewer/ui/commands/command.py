@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 Bindings = Mapping[str, Sequence[str]]
 """Command id -> its shortcuts in portable text, e.g. {"view.fit": ["8"]}."""
 
 
-@dataclass(frozen=True, slots=True)
-class Situation:
+class Situation(msgspec.Struct, frozen=True):
     """What the window is in; decides which commands can run."""
 
     has_slide: bool = False
@@ -35,8 +35,7 @@ class Situation:
     times: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(msgspec.Struct, frozen=True):
     """Decides whether a command can run.
 
     Attributes
@@ -68,8 +67,7 @@ with_two_chosen = Condition(lambda s: s.annotations_chosen > 1, "Select two anno
 with_panes = Condition(lambda s: s.panes > 1, "Split the view first.")
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(msgspec.Struct, frozen=True):
     """One thing the user can ask for.
 
     Attributes

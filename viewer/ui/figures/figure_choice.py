@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
 
 from viewer.geometry import Size
 from viewer.ui.figures.strips import SCREEN_DPI
@@ -14,8 +16,7 @@ if TYPE_CHECKING:
 CM_PER_INCH = 2.54
 
 
-@dataclass(frozen=True, slots=True)
-class FigureChoice:
+class FigureChoice(msgspec.Struct, frozen=True):
     """How a view, or the selected region, becomes a figure."""
 
     is_region: bool = False

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import queue
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import msgspec
 from PySide6.QtCore import QObject, QPoint, QTimer, Signal
 from PySide6.QtGui import QImage, QPainter
 
@@ -35,8 +35,7 @@ class FigureCanceledError(CoverslipError):
     """The figure was given up."""
 
 
-@dataclass(frozen=True, slots=True)
-class FigurePlan:
+class FigurePlan(msgspec.Struct, frozen=True):
     """What is to be painted.
 
     Attributes
@@ -53,7 +52,7 @@ class FigurePlan:
     size_px: tuple[int, int]
     dpi: float
     has_overlays: bool = True
-    furniture: tuple[Layer, ...] = field(default_factory=tuple)
+    furniture: tuple[Layer, ...] = msgspec.field(default_factory=tuple)
 
 
 class FigureJob(QObject):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import msgspec
+from msgspec.structs import replace
 from PySide6.QtWidgets import QApplication
 
 from viewer.annotations.document import Document
@@ -71,8 +72,7 @@ class ShotError(CoverslipError):
     """A picture that cannot be taken as asked; `str()` is one sentence."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shot:
+class Shot(msgspec.Struct, frozen=True):
     """What to paint.
 
     Attributes

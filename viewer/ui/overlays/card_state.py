@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from viewer.ui.recording.scrub_bar import shown_time
 
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
 _STOPPED = "Stopped: run it again to go on."
 
 
-@dataclass(frozen=True, slots=True)
-class CardState:
+class CardState(msgspec.Struct, frozen=True):
     """All that changes on the card while a model works.
 
     Attributes

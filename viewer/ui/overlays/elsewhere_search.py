@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+import msgspec
 import numpy as np
+from msgspec.structs import replace
 from PySide6.QtCore import QObject, Qt
 
 from viewer.overlays.scoring import mean_vector, typical
@@ -28,8 +29,7 @@ if TYPE_CHECKING:
 _COUNT = 24
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
+class _Found(msgspec.Struct, frozen=True):
     """Fields of other slides, and a sentence for each store that could not be searched."""
 
     fields: list[FieldElsewhere]

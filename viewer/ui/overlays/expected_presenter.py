@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
+
+from msgspec.structs import asdict
 
 from viewer.attention.proposing import Proposal, proposals
 from viewer.colors import BAND_COLORS, UNKNOWN_COLOR
@@ -29,8 +30,7 @@ _BOXES = 8
 _LEAST_SHARE = 0.005
 
 
-@dataclass(frozen=True, slots=True)
-class ExpectedPicture(Heatmap):
+class ExpectedPicture(Heatmap, frozen=True):
     """A heatmap with what follows from the values under it.
 
     Attributes
@@ -125,9 +125,8 @@ def expected_picture(
         shares = expected.band_shares().tolist()
     names = [name for name, _ in bundle.colors]
     shown = [(name, share) for name, share in zip(names, shares, strict=False)]
-    values = {each.name: getattr(heatmap, each.name) for each in fields(Heatmap)}
     return ExpectedPicture(
-        **values,
+        **asdict(heatmap),
         proposals=tuple(best),
         band_shares=tuple((name, share) for name, share in shown if share >= _LEAST_SHARE),
     )

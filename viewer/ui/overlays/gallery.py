@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QIcon, QPixmap
 from PySide6.QtWidgets import QListView, QListWidget, QListWidgetItem, QWidget
@@ -29,8 +29,7 @@ _CELLS_SHOWN = 3
 """Side of a field that is traveled to, in fields."""
 
 
-@dataclass(frozen=True, slots=True)
-class GalleryField:
+class GalleryField(msgspec.Struct, frozen=True):
     """A level-0 box and what is said of it; `slide` where it is not of the slide at hand."""
 
     box: Box

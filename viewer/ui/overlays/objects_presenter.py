@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
+from msgspec.structs import replace
 from PySide6.QtCore import QObject, Signal
 
 from viewer.canvas.layer import LayerOrder

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+import msgspec
 import shapely
 from PySide6.QtCore import QObject
 
@@ -45,8 +45,7 @@ _ROUND = 2.0
 _NEAREST_MPP_UM = 0.25
 
 
-@dataclass(frozen=True, slots=True)
-class _Set:
+class _Set(msgspec.Struct, frozen=True):
     """What is compared: a file, a set, or what is drawn on the slide, of one author or of all."""
 
     path: Path | None = None

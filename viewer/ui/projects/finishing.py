@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+import msgspec
 from PySide6.QtCore import QObject
 
 from viewer.canvas.layer import LayerOrder
@@ -37,8 +37,7 @@ _NEARLY = 0.99
 _ANYWAY = "Press F7 again to mark the slide as done all the same."
 
 
-@dataclass(frozen=True, slots=True)
-class Unseen:
+class Unseen(msgspec.Struct, frozen=True):
     """Tissue that a reader did not look at.
 
     Attributes

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from viewer.access import who_can_read
@@ -25,8 +25,7 @@ _LOOK_MS = 3000
 """How often the file is looked at: shared folders do not tell of changes."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Listed:
+class _Listed(msgspec.Struct, frozen=True):
     """Slides in the order of reading, and what they were listed of."""
 
     project: Project
@@ -40,8 +39,7 @@ class _Listed:
         return is_same and self.hides_names == hides_names
 
 
-@dataclass(frozen=True, slots=True)
-class _Places:
+class _Places(msgspec.Struct, frozen=True):
     """Where the slides of a project lie, by path; of slides of one path the first counts."""
 
     project: Project
@@ -63,8 +61,7 @@ class _Places:
         return _Places(project, self.numbers)
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
+class _Read(msgspec.Struct, frozen=True):
     """A project as it was read, and what is asked of all its slides, found out in the thread."""
 
     folder: Path

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+import msgspec
 from PySide6.QtCore import QObject, Signal
 
 from viewer.recording.review.entries import ReviewError
@@ -41,8 +41,7 @@ _log = logging.getLogger(__name__)
 MODE = "Review"
 
 
-@dataclass(frozen=True, slots=True)
-class _Session:
+class _Session(msgspec.Struct, frozen=True):
     """A session that is made ready for review."""
 
     folder: Path

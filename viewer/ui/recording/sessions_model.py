@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QColor, QFont, QPainter
-from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
+from PySide6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem
 
 from viewer.canvas.qt_guard import guarded
 from viewer.plurals import plural
 from viewer.recording.session_catalog import NO_SESSIONS
 from viewer.ui.recording.pixel_sizes import pixel_size_note
 from viewer.ui.recording.scrub_bar import shown_time
+from viewer.ui.row_state import row_state
 from viewer.ui.slides.thumbnails import Thumbnails
 from viewer.ui.theme import current_theme, icon
 from viewer.ui.widgets import CountedModel, plain_tip
@@ -152,12 +153,12 @@ class SessionDelegate(QStyledItemDelegate):
         session = model.session(index.row())
         name, who, when, figures = model.texts(index.row())
         when = _short(when)
-        state = QStyle.StateFlag
-        is_selected = bool(option.state & state.State_Selected)
+        state = row_state(option)
         painter.save()
-        if is_selected or option.state & state.State_MouseOver:
-            painter.fillRect(option.rect, QColor(theme.selection if is_selected else theme.panel))
-        if option.state & state.State_HasFocus:
+        if state.is_selected or state.is_under_mouse:
+            color = theme.selection if state.is_selected else theme.panel
+            painter.fillRect(option.rect, QColor(color))
+        if state.has_focus:
             painter.setPen(QColor(theme.accent))
             painter.drawRect(option.rect.adjusted(0, 0, -1, -1))
         area = option.rect.adjusted(_MARGIN_PX, _MARGIN_PX, -_MARGIN_PX, -_MARGIN_PX)

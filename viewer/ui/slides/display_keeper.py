@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from viewer.tiles.display import default_display
 from viewer.ui.slides.rest_keeper import RestKeeper

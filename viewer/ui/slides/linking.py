@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
 
 from viewer.geometry import Optics, Point, View
 
@@ -15,8 +17,7 @@ _Matrix = tuple[float, float, float, float]
 """(a, b, c, d) of [[a, b], [c, d]]; orthogonal throughout this file."""
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(msgspec.Struct, frozen=True):
     """How one pane's view follows from another's, fixed at the moment of linking.
 
     Lengths are micrometers where both slides tell their pixel size, else level-0 pixels.
@@ -72,8 +73,7 @@ class Link:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class AlignedLink:
+class AlignedLink(msgspec.Struct, frozen=True):
     """How one pane's view follows from another's by an alignment of their slides.
 
     Attributes

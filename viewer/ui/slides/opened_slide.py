@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
 
 from viewer.audit_log import trail
 from viewer.slides.calibration import remembered_mpp_um, typed_on
@@ -21,8 +23,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class OpenedSlide:
+class OpenedSlide(msgspec.Struct, frozen=True):
     """A slide from the reader, with the scale that the user set earlier if the file has none."""
 
     source: SlideSource

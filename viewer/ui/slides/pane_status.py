@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import msgspec
+from msgspec.structs import replace
 from PySide6.QtCore import QObject, Signal
 
 if TYPE_CHECKING:
@@ -12,8 +13,7 @@ if TYPE_CHECKING:
     from viewer.geometry import Point
 
 
-@dataclass(frozen=True, slots=True)
-class PaneStatus:
+class PaneStatus(msgspec.Struct, frozen=True):
     """What is to be told of a pane now.
 
     Attributes

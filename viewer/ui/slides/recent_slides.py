@@ -16,7 +16,6 @@ from PySide6.QtGui import QColor, QPainter
 from PySide6.QtWidgets import (
     QFrame,
     QListView,
-    QStyle,
     QStyledItemDelegate,
     QStyleOptionViewItem,
     QWidget,
@@ -24,6 +23,7 @@ from PySide6.QtWidgets import (
 
 from viewer.canvas.qt_guard import guarded
 from viewer.ui.recent import folders_of
+from viewer.ui.row_state import row_state
 from viewer.ui.slides.thumbnails import PICTURE_SIZE, Thumbnails
 from viewer.ui.theme import current_theme
 from viewer.ui.widgets import KeyedList, plain_tip
@@ -165,11 +165,11 @@ class _TileDelegate(QStyledItemDelegate):
         theme, model = current_theme(), index.model()
         assert isinstance(model, RecentModel)
         rect: QRect = option.rect.adjusted(1, 1, -1, -1)
-        is_focused = bool(option.state & QStyle.StateFlag.State_HasFocus)
+        state = row_state(option)
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        if is_focused or option.state & QStyle.StateFlag.State_MouseOver:
-            painter.setPen(QColor(theme.accent if is_focused else theme.border))
+        if state.has_focus or state.is_under_mouse:
+            painter.setPen(QColor(theme.accent if state.has_focus else theme.border))
             painter.setBrush(QColor(theme.panel))
             painter.drawRoundedRect(rect, 4, 4)
         picture = index.data(Qt.ItemDataRole.DecorationRole)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 from PySide6.QtCore import QObject, Qt, Signal
 
 from viewer.canvas.qt_guard import guarded
@@ -31,8 +31,7 @@ STATE_ICONS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class SlideRow:
+class SlideRow(msgspec.Struct, frozen=True):
     """One slide as a row shows it.
 
     Attributes

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from viewer.ui.background_runner import BackgroundRunner, Task
@@ -21,8 +21,7 @@ _THREADS = 8
 """More than one, so that a slide on a dead drive does not hold up the next."""
 
 
-@dataclass(frozen=True, slots=True)
-class SlideRequest:
+class SlideRequest(msgspec.Struct, frozen=True):
     """What a pane is asked for.
 
     Attributes

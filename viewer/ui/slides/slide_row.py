@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QRect, QSize, Qt
 from PySide6.QtGui import QColor, QPainter
-from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
+from PySide6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem
 
 from viewer.canvas.qt_guard import guarded
 from viewer.studies.worklist import letters
+from viewer.ui.row_state import row_state
 from viewer.ui.slides.slide_list import STATE_ICONS, STATE_NAMES, SlideListModel
 from viewer.ui.theme import current_theme, icon
 
@@ -38,18 +39,19 @@ class SlideRowDelegate(QStyledItemDelegate):
         theme, model = current_theme(), index.model()
         assert isinstance(model, SlideListModel)
         rect: QRect = option.rect
+        state = row_state(option)
         is_shown = model.keys[index.row()] == model.current
         painter.save()
-        if option.state & QStyle.StateFlag.State_Selected:
+        if state.is_selected:
             painter.fillRect(rect, QColor(theme.selection))
-        elif option.state & QStyle.StateFlag.State_MouseOver:
+        elif state.is_under_mouse:
             painter.fillRect(rect, QColor(theme.panel))
         if model.begins_case(index.row()) and index.row():
             painter.setPen(QColor(theme.border))
             painter.drawLine(rect.topLeft(), rect.topRight())
         if is_shown:
             painter.fillRect(rect.left(), rect.top(), _MARK_PX, rect.height(), theme.accent)
-        if option.state & QStyle.StateFlag.State_HasFocus:
+        if state.has_focus:
             painter.setPen(QColor(theme.accent))
             painter.drawRect(rect.adjusted(0, 0, -1, -1))
         picture = index.data(Qt.ItemDataRole.DecorationRole)

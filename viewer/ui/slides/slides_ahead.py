@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import msgspec
+from msgspec.structs import replace
 from PySide6.QtCore import QObject
 
 from viewer.canvas.tile_picture import TilePicture, TilePreparer
@@ -32,8 +33,7 @@ _MOST_OF_CACHE = 4
 """What is loaded beforehand takes at most this part of the tile cache."""
 
 
-@dataclass(frozen=True, slots=True)
-class Showing:
+class Showing(msgspec.Struct, frozen=True):
     """How a slide would be shown if it were opened now.
 
     Attributes
@@ -49,8 +49,7 @@ class Showing:
     worker_count: int
 
 
-@dataclass(frozen=True, slots=True)
-class SlideAhead:
+class SlideAhead(msgspec.Struct, frozen=True):
     """An opened slide, as it will be shown, with a loader that holds its first tiles."""
 
     slide: OpenedSlide

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
 from viewer.canvas.layer import LayerOrder
@@ -36,8 +36,7 @@ _ESTIMATE_MS = 2500
 """After the last stroke: nobody who paints on waits for it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lesson:
+class Lesson(msgspec.Struct, frozen=True):
     """What is taught at a moment.
 
     Lessons are the same by what they are of, not by what all the marks in them are.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -12,8 +13,7 @@ if TYPE_CHECKING:
     from PySide6.QtWidgets import QWidget
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """One thing to do.
 
     Attributes
@@ -32,11 +32,10 @@ class Step:
     text: str
     begin: Callable[[], Callable[[], bool]]
     signals: Callable[[], Sequence[SignalInstance]]
-    target: Callable[[], QWidget | None] = field(default=lambda: None)
+    target: Callable[[], QWidget | None] = msgspec.field(default=lambda: None)
 
 
-@dataclass(frozen=True, slots=True)
-class Tour:
+class Tour(msgspec.Struct, frozen=True):
     """Steps one after another, and what is said after the last."""
 
     title: str

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QCheckBox, QFrame, QHBoxLayout, QLabel, QPushButton, QWidget
 
@@ -82,8 +82,7 @@ class ModeBar(QFrame):
             self.resize(one_line)
 
 
-@dataclass(slots=True)
-class _Mode:
+class _Mode(msgspec.Struct):
     """One mode of a pane."""
 
     name: str

@@ -6,9 +6,9 @@ A group holds shapes of one class, type and name; each has the measurements of t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 import shapely
 from highdicom import AlgorithmIdentificationSequence
@@ -47,8 +47,7 @@ DEVICE = ("Coverslip", "Coverslip", viewer.__version__, "none")
 _SERIES_NUMBER = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class _GroupKey:
+class _GroupKey(msgspec.Struct, frozen=True):
     class_name: str
     color: str
     graphic: str
@@ -56,11 +55,10 @@ class _GroupKey:
     is_found: bool
 
 
-@dataclass(slots=True)
-class _Group:
-    shapes: list[NDArray[np.float64]] = field(default_factory=list)
-    measurements: list[dict[str, float]] = field(default_factory=list)
-    ids: list[UUID] = field(default_factory=list)
+class _Group(msgspec.Struct):
+    shapes: list[NDArray[np.float64]] = msgspec.field(default_factory=list)
+    measurements: list[dict[str, float]] = msgspec.field(default_factory=list)
+    ids: list[UUID] = msgspec.field(default_factory=list)
 
 
 def bulk_of(annotations: Iterable[Annotation], source: Dataset, problems: list[Problem]) -> Dataset:

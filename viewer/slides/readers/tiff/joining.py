@@ -5,8 +5,9 @@ from __future__ import annotations
 import bisect
 import itertools
 import math
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from viewer.slides.readers.tiff.page_tags import sample_kind
 from viewer.slides.readers.tiff.same_content import Comparisons, Window, ranges_to_compare

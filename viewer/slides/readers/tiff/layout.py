@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import re
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
 
 from viewer.geometry import Optics
 from viewer.limits import TIFF_SHAPES, TIFF_SUB_DIRECTORIES
@@ -46,8 +48,7 @@ _COLOR_NAMES = (("red", "green", "blue"), ("r", "g", "b"))
 _PRIMARIES = (0xFF0000, 0x00FF00, 0x0000FF)
 
 
-@dataclass(frozen=True, slots=True)
-class TiffLevel:
+class TiffLevel(msgspec.Struct, frozen=True):
     """One level of an image: a page, or a page for each color that is kept as a channel.
 
     Attributes
@@ -77,8 +78,7 @@ class TiffLevel:
         return self.page.imagewidth * self.page.imagelength
 
 
-@dataclass(frozen=True, slots=True)
-class TiffImage:
+class TiffImage(msgspec.Struct, frozen=True):
     """One image of the file.
 
     Attributes
@@ -97,7 +97,7 @@ class TiffImage:
     directory: int
     hidden: tuple[str, ...] = ()
     ome: OmeImage | None = None
-    stack: Stack = field(default_factory=Stack)
+    stack: Stack = msgspec.field(default_factory=Stack)
 
     @property
     def first_place(self) -> tuple[int, int, int]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import html
 import math
 import re
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
+
+import msgspec
+from msgspec.structs import replace
 
 from viewer.geometry import Optics
 from viewer.slides.resolution import positive
@@ -80,8 +82,7 @@ def length_um(value: float, unit: str) -> float | None:
     return None if um is None or not value > 0 else value * um
 
 
-@dataclass(frozen=True, slots=True)
-class OmeChannel:
+class OmeChannel(msgspec.Struct, frozen=True):
     """One channel: its name, samples per pixel, and its display color, 0xRRGGBB, where given."""
 
     name: str
@@ -89,8 +90,7 @@ class OmeChannel:
     color: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class OmeImage:
+class OmeImage(msgspec.Struct, frozen=True):
     """One Image of the XML.
 
     Attributes
@@ -115,7 +115,7 @@ class OmeImage:
     beside: dict[Place, tuple[str, int]]
     elsewhere: tuple[str, ...]
     attributes: dict[str, str]
-    uuids: dict[str, str] = field(default_factory=dict[str, str])
+    uuids: dict[str, str] = msgspec.field(default_factory=dict[str, str])
 
     @property
     def first_place(self) -> Place:
@@ -131,8 +131,7 @@ def _no_others(_name: str) -> int:
     return 0
 
 
-@dataclass(frozen=True, slots=True)
-class OmeFile:
+class OmeFile(msgspec.Struct, frozen=True):
     """The file that is open, among those that hold planes of an image.
 
     Attributes

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 from tifffile import EXTRASAMPLE, PHOTOMETRIC, TiffPage
 
@@ -40,8 +41,7 @@ _KNOWN_KINDS = frozenset(map(int, PHOTOMETRIC))
 _PHOTOMETRICS_OF_COLOR = (PHOTOMETRIC.RGB, PHOTOMETRIC.YCBCR)
 
 
-@dataclass(frozen=True)
-class PageColors:
+class PageColors(msgspec.Struct, frozen=True):
     """How a page is shown, and what is to be said of it."""
 
     samples: SampleColors

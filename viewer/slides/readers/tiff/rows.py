@@ -5,10 +5,10 @@ from __future__ import annotations
 import copy
 import threading
 import zlib
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+import msgspec
 import numpy as np
 from tifffile import COMPRESSION, PHOTOMETRIC, TiffPage
 
@@ -58,8 +58,7 @@ class StripRows(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class StripGrid:
+class StripGrid(msgspec.Struct, frozen=True):
     """The strips of one page, or its tiles, which are strips beside each other.
 
     Attributes
@@ -263,8 +262,7 @@ class _Decompressor(Protocol):
     def copy(self) -> _Decompressor: ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Position:
+class _Position(msgspec.Struct, frozen=True):
     """Where decompression stands in a strip: the row that comes next, and the unread input."""
 
     row: int

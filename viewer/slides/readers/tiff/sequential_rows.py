@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+import msgspec
 import numpy as np
 
 from viewer.limits import TILE_BYTES
@@ -43,8 +43,7 @@ class RowStream(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class _Position:
+class _Position(msgspec.Struct):
     """How far a strip is decoded."""
 
     stream: RowStream

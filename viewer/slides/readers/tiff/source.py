@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
 from tifffile import TiffFile, TiffFileError
 
 from viewer.limits import TILE_BYTES, TILE_PIECES, open_regular

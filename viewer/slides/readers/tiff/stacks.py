@@ -7,9 +7,9 @@ import logging
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from tifffile import COMPRESSION, TiffPage
 
 from viewer.limits import TIFF_SUB_DIRECTORIES
@@ -37,8 +37,7 @@ _WHITE = 0xFFFFFF
 _S_PER_UNIT = {"s": 1.0, "sec": 1.0, "ms": 1e-3, "µs": 1e-6, "min": 60.0, "h": 3600.0}
 
 
-@dataclass(frozen=True, slots=True)
-class StackChannel:
+class StackChannel(msgspec.Struct, frozen=True):
     """What a file says of a channel; an empty name or no color where it says nothing."""
 
     name: str = ""
@@ -46,8 +45,7 @@ class StackChannel:
     shown_range: tuple[float, float] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Stack:
+class Stack(msgspec.Struct, frozen=True):
     """What the pages of an image are; by default one page.
 
     Attributes

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 
 if TYPE_CHECKING:
@@ -14,8 +14,7 @@ _BT_601 = (0.299, 0.587, 0.114)
 _PX_AT_ONCE = 1 << 18
 
 
-@dataclass(frozen=True, slots=True)
-class YCbCr:
+class YCbCr(msgspec.Struct, frozen=True):
     """How luma and chroma stand for RGB.
 
     Attributes

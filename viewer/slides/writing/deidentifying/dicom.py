@@ -7,10 +7,10 @@ from __future__ import annotations
 import shutil
 import struct
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+import msgspec
 import pydicom
 from pydicom.dataset import FileMetaDataset
 from pydicom.errors import InvalidDicomError
@@ -50,8 +50,7 @@ _COPIED_SHARE = 0.95
 _UNDEFINED = 0xFFFFFFFF
 
 
-@dataclass(frozen=True, slots=True)
-class _Instance:
+class _Instance(msgspec.Struct, frozen=True):
     """One file that is kept.
 
     Attributes

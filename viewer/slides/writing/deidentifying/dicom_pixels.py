@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
+
+import msgspec
 
 from viewer.slides.writing.errors import WritingError
 from viewer.slides.writing.jpeg2000_streams import without_comments
@@ -35,8 +36,7 @@ _BLOCK_BYTES = 8 << 20
 _MOST_TABLE_BYTES = (1 << 32) - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Frames:
+class Frames(msgspec.Struct, frozen=True):
     """Where the coded frames of a file lie: of each, its fragments' offsets and sizes."""
 
     fragments: list[list[tuple[int, int]]]

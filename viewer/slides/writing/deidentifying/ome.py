@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
+
+import msgspec
 
 from viewer.slides.readers.tiff.ome import OmeFile, OmeImage, file_uuid, ome_images
 from viewer.slides.writing.deidentifying.tiff_copy import KeptDirectory
@@ -52,8 +53,7 @@ _MOST_STEP = 128
 _LONGEST_NAME = 100
 
 
-@dataclass(slots=True)
-class _KeptImage:
+class _KeptImage(msgspec.Struct):
     element: Element
     image: OmeImage
     planes: dict[tuple[int, int, int], int]

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
-from dataclasses import dataclass, field
+
+import msgspec
 
 _MOST_TEXT = 2000
 _MOST_ICC_TAGS = 200
 _ICC_HEADER_BYTES = 128
 
 
-@dataclass(slots=True)
-class Report:
+class Report(msgspec.Struct):
     """What a de-identified copy holds and holds no more; never a value that was removed.
 
     Attributes
@@ -28,9 +28,9 @@ class Report:
     """
 
     kind: str
-    removed: Counter[str] = field(default_factory=Counter[str])
-    remaining: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
-    notes: list[str] = field(default_factory=list[str])
+    removed: Counter[str] = msgspec.field(default_factory=Counter[str])
+    remaining: list[tuple[str, str]] = msgspec.field(default_factory=list[tuple[str, str]])
+    notes: list[str] = msgspec.field(default_factory=list[str])
 
     def remove(self, what: str, count: int = 1) -> None:
         self.removed[what] += count

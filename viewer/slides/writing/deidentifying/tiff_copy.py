@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import zlib
-from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from viewer.slides.writing.deidentifying.report import whole_profile
@@ -57,8 +57,7 @@ _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
 _MCU_STARTS = 65426
 
 
-@dataclass(slots=True)
-class KeptDirectory:
+class KeptDirectory(msgspec.Struct):
     """A directory of the source that the copy keeps.
 
     Attributes
@@ -70,9 +69,9 @@ class KeptDirectory:
     """
 
     page: TiffPage
-    texts: dict[int, str] = field(default_factory=dict[int, str])
+    texts: dict[int, str] = msgspec.field(default_factory=dict[int, str])
     numbers: frozenset[int] = frozenset()
-    subs: list[KeptDirectory] = field(default_factory=list["KeptDirectory"])
+    subs: list[KeptDirectory] = msgspec.field(default_factory=list["KeptDirectory"])
 
 
 class TiffCopy:
