@@ -46,10 +46,10 @@ def let_window_come_first() -> None:
 
 
 class _Answering(QObject):
-    """Answers work in threads once the window's thread has nothing else to do.
+    """Answers work in threads once the window's thread has done all that it has to do in a turn.
 
-    What is to be painted or was typed by then is done first, and what that brings with it: events
-    come before timers, of which the one that is due last answers. The end of the program ends it.
+    Events come before timers, of which the one that is due last answers: what is to be painted or
+    was typed by then is done first. The end of the program ends it.
     """
 
     asked = Signal()
