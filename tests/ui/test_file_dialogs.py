@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from PySide6.QtWidgets import QFileDialog, QLineEdit, QWidget
+from PySide6.QtWidgets import QFileDialog, QLineEdit, QMessageBox, QWidget
 
 from viewer.ui.file_dialogs import ask_file, ask_files, ask_folder, ask_new_file, ask_place
 
@@ -68,6 +68,48 @@ def test_a_new_file_gets_the_ending_of_the_chosen_filter(
     _type(dialog, "mine")
     assert taken == [(tmp_path / "mine.geojson", "Outlines (*.geojson)")]
     qtbot.waitUntil(lambda: not parent.findChildren(QFileDialog), timeout=15_000)
+
+
+@pytest.mark.parametrize(
+    ("typed", "written", "chosen"),
+    [
+        ("mine.csv", "mine.csv", "Table (*.csv)"),
+        ("Mine.GeoJSON", "Mine.GeoJSON", "Outlines (*.geojson)"),
+        ("S23.1234", "S23.1234.csv", "Table (*.csv)"),
+        ("Dr. Smith", "Dr. Smith.csv", "Table (*.csv)"),
+        ("mine.txt", "mine.txt", "Table (*.csv)"),
+    ],
+)
+def test_the_ending_that_is_typed_chooses_the_format(
+    parent: QWidget, tmp_path: Path, typed: str, written: str, chosen: str
+) -> None:
+    taken: list[tuple[Path, str]] = []
+    ask_new_file(
+        parent,
+        "Export",
+        lambda path, filter_: taken.append((path, filter_)),
+        formats=_FORMATS,
+        start=tmp_path,
+    )
+    _type(_dialog(parent), typed)
+    assert taken == [(tmp_path / written, chosen)]
+
+
+def test_a_file_is_not_replaced_unasked_where_its_ending_was_left_out(
+    parent: QWidget, tmp_path: Path
+) -> None:
+    (tmp_path / "S23.1234.csv").write_text("counted\n")
+    taken: list[Path] = []
+    ask_new_file(
+        parent, "Export", lambda path, _: taken.append(path), formats=_FORMATS, start=tmp_path
+    )
+    _type(_dialog(parent), "S23.1234")
+    assert taken == []
+    (box,) = parent.findChildren(QMessageBox)
+    assert box.text() == "S23.1234.csv already exists."
+    (replace,) = [each for each in box.buttons() if each.text() == "Replace"]
+    replace.click()
+    assert taken == [tmp_path / "S23.1234.csv"]
 
 
 def test_the_filter_of_last_time_is_the_first(parent: QWidget, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QFileDialog
 
-from viewer.ui.opened_dialog import open_dialog
+from viewer.ui.opened_dialog import confirm, open_dialog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -89,7 +89,8 @@ def ask_new_file(
     ----------
     formats
         The ending of a file, such as ".csv", by the filter that is shown for it. A name without
-        an ending gets that of the chosen filter.
+        an ending gets that of the chosen filter; one that is typed with the ending of another
+        filter chooses that one.
     stem
         What the file is called at first, without the ending.
     first
@@ -111,7 +112,22 @@ def ask_new_file(
     dialog.selectNameFilter(first)
     show_ending(first)
     dialog.filterSelected.connect(show_ending)
-    dialog.fileSelected.connect(lambda name: take(Path(name), dialog.selectedNameFilter()))
+
+    def selected(name: str) -> None:
+        path, chosen = _completed(Path(name), dialog.selectedNameFilter(), formats)
+        if path == Path(name) or not path.exists():
+            take(path, chosen)
+            return
+        confirm(  # the dialog asked of the name without its ending
+            parent,
+            title,
+            f"{path.name} already exists.",
+            "Replace it?",
+            "Replace",
+            lambda: take(path, chosen),
+        )
+
+    dialog.fileSelected.connect(selected)
     open_dialog(dialog)
 
 
@@ -123,6 +139,20 @@ def ask_place(parent: QWidget, title: str, take: Callable[[Path], object], forme
     dialog.selectFile(former.name)
     dialog.fileSelected.connect(lambda name: take(Path(name)))
     open_dialog(dialog)
+
+
+def _completed(path: Path, chosen: str, formats: Mapping[str, str]) -> tuple[Path, str]:
+    """Return a typed path with an ending, and the filter that stands for that ending."""
+    name = path.name.lower()
+    if name.endswith(formats[chosen]):
+        return path, chosen
+    meant = [each for each, ending in formats.items() if name.endswith(ending)]
+    if meant:
+        return path, max(meant, key=lambda each: len(formats[each]))
+    # "S23.1234" and "Dr. Smith" have no ending, though Qt takes what is behind the dot for one.
+    if path.suffix.removeprefix(".").isalpha():
+        return path, chosen
+    return path.with_name(f"{path.name}{formats[chosen]}"), chosen
 
 
 def _reading(
