@@ -13,6 +13,11 @@ def is_mapping(value: object) -> TypeGuard[dict[str, object]]:
     return isinstance(value, dict)
 
 
+def is_list(value: object) -> TypeGuard[list[object]]:
+    """Return whether a value is a list, as of JSON."""
+    return isinstance(value, list)
+
+
 def is_sequence(value: object) -> TypeGuard[Sequence[object]]:
     """Return whether a value is a list or tuple."""
     return isinstance(value, list | tuple)

@@ -382,7 +382,7 @@ def by_dimension(geometry: BaseGeometry) -> list[BaseGeometry]:
     """Return a collection as regions, lines and points apart, in this order; others as they are."""
     if not isinstance(geometry, shapely.GeometryCollection):
         return [geometry]
-    parts = [part for part in _parts_of(geometry) if not part.is_empty]
+    parts = [part for part in simple_parts(geometry) if not part.is_empty]
     regions = [part for part in parts if isinstance(part, shapely.Polygon)]
     lines = [part for part in parts if isinstance(part, shapely.LineString)]
     points = [part for part in parts if isinstance(part, shapely.Point)]
@@ -394,10 +394,13 @@ def by_dimension(geometry: BaseGeometry) -> list[BaseGeometry]:
         apart.append(shapely.MultiLineString(lines))
     if points:
         apart.append(shapely.MultiPoint(points))
-    return [each if shapely.get_num_geometries(each) > 1 else _parts_of(each)[0] for each in apart]
+    return [
+        each if shapely.get_num_geometries(each) > 1 else simple_parts(each)[0] for each in apart
+    ]
 
 
-def _parts_of(geometry: BaseGeometry) -> list[BaseGeometry]:
+def simple_parts(geometry: BaseGeometry) -> list[BaseGeometry]:
+    """Return its parts, also those of collections in it; itself where it has none."""
     if not hasattr(geometry, "geoms"):
         return [geometry]
-    return [part for each in shapely.get_parts(geometry).tolist() for part in _parts_of(each)]
+    return [part for each in shapely.get_parts(geometry).tolist() for part in simple_parts(each)]

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from lxml.etree import _Element
     from shapely.geometry.base import BaseGeometry
+
+    from viewer.annotations.formats.lxml_elements import XmlElement
 
 _DEFAULT_COLOR = "#f4fa58"
 _NO_GROUP = "None"
@@ -64,7 +65,7 @@ def read_asap(path: Path, problems: list[Problem]) -> Iterator[Annotation]:
         yield Annotation(geometry, shown_as=in_class, name=name, color=own)
 
 
-def _groups(root: _Element) -> tuple[dict[str, str], dict[str, str]]:
+def _groups(root: XmlElement) -> tuple[dict[str, str], dict[str, str]]:
     """Return the color of each group, and the group around it."""
     colors: dict[str, str] = {}
     parents: dict[str, str] = {}
@@ -144,7 +145,7 @@ def _elements(
         yield element
 
 
-def _color(stated: _Element, tell: Callable[[str], object]) -> str:
+def _color(stated: XmlElement, tell: Callable[[str], object]) -> str:
     try:
         return color_of(stated.get("Color", ""))[0] or _DEFAULT_COLOR
     except ValueError as error:
@@ -152,7 +153,7 @@ def _color(stated: _Element, tell: Callable[[str], object]) -> str:
         return _DEFAULT_COLOR
 
 
-def _geometry(stated: _Element, tell: Callable[[str], object]) -> BaseGeometry:
+def _geometry(stated: XmlElement, tell: Callable[[str], object]) -> BaseGeometry:
     corners = corners_in(stated.iterfind("Coordinates/Coordinate"), tell, "Order")
     match stated.get("Type", "Polygon").strip().lower():
         case "dot":

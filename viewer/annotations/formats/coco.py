@@ -24,7 +24,7 @@ from viewer.annotations.formats.packed_files import packed, unpacked
 from viewer.annotations.formats.problems import AnnotationFileError, Problem, Problems
 from viewer.colors import class_color, rgb_of
 from viewer.plain_text import shown_line
-from viewer.untyped import mapping_of
+from viewer.untyped import is_list, is_mapping, mapping_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -165,18 +165,16 @@ def _lists(name: str, data: bytes, problems: list[Problem]) -> dict[str, list[Js
             raise AnnotationFileError(f"{name} is no COCO JSON that can be read.") from error
         problems.append(Problem(0, "parts of the file, which is damaged or cut short"))
         return found
-    if isinstance(stated, list):
-        stated = {"annotations": stated}
-    if isinstance(stated, dict):
-        stated = {name: _as_list(parsed_text(value)) for name, value in stated.items()}
-    if not isinstance(stated, dict) or not isinstance(stated.get("annotations"), list):
+    members = {"annotations": stated} if is_list(stated) else mapping_of(stated)
+    listed = {key: _as_list(parsed_text(value)) for key, value in members.items()}
+    if not is_list(listed.get("annotations")):
         raise AnnotationFileError(f"{name} is no COCO JSON: it has no list of annotations.")
     lists: dict[str, list[Json | Torn]] = {}
     for each in _LISTS:
-        members = stated.get(each)
+        found = listed.get(each)
         lists[each] = [
-            member if isinstance(member, dict) else Torn("it is no object")
-            for member in (members if isinstance(members, list) else [])
+            member if is_mapping(member) else Torn("it is no object")
+            for member in (found if is_list(found) else [])
         ]
     return lists
 
@@ -211,13 +209,14 @@ def _whole(members: dict[str, msgspec.Raw]) -> Json | Torn:
 
 def _as_list(stated: object) -> object:
     """Return the values of an object that stands for a list, by their ids; a text is a name."""
-    if isinstance(stated, dict) and stated:
-        named = {
-            id_: {"name": each} if isinstance(each, str) else each for id_, each in stated.items()
-        }
-        if all(isinstance(each, dict) for each in named.values()):
-            return [{"id": id_} | each for id_, each in named.items()]
-    return stated
+    if not is_mapping(stated) or not stated:
+        return stated
+    if not all(isinstance(each, str | dict) for each in stated.values()):
+        return stated
+    return [
+        {"id": id_} | ({"name": each} if isinstance(each, str) else mapping_of(each))
+        for id_, each in stated.items()
+    ]
 
 
 def _classes(categories: list[Json | Torn]) -> dict[str, AnnotationClass | None]:
@@ -294,7 +293,7 @@ def _id(stated: object) -> UUID:
 
 def _categories(ids: dict[AnnotationClass, int]) -> list[Json]:
     """Also the one that stands for no class."""
-    none = {"id": 0, "name": NO_CATEGORY, "supercategory": "", "color": rgb_of(NO_COLOR)}
+    none: Json = {"id": 0, "name": NO_CATEGORY, "supercategory": "", "color": rgb_of(NO_COLOR)}
     return [
         none,
         *(

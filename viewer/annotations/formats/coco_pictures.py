@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
 from viewer.plain_text import shown_line
+from viewer.untyped import is_mapping
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,14 +44,14 @@ class CocoPictures:
 
     def __init__(self, images: Sequence[object], annotations: Sequence[object]) -> None:
         self._names: dict[str, list[str]] = {}
-        listed = [each for each in images if isinstance(each, dict)]
+        listed = [each for each in images if is_mapping(each)]
         for each in listed:
             name = shown_line(str(each.get("file_name") or each.get("name") or ""))
             id_ = key_of(each.get("id"))
             self._names.setdefault(name or f"picture {id_}", []).append(id_)
         if not listed:
             for each in annotations:
-                id_ = key_of(each.get("image_id")) if isinstance(each, dict) else ""
+                id_ = key_of(each.get("image_id")) if is_mapping(each) else ""
                 if id_:
                     self._names.setdefault(f"picture {id_}", [id_])
         self.ids = {id_ for ids in self._names.values() for id_ in ids}

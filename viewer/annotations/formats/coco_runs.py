@@ -6,13 +6,14 @@ difference to the count before the last.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
 
 from viewer.annotations.formats.foreign_values import parsed_text
 from viewer.annotations.masks.outlines import outlines_of
+from viewer.untyped import is_sequence
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,7 +25,7 @@ _MOST_DIGITS = 18
 _FIRST_CHARACTER = 48
 
 
-def region_of_runs(stated: dict[str, Any]) -> BaseGeometry:
+def region_of_runs(stated: dict[str, object]) -> BaseGeometry:
     """Return the outline of {"size": [height, width], "counts": list or text}.
 
     Raises
@@ -39,7 +40,7 @@ def region_of_runs(stated: dict[str, Any]) -> BaseGeometry:
     return _region(starts[is_some], stops[is_some], height)
 
 
-def mask_of_runs(stated: dict[str, Any]) -> NDArray[np.bool_]:
+def mask_of_runs(stated: dict[str, object]) -> NDArray[np.bool_]:
     """Return the mask of {"size": [height, width], "counts": list or text}, (height, width).
 
     Raises
@@ -56,13 +57,13 @@ def mask_of_runs(stated: dict[str, Any]) -> NDArray[np.bool_]:
     return columns.reshape(width, height).T
 
 
-def _checked_runs(stated: dict[str, Any]) -> tuple[int, int, NDArray[np.int64]]:
+def _checked_runs(stated: dict[str, object]) -> tuple[int, int, NDArray[np.int64]]:
     """Return height, width and lengths of runs. Raises ValueError."""
-    height, width = (_whole(value) for value in stated["size"])
-    counts = parsed_text(stated["counts"])
+    size, counts = stated["size"], parsed_text(stated["counts"])
+    height, width = (_whole(value) for value in (size if is_sequence(size) else ()))
     if isinstance(counts, str):
         lengths = _unpacked(counts)
-    elif isinstance(counts, list | tuple):
+    elif is_sequence(counts):
         lengths = [_whole(count) for count in counts]
     else:
         raise ValueError("its runs are neither a list nor a text")
@@ -72,9 +73,11 @@ def _checked_runs(stated: dict[str, Any]) -> tuple[int, int, NDArray[np.int64]]:
     return height, width, runs
 
 
-def _whole(value: Any) -> int:
+def _whole(value: object) -> int:
     """Return a whole number, also from a text. Raises ValueError."""
-    if isinstance(value, str) and len(value) > _MOST_DIGITS:
+    if not isinstance(value, int | float | str) or (
+        isinstance(value, str) and len(value) > _MOST_DIGITS
+    ):
         raise ValueError("its runs are no numbers")
     return int(value)
 

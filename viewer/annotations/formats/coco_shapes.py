@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import shapely
 
@@ -10,9 +10,10 @@ from viewer.annotations.annotation import is_sound
 from viewer.annotations.formats.coco_runs import region_of_runs
 from viewer.annotations.formats.foreign_values import parsed_text, place_of, quoted
 from viewer.annotations.formats.loose_geometry import corners_of, polygon_of
+from viewer.untyped import is_mapping, is_sequence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from shapely.geometry.base import BaseGeometry
 
@@ -21,7 +22,7 @@ _FEWEST = 6
 """Numbers of an outline."""
 
 
-def shape_of(stated: dict[str, Any], tell: Callable[[str], object]) -> BaseGeometry:
+def shape_of(stated: dict[str, object], tell: Callable[[str], object]) -> BaseGeometry:
     """Return the finest shape that can be read: the outline, else the points, else the box.
 
     Raises
@@ -45,14 +46,15 @@ def shape_of(stated: dict[str, Any], tell: Callable[[str], object]) -> BaseGeome
     raise ValueError(trouble[0] if trouble else "it has neither outline nor box")
 
 
-def _outline(stated: Any, tell: Callable[[str], object]) -> BaseGeometry:
-    if isinstance(stated, dict):
+def _outline(stated: object, tell: Callable[[str], object]) -> BaseGeometry:
+    if is_mapping(stated):
         return region_of_runs(stated)
-    if not isinstance(stated, list | tuple):
+    if not is_sequence(stated):
         raise ValueError(f"its outline {quoted(stated)} is no list")
-    if not isinstance(parsed_text(stated[0]), list | tuple | dict):
+    first = stated[0]
+    if not isinstance(parsed_text(first), list | tuple | dict):
         stated = [stated]
-    elif len(stated) > 2 and (isinstance(stated[0], dict) or len(stated[0]) == 2):
+    elif len(stated) > 2 and (is_mapping(first) or (is_sequence(first) and len(first) == 2)):
         stated = [stated]  # corners one by one, as a list of pairs
     parts: list[shapely.Polygon] = []
     trouble = ""
@@ -73,7 +75,8 @@ def _outline(stated: Any, tell: Callable[[str], object]) -> BaseGeometry:
     return shapely.union_all(parts)
 
 
-def _ring(flat: Any, tell: Callable[[str], object]) -> shapely.Polygon:
+def _ring(stated: object, tell: Callable[[str], object]) -> shapely.Polygon:
+    flat = _listed(stated)
     if flat and isinstance(flat[0], list | tuple | dict):
         corners = corners_of(flat, tell)
     else:
@@ -85,15 +88,22 @@ def _ring(flat: Any, tell: Callable[[str], object]) -> shapely.Polygon:
     return polygon_of([[*corners, corners[0]]], tell)
 
 
-def _points(stated: Any, tell: Callable[[str], object]) -> BaseGeometry:
+def _listed(stated: object) -> Sequence[object]:
+    if not is_sequence(stated):
+        raise TypeError(f"{quoted(stated)} is no list")
+    return stated
+
+
+def _points(stated: object, tell: Callable[[str], object]) -> BaseGeometry:
     """Of x, y and mark in a row; of pairs or triples; what has no mark counts as seen."""
-    if stated and isinstance(parsed_text(stated[0]), list | tuple | dict):
-        corners = corners_of(stated, lambda _: None)  # of marks that came with them
+    listed = _listed(stated)
+    if listed and isinstance(parsed_text(listed[0]), list | tuple | dict):
+        corners = corners_of(listed, lambda _: None)  # of marks that came with them
     else:
-        per_point = 3 if len(stated) % 3 == 0 else 2
-        if len(stated) % per_point:
+        per_point = 3 if len(listed) % 3 == 0 else 2
+        if len(listed) % per_point:
             tell("the last number of its points has no partner and was left out")
-        points = [stated[at : at + per_point] for at in range(0, len(stated) - 1, per_point)]
+        points = [listed[at : at + per_point] for at in range(0, len(listed) - 1, per_point)]
         corners = (
             corners_of([point[:2] for point in points if _is_seen(point)], tell) if points else []
         )
@@ -102,14 +112,14 @@ def _points(stated: Any, tell: Callable[[str], object]) -> BaseGeometry:
     return shapely.Point(corners[0]) if len(corners) == 1 else shapely.MultiPoint(corners)
 
 
-def _is_seen(point: list[Any]) -> bool:
+def _is_seen(point: Sequence[object]) -> bool:
     return len(point) < 3 or bool(place_of(point[2]))
 
 
-def _box(stated: Any, tell: Callable[[str], object]) -> BaseGeometry:
-    if isinstance(stated, dict):
+def _box(stated: object, tell: Callable[[str], object]) -> BaseGeometry:
+    if is_mapping(stated):
         stated = _sides_of(stated)
-    if len(stated) != 4:
+    if not is_sequence(stated) or len(stated) != 4:
         raise ValueError(f"its box {quoted(stated)} has not four numbers")
     x, y, width, height = (place_of(value) for value in stated)
     if width == 0 or height == 0:
@@ -120,11 +130,11 @@ def _box(stated: Any, tell: Callable[[str], object]) -> BaseGeometry:
     return shapely.box(x0, y0, x1, y1)
 
 
-def _sides_of(stated: dict[str, Any]) -> list[Any]:
+def _sides_of(stated: dict[str, object]) -> list[object]:
     """x, y, width and height of a box that names them, or its corners. Raises ValueError."""
     lowered = {str(key).lower(): value for key, value in stated.items()}
 
-    def one_of(*names: str) -> Any:
+    def one_of(*names: str) -> object:
         found = next((lowered[name] for name in names if name in lowered), None)
         if found is None:
             raise ValueError(f"its box {quoted(stated)} tells no {names[0]}")

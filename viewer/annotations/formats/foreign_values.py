@@ -6,6 +6,12 @@ import ast
 import json
 import math
 import re
+from typing import TYPE_CHECKING
+
+from viewer.untyped import is_mapping, is_sequence
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MOST_PX = 1e9
 """No slide is wider: what lies further out is no place."""
@@ -153,11 +159,11 @@ def color_of(value: object) -> tuple[str | None, bool]:
         It is no color.
     """
     value = parsed_text(value)
-    if value is None or (isinstance(value, str | list | tuple | dict) and not value):
+    if value in (None, "", [], (), {}):
         return None, False
     if isinstance(value, str):
         return _color_of_text(value.strip())
-    if isinstance(value, dict):
+    if is_mapping(value):
         value = _channels_of(value)
     if isinstance(value, bool):
         raise ValueError(f"{quoted(value)} is no color")
@@ -165,15 +171,15 @@ def color_of(value: object) -> tuple[str | None, bool]:
         value = int(value)
     if isinstance(value, int) and -(1 << 31) <= value < 1 << 32:
         return f"#{value & 0xFFFFFF:06x}", False
-    if isinstance(value, list | tuple):
-        if len(value) == 1 and isinstance(value[0], list | tuple):
+    if is_sequence(value):
+        if len(value) == 1 and is_sequence(value[0]):
             value = value[0]
         if len(value) in (3, 4):
-            return _color_of_channels(list(value))
+            return _color_of_channels(value)
     raise ValueError(f"{quoted(value)} is no color")
 
 
-def _channels_of(stated: dict[object, object]) -> object:
+def _channels_of(stated: dict[str, object]) -> object:
     lowered = {str(key).strip().lower(): channel for key, channel in stated.items()}
     for names in zip(*_CHANNELS, strict=True):
         if all(name in lowered for name in names):
@@ -184,7 +190,7 @@ def _channels_of(stated: dict[object, object]) -> object:
     return stated
 
 
-def _color_of_channels(stated: list[object]) -> tuple[str, bool]:
+def _color_of_channels(stated: Sequence[object]) -> tuple[str, bool]:
     channels = [number_of(channel) for channel in stated]
     red_green_blue, alpha = channels[:3], channels[3:]
     if not all(math.isfinite(channel) for channel in red_green_blue):

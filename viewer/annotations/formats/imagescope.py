@@ -25,6 +25,7 @@ from viewer.annotations.formats.xml_places import (
     sound_geometry,
 )
 from viewer.annotations.overlapping import connected
+from viewer.annotations.shape_numbers import hole_counts, outer_rings, part_counts
 from viewer.colors import rgb_of
 from viewer.limits import OVERLAPS, LimitError
 from viewer.plain_text import shown_line
@@ -33,8 +34,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from lxml.etree import _Element
     from shapely.geometry.base import BaseGeometry
+
+    from viewer.annotations.formats.lxml_elements import XmlElement
 
 _POLYGON, _RULER = "0", "4"
 _OWNER = "ParentRegionId"
@@ -71,7 +73,7 @@ def read_imagescope(path: Path, problems: list[Problem]) -> Iterator[Annotation]
         yield from _layer(layer, in_class, own, numbers, problems)
 
 
-def _description(element: _Element) -> str:
+def _description(element: XmlElement) -> str:
     """Return what stands in an attribute called description, of a layer or a region."""
     for each in element.iterfind("Attributes/Attribute"):
         if each.get("Name", "").strip().lower() == "description":
@@ -149,7 +151,7 @@ class _Hole(NamedTuple):
 
 
 def _layer(
-    layer: _Element,
+    layer: XmlElement,
     in_class: AnnotationClass | None,
     color: str | None,
     numbers: Iterator[int],
@@ -207,11 +209,9 @@ def _cut(region: BaseGeometry, holes: list[BaseGeometry]) -> BaseGeometry:
     apart = np.array(united, dtype=object)
     shapely.prepare(region)
     is_ring = shapely.contains_properly(region, apart)
-    is_ring &= (shapely.get_num_geometries(apart) == 1) & (
-        shapely.get_num_interior_rings(apart) == 0
-    )
+    is_ring &= (part_counts(apart) == 1) & (hole_counts(apart) == 0)
     left = region if is_ring.all() else region.difference(shapely.union_all(apart[~is_ring]))
-    rings = shapely.get_exterior_ring(shapely.get_parts(apart[is_ring]))
+    rings = outer_rings(shapely.get_parts(apart[is_ring]))
     tree = shapely.STRtree(rings)
     parts = [part for part in shapely.get_parts(left).tolist() if isinstance(part, shapely.Polygon)]
     for number, part in enumerate(parts):
@@ -250,14 +250,14 @@ def _touching(drawn: list[_Drawn], holes: list[_Hole]) -> Iterator[tuple[int, in
                 yield own[begin + region], numbers[hole]
 
 
-def _is_negative(region: _Element) -> bool:
+def _is_negative(region: XmlElement) -> bool:
     try:
         return flag_of(region.get("NegativeROA"))
     except ValueError:
         return False
 
 
-def _geometry(region: _Element, tell: Callable[[str], object]) -> BaseGeometry:
+def _geometry(region: XmlElement, tell: Callable[[str], object]) -> BaseGeometry:
     """By the type: numbers are ImageScope's, words HALO's, which calls its corners V."""
     places = [*region.iterfind("Vertices/Vertex"), *region.iterfind("Vertices/V")]
     corners = corners_in(places, tell)

@@ -224,7 +224,8 @@ class JsonElements(Generic[_T]):
             self._text += more
 
     def _past_head(self, name: str, alone: frozenset[str]) -> dict[str, object]:
-        text, at, before = self._text.decode("latin-1"), 1, {}
+        text, at = self._text.decode("latin-1"), 1
+        before: dict[str, object] = {}
         while found := _NAME.match(text, at):
             at = found.end()
             if found[1] == name and text.startswith("[", at):

@@ -12,6 +12,7 @@ import shapely
 from shapely.geometry import mapping
 
 from viewer.annotations.formats.foreign_values import parsed_text, place_of, quoted
+from viewer.untyped import is_list, is_mapping, is_sequence
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
@@ -81,7 +82,7 @@ def corners_of(stated: object, tell: Tell) -> list[Corner]:
         Most of them are no places.
     """
     stated = parsed_text(stated)
-    if not isinstance(stated, list | tuple):
+    if not is_sequence(stated):
         raise ValueError(f"{quoted(stated)} is no list of places")
     corners: list[Corner] = []
     trouble: list[str] = []
@@ -105,7 +106,7 @@ def corners_of(stated: object, tell: Tell) -> list[Corner]:
 
 def _corner(stated: object) -> tuple[Corner, bool]:
     stated = parsed_text(stated)
-    if isinstance(stated, dict):
+    if is_mapping(stated):
         lowered = {str(key).lower(): value for key, value in stated.items()}
         stated = [lowered.get("x"), lowered.get("y")]
     if isinstance(stated, str):
@@ -114,7 +115,7 @@ def _corner(stated: object) -> tuple[Corner, bool]:
             if " " in stated or ";" in stated
             else stated.split(",")
         )
-    if not isinstance(stated, list | tuple) or len(stated) < 2:
+    if not is_sequence(stated) or len(stated) < 2:
         raise ValueError(f"{quoted(stated)} is no place")
     return (place_of(stated[0]), place_of(stated[1])), len(stated) > 2
 
@@ -123,9 +124,9 @@ def _geometry(stated: object, tell: Tell, depth: int) -> BaseGeometry:
     if depth > _MOST_DEPTH:
         raise ValueError("it is nested too deep")
     stated = _unwrapped(stated)
-    if isinstance(stated, list):
+    if is_list(stated):
         return _of_coordinates("", stated, tell)
-    if not isinstance(stated, dict):
+    if not is_mapping(stated):
         raise ValueError(f"{quoted(stated)} is no geometry")
     if isinstance(stated.get("geometry"), dict | str) and "coordinates" not in stated:
         return _geometry(stated["geometry"], tell, depth + 1)
@@ -134,7 +135,7 @@ def _geometry(stated: object, tell: Tell, depth: int) -> BaseGeometry:
     if named and not kind:
         raise ValueError(f"its type {quoted(named)} is none of a geometry")
     parts = parsed_text(stated.get("geometries"))
-    if isinstance(parts, list) and (kind == "GeometryCollection" or "coordinates" not in stated):
+    if is_list(parts) and (kind == "GeometryCollection" or "coordinates" not in stated):
         return _collection(parts, tell, depth)
     if "coordinates" not in stated:
         raise ValueError("it has no coordinates")
@@ -145,7 +146,7 @@ def _unwrapped(stated: object) -> object:
     """Return what a text holds: JSON, or well-known text."""
     stated = parsed_text(stated)
     if not isinstance(stated, str):
-        return list(stated) if isinstance(stated, tuple) else stated
+        return list(stated) if is_sequence(stated) else stated
     try:
         return mapping(shapely.from_wkt(stated.strip()))
     except (shapely.errors.ShapelyError, ValueError):
@@ -170,9 +171,9 @@ def _of_coordinates(kind: str, coordinates: object, tell: Tell) -> BaseGeometry:
     """By the depth of the lists, which tells more than the name of the kind."""
     if coordinates in ([], [[]], [[[]]], None):
         raise ValueError("its geometry is empty")
-    depth = 0 if isinstance(coordinates, dict) else _depth(coordinates)
+    depth = 0 if is_mapping(coordinates) else _depth(coordinates)
     stated: list[object] = (
-        list(coordinates) if depth and isinstance(coordinates, list | tuple) else [coordinates]
+        list(coordinates) if depth and is_sequence(coordinates) else [coordinates]
     )
     if depth <= 1 and kind in ("", "Point"):
         return shapely.Point(_corner(stated if depth else stated[0])[0])
@@ -207,9 +208,9 @@ def _of_coordinates(kind: str, coordinates: object, tell: Tell) -> BaseGeometry:
 def _depth(stated: object) -> int:
     """Of the first list that goes down to numbers."""
     stated = parsed_text(stated)
-    if isinstance(stated, dict):
+    if is_mapping(stated):
         return 1 if {str(key).lower() for key in stated} >= {"x", "y"} else 0
-    if not isinstance(stated, list | tuple):
+    if not is_sequence(stated):
         return 0
     return 1 + max((_depth(each) for each in stated[:_MOST_LOOKED_AT]), default=0)
 
@@ -221,7 +222,7 @@ def _in_a_row(stated: list[object]) -> list[object]:
     """Pairs of the rings that are x, y, x, y and so on; none where one is otherwise."""
     rings: list[object] = []
     for each in stated:
-        if not isinstance(each, list) or len(each) < _FEWEST_IN_A_ROW or len(each) % 2:
+        if not is_list(each) or len(each) < _FEWEST_IN_A_ROW or len(each) % 2:
             return []
         rings.append([[x, y] for x, y in zip(each[::2], each[1::2], strict=True)])
     return rings
@@ -229,11 +230,7 @@ def _in_a_row(stated: list[object]) -> list[object]:
 
 def _flattened(stated: list[object], levels: int) -> list[object]:
     for _ in range(max(0, levels)):
-        stated = [
-            inner
-            for each in stated
-            for inner in (each if isinstance(each, list | tuple) else [each])
-        ]
+        stated = [inner for each in stated for inner in (each if is_sequence(each) else [each])]
     return stated
 
 
@@ -278,7 +275,7 @@ def _line(stated: object, tell: Tell) -> BaseGeometry:
 
 def _polygon(stated: object, tell: Tell) -> BaseGeometry:
     stated = parsed_text(stated)
-    if not isinstance(stated, list | tuple) or not stated:
+    if not is_sequence(stated) or not stated:
         raise ValueError("its geometry is empty")
     outline = corners_of(stated[0], tell)
     rings = [outline]

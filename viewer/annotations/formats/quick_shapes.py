@@ -14,6 +14,13 @@ import numpy as np
 import shapely
 
 from viewer.annotations.formats.foreign_values import MOST_PX
+from viewer.annotations.shape_numbers import (
+    bounds_of,
+    first_parts,
+    hole_counts,
+    part_counts,
+    type_ids,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,8 +68,8 @@ def quick_shapes(geometries: Sequence[PlainGeometry | None]) -> list[BaseGeometr
         shapely.is_valid(shapes)
         & ~shapely.is_empty(shapes)
         & ~shapely.has_z(shapes)
-        & (shapely.get_type_id(shapes) != shapely.GeometryType.GEOMETRYCOLLECTION)
-        & (np.abs(shapely.bounds(shapes)) < MOST_PX).all(1)
+        & (type_ids(shapes) != shapely.GeometryType.GEOMETRYCOLLECTION)
+        & (np.abs(bounds_of(shapes)) < MOST_PX).all(1)
     )
     shapes[~is_sound] = None
     return shapes.tolist()
@@ -70,9 +77,8 @@ def quick_shapes(geometries: Sequence[PlainGeometry | None]) -> list[BaseGeometr
 
 def _has_many_parts(shapes: NDArray[np.object_]) -> NDArray[np.bool_]:
     """Return which shapes have more parts or holes than GEOS compares in a moment."""
-    parts = shapely.get_num_geometries(shapes) + shapely.get_num_interior_rings(shapes)
-    first = shapely.get_geometry(shapes, 0)
-    return parts + shapely.get_num_interior_rings(first) > _MOST_PARTS
+    parts = part_counts(shapes) + hole_counts(shapes) + hole_counts(first_parts(shapes))
+    return parts > _MOST_PARTS
 
 
 def _text_of(geometry: PlainGeometry | None) -> bytes | None:

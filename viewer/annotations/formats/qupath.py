@@ -40,6 +40,7 @@ from viewer.annotations.kept_geometry import as_kept
 from viewer.annotations.measurement_rows import in_rows, names_of
 from viewer.plain_text import shown_line, shown_text
 from viewer.prepared_types import prepared
+from viewer.untyped import is_list, is_mapping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -307,9 +308,9 @@ class _Features:
         """Of a FeatureCollection in the place of a feature."""
         found: list[Annotation] = []
         inner = parsed_text(_decoded(feature["features"]))
-        if isinstance(inner, dict) and inner and "geometry" not in inner:
+        if is_mapping(inner) and inner and "geometry" not in inner:
             inner = [*inner.values()]
-        for each in inner if isinstance(inner, list) else [inner]:
+        for each in inner if is_list(inner) else [inner]:
             try:
                 found += self._annotations(_as_members(each), None)
             except _BAD as error:
@@ -319,7 +320,7 @@ class _Features:
     def _box(self, feature: Members, error: Exception) -> BaseGeometry:
         """Return the box that a feature tells beside its geometry, where that is of no use."""
         box = _decoded(feature.get("bbox"))
-        if not isinstance(box, list) or len(box) not in (4, 6):
+        if not is_list(box) or len(box) not in (4, 6):
             raise error
         half = len(box) // 2
         x0, y0, x1, y1 = (place_of(value) for value in (*box[:2], *box[half : half + 2]))
@@ -342,9 +343,9 @@ class _Features:
     def _children(self, stated: Json) -> list[Annotation]:
         taken: list[Annotation] = []
         inner = parsed_text(stated.get("childObjects", stated.get("children")))
-        if isinstance(inner, dict):
+        if is_mapping(inner):
             inner = [inner]
-        for child in inner if isinstance(inner, list) else []:
+        for child in inner if is_list(inner) else []:
             try:
                 taken += self._annotations(_as_members(child), None)
             except _BAD as error:
@@ -365,7 +366,7 @@ class _Features:
         """Return the geometry, and members of it that are none of its place."""
         stated = parsed_text(stated)
         beside: Json = {}
-        if isinstance(stated, dict):
+        if is_mapping(stated):
             beside = {k: v for k, v in stated.items() if k not in _IN_GEOMETRY}
             if "coordinates" not in stated and "geometries" not in stated:
                 beside.pop("geometry", None)
@@ -450,7 +451,7 @@ def _unknown(
 
 def _beside_class(stated: object) -> Json:
     """Return what it tells that a class does not hold: other members, and how opaque it is."""
-    if not isinstance(stated, dict):
+    if not is_mapping(stated):
         return {}
     beside = {k: v for k, v in stated.items() if k not in _IN_CLASS}
     if _has_alpha(stated.get("color")):
@@ -459,7 +460,7 @@ def _beside_class(stated: object) -> Json:
 
 
 def _has_alpha(color: object) -> bool:
-    return isinstance(color, list) and len(color) == 4
+    return is_list(color) and len(color) == 4
 
 
 def _said(error: BaseException) -> str:

@@ -22,6 +22,7 @@ from viewer.annotations.formats.foreign_values import (
     quoted,
 )
 from viewer.plain_text import shown_line, shown_text
+from viewer.untyped import is_list, is_mapping, is_sequence, mapping_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -74,7 +75,7 @@ def kind_of(id_: object, stated: Json) -> tuple[Kind, str]:
 
 def _named_value(stated: object) -> tuple[str, object] | None:
     """Of an object that holds a name and a value; None for all else."""
-    if not isinstance(stated, dict):
+    if not is_mapping(stated):
         return None
     lowered = {str(key).lower(): value for key, value in stated.items()}
     name = next((lowered[key] for key in _PAIR_NAMES if lowered.get(key) is not None), None)
@@ -105,11 +106,11 @@ class Attributes(msgspec.Struct):
     def properties(self, stated: object) -> Json:
         """Return an object of properties, whatever was in its place."""
         stated = parsed_text(stated)
-        if isinstance(stated, dict):
+        if is_mapping(stated):
             return stated
-        if isinstance(stated, list) and stated and all(isinstance(each, dict) for each in stated):
+        if is_list(stated) and stated and all(isinstance(each, dict) for each in stated):
             self.tell("its properties were a list and are joined")
-            return {key: value for each in stated for key, value in each.items()}
+            return {key: value for each in stated for key, value in mapping_of(each).items()}
         if stated is not None:
             self.unread("properties", stated, "they are no object")
         return {}
@@ -144,23 +145,21 @@ class Attributes(msgspec.Struct):
         names = [part.strip() for name in self._names(stated) for part in name.split(":")]
         name = ": ".join(part for part in names if part)
         color = None
-        if isinstance(stated, list) and len(stated) == 1:
+        if is_list(stated) and len(stated) == 1:
             stated = parsed_text(stated[0])
-        if isinstance(stated, dict):
+        if is_mapping(stated):
             color = self.color(stated.get("color", stated.get("colorRGB")), "class's color")
         if not name:
-            if stated not in ({}, []) and not (
-                isinstance(stated, dict) and not any(stated.values())
-            ):
+            if stated not in ({}, []) and not (is_mapping(stated) and not any(stated.values())):
                 self.unread("class", stated, "it has no name")
             return None
         return AnnotationClass(name, color or NO_COLOR)
 
     def _names(self, stated: object) -> list[str]:
         stated = parsed_text(stated)
-        if isinstance(stated, list | tuple):
+        if is_sequence(stated):
             return [name for each in stated for name in self._names(each)]
-        if isinstance(stated, dict):
+        if is_mapping(stated):
             if names := parsed_text(stated.get("names")):
                 return self._names(names)
             above = stated.get("parentClass")
@@ -174,9 +173,10 @@ class Attributes(msgspec.Struct):
         stated = parsed_text(stated)
         if stated is None or stated == "":
             return {}
-        if isinstance(stated, list):
+        pairs: Iterable[tuple[str, object]]
+        if is_list(stated):
             pairs = self._pairs(stated)
-        elif isinstance(stated, dict):
+        elif is_mapping(stated):
             pairs = stated.items()
         else:
             self.unread("measurements", stated, "they have no names")
@@ -189,19 +189,19 @@ class Attributes(msgspec.Struct):
     def _pairs(self, stated: list[object]) -> Iterable[tuple[str, object]]:
         for number, each in enumerate(stated, 1):
             each = parsed_text(each)
-            if isinstance(each, dict) and (pair := _named_value(each)) is not None:
+            if is_mapping(each) and (pair := _named_value(each)) is not None:
                 yield pair
-            elif isinstance(each, dict):
+            elif is_mapping(each):
                 yield from each.items()
-            elif isinstance(each, list) and len(each) == 2 and isinstance(each[0], str):
+            elif is_list(each) and len(each) == 2 and isinstance(each[0], str):
                 yield each[0], each[1]
             else:
                 yield f"Measurement {number}", each
 
     def _measure(self, name: str, value: object, numbers: dict[str, float]) -> None:
         value = parsed_text(value)
-        if isinstance(value, list | tuple | dict):
-            inner = value.items() if isinstance(value, dict) else enumerate(value, 1)
+        if is_mapping(value) or is_sequence(value):
+            inner = value.items() if is_mapping(value) else enumerate(value, 1)
             for key, each in itertools.islice(inner, _MOST_LISTED):
                 self._measure(f"{name} {key}", each, numbers)
             if len(value) > _MOST_LISTED:
@@ -216,11 +216,9 @@ class Attributes(msgspec.Struct):
         """Return texts by their name, with the description last and what was not read in it."""
         stated = parsed_text(stated)
         texts: dict[str, str] = {}
-        if isinstance(stated, dict):
+        if is_mapping(stated):
             texts = {shown_line(str(name)): shown_text(as_text(v)) for name, v in stated.items()}
-        elif isinstance(stated, list) and (
-            pairs := [_named_value(each) for each in stated if each]
-        ):
+        elif is_list(stated) and (pairs := [_named_value(each) for each in stated if each]):
             named = [pair for pair in pairs if pair is not None]
             texts = {shown_line(name): shown_text(as_text(value)) for name, value in named}
             if len(named) < len(pairs):

@@ -6,7 +6,7 @@ import itertools
 import math
 from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import msgspec
@@ -15,10 +15,18 @@ import shapely
 
 from viewer.annotations.annotation import by_dimension, repaired
 from viewer.annotations.formats.collector_rest import collector_at_rest
+from viewer.annotations.formats.json_elements import members_of
 from viewer.annotations.formats.packed_files import packed
 from viewer.annotations.formats.problems import Problem, Problems
-from viewer.annotations.kept_geometry import geometries_of, nuclei_of
+from viewer.annotations.kept_geometry import array_of, geometries_of, nuclei_of
+from viewer.annotations.shape_numbers import (
+    hole_counts,
+    laid_on_grid,
+    place_counts,
+    type_ids,
+)
 from viewer.colors import rgb_of
+from viewer.untyped import mapping_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -29,7 +37,7 @@ if TYPE_CHECKING:
 
     from viewer.annotations.annotation import Annotation, AnnotationClass
 
-Json = dict[str, Any]
+Json = dict[str, object]
 
 _AT_ONCE = 1000
 _DECIMALS = 2
@@ -95,7 +103,7 @@ def _features(annotations: Iterable[Annotation], problems: list[Problem]) -> Ite
 def _features_of(batch: list[tuple[int, Annotation]], problems: list[Problem]) -> Iterator[Json]:
     """Yield the features of some annotations, each with its number."""
     shapes = geometries_of(each for _, each in batch)
-    if (shapely.get_type_id(shapes) == shapely.GeometryType.GEOMETRYCOLLECTION).any():
+    if (type_ids(shapes) == shapely.GeometryType.GEOMETRYCOLLECTION).any():
         batch = [
             (number, part) for number, each in batch for part in _apart(each, number, problems)
         ]
@@ -149,8 +157,8 @@ def _feature(
         if annotation.children:
             properties["childObjects"] = _children(annotation, number, problems)
         if beside:
-            properties |= _members(beside.get("properties"))
-            feature |= _members(beside.get("feature"))
+            properties |= mapping_of(beside.get("properties"))
+            feature |= mapping_of(beside.get("feature"))
         return feature
     except (ValueError, RecursionError, shapely.errors.ShapelyError) as error:
         problems.append(Problem(number, str(error)))
@@ -170,9 +178,9 @@ def _properties(annotation: Annotation) -> Json:
     if annotation.shown_as is not None:
         which = _usual_classification(annotation.shown_as)
         if annotation.unknown:
-            beside = _members(annotation.unknown.get("classification"))
+            beside = mapping_of(annotation.unknown.get("classification"))
             which = _classification(
-                annotation.shown_as, _members(beside.get(annotation.shown_as.name))
+                annotation.shown_as, mapping_of(beside.get(annotation.shown_as.name))
             )
         if which:
             stated["classification"] = which
@@ -202,26 +210,22 @@ def _classification(which: AnnotationClass, beside: Json) -> Json:
     return beside | named | {"color": with_alpha if is_same else rgb}
 
 
-def _members(held: object) -> Json:
-    return held if isinstance(held, dict) else {}
-
-
 def _with_members(geometry: Json, members: object, is_ellipse: bool) -> Json:
-    beside = _members(members) | ({"isEllipse": True} if is_ellipse else {})
+    beside = mapping_of(members) | ({"isEllipse": True} if is_ellipse else {})
     return geometry | beside
 
 
 def _quick_geometries(geometries: NDArray[np.object_]) -> list[Json | None]:
     """As GeoJSON with two decimals; None for what is not valid with them."""
-    rounded = _rounded(geometries)
+    rounded = shapely.transform(geometries, _rounded)
     is_sound = _is_sound(rounded)
-    is_of_one_ring = is_sound & (shapely.get_type_id(rounded) == shapely.GeometryType.POLYGON)
-    is_of_one_ring &= shapely.get_num_interior_rings(rounded) == 0
+    is_of_one_ring = is_sound & (type_ids(rounded) == shapely.GeometryType.POLYGON)
+    is_of_one_ring &= hole_counts(rounded) == 0
     found: list[Json | None] = [None] * len(geometries)
     # Numbers go to the encoder as they are: GEOS's own writer takes several times as long.
     plain = rounded[is_of_one_ring]
     places = shapely.get_coordinates(plain).tolist()
-    stops = np.cumsum(shapely.get_num_coordinates(plain))
+    stops = np.cumsum(place_counts(plain))
     begin = 0
     for index, stop in zip(np.flatnonzero(is_of_one_ring).tolist(), stops.tolist(), strict=True):
         found[index] = {"type": "Polygon", "coordinates": [places[begin:stop]]}
@@ -233,7 +237,7 @@ def _quick_geometries(geometries: NDArray[np.object_]) -> list[Json | None]:
 
 
 def _decoded(text: str) -> Json:
-    return msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+    return {**members_of(text)}
 
 
 def _careful_geometry(geometry: BaseGeometry, number: int, problems: list[Problem]) -> Json:
@@ -245,23 +249,23 @@ def _careful_geometry(geometry: BaseGeometry, number: int, problems: list[Proble
     if not geometry.is_valid:
         geometry = repaired(geometry)
         problems.append(Problem(number, _CROSSED, is_repaired=True))
-    on_grid = shapely.set_precision(shapely.force_2d(geometry), _GRID_PX)
+    on_grid = laid_on_grid(geometry, _GRID_PX)
     if on_grid.is_empty:
         raise ValueError("nothing is left of it at a hundredth of a pixel")
-    on_grid = _rounded(by_dimension(on_grid)[0])
-    if not _is_sound(on_grid):
-        on_grid = _rounded(shapely.set_precision(repaired(on_grid), _GRID_PX))
-    if not _is_sound(on_grid):
+    on_grid = shapely.transform(by_dimension(on_grid)[0], _rounded)
+    if not _is_sound(array_of([on_grid])).all():
+        on_grid = shapely.transform(laid_on_grid(repaired(on_grid), _GRID_PX), _rounded)
+    if not _is_sound(array_of([on_grid])).all():
         raise ValueError("its edges cross when it is laid on hundredths of pixels")
     return _decoded(shapely.to_geojson(on_grid))
 
 
-def _rounded(geometries: Any) -> Any:
-    return shapely.transform(geometries, lambda places: np.round(places, _DECIMALS))
+def _rounded(places: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.round(places, _DECIMALS)
 
 
-def _is_sound(geometries: Any) -> Any:
-    kinds = shapely.get_type_id(geometries)
+def _is_sound(geometries: NDArray[np.object_]) -> NDArray[np.bool_]:
+    kinds = type_ids(geometries)
     return (
         shapely.is_valid(geometries)
         & ~shapely.is_empty(geometries)

@@ -7,14 +7,19 @@ import re
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as Xml
 
-from lxml import etree  # pyright: ignore[reportAttributeAccessIssue] - it has no stubs
-
+from viewer.annotations.formats.lxml_elements import (
+    XmlElement,
+    XmlSyntaxError,
+    element_in,
+    element_left_in,
+    element_of,
+)
 from viewer.annotations.formats.packed_files import unpacked
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
 from viewer.atomic_write import atomic_write
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
     from pathlib import Path
     from typing import IO
 
@@ -29,7 +34,7 @@ _FORBIDDEN_BYTES = re.compile(rb"[\x01-\x08\x0b\x0c\x0e-\x1f]")
 """Zeros are not among them: they stand where a disk lost what was there."""
 _REFERENCE = re.compile(rb"&#(?:(\d{1,7})|[xX]([\da-fA-F]{1,6}));")
 _BARE_AMPERSAND = re.compile(rb"&(?!(?:amp|lt|gt|quot|apos|#\d+|#x[\da-fA-F]+);)")
-_BAD = (etree.XMLSyntaxError, ValueError, LookupError)
+_BAD = (XmlSyntaxError, ValueError, LookupError)
 
 
 def parsed(
@@ -38,7 +43,7 @@ def parsed(
     depths: dict[str, int],
     records: tuple[str, ...],
     outline: str,
-) -> etree._Element:
+) -> XmlElement:
     """Return the root of a file, without namespaces; of a damaged one, of what in it is sound.
 
     Nothing is fetched and no entity is expanded.
@@ -61,13 +66,13 @@ def parsed(
         data = b"".join(iter(lambda: pieces[0](_PIECE_BYTES), b"")).lstrip()
     encoding = _encoding_of(data)
     try:
-        root = _strict(data, encoding)
+        root = element_in(data, encoding)
     except _BAD as error:
         data = _without_forbidden(data)
         reason = "characters that XML has no place for were replaced"
         problem = Problem(0, reason, is_repaired=True)
         try:
-            root = _strict(data, encoding)
+            root = element_in(data, encoding)
         except _BAD:
             root = _mended(data, encoding, depths, records, outline)
             problem = Problem(0, f"parts of the file, which is damaged ({_said(error)})")
@@ -76,21 +81,10 @@ def parsed(
                 f"{path.name} is no XML that can be read ({_said(error)})."
             ) from error
         problems.append(problem)
-    for element in root.iter(etree.Element):
+    for element in root.iter("*"):
         if element.tag[:1] == "{":
-            element.tag = etree.QName(element).localname
+            element.tag = element.tag.rpartition("}")[2]
     return root
-
-
-def _strict(data: bytes, encoding: str | None) -> etree._Element:
-    return etree.fromstring(data, _parser(encoding, recover=False))
-
-
-def _parser(encoding: str | None, *, recover: bool) -> etree.XMLParser:
-    return etree.XMLParser(
-        encoding=encoding, recover=recover, resolve_entities=False, no_network=True,
-        huge_tree=False, load_dtd=False, remove_comments=True, remove_pis=True,
-    )  # fmt: skip
 
 
 def _mended(
@@ -99,12 +93,12 @@ def _mended(
     depths: dict[str, int],
     records: tuple[str, ...],
     outline: str,
-) -> etree._Element | None:
+) -> XmlElement | None:
     """Record by record, else what the parser makes of it."""
     root = _salvaged(data, depths, records, outline)
     if root is None:
         with contextlib.suppress(*_BAD):
-            root = etree.fromstring(data, _parser(encoding, recover=True))
+            root = element_left_in(data, encoding)
     return root if root is not None and any(True for _ in root.iter(*records)) else None
 
 
@@ -136,14 +130,14 @@ def _encoding_of(data: bytes) -> str | None:
 
 def _salvaged(
     data: bytes, depths: dict[str, int], records: tuple[str, ...], outline: str
-) -> etree._Element | None:
+) -> XmlElement | None:
     """Records one by one, each in the holder that was opened last before it."""
     whole, opening = "|".join(records), "|".join(depths)
     inside = rf"(?:(?!<(?:{whole})\b).)*?"
     torn = rf"(?P<torn><(?P<of>{whole})\b{inside}</{outline}>)"
     pattern = rf"<(?P<record>{whole})\b{inside}</(?P=record)>|{torn}|<(?:{opening})\b[^<>]*>"
-    path: list[etree._Element] = []
-    root: etree._Element | None = None
+    path: list[XmlElement] = []
+    root: XmlElement | None = None
     has_records = False
     for found in re.finditer(pattern.encode(), data, re.DOTALL):
         if found["torn"]:
@@ -151,7 +145,7 @@ def _salvaged(
         else:
             text = found[0] if found["record"] else found[0].rstrip(b"/>") + b"/>"
         try:
-            element = _strict(text, "utf-8")
+            element = element_in(text, "utf-8")
         except _BAD:
             continue
         if not found["record"] and not found["torn"]:
@@ -164,17 +158,17 @@ def _salvaged(
 
 
 def _opened(
-    path: list[etree._Element], element: etree._Element, depths: dict[str, int]
-) -> list[etree._Element]:
+    path: list[XmlElement], element: XmlElement, depths: dict[str, int]
+) -> list[XmlElement]:
     """Return the way to a holder; those around it that are missing are made."""
     path = path[: depths[element.tag]]
     while len(path) < depths[element.tag]:
         missing = next(tag for tag, depth in depths.items() if depth == len(path))
-        path = _hung(path, etree.Element(missing))
+        path = _hung(path, element_of(missing))
     return _hung(path, element)
 
 
-def _hung(path: list[etree._Element], element: etree._Element) -> list[etree._Element]:
+def _hung(path: list[XmlElement], element: XmlElement) -> list[XmlElement]:
     if path:
         path[-1].append(element)
     return [*path, element]
@@ -198,7 +192,7 @@ def written(element: Xml.Element, level: int) -> bytes:
 
 
 @contextlib.contextmanager
-def xml_lines(path: Path, root: str) -> Iterator[IO[bytes]]:
+def xml_lines(path: Path, root: str) -> Generator[IO[bytes]]:
     """Give a file for the lines in a root element, which are written as they come.
 
     Raises

@@ -15,17 +15,17 @@ from viewer.annotations.formats.problems import Problem
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from lxml.etree import _Element
     from shapely.geometry.base import BaseGeometry
 
     from viewer.annotations.formats.loose_geometry import Corner
+    from viewer.annotations.formats.lxml_elements import XmlElement
 
 _SEGMENTS = 16
 """Of a quarter of an ellipse that the file tells by two corners."""
 
 
 def corners_in(
-    places: Iterable[_Element], tell: Callable[[str], object], order: str = ""
+    places: Iterable[XmlElement], tell: Callable[[str], object], order: str = ""
 ) -> list[Corner]:
     """Return the corners of elements with X and Y, in the order of an attribute where one has it.
 
@@ -45,7 +45,7 @@ def corners_in(
     return corners_of([[_value(each, "X"), _value(each, "Y")] for each in placed], tell)
 
 
-def _value(place: _Element, name: str) -> str | None:
+def _value(place: XmlElement, name: str) -> str | None:
     return place.get(name, place.get(name.lower()))
 
 
@@ -93,8 +93,8 @@ def _extent(corners: list[Corner]) -> tuple[Corner, Corner]:
 
 
 def sound_geometry(
-    element: _Element,
-    geometry_in: Callable[[_Element, Callable[[str], object]], BaseGeometry],
+    element: XmlElement,
+    geometry_in: Callable[[XmlElement, Callable[[str], object]], BaseGeometry],
     number: int,
     problems: list[Problem],
 ) -> BaseGeometry | None:

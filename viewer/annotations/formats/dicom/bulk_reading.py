@@ -1,10 +1,9 @@
-# (pydicom and highdicom bring types that are not complete)
 """Microscopy Bulk Simple Annotations: groups of shapes of one class and type, read one by one."""
 
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
 import numpy as np
@@ -14,6 +13,7 @@ from highdicom.spatial import ReferenceToImageTransformer
 from highdicom.uid import UID
 
 from viewer.annotations.annotation import DESCRIPTION, Annotation, AnnotationClass, repaired
+from viewer.annotations.formats.dicom.datasets import items_of
 from viewer.annotations.formats.dicom.slide_headers import slide_headers
 from viewer.annotations.formats.dicom.terms import (
     NO_CLASS,
@@ -215,7 +215,7 @@ def _coordinates(item: Dataset) -> tuple[str, int]:
 def _measured(item: Dataset, tell: Tell) -> list[tuple[str, Measurements]]:
     """Measurements by name, taken out of the group so that a broken one costs no shape."""
     found: list[tuple[str, Measurements]] = []
-    items = item.get("MeasurementsSequence") or []
+    items = items_of(item, "MeasurementsSequence")
     for each in items:
         try:
             measured = Measurements.from_dataset(each, copy=False)
@@ -310,7 +310,7 @@ def _columns(
             tell(f"the measurement {name} was not read: its values do not fit the shapes")
             continue
         # The shortest decimals that give the same single precision: 97.3, not 97.30000305.
-        exact: list[Any] = values.astype(str).astype(np.float64).tolist()
+        exact: list[float] = values.astype(str).astype(np.float64).tolist()
         is_missing = np.isnan(values).tolist()
         columns[name] = [None if gone else v for v, gone in zip(exact, is_missing, strict=True)]
     return columns
@@ -379,7 +379,7 @@ def _shape(graphic: str, places: NDArray[np.float64]) -> tuple[BaseGeometry, boo
         return shapely.LineString(places), False
     if graphic == "ELLIPSE":
         return _ellipse(places)
-    if len(set(map(tuple, places.tolist()))) < 3:
+    if len({(x, y) for x, y in places.tolist()}) < 3:
         raise ValueError("its outline has fewer than three corners")
     return shapely.Polygon(places), False
 

@@ -1,4 +1,3 @@
-# (pydicom and highdicom bring types that are not complete)
 """Annotations as Microscopy Bulk Simple Annotations, in pixels of the slide's level 0.
 
 A group holds shapes of one class, type and name; each has the measurements of the others, or none.
@@ -15,9 +14,9 @@ from highdicom import AlgorithmIdentificationSequence
 from highdicom.ann import AnnotationGroup, Measurements, MicroscopyBulkSimpleAnnotations
 from highdicom.uid import UID
 from pydicom.sr.codedict import codes
-from shapely.geometry.base import BaseMultipartGeometry
 
 import viewer
+from viewer.annotations.annotation import simple_parts
 from viewer.annotations.formats.coco import without_holes
 from viewer.annotations.formats.dicom.terms import (
     CATEGORY,
@@ -129,7 +128,7 @@ def _graphics(
     if annotation.is_ellipse:
         yield "ELLIPSE", _ends_of_axes(*geometry.bounds)
         return
-    parts = _simple_parts(geometry)
+    parts = simple_parts(geometry)
     if len(parts) > 1:
         problems.append(Problem(number, "that its parts belong together", is_repaired=True))
     for part in parts:
@@ -147,12 +146,6 @@ def _ends_of_axes(x0: float, y0: float, x1: float, y1: float) -> NDArray[np.floa
     x, y = (x0 + x1) / 2, (y0 + y1) / 2
     across, down = [(x0, y), (x1, y)], [(x, y0), (x, y1)]
     return np.array([*across, *down] if x1 - x0 >= y1 - y0 else [*down, *across], np.float64)
-
-
-def _simple_parts(geometry: BaseGeometry) -> list[BaseGeometry]:
-    if not isinstance(geometry, BaseMultipartGeometry):
-        return [geometry]
-    return [part for each in geometry.geoms for part in _simple_parts(each)]
 
 
 def _graphic(part: BaseGeometry) -> tuple[str, NDArray[np.float64]]:

@@ -34,14 +34,14 @@ def main(arguments: list[str]) -> None:
 def _annotations(
     name: str, file: IO[bytes], slide: SlidePlace, problems: list[Problem]
 ) -> Iterator[Annotation]:
-    import pydicom
+    from viewer.annotations.formats.dicom.datasets import dataset_in, header_in
 
-    header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=["SOPClassUID"])
+    header = header_in(file, ["SOPClassUID"])
     file.seek(0)
     if header.SOPClassUID == _BULK_CLASS:
         from viewer.annotations.formats.dicom.bulk_reading import read_groups
 
-        return read_groups(pydicom.dcmread(file), name, slide, problems)
+        return read_groups(dataset_in(file), name, slide, problems)
     from viewer.annotations.formats.dicom.segment_reading import read_segments
 
     return read_segments(file, name, slide, problems)

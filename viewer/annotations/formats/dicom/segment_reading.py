@@ -1,4 +1,3 @@
-# (pydicom and highdicom bring types that are not complete)
 """Segmentations of slides: the areas of each segment as regions, read strip by strip."""
 
 from __future__ import annotations
@@ -7,11 +6,11 @@ from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
-import pydicom
 import shapely
 from highdicom.seg import Segmentation, SegmentsOverlapValues
 from highdicom.spatial import ImageToReferenceTransformer
 
+from viewer.annotations.formats.dicom.datasets import dataset_in
 from viewer.annotations.formats.dicom.slide_headers import complete_measures, slide_headers
 from viewer.annotations.formats.dicom.terms import NO_CLASS, color_of_lab
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
@@ -45,7 +44,7 @@ def read_segments(
     AnnotationFileError
         It is a segmentation of something else than a slide.
     """
-    dataset = pydicom.dcmread(file)
+    dataset = dataset_in(file)
     if "TotalPixelMatrixColumns" not in dataset or "ImageOrientationSlide" not in dataset:
         raise AnnotationFileError(f"{name} is a segmentation, but not of a slide.")
     complete_measures(dataset)

@@ -1,4 +1,3 @@
-# (pydicom and highdicom bring types that are not complete)
 """Annotations as a Segmentation: a segment a class, in tiles where there is any of it."""
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from highdicom.uid import UID
 
 from viewer.annotations.annotation import NO_COLOR
 from viewer.annotations.formats.dicom.bulk_writing import DEVICE, UTF_8
+from viewer.annotations.formats.dicom.datasets import items_of
 from viewer.annotations.formats.dicom.slide_headers import SLICE_MM
 from viewer.annotations.formats.dicom.terms import CATEGORY, NO_CLASS, concept_of, lab_of, label_of
 from viewer.annotations.formats.export_warnings import each_alone
@@ -100,8 +100,8 @@ def segmentation_of(
 
 def _spacing_mm(source: Dataset) -> tuple[float, float]:
     """From row to row and from column to column."""
-    groups = source.get("SharedFunctionalGroupsSequence") or []
-    measures = groups[0].get("PixelMeasuresSequence") if groups else None
+    groups = items_of(source, "SharedFunctionalGroupsSequence")
+    measures = items_of(groups[0], "PixelMeasuresSequence") if groups else ()
     if not measures or not measures[0].get("PixelSpacing"):
         raise AnnotationFileError(
             "a DICOM segmentation needs the pixel size, which is unknown: give it with --slide-mpp."

@@ -1,4 +1,3 @@
-# (pydicom and highdicom bring types that are not complete)
 """The headers of a DICOM slide, and one that stands for a slide of another format."""
 
 from __future__ import annotations
@@ -8,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import NAMESPACE_URL, uuid5
 
-import pydicom
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, VLWholeSlideMicroscopyImageStorage
 
+from viewer.annotations.formats.dicom.datasets import header_in, items_of
 from viewer.limits import open_regular
 from viewer.slides.dicom_folder import series_in
 from viewer.slides.dicom_kinds import HEAD_BYTES, is_dicom
@@ -37,7 +36,7 @@ def slide_headers(slide: SlidePlace) -> list[Dataset]:
     file = _a_file_of(slide)
     if file is None or not _is_dicom_file(file):
         return []
-    own = pydicom.dcmread(file, stop_before_pixels=True)
+    own = header_in(file)
     if own.get("SOPClassUID") != VLWholeSlideMicroscopyImageStorage:
         return []
     found = [own]
@@ -46,7 +45,7 @@ def slide_headers(slide: SlidePlace) -> list[Dataset]:
             continue
         with contextlib.suppress(Exception):  # a neighbor may be anything
             if _is_dicom_file(path):
-                header = pydicom.dcmread(path, stop_before_pixels=True)
+                header = header_in(path)
                 if header.get("SeriesInstanceUID") == own.get("SeriesInstanceUID"):
                     found.append(header)
     levels = [each for each in found if "VOLUME" in each.get("ImageType", [])] or [own]
@@ -100,8 +99,8 @@ def _completed(header: Dataset) -> Dataset:
 
 def complete_measures(header: Dataset) -> None:
     """Put in the thickness of the section where it is missing, which highdicom insists on."""
-    for group in header.get("SharedFunctionalGroupsSequence") or []:
-        for measures in group.get("PixelMeasuresSequence") or []:
+    for group in items_of(header, "SharedFunctionalGroupsSequence"):
+        for measures in items_of(group, "PixelMeasuresSequence"):
             if "SliceThickness" not in measures:
                 measures.SliceThickness = SLICE_MM
 

@@ -65,7 +65,7 @@ def lab_of(color: str) -> CIELabColor:
     return CIELabColor.from_rgb(*rgb_of(color))
 
 
-def color_of_lab(value: object) -> str | None:
+def color_of_lab(value: Iterable[int] | int | str | None) -> str | None:
     """Return "#rrggbb" from RecommendedDisplayCIELabValue; None where there is none.
 
     Raises

@@ -1,4 +1,3 @@
-# (pydicom and highdicom bring types that are not complete)
 """Writes DICOM annotations; runs in the helper process, since it needs highdicom."""
 
 from __future__ import annotations
