@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections import defaultdict
+import time
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -12,12 +12,17 @@ import msgspec
 import psutil
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Self
 
 _EVERY_S = 0.05
 _FEWEST = 3
-"""Of a kind of step, in each half of the time, for a median to mean something."""
+"""Looks at memory at rest, in each half of the time, for a median to mean something."""
+_STILL_BLOCKS, _STILL_S = 2000, 1.5
+"""What may come and go of Python's memory at rest: threads look at what is freed twice a second."""
+_PATIENCE_S = 120.0
+AT_REST = "put all away"
+"""The step after which memory is compared."""
 
 
 class Taken(msgspec.Struct, frozen=True):
@@ -69,53 +74,61 @@ class MemoryWatch:
 
 
 class Growth(msgspec.Struct, frozen=True):
-    """How memory went from the first half of steps to the second, step by step of the same kind.
+    """How memory went from the first half of a time to the second.
 
     Attributes
     ----------
-    after_mb
-        What the median kind of step leaves more in the second half.
+    at_rest_mb
+        What the program holds more once all is put away, in the median.
     peak_mb
         How much higher the highest peak of the second half is.
-    kinds
-        How many kinds of steps came often enough in both halves.
     blocks
-        As `after_mb`, of the blocks that Python has in use.
+        As `at_rest_mb`, of the blocks that Python has in use.
+    rests
+        How often all was put away in the half in which it was less often.
     """
 
-    after_mb: float
+    at_rest_mb: float
     peak_mb: float
-    kinds: int
     blocks: int
+    rests: int
+
+
+def wait_for_rest(settle: Callable[[float], object]) -> None:
+    """Wait until nothing is being freed any more: very much is freed little by little.
+
+    Raises
+    ------
+    TimeoutError
+        Memory is freed without an end.
+    """
+    until_s = time.monotonic() + _PATIENCE_S
+    before = 0
+    while abs(sys.getallocatedblocks() - before) > _STILL_BLOCKS:
+        if time.monotonic() > until_s:
+            raise TimeoutError(f"memory is still being freed after {_PATIENCE_S:.0f} s")
+        before = sys.getallocatedblocks()
+        settle(_STILL_S)
 
 
 def growth(steps: Sequence[Taken]) -> Growth | None:
-    """Compare both halves of steps; None where they were too few to tell."""
+    """Compare both halves of steps; None where all was put away too seldom to tell.
+
+    What is held in between hangs on what was done last: of a million annotations that were edited
+    those from before are kept for undo.
+    """
     halves = steps[: len(steps) // 2], steps[len(steps) // 2 :]
-    by_kind: list[dict[str, list[Taken]]] = []
-    for half in halves:
-        kinds: dict[str, list[Taken]] = defaultdict(list)
-        for each in half:
-            kinds[each.step].append(each)
-        by_kind.append(kinds)
-    first, second = by_kind
-    both = [
-        (first[step], second[step])
-        for step in first
-        if min(len(first[step]), len(second[step])) >= _FEWEST
-    ]
-    if not both:
+    first, second = ([each for each in half if each.step == AT_REST] for half in halves)
+    rests = min(len(first), len(second))
+    if rests < _FEWEST:
         return None
-    grown = median(
-        median(each.after_mb for each in two) - median(each.after_mb for each in one)
-        for one, two in both
-    )
-    blocks = median(
-        median(each.blocks for each in two) - median(each.blocks for each in one)
-        for one, two in both
-    )
     peaks = [max(each.peak_mb for each in half) for half in halves]
-    return Growth(grown, peaks[1] - peaks[0], len(both), round(blocks))
+    return Growth(
+        median(each.after_mb for each in second) - median(each.after_mb for each in first),
+        peaks[1] - peaks[0],
+        round(median(each.blocks for each in second) - median(each.blocks for each in first)),
+        rests,
+    )
 
 
 def table(steps: Sequence[Taken]) -> str:
