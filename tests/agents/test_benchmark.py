@@ -222,7 +222,7 @@ def test_a_slide_that_is_not_there_is_left_out_said_and_asked_later(
             file.write(b"another file now")
         run_benchmark(told, tmp_path / "out")
         assert len(server.requests) == 4  # what lies there now is another slide
-        empty = replace(told, questions=[replace(asked[0], slide="x.svs")])
+        empty = msgspec.structs.replace(told, questions=[replace(asked[0], slide="x.svs")])
         with pytest.raises(AgentError, match="none of their slides is in"):
             run_benchmark(empty, tmp_path / "none")
 

@@ -13,6 +13,8 @@ import shutil
 from hashlib import blake2b, sha256
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from viewer.access import close_tree, make_file
 from viewer.atomic_write import atomic_write
 from viewer.folders import data_folder
@@ -187,13 +189,13 @@ def _quickhashes_of_tiff(path: Path) -> tuple[str, ...]:
 
 
 def _hash_of_level(page: Directory, texts: bytes, file: BinaryIO) -> str:
-    offsets, sizes = page.dataoffsets.tolist(), page.databytecounts.tolist()
-    if len(offsets) != len(sizes) or min((*offsets, *sizes), default=0) < 0:
+    offsets, sizes = page.dataoffsets, page.databytecounts
+    if len(offsets) != len(sizes) or offsets.min(initial=0) < 0 or sizes.min(initial=0) < 0:
         return ""
-    if sum(sizes) > _MOST_LEVEL_BYTES:
+    if sizes.sum(dtype=np.float64) > _MOST_LEVEL_BYTES:  # integers would go round
         return ""
     digest = sha256()
-    for offset, size in zip(offsets, sizes, strict=True):
+    for offset, size in giving_way(zip(offsets.tolist(), sizes.tolist(), strict=True)):
         file.seek(offset)
         digest.update(file.read(size))
     digest.update(texts)

@@ -206,7 +206,7 @@ def _with_scale(info: SlideInfo, options: ConvertOptions) -> SlideInfo:
     mpp_um = remembered_mpp_um(info.identity)
     if options.mpp_um is not None:
         mpp_um = (options.mpp_um, options.mpp_um)
-    return replace(info, optics=replace(info.optics, mpp_um=mpp_um))
+    return replace(info, optics=msgspec.structs.replace(info.optics, mpp_um=mpp_um))
 
 
 def _with_spacing(info: SlideInfo, plan: ConvertPlan) -> SlideInfo:
@@ -216,9 +216,9 @@ def _with_spacing(info: SlideInfo, plan: ConvertPlan) -> SlideInfo:
     written = sorted({plane.z for plane in plan.planes})
     steps = {after - before for before, after in pairwise(written)}
     if len(steps) > 1:
-        return replace(info, axes=replace(info.axes, z_spacing_um=None))
+        return replace(info, axes=msgspec.structs.replace(info.axes, z_spacing_um=None))
     spacing_um = info.axes.z_spacing_um * (steps.pop() if steps else 1)
-    return replace(info, axes=replace(info.axes, z_spacing_um=spacing_um))
+    return replace(info, axes=msgspec.structs.replace(info.axes, z_spacing_um=spacing_um))
 
 
 def _tell_losses(
