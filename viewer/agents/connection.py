@@ -33,9 +33,15 @@ from viewer.untyped import is_mapping
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
+    from contextlib import AbstractAsyncContextManager
+
+    from openai import AsyncAPIResponse
+    from openai.types.chat import ChatCompletion
 
     from viewer.agents.conversation import Reply
     from viewer.processes.helper_entry import TaskContext
+
+    _Opening = AbstractAsyncContextManager[AsyncAPIResponse[ChatCompletion]]
 
 _CONNECT_S = 15.0
 _WHOLE_ANSWER = 10
@@ -217,6 +223,9 @@ class Connection:
             wanted["stream_options"] = {"include_usage": True}
         return wanted
 
+    def _asked(self, create: Callable[..., _Opening]) -> _Opening:
+        return create(**self._wanted())
+
     async def _gather(
         self,
         server: openai.AsyncOpenAI,
@@ -228,7 +237,7 @@ class Connection:
         shown: str | None = None
         due_chars = 0
         events = EventReader()
-        async with completions.create(**self._wanted()) as response:
+        async with self._asked(completions.create) as response:
             kind = response.headers.get("content-type", "").casefold()
             if "text/event-stream" in kind:
                 async for piece in response.iter_bytes():
@@ -252,7 +261,7 @@ class Connection:
                 if (said := gathered.spoken.answer) != (shown or ""):
                     on_text(said)
                 return
-            body = await whole_body(response)
+            body = await whole_body(response.iter_bytes())
             start = body.lstrip()[:200].lower()
             if "html" in kind or start.startswith((b"<!doctype", b"<html")):
                 raise _WebPageError

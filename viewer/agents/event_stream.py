@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from viewer.agents.response_parsing import DamagedAnswerError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from openai import AsyncAPIResponse
+    from collections.abc import AsyncIterator, Iterator
 
 _MOST_ANSWER_BYTES = 32 * 2**20
 
 
-async def whole_body(response: AsyncAPIResponse[Any]) -> bytes:
+async def whole_body(pieces: AsyncIterator[bytes]) -> bytes:
     """Return all of an answer. Raises DamagedAnswerError where it is far too long."""
     body = bytearray()
-    async for piece in response.iter_bytes():
+    async for piece in pieces:
         body += piece
         if len(body) > _MOST_ANSWER_BYTES:
             raise DamagedAnswerError("it is far too long")

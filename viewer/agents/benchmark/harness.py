@@ -102,7 +102,7 @@ class _LeftOutError(AgentError):
 def run_benchmark(
     bench: BenchmarkRun,
     folder: Path,
-    on_result: Callable[[Result, int, int], object] = lambda *_: None,
+    on_result: Callable[[Result, int, int], object] = lambda _result, _done, _all: None,
     on_note: Callable[[str], object] = lambda _: None,
 ) -> list[Result]:
     """Ask what has not been asked, and return the results of all questions that could be.

@@ -16,6 +16,7 @@ import shapely
 
 from viewer.agents.json_in_text import objects_in
 from viewer.annotations.formats.coco_runs import mask_of_runs
+from viewer.untyped import is_list, is_mapping, is_sequence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -81,7 +82,7 @@ def box_overlap(named: BaseGeometry, box: tuple[float, float, float, float]) -> 
 def mask_overlap(named: BaseGeometry, masks: str) -> Overlap:
     """Return the overlap of what was named with masks, by the middles of pixels."""
     wanted = wanted_mask(masks)
-    height, width = wanted.shape
+    height, width = map(int, wanted.shape)
     x, y = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
     shapely.prepare(named)
     covered = shapely.contains_xy(named, x, y)
@@ -103,10 +104,10 @@ def wanted_mask(masks: str) -> NDArray[np.bool_]:
 
 
 def _runs(masks: object) -> Iterable[dict[str, object]]:
-    if isinstance(masks, list):
+    if is_list(masks):
         for each in masks:
             yield from _runs(each)
-    elif isinstance(masks, dict):
+    elif is_mapping(masks):
         if "counts" in masks:
             yield masks
         else:
@@ -118,9 +119,9 @@ def _first(found: dict[str, object], keys: tuple[str, ...]) -> object:
 
 
 def _boxes(value: object) -> list[BaseGeometry]:
-    if isinstance(value, dict):
+    if is_mapping(value):
         value = [value.get(key) for key in ("x0", "y0", "x1", "y1")]
-    if not isinstance(value, list):
+    if not is_list(value):
         return []
     if any(isinstance(each, list | dict) for each in value):
         return [box for each in value for box in _boxes(each)]
@@ -138,17 +139,16 @@ def _box(sides: Sequence[object]) -> BaseGeometry | None:
 
 def _outlines(value: object) -> list[BaseGeometry]:
     """Return polygons from a list of points, a flat list of coordinates, or lists of these."""
-    if not isinstance(value, list) or not value:
+    if not is_list(value) or not value:
         return []
     if all(isinstance(each, int | float) for each in value):
         value = list(zip(value[::2], value[1::2], strict=False))
-    points = [
-        (float(each[0]), float(each[1]))
+    pairs = [
+        [float(number) for number in each if isinstance(number, int | float)]
         for each in value
-        if isinstance(each, list | tuple)
-        and len(each) == 2
-        and all(isinstance(number, int | float) for number in each)
+        if is_sequence(each) and len(each) == 2
     ]
+    points = [(each[0], each[1]) for each in pairs if len(each) == 2]
     if len(points) == len(value):
         if len(points) < 3:
             return []

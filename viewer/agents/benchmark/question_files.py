@@ -13,6 +13,7 @@ import msgspec
 
 from viewer.agents.errors import AgentError
 from viewer.limits import JSON_BYTES, read_regular
+from viewer.untyped import is_list, is_mapping
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -142,7 +143,7 @@ def _json_rows(text: str, path: Path, *, is_row: bool) -> list[Row]:
             where = _broken_line(text)
             sentence = f"{path.name} cannot be understood (line {where}: {error})."
             raise AgentError(sentence) from error
-    rows = []
+    rows: list[Row] = []
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
@@ -189,10 +190,10 @@ def _within(part: object, names: tuple[str, ...], *, is_row: bool = False) -> It
     is_row
         Whether an object is a question, even where it lacks one.
     """
-    if isinstance(part, list):
+    if is_list(part):
         for each in part:
             yield from _within(each, names, is_row=is_row)
-    elif isinstance(part, dict):
+    elif is_mapping(part):
         if isinstance(part.get("questions"), list) and "img_origin" in part:
             yield from _reasoning_rows(part, names)
         elif is_row or any(key.casefold() in QUESTION_KEYS for key in part):
@@ -205,7 +206,7 @@ def _within(part: object, names: tuple[str, ...], *, is_row: bool = False) -> It
 def _reasoning_rows(part: Mapping[str, Any], names: tuple[str, ...]) -> Iterator[Row]:
     """Yield the questions about one image of PathMR's layout, each with its masks."""
     del names
-    answers = part.get("answers")
+    answers: object = part.get("answers")
     for number, question in enumerate(part["questions"]):
-        masks = answers[number] if isinstance(answers, list) and number < len(answers) else None
+        masks = answers[number] if is_list(answers) and number < len(answers) else None
         yield Row({"image": part["img_origin"], "question": question, "masks": masks})

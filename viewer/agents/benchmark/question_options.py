@@ -9,6 +9,7 @@ import string
 from typing import TYPE_CHECKING, NamedTuple
 
 from viewer.agents.benchmark.question_files import is_absent
+from viewer.untyped import is_mapping, is_sequence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,18 +63,18 @@ def _pairs(value: object) -> list[tuple[str, str]]:
     """Return label and text of each option; labels are empty where there are none."""
     if isinstance(value, str):
         return _pairs_of_text(value)
-    if isinstance(value, dict):
+    if is_mapping(value):
         texts, labels = (value.get(key) for key in ("text", "label"))
-        if isinstance(texts, list) and isinstance(labels, list) and len(texts) == len(labels):
+        if is_sequence(texts) and is_sequence(labels) and len(texts) == len(labels):
             return [(_label(label), _text(text)) for label, text in zip(labels, texts, strict=True)]
         return [(_label(key), _text(each)) for key, each in value.items() if not is_absent(each)]
-    if isinstance(value, list | tuple):
+    if is_sequence(value):
         return [_pair(each) for each in value if not is_absent(each)]
     return []
 
 
 def _pair(each: object) -> tuple[str, str]:
-    if not isinstance(each, dict):
+    if not is_mapping(each):
         return "", _text(each)
     label = next((each[key] for key in _LABEL_KEYS if not is_absent(each.get(key))), "")
     text = next((each[key] for key in _TEXT_KEYS if not is_absent(each.get(key))), None)
@@ -110,14 +111,14 @@ def _pairs_of_text(text: str) -> list[tuple[str, str]]:
     return [("", text)] if text else []
 
 
-def _literal(text: str) -> list[object] | tuple[object, ...] | dict[object, object] | None:
+def _literal(text: str) -> Sequence[object] | dict[str, object] | None:
     """Return the list or mapping that a text writes in JSON or Python; None where it is none."""
     for parse in (json.loads, ast.literal_eval):
         try:
-            value = parse(text)
+            value: object = parse(text)
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
             continue
-        if isinstance(value, list | tuple | dict):
+        if is_sequence(value) or is_mapping(value):
             return value
     return None
 

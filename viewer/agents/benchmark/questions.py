@@ -14,6 +14,7 @@ from viewer.agents.benchmark.question_options import Options, options_of
 from viewer.agents.choices import choice_of, option_index, readings
 from viewer.agents.errors import AgentError
 from viewer.agents.policies.answers import GRADE_KEY
+from viewer.untyped import is_list, is_mapping, is_sequence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -217,7 +218,7 @@ def _answer(row: Row, question: Question, *, published: bool) -> tuple[str, int 
         return options[index], None
     if said.isdecimal() and not any(label.isdecimal() for label in labels):
         return "", int(said)
-    found = readings(said, options, labels, numbers_from=None)
+    found: set[int] = readings(said, options, labels, numbers_from=None)
     if not found and said.casefold() in ("true", "false"):  # tables know no truth values
         index = choice_of(said.casefold() == "true", options, labels)
         found = set() if index is None else {index}
@@ -261,12 +262,14 @@ def _counts_from(numbered: Sequence[tuple[Question, int]]) -> set[int]:
 
 def _with_box(question: Question, expression: object, box: object) -> Question:
     """Return a question of RefPath, whose box is cut to whole pixels as its authors do."""
-    words = expression[0] if isinstance(expression, list) and expression else expression
+    words = expression[0] if is_list(expression) and expression else expression
     said = str(words).strip().removeprefix("[").removesuffix("]").strip()
-    sides = json.loads(box) if isinstance(box, str) else box
-    if not isinstance(sides, list) or len(sides) != 4:
+    sides: object = json.loads(box) if isinstance(box, str) else box
+    listed = sides if is_list(sides) else []
+    numbers = [float(side) for side in listed if isinstance(side, int | float | str)]
+    if len(numbers) != 4 or len(listed) != 4:
         raise ValueError("its bbox is no [x0, y0, x1, y1]")
-    x0, y0, x1, y1 = (float(side) for side in sides)
+    x0, y0, x1, y1 = numbers
     left, top = int(x0), int(y0)
     whole = (float(left), float(top), float(left + int(x1 - x0)), float(top + int(y1 - y0)))
     if whole[2] <= whole[0] or whole[3] <= whole[1]:
@@ -290,11 +293,11 @@ def _filled(text: str, options: Options, published: bool) -> str:
 
 def _single(value: object, name: str) -> object:
     """Return the only one of a list, or the value itself."""
-    if isinstance(value, list | tuple):
+    if is_sequence(value):
         if len(value) != 1:
             raise ValueError(f"it has {len(value)} values for its {name}, and one is meant")
         return value[0]
-    if isinstance(value, dict):
+    if is_mapping(value):
         return next((value[key] for key in ("label", "text", "value") if key in value), None)
     return value
 

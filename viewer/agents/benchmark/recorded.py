@@ -17,6 +17,7 @@ from viewer.agents.errors import AgentError, BadAnswerError
 from viewer.agents.findings import GroundedAnswer
 from viewer.agents.policies.answers import final_answer
 from viewer.agents.thoughts import without_thoughts
+from viewer.untyped import is_list
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,7 +76,7 @@ def _said(row: Row) -> str:
     if row.first("status") not in (None, "ok"):
         return ""
     value = row.first(*_ANSWER_KEYS)
-    while isinstance(value, list) and len(value) == 1:
+    while is_list(value) and len(value) == 1:
         value = value[0]
     if value is None or isinstance(value, str):
         return without_thoughts(value or "").answer

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -15,9 +15,6 @@ from viewer.agents.environment.rewards import SlideTask
 from viewer.agents.errors import AgentError
 from viewer.geometry import Box, Size
 from viewer.untyped import is_sequence
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _MOST_PX = 4096
 _NO_SLIDES = "Slides are paths or SlideTasks: give a list of them."
@@ -29,16 +26,28 @@ class SlideEnvError(AgentError):
 
 def checked_tasks(slides: object) -> list[SlideTask]:
     """Return slides as tasks; one alone is a list of one. Raises SlideEnvError."""
-    given = [slides] if isinstance(slides, str | PathLike | SlideTask) else slides
-    if not isinstance(given, Iterable):
+    given = [slides] if _is_one(slides) else slides
+    if not _is_iterable(given):
         raise SlideEnvError(_NO_SLIDES)
     try:
-        tasks = [each if isinstance(each, SlideTask) else SlideTask(Path(each)) for each in given]
+        tasks = list(map(_task, given))
     except TypeError as error:
         raise SlideEnvError(_NO_SLIDES) from error
     if not tasks:
         raise SlideEnvError("There is nothing to look at: give at least one slide.")
     return tasks
+
+
+def _is_one(slides: object) -> bool:
+    return isinstance(slides, str | PathLike | SlideTask)
+
+
+def _is_iterable(value: object) -> TypeGuard[Iterable[object]]:
+    return isinstance(value, Iterable)
+
+
+def _task(slide: Any) -> SlideTask:
+    return slide if isinstance(slide, SlideTask) else SlideTask(Path(slide))
 
 
 def checked_size(size_px: object) -> Size:
@@ -66,6 +75,12 @@ def checked_index(index: object, count: int) -> int:
     return number
 
 
+def check_options(options: object) -> None:
+    """Refuse options of an episode that are no mapping. Raises SlideEnvError."""
+    if not isinstance(options, Mapping):
+        raise SlideEnvError('Options are a dict, with "slide" and "field".')
+
+
 def checked_field(field: Any) -> Box:
     """Return what an episode begins with. Raises SlideEnvError."""
     try:
@@ -79,7 +94,7 @@ def checked_field(field: Any) -> Box:
     return Box(x0, y0, x1, y1)
 
 
-def part_of(action: Mapping[str, Any], name: str, count: int) -> list[float]:
+def part_of(action: Mapping[str, object], name: str, count: int) -> list[float]:
     """Return the numbers of one part of an action. Raises SlideEnvError."""
     try:
         numbers = np.asarray(action[name], np.float64).ravel().tolist()
@@ -91,7 +106,7 @@ def part_of(action: Mapping[str, Any], name: str, count: int) -> list[float]:
     return numbers
 
 
-def choice_of(action: Mapping[str, Any], name: str, count: int) -> int:
+def choice_of(action: Mapping[str, object], name: str, count: int) -> int:
     """Return a part of an action that is one of `count`, from 0. Raises SlideEnvError."""
     (number,) = part_of(action, name, 1)
     if not number.is_integer() or not 0 <= number < count:

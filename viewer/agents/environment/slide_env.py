@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from viewer.agents.environment.checked import (
     SlideEnvError,
+    check_options,
     checked_field,
     checked_index,
     checked_size,
@@ -29,6 +29,7 @@ from viewer.slides.region import Beyond, read_region
 try:
     import gymnasium
     from gymnasium import spaces
+    from gymnasium.envs.registration import EnvSpec, registry
 except ImportError as error:
     raise AgentError(
         "The environment needs Gymnasium: pip install coverslip[environment]."
@@ -169,8 +170,7 @@ class SlideEnv(gymnasium.Env[Observation, Action]):
             The slide cannot be opened, or there is none of this index.
         """
         wanted = {} if options is None else options
-        if not isinstance(wanted, Mapping):
-            raise SlideEnvError('Options are a dict, with "slide" and "field".')
+        check_options(wanted)
         begin = checked_field(wanted["field"]) if "field" in wanted else None
         super().reset(seed=self._seed if seed is None else seed)
         self._seed = None
@@ -303,4 +303,4 @@ def _check(
         raise SlideEnvError(f'There is no render mode "{render_mode}": use rgb_array.')
 
 
-gymnasium.register(NAME, f"{__name__}:{SlideEnv.__name__}")
+registry[NAME] = EnvSpec(NAME, f"{__name__}:{SlideEnv.__name__}")

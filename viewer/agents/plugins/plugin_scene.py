@@ -25,7 +25,6 @@ from viewer.agents.plugins import plugin_messages as messages
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from viewer.agents.actions import Action
     from viewer.agents.conversation import Turn
     from viewer.geometry import Box
     from viewer.processes.channel import Channel
@@ -105,7 +104,7 @@ def observation(seen: messages.Seen) -> Observation:
     )
 
 
-def want_of(action: Action) -> messages.Want:
+def want_of(action: object) -> messages.Want:
     """Return an action as a message."""
     match action:
         case GoTo(box, magnification, why):
