@@ -262,6 +262,16 @@ def test_shapes_of_coco_however_they_are_told(tmp_path: Path, told: Any, area: f
     assert problems == []
 
 
+def test_digits_of_a_text_are_no_numbers_of_a_shape_of_coco(tmp_path: Path) -> None:
+    told = coco({"bbox": "1234"}, {"segmentation": [[0, 0, 10, 0, 10, 10], "102030"]})
+    (found,), problems = read(tmp_path / "a.coco.json", told)
+    assert found.geometry.area == 50
+    assert [each.reason for each in problems] == [
+        'its box "1234" has not four numbers',
+        "part 2 of 2 was left out: its outline is torn",
+    ]
+
+
 def test_bare_nan_and_named_categories_of_coco(tmp_path: Path) -> None:
     told = json.loads(coco({"bbox": [0, 0, 9, 9], "area": float("nan")}, {"bbox": [0, 0, 5, 5]}))
     told["categories"] = {"1": "Tumor"}

@@ -10,7 +10,7 @@ import os
 import zipfile
 import zlib
 from contextlib import ExitStack, contextmanager
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING, Protocol, cast
 
 from viewer.annotations.formats.problems import AnnotationFileError
 from viewer.atomic_write import atomic_write
@@ -25,6 +25,7 @@ from viewer.progress import tell_progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from viewer.limits import Limit
@@ -40,10 +41,10 @@ _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
 )  # fmt: skip
 _ZIP = b"PK\x03\x04"
-_STREAMS: tuple[tuple[bytes, Callable[[IO[bytes]], IO[bytes]]], ...] = (
-    (b"\x1f\x8b", lambda file: cast("IO[bytes]", gzip.GzipFile(fileobj=file, mode="rb"))),
-    (b"BZh", lambda file: cast("IO[bytes]", bz2.BZ2File(file))),
-    (b"\xfd7zXZ\0", lambda file: cast("IO[bytes]", lzma.LZMAFile(file))),  # noqa: SIM115
+_STREAMS: tuple[tuple[bytes, Callable[[_PackedFile], AbstractContextManager[_Readable]]], ...] = (
+    (b"\x1f\x8b", lambda file: gzip.GzipFile(fileobj=file, mode="rb")),
+    (b"BZh", bz2.BZ2File),
+    (b"\xfd7zXZ\0", lambda file: lzma.LZMAFile(cast("IO[bytes]", file))),  # noqa: SIM115
 )
 """The first bytes of what is packed as a whole, and what unpacks it."""
 PACKINGS = (".gz", ".zip", ".bz2", ".xz")
@@ -53,6 +54,10 @@ _FEW_BYTES = 16 << 20
 _PIECE_BYTES = 1 << 20
 _QUICK = 6
 """Of gzip's levels; the next better one takes half as long again."""
+
+
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
 
 
 class _PackedFile:
@@ -94,7 +99,7 @@ class PieceReader:
 
     def __init__(
         self,
-        file: IO[bytes],
+        file: _Readable,
         name: str = "the text",
         packed: _PackedFile | None = None,
         stored_bytes: int = 0,
@@ -211,7 +216,7 @@ def _opened(path: Path, suffix: str | tuple[str, ...], stack: ExitStack) -> list
     for magic, unpack in _STREAMS:
         if begin.startswith(magic):
             packed_file = _PackedFile(stored)
-            file = stack.enter_context(unpack(cast("IO[bytes]", packed_file)))
+            file = stack.enter_context(unpack(packed_file))
             return [PieceReader(file, path.name, packed_file, stored_bytes)]
     if not begin.startswith(_ZIP) and path.suffix.lower() != ".zip":
         return [PieceReader(stored, path.name, stored_bytes=stored_bytes)]
