@@ -36,7 +36,7 @@ def _png(pixels: NDArray[np.uint8]) -> bytes:
 
 
 def _jpeg_xl(pixels: NDArray[np.uint8]) -> bytes:
-    return bytes(imagecodecs.jpegxl_encode(pixels))
+    return bytes(imagecodecs.jpegxl_encode(pixels, effort=1))
 
 
 def _jpeg_xr(pixels: NDArray[np.uint8]) -> bytes:
