@@ -119,3 +119,14 @@ def test_a_file_read_twice_gives_ids_of_its_own() -> None:
     document = Document([square])
     document.do(operations.taken_in("Import", [square, square], document.__contains__))
     assert len({each.id for each in document}) == 3
+
+
+def test_a_file_without_ids_that_is_read_again_is_recognized() -> None:
+    first, second, third = _square(0, 0, shown_as=TUMOR), _square(0, 0), _square(9, 9)
+    held = Document([first, second]).snapshot().held
+    again = [_square(0, 0), _square(0, 0), _square(0, 0, shown_as=TUMOR), third, second]
+    found = operations.recognized(again, held)
+    # Twice as many of one place as there were: one of them stands under its id, and no second time.
+    assert [each.id for each in found] == [again[0].id, again[1].id, first.id, third.id, second.id]
+    found = operations.recognized(again[:4], held)
+    assert [each.id for each in found] == [second.id, again[1].id, first.id, third.id]

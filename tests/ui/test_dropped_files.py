@@ -17,9 +17,10 @@ from pytestqt.qtbot import QtBot
 from scn_slide import write_scn
 from ui_steps import drop, set_document, show_slide
 
-from viewer.annotations.annotation import Annotation
+from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.document import Change, Edit
 from viewer.annotations.formats.exchange import FORMATS
+from viewer.annotations.formats.imagescope import write_imagescope
 from viewer.ui.annotations.pane_annotations import PaneAnnotations
 from viewer.ui.dropped_files import named_slides
 from viewer.ui.main_window import MainWindow
@@ -184,6 +185,25 @@ def test_the_same_file_again_is_asked_and_classes_keep_their_color(
         qtbot.waitUntil(lambda: _box(window) is None)
         qtbot.waitUntil(lambda: not window.status.currentMessage().startswith("Reading"))
         assert count(window) == expected
+
+
+def test_a_file_without_ids_is_asked_again_too(
+    slide_window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    window, file = slide_window, tmp_path / "regions.xml"
+    square = Annotation(shapely.box(10, 20, 110, 220), shown_as=AnnotationClass("Tumor", "#c80000"))
+    write_imagescope(file, [square])
+    window.open_paths([file])
+    qtbot.waitUntil(lambda: count(window) == 1, timeout=10_000)
+    window.open_paths([file])
+    qtbot.waitUntil(lambda: _box(window) is not None, timeout=10_000)
+    box = _box(window)
+    assert box is not None
+    assert "1 of the 1 annotations of regions.xml are on this slide already" in box.text()
+    (button,) = [each for each in box.findChildren(QPushButton) if each.text() == "&Skip"]
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: "has all of regions.xml already" in window.status.currentMessage())
+    assert count(window) == 1
 
 
 def _box(window: MainWindow) -> QMessageBox | None:

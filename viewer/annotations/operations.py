@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from shapely.geometry.base import BaseGeometry
 
+    from viewer.annotations.held_annotations import HeldAnnotations
 
 _SHIFT_SHARE = 0.02
 """Of its larger side by which a duplicate lies beside what it was made from."""
@@ -249,6 +250,32 @@ def taken_in(
         if before != each:
             changes.append(Change(before, each))
     return Edit(label, tuple(changes))
+
+
+def recognized(read: Sequence[Annotation], held: HeldAnnotations) -> list[Annotation]:
+    """Return what a file holds, where the slide has the same under the id that it has there.
+
+    Formats such as ImageScope's keep no ids: read again, all of such a file would seem new.
+    The same are two of one class, name and place.
+    """
+    found = list(read)
+    places: dict[tuple[str, str, bytes], list[int]] = {}
+    for place, each in enumerate(while_wanted(found)):
+        if each.id not in held:
+            places.setdefault(_content(each), []).append(place)
+    if not places:
+        return found
+    ids = {each.id for each in found}
+    for each in while_wanted(held.values()):
+        equal = places.get(_content(each)) if each.id not in ids else None
+        if equal:
+            place = equal.pop(0)
+            found[place] = replace(found[place], id=each.id)
+    return found
+
+
+def _content(annotation: Annotation) -> tuple[str, str, bytes]:
+    return annotation.class_name, annotation.name, annotation.geometry.wkb
 
 
 # ---------------------------------------------------------------------------------------------

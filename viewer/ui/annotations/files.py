@@ -264,6 +264,7 @@ class AnnotationFiles(QObject):
         problems: list[Problem],
         slide: Path | None,
     ) -> None:
+        from viewer.annotations.operations import recognized
         from viewer.ui.annotations.file_reports import ask_known
 
         if self._kept.of(active.pane) is not active:
@@ -276,21 +277,27 @@ class AnnotationFiles(QObject):
             return
 
         def put(annotations: SlideAnnotations) -> None:
-            def ask(known: int) -> None:
+            def ask(drawn: list[Annotation]) -> None:
+                known = sum(each.id in held for each in drawn)
+
+                def take(answer: Known) -> None:
+                    put_in(drawn, answer)
+
                 if not known:
                     take("both")
                 elif self._kept.of(active.pane) is not None:
-                    ask_known(self._window, path.name, known, len(read.drawn), take)
+                    ask_known(self._window, path.name, known, len(drawn), take)
 
-            def take(answer: Known) -> None:
+            def put_in(drawn: list[Annotation], answer: Known) -> None:
                 if self._kept.of(active.pane) is not None:
-                    self._put(active, annotations, path, read, problems, answer)
+                    found = read._replace(drawn=drawn)
+                    self._put(active, annotations, path, found, problems, answer)
 
             if not len(annotations.document):
-                take("both")
+                put_in(read.drawn, "both")
                 return
             held = annotations.document.snapshot().held
-            self._background.run(lambda: sum(each.id in held for each in read.drawn), ask)
+            self._background.run(lambda: recognized(read.drawn, held), ask)
 
         self._kept.sets.add(sets, path.name, "imported", str(path), put)
 
