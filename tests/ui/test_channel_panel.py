@@ -19,6 +19,7 @@ from ui_steps import ALT, CTRL, SHIFT, press, rest, show_slide
 from viewer.annotations.formats.exchange import read_annotations
 from viewer.annotations.formats.qupath_writing import qupath_text
 from viewer.annotations.planes import plane_of
+from viewer.folders import data_folder
 from viewer.recording.analysis import analyze
 from viewer.recording.session import read_header
 from viewer.recording.trace_loading import load_trace
@@ -187,6 +188,23 @@ def test_many_channels_are_found_by_name(window: MainWindow, tmp_path: Path, qtb
     assert not window.display.planes.isVisible()
     turn_wheel(window, 1)
     assert window.status.currentMessage() == "This slide has one focal plane."
+
+
+def test_the_range_of_a_slide_of_floats_does_not_go_to_the_next(
+    window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    """The box of the range shows whole numbers again: it rounded 0.9 of the slide before."""
+    ramp = np.tile(np.arange(512), (384, 1))
+    tifffile.imwrite(tmp_path / "float.tif", (ramp / 560).astype(np.float32), tile=(128, 128))
+    tifffile.imwrite(tmp_path / "gray.tif", (ramp * 8).astype(np.uint16), tile=(128, 128))
+    window.frame.inspector.show()
+    window.display.show()
+    show_slide(window, tmp_path / "float.tif", qtbot)
+    show_slide(window, tmp_path / "gray.tif", qtbot)
+    (display,) = window.panes.active.canvas.look.channels
+    assert (display.low, display.high) == (0, 511 * 8)
+    assert middle(window, qtbot)[0] == pytest.approx(127, abs=3)
+    assert not list((data_folder() / "display").glob("*.json"))
 
 
 def test_rgb_has_no_channel_panel(slide_window: MainWindow) -> None:

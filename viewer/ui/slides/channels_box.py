@@ -132,7 +132,8 @@ class ChannelsBox(QWidget):
         self.list.setFixedHeight(min(count, _MOST_ROWS) * _ROW_PX + 4)
         whole = all(np.dtype(channel.dtype).kind in "iu" for channel in axes.channels)
         for box in (self.low, self.high):
-            box.setDecimals(0 if whole else 4)
+            with QSignalBlocker(box):  # what it rounds is of the slide before
+                box.setDecimals(0 if whole else 4)
         self.selected.emit(self.current)
 
     def _show(self) -> None:
