@@ -229,3 +229,24 @@ def test_rows_are_found_again_whatever_they_are_sorted_by(column: int) -> None:
     fresh.show_document(document, (0.2527, 0.2531))
     texts = [[each.data(each.index(0, at)) for at in range(2)] for each in (model, fresh)]
     assert texts[0] == texts[1], "what went and came back leaves nothing in the sums"
+
+
+def test_rulers_and_angles_are_called_so_and_show_what_they_measure(
+    model: AnnotationModel,
+) -> None:
+    ruler = Annotation(
+        shapely.LineString([(0, 0), (30, 40)]), shown_as=TUMOR, measurements={"Length um": 25.0}
+    )
+    angle = Annotation(
+        shapely.LineString([(10, 0), (0, 0), (0, 10)]),
+        shown_as=TUMOR,
+        measurements={"Angle deg": 90.0},
+    )
+    line = Annotation(shapely.LineString([(0, 0), (0, 7)]), shown_as=TUMOR)
+    _follow(model, [ruler, angle, line])
+    parent = model.index(0, 0)
+    rows = {
+        (_text(model, model.index(row, NAME, parent)), _text(model, model.index(row, SIZE, parent)))
+        for row in range(3)
+    }
+    assert rows == {("Ruler", "25.0 µm"), ("Angle", "90.0°"), ("Line", "3.5 µm")}

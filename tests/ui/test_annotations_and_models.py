@@ -126,7 +126,7 @@ def test_a_count_is_outdated_once_its_region_is_reshaped(
     press(qtbot, with_cells, Qt.Key.Key_O, CTRL | ALT)
     open_dialog(with_cells, CountDialog, qtbot).accept()
     qtbot.waitUntil(lambda: bool(active.document[region.id].measurements), timeout=10_000)
-    qtbot.waitUntil(lambda: "Kept: Objects 6" in panel.figures.text(), timeout=10_000)
+    qtbot.waitUntil(lambda: "Saved: Objects 6" in panel.figures.text(), timeout=10_000)
     counted = active.document[region.id]
     wider = replace(counted, geometry=shapely.box(0, 0, 600, 400))
     active.do(changing("Reshape", [(counted, wider)]))

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 ANGLE = "Angle deg"
 _LENGTHS = ("Length um", "Length px")
+RULED = (*_LENGTHS, ANGLE)
+"""What rulers and angles keep."""
 _ANGLE_PLACES = 3
 
 
@@ -47,7 +49,7 @@ def remeasured(annotation: Annotation, calibration: PixelCalibration) -> Annotat
     has_length, has_angle = any(name in kept for name in _LENGTHS), ANGLE in kept
     if not (has_length or has_angle) or not is_line(annotation):
         return annotation
-    values = {name: value for name, value in kept.items() if name not in (*_LENGTHS, ANGLE)}
+    values = {name: value for name, value in kept.items() if name not in RULED}
     corners = shapely.get_coordinates(annotation.geometry).tolist()
     places = [Point(*corner) for corner in corners]
     if has_length:
@@ -61,8 +63,12 @@ def remeasured(annotation: Annotation, calibration: PixelCalibration) -> Annotat
 def is_measured(annotation: Annotation) -> bool:
     """Return whether an annotation is the line of a ruler or of an angle."""
     kept = annotation.measurements
-    has_measure = ANGLE in kept or any(name in kept for name in _LENGTHS)
-    return has_measure and is_line(annotation)
+    return any(name in kept for name in RULED) and is_line(annotation)
+
+
+def is_angle(annotation: Annotation) -> bool:
+    """Return whether an annotation is the line of an angle."""
+    return ANGLE in annotation.measurements and is_line(annotation)
 
 
 def figure_of(annotation: Annotation, calibration: PixelCalibration) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt
 
 from viewer.annotations.bookmarks import BOOKMARK, NOTE
+from viewer.annotations.measured import figure_of, is_angle
 from viewer.ui.annotations.shown import first_line, kind_of
 from viewer.ui.swatches import swatch
 from viewer.ui.theme import icon
@@ -23,7 +24,7 @@ COLUMNS = ("Name", "Size", "", "Author", "Changed")
 NAME, SIZE, LOCK, AUTHOR, CHANGED = range(len(COLUMNS))
 _TIPS = {
     NAME: "Its name, else its shape; F2 renames",
-    SIZE: "Area of a region, length of a line",
+    SIZE: "Area of a region, length of a line, degrees of an angle",
     LOCK: "Locked annotations cannot be changed",
     AUTHOR: "Who drew it",
     CHANGED: "When it was drawn or last changed",
@@ -113,6 +114,8 @@ def _text(annotation: Annotation, column: int, measure: Filling) -> str:
         case 0:
             return annotation.name or first_line(annotation) or kind_of(annotation)
         case 1:
+            if is_angle(annotation):
+                return figure_of(annotation, measure.calibration)
             return measure.size_text(measure.size(annotation))
         case 3:
             return annotation.author

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 from viewer.annotations.counted import former_mpp_um, is_outdated
 from viewer.annotations.kept_geometry import geometry_parts
+from viewer.annotations.measured import RULED, figure_of, is_measured
 from viewer.measurement_names import with_signs
 from viewer.progress import tell_progress
+from viewer.ui.annotations.shown import kind_of
 from viewer.ui.annotations.wording import many
 from viewer.utc import shown_moment
 
@@ -44,13 +46,17 @@ def size_lines(chosen: Sequence[Annotation], active: PaneAnnotations) -> list[st
     if length:
         sizes.append(f"{'perimeter' if area else 'length'} {calibration.length_text(length)}")
     head = f"{len(chosen):,} selected"
+    if len(chosen) == 1 and is_measured(chosen[0]):
+        sizes = [f"{kind_of(chosen[0]).lower()} {figure_of(chosen[0], calibration)}"]
     lines = [": ".join([head, ", ".join(sizes)]) if sizes else head]
     if len(chosen) == 1 and (signed := _signature(chosen[0])):
         lines.append(signed)
-    if len(chosen) == 1 and chosen[0].measurements:
-        figures = [
-            f"{with_signs(name)} {value:,.6g}" for name, value in chosen[0].measurements.items()
-        ]
+    figures = [
+        f"{with_signs(name)} {value:,.6g}"
+        for name, value in (chosen[0].measurements.items() if len(chosen) == 1 else ())
+        if not (is_measured(chosen[0]) and name in RULED)
+    ]
+    if figures:
         lines.append(f"{_count_state(chosen[0], active.mpp_um)}: " + "; ".join(figures))
     return lines
 
@@ -66,7 +72,7 @@ def _count_state(annotation: Annotation, mpp_um: float | None) -> str:
     if is_outdated(annotation):
         return "Outdated, of another shape"
     then_um = former_mpp_um(annotation, mpp_um)
-    return "Kept" if then_um is None else f"Outdated, made with a pixel size of {then_um:.4g} µm"
+    return "Saved" if then_um is None else f"Outdated, made with a pixel size of {then_um:.4g} µm"
 
 
 def count_line(name: str, counts: Sequence[RegionCount]) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from viewer.annotations import shape_editing
 from viewer.annotations.annotation import DRAWN_WITH
 from viewer.annotations.bookmarks import NOTE
+from viewer.annotations.measured import is_angle, is_measured
 
 if TYPE_CHECKING:
     from viewer.annotations.annotation import Annotation
@@ -16,7 +17,9 @@ _PAINTING = ("Brush", "Wand")
 
 
 def kind_of(annotation: Annotation) -> str:
-    """Return the shape in a word, of a painted region the tool that painted it."""
+    """Return the shape in a word, of a painted or measured one the tool that made it."""
+    if is_measured(annotation):
+        return "Angle" if is_angle(annotation) else "Ruler"
     tool = annotation.metadata.get(DRAWN_WITH, "")
     if tool not in _PAINTING or annotation.geometry.geom_type not in ("Polygon", "MultiPolygon"):
         return shape_of(annotation)
