@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import shapely
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 from stained_slides import write_stained_slide
 from ui_steps import show_slide
@@ -160,6 +160,23 @@ def test_what_is_previewed_is_all_of_a_near_view_and_a_window_of_a_far_one() -> 
     assert small.width * small.height * (0.25 / 0.1) ** 2 <= 1_100_001
     beside = preview_field(Box(-900, -900, -100, -100), slide, 0.25, settings, 1.0)
     assert beside.is_empty
+
+
+def test_a_network_shows_settings_and_what_is_wrong_with_them_only_where_it_works_by_them(
+    qtbot: QtBot,
+) -> None:
+    holder = QWidget()
+    qtbot.addWidget(holder)
+    page = CellPage(holder, is_network=True)
+    page.show_likely_stains("H&E")
+    holder.show()
+    assert page.used.isVisible()
+    shown = (page.doubt, page.use_likely, page.here, page.stain_set, page.score)
+    assert not any(each.isVisible() for each in shown)
+    page.used.click()
+    assert all(each.isVisible() and each.isEnabled() for each in shown)
+    page.show_used(is_used=False)
+    assert not any(each.isVisible() for each in shown)
 
 
 def test_vectors_of_another_stain_are_doubted(

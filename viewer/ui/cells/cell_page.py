@@ -222,7 +222,7 @@ class CellPage(QWidget):
             self._spins[name].setEnabled(is_used)
         self.score.setEnabled(settings.is_scored)
         self._boxes["single_threshold"].setEnabled(settings.is_scored)
-        self._body.setEnabled(self.used.isChecked() or self.used.isHidden())
+        self._body.setVisible(self.used.isChecked() or self.used.isHidden())
 
     # How it is laid out ----------------------------------------------------------------------
 
