@@ -414,6 +414,7 @@ def test_of_a_spoilt_file_the_good_parts_are_taken_and_the_rest_is_listed(
     listed.annotations.files.take(path, listed.panes.active)
     qtbot.waitUntil(listed.banner.isVisible)
     assert "spoilt.geojson" in listed.banner.sentence.text()
+    assert listed.status.currentMessage() == ""  # no longer "Reading spoilt.geojson..."
     assert len(set_document(listed, qtbot, "spoilt.geojson")) == 2
 
 

@@ -193,6 +193,7 @@ class MainWindow(QMainWindow):
         """Shows a lasting trouble in a red banner over the panes; "" takes it away."""
         self.banner.hide()
         if sentence:
+            self.status.clearMessage()  # such as that a file is being read, which it is no more
             self.banner.tell(sentence, "error")
 
     def change_settings(self, **changes: object) -> None:
