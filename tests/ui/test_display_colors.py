@@ -158,7 +158,7 @@ def test_adjustments_come_back_with_their_slide(
     assert window.display.brightness.box.value() == 0.0
     show_slide(window, first, qtbot)
     assert window.panes.active.canvas.look == adjusted
-    assert window.status.display.text() == "Display: raw, adjusted"
+    assert window.status.display.text() == "Display: adjusted"
     window.close()
     again = make_window()
     renamed = first.rename(tmp_path / "renamed.tif")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QGuiApplication
 from pytestqt.qtbot import QtBot
@@ -20,7 +21,11 @@ from ui_steps import (
     show_slide,
 )
 
+from viewer.slides.channels import Axes
+from viewer.tiles.display import DisplaySettings
+from viewer.tiles.stains import Stain
 from viewer.ui.main_window import MainWindow
+from viewer.ui.status_bar import shown_look
 
 
 @pytest.fixture
@@ -130,6 +135,28 @@ def test_properties_are_filtered_and_copied(slide_window: MainWindow, qtbot: QtB
     panel.table.setFocus()
     press(qtbot, slide_window, Qt.Key.Key_C, CTRL)
     assert QGuiApplication.clipboard().text() == "Pixel size\t0.499 x 0.499 µm, from the file"
+
+
+def test_levels_that_are_computed_are_told_from_those_of_the_file(
+    slide_window: MainWindow,
+) -> None:
+    def levels() -> str:
+        (row,) = panel.table.findItems("Levels", Qt.MatchFlag.MatchExactly)
+        return row.text(1)
+
+    panel = slide_window.properties
+    panel.show()
+    assert levels() == "1 in the file; 2, 4, 8 computed"
+
+
+def test_the_display_is_called_raw_only_where_it_is() -> None:
+    axes = Axes()
+    assert shown_look(DisplaySettings(), axes=axes) == "Display: raw"
+    assert shown_look(DisplaySettings(gamma=2.0), axes=axes) == "Display: adjusted"
+    single = DisplaySettings(stain=Stain.HEMATOXYLIN)
+    assert shown_look(single, axes=axes) == "Display: Hematoxylin"
+    both = replace(single, icc=True, contrast=2.0)
+    assert shown_look(both, axes=axes) == "Display: ICC, Hematoxylin, adjusted"
 
 
 def test_the_label_is_hidden_until_asked_for(

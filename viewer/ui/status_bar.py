@@ -12,6 +12,7 @@ from viewer.geometry import Optics, Point, View
 from viewer.slides.composites import first_displays
 from viewer.slides.remote.address import is_address
 from viewer.tiles.display import DisplaySettings
+from viewer.tiles.stains import Stain
 from viewer.ui.slides.magnification_box import MagnificationBox
 from viewer.ui.slides.pane_status import PaneStatus
 
@@ -141,8 +142,9 @@ def shown_look(
     display_range: tuple[float, float] | None = None,
     axes: Axes | None = None,
 ) -> str:
-    """Whether the pixels are the file's own, stretched, corrected by its profile, or adjusted."""
+    """Whether the pixels are the file's own, stretched, by its profile, of a stain or adjusted."""
     parts = ["ICC"] if look.icc else []
+    is_single = look.stain is not Stain.NONE
     if display_range is not None:
         parts.append("stretched {:,.6g} to {:,.6g}".format(*display_range))
     if profile_problem:
@@ -152,10 +154,13 @@ def shown_look(
     if len(displays) > 1:
         shown = sum(each.shown for each in displays)
         parts.insert(0, f"{shown} of {len(displays)} channels")
-    elif not look.icc and display_range is None:
-        parts.insert(0, "raw")
-    if replace(look, channels=displays) != DisplaySettings(icc=look.icc, channels=first):
+    if is_single:
+        parts.append(look.stain.value)
+    plain = DisplaySettings(icc=look.icc, stain=look.stain, channels=first)
+    if replace(look, channels=displays) != plain:
         parts.append("adjusted")
+    elif len(displays) <= 1 and not (is_single or look.icc or display_range is not None):
+        parts.insert(0, "raw")
     return f"Display: {', '.join(parts)}"
 
 

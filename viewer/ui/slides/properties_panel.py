@@ -24,10 +24,10 @@ from viewer.ui.shell.panel import Panel, shows_state
 from viewer.ui.widgets import KeyedTree, plain_tip
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from viewer.slides.source import SlideSource
+    from viewer.slides.source import Level, SlideSource
 
 
 _NAME_PX, _CELL_MARGIN_PX, _WHOLE_PX = 128, 16, 64
@@ -162,6 +162,15 @@ class PropertiesPanel(Panel):
             self.table.copy_rows()
 
 
+def _levels_text(levels: Sequence[Level]) -> str:
+    """Return the downsamples of levels, those of the file apart from those that are made of it."""
+    stored = ", ".join(
+        f"{each.downsample:.4g}" for each in levels if each.stored_tiles_per_tile == 1
+    )
+    made = ", ".join(f"{each.downsample:.4g}" for each in levels if each.stored_tiles_per_tile != 1)
+    return f"{stored} in the file; {made} computed" if made else stored
+
+
 def _rows(
     source: SlideSource, optics: Optics, path: Path | None, mpp_origin: str
 ) -> Iterable[tuple[str, str]]:
@@ -181,7 +190,7 @@ def _rows(
         yield "Extent", f"{width_mm:.2f} x {height_mm:.2f} mm"
     power = optics.objective_power
     yield "Objective power", "unknown" if power is None else f"{power:g}x"
-    yield "Levels", ", ".join(f"{level.downsample:.4g}" for level in source.levels)
+    yield "Levels", _levels_text(source.levels)
     yield "Tile size", f"{base.tile_width_px} x {base.tile_height_px} px"
     yield "Vendor", info.vendor
     yield "Reader", info.reader
