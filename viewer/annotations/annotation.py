@@ -20,6 +20,7 @@ from viewer.annotations.kept_geometry import (
     is_equal_nucleus,
 )
 from viewer.annotations.pixel_calibration import PixelCalibration
+from viewer.annotations.shape_numbers import dimension, largest_dimension
 from viewer.limits import CROSSINGS, NESTED_PARTS
 from viewer.utc import utc_stamp
 
@@ -315,8 +316,8 @@ def is_sound(geometry: BaseGeometry) -> bool:
     ValueError
         They cross too often to tell, or to repair.
     """
-    is_region = shapely.get_dimensions(geometry) == 2  # others may cross themselves
-    if is_region and shapely.get_num_coordinates(geometry) > _MANY_POINTS:
+    is_region = dimension(geometry) == 2  # others may cross themselves
+    if is_region and shapely.count_coordinates(geometry) > _MANY_POINTS:
         _check_crossings(geometry)
         _check_parts(geometry)
     return bool(geometry.is_valid)
@@ -336,8 +337,8 @@ def repaired(geometry: BaseGeometry) -> BaseGeometry:
     parts = [part for part in shapely.get_parts(valid) if not part.is_empty]
     if not parts:
         raise ValueError("the geometry is empty")
-    most = max(int(shapely.get_dimensions(part)) for part in parts)
-    kept = [part for part in parts if shapely.get_dimensions(part) == most]
+    most = max(map(dimension, parts))
+    kept = [part for part in parts if dimension(part) == most]
     return kept[0] if len(kept) == 1 else shapely.union_all(kept)
 
 
@@ -362,7 +363,7 @@ def _check_parts(geometry: BaseGeometry) -> None:
 def estimated_crossings(shapes: BaseGeometry | NDArray[np.object_]) -> float:
     """Estimate how often edges meet other edges than their neighbors, by a sample of them."""
     edged: object = shapes
-    if np.max(shapely.get_dimensions(shapes), initial=-1) == 2:
+    if largest_dimension(shapes) == 2:
         # Parts of parts: a collection can hold several regions as one.
         edged = shapely.get_rings(shapely.get_parts(shapely.get_parts(shapes)))
     points, rings = shapely.get_coordinates(edged, return_index=True)
@@ -380,7 +381,7 @@ def estimated_crossings(shapes: BaseGeometry | NDArray[np.object_]) -> float:
 
 def by_dimension(geometry: BaseGeometry) -> list[BaseGeometry]:
     """Return a collection as regions, lines and points apart, in this order; others as they are."""
-    if not isinstance(geometry, shapely.GeometryCollection):
+    if geometry.geom_type != "GeometryCollection":
         return [geometry]
     parts = [part for part in simple_parts(geometry) if not part.is_empty]
     regions = [part for part in parts if isinstance(part, shapely.Polygon)]
@@ -394,9 +395,7 @@ def by_dimension(geometry: BaseGeometry) -> list[BaseGeometry]:
         apart.append(shapely.MultiLineString(lines))
     if points:
         apart.append(shapely.MultiPoint(points))
-    return [
-        each if shapely.get_num_geometries(each) > 1 else simple_parts(each)[0] for each in apart
-    ]
+    return [each if len(shapely.get_parts(each)) > 1 else simple_parts(each)[0] for each in apart]
 
 
 def simple_parts(geometry: BaseGeometry) -> list[BaseGeometry]:

@@ -7,10 +7,10 @@ import threading
 from typing import TYPE_CHECKING
 
 import numpy as np
-import shapely
 
 from viewer.annotations.kept_geometry import geometries_of
 from viewer.annotations.row_table import RowTable
+from viewer.annotations.shape_numbers import bounds_of
 from viewer.geometry import Box
 from viewer.window_first import give_way
 
@@ -102,9 +102,9 @@ class BoundsIndex:
         while part := list(itertools.islice(waiting, _AT_ONCE)):
             give_way()
             rows = np.array([self.row_for(annotation.id) for annotation in part], np.intp)
-            bounds = shapely.bounds(geometries_of(part)).T
+            boxes = bounds_of(geometries_of(part)).T
             for number, at in _by_block(rows):
-                self._block_to_change(number)[:, rows[at] & _PLACE] = bounds[:, at]
+                self._block_to_change(number)[:, rows[at] & _PLACE] = boxes[:, at]
 
     def remove(self, id_: UUID) -> None:
         row = self.place(id_)

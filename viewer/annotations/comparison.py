@@ -12,6 +12,7 @@ import shapely
 from viewer.annotations.annotation import repaired
 from viewer.annotations.kept_geometry import geometries_of
 from viewer.annotations.overlapping import check_crossings, connected, matched_ious, meeting
+from viewer.annotations.shape_numbers import areas, bounds_of_all, dimensions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -198,7 +199,7 @@ def regions_of(annotations: Iterable[Annotation], class_name: str) -> BaseGeomet
 def bounds_of(annotations: Iterable[Annotation]) -> BaseGeometry:
     """Return the box round everything, for a slide whose size is not known."""
     shapes = geometries_of(annotations)
-    return shapely.box(*shapely.total_bounds(shapes).tolist()) if len(shapes) else shapely.Polygon()
+    return shapely.box(*bounds_of_all(shapes)) if len(shapes) else shapely.Polygon()
 
 
 # Shapes of a class ---------------------------------------------------------------------------
@@ -230,10 +231,10 @@ def _regions(shapes: list[BaseGeometry]) -> _Shapes:
     held = np.array(shapes, dtype=object)
     if not len(held):
         return held
-    held = held[(shapely.get_dimensions(held) == 2) & ~shapely.is_empty(held)]
+    held = held[(dimensions(held) == 2) & ~shapely.is_empty(held)]
     for index in np.flatnonzero(~shapely.is_valid(held)).tolist():
         held[index] = repaired(held[index])
-    return held[shapely.area(held) > 0] if len(held) else held
+    return held[areas(held) > 0] if len(held) else held
 
 
 def _cut(shapes: _Shapes, reference: BaseGeometry) -> _Shapes:
@@ -243,7 +244,7 @@ def _cut(shapes: _Shapes, reference: BaseGeometry) -> _Shapes:
     beyond = np.flatnonzero(~inside)
     cut = shapely.intersection(shapes[beyond], reference)
     shapes[beyond] = [repaired(each) if each.area > 0 else each for each in cut.tolist()]
-    return shapes[shapely.area(shapes) > 0]
+    return shapes[areas(shapes) > 0]
 
 
 def _covered(shapes: _Shapes) -> _Shapes:
@@ -256,14 +257,14 @@ def _covered(shapes: _Shapes) -> _Shapes:
     groups = [shapes[numbers] for numbers in connected(shapes, _REGIONS)]
     united = [each[0] if len(each) == 1 else shapely.union_all(each) for each in groups]
     parts = shapely.get_parts(np.array(united, dtype=object))
-    return parts[shapely.area(parts) > 0]
+    return parts[areas(parts) > 0]
 
 
 # Two sets of parts ---------------------------------------------------------------------------
 
 
 def _common_area(a: _Shapes, b: _Shapes) -> float:
-    return float(shapely.area(_common(a, b, *_meeting(a, b))).sum())
+    return float(areas(_common(a, b, *_meeting(a, b))).sum())
 
 
 def _common(a: _Shapes, b: _Shapes, from_a: _Numbers, from_b: _Numbers) -> _Shapes:
@@ -290,7 +291,7 @@ def _without(a: _Shapes, b: _Shapes) -> _Shapes:
         others[index] = repaired(others[index])
     left = np.delete(a, touched)
     cut = shapely.get_parts(shapely.difference(a[touched], others))
-    return np.concatenate([left, cut[shapely.area(cut) > 0]])
+    return np.concatenate([left, cut[areas(cut) > 0]])
 
 
 def _meeting(a: _Shapes, b: _Shapes) -> tuple[_Numbers, _Numbers]:
@@ -310,7 +311,7 @@ def _meeting_classes(a: dict[str, _Shapes], b: dict[str, _Shapes]) -> set[tuple[
     of_a = np.repeat(np.arange(len(held_a)), [len(each) for each in held_a])
     of_b = np.repeat(np.arange(len(held_b)), [len(each) for each in held_b])
     from_a, from_b = _meeting(np.concatenate(held_a), np.concatenate(held_b))
-    pairs = np.unique(of_a[from_a] * len(names_b) + of_b[from_b])
+    pairs: list[int] = np.unique(of_a[from_a] * len(names_b) + of_b[from_b]).tolist()
     found = ((names_a[each // len(names_b)], names_b[each % len(names_b)]) for each in pairs)
     return {(one, other) for one, other in found if one != other}
 
@@ -334,7 +335,7 @@ def _confused(
 
 def _disagreements(shapes: _Shapes, class_a: str, class_b: str) -> Iterator[Disagreement]:
     parts = shapely.get_parts(shapes)
-    for part in parts[shapely.area(parts) > 0].tolist():
+    for part in parts[areas(parts) > 0].tolist():
         yield Disagreement(part, class_a, class_b)
 
 
@@ -343,7 +344,7 @@ def _none() -> _Shapes:
 
 
 def _area(shapes: _Shapes) -> float:
-    return float(shapely.area(shapes).sum()) if len(shapes) else 0.0
+    return float(areas(shapes).sum()) if len(shapes) else 0.0
 
 
 def _share(part: float, whole: float) -> float:

@@ -14,6 +14,7 @@ import shapely
 from viewer.annotations.annotation import Annotation, repaired
 from viewer.annotations.comparison import MATCH_IOU
 from viewer.annotations.overlapping import alike, best_first, check_crossings, connected
+from viewer.annotations.shape_numbers import areas
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -100,11 +101,12 @@ def _of_class(
 ) -> Iterator[Annotation]:
     shapes = np.array([each.shape for each in drawn], object)
     check_crossings(shapes, _NAME)
-    least_px2 = max(_LEAST_PX2, _LEAST_SHARE * float(np.median(shapely.area(shapes))))
+    least_px2 = max(_LEAST_PX2, _LEAST_SHARE * float(np.median(areas(shapes))))
     clusters = _clusters(drawn, shapes)
     # One union of all takes many times as long as one of what touches.
-    for numbers in connected(shapes, _NAME):
-        found = [clusters[number] for number in numbers.tolist() if number in clusters]
+    for group in connected(shapes, _NAME):
+        numbers: list[int] = group.tolist()
+        found = [clusters[number] for number in numbers if number in clusters]
         objects = [[drawn[number] for number in cluster] for cluster in found]
         taken: list[BaseGeometry] = []
         for cluster in objects:
@@ -117,7 +119,7 @@ def _of_class(
                 yield _made(shape, shown_as, votes, readers, cluster[0].annotation.kind)
         if len(objects) == 1 and needed >= majority(len(numbers)):
             continue  # all that enough readers marked is taken
-        unions = _unions([drawn[number] for number in numbers.tolist()])
+        unions = _unions([drawn[number] for number in numbers])
         if len(unions) < needed:
             continue
         shapely.prepare(unions)
@@ -170,7 +172,7 @@ def _covered(shapes: Sequence[BaseGeometry], needed: int) -> BaseGeometry:
     if comb(len(shapes), needed) <= _FEW_CHOICES:
         common = [shapely.intersection_all(chosen) for chosen in combinations(shapes, needed)]
         parts = shapely.get_parts(common)
-        return shapely.union_all(parts[shapely.area(parts) > 0])  # without where borders touch
+        return shapely.union_all(parts[areas(parts) > 0])  # without where borders touch
     edges = shapely.union_all([shape.boundary for shape in shapes])
     faces = shapely.get_parts(shapely.polygonize(shapely.get_parts(edges)))
     inner = shapely.point_on_surface(faces)

@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import IO, TYPE_CHECKING
 
 import msgspec
-import numpy as np
 import shapely
 
 from viewer.annotations.kept_geometry import geometries_of
@@ -251,5 +250,5 @@ def _size_of(edit: Edit) -> int:
         for each in (change.before, change.after)
         if each is not None
     ]
-    points = int(shapely.get_num_coordinates(np.array(shapes, dtype=object)).sum())
+    points = shapely.count_coordinates(shapes)
     return count * _BYTES_PER_CHANGE + points * _BYTES_PER_POINT

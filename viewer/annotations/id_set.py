@@ -118,10 +118,11 @@ class IdSet(AbstractSet[UUID]):
         came: frozenset[UUID] = frozenset(),
         gone: frozenset[UUID] = frozenset(),
     ) -> None:
-        self.shared, self._came, self._gone = shared, came, gone
+        self.shared = shared
+        self._came, self._gone = came, gone
         if len(came) + len(gone) > min(_MOST_APART, len(shared)):
             self.shared = SharedIds.of(iter(self))
-            self._came = self._gone = frozenset()
+            self._came = self._gone = frozenset[UUID]()
 
     @classmethod
     def of(cls, ids: Iterable[UUID]) -> IdSet:

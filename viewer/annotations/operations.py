@@ -12,6 +12,7 @@ from viewer.annotations import shape_editing
 from viewer.annotations.annotation import CREATED, MODIFIED, Annotation, AnnotationClass, Stamp
 from viewer.annotations.document import Change, Edit, adding, changing, removing
 from viewer.annotations.shape_editing import EmptyShapeError
+from viewer.annotations.shape_numbers import bounds_of_all, dimension
 from viewer.errors import CoverslipError
 from viewer.geometry import Box
 from viewer.progress import while_wanted
@@ -34,12 +35,12 @@ class OperationError(CoverslipError):
 
 def is_region(annotation: Annotation) -> bool:
     """Return whether it covers an area."""
-    return int(shapely.get_dimensions(annotation.geometry)) == 2
+    return dimension(annotation.geometry) == 2
 
 
 def is_line(annotation: Annotation) -> bool:
     """Return whether it is a line or lines."""
-    return int(shapely.get_dimensions(annotation.geometry)) == 1
+    return dimension(annotation.geometry) == 1
 
 
 # Shapes and shapes ---------------------------------------------------------------------------
@@ -54,7 +55,7 @@ def merge(chosen: Sequence[Annotation], author: str) -> Edit:
         Fewer than two, or regions together with lines or points.
     """
     first, *others = _at_least_two(chosen, "merge")
-    if len({int(shapely.get_dimensions(each.geometry)) for each in chosen}) > 1:
+    if len({dimension(each.geometry) for each in chosen}) > 1:
         raise OperationError(
             "Only regions with regions, lines with lines or points with points merge."
         )
@@ -199,10 +200,9 @@ def paste(pasted: Sequence[Annotation], slide: Box, author: str) -> Edit:
     shapes = [each.geometry for each in pasted]
     if not shapes:
         return Edit("Paste", ())
-    x0, y0, x1, y1 = shapely.total_bounds(shapes).tolist()
-    dx = dy = 0.0
-    if not Box(x0, y0, x1, y1).intersects(slide):
-        dx, dy = slide.center.x - (x0 + x1) / 2, slide.center.y - (y0 + y1) / 2
+    box, dx, dy = Box(*bounds_of_all(shapes)), 0.0, 0.0
+    if not box.intersects(slide):
+        dx, dy = slide.center.x - box.center.x, slide.center.y - box.center.y
     return adding("Paste", [_moved(each, dx, dy, author) for each in pasted])
 
 
@@ -292,7 +292,7 @@ def _regions(chosen: Iterable[Annotation]) -> list[Annotation]:
 
 
 def _area(shape: BaseGeometry) -> BaseGeometry:
-    if int(shapely.get_dimensions(shape)) < 2:
+    if dimension(shape) < 2:
         raise EmptyShapeError
     return shape
 

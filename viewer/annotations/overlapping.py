@@ -13,6 +13,7 @@ import numpy as np
 import shapely
 
 from viewer.annotations.annotation import estimated_crossings
+from viewer.annotations.shape_numbers import areas, bounds_of, place_counts
 from viewer.limits import OVERLAPS, LimitError
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ _ROUNDING = 1e-9
 
 def check_crossings(shapes: Shapes, name: str) -> None:
     """Raise LimitError where edges cross so often that no union of the shapes can be made."""
-    edges = int(shapely.get_num_coordinates(shapes).sum())
+    edges = shapely.count_coordinates(shapes)
     crossings = estimated_crossings(shapes)
     if crossings > OVERLAPS.most / 10 + _CROSSINGS_OF_EDGE * edges:
         raise LimitError(OVERLAPS.sentence(name, crossings))
@@ -56,11 +57,10 @@ def connected(shapes: Shapes, name: str) -> Iterator[Numbers]:
     What a shape covers meets nothing that the shape does not meet, too, and is not looked at: of
     shapes within shapes few are. Raises LimitError.
     """
-    from scipy.sparse import coo_matrix  # a third of a second that no start needs
-    from scipy.sparse.csgraph import connected_components
+    from viewer.typed_scipy import connected_components
 
     tree = shapely.STRtree(shapes)
-    left = np.argsort(-shapely.area(shapes), kind="stable")
+    left = np.argsort(-areas(shapes), kind="stable")
     is_covered = np.zeros(len(shapes), bool)
     links = [np.zeros((2, 0), np.intp)]
     found, most = 0, max(OVERLAPS.most, 2 * _USUAL_PAIRS * len(shapes))
@@ -76,10 +76,7 @@ def connected(shapes: Shapes, name: str) -> Iterator[Numbers]:
         shapely.prepare(shapes[some])
         is_covered[other[shapely.covers(shapes[one], shapes[other])]] = True
         shapely.destroy_prepared(shapes[some])
-    ends = np.concatenate(links, axis=1)
-    size = (len(shapes), len(shapes))
-    graph = coo_matrix((np.ones(ends.shape[1], bool), (ends[0], ends[1])), size)
-    count, labels = connected_components(graph, directed=False)
+    count, labels = connected_components(np.concatenate(links, axis=1), len(shapes))
     order = np.argsort(labels, kind="stable")
     yield from np.split(order, np.searchsorted(labels[order], np.arange(1, count)))
 
@@ -97,8 +94,8 @@ def alike(
         Of shapes that are held against themselves: pairs are of different ones, each given once,
         the lower number first.
     """
-    area_a, area_b = shapely.area(a), shapely.area(b)
-    bounds_a, bounds_b = shapely.bounds(a), shapely.bounds(b)
+    area_a, area_b = areas(a), areas(b)
+    bounds_a, bounds_b = bounds_of(a), bounds_of(b)
     found: list[tuple[Numbers, Numbers, NDArray[np.float64]]] = []
     for begin, _, from_a, from_b in _chunks(shapely.STRtree(b), a, name):
         from_a = from_a + begin
@@ -203,9 +200,9 @@ class _Work:
 
     def __init__(self, a: Shapes, b: Shapes, name: str) -> None:
         self._a, self._b, self._name = a, b, name
-        self._area_a, self._area_b = shapely.area(a), shapely.area(b)
-        self._length_a = shapely.get_num_coordinates(a)
-        self._length_b = shapely.get_num_coordinates(b)
+        self._area_a, self._area_b = areas(a), areas(b)
+        self._length_a = place_counts(a)
+        self._length_b = place_counts(b)
         self._done = self._pairs = 0
 
     def ious(self, first: Numbers, second: Numbers) -> NDArray[np.float64]:
@@ -215,7 +212,7 @@ class _Work:
         self._done += int((self._length_a[first] + self._length_b[second]).sum())
         if self._done > _MOST_WORK:
             raise LimitError(OVERLAPS.sentence(self._name, self._pairs))
-        common = shapely.area(shapely.intersection(self._a[first], self._b[second]))
+        common = areas(shapely.intersection(self._a[first], self._b[second]))
         whole = self._area_a[first] + self._area_b[second] - common
         return common / np.maximum(whole, 1e-12)
 

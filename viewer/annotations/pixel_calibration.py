@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 import shapely
 
+from viewer.annotations.shape_numbers import areas, lengths
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -81,12 +83,12 @@ class PixelCalibration(msgspec.Struct, frozen=True):
         """Return (n,) the lengths of lines and the perimeters of regions."""
         x, y = self.pixel
         if x == y:
-            return shapely.length(shapes) * x
-        return shapely.length(shapely.transform(shapes, lambda places: places * (x, y)))
+            return lengths(shapes) * x
+        return lengths(shapely.transform(shapes, lambda places: places * (x, y)))
 
     def areas(self, shapes: NDArray[np.object_]) -> NDArray[np.float64]:
         """Return (n,) the areas, in µm² or px²."""
-        return shapely.area(shapes) * (self.pixel[0] * self.pixel[1])
+        return areas(shapes) * (self.pixel[0] * self.pixel[1])
 
     def length_of(self, shape: BaseGeometry) -> float:
         """Return the length of a line or the perimeter of a region."""

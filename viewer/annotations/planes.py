@@ -17,19 +17,16 @@ _ALL_CHANNELS = -1
 
 def plane_of(annotation: Annotation) -> ImagePlane:
     """Return the plane; the first where the annotation tells none, or nonsense."""
-    beside: object = annotation.unknown.get(_GEOMETRY)
-    stated = beside.get(_PLANE) if isinstance(beside, dict) else None
-    if not isinstance(stated, dict):
-        return FIRST_PLANE
+    stated = mapping_of(mapping_of(annotation.unknown.get(_GEOMETRY)).get(_PLANE))
     z, t = stated.get("z", 0), stated.get("t", 0)
-    is_usable = all(isinstance(part, int) and part >= 0 for part in (z, t))
-    return ImagePlane(z, t) if is_usable else FIRST_PLANE
+    if isinstance(z, int) and isinstance(t, int) and z >= 0 and t >= 0:
+        return ImagePlane(z, t)
+    return FIRST_PLANE
 
 
 def tells_plane(annotation: Annotation) -> bool:
     """Return whether the annotation says on which plane it lies."""
-    beside: object = annotation.unknown.get(_GEOMETRY)
-    return isinstance(beside, dict) and _PLANE in beside
+    return _PLANE in mapping_of(annotation.unknown.get(_GEOMETRY))
 
 
 def on_plane(annotation: Annotation, plane: ImagePlane) -> Annotation:

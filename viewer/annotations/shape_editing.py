@@ -14,6 +14,7 @@ from shapely.ops import split as split_geometry
 
 from viewer.annotations.annotation import repaired
 from viewer.annotations.pixel_calibration import PixelCalibration
+from viewer.annotations.shape_numbers import areas, dimension, lengths, shortest_lines
 from viewer.errors import CoverslipError
 from viewer.geometry import Point
 
@@ -87,7 +88,7 @@ def brush_mark(
 def merged(shapes: Iterable[BaseGeometry]) -> BaseGeometry:
     """Return all that any of them covers; lines and points as they are, in one shape."""
     pieces = [part for shape in shapes for part in parts(shape)]
-    if pieces and max(int(shapely.get_dimensions(each)) for each in pieces) < 2:
+    if pieces and max(map(dimension, pieces)) < 2:
         return _together(pieces)
     return _kept(shapely.union_all(pieces))
 
@@ -236,8 +237,8 @@ def snapped(place: Point, shapes: Iterable[BaseGeometry], reach: float) -> Point
     borders = np.array([shape.boundary if shape.area > 0 else shape for shape in shapes], object)
     if not len(borders):
         return place
-    ways = shapely.shortest_line(borders, shapely.Point(place))
-    nearest = ways[int(shapely.length(ways).argmin())]
+    ways = shortest_lines(borders, shapely.Point(place))
+    nearest = ways[int(lengths(ways).argmin())]
     (x, y), _ = nearest.coords
     return Point(x, y) if nearest.length <= reach else place
 
@@ -271,10 +272,10 @@ def _without_slivers(shape: BaseGeometry) -> BaseGeometry:
     """Without regions that have no width but for rounding. Raises EmptyShapeError."""
     if shape.is_empty:
         raise EmptyShapeError
-    if int(shapely.get_dimensions(shape)) < 2:
+    if dimension(shape) < 2:
         return shape
     pieces = shapely.get_parts(shape)
-    is_solid = shapely.area(pieces) > _SLIVER_PX * shapely.length(pieces)
+    is_solid = areas(pieces) > _SLIVER_PX * lengths(pieces)
     if is_solid.all():
         return shape
     if not is_solid.any():
@@ -283,7 +284,7 @@ def _without_slivers(shape: BaseGeometry) -> BaseGeometry:
 
 
 def _is_wide(part: BaseGeometry, least_px: float) -> bool:
-    match int(shapely.get_dimensions(part)):
+    match dimension(part):
         case 0:
             return True
         case 1:
@@ -298,7 +299,7 @@ def _is_wide(part: BaseGeometry, least_px: float) -> bool:
 
 def _region(shape: BaseGeometry) -> BaseGeometry:
     kept = _kept(shape)
-    if shapely.get_dimensions(kept) < 2:
+    if dimension(kept) < 2:
         raise EmptyShapeError
     return kept
 

@@ -5,13 +5,41 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import shapely
 from shapely import lib
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
     from shapely.geometry.base import BaseGeometry
 
     Shapes = NDArray[np.object_]
+
+
+def areas(shapes: Shapes) -> NDArray[np.float64]:
+    """Return the area of each; NaN for None."""
+    return lib.area(shapes)
+
+
+def lengths(shapes: Shapes) -> NDArray[np.float64]:
+    """Return the length of each line and the perimeter of each region; NaN for None."""
+    return lib.length(shapes)
+
+
+def dimensions(shapes: Shapes) -> NDArray[np.int32]:
+    """Return 2 for each region, 1 for a line, 0 for points; -1 for an empty collection and None."""
+    return lib.get_dimensions(shapes)
+
+
+def dimension(shape: BaseGeometry) -> int:
+    """Return 2 for a region, 1 for a line, 0 for points; -1 for an empty collection."""
+    return int(lib.get_dimensions(shape))
+
+
+def largest_dimension(shapes: BaseGeometry | Shapes) -> int:
+    """Return the most dimensions that any of the shapes has; -1 without any."""
+    return int(np.max(lib.get_dimensions(shapes), initial=-1))
 
 
 def type_ids(shapes: Shapes) -> NDArray[np.int32]:
@@ -37,6 +65,27 @@ def place_counts(shapes: Shapes) -> NDArray[np.int32]:
 def bounds_of(shapes: Shapes) -> NDArray[np.float64]:
     """Return (n, 4) left, top, right and bottom of each; NaN for None and what is empty."""
     return lib.bounds(shapes)
+
+
+def bounds_of_all(
+    shapes: Sequence[BaseGeometry] | Shapes,
+) -> tuple[float, float, float, float]:
+    """Return left, top, right and bottom of all together; NaN without any."""
+    bounds = lib.bounds(shapes)
+    x0, y0 = np.fmin.reduce(bounds[:, :2], initial=np.nan).tolist()
+    x1, y1 = np.fmax.reduce(bounds[:, 2:], initial=np.nan).tolist()
+    return x0, y0, x1, y1
+
+
+def boxes_of(bounds: NDArray[np.float64]) -> Shapes:
+    """Return (n,) rectangles of (n, 4) left, top, right and bottom."""
+    left, top, right, bottom = (bounds[:, side] for side in range(4))
+    return shapely.box(left, top, right, bottom)
+
+
+def shortest_lines(shapes: Shapes, other: BaseGeometry) -> Shapes:
+    """Return the shortest line from each to another shape; None for what is empty."""
+    return lib.shortest_line(shapes, other)
 
 
 def first_parts(shapes: Shapes) -> Shapes:

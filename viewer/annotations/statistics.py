@@ -6,8 +6,8 @@ import csv
 from typing import TYPE_CHECKING
 
 import msgspec
-import shapely
 
+from viewer.annotations import shape_numbers
 from viewer.annotations.annotation import NO_CLASS_COLOR
 from viewer.annotations.bookmarks import is_mark
 from viewer.annotations.kept_geometry import geometry_parts
@@ -103,8 +103,8 @@ def _figures(
 ) -> ClassFigures:
     area = length = length_um = 0.0
     for shapes in geometry_parts(annotations):
-        area += float(shapely.area(shapes).sum())
-        length += float(shapely.length(shapes).sum())
+        area += float(shape_numbers.areas(shapes).sum())
+        length += float(shape_numbers.lengths(shapes).sum())
         length_um += float(calibration.lengths(shapes).sum())
     counted = [each.measurements[OBJECTS] for each in annotations if OBJECTS in each.measurements]
     which = annotations[0].shown_as

@@ -68,7 +68,10 @@ class TissueCorrection(msgspec.Struct, frozen=True):
             return mask
         rows, columns = mask.cells.shape
         width, height = mask.cell_px
-        x, y = np.meshgrid((np.arange(columns) + 0.5) * width, (np.arange(rows) + 0.5) * height)
+        x, y = np.meshgrid(
+            (np.arange(columns, dtype=np.float64) + 0.5) * width,
+            (np.arange(rows, dtype=np.float64) + 0.5) * height,
+        )
         cells = mask.cells | shapely.contains_xy(self.added, x, y)
         return replace(mask, cells=cells & ~shapely.contains_xy(self.removed, x, y))
 

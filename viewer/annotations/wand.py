@@ -9,6 +9,7 @@ import shapely
 
 from viewer.annotations.masks.outlines import outlines_of
 from viewer.annotations.shape_editing import EmptyShapeError, merged
+from viewer.annotations.shape_numbers import areas
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -58,12 +59,18 @@ def wand_region(picture: NDArray[np.uint8], sensitivity: float) -> BaseGeometry:
     UnclearError
         The region fills the circle and yet goes across two kinds of tissue.
     """
-    from scipy import ndimage  # a third of a second that no start of the window needs
+    from viewer.typed_scipy import (
+        binary_dilation,
+        binary_fill_holes,
+        binary_opening,
+        gaussian_filter,
+        label,
+    )
 
     middle = len(picture) // 2
     plain = picture.astype(np.float32)
     sigmas = (_SMOOTHING_PX, _SMOOTHING_PX, 0)
-    smooth = np.asarray(ndimage.gaussian_filter(plain, sigmas, truncate=3.0), np.float32)
+    smooth = gaussian_filter(plain, sigmas, truncate=3.0)
     nearby = slice(middle - _NEAR_PX, middle + _NEAR_PX + 1)
     near = smooth[nearby, nearby].reshape(-1, 3)
     spread = np.clip(np.sqrt(near.var(0).sum()), _LEAST_SPREAD, _MOST_SPREAD)
@@ -71,17 +78,16 @@ def wand_region(picture: NDArray[np.uint8], sensitivity: float) -> BaseGeometry:
     rows, columns = np.ogrid[: len(picture), : len(picture)]
     is_within = (rows - middle) ** 2 + (columns - middle) ** 2 < middle**2
     is_alike = (_distance(smooth, meant) <= reach) & is_within
-    labels = np.zeros(is_alike.shape, np.int32)
-    ndimage.label(is_alike, output=labels)
+    labels, _ = label(is_alike)
     found = labels == labels[middle, middle]
     fills_circle = found.sum() >= _MOST_FILLED * is_within.sum()
     if fills_circle and sensitivity <= _MODEST and _is_of_two_kinds(plain, found):
         raise UnclearError
     # Smoothing took the rim away: what is alike there by itself comes back.
-    rim = ndimage.binary_dilation(found, iterations=round(2 * _SMOOTHING_PX))
+    rim = binary_dilation(found, iterations=round(2 * _SMOOTHING_PX))
     found |= rim & (_distance(plain, meant) <= reach) & is_within
-    mask = np.asarray(ndimage.binary_fill_holes(found), bool)
-    opened = np.asarray(ndimage.binary_opening(mask), bool)
+    mask = binary_fill_holes(found)
+    opened = binary_opening(mask)
     return _outlined(opened if opened[middle, middle] else mask)
 
 
@@ -92,11 +98,11 @@ def _distance(picture: NDArray[np.float32], color: NDArray[np.float32]) -> NDArr
 
 def _is_of_two_kinds(picture: NDArray[np.float32], region: NDArray[np.bool_]) -> bool:
     """Return whether a region's colors, smoothed within it, fall into two halves far apart."""
-    from scipy import ndimage
+    from viewer.typed_scipy import gaussian_filter
 
-    weight = ndimage.gaussian_filter(region.astype(np.float32), _TISSUE_PX)
-    inside = ndimage.gaussian_filter(picture * region[..., None], (_TISSUE_PX, _TISSUE_PX, 0))
-    colors = np.asarray(inside)[region] / np.asarray(weight)[region, None]
+    weight = gaussian_filter(region.astype(np.float32), _TISSUE_PX)
+    inside = gaussian_filter(picture * region[..., None], (_TISSUE_PX, _TISSUE_PX, 0))
+    colors = inside[region] / weight[region, None]
     centered = colors - colors.mean(0)
     _, axes = np.linalg.eigh(centered.T @ centered)
     along = np.sort(centered @ axes[:, -1])
@@ -113,6 +119,6 @@ def _outlined(mask: NDArray[np.bool_]) -> BaseGeometry:
     faces, _ = outlines_of(mask.astype(np.uint8))
     if not len(faces):
         raise EmptyShapeError
-    largest = faces[shapely.area(faces).argmax()]
-    corners = shapely.get_coordinates(shapely.segmentize(shapely.get_exterior_ring(largest), 1.0))
+    largest: shapely.Polygon = faces[areas(faces).argmax()]
+    corners = shapely.get_coordinates(shapely.segmentize(largest.exterior, 1.0))
     return merged([shapely.Polygon((corners[:-1] + corners[1:]) / 2)])

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import ndimage
 
 from viewer.attention.density import nuclei_per_cell
+from viewer.typed_scipy import gaussian_filter
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,10 +39,10 @@ def baseline_maps(slide: SlideRead, seed: int) -> dict[str, NDArray[np.float32]]
     """
     rows, columns = slide.known.shape
     height, width = slide.grid.slide.height / slide.cell_px, slide.grid.slide.width / slide.cell_px
-    y = (np.arange(rows)[:, None] + 0.5 - height / 2) / (_CENTER_SHARE * height)
-    x = (np.arange(columns) + 0.5 - width / 2) / (_CENTER_SHARE * width)
+    y = (np.arange(rows, dtype=np.float64)[:, None] + 0.5 - height / 2) / (_CENTER_SHARE * height)
+    x = (np.arange(columns, dtype=np.float64) + 0.5 - width / 2) / (_CENTER_SHARE * width)
     counts = nuclei_per_cell(slide.source, slide.mpp_um, slide.cell_px, (rows, columns))
-    density = np.asarray(ndimage.gaussian_filter(counts, _SMOOTH_CELLS, mode="constant"))
+    density = gaussian_filter(counts, _SMOOTH_CELLS, mode="constant")
     return {
         "centre": np.exp(-(x**2 + y**2) / 2).astype(np.float32),
         "tissue": _tissue_shares(slide),
@@ -57,8 +57,8 @@ def _tissue_shares(slide: SlideRead) -> NDArray[np.float32]:
     cell_width, cell_height = slide.tissue.cell_px
     fine = slide.cell_px / 4
     mask = slide.tissue.cells
-    y = ((np.arange(4 * rows) + 0.5) * fine / cell_height).astype(int)
-    x = ((np.arange(4 * columns) + 0.5) * fine / cell_width).astype(int)
+    y = ((np.arange(4 * rows, dtype=np.float64) + 0.5) * fine / cell_height).astype(int)
+    x = ((np.arange(4 * columns, dtype=np.float64) + 0.5) * fine / cell_width).astype(int)
     taken = mask[np.minimum(y, len(mask) - 1)][:, np.minimum(x, mask.shape[1] - 1)]
     taken[y >= len(mask)] = False
     taken[:, x >= mask.shape[1]] = False

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save
 
 from viewer.atomic_write import atomic_write_bytes
+from viewer.typed_safetensors import load_with_metadata
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,9 +64,7 @@ def load_checkpoint(
 ) -> Checkpoint | None:
     """Takes the state up into head and optimizer; None where there is none of this training."""
     try:
-        with safe_open(folder / _FILE, "pt") as file:
-            about = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        tensors, about = load_with_metadata(folder / _FILE)
     except (OSError, SafetensorError):
         return None
     if about.get("fingerprint") != fingerprint:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import ndimage
 
 from viewer.geometry import Box
 from viewer.slides.region import read_region
+from viewer.typed_scipy import gaussian_filter, maximum_filter, uniform_filter
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,7 +24,8 @@ _CHUNK_PX = 1024
 _STAINS = np.array([[0.650, 0.704, 0.286], [0.072, 0.990, 0.105], [0.268, 0.570, 0.776]])
 """Optical density of hematoxylin, eosin and a rest in red, green and blue; Ruifrok and Johnston
 2001."""
-_UNMIX = np.linalg.inv(_STAINS / np.linalg.norm(_STAINS, axis=1, keepdims=True))[:, 0]
+_LENGTHS: NDArray[np.float64] = np.linalg.norm(_STAINS, axis=1, keepdims=True)
+_UNMIX = np.linalg.inv(_STAINS / _LENGTHS)[:, 0]
 
 
 def nuclei_per_cell(
@@ -68,9 +69,9 @@ def nuclei_per_cell(
 def _peaks(picture: RgbImage) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Rows and columns of the middles of nuclei."""
     optical = -np.log10((picture.astype(np.float32) + 1) / 256)
-    hematoxylin = ndimage.gaussian_filter(np.maximum(optical @ _UNMIX, 0), _SIGMA_PX)
-    ground = ndimage.uniform_filter(hematoxylin, 15)
-    is_peak = ndimage.maximum_filter(hematoxylin, 3) == hematoxylin
+    hematoxylin = gaussian_filter(np.maximum(optical @ _UNMIX, 0), _SIGMA_PX)
+    ground = uniform_filter(hematoxylin, 15)
+    is_peak = maximum_filter(hematoxylin, 3) == hematoxylin
     is_peak &= (hematoxylin > ground) & (hematoxylin > _LEAST_OD)
     y, x = np.nonzero(is_peak)
     return y, x

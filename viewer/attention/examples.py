@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
+from safetensors.numpy import save
 
 from viewer.atomic_write import atomic_write_bytes
 from viewer.attention.patches import embedded_cells
 from viewer.attention.readings import shares_of
 from viewer.slides.slide_key import file_name_of
+from viewer.typed_safetensors import read_array
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from viewer.inference.architectures.where_to_look import CellEncoder
     from viewer.inference.models.description import Normalization
     from viewer.slides.source import RgbImage
+
+_Value = TypeVar("_Value", bound=np.generic)
 
 
 class Example(msgspec.Struct, frozen=True):
@@ -106,11 +109,12 @@ def turned(
 
     Embeddings are means over a cell, which hardly depend on how the tissue is turned.
     """
-    parts: list[NDArray] = []
-    for values in (example.variants[variant], example.known, example.shares):
+
+    def turn(values: NDArray[_Value]) -> NDArray[_Value]:
         values = np.rot90(values, turns, (-2, -1))
-        parts.append(np.ascontiguousarray(values[..., ::-1] if mirrored else values))
-    return parts[0], parts[1], parts[2]
+        return np.ascontiguousarray(values[..., ::-1] if mirrored else values)
+
+    return turn(example.variants[variant]), turn(example.known), turn(example.shares)
 
 
 def _as_it_is(picture: RgbImage) -> RgbImage:
@@ -135,7 +139,7 @@ def _padded(shape: tuple[int, ...]) -> tuple[int, ...]:
 def _kept(path: Path, shape: tuple[int, ...]) -> NDArray[np.float16] | None:
     """Cells of an earlier beginning of this training; None where they do not fit."""
     try:
-        cells = load_file(path)["cells"]
+        cells = read_array(path, "cells", np.float16)
     except (OSError, SafetensorError, KeyError):
         return None
     fits = cells.ndim == 4 and (cells.shape[0], *cells.shape[2:]) == shape

@@ -11,6 +11,7 @@ import torch
 from viewer.attention.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from viewer.attention.examples import Example, turned
 from viewer.inference.adam import AdamW
+from viewer.typed_torch import backward, random_apart, seed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,8 +69,8 @@ def fit(
     on_epoch: Callable[[EpochDone], object],
 ) -> tuple[Checkpoint, int]:
     """Return the state at the end, and the epoch that it was taken up at."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(options.seed)
+    with random_apart():
+        seed(options.seed)
         for module in model.head.modules():
             if isinstance(module, torch.nn.Conv2d):
                 module.reset_parameters()
@@ -78,7 +79,7 @@ def fit(
         began_at = state.epoch if state is not None else 0
         state = state or Checkpoint(0, 0, float("inf"), {})
         while state.epoch < options.epochs and state.epoch - state.best_epoch < options.patience:
-            torch.manual_seed(options.seed * 100_003 + state.epoch)
+            seed(options.seed * 100_003 + state.epoch)
             rng = np.random.default_rng([options.seed, state.epoch])
             loss = _epoch(model, taught, optimizer, options.rate, rng)
             validation_loss = _validated(model, held)
@@ -103,13 +104,14 @@ def _epoch(
     """Return each slide once, in random order, stain and turn; gives the mean loss."""
     model.head.train()
     total = 0.0
-    for index in rng.permutation(len(taught)).tolist():
+    order: list[int] = rng.permutation(len(taught)).tolist()
+    for index in order:
         example = taught[index]
         variant, turns = int(rng.integers(len(example.variants))), int(rng.integers(4))
         cells, known, shares = turned(example, variant, turns, mirrored=bool(rng.integers(2)))
-        expected = model.judged(torch.from_numpy(cells)[None].float())[0]
-        loss = divergence(expected, torch.from_numpy(shares), torch.from_numpy(known))
-        loss.backward()
+        expected = model.judged(torch.as_tensor(cells)[None].float())[0]
+        loss = divergence(expected, torch.as_tensor(shares), torch.as_tensor(known))
+        backward(loss)
         torch.nn.utils.clip_grad_norm_(model.head.parameters(), 1.0)
         optimizer.step(rate)
         total += loss.item()
@@ -121,9 +123,9 @@ def _validated(model: WhereToLook, held: list[Example]) -> float:
     with torch.inference_mode():
         losses = [
             divergence(
-                model.judged(torch.from_numpy(each.variants[0])[None].float())[0],
-                torch.from_numpy(each.shares),
-                torch.from_numpy(each.known),
+                model.judged(torch.as_tensor(each.variants[0])[None].float())[0],
+                torch.as_tensor(each.shares),
+                torch.as_tensor(each.known),
             )
             for each in held
         ]

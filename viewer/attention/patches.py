@@ -11,6 +11,7 @@ from viewer.geometry import Box
 from viewer.inference.architectures.where_to_look import CELL_PX, CHANNELS
 from viewer.overlays.patch_features import CELLS
 from viewer.slides.region import read_region
+from viewer.typed_torch import channels_last
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -68,7 +69,7 @@ def embedded_cells(
     reach = REACH_CELLS
     rows, columns = (side + 2 * reach for side in known.shape)
     embedded = np.zeros((CHANNELS, rows, columns), np.float16)
-    quick = encoder.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - torch's stubs lack it
+    quick = channels_last(encoder)
     mean = torch.tensor(normalization.mean).view(1, 3, 1, 1)
     std = torch.tensor(normalization.std).view(1, 3, 1, 1)
     for row, column in _chunks(rows, columns):
@@ -82,9 +83,9 @@ def embedded_cells(
         wide, high = ((side + 2 * _RING) * CELL_PX for side in (width, height))
         picture = vary(read_region(source, box, wide, high))
         with torch.inference_mode():
-            x = torch.from_numpy(picture.astype(np.float32)).permute(2, 0, 1)[None]
+            x = torch.as_tensor(picture.astype(np.float32)).permute(2, 0, 1)[None]
             x = ((x / 255 - mean) / std).contiguous(memory_format=torch.channels_last)
-            cells = quick(x)[0, :, _RING:-_RING, _RING:-_RING]
+            cells: torch.Tensor = quick(x)[0, :, _RING:-_RING, _RING:-_RING]
         embedded[:, row : row + height, column : column + width] = cells.numpy()
     return embedded
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 
 from viewer.attention.proposing import ExpectedAttention, proposals
 from viewer.errors import CoverslipError
@@ -19,6 +19,7 @@ from viewer.inference.runs.results import add_result
 from viewer.inference.tasks.known import TASKS
 from viewer.overlays.patch_feature_map import PatchFeatureMap
 from viewer.slides.calibration import known_mpp_um
+from viewer.typed_safetensors import read_array
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -158,11 +159,11 @@ def box_sizes_um(bundle: ModelBundle) -> list[tuple[float, float]]:
         The file has none.
     """
     try:
-        with safe_open(bundle.weights_path, "np") as weights:
-            sizes = weights.get_tensor("box_um")
+        read = read_array(bundle.weights_path, "box_um", np.float64)
     except (OSError, SafetensorError) as error:
         raise BundleError(f"The weights of {bundle.name} tell no sizes of boxes.") from error
-    return [(float(width), float(height)) for width, height in sizes]
+    sizes: list[tuple[float, float]] = read.tolist()
+    return [(width, height) for width, height in sizes]
 
 
 def _magnification(name: str) -> float | None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 import numpy as np
-from scipy import ndimage
 
 from viewer.attention.density import nuclei_per_cell
 from viewer.attention.simulated_session import SCREEN_PX, Look, write_simulated
@@ -18,6 +17,7 @@ from viewer.geometry import Optics, Point, Size, View
 from viewer.recording.session import SessionError
 from viewer.slides.calibration import known_mpp_um, no_pixel_size
 from viewer.slides.tissue import tissue_mask
+from viewer.typed_scipy import uniform_filter1d
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -190,8 +190,8 @@ class _Simulation:
         )
         counts = nuclei_per_cell(self._source, self._mpp_um, cell, shape)
         rows, columns = (max(1, round(side / cell)) for side in (field.height, field.width))
-        dense = ndimage.uniform_filter1d(counts, max(1, rows // 2), 0)
-        dense = np.asarray(ndimage.uniform_filter1d(dense, max(1, columns // 2), 1))
+        dense = uniform_filter1d(counts, max(1, rows // 2), 0)
+        dense = uniform_filter1d(dense, max(1, columns // 2), 1)
         dense = dense * self._rng.lognormal(0, self._parameters.noise, dense.shape)
         return [
             Point((column + 0.5) * cell, (row + 0.5) * cell)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 import torch
-from safetensors.torch import load_file
 
 from viewer.attention.examples import Example, example_of
 from viewer.attention.fitting import TrainingOptions, fit
@@ -24,6 +23,7 @@ from viewer.inference.models.description import ModelDescription
 from viewer.inference.models.model_library import BUNDLED
 from viewer.recording.behaviors import BANDS
 from viewer.slides import TileError
+from viewer.typed_safetensors import load_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -239,7 +239,7 @@ def _moments(examples: list[Example]) -> tuple[torch.Tensor, torch.Tensor]:
     ]
     cells = np.concatenate(parts, 1).astype(np.float32)
     mean, std = cells.mean(1), cells.std(1) + 1e-3
-    return torch.from_numpy(mean), torch.from_numpy(std)
+    return torch.as_tensor(mean), torch.as_tensor(std)
 
 
 def _box_sizes(examples: list[Example]) -> torch.Tensor:
@@ -250,7 +250,7 @@ def _box_sizes(examples: list[Example]) -> torch.Tensor:
         own = boxes[boxes[:, 0] == band, 1:]
         is_enough = len(own) >= _LEAST_BOXES
         sizes.append(np.median(own, 0) if is_enough else np.array(field_px(magnification, 1.0)))
-    return torch.from_numpy(np.array(sizes)).float()
+    return torch.as_tensor(np.array(sizes)).float()
 
 
 def _calibrate(model: WhereToLook, taught: list[Example]) -> None:
@@ -258,8 +258,8 @@ def _calibrate(model: WhereToLook, taught: list[Example]) -> None:
     with torch.inference_mode():
         shifts = [
             torch.logsumexp(
-                model.judged(torch.from_numpy(each.variants[0])[None].float())[0][
-                    :, torch.from_numpy(each.known)
+                model.judged(torch.as_tensor(each.variants[0])[None].float())[0][
+                    :, torch.as_tensor(each.known)
                 ].flatten(),
                 0,
             )
@@ -309,7 +309,7 @@ def _written(
 def _tissue_encoder() -> dict[str, torch.Tensor]:
     bundle = load_bundle(BUNDLED / "tissue-likeness")
     check_weights(bundle)
-    return load_file(bundle.weights_path)
+    return load_tensors(bundle.weights_path)
 
 
 def _fingerprint(

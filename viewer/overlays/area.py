@@ -8,6 +8,7 @@ import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
+from viewer.annotations.shape_numbers import boxes_of
 from viewer.geometry import Box
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def blocks_of(grid: BlockGrid, area: Area) -> list[BlockKey]:
         return keys
     shapely.prepare(area)
     corners = np.array([grid.core_box(key).bounds for key in keys])
-    meets = shapely.intersects(area, shapely.box(*corners.T))
+    meets = shapely.intersects(area, boxes_of(corners))
     return [key for key, is_met in zip(keys, meets.tolist(), strict=True) if is_met]
 
 

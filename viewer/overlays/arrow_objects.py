@@ -1,3 +1,4 @@
+# pyright: basic
 # (pyarrow brings no types)
 """Reads objects of an earlier version from Arrow; runs in the helper process."""
 

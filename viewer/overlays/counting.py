@@ -8,9 +8,10 @@ import msgspec
 import numpy as np
 import shapely
 
+from viewer.annotations import shape_numbers
 from viewer.annotations.statistics import OBJECTS
 from viewer.geometry import Box
-from viewer.overlays.area import blocks_of, part_within
+from viewer.overlays.area import blocks_of, holds, part_within
 from viewer.overlays.objects import Objects
 from viewer.overlays.patch_feature_map import PatchFeatureMap
 
@@ -133,7 +134,7 @@ def analyzed_share(found: ObjectMap | PatchFeatureMap, area: Area) -> float:
     if not missing or not shape.area:
         return 1.0
     cores = np.array([box.polygon for box in missing])
-    unknown = shapely.area(shapely.intersection(cores, shape)).sum()
+    unknown = shape_numbers.areas(shapely.intersection(cores, shape)).sum()
     return max(0.0, 1.0 - float(unknown) / float(shape.area))
 
 
@@ -156,4 +157,4 @@ def _shown_inside(
     if region is None or not len(objects):
         return shown
     x, y = objects.centroids.astype(np.float64).T
-    return shown & shapely.contains_xy(region, x, y)
+    return shown & holds(region, x, y)

@@ -113,16 +113,18 @@ def density_map(
     The first value is of all objects; the others are of the classes, where there are several. What
     was not analyzed is NaN, and a place whose surroundings were in part is by that part.
     """
+    from viewer.typed_scipy import convolved
+
     counts, analyzed, cell_px = _binned(found, len(names), options.radius_um / _STEPS_PER_RADIUS)
     kernel = _kernel(options, cell_px * found.mpp_um)
-    area = np.maximum(_convolved(analyzed, kernel), 0.0)
+    area = np.maximum(convolved(analyzed, kernel), 0.0)
     cell_mm2 = (cell_px * found.mpp_um) ** 2 / _UM2_PER_MM2
     # Places beyond what was analyzed are told apart from empty ones.
     is_known = (analyzed > 0) & (area >= _LEAST_ANALYZED * kernel.sum())
     planes = [counts.sum(0), *counts] if len(names) > 1 else [counts.sum(0)]
     values = np.full((*analyzed.shape, len(planes)), np.nan, np.float32)
     for index, plane in enumerate(planes):
-        summed = np.maximum(_convolved(plane, kernel), 0.0)
+        summed = np.maximum(convolved(plane, kernel), 0.0)
         values[is_known, index] = (summed / np.maximum(area * cell_mm2, 1e-12))[is_known]
     return _as_map(found, values, cell_px), [ALL, *names] if len(names) > 1 else [ALL]
 
@@ -144,6 +146,8 @@ def hot_spot(
     DensityError
         The area is none, or larger than the slide.
     """
+    from viewer.typed_scipy import convolved
+
     if not (math.isfinite(area_mm2) and area_mm2 > 0):
         raise DensityError(f"A hot spot of {area_mm2:g} mm² cannot be: give an area above 0.")
     slide = found.grid.slide
@@ -163,8 +167,8 @@ def hot_spot(
     radius_px = radius_um / found.mpp_um
     _, analyzed, cell_px = _binned(found, 1, radius_um / _STEPS_PER_RADIUS)
     kernel = _kernel(DensityOptions(_within(radius_um)), cell_px * found.mpp_um)
-    share = _convolved(analyzed, kernel) / kernel.sum()
-    counts = _convolved(_histogram(points, analyzed.shape, cell_px), kernel)
+    share = convolved(analyzed, kernel) / kernel.sum()
+    counts = convolved(_histogram(points, analyzed.shape, cell_px), kernel)
     is_whole = (share >= _WHOLE) & (counts >= 0.5)
     scored = np.where(is_whole, counts, -1.0) if is_whole.any() else counts
     row, column = np.unravel_index(int(scored.argmax()), scored.shape)
@@ -267,17 +271,6 @@ def _kernel(options: DensityOptions, cell_um: float) -> NDArray[np.float64]:
     reach = max(1, math.ceil(radius))
     ys, xs = np.mgrid[-reach : reach + 1, -reach : reach + 1]
     return (np.hypot(xs, ys) <= max(radius, 0.5)).astype(float)
-
-
-def _convolved(plane: NDArray[np.float64], kernel: NDArray[np.float64]) -> NDArray[np.float64]:
-    from scipy import fft
-
-    full = [a + b - 1 for a, b in zip(plane.shape, kernel.shape, strict=True)]
-    shape = [fft.next_fast_len(each, real=True) for each in full]
-    product = np.asarray(fft.rfft2(plane, shape)) * np.asarray(fft.rfft2(kernel, shape))
-    whole = np.asarray(fft.irfft2(product, shape))
-    top, left = kernel.shape[0] // 2, kernel.shape[1] // 2
-    return whole[top : top + plane.shape[0], left : left + plane.shape[1]]
 
 
 def _as_map(found: ObjectMap, values: NDArray[np.float32], cell_px: float) -> PatchFeatureMap:

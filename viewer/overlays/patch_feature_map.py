@@ -166,7 +166,9 @@ class PatchFeatureMap:
         origin, side = self.origin, self.raster_px
         columns = self._range(box.x0 - origin.x, box.x1 - origin.x, self.columns)
         rows = self._range(box.y0 - origin.y, box.y1 - origin.y, self.rows)
-        x, y = (np.arange(axis.start, axis.stop) + 0.5 for axis in (columns, rows))
+        x, y = (
+            np.arange(axis.start, axis.stop, dtype=np.float64) + 0.5 for axis in (columns, rows)
+        )
         x, y = np.meshgrid(origin.x + x * side, origin.y + y * side)
         inside[rows, columns] = holds(area, x.ravel(), y.ravel()).reshape(x.shape)
         if not inside.any():

@@ -320,7 +320,8 @@ def _region_shares(
     cells: _Cells, used: NDArray[np.bool_], regions: Sequence[BaseGeometry]
 ) -> tuple[list[float], list[float]] | None:
     """Return area in percent and index of each region that has cells."""
-    areas, indices = [], []
+    areas: list[float] = []
+    indices: list[float] = []
     for region in regions:
         graded = cells.graded(used & _within(cells.xy, [region]))
         index = labeling_index(graded.all_positive, graded.total)

@@ -8,6 +8,8 @@ import msgspec
 import numpy as np
 import shapely
 
+from viewer.annotations.shape_numbers import areas
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -30,7 +32,7 @@ class LabelPainter:
 
     def __init__(self, regions: Sequence[BaseGeometry], values: Sequence[int]) -> None:
         shapes = np.array(regions, dtype=object)
-        order = np.argsort(-shapely.area(shapes), kind="stable") if len(shapes) else []
+        order: list[int] = np.argsort(-areas(shapes), kind="stable").tolist() if len(shapes) else []
         self._shapes = shapes[order]
         self._values = [values[index] for index in order]
         self._tree = shapely.STRtree(self._shapes)
@@ -56,7 +58,8 @@ class LabelPainter:
         box = shapely.box(
             left * scale[0], top * scale[1], (left + width) * scale[0], (top + height) * scale[1]
         )
-        for index in np.sort(self._tree.query(box)).tolist():
+        found: list[int] = np.sort(self._tree.query(box)).tolist()
+        for index in found:
             paint_edges(labels, self._edges_of(index), self._values[index], left, top, scale)
         return labels
 

@@ -18,6 +18,7 @@ from viewer.annotations.formats.problems import AnnotationFileError, Problem
 from viewer.annotations.masks.label_masks import MOST_PNG_PX
 from viewer.annotations.masks.mask_legend import Label, Legend, legend_beside, legend_of
 from viewer.annotations.masks.outlines import joined, outlines_of
+from viewer.annotations.shape_numbers import bounds_of
 from viewer.colors import class_color
 from viewer.limits import LimitError, open_regular
 from viewer.slides.readers.coded_size import check_tiff_tile
@@ -98,8 +99,8 @@ class Regions:
         shapes, values = outlines_of(labels)
         if not len(shapes):
             return
-        bounds = shapely.bounds(shapes)
-        is_cut = (bounds[:, 1] == 0) | (bounds[:, 3] == len(labels)) | self._by_instance
+        _, tops, _, bottoms = bounds_of(shapes).T
+        is_cut = (tops == 0) | (bottoms == len(labels)) | self._by_instance
         moved = shapely.transform(shapes, lambda places: places + np.array((0, top)))
         for shape, value, cut in zip(moved, values.tolist(), is_cut.tolist(), strict=True):
             if cut:

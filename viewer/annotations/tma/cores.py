@@ -45,8 +45,7 @@ def is_core(annotation: Annotation) -> bool:
 
 def is_missing(core: Annotation) -> bool:
     """Return whether a core is marked as missing, as QuPath keeps it."""
-    properties = core.unknown.get("properties")
-    return isinstance(properties, dict) and properties.get(MISSING) is True
+    return mapping_of(core.unknown.get("properties")).get(MISSING) is True
 
 
 def with_missing(core: Annotation, *, missing: bool) -> Annotation:

@@ -158,9 +158,9 @@ def array_in(
     is_tissue: NDArray[np.bool_], options: DearrayOptions, diameter: float | None = None
 ) -> FoundArray | str:
     """Return the array in a mask of tissue, in its pixels; a sentence where there is none."""
-    from scipy import ndimage
+    from viewer.typed_scipy import gaussian_filter
 
-    dense = ndimage.gaussian_filter(is_tissue.astype(np.float32), _SMOOTH_PX)
+    dense = gaussian_filter(is_tissue.astype(np.float32), _SMOOTH_PX)
     tissue = (dense > _IS_DENSE).astype(np.float32)
     is_known = diameter is not None or (options.rows is not None and options.columns is not None)
     least = _LEAST_KNOWN if is_known else LEAST_CORES
@@ -227,20 +227,19 @@ def _level_for(levels: tuple[Level, ...]) -> int:
 
 def _usual_diameter(tissue: NDArray[np.bool_], least: int) -> float | None:
     """Return the diameter that most round pieces have, by the discs that fit into the tissue."""
-    from scipy import ndimage
+    from viewer.typed_scipy import binary_fill_holes, distance_transform_edt, find_objects, label
 
-    filled = np.asarray(ndimage.binary_fill_holes(tissue) if tissue.mean() < 0.5 else tissue)
-    inner = np.asarray(ndimage.distance_transform_edt(np.pad(filled, 1)))[1:-1, 1:-1]
-    labels = np.zeros(filled.shape, np.int32)
-    count = ndimage.label(filled, output=labels)
+    filled = binary_fill_holes(tissue) if tissue.mean() < 0.5 else tissue
+    inner = distance_transform_edt(np.pad(filled, 1))[1:-1, 1:-1]
+    labels, count = label(filled)
     if not count:
         return None
     # A piece that is round as a whole tells its own size.
     sizes: list[float] = []
     most = _MOST_OF_SLIDE * min(tissue.shape)
     areas = np.bincount(labels.ravel())
-    for number, place in enumerate(ndimage.find_objects(labels), 1):
-        height, width = (part.stop - part.start for part in place)
+    for number, place in find_objects(labels):
+        height, width = labels[place].shape
         across = (height + width) / 2
         if not (_LEAST_DIAMETER_PX <= across <= most):
             continue

@@ -28,22 +28,24 @@ class DiscSearch:
     """Discs of one size in a plane of tissue."""
 
     def __init__(self, tissue: Plane, diameter: float) -> None:
+        from viewer.typed_scipy import convolved
+
         self._tissue = tissue
         self._size = diameter
         radius = diameter / 2
-        self._shares = _convolved(tissue, _disc(radius))
+        self._shares = convolved(tissue, _disc(radius))
         outer, inner = _disc(_RING[1] * radius, norm=False), _disc(_RING[0] * radius, norm=False)
         gap = (outer.shape[0] - inner.shape[0]) // 2
         outer[gap : gap + inner.shape[0], gap : gap + inner.shape[1]] -= inner
-        self._rings = _convolved(tissue, outer / outer.sum())
+        self._rings = convolved(tissue, outer / outer.sum())
 
     def discs(self) -> tuple[NDArray[np.float64], Plane, Plane]:
         """Return middles (n, 2) as x and y, and of each its share of tissue and its ring's."""
-        from scipy import ndimage
+        from viewer.typed_scipy import maximum_filter
 
         score = self._shares - 0.5 * self._rings
         window = max(3, round(self._size * 0.4)) | 1
-        is_peak = (score == ndimage.maximum_filter(score, window)) & (self._shares >= _FOUND)
+        is_peak = (score == maximum_filter(score, window)) & (self._shares >= _FOUND)
         ys, xs = np.nonzero(is_peak)
         order = np.argsort(-score[ys, xs], kind="stable")
         kept: list[tuple[int, int]] = []
@@ -121,18 +123,6 @@ class DiscSearch:
             total = float(weights.sum())
             x, y = float((xs * weights).sum() / total), float((ys * weights).sum() / total)
         return x, y
-
-
-def _convolved(plane: Plane, kernel: Plane) -> Plane:
-    """Return the means of a plane under a kernel that is odd in both directions."""
-    from scipy import fft
-
-    full = [a + b - 1 for a, b in zip(plane.shape, kernel.shape, strict=True)]
-    shape = [fft.next_fast_len(each, real=True) for each in full]
-    product = np.asarray(fft.rfft2(plane, shape)) * np.asarray(fft.rfft2(kernel, shape))
-    whole = np.asarray(fft.irfft2(product, shape))
-    top, left = kernel.shape[0] // 2, kernel.shape[1] // 2
-    return whole[top : top + plane.shape[0], left : left + plane.shape[1]].astype(np.float32)
 
 
 def _disc(radius: float, *, norm: bool = True) -> Plane:

@@ -17,6 +17,7 @@ from viewer.inference.process.outputs import named_outputs
 from viewer.inference.steps.probing import check_answers
 from viewer.inference.tasks.instances import takes_any_size
 from viewer.inference.tasks.known import TASKS
+from viewer.typed_torch import channels_last
 from viewer.untyped import is_mapping, is_sequence
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class Network:
         self._name = bundle.description.name
         self.device = device
         module = load_module(bundle, device)
-        self._module = module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - torch's stubs lack it
+        self._module = channels_last(module)
         about = bundle.description
         shape = (1, 3, 1, 1)
         self._about = about

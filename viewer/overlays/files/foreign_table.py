@@ -83,7 +83,7 @@ def read_csv(path: Path) -> ForeignTable:
     has_commas = mark == ";" and "," in text
     try:
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=mark)
-        names = [bare_cell(name) for name in next(reader, [])]
+        names = [bare_cell(name) for name in next(reader, list[str]())]
         rows = [row for row in reader if row]
     except csv.Error as error:
         raise ResultFileError(f"{path.name} cannot be read: {error}.") from error

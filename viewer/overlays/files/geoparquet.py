@@ -1,3 +1,4 @@
+# pyright: basic
 # (pyarrow brings no types)
 """Objects as GeoParquet 1.1: outlines as WKB in level-0 pixels, a column a measurement.
 

@@ -1,3 +1,5 @@
+# pyright: basic
+# (zarr brings types that are not complete)
 """Scores of cells as OME-Zarr 0.5: a multiscale picture with a channel a class.
 
 Runs in the helper process, since it needs zarr.

@@ -12,6 +12,7 @@ import shapely
 from viewer.annotations.formats.dicom.files import read_dicom
 from viewer.annotations.formats.problems import Problem, Problems
 from viewer.annotations.formats.qupath import read_qupath
+from viewer.annotations.shape_numbers import outer_rings, type_ids
 from viewer.colors import class_color
 from viewer.limits import CLASSES
 from viewer.overlays.blocks import BlockGrid, BlockKey
@@ -96,7 +97,7 @@ def _outlines(annotations: Iterable[Annotation], problems: list[Problem]) -> Out
 def table_outlines(table: ForeignTable) -> Outlines:
     """Return the polygons of a table with a column of geometry, as GeoParquet has it."""
     polygons = shapely.from_wkb(np.array(table.geometry, dtype=object), on_invalid="ignore")
-    is_outline = shapely.get_type_id(polygons) == shapely.GeometryType.POLYGON
+    is_outline = type_ids(polygons) == shapely.GeometryType.POLYGON
     names = table.texts.get("class", [])
     numbers = [name for name in table.fractions if name not in ("x_px", "y_px")]
     columns = {name: table.column(name) for name in numbers}
@@ -146,7 +147,7 @@ def _objects(outlines: Outlines, names: Sequence[str], shift_px: tuple[float, fl
     polygons = shapely.transform(
         np.array(outlines.polygons, dtype=object), lambda places: places + shift_px
     )
-    rings = shapely.get_exterior_ring(polygons)
+    rings = outer_rings(polygons)
     points, owners = shapely.get_coordinates(rings, return_index=True)
     # Rings repeat their first corner at the end.
     is_last = np.append(owners[1:] != owners[:-1], True)

@@ -1,3 +1,4 @@
+# pyright: basic
 # (pyarrow brings no types)
 """Writes a table of patches as Parquet; runs in the helper process, since it needs pyarrow."""
 

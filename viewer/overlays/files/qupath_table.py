@@ -103,7 +103,8 @@ def _classes(
     path: Path, table: ForeignTable, rows: NDArray[np.intp]
 ) -> tuple[list[str], NDArray[np.uint8]]:
     held = _texts(table, _CLASSES)
-    given = [(held[row] if held is not None else "") or _NO_CLASS for row in rows.tolist()]
+    numbered: list[int] = rows.tolist()
+    given = [(held[row] if held is not None else "") or _NO_CLASS for row in numbered]
     names = list(dict.fromkeys(given))
     if len(names) > MOST_CLASSES:
         raise ResultFileError(f"{path.name} holds more than {MOST_CLASSES} classes.")

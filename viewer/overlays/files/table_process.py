@@ -1,3 +1,4 @@
+# pyright: basic
 # (pyarrow and h5py bring no types)
 """Reads one foreign table in a confined process; it has the open file and nothing else."""
 

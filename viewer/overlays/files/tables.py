@@ -41,5 +41,5 @@ def write_csv(
         for index, (x, y) in enumerate(objects.centroids.tolist()):
             measured = [f"{objects.measurements[name][index]:.4f}" for name in names]
             place = [f"{v:.2f}" for v in (x, y, x * mpp_um, y * mpp_um)]
-            class_name = classes[objects.classes[index]][0]
+            class_name = classes[int(objects.classes[index])][0]
             writer.writerow([index + 1, text_cell(class_name), *place, *measured, unlike[index]])

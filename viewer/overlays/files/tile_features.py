@@ -80,8 +80,9 @@ def _found(
 ) -> PatchFeatureMap:  # fmt: skip
     """Return the map of vectors (n, d) whose tiles have their middles (n, 2) at y, x."""
     starts = middles - step / 2
+    lowest: NDArray[np.float64] = starts.min(0)
     origin = np.array([_commonest_start(axis, step) for axis in starts.T])
-    origin += np.round((starts.min(0) - origin) / step) * step
+    origin += np.round((lowest - origin) / step) * step
     cells = np.round((starts - origin) / step).astype(int)
     off = np.abs(starts - origin - cells * step).max(1)
     order = np.argsort(off, kind="stable")
