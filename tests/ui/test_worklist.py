@@ -7,7 +7,9 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 from project_steps import make_slide
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialogButtonBox
@@ -136,6 +138,26 @@ def test_the_next_slide_is_there_before_its_key(
     # One that was replaced since it was opened ahead is not taken for the one that it was.
     qtbot.waitUntil(pane.bars.notice.isVisible, timeout=20_000)
     assert "changed" in pane.bars.notice.sentence.text()
+
+
+def test_a_tile_that_could_not_be_read_ahead_is_said_once_its_slide_is_shown(
+    window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    good, damaged = tmp_path / "a.tif", tmp_path / "b.tif"
+    pixels = np.full((600, 800, 3), 200, np.uint8)
+    tifffile.imwrite(good, pixels, tile=(256, 256), photometric="rgb", compression="deflate")
+    shutil.copy(good, damaged)
+    with tifffile.TiffFile(damaged) as tiff:
+        first, size = tiff.pages[0].dataoffsets[0], tiff.pages[0].databytecounts[0]
+    content = bytearray(damaged.read_bytes())
+    content[first : first + size] = b"U" * size
+    damaged.write_bytes(content)
+    window.open_paths([tmp_path])
+    pane, ahead = window.panes.active, window.worklist.ahead
+    qtbot.waitUntil(lambda: pane.path == good and ahead.is_loaded(damaged), timeout=20_000)
+    press(qtbot, window, Qt.Key.Key_PageDown)
+    assert pane.path == damaged
+    qtbot.waitUntil(lambda: "level 0 cannot be read" in window.status.trouble.text())
 
 
 def test_slides_ahead_are_bounded_in_bytes_and_freed(

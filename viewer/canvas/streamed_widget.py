@@ -156,6 +156,8 @@ class StreamedWidget(NavigatedWidget):
             self._navigator.travel(view.resized(self._size()), "open", animated=False)
         self._stall_timer.start()
         self._after_move()
+        for reason in list(loader.failures.values())[-1:]:  # of a slide that was opened ahead
+            self.tile_failed.emit(reason)
         self.history_changed.emit()
         self.source_changed.emit()
 
