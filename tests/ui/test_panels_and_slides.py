@@ -252,3 +252,27 @@ def test_the_next_slide_opens_where_the_first_of_a_folder_does_not(
     with qtbot.waitSignal(pane.opened, timeout=20_000):
         press(qtbot, window, Qt.Key.Key_PageDown)
     assert pane.path == folder / "2.svs"
+
+
+def test_a_message_that_does_not_fit_ends_with_an_ellipsis_and_is_whole_in_the_tool_tip(
+    window: MainWindow,
+) -> None:
+    status = window.status
+    status.say("Short.")
+    assert status.shown_message == "Short."
+    sentence = "9 annotations " + "W" * 200
+    status.say(sentence)
+    assert status.shown_message.startswith("9 annotations ")
+    assert status.shown_message.endswith("W…")
+    assert "".join(status.toolTip().split()) == "".join(sentence.split())
+    picture = status.grab().toImage()
+    scale, end = status.devicePixelRatioF(), min(each.x() for each in status.permanent)
+    beside = {
+        picture.pixelColor(round(x * scale), y).name()
+        for x in range(end - 4, end)
+        for y in range(picture.height())
+    }
+    said = {picture.pixelColor(round(20 * scale), y).name() for y in range(picture.height())}
+    assert len(beside) < len(said)  # no letter is cut off there
+    status.clearMessage()
+    assert status.toolTip() == ""

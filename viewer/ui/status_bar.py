@@ -5,9 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLabel, QSizePolicy, QStatusBar, QWidget
+from PySide6.QtCore import QRect, Qt
+from PySide6.QtGui import QPainter
+from PySide6.QtWidgets import (
+    QLabel,
+    QSizePolicy,
+    QStatusBar,
+    QStyle,
+    QStyleOption,
+    QWidget,
+)
 
+from viewer.canvas.qt_guard import guarded
 from viewer.geometry import Optics, Point, View
 from viewer.slides.composites import first_displays
 from viewer.slides.remote.address import is_address
@@ -15,12 +24,17 @@ from viewer.tiles.display import DisplaySettings
 from viewer.tiles.stains import Stain
 from viewer.ui.slides.magnification_box import MagnificationBox
 from viewer.ui.slides.pane_status import PaneStatus
+from viewer.ui.widgets import plain_tip
 
 if TYPE_CHECKING:
+    from PySide6.QtGui import QPaintEvent
+
     from viewer.slides.channels import Axes, ImagePlane
     from viewer.ui.slides.slide_pane import SlidePane
 
 _SAID_MS = 8000
+_MESSAGE_MARGIN_PX = 6
+"""As Qt has it, so that a message stays where it is."""
 _LOADING = "Loading..."
 _COARSE = "Coarse overview..."
 _COARSE_TIP = "The overview is made of a sample of the slide, until all of it was read."
@@ -47,7 +61,7 @@ class WindowStatusBar(QStatusBar):
         widest = self.fontMetrics().horizontalAdvance("100000, 100000 px   25000.0, 25000.0 µm")
         self.cursor_label.setMinimumWidth(widest)
         self.addWidget(self.trouble, 1)
-        for widget in (
+        self.permanent = (
             self.drawing,
             self.overlay,
             self.cursor_label,
@@ -56,16 +70,48 @@ class WindowStatusBar(QStatusBar):
             self.loading,
             self.magnification,
             self.recording,
-        ):
+        )
+        for widget in self.permanent:
             self.addPermanentWidget(widget)
         widest = max(map(self.fontMetrics().horizontalAdvance, _RECORDING.values()))
         self.recording.setMinimumWidth(widest + 12)
         self.magnification.refused.connect(self.say)
+        self.messageChanged.connect(lambda sentence: self.setToolTip(plain_tip(sentence)))
         self.show_recording("off")
 
     def say(self, sentence: str) -> None:
         """Shows a sentence for a while."""
         self.showMessage(sentence, _SAID_MS)
+
+    @property
+    def shown_message(self) -> str:
+        """Return the passing message as it is painted: what does not fit ends with an ellipsis."""
+        room_px = self._message_room().width()
+        return self.fontMetrics().elidedText(
+            self.currentMessage(), Qt.TextElideMode.ElideRight, room_px
+        )
+
+    @guarded()
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint a message with an ellipsis where Qt would cut it off."""
+        shown = self.shown_message
+        if shown == self.currentMessage():
+            super().paintEvent(event)
+            return
+        painter, option = QPainter(self), QStyleOption()
+        option.initFrom(self)
+        self.style().drawPrimitive(QStyle.PrimitiveElement.PE_PanelStatusBar, option, painter, self)
+        painter.setPen(self.palette().windowText().color())
+        flags = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+        painter.drawText(self._message_room(), flags | Qt.TextFlag.TextSingleLine, shown)
+
+    def _message_room(self) -> QRect:
+        """Return where Qt paints messages: left of all that stays."""
+        kept = [each for each in self.permanent if each.isVisible()]
+        end = min((each.x() for each in kept), default=self.width())
+        return self.rect().adjusted(
+            _MESSAGE_MARGIN_PX, 0, end - _MESSAGE_MARGIN_PX - self.width(), 0
+        )
 
     _holder = "drive"
     """What the slide lies on, in a word."""
