@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -53,25 +52,18 @@ def _file(features: SlideFeatures, encoder: Encoder, layout: Layout) -> bytes:
     TRIDENT (Zhang et al. 2025) tells the scale in attributes of `coords`, CLAM (Lu et al. 2021)
     the pyramid's level and the patch's side there.
     """
-    import h5py
+    from viewer.cohort.features.hdf5 import hdf5_file
 
     side = round(features.side_px)
+    about: dict[str, object] = {"name": Path(features.name).stem}
+    if layout == "trident":
+        about |= {
+            "patch_size": encoder.patch_px or side,
+            "patch_size_level0": side,
+            "overlap": 0,
+            "encoder": encoder.name,
+        }
+    else:
+        about |= {"patch_level": 0, "patch_size": side, "downsample": np.ones(2)}
     places = np.round(features.places).astype(np.int64)
-    with tempfile.TemporaryFile() as sink:
-        with h5py.File(sink, "w") as file:
-            file.create_dataset("features", data=features.vectors.astype(np.float32))
-            coords = file.create_dataset("coords", data=places)
-            about: dict[str, object] = {"name": Path(features.name).stem}
-            if layout == "trident":
-                about |= {
-                    "patch_size": encoder.patch_px or side,
-                    "patch_size_level0": side,
-                    "overlap": 0,
-                    "encoder": encoder.name,
-                }
-            else:
-                about |= {"patch_level": 0, "patch_size": side, "downsample": np.ones(2)}
-            for key, value in about.items():
-                coords.attrs[key] = value
-        sink.seek(0)
-        return sink.read()
+    return hdf5_file(features.vectors.astype(np.float32), places, about)

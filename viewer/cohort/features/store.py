@@ -1,4 +1,4 @@
-# (lancedb and pyarrow bring no types)
+# (lancedb brings no types)
 """A store of patch features: Lance tables in a folder or a bucket, one for each encoder.
 
 A slide's rows come in one commit of Lance, so a slide is there as a whole or not at all; the table
@@ -34,7 +34,7 @@ from viewer.slides.remote.endpoints import check_contact, endpoint_of
 from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
 _log = logging.getLogger(__name__)
 
@@ -98,7 +98,9 @@ class FeatureStore:
             with self._locked(_WRITING):
                 self._names = set(self._listed())
                 if writes and _SLIDES not in self._names:
-                    self._create(_SLIDES, _slides_schema())
+                    from viewer.cohort.features.arrow import slides_schema
+
+                    self._create(_SLIDES, slides_schema())
         if not writes and _SLIDES not in self._names:
             raise NoFeaturesError(self._without_features())
 
@@ -172,7 +174,7 @@ class FeatureStore:
     # Changes ---------------------------------------------------------------------------------
 
     @contextmanager
-    def claim(self, encoder: Encoder, slide: str, *, waits: bool = False) -> Iterator[bool]:
+    def claim(self, encoder: Encoder, slide: str, *, waits: bool = False) -> Generator[bool]:
         """Keep a slide from other processes, and give whether it is free for this one.
 
         A process that ends, however it does, gives up what it claimed; in a bucket that is seen
@@ -189,7 +191,7 @@ class FeatureStore:
 
     def add_slide(self, encoder: Encoder, features: SlideFeatures) -> None:
         """Keep the features of a slide, in place of those kept before by the same encoder."""
-        import pyarrow as pa
+        from viewer.cohort.features.arrow import patches_table
 
         if features.vectors.shape[1:] != (encoder.length,):
             raise FeatureStoreError(
@@ -197,28 +199,14 @@ class FeatureStore:
                 f"{features.name} have {features.vectors.shape[-1]}."
             )
         where = f"slide = '{_quoted(features.slide)}'"
-        count = len(features)
-        flat = pa.array(np.ascontiguousarray(features.vectors, np.float16).ravel())
-        rows = pa.table(
-            {
-                "slide": [features.slide] * count,
-                "name": [features.name] * count,
-                "x": features.places[:, 0],
-                "y": features.places[:, 1],
-                "side_px": np.full(count, features.side_px, np.float32),
-                "mpp_um": np.full(count, features.mpp_um, np.float32),
-                "quality": features.quality.astype(np.float32),
-                "vector": pa.FixedSizeListArray.from_arrays(flat, encoder.length),
-            },
-            schema=_patches_schema(encoder.length),
-        )
+        rows = patches_table(features, encoder.length)
         entry = {
             "slide": features.slide,
             "encoder_key": encoder.key,
             "encoder": json.dumps(msgspec.structs.asdict(encoder)),
             "path": features.path,
             "name": features.name,
-            "patches": count,
+            "patches": len(features),
             "mpp_um": features.mpp_um,
             "side_px": features.side_px,
             "attributes": json.dumps(features.attributes),
@@ -229,7 +217,7 @@ class FeatureStore:
             self._change(_SLIDES, lambda table: table.delete(_entry(encoder, features.slide)))
             if self._table(patches).count_rows(where):
                 self._change(patches, lambda table: table.delete(where))
-            if count:
+            if len(features):
                 self._change(patches, lambda table: table.add(rows))
             self._change(_SLIDES, lambda table: table.add([entry]))
 
@@ -256,7 +244,7 @@ class FeatureStore:
         return self._table(self._patches_name(encoder))
 
     @contextmanager
-    def _locked(self, name: str, *, waits: bool = True) -> Iterator[bool]:
+    def _locked(self, name: str, *, waits: bool = True) -> Generator[bool]:
         """Hold a lock of the store against other processes; give whether it is held."""
         if self._locks is None:
             yield True
@@ -279,7 +267,9 @@ class FeatureStore:
     def _patches_name(self, encoder: Encoder, *, create: bool = False) -> str:
         name = "patches_" + hashlib.blake2b(encoder.key.encode(), digest_size=8).hexdigest()
         if create and name not in self._names:
-            self._create(name, _patches_schema(encoder.length))
+            from viewer.cohort.features.arrow import patches_schema
+
+            self._create(name, patches_schema(encoder.length))
         return name
 
     def _change(self, name: str, change: Callable[[Any], object]) -> None:
@@ -298,7 +288,7 @@ class FeatureStore:
         with self._errors_told():
             return self._database.open_table(name)
 
-    def _create(self, name: str, schema: Any) -> None:
+    def _create(self, name: str, schema: object) -> None:
         try:
             self._database.create_table(name, schema=schema, exist_ok=True)
         except Exception:  # of any kind; another machine may have made it at the same time
@@ -328,7 +318,7 @@ class FeatureStore:
             return held[1]
 
     @contextmanager
-    def _errors_told(self) -> Iterator[None]:
+    def _errors_told(self) -> Generator[None]:
         """Raise FeatureStoreError for whatever lancedb raises: its Rust core raises anything."""
         try:
             yield
@@ -340,32 +330,6 @@ class FeatureStore:
                 f"The store {self.place} cannot be used ({reason_of(error)}): check that it is "
                 "there, whole, and that you may write to it."
             ) from error
-
-
-def _slides_schema() -> Any:
-    import pyarrow as pa
-
-    text, number = pa.string(), pa.float64()
-    return pa.schema(
-        [
-            ("slide", text), ("encoder_key", text), ("encoder", text), ("path", text),
-            ("name", text), ("patches", pa.int64()), ("mpp_um", number), ("side_px", number),
-            ("attributes", text), ("at_utc", text),
-        ]
-    )  # fmt: skip
-
-
-def _patches_schema(length: int) -> Any:
-    import pyarrow as pa
-
-    text, number = pa.string(), pa.float32()
-    return pa.schema(
-        [
-            ("slide", text), ("name", text), ("x", pa.float64()), ("y", pa.float64()),
-            ("side_px", number), ("mpp_um", number), ("quality", number),
-            ("vector", pa.list_(pa.float16(), length)),
-        ]
-    )  # fmt: skip
 
 
 def _entry(encoder: Encoder, slide: str) -> str:
