@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 import shapely
@@ -82,7 +82,7 @@ def _fill_up(dataset: Dataset, problems: list[Problem]) -> None:
 
 def _strips(
     seg: Segmentation, numbers: list[int], *, is_flat: bool
-) -> Iterator[tuple[int, NDArray[Any]]]:
+) -> Iterator[tuple[int, NDArray[np.integer]]]:
     """Yield the first row of each strip, and the numbers of segments in it."""
     rows = int(seg.Rows) * max(1, _STRIP_PX // int(seg.Rows))
     total = int(seg.TotalPixelMatrixRows)

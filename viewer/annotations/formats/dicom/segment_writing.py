@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
@@ -171,7 +171,7 @@ class _Frames:
         met = np.unique(shapely.STRtree(boxes).query(shapes, predicate="intersects")[1])
         return list(zip(x[met].tolist(), y[met].tolist(), strict=True))
 
-    def painted(self) -> NDArray[Any]:
+    def painted(self) -> NDArray[np.integer]:
         """(tiles, height, width) of segments' numbers, or with an axis of segments that overlap.
 
         Raises
@@ -191,7 +191,7 @@ class _Frames:
                 flat[index][tile] = number
         return flat
 
-    def _stacked(self, shape: tuple[int, ...]) -> NDArray[Any]:
+    def _stacked(self, shape: tuple[int, ...]) -> NDArray[np.integer]:
         self._check(math.prod(shape), _MOST_STACKED_PX)
         stacked = np.zeros(shape, np.uint8)
         for index, corner in enumerate(self.corners):
