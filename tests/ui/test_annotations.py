@@ -12,7 +12,7 @@ import pytest
 import shapely
 from PySide6.QtCore import QItemSelectionModel, QPoint, Qt
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QApplication, QInputDialog, QLineEdit, QMenu
+from PySide6.QtWidgets import QApplication, QInputDialog, QLabel, QLineEdit, QMenu
 from pytestqt.qtbot import QtBot
 from ui_steps import (
     ALT,
@@ -416,6 +416,29 @@ def test_of_a_spoilt_file_the_good_parts_are_taken_and_the_rest_is_listed(
     assert "spoilt.geojson" in listed.banner.sentence.text()
     assert listed.status.currentMessage() == ""  # no longer "Reading spoilt.geojson..."
     assert len(set_document(listed, qtbot, "spoilt.geojson")) == 2
+
+
+def test_an_export_says_what_its_format_cannot_hold(
+    listed: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    active, out = _active(listed, qtbot), tmp_path / "out.xml"
+    points = Annotation(shapely.MultiPoint([(5, 5), (9, 9)]))
+    active.do(adding("Import", [Annotation(shapely.box(0, 0, 9, 9), color="#123456"), points]))
+    listed.annotations.files.write(out, FORMATS["imagescope"], active)
+    dialog = open_dialog(listed, ProblemsDialog, qtbot)
+    assert isinstance(dialog, ProblemsDialog)
+    # Not that two annotations were written: the points are not there.
+    (sentence, *_) = dialog.findChildren(QLabel)
+    assert sentence.text() == (
+        "out.xml (ImageScope XML) was written, but not all of 2 annotations. Not in the file: a "
+        "point, which this format cannot hold (2); that its parts belong together (1)."
+    )
+    assert dialog.text.toPlainText().splitlines() == [
+        "Number 2: that its parts belong together",
+        *["Number 2: a point, which this format cannot hold"] * 2,
+    ]
+    assert listed.status.currentMessage().endswith("but not all of 2 annotations.")
+    dialog.close()
 
 
 def test_annotations_and_detections_of_one_file_go_where_each_belongs(

@@ -130,7 +130,7 @@ def _elements(
     for part in parts:
         kind, corners = _kind_and_corners(part)
         if getattr(part, "interiors", ()):
-            problems.append(Problem(number, "its holes, which this format has not"))
+            problems.append(Problem(number, "its holes, which this format cannot hold"))
         stated = {
             "Name": annotation.name or f"Annotation {number}",
             "Type": kind,

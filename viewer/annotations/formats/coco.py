@@ -329,7 +329,7 @@ def _entry(annotation: Annotation, id_: int, category: int) -> Json:
             stated["keypoints"] = [value for x, y in points for value in (x, y, _SEEN)]
             stated["num_keypoints"] = len(points)
         case _:
-            raise ValueError(f"a {geometry.geom_type}, which this format has not")
+            raise ValueError(f"a {geometry.geom_type}, which this format cannot hold")
     return stated
 
 

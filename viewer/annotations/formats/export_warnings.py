@@ -27,7 +27,7 @@ def each_alone(
         for each in _with_inner(annotation):
             gone = _traits_of(each, holds)
             if gone:
-                problems.append(Problem(number, f"{_listed(gone)}, which this format has not"))
+                problems.append(Problem(number, f"{_listed(gone)}, which this format cannot hold"))
             yield number, replace(each, children=()) if each.children else each
 
 

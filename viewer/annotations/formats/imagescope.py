@@ -97,14 +97,14 @@ def write_imagescope(path: Path, annotations: Iterable[Annotation]) -> list[Prob
         for number, annotation in each_alone(annotations, problems, ("name", "color")):
             in_class = annotation.shown_as or AnnotationClass("", annotation.color or NO_COLOR)
             if annotation.shown_as is not None and annotation.color is not None:
-                problems.append(Problem(number, "its own color, which this format has not"))
+                problems.append(Problem(number, "its own color, which this format cannot hold"))
             parts = shapely.get_parts(annotation.geometry).tolist()
             if len(parts) > 1:
                 problems.append(Problem(number, "that its parts belong together"))
             regions = Xml.Element("Regions")
             for part in parts:
                 if not _write_part(regions, ids, annotation.name, part):
-                    problems.append(Problem(number, "a point, which this format has not"))
+                    problems.append(Problem(number, "a point, which this format cannot hold"))
             data = b"".join(written(each, 3) for each in regions)
             places.setdefault(in_class, []).append((waiting.tell(), len(data)))
             waiting.write(data)

@@ -86,13 +86,25 @@ def count_of(problems: Sequence[Problem]) -> int:
 
 def left_out(problems: Iterable[Problem]) -> str:
     """What was left out and why, in a few words: "3 left out (2: a line has no area; ...)"."""
-    reasons = Counter(_plain(each.reason) for each in problems if not each.is_repaired)
+    reasons = _reasons(problems)
     if not reasons:
         return ""
     parts = [f"{count:,}: {reason}" for reason, count in reasons.most_common(_MOST_REASONS)]
     parts += ["..."] if len(reasons) > _MOST_REASONS else []
     more = max(0, problems.further - 1) if isinstance(problems, Problems) else 0
     return f"{reasons.total() + more:,} left out ({'; '.join(parts)})"
+
+
+def not_held(problems: Iterable[Problem]) -> str:
+    """What a format could not hold, in a few words: "its holes (2); its measurements (1)"."""
+    reasons = _reasons(problems)
+    parts = [f"{reason} ({count:,})" for reason, count in reasons.most_common(_MOST_REASONS)]
+    parts += ["..."] if len(reasons) > _MOST_REASONS else []
+    return "; ".join(parts)
+
+
+def _reasons(problems: Iterable[Problem]) -> Counter[str]:
+    return Counter(_plain(each.reason) for each in problems if not each.is_repaired)
 
 
 def _plain(reason: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Protocol
 
-from viewer.annotations.formats.problems import AnnotationFileError, left_out
+from viewer.annotations.formats.problems import AnnotationFileError, left_out, not_held
 from viewer.annotations.masks.label_masks import MaskError
 from viewer.annotations.masks.training_tiles import TilesError
 from viewer.slides import SlideError
@@ -35,6 +35,17 @@ def tell_problems(
     parts += [f"{mended:,} repaired"] if mended else []
     sentence = f"{summary} Not as in the file: {', '.join(parts)}.".strip()
     lines = [str(problem) for problem in problems]
+    open_dialog(ProblemsDialog(title, sentence, lines, window.window()))
+
+
+def tell_not_held(
+    window: FileReportsHost, title: str, summary: str, problems: Sequence[Problem]
+) -> None:
+    """Lists what of annotations that were written a format could not hold."""
+    sentence = f"{summary} Not in the file: {not_held(problems)}."
+    lines = [
+        f"Number {each.number}: {each.reason}" if each.number else each.reason for each in problems
+    ]
     open_dialog(ProblemsDialog(title, sentence, lines, window.window()))
 
 

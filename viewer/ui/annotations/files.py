@@ -419,14 +419,15 @@ class AnnotationFiles(QObject):
 
     def _on_written(self, path: Path, count: int, which: ReadFormat, lost: list[Problem]) -> None:
         from viewer.annotations.formats.origins import is_origin_note
-        from viewer.ui.annotations.file_reports import tell_problems
+        from viewer.ui.annotations.file_reports import tell_not_held
 
-        summary = f"{many(count)} written to {path.name} ({which.name})."
         notes = [each for each in lost if is_origin_note(each)]
         lost = [each for each in lost if each not in notes]
-        self._window.say(" ".join([summary, *(f"{each.reason}." for each in notes)]))
+        summary = f"{many(count)} written to {path.name} ({which.name})."
         if lost:
-            tell_problems(self._window, f"Export {path.name}", summary, lost)
+            summary = f"{path.name} ({which.name}) was written, but not all of {many(count)}."
+            tell_not_held(self._window, f"Export {path.name}", summary, lost)
+        self._window.say(" ".join([summary, *(f"{each.reason}." for each in notes)]))
 
 
 def _read(
