@@ -105,3 +105,10 @@ def connected_components(ends: NDArray[np.intp], count: int) -> tuple[int, Label
 
     links = coo_matrix((np.ones(ends.shape[1], bool), (ends[0], ends[1])), (count, count))
     return csgraph.connected_components(links, directed=False)
+
+
+def rankdata(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the rank of each value, from 1; of equal ones the mean of theirs."""
+    from scipy.stats import rankdata  # few need it, and it takes long to load
+
+    return np.asarray(rankdata(values))

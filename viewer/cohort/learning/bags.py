@@ -74,7 +74,7 @@ def read_bags(
             )
         if len(values) > _MOST_PATCHES:
             values = values[np.linspace(0, len(values) - 1, _MOST_PATCHES).astype(int)]
-        vectors.append(torch.from_numpy(np.ascontiguousarray(values)))
+        vectors.append(torch.as_tensor(np.ascontiguousarray(values)))
         if sum(each.nbytes for each in vectors) > _MOST_BYTES:
             raise LabelsError(
                 f"The features of {number:,} slides take more than 8 GB: give fewer slides."

@@ -1,4 +1,3 @@
-# (scipy brings no types)
 """What a slide model is worth on patients that it did not learn from."""
 
 from __future__ import annotations
@@ -7,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
-from scipy.stats import rankdata
 
 from viewer.bootstrap import interval, resamples
 from viewer.inference.teaching.held_out import CALIBRATION_BINS, calibration_error
+from viewer.typed_scipy import rankdata
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,7 +75,7 @@ def slide_model_figures(
     truth = np.eye(chances.shape[1])[classes]
     groups = _groups(patients)
     samples = [
-        np.concatenate([groups[i] for i in drawn])
+        np.concatenate([groups[int(i)] for i in drawn])
         for drawn in resamples(len(groups), _RESAMPLES, seed)
     ]
     return SlideModelFigures(

@@ -13,6 +13,7 @@ from torch.nn.functional import cross_entropy
 from viewer.attention.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from viewer.inference.adam import AdamW
 from viewer.inference.architectures.slide_models import SLIDE_ARCHITECTURES, ClamMulti, ClamSingle
+from viewer.typed_torch import backward, random_apart, seed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -63,8 +64,8 @@ class EpochDone(msgspec.Struct, frozen=True):
 
 def new_model(length: int, options: FitOptions) -> nn.Module:
     """Return a model with the weights of its seed."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(options.seed)
+    with random_apart():
+        seed(options.seed)
         make = SLIDE_ARCHITECTURES[ARCHITECTURES[options.architecture]]
         return make(length, options.classes, **settings_of(options.architecture))
 
@@ -102,11 +103,11 @@ def fit(
     )
     saved_s = time.monotonic()
     weights = _class_weights(bags.classes[list(taught)], options.classes)
-    with torch.random.fork_rng(devices=[]):
+    with random_apart():
         while state.epoch < options.epochs and (
             not stopping or state.epoch - state.best_epoch < options.patience
         ):
-            torch.manual_seed(options.seed * 100_003 + state.epoch)
+            seed(options.seed * 100_003 + state.epoch)
             loss = _epoch(model, bags, taught, mean, spread, weights, optimizer)
             state.epoch += 1
             stopping_loss = loss
@@ -141,7 +142,8 @@ def _epoch(
 ) -> float:  # fmt: skip
     model.train()
     total = 0.0
-    for position in torch.randperm(len(taught)).tolist():
+    order: list[int] = torch.randperm(len(taught)).numpy().tolist()
+    for position in order:
         index = taught[position]
         bag = bags.vectors[index]
         if len(bag) > 1:
@@ -154,7 +156,7 @@ def _epoch(
         if isinstance(model, ClamSingle | ClamMulti):
             extra = _instance_loss(model, vectors, attention, int(bags.classes[index]))
             loss = (1 - _INSTANCE_WEIGHT) * loss + _INSTANCE_WEIGHT * extra
-        loss.backward()
+        backward(loss)
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step(_RATE)
         total += loss.item()

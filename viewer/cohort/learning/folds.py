@@ -1,3 +1,4 @@
+# pyright: basic
 # (scikit-learn brings no types)
 """Folds in which all slides of a patient stay together, and every class is in each fold."""
 
