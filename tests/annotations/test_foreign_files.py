@@ -272,6 +272,14 @@ def test_digits_of_a_text_are_no_numbers_of_a_shape_of_coco(tmp_path: Path) -> N
     ]
 
 
+@pytest.mark.parametrize("size", [[1], 1, "12", [1, 2, 3], None])
+def test_a_mask_of_coco_without_its_size_is_named(tmp_path: Path, size: object) -> None:
+    told = coco({"segmentation": {"size": size, "counts": [0, 1]}})
+    found, problems = read(tmp_path / "a.coco.json", told)
+    assert found == []
+    assert [each.reason for each in problems] == ["its mask does not tell its height and width"]
+
+
 def test_bare_nan_and_named_categories_of_coco(tmp_path: Path) -> None:
     told = json.loads(coco({"bbox": [0, 0, 9, 9], "area": float("nan")}, {"bbox": [0, 0, 5, 5]}))
     told["categories"] = {"1": "Tumor"}

@@ -60,7 +60,9 @@ def mask_of_runs(stated: dict[str, object]) -> NDArray[np.bool_]:
 def _checked_runs(stated: dict[str, object]) -> tuple[int, int, NDArray[np.int64]]:
     """Return height, width and lengths of runs. Raises ValueError."""
     size, counts = stated["size"], parsed_text(stated["counts"])
-    height, width = (_whole(value) for value in (size if is_sequence(size) else ()))
+    if not is_sequence(size) or len(size) != 2:
+        raise ValueError("its mask does not tell its height and width")
+    height, width = map(_whole, size)
     if isinstance(counts, str):
         lengths = _unpacked(counts)
     elif is_sequence(counts):
