@@ -131,5 +131,5 @@ def test_very_many_holes_take_little_longer_than_as_many_regions(tmp_path: Path)
         found = list(read_imagescope(path, []))
         taken_s.append(time.process_time() - begin_s)
         assert len(found) == (1 if negative == "1" else len(holes) + 1)
-    assert found[0].geometry.equals(region)
+    assert found[0].geometry.normalize() == region.normalize()
     assert taken_s[1] < 1.7 * taken_s[0]
