@@ -30,6 +30,17 @@ def test_lists_tuples_dicts_and_lists_of_them_are_let_go_of(qtbot: QtBot) -> Non
     qtbot.waitUntil(lambda: all(each() is None for each in seen), timeout=20_000)
 
 
+def test_all_that_waited_as_long_is_freed_after_one_wait(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slow_release, "_LATER_S", 0.5)
+    things = [_Thing() for _ in range(60)]
+    seen = [weakref.ref(each) for each in things]
+    release_slowly(*([each] for each in things))
+    things.clear()
+    qtbot.waitUntil(lambda: all(each() is None for each in seen), timeout=15_000)  # not after 30 s
+
+
 def test_what_others_use_stays_until_they_do_not(qtbot: QtBot) -> None:
     held = {number: _Thing() for number in range(1200)}
     seen = [weakref.ref(each) for each in held.values()]

@@ -114,30 +114,36 @@ def let_go_if_stopped(found: list[Any]) -> Generator[None]:
 
 
 def _serve() -> None:
-    global _is_running, _under_way
+    global _is_running
     freed = _Freed()
     while True:
         time.sleep(_LATER_S)
         with _lock:
-            waiting = _waiting.popleft() if _waiting else None
-            _under_way = _size(waiting.container) if waiting is not None else 0
-            if waiting is None and not freed.is_left:
+            count = len(_waiting)
+            if not count and not freed.is_left:
                 _is_running = False
                 return
-        if waiting is None:
+        if not count:
             freed.give_back()
-            continue
-        container, looks = waiting
-        del waiting
-        if looks and sys.getrefcount(container) > _ALONE:
-            if looks > 1:
-                _release(_Waiting(container, looks - 1))
-        elif isinstance(container, tuple):
-            container = _pieces(container)  # the tuple goes, and with it nothing yet
-            _empty(container, freed)
-        else:
-            _empty(container, freed)
-        del container
+        # All that waited as long, not one after each wait: who opens a file waits for them.
+        for _ in range(count):
+            _free_next(freed)
+
+
+def _free_next(freed: _Freed) -> None:
+    global _under_way
+    with _lock:
+        container, looks = _waiting.popleft()
+        _under_way = _size(container)
+    if looks and sys.getrefcount(container) > _ALONE:
+        if looks > 1:
+            _release(_Waiting(container, looks - 1))
+    elif isinstance(container, tuple):
+        container = _pieces(container)  # the tuple goes, and with it nothing yet
+        _empty(container, freed)
+    else:
+        _empty(container, freed)
+    _under_way = 0
 
 
 class _Freed:
