@@ -49,6 +49,27 @@ def test_digits_show_magnifications(
         assert slide_window.status.magnification.line.text() == f"{wanted:g}x"
 
 
+def test_a_typed_magnification_is_not_undone_by_the_one_that_was_shown(
+    slide_window: MainWindow, qtbot: QtBot
+) -> None:
+    """The box showed one of its list, which Qt chose again as the keyboard left."""
+    for key, typed, wanted in ((Qt.Key.Key_6, "8", 8.0), (Qt.Key.Key_5, "2.5x", 2.5)):
+        press(qtbot, slide_window, key)
+        rest(slide_window, qtbot)
+        type_zoom(slide_window, qtbot, typed)
+        rest(slide_window, qtbot)
+        assert magnification(slide_window) == pytest.approx(wanted)
+    # What is shown is no choice either where the keyboard leaves without Enter.
+    press(qtbot, slide_window, Qt.Key.Key_6)
+    rest(slide_window, qtbot)
+    slide_window.status.magnification.line.setFocus()
+    slide_window.commands["view.magnify_10"].trigger()
+    rest(slide_window, qtbot)
+    slide_window.panes.active.focus()
+    rest(slide_window, qtbot)
+    assert magnification(slide_window) == pytest.approx(10)
+
+
 def test_eight_fits_and_plus_and_minus_zoom(slide_window: MainWindow, qtbot: QtBot) -> None:
     canvas = slide_window.panes.active.canvas
     whole = canvas.view.downsample

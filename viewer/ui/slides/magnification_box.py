@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QStringListModel, Qt, Signal
+from PySide6.QtCore import QSignalBlocker, QStringListModel, Qt, Signal
 from PySide6.QtWidgets import QComboBox, QCompleter, QLineEdit, QWidget
 
 from viewer.canvas.qt_guard import guarded
@@ -112,6 +112,11 @@ class MagnificationBox(QComboBox):
     def _show(self) -> None:
         downsample = self._downsample
         text = "" if downsample is None else shown_zoom(downsample, self._optics)
+        entry = self.findText(text)
+        if entry != self.currentIndex():
+            # Else Qt takes what is shown for a choice from the list once the keyboard leaves.
+            with QSignalBlocker(self):
+                self.setCurrentIndex(entry)
         if self.line.text() != text:
             self.setEditText(text)
         self.line.setModified(False)
