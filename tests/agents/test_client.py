@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import logging
+import ssl
 import threading
 import time
 from pathlib import Path
@@ -32,6 +33,7 @@ from session_lines import read_exchanges
 from viewer.agents import keys as keys_module
 from viewer.agents.canceling import AgentCancelledError, Cancel
 from viewer.agents.client import Client
+from viewer.agents.connection import authorities_for
 from viewer.agents.conversation import LEFT_OUT, Picture, Reply, Tool, Turn, data_field
 from viewer.agents.endpoint import Endpoint, load_endpoint, save_endpoint
 from viewer.agents.errors import (
@@ -229,6 +231,15 @@ def test_what_is_for_this_machine_goes_through_no_proxy(monkeypatch: pytest.Monk
         assert client(server).ask(QUESTION).text == "well"
         assert proxy.requests == []
         assert "org-secret" not in str(server.headers)
+
+
+def test_certificates_are_read_only_where_tls_is_spoken_and_never_left_unchecked() -> None:
+    for encrypted in ("https://127.0.0.1:8443/v1", "https://h.example/v1", "http://h.example/v1"):
+        assert authorities_for(Endpoint(base_url=encrypted, model="m")) is True
+    nobody = authorities_for(Endpoint(base_url="http://127.0.0.1:8000/v1", model="m"))
+    assert isinstance(nobody, ssl.SSLContext)
+    assert nobody.verify_mode is ssl.CERT_REQUIRED
+    assert nobody.get_ca_certs() == []
 
 
 def test_permissions_are_kept_by_study_and_host() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from openai.types.chat import ChatCompletion
 
     from viewer.agents.conversation import Reply
+    from viewer.agents.endpoint import Endpoint
     from viewer.processes.helper_entry import TaskContext
 
     _Opening = AbstractAsyncContextManager[AsyncAPIResponse[ChatCompletion]]
@@ -69,6 +71,15 @@ def chat(body: bytes, context: TaskContext) -> bytes:
         lambda text: context.report(msgspec.msgpack.encode(text)), cancel
     )
     return msgspec.msgpack.encode(reply)
+
+
+def authorities_for(endpoint: Endpoint) -> ssl.SSLContext | bool:
+    """Return whose certificates count: those that the system knows, or nobody's without TLS.
+
+    To read all that it knows takes longer than the rest of a request within a machine.
+    """
+    is_plain = endpoint.is_local and not endpoint.is_encrypted
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if is_plain else True
 
 
 class Connection:
@@ -179,6 +190,7 @@ class Connection:
                 follow_redirects=False,
                 # A proxy would see what is meant for this machine alone.
                 trust_env=not self.endpoint.is_local,
+                verify=authorities_for(self.endpoint),
                 event_hooks={"response": [_take_complaint]},
             ),
         )
