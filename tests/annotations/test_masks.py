@@ -17,11 +17,12 @@ from exchange_steps import read
 from hypothesis import given, settings
 from hypothesis import strategies as some
 from PIL import Image
+from shapely.geometry.base import BaseGeometry
 
 from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.formats.problems import AnnotationFileError, Problem, left_out
 from viewer.annotations.masks.label_masks import MaskError, MaskPlace, write_mask
-from viewer.annotations.masks.label_strips import LabelPainter
+from viewer.annotations.masks.label_strips import LabelPainter, covered, region_edges
 from viewer.annotations.masks.mask_reading import read_mask
 from viewer.annotations.masks.outlines import outlines_of
 from viewer.annotations.masks.training_tiles import (
@@ -399,3 +400,21 @@ def test_all_of_a_slide_can_be_cut(tmp_path: Path, sample_slide: Path) -> None:
     assert report.tiles == 3 * 4
     assert [type(problem) for problem in report.problems] == [Problem]
     source.close()
+
+
+def test_the_ground_of_regions_is_that_of_their_union() -> None:
+    rng = np.random.default_rng(0)
+    frame = shapely.box(5, 5, 90, 90) - shapely.box(20, 20, 60, 60)
+    regions: list[BaseGeometry] = [
+        frame | shapely.box(95, 5, 98, 90), shapely.box(10, 10, 40, 40).reverse(),
+        shapely.box(300, 0, 400, 10),
+    ]  # fmt: skip
+    for x, y in rng.uniform(0, 200, (60, 2)):
+        hole = shapely.Point(x, y).buffer(rng.uniform(1, 9))
+        regions.append(shapely.Point(x, y).buffer(rng.uniform(10, 30)) - hole)
+    shapes = np.array(regions, dtype=object)
+    found = covered(region_edges(shapes), -3, 2, (70, 65), (3.1, 2.9))
+    x, y = np.meshgrid((np.arange(70) - 3 + 0.5) * 3.1, (np.arange(65) + 2 + 0.5) * 2.9)
+    assert np.array_equal(found, shapely.contains_xy(shapely.union_all(shapes), x, y))
+    assert 0 < found.mean() < 1
+    assert not covered(region_edges(shapes[:0]), 0, 0, (7, 6), (1, 1)).any()

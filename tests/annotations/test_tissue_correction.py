@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -83,6 +84,28 @@ def test_another_correction_has_another_key() -> None:
     keys = {correction_of(drawn()[:n]).key for n in range(3)}
     assert len(keys) == 3
     assert correction_of(drawn()[2:]).key == ""
+
+
+def test_the_order_in_which_it_was_drawn_makes_no_other_key() -> None:
+    assert correction_of(drawn()).key == correction_of([*drawn()[::-1], *drawn()]).key
+
+
+def test_strips_that_cross_millions_of_times_are_told_in_a_moment() -> None:
+    side, count = 256.0, 3000
+    step = side / count
+    strips = [shapely.box(0, i * step, side, (i + 0.4) * step) for i in range(count)]
+    strips += [shapely.box(i * step, 0, (i + 0.4) * step, side) for i in range(count)]
+    strips += [shapely.box(0, 0, side / 2, side)] * count
+    kind = AnnotationClass("Ignore*")
+    correction = correction_of(Annotation(each, shown_as=kind) for each in strips)
+    mask = TissueMask(np.ones((256, 256), np.bool_), (1.0, 1.0))
+    began_s = time.process_time()
+    cells = correction.applied(mask).cells
+    assert correction.key
+    assert time.process_time() - began_s < 5  # their union takes minutes
+    assert not cells[:, :128].any()
+    middle = (np.arange(256) + 0.5) / step % 1 < 0.4
+    assert np.array_equal(cells[:, 128:], ~(middle[:, None] | middle[128:]))
 
 
 def test_models_skip_what_is_corrected_and_do_not_mix_results(tmp_path: Path, slide: Path) -> None:

@@ -77,8 +77,7 @@ def test_outlines_areas_and_what_teaches_nothing() -> None:
         (100, 100),
         (140, 100),
     ]
-    assert found.area is not None
-    assert found.area.area == 300 * 300
+    assert [each.area for each in found.areas] == [300 * 300]
     assert found.notes == (
         "a.svs: 2 annotations are no outline of a nucleus and teach nothing.",
         "a.svs: 1 outline lies outside the corrected area and teaches nothing.",
@@ -113,12 +112,12 @@ def test_a_third_is_held_back_and_never_teaches(slide: Slide) -> None:
         for number in range(1, slide.count + 1):
             own = plan.is_held[plan.labels == number]
             assert own.all() or not own.any()
-        few = CorrectedSlide(source, one.place, 0.5, Corrections(found.outlines[:7], None))
+        few = CorrectedSlide(source, one.place, 0.5, Corrections(found.outlines[:7]))
         with pytest.raises(TeachingError, match="7 corrected outlines are too few"):
             held_back([few])
         near = tuple(shapely.Point(5 + i, 5).buffer(1) for i in range(30))
         with pytest.raises(TeachingError, match="side by side"):
-            held_back([CorrectedSlide(source, one.place, 0.5, Corrections(near, None))])
+            held_back([CorrectedSlide(source, one.place, 0.5, Corrections(near))])
         assert held_back([one] * 3).by == "slide"
 
 

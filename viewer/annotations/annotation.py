@@ -370,13 +370,18 @@ def estimated_crossings(shapes: BaseGeometry | NDArray[np.object_]) -> float:
     if len(points) < _FEW_POINTS:
         return 0.0
     begins = np.flatnonzero(rings[1:] == rings[:-1])
-    step = max(1, len(begins) // _SAMPLED_EDGES)
-    some = begins[::step]
+    # One of each part, and not each so many: of rectangles that might be the same side of each.
+    count = min(len(begins), _SAMPLED_EDGES)
+    parts = np.linspace(0, len(begins), count + 1)
+    offsets = np.random.default_rng(0).random(count)
+    some = begins[(parts[:-1] + offsets * np.diff(parts)).astype(np.intp)]
     sampled = np.asarray(shapely.linestrings(np.stack([points[some], points[some + 1]], 1)))
-    meeting = shapely.STRtree(sampled).query(sampled, predicate="intersects").shape[1]
-    # Each meets itself, and in a full sample its two neighbors.
-    share = max(0.0, meeting / len(sampled) - (3 if step == 1 else 1)) / len(sampled)
-    return share * len(begins) ** 2 / 2
+    one, other = shapely.STRtree(sampled).query(sampled, predicate="intersects")
+    one, other = some[one], some[other]
+    apart = other - one
+    round_to_it = np.bincount(rings)[rings[one]] - 1 - apart
+    is_near = (rings[one] == rings[other]) & (np.minimum(apart, round_to_it) <= _NEIGHBORS)
+    return int(((apart > 0) & ~is_near).sum()) * (len(begins) / count) ** 2
 
 
 def by_dimension(geometry: BaseGeometry) -> list[BaseGeometry]:

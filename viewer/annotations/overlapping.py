@@ -14,7 +14,7 @@ import shapely
 
 from viewer.annotations.annotation import estimated_crossings
 from viewer.annotations.shape_numbers import areas, bounds_of, place_counts
-from viewer.limits import OVERLAPS, LimitError
+from viewer.limits import CROSSINGS, OVERLAPS, LimitError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,7 +38,7 @@ def check_crossings(shapes: Shapes, name: str) -> None:
     """Raise LimitError where edges cross so often that no union of the shapes can be made."""
     edges = shapely.count_coordinates(shapes)
     crossings = estimated_crossings(shapes)
-    if crossings > OVERLAPS.most / 10 + _CROSSINGS_OF_EDGE * edges:
+    if crossings > CROSSINGS.most + _CROSSINGS_OF_EDGE * edges:
         raise LimitError(OVERLAPS.sentence(name, crossings))
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import shapely
 from msgspec.structs import replace
 
+from viewer.annotations.masks.label_strips import covered, region_edges
 from viewer.annotations.sets.listing import sets_of_slide
 from viewer.annotations.sets.places import SetFiles
 from viewer.annotations.storage.slide_file import kept_annotations
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
+    from numpy.typing import NDArray
     from shapely.geometry.base import BaseGeometry
 
     from viewer.annotations.annotation import Annotation
@@ -42,15 +44,15 @@ class TissueCorrection(msgspec.Struct, frozen=True):
     Attributes
     ----------
     added, removed
-        Level-0 pixels; empty where there are none. Where both are, there is none.
+        Polygons and multi-polygons, level-0 pixels. What is in both is none.
     """
 
-    added: BaseGeometry
-    removed: BaseGeometry
+    added: NDArray[np.object_]
+    removed: NDArray[np.object_]
 
     @property
     def is_empty(self) -> bool:
-        return bool(self.added.is_empty and self.removed.is_empty)
+        return not (len(self.added) or len(self.removed))
 
     @property
     def key(self) -> str:
@@ -58,8 +60,11 @@ class TissueCorrection(msgspec.Struct, frozen=True):
         if self.is_empty:
             return ""
         digest = hashlib.blake2b(digest_size=6)
-        for shape in (self.added, self.removed):
-            digest.update(shapely.to_wkb(shapely.normalize(shape)) + b";")
+        for shapes in (self.added, self.removed):
+            # In whatever order they were drawn.
+            for each in sorted(set(shapely.to_wkb(shapely.normalize(shapes)).tolist())):
+                digest.update(each)
+            digest.update(b";")
         return digest.hexdigest()
 
     def applied(self, mask: TissueMask) -> TissueMask:
@@ -67,13 +72,11 @@ class TissueCorrection(msgspec.Struct, frozen=True):
         if self.is_empty:
             return mask
         rows, columns = mask.cells.shape
-        width, height = mask.cell_px
-        x, y = np.meshgrid(
-            (np.arange(columns, dtype=np.float64) + 0.5) * width,
-            (np.arange(rows, dtype=np.float64) + 0.5) * height,
+        added, removed = (
+            covered(region_edges(shapes), 0, 0, (columns, rows), mask.cell_px)
+            for shapes in (self.added, self.removed)
         )
-        cells = mask.cells | shapely.contains_xy(self.added, x, y)
-        return replace(mask, cells=cells & ~shapely.contains_xy(self.removed, x, y))
+        return replace(mask, cells=(mask.cells | added) & ~removed)
 
 
 def correction_of(annotations: Iterable[Annotation]) -> TissueCorrection:
@@ -82,7 +85,7 @@ def correction_of(annotations: Iterable[Annotation]) -> TissueCorrection:
     for each in annotations:
         if each.class_name in regions and each.geometry.area > 0:
             regions[each.class_name].append(each.geometry)
-    return TissueCorrection(*(shapely.union_all(regions[name]) for name in (TISSUE, IGNORE)))
+    return TissueCorrection(*(np.array(regions[name], dtype=object) for name in (TISSUE, IGNORE)))
 
 
 def kept_correction(identity: str, slide: Path) -> TissueCorrection:

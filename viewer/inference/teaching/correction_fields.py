@@ -8,9 +8,11 @@ import msgspec
 import numpy as np
 import shapely
 
-from viewer.annotations.masks.label_strips import LabelPainter
+from viewer.annotations.masks.label_strips import LabelPainter, covered, region_edges
+from viewer.annotations.overlapping import meeting
 from viewer.geometry import Box, Size
 from viewer.inference.teaching.errors import TeachingError
+from viewer.limits import LimitError
 from viewer.overlays.blocks import BlockGrid
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from viewer.annotations.masks.label_strips import Edges
     from viewer.inference.models.description import ModelDescription
     from viewer.inference.teaching.corrections import CorrectedSlide
     from viewer.overlays.blocks import BlockKey
@@ -128,25 +131,17 @@ def planned_fields(
     """Return the fields that hold what was corrected, and sentences on what does not fit."""
     plans: list[FieldPlan] = []
     places: list[tuple[int, BlockGrid, BlockKey]] = []
-    painters: list[tuple[LabelPainter, LabelPainter]] = []
+    painters: list[tuple[LabelPainter, Edges]] = []
     for number, slide in enumerate(slides):
         grid = BlockGrid(
             Size(*slide.place.size_px), about.mpp_um / slide.mpp_um, CORE_PX, MARGIN_PX
         )
         outlines = slide.corrections.outlines
-        area = slide.corrections.area
-        if area is None:
-            round_px = _ROUND_UM / slide.mpp_um
-            area = shapely.union_all(shapely.buffer(np.array(outlines, dtype=object), round_px))
-        painters.append(
-            (LabelPainter(outlines, range(1, len(outlines) + 1)), LabelPainter([area], [1]))
-        )
-        shapely.prepare(area)
-        places += [
-            (number, grid, key)
-            for key in (grid.covering(Box(*area.bounds)) if not area.is_empty else [])
-            if area.intersects(grid.core_box(key).polygon)
-        ]
+        areas: NDArray[np.object_] = np.array(slide.corrections.areas, dtype=object)
+        if not len(areas):
+            areas = shapely.buffer(np.array(outlines, dtype=object), _ROUND_UM / slide.mpp_um)
+        painters.append((LabelPainter(outlines, range(1, len(outlines) + 1)), region_edges(areas)))
+        places += [(number, grid, key) for key in _touched(areas, grid)]
     notes: list[str] = []
     if len(places) > MOST_FIELDS:
         side_um = CORE_PX * about.mpp_um
@@ -157,9 +152,21 @@ def planned_fields(
         steps = np.linspace(0, len(places) - 1, MOST_FIELDS).round().astype(int)
         places = [places[step] for step in steps.tolist()]
     for number, grid, key in places:
-        nuclei, areas = painters[number]
-        plans.append(_plan(slides[number], number, grid, key, nuclei, areas, held))
+        plans.append(_plan(slides[number], number, grid, key, *painters[number], held))
     return plans, notes
+
+
+def _touched(areas: NDArray[np.object_], grid: BlockGrid) -> list[BlockKey]:
+    """Return the blocks that hold a part of an area. Raises TeachingError."""
+    keys = grid.covering(Box(*shapely.total_bounds(areas).tolist())) if len(areas) else []
+    cores = np.array([grid.core_box(key).polygon for key in keys], dtype=object)
+    is_touched = np.zeros(len(keys), bool)
+    try:
+        for _, some in meeting(areas, cores, "The corrected areas"):
+            is_touched[some] = True
+    except LimitError as error:
+        raise TeachingError(str(error)) from error
+    return [keys[index] for index in np.flatnonzero(is_touched).tolist()]
 
 
 def _plan(
@@ -168,13 +175,13 @@ def _plan(
     grid: BlockGrid,
     key: BlockKey,
     nuclei: LabelPainter,
-    areas: LabelPainter,
+    areas: Edges,
     held: HeldBack,
 ) -> FieldPlan:
     left, top = (each * CORE_PX - MARGIN_PX for each in (key.column, key.row))
     size, scale = (FIELD_PX, FIELD_PX), (grid.downsample, grid.downsample)
     labels = nuclei.painted(left, top, size, scale, np.int32)
-    is_known = (areas.painted(left, top, size, scale, np.uint8) > 0) | (labels > 0)
+    is_known = covered(areas, left, top, size, scale) | (labels > 0)
     rows, columns = np.ogrid[:FIELD_PX, :FIELD_PX]
     pixel_um = grid.downsample * slide.mpp_um
     is_held = held.is_held(number, (columns + left + 0.5) * pixel_um, (rows + top + 0.5) * pixel_um)
@@ -184,7 +191,7 @@ def _plan(
     own[1:] = held.is_held(number, *centers.T)
     is_held = np.where(labels > 0, own[labels], is_held)
     labels[~is_known] = UNKNOWN
-    is_whole = slide.corrections.area is not None
+    is_whole = bool(slide.corrections.areas)
     return FieldPlan(number, grid.input_box(key), labels, is_held, is_whole)
 
 

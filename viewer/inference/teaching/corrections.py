@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from viewer.annotations.annotation import repaired
 from viewer.annotations.formats.slide_place import SlidePlace
-from viewer.annotations.overlapping import pairs_alike
+from viewer.annotations.overlapping import meeting, pairs_alike
 from viewer.inference.teaching.errors import (
     ContradictionError,
     NoMarksError,
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from numpy.typing import NDArray
     from shapely.geometry.base import BaseGeometry
 
     from viewer.annotations.annotation import Annotation
@@ -56,15 +57,15 @@ class Corrections(msgspec.Struct, frozen=True):
     ----------
     outlines
         Of nuclei, level-0 pixels.
-    area
-        In which all nuclei are outlined, so that what else is found there is wrong; None where
+    areas
+        In which all nuclei are outlined, so that what else is found there is wrong; none where
         nobody said so, and only the outlines themselves teach.
     notes
         Sentences on what was left out.
     """
 
     outlines: tuple[shapely.Polygon, ...]
-    area: BaseGeometry | None
+    areas: tuple[shapely.Polygon, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -96,15 +97,14 @@ def corrections_of(
     TeachingError
         They teach nothing, lie beside the slide or contradict each other; one sentence says why.
     """
-    areas: list[BaseGeometry] = []
+    areas: list[shapely.Polygon] = []
     outlines: list[shapely.Polygon] = []
     others = 0
     for each in annotations:
         if each.kind != "annotation":
             continue
         shape = each.geometry if each.geometry.is_valid else repaired(each.geometry)
-        parts = shapely.get_parts(shape).tolist()
-        regions = [part for part in parts if isinstance(part, shapely.Polygon) and part.area > 0]
+        regions = _regions_of(shape)
         if each.class_name in AREA_CLASSES:
             areas += regions
             continue
@@ -113,8 +113,8 @@ def corrections_of(
         others += not nuclei
     frame = shapely.box(0, 0, *place.size_px)
     _check_on_slide(outlines, frame, place)
-    area = shapely.intersection(shapely.union_all(areas), frame) if areas else None
-    if area is not None and area.is_empty:
+    on_slide = _regions_of(shapely.intersection(np.array(areas, dtype=object), frame))
+    if areas and not on_slide:
         raise OffSlideError(
             f"The corrected area lies outside {place.name}: give the slide that it was drawn on."
         )
@@ -123,20 +123,20 @@ def corrections_of(
         what = plural(others, "annotation is", "annotations are")
         teach = "teaches" if others == 1 else "teach"
         notes.append(f"{place.name}: {what} no outline of a nucleus and {teach} nothing.")
-    if area is None and outlines:
+    if not on_slide and outlines:
         notes.append(
             f"{place.name}: no region of the class {AREA_CLASSES[0]} says where all nuclei are "
             "outlined, so that deleted ones teach nothing."
         )
-    elif area is not None:
-        inside = [each for each in outlines if area.intersects(each.centroid)]
+    elif on_slide:
+        inside = _within(on_slide, outlines)
         if beside := len(outlines) - len(inside):
             lie = plural(beside, "outline lies", "outlines lie")
             teach = "teaches" if beside == 1 else "teach"
             notes.append(f"{place.name}: {lie} outside the corrected area and {teach} nothing.")
         outlines = inside
     _check_contradictions(outlines)
-    return Corrections(tuple(outlines), area, tuple(notes))
+    return Corrections(tuple(outlines), tuple(on_slide), tuple(notes))
 
 
 def read_corrections(
@@ -204,6 +204,26 @@ def _check_on_slide(
             f"{place.size_px[0]:,} x {place.size_px[1]:,} px; the first at {x:,.0f}, {y:,.0f} px: "
             "give the slide that they were made on."
         )
+
+
+def _regions_of(shapes: BaseGeometry | NDArray[np.object_]) -> list[shapely.Polygon]:
+    """Return the parts of shapes that have an area."""
+    parts = shapely.get_parts(shapes).tolist()
+    return [part for part in parts if isinstance(part, shapely.Polygon) and part.area > 0]
+
+
+def _within(
+    areas: Sequence[shapely.Polygon], outlines: Sequence[shapely.Polygon]
+) -> list[shapely.Polygon]:
+    """Return the outlines whose middles lie in an area. Raises TeachingError."""
+    middles = shapely.centroid(np.array(outlines, dtype=object))
+    is_within = np.zeros(len(outlines), bool)
+    try:
+        for _, some in meeting(np.array(areas, dtype=object), middles, "The corrected areas"):
+            is_within[some] = True
+    except LimitError as error:
+        raise TeachingError(str(error)) from error
+    return [outlines[index] for index in np.flatnonzero(is_within).tolist()]
 
 
 def _check_contradictions(outlines: Sequence[shapely.Polygon]) -> None:
