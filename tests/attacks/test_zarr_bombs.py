@@ -159,6 +159,15 @@ def test_an_image_that_claims_more_than_its_chunk_is_not_decoded(name: str) -> N
         unpacked(name, {}, data, 64 * 48 - 1)
 
 
+def test_each_channel_of_jpeg_xl_counts() -> None:
+    planes = np.zeros((9, 48, 64), np.uint8)
+    data = bytes(imagecodecs.jpegxl_encode(planes, lossless=True, planar=True))
+    assert coded_pixels("jpegxl", data) == 9 * 64 * 48
+    assert unpacked("jpegxl", {}, data, 9 * 64 * 48) is None
+    with pytest.raises(ChunkError, match="unpacks to more"):
+        unpacked("jpegxl", {}, data, 9 * 64 * 48 - 1)
+
+
 @pytest.mark.parametrize("lossless", [False, True])
 def test_both_kinds_of_webp_tell_their_size(lossless: bool) -> None:
     data = imagecodecs.webp_encode(np.zeros((48, 64, 3), np.uint8), lossless=lossless)

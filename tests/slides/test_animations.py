@@ -1,8 +1,9 @@
-"""Animations where one picture is expected: of kilobytes, and of gigabytes if all is decoded."""
+"""Animations, and channels by the hundred, of kilobytes, and of gigabytes if all is decoded."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -62,23 +63,47 @@ def test_of_a_picture_one_frame_is_decoded(name: str, tmp_path: Path) -> None:
     assert outcome.elapsed_s < 20
 
 
-def test_a_tile_of_a_tiff_is_no_animation(tmp_path: Path) -> None:
+def many_channels(side_px: int, count: int) -> bytes:
+    """Return a gray picture with channels beside it, of which libjxl writes and reads 255."""
+    planes = np.full((count + 1, side_px, side_px), 200, np.uint8)
+    return bytes(imagecodecs.jpegxl_encode(planes, lossless=True, effort=1, planar=True))
+
+
+ANIMATION = "an animation, where a tile has one picture"
+CHANNELS = "claims 2,686,976 pixels where the tile has 65,536"
+BOMBS = pytest.mark.parametrize(
+    ("bomb", "sentence"),
+    [
+        (lambda: jpeg_xl(TILE_PX, 20_000), ANIMATION),
+        (lambda: many_channels(TILE_PX, 40), CHANNELS),
+    ],
+    ids=["animation", "channels"],
+)
+
+
+@BOMBS
+def test_a_tile_of_a_tiff_is_one_picture(
+    bomb: Callable[[], bytes], sentence: str, tmp_path: Path
+) -> None:
     path = tmp_path / "a.tif"
     honest = np.random.default_rng(2).integers(0, 255, (TILE_PX, TILE_PX, 3), np.uint8)
     sound = bytes(imagecodecs.jpegxl_encode(honest, lossless=True))
     tifffile.imwrite(
-        path, iter([jpeg_xl(TILE_PX, 20_000), sound]), shape=(TILE_PX, 2 * TILE_PX, 3),
+        path, iter([bomb(), sound]), shape=(TILE_PX, 2 * TILE_PX, 3),
         dtype=np.uint8, photometric="rgb", tile=(TILE_PX, TILE_PX), compression=50002,
     )  # fmt: skip
-    _assert_hatched(path, honest, tmp_path)
+    _assert_hatched(path, honest, tmp_path, sentence)
 
 
-def test_a_frame_of_dicom_is_no_animation(tmp_path: Path, sample_slide: Path) -> None:
+@BOMBS
+def test_a_frame_of_dicom_is_one_picture(
+    bomb: Callable[[], bytes], sentence: str, tmp_path: Path, sample_slide: Path
+) -> None:
     template = tmp_path / "template"
     done = coverslip("convert", sample_slide, template, "--to", "dicom", "--region", "0,0,300,300")
     assert done.code == 0, done.err
     values = np.random.default_rng(2).integers(0, 255, (1, TILE_PX, 2 * TILE_PX, 3), np.uint8)
-    frames = iter([jpeg_xl(TILE_PX, 20_000)])
+    frames = iter([bomb()])
 
     def encode(tile: NDArray[np.uint8]) -> bytes:
         return next(frames, None) or bytes(imagecodecs.jpegxl_encode(tile, lossless=True))
@@ -88,13 +113,13 @@ def test_a_frame_of_dicom_is_no_animation(tmp_path: Path, sample_slide: Path) ->
         syntax=OF_THE_SAME_LENGTH,
     )  # fmt: skip
     path.write_bytes(path.read_bytes().replace(OF_THE_SAME_LENGTH.encode(), JPEG_XL_LOSSLESS))
-    _assert_hatched(path, values[0, :, TILE_PX:], tmp_path)
+    _assert_hatched(path, values[0, :, TILE_PX:], tmp_path, sentence)
 
 
-def _assert_hatched(path: Path, honest: NDArray[np.uint8], folder: Path) -> None:
-    """The animation is hatched, which is said, and the tile beside it is read."""
+def _assert_hatched(path: Path, honest: NDArray[np.uint8], folder: Path, sentence: str) -> None:
+    """The bomb is hatched, which is said, and the tile beside it is read."""
     with closing(open_slide(path)) as slide:
-        with pytest.raises(TileError, match="an animation, where a tile has one picture"):
+        with pytest.raises(TileError, match=sentence):
             slide.read_tile(0, 0, 0)
         assert np.array_equal(slide.read_tile(0, 1, 0), honest)
     outcome = coverslip("shot", path, "-o", folder / "out.png")

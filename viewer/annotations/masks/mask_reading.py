@@ -205,7 +205,7 @@ class _Strips:
                     file.filehandle.seek(offset)
                     data = file.filehandle.read(size) if size else None
                     if data:
-                        check_tiff_tile(page.compression, data, *tile_px)
+                        check_tiff_tile(page.compression, data, *tile_px, len(page.extrasamples))
                     segment, (_, _, y, x, _), _ = page.decode(data, index)
                     if segment is None:
                         continue

@@ -53,10 +53,13 @@ def check_page(page: TiffPage) -> None:
     for offset, size in zip(page.dataoffsets, page.databytecounts, strict=True):
         if size:
             file.seek(offset)
-            check_tiff_tile(page.compression, file.read(size), *size_px)
+            data = file.read(size)
+            check_tiff_tile(page.compression, data, *size_px, len(page.extrasamples))
 
 
-def check_tiff_tile(compression: int, data: bytes, width_px: int, height_px: int) -> None:
+def check_tiff_tile(
+    compression: int, data: bytes, width_px: int, height_px: int, extra_samples: int
+) -> None:
     """As `check_coded_size`, of a tile or strip of a TIFF in whatever it is coded.
 
     Raises ChunkError also of a JPEG 2000 that is divided too finely, as `check_divisions` does, and
@@ -64,15 +67,22 @@ def check_tiff_tile(compression: int, data: bytes, width_px: int, height_px: int
     """
     name = _OF_TIFF.get(compression)
     if name is not None:
-        check_coded_size(name, data, width_px, height_px)
+        check_coded_size(name, data, width_px, height_px, extra_samples)
     if name == "jpeg2k":
         check_divisions(data)
     elif name == "jpeg":
         check_scans(data)
 
 
-def check_coded_size(name: str, data: bytes, width_px: int, height_px: int) -> None:
+def check_coded_size(
+    name: str, data: bytes, width_px: int, height_px: int, extra_samples: int = 0
+) -> None:
     """Refuse an image of a codec in `SIZED` that claims to be far larger than its tile.
+
+    Parameters
+    ----------
+    extra_samples
+        Of a pixel of the tile, beside gray or color.
 
     Raises
     ------
@@ -83,7 +93,8 @@ def check_coded_size(name: str, data: bytes, width_px: int, height_px: int) -> N
     if pixels is None:
         raise ChunkError("its data is damaged (its header tells no size)")
     tile_px = width_px * height_px
-    if pixels > _MOST_TIMES * tile_px:
+    channels = 1 + extra_samples if name == "jpegxl" else 1
+    if pixels > _MOST_TIMES * tile_px * channels:
         raise ChunkError(f"its data claims {pixels:,} pixels where the tile has {tile_px:,}")
     if name == "jpegxl":
         header = jpeg_xl_header_in(io.BytesIO(data))
@@ -94,7 +105,8 @@ def check_coded_size(name: str, data: bytes, width_px: int, height_px: int) -> N
 def coded_pixels(name: str, data: bytes) -> int | None:
     """Return the pixels of an image of a codec in `SIZED`; None where it does not say them.
 
-    Of several frames they are those of one.
+    Of several frames they are those of one. Each channel of JPEG XL beside gray or color, of which
+    there can be hundreds, counts as as many more.
     """
     try:
         match name:
@@ -112,7 +124,9 @@ def coded_pixels(name: str, data: bytes) -> int | None:
                 return _of_avif(data)
             case "jpegxl":
                 header = jpeg_xl_header_in(io.BytesIO(data))
-                return None if header is None else _area(header.width_px, header.height_px)
+                if header is None:
+                    return None
+                return _area(header.width_px, header.height_px) * (1 + header.extra_channels)
             case "jpegxr":
                 return _of_jpeg_xr(data)
             case _:

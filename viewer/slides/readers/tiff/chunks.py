@@ -227,9 +227,8 @@ class PageChunks:
             if data is None:
                 return None
             if self._rows is None:
-                check_tiff_tile(
-                    self._page.compression, data, self.chunk_width_px, self.chunk_height_px
-                )
+                page, size_px = self._page, (self.chunk_width_px, self.chunk_height_px)
+                check_tiff_tile(page.compression, data, *size_px, len(page.extrasamples))
             image = self._decode(data, index)
         except ChunkError:
             raise
