@@ -10,6 +10,7 @@ import shapely
 
 from viewer.annotations.masks.label_strips import LabelPainter, covered, region_edges
 from viewer.annotations.overlapping import meeting
+from viewer.annotations.shape_numbers import bounds_of_all
 from viewer.geometry import Box, Size
 from viewer.inference.teaching.errors import TeachingError
 from viewer.limits import LimitError
@@ -158,7 +159,7 @@ def planned_fields(
 
 def _touched(areas: NDArray[np.object_], grid: BlockGrid) -> list[BlockKey]:
     """Return the blocks that hold a part of an area. Raises TeachingError."""
-    keys = grid.covering(Box(*shapely.total_bounds(areas).tolist())) if len(areas) else []
+    keys = grid.covering(Box(*bounds_of_all(areas))) if len(areas) else []
     cores = np.array([grid.core_box(key).polygon for key in keys], dtype=object)
     is_touched = np.zeros(len(keys), bool)
     try:
