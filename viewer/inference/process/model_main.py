@@ -268,7 +268,7 @@ class ModelServer:
         if self._desk is None:
             from viewer.inference.process.teaching_desk import TeachingDesk
 
-            self._desk = TeachingDesk()
+            self._desk = TeachingDesk(lambda: self._channel.send(Alive()))
         return self._desk
 
     def _explained(self, request: Explain) -> Answer:

@@ -135,7 +135,10 @@ class PixelLesson:
             return value.item(), torch.nn.utils.parameters_to_vector(slopes).double().numpy()
 
         begin = torch.nn.utils.parameters_to_vector(learned).detach().double().numpy()
-        found = minimize(loss, begin, jac=True, method="L-BFGS-B", options={"maxiter": _ITERATIONS})
+        found = minimize(
+            loss, begin, jac=True, method="L-BFGS-B", options={"maxiter": _ITERATIONS},
+            callback=lambda _: self._on_progress(),
+        )  # fmt: skip
         loss(found.x)
         for parameter in learned:
             parameter.requires_grad = False
@@ -148,7 +151,6 @@ class PixelLesson:
         def fit(
             features: NDArray[np.floating], classes: NDArray[np.intp]
         ) -> Callable[[NDArray[np.floating]], NDArray[np.floating]]:
-            self._on_progress()
             network = self._taught(
                 torch.from_numpy(np.asarray(features, np.float32)), torch.from_numpy(classes), count
             )

@@ -25,7 +25,7 @@ from viewer.inference.teaching.object_vectors import object_vectors
 from viewer.overlays.objects import Objects, ObjectsError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -39,7 +39,8 @@ _MOST_LOOKED_AT = 20_000
 class TeachingDesk:
     """The objects of the slides that are taught on, and what was learned last."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_progress: Callable[[], None]) -> None:
+        self._on_progress = on_progress
         self._names: list[str] = []
         self._vectors: dict[ObjectsKey, NDArray[np.float32]] = {}
         self._middles: dict[ObjectsKey, NDArray[np.float32]] = {}
@@ -89,7 +90,14 @@ class TeachingDesk:
         mpp_um = np.array([request.mpp_um[key[0]] for key, _, _ in marks])
         slides = np.array([key[0] for key, _, _ in marks], np.intp)
         places = Places(slides, *(middles * mpp_um[:, None]).T)
-        fit = fit_of(self._names, request.classes)
+        learn = fit_of(self._names, request.classes)
+
+        def fit(
+            vectors: NDArray[np.floating], truth: NDArray[np.intp]
+        ) -> Callable[[NDArray[np.floating]], NDArray[np.floating]]:
+            self._on_progress()
+            return learn(vectors, truth)
+
         estimate = held_out(self._marked, truth, request.classes, places, fit)
         chances = np.asarray(estimate.chances, np.float32).tobytes()
         return Taught(self._classifier, estimate.by, list(estimate.regions), chances)
