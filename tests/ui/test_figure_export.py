@@ -85,6 +85,13 @@ def test_the_view_is_saved_at_its_dpi_with_scale_bar_legend_and_overlays(
     dialog = exporting(drawn, qtbot)
     dialog.dpi.setEditText("none")
     assert not dialog.save.isEnabled()
+    line = dialog.dpi.lineEdit()
+    assert line is not None
+    dialog.dpi.setFocus()
+    qtbot.waitUntil(line.hasFocus)
+    line.selectAll()
+    qtbot.keyClicks(line, "30")
+    assert dialog.dpi.currentText() == "30"  # not completed to one of the list, 300
     dialog.dpi.setEditText("150")
     dialog.width_cm.setValue(12.7)
     assert dialog.says.text().startswith("750 × ")

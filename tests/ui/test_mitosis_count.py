@@ -143,6 +143,15 @@ def test_fields_follow_one_another_and_outside_of_them_nothing_counts(
     assert isinstance(dialog, FrameDialog)
     dialog.area.setEditText("nonsense")
     assert not dialog.start.isEnabled()
+    line = dialog.area.lineEdit()
+    assert line is not None
+    dialog.area.setFocus()
+    qtbot.waitUntil(line.hasFocus)
+    line.selectAll()
+    qtbot.keyClicks(line, "0.2")
+    frame = dialog.frame
+    assert frame is not None
+    assert frame.area_mm2 == 0.2  # not completed to one of the list, 0.2375
     dialog.area.setEditText("0,05 mm²")
     dialog.start.click()
     qtbot.waitUntil(lambda: bar(ready) is not None)

@@ -252,8 +252,12 @@ def test_two_reviewers_agree_at_the_end(session: tuple[MainWindow, Path], qtbot:
     first.close()
     editor = review.panel.reviewer.lineEdit()
     assert editor is not None
+    review.panel.reviewer.setFocus()
+    qtbot.waitUntil(editor.hasFocus)
     editor.selectAll()
-    qtbot.keyClicks(editor, "r2")
+    qtbot.keyClicks(editor, "r")
+    assert editor.text() == "r"  # not completed to a reviewer that there is
+    qtbot.keyClicks(editor, "2")
     qtbot.keyClick(editor, Qt.Key.Key_Return)
     qtbot.waitUntil(
         lambda: review.reviewing.review is not None and review.reviewing.review.reviewer == "r2"

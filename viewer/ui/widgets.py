@@ -18,6 +18,7 @@ from PySide6.QtGui import QFontMetrics, QGuiApplication, QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QComboBox,
+    QCompleter,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -161,6 +162,14 @@ class CountedModel(QStringListModel):
     def flags(self, index: Index) -> Qt.ItemFlag:
         """Nothing is typed into rows or dropped on them."""
         return QAbstractListModel.flags(self, index) & ~Qt.ItemFlag.ItemIsDropEnabled
+
+
+def take_as_typed(box: QComboBox) -> None:
+    """Let what is typed into a box be what it says: Qt completes it by the list of the box.
+
+    So "0.2" becomes "0.2375", "2" becomes "20x" and Ann becomes Anna.
+    """
+    box.setCompleter(QCompleter(QStringListModel(box), box))
 
 
 class LetteredCombo(QComboBox):

@@ -24,6 +24,7 @@ from viewer.annotations.counting.frame import (
     Shape,
 )
 from viewer.ui.opened_dialog import answer_buttons
+from viewer.ui.widgets import take_as_typed
 
 _NUMBER = re.compile(r"\s*([\d.,]+)")
 
@@ -36,6 +37,7 @@ class FrameDialog(QDialog):
         self.setWindowTitle("Counting frame")
         self.area = QComboBox(self)
         self.area.setEditable(True)
+        take_as_typed(self.area)
         self.area.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
         self.area.setAccessibleName("Area in mm²")
         self.area.addItems([_area_text(each) for each in AREAS_MM2])

@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 
 from viewer.ui.figures.figure_choice import CM_PER_INCH, FigureChoice, figure_size_px
 from viewer.ui.opened_dialog import answer_buttons
+from viewer.ui.widgets import take_as_typed
 
 if TYPE_CHECKING:
     from viewer.geometry import Size
@@ -62,6 +63,7 @@ class FigureDialog(QDialog):
             button.toggled.connect(lambda _: self._show())
         self.dpi = QComboBox(self)
         self.dpi.setEditable(True)
+        take_as_typed(self.dpi)
         self.dpi.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
         self.dpi.setAccessibleName("Resolution in dpi")
         self.dpi.addItems([str(each) for each in DPIS])

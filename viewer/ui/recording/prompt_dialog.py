@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.recording.review.entries import ReviewError
+from viewer.ui.widgets import take_as_typed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,6 +40,7 @@ class PromptDialog(QDialog):
         self._templates = dict(templates)
         self.studies = QComboBox(self)
         self.studies.setEditable(True)
+        take_as_typed(self.studies)
         self.studies.setToolTip(
             "Choose a study, or name a new one; drafts are asked for with its prompt"
         )

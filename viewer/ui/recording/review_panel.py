@@ -25,7 +25,7 @@ from viewer.ui.command_button import CommandButton
 from viewer.ui.commands.recording import REVIEW_COMMANDS
 from viewer.ui.recording.review_table import ReviewTable
 from viewer.ui.shell.panel import Panel, shows_state
-from viewer.ui.widgets import NoticeBar, text_label
+from viewer.ui.widgets import NoticeBar, take_as_typed, text_label
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -67,6 +67,7 @@ class ReviewPanel(Panel):
         self.title = text_label(self)
         self.reviewer = QComboBox(self)
         self.reviewer.setEditable(True)
+        take_as_typed(self.reviewer)
         self.reviewer.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
         self.reviewer.setAccessibleName("Reviewer")
         self.reviewer.setToolTip(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QSignalBlocker, QStringListModel, Qt, Signal
-from PySide6.QtWidgets import QComboBox, QCompleter, QLineEdit, QWidget
+from PySide6.QtCore import QSignalBlocker, Qt, Signal
+from PySide6.QtWidgets import QComboBox, QLineEdit, QWidget
 
 from viewer.canvas.qt_guard import guarded
 from viewer.geometry import Optics
 from viewer.ui.commands.views import MAGNIFICATIONS
+from viewer.ui.widgets import take_as_typed
 
 if TYPE_CHECKING:
     from PySide6.QtGui import QFocusEvent, QKeyEvent
@@ -72,8 +73,7 @@ class MagnificationBox(QComboBox):
         self.setMinimumContentsLength(8)
         for magnification in MAGNIFICATIONS:
             self.addItem(f"{magnification:g}x")
-        # The one that comes with the box would turn "2" into "20x".
-        self.setCompleter(QCompleter(QStringListModel(self), self))
+        take_as_typed(self)
         self.textActivated.connect(lambda _: self._take())
         self.show_zoom(None, Optics())
 
