@@ -24,7 +24,6 @@ from viewer.audit_log import trail
 from viewer.cohort import executor
 from viewer.processes import own_modules
 from viewer.processes.confinement import launching, spawning
-from viewer.uncollected import collect_seldom
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -91,7 +90,6 @@ def pytest_collection(session: pytest.Session) -> Iterator[object]:
         gc.enable()
         gc.collect()
         gc.freeze()
-        collect_seldom()
 
 
 def pytest_sessionfinish() -> None:

@@ -226,9 +226,6 @@ def _serve(channel: socket.socket) -> dict[str, Any]:
     """Fork until all is over; return in a child, what it is to run."""
     own = list(sys.path)
     import_first(*_PRELOADED)
-    from viewer.uncollected import collect_seldom
-
-    collect_seldom()
     while True:
         try:
             order, descriptors = receive(channel)

@@ -15,13 +15,6 @@ MANY = 50_000
 """Objects that take longer than a frame to look at."""
 _LONG_S = 0.05
 """Computed by a thread that may have made as many."""
-_NEW_OBJECTS = 10_000
-"""To come before Python looks for garbage; at its own 700 that takes a tenth of all imports."""
-
-
-def collect_seldom() -> None:
-    """Look for garbage more rarely than Python does by itself: for processes without a window."""
-    gc.set_threshold(_NEW_OBJECTS)
 
 
 class _Work:

@@ -7,6 +7,8 @@ import statistics
 import subprocess
 import sys
 
+import pytest
+
 MOST_RSS_MB = 110
 HEAVY = [
     *("torch", "openai", "skimage", "pyarrow", "h5py", "zarr", "onnxruntime", "scipy", "pandas"),
@@ -36,3 +38,10 @@ def test_importing_the_window_is_light() -> None:
     ours = measured()
     assert ours[0]["loaded"] == []
     assert statistics.median(each["rss_mb"] for each in ours) < MOST_RSS_MB
+
+
+@pytest.mark.parametrize(("before", "after"), [("", 10_000), ("gc.set_threshold(90_000)", 90_000)])
+def test_garbage_is_looked_for_seldom(before: str, after: int) -> None:
+    code = f"import gc\n{before}\nimport viewer\nprint(gc.get_threshold()[0])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert int(found.stdout) == after

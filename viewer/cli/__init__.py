@@ -57,7 +57,6 @@ from viewer.cli.train_pixels import train_pixels
 from viewer.cli.train_slide import train_slide
 from viewer.cli.watch import watch
 from viewer.cli.writing import convert_slide, deidentify_slide
-from viewer.uncollected import collect_seldom
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -339,7 +338,6 @@ check_every_command(app)
 def main() -> None:
     """The entry point of `coverslip` and of app.py."""
     _forget_current_folder()
-    collect_seldom()
     sys.exit(run_command_line(app_of(sys.argv[1:]), sys.argv[1:]))
 
 

@@ -25,7 +25,6 @@ from viewer.inference.process.spare_process import model_processes_kept
 from viewer.prepared_types import prepared
 from viewer.processes.giving_way import let_window_come_first
 from viewer.slides.remote.address import slide_path
-from viewer.uncollected import collect_seldom
 
 _MOST_BYTES = 1 << 30
 """A process that a large slide has left with more memory ends; the next slide gets another."""
@@ -33,7 +32,6 @@ _MOST_BYTES = 1 << 30
 
 def main() -> None:
     """Run the commands that come on standard input, until it closes or one of them fails."""
-    collect_seldom()
     let_window_come_first(has_window=GIVE_WAY in sys.argv)
     orders: SimpleQueue[RunOrder] = SimpleQueue()
     threading.Thread(target=_read, args=(_taken_stdin(), orders), daemon=True).start()

@@ -17,7 +17,6 @@ from viewer.errors import CoverslipError
 from viewer.prepared_types import prepared
 from viewer.processes.channel import Channel, ChannelError, inherited_channel
 from viewer.processes.helper_messages import Ask, Done, Failed, Progress, Request, Stop
-from viewer.uncollected import collect_seldom
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,7 +110,6 @@ def _serve(channel: Channel[Request]) -> None:
 def main() -> None:
     """Serve the process that started this one; the channel's descriptor is the last argument."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
-    collect_seldom()
     keep_audit()
     _serve(inherited_channel(int(sys.argv[-1]), msgspec.msgpack.Decoder(prepared(Request))))
 

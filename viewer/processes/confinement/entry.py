@@ -70,9 +70,6 @@ def _run() -> None:
     sys.path += orders.get("path", [])
     import importlib
 
-    from viewer.uncollected import collect_seldom
-
-    collect_seldom()
     importlib.import_module(orders["main"][0]).main(arguments)
 
 
