@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import shapely
 from hypothesis import given
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from shapely import affinity
 
 from viewer.annotations import shape_editing
+from viewer.annotations.annotation import is_sound
 from viewer.annotations.shape_editing import EmptyShapeError, Vertex
 from viewer.geometry import Point
 
@@ -142,3 +144,14 @@ def test_whatever_corners_do_the_shape_stays_valid(
     assert after.is_valid
     assert not after.is_empty
     assert shapely.get_dimensions(after) == 2
+
+
+def test_a_region_of_very_many_holes_is_sound_wherever_they_lie() -> None:
+    """As thresholds give them; the ring round all of them meets each."""
+    x, y = (20.0 * each.ravel() for each in np.mgrid[:150, :150])
+    squares = shapely.box(x + 1, y + 1, x + 9, y + 9)
+    region = shapely.Polygon(shapely.box(0, 0, 3000, 3000).exterior, shapely.get_rings(squares))
+    assert is_sound(region)
+    assert is_sound(shapely.MultiPolygon([*squares.tolist(), shapely.box(-90, -90, -1, 3000)]))
+    with pytest.raises(ValueError, match="lie on one another"):
+        is_sound(shapely.MultiPolygon([shapely.box(n, n, 9999 - n, 9999 - n) for n in range(4999)]))
