@@ -466,6 +466,8 @@ def test_classes_are_edited_kept_and_follow_what_is_drawn(
     listed.annotations.panel.classes.click()
     dialog = open_dialog(listed, ClassesDialog, qtbot)
     assert isinstance(dialog, ClassesDialog)
+    head = dialog.table.horizontalHeader()
+    assert all(head.sectionSize(at) >= head.sectionSizeHint(at) for at in range(head.count()))
     dialog.table.selectRow(0)
     assert dialog.model.setData(dialog.model.index(0, 0), "Carcinoma")
     assert not dialog.model.setData(dialog.model.index(0, 0), "Stroma")
