@@ -173,6 +173,7 @@ def test_the_same_file_again_is_asked_and_classes_keep_their_color(
     window.open_paths([file])
     qtbot.waitUntil(lambda: count(window) == 1, timeout=10_000)
     (annotation,) = set_document(window, qtbot, "regions.geojson")
+    qtbot.waitUntil(lambda: "click it under Sets" in window.status.currentMessage())
     assert annotation.shown_as is not None
     assert annotation.shown_as.color == "#c80000"
     for text, expected in (("&Skip", 1), ("&Replace", 1), ("Keep &both", 2)):

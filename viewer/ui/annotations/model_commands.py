@@ -280,8 +280,8 @@ class ModelCommands(QObject):
                 self._window.say(str(error))
                 return
             self._window.say(
-                f"{len(made):,} regions were made of {name}, in a set of their own: choose it "
-                "beside the class to correct them."
+                f"{len(made):,} regions were made of {name}, in a set of their own: click it "
+                "under Sets to correct them."
             )
 
         self._kept.sets.add(sets, name, "model", name, put)
