@@ -14,7 +14,7 @@ import numpy as np
 from scipy import fft, ndimage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Edge = Literal["reflect", "constant"]
 
 Number = TypeVar("Number", bound=np.floating)
+Value = TypeVar("Value", bound=np.generic)
 
 
 def gaussian_filter(
@@ -50,19 +51,50 @@ def uniform_filter1d(values: NDArray[Number], size: int, axis: int) -> NDArray[N
     return np.asarray(ndimage.uniform_filter1d(values, size, axis), values.dtype)
 
 
-def maximum_filter(values: NDArray[Number], size: int) -> NDArray[Number]:
+def median_filter(values: NDArray[Number], footprint: Mask) -> NDArray[Number]:
+    """Return the median of what lies under a footprint round each pixel."""
+    return np.asarray(ndimage.median_filter(values, footprint=footprint), values.dtype)
+
+
+def grey_opening(values: NDArray[Number], footprint: Mask) -> NDArray[Number]:
+    """Return the greatest values below these that a footprint can be moved along."""
+    return np.asarray(ndimage.grey_opening(values, footprint=footprint), values.dtype)
+
+
+def laplace(values: NDArray[Number]) -> NDArray[Number]:
+    """Return the sum of the second differences along each axis."""
+    return np.asarray(ndimage.laplace(values), values.dtype)
+
+
+def correlate1d(
+    values: NDArray[Number], weights: NDArray[np.float64], axis: int
+) -> NDArray[Number]:
+    """Return the weighted sums along an axis of values that are mirrored at their sides."""
+    return np.asarray(ndimage.correlate1d(values, weights, axis, mode="mirror"), values.dtype)
+
+
+def zoom(values: NDArray[Number], factor: int) -> NDArray[Number]:
+    """Return values in so many times as many cells along each axis, linear between them."""
+    return np.asarray(
+        ndimage.zoom(values, factor, order=1, grid_mode=True, mode="nearest"), values.dtype
+    )
+
+
+def maximum_filter(values: NDArray[Value], size: int) -> NDArray[Value]:
     """Return the largest of each window of so many cells along each axis."""
     return np.asarray(ndimage.maximum_filter(values, size), values.dtype)
 
 
-def binary_dilation(mask: Mask, *, iterations: int = 1) -> Mask:
-    """Return a mask that is so many pixels wider."""
-    return np.asarray(ndimage.binary_dilation(mask, iterations=iterations), bool)
+def binary_dilation(
+    mask: Mask, *, structure: Mask | None = None, iterations: int = 1, within: Mask | None = None
+) -> Mask:
+    """Return a mask that is so many pixels wider, within another alone where one is given."""
+    return np.asarray(ndimage.binary_dilation(mask, structure, iterations, within), bool)
 
 
-def binary_opening(mask: Mask, *, iterations: int = 1) -> Mask:
+def binary_opening(mask: Mask, *, structure: Mask | None = None, iterations: int = 1) -> Mask:
     """Return a mask without what is narrower than so many erosions leave."""
-    return np.asarray(ndimage.binary_opening(mask, iterations=iterations), bool)
+    return np.asarray(ndimage.binary_opening(mask, structure, iterations), bool)
 
 
 def binary_fill_holes(mask: Mask) -> Mask:
@@ -73,6 +105,18 @@ def binary_fill_holes(mask: Mask) -> Mask:
 def distance_transform_edt(mask: Mask) -> NDArray[np.float64]:
     """Return how far each pixel of a mask lies from what is not in it."""
     return np.asarray(ndimage.distance_transform_edt(mask))
+
+
+def distance_transform_cdt(mask: Mask, metric: Literal["chessboard", "taxicab"]) -> Labels:
+    """Return how many steps each pixel of a mask lies from what is not in it."""
+    return np.asarray(ndimage.distance_transform_cdt(mask, metric), np.int32)
+
+
+def means_of(
+    values: NDArray[np.floating], labels: Labels, numbers: NDArray[np.integer]
+) -> NDArray[np.float64]:
+    """Return (n,) the mean of the values at each of n numbers of a picture of labels."""
+    return np.asarray(ndimage.mean(values, labels, numbers), np.float64)
 
 
 def label(mask: Mask) -> tuple[Labels, int]:
@@ -112,3 +156,18 @@ def rankdata(values: NDArray[np.float64]) -> NDArray[np.float64]:
     from scipy.stats import rankdata  # few need it, and it takes long to load
 
     return np.asarray(rankdata(values))
+
+
+def lowest(
+    function: Callable[[NDArray[np.float64]], tuple[float, NDArray[np.float64]]],
+    begin: NDArray[np.float64],
+    iterations: int,
+    on_iteration: Callable[[], object],
+) -> NDArray[np.float64]:
+    """Return where a function, which gives its value and slopes, is lowest (L-BFGS-B)."""
+    from scipy.optimize import minimize  # few need it
+
+    return minimize(
+        function, begin, jac=True, method="L-BFGS-B", options={"maxiter": iterations},
+        callback=lambda _: on_iteration(),
+    ).x  # fmt: skip

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, TypeVar
 import torch
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from torch import Tensor
 
@@ -34,3 +36,13 @@ def backward(loss: Tensor) -> None:
 def channels_last(module: Module) -> Module:
     """Return a module whose weights lie in memory as convolutions are quickest with."""
     return module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+
+
+def load_script(path: Path) -> torch.nn.Module:
+    """Return the program of a TorchScript, on the CPU. Raises whatever its parser does."""
+    return torch.jit.load(str(path), map_location="cpu")
+
+
+def before_weights(module: torch.nn.Module, hook: Callable[..., None]) -> None:
+    """Have a function called before weights are loaded, with the module and the weights."""
+    module.register_load_state_dict_pre_hook(hook)

@@ -6,11 +6,15 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-from scipy import ndimage
-from skimage.color import rgb2lab
-from skimage.feature import peak_local_max
-from skimage.filters import threshold_otsu
-from skimage.segmentation import watershed
+
+from viewer.inference.typed_skimage import peak_local_max, rgb2lab, threshold_otsu, watershed
+from viewer.typed_scipy import (
+    binary_dilation,
+    binary_opening,
+    distance_transform_edt,
+    gaussian_filter,
+    label,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +56,7 @@ def click_mask(picture: RgbImage, clicks: Sequence[tuple[float, float, int]]) ->
         As of `Prompt.in_pixels`.
     """
     height, width = picture.shape[:2]
-    lab = ndimage.gaussian_filter(rgb2lab(picture), (_SMOOTH_PX, _SMOOTH_PX, 0))
+    lab = gaussian_filter(rgb2lab(picture), (_SMOOTH_PX, _SMOOTH_PX, 0))
     frame, seeds = np.ones((height, width), bool), _seeds(clicks, (height, width), 1)
     corners = [(x, y) for x, y, kind in clicks if kind in (2, 3)]
     if len(corners) == 2:
@@ -97,12 +101,12 @@ def _within(
     frame: NDArray[np.bool_],
 ) -> tuple[NDArray[np.bool_], float]:
     """Return what is nearer than a limit, and the share of its edge that is cut at necks."""
-    alike = _opened((near < limit) & frame, 1) | seeds
+    alike = binary_opening((near < limit) & frame) | seeds
     mask = _connected(_filled(alike) & frame, seeds)
     if not mask.any():
         return mask, 0.0
     box = _box_round(mask, 1)
-    ring = np.asarray(ndimage.binary_dilation(mask[box]), bool) & ~mask[box]
+    ring = binary_dilation(mask[box]) & ~mask[box]
     return mask, float((ring & alike[box]).sum() / max(1, ring.sum()))
 
 
@@ -111,34 +115,23 @@ def _overlap(mask: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
     return float((mask & other).sum() / max(1, (mask | other).sum()))
 
 
-def pieces(mask: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """The connected pieces of a mask, numbered from 1; 0 beside them."""
-    labels = np.empty(mask.shape, np.int32)
-    ndimage.label(mask, output=labels)
-    return labels
-
-
 def _in_box(lab: NDArray[np.float64], frame: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """What in a box is unlike its edge: the largest piece."""
-    edge = frame & (np.asarray(ndimage.distance_transform_edt(frame)) <= _EDGE_PX)
+    edge = frame & (distance_transform_edt(frame) <= _EDGE_PX)
     if not edge.any() or edge.all():
         return frame
     apart = _nearness(lab, edge)
     mask = frame & (apart > threshold_otsu(apart[frame]))
-    mask = _filled(_opened(mask, 2))
-    labels = pieces(mask)
+    mask = _filled(binary_opening(mask, iterations=2))
+    labels, _ = label(mask)
     if not labels.any():
         return frame
     return labels == 1 + int(np.bincount(labels.ravel())[1:].argmax())
 
 
-def _opened(mask: NDArray[np.bool_], steps: int) -> NDArray[np.bool_]:
-    return np.asarray(ndimage.binary_opening(mask, iterations=steps), bool)
-
-
 def _filled(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return a mask with what it surrounds: pieces of the rest that reach no side."""
-    rest = pieces(~mask)
+    rest, _ = label(~mask)
     is_open = np.zeros(int(rest.max()) + 1, bool)
     is_open[_sides(rest)] = True
     is_open[0] = False
@@ -158,7 +151,7 @@ def _seeds(
 
 def _nearness(lab: NDArray[np.float64], seeds: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Distance in color from the nearest of the seeds' pieces."""
-    labels = pieces(seeds)
+    labels, _ = label(seeds)
     means = [lab[labels == number].mean(0) for number in range(1, int(labels.max()) + 1)]
     return np.min([np.linalg.norm(lab - mean, axis=-1) for mean in means], axis=0)
 
@@ -171,12 +164,12 @@ def _threshold(near: NDArray[np.float64], seeds: NDArray[np.bool_]) -> float:
         max(0, rows.min() - reach) : rows.max() + reach,
         max(0, columns.min() - reach) : columns.max() + reach,
     ]
-    return float(threshold_otsu(around)) if np.ptp(around) > 0 else float(around.max()) + 1
+    return threshold_otsu(around) if np.ptp(around) > 0 else float(around.max()) + 1
 
 
 def _connected(mask: NDArray[np.bool_], seeds: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The parts of a mask that were pointed at, cut from what touches them at necks."""
-    labels = pieces(mask)
+    labels, _ = label(mask)
     pointed = np.unique(labels[seeds & mask])
     mask = np.isin(labels, pointed[pointed > 0])
     if not mask.any():
@@ -196,10 +189,10 @@ def _box_round(mask: NDArray[np.bool_], margin_px: int) -> tuple[slice, slice]:
 
 def _cut_at_necks(mask: NDArray[np.bool_], seeds: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The parts of a mask that hold seeds, by a watershed of the distance to the edge."""
-    depth = ndimage.gaussian_filter(ndimage.distance_transform_edt(mask), 1.5)
-    peaks = peak_local_max(depth, min_distance=_APART_PX, threshold_rel=0.35, exclude_border=False)
+    depth = gaussian_filter(distance_transform_edt(mask), 1.5)
+    peaks = peak_local_max(depth, _APART_PX, 0.35)
     markers = np.zeros(mask.shape, np.int32)
     markers[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
-    parts = watershed(-depth, markers, mask=mask)
+    parts = watershed(-depth, markers, mask)
     wanted = np.unique(parts[seeds & mask])
     return np.isin(parts, wanted[wanted > 0])

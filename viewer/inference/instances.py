@@ -6,12 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import shapely
-from scipy import ndimage
-from skimage.color import rgb2hed
-from skimage.measure import find_contours
-from skimage.segmentation import watershed
 
+from viewer.annotations.shape_numbers import areas
+from viewer.inference.typed_skimage import find_contours, rgb2hed, watershed
 from viewer.overlays.objects import Objects
+from viewer.typed_scipy import (
+    binary_fill_holes,
+    find_objects,
+    gaussian_filter,
+    label,
+    maximum_filter,
+    means_of,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,11 +60,11 @@ def labeled(maps: NDArray[np.float32]) -> NDArray[np.int32]:
     stands out above the saddle to the next, so that one nucleus of uneven depth stays one, and two
     small ones that touch are two.
     """
-    mask = np.asarray(ndimage.binary_fill_holes(maps[0] > _LEAST_PROBABILITY))
+    mask = binary_fill_holes(maps[0] > _LEAST_PROBABILITY)
     ridges = maps[2] - _EDGE_WEIGHT * maps[1]
-    depth = np.asarray(ndimage.gaussian_filter(ridges, _DEPTH_SMOOTH_PX), np.float32)
-    peaks, _ = _pieces((depth == ndimage.maximum_filter(depth, 3)) & mask)
-    labels = _joined(watershed(-depth, peaks, mask=mask).astype(np.int32), depth)
+    depth = np.asarray(gaussian_filter(ridges, _DEPTH_SMOOTH_PX), np.float32)
+    peaks, _ = label((depth == maximum_filter(depth, 3)) & mask)
+    labels = _joined(watershed(-depth, peaks, mask), depth)
     sizes = np.bincount(labels.ravel())
     is_small = sizes < _LEAST_PX
     is_small[0] = False
@@ -91,7 +97,8 @@ def _joined(labels: NDArray[np.int32], depth: NDArray[np.float32]) -> NDArray[np
 def _saddles(labels: NDArray[np.int32], depth: NDArray[np.float32]) -> list[tuple[float, int, int]]:
     """Return depth of the saddle and numbers of each two basins that touch, deepest first."""
     sides = ((slice(None), slice(1, None)), (slice(None), slice(None, -1)))
-    pairs, heights = [], []
+    pairs: list[NDArray[np.int64]] = []
+    heights: list[NDArray[np.float32]] = []
     for first, second in (sides, tuple((columns, rows) for rows, columns in sides)):
         one, other = labels[first], labels[second]
         touch = (one != other) & (one > 0) & (other > 0)
@@ -114,19 +121,11 @@ def clear_outside(labels: NDArray[np.int32], box: Box, slide: Size) -> None:
     box, slide
         What `labels` cover, and the slide's size; level-0 pixels.
     """
-    height, width = labels.shape
+    height, width = map(int, labels.shape)
     x = box.x0 + (np.arange(width) + 0.5) * box.width / width
     y = box.y0 + (np.arange(height) + 0.5) * box.height / height
     labels[(y < 0) | (y >= slide.height)] = 0
     labels[:, (x < 0) | (x >= slide.width)] = 0
-
-
-def _pieces(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:
-    """Connected pieces, numbered from 1, and how many there are."""
-    pieces = np.zeros(mask.shape, np.int32)
-    count = ndimage.label(mask, output=pieces)
-    assert isinstance(count, int)
-    return pieces, count
 
 
 def objects_of(
@@ -177,13 +176,13 @@ def objects_of(
     counts = np.array([len(ring) for ring in rings], np.int64)
     points = np.concatenate(rings) if rings else np.zeros((0, 2))
     taken = numbers[inside]
-    measured = {
+    measured: dict[str, NDArray[np.floating]] = {
         AREA: shape["area"][inside] * pixel_um**2,
         ECCENTRICITY: shape["eccentricity"][inside],
-        HEMATOXYLIN: ndimage.mean(_hematoxylin(picture, labels.shape), labels, taken),
+        HEMATOXYLIN: means_of(_hematoxylin(picture, labels.shape), labels, taken),
     }
     if inside_map is not None:
-        measured[CONFIDENCE] = ndimage.mean(inside_map, labels, taken)
+        measured[CONFIDENCE] = means_of(inside_map, labels, taken)
     objects = Objects(
         (points * scale + (box.x0, box.y0)).astype(np.float32),
         np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)]),
@@ -195,7 +194,7 @@ def objects_of(
     return objects.taken(_is_plausible(objects)) if are_nuclei else objects
 
 
-def _hematoxylin(picture: RgbImage, shape: tuple[int, ...]) -> NDArray[np.float32]:
+def _hematoxylin(picture: RgbImage, shape: tuple[int, ...]) -> NDArray[np.float64]:
     """Return the density of hematoxylin at each pixel of a label map of a shape."""
     if picture.shape[:2] != shape:
         rows, columns = (
@@ -229,13 +228,13 @@ def _moments(
 
 def _outlines(labels: NDArray[np.int32], numbers: NDArray[np.int64]) -> list[NDArray[np.float64]]:
     """Per object its outer ring (k, 2) as x, y in pixels, not closed."""
-    slices = ndimage.find_objects(labels)
+    places = dict(find_objects(labels))
     rings: list[NDArray[np.float64]] = []
     for number in numbers.tolist():
-        rows, columns = slices[number - 1]
+        rows, columns = places[number]
         mask = np.pad((labels[rows, columns] == number).astype(np.float32), 2)
         # Steps of whole pixels would make outlines ragged; the thinnest objects would vanish.
-        smooth = find_contours(ndimage.gaussian_filter(mask, _SMOOTH_PX), 0.5)
+        smooth = find_contours(gaussian_filter(mask, _SMOOTH_PX), 0.5)
         longest = max(smooth or find_contours(mask, 0.5), key=len)
         rings.append(longest[:, ::-1] + (columns.start - 1.5, rows.start - 1.5))
     simpler = shapely.simplify([shapely.LineString(ring) for ring in rings], _TOLERANCE_PX)
@@ -258,9 +257,8 @@ def _of_area(ring: NDArray[np.float64], area: float) -> NDArray[np.float64]:
 def _is_plausible(objects: Objects) -> NDArray[np.bool_]:
     """(n,) whether the shape can be a nucleus: folds and keratin are large, thin or ragged."""
     area_um2 = objects.measurements[AREA]
-    polygons = [shapely.Polygon(objects.outline(index)) for index in range(len(objects))]
-    hulls = shapely.area(shapely.convex_hull(polygons))
-    solidity = shapely.area(polygons) / np.maximum(hulls, 1e-9)
+    polygons = np.array([shapely.Polygon(objects.outline(i)) for i in range(len(objects))])
+    solidity = areas(polygons) / np.maximum(areas(shapely.convex_hull(polygons)), 1e-9)
     eccentricity = objects.measurements[ECCENTRICITY]
     low_um2, high_um2 = _NUCLEUS_UM2
     is_usual = (solidity >= _LEAST_SOLIDITY) & (eccentricity <= _MOST_ECCENTRICITY)

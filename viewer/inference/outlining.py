@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
-from scipy import ndimage
-from skimage.measure import find_contours
 
-from viewer.inference.click_mask import pieces
+from viewer.inference.typed_skimage import find_contours
+from viewer.typed_scipy import find_objects, gaussian_filter, label
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,13 +20,13 @@ _LEAST_PX = 9
 
 def outlines(mask: NDArray[np.bool_]) -> list[list[tuple[float, float]]]:
     """The outer rings of the pieces of a mask, x and y in pixels, the largest first."""
-    labels = pieces(mask)
+    labels, _ = label(mask)
     rings: list[NDArray[np.float64]] = []
-    for number, place in enumerate(ndimage.find_objects(labels), 1):
+    for number, place in find_objects(labels):
         piece = np.pad((labels[place] == number).astype(np.float32), 2)
         if piece.sum() < _LEAST_PX:
             continue
-        smooth = find_contours(ndimage.gaussian_filter(piece, _SMOOTH_PX), 0.5)
+        smooth = find_contours(gaussian_filter(piece, _SMOOTH_PX), 0.5)
         longest = max(smooth or find_contours(piece, 0.5), key=len)
         shift = (place[1].start - 1.5, place[0].start - 1.5)
         ring = shapely.LinearRing(longest[:, ::-1] + shift).simplify(_TOLERANCE_PX)

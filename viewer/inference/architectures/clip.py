@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from viewer.typed_torch import before_weights
+
 _NOT_LEARNED = "embeddings.position_ids"
 """Counts that older files of weights hold."""
 
@@ -47,7 +49,7 @@ class ClipWords(nn.Module):
         self.length, self.is_quick = length, bool(quick)
         self.text_projection = nn.Linear(words_width, length, bias=False)
         self.most_tokens, self.tokens = most_tokens, tokens
-        self.register_load_state_dict_pre_hook(_without_counts)
+        before_weights(self, _without_counts)
 
     def words(self, tokens: torch.Tensor) -> torch.Tensor:
         """Return the vectors (n, length) of n phrases of as many tokens, the last of which ends."""

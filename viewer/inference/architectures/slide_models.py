@@ -50,6 +50,11 @@ class GatedAttentionMil(nn.Module):
         return self.classifier(attention.softmax(1) @ x)[0], attention
 
 
+def _attention_net(length: int, hidden: int, heads: int) -> nn.Sequential:
+    layers = nn.Linear(length, _WIDTH), nn.ReLU(), nn.Dropout(0.25)
+    return nn.Sequential(*layers, _Gate(_WIDTH, hidden, heads))
+
+
 class ClamSingle(nn.Module):
     """CLAM with one branch of attention (Lu et al. 2021), of the size "small"; 256 hidden.
 
@@ -59,14 +64,9 @@ class ClamSingle(nn.Module):
 
     def __init__(self, length: int, classes: int, hidden: int = 256) -> None:
         super().__init__()
-        self.attention_net = self._attention(length, hidden, 1)
+        self.attention_net = _attention_net(length, hidden, 1)
         self.classifiers = nn.Linear(_WIDTH, classes)
         self.instance_classifiers = _patch_classifiers(classes)
-
-    @staticmethod
-    def _attention(length: int, hidden: int, heads: int) -> nn.Sequential:
-        layers = nn.Linear(length, _WIDTH), nn.ReLU(), nn.Dropout(0.25)
-        return nn.Sequential(*layers, _Gate(_WIDTH, hidden, heads))
 
     def forward(self, x: torch.Tensor) -> Judged:
         x = self.attention_net[:-1](x)
@@ -79,7 +79,7 @@ class ClamMulti(nn.Module):
 
     def __init__(self, length: int, classes: int, hidden: int = 256) -> None:
         super().__init__()
-        self.attention_net = ClamSingle._attention(length, hidden, classes)
+        self.attention_net = _attention_net(length, hidden, classes)
         self.classifiers = nn.ModuleList(nn.Linear(_WIDTH, 1) for _ in range(classes))
         self.instance_classifiers = _patch_classifiers(classes)
 
@@ -273,12 +273,12 @@ class _SelfAttention(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         at_once = max(1, _MOST_NUMBERS // (self._heads * x.shape[1] ** 2))
-        return torch.cat([self._attended(part) for part in x.split(at_once)])
+        return torch.cat([self._attended(part) for part in torch.split(x, at_once)])
 
     def roll_back(self, x: torch.Tensor, attention: torch.Tensor) -> torch.Tensor:
         """Return attention (b, n) to what comes out as attention to what goes in, (heads, b, n)."""
         at_once = max(1, _MOST_NUMBERS // (self._heads * x.shape[1] ** 2))
-        parts = zip(x.split(at_once), attention.split(at_once), strict=True)
+        parts = zip(torch.split(x, at_once), torch.split(attention, at_once), strict=True)
         found = [given[:, None, None] @ self._weights(part)[0] for part, given in parts]
         return torch.cat(found)[:, :, 0].transpose(0, 1)
 

@@ -58,7 +58,7 @@ def _share(pixels: torch.Tensor) -> torch.Tensor:
 
 def _is_pen(x: torch.Tensor) -> torch.Tensor:
     """Green, blue and red ink: hues that hematoxylin and eosin do not have."""
-    red, green, blue = (255 * x).split(1, 1)
+    red, green, blue = torch.split(255 * x, 1, 1)
     most, least = torch.maximum(torch.maximum(red, green), blue), (255 * x).amin(1, keepdim=True)
     saturation = (most - least) / (most + 1)
     is_green = (green > red + 12) & (green >= blue - 10) & (saturation > 0.12)

@@ -13,6 +13,7 @@ from torch import nn
 
 from viewer.inference.architectures.token_merging import merge
 from viewer.inference.architectures.vit_names import renamed
+from viewer.typed_torch import before_weights
 
 
 class VisionTransformer(nn.Module):
@@ -69,7 +70,7 @@ class VisionTransformer(nn.Module):
         self._special = 1 + registers
         self.merge = merge
         self.head = nn.Linear(width * (1 + self._mean_too), classes) if classes else None
-        self.register_load_state_dict_pre_hook(_as_timm)
+        before_weights(self, _as_timm)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self._encoded(x)
@@ -101,7 +102,7 @@ class VisionTransformer(nn.Module):
             known = whole @ known
             x, sizes = block(x, sizes, 0, self._special)
         found = seen[:, self._special :]
-        return (found / found.sum(1, keepdim=True).clamp(min=1e-12)).unflatten(1, side)
+        return (found / found.sum(1, keepdim=True).clamp(min=1e-12)).reshape(-1, *side)
 
     def _read(self, paths: torch.Tensor) -> torch.Tensor:
         """Return the rows (n, tokens) of (n, tokens, tokens) that the answer is read from."""

@@ -64,7 +64,7 @@ class StainAmounts(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         stains = torch.tensor(_STAINS)
-        unmix = torch.linalg.inv(stains / stains.norm(dim=1, keepdim=True)).T
+        unmix = torch.inverse(nn.functional.normalize(stains, dim=1)).T
         self.register_buffer("unmix", unmix[..., None, None].contiguous(), persistent=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -85,7 +85,7 @@ def _smoothed(radius: Floats, starts: NDArray[np.int64]) -> Floats:
 
 def _following(starts: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return for each corner the place of the next one of its ring."""
-    following = np.arange(1, starts[-1] + 1)
+    following = np.arange(1, int(starts[-1]) + 1)
     following[starts[1:] - 1] = starts[:-1]
     return following
 

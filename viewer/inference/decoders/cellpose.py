@@ -10,11 +10,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import ndimage
 
 from viewer.inference.decoders.chances import sigmoid
 from viewer.inference.decoders.labeled import Labeled
 from viewer.inference.decoders.pieces import filled, without_small
+from viewer.typed_scipy import binary_dilation, find_objects, maximum_filter
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -110,9 +110,7 @@ def _sources(labels: Labels, index: NDArray[np.int64]) -> tuple[NDArray[np.int64
     """Return the places (of the padded `index`) that give off heat, and the longest half-way."""
     sources: list[int] = []
     longest = 1
-    for number, place in enumerate(ndimage.find_objects(labels), 1):
-        if place is None:
-            continue
+    for number, place in find_objects(labels):
         y, x = np.nonzero(labels[place] == number)
         nearest = int(((y - np.median(y)) ** 2 + (x - np.median(x)) ** 2).argmin())
         row, column = y[nearest] + place[0].start, x[nearest] + place[1].start
@@ -132,7 +130,7 @@ def _followed(field: Map, inside: NDArray[np.bool_]) -> NDArray[np.int64]:
     last_cell = np.maximum(most - 1, 0).astype(np.int32)
     right, below = min(1, width - 1), width if height > 1 else 0
     flat = field.reshape(2, -1)
-    moving = np.arange(places.shape[1])
+    moving = np.arange(int(places.shape[1]))
     at = places
     for step in range(1, _STEPS + 1):
         low = np.minimum(at.astype(np.int32), last_cell)
@@ -155,7 +153,7 @@ def _sinks(ends: NDArray[np.int64], shape: tuple[int, ...]) -> Labels:
     """Return the number (n,) of the sink that each of n pixels ends in, 0 for none."""
     counts = np.zeros(shape, np.int32)
     np.add.at(counts, tuple(ends), 1)
-    is_sink = (ndimage.maximum_filter(counts, 5) == counts) & (counts > _SINK_PX)
+    is_sink = (maximum_filter(counts, 5) == counts) & (counts > _SINK_PX)
     rows, columns = np.nonzero(is_sink)
     order = np.argsort(counts[rows, columns], kind="stable")  # the largest is painted last
     found = np.zeros(shape, np.int32)
@@ -168,10 +166,13 @@ def _sinks(ends: NDArray[np.int64], shape: tuple[int, ...]) -> Labels:
         )
         seed = np.zeros(counts[place].shape, bool)
         seed[row - place[0].start, column - place[1].start] = True
-        is_near = ndimage.binary_dilation(
-            seed, np.ones((3, 3)), _SPREAD_STEPS, counts[place] > _SPREAD_PX
+        is_near = binary_dilation(
+            seed,
+            structure=np.ones((3, 3), bool),
+            iterations=_SPREAD_STEPS,
+            within=counts[place] > _SPREAD_PX,
         )
-        found[place][np.asarray(is_near, bool)] = number
+        found[place][is_near] = number
     return found[tuple(ends)]
 
 

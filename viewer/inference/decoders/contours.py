@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import ndimage
-from skimage.segmentation import watershed
 
 from viewer.inference.decoders.chances import probabilities
 from viewer.inference.decoders.labeled import Labeled
-from viewer.inference.decoders.pieces import filled, pieces, without_small
+from viewer.inference.decoders.pieces import filled, without_small
+from viewer.inference.typed_skimage import watershed
+from viewer.typed_scipy import distance_transform_edt, label
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,7 +39,7 @@ def contour_labels(
     inner: Map, contour: Map, least_probability: float = LEAST_PROBABILITY
 ) -> Labels:
     """Return the objects: each inner part, grown into the contour round it."""
-    markers = without_small(pieces((inner >= least_probability) & (inner > contour)), _LEAST_PX)
+    markers = without_small(label((inner >= least_probability) & (inner > contour))[0], _LEAST_PX)
     mask = inner + contour >= least_probability
-    away = np.asarray(ndimage.distance_transform_edt(markers == 0))
-    return filled(watershed(away, markers, mask=mask).astype(np.int32))
+    away = distance_transform_edt(markers == 0)
+    return filled(watershed(away, markers, mask))

@@ -10,14 +10,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import ndimage
-from skimage.segmentation import watershed
 
 from viewer.inference.decoders.chances import probabilities
 from viewer.inference.decoders.classes import voted_classes
 from viewer.inference.decoders.labeled import Labeled
-from viewer.inference.decoders.pieces import pieces, without_small
+from viewer.inference.decoders.pieces import without_small
 from viewer.inference.errors import ModelFailedError
+from viewer.inference.typed_skimage import watershed
+from viewer.typed_scipy import (
+    binary_fill_holes,
+    binary_opening,
+    correlate1d,
+    gaussian_filter,
+    label,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -88,17 +94,16 @@ def hover_labels(
         Micrometers per pixel.
     """
     kind = "fine" if pixel_um < _FINE_UM else "coarse"
-    mask = without_small(pieces(probability >= least_probability), _LEAST_PX) > 0
+    mask = without_small(label(probability >= least_probability)[0], _LEAST_PX) > 0
     if not mask.any():
         return np.zeros(mask.shape, np.int32)
     side_px = _SLOPE_PX[kind]
     steep = np.maximum(_fall(across, 1, side_px), _fall(down, 0, side_px))
     steep = np.maximum(steep - ~mask, 0)
-    basins = -np.asarray(ndimage.gaussian_filter((1 - steep) * mask, 0.8, truncate=1.25))
-    markers = ndimage.binary_fill_holes(mask & (steep < _STEEP))
-    markers = ndimage.binary_opening(markers, _DISK)
-    markers = without_small(pieces(np.asarray(markers, bool)), _MARKER_PX[kind])
-    return watershed(basins, markers, mask=mask).astype(np.int32)
+    basins = -gaussian_filter((1 - steep) * mask, 0.8, truncate=1.25)
+    inner = binary_opening(binary_fill_holes(mask & (steep < _STEEP)), structure=_DISK)
+    markers = without_small(label(inner)[0], _MARKER_PX[kind])
+    return watershed(basins, markers, mask)
 
 
 def _fall(values: Map, axis: int, side_px: int) -> Map:
@@ -110,9 +115,8 @@ def _fall(values: Map, axis: int, side_px: int) -> Map:
     for _ in range(side_px - 3):
         rise = np.convolve(rise, (0.5, 0.5))
     rise = np.convolve(rise, (-1.0, 0.0, 1.0))
-    slope = ndimage.correlate1d(_stretched(values), rise, axis, mode="mirror")
-    slope = ndimage.correlate1d(slope, smooth, 1 - axis, mode="mirror")
-    return 1 - _stretched(np.asarray(slope, np.float32))
+    slope = correlate1d(_stretched(values), rise, axis)
+    return 1 - _stretched(correlate1d(slope, smooth, 1 - axis))
 
 
 def _stretched(values: Map) -> Map:

@@ -1,23 +1,17 @@
-"""Connected pieces of masks, and what the decoders do with small ones."""
+"""What the decoders do with small pieces and with holes."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import ndimage
+
+from viewer.typed_scipy import binary_fill_holes, find_objects
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Labels = NDArray[np.int32]
-
-
-def pieces(mask: NDArray[np.bool_]) -> Labels:
-    """Return the connected pieces of a mask, numbered from 1."""
-    found = np.zeros(mask.shape, np.int32)
-    ndimage.label(mask, output=found)
-    return found
 
 
 def without_small(labels: Labels, least_px: int) -> Labels:
@@ -30,8 +24,7 @@ def without_small(labels: Labels, least_px: int) -> Labels:
 def filled(labels: Labels) -> Labels:
     """Return the labels with the holes of each object filled where nothing else is."""
     whole = labels.copy()
-    for number, place in enumerate(ndimage.find_objects(labels), 1):
-        if place is not None:
-            part = whole[place]
-            part[ndimage.binary_fill_holes(part == number) & (part == 0)] = number
+    for number, place in find_objects(labels):
+        part = whole[place]
+        part[binary_fill_holes(part == number) & (part == 0)] = number
     return whole

@@ -10,12 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from skimage.draw import polygon as pixels_in
 
 from viewer.inference.decoders.chances import enlarged, probabilities
 from viewer.inference.decoders.classes import voted_classes
 from viewer.inference.decoders.labeled import Labeled
 from viewer.inference.tasks.instances import RAYS
+from viewer.inference.typed_skimage import pixels_in
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -122,7 +122,7 @@ class _Stars:
 
     def __init__(self, middles: NDArray[np.float64], rays: NDArray[np.float64]) -> None:
         self._middles, self._rays = middles, rays
-        self._angles = np.arange(rays.shape[1]) * (2 * np.pi / rays.shape[1])
+        self._angles = np.arange(int(rays.shape[1])) * (2 * np.pi / rays.shape[1])
         self._reach = rays.max(1)
         # Of the triangles between neighboring rays.
         beside = rays * np.roll(rays, -1, 1)

@@ -22,6 +22,7 @@ from viewer.limits import DESCRIPTION_BYTES, WEIGHTS_BYTES, open_regular, read_r
 from viewer.prepared_types import prepared
 from viewer.slides.fluorescence import is_fluorescence
 from viewer.slides.tissue import TISSUE_VERSION
+from viewer.untyped import is_mapping
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -224,7 +225,7 @@ def _part(whole: ModelBundle, changes: dict[str, object]) -> ModelBundle:
     about = whole.description
     card = msgspec.to_builtins(about)
     said = names_as_stored(changes)
-    assert isinstance(said, dict)
+    assert is_mapping(said)
     if ours := [name for name in said if name in _OF_THE_WHOLE]:
         raise BundleError(
             f"{whole.folder.name}/{MODEL_FILE} is invalid: a part has the {ours[0]} of the whole."

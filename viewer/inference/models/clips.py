@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
-from safetensors.torch import save_file
 
 from viewer.atomic_write import atomic_write_bytes
 from viewer.inference.layouts.transformers_clip import CONFIG, PICKLED, TOKENIZER, WEIGHTS
 from viewer.inference.models.bundle import BundleError
 from viewer.inference.models.encoders import read_tensors
 from viewer.limits import DESCRIPTION_BYTES, read_regular
+from viewer.typed_safetensors import save_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,7 +66,7 @@ def complete_clip(folder: Path, known: KnownClip | None) -> None:
         pickled = folder / PICKLED
         if pickled.is_file():
             weights = {name: each.contiguous() for name, each in read_tensors(pickled).items()}
-            save_file({name: each.clone() for name, each in weights.items()}, folder / WEIGHTS)
+            save_tensors({name: each.clone() for name, each in weights.items()}, folder / WEIGHTS)
             pickled.unlink()
         if known is not None:
             card = _with_names(read_regular(folder / CONFIG, DESCRIPTION_BYTES), known)

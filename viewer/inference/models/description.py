@@ -19,6 +19,7 @@ from viewer.inference.teaching.object_vectors import FEATURES_VERSION
 from viewer.inference.teaching.taught_card import TaughtCard  # noqa: TC001 - read by msgspec
 from viewer.inference.teaching.taught_objects import TaughtObjects  # noqa: TC001 - read by msgspec
 from viewer.limits import CLASSES
+from viewer.untyped import is_list, is_mapping
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -307,13 +308,13 @@ def write_description(folder: Path, about: ModelDescription) -> None:
 
 def names_as_stored(card: object) -> object:
     """Return a decoded model.json with the names of version 0.1, whichever it has."""
-    if not isinstance(card, dict):
+    if not is_mapping(card):
         return card
     about = {_ON_DISK.get(name, name): value for name, value in card.items()}
-    if isinstance(classes := about.get("classes"), list):
+    if is_list(classes := about.get("classes")):
         about["classes"] = [
             {_ON_DISK.get(name, name): value for name, value in each.items()}
-            if isinstance(each, dict)
+            if is_mapping(each)
             else each
             for each in classes
         ]

@@ -6,7 +6,6 @@ import os
 import socket
 import urllib.parse
 import urllib.request
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,6 +15,8 @@ from viewer.errors import CoverslipError
 from viewer.prepared_types import prepared
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from viewer.processes.helper_entry import TaskContext
 
 _REACH_S = 8.0
@@ -48,9 +49,10 @@ def download(body: bytes, _context: TaskContext) -> bytes:
 
 def _fetched(request: EncoderRequest) -> Path:
     try:
-        from huggingface_hub import hf_hub_download
         from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, HfHubHTTPError
         from huggingface_hub.utils import logging as hub_logging
+
+        from viewer.inference.models.hub_files import fetched_file
     except ImportError:
         raise DownloadError(
             "Fetching encoders needs huggingface_hub: pip install coverslip[hub]."
@@ -61,11 +63,7 @@ def _fetched(request: EncoderRequest) -> Path:
     _check_reachable(request, endpoint)
 
     def fetch(file: str) -> Path:
-        token = request.token or False
-        held = hf_hub_download(
-            request.repository, file, cache_dir=request.folder, token=token, endpoint=endpoint
-        )
-        return Path(held)
+        return fetched_file(request.repository, file, request.folder, request.token, endpoint)
 
     try:
         try:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import torch
-from safetensors.torch import load_file, save_file
 
 from viewer.egress import EgressError, check_egress
 from viewer.inference.architectures.vit_names import renamed
@@ -17,6 +16,8 @@ from viewer.inference.models.description import Normalization
 from viewer.inference.models.encoder_download import EncoderRequest, hub_url
 from viewer.inference.models.model_library import add_model, models_folder
 from viewer.processes.helper import HelperEndedError, HelperFailedError, helper
+from viewer.typed_safetensors import load_tensors, save_tensors
+from viewer.untyped import is_mapping, mapping_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -118,7 +119,7 @@ def fetch_encoder(known: KnownEncoder, token: str | None = None, merge: int = 0)
         weights = renamed(read_tensors(path))
         target = Path(folder) / "bundle"
         target.mkdir()
-        save_file(weights, target / "weights.safetensors")
+        save_tensors(weights, target / "weights.safetensors")
         (target / "model.json").write_bytes(_description(known, target, merge))
         return add_model(target)
 
@@ -138,13 +139,18 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     """Read the weights of a file, of which nothing but tensors is taken. Raises BundleError."""
     try:
         if path.suffix == ".safetensors":
-            return load_file(path)
-        held = torch.load(path, map_location="cpu", weights_only=True)
+            return load_tensors(path)
+        held: object = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # the loaders raise whatever their parsers do
         raise BundleError(f"{path.name} holds no weights ({type(error).__name__}).") from error
-    if not isinstance(held, dict) or not all(isinstance(v, torch.Tensor) for v in held.values()):
+    weights = {
+        str(name): value
+        for name, value in mapping_of(held).items()
+        if isinstance(value, torch.Tensor)
+    }
+    if not is_mapping(held) or len(weights) < len(held):
         raise BundleError(f"{path.name} holds something else than weights.")
-    return {str(name): value for name, value in held.items()}
+    return weights
 
 
 def _description(known: KnownEncoder, folder: Path, merge: int) -> bytes:

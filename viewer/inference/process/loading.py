@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 
 from viewer.inference.architectures import ARCHITECTURES
 from viewer.inference.architectures.nuclei_unet import NucleiUNet
@@ -17,8 +15,12 @@ from viewer.inference.models.bundle import BundleError, check_weights
 from viewer.inference.process.onnx_module import OnnxModule
 from viewer.inference.tasks.instances import feature_maps
 from viewer.inference.tasks.known import TASKS
+from viewer.typed_safetensors import load_tensors
+from viewer.typed_torch import load_script
 
 if TYPE_CHECKING:
+    import torch
+
     from viewer.inference.models.bundle import ModelBundle
     from viewer.inference.models.description import ModelDescription
 
@@ -56,7 +58,7 @@ def first_line(error: Exception) -> str:
 
 def _load_script(bundle: ModelBundle) -> torch.nn.Module:
     try:
-        return torch.jit.load(str(bundle.weights_path), map_location="cpu")
+        return load_script(bundle.weights_path)
     except Exception as error:  # the loader raises whatever its parser does
         about = bundle.description
         raise BundleError(
@@ -70,7 +72,7 @@ def _load_tensors(bundle: ModelBundle) -> torch.nn.Module:
     if isinstance(module, NucleiUNet):
         module.gives_features = feature_maps(about) > 0
     try:
-        module.load_state_dict(load_file(bundle.weights_path))
+        module.load_state_dict(load_tensors(bundle.weights_path))
     except (SafetensorError, RuntimeError, OSError) as error:
         raise BundleError(
             f"The weights of {about.name} do not fit {about.architecture}: {_misfit(error)}"

@@ -392,5 +392,6 @@ def main(arguments: list[str]) -> None:
 
 def _import_ahead() -> None:
     """Import what every model needs; whoever needs it earlier waits in its own import."""
-    import viewer.inference.process.block_worker
-    import viewer.inference.process.network  # noqa: F401
+    from viewer.inference.process import block_worker, network
+
+    del block_worker, network

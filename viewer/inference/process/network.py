@@ -181,7 +181,7 @@ class Network:
         DeviceFullError
             The batch is too large for the device.
         """
-        batch = torch.from_numpy(np.stack(self._fed(pictures))).permute(0, 3, 1, 2)
+        batch = torch.as_tensor(np.stack(self._fed(pictures))).permute(0, 3, 1, 2)
         is_cuda = self.device.type == "cuda"
         if is_cuda:
             batch = batch.pin_memory()
@@ -212,7 +212,7 @@ class Network:
         if self._about.format == "onnx":
             return None
         (fed,) = self._fed([picture])
-        whole = torch.from_numpy(np.ascontiguousarray(fed)).permute(2, 0, 1)[None].float()
+        whole = torch.as_tensor(np.ascontiguousarray(fed)).permute(2, 0, 1)[None].float()
         plain = whole.mean((2, 3), keepdim=True).expand_as(whole)
         shares = (torch.arange(steps) + 0.5).view(-1, 1, 1, 1) / steps
         way = (plain + (whole - plain) * shares).to(self.device)
@@ -238,7 +238,7 @@ class Network:
         """
         if not isinstance(self._module, VisionTransformer) or self._module.merge:
             return None
-        batch = torch.from_numpy(np.stack(self._fed([picture]))).permute(0, 3, 1, 2)
+        batch = torch.as_tensor(np.stack(self._fed([picture]))).permute(0, 3, 1, 2)
         with torch.inference_mode():
             found = self._module.roll_out(self.normalized(batch.to(self.device).float()))
         answer = found.float().cpu().numpy()
@@ -275,11 +275,11 @@ class Network:
             with torch.inference_mode():
                 if isinstance(self._module, OnnxModule):
                     return self._module.raw(images)
-                answer = self._module(torch.from_numpy(images).to(self.device))
+                answer: object = self._module(torch.as_tensor(images).to(self.device))
         except Exception as error:  # a model may raise anything
             raise ModelFailedError(f"The model {self._name} failed: {first_line(error)}") from error
-        parts: object = list(answer.values()) if isinstance(answer, dict) else answer
-        found = parts if isinstance(parts, tuple | list) else [parts]
+        parts = list(answer.values()) if is_mapping(answer) else answer
+        found = parts if is_sequence(parts) else [parts]
         tensors = [each for each in found if isinstance(each, torch.Tensor)]
         return [each.float().cpu().numpy() for each in tensors]
 

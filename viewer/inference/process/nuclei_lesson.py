@@ -29,6 +29,7 @@ from viewer.inference.process.tuning_messages import (
     TunedSteps,
     TuneSteps,
 )
+from viewer.typed_torch import backward
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -135,8 +136,10 @@ class NucleiLesson:
             self._on_progress()
             rate = min(1.0, (self._step + 1) / _WARM_STEPS)
             rate *= 0.5 + 0.5 * np.cos(np.pi * min(1.0, self._step / total))
-            chosen = self._rng.choice(len(fields), _BATCH, p=shares / shares.sum())
-            losses.append(self._stepped([fields[index] for index in chosen.tolist()], _RATE * rate))
+            chosen: list[int] = self._rng.choice(
+                len(fields), _BATCH, p=shares / shares.sum()
+            ).tolist()
+            losses.append(self._stepped([fields[index] for index in chosen], _RATE * rate))
             self._step += 1
             follow(self._average, self._tuned, min(_MOST_KEPT, self._step / (self._step + 9)))
         return float(np.mean(losses))
@@ -145,13 +148,13 @@ class NucleiLesson:
         crops = [_crop(self._rng, field) for field in fields]
         device = self._network.device
         pictures, maps, weights = (
-            torch.from_numpy(np.stack(each)).to(device) for each in zip(*crops, strict=True)
+            torch.as_tensor(np.stack(each)).to(device) for each in zip(*crops, strict=True)
         )
         logits = self._tuned(self._network.normalized(pictures))
         loss = nuclei_loss(logits.float(), maps, weights, weights)
         if not torch.isfinite(loss):
             raise ModelFailedError("The network learned nothing: its loss is not finite.")
-        loss.backward()
+        backward(loss)
         torch.nn.utils.clip_grad_norm_(self._tuned.parameters(), 2.0)
         self._optimizer.step(rate)
         return float(loss.detach())
@@ -171,7 +174,7 @@ class NucleiLesson:
     def _answered(self, module: torch.nn.Module, picture: RgbImage) -> NDArray[np.float32]:
         """Return the maps (3, height, width) of a network, 0 to 1."""
         self._on_progress()
-        batch = torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].float()
+        batch = torch.as_tensor(picture.copy()).permute(2, 0, 1)[None].float()
         with torch.inference_mode():
             logits = module(self._network.normalized(batch.to(self._network.device)))
             return torch.sigmoid(logits[0].float()).cpu().numpy()

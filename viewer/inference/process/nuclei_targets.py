@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from scipy import ndimage
-from skimage.segmentation import find_boundaries
 from torch.nn import functional
+
+from viewer.inference.typed_skimage import inner_boundaries
+from viewer.typed_scipy import distance_transform_edt, find_objects
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,13 +24,11 @@ def target_maps(labels: NDArray[np.int32]) -> NDArray[np.float32]:
         (h, w) the number of each nucleus; 0 and less are no nucleus.
     """
     depth = np.zeros(labels.shape, np.float32)
-    for number, place in enumerate(ndimage.find_objects(np.maximum(labels, 0)), 1):
-        if place is None:
-            continue
+    for number, place in find_objects(np.maximum(labels, 0)):
         inside = np.pad(labels[place] == number, 1)
-        far = np.asarray(ndimage.distance_transform_edt(inside))
+        far = distance_transform_edt(inside)
         depth[place][inside[1:-1, 1:-1]] = (far / far.max())[inside]
-    edge = find_boundaries(np.maximum(labels, 0), mode="inner")
+    edge = inner_boundaries(np.maximum(labels, 0))
     return np.stack([labels > 0, edge, depth]).astype(np.float32)
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from viewer.inference.models.bundle import ModelBundle
     from viewer.inference.models.description import ModelDescription
+    from viewer.inference.process.typed_onnxruntime import Session
 
 _KINDS = {
     "tensor(float)": np.float32,
@@ -47,7 +48,7 @@ class OnnxModule(nn.Module):
     def __init__(self, bundle: ModelBundle, device: torch.device) -> None:
         super().__init__()
         about = bundle.description
-        self._session: Any = onnx_session(bundle, device)
+        self._session = onnx_session(bundle, device)
         inputs = self._session.get_inputs()
         if len(inputs) != 1:
             names = ", ".join(each.name for each in inputs)
@@ -73,7 +74,7 @@ class OnnxModule(nn.Module):
             answers = self._session.run(self._outputs, {self._input: batch})
             parts.append([np.asarray(each)[:count] for each in answers])
         whole = [np.concatenate(each).astype(np.float32) for each in zip(*parts, strict=True)]
-        return torch.from_numpy(joined([self._as_expected(each) for each in whole]))
+        return torch.as_tensor(joined([self._as_expected(each) for each in whole]))
 
     def raw(self, images: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         """Return all outputs for an input just as it is."""
@@ -107,13 +108,13 @@ class OnnxModule(nn.Module):
 def onnx_runs_on(kind: str) -> bool:
     """Return whether the onnxruntime that is installed computes on a kind of device."""
     try:
-        import onnxruntime
+        from viewer.inference.process.typed_onnxruntime import available_providers
     except ImportError:
         return True  # that it is missing is said where the model is loaded
-    return _PROVIDERS.get(kind, "") in onnxruntime.get_available_providers()
+    return _PROVIDERS.get(kind, "") in available_providers()
 
 
-def onnx_session(bundle: ModelBundle, device: torch.device, file: str = "") -> Any:
+def onnx_session(bundle: ModelBundle, device: torch.device, file: str = "") -> Session:
     """Return a session of the weights, or of another file of a bundle.
 
     Raises
@@ -123,24 +124,18 @@ def onnx_session(bundle: ModelBundle, device: torch.device, file: str = "") -> A
     """
     about = bundle.description
     try:
-        import onnxruntime
+        from viewer.inference.process.typed_onnxruntime import loaded
     except ImportError:
         raise BundleError(
             f"{about.name} is an ONNX model: install onnxruntime (pip install coverslip[onnx])."
         ) from None
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
     data = bundle.data_bytes()
     weights = data[file] if file else bundle.weights_path.read_bytes()
     own = () if about.words is None else about.words.files
-    if beside := {name: held for name, held in data.items() if name not in own}:
-        lengths = [len(each) for each in beside.values()]
-        options.add_external_initializers_from_files_in_memory(
-            list(beside), list(beside.values()), lengths
-        )
+    beside = {name: held for name, held in data.items() if name not in own}
     providers = [_PROVIDERS[kind] for kind in dict.fromkeys((device.type, "cpu"))]
     try:
-        session = onnxruntime.InferenceSession(weights, options, providers=providers)
+        session = loaded(weights, beside, providers, torch.get_num_threads())
     except Exception as error:  # onnxruntime's errors have no common base
         first = str(error).splitlines()[0]
         if "external" in str(error).casefold():

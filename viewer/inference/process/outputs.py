@@ -60,4 +60,4 @@ def named_outputs(answer: object, names: Sequence[str]) -> object:
             f"The model has no output {missing[0]}: its outputs are {', '.join(held)}."
         )
     tensors = [cast("torch.Tensor", held[name]).float().cpu().numpy() for name in names]
-    return torch.from_numpy(joined(tensors))
+    return torch.as_tensor(joined(tensors))

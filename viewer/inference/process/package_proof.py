@@ -8,6 +8,7 @@ import numpy as np
 
 from viewer.inference.errors import ModelFailedError
 from viewer.inference.layouts.tensor_files import tensor_of
+from viewer.untyped import is_list
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -124,7 +125,7 @@ def _over(said: Any, axes: str) -> tuple[int, ...]:
 
 def _along(value: Any, axes: str) -> Any:
     """Return a number, or numbers for the channels in their place among the axes."""
-    if not isinstance(value, list):
+    if not is_list(value):
         return np.float32(value)
     shape = [len(value) if axis == "c" else 1 for axis in axes]
     return np.array(value, np.float32).reshape(shape)

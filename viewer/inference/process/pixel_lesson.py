@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from safetensors.torch import save
-from scipy.optimize import minimize
 
 from viewer.inference.architectures.pixel_classifier import PixelClassifier
 from viewer.inference.cells.stain_vectors import StainVectors
@@ -28,6 +27,7 @@ from viewer.inference.process.messages import Ready, Refused
 from viewer.inference.teaching.held_out import Places, held_out
 from viewer.inference.teaching.pixel_settings import CORE_PX, MARGIN_PX, PATCH_PX
 from viewer.inference.teaching.taught_card import HeldOutFigures
+from viewer.typed_scipy import lowest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,13 +96,13 @@ class PixelLesson:
         settings = self._order.settings
         network = PixelClassifier(classes, settings.scales, int(settings.texture))
         vectors = StainVectors.default(settings.stains).weights()
-        network.features.stains.copy_(torch.from_numpy(vectors.T.copy()))
+        network.features.stains.copy_(torch.as_tensor(vectors.T.copy()))
         return network.eval()
 
     def _features(self, pixels: RgbImage) -> torch.Tensor:
         if pixels.shape != (PATCH_PX, PATCH_PX, 3):
             raise ModelFailedError("A block of another size came.")
-        x = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
+        x = torch.as_tensor(pixels).permute(2, 0, 1)[None].float() / 255
         inner = slice(MARGIN_PX, MARGIN_PX + CORE_PX)
         with torch.inference_mode():
             return self._network.features(x)[0, :, inner, inner].half()
@@ -126,7 +126,7 @@ class PixelLesson:
         learned = [*network.hidden.parameters(), *network.head.parameters()]
 
         def loss(numbers: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-            torch.nn.utils.vector_to_parameters(torch.from_numpy(numbers).float(), learned)
+            torch.nn.utils.vector_to_parameters(torch.as_tensor(numbers).float(), learned)
             answers = network.answers(features)
             apart = torch.nn.functional.cross_entropy(answers, classes, reduction="none")
             squares = (network.hidden.weight**2).sum() + (network.head.weight**2).sum()
@@ -135,11 +135,7 @@ class PixelLesson:
             return value.item(), torch.nn.utils.parameters_to_vector(slopes).double().numpy()
 
         begin = torch.nn.utils.parameters_to_vector(learned).detach().double().numpy()
-        found = minimize(
-            loss, begin, jac=True, method="L-BFGS-B", options={"maxiter": _ITERATIONS},
-            callback=lambda _: self._on_progress(),
-        )  # fmt: skip
-        loss(found.x)
+        loss(lowest(loss, begin, _ITERATIONS, self._on_progress))
         for parameter in learned:
             parameter.requires_grad = False
         return network
@@ -152,12 +148,12 @@ class PixelLesson:
             features: NDArray[np.floating], classes: NDArray[np.intp]
         ) -> Callable[[NDArray[np.floating]], NDArray[np.floating]]:
             network = self._taught(
-                torch.from_numpy(np.asarray(features, np.float32)), torch.from_numpy(classes), count
+                torch.as_tensor(np.asarray(features, np.float32)), torch.as_tensor(classes), count
             )
 
             def chances(features: NDArray[np.floating]) -> NDArray[np.floating]:
                 with torch.inference_mode():
-                    answers = network.answers(torch.from_numpy(np.asarray(features, np.float32)))
+                    answers = network.answers(torch.as_tensor(np.asarray(features, np.float32)))
                     return answers.softmax(1).numpy()
 
             return chances
@@ -187,7 +183,7 @@ def _marked(request: FitPixels | EstimatePixels) -> tuple[torch.Tensor, torch.Te
     """Return features (n, d) and classes (n,)."""
     classes = np.frombuffer(request.classes, np.int32).astype(np.int64)
     features = np.frombuffer(request.features, np.float32).reshape(len(classes), -1)
-    return torch.from_numpy(features.copy()), torch.from_numpy(classes)
+    return torch.as_tensor(features.copy()), torch.as_tensor(classes)
 
 
 def _alike(

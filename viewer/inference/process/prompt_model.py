@@ -60,11 +60,12 @@ class PromptModel:
         ModelFailedError
             The model raised, or gave another shape or no finite number.
         """
-        x = torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].float()
+        x = torch.as_tensor(picture.copy()).permute(2, 0, 1)[None].float()
         points = torch.tensor([[(x_px, y_px) for x_px, y_px, _ in clicks]], dtype=torch.float32)
         labels = torch.tensor([[kind for *_, kind in clicks]], dtype=torch.int64)
         try:
             with torch.inference_mode():
+                answer: torch.Tensor | tuple[torch.Tensor, torch.Tensor]
                 answer = self._module((x - self._mean) / self._std, points, labels)
         except Exception as error:  # a model may raise anything
             raise ModelFailedError(f"The model {self._name} failed: {first_line(error)}") from error

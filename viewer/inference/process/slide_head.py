@@ -61,7 +61,7 @@ class SlideHead:
 
         The gradients of its logit are integrated on the way from their mean.
         """
-        whole = torch.from_numpy(vectors)
+        whole = torch.as_tensor(vectors)
         span = whole - whole.mean(0, keepdim=True)
         total = torch.zeros_like(whole)
         for step in range(steps):
@@ -84,7 +84,7 @@ class SlideHead:
         if not isinstance(self._module, R2tMil):
             return None
         with torch.inference_mode():
-            found = self._module.roll_out(torch.from_numpy(vectors)).float().numpy()
+            found = self._module.roll_out(torch.as_tensor(vectors)).float().numpy()
         return found if np.isfinite(found).all() else None
 
     def judge(
@@ -101,7 +101,7 @@ class SlideHead:
         """
         try:
             with torch.inference_mode():
-                logits, attention = self._module(torch.from_numpy(vectors))
+                logits, attention = self._module(torch.as_tensor(vectors))
             answer = logits.float().numpy(), attention.float().numpy()
         except Exception as error:  # a model may raise anything
             raise ModelFailedError(f"The model {self._name} failed: {first_line(error)}") from error

@@ -11,7 +11,7 @@ from viewer.inference.errors import ModelProcessError
 from viewer.inference.process.model_process import ModelProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from viewer.inference.process.model_process import LoadedModel
 
@@ -61,7 +61,7 @@ def take_model_process(*, uses_cuda: bool, wanted: LoadedModel | None = None) ->
 
 
 @contextmanager
-def model_processes_kept() -> Iterator[None]:
+def model_processes_kept() -> Generator[None]:
     """Have processes keep their model from slide to slide: many slides of one model are to come."""
     global _kept
     with _lock:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from inspect import signature
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from viewer.inference.models.bundle import ModelBundle
+    from viewer.inference.process.typed_onnxruntime import Port
 
 _INTEGERS = {"tensor(int64)": np.int64, "tensor(int32)": np.int32}
 _BESIDE = ("attention_mask", "token_type_ids", "position_ids")
@@ -114,7 +115,7 @@ class _OnnxTower:
         about = bundle.description
         assert about.words is not None
         self._what = f"The tower for words {about.words.weights} of {about.name}"
-        self._session: Any = onnx_session(bundle, torch.device("cpu"), about.words.weights)
+        self._session = onnx_session(bundle, torch.device("cpu"), about.words.weights)
         inputs = self._session.get_inputs()
         self._beside = {each.name: each for each in inputs if each.name in _BESIDE}
         others = [each for each in inputs if each.name not in self._beside]
@@ -173,7 +174,7 @@ class _OnnxTower:
         return wanted or (vectors or [known[0].name])[0]
 
 
-def _in_words(given: Any) -> str:
+def _in_words(given: Port) -> str:
     shape = " x ".join("n" if not isinstance(each, int) else str(each) for each in given.shape)
     kind = str(given.type).removeprefix("tensor(").removesuffix(")")
     return f"{shape} of {kind}" if shape else kind

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from operator import attrgetter
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from viewer.inference.errors import ModelFailedError
 from viewer.inference.models.bundle import BundleError
 from viewer.inference.process.text_towers import text_tower
 from viewer.inference.process.words_messages import EncodedWords
+from viewer.untyped import mapping_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -99,10 +101,11 @@ def _tokenizer(name: str, file: str, data: bytes) -> tuple[Tokenizer, int | None
         ) from None
     with _refusing(BundleError, f"{file} of {name} is no tokenizer"):
         tokenizer = Tokenizer.from_buffer(data)
-        padding: dict[str, Any] | None = tokenizer.padding
+        padding: object = attrgetter("padding")(tokenizer)  # which brings no type of it
         tokenizer.no_padding()
         tokenizer.no_truncation()
-    return tokenizer, None if padding is None else padding.get("pad_id")
+    fills_with = mapping_of(padding).get("pad_id")
+    return tokenizer, fills_with if isinstance(fills_with, int) else None
 
 
 @contextmanager

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,7 +50,7 @@ def learned(
     """
     _rest_joblib()
     try:
-        from sklearn.linear_model import LogisticRegression
+        from viewer.inference.teaching.logistic_regression import fitted
     except ImportError as error:
         raise ModelFailedError(
             "Teaching needs scikit-learn, which is not installed: run pip install 'coverslip[ai]'."
@@ -68,12 +67,7 @@ def learned(
     weights[:, -1] = _ABSENT
     weights[present, -1] = 0.0
     if len(present) > 1:
-        # Balanced: how many marks of a class there are says who marked, not how many cells it has.
-        model = LogisticRegression(C=_STRENGTH, class_weight="balanced", max_iter=_MOST_ROUNDS)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that it could be fitted closer still
-            model.fit(far, truth)
-        rows = np.concatenate([model.coef_, np.reshape(model.intercept_, (-1, 1))], 1)
+        rows = fitted(far, truth, _STRENGTH, _MOST_ROUNDS)
         weights[present] = np.concatenate([-rows / 2, rows / 2]) if len(rows) == 1 else rows
     return LinearClassifier(
         tuple(names), _plain(mean), _plain(spread), tuple(_plain(row) for row in weights)
@@ -101,7 +95,9 @@ def import_ahead() -> None:
     """Import what learning needs, which takes seconds the first time."""
     _rest_joblib()
     with contextlib.suppress(ImportError):  # said when something is to be learned
-        import sklearn.linear_model  # noqa: F401
+        from viewer.inference.teaching import logistic_regression
+
+        del logistic_regression
 
 
 def _rest_joblib() -> None:

@@ -77,7 +77,7 @@ class LiveMap(msgspec.Struct, frozen=True):
     def shares(self, seen: Box) -> dict[str, float]:
         """Return which share of the answers in a view each class has."""
         classes, _, origin = self._joined()
-        rows, columns = classes.shape
+        rows, columns = map(int, classes.shape)
         x = origin.x + (np.arange(columns) + 0.5) * self.cell
         y = origin.y + (np.arange(rows) + 0.5) * self.cell
         inside = classes[

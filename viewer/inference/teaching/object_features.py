@@ -7,14 +7,13 @@ feature maps of the network, where it has them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import ndimage
-from skimage.color import rgb2hed
-from skimage.segmentation import expand_labels
 
 from viewer.inference.cells.measuring import Runs
+from viewer.inference.typed_skimage import expand_labels, rgb2hed
+from viewer.typed_scipy import laplace
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,8 +44,8 @@ def object_features(
     """
     most = int(labels.max(initial=0))
     inside = Runs.of(labels, most)
-    reach: Any = _RING_UM / pixel_um
-    ring = Runs.of(np.where(labels > 0, 0, expand_labels(labels, reach)), most)
+    grown = expand_labels(labels, _RING_UM / pixel_um)
+    ring = Runs.of(np.where(labels > 0, np.int32(0), grown), most)
     stains = _stain_maps(_resampled(picture, labels.shape))
     hematoxylin, eosin, density, detail = stains
     columns = [
@@ -65,7 +64,7 @@ def _stain_maps(picture: RgbImage) -> tuple[Maps, Maps, Maps, Maps]:
     hed = rgb2hed(picture)
     values = np.maximum(picture.astype(np.float32) / 255, _LEAST_VALUE)
     density = -np.log10(values).mean(-1)
-    detail = np.abs(ndimage.laplace(density))
+    detail = np.abs(laplace(density))
     first, second, third, fourth = (
         np.asarray(each, np.float32) for each in (hed[..., 0], hed[..., 1], density, detail)
     )

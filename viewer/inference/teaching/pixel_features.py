@@ -73,7 +73,7 @@ class PixelFeatures(nn.Module):
         dx, dy = (right - left) / 2, (below - above) / 2
         laplacian = left + right + above + below - 4 * mean
         gx, gy = dx[:, 1:], dy[:, 1:]
-        xx, yy, xy = _smoothed(torch.cat([gx * gx, gy * gy, gx * gy], 1)).split(1, 1)
+        xx, yy, xy = torch.split(_smoothed(torch.cat([gx * gx, gy * gy, gx * gy], 1)), 1, 1)
         strength, spread = xx + yy, ((xx - yy) ** 2 + 4 * xy * xy).sqrt()
         tensor = [strength.sqrt(), spread / (strength + _FLAT)]
         gradient = (dx * dx + dy * dy).sqrt()

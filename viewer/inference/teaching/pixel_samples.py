@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 import shapely
 
+from viewer.annotations.shape_numbers import dimension
 from viewer.geometry import Box
 from viewer.inference.teaching.errors import ContradictionError
 from viewer.overlays.blocks import BlockGrid, BlockKey
@@ -124,7 +125,7 @@ def _area(geometry: BaseGeometry, grid: BlockGrid, mpp_um: float) -> BaseGeometr
     """Return the area that a mark means, level-0 pixels."""
     if geometry.area > 0:
         return geometry
-    um = _POINT_UM if shapely.get_dimensions(geometry) == 0 else _LINE_UM
+    um = _POINT_UM if dimension(geometry) == 0 else _LINE_UM
     return shapely.buffer(geometry, max(um / mpp_um, _LEAST_RADIUS_PX * grid.downsample))
 
 
@@ -186,9 +187,10 @@ def _pixels(
     shapely.prepare(seen)
     cores = [grid.core_box(key) for key in keys] if len(keys) > _MOST_BLOCKS else []
     if cores:
-        meets = shapely.intersects(seen, shapely.box(*np.array(cores).T))
+        meets = shapely.intersects(seen, [shapely.box(*core.bounds) for core in cores])
         chosen = _spread(np.flatnonzero(meets), _MOST_BLOCKS)
-        boxes = [cores[index].intersection(box) for index in chosen.tolist()]
+        indices: list[int] = chosen.tolist()
+        boxes = [cores[index].intersection(box) for index in indices]
     else:
         boxes = [box]
     found = [_in_box(seen, each, grid.downsample, len(boxes)) for each in boxes]

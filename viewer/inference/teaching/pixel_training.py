@@ -11,7 +11,7 @@ from viewer.atomic_write import atomic_write_bytes
 from viewer.inference.models.bundle import file_sha256, load_bundle
 from viewer.inference.models.description import ModelDescription, write_description
 from viewer.inference.teaching.errors import TeachingError
-from viewer.inference.teaching.pixel_samples import MOST_PER_CLASS, pixel_samples
+from viewer.inference.teaching.pixel_samples import MOST_PER_CLASS, PixelSamples, pixel_samples
 from viewer.inference.teaching.pixel_settings import (
     ARCHITECTURE,
     CORE_PX,
@@ -92,7 +92,9 @@ def train_pixels(
     teacher = PixelTeacher(settings)
     with ExitStack() as stack:
         stack.callback(teacher.close)
-        slides, samples, keys = [], [], []
+        slides: list[TaughtSlide] = []
+        samples: list[PixelSamples] = []
+        keys: list[str] = []
         for each in marked.slides:
             source = open_slide(each.path)
             stack.callback(source.close)

@@ -17,9 +17,10 @@ from viewer.inference.tasks.known import TASKS, kind_of
 from viewer.inference.teaching.errors import TeachingError
 from viewer.inference.teaching.object_vectors import FEATURES_VERSION
 from viewer.inference.teaching.taught_objects import TaughtObjects
+from viewer.untyped import is_mapping
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Generator, Mapping
     from pathlib import Path
 
     from viewer.inference.models.description import ModelDescription
@@ -132,10 +133,10 @@ def _not_written(folder: Path, error: OSError) -> TeachingError:
 def _taught_in(folder: Path) -> Taught | None:
     """Return how the model in a folder was taught, also where it cannot be used any more."""
     try:
-        about = msgspec.json.decode((folder / MODEL_FILE).read_bytes())
+        about: object = msgspec.json.decode((folder / MODEL_FILE).read_bytes())
     except (OSError, msgspec.DecodeError, RecursionError):
         return None
-    if not isinstance(about, dict) or not isinstance(card := about.get("teaching"), dict):
+    if not is_mapping(about) or not is_mapping(card := about.get("teaching")):
         return None
     if kind_of(str(about.get("task"))).is_map:
         return "pixels"
@@ -143,7 +144,7 @@ def _taught_in(folder: Path) -> Taught | None:
 
 
 @contextmanager
-def taught_folder(folder: Path, made: Taught) -> Iterator[None]:
+def taught_folder(folder: Path, made: Taught) -> Generator[None]:
     """Make a folder for a model that was taught in this way, to be filled in the block.
 
     Raises

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 import shapely
 
+from viewer.annotations.shape_numbers import bounds_of, boxes_of
 from viewer.inference.runs.running import run_model
 from viewer.inference.teaching.marked_objects import (
     check_contradictions,
@@ -140,6 +141,6 @@ def _round_marks(slide: MarkedSlide, mpp_um: float | None) -> BaseGeometry:
     stated = slide.place.mpp_um
     scale = mpp_um or ((stated[0] * stated[1]) ** 0.5 if stated else 1.0)
     reach = _ROUND_MARKS_UM / scale
-    boxes = shapely.bounds([mark.geometry for mark in slide.marks])
+    boxes = bounds_of(np.array([mark.geometry for mark in slide.marks]))
     grown = boxes + np.array([-reach, -reach, reach, reach])
-    return shapely.union_all(shapely.box(*grown.T))
+    return shapely.union_all(boxes_of(grown))
