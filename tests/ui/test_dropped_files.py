@@ -200,7 +200,7 @@ def test_a_file_without_ids_is_asked_again_too(
     qtbot.waitUntil(lambda: _box(window) is not None, timeout=10_000)
     box = _box(window)
     assert box is not None
-    assert "1 of the 1 annotations of regions.xml are on this slide already" in box.text()
+    assert "The annotation of regions.xml is on this slide already" in box.text()
     (button,) = [each for each in box.findChildren(QPushButton) if each.text() == "&Skip"]
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: "has all of regions.xml already" in window.status.currentMessage())

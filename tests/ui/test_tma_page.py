@@ -41,6 +41,25 @@ def found(window: MainWindow, array: Path, qtbot: QtBot) -> MainWindow:
     return window
 
 
+def test_what_is_under_way_is_said_until_it_is_done(
+    window: MainWindow, array: Path, qtbot: QtBot
+) -> None:
+    show_slide(window, array, qtbot)
+    qtbot.waitUntil(lambda: window.annotations.active is not None)
+    panel = window.tma.panel
+    panel.show()
+    panel.search.click()
+    dialog = open_dialog(window, FindDialog, qtbot)
+    assert isinstance(dialog, FindDialog)
+    dialog.search.click()
+    assert panel.about.text() == "Finding cores..."
+    assert not panel.search.isEnabled()
+    qtbot.waitUntil(lambda: panel.about.text() == "12 cores in 3 × 4, 1 missing.")
+    assert panel.search.isEnabled()
+    said = window.status.currentMessage()
+    assert said.startswith("12 cores in 3 rows and 4 columns, 1 missing. ")
+
+
 def grid(window: MainWindow) -> TmaGrid:
     found = window.tma.grid
     assert found is not None

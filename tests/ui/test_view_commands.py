@@ -191,6 +191,8 @@ def test_nonsense_in_the_box_is_told_and_escape_gives_up(
     press(qtbot, slide_window, Qt.Key.Key_Escape)
     assert box.line.text() == shown
     assert slide_window.focusWidget() is canvas
+    type_zoom(slide_window, qtbot, "2.5x")
+    assert not slide_window.status.currentMessage()
 
 
 def test_go_to_a_coordinate(slide_window: MainWindow, qtbot: QtBot) -> None:

@@ -75,13 +75,24 @@ class WindowStatusBar(QStatusBar):
             self.addPermanentWidget(widget)
         widest = max(map(self.fontMetrics().horizontalAdvance, _RECORDING.values()))
         self.recording.setMinimumWidth(widest + 12)
-        self.magnification.refused.connect(self.say)
+        self._refused = ""
+        """Why what was typed as a magnification is none."""
+        self.magnification.refused.connect(self._say_refused)
+        self.magnification.zoom_requested.connect(lambda _: self._take_back_refused())
         self.messageChanged.connect(lambda sentence: self.setToolTip(plain_tip(sentence)))
         self.show_recording("off")
 
     def say(self, sentence: str) -> None:
         """Shows a sentence for a while."""
         self.showMessage(sentence, _SAID_MS)
+
+    def _say_refused(self, sentence: str) -> None:
+        self._refused = sentence
+        self.say(sentence)
+
+    def _take_back_refused(self) -> None:
+        if self.currentMessage() == self._refused:
+            self.clearMessage()
 
     @property
     def shown_message(self) -> str:

@@ -57,12 +57,18 @@ def ask_known(
     ask_choice(
         window.window(),
         f"Import {name}",
-        f"{known:,} of the {total:,} annotations of {name} are on this slide already.",
+        f"{_share(known, total)} of {name} {'is' if known == 1 else 'are'} on this slide already.",
         "Replace them by the file's, keep both, or skip them?",
         choices,
         "skip",
         answered,
     )
+
+
+def _share(known: int, total: int) -> str:
+    if known < total:
+        return f"{known:,} of the {total:,} annotations"
+    return "The annotation" if total == 1 else f"All {total:,} annotations"
 
 
 def tell_not_written(window: FileReportsHost, name: str, error: Exception) -> None:

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 _PAUSE_MS = 60
 _FILTERS = {"CSV table (*.csv)": ".csv", "QuPath GeoJSON (*.geojson)": ".geojson"}
+_FINDING = "Finding cores..."
 _NO_CORES = "No cores on this slide: find them first (Annotate page, TMA)."
 _NO_MODEL = "Turn on a model that finds objects, such as cells, on the page AI (Ctrl+Shift+D)."
 
@@ -116,8 +117,8 @@ class TmaController(QObject):
         self.panel.show()
         self._options, mpp_um = options, active.mpp_um
         self._finding = active
-        self._window.say("Finding cores...")
         self.panel.search.setEnabled(False)
+        self._tell(_FINDING)
         self._work.run(
             lambda: dearray(source, options, mpp_um),
             lambda found: self._take(active, found, options),
@@ -139,8 +140,9 @@ class TmaController(QObject):
             if not names.isChecked():
                 names.trigger()
             self._window.say(
-                f"{found.present:,} cores found in {found.rows} rows and {found.columns} columns. "
-                "Select tool (S): move a core, Delete removes it."
+                f"{len(cores):,} cores in {found.rows} rows and {found.columns} columns, "
+                f"{len(cores) - found.present:,} missing. Select tool (S): move a core, Delete "
+                "removes it."
             )
 
     def _on_not_found(self, active: PaneAnnotations, error: Exception) -> None:
@@ -152,9 +154,12 @@ class TmaController(QObject):
     def _end_finding(self) -> None:
         self._finding = None
         self.panel.search.setEnabled(True)
+        if self._notes == _FINDING:
+            self._notes = ""
+            self._show()
 
     def _tell(self, sentence: str) -> None:
-        """Say what went wrong where the user looks, and keep it there."""
+        """Say what is done or went wrong where the user looks, and keep it there."""
         self._notes = sentence
         self._window.say(sentence)
         self._show()
