@@ -74,7 +74,7 @@ class OutlinesPage(QGroupBox):
         text = ""
         if found is not None:
             outlines = f"{len(found.outlines):,} outlines"
-            where = " in the corrected area" if found.area is not None else ""
+            where = " in the corrected area" if found.areas else ""
             text = " ".join([f"{model} learns from {outlines}{where}.", *found.notes])
         self.corrected.setText(text)
         self.corrected.setVisible(bool(text))
