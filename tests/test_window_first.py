@@ -162,9 +162,10 @@ class _Events(QObject):
 def test_a_window_answers_after_all_it_has_to_do_in_a_turn(qtbot: QtBot) -> None:
     answering = _Answering(QCoreApplication.instance())
     happened: list[str] = []
-    answering._rest.timeout.connect(lambda: happened.append("answer"))
+    answering._turn.timeout.connect(lambda: happened.append("answer"))
     events = _Events(happened)
-    frame = QTimer(events, singleShot=True, interval=0)
+    frame = QTimer(events, singleShot=True, interval=1)
+    frame.setTimerType(Qt.TimerType.PreciseTimer)
     frame.timeout.connect(lambda: happened.append("timer"))
     frame.start()
     answering.asked.emit()
@@ -173,3 +174,24 @@ def test_a_window_answers_after_all_it_has_to_do_in_a_turn(qtbot: QtBot) -> None
     qtbot.waitUntil(lambda: "answer" in happened)
     answering.deleteLater()
     assert happened == ["event"] * 3 + ["timer", "answer"]
+
+
+def test_a_window_that_always_has_something_to_do_answers(qtbot: QtBot) -> None:
+    answering = _Answering(QCoreApplication.instance())
+    answers: list[int] = []
+    count = 0
+
+    def again() -> None:
+        nonlocal count
+        count += 1
+        events.came.emit()
+
+    events = _Events([])
+    events.came.connect(again, Qt.ConnectionType.QueuedConnection)
+    answering._turn.timeout.connect(lambda: answers.append(count))
+    again()
+    answering.asked.emit()
+    qtbot.waitUntil(lambda: bool(answers))
+    events.came.disconnect(again)
+    answering.deleteLater()
+    assert answers[0] > 0

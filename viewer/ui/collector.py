@@ -48,17 +48,19 @@ def let_window_come_first() -> None:
 class _Answering(QObject):
     """Answers work in threads once the window's thread has done all that it has to do in a turn.
 
-    Events come before timers, of which the one that is due last answers: what is to be painted or
-    was typed by then is done first. The end of the program ends it.
+    Events come with timers, of which the one that is due last answers: what is to be painted or was
+    typed by then is done first. The end of the program ends it.
     """
 
     asked = Signal()
 
     def __init__(self, application: QCoreApplication | None) -> None:
         super().__init__(application)
-        self._rest = QTimer(self, singleShot=True, interval=0)
-        self._rest.timeout.connect(window_first.answer)
-        self.asked.connect(self._rest.start, Qt.ConnectionType.QueuedConnection)
+        # Not 0: such a timer would come before those that are due.
+        self._turn = QTimer(self, singleShot=True, interval=1)
+        self._turn.setTimerType(Qt.TimerType.PreciseTimer)
+        self._turn.timeout.connect(window_first.answer)
+        self.asked.connect(self._turn.start, Qt.ConnectionType.QueuedConnection)
         if application is not None:
             application.aboutToQuit.connect(lambda: window_first.set_window(None))
 
