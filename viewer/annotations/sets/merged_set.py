@@ -131,7 +131,7 @@ class MergedSet:
 
     def records(self) -> Iterator[ChangeRecord]:
         """Yield all that is known of each annotation, also of what was removed."""
-        bodies = self._file.bodies([each for each in self._numbers if each != _REMOVED])
+        bodies = self._file.bodies([each for each in giving_way(self._numbers) if each != _REMOVED])
         for row, id_ in enumerate(self._ids):
             place = self._place_clocks[row], self._place_numbers[row]
             body = None if self._numbers[row] == _REMOVED else next(bodies)
@@ -190,11 +190,11 @@ class MergedSet:
 
     def _tighten(self) -> None:
         """Write what holds to another file, without what holds no more."""
-        rows = [row for row, number in enumerate(self._numbers) if number != _REMOVED]
+        living = np.flatnonzero(np.array(self._numbers) != _REMOVED)
         former, self._file = self._file, BodyFile()
-        for begin in range(0, len(rows), _AT_ONCE):
+        for begin in range(0, len(living), _AT_ONCE):
             give_way()
-            part = rows[begin : begin + _AT_ONCE]
+            part: list[int] = living[begin : begin + _AT_ONCE].tolist()
             bodies = list(former.bodies([self._numbers[row] for row in part]))
             for row, number in zip(part, self._file.add(bodies), strict=True):
                 self._numbers[row] = number
