@@ -23,6 +23,8 @@ from cli_steps import coverslip
 from measured_runs import REPOSITORY
 from private_text import PRIVATE, secret
 
+from viewer.annotations.formats.asap import read_asap
+from viewer.annotations.formats.problems import Problem
 from viewer.geometry import Size
 from viewer.inference.models.bundle import BundleError, load_bundle
 from viewer.inference.models.model_archive import unpack
@@ -89,6 +91,22 @@ def asap(head: str, name: str, before: str = "") -> str:
         '<Coordinate Order="2" X="9" Y="9"/></Coordinates></Annotation></Annotations>'
         "</ASAP_Annotations>"
     )
+
+
+def test_groups_in_one_another_without_end_name_a_class_by_the_nearest(tmp_path: Path) -> None:
+    path = tmp_path / "chain.xml"
+    groups = "".join(
+        f'<Group Name="{number}" PartOfGroup="{number + 1}"/>' for number in range(100_000)
+    )
+    text = asap("", "x").replace('PartOfGroup="T"', 'PartOfGroup="0"')
+    end = "</ASAP_Annotations>"
+    path.write_text(text.replace(end, f"<AnnotationGroups>{groups}</AnnotationGroups>{end}"))
+    problems: list[Problem] = []
+    (read,) = read_asap(path, problems)
+    assert [str(each) for each in problems] == [
+        "repaired number 1: its class is named by the nearest 50 of its groups in one another"
+    ]
+    assert read.class_name.split(": ") == [str(number) for number in reversed(range(50))]
 
 
 LAUGHS = "".join(

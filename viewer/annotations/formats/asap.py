@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 _DEFAULT_COLOR = "#f4fa58"
 _NO_GROUP = "None"
+_MOST_AROUND = 50
+"""Groups that name a class, of which each lies in the next; a file can have a hundred thousand."""
 _DEPTHS = {"ASAP_Annotations": 0, "Annotations": 1, "AnnotationGroups": 1}
 
 
@@ -53,9 +55,13 @@ def read_asap(path: Path, problems: list[Problem]) -> Iterator[Annotation]:
         geometry = sound_geometry(each, _geometry, number, problems)
         if geometry is None:
             continue
-        color = _color(each, repair_teller(number, problems))
+        tell = repair_teller(number, problems)
+        color = _color(each, tell)
         group = each.get("PartOfGroup", _NO_GROUP)
         lineage = _lineage(group, parents)
+        if len(lineage) > _MOST_AROUND:
+            tell(f"its class is named by the nearest {_MOST_AROUND} of its groups in one another")
+            del lineage[0]
         in_class = None
         if lineage:
             in_class = AnnotationClass(shown_line(": ".join(lineage)), colors.get(group) or color)
@@ -77,12 +83,15 @@ def _groups(root: XmlElement) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def _lineage(group: str, parents: dict[str, str]) -> list[str]:
-    """Return a group and those around it, the outermost first; groups in a ring end it."""
+    """Return a group and those around it, the outermost first; groups in a ring end it.
+
+    Of more than `_MOST_AROUND` one more than that.
+    """
     names: list[str] = []
-    while group and group != _NO_GROUP and group not in names:
-        names.insert(0, group)
+    while group and group != _NO_GROUP and group not in names and len(names) <= _MOST_AROUND:
+        names.append(group)
         group = parents.get(group, _NO_GROUP)
-    return names
+    return names[::-1]
 
 
 def write_asap(path: Path, annotations: Iterable[Annotation]) -> list[Problem]:
