@@ -254,7 +254,11 @@ ENTRIES: dict[str, tuple[type[hostile.WritesThenReads], dict[str, object], Ask]]
 """By the module of `viewer/inference` that starts the process."""
 
 
-LOADING = (b"torch.load(", b"jit.load(", b"InferenceSession(", b"ModelProcess(", b"model_process(")
+LOADING = (
+    b"torch.load(", b"jit.load(", b"load_script(", b"InferenceSession(", b"typed_onnxruntime",
+    b"ModelProcess(", b"model_process(",
+)  # fmt: skip
+CALLS = ("torch.jit.load", "torch.load", "load_script", "onnxruntime.InferenceSession")
 WITHOUT_WEIGHTS = {
     "process/spare_process": "gives the engine and the teacher of pixels their process",
     "teaching/pixel_teacher": "learns from the pixels' own features",
@@ -385,18 +389,24 @@ def test_weights_are_loaded_in_the_model_process_alone_and_each_way_to_it_is_tri
         text = path.read_bytes()
         if not any(word in text for word in LOADING):
             continue
+        place = str(path.relative_to(root).with_suffix(""))
         for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").endswith("onnxruntime"):
+                for each in node.names:
+                    loads.setdefault(each.name, set()).add(place)
             if not isinstance(node, ast.Call):
                 continue
             called = ast.unparse(node.func)
-            place = str(path.relative_to(root).with_suffix(""))
-            if called in ("torch.jit.load", "torch.load", "onnxruntime.InferenceSession"):
+            if called in CALLS:
                 loads.setdefault(called, set()).add(place)
             if called.split(".")[-1] in ("ModelProcess", "take_model_process"):
                 starts.add(place.removeprefix("inference/"))
-    assert loads == {
-        "torch.jit.load": {"inference/process/loading"},
-        "onnxruntime.InferenceSession": {"inference/process/onnx_module"},
+    named = {name: places for name, places in loads.items() if name in (*CALLS, "loaded")}
+    assert named == {
+        "torch.jit.load": {"typed_torch"},
+        "load_script": {"inference/process/loading"},
+        "onnxruntime.InferenceSession": {"inference/process/typed_onnxruntime"},
+        "loaded": {"inference/process/onnx_module"},
         "torch.load": {"inference/models/encoders"},  # tensors alone, of `models fetch`
     }
     assert starts == {*ENTRIES, *WITHOUT_WEIGHTS}
