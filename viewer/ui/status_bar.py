@@ -7,14 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 from PySide6.QtCore import QRect, Qt
 from PySide6.QtGui import QPainter
-from PySide6.QtWidgets import (
-    QLabel,
-    QSizePolicy,
-    QStatusBar,
-    QStyle,
-    QStyleOption,
-    QWidget,
-)
+from PySide6.QtWidgets import QLabel, QSizePolicy, QStatusBar, QStyleOption, QWidget
 
 from viewer.canvas.qt_guard import guarded
 from viewer.geometry import Optics, Point, View
@@ -109,6 +102,9 @@ class WindowStatusBar(QStatusBar):
         if shown == self.currentMessage():
             super().paintEvent(event)
             return
+        # Not above: PySide makes the four hundred names of QStyle when it is first asked for.
+        from PySide6.QtWidgets import QStyle
+
         painter, option = QPainter(self), QStyleOption()
         option.initFrom(self)
         self.style().drawPrimitive(QStyle.PrimitiveElement.PE_PanelStatusBar, option, painter, self)
