@@ -122,8 +122,9 @@ def means_of(
 def label(mask: Mask) -> tuple[Labels, int]:
     """Return the pieces of a mask, numbered from 1, and how many there are."""
     labels = np.zeros(mask.shape, np.int32)
-    ndimage.label(mask, output=labels)
-    return labels, int(labels.max(initial=0))
+    count = ndimage.label(mask, output=labels)
+    assert isinstance(count, int)  # alone where it is told where the pieces go
+    return labels, count
 
 
 def find_objects(labels: Labels) -> Iterator[tuple[int, tuple[slice, slice]]]:
