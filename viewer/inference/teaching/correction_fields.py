@@ -9,11 +9,10 @@ import numpy as np
 import shapely
 
 from viewer.annotations.masks.label_strips import LabelPainter, covered, region_edges
-from viewer.annotations.overlapping import meeting
 from viewer.annotations.shape_numbers import bounds_of_all
 from viewer.geometry import Box, Size
+from viewer.inference.teaching.corrections import met_by_areas
 from viewer.inference.teaching.errors import TeachingError
-from viewer.limits import LimitError
 from viewer.overlays.blocks import BlockGrid
 
 if TYPE_CHECKING:
@@ -161,13 +160,7 @@ def _touched(areas: NDArray[np.object_], grid: BlockGrid) -> list[BlockKey]:
     """Return the blocks that hold a part of an area. Raises TeachingError."""
     keys = grid.covering(Box(*bounds_of_all(areas))) if len(areas) else []
     cores = np.array([grid.core_box(key).polygon for key in keys], dtype=object)
-    is_touched = np.zeros(len(keys), bool)
-    try:
-        for _, some in meeting(areas, cores, "The corrected areas"):
-            is_touched[some] = True
-    except LimitError as error:
-        raise TeachingError(str(error)) from error
-    return [keys[index] for index in np.flatnonzero(is_touched).tolist()]
+    return [keys[index] for index in met_by_areas(areas, cores)]
 
 
 def _plan(

@@ -217,13 +217,19 @@ def _within(
 ) -> list[shapely.Polygon]:
     """Return the outlines whose middles lie in an area. Raises TeachingError."""
     middles = shapely.centroid(np.array(outlines, dtype=object))
-    is_within = np.zeros(len(outlines), bool)
+    within = met_by_areas(np.array(areas, dtype=object), middles)
+    return [outlines[index] for index in within]
+
+
+def met_by_areas(areas: NDArray[np.object_], shapes: NDArray[np.object_]) -> list[int]:
+    """Return the numbers of the shapes that meet a corrected area. Raises TeachingError."""
+    is_met = np.zeros(len(shapes), bool)
     try:
-        for _, some in meeting(np.array(areas, dtype=object), middles, "The corrected areas"):
-            is_within[some] = True
+        for _, some in meeting(areas, shapes, "The corrected areas"):
+            is_met[some] = True
     except LimitError as error:
         raise TeachingError(str(error)) from error
-    return [outlines[index] for index in np.flatnonzero(is_within).tolist()]
+    return np.flatnonzero(is_met).tolist()
 
 
 def _check_contradictions(outlines: Sequence[shapely.Polygon]) -> None:
