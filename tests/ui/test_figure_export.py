@@ -14,7 +14,7 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFileDialog, QProgressDialog, QPushButton
 from pytestqt.qtbot import QtBot
-from ui_steps import ALT, CTRL, SHIFT, back_to_slide, open_dialog, press, rest
+from ui_steps import ALT, CTRL, SHIFT, back_to_slide, open_dialog, press, rest, type_over
 
 from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.document import adding
@@ -85,12 +85,7 @@ def test_the_view_is_saved_at_its_dpi_with_scale_bar_legend_and_overlays(
     dialog = exporting(drawn, qtbot)
     dialog.dpi.setEditText("none")
     assert not dialog.save.isEnabled()
-    line = dialog.dpi.lineEdit()
-    assert line is not None
-    dialog.dpi.setFocus()
-    qtbot.waitUntil(line.hasFocus)
-    line.selectAll()
-    qtbot.keyClicks(line, "30")
+    type_over(dialog.dpi, "30", qtbot)
     assert dialog.dpi.currentText() == "30"  # not completed to one of the list, 300
     dialog.dpi.setEditText("150")
     dialog.width_cm.setValue(12.7)

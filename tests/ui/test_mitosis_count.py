@@ -14,7 +14,7 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QApplication, QFileDialog
 from pytestqt.qtbot import QtBot
 from session_lines import read_lines
-from ui_steps import CTRL, open_dialog, press, rest, show_slide
+from ui_steps import CTRL, open_dialog, press, rest, show_slide, type_over
 
 from viewer.annotations.counting.frame import NO_PIXEL_SIZE
 from viewer.annotations.counting.tally import FIELD, CountSummary, summary_of
@@ -143,12 +143,7 @@ def test_fields_follow_one_another_and_outside_of_them_nothing_counts(
     assert isinstance(dialog, FrameDialog)
     dialog.area.setEditText("nonsense")
     assert not dialog.start.isEnabled()
-    line = dialog.area.lineEdit()
-    assert line is not None
-    dialog.area.setFocus()
-    qtbot.waitUntil(line.hasFocus)
-    line.selectAll()
-    qtbot.keyClicks(line, "0.2")
+    type_over(dialog.area, "0.2", qtbot)
     frame = dialog.frame
     assert frame is not None
     assert frame.area_mm2 == 0.2  # not completed to one of the list, 0.2375

@@ -8,7 +8,14 @@ from typing import TypeVar
 import numpy as np
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QImage
-from PySide6.QtWidgets import QApplication, QDialog, QProgressDialog, QPushButton, QWidget
+from PySide6.QtWidgets import (
+    QApplication,
+    QComboBox,
+    QDialog,
+    QProgressDialog,
+    QPushButton,
+    QWidget,
+)
 from pytestqt.qtbot import QtBot
 from session_lines import read_lines
 
@@ -106,6 +113,16 @@ def press(
 ) -> None:
     """Presses a key on whatever has the keyboard."""
     qtbot.keyClick(window.focusWidget() or window, key, modifier)
+
+
+def type_over(box: QComboBox, text: str, qtbot: QtBot) -> None:
+    """Types over what stands in a box with a list."""
+    line = box.lineEdit()
+    assert line is not None
+    box.setFocus()
+    qtbot.waitUntil(line.hasFocus)
+    line.selectAll()
+    qtbot.keyClicks(line, text)
 
 
 def open_dialog(window: QWidget, kind: type[Dialog], qtbot: QtBot) -> Dialog:
