@@ -374,6 +374,27 @@ def test_jpeg_xl(tmp_path: Path, container: bool) -> None:
         open_slide(path)
 
 
+@pytest.mark.parametrize("extra", [1, 2, 4])
+def test_a_gray_jpeg_xl_with_other_channels(tmp_path: Path, extra: int) -> None:
+    path = tmp_path / "a.jxl"
+    planes = np.stack([np.roll(picture()[..., 1], 40 * n, axis=1) for n in range(1 + extra)])
+    path.write_bytes(imagecodecs.jpegxl_encode(planes, lossless=True, planar=True))
+    notes = assert_shows(path, gray(planes[0]))
+    said = "One more sample is not shown." if extra == 1 else f"{extra} more samples are not shown."
+    assert said in notes
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".mpo"])
+def test_a_jpeg_with_others_behind_it_is_a_jpeg(tmp_path: Path, suffix: str) -> None:
+    path, plain = tmp_path / f"a{suffix}", tmp_path / "plain.jpg"
+    image = Image.fromarray(picture())
+    image.save(path, "MPO", save_all=True, append_images=[image.rotate(180)])
+    image.save(plain)
+    assert "Shown: frame 1 of 2." in assert_shows(path, np.asarray(Image.open(plain)))
+    with closing(open_slide(path)) as source:
+        assert source.info.properties["image.format"] == "JPEG"
+
+
 @pytest.mark.parametrize("shape", [(256, 512), (8, 200), (3000, 3000), (200, 1), (640, 360)])
 def test_the_size_of_a_jpeg_xl_is_told_by_its_header(
     tmp_path: Path, shape: tuple[int, int]

@@ -123,6 +123,11 @@ def test_the_pixel_size_is_turned_with_the_image(tmp_path: Path, orientation: in
         "microns per pixel = 0.25",
         "um_per_px=0.25",
         "MPP = 2.5e-1",
+        "MPP = 250 nm",
+        "MPP: 0.00025 mm|AppMag = 40",
+        "PixelSize = 250 nanometers",
+        "MPP = 0.25 x 40",
+        "MPP = 0.25, 40",
         "<iScan Magnification='40' ScanRes='0.25'/>",
         '<name>openslide.mpp-x</name>\n<value type="VipsRefString">0.25</value>',
         '<Attribute Name="DICOM_PIXEL_SPACING" >&quot;0.0005&quot; '
@@ -142,6 +147,13 @@ def test_the_pixel_size_stands_in_words_of_the_description(tmp_path: Path, text:
     "text",
     [
         "MPP = 0.25|MPP-Y = 0.5",
+        "MPP X = 0.25, MPP Y = 0.5",
+        "MPP: 0.25 x 0.5",
+        "MPP: 0.25×0.5",
+        "MPP = (0.25, 0.5)",
+        '{"mpp": [0.25,0.5]}',
+        "Resolution = 250 x 500 nm",
+        "PixelWidth = 0.25 um, PixelHeight = 0.5 um",
         "PixelSizeX=0.25 um; PixelSizeY=0.5 um",
         "Pixel Size X (um): 0.25, Pixel Size Y (um): 0.5",
         "PhysicalSizeX=0.25 um PhysicalSizeY=0.5 um",
@@ -149,11 +161,46 @@ def test_the_pixel_size_stands_in_words_of_the_description(tmp_path: Path, text:
 )
 def test_both_pixel_sizes_stand_in_words(tmp_path: Path, text: str) -> None:
     path = tmp_path / "a.tif"
-    tifffile.imwrite(path, picture(), photometric="rgb", metadata=None, description=text)
+    tifffile.imwrite(
+        path, picture(), photometric="rgb", metadata=None, description=text.encode("utf-8")
+    )
     assert open_slide(path).info.optics.mpp_um == pytest.approx((0.25, 0.5))
 
 
-@pytest.mark.parametrize("text", ["pixel size: 3", "Resolution = 300", "mpp" + 2_000 * " " + "1"])
+@pytest.mark.parametrize(
+    ("unit", "per_um"), [("Micron", 1), ("micrometres", 1), ("inches", 25_400)]
+)
+@pytest.mark.parametrize("down", ["", "nm"])
+def test_units_of_imagej(tmp_path: Path, unit: str, per_um: float, down: str) -> None:
+    path = tmp_path / "a.tif"
+    units: dict[str, Any] = {"unit": unit, "zunit": "nm", "spacing": 750.0}
+    units |= {"yunit": down} if down else {}
+    planes = np.repeat(picture()[np.newaxis, ..., 0], 2, axis=0)
+    across = per_um / 0.25
+    tifffile.imwrite(
+        path,
+        planes,
+        imagej=True,
+        resolution=(across, 0.002 if down else across / 2),
+        metadata={"axes": "ZYX", **units},
+    )
+    info = open_slide(path).info
+    assert info.optics.mpp_um == pytest.approx((0.25, 0.5))
+    assert info.axes.z_spacing_um == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize(("unit", "per_um"), [(2, 25_400), (3, 10_000), (4, 1_000), (5, 1)])
+def test_units_of_resolution(tmp_path: Path, unit: int, per_um: float) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(
+        path, picture(), metadata=None, resolution=(per_um * 4, per_um * 2), resolutionunit=unit
+    )
+    assert open_slide(path).info.optics.mpp_um == pytest.approx((0.25, 0.5))
+
+
+@pytest.mark.parametrize(
+    "text", ["pixel size: 3", "Resolution = 300", "Resolution = 4 um^-1", "mpp" + 2_000 * " " + "1"]
+)
 def test_numbers_without_a_unit_are_no_pixel_size(tmp_path: Path, text: str) -> None:
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, picture(), photometric="rgb", metadata=None, description=text)

@@ -47,6 +47,7 @@ from viewer.slides.readers.sample_colors import (
     CMYK_APPROXIMATED,
     CMYK_THROUGH_PROFILE,
     DisplayRange,
+    hidden_note,
 )
 from viewer.slides.readers.small_parts import check_parts
 from viewer.slides.readers.tiff.errors import ChunkError
@@ -114,6 +115,8 @@ def open_image(path: Path, image: int | None = None) -> ImageSource | None:
             raise  # of the system; Pillow's own carry no number
         raise _damaged(path, error) from error
     check_image(path, image)
+    if picture.format == "MPO":
+        picture.format = "JPEG"  # which it is, with others behind it
     check_claim(path, picture)
     if picture.format == "JPEG2000":
         check_jpeg_2000(path)
@@ -171,6 +174,7 @@ def _open_jpeg_xl(path: Path, header: JpegXlHeader) -> ImageSource:
         notes=(
             *((_ONE_OF_ANIMATION,) if header.is_animation else ()),
             JPEG_XL_NOTE,
+            *hidden_note(header.extra_channels - (samples.shape[2] in (2, 4))),
             *_stretch_note(shown),
         ),
         display_range=shown,

@@ -91,10 +91,15 @@ def _code_in_boxes(file: BinaryIO) -> bytes:
 
 
 def jpeg_xl_samples(path: Path, header: JpegXlHeader) -> NDArray[Any]:
-    """Return the first frame, (height, width, samples), upright. Raises what libjxl raises."""
+    """Return the first frame, (height, width, samples), upright. Raises what libjxl raises.
+
+    Opacity is the last sample of two or four. Of gray with other channels gray alone is returned.
+    """
     with open_regular(path) as file:
         image = imagecodecs.jpegxl_decode(file.read(), index=0)
     sides = header.width_px, header.height_px
+    if image.shape[:1] == (1 + header.extra_channels,) and sorted(image.shape[1:]) == sorted(sides):
+        image = image[0]  # whose channels lie one behind the other
     if sorted(image.shape[:2]) != sorted(sides):
         raise ValueError(f"it is of the size {image.shape}, not {sides[0]} x {sides[1]}")
     return image[..., np.newaxis] if image.ndim == 2 else image

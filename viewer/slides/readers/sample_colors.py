@@ -244,6 +244,17 @@ def opacity_scale(colors: SampleColors, shown: DisplayRange | None, most: float)
     return next((float((1 << n) - 1) for n in _FULL_SCALE_BITS if highest < 1 << n), stated)
 
 
+def hidden_note(count: int) -> tuple[str, ...]:
+    """Return a sentence on samples that are neither colors nor opacity; () for none."""
+    if count <= 0:
+        return ()
+    return (
+        ("One more sample is not shown.",)
+        if count == 1
+        else (f"{count} more samples are not shown.",)
+    )
+
+
 def usable_cmyk_profile(profile: object) -> bytes | None:
     """Return the ICC profile if it says what CMYK inks look like, else None."""
     if not isinstance(profile, bytes) or profile[16:20] != b"CMYK":

@@ -15,33 +15,57 @@ if TYPE_CHECKING:
 
     from tifffile import TiffFile, TiffPage
 
-_UM_PER_RESOLUTION_UNIT = {2: 25_400.0, 3: 10_000.0}  # inch, centimeter
+_UM_PER_RESOLUTION_UNIT = {2: 25_400.0, 3: 10_000.0, 4: 1_000.0, 5: 1.0}
+"""Inch, centimeter, and, in no standard, millimeter and micrometer."""
 _ICC_PROFILE = 34675
 _LONGEST_PROPERTY = 100_000
 _LONGEST_DESCRIPTION = 1 << 20
-_IS = (
-    r"[\"']?(?:\s{0,9}[=:>]|\s|</name>\s{0,9}<value[^>]{0,99}>)"
-    r"\s{0,9}[\[(\"']?\s{0,9}((?:\d[\d.,]{0,30}|\.\d[\d.,]{0,30})(?:[eE][+-]?\d{1,3})?)"
-)
+_BEFORE = r"[\"']?(?:\s{0,9}[=:>]|\s|</name>\s{0,9}<value[^>]{0,99}>)\s{0,9}[\[(\"']?\s{0,9}"
+_IS = rf"{_BEFORE}((?:\d[\d.,]{{0,30}}|\.\d[\d.,]{{0,30}})(?:[eE][+-]?\d{{1,3}})?)"
 """As in "MPP = 0.25", "mpp: 0.25", JSON, and the XML of libvips."""
 
+_POINTED = r"((?:\d{1,9}(?:\.\d{0,20})?|\.\d{1,20})(?:[eE][+-]?\d{1,3})?)"
+_ARE = (
+    rf"{_BEFORE}{_POINTED}\s{{0,3}}(?:[x×]|[,;](?=[\s\d.eE+-]{{1,40}}[\])]))\s{{0,3}}{_POINTED}"
+    r"\s{0,3}[\])]?"
+)
+"""Of both sides, as in "0.25 x 0.5" and "[0.25, 0.5]"."""
+
 _UM = r"(?:um|µm|μm|\\u00b5m|microns?|micromet(?:er|re)s?)"
+_UNIT = rf"\s{{0,3}}({_UM}|[nmc]m|(?:nano|milli|centi)met(?:er|re)s?)\b(?!\s?\^?-)"
 _PIXEL = r"(?:px|pixels?)"
-_NAMES = rf"(?:MPP|{_UM}[\s_-]?per[\s_-]?{_PIXEL}|ScanRes)"
+_MPP_NAMES = rf"(?:MPP|{_UM}[\s_-]?per[\s_-]?{_PIXEL}|ScanRes)"
 """ScanRes is Ventana's."""
 
-_MPP = re.compile(rf"\b{_NAMES}(?:[_-]?X)?{_IS}", re.IGNORECASE)
-_MPP_Y = re.compile(rf"\b{_NAMES}[_-]?Y{_IS}", re.IGNORECASE)
-_PIXEL_SIZE, _PIXEL_SIZE_Y = (
-    re.compile(rf"\bpixel[\s_-]?size{axis}[\s_-]{{0,3}}[(\[]?{_UM}[)\]]?{_IS}", re.IGNORECASE)
-    for axis in (r"(?:[\s_-]?X)?", r"[\s_-]?Y")
-)
-_WITH_UNIT = re.compile(
-    rf"\b(?:pixel[\s_-]?size(?:[\s_-]?X)?|resolution|PhysicalSizeX?){_IS}\s{{0,3}}{_UM}",
-    re.IGNORECASE,
-)
-_WITH_UNIT_Y = re.compile(
-    rf"\b(?:pixel[\s_-]?size[\s_-]?Y|PhysicalSizeY){_IS}\s{{0,3}}{_UM}", re.IGNORECASE
+_MOST_UNEQUAL = 4.0
+"""Sides of a pixel differ less, if at all: another number may follow, as in "0.25 x 40"."""
+
+
+def _sizes_named(across: str, down: str, unit: str) -> tuple[re.Pattern[str], ...]:
+    """Return what finds both sides of a pixel, the first alone, and the second.
+
+    Each finds the numbers and then a unit, or nothing in its place.
+    """
+    return tuple(
+        re.compile(rf"\b{name}{numbers}{unit}", re.IGNORECASE)
+        for name, numbers in ((across, _ARE), (across, _IS), (down, _IS))
+    )
+
+
+_SIZES = (
+    _sizes_named(rf"{_MPP_NAMES}(?:[\s_-]?X)?", rf"{_MPP_NAMES}[\s_-]?Y", f"(?:{_UNIT})?"),
+    _sizes_named(
+        *(
+            rf"pixel[\s_-]?size{axis}[\s_-]{{0,3}}[(\[]?{_UM}[)\]]?"
+            for axis in (r"(?:[\s_-]?X)?", r"[\s_-]?Y")
+        ),
+        "()",
+    ),
+    _sizes_named(
+        r"(?:pixel[\s_-]?(?:size|width)(?:[\s_-]?X)?|resolution|PhysicalSizeX?)",
+        r"(?:pixel[\s_-]?(?:size[\s_-]?Y|height)|PhysicalSizeY)",
+        _UNIT,
+    ),
 )
 _SPACING_MM = re.compile(
     r"\bDICOM_PIXEL_SPACING\"[^>]{0,200}>\s{0,9}(?:&quot;|\")([\d.]+)(?:&quot;|\")"
@@ -53,7 +77,7 @@ _POWER = re.compile(
     rf"\b(?:AppMag|Objective[\s_-]{{0,9}}Power|(?:Nominal)?Magnification){_IS}", re.IGNORECASE
 )
 _XMP = 700
-_IMAGEJ_UNIT = re.compile(r"^unit=(.+)$", re.MULTILINE)
+_IMAGEJ_UNITS = re.compile(r"^(y?)unit=(.+)$", re.MULTILINE)
 
 
 def tiff_optics(tiff: TiffFile, page: TiffPage, known: Optics) -> Optics:
@@ -79,14 +103,17 @@ def tiff_optics(tiff: TiffFile, page: TiffPage, known: Optics) -> Optics:
 
 def _told_mpp_um(text: str) -> tuple[float, float] | None:
     """Return the size of pixels that a description names with words of its own."""
-    for in_x, in_y in (
-        (_MPP, _MPP_Y),
-        (_PIXEL_SIZE, _PIXEL_SIZE_Y),
-        (_WITH_UNIT, _WITH_UNIT_Y),
-    ):
-        x_um = _number(in_x, text)
+    for both, in_x, in_y in _SIZES:
+        pair = both.search(text)
+        if pair is not None:
+            x_um, y_um = (_length_um(pair[side], pair[3]) for side in (1, 2))
+            if x_um and y_um and 1 / _MOST_UNEQUAL < x_um / y_um < _MOST_UNEQUAL:
+                return x_um, y_um
+        found = in_x.search(text)
+        x_um = _length_um(found[1], found[2]) if found else None
         if x_um is not None:
-            return x_um, _number(in_y, text) or x_um
+            other = in_y.search(text)
+            return x_um, (_length_um(other[1], other[2]) if other else None) or x_um
     spacings = [
         (x_mm * 1000, y_mm * 1000)
         for match in _SPACING_MM.finditer(text)
@@ -151,12 +178,12 @@ def icc_profile(page: TiffPage) -> bytes | None:
 def _imagej_mpp_um(page: TiffPage) -> tuple[float, float] | None:
     if not page.description.startswith("ImageJ="):
         return None
-    unit = _IMAGEJ_UNIT.search(page.description)
+    units = dict(_IMAGEJ_UNITS.findall(page.description))
     per_unit = _per_unit(page)
-    if unit is None or per_unit is None:
+    if "" not in units or per_unit is None:
         return None
-    name = unit[1].strip().replace("\\u00B5", "µ").replace("\\u00b5", "µ")
-    x_um, y_um = (length_um(1 / count, name) for count in per_unit)
+    names = units[""], units.get("y", units[""])
+    x_um, y_um = (length_um(1 / count, name) for count, name in zip(per_unit, names, strict=True))
     return None if x_um is None or y_um is None else (x_um, y_um)
 
 
@@ -170,4 +197,14 @@ def _per_unit(page: TiffPage) -> tuple[float, float] | None:
 
 def _number(pattern: re.Pattern[str], text: str) -> float | None:
     match = pattern.search(text)
-    return positive(match[1].rstrip(".,")) if match else None
+    return _positive(match[1]) if match else None
+
+
+def _length_um(number: str, unit: str | None) -> float | None:
+    value = _positive(number)
+    return None if value is None else length_um(value, unit or "µm")
+
+
+def _positive(number: str) -> float | None:
+    """Return a number that may stand at the end of a sentence."""
+    return positive(number.rstrip(".,"))

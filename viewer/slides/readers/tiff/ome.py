@@ -28,7 +28,6 @@ _UM_PER_UNIT = {
     "um": 1.0,
     "micron": 1.0,
     "microns": 1.0,
-    "micrometer": 1.0,
     "mm": 1e3,
     "cm": 1e4,
     "dm": 1e5,
@@ -53,6 +52,7 @@ _UM_PER_UNIT = {
     "pt": 25_400.0 / 72,
     "in": 25_400.0,
     "inch": 25_400.0,
+    "inches": 25_400.0,
     "ft": 304_800.0,
     "yd": 914_400.0,
     "mi": 1_609_344_000.0,
@@ -61,6 +61,13 @@ _UM_PER_UNIT = {
     "pc": 3.0856775814913673e22,
 }
 """Of the OME schema's UnitsLength; "pixel" and "reference frame" are no lengths."""
+
+_UM_PER_WORD = {"nano": 1e-3, "micro": 1.0, "milli": 1e3, "centi": 1e4, "": 1e6}
+_UM_PER_UNIT |= {
+    f"{prefix}met{ending}": um
+    for prefix, um in _UM_PER_WORD.items()
+    for ending in ("er", "re", "ers", "res")
+}
 
 _ESCAPED_MICRO = re.compile(r"\\u00b5", re.IGNORECASE)
 """As ImageJ, and what was made by it, writes the micro sign."""
@@ -78,7 +85,9 @@ _DATA = ("{*}TiffData", "{*}BinData", "{*}MetadataOnly")
 
 def length_um(value: float, unit: str) -> float | None:
     """Return a length in micrometers; None for a unit that is not known as one of length."""
-    um = _UM_PER_UNIT.get(_ESCAPED_MICRO.sub("µ", unit.strip()))
+    name = _ESCAPED_MICRO.sub("µ", unit.strip())
+    # Case tells symbols apart, such as mm and Mm, not words.
+    um = _UM_PER_UNIT.get(name) or _UM_PER_UNIT.get(name.lower() if len(name) > 3 else "")
     return None if um is None or not value > 0 else value * um
 
 

@@ -16,6 +16,7 @@ from viewer.slides.readers.sample_colors import (
     DisplayRange,
     SampleColors,
     display_range,
+    hidden_note,
     opacity_scale,
     usable_cmyk_profile,
 )
@@ -86,7 +87,7 @@ def _indexed(page: TiffPage, palette: NDArray[np.uint8], count: int, scale: floa
         alpha=1 + place if has_alpha else None,
         full_scale=scale,
     )
-    return PageColors(model, _extra_note(count - (2 if has_alpha else 1)))
+    return PageColors(model, hidden_note(count - (2 if has_alpha else 1)))
 
 
 def _rgb(page: TiffPage, pages: tuple[TiffPage, ...], count: int, scale: float) -> PageColors:
@@ -98,7 +99,7 @@ def _rgb(page: TiffPage, pages: tuple[TiffPage, ...], count: int, scale: float) 
         place, kind = _opacity(page, count - 3 if not is_gray else 1)
         if kind is not EXTRASAMPLE.UNSPECIFIED:
             alpha, is_premultiplied = 3 + place, kind is EXTRASAMPLE.ASSOCALPHA
-        notes = _extra_note(count - (4 if alpha is not None else 3))
+        notes = hidden_note(count - (4 if alpha is not None else 3))
     model = SampleColors(
         ColorModel.RGB, alpha=alpha, is_premultiplied=is_premultiplied, full_scale=scale
     )
@@ -140,7 +141,7 @@ def _cmyk(page: TiffPage, count: int, scale: float) -> PageColors:
         cmyk_profile=profile,
     )
     note = CMYK_THROUGH_PROFILE if profile else CMYK_APPROXIMATED
-    return PageColors(model, (note, *_extra_note(count - (5 if has_alpha else 4))))
+    return PageColors(model, (note, *hidden_note(count - (5 if has_alpha else 4))))
 
 
 def _cmy(_page: TiffPage, _count: int, scale: float) -> PageColors:
@@ -270,16 +271,6 @@ def _opacity(page: TiffPage, count: int) -> tuple[int, EXTRASAMPLE]:
         if kind in (EXTRASAMPLE.ASSOCALPHA, EXTRASAMPLE.UNASSALPHA):
             return place, EXTRASAMPLE(kind)
     return 0, EXTRASAMPLE.UNSPECIFIED
-
-
-def _extra_note(count: int) -> tuple[str, ...]:
-    if count <= 0:
-        return ()
-    return (
-        ("One more sample is not shown.",)
-        if count == 1
-        else (f"{count} more samples are not shown.",)
-    )
 
 
 def _imagej_range(page: TiffPage) -> DisplayRange | None:

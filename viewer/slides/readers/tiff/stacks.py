@@ -160,12 +160,12 @@ def _imagej_stack(about: dict[str, Any]) -> Stack | None:
     images = about.get("images", 1)
     if channels * planes * times == 1 and isinstance(images, int):
         planes = max(images, 1)
-    spacing, unit = about.get("spacing"), about.get("unit", "")
+    spacing, unit = about.get("spacing"), about.get("zunit", about.get("unit", ""))
     interval = about.get("finterval")
     return Stack(
         tuple(_imagej_channel(about, channel) for channel in range(channels)),
         planes,
-        length_um(float(spacing), _unit(unit)) if isinstance(spacing, (int, float)) else None,
+        length_um(float(spacing), str(unit)) if isinstance(spacing, (int, float)) else None,
         times,
         float(interval) if isinstance(interval, (int, float)) and interval > 0 else None,
         order="TZC",
@@ -246,7 +246,3 @@ def _time_s(about: dict[str, str], name: str) -> float | None:
     value, unit = positive(about.get(name)), about.get(f"{name}Unit", "s")
     factor = _S_PER_UNIT.get(unit)
     return None if value is None or factor is None or not math.isfinite(value) else value * factor
-
-
-def _unit(name: object) -> str:
-    return str(name).replace("\\u00B5", "µ").replace("\\u00b5", "µ")
