@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from viewer.geometry import Optics
 from viewer.slides.readers.tiff.ome import length_um
@@ -41,24 +41,29 @@ _MOST_UNEQUAL = 4.0
 """Sides of a pixel differ less, if at all: another number may follow, as in "0.25 x 40"."""
 
 
-def _sizes_named(across: str, down: str, unit: str) -> tuple[re.Pattern[str], ...]:
-    """Return what finds both sides of a pixel, the first alone, and the second.
+class _SizeWords(NamedTuple):
+    """What finds sides of a pixel in a text: the numbers, and a unit or nothing in its place."""
 
-    Each finds the numbers and then a unit, or nothing in its place.
-    """
-    return tuple(
-        re.compile(rf"\b{name}{numbers}{unit}", re.IGNORECASE)
-        for name, numbers in ((across, _ARE), (across, _IS), (down, _IS))
+    both: re.Pattern[str]
+    across: re.Pattern[str]
+    down: re.Pattern[str]
+
+
+def _sizes_named(across: str, down: str, unit: str) -> _SizeWords:
+    return _SizeWords(
+        *(
+            re.compile(rf"\b{name}{numbers}{unit}", re.IGNORECASE)
+            for name, numbers in ((across, _ARE), (across, _IS), (down, _IS))
+        )
     )
 
 
+_SIDE_UM = rf"[\s_-]{{0,3}}[(\[]?{_UM}[)\]]?"
 _SIZES = (
     _sizes_named(rf"{_MPP_NAMES}(?:[\s_-]?X)?", rf"{_MPP_NAMES}[\s_-]?Y", f"(?:{_UNIT})?"),
     _sizes_named(
-        *(
-            rf"pixel[\s_-]?size{axis}[\s_-]{{0,3}}[(\[]?{_UM}[)\]]?"
-            for axis in (r"(?:[\s_-]?X)?", r"[\s_-]?Y")
-        ),
+        rf"pixel[\s_-]?size(?:[\s_-]?X)?{_SIDE_UM}",
+        rf"pixel[\s_-]?size[\s_-]?Y{_SIDE_UM}",
         "()",
     ),
     _sizes_named(
@@ -103,16 +108,16 @@ def tiff_optics(tiff: TiffFile, page: TiffPage, known: Optics) -> Optics:
 
 def _told_mpp_um(text: str) -> tuple[float, float] | None:
     """Return the size of pixels that a description names with words of its own."""
-    for both, in_x, in_y in _SIZES:
-        pair = both.search(text)
+    for words in _SIZES:
+        pair = words.both.search(text)
         if pair is not None:
             x_um, y_um = (_length_um(pair[side], pair[3]) for side in (1, 2))
             if x_um and y_um and 1 / _MOST_UNEQUAL < x_um / y_um < _MOST_UNEQUAL:
                 return x_um, y_um
-        found = in_x.search(text)
+        found = words.across.search(text)
         x_um = _length_um(found[1], found[2]) if found else None
         if x_um is not None:
-            other = in_y.search(text)
+            other = words.down.search(text)
             return x_um, (_length_um(other[1], other[2]) if other else None) or x_um
     spacings = [
         (x_mm * 1000, y_mm * 1000)

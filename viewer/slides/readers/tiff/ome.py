@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     Element = ElementTree.Element
 
+_UM_PER_WORD = {"nano": 1e-3, "micro": 1.0, "milli": 1e3, "centi": 1e4, "": 1e6}
 _UM_PER_UNIT = {
     "pm": 1e-6,
     "Å": 1e-4,
@@ -59,15 +60,13 @@ _UM_PER_UNIT = {
     "ua": 149_597_870_700e6,
     "ly": 9_460_730_472_580_800e6,
     "pc": 3.0856775814913673e22,
+    **{
+        f"{prefix}met{ending}": um
+        for prefix, um in _UM_PER_WORD.items()
+        for ending in ("er", "re", "ers", "res")
+    },
 }
 """Of the OME schema's UnitsLength; "pixel" and "reference frame" are no lengths."""
-
-_UM_PER_WORD = {"nano": 1e-3, "micro": 1.0, "milli": 1e3, "centi": 1e4, "": 1e6}
-_UM_PER_UNIT |= {
-    f"{prefix}met{ending}": um
-    for prefix, um in _UM_PER_WORD.items()
-    for ending in ("er", "re", "ers", "res")
-}
 
 _ESCAPED_MICRO = re.compile(r"\\u00b5", re.IGNORECASE)
 """As ImageJ, and what was made by it, writes the micro sign."""
