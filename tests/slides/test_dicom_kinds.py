@@ -10,6 +10,7 @@ import numpy as np
 import pydicom
 import pytest
 from dicom_steps import write_slide
+from pydicom.dataset import Dataset
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import (
     UID,
@@ -159,6 +160,46 @@ def test_concatenation(
     (tmp_path / "0.dcm").unlink()
     with pytest.raises(IncompleteSlideError, match=r"^Part 1 of 2 of a level of 1\.dcm is missing"):
         open_slide(tmp_path)
+
+
+def _placed(path: Path, corners: list[tuple[int, int]]) -> None:
+    """Say of each frame where it lies, column and row, counted from 1."""
+    slide = pydicom.dcmread(path)
+    slide.DimensionOrganizationType = "TILED_SPARSE"
+    frames: list[Dataset] = []
+    for column, row in corners:
+        place, frame = Dataset(), Dataset()
+        place.ColumnPositionInTotalImagePixelMatrix = column
+        place.RowPositionInTotalImagePixelMatrix = row
+        for axis in "XYZ":
+            setattr(place, f"{axis}OffsetInSlideCoordinateSystem", 0)
+        frame.PlanePositionSlideSequence = [place]
+        frames.append(frame)
+    slide.PerFrameFunctionalGroupsSequence = frames
+    slide.save_as(path)
+
+
+@pytest.mark.parametrize("kind", ["grid", "shifted", "twice"])
+def test_each_frame_says_where_it_lies(
+    tmp_path: Path, template: Path, picture: NDArray[np.uint8], kind: str
+) -> None:
+    path = write_slide(
+        tmp_path / "a.dcm", template, picture[:1], encode=_jpegls, syntax=JPEGLSLossless
+    )
+    height, width = picture.shape[1:3]
+    corners = [(x + 1, y + 1) for y in range(0, height, 128) for x in range(0, width, 128)]
+    if kind == "shifted":
+        corners[1] = corners[1][0] - 7, corners[1][1]
+    elif kind == "twice":
+        corners[1] = corners[0]
+    _placed(path, corners)
+    if kind == "grid":
+        with closing(open_slide(path)) as source:
+            assert np.array_equal(read_level(source, 0), picture[0])
+        return
+    said = "do not lie in a grid" if kind == "shifted" else "lie in one place"
+    with pytest.raises(SlideError, match=said):
+        open_slide(path)
 
 
 def test_files_that_do_not_fit_are_named(

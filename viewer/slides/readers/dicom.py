@@ -223,6 +223,7 @@ def source_of_slide(
 def _stack(level: Any, format_of: Callable[[Any], FrameFormat]) -> _Stack:
     planes: dict[tuple[float, str], tuple[Any, FrameFormat]] = {}
     for instance in level.instances.values():
+        _check_places(instance)
         data = instance.image_data
         stored = format_of(data)
         for z in data.focal_planes:
@@ -233,6 +234,29 @@ def _stack(level: Any, format_of: Callable[[Any], FrameFormat]) -> _Stack:
         raise ValueError("planes of a level are cut into tiles of different sizes")
     size, tile = some.image_size, some.tile_size
     return _Stack(ChunkGrid(size.width, size.height, tile.width, tile.height), planes)
+
+
+def _check_places(instance: Any) -> None:
+    """Refuse frames beside the grid of tiles, and two in one place, which wsidicom would drop.
+
+    Raises
+    ------
+    ValueError
+        There are such frames.
+    """
+    from wsidicom.instance.tile_index.sparse_tile_index import SparseTileIndex
+
+    tiles = instance.image_data.tiles
+    if not isinstance(tiles, SparseTileIndex):
+        return
+    frames = 0
+    for positions in (dataset.frame_positions for dataset in instance.datasets):
+        across, down = (positions.columns - 1), (positions.rows - 1)
+        if (across % tiles.tile_size.width).any() or (down % tiles.tile_size.height).any():
+            raise ValueError("its tiles do not lie in a grid")
+        frames += len(across)
+    if sum(np.count_nonzero(each.plane >= 0) for each in tiles.planes.values()) < frames:
+        raise ValueError("several of its tiles lie in one place")
 
 
 class OpticalPath(msgspec.Struct, frozen=True):
