@@ -21,6 +21,7 @@ from viewer.slides.errors import (
     too_large_tiles,
 )
 from viewer.slides.pixel_memory import new_pixels
+from viewer.slides.readers.left_out import left_out_notes
 from viewer.slides.readers.openslide_messages import as_slide_error
 from viewer.slides.resolution import believable_mpp_um, positive, scale_doubt
 from viewer.slides.source import DescribedSource, Level, RgbImage, ScreenImage, SlideInfo
@@ -80,7 +81,7 @@ class OpenSlideSource(DescribedSource):
         properties = dict(slide.properties)
         _check_stored_tiles(path, properties)
         self._levels = _levels(slide, properties)
-        self._info = _info(slide, properties)
+        self._info = _info(path, slide, properties)
         self._background = _background(properties)
         self._lock = threading.Lock()
         self._handle: _Handle | None = slide._osr  # pyright: ignore[reportPrivateUsage]
@@ -265,7 +266,7 @@ def _background(properties: Mapping[str, str]) -> RgbImage:
     )
 
 
-def _info(slide: OpenSlide, properties: dict[str, str]) -> SlideInfo:
+def _info(path: Path, slide: OpenSlide, properties: dict[str, str]) -> SlideInfo:
     vendor = properties.get("openslide.vendor", "unknown")
     optics = _optics(properties, vendor)
     doubt = scale_doubt(optics)
@@ -276,7 +277,7 @@ def _info(slide: OpenSlide, properties: dict[str, str]) -> SlideInfo:
         associated=tuple(slide.associated_images),
         icc_profile=lowlevel.read_icc_profile(slide._osr),  # pyright: ignore[reportPrivateUsage]
         properties=properties,
-        notes=(doubt,) if doubt else (),
+        notes=(*left_out_notes(path, vendor, properties), *((doubt,) if doubt else ())),
     )
 
 

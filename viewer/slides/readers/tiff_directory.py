@@ -116,10 +116,28 @@ def read_texts(path: Path, codes: Sequence[int], most_bytes: int) -> dict[int, b
         return _Reader(file).texts(codes, most_bytes)
 
 
+def first_numbers(path: Path, code: int) -> list[int]:
+    """Return the first number of a tag in each directory of the chain that has it.
+
+    Also of Hamamatsu's NDPI of more than 4 GiB, as long as the number stands in the directory.
+    Raises as `read_directories`.
+    """
+    with open_regular(path) as file:
+        reader = _Reader(file, is_ndpi=True)
+        found: list[int] = []
+        seen: set[int] = set()
+        while reader.next_at and reader.next_at not in seen and len(seen) < _MOST_DIRECTORIES:
+            seen.add(reader.next_at)
+            found += reader.numbers(code)
+        return found
+
+
 class _Reader:
     """Byte order and word sizes of classic TIFF and BigTIFF."""
 
-    def __init__(self, file: BinaryIO, most_values: int = _MOST_VALUES) -> None:
+    def __init__(
+        self, file: BinaryIO, most_values: int = _MOST_VALUES, *, is_ndpi: bool = False
+    ) -> None:
         self._file = file
         self._most_values = most_values
         head = self.bytes_at(0, 16)
@@ -129,9 +147,10 @@ class _Reader:
             raise TiffDirectoryError("it does not begin like a TIFF")
         self._is_big = version == 43
         self._word = "Q" if self._is_big else "I"
-        self.next_at: int = struct.unpack_from(
-            self.order + self._word, head, 8 if self._is_big else 4
-        )[0]
+        # NDPI of more than 4 GiB: 8 bytes for the next directory in a classic TIFF.
+        is_long = self._is_big or (is_ndpi and file.seek(0, 2) >= 1 << 32)
+        self._next = self.order + ("Q" if is_long else "I")
+        self.next_at: int = struct.unpack_from(self._next, head, 8 if self._is_big else 4)[0]
 
     def bytes_at(self, offset: int, size: int) -> bytes:
         self._file.seek(offset)
@@ -147,6 +166,14 @@ class _Reader:
             if kind in _TYPES and code not in tags:
                 tags[code] = self._values(kind, length, inline)
         return tags
+
+    def numbers(self, wanted: int) -> list[int]:
+        """Return the first number of a tag, where it stands in the directory itself; else []."""
+        return [
+            int(self._values(kind, 1, inline)[0])
+            for code, kind, length, inline in self._entries()
+            if code == wanted and kind in _TYPES and length == 1
+        ]
 
     def texts(self, wanted: Sequence[int], most_bytes: int) -> dict[int, bytes]:
         """Return the values of tags of text that are there, each cut at `most_bytes`."""
@@ -167,8 +194,8 @@ class _Reader:
         if count > _MOST_TAGS:
             raise TiffDirectoryError(f"a directory of {count} tags")
         each = struct.Struct(f"{self.order}HH{self._word}{word}s")
-        entries = self.bytes_at(at + head_size, count * each.size + word)
-        (self.next_at,) = struct.unpack_from(self.order + self._word, entries, count * each.size)
+        entries = self.bytes_at(at + head_size, count * each.size + struct.calcsize(self._next))
+        (self.next_at,) = struct.unpack_from(self._next, entries, count * each.size)
         return list(each.iter_unpack(entries[: count * each.size]))
 
     def _elsewhere(self, inline: bytes, size: int) -> bytes:

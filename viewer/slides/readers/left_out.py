@@ -1,0 +1,71 @@
+"""Focal planes and channels of vendors' slides that OpenSlide leaves out without a word."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from viewer.slides.readers.tiff_directory import (
+    TiffDirectoryError,
+    first_numbers,
+    read_description,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+_NDPI_PLANE = 65424
+"""The tag with the height of the plane that a directory shows, in nanometers."""
+
+_LONGEST_DESCRIPTION = 1 << 20
+_SCN_PLANES, _SCN_CHANNELS = (
+    re.compile(rf"<dimension\s[^>]{{0,999}}?\b{axis}=\"(\d{{1,6}})\"".encode()) for axis in "zc"
+)
+_MIRAX_PLANES, _MIRAX_FILTERS = "Microscope focus level", "Slide filter level"
+_MOST_MIRAX_AXES = 100
+
+
+def left_out_notes(path: Path, vendor: str, properties: Mapping[str, str]) -> tuple[str, ...]:
+    """Return sentences where a slide has more focal planes or channels than OpenSlide shows.
+
+    Parameters
+    ----------
+    vendor, properties
+        As OpenSlide tells them.
+    """
+    try:
+        planes, channels = _counts(path, vendor, properties)
+    except (OSError, TiffDirectoryError, ValueError):
+        return ()  # damage is said where it costs pixels
+    return (
+        *(
+            (f"Shown: one of {planes} focal planes; the others are not read.",)
+            if planes > 1
+            else ()
+        ),
+        *(("Further channels of this slide are not read.",) if channels > 1 else ()),
+    )
+
+
+def _counts(path: Path, vendor: str, properties: Mapping[str, str]) -> tuple[int, int]:
+    """Return how many focal planes and channels a slide has; 0 where that is unknown."""
+    match vendor:
+        case "hamamatsu" if path.suffix.lower() == ".ndpi":
+            return len({*first_numbers(path, _NDPI_PLANE)} | {0}), 0
+        case "leica":
+            text = read_description(path, _LONGEST_DESCRIPTION)
+            return len({*_SCN_PLANES.findall(text)}), len({*_SCN_CHANNELS.findall(text)})
+        case "mirax":
+            return _mirax(properties, _MIRAX_PLANES), _mirax(properties, _MIRAX_FILTERS)
+        case "ventana":
+            return int(properties.get("ventana.Z-layers", "0")), 0
+        case _:
+            return 0, 0
+
+
+def _mirax(properties: Mapping[str, str], name: str) -> int:
+    prefix = "mirax.HIERARCHICAL.HIER_"
+    axes = (f"{prefix}{axis}" for axis in range(_MOST_MIRAX_AXES))
+    named = (axis for axis in axes if properties.get(f"{axis}_NAME") == name)
+    return max((int(properties.get(f"{axis}_COUNT", "0")) for axis in named), default=0)
