@@ -139,6 +139,23 @@ def test_pages_without_a_word_are_planes(tmp_path: Path) -> None:
     source.close()
 
 
+@pytest.mark.parametrize(
+    ("axes", "is_told"), [("ZYXS", True), ("QYXS", False), ("IYXS", False), ("", False)]
+)
+def test_that_the_file_says_nothing_of_its_pages_is_told(
+    tmp_path: Path, axes: str, is_told: bool
+) -> None:
+    values = np.moveaxis(stack((2, 3), "uint8"), 1, 3)
+    path = tmp_path / "a.tif"
+    about = {"axes": axes} if axes else None
+    tifffile.imwrite(path, values, photometric="rgb", metadata=about, tile=(128, 128))
+    source = open_slide(path)
+    assert source.info.axes.z_count == 2
+    said = "2 pages of one size are shown as focal planes: the file does not say what they are."
+    assert source.info.notes == (() if is_told else (said,))
+    source.close()
+
+
 def test_levels_of_channels_in_subifds_and_made_here(tmp_path: Path) -> None:
     path = tmp_path / "a.ome.tif"
     values = stack((2, 2), "uint16", (1200, 1600))

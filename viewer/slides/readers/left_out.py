@@ -38,14 +38,11 @@ def left_out_notes(path: Path, vendor: str, properties: Mapping[str, str]) -> tu
         planes, channels = _counts(path, vendor, properties)
     except (OSError, TiffDirectoryError, ValueError):
         return ()  # damage is said where it costs pixels
-    return (
-        *(
-            (f"Shown: one of {planes} focal planes; the others are not read.",)
-            if planes > 1
-            else ()
-        ),
-        *(("Further channels of this slide are not read.",) if channels > 1 else ()),
+    said = (
+        (planes, f"Shown: one of {planes} focal planes; the others are not read."),
+        (channels, "Further channels of this slide are not read."),
     )
+    return tuple(sentence for count, sentence in said if count > 1)
 
 
 def _counts(path: Path, vendor: str, properties: Mapping[str, str]) -> tuple[int, int]:

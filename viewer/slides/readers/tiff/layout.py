@@ -374,6 +374,13 @@ def _uuid_in(files: TiffFiles, name: str) -> str | None:
     return None if page is None else file_uuid(page.description)
 
 
+def _unsaid(pages: int) -> str:
+    return (
+        f"{pages:,} pages of one size are shown as focal planes: the file does not say what they "
+        "are."
+    )
+
+
 def _too_few(told: int, held: int) -> str:
     return f"The file tells of {told:,} planes and holds {held:,}."
 
@@ -400,6 +407,8 @@ def _undescribed(tiff: TiffFile, pages: Sequence[TiffPage], *, has_end: bool) ->
             alike = pages_behind(tiff, first, stack.page_count)
             if len(alike) < stack.page_count:
                 hidden = (_too_few(stack.page_count, len(alike)),)
+        if stack.is_guessed:
+            hidden = (*hidden, _unsaid(stack.z_count))
         stacks.setdefault(len(alike), stack)
         has_colors = colors > 1 and count % colors == 0
         tops = alike[:colors] if has_colors else alike[:1]

@@ -54,6 +54,8 @@ class Stack(msgspec.Struct, frozen=True):
         Those in pages of their own; a page may hold several samples besides.
     order
         Axes of alike pages, the slowest first, of "CZT"; empty where the file names each page.
+    is_guessed
+        Whether the file does not say what its pages are: they are looked through like planes.
     """
 
     channels: tuple[StackChannel, ...] = (StackChannel(),)
@@ -62,6 +64,7 @@ class Stack(msgspec.Struct, frozen=True):
     t_count: int = 1
     t_interval_s: float | None = None
     order: str = ""
+    is_guessed: bool = False
 
     @property
     def page_count(self) -> int:
@@ -121,7 +124,7 @@ def alike_stack(tiff: TiffFile, pages: Sequence[TiffPage], colors: int, *, has_e
         return stack
     if colors > 1 and count % colors == 0:
         return Stack((StackChannel(),) * colors, count // colors, order="ZC")
-    return Stack(z_count=count, order="Z")
+    return Stack(z_count=count, order="Z", is_guessed=count > 1)
 
 
 def pages_behind(tiff: TiffFile, page: TiffPage, count: int) -> list[TiffPage]:
@@ -204,17 +207,23 @@ def _series_stack(tiff: TiffFile, page: TiffPage) -> Stack | None:
         _log.info("no series of pages (%r)", error)
         return None
     counts = {"C": 1, "Z": 1, "T": 1}
-    order = ""
+    order, is_guessed = "", False
     for axis, size in zip(axes, shape, strict=False):
         if axis in "YXS":
             break
-        if axis not in "CT":
-            axis = "Z"  # whatever it is, it is looked through like planes
+        if axis not in "CZT":
+            axis, is_guessed = "Z", is_guessed or size > 1
         if axis in order:
             return None
         counts[axis] = size
         order += axis
-    return Stack((StackChannel(),) * counts["C"], counts["Z"], t_count=counts["T"], order=order)
+    return Stack(
+        (StackChannel(),) * counts["C"],
+        counts["Z"],
+        t_count=counts["T"],
+        order=order,
+        is_guessed=is_guessed,
+    )
 
 
 def _qptiff_channel(description: str) -> StackChannel:
