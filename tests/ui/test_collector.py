@@ -126,30 +126,34 @@ def test_work_that_made_little_leaves_nothing_out(collects: Collector) -> None:
     assert seen_small() is None
 
 
-def test_memory_too_large_to_be_counted_is_spared_uncounted(
+def test_what_went_is_freed_though_the_window_holds_more_than_at_its_start(
     collects: Collector, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(collector, "_COUNTABLE_BYTES", -(1 << 40))
-
-    def count() -> int:
-        raise AssertionError("it takes too long")
-
-    with monkeypatch.context() as uncounted:
-        uncounted.setattr(sys, "getallocatedblocks", count)
-        large = _Held(2 * MANY)
-        collects._collect()
-        assert gc.get_freeze_count() > 2 * MANY
-        small = _Held(1)
-        seen_small, seen_large = weakref.ref(small), weakref.ref(large)
-        del small
-        collects._collect()
-        assert seen_small() is None
-        assert seen_large() is not None
-    monkeypatch.setattr(collector, "_COUNTABLE_BYTES", 1 << 40)
-    large.much.clear()
-    del large
+    monkeypatch.setattr(collector, "_FEW", sys.getallocatedblocks() + 20 * MANY)
+    project: list[list[int]] = [[] for _ in range(3 * MANY)]  # stays, as its slides and sessions do
     collects._collect()
-    qtbot.waitUntil(lambda: seen_large() is None, timeout=20_000)
+    seen = _gone_again(collects)
+    qtbot.waitUntil(lambda: seen() is None, timeout=20_000)
+    assert len(project) == 3 * MANY
+    collects._rest.rest_s = 1000.0
+    collects._collect()
+    assert not collects._rest.is_waiting, "all was looked at"
+
+
+def test_very_many_that_are_there_are_not_looked_at(
+    collects: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collector, "_FEW", 0)
+    large: list[list[int]] = [[] for _ in range(3 * MANY)]
+    collects._collect()
+    collects._collect()
+    assert not collects._rest.is_waiting
+    del large[MANY:]
+    collects._collect()
+    assert not collects._rest.is_waiting, "more than as few as there were when all was looked at"
+    large.clear()
+    collects._collect()
+    assert collects._rest.is_waiting
 
 
 def _gone_again(collects: Collector) -> weakref.ref[_Held]:

@@ -6,7 +6,6 @@ import gc
 import sys
 from typing import TYPE_CHECKING
 
-from psutil import Process
 from PySide6.QtCore import QCoreApplication, QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QGuiApplication
 
@@ -23,8 +22,9 @@ _YOUNG, _MIDDLE, _NEVER = 700, 10, 1 << 30
 """What comes before each kind of collection: Python's own, so that young ones take no time."""
 _MANY = 300_000
 """Blocks of memory, as of fifty thousand annotations, that take longer than a frame to look at."""
-_COUNTABLE_BYTES = 512 << 20
-"""Memory whose blocks are counted within a frame; of a million annotations that takes ten."""
+_FEW = 1_500_000
+"""Those that are looked at in a tenth of a second: a window with 5,000 slides and sessions has
+940,000, which takes 60 ms."""
 _SWITCH_S = 0.0002
 """As long as another thread may compute before the window's gets its turn; Python's own: 5 ms.
 
@@ -81,23 +81,21 @@ def spare_standing_objects() -> None:
 class Collector(QObject):
     """Collects in full now and then, when neither the slide nor the hand moves.
 
-    Very many objects that have come to stay are not looked at, but spared until they are gone
-    again; what was spared with them and refers to itself is freed at the user's next rest, as all
-    that the program holds is looked at then, for nearly a tenth of a second.
+    Very many objects that have come to stay are not looked at, but left out. What was left out and
+    refers to itself is freed at the user's next rest, as all that the program holds is looked at
+    then: once it takes a tenth of a second at most.
     """
 
     def __init__(self, is_moving: Callable[[], bool], parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._is_moving = is_moving
-        # Blocks of memory are counted sooner than objects, which would have to be walked through.
-        self._standing = sys.getallocatedblocks()
-        """What was there when all collections began to leave it out."""
-        self._spared = self._standing
+        # Fifteen million blocks of memory are counted in 2 ms; objects would have to be walked.
+        self._standing = self._most = sys.getallocatedblocks()
+        """What was there when all was looked at last, and the most since."""
+        self._left_out = self._standing
         """What was there when others were left out beside it last."""
-        self._process = Process()
-        self._standing_bytes = self._process.memory_info().rss
-        self._come = 0
-        """Objects that came and stayed since all were left out last, while too many to count."""
+        self._has_left_out = False
+        """Whether anything was, since all was looked at."""
         self._rest = RestWatch(self)
         self._timer = QTimer(self, interval=_EVERY_MS)
         self._timer.timeout.connect(self._collect)
@@ -106,8 +104,11 @@ class Collector(QObject):
     def begin(self) -> None:
         """Leave out what is there now; called once the window stands."""
         spare_standing_objects()
-        self._standing = self._spared = sys.getallocatedblocks()
-        self._standing_bytes = self._process.memory_info().rss
+        self._stand()
+
+    def _stand(self) -> None:
+        self._standing = self._most = self._left_out = sys.getallocatedblocks()
+        self._has_left_out = False
 
     @property
     def _is_in_the_way(self) -> bool:
@@ -115,56 +116,32 @@ class Collector(QObject):
         is_held = QGuiApplication.mouseButtons() != Qt.MouseButton.NoButton
         return is_held or self._is_moving() or is_under_way()
 
-    @property
-    def _is_countable(self) -> bool:
-        """Return whether blocks of memory are counted soon."""
-        return self._process.memory_info().rss <= self._standing_bytes + _COUNTABLE_BYTES
-
     def _collect(self) -> None:
         if self._is_in_the_way:
             return
-        if take_left_out():
-            self._spared = max(self._spared, self._standing + 1)
-        if self._is_countable:
-            self._come = 0
-            self._collect_counted()
-        else:
-            self._collect_uncounted()
-
-    def _collect_uncounted(self) -> None:
-        """Spare what came, by Python's own count of what stays; nothing is freed for good yet."""
-        self._come += _come_to_stay()
-        if self._come > MANY:
-            gc.freeze()
-            self._come = 0
-            self._spared = max(self._spared, self._standing + 1)
-        else:
-            gc.collect()
-
-    def _collect_counted(self) -> None:
         now = sys.getallocatedblocks()
-        if self._has_gone(now):
-            self._rest.wait(self._collect_spared)
-        self._spared = min(self._spared, max(now, self._standing + 1))
+        self._most = max(self._most, now)
+        self._has_left_out |= take_left_out()
+        if (self._has_left_out or now < self._most - _MANY) and self._is_soon_looked_at(now):
+            self._rest.wait(self._collect_left_out)
+        self._left_out = min(self._left_out, now)
         # As many may have come as went: all of a slide changed, or another slide opened.
-        if now > self._spared + _MANY or _come_to_stay() > MANY:
+        if now > self._left_out + _MANY or _come_to_stay() > MANY:
             gc.freeze()
-            self._spared = max(now, self._standing + 1)
+            self._left_out, self._has_left_out = now, True
         else:
             gc.collect()
 
-    def _has_gone(self, now: int) -> bool:
-        """Return whether the very many that were spared are there no more."""
-        return self._standing < self._spared and now < self._standing + _MANY
+    def _is_soon_looked_at(self, count: int) -> bool:
+        """Return whether so many blocks are few, or hardly more than when it was done last."""
+        return count < max(_FEW, self._standing + _MANY)
 
-    def _collect_spared(self) -> None:
-        if self._is_in_the_way or not self._is_countable:
-            return
-        if self._has_gone(sys.getallocatedblocks()):
+    def _collect_left_out(self) -> None:
+        if not self._is_in_the_way and self._is_soon_looked_at(sys.getallocatedblocks()):
             gc.unfreeze()
             gc.collect()
             gc.freeze()
-            self._standing = self._spared = sys.getallocatedblocks()
+            self._stand()
 
 
 def _come_to_stay() -> int:
