@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -285,6 +286,20 @@ def test_dicom_holds_channels_and_planes(tmp_path: Path, channels: Path) -> None
         assert np.array_equal(source.read_channels(0, 0, 0, (0, 1), z), values[z])
     source.close()
     assert "The colors of channels, for which this DICOM has no place." in done.dropped
+
+
+def test_dicom_holds_planes_in_color(tmp_path: Path) -> None:
+    slide = tmp_path / "a.ome.tif"
+    planes = np.stack([tissue(300, 200, seed) for seed in range(3)])
+    about = {"axes": "ZYXS", "PhysicalSizeX": 0.5, "PhysicalSizeY": 0.25, "PhysicalSizeZ": 2}
+    tifffile.imwrite(slide, planes, ome=True, photometric="rgb", metadata=about)
+    convert(slide, tmp_path / "out", ConvertOptions(quality=98), kind="dicom")
+    with closing(open_slide(tmp_path / "out")) as source:
+        assert source.info.optics.mpp_um == pytest.approx((0.5, 0.25))
+        for z, plane in enumerate(planes):
+            channels = source.read_channels(0, 0, 0, (0, 1, 2), z)
+            part = plane[: channels.shape[1], : channels.shape[2]]
+            assert loss(np.moveaxis(channels, 0, 2), part) < 3
 
 
 def test_dicom_demands_a_pixel_size_and_16_bits(tmp_path: Path) -> None:

@@ -159,9 +159,11 @@ def _check_by_wsidicom(
                 raise VerificationError("What was written has levels of other sizes.")
             if not plan.is_rgb:
                 continue
+            first_um = read.focal_planes[0]  # left to itself wsidicom takes the middle one
             for tile in {0, level.tiles - 1}:
                 row, column = divmod(tile, level.columns)
-                found = np.asarray(slide.read_tile(read.level, (column, row)).convert("RGB"))
+                picture = slide.read_tile(read.level, (column, row), z=first_um)
+                found = np.asarray(picture.convert("RGB"))
                 wanted: Any = codings[index].decode(spool.read(0, index, tile))
                 wanted = wanted[: found.shape[0], : found.shape[1]]
                 found = found[: wanted.shape[0], : wanted.shape[1]]
