@@ -83,6 +83,24 @@ def test_pixels_are_those_of_the_whole_picture(tmp_path: Path, kind: str) -> Non
         assert np.abs(whole(source, 1) - reduced).max() <= 1
 
 
+@pytest.mark.parametrize("is_behind", [False, True])
+def test_a_png_that_lies_on_its_side(tmp_path: Path, is_behind: bool) -> None:
+    path, image = tmp_path / "a.png", _image("RGB")
+    exif = image.getexif()
+    exif[0x0112] = 6
+    image.save(path, exif=exif)
+    data = path.read_bytes()
+    start = data.index(b"eXIf") - 4
+    end = start + 12 + int.from_bytes(data[start : start + 4], "big")
+    if is_behind:
+        last = data.index(b"IEND") - 4
+        data = data[:start] + data[end:last] + data[start:end] + data[last:]
+    path.write_bytes(data)
+    with closing(open_here(path)) as source:
+        assert "by rows" in source.info.reader
+        assert np.array_equal(whole(source), np.rot90(picture(), -1))
+
+
 @pytest.mark.parametrize("suffix", ["png", "bmp"])
 def test_one_that_is_cut_short_says_which_tile(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a.{suffix}"

@@ -43,6 +43,7 @@ from viewer.slides.readers.jpeg_2000_code import check_divisions
 from viewer.slides.readers.jpeg_markers import check_scans
 from viewer.slides.readers.jpeg_xl import NOTE as JPEG_XL_NOTE
 from viewer.slides.readers.jpeg_xl import JpegXlHeader, jpeg_xl_header, jpeg_xl_samples
+from viewer.slides.readers.png_rows import exif_in_png
 from viewer.slides.readers.sample_colors import (
     CMYK_APPROXIMATED,
     CMYK_THROUGH_PROFILE,
@@ -147,7 +148,7 @@ def open_image(path: Path, image: int | None = None) -> ImageSource | None:
         notes=tuple(_notes(path, picture, shown)),
         display_range=shown,
     )
-    return ImageSource(path, chunks, _orientation(picture, is_decoded=in_parts is None), info)
+    return ImageSource(path, chunks, _orientation(path, picture, is_decoded=in_parts is None), info)
 
 
 def _in_parts(path: Path, picture: ImageFile) -> RowChunks | AreaChunks | None:
@@ -239,7 +240,9 @@ class ImageSource(DescribedSource):
         self._kept.clear()
 
 
-def _orientation(picture: Image.Image, *, is_decoded: bool) -> int:
+def _orientation(path: Path, picture: Image.Image, *, is_decoded: bool) -> int:
+    if not is_decoded and picture.format == "PNG" and (data := exif_in_png(path)):
+        picture.info["exif"] = data
     # A PNG would decode all of itself, to look for a tag behind the pixels.
     exif = picture.getexif() if is_decoded else Image.Image.getexif(picture)
     value = exif.get(_EXIF_ORIENTATION)

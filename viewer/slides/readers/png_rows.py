@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 
 import imagecodecs
 
+from viewer.limits import open_regular
 from viewer.slides.readers.tiff.errors import ChunkError, read_exactly
 from viewer.slides.readers.tiff.sequential_rows import RowStream, SequentialRows
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -26,7 +29,7 @@ _SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _STAND_INS = {1: (8, 0), 2: (8, 4), 3: (8, 2), 4: (8, 6), 6: (16, 2), 8: (16, 6)}
 """Bits and colors of a PNG with so many bytes a pixel, of which alone filters know."""
 
-_INPUT_BYTES = 1 << 16
+_INPUT_BYTES = _MOST_EXIF_BYTES = 1 << 16
 
 
 class PngRows(SequentialRows):
@@ -55,6 +58,24 @@ def png_pixel_bits(file: AnyFile) -> int | None:
     bits, colors, packing, filtering, interlacing = head[8:]
     is_plain = packing == filtering == interlacing == 0
     return bits * _SAMPLES[colors] if is_plain and colors in _SAMPLES else None
+
+
+def exif_in_png(path: Path) -> bytes:
+    """Return the chunk eXIf, which may stand behind the pixels too; b"" where there is none.
+
+    Raises
+    ------
+    OSError
+        The file cannot be read.
+    """
+    with open_regular(path) as file:
+        file.seek(len(_START))
+        while len(head := file.read(8)) == 8 and head[4:] != b"IEND":
+            size = int.from_bytes(head[:4], "big")
+            if head[4:] == b"eXIf":
+                return file.read(min(size, _MOST_EXIF_BYTES))
+            file.seek(size + 4, 1)
+    return b""
 
 
 class _PngStream:
