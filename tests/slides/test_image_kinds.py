@@ -17,6 +17,7 @@ from tiff_steps import assert_shows, gray, on_white, opacity, picture, whole
 from viewer.slides import (
     DamagedSlideError,
     NoSuchImageError,
+    SlideError,
     UnsupportedSlideError,
     open_slide,
 )
@@ -358,12 +359,12 @@ def test_jpeg_xl(tmp_path: Path, container: bool) -> None:
     path = tmp_path / "a.jxl"
     options = {"lossless": True, "usecontainer": container}
     path.write_bytes(imagecodecs.jpegxl_encode(picture(), **options))
-    assert jpeg_xl_header(path) == (420, 300, False, 0)
+    assert jpeg_xl_header(path) == (420, 300, False, 0, 8)
     (note,) = assert_shows(path, picture())
     assert note == "Shown as sRGB: color profiles of JPEG XL are not read."
     rgba = np.concatenate([picture(), opacity()], 2)
     path.write_bytes(imagecodecs.jpegxl_encode(rgba, **options))
-    assert jpeg_xl_header(path) == (420, 300, False, 1)
+    assert jpeg_xl_header(path) == (420, 300, False, 1, 8)
     assert_shows(path, on_white(picture(), opacity()), 1)
     path.write_bytes(imagecodecs.jpegxl_encode(picture().astype(np.uint16) * 257, **options))
     assert_shows(path, picture(), 1)
@@ -395,13 +396,45 @@ def test_a_jpeg_with_others_behind_it_is_a_jpeg(tmp_path: Path, suffix: str) -> 
         assert source.info.properties["image.format"] == "JPEG"
 
 
+def test_a_channel_beside_the_colors_of_a_jpeg_xl_is_said_to_be_left_out(tmp_path: Path) -> None:
+    """Of a picture with opacity its header is made to say that this is depth."""
+    pixels = np.random.default_rng(3).integers(0, 255, (64, 96, 4), np.uint8)
+    code = bytes(imagecodecs.jpegxl_encode(pixels, lossless=True, effort=1))
+    bits = "".join(f"{byte:08b}"[::-1] for byte in code[2:5])
+    at, depth_of_8_bits = 17, "0100000000"
+    assert bits[at] == "1", "opacity, as usual"
+    bits = (bits[:at] + depth_of_8_bits + bits[at + 1 : at + 6]).ljust(32, "0")
+    header = bytes(int(bits[n : n + 8][::-1], 2) for n in range(0, len(bits), 8))
+    path = tmp_path / "a.jxl"
+    path.write_bytes(code[:2] + header + code[5:])
+    notes = assert_shows(path, pixels[..., :3])
+    assert "One more sample is not shown." in notes
+
+
+@pytest.mark.parametrize(
+    ("depth", "sentence"),
+    [("100" + "0000", "too large to hold in memory"), ("001" + "00000", "cannot be decoded")],
+    ids=["of 32 bits", "of 10 bits"],
+)
+def test_a_jpeg_xl_is_refused_by_the_depth_that_it_claims(
+    tmp_path: Path, depth: str, sentence: str
+) -> None:
+    """Beside its header, of 12,000 px a side, nothing is there to be decoded."""
+    path = tmp_path / "a.jxl"
+    side = f"{12_000 - 1:018b}"[::-1]
+    bits = "0" + "01" + side + "100" + "00" + depth + "1" + "00"
+    path.write_bytes(b"\xff\x0a" + int(bits[::-1], 2).to_bytes(12, "little"))
+    with pytest.raises(SlideError, match=sentence):
+        open_slide(path)
+
+
 @pytest.mark.parametrize("shape", [(256, 512), (8, 200), (3000, 3000), (200, 1), (640, 360)])
 def test_the_size_of_a_jpeg_xl_is_told_by_its_header(
     tmp_path: Path, shape: tuple[int, int]
 ) -> None:
     path = tmp_path / "a.jxl"
     path.write_bytes(imagecodecs.jpegxl_encode(np.zeros(shape, np.uint8), effort=1))
-    assert jpeg_xl_header(path) == (*shape[::-1], False, 0)
+    assert jpeg_xl_header(path) == (*shape[::-1], False, 0, 8)
 
 
 def test_a_jpeg_xl_that_claims_too_much_is_refused_before_it_is_decoded(tmp_path: Path) -> None:

@@ -77,8 +77,8 @@ _CHECKS = {"JPEG": check_scans, "JPEG2000": check_divisions}
 _TGA_SUFFIXES = (".tga", ".targa", ".icb", ".vda", ".vst")
 """Of a format that nothing else tells apart."""
 
-_JPEG_XL_SAMPLE_BYTES, _JPEG_XL_LEAST_SAMPLES = 2, 4
-"""Samples of up to 16 bits, gray and color with opacity counted alike."""
+_JPEG_XL_LEAST_SAMPLES = 4
+"""Gray and color with opacity are counted alike, and samples of up to 16 bits."""
 _ONE_OF_ANIMATION = "Shown: the first frame of an animation."
 
 _EXIF_ORIENTATION = 274
@@ -160,7 +160,8 @@ def _in_parts(path: Path, picture: ImageFile) -> RowChunks | AreaChunks | None:
 
 def _open_jpeg_xl(path: Path, header: JpegXlHeader) -> ImageSource:
     count = max(_JPEG_XL_LEAST_SAMPLES, 3 + header.extra_channels)
-    check_pixels(path, header.width_px * header.height_px, count * _JPEG_XL_SAMPLE_BYTES)
+    sample_bytes = 2 if header.sample_bits <= 16 else 4
+    check_pixels(path, header.width_px * header.height_px, count * sample_bytes)
     try:
         samples = jpeg_xl_samples(path, header)
     except (ValueError, RuntimeError) as error:

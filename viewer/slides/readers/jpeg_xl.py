@@ -44,12 +44,15 @@ class JpegXlHeader(NamedTuple):
     ----------
     extra_channels
         Beside gray or color: opacity and others, all of which are decoded.
+    sample_bits
+        Of gray or color.
     """
 
     width_px: int
     height_px: int
     is_animation: bool
     extra_channels: int
+    sample_bits: int
 
 
 def jpeg_xl_header(path: Path) -> JpegXlHeader | None:
@@ -99,7 +102,7 @@ def jpeg_xl_samples(path: Path, header: JpegXlHeader) -> NDArray[Any]:
         image = imagecodecs.jpegxl_decode(file.read(), index=0)
     sides = header.width_px, header.height_px
     if image.shape[:1] == (1 + header.extra_channels,) and sorted(image.shape[1:]) == sorted(sides):
-        image = image[0]  # whose channels lie one behind the other
+        image = image[0].copy()  # the others, which lie behind it, would stay in memory
     if sorted(image.shape[:2]) != sorted(sides):
         raise ValueError(f"it is of the size {image.shape}, not {sides[0]} x {sides[1]}")
     return image[..., np.newaxis] if image.ndim == 2 else image
@@ -133,7 +136,7 @@ def _header(bits: _Bits) -> JpegXlHeader:
     """Return what SizeHeader says, which follows the signature, and ImageMetadata after it."""
     width, height = _size(bits)
     if bits.flag():  # all as usual
-        return JpegXlHeader(width, height, is_animation=False, extra_channels=0)
+        return JpegXlHeader(width, height, is_animation=False, extra_channels=0, sample_bits=8)
     is_animation = False
     if bits.flag():
         bits.take(3)  # how it is turned
@@ -148,12 +151,12 @@ def _header(bits: _Bits) -> JpegXlHeader:
             bits.number(_LOOPS)
             bits.flag()
     if bits.flag():
-        bits.number(_FLOAT_DEPTH)
+        depth = bits.number(_FLOAT_DEPTH)
         bits.take(4)
     else:
-        bits.number(_WHOLE_DEPTH)
+        depth = bits.number(_WHOLE_DEPTH)
     bits.flag()  # whether 16 bits are enough to decode it
-    return JpegXlHeader(width, height, is_animation, bits.number(_EXTRA_CHANNELS))
+    return JpegXlHeader(width, height, is_animation, bits.number(_EXTRA_CHANNELS), depth)
 
 
 def _size(bits: _Bits) -> tuple[int, int]:
