@@ -101,6 +101,28 @@ def test_samples_of_one_page_are_channels(tmp_path: Path) -> None:
         source.close()
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+@pytest.mark.parametrize("planar", ["separate", "contig"])
+def test_four_samples_of_one_page_are_channels_where_none_is_opacity(
+    tmp_path: Path, dtype: str, planar: str
+) -> None:
+    path = tmp_path / "a.tif"
+    values = stack((4,), dtype)
+    values[3, 20:40, 30:50] = np.iinfo(dtype).max  # a bright spot
+    kind: dict[str, Any] = {"planarconfig": planar, "metadata": None, **TILED}
+    with tifffile.TiffWriter(path) as out:
+        for step in (1, 2):
+            level = values[:, ::step, ::step]
+            stored = level if planar == "separate" else np.moveaxis(level, 0, 2)
+            out.write(stored, subifds=2 - step, subfiletype=step - 1, **kind)
+    source = open_slide(path)
+    assert len(source.info.axes.channels) == 4
+    assert source.info.notes == ()
+    np.testing.assert_array_equal(whole(source, 0, (3, 0, 1)), values[[3, 0, 1]])
+    np.testing.assert_array_equal(whole(source, 1, (2, 3)), values[[2, 3], ::2, ::2])
+    source.close()
+
+
 def test_imagej_hyperstacks(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
     values = stack((2, 3, 2))

@@ -212,10 +212,11 @@ def test_alpha_of_other_kinds(tmp_path: Path) -> None:
 def test_color_under_the_name_of_gray(tmp_path: Path, tile: Any) -> None:
     named: dict[str, Any] = {"photometric": "minisblack", "tile": tile}
     contiguous: dict[str, Any] = {"planarconfig": "contig", **named}
-    assert_shows(write(tmp_path / "3.tif", picture(), **contiguous), picture())
+    said = ("Its samples are stored as gray: three of them are shown as red, green and blue.",)
+    assert assert_shows(write(tmp_path / "3.tif", picture(), **contiguous), picture()) == said
     rgba = np.concatenate([picture(), opacity()], 2)
     expected = on_white(picture(), opacity())
-    assert_shows(write(tmp_path / "4.tif", rgba, **contiguous), expected, 1)
+    assert assert_shows(write(tmp_path / "4.tif", rgba, **contiguous), expected, 1) == said
     planes = np.moveaxis(picture(), 2, 0)
     assert_shows(write(tmp_path / "p.tif", planes, planarconfig="separate", **named), picture())
 

@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from viewer.slides.readers.tiff.level import LevelChunks
 
 _MOST_CHUNKS = 64
+_LEAST_FULL = 0.25
+"""The share of pixels that are opaque, of a sample of which no tag says that it is opacity."""
+
+_COLORS_OF_GRAY = "Its samples are stored as gray: three of them are shown as red, green and blue."
 WHOLE_LEVEL_PX = 4 << 20
 """Levels up to this size are looked through whole for their darkest and brightest value."""
 
@@ -100,6 +104,8 @@ def _rgb(page: TiffPage, pages: tuple[TiffPage, ...], count: int, scale: float) 
         if kind is not EXTRASAMPLE.UNSPECIFIED:
             alpha, is_premultiplied = 3 + place, kind is EXTRASAMPLE.ASSOCALPHA
         notes = hidden_note(count - (4 if alpha is not None else 3))
+    if page.photometric == PHOTOMETRIC.MINISBLACK and len(pages) == 1:
+        notes = (*notes, _COLORS_OF_GRAY)
     model = SampleColors(
         ColorModel.RGB, alpha=alpha, is_premultiplied=is_premultiplied, full_scale=scale
     )
@@ -162,28 +168,32 @@ def in_own_colors(pages: tuple[TiffPage, ...], known: SampleColors) -> SampleCol
         How the first plane is shown at full size.
     """
     own = page_colors(pages).samples
-    if own.model is not known.model:
+    if own.model is not known.model and not _is_open(pages[0]):
         return replace(own, range=known.range)
     return replace(known, palette=own.palette, is_premultiplied=own.is_premultiplied)
 
 
-def with_likely_alpha(colors: PageColors, level: LevelChunks, page: TiffPage) -> PageColors:
-    """Return the colors with the fourth sample as opacity, where gray RGBA does not tell.
+def with_likely_fourth(colors: PageColors, level: LevelChunks, page: TiffPage) -> PageColors:
+    """Return the colors with the fourth sample as opacity, or as a channel beside three others.
 
-    Under the name of gray all samples but the first are of unspecified meaning; one that is full
-    somewhere is opacity.
+    Under the name of gray all samples but the first are of unspecified meaning. One that is full in
+    many places is opacity; bright spots of a channel are few.
     """
-    is_open = page.photometric == PHOTOMETRIC.MINISBLACK and page.samplesperpixel == 4
-    if (
-        not is_open
-        or colors.samples.model is not ColorModel.RGB
-        or colors.samples.alpha is not None
-    ):
+    is_known = colors.samples.model is not ColorModel.RGB or colors.samples.alpha is not None
+    if is_known or not _is_open(page):
         return colors
-    scale = colors.samples.full_scale
-    if any(chunk[..., 3].max() == scale for chunk in level.spread(_MOST_CHUNKS)):
-        return PageColors(replace(colors.samples, alpha=3))
-    return colors
+    scale, full, seen = colors.samples.full_scale, 0, 0
+    for chunk in level.spread(_MOST_CHUNKS):
+        full += int(np.count_nonzero(chunk[..., 3] == scale))
+        seen += chunk[..., 3].size
+    if full >= _LEAST_FULL * seen > 0:
+        return PageColors(replace(colors.samples, alpha=3), (_COLORS_OF_GRAY,))
+    return _gray(page, (page,), 4, scale)
+
+
+def _is_open(page: TiffPage) -> bool:
+    """Return whether a page holds four samples of which the tags do not tell what they are."""
+    return page.photometric == PHOTOMETRIC.MINISBLACK and page.samplesperpixel == 4
 
 
 def with_range(colors: SampleColors, level: LevelChunks, page: TiffPage) -> SampleColors:

@@ -42,7 +42,7 @@ from viewer.slides.readers.tiff.page_colors import (
     page_colors,
     sample_note,
     stretch_note,
-    with_likely_alpha,
+    with_likely_fourth,
     with_range,
 )
 from viewer.slides.readers.tiff.page_tags import state_photometric
@@ -214,7 +214,7 @@ def _shown_levels(
     page = image.levels[0].page
     finest, coarsest = levels[0], levels[-1]
     colors = page_colors(image.levels[0].pages)
-    colors = with_likely_alpha(colors, coarsest, image.levels[-1].page)
+    colors = with_likely_fourth(colors, coarsest, image.levels[-1].page)
     is_small = finest.width_px * finest.height_px <= WHOLE_LEVEL_PX
     samples = with_range(colors.samples, finest if is_small else coarsest, page)
     for stored, level in zip(image.levels, levels, strict=True):
