@@ -11,6 +11,7 @@ from pathlib import Path
 import imagecodecs
 import numpy as np
 import pytest
+from picture_steps import JP2_ORDERS, SRGB, jp2_of, write_ordered_jp2
 from PIL import Image, ImageCms, ImageOps
 from tiff_steps import assert_shows, gray, on_white, opacity, picture, whole
 
@@ -91,58 +92,10 @@ def test_the_profile_and_the_bits_of_a_jpeg_2000(tmp_path: Path) -> None:
     assert_shows(path, few * np.uint8(17))
 
 
-def jp2_of(path: Path, samples: np.ndarray, color_space: int, *boxes: bytes, bits: int = 8) -> Path:
-    """Write a JP2 whose header has these boxes besides those that all have."""
-
-    def box(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I4s", len(body) + 8, kind) + body
-
-    code = imagecodecs.jpeg2k_encode(
-        samples, level=0, codecformat="j2k", reversible=True, mct=False, bitspersample=bits
-    )
-    count = 1 if samples.ndim == 2 else samples.shape[2]
-    size = struct.pack(">IIHBBBB", *samples.shape[:2], count, bits - 1, 7, 0, 0)
-    header = box(b"ihdr", size) + box(b"colr", struct.pack(">BBBI", 1, 0, 0, color_space))
-    header += b"".join(box(each[:4], each[4:]) for each in boxes)
-    path.write_bytes(
-        box(b"jP  ", b"\r\n\x87\n")
-        + box(b"ftyp", b"jp2 \0\0\0\0jp2 ")
-        + box(b"jp2h", header)
-        + box(b"jp2c", bytes(code))
-    )
-    return path
-
-
-_SRGB, _GRAY = 16, 17
-
-
-@pytest.mark.parametrize(
-    ("order", "kinds"),
-    [
-        ("bgr", [(0, 0, 3), (1, 0, 2), (2, 0, 1)]),
-        ("rgba", [(0, 0, 1), (1, 0, 2), (2, 0, 3), (3, 1, 0)]),
-        ("argb", [(0, 1, 0), (1, 0, 1), (2, 0, 2), (3, 0, 3)]),
-        ("rgbA", [(0, 0, 1), (1, 0, 2), (2, 0, 3), (3, 2, 0)]),  # premultiplied
-        ("rgbx", [(0, 0, 1), (1, 0, 2), (2, 0, 3), (3, 65535, 65535)]),
-        ("ra", [(0, 0, 1), (1, 1, 0)]),
-        ("ar", [(0, 1, 0), (1, 0, 1)]),
-    ],
-)
-def test_the_channels_of_a_jpeg_2000(
-    tmp_path: Path, order: str, kinds: list[tuple[int, int, int]]
-) -> None:
-    red, green, blue = np.moveaxis(picture(), 2, 0)
-    alpha = opacity()[..., 0]
-    by_letter = {"r": red, "g": green, "b": blue, "a": alpha, "x": alpha, "A": alpha}
-    if "A" in order:
-        share = alpha / 255
-        by_letter |= {name: np.rint(by_letter[name] * share).astype(np.uint8) for name in "rgb"}
-    samples = np.stack([by_letter[letter] for letter in order], axis=2)
-    definition = struct.pack(">H", len(kinds)) + b"".join(struct.pack(">HHH", *k) for k in kinds)
-    space = _SRGB if "g" in order else _GRAY
-    path = jp2_of(tmp_path / "a.jp2", samples, space, b"cdef" + definition)
-    color = picture() if "g" in order else gray(red)
-    assert_shows(path, on_white(color, opacity()) if "a" in order.lower() else color, 1)
+@pytest.mark.parametrize("order", JP2_ORDERS)
+def test_the_channels_of_a_jpeg_2000(tmp_path: Path, order: str) -> None:
+    path, expected = write_ordered_jp2(tmp_path / "a.jp2", order)
+    assert_shows(path, expected, 1)
 
 
 @pytest.mark.parametrize("bits", [4, 8])
@@ -161,7 +114,7 @@ def test_the_palette_of_a_jpeg_2000(tmp_path: Path, bits: int) -> None:
             rows = ((0, 0, 1), (1, 0, 2), (2, 0, 3), (3, 1, 0))
             boxes.append(b"cdef\0\4" + b"".join(struct.pack(">HHH", *row) for row in rows))
             shown = on_white(shown, palette[entries][..., 3:])
-        path = jp2_of(tmp_path / f"{columns}.jp2", entries, _SRGB, *boxes, bits=bits)
+        path = jp2_of(tmp_path / f"{columns}.jp2", entries, SRGB, *boxes, bits=bits)
         assert assert_shows(path, shown, 1) == ()
 
 

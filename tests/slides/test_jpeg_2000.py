@@ -9,7 +9,7 @@ import imagecodecs
 import numpy as np
 import pytest
 import tifffile
-from test_image_kinds import jp2_of
+from picture_steps import jp2_of
 from tiff_steps import HEIGHT_PX, WIDTH_PX, assert_shows, gray, on_white, picture
 
 from viewer.slides import UnsupportedSlideError, open_slide

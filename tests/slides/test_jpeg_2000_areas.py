@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import struct
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import imagecodecs
 import numpy as np
 import pytest
-from picture_steps import READERS, assert_as_in_memory
+from picture_steps import (
+    JP2_ORDERS,
+    READERS,
+    SRGB,
+    assert_as_in_memory,
+    jp2_of,
+    write_ordered_jp2,
+)
 from PIL import Image
 from tiff_steps import opacity, picture, whole
 
@@ -93,17 +101,38 @@ def test_one_of_few_wavelets_has_an_overview_too(
     _check(path, monkeypatch)
 
 
-@pytest.mark.parametrize("kind", ["opacity", "large code"])
+@pytest.mark.parametrize("order", JP2_ORDERS)
+def test_channels_in_any_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: str) -> None:
+    path, _ = write_ordered_jp2(tmp_path / "a.jp2", order)
+    _check(path, monkeypatch)
+
+
+@pytest.mark.parametrize("bits", [8, 12])
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+def test_opacity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, bits: int) -> None:
+    image = Image.fromarray(picture())
+    image.putalpha(Image.fromarray(opacity()[..., 0]))
+    values = np.array(image.convert(mode), np.uint16 if bits > 8 else np.uint8) << (bits - 8)
+    # Patches of the least and the most, which a reduced size holds as well.
+    values[:64, :64, :-1], values[-64:, -64:, :-1] = 0, (1 << bits) - 1
+    path = tmp_path / "a.jp2"
+    path.write_bytes(imagecodecs.jpeg2k_encode(values, bitspersample=bits, reversible=True))
+    _check(path, monkeypatch)
+
+
+@pytest.mark.parametrize("kind", ["palette", "large code"])
 def test_what_is_not_read_so_is_refused_where_memory_has_no_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     path = tmp_path / "a.jp2"
-    image = Image.fromarray(picture())
-    if kind == "opacity":
-        image.putalpha(Image.fromarray(opacity()[..., 0]))
+    if kind == "palette":
+        entries, table = (picture()[..., 0] >> 4).astype(np.uint8), bytes(range(48))
+        columns = b"".join(struct.pack(">HBB", 0, 1, column) for column in range(3))
+        head = b"pclr" + struct.pack(">HB3B", 16, 3, 7, 7, 7)
+        jp2_of(path, entries, SRGB, head + table, b"cmap" + columns)
     else:
         monkeypatch.setattr(f"{READERS}.jpeg_2000_chunks.TILE_BYTES", Limit(1000, ""))
-    image.save(path)
+        Image.fromarray(picture()).save(path)
     with pytest.raises(UnsupportedSlideError, match="too large to hold in memory"):
         open_here(path)
 

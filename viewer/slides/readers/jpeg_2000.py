@@ -69,6 +69,8 @@ class Jpeg2000Channels(msgspec.Struct, frozen=True):
         Whether colors are stored multiplied by opacity.
     palette_bits
         Of a sample, where the colors are those of a palette; else 0.
+    order
+        Which components of the code they are, the colors first.
     """
 
     count: int
@@ -76,6 +78,7 @@ class Jpeg2000Channels(msgspec.Struct, frozen=True):
     alpha: int | None
     is_premultiplied: bool
     palette_bits: int = 0
+    order: tuple[int, ...] = ()
 
 
 class Jpeg2000Depths(msgspec.Struct, frozen=True):
@@ -165,12 +168,16 @@ def jpeg2000_channels(path: Path) -> Jpeg2000Channels | None:
     if not kinds:
         palette = Jpeg2000Channels(columns, columns, None, False, palette_bits)
         return palette if columns else None
-    colors = sum(kind == _COLOR for _, kind, _ in kinds)
+    # By the color that each is, of red, green and blue; all others behind them.
+    by_color = sorted(kinds, key=lambda each: each[2])
+    order = [at for at, kind, _ in by_color if kind == _COLOR]
+    colors = len(order)
+    order += [at for at, kind, _ in kinds if kind != _COLOR]
     opacities = [(at, kind) for at, kind, _ in kinds if kind in _OPACITIES]
     # Decoding puts the colors first and in order, whatever stood in their places behind them.
     alpha = max(opacities[0][0], colors) if opacities else None
     is_premultiplied = bool(opacities) and opacities[0][1] == _PREMULTIPLIED
-    return Jpeg2000Channels(len(kinds), colors, alpha, is_premultiplied, palette_bits)
+    return Jpeg2000Channels(len(kinds), colors, alpha, is_premultiplied, palette_bits, tuple(order))
 
 
 def jpeg2000_profile(path: Path) -> bytes | None:

@@ -13,6 +13,7 @@ from viewer.limits import TILE_BYTES, open_regular
 from viewer.progress import tell_progress
 from viewer.slides.readers.image_chunks import deep_colors
 from viewer.slides.readers.jpeg_2000 import (
+    Jpeg2000Channels,
     boxes,
     depths_of_code,
     jpeg2000_channels,
@@ -56,6 +57,7 @@ class _Code(NamedTuple):
     is_one_tile: bool
     samples: int
     bits: int
+    channels: Jpeg2000Channels | None
 
     def sides(self, reduction: int = 0) -> tuple[int, int]:
         """Return width and height with both sides halved so many times."""
@@ -67,8 +69,8 @@ class _Code(NamedTuple):
 def area_chunks(path: Path) -> AreaChunks | None:
     """Return a JPEG 2000 by areas; None where it is of a kind that is not read so.
 
-    That are palettes, opacity, channels that are told by name, components of several sizes or
-    depths or with numbers below 0, and a tile whose code memory has no room for.
+    That are palettes, components of several sizes or depths or with numbers below 0, and a tile
+    whose code memory has no room for.
 
     Raises
     ------
@@ -77,9 +79,7 @@ def area_chunks(path: Path) -> AreaChunks | None:
     ChunkError
         It is damaged, or divided too finely.
     """
-    if not can_decode_areas() or jpeg2000_channels(path) is not None:
-        return None
-    if jpeg2000_space(path) not in _READ_SPACES:
+    if not can_decode_areas() or jpeg2000_space(path) not in _READ_SPACES:
         return None
     with open_regular(path) as file:
         end = file.seek(0, 2)
@@ -95,6 +95,9 @@ def area_chunks(path: Path) -> AreaChunks | None:
     is_read = 0 < samples <= _MOST_SAMPLES and steps == {1} and len(set(depths.bits)) == 1
     if not is_read or depths.is_signed or depths.most > _MOST_BITS:
         return None
+    channels = jpeg2000_channels(path)
+    if channels is not None and sorted(channels.order) != [*range(samples)]:
+        return None
     taken = check_divisions(data)
     right, bottom, left, top, width, height, tile_left, tile_top = struct.unpack_from(
         ">8I", head, 8
@@ -103,7 +106,8 @@ def area_chunks(path: Path) -> AreaChunks | None:
     if is_one_tile and taken + len(data) > TILE_BYTES.most:
         return None
     place = CodePlace(shared_file(path), start, len(data))
-    return AreaChunks(_Code(place, (left, top), (right, bottom), is_one_tile, samples, depths.most))
+    image = (left, top), (right, bottom)
+    return AreaChunks(_Code(place, *image, is_one_tile, samples, depths.most, channels))
 
 
 class AreaChunks:
@@ -132,7 +136,7 @@ class AreaChunks:
         self._has_reduced = _is_reduced(code.place, self._reduction)
         self._deep = self.reduced() if code.bits > 8 and self._has_reduced else None
         dtype = np.dtype(np.uint8 if code.bits <= 8 else np.uint16)
-        self._colors = deep_colors(self._seen(), dtype, code.samples, code.bits)
+        self._colors = deep_colors(self._seen(), dtype, code.samples, code.bits, code.channels)
         self.range = self._colors.range
 
     def read_rgb(self, column: int, row: int) -> RgbImage:
@@ -157,7 +161,12 @@ class AreaChunks:
             samples = decoder.read(left, top, width, height)
             if self._code.is_one_tile:
                 self._decoder = decoder
-        return samples
+        return self._in_order(samples)
+
+    def _in_order(self, samples: NDArray[Any]) -> NDArray[Any]:
+        """Return samples with the colors first, whatever the order of the code's components."""
+        channels = self._code.channels
+        return samples if channels is None else samples[..., channels.order]
 
     def rgb(self, samples: NDArray[Any]) -> RgbImage:
         """Return samples as they are shown."""
@@ -168,7 +177,7 @@ class AreaChunks:
         with self._lock:
             self._decoder = None  # memory has room for one
             decoder = AreaDecoder(self._code.place, self._reduction)
-            return decoder.read(0, 0, self.width_px, self.height_px)
+            return self._in_order(decoder.read(0, 0, self.width_px, self.height_px))
 
     def overview(self) -> _Reduced | StripOverview:
         """Return a reduced level, which is made when it is first read."""
