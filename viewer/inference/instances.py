@@ -8,6 +8,7 @@ import numpy as np
 import shapely
 
 from viewer.annotations.shape_numbers import areas
+from viewer.inference.basins import joined
 from viewer.inference.typed_skimage import find_contours, rgb2hed, watershed
 from viewer.overlays.objects import Objects
 from viewer.typed_scipy import (
@@ -64,7 +65,7 @@ def labeled(maps: NDArray[np.float32]) -> NDArray[np.int32]:
     ridges = maps[2] - _EDGE_WEIGHT * maps[1]
     depth = np.asarray(gaussian_filter(ridges, _DEPTH_SMOOTH_PX), np.float32)
     peaks, _ = label((depth == maximum_filter(depth, 3)) & mask)
-    labels = _joined(watershed(-depth, peaks, mask), depth)
+    labels = joined(watershed(-depth, peaks, mask), depth, _is_dome)
     sizes = np.bincount(labels.ravel())
     is_small = sizes < _LEAST_PX
     is_small[0] = False
@@ -72,45 +73,9 @@ def labeled(maps: NDArray[np.float32]) -> NDArray[np.int32]:
     return labels
 
 
-def _joined(labels: NDArray[np.int32], depth: NDArray[np.float32]) -> NDArray[np.int32]:
-    """Return the basins of a watershed, those joined whose lower peak is no dome of its own."""
-    count = int(labels.max())
-    peaks = np.full(count + 1, -np.inf)
-    # Of other types than its own, `at` takes fifteen times as long.
-    np.maximum.at(peaks, labels.ravel().astype(np.intp), depth.ravel().astype(float))
-    numbers = list(range(count + 1))
-
-    def basin(number: int) -> int:
-        while numbers[number] != number:
-            numbers[number] = numbers[numbers[number]]
-            number = numbers[number]
-        return number
-
-    for saddle, one, other in _saddles(labels, depth):
-        low, high = sorted((basin(one), basin(other)), key=lambda number: float(peaks[number]))
-        is_dome = peaks[low] - saddle >= _DOME_HEIGHT and peaks[low] > _LEAST_DEPTH
-        if low != high and not is_dome:
-            numbers[low] = high
-    return np.array([basin(number) for number in range(count + 1)], np.int32)[labels]
-
-
-def _saddles(labels: NDArray[np.int32], depth: NDArray[np.float32]) -> list[tuple[float, int, int]]:
-    """Return depth of the saddle and numbers of each two basins that touch, deepest first."""
-    sides = ((slice(None), slice(1, None)), (slice(None), slice(None, -1)))
-    pairs: list[NDArray[np.int64]] = []
-    heights: list[NDArray[np.float32]] = []
-    for first, second in (sides, tuple((columns, rows) for rows, columns in sides)):
-        one, other = labels[first], labels[second]
-        touch = (one != other) & (one > 0) & (other > 0)
-        pair = np.stack([one[touch], other[touch]]).astype(np.int64)
-        pairs.append(pair.min(0) << 32 | pair.max(0))
-        heights.append(np.minimum(depth[first], depth[second])[touch])
-    keys, which = np.unique(np.concatenate(pairs), return_inverse=True)
-    saddles = np.full(len(keys), -np.inf)
-    np.maximum.at(saddles, which, np.concatenate(heights).astype(float))
-    order = np.argsort(-saddles, kind="stable")
-    ones, others = keys[order] >> 32, keys[order] & 0xFFFFFFFF
-    return list(zip(saddles[order].tolist(), ones.tolist(), others.tolist(), strict=True))
+def _is_dome(low: np.float32, _high: np.float32, saddle: np.float32) -> bool:
+    """Return whether the lower of two peaks is a dome of its own."""
+    return float(low) - float(saddle) >= _DOME_HEIGHT and float(low) > _LEAST_DEPTH
 
 
 def clear_outside(labels: NDArray[np.int32], box: Box, slide: Size) -> None:

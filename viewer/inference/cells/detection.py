@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from viewer.inference.basins import joined
 from viewer.inference.cells.stain_vectors import optical_density
 from viewer.inference.typed_skimage import expand_labels, watershed
 from viewer.typed_scipy import (
@@ -180,45 +181,14 @@ def _parted_by_shape(mask: NDArray[np.bool_], pieces: Labels) -> Labels:
     if not several.any():
         return pieces
     basins = watershed(-depth, np.where(several, peaks, np.int32(0)), several)
-    basins = _joined(basins, depth)
+    basins = joined(basins, depth, _is_parted)
     return np.where(several, basins + np.int32(pieces.max()) * (basins > 0), pieces)
 
 
-def _joined(basins: Labels, depth: FloatImage) -> Labels:
-    """Return basins, those joined between which there is no neck."""
-    count = int(basins.max()) + 1
-    peaks = np.zeros(count, np.float32)
-    # With numbers of another type than its own, `at` takes fifteen times as long.
-    np.maximum.at(peaks, basins.ravel().astype(np.intp), depth.ravel())
-    pairs: list[NDArray[np.int64]] = []
-    heights: list[NDArray[np.float32]] = []
-    for one, other, low in (
-        (basins[1:], basins[:-1], np.minimum(depth[1:], depth[:-1])),
-        (basins[:, 1:], basins[:, :-1], np.minimum(depth[:, 1:], depth[:, :-1])),
-    ):
-        touch = (one != other) & (one > 0) & (other > 0)
-        a, b = one[touch].astype(np.int64), other[touch].astype(np.int64)
-        pairs.append(np.minimum(a, b) * count + np.maximum(a, b))
-        heights.append(low[touch])
-    keys, which = np.unique(np.concatenate(pairs), return_inverse=True)
-    necks = np.zeros(len(keys), np.float32)
-    np.maximum.at(necks, which, np.concatenate(heights))
-    numbers = np.arange(count)
-    for index in np.argsort(-necks, kind="stable").tolist():
-        a, b = (_root(numbers, int(each)) for each in divmod(int(keys[index]), count))
-        least, most = sorted((peaks[a], peaks[b]))
-        is_neck = necks[index] < _NECK * least and least - necks[index] > _LEAST_NECK_PX
-        is_neck = is_neck or least < _THREAD * most
-        if a != b and not is_neck:
-            low, high = (a, b) if peaks[a] <= peaks[b] else (b, a)
-            numbers[low] = high
-    return np.array([_root(numbers, each) for each in range(count)], np.int32)[basins]
-
-
-def _root(numbers: NDArray[np.intp], number: int) -> int:
-    while numbers[number] != number:
-        number = int(numbers[number])
-    return number
+def _is_parted(low: np.float32, high: np.float32, saddle: np.float32) -> bool:
+    """Return whether there is a neck between two peaks, or but a thread to the lower one."""
+    is_neck = saddle < _NECK * low and low - saddle > _LEAST_NECK_PX
+    return bool(is_neck or low < _THREAD * high)
 
 
 def _background(image: FloatImage, settings: CellSettings) -> FloatImage:
