@@ -30,7 +30,7 @@ def test_a_talk_shows_fields_and_links_what_is_named(sample_slide: Path, tmp_pat
         first = talk.ask("What is it?", A, magnification=20.0, on_text=heard.append)
         with pytest.raises(RefusedError):
             talk.ask("And here?", B)
-        second = talk.ask("And here?", B, data={"nuclei": 12})
+        second = talk.ask("And here?", B)
         talk.ask("Again?", A)
         with pytest.raises(MicroscopeError):
             talk.ask("Beyond?", Box(9000, 9000, 9100, 9100))
@@ -45,7 +45,6 @@ def test_a_talk_shows_fields_and_links_what_is_named(sample_slide: Path, tmp_pat
     assert [each.region for each in second.references] == [2]
     assert [len(pictures_of(body)) for body in bodies] == [2, 3, 3, 4]
     assert "Region 1, box [500, 500, 900, 900] at 20x:" in texts_of(bodies[0])
-    assert '<data kind="field">{"nuclei":12}</data>' in texts_of(bodies[2])
     roles = [message["role"] for message in bodies[3]["messages"]]
     assert roles == ["system", "user", "assistant", "user", "assistant", "user"]
     assert len(talk.visits) == 2

@@ -20,7 +20,7 @@ from model_server import Answer, Fail, Say, model_server
 from test_client import endpoint
 
 from viewer.agents.benchmark.harness import BenchmarkRun, run_benchmark
-from viewer.agents.benchmark.questions import Question, load_questions, option_index
+from viewer.agents.benchmark.questions import Question, option_index, read_questions
 from viewer.agents.benchmark.results import RESULTS_FILE, Result
 from viewer.agents.benchmark.scores import scores_of
 from viewer.agents.benchmark.slide_places import SlidePlaces
@@ -41,7 +41,7 @@ def test_multipathqa_is_read(tmp_path: Path) -> None:
         "gtex,q2,b.svs,Brain,\"['Skin', 'Brain']\",balanced_accuracy,f,Which organ? {options}\n"
         "panda,q3,c.tiff,4,,balanced_accuracy,f,Which ISUP grade?\n"
     )
-    one, two, three = load_questions(path)
+    one, two, three = read_questions(path).questions
     assert one == Question(
         "q1", "a.svs", "What pattern?", ("2", "3", "4", "5"), "3", "tcga_slidebench"
     )
@@ -60,7 +60,7 @@ def test_pathmmu_is_read(tmp_path: Path) -> None:
     }
     path = tmp_path / "data.json"
     path.write_text(json.dumps({"PubMed": {"test": [row]}, "Atlas": {"test": [row]}}))
-    one, two = load_questions(path)
+    one, two = read_questions(path).questions
     assert (one.slide, one.options, one.answer) == ("x.jpg", ("Gland", "Vessel"), "Vessel")
     assert (one.task, two.task) == ("PubMed/test", "Atlas/test")
     assert one.id != two.id
@@ -86,7 +86,7 @@ def test_bad_questions_are_one_sentence(tmp_path: Path, name: str, text: str, wo
     if text:
         path.write_text(text)
     with pytest.raises(AgentError, match=words):
-        load_questions(path)
+        read_questions(path)
 
 
 def test_an_option_is_told_by_words_letter_or_number() -> None:
@@ -286,7 +286,7 @@ def test_questions_of_one_text_give_a_result_each(sample_slide: Path, tmp_path: 
     path = tmp_path / "q.json"
     row = {"slide": sample_slide.name, "question": "Tumor?", "options": OPTIONS, "answer": "Tumor"}
     path.write_text(json.dumps([row, row, row, row | {"id": 2}]))
-    asked = load_questions(path)
+    asked = read_questions(path).questions
     assert len({each.id for each in asked}) == 4
     with model_server(always_tumor) as server:
         bench = msgspec.structs.replace(giant(server, sample_slide, 1), questions=asked)

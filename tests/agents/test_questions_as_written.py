@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from viewer.agents.benchmark.grading import given_answer, grade_in, is_same
-from viewer.agents.benchmark.questions import Question, load_questions, read_questions
+from viewer.agents.benchmark.questions import Question, read_questions
 from viewer.agents.benchmark.recorded import recorded_results
 from viewer.agents.errors import AgentError
 
@@ -23,7 +23,7 @@ def row(**more: Any) -> dict[str, Any]:
 def read(tmp_path: Path, rows: Any, name: str = "q.json") -> list[Question]:
     path = tmp_path / name
     path.write_text(rows if isinstance(rows, str) else json.dumps(rows), "utf-8")
-    return load_questions(path)
+    return read_questions(path).questions
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ TABLE = 'slide,question,options,answer\na.svs,"Which, then?","Gland|Vessel",b\n'
 )  # fmt: skip
 def test_tables_and_encodings_as_people_save_them(tmp_path: Path, name: str, data: bytes) -> None:
     (tmp_path / name).write_bytes(data)
-    (question,) = load_questions(tmp_path / name)
+    (question,) = read_questions(tmp_path / name).questions
     assert question.text == "Which, then?"
     assert (question.options, question.answer) == (("Gland", "Vessel"), "Vessel")
 
@@ -182,7 +182,7 @@ def test_a_broken_file_is_one_sentence_with_its_line(
 ) -> None:
     (tmp_path / name).write_bytes(data)
     with pytest.raises(AgentError, match=why):
-        load_questions(tmp_path / name)
+        read_questions(tmp_path / name)
 
 
 def test_what_its_authors_call_invalid_is_left_out(tmp_path: Path) -> None:

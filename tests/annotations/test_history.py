@@ -12,7 +12,6 @@ import shapely
 from viewer.annotations import history
 from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.document import Document, adding, changing, removing
-from viewer.annotations.history import History
 
 POINTS = 2000
 ANGLES = np.linspace(0, 2 * np.pi, POINTS, endpoint=False)
@@ -32,7 +31,7 @@ def _wait_for_the_disk() -> None:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Histories hold a few strokes alone."""
-    monkeypatch.setattr(History.__init__, "__defaults__", (400_000,))
+    monkeypatch.setattr(history, "MOST_BYTES", 400_000)
 
 
 @pytest.mark.usefixtures("small")

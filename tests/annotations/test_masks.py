@@ -23,7 +23,6 @@ from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.formats.problems import AnnotationFileError, Problem, left_out
 from viewer.annotations.masks.label_masks import MaskError, MaskPlace, write_mask
 from viewer.annotations.masks.label_strips import LabelPainter, covered, region_edges
-from viewer.annotations.masks.mask_reading import read_mask
 from viewer.annotations.masks.outlines import outlines_of
 from viewer.annotations.masks.training_tiles import (
     AnnotationsOrigin,
@@ -185,7 +184,6 @@ def test_foreign_masks_are_read_and_their_scale_is_told(tmp_path: Path) -> None:
         assert "scale" in problems[0].reason
     Image.fromarray((labels > 0).astype(np.uint8)).save(tmp_path / "m.png")
     assert [each.class_name for each in read(tmp_path / "m.png")[0]] == ["Label 1", "Label 1"]
-    assert len(list(read_mask(tmp_path / "m.png", [], by_instance=True))) == 1
 
 
 def test_what_is_no_mask_is_told_in_a_sentence(tmp_path: Path) -> None:

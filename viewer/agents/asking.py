@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from viewer.agents.conversation import Picture, Turn, data_field
+from viewer.agents.conversation import Picture, Turn
 from viewer.agents.findings import Visit, corners
 from viewer.agents.grounding import Reference, references_in
 from viewer.agents.guides import MARGIN_X_PX, with_guides
@@ -48,13 +48,11 @@ class FieldAnswer(msgspec.Struct, frozen=True):
 class FieldChat:
     """One conversation about one slide; each field that is asked about becomes a region."""
 
-    def __init__(
-        self, client: Client, source: SlideSource, optics: Optics, system: str = TALK_SYSTEM
-    ) -> None:
+    def __init__(self, client: Client, source: SlideSource, optics: Optics) -> None:
         self._client = client
         self._source = source
         self._optics = optics
-        self._turns: list[Turn] = [Turn("system", system_text(system))]
+        self._turns: list[Turn] = [Turn("system", system_text(TALK_SYSTEM))]
         self.visits: list[Visit] = []
 
     def ask(
@@ -65,7 +63,6 @@ class FieldChat:
         magnification: float | None = None,
         on_text: Callable[[str], object] | None = None,
         cancel: Cancel | None = None,
-        data: object = None,
     ) -> FieldAnswer:
         """Return the model's answer about a field.
 
@@ -73,15 +70,13 @@ class FieldChat:
         ----------
         field
             Level-0 pixels.
-        data
-            What else is known of the field, such as counts; given to the model as data.
 
         Raises
         ------
         AgentError, AgentCancelledError
             As `Client.ask`; the conversation is then as it was before.
         """
-        turn = self._question(question, field, magnification, data)
+        turn = self._question(question, field, magnification)
         asked = [*self._turns, turn]
         reply = self._client.ask(asked, on_text=on_text, cancel=cancel)
         self._turns = [*asked, Turn("assistant", reply.text)]
@@ -89,9 +84,7 @@ class FieldChat:
             reply.text, references_in(reply.text, self.visits, slide_box(self._source))
         )
 
-    def _question(
-        self, question: str, field: Box, magnification: float | None, data: object
-    ) -> Turn:
+    def _question(self, question: str, field: Box, magnification: float | None) -> Turn:
         box = on_slide(field, self._source)
         side_px = self._client.endpoint.picture_side_px
         pictures: list[Picture] = []
@@ -103,8 +96,7 @@ class FieldChat:
         region = self._region(box, magnification)
         caption = f"Region {region}, {described(box, magnification)}:"
         pictures.append(Picture(picture_of(self._source, box, side_px), caption))
-        text = question if data is None else f"{question}\n{data_field('field', data)}"
-        return Turn("user", text, tuple(pictures))
+        return Turn("user", question, tuple(pictures))
 
     def _region(self, box: Box, magnification: float | None) -> int:
         """Return the number of a field; the same as before where it was asked about before."""

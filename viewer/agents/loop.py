@@ -58,7 +58,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 MOST_STEPS = 30
-DWELL_S = 1.5
+_DWELL_S = 1.5
 """At each region: a second is the least that counts as a look in the analysis of sessions."""
 _MOST_REFUSALS = 3
 """Actions without a step left, after which the agent is ended."""
@@ -94,8 +94,6 @@ class AgentRun:
     ----------
     most_steps
         Moves and measurements until the agent has to answer.
-    dwell_s
-        How long it rests at each region.
     """
 
     def __init__(
@@ -106,7 +104,6 @@ class AgentRun:
         task: Task,
         *,
         most_steps: int = MOST_STEPS,
-        dwell_s: float = DWELL_S,
         on_event: Callable[[AgentEvent], object] = lambda _: None,
     ) -> None:
         self.outcome = Outcome(task, policy.name)
@@ -114,7 +111,6 @@ class AgentRun:
         self._microscope = microscope
         self._tools = tools
         self._most_steps = most_steps
-        self._dwell_s = dwell_s
         self._on_event = on_event
         self._cancel = Cancel()
         self._gate = threading.Condition()
@@ -255,7 +251,7 @@ class AgentRun:
         visit = visit_of(len(self.outcome.visits) + 1, shown)
         self.outcome.visits.append(visit)
         self._on_event(Moved(visit, action.why))
-        self._microscope.dwell(self._dwell_s, self._cancel)
+        self._microscope.dwell(_DWELL_S, self._cancel)
 
     def _annotate(self, action: Annotate) -> None:
         visits = self.outcome.visits

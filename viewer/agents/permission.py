@@ -44,8 +44,8 @@ class Permission(msgspec.Struct, frozen=True):
 class PermissionBook:
     """The permissions given on this machine, in one file."""
 
-    def __init__(self, path: Path | None = None) -> None:
-        self._path = path or data_folder() / "permissions.json"
+    def __init__(self) -> None:
+        self._path = data_folder() / "permissions.json"
 
     def all(self) -> list[Permission]:
         """None where the file cannot be read: the user is then asked again."""

@@ -74,10 +74,8 @@ class History:
     def __init__(
         self,
         made: Callable[[str, str, list[tuple[Annotation | None, Annotation | None]]], Edit],
-        most_bytes: int = MOST_BYTES,
     ) -> None:
         self._made = made
-        self._most_bytes = most_bytes
         self._kept: list[_Kept] = []
         self._bytes = 0
         """Of the steps that are in memory and stay there."""
@@ -119,7 +117,7 @@ class History:
         kept = _Kept(edit, edit.label, edit.turn, len(edit.changes), _size_of(edit))
         self._kept.append(kept)
         self._bytes += kept.size_bytes
-        while self._bytes > self._most_bytes and self._first < len(self._kept) - 1:
+        while self._bytes > MOST_BYTES and self._first < len(self._kept) - 1:
             oldest = self._kept[self._first]
             self._first += 1
             self._bytes -= oldest.size_bytes

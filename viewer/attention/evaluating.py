@@ -24,7 +24,7 @@ from viewer.bootstrap import interval, resamples
 from viewer.slides import TileError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -73,7 +73,6 @@ def evaluate_predictor(
     ks: Sequence[int] = (5, 10),
     seed: int = 0,
     may_mix: bool = False,
-    on_slide: Callable[[int], object] = lambda _: None,
 ) -> Evaluation:
     """Measures a predictor and all baselines on sessions that it was not trained on.
 
@@ -102,7 +101,6 @@ def evaluate_predictor(
             continue
         if measures:
             measured.append(measures)
-            on_slide(len(measured))
     if not measured:
         raise none_left(left_out)
     draws = np.array(list(resamples(len(measured), _RESAMPLES, seed)))

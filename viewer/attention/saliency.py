@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _EPSILON = 2.2204e-16
 _UNIFORM = 0.01
+_LEAST_IOU = 0.3
+_LEAST_COVER = 0.5
 
 
 def nss(expected: Map, fixations: NDArray[np.intp]) -> float:
@@ -78,24 +80,24 @@ def kl(expected: Map, true: Map) -> float:
     return float((q * np.log(_EPSILON + q / (_EPSILON + p))).sum())
 
 
-def recall_by_overlap(boxes: Sequence[Box], proposed: Sequence[Box], least: float = 0.3) -> float:
-    """The share of the reader's boxes that some proposal meets with an IoU of at least `least`.
+def recall_by_overlap(boxes: Sequence[Box], proposed: Sequence[Box]) -> float:
+    """The share of the reader's boxes that some proposal meets with an IoU of at least 0.3.
 
     nan without boxes.
     """
     if not boxes:
         return float("nan")
-    return float((box_ious(corners(boxes), corners(proposed)) >= least).any(1).mean())
+    return float((box_ious(corners(boxes), corners(proposed)) >= _LEAST_IOU).any(1).mean())
 
 
-def recall_by_cover(boxes: Sequence[Box], proposed: Sequence[Box], least: float = 0.5) -> float:
-    """Return the share of the reader's boxes whose area lies to at least `least` in all proposals.
+def recall_by_cover(boxes: Sequence[Box], proposed: Sequence[Box]) -> float:
+    """Return the share of the reader's boxes whose area lies to a half or more in all proposals.
 
     The area is measured on a grid of 16 x 16 points in each box. nan without boxes.
     """
     if not boxes:
         return float("nan")
-    return float(np.mean([_covered(box, proposed) >= least for box in boxes]))
+    return float(np.mean([_covered(box, proposed) >= _LEAST_COVER for box in boxes]))
 
 
 def covered_share(slide: Size, boxes: Sequence[Box]) -> float:

@@ -42,10 +42,8 @@ class SlideCanvas(StreamedWidget):
         self,
         cache: TileCache[TilePicture],
         parent: QWidget | None = None,
-        *,
-        worker_count: int = 2,
     ) -> None:
-        super().__init__(cache, parent, worker_count=worker_count)
+        super().__init__(cache, parent)
         self._gestures = Gestures(self, self._navigator)
         self._tool_input = ToolInput(self, self._gestures)
         self._stored_pixels: StoredPixels | None = None

@@ -96,9 +96,9 @@ class NavigatedWidget(LayeredWidget):
         self._after_move()
         return True
 
-    def zoom_by(self, factor: float, anchor: Point | None = None, cause: str = "key") -> None:
-        """Zooms in by a factor (below 1: out) about a screen position, else about the middle."""
-        self._navigator.zoom(factor, anchor, cause)
+    def zoom_by(self, factor: float) -> None:
+        """Zooms in by a factor (below 1: out) about the middle."""
+        self._navigator.zoom(factor, None, "key")
         self._after_move()
 
     def fit(self) -> None:

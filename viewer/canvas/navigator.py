@@ -122,15 +122,15 @@ class Navigator:
             self._remember()
         self._move(view, cause, animated=animated)
 
-    def show_all(self, *, animated: bool = True) -> None:
+    def show_all(self) -> None:
         """The whole slide, as large as it fits."""
-        self.travel(self._view.showing(self._slide), "fit", animated=animated)
+        self.travel(self._view.showing(self._slide), "fit")
         self._shows_all = True
 
-    def home(self, *, animated: bool = True) -> None:
+    def home(self) -> None:
         """As the slide was opened: whole, upright and not mirrored."""
         upright = replace(self._view, rotation_deg=0.0, mirrored=False)
-        self.travel(upright.showing(self._slide), "home", animated=animated)
+        self.travel(upright.showing(self._slide), "home")
         self._shows_all = True
 
     def back(self) -> None:

@@ -41,8 +41,6 @@ class StreamedWidget(NavigatedWidget):
     ----------
     cache
         The application's tiles; bounds what all canvases keep together.
-    worker_count
-        How many tiles are read at the same time.
     """
 
     tile_failed = Signal(str)
@@ -73,12 +71,10 @@ class StreamedWidget(NavigatedWidget):
         self,
         cache: TileCache[TilePicture],
         parent: QWidget | None = None,
-        *,
-        worker_count: int = 2,
     ) -> None:
         super().__init__(parent)
         self._cache = cache
-        self._worker_count = worker_count
+        self._worker_count = 2
         self._stream: TileStream[TilePicture] | None = None
         self._state = StreamState()
         self._slide = Box(0.0, 0.0, 1.0, 1.0)

@@ -33,7 +33,6 @@ def begin_batch(
     options: Mapping[str, str],
     out: Path | None = None,
     form: str | None = None,
-    title: str = "",
     store: str = "",
     where: BatchWhere | None = None,
 ) -> Batch:
@@ -74,7 +73,7 @@ def begin_batch(
             suffix=_suffix(formats, form, are_objects=are_objects) if out is not None else "",
             store=store,
         )
-    return open_batch(settings, slides, title, where)
+    return open_batch(settings, slides, where=where)
 
 
 def _told_by_words(bundle: ModelBundle, words: str) -> ModelBundle:

@@ -63,11 +63,6 @@ class ResultCard(msgspec.Struct, frozen=True, kw_only=True):
     def is_whole(self) -> bool:
         return self.share > 1 - 1e-6
 
-    @property
-    def share_text(self) -> str:
-        """Such as "23 % of the region"."""
-        return f"{100 * self.share:.3g} % of the region"
-
 
 def card_path(path: Path) -> Path:
     """Return where the card of an exported file lies that has no place for it."""

@@ -51,34 +51,19 @@ class Comparison(msgspec.Struct, frozen=True):
     cell_px: float
 
 
-def compare(
-    a: Trace,
-    b: Trace,
-    slide: Size,
-    *,
-    from_magnification: float = COMPARED_AT,
-    least_s: float = LEAST_SEEN_S,
-) -> Comparison:
-    """Compare where two readers' time went, at one magnification and time.
-
-    Parameters
-    ----------
-    from_magnification
-        Views farther out do not count; 0 takes all.
-    least_s
-        A cell that was on screen for less in all was not attended.
-    """
-    maps = [attention_maps(_from(trace, from_magnification), slide) for trace in (a, b)]
+def compare(a: Trace, b: Trace, slide: Size) -> Comparison:
+    """Compare where two readers' time went, at one magnification and time."""
+    maps = [attention_maps(_near(trace), slide) for trace in (a, b)]
     seconds_a, seconds_b = (each.total() for each in maps)
-    is_a, is_b = seconds_a >= least_s, seconds_b >= least_s
+    is_a, is_b = seconds_a >= LEAST_SEEN_S, seconds_b >= LEAST_SEEN_S
     has_both = bool(is_a.any() and is_b.any())
     union = int((is_a | is_b).sum())
     return Comparison(
         iou=int((is_a & is_b).sum()) / union if has_both else float("nan"),
         correlation=_correlation(seconds_a, seconds_b) if has_both else float("nan"),
-        magnification=from_magnification,
-        least_s=least_s,
-        problem=_problem(a, b, is_a, is_b, from_magnification, least_s),
+        magnification=COMPARED_AT,
+        least_s=LEAST_SEEN_S,
+        problem=_problem(a, b, is_a, is_b),
         only_a=is_a & ~is_b,
         only_b=is_b & ~is_a,
         both=is_a & is_b,
@@ -86,10 +71,8 @@ def compare(
     )
 
 
-def _from(trace: Trace, magnification: float) -> Trace:
-    if magnification <= 0:
-        return trace
-    kept = trace.magnification >= magnification
+def _near(trace: Trace) -> Trace:
+    kept = trace.magnification >= COMPARED_AT
     return type(trace)(
         trace.start_s[kept], trace.end_s[kept], trace.boxes[kept], trace.centers[kept],
         trace.fields[kept], trace.mirrored[kept], trace.downsample[kept], trace.magnification[kept],
@@ -97,14 +80,7 @@ def _from(trace: Trace, magnification: float) -> Trace:
     )  # fmt: skip
 
 
-def _problem(
-    a: Trace,
-    b: Trace,
-    is_a: NDArray[np.bool_],
-    is_b: NDArray[np.bool_],
-    magnification: float,
-    least_s: float,
-) -> str:
+def _problem(a: Trace, b: Trace, is_a: NDArray[np.bool_], is_b: NDArray[np.bool_]) -> str:
     """Why nothing can be compared; "" where both readings attended something."""
     if is_a.any() and is_b.any():
         return ""
@@ -113,7 +89,7 @@ def _problem(
         for name, trace in (("this session", a), ("the other", b))
         if len(trace) and np.isnan(trace.magnification).all()
     ]
-    if names and magnification > 0:
+    if names:
         return (
             f"The magnification of {' and '.join(names)} is unknown, so the readings cannot be "
             "compared: set the pixel size and record again."
@@ -124,7 +100,7 @@ def _problem(
         which = "the other session has not" if is_a.any() else "this session has not"
     return (
         f"The readings cannot be compared: {which} a place that was on screen at "
-        f"{magnification:g}x or more for {least_s:g} s."
+        f"{COMPARED_AT:g}x or more for {LEAST_SEEN_S:g} s."
     )
 
 

@@ -84,10 +84,6 @@ class Recorder:
         self._thread.start()
 
     @property
-    def session_id(self) -> str:
-        return self.header.id
-
-    @property
     def is_paused(self) -> bool:
         return self._thinning.is_paused
 

@@ -241,14 +241,9 @@ def _is_called_as(one: ProjectSlide, other: ProjectSlide) -> bool:
     return all(getattr(one, name) == getattr(other, name) for name in names)
 
 
-def file_entries(
-    paths: Iterable[Path], read: Collection[Path] = ()
-) -> tuple[WorklistEntry[Path], ...]:
+def file_entries(paths: Iterable[Path]) -> tuple[WorklistEntry[Path], ...]:
     """Return slides that are of no project by case, as usual names tell it."""
-    return grouped(
-        WorklistEntry(str(path), path, usual_place(path.name), is_read=path in read)
-        for path in paths
-    )
+    return grouped(WorklistEntry(str(path), path, usual_place(path.name)) for path in paths)
 
 
 def grouped(entries: Iterable[WorklistEntry[Slide]]) -> tuple[WorklistEntry[Slide], ...]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from viewer.agents.benchmark.question_files import Row
 
-__all__ = ["Question", "QuestionFile", "load_questions", "option_index", "read_questions"]
+__all__ = ["Question", "QuestionFile", "option_index", "read_questions"]
 
 _SLIDE_KEYS = ("slide", "image_path", "slide_path", "image", "img", "file", "wsi")
 _TEXT_KEYS = ("question", "prompt")
@@ -102,11 +102,6 @@ class QuestionFile(msgspec.Struct, frozen=True):
 
     questions: list[Question]
     invalid: int = 0
-
-
-def load_questions(path: Path) -> list[Question]:
-    """Return the valid questions of a file; raises as `read_questions`."""
-    return read_questions(path).questions
 
 
 def read_questions(path: Path) -> QuestionFile:

@@ -63,14 +63,13 @@ class PatchPolicy:
 
     name = "patch"
 
-    def __init__(self, client: Client, system: str = "", patches: int = PATCHES) -> None:
+    def __init__(self, client: Client, system: str = "") -> None:
         self._client = client
         self._system = system
-        self._patches = patches
 
     def walk(self, scene: Scene, first: Observation) -> Walk:
         source = scene.microscope.source
-        boxes = random_patches(source, min(self._patches, first.steps_left))
+        boxes = random_patches(source, min(PATCHES, first.steps_left))
         answers: list[tuple[int, Answer]] = []
         for number, box in enumerate(boxes, 1):
             seen = yield GoTo(box, None, f"Random patch {number} of {len(boxes)}.")

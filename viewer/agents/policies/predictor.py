@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from viewer.agents.actions import Action, Annotate, Answer, CallTool, GoTo, Note
-from viewer.agents.conversation import Turn, data_field
+from viewer.agents.actions import Action, Annotate, Answer, GoTo, Note
+from viewer.agents.conversation import Turn
 from viewer.agents.errors import BadAnswerError
-from viewer.agents.findings import corners
 from viewer.agents.microscope import on_slide
 from viewer.agents.policies.answers import RegionAnswer, final_answer, json_answer
 from viewer.agents.policies.dialogue import Dialogue
@@ -45,8 +44,6 @@ class PredictorPolicy:
     ----------
     proposer
         A predictor trained on readers; tissue and nuclei alone where there is none.
-    measures
-        Whether the model also gets how many nuclei were counted in each region.
     """
 
     name = "predictor"
@@ -57,14 +54,11 @@ class PredictorPolicy:
         proposer: Proposer | None = None,
         regions: int = REGIONS,
         system: str = PREDICTOR_SYSTEM,
-        *,
-        measures: bool = False,
     ) -> None:
         self._client = client
         self._proposer = proposer or TissueProposer()
         self._regions = regions
         self._system = system
-        self._measures = measures
 
     def walk(self, scene: Scene, first: Observation) -> Walk:
         at = scene.microscope
@@ -89,15 +83,10 @@ class PredictorPolicy:
         self, dialogue: Dialogue, scene: Scene, box: Box, seen: Observation
     ) -> Generator[Action, Observation, Observation]:
         """Has the model say what is seen in the present region; gives what is seen last."""
-        region, measured = seen.visits[-1].region, ""
+        region = seen.visits[-1].region
         pictures = _pictures(dialogue, scene, seen)
         dialogue.hear(seen)
-        if self._measures and seen.steps_left:
-            x0, y0, x1, y1 = corners(box)
-            seen = yield CallTool("count_nuclei", {"x0": x0, "y0": y0, "x1": x1, "y1": y1})
-            dialogue.hear(seen)
-            measured = data_field("measured", seen.trouble or seen.result)
-        text = dialogue.news(measured, REGION.format(region=region))
+        text = dialogue.news(REGION.format(region=region))
         dialogue.add(Turn("user", text, pictures))
         answer = dialogue.ask(json_answer(RegionAnswer))
         author = self._client.endpoint.model

@@ -42,18 +42,15 @@ def read_mask(
     path: Path,
     problems: list[Problem],
     *,
-    by_instance: bool | None = None,
     after_strip: Callable[[], object] = lambda: None,
 ) -> Iterator[Annotation]:
     """Regions of a mask in level-0 pixels, by the legend beside it or in it.
 
-    Without a legend a pixel is taken for one of the slide, and that is reported.
+    Without a legend a pixel is taken for one of the slide, and that is reported; its values are
+    classes up to 8 bits, and instances above.
 
     Parameters
     ----------
-    by_instance
-        Whether each value is one region; otherwise the areas of a value are regions of a class.
-        As the legend says by default, else by classes up to 8 bits and by instances above.
     after_strip
         Called after each stretch of rows.
 
@@ -69,8 +66,7 @@ def read_mask(
     if legend is None:
         reason = "its scale: it has no legend, so a pixel of it is taken for one of the slide"
         problems.append(Problem(0, reason, is_repaired=True))
-    if by_instance is None:
-        by_instance = strips.is_wide if legend is None else legend.of == "instances"
+    by_instance = strips.is_wide if legend is None else legend.of == "instances"
     regions = Regions(legend, by_instance)
     for top, labels in strips.each():
         yield from regions.taken(top, labels)

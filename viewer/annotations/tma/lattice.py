@@ -49,11 +49,6 @@ class Lattice(msgspec.Struct, frozen=True):
         """Return (n,) which points have a place."""
         return (self.rows_of >= 0) & (self.columns_of >= 0)
 
-    @property
-    def spacing(self) -> tuple[float, float]:
-        """Return the usual distance between rows and between columns; 0 of a single one."""
-        return usual_gap(self.row_starts), usual_gap(self.column_starts)
-
     def place(self, row: float, column: float) -> tuple[float, float]:
         """Return where a place of the grid lies by the points around it; beyond it too."""
         y, x = start_of_line(self.row_starts, row), start_of_line(self.column_starts, column)

@@ -231,9 +231,9 @@ class EditContext:
         is_own = annotation.id in self.selection and not annotation.is_locked
         return is_own and self.is_in_sight(annotation)
 
-    def new(self, geometry: BaseGeometry, *, is_ellipse: bool = False) -> Annotation:
+    def new(self, geometry: BaseGeometry) -> Annotation:
         """An annotation of the present class by the present author, not yet in the document."""
-        drawn = Annotation(geometry, shown_as=self.current_class, is_ellipse=is_ellipse)
+        drawn = Annotation(geometry, shown_as=self.current_class)
         return drawn.signed(self.author)
 
     def spared(self, region: BaseGeometry, own: Iterable[Annotation] = ()) -> BaseGeometry:

@@ -27,7 +27,6 @@ def compute_blocks(
     mpp_um: float,
     reader: BlockReader,
     keys: Iterable[BlockKey],
-    device: str = "cpu",
 ) -> Iterator[tuple[BlockKey, Result]]:
     """Yield the results of those blocks that hold tissue; one is read while another is computed.
 
@@ -40,8 +39,8 @@ def compute_blocks(
     TileError
         A block cannot be read.
     """
-    with closing(ModelProcess(uses_cuda=device != "cpu")) as process:
-        process.load(bundle, device, thread_count())
+    with closing(ModelProcess()) as process:
+        process.load(bundle, "cpu", thread_count())
         shared = process.shared_slots(3 * grid.input_px**2, 2)
         count, size = (2, 0) if shared is None else (shared.slot_count, shared.slot_bytes)
         layout = (grid.slide, grid.downsample, grid.core_px, grid.margin_px)

@@ -83,14 +83,14 @@ def marked_objects(objects: Objects, marks: Sequence[Mark], mpp_um: float) -> Ma
     return MarkedObjects(tuple(marks), tuple(tuple(sorted(meant(mark))) for mark in marks))
 
 
-def check_contradictions(found: MarkedObjects, objects: Objects, what: str = "cell") -> None:
+def check_contradictions(found: MarkedObjects, objects: Objects) -> None:
     """Raise ContradictionError where an object is marked with two classes."""
     both = [(index, names) for index, names in found.names().items() if len(names) > 1]
     if not both:
         return
     index, names = both[0]
     x, y = objects.centroids[index].tolist()
-    first = f'the {what} at {x:,.0f}, {y:,.0f} px is both "{names[0]}" and "{names[1]}"'
+    first = f'the cell at {x:,.0f}, {y:,.0f} px is both "{names[0]}" and "{names[1]}"'
     more = "" if len(both) == 1 else f", and {len(both) - 1:,} more"
     raise ContradictionError(f"The marks contradict each other: {first}{more}; take one away.")
 

@@ -121,13 +121,13 @@ class PixelTeacher:
             case _:
                 raise TeachingError(_ENDED)
 
-    def see(self, slide: TaughtSlide, key: BlockKey, number: int = 0) -> None:
+    def see(self, slide: TaughtSlide, key: BlockKey) -> None:
         """Have the features of a block of a slide ready, as `fit` and `chances` need them."""
-        self._see(slide, (number, key.column, key.row))
+        self._see(slide, (0, key.column, key.row))
 
-    def chances(self, slide: TaughtSlide, key: BlockKey, number: int = 0) -> NDArray[np.float16]:
+    def chances(self, slide: TaughtSlide, key: BlockKey) -> NDArray[np.float16]:
         """Return mean probabilities (rows, columns, classes) of squares of 2 pixels of a block."""
-        place = (number, key.column, key.row)
+        place = (0, key.column, key.row)
         self._see(slide, place)
         match self._ask(ClassifyPixels(place)):
             case ClassifiedPixels(data):

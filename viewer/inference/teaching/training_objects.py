@@ -125,12 +125,12 @@ def train_objects(
     return ObjectTraining(write_taught(folder, taught), lesson, counts, tuple(notes))
 
 
-def sampled(labels: list[ObjectMark], most: int = MOST_TAUGHT) -> list[ObjectMark]:
+def sampled(labels: list[ObjectMark]) -> list[ObjectMark]:
     """Return so many of the marked objects at most, of each class a fair share."""
-    if len(labels) <= most:
+    if len(labels) <= MOST_TAUGHT:
         return labels
     truth = np.array([label for *_, label in labels])
-    share = most // len(np.unique(truth))
+    share = MOST_TAUGHT // len(np.unique(truth))
     rng = np.random.default_rng(0)
     taken = [rng.permutation(np.flatnonzero(truth == label))[:share] for label in np.unique(truth)]
     return [labels[index] for index in np.sort(np.concatenate(taken)).tolist()]

@@ -159,9 +159,9 @@ class IncomingSessions:
                 self._make(incoming)
         return Receipt(session, incoming.next_number, closed=header.closed)
 
-    def make_silent(self, now_s: float | None = None) -> None:
+    def make_silent(self) -> None:
         """Make sessions of those of which nothing came for a while."""
-        now_s = time.monotonic() if now_s is None else now_s
+        now_s = time.monotonic()
         for incoming in self._all():
             with incoming.lock:
                 if not incoming.is_made and now_s - incoming.came_s >= self._limits.silent_s:

@@ -81,18 +81,15 @@ def draft_session(
     drafter: Drafter,
     template: str,
     *,
-    only: frozenset[str] | None = None,
     progress: Callable[[int, int], object] = lambda _done, _total: None,
     is_canceled: Callable[[], bool] = lambda: False,
 ) -> int:
-    """Drafts rationales for the actions of a session; those made before an end early are kept.
+    """Drafts rationales for actions that have none; those made before an end early are kept.
 
     Parameters
     ----------
     template
         As `prompts.filled` takes it.
-    only
-        Keys of the items to draft for; by default those without a draft.
     progress
         Called with the drafts made and wanted.
 
@@ -110,7 +107,7 @@ def draft_session(
     """
     reading = load_reading(session, _OPTIONS)
     items = items_of(reading, read_drafts(session))
-    wanted = [item for item in items if (item.key in only if only else item.draft is None)]
+    wanted = [item for item in items if item.draft is None]
     source = open_known(reading.header.slide.identity)
     if source is None:
         raise ReviewError("The slide of this session is not found: open it once, then draft.")

@@ -22,7 +22,7 @@ from viewer.recording.review.review_state import standing_of
 from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from viewer.recording.review.entries import Draft, Entry, Source, Verdict
     from viewer.recording.review.items import ReviewItem
@@ -49,13 +49,11 @@ class Review:
         reviewer: str,
         items: Sequence[ReviewItem],
         log: ReviewLog,
-        now: Callable[[], str] = utc_stamp,
     ) -> None:
         self.session = session
         self.reviewer = reviewer
         self.items = list(items)
         self.log = log
-        self._now = now
         self._standing = standing_of(log.entries)
         self._is_new = not log.entries
         # Of items with one key the first counts.
@@ -164,26 +162,26 @@ class Review:
     def type(self, index: int, text: str) -> None:
         """Keeps what stands in the field, so that nothing typed is lost."""
         if text != self.text(index):
-            self._take(Typed(item=self.items[index].key, text=text, at_utc=self._now()))
+            self._take(Typed(item=self.items[index].key, text=text, at_utc=utc_stamp()))
 
     def leave(self, index: int, seconds: float) -> None:
         """Counts the time on an item that is left without a verdict."""
         if seconds >= _LEAST_SECONDS:
             key = self.items[index].key
-            self._take(Looked(item=key, seconds=round(seconds, 2), at_utc=self._now()))
+            self._take(Looked(item=key, seconds=round(seconds, 2), at_utc=utc_stamp()))
 
     def undo(self) -> int | None:
         """Takes the last verdict back; the index of its item, None where there is none."""
         index = self._index_of_last(self._standing.decisions)
         if index is not None:
-            self._take(Undone(at_utc=self._now()))
+            self._take(Undone(at_utc=utc_stamp()))
         return index
 
     def redo(self) -> int | None:
         """Lets the verdict count again that was undone last; the index of its item."""
         index = self._index_of_last(self._standing.undone)
         if index is not None:
-            self._take(Redone(at_utc=self._now()))
+            self._take(Redone(at_utc=utc_stamp()))
         return index
 
     def take_drafts(self, drafts: Mapping[int, Draft | None]) -> None:
@@ -208,7 +206,7 @@ class Review:
             text=text,
             source=source,
             seconds=round(seconds, 2),
-            at_utc=self._now(),
+            at_utc=utc_stamp(),
             draft=draft.text if draft is not None else "",
             model=draft.model if draft is not None else "",
             prompt_sha256=draft.prompt_sha256 if draft is not None else "",
@@ -225,7 +223,7 @@ class Review:
                     session=self.session,
                     reviewer=self.reviewer,
                     app_version=__version__,
-                    at_utc=self._now(),
+                    at_utc=utc_stamp(),
                 )
             )
         self.log.append(entry)

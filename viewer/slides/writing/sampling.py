@@ -93,9 +93,7 @@ def check_same_pixels(slide: Path, copy: Path) -> None:
         source.close()
 
 
-def check_conversion(
-    run: ConversionRun, plan: ConvertPlan, written: Path, image: int | None = None
-) -> None:
+def check_conversion(run: ConversionRun, plan: ConvertPlan, written: Path) -> None:
     """Read tiles of what was written back and hold them against the slide's.
 
     Raises
@@ -104,7 +102,7 @@ def check_conversion(
         It cannot be read, or shows something else.
     """
     try:
-        copy = open_slide(written, image)
+        copy = open_slide(written)
     except SlideError as error:
         raise VerificationError(
             f"What was written cannot be read back ({error}); nothing stands at its place."

@@ -408,7 +408,10 @@ class HistogramBars(QWidget):
             painter.fillRect(left, self.height() - height, right - left - 1, height, color)
 
 
-def fit_rows(widget: QListWidget, count: int, most: int = 8) -> None:
+_MOST_ROWS = 8
+
+
+def fit_rows(widget: QListWidget, count: int) -> None:
     """Makes a list as high as its rows, within bounds."""
     row = max(widget.sizeHintForRow(0), widget.fontMetrics().height() + 4)
-    widget.setFixedHeight(max(1, min(count, most)) * row + 2 * widget.frameWidth() + 2)
+    widget.setFixedHeight(max(1, min(count, _MOST_ROWS)) * row + 2 * widget.frameWidth() + 2)

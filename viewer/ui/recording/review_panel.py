@@ -107,9 +107,9 @@ class ReviewPanel(Panel):
     # What it shows ---------------------------------------------------------------------------
 
     @shows_state
-    def show_none(self, reason: str = _NO_SESSION) -> None:
+    def show_none(self) -> None:
         """Shows no session, but a sentence."""
-        self.empty.setText(reason)
+        self.empty.setText(_NO_SESSION)
         self._stack.setCurrentIndex(0)
         self.title.clear()
         self.table.show_items(())

@@ -32,8 +32,8 @@ class Report(msgspec.Struct):
     remaining: list[tuple[str, str]] = msgspec.field(default_factory=list[tuple[str, str]])
     notes: list[str] = msgspec.field(default_factory=list[str])
 
-    def remove(self, what: str, count: int = 1) -> None:
-        self.removed[what] += count
+    def remove(self, what: str) -> None:
+        self.removed[what] += 1
 
     def keep(self, where: str, text: str) -> None:
         """Tell of a text that stays, once."""
