@@ -208,6 +208,39 @@ def test_a_pixel_size_that_the_xml_gives_for_another_size(
     )
 
 
+@pytest.mark.parametrize(
+    ("more", "is_read"),
+    [
+        ("<!-- R&D of \x01 M&amp;M&nbsp;s -->", True),
+        ("<Description>R&D &#181;m</Description>", True),
+        ("<Plane>", False),
+        ("<!-- <!DOCTYPE OME> -->", False),
+    ],
+)
+def test_xml_that_is_damaged_is_mended_or_said(tmp_path: Path, more: str, is_read: bool) -> None:
+    path = tmp_path / "a.ome.tif"
+    planes = np.stack([picture()[..., 0], picture()[..., 1]])
+    xml = (
+        '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="Image:0">'
+        '<Pixels ID="Pixels:0" DimensionOrder="XYCZT" Type="uint8" SizeX="420" SizeY="300" '
+        'SizeC="2" SizeZ="1" SizeT="1" PhysicalSizeX="0.25" PhysicalSizeY="0.5">'
+        '<Channel ID="C:0" Name="R&D"/><Channel ID="C:1" Name="CD8"/><TiffData/></Pixels>'
+        f"{more}</Image></OME>"
+    )
+    if not is_read:
+        xml = xml.replace("R&D", "R")
+    tifffile.imwrite(
+        path, planes, photometric="minisblack", metadata=None, description=xml.encode()
+    )
+    info = open_slide(path).info
+    is_said = "Its OME-XML is damaged and not read" in " ".join(info.notes)
+    assert is_said != is_read
+    assert info.optics.mpp_um == ((0.25, 0.5) if is_read else None)
+    if is_read:
+        assert [channel.name for channel in info.axes.channels] == ["R&D", "CD8"]
+        assert info.notes == ()
+
+
 @pytest.mark.parametrize("channels", ["", '<Channel ID="a"/><Channel ID="b"/><Channel ID="c"/>'])
 @pytest.mark.parametrize("order", ["XYCZT", "XYZCT"])
 def test_planes_of_colors_that_the_xml_takes_for_channels(

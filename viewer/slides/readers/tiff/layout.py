@@ -22,6 +22,7 @@ from viewer.slides.readers.tiff.ome import (
     OmeImage,
     described_elsewhere,
     file_uuid,
+    is_readable,
     ome_images,
     with_held_planes,
 )
@@ -44,6 +45,10 @@ _IMAGE_TYPE = re.compile(r"<ImageType>\s*(\w+)")
 """As PerkinElmer's QPTIFF tells it."""
 
 _LONGEST_DESCRIPTION = 1 << 16
+_UNREADABLE = (
+    "Its OME-XML is damaged and not read: what it says of channels, planes and the pixel size is "
+    "missing."
+)
 _COLOR_NAMES = (("red", "green", "blue"), ("r", "g", "b"))
 _PRIMARIES = (0xFF0000, 0x00FF00, 0x0000FF)
 
@@ -141,9 +146,8 @@ def tiff_images(tiff: TiffFile, files: TiffFiles) -> list[TiffImage]:
     if not images:
         raise ChunkError("none of its directories holds an image")
     joined = with_levels(images, files)
-    if described_in and not described:
-        hidden = _described_in(described_in)
-        joined = [replace(image, hidden=(*image.hidden, hidden)) for image in joined]
+    if not described and (untold := _untold(described_in, xml)):
+        joined = [replace(image, hidden=(untold, *image.hidden)) for image in joined]
     if masks:
         joined = [with_masks(image, masks) for image in joined]
     if left_out:
@@ -162,7 +166,10 @@ def _with_uncounted(image: TiffImage) -> TiffImage:
     return replace(image, hidden=(*image.hidden, sentence))
 
 
-def _described_in(other: str) -> str:
+def _untold(other: str, xml: str | None) -> str:
+    """Return a sentence where a description is not read: in another file, or of its own."""
+    if not other:
+        return _UNREADABLE if xml is not None and not is_readable(xml) else ""
     return (
         f"This file is a part of an image that is described in {other}, which is not read: what "
         "it says of planes in other files and of the pixel size is missing. Copy it to the same "

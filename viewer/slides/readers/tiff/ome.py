@@ -74,6 +74,10 @@ _ESCAPED_MICRO = re.compile(r"\\u00b5", re.IGNORECASE)
 _ROOT_UUID = re.compile(r"<(?:\w+:)?OME\s[^>]{0,9999}?\bUUID=\"([^\"]{1,999})\"")
 _BINARY_ONLY = re.compile(r"<(?:\w+:)?BinaryOnly\s[^>]{0,999}?MetadataFile=\"([^\"]{1,999})\"")
 
+_UNESCAPED = re.compile(r"&(?!(?:amp|lt|gt|quot|apos|#\d{1,7}|#x[\da-fA-F]{1,6});)")
+_NO_TEXT = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+"""What XML may not hold, as names of slides and scanners do now and then."""
+
 _AXES = "ZCT"
 Place = tuple[int, int, int]
 """Focal plane, channel and time of a plane."""
@@ -163,12 +167,8 @@ class OmeFile(msgspec.Struct, frozen=True):
 
 def ome_images(xml: str | None, file: OmeFile) -> list[OmeImage]:
     """Return the images that the XML describes, in its order; none where it is not usable."""
-    # OME-XML has no document type; one could define entities that expand without end.
-    if xml is None or "<!DOCTYPE" in xml:
-        return []
-    try:
-        root = ElementTree.fromstring(xml)  # noqa: S314 - see above
-    except ElementTree.ParseError:
+    root = _root(xml)
+    if root is None:
         return []
     powers = dict(_objective_powers(root))
     files = _FileNames(root, file)
@@ -181,6 +181,23 @@ def ome_images(xml: str | None, file: OmeFile) -> list[OmeImage]:
                 ElementTree.SubElement(pixels, "TiffData")  # all planes, in the order of the file
             images.append(_image(element, pixels, powers, files))
     return images
+
+
+def is_readable(xml: str) -> bool:
+    """Return whether XML can be read, if need be without what some programs write by mistake."""
+    return _root(xml) is not None
+
+
+def _root(xml: str | None) -> Element | None:
+    # OME-XML has no document type; one could define entities that expand without end.
+    if xml is None or "<!DOCTYPE" in xml:
+        return None
+    for text in (xml, _UNESCAPED.sub("&amp;", _NO_TEXT.sub("", xml))):
+        try:
+            return ElementTree.fromstring(text)  # noqa: S314 - see above
+        except ElementTree.ParseError:
+            continue
+    return None
 
 
 def described_elsewhere(xml: str | None) -> str:
