@@ -127,6 +127,8 @@ def test_the_pixel_size_is_turned_with_the_image(tmp_path: Path, orientation: in
         "MPP: 0.00025 mm|AppMag = 40",
         "PixelSize = 250 nanometers",
         "MPP = 0.25 x 40",
+        "Macro MPP = 20|MPP = 0.25",
+        "source mpp=0.125, mpp=0.25",
         "MPP = 0.25, 40",
         "<iScan Magnification='40' ScanRes='0.25'/>",
         '<name>openslide.mpp-x</name>\n<value type="VipsRefString">0.25</value>',

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -37,6 +38,7 @@ _PIXEL = r"(?:px|pixels?)"
 _MPP_NAMES = rf"(?:MPP|{_UM}[\s_-]?per[\s_-]?{_PIXEL}|ScanRes)"
 """ScanRes is Ventana's."""
 
+_MOST_NAMES = 20
 _MOST_UNEQUAL = 4.0
 """Sides of a pixel differ less, if at all: another number may follow, as in "0.25 x 40"."""
 
@@ -72,6 +74,17 @@ _SIZES = (
         _UNIT,
     ),
 )
+_PHYSICAL_SIZES = [
+    (
+        re.compile(rf"\bPhysicalSize{axis}{_IS}"),
+        re.compile(
+            rf"\bPhysicalSize{axis}Unit[\"']?\s{{0,9}}[=:]\s{{0,9}}[\"']?([^\"',;|<>\s]{{1,20}})"
+        ),
+    )
+    for axis in "XY"
+]
+"""Numbers and units as OME has them, in text that is no OME-XML, such as tifffile's JSON."""
+
 _SPACING_MM = re.compile(
     r"\bDICOM_PIXEL_SPACING\"[^>]{0,200}>\s{0,9}(?:&quot;|\")([\d.]+)(?:&quot;|\")"
     r"\s{1,9}(?:&quot;|\")([\d.]+)"
@@ -102,6 +115,8 @@ def tiff_optics(tiff: TiffFile, page: TiffPage, known: Optics) -> Optics:
     for text in (*texts, _xmp(page)):
         power = power or _number(_POWER, text)
         mpp_um = mpp_um or _told_mpp_um(text)
+        if not tiff.is_ome:  # whose text tells of several images
+            mpp_um = mpp_um or _physical_size_um(text)
     mpp_um = mpp_um or _imagej_mpp_um(page) or resolution_mpp_um(page)
     return Optics(mpp_um, power)
 
@@ -109,15 +124,15 @@ def tiff_optics(tiff: TiffFile, page: TiffPage, known: Optics) -> Optics:
 def _told_mpp_um(text: str) -> tuple[float, float] | None:
     """Return the size of pixels that a description names with words of its own."""
     for words in _SIZES:
-        pair = words.both.search(text)
+        pair = _first(words.both, text)
         if pair is not None:
             x_um, y_um = (_length_um(pair[side], pair[3]) for side in (1, 2))
             if x_um and y_um and 1 / _MOST_UNEQUAL < x_um / y_um < _MOST_UNEQUAL:
                 return x_um, y_um
-        found = words.across.search(text)
+        found = _first(words.across, text)
         x_um = _length_um(found[1], found[2]) if found else None
         if x_um is not None:
-            other = words.down.search(text)
+            other = _first(words.down, text)
             return x_um, (_length_um(other[1], other[2]) if other else None) or x_um
     spacings = [
         (x_mm * 1000, y_mm * 1000)
@@ -125,6 +140,24 @@ def _told_mpp_um(text: str) -> tuple[float, float] | None:
         if (y_mm := positive(match[1])) and (x_mm := positive(match[2]))
     ]
     return min(spacings, default=None)
+
+
+def _first(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
+    """Return the first match with no other word before it, as in "Macro MPP"; else the first."""
+    found = [*itertools.islice(pattern.finditer(text), _MOST_NAMES)]
+    before = (text[max(0, match.start() - 9) : match.start()].rstrip(" ") for match in found)
+    alone = (match for match, words in zip(found, before, strict=True) if not words[-1:].isalnum())
+    return next(alone, next(iter(found), None))
+
+
+def _physical_size_um(text: str) -> tuple[float, float] | None:
+    """Return the size of pixels under the names that OME has for it; without a unit it is µm."""
+    sides: list[float | None] = []
+    for size, unit in _PHYSICAL_SIZES:
+        found, named = size.search(text), unit.search(text)
+        sides.append(_length_um(found[1], named[1] if named else None) if found else None)
+    x_um, y_um = sides
+    return None if x_um is None else (x_um, y_um or x_um)
 
 
 def _xmp(page: TiffPage) -> str:
