@@ -3,8 +3,22 @@
 from __future__ import annotations
 
 import io
+from typing import TYPE_CHECKING
 
 from PIL import ImageCms
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from PIL._imagingcms import CmsProfile
+
+_profile_of: Callable[[str], CmsProfile] = vars(ImageCms)["createProfile"]
+"""Of Pillow, whose type is not complete."""
+
+
+def srgb() -> ImageCms.ImageCmsProfile:
+    """Return the profile of sRGB that Little CMS makes."""
+    return ImageCms.ImageCmsProfile(_profile_of("sRGB"))
 
 
 def to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform:
@@ -18,7 +32,7 @@ def to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform:
     # Without the one-pixel cache of Little CMS a transform may be shared by threads.
     return ImageCms.buildTransform(
         ImageCms.ImageCmsProfile(io.BytesIO(profile)),
-        ImageCms.createProfile("sRGB"),  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+        srgb(),
         mode,
         "RGB",
         renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,

@@ -1,5 +1,3 @@
-# pyright: basic
-# (zarr brings types that are not complete)
 """Scores of cells as OME-Zarr 0.5: a multiscale picture with a channel a class.
 
 Runs in the helper process, since it needs zarr.
@@ -15,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
-import zarr
 
 from viewer.overlays.files.arrays import WriteArrays
 from viewer.overlays.files.patch_files import pyramid
 from viewer.overlays.files.zarr_marks import MARK, is_own_heatmap
 from viewer.prepared_types import prepared
+from viewer.typed_zarr import new_group
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +53,7 @@ def write_ome_zarr(
     levels = pyramid(np.moveaxis(values.astype(np.float32), 2, 0))
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".") as folder:
         whole = Path(folder) / path.name
-        group = zarr.open_group(str(whole), mode="w", zarr_format=3)
+        group = new_group(whole)
         group.attrs["ome"] = _about(path.stem, names, um, [level.shape for level in levels])
         group.attrs.update(MARK)
         for index, level in enumerate(levels):

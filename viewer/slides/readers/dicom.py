@@ -1,5 +1,5 @@
-# pyright: basic
-# (wsidicom and pydicom bring types that are not complete)
+# pyright: reportMissingTypeStubs=false
+# (wsidicom brings none)
 """DICOM slides that OpenSlide does not read, through wsidicom: planes, channels, other codecs."""
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
+    from pydicom.dataset import Dataset
 
     from viewer.slides.dicom_header import DicomHeader
     from viewer.slides.source import RgbImage
@@ -270,16 +271,17 @@ class OpticalPath(msgspec.Struct, frozen=True):
 
 def _optical_paths(file: object) -> list[OpticalPath]:
     """Return what a file says of its channels."""
-    import pydicom
+    from viewer.typed_pydicom import header_in
 
-    return optical_paths_of(pydicom.dcmread(str(file), stop_before_pixels=True))
+    return optical_paths_of(header_in(Path(str(file))))
 
 
-def optical_paths_of(dataset: Any) -> list[OpticalPath]:
+def optical_paths_of(dataset: Dataset) -> list[OpticalPath]:
     """Return what a dataset says of its channels."""
-    found = dataset.get("OpticalPathSequence") or []
+    from viewer.typed_pydicom import items_of
+
     paths: list[OpticalPath] = []
-    for item in found:
+    for item in items_of(dataset, "OpticalPathSequence"):
         wave_nm = item.get("IlluminationWaveLength")
         wave = f"{float(wave_nm):g} nm" if wave_nm else ""
         name = str(item.get("OpticalPathDescription") or "") or wave

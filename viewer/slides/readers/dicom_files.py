@@ -1,5 +1,5 @@
-# pyright: basic
-# (wsidicom brings types that are not complete)
+# pyright: reportMissingTypeStubs=false
+# (wsidicom brings none)
 """Files of a DICOM series as wsidicom reads them: it finds the frames, which are decoded here.
 
 wsidicom leaves out files whose pixels it could not decode. `dicom_frames` decodes more kinds, so

@@ -1,5 +1,5 @@
-# pyright: basic
-# (fastslide brings no complete types)
+# pyright: reportMissingTypeStubs=false
+# (fastslide brings none)
 """iSyntax of Philips, and VSI of Olympus with its ETS data, through fastslide."""
 
 from __future__ import annotations

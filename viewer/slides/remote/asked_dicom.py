@@ -1,5 +1,5 @@
-# pyright: basic
-# (wsidicom and pydicom bring types that are not complete)
+# pyright: reportMissingTypeStubs=false
+# (wsidicom brings none)
 """DICOM series on DICOMweb servers, as the confined reader opens them through wsidicom.
 
 wsidicom's source for DICOMweb reads through a client. Here it is one that asks the window, so that
@@ -65,6 +65,10 @@ def open_asked_dicom(path: Path, asking: Asking, image: int | None) -> SlideSour
         ) from error
 
 
+def _left_out(*_: object) -> None:
+    """Stand for data that lie elsewhere."""
+
+
 class _AskedClient:
     """What wsidicom asks of a client of DICOMweb, answered by objects of the window."""
 
@@ -79,7 +83,7 @@ class _AskedClient:
         found = json.loads(self._objects(METADATA) or b"[]")
         study = series = None
         for each in found:
-            dataset = Dataset.from_json(each, lambda *_: None)
+            dataset = Dataset.from_json(each, _left_out)
             if str(dataset.get("SOPClassUID", "")) == _WHOLE_SLIDE:
                 self._datasets[str(dataset.SOPInstanceUID)] = dataset
                 study, series = dataset.StudyInstanceUID, dataset.SeriesInstanceUID

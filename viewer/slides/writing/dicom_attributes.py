@@ -1,5 +1,3 @@
-# pyright: basic
-# (wsidicom and pydicom bring types that are not complete)
 """The attributes of a DICOM slide that is written: PS3.3, VL Whole Slide Microscopy Image."""
 
 from __future__ import annotations
@@ -7,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
-from PIL import ImageCms
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import VLWholeSlideMicroscopyImageStorage, generate_uid
 
 from viewer import __version__
+from viewer.slides.srgb import srgb
 from viewer.slides.writing.coding import JpegCoding
 
 if TYPE_CHECKING:
@@ -176,7 +174,7 @@ def _add_optics(new: Dataset, plan: ConvertPlan, info: SlideInfo) -> None:
 
 
 def _srgb() -> bytes:
-    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    return srgb().tobytes()
 
 
 def _code(value: str, scheme: str, meaning: str) -> Dataset:

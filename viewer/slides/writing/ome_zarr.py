@@ -1,5 +1,3 @@
-# pyright: basic
-# (zarr brings types that are not complete)
 """A conversion as OME-Zarr 0.5: an array a level, tiles as chunks, compressed without loss."""
 
 from __future__ import annotations
@@ -13,6 +11,7 @@ from zarr.codecs import ZstdCodec
 
 from viewer.slides.writing.coding import ZSTD_LEVEL, ZstdCoding
 from viewer.slides.writing.errors import VerificationError
+from viewer.typed_zarr import group_in, new_group
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,7 +75,7 @@ def finish_ome_zarr(spool: Spool, plan: ConvertPlan, info: SlideInfo, watch: Wat
     folder = spool.path.with_suffix(".ome.zarr")
     if folder.exists():
         shutil.rmtree(folder)
-    group = zarr.open_group(str(folder), mode="w", zarr_format=3)
+    group = new_group(folder)
     group.attrs["ome"] = _about(plan, info)
     for index, level in enumerate(plan.levels):
         group.create_array(
@@ -103,7 +102,7 @@ def finish_ome_zarr(spool: Spool, plan: ConvertPlan, info: SlideInfo, watch: Wat
 
 def check_by_zarr(folder: Path, spool: Spool, plan: ConvertPlan, codings: list[Coding]) -> None:
     """Have zarr read tiles of each level. Raises VerificationError where they differ."""
-    group = zarr.open_group(str(folder), mode="r")
+    group = group_in(folder)
     for index, level in enumerate(plan.levels):
         array = group[str(index)]
         if not isinstance(array, zarr.Array) or array.shape != _shape(plan, level):

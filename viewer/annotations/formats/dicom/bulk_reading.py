@@ -13,7 +13,6 @@ from highdicom.spatial import ReferenceToImageTransformer
 from highdicom.uid import UID
 
 from viewer.annotations.annotation import DESCRIPTION, Annotation, AnnotationClass, repaired
-from viewer.annotations.formats.dicom.datasets import items_of
 from viewer.annotations.formats.dicom.slide_headers import slide_headers
 from viewer.annotations.formats.dicom.terms import (
     NO_CLASS,
@@ -26,6 +25,7 @@ from viewer.annotations.formats.foreign_values import MOST_PX
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
 from viewer.colors import class_color
 from viewer.plain_text import shown_line, shown_text
+from viewer.typed_pydicom import items_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

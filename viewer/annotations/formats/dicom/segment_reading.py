@@ -10,7 +10,6 @@ import shapely
 from highdicom.seg import Segmentation, SegmentsOverlapValues
 from highdicom.spatial import ImageToReferenceTransformer
 
-from viewer.annotations.formats.dicom.datasets import dataset_in
 from viewer.annotations.formats.dicom.slide_headers import complete_measures, slide_headers
 from viewer.annotations.formats.dicom.terms import NO_CLASS, color_of_lab
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
@@ -19,6 +18,7 @@ from viewer.annotations.masks.mask_reading import Regions
 from viewer.colors import class_color
 from viewer.limits import ANNOTATIONS_BYTES
 from viewer.plain_text import shown_line
+from viewer.typed_pydicom import dataset_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

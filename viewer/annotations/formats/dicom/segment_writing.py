@@ -18,13 +18,13 @@ from highdicom.uid import UID
 
 from viewer.annotations.annotation import NO_COLOR
 from viewer.annotations.formats.dicom.bulk_writing import DEVICE, UTF_8
-from viewer.annotations.formats.dicom.datasets import items_of
 from viewer.annotations.formats.dicom.slide_headers import SLICE_MM
 from viewer.annotations.formats.dicom.terms import CATEGORY, NO_CLASS, concept_of, lab_of, label_of
 from viewer.annotations.formats.export_warnings import each_alone
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
 from viewer.annotations.masks.label_masks import MaskPlace, labeled
 from viewer.annotations.masks.label_strips import LabelPainter
+from viewer.typed_pydicom import items_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -10,10 +10,10 @@ from uuid import NAMESPACE_URL, uuid5
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, VLWholeSlideMicroscopyImageStorage
 
-from viewer.annotations.formats.dicom.datasets import header_in, items_of
 from viewer.limits import open_regular
 from viewer.slides.dicom_folder import series_in
 from viewer.slides.dicom_kinds import HEAD_BYTES, is_dicom
+from viewer.typed_pydicom import header_in, items_of
 
 if TYPE_CHECKING:
     from viewer.annotations.formats.slide_place import SlidePlace

@@ -1,5 +1,3 @@
-# pyright: basic
-# (wsidicom and pydicom bring types that are not complete)
 """De-identifying DICOM slides: a new file for each level, labels and overviews left out."""
 
 from __future__ import annotations
@@ -11,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import msgspec
-import pydicom
 from pydicom.dataset import FileMetaDataset
 from pydicom.errors import InvalidDicomError
 from pydicom.filebase import DicomFileLike
@@ -32,6 +29,7 @@ from viewer.slides.writing.deidentifying.report import Report
 from viewer.slides.writing.errors import WritingError
 from viewer.slides.writing.places import new_pseudonym
 from viewer.slides.writing.sampling import check_same_pixels
+from viewer.typed_pydicom import header_in
 
 if TYPE_CHECKING:
     from typing import IO
@@ -129,7 +127,7 @@ def _kept(files: list[Path], report: Report) -> list[_Instance]:
     for path in files:
         with open_regular(path) as file:
             try:
-                attributes = pydicom.dcmread(file, stop_before_pixels=True)
+                attributes = header_in(file)
             except (InvalidDicomError, EOFError, ValueError) as error:
                 raise WritingError(f"{path.name} is damaged ({error}); copy it again.") from error
             at = file.tell()

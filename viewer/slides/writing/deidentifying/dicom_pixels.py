@@ -1,5 +1,3 @@
-# pyright: basic
-# (wsidicom and pydicom bring types that are not complete)
 """The pixels of a DICOM file, frame by frame: copied as they are, texts within them taken out."""
 
 from __future__ import annotations
@@ -92,7 +90,8 @@ def copy_encapsulated(
     out.write(_ITEM + struct.pack("<I", table_size))
     table_at = out.tell()
     out.write(bytes(table_size))
-    first, offsets = out.tell(), []
+    first = out.tell()
+    offsets: list[int] = []
     for index, frame in enumerate(frames.fragments):
         watch.check()
         data = clean_frame(b"".join(_read(file, *each) for each in frame), syntax, report)
