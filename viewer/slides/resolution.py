@@ -19,6 +19,8 @@ _UM_AT_POWER_1 = 10.0
 """Cameras and scanners have about 10 µm / power per pixel, give or take a factor of two."""
 
 _SUSPECT_FACTOR = 5.0
+_OBLONG = 1.05
+"""Scanners whose sides differ by less show nothing that could be seen as stretched."""
 
 
 def positive(text: str | None) -> float | None:
@@ -45,13 +47,19 @@ def believable_mpp_um(x_um: float, y_um: float) -> tuple[float, float] | None:
 
 
 def scale_doubt(optics: Optics, rejected_um: tuple[float, float] | None = None) -> str:
-    """Return a sentence where a pixel size is far from what the objective's power allows, else "".
+    """Return what is to be said of a pixel size, else "".
+
+    That is where it is far from what the objective's power allows, and where pixels are oblong.
 
     Parameters
     ----------
     rejected_um
         What the file says, in x and y, where that was not believed.
     """
+    return " ".join(filter(None, (_power_doubt(optics, rejected_um), _oblong(optics))))
+
+
+def _power_doubt(optics: Optics, rejected_um: tuple[float, float] | None) -> str:
     power, sizes = optics.objective_power, optics.mpp_um or rejected_um
     if power is None or sizes is None:
         return ""
@@ -64,3 +72,10 @@ def scale_doubt(optics: Optics, rejected_um: tuple[float, float] | None = None) 
     if optics.mpp_um is None:
         return f"Pixel size unknown: {what} ({rest}), so the file's resolution is not used."
     return f"Doubtful pixel size: {what} ({rest}); check it before measuring."
+
+
+def _oblong(optics: Optics) -> str:
+    x_um, y_um = optics.mpp_um or (1.0, 1.0)
+    if max(x_um, y_um) < _OBLONG * min(x_um, y_um):
+        return ""
+    return f"Its pixels are not square ({x_um:.3g} × {y_um:.3g} µm): shapes are shown stretched."

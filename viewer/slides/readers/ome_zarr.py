@@ -32,6 +32,7 @@ from viewer.slides.readers.planes_source import PlanesSource
 from viewer.slides.readers.sample_colors import ColorModel, display_range
 from viewer.slides.readers.tiff.errors import ChunkError
 from viewer.slides.readers.zarr_stores import store_of
+from viewer.slides.resolution import scale_doubt
 from viewer.slides.source import ImageEntry, SlideInfo
 
 if TYPE_CHECKING:
@@ -148,10 +149,12 @@ def _source(
     notes.append(_inverted_note(image))
     if has_more:
         notes.append(f"Only the first {len(images)} of its images are listed.")
+    optics = Optics((x_um, y_um) if x_um and y_um else None, None)
+    notes.append(scale_doubt(optics))
     info = SlideInfo(
         vendor="ome-zarr",
         reader="zarr",
-        optics=Optics((x_um, y_um) if x_um and y_um else None, None),
+        optics=optics,
         properties={name: value for name, value in properties.items() if value},
         notes=tuple(note for note in notes if note),
         images=entries if len(entries) > 1 else (),

@@ -15,6 +15,7 @@ from viewer.slides.errors import DamagedSlideError, NoSuchImageError, check_imag
 from viewer.slides.readers.extras import need
 from viewer.slides.readers.planes_source import PlanesSource
 from viewer.slides.readers.tiff.errors import ChunkError
+from viewer.slides.resolution import scale_doubt
 from viewer.slides.source import ImageEntry, Level, SlideInfo
 from viewer.slides.vsi_folders import is_vsi, overview_note
 
@@ -103,14 +104,16 @@ def _source(
         for index, each in enumerate(views)
     )
     x_um, y_um = view.mpp
+    optics = Optics((x_um, y_um) if x_um > 0 and y_um > 0 else None, None)
+    notes = (overview_note(path) if is_vsi(path) else "", scale_doubt(optics))
     info = SlideInfo(
         vendor=vendor,
         reader="fastslide",
-        optics=Optics((x_um, y_um) if x_um > 0 and y_um > 0 else None, None),
+        optics=optics,
         associated=tuple(slide.associated_images.keys()),
         images=entries if len(entries) > 1 else (),
         image=chosen,
-        notes=tuple(filter(None, (overview_note(path),))) if is_vsi(path) else (),
+        notes=tuple(filter(None, notes)),
         part="" if chosen == primary else f"image {chosen}",
         axes=Axes(
             reader.channels(), view.z_count, view.z_spacing_um, view.t_count, view.t_interval_s
