@@ -123,6 +123,48 @@ def test_four_samples_of_one_page_are_channels_where_none_is_opacity(
     source.close()
 
 
+@pytest.mark.parametrize("names", [NAMES[:2], NAMES, [*NAMES, "CD8"], [*NAMES, "CD8", "PanCK"]])
+@pytest.mark.parametrize("planar", ["separate", "contig"])
+def test_channels_that_are_samples_of_one_page_keep_their_names(
+    tmp_path: Path, names: list[str], planar: str
+) -> None:
+    path = tmp_path / "a.ome.tif"
+    values = stack((len(names),))
+    _write_samples(path, values, names, planar)
+    source = open_slide(path)
+    channels = source.info.axes.channels
+    assert [channel.name for channel in channels] == names
+    assert channels[0].color == (0, 1, 2)
+    np.testing.assert_array_equal(whole(source, 0, tuple(range(len(names)))), values)
+    assert source.info.notes == ()
+    source.close()
+
+
+def test_samples_that_are_named_red_green_and_blue_are_a_picture(tmp_path: Path) -> None:
+    path = tmp_path / "a.ome.tif"
+    _write_samples(path, stack((3,), "uint8"), ["Red", "Green", "Blue"], "separate")
+    source = open_slide(path)
+    assert source.info.axes.is_rgb
+    source.close()
+
+
+def _write_samples(path: Path, values: NDArray[Any], names: list[str], planar: str) -> None:
+    """Write an OME-TIFF of one page whose XML takes samples for channels of their own."""
+    channels = "".join(
+        f'<Channel ID="C:{n}" Name="{name}" Color="{(n * 0x030000 + 0x0102) << 8 | 255}"/>'
+        for n, name in enumerate(names)
+    )
+    count, height, width = values.shape
+    xml = (
+        '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="Image:0">'
+        f'<Pixels ID="Pixels:0" DimensionOrder="XYCZT" Type="{values.dtype}" SizeX="{width}" '
+        f'SizeY="{height}" SizeC="{count}" SizeZ="1" SizeT="1">{channels}<TiffData/></Pixels>'
+        "</Image></OME>"
+    )
+    stored = values if planar == "separate" else np.moveaxis(values, 0, 2)
+    tifffile.imwrite(path, stored, planarconfig=planar, metadata=None, description=xml, **TILED)
+
+
 def test_imagej_hyperstacks(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
     values = stack((2, 3, 2))

@@ -114,6 +114,14 @@ class TiffImage(msgspec.Struct, frozen=True):
         return c, z, t
 
     @property
+    def has_stains(self) -> bool:
+        """Return whether the samples of a pixel are named as stains are, and so are no colors."""
+        names = [part.name.strip().casefold() for part in self.stack.channels[0].parts]
+        if len(names) != self.levels[0].page.samplesperpixel or not names_stains(names):
+            return False
+        return not any(sorted(names[:3]) == sorted(known) for known in _COLOR_NAMES)
+
+    @property
     def plain_name(self) -> str:
         """Return the name as names are compared: "label" for "Label Image"."""
         return self.name.strip().casefold().removesuffix(" image")

@@ -95,11 +95,18 @@ def length_um(value: float, unit: str) -> float | None:
 
 
 class OmeChannel(msgspec.Struct, frozen=True):
-    """One channel: its name, samples per pixel, and its display color, 0xRRGGBB, where given."""
+    """One channel: its name, samples per pixel, and its display color, 0xRRGGBB, where given.
+
+    Attributes
+    ----------
+    parts
+        What the XML takes for channels of their own, and the file holds as samples of this one.
+    """
 
     name: str
     samples: int
     color: int | None
+    parts: tuple[OmeChannel, ...] = ()
 
 
 class OmeImage(msgspec.Struct, frozen=True):
@@ -266,7 +273,10 @@ def _image(
     if samples == 1 and math.prod(sizes.values()) == file.directories * file.samples:
         # The colors of a pixel, which the XML does not tell from channels in pages of their own.
         samples = file.samples
-        channels = tuple(replace(channel, samples=samples) for channel in channels[::samples])
+        channels = tuple(
+            replace(channels[at], samples=samples, parts=channels[at : at + samples])
+            for at in range(0, len(channels), samples)
+        )
     # SizeC counts samples, planes count channels.
     planes_of = sizes | {"C": max(sizes["C"] // samples, 1)}
     planes, beside, elsewhere = _planes(pixels, planes_of, files)

@@ -53,10 +53,15 @@ class PageColors(msgspec.Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
 
-def page_colors(pages: tuple[TiffPage, ...]) -> PageColors:
+def page_colors(pages: tuple[TiffPage, ...], *, has_stains: bool = False) -> PageColors:
     """Return how the samples of a page, or of a page for each color, are shown.
 
     The display range is still open; see `with_range`.
+
+    Parameters
+    ----------
+    has_stains
+        Whether samples that are stored as gray are known to be no colors.
     """
     page = pages[0]
     count = page.samplesperpixel if len(pages) == 1 else len(pages)
@@ -65,7 +70,8 @@ def page_colors(pages: tuple[TiffPage, ...]) -> PageColors:
         return _indexed(page, _palette(page.colormap), count, scale)
     if page.photometric == PHOTOMETRIC.SEPARATED and _is_of_inks(page, count):
         return (_cmyk if count > 3 else _cmy)(page, count, scale)
-    return (_gray if _is_gray(page, pages, count) else _rgb)(page, pages, count, scale)
+    is_gray = _is_gray(page, pages, count) or (has_stains and _is_open(page))
+    return (_gray if is_gray else _rgb)(page, pages, count, scale)
 
 
 def _is_of_inks(page: TiffPage, count: int) -> bool:
@@ -180,7 +186,7 @@ def with_likely_fourth(colors: PageColors, level: LevelChunks, page: TiffPage) -
     many places is opacity; bright spots of a channel are few.
     """
     is_known = colors.samples.model is not ColorModel.RGB or colors.samples.alpha is not None
-    if is_known or not _is_open(page):
+    if is_known or not _is_open(page) or page.samplesperpixel < 4:
         return colors
     scale, full, seen = colors.samples.full_scale, 0, 0
     for chunk in level.spread(_MOST_CHUNKS):
@@ -192,8 +198,8 @@ def with_likely_fourth(colors: PageColors, level: LevelChunks, page: TiffPage) -
 
 
 def _is_open(page: TiffPage) -> bool:
-    """Return whether a page holds four samples of which the tags do not tell what they are."""
-    return page.photometric == PHOTOMETRIC.MINISBLACK and page.samplesperpixel == 4
+    """Return whether a page holds three or four samples under the name of gray."""
+    return page.photometric == PHOTOMETRIC.MINISBLACK and page.samplesperpixel in (3, 4)
 
 
 def with_range(colors: SampleColors, level: LevelChunks, page: TiffPage) -> SampleColors:

@@ -213,7 +213,7 @@ def _shown_levels(
             raise UnsupportedSlideError(path, _to_be_converted(sentence))
     page = image.levels[0].page
     finest, coarsest = levels[0], levels[-1]
-    colors = page_colors(image.levels[0].pages)
+    colors = page_colors(image.levels[0].pages, has_stains=image.has_stains)
     colors = with_likely_fourth(colors, coarsest, image.levels[-1].page)
     is_small = finest.width_px * finest.height_px <= WHOLE_LEVEL_PX
     samples = with_range(colors.samples, finest if is_small else coarsest, page)

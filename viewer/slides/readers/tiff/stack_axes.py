@@ -127,10 +127,8 @@ def stack_axes(image: TiffImage, samples: int, planes: Planes, shown: DisplayRan
         return Axes((), *counts)
     dtype = image.levels[0].page.dtype
     stored = np.dtype(np.uint8) if dtype is None or dtype.kind == "b" else dtype
-    given = [channel for channel in stack.channels for _ in range(samples)]
+    given = [part for channel in stack.channels for part in channel.samples(samples)]
     names = [channel.name for channel in given]
-    if samples > 1:
-        names = [name and f"{name} {index % samples + 1}" for index, name in enumerate(names)]
     if len(given) == 1:
         names = [names[0] or "Gray"]
     known = distinct_names(names)

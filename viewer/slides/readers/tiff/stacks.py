@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec.structs import replace
 from tifffile import COMPRESSION, TiffPage
 
 from viewer.limits import TIFF_SUB_DIRECTORIES
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from tifffile import TiffFile
 
     from viewer.slides.channels import Color
-    from viewer.slides.readers.tiff.ome import OmeImage
+    from viewer.slides.readers.tiff.ome import OmeChannel, OmeImage
 
 _log = logging.getLogger(__name__)
 
@@ -38,11 +39,28 @@ _S_PER_UNIT = {"s": 1.0, "sec": 1.0, "ms": 1e-3, "µs": 1e-6, "min": 60.0, "h": 
 
 
 class StackChannel(msgspec.Struct, frozen=True):
-    """What a file says of a channel; an empty name or no color where it says nothing."""
+    """What a file says of a channel; an empty name or no color where it says nothing.
+
+    Attributes
+    ----------
+    parts
+        The same of each of its samples, where it says that.
+    """
 
     name: str = ""
     color: Color | None = None
     shown_range: tuple[float, float] | None = None
+    parts: tuple[StackChannel, ...] = ()
+
+    def samples(self, count: int) -> tuple[StackChannel, ...]:
+        """Return what each of its samples is, of which there are so many."""
+        if len(self.parts) == count:
+            return self.parts
+        if count == 1:
+            return (self,)
+        return tuple(
+            replace(self, name=self.name and f"{self.name} {index + 1}") for index in range(count)
+        )
 
 
 class Stack(msgspec.Struct, frozen=True):
@@ -86,12 +104,15 @@ class Stack(msgspec.Struct, frozen=True):
 def ome_stack(ome: OmeImage) -> Stack:
     """Return the stack that OME-XML tells of."""
     known = ome.channels
-    colors = [channel.color for channel in known]
+    colors = [part.color for channel in known for part in channel.parts or (channel,)]
     # White for all is what programs write that know no colors.
     all_white = len(colors) > 1 and all(color == _WHITE for color in colors)
-    channels = tuple(
-        StackChannel(channel.name, None if all_white else _rgb(channel.color)) for channel in known
-    )
+
+    def stated(channel: OmeChannel) -> StackChannel:
+        color = None if all_white else _rgb(channel.color)
+        return StackChannel(channel.name, color, parts=tuple(map(stated, channel.parts)))
+
+    channels = tuple(map(stated, known))
     channels = (channels + (StackChannel(),) * ome.size_c)[: ome.size_c]
     about = ome.attributes
     return Stack(
