@@ -141,14 +141,17 @@ class SetStore:
         """
         bodies = self._merged.living([word.encode() for word in naming])
         count = max(1, len(self._merged))
-        found: list[Annotation | None] = []
+        renames = self.which.renames
+        found: list[Annotation] = []
+        lost = 0
         with let_go_if_stopped(found):
             while part := list(itertools.islice(bodies, _MOST_IN_LINE)):
-                found += unpacked_all(part)
+                sound = filter(None, unpacked_all(part))
+                before = len(found)
+                found += [each.with_classes_renamed(renames) for each in sound]
+                lost += before + len(part) - len(found)
                 tell_progress(min(1.0, len(found) / count))
-        renames = self.which.renames
-        sound = [each.with_classes_renamed(renames) for each in found if each is not None]
-        return sound, len(found) - len(sound)
+        return found, lost
 
     # What is done ----------------------------------------------------------------------------
 
