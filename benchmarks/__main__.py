@@ -11,6 +11,7 @@ from benchmarks import big_slide
 from benchmarks.report import Figure, print_table, write_json
 
 _NAMES = (
+    "start",
     "decode",
     "paint",
     "browse",
@@ -55,6 +56,10 @@ def main() -> None:
 
 
 def _measure(name: str) -> list[Figure]:
+    if name == "start":
+        from benchmarks import start
+
+        return start.run()
     if name == "recording":
         from benchmarks import recording
 

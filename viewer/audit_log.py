@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import csv
 import logging
 import os
 import threading
@@ -26,12 +25,13 @@ from viewer.cell_text import text_cell
 from viewer.folders import data_folder
 from viewer.limits import open_regular
 from viewer.prepared_types import prepared
-from viewer.signing.keys import KeyRing, Signer, is_signed
 from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from viewer.signing.keys import Signer
 
 Deed = Literal["opened", "exported", "sent", "imported"]
 COLUMNS = ("number", "at_utc", "what", "subject", "detail", "count")
@@ -134,6 +134,8 @@ class AuditTrail:
                     return
 
     def _key(self) -> Signer | None:
+        from viewer.signing.keys import KeyRing
+
         home = str(data_folder())
         if self._signer is None or home != self._home:
             try:
@@ -173,6 +175,8 @@ def read_audit(most: int | None = None) -> list[AuditEntry]:
 
 def check_audit() -> AuditVerdict:
     """Hold the log against the keys of this account. Raises OSError."""
+    from viewer.signing.keys import KeyRing, is_signed
+
     listed = KeyRing().listed(_STUDY)
     before, count, unsigned = "", 0, 0
     for line in _lines():
@@ -201,6 +205,8 @@ def check_audit() -> AuditVerdict:
 
 def export_audit(path: Path) -> int:
     """Write all entries as CSV, the oldest first, and return how many. Raises OSError."""
+    import csv
+
     count = 0
     with atomic_write_text(path) as file:
         writer = csv.writer(file)

@@ -7,12 +7,10 @@ import os
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
-from filelock import FileLock
 
 from viewer.access import make_folder
 from viewer.atomic_write import atomic_write_bytes
 from viewer.prepared_types import prepared
-from viewer.redaction import leave_out_names, leave_out_path
 from viewer.setting_choices import CHOICES
 from viewer.untyped import is_mapping, is_sequence
 
@@ -192,6 +190,8 @@ def save_settings(settings: Settings, folder: Path, before: Settings | None = No
     OSError
         The folder cannot be written.
     """
+    from filelock import FileLock
+
     _leave_out(settings)
     path = folder / _FILE
     make_folder(folder)
@@ -275,6 +275,8 @@ def _warned(sentences: list[str]) -> list[str]:
 
 def _leave_out(settings: Settings) -> None:
     """Keep what the settings tell of people and slides out of logs and reports."""
+    from viewer.redaction import leave_out_names, leave_out_path
+
     leave_out_names(settings.reader, settings.reviewer, settings.study)
     for path in (*settings.recent_slides, *settings.recent_projects):
         leave_out_path(path)

@@ -14,7 +14,7 @@ from cli_steps import coverslip
 from inference_steps import Roomless, make_bundle
 from PIL import Image
 
-from viewer.annotations import tissue_correction
+from viewer.annotations import drawn_places
 from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.document import adding
 from viewer.annotations.sets.annotation_set import AnnotationSet, SetKey
@@ -140,8 +140,8 @@ def test_regions_of_sets_correct_it_too(slide: Path, tmp_path: Path) -> None:
         assert share(plain, *ADDED) == 0
         assert share(corrected_tissue(source), *ADDED) == 1
         assert share(corrected_tissue(source), *SECTION) > 0.9
-        tissue_correction.drawn_in = lambda _: [SetFiles(of_project)]
+        drawn_places.drawn_in = lambda _: [SetFiles(of_project)]
         try:
             assert share(corrected_tissue(source), *SECTION) < 0.6
         finally:
-            tissue_correction.drawn_in = tissue_correction.no_places
+            drawn_places.drawn_in = drawn_places.no_places

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -73,6 +72,8 @@ def write_statistics(
     path: Path, figures: Sequence[ClassFigures], mpp_um: MicronsPerPixel | None
 ) -> None:
     """Write a CSV with a row a class. Raises OSError; a file that was there is left as it was."""
+    import csv
+
     with atomic_write_text(path) as file:
         writer = csv.writer(file)
         writer.writerow(columns(mpp_um))

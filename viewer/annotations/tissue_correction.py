@@ -12,6 +12,7 @@ import numpy as np
 import shapely
 from msgspec.structs import replace
 
+from viewer.annotations import drawn_places
 from viewer.annotations.masks.label_strips import covered, region_edges
 from viewer.annotations.sets.listing import sets_of_slide
 from viewer.annotations.sets.places import SetFiles
@@ -21,14 +22,13 @@ from viewer.folders import data_folder
 from viewer.slides.tissue import tissue_mask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable
     from pathlib import Path
 
     from numpy.typing import NDArray
     from shapely.geometry.base import BaseGeometry
 
     from viewer.annotations.annotation import Annotation
-    from viewer.annotations.sets.places import AnnotationsPlace
     from viewer.slides.source import SlideSource
     from viewer.slides.tissue import TissueMask
 
@@ -89,7 +89,7 @@ def correction_of(annotations: Iterable[Annotation]) -> TissueCorrection:
 
 
 def kept_correction(identity: str, slide: Path) -> TissueCorrection:
-    """Return what is kept of a slide alone, and in the sets of `drawn_in`.
+    """Return what is kept of a slide alone, and in the sets of `drawn_places`.
 
     Nothing where annotations cannot be read.
     """
@@ -98,21 +98,12 @@ def kept_correction(identity: str, slide: Path) -> TissueCorrection:
         found = kept_annotations(identity, slide, naming=names)
         for which in sets_of_slide(data_folder(), identity):
             found += SetFiles(which).kept(names)
-        for place in drawn_in(identity):
+        for place in drawn_places.drawn_in(identity):
             found += place.kept(names)
     except (AnnotationStoreError, sqlite3.Error, OSError) as error:
         _log.warning("the tissue is not corrected (%s)", error)
         return correction_of(())
     return correction_of({each.id: each for each in found}.values())
-
-
-def no_places(_identity: str) -> Sequence[AnnotationsPlace]:
-    """Return what `drawn_in` gives where no window is open."""
-    return ()
-
-
-drawn_in: Callable[[str], Sequence[AnnotationsPlace]] = no_places
-"""Gives the sets that a window draws in on a slide; called in worker threads."""
 
 
 def corrected_tissue(source: SlideSource) -> TissueMask:

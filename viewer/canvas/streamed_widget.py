@@ -15,7 +15,6 @@ from viewer.canvas.tile_scaling import TileScaler, tile_scaler
 from viewer.geometry import Box, Optics, View
 from viewer.slides.channels import FIRST_PLANE, ImagePlane
 from viewer.tiles.display import DisplaySettings, DisplayTransform
-from viewer.tiles.loader import TileLoader
 from viewer.tiles.rendering import rendering_of
 from viewer.tiles.stream import StreamState, TileStream
 
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
     from viewer.slides.source import SlideSource
     from viewer.tiles.cache import TileCache
+    from viewer.tiles.loader import TileLoader
     from viewer.tiles.plan import Motion
 
 _FRAME_MS = 16
@@ -130,6 +130,8 @@ class StreamedWidget(NavigatedWidget):
             Holds tiles of the source already, made for the look of the canvas; the canvas closes
             it.
         """
+        from viewer.tiles.loader import TileLoader
+
         self.clear()
         base = source.levels[0]
         self._source = source

@@ -15,7 +15,6 @@ from PySide6.QtCore import QPoint, QRect
 from PySide6.QtGui import QPainter, QRegion, QTransform
 
 from viewer.canvas.kept_frame import KeptFrame
-from viewer.canvas.paint_target import paint_target
 from viewer.canvas.tile_grid import TileGrid
 from viewer.canvas.tile_painting import (
     SURROUND,
@@ -104,6 +103,8 @@ class TileLayer:
 
         A frame that is gone with the next step of a zoom is not worth a copy of its pixels.
         """
+        from viewer.canvas.paint_target import paint_target
+
         if not scene.is_zooming:
             return False
         if not self._can_scale(grid):

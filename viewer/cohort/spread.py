@@ -11,7 +11,6 @@ from viewer.cohort.table import slide_values
 from viewer.errors import CoverslipError
 from viewer.overlays.objects import UNLIKE
 from viewer.prepared_types import prepared
-from viewer.processes.helper import HelperEndedError, HelperFailedError, helper
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -187,6 +186,8 @@ def _results(batch: Batch) -> Mapping[str, str]:
 
 
 def _asked(sql: str, parameters: dict[str, str | float | list[str]]) -> list[list[object]]:
+    from viewer.processes.helper import HelperEndedError, HelperFailedError, helper
+
     try:
         body = helper().run("viewer.cohort.query.in_helper:answer", AskQuery(sql, parameters))
     except (HelperEndedError, HelperFailedError, OSError) as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -82,6 +81,8 @@ def measured_rate(batch: Batch) -> tuple[float, float] | None:
 
 def write_batch_table(batch: Batch, path: Path) -> None:
     """Write the table as CSV; texts that look like formulas are escaped. Raises OSError."""
+    import csv
+
     columns, rows = batch_table(batch)
     with atomic_write_text(path) as file:
         writer = csv.writer(file)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import sqlite3
 import time
@@ -17,7 +16,6 @@ from viewer.folders import cache_folder
 from viewer.overlays.blocks import BlockGrid, BlockKey
 from viewer.planted_tables import with_our_tables
 from viewer.prepared_types import prepared
-from viewer.slides.slide_key import file_name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,6 +76,10 @@ def result_path(identity: str, model: str, mpp_um: float, made_on: str = "") -> 
 
 def results_name(identity: str, model: str, mpp_um: float, made_on: str = "") -> str:
     """Return what results are called in any store: a folder for the slide, and the rest in it."""
+    import hashlib
+
+    from viewer.slides.slide_key import file_name_of
+
     about = f"2\n{model}\n{mpp_um:.5f}" + (f"\n{made_on}" if made_on else "")
     rest = hashlib.blake2b(about.encode(), digest_size=12).hexdigest()
     return f"{file_name_of(identity)}/{rest}"

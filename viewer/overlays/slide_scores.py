@@ -10,9 +10,7 @@ from msgspec.structs import replace
 from viewer.annotations.counting.tally import MITOSIS, layout_of, summary_of
 from viewer.annotations.operations import is_region
 from viewer.geometry import Box
-from viewer.overlays.counting import analyzed_share
 from viewer.overlays.objects import Objects
-from viewer.overlays.score_report import ClassRegion, ScoreScope, score_lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,6 +40,9 @@ def scores_of(
     held
         The annotations of the slide, of which areas may give cells a class.
     """
+    from viewer.overlays.counting import analyzed_share
+    from viewer.overlays.score_report import ClassRegion, ScoreScope, score_lines
+
     if not found.count:
         return "", []
     counted = summary_of(held)

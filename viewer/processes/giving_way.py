@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-import psutil
-
 _NICENESS = 10
 
 _has_window = False
@@ -35,6 +33,8 @@ def give_way(pid: int, niceness: int = _NICENESS) -> None:
     """
     if not _has_window:
         return
+    import psutil
+
     with contextlib.suppress(psutil.Error, OSError):
         process = psutil.Process(pid)
         process.nice(

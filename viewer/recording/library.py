@@ -14,9 +14,6 @@ from viewer.access import make_folder
 from viewer.folders import data_folder
 from viewer.limits import open_regular
 from viewer.recording.events import SlideClosed
-from viewer.recording.log_file import spilled
-from viewer.recording.log_line import decode_line
-from viewer.recording.log_reader import is_being_recorded, repair
 from viewer.window_first import giving_way
 
 if TYPE_CHECKING:
@@ -125,6 +122,8 @@ class Library:
         SessionError
             There is no such session, it is being recorded, or it cannot be deleted.
         """
+        from viewer.recording.log_file import spilled
+        from viewer.recording.log_reader import is_being_recorded
         from viewer.recording.session import SessionError
 
         folder = self.find(name)
@@ -140,6 +139,7 @@ class Library:
 
     def recover(self) -> list[str]:
         """Mends all sessions that a crash left; what was done, one sentence each."""
+        from viewer.recording.log_reader import repair
         from viewer.recording.session import SessionError
 
         notes: list[str] = []
@@ -170,6 +170,7 @@ class Library:
 
 def summary_of(folder: Path) -> SessionSummary:
     """Return what a list shows of one session; never fails."""
+    from viewer.recording.log_reader import is_being_recorded
     from viewer.recording.session import EVENTS_FILE, SessionError, read_header
 
     problem, header = "", None
@@ -190,6 +191,8 @@ def summary_of(folder: Path) -> SessionSummary:
 
 def _end_of(path: Path, size: int) -> tuple[float, bool]:
     """Seconds to the last whole line, and whether it closes the session."""
+    from viewer.recording.log_line import decode_line
+
     with open_regular(path) as file:
         file.seek(max(0, size - _TAIL_BYTES))
         lines = file.read().split(b"\n")

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from viewer.recording.library import Library, SessionSummary, summary_of
-from viewer.slides.identity import same_slide
 from viewer.slides.known_slides import KnownPlaces
 from viewer.utc import moment_of
 from viewer.window_first import giving_way
@@ -187,6 +186,8 @@ def _listed(
     place_of: Callable[[str], Path | None],
 ) -> ListedSession:
     """Return a session with its names; `slides` keeps what is known of their slides."""
+    from viewer.slides.identity import same_slide
+
     header = summary.header
     if header is None:
         return ListedSession(summary, f"Damaged session {summary.id}", None, is_here=False)

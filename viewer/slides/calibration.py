@@ -12,7 +12,6 @@ from viewer.atomic_write import atomic_write_bytes
 from viewer.folders import data_folder
 from viewer.prepared_types import prepared
 from viewer.set_aside import set_aside
-from viewer.slides.slide_key import file_name_of
 from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
@@ -103,6 +102,8 @@ def remember_mpp_um(identity: str, mpp_um: tuple[float, float]) -> None:
 
 def _path(identity: str) -> Path:
     """A file of its own for each slide: two windows that write can lose nothing of each other."""
+    from viewer.slides.slide_key import file_name_of
+
     return data_folder() / "pixel-sizes" / f"{file_name_of(identity)}.json"
 
 

@@ -13,11 +13,7 @@ from viewer.atomic_write import atomic_write_bytes
 from viewer.folders import data_folder
 from viewer.prepared_types import prepared
 from viewer.slides.errors import SlideChangedError, SlideError
-from viewer.slides.former_names import former_file_name
-from viewer.slides.identity import former_names_of
 from viewer.slides.remote.address import slide_path
-from viewer.slides.slide_key import file_name_of
-from viewer.slides.tray import slides_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +42,8 @@ def remember(identity: str, path: Path) -> None:
     OSError
         It cannot be written.
     """
+    from viewer.slides.identity import former_names_of
+
     for name in (identity, *former_names_of(identity)):
         target = _path(name)
         make_folder(target.parent)
@@ -71,6 +69,9 @@ class KnownPlaces:
 
     def reader(self) -> Callable[[str], Path | None]:
         """Return what tells of an identity as `last_place` does; take another for the next list."""
+        from viewer.slides.former_names import former_file_name
+        from viewer.slides.slide_key import file_name_of
+
         folder = str(_folder())
 
         def place_of(identity: str) -> Path | None:
@@ -195,6 +196,8 @@ def _is_called(source: SlideSource, identity: str) -> bool:
 
 
 def _candidates(identity: str, places: tuple[Path, ...]) -> list[Path]:
+    from viewer.slides.tray import slides_at
+
     candidates: list[Path] = []
     for place in places:
         try:
@@ -206,11 +209,15 @@ def _candidates(identity: str, places: tuple[Path, ...]) -> list[Path]:
 
 
 def _path(identity: str) -> Path:
+    from viewer.slides.slide_key import file_name_of
+
     return _folder() / f"{file_name_of(identity)}.json"
 
 
 def _former_path(identity: str) -> Path:
     """Return where version 0.1 kept it."""
+    from viewer.slides.former_names import former_file_name
+
     return _folder() / f"{former_file_name(identity, _FORMER_LENGTH)}.json"
 
 

@@ -13,14 +13,10 @@ from collections import deque
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from viewer.slides.ome_sets import TIFF_SUFFIXES
 from viewer.slides.readers.shared_file import shared_file
 from viewer.slides.remote.address import RemotePath, is_dicom_address
-from viewer.slides.remote.dicom_keys import far_series_outline
 from viewer.slides.remote.ranged import ranges_of
 from viewer.slides.remote.tiff_walk import fetch_directories
-from viewer.slides.slide_files import dicom_series, slide_files
-from viewer.slides.zarr_key import far_zarr_outline, zarr_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -73,6 +69,10 @@ def slide_key(path: Path, image: str = "") -> str:
     OSError
         A file of the slide cannot be read.
     """
+    from viewer.slides.remote.dicom_keys import far_series_outline
+    from viewer.slides.slide_files import slide_files
+    from viewer.slides.zarr_key import far_zarr_outline, zarr_manifest
+
     files = slide_files(path)
     digest = blake2b(digest_size=20, person=b"coverslip slide")
     if isinstance(path, RemotePath) and path.folder is not None:
@@ -213,6 +213,9 @@ def _manifest(path: Path, files: tuple[Path, ...]) -> list[bytes]:
     The main file is renamed with the folder of its data, and DICOM files can have any names: those
     names are left out. So are those of OME-TIFFs, any of which opens the same images.
     """
+    from viewer.slides.ome_sets import TIFF_SUFFIXES
+    from viewer.slides.slide_files import dicom_series
+
     has_names = path.suffix.lower() not in TIFF_SUFFIXES and dicom_series(path) is None
     most_bytes = (MOST_BYTES - (1 << 18)) // len(files)
     entries: list[bytes] = []

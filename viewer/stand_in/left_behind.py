@@ -19,7 +19,6 @@ from secrets import token_hex
 from typing import TYPE_CHECKING
 
 import msgspec
-from filelock import FileLock, Timeout
 
 from viewer.access import make_folder
 from viewer.limits import JSON_BYTES, read_regular
@@ -29,6 +28,8 @@ from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from filelock import FileLock
 
 PREFIX = "coverslip-home-"
 _MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
@@ -72,6 +73,8 @@ def parents() -> tuple[Path, ...]:
 
 def held(folder: Path) -> FileLock | None:
     """Return the lock on a stand-in for this run; None where another run has it. Raises OSError."""
+    from filelock import FileLock, Timeout
+
     lock = FileLock(folder / _LOCK, timeout=0, mode=0o600)
     try:
         lock.acquire()

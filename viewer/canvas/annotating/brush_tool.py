@@ -24,7 +24,6 @@ from viewer.annotations.shape_editing import (
 from viewer.annotations.simplifying import simplified
 from viewer.canvas.annotating.drawing_tool import DrawingTool, PointerState
 from viewer.canvas.annotating.edit_context import HIDDEN
-from viewer.canvas.annotating.stroke_preview import StrokePreview
 from viewer.canvas.annotating.stroke_transaction import StrokeTransaction
 from viewer.canvas.annotating.strokes import paint_rim, paint_stroke
 from viewer.canvas.shape_paths import shape_path
@@ -62,6 +61,8 @@ class RegionTool(DrawingTool):
     """What is said where a stroke found no region."""
 
     def __init__(self, desk: EditContext, parent: QObject | None = None) -> None:
+        from viewer.canvas.annotating.stroke_preview import StrokePreview
+
         super().__init__(desk, parent)
         self._painted: BaseGeometry | None = None
         self._last: PointerState | None = None

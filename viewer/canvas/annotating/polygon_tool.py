@@ -13,7 +13,6 @@ from PySide6.QtCore import Qt
 from viewer.annotations.shape_editing import EmptyShapeError, polygon, wide_parts
 from viewer.annotations.simplifying import simplified
 from viewer.canvas.annotating.drawing_tool import DRAG_PX, DrawingTool, PointerState
-from viewer.canvas.annotating.stroke_preview import StrokePreview
 from viewer.canvas.annotating.stroke_transaction import StrokeTransaction
 from viewer.canvas.annotating.strokes import CASING, paint_handles, paint_stroke
 from viewer.canvas.shape_paths import shape_path
@@ -45,6 +44,8 @@ class CornersTool(DrawingTool):
     """Corners that it takes."""
 
     def __init__(self, desk: EditContext, parent: QObject | None = None) -> None:
+        from viewer.canvas.annotating.stroke_preview import StrokePreview
+
         super().__init__(desk, parent)
         self._corners: list[Point] = []
         self._runs: list[int] = []

@@ -14,7 +14,6 @@ from viewer.inference.cells.settings import CellSettings, CellSettingsError, che
 from viewer.inference.cells.stain_vectors import StainError, StainVectors
 from viewer.prepared_types import prepared
 from viewer.set_aside import set_aside
-from viewer.slides.slide_key import file_name_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,4 +66,6 @@ def keep_settings(identity: str, settings: CellSettings) -> None:
 
 
 def _path(identity: str) -> Path:
+    from viewer.slides.slide_key import file_name_of
+
     return data_folder() / "cells" / f"{file_name_of(identity)}.json"

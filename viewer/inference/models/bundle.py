@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,6 @@ from viewer.inference.models.description import (
 from viewer.inference.models.training_data import refusal
 from viewer.limits import DESCRIPTION_BYTES, WEIGHTS_BYTES, open_regular, read_regular
 from viewer.prepared_types import prepared
-from viewer.slides.fluorescence import is_fluorescence
 from viewer.slides.tissue import TISSUE_VERSION
 from viewer.untyped import is_mapping
 
@@ -125,6 +123,8 @@ class ModelBundle(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def _key(self) -> str:
+        import hashlib
+
         about = self.description
         card = msgspec.to_builtins(about)
         for words in _WORDS:
@@ -152,6 +152,8 @@ def slide_refusal(bundle: ModelBundle, info: SlideInfo, mpp_um: float | None) ->
     mpp_um
         Micrometers per level-0 pixel; None where they are not known.
     """
+    from viewer.slides.fluorescence import is_fluorescence
+
     about = bundle.description
     if mpp_um is not None and not 1 / _MOST_TIMES <= mpp_um / about.mpp_um <= _MOST_TIMES:
         return (
@@ -268,6 +270,8 @@ def open_data(bundle: ModelBundle, name: str) -> BufferedReader:
 
 def check_weights(bundle: ModelBundle) -> None:
     """Compares the weights with the checksum. Raises BundleError."""
+    import hashlib
+
     with open_weights(bundle) as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest != bundle.description.sha256.lower():
@@ -290,5 +294,7 @@ def check_weights(bundle: ModelBundle) -> None:
 
 def file_sha256(path: Path) -> str:
     """In hexadecimal digits. Raises OSError."""
+    import hashlib
+
     with open_regular(path, WEIGHTS_BYTES) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

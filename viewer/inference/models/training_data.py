@@ -9,7 +9,6 @@ import numpy as np
 from msgspec import Meta
 
 from viewer.inference.field_features import FEATURES, field_features
-from viewer.slides.fluorescence import is_fluorescence
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -109,6 +108,8 @@ class TrainingData(msgspec.Struct, frozen=True):
 
 def refusal(training: TrainingData | None, model: str, info: SlideInfo) -> str:
     """Return why a model is not run on a slide, in a sentence; empty where it may be."""
+    from viewer.slides.fluorescence import is_fluorescence
+
     channels = info.axes.channels
     if len(channels) > 1:
         names = ", ".join(channel.name for channel in channels[:_MOST_NAMES])

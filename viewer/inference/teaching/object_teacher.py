@@ -21,7 +21,6 @@ from viewer.inference.process.messages import (
     Taught,
     Teach,
 )
-from viewer.inference.process.model_process import ModelProcess
 from viewer.inference.teaching.errors import TeachingError
 from viewer.inference.teaching.held_out import HeldOut
 from viewer.overlays.objects import Objects, ObjectsError
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from viewer.inference.process.messages import ObjectsKey, Request
+    from viewer.inference.process.model_process import ModelProcess
     from viewer.inference.teaching.taught_objects import LinearClassifier, TaughtObjects
 
     ObjectMark = tuple[ObjectsKey, int, int]
@@ -140,6 +140,8 @@ class ObjectTeacher:
         return answer
 
     def _running(self) -> ModelProcess:
+        from viewer.inference.process.model_process import ModelProcess
+
         try:
             process, is_new = self._held.take(
                 lambda: ModelProcess(with_torch=False, uses_cuda=False)

@@ -7,14 +7,13 @@ import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
-from cachetools import LRUCache
-
 from viewer.errors import CoverslipError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from _typeshed import WriteableBuffer
+    from cachetools import LRUCache
 
 
 BLOCK_BYTES = 1 << 14
@@ -55,6 +54,8 @@ class RangedBytes:
         fetch: Callable[[Sequence[Run], Callable[[int, bytes], None]], None],
         most_bytes: int = KEPT_BYTES,
     ) -> None:
+        from cachetools import LRUCache
+
         self.size_bytes = size_bytes
         self._fetch = fetch
         self._kept: LRUCache[int, bytes] = LRUCache(most_bytes, len)

@@ -9,7 +9,6 @@ from PySide6.QtCore import QObject, Qt, QTimer, Signal
 from viewer.agents.clients.client_limits import MOST_STEPS
 from viewer.policy import policy
 from viewer.ui.agents.client_banner import ClientBanner
-from viewer.ui.agents.permission_dialog import ClientPermissionDialog
 from viewer.ui.opened_dialog import open_dialog
 from viewer.ui.services import DialogHost, MessageHost, PaneHost, SettingsHost
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from viewer.agents.loop import AgentRun
     from viewer.ui.agents.client_door import ClientDoor
     from viewer.ui.agents.client_place import Asked
+    from viewer.ui.agents.permission_dialog import ClientPermissionDialog
     from viewer.ui.agents.walking import AgentWalk
     from viewer.ui.overlays.controller import OverlaysController
     from viewer.ui.slides.slide_pane import SlidePane
@@ -118,6 +118,8 @@ class ClientsController(QObject):
             self._ask(asked, key, self._name_of(pane, asked.path))
 
     def _ask(self, asked: Asked, key: str, name: str) -> None:
+        from viewer.ui.agents.permission_dialog import ClientPermissionDialog
+
         self._dialog = dialog = ClientPermissionDialog(asked.client, name, self._window.window())
 
         def answer(result: int) -> None:

@@ -31,9 +31,7 @@ from PySide6.QtWidgets import (
 
 from viewer.canvas.qt_guard import guarded
 from viewer.ui.annotations.annotation_cells import AUTHOR, CHANGED, LOCK, NAME, SIZE
-from viewer.ui.annotations.annotation_model import AnnotationModel
 from viewer.ui.annotations.class_list import ClassList
-from viewer.ui.annotations.sets_panel import SetsPanel
 from viewer.ui.shell.panel import Panel, shows_state
 from viewer.ui.widgets import IconButton, KeyKeeper
 
@@ -139,6 +137,9 @@ class AnnotationsPanel(Panel):
         self._is_showing = False
 
     def build(self) -> None:
+        from viewer.ui.annotations.annotation_model import AnnotationModel
+        from viewer.ui.annotations.sets_panel import SetsPanel
+
         self.model = AnnotationModel(self, fills_in_thread=True)
         self.tree = AnnotationTree(self)
         self.sets = SetsPanel(self)

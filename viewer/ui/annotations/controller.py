@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject, Signal
 
-from viewer.annotations import tissue_correction
+from viewer.annotations import drawn_places
 from viewer.ui.annotations.annotations_panel import AnnotationsPanel
 from viewer.ui.annotations.class_commands import ClassCommands, ClassCommandsHost
 from viewer.ui.annotations.closing_files import ClosingFiles
@@ -21,7 +21,6 @@ from viewer.ui.annotations.painted_sets import PaintedSets, PaintedSetsHost
 from viewer.ui.annotations.recorded import record_step
 from viewer.ui.annotations.set_commands import SetCommands, SetCommandsHost
 from viewer.ui.annotations.set_notices import SetNotices
-from viewer.ui.annotations.slide_sets import SlideSets
 from viewer.ui.annotations.table_commands import TableCommands, TableCommandsHost
 from viewer.ui.annotations.tool_options import ToolOptions, ToolOptionsHost
 from viewer.ui.annotations.undo_names import UndoHost, UndoNames
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
     from viewer.annotations.sets.places import AnnotationsPlace
     from viewer.studies.reader_sets import ReaderSlide
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
-    from viewer.ui.annotations.slide_sets import SetEntry
+    from viewer.ui.annotations.slide_sets import SetEntry, SlideSets
     from viewer.ui.slides.slide_pane import SlidePane
 
 
@@ -109,12 +108,12 @@ class AnnotationsController(QObject):
         self.tool_options = ToolOptions(window)
         self._listing = Listing(window, self, self.panel, self)
         self._connect()
-        tissue_correction.drawn_in = self._drawn_in
+        drawn_places.drawn_in = self._drawn_in
         self._listing.show()
 
     def shut_down(self) -> None:
         """Takes what is being written, and waits for the disk."""
-        tissue_correction.drawn_in = tissue_correction.no_places
+        drawn_places.drawn_in = drawn_places.no_places
         self.panel.finish()
         for pane in list(self._identities):
             self._leave(pane)
@@ -248,6 +247,8 @@ class AnnotationsController(QObject):
         self.painted.follow(pane)
 
     def _new_slide(self, slide: ReaderSlide) -> SlideSets:
+        from viewer.ui.annotations.slide_sets import SlideSets
+
         shown = self._shown_before.setdefault(slide.identity, {})
         reader, begin = self._window.reader, self.reading.begin
         sets = SlideSets(slide, self._disk, self._closing, lambda: reader.name, shown, begin, self)

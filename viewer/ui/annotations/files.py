@@ -14,7 +14,6 @@ from PySide6.QtWidgets import QInputDialog
 from viewer.annotations.annotation import AnnotationClass
 from viewer.annotations.counting.tally import with_counts
 from viewer.annotations.document import Document, ReadOnlyError
-from viewer.annotations.formats.coco_pictures import SeveralPicturesError
 from viewer.annotations.formats.problems import AnnotationFileError, Problem, Problems
 from viewer.annotations.kept_geometry import geometry_parts
 from viewer.annotations.measured import up_to_date
@@ -389,6 +388,7 @@ class AnnotationFiles(QObject):
     def _on_not_read(
         self, path: Path, pane: SlidePane, picture: str | None, error: Exception
     ) -> None:
+        from viewer.annotations.formats.coco_pictures import SeveralPicturesError
         from viewer.ui.slides.origin_question import UnstatedOriginError, ask_origin
 
         if isinstance(error, UnstatedOriginError):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from viewer.ui.annotations.set_layers import SetLayers
 from viewer.ui.services import CommandHost, MessageHost, SettingsHost
 
 if TYPE_CHECKING:
     from viewer.canvas.annotations_layer import AnnotationsLayer
     from viewer.ui.annotations.class_commands import ClassCommands
     from viewer.ui.annotations.services import KeptSets
-    from viewer.ui.annotations.set_layers import ShownStyle
+    from viewer.ui.annotations.set_layers import SetLayers, ShownStyle
     from viewer.ui.annotations.slide_sets import SetEntry, SlideSets
     from viewer.ui.slides.slide_pane import SlidePane
 
@@ -38,6 +37,8 @@ class PaintedSets:
 
     def begin(self, pane: SlidePane, sets: SlideSets) -> None:
         """Paint the sets of the slide that came to a pane; `follow` adds those that are open."""
+        from viewer.ui.annotations.set_layers import SetLayers
+
         layers = SetLayers(pane, sets, lambda: self._window.settings.record_names)
         self._layers[pane] = layers
         layers.show(**self._shown())

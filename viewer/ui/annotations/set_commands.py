@@ -10,7 +10,6 @@ from PySide6.QtCore import QObject, QPoint, Qt, QTimer
 from PySide6.QtWidgets import QInputDialog, QMenu
 
 from viewer.annotations.document import ReadOnlyError, adding
-from viewer.annotations.sets.annotation_set import MY_ANNOTATIONS
 from viewer.annotations.sets.together import together
 from viewer.progress import while_wanted
 from viewer.ui.annotations.bulk_edits import MANY
@@ -281,6 +280,8 @@ class SetCommands(QObject):
         open_dialog(dialog)
 
     def _merge(self, sets: SlideSets, shown: Sequence[SetEntry], name: str) -> None:
+        from viewer.annotations.sets.annotation_set import MY_ANNOTATIONS
+
         if name == MY_ANNOTATIONS or any(name == each.listed.which.key.name for each in shown):
             self._window.say(f'"{name}" is one of the sets: choose another name.')
             return
@@ -333,6 +334,8 @@ class SetCommands(QObject):
         entry.annotations.when_open(act)
 
     def _open_menu(self, entry: SetEntry, at: QPoint) -> None:
+        from viewer.annotations.sets.annotation_set import MY_ANNOTATIONS
+
         sets = self._kept.active_sets
         if sets is None:
             return

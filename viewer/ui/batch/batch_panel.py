@@ -17,8 +17,6 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from viewer.ui.batch.where_fields import WhereFields
-from viewer.ui.overlays.object_table_dialog import ObjectTableView
 from viewer.ui.shell.panel import Panel, shows_state
 from viewer.ui.widgets import LetteredCombo
 
@@ -55,6 +53,9 @@ class BatchPanel(Panel):
         model.modelReset.connect(self.show_slides)
 
     def build(self) -> None:
+        from viewer.ui.batch.where_fields import WhereFields
+        from viewer.ui.overlays.object_table_dialog import ObjectTableView
+
         self.models = LetteredCombo(self)
         self.models.setAccessibleName("Model of the batch")
         self.where = WhereFields(self)

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from viewer.cohort.batch import Batch, kept_batches
 from viewer.cohort.errors import BatchError
 from viewer.window_first import giving_way
 
 if TYPE_CHECKING:
-    from viewer.cohort.batch import SlideRecord
+    from viewer.cohort.batch import Batch, SlideRecord
     from viewer.cohort.runner import BatchProgress
 
 
@@ -32,6 +31,8 @@ class Followed(msgspec.Struct, frozen=True):
 
 def newest_batch(batch_id: str = "") -> Batch | None:
     """Return the run of a model that was begun last, or the batch of an id. Raises BatchError."""
+    from viewer.cohort.batch import kept_batches
+
     try:
         if batch_id:
             return next((each for each in kept_batches() if each.id == batch_id), None)
@@ -45,6 +46,8 @@ def run_elsewhere(shown: Batch | None) -> Followed | None:
 
     Raises BatchError.
     """
+    from viewer.cohort.batch import kept_batches
+
     try:
         batch = next(iter(kept_batches()), None)
     except OSError as error:

@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 from PySide6.QtCore import QObject, Qt, QTimer
 
-from viewer.cohort.batch import LOCAL, Batch
-from viewer.cohort.runner import BatchProgress, duration_text
 from viewer.cohort.table import TABLE_FILE, write_batch_table
 from viewer.geometry import Point
 from viewer.slides.remote.address import slide_path
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.batch.batch_panel import BatchPanel
 from viewer.ui.batch.batch_reading import newest_batch, run_elsewhere
-from viewer.ui.batch.batch_thread import BatchThread
 from viewer.ui.batch.slides_model import BatchSlidesModel
 from viewer.ui.batch.table_panel import TablePanel
 from viewer.ui.file_dialogs import ask_folder, ask_new_file
@@ -25,9 +22,11 @@ from viewer.ui.services import DialogHost, MessageHost, OpeningHost, PaneHost, S
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from viewer.cohort.batch import BatchWhere, SlideRecord
+    from viewer.cohort.batch import Batch, BatchWhere, SlideRecord
+    from viewer.cohort.runner import BatchProgress
     from viewer.cohort.slides import NamedSlides
     from viewer.ui.batch.batch_reading import Followed
+    from viewer.ui.batch.batch_thread import BatchThread
     from viewer.ui.batch.contact_sheet import ContactSheet
     from viewer.ui.cells.controller import CellsController
     from viewer.ui.overlays.controller import OverlaysController
@@ -141,6 +140,9 @@ class BatchController(QObject):
     # What the panel asks ---------------------------------------------------------------------
 
     def _begin(self, begin: Callable[[], Batch], where: BatchWhere, store: str) -> None:
+        from viewer.cohort.batch import LOCAL
+        from viewer.ui.batch.batch_thread import BatchThread
+
         self._is_paused = False
         self.show_settings()
         self.panel.show_why("")
@@ -351,6 +353,8 @@ class BatchController(QObject):
             self.table.show_batch(self._batch)
 
     def _on_progress(self, progress: BatchProgress) -> None:
+        from viewer.cohort.runner import duration_text
+
         if self._is_paused:
             return
         finished = progress.done + progress.failed

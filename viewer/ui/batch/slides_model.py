@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt
 
 from viewer.canvas.qt_guard import guarded
-from viewer.cohort.batch import SlideRecord
 from viewer.slides.remote.address import slide_path
 from viewer.ui.rows_model import RowsModel
 from viewer.ui.widgets import plain_tip
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
     from PySide6.QtCore import QObject
 
+    from viewer.cohort.batch import SlideRecord
     from viewer.ui.rows_model import Index
 
 
@@ -85,6 +85,8 @@ class BatchSlidesModel(RowsModel):
 
     def record(self, row: int) -> SlideRecord:
         """Return how far the slide of a row is."""
+        from viewer.cohort.batch import SlideRecord
+
         path = self.paths[row]
         return self._records.get(path) or SlideRecord(slide=path, state="waiting")
 

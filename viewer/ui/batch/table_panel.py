@@ -14,7 +14,6 @@ from viewer.slides.remote.address import slide_path
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.batch.histogram import Histogram, number_text
 from viewer.ui.batch.spread_model import OUTLIER_COLUMN, SpreadModel
-from viewer.ui.overlays.object_table_dialog import ObjectTableView
 from viewer.ui.shell.panel import Panel
 from viewer.ui.widgets import LetteredCombo
 
@@ -54,6 +53,8 @@ class TablePanel(Panel):
         self._work = BackgroundRunner("batch table", 1, self)
 
     def build(self) -> None:
+        from viewer.ui.overlays.object_table_dialog import ObjectTableView
+
         self.rows_of = LetteredCombo(self)
         self.rows_of.setAccessibleName("Rows of the table")
         for text, key in (("Slides", "slides"), ("Objects of all slides", "objects")):

@@ -12,7 +12,6 @@ from viewer.canvas.objects_layer import ObjectsLayer
 from viewer.canvas.outline_layer import OutlineLayer
 from viewer.geometry import Box, Point, Size
 from viewer.overlays.blocks import BlockGrid, BlockKey
-from viewer.overlays.graded_cells import GradedCells
 from viewer.overlays.object_map import ObjectMap
 from viewer.slides.region import read_region
 from viewer.ui.background_runner import BackgroundRunner, Task
@@ -172,6 +171,8 @@ class FieldPreviewer(QObject):
         self, pane: SlidePane, field: Box, settings: CellSettings, objects: Objects,
         *, is_window: bool,
     ) -> None:  # fmt: skip
+        from viewer.overlays.graded_cells import GradedCells
+
         mpp_um = pane.canvas.optics.mean_mpp_um
         if pane is not self._pane or mpp_um is None:
             return

@@ -8,15 +8,12 @@ from PySide6.QtCore import QObject, Qt
 from PySide6.QtGui import QGuiApplication, QImage
 from PySide6.QtWidgets import QProgressDialog
 
-from viewer.canvas.annotations_layer import AnnotationsLayer
 from viewer.canvas.scale_bar import ScaleBar
 from viewer.overlays.shown_overlays import overlays_text
 from viewer.slides.remote.address import folder_beside
 from viewer.ui.annotations.chosen_bounds import chosen_bounds
 from viewer.ui.figures.figure_choice import FigureChoice, figure_size_px, figure_view, region_view
-from viewer.ui.figures.figure_job import FigureCanceledError, FigureJob, FigurePlan
 from viewer.ui.figures.legend import Entry, Legend, gradient_entries
-from viewer.ui.figures.writing import joined, most_px, write_figure
 from viewer.ui.file_dialogs import ask_new_file
 from viewer.ui.services import CommandHost, DialogHost, DrawingHost, MessageHost, PaneHost
 
@@ -26,6 +23,7 @@ if TYPE_CHECKING:
 
     from viewer.canvas.layer import Layer
     from viewer.geometry import Box, View
+    from viewer.ui.figures.figure_job import FigureJob
     from viewer.ui.overlays.controller import OverlaysController
     from viewer.ui.slides.slide_pane import SlidePane
 
@@ -132,6 +130,8 @@ class FigureController(QObject):
 
     def write(self, pane: SlidePane, view: View, choice: FigureChoice, path: Path) -> None:
         """Write a view of a pane's slide as a figure; the ending of the name tells the format."""
+        from viewer.ui.figures.writing import most_px, write_figure
+
         size_px, most = figure_size_px(view.size, choice), most_px(path)
         if max(size_px) > most:
             self._window.show_error(
@@ -150,6 +150,8 @@ class FigureController(QObject):
         self._run(pane, view, choice, write, lambda text: self._window.say(str(text)))
 
     def _copy(self, pane: SlidePane, view: View, choice: FigureChoice) -> None:
+        from viewer.ui.figures.writing import joined
+
         size_px = figure_size_px(view.size, choice)
         if size_px[0] * size_px[1] > _MOST_COPIED_PX:
             self._window.say(
@@ -173,6 +175,8 @@ class FigureController(QObject):
         write: Callable[[Iterator[QImage]], object],
         done: Callable[[object], object],
     ) -> None:
+        from viewer.ui.figures.figure_job import FigureJob, FigurePlan
+
         whole = figure_view(view, choice)
         furniture: list[Layer] = []
         if choice.has_scale_bar:
@@ -196,6 +200,7 @@ class FigureController(QObject):
 
     def _entries(self, pane: SlidePane, field: Box) -> list[Entry]:
         """Return what the colors over the slide mean."""
+        from viewer.canvas.annotations_layer import AnnotationsLayer
         from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
         from viewer.ui.overlays.objects_presenter import ObjectsPresenter
 
@@ -230,6 +235,8 @@ class FigureController(QObject):
             )
 
     def _on_failed(self, job: FigureJob, error: Exception) -> None:
+        from viewer.ui.figures.figure_job import FigureCanceledError
+
         self._forget(job)
         if isinstance(error, FigureCanceledError):
             self._window.say(str(error))

@@ -8,7 +8,6 @@ import msgspec
 from msgspec.structs import replace
 
 from viewer.geometry import Size
-from viewer.ui.figures.strips import SCREEN_DPI
 
 if TYPE_CHECKING:
     from viewer.geometry import Box, View
@@ -35,6 +34,8 @@ def figure_size_px(size: Size, choice: FigureChoice) -> tuple[int, int]:
 
 def figure_view(view: View, choice: FigureChoice) -> View:
     """Return the same field as `view`, in logical pixels of the figure."""
+    from viewer.ui.figures.strips import SCREEN_DPI
+
     size_px = figure_size_px(view.size, choice)
     ratio = choice.dpi / SCREEN_DPI
     size = Size(size_px[0] / ratio, size_px[1] / ratio)

@@ -13,7 +13,6 @@ from viewer.overlays.heatmap import Mark, Query
 from viewer.overlays.object_style import histogram
 from viewer.overlays.result_at import ResultAt
 from viewer.ui.opened_dialog import open_dialog
-from viewer.ui.overlays.heatmap_presenter import mark_color
 from viewer.ui.services import DialogHost, MessageHost, PaneHost, SettingsHost
 
 if TYPE_CHECKING:
@@ -253,6 +252,8 @@ class OverlaySettings(QObject):
             self._show_marks(shown)
 
     def _show_marks(self, shown: HeatmapPresenter, chosen: str = "") -> None:
+        from viewer.ui.overlays.heatmap_presenter import mark_color
+
         if (page := self._body.query) is None:
             return
         names = shown.query.names

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from viewer.geometry import Size
-from viewer.overlays.clicked_regions import regions_path
 from viewer.ui.services import DialogHost, MessageHost
 from viewer.ui.slides.slide_place import place_of
 
@@ -104,6 +103,8 @@ class PaneResults:
 
     def read_pointed_out(self, pane: SlidePane) -> None:
         """List what was pointed out on a slide before it was kept as annotations; it is off."""
+        from viewer.overlays.clicked_regions import regions_path
+
         if pane.source is not None and not self._why_not(pane):
             path = regions_path(pane.source.info.identity)
             self._background.run(

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from PySide6.QtCore import QObject
 
-from viewer.annotations.tissue_correction import IGNORE, TISSUE, kept_correction
 from viewer.canvas.layer import LayerOrder
 from viewer.canvas.patch_layer import PatchLayer
 from viewer.slides.tissue import both_masks
@@ -71,6 +70,8 @@ class TissueView(QObject):
     def _show(
         self, pane: SlidePane, source: SlideSource, tissue: TissueMask, candidates: TissueMask
     ) -> None:
+        from viewer.annotations.tissue_correction import IGNORE, TISSUE
+
         if pane.source is not source:
             return
         self._hide(pane)
@@ -106,6 +107,8 @@ class TissueView(QObject):
 
 def _masks(source: SlideSource) -> tuple[TissueMask, TissueMask]:
     """For worker threads."""
+    from viewer.annotations.tissue_correction import kept_correction
+
     correction = kept_correction(source.info.identity, source.path)
     tissue, candidates = both_masks(source)
     return correction.applied(tissue), correction.applied(candidates)

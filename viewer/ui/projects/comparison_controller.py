@@ -12,7 +12,6 @@ from PySide6.QtCore import QObject
 from viewer.annotations.bookmarks import MARKS
 from viewer.annotations.document import Document
 from viewer.annotations.formats.problems import AnnotationFileError, Problems
-from viewer.annotations.storage.store import AnnotationStoreError
 from viewer.canvas.layer import LayerOrder
 from viewer.geometry import Box
 from viewer.slides.remote.address import folder_beside
@@ -173,6 +172,8 @@ class ComparisonController(QObject):
             self._window.say(f"{problems:,} things of the files were repaired or left out.")
 
     def _failed(self, error: Exception) -> None:
+        from viewer.annotations.storage.store import AnnotationStoreError
+
         self.panel.compare.setEnabled(True)
         if not isinstance(error, AnnotationFileError | AnnotationStoreError):
             _log.error("annotations cannot be compared", exc_info=error)

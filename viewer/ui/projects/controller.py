@@ -16,7 +16,6 @@ from viewer.ui.file_dialogs import ask_file, ask_files, ask_folder
 from viewer.ui.opened_dialog import open_dialog
 from viewer.ui.projects.comparison_controller import ComparisonController, ComparisonHost
 from viewer.ui.projects.finishing import Finishing, FinishingHost
-from viewer.ui.projects.new_folder_dialog import NewFolderDialog
 from viewer.ui.projects.open_project import OpenProject
 from viewer.ui.projects.project_slides import ProjectSlides
 from viewer.ui.projects.questions_controller import QuestionsController, QuestionsHost
@@ -281,6 +280,8 @@ class ProjectsController(QObject):
         return folder_beside(path) if path is not None else Path.home()
 
     def _ask_create(self) -> None:
+        from viewer.ui.projects.new_folder_dialog import NewFolderDialog
+
         dialog = NewFolderDialog(
             self._window.window(), "Folder for the new project", str(self._start_folder())
         )

@@ -17,7 +17,6 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.ui.command_button import CommandButton
-from viewer.ui.projects.question_fields import QuestionField, field_for
 from viewer.ui.shell.panel import Panel, shows_state
 
 if TYPE_CHECKING:
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from viewer.studies.forms import Answer, Form
     from viewer.ui.actions import ActionSet
+    from viewer.ui.projects.question_fields import QuestionField
 
 _NO_FORM = (
     "No form yet.\n\nA form is a list of questions that every reader answers for every slide. It "
@@ -196,6 +196,8 @@ class QuestionsPanel(Panel):
                 field.show_refused(text)
 
     def _make_fields(self, form: Form | None) -> None:
+        from viewer.ui.projects.question_fields import field_for
+
         self._made_for = form
         self.fields = {}
         page = QWidget(self._area)

@@ -25,7 +25,6 @@ from viewer.canvas.patch_layer import heat_colors
 from viewer.geometry import Box
 from viewer.recording.coverage import LEAST_SEEN_S
 from viewer.ui.recording.color_key import ColorKey, magnification_key
-from viewer.ui.recording.heat_legend import HeatLegend
 from viewer.ui.recording.scrub_bar import action_color, shown_time
 from viewer.ui.shell.panel import Panel, shows_state
 from viewer.ui.view.layer_entries import Ramp
@@ -105,6 +104,7 @@ class SeenPanel(Panel):
 
     def build(self) -> None:
         from viewer.recording.behaviors import BANDS
+        from viewer.ui.recording.heat_legend import HeatLegend
 
         self.title = QLabel(self)
         self.title.setWordWrap(True)

@@ -22,7 +22,6 @@ from viewer.tiles.display import (
     Stain,
 )
 from viewer.ui.shell.panel import Panel, shows_state
-from viewer.ui.slides.channels_box import ChannelsBox
 from viewer.ui.slides.look_slider import LookSlider
 from viewer.ui.slides.planes_box import PlanesBox
 
@@ -41,6 +40,8 @@ class DisplayPanel(Panel):
         self._look = DisplaySettings()
 
     def build(self) -> None:
+        from viewer.ui.slides.channels_box import ChannelsBox
+
         self.brightness = LookSlider("&Brightness", BRIGHTNESS_RANGE, 0.0, self)
         self.contrast = LookSlider("&Contrast", CONTRAST_RANGE, 1.0, self, logarithmic=True)
         self.gamma = LookSlider("&Gamma", GAMMA_RANGE, 1.0, self, logarithmic=True)

@@ -14,7 +14,6 @@ from viewer.geometry import Box, View
 from viewer.slides.channels import FIRST_PLANE
 from viewer.slides.remote.address import is_address
 from viewer.tiles.display import DisplaySettings, DisplayTransform, default_display
-from viewer.tiles.loader import TileLoader
 from viewer.tiles.plan import TilePlan, plan
 from viewer.tiles.rendering import rendering_of
 from viewer.ui.background_runner import BackgroundRunner, Task, Urgency
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
     from viewer.geometry import Size
     from viewer.tiles.cache import TileCache
+    from viewer.tiles.loader import TileLoader
 
 _log = logging.getLogger(__name__)
 _BYTES_PER_PIXEL = 4
@@ -157,6 +157,7 @@ class SlidesAhead(QObject):
 
     def _opened(self, path: Path, showing: Showing) -> SlideAhead:
         from viewer.tiles.color_profile import profile_problem
+        from viewer.tiles.loader import TileLoader
 
         source = source_of(path)
         try:

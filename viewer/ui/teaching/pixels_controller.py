@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.geometry import Point
 from viewer.inference.teaching.kept_marks import KeptMarks
-from viewer.inference.teaching.live_map import MOST_BLOCKS
-from viewer.inference.teaching.pixel_training import coarse_note, too_coarse
 from viewer.recording.events import PixelsTaught
 from viewer.ui.annotations.wording import many
 from viewer.ui.background_runner import BackgroundRunner, Task
@@ -140,6 +138,8 @@ class PixelsController(FollowedAnnotations):
 
     def _teach(self, focus: Point | None = None) -> None:
         """Teach by the strokes as they are now."""
+        from viewer.inference.teaching.pixel_training import coarse_note, too_coarse
+
         annotations, page = self._annotations, self.page
         if not self.is_teaching or annotations is None:
             return
@@ -208,6 +208,8 @@ class PixelsController(FollowedAnnotations):
         self._gathering, self._marks, self._steps = None, None, []
 
     def _on_answered(self) -> None:
+        from viewer.inference.teaching.live_map import MOST_BLOCKS
+
         pane, found = self.live.pane, self.live.map
         if pane is None or found is None or self._lesson is None:
             return

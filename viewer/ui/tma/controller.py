@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Protocol
 from PySide6.QtCore import QObject, QTimer
 
 from viewer.annotations.document import ReadOnlyError, changing
-from viewer.annotations.tma.core_ids import read_core_ids
 from viewer.annotations.tma.cores import (
     CASE_ID,
     cores_of,
@@ -19,7 +18,6 @@ from viewer.annotations.tma.cores import (
 )
 from viewer.annotations.tma.dearraying import DearrayOptions, dearray
 from viewer.annotations.tma.labels import TmaError
-from viewer.annotations.tma.table import exported_cores, write_core_table
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.shown_overlays import write_shown_beside
 from viewer.slides import TileError
@@ -223,6 +221,8 @@ class TmaController(QObject):
 
     def import_ids(self, path: Path) -> None:
         """Give the cores the ids of a table."""
+        from viewer.annotations.tma.core_ids import read_core_ids
+
         active, grid = self._active, self.grid
         if active is None or grid is None:
             self._window.say(_NO_CORES)
@@ -259,6 +259,7 @@ class TmaController(QObject):
     def write(self, path: Path) -> None:
         """Write the cores: GeoJSON as QuPath has it by the ending of the name, else a table."""
         from viewer.annotations.formats.qupath_writing import write_qupath
+        from viewer.annotations.tma.table import exported_cores, write_core_table
 
         active, grid = self._active, self.grid
         if active is None or grid is None:

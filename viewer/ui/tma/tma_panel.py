@@ -15,7 +15,6 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.ui.shell.panel import Panel, shows_state
-from viewer.ui.tma.core_model import ID_COLUMN, CoreModel
 from viewer.ui.widgets import RowTable, push_button, text_label
 
 if TYPE_CHECKING:
@@ -45,6 +44,8 @@ class TmaPanel(Panel):
         self._is_choosing = False
 
     def build(self) -> None:
+        from viewer.ui.tma.core_model import CoreModel
+
         self.search = push_button(
             self, "Find cores...", "Find the cores of the slide at low magnification"
         )
@@ -82,6 +83,8 @@ class TmaPanel(Panel):
     @shows_state
     def show_grid(self, grid: TmaGrid | None, notes: str) -> None:
         """List the cores of a grid; None where the slide has none."""
+        from viewer.ui.tma.core_model import ID_COLUMN
+
         chosen = self.chosen_ids
         self._is_choosing = True
         self.model.show_grid(grid)

@@ -12,7 +12,6 @@ from PySide6.QtWidgets import QProgressDialog
 
 from viewer.atomic_write import atomic_write_bytes, unwritable
 from viewer.prepared_types import prepared
-from viewer.processes.helper import HelperCall, HelperStoppedError, helper
 from viewer.slides.remote.address import is_address
 from viewer.slides.writing.requests import (
     CONVERT_TASK,
@@ -27,6 +26,7 @@ from viewer.ui.opened_dialog import open_dialog
 from viewer.ui.services import CommandHost, DialogHost, DrawingHost, MessageHost, PaneHost
 
 if TYPE_CHECKING:
+    from viewer.processes.helper import HelperCall
     from viewer.ui.slides.slide_pane import SlidePane
 
 _MOST_AT_ONCE = 2
@@ -48,6 +48,8 @@ class WritingJob(QObject):
 
     def run(self) -> WrittenSlide:
         """Have the helper write it; for a thread. Raises what `HelperCall.wait` does."""
+        from viewer.processes.helper import HelperStoppedError, helper
+
         if self._is_canceled:
             raise HelperStoppedError(_CANCELED)
         self._call = helper().start(self._task, self._request)
@@ -156,6 +158,8 @@ class WritingController(QObject):
         open_dialog(dialog)
 
     def _on_failed(self, job: WritingJob, error: Exception) -> None:
+        from viewer.processes.helper import HelperStoppedError
+
         self._forget(job)
         if isinstance(error, HelperStoppedError):
             self._window.say(_CANCELED)
