@@ -142,6 +142,12 @@ READING_SECONDS = Limit(3600, ANSWER_SECONDS.text)
 """Until the last answer of a process that reads a file; the other is until the next."""
 
 
+DICOM_ELEMENTS = Limit(
+    3_000_000,
+    "{name} has a header of more than {most} elements, too many to read; ask for it as a slide "
+    "whose tiles fill the grid (TILED_FULL)",
+)
+"""Before the pixels, in sequences too: some 15 for each tile of one that lists its tiles."""
 SMALL_PARTS = Limit(
     10_000,
     "{name} is made of {amount} parts of a few bytes each, which no picture needs: save it again "

@@ -15,6 +15,8 @@ from cli_steps import coverslip as quick
 from measured_runs import coverslip
 from pydicom.uid import MediaStorageDirectoryStorage
 
+from viewer.slides.dicom_header import header_elements
+
 PRIVATE = "A private text of the user"
 UNDEFINED = 0xFFFFFFFF
 MOST_MB = 500
@@ -134,6 +136,41 @@ def test_a_spoilt_dicom_slide_is_refused_or_hatched(
         assert "hatched" in outcome.err, "what cannot be read is not painted as clear glass"
     else:
         assert imagecodecs.imread(out)[..., :3].std() > 10, "it is read all the same"
+
+
+@pytest.mark.parametrize("kind", ["items", "elements"])
+def test_a_header_of_elements_without_number_is_refused(kind: str, slide: Path) -> None:
+    """Each became an object: the reader took gigabytes until it was ended after a minute."""
+    data = slide.read_bytes().replace(b"1.2.840.10008.1.2.4.50", b"1.2.840.10008.1.2.4.80", 1)
+    pixels = data.rindex(struct.pack("<HH", 0x7FE0, 0x0010) + b"OB")
+    more = struct.pack("<HH2sH", 0x5201, 0x0010, b"LO", 0) * 3_100_000
+    if kind == "items":
+        item = struct.pack("<HHI", 0xFFFE, 0xE000, 0)
+        end = struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
+        sequence = struct.pack("<HH2sHI", 0x5200, 0x9230, b"SQ", 0, UNDEFINED)
+        more = sequence + item * 3_100_000 + end
+    slide.write_bytes(data[:pixels] + more + data[pixels:])
+    outcome = coverslip("info", slide, timeout_s=60)
+    assert outcome.code == 2, outcome
+    assert outcome.is_one_sentence, outcome.err
+    assert "has a header of more than 3,000,000 elements" in outcome.err
+    assert outcome.peak_mb < MOST_MB
+
+
+def test_elements_of_a_header_are_counted_in_sequences_of_both_kinds(slide: Path) -> None:
+    """As pydicom finds them, whose own count has no ends of sequences."""
+    about = pydicom.dcmread(slide, stop_before_pixels=True)
+
+    def count(dataset: pydicom.Dataset) -> int:
+        inner = sum(
+            len(each.value) + sum(map(count, each.value)) for each in dataset if each.VR == "SQ"
+        )
+        return len(dataset) + inner
+
+    counted = header_elements(slide.read_bytes(), 10_000)
+    assert counted >= len(about.file_meta) + count(about) > 50
+    assert counted < 2 * (len(about.file_meta) + count(about))
+    assert header_elements(slide.read_bytes(), 20) == 21
 
 
 def test_links_in_a_folder_of_dicom_lead_nowhere(slide: Path, tmp_path: Path) -> None:

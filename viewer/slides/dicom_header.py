@@ -14,6 +14,7 @@ import msgspec
 from viewer.limits import open_regular
 
 if TYPE_CHECKING:
+    from mmap import mmap
     from pathlib import Path
 
 HEADER_BYTES = 1 << 16
@@ -31,7 +32,9 @@ _LONG = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC"
                    b"UT", b"UV"))  # fmt: skip
 """Value representations whose lengths have four bytes."""
 _UNDEFINED = 0xFFFFFFFF
-_DELIMITERS, _ITEM = 0xFFFE, 0xE000
+_DELIMITERS, _ITEM, _END_OF_SEQUENCE = 0xFFFE, 0xE000, 0xE0DD
+_ITEM_TAG = struct.pack("<HH", _DELIMITERS, _ITEM)
+_META, _META_BYTES = 2, 1 << 12
 _PIXELS = 0x7FE00010
 _TRANSFER_SYNTAX = 0x00020010
 SAMPLES, PHOTOMETRIC, PLANAR, BITS_STORED = 0x00280002, 0x00280004, 0x00280006, 0x00280101
@@ -179,12 +182,39 @@ def elements(data: bytes) -> dict[int, Element]:
     return values
 
 
+def header_elements(data: bytes | mmap, most: int) -> int:
+    """Return how many elements and items stand before the pixels, in sequences too.
+
+    Counted up to one more than `most`. In `data`, of a whole file, what is no element ends it.
+    """
+    is_implicit = _syntax(elements(data[:_META_BYTES])) == _IMPLICIT
+    at, depth, inside_until, count = _PREAMBLE_BYTES + len(_MAGIC), 0, 0, 0
+    while at + 8 <= len(data) and count <= most:
+        group, element = struct.unpack_from("<HH", data, at)
+        if group << 16 | element == _PIXELS and depth <= 0 and at >= inside_until:
+            break
+        count += 1
+        if group == _DELIMITERS:
+            depth -= element == _END_OF_SEQUENCE
+            at += 8
+            continue
+        kind = data[at + 4 : at + 6]
+        at, length = _value_of(data, at, is_implicit and group != _META)
+        if length == _UNDEFINED:
+            depth += 1
+        elif kind == b"SQ" or data[at : at + 4] == _ITEM_TAG:
+            inside_until = max(inside_until, at + length)
+        else:
+            at += length
+    return count
+
+
 def _syntax(values: dict[int, Element]) -> bytes:
     found = values.get(_TRANSFER_SYNTAX)
     return found.value.rstrip(b"\0 ") if found else b""
 
 
-def _value_of(data: bytes, at: int, is_implicit: bool) -> tuple[int, int]:
+def _value_of(data: bytes | mmap, at: int, is_implicit: bool) -> tuple[int, int]:
     """Return where the value of the element at `at` begins, and its length."""
     kind = data[at + 4 : at + 6]
     if is_implicit or not re.fullmatch(rb"[A-Z]{2}", kind):

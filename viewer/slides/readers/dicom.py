@@ -12,10 +12,16 @@ import msgspec
 import numpy as np
 
 from viewer.geometry import Optics
+from viewer.limits import LimitError
 from viewer.slides.channels import Axes, Channel, distinct_names, usual_color
 from viewer.slides.dicom_folder import OPENSLIDE_READS, checked_series
 from viewer.slides.errors import DamagedSlideError, UnsupportedSlideError, check_image
-from viewer.slides.readers.dicom_files import frame_format, open_files, unread_pixels
+from viewer.slides.readers.dicom_files import (
+    check_elements,
+    frame_format,
+    open_files,
+    unread_pixels,
+)
 from viewer.slides.readers.dicom_frames import INVERTED, FrameFormat
 from viewer.slides.readers.extras import need
 from viewer.slides.readers.plane_windows import ChunkGrid, PlaneWindows
@@ -79,6 +85,8 @@ def open_dicom(path: Path, image: int | None = None) -> PlanesSource | None:
             )
     need("wsidicom", "dicom", path, "a DICOM slide of a kind that OpenSlide does not read")
     try:
+        for file, _ in found.files:
+            check_elements(file)
         slide = open_files(found.files)
         _check_files(path, found.files, slide)
         base: Any = slide.pyramid.get(min(slide.pyramid.pyramid_indices))
@@ -88,6 +96,8 @@ def open_dicom(path: Path, image: int | None = None) -> PlanesSource | None:
         return source_of_slide(path, slide, described, _format_of_file)
     except (OSError, UnsupportedSlideError, DamagedSlideError):
         raise
+    except LimitError as error:
+        raise UnsupportedSlideError(path, f"{error}.") from error
     except Exception as error:  # a spoilt file can make a parser fail in any way
         _log.info("%s cannot be read through wsidicom (%r)", path, error)
         if type(error).__name__ == "WsiDicomNoResolutionError":

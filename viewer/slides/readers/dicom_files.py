@@ -9,11 +9,12 @@ it is shown their headers with the few tags changed that it would turn them away
 from __future__ import annotations
 
 import io
+import mmap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from viewer.limits import open_regular
+from viewer.limits import DICOM_ELEMENTS, open_regular
 from viewer.slides.dicom_header import (
     BITS_STORED,
     PHOTOMETRIC,
@@ -21,6 +22,7 @@ from viewer.slides.dicom_header import (
     SAMPLES,
     dicom_header,
     elements,
+    header_elements,
 )
 from viewer.slides.readers.dicom_frames import HALF_CHROMA, NATIVE, PALETTE, FrameFormat
 
@@ -52,6 +54,12 @@ def open_files(files: Iterable[tuple[Path, DicomHeader]]) -> Any:
         for each in opened:
             each.close()
         raise
+
+
+def check_elements(path: Path) -> None:
+    """Raise LimitError where the header holds more than can be read; OSError as it is read."""
+    with open_regular(path) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        DICOM_ELEMENTS.check(header_elements(data, DICOM_ELEMENTS.most), path.name)
 
 
 def unread_pixels(header: DicomHeader) -> str:
