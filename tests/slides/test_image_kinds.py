@@ -409,6 +409,10 @@ def test_a_jpeg_xl_that_claims_too_much_is_refused_before_it_is_decoded(tmp_path
             imagecodecs.jpeg_encode(picture()[..., 1].astype(np.uint16), bitspersample=12),
             "a JPEG of 12 bits",
         ),
+        (
+            imagecodecs.jpeg2k_encode(np.zeros((20, 30, 5), np.uint8), codecformat="jp2"),
+            "a JPEG 2000 picture .* other than 1 to 4 components",
+        ),
         (b"P7\nWIDTH 4\n", "a PAM picture"),
         (b"\x89HDF\r\n\x1a\n", "an HDF5 file, .*: export its image as OME-TIFF"),
         (b"\n<!DOCTYPE html><title>Sign in</title>", "a web page, .*: the download .* failed"),

@@ -27,6 +27,10 @@ _AS_OME_TIFF = "export its image as OME-TIFF"
 _UNPACK = "unpack it and open the slide in it"
 _HEIC = _Kind("a HEIC picture", _AS_TIFF)
 _DAMAGED_AVIF = _Kind("a damaged AVIF picture", "copy it again from where it came")
+_JPEG_2000 = _Kind(
+    "a JPEG 2000 picture that is damaged or has other than 1 to 4 components",
+    f"copy it again from where it came, or {_AS_TIFF}",
+)
 _VIDEO = _Kind("a video", "save a frame of it as PNG")
 _WEB_PAGE = _Kind(
     "a web page", "the download of the slide failed, maybe for want of a login; download it again"
@@ -37,6 +41,8 @@ _BEGINNINGS = (
     (b"v/1\x01", _Kind("an OpenEXR picture", _AS_TIFF)),
     (b"II\xbc", _Kind("a JPEG XR picture", _AS_TIFF)),
     (b"PF\n", _Kind("a PFM picture in color", _AS_TIFF)),
+    (b"\0\0\0\x0cjP  \r\n\x87\n", _JPEG_2000),
+    (b"\xff\x4f\xff\x51", _JPEG_2000),
     (b"P7\n", _Kind("a PAM picture", _AS_TIFF)),
     (b"qoif", _Kind("a QOI picture", _AS_TIFF)),
     (b"DDS ", _Kind("a DDS texture", _AS_TIFF)),
