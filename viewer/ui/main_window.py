@@ -149,7 +149,7 @@ class MainWindow(QMainWindow):
         self.opening = PathOpening(self)
         self.view = ViewController(self)
         self.channels = ChannelsController(self)
-        self.help = HelpWindow(self)
+        self._help: HelpWindow | None = None
         self.commands.on("help.page", lambda: self.help.show_page(page_of(self._front_panel)))
         self._connect()
         for pane in self.panes.panes:
@@ -184,6 +184,13 @@ class MainWindow(QMainWindow):
     def settings(self) -> Settings:
         """Return the settings in force."""
         return self._settings.current
+
+    @property
+    def help(self) -> HelpWindow:
+        """Return the window of the documents; made when it is first asked for."""
+        if self._help is None:
+            self._help = HelpWindow(self)
+        return self._help
 
     def say(self, sentence: str) -> None:
         """Shows a sentence in the status bar for a while."""
@@ -270,7 +277,7 @@ class MainWindow(QMainWindow):
             self.slides.shut_down,
             self.associated.shut_down,
             self.home_notice.shut_down,
-            self.help.shut_down,
+            lambda: self._help and self._help.shut_down(),
             self.tours.end,
             self.frame.inspector.shut_down,
             self.opening.shut_down,
