@@ -214,7 +214,8 @@ def test_a_thread_that_is_done_takes_what_comes_next_and_holds_nothing(
         background.run(work, take)
     qtbot.waitUntil(lambda: len(threads) == 205)
     qtbot.waitUntil(lambda: not any(each.is_alive() for each in threads), timeout=10_000)
-    assert (queue._idle_count, len(queue._given)) == (0, 0)
+    # One that was started late may have found nothing left to do, and is in no result.
+    qtbot.waitUntil(lambda: (queue._idle_count, len(queue._given)) == (0, 0))
     background.close()
 
 
