@@ -32,7 +32,7 @@ _MANY_CHANGES = 1_000
 """Changes that take longer than a frame to free, with what they were about."""
 
 
-class Change(msgspec.Struct, frozen=True):
+class Change(msgspec.Struct, frozen=True, gc=False):
     """One annotation before and after; None where it was not yet, or is no more."""
 
     before: Annotation | None

@@ -31,7 +31,7 @@ def sessions_folder() -> Path:
     return folder
 
 
-class SessionSummary(msgspec.Struct, frozen=True):
+class SessionSummary(msgspec.Struct, frozen=True, gc=False):
     """A session as a list shows it.
 
     Attributes

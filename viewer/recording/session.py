@@ -26,7 +26,7 @@ HEADER_FILE = "session.json"
 EVENTS_FILE = "events.jsonl"
 
 
-class SlideRef(msgspec.Struct, frozen=True, kw_only=True):
+class SlideRef(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Which slide was read.
 
     Attributes
@@ -97,7 +97,7 @@ class Repair(msgspec.Struct, frozen=True, kw_only=True):
     note: str
 
 
-class SessionHeader(msgspec.Struct, frozen=True, kw_only=True):
+class SessionHeader(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """session.json.
 
     Attributes

@@ -29,7 +29,7 @@ MOST_NAME = 200
 """Characters of a title, slide or reader that are shown."""
 
 
-class ListedSession(msgspec.Struct, frozen=True):
+class ListedSession(msgspec.Struct, frozen=True, gc=False):
     """A session with what it is called on this machine.
 
     Attributes

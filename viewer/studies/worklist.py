@@ -25,7 +25,7 @@ Slide = TypeVar("Slide")
 _HE = ("he", "h&e", "h+e", "h-e", "h e")
 
 
-class WorklistEntry(msgspec.Struct, Generic[Slide], frozen=True):
+class WorklistEntry(msgspec.Struct, Generic[Slide], frozen=True, gc=False):
     """One slide of a worklist.
 
     Attributes

@@ -31,7 +31,7 @@ class SetHeader(msgspec.Struct, frozen=True, array_like=True, tag="set"):
     writer: str
 
 
-class ChangeRecord(msgspec.Struct, frozen=True, array_like=True):
+class ChangeRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An annotation as it is after an edit.
 
     Attributes
