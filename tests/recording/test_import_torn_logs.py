@@ -51,6 +51,17 @@ def test_places_outside_any_slide_are_left_out(tmp_path: Path) -> None:
     assert len(found) == len(skipped) == 1
 
 
+@pytest.mark.parametrize("time", ["NaN", "Infinity", "-Infinity", "1e308", "-1e30"])
+def test_times_that_cannot_be_are_said_to_be_none(tmp_path: Path, time: str) -> None:
+    row = '{{"time": {}, "x": 0, "y": 0, "width": 9, "height": 9}}'
+    rows = "\n".join(row.format(each) for each in (0, time, 1))
+    found, skipped = views(tmp_path, rows.encode(), "a.jsonl")
+    assert len(found) == 2
+    (said,) = skipped
+    assert said.startswith("row 3: ")
+    assert said.endswith(" is no time")
+
+
 def test_stamps_with_a_comma_and_numbers_with_one(tmp_path: Path) -> None:
     lines = [
         OPENED, SHOWN.format(1, ".", "0", "2,5"), SHOWN.format(2, ",", "-0.5", "10"),

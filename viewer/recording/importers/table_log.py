@@ -47,6 +47,7 @@ _MOST_NAMED, _MOST_NAME_CHARACTERS = 20, 40
 """Columns that are named where one is missing."""
 _NO_CURSOR = ("-1", "-1.0")
 _NS_PER = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
+_MOST_NS = 1 << 63
 TIME_UNITS = (*_NS_PER, "iso")
 
 
@@ -263,4 +264,7 @@ def _number(row: Row, name: str) -> float | None:
 def _time_ns(value: Any, unit: str) -> int:
     if unit == "iso":
         return round(moment_of(str(value)).timestamp() * 1_000_000) * 1000
-    return round(number_of(value) * _NS_PER[unit])
+    time_ns = number_of(value) * _NS_PER[unit]
+    if not abs(time_ns) < _MOST_NS:  # which is so of what is no number, too
+        raise ValueError(f'"{value}" is no time')
+    return round(time_ns)
