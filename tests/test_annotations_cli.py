@@ -35,12 +35,12 @@ def test_what_is_wrong_is_told_by_number(tmp_path: Path) -> None:
     assert "left out number 2: it has no geometry" in done.stdout
     told = coverslip("annotations", "stats", "a.geojson", "--mpp", "0.5", "--json", folder=tmp_path)
     assert json.loads(told.stdout) == [
-        {"class": "Tumor", "count": 1, "area um2": 100.0, "length um": 40.0}
+        {"class": "Tumor", "count": 1, "area um2": 100.0, "perimeter um": 40.0, "length um": 0.0}
     ]
     oblong = ("annotations", "stats", "a.geojson", "--json", "--mpp")
     told = coverslip(*oblong, "0.25,0.5", folder=tmp_path)
     assert json.loads(told.stdout) == [
-        {"class": "Tumor", "count": 1, "area um2": 50.0, "length um": 30.0}
+        {"class": "Tumor", "count": 1, "area um2": 50.0, "perimeter um": 30.0, "length um": 0.0}
     ]
     for wrong in ("0", "a", "0.25,0.5,1", "nan"):
         done = coverslip(*oblong, wrong, folder=tmp_path)
@@ -72,7 +72,7 @@ def test_a_mask_and_its_way_back(tmp_path: Path, sample_slide: Path) -> None:
     assert json.loads(done.stdout)["size"] == "2220 x 2967"
     back = coverslip("annotations", "stats", "m.ome.tif", "--json", folder=tmp_path)
     assert json.loads(back.stdout)[0] == {
-        "class": "Tumor", "count": 1, "area px2": 400.0, "length px": 80.0,
+        "class": "Tumor", "count": 1, "area px2": 400.0, "perimeter px": 80.0, "length px": 0.0,
     }  # fmt: skip
 
 
@@ -85,6 +85,18 @@ def test_tiles_for_training(tmp_path: Path, sample_slide: Path) -> None:
     assert json.loads(first.stdout)["tiles"] == 16
     assert json.loads(again.stdout)["of them there already"] == 16
     assert len(list((tmp_path / "t" / "images").iterdir())) == 16
+
+
+def test_very_many_classes_are_a_table_of_the_largest(tmp_path: Path) -> None:
+    rows = [f"{number},1,class {number}" for number in range(20_000)]
+    (tmp_path / "many.csv").write_text("\n".join(["x,y,class", *rows, "5,5,class 19999"]))
+    done = coverslip("annotations", "stats", "many.csv", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert (len(lines), lines[1].split()[:3]) == (1_001, ["class", "19999", "2"])
+    assert "19,000 more, of 19,000 annotations, are not: use --json for all." in done.stderr
+    told = coverslip("annotations", "stats", "many.csv", "--json", folder=tmp_path)
+    assert len(json.loads(told.stdout)) == 20_000
 
 
 def test_formats_are_told_by_names(tmp_path: Path) -> None:

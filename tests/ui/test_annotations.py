@@ -510,6 +510,10 @@ def test_statistics_are_shown_and_written(listed: MainWindow, tmp_path: Path, qt
     area_mm2 = drawn.geometry.area * mpp_um**2 / 1e6
     assert [row.text(0), row.text(1)] == ["Tumor", "1"]
     assert float(row.text(2)) == pytest.approx(area_mm2, abs=1e-3)
+    perimeter_um = f"{drawn.geometry.length * mpp_um:,.1f}"
+    assert [row.text(3), row.text(4)] == [perimeter_um, "0.0"]
+    names = [dialog.table.headerItem().text(column) for column in (3, 4)]
+    assert names == ["Perimeter µm", "Length µm"]
     path = tmp_path / "classes.csv"
     dialog.export_requested.emit(path)
     qtbot.waitUntil(path.exists)

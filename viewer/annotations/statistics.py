@@ -32,9 +32,9 @@ class ClassFigures(msgspec.Struct, frozen=True):
 
     Attributes
     ----------
-    area, length
-        Level-0 pixels (squared), without those of points; regions count with their perimeter.
-    length_um
+    area, length, perimeter
+        Level-0 pixels (squared): the area and the perimeter of regions, the length of lines.
+    length_um, perimeter_um
         By the pixel size along each axis; None where that was not given.
     objects
         How many objects of an overlay were counted inside; None where nobody counted.
@@ -45,8 +45,10 @@ class ClassFigures(msgspec.Struct, frozen=True):
     count: int
     area: float
     length: float
+    perimeter: float
     objects: int | None = None
     length_um: float | None = None
+    perimeter_um: float | None = None
 
 
 def class_figures(
@@ -84,29 +86,35 @@ def write_statistics(
 
 def columns(mpp_um: MicronsPerPixel | None) -> tuple[str, ...]:
     """Names with units; pixels where the scale is unknown."""
-    area, length = ("Area mm2", "Length um") if mpp_um else ("Area px2", "Length px")
-    return "Class", "Count", area, length, OBJECTS
+    area, unit = ("Area mm2", "um") if mpp_um else ("Area px2", "px")
+    return "Class", "Count", area, f"Perimeter {unit}", f"Length {unit}", OBJECTS
 
 
 def cells(figures: ClassFigures, mpp_um: MicronsPerPixel | None) -> tuple[str | int | float, ...]:
     """Return one row of the table; "" where nothing is known."""
     calibration = PixelCalibration.of(mpp_um)
     area = figures.area * calibration.mean_pixel**2 / (_UM2_PER_MM2 if mpp_um else 1.0)
-    length = figures.length_um
-    if length is None or not mpp_um:
+    perimeter, length = figures.perimeter_um, figures.length_um
+    if perimeter is None or length is None or not mpp_um:
+        perimeter = figures.perimeter * calibration.mean_pixel
         length = figures.length * calibration.mean_pixel
     objects = "" if figures.objects is None else figures.objects
-    return figures.name, figures.count, round(area, 9), round(length, 3), objects
+    numbers = round(area, 9), round(perimeter, 3), round(length, 3)
+    return figures.name, figures.count, *numbers, objects
 
 
 def _figures(
     name: str, annotations: Sequence[Annotation], calibration: PixelCalibration
 ) -> ClassFigures:
-    area = length = length_um = 0.0
+    area = length = length_um = perimeter = perimeter_um = 0.0
     for shapes in geometry_parts(annotations):
         area += float(shape_numbers.areas(shapes).sum())
-        length += float(shape_numbers.lengths(shapes).sum())
-        length_um += float(calibration.lengths(shapes).sum())
+        is_region = shape_numbers.dimensions(shapes) == 2
+        lengths, lengths_um = shape_numbers.lengths(shapes), calibration.lengths(shapes)
+        length += float(lengths[~is_region].sum())
+        length_um += float(lengths_um[~is_region].sum())
+        perimeter += float(lengths[is_region].sum())
+        perimeter_um += float(lengths_um[is_region].sum())
     counted = [each.measurements[OBJECTS] for each in annotations if OBJECTS in each.measurements]
     which = annotations[0].shown_as
     return ClassFigures(
@@ -115,6 +123,8 @@ def _figures(
         len(annotations),
         area,
         length,
+        perimeter,
         round(sum(counted)) if counted else None,
         length_um if calibration.unit == "um" else None,
+        perimeter_um if calibration.unit == "um" else None,
     )

@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 
 _EXIT_NOT_SOUND = 1
 _MOST_SIDE_PX = 4_000_000
+_MOST_CLASSES = 1000
+"""Shown as a table, whose layout takes 0.3 ms a row; JSON has all."""
 
 annotations_app = typer.Typer(help="Annotations and the files they are in.", no_args_is_help=True)
 
@@ -182,9 +184,10 @@ def stats(
     image: _Image = None,
     json: _Json = False,
 ) -> None:
-    """Count annotations and add up their areas and lengths, class by class."""
+    """Count annotations and add up areas, perimeters and lengths of lines, class by class."""
     from viewer.annotations.formats.problems import Problems
     from viewer.annotations.pixel_calibration import PixelCalibration
+    from viewer.annotations.shape_numbers import dimension
 
     problems = Problems()
     annotations = _read(file, problems, image)
@@ -194,18 +197,27 @@ def stats(
     rows: dict[str, list[float]] = {}
     for annotation in annotations:
         name = annotation.shown_as.name if annotation.shown_as else "No class"
-        row = rows.setdefault(name, [0, 0.0, 0.0])
+        row = rows.setdefault(name, [0, 0.0, 0.0, 0.0])
         row[0] += 1
         row[1] += calibration.area_of(annotation.geometry)
-        row[2] += calibration.length_of(annotation.geometry)
-    columns = ("class", "count", f"area {unit}2", f"length {unit}")
+        is_region = dimension(annotation.geometry) == 2
+        row[2 if is_region else 3] += calibration.length_of(annotation.geometry)
+    columns = ("class", "count", f"area {unit}2", f"perimeter {unit}", f"length {unit}")
     if json:
         print_json([dict(zip(columns, (name, *row), strict=True)) for name, row in rows.items()])
         return
-    lines = [
-        (name, f"{row[0]:,}", f"{row[1]:,.1f}", f"{row[2]:,.1f}") for name, row in rows.items()
-    ]
+    shown, rest = list(rows.items()), []
+    if len(shown) > _MOST_CLASSES:
+        shown.sort(key=lambda each: each[1][0], reverse=True)
+        shown, rest = shown[:_MOST_CLASSES], shown[_MOST_CLASSES:]
+    lines = [(name, f"{row[0]:,}", *(f"{value:,.1f}" for value in row[1:])) for name, row in shown]
     print_table(columns, lines)
+    if rest:
+        count = sum(row[0] for _, row in rest)
+        say(
+            f"The {len(shown):,} largest classes are shown. {len(rest):,} more, of {count:,}"
+            " annotations, are not: use --json for all."
+        )
 
 
 @annotations_app.command()

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from viewer.annotations.pixel_calibration import MicronsPerPixel
     from viewer.annotations.statistics import ClassFigures
 
-_DECIMALS = {2: 6, 3: 1}
-"""Of areas in mm² and lengths."""
-_DECIMALS_PX = {3: 1}
+_DECIMALS = {2: 6, 3: 1, 4: 1}
+"""Of areas in mm², perimeters and lengths."""
+_DECIMALS_PX = {3: 1, 4: 1}
 
 
 class StatisticsDialog(QDialog):
@@ -51,8 +51,8 @@ class StatisticsDialog(QDialog):
         self.setWindowTitle("Statistics")
         self._name = name
         hint = QLabel(
-            "Lengths are perimeters of regions and lengths of lines. Objects are those counted"
-            " with Count objects.",
+            "Areas and perimeters are those of regions, lengths those of lines. Objects are those"
+            " counted with Count objects.",
             self,
         )
         hint.setWordWrap(True)
@@ -76,7 +76,7 @@ class StatisticsDialog(QDialog):
         layout.addWidget(self.table, 1)
         layout.addWidget(hint)
         layout.addWidget(buttons)
-        self.resize(560, 320)
+        self.resize(640, 320)
 
     def _ask_where(self) -> None:
         ask_new_file(
