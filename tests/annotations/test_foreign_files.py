@@ -18,9 +18,15 @@ from hypothesis import strategies as st
 from shape_steps import point_of
 
 from viewer.annotations.annotation import Annotation, AnnotationClass
+from viewer.annotations.formats.boxes_csv import read_csv
 from viewer.annotations.formats.coco_pictures import SeveralPicturesError
 from viewer.annotations.formats.exchange import FORMATS, read_annotations
-from viewer.annotations.formats.problems import AnnotationFileError
+from viewer.annotations.formats.problems import (
+    AnnotationFileError,
+    Problems,
+    count_of,
+    left_out,
+)
 from viewer.cell_text import bare_cell, text_cell
 from viewer.plain_text import shown_line
 
@@ -394,3 +400,23 @@ def test_what_is_no_file_of_annotations_gives_one_sentence(
     except AnnotationFileError as error:
         said = str(error)
     assert said.endswith(".")
+
+
+def test_a_table_that_goes_on_in_vain_is_read_no_further_and_that_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "open.csv"
+    path.write_text('x,y,class\n1,2,"a\n' + "1\n" * 600_000 + "3,4,b\n")
+    problems = Problems()
+    assert len(list(read_csv(path, problems))) == 1
+    said = "reading stopped at row 500,001, and what comes behind it is left out"
+    assert str(problems[0]).startswith(said)
+    assert problems[-1].reason == "and 490,000 more, which are counted only"
+    assert said in left_out(problems)
+
+
+def test_rows_in_vain_among_others_end_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "gaps.csv"
+    path.write_text("x,y,class\n1,2,a\n" + ("1\n" * 300_000 + "3,4,b\n") * 2)
+    problems = Problems()
+    assert len(list(read_csv(path, problems))) == 3
+    assert not any(each.stops_reading for each in problems)
+    assert count_of(problems) == 600_000

@@ -50,6 +50,8 @@ _BARE: dict[bool, dict[str, int]] = {
 """Without a header: points of three columns, boxes of more."""
 _PIECE_BYTES = 1 << 16
 _MOST_ROWS_IN_VAIN = 100_000
+_MOST_IN_VAIN_BETWEEN = 500_000
+"""In a row, behind rows that can be used; about 3 s of reading."""
 _NO_HEADER = re.compile(r"\s*(?:#|//|sep=.$)", re.IGNORECASE)
 """Comments before the table, and Excel's note of what divides its cells."""
 _LINE_END = re.compile(rb"\r\n|\n|\r")
@@ -134,7 +136,8 @@ def _rows(name: str, piece: PieceReader, problems: list[Problem]) -> Iterator[An
     rows = csv.reader(with_paired_quotes(_with_first(first, lines), mark), delimiter=mark)
     columns: _Columns | None = None
     classes: dict[str, AnnotationClass] = {}
-    number, has_any = 0, False
+    number = in_vain = 0
+    has_any = False
     while True:
         try:
             row = next(rows, None)
@@ -155,16 +158,25 @@ def _rows(name: str, piece: PieceReader, problems: list[Problem]) -> Iterator[An
             annotation = _annotation(row, columns, classes, number, problems)
         except (ValueError, IndexError) as error:
             problems.append(Problem(number, str(error)))
+            in_vain += 1
             if not has_any and number >= _MOST_ROWS_IN_VAIN:
                 none = f"none of its first {number:,} rows can be used; of the last, {error}"
                 raise AnnotationFileError(f"{name} is no table of boxes: {none}.") from None
+            if in_vain >= _MOST_IN_VAIN_BETWEEN:
+                sentence = (
+                    f"reading stopped at row {number:,}, and what comes behind it is left out, as"
+                    f" none of {in_vain:,} rows in a row can be used"
+                )
+                problems.insert(0, Problem(number, sentence, stops_reading=True))
+                return
             continue
-        has_any = True
+        has_any, in_vain = True, 0
         yield annotation
     if columns is None:
         raise AnnotationFileError(f"{name} is no table: {piece.trouble or 'it has no rows'}.")
     if piece.trouble:
-        problems.append(Problem(number, f"what comes behind it cannot be read ({piece.trouble})"))
+        sentence = f"what comes behind row {number:,} cannot be read ({piece.trouble})"
+        problems.insert(0, Problem(number, sentence, stops_reading=True))
 
 
 def _with_first(first: str, others: Iterator[str]) -> Iterator[str]:

@@ -31,13 +31,18 @@ class Problem(msgspec.Struct, frozen=True):
         Counted from 1 in the order of the file; 0 for what is said of the file as a whole.
     is_repaired
         Whether it was taken, repaired; otherwise it was left out.
+    stops_reading
+        Whether all behind it was not read. Such a one is put first, before those that are held.
     """
 
     number: int
     reason: str
     is_repaired: bool = False
+    stops_reading: bool = False
 
     def __str__(self) -> str:
+        if self.stops_reading:
+            return self.reason
         what = "repaired" if self.is_repaired else "left out"
         return f"{what} number {self.number}: {self.reason}" if self.number else self.reason
 
@@ -61,12 +66,15 @@ class Problems(list[Problem]):
 
     def append(self, problem: Problem) -> None:
         """Hold one more, or count it."""
-        if len(self) < PROBLEMS_HELD:
+        if len(self) < PROBLEMS_HELD and not self.further:
             super().append(problem)
             return
         self.further += 1
         more = Problem(0, f"and {self.further:,} more, which are counted only")
-        self[PROBLEMS_HELD:] = [more]
+        if self.further == 1:
+            super().append(more)
+        else:
+            self[-1] = more
 
     def extend(self, problems: Iterable[Problem]) -> None:
         """Hold or count each."""
@@ -87,12 +95,13 @@ def count_of(problems: Sequence[Problem]) -> int:
 def left_out(problems: Iterable[Problem]) -> str:
     """What was left out and why, in a few words: "3 left out (2: a line has no area; ...)"."""
     reasons = _reasons(problems)
+    stops = [each.reason for each in problems if each.stops_reading]
     if not reasons:
-        return ""
+        return "; ".join(stops)
     parts = [f"{count:,}: {reason}" for reason, count in reasons.most_common(_MOST_REASONS)]
     parts += ["..."] if len(reasons) > _MOST_REASONS else []
     more = max(0, problems.further - 1) if isinstance(problems, Problems) else 0
-    return f"{reasons.total() + more:,} left out ({'; '.join(parts)})"
+    return "; ".join([f"{reasons.total() + more:,} left out ({'; '.join(parts)})", *stops])
 
 
 def not_held(problems: Iterable[Problem]) -> str:
@@ -104,7 +113,9 @@ def not_held(problems: Iterable[Problem]) -> str:
 
 
 def _reasons(problems: Iterable[Problem]) -> Counter[str]:
-    return Counter(_plain(each.reason) for each in problems if not each.is_repaired)
+    return Counter(
+        _plain(each.reason) for each in problems if not (each.is_repaired or each.stops_reading)
+    )
 
 
 def _plain(reason: str) -> str:
