@@ -82,6 +82,23 @@ def test_the_palettes_list_is_traveled_with_the_arrows(window: MainWindow, qtbot
     qtbot.waitUntil(lambda: not palette.isVisible())
 
 
+def test_the_palette_stays_on_the_screen(window: MainWindow, qtbot: QtBot) -> None:
+    palette, screen = window.palette_box, window.screen().availableGeometry()
+    field = window.frame.top_bar.search
+    for left in (screen.left(), screen.right() - 500, screen.left() - 900):
+        window.move(left, screen.top())
+        press(qtbot, window, Qt.Key.Key_L, CTRL)
+        qtbot.waitUntil(palette.isVisible)
+        shown = palette.frameGeometry()
+        assert (shown.right() <= screen.right(), shown.left() >= screen.left()) == (True, True)
+        qtbot.keyClick(palette.box, Qt.Key.Key_Escape)
+        qtbot.waitUntil(lambda: not palette.isVisible())
+    window.move(screen.topLeft())
+    palette.open_below(field)
+    assert palette.frameGeometry() == palette.geometry(), "a popup has no frame of a window"
+    palette.hide()
+
+
 def test_the_palette_does_not_run_what_cannot_run(window: MainWindow, qtbot: QtBot) -> None:
     press(qtbot, window, Qt.Key.Key_L, CTRL)
     palette = window.palette_box

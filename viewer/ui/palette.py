@@ -48,7 +48,7 @@ class CommandPalette(QDialog):
     """The Path of a slide that was chosen by its name."""
 
     def __init__(self, actions: ActionSet, window: QWidget) -> None:
-        super().__init__(window, Qt.WindowType.Popup)
+        super().__init__(window, Qt.WindowType.Popup | Qt.WindowType.FramelessWindowHint)
         self.setObjectName("command_search")
         self.setAccessibleName("Search commands")
         self._actions = actions
@@ -99,7 +99,11 @@ class CommandPalette(QDialog):
         self.box.clear()
         self._show_matches("")
         self.resize(place.size())
-        self.move(window.mapToGlobal(place.topLeft()))
+        place.moveTopLeft(window.mapToGlobal(place.topLeft()))
+        screen = window.screen().availableGeometry()
+        place.moveRight(min(place.right(), screen.right()))
+        place.moveLeft(max(place.left(), screen.left()))
+        self.move(place.topLeft())
         self.show()
         self.box.setFocus()
 
