@@ -38,6 +38,7 @@ from viewer.cli.opening import combined_slides
 from viewer.cli.output import (
     AsChannels,
     ImageNumber,
+    JsonOption,
     fail,
     print_json,
     print_table,
@@ -260,7 +261,7 @@ def open_window(
 @app.command()
 def info(
     slides: Annotated[list[Path], typer.Argument(metavar="SLIDE", help="The slide.")],
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: JsonOption = False,
     image: ImageNumber = None,
     as_channels: AsChannels = False,
 ) -> None:

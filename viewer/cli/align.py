@@ -9,7 +9,7 @@ import typer
 
 from viewer.atomic_write import unwritable
 from viewer.cli.opening import opened_slide
-from viewer.cli.output import EXIT_INCOMPLETE, check_writable, fail, print_record, say
+from viewer.cli.output import EXIT_INCOMPLETE, JsonOption, check_writable, fail, print_record, say
 
 if TYPE_CHECKING:
     from viewer.slides.alignment.automatic import SlideOverview
@@ -37,7 +37,7 @@ def align(
     keep: Annotated[
         bool, typer.Option("--keep", help="Keep it: the window moves both slides together by it.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: JsonOption = False,
 ) -> None:
     """Align two slides of the same tissue: turned, mirrored, scaled and stained as they may be.
 

@@ -18,7 +18,7 @@ from viewer.cli.annotation_options import (
     slide_place,
     tell_lost,
 )
-from viewer.cli.output import fail, print_record, say
+from viewer.cli.output import JsonOption, fail, print_record, say
 from viewer.plurals import plural
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def export(
     to: FormatOption = None,
     mpp: MppOption = None,
     slide_mpp: SlideMppOption = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: JsonOption = False,
 ) -> None:
     """Write the sets of annotations that are kept of a slide or a project.
 

@@ -24,6 +24,7 @@ from viewer.cli.annotation_sets import export
 from viewer.cli.counts import counts
 from viewer.cli.opening import opened_slide
 from viewer.cli.output import (
+    JsonOption,
     OriginName,
     check_writable,
     fail,
@@ -62,7 +63,6 @@ def _annotations(context: typer.Context) -> None:
 annotations_app.command()(export)
 annotations_app.command()(counts)
 
-_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _File = Annotated[
     Path,
     typer.Argument(help="GeoJSON, COCO JSON, XML of ASAP or ImageScope, CSV, DICOM, or a mask."),
@@ -87,7 +87,7 @@ def convert(
     mpp: MppOption = None,
     slide_mpp: SlideMppOption = None,
     origin: OriginName = None,
-    json: _Json = False,
+    json: JsonOption = False,
 ) -> None:
     """Write annotations in another tool's format; what it cannot hold is reported."""
     from viewer.annotations.formats.exchange import (
@@ -153,7 +153,7 @@ def convert(
 
 
 @annotations_app.command()
-def validate(file: _File, image: _Image = None, json: _Json = False) -> None:
+def validate(file: _File, image: _Image = None, json: JsonOption = False) -> None:
     """Tell what of a file cannot be read, or had to be repaired; exit code 1 if anything."""
     from viewer.annotations.formats.exchange import format_of
     from viewer.annotations.formats.problems import Problems
@@ -182,7 +182,7 @@ def stats(
         typer.Option(help="um per level-0 pixel, X,Y if not square; without it, pixels."),
     ] = None,
     image: _Image = None,
-    json: _Json = False,
+    json: JsonOption = False,
 ) -> None:
     """Count annotations and add up areas, perimeters and lengths of lines, class by class."""
     from viewer.annotations.formats.problems import Problems
@@ -235,7 +235,7 @@ def mask(
     instances: _Instances = False,
     image: _Image = None,
     origin: OriginName = None,
-    json: _Json = False,
+    json: JsonOption = False,
 ) -> None:
     """Paint annotations as a label mask, with a legend beside it."""
     from viewer.annotations.formats.problems import Problems, left_out
@@ -294,7 +294,7 @@ def tiles(
     instances: _Instances = False,
     image: _Image = None,
     origin: OriginName = None,
-    json: _Json = False,
+    json: JsonOption = False,
 ) -> None:
     """Cut the slide to tiles with masks, for training; goes on where it was stopped."""
     from viewer.annotations.formats.problems import Problems, left_out

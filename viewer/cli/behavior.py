@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from viewer.cli.output import fail, print_json, print_record, print_table
+from viewer.cli.output import JsonOption, fail, print_json, print_record, print_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -30,7 +30,6 @@ _Mix = Annotated[
     bool, typer.Option("--mix", help="Take readers, simulated readers and agents together.")
 ]
 _Threads = Annotated[int, typer.Option(help="Threads; as many as cores by default.", min=0)]
-_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def simulate(
@@ -49,7 +48,7 @@ def simulate(
         Path | None,
         typer.Option("-o", "--out", help="Folder for the sessions; the library by default."),
     ] = None,
-    json: _Json = False,
+    json: JsonOption = False,
 ) -> None:
     """Write sessions of simulated readers, for tests and demonstration; they are marked as such."""
     from viewer.attention.simulating import POLICIES, PolicyParameters, simulate_session
@@ -102,7 +101,7 @@ def train_behavior(
     seed: Annotated[int, typer.Option(help="Of chance, so that it can be repeated.", min=0)] = 0,
     mix: _Mix = False,
     threads: _Threads = 0,
-    json: _Json = False,
+    json: JsonOption = False,
 ) -> None:
     """Train a predictor of where readers look; interrupted, the same command goes on."""
     _check_ai()
@@ -141,7 +140,7 @@ def evaluate_behavior(
     seed: Annotated[int, typer.Option(help="Of chance, so that it can be repeated.", min=0)] = 0,
     mix: _Mix = False,
     threads: _Threads = 0,
-    json: _Json = False,
+    json: JsonOption = False,
 ) -> None:
     """Measure a predictor on sessions that it was not trained on, beside simple baselines."""
     _check_ai()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from viewer.cli.output import (
+    JsonOption,
     OriginName,
     check_writable,
     fail,
@@ -44,7 +45,7 @@ def compare_annotations(
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="GeoJSON of where they differ.")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: JsonOption = False,
 ) -> None:
     """Tell how well two files agree: overlap, kappa, matched outlines, where they differ.
 

@@ -10,7 +10,15 @@ import typer
 from viewer.atomic_write import unwritable
 from viewer.cli.annotation_options import SlideMppOption, pixel_size, slide_place
 from viewer.cli.annotation_sets import named_sets, slide_sets
-from viewer.cli.output import EXIT_INCOMPLETE, check_writable, fail, print_json, print_table, say
+from viewer.cli.output import (
+    EXIT_INCOMPLETE,
+    JsonOption,
+    check_writable,
+    fail,
+    print_json,
+    print_table,
+    say,
+)
 
 
 def counts(
@@ -31,7 +39,7 @@ def counts(
         ),
     ] = None,
     slide_mpp: SlideMppOption = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: JsonOption = False,
 ) -> None:
     """Print mitoses and whatever else was counted per mm², field by field and in all.
 

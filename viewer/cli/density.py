@@ -10,7 +10,10 @@ import typer
 from viewer.cli.cell_options import CellOptions, check_options, tuned
 from viewer.cli.output import (
     EXIT_INCOMPLETE,
+    DeviceOption,
+    FileMppOption,
     ImageNumber,
+    JsonOption,
     check_writable,
     checked_device,
     fail,
@@ -55,12 +58,10 @@ def density(
         typer.Option("--set", metavar="NAME=VALUE", help="Of cells, as of `coverslip run`."),
     ] = None,
     stains: Annotated[str | None, typer.Option(help="Of cells, as of `coverslip run`.")] = None,
-    mpp: Annotated[
-        float | None, typer.Option(help="um per pixel of a file that tells none.", min=0.001)
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    mpp: FileMppOption = None,
+    device: DeviceOption = "auto",
     image: ImageNumber = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: JsonOption = False,
 ) -> None:
     """Map objects per mm2 over a slide, and find the place where they are densest.
 

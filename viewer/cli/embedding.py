@@ -13,6 +13,8 @@ import typer
 
 from viewer.cli.output import (
     EXIT_INCOMPLETE,
+    DeviceOption,
+    JsonOption,
     Unconfined,
     checked_device,
     code_where_failed,
@@ -62,12 +64,12 @@ def embed(
     mpp: Annotated[
         float | None, typer.Option(help="um per pixel of slides that tell none.", min=0.001)
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    device: DeviceOption = "auto",
     quality: Annotated[
         bool, typer.Option(help="Have Tissue quality look at each slide, too.")
     ] = True,
     unconfined: Unconfined = False,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: JsonOption = False,
     on: Annotated[
         str,
         typer.Option(

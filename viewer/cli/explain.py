@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from viewer.cli.output import Unconfined, check_writable, fail, numbers, print_record
+from viewer.cli.output import (
+    FileMppOption,
+    JsonOption,
+    Unconfined,
+    check_writable,
+    fail,
+    numbers,
+    print_record,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,9 +46,7 @@ def explain(
         str,
         typer.Option("--class", help="The class that is asked about; by default the likeliest."),
     ] = "",
-    mpp: Annotated[
-        float | None, typer.Option(help="um per pixel of a file that tells none.", min=0.001)
-    ] = None,
+    mpp: FileMppOption = None,
     out: Annotated[
         Path | None,
         typer.Option("-o", "--out", help="A picture of the tile (.png), what speaks for it warm."),
@@ -53,7 +59,7 @@ def explain(
         ),
     ] = "",
     unconfined: Unconfined = False,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: JsonOption = False,
 ) -> None:
     """Show which parts of a tile, or patches of a slide, speak for a class, and whether that holds.
 

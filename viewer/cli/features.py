@@ -10,6 +10,8 @@ import typer
 from msgspec.structs import replace
 
 from viewer.cli.output import (
+    DeviceOption,
+    JsonOption,
     checked_device,
     fail,
     numbers,
@@ -35,11 +37,9 @@ _OfStore = Annotated[
 _Encoder = Annotated[
     str, typer.Option(help="Whose features, where the store holds those of several encoders.")
 ]
-_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _Mpp = Annotated[
     float | None, typer.Option(help="um per pixel of slides that tell none.", min=0.001)
 ]
-_Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
 
 
 def similar(
@@ -82,8 +82,8 @@ def similar(
         bool, typer.Option("--exact", help="Compare every patch, however long that takes.")
     ] = False,
     mpp: _Mpp = None,
-    device: _Device = "auto",
-    json: _Json = False,
+    device: DeviceOption = "auto",
+    json: JsonOption = False,
 ) -> None:
     """Find patches like a region, or that fit words, over all slides of a store."""
     from viewer.cohort.features.errors import FeatureStoreError
@@ -186,7 +186,7 @@ def _region(text: str) -> Box:
 @features_app.command("list")
 def list_features(
     store: Annotated[str, typer.Argument(help="A folder, or an s3:// address.")],
-    json: _Json = False,
+    json: JsonOption = False,
 ) -> None:
     """List the encoders and slides of a store."""
     from viewer.cohort.features.errors import FeatureStoreError

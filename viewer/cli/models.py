@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from viewer.cli.output import Unconfined, fail, print_json, print_record, print_table, say
+from viewer.cli.output import (
+    JsonOption,
+    Unconfined,
+    fail,
+    print_json,
+    print_record,
+    print_table,
+    say,
+)
 
 if TYPE_CHECKING:
     from viewer.inference.models.bundle import ModelBundle
@@ -18,14 +26,13 @@ if TYPE_CHECKING:
 
 models_app = typer.Typer(help="Models that find things on slides.", no_args_is_help=True)
 
-_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _Model = Annotated[
     Path, typer.Argument(help="A model of any known layout (docs/models.md): folder, file or zip.")
 ]
 
 
 @models_app.command("list")
-def list_models(json: _Json = False) -> None:
+def list_models(json: JsonOption = False) -> None:
     """List the models at hand."""
     from viewer.inference.models.model_library import all_models
 
@@ -41,7 +48,7 @@ def list_models(json: _Json = False) -> None:
 
 
 @models_app.command()
-def check(model: _Model, unconfined: Unconfined = False, json: _Json = False) -> None:
+def check(model: _Model, unconfined: Unconfined = False, json: JsonOption = False) -> None:
     """Load a model and let it work once, without adding it."""
     from viewer.inference.layouts.known import checked_model
     from viewer.inference.models.bundle import BundleError
@@ -62,7 +69,7 @@ def check(model: _Model, unconfined: Unconfined = False, json: _Json = False) ->
 def add(
     model: _Model,
     unconfined: Unconfined = False,
-    json: _Json = False,
+    json: JsonOption = False,
 ) -> None:
     """Let a model work once, and copy it to the models at hand if it does."""
     from viewer.inference.models.bundle import BundleError
@@ -121,7 +128,7 @@ def fetch(
     show: Annotated[
         bool, typer.Option("--list", help="List the encoders and CLIPs that are known.")
     ] = False,
-    json: _Json = False,
+    json: JsonOption = False,
 ) -> None:
     """Download a model of another laboratory once; it works offline afterwards."""
     from viewer.inference.models.bundle import BundleError
@@ -183,7 +190,7 @@ def _fetch_from_zoo(zoo: Zoo, name: str, registry: str, *, json: bool) -> None:
 
 @models_app.command("results")
 def list_results(
-    slide: Annotated[Path, typer.Argument(help="The slide.")], json: _Json = False
+    slide: Annotated[Path, typer.Argument(help="The slide.")], json: JsonOption = False
 ) -> None:
     """List what earlier versions of Coverslip found on a slide; it is not used any more."""
     from viewer.cli.opening import opened_slide

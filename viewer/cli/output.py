@@ -27,6 +27,11 @@ _STEERING = re.compile("[\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 _WIDEST = 100_000
 
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
+FileMppOption = Annotated[
+    float | None, typer.Option(help="um per pixel of a file that tells none.", min=0.001)
+]
 ImageNumber = Annotated[
     int | None,
     typer.Option(

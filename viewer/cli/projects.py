@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from viewer.cli import reviews
-from viewer.cli.output import fail, print_json, print_record, print_table, say
+from viewer.cli.output import JsonOption, fail, print_json, print_record, print_table, say
 from viewer.cli.studies import ReaderOption, asking_reader, read_for_command, register
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ register(projects_app)
 reviews.register(projects_app)
 
 _Folder = Annotated[Path, typer.Argument(help="The project's folder, or its project.json.")]
-_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _Slides = Annotated[list[Path] | None, typer.Argument(help="Slides, or folders of slides.")]
 _Forms = Annotated[Path | None, typer.Option(help="A JSON file with questions for each slide.")]
 _Palette = Annotated[
@@ -47,7 +46,7 @@ def create(
     look_in: Annotated[
         list[Path] | None, typer.Option(help="Folders in which its moved slides are looked for.")
     ] = None,
-    json: _Json = False,
+    json: JsonOption = False,
 ) -> None:
     """Make a project, with slides, questions and classes."""
     from viewer.studies.project import Project
@@ -74,7 +73,7 @@ def add(
     slides: _Slides = None,
     forms: _Forms = None,
     palette: _Palette = None,
-    json: _Json = False,
+    json: JsonOption = False,
 ) -> None:
     """Add slides, questions or classes; exit code 1 where a slide does not open."""
     from viewer.studies.project_file import project_folder
@@ -91,7 +90,7 @@ def list_slides(
         str | None, typer.Option(help='Only slides that are "to do", "in work" or "done".')
     ] = None,
     reader: ReaderOption = None,
-    json: _Json = False,
+    json: JsonOption = False,
 ) -> None:
     """List the slides of a project; with stages, as far as all readers are, or the one named."""
     from viewer.studies.progress import read_progress, seen_by
@@ -146,7 +145,7 @@ def settings(
             max=400.0,
         ),
     ] = None,
-    json: _Json = False,
+    json: JsonOption = False,
 ) -> None:
     """Show what a project asks for, or change it."""
     import msgspec
@@ -182,7 +181,7 @@ def check(
     repair: Annotated[
         bool, typer.Option("--repair", help="Note in the project where slides were found.")
     ] = False,
-    json: _Json = False,
+    json: JsonOption = False,
 ) -> None:
     """Tell which slides are missing and where they lie now; exit code 1 if any stays missing."""
     from viewer.studies.finding import (
@@ -228,7 +227,7 @@ def answers(
     project: _Folder,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="The CSV file.")] = None,
     reader: ReaderOption = None,
-    json: _Json = False,
+    json: JsonOption = False,
 ) -> None:
     """Export the answers that the reader may see, of all readers, a line an answer."""
     from viewer.studies.answers import (

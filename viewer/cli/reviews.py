@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from viewer.cli.output import fail, print_json, print_record, print_table, say
+from viewer.cli.output import JsonOption, fail, print_json, print_record, print_table, say
 from viewer.cli.studies import ReaderOption, asking_reader, read_for_command
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from viewer.studies.study_reader import StudyReader
 
 _Folder = Annotated[Path, typer.Argument(help="The project's folder, or its project.json.")]
-_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -33,7 +32,7 @@ def reviews(
         bool, typer.Option("--objects", help="List single objects, with who spent how long.")
     ] = False,
     reader: ReaderOption = None,
-    json: _Json = False,
+    json: JsonOption = False,
 ) -> None:
     """List how far the review of each set of annotations is, as the reader may see it."""
     from viewer.annotations.storage.store import AnnotationStoreError
@@ -76,7 +75,7 @@ def consensus(
         int, typer.Option(help="Votes that an object needs; 0 for more than half.", min=0)
     ] = 0,
     reader: ReaderOption = None,
-    json: _Json = False,
+    json: JsonOption = False,
 ) -> None:
     """Make the set "Consensus" of each slide: what most of its readers drew, of the same class."""
     from viewer.annotations.storage.store import AnnotationStoreError
@@ -112,7 +111,7 @@ def rename_class(
     project: _Folder,
     former: Annotated[str, typer.Argument(metavar="FORMER", help="The class as it is called.")],
     name: Annotated[str, typer.Argument(help="What it is to be called.")],
-    json: _Json = False,
+    json: JsonOption = False,
 ) -> None:
     """Rename a class everywhere in a project: in its palette and in the sets of all readers."""
     from viewer.studies.project import renaming_class

@@ -9,6 +9,8 @@ import typer
 
 from viewer.cli.cell_options import CellOptions, check_options, tuned
 from viewer.cli.output import (
+    DeviceOption,
+    FileMppOption,
     ImageNumber,
     OriginName,
     Unconfined,
@@ -55,10 +57,8 @@ def run_model(
         typer.Option(help="Annotations whose areas are worked through: GeoJSON, ASAP, ImageScope."),
     ] = None,
     origin: OriginName = None,
-    mpp: Annotated[
-        float | None, typer.Option(help="um per pixel of a file that tells none.", min=0.001)
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    mpp: FileMppOption = None,
+    device: DeviceOption = "auto",
     out: Annotated[
         Path | None,
         typer.Option(

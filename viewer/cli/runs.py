@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from viewer.cli.output import EXIT_INCOMPLETE, fail, print_json, print_table, say
+from viewer.cli.output import EXIT_INCOMPLETE, JsonOption, fail, print_json, print_table, say
 
 if TYPE_CHECKING:
     from viewer.cohort.batch import Batch, BatchWhere
@@ -18,7 +18,6 @@ _Run = Annotated[
     str | None,
     typer.Argument(metavar="RUN", help="As `runs status` lists it, or its beginning."),
 ]
-_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _On = Annotated[
     str | None,
     typer.Option(metavar="local|ray://HOST:PORT", help="Elsewhere than it ran before."),
@@ -27,7 +26,7 @@ _Gpus = Annotated[float | None, typer.Option(help="GPUs that a slide takes on th
 
 
 @runs_app.command("status")
-def show_status(run: _Run = None, json: _Json = False) -> None:
+def show_status(run: _Run = None, json: JsonOption = False) -> None:
     """List all runs with how far each is and how long it takes, or the slides of one."""
     if run is not None:
         _show_one(_found(run), json=json)
@@ -47,7 +46,7 @@ def show_status(run: _Run = None, json: _Json = False) -> None:
 
 @runs_app.command("resume")
 def resume(
-    run: _Run = None, on: _On = None, gpus_per_task: _Gpus = None, json: _Json = False
+    run: _Run = None, on: _On = None, gpus_per_task: _Gpus = None, json: JsonOption = False
 ) -> None:
     """Go on with a run, by default the last: what is not done is run, and what failed again.
 
@@ -58,7 +57,7 @@ def resume(
 
 @runs_app.command("retry")
 def retry(
-    run: _Run = None, on: _On = None, gpus_per_task: _Gpus = None, json: _Json = False
+    run: _Run = None, on: _On = None, gpus_per_task: _Gpus = None, json: JsonOption = False
 ) -> None:
     """Run once more only the slides of a run that failed, by default of the last.
 

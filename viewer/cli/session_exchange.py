@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args, get_origin
 
 import typer
 
-from viewer.cli.output import OriginName, fail, origin_named, print_json, say
-from viewer.cli.sessions import EXIT_NOT_SOUND, Json, Mode, session_folder
+from viewer.cli.output import JsonOption, OriginName, fail, origin_named, print_json, say
+from viewer.cli.sessions import EXIT_NOT_SOUND, Mode, session_folder
 from viewer.plurals import plural
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def export(
         typer.Option(help="trajectories: CSV table with the columns slide and patient."),
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, max=64, help="Sessions at once.")] = 2,
-    json: Json = False,
+    json: JsonOption = False,
 ) -> None:
     """Make a dataset of sessions; interrupted, the same command goes on where it was."""
     import msgspec
@@ -123,7 +123,7 @@ def import_sessions(
     time_unit: Annotated[str, typer.Option(help="Of a table: s, ms, us, ns or iso.")] = "s",
     keep_names: Annotated[bool, typer.Option(help="Keep names of slides and of the log.")] = False,
     origin: OriginName = None,
-    json: Json = False,
+    json: JsonOption = False,
 ) -> None:
     """Make sessions of a log: the reference recorder's, QuPath's view tracking, CSV or JSONL."""
     from viewer.recording.importers import ImportOptions, import_log

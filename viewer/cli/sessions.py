@@ -10,6 +10,7 @@ import typer
 from msgspec.structs import asdict
 
 from viewer.cli.output import (
+    JsonOption,
     fail,
     print_json,
     print_record,
@@ -27,7 +28,6 @@ EXIT_NOT_SOUND = 1
 sessions_app = typer.Typer(help="Recorded readings of slides.", no_args_is_help=True)
 
 _Id = Annotated[str, typer.Argument(help="Id of a session, a beginning of it, or its folder.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Mode = Annotated[
     str, typer.Option(help="coverslip, or reference: the rules of the reference recorder.")
 ]
@@ -35,7 +35,7 @@ Mode = Annotated[
 
 
 @sessions_app.command("list")
-def list_sessions(json: Json = False) -> None:
+def list_sessions(json: JsonOption = False) -> None:
     """List all sessions, the newest first."""
     from viewer.recording.library import Library
 
@@ -57,7 +57,7 @@ def list_sessions(json: Json = False) -> None:
 
 
 @sessions_app.command()
-def show(session: _Id, json: Json = False) -> None:
+def show(session: _Id, json: JsonOption = False) -> None:
     """Tell what is known of a session."""
     from viewer.recording.library import summary_of
 
@@ -72,7 +72,7 @@ def verify(
         Path | None,
         typer.Option(help="Folder of the project whose list of keys is taken; found by default."),
     ] = None,
-    json: Json = False,
+    json: JsonOption = False,
 ) -> None:
     """Check a session's lines, chain and signature: signed, unsigned, or broken (exit code 1).
 
@@ -109,7 +109,7 @@ def verify(
 
 
 @sessions_app.command()
-def behaviors(session: _Id, mode: Mode = "coverslip", json: Json = False) -> None:
+def behaviors(session: _Id, mode: Mode = "coverslip", json: JsonOption = False) -> None:
     """List what the reader did: commands, times and boxes in level-0 pixels."""
     actions = _actions(session_folder(session), mode)
     if json:
@@ -128,7 +128,7 @@ def behaviors(session: _Id, mode: Mode = "coverslip", json: Json = False) -> Non
 
 
 @sessions_app.command()
-def stats(session: _Id, json: Json = False) -> None:
+def stats(session: _Id, json: JsonOption = False) -> None:
     """Tell time per magnification, zooms, path length, scanning against drilling."""
     from viewer.recording.behaviors import actions_of
     from viewer.recording.session import SessionError, read_header
@@ -154,7 +154,7 @@ def review(
     stats: Annotated[
         bool, typer.Option("--stats", help="Figures and agreement instead of verdicts.")
     ] = False,
-    json: Json = False,
+    json: JsonOption = False,
 ) -> None:
     """Tell what reviewers decided on a session, how long it took, and how far they agree."""
     from viewer.recording.review.report import report_of
@@ -191,7 +191,7 @@ def review(
 def delete(
     sessions: Annotated[list[str], typer.Argument(help="Sessions to delete for good.")],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    json: Json = False,
+    json: JsonOption = False,
 ) -> None:
     """Delete sessions for good."""
     from viewer.recording.library import Library

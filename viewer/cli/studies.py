@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from viewer.cli.output import EXIT_INCOMPLETE, fail, print_json, print_record, print_table, say
+from viewer.cli.output import (
+    EXIT_INCOMPLETE,
+    JsonOption,
+    fail,
+    print_json,
+    print_record,
+    print_table,
+    say,
+)
 from viewer.plurals import plural
 
 if TYPE_CHECKING:
@@ -17,7 +25,6 @@ if TYPE_CHECKING:
     from viewer.studies.study_reader import StudyReader
 
 _Folder = Annotated[Path, typer.Argument(help="The project's folder, or its project.json.")]
-_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ReaderOption = Annotated[
     str | None,
     typer.Option(help="Who asks, by pseudonym; by default the reader of the settings."),
@@ -54,7 +61,7 @@ def asking_reader(folder: Path, project: Project, reader: str | None) -> StudyRe
         _fail_of(error, folder)
 
 
-def sets(project: _Folder, reader: ReaderOption = None, json: _Json = False) -> None:
+def sets(project: _Folder, reader: ReaderOption = None, json: JsonOption = False) -> None:
     """List the sets of annotations that the reader may see, and how much is in each."""
     from viewer.annotations.sets.set_store import SetStore
     from viewer.annotations.storage.store import AnnotationStoreError
@@ -109,7 +116,7 @@ def stages(
     end: Annotated[
         str | None, typer.Option(help="End this stage, in which the reader is, on all slides.")
     ] = None,
-    json: _Json = False,
+    json: JsonOption = False,
 ) -> None:
     """List the stages of a study, what each hides and who is where; or set or end one."""
     from viewer.studies.stages import read_stage_ends
@@ -166,7 +173,7 @@ def unseal(
             help="Write what opens in plain: who can read the folder can read it from then on.",
         ),
     ] = False,
-    json: _Json = False,
+    json: JsonOption = False,
 ) -> None:
     """Open what readers of a study sealed to its owner; exit code 1 if some stays sealed.
 

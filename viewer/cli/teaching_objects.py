@@ -6,7 +6,15 @@ from typing import Annotated
 
 import typer
 
-from viewer.cli.output import OriginName, checked_device, fail, print_record, say
+from viewer.cli.output import (
+    DeviceOption,
+    JsonOption,
+    OriginName,
+    checked_device,
+    fail,
+    print_record,
+    say,
+)
 from viewer.cli.teaching_options import (
     MarksFiles,
     ModelName,
@@ -41,8 +49,8 @@ def train_objects(
     mpp: Annotated[
         float | None, typer.Option(help="um per pixel of files that tell none.", min=0.001)
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    device: DeviceOption = "auto",
+    json: JsonOption = False,
 ) -> None:
     """Teach classes of cells by marks: a model that finds them and tells their class.
 

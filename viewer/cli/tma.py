@@ -10,7 +10,9 @@ import typer
 from viewer.cli.annotation_options import SlideMppOption, pixel_size, tell_lost
 from viewer.cli.cell_options import CellOptions, check_options, tuned
 from viewer.cli.output import (
+    DeviceOption,
     ImageNumber,
+    JsonOption,
     check_writable,
     checked_device,
     fail,
@@ -94,10 +96,10 @@ def find_cores(
         str | None,
         typer.Option(help="Whose cores are used; by default of the reader of the settings."),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    device: DeviceOption = "auto",
     slide_mpp: SlideMppOption = None,
     image: ImageNumber = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: JsonOption = False,
 ) -> None:
     """Find the cores of a tissue microarray, name them by row and column, and count in each.
 

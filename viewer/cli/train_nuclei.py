@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from viewer.cli.output import OriginName, checked_device, fail, origin_named, print_record, say
+from viewer.cli.output import (
+    DeviceOption,
+    JsonOption,
+    OriginName,
+    checked_device,
+    fail,
+    origin_named,
+    print_record,
+    say,
+)
 from viewer.cli.teaching_options import (
     ModelName,
     OutFolder,
@@ -47,8 +56,8 @@ def train_nuclei(
     mpp: Annotated[
         float | None, typer.Option(help="um per pixel of files that tell none.", min=0.001)
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    device: DeviceOption = "auto",
+    json: JsonOption = False,
 ) -> None:
     """Have the nuclei network learn from corrected outlines; it is kept only if it got better.
 

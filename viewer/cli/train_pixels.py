@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from viewer.cli.output import OriginName, fail, print_record, say
+from viewer.cli.output import JsonOption, OriginName, fail, print_record, say
 from viewer.cli.teaching_options import (
     MarksFiles,
     ModelName,
@@ -43,7 +43,7 @@ def train_pixels(
     mpp: Annotated[
         float | None, typer.Option(help="um per pixel of a slide that tells none.", min=0.001)
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: JsonOption = False,
 ) -> None:
     """Teach a pixel classifier by marks on slides; it is an ordinary model afterwards.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from viewer.cli.output import fail, print_record
+from viewer.cli.output import JsonOption, fail, print_record
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -44,7 +44,7 @@ def train_slide(
         int, typer.Option(help="Epochs without progress after which a fold ends.", min=1)
     ] = 15,
     seed: Annotated[int, typer.Option(help="Of chance, so that it can be repeated.", min=0)] = 0,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: JsonOption = False,
 ) -> None:
     """Train a slide model on features and labels; interrupted, the same command goes on.
 

@@ -10,10 +10,7 @@ import typer
 from viewer.cli.agents.options import (
     AskKeyOption,
     CropOption,
-    DeviceOption,
-    JsonOption,
     ModelOption,
-    MppOption,
     PermitOption,
     PolicyOption,
     PredictorOption,
@@ -26,7 +23,14 @@ from viewer.cli.agents.options import (
     reading_options,
     wanted_policy,
 )
-from viewer.cli.output import EXIT_INCOMPLETE, fail, print_table
+from viewer.cli.output import (
+    EXIT_INCOMPLETE,
+    DeviceOption,
+    FileMppOption,
+    JsonOption,
+    fail,
+    print_table,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -77,7 +81,7 @@ def evaluate_agent(
     system: SystemOption = None,
     predictor: PredictorOption = None,
     tissue: TissueOption = None,
-    mpp: MppOption = None,
+    mpp: FileMppOption = None,
     device: DeviceOption = "auto",
     json: JsonOption = False,
 ) -> None:

@@ -8,11 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from viewer.cli.agents.options import (  # noqa: TC001 - typer reads the annotations
-    DeviceOption,
-    TissueOption,
-)
-from viewer.cli.output import fail, say
+from viewer.cli.agents.options import TissueOption  # noqa: TC001 - typer reads the annotations
+from viewer.cli.output import DeviceOption, fail, say
 
 if TYPE_CHECKING:
     from types import FrameType

@@ -58,11 +58,6 @@ PredictorOption = Annotated[
 TissueOption = Annotated[
     str | None, typer.Option(help="Model of tissue classes that fits the organ.")
 ]
-DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
-MppOption = Annotated[
-    float | None, typer.Option(help="um per pixel of a file that tells none.", min=0.001)
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def wanted_policy(

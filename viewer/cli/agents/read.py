@@ -11,10 +11,7 @@ import typer
 from viewer.cli.agents.options import (
     AskKeyOption,
     CropOption,
-    DeviceOption,
-    JsonOption,
     ModelOption,
-    MppOption,
     PermitOption,
     PolicyOption,
     PredictorOption,
@@ -27,7 +24,15 @@ from viewer.cli.agents.options import (
     reading_options,
     wanted_policy,
 )
-from viewer.cli.output import fail, print_json, print_record, say
+from viewer.cli.output import (
+    DeviceOption,
+    FileMppOption,
+    JsonOption,
+    fail,
+    print_json,
+    print_record,
+    say,
+)
 from viewer.errors import CoverslipError
 
 if TYPE_CHECKING:
@@ -81,7 +86,7 @@ def run_agent(
         Path | None, typer.Option(help="A file of annotations that the agent may read.")
     ] = None,
     template: Annotated[Path | None, typer.Option(help="A JSON template of the report.")] = None,
-    mpp: MppOption = None,
+    mpp: FileMppOption = None,
     device: DeviceOption = "auto",
     json: JsonOption = False,
 ) -> None:
