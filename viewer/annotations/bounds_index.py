@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import numpy as np
 
@@ -12,11 +13,11 @@ from viewer.annotations.kept_geometry import geometries_of
 from viewer.annotations.row_table import RowTable
 from viewer.annotations.shape_numbers import bounds_of
 from viewer.geometry import Box
+from viewer.long_list import LongList
 from viewer.window_first import give_way
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from uuid import UUID
+    from collections.abc import Iterable, Iterator, MutableSequence, Sequence
 
     from numpy.typing import NDArray
 
@@ -35,8 +36,8 @@ _FROM_TOP_AT_ONCE = 50
 class _Rows:
     """The rows of ids, which only grow: copies of an index share them."""
 
-    def __init__(self, ids: list[UUID]) -> None:
-        self.ids: list[UUID] = []
+    def __init__(self, ids: Iterable[UUID]) -> None:
+        self.ids = LongList[UUID]()
         self._table = RowTable[int]()
         self.lock = threading.Lock()
         for id_ in ids:
@@ -47,9 +48,9 @@ class _Rows:
         return self._table.get(id_.int)  # whose hash Python does not work out by itself
 
     @property
-    def tables(self) -> tuple[list[UUID], list[dict[int, int]]]:
+    def tables(self) -> tuple[list[MutableSequence[UUID]], list[dict[int, int]]]:
         """Return what is to be freed, part by part, once nobody has these any more."""
-        return self.ids, self._table.parts
+        return self.ids.parts, self._table.parts
 
     def add(self, id_: UUID) -> int:
         """Return a new row, for an id that has none."""
@@ -65,7 +66,7 @@ class BoundsIndex:
     """
 
     def __init__(self) -> None:
-        self._rows = _Rows([])
+        self._rows = _Rows(())
         self._count = 0
         """How many of the rows are this index's; a copy may have added others."""
         # A line each for x0, y0, x1 and y1. Rows without bounds are NaN, which no comparison
@@ -83,7 +84,7 @@ class BoundsIndex:
         return other
 
     @property
-    def tables(self) -> tuple[list[UUID], list[dict[int, int]]]:
+    def tables(self) -> tuple[list[MutableSequence[UUID]], list[dict[int, int]]]:
         """Return what is to be freed, part by part, once nobody has this or a copy any more."""
         return self._rows.tables
 
@@ -181,7 +182,7 @@ class BoundsIndex:
             return row
         with self._rows.lock:
             if len(self._rows.ids) != self._count:  # a copy has rows of its own by now
-                self._rows = _Rows(self._rows.ids[: self._count])
+                self._rows = _Rows(itertools.islice(self._rows.ids, self._count))
             row = self._rows.add(id_)
         self._count += 1
         self._make_room(row)

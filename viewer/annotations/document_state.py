@@ -172,6 +172,9 @@ class DocumentState:
             self.held.put(after)
             if before is None or not is_same_geometry(before, after):
                 moved.append(after)
+                if len(moved) == _AT_ONCE:
+                    self.index.put(moved)
+                    moved.clear()
         self.index.put(moved)
 
     def _count_class(self, annotation: Annotation) -> None:

@@ -7,6 +7,8 @@ from array import array
 from io import BytesIO
 from typing import IO, TYPE_CHECKING
 
+from viewer.long_list import LongList
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -26,7 +28,7 @@ class BodyFile:
     def __init__(self) -> None:
         self._file: IO[bytes] = BytesIO()
         self._is_in_memory = True
-        self._begins, self._lengths = array("Q"), array("Q")
+        self._begins, self._lengths = (LongList[int](lambda: array("Q")) for _ in range(2))
         self._refused: dict[int, bytes] = {}
         """What the disk had no room for."""
         self.size_bytes = 0

@@ -21,6 +21,7 @@ from viewer.annotations.sets.records import (
     SetHeader,
     unsealed_line,
 )
+from viewer.long_list import LongList
 from viewer.slow_release import release_slowly
 from viewer.window_first import give_way, giving_way
 
@@ -64,15 +65,13 @@ class MergedSet:
         """Lines that stay sealed here."""
         self.living_bytes = 0
         """Of the packed annotations that are there."""
-        self._ids: list[bytes] = []
+        self._ids = LongList[bytes]()
         """Of each annotation that ever was, of which the columns tell:"""
-        self._clocks: list[int] = []
-        self._writers: list[str] = []
+        self._clocks, self._writers = LongList[int](), LongList[str]()
         """When and by whom it was written last."""
-        self._place_clocks: list[int] = []
-        self._place_numbers: list[int] = []
+        self._place_clocks, self._place_numbers = LongList[int](), LongList[int]()
         """Its rank in the order of drawing."""
-        self._numbers = array("q")
+        self._numbers = _numbers()
         """Of its body in the file, or that it was removed."""
         self._file = BodyFile()
         self._living_count = 0
@@ -125,26 +124,31 @@ class MergedSet:
 
         Of those that hold one of the words of `naming`, where there are any.
         """
-        for body in self._file.bodies(self._living_numbers()):
-            if not naming or any(word in body for word in naming):
-                yield body
+        for part in self._living_numbers():
+            for body in self._file.bodies(part):
+                if not naming or any(word in body for word in naming):
+                    yield body
 
     def records(self) -> Iterator[ChangeRecord]:
         """Yield all that is known of each annotation, also of what was removed."""
-        bodies = self._file.bodies([each for each in giving_way(self._numbers) if each != _REMOVED])
-        for row, id_ in enumerate(self._ids):
-            place = self._place_clocks[row], self._place_numbers[row]
-            body = None if self._numbers[row] == _REMOVED else next(bodies)
-            yield ChangeRecord(id_, place, body, self._clocks[row])
+        for begin in range(0, len(self._ids), _AT_ONCE):
+            rows = range(begin, min(begin + _AT_ONCE, len(self._ids)))
+            numbers = [self._numbers[row] for row in rows]
+            bodies = self._file.bodies([each for each in numbers if each != _REMOVED])
+            for row, number in zip(rows, numbers, strict=True):
+                place = self._place_clocks[row], self._place_numbers[row]
+                body = None if number == _REMOVED else next(bodies)
+                yield ChangeRecord(self._ids[row], place, body, self._clocks[row])
 
     def close(self) -> None:
         """Forget all of it; very much is freed little by little."""
         columns = (self._ids, self._clocks, self._writers, self._place_clocks, self._place_numbers)
         if len(self._ids) > _AT_ONCE:
-            release_slowly(self._rows.parts, *columns)
-        self._rows, self._ids = RowTable[bytes](), []
-        self._clocks, self._writers, self._place_clocks, self._place_numbers = [], [], [], []
-        self._numbers = array("q")
+            release_slowly(self._rows.parts, *(each.parts for each in columns))
+        self._rows, self._ids = RowTable[bytes](), LongList[bytes]()
+        self._clocks, self._writers = LongList[int](), LongList[str]()
+        self._place_clocks, self._place_numbers = LongList[int](), LongList[int]()
+        self._numbers = _numbers()
         self._file.close()
 
     # -----------------------------------------------------------------------------------------
@@ -190,7 +194,7 @@ class MergedSet:
 
     def _tighten(self) -> None:
         """Write what holds to another file, without what holds no more."""
-        living = np.flatnonzero(np.array(self._numbers) != _REMOVED)
+        living = np.flatnonzero(_array_of(self._numbers, "i8") != _REMOVED)
         former, self._file = self._file, BodyFile()
         for begin in range(0, len(living), _AT_ONCE):
             give_way()
@@ -200,8 +204,8 @@ class MergedSet:
                 self._numbers[row] = number
         former.close()
 
-    def _living_numbers(self) -> list[int]:
-        """Return the numbers of the bodies of what is there, in the order of drawing."""
+    def _living_numbers(self) -> Iterator[list[int]]:
+        """Yield the numbers of the bodies of what is there, in the order of drawing."""
         try:
             clocks = _array_of(self._place_clocks, "i8")
             numbers = _array_of(self._place_numbers, "i8")
@@ -211,13 +215,11 @@ class MergedSet:
             order = np.array([row for *_, row in in_order])
         else:
             order = np.lexsort((_array_of(self._ids, "S16"), numbers, clocks))
-        found: list[int] = []
         for begin in range(0, len(order), _AT_ONCE):
             give_way()
             rows: list[int] = order[begin : begin + _AT_ONCE].tolist()
             of_rows = [self._numbers[row] for row in rows]
-            found += [each for each in of_rows if each != _REMOVED]
-        return found
+            yield [each for each in of_rows if each != _REMOVED]
 
     def _one(self, number: int) -> int:
         """Return one object for all equal numbers that come in a row: each takes 32 bytes."""
@@ -234,10 +236,17 @@ class MergedSet:
         return True
 
 
-def _array_of(values: list[Any], dtype: str) -> NDArray[Any]:
+def _numbers() -> LongList[int]:
+    """Return an empty column of whole numbers below 2^63."""
+    return LongList(lambda: array("q"))
+
+
+def _array_of(values: LongList[Any], dtype: str) -> NDArray[Any]:
     """Return an array of values, a few at a time: else no other thread computes meanwhile."""
     found = np.empty(len(values), dtype)
-    for begin in range(0, len(values), _AT_ONCE):
+    begin = 0
+    for part in values.parts:
         give_way()
-        found[begin : begin + _AT_ONCE] = values[begin : begin + _AT_ONCE]
+        found[begin : begin + len(part)] = part
+        begin += len(part)
     return found

@@ -6,6 +6,7 @@ import itertools
 from heapq import merge
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
+from uuid import UUID
 
 import msgspec
 import numpy as np
@@ -19,7 +20,6 @@ from viewer.window_first import give_way, giving_way
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from collections.abc import Set as AbstractSet
-    from uuid import UUID
 
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.document_state import DocumentState
@@ -32,6 +32,10 @@ _BY_SIZE = 1
 
 Key = tuple[object, int]
 """What rows are sorted by; the order of drawing where that is the same."""
+_NO_KEY: Key = "", 0
+_NO_ID = UUID(int=0)
+_Parts = list[list[tuple[Key, UUID]]]
+"""Rows in no order, `_SORTED_AT_ONCE` in each but the last."""
 
 
 class RowSize(NamedTuple):
@@ -58,7 +62,7 @@ class Group(msgspec.Struct, eq=False):
     name: str
     color: str
     keys: list[Key] = msgspec.field(default_factory=list[Key])
-    ids: list[UUID] = msgspec.field(default_factory=list["UUID"])
+    ids: list[UUID] = msgspec.field(default_factory=list[UUID])
     size: RowSize = msgspec.field(default_factory=RowSize)
 
 
@@ -102,26 +106,28 @@ class Filling(msgspec.Struct, frozen=True):
     def tree(self, state: DocumentState) -> list[Group]:
         """Return the annotations that hold all words, by class and in order; while wanted."""
         wanted = (each for each in while_wanted(state) if self.holds(each))
-        grouped: dict[str, tuple[Group, list[tuple[Key, UUID]]]] = {}
+        grouped: dict[str, tuple[Group, _Parts]] = {}
         try:
             while part := list(itertools.islice(wanted, _SORTED_AT_ONCE)):
                 self._group(state, part, grouped)
         except BaseException:
-            release_slowly(*(rows for _, rows in grouped.values()))
+            release_slowly(*(parts for _, parts in grouped.values()))
             raise
-        for group, rows in grouped.values():
-            for key, id_ in giving_way(_in_order(rows)):
-                group.keys.append(key)
-                group.ids.append(id_)
-            if len(rows) > _SORTED_AT_ONCE:
-                release_slowly(rows)
+        for group, parts in grouped.values():
+            count = sum(map(len, parts))
+            # Longer at once: each time they outgrew their room they would be copied in one call.
+            group.keys, group.ids = [_NO_KEY] * count, [_NO_ID] * count
+            for row, (key, id_) in enumerate(giving_way(_in_order(parts))):
+                group.keys[row], group.ids[row] = key, id_
+            if len(parts) > 1:
+                release_slowly(parts)
         return sorted((group for group, _ in grouped.values()), key=class_order)
 
     def _group(
         self,
         state: DocumentState,
         part: list[Annotation],
-        grouped: dict[str, tuple[Group, list[tuple[Key, UUID]]]],
+        grouped: dict[str, tuple[Group, _Parts]],
     ) -> None:
         """Put annotations into their classes, in no order."""
         for annotation, area, length in giving_way(self._measured(part)):
@@ -129,21 +135,21 @@ class Filling(msgspec.Struct, frozen=True):
             if name not in grouped:
                 which = annotation.shown_as
                 color = which.color if which else annotation.shown_color
-                grouped[name] = Group(0, name, color), []
-            group, rows = grouped[name]
+                grouped[name] = Group(0, name, color), [[]]
+            group, parts = grouped[name]
+            if len(parts[-1]) == _SORTED_AT_ONCE:
+                parts.append([])
             size, id_ = RowSize.of(area, length), annotation.id
             group.size = group.size.plus(size)
-            rows.append((key_of(annotation, size, self.column, state.index.place(id_)), id_))
+            parts[-1].append((key_of(annotation, size, self.column, state.index.place(id_)), id_))
 
 
-def _in_order(rows: list[tuple[Key, UUID]]) -> Iterable[tuple[Key, UUID]]:
+def _in_order(parts: _Parts) -> Iterable[tuple[Key, UUID]]:
     """Sort rows in parts, between which other threads can run: among them the one that paints."""
     by_key = itemgetter(0)
-    parts: list[list[tuple[Key, UUID]]] = []
-    for first in range(0, len(rows), _SORTED_AT_ONCE):
+    for part in parts:
         give_way()
-        parts.append(sorted(rows[first : first + _SORTED_AT_ONCE], key=by_key))
-    # Each part goes when it has been gone through: all at once would take longer than a frame.
+        part.sort(key=by_key)
     return parts[0] if len(parts) == 1 else merge(*map(iter, parts), key=by_key)
 
 
