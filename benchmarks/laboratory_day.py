@@ -19,6 +19,10 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from PySide6.QtCore import QEvent, QPointF, Qt
+from PySide6.QtGui import QMouseEvent
+from PySide6.QtWidgets import QApplication
+
 from benchmarks.laboratory import OBJECTS, SESSIONS, SLIDES, Laboratory, make
 from benchmarks.laboratory_memory import (
     AT_REST,
@@ -67,6 +71,13 @@ class Day:
             "move about": self._move,
             "open the slide of the objects": self._open_objects,
         }
+
+    def touch(self) -> None:
+        """Move the mouse, as whoever does something: else the user would be away all the time."""
+        place = QPointF(1.0, 1.0)
+        none = Qt.MouseButton.NoButton, Qt.MouseButton.NoButton, Qt.KeyboardModifier.NoModifier
+        moved = QMouseEvent(QEvent.Type.MouseMove, place, place, *none)
+        QApplication.sendEvent(self._window, moved)
 
     def put_away(self) -> None:
         """Open another slide, and wait until what was held of the one before is freed."""
@@ -156,6 +167,7 @@ def spend(window: MainWindow, laboratory: Laboratory, minutes: float, seed: int)
                 name = AT_REST
             with measured() as stalls:
                 try:
+                    day.touch()
                     steps[name]()
                 except TimeoutError:
                     traceback.print_exc()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import sys
 import weakref
 from collections.abc import Iterator
 
@@ -13,7 +12,7 @@ from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
 from viewer import uncollected as uncollected_module
-from viewer.ui import collector, user_input
+from viewer.ui import collector
 from viewer.ui.collector import Collector
 from viewer.uncollected import uncollected
 
@@ -36,6 +35,7 @@ def collects(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> Iterator[Collecto
     # As in the program after `spare_standing_objects`.
     gc.set_threshold(collector._YOUNG, collector._MIDDLE, collector._NEVER)
     monkeypatch.setattr(collector, "_MANY", MANY)
+    monkeypatch.setattr(collector, "_FEW", 1 << 40)
     collects = Collector(lambda: False)
     collects._rest.rest_s = 0.0
     yield collects
@@ -127,33 +127,32 @@ def test_work_that_made_little_leaves_nothing_out(collects: Collector) -> None:
 
 
 def test_what_went_is_freed_though_the_window_holds_more_than_at_its_start(
-    collects: Collector, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+    collects: Collector, qtbot: QtBot
 ) -> None:
-    monkeypatch.setattr(collector, "_FEW", sys.getallocatedblocks() + 20 * MANY)
     project: list[list[int]] = [[] for _ in range(3 * MANY)]  # stays, as its slides and sessions do
     collects._collect()
     seen = _gone_again(collects)
     qtbot.waitUntil(lambda: seen() is None, timeout=20_000)
     assert len(project) == 3 * MANY
-    collects._rest.rest_s = 1000.0
-    collects._collect()
-    assert not collects._rest.is_waiting, "all was looked at"
 
 
-def test_very_many_that_are_there_are_not_looked_at(
-    collects: Collector, monkeypatch: pytest.MonkeyPatch
+def test_so_many_that_it_takes_long_are_looked_at_while_the_user_is_away(
+    collects: Collector, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(collector, "_FEW", 0)
-    large: list[list[int]] = [[] for _ in range(3 * MANY)]
-    collects._collect()
-    collects._collect()
+    seen, absence = _gone_again(collects), collects._absence
     assert not collects._rest.is_waiting
-    del large[MANY:]
-    collects._collect()
-    assert not collects._rest.is_waiting, "more than as few as there were when all was looked at"
-    large.clear()
-    collects._collect()
-    assert collects._rest.is_waiting
+    assert absence.is_waiting
+    absence._asked_s -= 1e6
+    absence._look()
+    assert seen() is not None, "the user works on"
+    widget = QWidget()
+    qtbot.addWidget(widget)
+    qtbot.keyClick(widget, Qt.Key.Key_A)
+    absence._input_s -= absence.rest_s + 1.0
+    absence._look()
+    assert seen() is None
+    assert not absence.is_waiting
 
 
 def _gone_again(collects: Collector) -> weakref.ref[_Held]:
@@ -187,11 +186,9 @@ def test_the_walk_through_everything_waits_until_the_user_rests(
     assert not rest.is_waiting
 
 
-def test_it_waits_for_no_rest_for_ever(
-    collects: Collector, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_waits_for_no_rest_for_ever(collects: Collector, qtbot: QtBot) -> None:
     collects._rest.rest_s = 1000.0
     seen, rest = _gone_again(collects), collects._rest
-    monkeypatch.setattr(user_input, "_LONGEST_S", 0.0)
+    rest.longest_s = 0.0
     rest._look()
     assert seen() is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import sys
 from typing import TYPE_CHECKING
 
@@ -22,9 +23,11 @@ _YOUNG, _MIDDLE, _NEVER = 700, 10, 1 << 30
 """What comes before each kind of collection: Python's own, so that young ones take no time."""
 _MANY = 300_000
 """Blocks of memory, as of fifty thousand annotations, that take longer than a frame to look at."""
-_FEW = 1_500_000
-"""Those that are looked at in a tenth of a second: a window with 5,000 slides and sessions has
-940,000, which takes 60 ms."""
+_FEW = 700_000
+"""Those that are looked at within a tenth of a second: a window has 500,000, with a project of
+5,000 slides and sessions 900,000."""
+_AWAY_S = 300.0
+"""Without mouse, pen and keys, until nobody sees that the window stands still for longer."""
 _SWITCH_S = 0.0002
 """As long as another thread may compute before the window's gets its turn; Python's own: 5 ms.
 
@@ -83,20 +86,20 @@ class Collector(QObject):
 
     Very many objects that have come to stay are not looked at, but left out. What was left out and
     refers to itself is freed at the user's next rest, as all that the program holds is looked at
-    then: once it takes a tenth of a second at most.
+    then, or, where that takes longer than a tenth of a second, once the user is away.
     """
 
     def __init__(self, is_moving: Callable[[], bool], parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._is_moving = is_moving
         # Fifteen million blocks of memory are counted in 2 ms; objects would have to be walked.
-        self._standing = self._most = sys.getallocatedblocks()
-        """What was there when all was looked at last, and the most since."""
-        self._left_out = self._standing
+        self._most = sys.getallocatedblocks()
+        """What was there at most since all was looked at."""
+        self._left_out = self._most
         """What was there when others were left out beside it last."""
         self._has_left_out = False
         """Whether anything was, since all was looked at."""
-        self._rest = RestWatch(self)
+        self._rest, self._absence = RestWatch(self), RestWatch(self, _AWAY_S, math.inf)
         self._timer = QTimer(self, interval=_EVERY_MS)
         self._timer.timeout.connect(self._collect)
         self._timer.start()
@@ -107,7 +110,7 @@ class Collector(QObject):
         self._stand()
 
     def _stand(self) -> None:
-        self._standing = self._most = self._left_out = sys.getallocatedblocks()
+        self._most = self._left_out = sys.getallocatedblocks()
         self._has_left_out = False
 
     @property
@@ -122,8 +125,10 @@ class Collector(QObject):
         now = sys.getallocatedblocks()
         self._most = max(self._most, now)
         self._has_left_out |= take_left_out()
-        if (self._has_left_out or now < self._most - _MANY) and self._is_soon_looked_at(now):
-            self._rest.wait(self._collect_left_out)
+        if self._has_left_out or now < self._most - _MANY:
+            self._absence.wait(self._collect_left_out)
+            if now < _FEW:
+                self._rest.wait(self._collect_few_left_out)
         self._left_out = min(self._left_out, now)
         # As many may have come as went: all of a slide changed, or another slide opened.
         if now > self._left_out + _MANY or _come_to_stay() > MANY:
@@ -132,12 +137,12 @@ class Collector(QObject):
         else:
             gc.collect()
 
-    def _is_soon_looked_at(self, count: int) -> bool:
-        """Return whether so many blocks are few, or hardly more than when it was done last."""
-        return count < max(_FEW, self._standing + _MANY)
+    def _collect_few_left_out(self) -> None:
+        if sys.getallocatedblocks() < _FEW:
+            self._collect_left_out()
 
     def _collect_left_out(self) -> None:
-        if not self._is_in_the_way and self._is_soon_looked_at(sys.getallocatedblocks()):
+        if not self._is_in_the_way:
             gc.unfreeze()
             gc.collect()
             gc.freeze()

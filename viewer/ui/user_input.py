@@ -29,7 +29,7 @@ INPUTS = frozenset(
     }
 )
 _REST_S = 5.0
-_LONGEST_S = 300.0
+LONGEST_S = 300.0
 """Until what waits for a rest is done although the user works on."""
 
 
@@ -42,11 +42,15 @@ class RestWatch(QObject):
     ----------
     rest_s
         How long is a rest; also an attribute.
+    longest_s
+        Until it calls although there was no rest; also an attribute.
     """
 
-    def __init__(self, parent: QObject, rest_s: float = _REST_S) -> None:
+    def __init__(
+        self, parent: QObject, rest_s: float = _REST_S, longest_s: float = LONGEST_S
+    ) -> None:
         super().__init__(parent)
-        self.rest_s = rest_s
+        self.rest_s, self.longest_s = rest_s, longest_s
         self._then: Callable[[], object] | None = None
         self._asked_s = self._input_s = 0.0
         self._timer = QTimer(self, singleShot=True)
@@ -75,7 +79,7 @@ class RestWatch(QObject):
 
     def _look(self) -> None:
         now_s = time.monotonic()
-        left_s = min(self._input_s + self.rest_s, self._asked_s + _LONGEST_S) - now_s
+        left_s = min(self._input_s + self.rest_s, self._asked_s + self.longest_s) - now_s
         if left_s > 0:
             self._timer.start(max(1, round(1000 * left_s)))
             return
