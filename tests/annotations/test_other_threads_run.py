@@ -140,7 +140,7 @@ def test_the_rows_of_a_document_are_freed_in_a_thread(
         return thing
 
     ids, tables = document.state.index.tables
-    ids.append(seen())
+    ids[-1].append(seen())
     tables[-1][0] = seen()
     del ids, tables
     document.land_reset(DocumentState().fill(drawn[100:200]))
