@@ -10,6 +10,7 @@ import msgspec
 
 from viewer.annotations.bookmarks import MARKS
 from viewer.annotations.document_state import DocumentState, is_special
+from viewer.annotations.history import History
 from viewer.annotations.id_set import IdSet
 from viewer.errors import CoverslipError
 from viewer.slow_release import release_slowly
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from viewer.annotations.annotation import Annotation
-    from viewer.annotations.history import History
     from viewer.geometry import Box
 
 
@@ -159,8 +159,6 @@ class Document:
     """
 
     def __init__(self, annotations: Iterable[Annotation] = ()) -> None:
-        from viewer.annotations.history import History
-
         self._state = DocumentState()
         self._is_shared = False
         """Whether somebody works on what it holds now, which must not change any more."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import sqlite3
 import time
@@ -76,8 +77,6 @@ def result_path(identity: str, model: str, mpp_um: float, made_on: str = "") -> 
 
 def results_name(identity: str, model: str, mpp_um: float, made_on: str = "") -> str:
     """Return what results are called in any store: a folder for the slide, and the rest in it."""
-    import hashlib
-
     from viewer.slides.slide_key import file_name_of
 
     about = f"2\n{model}\n{mpp_um:.5f}" + (f"\n{made_on}" if made_on else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -123,8 +124,6 @@ class ModelBundle(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def _key(self) -> str:
-        import hashlib
-
         about = self.description
         card = msgspec.to_builtins(about)
         for words in _WORDS:
@@ -270,8 +269,6 @@ def open_data(bundle: ModelBundle, name: str) -> BufferedReader:
 
 def check_weights(bundle: ModelBundle) -> None:
     """Compares the weights with the checksum. Raises BundleError."""
-    import hashlib
-
     with open_weights(bundle) as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest != bundle.description.sha256.lower():
@@ -294,7 +291,5 @@ def check_weights(bundle: ModelBundle) -> None:
 
 def file_sha256(path: Path) -> str:
     """In hexadecimal digits. Raises OSError."""
-    import hashlib
-
     with open_regular(path, WEIGHTS_BYTES) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
