@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from itertools import chain
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -50,3 +51,8 @@ class LongList(Generic[_T]):
 
     def __iter__(self) -> Iterator[_T]:
         return chain.from_iterable(self.parts)
+
+
+def whole_numbers() -> LongList[int]:
+    """Return an empty list of whole numbers below 2^63, of eight bytes each."""
+    return LongList(lambda: array("q"))

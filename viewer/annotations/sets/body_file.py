@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from array import array
 from io import BytesIO
 from typing import IO, TYPE_CHECKING
 
-from viewer.long_list import LongList
+from viewer.long_list import whole_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,7 +27,7 @@ class BodyFile:
     def __init__(self) -> None:
         self._file: IO[bytes] = BytesIO()
         self._is_in_memory = True
-        self._begins, self._lengths = (LongList[int](lambda: array("Q")) for _ in range(2))
+        self._begins, self._lengths = whole_numbers(), whole_numbers()
         self._refused: dict[int, bytes] = {}
         """What the disk had no room for."""
         self.size_bytes = 0

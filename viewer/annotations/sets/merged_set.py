@@ -6,7 +6,6 @@ A removed annotation stays known as such, or a copy that a synced folder made wo
 
 from __future__ import annotations
 
-from array import array
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from viewer.annotations.sets.records import (
     SetHeader,
     unsealed_line,
 )
-from viewer.long_list import LongList
+from viewer.long_list import LongList, whole_numbers
 from viewer.slow_release import release_slowly
 from viewer.window_first import give_way, giving_way
 
@@ -71,7 +70,7 @@ class MergedSet:
         """When and by whom it was written last."""
         self._place_clocks, self._place_numbers = LongList[int](), LongList[int]()
         """Its rank in the order of drawing."""
-        self._numbers = _numbers()
+        self._numbers = whole_numbers()
         """Of its body in the file, or that it was removed."""
         self._file = BodyFile()
         self._living_count = 0
@@ -148,7 +147,7 @@ class MergedSet:
         self._rows, self._ids = RowTable[bytes](), LongList[bytes]()
         self._clocks, self._writers = LongList[int](), LongList[str]()
         self._place_clocks, self._place_numbers = LongList[int](), LongList[int]()
-        self._numbers = _numbers()
+        self._numbers = whole_numbers()
         self._file.close()
 
     # -----------------------------------------------------------------------------------------
@@ -234,11 +233,6 @@ class MergedSet:
             return False
         self.properties[line.name] = now
         return True
-
-
-def _numbers() -> LongList[int]:
-    """Return an empty column of whole numbers below 2^63."""
-    return LongList(lambda: array("q"))
 
 
 def _array_of(values: LongList[Any], dtype: str) -> NDArray[Any]:

@@ -146,10 +146,9 @@ class SetStore:
         lost = 0
         with let_go_if_stopped(found):
             while part := list(itertools.islice(bodies, _MOST_IN_LINE)):
-                sound = filter(None, unpacked_all(part))
-                before = len(found)
-                found += [each.with_classes_renamed(renames) for each in sound]
-                lost += before + len(part) - len(found)
+                sound = [each for each in unpacked_all(part) if each is not None]
+                found += (each.with_classes_renamed(renames) for each in sound)
+                lost += len(part) - len(sound)
                 tell_progress(min(1.0, len(found) / count))
         return found, lost
 
