@@ -125,7 +125,7 @@ class Collector(QObject):
         now = sys.getallocatedblocks()
         self._most = max(self._most, now)
         self._has_left_out |= take_left_out()
-        if self._has_left_out or now < self._most - _MANY:
+        if self._is_worth_it(now):
             self._absence.wait(self._collect_left_out)
             if now < _FEW:
                 self._rest.wait(self._collect_few_left_out)
@@ -141,8 +141,13 @@ class Collector(QObject):
         if sys.getallocatedblocks() < _FEW:
             self._collect_left_out()
 
+    def _is_worth_it(self, now: int) -> bool:
+        """Return whether some were left out, or very many went, since all was looked at."""
+        return self._has_left_out or now < self._most - _MANY
+
     def _collect_left_out(self) -> None:
-        if not self._is_in_the_way:
+        # Rest and absence wait at the same time: whichever comes first does it.
+        if self._is_worth_it(sys.getallocatedblocks()) and not self._is_in_the_way:
             gc.unfreeze()
             gc.collect()
             gc.freeze()
