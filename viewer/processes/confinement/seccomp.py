@@ -38,8 +38,9 @@ _FCNTL = (0, 1, 2, 3, 4, 5, 6, 7, 36, 37, 38, 1030, 1031, 1032, 1033, 1034)
 """Without those that send signals to others (F_SETOWN, F_SETSIG) or hear of others (F_NOTIFY)."""
 _IOCTL = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
 """TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX."""
-_HARMFUL_IOCTL = (0x5412, 0x541C, 0x5452, 0x8901, 0x8902)
-"""Typing into a terminal (TIOCSTI, TIOCLINUX) and signals to others (FIOASYNC, FIOSETOWN)."""
+_HARMFUL_IOCTL = (0x5412, 0x541C, 0x5452, 0x8901, 0x8902, 0x40086602, 0x40087602, 0x401C5820)
+"""Typing into a terminal (TIOCSTI, TIOCLINUX), signals to others (FIOASYNC, FIOSETOWN, SIOCSPGRP),
+attributes of files that may be read (FS_IOC_SETFLAGS, FS_IOC_SETVERSION, FS_IOC_FSSETXATTR)."""
 _ALL_BITS = 0xFFFFFFFF
 
 Check = tuple[int, int, tuple[int, ...]]
