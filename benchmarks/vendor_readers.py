@@ -27,7 +27,7 @@ import psutil
 
 from benchmarks.report import Figure
 from viewer.slides import open_slide
-from viewer.slides.opener import open_here
+from viewer.slides.opening_here import open_here
 from viewer.slides.reader_process.pool import reader_pool
 from viewer.slides.source import RgbImage
 from viewer.tiles.cache import TileCache, TileKey

@@ -60,6 +60,7 @@ _PRELOADED = (
     *CONFINEMENT,
     "viewer.processes.helper",
     "viewer.slides.opener",
+    "viewer.slides.opening_here",
     "viewer.slides.reader_process.host",
 )
 _ALONG = {

@@ -188,9 +188,10 @@ def test_may_signal_and_limit_itself() -> None:
         thread = threading.Thread(target=lambda: None); thread.start(); thread.join()
         resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
         nicer = os.nice(0) + 1
-        tell([attempt(os.kill, os.getpid(), 0), attempt(os.nice, 1) == str(nicer)])
+        tell([attempt(os.kill, os.getpid(), 0), attempt(os.nice, 1) == str(nicer),
+              resource.getrlimit(resource.RLIMIT_CORE)])
     """)
-    assert told == ["None", True]
+    assert told == ["None", True, [0, 0]], "nor does it leave its memory behind"
 
 
 def test_reaches_no_other_part_of_the_kernel() -> None:

@@ -8,11 +8,32 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import psutil
 import pytest
 
-APP = Path(__file__).parents[2] / "app.py"
+from viewer.processes.confinement.launching import confinement_gap
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+REPOSITORY = Path(__file__).parents[2]
+APP = REPOSITORY / "app.py"
+SLIDE = REPOSITORY / "resources" / "slides" / "CMU-1-Small-Region.svs"
+NEVER_IN_THE_WINDOW = (
+    *(
+        "openslide",
+        "_imagingcms",
+        "lcms",
+        "imagecodecs/_tiff",
+        "_jpeg2k",
+        "libtorch",
+        "onnxruntime",
+    ),
+    *("libarrow", "h5py", "numcodecs", "duckdb", "lance", "sklearn", "skimage"),
+)
+"""Parts of the names of libraries."""
 
 
 def inet_connections(process: psutil.Process) -> list[str]:
@@ -24,32 +45,65 @@ def inet_connections(process: psutil.Process) -> list[str]:
     return found
 
 
+class Window(NamedTuple):
+    """One that runs, with a slide open."""
+
+    process: psutil.Process
+    connections: list[str]
+    """Which it had while it started."""
+
+    def readers(self) -> list[psutil.Process]:
+        """Those of its processes that read slides."""
+        main = "main=viewer.slides.reader_process.host"
+        return [each for each in self.process.children() if main in each.cmdline()]
+
+
+@pytest.fixture(scope="module")
+def window(tmp_path_factory: pytest.TempPathFactory) -> Generator[Window]:
+    home = tmp_path_factory.mktemp("window") / "home"
+    environment = os.environ | {"QT_QPA_PLATFORM": "offscreen", "COVERSLIP_HOME": str(home)}
+    started = subprocess.Popen([sys.executable, str(APP), str(SLIDE)], env=environment)
+    try:
+        process = psutil.Process(started.pid)
+        connections: list[str] = []
+        until_s = time.monotonic() + 60
+        while not (home / "data" / "annotations").is_dir():
+            assert time.monotonic() < until_s
+            assert started.poll() is None
+            connections += inet_connections(process)
+            time.sleep(0.05)
+        yield Window(process, connections)
+    finally:
+        started.terminate()
+        started.wait(30)
+
+
 @pytest.mark.parametrize(
     "seconds", [4, pytest.param(60, marks=[pytest.mark.soak, pytest.mark.timeout(300)])]
 )
-def test_an_idle_window_reaches_no_network(
-    seconds: int, sample_slide: Path, tmp_path: Path
-) -> None:
-    environment = os.environ | {
-        "QT_QPA_PLATFORM": "offscreen", "COVERSLIP_HOME": str(tmp_path / "home")
-    }  # fmt: skip
-    window = subprocess.Popen([sys.executable, str(APP), str(sample_slide)], env=environment)
-    try:
-        process = psutil.Process(window.pid)
-        annotations = tmp_path / "home" / "data" / "annotations"
-        until_s = time.monotonic() + 60
-        while not annotations.is_dir():
-            assert time.monotonic() < until_s
-            assert window.poll() is None
-            assert inet_connections(process) == []
-            time.sleep(0.05)
-        until_s = time.monotonic() + seconds
-        while time.monotonic() < until_s:
-            assert inet_connections(process) == []
-            time.sleep(0.05)
-    finally:
-        window.terminate()
-        window.wait(30)
+def test_an_idle_window_reaches_no_network(seconds: int, window: Window) -> None:
+    assert window.connections == []
+    until_s = time.monotonic() + seconds
+    while time.monotonic() < until_s:
+        assert inet_connections(window.process) == []
+        time.sleep(0.05)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_a_window_with_a_slide_holds_no_decoder_of_slides(window: Window) -> None:
+    """Those are in its readers, which are confined."""
+
+    def loaded(process: psutil.Process) -> list[str]:
+        libraries = {each.path for each in process.memory_maps() if ".so" in each.path}
+        return [each for each in libraries if any(name in each for name in NEVER_IN_THE_WINDOW)]
+
+    assert loaded(window.process) == []
+    readers = window.readers()
+    assert len(readers) == 2, "of the slide, and one in reserve"
+    for reader in readers:
+        assert any("openslide" in each for each in loaded(reader))
+        said = Path(f"/proc/{reader.pid}/status").read_text()
+        assert confinement_gap() or ("Seccomp:\t2" in said and "NoNewPrivs:\t1" in said)
 
 
 def test_only_the_helper_imports_network_libraries() -> None:

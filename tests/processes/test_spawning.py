@@ -107,6 +107,7 @@ def test_other_threads_go_on_while_a_program_is_started(
     assert may_go.is_set()
 
 
+@pytest.mark.usefixtures("real_children")
 def test_a_child_has_no_descriptor_that_a_library_left_open() -> None:
     left_open = os.open(os.devnull, os.O_RDONLY)
     os.set_inheritable(left_open, True)

@@ -10,7 +10,7 @@ import imagecodecs
 import numpy as np
 from tiff_steps import gray, on_white, opacity, picture, whole
 
-from viewer.slides.opener import open_here
+from viewer.slides.opening_here import open_here
 
 if TYPE_CHECKING:
     from pathlib import Path

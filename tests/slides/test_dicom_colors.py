@@ -24,7 +24,7 @@ from pydicom.uid import (
 )
 
 from viewer.slides import SlideError
-from viewer.slides.opener import open_here
+from viewer.slides.opening_here import open_here
 from viewer.slides.reader_process.more_readers import FIRST
 from viewer.slides.region import read_level
 

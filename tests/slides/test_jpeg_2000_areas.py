@@ -23,7 +23,7 @@ from tiff_steps import opacity, picture, whole
 from viewer.limits import Limit
 from viewer.slides import TileError
 from viewer.slides.errors import DamagedSlideError, UnsupportedSlideError
-from viewer.slides.opener import open_here
+from viewer.slides.opening_here import open_here
 
 if TYPE_CHECKING:
     from pathlib import Path

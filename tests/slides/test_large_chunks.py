@@ -18,7 +18,7 @@ from zarr_steps import write_image
 from viewer.slides import TileError
 from viewer.slides.byte_lru import ByteLru
 from viewer.slides.ngff.arrays import read_array
-from viewer.slides.opener import open_here
+from viewer.slides.opening_here import open_here
 from viewer.slides.reader_process.more_readers import FIRST
 from viewer.slides.readers.large_chunks import LargeChunks, large_chunks, part_rows
 from viewer.slides.readers.tiff.chunks import PageChunks

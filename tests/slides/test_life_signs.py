@@ -16,7 +16,7 @@ from random_pngs import random_png
 
 from viewer.processes.channel import ChannelTimeoutError, inherited_channel, open_channel
 from viewer.progress import progress_to, tell_progress
-from viewer.slides.opener import open_here
+from viewer.slides.opening_here import open_here
 from viewer.slides.reader_process import life_signs, process
 from viewer.slides.reader_process.life_signs import LifeSigns
 from viewer.slides.reader_process.messages import Answer, AtWork, Unreadable

@@ -19,7 +19,7 @@ from tiff_steps import gray, on_white, opacity, picture, whole
 from viewer.limits import Limit
 from viewer.slides import TileError
 from viewer.slides.errors import UnsupportedSlideError
-from viewer.slides.opener import open_here
+from viewer.slides.opening_here import open_here
 from viewer.slides.readers.large_chunks import large_chunks
 
 _KINDS: dict[str, tuple[str, dict[str, Any]]] = {

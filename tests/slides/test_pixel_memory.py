@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from viewer.processes.shared_pixels import SharedPixels, hand_over, take_over
-from viewer.slides.opener import open_here
+from viewer.slides.opening_here import open_here
 from viewer.slides.pixel_memory import is_in_offered, new_pixels, offer
 from viewer.slides.source import screen_tile
 

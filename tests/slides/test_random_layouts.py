@@ -23,7 +23,7 @@ from zarr.codecs import BloscCodec, BytesCodec, GzipCodec, TransposeCodec, ZstdC
 from zarr_steps import pyramid, write_image
 
 from viewer.limits import TILE_PIECES
-from viewer.slides.opener import open_here
+from viewer.slides.opening_here import open_here
 from viewer.slides.reader_process.more_readers import FIRST
 from viewer.slides.readers.jpeg_tiles import PlainJpegDecoder, stored_jpeg_tiles
 

@@ -18,7 +18,7 @@ import pytest
 import tifffile
 
 from viewer.slides import TileError
-from viewer.slides.opener import open_here
+from viewer.slides.opening_here import open_here
 from viewer.slides.reader_process.more_readers import FIRST
 
 if TYPE_CHECKING:

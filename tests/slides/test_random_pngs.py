@@ -14,7 +14,7 @@ import pytest
 from random_pngs import random_png
 from tiff_steps import whole
 
-from viewer.slides.opener import open_here
+from viewer.slides.opening_here import open_here
 
 if TYPE_CHECKING:
     from pathlib import Path

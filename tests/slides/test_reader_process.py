@@ -24,7 +24,7 @@ from PIL import Image
 from viewer.processes.confinement.launching import confinement_gap
 from viewer.processes.shared_pixels import SharedPixels
 from viewer.slides import SlideError, TileError, open_slide
-from viewer.slides.opener import open_here
+from viewer.slides.opening_here import open_here
 from viewer.slides.reader_process import host
 from viewer.slides.reader_process.pool import ReaderPool, reader_pool
 from viewer.slides.reader_process.process import ReaderProcess

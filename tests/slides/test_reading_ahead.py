@@ -18,7 +18,7 @@ import pytest
 import tifffile
 
 from viewer.slides import open_slide
-from viewer.slides.opener import open_here
+from viewer.slides.opening_here import open_here
 from viewer.slides.reader_process.messages import ReadTile
 from viewer.slides.reader_process.pool import ReaderPool
 from viewer.slides.reader_process.process import ReaderEndedError, ReaderProcess

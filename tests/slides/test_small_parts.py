@@ -20,7 +20,7 @@ from viewer.annotations.formats.exchange import MASK
 from viewer.annotations.formats.problems import AnnotationFileError
 from viewer.limits import JPEG_SCANS, TILE_PIECES, Limit
 from viewer.slides import DamagedSlideError, TileError, UnsupportedSlideError, open_slide
-from viewer.slides.opener import open_here
+from viewer.slides.opening_here import open_here
 from viewer.slides.reader_process.more_readers import FIRST
 from viewer.slides.readers.jpeg_markers import SCAN, check_scans
 from viewer.slides.readers.tiff.errors import ChunkError

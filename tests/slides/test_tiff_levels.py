@@ -14,7 +14,7 @@ from PIL import Image, ImageCms
 from tiff_steps import assert_shows, gray, picture, whole
 
 from viewer.slides import NoSuchImageError, SlideError, UnsupportedSlideError, open_slide
-from viewer.slides.opener import open_here
+from viewer.slides.opening_here import open_here
 
 if TYPE_CHECKING:
     from pathlib import Path

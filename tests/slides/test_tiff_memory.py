@@ -166,7 +166,7 @@ import resource
 import sys
 from pathlib import Path
 from viewer.slides import TileError
-from viewer.slides.opener import open_here
+from viewer.slides.opening_here import open_here
 
 source = open_here(Path(sys.argv[1]))
 with open("/proc/self/status") as status:

@@ -16,7 +16,7 @@ from tiff_steps import gray, picture, whole
 
 from viewer.slides import TileError
 from viewer.slides.byte_lru import ByteLru
-from viewer.slides.opener import open_here as open_slide
+from viewer.slides.opening_here import open_here as open_slide
 from viewer.slides.readers.large_chunks import large_chunks
 from viewer.slides.readers.tiff.rows import _DeflatedRows
 from viewer.slides.readers.tiff.sequential_rows import SequentialRows

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from viewer.slides.errors import DamagedSlideError, SlideError, TileError
-from viewer.slides.opener import open_here
+from viewer.slides.opening_here import open_here
 from viewer.slides.reader_process.host import _opened  # pyright: ignore[reportPrivateUsage]
 from viewer.slides.reader_process.pool import ReaderPool
 from viewer.slides.reader_process.source import open_isolated

@@ -1,77 +1,37 @@
-"""The one way to open a slide: asks each reader in turn."""
+"""The one way to open a slide: in a process of its own, but for folders that are trusted."""
 
 from __future__ import annotations
 
-import logging
 import stat
-from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from viewer.limits import open_regular
 from viewer.plain_text import is_text, shown_text
 from viewer.policy import policy, read_policy
 from viewer.redaction import leave_out_path
+from viewer.slides.access_errors import access_error
 from viewer.slides.derived_levels import with_fine_steps
-from viewer.slides.dicom_folder import checked_series, chosen_series, series_of
+from viewer.slides.dicom_folder import chosen_series, series_of
 from viewer.slides.errors import (
     DamagedSlideError,
     IncompleteSlideError,
-    NoSuchImageError,
     SlideAccessError,
-    SlideError,
     SlideIsFolderError,
-    SlideNotFoundError,
     UnsupportedSlideError,
-    check_image,
 )
 from viewer.slides.file_version import FileVersion
 from viewer.slides.guarded_source import GuardedSource
 from viewer.slides.reader_process.plugins import named_readers
 from viewer.slides.reader_process.trust import reads_in_this_process
-from viewer.slides.readers.czi import is_czi
-from viewer.slides.readers.image import open_image
-from viewer.slides.readers.other_kinds import what_else_it_is
-from viewer.slides.readers.tiff.source import open_tiff
-from viewer.slides.readers.vendor import is_vendor_kind
-from viewer.slides.remote.address import RemotePath, foreign_address_problem, slide_path
-from viewer.slides.remote.ranged import ranges_of
-from viewer.slides.remote.vendor import open_remote_tiff
+from viewer.slides.remote.address import RemotePath, slide_path
 from viewer.slides.slide_folders import folder_kind
-from viewer.slides.source import SlideSource, renamed, with_note
-from viewer.slides.verification import open_verified
+from viewer.slides.source import renamed, with_note
 from viewer.slides.vsi_folders import check_vsi, is_vsi
 
-_log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from pathlib import Path
 
-Reader = Callable[[Path, int | None], SlideSource | None]
-"""Opens a file, or gives None where it is not of the reader's kind.
-
-The number is that of an image of the file, None for the one that matters most. Raises SlideError
-where the file is of the kind but cannot be opened, OSError where it cannot be read.
-"""
-
-
-def _open_vendor_slide(path: Path, image: int | None) -> SlideSource | None:
-    checked_series(path)
-    source = open_verified(path)
-    if source is not None:
-        try:
-            check_image(path, image)
-        except NoSuchImageError:
-            source.close()
-            raise
-    return source
-
-
-READERS: tuple[Reader, ...] = (
-    _open_vendor_slide,
-    open_tiff,
-    open_image,
-)
-"""Asked in this order; the first that gives a source wins."""
-
-REMOTE_READERS: tuple[Reader, ...] = (open_remote_tiff,)
-"""The same for files of which ranges are fetched from a server."""
+    from viewer.slides.source import SlideSource
 
 
 def open_slide(path: Path, image: int | None = None) -> SlideSource:
@@ -114,7 +74,7 @@ def open_slide(path: Path, image: int | None = None) -> SlideSource:
         version.check()
         return _with_fine_steps(stored)
     except OSError as error:
-        raise _access_error(path, error) from error
+        raise access_error(path, error) from error
 
 
 def _open_remote(path: RemotePath, image: int | None) -> SlideSource:
@@ -149,73 +109,16 @@ def _opened_here_if_trusted(path: Path, image: int | None) -> SlideSource | None
     series = series_of(path)
     if series is not None and series.needs_more:
         return None  # OpenSlide would show one of its planes or channels
+    from viewer.slides.opening_here import open_here
+    from viewer.slides.readers.czi import is_czi
+    from viewer.slides.readers.vendor import is_vendor_kind
+
     if is_czi(path) or is_vendor_kind(path):
         return None  # and of these not all, or a photograph of the glass
     try:
         return open_here(path, image)
     except UnsupportedSlideError:
         return None  # more kinds are known in a process of its own
-
-
-def open_here(path: Path, image: int | None = None, first: tuple[Reader, ...] = ()) -> SlideSource:
-    """Open a slide in this process, with the levels that the file stores and no others.
-
-    Parameters
-    ----------
-    first
-        Asked before the `READERS`; those that need what the window never holds.
-
-    Raises
-    ------
-    SlideError
-        It cannot be opened; `str()` of the error is one sentence for the user.
-    """
-    try:
-        readers = REMOTE_READERS if ranges_of(path) else (*first, *READERS)
-        return _first_source(path, image, readers)
-    except OSError as error:
-        raise _access_error(path, error) from error
-
-
-def _first_source(path: Path, image: int | None, readers: tuple[Reader, ...]) -> SlideSource:
-    """Open the file by the first reader that can, else raise the first reader's complaint."""
-    complaint: SlideError | None = None
-    is_for_others = path.is_dir() or is_vsi(path)
-    for reader in readers:
-        if is_for_others and reader in READERS:
-            continue  # they read single files, and of a .vsi the photograph of its glass
-        try:
-            source = reader(path, image)
-        except NoSuchImageError:
-            raise
-        except SlideError as error:
-            complaint = complaint or error
-        except OSError:
-            raise
-        except Exception as error:  # a spoilt file can make a parser fail in any way
-            _log.exception("%s cannot be opened", path)
-            # A parser that runs out of data often says no more than a number.
-            reason = f" ({error})" if any(map(str.isalpha, str(error))) else ""
-            complaint = complaint or DamagedSlideError(
-                path,
-                f"{path.name} cannot be opened{reason}; it may be damaged or cut short, so "
-                "copy it again from where it came.",
-            )
-            complaint.__cause__ = error
-        else:
-            if source is None:
-                continue
-            if complaint is None:
-                return source
-            return with_note(source, f"Read as a plain {source.info.vendor} file: {complaint}")
-    if complaint is not None:
-        raise complaint
-    raise UnsupportedSlideError(
-        path,
-        (None if path.is_dir() else what_else_it_is(path))
-        or f"{path.name}: unrecognized file format. The file may be damaged or incompletely "
-        "copied.",
-    )
 
 
 def check_name(path: Path) -> None:
@@ -253,25 +156,3 @@ def _check_file(path: Path) -> None:
             f"The data of {path.name} is missing: copy its folder {data_folder.name}, with "
             "Slidedat.ini and the .dat files, to the same place.",
         )
-
-
-def _access_error(path: Path, error: OSError) -> SlideError:
-    match error:
-        case FileNotFoundError() | NotADirectoryError():
-            if problem := foreign_address_problem(path):
-                return SlideNotFoundError(path, problem)
-            return SlideNotFoundError(
-                path, f"There is no file {path}; check its name, and that its drive is connected."
-            )
-        case PermissionError():
-            return SlideAccessError(
-                path,
-                f"You have no permission to read {path.name}; ask its owner, or copy it to a "
-                "folder of yours.",
-            )
-        case _:
-            return SlideAccessError(
-                path,
-                f"{path.name} cannot be read ({error.strerror or error}); check that its drive or "
-                "network share is connected and try again.",
-            )

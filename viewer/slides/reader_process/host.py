@@ -24,7 +24,7 @@ from viewer.processes.confinement.inside import narrow
 from viewer.processes.shared_pixels import PixelsError, SharedPixels, hand_over
 from viewer.progress import progress_to
 from viewer.slides.errors import SlideError, SlideLostError, TileError
-from viewer.slides.opener import open_here
+from viewer.slides.opening_here import open_here
 from viewer.slides.pixel_memory import is_in_offered, offer
 from viewer.slides.reader_process import more_readers
 from viewer.slides.reader_process.life_signs import LifeSigns

@@ -10,7 +10,7 @@ from viewer.slides.readers.ome_zarr import open_ome_zarr
 from viewer.slides.readers.vendor import open_vendor
 
 if TYPE_CHECKING:
-    from viewer.slides.opener import Reader
+    from viewer.slides.opening_here import Reader
 
 FIRST: tuple[Reader, ...] = (open_ome_zarr, open_dicom, open_czi, open_vendor)
-"""Asked before those of `opener.READERS`: each knows its own files from those of all others."""
+"""Asked before `opening_here.READERS`: each knows its own files from those of all others."""

@@ -1,8 +1,8 @@
 """Slide readers of other packages, which the user names in the settings.
 
 A package offers one by an entry point of the group `coverslip.readers`: a function like those of
-`opener.READERS`. It is loaded in the process of a slide alone, which has given up its rights by
-then, and only where the system confines that process.
+`opening_here.READERS`. It is loaded in the process of a slide alone, which has given up its
+rights by then, and only where the system confines that process.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from viewer.processes.confinement.launching import confinement_gap
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from viewer.slides.opener import Reader
+    from viewer.slides.opening_here import Reader
 
 _log = logging.getLogger(__name__)
 
