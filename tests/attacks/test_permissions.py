@@ -216,6 +216,9 @@ def test_all_caches_are_deleted_from_the_settings(own_home: Path, qtbot: QtBot) 
     kept = cache_folder() / "levels" / "s1" / "tile.jpg"
     kept.parent.mkdir(parents=True)
     kept.write_bytes(b"tissue" * 1000)
+    for name in ("thumbnails/a.png", "overlays/a.sqlite", "web/block", "alone"):
+        (cache_folder() / name).parent.mkdir(exist_ok=True)
+        (cache_folder() / name).write_bytes(b"tissue")
     store = AnnotationStore(data_folder() / "annotations" / "s1.sqlite")
     assert store.annotations() == ([], 0)
     store.close()

@@ -108,8 +108,10 @@ def test_folders_bind_slides_and_what_is_written(
     with pytest.raises(SlideError, match="policy"):
         open_slide(allowed / "link.svs")
     atomic_write_bytes(allowed / "out.csv", b"x")
-    with pytest.raises(PermissionError):
-        atomic_write_bytes(tmp_path / "out.csv", b"x")
+    (allowed / "elsewhere").symlink_to(tmp_path)
+    for out in (tmp_path / "out.csv", allowed / "elsewhere" / "out.csv", allowed / ".." / "a"):
+        with pytest.raises(PermissionError):
+            atomic_write_bytes(out, b"x")
     shot = invoke(["shot", str(inside), "-o", str(tmp_path / "a.png")])
     assert shot.exit_code == 2
     assert "policy allows no files there" in shot.output

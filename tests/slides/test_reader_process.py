@@ -26,6 +26,7 @@ from viewer.processes.shared_pixels import SharedPixels
 from viewer.slides import SlideError, TileError, open_slide
 from viewer.slides.opening_here import open_here
 from viewer.slides.reader_process import host
+from viewer.slides.reader_process import process as process_module
 from viewer.slides.reader_process.pool import ReaderPool, reader_pool
 from viewer.slides.reader_process.process import ReaderProcess
 from viewer.slides.reader_process.source import IsolatedSource, open_isolated
@@ -190,17 +191,25 @@ def test_a_process_takes_little_memory(pool: ReaderPool, sample_slide: Path) -> 
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the memory of another process")
-def test_a_process_may_take_half_of_the_memory_and_8_gib_at_most() -> None:
+def test_a_process_may_take_half_of_the_memory_and_8_gib_at_most(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     import resource
 
+    gib = 1 << 30
+    memory = psutil.virtual_memory()._replace(total=10 * gib)
+    monkeypatch.setattr(process_module.psutil, "virtual_memory", lambda: memory)
     process = ReaderProcess()
     try:
-        allowed = resource.prlimit(process.pid, resource.RLIMIT_DATA)
+        assert resource.prlimit(process.pid, resource.RLIMIT_DATA) == (5 * gib, 5 * gib)
+        given: list[object] = []
+        monkeypatch.setattr(resource, "prlimit", lambda _pid, _kind, most: given.append(most))
+        for total_gib, most_gib in ((64, 8), (6, 3), (1, 2)):
+            memory = memory._replace(total=total_gib * gib)
+            process_module._bound_memory(process.pid)
+            assert given[-1] == (most_gib * gib, most_gib * gib)
     finally:
         process.end()
-    gib = 1 << 30
-    most = max(2 * gib, min(8 * gib, psutil.virtual_memory().total // 2))
-    assert allowed == (most, most)
 
 
 def copies(slide: Path, folder: Path, count: int) -> list[Path]:
