@@ -9,7 +9,15 @@ import typer
 
 from viewer.atomic_write import unwritable
 from viewer.cli.opening import opened_slide
-from viewer.cli.output import EXIT_INCOMPLETE, JsonOption, check_writable, fail, print_record, say
+from viewer.cli.output import (
+    EXIT_INCOMPLETE,
+    FileMppOption,
+    JsonOption,
+    check_writable,
+    fail,
+    print_record,
+    say,
+)
 
 if TYPE_CHECKING:
     from viewer.slides.alignment.automatic import SlideOverview
@@ -31,9 +39,7 @@ def align(
             "slide and x, y on the other, level-0 pixels; three pairs at least."
         ),
     ] = None,
-    mpp: Annotated[
-        float | None, typer.Option(help="um per pixel of slides that tell none.", min=0.001)
-    ] = None,
+    mpp: FileMppOption = None,
     keep: Annotated[
         bool, typer.Option("--keep", help="Keep it: the window moves both slides together by it.")
     ] = False,

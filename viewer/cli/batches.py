@@ -5,7 +5,15 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from viewer.cli.output import EXIT_INCOMPLETE, code_where_failed, fail, print_json, print_table, say
+from viewer.cli.output import (
+    EXIT_INCOMPLETE,
+    check_named,
+    code_where_failed,
+    fail,
+    print_json,
+    print_table,
+    say,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,12 +51,7 @@ def run_many(
     from viewer.cohort.starting import begin_batch
     from viewer.inference.models.bundle import BundleError
 
-    for sentence in named.problems:
-        say(sentence)
-    if not named.slides:
-        if not named.problems:
-            fail("There are no slides to run on: name slides, a folder of them, or a project.")
-        sys.exit(code_where_failed(named))
+    check_named(named, "run on")
     try:
         with executor_for(where) as place:
             check_store(store, where)

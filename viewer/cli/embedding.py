@@ -14,8 +14,10 @@ import typer
 from viewer.cli.output import (
     EXIT_INCOMPLETE,
     DeviceOption,
+    FileMppOption,
     JsonOption,
     Unconfined,
+    check_named,
     checked_device,
     code_where_failed,
     fail,
@@ -61,9 +63,7 @@ def embed(
             "the gallery can ask for, such as stain."
         ),
     ] = None,
-    mpp: Annotated[
-        float | None, typer.Option(help="um per pixel of slides that tell none.", min=0.001)
-    ] = None,
+    mpp: FileMppOption = None,
     device: DeviceOption = "auto",
     quality: Annotated[
         bool, typer.Option(help="Have Tissue quality look at each slide, too.")
@@ -108,12 +108,7 @@ def embed(
     if unconfined:
         allow_unconfined()
     named = named_slides(slides)
-    for sentence in named.problems:
-        say(sentence)
-    if not named.slides:
-        if not named.problems:
-            fail("There are no slides to embed: name slides, a folder of them, or a project.")
-        sys.exit(code_where_failed(named))
+    check_named(named, "embed")
     options = EmbedOptions(mpp, device, features, quality, told)
     if lines:
         _embed_one(encoder, named.slides[0][0], name, store, options, expect)

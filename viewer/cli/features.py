@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from viewer.cli.output import (
     DeviceOption,
+    FileMppOption,
     JsonOption,
     checked_device,
     fail,
@@ -36,9 +37,6 @@ _OfStore = Annotated[
 ]
 _Encoder = Annotated[
     str, typer.Option(help="Whose features, where the store holds those of several encoders.")
-]
-_Mpp = Annotated[
-    float | None, typer.Option(help="um per pixel of slides that tell none.", min=0.001)
 ]
 
 
@@ -81,7 +79,7 @@ def similar(
     exact: Annotated[
         bool, typer.Option("--exact", help="Compare every patch, however long that takes.")
     ] = False,
-    mpp: _Mpp = None,
+    mpp: FileMppOption = None,
     device: DeviceOption = "auto",
     json: JsonOption = False,
 ) -> None:

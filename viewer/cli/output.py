@@ -125,6 +125,16 @@ def code_where_failed(named: NamedSlides) -> int:
     return EXIT_BAD_INPUT if has_nothing or not named.is_list else EXIT_INCOMPLETE
 
 
+def check_named(named: NamedSlides, aim: str) -> None:
+    """Say what is wrong with slides that were named; the command ends where none is left."""
+    for sentence in named.problems:
+        say(sentence)
+    if not named.slides:
+        if not named.problems:
+            fail(f"There are no slides to {aim}: name slides, a folder of them, or a project.")
+        sys.exit(code_where_failed(named))
+
+
 def checked_device(device: str) -> str:
     """Return a device that models can be asked to run on; another ends the command."""
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,2})?", device):

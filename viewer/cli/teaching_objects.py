@@ -8,6 +8,7 @@ import typer
 
 from viewer.cli.output import (
     DeviceOption,
+    FileMppOption,
     JsonOption,
     OriginName,
     checked_device,
@@ -46,9 +47,7 @@ def train_objects(
         ),
     ] = True,
     origin: OriginName = None,
-    mpp: Annotated[
-        float | None, typer.Option(help="um per pixel of files that tell none.", min=0.001)
-    ] = None,
+    mpp: FileMppOption = None,
     device: DeviceOption = "auto",
     json: JsonOption = False,
 ) -> None:

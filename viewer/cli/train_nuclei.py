@@ -10,6 +10,7 @@ import typer
 
 from viewer.cli.output import (
     DeviceOption,
+    FileMppOption,
     JsonOption,
     OriginName,
     checked_device,
@@ -53,9 +54,7 @@ def train_nuclei(
     reader: ReaderName = None,
     steps: Annotated[int, typer.Option(help="How long it learns.", min=1, max=100_000)] = 300,
     origin: OriginName = None,
-    mpp: Annotated[
-        float | None, typer.Option(help="um per pixel of files that tell none.", min=0.001)
-    ] = None,
+    mpp: FileMppOption = None,
     device: DeviceOption = "auto",
     json: JsonOption = False,
 ) -> None:

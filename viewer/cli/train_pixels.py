@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from viewer.cli.output import JsonOption, OriginName, fail, print_record, say
+from viewer.cli.output import FileMppOption, JsonOption, OriginName, fail, print_record, say
 from viewer.cli.teaching_options import (
     MarksFiles,
     ModelName,
@@ -40,9 +40,7 @@ def train_pixels(
     name: ModelName = None,
     reader: ReaderName = None,
     origin: OriginName = None,
-    mpp: Annotated[
-        float | None, typer.Option(help="um per pixel of a slide that tells none.", min=0.001)
-    ] = None,
+    mpp: FileMppOption = None,
     json: JsonOption = False,
 ) -> None:
     """Teach a pixel classifier by marks on slides; it is an ordinary model afterwards.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from viewer.cli.output import EXIT_BAD_INPUT, EXIT_INCOMPLETE, fail, say
+from viewer.cli.output import EXIT_BAD_INPUT, EXIT_INCOMPLETE, FileMppOption, fail, say
 
 if TYPE_CHECKING:
     from viewer.cohort.arrival.checking import SlideCheck
@@ -31,9 +31,7 @@ def watch(
     every: Annotated[
         float, typer.Option(help="Seconds between two looks at the folder.", min=0.1, max=86_400)
     ] = 10.0,
-    mpp: Annotated[
-        float | None, typer.Option(help="um per pixel of slides that tell none.", min=0.001)
-    ] = None,
+    mpp: FileMppOption = None,
     json: Annotated[bool, typer.Option("--json", help="Print a line of JSON a slide.")] = False,
 ) -> None:
     """Check slides as they arrive: tissue, focus, pen, folds and stain; the worst come first.

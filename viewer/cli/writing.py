@@ -11,6 +11,7 @@ import typer
 from viewer.atomic_write import atomic_write_bytes, unwritable
 from viewer.cli.output import (
     EXIT_INCOMPLETE,
+    FileMppOption,
     ImageNumber,
     check_writable,
     fail,
@@ -61,9 +62,7 @@ def convert_slide(
     quality: Annotated[
         int, typer.Option(help="Of JPEG, for tiles that cannot be copied.", min=1, max=100)
     ] = 90,
-    mpp: Annotated[
-        float | None, typer.Option(help="um per pixel of a slide that tells none.", min=0.001)
-    ] = None,
+    mpp: FileMppOption = None,
     image: ImageNumber = None,
     overwrite: Overwrite = False,
     report: ReportFile = None,

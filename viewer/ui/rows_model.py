@@ -9,7 +9,7 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelInd
 from viewer.canvas.qt_guard import guarded
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
 
 Index = QModelIndex | QPersistentModelIndex
 
@@ -23,10 +23,25 @@ class RowsModel(QAbstractTableModel):
     """What stands above the columns."""
     numbers_rows: ClassVar[bool] = False
     """Whether each row has its number before it."""
+    number_columns: ClassVar[Container[int]] = ()
+    """Columns of numbers, which stand at the right."""
 
     def count_rows(self) -> int:
         """Return how many rows there are."""
         raise NotImplementedError
+
+    def text(self, row: int, column: int) -> str:
+        """Return what stands in a cell."""
+        raise NotImplementedError
+
+    @guarded()
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+        if not index.isValid():
+            return None
+        if role == Qt.ItemDataRole.TextAlignmentRole and index.column() in self.number_columns:
+            return NUMBERS_ALIGNMENT
+        is_text = role == Qt.ItemDataRole.DisplayRole
+        return self.text(index.row(), index.column()) if is_text else None
 
     @guarded(0)
     def rowCount(self, parent: Index | None = None) -> int:

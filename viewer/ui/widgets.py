@@ -37,7 +37,7 @@ from viewer.ui.style_sheet import ROW_PX
 from viewer.ui.theme import icon
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Sequence
+    from collections.abc import Container, Iterable, Sequence
 
     from viewer.ui.rows_model import Index
 
@@ -107,6 +107,13 @@ def plain_tip(text: str) -> str:
     )  # fmt: skip
 
 
+def put_rows(rows: Iterable[Iterable[str]]) -> None:
+    """Put rows on the clipboard, columns parted by tabs; where there are none, it stays."""
+    text = "\n".join(map("\t".join, rows))
+    if text:
+        QGuiApplication.clipboard().setText(text)
+
+
 class KeyedTree(QTreeWidget):
     """A tree that keeps its own keys while it has the focus, and copies its rows as text."""
 
@@ -122,11 +129,9 @@ class KeyedTree(QTreeWidget):
             super().keyPressEvent(event)
 
     def copy_rows(self) -> None:
-        """Puts the selected rows on the clipboard, columns parted by tabs."""
+        """Put the selected rows on the clipboard."""
         rows = sorted(self.selectedItems(), key=lambda row: self.indexOfTopLevelItem(row))
-        lines = ["\t".join(row.text(c) for c in range(self.columnCount())) for row in rows]
-        if lines:
-            QGuiApplication.clipboard().setText("\n".join(lines))
+        put_rows([row.text(column) for column in range(self.columnCount())] for row in rows)
 
 
 class KeyedList(QListView):

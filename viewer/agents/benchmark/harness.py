@@ -185,13 +185,8 @@ def _result(
     judgment = Judgment(question, reading.outcome.answer)
     if bench.judge is not None and question.is_free and judgment.given is not None:
         judgment.ask(bench.judge(spending))
-    return Result(
-        id=question.id,
-        slide=question.slide,
-        task=question.task,
-        answer=question.answer,
-        given=judgment.given,
-        is_right=judgment.is_right,
+    return msgspec.structs.replace(
+        judgment.result(),
         steps=reading.outcome.steps,
         tokens_in=spending.tokens_in,
         tokens_out=spending.tokens_out,
@@ -201,9 +196,6 @@ def _result(
         session=reading.session.name,
         run=run,
         slide_bytes=slide.stat().st_size,
-        metric=question.metric,
-        judged_by=judgment.judged_by,
-        overlap=judgment.overlap,
     )
 
 
@@ -243,6 +235,21 @@ class Judgment:
         except BadAnswerError as error:
             self.is_right = False
             self.failure = f"The judge gave no verdict: {error}"
+
+    def result(self) -> Result:
+        """Return what became of the question, as far as its answer tells."""
+        return Result(
+            id=self._question.id,
+            slide=self._question.slide,
+            task=self._question.task,
+            answer=self._question.answer,
+            given=self.given,
+            is_right=self.is_right,
+            failure=self.failure,
+            metric=self._question.metric,
+            judged_by=self.judged_by,
+            overlap=self.overlap,
+        )
 
 
 def _overlap(question: Question, named: BaseGeometry) -> Overlap:

@@ -10,7 +10,6 @@ import msgspec
 from viewer.agents.actions import Task
 from viewer.agents.benchmark.harness import Judgment
 from viewer.agents.benchmark.question_files import read_rows
-from viewer.agents.benchmark.results import Result
 from viewer.agents.choices import choice_of
 from viewer.agents.conversation import Reply
 from viewer.agents.errors import AgentError, BadAnswerError
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from viewer.agents.benchmark.question_files import Row
     from viewer.agents.benchmark.questions import Question
+    from viewer.agents.benchmark.results import Result
 
 _ID_KEYS = ("id", "benchmark_id", "question_id", "file_id", "No")
 _TASK_KEYS = ("task", "benchmark_name", "benchmark")
@@ -102,17 +102,9 @@ def _result(question: Question, said: Sequence[str], first: int) -> Result:
     if given:
         most = Counter(given).most_common(1)[0][0]
         chosen = next(judgment for _, judgment in judged if judgment.given == most)
-    return Result(
-        id=question.id,
-        slide=question.slide,
-        task=question.task,
-        answer=question.answer,
-        given=chosen.given,
-        is_right=chosen.is_right,
-        failure=chosen.failure or ("" if given else "No answer was recorded."),
-        metric=question.metric,
-        overlap=chosen.overlap,
-    )
+    if not given and not chosen.failure:
+        chosen.failure = "No answer was recorded."
+    return chosen.result()
 
 
 def _from_one(text: str, first: int, numbers: set[str]) -> str:

@@ -64,6 +64,13 @@ class MergedSet:
         """Lines that stay sealed here."""
         self.living_bytes = 0
         """Of the packed annotations that are there."""
+        self._file = BodyFile()
+        self._living_count = 0
+        self._shared: dict[int, int] = {}
+        self._begin()
+
+    def _begin(self) -> None:
+        self._rows = RowTable[bytes]()
         self._ids = LongList[bytes]()
         """Of each annotation that ever was, of which the columns tell:"""
         self._clocks, self._writers = LongList[int](), LongList[str]()
@@ -72,10 +79,6 @@ class MergedSet:
         """Its rank in the order of drawing."""
         self._numbers = whole_numbers()
         """Of its body in the file, or that it was removed."""
-        self._file = BodyFile()
-        self._living_count = 0
-        self._rows = RowTable[bytes]()
-        self._shared: dict[int, int] = {}
 
     def __len__(self) -> int:
         return self._living_count
@@ -144,10 +147,7 @@ class MergedSet:
         columns = (self._ids, self._clocks, self._writers, self._place_clocks, self._place_numbers)
         if len(self._ids) > _AT_ONCE:
             release_slowly(self._rows.parts, *(each.parts for each in columns))
-        self._rows, self._ids = RowTable[bytes](), LongList[bytes]()
-        self._clocks, self._writers = LongList[int](), LongList[str]()
-        self._place_clocks, self._place_numbers = LongList[int](), LongList[int]()
-        self._numbers = whole_numbers()
+        self._begin()
         self._file.close()
 
     # -----------------------------------------------------------------------------------------

@@ -18,9 +18,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from viewer.canvas.qt_guard import guarded
 from viewer.ui.annotations.version_preview import SIDE_PX
-from viewer.ui.rows_model import NUMBERS_ALIGNMENT, RowsModel
+from viewer.ui.rows_model import RowsModel
 from viewer.ui.widgets import RowTable
 from viewer.utc import shown_moment
 
@@ -29,13 +28,13 @@ if TYPE_CHECKING:
 
     from viewer.annotations.storage.store import Version
     from viewer.ui.annotations.version_preview import VersionPreview
-    from viewer.ui.rows_model import Index
 
 
 class VersionsModel(RowsModel):
     """A row a step, the newest first."""
 
     headings = ("When", "What was done", "Annotations", "Author")
+    number_columns = (2,)
 
     def __init__(self, versions: Sequence[Version], parent: QWidget) -> None:
         super().__init__(parent)
@@ -44,20 +43,15 @@ class VersionsModel(RowsModel):
     def count_rows(self) -> int:
         return len(self.versions)
 
-    @guarded()
-    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
-        if role == Qt.ItemDataRole.TextAlignmentRole and index.column() == 2:
-            return NUMBERS_ALIGNMENT
-        if role != Qt.ItemDataRole.DisplayRole:
-            return None
-        version = self.versions[index.row()]
+    def text(self, row: int, column: int) -> str:
+        version = self.versions[row]
         texts = (
             shown_moment(version.at_utc),
             version.label,
             f"{version.changed:,}",
             version.author,
         )
-        return texts[index.column()]
+        return texts[column]
 
 
 class VersionsDialog(QDialog):

@@ -10,7 +10,7 @@ from PySide6.QtCore import Qt
 from viewer.canvas.qt_guard import guarded
 from viewer.slides.remote.address import slide_path
 from viewer.ui.batch.histogram import number_text
-from viewer.ui.rows_model import NUMBERS_ALIGNMENT, RowsModel
+from viewer.ui.rows_model import RowsModel
 from viewer.ui.widgets import plain_tip
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class SpreadModel(RowsModel):
     """Gives the rows in sight to a view, in an order that its header chooses."""
 
     headings = ("Slide", "Value", "Off by")
+    number_columns = (1, 2)
 
     def __init__(self, name_of: Callable[[Path], str], parent: QObject) -> None:
         super().__init__(parent)
@@ -62,16 +63,15 @@ class SpreadModel(RowsModel):
 
     @guarded()
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
-        if self.spread is None or not index.isValid():
-            return None
-        if role == Qt.ItemDataRole.TextAlignmentRole and index.column() > 0:
-            return NUMBERS_ALIGNMENT
-        at = self.index_of(index.row())
-        if role == Qt.ItemDataRole.ToolTipRole:
-            return plain_tip(self._name_of(slide_path(self.spread.slides[at])))
-        if role != Qt.ItemDataRole.DisplayRole:
-            return None
-        match index.column():
+        if role == Qt.ItemDataRole.ToolTipRole and index.isValid():
+            return plain_tip(self.text(index.row(), 0))
+        return super().data(index, role)
+
+    def text(self, row: int, column: int) -> str:
+        if self.spread is None:
+            return ""
+        at = self.index_of(row)
+        match column:
             case 0:
                 return self._name_of(slide_path(self.spread.slides[at]))
             case 1:

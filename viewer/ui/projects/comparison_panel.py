@@ -19,8 +19,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from viewer.canvas.qt_guard import guarded
-from viewer.ui.rows_model import NUMBERS_ALIGNMENT, RowsModel
+from viewer.ui.rows_model import RowsModel
 from viewer.ui.shell.panel import Panel, shows_state
 from viewer.ui.widgets import KeyedTree, RowTable
 
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from viewer.annotations.comparison import ClassComparison, Comparison, Disagreement
-    from viewer.ui.rows_model import Index
 
 _COLUMNS = ("Class", "A", "B", "Dice", "IoU", "Kappa", "F1")
 _TIPS = (
@@ -47,6 +45,7 @@ class DisagreementModel(RowsModel):
 
     headings = ("A says", "B says", "Area")
     numbers_rows = True
+    number_columns = (2,)
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -61,15 +60,9 @@ class DisagreementModel(RowsModel):
     def count_rows(self) -> int:
         return len(self.rows)
 
-    @guarded()
-    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
-        if role == Qt.ItemDataRole.TextAlignmentRole and index.column() == 2:
-            return NUMBERS_ALIGNMENT
-        if role != Qt.ItemDataRole.DisplayRole:
-            return None
-        row = self.rows[index.row()]
-        texts = (row.class_a or "nothing", row.class_b or "nothing", self._area(row))
-        return texts[index.column()]
+    def text(self, row: int, column: int) -> str:
+        which = self.rows[row]
+        return (which.class_a or "nothing", which.class_b or "nothing", self._area(which))[column]
 
     def _area(self, row: Disagreement) -> str:
         if self._mpp_um is None:

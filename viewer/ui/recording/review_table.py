@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QModelIndex, Qt, Signal
-from PySide6.QtGui import QGuiApplication, QKeySequence
+from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QSizePolicy, QTreeView, QWidget
 
 from viewer.canvas.qt_guard import guarded
 from viewer.ui.rows_model import RowsModel
 from viewer.ui.theme import colored_icon
-from viewer.ui.widgets import KeyKeeper
+from viewer.ui.widgets import KeyKeeper, put_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -154,9 +154,7 @@ class ReviewTable(QTreeView):
     def _copy_rows(self) -> None:
         rows = sorted(index.row() for index in self.selectionModel().selectedRows())
         columns = range(self.rows.columnCount())
-        lines = ["\t".join(str(self.rows.index(row, c).data()) for c in columns) for row in rows]
-        if lines:
-            QGuiApplication.clipboard().setText("\n".join(lines))
+        put_rows([str(self.rows.index(row, c).data()) for c in columns] for row in rows)
 
     def _on_row(self, index: QModelIndex) -> None:
         if index.isValid() and not self._is_being_filled:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QItemSelection, QItemSelectionModel, Qt, QTimer, Signal
-from PySide6.QtGui import QGuiApplication, QKeySequence
+from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QGridLayout,
@@ -23,7 +23,7 @@ from viewer.plurals import plural
 from viewer.ui.recording.color_key import magnification_key
 from viewer.ui.recording.sessions_model import SessionDelegate, SessionsModel
 from viewer.ui.shell.panel import Panel, shows_state
-from viewer.ui.widgets import KeyedList, rows_in_sight, selected_runs
+from viewer.ui.widgets import KeyedList, put_rows, rows_in_sight, selected_runs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -284,13 +284,10 @@ class _SessionList(KeyedList):
             super().keyPressEvent(event)
 
     def _copy_rows(self) -> None:
-        """Put the selected rows on the clipboard, columns parted by tabs."""
         model = self.model()
         assert isinstance(model, SessionsModel)
-        rows = [row for first, last in selected_runs(self) for row in range(first, last + 1)]
-        if rows:
-            lines = ("\t".join(model.texts(row)) for row in rows)
-            QGuiApplication.clipboard().setText("\n".join(lines))
+        runs = selected_runs(self)
+        put_rows(model.texts(row) for first, last in runs for row in range(first, last + 1))
 
 
 def _spans(rows: list[int]) -> list[tuple[int, int]]:

@@ -129,11 +129,9 @@ def _told_mpp_um(text: str) -> tuple[float, float] | None:
             x_um, y_um = (_length_um(pair[side], pair[3]) for side in (1, 2))
             if x_um and y_um and 1 / _MOST_UNEQUAL < x_um / y_um < _MOST_UNEQUAL:
                 return x_um, y_um
-        found = _first(words.across, text)
-        x_um = _length_um(found[1], found[2]) if found else None
+        x_um = _side_um(_first(words.across, text))
         if x_um is not None:
-            other = _first(words.down, text)
-            return x_um, (_length_um(other[1], other[2]) if other else None) or x_um
+            return x_um, _side_um(_first(words.down, text)) or x_um
     spacings = [
         (x_mm * 1000, y_mm * 1000)
         for match in _SPACING_MM.finditer(text)
@@ -236,6 +234,10 @@ def _per_unit(page: TiffPage) -> tuple[float, float] | None:
 def _number(pattern: re.Pattern[str], text: str) -> float | None:
     match = pattern.search(text)
     return _positive(match[1]) if match else None
+
+
+def _side_um(found: re.Match[str] | None) -> float | None:
+    return _length_um(found[1], found[2]) if found else None
 
 
 def _length_um(number: str, unit: str | None) -> float | None:
