@@ -38,7 +38,7 @@ def test_a_model_reads_a_slide_only_once_it_is_permitted(
         refused = coverslip(*command, COVERSLIP_MODEL_KEY=KEY)
         assert refused.returncode == 2
         assert "Add --permit" in refused.stderr
-        assert "A picture of the whole slide" in refused.stderr
+        assert "An image of the whole slide" in refused.stderr
         assert server.requests == []
         done = coverslip(*command, "--permit", COVERSLIP_MODEL_KEY=KEY)
         assert done.returncode == 0, done.stderr

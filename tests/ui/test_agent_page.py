@@ -81,7 +81,7 @@ def test_answers_stand_where_the_page_said_they_would(panel: AgentPanel) -> None
     assert isinstance(ask, AskPanel)
     panel.tabs.setCurrentIndex(1)
     assert "Open a slide" in ask.empty.text()
-    ask.show_slide(has_slide=True)
+    ask.show_slide("slide")
     assert ask.empty.isVisible()
     ask.begin("What is this?")
     ask.end("A gland.")
@@ -92,7 +92,7 @@ def test_answers_stand_where_the_page_said_they_would(panel: AgentPanel) -> None
 def test_the_page_says_that_the_model_thinks_and_answers(panel: AgentPanel) -> None:
     panel.show_state(AgentState.RUNNING)
     panel.show_preparing()
-    assert panel.state.text() == "The agent is made ready."
+    assert panel.state.text() == "Starting the agent..."
     panel.show_event(Said("", is_done=False))
     assert panel.state.text() == "The model is thinking."
     assert panel.log.count() == 0

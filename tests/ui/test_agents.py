@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from model_server import Fail, Say, model_server, pictures_of, texts_of
+from model_server import Fail, Say, Stall, model_server, pictures_of, texts_of
 from PySide6.QtCore import QPoint, Qt, QUrl
 from PySide6.QtWidgets import QDialogButtonBox, QFileDialog
 from pytestqt.qtbot import QtBot
@@ -175,6 +175,39 @@ def test_an_answer_that_does_not_come_is_one_sentence(
         shown = panel.answers.toPlainText
         qtbot.waitUntil(lambda: "does not accept the key" in shown(), timeout=_LONG_MS)
         qtbot.waitUntil(lambda: not panel.stop.isEnabled())
+
+
+def test_what_was_answered_is_there_again_with_its_slide(
+    slide_window: MainWindow, sample_slide: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    other = tmp_path / "other.svs"
+    other.write_bytes(sample_slide.read_bytes() + b"x")
+    with model_server([Say("Keratin at [100, 200, 300, 400]."), Stall(60)]) as server:
+        save_endpoint(endpoint_of(server.url))
+        PermissionBook().give("default", "127.0.0.1")
+        press(qtbot, slide_window, Qt.Key.Key_K, CTRL | SHIFT)
+        panel = slide_window.agents.ask
+        qtbot.waitUntil(panel.question.hasFocus)
+        qtbot.keyClicks(panel.question, "What is this?")
+        qtbot.keyClick(panel.question, Qt.Key.Key_Return, CTRL)
+        shown = panel.answers.toPlainText
+        qtbot.waitUntil(lambda: "Keratin" in shown(), timeout=_LONG_MS)
+        qtbot.waitUntil(lambda: not panel.stop.isEnabled())
+        qtbot.keyClicks(panel.question, "Sure?")
+        qtbot.keyClick(panel.question, Qt.Key.Key_Return, CTRL)
+        qtbot.waitUntil(lambda: "Waiting for the model..." in shown())
+        show_slide(slide_window, other, qtbot)
+        qtbot.waitUntil(panel.empty.isVisible)
+        assert shown() == ""
+        assert not panel.stop.isEnabled()
+        show_slide(slide_window, sample_slide, qtbot)
+        qtbot.waitUntil(panel.answers.isVisible)
+        assert "Keratin" in shown()
+        assert shown().endswith("Sure?\n(stopped)")
+        canvas = slide_window.panes.active.canvas
+        panel.answers.anchorClicked.emit(QUrl("place-0"))
+        near = pytest.approx((200, 300), abs=1)
+        qtbot.waitUntil(lambda: not canvas.is_moving and canvas.view.center == near)
 
 
 def test_a_language_model_chooses_where_to_look(slide_window: MainWindow, qtbot: QtBot) -> None:

@@ -133,12 +133,12 @@ def what_will_be_sent(endpoint: Endpoint, study: str) -> list[str]:
     where = "on this machine" if endpoint.is_local else "on another machine"
     lines = [
         f'For the study "{study}", to the model {endpoint.model} at {endpoint.host}, {where}:',
-        f"A picture of the whole slide, at most {endpoint.picture_side_px} pixels a side.",
-        f"Pictures of the fields that the agent looks at, as large, {endpoint.most_pictures} of "
-        "them at most in one request.",
+        f"An image of the whole slide, max. {endpoint.picture_side_px:,} pixels a side.",
+        "Images of the fields that the agent looks at, of the same size, max. "
+        f"{endpoint.most_pictures} in one request.",
         "Your question and remarks, the answers so far, and what the bundled models measured.",
         "Names and descriptions of annotations on the slide, where the agent asks for them.",
-        "Not sent: the file's name, the label, the macro picture, the metadata, your pseudonym.",
+        "Not sent: the file's name, the label, the macro image, the metadata, your pseudonym.",
     ]
     if not endpoint.is_local and not endpoint.is_encrypted:
         lines.append("The connection is not encrypted: others on the network can read along.")

@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 DRAFT = "Draft for research, not for diagnosis."
 POLICIES = (
     ("Bundled models only", "local"),
-    ("Proposals, language model", "predictor"),
+    ("Language model judges", "predictor"),
     ("Language model leads", "giant"),
 )
 PLUGIN = "plug-in "
@@ -78,7 +78,7 @@ _ENDS = {
     AgentState.CANCELED: "Stopped",
     AgentState.FAILED: "Failed",
 }
-_LEAST_LOG_PX, _LEAST_ANSWER_PX = 120, 140
+_LEAST_LOG_PX, _LEAST_ANSWER_PX = 110, 110
 _PLACE = Qt.ItemDataRole.UserRole
 
 
@@ -132,6 +132,7 @@ class AgentPanel(Panel):
         self.state = QLabel(self)
         self.progress = QProgressBar(self)
         self.progress.setAccessibleName("Steps of the agent")
+        self.progress.setMinimumHeight(self.progress.sizeHint().height())
         self.log = QListWidget(self)
         self.log.setAccessibleName("What the agent did")
         self.log.setWordWrap(True)
@@ -228,7 +229,7 @@ class AgentPanel(Panel):
 
     def show_preparing(self) -> None:
         """Between the press of the button and the first step."""
-        self.state.setText("The agent is made ready.")
+        self.state.setText("Starting the agent...")
         self.state.show()
 
     def show_spending(self, spending: Spending, currency: str) -> None:

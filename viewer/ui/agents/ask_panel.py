@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, QUrl, Signal
-from PySide6.QtGui import QTextCursor
+from PySide6.QtGui import QKeySequence, QShortcut, QTextCursor, QTextDocument
 from PySide6.QtWidgets import (
     QComboBox,
     QFormLayout,
@@ -33,11 +33,16 @@ ABOUT = (
     ("The whole slide", "slide"),
 )
 _NO_SLIDE = "Open a slide to ask about it."
+_WAITING = "Waiting for the model..."
+_MOST_TALKS = 20
 _ANSWERS = "Answers appear here, with links to the slide. They are drafts for research."
 
 
 class AskPanel(Panel):
-    """Shows questions and answers of one slide; the part does the work."""
+    """Shows questions and answers of one slide; the part does the work.
+
+    Those of the last slides are kept for as long as the window lives.
+    """
 
     asked = Signal(str, str)
     """The question, and what it is about: "view", "region" or "slide"."""
@@ -47,6 +52,8 @@ class AskPanel(Panel):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Ask", parent)
+        self._talks: dict[str, tuple[QTextDocument, dict[str, object]]] = {}
+        """What was said of each slide, by its identity, with the places that it names."""
         self._places: dict[str, object] = {}
         self._begin_of_answer: int | None = None
         self._is_busy = False
@@ -57,7 +64,7 @@ class AskPanel(Panel):
         for text, about in ABOUT:
             self.about.addItem(text, about)
         self.question = QPlainTextEdit(self)
-        self.question.setPlaceholderText("What do you want to know about it?")
+        self.question.setPlaceholderText("What do you want to know about it? (Ctrl+Enter asks)")
         self.question.setAccessibleName("Question about the slide")
         self.question.setTabChangesFocus(True)
         self.question.setFixedHeight(58)
@@ -93,16 +100,24 @@ class AskPanel(Panel):
         self.stop.clicked.connect(self.stop_requested)
         self.question.textChanged.connect(self._enable)
         self.answers.anchorClicked.connect(self._follow)
-        self.show_slide(has_slide=False)
+        for key in ("Ctrl+Return", "Ctrl+Enter"):
+            shortcut = QShortcut(QKeySequence(key), self.question)
+            shortcut.setContext(Qt.ShortcutContext.WidgetShortcut)
+            shortcut.activated.connect(self.ask.click)
+        self.show_slide("")
 
     @shows_state
-    def show_slide(self, *, has_slide: bool) -> None:
-        """Forgets what was said of another slide."""
-        self._has_slide = has_slide
-        self.empty.setText(_ANSWERS if has_slide else f"{_NO_SLIDE}\n\n{_ANSWERS}")
-        self._stack.setCurrentWidget(self.empty)
-        self.answers.clear()
-        self._places.clear()
+    def show_slide(self, identity: str) -> None:
+        """Show what was said of a slide before; an empty `identity` stands for none."""
+        self._has_slide = bool(identity)
+        self.empty.setText(_ANSWERS if identity else f"{_NO_SLIDE}\n\n{_ANSWERS}")
+        document, self._places = self._talks.pop(identity, None) or (self._new_document(), {})
+        self._talks[identity] = document, self._places
+        self.answers.setDocument(document)
+        self._stack.setCurrentWidget(self.empty if document.isEmpty() else self.answers)
+        if len(self._talks) > _MOST_TALKS:
+            oldest, _ = self._talks.pop(next(iter(self._talks)))
+            oldest.deleteLater()
         self._begin_of_answer = None
         self._is_busy = False
         self._enable()
@@ -114,8 +129,9 @@ class AskPanel(Panel):
         self._stack.setCurrentWidget(self.answers)
         self._is_busy = True
         self._enable()
-        self._append(f"<p><b>{html.escape(question)}</b></p><p>...</p>")
+        self._append(f"<p><b>{html.escape(question)}</b></p><p>{_WAITING}</p>")
         self._begin_of_answer = self.answers.document().lastBlock().position()
+        self._show_end()
         self.question.clear()
 
     def show_text(self, text: str, references: Sequence[Reference] = ()) -> None:
@@ -126,8 +142,7 @@ class AskPanel(Panel):
         cursor.setPosition(self._begin_of_answer)
         cursor.movePosition(QTextCursor.MoveOperation.End, QTextCursor.MoveMode.KeepAnchor)
         cursor.insertHtml(self._linked(text, references))
-        bar = self.answers.verticalScrollBar()
-        bar.setValue(bar.maximum())
+        self._show_end()
 
     def end(self, text: str, references: Sequence[Reference] = ()) -> None:
         """Shows the whole answer, or why there is none."""
@@ -137,6 +152,15 @@ class AskPanel(Panel):
         self._enable()
 
     # -----------------------------------------------------------------------------------------
+
+    def _new_document(self) -> QTextDocument:
+        document = QTextDocument(self)
+        document.setDefaultFont(self.answers.font())
+        return document
+
+    def _show_end(self) -> None:
+        bar = self.answers.verticalScrollBar()
+        bar.setValue(bar.maximum())
 
     def _linked(self, text: str, references: Sequence[Reference]) -> str:
         """As HTML in which nothing of the text is markup."""

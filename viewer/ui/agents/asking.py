@@ -71,14 +71,16 @@ class FieldQuestions(QObject):
         panel.stop_requested.connect(self.stop)
 
     def show_slide(self) -> None:
-        """Forgets what was said of another slide than the active one."""
+        """Begin a talk about another slide than before; what was said of each stays readable."""
         source = self._window.panes.active.source
         identity = "" if source is None else source.info.identity
         if identity != self._shown_of:
-            self.stop()
+            if self._cancel is not None:
+                self.stop()
+                self._panel.end(self._stopped_text)
             self._background.run(self._forget, lambda _: None)
             self._shown_of = identity
-            self._panel.show_slide(has_slide=source is not None)
+            self._panel.show_slide(identity)
 
     def stop(self) -> None:
         """Gives up the answer that is being written."""
@@ -173,7 +175,11 @@ class FieldQuestions(QObject):
 
     def _on_failed(self, error: Exception) -> None:
         was_stopped = isinstance(error, AgentCancelledError)
-        self._finish(f"{self._text}\n(stopped)" if was_stopped else str(error), ())
+        self._finish(self._stopped_text if was_stopped else str(error), ())
+
+    @property
+    def _stopped_text(self) -> str:
+        return f"{self._text}\n(stopped)".lstrip()
 
     def _finish(self, text: str, references: Sequence[Reference]) -> None:
         self._cancel = None

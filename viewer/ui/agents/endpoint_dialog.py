@@ -36,9 +36,15 @@ _NOTICE = (
 
 
 class EndpointDialog(QDialog):
-    """Edits a copy; `endpoint` is what the user chose, `key` what was typed ("": as it was)."""
+    """Edits a copy; `endpoint` is what the user chose, `key` what was typed ("": as it was).
 
-    def __init__(self, endpoint: Endpoint, keys: Keys, parent: QWidget) -> None:
+    Parameters
+    ----------
+    why
+        Says why a model has to be chosen first; "" where the user asked for the dialog.
+    """
+
+    def __init__(self, endpoint: Endpoint, keys: Keys, parent: QWidget, why: str = "") -> None:
         super().__init__(parent)
         self.setWindowTitle("Vision-language model")
         self._before, self._keys = endpoint, keys
@@ -65,6 +71,7 @@ class EndpointDialog(QDialog):
         self.side_px = QSpinBox(self)
         self.side_px.setRange(256, 8192)
         self.side_px.setSingleStep(128)
+        self.side_px.setGroupSeparatorShown(True)
         self.side_px.setSuffix(" px")
         self.side_px.setValue(endpoint.picture_side_px)
         self.timeout_s = _amount(self, endpoint.timeout_s, "", " s", 1.0, 3600.0, 0)
@@ -80,11 +87,11 @@ class EndpointDialog(QDialog):
         form.addRow("Model:", self.model)
         form.addRow("Key:", self._key)
         form.addRow("Allowed hosts:", self.hosts)
-        form.addRow("Largest picture:", self.side_px)
+        form.addRow("Largest image:", self.side_px)
         form.addRow("Longest wait:", self.timeout_s)
         form.addRow(f"Price of 1M tokens in ({endpoint.currency}):", self.price_in)
         form.addRow(f"Price of 1M tokens out ({endpoint.currency}):", self.price_out)
-        form.addRow(f"Spend at most ({endpoint.currency}):", self.most_cost)
+        form.addRow(f"Max. cost ({endpoint.currency}):", self.most_cost)
         buttons = QDialogButtonBox(
             QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel, self
         )
@@ -100,6 +107,9 @@ class EndpointDialog(QDialog):
         layout.addWidget(self.complaint)
         layout.addWidget(buttons)
         self.setMinimumWidth(520)
+        if why:
+            self._say(why)
+            self.model.setFocus()
 
     @property
     def endpoint(self) -> Endpoint:

@@ -115,8 +115,7 @@ class LanguageModel(QObject):
         try:
             endpoint.check()
         except AgentError as error:
-            self._window.say(str(error))
-            self._choose(lambda: self._grant(wish))
+            self._choose(lambda: self._grant(wish), str(error))
             return
         if permission is None:
             self._ask_permission(endpoint, wish)
@@ -161,13 +160,15 @@ class LanguageModel(QObject):
 
         self._background.run(made, wish.use, self._on_failed)
 
-    def _choose(self, chosen: Callable[[], object]) -> None:
-        self._background.run(load_endpoint, lambda now: self._show(now, chosen), self._on_failed)
+    def _choose(self, chosen: Callable[[], object], why: str = "") -> None:
+        self._background.run(
+            load_endpoint, lambda now: self._show(now, chosen, why), self._on_failed
+        )
 
-    def _show(self, endpoint: Endpoint, chosen: Callable[[], object]) -> None:
+    def _show(self, endpoint: Endpoint, chosen: Callable[[], object], why: str) -> None:
         from viewer.ui.agents.endpoint_dialog import EndpointDialog  # as `_keys`
 
-        dialog = EndpointDialog(endpoint, self._keys, self._window.window())
+        dialog = EndpointDialog(endpoint, self._keys, self._window.window(), why)
         dialog.accepted.connect(lambda: self._keep(dialog.endpoint, dialog.key, chosen))
         open_dialog(dialog)
 

@@ -48,7 +48,7 @@ class PermissionDialog(_AskedPermission):
 
     def __init__(self, endpoint: Endpoint, study: str, parent: QWidget) -> None:
         super().__init__(
-            "Pictures are to be sent",
+            "Send images to the model?",
             what_will_be_sent(endpoint, study),
             f"I may send these slides to {endpoint.host}",
             "Allow for this study",
