@@ -364,6 +364,6 @@ def test_a_run_of_another_program_is_followed_and_ended(
         assert not batch.take_cancel_request()
         qtbot.mouseClick(panel.cancel, Qt.MouseButton.LeftButton)
         qtbot.waitUntil(batch.take_cancel_request, timeout=PATIENCE_MS)
-    ended = "1 of 3 slides are done, 1 failed."
+    ended = "1 of 3 slides are done, 1 failed; Start goes on."
     qtbot.waitUntil(lambda: panel.state.text() == ended, timeout=PATIENCE_MS)
     assert panel.start.isVisible()

@@ -18,7 +18,7 @@ from behavior_steps import write_slide
 from inference_steps import Brightness, SeesNoDark, dark_is_unlike, make_bundle
 from PIL import Image
 from PySide6.QtCore import QPoint, Qt
-from PySide6.QtWidgets import QInputDialog, QLabel, QListWidget
+from PySide6.QtWidgets import QInputDialog, QLabel, QLineEdit, QListWidget
 from pytestqt.qtbot import QtBot
 from session_lines import read_lines
 from ui_steps import CTRL, SHIFT, drop, heatmap_page, press, show_slide
@@ -188,6 +188,21 @@ def test_models_rest_while_paused(slide_window: MainWindow, qtbot: QtBot) -> Non
 
 
 @pytest.mark.usefixtures("quick_nuclei")
+def test_a_run_that_is_asked_for_ends_a_pause(slide_window: MainWindow, qtbot: QtBot) -> None:
+    run = _shown(slide_window, qtbot)
+    panel = slide_window.overlays.panel
+    panel.show()
+    qtbot.waitUntil(panel.body.pause.isEnabled)
+    qtbot.mouseClick(panel.body.pause, Qt.MouseButton.LeftButton)
+    assert panel.body.pause.isChecked()
+    qtbot.mouseClick(panel.body.run, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: not panel.body.pause.isChecked())
+    assert slide_window.status.currentMessage() == "Models go on."
+    qtbot.waitUntil(lambda: run.progress.total > 0, timeout=_PATIENCE_MS)
+    assert "paused" not in panel.body.progress_text.text()
+
+
+@pytest.mark.usefixtures("quick_nuclei")
 def test_what_was_drawn_is_worked_through(slide_window: MainWindow, qtbot: QtBot) -> None:
     pane = slide_window.panes.active
     qtbot.waitUntil(lambda: slide_window.overlays.panel.models.chosen() is not None)
@@ -306,6 +321,10 @@ def test_classes_are_painted_and_a_slider_hides_the_unsure(
     legend = slide_window.overlays.panel.body.legend
     assert [row.name for row in legend.rows] == [name for name, _ in shown.legend()]
     assert all("mm²" in row.about for row in legend.rows)
+    numbers = [each for each in page.range.findChildren(QLineEdit) if each.isVisible()]
+    page.range.setValue((0.0, 1.0))
+    assert [each.text() for each in numbers] == ["0.000", "1.000"]
+    assert all(page.range.rect().contains(each.geometry()) for each in numbers)
     # What colors values is offered once a value is chosen.
     assert not page.color_map.isVisible()
     assert not page.legend.isVisible()

@@ -145,6 +145,7 @@ def _fields(t: Theme) -> str:
     QComboBox::down-arrow:disabled {{ image: url("{SIGNS}:down-disabled.svg"); }}
     QComboBox QAbstractItemView {{ border: 1px solid {t.border}; background: {t.field};
         padding: 0; }}
+    SliderLabel, SliderLabel:focus {{ padding: 0; min-height: 0; }}
     QAbstractSpinBox {{ padding: 3px 20px 3px 1px; min-height: 17px;
         qproperty-alignment: AlignCenter; }}
     QAbstractSpinBox:focus {{ padding: 2px 19px 2px 0; }}

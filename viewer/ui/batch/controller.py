@@ -328,10 +328,7 @@ class BatchController(QObject):
         self._on_begun(batch)
         self.panel.models.setCurrentIndex(max(0, self.panel.models.findData(batch.settings.model)))
         self.panel.where.show_batch(batch)
-        done = self.slides.count("done")
-        total = len(self.slides.paths)
-        self.panel.show_progress(done / max(1, total), f"{done:,} of {total:,} slides are done.")
-        self.panel.show_state(is_running=False)
+        self._show_outcome()
 
     def _on_named(self, named: NamedSlides) -> None:
         problems = " ".join(named.problems)
@@ -408,14 +405,21 @@ class BatchController(QObject):
         if self._run is not None:
             self._run.deleteLater()
         self._run = None
+        said = self._show_outcome()
+        self.panel.show_why(sentence)
+        self._window.say(sentence or f"Batch: {said}")
+
+    def _show_outcome(self) -> str:
+        """Show how many slides of a batch that does not run are done; return it in words."""
         done, failed = self.slides.count("done"), self.slides.count("failed")
         total = len(self.slides.paths)
         said = f"{done:,} of {total:,} slides are done"
-        said += f", {failed:,} failed." if failed else "."
+        said += f", {failed:,} failed" if failed else ""
+        is_over = done + failed == total
+        said += "." if is_over else "; Start goes on."
         self.panel.show_progress((done + failed) / max(1, total), said)
-        self.panel.show_why(sentence)
         self.panel.show_state(is_running=False)
-        self._window.say(sentence or f"Batch: {said}")
+        return said
 
     def _on_table_shown(self, is_shown: bool) -> None:
         if is_shown:

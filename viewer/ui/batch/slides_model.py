@@ -118,10 +118,10 @@ class BatchSlidesModel(RowsModel):
             case "done":
                 if self._is_blind(slide_path(record.slide)):
                     return "Done, hidden by the study"
-                for name in ("objects", "cells"):
+                for name, shown in (("objects", "objects"), ("cells", "tiles")):
                     count = record.record.get(name)
                     if isinstance(count, int):
-                        return f"{count:,} {name}"
+                        return f"{count:,} {shown}"
                 return "Done"
             case "failed":
                 return "Failed"

@@ -101,7 +101,9 @@ class OverlayCommands(QObject):
         return self._pause.isChecked()
 
     def run_over(self, area: Area) -> None:
-        """Lets the model work through an area, turned on if it is not."""
+        """Lets the model work through an area, turned on if it is not; ends a pause of models."""
+        if self.is_paused:
+            self._pause.trigger()
         if self._overlays.active is None:
             self._overlays.switch_chosen(on=True)
         self.about_to_run.emit(self._window.panes.active)

@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from viewer.overlays.object_style import Histogram
 
 
+_NUMBERS_PX = 25
+"""Above a range slider, for the numbers of its ends."""
+
+
 def _range_slider(parent: QWidget) -> QLabeledDoubleRangeSlider:
     from superqt import QLabeledDoubleRangeSlider  # takes as long as all of Qt
 
@@ -47,6 +51,12 @@ def _range_slider(parent: QWidget) -> QLabeledDoubleRangeSlider:
 
 def _set_bounds(slider: QLabeledDoubleRangeSlider, low: float, high: float) -> None:
     slider.setRange(low, high)  # pyright: ignore[reportArgumentType] - it takes floats
+    labels = [each for each in slider.findChildren(QLineEdit) if not each.isHidden()]
+    layout = slider.layout()
+    if labels and layout is not None:
+        # The numbers stand over the handles, and would be cut off where these are at an end.
+        half_px = max(label.width() for label in labels) // 2
+        layout.setContentsMargins(half_px, _NUMBERS_PX, half_px, 0)
 
 
 def _combo(parent: QWidget) -> LetteredCombo:
