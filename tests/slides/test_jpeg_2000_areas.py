@@ -93,6 +93,23 @@ def test_more_than_eight_bits(
     _check(path, monkeypatch)
 
 
+@pytest.mark.parametrize("resolutions", [1, 6])
+def test_a_range_that_a_smaller_size_tells_is_called_that(tmp_path: Path, resolutions: int) -> None:
+    values = np.full((600, 600), 300, np.uint16)
+    values[::7, ::5] = 4000  # of which a smaller size holds next to nothing
+    path = tmp_path / "a.jp2"
+    path.write_bytes(
+        imagecodecs.jpeg2k_encode(
+            values, bitspersample=12, reversible=True, resolutions=resolutions
+        )
+    )
+    with closing(open_here(path)) as source:
+        (note,) = source.info.notes
+    is_reduced = resolutions > 1
+    assert note.endswith("those beyond are black or white.") == is_reduced
+    assert note.endswith("values from 300 to 4,000.") == (not is_reduced)
+
+
 def test_one_of_few_wavelets_has_an_overview_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

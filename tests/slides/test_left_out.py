@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _PLANES = "Shown: one of 3 focal planes; the others are not read."
+_FLUORESCENCE = "A scan of this slide in fluorescence is not read."
 _CHANNELS = "Further channels of this slide are not read."
 
 
@@ -44,17 +45,29 @@ def test_planes_of_an_ndpi(tmp_path: Path, heights: tuple[int, ...]) -> None:
     assert _notes(path) == ((_PLANES,) if len(heights) > 1 else ())
 
 
-@pytest.mark.parametrize(("axis", "said"), [("", ()), ("z", (_PLANES,)), ("c", (_CHANNELS,))])
-def test_planes_and_channels_of_an_scn(tmp_path: Path, axis: str, said: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("quote", ['"', "'"])
+@pytest.mark.parametrize(
+    ("axis", "said"),
+    [("", ()), ("z", (_PLANES,)), ("c", (_CHANNELS,)), ("light", (_FLUORESCENCE,))],
+)
+def test_planes_and_channels_of_an_scn(
+    tmp_path: Path, axis: str, said: tuple[str, ...], quote: str
+) -> None:
     plain, path = write_scn(tmp_path / "plain.scn"), tmp_path / "a.scn"
     with tifffile.TiffFile(plain) as tiff:
         macro, scan = (page.asarray() for page in tiff.pages)
         about = tiff.pages.first.description
     one = '<dimension sizeX="1024" sizeY="768" r="0" ifd="1"/>'
     assert one in about
-    if axis:
+    if axis == "light":
+        start = about.index('<image name="scan"')
+        scan_about = about[start : about.index("</image>", start) + len("</image>")]
+        other = scan_about.replace("brightfield", "fluorescence").replace('ifd="1"', 'ifd="2"')
+        about = about.replace(scan_about, scan_about + other)
+    elif axis:
         many = (one.replace('ifd="1"', f'{axis}="{n}" ifd="{n + 1}"') for n in range(3))
         about = about.replace(one, "".join(many))
+    about = about.replace('"', quote)
     with tifffile.TiffWriter(path, bigtiff=True) as out:
         for pixels, text in ((macro, about), *((np.roll(scan, 9 * n, 1), None) for n in range(3))):
             out.write(

@@ -266,6 +266,43 @@ def test_planes_of_colors_that_the_xml_takes_for_channels(
             np.testing.assert_array_equal(seen, right)
 
 
+@pytest.mark.parametrize("pages", [1, 3])
+@pytest.mark.parametrize(
+    ("sizes", "shown", "said"),
+    [
+        ('SizeC="3" SizeZ="1" SizeT="1"', 3, ()),
+        ('SizeC="0" SizeZ="1" SizeT="1"', 3, ("channels (SizeC): taken as 3.",)),
+        ('SizeC="three"', 3, ("channels (SizeC): taken as 3.",)),
+        ('SizeC="-3" SizeZ="x"', 3, ("(SizeZ): taken as 1.", "(SizeC): taken as 3.")),
+        ("", 3, ("channels (SizeC): taken as 3.",)),
+        ('SizeC="2"', 2, ("1 more page of this size", )),
+        ('SizeC="1" SizeT="1"', 1, ("2 more pages of this size",)),
+    ],
+)  # fmt: skip
+def test_counts_that_the_xml_does_not_give(
+    tmp_path: Path, sizes: str, shown: int, said: tuple[str, ...], pages: int
+) -> None:
+    path = tmp_path / "a.ome.tif"
+    channels = "".join(f'<Channel ID="Channel:0:{n}" Name="marker {n}"/>' for n in range(3))
+    xml = (
+        '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">'
+        f'<Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYCZT" Type="uint8" '
+        f'SizeX="{WIDTH_PX}" SizeY="{HEIGHT_PX}" {sizes}>{channels}<TiffData/></Pixels></Image>'
+        "</OME>"
+    )
+    with tifffile.TiffWriter(path) as out:
+        for index in range(pages):
+            text = None if index else xml.encode()
+            out.write(picture()[..., index], description=text, metadata=None)
+    with closing(open_slide(path)) as source:
+        notes = [note for note in source.info.notes if "The file tells of" not in note]
+        if pages == 3:
+            assert len(source.info.axes.channels) == shown
+        said = said if pages == 3 else tuple(each for each in said if "taken" in each)
+        assert len(notes) == len(said)
+        assert all(words in note for words, note in zip(said, notes, strict=True))
+
+
 def test_what_no_tag_says_is_not_guessed(tmp_path: Path) -> None:
     data = [strip.tobytes() for strip in strips(picture())]
     for left_out, said in ((258, "how many bits a sample"), (277, "how many samples a pixel")):

@@ -128,6 +128,10 @@ def test_the_pixel_size_is_turned_with_the_image(tmp_path: Path, orientation: in
         "PixelSize = 250 nanometers",
         "MPP = 0.25 x 40",
         "Macro MPP = 20|MPP = 0.25",
+        "scanned at 0.25 um/px",
+        "40x 0,25 µm/pixel (250 nm / px)",
+        "0.25 microns per pixel 40x objective",
+        "macro 8 um/px, MPP = 0.25",
         "source mpp=0.125, mpp=0.25",
         "MPP = 0.25, 40",
         "<iScan Magnification='40' ScanRes='0.25'/>",
@@ -201,9 +205,19 @@ def test_units_of_resolution(tmp_path: Path, unit: int, per_um: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["pixel size: 3", "Resolution = 300", "Resolution = 4 um^-1", "mpp" + 2_000 * " " + "1"]
+    "text",
+    [
+        "pixel size: 3",
+        "Resolution = 300",
+        "Resolution = 4 um^-1",
+        "mpp" + 2_000 * " " + "1",
+        "4 px/um",
+        "0.5 x 0.25 um/px",
+        "macro 8 um/px, scan 0.25 um/px",
+        "300 um/px",
+    ],
 )
-def test_numbers_without_a_unit_are_no_pixel_size(tmp_path: Path, text: str) -> None:
+def test_other_numbers_are_no_pixel_size(tmp_path: Path, text: str) -> None:
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, picture(), photometric="rgb", metadata=None, description=text)
     assert open_slide(path).info.optics.mpp_um is None

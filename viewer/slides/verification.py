@@ -11,6 +11,7 @@ from openslide import OpenSlide
 from tifffile import COMPRESSION
 
 from viewer.slides.errors import TileError
+from viewer.slides.readers.left_out import is_scn_without_brightfield
 from viewer.slides.readers.openslide import OpenSlideSource, open_with_openslide
 from viewer.slides.readers.tiff.source import is_tiff
 from viewer.slides.readers.tiff_directory import read_directories
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_PLAIN_TIFF = "generic-tiff"
+_PLAIN_TIFF, _SCN = "generic-tiff", "leica"
 _PLAIN_GRIDS = ("aperio",)
 """Vendors whose levels are plain grids of tiles: no overlap, no offsets between regions."""
 
@@ -44,8 +45,8 @@ def open_verified(path: Path) -> OpenSlideSource | VendorTiffSource | None:
     """Open a vendor's slide by the quickest reader that gives what OpenSlide gives.
 
     None for files that OpenSlide does not read, and for plain TIFF: of its colors, levels and
-    bits OpenSlide knows less than `readers.tiff`; as well for scans of vendors that are turned, or
-    not in gray or RGB of 8 bits.
+    bits OpenSlide knows less than `readers.tiff`; as well for scans of vendors that are turned, in
+    fluorescence (SCN), or not in gray or RGB of 8 bits.
 
     Raises
     ------
@@ -54,7 +55,8 @@ def open_verified(path: Path) -> OpenSlideSource | VendorTiffSource | None:
     OSError
         The file cannot be read.
     """
-    if is_tiff(path) and OpenSlide.detect_format(path) == _PLAIN_TIFF:
+    kind = OpenSlide.detect_format(path) if is_tiff(path) else None
+    if kind == _PLAIN_TIFF or (kind == _SCN and is_scn_without_brightfield(path)):
         return None
     reference = open_with_openslide(path)
     if reference is None or reference.info.vendor not in _PLAIN_GRIDS or not is_tiff(path):

@@ -145,7 +145,7 @@ def open_image(path: Path, image: int | None = None) -> ImageSource | None:
         optics=Optics(),
         icc_profile=profile if isinstance(profile, bytes) and _fits(picture) else None,
         properties={"image.format": kind, "image.mode": picture.mode},
-        notes=tuple(_notes(path, picture, shown)),
+        notes=(*_notes(path, picture), *_stretch_note(shown, chunks)),
         display_range=shown,
     )
     return ImageSource(path, chunks, _orientation(path, picture, is_decoded=in_parts is None), info)
@@ -177,7 +177,7 @@ def _open_jpeg_xl(path: Path, header: JpegXlHeader) -> ImageSource:
             *((_ONE_OF_ANIMATION,) if header.is_animation else ()),
             JPEG_XL_NOTE,
             *hidden_note(header.extra_channels - (samples.shape[2] in (2, 4))),
-            *_stretch_note(shown),
+            *_stretch_note(shown, chunks),
         ),
         display_range=shown,
     )
@@ -259,7 +259,7 @@ def _fits(picture: Image.Image) -> bool:
     return picture.mode not in ("CMYK", "LAB")
 
 
-def _notes(path: Path, picture: Image.Image, shown: DisplayRange | None) -> Generator[str]:
+def _notes(path: Path, picture: Image.Image) -> Generator[str]:
     yield from _frames_note(getattr(picture, "n_frames", 1))
     if picture.mode == "CMYK":
         has_profile = cmyk_profile(picture) is not None
@@ -268,7 +268,6 @@ def _notes(path: Path, picture: Image.Image, shown: DisplayRange | None) -> Gene
             yield _INKS_UNKNOWN
     if note := coded_color_note(path, picture.format, picture.info):
         yield note
-    yield from _stretch_note(shown)
 
 
 def _frames_note(frames: int) -> Generator[str]:
@@ -276,9 +275,14 @@ def _frames_note(frames: int) -> Generator[str]:
         yield f"Shown: frame 1 of {frames}."
 
 
-def _stretch_note(shown: DisplayRange | None) -> Generator[str]:
+def _stretch_note(
+    shown: DisplayRange | None, chunks: PillowChunks | ArrayChunks | RowChunks | AreaChunks
+) -> Generator[str]:
     if shown is not None and shown != (0.0, 65535.0):
-        yield f"Stretched for display: values from {shown.black:,.6g} to {shown.white:,.6g}."
+        is_of_reduced = isinstance(chunks, AreaChunks) and chunks.is_range_of_reduced
+        of = ", as a smaller size of the picture has them; those beyond are black or white"
+        said = f"values from {shown.black:,.6g} to {shown.white:,.6g}{of if is_of_reduced else ''}"
+        yield f"Stretched for display: {said}."
 
 
 def _damaged(path: Path, error: Exception) -> SlideError:

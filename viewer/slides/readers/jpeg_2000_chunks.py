@@ -117,6 +117,8 @@ class AreaChunks:
     ----------
     range
         What is shown as black and white, where that is not all that the bits allow.
+    is_range_of_reduced
+        Whether a smaller size was looked through for it, which has less of both.
     """
 
     way = "by areas"
@@ -138,6 +140,8 @@ class AreaChunks:
         dtype = np.dtype(np.uint8 if code.bits <= 8 else np.uint16)
         self._colors = deep_colors(self._seen(), dtype, code.samples, code.bits, code.channels)
         self.range = self._colors.range
+        is_all = self.range == (0.0, float((1 << code.bits) - 1))
+        self.is_range_of_reduced = self._deep is not None and not is_all
 
     def read_rgb(self, column: int, row: int) -> RgbImage:
         """Return a square, uint8 (height, width, 3), opacity over white. Raises ChunkError."""

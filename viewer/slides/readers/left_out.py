@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from viewer.slides.readers.tiff.scn import scan_lights
 from viewer.slides.readers.tiff_directory import (
     TiffDirectoryError,
     first_numbers,
@@ -20,8 +21,10 @@ _NDPI_PLANE = 65424
 
 _LONGEST_DESCRIPTION = 1 << 20
 _SCN_PLANES, _SCN_CHANNELS = (
-    re.compile(rf"<dimension\s[^>]{{0,999}}?\b{axis}=\"(\d{{1,6}})\"".encode()) for axis in "zc"
+    re.compile(rf"<dimension\s[^>]{{0,999}}?\b{axis}\s?=\s?[\"'](\d{{1,6}})".encode())
+    for axis in "zc"
 )
+_SCN_READ = "brightfield"
 _MIRAX_PLANES, _MIRAX_FILTERS = "Microscope focus level", "Slide filter level"
 _MOST_MIRAX_AXES = 100
 
@@ -36,13 +39,35 @@ def left_out_notes(path: Path, vendor: str, properties: Mapping[str, str]) -> tu
     """
     try:
         planes, channels = _counts(path, vendor, properties)
+        others = vendor == "leica" and any(light != _SCN_READ for light in _scn_lights(path))
     except (OSError, TiffDirectoryError, ValueError):
         return ()  # damage is said where it costs pixels
     said = (
         (planes, f"Shown: one of {planes} focal planes; the others are not read."),
         (channels, "Further channels of this slide are not read."),
+        (2 * others, "A scan of this slide in fluorescence is not read."),
     )
     return tuple(sentence for count, sentence in said if count > 1)
+
+
+def is_scn_without_brightfield(path: Path) -> bool:
+    """Return whether an SCN holds scans in fluorescence alone, none of which OpenSlide reads.
+
+    Raises
+    ------
+    OSError
+        The file cannot be read.
+    """
+    try:
+        lights = _scn_lights(path)
+    except TiffDirectoryError:
+        return False
+    return bool(lights) and _SCN_READ not in lights
+
+
+def _scn_lights(path: Path) -> list[str]:
+    text = read_description(path, _LONGEST_DESCRIPTION)
+    return scan_lights(text.rstrip(b"\0").decode("utf-8", "replace"))
 
 
 def _counts(path: Path, vendor: str, properties: Mapping[str, str]) -> tuple[int, int]:

@@ -27,6 +27,7 @@ from viewer.slides.readers.tiff.ome import (
     with_held_planes,
 )
 from viewer.slides.readers.tiff.page_tags import sample_kind
+from viewer.slides.readers.tiff.scn import scn_images
 from viewer.slides.readers.tiff.stacks import Stack, alike_stack, ome_stack, pages_behind
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ _UNREADABLE = (
     "missing."
 )
 _COLOR_NAMES = (("red", "green", "blue"), ("r", "g", "b"))
+_COUNTED = {"Z": "focal planes", "C": "channels", "T": "time points"}
 _PRIMARIES = (0xFF0000, 0x00FF00, 0x0000FF)
 
 
@@ -146,8 +148,11 @@ def tiff_images(tiff: TiffFile, files: TiffFiles) -> list[TiffImage]:
     samples = 1 if first is None else first.samplesperpixel
     opened = OmeFile(len(pages), files.name, file_uuid(xml), samples, files.directories_in)
     described = ome_images(whole_xml, opened)
+    if not described and first is not None:
+        described = scn_images(first.description, len(pages))
     images, used = _described(tiff, pages, described, files)
-    rest = (pages[index] for index in range(len(pages)) if index not in used)
+    rest = [pages[index] for index in range(len(pages)) if index not in used]
+    images = [_with_surplus(image, rest) for image in images]
     plain, too_many = _largest_shapes([page for page in rest if page is not None])
     left_out = " ".join(filter(None, (left_out, too_many)))
     images += _undescribed(tiff, plain, has_end=not left_out)
@@ -242,6 +247,7 @@ def _described(
         # Of several files each gives the images in the same order, whichever is opened.
         first = number - len(described) if is_set else ome.planes.get((z, c, t), 0)
         hidden = (
+            *_guessed(told),
             *_missing(told, page, files),
             *_of_other_sets(told, files),
             *_of_another_size(ome, levels[0]),
@@ -359,11 +365,34 @@ def _missing(ome: OmeImage, page: TiffPage, files: TiffFiles) -> tuple[str, ...]
     return (f"More of this image lies in {ome.elsewhere[0]}{others}, which {why}.",)
 
 
+def _guessed(ome: OmeImage) -> tuple[str, ...]:
+    """Return a sentence for each axis of which the XML gives no usable count."""
+    held = {"Z": ome.size_z, "C": ome.size_c, "T": ome.size_t}
+    return tuple(
+        f"Its OME-XML gives no usable number of {_COUNTED[axis]} (Size{axis}): taken as "
+        f"{held[axis]:,}."
+        for axis in ome.guessed
+    )
+
+
+def _with_surplus(image: TiffImage, rest: Sequence[TiffPage | None]) -> TiffImage:
+    """Return an image that says where pages of its kind are beside those that the XML tells of."""
+    page = image.levels[0].page
+    count = sum(_alike(page, each) for each in rest)
+    if not count:
+        return image
+    sentence = (
+        f"The file holds {count:,} more page{'s' if count > 1 else ''} of this size than its "
+        f"OME-XML tells of: {'they are' if count > 1 else 'it is'} listed as another image."
+    )
+    return replace(image, hidden=(*image.hidden, sentence))
+
+
 def _of_another_size(ome: OmeImage, level: TiffLevel) -> tuple[str, ...]:
     """Return a sentence where the XML gives a pixel size for an image of another size."""
     told = tuple(ome.attributes.get(f"Size{axis}", "") for axis in "XY")
     held = tuple(map(str, level.size_px))
-    if ome.optics.mpp_um is None or told == held:
+    if ome.optics.mpp_um is None or not ome.attributes or told == held:
         return ()
     return (
         f"Doubtful pixel size: the file tells it of an image of {' × '.join(told)} px and holds "

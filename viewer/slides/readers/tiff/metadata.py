@@ -35,8 +35,8 @@ _ARE = (
 _UM = r"(?:um|µm|μm|\\u00b5m|microns?|micromet(?:er|re)s?)"
 _UNIT = rf"\s{{0,3}}({_UM}|[nmc]m|(?:nano|milli|centi)met(?:er|re)s?)\b(?!\s?\^?-)"
 _PIXEL = r"(?:px|pixels?)"
-_MPP_NAMES = rf"(?:MPP|{_UM}[\s_-]?per[\s_-]?{_PIXEL}|ScanRes)"
-"""ScanRes is Ventana's."""
+_MPP_NAMES = rf"(?:MPP|(?<!\d ){_UM}[\s_-]?per[\s_-]?{_PIXEL}|ScanRes)"
+"""ScanRes is Ventana's. Behind a number "um per pixel" is its unit."""
 
 _MOST_NAMES = 20
 _MOST_UNEQUAL = 4.0
@@ -74,6 +74,13 @@ _SIZES = (
         _UNIT,
     ),
 )
+_UNNAMED_SIZE = re.compile(
+    rf"(\s[x×]\s{{0,3}}|[x×]|(?<![\w.,^-]))((?:\d[\d.,]{{0,30}}|\.\d{{1,30}})){_UNIT}\s{{0,3}}(?:/|\bper)\s{{0,3}}"
+    rf"{_PIXEL}\b(?!\s{{0,9}}[=:>])",
+    re.IGNORECASE,
+)
+"""As in "scanned at 0.25 um/px", which needs no name; with what tells that it is one of two."""
+
 _PHYSICAL_SIZES = [
     (
         re.compile(rf"\bPhysicalSize{axis}{_IS}"),
@@ -137,7 +144,17 @@ def _told_mpp_um(text: str) -> tuple[float, float] | None:
         for match in _SPACING_MM.finditer(text)
         if (y_mm := positive(match[1])) and (x_mm := positive(match[2]))
     ]
-    return min(spacings, default=None)
+    return min(spacings, default=None) or _unnamed_mpp_um(text)
+
+
+def _unnamed_mpp_um(text: str) -> tuple[float, float] | None:
+    """Return what a text gives per pixel; None where that is several sizes, or no scan's."""
+    found = [*itertools.islice(_UNNAMED_SIZE.finditer(text), _MOST_NAMES)]
+    sizes = {_length_um(match[2], match[3]) for match in found}
+    (size_um,) = sizes if len(sizes) == 1 else (None,)
+    if size_um is None or any(match[1] for match in found):
+        return None
+    return believable_mpp_um(size_um, size_um)
 
 
 def _first(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:

@@ -122,6 +122,8 @@ class OmeImage(msgspec.Struct, frozen=True):
         Names of other files that hold planes of this image and cannot be read.
     uuids
         By which the XML names the files of `beside`, where it does.
+    guessed
+        Axes, of "ZCT", of which the XML gives no usable count.
     """
 
     name: str
@@ -135,6 +137,7 @@ class OmeImage(msgspec.Struct, frozen=True):
     elsewhere: tuple[str, ...]
     attributes: dict[str, str]
     uuids: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+    guessed: str = ""
 
     @property
     def first_place(self) -> Place:
@@ -266,8 +269,13 @@ def _image(
     powers: dict[str, float],
     files: _FileNames,
 ) -> OmeImage:
-    sizes = {axis: _count(pixels.get(f"Size{axis}")) for axis in _AXES}
     channels = tuple(_channel(channel) for channel in pixels.iterfind("{*}Channel"))
+    sizes = {axis: _number(pixels.get(f"Size{axis}"), 0) for axis in _AXES}
+    # Not said of what is left out and is one.
+    stated = {axis for axis in "ZT" if pixels.get(f"Size{axis}") is not None}
+    guessed = "".join(axis for axis in _AXES if not sizes[axis] and axis in {*stated, "C"})
+    sizes["C"] = sizes["C"] or sum(channel.samples for channel in channels)
+    sizes = {axis: max(count, 1) for axis, count in sizes.items()}
     samples = channels[0].samples if channels else 1
     file = files.file
     if samples == 1 and math.prod(sizes.values()) == file.directories * file.samples:
@@ -296,6 +304,7 @@ def _image(
         elsewhere=tuple(sorted(elsewhere)),
         attributes=dict(pixels.attrib),
         uuids=dict(_named_uuids(pixels, {name for name, _ in beside.values()})),
+        guessed=guessed,
     )
 
 
