@@ -44,7 +44,7 @@ def read_annotations(
     annotations = exchange.read_all(Path(path), problems, image, slide=place)
     for problem in problems:
         warnings.warn(str(problem), stacklevel=2)
-    return annotations
+    return list(annotations)
 
 
 def write_annotations(

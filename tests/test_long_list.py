@@ -7,7 +7,7 @@ from array import array
 import pytest
 
 from viewer import long_list
-from viewer.long_list import LongList
+from viewer.long_list import LongList, gathered, parts_of
 
 
 @pytest.mark.parametrize("count", [0, 1, long_list._IN_PART, 2 * long_list._IN_PART + 7])
@@ -33,3 +33,19 @@ def test_its_parts_are_what_is_asked_for_and_stay_where_they_are() -> None:
     assert found.parts[0] is first
     assert isinstance(first, array)
     assert {len(part) for part in found.parts} == {long_list._IN_PART}
+
+
+@pytest.mark.parametrize("count", [0, 7, long_list._IN_PART, 2 * long_list._IN_PART + 7])
+def test_very_many_are_gathered_in_parts_and_equal_a_list_of_them(count: int) -> None:
+    things = list(range(count))
+    found = gathered(each for each in things)
+    assert isinstance(found, LongList) == (count >= long_list._IN_PART)
+    assert list(reversed(found)) == things[::-1]
+    assert list(found[3:-2:2]) == things[3:-2:2]
+    longer = LongList[int]()
+    longer.extend(things[: count // 3])
+    longer.extend(things[count // 3 :])
+    assert longer == things == longer
+    assert longer != [*things, 1]
+    assert [each for part in parts_of(found) for each in part] == things
+    assert all(len(part) <= long_list._IN_PART for part in parts_of(found))

@@ -20,12 +20,12 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slow_release, "_LATER_S", 0.005)
 
 
-def test_lists_tuples_dicts_and_lists_of_them_are_let_go_of(qtbot: QtBot) -> None:
+def test_lists_dicts_and_lists_of_them_are_let_go_of(qtbot: QtBot) -> None:
     things = [_Thing() for _ in range(4)]
     seen = [weakref.ref(each) for each in things]
     one, two, three, four = things
     things.clear()
-    release_slowly([one], (two,), {1: three}, [{1: four}, {}], None)
+    release_slowly([one], [[two]], {1: three}, [{1: four}, {}], None)
     del one, two, three, four
     qtbot.waitUntil(lambda: all(each() is None for each in seen), timeout=20_000)
 

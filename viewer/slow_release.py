@@ -7,7 +7,6 @@ import threading
 import time
 from collections import deque
 from contextlib import contextmanager
-from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 
 from viewer.allocator import give_memory_back
@@ -17,6 +16,7 @@ from viewer.window_first import give_way
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from viewer.long_list import LongList
     from viewer.progress import Tell
 
 _AT_ONCE = 500
@@ -34,8 +34,7 @@ _ROOM_S = 10.0
 """Somebody may use what is to be freed for longer."""
 _LOOK_S = 0.05
 
-_Emptied = list[Any] | dict[Any, Any]
-_Container = _Emptied | tuple[Any, ...]
+_Container = list[Any] | dict[Any, Any]
 
 
 class _Waiting(NamedTuple):
@@ -55,13 +54,12 @@ _under_way = 0
 def release_slowly(*containers: _Container | None) -> None:
     """Empty containers that nobody uses any more, in a thread that ends when it is done.
 
-    Tuples, which cannot be emptied, are only let go of, before the things in them. Of a list of
-    lists or dictionaries each is let go of by itself.
+    Of a list of lists or dictionaries each is let go of by itself.
     """
     _release(*(_Waiting(each) for each in containers if each))
 
 
-def release_unshared(*containers: _Emptied) -> None:
+def release_unshared(*containers: _Container) -> None:
     """Empty containers as `release_slowly` does, each as soon as nobody else refers to it."""
     _release(*(_Waiting(each, _MOST_LOOKS) for each in containers if each))
 
@@ -97,18 +95,18 @@ def _size(container: _Container) -> int:
     return len(container) * (len(container[0]) if _is_nested(container) else 1)
 
 
-def _is_nested(container: _Container) -> TypeGuard[list[_Emptied]]:
+def _is_nested(container: _Container) -> TypeGuard[list[_Container]]:
     return isinstance(container, list) and bool(container) and isinstance(container[0], list | dict)
 
 
 @contextmanager
-def let_go_if_stopped(found: list[Any]) -> Generator[None]:
+def let_go_if_stopped(found: LongList[Any]) -> Generator[None]:
     """Free what was gathered so far piece by piece where the work in the block is stopped."""
     try:
         yield
     except BaseException:
-        waiting = found[:]
-        found.clear()
+        waiting = [*found.parts]
+        found.parts.clear()
         release_slowly(waiting)
         raise
 
@@ -138,9 +136,6 @@ def _free_next(freed: _Freed) -> None:
     if looks and sys.getrefcount(container) > _ALONE:
         if looks > 1:
             _release(_Waiting(container, looks - 1))
-    elif isinstance(container, tuple):
-        container = _pieces(container)  # the tuple goes, and with it nothing yet
-        _empty(container, freed)
     else:
         _empty(container, freed)
     _under_way = 0
@@ -175,21 +170,15 @@ class _Freed:
         give_memory_back()
 
 
-def _pieces(things: tuple[Any, ...]) -> list[list[Any]]:
-    """Return what a tuple holds, in lists that can be freed one by one."""
-    pieces: list[list[Any]] = []
-    rest = iter(things)
-    while piece := list(islice(rest, _AT_ONCE)):
-        give_way()
-        pieces.append(piece)
-    return pieces
-
-
-def _empty(container: _Emptied, freed: _Freed) -> None:
+def _empty(container: _Container, freed: _Freed) -> None:
     if _is_nested(container):
         while container:
             give_way()
-            freed.note(len(container.pop()))
+            part = container.pop()
+            if isinstance(part, list) and sys.getrefcount(part) == _ALONE:
+                _empty(part, freed)
+            else:
+                freed.note(len(part))
         return
     while container:
         give_way()
@@ -198,7 +187,7 @@ def _empty(container: _Emptied, freed: _Freed) -> None:
         freed.note(count)
 
 
-def _shorten(container: _Emptied, count: int) -> None:
+def _shorten(container: _Container, count: int) -> None:
     if isinstance(container, list):
         del container[-count:]
     else:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -25,10 +25,17 @@ from hypothesis import strategies as st
 from viewer import slow_release
 from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.document import Document, adding, changing, removing
+from viewer.annotations.storage import autosave
 from viewer.annotations.storage.autosave import Autosave
 from viewer.annotations.storage.packing import packed, unpacked
 from viewer.annotations.storage.slide_file import annotations_path, open_annotations
-from viewer.annotations.storage.store import AnnotationStore, AnnotationStoreError, bringing_back
+from viewer.annotations.storage.store import (
+    AnnotationStore,
+    AnnotationStoreError,
+    Stamped,
+    bringing_back,
+)
+from viewer.long_list import parts_of
 
 _KILLS = 30
 _AT_ONCE = 5
@@ -41,7 +48,7 @@ class Desk:
         self.opened = open_annotations(path)
         self.document = Document(self.opened.annotations)
         self.troubles: list[str] = []
-        self.reloaded: list[list[Annotation]] = []
+        self.reloaded: list[Sequence[Annotation]] = []
         self.taken_over = 0
         self.autosave = Autosave(
             self.opened, self.troubles.append, self.reloaded.append, self._take_over
@@ -458,4 +465,28 @@ def test_a_large_step_that_is_written_is_freed_piece_by_piece(
     step = adding("Import", [Annotation(shape) for _ in range(2000)])
     desk.document.do(step)
     wait_until(lambda: desk.autosave.is_saved)
-    wait_until(lambda: any(each.container is step.changes for each in slow_release._waiting))
+    parts = parts_of(step.changes)
+    wait_until(lambda: any(each.container == parts for each in slow_release._waiting))
+
+
+def test_a_large_step_is_written_by_itself_and_small_ones_together(
+    open_desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(autosave, "_MOST_TOGETHER", 100)
+    desk = open_desk()
+    written: list[list[int]] = []
+    write = desk.opened.store.write
+
+    def noted(steps: Sequence[Stamped]) -> None:
+        written.append([len(each.step.changes) for each in steps])
+        write(steps)
+
+    monkeypatch.setattr(desk.opened.store, "write", noted)
+    with desk.autosave._change:  # nothing is written until all wait
+        for count in (40, 40, 150, 30, 30):
+            desk.document.do(adding("Import", [square(0) for _ in range(count)]))
+        assert autosave.unwritten_count() == 290
+    wait_until(lambda: desk.autosave.is_saved)
+    assert written == [[40, 40], [150], [30, 30]]
+    desk.autosave.close()
+    assert len(open_desk().document) == 290

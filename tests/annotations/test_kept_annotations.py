@@ -28,6 +28,7 @@ from viewer.annotations.storage.packing import packed_all, unpacked_all
 from viewer.geometry import Box
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from viewer.annotations.formats.problems import Problem
@@ -58,7 +59,7 @@ def cells_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def _read(path: Path) -> list[Annotation]:
+def _read(path: Path) -> Sequence[Annotation]:
     problems: list[Problem] = []
     found = read_all(path, problems)
     assert problems == []

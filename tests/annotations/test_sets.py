@@ -9,7 +9,7 @@ import sys
 import textwrap
 import time
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
@@ -572,7 +572,7 @@ class Window:
         self.autosave = Autosave(self.opened, lambda _: None, self._reload, lambda: None)
         self._end = self.document.listen(self.autosave.put)
 
-    def _reload(self, annotations: list[Annotation]) -> None:
+    def _reload(self, annotations: Sequence[Annotation]) -> None:
         if self.autosave.is_reload_current:
             self._end()
             self.document.reset(annotations)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import shapely
@@ -28,6 +29,9 @@ from viewer.studies.project_file import change_project, create_project, read_pro
 from viewer.studies.stages import Stage, read_stage_ends, view_of, write_stage_end
 from viewer.studies.study_keys import forget_stage_keys, keep_owner_key, owner_key, sealer_of
 from viewer.studies.study_reader import StudyReader
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 BLIND = Stage(name="Without AI", hides=("others", "ai", "names", "labels", "earlier"))
 AIDED = Stage(name="With AI", hides=("others", "names"))
@@ -199,7 +203,7 @@ def test_sealed_sets_open_for_their_reader_until_the_stage_ends_and_for_the_owne
     drawn = _draw(shared, project, "B", "secretfinding")
     assert b"secretfinding" not in _everything_in(shared)
 
-    def seen(view_reader: str, ends: tuple = (), *, is_owner: bool = False) -> list[Annotation]:
+    def seen(view_reader: str, ends: tuple = (), *, is_owner: bool = False) -> Sequence[Annotation]:
         view = view_of(project, view_reader, ends, SLIDE, is_owner=is_owner)
         which = one_set(shared, "B", "Without AI")
         store = SetStore(which, sealer_of(project, view), read_only=True)

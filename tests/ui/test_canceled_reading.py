@@ -106,7 +106,9 @@ def test_what_another_changed_is_read_with_progress_and_only_if_wanted(
     document, banner = opened_annotations.document, slide_window.annotations.banner
     read, may_go = AnnotationStore.annotations, threading.Event()
 
-    def held_up(store: AnnotationStore, naming: Sequence[str] = ()) -> tuple[list[Annotation], int]:
+    def held_up(
+        store: AnnotationStore, naming: Sequence[str] = ()
+    ) -> tuple[Sequence[Annotation], int]:
         while not may_go.wait(0.02):
             tell_progress(0.25)
         return read(store, naming)

@@ -13,12 +13,13 @@ from viewer.annotations.document_state import DocumentState, is_special
 from viewer.annotations.history import History
 from viewer.annotations.id_set import IdSet
 from viewer.errors import CoverslipError
+from viewer.long_list import gathered, parts_of
 from viewer.slow_release import release_slowly
 from viewer.window_first import giving_way
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from uuid import UUID
 
     import numpy as np
@@ -74,7 +75,7 @@ class Edit:
     """
 
     label: str
-    changes: tuple[Change, ...]
+    changes: Sequence[Change]
     turn: Literal["", "undone", "redone"] = ""
     removed: IdSet | None = field(default=None, compare=False, repr=False)
     added: IdSet | None = field(default=None, compare=False, repr=False)
@@ -82,7 +83,7 @@ class Edit:
     is_reset: bool = False
 
     @property
-    def special_changes(self) -> tuple[Change, ...]:
+    def special_changes(self) -> Sequence[Change]:
         """Return the changes of what is `special` in the document, and perhaps others."""
         return self.changes if self.special is None else self.special
 
@@ -113,7 +114,7 @@ class Edit:
     @property
     def reversed(self) -> Edit:
         changes = giving_way(reversed(self.changes))
-        return Edit(self.label, tuple(change.reversed for change in changes))
+        return Edit(self.label, gathered(change.reversed for change in changes))
 
     def let_go(self) -> None:
         """Free its changes little by little where they are many; for each who held it.
@@ -122,23 +123,23 @@ class Edit:
         """
         if len(self.changes) > _MANY_CHANGES:
             ids = (each.shared.parts for each in (self.removed, self.added) if each)
-            release_slowly(self.changes, *([*parts] for parts in ids))
+            release_slowly(parts_of(self.changes), *([*parts] for parts in ids))
 
 
 def adding(label: str, annotations: Iterable[Annotation]) -> Edit:
     """Return the step that adds annotations."""
-    return Edit(label, tuple(Change(None, annotation) for annotation in annotations))
+    return Edit(label, gathered(Change(None, annotation) for annotation in annotations))
 
 
 def removing(label: str, annotations: Iterable[Annotation]) -> Edit:
     """Return the step that removes annotations."""
-    return Edit(label, tuple(Change(annotation, None) for annotation in annotations))
+    return Edit(label, gathered(Change(annotation, None) for annotation in annotations))
 
 
 def changing(label: str, pairs: Iterable[tuple[Annotation, Annotation]]) -> Edit:
     """The step that puts each second annotation in the place of the first, which has its id."""
     changes = (Change(before, after) for before, after in pairs if before != after)
-    return Edit(label, tuple(changes))
+    return Edit(label, gathered(changes))
 
 
 def joined(first: Edit, then: Edit) -> Edit:
@@ -148,7 +149,7 @@ def joined(first: Edit, then: Edit) -> Edit:
         before = changes.pop(change.id, change).before
         if before != change.after:
             changes[change.id] = Change(before, change.after)
-    return Edit(then.label, tuple(changes.values()))
+    return Edit(then.label, gathered(changes.values()))
 
 
 class Document:
@@ -449,10 +450,10 @@ class Document:
 
 
 def _edit_of(
-    label: str, turn: str, changes: list[tuple[Annotation | None, Annotation | None]]
+    label: str, turn: str, changes: Iterable[tuple[Annotation | None, Annotation | None]]
 ) -> Edit:
     assert turn in ("", "undone", "redone")
-    return Edit(label, tuple(Change(before, after) for before, after in changes), turn)
+    return Edit(label, gathered(Change(before, after) for before, after in changes), turn)
 
 
 def _references(document: Document) -> list[int]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 import tempfile
 import threading
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, islice
 from typing import IO, TYPE_CHECKING
 
 import msgspec
@@ -18,7 +18,7 @@ from viewer.prepared_types import prepared
 from viewer.window_first import give_way, giving_way
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.document import Change, Edit
@@ -73,7 +73,7 @@ class History:
 
     def __init__(
         self,
-        made: Callable[[str, str, list[tuple[Annotation | None, Annotation | None]]], Edit],
+        made: Callable[[str, str, Iterable[tuple[Annotation | None, Annotation | None]]], Edit],
     ) -> None:
         self._made = made
         self._kept: list[_Kept] = []
@@ -167,17 +167,7 @@ class History:
             for begin, length in kept.places:
                 self._file.seek(begin)
                 parts.append(self._file.read(length))
-        changes: list[tuple[Annotation | None, Annotation | None]] = []
-        for part in parts:
-            give_way()
-            pairs = _decode(zlib.decompress(part))
-            before = iter(unpacked_all([one for one, _ in pairs if one is not None]))
-            after = iter(unpacked_all([two for _, two in pairs if two is not None]))
-            changes += [
-                (None if one is None else next(before), None if two is None else next(after))
-                for one, two in pairs
-            ]
-        made = self._made(kept.label, kept.turn, changes)
+        made = self._made(kept.label, kept.turn, chain.from_iterable(map(_unpacked_pairs, parts)))
         with self._lock:
             edit = kept.edit = kept.edit or made
             return edit
@@ -223,6 +213,17 @@ def _packed_pairs(changes: Sequence[Change]) -> _Pairs:
     ]
 
 
+def _unpacked_pairs(part: bytes) -> list[tuple[Annotation | None, Annotation | None]]:
+    give_way()
+    pairs = _decode(zlib.decompress(part))
+    before = iter(unpacked_all([one for one, _ in pairs if one is not None]))
+    after = iter(unpacked_all([two for _, two in pairs if two is not None]))
+    return [
+        (None if one is None else next(before), None if two is None else next(after))
+        for one, two in pairs
+    ]
+
+
 def _has_empty_shapes(edit: Edit) -> bool:
     """Return whether a step has shapes that are not read back."""
     both = (
@@ -231,7 +232,7 @@ def _has_empty_shapes(edit: Edit) -> bool:
         for each in (change.before, change.after)
         if each
     )
-    while part := list(itertools.islice(both, _AT_ONCE)):
+    while part := list(islice(both, _AT_ONCE)):
         if shapely.is_empty(geometries_of(part)).any():
             return True
     return False

@@ -15,6 +15,7 @@ from viewer.annotations.shape_editing import EmptyShapeError
 from viewer.annotations.shape_numbers import bounds_of_all, dimension
 from viewer.errors import CoverslipError
 from viewer.geometry import Box
+from viewer.long_list import LongList
 from viewer.progress import while_wanted
 
 if TYPE_CHECKING:
@@ -236,7 +237,7 @@ def taken_in(
         Gives the slide's annotation of an id; needed to replace.
     """
     seen: set[UUID] = set()
-    changes: list[Change] = []
+    changes = LongList[Change]()
     for each in while_wanted(read):
         before = None
         is_twice = each.id in seen
@@ -249,7 +250,7 @@ def taken_in(
         seen.add(each.id)
         if before != each:
             changes.append(Change(before, each))
-    return Edit(label, tuple(changes))
+    return Edit(label, changes)
 
 
 def recognized(read: Sequence[Annotation], held: HeldAnnotations) -> list[Annotation]:

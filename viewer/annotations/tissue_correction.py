@@ -95,7 +95,7 @@ def kept_correction(identity: str, slide: Path) -> TissueCorrection:
     """
     names = (TISSUE, IGNORE)
     try:
-        found = kept_annotations(identity, slide, naming=names)
+        found = [*kept_annotations(identity, slide, naming=names)]
         for which in sets_of_slide(data_folder(), identity):
             found += SetFiles(which).kept(names)
         for place in drawn_places.drawn_in(identity):

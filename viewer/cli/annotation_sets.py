@@ -22,6 +22,8 @@ from viewer.cli.output import JsonOption, fail, print_record, say
 from viewer.plurals import plural
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.formats.exchange import Format
     from viewer.annotations.formats.problems import Problem
@@ -36,7 +38,7 @@ class _Exported(msgspec.Struct):
 
     which: AnnotationSet
     slide_name: str
-    annotations: list[Annotation]
+    annotations: Sequence[Annotation]
 
 
 def export(

@@ -38,7 +38,7 @@ from viewer.cli.output import (
 from viewer.plain_text import shown_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.formats.problems import Problem
@@ -345,7 +345,7 @@ def _read(
     image: str | None,
     slide: SlidePlace | None = None,
     origin: str | None = None,
-) -> list[Annotation]:
+) -> Sequence[Annotation]:
     from viewer.annotations.formats.exchange import read_all
     from viewer.annotations.formats.problems import AnnotationFileError
 

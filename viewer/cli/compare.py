@@ -20,6 +20,8 @@ from viewer.cli.output import (
 from viewer.limits import LimitError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from shapely.geometry.base import BaseGeometry
 
     from viewer.annotations.annotation import Annotation
@@ -82,7 +84,7 @@ def compare_annotations(
         _print(comparison, reference_name, mpp_um)
 
 
-def _read(path: Path, place: SlidePlace | None, origin: Origin | None) -> list[Annotation]:
+def _read(path: Path, place: SlidePlace | None, origin: Origin | None) -> Sequence[Annotation]:
     from viewer.annotations.formats.exchange import read_all
     from viewer.annotations.formats.problems import AnnotationFileError, Problems, count_of
 
@@ -113,8 +115,8 @@ def _place(path: Path) -> SlidePlace:
 
 
 def _reference(
-    first: list[Annotation],
-    second: list[Annotation],
+    first: Sequence[Annotation],
+    second: Sequence[Annotation],
     slide_box: BaseGeometry | None,
     within: str | None,
 ) -> tuple[BaseGeometry, str]:

@@ -11,6 +11,8 @@ from viewer.cli.output import JsonOption, fail, print_json, print_record, print_
 from viewer.cli.studies import ReaderOption, asking_reader, read_for_command
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.sets.annotation_set import AnnotationSet
     from viewer.studies.set_review import SetReview
@@ -149,7 +151,7 @@ def _classes_drawn(asks: StudyReader) -> set[str]:
     return {each.class_name for of_set in drawn for each in of_set} - {""}
 
 
-def _reviewed(asks: StudyReader, which: AnnotationSet) -> tuple[list[Annotation], SetReview]:
+def _reviewed(asks: StudyReader, which: AnnotationSet) -> tuple[Sequence[Annotation], SetReview]:
     from viewer.annotations.sets.set_store import SetStore
     from viewer.studies.review_store import ReviewStore
 
@@ -158,7 +160,7 @@ def _reviewed(asks: StudyReader, which: AnnotationSet) -> tuple[list[Annotation]
     return drawn, ReviewStore(which, asks.reader, sealer).read()
 
 
-def _set_record(drawn: list[Annotation], review: SetReview) -> dict[str, object]:
+def _set_record(drawn: Sequence[Annotation], review: SetReview) -> dict[str, object]:
     from viewer.studies.set_review import counts
 
     found = counts(drawn, review)

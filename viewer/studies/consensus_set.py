@@ -61,7 +61,7 @@ def make_consensus(
     sets = _latest(reader, identity, set_name)
     if len(sets) < 2:
         return None
-    drawn: list[list[Annotation]] = []
+    drawn: list[Sequence[Annotation]] = []
     sealed = 0
     for which in sets:
         store = SetStore(which, sealer, read_only=True)

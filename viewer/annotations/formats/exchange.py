@@ -30,12 +30,13 @@ from viewer.annotations.formats.qupath_writing import write_qupath
 from viewer.annotations.formats.slide_place import SlidePlace
 from viewer.annotations.masks.mask_legend import legend_path
 from viewer.limits import MASK_BYTES
+from viewer.long_list import LongList
 from viewer.progress import while_wanted
 from viewer.slides.dicom_kinds import dicom_kind, is_dicom
 from viewer.slow_release import let_go_if_stopped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from viewer.annotations.annotation import Annotation
@@ -208,12 +209,12 @@ def read_all(
     takes_namesakes: bool = False,
     slide: SlidePlace | None = None,
     origin: Origin | None = None,
-) -> list[Annotation]:
-    """Return what `read_annotations` gives as a list; of a million, in two thirds of the time."""
-    found: list[Annotation] = []
+) -> Sequence[Annotation]:
+    """Return what `read_annotations` gives together; of a million, in two thirds of the time."""
+    found: LongList[Annotation] = LongList()
     with collector_at_rest(), let_go_if_stopped(found):
         # How far it is the reader of the file tells.
-        found += while_wanted(_read(path, problems, image, takes_namesakes, slide, origin))
+        found.extend(while_wanted(_read(path, problems, image, takes_namesakes, slide, origin)))
         # Sorted numbers take a third of a set of a million ids, and are gone again.
         hashes = np.fromiter((hash(each.id.int) for each in found), np.int64, len(found))
         if len(np.unique(hashes)) < len(found):

@@ -54,7 +54,7 @@ class SlideFile(msgspec.Struct, frozen=True):
         """Open what is kept to be read alone. Raises AnnotationStoreError, sqlite3.Error."""
         return AnnotationStore(self._path(self.is_beside), read_only=True)
 
-    def kept(self, naming: Sequence[str] = ()) -> list[Annotation]:
+    def kept(self, naming: Sequence[str] = ()) -> Sequence[Annotation]:
         """Return what is kept, of those that hold one of the words of `naming` if there are any.
 
         [] where there is no file. Raises as `reading`.
@@ -92,7 +92,7 @@ class SetFiles:
         """Open the set to be read alone. Raises AnnotationStoreError."""
         return SetStore(self.which, self._sealer(), read_only=True)
 
-    def kept(self, naming: Sequence[str] = ()) -> list[Annotation]:
+    def kept(self, naming: Sequence[str] = ()) -> Sequence[Annotation]:
         """As `SlideFile.kept`, as far as it is not sealed here. Raises AnnotationStoreError."""
         with closing(self.reading()) as store:
             return store.annotations(naming)[0]

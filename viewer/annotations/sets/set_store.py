@@ -28,6 +28,7 @@ from viewer.annotations.storage.store import AnnotationStoreError, Version
 from viewer.atomic_write import atomic_write
 from viewer.device import WriterName
 from viewer.kept_lines import GrowingFiles, append_lines, append_together, line_of
+from viewer.long_list import LongList
 from viewer.progress import tell_progress
 from viewer.slow_release import let_go_if_stopped
 from viewer.utc import utc_stamp
@@ -134,7 +135,7 @@ class SetStore:
     def __len__(self) -> int:
         return len(self._merged)
 
-    def annotations(self, naming: Sequence[str] = ()) -> tuple[list[Annotation], int]:
+    def annotations(self, naming: Sequence[str] = ()) -> tuple[Sequence[Annotation], int]:
         """Return all annotations in the order of drawing, and how many could not be understood.
 
         Of those that hold one of the words of `naming`, where there are any.
@@ -142,12 +143,12 @@ class SetStore:
         bodies = self._merged.living([word.encode() for word in naming])
         count = max(1, len(self._merged))
         renames = self.which.renames
-        found: list[Annotation] = []
+        found: LongList[Annotation] = LongList()
         lost = 0
         with let_go_if_stopped(found):
             while part := list(itertools.islice(bodies, _MOST_IN_LINE)):
                 sound = [each for each in unpacked_all(part) if each is not None]
-                found += (each.with_classes_renamed(renames) for each in sound)
+                found.extend(each.with_classes_renamed(renames) for each in sound)
                 lost += len(part) - len(sound)
                 tell_progress(min(1.0, len(found) / count))
         return found, lost

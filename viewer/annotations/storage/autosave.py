@@ -30,6 +30,8 @@ _log = logging.getLogger(__name__)
 
 _GATHER_S = 0.05
 """Steps that come in a row share a transaction."""
+_MOST_TOGETHER = 10_000
+"""Changes of steps that share one; of more each step goes alone, and is freed once it is kept."""
 _LOOK_S = 1.0
 """How often others' changes of the file are looked for, and a refused write is tried again."""
 _CLOSE_WAIT_S = 10.0
@@ -56,7 +58,7 @@ class Autosave:
         self,
         opened: OpenedAnnotations,
         on_trouble: Callable[[str], object],
-        on_reloaded: Callable[[list[Annotation]], object],
+        on_reloaded: Callable[[Sequence[Annotation]], object],
         on_taken_over: Callable[[], object],
         reading: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
@@ -207,8 +209,7 @@ class Autosave:
         return True
 
     def _write(self) -> bool:
-        with self._change:
-            steps = tuple(self._waiting)
+        steps = self._first_waiting()
         try:
             beside = self._store.put_back() if self._store.was_replaced else None
             with progress_to(self._note_progress):
@@ -227,6 +228,18 @@ class Autosave:
         replaced = f"Another program replaced the file of annotations: its file is {beside}."
         self._tell("" if beside is None else replaced)
         return True
+
+    def _first_waiting(self) -> list[Stamped]:
+        """Return what is written next."""
+        steps: list[Stamped] = []
+        count = 0
+        with self._change:
+            for each in self._waiting:
+                count += len(each.step.changes)
+                if steps and count > _MOST_TOGETHER:
+                    break
+                steps.append(each)
+        return steps
 
     def _note_progress(self, _share: float) -> None:
         self._progress += 1

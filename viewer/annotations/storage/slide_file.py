@@ -56,7 +56,7 @@ def annotations_path(
 
 def kept_annotations(
     identity: str, slide: Path, *, naming: Sequence[str] = (), reader: str = ""
-) -> list[Annotation]:
+) -> Sequence[Annotation]:
     """Return what is kept of a slide, beside it or in the data folder; [] where nothing is.
 
     Nothing is locked or changed: a window may be drawing on the slide.
@@ -110,7 +110,7 @@ class KeptAnnotations(Protocol):
         """Return whether something else is where the file was."""
         ...
 
-    def annotations(self) -> tuple[list[Annotation], int]:
+    def annotations(self) -> tuple[Sequence[Annotation], int]:
         """Return all in the order of drawing, and how many could not be understood."""
         ...
 
@@ -154,7 +154,7 @@ class OpenedAnnotations(msgspec.Struct):
         Whether it can be changed here once the window that draws on it is gone.
     """
 
-    annotations: list[Annotation]
+    annotations: Sequence[Annotation]
     store: KeptAnnotations
     path: Path
     lock: WriteLock | None

@@ -18,6 +18,7 @@ from viewer.annotations.document import Change, Edit
 from viewer.annotations.storage.packing import packed_all, unpacked, unpacked_all
 from viewer.errors import CoverslipError
 from viewer.limits import UNPACKED_RATIO, check_regular
+from viewer.long_list import LongList, gathered
 from viewer.planted_tables import PlantedTablesError, with_our_tables
 from viewer.progress import tell_progress
 from viewer.slow_release import let_go_if_stopped
@@ -145,12 +146,12 @@ class AnnotationStore:
     def close(self) -> None:
         self._database.close()
 
-    def annotations(self, naming: Sequence[str] = ()) -> tuple[list[Annotation], int]:
+    def annotations(self, naming: Sequence[str] = ()) -> tuple[Sequence[Annotation], int]:
         """Return all annotations in the order of drawing, and how many could not be understood.
 
         Of those that hold one of the words of `naming`, where there are any.
         """
-        found: list[Annotation] = []
+        found: LongList[Annotation] = LongList()
         lost = 0
         (last,) = self._database.execute("SELECT MAX(place) FROM annotation").fetchone()
         query = "SELECT place, body FROM annotation WHERE body IS NOT NULL"
@@ -160,7 +161,7 @@ class AnnotationStore:
         with let_go_if_stopped(found):
             while batch := rows.fetchmany(_AT_ONCE):
                 read = unpacked_all([body for _, body in batch])
-                found += [each for each in read if each is not None]
+                found.extend(each for each in read if each is not None)
                 lost += read.count(None)
                 tell_progress(batch[-1][0] / max(1, last))
         return found, lost
@@ -301,7 +302,7 @@ class AnnotationStore:
 def bringing_back(document: Document, then: dict[UUID, Annotation | None], label: str) -> Edit:
     """Return the step that makes a document as it was, from `AnnotationStore.then`."""
     pairs = ((document.get(id_), before) for id_, before in then.items())
-    return Edit(label, tuple(Change(now, before) for now, before in pairs if now != before))
+    return Edit(label, gathered(Change(now, before) for now, before in pairs if now != before))
 
 
 def salvaged(path: Path) -> tuple[list[Annotation], Path | None]:

@@ -18,6 +18,7 @@ from viewer.annotations.planes import on_plane, tells_plane
 from viewer.annotations.selection import MOST_IN_A_FRAME
 from viewer.annotations.shape_editing import without
 from viewer.geometry import Box
+from viewer.long_list import gathered
 from viewer.slides.channels import FIRST_PLANE
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ class EditContext:
 
     def followed(self, step: Edit, plane: ImagePlane) -> Edit:
         """Return a step with rulers measured anew, and what is new on a plane; for any thread."""
-        return replace(step, changes=tuple(self._followed(each, plane) for each in step.changes))
+        return replace(step, changes=gathered(self._followed(each, plane) for each in step.changes))
 
     def is_in_sight(self, annotation: Annotation) -> bool:
         """Return whether it is shown."""

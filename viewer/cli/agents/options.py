@@ -14,6 +14,8 @@ from viewer.cli.output import checked_device, fail
 from viewer.limits import JSON_BYTES, read_regular
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from viewer.agents.endpoint import Endpoint
     from viewer.agents.permission import Permission
     from viewer.agents.policy_choice import PolicyChoice
@@ -174,7 +176,7 @@ def reading_options(
 
     checked_device(device)
     checked_tissue(tissue)
-    read = _annotations(annotations, slide) if annotations else []
+    read = _annotations(annotations, slide) if annotations else ()
     return ReadingOptions(steps, f"agent-{policy}", mpp_um, device, tissue, lambda _identity: read)
 
 
@@ -197,7 +199,7 @@ def checked_tissue(tissue: str | None) -> None:
         )
 
 
-def _annotations(path: Path, slide: Path | None) -> list[Annotation]:
+def _annotations(path: Path, slide: Path | None) -> Sequence[Annotation]:
     """Return the annotations of a file where they lie on the slide; say what is wrong with it."""
     from viewer.agents.errors import AgentError
     from viewer.annotations.formats.exchange import read_all

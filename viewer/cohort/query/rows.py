@@ -221,7 +221,7 @@ def _home_reader(store: Store) -> str:
         return store.reader
 
 
-def _of_set(held: SetStore) -> list[Annotation]:
+def _of_set(held: SetStore) -> Sequence[Annotation]:
     with closing(held):
         return held.annotations()[0]
 

@@ -12,6 +12,7 @@ from viewer.annotations.annotation import Stamp
 from viewer.annotations.bookmarks import is_mark
 from viewer.annotations.document import Change, Edit, ReadOnlyError
 from viewer.errors import CoverslipError
+from viewer.long_list import LongList
 from viewer.progress import progress_to, while_wanted
 from viewer.ui.annotations.wording import many
 from viewer.ui.background_runner import BackgroundRunner
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 MANY = 2000
 """Annotations that are changed in a thread: fewer are changed quicker than the eye."""
-_MOST_UNWRITTEN = 3_000_000
+_MOST_UNWRITTEN = 2_000_000
 """Changes that wait to be written at once: each takes up to a kilobyte until it is."""
 _ASK_S = 0.1
 _WAITS = "{title}: waits until the changes before it are on the disk."
@@ -199,14 +200,14 @@ class BulkEdits(QObject):
         ids, hidden = active.selection.ids, active.desk.hidden_classes
 
         def work(before: DocumentState) -> Edit:
-            changes: list[Change] = []
+            changes = LongList[Change]()
             for each in _in_sight(before, ids, hidden):
                 if each.is_locked or (not with_marks and is_mark(each)):
                     continue
                 after = change(each)
                 if after is not each:
                     changes.append(Change(each, after))
-            return Edit(label, tuple(changes))
+            return Edit(label, changes)
 
         self.do(active.document, label, len(ids), work, then, active)
 

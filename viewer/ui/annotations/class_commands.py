@@ -12,6 +12,7 @@ from viewer.annotations.annotation import NO_CLASS_COLOR, NO_COLOR, AnnotationCl
 from viewer.annotations.document import Edit
 from viewer.annotations.palette import PaletteError, read_palette, write_palette
 from viewer.annotations.statistics import NO_CLASS
+from viewer.long_list import gathered
 from viewer.progress import while_wanted
 from viewer.ui.actions import shown_shortcut
 from viewer.ui.annotations.bulk_edits import MANY
@@ -283,7 +284,7 @@ class ClassCommands(QObject):
         def edit(held: Iterable[Annotation]) -> Edit:
             every = list(while_wanted(held, count))
             steps = [recolor_class(every, now, was) for was, now in changed]
-            return Edit("Change classes", tuple(c for step in steps for c in step.changes))
+            return Edit("Change classes", gathered(c for step in steps for c in step.changes))
 
         counts = document.class_counts
         count = sum(counts[was] for was, _ in changed)

@@ -33,7 +33,7 @@ from viewer.ui.services import CommandHost, DialogHost, MessageHost, PaneHost, S
 from viewer.ui.slides.slide_place import place_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.document import Edit
@@ -79,7 +79,7 @@ class _FileContent(NamedTuple):
         How many of the drawn lie wholly beside the slide.
     """
 
-    drawn: list[Annotation]
+    drawn: Sequence[Annotation]
     detections: int
     origin: Origin | None
     beside: int = 0
@@ -276,7 +276,7 @@ class AnnotationFiles(QObject):
             return
 
         def put(annotations: SlideAnnotations) -> None:
-            def ask(drawn: list[Annotation]) -> None:
+            def ask(drawn: Sequence[Annotation]) -> None:
                 known = sum(each.id in held for each in drawn)
 
                 def take(answer: Known) -> None:
@@ -287,7 +287,7 @@ class AnnotationFiles(QObject):
                 elif self._kept.of(active.pane) is not None:
                     ask_known(self._window, path.name, known, len(drawn), take)
 
-            def put_in(drawn: list[Annotation], answer: Known) -> None:
+            def put_in(drawn: Sequence[Annotation], answer: Known) -> None:
                 if self._kept.of(active.pane) is not None:
                     found = read._replace(drawn=drawn)
                     self._put(active, annotations, path, found, problems, answer)
@@ -458,7 +458,7 @@ def _with_own_color(annotation: Annotation, classes: Mapping[str, AnnotationClas
     return replace(annotation, shown_as=known)
 
 
-def _beside(drawn: list[Annotation], slide: Box) -> int:
+def _beside(drawn: Sequence[Annotation], slide: Box) -> int:
     """Return how many lie wholly beside the slide."""
     box = slide.polygon
     return sum(int((~shapely.intersects(box, part)).sum()) for part in geometry_parts(drawn))

@@ -10,13 +10,14 @@ from PySide6.QtCore import QObject, Qt, Signal
 from viewer.annotations.document import Document
 from viewer.annotations.document_state import DocumentState
 from viewer.annotations.sets.annotation_set import LOCKED
+from viewer.long_list import parts_of
 from viewer.progress import progress_to
 from viewer.slow_release import release_slowly, wait_for_room
 from viewer.ui.long_task import StoppedError
 from viewer.uncollected import uncollected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Sequence
     from pathlib import Path
 
     from viewer.annotations.annotation import Annotation
@@ -218,7 +219,7 @@ class SlideAnnotations(QObject):
         self.trouble = problem
         self.trouble_changed.emit()
 
-    def _come_again(self, annotations: list[Annotation]) -> None:
+    def _come_again(self, annotations: Sequence[Annotation]) -> None:
         """Another window drew, or the file was changed under us; in the thread that writes."""
         self._reload_came.emit(DocumentState().fill(annotations))
 
@@ -289,7 +290,7 @@ def _opened(place: AnnotationsPlace, tell: Tell) -> _Opened:
             state = DocumentState().fill(files.annotations)
         except BaseException:
             files.close()
-            release_slowly(files.annotations)
+            release_slowly(parts_of(files.annotations))
             raise
     files.annotations = []
     return _Opened(files, state, bool(files.store.properties.get(LOCKED)))

@@ -22,6 +22,7 @@ from viewer.ui.services import DialogHost, MessageHost, PaneHost
 from viewer.ui.slides.slide_place import place_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from viewer.annotations.annotation import Annotation
@@ -236,7 +237,7 @@ class ComparisonController(QObject):
 
 def _read(
     wanted: _Set, drawn: DocumentState, problems: list[Problem], place: SlidePlace
-) -> list[Annotation]:
+) -> Sequence[Annotation]:
     """For worker threads. Raises AnnotationFileError, AnnotationStoreError."""
     from viewer.annotations.formats.exchange import read_all
 
