@@ -15,8 +15,10 @@ from pathlib import Path
 import forked_programs
 import pytest
 import shapely
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QAbstractButton, QFileDialog, QMessageBox
 from pytestqt.qtbot import QtBot
-from ui_steps import show_slide
+from ui_steps import open_dialog, show_slide
 
 from viewer.agents.endpoint import Endpoint, load_endpoint
 from viewer.annotations.annotation import Annotation
@@ -117,6 +119,7 @@ def make_window(no_home: Path, qtbot: QtBot) -> Iterator[Callable[[], MainWindow
 
     yield make
     for window in windows:
+        window.home_notice.let_go()
         window.close()
         window.deleteLater()
 
@@ -160,6 +163,58 @@ def test_the_window_keeps_what_is_done_where_the_user_chooses(
     qtbot.waitUntil(lambda: again.annotations.active is not None, timeout=15_000)
     assert len(drawn(again).document) == 2
     again.close()
+
+
+def box_of(window: MainWindow, qtbot: QtBot) -> QMessageBox:
+    """Return the question that is open over the window."""
+
+    def boxes() -> list[QMessageBox]:
+        return [each for each in window.findChildren(QMessageBox) if each.isVisible()]
+
+    qtbot.waitUntil(lambda: bool(boxes()))
+    return boxes()[-1]
+
+
+def button_of(box: QMessageBox, text: str) -> QAbstractButton:
+    return next(each for each in box.buttons() if each.text().replace("&", "") == text)
+
+
+def test_a_window_that_closes_asks_before_what_was_done_goes(
+    make_window: Callable[[], MainWindow], sample_slide: Path, qtbot: QtBot
+) -> None:
+    window = make_window()
+    stand = stand_in.folder
+    show_slide(window, sample_slide, qtbot)
+    qtbot.waitUntil(lambda: window.annotations.active is not None, timeout=15_000)
+    assert not stand_in.holds_work, "nothing was done yet"
+    drawn(window).do(adding("Box", [Annotation(shapely.box(10, 10, 90, 90))]))
+    assert not window.close(), "not even before it is saved"
+    qtbot.mouseClick(button_of(box_of(window, qtbot), "Cancel"), Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: window.annotations.is_saved, timeout=15_000)
+    assert stand_in.holds_work
+    assert window.isVisible()
+    assert len(drawn(window).document) == 1
+    assert not window.close()
+    box = box_of(window, qtbot)
+    assert "cannot be written" in box.informativeText()
+    qtbot.mouseClick(button_of(box, "Choose a folder..."), Qt.MouseButton.LeftButton)
+    dialog = open_dialog(window, QFileDialog, qtbot)
+    dialog.reject()
+    assert window.isVisible()
+    assert not window.close()
+    box = box_of(window, qtbot)
+    qtbot.mouseClick(button_of(box, "Close and discard"), Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: not window.isVisible())
+    assert stand == stand_in.folder
+
+
+def test_a_window_in_which_nothing_was_done_closes_unasked(
+    make_window: Callable[[], MainWindow], sample_slide: Path, qtbot: QtBot
+) -> None:
+    window = make_window()
+    show_slide(window, sample_slide, qtbot)
+    qtbot.waitUntil(lambda: window.annotations.active is not None, timeout=15_000)
+    assert window.close()
 
 
 @pytest.mark.parametrize(

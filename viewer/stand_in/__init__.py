@@ -9,9 +9,13 @@ leaves is taken up by the next one, or brought back once the home can be written
 from __future__ import annotations
 
 import atexit
+import contextlib
+import itertools
 import logging
 import os
 import shutil
+import sqlite3
+import stat
 import tempfile
 from pathlib import Path
 from secrets import token_hex
@@ -38,6 +42,11 @@ _PROBE_BYTES = 1 << 16
 """A full disk takes small files for a while yet."""
 _MOST_COPIED_BYTES = 256 << 20
 _LINKED = ("models", "sessions")
+_OF_WORK = (
+    "alignments", "annotations", "answers", "batches", "cells", "exchanges", "marks", "models",
+    "pixel-sizes", "projects", "sessions",
+)  # fmt: skip
+"""Folders of data for what somebody made; others are written as slides are opened."""
 _log = logging.getLogger(__name__)
 
 
@@ -52,6 +61,16 @@ class StandIn:
         """One sentence: what a killed run had left and where it is; "" where it left nothing."""
         self._lock: FileLock | None = None
         self._checked: str | None = None
+        self._copied: frozenset[tuple[str, int, int]] = frozenset()
+        """What of work was in it from the beginning: place, time and size of each file."""
+
+    @property
+    def holds_work(self) -> bool:
+        """Return whether it keeps something that was done since, and goes with the program."""
+        if self.folder is None:
+            return False
+        changed = _work_files(self.folder) - self._copied
+        return any(_is_work(Path(place)) for place, _, _ in changed)
 
     def ensure(self) -> str:
         """See that the program's folders can be written, or put others in their place.
@@ -81,6 +100,7 @@ class StandIn:
                 self._checked = home
                 return self.reason
             self._lock = _filled(self.folder, originals)
+            self._copied = _work_files(self.folder)
         self._use(self.folder)
         atexit.register(shutil.rmtree, self.folder, ignore_errors=True)
         return self.reason
@@ -213,6 +233,37 @@ def _copy(originals: Mapping[str, Path], folder: Path) -> None:
                     shutil.copy2(entry, target)
             except OSError as error:
                 _log.warning("%s cannot be read or copied (%s)", entry, error.strerror)
+
+
+def _work_files(home: Path) -> frozenset[tuple[str, int, int]]:
+    """Return place, time and size of each file that can hold work; links are left out."""
+    found: set[tuple[str, int, int]] = set()
+    walks = (os.walk(home / "data" / name) for name in _OF_WORK)
+    for folder, _, names in itertools.chain(*walks):
+        for path in (Path(folder, name) for name in names):
+            with contextlib.suppress(OSError):
+                about = path.lstat()
+                if stat.S_ISREG(about.st_mode):
+                    found.add((str(path), about.st_mtime_ns, about.st_size))
+    return frozenset(found)
+
+
+def _is_work(path: Path) -> bool:
+    """Return whether a file that is new or has changed says more than that a slide was opened."""
+    if path.name.startswith(".") or path.suffix == ".lock":
+        return False
+    place, is_journal, _ = str(path).partition(".sqlite-")
+    base = Path(f"{place}.sqlite") if is_journal else path
+    if base.suffix != ".sqlite" or base.parent.name != "annotations":
+        return True
+    try:  # it is made as a slide opens, and has a step for each change
+        with contextlib.closing(sqlite3.connect(f"{base.as_uri()}?mode=ro", uri=True)) as opened:
+            steps = "SELECT 1 FROM sqlite_master WHERE name = 'step'"
+            if opened.execute(steps).fetchone() is None:
+                return False
+            return opened.execute("SELECT 1 FROM step LIMIT 1").fetchone() is not None
+    except sqlite3.Error:
+        return True
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -119,6 +119,7 @@ def run(
     finally:
         if door is not None:
             door.close()
+        window.home_notice.let_go()
         window.close()
         reader_pool().close()
         guard.end()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, Qt
+from PySide6.QtWidgets import QMessageBox
 
 from viewer.stand_in import stand_in
 from viewer.ui.background_runner import BackgroundRunner
@@ -34,6 +35,7 @@ class HomeNotice(QObject):
         super().__init__(window.window())
         self._window = window
         self._disk = BackgroundRunner("move home", 1, self)
+        self._may_lose = False
         self.bar = NoticeBar(window.window())
         self.bar.acted.connect(self._ask)
         if stand_in.reason:
@@ -44,6 +46,36 @@ class HomeNotice(QObject):
             )
         elif stand_in.brought_back:
             self.bar.tell(stand_in.brought_back)
+
+    def may_close(self) -> bool:
+        """Return whether the window may close now; else ask what becomes of what was done."""
+        is_kept = self._window.annotations.is_saved and not stand_in.holds_work
+        if self._may_lose or stand_in.folder is None or is_kept:
+            return True
+        box = QMessageBox(self._window.window())
+        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        box.setWindowTitle("Close Coverslip")
+        box.setText("What you did is lost when Coverslip closes. Keep it in another folder?")
+        box.setInformativeText(stand_in.reason)
+        keep = box.addButton(_BUTTON, QMessageBox.ButtonRole.AcceptRole)
+        lose = box.addButton("Close and discard", QMessageBox.ButtonRole.DestructiveRole)
+        box.addButton(QMessageBox.StandardButton.Cancel)
+        box.setDefaultButton(keep)
+
+        def answered() -> None:
+            if box.clickedButton() is keep:
+                self._ask()
+            elif box.clickedButton() is lose:
+                self.let_go()
+                self._window.window().close()
+
+        box.finished.connect(answered)
+        box.open()
+        return False
+
+    def let_go(self) -> None:
+        """Ask nothing any more at the end, since nobody can answer or somebody has."""
+        self._may_lose = True
 
     def shut_down(self) -> None:
         """Finish what is being moved."""

@@ -251,6 +251,9 @@ class MainWindow(QMainWindow):
     @guarded()
     def closeEvent(self, event: QCloseEvent) -> None:
         """Keeps the window's state, frees the slides and ends all threads."""
+        if not self.home_notice.may_close():
+            event.ignore()
+            return
         steps: list[Callable[[], object]] = [
             self.panes.finish,
             lambda: save_window_state(self, self.frame.state()),
