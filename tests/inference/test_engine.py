@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -17,7 +18,9 @@ from torch import nn
 
 from viewer.geometry import Box
 from viewer.inference.process import model_process
+from viewer.inference.runs import ending
 from viewer.inference.runs.engine import Engine
+from viewer.inference.runs.known_blocks import KnownBlocks
 from viewer.overlays.blocks import BlockGrid
 from viewer.overlays.result_store import results_folder
 from viewer.processes.confinement.launching import ChildProcess, launch
@@ -86,6 +89,29 @@ def test_a_whole_slide_is_worked_through_and_kept(start: Start) -> None:
     again, _, told = start()
     told.wait(lambda: len(told.blocks) == len(heard.blocks))
     assert sum(map(len, told.blocks.values())) == count
+    assert again.process_id is None
+
+
+def test_the_end_holds_nobody_up_and_the_next_finds_what_is_kept_then(
+    start: Start, field_slide: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, grid, heard = start(slide=field_slide)
+    engine.run(whole(grid))
+    heard.wait_for_run()
+    may_keep, close = threading.Event(), KnownBlocks.close
+
+    def slow(known: KnownBlocks) -> None:
+        assert may_keep.wait(60)
+        close(known)
+
+    monkeypatch.setattr(KnownBlocks, "close", slow)
+    monkeypatch.setattr(ending, "_WAIT_S", 60.0)
+    engine.end()  # would wait for ever
+    again, _, told = start(slide=field_slide)
+    assert again.results == ""
+    assert not told.blocks, "before what it has to know is kept"
+    may_keep.set()
+    told.wait(lambda: len(told.blocks) == len(heard.blocks))
     assert again.process_id is None
 
 

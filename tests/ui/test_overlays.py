@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -29,6 +30,7 @@ from viewer.cohort.features.store import FeatureStore
 from viewer.geometry import Box, Point
 from viewer.inference.models.bundle import ModelBundle
 from viewer.inference.models.model_library import BUNDLED, find_model
+from viewer.inference.runs.known_blocks import KnownBlocks
 from viewer.inference.runs.running import ModelRun, run_model
 from viewer.overlays.area import blocks_of
 from viewer.overlays.object_map import ObjectMap
@@ -786,6 +788,31 @@ def test_the_log_tells_what_was_on_and_which_results_were_looked_at(
     wanted = [(True, 1.0), (True, 0.4), (False, 0.4), (True, 0.4), (False, 0.4)]
     qtbot.waitUntil(lambda: len(changes()) == len(wanted), timeout=10_000)
     assert changes() == [OverlayChanged("Nuclei", *told, version) for told in wanted]
+
+
+@pytest.mark.usefixtures("known_nuclei")
+def test_turning_an_overlay_off_waits_for_nothing_that_is_still_being_kept(
+    field_window: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _shown(field_window, qtbot)
+    may_keep, has_kept, close = threading.Event(), threading.Event(), KnownBlocks.close
+
+    def slow(known: KnownBlocks) -> None:
+        assert may_keep.wait(60)
+        close(known)
+        has_kept.set()
+
+    monkeypatch.setattr(KnownBlocks, "close", slow)
+    press(qtbot, field_window, Qt.Key.Key_D, SHIFT)
+    assert field_window.overlays.run_of(field_window.panes.active) is None
+    assert not has_kept.is_set()
+    press(qtbot, field_window, Qt.Key.Key_D, SHIFT)
+    again = field_window.overlays.run_of(field_window.panes.active)
+    assert isinstance(again, OverlayRun)
+    assert not has_kept.is_set()
+    may_keep.set()
+    qtbot.waitUntil(lambda: _count_in_view(again) > 0, timeout=_PATIENCE_MS)
+    assert has_kept.is_set(), "the next one reads what is kept"
 
 
 @pytest.mark.usefixtures("known_nuclei")

@@ -15,6 +15,7 @@ from viewer.inference.models.bundle import STEPS_VERSION
 from viewer.inference.runs.block_previews import BlockPreviews
 from viewer.inference.runs.block_queue import BlockQueue
 from viewer.inference.runs.block_reading import BlockReader
+from viewer.inference.runs.ending import let_end, wait_for_ending
 from viewer.inference.runs.kept_results import made_on
 from viewer.inference.runs.known_blocks import KnownBlocks
 from viewer.inference.runs.process_feed import Agenda, FedModel, ProcessFeed
@@ -171,8 +172,8 @@ class Engine:
             self._agenda.is_paused = paused
             self._changed.notify_all()
 
-    def close(self, wait_s: float = 2.0) -> None:
-        """Ends the process; results that are known are kept."""
+    def end(self) -> None:
+        """Have the process ended and what is known kept; the next engine waits for that."""
         with self._changed:
             self._agenda.is_closed = True
             feed = self._feed
@@ -180,6 +181,11 @@ class Engine:
         self._known.stop_reading()
         if feed is not None and not feed.may_stay():
             feed.kill()
+        let_end(self._thread)
+
+    def close(self, wait_s: float = 2.0) -> None:
+        """End, and wait until it has ended."""
+        self.end()
         if threading.current_thread() is not self._thread:
             self._thread.join(wait_s)
 
@@ -203,6 +209,8 @@ class Engine:
     def _serve(self) -> None:
         try:
             self._correct()
+            if not self._agenda.is_closed:
+                wait_for_ending()  # what it keeps is read now, and its process taken over
             self._known.load(self._about)
             limit_soon()
             while (first := self._wait_for_work()) is not None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from viewer.inference.ai_extra import missing_ai
+from viewer.inference.runs.ending import wait_for_ending
 from viewer.inference.tasks.known import kind_of
 from viewer.overlays.shown_overlays import ShownOverlay
 from viewer.ui.background_runner import BackgroundRunner, Urgency
@@ -125,6 +126,7 @@ class OverlaysController(QObject):
         self._figures.stop()
         for pane in self._stacks.panes:
             self._stacks.end_all(pane)
+        wait_for_ending()
         self.model_files.shut_down()
         self._background.close(finish=True)
         self._clicks.shut_down()

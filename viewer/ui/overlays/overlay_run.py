@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -80,10 +81,11 @@ class OverlayRun(Overlay):
         self._progressed.connect(self._on_progress)
         self._ready.connect(self._on_ready)
         self._trouble_came.connect(self._on_trouble)
+        self._relay = _Relay(self)
         self._engine = Engine(
-            path, self.identity, grid, mpp_um, fed, _Relay(self), device,
+            path, self.identity, grid, mpp_um, fed, self._relay, device,
             falls_back=True, attached=partial(_all_stores, tuple(stores)),
-            on_preview=self._previewed.emit,
+            on_preview=self._relay.on_preview,
         )  # fmt: skip
         self._look()
 
@@ -116,7 +118,8 @@ class OverlayRun(Overlay):
 
     def shut_down(self) -> None:
         self._settle.stop()
-        self._engine.close()
+        self._relay.cut_off()
+        self._engine.end()
         self.pane.canvas.view_changed.disconnect(self._on_view)
         super().shut_down()
 
@@ -188,19 +191,38 @@ def _all_stores(named: Sequence[str]) -> list[str]:
 
 
 class _Relay:
-    """Hands what the engine's threads tell to the window's thread."""
+    """Hands what the engine's threads tell to the window's thread, until it is cut off."""
 
     def __init__(self, run: OverlayRun) -> None:
-        self._run = run
+        self._run: OverlayRun | None = run
+        self._lock = threading.RLock()
+
+    def cut_off(self) -> None:
+        """Hand over nothing from now on: the engine may end after the run is gone."""
+        with self._lock:
+            self._run = None
 
     def on_block(self, key: BlockKey, result: Result) -> None:
-        self._run._block_came.emit(key, result)
+        with self._lock:
+            if self._run is not None:
+                self._run._block_came.emit(key, result)
+
+    def on_preview(self, key: BlockKey, objects: Objects) -> None:
+        with self._lock:
+            if self._run is not None:
+                self._run._previewed.emit(key, objects)
 
     def on_progress(self, progress: Progress) -> None:
-        self._run._progressed.emit(progress)
+        with self._lock:
+            if self._run is not None:
+                self._run._progressed.emit(progress)
 
     def on_ready(self, device: str) -> None:
-        self._run._ready.emit(device)
+        with self._lock:
+            if self._run is not None:
+                self._run._ready.emit(device)
 
     def on_trouble(self, sentence: str, *, is_final: bool) -> None:
-        self._run._trouble_came.emit(sentence, is_final)
+        with self._lock:
+            if self._run is not None:
+                self._run._trouble_came.emit(sentence, is_final)
