@@ -14,6 +14,7 @@ import stat
 from typing import IO, TYPE_CHECKING
 
 from viewer.folders import data_folder, is_own, own_folders
+from viewer.limits import NoRegularFileError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,7 +63,12 @@ def make_folder(folder: Path) -> Path:
 def open_kept(path: Path, flags: int) -> int:
     """Open a file that is made when absent, as one kept in its folder. Raises OSError."""
     was_there = path.exists()
-    descriptor = os.open(path, flags | os.O_CREAT, OWNER_FILE)
+    # A pipe that nobody reads would hold up a plain open.
+    wait_not = getattr(os, "O_NONBLOCK", 0)
+    descriptor = os.open(path, flags | os.O_CREAT | wait_not, OWNER_FILE)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise NoRegularFileError(path)
     if not was_there or is_own(path):
         give_access(descriptor, path.parent)
     return descriptor

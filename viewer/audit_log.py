@@ -23,7 +23,7 @@ from viewer.appending import append_whole
 from viewer.atomic_write import atomic_write_bytes, atomic_write_text
 from viewer.cell_text import text_cell
 from viewer.folders import data_folder
-from viewer.limits import open_regular
+from viewer.limits import open_regular, read_kept
 from viewer.prepared_types import prepared
 from viewer.utc import utc_stamp
 
@@ -277,7 +277,7 @@ def _end(path: Path) -> tuple[int, str]:
 
 def _head() -> int:
     try:
-        return msgspec.json.decode((_folder() / _HEAD).read_bytes(), type=int)
+        return msgspec.json.decode(read_kept(_folder() / _HEAD), type=int)
     except (OSError, msgspec.MsgspecError, RecursionError):
         return 0
 

@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 from viewer.access import OWNER_FILE, make_folder
 from viewer.atomic_write import atomic_write_bytes
 from viewer.folders import data_folder
+from viewer.set_aside import kept_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,9 +34,9 @@ def device_name() -> str:
     """
     path = data_folder() / _FILE
     with FileLock(_lock_path("device"), mode=OWNER_FILE, timeout=_LOCK_WAIT_S):
-        try:
-            token = path.read_text(encoding="ascii").strip()
-        except FileNotFoundError:
+        content = kept_bytes(path, "The name of this machine among those of a shared folder")
+        token = (content or b"").decode(errors="replace").strip()
+        if not token:
             token = token_hex(16)
             atomic_write_bytes(path, token.encode(), mode=OWNER_FILE)
     whole = f"{token}\0{platform.node()}".encode()

@@ -64,6 +64,8 @@ UNPACKED_RATIO = Limit(
     "get it again from a source that you trust.",
 )
 JSON_BYTES = Limit(256 * _MIB, "{name} is too large ({amount} bytes, max. {most})")
+KEPT_BYTES = Limit(16 * _MIB, JSON_BYTES.text)
+"""Of a small file of the program's own, in its home or beside what it wrote."""
 SESSION_BYTES = Limit(16 * _MIB, JSON_BYTES.text)
 """Of what is said of a session beside its log."""
 LOG_BYTES = Limit(2048 * _MIB, "{name} is too large for a log ({amount} bytes, max. {most}).")
@@ -264,6 +266,14 @@ def read_regular(path: Path, limit: Limit) -> bytes:
         # As much as is asked for is taken before anything is read.
         size_bytes = os.fstat(file.fileno()).st_size
         return file.read(min(limit.most, size_bytes + _MIB))
+
+
+def read_kept(path: Path) -> bytes:
+    """Return the content of a small file of the program's own; raises as `open_regular`.
+
+    Such a file may have been put there by another program, or be damaged like any other.
+    """
+    return read_regular(path, KEPT_BYTES)
 
 
 _LARGE_BYTES, _HOLLOW, _MOST_HOLES = 256 * _MIB, 16, 100_000

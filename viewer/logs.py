@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from viewer.access import open_kept
 from viewer.folders import log_folder
+from viewer.limits import read_kept
 from viewer.redaction import without_names
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def configure_logging(level: str = "info") -> None:
 def last_lines(count: int) -> list[str]:
     """The newest lines of the log; empty where there is none."""
     try:
-        text = (log_folder() / _FILE).read_text(encoding="utf-8", errors="replace")
+        text = read_kept(log_folder() / _FILE).decode(errors="replace")
     except OSError:
         return []
     return text.splitlines()[-count:]

@@ -10,7 +10,9 @@ import msgspec
 
 from viewer.access import make_folder
 from viewer.atomic_write import atomic_write_bytes
+from viewer.limits import read_kept
 from viewer.prepared_types import prepared
+from viewer.set_aside import UNUSABLE, set_aside
 from viewer.setting_choices import CHOICES
 from viewer.untyped import is_mapping, is_sequence
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _FILE = "settings.json"
+_ASIDE = ".bad.json"
 _LOCK = ".settings.lock"
 _GIB = 1 << 30
 _MIB = 1 << 20
@@ -146,9 +149,16 @@ def read_settings(folder: Path) -> tuple[Settings, list[str]]:
     """
     path = folder / _FILE
     try:
-        content = path.read_bytes()
+        content = read_kept(path)
     except FileNotFoundError:
         return Settings(), []
+    except UNUSABLE as error:
+        reason = error.strerror or str(error)
+        set_aside(path, reason, "The settings file", _ASIDE)
+        return Settings(), [
+            f"The settings cannot be used ({reason}): the defaults are, and what was there is kept "
+            f"as {path.with_suffix(_ASIDE).name}."
+        ]
     except OSError as error:
         return Settings(), _warned(
             [f"The settings cannot be read ({error.strerror}): the defaults are used."]
@@ -255,7 +265,7 @@ def _is_in_range(name: str, value: object) -> bool:
 
 def _set_aside(path: Path, content: bytes, rest: dict[str, object] | None = None) -> str:
     """Keep a file that is damaged beside the settings, which go on with the rest."""
-    aside = path.with_suffix(".bad.json")
+    aside = path.with_suffix(_ASIDE)
     try:
         atomic_write_bytes(aside, content)
         if rest is None:
@@ -285,6 +295,6 @@ def _leave_out(settings: Settings) -> None:
 def _kept(path: Path) -> dict[str, object]:
     """Return what the file holds; nothing where it cannot be read."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, object])
+        return msgspec.json.decode(read_kept(path), type=dict[str, object])
     except (OSError, msgspec.DecodeError, RecursionError):
         return {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import faulthandler
 import logging
+import stat
 import time
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ import psutil
 
 from viewer.access import open_text
 from viewer.folders import config_folder, log_folder
+from viewer.limits import read_kept
+from viewer.set_aside import set_aside
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,7 +83,7 @@ class StartGuard:
             if not pid.isdigit() or not self._has_ended(int(pid)):
                 continue
             try:
-                found = path.read_text(encoding="utf-8", errors="replace")
+                found = read_kept(path).decode(errors="replace")
                 if found.strip():
                     path.replace(log_folder() / LAST_CRASH)
                     text = found
@@ -93,9 +96,13 @@ class StartGuard:
     def _failed(self) -> bool:
         """Tell whether the start that wrote the file ended or hangs without a window."""
         try:
-            age_s = time.time() - self._starting.stat().st_mtime
-        except FileNotFoundError:
+            about = self._starting.stat()
+        except OSError:  # also a link to itself
             return False
+        if not stat.S_ISREG(about.st_mode):
+            set_aside(self._starting, "it is no file", "What the last start left")
+            return False
+        age_s = time.time() - about.st_mtime
         pid = _pid_in(self._starting)
         return pid is None or age_s > _PATIENCE_S or self._has_ended(pid)
 
@@ -111,6 +118,6 @@ class StartGuard:
 
 def _pid_in(starting: Path) -> int | None:
     try:
-        return int(starting.read_text(encoding="ascii"))
+        return int(read_kept(starting))
     except (OSError, ValueError):
         return None

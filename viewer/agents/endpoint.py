@@ -13,8 +13,7 @@ from viewer.agents.errors import MODEL_DIALOG, AgentError
 from viewer.atomic_write import atomic_write_bytes
 from viewer.egress import LOOPBACK, host_of
 from viewer.folders import config_folder
-from viewer.prepared_types import prepared
-from viewer.set_aside import set_aside
+from viewer.set_aside import kept_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -154,17 +153,7 @@ def check_key(key: str | None, host: str) -> None:
 
 def load_endpoint() -> Endpoint:
     """Return the one in the settings; the default where there is none or it cannot be read."""
-    path = _path()
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=prepared(Endpoint))
-    except FileNotFoundError:
-        return Endpoint()
-    except OSError as error:
-        _log.warning("%s cannot be read (%s): the defaults are used.", path.name, error)
-        return Endpoint()
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        set_aside(path, error, ".bad.json")
-        return Endpoint()
+    return kept_json(_path(), Endpoint, "What was set of a model server", ".bad.json") or Endpoint()
 
 
 def save_endpoint(endpoint: Endpoint) -> None:

@@ -11,6 +11,7 @@ from viewer.agents.errors import NotPermittedError
 from viewer.atomic_write import atomic_write_bytes
 from viewer.egress import EgressError, check_egress
 from viewer.folders import data_folder
+from viewer.limits import read_kept
 from viewer.prepared_types import prepared
 from viewer.utc import utc_stamp
 
@@ -50,7 +51,7 @@ class PermissionBook:
     def all(self) -> list[Permission]:
         """None where the file cannot be read: the user is then asked again."""
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=prepared(list[Permission]))
+            return msgspec.json.decode(read_kept(self._path), type=prepared(list[Permission]))
         except FileNotFoundError:
             return []
         except (OSError, msgspec.MsgspecError, RecursionError) as error:
@@ -87,7 +88,7 @@ class PermissionBook:
 
     def _withdrawn(self) -> list[list[str]]:
         try:
-            return msgspec.json.decode(self._gone_path.read_bytes(), type=list[list[str]])
+            return msgspec.json.decode(read_kept(self._gone_path), type=list[list[str]])
         except (OSError, msgspec.MsgspecError, RecursionError):
             return []
 

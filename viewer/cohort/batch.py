@@ -18,6 +18,7 @@ from viewer.cohort.executor import Command  # noqa: TC001 - msgspec reads it
 from viewer.folders import data_folder
 from viewer.inference.cells.stain_vectors import StainVectors  # noqa: TC001 - msgspec reads it
 from viewer.kept_lines import append_lines, read_bodies
+from viewer.limits import read_kept
 from viewer.prepared_types import prepared
 from viewer.slides.remote.address import is_address
 from viewer.slides.slide_files import slide_stamp
@@ -216,9 +217,7 @@ class Batch:
     def where(self) -> BatchWhere:
         """Return where the batch ran last."""
         try:
-            return msgspec.json.decode(
-                (self.folder / _WHERE).read_bytes(), type=prepared(BatchWhere)
-            )
+            return msgspec.json.decode(read_kept(self.folder / _WHERE), type=prepared(BatchWhere))
         except (OSError, msgspec.MsgspecError, RecursionError):
             return BatchWhere()
 
@@ -250,7 +249,7 @@ class Batch:
         """Return how far the batch was at last, as who runs it says; None where nobody did."""
         try:
             return msgspec.json.decode(
-                (self.folder / _PROGRESS).read_bytes(), type=prepared(BatchProgress)
+                read_kept(self.folder / _PROGRESS), type=prepared(BatchProgress)
             )
         except (OSError, msgspec.MsgspecError, RecursionError):
             return None
@@ -390,7 +389,7 @@ def output_names(paths: Sequence[str], suffix: str) -> list[str]:
 
 def _read_manifest(folder: Path) -> _Manifest | None:
     try:
-        return msgspec.json.decode((folder / _MANIFEST).read_bytes(), type=prepared(_Manifest))
+        return msgspec.json.decode(read_kept(folder / _MANIFEST), type=prepared(_Manifest))
     except (OSError, msgspec.MsgspecError, RecursionError):
         return None
 

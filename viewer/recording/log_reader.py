@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, get_args
 import msgspec
 
 from viewer.appending import append_whole
-from viewer.limits import EVENT_BYTES, open_regular
+from viewer.limits import EVENT_BYTES, LOG_BYTES, open_regular, read_regular
 from viewer.prepared_types import prepared
 from viewer.recording.events import AnyEvent
 from viewer.recording.log_file import LOCK_FILE, spilled
@@ -271,7 +271,7 @@ def _bring_home(path: Path, spill: Path | None, count: int) -> int:
     if spill is None:
         return 0
     try:
-        lines = spill.read_bytes().splitlines(keepends=True)
+        lines = read_regular(spill, LOG_BYTES).splitlines(keepends=True)
     except OSError:
         return 0
     if lines and lines[0].strip().isdigit():  # of a journal; versions before 0.2 wrote none

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from viewer.access import make_folder
 from viewer.atomic_write import atomic_write_bytes
 from viewer.folders import data_folder
+from viewer.limits import read_kept
 from viewer.system_keyring import has_keyring
 
 if TYPE_CHECKING:
@@ -48,9 +49,9 @@ def kept_secret(name: str) -> bytes | None:
         The keyring stays locked: another key would not be the one that is meant.
     """
     path = _path(name)
-    text: str | None = None
+    text: str | bytes | None = None
     if path.exists():
-        text = path.read_text(encoding="ascii")
+        text = read_kept(path)
     elif has_keyring():
         text = _from_keyring(name)
     if text is None:

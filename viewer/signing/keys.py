@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from viewer.atomic_write import atomic_write_bytes
+from viewer.limits import read_kept
 from viewer.signing.kept_secrets import (
     keep_secret,
     kept_secret,
@@ -119,7 +120,7 @@ class KeyRing:
 
 def _listed() -> dict[str, list[str]]:
     try:
-        data = (secrets_folder() / _LIST).read_bytes()
+        data = read_kept(secrets_folder() / _LIST)
         return msgspec.json.decode(data, type=dict[str, list[str]])
     except FileNotFoundError:
         return {}

@@ -10,8 +10,9 @@ import msgspec
 from viewer.access import make_folder
 from viewer.atomic_write import atomic_write_bytes
 from viewer.folders import data_folder
+from viewer.limits import read_kept
 from viewer.prepared_types import prepared
-from viewer.set_aside import set_aside
+from viewer.set_aside import kept_json, set_aside
 from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
@@ -41,19 +42,12 @@ def remembered_mpp_um(identity: str) -> tuple[float, float] | None:
     OSError
         There is no folder to remember things in, and it cannot be made.
     """
-    path = _path(identity)
-    try:
-        kept = msgspec.json.decode(path.read_bytes(), type=prepared(_PixelSize))
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        _log.warning("The remembered pixel size cannot be read (%s)", error)
-        return None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        set_aside(path, error)
+    path, what = _path(identity), "The pixel size that was set for a slide"
+    kept = kept_json(path, _PixelSize, what)
+    if kept is None:
         return None
     if not _is_size(kept.x_um) or not _is_size(kept.y_um):
-        set_aside(path, "it tells no pixel size")
+        set_aside(path, "it tells no pixel size", what)
         return None
     return kept.x_um, kept.y_um
 
@@ -75,7 +69,7 @@ def no_pixel_size(name: str, option: str = "--mpp") -> str:
 def typed_on(identity: str) -> str:
     """Return the day on which the user typed the pixel size of a slide, ISO 8601; "" if unknown."""
     try:
-        kept = msgspec.json.decode(_path(identity).read_bytes(), type=prepared(_PixelSize))
+        kept = msgspec.json.decode(read_kept(_path(identity)), type=prepared(_PixelSize))
     except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ""
     return kept.typed_utc[:10]

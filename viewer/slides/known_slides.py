@@ -11,6 +11,7 @@ import msgspec
 from viewer.access import make_folder
 from viewer.atomic_write import atomic_write_bytes
 from viewer.folders import data_folder
+from viewer.limits import read_kept
 from viewer.prepared_types import prepared
 from viewer.slides.errors import SlideChangedError, SlideError
 from viewer.slides.remote.address import slide_path
@@ -101,7 +102,7 @@ def _former_places(identity: str) -> list[Path]:
     places: list[Path] = []
     for file in (_path(identity), _former_path(identity)):
         try:
-            known = msgspec.json.decode(file.read_bytes(), type=prepared(_KnownSlide))
+            known = msgspec.json.decode(read_kept(file), type=prepared(_KnownSlide))
         except FileNotFoundError:
             continue
         except (OSError, msgspec.MsgspecError, RecursionError) as error:

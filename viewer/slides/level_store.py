@@ -16,6 +16,7 @@ import numpy as np
 from viewer.access import make_folder
 from viewer.atomic_write import atomic_write_bytes
 from viewer.folders import cache_folder
+from viewer.limits import read_kept
 from viewer.slides.slide_key import file_name_of
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class LevelStore:
 
     def _read(self, path: Path, size_px: tuple[int, int]) -> RgbImage | None:
         try:
-            image = imagecodecs.jpeg8_decode(path.read_bytes())
+            image = imagecodecs.jpeg8_decode(read_kept(path))
         except FileNotFoundError:
             return None
         except Exception as error:  # whatever a torn file makes the decoder say
@@ -98,7 +99,7 @@ class LevelStore:
         width, height = level.tile_size_px(*place[:2])
         try:
             data = zlib.decompressobj().decompress(
-                path.read_bytes(), width * height * dtype.itemsize + 1
+                read_kept(path), width * height * dtype.itemsize + 1
             )
             return np.frombuffer(data, dtype).reshape(height, width)
         except FileNotFoundError:

@@ -21,7 +21,7 @@ from viewer.access import make_folder
 from viewer.atomic_write import atomic_write
 from viewer.errors import CoverslipError
 from viewer.folders import cache_folder
-from viewer.limits import PROFILE_BYTES
+from viewer.limits import JSON_BYTES, PROFILE_BYTES, read_regular
 from viewer.prepared_types import prepared
 from viewer.processes.file_process import file_process
 
@@ -156,7 +156,7 @@ def _kept(path: Path) -> ColorTable | None:
     OSError, ValueError
         Nothing was kept, or it was spoilt.
     """
-    data = np.fromfile(path, np.uint8)
+    data = np.frombuffer(read_regular(path, JSON_BYTES), np.uint8)
     with contextlib.suppress(OSError):
         os.utime(path)  # used last
     if not data.size:

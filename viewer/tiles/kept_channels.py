@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from viewer.access import make_folder
 from viewer.atomic_write import atomic_write_bytes
 from viewer.folders import data_folder
-from viewer.prepared_types import prepared
+from viewer.set_aside import kept_json
 from viewer.slides.composites import ChannelDisplay, first_displays
 from viewer.tiles.display import GAMMA_RANGE
 
@@ -98,13 +98,7 @@ def remember_channels(axes: Axes, displays: tuple[ChannelDisplay, ...]) -> None:
 
 
 def _load() -> dict[str, KeptChannel]:
-    try:
-        return msgspec.json.decode(_path().read_bytes(), type=prepared(dict[str, KeptChannel]))
-    except FileNotFoundError:
-        return {}
-    except (OSError, msgspec.MsgspecError, RecursionError) as error:
-        _log.warning("How channels were adjusted is not known any more (%s)", error)
-        return {}
+    return kept_json(_path(), dict[str, KeptChannel], "How channels were adjusted") or {}
 
 
 def _path() -> Path:

@@ -11,8 +11,7 @@ from msgspec.structs import asdict
 from viewer.access import make_folder
 from viewer.atomic_write import atomic_write_bytes
 from viewer.folders import data_folder
-from viewer.prepared_types import prepared
-from viewer.set_aside import set_aside
+from viewer.set_aside import kept_json, set_aside
 from viewer.slides.slide_key import file_name_of
 from viewer.tiles.display import (
     BRIGHTNESS_RANGE,
@@ -45,9 +44,11 @@ def load_display(identity: str) -> DisplaySettings | None:
 
     A file that cannot be understood is set aside.
     """
-    path = _path(identity)
+    path, what = _path(identity), "How a slide was adjusted"
+    kept = kept_json(path, _Kept, what)
+    if kept is None:
+        return None
     try:
-        kept = msgspec.json.decode(path.read_bytes(), type=prepared(_Kept))
         return DisplaySettings(
             _within(kept.brightness, BRIGHTNESS_RANGE),
             _within(kept.contrast, CONTRAST_RANGE),
@@ -56,13 +57,8 @@ def load_display(identity: str) -> DisplaySettings | None:
             kept.icc,
             tuple(channel.display() for channel in kept.channels),
         )
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        _log.warning("How a slide was adjusted cannot be read (%s)", error)
-        return None
-    except (msgspec.MsgspecError, ValueError, KeyError, RecursionError) as error:
-        set_aside(path, error)
+    except (ValueError, KeyError) as error:
+        set_aside(path, error, what)
         return None
 
 

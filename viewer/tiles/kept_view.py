@@ -13,7 +13,7 @@ from viewer.access import make_folder
 from viewer.atomic_write import atomic_write_bytes
 from viewer.folders import data_folder
 from viewer.geometry import Point, Size, View
-from viewer.prepared_types import prepared
+from viewer.set_aside import kept_json
 from viewer.slides.slide_key import file_name_of
 
 if TYPE_CHECKING:
@@ -34,12 +34,8 @@ class _Kept(msgspec.Struct):
 
 def load_view(identity: str, reader: str) -> View | None:
     """Return the last view of a slide; None where there is none, or it cannot be used."""
-    try:
-        kept = msgspec.json.decode(_path(identity, reader).read_bytes(), type=prepared(_Kept))
-    except FileNotFoundError:
-        return None
-    except (OSError, msgspec.MsgspecError, RecursionError) as error:
-        _log.warning("The last view of a slide is not known any more (%s)", error)
+    kept = kept_json(_path(identity, reader), _Kept, "The last view of a slide")
+    if kept is None:
         return None
     numbers = (kept.x, kept.y, kept.downsample, kept.rotation_deg)
     if not all(map(math.isfinite, numbers)) or kept.downsample <= 0:

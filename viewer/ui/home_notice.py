@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from PySide6.QtCore import QObject, Qt
+from PySide6.QtCore import QObject, Qt, Signal, Slot
 from PySide6.QtWidgets import QMessageBox
 
+from viewer.set_aside import listeners
 from viewer.stand_in import stand_in
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.file_dialogs import ask_folder
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from viewer.ui.annotations.controller import AnnotationsController
     from viewer.ui.recording.controller import RecordingController
 
+_MOST_SAID = 3
 _BUTTON = "Choose a folder..."
 
 
@@ -29,7 +31,10 @@ class HomeNoticeHost(MessageHost, DialogHost, PaneHost, Protocol):
 
 
 class HomeNotice(QObject):
-    """A bar over the panes, while a stand-in keeps what is done."""
+    """A bar over the panes, while a stand-in keeps what is done, or of what was set aside."""
+
+    set_aside = Signal(str)
+    """Emitted in any thread, with the sentence."""
 
     def __init__(self, window: HomeNoticeHost) -> None:
         super().__init__(window.window())
@@ -38,6 +43,9 @@ class HomeNotice(QObject):
         self._may_lose = False
         self.bar = NoticeBar(window.window())
         self.bar.acted.connect(self._ask)
+        self._aside: list[str] = []
+        self.set_aside.connect(self._on_set_aside)
+        listeners.append(self.set_aside.emit)
         if stand_in.reason:
             self.bar.tell(
                 f"{stand_in.reason} What you do is kept only until you close Coverslip.",
@@ -79,7 +87,18 @@ class HomeNotice(QObject):
 
     def shut_down(self) -> None:
         """Finish what is being moved."""
+        listeners.remove(self.set_aside.emit)
         self._disk.close(finish=True)
+
+    @Slot(str)
+    def _on_set_aside(self, sentence: str) -> None:
+        """Say what is not used, with what was said before and not read yet."""
+        if stand_in.reason:
+            self._window.show_error(sentence)
+            return
+        before = self._aside if self.bar.isVisible() else []
+        self._aside = [*before, sentence][-_MOST_SAID:]
+        self.bar.tell(" ".join(self._aside), "warning")
 
     def _ask(self) -> None:
         ask_folder(self._window.window(), "Keep what you do in", self.move_to, start=Path.home())

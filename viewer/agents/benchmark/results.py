@@ -9,6 +9,7 @@ import msgspec
 
 from viewer.agents.errors import AgentError
 from viewer.appending import append_whole
+from viewer.limits import LOG_BYTES, read_regular
 from viewer.prepared_types import prepared
 
 if TYPE_CHECKING:
@@ -149,7 +150,8 @@ class ResultsFile:
         """Take the results of this run; return what runs are in the file."""
         if not self.path.exists():
             return []
-        whole = self.path.read_bytes().rpartition(b"\n")[0]  # a kill tears the last line
+        # A kill tears the last line.
+        whole = read_regular(self.path, LOG_BYTES).rpartition(b"\n")[0]
         abouts: list[RunAbout] = []
         for line in whole.splitlines():
             try:

@@ -23,6 +23,7 @@ from viewer.atomic_write import atomic_write_bytes, atomic_write_text
 from viewer.cell_text import text_cell
 from viewer.errors import CoverslipError
 from viewer.geometry import Box
+from viewer.limits import read_kept
 from viewer.slides.errors import TileError
 from viewer.slides.region import Beyond, read_region
 
@@ -256,7 +257,7 @@ def _begin(folder: Path, options: TileOptions, place: MaskPlace, origin: Annotat
     text = msgspec.json.format(msgspec.json.encode(record), indent=1)
     settings = folder / SETTINGS
     if settings.exists():
-        if settings.read_bytes() != text:
+        if read_kept(settings) != text:
             raise TilesError(
                 f"{folder} holds tiles of another slide, other annotations or other settings: "
                 "choose another folder."

@@ -13,6 +13,7 @@ from viewer.access import OWNER_FILE
 from viewer.annotations.sets.annotation_set import reader_file_name
 from viewer.atomic_write import atomic_write_bytes
 from viewer.folders import data_folder
+from viewer.limits import read_kept
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +25,7 @@ _READER_CHARACTERS = 60
 def home_reader() -> str:
     """Return the reader whose the unnamed files are; "" while nobody's. Raises OSError."""
     try:
-        return _path().read_text(encoding="utf-8")
+        return read_kept(_path()).decode()
     except (FileNotFoundError, UnicodeDecodeError):
         return ""
 

@@ -13,6 +13,7 @@ from viewer.annotations.document import Change, Edit
 from viewer.annotations.tma.cores import CASE_ID, COLUMN, ROW, TmaGrid, with_missing
 from viewer.annotations.tma.labels import TmaError
 from viewer.cell_text import bare_cell
+from viewer.limits import open_regular
 from viewer.plain_text import shown_line
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def read_core_ids(path: Path, grid: TmaGrid) -> CoreIds:
         The file cannot be read, or says nothing of cores; one sentence says which forms do.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             content = file.read(_MOST_BYTES + 1)
     except OSError as error:
         raise TmaError(f"{path.name} cannot be read ({error.strerror or error}).") from error

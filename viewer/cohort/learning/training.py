@@ -30,6 +30,7 @@ from viewer.cohort.learning.folds import patient_folds
 from viewer.cohort.learning.labels import LabelsError, classes_of
 from viewer.colors import CLASS_COLORS
 from viewer.inference.models.bundle_writing import write_bundle
+from viewer.limits import read_kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -157,7 +158,7 @@ def _work_folder(out: Path, fingerprint: str) -> Path:
     work = out / _WORK
     if out.is_dir() and any(out.iterdir()) and not work.is_dir():
         try:
-            held = msgspec.json.decode((out / FIGURES_FILE).read_bytes(), type=dict[str, object])
+            held = msgspec.json.decode(read_kept(out / FIGURES_FILE), type=dict[str, object])
         except (OSError, msgspec.MsgspecError, RecursionError):
             held = {}
         if held.get(_TRAINING) != fingerprint:

@@ -18,6 +18,7 @@ from viewer.annotations.sets.set_store import SetStore
 from viewer.annotations.storage.store import AnnotationStore, AnnotationStoreError
 from viewer.cohort.batch import Batch, kept_batches
 from viewer.cohort.table import frozen_text
+from viewer.limits import read_kept
 from viewer.prepared_types import prepared
 from viewer.recording.export.options import ExportOptions
 from viewer.recording.export.reading import load_reading
@@ -64,7 +65,7 @@ def slide_rows(store: Store, results: Sequence[KeptResult]) -> list[Row]:
         }  # fmt: skip
     for file in sorted((store.data / "known-slides").glob("*.json")):
         try:
-            known = msgspec.json.decode(file.read_bytes(), type=prepared(_Known))
+            known = msgspec.json.decode(read_kept(file), type=prepared(_Known))
         except (OSError, msgspec.MsgspecError, RecursionError):
             continue
         row = rows.setdefault(known.identity, {"slide": known.identity})
@@ -216,7 +217,7 @@ def _shows_session(store: Store, header: SessionHeader) -> bool:
 
 def _home_reader(store: Store) -> str:
     try:
-        return (store.data / "annotations-reader").read_text(encoding="utf-8")
+        return read_kept(store.data / "annotations-reader").decode()
     except (OSError, UnicodeDecodeError):
         return store.reader
 

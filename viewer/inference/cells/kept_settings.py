@@ -12,8 +12,9 @@ from viewer.atomic_write import atomic_write_bytes
 from viewer.folders import data_folder
 from viewer.inference.cells.settings import CellSettings, CellSettingsError, checked
 from viewer.inference.cells.stain_vectors import StainError, StainVectors
+from viewer.limits import read_kept
 from viewer.prepared_types import prepared
-from viewer.set_aside import set_aside
+from viewer.set_aside import kept_json, set_aside
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,22 +27,12 @@ def kept_settings(identity: str) -> CellSettings | None:
 
     A file that cannot be understood is set aside.
     """
-    path = _path(identity)
+    path, what = _path(identity), "The cell settings of a slide"
     try:
-        return checked(msgspec.json.decode(path.read_bytes(), type=prepared(CellSettings)))
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        _log.warning("The kept cell settings cannot be read (%s)", error)
-        return None
-    except (
-        msgspec.DecodeError,
-        UnicodeDecodeError,
-        CellSettingsError,
-        StainError,
-        RecursionError,
-    ) as error:
-        set_aside(path, error)
+        kept = kept_json(path, CellSettings, what)
+        return None if kept is None else checked(kept)
+    except (CellSettingsError, StainError) as error:
+        set_aside(path, error, what)
         return None
 
 
@@ -51,7 +42,7 @@ def all_kept_stains() -> dict[str, StainVectors]:
     for path in sorted((data_folder() / "cells").glob("*.json")):
         try:
             found[path.stem] = msgspec.json.decode(
-                path.read_bytes(), type=prepared(CellSettings)
+                read_kept(path), type=prepared(CellSettings)
             ).stains
         except (OSError, msgspec.DecodeError, UnicodeDecodeError, StainError, RecursionError):
             continue  # said when that slide is opened

@@ -17,6 +17,7 @@ from viewer.inference.tasks.known import TASKS, kind_of
 from viewer.inference.teaching.errors import TeachingError
 from viewer.inference.teaching.object_vectors import FEATURES_VERSION
 from viewer.inference.teaching.taught_objects import TaughtObjects
+from viewer.limits import read_kept
 from viewer.untyped import is_mapping
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def _not_written(folder: Path, error: OSError) -> TeachingError:
 def _taught_in(folder: Path) -> Taught | None:
     """Return how the model in a folder was taught, also where it cannot be used any more."""
     try:
-        about: object = msgspec.json.decode((folder / MODEL_FILE).read_bytes())
+        about: object = msgspec.json.decode(read_kept(folder / MODEL_FILE))
     except (OSError, msgspec.DecodeError, RecursionError):
         return None
     if not is_mapping(about) or not is_mapping(card := about.get("teaching")):

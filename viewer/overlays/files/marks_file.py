@@ -12,8 +12,7 @@ from viewer.atomic_write import atomic_write_bytes
 from viewer.folders import data_folder
 from viewer.geometry import Box
 from viewer.overlays.heatmap import Mark
-from viewer.prepared_types import prepared
-from viewer.set_aside import set_aside
+from viewer.set_aside import kept_json
 from viewer.slides.slide_key import file_name_of
 
 if TYPE_CHECKING:
@@ -30,17 +29,7 @@ class _Kept(msgspec.Struct):
 
 def load_marks(identity: str) -> tuple[Mark, ...]:
     """Return the marks of a slide; none where there are none or they cannot be read."""
-    path = _path(identity)
-    try:
-        kept = msgspec.json.decode(path.read_bytes(), type=prepared(list[_Kept]))
-    except FileNotFoundError:
-        return ()
-    except OSError as error:
-        _log.warning("The kept marks cannot be read (%s)", error)
-        return ()
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        set_aside(path, error)
-        return ()
+    kept = kept_json(_path(identity), list[_Kept], "The marks of a slide") or []
     return tuple(Mark(Box(*each.box), each.name) for each in kept)
 
 

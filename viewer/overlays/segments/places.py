@@ -16,6 +16,7 @@ import msgspec
 from viewer.access import make_folder
 from viewer.atomic_write import create_whole
 from viewer.egress import EgressError, host_of
+from viewer.limits import LINES_BYTES, read_regular
 from viewer.overlays.segments.errors import PassingStoreError, StorePlaceError
 from viewer.overlays.segments.messages import Created, CreateObject, Listed, ListObjects, ReadObject
 from viewer.policy import policy
@@ -90,7 +91,7 @@ class FolderPlace:
 
     def read(self, name: str) -> bytes | None:
         try:
-            return (self.folder / name).read_bytes()
+            return read_regular(self.folder / name, LINES_BYTES)
         except FileNotFoundError:
             return None
         except OSError as error:

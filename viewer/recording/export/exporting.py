@@ -11,6 +11,7 @@ import msgspec
 
 from viewer.atomic_write import atomic_write
 from viewer.errors import CoverslipError
+from viewer.limits import read_kept
 from viewer.policy import policy
 from viewer.prepared_types import prepared
 from viewer.processes.helper import HelperEndedError, HelperFailedError
@@ -127,7 +128,7 @@ def _prepare(out: Path, options: ExportOptions) -> Path:
     parts = out / _PARTS
     key = options.key.encode()
     if parts.is_dir():
-        if not (parts / _KEY_FILE).exists() or (parts / _KEY_FILE).read_bytes() != key:
+        if not (parts / _KEY_FILE).exists() or read_kept(parts / _KEY_FILE) != key:
             raise ExportError(
                 f"{out} holds an unfinished export with other options: choose another folder."
             )
@@ -175,7 +176,7 @@ def _write_part(
     """One session, under another name until it is whole."""
     part = parts / folder.name
     try:
-        done = msgspec.json.decode((part / _DONE_FILE).read_bytes(), type=prepared(ExportedSession))
+        done = msgspec.json.decode(read_kept(part / _DONE_FILE), type=prepared(ExportedSession))
         if done.verdicts_sha256 == _verdicts_sha256(folder, options):
             return done
     except (FileNotFoundError, msgspec.MsgspecError, RecursionError):

@@ -11,6 +11,7 @@ import msgspec
 
 from viewer import __version__
 from viewer.atomic_write import atomic_write_bytes
+from viewer.limits import read_kept
 from viewer.prepared_types import prepared
 from viewer.recording.export.dialects import DIALECTS
 from viewer.recording.export.options import FINE_TUNING, ExportError, ExportOptions
@@ -101,7 +102,7 @@ def read_manifest(out: Path) -> Manifest | None:
     """
     path = out / MANIFEST_FILE
     try:
-        return msgspec.json.decode(path.read_bytes(), type=prepared(Manifest))
+        return msgspec.json.decode(read_kept(path), type=prepared(Manifest))
     except FileNotFoundError:
         return None
     except (OSError, msgspec.MsgspecError, RecursionError) as error:

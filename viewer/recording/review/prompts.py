@@ -12,6 +12,7 @@ import msgspec
 from viewer.access import make_folder
 from viewer.atomic_write import atomic_write_bytes
 from viewer.folders import config_folder
+from viewer.limits import read_kept
 from viewer.recording.review.entries import ReviewError
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ def load_template(study: str) -> str:
     """
     path = _path(study)
     try:
-        return path.read_text(encoding="utf-8")
+        return read_kept(path).decode()
     except FileNotFoundError:
         return DEFAULT_PROMPT
     except (OSError, UnicodeDecodeError) as error:

@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 from viewer.access import make_folder
 from viewer.fallback import fallback_path
 from viewer.journal import Journal
+from viewer.limits import LOG_BYTES, read_regular
 from viewer.prepared_types import prepared
 from viewer.recording.review.entries import (
     REVIEW_SCHEMA_VERSION,
@@ -97,7 +98,7 @@ class ReviewLog:
         self._lock = _locked(path)
         try:
             self.entries, whole_bytes = _checked(path)
-            whole = path.read_bytes()[:whole_bytes] if whole_bytes else b""
+            whole = read_regular(path, LOG_BYTES)[:whole_bytes] if whole_bytes else b""
             name = fallback_name(path)
             self._journal = Journal(
                 path, name, on_trouble, what="The review", former=f"coverslip-{name}", whole=whole

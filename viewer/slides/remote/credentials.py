@@ -14,6 +14,7 @@ import os
 import re
 from pathlib import Path
 
+from viewer.limits import read_kept
 from viewer.system_keyring import has_keyring
 
 _log = logging.getLogger(__name__)
@@ -85,7 +86,7 @@ def google_settings() -> dict[str, str]:
     for place in filter(None, places):
         path = Path(place).expanduser()
         try:
-            kind = json.loads(path.read_bytes()).get("type")
+            kind = json.loads(read_kept(path)).get("type")
         except (OSError, ValueError, AttributeError):
             continue
         name = "service_account" if kind == "service_account" else "application_credentials"

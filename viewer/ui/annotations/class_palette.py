@@ -18,6 +18,8 @@ from viewer.annotations.palette import (
 )
 from viewer.atomic_write import atomic_write_bytes
 from viewer.folders import data_folder
+from viewer.limits import JSON_BYTES, read_regular
+from viewer.set_aside import UNUSABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -132,7 +134,10 @@ def _kept(path: Path) -> Palette | None:
     except PaletteError as error:
         aside = path.with_suffix(".bad.json")
         try:
-            atomic_write_bytes(aside, path.read_bytes())
+            try:
+                atomic_write_bytes(aside, read_regular(path, JSON_BYTES))
+            except UNUSABLE:
+                path.replace(aside)
         except OSError as unkept:
             _log.warning("The damaged classes cannot be set aside (%s)", unkept.strerror)
             raise error from None
