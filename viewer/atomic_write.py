@@ -79,7 +79,7 @@ def atomic_write(
     OSError
         It cannot be written, such as on a full disk.
     """
-    target = _target_of(path)
+    target = _target_of(path, is_ours=kept or is_own(path.parent))
     if target is None:
         with _through(path) as file:
             yield file
@@ -265,8 +265,11 @@ def _verify(file: _Measured) -> None:
         raise ShortFileError(file.expected_bytes, found)
 
 
-def _target_of(path: Path) -> Path | None:
-    """The file to replace, links followed; None for what has to be written to in place."""
+def _target_of(path: Path, *, is_ours: bool) -> Path | None:
+    """The file to replace, links followed; None for what has to be written to in place.
+
+    A pipe or device in place of a file of the program's own is replaced: nobody reads it.
+    """
     if _descriptor_of(path) is not None:
         return None
     target = Path(os.path.realpath(path))
@@ -279,7 +282,7 @@ def _target_of(path: Path) -> Path | None:
     if stat.S_ISLNK(found.st_mode):
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
     if not stat.S_ISREG(found.st_mode):
-        return None
+        return path.absolute() if is_ours else None
     if not os.access(target, os.W_OK):
         raise PermissionError(errno.EACCES, "it is protected against writing", str(path))
     return target

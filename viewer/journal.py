@@ -11,6 +11,7 @@ from viewer.access import OWNER_FILE
 from viewer.appending import BINARY, write_behind
 from viewer.atomic_write import atomic_write_bytes
 from viewer.fallback import fallback_path, waiting
+from viewer.limits import LOG_BYTES, read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -251,7 +252,7 @@ def _left_behind(names: tuple[str, ...], whole: bytes) -> bytes:
     if path is None:
         return b""
     try:
-        first, _, lines = path.read_bytes().partition(b"\n")
+        first, _, lines = read_regular(path, LOG_BYTES).partition(b"\n")
         begin = int(first)
     except (OSError, ValueError):
         return b""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -17,12 +18,19 @@ from viewer.setting_choices import CHOICES
 from viewer.untyped import is_mapping, is_sequence
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 _log = logging.getLogger(__name__)
 _FILE = "settings.json"
 _ASIDE = ".bad.json"
 _LOCK = ".settings.lock"
+_MOST_ENTRIES = 2000
+"""Of a list or mapping; the window shows and keeps far fewer."""
+_RANGES = {
+    "overview_px": (40.0, 4000.0), "brush_px": (1.0, 5000.0), "counting_area_mm2": (1e-4, 1e4),
+}  # fmt: skip
+"""Of numbers that no dialog offers."""
 _GIB = 1 << 30
 _MIB = 1 << 20
 
@@ -225,17 +233,29 @@ def _usable(kept: dict[str, object]) -> tuple[Settings, list[str]]:
     for name in Settings.__struct_fields__:
         if name not in kept:
             continue
-        try:
-            value = getattr(msgspec.convert({name: kept[name]}, prepared(Settings)), name)
-        except msgspec.ValidationError:
+        stated = kept[name]
+        if (is_sequence(stated) or is_mapping(stated)) and len(stated) > _MOST_ENTRIES:
             bad.append(name)
-            good |= _usable_entries(name, kept[name])
+            stated = _first_of(stated)
+        try:
+            value = getattr(msgspec.convert({name: stated}, prepared(Settings)), name)
+        except msgspec.ValidationError:
+            if name not in bad:
+                bad.append(name)
+            good |= _usable_entries(name, stated)
             continue
         if _is_in_range(name, value):
             good[name] = value
         else:
             bad.append(name)
     return msgspec.convert(good, prepared(Settings)), bad
+
+
+def _first_of(entries: Mapping[object, object] | Sequence[object]) -> object:
+    """Return as many entries of a setting as are ever used."""
+    if is_mapping(entries):
+        return dict(islice(entries.items(), _MOST_ENTRIES))
+    return list(islice(entries, _MOST_ENTRIES))
 
 
 def _usable_entries(name: str, value: object) -> dict[str, object]:
@@ -256,11 +276,12 @@ def _usable_entries(name: str, value: object) -> dict[str, object]:
 
 
 def _is_in_range(name: str, value: object) -> bool:
-    """Return whether a number is within what the dialog offers."""
+    """Return whether a number is within what the window offers."""
     choice = next((each for each in CHOICES if each.field == name), None)
-    if choice is None or not choice.high or not isinstance(value, int | float):
+    low, high = (choice.low, choice.high) if choice is not None else _RANGES.get(name, (0.0, 0.0))
+    if not high or not isinstance(value, int | float):
         return True
-    return choice.low <= value <= choice.high
+    return low <= value <= high
 
 
 def _set_aside(path: Path, content: bytes, rest: dict[str, object] | None = None) -> str:

@@ -189,3 +189,29 @@ def test_a_number_that_no_machine_holds_is_a_sentence_at_most(
 def test_names_of_thousands_of_digits_have_an_order() -> None:
     names = ["a10", "a2", "a" + "9" * 5000, "a" + "8" * 5000]
     assert sorted(names, key=natural) == ["a2", "a10", names[3], names[2]]
+
+
+TRUE = {
+    "ring.geojson": '{"type": "Polygon", "coordinates": [[[0, 0], [9, 0], [9, 9], [true, 9], '
+    "[0, 0]]]}",
+    "places.geojson": '{"type": "MultiPoint", "coordinates": [[3, 4], [true, 0], [5, 6]]}',
+    "place.geojson": '{"type": "Point", "coordinates": [true, 4]}',
+}
+
+
+@pytest.mark.parametrize("name", TRUE)
+def test_true_is_no_coordinate(name: str, tmp_path: Path) -> None:
+    feature = f'{{"type": "Feature", "geometry": {TRUE[name]}, "properties": {{}}}}'
+    done = coverslip("annotations", "validate", written(tmp_path, name, feature))
+    assert '"true" is no number' in done.stdout + done.stderr
+    assert done.returncode == 1
+
+
+def test_true_is_no_number_of_a_log(tmp_path: Path) -> None:
+    rows = [{"time": n, "x": n, "y": 1, "width": 9, "height": 9} for n in range(5)]
+    rows[2] |= {"x": True}
+    rows[3] |= {"time": True}
+    log = written(tmp_path, "log.jsonl", "\n".join(map(json.dumps, rows)))
+    done = coverslip("sessions", "import", log)
+    assert done.returncode == 0
+    assert '2 rows were left out, the first: row 4: "true" is no number' in done.stderr

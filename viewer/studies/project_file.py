@@ -200,7 +200,7 @@ def _write(folder: Path, fields: _Raw) -> None:
     path = folder / PROJECT_FILE
     try:
         if path.exists():
-            atomic_write_bytes(folder / _PREVIOUS, path.read_bytes(), kept=True)
+            atomic_write_bytes(folder / _PREVIOUS, read_regular(path, JSON_BYTES), kept=True)
         text = msgspec.json.format(msgspec.json.encode(fields), indent=2)
         atomic_write_bytes(path, text + b"\n", kept=True)
     except OSError as error:

@@ -85,7 +85,7 @@ def number_of(value: object) -> float:
     """
     if value is None:
         return math.nan
-    if isinstance(value, int | float):
+    if isinstance(value, int | float) and not isinstance(value, bool):  # true is no 1
         try:
             return float(value)
         except OverflowError as error:
@@ -116,8 +116,6 @@ def place_of(value: object) -> float:
     ValueError
         It is no number, or lies outside any slide.
     """
-    if isinstance(value, bool):
-        raise ValueError(f"{quoted(value)} is no number")
     number = number_of(value)
     if not abs(number) < MOST_PX:
         raise ValueError(f"{quoted(value)} is no place on a slide")

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _IN_NUMBERS = b"0123456789.eE+- \t\r\n"
 _BRACKETS = b"[]"
+_IN_PLACES = _IN_NUMBERS + b"[],"
 _MOST_PARTS = 2000
 _FEWEST = 4
 """Places of a ring, the first of which comes again at its end."""
@@ -83,6 +84,8 @@ def _has_many_parts(shapes: NDArray[np.object_]) -> NDArray[np.bool_]:
 
 def _text_of(geometry: PlainGeometry | None) -> bytes | None:
     if geometry is None or not geometry.type.isalnum():
+        return None
+    if bytes(geometry.coordinates).translate(None, _IN_PLACES):  # GEOS takes true for 1
         return None
     return b'{"type":"%b","coordinates":%b}' % (geometry.type.encode(), bytes(geometry.coordinates))
 

@@ -18,6 +18,7 @@ import msgspec
 from viewer.access import OWNER_FILE, make_folder
 from viewer.appending import append_whole
 from viewer.errors import CoverslipError
+from viewer.limits import LOG_BYTES, read_regular
 from viewer.recording.importers.event_log import read_event_logs
 from viewer.recording.importers.event_log_session import session_id_of, write_event_log
 from viewer.recording.session import SessionError
@@ -263,7 +264,7 @@ class IncomingSessions:
 def _log_in(path: Path) -> EventLog | None:
     """Return what a file holds; None where it holds nothing that is whole."""
     try:
-        whole = path.read_bytes()
+        whole = read_regular(path, LOG_BYTES)
         logs = read_event_logs(whole[: whole.rfind(b"\n") + 1].decode(errors="replace").split("\n"))
     except (OSError, SessionError):
         return None
@@ -272,7 +273,7 @@ def _log_in(path: Path) -> EventLog | None:
 
 def _read_back(incoming: _Incoming) -> None:
     log = _log_in(incoming.path)
-    incoming.bytes = incoming.path.read_bytes().rfind(b"\n") + 1
+    incoming.bytes = read_regular(incoming.path, LOG_BYTES).rfind(b"\n") + 1
     if log is not None and log.events:
         incoming.next_number = log.next_number
         incoming.elapsed_ns = log.events[-1].elapsed_ns
