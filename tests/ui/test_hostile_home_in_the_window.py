@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from bomb_steps import MOST_GROWN_BYTES, GuiWatch
+from bomb_steps import MOST_GROWN_BYTES, MOST_TURN_S, GuiWatch
 from bombs import endless
 from pytestqt.qtbot import QtBot
 from ui_steps import show_slide
