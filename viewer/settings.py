@@ -18,7 +18,6 @@ from viewer.setting_choices import CHOICES
 from viewer.untyped import is_mapping, is_sequence
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 _log = logging.getLogger(__name__)
@@ -233,10 +232,9 @@ def _usable(kept: dict[str, object]) -> tuple[Settings, list[str]]:
     for name in Settings.__struct_fields__:
         if name not in kept:
             continue
-        stated = kept[name]
-        if (is_sequence(stated) or is_mapping(stated)) and len(stated) > _MOST_ENTRIES:
+        stated = _first_of(kept[name])
+        if stated is not kept[name]:
             bad.append(name)
-            stated = _first_of(stated)
         try:
             value = getattr(msgspec.convert({name: stated}, prepared(Settings)), name)
         except msgspec.ValidationError:
@@ -251,11 +249,13 @@ def _usable(kept: dict[str, object]) -> tuple[Settings, list[str]]:
     return msgspec.convert(good, prepared(Settings)), bad
 
 
-def _first_of(entries: Mapping[object, object] | Sequence[object]) -> object:
-    """Return as many entries of a setting as are ever used."""
-    if is_mapping(entries):
-        return dict(islice(entries.items(), _MOST_ENTRIES))
-    return list(islice(entries, _MOST_ENTRIES))
+def _first_of(stated: object) -> object:
+    """Return a setting, of a list or mapping as many entries as are ever used."""
+    if is_mapping(stated) and len(stated) > _MOST_ENTRIES:
+        return dict(islice(stated.items(), _MOST_ENTRIES))
+    if is_sequence(stated) and len(stated) > _MOST_ENTRIES:
+        return list(islice(stated, _MOST_ENTRIES))
+    return stated
 
 
 def _usable_entries(name: str, value: object) -> dict[str, object]:

@@ -14,8 +14,11 @@ import pytest
 from cli_steps import coverslip as quick
 from measured_runs import coverslip
 from pydicom.uid import MediaStorageDirectoryStorage
+from wsidicom.file.io.frame_index import FrameIndex, PixelDataFrameIndexParser
 
 from viewer.slides.dicom_header import header_elements
+from viewer.slides.errors import TileError
+from viewer.slides.readers.dicom import open_dicom
 
 PRIVATE = "A private text of the user"
 UNDEFINED = 0xFFFFFFFF
@@ -155,6 +158,36 @@ def test_a_header_of_elements_without_number_is_refused(kind: str, slide: Path) 
     assert outcome.is_one_sentence, outcome.err
     assert "has a header of more than 3,000,000 elements" in outcome.err
     assert outcome.peak_mb < MOST_MB
+
+
+def test_a_file_whose_frames_are_not_found_is_looked_through_once(
+    slide: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of five million fragments each tile took a second and more."""
+    data = slide.read_bytes().replace(b"1.2.840.10008.1.2.4.50", b"1.2.840.10008.1.2.4.80", 1)
+    pixels = data.rindex(struct.pack("<HH", 0x7FE0, 0x0010) + b"OB") + 12
+    item = struct.pack("<HHI", 0xFFFE, 0xE000, 2) + b"\0\0"
+    table, end = struct.pack("<HHI", 0xFFFE, 0xE000, 0), struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
+    slide.write_bytes(data[:pixels] + table + item * 20_000 + end)
+    for other in slide.parent.iterdir():
+        if other != slide:
+            other.unlink()
+    looked: list[object] = []
+    look = PixelDataFrameIndexParser._get_index
+
+    def counted(self: PixelDataFrameIndexParser) -> FrameIndex:
+        looked.append(self)
+        return look(self)
+
+    monkeypatch.setattr(PixelDataFrameIndexParser, "_get_index", counted)
+    source = open_dicom(slide)
+    assert source is not None
+    for column in range(2):
+        for row in range(2):
+            with pytest.raises(TileError, match="its frames cannot be found"):
+                source.read_tile(0, column, row)
+    source.close()
+    assert len(looked) == 1
 
 
 def test_elements_of_a_header_are_counted_in_sequences_of_both_kinds(slide: Path) -> None:

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import msgspec
 import numpy as np
@@ -455,11 +457,37 @@ def _decoded(
     try:
         if data.is_sparse(tile, z_um, path):
             return _blank(stored)
+        _check_index(data, tile, z_um, path)
         return stored.decoded(data.get_encoded_tile(tile, z_um, path))
     except ChunkError:
         raise
     except Exception as error:  # decoders of many libraries, fed with what the file holds
         raise ChunkError(f"its data is damaged ({error or type(error).__name__})") from error
+
+
+_unindexed: WeakKeyDictionary[object, str] = WeakKeyDictionary()
+"""Files of wsidicom whose frames cannot be found, and why."""
+_indexing = Lock()
+
+
+def _check_index(data: Any, tile: Any, z_um: float, path: str) -> None:
+    """Raise ChunkError where the frames of a file were looked for before in vain.
+
+    wsidicom keeps where they lie, but not that it did not find them, and would look through a file
+    of millions of fragments anew for each tile.
+    """
+    reader_of = getattr(data, "_get_reader", None)
+    if reader_of is None:  # from a server, which is asked for frames by their number
+        return
+    reader = reader_of(data.tiles.get_frame_index(tile, z_um, path))
+    with _indexing:
+        if reader in _unindexed:
+            raise ChunkError(_unindexed[reader])
+        try:
+            _ = reader.frame_index
+        except Exception as error:
+            _unindexed[reader] = f"its frames cannot be found ({error or type(error).__name__})"
+            raise ChunkError(_unindexed[reader]) from error
 
 
 def _blank(stored: FrameFormat) -> NDArray[Any]:
