@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import tempfile
+from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -115,3 +118,54 @@ def test_nothing_waits_where_another_account_can_see_or_replace_it(
     assert Journal(review, "review-1.jsonl", what="The review").left == b"{}\n"
     assert run_as_other("cat", str(path)).returncode != 0
     assert run_as_other("ls", str(path.parent)).returncode != 0
+
+
+@pytest.fixture
+def full_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A home on a small disk that is full."""
+    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+        pytest.skip("only root can mount a small file system")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)]
+    if subprocess.run(mount, check=False).returncode:
+        pytest.skip("mounting a small file system is not allowed here")
+    try:
+        home = disk / "home"
+        monkeypatch.setenv("COVERSLIP_HOME", str(home))
+        fallback_path("x")  # its folders are made
+        fill = ["dd", "if=/dev/zero", f"of={disk / 'filler'}", "bs=4k"]
+        assert subprocess.run(fill, check=False, capture_output=True).returncode != 0
+        yield home
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_what_a_full_disk_refuses_waits_elsewhere_and_comes_home(
+    full_home: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(import_module("viewer.stand_in.left_behind"), "_MEMORY", temporary / "none")
+    path = full_home.parent / "slide.sqlite"
+    spill(path, [Stamped.now(adding("Draw", [Annotation(shapely.box(0, 0, 9, 9))]))])
+    (folder,) = temporary.iterdir()
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert all(each.stat().st_mode & 0o077 == 0 for each in folder.iterdir())
+    (full_home.parent / "filler").unlink()
+    opened = open_annotations(path)
+    assert len(opened.annotations) == 1
+    assert list(folder.iterdir()) == []
+    opened.store.close()
+
+
+@needs_root
+def test_nothing_waits_in_a_folder_of_another_account(
+    full_home: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(import_module("viewer.stand_in.left_behind"), "_MEMORY", temporary / "none")
+    planted = temporary / f"coverslip-waiting-{os.getuid()}"
+    planted.mkdir(mode=0o777)
+    own_by_other(planted)
+    with pytest.raises(OSError, match="not permitted"):
+        fallback_path("review-1.jsonl")
+    assert list(planted.iterdir()) == []
+    assert full_home.exists()

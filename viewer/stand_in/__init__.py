@@ -118,7 +118,7 @@ class StandIn:
             The folder cannot be written; the stand-in stays in use.
         """
         home = folder / "coverslip"
-        _probe(home)
+        probe(home)
         former = self.folder
         if former is not None:
             for kind in ("config", "data"):
@@ -144,14 +144,14 @@ stand_in = StandIn()
 def _trouble_with(folders: tuple[Path, ...]) -> tuple[Path, OSError] | None:
     for folder in folders:
         try:
-            _probe(folder)
+            probe(folder)
         except OSError as error:
             return folder, error
     return None
 
 
-def _probe(folder: Path) -> None:
-    """Write and remove a file. Raises OSError."""
+def probe(folder: Path) -> None:
+    """See that a folder can be written and has some room. Raises OSError."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / f".probe-{token_hex(6)}"
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -170,7 +170,7 @@ def _made() -> Path | None:
             if parent.is_dir():
                 folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
                 try:
-                    _probe(folder)
+                    probe(folder)
                 except OSError:
                     shutil.rmtree(folder, ignore_errors=True)
                     raise

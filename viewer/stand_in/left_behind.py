@@ -95,7 +95,7 @@ def left_behind(folders: Mapping[str, Path]) -> Iterator[LeftBehind]:
     wanted = {kind: str(each) for kind, each in folders.items()}
     for folder in (each for parent in parents() for each in parent.glob(f"{PREFIX}*")):
         try:
-            if not _is_own_folder(folder):
+            if not is_own_folder(folder):
                 continue
             origin = msgspec.json.decode(
                 read_regular(folder / _ORIGIN, JSON_BYTES), type=prepared(Origin)
@@ -157,7 +157,8 @@ def _files(folder: Path) -> list[Path]:
     return sorted(found)
 
 
-def _is_own_folder(folder: Path) -> bool:
+def is_own_folder(folder: Path) -> bool:
+    """Return whether a path is a folder that is this account's alone. Raises OSError."""
     status = folder.lstat()
     is_private = stat.S_ISDIR(status.st_mode) and not status.st_mode & 0o077
     return is_private and (not hasattr(os, "getuid") or status.st_uid == os.getuid())

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from viewer.annotations.storage.fallback import spill
 from viewer.annotations.storage.slide_file import write_lock
-from viewer.annotations.storage.store import AnnotationStore, Stamped
+from viewer.annotations.storage.store import AnnotationStore, AnnotationStoreError, Stamped
 from viewer.progress import progress_to
 from viewer.uncollected import uncollected
 from viewer.unwaited_thread import UnwaitedThread
@@ -266,7 +266,7 @@ class Autosave:
         """At the end of a window whose disk is still full."""
         try:
             spill(self.path, self._waiting)
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, AnnotationStoreError) as error:
             _log.error("annotations of %s are lost: %s", self.path, error)
             return
         with self._change:

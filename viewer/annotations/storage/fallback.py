@@ -19,7 +19,13 @@ _FORMER_FOLDER = "coverslip-annotations"
 
 
 def spill(path: Path, steps: Sequence[Stamped]) -> None:
-    """Keep steps that could not be written to `path`. Raises OSError, sqlite3.Error."""
+    """Keep steps that could not be written to `path`.
+
+    Raises
+    ------
+    OSError, sqlite3.Error, AnnotationStoreError
+        They cannot be written elsewhere either.
+    """
     store = AnnotationStore(fallback_path(_name(path)))
     store.write(steps)
     store.close()
