@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from viewer.inference.models.description import ModelDescription
-    from viewer.inference.runs.results import Result
     from viewer.inference.runs.run_clock import Progress
     from viewer.overlays.blocks import BlockKey
+    from viewer.overlays.result_map import BlockResult
 
     Maps = NDArray[np.float32]
 
@@ -200,7 +200,7 @@ class _Listener:
         self.ready_s = 0.0
         self.ended = threading.Event()
 
-    def on_block(self, key: BlockKey, result: Result) -> None: ...
+    def on_block(self, key: BlockKey, result: BlockResult) -> None: ...
 
     def on_progress(self, progress: Progress) -> None:
         if progress.total and progress.done == progress.total:

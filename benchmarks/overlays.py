@@ -45,9 +45,9 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-    from viewer.inference.runs.results import Result
     from viewer.inference.runs.run_clock import Progress
     from viewer.overlays.blocks import BlockGrid, BlockKey
+    from viewer.overlays.result_map import BlockResult
 
 _MIB = 1 << 20
 _OBJECTS = 1_000_000
@@ -69,7 +69,7 @@ class _Listener:
         if len(objects) and not self.seen_s:
             self.seen_s = time.perf_counter()
 
-    def on_block(self, key: BlockKey, result: Result) -> None:
+    def on_block(self, key: BlockKey, result: BlockResult) -> None:
         assert isinstance(result, Objects)
         if self.objects.add(key, result) and not self.first_s:
             self.first_s = time.perf_counter()
@@ -133,7 +133,7 @@ class OverlaidCanvas(QObject):
         self._settle.stop()
         self._engine.close()
 
-    def on_block(self, key: BlockKey, result: Result) -> None:
+    def on_block(self, key: BlockKey, result: BlockResult) -> None:
         self._came.emit(key, result)
 
     def on_progress(self, progress: Progress) -> None: ...
@@ -254,7 +254,7 @@ class _Memory:
         """MiB when as much of the slide was done."""
         return min(self._seen, key=lambda seen: abs(seen[0] - share))[1]
 
-    def on_block(self, key: BlockKey, result: Result) -> None:
+    def on_block(self, key: BlockKey, result: BlockResult) -> None:
         assert isinstance(result, PatchFeatures)
         self._found.add(key, result)
 

@@ -11,10 +11,9 @@ from viewer.inference.models.bundle import load_bundle
 from viewer.inference.process.network import Network
 from viewer.inference.runs.block_reading import BlockReader
 from viewer.inference.runs.plan import block_grid
-from viewer.inference.runs.results import add_result, empty_map
 from viewer.inference.steps.known import steps_of
-from viewer.overlays.object_map import ObjectMap
-from viewer.overlays.patch_feature_map import PatchFeatureMap
+from viewer.inference.tasks.known import TASKS
+from viewer.overlays.result_map import ResultMap
 from viewer.slides import open_slide
 
 
@@ -25,7 +24,7 @@ def checked(folder: Path) -> Network:
     return network
 
 
-def found_on(folder: Path, slide: Path, mpp_um: float = 0.5) -> ObjectMap | PatchFeatureMap:
+def found_on(folder: Path, slide: Path, mpp_um: float = 0.5) -> ResultMap:
     """What a model of our own making finds on all of a slide."""
     about = load_bundle(folder).description
     network = checked(folder)
@@ -33,7 +32,7 @@ def found_on(folder: Path, slide: Path, mpp_um: float = 0.5) -> ObjectMap | Patc
     try:
         grid = block_grid(source, about, mpp_um)
         steps, reader = steps_of(about.task)(about, grid, mpp_um), BlockReader(source, grid, about)
-        found = empty_map(about.task, grid, mpp_um, about.head)
+        found = TASKS[about.task].empty_map(grid, mpp_um, about.head)
         for key in grid.covering(Box(0, 0, *grid.slide)):
             if (patches := reader.patches(key)) is None:
                 continue
@@ -41,7 +40,7 @@ def found_on(folder: Path, slide: Path, mpp_um: float = 0.5) -> ObjectMap | Patc
                 network.set_ranges(ranges)
             region = reader.read(key)
             answers = network.answers(steps.images(region, patches))
-            add_result(found, key, steps.result(answers, region, key, patches))
+            found.take(key, steps.result(answers, region, key, patches))
     finally:
         source.close()
     return found

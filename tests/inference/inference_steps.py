@@ -24,7 +24,7 @@ from viewer.overlays.objects import Objects
 from viewer.slides import open_slide
 
 if TYPE_CHECKING:
-    from viewer.inference.runs.results import Result
+    from viewer.overlays.result_map import BlockResult
 
 PATIENCE_S = 60.0
 
@@ -157,7 +157,7 @@ class Heard:
         self.progress = Progress(0, 0, 0.0, None, is_busy=False)
         self._changed = threading.Condition()
 
-    def on_block(self, key: BlockKey, result: Result) -> None:
+    def on_block(self, key: BlockKey, result: BlockResult) -> None:
         assert isinstance(result, Objects)
         with self._changed:
             self.blocks[key] = result

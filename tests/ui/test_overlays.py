@@ -409,11 +409,11 @@ def test_two_overlays_lie_over_one_another(field_window: MainWindow, qtbot: QtBo
     nuclei = _shown(field_window, qtbot)
     _, shown = _heatmap(field_window, "Colorectal tissue", qtbot)
     canvas = field_window.panes.active.canvas
-    assert canvas.has_layer(nuclei.shown.layer)
+    assert canvas.has_layer(nuclei.shown.painted)
     assert canvas.has_layer(shown.layer)
     canvas.setFocus()
     press(qtbot, field_window, Qt.Key.Key_D)
-    assert not canvas.has_layer(nuclei.shown.layer)
+    assert not canvas.has_layer(nuclei.shown.painted)
     assert not canvas.has_layer(shown.layer)
 
 

@@ -10,10 +10,8 @@ from viewer.inference.models.bundle import BundleError
 from viewer.inference.models.model_library import find_model
 from viewer.inference.runs.engine import Engine
 from viewer.inference.runs.plan import block_grid
-from viewer.inference.runs.results import add_result, empty_map
-from viewer.overlays.object_map import ObjectMap
+from viewer.inference.tasks.known import TASKS
 from viewer.overlays.objects import Objects
-from viewer.overlays.patch_feature_map import PatchFeatureMap
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,9 +19,10 @@ if TYPE_CHECKING:
     from viewer.agents.canceling import Cancel
     from viewer.geometry import Box
     from viewer.inference.models.bundle import ModelBundle
-    from viewer.inference.runs.results import Result
     from viewer.inference.runs.run_clock import Progress
     from viewer.overlays.blocks import BlockKey
+    from viewer.overlays.patch_feature_map import PatchFeatureMap
+    from viewer.overlays.result_map import BlockResult
     from viewer.slides.source import SlideSource
 
 _MOST_BLOCKS = 96
@@ -69,8 +68,8 @@ class SlideModels:
 
     def cells_of(self, model: str, box: Box, cancel: Cancel) -> PatchFeatureMap:
         """What is known of the slide's cells once all in a level-0 box are; raises the same."""
-        found = self._computed(model, box, cancel).found
-        assert isinstance(found, PatchFeatureMap)
+        found = self._computed(model, box, cancel).found.as_patches
+        assert found is not None
         return found
 
     def bundle(self, model: str) -> ModelBundle:
@@ -107,7 +106,7 @@ class _Running:
         self, path: Path, source: SlideSource, bundle: ModelBundle, mpp_um: float, device: str
     ) -> None:
         self._grid = block_grid(source, bundle.description, mpp_um)
-        self.found = empty_map(bundle.task, self._grid, mpp_um)
+        self.found = TASKS[bundle.task].empty_map(self._grid, mpp_um)
         self._changed = threading.Condition()
         self._known: set[BlockKey] = set()
         self._is_through = False
@@ -140,13 +139,14 @@ class _Running:
 
     def objects(self, box: Box) -> Objects:
         """Those of the blocks that a level-0 box meets; others may be on their way meanwhile."""
-        assert isinstance(self.found, ObjectMap)
+        found = self.found.as_objects
+        assert found is not None
         with self._changed:
-            return Objects.joined([objects for _, objects in self.found.inside(box)])
+            return Objects.joined([objects for _, objects in found.inside(box)])
 
-    def on_block(self, key: BlockKey, result: Result) -> None:
+    def on_block(self, key: BlockKey, result: BlockResult) -> None:
         with self._changed:
-            add_result(self.found, key, result)
+            self.found.take(key, result)
             self._known.add(key)
             self._changed.notify_all()
 

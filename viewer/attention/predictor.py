@@ -15,7 +15,6 @@ from viewer.inference.models.model_library import all_models
 from viewer.inference.runs.block_computing import compute_blocks
 from viewer.inference.runs.block_reading import BlockReader
 from viewer.inference.runs.plan import block_grid
-from viewer.inference.runs.results import add_result
 from viewer.inference.tasks.known import TASKS
 from viewer.overlays.patch_feature_map import PatchFeatureMap
 from viewer.slides.calibration import known_mpp_um
@@ -83,7 +82,7 @@ class Predictor:
         reader = BlockReader(source, grid, self.bundle.description)
         keys = grid.covering(Box(0, 0, *grid.slide))
         for key, result in compute_blocks(self.bundle, grid, scale, reader, keys):
-            add_result(found, key, result)
+            found.take(key, result)
         return expected_of(found, self.bundle, self._box_um)
 
     def proposals(

@@ -111,10 +111,9 @@ def _tell(
     from viewer.atomic_write import unwritable
     from viewer.overlays.density_map import ALL, DensityError, density_map, hot_spot
     from viewer.overlays.files.patch_files import write_cells
-    from viewer.overlays.object_map import ObjectMap
 
-    found = run.found
-    assert isinstance(found, ObjectMap)
+    found = run.found.as_objects
+    assert found is not None
     classes = None if class_name is None else [list(names).index(class_name)]
     try:
         spot = hot_spot(found, area_mm2, classes)

@@ -155,22 +155,22 @@ def _explain_slide(
     from viewer.cli.progress_bar import progress_bar
     from viewer.inference.runs.explaining_slides import explain_slide
     from viewer.inference.runs.running import run_model
-    from viewer.overlays.patch_feature_map import PatchFeatureMap
 
     trail.note("opened", slide.absolute(), f"explain {bundle.name}")
     with progress_bar() as show:
         run = run_model(slide, bundle, None, mpp, "auto", show)
-    assert isinstance(run.found, PatchFeatureMap)
-    found = explain_slide(bundle, run.found, name)
+    patches = run.found.as_patches
+    assert patches is not None
+    found = explain_slide(bundle, patches, name)
     chosen = _way(found.ways, by, found.note)
     if out is not None:
-        _save_slide_picture(slide, chosen.values, run.found.raster_px, out)
+        _save_slide_picture(slide, chosen.values, patches.raster_px, out)
     record = {
         "model": bundle.name,
         "class": found.name,
         "chance": round(found.chance, 4),
         "method": found.method,
-        "patches": int(run.found.count),
+        "patches": int(patches.count),
         **_tested(found.by_class),
         "attention": {each.name: _tested(each) for each in found.heads},
         "note": found.note,

@@ -75,9 +75,7 @@ def print_bands(bands: int) -> None:
 
 def _keep_columns(run: ModelRun) -> None:
     """Make what queries read ready after a run that found much, so that no query waits for it."""
-    from viewer.overlays.object_map import ObjectMap
-
-    if not run.results or not isinstance(run.found, ObjectMap) or run.found.count < _MANY:
+    if not run.results or run.found.as_objects is None or run.found.count < _MANY:
         return
     from viewer.cohort.query.result_columns import keep_columns
     from viewer.inference.models.bundle import STEPS_VERSION

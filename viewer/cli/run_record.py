@@ -54,7 +54,6 @@ def _write(run: ModelRun, bundle: ModelBundle, out: Path, slide: Path, least_um2
     from viewer.overlays.files.area_files import AREA_FORMATS, write_areas
     from viewer.overlays.files.export import FORMATS, write_objects
     from viewer.overlays.files.patch_files import write_cells
-    from viewer.overlays.object_map import ObjectMap
     from viewer.overlays.result_card import ResultCard
 
     card = ResultCard(
@@ -66,13 +65,16 @@ def _write(run: ModelRun, bundle: ModelBundle, out: Path, slide: Path, least_um2
         share=round(analyzed_share(run.found, run.area), 6),
         device=run.device,
     ).with_holes(run.unanswered)
-    if isinstance(run.found, ObjectMap):
+    patches = run.found.as_patches
+    if run.found.as_objects is not None:
         write_objects(out, run.objects(), bundle.colors, run.box, run.mpp_um, card, run.bounds_px)
         if any(run.bounds_px) and out.suffix.lower() in FORMATS["GeoJSON, for QuPath"]:
             sentence = origin_sentence("bounds", run.bounds_px, is_stated=True)
             typer.echo(f"{out.name}: {sentence}.", err=True)
+    elif patches is None:
+        fail(f"{out.name} is not written: no file takes what {bundle.name} finds. Leave out --out.")
     elif out.suffix.lower() in AREA_FORMATS["GeoJSON, areas for QuPath"]:
-        width, height = run.found.grid.slide
+        width, height = patches.grid.slide
         place = SlidePlace(
             str(slide.absolute()),
             slide.name,
@@ -82,24 +84,25 @@ def _write(run: ModelRun, bundle: ModelBundle, out: Path, slide: Path, least_um2
             run.bounds_px,
         )
         write_areas(
-            out, run.found, bundle.colors, run.area, place, least_um2, card,
+            out, patches, bundle.colors, run.area, place, least_um2, card,
             is_map=TASKS[bundle.task].is_map,
         )  # fmt: skip
     else:
         values, names = run.cell_values(bundle)
-        write_cells(out, run.found, values, names, run.area, card)
+        write_cells(out, patches, values, names, run.area, card)
 
 
 def _counts(run: ModelRun, bundle: ModelBundle) -> dict[str, object]:
     from viewer.inference.tasks.known import TASKS
-    from viewer.overlays.object_map import ObjectMap
 
     names = [name for name, _ in bundle.colors]
-    if isinstance(run.found, ObjectMap):
+    if run.found.as_objects is not None:
         objects = run.objects()
         counts = {name: int((objects.classes == i).sum()) for i, name in enumerate(names)}
         return {"objects": len(objects), "classes": counts, **_of_cells(bundle, counts)}
-    inside = run.found.cells_in(run.area)
+    if (patches := run.found.as_patches) is None:
+        return {"found": run.found.count}
+    inside = patches.cells_in(run.area)
     result: dict[str, object] = {"cells": int(inside.sum())}
     kind = TASKS[bundle.task]
     if kind.has_head and inside.any():
@@ -115,7 +118,7 @@ def _counts(run: ModelRun, bundle: ModelBundle) -> dict[str, object]:
         counts = {name: int((likeliest == i).sum()) for i, name in enumerate(names)}
         result["classes"] = counts
         if kind.is_map:
-            cell_mm2 = (run.found.cell * run.mpp_um / 1000) ** 2
+            cell_mm2 = (patches.cell * run.mpp_um / 1000) ** 2
             areas = {name: round(count * cell_mm2, 6) for name, count in counts.items()}
             result["areas_mm2"] = areas
     if run.judged is not None:

@@ -223,7 +223,6 @@ def _measured(
     from viewer.inference.runs import running
     from viewer.inference.runs.results import finds_objects
     from viewer.overlays.core_scores import measured_cores
-    from viewer.overlays.object_map import ObjectMap
     from viewer.overlays.object_style import ObjectStyle
     from viewer.slides import SlideError
 
@@ -242,12 +241,13 @@ def _measured(
         fail(str(error))
     for sentence in run.all_troubles():
         say(sentence)
-    assert isinstance(run.found, ObjectMap)
+    found = run.found.as_objects
+    assert found is not None
     settings = bundle.description.cells
     name = f"{bundle.name} {bundle.version} at {run.mpp_um:.4g} µm/px"
     names = [each for each, _ in bundle.colors]
     edit, _ = measured_cores(
-        grid, run.found, ObjectStyle(), names, name, held,
+        grid, found, ObjectStyle(), names, name, held,
         is_scored=settings is not None and settings.is_scored,
     )  # fmt: skip
     return _after(grid, edit.changes)

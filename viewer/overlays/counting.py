@@ -13,7 +13,6 @@ from viewer.annotations.statistics import OBJECTS
 from viewer.geometry import Box
 from viewer.overlays.area import blocks_of, holds, part_within
 from viewer.overlays.objects import Objects
-from viewer.overlays.patch_feature_map import PatchFeatureMap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from viewer.overlays.area import Area
     from viewer.overlays.object_map import ObjectMap
     from viewer.overlays.object_style import ObjectStyle
+    from viewer.overlays.result_map import ResultMap
 
 _UM2_PER_MM2 = 1e6
 
@@ -121,15 +121,15 @@ def count_in_region(
     return RegionCount(tuple(numbers.tolist()), area_mm2, positive_count, share)
 
 
-def analyzed_share(found: ObjectMap | PatchFeatureMap, area: Area) -> float:
+def analyzed_share(found: ResultMap, area: Area) -> float:
     """Return the share of an area whose blocks are known, 0 to 1."""
     grid = found.grid
     part = part_within(area, Box(0, 0, grid.slide.width, grid.slide.height))
     shape = part.polygon if isinstance(part, Box) else part
     done = found.done
     missing = [grid.core_box(key) for key in blocks_of(grid, part) if key not in done]
-    if isinstance(found, PatchFeatureMap):
-        holes = found.unanswered_in(part)
+    if (patches := found.as_patches) is not None:
+        holes = patches.unanswered_in(part)
         missing += holes.boxes(holes.count)
     if not missing or not shape.area:
         return 1.0

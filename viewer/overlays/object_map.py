@@ -12,6 +12,7 @@ from viewer.overlays.blocks import BlockGrid, BlockKey
 from viewer.overlays.box_overlap import box_ious
 from viewer.overlays.objects import Objects
 from viewer.overlays.patch_mask import PatchMask
+from viewer.overlays.result_map import ResultMap
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from viewer.overlays.area import Area
+    from viewer.overlays.result_map import BlockResult
 
 _SAME_UM = 2.0
 """Centroids nearer than this are one object: no two nuclei are."""
@@ -29,7 +31,7 @@ _SAME_SHARE = 0.8
 """Of the larger of two areas at one place that the smaller has, if they are of one object."""
 
 
-class ObjectMap:
+class ObjectMap(ResultMap):
     """Objects in the blocks of a grid.
 
     Neighboring blocks see an object on their border each for itself; it is kept in the block
@@ -61,6 +63,10 @@ class ObjectMap:
 
     def __iter__(self) -> Iterator[tuple[BlockKey, Objects]]:
         return iter(list(self._blocks.items()))
+
+    @property
+    def as_objects(self) -> ObjectMap:
+        return self
 
     @property
     def done(self) -> set[BlockKey]:
@@ -95,6 +101,11 @@ class ObjectMap:
     def with_objects(self) -> list[BlockKey]:
         """Return the blocks that are not empty."""
         return list(self._filled)
+
+    def take(self, key: BlockKey, result: BlockResult) -> None:
+        if not isinstance(result, Objects):
+            raise self._foreign(result)
+        self.add(key, result)
 
     def add(self, key: BlockKey, objects: Objects) -> Objects:
         """Takes what a model found in a block, and gives what is kept of it."""

@@ -9,7 +9,7 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from viewer.errors import CoverslipError
+from viewer.overlays.result_map import BlockResultError
 from viewer.prepared_types import prepared
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 FloatColumn = NDArray[np.float32]
 
 
-class ObjectsError(CoverslipError):
+class ObjectsError(BlockResultError):
     """Bytes that hold no objects; `str()` is one sentence."""
 
 
@@ -107,6 +107,11 @@ class Objects(msgspec.Struct, frozen=True):
 
     def __len__(self) -> int:
         return len(self.classes)
+
+    @property
+    def has_holes(self) -> bool:
+        """Return whether they are of a block without an answer, or none to rely on."""
+        return self.is_unanswered or self.is_unlike
 
     def outline(self, index: int) -> FloatColumn:
         """Return (k, 2) level-0 pixels."""

@@ -9,17 +9,20 @@ import numpy as np
 
 from viewer.geometry import Box, Point
 from viewer.overlays.area import bounds_of, holds, is_nowhere, middle_of
+from viewer.overlays.patch_features import PatchFeatures
 from viewer.overlays.patch_mask import PatchMask
+from viewer.overlays.result_map import ResultMap
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from viewer.overlays.area import Area
     from viewer.overlays.blocks import BlockGrid, BlockKey
-    from viewer.overlays.patch_features import Features, PatchFeatures
+    from viewer.overlays.patch_features import Features
+    from viewer.overlays.result_map import BlockResult
 
 
-class PatchFeatureMap:
+class PatchFeatureMap(ResultMap):
     """One array over the slide that grows block by block.
 
     Parameters
@@ -40,8 +43,16 @@ class PatchFeatureMap:
         self._unlike = np.zeros((self.rows, self.columns), bool)
         self._holes = np.zeros((self.rows, self.columns), bool)
         self.count = 0
-        self.done: set[BlockKey] = set()
-        """The blocks that are known, those without tissue among them."""
+        self._done: set[BlockKey] = set()
+
+    @property
+    def as_patches(self) -> PatchFeatureMap:
+        return self
+
+    @property
+    def done(self) -> set[BlockKey]:
+        """Return the blocks that are known, those without tissue among them."""
+        return self._done
 
     @property
     def cell(self) -> float:
@@ -105,9 +116,14 @@ class PatchFeatureMap:
         """Take for which cells (rows, columns) a slide model gave no answer."""
         self._holes = holes
 
+    def take(self, key: BlockKey, result: BlockResult) -> None:
+        if not isinstance(result, PatchFeatures):
+            raise self._foreign(result)
+        self.add(key, result)
+
     def add(self, key: BlockKey, vectors: PatchFeatures) -> None:
         """Takes what a model said of a block."""
-        self.done.add(key)
+        self._done.add(key)
         cells, length = self.grid.cells, vectors.values.shape[2]
         part = (
             slice(key.row * cells, (key.row + 1) * cells),
@@ -130,10 +146,17 @@ class PatchFeatureMap:
     def told_as(self, values: Features, head: str) -> PatchFeatureMap:
         """Return the same cells with other values, (rows, columns, d), of another head."""
         told = PatchFeatureMap(self.grid, self.mpp_um, head)
-        told._values, told.count, told.done = values, self.count, set(self.done)
+        told._values, told.count, told._done = values, self.count, set(self.done)
         told._unanswered, told._unlike = self._unanswered.copy(), self._unlike.copy()
         told._holes = self._holes.copy()
         return told
+
+    def tile_rows(self, area: Area) -> NDArray[np.float64] | None:  # noqa: ARG002
+        """Return a row for each tile whose middle lies in an area: corner, side, scores.
+
+        None where cells lie on a lattice, each with its values.
+        """
+        return None
 
     def cell_box(self, row: int, column: int) -> Box:
         """Level-0 pixels."""

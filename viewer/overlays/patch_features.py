@@ -8,13 +8,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from viewer.errors import CoverslipError
 from viewer.overlays.blocks import CELLS
+from viewer.overlays.result_map import BlockResultError
 
 Features = NDArray[np.float16 | np.float32]
 
 
-class PatchFeaturesError(CoverslipError):
+class PatchFeaturesError(BlockResultError):
     """Bytes that hold no vectors; `str()` is one sentence."""
 
 
@@ -44,6 +44,11 @@ class PatchFeatures(msgspec.Struct, frozen=True):
     def none(cls) -> PatchFeatures:
         """Return a block without tissue."""
         return cls(np.zeros((CELLS, CELLS, 0), np.float16))
+
+    @property
+    def has_holes(self) -> bool:
+        """Return whether some cells have no answer, or none to rely on."""
+        return bool((self.unanswered | self.unlike).any())
 
     def to_bytes(self) -> bytes:
         """As a .npy file, with infinity in cells without an answer, and another of `unlike`."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from viewer.geometry import Box, Point
+from viewer.overlays.area import holds
 from viewer.overlays.blocks import BlockGrid
 from viewer.overlays.patch_feature_map import PatchFeatureMap
 from viewer.overlays.patch_features import CELLS
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from viewer.geometry import Size
+    from viewer.overlays.area import Area
     from viewer.overlays.tile_raster import Tiles
 
 
@@ -63,6 +65,13 @@ class TileScoreMap(PatchFeatureMap):
     @property
     def area_px(self) -> float:
         return float((self._raster.owner >= 0).sum()) * self._raster.side**2
+
+    def tile_rows(self, area: Area) -> NDArray[np.float64]:
+        tiles = self.tiles
+        middle_x, middle_y = tiles.left + tiles.width / 2, tiles.top + tiles.height / 2
+        inside = holds(area, middle_x, middle_y)
+        scores = self.scores.astype(np.float64)
+        return np.column_stack([tiles.left, tiles.top, tiles.width, scores])[inside]
 
     def cell_box(self, row: int, column: int) -> Box:
         """Return the last tile at a pixel of the raster, level-0 pixels."""

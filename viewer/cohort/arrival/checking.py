@@ -12,7 +12,6 @@ from viewer.inference.cells.stain_vectors import StainVectors, optical_density
 from viewer.inference.models.bundle import BundleError
 from viewer.inference.models.model_library import BUNDLED, find_model
 from viewer.inference.runs.running import RunError, run_model
-from viewer.overlays.patch_feature_map import PatchFeatureMap
 from viewer.overlays.scoring import head_values
 from viewer.plain_text import without_name
 from viewer.slides import SlideError, TileError, open_slide
@@ -143,10 +142,11 @@ def _with_quality(check: SlideCheck, path: Path) -> SlideCheck:
     except (BundleError, RunError) as error:
         return msgspec.structs.replace(check, notes=[*check.notes, str(error)])
     notes = [*check.notes, *run.troubles]
-    assert isinstance(run.found, PatchFeatureMap)
-    if not run.found.count:
+    found = run.found.as_patches
+    assert found is not None
+    if not found.count:
         return msgspec.structs.replace(check, notes=notes)
-    values = head_values(run.found.values[run.found.known], run.found.head)
+    values = head_values(found.values[found.known], found.head)
     called = values.argmax(-1)
     names = [name for name, _ in bundle.colors]
     counts = np.bincount(called, minlength=len(names))

@@ -14,7 +14,6 @@ from viewer.geometry import Box
 from viewer.inference.models.bundle import BundleError
 from viewer.inference.models.model_library import all_models
 from viewer.inference.runs.running import run_model
-from viewer.overlays.patch_feature_map import PatchFeatureMap
 from viewer.slides import open_slide
 
 if TYPE_CHECKING:
@@ -63,8 +62,9 @@ def region_vector(
         vectors = held.vectors[chosen]
     else:
         run = run_model(slide, bundle or installed_encoder(encoder), region, mpp_um, device)
-        assert isinstance(run.found, PatchFeatureMap)
-        vectors = run.found.values[run.found.cells_in(region)]
+        found = run.found.as_patches
+        assert found is not None
+        vectors = found.values[found.cells_in(region)]
     if not len(vectors):
         raise FeatureStoreError(
             f"There is no tissue in the region that {encoder.name} looked at: choose another."

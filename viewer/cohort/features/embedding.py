@@ -21,7 +21,6 @@ from viewer.inference.runs.running import RunError, run_model
 from viewer.inference.tasks.known import TASKS
 from viewer.overlays.files.result_file import ResultFileError
 from viewer.overlays.files.result_files import read_result_file
-from viewer.overlays.patch_feature_map import PatchFeatureMap
 from viewer.plain_text import without_name
 from viewer.slides import SlideError, open_slide
 from viewer.slides.calibration import known_mpp_um
@@ -224,17 +223,18 @@ def _from_model(
         path, bundle, mpp_um=options.mpp_um, device=options.device, on_progress=on_progress
     )
     notes += run.all_troubles()
-    assert isinstance(run.found, PatchFeatureMap)
-    if not run.found.cells_in(run.area).any():
+    found = run.found.as_patches
+    assert found is not None
+    if not found.cells_in(run.area).any():
         raise RunError(f"There is no tissue on {name} that {bundle.name} could embed.")
     quality = None
     if options.measures_quality:
         sound = run_model(
             path, find_model(str(BUNDLED / _QUALITY)), mpp_um=options.mpp_um, device=options.device
         )
-        quality = sound.found if isinstance(sound.found, PatchFeatureMap) else None
+        quality = sound.found.as_patches
     # As a slide model is shown them: without patches that hardly touch the slide's margin.
-    return features_of(run.found, run.identity, str(path.absolute()), name, quality, run.area)
+    return features_of(found, run.identity, str(path.absolute()), name, quality, run.area)
 
 
 def _from_file(
@@ -252,10 +252,10 @@ def _from_file(
     if file is None:
         raise ResultFileError(f"There are no features {path.stem}.h5 in {folder}.")
     read = read_result_file(file, size, mpp_um)
-    if read.vectors is None or not isinstance(read.found, PatchFeatureMap):
+    if read.vectors is None or (found := read.found.as_patches) is None:
         raise ResultFileError(f"{file.name} holds no features of an encoder.")
     notes += read.troubles
-    features = features_of(read.found, key, str(path.absolute()), name)
+    features = features_of(found, key, str(path.absolute()), name)
     side_px = read.vectors.side_um / mpp_um
     # Cells are as wide as the step between tiles, which may overlap: middles stay where they are.
     places = features.places + (features.side_px - side_px) / 2

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from viewer.inference.errors import ModelFailedError
 from viewer.inference.process.messages import Blocks, Compute, Done, Refused
 from viewer.inference.process.model_process import ModelProcess, thread_count
-from viewer.inference.runs.results import decode_result
+from viewer.inference.tasks.known import TASKS
 from viewer.overlays.blocks import BlockKey
 from viewer.processes.shared_pixels import hand_over
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from viewer.inference.models.bundle import ModelBundle
     from viewer.inference.runs.block_reading import BlockReader
-    from viewer.inference.runs.results import Result
     from viewer.overlays.blocks import BlockGrid
+    from viewer.overlays.result_map import BlockResult
 
 
 def compute_blocks(
@@ -27,7 +27,7 @@ def compute_blocks(
     mpp_um: float,
     reader: BlockReader,
     keys: Iterable[BlockKey],
-) -> Iterator[tuple[BlockKey, Result]]:
+) -> Iterator[tuple[BlockKey, BlockResult]]:
     """Yield the results of those blocks that hold tissue; one is read while another is computed.
 
     Raises
@@ -70,10 +70,10 @@ def compute_blocks(
 
 def _next(
     process: ModelProcess, bundle: ModelBundle, used: dict[BlockKey, int], cells: int
-) -> tuple[BlockKey, Result]:
+) -> tuple[BlockKey, BlockResult]:
     match process.receive():
         case Done(column, row, data) if BlockKey(column, row) in used:
-            return BlockKey(column, row), decode_result(bundle.task, data, cells)
+            return BlockKey(column, row), TASKS[bundle.task].decode(data, cells)
         case Refused(sentence):
             raise ModelFailedError(sentence)
         case _:

@@ -19,13 +19,12 @@ from viewer.inference.runs.ending import let_end, wait_for_ending
 from viewer.inference.runs.kept_results import made_on
 from viewer.inference.runs.known_blocks import KnownBlocks
 from viewer.inference.runs.process_feed import Agenda, FedModel, ProcessFeed
-from viewer.inference.runs.results import decode_kept_result, decode_result
 from viewer.inference.runs.results_limit import limit_soon
 from viewer.inference.runs.run_clock import Progress, RunClock, Timing
+from viewer.inference.tasks.known import TASKS
 from viewer.overlays.area import blocks_of
 from viewer.overlays.blocks import BlockKey
-from viewer.overlays.objects import ObjectsError
-from viewer.overlays.patch_features import PatchFeaturesError
+from viewer.overlays.result_map import BlockResultError
 from viewer.overlays.result_store import CORRECTED, StoreAbout
 from viewer.slides.known_slides import open_same
 from viewer.slides.remote.address import is_address
@@ -37,12 +36,11 @@ if TYPE_CHECKING:
     from viewer.annotations.tissue_correction import TissueCorrection
     from viewer.geometry import Box
     from viewer.inference.models.bundle import ModelBundle
-    from viewer.inference.models.description import Task
     from viewer.inference.process.messages import Done
     from viewer.inference.runs.block_previews import OnPreview
-    from viewer.inference.runs.results import Result
     from viewer.overlays.area import Area
     from viewer.overlays.blocks import BlockGrid
+    from viewer.overlays.result_map import BlockResult
     from viewer.overlays.segments.places import StorePlace
     from viewer.slides.source import SlideSource
 
@@ -60,7 +58,7 @@ _FAR_TRIES = 5
 class EngineListener(Protocol):
     """Who hears of the engine's work; called in the engine's threads."""
 
-    def on_block(self, key: BlockKey, result: Result) -> None:
+    def on_block(self, key: BlockKey, result: BlockResult) -> None:
         """A block is known, from the model or from before."""
 
     def on_progress(self, progress: Progress) -> None: ...
@@ -118,7 +116,7 @@ class Engine:
             task=bundle.task, classes=[name for name, _ in bundle.colors],
         )  # fmt: skip
         self._about = about
-        self._task: Task = bundle.description.task
+        self._kind = TASKS[bundle.description.task]
         self._listener = listener
         self._grid = grid
         self._agenda = Agenda(BlockQueue(grid))
@@ -227,8 +225,8 @@ class Engine:
 
     def on_known(self, key: BlockKey, data: bytes) -> None:
         try:
-            result = decode_kept_result(self._task, data, self._grid.cells)
-        except (ObjectsError, PatchFeaturesError) as error:
+            result = self._kind.decode_kept(data, self._grid.cells)
+        except BlockResultError as error:
             _log.warning("a block is made again (%s)", error)
             return
         self._listener.on_block(key, result)
@@ -336,8 +334,8 @@ class Engine:
     def on_result(self, done: Done, read_s: float) -> None:
         key = BlockKey(done.column, done.row)
         try:
-            result = decode_result(self._task, done.result, self._grid.cells)
-        except (ObjectsError, PatchFeaturesError) as error:
+            result = self._kind.decode(done.result, self._grid.cells)
+        except BlockResultError as error:
             raise ModelFailedError(f"The model gave no result ({error}).") from error
         self.timing = self.timing.plus(read_s, done.forward_s, done.cut_s)
         self._known.put(key, done.result, self._made_on)

@@ -25,7 +25,7 @@ from viewer.inference.process.messages import (
 )
 from viewer.inference.process.model_process import LoadedModel, thread_count
 from viewer.inference.process.preview_messages import Previewed
-from viewer.inference.runs.results import no_result
+from viewer.inference.tasks.known import TASKS
 from viewer.overlays.blocks import BlockKey
 from viewer.processes.shared_pixels import hand_over
 from viewer.slides import SlideError, TileError
@@ -181,7 +181,7 @@ class ProcessFeed:
 
     def _feed(self, first: BlockKey, reader: BlockReader) -> None:
         """Read blocks and hand them over, never more than keep the process busy."""
-        task = self._model.bundle.description.task
+        kind = TASKS[self._model.bundle.description.task]
         key: BlockKey | None = first
         while key is not None:
             patches = reader.patches(key)
@@ -189,7 +189,7 @@ class ProcessFeed:
                 if not self._wait_until_proven():
                     return
                 self._previews.pass_over(key)
-                self._listener.on_result(Done(*key, no_result(task).to_bytes()), 0.0)
+                self._listener.on_result(Done(*key, kind.no_result().to_bytes()), 0.0)
             else:
                 started_s = time.perf_counter()
                 try:

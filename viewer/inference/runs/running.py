@@ -18,7 +18,7 @@ from viewer.inference.models.model_library import all_models
 from viewer.inference.runs.bands import check_blocks
 from viewer.inference.runs.engine import Engine
 from viewer.inference.runs.plan import block_grid
-from viewer.inference.runs.results import add_result, cell_values, empty_map
+from viewer.inference.runs.results import cell_values
 from viewer.inference.runs.slide_inference import (
     JudgingError,
     check_vectors,
@@ -26,12 +26,10 @@ from viewer.inference.runs.slide_inference import (
     mark_unlike,
     predict_slide,
 )
-from viewer.inference.tasks.known import kind_of
+from viewer.inference.tasks.known import TASKS, kind_of
 from viewer.overlays.area import blocks_of, bounds_of, holds, part_within
 from viewer.overlays.files.result_file import ResultFileError
 from viewer.overlays.files.result_files import read_result_file
-from viewer.overlays.object_map import ObjectMap
-from viewer.overlays.patch_feature_map import PatchFeatureMap
 from viewer.overlays.patch_mask import place_text
 from viewer.overlays.result_store import ResultStoreError
 from viewer.plurals import plural
@@ -49,12 +47,12 @@ if TYPE_CHECKING:
     from viewer.inference.cells.settings import CellSettings
     from viewer.inference.models.bundle import ModelBundle
     from viewer.inference.runs.bands import Band
-    from viewer.inference.runs.results import Result
     from viewer.inference.runs.run_clock import Progress
     from viewer.overlays.area import Area
     from viewer.overlays.blocks import BlockKey
     from viewer.overlays.objects import Objects
     from viewer.overlays.patch_mask import PatchMask
+    from viewer.overlays.result_map import BlockResult, ResultMap
     from viewer.overlays.segments.places import StorePlace
     from viewer.overlays.slide_prediction import SlidePrediction
     from viewer.slides.source import SlideSource
@@ -81,7 +79,7 @@ class ModelRun(msgspec.Struct):
         Sentences about what is missing, such as unreadable tiles.
     """
 
-    found: ObjectMap | PatchFeatureMap
+    found: ResultMap
     area: Area
     mpp_um: float
     judged: SlidePrediction | None = None
@@ -144,8 +142,9 @@ class ModelRun(msgspec.Struct):
 
     def objects(self) -> Objects:
         """Those whose middle lies in what was asked for; of models that find objects."""
-        assert isinstance(self.found, ObjectMap)
-        found = self.found.all_objects()
+        objects = self.found.as_objects
+        assert objects is not None
+        found = objects.all_objects()
         return found.taken(holds(self.area, found.centroids[:, 0], found.centroids[:, 1]))
 
     def cell_values(self, bundle: ModelBundle) -> tuple[NDArray[np.float32], list[str]]:
@@ -153,9 +152,10 @@ class ModelRun(msgspec.Struct):
 
         NaN beyond what was asked for: earlier runs may have found more of the slide.
         """
-        assert isinstance(self.found, PatchFeatureMap)
-        values, names = cell_values(self.found, bundle.task, bundle.colors, self.judged)
-        asked = self.found.cells_in(self.area)
+        found = self.found.as_patches
+        assert found is not None
+        values, names = cell_values(found, bundle.task, bundle.colors, self.judged)
+        asked = found.cells_in(self.area)
         return np.where(asked[..., np.newaxis], values, np.float32(np.nan)), names
 
 
@@ -242,7 +242,8 @@ def _run(
         check_blocks(grid, asked, most_blocks)
     if band is not None:
         asked = band.of(grid, asked)
-    run = ModelRun(empty_map(fed.description.task, grid, scale, fed.description.head), asked, scale)
+    about = fed.description
+    run = ModelRun(TASKS[about.task].empty_map(grid, scale, about.head), asked, scale)
     run.identity, run.bounds_px = source.info.identity, bounds_px(source.info)
     run.trained_on = training.text if training is not None else ""
     if bounds_of(asked).is_empty:
@@ -267,10 +268,11 @@ def _run(
     run.results, run.computed = engine.results, engine.timing.blocks
     if listener.failure:
         raise RunError(listener.failure)
-    if band is None and fed is not bundle and isinstance(run.found, PatchFeatureMap):
-        mark_unlike(bundle, run.found)
+    patches = run.found.as_patches
+    if band is None and fed is not bundle and patches is not None:
+        mark_unlike(bundle, patches)
         try:
-            run.judged = predict_slide(bundle, run.found, run.found.cells_in(asked))
+            run.judged = predict_slide(bundle, patches, patches.cells_in(asked))
         except JudgingError as error:
             raise RunError(str(error)) from error
     run.elapsed_s = time.monotonic() - started_s
@@ -331,9 +333,10 @@ def _judge_features(
     try:
         file = read_result_file(features, Size(base.width_px, base.height_px), scale)
         notes = check_vectors(bundle, file)
-        assert isinstance(file.found, PatchFeatureMap)
-        mark_unlike(bundle, file.found)
-        judged = predict_slide(bundle, file.found, file.found.cells_in(asked))
+        found = file.found.as_patches
+        assert found is not None
+        mark_unlike(bundle, found)
+        judged = predict_slide(bundle, found, found.cells_in(asked))
     except (ResultFileError, JudgingError) as error:
         raise RunError(str(error)) from error
     run = ModelRun(file.found, asked, scale, judged, f"features of {features.name}")
@@ -371,9 +374,9 @@ class _Listener:
         self.finished = threading.Event()
         self.failure = ""
 
-    def on_block(self, key: BlockKey, result: Result) -> None:
+    def on_block(self, key: BlockKey, result: BlockResult) -> None:
         if self._gathers:
-            add_result(self._run.found, key, result)
+            self._run.found.take(key, result)
 
     def on_progress(self, progress: Progress) -> None:
         if self._on_progress is not None:

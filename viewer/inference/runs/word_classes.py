@@ -17,7 +17,6 @@ from viewer.inference.process.messages import Refused
 from viewer.inference.process.model_process import ModelProcess, thread_count
 from viewer.inference.process.words_messages import EncodedWords, EncodeWords
 from viewer.inference.runs.running import RunError
-from viewer.overlays.patch_feature_map import PatchFeatureMap
 from viewer.overlays.scoring import softmax, word_similarity
 from viewer.overlays.word_vectors import WordVectors
 
@@ -81,8 +80,8 @@ def told_by_words(bundle: ModelBundle, phrases: Sequence[str]) -> ModelBundle:
 
 def run_by_words(run: ModelRun, words: WordVectors) -> ModelRun:
     """Return a run of a model of embeddings as what its vectors say of words."""
-    found = run.found
-    assert isinstance(found, PatchFeatureMap)
+    found = run.found.as_patches
+    assert found is not None
     values, head = np.full((found.rows, found.columns, 0), np.nan, np.float32), "regression"
     if found.count:
         values = word_similarity(found.values, words.vectors)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
+
+from viewer.inference.tasks.known import TASKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,26 +29,8 @@ def steps_of(task: Task) -> MakeSteps:
     ValueError
         Such a model works through no blocks.
     """
-    match task:
-        case "instances":
-            from viewer.inference.steps.instances import InstanceSteps
-
-            return InstanceSteps
-        case "detection":
-            from viewer.inference.steps.detection import DetectionSteps
-
-            return DetectionSteps
-        case "classification" | "embedding":
-            from viewer.inference.steps.patches import PatchSteps
-
-            return PatchSteps
-        case "attention":
-            from viewer.inference.steps.attention import AttentionSteps
-
-            return AttentionSteps
-        case "segmentation":
-            from viewer.inference.steps.segmentation import SegmentationSteps
-
-            return SegmentationSteps
-        case "slide" | "prompt":
-            raise ValueError(f"A {task} model works through no blocks.")
+    module, _, name = TASKS[task].steps.partition(":")
+    if not module:
+        raise ValueError(f"A {task} model works through no blocks.")
+    made: MakeSteps = getattr(import_module(module), name)
+    return made

@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from viewer.inference.runs.block_reading import Patches
-    from viewer.inference.runs.results import Result
     from viewer.overlays.blocks import BlockKey
+    from viewer.overlays.result_map import BlockResult
     from viewer.slides.source import RgbImage
 
 
@@ -23,6 +23,6 @@ class TaskSteps(Protocol):
 
     def result(
         self, answers: NDArray[np.float32], region: RgbImage, key: BlockKey, patches: Patches
-    ) -> Result:
+    ) -> BlockResult:
         """Return what is kept of its answers, one for each image."""
         ...

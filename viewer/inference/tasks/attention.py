@@ -14,6 +14,7 @@ class Attention(TaskKind):
     """A value for each place in a block and each magnification."""
 
     name = "attention"
+    steps = "viewer.inference.steps.attention:AttentionSteps"
     keeps_logarithms = True
     tells_where_to_look = True
     shows = "expected attention"

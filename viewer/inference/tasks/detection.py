@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from viewer.inference.tasks.task import Shape, TaskKind
+from viewer.inference.tasks.objects import ObjectsTask
 
 if TYPE_CHECKING:
     from viewer.inference.models.description import ModelDescription
+    from viewer.inference.tasks.task import Shape
 
 BoxLayout = Literal["scores", "objectness", "corners"]
 """Of the answer for an image, with c classes and n boxes.
@@ -45,15 +46,13 @@ def box_layout(
     )
 
 
-class Detection(TaskKind):
+class Detection(ObjectsTask):
     """Boxes of a patch; of those that overlap, the likeliest is kept."""
 
     name = "detection"
-    finds = "objects"
-    shows = "objects"
+    steps = "viewer.inference.steps.detection:DetectionSteps"
     is_told_by_shape = False
     own = ("boxes",)
-    is_square = True
 
     def complaint(self, about: ModelDescription) -> str:
         if about.patch_px <= 2 * about.margin_px:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from viewer.inference.tasks.task import Shape, TaskKind, answer_complaint, map_advice, map_sides
+from viewer.inference.tasks.objects import ObjectsTask
+from viewer.inference.tasks.task import Shape, answer_complaint, map_advice, map_sides
 
 if TYPE_CHECKING:
     from viewer.inference.models.description import Head, ModelDescription
@@ -26,15 +27,13 @@ _FEATURE_MAPS = {"nuclei-unet": 24}
 """How many finest maps each architecture gives, beside its logits, where features are asked for."""
 
 
-class Instances(TaskKind):
+class Instances(ObjectsTask):
     """Maps of a block that a decoder cuts into objects (`viewer.inference.decoders`)."""
 
     name = "instances"
-    finds = "objects"
-    shows = "objects"
+    steps = "viewer.inference.steps.instances:InstanceSteps"
     outlines = True
     own = ("decoder", "taught")
-    is_square = True
 
     def heads(self, about: ModelDescription) -> tuple[Head, ...]:
         return _PROBABILITY_HEADS.get(about.decoder, ("softmax",))

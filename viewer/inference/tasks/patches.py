@@ -14,6 +14,7 @@ class Classification(TaskKind):
     """Classes of patches."""
 
     name = "classification"
+    steps = "viewer.inference.steps.patches:PatchSteps"
     is_by_patch = True
     is_square = True
     has_head = True
@@ -32,6 +33,7 @@ class Embedding(TaskKind):
     """Vectors of patches."""
 
     name = "embedding"
+    steps = "viewer.inference.steps.patches:PatchSteps"
     is_by_patch = True
     is_square = True
     needs_classes = False

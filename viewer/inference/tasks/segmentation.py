@@ -21,6 +21,7 @@ class Segmentation(TaskKind):
     """Maps of the classes over a block, blended from windows that overlap."""
 
     name = "segmentation"
+    steps = "viewer.inference.steps.segmentation:SegmentationSteps"
     is_square = True
     has_head = True
     overlaps = True

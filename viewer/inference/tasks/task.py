@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from viewer.overlays.patch_features import CELLS
+from viewer.overlays.patch_features import CELLS, PatchFeatures
 
 if TYPE_CHECKING:
     from viewer.geometry import Size
     from viewer.inference.models.description import Head, ModelDescription, Task
+    from viewer.overlays.blocks import BlockGrid
+    from viewer.overlays.result_map import BlockResult, ResultMap
 
 Shape = tuple[int | str, ...]
 """Of an array; a word stands for any size, such as "any"."""
@@ -67,7 +69,10 @@ class TaskKind:
     name
         As in model.json.
     finds
-        What is kept of its answers: "objects", or "patches" (a vector for each patch).
+        What is kept of its answers: "objects", "patches" (a vector for each patch), or "other".
+    steps
+        What makes the steps before and after a model, as "module:class"; "" of a task that works
+        through no blocks. It is a name, since the window, which runs no model, imports tasks.
     asks_for
         What the model is asked in its process: "blocks" of a slide, a "slide" or a "prompt".
     is_by_patch
@@ -103,7 +108,8 @@ class TaskKind:
     """
 
     name: ClassVar[Task]
-    finds: ClassVar[Literal["objects", "patches"]] = "patches"
+    finds: ClassVar[Literal["objects", "patches", "other"]] = "patches"
+    steps: ClassVar[str] = ""
     asks_for: ClassVar[Literal["blocks", "slide", "prompt"]] = "blocks"
     is_by_patch: ClassVar[bool] = False
     is_square: ClassVar[bool] = False
@@ -136,6 +142,34 @@ class TaskKind:
     def tells_areas(self, head: Head) -> bool:
         """Return whether what it tells of places has areas of classes."""
         return self.has_head and head != "regression"
+
+    def empty_map(self, grid: BlockGrid, mpp_um: float, head: Head = "softmax") -> ResultMap:
+        """Return what takes the results of a slide; micrometers per level-0 pixel."""
+        # A model's process, which has no map of the slide, imports tasks too.
+        from viewer.overlays.patch_feature_map import PatchFeatureMap
+
+        return PatchFeatureMap(grid, mpp_um, self.kept_head(head))
+
+    def no_result(self) -> BlockResult:
+        """Return what is kept of a block without tissue."""
+        return PatchFeatures.none()
+
+    def decode(self, data: bytes, cells: int = CELLS) -> BlockResult:
+        """Read what a model's process sends of a block with so many cells along a side.
+
+        Raises
+        ------
+        BlockResultError
+            The bytes are damaged.
+        """
+        return PatchFeatures.from_bytes(data, cells)
+
+    def decode_kept(self, data: bytes, cells: int = CELLS) -> BlockResult:
+        """Read a result that this or an earlier version kept; raises as `decode`.
+
+        What a model's process sends is never read in this way.
+        """
+        return self.decode(data, cells)
 
     def cells(self, about: ModelDescription, slide_px: Size) -> int:  # noqa: ARG002
         """Return how many cells lie along a side of a block of a slide, pixels of `mpp_um`."""

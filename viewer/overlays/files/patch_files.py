@@ -10,11 +10,9 @@ import tifffile
 
 from viewer.atomic_write import atomic_write, atomic_write_text
 from viewer.cell_text import text_cell
-from viewer.overlays.area import holds
 from viewer.overlays.files.arrays import write_in_helper
 from viewer.overlays.objects import UNLIKE
 from viewer.overlays.result_card import write_card
-from viewer.overlays.tile_score_map import TileScoreMap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,7 +80,7 @@ def _write_values(
         write_in_helper(task, path, {"values": values}, list(names), um)
         return
     header = ["X px", "Y px", "Side px", *names]
-    table = _tile_rows(found, area) if isinstance(found, TileScoreMap) else None
+    table = found.tile_rows(area)
     if table is None:
         rows, columns = np.nonzero(found.cells_in(area))
         corners = np.stack([columns, rows], 1) * found.raster_px + np.array(found.origin)
@@ -98,15 +96,6 @@ def _write_values(
         writer = csv.writer(text)
         writer.writerow(map(text_cell, header))
         writer.writerows([f"{value:.6g}" for value in line] for line in table.tolist())
-
-
-def _tile_rows(found: TileScoreMap, area: Area) -> NDArray[np.float64]:
-    """Return a row for each tile whose middle lies in an area: corner, side, scores."""
-    tiles = found.tiles
-    middle_x, middle_y = tiles.left + tiles.width / 2, tiles.top + tiles.height / 2
-    inside = holds(area, middle_x, middle_y)
-    scores = found.scores.astype(np.float64)
-    return np.column_stack([tiles.left, tiles.top, tiles.width, scores])[inside]
 
 
 def _write_heatmap(

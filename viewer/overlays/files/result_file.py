@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from viewer.errors import CoverslipError
-from viewer.overlays.object_map import ObjectMap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from viewer.overlays.patch_feature_map import PatchFeatureMap
+    from viewer.overlays.result_map import ResultMap
 
 
 class ResultFileError(CoverslipError):
@@ -58,7 +57,7 @@ class ResultFile(msgspec.Struct, frozen=True):
     """
 
     path: Path
-    found: ObjectMap | PatchFeatureMap
+    found: ResultMap
     colors: list[tuple[str, str]]
     troubles: list[str]
     is_score_sure: bool = True
@@ -86,7 +85,7 @@ class ResultFile(msgspec.Struct, frozen=True):
     def task(self) -> Literal["instances", "scores", "embedding"]:
         if self.vectors is not None:
             return "embedding"
-        return "instances" if isinstance(self.found, ObjectMap) else "scores"
+        return "scores" if self.found.as_objects is None else "instances"
 
 
 def troubles_of(path: Path, left_out: Sequence[str], beside: int) -> list[str]:

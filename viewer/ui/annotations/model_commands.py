@@ -10,7 +10,6 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from viewer.annotations.counted import with_count
 from viewer.annotations.document import ReadOnlyError, adding, changing
 from viewer.colors import class_color
-from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.object_style import Histogram, histogram
 from viewer.progress import while_wanted
 from viewer.ui.annotations.bulk_edits import MANY
@@ -131,8 +130,6 @@ class ModelCommands(QObject):
 
     def ask_count(self) -> None:
         """Asks what is positive, and counts in the chosen regions."""
-        from viewer.ui.overlays.objects_presenter import ObjectsPresenter
-
         active, overlay = self._kept.active, self.objects_overlay()
         if active is None:
             self._window.say("Open a slide first.")
@@ -144,11 +141,11 @@ class ModelCommands(QObject):
         if not has_regions or overlay is None:
             self._tell_missing(has_regions=has_regions, has_objects=overlay is not None)
             return
-        if not isinstance(overlay.shown, ObjectsPresenter):
+        shown = overlay.as_objects
+        if shown is None:
             self._window.say(_NO_OBJECTS)
             return
-        found, names = overlay.found, overlay.shown.measurements
-        assert isinstance(found, ObjectMap)
+        found, names = shown.found, shown.measurements
         regions = _regions(active)
 
         def spreads() -> tuple[int, dict[str, Histogram]]:
@@ -322,7 +319,7 @@ class ModelCommands(QObject):
         overlays = self._window.overlays
         chosen = overlays.run_of(active.pane)
         candidates = ([chosen] if chosen is not None else []) + overlays.all_of(active.pane)
-        return next((each for each in candidates if isinstance(each.found, ObjectMap)), None)
+        return next((each for each in candidates if each.found.as_objects is not None), None)
 
 
 def _regions(active: PaneAnnotations) -> Callable[[], list[Annotation]]:
@@ -345,12 +342,10 @@ def _may_have_region(active: PaneAnnotations) -> bool:
 def _counter(overlay: Overlay, positive: Positive | None) -> Callable[[Annotation], RegionCount]:
     """Return what counts in a region, in a thread."""
     from viewer.overlays.counting import count_in_region
-    from viewer.ui.overlays.objects_presenter import ObjectsPresenter
 
-    found, shown, classes = overlay.found, overlay.shown, len(overlay.origin.colors)
-    assert isinstance(found, ObjectMap)
-    assert isinstance(shown, ObjectsPresenter)
-    style, is_whole = shown.style, not overlay.can_run
+    shown, classes = overlay.as_objects, len(overlay.origin.colors)
+    assert shown is not None
+    found, style, is_whole = shown.found, shown.style, not overlay.can_run
     return lambda region: count_in_region(
         found, style, classes, region.geometry, positive, is_whole=is_whole
     )
@@ -374,19 +369,17 @@ def _made_of(
     """Return what makes the regions, in a thread; None while nothing is shown."""
     from viewer.overlays.counting import shown_inside
     from viewer.overlays.to_annotations import annotations_of_heatmap, annotations_of_objects
-    from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
-    from viewer.ui.overlays.objects_presenter import ObjectsPresenter
 
-    found, shown, colors = overlay.found, overlay.shown, overlay.origin.colors
+    colors = overlay.origin.colors
 
     def where() -> BaseGeometry | None:
         inside = regions()
         return shapely.union_all([each.geometry for each in inside]) if inside else None
 
-    if isinstance(found, ObjectMap) and isinstance(shown, ObjectsPresenter):
-        style = shown.style
+    if (outlined := overlay.as_objects) is not None:
+        found, style = outlined.found, outlined.style
         return lambda: annotations_of_objects(shown_inside(found, style, where()), colors, author)
-    if not isinstance(shown, HeatmapPresenter) or shown.heatmap is None:
+    if (shown := overlay.as_heatmap) is None or shown.heatmap is None:
         return None
     heatmap, cell, origin = shown.heatmap, shown.found.raster_px, shown.found.origin
     classes = shown.legend() if heatmap.classes is not None else [_of_one_value(overlay, shown)]

@@ -14,7 +14,6 @@ from viewer.inference.cells.kept_settings import keep_settings, kept_settings
 from viewer.inference.cells.models import takes_settings, with_settings
 from viewer.inference.cells.settings import CellSettings
 from viewer.inference.models.bundle import ModelBundle
-from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.slide_scores import areas_among, scores_of, union_of
 from viewer.ui.background_runner import BackgroundRunner, Task, Urgency
 from viewer.ui.cells.field_preview import FieldPreviewer
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from viewer.annotations.annotation import Annotation
     from viewer.inference.cells.stain_vectors import StainSet, StainVectors
     from viewer.overlays.graded_cells import GradedCells
+    from viewer.overlays.object_map import ObjectMap
     from viewer.slides.source import SlideSource
     from viewer.ui.annotations.controller import AnnotationsController
     from viewer.ui.cells.cell_page import CellPage
@@ -368,8 +368,8 @@ class CellsController(QObject):
             pages, origin = self._pages.get(run.listed_as), run.origin
             if pages is None or not isinstance(origin, ModelBundle):
                 continue
-            cells, found = origin.description.cells, run.found
-            if cells is None or not cells.is_scored or not isinstance(found, ObjectMap):
+            cells, found = origin.description.cells, run.found.as_objects
+            if cells is None or not cells.is_scored or found is None:
                 pages[1].show_lines("", ())
                 continue
             self._score(pages[1], found, cells.class_names)

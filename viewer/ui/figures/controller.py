@@ -201,17 +201,14 @@ class FigureController(QObject):
     def _entries(self, pane: SlidePane, field: Box) -> list[Entry]:
         """Return what the colors over the slide mean."""
         from viewer.canvas.annotations_layer import AnnotationsLayer
-        from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
-        from viewer.ui.overlays.objects_presenter import ObjectsPresenter
 
         entries: list[Entry] = []
         for overlay in self._window.overlays.all_of(pane):
-            shown = overlay.shown
             if not overlay.is_visible:
                 continue
-            if isinstance(shown, ObjectsPresenter):
+            if overlay.as_objects is not None:
                 entries += [(color, name) for name, color in overlay.origin.colors]
-            elif isinstance(shown, HeatmapPresenter) and shown.heatmap is not None:
+            elif (shown := overlay.as_heatmap) is not None and shown.heatmap is not None:
                 heatmap = shown.heatmap
                 if heatmap.classes is None:
                     entries += gradient_entries(overlay.origin.name, heatmap)

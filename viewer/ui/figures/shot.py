@@ -31,7 +31,6 @@ from viewer.overlays.heatmap import (
     painted_colors,
     score_heatmap,
 )
-from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.shown_overlays import ShownOverlay, overlays_text
 from viewer.slides.calibration import no_pixel_size
 from viewer.slides.channel_choice import channels_named, displays_of, plane_of
@@ -280,20 +279,22 @@ def _overlay(
 def _results_layer(
     run: ModelRun, model: ModelBundle, entries: list[Entry]
 ) -> tuple[Layer, LayerOrder]:
-    if isinstance(run.found, ObjectMap):
+    if (outlined := run.found.as_objects) is not None:
         entries += [(color, name) for name, color in model.colors]
         objects = ObjectsLayer()
-        objects.show_map(run.found, [color for _, color in model.colors])
+        objects.show_map(outlined, [color for _, color in model.colors])
         return objects, LayerOrder.OBJECTS
-    heatmap = None
+    heatmap, found = None, run.found.as_patches
+    if found is None:
+        raise ShotError(f"What {model.name} finds is shown in the window alone.")
     if run.judged is not None:
         heatmap = attention_heatmap(run.judged, HeatmapStyle(as_percentiles=True))
     elif TASKS[model.task].tells_where_to_look:
-        return _expected(run.found, model), LayerOrder.HEATMAPS
+        return _expected(found, model), LayerOrder.HEATMAPS
     elif TASKS[model.task].has_head:
         colors = painted_colors(model.colors, is_map=TASKS[model.task].is_map)
         entries += [(color, name) for (name, _), color in zip(model.colors, colors, strict=True)]
-        heatmap = class_heatmap(run.found, HeatmapStyle(), colors)
+        heatmap = class_heatmap(found, HeatmapStyle(), colors)
     if heatmap is None:
         raise ShotError(
             f"{model.name} paints nothing by itself: choose a model of objects, classes, slides or "
@@ -302,7 +303,7 @@ def _results_layer(
     if heatmap.classes is None:
         entries += gradient_entries(model.name, heatmap)
     cells = PatchLayer()
-    cells.show_colors(heatmap.colors, run.found.cell, smooth=heatmap.classes is None)
+    cells.show_colors(heatmap.colors, found.cell, smooth=heatmap.classes is None)
     return cells, LayerOrder.HEATMAPS
 
 
@@ -361,9 +362,9 @@ def _file_layer(
             "in the window and ask for fields like one of the slide."
         )
     colors = [color for _, color in file.colors]
-    if isinstance(file.found, ObjectMap):
+    if (outlined := file.found.as_objects) is not None:
         objects = ObjectsLayer()
-        objects.show_map(file.found, colors)
+        objects.show_map(outlined, colors)
         entries += [(color, name) for name, color in file.colors]
         return objects, LayerOrder.OBJECTS
     if score is None and not file.is_score_sure:
@@ -371,13 +372,13 @@ def _file_layer(
         on_note(
             f"{path.name} does not say which column is the score, of {names}: give it with --score."
         )
-    heatmap = score_heatmap(file.found, HeatmapStyle(shown=_index_of(score, file)))
+    found = file.found.as_patches
+    assert found is not None
+    heatmap = score_heatmap(found, HeatmapStyle(shown=_index_of(score, file)))
     cells = PatchLayer()
     if heatmap is not None:
         entries += gradient_entries(file.colors[_index_of(score, file)][0], heatmap)
-        cells.show_colors(
-            heatmap.colors, file.found.raster_px, smooth=False, origin=file.found.origin
-        )
+        cells.show_colors(heatmap.colors, found.raster_px, smooth=False, origin=found.origin)
         on_note(
             f"{file.path.name}: {file.colors[_index_of(score, file)][0]}, colors from "
             f"{heatmap.low:.6g} to {heatmap.high:.6g}."

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from viewer.canvas.canvas import SlideCanvas
     from viewer.overlays.blocks import BlockKey
-    from viewer.overlays.patch_feature_map import PatchFeatureMap
+    from viewer.overlays.result_map import ResultMap
     from viewer.overlays.slide_prediction import SlidePrediction
     from viewer.ui.overlays.overlay_source import OverlaySource
 
@@ -32,17 +32,18 @@ _PAUSE_MS = 2500
 class AttentionPresenter(HeatmapPresenter):
     """Asks the slide model again, in a thread, as more of the slide becomes known."""
 
+    tells_unlike = True
+
     def __init__(
         self,
         canvas: SlideCanvas,
-        found: PatchFeatureMap,
+        found: ResultMap,
         origin: OverlaySource,
         identity: str,
         parent: QObject,
     ) -> None:
         super().__init__(canvas, found, origin, identity, parent)
         self.style = HeatmapStyle(as_percentiles=True)
-        self.judgment: SlidePrediction | None = None
         self._trouble = ""
         self._asked = -1
         self._judging = BackgroundRunner("slide model", 1, self)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject
 
-from viewer.overlays.object_map import ObjectMap
 from viewer.ui.overlays.model_card import add_action
 from viewer.ui.overlays.model_details import ModelDetailsDialog
 from viewer.ui.services import CommandHost, DialogHost
@@ -55,7 +54,7 @@ class CardMenu(QObject):
         add_action(menu, pause, commands["overlays.pause"].trigger, is_enabled=can_run)
         add_action(menu, "&Stop", commands["overlays.stop"].trigger, is_enabled=can_run)
         menu.addSeparator()
-        has_objects = run is not None and isinstance(run.found, ObjectMap)
+        has_objects = run is not None and run.found.as_objects is not None
         table = commands["overlays.table"]
         add_action(menu, "Object &table...", table.trigger, is_enabled=has_objects)
         density = commands["overlays.density"]

@@ -124,8 +124,8 @@ def _make(
     class_index: int | None,
     dialog: DensityDialog,
 ) -> None:
-    found, options, area_mm2 = run.found, dialog.options, dialog.area.value()
-    assert isinstance(found, ObjectMap)
+    found, options, area_mm2 = run.found.as_objects, dialog.options, dialog.area.value()
+    assert found is not None
     pane, source = run.pane, run.pane.source
     model, of = run.origin.name, ALL if class_index is None else names[class_index]
     wanted = None if class_index is None else [class_index]

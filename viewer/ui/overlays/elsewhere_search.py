@@ -67,17 +67,16 @@ class ElsewhereSearch(QObject):
         from viewer.overlays.elsewhere import common_mean, similar_elsewhere
         from viewer.overlays.files.result_file import ResultFile
         from viewer.slides.known_slides import find
-        from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
 
         overlay = self._active()
-        if overlay is None or not isinstance(overlay.shown, HeatmapPresenter):
+        if overlay is None or (shown := overlay.as_heatmap) is None:
             return
         if isinstance(overlay.origin, ResultFile):
             self._window.say(
                 "The vectors of a file are of this slide alone: ask for likeness on this slide."
             )
             return
-        canvas, shown, found = overlay.pane.canvas, overlay.shown, overlay.shown.found
+        canvas, found = overlay.pane.canvas, shown.found
         if shown.query.words is not None:
             self._search_by_words(shown.query.words, overlay)
             return

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from viewer.geometry import Box
     from viewer.inference.models.bundle import ModelBundle
     from viewer.overlays.patch_feature_map import PatchFeatureMap
+    from viewer.overlays.result_map import ResultMap
     from viewer.ui.overlays.overlay_source import OverlaySource
 
 _log = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ class ExpectedPresenter(HeatmapPresenter):
     def __init__(
         self,
         canvas: SlideCanvas,
-        found: PatchFeatureMap,
+        found: ResultMap,
         origin: OverlaySource,
         identity: str,
         parent: QObject,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.result_card import ResultCard
 from viewer.ui.file_dialogs import ask_new_file
 from viewer.ui.services import DialogHost, MessageHost, OverlayHost, SettingsHost
@@ -27,7 +26,10 @@ def ask_export(window: ExportHost, background: BackgroundRunner, run: Overlay) -
     from viewer.overlays.files.export import FORMATS
     from viewer.overlays.files.patch_files import CELL_FORMATS
 
-    formats = FORMATS if isinstance(run.found, ObjectMap) else CELL_FORMATS
+    if run.found.as_objects is None and run.found.as_patches is None:
+        window.say(f"No file takes what {run.origin.name} finds.")
+        return
+    formats = CELL_FORMATS if run.found.as_objects is None else FORMATS
     filters = {f"{name} ({' '.join(f'*{end}' for end in ends)})": ends[0]
                for name, ends in formats.items()}  # fmt: skip
     last = window.settings.results_format
@@ -46,7 +48,7 @@ def export_run(window: ExportHost, background: BackgroundRunner, run: Overlay, p
     from viewer.overlays.files.export import FORMATS, check_name
     from viewer.overlays.files.patch_files import CELL_FORMATS
 
-    formats = FORMATS if isinstance(run.found, ObjectMap) else CELL_FORMATS
+    formats = CELL_FORMATS if run.found.as_objects is None else FORMATS
     if complaint := check_name(path, formats):
         window.show_error(complaint)
         return
@@ -95,12 +97,11 @@ def _work(run: Overlay, path: Path, card: ResultCard | None) -> Callable[[], int
     from viewer.inference.runs.results import cell_values
     from viewer.overlays.files.export import write_objects
     from viewer.overlays.files.patch_files import write_cells
-    from viewer.ui.overlays.attention_presenter import AttentionPresenter
 
     box, mpp_um, colors = run.pane.canvas.slide_box, run.mpp_um, run.origin.colors
-    found, bounds = run.found, place_of(run.pane).bounds_px
-    if isinstance(found, ObjectMap):
-        objects = found.all_objects()
+    bounds, outlined = place_of(run.pane).bounds_px, run.found.as_objects
+    if outlined is not None:
+        objects = outlined.all_objects()
 
         def write() -> int:
             write_objects(path, objects, colors, box, mpp_um, card, bounds)
@@ -108,7 +109,9 @@ def _work(run: Overlay, path: Path, card: ResultCard | None) -> Callable[[], int
 
         return write
 
-    judged = run.shown.judgment if isinstance(run.shown, AttentionPresenter) else None
+    found, heatmap = run.found.as_patches, run.as_heatmap
+    assert found is not None
+    judged = None if heatmap is None else heatmap.judgment
 
     def write_map() -> int:
         values, names = cell_values(found, run.origin.task, run.origin.colors, judged)

@@ -6,9 +6,9 @@ import logging
 import math
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, QTimer, Signal
+from msgspec.structs import replace
+from PySide6.QtCore import QTimer
 
-from viewer.canvas.layer import LayerOrder
 from viewer.colors import UNKNOWN_COLOR, class_color
 from viewer.inference.tasks.known import kind_of
 from viewer.overlays.area import bounds_of
@@ -27,16 +27,21 @@ from viewer.overlays.heatmap import (
 from viewer.overlays.legend import LegendRow, patch_rows
 from viewer.overlays.result_at import ResultAt
 from viewer.ui.background_runner import BackgroundRunner, Task
+from viewer.ui.overlays.presenter import Presenter
 from viewer.ui.view.layer_entries import Ramp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from PySide6.QtCore import QObject
+
     from viewer.canvas.canvas import SlideCanvas
+    from viewer.canvas.layer import Layer
     from viewer.canvas.patch_layer import PatchLayer
     from viewer.geometry import Point
     from viewer.overlays.blocks import BlockKey
-    from viewer.overlays.patch_feature_map import PatchFeatureMap
+    from viewer.overlays.result_map import ResultMap
+    from viewer.overlays.slide_prediction import SlidePrediction
     from viewer.ui.overlays.overlay_source import OverlaySource
 
 _log = logging.getLogger(__name__)
@@ -48,16 +53,13 @@ _PAUSE_MS = 60
 """Between pictures while blocks come in or a slider moves."""
 
 
-class HeatmapPresenter(QObject):
+class HeatmapPresenter(Presenter):
     """Makes the picture anew, off the window's thread, whenever what it shows changed."""
-
-    stratum = LayerOrder.HEATMAPS
-    changed = Signal()
 
     def __init__(
         self,
         canvas: SlideCanvas,
-        found: PatchFeatureMap,
+        found: ResultMap,
         origin: OverlaySource,
         identity: str,
         parent: QObject,
@@ -66,14 +68,14 @@ class HeatmapPresenter(QObject):
         from viewer.canvas.patch_layer import PatchLayer
         from viewer.overlays.files.marks_file import load_marks
 
-        super().__init__(parent)
-        self.found = found
+        super().__init__(canvas, found, origin, identity, parent)
+        patches = found.as_patches
+        assert patches is not None
+        self.found = patches
         self.style = HeatmapStyle()
         self.heatmap: Heatmap | None = None
+        self.judgment: SlidePrediction | None = None
         self.layer: PatchLayer = PatchLayer()
-        self._canvas = canvas
-        self._origin = origin
-        self._identity = identity
         self._background = BackgroundRunner("heatmap", 1, self)
         self._making: Task | None = None
         self._is_stale = False
@@ -83,6 +85,19 @@ class HeatmapPresenter(QObject):
         self.query = Query(marks=load_marks(identity)) if self.is_asked else Query()
         self.meant = NumberedBoxesLayer("marked fields")
         self._show_meant()
+
+    @classmethod
+    def of(cls, shown: Presenter) -> HeatmapPresenter | None:
+        """Return a presenter that shows a heatmap; None for any other."""
+        return shown if isinstance(shown, cls) else None
+
+    @property
+    def painted(self) -> PatchLayer:
+        return self.layer
+
+    @property
+    def painted_over(self) -> tuple[Layer, ...]:
+        return (self.meant,) if self.is_asked else ()
 
     def refresh(self, key: BlockKey) -> None:
         """A block came."""
@@ -95,6 +110,10 @@ class HeatmapPresenter(QObject):
     def set_style(self, style: HeatmapStyle) -> None:
         self.style = style
         self._touch()
+
+    def switch_class(self, index: int, *, on: bool) -> None:
+        hidden = self.style.hidden - {index} if on else self.style.hidden | {index}
+        self.set_style(replace(self.style, hidden=hidden))
 
     def set_query(self, query: Query) -> None:
         """Asks embeddings something else; marks are kept for the next reading."""

@@ -18,7 +18,6 @@ from PySide6.QtWidgets import (
 from viewer.canvas.qt_guard import guarded
 from viewer.geometry import Point
 from viewer.measurement_names import with_signs
-from viewer.overlays.object_map import ObjectMap
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.rows_model import NUMBERS_ALIGNMENT, RowsModel
 from viewer.ui.widgets import RowTable
@@ -101,12 +100,11 @@ class ObjectTableDialog(QDialog):
 
     def __init__(self, overlay: Overlay, parent: QWidget) -> None:
         from viewer.overlays.object_table import FIXED_COLUMNS
-        from viewer.ui.overlays.objects_presenter import ObjectsPresenter
 
         super().__init__(parent)
-        assert isinstance(overlay.found, ObjectMap)
-        assert isinstance(overlay.shown, ObjectsPresenter)
-        self._overlay, self._found, self._shown = overlay, overlay.found, overlay.shown
+        shown = overlay.as_objects
+        assert shown is not None
+        self._overlay, self._found, self._shown = overlay, shown.found, shown
         self._column, self._is_descending = len(FIXED_COLUMNS), True
         self.setWindowTitle(f"{overlay.origin.name}: objects")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)

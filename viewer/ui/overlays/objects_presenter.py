@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import shapely
 from msgspec.structs import replace
-from PySide6.QtCore import QObject, Signal
 
 from viewer.canvas.layer import LayerOrder
 from viewer.geometry import Box
@@ -17,14 +16,18 @@ from viewer.overlays.legend import LegendRow, object_rows
 from viewer.overlays.object_style import STEPS, ObjectStyle
 from viewer.overlays.objects import UNLIKE
 from viewer.overlays.result_at import ResultAt
+from viewer.ui.overlays.presenter import Presenter
 from viewer.ui.view.layer_entries import Ramp
 
 if TYPE_CHECKING:
+    from PySide6.QtCore import QObject
+
     from viewer.canvas.canvas import SlideCanvas
+    from viewer.canvas.objects_layer import ObjectsLayer
     from viewer.geometry import Point
     from viewer.overlays.blocks import BlockKey
-    from viewer.overlays.object_map import ObjectMap
     from viewer.overlays.objects import Objects
+    from viewer.overlays.result_map import ResultMap
     from viewer.ui.overlays.overlay_source import OverlaySource
 
 # The low end of the map is as dark as nuclei are.
@@ -33,24 +36,38 @@ _REACH_UM = 30.0
 """No nucleus under the cursor has its middle farther away."""
 
 
-class ObjectsPresenter(QObject):
+class ObjectsPresenter(Presenter):
     """Keeps the outlines on the canvas up to date with what is found."""
 
     stratum = LayerOrder.OBJECTS
-    changed = Signal()
 
     def __init__(
-        self, canvas: SlideCanvas, found: ObjectMap, origin: OverlaySource, parent: QObject
+        self,
+        canvas: SlideCanvas,
+        found: ResultMap,
+        origin: OverlaySource,
+        identity: str,
+        parent: QObject,
     ) -> None:
         from viewer.canvas.objects_layer import ObjectsLayer
 
-        super().__init__(parent)
-        self.found = found
+        super().__init__(canvas, found, origin, identity, parent)
+        objects = found.as_objects
+        assert objects is not None
+        self.found = objects
         self.style = ObjectStyle()
         self.layer = ObjectsLayer()
-        self.layer.show_map(found, [color for _, color in origin.colors])
-        self._canvas = canvas
+        self.layer.show_map(objects, [color for _, color in origin.colors])
         self._colors = origin.colors
+
+    @classmethod
+    def of(cls, shown: Presenter) -> ObjectsPresenter | None:
+        """Return a presenter that shows outlines; None for any other."""
+        return shown if isinstance(shown, cls) else None
+
+    @property
+    def painted(self) -> ObjectsLayer:
+        return self.layer
 
     def refresh(self, key: BlockKey) -> None:
         """The objects of a block changed."""
@@ -89,6 +106,10 @@ class ObjectsPresenter(QObject):
         self.style = style
         self.layer.set_style(style, MEASURE_COLORS if style.measurement else ())
         self._canvas.update()
+
+    def switch_class(self, index: int, *, on: bool) -> None:
+        hidden = self.style.hidden - {index} if on else self.style.hidden | {index}
+        self.set_style(replace(self.style, hidden=hidden))
 
     def point_out(self, objects: Objects, index: int) -> None:
         """Draws one object boldly, so that it is found among the others."""
@@ -158,6 +179,3 @@ class ObjectsPresenter(QObject):
             x, y = objects.centroids[:, 0], objects.centroids[:, 1]
             count += int(((x >= box.x0) & (x < box.x1) & (y >= box.y0) & (y < box.y1)).sum())
         return count
-
-    def shut_down(self) -> None:
-        """Nothing of it goes on by itself."""

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
-from viewer.inference.tasks.known import kind_of
-from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.patch_mask import place_text
 from viewer.overlays.result_at import ResultAt
 from viewer.plurals import plural
+from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
+from viewer.ui.overlays.objects_presenter import ObjectsPresenter
+from viewer.ui.overlays.presenters import presenter_of
 
 if TYPE_CHECKING:
     from viewer.canvas.layer import Layer
@@ -18,9 +19,7 @@ if TYPE_CHECKING:
     from viewer.inference.models.bundle import ModelBundle
     from viewer.overlays.area import Area
     from viewer.overlays.files.result_file import ResultFile
-    from viewer.overlays.patch_feature_map import PatchFeatureMap
-    from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
-    from viewer.ui.overlays.objects_presenter import ObjectsPresenter
+    from viewer.overlays.result_map import ResultMap
     from viewer.ui.overlays.overlay_source import OverlaySource
     from viewer.ui.slides.slide_pane import SlidePane
 
@@ -48,15 +47,11 @@ class Overlay(QObject):
         self,
         pane: SlidePane,
         origin: OverlaySource,
-        found: ObjectMap | PatchFeatureMap,
+        found: ResultMap,
         parent: QObject,
     ) -> None:
         from viewer.canvas.hatched_layer import HatchedLayer
         from viewer.inference.runs.run_clock import Progress
-        from viewer.ui.overlays.attention_presenter import AttentionPresenter
-        from viewer.ui.overlays.expected_presenter import ExpectedPresenter
-        from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
-        from viewer.ui.overlays.objects_presenter import ObjectsPresenter
 
         super().__init__(parent)
         source, canvas = pane.source, pane.canvas
@@ -71,16 +66,9 @@ class Overlay(QObject):
         self.device = ""
         self.is_stopped = False
         self.progress = Progress(0, 0, 0.0, None, is_busy=False)
-        self.shown: ObjectsPresenter | HeatmapPresenter
-        shows = kind_of(origin.task).shows
-        if isinstance(found, ObjectMap):
-            self.shown = ObjectsPresenter(canvas, found, origin, self)
-        else:
-            kinds = {"judgment": AttentionPresenter, "expected attention": ExpectedPresenter}
-            presenter = kinds.get(shows, HeatmapPresenter)
-            self.shown = presenter(canvas, found, origin, self.identity, self)
+        self.shown = presenter_of(canvas, found, origin, self.identity, self)
         self.shown.changed.connect(self.changed)
-        if shows == "judgment":  # whose answer tells which fields are unlike its training data
+        if self.shown.tells_unlike:
             self.shown.changed.connect(self.refresh_holes)
         self._holes = found.unanswered
         self._hatched = HatchedLayer("no answer")
@@ -90,14 +78,20 @@ class Overlay(QObject):
             canvas.add_layer(layer, self.shown.stratum)
 
     @property
+    def as_objects(self) -> ObjectsPresenter | None:
+        """Return what shows it where that are outlines; else None."""
+        return ObjectsPresenter.of(self.shown)
+
+    @property
+    def as_heatmap(self) -> HeatmapPresenter | None:
+        """Return what shows it where that is a heatmap; else None."""
+        return HeatmapPresenter.of(self.shown)
+
+    @property
     def layers(self) -> tuple[Layer, ...]:
         """Return what the canvas paints of it, which is shown, hidden and moved together."""
-        from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
-
-        layers = (self.shown.layer, self._hatched, self._unlike_hatched)
-        if isinstance(self.shown, HeatmapPresenter) and self.shown.is_asked:
-            return (*layers, self.shown.meant)
-        return layers
+        hatched = (self._hatched, self._unlike_hatched)
+        return (self.shown.painted, *hatched, *self.shown.painted_over)
 
     @property
     def version(self) -> str:
@@ -156,10 +150,10 @@ class Overlay(QObject):
 
     @property
     def is_visible(self) -> bool:
-        return self.pane.canvas.has_layer(self.shown.layer)
+        return self.pane.canvas.has_layer(self.shown.painted)
 
     def set_visible(self, *, visible: bool) -> None:
-        canvas, layer = self.pane.canvas, self.shown.layer
+        canvas, layer = self.pane.canvas, self.shown.painted
         if visible and not canvas.has_layer(layer):
             for each in self.layers:
                 canvas.add_layer(each, self.shown.stratum)
@@ -169,10 +163,10 @@ class Overlay(QObject):
 
     @property
     def opacity(self) -> float:
-        return self.shown.layer.opacity
+        return self.shown.painted.opacity
 
     def set_opacity(self, opacity: float) -> None:
-        self.shown.layer.opacity = opacity
+        self.shown.painted.opacity = opacity
         self.pane.canvas.update()
         self.look_changed.emit()
 

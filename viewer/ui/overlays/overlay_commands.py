@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Protocol
 from PySide6.QtCore import QObject, Signal
 
 from viewer.inference.tasks.known import kind_of
-from viewer.overlays.object_map import ObjectMap
 from viewer.ui.overlays.services import ListedResults, OverlaysOn
 from viewer.ui.overlays.tile_explaining import TileExplainer
 from viewer.ui.services import (
@@ -147,7 +146,7 @@ class OverlayCommands(QObject):
         from viewer.ui.overlays.object_table_dialog import ObjectTableDialog
 
         run = self._overlays.in_hand
-        if run is not None and isinstance(run.found, ObjectMap):
+        if run is not None and run.found.as_objects is not None:
             ObjectTableDialog(run, self._window.window()).show()
         else:
             self._window.say(_NO_OBJECTS)
@@ -156,7 +155,7 @@ class OverlayCommands(QObject):
         from viewer.ui.overlays.density import ask_density
 
         run = self._overlays.in_hand
-        if run is not None and isinstance(run.found, ObjectMap):
+        if run is not None and run.found.as_objects is not None:
             ask_density(self._window, self._overlays, self._background, run)
         else:
             self._window.say(_NO_OBJECTS)
@@ -164,7 +163,8 @@ class OverlayCommands(QObject):
     def _fill(self) -> None:
         """Fill or empty the outlines of the chosen model, else of those that are on."""
         pane = self._window.panes.active
-        runs = [run for run in self._overlays.all_of(pane) if isinstance(run.found, ObjectMap)]
+        on = self._overlays.all_of(pane)
+        runs = [run for run in on if run.found.as_objects is not None]
         run = self._overlays.active if self._overlays.active in runs else next(iter(runs), None)
         if run is None:
             self._window.say(_NO_OBJECTS)

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from viewer.inference.models.bundle import ModelBundle
-    from viewer.inference.runs.results import Result
     from viewer.inference.runs.run_clock import Progress
     from viewer.overlays.area import Area
     from viewer.overlays.blocks import BlockKey
     from viewer.overlays.objects import Objects
+    from viewer.overlays.result_map import BlockResult
     from viewer.ui.slides.slide_pane import SlidePane
 
 _SETTLE_MS = 120
@@ -60,7 +60,7 @@ class OverlayRun(Overlay):
     ) -> None:
         from viewer.inference.runs.engine import Engine
         from viewer.inference.runs.plan import block_grid
-        from viewer.inference.runs.results import empty_map
+        from viewer.inference.tasks.known import TASKS
 
         source, canvas = pane.source, pane.canvas
         mpp_um = canvas.optics.mean_mpp_um
@@ -68,7 +68,7 @@ class OverlayRun(Overlay):
         assert mpp_um is not None
         grid = block_grid(source, fed.description, mpp_um)
         about = fed.description
-        found = empty_map(about.task, grid, mpp_um, about.head)
+        found = TASKS[about.task].empty_map(grid, mpp_um, about.head)
         super().__init__(pane, bundle, found, parent)
         self._wanted_device = device
         if device.startswith("cuda") and sys.platform == "linux" and not cuda_devices():
@@ -143,22 +143,17 @@ class OverlayRun(Overlay):
         self._engine.look_at(canvas.view.box.intersection(canvas.slide_box))
         self.changed.emit()
 
-    def _on_block(self, key: BlockKey, result: Result) -> None:
-        from viewer.inference.runs.results import add_result, has_holes
-
-        add_result(self.found, key, result)
+    def _on_block(self, key: BlockKey, result: BlockResult) -> None:
+        self.found.take(key, result)
         self.shown.refresh(key)
-        if has_holes(result):
+        if result.has_holes:
             self.refresh_holes()
         self.found_in.emit(key)
         self.changed.emit()
 
     def _on_preview(self, key: BlockKey, objects: Objects) -> None:
-        from viewer.ui.overlays.objects_presenter import ObjectsPresenter
-
-        if isinstance(self.shown, ObjectsPresenter):
-            self.shown.show_preview(key, objects)
-            self.changed.emit()
+        self.shown.show_preview(key, objects)
+        self.changed.emit()
 
     def _on_progress(self, progress: Progress) -> None:
         if progress != self.progress:
@@ -173,10 +168,7 @@ class OverlayRun(Overlay):
         self.changed.emit()
 
     def _on_trouble(self, sentence: str, is_final: bool) -> None:
-        from viewer.ui.overlays.objects_presenter import ObjectsPresenter
-
-        if isinstance(self.shown, ObjectsPresenter):  # its block may never be known
-            self.shown.end_preview()
+        self.shown.end_preview()  # its block may never be known
         if is_final:
             self.failed.emit(sentence)
         else:
@@ -202,7 +194,7 @@ class _Relay:
         with self._lock:
             self._run = None
 
-    def on_block(self, key: BlockKey, result: Result) -> None:
+    def on_block(self, key: BlockKey, result: BlockResult) -> None:
         with self._lock:
             if self._run is not None:
                 self._run._block_came.emit(key, result)

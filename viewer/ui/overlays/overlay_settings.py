@@ -95,42 +95,32 @@ class OverlaySettings(QObject):
 
     def show(self, run: Overlay, state: CardState) -> None:
         """Show an overlay that is on, with all that can be set of it."""
-        from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
-        from viewer.ui.overlays.objects_presenter import ObjectsPresenter
-
-        match run.shown:
-            case ObjectsPresenter():
-                self._show_objects(run.shown)
-                if self._body.objects is not None:
-                    self._body.objects.filled.setChecked(run.shown.layer.is_filled)
-            case HeatmapPresenter():
-                self._show_heatmap_style(run.shown)
-                self._show_marks(run.shown)
-                if self._words is not None:
-                    self._words.show(run)
+        if (shown := run.as_objects) is not None:
+            self._show_objects(shown)
+            if self._body.objects is not None:
+                self._body.objects.filled.setChecked(shown.layer.is_filled)
+        elif (heatmap := run.as_heatmap) is not None:
+            self._show_heatmap_style(heatmap)
+            self._show_marks(heatmap)
+            if self._words is not None:
+                self._words.show(run)
         self.show_figures(run, state)
 
     def show_figures(self, run: Overlay, state: CardState) -> None:
         """Show what was found so far."""
-        from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
-        from viewer.ui.overlays.objects_presenter import ObjectsPresenter
-
         self._body.show_state(state)
         objects, page = self._body.objects, self._body.heatmap
-        if (
-            isinstance(run.shown, ObjectsPresenter)
-            and objects is not None
-            and objects.measurement.count() == 1
-        ):
-            self._show_objects(run.shown)  # the first objects came
-        if isinstance(run.shown, HeatmapPresenter) and page is not None:
-            if run.shown.choices() != page.names:
-                self._show_heatmap_style(run.shown)  # a slide model told its heads
-            painted = run.shown.heatmap
+        outlined, shown = run.as_objects, run.as_heatmap
+        if outlined is not None and objects is not None and objects.measurement.count() == 1:
+            self._show_objects(outlined)  # the first objects came
+        if shown is not None and page is not None:
+            if shown.choices() != page.names:
+                self._show_heatmap_style(shown)  # a slide model told its heads
+            painted = shown.heatmap
             page.show_kind(are_classes=painted is not None and painted.classes is not None)
-            if (heatmap := run.shown.heatmap) is not None:
+            if (heatmap := shown.heatmap) is not None:
                 page.show_span(heatmap.low, heatmap.high, is_rank=heatmap.ranks is not None)
-            self._show_gallery(run, run.shown)
+            self._show_gallery(run, shown)
 
     def toggle_filled(self) -> None:
         """Fill the outlines, or no longer."""
@@ -149,20 +139,15 @@ class OverlaySettings(QObject):
             run.set_opacity(opacity)
 
     def _set_filled(self, filled: bool) -> None:
-        from viewer.ui.overlays.objects_presenter import ObjectsPresenter
-
-        if (run := self._active()) is not None and isinstance(run.shown, ObjectsPresenter):
-            run.shown.set_filled(filled=filled)
+        if (shown := self._shown_objects()) is not None:
+            shown.set_filled(filled=filled)
 
     def _set_object_style(self, style: ObjectStyle) -> None:
-        from viewer.ui.overlays.objects_presenter import ObjectsPresenter
-
-        run = self._active()
-        if run is not None and isinstance(run.shown, ObjectsPresenter):
-            is_other = style.measurement != run.shown.style.measurement
-            run.shown.set_style(style)
+        if (shown := self._shown_objects()) is not None:
+            is_other = style.measurement != shown.style.measurement
+            shown.set_style(style)
             if is_other:
-                self._show_objects(run.shown)
+                self._show_objects(shown)
 
     def _show_objects(self, shown: ObjectsPresenter) -> None:
         from viewer.ui.overlays.objects_presenter import MEASURE_COLORS
@@ -175,17 +160,13 @@ class OverlaySettings(QObject):
             page.show_histogram(histogram(shown.found, style.measurement), MEASURE_COLORS)
 
     def _switch_class(self, index: int, on: bool) -> None:
-        from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
-
         if (run := self._active()) is None:
             return
-        hidden = run.shown.style.hidden - {index} if on else run.shown.style.hidden | {index}
-        if isinstance(run.shown, HeatmapPresenter):
-            run.shown.set_style(replace(run.shown.style, hidden=hidden))
-            self._show_heatmap_style(run.shown)
-        else:
-            run.shown.set_style(replace(run.shown.style, hidden=hidden))
-            self._show_objects(run.shown)
+        run.shown.switch_class(index, on=on)
+        if (heatmap := run.as_heatmap) is not None:
+            self._show_heatmap_style(heatmap)
+        elif (objects := run.as_objects) is not None:
+            self._show_objects(objects)
         run.changed.emit()
 
     def _set_style(self, style: HeatmapStyle) -> None:
@@ -194,12 +175,10 @@ class OverlaySettings(QObject):
 
     def show_score(self, run: Overlay, index: int) -> None:
         """Show one of the scores of a heatmap."""
-        from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
-
-        if isinstance(run.shown, HeatmapPresenter):
-            run.shown.set_style(replace(run.shown.style, shown=index))
+        if (shown := run.as_heatmap) is not None:
+            shown.set_style(replace(shown.style, shown=index))
             if run is self._active():
-                self._show_heatmap_style(run.shown)
+                self._show_heatmap_style(shown)
 
     # Likeness and few-shot classes -----------------------------------------------------------
 
@@ -286,7 +265,9 @@ class OverlaySettings(QObject):
             run.viewed.emit(ResultAt(field.text, field.box))
 
     def _shown_heatmap(self) -> HeatmapPresenter | None:
-        from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
-
         run = self._active()
-        return run.shown if run is not None and isinstance(run.shown, HeatmapPresenter) else None
+        return None if run is None else run.as_heatmap
+
+    def _shown_objects(self) -> ObjectsPresenter | None:
+        run = self._active()
+        return None if run is None else run.as_objects

@@ -47,11 +47,9 @@ class ScoreQuestion(QDialog):
 
 def ask_score(window: QWidget, file: ResultFile, run: Overlay, settings: OverlaySettings) -> None:
     """Let the reader choose among the columns of a table that does not name its score."""
-    from viewer.overlays.patch_feature_map import PatchFeatureMap
-
-    if not isinstance(run.found, PatchFeatureMap):
+    if (patches := run.found.as_patches) is None:
         return
-    question = ScoreQuestion(file, run.found, window)
+    question = ScoreQuestion(file, patches, window)
     question.score_chosen.connect(lambda index: settings.show_score(run, index))
     run.destroyed.connect(question.close)
     question.show()

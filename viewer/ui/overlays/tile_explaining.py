@@ -81,7 +81,6 @@ class TileExplainer(QObject):
         """
         from viewer.inference.models.bundle import ModelBundle
         from viewer.inference.runs.explaining import explain_tile
-        from viewer.overlays.patch_feature_map import PatchFeatureMap
 
         self._end()
         if not on:
@@ -102,8 +101,8 @@ class TileExplainer(QObject):
         self._command.setChecked(True)
         pane.slide_changed.connect(self._on_slide_changed)
         pane.canvas.add_layer(self._layer, LayerOrder.OBJECTS)
-        if isinstance(run.found, PatchFeatureMap) and explains == "slide":
-            self._explain_slide(bundle, run.found)
+        if (patches := run.found.as_patches) is not None and explains == "slide":
+            self._explain_slide(bundle, patches)
             return
         self._say(f"{bundle.name} is explained in the middle of the view...")
         self._task = self._background.run(

@@ -62,13 +62,12 @@ class WordSearch(QObject):
     def _search(self, text: str) -> None:
         from viewer.inference.models.bundle import ModelBundle
         from viewer.inference.runs.word_classes import word_vectors
-        from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
 
         run = self._active()
         if run is None or not isinstance(bundle := run.origin, ModelBundle):
             return
-        shown = run.shown
-        if not isinstance(shown, HeatmapPresenter):
+        shown = run.as_heatmap
+        if shown is None:
             return
         if self._asked is not None:
             self._asked.cancel()

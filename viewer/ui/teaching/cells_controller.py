@@ -23,7 +23,6 @@ from viewer.inference.teaching.taught_bundles import (
     write_taught,
 )
 from viewer.inference.teaching.taught_card import taught_now
-from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.result_at import ResultAt
 from viewer.recording.events import CellMarked, CellsTaught
 from viewer.ui.annotations.toolbox import MOVE
@@ -157,9 +156,9 @@ class CellsTeachingController(QObject):
     def mark_along(self, path: list[Point], *, takes_away: bool = False) -> None:
         """Mark the cells along a path of level-0 points with the class in hand, or unmark them."""
         annotations, run = self._annotations, self.live.run
-        if annotations is None or run is None or not isinstance(run.found, ObjectMap):
+        if annotations is None or run is None or (found := run.found.as_objects) is None:
             return
-        cells = cells_along(run.found, path)
+        cells = cells_along(found, path)
         if not cells and len(path) == 1:
             self._window.say(_NO_CELL)
             return
@@ -228,7 +227,7 @@ class CellsTeachingController(QObject):
         model = self._model
         if model is None or run.pane is not self._pane or run.listed_as != model.key:
             return
-        if isinstance(run.origin, ModelBundle) and isinstance(run.found, ObjectMap):
+        if isinstance(run.origin, ModelBundle) and run.found.as_objects is not None:
             self.live.attach(run, run.origin)
             self._teach()
 

@@ -16,7 +16,6 @@ from viewer.inference.teaching.marks import check_classes
 from viewer.inference.teaching.object_teacher import ObjectTeacher
 from viewer.inference.teaching.taught_bundles import with_own_classes
 from viewer.inference.teaching.taught_objects import CHANCE, with_classes
-from viewer.overlays.object_map import ObjectMap
 from viewer.ui.background_runner import BackgroundRunner, Urgency
 from viewer.ui.overlays.gallery import GalleryField
 
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from viewer.inference.teaching.marks import Mark
     from viewer.inference.teaching.object_teacher import Lesson
     from viewer.overlays.blocks import BlockKey
+    from viewer.overlays.object_map import ObjectMap
     from viewer.overlays.objects import Objects
     from viewer.ui.overlays.overlay import Overlay
 
@@ -270,15 +270,14 @@ class LiveObjects(QObject):
         self, run: Overlay, base: ModelBundle, colors: Sequence[tuple[str, str]]
     ) -> None:
         """Have the overlay, its legend, tables and files speak of these classes."""
-        from viewer.ui.overlays.objects_presenter import ObjectsPresenter
-
         if list(colors) == base.colors:
             run.origin = base
         else:
             about = with_own_classes(base.description, dict(colors))
             run.origin = with_fields(base, description=about)
-        assert isinstance(run.shown, ObjectsPresenter)
-        run.shown.show_classes(list(colors))
+        shown = run.as_objects
+        assert shown is not None
+        shown.show_classes(list(colors))
 
     def _put(self, run: Overlay, key: BlockKey, objects: Objects) -> None:
         _map_of(run).put(key, objects)
@@ -308,8 +307,9 @@ class LiveObjects(QObject):
 
 
 def _map_of(run: Overlay) -> ObjectMap:
-    assert isinstance(run.found, ObjectMap)
-    return run.found
+    found = run.found.as_objects
+    assert found is not None
+    return found
 
 
 def _key(block: BlockKey) -> ObjectsKey:

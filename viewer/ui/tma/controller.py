@@ -18,7 +18,6 @@ from viewer.annotations.tma.cores import (
 )
 from viewer.annotations.tma.dearraying import DearrayOptions, dearray
 from viewer.annotations.tma.labels import TmaError
-from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.shown_overlays import write_shown_beside
 from viewer.slides import TileError
 from viewer.slides.remote.address import folder_beside
@@ -301,18 +300,16 @@ class TmaController(QObject):
         """Count what the model on screen found in each core, and keep it with the cores."""
         from viewer.inference.models.bundle import ModelBundle
         from viewer.overlays.core_scores import measured_cores
-        from viewer.ui.overlays.objects_presenter import ObjectsPresenter
 
         active, grid = self._drawable(), self.grid
         overlay = self._window.annotations.models.objects_overlay()
         if active is None or grid is None:
             self._window.say(_NO_CORES)
             return
-        if overlay is None or not isinstance(overlay.shown, ObjectsPresenter):
+        if overlay is None or (shown := overlay.as_objects) is None:
             self._tell(_NO_MODEL)
             return
-        found, style, origin = overlay.found, overlay.shown.style, overlay.origin
-        assert isinstance(found, ObjectMap)
+        found, style, origin = shown.found, shown.style, overlay.origin
         is_model = isinstance(origin, ModelBundle)
         cells = origin.description.cells if is_model else None
         version = f" {origin.version}" if is_model else ""

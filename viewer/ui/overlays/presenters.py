@@ -1,0 +1,43 @@
+"""Which presenter shows which results; another one is registered here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from viewer.inference.tasks.known import kind_of
+
+if TYPE_CHECKING:
+    from PySide6.QtCore import QObject
+
+    from viewer.canvas.canvas import SlideCanvas
+    from viewer.overlays.result_map import ResultMap
+    from viewer.ui.overlays.overlay_source import OverlaySource
+    from viewer.ui.overlays.presenter import Presenter
+
+
+def register(shows: str, presenter: type[Presenter]) -> None:
+    """Show tasks whose `TaskKind.shows` is `shows` by a presenter of their own."""
+    _REGISTERED[shows] = presenter
+
+
+def presenter_of(
+    canvas: SlideCanvas, found: ResultMap, origin: OverlaySource, identity: str, parent: QObject
+) -> Presenter:
+    """Return what shows results on a canvas, by the task that they are of."""
+    from viewer.ui.overlays.attention_presenter import AttentionPresenter
+    from viewer.ui.overlays.expected_presenter import ExpectedPresenter
+    from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
+    from viewer.ui.overlays.objects_presenter import ObjectsPresenter
+
+    known: dict[str, type[Presenter]] = {
+        "objects": ObjectsPresenter,
+        "judgment": AttentionPresenter,
+        "expected attention": ExpectedPresenter,
+        **_REGISTERED,
+    }
+    presenter = known.get(kind_of(origin.task).shows, HeatmapPresenter)
+    return presenter(canvas, found, origin, identity, parent)
+
+
+_REGISTERED: dict[str, type[Presenter]] = {}
+"""Besides those that come with Coverslip."""
