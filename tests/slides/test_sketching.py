@@ -101,7 +101,7 @@ def test_a_sketch_passes_over_tiles_that_cannot_be_read() -> None:
 def test_a_tile_that_became_is_the_same_and_quick(own_home: Path) -> None:
     top = len(_derived(Slope()).levels) - 1
     exact = _derived(Slope()).read_tile(top, 3, 5)
-    for path in own_home.rglob("*.jpg"):
+    for path in (*own_home.rglob("*.jpg"), *own_home.rglob("*.png")):
         path.unlink()
     source = Slope()
     derived = _derived(source)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import tifffile
+from test_ome_sets import write_set
 
 from viewer.slides import open_slide
 from viewer.slides.former_names import former_names
@@ -153,6 +154,38 @@ def test_mirax_is_its_folder_and_not_its_name(tmp_path: Path) -> None:
     with (path.with_suffix("") / "Data0001.dat").open("r+b") as file:
         file.write(struct.pack("<I", 99))
     assert slide_key(path) != key
+
+
+def test_any_line_of_the_description_of_a_mirax_counts(tmp_path: Path) -> None:
+    path = mirax(tmp_path, "A")
+    description = path.with_suffix("") / "Slidedat.ini"
+    description.write_text("[GENERAL]\n" + "".join(f"LINE_{n:05} = 1\n" for n in range(60_000)))
+    key, size = slide_key(path), description.stat().st_size
+    for share in range(1, 20):
+        with changed(description, size * share // 20, b"#"):
+            assert slide_key(path) != key
+    assert slide_key(path) == key
+
+
+def test_any_tag_of_a_set_of_files_counts(tmp_path: Path) -> None:
+    files = write_set(tmp_path)
+    noise = np.random.default_rng(0).integers(0, 256, (3, 1500, 1500), np.uint8)
+    for file in files:
+        with tifffile.TiffFile(file) as tiff:
+            about = tiff.pages.first.description.encode()
+        with tifffile.TiffWriter(file) as out:
+            for index, values in enumerate(noise):
+                text = None if index else about
+                out.write(values, tile=(256, 256), description=text, metadata=None, software="A")
+    key = slide_key(files[0])
+    assert {slide_key(file) for file in files} == {key}
+    with tifffile.TiffFile(files[1]) as tiff:
+        software = [page.aspage().tags["Software"].valueoffset for page in tiff.pages]
+    assert len(software) == 3
+    for at in software:
+        with changed(files[1], at, b"X"):
+            assert slide_key(files[0]) != key
+    assert slide_key(files[2]) == key
 
 
 def test_what_is_no_tiff_or_a_torn_one_has_a_key(tmp_path: Path) -> None:

@@ -1,4 +1,7 @@
-"""Tiles of dear derived levels on disk, so that a slide opened again shows them at once."""
+"""Tiles of dear derived levels on disk, so that a slide opened again shows them at once.
+
+They are kept exactly: what is measured on a slide must not depend on whether it was open before.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,7 @@ from viewer.limits import read_kept
 from viewer.slides.slide_key import file_name_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -34,7 +38,9 @@ ValuePlace = tuple[int, int, int, int, int]
 _log = logging.getLogger(__name__)
 
 MOST_BYTES = 1 << 30
+_PNG_LEVEL = 1
 _JPEG_QUALITY = 92
+"""Of sketches, which the tiles themselves replace."""
 
 
 class LevelStore:
@@ -69,15 +75,19 @@ class LevelStore:
 
     def get(self, level: Level, column: int, row: int) -> RgbImage | None:
         """Return a kept tile; None where it was not kept or has been spoilt."""
-        return self._read(self._path(level, column, row), level.tile_size_px(column, row))
+        path, size_px = self._path(level, column, row), level.tile_size_px(column, row)
+        return self._read(path, size_px, imagecodecs.png_decode)
 
     def get_sketch(self, level: Level, column: int, row: int) -> RgbImage | None:
         """Return what was kept in place of a tile that is not made yet; None for nothing."""
-        return self._read(self._sketch_path(level, column, row), level.tile_size_px(column, row))
+        path, size_px = self._sketch_path(level, column, row), level.tile_size_px(column, row)
+        return self._read(path, size_px, imagecodecs.jpeg8_decode)
 
-    def _read(self, path: Path, size_px: tuple[int, int]) -> RgbImage | None:
+    def _read(
+        self, path: Path, size_px: tuple[int, int], decode: Callable[[bytes], RgbImage]
+    ) -> RgbImage | None:
         try:
-            image = imagecodecs.jpeg8_decode(read_kept(path))
+            image = decode(read_kept(path))
         except FileNotFoundError:
             return None
         except Exception as error:  # whatever a torn file makes the decoder say
@@ -87,11 +97,13 @@ class LevelStore:
         return image if image.shape == (height, width, 3) and image.dtype == np.uint8 else None
 
     def put(self, level: Level, column: int, row: int, image: RgbImage) -> None:
-        self._write(self._path(level, column, row), _jpeg(image))
+        data = imagecodecs.png_encode(np.ascontiguousarray(image), level=_PNG_LEVEL)
+        self._write(self._path(level, column, row), bytes(data))
 
     def put_sketch(self, level: Level, column: int, row: int, image: RgbImage) -> None:
         """Keep a coarse picture until the tile itself is made."""
-        self._write(self._sketch_path(level, column, row), _jpeg(image))
+        data = imagecodecs.jpeg8_encode(image, level=_JPEG_QUALITY, subsampling="444")
+        self._write(self._sketch_path(level, column, row), bytes(data))
 
     def get_values(self, level: Level, place: ValuePlace, dtype: np.dtype[Any]) -> Values | None:
         """Return kept values of a channel, (height, width); None where they were not kept."""
@@ -130,7 +142,7 @@ class LevelStore:
     def _path(self, level: Level, column: int, row: int) -> Path:
         # The name holds all that shapes the tile, so another way to cut levels finds no old ones.
         grid = f"{level.downsample:.6g}-{level.tile_width_px}x{level.tile_height_px}"
-        return self._own / f"{grid}-{column}-{row}.jpg"
+        return self._own / f"{grid}-{column}-{row}.png"
 
     def _sketch_path(self, level: Level, column: int, row: int) -> Path:
         path = self._path(level, column, row)
@@ -157,10 +169,6 @@ class LevelStore:
                 return
             self._bytes -= _folder_bytes(folder)
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _jpeg(image: RgbImage) -> bytes:
-    return bytes(imagecodecs.jpeg8_encode(image, level=_JPEG_QUALITY, subsampling="444"))
 
 
 def _folder_bytes(folder: Path) -> int:

@@ -216,19 +216,37 @@ def _manifest(path: Path, files: tuple[Path, ...]) -> list[bytes]:
     from viewer.slides.ome_sets import TIFF_SUFFIXES
     from viewer.slides.slide_files import dicom_series
 
-    has_names = path.suffix.lower() not in TIFF_SUFFIXES and dicom_series(path) is None
-    most_bytes = (MOST_BYTES - (1 << 18)) // len(files)
+    is_tiff = path.suffix.lower() in TIFF_SUFFIXES
+    has_names = not is_tiff and dicom_series(path) is None
     entries: list[bytes] = []
-    for file in files:
+    for file, most_bytes in _shares(files):
         name = file.name if has_names and file != path else ""
         digest = blake2b(name.encode("utf-8", "surrogateescape"), digest_size=20)
         part = _Part(file, most_bytes)
-        size, piece = part.size_bytes, max(1, most_bytes // 4)
+        size = part.size_bytes
         digest.update(size.to_bytes(8, "little"))
-        for offset in (0, (size - piece) // 2, max(piece, size - piece)):
-            digest.update(part.read(max(0, offset), piece))
+        if size <= most_bytes:
+            digest.update(part.read(0, size))
+        else:
+            for data in _directories(part) if is_tiff else ():
+                digest.update(data)
+            piece = max(1, part.left_bytes // 4)
+            for offset in (0, (size - piece) // 2, max(piece, size - piece)):
+                digest.update(part.read(max(0, offset), piece))
         entries.append(digest.digest())
     return sorted(entries)
+
+
+def _shares(files: tuple[Path, ...]) -> Iterator[tuple[Path, int]]:
+    """Yield files with how much is read of each: all of small ones, such as descriptions."""
+    left = MOST_BYTES - (1 << 18)
+    share, of_size = 0, -1
+    in_order = sorted((file.stat().st_size, file) for file in files)
+    for index, (size, file) in enumerate(in_order):
+        if size != of_size:  # those of one size share alike, whatever their names
+            share, of_size = left // (len(files) - index), size
+        yield file, share
+        left -= min(size, share)
 
 
 # Directories of a TIFF --------------------------------------------------------------------------
@@ -244,7 +262,8 @@ def _directories(part: _Part) -> Iterator[bytes]:
     version = struct.unpack_from(f"{order}H", head, 2)[0] if order and len(head) == 16 else 0
     if version not in (42, 43):
         return
-    kept, part.left_bytes = part.left_bytes - _DIRECTORY_BYTES, _DIRECTORY_BYTES
+    most_bytes = min(_DIRECTORY_BYTES, part.left_bytes // 2)
+    kept, part.left_bytes = part.left_bytes - most_bytes, most_bytes
     walk = _Walk(part, order, is_big=version == 43, head=head)
     yield from walk.entries()
     part.left_bytes += kept
