@@ -47,8 +47,8 @@ class AlignmentDialog(QDialog):
             "Place landmarks", "Click the same places on both slides, three pairs at least"
         )
         self.landmarks.setCheckable(True)
-        self.bring = self._button("Import…", "Take an alignment from a JSON file")
-        self.write = self._button("Export…", "Write the alignment as JSON")
+        self.bring = self._button("Import...", "Take an alignment from a JSON file")
+        self.write = self._button("Export...", "Write the alignment as JSON")
         self.remove = self._button("Remove", "Align these slides no longer")
         self.progress = QProgressBar(self)
         self.progress.setRange(0, 100)

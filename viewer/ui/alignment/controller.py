@@ -108,7 +108,7 @@ class AlignmentController(QObject):
             return
         stop = self._stop = threading.Event()
         if self._dialog is not None:
-            self._dialog.show_alignment(self.alignment_of(here, there), "Reading the slides…")
+            self._dialog.show_alignment(self.alignment_of(here, there), "Reading the slides...")
             self._dialog.canceled.connect(stop.set)
         self._show_progress(0.0)
         panes = self._panes

@@ -190,7 +190,7 @@ class CountingController(QObject):
             self._window.say("Open a slide first: counts belong to one.")
             return False
         if pane.canvas.optics.mpp_um is None:
-            pane.bars.scale_hint.tell(NO_PIXEL_SIZE, "warning", "Set…")
+            pane.bars.scale_hint.tell(NO_PIXEL_SIZE, "warning", "Set...")
             self._window.say(NO_PIXEL_SIZE)
             return False
         active.calibrate()

@@ -54,8 +54,8 @@ class CountingBar(QFrame):
         second.addWidget(self.keys, 1)
         for text, signal, tip in (
             ("Next field", self.next_wanted, "Lay out a field in the middle of the view (Enter)"),
-            ("Frame…", self.frame_wanted, "Choose shape and area of the next field"),
-            ("Export…", self.export_wanted, "Write the count as CSV or GeoJSON"),
+            ("Frame...", self.frame_wanted, "Choose shape and area of the next field"),
+            ("Export...", self.export_wanted, "Write the count as CSV or GeoJSON"),
             ("Exit", self.left, "Count no more (Esc)"),
         ):
             button = self._button(text, tip)

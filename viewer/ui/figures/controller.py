@@ -186,7 +186,9 @@ class FigureController(QObject):
         size_px = figure_size_px(view.size, choice)
         plan = FigurePlan(whole, size_px, choice.dpi, choice.has_overlays, tuple(furniture))
         job = FigureJob(pane.canvas, plan, write, self)
-        progress = QProgressDialog("Painting the figure…", "Cancel", 0, 100, self._window.window())
+        progress = QProgressDialog(
+            "Painting the figure...", "Cancel", 0, 100, self._window.window()
+        )
         progress.setWindowModality(Qt.WindowModality.NonModal)
         progress.setWindowTitle("Export figure")
         progress.setMinimumDuration(_PATIENCE_MS)

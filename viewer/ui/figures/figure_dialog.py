@@ -83,7 +83,7 @@ class FigureDialog(QDialog):
         for box in (self.scale_bar, self.legend, self.overlays):
             shown.addWidget(box)
         self.says = QLabel(self)
-        buttons, self.save = answer_buttons(self, "Save as…")
+        buttons, self.save = answer_buttons(self, "Save as...")
         self.copy = buttons.addButton("Copy", QDialogButtonBox.ButtonRole.ActionRole)
         self.copy.setAutoDefault(False)
         self.copy.setToolTip("Put the figure on the clipboard")

@@ -21,7 +21,7 @@ _TEXT = """\
 long</b>, with the movements of the mouse on the slide.</p>
 <p>The log stays on this machine. <b>Not recorded</b> are pictures, the slide's label, anything \
 outside this window, and, unless you allow it below, names of slides and what you type.</p>
-<p>The pill at the upper right always shows whether you are recorded. <b>F9</b> pauses. Sessions \
+<p>The Record button always shows whether you are recorded. <b>F9</b> pauses. Sessions \
 can be deleted for good at any time.</p>"""
 
 

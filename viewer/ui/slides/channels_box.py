@@ -86,7 +86,7 @@ class ChannelsBox(QWidget):
         self.title = QLabel(self)
         self.title.setTextFormat(Qt.TextFormat.PlainText)
         self.title.setProperty("title", True)
-        self.color_button = QPushButton("Color…", self)
+        self.color_button = QPushButton("Color...", self)
         self.histogram = HistogramView(self)
         self.low, self.high = _value_box("Min", self), _value_box("Max", self)
         self.gamma = LookSlider("Gamma", GAMMA_RANGE, 1.0, self, logarithmic=True)

@@ -176,7 +176,7 @@ class ChannelsController(QObject):
             tuple(replace(each, shown=on) for each, on in zip(displays, wanted, strict=True))
         )
         names = [c.name for c, on in zip(self.axes.channels, wanted, strict=True) if on]
-        self._window.say(f"Shown: {', '.join(names[:8])}{', …' if len(names) > 8 else ''}.")
+        self._window.say(f"Shown: {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}.")
 
     def _show_all(self) -> None:
         if all(display.shown for display in self._displays):

@@ -110,7 +110,7 @@ class PaneBars(QObject):
             self.color_hint.tell(profile_problem, "warning")
         if mpp_um is None:
             self.scale_hint.tell(
-                "Pixel size unknown: measurements are in pixels.", "warning", "Set…"
+                "Pixel size unknown: measurements are in pixels.", "warning", "Set..."
             )
 
     def tell_silence(self, sentence: str) -> None:

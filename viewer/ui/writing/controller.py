@@ -132,7 +132,7 @@ class WritingController(QObject):
     def start(self, task: str, request: msgspec.Struct, title: str) -> None:
         """Write a slide in the background, with a dialog that shows progress and cancels."""
         job = WritingJob(task, request, self)
-        progress = QProgressDialog("Writing the slide…", "Cancel", 0, 1000, self._window.window())
+        progress = QProgressDialog("Writing the slide...", "Cancel", 0, 1000, self._window.window())
         progress.setWindowTitle(title)
         progress.setWindowModality(Qt.WindowModality.NonModal)
         progress.setMinimumDuration(_PATIENCE_MS)

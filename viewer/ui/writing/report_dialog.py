@@ -41,7 +41,7 @@ class WritingReportDialog(QDialog):
         self.text.setAccessibleName("Report")
         self.text.setPlainText("\n\n".join(map(shown_text, written.lines)))
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close, self)
-        self.save = buttons.addButton("Save report…", QDialogButtonBox.ButtonRole.ActionRole)
+        self.save = buttons.addButton("Save report...", QDialogButtonBox.ButtonRole.ActionRole)
         self.save.setAutoDefault(False)
         self.save.clicked.connect(self._ask_where)
         buttons.rejected.connect(self.reject)
