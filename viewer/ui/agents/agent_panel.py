@@ -14,7 +14,6 @@ from PySide6.QtWidgets import (
     QListWidget,
     QListWidgetItem,
     QPlainTextEdit,
-    QProgressBar,
     QPushButton,
     QSizePolicy,
     QSpinBox,
@@ -40,6 +39,7 @@ from viewer.agents.agent_events import (
 from viewer.agents.findings import box_of
 from viewer.measurement_names import with_signs
 from viewer.plurals import plural
+from viewer.ui.progress_bar import ProgressBar
 from viewer.ui.shell.panel import Panel, shows_state
 from viewer.ui.theme import icon
 from viewer.ui.widgets import ScrollColumn
@@ -130,7 +130,7 @@ class AgentPanel(Panel):
         self.pause = QPushButton("Pause", self)
         self.stop = QPushButton("Stop", self)
         self.state = QLabel(self)
-        self.progress = QProgressBar(self)
+        self.progress = ProgressBar(self)
         self.progress.setAccessibleName("Steps of the agent")
         self.progress.setMinimumHeight(self.progress.sizeHint().height())
         self.log = QListWidget(self)

@@ -10,11 +10,12 @@ from PySide6.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
     QLabel,
-    QProgressBar,
     QPushButton,
     QVBoxLayout,
     QWidget,
 )
+
+from viewer.ui.progress_bar import ProgressBar
 
 if TYPE_CHECKING:
     from viewer.slides.alignment.transform import SlideAlignment
@@ -50,7 +51,7 @@ class AlignmentDialog(QDialog):
         self.bring = self._button("Import...", "Take an alignment from a JSON file")
         self.write = self._button("Export...", "Write the alignment as JSON")
         self.remove = self._button("Remove", "Align these slides no longer")
-        self.progress = QProgressBar(self)
+        self.progress = ProgressBar(self)
         self.progress.setRange(0, 100)
         self.cancel = self._button("Cancel", "Give up the search")
         row = QHBoxLayout()

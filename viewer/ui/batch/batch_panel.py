@@ -11,12 +11,12 @@ from PySide6.QtWidgets import (
     QHeaderView,
     QLabel,
     QMenu,
-    QProgressBar,
     QPushButton,
     QVBoxLayout,
     QWidget,
 )
 
+from viewer.ui.progress_bar import ProgressBar
 from viewer.ui.shell.panel import Panel, shows_state
 from viewer.ui.widgets import LetteredCombo
 
@@ -80,7 +80,7 @@ class BatchPanel(Panel):
         self.pause = QPushButton("Pause", self)
         self.cancel = QPushButton("Cancel", self)
         self.retry = QPushButton("Retry failed", self)
-        self.progress = QProgressBar(self)
+        self.progress = ProgressBar(self)
         self.progress.setRange(0, _STEPS)
         self.progress.setAccessibleName("Progress of the batch")
         self.state = self._label("")

@@ -9,7 +9,6 @@ from PySide6.QtWidgets import (
     QFormLayout,
     QHBoxLayout,
     QLabel,
-    QProgressBar,
     QPushButton,
     QSlider,
     QVBoxLayout,
@@ -20,6 +19,7 @@ from viewer.inference.tasks.known import kind_of
 from viewer.ui.overlays.class_legend import ClassLegend
 from viewer.ui.overlays.gallery import Gallery
 from viewer.ui.overlays.settings_pages import HeatmapPage, ObjectsPage, QueryPage
+from viewer.ui.progress_bar import ProgressBar
 from viewer.ui.widgets import IconButton, text_label
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class CardBody(QWidget):
         self.pause = self._icon_button("mdi6.pause", "Pause models")
         self.pause.setCheckable(True)
         self.stop = self._icon_button("mdi6.stop", f"Stop {name}; what was found stays")
-        self.progress = QProgressBar(self)
+        self.progress = ProgressBar(self)
         self.progress.setRange(0, 1000)
         self.progress.setTextVisible(False)
         self.progress.setFixedHeight(6)

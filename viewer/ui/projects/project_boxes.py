@@ -11,13 +11,13 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QLineEdit,
-    QProgressBar,
     QPushButton,
     QVBoxLayout,
     QWidget,
 )
 
 from viewer.canvas.qt_guard import guarded
+from viewer.ui.progress_bar import ProgressBar
 from viewer.ui.slides.slide_list import STATE_ICONS, STATE_NAMES
 from viewer.ui.theme import icon
 
@@ -41,7 +41,7 @@ class ProjectHeader(QWidget):
         font = self.title.font()
         font.setBold(True)
         self.title.setFont(font)
-        self.progress = QProgressBar(self)
+        self.progress = ProgressBar(self)
         self.progress.setTextVisible(False)
         self.progress.setFixedHeight(6)
         self.progress.setAccessibleName("Slides done")

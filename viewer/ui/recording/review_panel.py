@@ -13,7 +13,6 @@ from PySide6.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
     QPlainTextEdit,
-    QProgressBar,
     QPushButton,
     QStackedWidget,
     QVBoxLayout,
@@ -23,6 +22,7 @@ from PySide6.QtWidgets import (
 from viewer.canvas.qt_guard import guarded
 from viewer.ui.command_button import CommandButton
 from viewer.ui.commands.recording import REVIEW_COMMANDS
+from viewer.ui.progress_bar import ProgressBar
 from viewer.ui.recording.review_table import ReviewTable
 from viewer.ui.shell.panel import Panel, shows_state
 from viewer.ui.widgets import NoticeBar, take_as_typed, text_label
@@ -73,7 +73,7 @@ class ReviewPanel(Panel):
         self.reviewer.setToolTip(
             "The pseudonym under which you review; each has a review of theirs"
         )
-        self.progress = QProgressBar(self)
+        self.progress = ProgressBar(self)
         self.table = ReviewTable(self)
         self.place = text_label(self)
         self.text = TextField(self)

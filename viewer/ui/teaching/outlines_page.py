@@ -9,12 +9,12 @@ from PySide6.QtWidgets import (
     QGroupBox,
     QHBoxLayout,
     QLineEdit,
-    QProgressBar,
     QPushButton,
     QVBoxLayout,
     QWidget,
 )
 
+from viewer.ui.progress_bar import ProgressBar
 from viewer.ui.widgets import text_label
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class OutlinesPage(QGroupBox):
         self.name.setAccessibleName("Name of the model")
         self.learn = QPushButton("Learn", self)
         self.learn.setToolTip("Learn in the background; it is kept only if it gets better")
-        self.progress = QProgressBar(self)
+        self.progress = ProgressBar(self)
         self.progress.setAccessibleName("Progress")
         self.stop = QPushButton("Stop", self)
         self.stop.setToolTip("Stop learning; nothing is kept")
