@@ -26,6 +26,7 @@ from viewer.settings import Settings
 from viewer.signing.keys import KeyRing
 from viewer.tiles.cache import TileCache
 from viewer.ui.main_window import MainWindow
+from viewer.ui.privacy.audit_box import audit_sentence
 from viewer.ui.settings_dialog import SettingsDialog
 
 
@@ -141,6 +142,20 @@ def test_what_is_changed_shows(attack: str) -> None:
     }[attack]
     log_file().write_bytes(b"".join(made))
     assert check_audit().problem
+
+
+@pytest.mark.parametrize("is_put_in", [False, True])
+def test_a_last_line_without_a_signature_may_be_anybodys_and_that_is_said(is_put_in: bool) -> None:
+    lines = noted()
+    entry = msgspec.json.decode(lines[-1], type=AuditEntry)
+    made = msgspec.structs.replace(
+        entry, number=entry.number + is_put_in, subject="/slides/other.svs", signature=""
+    )
+    kept = lines if is_put_in else lines[:-1]
+    log_file().write_bytes(b"".join([*kept, msgspec.json.encode(made) + b"\n"]))
+    verdict = check_audit()
+    assert (verdict.problem, verdict.unsigned) == ("", 1)
+    assert "1 of them unsigned, which may have been changed or put in" in audit_sentence(verdict)
 
 
 def test_a_forger_with_another_key_is_seen(

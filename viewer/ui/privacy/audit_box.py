@@ -59,7 +59,7 @@ class AuditBox(ListedBox):
         for column in (0, 1, 2):
             self.table.resizeColumnToContents(column)
             self.table.setColumnWidth(column, min(self.table.columnWidth(column), _WIDEST_PX))
-        self.state.setText(f"{_sentence(verdict)} {place}")
+        self.state.setText(f"{audit_sentence(verdict)} {place}")
 
     def _on_failed(self, error: Exception) -> None:
         self.state.setText(f"What was done cannot be read ({error}).")
@@ -79,9 +79,14 @@ def _read() -> tuple[list[AuditEntry], AuditVerdict, str]:
     return read_audit(_MOST_SHOWN), check_audit(), KeyRing().place
 
 
-def _sentence(verdict: AuditVerdict) -> str:
+def audit_sentence(verdict: AuditVerdict) -> str:
+    """Return in one sentence whether the list is as it was written."""
     if verdict.problem:
         return f"This list was tampered with: {verdict.problem}"
-    unsigned = f", {verdict.unsigned:,} of them unsigned" if verdict.unsigned else ""
     count = plural(verdict.lines, "entry", "entries")
-    return f"{count}, none changed or missing{unsigned}."
+    if verdict.unsigned:
+        return (
+            f"{count}, {verdict.unsigned:,} of them unsigned, which may have been changed or put "
+            "in; none of the others is changed or missing."
+        )
+    return f"{count}, none changed or missing."
