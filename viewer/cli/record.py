@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import ssl
 import sys
 import threading
 from pathlib import Path
@@ -15,6 +14,7 @@ import typer
 from viewer.cli.output import fail, say
 
 if TYPE_CHECKING:
+    import ssl
     from types import FrameType
 
     from viewer.recording.receiving.server import RecordServer
@@ -205,6 +205,8 @@ def _token(path: Path | None) -> str:
 def _tls(cert: Path | None, key: Path | None) -> ssl.SSLContext | None:
     if cert is None:
         return None
+    import ssl
+
     from viewer.limits import check_regular
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
