@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from viewer.geometry import Optics
 from viewer.slides.channels import MOST_CHANNELS, STORED_TYPES, Axes, as_channels
 from viewer.slides.errors import (
     DamagedSlideError,
@@ -48,6 +49,8 @@ _MOST_TILES = 1 << 28
 """Of a level: two meters of glass at 0.5 um and 256 px."""
 _MAX_SIDE_PX = 1 << 31
 _MOST_PLANES = 1 << 20
+_LEAST = 1e-9
+"""Of micrometers, seconds and an objective's power; the most is the inverse of it."""
 _MAX_TABLES_BYTES = 1 << 16
 _MAX_JPEG_BYTES = 32 << 20
 """A tile of more bytes is left to the reader."""
@@ -300,7 +303,7 @@ def _info(opened: Opened) -> SlideInfo:
     return SlideInfo(
         vendor=opened.vendor,
         reader=opened.reader,
-        optics=opened.optics,
+        optics=_sound_optics(opened.optics),
         associated=opened.associated,
         icc_profile=opened.icc_profile,
         properties=opened.properties,
@@ -308,9 +311,28 @@ def _info(opened: Opened) -> SlideInfo:
         images=opened.images,
         image=opened.image,
         part=opened.part,
-        display_range=opened.display_range,
-        axes=opened.axes,
+        display_range=_sound_range(opened.display_range),
+        axes=msgspec.structs.replace(
+            opened.axes,
+            z_spacing_um=_sound(opened.axes.z_spacing_um),
+            t_interval_s=_sound(opened.axes.t_interval_s),
+        ),
     )
+
+
+def _sound(value: float | None) -> float | None:
+    """Return a length, time or power that can be; None for others, by which nobody may divide."""
+    return value if value is not None and _LEAST <= value <= 1 / _LEAST else None
+
+
+def _sound_optics(optics: Optics) -> Optics:
+    sides = optics.mpp_um
+    is_sound = sides is not None and all(_sound(side) is not None for side in sides)
+    return Optics(sides if is_sound else None, _sound(optics.objective_power))
+
+
+def _sound_range(values: tuple[float, float] | None) -> tuple[float, float] | None:
+    return values if values is not None and isfinite(values[1] - values[0]) else None
 
 
 def _jpeg_level(direct: DirectTiles | None, level: Level) -> _JpegLevel | None:
