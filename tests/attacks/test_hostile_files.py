@@ -24,6 +24,7 @@ from measured_runs import REPOSITORY
 from private_text import PRIVATE, secret
 
 from viewer.annotations.formats.asap import read_asap
+from viewer.annotations.formats.lxml_elements import XmlElement, element_in, element_left_in
 from viewer.annotations.formats.problems import Problem
 from viewer.geometry import Size
 from viewer.inference.models.bundle import BundleError, load_bundle
@@ -135,6 +136,25 @@ def test_entities_of_xml_are_neither_multiplied_nor_fetched(
     written = out.read_text() if out.exists() else ""
     assert PRIVATE not in written + done.stdout + done.stderr
     assert len(written) < 20_000
+
+
+@pytest.mark.parametrize("parse", [element_in, element_left_in])
+def test_a_parsed_xml_holds_nothing_that_an_entity_names(
+    parse: Callable[[bytes, str | None], XmlElement | None], secret: Path, tmp_path: Path
+) -> None:
+    """What no format of annotations would tell, either."""
+    definitions = tmp_path / "definitions.dtd"
+    definitions.write_text(f'<!ENTITY e "{PRIVATE}">')
+    for declared in (
+        f'<!ENTITY e SYSTEM "file://{secret}">',
+        f'<!ENTITY % p SYSTEM "file://{definitions}"> %p;',
+        f'<!ENTITY e "{PRIVATE}">',
+    ):
+        root = parse(f"<!DOCTYPE a [{declared}]><a>x<b>&e;</b></a>".encode(), None)
+        assert root is not None
+        texts = [str(each.text) for each in root.iter()]
+        assert "x" in texts[0]
+        assert PRIVATE not in "".join(texts)
 
 
 def zip_of(path: Path, members: list[tuple[str, bytes, int]]) -> Path:
