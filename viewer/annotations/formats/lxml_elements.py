@@ -22,6 +22,7 @@ class XmlElement(Protocol):
     """An element as lxml holds it."""
 
     tag: str
+    text: str | None
 
     @overload
     def get(self, name: str) -> str | None: ...
