@@ -39,16 +39,19 @@ class SettingsSection(QWidget):
         Stands below the title.
     """
 
-    def __init__(self, title: str, body: QWidget, parent: QWidget) -> None:
+    def __init__(self, title: str, parent: QWidget) -> None:
         super().__init__(parent)
         self.title = title
-        self.body = body
         heading = QLabel(title, self)
         heading.setProperty("title", True)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 8)
-        layout.addWidget(heading)
-        layout.addWidget(body, 1)
+        self._column = QVBoxLayout(self)
+        self._column.setContentsMargins(0, 0, 0, 8)
+        self._column.addWidget(heading)
+
+    def show_body(self, body: QWidget) -> None:
+        """Put what the section is about below its title."""
+        self.body = body
+        self._column.addWidget(body, 1)
 
 
 class SettingRows(QWidget):
