@@ -103,6 +103,26 @@ def test_links_pipes_and_files_that_others_write_are_refused(tmp_path: Path) -> 
 
 
 @needs_root
+def test_a_file_that_others_can_replace_in_its_folder_is_refused(public_place: Path) -> None:
+    path = public_place / "waiting" / "review-1.jsonl"
+    path.parent.mkdir()
+    path.write_bytes(b"0\n")
+    path.chmod(0o600)
+    for mode, is_ours in (
+        (0o700, True),
+        (0o755, True),
+        (0o1777, True),
+        (0o777, False),
+        (0o775, False),
+    ):
+        path.parent.chmod(mode)
+        assert is_own_file(path) is is_ours, oct(mode)
+    path.parent.chmod(0o755)
+    own_by_other(path.parent)
+    assert not is_own_file(path)
+
+
+@needs_root
 def test_nothing_waits_where_another_account_can_see_or_replace_it(
     public_place: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,7 +23,7 @@ from viewer.agents.endpoint import Endpoint
 from viewer.agents.errors import AgentError, NotPermittedError
 from viewer.agents.keys import Keys
 from viewer.agents.permission import Permission, PermissionBook
-from viewer.atomic_write import atomic_write_bytes
+from viewer.atomic_write import atomic_write_bytes, replace_by
 from viewer.audit_log import sent_detail, trail
 from viewer.egress import EgressError, check_egress
 from viewer.inference.models.bundle import BundleError
@@ -109,9 +109,16 @@ def test_folders_bind_slides_and_what_is_written(
         open_slide(allowed / "link.svs")
     atomic_write_bytes(allowed / "out.csv", b"x")
     (allowed / "elsewhere").symlink_to(tmp_path)
+    (whole := tmp_path / "whole.part").write_bytes(b"x")
     for out in (tmp_path / "out.csv", allowed / "elsewhere" / "out.csv", allowed / ".." / "a"):
         with pytest.raises(PermissionError):
             atomic_write_bytes(out, b"x")
+        with pytest.raises(PermissionError):
+            replace_by(whole, out)
+        converted = invoke(["convert", str(inside), str(out.with_suffix(".ome.tif"))])
+        assert converted.exit_code == 2
+        assert "policy allows no files" in converted.output
+    assert whole.exists()
     shot = invoke(["shot", str(inside), "-o", str(tmp_path / "a.png")])
     assert shot.exit_code == 2
     assert "policy allows no files there" in shot.output
