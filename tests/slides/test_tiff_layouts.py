@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import imagecodecs
@@ -103,6 +104,25 @@ def test_deep_gray_is_stretched_and_said(tmp_path: Path, tile: Any) -> None:
     expected = np.rint((deep.astype(float) - low) * 255 / (high - low)).astype(np.uint8)
     notes = assert_shows(path, gray(expected), 1)
     assert notes == (f"Stretched for display: 16-bit values from {low:,} to {high:,}.",)
+
+
+def test_a_range_that_a_smaller_level_tells_is_called_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("viewer.slides.readers.tiff.page_colors.WHOLE_LEVEL_PX", 100_000)
+    monkeypatch.setattr("viewer.slides.readers.tiff.source.WHOLE_LEVEL_PX", 100_000)
+    deep = np.full((300, 420), 500, np.uint16)
+    deep[::3] = 100
+    deep[151, 201] = 4000  # which the smaller level does not hold
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as out:
+        for step in (1, 2):
+            values = np.ascontiguousarray(deep[::step, ::step])
+            out.write(values, tile=(128, 128), subfiletype=step - 1, metadata=None)
+    with closing(open_slide(path)) as source:
+        (note,) = source.info.notes
+        assert len(source.levels) > 1
+    assert "values from 100 to 500, as a smaller level or a part has them; those" in note
 
 
 @pytest.mark.parametrize("bits", [2, 4, 10, 12, 14])

@@ -227,7 +227,13 @@ def with_range(colors: SampleColors, level: LevelChunks, page: TiffPage) -> Samp
 
 
 def stretch_note(page: TiffPage, shown: SampleColors) -> str:
-    """Return a sentence where values are shown stretched; empty where they are not."""
+    """Return a sentence where values are shown stretched; empty where they are not.
+
+    Parameters
+    ----------
+    page
+        Of the finest level.
+    """
     if shown.range is None or (shown.model is ColorModel.CMYK and numbers(page, _DOT_RANGE)):
         return ""
     black, white = shown.range
@@ -237,7 +243,11 @@ def stretch_note(page: TiffPage, shown: SampleColors) -> str:
     kind = kind or f"{bits_per_sample(page)}-bit"
     unknown = no_data(page) if shown.model is ColorModel.GRAY else None
     except_for = "" if unknown is None else f"; {unknown:,.6g} stands for no data"
-    return f"Stretched for display: {kind} values from {black:,.6g} to {white:,.6g}{except_for}."
+    is_stated = shown.model is ColorModel.CMYK or _imagej_range(page) is not None
+    is_of_part = page.imagewidth * page.imagelength > WHOLE_LEVEL_PX and not is_stated
+    of = ", as a smaller level or a part has them; those beyond are black or white"
+    said = f"{kind} values from {black:,.6g} to {white:,.6g}{of if is_of_part else ''}{except_for}"
+    return f"Stretched for display: {said}."
 
 
 def sample_note(page: TiffPage) -> str:
