@@ -41,10 +41,8 @@ Head = Literal["softmax", "sigmoid", "probabilities", "logit", "regression", "in
 Decoder = Literal[
     "coverslip", "labels", "stardist", "hovernet", "cellvit", "cellpose", "contours", "cells",
 ]  # fmt: skip
-Task = Literal[
-    "instances", "classification", "embedding", "attention", "slide", "prompt", "segmentation",
-    "detection",
-]  # fmt: skip
+Task = str
+"""Name of one of `viewer.inference.tasks.known.TASKS`."""
 
 
 class ModelClass(msgspec.Struct, frozen=True, rename=_ON_DISK):
@@ -332,6 +330,8 @@ def missing_names(card: object) -> list[str]:
 
 def complaint(about: ModelDescription) -> str:
     """Return what contradicts itself in a description, as the end of a sentence, or ""."""
+    if about.task not in TASKS:
+        return f'task "{about.task}" is unknown: say one of {", ".join(TASKS)}'
     return next((each for each in _complaints(about)), "")
 
 

@@ -1,4 +1,4 @@
-"""All kinds of tasks; another one is a class of its own and a line here."""
+"""All kinds of tasks; another one is a class of its own, and put into `TASKS`."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from viewer.inference.tasks.segmentation import Segmentation
 from viewer.inference.tasks.slide import Slide
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from viewer.inference.models.description import Task
     from viewer.inference.tasks.task import TaskKind
 
@@ -24,10 +22,10 @@ _ALL = (
     Detection(),
 )  # fmt: skip
 
-TASKS: Mapping[Task, TaskKind] = {kind.name: kind for kind in _ALL}
+TASKS: dict[Task, TaskKind] = {kind.name: kind for kind in _ALL}
 _OF_FILES = Scores()
 
 
 def kind_of(task: str) -> TaskKind:
     """Return the kind of a model's task, or of "scores", the values of a file."""
-    return next((kind for name, kind in TASKS.items() if name == task), _OF_FILES)
+    return TASKS.get(task, _OF_FILES)

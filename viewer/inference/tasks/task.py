@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Shape = tuple[int | str, ...]
 """Of an array; a word stands for any size, such as "any"."""
 
-Shown = Literal["objects", "classes", "values", "likeness", "judgment", "expected attention"]
+Shown = str
 """How answers are painted: as objects, by the likeliest class or a value of each patch, by values
 as they are, by how like vectors are to what is asked, by a slide's class with its attention, or by
 where readers are expected to look."""
@@ -98,7 +98,7 @@ class TaskKind:
     tells_where_to_look
         Whether it expects where readers look.
     shows
-        How its answers are painted.
+        How its answers are painted, by a presenter (`viewer.ui.overlays.presenters`).
     is_told_by_shape
         Whether the shape of its answers tells all of how they lie.
     explains

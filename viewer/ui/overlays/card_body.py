@@ -72,9 +72,9 @@ class CardBody(QWidget):
         self.opacity.setRange(0, 100)
         self.opacity.setAccessibleName("Opacity")
         self.query: QueryPage | None = QueryPage(self) if kind_of(task).encodes else None
-        finds_objects = kind_of(task).finds == "objects"
-        self.objects: ObjectsPage | None = ObjectsPage(self) if finds_objects else None
-        self.heatmap: HeatmapPage | None = None if finds_objects else HeatmapPage(self)
+        finds = kind_of(task).finds
+        self.objects: ObjectsPage | None = ObjectsPage(self) if finds == "objects" else None
+        self.heatmap: HeatmapPage | None = HeatmapPage(self) if finds == "patches" else None
         self.gallery = Gallery("Best fields", self)
         self.elsewhere_label = QLabel("On other slides:", self)
         self.elsewhere = Gallery("Best fields of other slides", self)

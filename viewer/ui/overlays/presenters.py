@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from viewer.ui.overlays.presenter import Presenter
 
 
-def register(shows: str, presenter: type[Presenter]) -> None:
-    """Show tasks whose `TaskKind.shows` is `shows` by a presenter of their own."""
-    _REGISTERED[shows] = presenter
+PRESENTERS: dict[str, type[Presenter]] = {}
+"""By `TaskKind.shows`, besides those that come with Coverslip."""
 
 
 def presenter_of(
@@ -33,11 +32,7 @@ def presenter_of(
         "objects": ObjectsPresenter,
         "judgment": AttentionPresenter,
         "expected attention": ExpectedPresenter,
-        **_REGISTERED,
+        **PRESENTERS,
     }
     presenter = known.get(kind_of(origin.task).shows, HeatmapPresenter)
     return presenter(canvas, found, origin, identity, parent)
-
-
-_REGISTERED: dict[str, type[Presenter]] = {}
-"""Besides those that come with Coverslip."""
