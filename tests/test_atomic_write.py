@@ -92,6 +92,11 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
     assert unwritable(tmp_path, caught.value) == (
         f"{tmp_path.name} cannot be written (it is a folder): choose another place."
     )
+    full = OSError(28, "No space left on device", str(tmp_path / "a.csv"))
+    for error, reason in ((full, "No space left on device"), (ValueError("no rows"), "no rows")):
+        assert unwritable(tmp_path / "a.csv", error) == (
+            f"a.csv cannot be written ({reason}): choose another place."
+        )
 
 
 def test_a_device_is_written_to(tmp_path: Path) -> None:

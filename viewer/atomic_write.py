@@ -238,9 +238,9 @@ def replace_by(unfinished: Path, path: Path) -> None:
     _tell_export(path)
 
 
-def unwritable(path: Path, error: OSError) -> str:
+def unwritable(path: Path, error: Exception) -> str:
     """Return the sentence that says why a file was not written, and what to do."""
-    reason = error.strerror or str(error)
+    reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
     return f"{path.name or path} cannot be written ({reason}): choose another place."
 
 

@@ -278,3 +278,8 @@ def read_kept(path: Path) -> bytes:
 
 _LARGE_BYTES, _HOLLOW, _MOST_HOLES = 256 * _MIB, 16, 100_000
 _BINARY = getattr(os, "O_BINARY", 0)
+
+
+def unreadable(name: str) -> str:
+    """Return the sentence about a file that its parser does not understand."""
+    return f"{name} cannot be read: the file is damaged, cut short or of another kind."

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from viewer.geometry import Optics
     from viewer.slides.source import RgbImage, SlideSource
+    from viewer.slides.tissue import TissueMask
 
 FIELD_UM = 500.0
 """Side of a proposed box; a high-power field is about as wide."""
@@ -121,12 +122,17 @@ def _blue_ratio(picture: RgbImage) -> NDArray[np.float32]:
     return ratio.astype(np.float32)
 
 
-def _tissue(source: SlideSource, picture: RgbImage) -> NDArray[np.float32]:
-    """Return (height, width) 1 where there is tissue."""
+def tissue_of(source: SlideSource) -> TissueMask:
+    """Return the tissue of a slide as people corrected it. Raises MicroscopeError."""
     try:
-        cells = corrected_tissue(source).cells
+        return corrected_tissue(source)
     except TileError as error:
         raise MicroscopeError(f"The slide's overview cannot be read: {error.reason}.") from error
+
+
+def _tissue(source: SlideSource, picture: RgbImage) -> NDArray[np.float32]:
+    """Return (height, width) 1 where there is tissue."""
+    cells = tissue_of(source).cells
     size = (picture.shape[1], picture.shape[0])
     image = Image.fromarray(cells.astype(np.uint8)).resize(size, Image.Resampling.NEAREST)
     return np.asarray(image, np.float32)

@@ -22,7 +22,6 @@ from viewer.agents.report_template import (
 from viewer.measurement_names import with_signs
 
 if TYPE_CHECKING:
-    from viewer.agents.canceling import Cancel
     from viewer.agents.client import Client
     from viewer.agents.conversation import Reply
     from viewer.agents.loop import Outcome
@@ -71,9 +70,7 @@ def draft_from_walk(outcome: Outcome, template: ReportTemplate) -> Draft:
     return Draft(template, values, outcome, outcome.policy)
 
 
-def draft_by_model(
-    client: Client, outcome: Outcome, template: ReportTemplate, cancel: Cancel | None = None
-) -> Draft:
+def draft_by_model(client: Client, outcome: Outcome, template: ReportTemplate) -> Draft:
     """A model fills the template from what the walk found; raises as `Client.ask_checked`."""
     findings = {
         "findings": [msgspec.to_builtins(finding) for finding in outcome.findings],
@@ -89,7 +86,7 @@ def draft_by_model(
         return checked_values(template, json_object(reply))
 
     turns = [Turn("system", system_text(_SYSTEM)), Turn("user", asked)]
-    values, _ = client.ask_checked(turns, check, cancel=cancel)
+    values, _ = client.ask_checked(turns, check)
     return Draft(template, values, outcome, client.endpoint.model)
 
 

@@ -12,6 +12,7 @@ from PySide6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPaint
 from viewer.annotations.id_set import IdSet
 from viewer.annotations.kept_geometry import array_of, geometries_of
 from viewer.annotations.selection import Selection
+from viewer.canvas.annotating.strokes import round_pen
 from viewer.canvas.fast_paths import point_list
 from viewer.canvas.measured_lines import MeasuredLines
 from viewer.canvas.raster_cache import RasterCache, RasterGrid
@@ -202,7 +203,7 @@ class AnnotationsLayer:
         hovered = self._document.get(self._hovered) if self._hovered is not None else None
         if hovered is not None and self._is_painted(hovered):
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-            painter.setPen(_pen(QColor(hovered.shown_color), OUTLINE_PX + 1.5))
+            painter.setPen(round_pen(QColor(hovered.shown_color), OUTLINE_PX + 1.5))
             painter.drawPath(shape_path(hovered.geometry, scene.view))
         self._measured.paint(painter, scene, self._lifted)
         if self._has_names and not scene.is_zooming:
@@ -371,10 +372,10 @@ def _paint_outlines(
             areas = shapes[shapely.get_dimensions(shapes) == 2]
             painter.fillPath(shapes_path(areas, placing), faint)
         if style.is_chosen:
-            _stroke(painter, paths, _pen(_CHOSEN, OUTLINE_PX + 4.0))
+            _stroke(painter, paths, round_pen(_CHOSEN, OUTLINE_PX + 4.0))
         elif pen.is_bold:
-            _stroke(painter, paths, _pen(_CASING, OUTLINE_PX + 2.0))
-        line = _pen(color, OUTLINE_PX if is_wide else 1.0)
+            _stroke(painter, paths, round_pen(_CASING, OUTLINE_PX + 2.0))
+        line = round_pen(color, OUTLINE_PX if is_wide else 1.0)
         if style.is_locked and pen.is_bold:
             line.setDashPattern([4.0, 3.0])
             line.setCapStyle(Qt.PenCapStyle.FlatCap)
@@ -423,12 +424,14 @@ def paint_circles(
     faint.setAlphaF(0.35)
     middles = [QPointF(x, y) for x, y in places]
     painter.setBrush(Qt.BrushStyle.NoBrush)
-    rim = _pen(_CHOSEN, OUTLINE_PX + 4.0) if is_chosen else _pen(_CASING, OUTLINE_PX + 2.0)
+    rim = (
+        round_pen(_CHOSEN, OUTLINE_PX + 4.0) if is_chosen else round_pen(_CASING, OUTLINE_PX + 2.0)
+    )
     painter.setPen(rim)
     for middle in middles:
         painter.drawEllipse(middle, POINT_PX, POINT_PX)
     painter.setBrush(faint)
-    painter.setPen(_pen(color, OUTLINE_PX))
+    painter.setPen(round_pen(color, OUTLINE_PX))
     for middle in middles:
         painter.drawEllipse(middle, POINT_PX, POINT_PX)
 
@@ -440,13 +443,6 @@ def _sizes(shapes: Shapes) -> NDArray[np.float64]:
 
 def _longer_sides(bounds: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.maximum(bounds[:, 2] - bounds[:, 0], bounds[:, 3] - bounds[:, 1])
-
-
-def _pen(color: QColor, width_px: float) -> QPen:
-    pen = QPen(color, width_px)
-    pen.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
-    pen.setCapStyle(Qt.PenCapStyle.RoundCap)
-    return pen
 
 
 def _square_pen(color: QColor, width_px: float) -> QPen:

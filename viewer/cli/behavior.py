@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from viewer.cli.output import JsonOption, fail, print_json, print_record, print_table
+from viewer.cli.output import (
+    JsonOption,
+    SessionsFolder,
+    checked_places,
+    fail,
+    print_json,
+    print_record,
+    print_table,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -44,10 +52,7 @@ def simulate(
     mpp: Annotated[
         float | None, typer.Option(help="um per pixel, where a slide does not tell.", min=0.01)
     ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option("-o", "--out", help="Folder for the sessions; the library by default."),
-    ] = None,
+    out: SessionsFolder = None,
     json: JsonOption = False,
 ) -> None:
     """Write sessions of simulated readers, for tests and demonstration; they are marked as such."""
@@ -122,7 +127,9 @@ def train_behavior(
     try:
         folders = session_folders(sessions or [])
         with _bar() as (on_slide, on_epoch):
-            training = train_predictor(folders, out, options, _checked(slides), on_slide, on_epoch)
+            training = train_predictor(
+                folders, out, options, checked_places(slides), on_slide, on_epoch
+            )
     except (BehaviorError, BundleError, OSError) as error:
         fail(str(error))
     for sentence in training.left_out:
@@ -158,7 +165,7 @@ def evaluate_behavior(
         evaluation = evaluate_predictor(
             predictor,
             session_folders(sessions or []),
-            _checked(slides),
+            checked_places(slides),
             ks=sorted(set(k or (5, 10))),
             seed=seed,
             may_mix=mix,
@@ -182,13 +189,6 @@ def _check_ai() -> None:
 
     if sentence := missing_ai():
         fail(sentence)
-
-
-def _checked(places: list[Path] | None) -> list[Path]:
-    for place in places or []:
-        if not place.exists():
-            fail(f"{place} does not exist: --slides takes slides or folders of slides.")
-    return places or []
 
 
 def _use_threads(count: int) -> None:

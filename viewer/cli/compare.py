@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from viewer.atomic_write import unwritable
 from viewer.cli.output import (
     JsonOption,
     OriginName,
@@ -149,7 +150,7 @@ def _write(out: Path, comparison: Comparison, place: SlidePlace | None) -> None:
         else:
             write_as(out, FORMATS["qupath"], regions, place)
     except OSError as error:
-        fail(f"{out} cannot be written ({error.strerror or error}): choose another place.")
+        fail(unwritable(out, error))
 
 
 def differing(disagreement: Disagreement) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from viewer.atomic_write import unwritable
 from viewer.cli.output import (
     FileMppOption,
     JsonOption,
@@ -110,7 +111,7 @@ def explain(
         try:
             Image.fromarray(found.picture(chosen)).save(out)
         except OSError as error:
-            fail(f"{out} cannot be written ({error.strerror or error}): choose another place.")
+            fail(unwritable(out, error))
     record = {
         "model": bundle.name,
         "class": found.name,
@@ -216,4 +217,4 @@ def _save_slide_picture(
     try:
         Image.fromarray(mixed.clip(0, 255).astype(np.uint8)).save(out)
     except OSError as error:
-        fail(f"{out} cannot be written ({error.strerror or error}): choose another place.")
+        fail(unwritable(out, error))

@@ -11,15 +11,16 @@ from msgspec.structs import replace
 
 from viewer.cli.output import (
     DeviceOption,
+    EncoderOption,
     FileMppOption,
     JsonOption,
     checked_device,
     fail,
-    numbers,
     print_json,
     print_table,
     say,
 )
+from viewer.cli.run_area import box_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -32,11 +33,9 @@ if TYPE_CHECKING:
 
 features_app = typer.Typer(help="Stores of patch features.", no_args_is_help=True)
 
+_Store = Annotated[str, typer.Argument(help="A folder, or an s3:// address.")]
 _OfStore = Annotated[
     str, typer.Option("--store", metavar="STORE", help="A folder, or an s3:// address.")
-]
-_Encoder = Annotated[
-    str, typer.Option(help="Whose features, where the store holds those of several encoders.")
 ]
 
 
@@ -96,7 +95,7 @@ def similar(
             fail("--words says what is looked for instead of a slide and a region: give one.")
     elif slide is None or region is None:
         fail("Say what is looked for: a slide with --region X,Y,W,H, or --words.")
-    box = None if region is None else _region(region)
+    box = None if region is None else box_of(region)
     options = SearchOptions(
         count, per_slide, "", quality, dict(_attribute(each) for each in where or []),
         is_exact=exact,
@@ -171,19 +170,9 @@ def _encoder_of(
         yield kept, kept.encoder(bundle.key), bundle
 
 
-def _region(text: str) -> Box:
-    from viewer.geometry import Box
-
-    advice = "--region takes X,Y,W,H in level-0 pixels, such as 1000,800,512,512."
-    x, y, width, height = numbers(text, 4, advice)
-    if width <= 0 or height <= 0:
-        fail(advice)
-    return Box(x, y, x + width, y + height)
-
-
 @features_app.command("list")
 def list_features(
-    store: Annotated[str, typer.Argument(help="A folder, or an s3:// address.")],
+    store: _Store,
     json: JsonOption = False,
 ) -> None:
     """List the encoders and slides of a store."""
@@ -217,9 +206,9 @@ def list_features(
 
 @features_app.command("export")
 def export_features(
-    store: Annotated[str, typer.Argument(help="A folder, or an s3:// address.")],
+    store: _Store,
     folder: Annotated[Path, typer.Argument(help="Where SLIDE.h5 of each slide goes.")],
-    encoder: _Encoder = "",
+    encoder: EncoderOption = "",
     layout: Annotated[str, typer.Option(help="Whose layout: trident or clam.")] = "trident",
 ) -> None:
     """Write the features of a store as the files that TRIDENT and CLAM read."""

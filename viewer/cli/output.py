@@ -6,6 +6,7 @@ import math
 import os
 import re
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
@@ -14,8 +15,7 @@ from viewer.plain_text import shown_line, shown_text
 from viewer.untyped import is_mapping
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping, Sequence
 
     from viewer.annotations.formats.origins import Origin
     from viewer.cohort.slides import NamedSlides
@@ -29,8 +29,15 @@ _WIDEST = 100_000
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
+EncoderOption = Annotated[
+    str, typer.Option(help="Whose features, where the store holds those of several encoders.")
+]
 FileMppOption = Annotated[
     float | None, typer.Option(help="um per pixel of a file that tells none.", min=0.001)
+]
+SessionsFolder = Annotated[
+    Path | None,
+    typer.Option("-o", "--out", help="Folder for the sessions; the library by default."),
 ]
 ImageNumber = Annotated[
     int | None,
@@ -140,6 +147,14 @@ def checked_device(device: str) -> str:
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,2})?", device):
         fail(f'There is no device "{device}": use auto, cpu, cuda, cuda:1 or mps.')
     return device
+
+
+def checked_places(places: Sequence[Path] | None) -> list[Path]:
+    """Return what --slides names; what is not there ends the command."""
+    for place in places or ():
+        if not place.exists():
+            fail(f"{place} does not exist: --slides takes slides or folders of slides.")
+    return list(places or ())
 
 
 def check_writable(out: Path) -> None:

@@ -10,7 +10,13 @@ import typer
 
 from viewer.cli import reviews
 from viewer.cli.output import JsonOption, fail, print_json, print_record, print_table, say
-from viewer.cli.studies import ReaderOption, asking_reader, read_for_command, register
+from viewer.cli.studies import (
+    ProjectFolder,
+    ReaderOption,
+    asking_reader,
+    read_for_command,
+    register,
+)
 
 if TYPE_CHECKING:
     from viewer.annotations.palette import Palette
@@ -25,7 +31,6 @@ projects_app = typer.Typer(help="Projects: slides that are read together.", no_a
 register(projects_app)
 reviews.register(projects_app)
 
-_Folder = Annotated[Path, typer.Argument(help="The project's folder, or its project.json.")]
 _Slides = Annotated[list[Path] | None, typer.Argument(help="Slides, or folders of slides.")]
 _Forms = Annotated[Path | None, typer.Option(help="A JSON file with questions for each slide.")]
 _Palette = Annotated[
@@ -35,7 +40,7 @@ _Palette = Annotated[
 
 @projects_app.command()
 def create(
-    folder: _Folder,
+    folder: ProjectFolder,
     slides: _Slides = None,
     title: Annotated[str, typer.Option(help="The project's name.")] = "",
     forms: _Forms = None,
@@ -69,7 +74,7 @@ def create(
 
 @projects_app.command()
 def add(
-    project: _Folder,
+    project: ProjectFolder,
     slides: _Slides = None,
     forms: _Forms = None,
     palette: _Palette = None,
@@ -85,7 +90,7 @@ def add(
 
 @projects_app.command("list")
 def list_slides(
-    project: _Folder,
+    project: ProjectFolder,
     state: Annotated[
         str | None, typer.Option(help='Only slides that are "to do", "in work" or "done".')
     ] = None,
@@ -128,7 +133,7 @@ def list_slides(
 
 @projects_app.command()
 def settings(
-    project: _Folder,
+    project: ProjectFolder,
     cases: Annotated[
         str | None,
         typer.Option(
@@ -174,7 +179,7 @@ def settings(
 
 @projects_app.command()
 def check(
-    project: _Folder,
+    project: ProjectFolder,
     look_in: Annotated[
         list[Path] | None, typer.Option(help="Folders in which moved slides are looked for.")
     ] = None,
@@ -224,7 +229,7 @@ def check(
 
 @projects_app.command()
 def answers(
-    project: _Folder,
+    project: ProjectFolder,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="The CSV file.")] = None,
     reader: ReaderOption = None,
     json: JsonOption = False,

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 import typer
 
-from viewer.cli.output import fail, say
+from viewer.atomic_write import unwritable
+from viewer.cli.output import SessionsFolder, checked_places, fail, say
 
 if TYPE_CHECKING:
     import ssl
@@ -61,10 +62,7 @@ def serve(
             "those with the same name and shape."
         ),
     ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option("-o", "--out", help="Folder for the sessions; the library by default."),
-    ] = None,
+    out: SessionsFolder = None,
 ) -> None:
     """Receive readings of web pages that hold our recorder, until Ctrl+C.
 
@@ -88,9 +86,7 @@ def serve(
         if not policy().network:
             fail("The administrator's policy allows no network: leave out --host.")
     origins = frozenset(_checked_origin(each) for each in allow_origin or [])
-    for place in slides or []:
-        if not place.exists():
-            fail(f"{place} does not exist: --slides takes slides or folders of slides.")
+    checked_places(slides)
     token, tls = _token(token_file), _tls(cert, key)
     try:
         library = sessions_folder() if out is None else out.absolute()
@@ -128,7 +124,7 @@ def plugin(
     try:
         atomic_write_bytes(out, content)
     except OSError as error:
-        fail(f"{out} cannot be written ({error.strerror or error}): choose another place.")
+        fail(unwritable(out, error))
     typer.echo(out)
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from viewer.cli.output import JsonOption, fail, print_json, print_record, print_table, say
-from viewer.cli.studies import ReaderOption, asking_reader, read_for_command
+from viewer.cli.studies import ProjectFolder, ReaderOption, asking_reader, read_for_command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     from viewer.annotations.sets.annotation_set import AnnotationSet
     from viewer.studies.set_review import SetReview
     from viewer.studies.study_reader import StudyReader
-
-_Folder = Annotated[Path, typer.Argument(help="The project's folder, or its project.json.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -29,7 +26,7 @@ def register(app: typer.Typer) -> None:
 
 
 def reviews(
-    project: _Folder,
+    project: ProjectFolder,
     objects: Annotated[
         bool, typer.Option("--objects", help="List single objects, with who spent how long.")
     ] = False,
@@ -69,7 +66,7 @@ def reviews(
 
 
 def consensus(
-    project: _Folder,
+    project: ProjectFolder,
     set_name: Annotated[
         str, typer.Option("--set", help="Which set of each reader counts.")
     ] = "My annotations",
@@ -110,7 +107,7 @@ def consensus(
 
 
 def rename_class(
-    project: _Folder,
+    project: ProjectFolder,
     former: Annotated[str, typer.Argument(metavar="FORMER", help="The class as it is called.")],
     name: Annotated[str, typer.Argument(help="What it is to be called.")],
     json: JsonOption = False,

@@ -177,7 +177,8 @@ def run_model(
         for name, value in (("--within", within), ("--features", features)):
             if value is not None:
                 fail(f"{name} takes a file of one slide: give one slide.")
-        box_of(region)
+        if region is not None:
+            box_of(region)
         options = {
             name: str(value)
             for name, value in (

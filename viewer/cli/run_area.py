@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from viewer.annotations.formats.origins import Origin
+    from viewer.geometry import Box
     from viewer.overlays.area import Area
 
 
@@ -26,14 +27,13 @@ def asked_area(
     """Return a box or the areas of a file; None for the whole slide."""
     if within is not None:
         return _areas_of(within, slide, image, origin)
-    return box_of(region)
+    return None if region is None else box_of(region)
 
 
-def box_of(region: str | None) -> Area | None:
+def box_of(region: str) -> Box:
+    """Return a box of level-0 pixels; the command ends where it is none."""
     from viewer.geometry import Box
 
-    if region is None:
-        return None
     advice = "--region takes X,Y,W,H in level-0 pixels, such as 1000,800,512,512."
     x, y, width, height = numbers(region, 4, advice)
     if width <= 0 or height <= 0:

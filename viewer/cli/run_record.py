@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from viewer.atomic_write import unwritable
 from viewer.cli.output import fail
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def run_record(
         except (MaskError, AnnotationFileError) as error:
             fail(str(error))
         except OSError as error:
-            fail(f"{out} cannot be written ({error.strerror or error}): choose another place.")
+            fail(unwritable(out, error))
     return {
         "model": bundle.description.name,
         "version": bundle.description.version,

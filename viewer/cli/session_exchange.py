@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args, get_origin
 
 import typer
 
-from viewer.cli.output import JsonOption, OriginName, fail, origin_named, print_json, say
+from viewer.cli.output import (
+    JsonOption,
+    OriginName,
+    checked_places,
+    fail,
+    origin_named,
+    print_json,
+    say,
+)
 from viewer.cli.sessions import EXIT_NOT_SOUND, Mode, session_folder
 from viewer.plurals import plural
 
@@ -88,9 +96,7 @@ def export(
         options = msgspec.convert(asked, prepared(ExportOptions))
     except msgspec.ValidationError as error:
         fail(f"These options do not fit: {error}.")
-    for place in options.places:
-        if not place.exists():
-            fail(f"{place} does not exist: --slides takes slides or folders of slides.")
+    checked_places(options.places)
     if sessions:
         folders = list(dict.fromkeys(session_folder(name) for name in sessions))
     else:

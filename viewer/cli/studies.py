@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from viewer.studies.project import Project
     from viewer.studies.study_reader import StudyReader
 
-_Folder = Annotated[Path, typer.Argument(help="The project's folder, or its project.json.")]
+ProjectFolder = Annotated[Path, typer.Argument(help="The project's folder, or its project.json.")]
 ReaderOption = Annotated[
     str | None,
     typer.Option(help="Who asks, by pseudonym; by default the reader of the settings."),
@@ -61,7 +61,7 @@ def asking_reader(folder: Path, project: Project, reader: str | None) -> StudyRe
         _fail_of(error, folder)
 
 
-def sets(project: _Folder, reader: ReaderOption = None, json: JsonOption = False) -> None:
+def sets(project: ProjectFolder, reader: ReaderOption = None, json: JsonOption = False) -> None:
     """List the sets of annotations that the reader may see, and how much is in each."""
     from viewer.annotations.sets.set_store import SetStore
     from viewer.annotations.storage.store import AnnotationStoreError
@@ -93,7 +93,7 @@ def sets(project: _Folder, reader: ReaderOption = None, json: JsonOption = False
 
 
 def stages(
-    project: _Folder,
+    project: ProjectFolder,
     given: Annotated[
         Path | None,
         typer.Option(
@@ -164,7 +164,7 @@ def stages(
 
 
 def unseal(
-    project: _Folder,
+    project: ProjectFolder,
     key: Annotated[Path, typer.Option(help="The owner's recovery file.")],
     publish: Annotated[
         bool,

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from viewer.cli.output import JsonOption, fail, print_record
+from viewer.atomic_write import unwritable
+from viewer.cli.output import EncoderOption, JsonOption, fail, print_record
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -33,9 +34,7 @@ def train_slide(
     out: Annotated[Path, typer.Option("-o", "--out", help="A new folder for the model.")],
     model: Annotated[str, typer.Option(help="abmil, clam or r2t.")] = "abmil",
     name: Annotated[str, typer.Option(help="Of the model; by default that of its folder.")] = "",
-    encoder: Annotated[
-        str, typer.Option(help="Whose features, where the store holds those of several encoders.")
-    ] = "",
+    encoder: EncoderOption = "",
     folds: Annotated[
         int, typer.Option(help="By patient, at most: no more than the rarest class has.", min=2)
     ] = 5,
@@ -79,7 +78,7 @@ def train_slide(
     except (FeatureStoreError, LabelsError, BundleError) as error:
         fail(str(error))
     except OSError as error:
-        fail(f"{out} cannot be written ({error.strerror or error}): choose another folder.")
+        fail(unwritable(out, error))
     print_record(_record(training, out), json=json)
 
 

@@ -49,19 +49,12 @@ class Tile(msgspec.Struct, frozen=True, tag=True):
     ----------
     slot
         Where they lie in the shared memory; -1 where `data` holds them.
-    z, t
-        Plane and time point, from 0.
-    is_display
-        Whether the values are RGB to be shown as they are, against measured values of channels.
     """
 
     width_px: int
     height_px: int
     channels: int
     dtype: PixelType = "uint8"
-    z: int = 0
-    t: int = 0
-    is_display: bool = True
     slot: int = -1
     data: bytes = b""
 
@@ -148,9 +141,6 @@ def hand_over(
     shared: SharedPixels | None,
     slot: int = 0,
     *,
-    z: int = 0,
-    t: int = 0,
-    is_display: bool = True,
     is_there: bool = False,
 ) -> Tile:
     """Put pixels, shape (height, width, channels), where the other side finds them.
@@ -162,10 +152,10 @@ def hand_over(
     kind: Any = pixels.dtype.name
     if shared is None:
         data = np.ascontiguousarray(pixels).tobytes()
-        return Tile(width, height, channels, kind, z, t, is_display, data=data)
+        return Tile(width, height, channels, kind, data=data)
     if not is_there:
         shared.write(slot, pixels)
-    return Tile(width, height, channels, kind, z, t, is_display, slot)
+    return Tile(width, height, channels, kind, slot)
 
 
 def take_over(tile: Tile, shared: SharedPixels | None, slot: int = 0) -> NDArray[Any]:

@@ -27,7 +27,7 @@ UNREAD_SYNTAXES = {
     _DEFLATED.decode(): "Deflated Explicit VR Little Endian",
 }
 """Transfer syntaxes in which not even the header can be read here."""
-_WHOLE_SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
+WHOLE_SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
 _LONG = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR",
                    b"UT", b"UV"))  # fmt: skip
 """Value representations whose lengths have four bytes."""
@@ -119,7 +119,7 @@ def parsed_header(data: bytes) -> DicomHeader | None:
     values = {tag: each.value for tag, each in elements(data).items()}
     return DicomHeader(
         series=_text(values, 0x0020000E),
-        is_whole_slide=_text(values, 0x00020002) == _WHOLE_SLIDE,
+        is_whole_slide=_text(values, 0x00020002) == WHOLE_SLIDE,
         transfer_syntax=_text(values, _TRANSFER_SYNTAX),
         image_type=tuple(_text(values, 0x00080008).split("\\")),
         columns=_number(values, 0x00480006),

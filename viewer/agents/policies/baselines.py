@@ -15,15 +15,14 @@ import numpy as np
 from viewer.agents.actions import Answer, GoTo, Note
 from viewer.agents.choices import plain_words
 from viewer.agents.conversation import Picture, Turn
-from viewer.agents.errors import AgentError, BadAnswerError, DeclinedError, MicroscopeError
+from viewer.agents.errors import AgentError, BadAnswerError, DeclinedError
 from viewer.agents.findings import Claim
 from viewer.agents.json_in_text import objects_in
 from viewer.agents.microscope import picture_of, slide_box
 from viewer.agents.policies.answers import GRADE_KEY, final_answer, objects_or_words
 from viewer.agents.policies.prompts import BASELINE_CHOICE, question_text, system_text
-from viewer.annotations.tissue_correction import corrected_tissue
+from viewer.agents.proposals import tissue_of
 from viewer.geometry import Box
-from viewer.slides.errors import TileError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,10 +94,7 @@ def random_patches(source: SlideSource, count: int) -> list[Box]:
     AgentError
         The slide cannot be read, or has no tissue.
     """
-    try:
-        mask = corrected_tissue(source)
-    except TileError as error:
-        raise MicroscopeError(f"The slide's overview cannot be read: {error.reason}.") from error
+    mask = tissue_of(source)
     rows, columns = np.nonzero(mask.cells)
     if not len(rows):
         raise AgentError("No tissue was found on the slide.")

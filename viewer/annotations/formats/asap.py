@@ -11,7 +11,12 @@ import shapely
 from viewer.annotations.annotation import Annotation, AnnotationClass, by_dimension
 from viewer.annotations.formats.export_warnings import each_alone
 from viewer.annotations.formats.foreign_values import color_of
-from viewer.annotations.formats.problems import AnnotationFileError, Problem, Problems
+from viewer.annotations.formats.problems import (
+    AnnotationFileError,
+    Problem,
+    Problems,
+    repair_teller,
+)
 from viewer.annotations.formats.xml_files import parsed, written, xml_lines
 from viewer.annotations.formats.xml_places import (
     box_of,
@@ -19,7 +24,6 @@ from viewer.annotations.formats.xml_places import (
     line_of,
     points_of,
     region_of,
-    repair_teller,
     sound_geometry,
 )
 from viewer.plain_text import shown_line

@@ -21,7 +21,12 @@ from viewer.annotations.formats.export_warnings import each_alone
 from viewer.annotations.formats.foreign_values import as_text, color_of, number_of, parsed_text
 from viewer.annotations.formats.json_elements import JsonElements, Torn, as_members, as_utf8
 from viewer.annotations.formats.packed_files import packed, unpacked
-from viewer.annotations.formats.problems import AnnotationFileError, Problem, Problems
+from viewer.annotations.formats.problems import (
+    AnnotationFileError,
+    Problem,
+    Problems,
+    repair_teller,
+)
 from viewer.colors import class_color, rgb_of
 from viewer.plain_text import shown_line
 from viewer.untyped import is_list, is_mapping, mapping_of
@@ -244,9 +249,7 @@ def _color(stated: object, tell: Callable[[str], object] | None) -> str | None:
 def _annotation(
     stated: Json, classes: dict[str, AnnotationClass | None], number: int, problems: list[Problem]
 ) -> Annotation:
-    def tell(reason: str) -> None:
-        problems.append(Problem(number, reason, is_repaired=True))
-
+    tell = repair_teller(number, problems)
     geometry = shape_of(stated, tell)
     if geometry.is_empty:
         raise ValueError("its geometry is empty")

@@ -14,7 +14,7 @@ import shapely
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
 from viewer.annotations.kept_geometry import geometries_of
 from viewer.annotations.storage.packing import packed, unpacked_all
-from viewer.limits import FileTooLargeError, LimitError, open_regular
+from viewer.limits import FileTooLargeError, LimitError, open_regular, unreadable
 from viewer.prepared_types import prepared
 from viewer.processes.channel import inherited_channel
 from viewer.processes.file_process import file_process
@@ -148,11 +148,7 @@ class Sender:
         except MemoryError:
             self._channel.send(NotReadable(self._memory.sentence(name)))
         except Exception:  # of whatever the libraries make of a foreign file
-            self._channel.send(
-                NotReadable(
-                    f"{name} cannot be read: the file is damaged, cut short or of another kind."
-                )
-            )
+            self._channel.send(NotReadable(unreadable(name)))
 
     def flush(self, *, is_last: bool = False) -> None:
         """Send what was found since, though it be nothing: so it is seen that it goes on."""

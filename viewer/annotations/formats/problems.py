@@ -10,7 +10,7 @@ import msgspec
 from viewer.errors import CoverslipError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 
 class AnnotationFileError(CoverslipError):
@@ -122,3 +122,12 @@ def _plain(reason: str) -> str:
     """Return the cause alone; the line of each object says what came of it too."""
     cause = reason.rpartition(": ")[2]
     return " ".join(_SHAPES.get(word, word) for word in cause.split(" "))
+
+
+def repair_teller(number: int, problems: list[Problem]) -> Callable[[str], None]:
+    """Return what notes that the object of a number was repaired."""
+
+    def tell(reason: str) -> None:
+        problems.append(Problem(number, reason, is_repaired=True))
+
+    return tell

@@ -10,7 +10,7 @@ from shapely import affinity
 from viewer.annotations.annotation import is_sound, repaired
 from viewer.annotations.formats.foreign_values import number_of
 from viewer.annotations.formats.loose_geometry import corners_of, polygon_of
-from viewer.annotations.formats.problems import Problem
+from viewer.annotations.formats.problems import Problem, repair_teller
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -115,12 +115,3 @@ def sound_geometry(
         problems.append(Problem(number, str(error)))
         return None
     return geometry
-
-
-def repair_teller(number: int, problems: list[Problem]) -> Callable[[str], None]:
-    """Return what notes that the object of a number was repaired."""
-
-    def tell(reason: str) -> None:
-        problems.append(Problem(number, reason, is_repaired=True))
-
-    return tell

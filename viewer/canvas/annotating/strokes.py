@@ -34,8 +34,8 @@ def paint_stroke(
         faint = QColor(color)
         faint.setAlphaF(0.25)
         painter.fillPath(path, faint)
-    painter.strokePath(path, pen(CASING, 4.5))
-    line = pen(color, 2.0)
+    painter.strokePath(path, round_pen(CASING, 4.5))
+    line = round_pen(color, 2.0)
     if is_dashed:
         line.setCapStyle(Qt.PenCapStyle.FlatCap)
         line.setDashPattern([4.0, 3.0])
@@ -46,7 +46,7 @@ def paint_line(painter: QPainter, places: Sequence[Point], color: QColor) -> Non
     """A thin line from the first to the last place."""
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     for line, width_px in ((CASING, 3.0), (color, 1.0)):
-        painter.setPen(pen(line, width_px))
+        painter.setPen(round_pen(line, width_px))
         painter.drawLine(QPointF(*places[0]), QPointF(*places[-1]))
 
 
@@ -55,7 +55,7 @@ def paint_handles(
 ) -> None:
     """Squares, or circles, that can be taken hold of."""
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    painter.setPen(pen(DARK, 1.0))
+    painter.setPen(round_pen(DARK, 1.0))
     painter.setBrush(color)
     for x, y in places:
         box = QRectF(x - HANDLE_PX, y - HANDLE_PX, 2 * HANDLE_PX, 2 * HANDLE_PX)
@@ -69,7 +69,7 @@ def paint_rim(painter: QPainter, path: QPainterPath, color: QColor) -> None:
     """The rim of a brush."""
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     for rim, width_px in ((DARK, 3.0), (color, 1.5)):
-        painter.strokePath(path, pen(rim, width_px))
+        painter.strokePath(path, round_pen(rim, width_px))
 
 
 def paint_label(painter: QPainter, at: Point, text: str) -> None:
@@ -89,7 +89,7 @@ def paint_label(painter: QPainter, at: Point, text: str) -> None:
     painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
 
 
-def pen(color: QColor, width_px: float) -> QPen:
+def round_pen(color: QColor, width_px: float) -> QPen:
     """With round ends and joins."""
     made = QPen(color, width_px)
     made.setJoinStyle(Qt.PenJoinStyle.RoundJoin)

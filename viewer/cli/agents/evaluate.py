@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from viewer.atomic_write import unwritable
 from viewer.cli.agents.options import (
     AskKeyOption,
     CropOption,
@@ -134,7 +135,7 @@ def evaluate_agent(
     except AgentError as error:
         fail(f"{error}{kept}")
     except OSError as error:
-        fail(f"{out} cannot be written ({error.strerror or error}): choose another place.")
+        fail(unwritable(out, error))
     if json:
         typer.echo(record)
     else:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from viewer.cli.agents.options import TissueOption  # noqa: TC001 - typer reads the annotations
-from viewer.cli.output import DeviceOption, fail, say
+from viewer.cli.output import DeviceOption, SessionsFolder, fail, say
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -44,10 +44,7 @@ def serve_mcp(
     megapixels: Annotated[
         float, typer.Option(help="Of images that a client gets of one slide.", min=0.01, max=1e6)
     ] = 64.0,
-    out: Annotated[
-        Path | None,
-        typer.Option("-o", "--out", help="Folder for the sessions; the library by default."),
-    ] = None,
+    out: SessionsFolder = None,
     tissue: TissueOption = None,
     device: DeviceOption = "auto",
 ) -> None:

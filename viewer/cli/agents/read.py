@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
+from viewer.atomic_write import unwritable
 from viewer.cli.agents.options import (
     AskKeyOption,
     CropOption,
@@ -193,8 +194,7 @@ class _Job(msgspec.Struct, frozen=True):
         except (SlideError, AgentError) as error:
             raise _FailedError(str(error)) from error
         except OSError as error:
-            why = error.strerror or error
-            raise _FailedError(f"{out} cannot be written ({why}): choose another place.") from error
+            raise _FailedError(unwritable(out, error)) from error
         return _record(reading, spending, report, json=self.json)
 
 

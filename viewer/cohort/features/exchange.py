@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from viewer.access import make_folder
-from viewer.atomic_write import atomic_write_bytes
+from viewer.atomic_write import atomic_write_bytes, unwritable
 from viewer.cohort.batch import output_names
 from viewer.cohort.features.errors import FeatureStoreError
 
@@ -41,9 +41,7 @@ def write_features(
             atomic_write_bytes(path, _file(store.read_slide(encoder, key), encoder, layout))
             yield path
     except OSError as error:
-        raise FeatureStoreError(
-            f"{folder} cannot be written ({error.strerror or error}): choose another folder."
-        ) from error
+        raise FeatureStoreError(unwritable(folder, error)) from error
 
 
 def _file(features: SlideFeatures, encoder: Encoder, layout: Layout) -> bytes:

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 from viewer.inference.errors import ModelProcessError
 from viewer.inference.layouts.bioimage_card import card_path, read_package
 from viewer.inference.layouts.bioimage_steps import fed_as, head_of
-from viewer.inference.layouts.reading import bundle_of, card_files, class_list
+from viewer.inference.layouts.reading import (
+    bundle_of,
+    card_files,
+    check_channels,
+    check_one_input,
+    class_list,
+    side_of_square,
+)
 from viewer.inference.layouts.tensor_files import read_tensor, tensor_range
 from viewer.inference.models.bundle import BundleError
 from viewer.inference.models.model_check import try_model
@@ -154,19 +161,13 @@ def _weights(package: Package, name: str) -> str:
 
 
 def _input(package: Package, name: str) -> Tensor:
-    if len(package.inputs) != 1:
-        raise BundleError(f"{name} takes {len(package.inputs)} inputs: one is known, the image.")
+    check_one_input(len(package.inputs), name)
     fed = package.inputs[0]
     if sorted(fed.axes) != sorted("bcyx"):
         raise BundleError(
             f"{name} takes the axes {fed.axes}: images of b, c, y and x are known, in any order."
         )
-    channels = fed.sizes.get("c", len(fed.channels) or None)
-    if channels != 3:
-        raise BundleError(
-            f"{name} takes {channels or 'an unknown number of'} channels: slides are fed as three, "
-            "red, green and blue."
-        )
+    check_channels(fed.sizes.get("c", len(fed.channels) or None), name)
     return fed
 
 
@@ -214,9 +215,7 @@ def _patch_px(fed: Tensor, name: str) -> int:
             least, step = size
             most = max(least, _PATCH_PX)
             sides.append(least + (most - least) // step * step if step else least)
-    if sides[0] != sides[1]:
-        raise BundleError(f"{name} takes images of {sides[1]} x {sides[0]} px: squares are known.")
-    return sides[0]
+    return side_of_square(sides[0], sides[1], name)
 
 
 def _sides(output: Tensor, patch_px: int, name: str) -> dict[str, object]:

@@ -15,9 +15,12 @@ from viewer.inference.errors import ModelFailedError
 from viewer.inference.layouts.reading import (
     bundle_of,
     card_files,
+    check_channels,
+    check_one_input,
     class_list,
     model_name,
     read_json,
+    side_of_square,
     stated_license,
 )
 from viewer.inference.models.bundle import BundleError
@@ -154,14 +157,9 @@ def _weights(path: Path, card: Path) -> Path:
 
 def _only_input(about: Metadata, name: str) -> Format:
     inputs = about.network_data_format.inputs
-    if len(inputs) != 1:
-        raise BundleError(f"{name} takes {len(inputs)} inputs: one is known, the image.")
+    check_one_input(len(inputs), name)
     fed = next(iter(inputs.values()))
-    if fed.num_channels != 3:
-        raise BundleError(
-            f"{name} takes {fed.num_channels or 'an unknown number of'} channels: slides are fed "
-            "as three, red, green and blue."
-        )
+    check_channels(fed.num_channels, name)
     if len(fed.spatial_shape) != 2:
         raise BundleError(
             f"{name} takes images of {len(fed.spatial_shape)} dimensions: two are known."
@@ -188,9 +186,7 @@ def _patch_px(fed: Format, name: str) -> int:
             sides.append(_PATCH_PX)  # a power, such as "2**p*n"
         else:
             raise BundleError(f"{name} says the spatial_shape {size}, which is not known.")
-    if sides[0] != sides[1]:
-        raise BundleError(f"{name} takes images of {sides[1]} x {sides[0]} px: squares are known.")
-    return sides[0]
+    return side_of_square(sides[0], sides[1], name)
 
 
 def _fed_as(fed: Format, name: str) -> dict[str, object]:

@@ -120,3 +120,25 @@ def model_name(path: Path) -> str:
     if path.parent.name == "snapshots":
         return path.parent.parent.name.split("--")[-1][:80]
     return (path.name if path.is_dir() else path.stem)[:80] or "Model"
+
+
+def check_one_input(inputs: int, name: str) -> None:
+    """Check that a model takes nothing but an image. Raises BundleError."""
+    if inputs != 1:
+        raise BundleError(f"{name} takes {inputs} inputs: one is known, the image.")
+
+
+def check_channels(channels: object, name: str) -> None:
+    """Check that a model takes images of three channels. Raises BundleError."""
+    if channels != 3:
+        raise BundleError(
+            f"{name} takes {channels or 'an unknown number of'} channels: slides are fed as three, "
+            "red, green and blue."
+        )
+
+
+def side_of_square(height_px: int, width_px: int, name: str) -> int:
+    """Return the side of the square images that a model takes. Raises BundleError."""
+    if height_px != width_px:
+        raise BundleError(f"{name} takes images of {width_px} x {height_px} px: squares are known.")
+    return height_px

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from viewer.inference.architectures.vision_transformer import VisionTransformer
-from viewer.inference.errors import DeviceFullError, ModelFailedError
+from viewer.inference.errors import DeviceFullError, ModelFailedError, NotFiniteError
 from viewer.inference.process.loading import first_line, load_module
 from viewer.inference.process.onnx_module import OnnxModule, onnx_runs_on
 from viewer.inference.process.outputs import named_outputs
@@ -146,9 +146,7 @@ class Network:
             raise ModelFailedError(NO_ROOM) from None
         answers = answers[has_answer(answers)]
         if not len(answers):
-            raise ModelFailedError(
-                f"The model {self._name} answered with numbers that are not finite."
-            )
+            raise NotFiniteError(self._name)
         check_answers(self._about, answers)
 
     def try_words(self) -> None:

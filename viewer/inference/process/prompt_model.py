@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from viewer.inference.errors import ModelFailedError
+from viewer.inference.errors import ModelFailedError, NotFiniteError
 from viewer.inference.process.loading import first_line, load_module
 
 if TYPE_CHECKING:
@@ -78,7 +78,5 @@ class PromptModel:
         best = 0 if sure is None else int(sure[0].nan_to_num(-torch.inf).argmax())
         known = masks[0, best].isfinite()
         if not known.any():
-            raise ModelFailedError(
-                f"The model {self._name} answered with numbers that are not finite."
-            )
+            raise NotFiniteError(self._name)
         return (known & (masks[0, best] > 0)).numpy()

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from viewer.inference.architectures.slide_models import R2tMil
-from viewer.inference.errors import ModelFailedError
+from viewer.inference.errors import ModelFailedError, NotFiniteError
 from viewer.inference.process.loading import first_line, load_module
 from viewer.inference.process.network import has_answer
 
@@ -50,9 +50,7 @@ class SlideHead:
         noise = np.random.default_rng(0).standard_normal((_FEW, self._length), np.float32)
         logits, attention = self.judge(noise)
         if not np.isfinite(logits).all() and not has_answer(attention.T).any():
-            raise ModelFailedError(
-                f"The model {self._name} answered with numbers that are not finite."
-            )
+            raise NotFiniteError(self._name)
 
     def integrated_gradients(
         self, vectors: NDArray[np.float32], index: int, steps: int, on_step: Callable[[], None]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 from msgspec.structs import replace
 
-from viewer.atomic_write import atomic_write_bytes
+from viewer.atomic_write import atomic_write_bytes, unwritable
 from viewer.inference.models.bundle import BundleError, ModelBundle, load_bundle
 from viewer.inference.models.description import MODEL_FILE, ModelClass, write_description
 from viewer.inference.tasks.known import TASKS, kind_of
@@ -127,8 +127,7 @@ def check_folder(folder: Path, made: Taught) -> None:
 
 
 def _not_written(folder: Path, error: OSError) -> TeachingError:
-    reason = error.strerror or error
-    return TeachingError(f"{folder} cannot be written ({reason}): choose another place.")
+    return TeachingError(unwritable(folder, error))
 
 
 def _taught_in(folder: Path) -> Taught | None:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from viewer.annotations.formats.exchange import geojson_origin
 from viewer.annotations.formats.problems import AnnotationFileError
-from viewer.limits import NoRegularFileError, check_regular
+from viewer.limits import NoRegularFileError, check_regular, unreadable
 from viewer.overlays.files.foreign_table import read_binary_table, read_csv
 from viewer.overlays.files.outline_files import (
     dicom_outlines,
@@ -105,6 +105,4 @@ def read_result_file(
         raise ResultFileError(f"{path.name} is not there any more.") from error
     except Exception as error:  # a spoilt file can make a parser fail in any way
         _log.info("%s cannot be read", path, exc_info=error)
-        raise ResultFileError(
-            f"{path.name} cannot be read: the file is damaged, cut short or of another kind."
-        ) from error
+        raise ResultFileError(unreadable(path.name)) from error

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from viewer.limits import TABLE_BYTES, LimitError
+from viewer.limits import TABLE_BYTES, LimitError, unreadable
 from viewer.overlays.files.foreign_table import ForeignTable, Refused
 from viewer.overlays.files.tile_scores import MOST_CELLS, MOST_SIDE_PX
 from viewer.prepared_types import prepared
@@ -43,7 +43,7 @@ def _answer(name: str, descriptor: int) -> ForeignTable | Refused:
     except LimitError as error:
         return Refused(str(error))
     except Exception:  # of whatever the libraries make of a foreign file
-        return Refused(f"{name} cannot be read: the file is damaged, cut short or of another kind.")
+        return Refused(unreadable(name))
 
 
 def _parquet(name: str, file) -> ForeignTable:

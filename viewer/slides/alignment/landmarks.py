@@ -57,13 +57,13 @@ def align_by_landmarks(
     fits = [_similarity(here, there, mirrored=mirrored) for mirrored in (False, True)]
     if len(landmarks) >= _AFFINE_PAIRS:
         fits.append(fit_affine(here, there))
-    misses = [float(np.sqrt((_miss(fit, here, there) ** 2).mean())) for fit in fits]
-    best = int(np.argmin(misses))
+    off = [float(np.sqrt((misses(fit, here, there) ** 2).mean())) for fit in fits]
+    best = int(np.argmin(off))
     extent = float(np.ptp(there, axis=0).max())
-    if misses[best] > _MOST_MISS * extent:
-        size = f"{misses[best]:,.0f} {'px' if target.mpp_um is None else 'µm'}"
+    if off[best] > _MOST_MISS * extent:
+        size = f"{off[best]:,.0f} {'px' if target.mpp_um is None else 'µm'}"
         raise AlignmentError(
-            f"The landmarks do not fit each other: they miss by {size}, {misses[best] / extent:.0%}"
+            f"The landmarks do not fit each other: they miss by {size}, {off[best] / extent:.0%}"
             " of their extent. Check that each pair is of the same place."
         )
     affine = in_pixels(fits[best], source_um, target_um)
@@ -72,7 +72,7 @@ def align_by_landmarks(
         target,
         checked(affine, source, target),
         "landmarks",
-        misses[best],
+        off[best],
         len(landmarks),
         len(landmarks),
         tuple(landmarks),
@@ -118,9 +118,10 @@ def _similarity(here: NDArray[np.float64], there: NDArray[np.float64], *, mirror
     return Affine(x, -y * sign, shift.real, y, x * sign, shift.imag)
 
 
-def _miss(
+def misses(
     fit: Affine, here: NDArray[np.float64], there: NDArray[np.float64]
 ) -> NDArray[np.float64]:
+    """Return how far places (n, 2) land from where they should."""
     return np.hypot(*(mapped(fit, here) - there).T)
 
 

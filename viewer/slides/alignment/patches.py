@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from viewer.slides.alignment.landmarks import fit_affine, fit_similarity, mapped
+from viewer.slides.alignment.landmarks import fit_affine, fit_similarity, misses
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -85,7 +85,7 @@ def refined(
         return Agreement(affine, int(agree.sum()), len(corners), 0.0, 0.0)
     fit = fit_similarity(places[agree], found[agree])
     for _ in range(3):
-        agree = _misses(fit, places, found) <= tolerance_px
+        agree = misses(fit, places, found) <= tolerance_px
         if agree.sum() < 3:
             return Agreement(affine, int(agree.sum()), len(corners), 0.0, 0.0)
         fits = fit_affine if is_affine and agree.sum() >= _AFFINE_MATCHES else fit_similarity
@@ -97,7 +97,7 @@ def refined(
         affine.after(fit),
         int(agree.sum()),
         len(corners),
-        float(np.median(_misses(fit, places, found)[agree])),
+        float(np.median(misses(fit, places, found)[agree])),
         float(spread),
     )
 
@@ -203,9 +203,3 @@ def _consensus(
     misses = np.abs(factor[:, np.newaxis] * z + shift[:, np.newaxis] - w)
     agree = misses <= tolerance_px
     return agree[int(agree.sum(axis=1).argmax())]
-
-
-def _misses(
-    fit: Affine, places: NDArray[np.float64], found: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    return np.hypot(*(mapped(fit, places) - found).T)

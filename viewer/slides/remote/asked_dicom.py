@@ -12,6 +12,7 @@ import json
 import logging
 from typing import TYPE_CHECKING, Any
 
+from viewer.slides.dicom_header import WHOLE_SLIDE
 from viewer.slides.errors import SlideError, UnsupportedSlideError, check_image
 from viewer.slides.readers.extras import need
 from viewer.slides.remote.asked_objects import objects_asked
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from viewer.slides.source import SlideSource
 
 _log = logging.getLogger(__name__)
-_WHOLE_SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
 
 
 def open_asked_dicom(path: Path, asking: Asking, image: int | None) -> SlideSource:
@@ -84,7 +84,7 @@ class _AskedClient:
         study = series = None
         for each in found:
             dataset = Dataset.from_json(each, _left_out)
-            if str(dataset.get("SOPClassUID", "")) == _WHOLE_SLIDE:
+            if str(dataset.get("SOPClassUID", "")) == WHOLE_SLIDE:
                 self._datasets[str(dataset.SOPInstanceUID)] = dataset
                 study, series = dataset.StudyInstanceUID, dataset.SeriesInstanceUID
         self._objects.expect(frame_key(uid, 1) for uid in self._datasets)

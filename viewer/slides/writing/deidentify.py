@@ -23,7 +23,7 @@ from viewer.slides.writing.deidentifying.philips import kept_of_philips
 from viewer.slides.writing.deidentifying.report import Report
 from viewer.slides.writing.deidentifying.svs import kept_of_svs
 from viewer.slides.writing.deidentifying.tiff_copy import TiffCopy
-from viewer.slides.writing.errors import UnknownKindError, WritingError
+from viewer.slides.writing.errors import DamagedFileError, UnknownKindError, WritingError
 from viewer.slides.writing.places import check_place, ending, in_folder
 from viewer.slides.writing.sampling import check_same_pixels
 from viewer.slides.writing.tiff_output import Layout, TiffOutput
@@ -144,7 +144,7 @@ def _copy_tiff(slide: Path, file: BinaryIO, target: Path, watch: Watch) -> Repor
     try:
         tiff = TiffFile(slide, is_ndpi=is_ndpi)
     except (TiffFileError, ValueError, struct.error) as error:
-        raise WritingError(f"{slide.name} is damaged ({error}); copy it again.") from error
+        raise DamagedFileError(slide.name, error) from error
     with tiff:
         kind = _kind_of(tiff)
         if kind is None:
@@ -155,7 +155,7 @@ def _copy_tiff(slide: Path, file: BinaryIO, target: Path, watch: Watch) -> Repor
         except WritingError:
             raise
         except Exception as error:  # a spoilt file can make the parser fail in any way
-            raise WritingError(f"{slide.name} is damaged ({error}); copy it again.") from error
+            raise DamagedFileError(slide.name, error) from error
         layout = Layout.BIG if tiff.is_bigtiff else Layout.NDPI if is_ndpi else Layout.CLASSIC
         with atomic_write(target) as out:
             output = TiffOutput(out, tiff.byteorder, layout)

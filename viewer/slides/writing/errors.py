@@ -13,6 +13,13 @@ class UnknownKindError(WritingError):
     """A slide of a kind that is not written, or not de-identified."""
 
 
+class DamagedFileError(WritingError):
+    """A file of the slide is damaged."""
+
+    def __init__(self, name: str, error: Exception) -> None:
+        super().__init__(f"{name} is damaged ({error}); copy it again.")
+
+
 class OutputExistsError(WritingError):
     """There is something at the place already."""
 

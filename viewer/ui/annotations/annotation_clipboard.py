@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from viewer.ui.services import MessageHost
 
 
+_NOTHING = "There are no annotations on the clipboard."
+
+
 class AnnotationClipboard:
     """Copies what is chosen in the active pane, and pastes.
 
@@ -75,7 +78,7 @@ class AnnotationClipboard:
         if active is None:
             return
         if not text.strip():
-            self._window.say("There are no annotations on the clipboard.")
+            self._window.say(_NOTHING)
             return
         problems = Problems()
         self._background.run(
@@ -91,7 +94,7 @@ class AnnotationClipboard:
             return
         left_out = sum(not problem.is_repaired for problem in problems)
         if not read:
-            self._window.say("There are no annotations on the clipboard.")
+            self._window.say(_NOTHING)
             return
 
         def chosen(edit: Edit) -> None:
@@ -115,4 +118,4 @@ class AnnotationClipboard:
 
     def _on_not_pasted(self, error: Exception) -> None:
         known = isinstance(error, AnnotationFileError)
-        self._window.say("There are no annotations on the clipboard." if known else str(error))
+        self._window.say(_NOTHING if known else str(error))

@@ -12,6 +12,7 @@ from viewer.annotations.annotation import NO_CLASS_COLOR, NO_COLOR, AnnotationCl
 from viewer.annotations.document import Edit
 from viewer.annotations.palette import PaletteError, read_palette, write_palette
 from viewer.annotations.statistics import NO_CLASS
+from viewer.atomic_write import unwritable
 from viewer.long_list import gathered
 from viewer.progress import while_wanted
 from viewer.ui.actions import shown_shortcut
@@ -325,6 +326,4 @@ def _label(name: str) -> str:
 
 
 def _sentence(path: Path, error: Exception) -> str:
-    if isinstance(error, PaletteError):
-        return str(error)
-    return f"{path.name} cannot be written ({error}): choose another place."
+    return str(error) if isinstance(error, PaletteError) else unwritable(path, error)

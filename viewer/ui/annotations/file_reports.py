@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from viewer.annotations.formats.problems import AnnotationFileError, left_out, not_held
 from viewer.annotations.masks.label_masks import MaskError
 from viewer.annotations.masks.training_tiles import TilesError
+from viewer.atomic_write import unwritable
 from viewer.slides import SlideError
 from viewer.ui.annotations.simple_dialogs import ProblemsDialog, ask_choice
 from viewer.ui.opened_dialog import open_dialog
@@ -15,6 +16,7 @@ from viewer.ui.services import DialogHost, MessageHost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from viewer.annotations.formats.problems import Problem
     from viewer.annotations.operations import Known
@@ -71,12 +73,11 @@ def _share(known: int, total: int) -> str:
     return "The annotation" if total == 1 else f"All {total:,} annotations"
 
 
-def tell_not_written(window: FileReportsHost, name: str, error: Exception) -> None:
+def tell_not_written(window: FileReportsHost, path: Path, error: Exception) -> None:
     """One sentence on why a file, or a folder, is not there."""
     if isinstance(error, AnnotationFileError | MaskError | TilesError | SlideError):
         window.show_error(str(error))
         return
-    reason = getattr(error, "strerror", None) or str(error)
     if not isinstance(error, OSError):
         _log.error("annotations could not be written", exc_info=error)
-    window.show_error(f"{name} cannot be written ({reason}): choose another place.")
+    window.show_error(unwritable(path, error))

@@ -199,7 +199,7 @@ class AnnotationFiles(QObject):
         self._background.run(
             work,
             lambda found: self._on_written(path, found[0], which, found[1]),
-            lambda error: tell_not_written(self._window, path.name, error),
+            lambda error: tell_not_written(self._window, path, error),
         )
 
     # -----------------------------------------------------------------------------------------

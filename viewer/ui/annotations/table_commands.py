@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from PySide6.QtCore import QObject
 
 from viewer.annotations.counted import current
+from viewer.atomic_write import unwritable
 from viewer.plurals import plural
 from viewer.ui.background_runner import BackgroundRunner, Task
 from viewer.ui.services import CommandHost, DialogHost, MessageHost, PaneHost
@@ -97,7 +98,7 @@ class TableCommands(QObject):
         self._background.run(
             work,
             lambda _: self._window.say(f"Wrote {path.name}."),
-            lambda error: self._window.show_error(f"{path.name} cannot be written ({error})."),
+            lambda error: self._window.show_error(unwritable(path, error)),
         )
 
     # Measurements ----------------------------------------------------------------------------

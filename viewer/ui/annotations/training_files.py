@@ -178,7 +178,7 @@ class TrainingFiles(QObject):
             if isinstance(error, StoppedError):
                 self._window.say(f"{path.name} was not finished.")
             else:
-                tell_not_written(self._window, path.name, error)
+                tell_not_written(self._window, path, error)
 
         self._background.run(lambda: work(task.tell), on_done, on_failed)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 from PySide6.QtCore import QObject, Qt, QTimer
 
+from viewer.atomic_write import unwritable
 from viewer.cohort.table import TABLE_FILE, write_batch_table
 from viewer.geometry import Point
 from viewer.slides.remote.address import slide_path
@@ -283,7 +284,7 @@ class BatchController(QObject):
         self._disk.run(
             lambda: write_batch_table(batch, path),
             lambda _: self._window.say(f"Saved {path.name}."),
-            lambda error: self.panel.show_why(f"{path.name} cannot be written ({error})."),
+            lambda error: self.panel.show_why(unwritable(path, error)),
         )
 
     def _name_of(self, path: Path) -> str:

@@ -14,6 +14,7 @@ from viewer.annotations.counting.tally import (
     is_other_scale,
 )
 from viewer.annotations.sets.together import together
+from viewer.atomic_write import unwritable
 from viewer.canvas.annotating.count_tool import CountTool
 from viewer.geometry import Box
 from viewer.overlays.shown_overlays import write_shown_beside
@@ -172,7 +173,7 @@ class CountingController(QObject):
         self._disk.run(
             work,
             lambda _: self._window.say(f"Wrote {path.name}."),
-            lambda error: self._window.show_error(f"{path.name} cannot be written ({error})."),
+            lambda error: self._window.show_error(unwritable(path, error)),
         )
 
     # -----------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QTreeWidgetItem
 
+from viewer.atomic_write import unwritable
 from viewer.audit_log import AuditEntry, AuditVerdict, check_audit, export_audit, read_audit, trail
 from viewer.plurals import plural
 from viewer.signing.keys import KeyRing
@@ -39,7 +40,7 @@ class AuditBox(ListedBox):
         self._disk.run(
             lambda: export_audit(path),
             lambda count: self.state.setText(f"{count:,} entries were written to {path.name}."),
-            lambda error: self.state.setText(f"{path.name} cannot be written ({error})."),
+            lambda error: self.state.setText(unwritable(path, error)),
         )
 
     def _show(self, entries: list[AuditEntry], verdict: AuditVerdict, place: str) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject, QTimer
 
+from viewer.atomic_write import unwritable
 from viewer.folders import data_folder
 from viewer.recording.events import DiagnosisEntered, QuestionAnswered, QuestionAsked
 from viewer.ui.background_runner import BackgroundRunner
@@ -106,7 +107,7 @@ class QuestionsController(QObject):
                 path, project, all_answers(folder, study.answers_sealer, study.shows_answer)
             ),
             lambda count: self._window.say(f"{count:,} answers were written to {path.name}."),
-            lambda error: self._window.show_error(f"{path.name} cannot be written ({error})."),
+            lambda error: self._window.show_error(unwritable(path, error)),
         )
 
     def when_written(self, then: Callable[[], object]) -> None:

@@ -18,6 +18,7 @@ from viewer.annotations.tma.cores import (
 )
 from viewer.annotations.tma.dearraying import DearrayOptions, dearray
 from viewer.annotations.tma.labels import TmaError
+from viewer.atomic_write import unwritable
 from viewer.overlays.shown_overlays import write_shown_beside
 from viewer.slides import TileError
 from viewer.slides.remote.address import folder_beside
@@ -276,7 +277,7 @@ class TmaController(QObject):
         self._work.run(
             work,
             lambda _: self._window.say(f"Wrote {path.name}."),
-            lambda error: self._window.show_error(f"{path.name} cannot be written ({error})."),
+            lambda error: self._window.show_error(unwritable(path, error)),
         )
 
     # Counts ----------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from pydicom.uid import PYDICOM_IMPLEMENTATION_UID, UID
 
 from viewer.atomic_write import atomic_write, replace_by
 from viewer.limits import open_regular
+from viewer.slides.dicom_header import WHOLE_SLIDE
 from viewer.slides.dicom_kinds import HEAD_BYTES, is_dicom
 from viewer.slides.slide_files import dicom_series
 from viewer.slides.writing.deidentifying.dicom_attributes import AttributeCleaner
@@ -26,7 +27,7 @@ from viewer.slides.writing.deidentifying.dicom_pixels import (
     encapsulated_frames,
 )
 from viewer.slides.writing.deidentifying.report import Report
-from viewer.slides.writing.errors import WritingError
+from viewer.slides.writing.errors import DamagedFileError, WritingError
 from viewer.slides.writing.places import new_pseudonym
 from viewer.slides.writing.sampling import check_same_pixels
 from viewer.typed_pydicom import header_in
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 
     from viewer.slides.writing.watch import Watch
 
-_SLIDE_CLASSES = frozenset(("1.2.840.10008.5.1.4.1.1.77.1.6",))
 _BESIDE = ("LABEL", "OVERVIEW", "LOCALIZER")
 _IMPLICIT = "1.2.840.10008.1.2"
 _NATIVE = frozenset((_IMPLICIT, "1.2.840.10008.1.2.1"))
@@ -129,12 +129,12 @@ def _kept(files: list[Path], report: Report) -> list[_Instance]:
             try:
                 attributes = header_in(file)
             except (InvalidDicomError, EOFError, ValueError) as error:
-                raise WritingError(f"{path.name} is damaged ({error}); copy it again.") from error
+                raise DamagedFileError(path.name, error) from error
             at = file.tell()
         kinds = [str(each) for each in attributes.get("ImageType") or ()]
         syntax = str(attributes.file_meta.get("TransferSyntaxUID", ""))
         name = next((each.lower() for each in kinds if each in _BESIDE), "")
-        if str(attributes.get("SOPClassUID", "")) not in _SLIDE_CLASSES:
+        if str(attributes.get("SOPClassUID", "")) != WHOLE_SLIDE:
             report.remove("file that is no image of the slide")
         elif name:
             report.remove(f"{name} image")
@@ -163,7 +163,7 @@ def _write(
     try:
         attributes = cleaner.cleaned(instance.attributes)
     except Exception as error:  # a spoilt file can make the parser fail in any way
-        raise WritingError(f"{instance.path.name} is damaged ({error}); copy it again.") from error
+        raise DamagedFileError(instance.path.name, error) from error
     meta = FileMetaDataset()
     meta.FileMetaInformationVersion = b"\0\1"
     meta.MediaStorageSOPClassUID = attributes.SOPClassUID
