@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from PySide6.QtCore import QEventLoop, QTimer
 from PySide6.QtWidgets import QApplication
 
+from scripts.waiting import wait_ms
 from viewer.settings import Settings
 from viewer.tiles.cache import TileCache
 from viewer.ui.main_window import MainWindow
@@ -25,7 +25,7 @@ def main() -> None:
     window.resize(1280, 820)
     window.show()
     window.open_paths([_REPOSITORY / "resources" / "slides" / "CMU-1-Small-Region.svs"])
-    _wait_ms(2500)
+    wait_ms(2500)
     window.commands["panels.agent"].trigger()
     panel = window.agents.panel
     panel.question.setPlainText("Where is the tissue densest?")
@@ -33,17 +33,11 @@ def main() -> None:
     while not (
         window.agents.walk and window.agents.walk.state and window.agents.walk.state.is_over
     ):
-        _wait_ms(200)
+        wait_ms(200)
     window.commands["view.fit"].trigger()
-    _wait_ms(2500)
+    wait_ms(2500)
     window.grab().save(str(out))
     window.close()
-
-
-def _wait_ms(duration_ms: int) -> None:
-    loop = QEventLoop()
-    QTimer.singleShot(duration_ms, loop.quit)
-    loop.exec()
 
 
 if __name__ == "__main__":

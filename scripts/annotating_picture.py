@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Literal
 
 import shapely
-from PySide6.QtCore import QEventLoop, QTimer
 from PySide6.QtWidgets import QApplication
 
+from scripts.waiting import wait_ms
 from viewer.annotations.annotation import DESCRIPTION, Annotation
 from viewer.annotations.document import adding
 from viewer.geometry import Point
@@ -51,9 +51,9 @@ def main() -> None:
     window.resize(1280, 820)
     window.show()
     window.open_paths([_REPOSITORY / "resources" / "slides" / "CMU-1-Small-Region.svs"])
-    _wait_ms(2500)
+    wait_ms(2500)
     window.commands["panels.annotations"].trigger()
-    _wait_ms(300)
+    wait_ms(300)
     _draw(window)
     window.panes.active.canvas.go_to(Point(1200, 1350), 2.6, animated=False)
     window.commands["annotate.bookmark"].trigger()
@@ -62,10 +62,10 @@ def main() -> None:
     active = window.annotations.active
     assert active is not None
     active.selection.choose([next(iter(active.document)).id])
-    _wait_ms(7000)
+    wait_ms(7000)
     window.grab().save(str(folder / "annotating.png"))
     window.commands["annotate.classes"].trigger()
-    _wait_ms(300)
+    wait_ms(300)
     dialog = window.findChild(ClassesDialog)
     assert dialog is not None
     dialog.grab().save(str(folder / "classes.png"))
@@ -81,12 +81,6 @@ def _draw(window: MainWindow) -> None:
         assert palette_class is not None
         drawn = Annotation(shape, shown_as=palette_class.annotation_class, name=name)
         active.do(adding("Polygon", [drawn.noted(DESCRIPTION, text).signed("ada")]))
-
-
-def _wait_ms(duration_ms: int) -> None:
-    loop = QEventLoop()
-    QTimer.singleShot(duration_ms, loop.quit)
-    loop.exec()
 
 
 if __name__ == "__main__":

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QEventLoop, QTimer
 from PySide6.QtWidgets import QApplication, QInputDialog
 
+from scripts.waiting import wait_ms
 from viewer.geometry import Point
 from viewer.settings import Settings
 from viewer.tiles.cache import TileCache
@@ -26,7 +26,7 @@ def main() -> None:
     window.resize(1400, 860)
     window.show()
     window.open_paths([_REPOSITORY / "resources" / "slides" / "CMU-1-Small-Region.svs"])
-    _wait_ms(2500)
+    wait_ms(2500)
     panel, canvas = window.overlays.panel, window.panes.active.canvas
     window.commands["panels.overlays"].trigger()
     _run(window, "Nuclei")
@@ -39,13 +39,13 @@ def main() -> None:
         assert dialog is not None
         dialog.setTextValue(name)
         dialog.accept()
-        _wait_ms(300)
+        wait_ms(300)
         canvas.go_to(Point(x, y), 0.12, animated=False)
         body.query.mark.click()
-    _wait_ms(1000)
+    wait_ms(1000)
     body.opacity.setValue(35)
     canvas.go_to(Point(1180, 1500), canvas.optics.downsample(14.0), animated=False)
-    _wait_ms(3000)
+    wait_ms(3000)
     window.grab().save(str(_REPOSITORY / "docs" / "pictures" / "overlays.png"))
     window.close()
 
@@ -54,18 +54,12 @@ def _run(window: MainWindow, name: str) -> None:
     """Turns a model on and waits until it is through the slide."""
     card = window.overlays.panel.models.named(name)
     card.switch.click()
-    _wait_ms(200)
+    wait_ms(200)
     card.body.run.click()
     run = window.overlays.active
     assert run is not None
     while not run.progress.total or run.progress.done < run.progress.total:
-        _wait_ms(200)
-
-
-def _wait_ms(duration_ms: int) -> None:
-    loop = QEventLoop()
-    QTimer.singleShot(duration_ms, loop.quit)
-    loop.exec()
+        wait_ms(200)
 
 
 if __name__ == "__main__":

@@ -9,10 +9,10 @@ from pathlib import Path
 import msgspec
 import shapely
 from PIL import Image
-from PySide6.QtCore import QEventLoop, QTimer
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QCheckBox, QLineEdit, QPlainTextEdit, QRadioButton
 
+from scripts.waiting import wait_ms
 from viewer.annotations.annotation import AUTHOR, Annotation, AnnotationClass
 from viewer.annotations.document import adding
 from viewer.settings import Settings
@@ -42,13 +42,13 @@ def main() -> None:
         window.resize(1400, 860)
         window.show()
         window.open_paths([folder])
-        _wait_ms(1500)
+        wait_ms(1500)
         window.open_paths([folder / "case 5.svs"])
-        _wait_ms(2500)
+        wait_ms(2500)
         _annotate(window)
         for panel in ("questions", "comparison"):
             window.commands[f"panels.{panel}"].trigger()
-            _wait_ms(300)
+            wait_ms(300)
         _compare(window)
         window.grab().save(str(_REPOSITORY / "docs" / "pictures" / "comparison.png"))
         window.commands["panels.comparison"].trigger()
@@ -101,9 +101,9 @@ def _compare(window: MainWindow) -> None:
     panel.a.setCurrentText("On this slide, by Anna")
     panel.b.setCurrentText("On this slide, by Béla")
     panel.compare.click()
-    _wait_ms(1500)
+    wait_ms(1500)
     panel.regions.selectRow(0)
-    _wait_ms(2000)
+    wait_ms(2000)
 
 
 def _answer(window: MainWindow) -> None:
@@ -115,15 +115,9 @@ def _answer(window: MainWindow) -> None:
     margin, features, distance, conclusion = window.projects.questions.panel.fields.values()
     margin.findChildren(QRadioButton)[1].click()
     features.findChildren(QCheckBox)[0].click()
-    QTest.keyClicks(distance.findChild(QLineEdit), "0.4")
-    conclusion.findChild(QPlainTextEdit).setPlainText("Close at the deep margin.")
-    _wait_ms(2500)
-
-
-def _wait_ms(duration_ms: int) -> None:
-    loop = QEventLoop()
-    QTimer.singleShot(duration_ms, loop.quit)
-    loop.exec()
+    QTest.keyClicks(distance.findChildren(QLineEdit)[0], "0.4")
+    conclusion.findChildren(QPlainTextEdit)[0].setPlainText("Close at the deep margin.")
+    wait_ms(2500)
 
 
 if __name__ == "__main__":

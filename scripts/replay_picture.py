@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QEventLoop, QTimer
 from PySide6.QtWidgets import QApplication
 
+from scripts.waiting import wait_ms
 from viewer.geometry import Point
 from viewer.settings import Settings
 from viewer.tiles.cache import TileCache
@@ -27,35 +27,29 @@ def main() -> None:
     window.resize(1400, 860)
     window.show()
     window.open_paths([_REPOSITORY / "resources" / "slides" / "CMU-1-Small-Region.svs"])
-    _wait_ms(2500)
+    wait_ms(2500)
     window.commands["recording.on"].trigger()
     canvas = window.panes.active.canvas
     for x, y, magnification in _STAYS:
         canvas.go_to(Point(x, y), canvas.optics.downsample(magnification))
-        _wait_ms(1700)
+        wait_ms(1700)
     window.commands["recording.on"].trigger()
-    _wait_ms(1000)
+    wait_ms(1000)
     panels = window.recording.panels
     panels.sessions.show()
-    _wait_ms(1500)
+    wait_ms(1500)
     panels.sessions.replay.click()
     panels.seen.show()
-    _wait_ms(2000)
+    wait_ms(2000)
     panels.replay.next.click()
     panels.replay.next.click()
     panels.seen.heatmap.setCurrentText("20x")
     panels.seen.scanpath.setChecked(True)
     panels.seen.unseen.setCurrentIndex(2)
     window.commands["view.fit"].trigger()
-    _wait_ms(2000)
+    wait_ms(2000)
     window.grab().save(str(_REPOSITORY / "docs" / "pictures" / "replay.png"))
     window.close()
-
-
-def _wait_ms(duration_ms: int) -> None:
-    loop = QEventLoop()
-    QTimer.singleShot(duration_ms, loop.quit)
-    loop.exec()
 
 
 if __name__ == "__main__":

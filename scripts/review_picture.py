@@ -10,10 +10,11 @@ import tempfile
 from os import environ
 from pathlib import Path
 
-from PySide6.QtCore import QEventLoop, Qt, QTimer
+from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
+from scripts.waiting import wait_ms
 from viewer.geometry import Point
 from viewer.recording.library import Library
 from viewer.recording.review.drafting import (
@@ -67,12 +68,12 @@ def main() -> None:
     window.resize(1280, 820)
     window.show()
     window.open_paths([_REPOSITORY / "resources" / "slides" / "CMU-1-Small-Region.svs"])
-    _wait_ms(2500)
+    wait_ms(2500)
     _record(window)
     folder = Library().summaries()[0].folder
     draft_session(folder, _Examples(), "$number")
     _review(window, folder)
-    _wait_ms(2500)
+    wait_ms(2500)
     window.grab().save(str(out))
     window.close()
 
@@ -82,29 +83,23 @@ def _record(window: MainWindow) -> None:
     canvas = window.panes.active.canvas
     for x, y, magnification in _STAYS:
         canvas.go_to(Point(x, y), canvas.optics.downsample(magnification))
-        _wait_ms(1700)
+        wait_ms(1700)
     window.commands["recording.on"].trigger()
-    _wait_ms(1500)
+    wait_ms(1500)
 
 
 def _review(window: MainWindow, folder: Path) -> None:
     window.commands["panels.sessions"].trigger()
     window.recording.review.start(folder)
-    _wait_ms(2500)
+    wait_ms(2500)
     panel = window.recording.review.panel
     QTest.keyClick(panel.table, Qt.Key.Key_Y)
-    _wait_ms(800)
+    wait_ms(800)
     QTest.keyClick(panel.table, Qt.Key.Key_F2)
     QTest.keyClicks(panel.text, "Spindle nuclei in parallel between collagen bundles.")
     QTest.keyClick(panel.text, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
-    _wait_ms(800)
+    wait_ms(800)
     QTest.keyClick(panel.table, Qt.Key.Key_X)
-
-
-def _wait_ms(duration_ms: int) -> None:
-    loop = QEventLoop()
-    QTimer.singleShot(duration_ms, loop.quit)
-    loop.exec()
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from shapely import affinity
 
 from viewer.annotations import shape_editing
-from viewer.annotations.annotation import is_sound
 from viewer.annotations.shape_editing import EmptyShapeError, Vertex
+from viewer.annotations.sound_geometry import is_sound
 from viewer.geometry import Point
 
 SQUARE = shapely.box(0, 0, 100, 100)

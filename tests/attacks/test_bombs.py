@@ -50,7 +50,7 @@ from bombs import (
 from layout_steps import make_wsinfer
 from measured_runs import REPOSITORY, Outcome, coverslip
 
-from viewer.annotations.annotation import repaired
+from viewer.annotations.sound_geometry import repaired
 from viewer.geometry import Size
 from viewer.inference.models.bundle import BundleError
 from viewer.inference.models.model_library import add_model, models_folder

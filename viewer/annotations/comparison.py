@@ -9,10 +9,10 @@ import msgspec
 import numpy as np
 import shapely
 
-from viewer.annotations.annotation import repaired
 from viewer.annotations.kept_geometry import geometries_of
 from viewer.annotations.overlapping import check_crossings, connected, matched_ious, meeting
 from viewer.annotations.shape_numbers import areas, bounds_of_all, dimensions
+from viewer.annotations.sound_geometry import repaired
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -11,10 +11,11 @@ import msgspec
 import numpy as np
 import shapely
 
-from viewer.annotations.annotation import Annotation, repaired
+from viewer.annotations.annotation import Annotation
 from viewer.annotations.comparison import MATCH_IOU
 from viewer.annotations.overlapping import alike, best_first, check_crossings, connected
 from viewer.annotations.shape_numbers import areas
+from viewer.annotations.sound_geometry import repaired
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

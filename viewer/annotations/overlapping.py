@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import shapely
 
-from viewer.annotations.annotation import estimated_crossings
 from viewer.annotations.shape_numbers import areas, bounds_of, place_counts
+from viewer.annotations.sound_geometry import estimated_crossings
 from viewer.limits import CROSSINGS, OVERLAPS, LimitError
 
 if TYPE_CHECKING:

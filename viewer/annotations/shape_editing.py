@@ -12,9 +12,9 @@ import shapely
 from shapely import affinity
 from shapely.ops import split as split_geometry
 
-from viewer.annotations.annotation import repaired
 from viewer.annotations.pixel_calibration import PixelCalibration
 from viewer.annotations.shape_numbers import areas, dimension, lengths, shortest_lines
+from viewer.annotations.sound_geometry import repaired
 from viewer.errors import CoverslipError
 from viewer.geometry import Point
 

@@ -126,7 +126,8 @@ def shot(
     from viewer.limits import LimitError
     from viewer.overlays.files.result_file import ResultFileError
     from viewer.slides import SlideError
-    from viewer.ui.figures.shot import Shot, ShotError, take_shot
+    from viewer.ui.figures.shot import Shot, take_shot
+    from viewer.ui.figures.shot_layers import ShotError
     from viewer.ui.figures.strips import FigureError
     from viewer.ui.figures.view_picture import PictureError
 

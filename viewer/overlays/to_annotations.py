@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import shapely
 
-from viewer.annotations.annotation import Annotation, AnnotationClass, repaired
+from viewer.annotations.annotation import Annotation, AnnotationClass
+from viewer.annotations.sound_geometry import repaired
 from viewer.geometry import ORIGIN, Point
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from viewer.agents.policies.answers import (  # noqa: TC001 - msgspec reads the 
     Label,
     Words,
 )
-from viewer.agents.slide_tools import checked_arguments, schema_of
+from viewer.agents.tool_arguments import checked_arguments, schema_of
 from viewer.geometry import Box
 
 if TYPE_CHECKING:

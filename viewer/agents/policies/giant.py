@@ -22,7 +22,7 @@ from viewer.agents.policies.answers import (
 )
 from viewer.agents.policies.dialogue import Dialogue
 from viewer.agents.policies.prompts import ANSWER_NOW, GIANT_SYSTEM, TOOLS_IN_TEXT
-from viewer.agents.slide_tools import BoxArguments, checked_arguments, schema_of
+from viewer.agents.tool_arguments import BoxArguments, checked_arguments, schema_of
 from viewer.geometry import Box
 
 if TYPE_CHECKING:

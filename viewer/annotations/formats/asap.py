@@ -8,7 +8,7 @@ from xml.etree import ElementTree as Xml
 
 import shapely
 
-from viewer.annotations.annotation import Annotation, AnnotationClass, by_dimension
+from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.formats.export_warnings import each_alone
 from viewer.annotations.formats.foreign_values import color_of
 from viewer.annotations.formats.problems import (
@@ -26,6 +26,7 @@ from viewer.annotations.formats.xml_places import (
     region_of,
     sound_geometry,
 )
+from viewer.annotations.sound_geometry import by_dimension
 from viewer.plain_text import shown_line
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import msgspec
 import shapely
 from shapely.ops import split
 
-from viewer.annotations.annotation import NO_COLOR, Annotation, AnnotationClass, is_sound, repaired
+from viewer.annotations.annotation import NO_COLOR, Annotation, AnnotationClass
 from viewer.annotations.formats.coco_pictures import CocoPictures, key_of
 from viewer.annotations.formats.coco_shapes import shape_of
 from viewer.annotations.formats.export_warnings import each_alone
@@ -27,6 +27,7 @@ from viewer.annotations.formats.problems import (
     Problems,
     repair_teller,
 )
+from viewer.annotations.sound_geometry import is_sound, repaired
 from viewer.colors import class_color, rgb_of
 from viewer.plain_text import shown_line
 from viewer.untyped import is_list, is_mapping, mapping_of

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import shapely
 
-from viewer.annotations.annotation import is_sound
 from viewer.annotations.formats.coco_runs import region_of_runs
 from viewer.annotations.formats.foreign_values import parsed_text, place_of, quoted
 from viewer.annotations.formats.loose_geometry import corners_of, polygon_of
+from viewer.annotations.sound_geometry import is_sound
 from viewer.untyped import is_mapping, is_sequence
 
 if TYPE_CHECKING:

@@ -16,9 +16,6 @@ from viewer.annotations.annotation import (
     Annotation,
     AnnotationClass,
     Kind,
-    by_dimension,
-    is_sound,
-    repaired,
     shared_texts,
     usual_annotation,
 )
@@ -38,6 +35,7 @@ from viewer.annotations.formats.quick_shapes import PlainGeometry, quick_shapes
 from viewer.annotations.formats.qupath_attributes import Attributes, id_of, kind_of
 from viewer.annotations.kept_geometry import as_kept
 from viewer.annotations.measurement_rows import in_rows, names_of
+from viewer.annotations.sound_geometry import by_dimension, is_sound, repaired
 from viewer.plain_text import shown_line, shown_text
 from viewer.prepared_types import prepared
 from viewer.untyped import is_list, is_mapping

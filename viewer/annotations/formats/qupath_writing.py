@@ -13,7 +13,6 @@ import msgspec
 import numpy as np
 import shapely
 
-from viewer.annotations.annotation import by_dimension, repaired
 from viewer.annotations.formats.collector_rest import collector_at_rest
 from viewer.annotations.formats.json_elements import members_of
 from viewer.annotations.formats.packed_files import packed
@@ -25,6 +24,7 @@ from viewer.annotations.shape_numbers import (
     place_counts,
     type_ids,
 )
+from viewer.annotations.sound_geometry import by_dimension, repaired
 from viewer.colors import rgb_of
 from viewer.untyped import mapping_of
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import shapely
 from shapely import affinity
 
-from viewer.annotations.annotation import is_sound, repaired
 from viewer.annotations.formats.foreign_values import number_of
 from viewer.annotations.formats.loose_geometry import corners_of, polygon_of
 from viewer.annotations.formats.problems import Problem, repair_teller
+from viewer.annotations.sound_geometry import is_sound, repaired
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

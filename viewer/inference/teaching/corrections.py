@@ -10,9 +10,9 @@ import numpy as np
 import shapely
 from msgspec.structs import replace
 
-from viewer.annotations.annotation import repaired
 from viewer.annotations.formats.slide_place import SlidePlace
 from viewer.annotations.overlapping import meeting, pairs_alike
+from viewer.annotations.sound_geometry import repaired
 from viewer.inference.teaching.errors import (
     ContradictionError,
     NoMarksError,

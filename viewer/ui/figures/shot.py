@@ -8,40 +8,26 @@ import msgspec
 from msgspec.structs import replace
 from PySide6.QtWidgets import QApplication
 
-from viewer.annotations.document import Document
-from viewer.annotations.selection import Selection
-from viewer.canvas.annotations_layer import AnnotationsLayer
-from viewer.canvas.expected_layer import ExpectedLayer
-from viewer.canvas.hatched_layer import HatchedLayer
-from viewer.canvas.layer import LayerOrder
-from viewer.canvas.objects_layer import ObjectsLayer
 from viewer.canvas.overview import Overview
-from viewer.canvas.patch_layer import PatchLayer
 from viewer.canvas.scale_bar import ScaleBar
 from viewer.canvas.tile_picture import TilePicture
-from viewer.errors import CoverslipError
-from viewer.geometry import Box, Point, Size, View
-from viewer.inference.runs.running import run_model
-from viewer.inference.tasks.known import TASKS
+from viewer.geometry import Point, Size, View
 from viewer.limits import TILES_READ
-from viewer.overlays.heatmap import (
-    HeatmapStyle,
-    attention_heatmap,
-    class_heatmap,
-    painted_colors,
-    score_heatmap,
-)
 from viewer.overlays.shown_overlays import ShownOverlay, overlays_text
-from viewer.slides.calibration import no_pixel_size
 from viewer.slides.channel_choice import channels_named, displays_of, plane_of
 from viewer.tiles.cache import TileCache
 from viewer.tiles.color_profile import profile_problem
 from viewer.tiles.display import default_display
 from viewer.tiles.plan import level_for, tiles_in
-from viewer.ui.figures.legend import Entry, Legend, gradient_entries
+from viewer.ui.figures.legend import Entry, Legend
+from viewer.ui.figures.shot_layers import (
+    ShotError,
+    annotations_layer,
+    file_layer,
+    model_layers,
+)
 from viewer.ui.figures.strips import SCREEN_DPI, FigureCanvas, figure_strips
 from viewer.ui.figures.writing import write_figure
-from viewer.ui.overlays.expected_presenter import boxes_of, expected_picture
 from viewer.ui.slides.opened_slide import opened_slide
 
 if TYPE_CHECKING:
@@ -49,12 +35,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from viewer.annotations.formats.origins import Origin
-    from viewer.annotations.formats.slide_place import SlidePlace
     from viewer.canvas.layer import Layer
     from viewer.inference.models.bundle import ModelBundle
-    from viewer.inference.runs.running import ModelRun
-    from viewer.overlays.files.result_file import ResultFile
-    from viewer.overlays.patch_feature_map import PatchFeatureMap
     from viewer.slides.source import Level, SlideInfo
     from viewer.tiles.display import DisplaySettings
 
@@ -65,10 +47,6 @@ _NO_SCALE = (
     "The pixel size of this slide is unknown, so {} cannot be met: "
     "give --slide-mpp, or --downsample (slide pixels per picture pixel) instead."
 )
-
-
-class ShotError(CoverslipError):
-    """A picture that cannot be taken as asked; `str()` is one sentence."""
 
 
 class Shot(msgspec.Struct, frozen=True):
@@ -179,12 +157,16 @@ def take_shot(
         canvas.show_any_view(whole)
         entries: list[Entry] = []
         if shot.model is not None:
-            for layer, order in _overlay(path, shot.model, whole.box, canvas, image, entries):
+            for layer, order in model_layers(path, shot.model, whole.box, canvas, image, entries):
                 canvas.add_layer(layer, order)
         if shot.results is not None:
-            canvas.add_layer(*_file_layer(shot, info, canvas, on_note, entries))
+            found = file_layer(
+                shot.results, shot.score, shot.origin, info, canvas, on_note, entries
+            )
+            canvas.add_layer(*found)
         if shot.annotations is not None:
-            canvas.add_layer(*_annotations_layer(shot, info, whole.box, canvas, on_note, entries))
+            drawn = annotations_layer(shot.annotations, info, whole.box, canvas, on_note, entries)
+            canvas.add_layer(*drawn)
         strips = figure_strips(canvas, whole, shot.size_px, _furniture(shot, canvas, entries))
         write_figure(strips, shot.size_px, shot.dpi, out, overlays_text(_shown(shot)))
         if shot.uses_icc and (problem := profile_problem(info.icc_profile)):
@@ -256,150 +238,3 @@ def _check_tiles(path: Path, levels: Sequence[Level], view: View, ratio: float) 
     index = level_for(levels, view.downsample / ratio)
     tiles = sum(1 for _ in tiles_in(levels, index, view.box))
     TILES_READ.check(tiles * levels[index].stored_tiles_per_tile, path.name)
-
-
-def _overlay(
-    path: Path,
-    model: ModelBundle,
-    box: Box,
-    canvas: FigureCanvas,
-    image: int | None,
-    entries: list[Entry],
-) -> list[tuple[Layer, LayerOrder]]:
-    """What the model finds in the field, computed here and now, and where it has no answer."""
-    field = box.intersection(canvas.slide_box)
-    if canvas.optics.mean_mpp_um is None:
-        raise ShotError(no_pixel_size(path.name, "--slide-mpp"))
-    run = run_model(path, model, field, canvas.optics.mean_mpp_um, image=image)
-    hatched = HatchedLayer()
-    hatched.show_mask(run.unanswered.joined(run.unlike))
-    return [_results_layer(run, model, entries), (hatched, LayerOrder.OBJECTS)]
-
-
-def _results_layer(
-    run: ModelRun, model: ModelBundle, entries: list[Entry]
-) -> tuple[Layer, LayerOrder]:
-    if (outlined := run.found.as_objects) is not None:
-        entries += [(color, name) for name, color in model.colors]
-        objects = ObjectsLayer()
-        objects.show_map(outlined, [color for _, color in model.colors])
-        return objects, LayerOrder.OBJECTS
-    heatmap, found = None, run.found.as_patches
-    if found is None:
-        raise ShotError(f"What {model.name} finds is shown in the window alone.")
-    if run.judged is not None:
-        heatmap = attention_heatmap(run.judged, HeatmapStyle(as_percentiles=True))
-    elif TASKS[model.task].tells_where_to_look:
-        return _expected(found, model), LayerOrder.HEATMAPS
-    elif TASKS[model.task].has_head:
-        colors = painted_colors(model.colors, is_map=TASKS[model.task].is_map)
-        entries += [(color, name) for (name, _), color in zip(model.colors, colors, strict=True)]
-        heatmap = class_heatmap(found, HeatmapStyle(), colors)
-    if heatmap is None:
-        raise ShotError(
-            f"{model.name} paints nothing by itself: choose a model of objects, classes, slides or "
-            "attention."
-        )
-    if heatmap.classes is None:
-        entries += gradient_entries(model.name, heatmap)
-    cells = PatchLayer()
-    cells.show_colors(heatmap.colors, found.cell, smooth=heatmap.classes is None)
-    return cells, LayerOrder.HEATMAPS
-
-
-def _place(info: SlideInfo, canvas: FigureCanvas) -> SlidePlace:
-    """Return what a file of annotations or results is told of the slide."""
-    from viewer.annotations.formats.slide_place import SlidePlace
-    from viewer.slides.bounds import bounds_px
-
-    return SlidePlace(bounds_px=bounds_px(info), mpp_um=canvas.optics.mpp_um)
-
-
-def _annotations_layer(
-    shot: Shot,
-    info: SlideInfo,
-    field: Box,
-    canvas: FigureCanvas,
-    on_note: Callable[[str], object],
-    entries: list[Entry],
-) -> tuple[Layer, LayerOrder]:
-    """Return the annotations of a file; the classes in the field go to the legend."""
-    from viewer.annotations.formats.exchange import read_annotations
-    from viewer.annotations.formats.problems import Problems
-
-    assert shot.annotations is not None
-    problems = Problems()
-    place = _place(info, canvas)
-    document = Document(read_annotations(shot.annotations, problems, slide=place))
-    for problem in problems:
-        on_note(f"{shot.annotations.name}: {problem}")
-    for annotation in document.inside(field):
-        entries.append((annotation.shown_color, annotation.class_name or "No class"))
-    return AnnotationsLayer(document, Selection(document), canvas.update), LayerOrder.ANNOTATIONS
-
-
-def _file_layer(
-    shot: Shot,
-    info: SlideInfo,
-    canvas: FigureCanvas,
-    on_note: Callable[[str], object],
-    entries: list[Entry],
-) -> tuple[Layer, LayerOrder]:
-    """Return what a file holds for the slide, as the window shows it, with a legend for it."""
-    from viewer.overlays.files.result_files import read_result_file
-
-    path, score, origin = shot.results, shot.score, shot.origin
-    assert path is not None
-    box = canvas.slide_box
-    mpp_um = canvas.optics.mean_mpp_um or 1.0
-    place = _place(info, canvas)
-    file = read_result_file(path, Size(box.width, box.height), mpp_um, place, origin)
-    for sentence in file.troubles:
-        on_note(sentence)
-    if file.vectors is not None:
-        raise ShotError(
-            f"{path.name} holds vectors of an encoder, which paint nothing by themselves: open it "
-            "in the window and ask for fields like one of the slide."
-        )
-    colors = [color for _, color in file.colors]
-    if (outlined := file.found.as_objects) is not None:
-        objects = ObjectsLayer()
-        objects.show_map(outlined, colors)
-        entries += [(color, name) for name, color in file.colors]
-        return objects, LayerOrder.OBJECTS
-    if score is None and not file.is_score_sure:
-        names = ", ".join(name for name, _ in file.colors[:8])
-        on_note(
-            f"{path.name} does not say which column is the score, of {names}: give it with --score."
-        )
-    found = file.found.as_patches
-    assert found is not None
-    heatmap = score_heatmap(found, HeatmapStyle(shown=_index_of(score, file)))
-    cells = PatchLayer()
-    if heatmap is not None:
-        entries += gradient_entries(file.colors[_index_of(score, file)][0], heatmap)
-        cells.show_colors(heatmap.colors, found.raster_px, smooth=False, origin=found.origin)
-        on_note(
-            f"{file.path.name}: {file.colors[_index_of(score, file)][0]}, colors from "
-            f"{heatmap.low:.6g} to {heatmap.high:.6g}."
-        )
-    return cells, LayerOrder.HEATMAPS
-
-
-def _index_of(score: str | None, file: ResultFile) -> int:
-    names = [name for name, _ in file.colors]
-    if score is None:
-        return 0
-    if score not in names:
-        raise ShotError(f'{file.path.name} has no score "{score}"; it has {", ".join(names[:8])}.')
-    return names.index(score)
-
-
-def _expected(found: PatchFeatureMap, model: ModelBundle) -> Layer:
-    """Return where readers would look in the field, as the window shows it."""
-    layer = ExpectedLayer()
-    picture = expected_picture(found, HeatmapStyle(as_percentiles=True), model)
-    if picture is not None:
-        layer.show_colors(picture.colors, found.cell)
-        layer.show_boxes(boxes_of(picture))
-    return layer

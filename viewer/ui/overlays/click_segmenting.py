@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 import shapely
 from PySide6.QtCore import QObject
 
-from viewer.annotations.annotation import repaired
 from viewer.annotations.shape_editing import EmptyShapeError
+from viewer.annotations.sound_geometry import repaired
 from viewer.canvas.click_tool import ClickTool
 from viewer.canvas.layer import LayerOrder
 from viewer.ui.background_runner import BackgroundRunner, Task

@@ -12,7 +12,7 @@ from highdicom.ann import AnnotationGroup, Measurements
 from highdicom.spatial import ReferenceToImageTransformer
 from highdicom.uid import UID
 
-from viewer.annotations.annotation import DESCRIPTION, Annotation, AnnotationClass, repaired
+from viewer.annotations.annotation import DESCRIPTION, Annotation, AnnotationClass
 from viewer.annotations.formats.dicom.slide_headers import slide_headers
 from viewer.annotations.formats.dicom.terms import (
     NO_CLASS,
@@ -23,6 +23,7 @@ from viewer.annotations.formats.dicom.terms import (
 )
 from viewer.annotations.formats.foreign_values import MOST_PX
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
+from viewer.annotations.sound_geometry import repaired
 from viewer.colors import class_color
 from viewer.plain_text import shown_line, shown_text
 from viewer.typed_pydicom import items_of

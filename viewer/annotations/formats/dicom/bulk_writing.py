@@ -16,7 +16,6 @@ from highdicom.uid import UID
 from pydicom.sr.codedict import codes
 
 import viewer
-from viewer.annotations.annotation import simple_parts
 from viewer.annotations.formats.coco import without_holes
 from viewer.annotations.formats.dicom.terms import (
     CATEGORY,
@@ -29,6 +28,7 @@ from viewer.annotations.formats.dicom.terms import (
 from viewer.annotations.formats.export_warnings import each_alone
 from viewer.annotations.formats.foreign_values import MOST_PX
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
+from viewer.annotations.sound_geometry import simple_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
