@@ -207,6 +207,18 @@ def test_true_is_no_coordinate(name: str, tmp_path: Path) -> None:
     assert done.returncode == 1
 
 
+@pytest.mark.parametrize("number", ["1e300", "-1e300", "1e-300", "0"])
+def test_what_is_imported_of_a_table_can_be_read(number: str, tmp_path: Path) -> None:
+    """A log of ours with such a scale or place is damaged."""
+    names = "time,x,y,width,height,downsample,magnification,rotation,cursor_x,cursor_y"
+    rows = "".join(f"{n},{n},0,9,9" + f",{number}" * 5 + "\n" for n in range(3))
+    done = coverslip("sessions", "import", written(tmp_path, "log.csv", f"{names}\n{rows}"))
+    assert done.returncode == 0, done.stderr
+    shown = coverslip("sessions", "show", done.stdout.split()[0])
+    assert shown.returncode == 0, shown.stderr
+    assert "Traceback" not in shown.stderr
+
+
 def test_true_is_no_number_of_a_log(tmp_path: Path) -> None:
     rows = [{"time": n, "x": n, "y": 1, "width": 9, "height": 9} for n in range(5)]
     rows[2] |= {"x": True}

@@ -44,7 +44,7 @@ from test_zarr_bombs import bomb_of, write_image
 from ui_steps import show_slide
 
 from viewer.inference.models.model_library import BUNDLED, models_folder
-from viewer.recording.events import AnyEvent, PlaneChanged, SlideOpened, Viewport
+from viewer.recording.events import AnyEvent, PlaneChanged, Pointer, SlideOpened, Viewport
 from viewer.recording.library import sessions_folder
 from viewer.recording.log_line import CHAIN_START, encode_line
 from viewer.recording.session import EVENTS_FILE, HEADER_FILE, SessionHeader, SlideRef, write_header
@@ -169,6 +169,16 @@ def viewed(path: Path, side_px: int = 1000) -> Path:
     return session_of(path, [begun, *views], side_px=side_px)
 
 
+def no_scale(path: Path) -> Path:
+    begun = SlideOpened(identity="a", width_px=9, height_px=9)
+    return session_of(path, [begun, Viewport(0, 0, 9, 9, 0, False, 0.0, None, None, "wheel")])
+
+
+def endless_place(path: Path) -> Path:
+    begun = SlideOpened(identity="a", width_px=9, height_px=9)
+    return session_of(path, [begun, Pointer(1e308, -1e308)])
+
+
 def pipe_for_log(path: Path) -> Path:
     session_of(path, [])
     (path / EVENTS_FILE).unlink()
@@ -250,6 +260,8 @@ SESSIONS: Cases = [
     (replayed, "pipe-header", pipe_for_header, "pipe or device"),
     (replayed, "large-header", large_header, "too large"),
     (replayed, "endless-line", line_without_end, "is longer than"),
+    (replayed, "scale", no_scale, "Line 2 of the log"),
+    (replayed, "place", endless_place, "Line 2 of the log"),
     (replayed, "deep-log", deep_log, "Line 52 of the log"),
     (replayed, "channels", million_channels, "is longer than"),
     (replayed, "vast", vast_slide, "The slide of this session is not found"),

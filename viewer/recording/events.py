@@ -7,7 +7,7 @@ Text that a reader typed, and names, are None unless the reader allowed them to 
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -41,6 +41,13 @@ class SlideClosed(Event, frozen=True, tag="close"):
     """The session's slide left the screen; the last event of a session that ended well."""
 
 
+_MOST = 1e18
+_Place = Annotated[float, msgspec.Meta(ge=-_MOST, le=_MOST)]
+_Length = Annotated[float, msgspec.Meta(ge=0.0, le=_MOST)]
+_Scale = Annotated[float, msgspec.Meta(ge=1 / _MOST, le=_MOST)]
+"""What a log can hold: a line with another number is damaged, as nothing can be computed of it."""
+
+
 class Viewport(Event, frozen=True, tag="view"):
     """What the screen shows.
 
@@ -62,15 +69,15 @@ class Viewport(Event, frozen=True, tag="view"):
         Whether the view stays here; such a view is written exactly, one in motion to 0.1 pixels.
     """
 
-    x: float
-    y: float
-    width: float
-    height: float
+    x: _Place
+    y: _Place
+    width: _Length
+    height: _Length
     rotation_deg: float
     mirrored: bool
-    downsample: float
-    screen_mpp_um: float | None
-    magnification: float | None
+    downsample: _Scale
+    screen_mpp_um: _Scale | None
+    magnification: _Scale | None
     cause: Cause
     at_rest: bool = False
 
@@ -78,15 +85,15 @@ class Viewport(Event, frozen=True, tag="view"):
 class Pointer(Event, frozen=True, tag="point"):
     """Where the mouse is on the slide, at most 20 times a second."""
 
-    x: float
-    y: float
+    x: _Place
+    y: _Place
 
 
 class Click(Event, frozen=True, tag="click"):
     """A press of a button on the slide."""
 
-    x: float
-    y: float
+    x: _Place
+    y: _Place
     button: Literal["left", "right", "middle"] = "left"
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from viewer.annotations.formats.foreign_values import number_of, place_of
+from viewer.annotations.formats.foreign_values import MOST_PX, number_of, place_of
 from viewer.recording.events import Viewport
 from viewer.recording.importers.foreign import ForeignSession
 from viewer.recording.importers.foreign_views import ForeignView
@@ -80,7 +79,7 @@ def _view(stamp: str, shown: re.Match[str]) -> ForeignView | None:
         at = datetime.strptime(stamp.replace(",", "."), "%Y-%m-%d %H:%M:%S.%f").replace(tzinfo=UTC)
     except ValueError:
         return None
-    if x1 <= x0 or y1 <= y0 or not 0 < zoom < math.inf:
+    if x1 <= x0 or y1 <= y0 or not 1 / MOST_PX < zoom < MOST_PX:
         return None
     view = Viewport(
         x=x0,

@@ -47,6 +47,7 @@ _MOST_NAMED, _MOST_NAME_CHARACTERS = 20, 40
 """Columns that are named where one is missing."""
 _NO_CURSOR = ("-1", "-1.0")
 _NS_PER = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
+_LEAST_SCALE = 1 / MOST_PX
 _MOST_NS = 1 << 63
 TIME_UNITS = (*_NS_PER, "iso")
 
@@ -220,12 +221,16 @@ def _view_of(
         return _number(row, names[name]) if name in names else None
 
     def beside(name: str) -> float | None:
-        """Of what a view can do without: what cannot be read is counted."""
+        """Of what a view can do without: what cannot be read, or cannot be, is counted."""
         try:
-            return value(name)
+            found = value(name)
         except (ValueError, TypeError, OverflowError):
             session.unread += 1
             return None
+        if found is not None and abs(found) >= MOST_PX:
+            session.unread += 1
+            return None
+        return found
 
     x, y, width, height = (value(name) for name in _NEEDED[1:])
     if x is None or y is None or width is None or height is None:
@@ -233,6 +238,8 @@ def _view_of(
     if not (width > 0 and height > 0 and max(abs(x), abs(y), width, height) < MOST_PX):
         raise ValueError("its view has no area on a slide")
     downsample, magnification = beside("downsample"), beside("magnification")
+    if magnification is not None and magnification <= _LEAST_SCALE:
+        magnification = None
     view = Viewport(
         x=x,
         y=y,
@@ -240,9 +247,9 @@ def _view_of(
         height=height,
         rotation_deg=(beside("rotation") or 0.0) * rotation_unit_deg % 360.0,
         mirrored=False,
-        downsample=downsample if downsample is not None and downsample > 0 else 1.0,
+        downsample=downsample if downsample is not None and downsample > _LEAST_SCALE else 1.0,
         screen_mpp_um=None,
-        magnification=magnification if magnification is not None and magnification > 0 else None,
+        magnification=magnification,
         cause="import",
         at_rest=True,
     )
