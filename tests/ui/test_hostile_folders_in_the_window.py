@@ -48,6 +48,8 @@ from viewer.recording.events import AnyEvent, PlaneChanged, Pointer, SlideOpened
 from viewer.recording.library import sessions_folder
 from viewer.recording.log_line import CHAIN_START, encode_line
 from viewer.recording.session import EVENTS_FILE, HEADER_FILE, SessionHeader, SlideRef, write_header
+from viewer.studies.project import Project
+from viewer.studies.project_file import create_project
 from viewer.ui.main_window import MainWindow
 
 slow = pytest.mark.slow
@@ -318,6 +320,21 @@ def test_tiles_that_ask_for_too_much_are_said_and_the_window_goes_on(
     assert watch.longest_s < MOST_TURN_S
     assert watch.grown_bytes < MOST_GROWN_BYTES
     show_slide(slide_window, sample_slide, qtbot)
+
+
+def test_a_title_of_a_project_of_any_length_holds_up_nothing(
+    slide_window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    title = "\u202e\0<b>" + "t" * 100_000
+    create_project(tmp_path / "p", Project(title=title))
+    watch = GuiWatch()
+    slide_window.open_paths([tmp_path / "p"])
+    qtbot.waitUntil(lambda: slide_window.projects.opened.folder is not None, timeout=20_000)
+    qtbot.waitUntil(lambda: "<b>ttt" in slide_window.status.currentMessage())
+    watch.end()
+    assert watch.longest_s < MOST_TURN_S
+    assert len(slide_window.status.currentMessage()) < 300
+    assert "\u202e" not in slide_window.status.currentMessage()
 
 
 def card(**change: object) -> Callable[[Path], object]:

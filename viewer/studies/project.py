@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import msgspec
 
 from viewer.annotations.palette import PaletteClass  # noqa: TC001 - msgspec reads the types
+from viewer.plain_text import shown_line
 from viewer.slides.remote.address import is_address
 from viewer.slides.remote.address import slide_path as address_path
 from viewer.studies.changed_places import changed_places
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 PROJECT_FILE = "project.json"
 FORMAT = "coverslip project"
+_TITLE_CHARACTERS = 200
 VERSION = 2
 """Raised when the meaning of something written changes: a study with stages is of version 2, which
 earlier ones must not open, as they would show what is to be hidden."""
@@ -122,6 +124,11 @@ class Project(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     owner_key: str = ""
     unsealed_utc: str = ""
     keeps_sets: bool = False
+
+    @property
+    def shown_title(self) -> str:
+        """Return the title as one line of a length that a label lays out in a moment."""
+        return shown_line(self.title[:_TITLE_CHARACTERS])
 
     @property
     def is_sealed(self) -> bool:

@@ -340,7 +340,7 @@ class ProjectsController(QObject):
             self.recent.note(self.opened.folder)
             self._window.slides.show_list(self.slides)
             self._window.slides.show()
-            title = self.opened.project.title or "The project"
+            title = self.opened.project.shown_title or "The project"
             self._window.say(f"{title}: {self.slide_count:,} slides.")
             for pane in self._window.panes.panes:
                 self._on_slide(pane)

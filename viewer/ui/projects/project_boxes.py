@@ -65,7 +65,7 @@ class ProjectHeader(QWidget):
     def show_project(self, opened: OpenProject) -> None:
         """Show a project as it is now."""
         project, missing, states = opened.project, len(opened.missing), opened.tally.states
-        self.title.setText(project.title or (opened.folder.name if opened.folder else ""))
+        self.title.setText(project.shown_title or (opened.folder.name if opened.folder else ""))
         self.title.setToolTip("\n".join(filter(None, (str(opened.folder or ""), opened.readers))))
         self.progress.setMaximum(max(1, len(project.slides)))
         self.progress.setValue(states["done"])
