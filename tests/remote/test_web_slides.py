@@ -12,6 +12,7 @@ import pytest
 from cli_steps import coverslip
 from range_server import RangeServer
 from served_slides import BIG_BYTES
+from urllib3 import HTTPResponse
 
 import coverslip as coverslip_api
 from viewer import egress
@@ -227,6 +228,15 @@ def test_a_redirect_is_followed(server: RangeServer, served_folder: Path) -> Non
     assert source.read_tile(0, 1, 1).shape == (256, 256, 3)
     assert sum(asked.path == "/elsewhere.tif" for asked in server.log) == 1
     source.close()
+
+
+@pytest.mark.parametrize("place", ["http://slides.example/b.svs", "ftp://slides.example/b.svs"])
+def test_a_redirect_leads_not_away_from_https(place: str) -> None:
+    address = "https://slides.example/a.svs"
+    file = WebFile(OpenAddress(address, "a.svs", address))
+    answer = HTTPResponse(status=302, headers={"Location": place})
+    with pytest.raises(EgressError, match="away from https"):
+        file._redirected(address, answer)
 
 
 def test_a_redirect_leads_only_where_requests_may_go(
