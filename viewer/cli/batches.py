@@ -59,6 +59,11 @@ def run_many(
             ended = run_batch(batch, place)
     except (BatchError, BundleError) as error:
         fail(str(error))
+    end_batch(batch, named, ended=ended, json=json)
+
+
+def end_batch(batch: Batch, named: NamedSlides, *, ended: bool, json: bool) -> None:
+    """Print what came of each slide that was named, and end with the exit code."""
     print_batch(batch, named.missing, json=json)
     if named.problems or not ended:
         # A cluster that is lost leaves slides waiting, also the only one.

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from viewer.cli.output import (
-    EXIT_INCOMPLETE,
     DeviceOption,
     FileMppOption,
     JsonOption,
@@ -168,7 +167,7 @@ def _embed_on_cluster(
     *, json: bool,
 ) -> None:  # fmt: skip
     """Have the nodes of a cluster embed the slides, each by the same command."""
-    from viewer.cli.batches import print_batch, run_batch
+    from viewer.cli.batches import end_batch, run_batch
     from viewer.cohort.choosing import check_store, executor_for
     from viewer.cohort.errors import BatchError
     from viewer.cohort.features.batches import begin_embedding, finish_embedding
@@ -189,10 +188,7 @@ def _embed_on_cluster(
         finish_embedding(batch)
     except (BatchError, BundleError, FeatureStoreError) as error:
         fail(str(error))
-    print_batch(batch, named.missing, json=json)
-    if named.problems or not ended:
-        has_failed = any(record.state == "failed" for record in batch.records())
-        sys.exit(code_where_failed(named) if has_failed else EXIT_INCOMPLETE)
+    end_batch(batch, named, ended=ended, json=json)
 
 
 def _embed_one(

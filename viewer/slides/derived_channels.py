@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from viewer.slides.errors import SlideAwayError, SlideLostError, TileError
-from viewer.slides.halving import halved_values
+from viewer.slides.halving import Place, fill_from_below, halved_values, size_below
 from viewer.slides.hatching import hatch_values
 
 if TYPE_CHECKING:
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from viewer.slides.source import Level
     from viewer.slides.turns import Turns
 
-Place = tuple[int, int, int]
-"""Level, column and row."""
 Plane = tuple[int, int]
 """Focal plane and time point."""
 
@@ -105,30 +102,20 @@ class ChannelHalving:
     def _halved(
         self, place: Place, finer_index: int, channels: tuple[int, ...], plane: Plane
     ) -> tuple[NDArray[Any], bool]:
-        _, column, row = place
         finer = self._levels[finer_index]
-        x_px, y_px = 2 * column * finer.tile_width_px, 2 * row * finer.tile_height_px
-        width = min(2 * finer.tile_width_px, finer.width_px - x_px)
-        height = min(2 * finer.tile_height_px, finer.height_px - y_px)
-        canvas = np.empty((len(channels), height, width), self._axes.dtype)
-        reasons: list[str] = []  # not the errors, which would hold the canvas
-        tiles_read, is_sound = 0, True
-        for dy in range(0, height, finer.tile_height_px):
-            for dx in range(0, width, finer.tile_width_px):
-                part = canvas[:, dy : dy + finer.tile_height_px, dx : dx + finer.tile_width_px]
-                below = (finer_index, 2 * column + (dx > 0), 2 * row + (dy > 0))
-                try:
-                    part[:], part_is_sound = self._read(below, channels, plane)
-                    tiles_read += 1
-                    is_sound = is_sound and part_is_sound
-                except (SlideLostError, SlideAwayError):
-                    raise
-                except TileError as error:
-                    reasons.append(error.reason)
-                    self._hatch(part, channels)
-        if not tiles_read:
-            raise TileError(*place, reasons[0])
-        return halved_values(canvas), is_sound and not reasons
+        canvas = np.empty((len(channels), *size_below(place, finer)), self._axes.dtype)
+
+        def take(below: Place, part: NDArray[Any]) -> bool:
+            values, is_sound = self._read(below, channels, plane)
+            part[:] = np.moveaxis(values, 0, -1)
+            return is_sound
+
+        def hatch(part: NDArray[Any]) -> None:
+            self._hatch(np.moveaxis(part, -1, 0), channels)
+
+        pixels = np.moveaxis(canvas, 0, -1)
+        is_sound = fill_from_below(place, finer_index, finer, pixels, take, hatch)
+        return halved_values(canvas), is_sound
 
     def _hatch(self, part: NDArray[Any], channels: Iterable[int]) -> None:
         for values, channel in zip(part, channels, strict=True):

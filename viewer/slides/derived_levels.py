@@ -17,9 +17,9 @@ from msgspec.structs import replace
 
 from viewer.slides.byte_lru import ByteLru
 from viewer.slides.composites import composite, first_displays
-from viewer.slides.derived_channels import KEPT_ON_DISK_FROM, ChannelHalving, Place, Plane
+from viewer.slides.derived_channels import KEPT_ON_DISK_FROM, ChannelHalving, Plane
 from viewer.slides.errors import SlideAwayError, SlideError, SlideLostError, TileError
-from viewer.slides.halving import halved
+from viewer.slides.halving import Place, fill_from_below, halved, size_below
 from viewer.slides.hatching import hatch
 from viewer.slides.level_store import LevelStore
 from viewer.slides.readers.jpeg_tiles import stored_jpeg_tiles
@@ -336,37 +336,17 @@ class DerivedLevels:
             raise TileError(*place, error.reason) from error
 
     def _halved(self, place: Place) -> tuple[RgbImage, bool]:
-        level, column, row = place
-        finer_index = self._plan[level].finer
+        finer_index = self._plan[place[0]].finer
         assert finer_index is not None  # a level that is not stored has one
         finer = self._levels[finer_index]
-        x_px, y_px = 2 * column * finer.tile_width_px, 2 * row * finer.tile_height_px
-        width = min(2 * finer.tile_width_px, finer.width_px - x_px)
-        height = min(2 * finer.tile_height_px, finer.height_px - y_px)
-        canvas = np.empty((height, width, 3), np.uint8)
-        # Not the errors: they would hold this canvas, and this frame them, until memory is tidied.
-        reasons: list[str] = []
-        tiles_read, is_sound = 0, True
-        for dy in range(0, height, finer.tile_height_px):
-            for dx in range(0, width, finer.tile_width_px):
-                part = canvas[dy : dy + finer.tile_height_px, dx : dx + finer.tile_width_px]
-                below = (
-                    finer_index,
-                    2 * column + (dx > 0),
-                    2 * row + (dy > 0),
-                )
-                try:
-                    part[:], part_is_sound = self._read(below)
-                    tiles_read += 1
-                    is_sound = is_sound and part_is_sound
-                except (SlideLostError, SlideAwayError):
-                    raise
-                except TileError as error:
-                    reasons.append(error.reason)
-                    hatch(part)
-        if not tiles_read:
-            raise TileError(*place, reasons[0])
-        return halved(canvas), is_sound and not reasons
+        canvas = np.empty((*size_below(place, finer), 3), np.uint8)
+
+        def take(below: Place, part: RgbImage) -> bool:
+            part[:], is_sound = self._read(below)
+            return is_sound
+
+        is_sound = fill_from_below(place, finer_index, finer, canvas, take, hatch)
+        return halved(canvas), is_sound
 
 
 def _plan(levels: tuple[Level, ...]) -> tuple[_Origin, ...]:

@@ -14,13 +14,14 @@ from PySide6.QtCore import (
     Qt,
     Signal,
 )
-from PySide6.QtGui import QFontMetrics, QGuiApplication, QKeyEvent, QKeySequence, QResizeEvent
+from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QComboBox,
     QCompleter,
     QFrame,
     QHBoxLayout,
+    QHeaderView,
     QLabel,
     QListView,
     QPushButton,
@@ -28,6 +29,7 @@ from PySide6.QtWidgets import (
     QSizePolicy,
     QTableView,
     QToolButton,
+    QTreeView,
     QTreeWidget,
     QWidget,
 )
@@ -37,7 +39,7 @@ from viewer.ui.style_sheet import ROW_PX
 from viewer.ui.theme import icon
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Sequence
+    from collections.abc import Container, Iterable, Mapping, Sequence
 
     from viewer.ui.rows_model import Index
 
@@ -307,9 +309,22 @@ class NoticeBar(QFrame):
         self.show()
 
 
-def count_width_px(metrics: QFontMetrics) -> int:
-    """Return how wide a column of counts is: a million fits, in bold too."""
-    return metrics.horizontalAdvance("1,000,000") + 16
+def set_up_columns(tree: QTreeView, name: int, count: int, widths_px: Mapping[int, int]) -> None:
+    """Make a list of names in columns; a million fits as a count, in bold too."""
+    tree.setHeaderHidden(True)
+    tree.setRootIsDecorated(False)
+    tree.setUniformRowHeights(True)
+    tree.setAllColumnsShowFocus(True)
+    tree.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    tree.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+    header = tree.header()
+    header.setStretchLastSection(False)
+    header.setMinimumSectionSize(20)
+    header.setSectionResizeMode(name, QHeaderView.ResizeMode.Stretch)
+    count_px = tree.fontMetrics().horizontalAdvance("1,000,000") + 16
+    for column, width_px in (*widths_px.items(), (count, count_px)):
+        header.setSectionResizeMode(column, QHeaderView.ResizeMode.Fixed)
+        header.resizeSection(column, width_px)
 
 
 def rows_in_sight(view: QListView, count: int) -> range:

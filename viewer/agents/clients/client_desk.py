@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
     from viewer.agents.actions import Task
     from viewer.agents.clients.client_policy import ClientPolicy
-    from viewer.agents.loop import Outcome
 
 _log = logging.getLogger(__name__)
 _MOST_WAITING = 8
@@ -70,9 +69,6 @@ class OpenedReading(Protocol):
     def megapixels(self) -> float:
         """Return how many pixels of the slide may be given, in millions."""
         ...
-
-    @property
-    def outcome(self) -> Outcome | None: ...
 
     def close(self) -> None:
         """End the reading where it has not ended, and wait for its session to be kept."""

@@ -204,9 +204,9 @@ class ClientReading:
         }
 
     def _outcome(self) -> Outcome:
-        outcome = self._opened.outcome
-        assert outcome is not None
-        return outcome
+        run = self._opened.policy.run
+        assert run is not None
+        return run.outcome
 
     def _box(self, sides: list[float], least_px: float = LEAST_FIELD_PX) -> Box:
         return self._images.inside(calls.checked_box(sides), least_px)

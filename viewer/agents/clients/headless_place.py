@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from viewer.agents.actions import Task
     from viewer.agents.clients.allowed_folders import AllowedFolders
     from viewer.agents.findings import Finding
-    from viewer.agents.loop import Outcome
     from viewer.annotations.annotation import Annotation
 
 _OPEN_S = 60.0
@@ -93,11 +92,6 @@ class HeadlessReading:
         self._session: Path | None = None
         self._error: Exception | None = None
         self._thread = threading.Thread(target=self._read, name="client's reading", daemon=True)
-
-    @property
-    def outcome(self) -> Outcome | None:
-        run = self.policy.run
-        return None if run is None else run.outcome
 
     def begin(self) -> None:
         """Open the slide; return when calls can be carried out. Raises AgentError, SlideError."""

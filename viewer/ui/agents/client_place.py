@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from viewer.agents.actions import Task
-    from viewer.agents.loop import Outcome
 
 _ANSWER_S = 45.0
 """For the user to answer, and for the slide to open; clients wait for a minute."""
@@ -107,11 +106,6 @@ class WindowReading:
 
     def __init__(self, policy: ClientPolicy) -> None:
         self.policy = policy
-
-    @property
-    def outcome(self) -> Outcome | None:
-        run = self.policy.run
-        return None if run is None else run.outcome
 
     def close(self) -> None:
         """End the walk; the window frees what it holds."""

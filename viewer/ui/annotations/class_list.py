@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 from PySide6.QtCore import QModelIndex, QPoint, Qt, Signal
 from PySide6.QtGui import QGuiApplication, QKeyEvent
-from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTreeView, QWidget
+from PySide6.QtWidgets import QAbstractItemView, QTreeView, QWidget
 
 from viewer.annotations.annotation import NO_CLASS_COLOR, NO_COLOR
 from viewer.annotations.bookmarks import MARKS
@@ -18,7 +18,7 @@ from viewer.ui.actions import shown_shortcut
 from viewer.ui.rows_model import NUMBERS_ALIGNMENT, RowsModel
 from viewer.ui.swatches import swatch
 from viewer.ui.theme import icon
-from viewer.ui.widgets import KeyKeeper, count_width_px, plain_tip
+from viewer.ui.widgets import KeyKeeper, plain_tip, set_up_columns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -187,21 +187,8 @@ class ClassList(QTreeView):
         self.rows = ClassListModel(self)
         self.setModel(self.rows)
         self.setAccessibleName("Classes")
-        self.setHeaderHidden(True)
-        self.setRootIsDecorated(False)
-        self.setUniformRowHeights(True)
-        self.setAllColumnsShowFocus(True)
         self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
-        header = self.header()
-        header.setStretchLastSection(False)
-        header.setMinimumSectionSize(20)
-        header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
-        count_px = count_width_px(self.fontMetrics())
-        for column, width_px in (*_WIDTHS_PX.items(), (COUNT, count_px)):
-            header.setSectionResizeMode(column, QHeaderView.ResizeMode.Fixed)
-            header.resizeSection(column, width_px)
+        set_up_columns(self, NAME, COUNT, _WIDTHS_PX)
         KeyKeeper(self)
         self.clicked.connect(self._on_clicked)
         self.customContextMenuRequested.connect(self._on_menu)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QPoint, Qt, Signal
-from PySide6.QtWidgets import QHeaderView, QTreeWidgetItem, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QTreeWidgetItem, QVBoxLayout, QWidget
 
 from viewer.canvas.qt_guard import guarded
 from viewer.ui.theme import icon
-from viewer.ui.widgets import KeyedTree, count_width_px, plain_tip
+from viewer.ui.widgets import KeyedTree, plain_tip, set_up_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,20 +66,7 @@ class SetsPanel(QWidget):
         self.tree = SetTree(self)
         self.tree.setAccessibleName("Sets of annotations")
         self.tree.setHeaderLabels(["Set", "Count", "Shown", "Locked"])
-        self.tree.setHeaderHidden(True)
-        self.tree.setRootIsDecorated(False)
-        self.tree.setUniformRowHeights(True)
-        self.tree.setAllColumnsShowFocus(True)
-        self.tree.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.tree.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
-        header = self.tree.header()
-        header.setStretchLastSection(False)
-        header.setMinimumSectionSize(20)
-        header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
-        count_px = count_width_px(self.fontMetrics())
-        for column, width_px in (*_WIDTHS_PX.items(), (COUNT, count_px)):
-            header.setSectionResizeMode(column, QHeaderView.ResizeMode.Fixed)
-            header.resizeSection(column, width_px)
+        set_up_columns(self.tree, NAME, COUNT, _WIDTHS_PX)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.tree)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject
 
 from viewer.annotations.counted import current
-from viewer.atomic_write import unwritable
 from viewer.plurals import plural
 from viewer.ui.background_runner import BackgroundRunner, Task
 from viewer.ui.services import CommandHost, DialogHost, MessageHost, PaneHost
@@ -87,19 +87,11 @@ class TableCommands(QObject):
         self, path: Path, figures: list[ClassFigures], mpp_um: MicronsPerPixel | None
     ) -> None:
         from viewer.annotations.statistics import write_statistics
-        from viewer.overlays.shown_overlays import write_shown_beside
+        from viewer.ui.written_file import write_file
 
-        shown = self._window.overlays.shown_in(self._window.panes.active)
-
-        def work() -> None:
-            write_statistics(path, figures, mpp_um)
-            write_shown_beside(path, shown)
-
-        self._background.run(
-            work,
-            lambda _: self._window.say(f"Wrote {path.name}."),
-            lambda error: self._window.show_error(unwritable(path, error)),
-        )
+        pane = self._window.panes.active
+        write = partial(write_statistics, path, figures, mpp_um)
+        write_file(self._window, self._background, pane, path, write)
 
     # Measurements ----------------------------------------------------------------------------
 

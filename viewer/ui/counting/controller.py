@@ -14,10 +14,8 @@ from viewer.annotations.counting.tally import (
     is_other_scale,
 )
 from viewer.annotations.sets.together import together
-from viewer.atomic_write import unwritable
 from viewer.canvas.annotating.count_tool import CountTool
 from viewer.geometry import Box
-from viewer.overlays.shown_overlays import write_shown_beside
 from viewer.recording.events import Counted
 from viewer.slides.remote.address import folder_beside
 from viewer.ui.annotations.toolbox import MOVE
@@ -32,6 +30,7 @@ from viewer.ui.services import (
     PaneHost,
     SettingsHost,
 )
+from viewer.ui.written_file import write_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -164,16 +163,9 @@ class CountingController(QObject):
         """Write the fields of sets and what is in them, by the ending of the name."""
         from viewer.annotations.counting.table import write_count_file
 
-        shown = self._window.overlays.shown_in(self._window.panes.active)
-
-        def work() -> None:
-            write_count_file(path, together(held))
-            write_shown_beside(path, shown)
-
-        self._disk.run(
-            work,
-            lambda _: self._window.say(f"Wrote {path.name}."),
-            lambda error: self._window.show_error(unwritable(path, error)),
+        pane = self._window.panes.active
+        write_file(
+            self._window, self._disk, pane, path, lambda: write_count_file(path, together(held))
         )
 
     # -----------------------------------------------------------------------------------------

@@ -18,14 +18,13 @@ from viewer.annotations.tma.cores import (
 )
 from viewer.annotations.tma.dearraying import DearrayOptions, dearray
 from viewer.annotations.tma.labels import TmaError
-from viewer.atomic_write import unwritable
-from viewer.overlays.shown_overlays import write_shown_beside
 from viewer.slides import TileError
 from viewer.slides.remote.address import folder_beside
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.file_dialogs import ALL_FILES, ask_file, ask_new_file
 from viewer.ui.services import CommandHost, DialogHost, MessageHost, OverlayHost, PaneHost
 from viewer.ui.tma.tma_panel import TmaPanel
+from viewer.ui.written_file import write_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -265,20 +264,15 @@ class TmaController(QObject):
         if active is None or grid is None:
             self._window.say(_NO_CORES)
             return
-        mpp_um, shown = active.calibration.mpp_um, self._window.overlays.shown_in(active.pane)
+        mpp_um = active.calibration.mpp_um
 
         def work() -> None:
             if path.suffix.lower() in (".geojson", ".json"):
                 write_qupath(path, exported_cores(grid, mpp_um))
             else:
                 write_core_table(path, grid, mpp_um)
-            write_shown_beside(path, shown)
 
-        self._work.run(
-            work,
-            lambda _: self._window.say(f"Wrote {path.name}."),
-            lambda error: self._window.show_error(unwritable(path, error)),
-        )
+        write_file(self._window, self._work, active.pane, path, work)
 
     # Counts ----------------------------------------------------------------------------------
 
