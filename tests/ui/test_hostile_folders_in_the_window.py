@@ -28,6 +28,7 @@ from bomb_steps import (
 )
 from bombs import endless
 from cli_steps import coverslip
+from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 from test_dicom_slides import (
     deflated_zeros,
@@ -44,6 +45,7 @@ from test_zarr_bombs import bomb_of, write_image
 from ui_steps import show_slide
 
 from viewer.inference.models.model_library import BUNDLED, models_folder
+from viewer.overlays.object_style import ObjectStyle
 from viewer.recording.events import AnyEvent, PlaneChanged, Pointer, SlideOpened, Viewport
 from viewer.recording.library import sessions_folder
 from viewer.recording.log_line import CHAIN_START, encode_line
@@ -51,6 +53,7 @@ from viewer.recording.session import EVENTS_FILE, HEADER_FILE, SessionHeader, Sl
 from viewer.studies.project import Project
 from viewer.studies.project_file import create_project
 from viewer.ui.main_window import MainWindow
+from viewer.ui.overlays.settings_pages import ObjectsPage
 
 slow = pytest.mark.slow
 Cases = list[tuple[Way, str, Make, str]]
@@ -320,6 +323,19 @@ def test_tiles_that_ask_for_too_much_are_said_and_the_window_goes_on(
     assert watch.longest_s < MOST_TURN_S
     assert watch.grown_bytes < MOST_GROWN_BYTES
     show_slide(slide_window, sample_slide, qtbot)
+
+
+def test_measurements_without_number_are_listed_in_part_which_is_said(qtbot: QtBot) -> None:
+    page = ObjectsPage(QWidget())
+    qtbot.addWidget(page.parentWidget())
+    watch = GuiWatch()
+    page.show_style(ObjectStyle(), [f"Value {number}" for number in range(200_000)])
+    watch.end()
+    assert watch.longest_s < MOST_TURN_S
+    assert page.measurement.count() == 1001
+    assert "199,000 more" in page.measurement.toolTip()
+    page.show_style(ObjectStyle(), ["Area"])
+    assert page.measurement.toolTip() == ""
 
 
 def test_a_title_of_a_project_of_any_length_holds_up_nothing(

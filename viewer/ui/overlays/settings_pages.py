@@ -67,6 +67,10 @@ def _combo(parent: QWidget) -> LetteredCombo:
     return combo
 
 
+_MOST_OFFERED = 1000
+"""Measurements to color by: each takes its time when the page is shown."""
+
+
 class ObjectsPage(QWidget):
     """Outlines: filled or not, in which colors, from which value to which."""
 
@@ -100,8 +104,15 @@ class ObjectsPage(QWidget):
         with QSignalBlocker(self.measurement):
             self.measurement.clear()
             self.measurement.addItem("Class", None)
-            for name in measurements:
+            for name in measurements[:_MOST_OFFERED]:
                 self.measurement.addItem(with_signs(name), name)
+            left_out = len(measurements) - _MOST_OFFERED
+            self.measurement.setToolTip(
+                f"The first {_MOST_OFFERED:,} measurements are listed; the file holds "
+                f"{left_out:,} more."
+                if left_out > 0
+                else ""
+            )
             index = self.measurement.findData(style.measurement)
             self.measurement.setCurrentIndex(max(0, index))
         for widget in (self.bars, self.range):
