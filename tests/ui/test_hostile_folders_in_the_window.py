@@ -326,8 +326,9 @@ def test_tiles_that_ask_for_too_much_are_said_and_the_window_goes_on(
 
 
 def test_measurements_without_number_are_listed_in_part_which_is_said(qtbot: QtBot) -> None:
-    page = ObjectsPage(QWidget())
-    qtbot.addWidget(page.parentWidget())
+    host = QWidget()
+    qtbot.addWidget(host)
+    page = ObjectsPage(host)
     watch = GuiWatch()
     page.show_style(ObjectStyle(), [f"Value {number}" for number in range(200_000)])
     watch.end()
