@@ -47,7 +47,7 @@ try:
     while True:
         slot = 0 if shared is None else 1
         tile = take_over(channel.receive(), shared, 0)
-        channel.send(hand_over(255 - tile, shared, slot))
+        channel.send(hand_over(255 - tile, shared, slot, z=2, t=3, is_display=False))
 except ChannelClosedError:
     print("ended with its parent")
 """
@@ -67,6 +67,7 @@ def test_pixels_go_to_a_child_and_come_back(is_shared: bool) -> None:
         pixels = np.random.default_rng(side).integers(0, 256, (side, side, 3), np.uint8)
         channel.send(hand_over(pixels, shared, 0))
         answer = channel.receive(30)
+        assert (answer.z, answer.t, answer.is_display) == (2, 3, False)
         assert np.array_equal(take_over(answer, shared, 1 if is_shared else 0), 255 - pixels)
     channel.close()
     output, _ = child.communicate(timeout=30)

@@ -49,12 +49,21 @@ class Tile(msgspec.Struct, frozen=True, tag=True):
     ----------
     slot
         Where they lie in the shared memory; -1 where `data` holds them.
+    z, t
+        Plane and time point, from 0.
+    is_display
+        Whether the values are RGB to be shown as they are, against measured values of channels.
+        With plane and time point it is part of the protocol from the start, though only RGB is sent
+        now: a model of channels needs no other one.
     """
 
     width_px: int
     height_px: int
     channels: int
     dtype: PixelType = "uint8"
+    z: int = 0
+    t: int = 0
+    is_display: bool = True
     slot: int = -1
     data: bytes = b""
 
@@ -141,6 +150,9 @@ def hand_over(
     shared: SharedPixels | None,
     slot: int = 0,
     *,
+    z: int = 0,
+    t: int = 0,
+    is_display: bool = True,
     is_there: bool = False,
 ) -> Tile:
     """Put pixels, shape (height, width, channels), where the other side finds them.
@@ -152,10 +164,10 @@ def hand_over(
     kind: Any = pixels.dtype.name
     if shared is None:
         data = np.ascontiguousarray(pixels).tobytes()
-        return Tile(width, height, channels, kind, data=data)
+        return Tile(width, height, channels, kind, z, t, is_display, data=data)
     if not is_there:
         shared.write(slot, pixels)
-    return Tile(width, height, channels, kind, slot)
+    return Tile(width, height, channels, kind, z, t, is_display, slot)
 
 
 def take_over(tile: Tile, shared: SharedPixels | None, slot: int = 0) -> NDArray[Any]:
