@@ -76,7 +76,8 @@ def _python_only(text: str) -> str:
 def number_of(value: object) -> float:
     """Return a number from one, or from a text with a decimal point or comma.
 
-    "NaN", "Infinity" and "-inf" are read in any case; null is NaN.
+    "NaN", "Infinity" and "-inf" are read in any case; null is NaN. A switch, as among measurements,
+    is 1 or 0.
 
     Raises
     ------
@@ -85,7 +86,7 @@ def number_of(value: object) -> float:
     """
     if value is None:
         return math.nan
-    if isinstance(value, int | float) and not isinstance(value, bool):  # true is no 1
+    if isinstance(value, int | float):
         try:
             return float(value)
         except OverflowError as error:
@@ -108,6 +109,13 @@ def number_of(value: object) -> float:
     raise ValueError(f"{quoted(value)} is no number")
 
 
+def amount_of(value: object) -> float:
+    """Return a number as `number_of` where a switch is none, such as a time. Raises ValueError."""
+    if isinstance(value, bool):
+        raise ValueError(f"{quoted(value)} is no number")
+    return number_of(value)
+
+
 def place_of(value: object) -> float:
     """Return a coordinate in level-0 pixels.
 
@@ -116,7 +124,7 @@ def place_of(value: object) -> float:
     ValueError
         It is no number, or lies outside any slide.
     """
-    number = number_of(value)
+    number = amount_of(value)
     if not abs(number) < MOST_PX:
         raise ValueError(f"{quoted(value)} is no place on a slide")
     return number

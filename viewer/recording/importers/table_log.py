@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from viewer.annotations.formats.foreign_values import MOST_PX, number_of
+from viewer.annotations.formats.foreign_values import MOST_PX, amount_of
 from viewer.plain_text import shown_line
 from viewer.recording.events import Viewport
 from viewer.recording.importers.foreign import ForeignSession
@@ -262,7 +262,7 @@ def _number(row: Row, name: str) -> float | None:
     value = row.get(name)
     if value is None or value == "":
         return None
-    number = number_of(value)
+    number = amount_of(value)
     if not math.isfinite(number):
         return None
     return number
@@ -271,7 +271,7 @@ def _number(row: Row, name: str) -> float | None:
 def _time_ns(value: Any, unit: str) -> int:
     if unit == "iso":
         return round(moment_of(str(value)).timestamp() * 1_000_000) * 1000
-    time_ns = number_of(value) * _NS_PER[unit]
+    time_ns = amount_of(value) * _NS_PER[unit]
     if not abs(time_ns) < _MOST_NS:  # which is so of what is no number, too
         raise ValueError(f'"{value}" is no time')
     return round(time_ns)
