@@ -90,12 +90,12 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError) as caught:
         atomic_write_bytes(tmp_path, b"x")
     assert unwritable(tmp_path, caught.value) == (
-        f"{tmp_path.name} cannot be written (it is a folder): choose another place."
+        f"{tmp_path} cannot be written (it is a folder): choose another place."
     )
     full = OSError(28, "No space left on device", str(tmp_path / "a.csv"))
     for error, reason in ((full, "No space left on device"), (ValueError("no rows"), "no rows")):
         assert unwritable(tmp_path / "a.csv", error) == (
-            f"a.csv cannot be written ({reason}): choose another place."
+            f"{tmp_path / 'a.csv'} cannot be written ({reason}): choose another place."
         )
 
 

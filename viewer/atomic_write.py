@@ -241,7 +241,7 @@ def replace_by(unfinished: Path, path: Path) -> None:
 def unwritable(path: Path, error: Exception) -> str:
     """Return the sentence that says why a file was not written, and what to do."""
     reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-    return f"{path.name or path} cannot be written ({reason}): choose another place."
+    return f"{path} cannot be written ({reason}): choose another place."
 
 
 class _Measured(io.FileIO):

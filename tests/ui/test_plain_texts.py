@@ -146,7 +146,7 @@ def test_names_of_models_and_classes_are_shown_as_they_are(
 def test_answers_of_a_model_are_shown_as_they_are(markup: str, qtbot: QtBot) -> None:
     panel = AskPanel()
     qtbot.addWidget(panel)
-    panel.show_slide(has_slide=True)
+    panel.show_slide("a slide")
     panel.begin(markup)
     panel.end(f"{markup}\n![x](file:///etc/passwd)")
     assert "<img" in panel.answers.toPlainText()

@@ -203,7 +203,7 @@ def test_an_answer_is_written_below_many(shown: QMainWindow) -> None:
         panel = AskPanel(shown)
         shown.setCentralWidget(panel)
         panel.show()
-        panel.show_slide(has_slide=True)
+        panel.show_slide("a slide")
         for number in range(count // 10):
             panel.begin(f"Question {number}?")
             panel.end(f"Answer {number}.")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QProgressBar
 
+from viewer.canvas.qt_guard import guarded
+
 
 class ProgressBar(QProgressBar):
     """Shows how far something is.
@@ -12,6 +14,7 @@ class ProgressBar(QProgressBar):
     a slide was painted twice for each step.
     """
 
+    @guarded()
     def setValue(self, value: int) -> None:
         """Show another value with the next painting."""
         self.setUpdatesEnabled(False)
