@@ -13,7 +13,7 @@ from viewer.processes.confinement.readable import cuda_devices
 from viewer.ui.overlays.overlay import Overlay
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from viewer.inference.models.bundle import ModelBundle
@@ -195,26 +195,21 @@ class _Relay:
             self._run = None
 
     def on_block(self, key: BlockKey, result: BlockResult) -> None:
-        with self._lock:
-            if self._run is not None:
-                self._run._block_came.emit(key, result)
+        self._hand(lambda run: run._block_came.emit(key, result))
 
     def on_preview(self, key: BlockKey, objects: Objects) -> None:
-        with self._lock:
-            if self._run is not None:
-                self._run._previewed.emit(key, objects)
+        self._hand(lambda run: run._previewed.emit(key, objects))
 
     def on_progress(self, progress: Progress) -> None:
-        with self._lock:
-            if self._run is not None:
-                self._run._progressed.emit(progress)
+        self._hand(lambda run: run._progressed.emit(progress))
 
     def on_ready(self, device: str) -> None:
-        with self._lock:
-            if self._run is not None:
-                self._run._ready.emit(device)
+        self._hand(lambda run: run._ready.emit(device))
 
     def on_trouble(self, sentence: str, *, is_final: bool) -> None:
+        self._hand(lambda run: run._trouble_came.emit(sentence, is_final))
+
+    def _hand(self, emit: Callable[[OverlayRun], object]) -> None:
         with self._lock:
             if self._run is not None:
-                self._run._trouble_came.emit(sentence, is_final)
+                emit(self._run)
