@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import sqlite3
@@ -21,6 +20,7 @@ import pytest
 import shapely
 from hypothesis import given
 from hypothesis import strategies as st
+from small_disks import mount_again, small_disk
 
 from viewer import slow_release
 from viewer.annotations.annotation import Annotation, AnnotationClass
@@ -289,14 +289,7 @@ def test_the_end_of_the_program_waits_for_what_is_being_written(tmp_path: Path) 
 
 
 def test_a_real_full_disk(tmp_path: Path) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a tiny file system")
-    mounted = tmp_path / "tiny"
-    mounted.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(mounted)]
-    if subprocess.run(mount, check=False).returncode != 0:
-        pytest.skip("mounting a tiny file system is not allowed here")
-    try:
+    with small_disk(tmp_path, "200k") as mounted:
         desk = Desk(mounted / "s.sqlite")
         large = [
             Annotation(shapely.Point(number, 0).buffer(10, quad_segs=64)) for number in range(100)
@@ -307,15 +300,13 @@ def test_a_real_full_disk(tmp_path: Path) -> None:
         wait_until(lambda: desk.troubles)
         assert "free some room" in desk.troubles[0]
         assert not desk.autosave.is_saved
-        subprocess.run(["mount", "-o", "remount,size=8m", str(mounted)], check=True)
+        mount_again(mounted, "size=8m")
         wait_until(lambda: desk.autosave.is_saved)
         assert desk.troubles[-1] == ""
         desk.autosave.close()
         opened = open_annotations(mounted / "s.sqlite")
         assert opened.annotations == large
         opened.close()
-    finally:
-        subprocess.run(["umount", "-l", str(mounted)], check=True)
 
 
 def test_what_the_disk_refused_to_the_end_comes_home(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from importlib import import_module
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 import shapely
 from other_account import needs_root, own_by_other, public_place, run_as_other
+from small_disks import fill, small_disk
 
 from viewer.annotations.annotation import Annotation
 from viewer.annotations.document import adding
@@ -143,22 +143,12 @@ def test_nothing_waits_where_another_account_can_see_or_replace_it(
 @pytest.fixture
 def full_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A home on a small disk that is full."""
-    if not hasattr(os, "geteuid") or os.geteuid() != 0:
-        pytest.skip("only root can mount a small file system")
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)]
-    if subprocess.run(mount, check=False).returncode:
-        pytest.skip("mounting a small file system is not allowed here")
-    try:
+    with small_disk(tmp_path, "2m") as disk:
         home = disk / "home"
         monkeypatch.setenv("COVERSLIP_HOME", str(home))
         fallback_path("x")  # its folders are made
-        fill = ["dd", "if=/dev/zero", f"of={disk / 'filler'}", "bs=4k"]
-        assert subprocess.run(fill, check=False, capture_output=True).returncode != 0
+        fill(disk)
         yield home
-    finally:
-        subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
 def test_what_a_full_disk_refuses_waits_elsewhere_and_comes_home(

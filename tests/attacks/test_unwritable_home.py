@@ -18,6 +18,7 @@ import shapely
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QAbstractButton, QFileDialog, QMessageBox
 from pytestqt.qtbot import QtBot
+from small_disks import fill, mount_again, small_disk
 from ui_steps import open_dialog, show_slide
 
 from viewer.agents.endpoint import Endpoint, load_endpoint
@@ -56,26 +57,16 @@ def no_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 @pytest.fixture(params=["read-only", "full"])
 def mounted_home(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
     """A home with a session, on a small disk that is read-only or full."""
-    if not hasattr(os, "geteuid") or os.geteuid() != 0:
-        pytest.skip("only root can mount a small file system")
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)]
-    if subprocess.run(mount, check=False).returncode:
-        pytest.skip("mounting a small file system is not allowed here")
-    try:
+    with small_disk(tmp_path, "2m") as disk:
         home = disk / "home"
         sample = APP.parent / "resources" / "slides" / "CMU-1-Small-Region.svs"
         made = coverslip(home, "sessions", "simulate", str(sample), "--policy", "drill")
         assert made.returncode == 0, made.stderr
         if request.param == "read-only":
-            subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+            mount_again(disk, "ro")
         else:
-            fill = ["dd", "if=/dev/zero", f"of={disk / 'filler'}", "bs=4k"]
-            assert subprocess.run(fill, check=False, capture_output=True).returncode != 0
+            fill(disk)
         yield home
-    finally:
-        subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
 def coverslip(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -19,6 +19,7 @@ import msgspec
 import pytest
 from recording_steps import HEADER, count_lines, record, wait_until
 from session_lines import read_lines
+from small_disks import mount_again, small_disk
 
 from viewer.recording.events import SlideClosed, SlideOpened, ToolChosen
 from viewer.recording.library import Library
@@ -149,29 +150,17 @@ def test_a_full_disk_is_told_and_nothing_is_lost(tmp_path: Path) -> None:
 
 
 def test_a_real_full_disk(tmp_path: Path) -> None:
-    full = Path("/dev/shm")  # noqa: S108 - where a small file system may be mounted
-    if os.geteuid() != 0 or not full.is_dir():
-        pytest.skip("only root can mount a tiny file system")
-    mounted = tmp_path / "tiny"
-    mounted.mkdir()
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(mounted)], check=False
-    )
-    if made.returncode:
-        pytest.skip("mounting a tiny file system is not allowed here")
-    try:
+    with small_disk(tmp_path, "64k") as mounted:
         told: list[str] = []
         recorder = Recorder(mounted / "s", HEADER, on_trouble=told.append)
         for number in range(3000):
             recorder.record(ToolChosen(str(number)))
         wait_until(lambda: bool(told) and "space" in told[-1])
-        subprocess.run(["mount", "-o", "remount,size=4m", str(mounted)], check=True)
+        mount_again(mounted, "size=4m")
         wait_until(lambda: told[-1] == "")
         recorder.close()
         assert tools(mounted / "s") == [str(number) for number in range(3000)]
         assert verify(mounted / "s").is_good
-    finally:
-        subprocess.run(["umount", "-l", str(mounted)], check=True)
 
 
 def test_a_header_that_was_refused_is_written_before_all_is_said_to_be_well(tmp_path: Path) -> None:
