@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QModelIndex, Qt, Signal
 from PySide6.QtGui import QKeySequence
-from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QSizePolicy, QTreeView, QWidget
+from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QSizePolicy, QWidget
 
 from viewer.canvas.qt_guard import guarded
 from viewer.ui.rows_model import RowsModel
 from viewer.ui.theme import colored_icon
-from viewer.ui.widgets import KeyKeeper, put_rows
+from viewer.ui.widgets import KeyKeeper, RowTable, put_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,8 +38,8 @@ _VERDICT_ICONS = {
     "skipped": "mdi6.skip-next-circle",
 }
 _ACTION, _LOOKED, _VERDICT = range(3)
-_ROWS_MEASURED = 30
-"""How many rows tell how wide a column is to be."""
+_WIDEST_LOOKED = "10000.0 s"
+_AROUND_TEXT_PX = 12
 _LEAST_HEIGHT_PX = 90
 
 
@@ -101,8 +101,11 @@ class ReviewTableModel(RowsModel):
         return self._icons[verdict]
 
 
-class ReviewTable(QTreeView):
-    """A row an action: its verdict's sign, its number and command, and the verdict in words."""
+class ReviewTable(RowTable):
+    """A row an action: its verdict's sign, its number and command, and the verdict in words.
+
+    Not a tree, which asks for every row each time that it is laid out.
+    """
 
     row_chosen = Signal(int)
     """The user went to another row."""
@@ -114,25 +117,35 @@ class ReviewTable(QTreeView):
         self.rows = ReviewTableModel(self)
         self.setModel(self.rows)
         self.setAccessibleName("Actions and their verdicts")
-        self.setRootIsDecorated(False)
-        self.setUniformRowHeights(True)
+        self.setShowGrid(False)
+        self.setWordWrap(False)
+        self.verticalHeader().hide()
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         # Its rows are no reason for the page to scroll.
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
         self.setMinimumHeight(_LEAST_HEIGHT_PX)
-        header = self.header()
-        header.setStretchLastSection(False)
-        header.setResizeContentsPrecision(_ROWS_MEASURED)
+        header = self.horizontalHeader()
+        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        header.setHighlightSections(False)
         header.setSectionResizeMode(_ACTION, QHeaderView.ResizeMode.Stretch)
         for column in (_LOOKED, _VERDICT):
-            header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
+            header.setSectionResizeMode(column, QHeaderView.ResizeMode.Fixed)
         self.selectionModel().currentRowChanged.connect(self._on_row)
 
     def show_items(self, items: Sequence[ReviewItem]) -> None:
         """List other actions."""
         self._is_being_filled = True
+        self._fit_columns()
         self.rows.show_items(items)
         self._is_being_filled = False
+
+    def _fit_columns(self) -> None:
+        # By the widest texts that there can be: Qt would ask for cells at each step of the layout.
+        for column, texts in ((_LOOKED, [_WIDEST_LOOKED]), (_VERDICT, [*VERDICT_COLORS])):
+            widest = max(
+                map(self.fontMetrics().horizontalAdvance, (self.rows.headings[column], *texts))
+            )
+            self.horizontalHeader().resizeSection(column, widest + _AROUND_TEXT_PX)
 
     def show_verdicts(self, changed: Mapping[int, Decided | None], current: int) -> None:
         """Mark actions, by their rows, with their verdicts, and select the one in hand."""
