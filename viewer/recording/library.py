@@ -71,8 +71,11 @@ class Library:
 
     def folders(self) -> list[Path]:
         """Return the folders of all sessions, the newest first."""
-        # By names: to compare thousands of paths takes longer than to find them.
-        return sorted(self._folders(), key=lambda folder: folder.name, reverse=True)
+        return [self.folder / name for name in self.names()]
+
+    def names(self) -> list[str]:
+        """Return the names of the folders of all sessions, the newest first."""
+        return sorted(self._names(), reverse=True)
 
     def find(self, name: str) -> Path:
         """Return the folder of a session by its id, a beginning that only it has, or its path.
@@ -90,10 +93,9 @@ class Library:
         path = Path(name)
         if (path / HEADER_FILE).is_file():
             return path
-        matches = [folder for folder in self._folders() if folder.name.startswith(name)]
-        exact = [folder for folder in matches if folder.name == name]
-        if exact or len(matches) == 1:
-            return (exact or matches)[0]
+        matches = [each for each in self._names() if each.startswith(name)]
+        if name in matches or len(matches) == 1:
+            return self.folder / (name if name in matches else matches[0])
         if not matches:
             raise SessionError(f'There is no session "{name}": `coverslip sessions list` has all.')
         raise SessionError(f'{len(matches)} sessions begin with "{name}": give more of the id.')
@@ -143,7 +145,7 @@ class Library:
         from viewer.recording.session import SessionError
 
         notes: list[str] = []
-        for folder in self._folders():
+        for folder in self.folders():
             try:
                 note = repair(folder)
             except SessionError as error:
@@ -153,7 +155,7 @@ class Library:
                 notes.append(f"The session {folder.name} was mended: {note}.")
         return notes
 
-    def _folders(self) -> list[Path]:
+    def _names(self) -> list[str]:
         from viewer.recording.session import HEADER_FILE
 
         if not self.folder.is_dir():
@@ -161,7 +163,7 @@ class Library:
         # Thousands are asked for: by names, which is quicker than by paths.
         with os.scandir(self.folder) as found:
             return [
-                self.folder / each.name
+                each.name
                 for each in giving_way(found)
                 if not each.name.startswith(".")  # is being written
                 and os.path.exists(f"{each.path}/{HEADER_FILE}")

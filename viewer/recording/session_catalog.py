@@ -64,6 +64,14 @@ class ListedSession(msgspec.Struct, frozen=True, gc=False):
         return "" if header is None else started_text(header)
 
 
+class _Known(msgspec.Struct, gc=False):
+    """A session as it was read, with what differs once it was changed, and as it was listed."""
+
+    state: tuple[int, int, int]
+    summary: SessionSummary
+    listed: ListedSession | None = None
+
+
 class SessionListing(msgspec.Struct, frozen=True):
     """What a list of sessions shows.
 
@@ -114,6 +122,10 @@ def started_text(header: SessionHeader) -> str:
 class SessionCatalog:
     """Reads the sessions of a folder, each anew only after it changed. For worker threads.
 
+    What did not change is listed by the same object as before: thousands that were made anew with
+    each slide came to lie wherever a place was free, and Python gives back no megabyte in which
+    one of them lies.
+
     Parameters
     ----------
     folder
@@ -124,7 +136,7 @@ class SessionCatalog:
         self._folder = folder
         self._lock = threading.Lock()
         self._places = KnownPlaces()
-        self._known: dict[Path, tuple[tuple[int, int, int], SessionSummary]] = {}
+        self._known: dict[str, _Known] = {}
 
     def listing(
         self,
@@ -151,11 +163,15 @@ class SessionCatalog:
         found: list[ListedSession] = []
         of_slide: list[ListedSession] = []
         total = 0
-        for summary in giving_way(self._summaries()):
+        for known in giving_way(self._sessions()):
+            summary = known.summary
             if not summary.is_open and hides(summary):
                 continue
             total += 1
             listed = _listed(summary, identity, name_of, slides, place_of)
+            if known.listed is not None and known.listed == listed:
+                listed = known.listed
+            known.listed = listed
             if listed.is_here:
                 of_slide.append(listed)
             if not words or _holds(listed, words):
@@ -163,19 +179,20 @@ class SessionCatalog:
         rows = {listed.folder: row for row, listed in enumerate(found)}
         return SessionListing(tuple(found), rows, tuple(of_slide), total, identity)
 
-    def _summaries(self) -> list[SessionSummary]:
+    def _sessions(self) -> list[_Known]:
+        """Return the sessions, the newest first."""
+        library = Library(self._folder)
         with self._lock:
-            before, self._known = self._known, {}
-            summaries: list[SessionSummary] = []
-            for folder in giving_way(Library(self._folder).folders()):
-                state = _state_of(folder)
-                known = before.get(folder)
+            names = library.names()
+            for gone in self._known.keys() - set(names):
+                del self._known[gone]
+            for name in giving_way(names):
+                state = _state_of(f"{library.folder}/{name}")
+                known = self._known.get(name)
                 # One that is being recorded may end without a change of its files, by a crash.
-                if known is None or known[0] != state or known[1].is_open:
-                    known = state, summary_of(folder)
-                self._known[folder] = known
-                summaries.append(known[1])
-            return summaries
+                if known is None or known.state != state or known.summary.is_open:
+                    self._known[name] = _Known(state, summary_of(library.folder / name))
+            return [self._known[name] for name in names]
 
 
 def _listed(
@@ -207,7 +224,7 @@ def _holds(listed: ListedSession, words: list[str]) -> bool:
     return all(word in searched for word in words)
 
 
-def _state_of(folder: Path) -> tuple[int, int, int]:
+def _state_of(folder: str) -> tuple[int, int, int]:
     """Return what differs once a session was changed."""
     from viewer.recording.session import EVENTS_FILE, HEADER_FILE
 
