@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import shapely
 from PySide6.QtGui import QColor, QPainterPath
 
-from viewer.annotations.bounds_index import BoundsIndex
 from viewer.annotations.measured import figure_of, is_measured
 from viewer.annotations.pixel_calibration import PixelCalibration
 from viewer.canvas.annotating.strokes import paint_label, paint_stroke
+from viewer.canvas.special_places import SpecialPlaces
 from viewer.geometry import Point
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from PySide6.QtGui import QPainter
 
-    from viewer.annotations.document import Document, Edit
+    from viewer.annotations.document import Document
     from viewer.canvas.layer import Scene
 
 _TICK_PX = 6.0
@@ -35,26 +35,15 @@ class MeasuredLines:
     """Knows which annotations of a document are rulers and angles, and paints their figures."""
 
     def __init__(self, document: Document) -> None:
-        self._document = document
-        self._ids: set[UUID] = set()
-        self._index = BoundsIndex()
-        """Where these are: a paint looks at those in sight alone."""
-        self._take_all()
-
-    def follow(self, step: Edit) -> None:
-        """Take note of what changed in the document."""
-        if step.is_reset:
-            self._take_all()
-        for change in step.special_changes:
-            self._take(change.id)
+        self._places = SpecialPlaces(document, is_measured)
+        self.follow = self._places.follow
 
     def paint(self, painter: QPainter, scene: Scene, hidden: Container[UUID]) -> None:
         """Paint ends and figures of what is in view, but of those in `hidden`."""
         calibration, field = PixelCalibration(scene.optics.mpp_um), scene.view.box
         painted = 0
-        for id_ in self._index.inside(field):
-            annotation = self._document.get(id_)
-            if annotation is None or id_ in hidden:
+        for annotation in self._places.inside(field):
+            if annotation.id in hidden:
                 continue
             corners = shapely.get_coordinates(annotation.geometry)
             places = [Point(*place) for place in corners.tolist()]
@@ -69,22 +58,6 @@ class MeasuredLines:
             painted += 1
             if painted == _MOST_FIGURES:
                 return
-
-    def _take_all(self) -> None:
-        """Of a million annotations without figures none is looked at any closer."""
-        measured = [each for each in self._document.special if is_measured(each)]
-        self._ids = {each.id for each in measured}
-        self._index = BoundsIndex()
-        self._index.put(measured)
-
-    def _take(self, id_: UUID) -> None:
-        annotation = self._document.get(id_)
-        if annotation is not None and is_measured(annotation):
-            self._ids.add(id_)
-            self._index.put([annotation])
-        elif id_ in self._ids:
-            self._ids.remove(id_)
-            self._index.remove(id_)
 
 
 def ticks_path(places: Sequence[Point]) -> QPainterPath:

@@ -9,15 +9,14 @@ import shapely
 from PySide6.QtCore import QPointF, QRectF
 from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen
 
-from viewer.annotations.bounds_index import BoundsIndex
+from viewer.canvas.special_places import SpecialPlaces
 from viewer.geometry import Point
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from uuid import UUID
 
     from viewer.annotations.annotation import Annotation
-    from viewer.annotations.document import Document, Edit
+    from viewer.annotations.document import Document
     from viewer.canvas.layer import Scene
 
 _WIDTH_PX, _HEIGHT_PX, _FOLD_PX = 13.0, 15.0, 4.5
@@ -32,15 +31,11 @@ class NotesLayer:
 
     def __init__(self, document: Document, on_change: Callable[[], object]) -> None:
         self.opacity = 1.0
-        self._document = document
         self._on_change = on_change
-        self._noted: set[UUID] = set()
-        self._index = BoundsIndex()
-        """Where these are: a paint looks at those in sight alone."""
+        self._noted = SpecialPlaces(document, lambda each: bool(each.description))
         self._is_shown = True
         self._hidden_classes: frozenset[str] = frozenset()
-        self._take_all()
-        self._end = document.listen(self._follow)
+        self._end = document.listen(self._noted.follow)
 
     def close(self) -> None:
         """Listens no more."""
@@ -63,9 +58,8 @@ class NotesLayer:
             return
         box, painted = scene.view.box, 0
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        for id_ in self._index.inside(box):
-            annotation = self._document.get(id_)
-            if annotation is None or annotation.class_name in self._hidden_classes:
+        for annotation in self._noted.inside(box):
+            if annotation.class_name in self._hidden_classes:
                 continue
             place = _upper_right(annotation)
             if box.contains(place):
@@ -73,27 +67,6 @@ class NotesLayer:
                 painted += 1
                 if painted == _MOST_SIGNS:
                     return
-
-    def _follow(self, step: Edit) -> None:
-        if step.is_reset:
-            self._take_all()
-        for change in step.special_changes:
-            self._take(change.id)
-
-    def _take_all(self) -> None:
-        noted = [each for each in self._document.special if each.description]
-        self._noted = {each.id for each in noted}
-        self._index = BoundsIndex()
-        self._index.put(noted)
-
-    def _take(self, id_: UUID) -> None:
-        annotation = self._document.get(id_)
-        if annotation is not None and annotation.description:
-            self._noted.add(id_)
-            self._index.put([annotation])
-        elif id_ in self._noted:
-            self._noted.remove(id_)
-            self._index.remove(id_)
 
 
 def _upper_right(annotation: Annotation) -> Point:

@@ -12,10 +12,12 @@ from viewer.slides.source import expect
 from viewer.slides.tile_windows import paste, touched
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from viewer.geometry import Box
-    from viewer.slides.source import RgbImage, SlideSource
+    from viewer.slides.source import Level, RgbImage, SlideSource
 
 _SLACK = 1.01
 """A level this much coarser than asked for still counts as fine enough: rounding, not blur."""
@@ -73,6 +75,12 @@ def read_region(
     is_smaller = width_px < x1 - x0
     resample = Image.Resampling[smaller_by.upper() if is_smaller else "BICUBIC"]
     return np.asarray(picture.resize((width_px, height_px), resample, box=part))
+
+
+def coarsest_level(levels: Sequence[Level], least_px: int) -> int:
+    """Return the coarsest level that has so many pixels along its longer side; 0 where none has."""
+    sides = [max(level.width_px, level.height_px) for level in levels]
+    return max((index for index, side in enumerate(sides) if side >= least_px), default=0)
 
 
 def read_level(source: SlideSource, index: int) -> RgbImage:

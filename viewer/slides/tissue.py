@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 
 from viewer.slides.glass import Overview, empty_cells, overview_classes, window_sums
-from viewer.slides.region import read_level
+from viewer.slides.region import coarsest_level, read_level
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -116,7 +116,7 @@ def _candidates(source: SlideSource, overview: Overview, rows: int, columns: int
 
 def _overview(source: SlideSource) -> tuple[Overview, int, int]:
     """Return the classes of the pixels of a coarse level, and the rows and columns of the grid."""
-    index = _level_for(source.levels)
+    index = coarsest_level(source.levels, _MIN_SIDE_PX)
     level = source.levels[index]
     rows, columns = _grid_shape(level)
     return overview_classes(read_level(source, index)), rows, columns
@@ -126,16 +126,6 @@ def _mask(source: SlideSource, cells: NDArray[np.bool_]) -> TissueMask:
     base = source.levels[0]
     rows, columns = cells.shape
     return TissueMask(cells, (base.width_px / columns, base.height_px / rows))
-
-
-def _level_for(levels: tuple[Level, ...]) -> int:
-    """Return the coarsest level that is still large enough, never one that takes long to make."""
-    enough = [
-        index
-        for index, level in enumerate(levels)
-        if max(level.width_px, level.height_px) >= _MIN_SIDE_PX
-    ]
-    return enough[-1] if enough else 0
 
 
 def _grid_shape(level: Level) -> tuple[int, int]:

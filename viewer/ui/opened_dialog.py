@@ -19,6 +19,16 @@ def open_dialog(dialog: QDialog) -> None:
     dialog.open()
 
 
+def ok_cancel(dialog: QDialog) -> QDialogButtonBox:
+    """Return the buttons at the foot of a dialog."""
+    buttons = QDialogButtonBox(
+        QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel, dialog
+    )
+    buttons.accepted.connect(dialog.accept)
+    buttons.rejected.connect(dialog.reject)
+    return buttons
+
+
 def answer_buttons(dialog: QDialog, text: str) -> tuple[QDialogButtonBox, QPushButton]:
     """Return the buttons of a dialog that does something, and the one of them that does it.
 

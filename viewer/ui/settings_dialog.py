@@ -9,7 +9,6 @@ import msgspec
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import (
     QDialog,
-    QDialogButtonBox,
     QHBoxLayout,
     QLabel,
     QLineEdit,
@@ -23,6 +22,7 @@ from PySide6.QtWidgets import (
 
 from viewer.setting_choices import AGENTS, CHOICES, GROUPS
 from viewer.ui.commands import COMMANDS, merged_bindings
+from viewer.ui.opened_dialog import ok_cancel
 from viewer.ui.privacy.privacy_page import PrivacyPage
 from viewer.ui.setting_rows import SettingRows, SettingsSection
 from viewer.ui.shortcuts import ShortcutTable, changes_from_defaults
@@ -127,11 +127,7 @@ class SettingsDialog(QDialog):
             section.hide()
         column.addStretch()
         self._area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        buttons = QDialogButtonBox(
-            QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel, self
-        )
-        buttons.accepted.connect(self.accept)
-        buttons.rejected.connect(self.reject)
+        buttons = ok_cancel(self)
         middle = QHBoxLayout()
         middle.addWidget(self.groups)
         middle.addWidget(self._area, 1)

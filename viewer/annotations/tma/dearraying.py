@@ -19,12 +19,12 @@ from viewer.annotations.tma.labels import LabelScheme, NoCoresError, TmaError
 from viewer.annotations.tma.lattice import fitted_lattice
 from viewer.plurals import plural
 from viewer.slides.glass import overview_classes
-from viewer.slides.region import read_level
+from viewer.slides.region import coarsest_level, read_level
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from viewer.slides.source import Level, SlideSource
+    from viewer.slides.source import SlideSource
 
 NO_CORES = (
     "no TMA cores were found, which are round pieces of tissue of one size in rows and columns; "
@@ -118,7 +118,7 @@ def dearray(
     """
     options = options or DearrayOptions()
     name = source.path.name
-    index = _level_for(source.levels)
+    index = coarsest_level(source.levels, _LOOKED_PX)
     picture = read_level(source, index)
     factor = max(1, -(-max(picture.shape[:2]) // _MOST_PX))
     if factor > 1:
@@ -214,15 +214,6 @@ def _check_grid(
         f"{name}: {plural(found.present, 'core')} in {has} were found, which do not fit the "
         f"{asked} asked for: correct the grid, or leave it to be found."
     )
-
-
-def _level_for(levels: tuple[Level, ...]) -> int:
-    enough = [
-        index
-        for index, level in enumerate(levels)
-        if max(level.width_px, level.height_px) >= _LOOKED_PX
-    ]
-    return enough[-1] if enough else 0
 
 
 def _usual_diameter(tissue: NDArray[np.bool_], least: int) -> float | None:

@@ -14,7 +14,7 @@ from viewer.inference.cells.stain_vectors import (
     macenko,
     single_stain,
 )
-from viewer.slides.region import read_level, read_region
+from viewer.slides.region import coarsest_level, read_level, read_region
 
 if TYPE_CHECKING:
     from viewer.geometry import Box
@@ -70,12 +70,7 @@ def with_stain_of(
 
 def _overview(source: SlideSource) -> RgbImage:
     """Return the smallest level on which single structures can still be seen."""
-    enough = [
-        index
-        for index, level in enumerate(source.levels)
-        if max(level.width_px, level.height_px) >= _LEAST_PX
-    ]
-    return read_level(source, enough[-1] if enough else 0)
+    return read_level(source, coarsest_level(source.levels, _LEAST_PX))
 
 
 def _pixels(source: SlideSource, region: Box) -> RgbImage:

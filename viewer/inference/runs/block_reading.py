@@ -12,7 +12,7 @@ from viewer.inference.runs.channel_input import as_fed
 from viewer.inference.tasks.known import TASKS
 from viewer.overlays.patch_features import CELLS
 from viewer.slides.errors import TileError
-from viewer.slides.region import read_level, read_region
+from viewer.slides.region import coarsest_level, read_level, read_region
 from viewer.slides.tissue import TissueMask, candidate_mask, tissue_mask
 
 if TYPE_CHECKING:
@@ -133,12 +133,7 @@ def value_ranges(source: SlideSource, asked: ModelInput) -> list[tuple[float, fl
     TileError
         The level cannot be read.
     """
-    enough = [
-        index
-        for index, level in enumerate(source.levels)
-        if max(level.width_px, level.height_px) >= _RANGE_SIDE_PX
-    ]
-    picture = read_level(source, enough[-1] if enough else 0)
+    picture = read_level(source, coarsest_level(source.levels, _RANGE_SIDE_PX))
     pixels = picture.reshape(-1, 3)
     if asked.scaling == "standard":
         inside = _resized(tissue_mask(source).cells, picture.shape[:2]).ravel()

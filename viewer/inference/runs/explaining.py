@@ -9,11 +9,8 @@ import msgspec
 import numpy as np
 
 from viewer.geometry import Box, Point
-from viewer.inference.errors import ModelFailedError, ModelProcessError
-from viewer.inference.models.bundle import BundleError
 from viewer.inference.process.explain_messages import Explain, Explained
-from viewer.inference.process.messages import Refused
-from viewer.inference.process.model_process import ModelProcess, thread_count
+from viewer.inference.runs.one_answer import one_answer
 from viewer.inference.runs.part_weights import PartWeights, rolled_names, why_no_attention
 from viewer.inference.runs.running import RunError, fitting_mpp_um
 from viewer.inference.tasks.known import TASKS
@@ -124,7 +121,13 @@ def explain_tile(
             )
         except TileError as error:
             raise RunError(str(error)) from error
-    answer = _asked(bundle, tile, names.index(name) if name else -1)
+    index = names.index(name) if name else -1
+    answer = one_answer(
+        bundle,
+        lambda process: Explain(process.put(tile), index, _PARTS),
+        Explained,
+        RunError,
+    )
     values, attention = (
         np.frombuffer(data, np.float32).reshape(-1, _PARTS, _PARTS)
         for data in (answer.values, answer.attention)
@@ -140,19 +143,3 @@ def explain_tile(
         box,
         tile,
     )
-
-
-def _asked(bundle: ModelBundle, tile: RgbImage, index: int) -> Explained:
-    try:
-        with closing(ModelProcess(uses_cuda=False)) as process:
-            process.load(bundle, "cpu", thread_count())
-            answer = process.ask(Explain(process.put(tile), index, _PARTS))
-    except (BundleError, ModelFailedError, ModelProcessError) as error:
-        raise RunError(str(error)) from error
-    match answer:
-        case Explained():
-            return answer
-        case Refused(sentence):
-            raise RunError(sentence)
-        case _:
-            raise RunError("The model gave no answer.")

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
-from viewer.inference.errors import ModelFailedError, ModelProcessError
-from viewer.inference.models.bundle import BundleError
 from viewer.inference.process.explain_messages import ExplainedSlide, ExplainSlide
-from viewer.inference.process.messages import Refused
-from viewer.inference.process.model_process import ModelProcess, thread_count
+from viewer.inference.runs.one_answer import one_answer
 from viewer.inference.runs.part_weights import PartWeights, rolled_names, why_no_attention
 from viewer.inference.runs.running import RunError
 
@@ -90,7 +86,7 @@ def explain_slide(bundle: ModelBundle, found: PatchFeatureMap, name: str = "") -
     request = ExplainSlide(
         features.astype(np.float16).tobytes(), len(features), names.index(name) if name else -1
     )
-    answer = _asked(bundle, request)
+    answer = one_answer(bundle, lambda _: request, ExplainedSlide, RunError)
 
     def placed(data: NDArray[np.float32]) -> NDArray[np.float32]:
         values = np.full(known.shape, np.nan, np.float32)
@@ -136,19 +132,3 @@ def _kept(weights: PartWeights) -> str:
     return (
         f"{weights.deletion:.0%} by {weights.name} (in random orders {weights.random:.0%}{holds})"
     )
-
-
-def _asked(bundle: ModelBundle, request: ExplainSlide) -> ExplainedSlide:
-    try:
-        with closing(ModelProcess(uses_cuda=False)) as process:
-            process.load(bundle, "cpu", thread_count())
-            answer = process.ask(request)
-    except (BundleError, ModelFailedError, ModelProcessError) as error:
-        raise RunError(str(error)) from error
-    match answer:
-        case ExplainedSlide():
-            return answer
-        case Refused(sentence):
-            raise RunError(sentence)
-        case _:
-            raise RunError("The model gave no answer.")

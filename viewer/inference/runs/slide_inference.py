@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from viewer.errors import CoverslipError
-from viewer.inference.errors import ModelFailedError, ModelProcessError
 from viewer.inference.models.bundle import BundleError
-from viewer.inference.process.messages import Judge, Judged, Refused
-from viewer.inference.process.model_process import ModelProcess, thread_count
+from viewer.inference.process.messages import Judge, Judged
+from viewer.inference.runs.one_answer import one_answer
 from viewer.inference.tasks.known import TASKS
 from viewer.overlays.scoring import softmax
 from viewer.overlays.slide_prediction import SlidePrediction
@@ -144,7 +142,8 @@ def _judged(
             f"{bundle.description.name} judges vectors of {need.length} numbers; these have "
             f"{features.shape[1]}."
         )
-    answer = _answer(bundle, Judge(features.astype(np.float16).tobytes(), len(features)))
+    request = Judge(features.astype(np.float16).tobytes(), len(features))
+    answer = one_answer(bundle, lambda _: request, Judged, JudgingError)
     logits = np.array(answer.logits)
     heads = len(answer.attention) // (4 * len(features))
     if logits.shape != (len(bundle.colors),) or len(answer.attention) != 4 * heads * len(features):
@@ -166,19 +165,3 @@ def mark_unlike(bundle: ModelBundle, found: PatchFeatureMap) -> None:
     unlike = np.zeros_like(known)
     unlike[known] = training.statistics.is_unlike(found.values[known])
     found.mark_unlike(unlike)
-
-
-def _answer(bundle: ModelBundle, request: Judge) -> Judged:
-    try:
-        with closing(ModelProcess(uses_cuda=False)) as process:
-            process.load(bundle, "cpu", thread_count())
-            answer = process.ask(request)
-    except (BundleError, ModelFailedError, ModelProcessError) as error:
-        raise JudgingError(str(error)) from error
-    match answer:
-        case Judged():
-            return answer
-        case Refused(sentence):
-            raise JudgingError(sentence)
-        case _:
-            raise JudgingError("The slide model gave no answer.")

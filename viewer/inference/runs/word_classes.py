@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -10,12 +9,9 @@ import numpy as np
 from msgspec.structs import replace
 
 from viewer.colors import class_color
-from viewer.inference.errors import ModelFailedError, ModelProcessError
-from viewer.inference.models.bundle import BundleError
 from viewer.inference.models.description import ModelClass
-from viewer.inference.process.messages import Refused
-from viewer.inference.process.model_process import ModelProcess, thread_count
 from viewer.inference.process.words_messages import EncodedWords, EncodeWords
+from viewer.inference.runs.one_answer import one_answer
 from viewer.inference.runs.running import RunError
 from viewer.overlays.scoring import softmax, word_similarity
 from viewer.overlays.word_vectors import WordVectors
@@ -40,20 +36,9 @@ def word_vectors(bundle: ModelBundle, phrases: Sequence[str]) -> WordVectors:
     asked = tuple(" ".join(each.split()) for each in phrases)
     if complaint := _complaint(bundle, asked):
         raise RunError(complaint)
-    try:
-        with closing(ModelProcess(uses_cuda=False)) as process:
-            process.load(bundle, "cpu", thread_count())
-            answer = process.ask(EncodeWords(list(asked)))
-    except (BundleError, ModelFailedError, ModelProcessError) as error:
-        raise RunError(str(error)) from error
-    match answer:
-        case EncodedWords(data, scale, cut):
-            vectors = np.frombuffer(data, np.float32).reshape(len(asked), -1)
-            return WordVectors(asked, vectors, scale, tuple(cut))
-        case Refused(sentence):
-            raise RunError(sentence)
-        case _:
-            raise RunError("The model gave no answer for the words.")
+    answer = one_answer(bundle, lambda _: EncodeWords(list(asked)), EncodedWords, RunError)
+    vectors = np.frombuffer(answer.vectors, np.float32).reshape(len(asked), -1)
+    return WordVectors(asked, vectors, answer.scale, tuple(answer.cut))
 
 
 def check_words(bundle: ModelBundle, phrases: Sequence[str]) -> None:

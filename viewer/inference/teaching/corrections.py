@@ -23,6 +23,7 @@ from viewer.inference.teaching.marked_slides import files_of_slides, is_shared, 
 from viewer.inference.teaching.marks import (
     annotations_for,
     check_named,
+    check_on_slide,
     names_slide,
     slide_of,
 )
@@ -112,7 +113,7 @@ def corrections_of(
         outlines += nuclei
         others += not nuclei
     frame = shapely.box(0, 0, *place.size_px)
-    _check_on_slide(outlines, frame, place)
+    check_on_slide(outlines, place, "outlines")
     on_slide = _regions_of(shapely.intersection(np.array(areas, dtype=object), frame))
     if areas and not on_slide:
         raise OffSlideError(
@@ -190,20 +191,6 @@ def read_corrections(
             "regions of what the model found, and correct them."
         )
     return found
-
-
-def _check_on_slide(
-    outlines: Sequence[shapely.Polygon], frame: shapely.Polygon, place: SlidePlace
-) -> None:
-    off = [each for each in outlines if not frame.intersects(each)]
-    if off:
-        x, y = off[0].centroid.coords[0]
-        lie = "lies" if len(off) == 1 else "lie"
-        raise OffSlideError(
-            f"{len(off):,} of {len(outlines):,} outlines {lie} outside {place.name}, which is "
-            f"{place.size_px[0]:,} x {place.size_px[1]:,} px; the first at {x:,.0f}, {y:,.0f} px: "
-            "give the slide that they were made on."
-        )
 
 
 def _regions_of(shapes: BaseGeometry | NDArray[np.object_]) -> list[shapely.Polygon]:

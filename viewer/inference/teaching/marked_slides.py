@@ -90,7 +90,7 @@ def marked_slides(
         if marks.marks
     )
     for slide in found:
-        check_on_slide(slide.marks, slide.place)
+        check_on_slide([mark.geometry for mark in slide.marks], slide.place)
     marks = [mark for slide in found for mark in slide.marks]
     check_classes(Counter(mark.name for mark in marks))
     notes = dict.fromkeys(note for each in read for note in each.notes)

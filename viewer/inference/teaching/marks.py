@@ -140,18 +140,18 @@ def annotations_for(
     return annotations, left_out(problems)
 
 
-def check_on_slide(marks: Sequence[Mark], slide: SlidePlace) -> None:
-    """Raise OffSlideError where marks lie beside the slide."""
+def check_on_slide(shapes: Sequence[BaseGeometry], slide: SlidePlace, what: str = "marks") -> None:
+    """Raise OffSlideError where some of the shapes lie beside the slide."""
     frame = shapely.box(0, 0, *slide.size_px)
     shapely.prepare(frame)
-    off = [mark for mark in marks if not frame.intersects(mark.geometry)]
+    off = [shape for shape in shapes if not frame.intersects(shape)]
     if off:
-        x, y = off[0].place
+        point = shapely.point_on_surface(off[0])
         lie = "lies" if len(off) == 1 else "lie"
         raise OffSlideError(
-            f"{len(off):,} of {len(marks):,} marks {lie} outside {slide.name}, which is "
-            f"{slide.size_px[0]:,} x {slide.size_px[1]:,} px; the first at {x:,.0f}, {y:,.0f} px: "
-            "give the slide that they were made on."
+            f"{len(off):,} of {len(shapes):,} {what} {lie} outside {slide.name}, which is "
+            f"{slide.size_px[0]:,} x {slide.size_px[1]:,} px; the first at {point.x:,.0f}, "
+            f"{point.y:,.0f} px: give the slide that they were made on."
         )
 
 

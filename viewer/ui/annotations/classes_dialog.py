@@ -11,7 +11,6 @@ from PySide6.QtWidgets import (
     QAbstractItemView,
     QColorDialog,
     QDialog,
-    QDialogButtonBox,
     QGridLayout,
     QHBoxLayout,
     QHeaderView,
@@ -28,7 +27,7 @@ from viewer.colors import class_color
 from viewer.ui.actions import shown_shortcut
 from viewer.ui.commands import COMMANDS_BY_ID
 from viewer.ui.file_dialogs import ask_file, ask_new_file
-from viewer.ui.opened_dialog import open_dialog
+from viewer.ui.opened_dialog import ok_cancel, open_dialog
 from viewer.ui.rows_model import NUMBERS_ALIGNMENT, RowsModel
 from viewer.ui.shortcuts import owner_of
 from viewer.ui.swatches import swatch
@@ -170,9 +169,7 @@ class ClassesDialog(QDialog):
         self.read = QPushButton("&Import...", self)
         self.read.setToolTip("Classes of a file, also classes.json of a QuPath project")
         self.write = QPushButton("&Export...", self)
-        self.buttons = QDialogButtonBox(
-            QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel, self
-        )
+        self.buttons = ok_cancel(self)
         self._lay_out()
         self._connect()
         self.resize(460, 460)
@@ -240,8 +237,6 @@ class ClassesDialog(QDialog):
         self.remove.clicked.connect(self._remove)
         self.read.clicked.connect(self._ask_file)
         self.write.clicked.connect(self._ask_where)
-        self.buttons.accepted.connect(self.accept)
-        self.buttons.rejected.connect(self.reject)
         self.model.refused.connect(self.tell)
         self.model.modelReset.connect(lambda: self.table.selectRow(0))
         self.table.selectionModel().currentRowChanged.connect(lambda *_: self._show_row())

@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.measurement_names import with_signs
-from viewer.ui.opened_dialog import open_dialog
+from viewer.ui.opened_dialog import ok_cancel, open_dialog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -214,13 +214,3 @@ def tell_missing(
         button.clicked.connect(lambda _=False, act=act: act())
     box.addButton(QMessageBox.StandardButton.Close)
     open_dialog(box)
-
-
-def ok_cancel(dialog: QDialog) -> QDialogButtonBox:
-    """Return the buttons at the foot of a dialog."""
-    buttons = QDialogButtonBox(
-        QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel, dialog
-    )
-    buttons.accepted.connect(dialog.accept)
-    buttons.rejected.connect(dialog.reject)
-    return buttons

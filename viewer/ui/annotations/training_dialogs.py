@@ -36,7 +36,7 @@ class ScaleDialog(QDialog):
     """
 
     def __init__(self, title: str, sentence: str, mpp_um: float | None, parent: QWidget) -> None:
-        from viewer.ui.annotations.simple_dialogs import ok_cancel
+        from viewer.ui.opened_dialog import ok_cancel
 
         super().__init__(parent)
         self.setWindowTitle(title)

@@ -18,6 +18,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from viewer.ui.opened_dialog import ok_cancel
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -62,11 +64,7 @@ class ProjectSettingsDialog(QDialog):
         known = {*_MAGNIFICATIONS, project.check_tissue_at} - {0.0}
         for magnification in sorted(known):
             self.tissue.addItem(f"Show tissue not seen at {magnification:g}x", magnification)
-        self.buttons = QDialogButtonBox(
-            QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel, self
-        )
-        self.buttons.accepted.connect(self.accept)
-        self.buttons.rejected.connect(self.reject)
+        self.buttons = ok_cancel(self)
         form = QFormLayout(self)
         form.addRow("Cases:", self.cases)
         form.addRow("Pattern:", self.pattern)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from PySide6.QtWidgets import (
     QComboBox,
     QDialog,
-    QDialogButtonBox,
     QFormLayout,
     QHBoxLayout,
     QLabel,
@@ -21,6 +20,7 @@ from PySide6.QtWidgets import (
 
 from viewer.plurals import plural
 from viewer.ui.file_dialogs import ask_folder
+from viewer.ui.opened_dialog import ok_cancel
 
 if TYPE_CHECKING:
     from viewer.recording.export import ExportOptions
@@ -79,11 +79,7 @@ class ExportDialog(QDialog):
         form.addRow("", self._description)
         form.addRow("Action rules:", self.mode)
         form.addRow("New folder:", where)
-        buttons = QDialogButtonBox(
-            QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel, self
-        )
-        buttons.accepted.connect(self.accept)
-        buttons.rejected.connect(self.reject)
+        buttons = ok_cancel(self)
         layout = QVBoxLayout(self)
         layout.addLayout(form)
         layout.addWidget(buttons)

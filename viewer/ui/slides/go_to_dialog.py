@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.geometry import Optics, Point
+from viewer.ui.opened_dialog import ok_cancel
 
 _PIXELS = "Pixels"
 _MICROMETERS = "Micrometers"
@@ -49,12 +50,8 @@ class GoToDialog(QDialog):
         hint = QLabel("Measured from the slide's top left corner.", self)
         hint.setProperty("dim", "true")
         form.addRow(hint)
-        buttons = QDialogButtonBox(
-            QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel, self
-        )
+        buttons = ok_cancel(self)
         buttons.button(QDialogButtonBox.StandardButton.Ok).setText("&Go")
-        buttons.accepted.connect(self.accept)
-        buttons.rejected.connect(self.reject)
         form.addRow(buttons)
         self.x_box.setFocus()
         self.x_box.selectAll()

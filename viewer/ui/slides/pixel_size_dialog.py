@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from PySide6.QtWidgets import (
     QButtonGroup,
     QDialog,
-    QDialogButtonBox,
     QFormLayout,
     QLabel,
     QLineEdit,
@@ -17,6 +16,7 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.canvas.qt_guard import guarded
+from viewer.ui.opened_dialog import ok_cancel
 
 if TYPE_CHECKING:
     from viewer.geometry import Optics
@@ -99,11 +99,7 @@ class PixelSizeDialog(QDialog):
         form.addRow(self.by_magnification, self.magnification)
         form.addRow(rule)
         form.addRow(self.problem)
-        buttons = QDialogButtonBox(
-            QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel, self
-        )
-        buttons.accepted.connect(self.accept)
-        buttons.rejected.connect(self.reject)
+        buttons = ok_cancel(self)
         form.addRow(buttons)
         self.setMinimumWidth(420)
         self.size_um.setFocus()

@@ -319,6 +319,6 @@ def _marked(lesson: Lesson) -> tuple[list[TaughtSlide], list[PixelSamples], list
     from viewer.inference.teaching.pixel_samples import pixel_samples
 
     slide, names, marks = taught_slide(lesson), list(lesson.colors), list(lesson.marks)
-    check_on_slide(marks, SlidePlace.of(lesson.source))
+    check_on_slide([mark.geometry for mark in marks], SlidePlace.of(lesson.source))
     check_classes(lesson.marks.counts, "strokes")
     return [slide], [pixel_samples(marks, names, slide.grid, lesson.mpp_um)], names

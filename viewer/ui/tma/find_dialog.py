@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 
 from viewer.annotations.tma.dearraying import DearrayOptions
 from viewer.annotations.tma.labels import LabelScheme, TmaError, label_scheme
-from viewer.ui.opened_dialog import answer_buttons
+from viewer.ui.opened_dialog import answer_buttons, ok_cancel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -158,11 +158,7 @@ class LabelsDialog(QDialog):
         self.problem.setWordWrap(True)
         self.problem.setTextFormat(Qt.TextFormat.PlainText)
         form.addRow(self.problem)
-        self.buttons = QDialogButtonBox(
-            QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel, self
-        )
-        self.buttons.accepted.connect(self.accept)
-        self.buttons.rejected.connect(self.reject)
+        self.buttons = ok_cancel(self)
         form.addRow(self.buttons)
         self.fields.on_change(self._show)
         self._show()
