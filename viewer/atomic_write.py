@@ -81,6 +81,8 @@ def atomic_write(
     """
     target = _target_of(path, is_ours=kept or is_own(path.parent))
     if target is None:
+        if _descriptor_of(path) is None:  # what is open already may be written to anyway
+            _check_allowed(path, path)
         with _through(path) as file:
             yield file
         _tell_export(path)
@@ -90,10 +92,8 @@ def atomic_write(
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
         is_inside = is_own(target)
         is_private = kept or is_inside
-        if not is_inside and not policy().allows_path(target):
-            raise PermissionError(
-                errno.EACCES, "the administrator's policy allows no files there", str(path)
-            )
+        if not is_inside:
+            _check_allowed(target, path)
         usual = OWNER_FILE if is_private else _USUAL_MODE
         os.close(os.open(unfinished, flags, usual if mode is None else mode))
         raw = _Measured(unfinished, "r+b")
@@ -209,10 +209,7 @@ def replace_by(unfinished: Path, path: Path) -> None:
         It cannot take the place; what was there is as it was.
     """
     target = Path(os.path.realpath(path))
-    if not policy().allows_path(target):
-        raise PermissionError(
-            errno.EACCES, "the administrator's policy allows no files there", str(path)
-        )
+    _check_allowed(target, path)
     if target.is_file() and not os.access(target, os.W_OK):
         raise PermissionError(errno.EACCES, "it is protected against writing", str(path))
     mode = stat.S_IMODE(target.stat().st_mode) if target.is_file() else None
@@ -242,6 +239,14 @@ def unwritable(path: Path, error: Exception) -> str:
     """Return the sentence that says why a file was not written, and what to do."""
     reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
     return f"{path} cannot be written ({reason}): choose another place."
+
+
+def _check_allowed(target: Path, path: Path) -> None:
+    """See that the administrator lets the user write there. Raises PermissionError."""
+    if not policy().allows_path(target):
+        raise PermissionError(
+            errno.EACCES, "the administrator's policy allows no files there", str(path)
+        )
 
 
 class _Measured(io.FileIO):

@@ -25,6 +25,7 @@ from viewer.cell_text import text_cell
 from viewer.folders import data_folder
 from viewer.limits import open_regular, read_kept
 from viewer.prepared_types import prepared
+from viewer.set_aside import say_unusable
 from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
@@ -79,7 +80,10 @@ class AuditVerdict(msgspec.Struct, frozen=True):
 
 
 class AuditTrail:
-    """Takes what is done, from any thread, and writes it in a thread of its own."""
+    """Takes what is done, from any thread, and writes it in a thread of its own.
+
+    What cannot be written is said once, waits, and is tried again with what is done next.
+    """
 
     def __init__(self) -> None:
         self._waiting: deque[AuditEntry] = deque(maxlen=_MOST_WAITING)
@@ -88,16 +92,15 @@ class AuditTrail:
         self._is_idle = True
         self._signer: Signer | None = None
         self._home = ""
+        self._said = ""
+        """What cannot be written, as it was said; "" once all is written again."""
 
     def note(self, what: Deed, subject: str | Path, detail: str = "", count: int = 1) -> None:
         """Take one deed; returns at once."""
         at_utc = utc_stamp()
         with self._change:
             self._waiting.append(AuditEntry(0, at_utc, what, str(subject), detail, count))
-            self._is_idle = False
-            if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._serve, name="audit", daemon=True)
-                self._thread.start()
+            self._begin()
             self._change.notify_all()
 
     def note_export(self, path: Path) -> None:
@@ -108,10 +111,19 @@ class AuditTrail:
         """Wait until all is written; return whether it is."""
         with self._change:
             self._flushing = True
+            if self._waiting:
+                self._begin()
             self._change.notify_all()
-            return self._change.wait_for(lambda: self._is_idle, patience_s)
+            return self._change.wait_for(lambda: self._is_idle, patience_s) and not self._waiting
 
     _flushing = False
+
+    def _begin(self) -> None:
+        """Have a thread write what waits; called with the lock held."""
+        self._is_idle = False
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(target=self._serve, name="audit", daemon=True)
+            self._thread.start()
 
     def _serve(self) -> None:
         while True:
@@ -122,16 +134,32 @@ class AuditTrail:
                 taken = list(self._waiting)
                 self._waiting.clear()
                 self._flushing = False
-            if taken:
-                try:
-                    _append(_joined(taken), self._key())
-                except Exception as error:  # nothing that is done may fail for its record
-                    _log.warning("the audit log cannot be written (%s)", error)
+            is_written = not taken or self._write(taken)
             with self._change:
-                if not self._waiting:
+                if not is_written:
+                    self._waiting = deque([*taken, *self._waiting], _MOST_WAITING)
+                if not self._waiting or not is_written:
                     self._is_idle, self._thread = True, None
                     self._change.notify_all()
                     return
+
+    def _write(self, entries: list[AuditEntry]) -> bool:
+        """Write entries; where that fails, say so once and return False."""
+        try:
+            _append(_joined(entries), self._key())
+        except Exception as error:  # nothing that is done may fail for its record
+            reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+            place = data_folder() / "audit"
+            sentence = (
+                "What is opened, exported, sent and imported cannot be written down "
+                f"({reason}): mend or remove {place}."
+            )
+            if sentence != self._said:
+                self._said = sentence
+                say_unusable(sentence)
+            return False
+        self._said = ""
+        return True
 
     def _key(self) -> Signer | None:
         from viewer.signing.keys import KeyRing

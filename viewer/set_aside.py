@@ -21,7 +21,14 @@ UNUSABLE = (
 )  # fmt: skip
 """Errors that come again with each read, unlike those of a drive that is away for a while."""
 listeners: list[Callable[[str], object]] = []
-"""Each is called, in any thread, with a sentence for each file that was set aside."""
+"""Each is called, in any thread, with a sentence for each file that cannot be used."""
+
+
+def say_unusable(sentence: str) -> None:
+    """Log that a file of the program's own cannot be used, and have the window say so."""
+    _log.warning("%s", sentence)
+    for listener in tuple(listeners):
+        listener(sentence)
 
 
 def set_aside(path: Path, reason: object, what: str, suffix: str = ".bad") -> Path | None:
@@ -41,10 +48,7 @@ def set_aside(path: Path, reason: object, what: str, suffix: str = ".bad") -> Pa
         _log.warning("%s cannot be set aside (%s)", path, error.strerror)
         aside = None
     where = f"the file is kept as {aside.name}" if aside is not None else f"mend or remove {path}"
-    sentence = f"{what} cannot be used ({reason}): {where}."
-    _log.warning("%s", sentence)
-    for listener in tuple(listeners):
-        listener(sentence)
+    say_unusable(f"{what} cannot be used ({reason}): {where}.")
     return aside
 
 

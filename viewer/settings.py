@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 from itertools import islice
@@ -24,6 +25,8 @@ _log = logging.getLogger(__name__)
 _FILE = "settings.json"
 _ASIDE = ".bad.json"
 _LOCK = ".settings.lock"
+_LOCK_WAIT_S = 5.0
+"""For another window, which writes for a moment; what waits longer would hold up other writes."""
 _MOST_ENTRIES = 2000
 """Of a list or mapping; the window shows and keeps far fewer."""
 _RANGES = {
@@ -205,14 +208,22 @@ def save_settings(settings: Settings, folder: Path, before: Settings | None = No
     Raises
     ------
     OSError
-        The folder cannot be written.
+        The folder cannot be written, or its lock not be had.
     """
-    from filelock import FileLock
+    from filelock import FileLock, Timeout
 
     _leave_out(settings)
     path = folder / _FILE
     make_folder(folder)
-    with FileLock(folder / _LOCK):
+    lock = FileLock(folder / _LOCK, timeout=_LOCK_WAIT_S, mode=0o600)
+    try:
+        held = lock.acquire()
+    except Timeout as error:
+        reason = "another program holds it"
+        raise TimeoutError(errno.EAGAIN, reason, lock.lock_file) from error
+    except NotImplementedError as error:
+        raise OSError(errno.ENOSYS, str(error), lock.lock_file) from error
+    with held:
         values = _kept(path)
         own = msgspec.to_builtins(settings)
         for name in Settings.__struct_fields__:

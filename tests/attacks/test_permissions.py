@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from viewer.ui.settings_dialog import SettingsDialog
 
 __all__ = ["public_place"]
 
+REPOSITORY = Path(__file__).parents[2]
 AGREED = Settings(reader="reader-7", consent_utc="2026-11-24T08:00:00+00:00", record_texts=True)
 
 
@@ -175,6 +177,34 @@ def test_in_a_shared_project_the_group_of_the_folder_decides(
     assert answers.stat().st_mode & 0o777 == 0o700 | folder_mode & 0o070
 
 
+_KEEPS = """
+import os, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from viewer.access import open_kept
+os.umask(0)
+os.close(open_kept(Path(sys.argv[2]), os.O_RDWR))
+"""
+
+
+@needs_root
+def test_a_file_of_a_shared_folder_is_given_to_its_group_or_stays_its_owners_alone(
+    public_place: Path,
+) -> None:
+    folder = public_place / "study"
+    folder.mkdir()
+    os.chown(folder, 65534, 4242)
+    folder.chmod(0o770)
+    create_project(folder, Project(title="Margins"))
+    (kept,) = (path for path in folder.iterdir() if path.suffix == ".json")
+    assert (kept.stat().st_gid, kept.stat().st_mode & 0o777) == (4242, 0o660)
+    # An account that is not of the group can give it nothing: its own group gets no rights.
+    done = run_as_other(sys.executable, "-c", _KEEPS, str(REPOSITORY), str(folder / "other"))
+    assert done.returncode == 0, done.stderr
+    other = (folder / "other").stat()
+    assert (other.st_gid, other.st_mode & 0o777) == (65534, 0o600)
+
+
 @pytest.mark.usefixtures("open_umask")
 def test_annotations_beside_a_slide_are_open_to_the_folders_group_alone(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
@@ -200,12 +230,23 @@ def test_logs_and_reports_name_no_slide_folder_or_reader(tmp_path: Path, own_hom
     log.warning("S26-1234 of kowalski: the tile in block of Hopper Grace is torn")
     log.warning("%r", FileNotFoundError(2, "No such file or directory", "Curie/a b"))
     log.warning("%s", FileNotFoundError(2, "No such file or directory", "Curie/a b"))
+    log.warning("/archive/Noether Emmy/block 3 cannot be read")
+    log.warning("the tile of Meitner Lise 5.svs is torn")
     text = "\n".join(last_lines(10))
     try:
         raise ValueError("S26-1234 by kowalski, in Hopper Grace, as Lovelace")
     except ValueError as error:
         report = crash_report(type(error), error, error.__traceback__)
-    for name in ("S26-1234", "kowalski", "Hopper", "Grace", "Lovelace", "Curie"):
+    for name in (
+        "S26-1234",
+        "kowalski",
+        "Hopper",
+        "Grace",
+        "Lovelace",
+        "Curie",
+        "Noether",
+        "Meitner",
+    ):
         assert name not in text
         assert name not in report.split("raise ValueError")[1]
     assert "viewer.test" in text

@@ -124,6 +124,26 @@ def test_folders_bind_slides_and_what_is_written(
     assert "policy allows no files there" in shot.output
 
 
+def test_folders_bind_pipes_and_devices_but_not_what_is_open_already(
+    place: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    allowed = tmp_path / "allowed"
+    allowed.mkdir()
+    write(place, allowed_folders=[str(allowed)])
+    os.mkfifo(tmp_path / "pipe")
+    (allowed / "device").symlink_to("/dev/null")
+    for out in (tmp_path / "pipe", allowed / "device", Path("/dev/null")):
+        held = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            with pytest.raises(PermissionError, match="policy allows no files there"):
+                atomic_write_bytes(out, b"x")
+            assert os.read(held, 1) == b""
+        finally:
+            os.close(held)
+    atomic_write_bytes(Path("/dev/stdout"), b"printed")
+    assert capfd.readouterr().out == "printed"
+
+
 def test_foreign_models_do_not_run(place: Path, tmp_path: Path) -> None:
     foreign = tmp_path / "model"
     shutil.copytree(next(path for path in BUNDLED.iterdir() if path.is_dir()), foreign)

@@ -181,6 +181,8 @@ def test_another_reader_slide_or_time_is_broken(change: dict[str, object]) -> No
     folder = record()
     write_header(folder, msgspec.structs.replace(read_header(folder), **change))
     assert verified(folder)[0] == 1
+    # Nor where another study lists the same key.
+    assert check_signatures(folder, KeyRing().listed(STUDY)).state == "broken"
 
 
 def test_a_session_without_its_signatures_is_broken() -> None:
@@ -231,16 +233,21 @@ def test_a_crash_is_signed_as_one_at_the_next_start() -> None:
     assert (folder / SIGNATURES_FILE).read_bytes() == before
 
 
-def test_no_more_is_signed_afterwards_than_a_crash_can_leave(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_no_more_is_signed_afterwards_than_a_crash_can_leave() -> None:
     folder = crashed()
-    monkeypatch.setattr("viewer.recording.signing._MOST_TAIL_NS", -1)
+    last = read_lines(folder)[-1]
+    late_ns = last.elapsed_ns + 5 * 10**9  # a crash leaves what was done in three seconds at most
+    line, _ = encode_line(last.number + 1, late_ns, 0, NoteTaken(1, "x"), last.chain)
+    whole = (folder / EVENTS_FILE).read_bytes()
+    (folder / EVENTS_FILE).write_bytes(whole + line)
+    assert verify(folder).is_good
     repair(folder)
     assert verified(folder)[0] == 1
-    monkeypatch.undo()
+    assert signatures(folder)[-1].moment == "sync"
+    (folder / EVENTS_FILE).write_bytes(whole)
     rewrite(folder, lambda event: ToolChosen("9") if event == ToolChosen("2") else event)
     repair(folder)
+    assert signatures(folder)[-1].moment == "sync"
     assert verified(folder)[0] == 1
 
 

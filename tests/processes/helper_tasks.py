@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from viewer.audit_log import trail
+
 if TYPE_CHECKING:
     from viewer.processes.helper_entry import TaskContext
 
@@ -28,6 +30,12 @@ def wait_for_ever(body: bytes, context: TaskContext) -> bytes:
     context.report(msgspec.msgpack.encode("waiting"))
     event.wait()
     _stopped.append(_text(body))
+    return b""
+
+
+def note(body: bytes, _context: TaskContext) -> bytes:
+    trail.note("sent", _text(body))
+    trail.flush()
     return b""
 
 

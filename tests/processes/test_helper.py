@@ -13,6 +13,7 @@ import msgspec
 import psutil
 import pytest
 
+from viewer.folders import data_folder
 from viewer.processes.helper import (
     Helper,
     HelperEndedError,
@@ -20,6 +21,7 @@ from viewer.processes.helper import (
     HelperStoppedError,
 )
 from viewer.processes.own_modules import IMPORT_PATHS
+from viewer.set_aside import listeners
 
 TASKS = "helper_tasks"
 WAIT_S = 20.0
@@ -85,6 +87,20 @@ def test_errors_come_back(helper: Helper, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as missing:
         helper.run(f"{TASKS}:read", Text(str(tmp_path / "absent")))
     assert missing.value.filename == str(tmp_path / "absent")
+
+
+def test_what_it_cannot_write_down_is_said_by_its_window(helper: Helper) -> None:
+    (data_folder() / "audit").write_text("in the way")
+    said: list[str] = []
+    listeners.append(said.append)
+    try:
+        helper.run(f"{TASKS}:note", Text("models.example"))
+        helper.run(f"{TASKS}:shout", Text("said by now"))
+    finally:
+        listeners.remove(said.append)
+    (sentence,) = said
+    assert "cannot be written down" in sentence
+    assert str(data_folder() / "audit") in sentence
 
 
 def test_a_killed_helper_is_started_again(helper: Helper) -> None:

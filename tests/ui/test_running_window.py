@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from other_account import needs_root, own_by_other, public_place, run_as_other
 from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
@@ -25,6 +27,8 @@ from viewer.running_window import (
     read_request,
 )
 from viewer.ui.window_door import WindowDoor
+
+__all__ = ["public_place"]
 
 APP = Path(__file__).parents[2] / "app.py"
 
@@ -121,6 +125,103 @@ def test_a_visitor_who_talks_on_is_sent_away(door: WindowDoor, qtbot: QtBot) -> 
     qtbot.waitUntil(lambda: bool(ended), timeout=15_000)
     thread.join(15)
     assert (ended, asked) == ([b""], [])
+
+
+_ASKS = """
+import socket, sys
+with socket.socket(socket.AF_UNIX) as connection:
+    connection.settimeout(10)
+    connection.connect(sys.argv[1])
+    connection.sendall(b'{"paths": ["/a.svs"]}\\n')
+    print(connection.recv(10))
+"""
+_LISTENS = """
+import socket, sys
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+listener.listen()
+print("listening", flush=True)
+connection, _ = listener.accept()
+print(connection.recv(100), flush=True)
+"""
+PLAIN_PYTHON = [os.path.realpath(sys.executable), "-I", "-S", "-c"]
+
+
+@pytest.fixture
+def open_place(public_place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A place for sockets to which every account can come, with a umask that hides nothing."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(public_place))
+    place = _socket_path()
+    assert place is not None
+    assert place.is_relative_to(public_place)
+    before = os.umask(0)
+    yield place
+    os.umask(before)
+
+
+@needs_root
+def test_another_account_cannot_ask_for_anything(open_place: Path, qtbot: QtBot) -> None:
+    """Three walls: the folder, the socket, and who is at the other end."""
+    running = RunningWindow.claim()
+    assert running is not None
+    window = QWidget()
+    qtbot.addWidget(window)
+    door = WindowDoor(running, window)
+    asked: list[list[Path]] = []
+    door.asked.connect(asked.append)
+    assert open_place.stat().st_mode & 0o077 == 0
+    for folder_mode, socket_mode, answer in (
+        (0o700, 0o666, "PermissionError"),
+        (0o755, 0o600, "PermissionError"),
+        (0o755, 0o666, ""),
+    ):
+        open_place.parent.chmod(folder_mode)
+        open_place.chmod(socket_mode)
+        heard: list[str] = []
+
+        def ask(heard: list[str] = heard) -> None:
+            done = run_as_other(*PLAIN_PYTHON, _ASKS, str(open_place))
+            heard.append(done.stdout + done.stderr)
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        qtbot.waitUntil(lambda heard=heard: bool(heard), timeout=20_000)
+        thread.join()
+        assert "opened" not in heard[0]
+        assert answer in heard[0]
+    assert asked == []
+    door.close()
+
+
+@needs_root
+def test_nothing_is_handed_over_to_another_account(open_place: Path) -> None:
+    open_place.parent.chmod(0o777)
+    command = [*PLAIN_PYTHON, _LISTENS, str(open_place)]
+    with subprocess.Popen(
+        command, user=65534, group=65534, extra_groups=[], stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "listening\n"
+        open_place.parent.chmod(0o700)
+        assert not hand_over([Path("/slides/a.svs")], 2.0)
+        assert other.stdout.readline() == "b''\n", "it hears of no slide"
+
+
+@needs_root
+def test_a_folder_that_others_can_enter_or_made_is_not_listened_in(
+    open_place: Path, public_place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(public_place))
+    open_place.parent.chmod(0o755)
+    instead = _socket_path()
+    assert instead is not None
+    assert instead.parent != open_place.parent
+    assert instead.parent.stat().st_mode & 0o777 == 0o700
+    open_place.parent.chmod(0o700)
+    assert _socket_path() == open_place
+    for folder in (open_place.parent, instead.parent):
+        own_by_other(folder)
+    assert _socket_path() is None
 
 
 def test_a_start_opens_in_the_window_that_runs_and_a_kill_leaves_nothing_in_the_way(

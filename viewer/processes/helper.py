@@ -23,8 +23,9 @@ import msgspec
 from viewer.errors import CoverslipError
 from viewer.prepared_types import prepared
 from viewer.processes.channel import Channel, ChannelError
-from viewer.processes.helper_messages import Answer, Ask, Done, Failed, Progress, Stop
+from viewer.processes.helper_messages import Answer, Ask, Done, Failed, Progress, Stop, Unusable
 from viewer.processes.own_modules import start_module
+from viewer.set_aside import say_unusable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -167,6 +168,9 @@ class Helper:
         try:
             while True:
                 answer = channel.receive()
+                if isinstance(answer, Unusable):
+                    say_unusable(answer.sentence)
+                    continue
                 with self._lock:
                     is_last = not isinstance(answer, Progress)
                     call = self._calls.pop(answer.id, None) if is_last else None

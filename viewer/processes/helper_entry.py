@@ -16,7 +16,16 @@ from viewer.audit_log import keep_audit, trail
 from viewer.errors import CoverslipError
 from viewer.prepared_types import prepared
 from viewer.processes.channel import Channel, ChannelError, inherited_channel
-from viewer.processes.helper_messages import Ask, Done, Failed, Progress, Request, Stop
+from viewer.processes.helper_messages import (
+    Ask,
+    Done,
+    Failed,
+    Progress,
+    Request,
+    Stop,
+    Unusable,
+)
+from viewer.set_aside import listeners
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,6 +88,8 @@ def _serve(channel: Channel[Request]) -> None:
             channel.send(message)
         except ChannelError:
             return  # nobody is there to hear it
+
+    listeners.append(lambda sentence: send(Unusable(sentence)))
 
     def run(ask: Ask, context: TaskContext) -> None:
         try:

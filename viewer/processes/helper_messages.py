@@ -60,5 +60,11 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
     value: float | None = None
 
 
+class Unusable(msgspec.Struct, frozen=True, tag=True):
+    """Tells of a file of the program's own that cannot be used, whatever task wanted it."""
+
+    sentence: str
+
+
 Request = Ask | Stop
-Answer = Progress | Done | Failed
+Answer = Progress | Done | Failed | Unusable

@@ -31,7 +31,7 @@ class HomeNoticeHost(MessageHost, DialogHost, PaneHost, Protocol):
 
 
 class HomeNotice(QObject):
-    """A bar over the panes, while a stand-in keeps what is done, or of what was set aside."""
+    """A bar over the panes, while a stand-in keeps what is done, or of what cannot be used."""
 
     set_aside = Signal(str)
     """Emitted in any thread, with the sentence."""
@@ -97,7 +97,7 @@ class HomeNotice(QObject):
             self._window.show_error(sentence)
             return
         before = self._aside if self.bar.isVisible() else []
-        self._aside = [*before, sentence][-_MOST_SAID:]
+        self._aside = [*(each for each in before if each != sentence), sentence][-_MOST_SAID:]
         self.bar.tell(" ".join(self._aside), "warning")
 
     def _ask(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -10,6 +9,7 @@ from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QApplication
 
 from viewer.folders import config_folder
+from viewer.set_aside import say_unusable
 from viewer.settings import Settings, save_settings
 from viewer.slides.remote.address import slide_path
 from viewer.ui.commands import merged_bindings
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from viewer.ui.slides.slides_panel import SlidesPanel
     from viewer.ui.slides.worklist import WorklistController
     from viewer.ui.view.controller import ViewController
-
-_log = logging.getLogger(__name__)
 
 
 class SettingsInForceHost(MessageHost, DialogHost, PaneHost, CommandHost, ReaderHost, Protocol):
@@ -141,7 +139,9 @@ class SettingsInForce(QObject):
             self.apply()
 
     def _on_not_saved(self, error: Exception) -> None:
-        _log.warning("The settings cannot be kept", exc_info=error)
-        self._window.say(
-            f"The settings cannot be kept ({error}): they hold until you close Coverslip."
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        file = error.filename if isinstance(error, OSError) else None
+        say_unusable(
+            f"The settings cannot be kept ({reason}): they hold until you close Coverslip. Mend or "
+            f"remove {file or config_folder()}."
         )
