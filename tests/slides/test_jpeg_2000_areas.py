@@ -18,7 +18,7 @@ from picture_steps import (
     write_ordered_jp2,
 )
 from PIL import Image
-from tiff_steps import opacity, picture, whole
+from tiff_steps import on_white, opacity, picture, whole
 
 from viewer.limits import Limit
 from viewer.slides import TileError
@@ -26,6 +26,7 @@ from viewer.slides.errors import DamagedSlideError, UnsupportedSlideError
 from viewer.slides.opening_here import open_here
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -137,16 +138,59 @@ def test_opacity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, bit
     _check(path, monkeypatch)
 
 
-@pytest.mark.parametrize("kind", ["palette", "large code"])
+def _palette_boxes(
+    table: NDArray[Any], columns: Sequence[int], *, bits: int = 8, how: int = 1
+) -> tuple[bytes, bytes]:
+    """Return the boxes of a palette, (entries, columns), of which channels are these columns."""
+    head = struct.pack(">HB", *table.shape) + bytes([bits - 1]) * table.shape[1]
+    stored = table.astype(np.uint8 if bits <= 8 else ">u2").tobytes()
+    places = b"".join(struct.pack(">HBB", 0, how, column) for column in columns)
+    return b"pclr" + head + stored, b"cmap" + places
+
+
+@pytest.mark.parametrize("bits", [8, 12])
+def test_colors_of_a_palette(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bits: int) -> None:
+    entries = (picture()[..., 0] >> 2).astype(np.uint8)
+    table = np.random.default_rng(0).integers(0, 1 << bits, (50, 3))
+    # Fewer entries than are asked for: the last stands for all beyond.
+    table[int(entries.min())], table[-1] = 0, (1 << bits) - 1
+    path = jp2_of(tmp_path / "a.jp2", entries, SRGB, *_palette_boxes(table, (0, 1, 2), bits=bits))
+    expected = assert_as_in_memory(path, "by areas", monkeypatch)
+    if bits == 8:
+        np.testing.assert_array_equal(expected, table[np.minimum(entries, len(table) - 1)])
+    with closing(open_here(path)) as source:
+        reduced = np.asarray(Image.fromarray(expected).reduce(8)).astype(int)
+        assert np.abs(whole(source, 1) - reduced).max() <= 1
+
+
+@pytest.mark.parametrize("columns", [(2, 0, 1), (1, 1, 1)])
+def test_columns_of_a_palette_in_any_order(tmp_path: Path, columns: tuple[int, ...]) -> None:
+    entries = (picture()[..., 0] >> 2).astype(np.uint8)
+    table = np.random.default_rng(0).integers(0, 256, (64, 3))
+    path = jp2_of(tmp_path / "a.jp2", entries, SRGB, *_palette_boxes(table, columns))
+    with closing(open_here(path)) as source:
+        np.testing.assert_array_equal(whole(source), table[entries][..., columns])
+
+
+def test_opacity_of_a_palette(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = (picture()[..., 0] >> 2).astype(np.uint8)
+    table = np.random.default_rng(0).integers(0, 256, (64, 4))
+    kinds = struct.pack(">13H", 4, *(0, 1, 0), *(1, 0, 1), *(2, 0, 2), *(3, 0, 3))
+    boxes = *_palette_boxes(table, (0, 1, 2, 3)), b"cdef" + kinds
+    path = jp2_of(tmp_path / "a.jp2", entries, SRGB, *boxes)
+    expected = assert_as_in_memory(path, "by areas", monkeypatch)
+    difference = expected.astype(int) - on_white(table[entries][..., 1:], table[entries][..., :1])
+    assert np.abs(difference).max() <= 1
+
+
+@pytest.mark.parametrize("kind", ["half a palette", "large code"])
 def test_what_is_not_read_so_is_refused_where_memory_has_no_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     path = tmp_path / "a.jp2"
-    if kind == "palette":
-        entries, table = (picture()[..., 0] >> 4).astype(np.uint8), bytes(range(48))
-        columns = b"".join(struct.pack(">HBB", 0, 1, column) for column in range(3))
-        head = b"pclr" + struct.pack(">HB3B", 16, 3, 7, 7, 7)
-        jp2_of(path, entries, SRGB, head + table, b"cmap" + columns)
+    if kind == "half a palette":
+        entries, table = (picture()[..., 0] >> 4).astype(np.uint8), np.arange(48).reshape(16, 3)
+        jp2_of(path, entries, SRGB, *_palette_boxes(table, (0, 1, 2), how=0))
     else:
         monkeypatch.setattr(f"{READERS}.jpeg_2000_chunks.TILE_BYTES", Limit(1000, ""))
         Image.fromarray(picture()).save(path)

@@ -157,7 +157,7 @@ def jpeg2000_channels(path: Path) -> Jpeg2000Channels | None:
     kinds: list[tuple[int, int, int]] = []
     columns = palette_bits = 0
     with open_regular(path) as file:
-        for kind, size_bytes in _header_boxes(file):
+        for kind, size_bytes in header_boxes(file):
             if kind == b"cdef":
                 count = int.from_bytes(file.read(2), "big")
                 data = file.read(min(6 * count, max(size_bytes - 2, 0), 6 * _MOST_COMPONENTS))
@@ -224,13 +224,13 @@ def at_full_scale(path: Path, picture: Image.Image) -> Image.Image:
 def _color_boxes(path: Path, most_bytes: int) -> Iterator[tuple[int, bytes]]:
     """Yield the method of each box "colr" and what follows its precedence and approximation."""
     with open_regular(path) as file:
-        for kind, size_bytes in _header_boxes(file):
+        for kind, size_bytes in header_boxes(file):
             head = file.read(min(3, size_bytes))
             if kind == b"colr" and len(head) == 3:
                 yield head[0], file.read(min(size_bytes - 3, most_bytes))
 
 
-def _header_boxes(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
+def header_boxes(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
     """Yield kind and size of each box in the header of a JP2; the file stands at its contents."""
     end = file.seek(0, 2)
     for kind, start, stop in boxes(file, 0, end):

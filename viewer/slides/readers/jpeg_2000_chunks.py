@@ -21,6 +21,7 @@ from viewer.slides.readers.jpeg_2000 import (
 )
 from viewer.slides.readers.jpeg_2000_areas import AreaDecoder, CodePlace, can_decode_areas
 from viewer.slides.readers.jpeg_2000_code import check_divisions
+from viewer.slides.readers.jpeg_2000_palette import Palette, jpeg_2000_palette
 from viewer.slides.readers.shared_file import shared_file
 from viewer.slides.readers.tiff.errors import ChunkError
 from viewer.slides.readers.tiff.overview import StripOverview, factor_of
@@ -49,6 +50,8 @@ class _Code(NamedTuple):
     ----------
     corner, end
         Of the image, in the coordinates of the code.
+    samples, bits
+        Of a pixel as it is shown, and of each of them.
     """
 
     place: CodePlace
@@ -58,6 +61,7 @@ class _Code(NamedTuple):
     samples: int
     bits: int
     channels: Jpeg2000Channels | None
+    palette: Palette | None
 
     def sides(self, reduction: int = 0) -> tuple[int, int]:
         """Return width and height with both sides halved so many times."""
@@ -69,8 +73,8 @@ class _Code(NamedTuple):
 def area_chunks(path: Path) -> AreaChunks | None:
     """Return a JPEG 2000 by areas; None where it is of a kind that is not read so.
 
-    That are palettes, components of several sizes or depths or with numbers below 0, and a tile
-    whose code memory has no room for.
+    That are components of several sizes or depths or with numbers below 0, of which some but not
+    all are entries of a palette, and a tile whose code memory has no room for.
 
     Raises
     ------
@@ -95,8 +99,13 @@ def area_chunks(path: Path) -> AreaChunks | None:
     is_read = 0 < samples <= _MOST_SAMPLES and steps == {1} and len(set(depths.bits)) == 1
     if not is_read or depths.is_signed or depths.most > _MOST_BITS:
         return None
-    channels = jpeg2000_channels(path)
-    if channels is not None and sorted(channels.order) != [*range(samples)]:
+    channels, palette, bits = jpeg2000_channels(path), None, depths.most
+    if channels is not None and channels.palette_bits:
+        palette = jpeg_2000_palette(path, samples)
+        if palette is None:
+            return None
+        samples, bits = len(palette.channels), palette.bits
+    if channels is not None and channels.order and sorted(channels.order) != [*range(samples)]:
         return None
     taken = check_divisions(data)
     right, bottom, left, top, width, height, tile_left, tile_top = struct.unpack_from(
@@ -107,7 +116,7 @@ def area_chunks(path: Path) -> AreaChunks | None:
         return None
     place = CodePlace(shared_file(path), start, len(data))
     image = (left, top), (right, bottom)
-    return AreaChunks(_Code(place, *image, is_one_tile, samples, depths.most, channels))
+    return AreaChunks(_Code(place, *image, is_one_tile, samples, bits, channels, palette))
 
 
 class AreaChunks:
@@ -135,7 +144,8 @@ class AreaChunks:
         self.orientation = UPRIGHT
         AreaDecoder(code.place)  # which says whether its header is damaged
         self._reduction = factor_of(self).bit_length() - 1
-        self._has_reduced = _is_reduced(code.place, self._reduction)
+        # The means of a palette's entries are none of its colors.
+        self._has_reduced = code.palette is None and _is_reduced(code.place, self._reduction)
         self._deep = self.reduced() if code.bits > 8 and self._has_reduced else None
         dtype = np.dtype(np.uint8 if code.bits <= 8 else np.uint16)
         self._colors = deep_colors(self._seen(), dtype, code.samples, code.bits, code.channels)
@@ -169,8 +179,10 @@ class AreaChunks:
 
     def _in_order(self, samples: NDArray[Any]) -> NDArray[Any]:
         """Return samples with the colors first, whatever the order of the code's components."""
-        channels = self._code.channels
-        return samples if channels is None else samples[..., channels.order]
+        channels, palette = self._code.channels, self._code.palette
+        if palette is not None:
+            samples = palette.colors(samples)
+        return samples[..., channels.order] if channels and channels.order else samples
 
     def rgb(self, samples: NDArray[Any]) -> RgbImage:
         """Return samples as they are shown."""
