@@ -73,7 +73,7 @@ class _Code(NamedTuple):
 def area_chunks(path: Path) -> AreaChunks | None:
     """Return a JPEG 2000 by areas; None where it is of a kind that is not read so.
 
-    That are components of several sizes or depths or with numbers below 0, of which some but not
+    Those are components of several sizes or depths or with numbers below 0, of which some but not
     all are entries of a palette, and a tile whose code memory has no room for.
 
     Raises
