@@ -174,7 +174,7 @@ def test_columns_of_a_palette_in_any_order(tmp_path: Path, columns: tuple[int, .
 
 def test_opacity_of_a_palette(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     entries = (picture()[..., 0] >> 2).astype(np.uint8)
-    table = np.random.default_rng(0).integers(0, 256, (64, 4))
+    table = np.random.default_rng(0).integers(0, 256, (64, 4)).astype(np.uint8)
     kinds = struct.pack(">13H", 4, *(0, 1, 0), *(1, 0, 1), *(2, 0, 2), *(3, 0, 3))
     boxes = *_palette_boxes(table, (0, 1, 2, 3)), b"cdef" + kinds
     path = jp2_of(tmp_path / "a.jp2", entries, SRGB, *boxes)
