@@ -20,11 +20,11 @@ from PIL import Image, ImageCms
 
 from viewer.limits import COLOR_PROFILE_BYTES
 from viewer.slides import open_slide
+from viewer.slides.color_process import answers
+from viewer.slides.color_profile import ColorProfile, ColorProfileError
+from viewer.slides.color_tables import SOME_STEPS, Unusable
+from viewer.slides.displayed import displayed
 from viewer.slides.srgb import to_srgb
-from viewer.tiles.color_process import answers
-from viewer.tiles.color_profile import ColorProfile, ColorProfileError
-from viewer.tiles.color_tables import SOME_STEPS, Unusable
-from viewer.tiles.display import displayed
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 ADOBE = imagecodecs.cms_profile("adobergb")

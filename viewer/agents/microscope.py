@@ -13,6 +13,7 @@ import msgspec
 
 from viewer.agents.errors import MicroscopeError
 from viewer.geometry import Box, Size
+from viewer.slides.displayed import displayed
 from viewer.slides.errors import TileError
 
 if TYPE_CHECKING:
@@ -113,13 +114,20 @@ def on_slide(box: Box, source: SlideSource, least_px: float = LEAST_FIELD_PX) ->
 
 
 def picture_of(source: SlideSource, box: Box, side_px: int) -> RgbImage:
-    """A box of the slide, uint8 (height, width, 3), its longer side `side_px`, never enlarged.
+    """A box of the slide as it is shown, by its color profile, for a model to look at.
+
+    uint8 (height, width, 3), its longer side `side_px`, never enlarged.
 
     Raises
     ------
     MicroscopeError
         That part of the slide cannot be read.
     """
+    return displayed(source.info, stored_picture_of(source, box, side_px))
+
+
+def stored_picture_of(source: SlideSource, box: Box, side_px: int) -> RgbImage:
+    """Return a box as `picture_of` in stored colors, to be measured. Raises MicroscopeError."""
     from viewer.slides.region import Beyond, read_region
 
     scale = min(1.0, side_px / max(box.width, box.height))

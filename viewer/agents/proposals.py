@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from viewer.agents.errors import MicroscopeError
-from viewer.agents.microscope import picture_of, slide_box
+from viewer.agents.microscope import slide_box, stored_picture_of
 from viewer.annotations.tissue_correction import corrected_tissue
 from viewer.geometry import Box
 from viewer.slides.errors import TileError
@@ -95,7 +95,7 @@ class TissueProposer:
         mpp_um = optics.mean_mpp_um
         side = shorter / _SIDE_WITHOUT_SCALE if mpp_um is None else FIELD_UM / mpp_um
         side = min(max(side, _LEAST_SIDE_PX), shorter * _OF_SLIDE)
-        picture = picture_of(source, slide, _PICTURE_PX)
+        picture = stored_picture_of(source, slide, _PICTURE_PX)
         tissue = _tissue(source, picture)
         scale = picture.shape[1] / slide.width
         window = max(1, round(side * scale))

@@ -9,6 +9,7 @@ import numpy as np
 from viewer.limits import FOLDER_SLIDES, FileTooLargeError, open_regular
 from viewer.slides.dicom_header import HEADER_BYTES, parsed_header
 from viewer.slides.dicom_kinds import dicom_kind
+from viewer.slides.displayed import displayed
 from viewer.slides.errors import DamagedSlideError, TileError
 from viewer.slides.natural_order import natural
 from viewer.slides.slide_folders import is_slide_folder
@@ -109,6 +110,11 @@ def thumbnail(source: SlideSource, max_side_px: int) -> RgbImage:
     image = Image.fromarray(canvas)
     image.thumbnail((max_side_px, max_side_px), Image.Resampling.BOX)
     return np.array(image)
+
+
+def shown_thumbnail(source: SlideSource, max_side_px: int) -> RgbImage:
+    """Return `thumbnail` in the colors of `displayed`. Raises DamagedSlideError."""
+    return displayed(source.info, thumbnail(source, max_side_px))
 
 
 def _fitting_level(levels: tuple[Level, ...], side_px: int) -> tuple[int, Level]:

@@ -13,12 +13,12 @@ import msgspec
 import numpy as np
 
 from viewer.slides.composites import first_displays
+from viewer.slides.displayed import changing_profile
 from viewer.tiles.stains import Stain, stain_steps, stain_tables
 
 if TYPE_CHECKING:
     from viewer.slides.composites import ChannelDisplay
     from viewer.slides.source import RgbImage, SlideInfo
-    from viewer.tiles.color_profile import ColorProfile
 
 BRIGHTNESS_RANGE = (-1.0, 1.0)
 CONTRAST_RANGE = (0.2, 5.0)
@@ -64,7 +64,7 @@ class DisplayTransform:
 
     def __init__(self, look: DisplaySettings, icc_profile: bytes | None = None) -> None:
         self.look = look
-        self._icc = _changing_profile(icc_profile) if look.icc and icc_profile else None
+        self._icc = changing_profile(icc_profile) if look.icc and icc_profile else None
         self._levels = _level_table(look)
         self._stain = None
         if look.stain is not Stain.NONE:
@@ -91,29 +91,12 @@ class DisplayTransform:
         return rgb if self._levels is None else np.take(self._levels, rgb)
 
 
-def _changing_profile(profile: bytes) -> ColorProfile | None:
-    """Return a profile that can be used and changes colors."""
-    from viewer.tiles.color_profile import ColorProfileError, color_profile
-
-    found = color_profile(profile)
-    usable = None if isinstance(found, ColorProfileError) else found
-    return usable if usable is not None and usable.changes_colors else None
-
-
 def default_display(info: SlideInfo, *, uses_icc: bool = True) -> DisplaySettings:
     """Return how a slide is shown before anybody adjusts it: by its profile, if it can be used."""
-    from viewer.tiles.color_profile import is_usable
+    from viewer.slides.color_profile import is_usable
 
     icc = uses_icc and is_usable(info.icc_profile)
     return DisplaySettings(icc=icc, channels=first_displays(info.axes))
-
-
-def displayed(info: SlideInfo, rgb: RgbImage, *, uses_icc: bool = True) -> RgbImage:
-    """Return pixels of a slide as they are shown before anybody adjusts it.
-
-    For all that is painted beside the canvas: thumbnails, label, macro, galleries.
-    """
-    return DisplayTransform(default_display(info, uses_icc=uses_icc), info.icc_profile).apply(rgb)
 
 
 def _level_table(look: DisplaySettings) -> RgbImage | None:

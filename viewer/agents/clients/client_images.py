@@ -14,6 +14,7 @@ from viewer.agents.microscope import LEAST_FIELD_PX, on_slide, picture_of, slide
 from viewer.audit_log import sent_detail, trail
 from viewer.geometry import Box, Size
 from viewer.policy import policy
+from viewer.slides.displayed import colors_given, displayed
 from viewer.slides.errors import TileError
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class GivenImage(msgspec.Struct, frozen=True):
     Attributes
     ----------
     about
-        Its box, size and scale; `note` where it is not as it was asked for.
+        Its box, size, scale and what its colors are; `note` where it is not as it was asked for.
     """
 
     jpeg: bytes
@@ -92,6 +93,7 @@ class ClientImages:
         except TileError as error:
             raise ToolError(f"A part of the slide cannot be read: {error.reason}.") from error
         shown = self._microscope.optics.magnification(chosen)
+        picture = displayed(self._microscope.source.info, picture)
         about: dict[str, object] = {
             "box": [round(side, 1) for side in inside.bounds],
             "magnification": None if shown is None else round(shown, 3),
@@ -143,7 +145,9 @@ class ClientImages:
         self._check_budget(width_px * height_px)
         self._left_px -= width_px * height_px
         jpeg = jpeg_of(picture, max(width_px, height_px), _JPEG_QUALITY).jpeg
-        identity = self._microscope.source.info.identity
-        trail.note("sent", f"client {self._client}", sent_detail(_STUDY, self._client, identity))
-        size = {"width_px": width_px, "height_px": height_px}
-        return GivenImage(jpeg, {**about, **size, "pixels_left": self._left_px})
+        info = self._microscope.source.info
+        trail.note(
+            "sent", f"client {self._client}", sent_detail(_STUDY, self._client, info.identity)
+        )
+        facts = {"width_px": width_px, "height_px": height_px, "colors": colors_given(info)}
+        return GivenImage(jpeg, {**about, **facts, "pixels_left": self._left_px})

@@ -24,6 +24,7 @@ from viewer.geometry import Size
 from viewer.recording.demonstrations import ANSWER, KINDS, MOVE, STOP, ZOOM
 from viewer.recording.field_of_view import FieldOfView
 from viewer.slides import open_slide
+from viewer.slides.displayed import displayed
 from viewer.slides.region import Beyond, read_region
 
 try:
@@ -248,7 +249,9 @@ class SlideEnv(gymnasium.Env[Observation, Action]):
     def _read(self, field: FieldOfView) -> NDArray[np.uint8]:
         assert self._open is not None
         width, height = int(field.size_px.width), int(field.size_px.height)
-        return read_region(self._open[1], field.box, width, height, Beyond.WHITE)
+        source = self._open[1]
+        stored = read_region(source, field.box, width, height, Beyond.WHITE)
+        return displayed(source.info, stored)
 
     def _seen(self) -> Observation:
         assert self._image is not None

@@ -16,6 +16,7 @@ from viewer.overlays.scoring import head_values
 from viewer.plain_text import without_name
 from viewer.slides import SlideError, TileError, open_slide
 from viewer.slides.calibration import known_mpp_um
+from viewer.slides.displayed import displayed
 from viewer.slides.fluorescence import is_fluorescence
 from viewer.slides.glass import overview_classes
 from viewer.slides.tissue import tissue_mask
@@ -91,6 +92,7 @@ def check_slide(
             check = _told(check, source, mpp_um)
             picture = thumbnail(source, _THUMBNAIL_PX)
             check = _with_tissue(check, source, picture)
+            picture = displayed(source.info, picture)
             is_dark = is_fluorescence(source.info)
         if is_dark:
             note = "Scanned in fluorescence: focus, folds and stain are not checked."

@@ -34,6 +34,7 @@ from viewer.recording.export.tables import join_tables, write_tables
 from viewer.recording.export.trajectories import join_steps, write_steps
 from viewer.recording.review.verdicts import reviews_by, verdicts_checksum
 from viewer.recording.session import SessionError, read_header
+from viewer.slides.displayed import colors_given
 from viewer.slides.errors import SlideError, TileError
 
 if TYPE_CHECKING:
@@ -186,11 +187,11 @@ def _write_part(
     partial.mkdir()
     try:
         reading = load_reading(folder, options)
-        _write_reading(reading, partial, options, slides)
+        colors = _write_reading(reading, partial, options, slides)
     except (SessionError, SlideError, TileError, _NoSlideError) as error:
         shutil.rmtree(partial, ignore_errors=True)
         return ExportedSession(folder.name, "", "", "", 0, 0.0, str(error))
-    session = exported_session(reading)
+    session = exported_session(reading, colors)
     (partial / _DONE_FILE).write_bytes(msgspec.json.encode(session))
     try:
         partial.replace(part)
@@ -215,19 +216,20 @@ class _NoSlideError(CoverslipError):
 
 def _write_reading(
     reading: Reading, folder: Path, options: ExportOptions, slides: SharedSlides
-) -> None:
+) -> str:
+    """Write a session's files; give what the colors of its pictures are, "" where it has none."""
     if not options.needs_pixels:
         if options.format == "trajectories":
             write_steps(reading, None, folder, options)
         else:
             write_tables(reading, folder)
-        return
+        return ""
     with slides.opened(reading.header.slide.identity) as slide:
         if slide is None:
             raise _NoSlideError("its slide is not found: open it once, or name its folder.")
         if options.format == "trajectories":
             write_steps(reading, slide.source, folder, options)
-            return
+            return colors_given(slide.source.info)
         pictures = ActionPictures(reading, slide.source, slide.thumbnail, options)
         if options.format == "pathology-cot":
             write_case(reading, pictures, folder)
@@ -237,6 +239,7 @@ def _write_reading(
             write_examples(reading, pictures, folder, options)
         else:
             write_samples(reading, pictures, folder)
+        return colors_given(slide.source.info)
 
 
 def _join(parts: list[Path], out: Path, options: ExportOptions) -> None:

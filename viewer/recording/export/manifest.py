@@ -17,6 +17,7 @@ from viewer.recording.export.dialects import DIALECTS
 from viewer.recording.export.options import FINE_TUNING, ExportError, ExportOptions
 from viewer.recording.export.tables import COLUMNS
 from viewer.recording.export.trajectories import patients_of
+from viewer.slides.displayed import AS_STORED, BY_PROFILE
 
 if TYPE_CHECKING:
     from viewer.recording.export.reading import Reading
@@ -26,7 +27,15 @@ CARD_FILE = "README.md"
 
 
 class ExportedSession(msgspec.Struct, frozen=True):
-    """One session of an export; `problem` says why it is not in it, "" where it is."""
+    """One session of an export.
+
+    Attributes
+    ----------
+    colors
+        What the colors of its pictures are; "" where the export has none.
+    problem
+        Why the session is not in the export; "" where it is.
+    """
 
     id: str
     reader: str
@@ -37,6 +46,7 @@ class ExportedSession(msgspec.Struct, frozen=True):
     problem: str = ""
     rationales: int = 0
     verdicts_sha256: str = ""
+    colors: str = ""
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,7 +57,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     files
         Path within the export to SHA-256 in hex.
     note
-        One sentence on what is not as it was asked for; "" where all is.
+        What is not as it was asked for; "" where all is.
     """
 
     format: str
@@ -59,7 +69,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
 
 
-def exported_session(reading: Reading) -> ExportedSession:
+def exported_session(reading: Reading, colors: str) -> ExportedSession:
+    """Return what the manifest tells of a session whose pictures have such colors."""
     header = reading.header
     looked_s = float(reading.trace.looked_s().sum())
     return ExportedSession(
@@ -67,6 +78,7 @@ def exported_session(reading: Reading) -> ExportedSession:
         looked_s,
         rationales=sum(rationale is not None for rationale in reading.rationales),
         verdicts_sha256=reading.verdicts_checksum,
+        colors=colors,
     )  # fmt: skip
 
 
@@ -110,6 +122,22 @@ def read_manifest(out: Path) -> Manifest | None:
 
 
 def _note(options: ExportOptions, sessions: list[ExportedSession]) -> str:
+    """Return what is not as it was asked for, in as many sentences."""
+    return " ".join(filter(None, (_split_note(options, sessions), _colors_note(sessions))))
+
+
+def _colors_note(sessions: list[ExportedSession]) -> str:
+    known = ("", AS_STORED, BY_PROFILE)
+    slides = {session.slide for session in sessions if session.colors not in known}
+    if not slides:
+        return ""
+    return (
+        f"The color profiles of {len(slides)} slides cannot be used: their pictures have the "
+        "colors as stored; manifest.json says why."
+    )
+
+
+def _split_note(options: ExportOptions, sessions: list[ExportedSession]) -> str:
     slides = {session.slide for session in sessions if not session.problem}
     if options.format in FINE_TUNING and options.validation > 0 and len(slides) == 1:
         return "All sessions are of one slide: nothing is held back for validation."
@@ -166,6 +194,11 @@ def _card(options: ExportOptions, sessions: list[ExportedSession]) -> str:
             lines += [f"## {name}", "", "| column | holds |", "| --- | --- |"]
             lines += [f"| {column} | {description} |" for column, description in columns.items()]
             lines.append("")
+    colors = Counter(session.colors for session in good if session.colors)
+    if colors:
+        lines += ["## Colors of the pictures", ""]
+        lines += [f"- {count} sessions: {given}" for given, count in sorted(colors.items())]
+        lines += ["", "Brightness, contrast, gamma and views of single stains are not in them.", ""]
     problems = [session for session in sessions if session.problem]
     if problems:
         lines += ["## Left out", ""]

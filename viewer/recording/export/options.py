@@ -102,4 +102,6 @@ class ExportOptions(msgspec.Struct, frozen=True, kw_only=True):
         if self.format != "trajectories":
             for name in ("observations", "observation_px", "least_dwell_s", "patients"):
                 del options[name]
+        if self.needs_pixels:
+            options["colors"] = "displayed"  # parts with stored colors are not gone on with
         return msgspec.json.encode({**options, "places": None, "jobs": None}).decode()

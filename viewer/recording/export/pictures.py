@@ -1,4 +1,4 @@
-"""The pictures of an action, read from the slide without anything painted over the tissue."""
+"""The pictures of an action, in the colors shown, without anything painted over the tissue."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from viewer.geometry import Box, Point
+from viewer.slides.displayed import displayed
 from viewer.slides.region import Beyond, read_region
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class ActionPictures:
         downsample = max(downsample, box.height / self._options.crop_px)
         width_px = max(1, round(box.width / downsample))
         height_px = max(1, round(box.height / downsample))
-        return self._jpeg(read_region(self._source, box, width_px, height_px, Beyond.WHITE))
+        return self._field(box, width_px, height_px)
 
     def detail(self, action: Action) -> bytes:
         """Return a square about the most-dwelt point at the detail magnification, as JPEG.
@@ -71,7 +72,11 @@ class ActionPictures:
             self._reading.header.slide.optics.downsample(self._options.detail_magnification) or 1.0
         )
         box = Box.around(Point(*action.dwell_point), side_px * downsample, side_px * downsample)
-        return self._jpeg(read_region(self._source, box, side_px, side_px, Beyond.WHITE))
+        return self._field(box, side_px, side_px)
+
+    def _field(self, box: Box, width_px: int, height_px: int) -> bytes:
+        stored = read_region(self._source, box, width_px, height_px, Beyond.WHITE)
+        return self._jpeg(displayed(self._source.info, stored))
 
     def _jpeg(self, pixels: RgbImage) -> bytes:
         buffer = io.BytesIO()

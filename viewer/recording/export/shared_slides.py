@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from viewer.slides.known_slides import open_known
-from viewer.slides.tray import thumbnail
+from viewer.slides.tray import shown_thumbnail
 from viewer.slides.turns import Turns
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class SharedSlide(msgspec.Struct):
     Attributes
     ----------
     thumbnail
-        uint8 (height, width, 3), the whole slide.
+        uint8 (height, width, 3), the whole slide as it is shown.
     """
 
     source: SlideSource
@@ -77,7 +77,7 @@ class SharedSlides:
             if source is None:
                 return None
             try:
-                slide = SharedSlide(source, thumbnail(source, self._options.thumbnail_px), 1)
+                slide = SharedSlide(source, shown_thumbnail(source, self._options.thumbnail_px), 1)
             except BaseException:
                 source.close()
                 raise

@@ -14,6 +14,7 @@ from viewer.processes.helper import helper
 from viewer.recording.demonstrations import demonstration
 from viewer.recording.export.tables import read_rows, write_rows
 from viewer.recording.session import SessionError
+from viewer.slides.displayed import displayed
 from viewer.slides.known_slides import find
 from viewer.slides.region import Beyond, read_region
 
@@ -189,5 +190,5 @@ def _jpeg(source: SlideSource, field: tuple[float, ...], size_px: Size, quality:
         source, Box(x0, y0, x1, y1), int(size_px.width), int(size_px.height), Beyond.WHITE
     )
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=quality)
+    Image.fromarray(displayed(source.info, pixels)).save(buffer, "JPEG", quality=quality)
     return buffer.getvalue()

@@ -15,7 +15,7 @@ from viewer.recording.review.entries import Draft, ReviewError
 from viewer.recording.review.items import items_of
 from viewer.recording.review.prompts import filled
 from viewer.slides.known_slides import open_known
-from viewer.slides.tray import thumbnail
+from viewer.slides.tray import shown_thumbnail
 from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def draft_session(
         raise ReviewError("The slide of this session is not found: open it once, then draft.")
     try:
         pictures = ActionPictures(
-            reading, source, thumbnail(source, _OPTIONS.thumbnail_px), _OPTIONS
+            reading, source, shown_thumbnail(source, _OPTIONS.thumbnail_px), _OPTIONS
         )
         for done, item in enumerate(wanted):
             progress(done, len(wanted))

@@ -10,7 +10,7 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QIcon, QPixmap
 from PySide6.QtWidgets import QListView, QListWidget, QListWidgetItem, QWidget
 
-from viewer.tiles.display import displayed
+from viewer.slides.displayed import displayed
 from viewer.ui.background_runner import BackgroundRunner, Urgency
 from viewer.ui.slides.images import to_image
 

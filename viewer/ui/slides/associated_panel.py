@@ -15,7 +15,7 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.canvas.qt_guard import guarded
-from viewer.tiles.display import displayed
+from viewer.slides.displayed import displayed
 from viewer.ui.background_runner import BackgroundRunner, Task, Urgency
 from viewer.ui.shell.panel import Panel, shows_state
 from viewer.ui.slides.images import fitted, to_image

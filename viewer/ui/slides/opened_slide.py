@@ -69,8 +69,8 @@ def source_of(path: Path, image: int | None = None, others: Sequence[Path] = ())
     SlideError
         One sentence says why it does not open.
     """
+    from viewer.slides.color_profile import profile_problem
     from viewer.slides.opener import open_slide
-    from viewer.tiles.color_profile import profile_problem
 
     if others:
         from viewer.slides.combining import open_combined

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QSize, Qt, Signal
 from PySide6.QtGui import QPainter, QPixmap
 
+from viewer.slides.displayed import displayed
 from viewer.slides.errors import SlideError, TileError
 from viewer.slides.remote.address import is_address
-from viewer.tiles.display import displayed
 from viewer.ui.background_runner import BackgroundRunner, DroppedError, Urgency
 from viewer.ui.slides.images import fitted, to_image
 from viewer.ui.theme import icon

@@ -1,0 +1,169 @@
+"""Pictures beside the window have its colors: those of Little CMS on an independent decoding."""
+
+from __future__ import annotations
+
+import io
+from contextlib import closing
+from pathlib import Path
+
+import imagecodecs
+import msgspec
+import numpy as np
+import pytest
+import tifffile
+from numpy.typing import NDArray
+from PIL import Image, ImageCms
+from test_export import read_slide
+
+from viewer.agents.clients.allowed_folders import AllowedFolders
+from viewer.agents.clients.client_desk import ClientDesk
+from viewer.agents.clients.headless_place import HeadlessOptions, HeadlessPlace
+from viewer.agents.environment.slide_env import SlideEnv
+from viewer.agents.microscope import picture_of, slide_box, stored_picture_of
+from viewer.cohort.arrival.checking import check_slide
+from viewer.recording.export.exporting import export_sessions
+from viewer.recording.export.options import ExportError, ExportOptions
+from viewer.slides import open_slide
+from viewer.slides.displayed import AS_STORED, BY_PROFILE
+
+ADOBE = imagecodecs.cms_profile("adobergb")
+BROKEN = ADOBE[:16] + b"GRAY" + ADOBE[20:]
+SIDE_PX = 2048
+COLORS: NDArray[np.uint8] = np.array(
+    [[[180, 90, 120], [200, 40, 60]], [[30, 160, 90], [140, 60, 200]]], np.uint8
+)
+"""Of the quarters of the slide: what is averaged over or coded as JPEG there stays as it is."""
+JPEG_ROUNDING = 3
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COVERSLIP_HOME", str(tmp_path / "home"))
+
+
+def slide(path: Path, profile: bytes | None) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    pixels = COLORS.repeat(SIDE_PX // 2, 0).repeat(SIDE_PX // 2, 1)
+    tifffile.imwrite(
+        path, pixels, tile=(256, 256), photometric="rgb", iccprofile=profile,
+        resolution=(40_000, 40_000), resolutionunit="CENTIMETER",
+    )  # fmt: skip
+    return path
+
+
+def by_little_cms(path: Path) -> NDArray[np.uint8]:
+    """The colors of the quarters on a screen, by tifffile and Little CMS alone."""
+    with tifffile.TiffFile(path) as file:
+        stored = file.pages.first.asarray()[:: SIDE_PX // 2, :: SIDE_PX // 2]
+        profile = file.pages.first.tags.valueof(34675)
+    shown = ImageCms.profileToProfile(
+        Image.fromarray(stored),
+        ImageCms.ImageCmsProfile(io.BytesIO(profile)),
+        ImageCms.createProfile("sRGB"),
+        renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+    )
+    assert shown is not None
+    assert np.abs(np.asarray(shown).astype(int) - stored).max() > 20  # or nothing is told apart
+    return np.asarray(shown)
+
+
+def quarters(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    height, width = picture.shape[:2]
+    return picture[height // 4 :: height // 2, width // 4 :: width // 2][:2, :2]
+
+
+def off(picture: NDArray[np.uint8], expected: NDArray[np.uint8]) -> int:
+    return int(np.abs(quarters(picture).astype(int) - expected).max())
+
+
+def decoded(jpeg: bytes) -> NDArray[np.uint8]:
+    return np.asarray(Image.open(io.BytesIO(jpeg)).convert("RGB"))
+
+
+def test_a_model_is_given_what_the_window_shows_and_measurements_what_is_stored(
+    tmp_path: Path,
+) -> None:
+    path = slide(tmp_path / "slide.tif", ADOBE)
+    with closing(open_slide(path)) as source:
+        box = slide_box(source)
+        assert off(picture_of(source, box, 512), by_little_cms(path)) == 0
+        assert off(stored_picture_of(source, box, 512), COLORS) == 0
+
+
+@pytest.mark.parametrize("profile", [ADOBE, BROKEN, None], ids=["profile", "unusable", "none"])
+def test_clients_are_given_it_too_and_are_told(tmp_path: Path, profile: bytes | None) -> None:
+    path = slide(tmp_path / "slides" / "slide.tif", profile)
+    expected = by_little_cms(path) if profile == ADOBE else COLORS
+    place = HeadlessPlace(
+        AllowedFolders([path.parent]), HeadlessOptions(tmp_path / "sessions", "me")
+    )
+    with closing(ClientDesk(place, "Claude Code (1.2)")) as desk:
+        opened = desk.call("open_slide", {"path": str(path)})
+        assert not opened.refusal, opened.refusal
+        look = desk.call("look", {"box": [0, 0, SIDE_PX, SIDE_PX], "why": "All of it."})
+        overview = desk.call("overview", {})
+    assert off(decoded(look.jpeg), expected) <= JPEG_ROUNDING
+    for reply in (look, overview):
+        colors = str(reply.data["colors"])
+        if profile == BROKEN:
+            assert colors.startswith("The slide's color profile cannot be used (it is for gray")
+        else:
+            assert colors == (BY_PROFILE if profile else AS_STORED)
+
+
+def test_exported_pictures_have_the_colors_that_readers_saw(tmp_path: Path) -> None:
+    path = slide(tmp_path / "slide.tif", ADOBE)
+    folder = read_slide(tmp_path / "20261123T080000Z-0", path)
+    out = tmp_path / "out"
+    manifest = export_sessions([folder], out, ExportOptions(format="pathology-cot"))
+    assert [session.colors for session in manifest.sessions] == [BY_PROFILE]
+    assert f"- 1 sessions: {BY_PROFILE}" in (out / "README.md").read_text()
+    case = out / folder.name
+    expected = by_little_cms(path)
+    assert off(decoded((case / "thumbnail.jpeg").read_bytes()), expected) <= JPEG_ROUNDING
+    boxes = sorted(case.glob("box_*.jpeg"))
+    assert boxes
+    for box in boxes:
+        corner = decoded(box.read_bytes())[0, 0].astype(int)
+        distances = np.abs(expected.reshape(4, 3) - corner).max(1)
+        assert distances.min() <= JPEG_ROUNDING, box.name
+
+
+def test_an_export_says_where_a_profile_cannot_be_used(tmp_path: Path) -> None:
+    path = slide(tmp_path / "slide.tif", BROKEN)
+    folder = read_slide(tmp_path / "20261123T080000Z-0", path)
+    out = tmp_path / "out"
+    manifest = export_sessions([folder], out, ExportOptions(format="pathology-cot"))
+    assert "The color profiles of 1 slides cannot be used" in manifest.note
+    assert "its colors are shown as stored" in manifest.sessions[0].colors
+    thumbnail = (out / folder.name / "thumbnail.jpeg").read_bytes()
+    assert off(decoded(thumbnail), COLORS) <= JPEG_ROUNDING
+
+
+def test_an_unfinished_export_with_stored_colors_is_not_gone_on_with(tmp_path: Path) -> None:
+    folder = read_slide(tmp_path / "20261123T080000Z-0", slide(tmp_path / "slide.tif", ADOBE))
+    options = ExportOptions(format="pathology-cot")
+    before = msgspec.json.decode(options.key, type=dict[str, object])
+    del before["colors"]
+    parts = tmp_path / "out" / ".parts"
+    parts.mkdir(parents=True)
+    (parts / "options.json").write_bytes(msgspec.json.encode(before))
+    with pytest.raises(ExportError, match="unfinished export with other options"):
+        export_sessions([folder], tmp_path / "out", options)
+    assert "colors" not in ExportOptions(format="parquet").key
+
+
+def test_an_environment_shows_them(tmp_path: Path) -> None:
+    path = slide(tmp_path / "slide.tif", ADOBE)
+    with closing(SlideEnv([path], size_px=256, seed=0)) as env:
+        image, _ = env.reset(options={"slide": 0, "field": (0, 0, SIDE_PX, SIDE_PX)})
+    assert isinstance(image, np.ndarray)
+    assert off(image, by_little_cms(path)) == 0
+
+
+def test_a_contact_sheet_shows_them(tmp_path: Path) -> None:
+    path = slide(tmp_path / "slide.tif", ADOBE)
+    status = path.stat()
+    _, picture = check_slide(path, (status.st_size, status.st_mtime_ns), None)
+    assert picture is not None
+    assert off(picture, by_little_cms(path)) == 0

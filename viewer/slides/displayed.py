@@ -1,0 +1,40 @@
+"""The colors of a slide as they are shown before anybody adjusts them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from viewer.slides.color_profile import ColorProfile
+    from viewer.slides.source import RgbImage, SlideInfo
+
+BY_PROFILE = "sRGB, by the slide's ICC profile"
+AS_STORED = "as stored: the slide has no ICC profile"
+
+
+def displayed(info: SlideInfo, rgb: RgbImage, *, uses_icc: bool = True) -> RgbImage:
+    """Return pixels of a slide as they are shown before anybody adjusts it.
+
+    For all pictures beside the canvas: thumbnails, label, macro, galleries, and what language
+    models, agents and datasets are given. Pixels that are measured or analyzed are the stored ones.
+    """
+    found = changing_profile(info.icc_profile) if uses_icc and info.icc_profile else None
+    return rgb if found is None else found.to_srgb(rgb)
+
+
+def colors_given(info: SlideInfo) -> str:
+    """Return in words what the colors of `displayed` are."""
+    from viewer.slides.color_profile import profile_problem
+
+    if not info.icc_profile:
+        return AS_STORED
+    return profile_problem(info.icc_profile) or BY_PROFILE
+
+
+def changing_profile(profile: bytes) -> ColorProfile | None:
+    """Return a profile that can be used and changes colors."""
+    from viewer.slides.color_profile import ColorProfileError, color_profile
+
+    found = color_profile(profile)
+    usable = None if isinstance(found, ColorProfileError) else found
+    return usable if usable is not None and usable.changes_colors else None
