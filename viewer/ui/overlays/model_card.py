@@ -70,6 +70,8 @@ class ModelCard(QFrame):
     """The user turned the overlay on or off."""
     chosen = Signal()
     """The user did something with the card while its overlay is on."""
+    unfolded = Signal()
+    """The user asked to see all of the card."""
     body_made = Signal()
     menu_asked = Signal(object)
     """A QMenu that is to be filled, before it opens."""
@@ -172,6 +174,8 @@ class ModelCard(QFrame):
         if self._is_on:
             self.chosen.emit()
         self.set_folded(folded=not self._is_folded)
+        if not self._is_folded:
+            self.unfolded.emit()
 
     def _on_menu(self) -> None:
         if self._is_on:

@@ -24,6 +24,8 @@ class ModelCards(QWidget):
 
     switched = Signal(object, bool)
     """An OverlaySource was turned on or off."""
+    unfolded = Signal(object)
+    """The user turned an overlay on, or unfolded its card: the OverlaySource."""
     chosen_changed = Signal()
     order_changed = Signal()
     body_made = Signal(object)
@@ -165,6 +167,7 @@ class ModelCards(QWidget):
         self._on.discard(source.key)
         card = ModelCard(source, name, self)
         card.switched.connect(lambda is_on: self._on_switched(card, is_on=is_on))
+        card.unfolded.connect(lambda: self.unfolded.emit(card.source))
         card.chosen.connect(lambda: self.choose(card.source.key))
         card.dragged.connect(lambda y: self._on_dragged(card, y))
         card.body_made.connect(lambda: self._on_body(card))
@@ -186,6 +189,8 @@ class ModelCards(QWidget):
         self.choose(card.source.key)
         self._pressed.add(card.source.key)
         self.switched.emit(card.source, is_on)
+        if is_on:
+            self.unfolded.emit(card.source)
         self._show_primary()
 
     def _on_body(self, card: ModelCard) -> None:

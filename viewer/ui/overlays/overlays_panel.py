@@ -114,7 +114,7 @@ class OverlaysPanel(Panel):
         self.empty.setVisible(self.models.count() == 0)
 
     def _reveal(self, key: str) -> None:
-        """Scroll a card that was turned on into sight, its head first."""
+        """Scroll a card that was turned on or unfolded into sight, its head first."""
         card = self.models.card(key)
         if card is not None:
             self._area.ensureWidgetVisible(card, 0, 0)
@@ -147,10 +147,8 @@ class OverlaysPanel(Panel):
         area = self._area = ScrollColumn(body, self)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         # Once the card has its new height.
-        self.models.switched.connect(
-            lambda source, is_on: (
-                QTimer.singleShot(0, self, lambda: self._reveal(source.key)) if is_on else None
-            )
+        self.models.unfolded.connect(
+            lambda source: QTimer.singleShot(0, self, lambda: self._reveal(source.key))
         )
         foot = QWidget(self)
         below = QVBoxLayout(foot)
