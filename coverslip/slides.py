@@ -136,7 +136,7 @@ def read_region(
 
     Returns
     -------
-    uint8 (height, width, 3); what lies beyond the slide is filled as models see it.
+    uint8 (height, width, 3), colors as stored; beyond the slide it is filled as models see it.
 
     Raises
     ------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 from contextlib import closing
 from pathlib import Path
@@ -10,6 +11,7 @@ import imagecodecs
 import msgspec
 import numpy as np
 import pytest
+import shapely
 import tifffile
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
@@ -20,6 +22,9 @@ from viewer.agents.clients.client_desk import ClientDesk
 from viewer.agents.clients.headless_place import HeadlessOptions, HeadlessPlace
 from viewer.agents.environment.slide_env import SlideEnv
 from viewer.agents.microscope import picture_of, slide_box, stored_picture_of
+from viewer.annotations.annotation import Annotation, AnnotationClass
+from viewer.annotations.masks.training_tiles import AnnotationsOrigin, TileOptions, cut_tiles
+from viewer.cli.explain import _save_slide_picture
 from viewer.cohort.arrival.checking import check_slide
 from viewer.recording.export.exporting import export_sessions
 from viewer.recording.export.options import ExportError, ExportOptions
@@ -167,3 +172,26 @@ def test_a_contact_sheet_shows_them(tmp_path: Path) -> None:
     _, picture = check_slide(path, (status.st_size, status.st_mtime_ns), None)
     assert picture is not None
     assert off(picture, by_little_cms(path)) == 0
+
+
+def test_an_explanation_of_a_slide_is_painted_over_them(tmp_path: Path) -> None:
+    path = slide(tmp_path / "slide.tif", ADOBE)
+    speaks_for_it = np.zeros((8, 8), np.float32)
+    _save_slide_picture(path, speaks_for_it, SIDE_PX / 8, tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as picture:
+        assert off(np.asarray(picture), by_little_cms(path)) == 0
+
+
+@pytest.mark.parametrize("profile", [ADOBE, None])
+def test_training_tiles_are_stored_pixels_and_say_so(tmp_path: Path, profile: bytes | None) -> None:
+    path = slide(tmp_path / "slide.tif", profile)
+    drawn = [Annotation(shapely.box(0, 0, 512, 512), shown_as=AnnotationClass("Tumor", "#c80000"))]
+    origin = AnnotationsOrigin("a.geojson", "0" * 64)
+    with closing(open_slide(path)) as source:
+        cut_tiles(source, drawn, tmp_path / "tiles", TileOptions(tile_px=256), origin)
+    with (tmp_path / "tiles" / "manifest.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    left_out = "; the slide's ICC profile is left out" if profile else ""
+    assert {row["colors"] for row in rows} == {f"as stored{left_out}"}
+    with Image.open(tmp_path / "tiles" / rows[0]["image"]) as image:
+        assert np.asarray(image)[0, 0].tolist() == COLORS[0, 0].tolist()

@@ -210,6 +210,8 @@ def _info(sources: Sequence[SlideSource], axes: Axes) -> SlideInfo:
     infos = [source.info for source in sources]
     names = ", ".join(source.path.name for source in sources)
     notes = [note for info in infos for note in info.notes]
+    if any(info.icc_profile for info in infos):
+        notes.append("The slides' ICC profiles are left out: channels have colors of their own.")
     return replace(
         infos[0],
         reader=f"{infos[0].reader}, {len(sources)} slides combined",

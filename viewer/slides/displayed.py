@@ -31,6 +31,12 @@ def colors_given(info: SlideInfo) -> str:
     return profile_problem(info.icc_profile) or BY_PROFILE
 
 
+def stored_colors(info: SlideInfo) -> str:
+    """Return in words what the colors of stored pixels are, in files that hold no profile."""
+    left_out = "; the slide's ICC profile is left out" if info.icc_profile else ""
+    return f"as stored{left_out}"
+
+
 def changing_profile(profile: bytes) -> ColorProfile | None:
     """Return a profile that can be used and changes colors."""
     from viewer.slides.color_profile import ColorProfileError, color_profile

@@ -24,6 +24,7 @@ from viewer.cell_text import text_cell
 from viewer.errors import CoverslipError
 from viewer.geometry import Box
 from viewer.limits import read_kept
+from viewer.slides.displayed import stored_colors
 from viewer.slides.errors import TileError
 from viewer.slides.region import Beyond, read_region
 
@@ -46,7 +47,7 @@ _AHEAD = 4
 _COLUMNS: tuple[str, ...] = (
     "image", "mask", "x0_px", "y0_px", "x1_px", "y1_px", "tile_px", "mpp_um_x", "mpp_um_y",
     "annotated_share", "classes", "slide", "slide_identity", "annotations", "annotations_sha256",
-    "made_with",
+    "made_with", "colors",
 )  # fmt: skip
 
 
@@ -154,7 +155,7 @@ def cut_tiles(
             continue
         kept += tile.was_there
         rows.append(tile.row)
-    _write_manifest(folder / MANIFEST, rows, place, origin)
+    _write_manifest(folder / MANIFEST, rows, place, origin, stored_colors(source.info))
     return TilesReport(len(rows), kept, problems)
 
 
@@ -279,7 +280,11 @@ def _write_legend(folder: Path, painting: Labeled, place: MaskPlace, *, by_insta
 
 
 def _write_manifest(
-    path: Path, rows: list[dict[str, object]], place: MaskPlace, origin: AnnotationsOrigin
+    path: Path,
+    rows: list[dict[str, object]],
+    place: MaskPlace,
+    origin: AnnotationsOrigin,
+    colors: str,
 ) -> None:
     x, y = place.pixel_um or (math.nan, math.nan)
     common: dict[str, object] = {
@@ -287,6 +292,7 @@ def _write_manifest(
         "mpp_um_y": "" if math.isnan(y) else f"{y:.6g}",
         "slide": place.slide, "slide_identity": place.slide_identity, "annotations": origin.name,
         "annotations_sha256": origin.sha256, "made_with": f"Coverslip {__version__}",
+        "colors": colors,
     }  # fmt: skip
     with atomic_write_text(path) as file:
         writer = csv.DictWriter(file, _COLUMNS)

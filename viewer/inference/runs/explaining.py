@@ -15,6 +15,7 @@ from viewer.inference.runs.part_weights import PartWeights, rolled_names, why_no
 from viewer.inference.runs.running import RunError, fitting_mpp_um
 from viewer.inference.tasks.known import TASKS
 from viewer.slides import TileError, open_slide
+from viewer.slides.displayed import displayed
 from viewer.slides.region import read_region
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Explanation(msgspec.Struct, frozen=True, eq=False):
     note
         Why there is no attention; "" where there is.
     box, tile
-        Where the tile lies (level-0 pixels), and its pixels, uint8 (side, side, 3).
+        Where the tile lies (level-0 pixels), and how it is shown, uint8 (side, side, 3).
     """
 
     name: str
@@ -121,6 +122,7 @@ def explain_tile(
             )
         except TileError as error:
             raise RunError(str(error)) from error
+        shown = displayed(source.info, tile)
     index = names.index(name) if name else -1
     answer = one_answer(
         bundle,
@@ -141,5 +143,5 @@ def explain_tile(
         tuple(PartWeights(*way, answer.random) for way in ways),
         "" if len(attention) else why_no_attention(about, answer.method),
         box,
-        tile,
+        shown,
     )

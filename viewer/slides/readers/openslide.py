@@ -23,6 +23,7 @@ from viewer.slides.errors import (
 from viewer.slides.pixel_memory import new_pixels
 from viewer.slides.readers.left_out import left_out_notes
 from viewer.slides.readers.openslide_messages import as_slide_error
+from viewer.slides.readers.unread_profiles import unread_profile
 from viewer.slides.resolution import believable_mpp_um, positive, scale_doubt
 from viewer.slides.source import DescribedSource, Level, RgbImage, ScreenImage, SlideInfo
 
@@ -270,12 +271,13 @@ def _info(path: Path, slide: OpenSlide, properties: dict[str, str]) -> SlideInfo
     vendor = properties.get("openslide.vendor", "unknown")
     optics = _optics(properties, vendor)
     doubt = scale_doubt(optics)
+    stored = lowlevel.read_icc_profile(slide._osr)  # pyright: ignore[reportPrivateUsage]
     return SlideInfo(
         vendor=vendor,
         reader=f"OpenSlide ({vendor})",
         optics=optics,
         associated=tuple(slide.associated_images),
-        icc_profile=lowlevel.read_icc_profile(slide._osr),  # pyright: ignore[reportPrivateUsage]
+        icc_profile=stored or unread_profile(path, vendor, properties),
         properties=properties,
         notes=(*left_out_notes(path, vendor, properties), *((doubt,) if doubt else ())),
     )

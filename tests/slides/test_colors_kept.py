@@ -1,0 +1,130 @@
+"""Copies are shown in the colors of what they were made of, or it is said that they are not."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import imagecodecs
+import marked_slides
+import numpy as np
+import pytest
+import tifffile
+from numpy.typing import NDArray
+from PIL import Image, ImageCms
+
+from viewer.slides import open_slide
+from viewer.slides.displayed import AS_STORED, BY_PROFILE, colors_given, displayed
+from viewer.slides.readers.unread_profiles import unread_profile
+from viewer.slides.region import read_level
+from viewer.slides.writing.convert import convert
+from viewer.slides.writing.deidentify import deidentify
+
+ADOBE = imagecodecs.cms_profile("adobergb")
+COLOR = (180, 90, 120)
+JPEG_ROUNDING = 3
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COVERSLIP_HOME", str(tmp_path / "home"))
+
+
+def by_little_cms(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    shown = ImageCms.profileToProfile(
+        Image.fromarray(pixels),
+        ImageCms.ImageCmsProfile(io.BytesIO(ADOBE)),
+        ImageCms.createProfile("sRGB"),
+        renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+    )
+    assert shown is not None
+    return np.asarray(shown)
+
+
+def shown(path: Path) -> tuple[NDArray[np.uint8], str]:
+    """The full size as the window opens it, and what its colors are said to be."""
+    with closing(open_slide(path)) as source:
+        return displayed(source.info, read_level(source, 0)), colors_given(source.info)
+
+
+@pytest.mark.parametrize(
+    "target", [("out.ome.tif", None), ("out.ome.zarr", None), ("out", "dicom")]
+)
+@pytest.mark.parametrize("compression", [None, "jpeg"])
+def test_a_converted_slide_keeps_them_or_says_so(
+    tmp_path: Path, target: tuple[str, str | None], compression: str | None
+) -> None:
+    pixels = np.full((700, 900, 3), COLOR, np.uint8)
+    path = tmp_path / "slide.tif"
+    tifffile.imwrite(
+        path, pixels, tile=(256, 256), photometric="rgb", compression=compression,
+        iccprofile=ADOBE, resolution=(40_000, 40_000), resolutionunit="CENTIMETER",
+    )  # fmt: skip
+    name, kind = target
+    done = convert(path, tmp_path / name, kind=kind)
+    picture, colors = shown(done.path)
+    is_said = any("ICC profile" in each for each in [*done.lossy, *done.dropped])
+    is_kept = not name.endswith("zarr")
+    with tifffile.TiffFile(path) as file:
+        stored = file.pages.first.asarray()
+    expected = by_little_cms(stored) if is_kept else stored
+    assert np.abs(picture.astype(int) - expected).max() <= JPEG_ROUNDING
+    assert (colors, is_said) == ((BY_PROFILE, False) if is_kept else (AS_STORED, True))
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        ("a.svs", marked_slides.write_svs),
+        ("a.tiff", marked_slides.write_philips),
+        ("a.ome.tif", marked_slides.write_ome),
+    ],
+)
+def test_a_deidentified_copy_keeps_them(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    write: Callable[[Path], Path],
+) -> None:
+    monkeypatch.setattr(marked_slides, "profile", lambda: ADOBE)
+    slide = write(tmp_path / name)
+    copy, _ = deidentify(slide, tmp_path / f"copy{name[1:]}")
+    with tifffile.TiffFile(slide) as file:
+        stored = file.pages.first.asarray()
+    picture, colors = shown(copy)
+    assert colors == BY_PROFILE
+    assert np.array_equal(picture, by_little_cms(stored))
+
+
+@pytest.mark.parametrize("vendor", ["hamamatsu", "leica", "philips", "trestle", "ventana"])
+@pytest.mark.parametrize("holds", [True, False])
+def test_profiles_that_openslide_leaves_out_are_those_of_the_full_size(
+    tmp_path: Path, vendor: str, holds: bool
+) -> None:
+    path = tmp_path / "slide.tif"
+    with tifffile.TiffWriter(path) as tiff:  # such as a BIF, where the label comes first
+        small = np.zeros((64, 64, 3), np.uint8)
+        tiff.write(small, photometric="rgb", iccprofile=marked_slides.profile())
+        large = np.zeros((256, 256, 3), np.uint8)
+        tiff.write(large, photometric="rgb", iccprofile=ADOBE if holds else None)
+    assert unread_profile(path, vendor, {}) == (ADOBE if holds else None)
+    assert unread_profile(path, "aperio", {}) is None
+    path.write_bytes(path.read_bytes()[:100])
+    assert unread_profile(path, vendor, {}) is None
+
+
+def test_the_profile_in_the_xml_of_a_philips_tiff_is_used(tmp_path: Path) -> None:
+    coded = base64.b64encode(ADOBE).decode()
+    path = tmp_path / "slide.tiff"
+    path.write_bytes(b"no TIFF")
+    for text, expected in (
+        (coded, ADOBE),
+        (f'"{coded}"', ADOBE),
+        (coded[:-3] + "!", None),
+        ("", None),
+    ):
+        properties = {"philips.DICOM_ICCPROFILE": text}
+        assert unread_profile(path, "philips", properties) == expected
