@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
 import torch
 from cli_steps import coverslip
 from inference_steps import make_bundle
 from onnx_networks import Net, classes, onnx_bundle
-from PIL import Image
+from PIL import Image, ImageCms
 from torch import nn
 
+from viewer.geometry import Point
 from viewer.inference.models.bundle import load_bundle
-from viewer.inference.models.model_library import BUNDLED
+from viewer.inference.models.model_library import BUNDLED, opened_model
+from viewer.inference.runs.explaining import explain_tile
 
 SIDE = 224
 TISSUE = Path(__file__).parents[2] / "resources" / "slides" / "CMU-1-Small-Region.svs"
@@ -75,6 +79,27 @@ def test_gradients_point_to_what_counts(slide: Path, tmp_path: Path) -> None:
     assert "no classifier of tiles" in nuclei.stderr
     cells = coverslip("explain", "cells", slide, "--mpp", "0.5")
     assert (cells.returncode, "no classifier of tiles and no slide" in cells.stderr) == (2, True)
+
+
+def test_the_tile_of_an_explanation_has_the_colors_that_the_window_shows(tmp_path: Path) -> None:
+    color, profile = (180, 90, 120), imagecodecs.cms_profile("adobergb")
+    slide = tmp_path / "slide.png"
+    Image.new("RGB", (600, 600), color).save(slide, icc_profile=profile)
+    names = [{"name": n, "colour": "#00aa00"} for n in ("Green", "Other")]
+    made = make_bundle(
+        tmp_path / "m", SeesGreen(), task="classification", mpp_um=0.5, patch_px=SIDE,
+        margin_px=0, classes=names,
+    )  # fmt: skip
+    with opened_model(str(made)) as bundle:
+        found = explain_tile(slide, bundle, Point(300, 300), mpp_um=0.5)
+    expected = ImageCms.profileToProfile(
+        Image.new("RGB", (1, 1), color),
+        ImageCms.ImageCmsProfile(io.BytesIO(profile)),
+        ImageCms.createProfile("sRGB"),
+        renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+    )
+    assert expected is not None
+    assert np.array_equal(found.tile, np.full((SIDE, SIDE, 3), np.asarray(expected)[0, 0]))
 
 
 def test_a_slide_model_is_explained_by_its_patches(tmp_path: Path) -> None:

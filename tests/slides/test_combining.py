@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -47,6 +48,18 @@ def test_slides_of_one_dye_each(tmp_path: Path) -> None:
     assert other.info.identity != source.info.identity
     assert source.info.is_called(source.info.identity)
     other.close()
+    source.close()
+
+
+def test_color_profiles_are_left_out_and_that_is_said(tmp_path: Path) -> None:
+    profile = imagecodecs.cms_profile("adobergb")
+    paths = [tmp_path / "a.tif", tmp_path / "b.tif"]
+    for path, held in zip(paths, (None, profile), strict=True):
+        picture = np.full((256, 256, 3), (0, 0, 200), np.uint8)
+        tifffile.imwrite(path, picture, photometric="rgb", tile=(128, 128), iccprofile=held)
+    source = open_combined(paths)
+    assert source.info.icc_profile is None
+    assert any("ICC profiles are left out" in note for note in source.info.notes)
     source.close()
 
 
