@@ -8,6 +8,7 @@ import logging
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -159,6 +160,15 @@ def own_home(new_home: Callable[[], Path], monkeypatch: pytest.MonkeyPatch) -> I
     # Else the next test's home would tell of this one's slides.
     if not trail.flush():
         trail._waiting.clear()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What waits in memory for a full disk is not found by other runs, or left by them."""
+    with pytest.MonkeyPatch.context() as patch:
+        module = import_module("viewer.stand_in.left_behind")  # a function has this name, too
+        patch.setattr(module, "_MEMORY", tmp_path_factory.mktemp("memory"))
+        yield
 
 
 @pytest.fixture(autouse=True)
