@@ -280,7 +280,7 @@ def test_what_a_killed_run_left_is_taken_up_and_brought_back(
     assert [drawn_and_killed(no_home) for _ in range(3)] == ["0", "1", "2"]
     # Programs leave it where all do.
     memory = import_module("viewer.stand_in.left_behind")
-    monkeypatch.setattr(memory, "_MEMORY", Path("/dev/shm"))
+    monkeypatch.setattr(memory, "_MEMORY", Path("/dev/shm"))  # noqa: S108 - as the program does
     no_home.parent.unlink()
     monkeypatch.setattr(stand_in, "_checked", None)
     assert stand_in.ensure() == ""
