@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import struct
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -114,6 +115,22 @@ def test_profiles_that_openslide_leaves_out_are_those_of_the_full_size(
     assert unread_profile(path, "aperio", {}) is None
     path.write_bytes(path.read_bytes()[:100])
     assert unread_profile(path, vendor, {}) is None
+
+
+def test_the_profile_of_an_ndpi_beyond_4_gib_is_read_as_tifffile_reads_it(tmp_path: Path) -> None:
+    path, at = tmp_path / "a.ndpi", (1 << 32) + 5000
+    tags = [(256, 4, 1, 300), (257, 4, 1, 200), (34675, 7, len(ADOBE), at)]
+    entries = b"".join(struct.pack("<HHII", *tag[:3], tag[3] & 0xFFFFFFFF) for tag in tags)
+    uppers = struct.pack("<3I", *(tag[3] >> 32 for tag in tags))
+    with path.open("wb") as file:
+        file.write(b"II*\0" + struct.pack("<Q", 100))
+        file.seek(100)
+        file.write(struct.pack("<H", len(tags)) + entries + bytes(8) + uppers)
+        file.seek(at)  # a hole: nothing of it lies on the disk
+        file.write(ADOBE)
+    with tifffile.TiffFile(path) as tiff:
+        assert tiff.pages.first.tags.valueof(34675) == ADOBE
+    assert unread_profile(path, "hamamatsu", {}) == ADOBE
 
 
 def test_the_profile_in_the_xml_of_a_philips_tiff_is_used(tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ long as all the rest of opening it, and tens of megabytes.
 
 from __future__ import annotations
 
+import math
 import struct
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import msgspec
 import numpy as np
@@ -16,7 +17,7 @@ from viewer.errors import CoverslipError
 from viewer.limits import open_regular
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -43,6 +44,7 @@ _SAMPLES, _PLANAR, _TILE_WIDTH, _TILE_HEIGHT = 277, 284, 322, 323
 _TILE_OFFSETS, _TILE_BYTE_COUNTS, _SAMPLE_FORMAT, _JPEG_TABLES = 324, 325, 339, 347
 _DEPTH, _SUBFILE, _ORIENTATION = 32997, 254, 274
 _DESCRIPTION, _ASCII = 270, 2
+_ICC_PROFILE, _BYTE, _UNDEFINED = 34675, 1, 7
 _UNSIGNED = 1
 
 
@@ -86,12 +88,7 @@ def read_directories(path: Path, most_values: int = _MOST_VALUES) -> list[Direct
     """
     with open_regular(path) as file:
         reader = _Reader(file, most_values)
-        found: list[Directory] = []
-        seen: set[int] = set()
-        while reader.next_at and reader.next_at not in seen and len(found) < _MOST_DIRECTORIES:
-            seen.add(reader.next_at)
-            found.append(_directory(reader.tags()))
-        return found
+        return [_directory(reader.tags(entries)) for entries in reader.directories()]
 
 
 def read_description(path: Path, most_bytes: int) -> bytes:
@@ -124,12 +121,35 @@ def first_numbers(path: Path, code: int) -> list[int]:
     """
     with open_regular(path) as file:
         reader = _Reader(file, is_ndpi=True)
-        found: list[int] = []
-        seen: set[int] = set()
-        while reader.next_at and reader.next_at not in seen and len(seen) < _MOST_DIRECTORIES:
-            seen.add(reader.next_at)
-            found += reader.numbers(code)
+        return [
+            number for entries in reader.directories() for number in reader.numbers(entries, code)
+        ]
+
+
+def read_icc_profile(path: Path, most_bytes: int, *, is_ndpi: bool = False) -> bytes:
+    """Return the color profile of the directory with the most pixels, which is the full size.
+
+    Of a longer one its beginning, b"" without one. Raises as `read_directories`.
+    """
+    with open_regular(path) as file:
+        reader = _Reader(file, is_ndpi=is_ndpi)
+        largest_px, found = -1, b""
+        for entries in reader.directories():
+            sides = (reader.numbers(entries, code) for code in (_WIDTH, _HEIGHT))
+            pixels = math.prod(side[0] if side else 0 for side in sides)
+            if pixels > largest_px:
+                largest_px, found = pixels, reader.data(entries, _ICC_PROFILE, most_bytes)
         return found
+
+
+class _Entry(NamedTuple):
+    """A tag; its values are `inline` where that has room for them, else at `offset`."""
+
+    code: int
+    kind: int
+    length: int
+    inline: bytes
+    offset: int
 
 
 class _Reader:
@@ -147,9 +167,10 @@ class _Reader:
             raise TiffDirectoryError("it does not begin like a TIFF")
         self._is_big = version == 43
         self._word = "Q" if self._is_big else "I"
-        # NDPI of more than 4 GiB: 8 bytes for the next directory in a classic TIFF.
-        is_long = self._is_big or (is_ndpi and file.seek(0, 2) >= 1 << 32)
-        self._next = self.order + ("Q" if is_long else "I")
+        # NDPI of more than 4 GiB: 8 bytes for the next directory in a classic TIFF, and behind it
+        # for each tag the upper half of where its values are.
+        self._is_long_ndpi = not self._is_big and is_ndpi and file.seek(0, 2) >= 1 << 32
+        self._next = self.order + ("Q" if self._is_big or self._is_long_ndpi else "I")
         self.next_at: int = struct.unpack_from(self._next, head, 8 if self._is_big else 4)[0]
 
     def bytes_at(self, offset: int, size: int) -> bytes:
@@ -159,34 +180,45 @@ class _Reader:
             raise TiffDirectoryError(f"it ends before {offset + size}")
         return data
 
-    def tags(self) -> dict[int, NDArray[np.integer]]:
-        """Code -> values, of the tags that hold numbers; steps on to the next directory."""
+    def directories(self) -> Iterator[list[_Entry]]:
+        """Yield the tags of each directory of the chain."""
+        seen: set[int] = set()
+        while self.next_at and self.next_at not in seen and len(seen) < _MOST_DIRECTORIES:
+            seen.add(self.next_at)
+            yield self.entries()
+
+    def tags(self, entries: Sequence[_Entry]) -> dict[int, NDArray[np.integer]]:
+        """Code -> values, of the tags that hold numbers."""
         tags: dict[int, NDArray[np.integer]] = {}
-        for code, kind, length, inline in self._entries():
-            if kind in _TYPES and code not in tags:
-                tags[code] = self._values(kind, length, inline)
+        for each in entries:
+            if each.kind in _TYPES and each.code not in tags:
+                tags[each.code] = self._values(each)
         return tags
 
-    def numbers(self, wanted: int) -> list[int]:
+    def numbers(self, entries: Sequence[_Entry], wanted: int) -> list[int]:
         """Return the first number of a tag, where it stands in the directory itself; else []."""
         return [
-            int(self._values(kind, 1, inline)[0])
-            for code, kind, length, inline in self._entries()
-            if code == wanted and kind in _TYPES and length == 1
+            int(self._values(each)[0])
+            for each in entries
+            if each.code == wanted and each.kind in _TYPES and each.length == 1
         ]
 
+    def data(self, entries: Sequence[_Entry], wanted: int, most_bytes: int) -> bytes:
+        """Return the bytes of a tag, cut at `most_bytes`; b"" where there is none."""
+        kinds = (_BYTE, _UNDEFINED)
+        found = (each for each in entries if each.code == wanted and each.kind in kinds)
+        return next((self._cut(each, most_bytes) for each in found), b"")
+
     def texts(self, wanted: Sequence[int], most_bytes: int) -> dict[int, bytes]:
-        """Return the values of tags of text that are there, each cut at `most_bytes`."""
+        """Return tags of text of the next directory that are there, each cut at `most_bytes`."""
         found: dict[int, bytes] = {}
-        for code, kind, length, inline in self._entries():
-            if code in wanted and code not in found and kind == _ASCII:
-                size = min(length, most_bytes)
-                is_here = length <= len(inline)
-                found[code] = inline[:size] if is_here else self._elsewhere(inline, size)
+        for each in self.entries():
+            if each.code in wanted and each.code not in found and each.kind == _ASCII:
+                found[each.code] = self._cut(each, most_bytes)
         return found
 
-    def _entries(self) -> list[tuple[int, int, int, bytes]]:
-        """Code, type, count and place of the values of each tag; steps on to the next directory."""
+    def entries(self) -> list[_Entry]:
+        """Return the tags of the next directory, and step on."""
         head = "Q" if self._is_big else "H"
         head_size, word = struct.calcsize(f"={head}"), struct.calcsize(f"={self._word}")
         at = self.next_at
@@ -194,22 +226,31 @@ class _Reader:
         if count > _MOST_TAGS:
             raise TiffDirectoryError(f"a directory of {count} tags")
         each = struct.Struct(f"{self.order}HH{self._word}{word}s")
-        entries = self.bytes_at(at + head_size, count * each.size + struct.calcsize(self._next))
-        (self.next_at,) = struct.unpack_from(self._next, entries, count * each.size)
-        return list(each.iter_unpack(entries[: count * each.size]))
+        end = count * each.size + struct.calcsize(self._next)
+        upper_size = 4 * count if self._is_long_ndpi else 0
+        data = self.bytes_at(at + head_size, end + upper_size)
+        (self.next_at,) = struct.unpack_from(self._next, data, count * each.size)
+        uppers = struct.unpack(f"{self.order}{upper_size // 4}I", data[end:]) or (0,) * count
+        offset = struct.Struct(self.order + self._word)
+        tags = zip(each.iter_unpack(data[: count * each.size]), uppers, strict=True)
+        return [
+            _Entry(code, kind, length, inline, offset.unpack(inline)[0] | upper << 32)
+            for (code, kind, length, inline), upper in tags
+        ]
 
-    def _elsewhere(self, inline: bytes, size: int) -> bytes:
-        (offset,) = struct.unpack(self.order + self._word, inline)
-        return self.bytes_at(offset, size)
+    def _cut(self, entry: _Entry, most_bytes: int) -> bytes:
+        size = min(entry.length, most_bytes)
+        is_here = entry.length <= len(entry.inline)
+        return entry.inline[:size] if is_here else self.bytes_at(entry.offset, size)
 
-    def _values(self, kind: int, length: int, inline: bytes) -> NDArray[np.integer]:
-        dtype = np.dtype(self.order + _TYPES[kind])
-        size = dtype.itemsize * length
-        if length > self._most_values:
-            raise TiffDirectoryError(f"a tag of {length} values")
-        if size <= len(inline):
-            return np.frombuffer(inline, dtype, length)
-        return np.frombuffer(self._elsewhere(inline, size), dtype)
+    def _values(self, entry: _Entry) -> NDArray[np.integer]:
+        dtype = np.dtype(self.order + _TYPES[entry.kind])
+        size = dtype.itemsize * entry.length
+        if entry.length > self._most_values:
+            raise TiffDirectoryError(f"a tag of {entry.length} values")
+        if size <= len(entry.inline):
+            return np.frombuffer(entry.inline, dtype, entry.length)
+        return np.frombuffer(self.bytes_at(entry.offset, size), dtype)
 
 
 def _directory(tags: dict[int, NDArray[np.integer]]) -> Directory:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-import struct
 from typing import TYPE_CHECKING
 
-from tifffile import TiffFile, TiffFileError
-
-from viewer.limits import COLOR_PROFILE_BYTES, open_regular
-from viewer.slides.readers.tiff.metadata import icc_profile
+from viewer.limits import COLOR_PROFILE_BYTES
+from viewer.slides.readers.tiff.metadata import PROFILE_HEADER_BYTES
+from viewer.slides.readers.tiff_directory import TiffDirectoryError, read_icc_profile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +29,7 @@ def unread_profile(path: Path, vendor: str, properties: Mapping[str, str]) -> by
     """
     if vendor not in _TIFF_VENDORS:
         return None
-    return _of_philips(properties.get(_PHILIPS, "")) or _of_largest_page(path)
+    return _of_philips(properties.get(_PHILIPS, "")) or _of_full_size(path, vendor)
 
 
 def _of_philips(text: str) -> bytes | None:
@@ -44,11 +42,14 @@ def _of_philips(text: str) -> bytes | None:
         return None
 
 
-def _of_largest_page(path: Path) -> bytes | None:
-    """Return the profile of the directory with the most pixels, which is the full size."""
+def _of_full_size(path: Path, vendor: str) -> bytes | None:
+    """Return the profile of the directory with the most pixels; one that is too long is cut.
+
+    Whoever uses it says so.
+    """
+    most_bytes = COLOR_PROFILE_BYTES.most + 1
     try:
-        with open_regular(path) as file, TiffFile(file, name=path.name) as tiff:
-            pages = [page.aspage() for page in tiff.pages]
-            return icc_profile(max(pages, key=lambda page: page.imagewidth * page.imagelength))
-    except (TiffFileError, OSError, ValueError, struct.error):
+        found = read_icc_profile(path, most_bytes, is_ndpi=vendor == "hamamatsu")
+    except (TiffDirectoryError, OSError):
         return None  # damage is said where it costs pixels; a VMS is no TIFF
+    return found if len(found) > PROFILE_HEADER_BYTES else None

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _UM_PER_RESOLUTION_UNIT = {2: 25_400.0, 3: 10_000.0, 4: 1_000.0, 5: 1.0}
 """Inch, centimeter, and, in no standard, millimeter and micrometer."""
 _ICC_PROFILE = 34675
+PROFILE_HEADER_BYTES = 128
+"""Of a color profile: what is no longer than it holds no colors."""
 _LONGEST_PROPERTY = 100_000
 _LONGEST_DESCRIPTION = 1 << 20
 _BEFORE = r"[\"']?(?:\s{0,9}[=:>]|\s|</name>\s{0,9}<value[^>]{0,99}>)\s{0,9}[\[(\"']?\s{0,9}"
@@ -225,7 +227,7 @@ def profile_note(pages: Sequence[TiffPage]) -> str:
 
 def icc_profile(page: TiffPage) -> bytes | None:
     value: Any = page.tags.valueof(_ICC_PROFILE)
-    return bytes(value) if isinstance(value, bytes) and len(value) > 128 else None
+    return bytes(value) if isinstance(value, bytes) and len(value) > PROFILE_HEADER_BYTES else None
 
 
 def _imagej_mpp_um(page: TiffPage) -> tuple[float, float] | None:
