@@ -21,7 +21,7 @@ from secrets import token_hex
 from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 
 from viewer.access import OWNER_FILE, give_access
-from viewer.errors import CoverslipError
+from viewer.errors import CoverslipError, reason_of
 from viewer.folders import is_own
 from viewer.policy import policy
 
@@ -237,8 +237,7 @@ def replace_by(unfinished: Path, path: Path) -> None:
 
 def unwritable(path: Path, error: Exception) -> str:
     """Return the sentence that says why a file was not written, and what to do."""
-    reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-    return f"{path} cannot be written ({reason}): choose another place."
+    return f"{path} cannot be written ({reason_of(error)}): choose another place."
 
 
 def _check_allowed(target: Path, path: Path) -> None:

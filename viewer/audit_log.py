@@ -22,6 +22,7 @@ from viewer.access import make_folder
 from viewer.appending import append_whole
 from viewer.atomic_write import atomic_write_bytes, atomic_write_text
 from viewer.cell_text import text_cell
+from viewer.errors import reason_of
 from viewer.folders import data_folder
 from viewer.limits import open_regular, read_kept
 from viewer.prepared_types import prepared
@@ -148,11 +149,10 @@ class AuditTrail:
         try:
             _append(_joined(entries), self._key())
         except Exception as error:  # nothing that is done may fail for its record
-            reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
             place = data_folder() / "audit"
             sentence = (
                 "What is opened, exported, sent and imported cannot be written down "
-                f"({reason}): mend or remove {place}."
+                f"({reason_of(error)}): mend or remove {place}."
             )
             if sentence != self._said:
                 self._said = sentence

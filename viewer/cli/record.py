@@ -13,6 +13,7 @@ import typer
 
 from viewer.atomic_write import unwritable
 from viewer.cli.output import SessionsFolder, checked_places, fail, say
+from viewer.errors import reason_of
 
 if TYPE_CHECKING:
     import ssl
@@ -212,7 +213,7 @@ def _tls(cert: Path | None, key: Path | None) -> ssl.SSLContext | None:
             check_regular(each)
         context.load_cert_chain(cert, key, password=_no_password)
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        reason = reason_of(error)
         fail(f"{cert} cannot be used as a certificate ({reason}): give PEM without a password.")
     return context
 

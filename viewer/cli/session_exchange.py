@@ -18,6 +18,7 @@ from viewer.cli.output import (
     say,
 )
 from viewer.cli.sessions import EXIT_NOT_SOUND, Mode, session_folder
+from viewer.errors import reason_of
 from viewer.plurals import plural
 
 if TYPE_CHECKING:
@@ -210,8 +211,7 @@ def _patients(table: Path | None) -> dict[str, str]:
         text = read_regular(table, JSON_BYTES).decode("utf-8-sig")
         rows = list(csv.DictReader(io.StringIO(text, newline="")))
     except (OSError, ValueError, csv.Error) as error:
-        reason = (error.strerror or error) if isinstance(error, OSError) else error
-        fail(f"{table} cannot be read as a table: {reason}.")
+        fail(f"{table} cannot be read as a table: {reason_of(error)}.")
     found = {
         str(row["slide"]).strip(): str(row["patient"]).strip()
         for row in rows

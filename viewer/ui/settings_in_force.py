@@ -8,6 +8,7 @@ import msgspec
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QApplication
 
+from viewer.errors import reason_of
 from viewer.folders import config_folder
 from viewer.set_aside import say_unusable
 from viewer.settings import Settings, save_settings
@@ -139,9 +140,8 @@ class SettingsInForce(QObject):
             self.apply()
 
     def _on_not_saved(self, error: Exception) -> None:
-        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         file = error.filename if isinstance(error, OSError) else None
         say_unusable(
-            f"The settings cannot be kept ({reason}): they hold until you close Coverslip. Mend or "
-            f"remove {file or config_folder()}."
+            f"The settings cannot be kept ({reason_of(error)}): they hold until you close "
+            f"Coverslip. Mend or remove {file or config_folder()}."
         )

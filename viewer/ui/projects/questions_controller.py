@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from PySide6.QtCore import QObject, QTimer
 
 from viewer.atomic_write import unwritable
+from viewer.errors import reason_of
 from viewer.folders import data_folder
 from viewer.recording.events import DiagnosisEntered, QuestionAnswered, QuestionAsked
 from viewer.ui.background_runner import BackgroundRunner
@@ -285,7 +286,7 @@ class QuestionsController(QObject):
 
     def _on_not_kept(self, error: Exception) -> None:
         self._is_writing = False
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        reason = reason_of(error)
         self.panel.tell_progress(
             self._answers,
             f"The answers cannot be written ({reason}): make room; they are kept until then.",

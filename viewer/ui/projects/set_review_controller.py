@@ -12,7 +12,7 @@ from PySide6.QtCore import QObject
 from viewer.annotations.document import adding, removing
 from viewer.canvas.layer import LayerOrder
 from viewer.canvas.outline_layer import OutlineLayer
-from viewer.errors import CoverslipError
+from viewer.errors import CoverslipError, reason_of
 from viewer.geometry import Box
 from viewer.recording.review.stopwatch import Stopwatch
 from viewer.ui.background_runner import BackgroundRunner, Task
@@ -350,8 +350,9 @@ class SetReviewController(QObject):
     def _on_not_written(self, error: Exception, opened: OpenedReview) -> None:
         """What is shown is again what is on the disk."""
         self._unwritten -= 1
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        self._window.show_error(f"A verdict is not saved ({reason}): make room, and give it again.")
+        self._window.show_error(
+            f"A verdict is not saved ({reason_of(error)}): make room, and give it again."
+        )
         if opened is self._opened:
             self._open(opened.of)
 

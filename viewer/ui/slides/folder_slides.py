@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QLabel, QWidget
 
+from viewer.errors import reason_of
 from viewer.plurals import plural
 from viewer.ui.background_runner import BackgroundRunner, Task
 from viewer.ui.slides.slide_list import SlideList, SlideRow
@@ -123,7 +124,7 @@ class FolderSlides(SlideList):
 
     def _on_failed(self, folder: Path, error: Exception) -> None:
         self._task = None
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        reason = reason_of(error)
         sentence = f"The folder {folder.name} cannot be read ({reason}): see that you may open it."
         self._tell(sentence)
         self.failed.emit(sentence)
