@@ -7,14 +7,14 @@ import io
 from contextlib import closing
 from pathlib import Path
 
-import imagecodecs
 import msgspec
 import numpy as np
 import pytest
 import shapely
 import tifffile
+from little_cms import ADOBE, by_little_cms
 from numpy.typing import NDArray
-from PIL import Image, ImageCms
+from PIL import Image
 from test_export import read_slide
 
 from viewer.agents.clients.allowed_folders import AllowedFolders
@@ -31,7 +31,6 @@ from viewer.recording.export.options import ExportError, ExportOptions
 from viewer.slides import open_slide
 from viewer.slides.displayed import AS_STORED, BY_PROFILE
 
-ADOBE = imagecodecs.cms_profile("adobergb")
 BROKEN = ADOBE[:16] + b"GRAY" + ADOBE[20:]
 SIDE_PX = 2048
 COLORS: NDArray[np.uint8] = np.array(
@@ -39,11 +38,6 @@ COLORS: NDArray[np.uint8] = np.array(
 )
 """Of the quarters of the slide: what is averaged over or coded as JPEG there stays as it is."""
 JPEG_ROUNDING = 3
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COVERSLIP_HOME", str(tmp_path / "home"))
 
 
 def slide(path: Path, profile: bytes | None) -> Path:
@@ -56,20 +50,14 @@ def slide(path: Path, profile: bytes | None) -> Path:
     return path
 
 
-def by_little_cms(path: Path) -> NDArray[np.uint8]:
+def shown_quarters(path: Path) -> NDArray[np.uint8]:
     """The colors of the quarters on a screen, by tifffile and Little CMS alone."""
     with tifffile.TiffFile(path) as file:
         stored = file.pages.first.asarray()[:: SIDE_PX // 2, :: SIDE_PX // 2]
         profile = file.pages.first.tags.valueof(34675)
-    shown = ImageCms.profileToProfile(
-        Image.fromarray(stored),
-        ImageCms.ImageCmsProfile(io.BytesIO(profile)),
-        ImageCms.createProfile("sRGB"),
-        renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
-    )
-    assert shown is not None
-    assert np.abs(np.asarray(shown).astype(int) - stored).max() > 20  # or nothing is told apart
-    return np.asarray(shown)
+    shown = by_little_cms(Image.fromarray(stored), profile)
+    assert np.abs(shown.astype(int) - stored).max() > 20  # or nothing is told apart
+    return shown
 
 
 def quarters(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -91,14 +79,14 @@ def test_a_model_is_given_what_the_window_shows_and_measurements_what_is_stored(
     path = slide(tmp_path / "slide.tif", ADOBE)
     with closing(open_slide(path)) as source:
         box = slide_box(source)
-        assert off(picture_of(source, box, 512), by_little_cms(path)) == 0
+        assert off(picture_of(source, box, 512), shown_quarters(path)) == 0
         assert off(stored_picture_of(source, box, 512), COLORS) == 0
 
 
 @pytest.mark.parametrize("profile", [ADOBE, BROKEN, None], ids=["profile", "unusable", "none"])
 def test_clients_are_given_it_too_and_are_told(tmp_path: Path, profile: bytes | None) -> None:
     path = slide(tmp_path / "slides" / "slide.tif", profile)
-    expected = by_little_cms(path) if profile == ADOBE else COLORS
+    expected = shown_quarters(path) if profile == ADOBE else COLORS
     place = HeadlessPlace(
         AllowedFolders([path.parent]), HeadlessOptions(tmp_path / "sessions", "me")
     )
@@ -124,7 +112,7 @@ def test_exported_pictures_have_the_colors_that_readers_saw(tmp_path: Path) -> N
     assert [session.colors for session in manifest.sessions] == [BY_PROFILE]
     assert f"- 1 sessions: {BY_PROFILE}" in (out / "README.md").read_text()
     case = out / folder.name
-    expected = by_little_cms(path)
+    expected = shown_quarters(path)
     assert off(decoded((case / "thumbnail.jpeg").read_bytes()), expected) <= JPEG_ROUNDING
     boxes = sorted(case.glob("box_*.jpeg"))
     assert boxes
@@ -163,7 +151,7 @@ def test_an_environment_shows_them(tmp_path: Path) -> None:
     with closing(SlideEnv([path], size_px=256, seed=0)) as env:
         image, _ = env.reset(options={"slide": 0, "field": (0, 0, SIDE_PX, SIDE_PX)})
     assert isinstance(image, np.ndarray)
-    assert off(image, by_little_cms(path)) == 0
+    assert off(image, shown_quarters(path)) == 0
 
 
 def test_a_contact_sheet_shows_them(tmp_path: Path) -> None:
@@ -171,7 +159,7 @@ def test_a_contact_sheet_shows_them(tmp_path: Path) -> None:
     status = path.stat()
     _, picture = check_slide(path, (status.st_size, status.st_mtime_ns), None)
     assert picture is not None
-    assert off(picture, by_little_cms(path)) == 0
+    assert off(picture, shown_quarters(path)) == 0
 
 
 def test_an_explanation_of_a_slide_is_painted_over_them(tmp_path: Path) -> None:
@@ -179,7 +167,7 @@ def test_an_explanation_of_a_slide_is_painted_over_them(tmp_path: Path) -> None:
     speaks_for_it = np.zeros((8, 8), np.float32)
     _save_slide_picture(path, speaks_for_it, SIDE_PX / 8, tmp_path / "a.png")
     with Image.open(tmp_path / "a.png") as picture:
-        assert off(np.asarray(picture), by_little_cms(path)) == 0
+        assert off(np.asarray(picture), shown_quarters(path)) == 0
 
 
 @pytest.mark.parametrize("profile", [ADOBE, None])

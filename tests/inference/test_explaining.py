@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 
-import imagecodecs
 import numpy as np
 import pytest
 import torch
 from cli_steps import coverslip
 from inference_steps import make_bundle
+from little_cms import ADOBE, by_little_cms
 from onnx_networks import Net, classes, onnx_bundle
-from PIL import Image, ImageCms
+from PIL import Image
 from torch import nn
 
 from viewer.geometry import Point
@@ -82,9 +81,9 @@ def test_gradients_point_to_what_counts(slide: Path, tmp_path: Path) -> None:
 
 
 def test_the_tile_of_an_explanation_has_the_colors_that_the_window_shows(tmp_path: Path) -> None:
-    color, profile = (180, 90, 120), imagecodecs.cms_profile("adobergb")
+    color = (180, 90, 120)
     slide = tmp_path / "slide.png"
-    Image.new("RGB", (600, 600), color).save(slide, icc_profile=profile)
+    Image.new("RGB", (600, 600), color).save(slide, icc_profile=ADOBE)
     names = [{"name": n, "colour": "#00aa00"} for n in ("Green", "Other")]
     made = make_bundle(
         tmp_path / "m", SeesGreen(), task="classification", mpp_um=0.5, patch_px=SIDE,
@@ -92,14 +91,8 @@ def test_the_tile_of_an_explanation_has_the_colors_that_the_window_shows(tmp_pat
     )  # fmt: skip
     with opened_model(str(made)) as bundle:
         found = explain_tile(slide, bundle, Point(300, 300), mpp_um=0.5)
-    expected = ImageCms.profileToProfile(
-        Image.new("RGB", (1, 1), color),
-        ImageCms.ImageCmsProfile(io.BytesIO(profile)),
-        ImageCms.createProfile("sRGB"),
-        renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
-    )
-    assert expected is not None
-    assert np.array_equal(found.tile, np.full((SIDE, SIDE, 3), np.asarray(expected)[0, 0]))
+    expected = by_little_cms(Image.new("RGB", (SIDE, SIDE), color), ADOBE)
+    assert np.array_equal(found.tile, expected)
 
 
 def test_a_slide_model_is_explained_by_its_patches(tmp_path: Path) -> None:

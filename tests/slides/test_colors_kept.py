@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import base64
-import io
 import struct
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-import imagecodecs
 import marked_slides
 import numpy as np
 import pytest
 import tifffile
+from little_cms import ADOBE, by_little_cms
 from numpy.typing import NDArray
-from PIL import Image, ImageCms
+from PIL import Image
 
 from viewer.slides import open_slide
 from viewer.slides.displayed import AS_STORED, BY_PROFILE, colors_given, displayed
@@ -24,25 +23,8 @@ from viewer.slides.region import read_level
 from viewer.slides.writing.convert import convert
 from viewer.slides.writing.deidentify import deidentify
 
-ADOBE = imagecodecs.cms_profile("adobergb")
 COLOR = (180, 90, 120)
 JPEG_ROUNDING = 3
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COVERSLIP_HOME", str(tmp_path / "home"))
-
-
-def by_little_cms(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    shown = ImageCms.profileToProfile(
-        Image.fromarray(pixels),
-        ImageCms.ImageCmsProfile(io.BytesIO(ADOBE)),
-        ImageCms.createProfile("sRGB"),
-        renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
-    )
-    assert shown is not None
-    return np.asarray(shown)
 
 
 def shown(path: Path) -> tuple[NDArray[np.uint8], str]:
@@ -71,7 +53,7 @@ def test_a_converted_slide_keeps_them_or_says_so(
     is_kept = not name.endswith("zarr")
     with tifffile.TiffFile(path) as file:
         stored = file.pages.first.asarray()
-    expected = by_little_cms(stored) if is_kept else stored
+    expected = by_little_cms(Image.fromarray(stored), ADOBE) if is_kept else stored
     assert np.abs(picture.astype(int) - expected).max() <= JPEG_ROUNDING
     assert (colors, is_said) == ((BY_PROFILE, False) if is_kept else (AS_STORED, True))
 
@@ -97,7 +79,7 @@ def test_a_deidentified_copy_keeps_them(
         stored = file.pages.first.asarray()
     picture, colors = shown(copy)
     assert colors == BY_PROFILE
-    assert np.array_equal(picture, by_little_cms(stored))
+    assert np.array_equal(picture, by_little_cms(Image.fromarray(stored), ADOBE))
 
 
 @pytest.mark.parametrize("vendor", ["hamamatsu", "leica", "philips", "trestle", "ventana"])

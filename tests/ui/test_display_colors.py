@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Callable
 from pathlib import Path
 
-import imagecodecs
 import numpy as np
 import pytest
 import tifffile
 from cli_steps import coverslip
 from cmap import Colormap
-from PIL import Image, ImageCms
+from little_cms import ADOBE, by_little_cms
+from PIL import Image
 from PySide6.QtCore import QPoint, QSize, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QWidget
@@ -35,19 +34,8 @@ def slide(path: Path, profile: bytes | None, color: tuple[int, int, int] = COLOR
     return path
 
 
-def adobe_rgb() -> bytes:
-    return imagecodecs.cms_profile("adobergb")
-
-
-def by_little_cms(color: tuple[int, int, int], profile: bytes) -> list[int]:
-    shown = ImageCms.profileToProfile(
-        Image.new("RGB", (1, 1), color),
-        ImageCms.ImageCmsProfile(io.BytesIO(profile)),
-        ImageCms.createProfile("sRGB"),
-        renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
-    )
-    assert shown is not None
-    return np.asarray(shown)[0, 0].tolist()
+def shown_color(color: tuple[int, int, int], profile: bytes) -> list[int]:
+    return by_little_cms(Image.new("RGB", (1, 1), color), profile)[0, 0].tolist()
 
 
 def middle(path: Path) -> list[int]:
@@ -56,10 +44,10 @@ def middle(path: Path) -> list[int]:
 
 
 def test_a_shot_shows_what_the_window_shows(tmp_path: Path) -> None:
-    path = slide(tmp_path / "slide.tif", adobe_rgb())
+    path = slide(tmp_path / "slide.tif", ADOBE)
     for options, expected in (
-        ((), by_little_cms(COLOR, adobe_rgb())),
-        (("--display", "icc"), by_little_cms(COLOR, adobe_rgb())),
+        ((), shown_color(COLOR, ADOBE)),
+        (("--display", "icc"), shown_color(COLOR, ADOBE)),
         (("--display", "raw"), list(COLOR)),
     ):
         told = coverslip("shot", path, "-o", "a.png", "--size", "64x64", *options, folder=tmp_path)
@@ -74,7 +62,7 @@ def test_a_shot_shows_what_the_window_shows(tmp_path: Path) -> None:
 def test_an_unusable_profile_is_said_everywhere(
     tmp_path: Path, window: MainWindow, space: bytes, qtbot: QtBot
 ) -> None:
-    profile = bytearray(adobe_rgb())
+    profile = bytearray(ADOBE)
     profile[16:20] = space or profile[16:20]
     broken = bytes(profile) if space else bytes(profile[:200])
     path = slide(tmp_path / "slide.tif", broken)
@@ -102,9 +90,9 @@ def test_an_unusable_profile_is_said_everywhere(
 def test_thumbnails_go_through_the_profile(
     tmp_path: Path, window: MainWindow, qtbot: QtBot
 ) -> None:
-    path = slide(tmp_path / "slide.tif", adobe_rgb())
+    path = slide(tmp_path / "slide.tif", ADOBE)
     thumbnails = Thumbnails(window, QSize(64, 64))
-    for uses_icc, expected in ((True, by_little_cms(COLOR, adobe_rgb())), (False, list(COLOR))):
+    for uses_icc, expected in ((True, shown_color(COLOR, ADOBE)), (False, list(COLOR))):
         thumbnails.set_uses_icc(uses_icc=uses_icc)
         with qtbot.waitSignal(thumbnails.changed, timeout=10_000):
             thumbnails.picture(path)
@@ -123,7 +111,7 @@ def test_label_and_macro_go_through_the_profile(
     with tifffile.TiffWriter(path) as out:
         tile = {"tile": (256, 256), "photometric": "rgb", "compression": "jpeg"}
         tissue = np.full((512, 512, 3), COLOR, np.uint8)
-        out.write(tissue, description=description, iccprofile=adobe_rgb(), metadata=None, **tile)
+        out.write(tissue, description=description, iccprofile=ADOBE, metadata=None, **tile)
         plain = {"photometric": "rgb", "rowsperstrip": 16, "metadata": None}
         out.write(tissue[::4, ::4], description="Aperio Image Library", **plain)
         label = np.full((64, 96, 3), (200, 40, 60), np.uint8)
@@ -138,7 +126,7 @@ def test_label_and_macro_go_through_the_profile(
     qtbot.waitUntil(lambda: macro.image is not None, timeout=10_000)
     assert macro.image is not None
     color = macro.image.pixelColor(40, 30)
-    expected = by_little_cms((200, 40, 60), adobe_rgb())
+    expected = shown_color((200, 40, 60), ADOBE)
     assert [color.red(), color.green(), color.blue()] == expected
 
 
@@ -174,7 +162,7 @@ def spots(path: Path) -> Path:
     picture[(rows - 512) ** 2 + (columns - 512) ** 2 < 200**2] = (190, 120, 170)
     picture += rng.normal(0, 6, picture.shape)
     pixels = np.clip(picture, 0, 255).astype(np.uint8)
-    tifffile.imwrite(path, pixels, tile=(256, 256), photometric="rgb", iccprofile=adobe_rgb())
+    tifffile.imwrite(path, pixels, tile=(256, 256), photometric="rgb", iccprofile=ADOBE)
     return path
 
 
