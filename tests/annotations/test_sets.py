@@ -162,6 +162,7 @@ def test_versions_come_back(open_store: Callable[..., SetStore]) -> None:
     store = open_store()
     first, second = square(0), square(20)
     put(store, first, second, label="Brush")
+    time.sleep(0.002)  # times are told by the millisecond
     store.write([Stamped.now(removing("Delete", [first]), "A")])
     newest, oldest = store.versions()
     assert (newest.label, newest.changed, newest.author) == ("Delete", 1, "A")
