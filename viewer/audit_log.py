@@ -25,7 +25,7 @@ from viewer.cell_text import text_cell
 from viewer.errors import reason_of
 from viewer.folders import data_folder
 from viewer.limits import open_regular, read_kept
-from viewer.prepared_types import prepared
+from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.set_aside import say_unusable
 from viewer.utc import utc_stamp
 
@@ -210,7 +210,7 @@ def check_audit() -> AuditVerdict:
     for line in _lines():
         try:
             entry = msgspec.json.decode(line, type=prepared(AuditEntry))
-        except (msgspec.MsgspecError, RecursionError):
+        except DECODE_ERRORS:
             return AuditVerdict(count, unsigned, f"Line {count + 1} is damaged.")
         if entry.number != count:
             return AuditVerdict(
@@ -297,7 +297,7 @@ def _end(path: Path) -> tuple[int, str]:
     lines = tail[: tail.rfind(b"\n") + 1].splitlines()
     if not lines:
         return 0, ""
-    with contextlib.suppress(msgspec.MsgspecError, RecursionError):
+    with contextlib.suppress(*DECODE_ERRORS):
         last = msgspec.json.decode(lines[-1], type=prepared(AuditEntry))
         return last.number + 1, last.signature
     return _head(), ""
@@ -306,7 +306,7 @@ def _end(path: Path) -> tuple[int, str]:
 def _head() -> int:
     try:
         return msgspec.json.decode(read_kept(_folder() / _HEAD), type=int)
-    except (OSError, msgspec.MsgspecError, RecursionError):
+    except (OSError, *DECODE_ERRORS):
         return 0
 
 
@@ -326,5 +326,5 @@ def _lines() -> Iterator[bytes]:
 
 def _entries() -> Iterator[AuditEntry]:
     for line in _lines():
-        with contextlib.suppress(msgspec.MsgspecError, RecursionError):
+        with contextlib.suppress(*DECODE_ERRORS):
             yield msgspec.json.decode(line, type=prepared(AuditEntry))

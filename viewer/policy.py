@@ -14,7 +14,7 @@ from typing import Literal
 import msgspec
 
 from viewer.limits import JSON_BYTES, read_regular
-from viewer.prepared_types import prepared
+from viewer.prepared_types import DECODE_ERRORS, prepared
 
 POLICY_PATH = Path("/etc/coverslip/policy.json")
 
@@ -158,7 +158,7 @@ def _read() -> ReadPolicy:
         return ReadPolicy(msgspec.json.decode(data, type=prepared(Policy)))
     except OSError as error:
         return _strictest(f"cannot be read ({error.strerror or error})")
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except DECODE_ERRORS as error:
         return _strictest(f"is invalid ({str(error).replace('`', '')})")
 
 

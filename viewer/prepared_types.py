@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+DECODE_ERRORS = (msgspec.MsgspecError, UnicodeError, RecursionError)
+"""What msgspec raises where data are not what they should be.
+
+Of texts that are no UTF-8, and of JSON nested without end, it raises none of its own errors.
+"""
+
 _one_at_a_time = threading.Lock()
 _known: set[object] = set()
 

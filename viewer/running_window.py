@@ -28,7 +28,7 @@ import msgspec
 from filelock import FileLock, Timeout
 
 from viewer.folders import config_folder
-from viewer.prepared_types import prepared
+from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.slides.remote.address import full_address, slide_path
 
 _log = logging.getLogger(__name__)
@@ -109,7 +109,7 @@ def read_request(data: bytes) -> list[Path] | None:
     """Return the paths that a start asks to open; None for anything else, which is not answered."""
     try:
         paths = msgspec.json.decode(data, type=prepared(_Request)).paths
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except DECODE_ERRORS:
         return None
     if len(paths) > _MOST_PATHS or any("\0" in path for path in paths):
         return None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from viewer.limits import FileTooLargeError, HollowFileError, NoRegularFileError, read_kept
-from viewer.prepared_types import prepared
+from viewer.prepared_types import DECODE_ERRORS, prepared
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,6 +81,6 @@ def kept_json(path: Path, kind: type[T], what: str, suffix: str = ".bad") -> T |
         return None if content is None else msgspec.json.decode(content, type=prepared(kind))
     except OSError as error:
         _log.warning("%s cannot be read (%s)", what, error)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except DECODE_ERRORS as error:
         set_aside(path, error, what, suffix)
     return None

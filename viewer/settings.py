@@ -13,7 +13,7 @@ import msgspec
 from viewer.access import make_folder
 from viewer.atomic_write import atomic_write_bytes
 from viewer.limits import read_kept
-from viewer.prepared_types import prepared
+from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.set_aside import UNUSABLE, set_aside
 from viewer.setting_choices import CHOICES
 from viewer.untyped import is_mapping, is_sequence
@@ -175,7 +175,7 @@ def read_settings(folder: Path) -> tuple[Settings, list[str]]:
         )
     try:
         kept = msgspec.json.decode(content, type=dict[str, object])
-    except (msgspec.DecodeError, RecursionError):
+    except DECODE_ERRORS:
         aside = _set_aside(path, content)
         return Settings(), _warned(
             [f"The settings are damaged: the defaults are used, and the file is kept as {aside}."]
@@ -328,5 +328,5 @@ def _kept(path: Path) -> dict[str, object]:
     """Return what the file holds; nothing where it cannot be read."""
     try:
         return msgspec.json.decode(read_kept(path), type=dict[str, object])
-    except (OSError, msgspec.DecodeError, RecursionError):
+    except (OSError, *DECODE_ERRORS):
         return {}

@@ -29,7 +29,7 @@ from viewer.agents.server_faults import (
 from viewer.agents.tools_as_text import with_tools_as_text
 from viewer.egress import EgressError, check_egress
 from viewer.errors import CoverslipError
-from viewer.prepared_types import prepared
+from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.untyped import is_mapping
 
 if TYPE_CHECKING:
@@ -350,7 +350,7 @@ def _status_words(error: _StatusError) -> str:
         return ""
     try:
         body = msgspec.json.decode(error.body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+    except DECODE_ERRORS:
         body = text
     if is_mapping(body):
         body = body.get("error", body)

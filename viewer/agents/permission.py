@@ -12,7 +12,7 @@ from viewer.atomic_write import atomic_write_bytes
 from viewer.egress import EgressError, check_egress
 from viewer.folders import data_folder
 from viewer.limits import read_kept
-from viewer.prepared_types import prepared
+from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class PermissionBook:
             return msgspec.json.decode(read_kept(self._path), type=prepared(list[Permission]))
         except FileNotFoundError:
             return []
-        except (OSError, msgspec.MsgspecError, RecursionError) as error:
+        except (OSError, *DECODE_ERRORS) as error:
             _log.warning("permissions cannot be read (%s): they are asked for again", error)
             return []
 
@@ -89,7 +89,7 @@ class PermissionBook:
     def _withdrawn(self) -> list[list[str]]:
         try:
             return msgspec.json.decode(read_kept(self._gone_path), type=list[list[str]])
-        except (OSError, msgspec.MsgspecError, RecursionError):
+        except (OSError, *DECODE_ERRORS):
             return []
 
     def _save_withdrawn(self, gone: list[list[str]]) -> None:

@@ -10,7 +10,7 @@ from msgspec import Meta
 from viewer.agents.errors import AgentError, BadAnswerError
 from viewer.limits import JSON_BYTES, read_regular
 from viewer.measurement_names import with_signs
-from viewer.prepared_types import prepared
+from viewer.prepared_types import DECODE_ERRORS, prepared
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -93,7 +93,7 @@ def load_template(path: Path) -> ReportTemplate:
         )
     except OSError as error:
         raise AgentError(f"{path} cannot be read ({error.strerror or error}).") from error
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except DECODE_ERRORS as error:
         raise AgentError(
             f"{path.name} is no template of a report: {error}; docs/agents.md tells what is."
         ) from error

@@ -9,7 +9,7 @@ from viewer.agents.errors import BadAnswerError, DeclinedError, RefusedError
 from viewer.agents.json_in_text import as_object
 from viewer.agents.thoughts import Spoken, without_thoughts
 from viewer.errors import CoverslipError
-from viewer.prepared_types import prepared
+from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.untyped import is_mapping, is_sequence
 
 _THOUGHT_PARTS = ("thinking", "thought", "reasoning", "reasoning_content")
@@ -115,7 +115,7 @@ class StreamedReply(msgspec.Struct):
             part = msgspec.json.decode(text, type=prepared(_Completion))
         except UnicodeDecodeError:
             raise RefusedError("sent bytes that are no text (not UTF-8)") from None
-        except (msgspec.MsgspecError, RecursionError) as error:
+        except DECODE_ERRORS as error:
             raise DamagedAnswerError(str(error)) from error
         told = part.error or (part.choices is None and (part.detail or part.message))
         if told:

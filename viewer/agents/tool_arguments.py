@@ -10,7 +10,7 @@ from msgspec import Meta
 from viewer.agents.errors import ToolError
 from viewer.agents.json_in_text import as_object
 from viewer.geometry import Box
-from viewer.prepared_types import prepared
+from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.untyped import is_mapping, is_sequence
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def checked_arguments(
                 return msgspec.json.decode(arguments.encode(), type=prepared(kind), strict=False)
             return msgspec.convert(known, prepared(kind), strict=False)
         return msgspec.convert(dict(arguments), prepared(kind), strict=False)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+    except DECODE_ERRORS as error:
         raise ToolError(f"The arguments of {tool} are wrong: {error}.") from error
 
 

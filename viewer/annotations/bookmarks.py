@@ -9,7 +9,7 @@ import shapely
 
 from viewer.annotations.annotation import DESCRIPTION, Annotation, AnnotationClass
 from viewer.geometry import Point, Size, View
-from viewer.prepared_types import prepared
+from viewer.prepared_types import DECODE_ERRORS, prepared
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,7 +57,7 @@ def kept_view(annotation: Annotation, size: Size) -> View | None:
         return None
     try:
         kept = msgspec.json.decode(text, type=prepared(_KeptView))
-    except (msgspec.MsgspecError, RecursionError):
+    except DECODE_ERRORS:
         return None
     if kept.downsample <= 0:
         return None

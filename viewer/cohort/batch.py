@@ -19,7 +19,7 @@ from viewer.folders import data_folder
 from viewer.inference.cells.stain_vectors import StainVectors  # noqa: TC001 - msgspec reads it
 from viewer.kept_lines import append_lines, read_bodies
 from viewer.limits import read_kept
-from viewer.prepared_types import prepared
+from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.slides.remote.address import is_address
 from viewer.slides.slide_files import slide_stamp
 from viewer.utc import utc_stamp
@@ -189,7 +189,7 @@ class Batch:
             for body in read_bodies(self.folder / _LOG):
                 try:
                     record = msgspec.json.decode(body, type=prepared(SlideRecord))
-                except (msgspec.MsgspecError, RecursionError):
+                except DECODE_ERRORS:
                     continue
                 records[record.slide] = record
         except OSError as error:
@@ -218,7 +218,7 @@ class Batch:
         """Return where the batch ran last."""
         try:
             return msgspec.json.decode(read_kept(self.folder / _WHERE), type=prepared(BatchWhere))
-        except (OSError, msgspec.MsgspecError, RecursionError):
+        except (OSError, *DECODE_ERRORS):
             return BatchWhere()
 
     def move(self, where: BatchWhere) -> None:
@@ -251,7 +251,7 @@ class Batch:
             return msgspec.json.decode(
                 read_kept(self.folder / _PROGRESS), type=prepared(BatchProgress)
             )
-        except (OSError, msgspec.MsgspecError, RecursionError):
+        except (OSError, *DECODE_ERRORS):
             return None
 
     def ask_to_cancel(self) -> None:
@@ -390,7 +390,7 @@ def output_names(paths: Sequence[str], suffix: str) -> list[str]:
 def _read_manifest(folder: Path) -> _Manifest | None:
     try:
         return msgspec.json.decode(read_kept(folder / _MANIFEST), type=prepared(_Manifest))
-    except (OSError, msgspec.MsgspecError, RecursionError):
+    except (OSError, *DECODE_ERRORS):
         return None
 
 

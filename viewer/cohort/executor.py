@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import msgspec
 
 from viewer.cohort.errors import BatchError
-from viewer.prepared_types import prepared
+from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.processes.giving_way import give_way, gives_way
 from viewer.processes.own_modules import own_environment
 from viewer.slides.remote.address import full_address, is_address, slide_path
@@ -178,7 +178,7 @@ class LocalExecutor:
             for line in process.stdout:
                 try:
                     read = msgspec.json.decode(line, type=prepared(RunLine))
-                except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                except DECODE_ERRORS:
                     continue
                 if read.progress is not None:
                     on_progress(read.progress)

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import msgspec
 
 from viewer.errors import CoverslipError
+from viewer.prepared_types import DECODE_ERRORS
 
 if TYPE_CHECKING:
     from typing import Protocol
@@ -128,7 +129,7 @@ class Channel(Generic[Incoming]):
         data = self._bytes(length, deadline_s)
         try:
             return self._decoder.decode(data)
-        except (msgspec.MsgspecError, RecursionError) as error:
+        except DECODE_ERRORS as error:
             raise ChannelError(f"a message could not be understood ({error})") from error
 
     def close(self) -> None:

@@ -13,6 +13,7 @@ import msgspec
 from viewer.access import make_folder
 from viewer.folders import data_folder
 from viewer.limits import open_regular
+from viewer.prepared_types import DECODE_ERRORS
 from viewer.recording.events import SlideClosed
 from viewer.window_first import giving_way
 
@@ -201,7 +202,7 @@ def _end_of(path: Path, size: int) -> tuple[float, bool]:
     for line in reversed(lines[:-1]):
         try:
             last = decode_line(line)
-        except (msgspec.MsgspecError, RecursionError):
+        except DECODE_ERRORS:
             continue
         return last.elapsed_ns / 1e9, isinstance(last.event, SlideClosed)
     return 0.0, False

@@ -62,7 +62,7 @@ def decode_line(line: bytes) -> LogLine:
 
     Raises
     ------
-    msgspec.MsgspecError
+    DECODE_ERRORS
         The line is no JSON or not of the schema.
     """
     return _decoder.decode(line)

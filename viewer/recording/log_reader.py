@@ -9,7 +9,7 @@ import msgspec
 
 from viewer.appending import append_whole
 from viewer.limits import EVENT_BYTES, LOG_BYTES, open_regular, read_regular
-from viewer.prepared_types import prepared
+from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.recording.events import AnyEvent
 from viewer.recording.log_file import LOCK_FILE, spilled
 from viewer.recording.log_line import CHAIN_START, LogLine, chain_of, decode_line
@@ -68,7 +68,7 @@ def iter_blocks(folder: Path) -> Iterator[list[LogLine]]:
     for block in _raw_blocks(folder):
         try:
             lines = _lines_decoder.decode(b"[" + block.rstrip(b"\n").replace(b"\n", b",") + b"]")
-        except (msgspec.MsgspecError, RecursionError):
+        except DECODE_ERRORS:
             lines = list(_known_lines(folder, block, first))
         first += block.count(b"\n")
         yield lines
@@ -172,7 +172,7 @@ def _known_lines(folder: Path, block: bytes, first: int) -> Iterator[LogLine]:
         except msgspec.ValidationError:
             if not _is_foreign(line):
                 raise _bad_line(folder, number) from None
-        except (msgspec.DecodeError, RecursionError):
+        except DECODE_ERRORS:
             raise _bad_line(folder, number) from None
 
 
@@ -192,7 +192,7 @@ def _is_foreign(line: bytes) -> bool:
     """Return whether a line is whole, with an event of a kind that a newer version writes."""
     try:
         parts = msgspec.json.decode(line, type=tuple[int, int, int, list[object], str])
-    except (msgspec.DecodeError, RecursionError):
+    except DECODE_ERRORS:
         return False
     event = parts[3]
     return bool(event) and isinstance(event[0], str) and event[0] not in _TAGS
@@ -216,7 +216,7 @@ def _checked(line: bytes, number: int, chain: str, elapsed_ns: int) -> tuple[str
     try:
         at = decode_line(line)
         numbers = (at.number, at.elapsed_ns, at.chain)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except DECODE_ERRORS as error:
         if not _is_foreign(line):
             return f"it is not of the schema ({error})", chain, elapsed_ns
         parts = msgspec.json.decode(line, type=tuple[int, int, int, list[object], str])

@@ -13,7 +13,7 @@ from viewer.atomic_write import atomic_write_bytes
 from viewer.errors import CoverslipError
 from viewer.geometry import Optics, Size
 from viewer.limits import SESSION_BYTES, read_regular
-from viewer.prepared_types import prepared
+from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.recording.events import SCHEMA_VERSION
 from viewer.utc import utc_stamp
 
@@ -200,7 +200,7 @@ def read_header(folder: Path) -> SessionHeader:
         raise SessionError(f"There is no session in {folder}: {reason}.") from error
     try:
         header = msgspec.json.decode(data, type=prepared(SessionHeader))
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except DECODE_ERRORS as error:
         raise SessionError(f"{path} is damaged ({error}): restore it from a copy.") from error
     if header.schema_version > SCHEMA_VERSION:
         raise SessionError(

@@ -16,7 +16,7 @@ import msgspec
 from viewer.appending import append_whole
 from viewer.atomic_write import atomic_write_bytes
 from viewer.limits import JSON_BYTES, open_regular, read_regular
-from viewer.prepared_types import prepared
+from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.recording.session import EVENTS_FILE, SessionHeader, read_header
 from viewer.signing.keys import KeyRing, fingerprint, is_signed
 from viewer.untyped import is_mapping, is_sequence
@@ -304,7 +304,7 @@ def _last(folder: Path) -> LogSignature | None:
     except OSError:
         return None
     for line in reversed(data.split(b"\n")):
-        with contextlib.suppress(msgspec.MsgspecError, RecursionError):
+        with contextlib.suppress(*DECODE_ERRORS):
             return msgspec.json.decode(line, type=prepared(LogSignature))
     return None
 
@@ -328,5 +328,5 @@ def _tail_ns(folder: Path, begin_bytes: int) -> int:
         return 0
     try:
         return decode_line(lines[-1]).elapsed_ns - decode_line(lines[0]).elapsed_ns
-    except (msgspec.MsgspecError, RecursionError):
+    except DECODE_ERRORS:
         return _MOST_TAIL_NS + 1

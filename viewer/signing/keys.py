@@ -16,6 +16,7 @@ import msgspec
 
 from viewer.atomic_write import atomic_write_bytes
 from viewer.limits import read_kept
+from viewer.prepared_types import DECODE_ERRORS
 from viewer.signing.kept_secrets import (
     keep_secret,
     kept_secret,
@@ -124,6 +125,6 @@ def _listed() -> dict[str, list[str]]:
         return msgspec.json.decode(data, type=dict[str, list[str]])
     except FileNotFoundError:
         return {}
-    except (OSError, msgspec.MsgspecError, RecursionError) as error:
+    except (OSError, *DECODE_ERRORS) as error:
         _log.warning("the list of keys cannot be read (%s)", error)
         return {}

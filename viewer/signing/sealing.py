@@ -16,7 +16,7 @@ import msgspec
 from viewer.atomic_write import atomic_write_bytes
 from viewer.errors import CoverslipError
 from viewer.limits import DESCRIPTION_BYTES, read_regular
-from viewer.prepared_types import prepared
+from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.signing.keys import fingerprint
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ def read_recovery_file(path: Path, passphrase: str) -> SealKey:
         recovery = msgspec.json.decode(data, type=prepared(_Recovery))
     except OSError as error:
         raise SealError(f"{path} cannot be read ({error.strerror or error}).") from error
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except DECODE_ERRORS:
         pass
     if recovery is None or recovery.format != RECOVERY_FORMAT or not _is_bearable(recovery.scrypt):
         raise SealError(f"{path.name} is no key of a study: choose the recovery file of its owner.")

@@ -11,7 +11,7 @@ from viewer.access import make_folder
 from viewer.atomic_write import atomic_write_bytes
 from viewer.folders import data_folder
 from viewer.limits import read_kept
-from viewer.prepared_types import prepared
+from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.set_aside import kept_json, set_aside
 from viewer.utc import utc_stamp
 
@@ -70,7 +70,7 @@ def typed_on(identity: str) -> str:
     """Return the day on which the user typed the pixel size of a slide, ISO 8601; "" if unknown."""
     try:
         kept = msgspec.json.decode(read_kept(_path(identity)), type=prepared(_PixelSize))
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (OSError, *DECODE_ERRORS):
         return ""
     return kept.typed_utc[:10]
 

@@ -12,7 +12,7 @@ from viewer.access import make_folder
 from viewer.atomic_write import atomic_write_bytes
 from viewer.folders import data_folder
 from viewer.limits import read_kept
-from viewer.prepared_types import prepared
+from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.slides.errors import SlideChangedError, SlideError
 from viewer.slides.remote.address import slide_path
 
@@ -105,7 +105,7 @@ def _former_places(identity: str) -> list[Path]:
             known = msgspec.json.decode(read_kept(file), type=prepared(_KnownSlide))
         except FileNotFoundError:
             continue
-        except (OSError, msgspec.MsgspecError, RecursionError) as error:
+        except (OSError, *DECODE_ERRORS) as error:
             _log.warning("Where a slide lay is not known any more (%s)", error)
             continue
         places.append(slide_path(known.path))

@@ -23,7 +23,7 @@ import msgspec
 from viewer.access import make_folder
 from viewer.limits import JSON_BYTES, read_regular
 from viewer.plurals import plural
-from viewer.prepared_types import prepared
+from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def left_behind(folders: Mapping[str, Path]) -> Iterator[LeftBehind]:
             )
             if origin.folders == wanted and (lock := held(folder)) is not None:
                 yield LeftBehind(folder, origin, lock)
-        except (OSError, msgspec.MsgspecError, RecursionError) as error:
+        except (OSError, *DECODE_ERRORS) as error:
             _log.info("%s is left alone (%s)", folder, error)
 
 

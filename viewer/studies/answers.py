@@ -16,7 +16,7 @@ from viewer.atomic_write import atomic_write, atomic_write_text
 from viewer.cell_text import text_cell
 from viewer.device import WriterName, device_name
 from viewer.limits import JSON_BYTES, read_regular
-from viewer.prepared_types import prepared
+from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.slides.slide_key import file_name_of
 from viewer.studies.forms import is_answered
 from viewer.utc import utc_stamp
@@ -302,7 +302,7 @@ def _lines(path: Path, sealer: Sealer | None) -> Iterator[AnswerRecord]:
     for line in data.split(b"\n"):
         try:
             yield decoder.decode(line)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        except DECODE_ERRORS:
             body = _unsealed(line, sealer, _sealed_about(path))
             if body is not None:
                 yield body
@@ -314,7 +314,7 @@ def _unsealed(line: bytes, sealer: Sealer | None, about: bytes) -> AnswerRecord 
     try:
         body = sealer.unseal(msgspec.json.decode(line, type=prepared(_SealedRecord)).sealed, about)
         return None if body is None else msgspec.json.decode(body, type=prepared(AnswerRecord))
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except DECODE_ERRORS:
         return None
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from viewer.errors import CoverslipError
 from viewer.limits import JSON_BYTES, read_regular
-from viewer.prepared_types import prepared
+from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.signing.sealing import SealKey, write_recovery_file
 from viewer.studies.project import blinding, naming
 from viewer.studies.project_file import change_project
@@ -44,7 +44,7 @@ def read_stages(path: Path) -> tuple[Stage, ...]:
         stages = msgspec.convert(given, prepared(tuple[Stage, ...]))
     except OSError as error:
         raise BlindingError(f"{path} cannot be read ({error.strerror or error}).") from error
-    except (msgspec.MsgspecError, UnicodeDecodeError, KeyError, RecursionError) as error:
+    except (KeyError, *DECODE_ERRORS) as error:
         what = str(error).replace("`", "")
         raise BlindingError(
             f'{path.name} lists no stages ({what}): give [{{"name": "Blind", "hides": ["others"]}}]'

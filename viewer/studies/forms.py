@@ -8,7 +8,7 @@ import msgspec
 
 from viewer.errors import CoverslipError
 from viewer.limits import JSON_BYTES, read_regular
-from viewer.prepared_types import prepared
+from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.studies.json_locations import line_of, line_of_byte
 from viewer.untyped import is_mapping, is_sequence, mapping_of
 
@@ -165,7 +165,7 @@ def parse_forms(text: str, name: str) -> tuple[Form, ...]:
     """As `read_forms`, of text; `name` stands in errors."""
     try:
         document = msgspec.json.decode(text.encode())
-    except (msgspec.DecodeError, RecursionError) as error:
+    except DECODE_ERRORS as error:
         line, what = line_of_byte(text, str(error))
         raise FormError(f"{name}, line {line}: this is no JSON ({what}).") from error
     at: JsonPath = ("forms",) if is_mapping(document) and "forms" in document else ()

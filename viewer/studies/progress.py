@@ -9,7 +9,7 @@ import msgspec
 from viewer.annotations.sets.annotation_set import SUFFIX, SetKey
 from viewer.device import WriterName
 from viewer.kept_lines import append_lines, read_bodies
-from viewer.prepared_types import prepared
+from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.studies.project import SlideState
 from viewer.studies.stages import stages_of
 from viewer.utc import utc_stamp
@@ -44,7 +44,7 @@ def read_progress(folder: Path) -> Progress:
         for body in read_bodies(path):
             try:
                 found.append(decode(body))
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            except DECODE_ERRORS:
                 continue
     found.sort(key=lambda each: each.at_utc)
     return {(each.reader, each.stage, each.identity): each.state for each in found}

@@ -12,7 +12,7 @@ from viewer.access import kept_mode, make_folder
 from viewer.atomic_write import atomic_write_bytes
 from viewer.errors import CoverslipError
 from viewer.limits import JSON_BYTES, read_regular
-from viewer.prepared_types import prepared
+from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.studies.project import FORMAT, PROJECT_FILE, VERSION, Project
 from viewer.untyped import is_mapping, is_sequence, mapping_of
 
@@ -142,7 +142,7 @@ def _read(folder: Path) -> _Raw:
         raise ProjectError(f"{path} cannot be read ({reason}): see that you may.") from error
     try:
         return msgspec.json.decode(data, type=prepared(_Raw))
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except DECODE_ERRORS as error:
         raise _damaged(folder, f"is damaged ({_short(error)})") from error
 
 

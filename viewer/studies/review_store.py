@@ -15,7 +15,7 @@ from viewer.annotations.sets.annotation_set import SUFFIX
 from viewer.annotations.sets.records import clock_now
 from viewer.device import WriterName
 from viewer.kept_lines import GrowingFiles, append_lines
-from viewer.prepared_types import prepared
+from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.slides.slide_key import file_name_of
 from viewer.studies.set_review import ObjectEvent, ReviewEvent, SetEvent, SetReview, review_of
 
@@ -144,7 +144,7 @@ class ReviewStore:
         for body in bodies:
             try:
                 event = _decode(body)
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            except DECODE_ERRORS:
                 continue
             if isinstance(event, _SealedEvent):
                 event = self._unsealed(event)
@@ -159,7 +159,7 @@ class ReviewStore:
         body = self._sealer.unseal(event.sealed, self._about(event.by))
         try:
             found = _decode(body) if body is not None else None
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        except DECODE_ERRORS:
             return None
         # Nobody can speak in another's name.
         is_own = isinstance(found, SetEvent | ObjectEvent) and found.by == event.by

@@ -9,7 +9,7 @@ import msgspec
 from viewer.annotations.sets.annotation_set import SUFFIX, SetKey
 from viewer.device import WriterName
 from viewer.kept_lines import append_lines, read_bodies
-from viewer.prepared_types import prepared
+from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def read_stage_ends(folder: Path, reader: str | None = None) -> tuple[StageEnd, 
         for body in read_bodies(path):
             try:
                 found[decode(body)] = None
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            except DECODE_ERRORS:
                 continue
     return tuple(each for each in found if reader in (None, each.reader))
 

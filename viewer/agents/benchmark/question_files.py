@@ -13,6 +13,7 @@ import msgspec
 
 from viewer.agents.errors import AgentError
 from viewer.limits import JSON_BYTES, read_regular
+from viewer.prepared_types import DECODE_ERRORS
 from viewer.untyped import is_list, is_mapping
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ def _json_rows(text: str, path: Path, *, is_row: bool) -> list[Row]:
             if len(places) != len(rows):
                 places = [0] * len(rows)
             return [Row(r.values, r.part, at) for r, at in zip(rows, places, strict=True)]
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except DECODE_ERRORS as error:
         if not _is_lines(text):
             where = _broken_line(text)
             sentence = f"{path.name} cannot be understood (line {where}: {error})."
@@ -149,7 +150,7 @@ def _json_rows(text: str, path: Path, *, is_row: bool) -> list[Row]:
             continue
         try:
             found = msgspec.json.decode(line)
-        except (msgspec.MsgspecError, RecursionError) as error:
+        except DECODE_ERRORS as error:
             sentence = f"{path.name} cannot be understood (line {number}: {error})."
             raise AgentError(sentence) from error
         rows += [Row(each.values, each.part, number) for each in _within(found, (), is_row=True)]
@@ -163,7 +164,7 @@ def _is_lines(text: str) -> bool:
         return False
     try:
         msgspec.json.decode(lines[0])
-    except (msgspec.MsgspecError, RecursionError):
+    except DECODE_ERRORS:
         return False
     return True
 

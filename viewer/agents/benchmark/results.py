@@ -10,7 +10,7 @@ import msgspec
 from viewer.agents.errors import AgentError
 from viewer.appending import append_whole
 from viewer.limits import LOG_BYTES, read_regular
-from viewer.prepared_types import prepared
+from viewer.prepared_types import DECODE_ERRORS, prepared
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -156,7 +156,7 @@ class ResultsFile:
         for line in whole.splitlines():
             try:
                 record = msgspec.json.decode(line, type=prepared(RunAbout | Result))
-            except (msgspec.MsgspecError, RecursionError) as error:
+            except DECODE_ERRORS as error:
                 raise AgentError(
                     f"{self.path} is damaged ({error}): begin in a new folder."
                 ) from error

@@ -13,7 +13,7 @@ import msgspec
 
 from viewer.agents.clients.client_desk import ToolReply
 from viewer.agents.errors import AgentError
-from viewer.prepared_types import prepared
+from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.processes.channel import Channel, ChannelError
 from viewer.running_window import attach
 
@@ -101,7 +101,7 @@ class AttachedDesk:
                 return ToolReply(refusal=str(error))
             except ChannelError:
                 return ToolReply(refusal=_GONE)
-            except (msgspec.MsgspecError, OverflowError, UnicodeError, RecursionError):
+            except (OverflowError, *DECODE_ERRORS):
                 return ToolReply(refusal=f"The arguments of {tool[:60]} cannot be read.")
         data: dict[str, object] = msgspec.json.decode(reply.data)
         return ToolReply(data, reply.jpeg, reply.refusal)

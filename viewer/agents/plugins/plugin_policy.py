@@ -20,7 +20,7 @@ from viewer.agents.findings import box_of, corners
 from viewer.agents.microscope import on_slide, picture_of
 from viewer.agents.plugins import plugin_messages as messages
 from viewer.agents.policies.prompts import DATA_RULE
-from viewer.prepared_types import prepared
+from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.processes.channel import (
     ChannelClosedError,
     ChannelError,
@@ -136,7 +136,7 @@ class PluginPolicy:
     def _arguments(self, want: messages.WantTool) -> dict[str, object]:
         try:
             return msgspec.json.decode(want.arguments, type=dict[str, object])
-        except (msgspec.MsgspecError, RecursionError) as error:
+        except DECODE_ERRORS as error:
             raise AgentError(f"{self.name} called {want.tool} without arguments.") from error
 
     def _given(

@@ -21,7 +21,7 @@ from viewer.annotations.counting.frame import area_mm2
 from viewer.annotations.kept_geometry import geometries_of
 from viewer.annotations.pixel_calibration import PixelCalibration
 from viewer.geometry import Box
-from viewer.prepared_types import prepared
+from viewer.prepared_types import DECODE_ERRORS, prepared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -145,7 +145,7 @@ def layout_of(annotation: Annotation) -> FieldLayout | None:
         return None
     try:
         layout = msgspec.json.decode(text, type=prepared(FieldLayout))
-    except (msgspec.MsgspecError, RecursionError):
+    except DECODE_ERRORS:
         return None
     return layout if min(layout.mpp_um) > 0 else None
 

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from viewer.errors import CoverslipError
-from viewer.prepared_types import prepared
+from viewer.prepared_types import DECODE_ERRORS, prepared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -65,7 +65,7 @@ def as_members(text: bytes) -> Members:
         return members_of(text)
     except msgspec.ValidationError as error:
         raise ValueError("it is no object") from error
-    except (msgspec.DecodeError, RecursionError):
+    except DECODE_ERRORS:
         try:
             return members_of(_mended(text))
         except (ValueError, RecursionError, TypeError) as error:
@@ -82,7 +82,7 @@ def decoded(text: bytes | msgspec.Raw) -> object:
     """
     try:
         return msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
+    except DECODE_ERRORS:
         return msgspec.json.decode(_mended(bytes(text)))
 
 
@@ -335,7 +335,7 @@ class JsonElements(Generic[_T]):
             _whole_value(self._text.lstrip(_BETWEEN))
         except msgspec.DecodeError as error:
             return self._text.lstrip(_BETWEEN)[:1] == b"{" and "truncated" not in str(error)
-        except RecursionError:
+        except (UnicodeError, RecursionError):
             return True
         return False
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from viewer.annotations.sets.annotation_set import SetKey, SetKind  # noqa: TC001 - read by msgspec
-from viewer.prepared_types import prepared
+from viewer.prepared_types import DECODE_ERRORS, prepared
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -107,7 +107,7 @@ def decoded(bodies: Iterable[bytes]) -> Iterator[SetLine]:
     for body in bodies:
         try:
             line = _decode(body)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        except DECODE_ERRORS:
             continue
         yield line
 

@@ -19,7 +19,7 @@ from viewer.cohort.errors import BatchError
 from viewer.folders import data_folder
 from viewer.inference.process.spare_process import model_processes_kept
 from viewer.kept_lines import append_lines, read_bodies
-from viewer.prepared_types import prepared
+from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.slides.slide_files import slide_stamp
 from viewer.slides.tray import slides_in
 
@@ -77,7 +77,7 @@ class FolderWatch(msgspec.Struct):
         for body in bodies:
             try:
                 check = msgspec.json.decode(body, type=prepared(SlideCheck))
-            except (msgspec.MsgspecError, RecursionError):
+            except DECODE_ERRORS:
                 continue
             self._checks[check.path] = check
 

@@ -31,6 +31,7 @@ from viewer.cohort.learning.labels import LabelsError, classes_of
 from viewer.colors import CLASS_COLORS
 from viewer.inference.models.bundle_writing import write_bundle
 from viewer.limits import read_kept
+from viewer.prepared_types import DECODE_ERRORS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -159,7 +160,7 @@ def _work_folder(out: Path, fingerprint: str) -> Path:
     if out.is_dir() and any(out.iterdir()) and not work.is_dir():
         try:
             held = msgspec.json.decode(read_kept(out / FIGURES_FILE), type=dict[str, object])
-        except (OSError, msgspec.MsgspecError, RecursionError):
+        except (OSError, *DECODE_ERRORS):
             held = {}
         if held.get(_TRAINING) != fingerprint:
             raise LabelsError(f"{out} holds something else: give a new folder for the model.")

@@ -19,7 +19,7 @@ from viewer.annotations.storage.store import AnnotationStore, AnnotationStoreErr
 from viewer.cohort.batch import Batch, kept_batches
 from viewer.cohort.table import frozen_text
 from viewer.limits import read_kept
-from viewer.prepared_types import prepared
+from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.recording.export.options import ExportOptions
 from viewer.recording.export.reading import load_reading
 from viewer.recording.export.records import action_records
@@ -66,7 +66,7 @@ def slide_rows(store: Store, results: Sequence[KeptResult]) -> list[Row]:
     for file in sorted((store.data / "known-slides").glob("*.json")):
         try:
             known = msgspec.json.decode(read_kept(file), type=prepared(_Known))
-        except (OSError, msgspec.MsgspecError, RecursionError):
+        except (OSError, *DECODE_ERRORS):
             continue
         row = rows.setdefault(known.identity, {"slide": known.identity})
         row |= {"name": Path(known.path).name, "path": known.path}

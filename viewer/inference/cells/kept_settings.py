@@ -13,7 +13,7 @@ from viewer.folders import data_folder
 from viewer.inference.cells.settings import CellSettings, CellSettingsError, checked
 from viewer.inference.cells.stain_vectors import StainError, StainVectors
 from viewer.limits import read_kept
-from viewer.prepared_types import prepared
+from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.set_aside import kept_json, set_aside
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def all_kept_stains() -> dict[str, StainVectors]:
             found[path.stem] = msgspec.json.decode(
                 read_kept(path), type=prepared(CellSettings)
             ).stains
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError, StainError, RecursionError):
+        except (OSError, StainError, *DECODE_ERRORS):
             continue  # said when that slide is opened
     return found
 

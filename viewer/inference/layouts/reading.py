@@ -10,7 +10,7 @@ import msgspec
 from viewer.inference.models.bundle import BundleError, ModelBundle, file_sha256
 from viewer.inference.models.description import ModelDescription, complaint, names_as_stored
 from viewer.limits import DESCRIPTION_BYTES, read_regular
-from viewer.prepared_types import prepared
+from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.untyped import is_sequence
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def read_json(path: Path, wanted: type[_Wanted]) -> _Wanted:
         return msgspec.json.decode(read_regular(path, DESCRIPTION_BYTES), type=prepared(wanted))
     except OSError as error:
         raise BundleError(f"{name} cannot be read ({error.strerror or error}).") from error
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except DECODE_ERRORS as error:
         raise BundleError(f"{name} is invalid: {error}.") from error
 
 

@@ -19,7 +19,7 @@ from viewer.inference.models.description import (
 )
 from viewer.inference.models.training_data import refusal
 from viewer.limits import DESCRIPTION_BYTES, WEIGHTS_BYTES, open_regular, read_regular
-from viewer.prepared_types import prepared
+from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.slides.tissue import TISSUE_VERSION
 from viewer.untyped import is_mapping
 
@@ -201,7 +201,7 @@ def load_bundle(folder: Path) -> ModelBundle:
         ) from None
     except OSError as error:
         raise BundleError(f"{path} cannot be read ({error.strerror or error}).") from error
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except DECODE_ERRORS as error:
         raise BundleError(
             f"{folder.name}/{MODEL_FILE} is invalid: {error}; docs/models.md describes it."
         ) from error

@@ -11,6 +11,7 @@ from viewer.inference.layouts.transformers_clip import CONFIG, PICKLED, TOKENIZE
 from viewer.inference.models.bundle import BundleError
 from viewer.inference.models.encoders import read_tensors
 from viewer.limits import DESCRIPTION_BYTES, read_regular
+from viewer.prepared_types import DECODE_ERRORS
 from viewer.typed_safetensors import save_tensors
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def complete_clip(folder: Path, known: KnownClip | None) -> None:
         if known is not None:
             card = _with_names(read_regular(folder / CONFIG, DESCRIPTION_BYTES), known)
             atomic_write_bytes(folder / CONFIG, msgspec.json.encode(card))
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except DECODE_ERRORS as error:
         raise BundleError(f"{CONFIG} of {folder.name} is invalid: {error}.") from error
     except OSError as error:
         raise BundleError(f"The model cannot be kept ({error.strerror or error}).") from error

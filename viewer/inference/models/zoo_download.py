@@ -25,7 +25,7 @@ from viewer.egress import EgressError, check_egress, is_local
 from viewer.errors import CoverslipError
 from viewer.inference.models.encoder_download import hub_url
 from viewer.limits import DESCRIPTION_BYTES, WEIGHTS_BYTES, LimitError
-from viewer.prepared_types import prepared
+from viewer.prepared_types import DECODE_ERRORS, prepared
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -202,7 +202,7 @@ def _read(url: str, wanted: type[_Wanted]) -> _Wanted:
         return msgspec.json.decode(text, type=prepared(wanted))
     except _MissingError as error:
         raise DownloadError(f"{_short(url)} is not there (404): {_AGAIN}") from error
-    except (msgspec.MsgspecError, LimitError, RecursionError) as error:
+    except (LimitError, *DECODE_ERRORS) as error:
         raise DownloadError(f"{_short(url)} is no list of models ({error}).") from error
 
 

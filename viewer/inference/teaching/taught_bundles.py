@@ -18,6 +18,7 @@ from viewer.inference.teaching.errors import TeachingError
 from viewer.inference.teaching.object_vectors import FEATURES_VERSION
 from viewer.inference.teaching.taught_objects import TaughtObjects
 from viewer.limits import read_kept
+from viewer.prepared_types import DECODE_ERRORS
 from viewer.untyped import is_mapping
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def _taught_in(folder: Path) -> Taught | None:
     """Return how the model in a folder was taught, also where it cannot be used any more."""
     try:
         about: object = msgspec.json.decode(read_kept(folder / MODEL_FILE))
-    except (OSError, msgspec.DecodeError, RecursionError):
+    except (OSError, *DECODE_ERRORS):
         return None
     if not is_mapping(about) or not is_mapping(card := about.get("teaching")):
         return None

@@ -11,7 +11,7 @@ from viewer.annotations.formats.packed_files import unpacked, unpacked_bytes
 from viewer.limits import TABLE_BYTES
 from viewer.overlays.files.foreign_table import ForeignTable
 from viewer.overlays.files.result_file import ResultFileError
-from viewer.prepared_types import prepared
+from viewer.prepared_types import DECODE_ERRORS, prepared
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +52,7 @@ def tiatoolbox_table(path: Path, mpp_um: float) -> ForeignTable | None:
     data = unpacked_bytes(path, (".json",), TABLE_BYTES)
     try:
         read = msgspec.json.decode(data, type=prepared(_Predictions))
-    except (msgspec.MsgspecError, RecursionError):
+    except DECODE_ERRORS:
         return None
     places = np.array(read.coordinates, np.float64).reshape(-1, 4) * _scale(path, read, mpp_um)
     columns: dict[str, NDArray[np.float64]] = dict(zip(_PLACES, places.T, strict=True))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from viewer.limits import JSON_BYTES, read_regular
-from viewer.prepared_types import prepared
+from viewer.prepared_types import DECODE_ERRORS, prepared
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,6 +30,6 @@ def is_own_heatmap(folder: Path) -> bool:
         group = msgspec.json.decode(
             read_regular(folder / "zarr.json", JSON_BYTES), type=prepared(_Group)
         )
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except (OSError, *DECODE_ERRORS):
         return False
     return group.attributes.coverslip == MARK["coverslip"]

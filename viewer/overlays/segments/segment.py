@@ -13,7 +13,7 @@ import msgspec
 
 from viewer.overlays.blocks import BlockKey
 from viewer.overlays.segments.errors import SegmentError
-from viewer.prepared_types import prepared
+from viewer.prepared_types import DECODE_ERRORS, prepared
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -63,7 +63,7 @@ class ManifestEntry(msgspec.Struct, frozen=True):
         """Read what `to_bytes` wrote. Raises SegmentError."""
         try:
             entry = msgspec.json.decode(data, type=prepared(cls))
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        except DECODE_ERRORS as error:
             raise SegmentError("An entry of a manifest is torn.") from error
         if entry.check != entry._digest() or not entry.segment.isalnum():
             raise SegmentError("An entry of a manifest is damaged.")
@@ -94,7 +94,7 @@ def read_segment(entry: ManifestEntry, data: bytes) -> dict[BlockKey, bytes]:
         raise SegmentError(f"The segment {entry.segment} is not whole.")
     try:
         rows = msgspec.msgpack.decode(data, type=list[tuple[int, int, bytes]])
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except DECODE_ERRORS as error:
         raise SegmentError(f"The segment {entry.segment} is damaged.") from error
     return {BlockKey(column, row): result for column, row, result in rows}
 

@@ -23,7 +23,7 @@ from viewer.overlays.segments.segment import (
     segment_bytes,
     segment_name,
 )
-from viewer.prepared_types import prepared
+from viewer.prepared_types import DECODE_ERRORS, prepared
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator
@@ -290,7 +290,7 @@ def stored_results(place: StorePlace, slide: str) -> list[StoreAbout]:
         try:
             data = place.read(f"{slide}/{model}/{_ABOUT}")
             about = msgspec.json.decode(data or b"", type=prepared(StoreAbout))
-        except (msgspec.MsgspecError, RecursionError):
+        except DECODE_ERRORS:
             continue
         if results_name(about.identity, about.model, about.mpp_um, about.made_on) == (
             f"{slide}/{model}"

@@ -13,7 +13,7 @@ from viewer.atomic_write import atomic_write
 from viewer.errors import CoverslipError
 from viewer.limits import read_kept
 from viewer.policy import policy
-from viewer.prepared_types import prepared
+from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.processes.helper import HelperEndedError, HelperFailedError
 from viewer.recording.export.conversations import PROVENANCE_FILE, write_case, write_chat
 from viewer.recording.export.dialects import DIALECTS
@@ -180,7 +180,7 @@ def _write_part(
         done = msgspec.json.decode(read_kept(part / _DONE_FILE), type=prepared(ExportedSession))
         if done.verdicts_sha256 == _verdicts_sha256(folder, options):
             return done
-    except (FileNotFoundError, msgspec.MsgspecError, RecursionError):
+    except (FileNotFoundError, *DECODE_ERRORS):
         pass
     shutil.rmtree(part, ignore_errors=True)
     partial = parts / f"{folder.name}-{token_hex(6)}.part"  # another run may write the same

@@ -12,7 +12,7 @@ import msgspec
 from viewer import __version__
 from viewer.atomic_write import atomic_write_bytes
 from viewer.limits import read_kept
-from viewer.prepared_types import prepared
+from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.recording.export.dialects import DIALECTS
 from viewer.recording.export.options import FINE_TUNING, ExportError, ExportOptions
 from viewer.recording.export.tables import COLUMNS
@@ -117,7 +117,7 @@ def read_manifest(out: Path) -> Manifest | None:
         return msgspec.json.decode(read_kept(path), type=prepared(Manifest))
     except FileNotFoundError:
         return None
-    except (OSError, msgspec.MsgspecError, RecursionError) as error:
+    except (OSError, *DECODE_ERRORS) as error:
         raise ExportError(f"{path} cannot be read ({error}): export to another folder.") from error
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import msgspec
 
 from viewer.annotations.formats.foreign_values import MOST_PX
-from viewer.prepared_types import prepared
+from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.recording.events import AnyEvent, EventsLost, ToolCalled, ToolRefused
 from viewer.recording.session import Consent, Screen, SessionError
 from viewer.untyped import is_mapping, is_sequence
@@ -122,7 +122,7 @@ def looks_like_event_log(text: str) -> bool:
         return False
     try:
         about = msgspec.json.decode(first)
-    except (msgspec.DecodeError, RecursionError):
+    except DECODE_ERRORS:
         return False
     return isinstance(about, dict) and "coverslip" in about
 
@@ -167,7 +167,7 @@ def checked_header(line: str | bytes) -> EventLogHeader:
     """Return the header that a line holds. Raises EventLogError."""
     try:
         header = _header_decoder.decode(line)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+    except DECODE_ERRORS as error:
         raise EventLogError(f"The header cannot be read ({_reason(error)}).") from error
     if header.coverslip != FORMAT_VERSION:
         raise EventLogError(
@@ -207,7 +207,7 @@ def checked_event(line: str | bytes) -> RawEvent:
     """Return the event that a line holds. Raises EventLogError."""
     try:
         raw = _event_decoder.decode(line)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+    except DECODE_ERRORS as error:
         raise EventLogError(f"it is no event ({_reason(error)})") from error
     if isinstance(raw.event, _OURS_ALONE):
         raise EventLogError(f"only these events can be sent: {_TAGS}")

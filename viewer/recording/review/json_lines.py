@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from viewer.limits import LOG_BYTES, read_regular
+from viewer.prepared_types import DECODE_ERRORS
 from viewer.recording.review.entries import ReviewError
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def read_json_lines(path: Path, decoder: msgspec.json.Decoder[T]) -> tuple[list[
     for number, line in enumerate(lines, start=1):
         try:
             values.append(decoder.decode(line))
-        except (msgspec.MsgspecError, RecursionError) as error:
+        except DECODE_ERRORS as error:
             raise ReviewError(
                 f"Line {number} of {path} is damaged ({error}): restore the file from a copy, "
                 "or move it away to begin anew."

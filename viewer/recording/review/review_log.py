@@ -14,7 +14,7 @@ from viewer.access import make_folder
 from viewer.fallback import fallback_path
 from viewer.journal import Journal
 from viewer.limits import LOG_BYTES, read_regular
-from viewer.prepared_types import prepared
+from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.recording.review.entries import (
     REVIEW_SCHEMA_VERSION,
     Entry,
@@ -163,7 +163,7 @@ def fallback_name(review: Path) -> str:
 def _decoded(left: bytes, name: str) -> list[Entry]:
     try:
         return [_decoder.decode(line) for line in left.split(b"\n")[:-1]]
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except DECODE_ERRORS as error:
         raise ReviewError(
             f"{fallback_path(name)}, with the end of a review, is damaged: move it away."
         ) from error

@@ -15,7 +15,7 @@ from viewer.atomic_write import atomic_write_bytes, unwritable
 from viewer.folders import data_folder
 from viewer.geometry import Point
 from viewer.limits import JSON_BYTES, read_regular
-from viewer.prepared_types import prepared
+from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.slides.alignment.transform import (
     Affine,
     AlignedSlide,
@@ -98,7 +98,7 @@ def read_alignment(path: Path) -> SlideAlignment:
     content = _content(path)
     try:
         file = msgspec.json.decode(content, type=prepared(_File))
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except DECODE_ERRORS as error:
         raise AlignmentError(f"{path.name} holds no alignment of two slides: {error}.") from error
     if file.version > _VERSION:
         raise AlignmentError(f"{path.name} is of a newer version: update Coverslip to read it.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import msgspec
 
 from viewer.errors import CoverslipError
+from viewer.prepared_types import DECODE_ERRORS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -126,7 +127,7 @@ def read_json(read: ReadKey, key: str) -> dict[str, Any] | None:
     try:
         # numpy's NaN stands in old descriptions as no JSON allows.
         return msgspec.json.decode(data.replace(b": NaN", b': "NaN"'), type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except DECODE_ERRORS as error:
         raise NgffError(
             f"has a damaged description ({key}: {error}); copy it again from where it came"
         ) from error

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from viewer.egress import EgressError
-from viewer.prepared_types import prepared
+from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.processes.helper import (
     HelperEndedError,
     HelperFailedError,
@@ -294,7 +294,7 @@ def open_file(path: Path) -> RemoteFile:
         raise _KINDS.get(error.kind, SlideAccessError)(path, str(error)) from error
     except (EgressError, ServerError) as error:
         raise SlideAccessError(path, str(error)) from error
-    except (HelperEndedError, OSError, msgspec.MsgspecError, RecursionError) as error:
+    except (HelperEndedError, OSError, *DECODE_ERRORS) as error:
         raise SlideAccessError(path, f"{path.name} cannot be fetched: {error}") from error
     if found.size_bytes == 0:
         raise SlideAccessError(path, f"{path.name} is empty on its server: check the address.")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from cachetools import LRUCache
 
+from viewer.prepared_types import DECODE_ERRORS
 from viewer.slides.ngff.arrays import below
 from viewer.slides.remote.ranged import RangesError
 
@@ -156,6 +157,6 @@ def _levels(objects: Objects, place: str) -> list[str]:
             attributes = attributes.get("ome", attributes)
             first = attributes["multiscales"][0]
             return [str(each["path"]) for each in first["datasets"]][:_MOST_LEVELS]
-        except (msgspec.MsgspecError, LookupError, TypeError, AttributeError, RecursionError):
+        except (LookupError, TypeError, AttributeError, *DECODE_ERRORS):
             continue
     return []

@@ -12,7 +12,7 @@ from PySide6.QtCore import QObject, QSocketNotifier, Qt, Signal
 
 from viewer.agents.clients.attachment import MOST_FRAME_BYTES, ClientCall, ClientReply
 from viewer.agents.clients.client_desk import ClientDesk
-from viewer.prepared_types import prepared
+from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.processes.channel import Channel, ChannelError
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ class _AttachedClient:
 def _decoded(arguments: bytes) -> dict[str, object]:
     try:
         return msgspec.json.decode(arguments, type=dict[str, object])
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+    except DECODE_ERRORS:
         return {"arguments": "no JSON"}  # refused by every tool
 
 
