@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from model_server import (
     Answer,
+    Endless,
     Fail,
     ModelServer,
     Raw,
@@ -188,6 +189,23 @@ def test_cancel_ends_what_is_under_way(answer: Answer) -> None:
         assert time.monotonic() - started_s < 8
         with pytest.raises(AgentCancelledError):
             asked.ask(QUESTION, cancel=cancel)
+
+
+def test_cancel_cuts_the_connection() -> None:
+    def answering() -> int:
+        return sum("process_request_thread" in each.name for each in threading.enumerate())
+
+    before = answering()
+    cancel = Cancel()
+    heard = b'data: {"choices": [{"delta": {"content": "a"}}]}\n\n'
+    with model_server([Endless(heard, kind="text/event-stream", pause_s=0.02)]) as server:
+        asked = client(server, timeout_s=60)
+        with pytest.raises(AgentCancelledError):
+            asked.ask(QUESTION, on_text=lambda _: cancel.set(), cancel=cancel)
+        until_s = time.monotonic() + 10
+        while answering() > before:
+            assert time.monotonic() < until_s, "the server still answers"
+            time.sleep(0.02)
 
 
 def test_requests_keep_to_the_rate() -> None:

@@ -62,6 +62,8 @@ def write(place: Path, **members: object) -> None:
 def test_without_a_file_the_user_decides(place: Path) -> None:
     assert policy() == Policy()
     assert not read_policy().is_set
+    with pytest.raises(EgressError, match="no address"):
+        check_egress("ftp://127.0.0.1/models")
     check_egress("https://models.example", allowed_hosts=["models.example"])
 
 
@@ -110,7 +112,11 @@ def test_folders_bind_slides_and_what_is_written(
     atomic_write_bytes(allowed / "out.csv", b"x")
     (allowed / "elsewhere").symlink_to(tmp_path)
     (whole := tmp_path / "whole.part").write_bytes(b"x")
-    for out in (tmp_path / "out.csv", allowed / "elsewhere" / "out.csv", allowed / ".." / "a"):
+    (beside := tmp_path / "allowed too").mkdir()
+    for out in (
+        *(tmp_path / "out.csv", allowed / "elsewhere" / "out.csv", allowed / ".." / "a"),
+        beside / "out.csv",
+    ):
         with pytest.raises(PermissionError):
             atomic_write_bytes(out, b"x")
         with pytest.raises(PermissionError):
@@ -122,6 +128,15 @@ def test_folders_bind_slides_and_what_is_written(
     shot = invoke(["shot", str(inside), "-o", str(tmp_path / "a.png")])
     assert shot.exit_code == 2
     assert "policy allows no files there" in shot.output
+
+
+def test_a_folder_that_depends_on_where_a_program_starts_allows_nothing(
+    place: Path, sample_slide: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(place, allowed_folders=[".", ""])
+    monkeypatch.chdir(sample_slide.parent)
+    with pytest.raises(SlideError, match="policy allows no slides there"):
+        open_slide(sample_slide)
 
 
 def test_folders_bind_pipes_and_devices_but_not_what_is_open_already(
@@ -170,7 +185,9 @@ def test_foreign_models_do_not_run(place: Path, tmp_path: Path) -> None:
         lambda path: path.write_text('["network"]'),
         lambda path: path.write_bytes(b"\xff\xfe"),
         lambda path: path.chmod(0o666),
+        lambda path: path.chmod(0o664),
         lambda path: path.parent.chmod(0o777),
+        lambda path: path.parent.chmod(0o775),
         own_by_other,
         lambda path: own_by_other(path.parent),
         lambda path: (path.rename(path.with_name("a")), path.symlink_to("a")),

@@ -8,13 +8,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from viewer import limits
+from viewer import limits, running_window
 from viewer.annotations.formats import boxes_csv, packed_files, problems
 from viewer.cohort.query import running
 from viewer.inference.process import process_limits
 from viewer.slides import companions, slide_key
 from viewer.slides.reader_process import pool, process, source
 from viewer.slides.readers import coded_size, small_parts
+from viewer.ui import window_door
 
 ATTACKS = Path(__file__).parent
 PAGE = ATTACKS.parents[1] / "docs" / "security.md"
@@ -68,6 +69,10 @@ def test_the_limits_that_the_page_tells_are_those_that_hold() -> None:
             == {limits.PROFILE_BYTES.most}
             == {2 * _GIB}
             and limits.MASK_BYTES.most == 4 * _GIB
+        ),
+        "silent for 5 s or sends more than 1 MiB is sent away, as is the seventeenth": (
+            (window_door._PATIENCE_MS, running_window.MOST_BYTES, window_door._MOST_VISITORS)
+            == (5000, _MIB, 16)
         ),
         "at most 4 MiB of bytes as they are": slide_key.MOST_BYTES == 4 * _MIB,
         "more than four times its place": coded_size._MOST_TIMES == 4,

@@ -138,10 +138,13 @@ def test_the_window_keeps_what_is_done_where_the_user_chooses(
     drawn(window).do(adding("Box", [Annotation(shapely.box(10, 10, 90, 90))]))
     chosen = tmp_path / "chosen"
     chosen.mkdir()
+    stand = stand_in.folder
+    assert stand is not None
     window.home_notice.move_to(chosen)
     qtbot.waitUntil(lambda: not bar.isVisible(), timeout=20_000)
     qtbot.waitUntil(lambda: window.annotations.active is not None, timeout=20_000)
     assert data_folder() == chosen / "coverslip" / "data"
+    assert not stand.exists()
     assert len(drawn(window).document) == 1
     drawn(window).do(adding("Box", [Annotation(shapely.box(20, 20, 50, 50))]))
     qtbot.waitUntil(lambda: window.annotations.is_saved, timeout=15_000)

@@ -29,6 +29,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 WINDOW_PROCESS = Path(__file__).with_name("window_process.py")
 START_S = 60.0
 REST_S = 1.5
+ENDED_PID = 99_999_999
 ALL_PANELS = [
     "panels.tray",
     "panels.display",
@@ -89,6 +90,17 @@ def started(screen_size: tuple[int, int], *arguments: str) -> Iterator[psutil.Pr
                 yield psutil.Process(process.pid)
             finally:
                 process.kill()
+
+
+@contextmanager
+def running_process() -> Iterator[subprocess.Popen[bytes]]:
+    """Give a process of this account that runs until then."""
+    command = [sys.executable, "-c", "input()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def wait_for_window(process: subprocess.Popen[bytes]) -> None:
@@ -189,6 +201,7 @@ def test_a_native_crash_leaves_a_trace(qtbot: QtBot) -> None:
     trace = guard.take_trace()
     assert "Segmentation fault" in trace
     assert "application.py" in trace
+    assert "\nThread 0x" in trace, "of others than the one that crashed, too"
     assert (log_folder() / LAST_CRASH).read_text() == trace
     assert guard.take_trace() == "", "it is offered once"
     watch = CrashWatch()
@@ -202,6 +215,56 @@ def test_a_native_crash_leaves_a_trace(qtbot: QtBot) -> None:
     watch.dialog.reject()
 
 
+@needs_screen
+def test_the_next_start_offers_the_trace_of_a_crash() -> None:
+    with started((1366, 768)) as process:
+        process.send_signal(signal.SIGSEGV)
+        process.wait(START_S)
+    offered = use_window((1366, 768), "report")
+    assert "Segmentation fault" in offered
+    assert str(REPOSITORY) not in offered
+
+
+@needs_screen
+def test_a_start_after_one_without_a_window_has_the_default_and_says_so() -> None:
+    state = config_folder() / "window.ini"
+    state.write_text("[General]\nof_the_last_time=kept\n")
+    (config_folder() / "starting").write_text(str(ENDED_PID))
+    assert "The last start showed no window" in use_window((1366, 768), "status")
+    assert "of_the_last_time" not in state.read_text()
+
+
+def test_a_start_that_hangs_without_a_window_is_a_failure() -> None:
+    with running_process() as other:
+        assert StartGuard(other.pid).begin()
+        starting = config_folder() / "starting"
+        long_ago_s = time.time() - 60
+        os.utime(starting, (long_ago_s, long_ago_s))
+        assert not StartGuard(os.getpid()).begin()
+
+
+def test_a_start_with_the_number_of_the_last_one_knows_that_it_failed() -> None:
+    """As each has in a container."""
+    assert StartGuard(os.getpid()).begin()
+    assert not StartGuard(os.getpid()).begin()
+
+
+def test_a_window_that_is_drawn_takes_no_note_of_another_away() -> None:
+    with running_process() as other:
+        assert StartGuard(other.pid).begin()
+        StartGuard(os.getpid()).drawn()
+        assert (config_folder() / "starting").exists()
+
+
+def test_the_trace_of_a_window_that_runs_is_left_to_it() -> None:
+    with running_process() as other:
+        trace = log_folder() / f"trace-{other.pid}.txt"
+        trace.write_text("Fatal Python error")
+        assert StartGuard(os.getpid()).take_trace() == ""
+        assert trace.exists()
+    assert StartGuard(os.getpid()).take_trace() == "Fatal Python error"
+
+
 def test_a_start_that_ends_well_leaves_nothing() -> None:
     guard = StartGuard(os.getpid())
     assert guard.begin()
@@ -212,14 +275,10 @@ def test_a_start_that_ends_well_leaves_nothing() -> None:
 
 
 def test_another_window_that_is_starting_is_no_failure() -> None:
-    other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    try:
+    with running_process() as other:
         assert StartGuard(other.pid).begin()
         assert StartGuard(os.getpid()).begin()
         StartGuard(other.pid).begin()
-    finally:
-        other.kill()
-        other.wait()
     assert not StartGuard(os.getpid()).begin(), "the other ended without a window"
 
 

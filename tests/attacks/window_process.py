@@ -1,17 +1,19 @@
 """Run the window as `coverslip` does, and do in it what the arguments say, a command a turn.
 
-`maximize`, `full_screen`, `close`, `geometry` and `sizes` (print them), or the name of a command,
-such as `panels.overlays`.
+`maximize`, `full_screen`, `close`, `geometry`, `sizes`, `status` and `report` (print them), or the
+name of a command, such as `panels.overlays`.
 """
 
 from __future__ import annotations
 
 import sys
+from typing import TypeGuard
 
 from PySide6.QtCore import QTimer
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QWidget
 
 from viewer.ui import application
+from viewer.ui.crash_dialog import CrashDialog
 from viewer.ui.main_window import MainWindow
 from viewer.ui.shell.panel import Panel
 
@@ -21,6 +23,10 @@ _EVERY_MS = 300
 def _main_window() -> MainWindow | None:
     windows = [each for each in QApplication.topLevelWidgets() if isinstance(each, MainWindow)]
     return windows[0] if windows and windows[0].isVisible() else None
+
+
+def _is_offered(widget: QWidget) -> TypeGuard[CrashDialog]:
+    return isinstance(widget, CrashDialog) and widget.isVisible()
 
 
 class ScriptedApplication(QApplication):
@@ -50,6 +56,12 @@ class ScriptedApplication(QApplication):
             for panel in window.findChildren(Panel):
                 if panel.isVisible():
                     print(panel.windowTitle(), panel.width(), panel.height(), sep="|")
+        elif step == "status":
+            print(window.status.currentMessage(), flush=True)
+        elif step == "report":
+            (dialog,) = (each for each in QApplication.topLevelWidgets() if _is_offered(each))
+            print(dialog.report.toPlainText(), flush=True)
+            dialog.reject()
         elif step == "close":
             window.close()
         else:

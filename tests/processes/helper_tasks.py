@@ -33,6 +33,12 @@ def wait_for_ever(body: bytes, context: TaskContext) -> bytes:
     return b""
 
 
+def hear_nothing(_body: bytes, context: TaskContext) -> bytes:
+    context.report(msgspec.msgpack.encode("begun"))
+    threading.Event().wait()
+    return b""
+
+
 def note(body: bytes, _context: TaskContext) -> bytes:
     trail.note("sent", _text(body))
     trail.flush()

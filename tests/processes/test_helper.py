@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ import pytest
 from viewer.folders import data_folder
 from viewer.processes.helper import (
     Helper,
+    HelperCall,
     HelperEndedError,
     HelperFailedError,
     HelperStoppedError,
@@ -128,3 +130,22 @@ def test_it_ends_when_its_window_is_killed() -> None:
     psutil.wait_procs([process], timeout=WAIT_S)
     assert not process.is_running()
     window.stdout.close()
+
+
+def test_it_ends_with_its_window_amid_a_task_that_hears_of_nothing(helper: Helper) -> None:
+    call = helper.start(f"{TASKS}:hear_nothing", Text("x"))
+    begun = threading.Event()
+    waiting = threading.Thread(target=_wait, args=(call, begun))
+    waiting.start()
+    assert begun.wait(WAIT_S)
+    process = helper.process
+    assert process is not None
+    assert helper._channel is not None
+    helper._channel.close()  # as the system does when the window is killed
+    assert process.wait(WAIT_S) == 0
+    waiting.join()
+
+
+def _wait(call: HelperCall, begun: threading.Event) -> None:
+    with contextlib.suppress(HelperEndedError):
+        call.wait(lambda _: begun.set())

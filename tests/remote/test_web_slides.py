@@ -140,6 +140,8 @@ def test_paths_of_addresses_hold_no_secret() -> None:
     assert SECRET in full_address(path)
     assert SECRET not in repr(path) + str(path.parent) + path.name
     assert without_secrets(f"s3://bucket/key?token={SECRET}") == "s3://bucket/key"
+    assert without_secrets(f"s3://bucket/a?key={SECRET * 20}") == "s3://bucket/a", "too long a name"
+    assert SECRET not in without_secrets(f"https://host:no-port/a.tif?sig={SECRET}#{SECRET}")
     assert isinstance(slide_path(str(path)), RemotePath)
     assert not isinstance(slide_path("folder/slide.tif"), RemotePath)
 
@@ -277,6 +279,30 @@ def test_a_token_is_not_sent_on_to_another_host(
         file.read(0, 100)
     sent = {asked.path: asked.headers.get("Authorization", "") for asked in server.log}
     assert sent == {"/a.tif": f"Bearer {SECRET}", "/moved/none.tif": ""}
+
+
+def test_a_password_goes_to_other_machines_over_https_only() -> None:
+    address = f"http://me:{SECRET}@slides.example/a.tif"
+    file = WebFile(OpenAddress(address, "a.tif", "http://slides.example/a.tif"))
+    with pytest.raises(EgressError, match="https only") as refused:
+        file.read(0, 100)
+    assert SECRET not in str(refused.value)
+
+
+def test_what_was_fetched_is_found_again_under_another_signature(
+    tmp_path: Path, served_folder: Path
+) -> None:
+    shutil.copy(served_folder / "deflated.tif", tmp_path / "kept.tif")
+    server = RangeServer(tmp_path).start()
+    for signature in ("first", "second"):
+        server.log.clear()
+        source = open_slide(slide_path(f"{server.address('kept.tif')}?sig={signature}"))
+        looked_at = len(server.log)
+        assert looked_at
+        source.read_tile(0, 5, 5)
+        assert (len(server.log) == looked_at) == (signature == "second")
+        source.close()
+    server.stop()
 
 
 def test_a_server_that_never_answers_is_one_sentence(

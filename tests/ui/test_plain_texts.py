@@ -24,10 +24,14 @@ from PySide6.QtWidgets import (
 )
 from ui_steps import show_slide
 
+from viewer.agents.agent_events import Finished
+from viewer.agents.findings import GroundedAnswer, GroundedClaim
+from viewer.agents.grounding import Reference
 from viewer.agents.report_draft import plain
 from viewer.inference.models.model_library import add_model
 from viewer.overlays.legend import LegendRow
 from viewer.resource_files import resource
+from viewer.ui.agents.agent_panel import AgentPanel
 from viewer.ui.agents.ask_panel import AskPanel
 from viewer.ui.overlays.class_legend import ClassLegend
 from viewer.ui.theme import DARK, apply_theme
@@ -151,8 +155,28 @@ def test_answers_of_a_model_are_shown_as_they_are(markup: str, qtbot: QtBot) -> 
     panel.end(f"{markup}\n![x](file:///etc/passwd)")
     assert "<img" in panel.answers.toPlainText()
     assert_nothing_is_loaded(panel)
+    panel.begin("where?")
+    size = len(markup)
+    place = Reference(size, 2 * size, (0.0, 0.0, 9.0, 9.0), None)
+    panel.end(markup * 3, [place])
+    assert panel.answers.toPlainText().count("<img") == 5
+    assert_nothing_is_loaded(panel)
     browser = QTextBrowser()
     qtbot.addWidget(browser)
     browser.setMarkdown(plain(f"{markup} ![x](file:///etc/passwd)"))
     assert "<img" in browser.toPlainText()
     assert_nothing_is_loaded(browser)
+
+
+def test_what_an_agent_concludes_is_shown_as_it_is(markup: str, qtbot: QtBot) -> None:
+    parent = QWidget()
+    qtbot.addWidget(parent)
+    panel = AgentPanel(AskPanel(), parent)
+    panel.show()
+    claims = [
+        GroundedClaim(text=markup, box=box, region=None, doubt=markup)
+        for box in (None, (0.0, 0.0, 9.0, 9.0))
+    ]
+    panel.show_event(Finished(GroundedAnswer(text=markup, claims=tuple(claims))))
+    assert panel.answer.toPlainText().count("<img") == 5
+    assert_nothing_is_loaded(panel)

@@ -26,6 +26,7 @@ from viewer.running_window import (
     hand_over,
     read_request,
 )
+from viewer.ui import window_door
 from viewer.ui.window_door import WindowDoor
 
 __all__ = ["public_place"]
@@ -105,26 +106,91 @@ def test_what_is_no_list_of_paths_is_not_opened(data: bytes) -> None:
     assert read_request(data) is None
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The window sends nobody away for the time that has passed."""
+    monkeypatch.setattr(window_door, "_PATIENCE_MS", 3_600_000)
+
+
+def visitor(door: WindowDoor) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(door._running._path.as_posix())
+    connection.setblocking(False)
+    return connection
+
+
+def is_sent_away(connection: socket.socket) -> bool:
+    try:
+        return connection.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionResetError:  # with what it had said unread
+        return True
+
+
+def assert_serves(door: WindowDoor, qtbot: QtBot) -> None:
+    answers: list[bool] = []
+    with qtbot.waitSignal(door.asked) as asked:
+        thread = asking([Path("/slides/a.svs")], answers)
+    thread.join(15)
+    assert answers == [True]
+    assert asked.args == [[Path("/slides/a.svs")]]
+
+
+@pytest.mark.usefixtures("patient")
 def test_a_visitor_who_talks_on_is_sent_away(door: WindowDoor, qtbot: QtBot) -> None:
     asked: list[list[Path]] = []
     door.asked.connect(asked.append)
-    ended: list[bytes] = []
+    sent: list[int] = []
 
-    def talk() -> None:
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(15)
-            connection.connect(door._running._path.as_posix())
-            try:
-                connection.sendall(b"x" * (MOST_BYTES + (1 << 17)))
-                ended.append(connection.recv(1))
-            except OSError:
-                ended.append(b"")
+    def is_heard_no_more() -> bool:
+        try:
+            sent.append(connection.send(b"x" * (1 << 17)))
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        return False
 
-    thread = threading.Thread(target=talk)
-    thread.start()
-    qtbot.waitUntil(lambda: bool(ended), timeout=15_000)
-    thread.join(15)
-    assert (ended, asked) == ([b""], [])
+    with visitor(door) as connection:
+        qtbot.waitUntil(is_heard_no_more)
+    assert MOST_BYTES < sum(sent) < 2 * MOST_BYTES, "what the system holds comes on top"
+    assert asked == []
+    assert_serves(door, qtbot)
+
+
+def test_a_visitor_who_stays_silent_is_sent_away(
+    door: WindowDoor, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(window_door, "_PATIENCE_MS", 200)
+    with visitor(door) as silent, visitor(door) as slow:
+        slow.send(b'{"paths": ["/slides/')
+        qtbot.waitUntil(lambda: is_sent_away(silent))
+        qtbot.waitUntil(lambda: is_sent_away(slow))
+    assert_serves(door, qtbot)
+
+
+@pytest.mark.usefixtures("patient")
+def test_of_visitors_without_number_a_few_are_let_in(door: WindowDoor, qtbot: QtBot) -> None:
+    inside = [visitor(door) for _ in range(window_door._MOST_VISITORS)]
+    with visitor(door) as one_more:
+        qtbot.waitUntil(lambda: is_sent_away(one_more))
+    assert not any(map(is_sent_away, inside))
+    inside.pop().close()
+    assert_serves(door, qtbot)
+    for connection in inside:
+        connection.close()
+
+
+def test_what_a_start_no_longer_waits_for_is_not_opened_here_too(
+    door: WindowDoor, qtbot: QtBot
+) -> None:
+    asked: list[list[Path]] = []
+    door.asked.connect(asked.append)
+    assert not hand_over([Path("/slides/b.svs")], 0.1), "the window hangs for so long"
+    assert_serves(door, qtbot)
+    qtbot.wait(50)
+    assert asked == [[Path("/slides/a.svs")]]
 
 
 _ASKS = """

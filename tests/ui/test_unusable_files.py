@@ -14,7 +14,7 @@ from ui_steps import show_slide
 from viewer import settings as settings_module
 from viewer.audit_log import check_audit, read_audit, trail
 from viewer.folders import config_folder, data_folder
-from viewer.settings import load_settings
+from viewer.settings import Settings, load_settings
 from viewer.ui.main_window import MainWindow
 
 _HOLDER = """
@@ -23,6 +23,35 @@ with open(sys.argv[1], "w") as file:
     fcntl.flock(file, fcntl.LOCK_EX)
     print("held", flush=True)
     sys.stdin.read()
+"""
+
+_CLOSES = """
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QApplication, QMessageBox
+from viewer.ui import application
+from viewer.ui.main_window import MainWindow
+
+def shown(kind):
+    return [w for w in QApplication.topLevelWidgets() if isinstance(w, kind) and w.isVisible()]
+
+class Closing(QApplication):
+    def __init__(self, arguments):
+        super().__init__(arguments)
+        self.timer = QTimer(self, interval=50, timeout=self.look)
+        self.timer.start()
+
+    def look(self):
+        for window in shown(MainWindow):
+            window.change_settings(reader="anna")
+            window.close()
+            return
+        for box in shown(QMessageBox):
+            print(box.informativeText(), flush=True)
+            box.accept()
+
+application.QApplication = Closing
+application.run([])
+print("the end")
 """
 
 
@@ -85,3 +114,35 @@ def test_a_lock_of_the_settings_that_is_no_file_is_said(window: MainWindow, qtbo
     lock.rmdir()
     window.change_settings(reader="berta")
     qtbot.waitUntil(lambda: load_settings(config_folder()).reader == "berta", timeout=20_000)
+
+
+def in_the_way() -> Path:
+    """Put a folder where the settings have their lock."""
+    lock = config_folder() / ".settings.lock"
+    lock.unlink(missing_ok=True)
+    lock.mkdir()
+    return lock
+
+
+def test_settings_that_cannot_be_kept_as_the_window_closes_are_said(
+    window: MainWindow, caplog: pytest.LogCaptureFixture
+) -> None:
+    lock = in_the_way()
+    window.change_settings(reader="anna")
+    window.close()
+    (sentence,) = window.home_notice.last_words
+    assert "settings cannot be kept" in sentence
+    assert f"remove {lock}" in sentence
+    assert sentence in caplog.text
+    assert load_settings(config_folder()) == Settings()
+
+
+def test_what_a_window_says_as_it_closes_is_shown_until_it_is_read() -> None:
+    lock = in_the_way()
+    done = subprocess.run(
+        [sys.executable, "-c", _CLOSES], capture_output=True, text=True, timeout=100
+    )
+    assert done.returncode == 0, done.stderr
+    sentence, end = done.stdout.splitlines()
+    assert f"remove {lock}" in sentence
+    assert end == "the end"

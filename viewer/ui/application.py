@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QCoreApplication, QEventLoop
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QMessageBox
 
 from viewer.allocator import keep_memory_of_tiles, share_arenas
 from viewer.folders import config_folder
@@ -115,7 +115,6 @@ def run(
         else:
             code = _paint_window(window, picture, lambda: not paths or bool(outcomes))
         guard.drawn()
-        return code
     finally:
         if door is not None:
             door.close()
@@ -125,6 +124,9 @@ def run(
         guard.end()
         watch.remove()
         gc.enable()
+    if picture is None:
+        _tell(window.home_notice.last_words)
+    return code
 
 
 def make_window(settings: Settings, problems: Sequence[str]) -> MainWindow:
@@ -133,6 +135,14 @@ def make_window(settings: Settings, problems: Sequence[str]) -> MainWindow:
     if problems:
         window.settings_bar.tell(" ".join(problems), "warning", "Settings...")
     return window
+
+
+def _tell(last_words: Sequence[str]) -> None:
+    """Show what was said as the window closed, until it was read."""
+    if last_words:
+        box = QMessageBox(QMessageBox.Icon.Warning, "Coverslip", "Coverslip could not keep all.")
+        box.setInformativeText(" ".join(dict.fromkeys(last_words)))
+        box.exec()
 
 
 def _paint_window(window: MainWindow, picture: Path, has_outcome: Callable[[], bool]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from PySide6.QtCore import QObject, Qt, Signal, Slot
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, Signal, Slot
 from PySide6.QtWidgets import QMessageBox
 
 from viewer.set_aside import listeners
@@ -40,7 +40,9 @@ class HomeNotice(QObject):
         super().__init__(window.window())
         self._window = window
         self._disk = BackgroundRunner("move home", 1, self)
-        self._may_lose = False
+        self._may_lose = self._closes = False
+        self.last_words: list[str] = []
+        """What could not be used while the window closed, too late for the bar."""
         self.bar = NoticeBar(window.window())
         self.bar.acted.connect(self._ask)
         self._aside: list[str] = []
@@ -85,14 +87,22 @@ class HomeNotice(QObject):
         """Ask nothing any more at the end, since nobody can answer or somebody has."""
         self._may_lose = True
 
+    def begin_end(self) -> None:
+        """Gather what is said from now on in `last_words`: the bar goes with the window."""
+        self._closes = True
+
     def shut_down(self) -> None:
-        """Finish what is being moved."""
-        listeners.remove(self.set_aside.emit)
+        """Finish what is being moved, and take what was said until now."""
         self._disk.close(finish=True)
+        listeners.remove(self.set_aside.emit)
+        QCoreApplication.sendPostedEvents(self, QEvent.Type.MetaCall.value)  # said in threads
 
     @Slot(str)
     def _on_set_aside(self, sentence: str) -> None:
         """Say what is not used, with what was said before and not read yet."""
+        if self._closes:
+            self.last_words.append(sentence)
+            return
         if stand_in.reason:
             self._window.show_error(sentence)
             return

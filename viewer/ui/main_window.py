@@ -255,6 +255,7 @@ class MainWindow(QMainWindow):
             event.ignore()
             return
         steps: list[Callable[[], object]] = [
+            self.home_notice.begin_end,
             self.panes.finish,
             lambda: save_window_state(self, self.frame.state()),
             self.annotations.shut_down,
@@ -279,13 +280,13 @@ class MainWindow(QMainWindow):
             self.folder.shut_down,
             self.slides.shut_down,
             self.associated.shut_down,
-            self.home_notice.shut_down,
             lambda: self._help and self._help.shut_down(),
             self.tours.end,
             self.frame.inspector.shut_down,
             self.opening.shut_down,
             lambda: self._writer.close(finish=True),
             trail.flush,
+            self.home_notice.shut_down,
         ]
         for step in steps:  # one that fails must not keep the others from saving
             guarded()(step)()

@@ -77,9 +77,14 @@ class SettingsInForce(QObject):
             self._window.reader.leaving.emit()
         self.current = settings
         folder = config_folder()
-        self._writer.run(
-            lambda: save_settings(settings, folder, before), lambda _: None, self._on_not_saved
-        )
+
+        def save() -> None:
+            try:
+                save_settings(settings, folder, before)
+            except OSError as error:
+                _say_not_saved(error)  # here: a window that closes hears of nothing later
+
+        self._writer.run(save, lambda _: None, _say_not_saved)
         if settings.theme != before.theme:
             self._apply_theme()
         if msgspec.structs.replace(before, recent_slides=settings.recent_slides) == settings:
@@ -139,9 +144,10 @@ class SettingsInForce(QObject):
             self._apply_theme()
             self.apply()
 
-    def _on_not_saved(self, error: Exception) -> None:
-        file = error.filename if isinstance(error, OSError) else None
-        say_unusable(
-            f"The settings cannot be kept ({reason_of(error)}): they hold until you close "
-            f"Coverslip. Mend or remove {file or config_folder()}."
-        )
+
+def _say_not_saved(error: Exception) -> None:
+    file = error.filename if isinstance(error, OSError) else None
+    say_unusable(
+        f"The settings cannot be kept ({reason_of(error)}): they hold until Coverslip is closed. "
+        f"Mend or remove {file or config_folder()}."
+    )
