@@ -110,7 +110,7 @@ def test_exported_pictures_have_the_colors_that_readers_saw(tmp_path: Path) -> N
     out = tmp_path / "out"
     manifest = export_sessions([folder], out, ExportOptions(format="pathology-cot"))
     assert [session.colors for session in manifest.sessions] == [BY_PROFILE]
-    assert f"- 1 sessions: {BY_PROFILE}" in (out / "README.md").read_text()
+    assert f"- 1 session: {BY_PROFILE}" in (out / "README.md").read_text()
     case = out / folder.name
     expected = shown_quarters(path)
     assert off(decoded((case / "thumbnail.jpeg").read_bytes()), expected) <= JPEG_ROUNDING
@@ -127,7 +127,7 @@ def test_an_export_says_where_a_profile_cannot_be_used(tmp_path: Path) -> None:
     folder = read_slide(tmp_path / "20261123T080000Z-0", path)
     out = tmp_path / "out"
     manifest = export_sessions([folder], out, ExportOptions(format="pathology-cot"))
-    assert "The color profiles of 1 slides cannot be used" in manifest.note
+    assert "The color profiles of 1 slide cannot be used" in manifest.note
     assert "its colors are shown as stored" in manifest.sessions[0].colors
     thumbnail = (out / folder.name / "thumbnail.jpeg").read_bytes()
     assert off(decoded(thumbnail), COLORS) <= JPEG_ROUNDING

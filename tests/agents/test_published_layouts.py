@@ -99,7 +99,7 @@ def test_multipathqa_gives_the_scores_of_the_paper(tmp_path: Path) -> None:
         asked = texts_of(server.requests[0])
         assert len(server.requests) == 7  # "2" is an option's words and another's number
     assert code == 0, said
-    assert "their authors say is_valid is false: 1 questions." in said
+    assert "their authors say is_valid is false: 1 question." in said
     assert "1. Colon\n2. Skin\n3. Lung" in asked
     assert asked.count("1. Colon") == 1
     assert '{"answer": YOUR_ANSWER}' in asked
@@ -320,7 +320,7 @@ def test_answers_recorded_elsewhere_are_scored_without_asking(tmp_path: Path) ->
         )  # fmt: skip
         assert server.requests == []
     assert code == 1, said
-    assert "Left out, as giant.jsonl has no answer to them: 1 questions." in said
+    assert "Left out, as giant.jsonl has no answer to them: 1 question." in said
     assert scores["all"]["left_out"] == 1
     assert scores["gtex"]["accuracy"]["value"] == pytest.approx(2 / 3, abs=1e-4)
     assert scores["gtex"]["balanced_accuracy"]["value"] == 0.75  # colon 1 of 2, skin 1 of 1

@@ -231,7 +231,7 @@ def test_thousands_of_parts_on_one_another_cost_only_their_outline(
     assert outcome.code == 1
     why = "its parts lie on one another" if kind == "boxes" else "cross one another"
     assert why in outcome.out + outcome.err
-    assert "1 annotations of QuPath GeoJSON can be used" in outcome.out
+    assert "1 annotation of QuPath GeoJSON can be used" in outcome.out
     assert outcome.peak_mb < 600
 
 

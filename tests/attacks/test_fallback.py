@@ -79,7 +79,7 @@ def test_what_this_account_left_comes_home_from_both_places(
     for place in (fallback_path(name), former):
         forged(place)
         opened = open_annotations(path)
-        assert "1 changes" in opened.notice
+        assert "1 change that" in opened.notice
         opened.close()
         assert not place.exists()
 

@@ -146,7 +146,7 @@ def test_what_is_added_at_the_end_is_broken() -> None:
     with (folder / EVENTS_FILE).open("ab") as file:
         file.write(line)
     assert verify(folder).is_good
-    assert "1 lines at its end are not signed" in verified(folder)[1]
+    assert "1 line at its end is not signed" in verified(folder)[1]
 
 
 def test_a_swapped_key_is_broken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -52,9 +52,9 @@ def good(**changes: object) -> SlideCheck:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"blur": 0.41}, "41% out of focus"),
-        ({"pen": 0.06}, "6% under pen"),
-        ({"fold": 0.12}, "12% dark or folded"),
+        ({"blur": 0.41}, "41 % out of focus"),
+        ({"pen": 0.06}, "6 % under pen"),
+        ({"fold": 0.12}, "12 % dark or folded"),
         ({"mpp_um": None}, "pixel size unknown"),
         ({"tissue_share": 0.0}, "no tissue"),
         ({"tissue_mm2": 0.4}, "little tissue (0.4 mm²)"),
@@ -72,7 +72,7 @@ def test_what_is_wrong_is_said_and_worse_than_nothing(changes, reason):
 
 def test_the_worst_reason_comes_first_and_few_slides_tell_no_stain():
     (found,) = troubles([good(blur=0.1, fold=0.5, hematoxylin=2.0)])
-    assert found.reasons == ("50% dark or folded", "10% out of focus")
+    assert found.reasons == ("50 % dark or folded", "10 % out of focus")
 
 
 def test_a_slide_is_checked_once_its_file_has_stopped_growing(tmp_path: Path):

@@ -70,7 +70,7 @@ def test_rows_of_an_area_leave_the_background_out_of_the_shares() -> None:
     ]
     (tumor, _) = patch_rows(COLORS, [1, 999], 0.01, frozenset(), is_map=False)
     assert tumor.figures == ("1", "<1 %")
-    assert tumor.about == "Tumor: 1 tiles, 0.0100 mm², <1 % of all"
+    assert tumor.about == "Tumor: 1 tile, 0.0100 mm², <1 % of all"
 
 
 def test_a_class_that_is_left_out_is_counted_and_not_painted() -> None:
@@ -120,5 +120,5 @@ def test_what_was_shown_stands_beside_an_export(tmp_path: Path) -> None:
     assert [each["name"] for each in stated] == ["Nuclei", "scores.csv"]
     write_shown_beside(path, [])
     assert json.loads(beside.read_text()) == {"overlays_shown": []}
-    assert overlays_text(shown) == "Overlays shown: Nuclei 5 (opacity 60%), scores.csv"
+    assert overlays_text(shown) == "Overlays shown: Nuclei 5 (opacity 60 %), scores.csv"
     assert overlays_text([]) == "Overlays shown: none"

@@ -113,7 +113,7 @@ def test_a_project_is_made_with_names_notes_classes_and_annotations(tmp_path: Pa
     done = invoke(["projects", "create", str(out), "--from", str(project)])
     assert done.exit_code == 0, done.output
     assert "Case 3 was left out: it lies on another server (omero)" in done.stderr
-    assert "The objects of 1 images are in QuPath's own data.qpdata" in done.stderr
+    assert "The objects of 1 image are in QuPath's own data.qpdata" in done.stderr
     assert "it has no geometry" in done.stderr
     made = read_project(out)
     assert [each.name for each in made.slides] == ["Case 1", "Case 2"]

@@ -117,7 +117,7 @@ def test_what_another_changed_is_read_with_progress_and_only_if_wanted(
     with closing(AnnotationStore(annotations_path(slide_key(sample_slide)))) as other:
         other.write([Stamped.now(adding("Import", _drawn()))])
     bar = slide_window.annotations.reading
-    qtbot.waitUntil(lambda: "25%" in bar.sentence.text(), timeout=20_000)
+    qtbot.waitUntil(lambda: "25 %" in bar.sentence.text(), timeout=20_000)
     _cancel(slide_window, "annotations of this slide", qtbot)
     qtbot.waitUntil(lambda: "cannot be changed" in banner.sentence.text(), timeout=20_000)
     assert bar.isHidden()

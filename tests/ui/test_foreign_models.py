@@ -145,7 +145,7 @@ def test_the_trial_of_a_model_that_never_answers_is_canceled(
     canvas = slide_window.panes.active.canvas
     drop(slide_window, [endless])
     bar = slide_window.overlays.model_files.trying
-    qtbot.waitUntil(lambda: bar.isVisible() and "60%" in bar.sentence.text(), timeout=_PATIENCE_MS)
+    qtbot.waitUntil(lambda: bar.isVisible() and "60 %" in bar.sentence.text(), timeout=_PATIENCE_MS)
     assert bar.sentence.text().startswith("Trying the model foreign...")
     during = _process_ids()
     before = canvas.view.downsample
@@ -166,7 +166,7 @@ def test_a_window_closes_amid_the_trial_of_a_model(
     window = make_window()
     window.overlays.take_model(make_model(tmp_path / "foreign", Endless()))
     bar = window.overlays.model_files.trying
-    qtbot.waitUntil(lambda: "60%" in bar.sentence.text(), timeout=_PATIENCE_MS)
+    qtbot.waitUntil(lambda: "60 %" in bar.sentence.text(), timeout=_PATIENCE_MS)
     begun_s = time.monotonic()
     window.close()
     assert time.monotonic() - begun_s < 5

@@ -97,7 +97,7 @@ def test_no_button_moves_while_a_model_works(qtbot: QtBot) -> None:
             _EMPTY,
             can_stop=True,
             share=0.3,
-            progress="Whole slide: 30%, 1.2 fields/s, 2:10 left",
+            progress="Whole slide: 30 %, 1.2 fields/s, 2:10 left",
             warnings=("3 tiles unlike the training data, hatched: do not rely on these",),
             figures=("260 tiles analyzed (0.82 mm²)", "Running on CPU"),
             legend=[_row(0, "Tumor"), _row(1, "Stroma")],

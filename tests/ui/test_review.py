@@ -267,7 +267,9 @@ def test_two_reviewers_agree_at_the_end(session: tuple[MainWindow, Path], qtbot:
     for _ in items[1:]:
         hit(qtbot, review.panel.table, Qt.Key.Key_X)
     qtbot.waitUntil(lambda: "With r1: kappa" in review.panel.agreement.text(), timeout=10_000)
-    assert f"over {len(items)} judged by both, 100% of texts alike" in review.panel.agreement.text()
+    assert (
+        f"over {len(items)} judged by both, 100 % of texts alike" in review.panel.agreement.text()
+    )
 
 
 def test_a_session_that_is_deleted_is_let_go_of(

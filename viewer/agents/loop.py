@@ -45,6 +45,7 @@ from viewer.agents.errors import AgentError, MicroscopeError, ToolError
 from viewer.agents.findings import Finding, GroundedAnswer, Visit, corners, visit_of
 from viewer.agents.grounding import grounded
 from viewer.agents.microscope import LEAST_BOX_PX, on_slide, slide_box
+from viewer.plurals import plural
 from viewer.recording.events import Bookmarked, NoteTaken, QuestionAnswered, QuestionAsked
 
 if TYPE_CHECKING:
@@ -240,7 +241,7 @@ class AgentRun:
         outcome = self.outcome
         outcome.steps += 1
         if outcome.steps >= self._most_steps + _MOST_REFUSALS:
-            raise AgentError(f"The agent gave no answer within {self._most_steps} steps.")
+            raise AgentError(f"The agent gave no answer within {plural(self._most_steps, 'step')}.")
         if outcome.steps > self._most_steps:
             raise ToolError("There is no step left: answer now.")
         self._on_event(Step(outcome.steps, self._most_steps))

@@ -36,6 +36,7 @@ from viewer.cli.output import (
     say,
 )
 from viewer.plain_text import shown_line
+from viewer.plurals import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -169,7 +170,9 @@ def validate(file: _File, image: _Image = None, json: JsonOption = False) -> Non
     else:
         for problem in problems:
             typer.echo(shown_line(str(problem)))
-        typer.echo(f"{len(annotations)} annotations of {format_of(file).name} can be used.")
+        typer.echo(
+            f"{plural(len(annotations), 'annotation')} of {format_of(file).name} can be used."
+        )
     if problems:
         sys.exit(_EXIT_NOT_SOUND)
 

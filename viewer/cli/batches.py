@@ -14,6 +14,7 @@ from viewer.cli.output import (
     print_table,
     say,
 )
+from viewer.plurals import percent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -190,10 +191,10 @@ class _Bars:
         )
         if progress.running > 1:
             share, title = progress.share / progress.running, f"{progress.running} slides"
-            self._bars.update(self._one, title=title, completed=share, at=f"{share:.0%}")
+            self._bars.update(self._one, title=title, completed=share, at=percent(share))
         else:
             share = progress.slide_share
-            self._bars.update(self._one, completed=share, at=f"{share:.0%}")
+            self._bars.update(self._one, completed=share, at=percent(share))
 
     def _write_table(self) -> None:
         """Write the table over all slides after each, so that a run that ends leaves one."""

@@ -17,6 +17,7 @@ from viewer.cli.output import (
     print_record,
     print_table,
 )
+from viewer.plurals import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -220,7 +221,8 @@ def _evaluation_record(evaluation: Evaluation, origins: tuple[str, ...]) -> dict
 
 
 def _print_evaluation(evaluation: Evaluation, about: str) -> None:
-    typer.echo(f"{about}\n{evaluation.sessions} sessions on {evaluation.slides} slides.")
+    slides = plural(evaluation.slides, "slide")
+    typer.echo(f"{about}\n{plural(evaluation.sessions, 'session')} on {slides}.")
     names = list(next(iter(evaluation.figures.values())))
     rows = [
         (each, *(_shown(figures[name]) if name in figures else "" for name in names))

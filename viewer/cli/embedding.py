@@ -23,6 +23,7 @@ from viewer.cli.output import (
     print_json,
     say,
 )
+from viewer.plurals import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -274,7 +275,7 @@ class _Bar:
         self._bars.update(self._task, completed=self._done)
         place = f"{self._done}/{self._total} {outcome.name}"
         what = {"before": "embedded before", "failed": outcome.error}
-        say(f"{place}: {what.get(outcome.state) or f'{outcome.patches:,} patches'}")
+        say(f"{place}: {what.get(outcome.state) or plural(outcome.patches, 'patch', 'patches')}")
         for note in outcome.notes:
             say(f"{place}: {note}")
 

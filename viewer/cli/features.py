@@ -21,6 +21,7 @@ from viewer.cli.output import (
     say,
 )
 from viewer.cli.run_area import box_of
+from viewer.plurals import percent
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -255,4 +256,4 @@ def _place(box: Box) -> str:
 
 
 def _percent(quality: float) -> str:
-    return "" if quality != quality else f"{quality:.0%}"
+    return "" if quality != quality else percent(quality)

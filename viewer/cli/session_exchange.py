@@ -104,13 +104,14 @@ def export(
         folders = [summary.folder for summary in reversed(Library().summaries())]
     manifest = _export(folders, out, options)
     left_out = [session for session in manifest.sessions if session.problem]
+    actions = sum(session.actions for session in manifest.sessions)
     if json:
         print_json({"out": str(out), "manifest": msgspec.to_builtins(manifest)})
     else:
         typer.echo(
-            f"{len(manifest.sessions) - len(left_out)} sessions, "
-            f"{sum(session.actions for session in manifest.sessions)} actions, "
-            f"{len(manifest.files)} files in {out}."
+            f"{plural(len(manifest.sessions) - len(left_out), 'session')}, "
+            f"{plural(actions, 'action')}, "
+            f"{plural(len(manifest.files), 'file')} in {out}."
         )
     if manifest.note:
         say(manifest.note)

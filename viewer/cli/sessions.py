@@ -16,6 +16,7 @@ from viewer.cli.output import (
     print_record,
     print_table,
 )
+from viewer.plurals import plural
 
 if TYPE_CHECKING:
     from viewer.recording.library import SessionSummary
@@ -97,7 +98,7 @@ def verify(
         print_json(asdict(verdict) | {"signature": state, "signature_reason": signed.reason})
     elif verdict.bad_line is None:
         torn = f"; {verdict.torn_bytes} bytes of a torn last line" if verdict.torn_bytes else ""
-        typer.echo(f"{verdict.lines} lines, all sound{torn}.")
+        typer.echo(f"{plural(verdict.lines, 'line')}, all sound{torn}.")
     if verdict.bad_line is not None:
         typer.echo(f"Line {verdict.bad_line} is bad: {verdict.reason}", err=True)
     if state == "broken":
@@ -201,7 +202,7 @@ def delete(
     if not yes:
         if not sys.stdin.isatty():
             fail("Deleting is for good: add --yes where nobody can be asked.")
-        typer.confirm(f"Delete {len(folders)} sessions for good?", abort=True)
+        typer.confirm(f"Delete {plural(len(folders), 'session')} for good?", abort=True)
     try:
         for folder in folders:
             Library(folder.parent).delete(folder.name)

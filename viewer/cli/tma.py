@@ -20,6 +20,7 @@ from viewer.cli.output import (
     print_table,
     say,
 )
+from viewer.plurals import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -300,6 +301,6 @@ def _tell(
             [tuple(str(row[index]) for index in shown) for row in rows],
         )
     say(
-        f"{len(grid):,} cores in {grid.rows} rows and {grid.columns} columns, "
+        f"{plural(len(grid), 'core')} in {grid.rows} rows and {grid.columns} columns, "
         f"{len(grid) - grid.present:,} of them missing."
     )

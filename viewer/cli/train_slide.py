@@ -10,6 +10,7 @@ import typer
 
 from viewer.atomic_write import unwritable
 from viewer.cli.output import EncoderOption, JsonOption, fail, print_record
+from viewer.plurals import plural
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -107,7 +108,7 @@ class _Bar:
         self._task = self.bars.add_task("Reading features", total=None)
 
     def on_slide(self, number: int) -> None:
-        self.bars.update(self._task, description=f"Reading features: {number} slides")
+        self.bars.update(self._task, description=f"Reading features: {plural(number, 'slide')}")
 
     def on_epoch(self, fold: int, folds: int, done: EpochDone) -> None:
         what = f"Fold {fold} of {folds}" if fold <= folds else "All slides"

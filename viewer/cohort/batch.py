@@ -19,6 +19,7 @@ from viewer.folders import data_folder
 from viewer.inference.cells.stain_vectors import StainVectors  # noqa: TC001 - msgspec reads it
 from viewer.kept_lines import append_lines, read_bodies
 from viewer.limits import read_kept
+from viewer.plurals import plural
 from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.slides.remote.address import is_address
 from viewer.slides.slide_files import slide_stamp
@@ -325,7 +326,7 @@ def open_batch(
     folder = batches_folder() / hashlib.blake2b(identity, digest_size=12).hexdigest()
     manifest = _Manifest(
         created_utc=utc_stamp(),
-        title=title or f"{settings.name} on {len(entries):,} slides",
+        title=title or f"{settings.name} on {plural(len(entries), 'slide')}",
         settings=settings,
         slides=entries,
     )

@@ -13,6 +13,7 @@ from viewer.geometry import Box, Point
 from viewer.overlays.blocks import BlockGrid, BlockKey
 from viewer.overlays.patch_feature_map import PatchFeatureMap
 from viewer.overlays.patch_features import CELLS, PatchFeatures
+from viewer.plurals import percent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,8 +101,8 @@ class HotSpot(NamedTuple):
         if self.analyzed >= _WHOLE:
             return ""
         return (
-            f"Only {self.analyzed:.0%} of the hot spot was analyzed: it is counted in that part, "
-            "and divided by the whole area."
+            f"Only {percent(self.analyzed)} of the hot spot was analyzed: it is counted in that "
+            "part, and divided by the whole area."
         )
 
 

@@ -11,6 +11,7 @@ from viewer.overlays.former_objects import kept_objects
 from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.objects import ObjectsError
 from viewer.overlays.result_store import read_store, results_folder
+from viewer.plurals import plural
 from viewer.slides.former_names import former_file_name
 from viewer.slides.slide_key import file_name_of
 
@@ -48,8 +49,8 @@ class EarlierResults(msgspec.Struct, frozen=True):
 
     @property
     def sentence(self) -> str:
-        found = "" if self.objects is None else f", {self.objects:,} objects"
-        return f"{self.model}: {self.tiles:,} tiles{found}, made by an earlier version"
+        found = "" if self.objects is None else f", {plural(self.objects, 'object')}"
+        return f"{self.model}: {plural(self.tiles, 'tile')}{found}, made by an earlier version"
 
 
 def earlier_results(

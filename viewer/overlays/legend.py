@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from viewer.overlays.heatmap import is_background
+from viewer.plurals import percent, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +61,7 @@ def object_rows(
             name,
             color,
             (f"{count:,}", share_text(count, total)),
-            f"{name}: {count:,} objects, {share_text(count, total)} of all",
+            f"{name}: {plural(count, 'object')}, {share_text(count, total)} of all",
             index not in hidden,
         )
         for index, ((name, color), count) in enumerate(zip(colors, counts, strict=False))
@@ -103,8 +104,8 @@ def share_text(count: float, total: float) -> str:
     """Return a share in percent, such as "12 %"; "" of nothing."""
     if not total:
         return ""
-    percent = 100 * count / total
-    return "<1 %" if 0 < percent < 0.5 else f"{percent:.0f} %"
+    share = count / total
+    return "<1 %" if 0 < share < 0.005 else percent(share)
 
 
 def area_text(area_mm2: float) -> str:

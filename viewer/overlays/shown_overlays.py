@@ -8,6 +8,7 @@ import msgspec
 
 from viewer.atomic_write import atomic_write_bytes
 from viewer.overlays.result_card import card_path
+from viewer.plurals import percent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +34,7 @@ class ShownOverlay(msgspec.Struct, frozen=True):
     def text(self) -> str:
         """Such as "Nuclei 5 (opacity 60 %)"."""
         named = f"{self.name} {self.version}".strip()
-        return named if self.opacity == 1.0 else f"{named} (opacity {self.opacity:.0%})"
+        return named if self.opacity == 1.0 else f"{named} (opacity {percent(self.opacity)})"
 
 
 class _About(msgspec.Struct, frozen=True):

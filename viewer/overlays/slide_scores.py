@@ -11,6 +11,7 @@ from viewer.annotations.counting.tally import MITOSIS, layout_of, summary_of
 from viewer.annotations.operations import is_region
 from viewer.geometry import Box
 from viewer.overlays.objects import Objects
+from viewer.plurals import percent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +60,7 @@ def scores_of(
     share = analyzed_share(found, whole)
     of = "the selected region" if len(regions) == 1 else f"{len(regions)} regions, pooled"
     if share < _WHOLE:
-        of += f", {share:.0%} of it analyzed"
+        of += f", {percent(share)} of it analyzed"
     analyzed_mm2 = whole.area * share * found.mpp_um**2 / _UM2_PER_MM2
     objects = Objects.joined([each for _, each in found.inside(Box(*whole.bounds))])
     return of, score_lines(objects, names, replace(scope, analyzed_mm2=analyzed_mm2))

@@ -9,6 +9,7 @@ import msgspec
 
 from viewer.appending import append_whole
 from viewer.limits import EVENT_BYTES, LOG_BYTES, open_regular, read_regular
+from viewer.plurals import plural
 from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.recording.events import AnyEvent
 from viewer.recording.log_file import LOCK_FILE, spilled
@@ -257,7 +258,7 @@ def _repair(folder: Path) -> str | None:
     if verdict.is_good:
         added = _bring_home(path, spilled(header.id), verdict.lines)
         if added:
-            notes.append(f"brought {added} events home from the temporary folder")
+            notes.append(f"brought {plural(added, 'event')} home from the temporary folder")
     if not notes:
         return None
     note = " and ".join(notes)

@@ -16,6 +16,7 @@ import msgspec
 from viewer.appending import append_whole
 from viewer.atomic_write import atomic_write_bytes
 from viewer.limits import JSON_BYTES, open_regular, read_regular
+from viewer.plurals import plural
 from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.recording.session import EVENTS_FILE, SessionHeader, read_header
 from viewer.signing.keys import KeyRing, fingerprint, is_signed
@@ -207,7 +208,12 @@ def check_signatures(
         return SignatureVerdict("signed", f"signed up to line {last.lines:,}, still recorded")
     if whole.bytes > last.bytes:
         return SignatureVerdict(
-            "broken", f"{whole.lines - last.lines:,} lines at its end are not signed"
+            "broken",
+            plural(
+                whole.lines - last.lines,
+                "line at its end is not signed",
+                "lines at its end are not signed",
+            ),
         )
     if last.moment == "sync":
         return SignatureVerdict(

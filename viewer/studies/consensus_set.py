@@ -12,6 +12,7 @@ from viewer.annotations.document import adding, removing
 from viewer.annotations.sets.annotation_set import MY_ANNOTATIONS, AnnotationSet, SetKey
 from viewer.annotations.sets.set_store import SetStore
 from viewer.annotations.storage.store import Stamped
+from viewer.plurals import plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,7 +71,7 @@ def make_consensus(
     readers = tuple(each.key.reader for each in sets)
     votes = needed or majority(len(sets))
     found = consensus(drawn, votes)
-    source = f"{votes} of {len(sets)} readers"
+    source = f"{votes} of {plural(len(sets), 'reader')}"
     key = SetKey(reader.reader, CONSENSUS, view.stage)
     which = AnnotationSet(reader.folder, identity, key, "merged", source)
     _replace(which, reader, found)

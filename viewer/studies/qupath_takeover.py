@@ -20,6 +20,7 @@ from viewer.annotations.storage.slide_file import (
 )
 from viewer.annotations.storage.store import AnnotationStoreError, Stamped
 from viewer.folders import data_folder
+from viewer.plurals import plural
 from viewer.resource_files import resource
 from viewer.slides import open_slide
 from viewer.slides.errors import SlideError
@@ -88,8 +89,8 @@ def unread_sentence(project: QuPathProject) -> str:
     if not project.unread:
         return ""
     return (
-        f"The objects of {project.unread:,} images are in QuPath's own data.qpdata, which is not "
-        f"read: run {EXPORT_SCRIPT} in QuPath, which writes them as GeoJSON."
+        f"The objects of {plural(project.unread, 'image')} are in QuPath's own data.qpdata, which "
+        f"is not read: run {EXPORT_SCRIPT} in QuPath, which writes them as GeoJSON."
     )
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QPoint, Qt, QTimer, Signal
 
+from viewer.plurals import percent
 from viewer.ui.long_task import StoppableWork
 from viewer.ui.widgets import NoticeBar
 
@@ -41,7 +42,7 @@ class Reading(StoppableWork):
     @property
     def sentence(self) -> str:
         """Return what is done, and how far it is as far as that is known."""
-        far = f" {self._share:.0%}" if self._share else ""
+        far = f" {percent(self._share)}" if self._share else ""
         return f"{self._doing}...{far}"
 
     def finish(self) -> None:

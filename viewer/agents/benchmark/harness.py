@@ -30,6 +30,7 @@ from viewer.agents.errors import (
 )
 from viewer.agents.policy_choice import PolicyChoice
 from viewer.agents.reading import ReadingOptions, read_slide
+from viewer.plurals import plural
 from viewer.slides import SlideError
 
 if TYPE_CHECKING:
@@ -147,7 +148,9 @@ def run_benchmark(
     if not kept.results:
         raise AgentError(f"No question could be asked: none of their slides is in {bench.slides}.")
     if left_out:
-        on_note(f"Left out of all figures: {left_out:,} of {len(bench.questions):,} questions.")
+        on_note(
+            f"Left out of all figures: {left_out:,} of {plural(len(bench.questions), 'question')}."
+        )
     order = {question.id: index for index, question in enumerate(bench.questions)}
     return sorted(kept.results, key=lambda result: order[result.id])
 

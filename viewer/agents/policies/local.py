@@ -13,7 +13,7 @@ from viewer.agents.actions import Action, Annotate, Answer, CallTool, GoTo, Note
 from viewer.agents.choices import plain_words
 from viewer.agents.findings import Claim, box_of, corners
 from viewer.agents.proposals import TissueProposer
-from viewer.plurals import plural
+from viewer.plurals import percent, plural
 from viewer.untyped import mapping_of
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def _text(measurement: _Measured) -> str:
     if SIZE in figures:
         sentences.append(f"Median nucleus {figures[SIZE]:.0f} µm².")
     if SOUND in figures:
-        share = f"{figures[SOUND]:.0%} of the tissue"
+        share = f"{percent(figures[SOUND])} of the tissue"
         is_poor = figures[SOUND] < _POOR
         sentences.append(
             f"Poor quality, good in {share}: judge it with care."
@@ -144,7 +144,7 @@ def _text(measurement: _Measured) -> str:
         )
     if measurement.classes:
         shares = ", ".join(
-            f"{name} {share:.0%}" for name, share in list(measurement.classes.items())[:3]
+            f"{name} {percent(share)}" for name, share in list(measurement.classes.items())[:3]
         )
         sentences.append(f"Tissue: {shares}.")
     return " ".join([*sentences, *measurement.troubles]) or "Nothing was measured."

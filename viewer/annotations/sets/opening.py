@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from viewer.annotations.sets.set_store import SetStore
 from viewer.annotations.storage.fallback import take_spilled
-from viewer.annotations.storage.slide_file import OpenedAnnotations
+from viewer.annotations.storage.slide_file import OpenedAnnotations, opening_notices
 from viewer.plurals import plural
 
 if TYPE_CHECKING:
@@ -36,15 +36,11 @@ def open_set(
     except BaseException:
         store.close()
         raise
-    notices = [
-        f"{lost} annotations of this set cannot be understood; they are kept." if lost else "",
-        f"{spilled} changes that the disk refused last time are here again." if spilled else "",
-        _sealed_notice(store.sealed_count) if store.sealed_count else "",
-    ]
+    notices = opening_notices("set", lost, spilled)
+    if store.sealed_count:
+        notices.append(_sealed_notice(store.sealed_count))
     lock = None if read_only else _Released()
-    return OpenedAnnotations(
-        annotations, store, path, lock, " ".join(filter(None, notices)), can_take_over=False
-    )
+    return OpenedAnnotations(annotations, store, path, lock, " ".join(notices), can_take_over=False)
 
 
 class _Released:

@@ -24,6 +24,7 @@ from viewer.annotations.storage.store import (
     salvaged,
 )
 from viewer.folders import data_folder
+from viewer.plurals import plural
 from viewer.slides.slide_key import file_name_of
 
 if TYPE_CHECKING:
@@ -279,11 +280,18 @@ def _opened(path: Path, lock: FileLock) -> OpenedAnnotations:
         spilled = take_spilled(store, path)
         if spilled:
             annotations, lost = store.annotations()
-    notices = [
-        f"{lost} annotations of this slide cannot be understood; they are kept." if lost else "",
-        f"{spilled} changes that the disk refused last time are here again." if spilled else "",
-    ]
-    return OpenedAnnotations(annotations, store, path, lock, " ".join(filter(None, notices)))
+    notice = " ".join(opening_notices("slide", lost, spilled))
+    return OpenedAnnotations(annotations, store, path, lock, notice)
+
+
+def opening_notices(of: str, lost: int, spilled: int) -> list[str]:
+    """Return what is to be said of the annotations of a slide or set that was opened."""
+    notices: list[str] = []
+    if lost:
+        notices.append(f"Kept {plural(lost, 'annotation')} of this {of} that cannot be understood.")
+    if spilled:
+        notices.append(f"Brought back {plural(spilled, 'change')} that the disk refused last time.")
+    return notices
 
 
 @contextmanager

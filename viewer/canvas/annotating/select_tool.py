@@ -31,6 +31,7 @@ from viewer.canvas.annotating.stroke_transaction import StrokeTransaction
 from viewer.canvas.annotating.strokes import paint_handles, paint_line, paint_stroke
 from viewer.canvas.shape_paths import Placing, shapes_path
 from viewer.geometry import Box, Point
+from viewer.plurals import plural
 from viewer.progress import while_wanted
 
 if TYPE_CHECKING:
@@ -246,7 +247,7 @@ class SelectTool(DrawingTool):
             if self.desk.many_chosen is not None:
                 self._shift = dx, dy
                 count = len(self.desk.selection)
-                self.measure_changed.emit(f"Let go to move {count:,} annotations.")
+                self.measure_changed.emit(f"Let go to move {plural(count, 'annotation')}.")
                 return
             chosen = self.desk.changeable
             self._changing = {each.id: _moved(each, dx, dy) for each in chosen}

@@ -32,6 +32,7 @@ from viewer.cli.output import (
     fail,
     print_table,
 )
+from viewer.plurals import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -120,7 +121,8 @@ def evaluate_agent(
         file = read_questions(questions)
         asked = file.questions[: limit or None]
         if file.invalid:
-            _note(f"Left out, as their authors say is_valid is false: {file.invalid:,} questions.")
+            left_out = plural(file.invalid, "question")
+            _note(f"Left out, as their authors say is_valid is false: {left_out}.")
         out.mkdir(parents=True, exist_ok=True)
         if recorded is None:
             kept = " What was answered is kept: run the same command again to go on."
@@ -128,7 +130,8 @@ def evaluate_agent(
         else:
             results = recorded_results(asked, recorded)
             if missing := len(asked) - len(results):
-                _note(f"Left out, as {recorded.name} has no answer to them: {missing:,} questions.")
+                left_out = plural(missing, "question")
+                _note(f"Left out, as {recorded.name} has no answer to them: {left_out}.")
         scores = _all_scores(results, asked, positive)
         record = _scores_json(scores)
         write_text(out / "scores.json", record)

@@ -13,6 +13,7 @@ from viewer.atomic_write import atomic_write_bytes
 from viewer.cell_text import text_cell
 from viewer.cohort.arrival.trouble import troubles
 from viewer.plain_text import shown_line
+from viewer.plurals import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -47,8 +48,7 @@ def write_contact_sheet(
     )
     atomic_write_bytes(out / TABLE_FILE, _table(ranked), mode=OWNER_FILE)
     cards = "".join(_card(check, trouble, picture_of(check)) for check, trouble in ranked)
-    count = f"{len(checks):,} slides" if len(checks) != 1 else "1 slide"
-    title = f"{count} of {folder}"
+    title = f"{plural(len(checks), 'slide')} of {folder}"
     page = (
         '<!doctype html><html lang="en"><meta charset="utf-8">'
         f"<title>{_text(title)}</title><style>{_STYLE}</style>"

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from viewer.plurals import percent
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -60,7 +62,7 @@ def _trouble(check: SlideCheck, stains: dict[str, tuple[float, float] | None]) -
     for name, weight in _WEIGHTS.items():
         share: float | None = getattr(check, name)
         if share is not None and share >= _SAID_SHARE:
-            found.append((weight * share, f"{share:.0%} {_WORDS[name]}"))
+            found.append((weight * share, f"{percent(share)} {_WORDS[name]}"))
     if check.mpp_um is None:
         found.append((0.3, "pixel size unknown"))
     if not check.tissue_share:

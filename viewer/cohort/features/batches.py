@@ -10,6 +10,7 @@ from viewer.cohort.errors import BatchError
 from viewer.cohort.features.errors import FeatureStoreError, NoFeaturesError
 from viewer.cohort.features.searching import keep_index
 from viewer.cohort.features.store import FeatureStore
+from viewer.plurals import plural
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,7 +45,7 @@ def begin_embedding(
         command="embed",
     )
     return open_batch(
-        settings, slides, f"Features of {bundle.name} on {len(slides):,} slides", where
+        settings, slides, f"Features of {bundle.name} on {plural(len(slides), 'slide')}", where
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from viewer.bootstrap import interval, resamples
 from viewer.inference.teaching.held_out import CALIBRATION_BINS, calibration_error
+from viewer.plurals import plural
 from viewer.typed_scipy import rankdata
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class SlideModelFigures(msgspec.Struct, frozen=True):
     def text(self) -> str:
         return (
             f"AUC {self.auc}, balanced accuracy {self.balanced_accuracy}, calibration error "
-            f"{self.calibration_error:.3f}, on {self.slides:,} slides of {self.patients:,} "
+            f"{self.calibration_error:.3f}, on {plural(self.slides, 'slide')} of {self.patients:,} "
             f"patients in {self.folds} folds by patient"
         )
 

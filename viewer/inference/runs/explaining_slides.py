@@ -11,6 +11,7 @@ from viewer.inference.process.explain_messages import ExplainedSlide, ExplainSli
 from viewer.inference.runs.one_answer import one_answer
 from viewer.inference.runs.part_weights import PartWeights, rolled_names, why_no_attention
 from viewer.inference.runs.running import RunError
+from viewer.plurals import percent
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -129,6 +130,5 @@ def _note(about: ModelDescription, method: str, rolled: int) -> str:
 
 def _kept(weights: PartWeights) -> str:
     holds = "" if weights.is_faithful else ", not more than chance"
-    return (
-        f"{weights.deletion:.0%} by {weights.name} (in random orders {weights.random:.0%}{holds})"
-    )
+    at_random = f"in random orders {percent(weights.random)}{holds}"
+    return f"{percent(weights.deletion)} by {weights.name} ({at_random})"

@@ -9,6 +9,7 @@ from viewer.inference.runs.attached_results import AttachedResults
 from viewer.inference.runs.base_results import results_of_base
 from viewer.inference.runs.kept_results import KeptResults
 from viewer.overlays.result_store import ResultStoreError
+from viewer.plurals import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Sequence
@@ -95,9 +96,8 @@ class KnownBlocks:
             # What others computed need not be computed here: it is worth a moment.
             self._attached.wait_for_first(_STORES_S)
             for name, count in self._from_stores.items():
-                self._listener.on_passing(
-                    f"{count:,} parts of the slide come from the store {name}."
-                )
+                parts = plural(count, "part of the slide comes", "parts of the slide come")
+                self._listener.on_passing(f"{parts} from the store {name}.")
 
     def put(self, key: BlockKey, data: bytes, made_on: str) -> None:
         """Keep a block that became known."""

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from viewer.plurals import percent
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -44,8 +46,8 @@ class PartWeights(msgspec.Struct, frozen=True, eq=False):
         """Return what the deletion test says, for people."""
         holds = "" if self.is_faithful else ": not more than chance, do not rely on it"
         return (
-            f"While the warmest are taken away it keeps {self.deletion:.0%}, in random orders "
-            f"{self.random:.0%}{holds}."
+            f"While the warmest are taken away it keeps {percent(self.deletion)}, in random orders "
+            f"{percent(self.random)}{holds}."
         )
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 import numpy as np
 
+from viewer.plurals import percent
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -105,7 +107,8 @@ class HeldOut(msgspec.Struct, frozen=True):
         if self.by:
             wrong, count = int(self.wrong.sum()), len(self.truth)
             what = "slides" if self.by == "slide" else f"blocks of {BLOCK_UM:.0f} µm"
-            return f"Error {wrong / count:.0%}: {wrong:,} of {count:,} {marks}, held out by {what}."
+            error = percent(wrong / count)
+            return f"Error {error}: {wrong:,} of {count:,} {marks}, held out by {what}."
         few = ", ".join(
             f"{name} {count}"
             for name, count in zip(names, self.regions, strict=True)

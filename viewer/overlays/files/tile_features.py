@@ -18,6 +18,7 @@ from viewer.overlays.files.tile_scores import MOST_SIDE_PX, row_spacing
 from viewer.overlays.patch_feature_map import PatchFeatureMap
 from viewer.overlays.patch_features import CELLS, PatchFeatures
 from viewer.overlays.tile_raster import Tiles
+from viewer.plurals import plural
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,7 +90,8 @@ def _found(
     _, first = np.unique(cells[order], axis=0, return_index=True)
     kept = order[first]
     if dropped := len(cells) - len(kept):
-        notes.append(f"{dropped:,} tiles of {path.name} share their place with another.")
+        tiles = plural(dropped, f"tile of {path.name} shares", f"tiles of {path.name} share")
+        notes.append(f"{tiles} the place of another.")
     if (worst := float(off[kept].max())) > _NOTED_PX:
         notes.append(
             f"The tiles of {path.name} lie on several lattices: their places are up to "

@@ -12,6 +12,7 @@ import msgspec
 from viewer import __version__
 from viewer.atomic_write import atomic_write_bytes
 from viewer.limits import read_kept
+from viewer.plurals import plural
 from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.recording.export.dialects import DIALECTS
 from viewer.recording.export.options import FINE_TUNING, ExportError, ExportOptions
@@ -132,8 +133,8 @@ def _colors_note(sessions: list[ExportedSession]) -> str:
     if not slides:
         return ""
     return (
-        f"The color profiles of {len(slides)} slides cannot be used: their pictures have the "
-        "colors as stored; manifest.json says why."
+        f"The color profiles of {plural(len(slides), 'slide')} cannot be used: their pictures have "
+        "the colors as stored; manifest.json says why."
     )
 
 
@@ -145,8 +146,8 @@ def _split_note(options: ExportOptions, sessions: list[ExportedSession]) -> str:
         unnamed = len(slides - patients_of(options.patients, slides).keys())
         if unnamed:
             return (
-                f"{unnamed} of {len(slides)} slides are named in no table of patients, so each "
-                "counts as a patient of its own: see --patients."
+                f"No table of patients names {unnamed:,} of {plural(len(slides), 'slide')}: each "
+                "counts as a patient of its own; see --patients."
             )
     return ""
 
@@ -162,17 +163,18 @@ def _card(options: ExportOptions, sessions: list[ExportedSession]) -> str:
     hours = sum(session.looked_s for session in good) / 3600
     slide_count = len({session.slide for session in good})
     reader_count = len({session.reader for session in good})
+    actions = plural(sum(session.actions for session in good), "action")
+    rationales = plural(sum(session.rationales for session in good), "rationale")
     lines = [
         "# How slides were read",
         "",
         f"Made by Coverslip {__version__} in the format `{options.format}`.",
         "",
-        f"- {len(good)} sessions of {reader_count} readers (pseudonyms) on {slide_count} slides, "
-        f"{hours:.2f} hours looked at, {sum(session.actions for session in good)} actions",
+        f"- {plural(len(good), 'session')} of {plural(reader_count, 'reader')} (pseudonyms) on "
+        f"{plural(slide_count, 'slide')}, {hours:.2f} hours looked at, {actions}",
         "- origin: " + ", ".join(f"{count} {origin}" for origin, count in sorted(origins.items())),
         f"- actions by the rules `{options.mode}`",
-        f"- {sum(session.rationales for session in good)} rationales that reviewers accepted; "
-        "none that was rejected, skipped or not reviewed",
+        f"- {rationales} that reviewers accepted; none that was rejected, skipped or not reviewed",
         _about_positions(options),
         "- manifest.json holds the SHA-256 of every file",
         "",
@@ -197,7 +199,9 @@ def _card(options: ExportOptions, sessions: list[ExportedSession]) -> str:
     colors = Counter(session.colors for session in good if session.colors)
     if colors:
         lines += ["## Colors of the pictures", ""]
-        lines += [f"- {count} sessions: {given}" for given, count in sorted(colors.items())]
+        lines += [
+            f"- {plural(count, 'session')}: {given}" for given, count in sorted(colors.items())
+        ]
         lines += ["", "Brightness, contrast, gamma and views of single stains are not in them.", ""]
     problems = [session for session in sessions if session.problem]
     if problems:

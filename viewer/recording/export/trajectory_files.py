@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pa_parquet
 
 from viewer.atomic_write import atomic_write, atomic_write_bytes
+from viewer.plurals import plural
 from viewer.prepared_types import prepared
 from viewer.recording.export.tables import read_rows
 from viewer.recording.export.trajectories import SPLITS, STEP_COLUMNS, STEPS, JoinTrajectories
@@ -155,7 +156,7 @@ def _datasheet(
     ]
     columns = [f"| `{name}` | {text} |" for name, text in STEP_COLUMNS.items()]
     origins = ", ".join(
-        f"{count} steps {origin}" for origin, count in sorted(counted["origin"].items())
+        f"{plural(count, 'step')} {origin}" for origin, count in sorted(counted["origin"].items())
     )
     return "\n".join(
         [
@@ -171,7 +172,7 @@ def _datasheet(
             "## What is in it",
             "",
             f"One row a step, in `{STEPS}.parquet`, sessions one after the other. {observed} "
-            f"{shortest} {origins}; {patients} patients.",
+            f"{shortest} {origins}; {plural(patients, 'patient')}.",
             "",
             *table,
             "",

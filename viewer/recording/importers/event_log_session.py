@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from viewer import __version__
+from viewer.plurals import plural
 from viewer.recording.events import (
     Bookmarked,
     Click,
@@ -80,7 +81,7 @@ def write_event_log(
     about = log.header
     notes = [] if about.closed else ["The page ended without closing the session"]
     if log.skipped:
-        notes.append(f"{len(log.skipped):,} lines could not be read ({log.skipped[0]})")
+        notes.append(f"{plural(len(log.skipped), 'line')} could not be read ({log.skipped[0]})")
     used = slide or page_slide(about)
     ratio = _ratio(about, used)
     if ratio != 1.0:

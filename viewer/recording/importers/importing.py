@@ -12,6 +12,7 @@ from viewer import __version__
 from viewer.annotations.formats.origins import origin_sentence
 from viewer.annotations.formats.problems import AnnotationFileError
 from viewer.audit_log import trail
+from viewer.plurals import plural
 from viewer.recording.events import AnyEvent, IdleChanged, Pointer, SlideClosed, SlideOpened
 from viewer.recording.importers.event_log import looks_like_event_log, read_event_logs
 from viewer.recording.importers.event_log_session import session_id_of, write_event_log
@@ -149,7 +150,7 @@ def import_log(
         for folder in made:
             shutil.rmtree(folder, ignore_errors=True)
         raise SessionError(f"{library} cannot be written: {error.strerror}.") from error
-    trail.note("imported", path.absolute(), f"log of {len(ids)} sessions")
+    trail.note("imported", path.absolute(), f"log of {plural(len(ids), 'session')}")
     return ids
 
 
@@ -189,7 +190,7 @@ def _import_event_log(
             skipped += log.skipped
         if notes is not None:
             notes += [f"{repair.note}." for repair in read_header(folder).repairs]
-    trail.note("imported", path.absolute(), f"log of {len(ids)} sessions")
+    trail.note("imported", path.absolute(), f"log of {plural(len(ids), 'session')}")
     return ids
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from viewer.geometry import Box
+from viewer.plurals import percent
 from viewer.slides.alignment.coarse import guesses
 from viewer.slides.alignment.patches import Agreement, refined
 from viewer.slides.alignment.pictures import KINDS, Feature, feature, resized, structure
@@ -253,8 +254,8 @@ def _refusal(best: _Found | None) -> str:
     agreement = best.agreement
     return (
         f"The slides cannot be aligned surely: {agreement.matched} of {agreement.tried} places "
-        f"agree ({agreement.share:.0%}; {LEAST_SHARE:.0%} are needed). Mark landmarks if they are "
-        "of the same tissue."
+        f"agree ({percent(agreement.share)}; {percent(LEAST_SHARE)} are needed). Mark landmarks if "
+        "they are of the same tissue."
     )
 
 

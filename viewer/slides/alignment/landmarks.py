@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from viewer.plurals import percent
 from viewer.slides.alignment.transform import (
     Affine,
     AlignedSlide,
@@ -63,8 +64,9 @@ def align_by_landmarks(
     if off[best] > _MOST_MISS * extent:
         size = f"{off[best]:,.0f} {'px' if target.mpp_um is None else 'µm'}"
         raise AlignmentError(
-            f"The landmarks do not fit each other: they miss by {size}, {off[best] / extent:.0%}"
-            " of their extent. Check that each pair is of the same place."
+            f"The landmarks do not fit each other: they miss by {size}, "
+            f"{percent(off[best] / extent)} of their extent. Check that each pair is of the "
+            "same place."
         )
     affine = in_pixels(fits[best], source_um, target_um)
     return SlideAlignment(

@@ -8,6 +8,7 @@ from viewer.annotations.counted import former_mpp_um, is_outdated
 from viewer.annotations.kept_geometry import geometry_parts
 from viewer.annotations.measured import RULED, figure_of, is_measured
 from viewer.measurement_names import with_signs
+from viewer.plurals import percent, plural
 from viewer.progress import tell_progress
 from viewer.ui.annotations.shown import kind_of
 from viewer.ui.annotations.wording import many
@@ -81,7 +82,7 @@ def count_line(name: str, counts: Sequence[RegionCount]) -> str:
     analyzed_mm2 = sum(each.area_mm2 * each.share for each in counts)
     if area_mm2 and analyzed_mm2 < LEAST_SHARE * area_mm2:
         return f"{name}: the region is not analyzed yet"
-    line = f"{name}: {total:,} objects"
+    line = f"{name}: {plural(total, 'object')}"
     if analyzed_mm2:
         line += f", {total / analyzed_mm2:,.0f} per mm²"
     if area_mm2 and analyzed_mm2 < (1 - 1e-6) * area_mm2:
@@ -89,5 +90,5 @@ def count_line(name: str, counts: Sequence[RegionCount]) -> str:
     if counts and counts[0].positive is not None:
         positive = sum(each.positive or 0 for each in counts)
         line += f", {positive:,} positive"
-        line += f" ({positive / total:.1%})" if total else ""
+        line += f" ({percent(positive / total, 1)})" if total else ""
     return line

@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, Qt, QTimer
 from viewer.atomic_write import unwritable
 from viewer.cohort.table import TABLE_FILE, write_batch_table
 from viewer.geometry import Point
+from viewer.plurals import plural
 from viewer.slides.remote.address import slide_path
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.batch.batch_panel import BatchPanel
@@ -356,7 +357,7 @@ class BatchController(QObject):
         if self._is_paused:
             return
         finished = progress.done + progress.failed
-        parts = [f"{finished:,} of {progress.total:,} slides"]
+        parts = [f"{finished:,} of {plural(progress.total, 'slide')}"]
         if progress.failed:
             parts.append(f"{progress.failed:,} failed")
         if progress.left_s:

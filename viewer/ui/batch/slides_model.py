@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt
 
 from viewer.canvas.qt_guard import guarded
+from viewer.plurals import percent
 from viewer.slides.remote.address import slide_path
 from viewer.ui.rows_model import RowsModel
 from viewer.ui.widgets import plain_tip
@@ -114,7 +115,7 @@ class BatchSlidesModel(RowsModel):
     def _state_text(self, record: SlideRecord) -> str:
         match record.state:
             case "running":
-                return f"Running, {self._running_share:.0%}"
+                return f"Running, {percent(self._running_share)}"
             case "done":
                 if self._is_blind(slide_path(record.slide)):
                     return "Done, hidden by the study"

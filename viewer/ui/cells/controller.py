@@ -15,6 +15,7 @@ from viewer.inference.cells.models import takes_settings, with_settings
 from viewer.inference.cells.settings import CellSettings
 from viewer.inference.models.bundle import ModelBundle
 from viewer.overlays.slide_scores import areas_among, scores_of, union_of
+from viewer.plurals import plural
 from viewer.ui.background_runner import BackgroundRunner, Task, Urgency
 from viewer.ui.cells.field_preview import FieldPreviewer
 from viewer.ui.services import DialogHost, MessageHost, PaneHost
@@ -280,7 +281,7 @@ class CellsController(QObject):
         share = found.positive_percent
         positive = "" if share is None else f", {share:.1f} % positive"
         count = found.total + found.ungraded
-        page.show_preview(f"Preview: {count:,} cells {where}{positive}. Run to keep them.")
+        page.show_preview(f"Preview: {plural(count, 'cell')} {where}{positive}. Run to keep them.")
 
     def _end_preview(self) -> None:
         """Show again what was found before, which a preview hid."""

@@ -9,6 +9,7 @@ from PySide6.QtCore import QTimer
 
 from viewer.overlays.heatmap import Heatmap, HeatmapStyle, attention_heatmap
 from viewer.overlays.legend import LegendRow
+from viewer.plurals import percent, plural
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
 
@@ -62,7 +63,7 @@ class AttentionPresenter(HeatmapPresenter):
         judged = self.judgment
         if judged is None:
             return [self._trouble or "The slide model answers once some tiles are analyzed."]
-        return [f"Judged by {judged.count:,} tiles so far."]
+        return [f"Judged by {plural(judged.count, 'tile')} so far."]
 
     def legend_rows(self) -> list[LegendRow]:
         """Return the chance of each class, the likeliest first."""
@@ -71,7 +72,7 @@ class AttentionPresenter(HeatmapPresenter):
             return []
         rows: list[LegendRow] = []
         for index in judged.chances.argsort()[::-1].tolist():
-            name, chance = self._origin.colors[index][0], f"{judged.chances[index]:.0%}"
+            name, chance = self._origin.colors[index][0], percent(judged.chances[index])
             rows.append(LegendRow(index, name, "", (chance,), f"{name}: {chance}", can_hide=False))
         return rows
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from viewer.plurals import percent
 from viewer.ui.recording.scrub_bar import shown_time
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def _progress_text(run: Overlay, *, is_paused: bool) -> str:
 
 def shown_progress(progress: Progress, *, is_paused: bool = False) -> str:
     """Share, rate and time left, as far as they are known."""
-    share = f"{progress.done / progress.total:.0%}"
+    share = percent(progress.done / progress.total)
     if is_paused:
         return f"{share}, paused"
     if progress.left_s is None or progress.done == progress.total:

@@ -11,6 +11,7 @@ from viewer.attention.proposing import Proposal, proposals
 from viewer.colors import BAND_COLORS, UNKNOWN_COLOR
 from viewer.overlays.heatmap import Heatmap, HeatmapStyle, expected_heatmap
 from viewer.overlays.legend import LegendRow
+from viewer.plurals import percent
 from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
 
 if TYPE_CHECKING:
@@ -86,8 +87,8 @@ class ExpectedPresenter(HeatmapPresenter):
                 index,
                 name,
                 colors.get(name, UNKNOWN_COLOR),
-                (f"{share:.0%}",),
-                f"{share:.0%} of the expected time at {name}",
+                (percent(share),),
+                f"{percent(share)} of the expected time at {name}",
                 can_hide=False,
             )
             for index, (name, share) in enumerate(heatmap.band_shares)

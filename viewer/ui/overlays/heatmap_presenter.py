@@ -26,6 +26,7 @@ from viewer.overlays.heatmap import (
 )
 from viewer.overlays.legend import LegendRow, patch_rows
 from viewer.overlays.result_at import ResultAt
+from viewer.plurals import plural
 from viewer.ui.background_runner import BackgroundRunner, Task
 from viewer.ui.overlays.presenter import Presenter
 from viewer.ui.view.layer_entries import Ramp
@@ -133,7 +134,7 @@ class HeatmapPresenter(Presenter):
     def lines(self) -> list[str]:
         """Return what the card tells."""
         area_mm2 = self.found.area_px * (self.found.mpp_um / 1000) ** 2
-        analyzed = "Analyzed" if self._is_map else f"{self.found.count:,} tiles analyzed"
+        analyzed = "Analyzed" if self._is_map else f"{plural(self.found.count, 'tile')} analyzed"
         lines = [f"{analyzed} ({area_mm2:.3g} mm²)"]
         if self.is_asked and self.heatmap is None:
             if self.query.lacks_second:

@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject
 
 from viewer.canvas.layer import LayerOrder
 from viewer.canvas.patch_layer import PatchLayer
+from viewer.plurals import percent
 from viewer.slides.tissue import both_masks
 from viewer.ui.services import CommandHost, MessageHost, PaneHost
 
@@ -89,8 +90,8 @@ class TissueView(QObject):
             else f"{share * box.width * box.height * mpp_um**2 / 1e6:.3g} mm², "
         )
         self._window.say(
-            f"Tissue (green): {area}{share:.0%} of the slide. Models skip what is gray, "
-            f"{skipped:.0%}. Regions of the classes {TISSUE} and {IGNORE} correct both."
+            f"Tissue (green): {area}{percent(share)} of the slide. Models skip what is gray, "
+            f"{percent(skipped)}. Regions of the classes {TISSUE} and {IGNORE} correct both."
         )
         self._show_checked()
 

@@ -39,7 +39,9 @@ class AuditBox(ListedBox):
         """Write all entries to a CSV file."""
         self._disk.run(
             lambda: export_audit(path),
-            lambda count: self.state.setText(f"{count:,} entries were written to {path.name}."),
+            lambda count: self.state.setText(
+                f"Wrote {plural(count, 'entry', 'entries')} to {path.name}."
+            ),
             lambda error: self.state.setText(unwritable(path, error)),
         )
 

@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from viewer.plurals import plural
 from viewer.ui.rows_model import RowsModel
 from viewer.ui.shell.panel import Panel, shows_state
 from viewer.ui.widgets import KeyedTree, RowTable
@@ -167,7 +168,7 @@ class ComparisonPanel(Panel):
         passed = f" {comparison.passed_over:,} without an area." if comparison.passed_over else ""
         mean = comparison.mean_dice
         overall = "" if math.isnan(mean) else f"Mean Dice of the classes {mean:.2f}. "
-        self.say(f"{overall}They differ in {count:,} regions; a click travels.{passed}")
+        self.say(f"{overall}They differ in {plural(count, 'region')}; a click travels.{passed}")
 
     def _class_table(self) -> KeyedTree:
         table = KeyedTree(self)

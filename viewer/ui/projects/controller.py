@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 from PySide6.QtCore import QObject, Qt
 
+from viewer.plurals import plural
 from viewer.slides.remote.address import folder_beside
 from viewer.suffixes import QUPATH_PROJECT
 from viewer.ui.background_runner import BackgroundRunner
@@ -203,10 +204,10 @@ class ProjectsController(QObject):
                 return
             if (sets := self._window.annotations.active_sets) is not None:
                 sets.refresh()
-            count, readers = len(found.annotations), len(found.readers)
+            objects, readers = plural(len(found.annotations), "object"), len(found.readers)
             self._window.say(
-                f'The set "{found.which.key.name}" holds {count:,} objects that most of '
-                f"{readers} readers drew."
+                f'The set "{found.which.key.name}" holds {objects} that most of '
+                f"{plural(readers, 'reader')} drew."
             )
 
         self._sorter.run(
@@ -219,7 +220,9 @@ class ProjectsController(QObject):
         """The classes in use become those of the project."""
         classes = self._window.annotations.classes.palette.classes
         self._keep_classes(classes)
-        self._window.say(f"The project has {len(classes)} classes of its own now.")
+        self._window.say(
+            f"The project has {plural(len(classes), 'class', 'classes')} of its own now."
+        )
 
     def _targets(self) -> list[ProjectSlide]:
         """Return the slide in the active pane, else those that are chosen in the list."""
@@ -341,7 +344,7 @@ class ProjectsController(QObject):
             self._window.slides.show_list(self.slides)
             self._window.slides.show()
             title = self.opened.project.shown_title or "The project"
-            self._window.say(f"{title}: {self.slide_count:,} slides.")
+            self._window.say(f"{title}: {plural(self.slide_count, 'slide')}.")
             for pane in self._window.panes.panes:
                 self._on_slide(pane)
 

@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, QTimer
 from viewer.atomic_write import unwritable
 from viewer.errors import reason_of
 from viewer.folders import data_folder
+from viewer.plurals import plural
 from viewer.recording.events import DiagnosisEntered, QuestionAnswered, QuestionAsked
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.file_dialogs import ask_file, ask_new_file
@@ -107,7 +108,7 @@ class QuestionsController(QObject):
             lambda: write_answers(
                 path, project, all_answers(folder, study.answers_sealer, study.shows_answer)
             ),
-            lambda count: self._window.say(f"{count:,} answers were written to {path.name}."),
+            lambda count: self._window.say(f"Wrote {plural(count, 'answer')} to {path.name}."),
             lambda error: self._window.show_error(unwritable(path, error)),
         )
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 from PySide6.QtCore import QObject, Signal
 
+from viewer.plurals import percent
 from viewer.recording.review.entries import ReviewError
 from viewer.recording.session_catalog import started_text, title_of, who_read
 from viewer.ui.background_runner import BackgroundRunner
@@ -318,5 +319,5 @@ def _agreement_line(agreement: Agreement, reviewer: str) -> str:
     kappa = "unknown" if agreement.kappa != agreement.kappa else f"{agreement.kappa:.2f}"
     text = f"With {other}: kappa {kappa} over {agreement.judged} judged by both"
     if agreement.both_accepted:
-        text += f", {agreement.identical_share:.0%} of texts alike"
+        text += f", {percent(agreement.identical_share)} of texts alike"
     return text

@@ -23,6 +23,7 @@ from PySide6.QtWidgets import (
 from viewer.canvas.layer import LayerOrder
 from viewer.canvas.patch_layer import heat_colors
 from viewer.geometry import Box
+from viewer.plurals import percent
 from viewer.recording.coverage import LEAST_SEEN_S
 from viewer.ui.recording.color_key import ColorKey, magnification_key
 from viewer.ui.recording.scrub_bar import action_color, shown_time
@@ -386,7 +387,7 @@ def _figures(analysis: Analysis) -> str:
             rows.append(
                 (
                     f"Tissue seen at {magnification:g}x or more",
-                    f"{100 * share:.0f} %",
+                    percent(share),
                 )
             )
     rows += [

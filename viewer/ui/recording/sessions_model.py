@@ -11,7 +11,7 @@ from PySide6.QtGui import QColor, QFont, QPainter
 from PySide6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem
 
 from viewer.canvas.qt_guard import guarded
-from viewer.plurals import plural
+from viewer.plurals import percent, plural
 from viewer.recording.session_catalog import NO_SESSIONS
 from viewer.ui.recording.pixel_sizes import pixel_size_note
 from viewer.ui.recording.scrub_bar import shown_time
@@ -102,7 +102,7 @@ class SessionsModel(CountedModel):
             actions, seen = figures
             parts.append(plural(actions, "action"))
             if seen is not None:
-                parts.append(f"{100 * seen:.0f} % seen")
+                parts.append(f"{percent(seen)} seen")
         if self.note(session):
             parts.append("former pixel size")
         return " · ".join(parts)

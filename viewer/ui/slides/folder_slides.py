@@ -102,7 +102,7 @@ class FolderSlides(SlideList):
         from viewer.studies.worklist import file_entries
 
         self.folder = None
-        self._show(*_with_letters(file_entries(paths)), f"{len(paths):,} slides")
+        self._show(*_with_letters(file_entries(paths)), plural(len(paths), "slide"))
 
     def shut_down(self) -> None:
         """End the thread."""

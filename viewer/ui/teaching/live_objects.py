@@ -16,6 +16,7 @@ from viewer.inference.teaching.marks import check_classes
 from viewer.inference.teaching.object_teacher import ObjectTeacher
 from viewer.inference.teaching.taught_bundles import with_own_classes
 from viewer.inference.teaching.taught_objects import CHANCE, with_classes
+from viewer.plurals import percent
 from viewer.ui.background_runner import BackgroundRunner, Urgency
 from viewer.ui.overlays.gallery import GalleryField
 
@@ -296,7 +297,7 @@ class LiveObjects(QObject):
         text = ""
         if objects is not None and CHANCE in objects.measurements and index < len(objects):
             name = [*self.colors, NOT_CLASSIFIED[0]][int(objects.classes[index])]
-            text = f"{name} {float(objects.measurements[CHANCE][index]):.0%}"
+            text = f"{name} {percent(float(objects.measurements[CHANCE][index]))}"
         return self._field(key, index, text)
 
     def _field(self, key: ObjectsKey, index: int, text: str) -> GalleryField:

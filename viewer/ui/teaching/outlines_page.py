@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from viewer.plurals import plural
 from viewer.ui.progress_bar import ProgressBar
 from viewer.ui.widgets import text_label
 
@@ -73,7 +74,7 @@ class OutlinesPage(QGroupBox):
         """Show how much is corrected; nothing for None."""
         text = ""
         if found is not None:
-            outlines = f"{len(found.outlines):,} outlines"
+            outlines = plural(len(found.outlines), "outline")
             where = " in the corrected area" if found.areas else ""
             text = " ".join([f"{model} learns from {outlines}{where}.", *found.notes])
         self.corrected.setText(text)

@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.inference.teaching.pixel_settings import DEFAULT_MPP_UM, PixelSettings
+from viewer.plurals import percent
 from viewer.ui.widgets import LetteredCombo, plain_tip, push_button, text_label
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ class PixelPage(QGroupBox):
 
     def show_answers(self, shares: Mapping[str, float], note: str = "") -> None:
         """Show which share of the view each class has; nothing where there is no answer."""
-        parts = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
+        parts = ", ".join(f"{name} {percent(share)}" for name, share in shares.items())
         self.answers.setText(f"In view: {parts}.{f' {note}' if note else ''}" if shares else "")
         self.answers.setVisible(bool(shares))
         for widget in (self.areas, self.save):

@@ -18,6 +18,7 @@ from viewer.annotations.tma.cores import (
 )
 from viewer.annotations.tma.dearraying import DearrayOptions, dearray
 from viewer.annotations.tma.labels import TmaError
+from viewer.plurals import plural
 from viewer.slides import TileError
 from viewer.slides.remote.address import folder_beside
 from viewer.ui.background_runner import BackgroundRunner
@@ -137,7 +138,7 @@ class TmaController(QObject):
             if not names.isChecked():
                 names.trigger()
             self._window.say(
-                f"{len(cores):,} cores in {found.rows} rows and {found.columns} columns, "
+                f"{plural(len(cores), 'core')} in {found.rows} rows and {found.columns} columns, "
                 f"{len(cores) - found.present:,} missing. Select tool (S): move a core, Delete "
                 "removes it."
             )
@@ -289,7 +290,7 @@ class TmaController(QObject):
             self._window.say("All cores are marked as missing.")
             return
         overlay.run_over(shapely.union_all(shapes))
-        self._window.say(f"{overlay.origin.name} works through {len(shapes):,} cores.")
+        self._window.say(f"{overlay.origin.name} works through {plural(len(shapes), 'core')}.")
 
     def count(self) -> None:
         """Count what the model on screen found in each core, and keep it with the cores."""
@@ -328,14 +329,14 @@ class TmaController(QObject):
         self._notes = ""
         if analyzed < there:
             self._notes = (
-                f"{name} has analyzed {analyzed:,} of {there:,} cores: run it in the cores, then "
-                "count again."
+                f"{name} has analyzed {analyzed:,} of {plural(there, 'core')}: run it in the "
+                "cores, then count again."
             )
         try:
             active.do(edit)
         except ValueError:  # a core was changed while they were counted
             self._notes = "A core was changed meanwhile: count again."
-        self._window.say(self._notes or f"{name}: counted in {analyzed:,} cores.")
+        self._window.say(self._notes or f"{name}: counted in {plural(analyzed, 'core')}.")
         self._show()
 
     # -----------------------------------------------------------------------------------------

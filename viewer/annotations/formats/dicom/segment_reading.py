@@ -18,6 +18,7 @@ from viewer.annotations.masks.mask_reading import Regions
 from viewer.colors import class_color
 from viewer.limits import ANNOTATIONS_BYTES
 from viewer.plain_text import shown_line
+from viewer.plurals import percent
 from viewer.typed_pydicom import dataset_in
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def _fill_up(dataset: Dataset, problems: list[Problem]) -> None:
     missing = wanted - len(dataset.PixelData)
     if missing > 0:
         ANNOTATIONS_BYTES.check(wanted, "the segmentation")
-        share = f"{100 * missing / wanted:.0f} %"
+        share = percent(missing / wanted)
         problems.append(Problem(0, f"the file is cut short: {share} of its pixels are missing"))
         dataset.PixelData += bytes(missing)
 
