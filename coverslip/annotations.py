@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from viewer.annotations.formats import exchange
-from viewer.errors import CoverslipError
+from viewer.errors import CoverslipError, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -81,7 +81,7 @@ def write_annotations(
         else:
             lost = exchange.write_as(target, wanted, annotations, _place(slide))
     except OSError as error:
-        reason = error.strerror or error
+        reason = reason_of(error)
         raise CoverslipError(f"{target} cannot be written ({reason}).") from error
     for problem in lost:
         warnings.warn(f"not written: {problem}", stacklevel=2)

@@ -13,6 +13,7 @@ import os
 import stat
 from typing import IO, TYPE_CHECKING
 
+from viewer.errors import reason_of
 from viewer.folders import data_folder, is_own, own_folders
 from viewer.limits import NoRegularFileError
 
@@ -104,7 +105,7 @@ def mend_access() -> None:
                 close_tree(folder)
         make_file(done)
     except OSError as error:
-        _log.warning("The permissions of earlier files cannot be mended (%s)", error.strerror)
+        _log.warning("The permissions of earlier files cannot be mended (%s)", reason_of(error))
 
 
 def who_can_read(folder: Path) -> str:
@@ -112,7 +113,7 @@ def who_can_read(folder: Path) -> str:
     try:
         status = folder.stat()
     except OSError as error:
-        return f"Who can read this folder is unknown ({error.strerror})."
+        return f"Who can read this folder is unknown ({reason_of(error)})."
     if not kept_mode(folder) & stat.S_IRGRP:
         return "Only you can read what is kept here."
     group = _group_name(status.st_gid)
@@ -137,7 +138,7 @@ def _close(path: str, mode: int) -> None:
         if not stat.S_ISLNK(found) and found & 0o077:
             os.chmod(path, mode)
     except OSError as error:
-        _log.info("The permissions of a file cannot be mended (%s)", error.strerror)
+        _log.info("The permissions of a file cannot be mended (%s)", reason_of(error))
 
 
 def _group_name(number: int) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from viewer.access import OWNER_FILE
 from viewer.appending import BINARY, write_behind
 from viewer.atomic_write import atomic_write_bytes
+from viewer.errors import reason_of
 from viewer.fallback import fallback_path, waiting
 from viewer.limits import LOG_BYTES, read_regular
 
@@ -205,7 +206,7 @@ class Journal:
 
     def _note(self, error: OSError) -> None:
         self._tell(
-            f"{self._what} cannot be written to {self.path.parent} ({error.strerror or error}): "
+            f"{self._what} cannot be written to {self.path.parent} ({reason_of(error)}): "
             "make room or bring the folder back; what you do is kept until then."
         )
 

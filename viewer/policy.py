@@ -13,6 +13,7 @@ from typing import Literal
 
 import msgspec
 
+from viewer.errors import reason_of
 from viewer.limits import JSON_BYTES, read_regular
 from viewer.prepared_types import DECODE_ERRORS, prepared
 
@@ -157,7 +158,7 @@ def _read() -> ReadPolicy:
         data = read_regular(POLICY_PATH, JSON_BYTES)
         return ReadPolicy(msgspec.json.decode(data, type=prepared(Policy)))
     except OSError as error:
-        return _strictest(f"cannot be read ({error.strerror or error})")
+        return _strictest(f"cannot be read ({reason_of(error)})")
     except DECODE_ERRORS as error:
         return _strictest(f"is invalid ({str(error).replace('`', '')})")
 
@@ -168,7 +169,7 @@ def _distrust() -> str:
         try:
             status = path.lstat()
         except OSError as error:
-            return f"cannot be read ({error.strerror})"
+            return f"cannot be read ({reason_of(error)})"
         if stat.S_ISLNK(status.st_mode) and path in (POLICY_PATH, POLICY_PATH.parent):
             return "is a link"
         if status.st_uid != 0:

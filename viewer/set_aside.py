@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
+from viewer.errors import reason_of
 from viewer.limits import FileTooLargeError, HollowFileError, NoRegularFileError, read_kept
 from viewer.prepared_types import DECODE_ERRORS, prepared
 
@@ -45,7 +46,7 @@ def set_aside(path: Path, reason: object, what: str, suffix: str = ".bad") -> Pa
     try:
         path.replace(aside)
     except OSError as error:
-        _log.warning("%s cannot be set aside (%s)", path, error.strerror)
+        _log.warning("%s cannot be set aside (%s)", path, reason_of(error))
         aside = None
     where = f"the file is kept as {aside.name}" if aside is not None else f"mend or remove {path}"
     say_unusable(f"{what} cannot be used ({reason}): {where}.")
@@ -67,7 +68,7 @@ def kept_bytes(path: Path, what: str, suffix: str = ".bad") -> bytes | None:
     except FileNotFoundError:
         return None
     except UNUSABLE as error:
-        set_aside(path, error.strerror or error, what, suffix)
+        set_aside(path, reason_of(error), what, suffix)
         return None
 
 

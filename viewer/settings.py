@@ -12,6 +12,7 @@ import msgspec
 
 from viewer.access import make_folder
 from viewer.atomic_write import atomic_write_bytes
+from viewer.errors import reason_of
 from viewer.limits import read_kept
 from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.set_aside import UNUSABLE, set_aside
@@ -163,7 +164,7 @@ def read_settings(folder: Path) -> tuple[Settings, list[str]]:
     except FileNotFoundError:
         return Settings(), []
     except UNUSABLE as error:
-        reason = error.strerror or str(error)
+        reason = reason_of(error)
         set_aside(path, reason, "The settings file", _ASIDE)
         return Settings(), [
             f"The settings cannot be used ({reason}): the defaults are, and what was there is kept "
@@ -171,7 +172,7 @@ def read_settings(folder: Path) -> tuple[Settings, list[str]]:
         ]
     except OSError as error:
         return Settings(), _warned(
-            [f"The settings cannot be read ({error.strerror}): the defaults are used."]
+            [f"The settings cannot be read ({reason_of(error)}): the defaults are used."]
         )
     try:
         kept = msgspec.json.decode(content, type=dict[str, object])
@@ -305,7 +306,7 @@ def _set_aside(path: Path, content: bytes, rest: dict[str, object] | None = None
         else:
             atomic_write_bytes(path, msgspec.json.format(msgspec.json.encode(rest), indent=2))
     except OSError as error:
-        _log.warning("The damaged settings cannot be set aside (%s)", error.strerror)
+        _log.warning("The damaged settings cannot be set aside (%s)", reason_of(error))
     return aside.name
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from viewer.cohort.features.errors import FeatureStoreError, reason_of
+from viewer.cohort.features.errors import FeatureStoreError, lance_reason
 from viewer.cohort.features.exchange import write_features
 from viewer.cohort.features.rows import Encoder, SlideFeatures
 from viewer.cohort.features.searching import SearchOptions, find_similar, nearest_rows
@@ -178,4 +178,4 @@ def test_a_torn_store_is_one_sentence(place: Path, tmp_path: Path):
     ],
 )
 def test_what_lance_says_of_a_bucket_is_said_in_plain_words(raised: str, said: str):
-    assert reason_of(RuntimeError(raised)) == said
+    assert lance_reason(RuntimeError(raised)) == said

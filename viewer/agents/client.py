@@ -44,6 +44,7 @@ from viewer.agents.model_server import (
 )
 from viewer.agents.permission import check_permitted
 from viewer.audit_log import sent_detail, trail
+from viewer.errors import reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -222,7 +223,7 @@ class Client:
             self._log.add(self.endpoint, turns, tools, outcome, self._encoder)
         except OSError as error:
             raise AgentError(
-                f"The exchange with the model cannot be kept ({error.strerror or error}): "
+                f"The exchange with the model cannot be kept ({reason_of(error)}): "
                 "make room or choose another place."
             ) from error
 

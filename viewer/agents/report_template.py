@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from viewer.agents.errors import AgentError, BadAnswerError
+from viewer.errors import reason_of
 from viewer.limits import JSON_BYTES, read_regular
 from viewer.measurement_names import with_signs
 from viewer.prepared_types import DECODE_ERRORS, prepared
@@ -92,7 +93,7 @@ def load_template(path: Path) -> ReportTemplate:
             read_regular(path, JSON_BYTES), type=prepared(ReportTemplate)
         )
     except OSError as error:
-        raise AgentError(f"{path} cannot be read ({error.strerror or error}).") from error
+        raise AgentError(f"{path} cannot be read ({reason_of(error)}).") from error
     except DECODE_ERRORS as error:
         raise AgentError(
             f"{path.name} is no template of a report: {error}; docs/agents.md tells what is."

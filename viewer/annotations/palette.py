@@ -9,7 +9,7 @@ import msgspec
 
 from viewer.annotations.annotation import NO_COLOR, AnnotationClass
 from viewer.atomic_write import atomic_write_bytes
-from viewer.errors import CoverslipError
+from viewer.errors import CoverslipError, reason_of
 from viewer.limits import JSON_BYTES, read_regular
 from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.untyped import is_mapping
@@ -86,7 +86,7 @@ def read_palette(path: Path) -> Palette:
     try:
         document = msgspec.json.decode(read_regular(path, JSON_BYTES), type=prepared(_File))
     except OSError as error:
-        raise PaletteError(f"{path.name} cannot be read ({error.strerror or error}).") from error
+        raise PaletteError(f"{path.name} cannot be read ({reason_of(error)}).") from error
     except DECODE_ERRORS as error:
         raise PaletteError(f"{path.name} holds no list of classes: {error}.") from error
     entries = (*(document.classes or ()), *(document.path_classes or ()))

@@ -14,6 +14,7 @@ from viewer.cli.output import (
     print_table,
     say,
 )
+from viewer.errors import reason_of
 from viewer.plurals import percent
 
 if TYPE_CHECKING:
@@ -207,4 +208,4 @@ class _Bars:
         try:
             write_batch_table(self._batch, Path(self._batch.settings.out) / TABLE_FILE)
         except OSError as error:
-            say(f"{TABLE_FILE} cannot be written ({error.strerror or error}).")
+            say(f"{TABLE_FILE} cannot be written ({reason_of(error)}).")

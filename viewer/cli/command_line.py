@@ -18,6 +18,7 @@ from typer.exceptions import TyperException
 from viewer import __version__
 from viewer.cli.interrupts import interrupts_heard
 from viewer.cli.output import EXIT_BAD_INPUT, fail, say
+from viewer.errors import reason_of
 from viewer.slides.remote.address import is_address, slide_path
 from viewer.untyped import is_sequence
 
@@ -153,7 +154,7 @@ def _unwritable(error: OSError) -> int:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if error.errno == errno.EPIPE:
         return 1
-    say(f"The output cannot be written ({error.strerror}).")
+    say(f"The output cannot be written ({reason_of(error)}).")
     return EXIT_BAD_INPUT
 
 

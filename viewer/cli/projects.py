@@ -17,6 +17,7 @@ from viewer.cli.studies import (
     read_for_command,
     register,
 )
+from viewer.errors import reason_of
 
 if TYPE_CHECKING:
     from viewer.annotations.palette import Palette
@@ -112,7 +113,7 @@ def list_slides(
         try:
             held = seen_by(held, asks, read_progress(place))
         except OSError as error:
-            fail(f"{error.filename or place} cannot be read ({error.strerror or error}).")
+            fail(f"{error.filename or place} cannot be read ({reason_of(error)}).")
     entries = [each for each in project_entries(held) if state in (None, each.slide.state)]
     if json:
         records = [
@@ -249,7 +250,7 @@ def answers(
         if out is not None:
             write_answers(out, held, given)
     except OSError as error:
-        fail(f"{error.filename or place} cannot be used ({error.strerror or error}).")
+        fail(f"{error.filename or place} cannot be used ({reason_of(error)}).")
     if out is not None:
         print_record({"answers": len(given), "out": str(out)}, json=json)
         return

@@ -99,12 +99,12 @@ def serve(
             on_made=_tell_made,
         )
     except OSError as error:
-        fail(f"{error.filename} cannot be used ({error.strerror or error}).")
+        fail(f"{error.filename} cannot be used ({reason_of(error)}).")
     try:
         options = ServerOptions(token=token, host=host, port=port, origins=origins, tls=tls)
         server = RecordServer(options, incoming)
     except OSError as error:
-        fail(f"Port {port} of {host} cannot be used ({error.strerror or error}): choose another.")
+        fail(f"Port {port} of {host} cannot be used ({reason_of(error)}): choose another.")
     incoming.make_all()
     _serve(server, token)
 
@@ -195,7 +195,7 @@ def _token(path: Path | None) -> str:
     except UnicodeDecodeError:
         fail(f"{path} holds no token: remove it, and one is made.")
     except OSError as error:
-        fail(f"{path} cannot be used ({error.strerror or error}).")
+        fail(f"{path} cannot be used ({reason_of(error)}).")
     return made
 
 

@@ -8,6 +8,7 @@ import typer
 
 from viewer.cli.output import JsonOption, fail, print_json, print_record, print_table, say
 from viewer.cli.studies import ProjectFolder, ReaderOption, asking_reader, read_for_command
+from viewer.errors import reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +55,7 @@ def reviews(
     except AnnotationStoreError as error:
         fail(str(error))
     except OSError as error:
-        fail(f"{error.filename or folder} cannot be read ({error.strerror or error}).")
+        fail(f"{error.filename or folder} cannot be read ({reason_of(error)}).")
     if json:
         print_json(records)
         return
@@ -99,7 +100,7 @@ def consensus(
     except (AnnotationStoreError, LimitError) as error:
         fail(str(error))
     except OSError as error:
-        fail(f"{error.filename or folder} cannot be used ({error.strerror or error}).")
+        fail(f"{error.filename or folder} cannot be used ({reason_of(error)}).")
     if not made:
         fail(f'No slide has a set "{set_name}" of two readers or more that you may see.')
     record: dict[str, object] = {"slides": made, "objects": objects, "left out": len(alone)}

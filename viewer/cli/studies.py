@@ -18,6 +18,7 @@ from viewer.cli.output import (
     print_table,
     say,
 )
+from viewer.errors import reason_of
 from viewer.plurals import plural
 
 if TYPE_CHECKING:
@@ -259,4 +260,4 @@ def _passphrase(prompt: str) -> str:
 
 
 def _fail_of(error: OSError, folder: Path) -> NoReturn:
-    fail(f"{error.filename or folder} cannot be used ({error.strerror or error}).")
+    fail(f"{error.filename or folder} cannot be used ({reason_of(error)}).")

@@ -15,6 +15,7 @@ from viewer.access import OWNER_FILE, make_folder
 from viewer.atomic_write import atomic_write_bytes
 from viewer.cohort.errors import BatchError
 from viewer.cohort.executor import Command  # noqa: TC001 - msgspec reads it
+from viewer.errors import reason_of
 from viewer.folders import data_folder
 from viewer.inference.cells.stain_vectors import StainVectors  # noqa: TC001 - msgspec reads it
 from viewer.kept_lines import append_lines, read_bodies
@@ -401,6 +402,6 @@ def _keep_where(folder: Path, where: BatchWhere) -> None:
 
 def _unusable(folder: Path, error: OSError) -> BatchError:
     return BatchError(
-        f"The batch in {folder} cannot be kept ({error.strerror or error}): see that there is room "
+        f"The batch in {folder} cannot be kept ({reason_of(error)}): see that there is room "
         "and that you may write there."
     )

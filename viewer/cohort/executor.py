@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import msgspec
 
 from viewer.cohort.errors import BatchError
+from viewer.errors import reason_of
 from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.processes.giving_way import give_way, gives_way
 from viewer.processes.own_modules import own_environment
@@ -255,7 +256,7 @@ def _started() -> subprocess.Popen[bytes]:
             start_new_session=has_window,  # where it can give way without the window
         )
     except OSError as error:
-        raise BatchError(f"No process can be started ({error.strerror or error}).") from error
+        raise BatchError(f"No process can be started ({reason_of(error)}).") from error
     give_way(process.pid)
     return process
 

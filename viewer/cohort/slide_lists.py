@@ -6,6 +6,7 @@ import csv
 from typing import TYPE_CHECKING
 
 from viewer.cohort.errors import BatchError
+from viewer.errors import reason_of
 from viewer.limits import JSON_BYTES, read_regular
 from viewer.slides.remote.address import is_address, slide_path
 
@@ -38,7 +39,7 @@ def read_slide_list(path: Path) -> list[Path]:
     try:
         text = read_regular(path, JSON_BYTES).decode("utf-8-sig")
     except OSError as error:
-        raise BatchError(f"{path.name} cannot be read ({error.strerror or error}).") from error
+        raise BatchError(f"{path.name} cannot be read ({reason_of(error)}).") from error
     except UnicodeDecodeError as error:
         raise BatchError(f"{path.name} is no list of slides: save it as text in UTF-8.") from error
     try:

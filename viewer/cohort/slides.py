@@ -12,6 +12,7 @@ import msgspec
 from viewer.cohort.bucket_slides import is_bucket_folder, slides_in_bucket
 from viewer.cohort.errors import BatchError
 from viewer.cohort.slide_lists import is_slide_list, read_slide_list
+from viewer.errors import reason_of
 from viewer.plain_text import shown_text
 from viewer.slides.errors import SlideError
 from viewer.slides.opener import check_name
@@ -96,7 +97,7 @@ def _add_folder(found: NamedSlides, folder: Path) -> None:
     try:
         slides = slides_in(folder)
     except OSError as error:
-        found.problems.append(f"{folder} cannot be read ({error.strerror or error}).")
+        found.problems.append(f"{folder} cannot be read ({reason_of(error)}).")
         return
     if not slides:
         found.problems.append(f"There are no slides in {folder}.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from viewer.access import make_folder
 from viewer.cohort.batch import Batch, BatchSettings, open_batch
 from viewer.cohort.errors import BatchError
+from viewer.errors import reason_of
 from viewer.inference.cells.kept_settings import all_kept_stains
 from viewer.inference.cells.models import takes_settings
 from viewer.inference.models.model_library import opened_model
@@ -108,11 +109,11 @@ def _folder(out: Path) -> Path:
     try:
         folder = make_folder(out.absolute())
     except OSError as error:
-        raise BatchError(f"{out} cannot be made ({error.strerror or error}).") from error
+        raise BatchError(f"{out} cannot be made ({reason_of(error)}).") from error
     try:
         with tempfile.TemporaryFile(dir=folder):
             return folder
     except OSError as error:
         raise BatchError(
-            f"Nothing can be written into {out} ({error.strerror or error}): choose another folder."
+            f"Nothing can be written into {out} ({reason_of(error)}): choose another folder."
         ) from error

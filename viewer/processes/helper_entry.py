@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from viewer.audit_log import keep_audit, trail
-from viewer.errors import CoverslipError
+from viewer.errors import CoverslipError, reason_of
 from viewer.prepared_types import prepared
 from viewer.processes.channel import Channel, ChannelError, inherited_channel
 from viewer.processes.helper_messages import (
@@ -70,7 +70,7 @@ def _run_task(ask: Ask, context: TaskContext, send: Callable[[msgspec.Struct], o
         send(Done(ask.id, task(ask.body, context)))
     except OSError as error:
         file = "" if error.filename is None else str(error.filename)
-        sentence = error.strerror or str(error)
+        sentence = reason_of(error)
         send(Failed(ask.id, "OSError", sentence, error.errno or 0, file))
     except Exception as error:  # each belongs to whoever asked
         if not isinstance(error, CoverslipError | ValueError):

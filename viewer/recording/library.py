@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from viewer.access import make_folder
+from viewer.errors import reason_of
 from viewer.folders import data_folder
 from viewer.limits import open_regular
 from viewer.prepared_types import DECODE_ERRORS
@@ -115,7 +116,7 @@ class Library:
         try:
             write_header(folder, msgspec.structs.replace(read_header(folder), title=title))
         except OSError as error:
-            raise SessionError(f"{folder.name} cannot be renamed: {error.strerror}.") from error
+            raise SessionError(f"{folder.name} cannot be renamed: {reason_of(error)}.") from error
 
     def delete(self, name: str) -> None:
         """Deletes a session for good.
@@ -138,7 +139,7 @@ class Library:
             if waiting is not None:
                 waiting.unlink(missing_ok=True)
         except OSError as error:
-            raise SessionError(f"{folder.name} cannot be deleted: {error.strerror}.") from error
+            raise SessionError(f"{folder.name} cannot be deleted: {reason_of(error)}.") from error
 
     def recover(self) -> list[str]:
         """Mends all sessions that a crash left; what was done, one sentence each."""
@@ -186,7 +187,7 @@ def summary_of(folder: Path) -> SessionSummary:
         size = (folder / EVENTS_FILE).stat().st_size
         duration_s, ended_well = _end_of(folder / EVENTS_FILE, size)
     except OSError as error:
-        problem = problem or f"The log of {folder.name} cannot be read: {error.strerror}."
+        problem = problem or f"The log of {folder.name} cannot be read: {reason_of(error)}."
     return SessionSummary(
         folder, header, duration_s, size, is_being_recorded(folder), ended_well, problem
     )

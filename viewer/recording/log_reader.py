@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, get_args
 import msgspec
 
 from viewer.appending import append_whole
+from viewer.errors import reason_of
 from viewer.limits import EVENT_BYTES, LOG_BYTES, open_regular, read_regular
 from viewer.plurals import plural
 from viewer.prepared_types import DECODE_ERRORS, prepared
@@ -118,7 +119,7 @@ def repair(folder: Path) -> str | None:
     except Timeout:
         return None
     except OSError as error:
-        raise SessionError(f"{folder.name} cannot be mended: {error.strerror}.") from error
+        raise SessionError(f"{folder.name} cannot be mended: {reason_of(error)}.") from error
 
 
 def is_being_recorded(folder: Path) -> bool:

@@ -15,6 +15,7 @@ import msgspec
 
 from viewer.appending import append_whole
 from viewer.atomic_write import atomic_write_bytes
+from viewer.errors import reason_of
 from viewer.limits import JSON_BYTES, open_regular, read_regular
 from viewer.plurals import plural
 from viewer.prepared_types import DECODE_ERRORS, prepared
@@ -125,7 +126,7 @@ class LogSigner:
         try:
             _append(self._folder / SIGNATURES_FILE, made, is_synced=moment != "sync")
         except OSError as error:
-            _log.warning("a session cannot be signed (%s)", error.strerror)
+            _log.warning("a session cannot be signed (%s)", reason_of(error))
             return None
         self._signed_lines = self._lines
         if self._has_reported:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from viewer.errors import reason_of
 from viewer.recording.session import SessionError, read_header, write_header
 
 if TYPE_CHECKING:
@@ -49,4 +50,4 @@ def tie(folder: Path, slide: SlideRef) -> None:
     try:
         write_header(folder, msgspec.structs.replace(header, slide=tied))
     except OSError as error:
-        raise SessionError(f"{folder.name} cannot be written: {error.strerror}.") from error
+        raise SessionError(f"{folder.name} cannot be written: {reason_of(error)}.") from error

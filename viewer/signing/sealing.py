@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from viewer.atomic_write import atomic_write_bytes
-from viewer.errors import CoverslipError
+from viewer.errors import CoverslipError, reason_of
 from viewer.limits import DESCRIPTION_BYTES, read_regular
 from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.signing.keys import fingerprint
@@ -178,7 +178,7 @@ def read_recovery_file(path: Path, passphrase: str) -> SealKey:
         data = read_regular(path, DESCRIPTION_BYTES)
         recovery = msgspec.json.decode(data, type=prepared(_Recovery))
     except OSError as error:
-        raise SealError(f"{path} cannot be read ({error.strerror or error}).") from error
+        raise SealError(f"{path} cannot be read ({reason_of(error)}).") from error
     except DECODE_ERRORS:
         pass
     if recovery is None or recovery.format != RECOVERY_FORMAT or not _is_bearable(recovery.scrypt):

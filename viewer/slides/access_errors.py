@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from viewer.errors import reason_of
 from viewer.slides.errors import SlideAccessError, SlideError, SlideNotFoundError
 from viewer.slides.remote.address import foreign_address_problem
 
@@ -29,6 +30,6 @@ def access_error(path: Path, error: OSError) -> SlideError:
         case _:
             return SlideAccessError(
                 path,
-                f"{path.name} cannot be read ({error.strerror or error}); check that its drive or "
+                f"{path.name} cannot be read ({reason_of(error)}); check that its drive or "
                 "network share is connected and try again.",
             )

@@ -19,7 +19,7 @@ import numpy as np
 
 from viewer.access import make_folder
 from viewer.atomic_write import atomic_write
-from viewer.errors import CoverslipError
+from viewer.errors import CoverslipError, reason_of
 from viewer.folders import cache_folder
 from viewer.limits import JSON_BYTES, PROFILE_BYTES, read_regular
 from viewer.prepared_types import prepared
@@ -118,7 +118,7 @@ def _made(profile: bytes) -> ColorTable | None:
     except UnusableError as error:
         raise UnusableError(str(error).rstrip(".")) from error
     except OSError as error:
-        raise UnusableError(f"no process can read it: {error.strerror or error}") from error
+        raise UnusableError(f"no process can read it: {reason_of(error)}") from error
     return table.reshape(-1).view(np.uint32)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from viewer.errors import reason_of
 from viewer.slides.errors import SlideAccessError
 from viewer.slides.former_names import former_names, has_former_home, take_over
 from viewer.slides.remote.ranged import RangesError
@@ -143,6 +144,6 @@ def _unreadable(version: Version, error: OSError) -> SlideAccessError:
     name = version.path.name
     return SlideAccessError(
         version.path,
-        f"{name} cannot be read ({error.strerror or error}): check that its drive or network share "
+        f"{name} cannot be read ({reason_of(error)}): check that its drive or network share "
         "is connected and try again.",
     )

@@ -22,6 +22,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from viewer.access import close_tree
+from viewer.errors import reason_of
 from viewer.folders import own_folders
 from viewer.stand_in.left_behind import (
     PREFIX,
@@ -91,7 +92,7 @@ class StandIn:
             self.brought_back = _brought_back(originals)
             return ""
         folder, error = trouble
-        self.reason = f"{folder} cannot be written ({error.strerror or error})."
+        self.reason = f"{folder} cannot be written ({reason_of(error)})."
         if (left := next(left_behind(originals), None)) is not None:
             self.folder, self._lock = left.folder, left.lock
         else:
@@ -176,7 +177,7 @@ def _made() -> Path | None:
                     raise
                 return folder
         except OSError as error:
-            _log.info("No stand-in can be made in %s (%s)", parent, error.strerror)
+            _log.info("No stand-in can be made in %s (%s)", parent, reason_of(error))
     return None
 
 
@@ -188,7 +189,7 @@ def _filled(folder: Path, originals: Mapping[str, Path]) -> FileLock | None:
         _copy(originals, folder)
         say_origin(folder, originals)
     except OSError as error:
-        _log.warning("A killed run would lose %s (%s)", folder, error.strerror)
+        _log.warning("A killed run would lose %s (%s)", folder, reason_of(error))
     close_tree(folder)
     return lock
 
@@ -202,7 +203,7 @@ def _brought_back(originals: Mapping[str, Path]) -> str:
         except OSError as error:
             sentences.append(
                 f"What was done while the home could not be written stays in {left.folder}: it "
-                f"cannot be brought back ({error.strerror or error})."
+                f"cannot be brought back ({reason_of(error)})."
             )
         finally:
             left.lock.release()
@@ -232,7 +233,7 @@ def _copy(originals: Mapping[str, Path], folder: Path) -> None:
                 else:
                     shutil.copy2(entry, target)
             except OSError as error:
-                _log.warning("%s cannot be read or copied (%s)", entry, error.strerror)
+                _log.warning("%s cannot be read or copied (%s)", entry, reason_of(error))
 
 
 def _work_files(home: Path) -> frozenset[tuple[str, int, int]]:

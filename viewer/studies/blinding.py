@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from viewer.errors import CoverslipError
+from viewer.errors import CoverslipError, reason_of
 from viewer.limits import JSON_BYTES, read_regular
 from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.signing.sealing import SealKey, write_recovery_file
@@ -43,7 +43,7 @@ def read_stages(path: Path) -> tuple[Stage, ...]:
         given = document["stages"] if is_mapping(document) else document
         stages = msgspec.convert(given, prepared(tuple[Stage, ...]))
     except OSError as error:
-        raise BlindingError(f"{path} cannot be read ({error.strerror or error}).") from error
+        raise BlindingError(f"{path} cannot be read ({reason_of(error)}).") from error
     except (KeyError, *DECODE_ERRORS) as error:
         what = str(error).replace("`", "")
         raise BlindingError(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from viewer.errors import reason_of
 from viewer.slides.errors import SlideError
 from viewer.slides.identity import former_names_of, same_slide
 from viewer.slides.known_slides import find
@@ -51,7 +52,7 @@ def project_slides(
         try:
             slides = slides_at(path)
         except OSError as error:
-            refused.append(f"{path} cannot be read ({error.strerror or error}).")
+            refused.append(f"{path} cannot be read ({reason_of(error)}).")
             continue
         for slide in slides:
             try:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from viewer.errors import CoverslipError
+from viewer.errors import CoverslipError, reason_of
 from viewer.limits import JSON_BYTES, read_regular
 from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.studies.json_locations import line_of, line_of_byte
@@ -155,7 +155,7 @@ def read_forms(path: Path) -> tuple[Form, ...]:
     try:
         text = read_regular(path, JSON_BYTES).decode("utf-8-sig")
     except OSError as error:
-        raise FormError(f"{path.name} cannot be read ({error.strerror or error}).") from error
+        raise FormError(f"{path.name} cannot be read ({reason_of(error)}).") from error
     except UnicodeDecodeError as error:
         raise FormError(f"{path.name} is no text in UTF-8: save it as such.") from error
     return parse_forms(text, path.name)

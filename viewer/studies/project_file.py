@@ -10,7 +10,7 @@ from filelock import FileLock, Timeout
 
 from viewer.access import kept_mode, make_folder
 from viewer.atomic_write import atomic_write_bytes
-from viewer.errors import CoverslipError
+from viewer.errors import CoverslipError, reason_of
 from viewer.limits import JSON_BYTES, read_regular
 from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.studies.project import FORMAT, PROJECT_FILE, VERSION, Project
@@ -138,7 +138,7 @@ def _read(folder: Path) -> _Raw:
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ProjectError(f"There is no project in {folder}: make one there first.") from error
     except OSError as error:
-        reason = error.strerror or error
+        reason = reason_of(error)
         raise ProjectError(f"{path} cannot be read ({reason}): see that you may.") from error
     try:
         return msgspec.json.decode(data, type=prepared(_Raw))
@@ -208,7 +208,7 @@ def _write(folder: Path, fields: _Raw) -> None:
 
 
 def _unwritable(folder: Path, error: OSError) -> ProjectError:
-    reason = error.strerror or str(error)
+    reason = reason_of(error)
     return ProjectError(
         f"The project in {folder} cannot be written ({reason}): see that there is room and that "
         "you may write there."

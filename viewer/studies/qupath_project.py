@@ -28,7 +28,7 @@ from viewer.annotations.formats.json_elements import (
 from viewer.annotations.formats.packed_files import unpacked_bytes
 from viewer.annotations.formats.problems import AnnotationFileError
 from viewer.annotations.palette import PaletteError, read_palette
-from viewer.errors import CoverslipError
+from viewer.errors import CoverslipError, reason_of
 from viewer.limits import JSON_BYTES
 from viewer.plain_text import shown_line
 from viewer.studies.cases import NOWHERE, CasePlace, place_in_metadata
@@ -129,7 +129,7 @@ def _document(path: Path) -> tuple[dict[str, object], bool]:
     try:
         data = unpacked_bytes(path, QUPATH_PROJECT, JSON_BYTES)
     except OSError as error:
-        raise QuPathProjectError(f"{path.name} cannot be read ({error.strerror}).") from error
+        raise QuPathProjectError(f"{path.name} cannot be read ({reason_of(error)}).") from error
     except AnnotationFileError as error:
         raise QuPathProjectError(str(error)) from error
     try:

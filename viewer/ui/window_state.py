@@ -10,6 +10,7 @@ from PySide6.QtCore import QAbstractEventDispatcher, QByteArray, QRect, QSetting
 from PySide6.QtWidgets import QApplication
 
 from viewer.access import make_file
+from viewer.errors import reason_of
 from viewer.folders import config_folder
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def forget_window_state() -> None:
     try:
         (config_folder() / _FILE).unlink(missing_ok=True)
     except OSError as error:
-        _log.warning("Size and panels of the window cannot be forgotten (%s)", error.strerror)
+        _log.warning("Size and panels of the window cannot be forgotten (%s)", reason_of(error))
 
 
 def save_window_state(window: QMainWindow, panels: str) -> None:
@@ -44,7 +45,7 @@ def save_window_state(window: QMainWindow, panels: str) -> None:
             path.unlink()
         make_file(path)  # Qt keeps the permissions of a file that is there
     except OSError as error:
-        _log.warning("Size and panels of the window cannot be kept (%s)", error.strerror)
+        _log.warning("Size and panels of the window cannot be kept (%s)", reason_of(error))
         return
     state = _saved()
     state.setValue("geometry", window.saveGeometry())

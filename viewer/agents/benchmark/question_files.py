@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from viewer.agents.errors import AgentError
+from viewer.errors import reason_of
 from viewer.limits import JSON_BYTES, read_regular
 from viewer.prepared_types import DECODE_ERRORS
 from viewer.untyped import is_list, is_mapping
@@ -80,7 +81,7 @@ def read_rows(path: Path, *, is_of_questions: bool = True) -> list[Row]:
     try:
         text = _decoded(read_regular(path, JSON_BYTES), path.name)
     except OSError as error:
-        raise AgentError(f"{path} cannot be read ({error.strerror or error}).") from error
+        raise AgentError(f"{path} cannot be read ({reason_of(error)}).") from error
     if path.suffix.lower() in _TABLES:
         return list(_table_rows(text, path))
     return _json_rows(text, path, is_row=not is_of_questions)

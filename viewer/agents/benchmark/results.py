@@ -9,6 +9,7 @@ import msgspec
 
 from viewer.agents.errors import AgentError
 from viewer.appending import append_whole
+from viewer.errors import reason_of
 from viewer.limits import LOG_BYTES, read_regular
 from viewer.prepared_types import DECODE_ERRORS, prepared
 
@@ -170,4 +171,4 @@ class ResultsFile:
         append_whole(self.path, [msgspec.json.encode(line) + b"\n"], cuts_torn=True)
 
     def _not_kept(self, error: OSError) -> AgentError:
-        return AgentError(f"{self.path} cannot be written ({error.strerror or error}).")
+        return AgentError(f"{self.path} cannot be written ({reason_of(error)}).")

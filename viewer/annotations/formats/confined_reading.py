@@ -14,6 +14,7 @@ import shapely
 from viewer.annotations.formats.problems import AnnotationFileError, Problem
 from viewer.annotations.kept_geometry import geometries_of
 from viewer.annotations.storage.packing import packed, unpacked_all
+from viewer.errors import reason_of
 from viewer.limits import FileTooLargeError, LimitError, open_regular, unreadable
 from viewer.prepared_types import prepared
 from viewer.processes.channel import inherited_channel
@@ -79,9 +80,9 @@ def read_confined(
     try:
         file = open_regular(path, limit)
     except FileTooLargeError as error:
-        raise AnnotationFileError(str(error.strerror)) from error
+        raise AnnotationFileError(reason_of(error)) from error
     except OSError as error:
-        raise AnnotationFileError(f"{name} cannot be read ({error.strerror}).") from error
+        raise AnnotationFileError(f"{name} cannot be read ({reason_of(error)}).") from error
     answered_bytes = 0
     with (
         file,

@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Protocol, cast
 
 from viewer.annotations.formats.problems import AnnotationFileError
 from viewer.atomic_write import atomic_write
+from viewer.errors import reason_of
 from viewer.limits import (
     LINES_BYTES,
     UNPACKED_RATIO,
@@ -181,7 +182,7 @@ def unpacked(path: Path, suffix: str | tuple[str, ...]) -> Generator[list[PieceR
         try:
             readers = _opened(path, suffix, stack)
         except _TORN as error:
-            reason = getattr(error, "strerror", None) or error
+            reason = reason_of(error)
             raise AnnotationFileError(f"{path.name} cannot be read ({reason}).") from error
         yield readers
 
@@ -207,7 +208,7 @@ def _opened(path: Path, suffix: str | tuple[str, ...], stack: ExitStack) -> list
     try:
         stored = stack.enter_context(open_regular(path, LINES_BYTES))
     except FileTooLargeError as error:
-        raise AnnotationFileError(str(error.strerror)) from error
+        raise AnnotationFileError(reason_of(error)) from error
     stored_bytes = os.fstat(stored.fileno()).st_size
     if not stored_bytes:
         raise AnnotationFileError(f"{path.name} is empty.")

@@ -13,6 +13,7 @@ from viewer.annotations.sets.set_store import SetStore
 from viewer.annotations.storage.home_reader import claim_home
 from viewer.annotations.storage.slide_file import annotations_path, open_annotations
 from viewer.annotations.storage.store import AnnotationStore, AnnotationStoreError
+from viewer.errors import reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -102,7 +103,7 @@ class SetFiles:
             return self.sealer() if self.sealer is not None else None
         except OSError as error:
             raise AnnotationStoreError(
-                f"The key of this study cannot be used ({error.strerror or error}): unlock the "
+                f"The key of this study cannot be used ({reason_of(error)}): unlock the "
                 "keyring and open the slide again."
             ) from error
 

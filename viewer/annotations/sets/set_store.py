@@ -27,6 +27,7 @@ from viewer.annotations.storage.packing import packed_all, unpacked, unpacked_al
 from viewer.annotations.storage.store import AnnotationStoreError, Version
 from viewer.atomic_write import atomic_write
 from viewer.device import WriterName
+from viewer.errors import reason_of
 from viewer.kept_lines import GrowingFiles, append_lines, append_together, line_of
 from viewer.long_list import LongList
 from viewer.progress import tell_progress
@@ -99,7 +100,7 @@ class SetStore:
                 raise
             raise AnnotationStoreError(
                 f'The annotations "{which.key.name}" in {which.folder} cannot be opened '
-                f"({error.strerror or error}): check the drive."
+                f"({reason_of(error)}): check the drive."
             ) from error
 
     def close(self) -> None:

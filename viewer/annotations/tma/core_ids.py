@@ -13,6 +13,7 @@ from viewer.annotations.document import Change, Edit
 from viewer.annotations.tma.cores import CASE_ID, COLUMN, ROW, TmaGrid, with_missing
 from viewer.annotations.tma.labels import TmaError
 from viewer.cell_text import bare_cell
+from viewer.errors import reason_of
 from viewer.limits import open_regular
 from viewer.plain_text import shown_line
 
@@ -81,7 +82,7 @@ def read_core_ids(path: Path, grid: TmaGrid) -> CoreIds:
         with open_regular(path) as file:
             content = file.read(_MOST_BYTES + 1)
     except OSError as error:
-        raise TmaError(f"{path.name} cannot be read ({error.strerror or error}).") from error
+        raise TmaError(f"{path.name} cannot be read ({reason_of(error)}).") from error
     if len(content) > _MOST_BYTES:
         raise TmaError(f"{path.name} is too large for a table of core ids.")
     rows = _rows(_decoded(content))

@@ -10,6 +10,7 @@ import typer
 
 from viewer.cli.agents.options import TissueOption  # noqa: TC001 - typer reads the annotations
 from viewer.cli.output import DeviceOption, SessionsFolder, fail, say
+from viewer.errors import reason_of
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -76,7 +77,7 @@ def serve_mcp(
         else:
             server.serve_stdio()
     except OSError as error:
-        fail(f"Port {port} cannot be used ({error.strerror or error}): choose another.")
+        fail(f"Port {port} cannot be used ({reason_of(error)}): choose another.")
     except KeyboardInterrupt:
         return
 
@@ -111,7 +112,7 @@ def _desk(
     except AgentError as error:
         fail(str(error))
     except OSError as error:
-        fail(f"{error.filename} cannot be used ({error.strerror or error}).")
+        fail(f"{error.filename} cannot be used ({reason_of(error)}).")
 
 
 def _attached_desk(allow: list[Path]) -> AttachedDesk:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from viewer.cli.output import checked_device, fail
+from viewer.errors import reason_of
 from viewer.limits import JSON_BYTES, read_regular
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def wanted_policy(
         try:
             prompt = read_regular(system, JSON_BYTES).decode()
         except OSError as error:
-            raise AgentError(f"{system} cannot be read ({error.strerror or error}).") from error
+            raise AgentError(f"{system} cannot be read ({reason_of(error)}).") from error
         except UnicodeError as error:
             raise AgentError(f"{system} cannot be read ({error}).") from error
     proposer = None

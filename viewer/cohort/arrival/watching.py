@@ -16,6 +16,7 @@ from viewer.atomic_write import atomic_write_bytes
 from viewer.cohort.arrival.checking import SlideCheck, check_slide
 from viewer.cohort.arrival.contact_sheet import write_contact_sheet
 from viewer.cohort.errors import BatchError
+from viewer.errors import reason_of
 from viewer.folders import data_folder
 from viewer.inference.process.spare_process import model_processes_kept
 from viewer.kept_lines import append_lines, read_bodies
@@ -138,7 +139,7 @@ class FolderWatch(msgspec.Struct):
             listed = slides_in(self.folder)
         except OSError as error:
             # A share can be gone for a while.
-            sentence = f"{self.folder} cannot be read ({error.strerror or error})."
+            sentence = f"{self.folder} cannot be read ({reason_of(error)})."
             if sentence != self.problem:
                 self.listener.on_problem(sentence)
             self.problem = sentence
@@ -165,6 +166,6 @@ class FolderWatch(msgspec.Struct):
 
     def _unusable(self, error: OSError) -> BatchError:
         return BatchError(
-            f"What is found cannot be kept in {self.out} ({error.strerror or error}): see that "
+            f"What is found cannot be kept in {self.out} ({reason_of(error)}): see that "
             "there is room and that you may write there, or name another folder with -o."
         )

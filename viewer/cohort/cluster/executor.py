@@ -27,6 +27,7 @@ from viewer.cohort.cluster.messages import (
 from viewer.cohort.errors import BatchError, PlaceLostError
 from viewer.cohort.executor import Command, RunProgress, RunResult
 from viewer.egress import EgressError, check_egress
+from viewer.errors import reason_of
 from viewer.prepared_types import prepared
 from viewer.processes.channel import (
     Channel,
@@ -247,7 +248,7 @@ def _started() -> tuple[subprocess.Popen[bytes], Channel[Answer]]:
     try:
         return start_module(_LINK, msgspec.msgpack.Decoder(prepared(Answer)))
     except OSError as error:
-        raise BatchError(f"No process can be started ({error.strerror or error}).") from error
+        raise BatchError(f"No process can be started ({reason_of(error)}).") from error
 
 
 def _with_files(arguments: Sequence[str]) -> tuple[list[str], dict[str, bytes]]:
@@ -261,7 +262,7 @@ def _with_files(arguments: Sequence[str]) -> tuple[list[str], dict[str, bytes]]:
             try:
                 files[path.name] = path.read_bytes()
             except OSError as error:
-                raise BatchError(f"{path} cannot be read ({error.strerror or error}).") from error
+                raise BatchError(f"{path} cannot be read ({reason_of(error)}).") from error
             argument = f"{option}={FILES}{path.name}"
         placed.append(argument)
     return placed, files

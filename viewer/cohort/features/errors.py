@@ -31,7 +31,7 @@ class NoFeaturesError(FeatureStoreError):
     """There is no store, or it holds no features."""
 
 
-def reason_of(error: Exception) -> str:
+def lance_reason(error: Exception) -> str:
     """Return in some words why Lance failed; its own errors are pages long."""
     text = str(error)
     known = (words for pattern, words in _KNOWN if re.search(pattern, text))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from viewer.cohort.features.errors import FeatureStoreError, reason_of
+from viewer.cohort.features.errors import FeatureStoreError, lance_reason
 from viewer.geometry import Box
 
 if TYPE_CHECKING:
@@ -149,7 +149,9 @@ def nearest_rows(
         return search.select(columns).limit(count).to_arrow().to_pylist()
     except Exception as error:  # lancedb raises whatever its Rust core does
         _log.info("a search failed", exc_info=error)
-        raise FeatureStoreError(f"The features cannot be searched ({reason_of(error)}).") from error
+        raise FeatureStoreError(
+            f"The features cannot be searched ({lance_reason(error)})."
+        ) from error
 
 
 def keep_index(store: FeatureStore, encoder: Encoder, exact_rows: int = _EXACT_ROWS) -> bool:
@@ -190,7 +192,7 @@ def keep_index(store: FeatureStore, encoder: Encoder, exact_rows: int = _EXACT_R
     except Exception as error:  # as above
         _log.info("an index cannot be built", exc_info=error)
         raise FeatureStoreError(
-            f"The index of {encoder.name} cannot be built ({reason_of(error)}); searches take "
+            f"The index of {encoder.name} cannot be built ({lance_reason(error)}); searches take "
             "longer without it."
         ) from error
     return True

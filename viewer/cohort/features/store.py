@@ -26,9 +26,10 @@ from filelock import FileLock, Timeout
 
 from viewer.access import OWNER_FILE, make_folder
 from viewer.cohort.features.claims import Claims
-from viewer.cohort.features.errors import FeatureStoreError, NoFeaturesError, reason_of
+from viewer.cohort.features.errors import FeatureStoreError, NoFeaturesError, lance_reason
 from viewer.cohort.features.rows import Encoder, SlideFeatures
 from viewer.egress import EgressError
+from viewer.errors import reason_of
 from viewer.slides.remote.credentials import s3_settings
 from viewer.slides.remote.endpoints import check_contact, endpoint_of
 from viewer.utc import utc_stamp
@@ -327,7 +328,7 @@ class FeatureStore:
         except Exception as error:
             _log.info("the feature store %s failed", self.place, exc_info=error)
             raise FeatureStoreError(
-                f"The store {self.place} cannot be used ({reason_of(error)}): check that it is "
+                f"The store {self.place} cannot be used ({lance_reason(error)}): check that it is "
                 "there, whole, and that you may write to it."
             ) from error
 
@@ -366,6 +367,5 @@ def _check_folder(folder: Path, *, writes: bool) -> None:
             return
     except OSError as error:
         raise FeatureStoreError(
-            f"The store {folder} cannot be written ({error.strerror or error}): choose another "
-            "folder."
+            f"The store {folder} cannot be written ({reason_of(error)}): choose another folder."
         ) from error

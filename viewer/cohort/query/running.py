@@ -16,6 +16,7 @@ from viewer.cohort.query.errors import QueryError
 from viewer.cohort.query.messages import Answer, Columns, End, Refused, Rows, RunQuery
 from viewer.cohort.query.schema import TABLES
 from viewer.cohort.query.store import Store, open_store
+from viewer.errors import reason_of
 from viewer.overlays.result_store import ResultStoreError
 from viewer.plain_text import is_text
 from viewer.prepared_types import prepared
@@ -125,7 +126,7 @@ def _answers(
             raise QueryError(str(error)) from error
         except OSError as error:
             raise QueryError(
-                f"The tables cannot be made ready ({error.strerror or error}): see that there is "
+                f"The tables cannot be made ready ({reason_of(error)}): see that there is "
                 "room on the disk."
             ) from error
         readable = [folder, *([str(store.results)] if store.results.is_dir() else [])]

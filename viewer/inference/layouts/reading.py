@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
+from viewer.errors import reason_of
 from viewer.inference.models.bundle import BundleError, ModelBundle, file_sha256
 from viewer.inference.models.description import ModelDescription, complaint, names_as_stored
 from viewer.limits import DESCRIPTION_BYTES, read_regular
@@ -39,7 +40,7 @@ def read_json(path: Path, wanted: type[_Wanted]) -> _Wanted:
     try:
         return msgspec.json.decode(read_regular(path, DESCRIPTION_BYTES), type=prepared(wanted))
     except OSError as error:
-        raise BundleError(f"{name} cannot be read ({error.strerror or error}).") from error
+        raise BundleError(f"{name} cannot be read ({reason_of(error)}).") from error
     except DECODE_ERRORS as error:
         raise BundleError(f"{name} is invalid: {error}.") from error
 
@@ -56,7 +57,7 @@ def bundle_of(weights: Path, about: dict[str, object]) -> ModelBundle:
         digest = file_sha256(weights)
     except OSError as error:
         raise BundleError(
-            f"{weights.parent.name} lacks its weights {weights.name} ({error.strerror or error}): "
+            f"{weights.parent.name} lacks its weights {weights.name} ({reason_of(error)}): "
             "copy the whole folder again."
         ) from error
     card = {"version": "1", "weights": weights.name, "sha256": digest, "license": _UNKNOWN_LICENSE}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from viewer.errors import reason_of
 from viewer.inference.models.bundle import BundleError
 from viewer.limits import TENSOR_BYTES, read_regular
 
@@ -29,7 +30,7 @@ def read_tensor(folder: Path, name: str, card: str) -> bytes:
     except OSError as error:
         raise BundleError(
             f"{card} names the test tensor {name}, which cannot be read "
-            f"({error.strerror or error}): download the whole package."
+            f"({reason_of(error)}): download the whole package."
         ) from error
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from viewer.errors import reason_of
 from viewer.inference.models.bundle import BundleError
 from viewer.limits import DESCRIPTION_BYTES, read_regular
 from viewer.untyped import is_mapping
@@ -31,7 +32,7 @@ def read_yaml(path: Path) -> object:
         text = read_regular(path, DESCRIPTION_BYTES).decode("utf-8-sig")
         held = yaml.load(text, yaml.SafeLoader)
     except OSError as error:
-        raise BundleError(f"{name} cannot be read ({error.strerror or error}).") from error
+        raise BundleError(f"{name} cannot be read ({reason_of(error)}).") from error
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError, TypeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise BundleError(f"{name} is no valid YAML: {reason}.") from error

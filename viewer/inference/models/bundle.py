@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from viewer.errors import CoverslipError
+from viewer.errors import CoverslipError, reason_of
 from viewer.inference.models.description import (
     MODEL_FILE,
     ModelDescription,
@@ -200,7 +200,7 @@ def load_bundle(folder: Path) -> ModelBundle:
             f"{folder.name} is no model: it holds no {MODEL_FILE}; choose the folder that does."
         ) from None
     except OSError as error:
-        raise BundleError(f"{path} cannot be read ({error.strerror or error}).") from error
+        raise BundleError(f"{path} cannot be read ({reason_of(error)}).") from error
     except DECODE_ERRORS as error:
         raise BundleError(
             f"{folder.name}/{MODEL_FILE} is invalid: {error}; docs/models.md describes it."
@@ -252,7 +252,7 @@ def open_weights(bundle: ModelBundle) -> BufferedReader:
     except OSError as error:
         raise BundleError(
             f"The weights {bundle.description.weights} of {bundle.description.name} cannot be "
-            f"read ({error.strerror or error}); copy the whole folder again."
+            f"read ({reason_of(error)}); copy the whole folder again."
         ) from error
 
 
@@ -262,7 +262,7 @@ def open_data(bundle: ModelBundle, name: str) -> BufferedReader:
         return open_regular(bundle.folder / name, WEIGHTS_BYTES)
     except OSError as error:
         raise BundleError(
-            f"{name} of {bundle.description.name} cannot be read ({error.strerror or error}); copy "
+            f"{name} of {bundle.description.name} cannot be read ({reason_of(error)}); copy "
             "the whole folder again."
         ) from error
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from viewer.atomic_write import atomic_write_bytes
+from viewer.errors import reason_of
 from viewer.inference.layouts.transformers_clip import CONFIG, PICKLED, TOKENIZER, WEIGHTS
 from viewer.inference.models.bundle import BundleError
 from viewer.inference.models.encoders import read_tensors
@@ -75,7 +76,7 @@ def complete_clip(folder: Path, known: KnownClip | None) -> None:
     except DECODE_ERRORS as error:
         raise BundleError(f"{CONFIG} of {folder.name} is invalid: {error}.") from error
     except OSError as error:
-        raise BundleError(f"The model cannot be kept ({error.strerror or error}).") from error
+        raise BundleError(f"The model cannot be kept ({reason_of(error)}).") from error
 
 
 def _with_names(config: bytes, known: KnownClip) -> dict[str, object]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from viewer.egress import check_egress
-from viewer.errors import CoverslipError
+from viewer.errors import CoverslipError, reason_of
 from viewer.prepared_types import prepared
 
 if TYPE_CHECKING:
@@ -94,5 +94,5 @@ def _check_reachable(request: EncoderRequest, address: str) -> None:
     except OSError as error:
         raise DownloadError(
             f"{request.name} cannot be fetched: {parts.hostname} does not answer "
-            f"({error.strerror or error}); check the network and try again."
+            f"({reason_of(error)}); check the network and try again."
         ) from error

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from viewer.access import close_tree, make_folder
 from viewer.audit_log import trail
+from viewer.errors import reason_of
 from viewer.folders import data_folder
 from viewer.inference.layouts.known import cards, checked_model, is_model, usable_model
 from viewer.inference.models.bundle import (
@@ -166,7 +167,7 @@ def remove_model(name: str, version: str | None = None) -> ModelBundle:
     try:
         shutil.rmtree(added[0].folder)
     except OSError as error:
-        raise BundleError(f"{name} cannot be removed ({error.strerror or error}).") from error
+        raise BundleError(f"{name} cannot be removed ({reason_of(error)}).") from error
     return added[0]
 
 
@@ -263,7 +264,7 @@ def _added(path: Path, bundle: ModelBundle) -> ModelBundle:
                 target.rename(Path(part) / "old")
             whole.rename(target)
     except OSError as error:
-        raise BundleError(f"The model cannot be kept ({error.strerror or error}).") from error
+        raise BundleError(f"The model cannot be kept ({reason_of(error)}).") from error
     return load_bundle(target)
 
 

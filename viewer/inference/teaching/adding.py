@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from viewer.errors import reason_of
 from viewer.inference.models.model_library import add_model, models_folder
 from viewer.inference.teaching.errors import TeachingError
 
@@ -31,6 +32,6 @@ def add_taught(write: Callable[[Path], ModelBundle]) -> ModelBundle:
     except OSError as error:
         where = error.filename or "the folder of the models"
         raise TeachingError(
-            f"Nothing can be written into {where} ({error.strerror or error}): let Coverslip write "
+            f"Nothing can be written into {where} ({reason_of(error)}): let Coverslip write "
             "there, or make room, and save the model again."
         ) from error

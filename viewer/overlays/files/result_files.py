@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from viewer.annotations.formats.exchange import geojson_origin
 from viewer.annotations.formats.problems import AnnotationFileError
+from viewer.errors import reason_of
 from viewer.limits import NoRegularFileError, check_regular, unreadable
 from viewer.overlays.files.foreign_table import read_binary_table, read_csv
 from viewer.overlays.files.outline_files import (
@@ -100,7 +101,7 @@ def read_result_file(
     except ResultFileError:
         raise
     except NoRegularFileError as error:
-        raise ResultFileError(f"{path.name} cannot be read ({error.strerror}).") from error
+        raise ResultFileError(f"{path.name} cannot be read ({reason_of(error)}).") from error
     except FileNotFoundError as error:
         raise ResultFileError(f"{path.name} is not there any more.") from error
     except Exception as error:  # a spoilt file can make a parser fail in any way

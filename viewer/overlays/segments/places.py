@@ -16,6 +16,7 @@ import msgspec
 from viewer.access import make_folder
 from viewer.atomic_write import create_whole
 from viewer.egress import EgressError, host_of
+from viewer.errors import reason_of
 from viewer.limits import LINES_BYTES, read_regular
 from viewer.overlays.segments.errors import PassingStoreError, StorePlaceError
 from viewer.overlays.segments.messages import Created, CreateObject, Listed, ListObjects, ReadObject
@@ -133,7 +134,7 @@ class FolderPlace:
     def _problem(self, what: str, error: OSError) -> StorePlaceError:
         kind = StorePlaceError if error.errno in _FOR_GOOD else PassingStoreError
         return kind(
-            f"The store {self.text} cannot be {what} ({error.strerror or error}): see that there "
+            f"The store {self.text} cannot be {what} ({reason_of(error)}): see that there "
             "is room, and that you may write there."
         )
 
@@ -284,8 +285,7 @@ def _check_folder(folder: Path) -> None:
             return
     except OSError as error:
         raise StorePlaceError(
-            f"Nothing can be written into {folder} ({error.strerror or error}): choose another "
-            "store."
+            f"Nothing can be written into {folder} ({reason_of(error)}): choose another store."
         ) from error
 
 

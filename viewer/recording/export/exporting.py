@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from viewer.atomic_write import atomic_write
-from viewer.errors import CoverslipError
+from viewer.errors import CoverslipError, reason_of
 from viewer.limits import read_kept
 from viewer.policy import policy
 from viewer.prepared_types import DECODE_ERRORS, prepared
@@ -89,7 +89,7 @@ def export_sessions(
     except (HelperEndedError, HelperFailedError) as error:
         raise ExportError(f"The tables of {out} cannot be written: {error}") from error
     except OSError as error:
-        reason = error.strerror or str(error)
+        reason = reason_of(error)
         raise ExportError(
             f"The export to {out} cannot be written ({reason}): mend that and start it again, "
             "what is done is kept."

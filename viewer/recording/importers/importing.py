@@ -12,6 +12,7 @@ from viewer import __version__
 from viewer.annotations.formats.origins import origin_sentence
 from viewer.annotations.formats.problems import AnnotationFileError
 from viewer.audit_log import trail
+from viewer.errors import reason_of
 from viewer.plurals import plural
 from viewer.recording.events import AnyEvent, IdleChanged, Pointer, SlideClosed, SlideOpened
 from viewer.recording.importers.event_log import looks_like_event_log, read_event_logs
@@ -112,7 +113,7 @@ def import_log(
         is_event_log = looks_like_event_log(text.head) and not options.columns
         read = [] if is_event_log else _sessions(text, options)
     except OSError as error:
-        raise SessionError(f"{path.name} cannot be read: {error.strerror}.") from error
+        raise SessionError(f"{path.name} cannot be read: {reason_of(error)}.") from error
     except AnnotationFileError as error:
         raise SessionError(str(error)) from error
     if is_event_log:
@@ -149,7 +150,7 @@ def import_log(
     except OSError as error:
         for folder in made:
             shutil.rmtree(folder, ignore_errors=True)
-        raise SessionError(f"{library} cannot be written: {error.strerror}.") from error
+        raise SessionError(f"{library} cannot be written: {reason_of(error)}.") from error
     trail.note("imported", path.absolute(), f"log of {plural(len(ids), 'session')}")
     return ids
 
@@ -185,7 +186,7 @@ def _import_event_log(
                 slide=slide, reader=reader, keep_names=options.keep_names,
             )  # fmt: skip
         except OSError as error:
-            raise SessionError(f"{library} cannot be written: {error.strerror}.") from error
+            raise SessionError(f"{library} cannot be written: {reason_of(error)}.") from error
         if skipped is not None:
             skipped += log.skipped
         if notes is not None:

@@ -17,7 +17,7 @@ import msgspec
 
 from viewer.access import OWNER_FILE, make_folder
 from viewer.appending import append_whole
-from viewer.errors import CoverslipError
+from viewer.errors import CoverslipError, reason_of
 from viewer.limits import LOG_BYTES, read_regular
 from viewer.recording.importers.event_log import read_event_logs
 from viewer.recording.importers.event_log_session import session_id_of, write_event_log
@@ -280,5 +280,5 @@ def _read_back(incoming: _Incoming) -> None:
 
 
 def _no_room(error: OSError) -> RefusedUploadError:
-    reason = error.strerror or str(error)
+    reason = reason_of(error)
     return RefusedUploadError(507, f"The session cannot be written here ({reason}): keep it.")

@@ -8,6 +8,7 @@ import msgspec
 
 from viewer.access import OWNER_FILE
 from viewer.appending import append_whole
+from viewer.errors import reason_of
 from viewer.prepared_types import prepared
 from viewer.recording.review.entries import Draft, ReviewError
 from viewer.recording.review.json_lines import json_line, read_json_lines
@@ -44,4 +45,4 @@ def add_draft(session: Path, draft: Draft) -> None:
     try:
         append_whole(path, [json_line(draft)], cuts_torn=True, mode=OWNER_FILE)
     except OSError as error:
-        raise ReviewError(f"{path} cannot be written: {error.strerror}.") from error
+        raise ReviewError(f"{path} cannot be written: {reason_of(error)}.") from error

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
+from viewer.errors import reason_of
 from viewer.limits import LOG_BYTES, read_regular
 from viewer.prepared_types import DECODE_ERRORS
 from viewer.recording.review.entries import ReviewError
@@ -31,7 +32,7 @@ def read_json_lines(path: Path, decoder: msgspec.json.Decoder[T]) -> tuple[list[
     except FileNotFoundError:
         return [], 0
     except OSError as error:
-        raise ReviewError(f"{path} cannot be read: {error.strerror}.") from error
+        raise ReviewError(f"{path} cannot be read: {reason_of(error)}.") from error
     whole_bytes = data.rfind(b"\n") + 1
     lines = data[:whole_bytes].split(b"\n")[:-1]
     values: list[T] = []

@@ -11,6 +11,7 @@ import msgspec
 
 from viewer.access import make_folder
 from viewer.atomic_write import atomic_write_bytes
+from viewer.errors import reason_of
 from viewer.folders import config_folder
 from viewer.limits import read_kept
 from viewer.recording.review.entries import ReviewError
@@ -163,7 +164,7 @@ def save_template(study: str, text: str) -> None:
         make_folder(path.parent)
         atomic_write_bytes(path, text.encode())
     except OSError as error:
-        raise ReviewError(f"{path} cannot be written: {error.strerror}.") from error
+        raise ReviewError(f"{path} cannot be written: {reason_of(error)}.") from error
 
 
 def studies() -> list[str]:

@@ -11,6 +11,7 @@ import msgspec
 from filelock import FileLock, Timeout
 
 from viewer.access import make_folder
+from viewer.errors import reason_of
 from viewer.fallback import fallback_path
 from viewer.journal import Journal
 from viewer.limits import LOG_BYTES, read_regular
@@ -179,5 +180,5 @@ def _locked(path: Path) -> FileLock:
             "This review is open in another window: go on there, or close it first."
         ) from error
     except OSError as error:
-        raise ReviewError(f"{path} cannot be written: {error.strerror}.") from error
+        raise ReviewError(f"{path} cannot be written: {reason_of(error)}.") from error
     return lock

@@ -12,6 +12,7 @@ import msgspec
 
 from viewer.access import make_folder
 from viewer.atomic_write import atomic_write_bytes, unwritable
+from viewer.errors import reason_of
 from viewer.folders import data_folder
 from viewer.geometry import Point
 from viewer.limits import JSON_BYTES, read_regular
@@ -185,7 +186,7 @@ def _content(path: Path) -> bytes:
             raise AlignmentError(f"{path.name} is too large: it holds no alignment.")
         return read_regular(path, JSON_BYTES)
     except OSError as error:
-        raise AlignmentError(f"{path.name} cannot be read ({error.strerror or error}).") from error
+        raise AlignmentError(f"{path.name} cannot be read ({reason_of(error)}).") from error
 
 
 def _written(slide: AlignedSlide) -> _Slide:

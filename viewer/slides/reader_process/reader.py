@@ -6,6 +6,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from viewer.errors import reason_of
 from viewer.slides.errors import (
     DamagedSlideError,
     SlideAccessError,
@@ -212,7 +213,7 @@ class SlideReader:
             raise SlideAccessError(
                 self.path,
                 f"{self.path.name} cannot be opened, because no process can be started to read it "
-                f"({error.strerror or error}); close other programs and try again.",
+                f"({reason_of(error)}); close other programs and try again.",
             ) from error
         except SlideError:
             self._pool.forget(self)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from viewer.errors import reason_of
 from viewer.geometry import Optics
 from viewer.slides.channels import MOST_CHANNELS, STORED_TYPES, Axes, as_channels
 from viewer.slides.errors import (
@@ -74,7 +75,7 @@ def open_isolated(
         reader = pool.reader_of(path, image, remote)
     except OSError as error:
         raise SlideAccessError(
-            path, f"{path.name} cannot be read ({error.strerror or error}); check its drive."
+            path, f"{path.name} cannot be read ({reason_of(error)}); check its drive."
         ) from error
     try:
         return IsolatedSource(path, reader, pool)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from viewer.errors import reason_of
 from viewer.slides.readers.tiff.errors import ChunkError
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class StoredRows:
         try:
             data = self._read(key, start, end)
         except OSError as error:
-            raise ChunkError(f"the file cannot be read ({error.strerror or error})") from error
+            raise ChunkError(f"the file cannot be read ({reason_of(error)})") from error
         if data is not None and len(data) < end - start:
             raise ChunkError("its data is damaged (the chunk ends early)")
         return data

@@ -15,6 +15,7 @@ from zarr.core.array import AsyncArray
 from zarr.registry import get_codec_class
 from zarr.storage import StorePath
 
+from viewer.errors import reason_of
 from viewer.slides.ngff.arrays import NgffError
 from viewer.slides.readers.large_chunks import LARGE_BYTES
 from viewer.slides.readers.pipe_event_loop import LoopThread
@@ -164,7 +165,7 @@ class _KeyStore(SlideStore):
         try:
             data = self._read(key, start, end)
         except OSError as error:
-            raise ChunkError(f"the file cannot be read ({error.strerror or error})") from error
+            raise ChunkError(f"the file cannot be read ({reason_of(error)})") from error
         if data is None:
             return None
         if (

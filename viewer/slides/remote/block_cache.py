@@ -16,6 +16,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from viewer.access import make_folder, open_kept
+from viewer.errors import reason_of
 from viewer.folders import cache_folder
 from viewer.slides.remote.ranged import BLOCK_BYTES
 
@@ -83,7 +84,7 @@ class BlockCache:
             if self._unmeasured > min(_LOOK_EVERY_BYTES, self._most_bytes // 8):
                 self._make_room()
         except OSError as error:
-            _log.warning("fetched blocks cannot be kept (%s)", error.strerror)
+            _log.warning("fetched blocks cannot be kept (%s)", reason_of(error))
 
     def _make_room(self) -> None:
         with self._lock:

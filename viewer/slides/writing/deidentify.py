@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from tifffile import TiffFile, TiffFileError
 
 from viewer.atomic_write import atomic_write
+from viewer.errors import reason_of
 from viewer.limits import NoRegularFileError, check_regular, open_regular
 from viewer.slides.dicom_kinds import HEAD_BYTES, is_dicom
 from viewer.slides.errors import SlideAccessError, SlideNotFoundError
@@ -115,7 +116,7 @@ def _deidentified(slide: Path, out: Path, *, overwrite: bool, watch: Watch) -> t
             check_place(slide, target, overwrite=overwrite)
             report = _copy_tiff(slide, file, target, watch)
     except NoRegularFileError as error:
-        reason = f"{slide.name} cannot be de-identified: {error.strerror}."
+        reason = f"{slide.name} cannot be de-identified: {reason_of(error)}."
         raise UnknownKindError(reason) from error
     except PermissionError as error:
         if error.filename != str(slide):

@@ -17,6 +17,7 @@ from viewer.annotations.palette import (
     write_palette,
 )
 from viewer.atomic_write import atomic_write_bytes
+from viewer.errors import reason_of
 from viewer.folders import data_folder
 from viewer.limits import JSON_BYTES, read_regular
 from viewer.set_aside import UNUSABLE
@@ -139,6 +140,6 @@ def _kept(path: Path) -> Palette | None:
             except UNUSABLE:
                 path.replace(aside)
         except OSError as unkept:
-            _log.warning("The damaged classes cannot be set aside (%s)", unkept.strerror)
+            _log.warning("The damaged classes cannot be set aside (%s)", reason_of(unkept))
             raise error from None
         raise PaletteError(f"{error} A copy is kept as {aside.name}.") from error

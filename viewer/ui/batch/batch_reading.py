@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from viewer.cohort.errors import BatchError
+from viewer.errors import reason_of
 from viewer.window_first import giving_way
 
 if TYPE_CHECKING:
@@ -62,4 +63,4 @@ def run_elsewhere(shown: Batch | None) -> Followed | None:
 
 
 def _unreadable(error: OSError) -> BatchError:
-    return BatchError(f"Earlier batches cannot be read ({error.strerror or error}).")
+    return BatchError(f"Earlier batches cannot be read ({reason_of(error)}).")
