@@ -140,15 +140,13 @@ class _Bars:
     """A bar for the slide that runs and one for all, on stderr; in a pipe a line a slide."""
 
     def __init__(self, batch: Batch) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn
+        from rich.progress import BarColumn, TextColumn
+
+        from viewer.cli.progress_bar import bars
 
         self._batch = batch
-        console = Console(stderr=True)
-        columns = (TextColumn("{task.fields[title]}"), BarColumn(), TextColumn("{task.fields[at]}"))
-        # Where nobody sees a bar, its end would be an empty line.
-        self._bars = Progress(
-            *columns, console=console, transient=True, disable=not console.is_terminal
+        self._bars = bars(
+            TextColumn("{task.fields[title]}"), BarColumn(), TextColumn("{task.fields[at]}")
         )
         total = len(batch.slides)
         self._all = self._bars.add_task("", total=total, title="All slides", at=f"0/{total}")

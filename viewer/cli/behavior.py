@@ -244,11 +244,11 @@ def _shown(figure: Figure) -> str:
 @contextmanager
 def _bar() -> Generator[tuple[Callable[[int], None], Callable[[EpochDone], None]]]:
     """How far a training is, on stderr."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    from viewer.cli.progress_bar import bars
+
+    with bars(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()) as bar:
         task = bar.add_task("Reading slides", total=None)
 
         def on_slide(count: int) -> None:

@@ -244,15 +244,11 @@ class _Bar:
     """How far an embedding is, on stderr: a line for each slide, and a bar where it is seen."""
 
     def __init__(self, total: int) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
-        columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-        console = Console(stderr=True)
-        # Where nobody sees a bar, its end would be an empty line.
-        self._bars = Progress(
-            *columns, console=console, transient=True, disable=not console.is_terminal
-        )
+        from viewer.cli.progress_bar import bars
+
+        self._bars = bars(TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
         self._total, self._done = total, 0
         self._task = self._bars.add_task("", total=total)
 

@@ -1,4 +1,4 @@
-"""The bar that shows in a terminal how far a run is."""
+"""Bars that show in a terminal how far something is."""
 
 from __future__ import annotations
 
@@ -8,20 +8,28 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+    from rich.progress import Progress as Bar
+    from rich.progress import ProgressColumn
+
     from viewer.inference.runs.run_clock import Progress
+
+
+def bars(*columns: ProgressColumn) -> Bar:
+    """Return bars on stderr with these columns, or rich's own; they show nothing in a pipe."""
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+    console = Console(stderr=True)
+    # Where nobody sees a bar, its end would be an empty line.
+    return Bar(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 @contextmanager
 def progress_bar() -> Generator[Callable[[Progress], None]]:
-    """A bar on stderr, where it can be seen."""
-    from rich.console import Console
+    """Give what shows how far a run is."""
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
 
-    columns = (BarColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn())
-    console = Console(stderr=True)
-    # Where nobody sees a bar, its end would be an empty line.
-    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with bars(BarColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn()) as bar:
         task = bar.add_task("", rate="", total=None)
 
         def show(progress: Progress) -> None:

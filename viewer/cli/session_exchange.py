@@ -224,12 +224,10 @@ def _patients(table: Path | None) -> dict[str, str]:
 
 
 def _export(folders: list[Path], out: Path, options: ExportOptions) -> Manifest:
-    from rich.console import Console
-    from rich.progress import Progress
-
+    from viewer.cli.progress_bar import bars
     from viewer.recording.export import ExportError, export_sessions
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    with bars() as bar:
         task = bar.add_task("Exporting sessions")
         try:
             return export_sessions(

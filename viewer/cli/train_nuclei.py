@@ -111,14 +111,11 @@ def train_nuclei(
 @contextmanager
 def _bar() -> Generator[Callable[[TuningProgress], None]]:
     """How far it is, on stderr, where it can be seen."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
+    from viewer.cli.progress_bar import bars
+
+    with bars(TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()) as bar:
         task = bar.add_task("", total=None)
 
         def show(progress: TuningProgress) -> None:

@@ -100,11 +100,11 @@ class _Bar:
     """How far a training is, on stderr."""
 
     def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import Progress, TextColumn, TimeElapsedColumn
+        from rich.progress import TextColumn, TimeElapsedColumn
 
-        columns = (TextColumn("{task.description}"), TimeElapsedColumn())
-        self.bars = Progress(*columns, console=Console(stderr=True), transient=True)
+        from viewer.cli.progress_bar import bars
+
+        self.bars = bars(TextColumn("{task.description}"), TimeElapsedColumn())
         self._task = self.bars.add_task("Reading features", total=None)
 
     def on_slide(self, number: int) -> None:

@@ -199,16 +199,9 @@ def _save(report: Path | None, data: dict[str, object]) -> None:
 @contextmanager
 def _progress(what: str) -> Generator[Watch]:
     """Show a bar on stderr where that is a terminal."""
-    import sys
-
-    from rich.console import Console
-    from rich.progress import Progress
-
+    from viewer.cli.progress_bar import bars
     from viewer.slides.writing.watch import Watch
 
-    if not sys.stderr.isatty():
-        yield Watch()
-        return
-    with Progress(console=Console(stderr=True), transient=True) as bars:
-        bar = bars.add_task(what, total=1.0)
-        yield Watch(lambda share: bars.update(bar, completed=share))
+    with bars() as bar:
+        task = bar.add_task(what, total=1.0)
+        yield Watch(lambda share: bar.update(task, completed=share))

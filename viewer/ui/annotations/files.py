@@ -19,6 +19,7 @@ from viewer.annotations.kept_geometry import geometry_parts
 from viewer.annotations.measured import up_to_date
 from viewer.annotations.sets.together import together
 from viewer.audit_log import trail
+from viewer.errors import sentence_of
 from viewer.limits import CLASSES
 from viewer.overlays.shown_overlays import write_shown_beside
 from viewer.progress import progress_to, while_wanted
@@ -399,9 +400,7 @@ class AnnotationFiles(QObject):
         if isinstance(error, SeveralPicturesError):
             self._ask_picture(path, pane, error.pictures)
             return
-        if not isinstance(error, AnnotationFileError):
-            _log.error("a file of annotations could not be read", exc_info=error)
-        self._window.show_error(str(error))
+        self._window.show_error(sentence_of(error, _log, "a file of annotations could not be read"))
 
     def _ask_picture(self, path: Path, pane: SlidePane, pictures: list[str]) -> None:
         """The one that is named like the slide is proposed."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject
 
+from viewer.errors import sentence_of
 from viewer.progress import progress_to
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.file_dialogs import ask_file, ask_folder
@@ -120,12 +121,7 @@ class ModelFiles(QObject):
 
     def show_refusal(self, error: Exception) -> None:
         """Say why a model or file is not used."""
-        from viewer.inference.models.bundle import BundleError
-        from viewer.overlays.files.result_file import ResultFileError
-
-        if not isinstance(error, BundleError | ResultFileError):
-            _log.error("a model or file could not be added", exc_info=error)
-        self._window.show_error(str(error))
+        self._window.show_error(sentence_of(error, _log, "a model or file could not be added"))
 
     def ask_update(self, model: ModelBundle) -> None:
         """Ask for the folder of a newer version."""

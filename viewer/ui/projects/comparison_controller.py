@@ -11,8 +11,9 @@ from PySide6.QtCore import QObject
 
 from viewer.annotations.bookmarks import MARKS
 from viewer.annotations.document import Document
-from viewer.annotations.formats.problems import AnnotationFileError, Problems
+from viewer.annotations.formats.problems import Problems
 from viewer.canvas.layer import LayerOrder
+from viewer.errors import sentence_of
 from viewer.geometry import Box
 from viewer.slides.remote.address import folder_beside
 from viewer.ui.background_runner import BackgroundRunner
@@ -173,12 +174,8 @@ class ComparisonController(QObject):
             self._window.say(f"{problems:,} things of the files were repaired or left out.")
 
     def _failed(self, error: Exception) -> None:
-        from viewer.annotations.storage.store import AnnotationStoreError
-
         self.panel.compare.setEnabled(True)
-        if not isinstance(error, AnnotationFileError | AnnotationStoreError):
-            _log.error("annotations cannot be compared", exc_info=error)
-        self.panel.say(str(error))
+        self.panel.say(sentence_of(error, _log, "annotations cannot be compared"))
 
     def _show(self, comparison: Comparison | None) -> None:
         self._comparison = comparison

@@ -9,6 +9,7 @@ import msgspec
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from viewer.access import who_can_read
+from viewer.errors import sentence_of
 from viewer.plurals import plural
 from viewer.ui.background_runner import BackgroundRunner, Urgency
 
@@ -424,12 +425,8 @@ class OpenProject(QObject):
         self.changed.emit()
 
     def _on_failed(self, error: Exception) -> None:
-        from viewer.studies.project_file import ProjectError
-
         self.is_searching = False
-        if not isinstance(error, ProjectError):
-            _log.error("the project cannot be used", exc_info=error)
-        self.troubled.emit(str(error))
+        self.troubled.emit(sentence_of(error, _log, "the project cannot be used"))
 
 
 def _moved_states(before: Project, after: Project) -> dict[str, SlideState]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from PySide6.QtCore import QObject, QTimer
 
 from viewer.atomic_write import unwritable
-from viewer.errors import reason_of
+from viewer.errors import reason_of, sentence_of
 from viewer.folders import data_folder
 from viewer.plurals import plural
 from viewer.recording.events import DiagnosisEntered, QuestionAnswered, QuestionAsked
@@ -372,11 +372,7 @@ class QuestionsController(QObject):
         self._window.say(f"The form {forms[0].shown_title} was loaded.")
 
     def _on_bad_form(self, error: Exception) -> None:
-        from viewer.studies.forms import FormError
-
-        if not isinstance(error, FormError):
-            _log.error("a form cannot be read", exc_info=error)
-        self._window.show_error(str(error))
+        self._window.show_error(sentence_of(error, _log, "a form cannot be read"))
 
     def _on_slide_changed(self, pane: SlidePane) -> None:
         if pane is self._window.panes.active:

@@ -9,8 +9,7 @@ from msgspec.structs import replace
 from PySide6.QtCore import QObject, Signal
 
 from viewer.agents.canceling import Cancel
-from viewer.recording.session import SessionError
-from viewer.slides.errors import SlideError, TileError
+from viewer.errors import sentence_of
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.opened_dialog import open_dialog
 from viewer.ui.services import DialogHost, MessageHost, SettingsHost
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from viewer.ui.agents.language_model import LanguageModel
 
 _log = logging.getLogger(__name__)
-_EXPECTED = (SessionError, SlideError, TileError)
-"""Errors that are a sentence for the user."""
 
 
 class Agents(Protocol):
@@ -126,9 +123,7 @@ class Drafting(QObject):
         self._on_refused(error)
 
     def _on_refused(self, error: Exception) -> None:
-        if not isinstance(error, _EXPECTED):
-            _log.error("drafting failed", exc_info=error)
-        self.failed.emit(str(error))
+        self.failed.emit(sentence_of(error, _log, "drafting failed"))
 
     def _end(self) -> None:
         self._cancel = None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 from PySide6.QtCore import QObject, Signal
 
+from viewer.errors import sentence_of
 from viewer.plurals import percent
 from viewer.recording.review.entries import ReviewError
 from viewer.recording.session_catalog import started_text, title_of, who_read
@@ -260,11 +261,7 @@ class ReviewController(QObject):
             self.close_review(keep=False)
 
     def _on_refused(self, error: Exception) -> None:
-        from viewer.recording.session import SessionError
-
-        if not isinstance(error, SessionError):
-            _log.error("a review failed", exc_info=error)
-        self._window.say(str(error))
+        self._window.say(sentence_of(error, _log, "a review failed"))
 
     def _connect(self, panels: SessionPanels) -> None:
         window, panel = self._window, self.panel

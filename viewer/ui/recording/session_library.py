@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QInputDialog, QMessageBox
 
+from viewer.errors import sentence_of
+from viewer.plurals import plural
 from viewer.recording.library import Library, SessionSummary
 from viewer.recording.session_catalog import NO_SESSIONS, SessionCatalog, SessionListing
 from viewer.ui.background_runner import BackgroundRunner, DroppedError, Task, Urgency
@@ -266,11 +268,7 @@ class SessionLibrary(QObject):
 
     def on_refused(self, error: Exception) -> None:
         """Say why something cannot be done with a session."""
-        from viewer.recording.session import SessionError
-
-        if not isinstance(error, SessionError):
-            _log.error("work on sessions failed", exc_info=error)
-        self._window.say(str(error))
+        self._window.say(sentence_of(error, _log, "work on sessions failed"))
 
     # Export ----------------------------------------------------------------------------------
 
@@ -295,19 +293,16 @@ class SessionLibrary(QObject):
 
     def _on_exported(self, manifest: Manifest, out: Path) -> None:
         left_out = [session for session in manifest.sessions if session.problem]
-        sentence = f"{len(manifest.sessions) - len(left_out)} sessions are exported to {out}."
+        count = len(manifest.sessions) - len(left_out)
+        sentence = f"{plural(count, 'session is', 'sessions are')} exported to {out}."
         if manifest.note:
             sentence = f"{sentence} {manifest.note}"
         if left_out:
-            sentence += f" {len(left_out)} were left out: {left_out[0].problem}"
+            sentence += f" {plural(len(left_out), 'was', 'were')} left out: {left_out[0].problem}"
         self._window.say(sentence)
 
     def _on_export_failed(self, error: Exception) -> None:
-        from viewer.recording.export import ExportError
-
-        if not isinstance(error, ExportError):
-            _log.error("an export failed", exc_info=error)
-        self._window.say(str(error))
+        self._window.say(sentence_of(error, _log, "an export failed"))
 
     # -----------------------------------------------------------------------------------------
 
