@@ -62,8 +62,8 @@ _KINDS: dict[str, type[SlideError]] = {
 _hints = ThreadPoolExecutor(4, "expected bytes")
 
 
-class RemoteFile:
-    """A file on a server. Any thread may read; what is the same fetch is made once.
+class _Remote:
+    """What a slide on a server is, be it a file or a folder.
 
     Attributes
     ----------
@@ -71,18 +71,68 @@ class RemoteFile:
         Why bytes cannot be had now, one sentence; "" while they can.
     """
 
-    def __init__(self, path: Path, found: FoundAddress) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self.validator = found.validator
-        self.bytes = RangedBytes(found.size_bytes, self._fetch)
-        self.bytes.keep(0, found.head)
         self.problem = ""
         self.has_changed = False
         self._target = target_of(path)
         self._heard_s = time.monotonic()
         self._is_looking = False
-        self._hint = 0
         self._lock = threading.Lock()
+
+    def check(self) -> None:
+        """Raise SlideChangedError once the slide was found to be another."""
+        if self.has_changed:
+            raise SlideChangedError(self.path)
+
+    def _receive(
+        self, operation: str, request: msgspec.Struct, arrived: Callable[[bytes], object]
+    ) -> None:
+        """Have the helper fetch, and take each part as it comes. Raises RangesError."""
+        try:
+            helper().start(operation, request).wait(arrived)
+        except HelperFailedError as error:
+            if error.kind == "OtherVersionError":
+                self.has_changed = True
+            self.problem = str(error)
+            raise RangesError(self.problem) from error
+        except (HelperEndedError, HelperStoppedError, OSError) as error:
+            self.problem = f"{self.path.name} cannot be fetched now: {error}"
+            raise RangesError(self.problem) from error
+        self.problem = ""
+
+    def _look_again(self) -> None:
+        """Ask the server now and then whether the slide is the same; nobody waits for it."""
+        with self._lock:
+            is_due = time.monotonic() - self._heard_s > _LOOK_AGAIN_S
+            if not is_due or self._is_looking or self.has_changed:
+                return
+            self._is_looking = True
+        _hints.submit(self._look)
+
+    def _look(self) -> None:
+        try:
+            self._compare()
+        except Exception:  # a server that is silent now has not changed the slide
+            return
+        finally:
+            self._heard_s = time.monotonic()
+            self._is_looking = False
+
+    def _compare(self) -> None:
+        """Notice where the slide is another now. Raises any Exception."""
+        raise NotImplementedError
+
+
+class RemoteFile(_Remote):
+    """A file on a server. Any thread may read; what is the same fetch is made once."""
+
+    def __init__(self, path: Path, found: FoundAddress) -> None:
+        super().__init__(path)
+        self.validator = found.validator
+        self.bytes = RangedBytes(found.size_bytes, self._fetch)
+        self.bytes.keep(0, found.head)
+        self._hint = 0
 
     @property
     def size_bytes(self) -> int:
@@ -113,11 +163,6 @@ class RemoteFile:
             self._hint += 1
             _hints.submit(self._expect, wanted, self._hint)
 
-    def check(self) -> None:
-        """Raise SlideChangedError once the file was found to be another."""
-        if self.has_changed:
-            raise SlideChangedError(self.path)
-
     def _expect(self, wanted: list[Run], hint: int) -> None:
         if hint != self._hint:
             return
@@ -133,63 +178,28 @@ class RemoteFile:
             part = msgspec.msgpack.decode(body, type=prepared(RangeRead))
             take(part.number, part.data)
 
-        try:
-            helper().start(_READ, request).wait(arrived)
-        except HelperFailedError as error:
-            if error.kind == "OtherVersionError":
-                self.has_changed = True
-            self.problem = str(error)
-            raise RangesError(str(error)) from error
-        except (HelperEndedError, HelperStoppedError, OSError) as error:
-            self.problem = f"{self.path.name} cannot be fetched now: {error}"
-            raise RangesError(self.problem) from error
-        self.problem = ""
+        self._receive(_READ, request, arrived)
         self._heard_s = time.monotonic()
 
-    def _look_again(self) -> None:
-        """Ask the server now and then whether the file is the same; nobody waits for it."""
-        with self._lock:
-            is_due = time.monotonic() - self._heard_s > _LOOK_AGAIN_S
-            if not is_due or self._is_looking or self.has_changed:
-                return
-            self._is_looking = True
-        _hints.submit(self._look)
-
-    def _look(self) -> None:
-        try:
-            found = msgspec.msgpack.decode(
-                helper().run(_OPEN, self._target), type=prepared(FoundAddress)
-            )
-            same = (found.size_bytes, found.validator) == (self.size_bytes, self.validator)
-            self.has_changed = self.has_changed or not same
-        except Exception:  # a server that is silent now has not changed the file
-            return
-        finally:
-            self._heard_s = time.monotonic()
-            self._is_looking = False
+    def _compare(self) -> None:
+        found = msgspec.msgpack.decode(
+            helper().run(_OPEN, self._target), type=prepared(FoundAddress)
+        )
+        same = (found.size_bytes, found.validator) == (self.size_bytes, self.validator)
+        self.has_changed = self.has_changed or not same
 
 
-class RemoteFolder:
-    """A folder of objects on a server, such as an OME-Zarr; as `RemoteFile` for the rest."""
+class RemoteFolder(_Remote):
+    """A folder of objects on a server, such as an OME-Zarr."""
 
     size_bytes = 0
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self.problem = ""
-        self.has_changed = False
+        super().__init__(path)
         self.validator = ""
         self.root_keys = (METADATA,) if is_dicom_address(path) else ROOT_KEYS
-        self._target = target_of(path)
         self.objects = Objects(self._fetch)
         self._validators: dict[str, str] = {}
-        self._heard_s = time.monotonic()
-        self._is_looking = False
-
-    def check(self) -> None:
-        """Raise SlideChangedError once a description was found to be another."""
-        if self.has_changed:
-            raise SlideChangedError(self.path)
 
     def answer(
         self, question: WantBytes | WantObjects, give: Callable[[GivenBytes], object]
@@ -210,13 +220,7 @@ class RemoteFolder:
             self._note(wanted[part.number][0], part.validator)
             take(part.number, part.data, part.total_bytes)
 
-        request = ReadObjects(self._target, list(wanted))
-        try:
-            helper().start(_OBJECTS, request).wait(arrived)
-        except (HelperFailedError, HelperEndedError, HelperStoppedError, OSError) as error:
-            self.problem = str(error)
-            raise RangesError(self.problem) from error
-        self.problem = ""
+        self._receive(_OBJECTS, ReadObjects(self._target, list(wanted)), arrived)
 
     def versions(self) -> list[str]:
         """Return what the server tells of the versions of what was read."""
@@ -227,20 +231,8 @@ class RemoteFolder:
         before = self._validators.setdefault(key, validator)
         self.has_changed = self.has_changed or before != validator
 
-    def _look_again(self) -> None:
-        """Look at the descriptions now and then; nobody waits for it."""
-        if time.monotonic() - self._heard_s > _LOOK_AGAIN_S and not self._is_looking:
-            self._is_looking = True
-            _hints.submit(self._look)
-
-    def _look(self) -> None:
-        try:
-            self._fetch([(key, 0, 1) for key in self.root_keys], _leave)
-        except RangesError:
-            return
-        finally:
-            self._heard_s = time.monotonic()
-            self._is_looking = False
+    def _compare(self) -> None:
+        self._fetch([(key, 0, 1) for key in self.root_keys], _leave)
 
 
 def _leave(_number: int, _data: bytes, _total_bytes: int) -> None:
