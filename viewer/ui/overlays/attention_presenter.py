@@ -72,7 +72,7 @@ class AttentionPresenter(HeatmapPresenter):
             return []
         rows: list[LegendRow] = []
         for index in judged.chances.argsort()[::-1].tolist():
-            name, chance = self._origin.colors[index][0], percent(judged.chances[index])
+            name, chance = self._origin.colors[index][0], percent(float(judged.chances[index]))
             rows.append(LegendRow(index, name, "", (chance,), f"{name}: {chance}", can_hide=False))
         return rows
 
