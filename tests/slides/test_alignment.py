@@ -91,7 +91,7 @@ def test_landmarks_of_other_places_are_refused_with_the_figure() -> None:
     swapped = [
         Landmark(a.source, b.target) for a, b in zip(marked, marked[1:] + marked[:1], strict=True)
     ]
-    with pytest.raises(AlignmentError, match=r"they miss by [\d,]+ µm, \d+% of their extent"):
+    with pytest.raises(AlignmentError, match=r"they miss by [\d,]+ µm, \d+ % of their extent"):
         align_by_landmarks(HERE, THERE, swapped)
 
 

@@ -94,7 +94,8 @@ def patch_rows(
             continue
         area, share = f"{area_text(count * patch_mm2)} mm²", share_text(count, total)
         amount = area if is_map else f"{count:,}"
-        said = f"{name}: {'' if is_map else f'{count:,} tiles, '}{area}, {share} of all"
+        tiles = "" if is_map else f"{plural(count, 'tile')}, "
+        said = f"{name}: {tiles}{area}, {share} of all"
         is_shown, can_hide = index not in hidden and bool(color), bool(color)
         rows.append(LegendRow(index, name, color, (amount, share), said, is_shown, can_hide))
     return rows
