@@ -162,6 +162,17 @@ def bulk(folder: Path, count: int) -> Figures:
             until(is_so)
         note(name, stalls)
 
+    def edit(name: str, act: Callable[[], object], is_so: Callable[[], bool]) -> None:
+        """Until it is saved: what is still written would else count for what is done next."""
+        begin_s = time.perf_counter()
+        with measured() as stalls:
+            act()
+            until(is_so)
+            landed_s = time.perf_counter() - begin_s
+            _wait_saved(window)
+        note(name, stalls)
+        figures[f"{name}, landed after (s)"] = landed_s
+
     def filter_by(text: str) -> None:
         annotations.panel.filter.setText(text)
         settle(0.4)
@@ -182,20 +193,17 @@ def bulk(folder: Path, count: int) -> Figures:
     def give() -> None:
         annotations.classes.give(wanted.annotation_class)
 
-    step("class of all", give, lambda: document.class_counts[wanted.name] == count)
+    edit("class of all", give, lambda: document.class_counts[wanted.name] == count)
     undo = commands["edit.undo"].trigger
-    step("undo", undo, lambda: document.class_counts[wanted.name] == 0)
+    edit("undo", undo, lambda: document.class_counts[wanted.name] == 0)
     step("filter", lambda: filter_by("object 77"), lambda: 0 < shown_count() < count)
     step("filter away", lambda: filter_by(""), lambda: shown_count() == count)
     here.selection.choose([])
     select_all()
     until(lambda: len(here.selection) == count)
-    step("delete", commands["edit.delete"].trigger, lambda: len(document) == 0)
-    step("undo of it", undo, lambda: len(document) == count)
+    edit("delete", commands["edit.delete"].trigger, lambda: len(document) == 0)
+    edit("undo of it", undo, lambda: len(document) == count)
     figures["peak memory (MB)"] = peak_mb()
-    with measured() as stalls:
-        _wait_saved(window)
-    note("saving", stalls)
     step("leaving", lambda: _open(window, other), lambda: _count_shown(window) == 0)
     step("reopening", lambda: _open(window, slide), lambda: _count_shown(window) == count)
     again = annotations.active
