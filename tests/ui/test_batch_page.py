@@ -25,6 +25,7 @@ from viewer.cohort.batch import (
     kept_batches,
     open_batch,
 )
+from viewer.cohort.starting import begin_batch
 from viewer.inference.cells.settings import changed
 from viewer.inference.models.model_library import add_model
 from viewer.studies.finding import project_slides
@@ -158,6 +159,26 @@ def test_a_paused_and_a_canceled_batch_go_on_even_in_another_window(
     qtbot.waitUntil(lambda: later.batch.slides.rowCount() == 3, timeout=PATIENCE_MS)
     assert later.batch.panel.models.currentText() == "Dark"
     assert later.batch.panel.start.isEnabled()
+
+
+def test_what_failed_is_tried_again_and_nothing_else(
+    make_window: Callable[[], MainWindow], slides: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    model = add_model(make_bundle(tmp_path / "model"))
+    named = [(slides / name, name) for name in SPOTS]
+    batch = begin_batch(str(model.folder), named, {})
+    batch.note(SlideRecord(slide=str(slides / "few.tif"), state="failed", error="It was away."))
+    window = make_window()
+    show_page(window, qtbot)
+    panel = window.batch.panel
+    qtbot.waitUntil(panel.retry.isVisible, timeout=PATIENCE_MS)
+    assert states(window) == {"few.tif": "Failed", "many.tif": "Waiting"}
+    qtbot.mouseClick(panel.retry, Qt.MouseButton.LeftButton)
+    assert window.batch.is_running
+    qtbot.waitUntil(lambda: not window.batch.is_running, timeout=PATIENCE_MS)
+    assert states(window) == {"few.tif": "3 objects", "many.tif": "Waiting"}
+    assert not panel.retry.isVisible()
+    assert panel.state.text() == "1 of 2 slides are done; Start goes on."
 
 
 def test_without_an_open_slide_it_is_said_what_to_add(window: MainWindow, qtbot: QtBot) -> None:

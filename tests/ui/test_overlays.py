@@ -168,6 +168,23 @@ def test_the_whole_slide_runs_and_stops(slide_window: MainWindow, qtbot: QtBot) 
 
 
 @pytest.mark.usefixtures("quick_nuclei")
+def test_a_run_that_ends_with_its_slide_is_said(
+    slide_window: MainWindow, field_slide: Path, qtbot: QtBot
+) -> None:
+    run, slide = _shown(slide_window, qtbot), slide_window.panes.active.path
+    assert slide is not None
+    panel = slide_window.overlays.panel
+    panel.show()
+    qtbot.mouseClick(panel.body.run, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(panel.body.pause, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: run.progress.total > 0, timeout=_PATIENCE_MS)
+    show_slide(slide_window, field_slide, qtbot)
+    said = slide_window.status.currentMessage()
+    assert said.startswith(f"{run.origin.name} ended on {slide.name} with ")
+    assert "Run it there again to go on." in said
+
+
+@pytest.mark.usefixtures("quick_nuclei")
 def test_models_rest_while_paused(slide_window: MainWindow, qtbot: QtBot) -> None:
     run = _shown(slide_window, qtbot)
     panel = slide_window.overlays.panel

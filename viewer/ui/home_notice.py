@@ -59,8 +59,9 @@ class HomeNotice(QObject):
 
     def may_close(self) -> bool:
         """Return whether the window may close now; else ask what becomes of what was done."""
-        is_kept = self._window.annotations.is_saved and not stand_in.holds_work
-        if self._may_lose or stand_in.folder is None or is_kept:
+        if self._may_lose or stand_in.folder is None:
+            return True
+        if self._window.annotations.is_saved and not stand_in.holds_work:
             return True
         box = QMessageBox(self._window.window())
         box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)

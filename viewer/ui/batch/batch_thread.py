@@ -30,6 +30,8 @@ class BatchThread(QObject):
         Gives the batch; called in the thread once the place answers.
     where, store
         What runs the slides, and the folder or bucket of their results; "" for this machine's own.
+    only_failed
+        Run those slides alone that failed before.
     """
 
     begun = Signal(object)
@@ -42,12 +44,19 @@ class BatchThread(QObject):
     """"" or one sentence about why it ended."""
 
     def __init__(
-        self, begin: Callable[[], Batch], parent: QObject, where: BatchWhere, store: str = ""
+        self,
+        begin: Callable[[], Batch],
+        parent: QObject,
+        where: BatchWhere,
+        store: str = "",
+        *,
+        only_failed: bool = False,
     ) -> None:
         super().__init__(parent)
         self._begin = begin
         self._where = where
         self._store = store
+        self._only_failed = only_failed
         self._lock = threading.Lock()
         self._runner: BatchRunner | None = None
         self._is_canceled = False
@@ -106,4 +115,4 @@ class BatchThread(QObject):
                 if self._is_canceled:
                     runner.cancel()
             self.begun.emit(batch)
-            runner.run()
+            runner.run(only_failed=self._only_failed)

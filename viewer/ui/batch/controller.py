@@ -73,7 +73,7 @@ class BatchController(QObject):
         panel.project_requested.connect(self._add_project)
         panel.cleared.connect(self._clear)
         panel.start_requested.connect(self.start)
-        panel.retry_requested.connect(self.start)
+        panel.retry_requested.connect(self.retry)
         panel.pause_requested.connect(self._pause)
         panel.cancel_requested.connect(self._cancel)
         panel.quality_requested.connect(self._ask_for_quality)
@@ -111,11 +111,7 @@ class BatchController(QObject):
         """Run the model over all slides that are not done."""
         if self._run is not None or not self.slides.paths or not self.panel.model:
             return
-        if self._batch is not None and self._batch.settings.command == "embed":
-            self.panel.show_why(
-                "These slides were embedded: `coverslip runs resume` goes on with that. Clear the "
-                "list to run a model here."
-            )
+        if self._was_embedded():
             return
         paths = [slide_path(path) for path in self.slides.paths]
         settings, model = self._window.settings, self.panel.model
@@ -126,6 +122,28 @@ class BatchController(QObject):
         named = [(path, path.name) for path in paths]
         where, store = self.panel.where.place, self.panel.where.store_name
         self._begin(lambda: _begun(model, named, options, store, where), where, store)
+
+    def retry(self) -> None:
+        """Run those slides again that failed, and no other, with the model that failed on them."""
+        batch, where = self._batch, self.panel.where.place
+        if self._run is not None or batch is None or self._was_embedded():
+            return
+
+        def moved() -> Batch:
+            batch.move(where)
+            return batch
+
+        self._begin(moved, where, batch.settings.store, only_failed=True)
+
+    def _was_embedded(self) -> bool:
+        """Return whether the batch on screen is not one that the page runs, which it says then."""
+        if self._batch is None or self._batch.settings.command != "embed":
+            return False
+        self.panel.show_why(
+            "These slides were embedded: `coverslip runs resume` goes on with that. Clear the "
+            "list to run a model here."
+        )
+        return True
 
     def shut_down(self) -> None:
         """End the batch, which can go on later, and all work of the page."""
@@ -141,7 +159,14 @@ class BatchController(QObject):
 
     # What the panel asks ---------------------------------------------------------------------
 
-    def _begin(self, begin: Callable[[], Batch], where: BatchWhere, store: str) -> None:
+    def _begin(
+        self,
+        begin: Callable[[], Batch],
+        where: BatchWhere,
+        store: str,
+        *,
+        only_failed: bool = False,
+    ) -> None:
         from viewer.cohort.batch import LOCAL
         from viewer.ui.batch.batch_thread import BatchThread
 
@@ -151,7 +176,7 @@ class BatchController(QObject):
         is_local = where.on == LOCAL
         said = "The model is looked at..." if is_local else "The cluster is joined..."
         self.panel.show_progress(0.0, said)
-        run = self._run = BatchThread(begin, self, where, store)
+        run = self._run = BatchThread(begin, self, where, store, only_failed=only_failed)
         queued = Qt.ConnectionType.QueuedConnection
         run.begun.connect(self._on_begun, queued)
         run.slide_changed.connect(self._on_slide, queued)

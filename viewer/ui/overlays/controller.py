@@ -282,6 +282,7 @@ class OverlaysController(QObject):
         runs = self.all_of(pane)
         keys = [run.listed_as for run in runs if isinstance(run.origin, ModelBundle)]
         bundles = [bundle for bundle in self.bundles if bundle.key in keys]
+        self._say_left_undone(runs)
         self._stacks.end_all(pane)
         self._forget_files(pane)
         self._clicks.forget(pane)
@@ -327,8 +328,14 @@ class OverlaysController(QObject):
 
     def _on_panes_changed(self) -> None:
         for pane in [each for each in self._stacks.panes if each not in self._window.panes.panes]:
+            self._say_left_undone(self.all_of(pane))
             self._stacks.end_all(pane)
         self._show_active()
+
+    def _say_left_undone(self, runs: list[Overlay]) -> None:
+        """A run over a slide ends where the slide goes, which is not to be found out later."""
+        if undone := [sentence for run in runs if (sentence := run.left_undone())]:
+            self._window.say(" ".join(undone))
 
     def _forget_files(self, pane: SlidePane) -> None:
         """Results of files belong to the slide that they were read for."""

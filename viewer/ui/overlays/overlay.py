@@ -105,6 +105,10 @@ class Overlay(QObject):
         """Return what it runs on; "" where nothing runs."""
         return ""
 
+    def left_undone(self) -> str:
+        """Return what is lost where it ends now, in one sentence; "" where nothing is."""
+        return ""
+
     def warnings(self) -> list[str]:
         """Return what to know before the results are relied on."""
         lines: list[str] = []

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from viewer.plurals import percent
 from viewer.processes.confinement.readable import cuda_devices
 from viewer.ui.overlays.overlay import Overlay
 
@@ -70,6 +71,7 @@ class OverlayRun(Overlay):
         about = fed.description
         found = TASKS[about.task].empty_map(grid, mpp_um, about.head)
         super().__init__(pane, bundle, found, parent)
+        self._slide_name = path.name
         self._wanted_device = device
         if device.startswith("cuda") and sys.platform == "linux" and not cuda_devices():
             self.device = "cpu"  # what was kept is shown without a process that would tell
@@ -115,6 +117,15 @@ class OverlayRun(Overlay):
     def process_id(self) -> int | None:
         """Of the model's process, while there is one."""
         return self._engine.process_id
+
+    def left_undone(self) -> str:
+        if self.is_stopped or self.progress.total <= self.progress.done:
+            return ""
+        share = percent(self.progress.done / self.progress.total)
+        return (
+            f"{self.origin.name} ended on {self._slide_name} with {share} done: what it found is "
+            "kept. Run it there again to go on."
+        )
 
     def shut_down(self) -> None:
         self._settle.stop()
