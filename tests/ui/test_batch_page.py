@@ -12,9 +12,9 @@ import tifffile
 from inference_steps import make_bundle
 from PIL import Image
 from PySide6.QtCore import QPoint, Qt
-from PySide6.QtWidgets import QAbstractItemView
+from PySide6.QtWidgets import QAbstractItemView, QFileDialog, QLineEdit
 from pytestqt.qtbot import QtBot
-from ui_steps import show_slide
+from ui_steps import open_dialog, show_slide
 
 from viewer.cohort.batch import (
     Batch,
@@ -32,6 +32,7 @@ from viewer.studies.finding import project_slides
 from viewer.studies.project import Project
 from viewer.studies.project_file import create_project
 from viewer.studies.stages import Stage
+from viewer.ui.batch import contact_sheet
 from viewer.ui.main_window import MainWindow
 from viewer.ui.theme_colors import DARK, LIGHT
 
@@ -353,6 +354,36 @@ def test_the_contact_sheet_of_a_folder_has_the_worst_first_and_opens_slides(
     sheet.close()
     assert window.batch._sheets == []
     assert sorted(each.name for each in folder.iterdir()) == ["tissue.png", "torn.svs"]
+
+
+def test_the_contact_sheet_stays_where_it_was_scrolled_to(
+    window: MainWindow, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(contact_sheet, "_EVERY_S", 0.2)
+    folder = tmp_path / "arrived"
+    folder.mkdir()
+    for number in range(30):
+        (folder / f"{number:02}.svs").write_text("no slide")
+    show_page(window, qtbot)
+    qtbot.mouseClick(window.batch.panel.quality, Qt.MouseButton.LeftButton)
+    chooser = open_dialog(window, QFileDialog, qtbot)
+    name = chooser.findChild(QLineEdit, "fileNameEdit")
+    assert name is not None
+    name.selectAll()
+    qtbot.keyClicks(name, str(folder))
+    qtbot.keyClick(name, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: len(window.batch._sheets) == 1)
+    (sheet,) = window.batch._sheets
+    bar = sheet.sheet.verticalScrollBar()
+    qtbot.waitUntil(lambda: sheet.sheet.count() == 30 and bar.maximum() > 0, timeout=PATIENCE_MS)
+    sheet.sheet.setFocus()
+    qtbot.keyClick(sheet.sheet, Qt.Key.Key_End)
+    qtbot.waitUntil(lambda: bar.value() > 0)
+    before = bar.value()
+    (folder / "30.svs").write_text("no slide")
+    qtbot.waitUntil(lambda: sheet.sheet.count() == 31, timeout=PATIENCE_MS)
+    assert bar.value() == before
+    sheet.close()
 
 
 def test_a_run_of_another_program_is_followed_and_ended(

@@ -51,6 +51,7 @@ def test_two_authors_on_one_slide(slide_window: MainWindow, qtbot: QtBot) -> Non
     qtbot.waitUntil(lambda: "Tumor" in figures(slide_window), timeout=10_000)
     assert figures(slide_window)["Tumor"][:4] == ["1", "1", "0.67", "0.50"]
     assert figures(slide_window)["Stroma"][2] == "0.00"
+    assert "They differ in 1 region;" in panel.summary.text()
     (only,) = panel.model.rows
     assert (only.class_a, only.class_b, only.area_px2) == ("Tumor", "Stroma", 80_000)
     # A click travels there, and the region is drawn.

@@ -283,3 +283,25 @@ def test_tools_and_strokes_reach_the_recorder(
     events = [each.event for each in read_lines(session)]
     assert [each.name for each in events if isinstance(each, ToolChosen)] == ["brush", "move"]
     assert [each.change for each in events if isinstance(each, AnnotationChanged)] == ["made"]
+
+
+@pytest.mark.parametrize("key", [Qt.Key.Key_R, Qt.Key.Key_O, Qt.Key.Key_L])
+def test_enter_draws_in_the_middle_of_the_view(
+    drawing: MainWindow, key: Qt.Key, qtbot: QtBot
+) -> None:
+    canvas, active = canvas_of(drawing), annotations_of(drawing)
+    press(qtbot, drawing, Qt.Key.Key_5)
+    qtbot.waitUntil(lambda: not canvas.is_moving)
+    press(qtbot, drawing, key)
+    press(qtbot, drawing, Qt.Key.Key_Return)
+    (drawn,) = active.document
+    seen = canvas.view.box
+    x0, y0, x1, y1 = drawn.geometry.bounds
+    assert (x1 - x0) == pytest.approx((seen.x1 - seen.x0) / 2)
+    assert ((x0 + x1) / 2, (y0 + y1) / 2) == pytest.approx(canvas.view.center)
+    assert drawn.id in active.selection
+    press(qtbot, drawing, Qt.Key.Key_1, CTRL)
+    assert next(iter(active.document)).class_name
+    press(qtbot, drawing, Qt.Key.Key_Z, CTRL)
+    press(qtbot, drawing, Qt.Key.Key_Z, CTRL)
+    assert len(active.document) == 0

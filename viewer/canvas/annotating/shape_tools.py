@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 import shapely
+from PySide6.QtCore import Qt
 from shapely import affinity
 
 from viewer.annotations.shape_editing import EmptyShapeError, TooThinError, ellipse, wide_parts
@@ -18,7 +19,7 @@ from viewer.canvas.shape_paths import shape_path
 from viewer.geometry import Box, Point
 
 if TYPE_CHECKING:
-    from PySide6.QtCore import QObject
+    from PySide6.QtCore import QEvent, QObject
     from PySide6.QtGui import QPainter
     from shapely.geometry.base import BaseGeometry
 
@@ -29,12 +30,20 @@ if TYPE_CHECKING:
     from viewer.geometry import View
 
 _STEP_DEG = 45.0
+_DRAW_KEYS = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
 
 
 class DragTool(DrawingTool):
-    """From where the button goes down to where it comes up."""
+    """From where the button goes down to where it comes up; Enter draws in the middle of the view.
+
+    Attributes
+    ----------
+    middle
+        What Enter draws from and to, in shares of the view's width and height.
+    """
 
     label: ClassVar[str]
+    middle: ClassVar[tuple[Point, Point]] = (Point(0.25, 0.25), Point(0.75, 0.75))
 
     def __init__(self, desk: EditContext, parent: QObject | None = None) -> None:
         super().__init__(desk, parent)
@@ -43,6 +52,7 @@ class DragTool(DrawingTool):
         self._shape: BaseGeometry | None = None
         self._new: Annotation | None = None
         self._draft = StrokeTransaction(desk, self.label)
+        self._view: View | None = None
 
     @abstractmethod
     def shape(self, start: Point, end: Point, view: View, *, is_even: bool) -> BaseGeometry:
@@ -51,6 +61,28 @@ class DragTool(DrawingTool):
     @property
     def is_busy(self) -> bool:
         return self._from is not None
+
+    def take(self, event: QEvent, view: View) -> bool:
+        """As `DrawingTool`; remember what is in view."""
+        self._view = view
+        return super().take(event, view)
+
+    def wants(self, key: Qt.Key, keys: Qt.KeyboardModifier) -> bool:
+        """As `DrawingTool` asks for: Enter draws without a mouse."""
+        is_plain = not keys & ~Qt.KeyboardModifier.KeypadModifier
+        return is_plain and key in _DRAW_KEYS and not self.is_busy
+
+    def key(self, key: Qt.Key) -> None:
+        """Draw in the middle of the view, as a hand would from one end to the other."""
+        view, former = self._view, self.hand
+        assert view is not None
+        for share, act in zip(self.middle, (self.press, self.release), strict=True):
+            at = Point(share.x * view.size.width, share.y * view.size.height)
+            no_key = Qt.KeyboardModifier.NoModifier
+            self.hand = PointerState(view.to_slide(at), at, view, no_key)
+            act(self.hand)
+        self.hand = former
+        self.desk.show_hidden()
 
     def press(self, hand: PointerState) -> None:
         self._from, self._shape, self._was_dragged = self.snapped(hand), None, False
@@ -136,7 +168,7 @@ class RectangleTool(DragTool):
 
     name = "rectangle"
     label = "Rectangle"
-    hint = "Drag from corner to corner. Shift draws a square."
+    hint = "Drag from corner to corner, with Shift a square. Enter draws in the middle."
 
     def shape(self, start: Point, end: Point, view: View, *, is_even: bool) -> BaseGeometry:
         corners = _screen_box(start, end, view, self.desk.calibration, is_even=is_even)
@@ -151,7 +183,7 @@ class EllipseTool(DragTool):
 
     name = "ellipse"
     label = "Ellipse"
-    hint = "Drag from corner to corner of its box. Shift draws a circle."
+    hint = "Drag from corner to corner, with Shift a circle. Enter draws in the middle."
 
     def shape(self, start: Point, end: Point, view: View, *, is_even: bool) -> BaseGeometry:
         calibration = self.desk.calibration
@@ -179,7 +211,8 @@ class LineTool(DragTool):
 
     name = "line"
     label = "Line"
-    hint = "Drag from end to end. Shift keeps to steps of 45 degrees."
+    hint = "Drag from end to end, with Shift in steps of 45 degrees. Enter draws in the middle."
+    middle = (Point(0.25, 0.5), Point(0.75, 0.5))
 
     def shape(self, start: Point, end: Point, view: View, *, is_even: bool) -> BaseGeometry:
         if is_even:

@@ -14,6 +14,7 @@ from viewer.annotations.palette import PaletteError, read_palette, write_palette
 from viewer.annotations.statistics import NO_CLASS
 from viewer.atomic_write import unwritable
 from viewer.long_list import gathered
+from viewer.plurals import plural
 from viewer.progress import while_wanted
 from viewer.ui.actions import shown_shortcut
 from viewer.ui.annotations.bulk_edits import MANY
@@ -306,7 +307,9 @@ class ClassCommands(QObject):
         classes = dialog.palette_classes
         self._disk.run(
             lambda: write_palette(path, classes),
-            lambda _: dialog.tell(f"{len(classes)} classes were written to {path.name}."),
+            lambda _: dialog.tell(
+                f"{plural(len(classes), 'class was', 'classes were')} written to {path.name}."
+            ),
             lambda error: dialog.tell(_sentence(path, error)),
         )
 

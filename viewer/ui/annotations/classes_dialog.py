@@ -24,6 +24,7 @@ from PySide6.QtWidgets import (
 from viewer.annotations.palette import Palette, PaletteClass
 from viewer.canvas.qt_guard import guarded
 from viewer.colors import class_color
+from viewer.plurals import plural
 from viewer.ui.actions import shown_shortcut
 from viewer.ui.commands import COMMANDS_BY_ID
 from viewer.ui.file_dialogs import ask_file, ask_new_file
@@ -198,7 +199,7 @@ class ClassesDialog(QDialog):
             for each in classes
         )
         self.model.replace(free)
-        self.tell(f"{len(free)} classes were read.")
+        self.tell(f"{plural(len(free), 'class was', 'classes were')} read.")
 
     def set_color(self, color: str) -> None:
         """Of the chosen class, "#rrggbb"."""

@@ -11,6 +11,7 @@ from viewer.annotations.counted import with_count
 from viewer.annotations.document import ReadOnlyError, adding, changing
 from viewer.colors import class_color
 from viewer.overlays.object_style import Histogram, histogram
+from viewer.plurals import plural
 from viewer.progress import while_wanted
 from viewer.ui.annotations.bulk_edits import MANY
 from viewer.ui.annotations.chosen_lines import LEAST_SHARE, count_line, size_lines, total_line
@@ -277,8 +278,8 @@ class ModelCommands(QObject):
                 self._window.say(str(error))
                 return
             self._window.say(
-                f"{len(made):,} regions were made of {name}, in a set of their own: click it "
-                "under Sets to correct them."
+                f"{plural(len(made), 'region was', 'regions were')} made of {name}, in a set of "
+                "its own: click it under Sets to correct it."
             )
 
         self._kept.sets.add(sets, name, "model", name, put)

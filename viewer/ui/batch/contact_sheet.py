@@ -72,7 +72,7 @@ class ContactSheet(QDialog):
         self._blank = _blank()
         self._told_s = 0.0
         self._over = threading.Event()
-        self.state = QLabel("The folder is looked at...", self)
+        self.state = QLabel("Reading the folder...", self)
         self.state.setTextFormat(Qt.TextFormat.PlainText)
         self.state.setWordWrap(True)
         self.sheet = QListWidget(self)
@@ -113,6 +113,8 @@ class ContactSheet(QDialog):
         self.state.setText(state)
         chosen = self.sheet.currentItem()
         path = None if chosen is None else chosen.data(Qt.ItemDataRole.UserRole)
+        bar = self.sheet.verticalScrollBar()
+        scrolled_px = bar.value()
         self.sheet.clear()
         for card in cards:
             if card.picture is not None:
@@ -128,6 +130,8 @@ class ContactSheet(QDialog):
             item.setToolTip(plain_tip("\n".join((shown_line(name), *reasons))))
             if card.path == path:
                 self.sheet.setCurrentItem(item)
+        self.sheet.doItemsLayout()
+        bar.setValue(scrolled_px)  # it is filled anew every few seconds, while somebody reads on
         shown = {card.path for card in cards}
         self._icons = {path: icon for path, icon in self._icons.items() if path in shown}
 
@@ -141,7 +145,7 @@ class ContactSheet(QDialog):
             self._watched = FolderWatch(self._folder, watched_folder(self._folder), self)
             waits = False
             while not self._over.is_set():
-                self._tell("New slides are looked at...")
+                self._tell("Checking new slides...")
                 self._watched.look(waits_for_growth=waits)
                 waits = True  # what arrives later may still be growing
                 self._tell("")
@@ -153,7 +157,7 @@ class ContactSheet(QDialog):
         """Show what was found so far; `FolderWatch` calls it in the thread."""
         del check
         if time.monotonic() - self._told_s >= _SAID_S:
-            self._tell("New slides are looked at...")
+            self._tell("Checking new slides...")
 
     def on_problem(self, sentence: str) -> None:
         """Say what is wrong with the folder; `FolderWatch` calls it in the thread."""
@@ -173,7 +177,8 @@ class ContactSheet(QDialog):
         bad = sum(bool(trouble.reasons) for _, trouble in ranked)
         count = plural(len(checks), "slide")
         shown = f"; the first {_MOST_SHOWN:,} are shown" if len(ranked) > _MOST_SHOWN else ""
-        parts = [f"{count}, {bad:,} with trouble, the most trouble first{shown}.", doing]
+        trouble = f"{bad:,} with trouble, the most trouble first" if bad else "none with trouble"
+        parts = [f"{count}, {trouble}{shown}.", doing]
         if not checks:
             parts[0] = "There are no slides in the folder yet: those that arrive are shown."
         cards = [

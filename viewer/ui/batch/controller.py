@@ -174,7 +174,7 @@ class BatchController(QObject):
         self.show_settings()
         self.panel.show_why("")
         is_local = where.on == LOCAL
-        said = "The model is looked at..." if is_local else "The cluster is joined..."
+        said = "Loading the model..." if is_local else "Connecting to the cluster..."
         self.panel.show_progress(0.0, said)
         run = self._run = BatchThread(begin, self, where, store, only_failed=only_failed)
         queued = Qt.ConnectionType.QueuedConnection
@@ -440,7 +440,7 @@ class BatchController(QObject):
         """Show how many slides of a batch that does not run are done; return it in words."""
         done, failed = self.slides.count("done"), self.slides.count("failed")
         total = len(self.slides.paths)
-        said = f"{done:,} of {total:,} slides are done"
+        said = f"{done:,} of {plural(total, 'slide is', 'slides are')} done"
         said += f", {failed:,} failed" if failed else ""
         is_over = done + failed == total
         said += "." if is_over else "; Start goes on."

@@ -121,7 +121,7 @@ class TablePanel(Panel):
         names_of = object_values if is_objects else number_columns
         self._work.cancel_waiting()
         if is_objects:
-            self.about.setText("The objects are asked...")
+            self.about.setText("Reading the objects...")
         self._work.run(lambda: names_of(batch), self._take_values, self._on_failed)
 
     def _hides(self, batch: Batch | None) -> bool:

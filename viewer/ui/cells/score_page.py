@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class ScorePage(QWidget):
-    """Shows score lines; a place among them can be travelled to."""
+    """Shows score lines; a place among them can be traveled to."""
 
     place_wanted = Signal(object)
     """A level-0 Point."""

@@ -59,6 +59,7 @@ GESTURES: tuple[tuple[str, str], ...] = (
     ("Ctrl and wheel", "Size of the brush, sensitivity of the wand"),
     ("Shift or Alt with brush and wand", "Add to what is chosen; take away"),
     ("Double click on an edge, Alt and click on a corner", "Add a corner; remove it"),
+    ("Enter with rectangle, ellipse, line", "Draw in the middle of the view"),
     ("Enter, Backspace, Esc", "Finish a polygon, take back its last corner, give up a stroke"),
     ("Click or drag on the overview map", "Travel there"),
     ("Drop a file or a folder on the window", "Open it"),

@@ -129,19 +129,22 @@ class ElsewhereSearch(QObject):
         self._background.run(work, self._show)
 
     def _show(self, answer: _Found) -> None:
-        from viewer.ui.overlays.gallery import GalleryField
-
         found = answer.fields
         if answer.problems:
             self._window.say(answer.problems[0])
         elif not found:
             self._window.say("This model has worked on no other slide yet.")
-        self._body.show_elsewhere(
-            [
-                GalleryField(field.box, f"{field.likeness:.2f} {field.slide.stem}", field.slide)
-                for field in found
-            ]
-        )
+        self._body.show_elsewhere([self._shown(field) for field in found])
+
+    def _shown(self, field: FieldElsewhere) -> GalleryField:
+        """Return a field with what its slide is called, which a study may hide."""
+        from viewer.ui.overlays.gallery import GalleryField
+
+        slide = field.slide
+        name = self._window.panes.active.name_of(slide)
+        is_hidden = name != slide.name
+        text = f"{field.likeness:.2f} {name if is_hidden else slide.stem}"
+        return GalleryField(field.box, text, slide, name if is_hidden else str(slide))
 
     def _travel(self, field: GalleryField) -> None:
         from viewer.ui.overlays.gallery import travel_to

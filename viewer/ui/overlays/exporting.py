@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from viewer.overlays.result_card import ResultCard
+from viewer.plurals import plural
 from viewer.ui.file_dialogs import ask_new_file
 from viewer.ui.services import DialogHost, MessageHost, OverlayHost, SettingsHost
 from viewer.ui.slides.slide_place import place_of
@@ -65,10 +66,11 @@ def _written(count: int, path: Path, card: ResultCard | None) -> str:
 
     colors = " This format keeps no colors." if drops_colors(path) else ""
     if card is None or card.is_whole:
-        return f"{count:,} results were written to {path.name}.{colors}"
+        return f"{plural(count, 'result was', 'results were')} written to {path.name}.{colors}"
     part = f"{100 * card.share:.3g} % of the slide"
     return (
-        f"{count:,} results of {part} were written to {path.name}: the rest was not analyzed."
+        f"{plural(count, f'result of {part} was', f'results of {part} were')} written to "
+        f"{path.name}: the rest was not analyzed."
         f"{colors}"
     )
 

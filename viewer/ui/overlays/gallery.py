@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QListView, QListWidget, QListWidgetItem, QWidget
 from viewer.slides.displayed import displayed
 from viewer.ui.background_runner import BackgroundRunner, Urgency
 from viewer.ui.slides.images import to_image
+from viewer.ui.widgets import plain_tip
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,11 +31,20 @@ _CELLS_SHOWN = 3
 
 
 class GalleryField(msgspec.Struct, frozen=True):
-    """A level-0 box and what is said of it; `slide` where it is not of the slide at hand."""
+    """A level-0 box and what is said of it.
+
+    Attributes
+    ----------
+    slide
+        Where it is not of the slide at hand.
+    tip
+        What is said of that slide under the cursor.
+    """
 
     box: Box
     text: str
     slide: Path | None = None
+    tip: str = ""
 
 
 class Gallery(QListWidget):
@@ -64,6 +74,7 @@ class Gallery(QListWidget):
         if is_same:
             for row, field in enumerate(fields):
                 self.item(row).setText(field.text)
+                self.item(row).setToolTip(plain_tip(field.tip))
             return
         self._background.cancel_waiting()
         self.clear()
@@ -73,8 +84,7 @@ class Gallery(QListWidget):
         for field in fields:
             item = QListWidgetItem(QIcon(blank), field.text, self)
             item.setData(Qt.ItemDataRole.UserRole, field)
-            if field.slide is not None:
-                item.setToolTip(str(field.slide))
+            item.setToolTip(plain_tip(field.tip))
             self._background.run(
                 lambda field=field: _picture(source, field),
                 lambda image, field=field: self._show_picture(field, image),

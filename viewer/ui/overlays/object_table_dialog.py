@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 from viewer.canvas.qt_guard import guarded
 from viewer.geometry import Point
 from viewer.measurement_names import with_signs
+from viewer.plurals import plural
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.rows_model import NUMBERS_ALIGNMENT, RowsModel
 from viewer.ui.widgets import RowTable
@@ -160,7 +161,7 @@ class ObjectTableDialog(QDialog):
         if before is not None and _is_same(before, table):
             return  # or the chosen row would be forgotten
         self.model.show_table(table)
-        self.count.setText(f"{len(table.rows):,} of {len(table.objects):,} objects")
+        self.count.setText(f"{len(table.rows):,} of {plural(len(table.objects), 'object')}")
         if before is None or before.columns != table.columns:
             self.view.resizeColumnsToContents()
 

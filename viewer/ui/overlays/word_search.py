@@ -78,7 +78,7 @@ class WordSearch(QObject):
                 shown.set_query(replace(shown.query, words=None))
                 self._record(run, [])
             return
-        self._window.say("The words are encoded...")
+        self._window.say("Encoding the words...")
         self._asked = self._background.run(
             lambda: word_vectors(bundle, phrases),
             lambda words: self._show(run, shown, words),

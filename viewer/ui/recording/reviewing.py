@@ -170,7 +170,12 @@ class Reviewing(QObject):
     def _go_on(self, review: Review) -> None:
         self._keeper.stop()
         if review.is_done:
-            self._say(f"All {len(review.items)} actions are reviewed.")
+            count = len(review.items)
+            self._say(
+                "The one action is reviewed."
+                if count == 1
+                else f"All {count:,} actions are reviewed."
+            )
             self.finished.emit()
         self._panel.table.setFocus()
         self._go_to(review.next_open(self.current))

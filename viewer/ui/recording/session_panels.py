@@ -268,7 +268,7 @@ class SessionPanels(QObject):
             return
         self._is_analyzing = True
         if self.seen.folder is None:
-            self.seen.show_analysis(None, None, "The session is being read...")
+            self.seen.show_analysis(None, None, "Reading the session...")
         self._tissues.ensure(pane)
         tissue, other = self._tissues.mask(pane.identity), self._other
         until_s = recording.recorder.elapsed_s if recording and is_live else 0.0

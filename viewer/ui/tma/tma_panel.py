@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from viewer.plurals import plural
 from viewer.ui.shell.panel import Panel, shows_state
 from viewer.ui.widgets import RowTable, push_button, text_label
 
@@ -101,7 +102,7 @@ class TmaPanel(Panel):
         else:
             size = f"{grid.rows} × {grid.columns}"
             missing = len(grid) - grid.present
-            text = f"{len(grid):,} cores in {size}, {missing:,} missing."
+            text = f"{plural(len(grid), 'core')} in {size}, {missing:,} missing."
             self.about.setText(f"{text} {notes}".strip())
         for widget in (self.view, self.count, self.run, self.grid, self.ids, self.export):
             widget.setVisible(grid is not None)

@@ -1,0 +1,52 @@
+"""Fields alike on other slides are shown under the names that a study lets them have."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+from PIL import Image
+from PySide6.QtCore import Qt
+from pytestqt.qtbot import QtBot
+from test_overlays import _heatmap, _query_page, run_known
+
+from viewer.geometry import Box, Point
+from viewer.inference.models.model_library import find_model
+from viewer.inference.runs.running import run_model
+from viewer.slides import open_slide
+from viewer.slides.region import read_region
+from viewer.studies.finding import project_slides
+from viewer.studies.project import Project
+from viewer.studies.project_file import create_project
+from viewer.studies.stages import Stage
+from viewer.ui.main_window import MainWindow
+
+_PATIENCE_MS = 60_000
+
+
+def test_hidden_names_are_hidden_in_the_search_on_other_slides(
+    slide_window: MainWindow, sample_slide: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    study = tmp_path / "study"
+    study.mkdir()
+    other = study / "Smith 1971.png"
+    with closing(open_slide(sample_slide)) as source:
+        Image.fromarray(read_region(source, Box(900, 900, 1460, 1460), 560, 560)).save(other)
+    run_model(other, find_model("tissue-likeness"), mpp_um=0.499)
+    slides = tuple(project_slides([study], study, []))
+    stages = (Stage(name="Blind", hides=("names",)),)
+    create_project(study, Project(title="Study", slides=slides, stages=stages))
+    slide_window.panes.active.canvas.go_to(Point(1300, 1300), 1.0, animated=False)
+    _heatmap(slide_window, "Tissue likeness", qtbot)
+    gallery = slide_window.overlays.panel.body.elsewhere
+    qtbot.waitUntil(lambda: run_known(slide_window, Point(1300, 1300)), timeout=_PATIENCE_MS)
+    qtbot.mouseClick(_query_page(slide_window).everywhere, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: gallery.count() > 0, timeout=_PATIENCE_MS)
+    assert gallery.item(0).text().endswith(" Smith 1971")
+    assert gallery.item(0).toolTip() == str(other)
+    slide_window.open_paths([study])
+    qtbot.waitUntil(slide_window.projects.opened.hides_names, timeout=_PATIENCE_MS)
+    qtbot.mouseClick(_query_page(slide_window).everywhere, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: gallery.item(0).text().endswith(" Slide"), timeout=_PATIENCE_MS)
+    shown = [gallery.item(row) for row in range(gallery.count())]
+    assert not any("Smith" in each.text() + each.toolTip() for each in shown)
