@@ -369,17 +369,15 @@ def test_the_contact_sheet_stays_where_it_was_scrolled_to(
     chooser = open_dialog(window, QFileDialog, qtbot)
     name = chooser.findChild(QLineEdit, "fileNameEdit")
     assert name is not None
-    name.selectAll()
-    qtbot.keyClicks(name, str(folder))
+    name.setText(str(folder))  # typed, a list of completions takes Enter
     qtbot.keyClick(name, Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: len(window.batch._sheets) == 1)
     (sheet,) = window.batch._sheets
     bar = sheet.sheet.verticalScrollBar()
     qtbot.waitUntil(lambda: sheet.sheet.count() == 30 and bar.maximum() > 0, timeout=PATIENCE_MS)
-    sheet.sheet.setFocus()
-    qtbot.keyClick(sheet.sheet, Qt.Key.Key_End)
-    qtbot.waitUntil(lambda: bar.value() > 0)
+    qtbot.keyClick(bar, Qt.Key.Key_End)
     before = bar.value()
+    assert before > 0
     (folder / "30.svs").write_text("no slide")
     qtbot.waitUntil(lambda: sheet.sheet.count() == 31, timeout=PATIENCE_MS)
     assert bar.value() == before

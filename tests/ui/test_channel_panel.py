@@ -108,6 +108,7 @@ def test_one_channel_alone_and_all_by_key(stack_window: MainWindow, qtbot: QtBot
     assert shown(window) == [False, True, True]
     press(qtbot, window, Qt.Key.Key_0, ALT)
     assert shown(window) == [True] * 3
+    assert window.status.currentMessage() == "All channels are shown."
 
 
 def test_range_contrast_and_gamma_are_kept_for_the_slide_and_by_name(

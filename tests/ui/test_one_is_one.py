@@ -33,8 +33,7 @@ def write_to(window: MainWindow, path: Path, qtbot: QtBot) -> None:
     chooser = open_dialog(window, QFileDialog, qtbot)
     name = chooser.findChild(QLineEdit, "fileNameEdit")
     assert name is not None
-    name.selectAll()
-    qtbot.keyClicks(name, str(path))
+    name.setText(str(path))  # typed, a list of completions takes Enter
     qtbot.keyClick(name, Qt.Key.Key_Return)
     qtbot.waitUntil(path.exists)
 

@@ -47,6 +47,6 @@ def test_hidden_names_are_hidden_in_the_search_on_other_slides(
     slide_window.open_paths([study])
     qtbot.waitUntil(slide_window.projects.opened.hides_names, timeout=_PATIENCE_MS)
     qtbot.mouseClick(_query_page(slide_window).everywhere, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: gallery.item(0).text().endswith(" Slide"), timeout=_PATIENCE_MS)
+    qtbot.waitUntil(lambda: " Slide" in gallery.item(0).text(), timeout=_PATIENCE_MS)
     shown = [gallery.item(row) for row in range(gallery.count())]
     assert not any("Smith" in each.text() + each.toolTip() for each in shown)

@@ -113,6 +113,7 @@ def test_linked_panes_move_zoom_and_turn_together(two_panes: MainWindow, qtbot: 
     first.go_to(Point(1200, 1500), 2.0, animated=False)
     press(qtbot, two_panes, Qt.Key.Key_S, CTRL | ALT)
     assert two_panes.commands["panes.link"].isChecked()
+    assert two_panes.status.currentMessage().startswith("Linked: ")
     press(qtbot, two_panes, Qt.Key.Key_Right)
     rest(two_panes, qtbot)
     press(qtbot, two_panes, Qt.Key.Key_Plus)

@@ -132,6 +132,7 @@ def run(
 def make_window(settings: Settings, problems: Sequence[str]) -> MainWindow:
     """Return a window that says what of the settings could not be read."""
     window = MainWindow(settings, TileCache(settings.cache_limit_bytes()))
+    window.panes.active.focus()
     if problems:
         window.settings_bar.tell(" ".join(problems), "warning", "Settings...")
     return window

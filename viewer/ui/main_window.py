@@ -232,11 +232,13 @@ class MainWindow(QMainWindow):
 
     @guarded()
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Escape leaves the microscope mode when nothing else wants it."""
-        if event.key() == Qt.Key.Key_Escape and self.isFullScreen():
+        """Escape leaves the microscope mode, or goes back to the slide; others want it first."""
+        if event.key() != Qt.Key.Key_Escape:
+            super().keyPressEvent(event)
+        elif self.isFullScreen():
             self._set_full_screen(full=False)
         else:
-            super().keyPressEvent(event)
+            self.panes.active.focus()
 
     @guarded()
     def changeEvent(self, event: QEvent) -> None:

@@ -64,7 +64,7 @@ class ViewCommands:
         actions.on("panes.close", lambda: panes.close_pane(panes.active))
         actions.on("panes.next", lambda: panes.step_active(1))
         actions.on("panes.previous", lambda: panes.step_active(-1))
-        actions.on_toggle("panes.link", panes.set_linked)
+        actions.on_toggle("panes.link", self._link)
 
     def show_look(self, look: DisplaySettings, stain_problem: str = "") -> None:
         """Check the commands that are in force; those of single stains tell their problem."""
@@ -77,6 +77,14 @@ class ViewCommands:
     @property
     def _canvas(self) -> SlideCanvas:
         return self._panes.active.canvas
+
+    def _link(self, on: bool) -> None:
+        self._panes.set_linked(on)
+        self._say(
+            "Linked: the panes move, zoom and turn together."
+            if on
+            else "Not linked: each pane moves on its own."
+        )
 
     def _magnify(self, magnification: float) -> None:
         if not self._canvas.set_magnification(magnification):

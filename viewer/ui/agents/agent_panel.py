@@ -212,9 +212,11 @@ class AgentPanel(Panel):
         """Enables what can be done now; None where nothing was started yet."""
         self._state = state
         is_going = state is not None and not state.is_over
-        self.start.setEnabled(can_start and not is_going)
-        self.stop.setEnabled(is_going)
-        self.pause.setEnabled(is_going)
+        starts = can_start and not is_going
+        can_be = [(self.start, starts), (self.pause, is_going), (self.stop, is_going)]
+        # Those that can be pressed first: the keyboard goes on to one of them.
+        for button, is_on in sorted(can_be, key=lambda each: not each[1]):
+            button.setEnabled(is_on)
         words = {AgentState.PAUSED: "Go on", AgentState.TAKEN_OVER: "Hand back"}
         self.pause.setText(words.get(state, "Pause") if state is not None else "Pause")
         self.remark.setVisible(is_going)
@@ -237,6 +239,7 @@ class AgentPanel(Panel):
         """Between the press of the button and the first step."""
         self.state.setText("Starting the agent...")
         self.state.show()
+        self.pause.setEnabled(False)
 
     def show_spending(self, spending: Spending, currency: str) -> None:
         """Tokens and cost so far, where a language model was asked."""
@@ -244,7 +247,8 @@ class AgentPanel(Panel):
             cost = f", {spending.cost:.3f} {currency}" if spending.cost else ""
             tokens = f"{spending.tokens_in:,} tokens in, {spending.tokens_out:,} out"
             about = "about " if spending.is_estimated else ""
-            self.note.setText(f"{spending.requests} requests: {about}{tokens}{cost}. {DRAFT}")
+            requests = plural(spending.requests, "request")
+            self.note.setText(f"{requests}: {about}{tokens}{cost}. {DRAFT}")
         else:
             self.note.setText(DRAFT)
 
@@ -253,6 +257,7 @@ class AgentPanel(Panel):
         if self._state is AgentState.RUNNING and not isinstance(event, StateChanged | Failed):
             self.state.setText(_doing(event))
             self.state.show()
+            self.pause.setEnabled(True)
         match event:
             case StateChanged(state):
                 self.show_state(state)

@@ -184,6 +184,7 @@ class AgentsController(QObject):
         from viewer.ui.agents.walking import AgentWalk
 
         self._end()
+        self._window.recording.panels.end_replay()  # it would move the slide, too
         self._client = client
         self._walk = walk = AgentWalk(
             pane,
@@ -329,9 +330,14 @@ class AgentsController(QObject):
             self._walk.pause_or_go_on()
 
     def _stop(self) -> None:
-        if self._walk is not None:
-            self._window.say("The agent stops; what it found stays.")
-            self._walk.stop()
+        if self._walk is None:
+            return
+        if self._walk.state is None:
+            self._end()
+            self._window.say("The agent was stopped before it began.")
+            return
+        self._window.say("The agent stops; what it found stays.")
+        self._walk.stop()
 
     def _remark(self, text: str) -> None:
         if self._walk is not None:

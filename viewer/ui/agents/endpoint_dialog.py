@@ -56,7 +56,7 @@ class EndpointDialog(QDialog):
         self.base_url = QLineEdit(endpoint.base_url, self)
         self.base_url.setPlaceholderText(Endpoint().base_url)
         self.model = QLineEdit(endpoint.model, self)
-        self.model.setPlaceholderText("as the server knows it, such as qwen2.5vl:7b")
+        self.model.setPlaceholderText("its name there, such as qwen2.5vl:7b")
         others = [host for host in endpoint.allowed_hosts if host not in LOOPBACK]
         self.hosts = QLineEdit(", ".join(others), self)
         self.hosts.setPlaceholderText("none but this machine")

@@ -126,11 +126,14 @@ class LanguageModel(QObject):
         from viewer.ui.agents.permission_dialog import PermissionDialog
 
         dialog = PermissionDialog(endpoint, wish.study, self._window.window())
+
+        def permitted(permission: Permission) -> None:
+            self._window.say(f"Images may go to {endpoint.host} in this study.")
+            self._give(endpoint, permission, wish)
+
         dialog.accepted.connect(
             lambda: self._background.run(
-                lambda: PermissionBook().give(wish.study, endpoint.host),
-                lambda permission: self._give(endpoint, permission, wish),
-                self._on_failed,
+                lambda: PermissionBook().give(wish.study, endpoint.host), permitted, self._on_failed
             )
         )
         dialog.rejected.connect(lambda: self._window.say("Nothing was sent."))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -27,7 +28,7 @@ from viewer.measurement_names import with_signs
 from viewer.ui.file_dialogs import ask_file, ask_new_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from viewer.agents.loop import Outcome
@@ -94,6 +95,7 @@ class ReportDialog(QDialog):
         layout.addWidget(buttons)
         self.resize(640, 680)
         self._show_template(DEFAULT_TEMPLATE)
+        next(self._fields_in_order()).setFocus()
 
     @property
     def draft(self) -> Draft:
@@ -122,7 +124,15 @@ class ReportDialog(QDialog):
                 case _:
                     editor = self._text(field.id, value)
             self._form.addRow(f"{field.label}:", editor)
+        for former, later in pairwise((*self._fields_in_order(), self.preview)):
+            self.setTabOrder(former, later)
         self._show_preview()
+
+    def _fields_in_order(self) -> Iterator[QWidget]:
+        for row in range(self._form.rowCount()):
+            item = self._form.itemAt(row, QFormLayout.ItemRole.FieldRole)
+            if item is not None and (editor := item.widget()) is not None:
+                yield editor
 
     def _choice(self, field: ChoiceField, value: Value) -> QWidget:
         box = QComboBox(self._fields)
@@ -174,6 +184,7 @@ class ReportDialog(QDialog):
             "Save the draft report",
             lambda path, _: self._save_to(path),
             formats={"PDF (*.pdf)": ".pdf", "Markdown (*.md)": ".md"},
+            stem="draft report",
         )
 
     def _save_to(self, path: Path) -> None:

@@ -68,6 +68,8 @@ class StagesDialog(QDialog):
         header = self.table.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(_NAME, QHeaderView.ResizeMode.Stretch)
+        self.table.setTabKeyNavigation(False)  # else Tab never leaves the table
+        self.table.setAccessibleName("Stages and what each hides")
         self.add = QPushButton("&Add stage", self)
         self.remove = QPushButton("&Remove stage", self)
         self.by_slide = QCheckBox("Stages end slide by slide, not for all slides at once", self)
@@ -92,8 +94,10 @@ class StagesDialog(QDialog):
         )
         for stage in stages:
             self.add_stage(stage)
-        self.add.clicked.connect(lambda: self.add_stage(Stage(name="")))
+        self.table.itemSelectionChanged.connect(self._show_choice)
+        self.add.clicked.connect(self._add_nameless)
         self.remove.clicked.connect(lambda: self.table.removeRow(self.table.currentRow()))
+        self._show_choice()
         self.browse.clicked.connect(self._ask_file)
         self.setMinimumWidth(620)
 
@@ -121,6 +125,20 @@ class StagesDialog(QDialog):
         self.seal.setEnabled(True)
 
     # -----------------------------------------------------------------------------------------
+
+    def _add_nameless(self) -> None:
+        """Add a stage and ask for its name."""
+        self.add_stage(Stage(name=""))
+        item = self.table.item(self.table.rowCount() - 1, _NAME)
+        if item is not None:
+            self.table.setCurrentItem(item)
+            self.table.editItem(item)
+
+    def _show_choice(self) -> None:
+        """Offer to remove the stage that is selected."""
+        has_row = bool(self.table.selectedItems())
+        self.remove.setEnabled(has_row)
+        self.remove.setToolTip("" if has_row else "Select a stage first")
 
     def _stage(self, row: int) -> Stage:
         def text(column: int) -> str:

@@ -83,7 +83,7 @@ class RecordingController(QObject):
             self._window.commands["recording.on"].setChecked(False)
             self._ask_consent()
         elif self._window.settings.consent_utc and self._window.reader.name:
-            self.control.start()
+            self._start()
         else:
             self._window.commands["recording.on"].setChecked(False)
             self._ask_consent()
@@ -117,7 +117,12 @@ class RecordingController(QObject):
             record_names=dialog.names.isChecked(),
             record_texts=dialog.texts.isChecked(),
         )
+        self._start()
+
+    def _start(self) -> None:
+        """Record, with the keyboard on the slide: the reader reads on, from a list, too."""
         self.control.start()
+        self._window.panes.active.focus()
 
     def _ask_note(self) -> None:
         from viewer.ui.slides.note_dialog import NoteDialog

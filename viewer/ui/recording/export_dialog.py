@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 
 from viewer.plurals import plural
 from viewer.ui.file_dialogs import ask_folder
-from viewer.ui.opened_dialog import ok_cancel
+from viewer.ui.opened_dialog import answer_buttons
 
 if TYPE_CHECKING:
     from viewer.recording.export import ExportOptions
@@ -79,7 +79,7 @@ class ExportDialog(QDialog):
         form.addRow("", self._description)
         form.addRow("Action rules:", self.mode)
         form.addRow("New folder:", where)
-        buttons = ok_cancel(self)
+        buttons, _ = answer_buttons(self, "Export")
         layout = QVBoxLayout(self)
         layout.addLayout(form)
         layout.addWidget(buttons)

@@ -169,6 +169,7 @@ class Reviewing(QObject):
 
     def _go_on(self, review: Review) -> None:
         self._keeper.stop()
+        self._say("")  # such as why the verdict before could not be given
         if review.is_done:
             count = len(review.items)
             self._say(
@@ -198,6 +199,7 @@ class Reviewing(QObject):
         if index is None:
             self._say(nothing)
         else:
+            self._say("")
             self.reopened.emit()
             self._go_to(index)
 

@@ -260,6 +260,7 @@ class SessionLibrary(QObject):
             for folder in folders:
                 Library(folder.parent).delete(folder.name)
 
+        self.panel.setFocus()  # the button that was pressed has nothing to delete any more
         self._change(delete)
 
     def _change(self, work: Callable[[], object]) -> None:

@@ -179,6 +179,11 @@ class SessionPanels(QObject):
         self._clear_seen()
         self.refresh_seen()
 
+    def end_replay(self) -> None:
+        """End the replay, if one is on: something else is to move the slide."""
+        if self._replayed is not None:
+            self._close_replay()
+
     def _end_hidden_replay(self) -> None:
         """A replay without its panel could not be stopped any more."""
         if self.replay.isHidden() and self._replayed is not None:

@@ -179,8 +179,8 @@ class ChannelsController(QObject):
         self._window.say(f"Shown: {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}.")
 
     def _show_all(self) -> None:
-        if all(display.shown for display in self._displays):
-            self._window.say("All channels are shown already.")
+        is_new = not all(display.shown for display in self._displays)
+        self._window.say("All channels are shown." if is_new else "All channels are shown already.")
         self._set_displays(tuple(replace(each, shown=True) for each in self._displays))
 
     def _stretch_shown(self) -> None:

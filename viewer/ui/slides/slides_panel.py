@@ -185,7 +185,8 @@ class SlidesPanel(Panel):
 
     def _make_filters(self) -> None:
         self.search = QLineEdit(self)
-        self.search.setPlaceholderText("Filter by name or case")
+        self.search.setPlaceholderText("Filter")
+        self.search.setToolTip("Filter by name, case, block or stain")
         self.search.setClearButtonEnabled(True)
         self.search.setAccessibleName("Filter the slides by name, case, block or stain")
         self.search.textChanged.connect(lambda _: self._filter())

@@ -168,6 +168,7 @@ class PaneModes(QObject):
     def _exit(self) -> None:
         if self._modes:
             self._modes[self.names[-1]].on_exit()
+            self._canvas.setFocus(Qt.FocusReason.OtherFocusReason)  # the button is gone
 
     def _follow(self) -> None:
         own = [mode.layers for mode in self._modes.values() if mode.layers is not None]
