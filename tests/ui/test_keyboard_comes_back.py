@@ -84,7 +84,9 @@ def test_exit_of_a_mode_and_the_end_of_a_session(
     window.activateWindow()
     qtbot.waitUntil(lambda: sessions.model.rowCount() == 0, timeout=10_000)
     qtbot.waitUntil(window.isActiveWindow)
-    assert sessions.isAncestorOf(QApplication.focusWidget())
+    focused = QApplication.focusWidget()
+    assert focused is not None
+    assert sessions.isAncestorOf(focused)
 
 
 def test_tab_goes_through_the_stages_and_a_new_one_is_named_at_once(
