@@ -103,7 +103,7 @@ def test_tab_goes_through_the_stages_and_a_new_one_is_named_at_once(
     qtbot.keyClick(dialog.add, Qt.Key.Key_Space)
     qtbot.keyClicks(dialog.focusWidget(), "Second look")
     qtbot.keyClick(dialog.focusWidget(), Qt.Key.Key_Return)
-    assert [each.name for each in dialog.stages][-1] == "Second look"
+    qtbot.waitUntil(lambda: dialog.stages[-1].name == "Second look")
     qtbot.mouseClick(dialog.remove, LEFT)
     assert [each.name for each in dialog.stages] == ["Without AI", "With AI"]
     dialog.reject()

@@ -72,7 +72,7 @@ def test_one_answer(
     qtbot.waitUntil(lambda: not window.projects.questions._unkept)
     qtbot.mouseClick(panel.export, LEFT)
     write_to(window, tmp_path / "answers.csv", qtbot)
-    said = "1 answer was written to answers.csv."
+    said = "Wrote 1 answer to answers.csv."
     qtbot.waitUntil(lambda: window.status.currentMessage() == said)
 
 

@@ -65,6 +65,9 @@ class StagesDialog(QDialog):
             item = self.table.horizontalHeaderItem(column)
             if item is not None:
                 item.setToolTip(f"Hide {HIDDEN_TEXTS[each]}")
+        readers = self.table.horizontalHeaderItem(_READERS)
+        if readers is not None:
+            readers.setToolTip("Who reads in this stage, with commas between; empty: all readers")
         header = self.table.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(_NAME, QHeaderView.ResizeMode.Stretch)
