@@ -12,15 +12,12 @@ from measured_runs import coverslip
 def write(path: Path, **shapes: list[shapely.Polygon]) -> Path:
     """Write GeoJSON of annotations of classes."""
     features = [
-        {
-            "type": "Feature",
-            "geometry": json.loads(shapely.to_geojson(each)),
-            "properties": {"objectType": "annotation", "classification": {"name": name}},
-        }
+        f'{{"type": "Feature", "geometry": {geometry}, "properties": {about}}}'
         for name, of_class in shapes.items()
-        for each in of_class
+        for about in [json.dumps({"objectType": "annotation", "classification": {"name": name}})]
+        for geometry in shapely.to_geojson(of_class)
     ]
-    path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    path.write_text(f'{{"type": "FeatureCollection", "features": [{", ".join(features)}]}}')
     return path
 
 
