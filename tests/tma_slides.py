@@ -39,7 +39,6 @@ def array_picture(plan: ArrayPlan) -> tuple[np.ndarray, dict[Place, tuple[float,
     width = int(abs(wide * np.cos(turn)) + abs(high * np.sin(turn)))
     height = int(abs(wide * np.sin(turn)) + abs(high * np.cos(turn)))
     picture = np.full((height, width, 3), GLASS) + rng.normal(0, 1.0, (height, width, 1))
-    ys, xs = np.mgrid[:height, :width]
     places: dict[Place, tuple[float, float]] = {}
     for row in range(plan.rows):
         for column in range(plan.columns):
@@ -54,13 +53,16 @@ def array_picture(plan: ArrayPlan) -> tuple[np.ndarray, dict[Place, tuple[float,
             places[row, column] = at
             if (row, column) in plan.missing:
                 continue
+            left, top = (max(0, int(middle - plan.diameter / 2)) for middle in at)
+            around = picture[top : top + plan.diameter + 2, left : left + plan.diameter + 2]
+            ys, xs = np.ogrid[top : top + len(around), left : left + around.shape[1]]
             inside = np.hypot(xs - at[0], ys - at[1]) <= plan.diameter / 2
             if (row, column) in plan.torn:
                 inside &= (xs - at[0]) + 1.5 * (ys - at[1]) > 0
             color = np.array([190.0, 110.0, 165.0]) + rng.normal(0, 22, (int(inside.sum()), 1))
             if (row, column) in plan.faint:
                 color = GLASS - (GLASS - color) * 0.25
-            picture[inside] = color
+            around[inside] = color
     return np.clip(picture, 0, 255).astype(np.uint8), places
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -167,7 +168,7 @@ def _bend(bend: Points, along: float) -> float:
 
 def usual_gap(starts: Points) -> float:
     """Return the distance from one line to the next; 0 where there is one line alone."""
-    return float(np.median(np.diff(starts))) if len(starts) > 1 else 0.0
+    return statistics.median(np.diff(starts).tolist()) if len(starts) > 1 else 0.0
 
 
 def start_of_line(starts: Points, index: float) -> float:

@@ -47,9 +47,11 @@ def guesses(
     on_step
         Is called now and then; what it raises ends the work.
     """
+    from viewer.typed_scipy import inverse_transform, transform
+
     width, height = here.size_px
     side = _padded(here, there, scales)
-    conjugate = np.conj(_spectrum(_centered(here.values, side)))
+    conjugate = np.conj(transform(_centered(here.values, side)))
     norm_here = float(np.linalg.norm(here.values)) + 1e-9
     middle = (side - 1) / 2 + 0.5
     found: list[Guess] = []
@@ -62,7 +64,7 @@ def guesses(
                 at = _about(around, (middle, middle), _middle(there))
                 seen = there.seen(at, (side, side))
                 norm = float(np.linalg.norm(seen)) + 1e-9
-                matches = np.fft.irfft2(_spectrum(seen) * conjugate, s=(side, side))
+                matches = inverse_transform(transform(seen) * conjugate, (side, side))
                 row, column = np.unravel_index(int(matches.argmax()), matches.shape)
                 score = float(matches[row, column]) / (norm_here * norm)
                 dy, dx = _signed(int(row), side), _signed(int(column), side)
@@ -86,10 +88,6 @@ def _centered(values: NDArray[np.float32], side: int) -> NDArray[np.float32]:
     top, left = (side - height) // 2, (side - width) // 2
     square[top : top + height, left : left + width] = values
     return square
-
-
-def _spectrum(square: NDArray[np.float32]) -> NDArray[np.complex128]:
-    return np.fft.rfft2(square)
 
 
 def _signed(index: int, side: int) -> int:

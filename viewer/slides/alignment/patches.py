@@ -132,6 +132,8 @@ def _moves(
     reach_px: int,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return how far each patch moved (n, 2), and its normalized correlation there (n,)."""
+    from viewer.typed_scipy import inverse_transform, transform
+
     side = WINDOW_PX + 2 * reach_px
     patches = np.stack(
         [here[y : y + WINDOW_PX, x : x + WINDOW_PX] for x, y in corners.tolist()]
@@ -144,9 +146,9 @@ def _moves(
     ).astype(np.float64)
     patches -= patches.mean(axis=(1, 2), keepdims=True)
     patches /= np.linalg.norm(patches, axis=(1, 2), keepdims=True) + 1e-12
-    products = np.fft.irfft2(
-        np.fft.rfft2(fields) * np.conj(np.fft.rfft2(patches, s=(side, side))), s=(side, side)
-    )[:, : 2 * reach_px + 1, : 2 * reach_px + 1]
+    square = side, side
+    products = inverse_transform(transform(fields) * np.conj(transform(patches, square)), square)
+    products = products[:, : 2 * reach_px + 1, : 2 * reach_px + 1]
     count = WINDOW_PX**2
     sums, squares = _window_sums(fields), _window_sums(fields**2)
     energy = np.sqrt(np.maximum(squares - sums**2 / count, 1e-12))

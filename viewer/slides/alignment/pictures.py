@@ -94,12 +94,14 @@ def resized(picture: NDArray[np.float32], size_px: tuple[int, int]) -> NDArray[n
 
 def _blurred(picture: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32]:
     """Return a picture blurred by a Gaussian, mirrored at its edges."""
+    from viewer.typed_scipy import inverse_transform, transform
+
     pad = int(3 * sigma_px) + 1
     pad_y, pad_x = min(pad, picture.shape[0] - 1), min(pad, picture.shape[1] - 1)
     wide = np.pad(picture, ((pad_y, pad_y), (pad_x, pad_x)), mode="reflect")
     rows = np.fft.fftfreq(wide.shape[0])[:, np.newaxis]
     columns = np.fft.rfftfreq(wide.shape[1])[np.newaxis]
     passed = np.exp(-2 * (np.pi * sigma_px) ** 2 * (rows**2 + columns**2))
-    blurred = np.fft.irfft2(np.fft.rfft2(wide) * passed, s=wide.shape)
+    blurred = inverse_transform(transform(wide) * passed, wide.shape)
     kept = blurred[pad_y : pad_y + picture.shape[0], pad_x : pad_x + picture.shape[1]]
     return kept.astype(np.float32)
