@@ -8,10 +8,11 @@ is used.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
-from scipy import fft, ndimage
+import scipy.fft
+import scipy.ndimage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     Labels = NDArray[np.int32]
     Edge = Literal["reflect", "constant"]
 
+# To infer types from its code takes the type checker seconds, and brings none.
+ndimage: Any = scipy.ndimage
+fft: Any = scipy.fft
 Number = TypeVar("Number", bound=np.floating)
 Value = TypeVar("Value", bound=np.generic)
 
