@@ -89,6 +89,7 @@ def test_its_files_are_found_where_it_is_installed(wheel: Path, way: str, tmp_pa
         "-q",
         "-I",
         "--no-deps",
+        "--no-compile",  # of its modules a few are imported below
         "--no-warn-script-location",
     ]
     assert run(*pip, way, place, wheel).returncode == 0
