@@ -9,7 +9,7 @@ from pathlib import Path
 import shapely
 from PIL import Image
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QAction
+from PySide6.QtGui import QAction, QImage
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QInputDialog, QMenu
 from pytestqt.qtbot import QtBot
@@ -243,3 +243,27 @@ def test_a_slide_that_was_left_is_held_by_nothing(
         qtbot.waitUntil(lambda: sets() is None and annotations() is None, timeout=20_000)
     finally:
         gc.enable()
+
+
+def test_sets_of_one_reader_are_told_apart_where_their_names_are_cut(
+    slide_window: MainWindow, qtbot: QtBot
+) -> None:
+    sets = ready(slide_window, qtbot)
+    names = [f"Annotations of a reader with a long name ({each})" for each in ("First", "Second")]
+    for name in names:
+        qtbot.waitUntil(slide_window.commands["annotate.new_set"].isEnabled)
+        slide_window.commands["annotate.new_set"].trigger()
+        dialog = open_dialog(slide_window, QInputDialog, qtbot)
+        dialog.setTextValue(name)
+        dialog.accept()
+        qtbot.waitUntil(lambda name=name: sets.named(name) is not None)
+    click(slide_window, MINE, NAME)
+    qtbot.waitUntil(lambda: drawn_in(slide_window) == MINE)
+    tree, pictures = panel_of(slide_window).tree, list[QImage]()
+    for name in names:
+        item = tree.topLevelItem(row_of(slide_window, name))
+        assert item is not None
+        place = tree.visualRect(tree.indexFromItem(item, NAME))
+        pictures.append(tree.viewport().grab(place).toImage())
+    assert pictures[0].size() == pictures[1].size()
+    assert pictures[0] != pictures[1]

@@ -110,7 +110,7 @@ def test_a_batch_runs_and_what_it_found_is_compared(
     assert panel.state.text() == "2 of 3 slides are done, 1 failed."
     assert panel.retry.isVisible()
     click_row(panel.slides, 0, qtbot)
-    assert "unrecognized file format" in panel.why.text()
+    assert panel.why.text().startswith("broken.tif: unrecognized file format")
 
     window.commands["panels.batch_table"].trigger()
     qtbot.waitUntil(lambda: table.model.rowCount() == 2, timeout=PATIENCE_MS)
@@ -191,7 +191,7 @@ def test_without_an_open_slide_it_is_said_what_to_add(window: MainWindow, qtbot:
 
 
 def test_slides_are_compared_outliers_first_and_a_click_opens_one(
-    window: MainWindow, slides: Path, sample_slide: Path, qtbot: QtBot
+    window: MainWindow, slides: Path, sample_slide: Path, tmp_path: Path, qtbot: QtBot
 ) -> None:
     counts = {str(slides / f"{number}.tif"): 100 + number for number in range(9)}
     counts[str(sample_slide)] = 900
@@ -204,6 +204,13 @@ def test_slides_are_compared_outliers_first_and_a_click_opens_one(
     qtbot.waitUntil(lambda: table.model.rowCount() == 10, timeout=PATIENCE_MS)
     assert table.about.text() == "10 slides, median 104.5."
     assert [table.model.index(0, column).data() for column in (0, 1)] == [sample_slide.name, "900"]
+    qtbot.mouseClick(table.save, Qt.MouseButton.LeftButton)
+    chooser = open_dialog(window, QFileDialog, qtbot)
+    (tmp_path / "taken.csv").mkdir()
+    chooser.fileSelected.emit(str(tmp_path / "taken.csv"))
+    chooser.reject()
+    qtbot.waitUntil(window.banner.isVisible)
+    assert "taken.csv cannot be written" in window.banner.sentence.text()
     table.view.sortByColumn(1, Qt.SortOrder.AscendingOrder)
     assert table.model.index(0, 1).data() == "100"
     click_row(table.view, 9, qtbot)

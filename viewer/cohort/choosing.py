@@ -43,8 +43,8 @@ def check_store(store: str, where: BatchWhere) -> None:
     if not store:
         if where.on != LOCAL:
             raise BatchError(
-                "A cluster needs a place for results that all its nodes reach: give --store with "
-                "a shared folder or a bucket."
+                "A cluster needs a place for results that all its nodes reach: name a shared "
+                "folder or a bucket as its store (on the command line, --store)."
             )
         return
     try:

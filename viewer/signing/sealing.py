@@ -188,7 +188,7 @@ def read_recovery_file(path: Path, passphrase: str) -> SealKey:
         raw = wrapping.decrypt(_NONCE, recovery.key, RECOVERY_FORMAT.encode())
         key = SealKey(raw)
     except (InvalidTag, ValueError) as error:
-        raise SealError(f"The passphrase of {path.name} is another: try again.") from error
+        raise SealError(f"That is not the passphrase of {path.name}: try again.") from error
     return key
 
 

@@ -38,7 +38,7 @@ def open_set(
         raise
     notices = opening_notices("set", lost, spilled)
     if store.sealed_count:
-        notices.append(_sealed_notice(store.sealed_count))
+        notices.append(sealed_notice(store.sealed_count))
     lock = None if read_only else _Released()
     return OpenedAnnotations(annotations, store, path, lock, " ".join(notices), can_take_over=False)
 
@@ -55,6 +55,8 @@ def _named(which: AnnotationSet) -> Path:
     return which.files_folder / which.key.file_name
 
 
-def _sealed_notice(count: int) -> str:
-    edits = plural(count, "edit")
-    return f"{edits} of this set are sealed: only the owner of the study can read them."
+def sealed_notice(count: int) -> str:
+    """Return what is said of edits that are sealed."""
+    edits = plural(count, "edit of this set is", "edits of this set are")
+    them = "it" if count == 1 else "them"
+    return f"{edits} sealed: only the owner of the study can read {them}."

@@ -66,6 +66,8 @@ class SetsPanel(QWidget):
         self.tree = SetTree(self)
         self.tree.setAccessibleName("Sets of annotations")
         self.tree.setHeaderLabels(["Set", "Count", "Shown", "Locked"])
+        # Names of one reader's sets begin alike and end with the stage of a study.
+        self.tree.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         set_up_columns(self.tree, NAME, COUNT, _WIDTHS_PX)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

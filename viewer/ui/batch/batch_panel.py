@@ -84,6 +84,7 @@ class BatchPanel(Panel):
         self.retry.setToolTip("Run the slides that failed again, and no others")
         self.progress = ProgressBar(self)
         self.progress.setRange(0, _STEPS)
+        self.progress.setFormat("%p %")
         self.progress.setAccessibleName("Progress of the batch")
         self.state = self._label("")
         self.why = self._label("")
@@ -181,7 +182,8 @@ class BatchPanel(Panel):
         self.why.setVisible(bool(sentence))
 
     def _on_row(self, row: int) -> None:
-        self.show_why(self._model.record(row).error)
+        error, name = self._model.record(row).error, self._model.index(row, 0).data()
+        self.show_why(error if not error or name in error else f"{name}: {error}")
         self.row_chosen.emit(row)
 
     def _label(self, text: str) -> QLabel:

@@ -310,7 +310,7 @@ class BatchController(QObject):
         self._disk.run(
             lambda: write_batch_table(batch, path),
             lambda _: self._window.say(f"Saved {path.name}."),
-            lambda error: self.panel.show_why(unwritable(path, error)),
+            lambda error: self._window.show_error(unwritable(path, error)),
         )
 
     def _name_of(self, path: Path) -> str:

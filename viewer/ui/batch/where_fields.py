@@ -29,7 +29,7 @@ class WhereFields(QWidget):
         self.address.setPlaceholderText("ray://HOST:10001")
         self.address.setAccessibleName("Address of the cluster")
         self.store = QLineEdit(self)
-        self.store.setPlaceholderText("Shared folder, or s3://bucket/folder")
+        self.store.setPlaceholderText("Folder, or s3://bucket")
         self.store.setAccessibleName("Store of the results")
         self.store.setToolTip("All nodes keep what they find there, and the window reads it")
         self.gpus = QDoubleSpinBox(self)

@@ -344,7 +344,9 @@ class ProjectsController(QObject):
             self._window.slides.show_list(self.slides)
             self._window.slides.show()
             title = self.opened.project.shown_title or "The project"
-            self._window.say(f"{title}: {plural(self.slide_count, 'slide')}.")
+            count = plural(self.slide_count, "slide")
+            how = "no slides yet. Press Add..., or drop them on the list."
+            self._window.say(f"{title}: {f'{count}.' if self.slide_count else how}")
             for pane in self._window.panes.panes:
                 self._on_slide(pane)
 

@@ -178,7 +178,7 @@ class StagesDialog(QDialog):
                 self.tell("The two passphrases are not the same.")
                 return
             recovery = (Path(self.file.text().strip()), passphrase)
-        self.problem.setText("")
+        self.problem.setText("Making your key..." if self.needs_key else "")
         self.seal.setEnabled(False)
         self.given.emit(self.stages, self.by_slide.isChecked(), recovery)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from PySide6.QtWidgets import QInputDialog, QLineEdit
 
 from viewer.ui.file_dialogs import ask_file
-from viewer.ui.opened_dialog import open_dialog
+from viewer.ui.opened_dialog import confirm, open_dialog
 from viewer.ui.services import CommandHost, DialogHost, MessageHost, PaneHost, ReaderHost
 
 if TYPE_CHECKING:
@@ -96,8 +96,6 @@ class StudyCommands:
     # Ending a stage --------------------------------------------------------------------------
 
     def _ask_end(self) -> None:
-        from viewer.ui.annotations.simple_dialogs import ask_choice
-
         study, pane = self._known.study, self._window.panes.active
         by_slide = self._opened.project.is_by_slide
         identity = self._known.identity_of(pane) if by_slide else ""
@@ -112,14 +110,13 @@ class StudyCommands:
             self._window.say("You have ended all stages of this study.")
             return
         where = "on this slide" if by_slide else "on all slides"
-        ask_choice(
+        confirm(
             self._window.window(),
             "End stage",
             f'End the stage "{view.stage}" {where}?',
             "What you drew and answered in it cannot be changed afterwards.",
-            {"&End stage": "end"},
-            "end",
-            lambda _: self._end(study, identity),
+            "&End stage",
+            lambda: self._end(study, identity),
         )
 
     def _end(self, study: StudyReader, identity: str) -> None:

@@ -1,0 +1,64 @@
+"""A stage is ended by a button that is meant, not by Enter; what is sealed then is said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from project_steps import make_slide
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QMessageBox
+from pytestqt.qtbot import QtBot
+from ui_steps import open_dialog, show_slide
+
+from viewer.annotations.sets.opening import sealed_notice
+from viewer.settings import Settings
+from viewer.studies.finding import project_slides
+from viewer.studies.project import Project
+from viewer.studies.project_file import create_project
+from viewer.studies.stages import Stage
+from viewer.ui.main_window import MainWindow
+
+
+def test_enter_ends_no_stage(
+    make_window: Callable[[Settings], MainWindow], tmp_path: Path, qtbot: QtBot
+) -> None:
+    folder = tmp_path / "study"
+    make_slide(folder / "1.png", 1)
+    slides = tuple(project_slides([folder], folder, []))
+    stages = (Stage(name="First"), Stage(name="Second"))
+    create_project(folder, Project(title="Study", slides=slides, stages=stages))
+    window = make_window(Settings(reader="A"))
+    with qtbot.waitSignal(window.projects.opened.switched, timeout=10_000):
+        window.open_paths([folder])
+    show_slide(window, folder / "1.png", qtbot)
+    study = window.projects.study
+    qtbot.waitUntil(lambda: study.study is not None)
+    window.commands["project.end_stage"].trigger()
+    box = open_dialog(window, QMessageBox, qtbot)
+    assert 'End the stage "First"' in box.text()
+    qtbot.keyClick(box, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: not box.isVisible())
+    assert "First" in study.stage_text
+    window.commands["project.end_stage"].trigger()
+    box = open_dialog(window, QMessageBox, qtbot)
+    button = next(each for each in box.buttons() if "End" in each.text())
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: "Second" in study.stage_text)
+
+
+def test_one_edit_is_sealed() -> None:
+    assert sealed_notice(1).startswith("1 edit of this set is sealed: ")
+    assert sealed_notice(1).endswith(" can read it.")
+    assert sealed_notice(2).startswith("2 edits of this set are sealed: ")
+
+
+def test_a_project_without_slides_says_how_they_come(
+    window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    create_project(folder, Project(title="Empty"))
+    with qtbot.waitSignal(window.projects.opened.switched, timeout=10_000):
+        window.open_paths([folder])
+    assert window.status.currentMessage().startswith("Empty: no slides yet. Press Add...")
