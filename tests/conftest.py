@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import forked_programs
 import hypothesis
+import own_process
 import psutil
 import pytest
 from forked_children import ForkServer
@@ -116,6 +117,23 @@ def pytest_make_collect_report(
             middle = len(report.result) // 2
             report.result[:] = report.result[middle:] + report.result[:middle]
     return report
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """Run the files that ask for it in a process of their own."""
+    if not own_process.runs_elsewhere(item):
+        return None
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    own_process.run_elsewhere(item)
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    item.session._setupstate.teardown_exact(nextitem)
+    return True
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Write reports down where this is a process for one file of tests."""
+    own_process.keep_reports(config)
 
 
 def shared_data() -> Path:

@@ -16,6 +16,7 @@ from viewer.ui import collector
 from viewer.ui.collector import Collector
 from viewer.uncollected import uncollected
 
+pytestmark = pytest.mark.own_process
 MANY = 100_000
 
 
