@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     Picture = NDArray[np.uint8]
 
-REGION = Box(300, 350, 700, 750)
+REGION = Box(560, 560, 960, 960)
+"""Within one block of the model: what is told apart lies elsewhere on the slide."""
 WIDTH, HEIGHT = 3000, 1600
 
 
