@@ -6,12 +6,22 @@ off again. Numbers are no texts and stay as they are.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def text_cell(text: str) -> str:
     """Return a text as it is written to a cell."""
     return f"'{text}" if text.startswith(_FORMULA) or _is_escaped(text) else text
+
+
+def row_cells(row: Iterable[object]) -> list[object]:
+    """Return a row as it is written to a table: its texts by `text_cell`, all else as it is."""
+    return [text_cell(each) if isinstance(each, str) else each for each in row]
 
 
 def bare_cell(text: str) -> str:

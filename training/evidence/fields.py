@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from viewer.attention.proposing import window_sums
 from viewer.geometry import Box
+from viewer.slides.window_sums import window_sums
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,6 +9,7 @@ import numpy as np
 
 from viewer.geometry import Box, Size
 from viewer.overlays.box_overlap import box_ious, corners
+from viewer.slides.window_sums import window_sums
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -130,18 +131,6 @@ def _is_detail(heatmap: ExpectedAttention, band: int) -> bool:
     slide = heatmap.slide
     held = min(width, slide.width) * min(height, slide.height)
     return held <= _MOST_OF_SLIDE * slide.width * slide.height
-
-
-def window_sums(values: NDArray[np.float64], rows: int, columns: int) -> NDArray[np.float64]:
-    """Return the sum in each window of rows x columns, by its upper left cell."""
-    table = np.zeros((values.shape[0] + 1, values.shape[1] + 1))
-    table[1:, 1:] = values.cumsum(0).cumsum(1)
-    return (
-        table[rows:, columns:]
-        - table[:-rows, columns:]
-        - table[rows:, :-columns]
-        + table[:-rows, :-columns]
-    )
 
 
 def _box(heatmap: ExpectedAttention, band: int, row: float, column: float) -> Box:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from viewer.atomic_write import unwritable
+from viewer.cli.annotation_options import slide_place
 from viewer.cli.output import (
     JsonOption,
     OriginName,
@@ -65,7 +66,7 @@ def compare_annotations(
     counts_from = origin_named(origin)
     if counts_from is not None and slide is None:
         fail("--origin says from where files count on a slide: give it with --slide.")
-    place = _place(slide) if slide is not None else None
+    place = slide_place(slide, None) if slide is not None else None
     first, second = (_read(path, place, counts_from) for path in (a, b))
     slide_box = None if place is None else shapely.box(0, 0, *place.size_px)
     reference, reference_name = _reference(first, second, slide_box, within)
@@ -99,20 +100,6 @@ def _read(path: Path, place: SlidePlace | None, origin: Origin | None) -> Sequen
     if len(problems) > _MAX_SHOWN:
         typer.echo(f"{path.name}: and {count_of(problems) - _MAX_SHOWN:,} more", err=True)
     return annotations
-
-
-def _place(path: Path) -> SlidePlace:
-    from viewer.annotations.formats.slide_place import SlidePlace
-    from viewer.cli.opening import opened_slide
-    from viewer.slides import SlideError
-
-    source = opened_slide(path)
-    try:
-        return SlidePlace.of(source)
-    except SlideError as error:
-        fail(str(error))
-    finally:
-        source.close()
 
 
 def _reference(

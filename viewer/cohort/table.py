@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from viewer.atomic_write import atomic_write_text
-from viewer.cell_text import text_cell
+from viewer.cell_text import row_cells
 from viewer.untyped import is_sequence, mapping_of
 
 if TYPE_CHECKING:
@@ -86,9 +86,8 @@ def write_batch_table(batch: Batch, path: Path) -> None:
     columns, rows = batch_table(batch)
     with atomic_write_text(path) as file:
         writer = csv.writer(file)
-        writer.writerow(text_cell(name) for name in columns)
-        for row in rows:
-            writer.writerow(text_cell(cell) if isinstance(cell, str) else cell for cell in row)
+        writer.writerow(row_cells(columns))
+        writer.writerows(map(row_cells, rows))
 
 
 def _number_columns(records: Iterable[Mapping[str, object]]) -> list[str]:

@@ -30,6 +30,7 @@ from viewer.annotations.counting.scores import (
 )
 from viewer.geometry import Point
 from viewer.overlays.graded_cells import GRADES, NEGATIVE, POSITIVE, GradedCells
+from viewer.slides.window_sums import window_sums
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -280,12 +281,9 @@ def hot_spot(xy_um: NDArray[np.float64], is_positive: NDArray[np.bool_]) -> HotS
     origin = xy_um.min(0)
     bins = ((xy_um - origin) / _BIN_UM).astype(np.intp)
     columns, rows = (max(int(each) + 1, span) for each in bins.max(0))
-    flat = bins[:, 1] * columns + bins[:, 0]
+    flat, size = bins[:, 1] * columns + bins[:, 0], rows * columns
     all_, positive = (
-        _square_sums(
-            np.bincount(flat, weights, rows * columns).astype(np.float64).reshape(rows, columns),
-            span,
-        )
+        np.rint(window_sums(np.bincount(flat, weights, size).reshape(rows, columns), span, span))
         for weights in (np.ones(len(flat)), is_positive.astype(np.float64))
     )
     for least in (HOT_SPOT_CELLS, _FEW_CELLS):
@@ -298,14 +296,6 @@ def hot_spot(xy_um: NDArray[np.float64], is_positive: NDArray[np.bool_]) -> HotS
             count = int(all_[row, column])
             return HotSpot(float(x), float(y), int(positive[row, column]), count, least)
     return None
-
-
-def _square_sums(values: NDArray[np.float64], span: int) -> NDArray[np.float64]:
-    """Return the sum of each square of `span` cells along a side."""
-    total = np.pad(values, ((1, 0), (1, 0))).cumsum(0).cumsum(1)
-    return np.rint(
-        total[span:, span:] - total[:-span, span:] - total[span:, :-span] + total[:-span, :-span]
-    )
 
 
 def _share_line(name: str, part: int, total: int, rule: str) -> ScoreLine:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 import numpy as np
 
+from viewer.slides.window_sums import window_sums
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     Shade = tuple[NDArray[np.float32], float]
     """A color (3,) and the noise round it."""
 
-Number = TypeVar("Number", np.float64, np.int64)
 Channel = TypeVar("Channel", np.uint8, np.float32)
 
 _WHITE, _BLACK = 254, 4
@@ -286,11 +287,5 @@ def _near_to(mask: Mask, radius: int) -> Mask:
 
 def _box_mean(values: Plane, radius: int = 2) -> Plane:
     padded = np.pad(values.astype(np.float64), radius, mode="edge")
-    return (window_sums(padded, radius) / (2 * radius + 1) ** 2).astype(np.float32)
-
-
-def window_sums(padded: NDArray[Number], radius: int) -> NDArray[Number]:
-    """Return the sum of the values within `radius` of each, of a plane padded by `radius`."""
     side = 2 * radius + 1
-    sums = np.pad(padded.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-    return sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
+    return (window_sums(padded, side, side) / side**2).astype(np.float32)

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from viewer.slides.glass import Overview, empty_cells, overview_classes, window_sums
+from viewer.slides.glass import Overview, empty_cells, overview_classes
 from viewer.slides.region import coarsest_level, read_level
+from viewer.slides.window_sums import window_sums
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -158,7 +159,8 @@ def _grown(cells: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
 
 def _around(cells: NDArray[np.bool_], radius: int = 1) -> NDArray[np.int64]:
     """Return how many cells within `radius` of each are set, itself among them."""
-    return window_sums(np.pad(cells.astype(np.int64), radius), radius)
+    side = 2 * radius + 1
+    return window_sums(np.pad(cells.astype(np.int64), radius), side, side)
 
 
 def _starts(length: int, parts: int) -> NDArray[np.intp]:

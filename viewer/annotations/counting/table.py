@@ -13,7 +13,7 @@ from viewer.annotations.counting.tally import (
 )
 from viewer.annotations.formats.qupath_writing import write_qupath
 from viewer.atomic_write import atomic_write_text
-from viewer.cell_text import text_cell
+from viewer.cell_text import row_cells
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,10 +53,7 @@ def count_rows(summary: CountSummary) -> list[list[Cell]]:
 def write_counts(path: Path, summary: CountSummary) -> None:
     """Write the table as CSV. Raises OSError; a file that was there is left as it was."""
     with atomic_write_text(path) as file:
-        csv.writer(file).writerows(
-            [text_cell(each) if isinstance(each, str) else each for each in row]
-            for row in count_rows(summary)
-        )
+        csv.writer(file).writerows(map(row_cells, count_rows(summary)))
 
 
 def write_count_file(path: Path, annotations: Iterable[Annotation]) -> None:

@@ -10,7 +10,7 @@ from viewer.annotations.measured import up_to_date
 from viewer.annotations.pixel_calibration import PixelCalibration
 from viewer.annotations.tma.cores import CASE_ID, COLUMN, ROW, TmaGrid, is_missing
 from viewer.atomic_write import atomic_write_text
-from viewer.cell_text import text_cell
+from viewer.cell_text import row_cells
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,10 +58,7 @@ def core_rows(grid: TmaGrid, mpp_um: tuple[float, float] | None) -> list[list[Ce
 def write_core_table(path: Path, grid: TmaGrid, mpp_um: tuple[float, float] | None) -> None:
     """Write the table as CSV. Raises OSError; a file that was there is left as it was."""
     with atomic_write_text(path) as file:
-        csv.writer(file).writerows(
-            [text_cell(each) if isinstance(each, str) else each for each in row]
-            for row in core_rows(grid, mpp_um)
-        )
+        csv.writer(file).writerows(map(row_cells, core_rows(grid, mpp_um)))
 
 
 def exported_cores(grid: TmaGrid, mpp_um: tuple[float, float] | None) -> list[Annotation]:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from viewer.access import OWNER_FILE
 from viewer.atomic_write import atomic_write_bytes
-from viewer.cell_text import text_cell
+from viewer.cell_text import row_cells
 from viewer.cohort.arrival.trouble import troubles
 from viewer.plain_text import shown_line
 from viewer.plurals import plural
@@ -63,10 +63,9 @@ def _table(ranked: Sequence[tuple[SlideCheck, Trouble]]) -> bytes:
     writer = csv.writer(sink)
     writer.writerow(["trouble", "reasons", *_COLUMNS, "notes"])
     for check, trouble in ranked:
-        values = (getattr(check, name) for name in _COLUMNS)
-        cells = [value if not isinstance(value, str) else text_cell(value) for value in values]
-        row = [trouble.score, text_cell("; ".join(trouble.reasons)), *cells]
-        writer.writerow([*row, text_cell(" ".join(check.notes))])
+        values = [getattr(check, name) for name in _COLUMNS]
+        row = [trouble.score, "; ".join(trouble.reasons), *values, " ".join(check.notes)]
+        writer.writerow(row_cells(row))
     return sink.getvalue().encode()
 
 

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from viewer.slides.alignment.landmarks import fit_affine, fit_similarity, misses
+from viewer.slides.window_sums import window_sums
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -150,7 +151,7 @@ def _moves(
     products = inverse_transform(transform(fields) * np.conj(transform(patches, square)), square)
     products = products[:, : 2 * reach_px + 1, : 2 * reach_px + 1]
     count = WINDOW_PX**2
-    sums, squares = _window_sums(fields), _window_sums(fields**2)
+    sums, squares = (window_sums(each, WINDOW_PX, WINDOW_PX) for each in (fields, fields**2))
     energy = np.sqrt(np.maximum(squares - sums**2 / count, 1e-12))
     matches = products / energy
     flat = matches.reshape(len(matches), -1)
@@ -174,13 +175,6 @@ def _vertex(
     bend = before - 2 * at + after
     safe = np.where(np.abs(bend) < 1e-12, -1.0, bend)
     return (0.5 * (before - after) / safe).clip(-0.5, 0.5)
-
-
-def _window_sums(fields: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the sum over each window of a patch's size, (n, rows, columns)."""
-    total = np.pad(fields, ((0, 0), (1, 0), (1, 0))).cumsum(axis=1).cumsum(axis=2)
-    w = WINDOW_PX
-    return total[:, w:, w:] - total[:, :-w, w:] - total[:, w:, :-w] + total[:, :-w, :-w]
 
 
 def _consensus(

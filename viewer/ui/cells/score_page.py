@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
+from viewer.ui.widgets import text_label
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -76,14 +78,10 @@ class ScorePage(QWidget):
             self._grid.addWidget(self._label(line.rule, dim=True), 2 * row + 1, 0, 1, 3)
 
     def _label(self, text: str = "", *, bold: bool = False, dim: bool = False) -> QLabel:
-        label = QLabel(text, self)
-        label.setTextFormat(Qt.TextFormat.PlainText)
-        label.setWordWrap(True)
-        label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        label = text_label(self, dim=dim)
+        label.setText(text)
         if bold:
             font = label.font()
             font.setBold(True)
             label.setFont(font)
-        if dim:
-            label.setProperty("dim", "true")
         return label

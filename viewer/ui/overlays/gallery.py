@@ -10,9 +10,9 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QIcon, QPixmap
 from PySide6.QtWidgets import QListView, QListWidget, QListWidgetItem, QWidget
 
+from viewer.canvas.tile_picture import rgb_to_qimage
 from viewer.slides.displayed import displayed
 from viewer.ui.background_runner import BackgroundRunner, Urgency
-from viewer.ui.slides.images import to_image
 from viewer.ui.widgets import plain_tip
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def _field_picture(source: SlideSource, field: GalleryField) -> QImage:
     from viewer.slides.region import Beyond, read_region
 
     pixels = read_region(source, field.box, _SIDE_PX, _SIDE_PX, Beyond.WHITE)
-    return to_image(displayed(source.info, pixels)).copy()
+    return rgb_to_qimage(displayed(source.info, pixels)).copy()
 
 
 def travel_to(canvas: SlideCanvas, box: Box) -> None:

@@ -15,10 +15,11 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.canvas.qt_guard import guarded
+from viewer.canvas.tile_picture import rgb_to_qimage
 from viewer.slides.displayed import displayed
 from viewer.ui.background_runner import BackgroundRunner, Task, Urgency
 from viewer.ui.shell.panel import Panel, shows_state
-from viewer.ui.slides.images import fitted, to_image
+from viewer.ui.slides.images import fitted
 from viewer.ui.widgets import ScrollColumn
 
 if TYPE_CHECKING:
@@ -210,7 +211,7 @@ class PictureView(QWidget):
 def _picture(source: SlideSource, name: str, *, uses_icc: bool) -> QImage:
     """Reads a picture; for worker threads."""
     pixels = displayed(source.info, source.read_associated(name), uses_icc=uses_icc)
-    return fitted(to_image(pixels), _KEPT_SIZE)
+    return fitted(rgb_to_qimage(pixels), _KEPT_SIZE)
 
 
 def _place(name: str) -> int:

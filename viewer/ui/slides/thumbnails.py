@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QSize, Qt, Signal
 from PySide6.QtGui import QPainter, QPixmap
 
+from viewer.canvas.tile_picture import rgb_to_qimage
 from viewer.slides.displayed import displayed
 from viewer.slides.errors import SlideError, TileError
 from viewer.slides.remote.address import is_address
 from viewer.ui.background_runner import BackgroundRunner, DroppedError, Urgency
-from viewer.ui.slides.images import fitted, to_image
+from viewer.ui.slides.images import fitted
 from viewer.ui.theme import icon
 
 if TYPE_CHECKING:
@@ -141,6 +142,6 @@ def _thumbnail(path: Path, size: QSize, *, uses_icc: bool) -> QImage:
     source = open_slide(path)
     try:
         pixels = thumbnail(source, max(size.width(), size.height()))
-        return fitted(to_image(displayed(source.info, pixels, uses_icc=uses_icc)), size)
+        return fitted(rgb_to_qimage(displayed(source.info, pixels, uses_icc=uses_icc)), size)
     finally:
         source.close()
