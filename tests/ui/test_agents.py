@@ -293,6 +293,7 @@ def test_a_walk_becomes_annotations_and_a_report(
         dialog.save.click()
         chooser = open_dialog(slide_window, QFileDialog, qtbot)
         assert isinstance(chooser, QFileDialog)
+        assert [Path(each).name for each in chooser.selectedFiles()] == ["draft report.pdf"]
         chooser.fileSelected.emit(str(tmp_path / name))
         chooser.reject()
         qtbot.waitUntil((tmp_path / name).exists, timeout=_LONG_MS)

@@ -43,6 +43,7 @@ def test_hidden_names_are_hidden_in_the_search_on_other_slides(
     qtbot.mouseClick(_query_page(slide_window).everywhere, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: gallery.count() > 0, timeout=_PATIENCE_MS)
     assert gallery.item(0).text().endswith(" Smith 1971")
+    qtbot.waitUntil(lambda: gallery.visibleRegion().boundingRect() == gallery.rect())
     assert gallery.item(0).toolTip() == str(other)
     slide_window.open_paths([study])
     qtbot.waitUntil(slide_window.projects.opened.hides_names, timeout=_PATIENCE_MS)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QSignalBlocker, QSize, Qt, Signal
+from PySide6.QtCore import QSignalBlocker, QSize, Qt, QTimer, Signal
 from PySide6.QtWidgets import (
     QFormLayout,
     QHBoxLayout,
     QLabel,
     QPushButton,
+    QScrollArea,
     QSlider,
     QVBoxLayout,
     QWidget,
@@ -118,6 +119,15 @@ class CardBody(QWidget):
         """Show the best fields of other slides; none hides the place for them."""
         self.elsewhere_label.setVisible(bool(fields))
         self.elsewhere.show_fields(None, fields)
+        if fields:  # once they are laid out: they lie far below the button that was pressed
+            QTimer.singleShot(0, self, self._reveal_elsewhere)
+
+    def _reveal_elsewhere(self) -> None:
+        page: QWidget | None = self
+        while page is not None and not isinstance(page, QScrollArea):
+            page = page.parentWidget()
+        if page is not None:
+            page.ensureWidgetVisible(self.elsewhere)
 
     def add_page(self, page: QWidget, *, is_first: bool = False) -> None:
         """Show a page of a part of the window below what the card shows of its own.

@@ -41,7 +41,9 @@ def ask_export(window: ExportHost, background: BackgroundRunner, run: Overlay) -
         export_run(window, background, run, path)
 
     first = ends.get(last) or ends[".csv"]
-    ask_new_file(window.window(), "Export", take, formats=filters, first=first)
+    slide = run.pane.path
+    stem = run.origin.name if slide is None else f"{slide.stem} {run.origin.name}"
+    ask_new_file(window.window(), "Export", take, formats=filters, stem=stem, first=first)
 
 
 def export_run(window: ExportHost, background: BackgroundRunner, run: Overlay, path: Path) -> None:
