@@ -129,6 +129,18 @@ def test_annotations_that_are_open_at_home_are_not_replaced(folders: Folders) ->
         assert len(again.annotations()[0]) == 2
 
 
+def test_what_was_deleted_at_home_meanwhile_does_not_come_back(folders: Folders) -> None:
+    folder = leave(folders)
+    copy = folder / "config" / "settings.json"
+    copy.parent.mkdir()
+    copy.write_text("{}")
+    say_origin(folder, folders)  # it had both when it was filled
+    (left,) = left_behind(folders)
+    assert bring_back(left) == ""
+    assert not (folders["config"] / "settings.json").exists()
+    assert not annotations_path("slide").exists()
+
+
 def test_what_cannot_be_brought_back_stays_and_that_is_said(folders: Folders) -> None:
     folder = leave(folders)
     (folders["data"] / "annotations").write_text("in the way")
@@ -169,6 +181,27 @@ def test_each_folder_of_the_home_has_to_be_writable(
     assert os.environ["COVERSLIP_HOME"] == str(stand_in.folder)
     assert stand_in.folder.stat().st_mode & 0o777 == 0o700
     assert folders["data"].parent == tmp_path / "home"
+
+
+def test_a_stand_in_lies_in_memory_and_is_closed_before_anything_is_in_it(
+    folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = tmp_path / "memory"
+    memory.mkdir()
+    monkeypatch.setattr(import_module("viewer.stand_in.left_behind"), "_MEMORY", memory)
+    module = import_module("viewer.stand_in")
+    copy, modes = module._copy, list[int]()
+
+    def watched(originals: Folders, folder: Path) -> None:
+        modes.append(folder.stat().st_mode & 0o777)
+        copy(originals, folder)
+
+    monkeypatch.setattr(module, "_copy", watched)
+    folders["data"].parent.write_text("in the way")
+    stand_in.ensure()
+    assert stand_in.folder is not None
+    assert stand_in.folder.parent == memory
+    assert modes == [0o700]
 
 
 def test_a_stand_in_goes_with_its_program(

@@ -249,6 +249,11 @@ def test_a_start_with_the_number_of_the_last_one_knows_that_it_failed() -> None:
     assert not StartGuard(os.getpid()).begin()
 
 
+def test_a_torn_note_of_a_start_is_that_of_one_that_failed() -> None:
+    (config_folder() / "starting").write_text("12 34")
+    assert not StartGuard(os.getpid()).begin()
+
+
 def test_a_window_that_is_drawn_takes_no_note_of_another_away() -> None:
     with running_process() as other:
         assert StartGuard(other.pid).begin()

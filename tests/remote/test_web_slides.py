@@ -39,7 +39,7 @@ from viewer.slides.remote.address import (
     slide_path,
     without_secrets,
 )
-from viewer.slides.remote.errors import NothingThereError, PassingError
+from viewer.slides.remote.errors import NothingThereError, PassingError, ServerError
 from viewer.slides.remote.messages import OpenAddress
 from viewer.slides.remote.web import WebFile
 from viewer.slides.source import expect
@@ -230,6 +230,15 @@ def test_a_redirect_is_followed(server: RangeServer, served_folder: Path) -> Non
     assert source.read_tile(0, 1, 1).shape == (256, 256, 3)
     assert sum(asked.path == "/elsewhere.tif" for asked in server.log) == 1
     source.close()
+
+
+def test_a_redirect_in_a_circle_comes_to_an_end(server: RangeServer) -> None:
+    server.faults.redirect = "/a.tif"
+    file = WebFile(OpenAddress(server.address("a.tif"), "a.tif", server.address("a.tif")))
+    for read in (lambda: file.read(0, 100), lambda: file.read_some(0, 100)):
+        with pytest.raises(ServerError, match="in a circle"):
+            read()
+    assert len(server.log) < 30
 
 
 @pytest.mark.parametrize("place", ["http://slides.example/b.svs", "ftp://slides.example/b.svs"])
