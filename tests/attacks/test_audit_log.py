@@ -20,7 +20,7 @@ from viewer import atomic_write as writing
 from viewer.annotations.annotation import Annotation
 from viewer.annotations.document import adding
 from viewer.annotations.formats.exchange import FORMATS
-from viewer.audit_log import AuditEntry, check_audit, keep_audit, read_audit, trail
+from viewer.audit_log import AuditEntry, check_audit, export_audit, keep_audit, read_audit, trail
 from viewer.folders import data_folder
 from viewer.settings import Settings
 from viewer.signing.keys import KeyRing
@@ -125,11 +125,21 @@ def test_many_files_of_one_export_are_one_line(tmp_path: Path) -> None:
     assert len(entries) <= 5
 
 
-@pytest.mark.parametrize("attack", ["change", "remove", "put in", "swap", "cut", "unsign"])
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "change", "remove", "put in", "swap", "cut", "unsign", "at_utc", "what", "detail", "count",
+    ],
+)  # fmt: skip
 def test_what_is_changed_shows(attack: str) -> None:
     lines = noted()
     entry = msgspec.json.decode(lines[1], type=AuditEntry)
-    other = msgspec.structs.replace(entry, subject="/slides/other.svs")
+    changes: dict[str, object] = {
+        "at_utc": "2026-01-01T00:00:00+00:00", "what": "sent", "detail": "a.png", "count": 2
+    }  # fmt: skip
+    named = attack if attack in changes else "subject"
+    value = changes.get(attack, "/slides/other.svs")
+    other = msgspec.structs.replace(entry, **{named: value})
     forged = msgspec.json.encode(other) + b"\n"
     unsigned = msgspec.json.encode(msgspec.structs.replace(other, signature="")) + b"\n"
     made = {
@@ -139,7 +149,7 @@ def test_what_is_changed_shows(attack: str) -> None:
         "swap": [lines[1], lines[0], *lines[2:]],
         "cut": lines[:2],
         "unsign": [lines[0], unsigned, *lines[2:]],
-    }[attack]
+    }.get(attack, [lines[0], forged, *lines[2:]])
     log_file().write_bytes(b"".join(made))
     assert check_audit().problem
 
@@ -183,8 +193,25 @@ def test_without_a_key_it_is_written_unsigned(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(KeyRing, "signer", refuse)
     monkeypatch.setattr(trail, "_signer", None)
-    noted()
+    lines = noted()
     assert check_audit().unsigned == 4
+    log_file().write_bytes(b"".join([lines[0], *lines[2:]]))
+    assert "lines are missing" in check_audit().problem
+
+
+def test_a_line_that_is_no_text_is_damaged_and_hides_no_other() -> None:
+    lines = noted()
+    log_file().write_bytes(b"".join([*lines[:2], lines[2].replace(b"/", b"\xff"), lines[3]]))
+    assert check_audit().problem == "Line 3 is damaged."
+    assert [entry.subject for entry in read_audit()] == [f"/slides/{n}.svs" for n in (3, 1, 0)]
+
+
+def test_no_cell_of_the_exported_list_is_a_formula(tmp_path: Path) -> None:
+    trail.note("imported", "=HYPERLINK(1)", "+1")
+    assert trail.flush(20)
+    assert export_audit(tmp_path / "a.csv") == 1
+    (row,) = list(csv.reader((tmp_path / "a.csv").read_text().splitlines()))[1:]
+    assert [each[:1] for each in row[3:5]] == ["'", "'"]
 
 
 _SIGNS = """

@@ -141,9 +141,10 @@ def test_a_stage_can_be_ended_on_one_slide(tmp_path: Path) -> None:
 
 
 def test_a_reader_whom_the_study_does_not_name_is_no_less_blind() -> None:
-    project, _ = study_of(ALONE)
+    other = Stage(name="Other", hides=("names",), readers=("A",))
+    project, _ = study_of(ALONE, other)
     stranger = view_of(project, "B", (), SLIDE, is_owner=False)
-    assert stranger.hides == frozenset(ALONE.hides)
+    assert stranger.hides == {*ALONE.hides, "names"}
     assert stranger.is_over
 
 

@@ -14,7 +14,7 @@ from viewer.signing.sealing import SealKey, write_recovery_file
 from viewer.studies.project import blinding, naming
 from viewer.studies.project_file import change_project
 from viewer.studies.stages import HIDDEN, Stage, write_stage_end
-from viewer.studies.study_keys import forget_stage_keys, keep_owner_key, owner_key
+from viewer.studies.study_keys import keep_owner_key, owner_key
 from viewer.studies.study_reader import study_reader
 from viewer.untyped import is_mapping
 
@@ -113,5 +113,5 @@ def end_stage(reader: StudyReader, identity: str) -> StudyReader:
     view = reader.view(identity)
     write_stage_end(reader.folder, reader.reader, view.stage, identity)
     after = study_reader(reader.folder, reader.project, reader.reader)
-    forget_stage_keys(reader.project, after.view(identity))
+    after.forget_ended_keys()
     return after

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from viewer.signing.kept_secrets import forget_secret, keep_secret, kept_secret, secrets_lock
+from viewer.signing.kept_secrets import (
+    forget_secret,
+    keep_secret,
+    kept_secret,
+    secrets_folder,
+    secrets_lock,
+)
 from viewer.signing.sealing import SealError, SealKey, read_recovery_file, seal
 from viewer.studies.stages import stages_of
 
@@ -14,6 +20,9 @@ if TYPE_CHECKING:
 
     from viewer.studies.project import Project
     from viewer.studies.stages import ReaderView
+
+_forgotten: set[Path] = set()
+"""What this process forgot: a keyring takes milliseconds to say that it has no key of a slide."""
 
 
 class StudySealer:
@@ -68,7 +77,7 @@ def sealer_of(project: Project, view: ReaderView) -> StudySealer | None:
     if not project.owner_key or not project.id:
         return None
     owner = owner_key(project, view.reader)
-    own = _stage_key(project, view, view.stage, makes=project.is_sealed)
+    own = _stage_key(project, view, view.stage, makes=project.is_sealed and not view.is_over)
     earlier = [_stage_key(project, view, stage) for stage in view.earlier if stage != view.stage]
     return StudySealer(project, [key for key in (owner, own, *earlier) if key is not None], own)
 
@@ -128,7 +137,11 @@ def forget_stage_keys(project: Project, view: ReaderView) -> None:
     if is_seen_again:
         return
     for stage in view.earlier if not view.is_over else names:
-        forget_secret(_stage_name(project, view, stage))
+        name = _stage_name(project, view, stage)
+        place = secrets_folder() / name
+        if place not in _forgotten:
+            forget_secret(name)
+            _forgotten.add(place)
 
 
 def _stage_key(

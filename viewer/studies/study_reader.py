@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import msgspec
 from viewer.annotations.sets.annotation_set import NO_READER
 from viewer.annotations.sets.listing import all_sets, sets_of_slide
 from viewer.studies.stages import ReaderView, read_stage_ends, view_of
-from viewer.studies.study_keys import opener_of, owner_key, sealer_of
+from viewer.studies.study_keys import forget_stage_keys, opener_of, owner_key, sealer_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from viewer.studies.project import Project
     from viewer.studies.stages import StageEnd
     from viewer.studies.study_keys import StudySealer
+
+_log = logging.getLogger(__name__)
 
 
 class StudyReader(msgspec.Struct, frozen=True):
@@ -50,6 +53,19 @@ class StudyReader(msgspec.Struct, frozen=True):
         found = all_sets(self.folder)
         return [self._named(each) for each in found if self.view(each.identity).shows(each)]
 
+    def forget_ended_keys(self) -> None:
+        """Forget the keys of stages that the reader ended, here or on another machine.
+
+        Raises OSError.
+        """
+        ended = {each.identity for each in self.ends}
+        if not self.project.is_by_slide:
+            ended &= {""}  # one key opens all slides
+        elif "" in ended:
+            ended.update(slide.identity for slide in self.project.slides)
+        for identity in ended:
+            forget_stage_keys(self.project, self.view(identity))
+
     def _named(self, which: AnnotationSet) -> AnnotationSet:
         """Return a set whose classes are called as the project calls them now."""
         return replace(which, renames=self.project.renames)
@@ -70,9 +86,14 @@ class StudyReader(msgspec.Struct, frozen=True):
 def study_reader(folder: Path, project: Project, reader: str) -> StudyReader:
     """Return what a reader may see in a project; waits for the disk and the keyring.
 
-    Raises OSError.
+    Keys of stages that the reader ended, be it on another machine, are forgotten. Raises OSError.
     """
     if not project.stages:
         return StudyReader(folder, project, reader)
     is_owner = owner_key(project, reader) is not None
-    return StudyReader(folder, project, reader, read_stage_ends(folder, reader), is_owner)
+    found = StudyReader(folder, project, reader, read_stage_ends(folder, reader), is_owner)
+    try:
+        found.forget_ended_keys()
+    except OSError as error:  # what is hidden is not shown anyway
+        _log.warning("the key of a stage that ended stays here for now (%s)", error)
+    return found
