@@ -83,7 +83,7 @@ def test_a_day_is_listed_and_exported(
     assert "none changed or missing" in audit.state.text()
     table = tmp_path / "audit.csv"
     audit.export_to(table)
-    qtbot.waitUntil(lambda: "were written" in audit.state.text(), timeout=15_000)
+    qtbot.waitUntil(lambda: audit.state.text() == "Wrote 3 entries to audit.csv.", timeout=15_000)
     rows = list(csv.reader(table.read_text().splitlines()))
     assert [row[2] for row in rows[1:]] == ["opened", "exported", "imported"]
     dialog.reject()
