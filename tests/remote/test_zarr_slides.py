@@ -16,7 +16,7 @@ from viewer.slides.errors import SlideAccessError, SlideChangedError, SlideNotFo
 from viewer.slides.remote import client
 from viewer.slides.remote.address import slide_path
 from viewer.slides.remote.objects import Objects
-from viewer.slides.remote.ranged import RangesError
+from viewer.slides.remote.shared_fetch import RangesError
 from viewer.slides.source import expect
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from viewer.errors import reason_of
 from viewer.slides.errors import SlideAccessError
 from viewer.slides.former_names import former_names, has_former_home, take_over
-from viewer.slides.remote.ranged import RangesError
+from viewer.slides.remote.shared_fetch import RangesError
 from viewer.slides.slide_key import is_slide_key, slide_key
 
 if TYPE_CHECKING:

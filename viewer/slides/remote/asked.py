@@ -13,7 +13,8 @@ import msgspec
 from viewer.prepared_types import prepared
 from viewer.processes.channel import Channel, ChannelError
 from viewer.slides.remote.messages import ExpectTiles, GivenBytes, WantBytes, WantObjects
-from viewer.slides.remote.ranged import RangedBytes, RangesError
+from viewer.slides.remote.ranged import RangedBytes
+from viewer.slides.remote.shared_fetch import RangesError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

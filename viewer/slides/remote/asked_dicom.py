@@ -17,7 +17,7 @@ from viewer.slides.errors import SlideError, UnsupportedSlideError, check_image
 from viewer.slides.readers.extras import need
 from viewer.slides.remote.asked_objects import objects_asked
 from viewer.slides.remote.dicom_keys import METADATA, frame_key, stored_syntax
-from viewer.slides.remote.ranged import RangesError
+from viewer.slides.remote.shared_fetch import RangesError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

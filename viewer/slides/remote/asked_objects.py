@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from viewer.slides.errors import SlideError
 from viewer.slides.readers.ome_zarr import open_store
 from viewer.slides.remote.objects import Objects, fetch_descriptions
-from viewer.slides.remote.ranged import RangesError
+from viewer.slides.remote.shared_fetch import RangesError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

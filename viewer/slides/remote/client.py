@@ -41,7 +41,8 @@ from viewer.slides.remote.messages import (
     WantObjects,
 )
 from viewer.slides.remote.objects import ROOT_KEYS, Objects
-from viewer.slides.remote.ranged import RangedBytes, RangesError
+from viewer.slides.remote.ranged import RangedBytes
+from viewer.slides.remote.shared_fetch import RangesError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

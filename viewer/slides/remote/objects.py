@@ -5,8 +5,6 @@ Fulfils `ReadKey` of `viewer.slides.ngff`: what reads a Zarr from a folder reads
 
 from __future__ import annotations
 
-import threading
-from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,7 +12,7 @@ from cachetools import LRUCache
 
 from viewer.prepared_types import DECODE_ERRORS
 from viewer.slides.ngff.arrays import below
-from viewer.slides.remote.ranged import RangesError
+from viewer.slides.remote.shared_fetch import RangesError, SharedFetch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -59,18 +57,17 @@ class Objects:
         self, fetch: Callable[[Sequence[Want], Callable[[int, bytes, int], None]], None]
     ) -> None:
         self._fetch = fetch
-        self._kept: LRUCache[str, Beginning] = LRUCache(
-            _KEPT_BYTES, lambda kept: max(len(kept.data), _LEAST_BYTES)
+        kept: LRUCache[str, Beginning] = LRUCache(
+            _KEPT_BYTES, lambda begun: max(len(begun.data), _LEAST_BYTES)
         )
-        self._under_way: dict[str, Future[Beginning]] = {}
-        self._lock = threading.Lock()
+        self._begun = SharedFetch(kept, self._fetch_begun)
 
     def __call__(self, key: str, start: int = 0, end: int | None = None) -> bytes | None:
         """Return the bytes of a key from `start` to before `end`; None where there is none.
 
         Raises RangesError.
         """
-        begun = self._begun([key])[key]
+        begun = self._begun.get([key])[key]
         if begun.total_bytes < 0:
             return None
         total = begun.total_bytes
@@ -86,53 +83,17 @@ class Objects:
 
     def is_denied(self, key: str) -> bool:
         """Return whether the server does not let us read an object. Raises RangesError."""
-        return self._begun([key])[key].total_bytes == _DENIED
+        return self._begun.get([key])[key].total_bytes == _DENIED
 
     def expect(self, keys: Iterable[str]) -> None:
         """Fetch objects at once, and return when they are at hand. Raises RangesError."""
-        self._begun(list(dict.fromkeys(keys)))
+        self._begun.get(dict.fromkeys(keys))
 
-    def _begun(self, keys: Sequence[str]) -> dict[str, Beginning]:
-        found: dict[str, Beginning] = {}
-        waiting: dict[str, Future[Beginning]] = {}
-        own: dict[str, Future[Beginning]] = {}
-        with self._lock:
-            for key in keys:
-                if (kept := self._kept.get(key)) is not None:
-                    found[key] = kept
-                elif key in self._under_way:
-                    waiting[key] = self._under_way[key]
-                else:
-                    own[key] = self._under_way[key] = Future()
-        if own:
-            self._fetch_own(own)
-        for key, future in (own | waiting).items():
-            found[key] = future.result()
-        return found
-
-    def _fetch_own(self, own: dict[str, Future[Beginning]]) -> None:
-        names = list(own)
-
+    def _fetch_begun(self, keys: Sequence[str], give: Callable[[str, Beginning], None]) -> None:
         def take(number: int, data: bytes, total_bytes: int) -> None:
-            begun = Beginning(data, total_bytes)
-            with self._lock:
-                if max(len(data), _LEAST_BYTES) <= self._kept.maxsize:
-                    self._kept[names[number]] = begun
-            if not own[names[number]].done():
-                own[names[number]].set_result(begun)
+            give(keys[number], Beginning(data, total_bytes))
 
-        error: BaseException = RangesError("the server did not send all that it was asked for")
-        try:
-            self._fetch([(key, 0, _FIRST_BYTES) for key in names], take)
-        except Exception as problem:
-            error = problem
-        finally:
-            with self._lock:
-                for key in names:
-                    self._under_way.pop(key, None)
-            for future in own.values():
-                if not future.done():
-                    future.set_exception(error)
+        self._fetch([(key, 0, _FIRST_BYTES) for key in keys], take)
 
 
 def fetch_descriptions(objects: Objects) -> None:

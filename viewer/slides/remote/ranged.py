@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import io
-import threading
-from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
-from viewer.errors import CoverslipError
+from viewer.slides.remote.shared_fetch import RangesError, SharedFetch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -25,13 +23,6 @@ _BUFFER_BYTES = 1 << 13
 
 Run = tuple[int, int]
 """Where a range begins, and how many bytes it has."""
-
-
-class RangesError(CoverslipError, OSError):
-    """Bytes that cannot be had now; `str()` is one sentence: why, and what to do."""
-
-    def __init__(self, sentence: str) -> None:
-        OSError.__init__(self, sentence)
 
 
 class RangedBytes:
@@ -58,17 +49,15 @@ class RangedBytes:
 
         self.size_bytes = size_bytes
         self._fetch = fetch
-        self._kept: LRUCache[int, bytes] = LRUCache(most_bytes, len)
-        self._under_way: dict[int, Future[bytes]] = {}
-        self._lock = threading.Lock()
+        kept: LRUCache[int, bytes] = LRUCache(most_bytes, len)
+        self._blocks = SharedFetch(kept, self._fetch_blocks)
 
     def keep(self, offset: int, data: bytes) -> None:
         """Take bytes that are known already; only whole blocks are of use."""
-        with self._lock:
-            for start in range(-offset % BLOCK_BYTES, len(data), BLOCK_BYTES):
-                block = data[start : start + BLOCK_BYTES]
-                if len(block) == BLOCK_BYTES or offset + len(data) == self.size_bytes:
-                    self._kept[(offset + start) // BLOCK_BYTES] = block
+        for start in range(-offset % BLOCK_BYTES, len(data), BLOCK_BYTES):
+            block = data[start : start + BLOCK_BYTES]
+            if len(block) == BLOCK_BYTES or offset + len(data) == self.size_bytes:
+                self._blocks.keep((offset + start) // BLOCK_BYTES, block)
 
     def read(self, offset: int, size: int) -> bytes:
         """Return the bytes there; fewer than `size` at the file's end. Raises RangesError."""
@@ -76,19 +65,18 @@ class RangedBytes:
         if offset < 0 or size <= 0:
             return b""
         first, last = offset // BLOCK_BYTES, (offset + size - 1) // BLOCK_BYTES
-        found = self._blocks(range(first, last + 1))
+        found = self._blocks.get(range(first, last + 1))
         data = b"".join(found[block] for block in range(first, last + 1))
         start = offset - first * BLOCK_BYTES
         return data[start : start + size]
 
     def expect(self, ranges: Iterable[Run]) -> None:
         """Fetch all of these at once, and return when they are at hand. Raises RangesError."""
-        self._blocks(self._blocks_of(ranges))
+        self._blocks.get(self._blocks_of(ranges))
 
     def has(self, ranges: Iterable[Run]) -> bool:
         """Return whether nothing of these has to be fetched any more."""
-        with self._lock:
-            return all(block in self._kept for block in self._blocks_of(ranges))
+        return self._blocks.has(self._blocks_of(ranges))
 
     def _blocks_of(self, ranges: Iterable[Run]) -> list[int]:
         blocks: set[int] = set()
@@ -98,55 +86,17 @@ class RangedBytes:
                 blocks.update(range(offset // BLOCK_BYTES, (end - 1) // BLOCK_BYTES + 1))
         return sorted(blocks)
 
-    def _blocks(self, wanted: Iterable[int]) -> dict[int, bytes]:
-        found: dict[int, bytes] = {}
-        waiting: dict[int, Future[bytes]] = {}
-        own: dict[int, Future[bytes]] = {}
-        with self._lock:
-            for block in wanted:
-                kept = self._kept.get(block)
-                if kept is not None:
-                    found[block] = kept
-                elif block in self._under_way:
-                    waiting[block] = self._under_way[block]
-                else:
-                    own[block] = self._under_way[block] = Future()
-        if own:
-            self._fetch_blocks(own)
-        for block, future in (own | waiting).items():
-            found[block] = future.result()
-        return found
-
-    def _fetch_blocks(self, own: dict[int, Future[bytes]]) -> None:
-        """Fetch blocks; each future gets its block or the error."""
-        runs = self._runs(list(own))
+    def _fetch_blocks(self, blocks: Sequence[int], give: Callable[[int, bytes], None]) -> None:
+        runs = self._runs(blocks)
 
         def take(number: int, data: bytes) -> None:
             offset, size = runs[number]
             if len(data) != size:
                 raise RangesError("the server sent another number of bytes than it was asked for")
             for start in range(0, size, BLOCK_BYTES):
-                block = (offset + start) // BLOCK_BYTES
-                self._settle(block, own.get(block), data[start : start + BLOCK_BYTES])
+                give((offset + start) // BLOCK_BYTES, data[start : start + BLOCK_BYTES])
 
-        error: BaseException = RangesError("the server did not send all that it was asked for")
-        try:
-            self._fetch(runs, take)
-        except Exception as problem:
-            error = problem
-        finally:
-            with self._lock:
-                for block in own:
-                    self._under_way.pop(block, None)
-            for future in own.values():
-                if not future.done():
-                    future.set_exception(error)
-
-    def _settle(self, block: int, future: Future[bytes] | None, data: bytes) -> None:
-        with self._lock:
-            self._kept[block] = data
-        if future is not None and not future.done():
-            future.set_result(data)
+        self._fetch(runs, take)
 
     def _runs(self, blocks: Sequence[int]) -> list[Run]:
         """Merge blocks that lie near each other, whatever lies between them."""
