@@ -240,3 +240,23 @@ def test_the_sheet_and_the_settings_know_the_keys_of_the_classes(
     assert dialog.keys.message.text().startswith('Ctrl+1 gives the class "Tumor"')
     assert dialog.changes == {}
     dialog.reject()
+
+
+def test_a_name_with_nothing_beside_it_is_not_cut_off(
+    slide_window: MainWindow, qtbot: QtBot
+) -> None:
+    slide_window.commands["annotate.whole_slide"].trigger()
+    press(qtbot, slide_window, Qt.Key.Key_L, CTRL)
+    palette = slide_window.palette_box
+    qtbot.waitUntil(palette.isVisible)
+    qtbot.keyClicks(palette.box, "run model")
+    tree, room_px = palette.list, 40  # of the icon and the margins
+    rows = [tree.topLevelItem(number) for number in range(tree.topLevelItemCount())]
+    alone = [row for row in rows if row is not None and not row.text(1)]
+    assert any("Run model on selected regions" in row.text(0) for row in alone)
+    for row in alone:
+        needed_px = tree.fontMetrics().horizontalAdvance(row.text(0)) + room_px
+        assert tree.visualRect(tree.indexFromItem(row, 0)).width() >= min(
+            needed_px, tree.viewport().width() - 1
+        )
+        assert row.toolTip(0).startswith(row.text(0))

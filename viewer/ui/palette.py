@@ -149,6 +149,8 @@ class CommandPalette(QDialog):
         are_first = any(map(str.isdecimal, typed)) or not commands or commands[0].isDisabled()
         rows = [*slides, *commands] if are_first else [*commands, *slides]
         self.list.addTopLevelItems(rows or [_nothing_row(typed)])
+        for row in rows:  # a name may be as long as the list where nothing stands beside it
+            row.setFirstColumnSpanned(not row.text(1))
         first = self.list.topLevelItem(0)
         if first is not None and not first.isDisabled():
             self.list.setCurrentItem(first)
@@ -161,7 +163,7 @@ class CommandPalette(QDialog):
         row = QTreeWidgetItem([name, reason or keys])
         row.setData(0, Qt.ItemDataRole.UserRole, command.id)
         row.setIcon(0, action.icon())
-        row.setToolTip(0, command.tip)
+        row.setToolTip(0, f"{name}\n{command.tip}")
         row.setTextAlignment(1, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         row.setDisabled(bool(reason))
         return row
