@@ -8,6 +8,7 @@ import math
 import os
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -352,6 +353,28 @@ def test_a_flood_is_refused_and_calls_wait_their_turn(
     for _ in range(400):
         desk.call("note", {"text": "again"})
     assert "400 calls at most" in refused(desk, "note", text="again")
+
+
+def test_calls_wait_while_one_is_carried_out_and_too_many_are_refused(
+    desk: ClientDesk, sample_slide: Path
+) -> None:
+    done(desk, "open_slide", path=str(sample_slide))
+    refusals: list[str] = []
+
+    def note() -> None:
+        refusals.append(desk.call("note", {"text": "again"}).refusal)
+
+    threads = [threading.Thread(target=note) for _ in range(12)]
+    with desk._lock:  # as while a call takes its time
+        for thread in threads:
+            thread.start()
+        until_s = time.monotonic() + 20
+        while len(refusals) < 4 and time.monotonic() < until_s:
+            time.sleep(0.01)
+        assert refusals == ["Too many calls at once: wait for the answers."] * 4
+    for thread in threads:
+        thread.join()
+    assert refusals[4:] == [""] * 8
 
 
 def test_the_administrators_policy_holds(

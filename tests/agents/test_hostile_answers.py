@@ -8,16 +8,18 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from cli_steps import coverslip
 from model_server import Answer, Endless, Fail, ModelServer, Raw, Say, model_server
 from private_text import PRIVATE, secret
 
 from viewer.agents.canceling import Cancel
-from viewer.agents.connection import Connection
+from viewer.agents.connection import Connection, chat
 from viewer.agents.endpoint import Endpoint
 from viewer.agents.errors import RefusedError
 from viewer.agents.model_server import ChatRequest, TryAgainError
+from viewer.processes.helper_entry import TaskContext
 
 __all__ = ["secret"]
 
@@ -141,6 +143,18 @@ def test_an_answer_without_end_is_one_sentence_within_seconds_and_megabytes(
     assert sentence in str(raised.value)
     assert len(str(raised.value)) < 500
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kb < 250_000
+
+
+def test_the_helper_asks_once_more_whether_it_may_send() -> None:
+    with model_server([Say("never")]) as server:
+        for endpoint, key in (
+            (Endpoint(base_url=server.url, model="tiny", allowed_hosts=("other.example",)), None),
+            (Endpoint(base_url="http://a.example", model="m", allowed_hosts=("a.example",)), KEY),
+        ):
+            request = ChatRequest(endpoint, key, [{"role": "user", "content": "?"}], [])
+            with pytest.raises(RefusedError, match="Nothing was sent"):
+                chat(msgspec.msgpack.encode(request), TaskContext(lambda _: None))
+        assert server.requests == []
 
 
 @pytest.mark.parametrize("to", ["file:///etc/passwd", "http://169.254.169.254/latest/meta-data"])

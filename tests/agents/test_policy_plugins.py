@@ -17,6 +17,7 @@ from viewer.agents.actions import Task
 from viewer.agents.agent_events import AgentState
 from viewer.agents.errors import AgentError
 from viewer.agents.loop import AgentRun, Outcome
+from viewer.agents.plugins import plugin_policy
 from viewer.agents.plugins.plugin_names import find_plugin, named_plugins
 from viewer.agents.plugins.plugin_policy import PluginPolicy
 from viewer.folders import config_folder
@@ -37,6 +38,7 @@ prober = "little_policies:Prober"
 crasher = "little_policies:Crasher"
 liar = "little_policies:Liar"
 silent = "little_policies:Silent"
+asker = "little_policies:Asker"
 broken = "little_policies:Nothing"
 """
 _POLICIES = '''
@@ -111,6 +113,13 @@ class Liar:
         seen = yield CallTool("rm -rf", {{"x0": float("nan")}})
         yield Note(seen.trouble)
         scene.channel._socket.sendall(b"\\xff" * 64)
+        yield Note("never")
+
+
+class Asker:
+    def walk(self, scene, first):
+        while True:
+            scene.picture(Box(0, 0, 100, 100))
         yield Note("never")
 
 
@@ -228,6 +237,17 @@ def test_what_misbehaves_ends_with_a_sentence(sample_slide: Path, tmp_path: Path
     assert ["does not lie on the slide" in note for note in lied.notes] == [True, True, False]
     assert "no tool" in lied.notes[2]
     assert lied.failure == "liar ended, or said what is no message."
+
+
+@pytest.mark.usefixtures("installed")
+def test_one_that_only_asks_or_says_nothing_is_ended(
+    sample_slide: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = walked("asker", sample_slide, tmp_path)
+    assert asked.failure == "asker asked too often without going on."
+    monkeypatch.setattr(plugin_policy, "PATIENCE_S", 3.0)
+    silent = walked("silent", sample_slide, tmp_path)
+    assert silent.failure == "silent did nothing for 3 s."
 
 
 @pytest.mark.usefixtures("installed")

@@ -72,6 +72,9 @@ def test_hosts_and_network(place: Path) -> None:
     check_egress("https://models.example/v1", allowed_hosts=["models.example"], carries_key=True)
     with pytest.raises(EgressError, match="policy does not allow"):
         check_egress("https://other.example/v1", allowed_hosts=["other.example"])
+    for host in ("evil-models.example", "evil.models.example", "models.example.evil"):
+        with pytest.raises(EgressError, match="policy does not allow"):
+            check_egress(f"https://{host}/v1", allowed_hosts=[host])
     write(place, network=False)
     check_egress("http://127.0.0.1:11434/v1", carries_key=True)
     with pytest.raises(EgressError, match="policy does not allow"):
@@ -112,6 +115,11 @@ def test_folders_bind_slides_and_what_is_written(
     atomic_write_bytes(allowed / "out.csv", b"x")
     (allowed / "elsewhere").symlink_to(tmp_path)
     (whole := tmp_path / "whole.part").write_bytes(b"x")
+    with pytest.raises(PermissionError):
+        atomic_write_bytes(tmp_path / "allowed.csv", b"x")  # begins as the folder does
+    stored = invoke(["run", "tissue-quality", str(inside), "--store", str(tmp_path / "store")])
+    assert stored.exit_code == 2
+    assert "policy forbids it" in stored.output
     (beside := tmp_path / "allowed too").mkdir()
     for out in (
         *(tmp_path / "out.csv", allowed / "elsewhere" / "out.csv", allowed / ".." / "a"),
@@ -137,6 +145,15 @@ def test_a_folder_that_depends_on_where_a_program_starts_allows_nothing(
     monkeypatch.chdir(sample_slide.parent)
     with pytest.raises(SlideError, match="policy allows no slides there"):
         open_slide(sample_slide)
+
+
+def test_a_folder_without_a_root_allows_nothing(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(place, allowed_folders=[".", "", ".."])
+    with pytest.raises(PermissionError):
+        atomic_write_bytes(tmp_path / "out.csv", b"x")
 
 
 def test_folders_bind_pipes_and_devices_but_not_what_is_open_already(
@@ -188,6 +205,7 @@ def test_foreign_models_do_not_run(place: Path, tmp_path: Path) -> None:
         lambda path: path.chmod(0o664),
         lambda path: path.parent.chmod(0o777),
         lambda path: path.parent.chmod(0o775),
+        lambda path: path.parent.parent.chmod(0o777),
         own_by_other,
         lambda path: own_by_other(path.parent),
         lambda path: (path.rename(path.with_name("a")), path.symlink_to("a")),

@@ -281,7 +281,8 @@ def test_pages_of_other_addresses_send_only_where_they_are_allowed(tmp_path: Pat
         sent = served.send(body(range(1)), Origin=origin)
         assert (sent[0], sent[2]["Access-Control-Allow-Origin"]) == (200, origin)
     for origin in ("https://evil.example.org", "null", "https://viewer.example.org.evil.org",
-                   "http://viewer.example.org", "http://127.0.0.1.evil.org"):  # fmt: skip
+                   "http://viewer.example.org", "http://127.0.0.1.evil.org",
+                   "file://localhost", "app://127.0.0.1"):  # fmt: skip
         for method in ("OPTIONS", "POST"):
             status, answer, headers = served.send(body(range(1)), method, Origin=origin)
             assert status == 403
@@ -302,6 +303,21 @@ def test_too_much_is_refused_and_what_came_stays(tmp_path: Path) -> None:
         assert served.send(body(range(1), session=f"page-0000000{number}"))[0] == wanted
     codes = [served.send(body(range(1)))[0] for _ in range(4)]
     assert codes[-1] == 429
+    served.server.close()
+
+
+def test_all_sessions_together_and_connections_are_bounded(tmp_path: Path) -> None:
+    served = Served(tmp_path, limits=IncomingLimits(all_bytes=500))
+    assert served.send(body(range(9)))[0] == 200
+    assert served.send(body(range(1), session="page-00000002"))[0] == 507
+    with contextlib.ExitStack() as stack:
+        address = ("127.0.0.1", served.server.server_port)
+        for _ in range(64):
+            stack.enter_context(socket.create_connection(address))
+        more = stack.enter_context(socket.create_connection(address))
+        more.settimeout(20)
+        assert more.recv(1) == b"", "one more is closed at once"
+    wait_until(lambda: served.send(body(range(9, 10)))[0] == 200)
     served.server.close()
 
 
