@@ -10,7 +10,6 @@ from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
-    QHeaderView,
     QKeySequenceEdit,
     QLabel,
     QLineEdit,
@@ -24,6 +23,7 @@ from PySide6.QtWidgets import (
 from viewer.ui.actions import shown_shortcut
 from viewer.ui.commands import COMMANDS, COMMANDS_BY_ID, default_bindings, merged_bindings
 from viewer.ui.matching import match_score
+from viewer.ui.widgets import be_table, fit_columns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -125,17 +125,11 @@ class ShortcutTable(QWidget):
 
     def _made_table(self) -> QTreeWidget:
         table = QTreeWidget(self)
-        table.setAccessibleName("Commands and their keys")
-        table.setHeaderLabels(["Command", "Menu", "Keys"])
-        table.setRootIsDecorated(False)
+        be_table(table, "Commands and their keys", ["Command", "Menu", "Keys"])
         table.setUniformRowHeights(True)
         table.setAlternatingRowColors(True)
         table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        header = table.header()
-        header.setStretchLastSection(False)
-        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        header.setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
-        header.setSectionResizeMode(2, QHeaderView.ResizeMode.ResizeToContents)
+        fit_columns(table)
         return table
 
     def _lay_out(self) -> None:

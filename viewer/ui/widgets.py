@@ -136,6 +136,21 @@ class KeyedTree(QTreeWidget):
         put_rows([row.text(column) for column in range(self.columnCount())] for row in rows)
 
 
+def be_table(tree: QTreeWidget, name: str, columns: Sequence[str]) -> None:
+    """Let a tree be a table with a name, which only screen readers tell, and columns."""
+    tree.setAccessibleName(name)
+    tree.setHeaderLabels(list(columns))
+    tree.setRootIsDecorated(False)
+
+
+def fit_columns(tree: QTreeWidget) -> None:
+    """Let columns be as wide as what they hold, and the first take what is left."""
+    header = tree.header()
+    header.setStretchLastSection(False)
+    header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+    header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+
+
 class KeyedList(QListView):
     """A list that keeps Home and End for itself; page keys stay with the window.
 

@@ -8,7 +8,6 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
-    QHeaderView,
     QLabel,
     QPushButton,
     QTreeWidgetItem,
@@ -19,7 +18,7 @@ from PySide6.QtWidgets import (
 from viewer.measurement_names import with_signs
 from viewer.ui.file_dialogs import ask_new_file
 from viewer.ui.swatches import swatch
-from viewer.ui.widgets import KeyedTree
+from viewer.ui.widgets import KeyedTree, be_table, fit_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,16 +56,12 @@ class StatisticsDialog(QDialog):
         )
         hint.setWordWrap(True)
         self.table = KeyedTree(self)
-        self.table.setAccessibleName("Statistics of each class")
-        self.table.setHeaderLabels([with_signs(each) for each in columns(mpp_um)])
-        self.table.setRootIsDecorated(False)
+        labels = [with_signs(each) for each in columns(mpp_um)]
+        be_table(self.table, "Statistics of each class", labels)
         self.table.setAlternatingRowColors(True)
         for each in figures:
             self.table.addTopLevelItem(_row(each, mpp_um))
-        header = self.table.header()
-        header.setStretchLastSection(False)
-        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        fit_columns(self.table)
         self.export = QPushButton("&Export CSV...", self)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close, self)
         buttons.addButton(self.export, QDialogButtonBox.ButtonRole.ActionRole)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGroupBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout
 
-from viewer.ui.widgets import KeyedTree
+from viewer.ui.widgets import KeyedTree, be_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,9 +26,7 @@ class ListedBox(QGroupBox):
         super().__init__(title, parent)
         self._disk = disk
         self.table = KeyedTree(self)
-        self.table.setAccessibleName(title)
-        self.table.setHeaderLabels(list(columns))
-        self.table.setRootIsDecorated(False)
+        be_table(self.table, title, columns)
         self.state = QLabel(self)
         self.state.setWordWrap(True)
         self.state.setTextFormat(Qt.TextFormat.PlainText)

@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 from viewer.plurals import plural
 from viewer.ui.rows_model import RowsModel
 from viewer.ui.shell.panel import Panel, shows_state
-from viewer.ui.widgets import KeyedTree, RowTable
+from viewer.ui.widgets import KeyedTree, RowTable, be_table, fit_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -172,14 +172,9 @@ class ComparisonPanel(Panel):
 
     def _class_table(self) -> KeyedTree:
         table = KeyedTree(self)
-        table.setAccessibleName("Agreement by class")
-        table.setHeaderLabels(list(_COLUMNS))
-        table.setRootIsDecorated(False)
-        header = table.header()
-        header.setStretchLastSection(False)
-        header.setMinimumSectionSize(24)
-        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        be_table(table, "Agreement by class", _COLUMNS)
+        table.header().setMinimumSectionSize(24)
+        fit_columns(table)
         for column, tip in enumerate(_TIPS):
             table.headerItem().setToolTip(column, tip)
         return table

@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.ui.opened_dialog import ok_cancel
+from viewer.ui.widgets import be_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,9 +53,7 @@ class ProjectSettingsDialog(QDialog):
         hint.setWordWrap(True)
         hint.setProperty("dim", "true")
         self.examples = QTreeWidget(self)
-        self.examples.setAccessibleName("Examples")
-        self.examples.setHeaderLabels(["Name", "Case", "Block", "Stain"])
-        self.examples.setRootIsDecorated(False)
+        be_table(self.examples, "Examples", ["Name", "Case", "Block", "Stain"])
         self.examples.header().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         self.problem = QLabel(self)
         self.problem.setWordWrap(True)

@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 
 from viewer.geometry import Optics
 from viewer.ui.shell.panel import Panel, shows_state
-from viewer.ui.widgets import KeyedTree, plain_tip
+from viewer.ui.widgets import KeyedTree, be_table, plain_tip
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -52,9 +52,7 @@ class PropertiesPanel(Panel):
         self.filter.setClearButtonEnabled(True)
         self.filter.textChanged.connect(self._apply_filter)
         self.table = KeyedTree(self)
-        self.table.setAccessibleName("Slide properties")
-        self.table.setHeaderLabels(["Name", "Value"])
-        self.table.setRootIsDecorated(False)
+        be_table(self.table, "Slide properties", ["Name", "Value"])
         self.table.setUniformRowHeights(True)
         self.table.setAlternatingRowColors(True)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
