@@ -196,7 +196,7 @@ def test_without_a_key_it_is_written_unsigned(monkeypatch: pytest.MonkeyPatch) -
     lines = noted()
     assert check_audit().unsigned == 4
     log_file().write_bytes(b"".join([lines[0], *lines[2:]]))
-    assert "lines are missing" in check_audit().problem
+    assert check_audit().problem == "Line 2 is number 2: lines are missing."
 
 
 def test_a_line_that_is_no_text_is_damaged_and_hides_no_other() -> None:

@@ -147,15 +147,6 @@ def test_a_folder_that_depends_on_where_a_program_starts_allows_nothing(
         open_slide(sample_slide)
 
 
-def test_a_folder_without_a_root_allows_nothing(
-    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    write(place, allowed_folders=[".", "", ".."])
-    with pytest.raises(PermissionError):
-        atomic_write_bytes(tmp_path / "out.csv", b"x")
-
-
 def test_folders_bind_pipes_and_devices_but_not_what_is_open_already(
     place: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
