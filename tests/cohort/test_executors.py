@@ -360,6 +360,7 @@ def test_runs_are_listed_ended_and_gone_on_with(place: Place, tmp_path: Path) ->
     assert first.returncode == 1
     assert len(blocks_in(store)) == BLOCKS
     (listed,) = json.loads(coverslip("runs", "status", "--json", **home).stdout)
+    assert json.loads(coverslip("runs", "list", "--json", **home).stdout) == [listed]
     assert (listed["state"], listed["done"], listed["failed"]) == ("failed", 1, 1)
     assert listed["store"] == str(store)
     shown = coverslip("runs", "status", listed["run"][:6], **home).stdout

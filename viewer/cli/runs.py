@@ -25,6 +25,7 @@ _On = Annotated[
 _Gpus = Annotated[float | None, typer.Option(help="GPUs that a slide takes on the cluster.", min=0)]
 
 
+@runs_app.command("list", hidden=True)  # what many look for first
 @runs_app.command("status")
 def show_status(run: _Run = None, json: JsonOption = False) -> None:
     """List all runs with how far each is and how long it takes, or the slides of one."""
