@@ -138,6 +138,36 @@ def test_folders_bind_slides_and_what_is_written(
     assert "policy allows no files there" in shot.output
 
 
+def test_folders_bind_stores_of_results_and_exports(
+    place: Path, sample_slide: Path, tmp_path: Path
+) -> None:
+    (allowed := tmp_path / "allowed").mkdir()
+    slide = allowed / "a.svs"
+    shutil.copy(sample_slide, slide)
+    write(place, allowed_folders=[str(allowed)])
+    made = invoke(["sessions", "simulate", str(slide), "--policy", "drill"])
+    assert made.exit_code == 0, made.output
+    outside = tmp_path / "outside"
+    for command in (
+        ["sessions", "export", "--format", "csv", "-o", str(outside)],
+        ["run", "Tissue quality", str(slide), "--json", "--store", str(outside)],
+    ):
+        done = invoke(command)
+        assert done.exit_code == 2, done.output
+        assert "policy" in done.output, command
+        assert not outside.exists(), command
+
+
+def test_folders_bind_stores_of_features(place: Path, sample_slide: Path, tmp_path: Path) -> None:
+    pytest.importorskip("lancedb", reason="lancedb is not here: install coverslip[cohort]")
+    write(place, allowed_folders=[str(sample_slide.parent)])
+    outside = tmp_path / "outside"
+    done = invoke(["embed", "tissue-likeness", str(sample_slide), "--store", str(outside)])
+    assert done.exit_code == 2, done.output
+    assert "policy allows no files there" in done.output
+    assert not outside.exists()
+
+
 def test_a_folder_that_depends_on_where_a_program_starts_allows_nothing(
     place: Path, sample_slide: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -211,8 +241,13 @@ def test_a_broken_or_foreign_file_is_the_strictest(place: Path, spoil: object) -
     spoil(place)  # type: ignore[operator]
     read = read_policy()
     assert read.policy == STRICTEST
+    assert read.policy == Policy(
+        network=False, allowed_hosts=(), allowed_folders=(), foreign_models=False, plugins=False,
+        agent_clients=False, recording="off",
+    )  # fmt: skip
     assert "until it is mended" in read.problem
     assert read.problem.count("\n") == 0
+    assert read.problem in invoke(["sessions", "list"]).output
 
 
 def test_the_window_says_what_is_set(place: Path, sample_slide: Path, qtbot: QtBot) -> None:

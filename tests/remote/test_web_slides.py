@@ -217,8 +217,9 @@ def test_the_policy_refuses_other_hosts_but_not_this_machine(
     server: RangeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(egress, "policy", lambda: Policy(network=False))
-    with pytest.raises(SlideAccessError, match="policy"):
-        open_slide(slide_path("https://slides.example.org/a.tif"))
+    for name in ("a.tif", "a.zarr", "studies/1.2/series/1.3"):
+        with pytest.raises(SlideAccessError, match="policy"):
+            open_slide(slide_path(f"https://slides.example.org/{name}"))
     open_slide(slide_path(server.address("pyramid.tif"))).close()
 
 

@@ -30,6 +30,7 @@ from viewer.cohort.features.errors import FeatureStoreError, NoFeaturesError, la
 from viewer.cohort.features.rows import Encoder, SlideFeatures
 from viewer.egress import EgressError
 from viewer.errors import reason_of
+from viewer.policy import policy
 from viewer.slides.remote.credentials import s3_settings
 from viewer.slides.remote.endpoints import check_contact, endpoint_of
 from viewer.utc import utc_stamp
@@ -361,6 +362,11 @@ def _check_folder(folder: Path, *, writes: bool) -> None:
         if not folder.is_dir():
             raise NoFeaturesError(f"There is no store {folder}.")
         return
+    if not policy().allows_path(folder):  # before the library writes, past our own ways
+        raise FeatureStoreError(
+            f"The store {folder} cannot be written: the administrator's policy allows no files "
+            "there."
+        )
     try:
         make_folder(folder / FOLDER)
         with tempfile.TemporaryFile(dir=folder):
