@@ -143,7 +143,7 @@ def transform(
 ) -> NDArray[np.complexfloating]:
     """Return the Fourier transform of real values over their last two axes, padded to `shape`.
 
-    It takes a quarter of the time of numpy's.
+    For 512 x 512 values it takes a quarter of the time of numpy's.
     """
     return np.asarray(fft.rfft2(values, shape))
 
