@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from viewer.cli import reviews
-from viewer.cli.output import JsonOption, fail, print_json, print_record, print_table, say
+from viewer.cli.output import (
+    JsonOption,
+    fail,
+    print_json,
+    print_record,
+    print_table,
+    say,
+    say_first,
+)
 from viewer.cli.studies import (
     ProjectFolder,
     ReaderOption,
@@ -294,7 +302,8 @@ def _take_over(
             create_project(folder, project)
     except (QuPathProjectError, ProjectError) as error:
         fail(str(error))
-    for sentence in filter(None, [*taken.left_out, unread_sentence(read)]):
+    say_first(taken.left_out, "{count} more images or annotations were left out.")
+    if sentence := unread_sentence(read):
         say(sentence)
     record: dict[str, object] = {
         "project": str(folder), "slides": len(taken.slides), "added": len(taken.slides),
