@@ -64,7 +64,10 @@ def test_exit_of_a_mode_and_the_end_of_a_session(
     window = make_window(AGREED)
     show_slide(window, sample_slide, qtbot)
     record(window, qtbot)
+    saved = window.recording.saved.bar
+    qtbot.waitUntil(saved.isVisible)
     review, canvas = start_review(window, qtbot), window.panes.active.canvas
+    qtbot.waitUntil(lambda: not saved.isVisible())
     press(qtbot, window, Qt.Key.Key_J)
     press(qtbot, window, Qt.Key.Key_J)
     press(qtbot, window, Qt.Key.Key_Y)
