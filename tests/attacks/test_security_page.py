@@ -15,6 +15,7 @@ from viewer.inference.process import process_limits
 from viewer.slides import companions, slide_key
 from viewer.slides.reader_process import pool, process, source
 from viewer.slides.readers import coded_size, small_parts
+from viewer.slides.remote import web
 from viewer.ui import window_door
 
 ATTACKS = Path(__file__).parent
@@ -74,6 +75,7 @@ def test_the_limits_that_the_page_tells_are_those_that_hold() -> None:
             (window_door._PATIENCE_MS, running_window.MOST_BYTES, window_door._MOST_VISITORS)
             == (5000, _MIB, 16)
         ),
+        "but objects of 256 MiB at most": web._MOST_WHOLE_BYTES == 256 * _MIB,
         "at most 4 MiB of bytes as they are": slide_key.MOST_BYTES == 4 * _MIB,
         "more than four times its place": coded_size._MOST_TIMES == 4,
         "more than 200 scans": limits.JPEG_SCANS.most == 200,

@@ -39,7 +39,12 @@ from viewer.slides.remote.address import (
     slide_path,
     without_secrets,
 )
-from viewer.slides.remote.errors import NothingThereError, PassingError, ServerError
+from viewer.slides.remote.errors import (
+    NoRangesError,
+    NothingThereError,
+    PassingError,
+    ServerError,
+)
 from viewer.slides.remote.messages import OpenAddress
 from viewer.slides.remote.web import WebFile
 from viewer.slides.source import expect
@@ -162,6 +167,19 @@ def test_a_server_without_ranges_is_refused_and_never_read_whole(server: RangeSe
     assert server.sent_bytes() < BIG_BYTES / 10
 
 
+def test_of_a_server_without_ranges_small_objects_are_read_alone(server: RangeServer) -> None:
+    server.faults.has_ranges = False
+    small, big = (
+        WebFile(OpenAddress(server.address(name), name, server.address(name)))
+        for name in ("pyramid.tif", "big.tif")
+    )
+    assert small.read_some(0, 100).data[:2] == b"II"
+    sent_bytes = server.sent_bytes()
+    with pytest.raises(NoRangesError, match="500 MB"):
+        big.read_some(0, 100)
+    assert server.sent_bytes() - sent_bytes < BIG_BYTES / 10
+
+
 @pytest.mark.parametrize(("status", "words"), [(404, "There is no"), (403, "does not let you")])
 def test_a_denied_or_missing_slide_is_one_sentence(
     server: RangeServer, status: int, words: str
@@ -177,6 +195,7 @@ def test_a_denied_or_missing_slide_is_one_sentence(
     [
         ("http://[bad/slide.tif", "is no address"),
         ("http://127.0.0.1:99999/slide.tif", "is no address"),
+        (f"http://127.0.0.1:99999/slide.tif?sig={SECRET}", "is no address"),
         ("s3://bucket", "no slide on it"),
         ("http://127.0.0.1:1/", "no slide on it"),
         ("http://", "no server"),
