@@ -75,6 +75,8 @@ EXTRA_TAGS = [
     (33723, "B", len(SECRET.encode()), SECRET.encode(), True),
     (34377, "B", len(SECRET.encode()), SECRET.encode(), True),
     (40093, "B", len(SECRET.encode("utf-16-le")), SECRET.encode("utf-16-le"), True),
+    (340, "s", 0, SECRET.encode(), True),
+    (341, "B", len(SECRET.encode()), SECRET.encode(), True),
     (65000, "s", 0, base64.b64encode(SECRET.encode()).decode(), True),
 ]
 
@@ -127,9 +129,13 @@ def write_svs(path: Path, *, marked_tiles: bool = False, bigtiff: bool = False) 
         f"Filename = {SECRETS[5]}", f"Title = {SECRET}", f"Date = {SECRETS[2]}", "Time = 10:00:00",
         f"User = {SECRETS[4]}", "ImageID = 1004486", "MPP = 0.2500", f"Patient = {SECRETS[0]}",
         f"Hospital {SECRETS[3]}", f"{SECRETS[6]} = 1", "ICC Profile = AT2",
+        f"AppMag = 40 {SECRETS[0]}", f"ICC Profile = {SECRET} {SECRET}",
     ))  # fmt: skip
     program = "Aperio Image Library v12.0.15 "
-    base = f"{program}\r\n1300x1000 [0,0 1300x1000] (256x256) JPEG/RGB Q=70 {SECRETS[1]}|{fields}"
+    base = (
+        f"{program}\r\n1300x1000 [0,0 1300x1000] (256x256) JPEG/RGB Q=70 {SECRETS[1]} "
+        f"1300x1000{SECRETS[0]}|{fields}"
+    )
     second = f"{program}\r\n1300x1000 (256x256) -> 650x500 JPEG/RGB Q=70|{fields}"
     with tifffile.TiffWriter(path, bigtiff=bigtiff) as tiff:
         write_levels(tiff, [(1300, 1000)], [base], marked_tiles=marked_tiles, extratags=EXTRA_TAGS)
@@ -188,6 +194,7 @@ def write_philips(path: Path) -> Path:
         attribute("DICOM_PIXEL_SPACING", spacing)
         + attribute("DICOM_DERIVATION_DESCRIPTION", SECRET)
         + attribute("DICOM_MANUFACTURER", "PHILIPS")
+        + attribute("DICOM_MANUFACTURER", SECRET)
         + '<Attribute Name="PIIM_PIXEL_DATA_REPRESENTATION_SEQUENCE" Group="0x1001" '
         f'Element="0x8B01" PMSVR="IDataObjectArray"><Array>{levels}</Array></Attribute>'
     )
@@ -241,7 +248,8 @@ def write_ome(path: Path) -> Path:
     def pixels(index: int, width: int, height: int, scale: str) -> str:
         return (
             f'<Pixels ID="Pixels:{index}" DimensionOrder="XYCZT" Type="uint8" SizeX="{width}" '
-            f'SizeY="{height}" SizeC="3" SizeZ="1" SizeT="1" Interleaved="true" {scale}>'
+            f'SizeY="{height}" SizeC="3" SizeZ="1" SizeT="1" Interleaved="true" {scale} '
+            f'TimeIncrement="{SECRETS[1]}" TimeIncrementUnit="{SECRETS[0]}">'
             f'<Channel ID="Channel:{index}:0" SamplesPerPixel="3" Name="H&amp;E" '
             f'Fluor="{SECRETS[0]}"/><TiffData IFD="{index}" PlaneCount="1">'
             f'<UUID FileName="{SECRETS[5]}.ome.tif">urn:uuid:1b2c</UUID></TiffData></Pixels>'
@@ -259,7 +267,7 @@ def write_ome(path: Path) -> Path:
         f"</AcquisitionDate><Description>{SECRET}</Description>"
         '<ObjectiveSettings ID="Objective:0:0"/>'
         f"{pixels(0, 1300, 1000, scale)}</Image>"
-        f'<Image ID="Image:1" Name="label image">{pixels(1, 200, 160, "")}</Image>'
+        f'<Image ID="Image:1" Name="label image">{pixels(1, 200, 160, scale)}</Image>'
         '<StructuredAnnotations><XMLAnnotation ID="Annotation:0"><Value><who>'
         f"{SECRET}</who><coded>{base64.b64encode(SECRET.encode()).decode()}</coded></Value>"
         "</XMLAnnotation></StructuredAnnotations></OME>"
@@ -309,6 +317,7 @@ def write_marked_dicom(source: Path, folder: Path) -> Path:
         slide.ImageComments, slide.StudyDescription = SECRET, SECRETS[6]
         slide.ContainerIdentifier, slide.BarcodeValue = SECRETS[5], SECRET
         slide.RescaleType, slide.SeriesDescription = SECRETS[1], SECRETS[1]
+        slide.FocusMethod = SECRETS[7]
         slide.RetrieveURL = f"https://pacs/{SECRETS[1]}"
         specimen = slide.SpecimenDescriptionSequence[0]
         specimen.SpecimenIdentifier, specimen.SpecimenShortDescription = SECRETS[5], SECRETS[0]

@@ -242,6 +242,9 @@ def test_a_dicom_slide_loses_all_that_annex_e_names(
         assert len({each[name].value for each in new}) == 1
         assert new[0][name].value not in {each[name].value for each in old.values()}
     assert {each.ImageType[2] for each in new} == {"VOLUME", "THUMBNAIL"}
+    again, _ = deidentify(slide, tmp_path / "another copy")
+    others = {pydicom.dcmread(file).SOPInstanceUID for file in again.iterdir()}
+    assert not others & {each.SOPInstanceUID for each in new}, "two copies tell nothing of another"
     assert new[0].PatientIdentityRemoved == "YES"
     assert new[0].DeidentificationMethodCodeSequence[0].CodeValue == "113100"
     assert report.removed["label image"] == report.removed["overview image"] == 1
