@@ -258,6 +258,8 @@ def test_results_of_other_settings_are_of_another_model() -> None:
     tuned = with_settings(nuclei, changed(_OD_SUM, {"threshold": 0.5}))
     assert tuned.description.mpp_um == nuclei.description.mpp_um
     assert [name for name, _ in tuned.colors] == ["Negative", "1+", "2+", "3+"]
+    with pytest.raises(CellSettingsError, match="of Nuclei is a probability: choose less than 1"):
+        with_settings(nuclei, changed(_OD_SUM, {"threshold": 2}))
     single = with_settings(cells, changed(_OD_SUM, {"single_threshold": True}))
     assert [name for name, _ in single.colors] == ["Negative", "Positive"]
     with pytest.raises(BundleError, match="takes no settings"):

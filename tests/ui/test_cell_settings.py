@@ -171,6 +171,7 @@ def test_a_network_shows_settings_and_what_is_wrong_with_them_only_where_it_work
     page.show_likely_stains("H&E")
     holder.show()
     assert page.used.isVisible()
+    assert page.spin("threshold").maximum() < 1, "it is a probability"
     shown = (page.doubt, page.use_likely, page.here, page.stain_set, page.score)
     assert not any(each.isVisible() for each in shown)
     page.used.click()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from viewer.inference.cells.settings import checked
+from viewer.inference.cells.settings import CellSettingsError, checked
 from viewer.inference.models.bundle import BundleError
 from viewer.inference.models.description import ModelClass
 from viewer.inference.tasks.known import TASKS
@@ -37,7 +37,7 @@ def with_settings(bundle: ModelBundle, settings: CellSettings) -> ModelBundle:
     BundleError
         The model takes no settings.
     CellSettingsError
-        The settings contradict themselves.
+        The settings contradict themselves, or no nucleus of the network could reach the threshold.
     """
     checked(settings)
     about = bundle.description
@@ -51,6 +51,10 @@ def with_settings(bundle: ModelBundle, settings: CellSettings) -> ModelBundle:
         patch_px = round(_BLOCK_UM / pixel_um) + 2 * margin_px
         about = replace(about, mpp_um=pixel_um, patch_px=patch_px, margin_px=margin_px)
     else:  # a network is fed the pixel size that it was trained on
+        if settings.threshold >= 1:
+            raise CellSettingsError(
+                f"The threshold of {bundle.name} is a probability: choose less than 1."
+            )
         settings = replace(settings, requested_pixel_size_um=about.mpp_um)
     classes = tuple(ModelClass(name, color) for name, color in settings.colors)
     return replace(bundle, description=replace(about, cells=settings, classes=classes))

@@ -45,6 +45,8 @@ _KNOBS = (
     _Knob("requested_pixel_size_um", "&Pixel size (µm):", 4, 0.1, 2,
           "At which cells are looked for, whatever the scanner's"),
 )  # fmt: skip
+_PROBABILITY = _Knob("threshold", "&Threshold:", 0.99, 0.01, 2,
+                     "Probability from which on it is a nucleus")  # fmt: skip
 _AREAS = (
     _Knob("min_area_um2", "Minimum area (µm²)", 10_000, 5, 0, "Smaller nuclei are left out"),
     _Knob("max_area_um2", "Maximum area (µm²)", 10_000, 10, 0, "Larger nuclei are left out"),
@@ -236,7 +238,7 @@ class CellPage(QWidget):
         if not is_network:
             form.addRow("&Find in:", self.image)
         self.image.setVisible(not is_network)
-        for knob in _KNOBS:
+        for knob in (_PROBABILITY, *_KNOBS[1:]) if is_network else _KNOBS:
             spin = self._spin(knob)
             is_for_density = knob.name in (
                 "background_radius_um", "median_radius_um", "requested_pixel_size_um",
