@@ -83,9 +83,11 @@ IMAGE_DECODING_BYTES = Limit(2 * IMAGE_BYTES.most, IMAGE_BYTES.text)
 """Of what a decoder takes for a moment: some hold an image four times."""
 TILE_BYTES = Limit(
     1_200_000_000,
-    "{name} is stored in pieces of {amount} bytes of pixels, too large to hold in memory",
+    "{name} is stored in pieces that take {amount} bytes each to decode, too large to hold in "
+    "memory (max. {most})",
 )
-"""Of a tile, strip or chunk in all channels that are decoded together; readers say what to do."""
+"""Of a tile, strip or chunk in all channels that are decoded together, with what its decoder takes;
+readers say what to do."""
 TILES_READ = Limit(
     1_000_000,
     "{name} holds no overview for a field as large as this: it is made of {amount} stored tiles "

@@ -473,7 +473,7 @@ def test_channels_that_no_memory_holds_together_are_refused(tmp_path: Path) -> N
     outcome = coverslip("info", path)
     assert outcome.code == 2, outcome
     assert outcome.is_one_sentence, outcome.err
-    assert "1,452,000,000 bytes of pixels, too large to hold in memory" in outcome.err
+    assert "1,452,000,000 bytes each to decode, too large to hold in memory" in outcome.err
     assert outcome.peak_mb < 500
 
 

@@ -15,40 +15,13 @@ from typing import TYPE_CHECKING, Any
 import imagecodecs
 import pytest
 import tifffile
+from peak_memory import MOST_MIB, SIDE_PX, peak_mib
 from PIL import Image
 from tiff_builder import JPEG, PACKBITS, RGB, YCBCR, ZSTD, Directory, write_directories
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
-
-SIDE_PX = 40_000
-MOST_MIB = 1536
-
-_READ = """
-import os
-import sys
-from pathlib import Path
-from viewer.slides import open_slide
-
-source = open_slide(Path(sys.argv[1]))
-grid = source.levels[0]
-assert (grid.width_px, grid.height_px) == (40_000, 40_000)
-for column, row in ((0, 0), (grid.columns // 2, grid.rows // 2), (grid.columns - 1, grid.rows - 1)):
-    assert source.read_tile(0, column, row).max() == 0
-
-def lines(status):
-    return dict(line.split(":", 1) for line in status.read_text().splitlines())
-
-# The pixels are read in processes below this one.
-told = {int(each.parent.name): lines(each) for each in Path("/proc").glob("[0-9]*/status")}
-ours = {os.getpid()}
-while more := {pid for pid, each in told.items() if int(each["PPid"]) in ours} - ours:
-    ours |= more
-assert len(ours) > 1
-print(max(int(told[pid]["VmHWM"].split()[0]) for pid in ours))
-source.close()
-"""
 
 
 def _empty_tiles(side_px: int) -> Iterator[tuple[bytes, int]]:
@@ -95,7 +68,7 @@ def test_forty_thousand_pixels_a_side(tmp_path: Path, layout: dict[str, Any]) ->
         _spread(path)
     assert path.stat().st_size > SIDE_PX * SIDE_PX * 3
     assert path.stat().st_blocks * 512 < 1 << 20
-    assert _peak_mib(path) < MOST_MIB
+    assert peak_mib(path) < MOST_MIB
     path.unlink()
 
 
@@ -118,7 +91,7 @@ def test_forty_thousand_pixels_a_side_in_one_piece(
     tags |= {277: ("H", [3]), 530: ("H", [2, 2])}
     tags |= {322: ("I", side), 323: ("I", side)} if is_tiled else {278: ("I", side)}
     write_directories(path, [Directory(tags, [data], is_tiled=is_tiled)], "<", is_big=True)
-    assert _peak_mib(path) < MOST_MIB
+    assert peak_mib(path) < MOST_MIB
 
 
 def _in_bands(encode: Callable[[bytes], bytes | bytearray]) -> bytes:
@@ -157,7 +130,7 @@ def test_a_zarr_of_forty_thousand_pixels_a_side(tmp_path: Path) -> None:
     for place in itertools.product(range(1), range(2), range(2)):
         with (path / "0" / ".".join(map(str, place))).open("wb") as file:
             file.truncate(math.prod(chunks))
-    assert _peak_mib(path) < MOST_MIB
+    assert peak_mib(path) < MOST_MIB
     shutil.rmtree(path)
 
 
@@ -196,11 +169,3 @@ def test_a_strip_that_memory_has_no_room_for_is_not_called_damaged(tmp_path: Pat
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert "there is not enough memory to decode it" in said.stdout, said
-
-
-def _peak_mib(path: Path) -> float:
-    told = subprocess.run(
-        [sys.executable, "-c", _READ, str(path)], capture_output=True, text=True, check=False
-    )
-    assert told.returncode == 0, told.stderr
-    return int(told.stdout) / 1024

@@ -43,6 +43,7 @@ from viewer.slides.readers.jpeg_2000_code import check_divisions
 from viewer.slides.readers.jpeg_markers import check_scans
 from viewer.slides.readers.jpeg_xl import NOTE as JPEG_XL_NOTE
 from viewer.slides.readers.jpeg_xl import JpegXlHeader, jpeg_xl_header, jpeg_xl_samples
+from viewer.slides.readers.large_chunks import large_chunks
 from viewer.slides.readers.png_rows import exif_in_png
 from viewer.slides.readers.sample_colors import (
     CMYK_APPROXIMATED,
@@ -239,6 +240,7 @@ class ImageSource(DescribedSource):
     def close(self) -> None:
         self._windows = ()
         self._kept.clear()
+        large_chunks().clear()
 
 
 def _orientation(path: Path, picture: Image.Image, *, is_decoded: bool) -> int:

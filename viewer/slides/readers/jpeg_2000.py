@@ -10,6 +10,11 @@ from PIL import Image
 
 from viewer.limits import open_regular
 from viewer.slides.errors import UnsupportedSlideError
+from viewer.slides.readers.jpeg_2000_palette import (
+    MOST_ENTRIES_BYTES,
+    MOST_PLACES_BYTES,
+    StoredPalette,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,8 +72,8 @@ class Jpeg2000Channels(msgspec.Struct, frozen=True):
         The index of the one that holds opacity, if one does.
     is_premultiplied
         Whether colors are stored multiplied by opacity.
-    palette_bits
-        Of a sample, where the colors are those of a palette; else 0.
+    palette
+        Of which the colors are, where they are those of one.
     order
         Which components of the code they are, the colors first.
     """
@@ -77,8 +82,13 @@ class Jpeg2000Channels(msgspec.Struct, frozen=True):
     colors: int
     alpha: int | None
     is_premultiplied: bool
-    palette_bits: int = 0
+    palette: StoredPalette | None = None
     order: tuple[int, ...] = ()
+
+    @property
+    def palette_bits(self) -> int:
+        """The bits of a sample, where the colors are those of a palette; else 0."""
+        return self.palette.bits if self.palette is not None else 0
 
 
 class Jpeg2000Depths(msgspec.Struct, frozen=True):
@@ -141,9 +151,9 @@ def _unread_color_space(path: Path) -> str:
     return found
 
 
-def jpeg2000_space(path: Path) -> int | None:
+def color_space_in(file: BinaryIO) -> int | None:
     """Return the number by which a JP2 names its colors first; None without. Raises OSError."""
-    for method, body in _color_boxes(path, 7):
+    for method, body in _color_boxes_in(file, 7):
         return int.from_bytes(body[:4], "big") if method == _ENUMERATED else None
     return None
 
@@ -154,20 +164,27 @@ def jpeg2000_channels(path: Path) -> Jpeg2000Channels | None:
     It does where some are opacity, or stand in another order than red, green, blue, or are colors
     of a palette. Raises OSError.
     """
-    kinds: list[tuple[int, int, int]] = []
-    columns = palette_bits = 0
     with open_regular(path) as file:
-        for kind, size_bytes in header_boxes(file):
-            if kind == b"cdef":
-                count = int.from_bytes(file.read(2), "big")
-                data = file.read(min(6 * count, max(size_bytes - 2, 0), 6 * _MOST_COMPONENTS))
-                kinds = [*struct.iter_unpack(">HHH", data[: len(data) // 6 * 6])]
-            elif kind == b"pclr":
-                columns, code = file.read(4).ljust(4, b"\0")[2:]
-                palette_bits = (code & 0x7F) + 1
+        return channels_in(file)
+
+
+def channels_in(file: BinaryIO) -> Jpeg2000Channels | None:
+    """Return the channels of a JP2 that is open, as `jpeg2000_channels`. Raises OSError."""
+    kinds: list[tuple[int, int, int]] = []
+    entries = places = b""
+    for kind, size_bytes in header_boxes(file):
+        if kind == b"cdef":
+            count = int.from_bytes(file.read(2), "big")
+            data = file.read(min(6 * count, max(size_bytes - 2, 0), 6 * _MOST_COMPONENTS))
+            kinds = [*struct.iter_unpack(">HHH", data[: len(data) // 6 * 6])]
+        elif kind == b"pclr":
+            entries = file.read(min(size_bytes, MOST_ENTRIES_BYTES))
+        elif kind == b"cmap":
+            places = file.read(min(size_bytes, MOST_PLACES_BYTES))
+    palette = StoredPalette(entries, places) if entries else None
     if not kinds:
-        palette = Jpeg2000Channels(columns, columns, None, False, palette_bits)
-        return palette if columns else None
+        columns = palette.columns if palette is not None else 0
+        return Jpeg2000Channels(columns, columns, None, False, palette) if columns else None
     # By the color that each is, of red, green and blue; all others behind them.
     by_color = sorted(kinds, key=lambda each: each[2])
     order = [at for at, kind, _ in by_color if kind == _COLOR]
@@ -177,7 +194,7 @@ def jpeg2000_channels(path: Path) -> Jpeg2000Channels | None:
     # Decoding puts the colors first and in order, whatever stood in their places behind them.
     alpha = max(opacities[0][0], colors) if opacities else None
     is_premultiplied = bool(opacities) and opacities[0][1] == _PREMULTIPLIED
-    return Jpeg2000Channels(len(kinds), colors, alpha, is_premultiplied, palette_bits, tuple(order))
+    return Jpeg2000Channels(len(kinds), colors, alpha, is_premultiplied, palette, tuple(order))
 
 
 def jpeg2000_profile(path: Path) -> bytes | None:
@@ -224,10 +241,14 @@ def at_full_scale(path: Path, picture: Image.Image) -> Image.Image:
 def _color_boxes(path: Path, most_bytes: int) -> Iterator[tuple[int, bytes]]:
     """Yield the method of each box "colr" and what follows its precedence and approximation."""
     with open_regular(path) as file:
-        for kind, size_bytes in header_boxes(file):
-            head = file.read(min(3, size_bytes))
-            if kind == b"colr" and len(head) == 3:
-                yield head[0], file.read(min(size_bytes - 3, most_bytes))
+        yield from _color_boxes_in(file, most_bytes)
+
+
+def _color_boxes_in(file: BinaryIO, most_bytes: int) -> Iterator[tuple[int, bytes]]:
+    for kind, size_bytes in header_boxes(file):
+        head = file.read(min(3, size_bytes))
+        if kind == b"colr" and len(head) == 3:
+            yield head[0], file.read(min(size_bytes - 3, most_bytes))
 
 
 def header_boxes(file: BinaryIO) -> Iterator[tuple[bytes, int]]:

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import ctypes
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from viewer.slides.readers.tiff.errors import ChunkError, read_exactly
+from viewer.slides.readers.tiff.errors import ChunkError
 from viewer.slides.readers.tiff.native_codecs import native_library
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from viewer.slides.readers.shared_file import AnyFile
+    from viewer.slides.readers.jpeg_2000_code import CodePlace
 
 _RAW_CODE = 0
 """The format without boxes."""
@@ -50,14 +50,6 @@ class _Image(ctypes.Structure):
         ("icc_profile_buf", ctypes.c_void_p),
         ("icc_profile_len", ctypes.c_uint32),
     )
-
-
-class CodePlace(NamedTuple):
-    """Where the code of a JPEG 2000 lies in a file."""
-
-    file: AnyFile
-    offset: int
-    size: int
 
 
 def can_decode_areas() -> bool:
@@ -173,7 +165,7 @@ class _Input:
         try:
             while done < size:
                 wanted = min(size - done, _PIECE_BYTES)
-                data = read_exactly(place.file, place.offset + self._at + done, wanted)
+                data = place.read(self._at + done, wanted)
                 ctypes.memmove(target + done, data, wanted)
                 done += wanted
         except ChunkError as error:

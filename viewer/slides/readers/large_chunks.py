@@ -5,15 +5,15 @@ from __future__ import annotations
 import threading
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from viewer.limits import TILE_BYTES
-from viewer.slides.byte_lru import ByteLru
+from viewer.slides.byte_lru import SizedLru
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Hashable
 
-    from numpy.typing import NDArray
+Decoded = TypeVar("Decoded")
 
 LARGE_BYTES = 64 << 20
 """Chunks that take more, decoded, are decoded one at a time and handed out in parts."""
@@ -48,7 +48,7 @@ class LargeChunks:
     """Decodes large chunks one at a time, whoever asks, and holds those that were used last."""
 
     def __init__(self) -> None:
-        self.held: ByteLru[Hashable] = ByteLru(TILE_BYTES.most)
+        self.held: SizedLru[Hashable, Any] = SizedLru(TILE_BYTES.most)
         """No larger chunk is read; also for chunks whose turns are another's."""
         self._turn = threading.Lock()
         self._task = threading.RLock()
@@ -72,20 +72,25 @@ class LargeChunks:
 
     @contextmanager
     def chunk(
-        self, key: Hashable, size_bytes: int, decode: Callable[[], NDArray[Any] | None]
-    ) -> Generator[NDArray[Any] | None]:
+        self, key: Hashable, size_bytes: int, decode: Callable[[], Decoded | None]
+    ) -> Generator[Decoded | None]:
         """Give a chunk, None where none is stored. No other is decoded meanwhile: be quick.
 
-        What is wanted of it is to be copied, as a view would keep all of it in memory.
+        What is wanted of it is to be copied, as a view would keep all of it in memory. Instead of a
+        chunk it may be what decodes parts of it; where that fails it is not used again.
         """
         with self._turn:
-            image = self.held.get(key)
-            if image is None:
+            chunk: Decoded | None = self.held.get(key)
+            if chunk is None:
                 self.held.make_room(size_bytes)
-                image = decode()
-                if image is not None:
-                    self.held.put(key, image, size_bytes)
-            yield image
+                chunk = decode()
+                if chunk is not None:
+                    self.held.put(key, chunk, size_bytes)
+            try:
+                yield chunk
+            except BaseException:
+                self.held.drop(key)
+                raise
 
     def clear(self) -> None:
         """Let go of all chunks; one in use ends with its use."""

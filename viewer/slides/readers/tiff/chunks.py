@@ -11,6 +11,7 @@ import numpy as np
 from tifffile import COMPRESSION, PHOTOMETRIC, PREDICTOR, TIFF, TiffPage
 
 from viewer.slides.readers.coded_size import check_tiff_tile
+from viewer.slides.readers.jpeg_2000_code import CodePlace
 from viewer.slides.readers.jpeg_header import is_ycbcr, joined, read_jpeg_header
 from viewer.slides.readers.jpeg_markers import is_cut_short
 from viewer.slides.readers.jpeg_tiles import (
@@ -19,8 +20,14 @@ from viewer.slides.readers.jpeg_tiles import (
     TilePlaces,
     as_bytes,
 )
-from viewer.slides.readers.tiff.coded_pictures import CODED_PICTURES, as_told, decoded_picture
+from viewer.slides.readers.tiff.coded_pictures import (
+    CODED_PICTURES,
+    as_told,
+    decoded_picture,
+    decoding_bytes,
+)
 from viewer.slides.readers.tiff.errors import ChunkError, read_exactly
+from viewer.slides.readers.tiff.jpeg_stream import FRAME_WITHIN_BYTES
 from viewer.slides.readers.tiff.lab import is_lab, lab_as_rgb
 from viewer.slides.readers.tiff.page_repairs import repaired
 from viewer.slides.readers.tiff.page_tags import bits_per_sample, numbers, rationals
@@ -42,6 +49,8 @@ _OWN_COLORS = frozenset((6, 50001, 50002, 34927))
 _NO_MEMORY = "Insufficient memory"
 """As libjpeg says it."""
 
+_SMALL_SAMPLES = 1 << 22
+"""Of tiles whose decoder takes no memory to speak of."""
 _LOWEST_BIT_FIRST = 2
 """Of the tag FillOrder."""
 _SUBSAMPLING = 530
@@ -123,6 +132,23 @@ class PageChunks:
             return None
         is_stored = (self._offsets[:count] != 0) & (self._byte_counts[:count] != 0)
         return is_stored.reshape(self.rows, self.columns)
+
+    @property
+    def compression(self) -> int:
+        return int(self._page.compression)
+
+    @property
+    def decoding_bytes(self) -> int:
+        """What one chunk takes while it is decoded, with all its samples."""
+        place = self.largest_place()
+        if self._rows is not None or place is None:
+            return self.chunk_bytes
+        samples = self.chunk_width_px * self.chunk_height_px * self._samples
+        if samples <= _SMALL_SAMPLES:
+            return self.chunk_bytes
+        first = self._file.read(place.offset, min(place.size, FRAME_WITHIN_BYTES))
+        code_bytes = min(place.size, max(self._file.size_bytes - place.offset, 0))
+        return self.chunk_bytes + round(samples * decoding_bytes(self._page, first)) + code_bytes
 
     @property
     def part_bytes(self) -> int:
@@ -220,8 +246,7 @@ class PageChunks:
         """Return one plane of a chunk, as `read`. Raises ChunkError."""
         width = min(self.chunk_width_px, self.width_px - column * self.chunk_width_px)
         height = min(self.chunk_height_px, self.height_px - row * self.chunk_height_px)
-        per_plane = self.columns * self.rows * self._depth
-        index = plane * per_plane + row * self.columns + column
+        index = self._index(plane, column, row)
         try:
             data = self._bytes(index)
             if data is None:
@@ -241,15 +266,45 @@ class PageChunks:
             raise ChunkError(f"its data is of the wrong size {image.shape}")
         return image[:height, :width]
 
+    def code_place(self, plane: int, column: int, row: int) -> CodePlace | None:
+        """Return where one plane of a tile or strip lies; None where it is not stored.
+
+        Raises
+        ------
+        ChunkError
+            The file does not say so.
+        """
+        return self._place(self._index(plane, column, row))
+
+    def largest_place(self) -> CodePlace | None:
+        """Return where the longest tile or strip lies; None where none is stored."""
+        known = min(len(self._offsets), len(self._byte_counts))
+        return self._place(int(self._byte_counts[:known].argmax())) if known else None
+
+    def of_picture(self, image: NDArray[Any]) -> NDArray[Any]:
+        """Return the samples of a part of a tile that is a picture, as `read_plane` does of all.
+
+        Raises
+        ------
+        ChunkError
+            It holds others than the tags tell of.
+        """
+        return self._in_rgb(as_told(image, self._page, self._samples))
+
+    def _index(self, plane: int, column: int, row: int) -> int:
+        return (plane * self.rows * self._depth + row) * self.columns + column
+
     def _bytes(self, index: int) -> bytes | None:
         if self._rows is not None:
             return self._rows.read(index)
+        place = self._place(index)
+        return None if place is None else read_exactly(*place)
+
+    def _place(self, index: int) -> CodePlace | None:
         if index >= min(len(self._offsets), len(self._byte_counts)):
             raise ChunkError("the file's list of tiles ends before it")
         offset, size = self._offsets.item(index), self._byte_counts.item(index)
-        if size == 0 or offset == 0:
-            return None
-        return read_exactly(self._file, offset, size)
+        return None if size == 0 or offset == 0 else CodePlace(self._file, offset, size)
 
     def _decoder(self) -> Callable[[bytes, int], NDArray[Any]]:
         page = self._page
@@ -361,11 +416,15 @@ class PageChunks:
         if page.predictor == PREDICTOR.HORIZONTAL and bits < 8 * image.dtype.itemsize:
             # Differences of fewer bits than their type has wrap at these, not at those of the type.
             image = image & image.dtype.type((1 << bits) - 1)
+        return self._in_rgb(image)
+
+    def _in_rgb(self, image: NDArray[Any]) -> NDArray[Any]:
+        """Return samples with YCbCr as RGB, unless the decoder has seen to that."""
         wants_rgb = (
             self._is_ycbcr
             and image.shape[2] >= 3
             and image.dtype in (np.uint8, np.uint16)
-            and page.compression not in _OWN_COLORS
+            and self._page.compression not in _OWN_COLORS
         )
         return self._as_rgb(image) if wants_rgb else image
 

@@ -8,8 +8,11 @@ import imagecodecs
 import numpy as np
 from tifffile import COMPRESSION, PHOTOMETRIC, TIFF
 
+from viewer.slides.readers.jpeg_2000_code import IN_TIFF
+from viewer.slides.readers.jpeg_header import read_jpeg_header
 from viewer.slides.readers.tiff.errors import ChunkError
 from viewer.slides.readers.tiff.page_tags import bits_per_sample
+from viewer.slides.readers.tiff.rows import JPEG
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,6 +23,31 @@ CODED_PICTURES = frozenset((22610, 33003, 33004, 33005, 34712, 34933, 34934, 500
 
 _COLORS = (PHOTOMETRIC.RGB, PHOTOMETRIC.YCBCR)
 _SAMPLES_WITH_OPACITY = 4
+
+
+_DECODING_BYTES = {
+    **dict.fromkeys(IN_TIFF, 4.0),
+    **dict.fromkeys((34927, 50001), 4 / 3),
+    **dict.fromkeys((50002, 52546), 1.0),
+}
+_LOSSLESS_BYTES, _PROGRESSIVE_BYTES = 3.0, 2.0
+"""What decoders take for a sample beside the result, by compressions and of JPEG; as measured."""
+
+
+def decoding_bytes(page: TiffPage, first: bytes) -> float:
+    """Return what a sample takes while it is decoded, beside the result.
+
+    Parameters
+    ----------
+    first
+        The beginning of a tile or strip.
+    """
+    if page.compression not in JPEG:
+        return _DECODING_BYTES.get(int(page.compression), 0.0)
+    header = read_jpeg_header(first)
+    if header.is_lossless:
+        return _LOSSLESS_BYTES
+    return _PROGRESSIVE_BYTES if header.is_progressive else 0.0
 
 
 def decoded_picture(page: TiffPage, data: bytes, samples: int) -> NDArray[Any]:

@@ -9,6 +9,7 @@ import numpy as np
 from viewer.slides.readers.sample_colors import ColorModel
 from viewer.slides.readers.tiff.chunks import all_colors
 from viewer.slides.readers.tiff.errors import ChunkError
+from viewer.slides.readers.tiff.jpeg_2000_tiles import AreaTiles
 from viewer.slides.readers.tiff.masks import TransparencyMask
 from viewer.slides.readers.tiff.parted import page_chunks
 from viewer.slides.readers.turning import UPRIGHT, is_orientation
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from viewer.slides.readers.sample_colors import SampleColors
     from viewer.slides.readers.tiff.files import TiffFiles
     from viewer.slides.source import RgbImage
+    from viewer.slides.tile_windows import Window
 
 _CLEAR_GLASS = 255
 _ORIENTATION = 274
@@ -37,6 +39,8 @@ class LevelChunks:
         How the page is to be turned, 1 to 8.
     chunk_bytes, part_bytes
         Of what is decoded at once, and of the part of it that is read at once.
+    decoding_bytes
+        What the decoder takes for that.
     colors
         How samples become RGB; set before `read_rgb`.
     """
@@ -55,6 +59,7 @@ class LevelChunks:
         self.parts_per_chunk = max(page.parts_per_chunk for page in self._pages)
         self.chunk_bytes = sum(page.chunk_bytes for page in self._pages)
         self.part_bytes = sum(page.part_bytes for page in self._pages)
+        self.decoding_bytes = max(self.chunk_bytes, *(page.decoding_bytes for page in self._pages))
         self.colors: SampleColors | None = None
         self._samples = sum(page.samplesperpixel for page in pages)
         self._dtype = pages[0].dtype or np.dtype(np.uint8)
@@ -124,6 +129,31 @@ class LevelChunks:
             if is_clear.any():
                 image = np.where(is_clear[..., np.newaxis], np.uint8(_CLEAR_GLASS), image)
         return image
+
+    def can_be_reduced(self, times: int) -> bool:
+        """Return whether `reduced` gives all tiles with both sides halved so many times.
+
+        The means of a palette's entries are none of its colors, and a mask has a size of its own.
+        """
+        page, colors = self._pages[0], self.colors
+        is_plain = len(self._pages) == 1 and self._mask is None and colors is not None
+        if not is_plain or colors.model is ColorModel.PALETTE or not isinstance(page, AreaTiles):
+            return False
+        return page.can_be_reduced(times)
+
+    def reduced(self, times: int) -> Iterator[tuple[Window, RgbImage | ChunkError]]:
+        """Yield where each tile lies on the reduced page, and how it is shown there.
+
+        It is uint8 (height, width, 3), or why it cannot be read.
+        """
+        (page,), colors = self._pages, self.colors
+        assert isinstance(page, AreaTiles)
+        assert colors is not None
+        for window, found in page.reduced(times):
+            if found is None:
+                yield window, np.full((window[3], window[2], 3), _CLEAR_GLASS, np.uint8)
+            else:
+                yield window, found if isinstance(found, ChunkError) else colors.rgb(found)
 
     def read_values(self, column: int, row: int) -> NDArray[Any]:
         """Return a chunk's stored values, (height, width, samples); a gap is 0.

@@ -45,13 +45,26 @@ class FlatChunks(RgbChunks, Protocol):
 
 
 def needs_overview(levels: Sequence[LevelChunks]) -> bool:
-    """Return whether the finest level is large, in wide strips, and without a level near it."""
+    """Return whether the finest level is large, in wide strips, and without a level near it.
+
+    Also where its tiles can be decoded to a smaller size of their own.
+    """
     finest = levels[0]
     is_large = finest.width_px * finest.height_px > LARGE_PX
     has_next = len(levels) > 1 and finest.width_px / levels[1].width_px <= _FACTORS[0]
-    if not is_large or finest.chunk_width_px < _WIDE_PX or has_next:
+    if not is_large or has_next:
+        return False
+    if finest.can_be_reduced(_halvings(factor_of(finest))):
+        return True
+    if finest.chunk_width_px < _WIDE_PX:
         return False
     return finest.columns == 1 or _ends_with_pixels(finest, factor_of(finest))
+
+
+def overview_of(finest: LevelChunks) -> StripOverview:
+    """Return the overview of a level that needs one."""
+    can_be_reduced = finest.can_be_reduced(_halvings(factor_of(finest)))
+    return _ReducedOverview(finest) if can_be_reduced else StripOverview(finest)
 
 
 class StripOverview:
@@ -87,13 +100,15 @@ class StripOverview:
         """
         with self._lock:
             if self._image is None:
-                is_of_tiles = self._finest.columns > 1
-                self._image = self._made_of_tiles() if is_of_tiles else self._made_of_strips()
+                self._image = self._made()
             image = self._image
         top, left = row * _CHUNK_PX, column * _CHUNK_PX
         if self._is_lost[top : top + _CHUNK_PX].all():
             raise ChunkError(self._why)
         return image[top : top + _CHUNK_PX, left : left + _CHUNK_PX].copy()
+
+    def _made(self) -> RgbImage:
+        return self._made_of_tiles() if self._finest.columns > 1 else self._made_of_strips()
 
     def _made_of_tiles(self) -> RgbImage:
         """Go through the tiles once; what cannot be read is hatched.
@@ -182,6 +197,33 @@ class StripOverview:
         except (ChunkError, TileError) as error:
             self._why = str(error)
             return None
+
+
+class _ReducedOverview(StripOverview):
+    """A reduced level of tiles that are decoded to its size at once."""
+
+    def __init__(self, finest: LevelChunks) -> None:
+        super().__init__(finest)
+        self._tiles = finest
+
+    def _made(self) -> RgbImage:
+        image = np.empty((self.height_px, self.width_px, 3), np.uint8)
+        is_read = np.zeros(self.height_px, bool)
+        for (left, top, width, height), tile in self._tiles.reduced(_halvings(self.factor)):
+            tell_progress(top / self.height_px)
+            part = image[top : top + height, left : left + width]
+            if isinstance(tile, ChunkError):
+                self._why = str(tile)
+                hatch(part)
+            else:
+                is_read[top : top + height] = True
+                part[:] = tile
+        self._is_lost = ~is_read
+        return image
+
+
+def _halvings(factor: int) -> int:
+    return factor.bit_length() - 1
 
 
 def factor_of(finest: RgbChunks) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 
 from viewer.slides.readers.large_chunks import LARGE_BYTES, large_chunks, part_rows
 from viewer.slides.readers.tiff.chunks import PageChunks
+from viewer.slides.readers.tiff.jpeg_2000_tiles import area_tiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,11 +19,15 @@ if TYPE_CHECKING:
 
     from viewer.slides.readers.jpeg_tiles import TilePlaces
     from viewer.slides.readers.shared_file import AnyFile
+    from viewer.slides.readers.tiff.jpeg_2000_tiles import AreaTiles
 
 
-def page_chunks(page: TiffPage, file: AnyFile) -> PageChunks | PartedChunks:
-    """Return the chunks of a page, in parts where they are large."""
+def page_chunks(page: TiffPage, file: AnyFile) -> PageChunks | PartedChunks | AreaTiles:
+    """Return the chunks of a page, in parts or squares where they are large. Raises ChunkError."""
     whole = PageChunks(page, file)
+    areas = area_tiles(whole)
+    if areas is not None:
+        return areas
     return PartedChunks(whole) if whole.plane_bytes > LARGE_BYTES else whole
 
 
@@ -43,7 +48,7 @@ class PartedChunks:
         self.chunk_height_px = part_rows(whole.chunk_height_px, row_bytes, is_exact=whole.has_gaps)
         self.columns, self.rows = whole.columns, -(-self.height_px // self.chunk_height_px)
         self.parts_per_chunk = -(-whole.chunk_height_px // self.chunk_height_px)
-        self.chunk_bytes = whole.chunk_bytes
+        self.chunk_bytes, self.decoding_bytes = whole.chunk_bytes, whole.decoding_bytes
         self.part_bytes = row_bytes * self.chunk_height_px
 
     @property

@@ -103,7 +103,7 @@ class SequentialRows(ABC):
             tell_progress(row / strip_rows)
             rows = min(self._block_rows, strip_rows - row)
             data = np.frombuffer(at.stream.read(rows), np.uint8)
-            held.put((self, strip, at.next_block), data)
+            held.put((self, strip, at.next_block), data, data.nbytes)
             at.next_block += 1
             if at.next_block > block:
                 if row + rows < strip_rows:
