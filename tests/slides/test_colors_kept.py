@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import struct
 from collections.abc import Callable
 from contextlib import closing
@@ -10,11 +11,12 @@ from pathlib import Path
 
 import marked_slides
 import numpy as np
+import pydicom
 import pytest
 import tifffile
 from little_cms import ADOBE, by_little_cms
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageCms
 
 from viewer.slides import open_slide
 from viewer.slides.displayed import AS_STORED, BY_PROFILE, colors_given, displayed
@@ -56,6 +58,35 @@ def test_a_converted_slide_keeps_them_or_says_so(
     expected = by_little_cms(Image.fromarray(stored), ADOBE) if is_kept else stored
     assert np.abs(picture.astype(int) - expected).max() <= JPEG_ROUNDING
     assert (colors, is_said) == ((BY_PROFILE, False) if is_kept else (AS_STORED, True))
+
+
+@pytest.mark.parametrize("kind", ["dicom", "ome-tiff"])
+@pytest.mark.parametrize("space", [b"GRAY", b""])
+def test_of_a_profile_that_cannot_be_used_it_is_said_what_is_written(
+    tmp_path: Path, space: bytes, kind: str
+) -> None:
+    profile = bytearray(ADOBE)
+    profile[16:20] = space or profile[16:20]
+    broken = bytes(profile) if space else bytes(profile[:200])
+    path = tmp_path / "slide.tif"
+    pixels = np.full((300, 300, 3), COLOR, np.uint8)
+    tifffile.imwrite(
+        path, pixels, tile=(256, 256), photometric="rgb", iccprofile=broken,
+        resolution=(40_000, 40_000), resolutionunit="CENTIMETER",
+    )  # fmt: skip
+    done = convert(path, tmp_path / ("out" if kind == "dicom" else "out.ome.tif"), kind=kind)
+    (said,) = (each for each in done.lossy if "profile" in each)
+    assert said.startswith("The slide's color profile cannot be used (")
+    picture, colors = shown(done.path)
+    assert np.abs(picture.astype(int) - pixels).max() <= JPEG_ROUNDING
+    if kind == "dicom":
+        assert said.endswith("DICOM demands an ICC profile: sRGB is written.")
+        assert colors == BY_PROFILE
+        dataset = pydicom.dcmread(done.path / "level-0.dcm", stop_before_pixels=True)
+        written = ImageCms.ImageCmsProfile(io.BytesIO(dataset.OpticalPathSequence[0].ICCProfile))
+        assert "sRGB" in ImageCms.getProfileName(written)
+    else:
+        assert colors == said
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,26 @@ AS_STORED = "as stored: the slide has no ICC profile"
 def displayed(info: SlideInfo, rgb: RgbImage, *, uses_icc: bool = True) -> RgbImage:
     """Return pixels of a slide as they are shown before anybody adjusts it.
 
-    For all pictures beside the canvas: thumbnails, label, macro, galleries, and what language
-    models, agents and datasets are given. Pixels that are measured or analyzed are the stored ones.
+    For all pictures beside the canvas: thumbnails, galleries, and what language models, agents and
+    datasets are given; of label and macro see `displayed_beside`. Pixels that are measured or
+    analyzed are the stored ones.
     """
     found = changing_profile(info.icc_profile) if uses_icc and info.icc_profile else None
     return rgb if found is None else found.to_srgb(rgb)
+
+
+def displayed_beside(
+    info: SlideInfo, name: str, rgb: RgbImage, *, uses_icc: bool = True
+) -> RgbImage:
+    """Return the pixels of an associated picture as they are shown, by `profile_beside`."""
+    profile = profile_beside(info, name) if uses_icc else None
+    found = changing_profile(profile) if profile else None
+    return rgb if found is None else found.to_srgb(rgb)
+
+
+def profile_beside(info: SlideInfo, name: str) -> bytes | None:
+    """Return the profile of an associated picture: its own where it has one, else the slide's."""
+    return info.profiles_beside.get(name) or info.icc_profile
 
 
 def colors_given(info: SlideInfo) -> str:

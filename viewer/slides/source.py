@@ -100,6 +100,8 @@ class SlideInfo:
         What the slide is called; `open_slide` sees to it.
     notes
         Sentences on what is not shown, shown stretched, or to be doubted.
+    profiles_beside
+        ICC profiles of associated pictures that have one of their own, by their names.
     images
         All images of the file where it holds several, and `image`, the index of the open one.
     part
@@ -117,6 +119,7 @@ class SlideInfo:
     icc_profile: bytes | None = None
     properties: Mapping[str, str] = field(default_factory=dict[str, str])
     notes: tuple[str, ...] = ()
+    profiles_beside: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
     images: tuple[ImageEntry, ...] = ()
     image: int = 0
     part: str = ""

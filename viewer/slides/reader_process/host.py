@@ -232,6 +232,7 @@ def _opened(source: SlideSource) -> Opened:
         info.optics,
         info.associated,
         info.icc_profile,
+        dict(info.profiles_beside),
         dict(info.properties),
         info.notes,
         info.images,

@@ -79,6 +79,7 @@ class Opened(msgspec.Struct, frozen=True, tag=True):
     optics: Optics
     associated: tuple[str, ...]
     icc_profile: bytes | None
+    profiles_beside: dict[str, bytes]
     properties: dict[str, str]
     notes: tuple[str, ...]
     images: tuple[ImageEntry, ...]

@@ -307,6 +307,7 @@ def _info(opened: Opened) -> SlideInfo:
         optics=_sound_optics(opened.optics),
         associated=opened.associated,
         icc_profile=opened.icc_profile,
+        profiles_beside=opened.profiles_beside,
         properties=opened.properties,
         notes=opened.notes,
         images=opened.images,

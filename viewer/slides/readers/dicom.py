@@ -221,6 +221,7 @@ def source_of_slide(
         optics=optics,
         associated=tuple(associated),
         icc_profile=_profile_of(paths[0], described) if is_rgb else None,
+        profiles_beside=_profiles_beside(slide),
         properties={
             "dicom.TransferSyntaxUID": str(some.transfer_syntax),
             "dicom.SeriesInstanceUID": str(dataset.uids.slide.series_instance),
@@ -315,6 +316,27 @@ def _profile_of(path: str, described: list[OpticalPath]) -> bytes | None:
     return next(iter(own or [each.profile for each in described]), None)
 
 
+def _profiles_beside(slide: Any) -> dict[str, bytes]:
+    """Return the color profiles of the pictures beside the slide that have one of their own."""
+    found = {ours: _first_beside(slide, theirs) for theirs, ours in _NAMES.items()}
+    described = {
+        name: optical_paths_of(beside.dataset.as_dataset())
+        for name, beside in found.items()
+        if beside is not None
+    }
+    return {
+        name: profile
+        for name, paths in described.items()
+        if (profile := next((each.profile for each in paths if each.profile), None))
+    }
+
+
+def _first_beside(slide: Any, group: str) -> Any:
+    """Return the instance that holds the pixels of a picture; None where there is none."""
+    images = getattr(slide, group)
+    return None if images is None else next(iter(images[0].instances.values()))
+
+
 def _channels(
     paths: list[str], described: list[OpticalPath], dtype: str, reader: _DicomReader
 ) -> tuple[Channel, ...]:
@@ -371,7 +393,7 @@ class _DicomReader:
 
     def read_associated(self, name: str) -> RgbImage:
         group = next(theirs for theirs, ours in _NAMES.items() if ours == name)
-        instance = next(iter(getattr(self._slide, group)[0].instances.values()))
+        instance = _first_beside(self._slide, group)
         size = instance.size
         if size.width * size.height > _MOST_ASSOCIATED_PX:
             raise ChunkError("it is too large")

@@ -278,9 +278,18 @@ def _info(path: Path, slide: OpenSlide, properties: dict[str, str]) -> SlideInfo
         optics=optics,
         associated=tuple(slide.associated_images),
         icc_profile=stored or unread_profile(path, vendor, properties),
+        profiles_beside=_profiles_beside(slide),
         properties=properties,
         notes=(*left_out_notes(path, vendor, properties), *((doubt,) if doubt else ())),
     )
+
+
+def _profiles_beside(slide: OpenSlide) -> dict[str, bytes]:
+    """Return the color profiles of the associated pictures that have one."""
+    handle = slide._osr  # pyright: ignore[reportPrivateUsage]
+    read = lowlevel.read_associated_image_icc_profile
+    found = {name: read(handle, name) for name in slide.associated_images}
+    return {name: profile for name, profile in found.items() if profile}
 
 
 def _optics(properties: Mapping[str, str], vendor: str) -> Optics:

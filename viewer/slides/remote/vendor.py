@@ -145,6 +145,7 @@ def _aperio(path: Path, tiff: TiffFile) -> VendorTiffSource | None:
         optics=optics,
         associated=tuple(sorted(beside)),
         icc_profile=icc_profile(first),
+        profiles_beside=_profiles(tiff, beside),
         properties=properties,
         notes=(doubt,) if doubt else (),
     )
@@ -201,6 +202,16 @@ def _beside(tiff: TiffFile) -> list[_Beside]:
         if named or index == 1:
             found.append(_Beside(named[1] if named else "thumbnail", index))
     return found
+
+
+def _profiles(tiff: TiffFile, beside: dict[str, int]) -> dict[str, bytes]:
+    """Return the color profiles of the pictures that have one."""
+    pages = {name: tiff.pages[directory] for name, directory in beside.items()}
+    return {
+        name: profile
+        for name, page in pages.items()
+        if isinstance(page, TiffPage) and (profile := icc_profile(page))
+    }
 
 
 def _associated(path: Path, name: str, beside: dict[str, int]) -> RgbImage:

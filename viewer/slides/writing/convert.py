@@ -12,6 +12,7 @@ import msgspec
 from viewer.atomic_write import replace_by
 from viewer.plurals import plural
 from viewer.slides.calibration import remembered_mpp_um
+from viewer.slides.color_profile import profile_problem
 from viewer.slides.opener import open_slide
 from viewer.slides.writing.engine import ConversionRun, TileCounts
 from viewer.slides.writing.errors import UnknownKindError
@@ -37,6 +38,7 @@ _ADVISED = {"ome-tiff": ".ome.tif", "ome-zarr": ".ome.zarr", "dicom": "none, for
 _FORMAT = 1
 """Of what a spool holds: another version does not go on where this one ended."""
 _CODED_SHARE = 0.94
+_SRGB_INSTEAD = " DICOM demands an ICC profile: sRGB is written."
 
 
 class Conversion(msgspec.Struct):
@@ -192,11 +194,18 @@ def _write(
     check_conversion(run, plan, whole)
     watch.check()
     replace_by(whole, conversion.path)
-    if conversion.kind == "dicom" and plan.is_rgb and not info.icc_profile:
-        conversion.lossy.append(
-            "The slide has no ICC profile, and DICOM demands one: sRGB is written."
-        )
+    if plan.is_rgb and (lost := _profile_lost(info, conversion.kind)):
+        conversion.lossy.append(lost)
     return run
+
+
+def _profile_lost(info: SlideInfo, kind: str) -> str:
+    """Return a sentence where the profile that is written is none, or not the slide's; else ""."""
+    problem = profile_problem(info.icc_profile)
+    if problem:
+        return problem + (_SRGB_INSTEAD if kind == "dicom" else "")
+    is_lacking = kind == "dicom" and not info.icc_profile
+    return f"The slide has no ICC profile.{_SRGB_INSTEAD}" if is_lacking else ""
 
 
 def _with_scale(info: SlideInfo, options: ConvertOptions) -> SlideInfo:

@@ -10,6 +10,7 @@ from pydicom.sequence import Sequence
 from pydicom.uid import VLWholeSlideMicroscopyImageStorage, generate_uid
 
 from viewer import __version__
+from viewer.slides.color_profile import is_usable
 from viewer.slides.srgb import srgb
 from viewer.slides.writing.coding import JpegCoding
 
@@ -160,7 +161,7 @@ def _add_optics(new: Dataset, plan: ConvertPlan, info: SlideInfo) -> None:
         path.OpticalPathIdentifier = str(number + 1)
         if plan.is_rgb:
             kind = _code("111744", "DCM", "Brightfield illumination")
-            path.ICCProfile = info.icc_profile or _srgb()
+            path.ICCProfile = info.icc_profile if is_usable(info.icc_profile) else _srgb()
         else:
             kind = _code("111743", "DCM", "Epifluorescence illumination")
             path.OpticalPathDescription = plan.channels[number].name

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
 
 from viewer.canvas.qt_guard import guarded
 from viewer.canvas.tile_picture import rgb_to_qimage
-from viewer.slides.displayed import displayed
+from viewer.slides.displayed import displayed_beside
 from viewer.ui.background_runner import BackgroundRunner, Task, Urgency
 from viewer.ui.shell.panel import Panel, shows_state
 from viewer.ui.slides.images import fitted
@@ -210,7 +210,8 @@ class PictureView(QWidget):
 
 def _picture(source: SlideSource, name: str, *, uses_icc: bool) -> QImage:
     """Reads a picture; for worker threads."""
-    pixels = displayed(source.info, source.read_associated(name), uses_icc=uses_icc)
+    stored = source.read_associated(name)
+    pixels = displayed_beside(source.info, name, stored, uses_icc=uses_icc)
     return fitted(rgb_to_qimage(pixels), _KEPT_SIZE)
 
 

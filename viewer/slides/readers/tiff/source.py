@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
-from tifffile import TiffFile, TiffFileError
+from tifffile import PHOTOMETRIC, TiffFile, TiffFileError
 
 from viewer.limits import TILE_BYTES, TILE_PIECES, open_regular
 from viewer.slides.channels import as_channels
@@ -34,7 +34,7 @@ from viewer.slides.readers.tiff.metadata import (
     raw_resolution_um,
     tiff_properties,
 )
-from viewer.slides.readers.tiff.overview import StripOverview, needs_overview
+from viewer.slides.readers.tiff.overview import StripOverview, needs_overview, overview_of
 from viewer.slides.readers.tiff.page_colors import (
     WHOLE_LEVEL_PX,
     PageColors,
@@ -171,6 +171,7 @@ def _source(path: Path, tiff: TiffFile, files: TiffFiles, wanted: int | None) ->
         optics=optics,
         associated=tuple(beside),
         icc_profile=None if is_cmyk else icc_profile(page),
+        profiles_beside=_profiles(beside),
         properties=tiff_properties(page) | _ome_properties(image),
         notes=tuple(note for note in notes if note),
         images=entries if len(entries) > 1 else (),
@@ -181,6 +182,16 @@ def _source(path: Path, tiff: TiffFile, files: TiffFiles, wanted: int | None) ->
     )
     flat = levels if stack.samples or axes.has_planes else _with_overview(levels)
     return TiffSource(path, files, flat, info, beside, stack)
+
+
+def _profiles(beside: Mapping[str, TiffImage]) -> dict[str, bytes]:
+    """Return the color profiles of pictures that have one, but for inks: colors are made by it."""
+    pages = {name: image.levels[0].page for name, image in beside.items()}
+    return {
+        name: profile
+        for name, page in pages.items()
+        if page.photometric != PHOTOMETRIC.SEPARATED and (profile := icc_profile(page))
+    }
 
 
 def _upright_optics(optics: Optics, orientation: int) -> Optics:
@@ -203,8 +214,8 @@ def _shown_levels(
     """
     levels = [LevelChunks(level.pages, files, level.mask) for level in image.levels]
     for level in levels:
-        if level.chunk_bytes > TILE_BYTES.most:
-            sentence = TILE_BYTES.sentence(path.name, level.chunk_bytes)
+        if level.decoding_bytes > TILE_BYTES.most:
+            sentence = TILE_BYTES.sentence(path.name, level.decoding_bytes)
             raise UnsupportedSlideError(path, _to_be_converted(sentence))
         size = (level.width_px, level.height_px)
         pieces = tile_pieces(size, (level.chunk_width_px, level.chunk_height_px))
@@ -228,7 +239,7 @@ def _with_overview(levels: list[LevelChunks]) -> list[LevelChunks | StripOvervie
     """Return the levels, with one made here where tiles of wide strips could not be halved."""
     if not needs_overview(levels):
         return [*levels]
-    overview = StripOverview(levels[0])
+    overview = overview_of(levels[0])
     return [
         levels[0],
         overview,
