@@ -68,6 +68,6 @@ class SizedLru(Generic[Key, Held]):
 class ByteLru(SizedLru[Key, "NDArray[Any]"]):
     """Keeps pictures, as `SizedLru`."""
 
-    def put(self, key: Key, image: NDArray[Any], size_bytes: int | None = None) -> None:
+    def put(self, key: Key, held: NDArray[Any], size_bytes: int | None = None) -> None:
         """Keep a picture; `size_bytes` is what it takes where it is a view of more."""
-        super().put(key, image, image.nbytes if size_bytes is None else size_bytes)
+        super().put(key, held, held.nbytes if size_bytes is None else size_bytes)

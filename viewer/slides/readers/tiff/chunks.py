@@ -423,7 +423,7 @@ class PageChunks:
         wants_rgb = (
             self._is_ycbcr
             and image.shape[2] >= 3
-            and image.dtype in (np.uint8, np.uint16)
+            and image.dtype in (np.dtype(np.uint8), np.dtype(np.uint16))
             and self._page.compression not in _OWN_COLORS
         )
         return self._as_rgb(image) if wants_rgb else image

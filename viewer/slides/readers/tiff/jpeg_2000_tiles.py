@@ -199,8 +199,11 @@ def _means(samples: NDArray[Any], step: int) -> NDArray[Any]:
     height, width = samples.shape[:2]
     rows = np.add.reduceat(samples, range(0, height, step), axis=0, dtype=np.float64)
     sums = np.add.reduceat(rows, range(0, width, step), axis=1)
-    down, across = (np.minimum(step, side - np.arange(0, side, step)) for side in (height, width))
-    return (sums / (down[:, np.newaxis] * across)[..., np.newaxis]).astype(samples.dtype)
+    down, across = (
+        np.minimum(step, side - np.arange(0, side, step, dtype=np.int64))
+        for side in (height, width)
+    )
+    return (sums / np.outer(down, across)[..., np.newaxis]).astype(samples.dtype)
 
 
 def _side(tile_px: int, count: int) -> int:

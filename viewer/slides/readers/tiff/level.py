@@ -136,8 +136,9 @@ class LevelChunks:
         The means of a palette's entries are none of its colors, and a mask has a size of its own.
         """
         page, colors = self._pages[0], self.colors
-        is_plain = len(self._pages) == 1 and self._mask is None and colors is not None
-        if not is_plain or colors.model is ColorModel.PALETTE or not isinstance(page, AreaTiles):
+        if len(self._pages) > 1 or self._mask is not None or not isinstance(page, AreaTiles):
+            return False
+        if colors is None or colors.model is ColorModel.PALETTE:
             return False
         return page.can_be_reduced(times)
 
