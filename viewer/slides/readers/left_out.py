@@ -25,6 +25,8 @@ _SCN_PLANES, _SCN_CHANNELS = (
     for axis in "zc"
 )
 _SCN_READ = "brightfield"
+_SHOWN_PLANE = {"hamamatsu": "the one at 0 µm", "leica": "the first"}
+"""OpenSlide passes over directories of NDPI at other heights, and of SCN with z other than 0."""
 _MIRAX_PLANES, _MIRAX_FILTERS = "Microscope focus level", "Slide filter level"
 _MOST_MIRAX_AXES = 100
 
@@ -42,8 +44,9 @@ def left_out_notes(path: Path, vendor: str, properties: Mapping[str, str]) -> tu
         others = vendor == "leica" and any(light != _SCN_READ for light in _scn_lights(path))
     except (OSError, TiffDirectoryError, ValueError):
         return ()  # damage is said where it costs pixels
+    which = _SHOWN_PLANE.get(vendor, "one")
     said = (
-        (planes, f"Shown: one of {planes} focal planes; the others are not read."),
+        (planes, f"Shown: {which} of {planes} focal planes; the others are not read."),
         (channels, "Further channels of this slide are not read."),
         (2 * others, "A scan of this slide in fluorescence is not read."),
     )
