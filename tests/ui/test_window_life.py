@@ -406,5 +406,19 @@ def test_writing_is_finished_before_the_end(tmp_path: Path, qtbot: QtBot) -> Non
     assert len(list(tmp_path.iterdir())) == 20
 
 
+def test_what_cannot_be_written_at_the_end_is_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    background = BackgroundRunner("test", 1)
+    told: list[object] = []
+    for number in range(3):
+        path = tmp_path / "no folder" / str(number)
+        background.run(lambda path=path: path.write_text("lost"), told.append, told.append)
+    background.close(finish=True)
+    errors = [record.exc_info[1] for record in caplog.records if record.exc_info]
+    assert [type(error) for error in errors] == [FileNotFoundError] * 3
+    assert not told, "nobody is there any more"
+
+
 def test_hidden_panels_take_no_room(window: MainWindow) -> None:
     assert (window.width(), window.height()) == (1000, 700)

@@ -42,7 +42,7 @@ class BackgroundRunner(QObject):
         super().__init__(parent)
         self._lane = Lane(name, threads, self._finish)
         self._lock = threading.Lock()
-        self._closed = False
+        self._closed = self._finishes = False
         self._arrived.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
 
     def run(
@@ -83,10 +83,10 @@ class BackgroundRunner(QObject):
         """Takes no more work and waits a moment for what runs to end.
 
         What has not begun is dropped, unless `finish` asks to carry it out, as for writing files.
-        Neither `done` nor `failed` runs any more.
+        Neither `done` nor `failed` runs any more; what failed of what is carried out is logged.
         """
         with self._lock:
-            self._closed = True
+            self._closed, self._finishes = True, finish
         if not finish:
             self.cancel_waiting()
         QUEUE.wait_for(self._lane, _FINISH_WAIT_S if finish else _CLOSE_WAIT_S)
@@ -98,6 +98,8 @@ class BackgroundRunner(QObject):
             if wanted:
                 self._arrived.emit(task)
         if not wanted:
+            if self._finishes and not task.canceled and task.error is not None:
+                _log_error(task.error)
             task.drop()
 
     def _deliver(self, task: Task) -> None:
