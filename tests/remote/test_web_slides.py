@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,6 +40,7 @@ from viewer.slides.remote.address import (
     slide_path,
     without_secrets,
 )
+from viewer.slides.remote.endpoints import check_contact
 from viewer.slides.remote.errors import (
     NoRangesError,
     NothingThereError,
@@ -356,6 +358,19 @@ def test_the_policy_holds_for_stores(address: str, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(egress, "policy", lambda: Policy(allowed_hosts=("slides.example.org",)))
     with pytest.raises(SlideAccessError, match=r"amazonaws|googleapis|blob\.core"):
         open_slide(slide_path(address))
+
+
+@pytest.mark.parametrize("has_keys", [True, False])
+def test_keys_of_a_bucket_go_over_https_only(
+    has_keys: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://bucket.invalid")
+    if has_keys:
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    refused = pytest.raises(EgressError, match="over https only") if has_keys else nullcontext()
+    with refused:
+        check_contact("s3://bucket/a.tif")
 
 
 def test_a_file_that_changes_on_the_server_is_noticed(tmp_path: Path, served_folder: Path) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 import shapely
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QEvent, Qt
 from shapely import affinity
 
 from viewer.annotations.shape_editing import EmptyShapeError, TooThinError, ellipse, wide_parts
@@ -19,7 +19,7 @@ from viewer.canvas.shape_paths import shape_path
 from viewer.geometry import Box, Point
 
 if TYPE_CHECKING:
-    from PySide6.QtCore import QEvent, QObject
+    from PySide6.QtCore import QObject
     from PySide6.QtGui import QPainter
     from shapely.geometry.base import BaseGeometry
 
@@ -53,6 +53,8 @@ class DragTool(DrawingTool):
         self._new: Annotation | None = None
         self._draft = StrokeTransaction(desk, self.label)
         self._view: View | None = None
+        self._is_by_hand = False
+        """Whether a button was pressed since the tool was taken up: who drags, ends by Enter."""
 
     @abstractmethod
     def shape(self, start: Point, end: Point, view: View, *, is_even: bool) -> BaseGeometry:
@@ -65,12 +67,17 @@ class DragTool(DrawingTool):
     def take(self, event: QEvent, view: View) -> bool:
         """As `DrawingTool`; remember what is in view."""
         self._view = view
+        self._is_by_hand |= event.type() == QEvent.Type.MouseButtonPress
         return super().take(event, view)
 
+    def put_down(self) -> None:
+        super().put_down()
+        self._is_by_hand = False
+
     def wants(self, key: Qt.Key, keys: Qt.KeyboardModifier) -> bool:
-        """As `DrawingTool` asks for: Enter draws without a mouse."""
+        """As `DrawingTool` asks for: Enter draws where no mouse does."""
         is_plain = not keys & ~Qt.KeyboardModifier.KeypadModifier
-        return is_plain and key in _DRAW_KEYS and not self.is_busy
+        return is_plain and key in _DRAW_KEYS and not self.is_busy and not self._is_by_hand
 
     def key(self, key: Qt.Key) -> None:
         """Draw in the middle of the view, as a hand would from one end to the other."""
