@@ -75,8 +75,6 @@ EXTRA_TAGS = [
     (33723, "B", len(SECRET.encode()), SECRET.encode(), True),
     (34377, "B", len(SECRET.encode()), SECRET.encode(), True),
     (40093, "B", len(SECRET.encode("utf-16-le")), SECRET.encode("utf-16-le"), True),
-    (340, "s", 0, SECRETS[0], True),
-    (341, "B", len(SECRET.encode()), SECRET.encode(), True),
     (65000, "s", 0, base64.b64encode(SECRET.encode()).decode(), True),
 ]
 
