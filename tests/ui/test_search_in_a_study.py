@@ -1,14 +1,16 @@
-"""Fields alike on other slides are shown under the names that a study lets them have."""
+"""What is said of other slides names them as a study lets them be named."""
 
 from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from PIL import Image
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
-from test_overlays import _heatmap, _query_page, run_known
+from test_overlays import _heatmap, _query_page, _shown, run_known
+from ui_steps import show_slide
 
 from viewer.geometry import Box, Point
 from viewer.inference.models.model_library import find_model
@@ -51,3 +53,29 @@ def test_hidden_names_are_hidden_in_the_search_on_other_slides(
     qtbot.waitUntil(lambda: " Slide" in gallery.item(0).text(), timeout=_PATIENCE_MS)
     shown = [gallery.item(row) for row in range(gallery.count())]
     assert not any("Smith" in each.text() + each.toolTip() for each in shown)
+
+
+@pytest.mark.usefixtures("quick_nuclei")
+def test_a_run_that_ends_with_its_slide_names_it_as_the_study_does(
+    window: MainWindow, sample_slide: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    study = tmp_path / "study"
+    study.mkdir()
+    slide = study / "Smith 1971.svs"
+    slide.write_bytes(sample_slide.read_bytes())
+    slides = tuple(project_slides([study], study, []))
+    stages = (Stage(name="Blind", hides=("names",)),)
+    create_project(study, Project(title="Study", slides=slides, stages=stages))
+    window.open_paths([study])
+    qtbot.waitUntil(window.projects.opened.hides_names, timeout=_PATIENCE_MS)
+    show_slide(window, slide, qtbot)
+    run, body = _shown(window, qtbot), window.overlays.panel.body
+    window.overlays.panel.show()
+    qtbot.mouseClick(body.run, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(body.pause, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: run.progress.total > 0, timeout=_PATIENCE_MS)
+    other = tmp_path / "other.png"
+    Image.new("RGB", (560, 560), "white").save(other)
+    show_slide(window, other, qtbot)
+    said = window.status.currentMessage()
+    assert said.startswith(f"{run.origin.name} ended on Slide 1 with ")

@@ -71,7 +71,7 @@ class OverlayRun(Overlay):
         about = fed.description
         found = TASKS[about.task].empty_map(grid, mpp_um, about.head)
         super().__init__(pane, bundle, found, parent)
-        self._slide_name = path.name
+        self._path = path
         self._wanted_device = device
         if device.startswith("cuda") and sys.platform == "linux" and not cuda_devices():
             self.device = "cpu"  # what was kept is shown without a process that would tell
@@ -123,8 +123,8 @@ class OverlayRun(Overlay):
             return ""
         share = percent(self.progress.done / self.progress.total)
         return (
-            f"{self.origin.name} ended on {self._slide_name} with {share} done: what it found is "
-            "kept. Run it there again to go on."
+            f"{self.origin.name} ended on {self.pane.name_of(self._path)} with {share} done: what "
+            "it found is kept. Run it there again to go on."
         )
 
     def shut_down(self) -> None:
