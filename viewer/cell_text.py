@@ -19,9 +19,14 @@ def text_cell(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) or _is_escaped(text) else text
 
 
+def cell_of(value: object) -> object:
+    """Return a value as it is written to a table: a text by `text_cell`, all else as it is."""
+    return text_cell(value) if isinstance(value, str) else value
+
+
 def row_cells(row: Iterable[object]) -> list[object]:
-    """Return a row as it is written to a table: its texts by `text_cell`, all else as it is."""
-    return [text_cell(each) if isinstance(each, str) else each for each in row]
+    """Return the cells of a row, each as `cell_of`."""
+    return [cell_of(each) for each in row]
 
 
 def bare_cell(text: str) -> str:

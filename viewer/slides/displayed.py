@@ -19,22 +19,23 @@ def displayed(info: SlideInfo, rgb: RgbImage, *, uses_icc: bool = True) -> RgbIm
     datasets are given; of label and macro see `displayed_beside`. Pixels that are measured or
     analyzed are the stored ones.
     """
-    found = changing_profile(info.icc_profile) if uses_icc and info.icc_profile else None
-    return rgb if found is None else found.to_srgb(rgb)
+    return _by_profile(info.icc_profile if uses_icc else None, rgb)
 
 
 def displayed_beside(
     info: SlideInfo, name: str, rgb: RgbImage, *, uses_icc: bool = True
 ) -> RgbImage:
-    """Return the pixels of an associated picture as they are shown, by `profile_beside`."""
-    profile = profile_beside(info, name) if uses_icc else None
+    """Return the pixels of an associated picture as they are shown.
+
+    By the profile of its own where it has one, else by the slide's.
+    """
+    profile = info.profiles_beside.get(name) or info.icc_profile
+    return _by_profile(profile if uses_icc else None, rgb)
+
+
+def _by_profile(profile: bytes | None, rgb: RgbImage) -> RgbImage:
     found = changing_profile(profile) if profile else None
     return rgb if found is None else found.to_srgb(rgb)
-
-
-def profile_beside(info: SlideInfo, name: str) -> bytes | None:
-    """Return the profile of an associated picture: its own where it has one, else the slide's."""
-    return info.profiles_beside.get(name) or info.icc_profile
 
 
 def colors_given(info: SlideInfo) -> str:

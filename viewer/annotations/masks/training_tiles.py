@@ -20,7 +20,7 @@ from viewer.annotations.masks.label_masks import MaskError, MaskPlace, labeled
 from viewer.annotations.masks.mask_legend import Legend, text_of
 from viewer.annotations.pixel_calibration import PixelCalibration
 from viewer.atomic_write import atomic_write_bytes, atomic_write_text
-from viewer.cell_text import text_cell
+from viewer.cell_text import cell_of
 from viewer.errors import CoverslipError
 from viewer.geometry import Box
 from viewer.limits import read_kept
@@ -299,9 +299,7 @@ def _write_manifest(
         writer.writeheader()
         for row in rows:
             cells = row | common
-            writer.writerow(
-                {n: text_cell(v) if isinstance(v, str) else v for n, v in cells.items()}
-            )
+            writer.writerow({name: cell_of(value) for name, value in cells.items()})
 
 
 def _write_png(path: Path, pixels: NDArray[Any]) -> None:

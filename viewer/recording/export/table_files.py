@@ -13,7 +13,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pa_parquet
 
 from viewer.atomic_write import atomic_write
-from viewer.cell_text import text_cell
+from viewer.cell_text import cell_of
 from viewer.prepared_types import prepared
 from viewer.recording.export.records import RATIONALE_COLUMNS
 from viewer.recording.export.tables import COLUMNS, JoinTables, read_rows
@@ -44,9 +44,7 @@ def join(body: bytes, _context: TaskContext) -> bytes:
 
 def _as_cells(row: dict[str, object]) -> dict[str, object]:
     """Return a row whose texts no spreadsheet takes for formulas."""
-    return {
-        name: text_cell(value) if isinstance(value, str) else value for name, value in row.items()
-    }
+    return {name: cell_of(value) for name, value in row.items()}
 
 
 def _schema(name: str) -> pa.Schema:

@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from viewer.limits import TILE_BYTES
+from viewer.slides.read_at_file import ReadAtFile
 from viewer.slides.readers.jpeg_2000 import (
     SIZE_MARKER,
     Jpeg2000Channels,
@@ -28,7 +29,6 @@ from viewer.slides.readers.large_chunks import large_chunks
 from viewer.slides.readers.tiff.errors import ChunkError
 
 if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
     from numpy.typing import NDArray
 
     from viewer.slides.readers.jpeg_2000_palette import Palette
@@ -164,34 +164,8 @@ def _unboxed(place: CodePlace) -> tuple[CodePlace, Jpeg2000Channels | None, int 
     """Return where the code itself lies, and what boxes around it say of channels and colors."""
     if place.read(0, len(SIZE_MARKER)) == SIZE_MARKER:
         return place, None, None
-    file = io.BufferedReader(_PlacedFile(place))
+    file = io.BufferedReader(ReadAtFile(place.read, place.size))
     found = (ends for kind, *ends in boxes(file, 0, place.size) if kind == b"jp2c")
     start, stop = next(found, (0, place.size))
     code = CodePlace(place.file, place.offset + start, stop - start)
     return code, channels_in(file), color_space_in(file)
-
-
-class _PlacedFile(io.RawIOBase):
-    """A part of a file as one of its own."""
-
-    def __init__(self, place: CodePlace) -> None:
-        super().__init__()
-        self._place, self._at = place, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        starts = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._place.size}
-        self._at = starts[whence] + offset
-        return self._at
-
-    def readinto(self, buffer: WriteableBuffer, /) -> int:
-        target = memoryview(buffer).cast("B")
-        data = self._place.read(self._at, len(target))
-        target[: len(data)] = data
-        self._at += len(data)
-        return len(data)

@@ -14,7 +14,7 @@ from viewer.slides.readers.jpeg_2000_areas import AreaDecoder
 from viewer.slides.readers.jpeg_2000_code import CodePlace
 from viewer.slides.readers.shared_file import shared_file
 from viewer.slides.readers.tiff.errors import ChunkError
-from viewer.slides.readers.tiff.overview import StripOverview, factor_of
+from viewer.slides.readers.tiff.overview import StripOverview, factor_of, halvings
 from viewer.slides.readers.turning import UPRIGHT
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class AreaChunks:
         self.columns, self.rows = -(-self.width_px // _CHUNK_PX), -(-self.height_px // _CHUNK_PX)
         self.orientation = UPRIGHT
         AreaDecoder(code.place)  # which says whether its header is damaged
-        self._reduction = factor_of(self).bit_length() - 1
+        self._reduction = halvings(factor_of(self))
         self._has_reduced = code.is_reduced(self._reduction)
         self._deep = self.reduced() if code.bits > 8 and self._has_reduced else None
         self._colors = deep_colors(self._seen(), code.dtype, code.samples, code.bits, code.channels)

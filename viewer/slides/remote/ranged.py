@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
+from viewer.slides.read_at_file import ReadAtFile
 from viewer.slides.remote.shared_fetch import RangesError, SharedFetch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from _typeshed import WriteableBuffer
     from cachetools import LRUCache
 
 
@@ -115,39 +115,9 @@ class RangedBytes:
         ]
 
 
-class _RangedFile(io.RawIOBase):
-    """Ranged bytes as an open file, for libraries that want one."""
-
-    def __init__(self, ranges: RangedBytes) -> None:
-        super().__init__()
-        self._ranges = ranges
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._ranges.size_bytes}
-        self._at = max(0, base[whence] + offset)
-        return self._at
-
-    def tell(self) -> int:
-        return self._at
-
-    def readinto(self, buffer: WriteableBuffer, /) -> int:
-        view = memoryview(buffer)
-        data = self._ranges.read(self._at, len(view))
-        view[: len(data)] = data
-        self._at += len(data)
-        return len(data)
-
-
 def open_ranged(ranges: RangedBytes) -> io.BufferedReader:
     """Return ranged bytes as a file that is open for reading, at its beginning."""
-    return io.BufferedReader(_RangedFile(ranges), _BUFFER_BYTES)
+    return io.BufferedReader(ReadAtFile(ranges.read, ranges.size_bytes), _BUFFER_BYTES)
 
 
 def ranges_of(path: object) -> RangedBytes | None:

@@ -118,7 +118,7 @@ def _field_picture(source: SlideSource, field: GalleryField) -> QImage:
     from viewer.slides.region import Beyond, read_region
 
     pixels = read_region(source, field.box, _SIDE_PX, _SIDE_PX, Beyond.WHITE)
-    return rgb_to_qimage(displayed(source.info, pixels)).copy()
+    return rgb_to_qimage(displayed(source.info, pixels))
 
 
 def travel_to(canvas: SlideCanvas, box: Box) -> None:

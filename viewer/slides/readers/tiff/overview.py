@@ -44,27 +44,23 @@ class FlatChunks(RgbChunks, Protocol):
     orientation: int
 
 
-def needs_overview(levels: Sequence[LevelChunks]) -> bool:
-    """Return whether the finest level is large, in wide strips, and without a level near it.
+def overview_of(levels: Sequence[LevelChunks]) -> StripOverview | None:
+    """Return an overview of the finest level; None where it needs none.
 
-    Also where its tiles can be decoded to a smaller size of their own.
+    It needs one where it is large, without a level near it, and in wide strips, or in tiles that
+    can be decoded to a smaller size of their own.
     """
     finest = levels[0]
     is_large = finest.width_px * finest.height_px > LARGE_PX
     has_next = len(levels) > 1 and finest.width_px / levels[1].width_px <= _FACTORS[0]
     if not is_large or has_next:
-        return False
-    if finest.can_be_reduced(_halvings(factor_of(finest))):
-        return True
+        return None
+    if finest.can_be_reduced(halvings(factor_of(finest))):
+        return _ReducedOverview(finest)
     if finest.chunk_width_px < _WIDE_PX:
-        return False
-    return finest.columns == 1 or _ends_with_pixels(finest, factor_of(finest))
-
-
-def overview_of(finest: LevelChunks) -> StripOverview:
-    """Return the overview of a level that needs one."""
-    can_be_reduced = finest.can_be_reduced(_halvings(factor_of(finest)))
-    return _ReducedOverview(finest) if can_be_reduced else StripOverview(finest)
+        return None
+    ends = finest.columns == 1 or _ends_with_pixels(finest, factor_of(finest))
+    return StripOverview(finest) if ends else None
 
 
 class StripOverview:
@@ -209,7 +205,7 @@ class _ReducedOverview(StripOverview):
     def _made(self) -> RgbImage:
         image = np.empty((self.height_px, self.width_px, 3), np.uint8)
         is_read = np.zeros(self.height_px, bool)
-        for (left, top, width, height), tile in self._tiles.reduced(_halvings(self.factor)):
+        for (left, top, width, height), tile in self._tiles.reduced(halvings(self.factor)):
             tell_progress(top / self.height_px)
             part = image[top : top + height, left : left + width]
             if isinstance(tile, ChunkError):
@@ -222,7 +218,8 @@ class _ReducedOverview(StripOverview):
         return image
 
 
-def _halvings(factor: int) -> int:
+def halvings(factor: int) -> int:
+    """Return how often sides are halved until so many pixels are one."""
     return factor.bit_length() - 1
 
 

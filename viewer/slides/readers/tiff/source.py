@@ -34,7 +34,7 @@ from viewer.slides.readers.tiff.metadata import (
     raw_resolution_um,
     tiff_properties,
 )
-from viewer.slides.readers.tiff.overview import StripOverview, needs_overview, overview_of
+from viewer.slides.readers.tiff.overview import StripOverview, overview_of
 from viewer.slides.readers.tiff.page_colors import (
     WHOLE_LEVEL_PX,
     PageColors,
@@ -237,9 +237,9 @@ def _shown_levels(
 
 def _with_overview(levels: list[LevelChunks]) -> list[LevelChunks | StripOverview]:
     """Return the levels, with one made here where tiles of wide strips could not be halved."""
-    if not needs_overview(levels):
+    overview = overview_of(levels)
+    if overview is None:
         return [*levels]
-    overview = overview_of(levels[0])
     return [
         levels[0],
         overview,

@@ -12,7 +12,7 @@ from viewer.slides.readers.chunk_windows import KEPT_BYTES, ChunkWindows
 from viewer.slides.readers.sample_colors import ColorModel
 from viewer.slides.readers.tiff.errors import ChunkError
 from viewer.slides.readers.tiff.level import LevelChunks
-from viewer.slides.readers.tiff.overview import needs_overview
+from viewer.slides.readers.tiff.overview import overview_of
 from viewer.slides.readers.tiff.page_colors import in_own_colors
 from viewer.slides.readers.tiff.page_tags import bits_per_sample, no_data
 from viewer.slides.readers.tiff.planes import Planes, is_alike
@@ -79,7 +79,7 @@ class ImageStack:
         most = max(level.part_bytes for level in levels)
         self.kept = KeptChunks(max(KEPT_BYTES, most))
         self.samples = channel_samples(image, colors)
-        if self.samples == 1 == len(image.stack.channels) and needs_overview(levels):
+        if self.samples == 1 == len(image.stack.channels) and overview_of(levels) is not None:
             self.samples = 0  # a gray picture in strips: its overview is made as that of RGB
         self.orientation = levels[0].orientation
         self.lacks_first = image.first_place != (0, 0, 0)
