@@ -177,6 +177,7 @@ def test_of_visitors_without_number_a_few_are_let_in(door: WindowDoor, qtbot: Qt
         qtbot.waitUntil(lambda: is_sent_away(one_more))
     assert not any(map(is_sent_away, inside))
     inside.pop().close()
+    qtbot.waitUntil(lambda: len(door._visitors) < window_door._MOST_VISITORS)
     assert_serves(door, qtbot)
     for connection in inside:
         connection.close()
