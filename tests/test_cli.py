@@ -137,7 +137,7 @@ def test_a_picture_is_taken_at_the_pixel_size_that_is_given(tmp_path: Path) -> N
     size = ["--size", "100x100", "-o", "x.png"]
     told = coverslip("shot", plain, "--overlay", "nuclei", *size, folder=tmp_path)
     assert told.returncode == 2
-    assert "give it with --slide-mpp" in told.stderr
+    assert "(on the command line, --slide-mpp)" in told.stderr
     told = coverslip("shot", plain, "--slide-mpp", "0.5", "--mpp", "0.5", *size, folder=tmp_path)
     assert told.returncode == 0, told.stderr
     shown = np.asarray(Image.open(tmp_path / "x.png").convert("RGB"))

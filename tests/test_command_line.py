@@ -191,7 +191,7 @@ def test_what_cannot_be_done_is_one_sentence(
 def test_a_line_in_a_pipe_stays_a_line(tmp_path: Path) -> None:
     said = coverslip("models", "list", folder=tmp_path)
     lines = said.stdout.splitlines()
-    assert lines[0].split() == ["name", "version", "task", "mpp_um", "licence"]
+    assert lines[0].split() == ["name", "version", "task", "mpp_um", "license"]
     assert all(line == line.rstrip() for line in lines)
     assert max(map(len, lines)) > 100
 

@@ -98,7 +98,8 @@ def test_what_cannot_be_is_one_sentence(array: Path, sample_slide: Path, tmp_pat
     done = coverslip("tma", str(unscaled), "--model", "cells", folder=tmp_path)
     assert done.returncode == 2
     assert done.stderr == (
-        "unscaled.tif has no known pixel size: give it with --slide-mpp, or set it in the window.\n"
+        "unscaled.tif has no known pixel size: open it and choose Edit > Set pixel size "
+        "(on the command line, --slide-mpp).\n"
     )
 
 

@@ -168,7 +168,7 @@ def test_the_command_adds_a_package_that_proves_itself(tmp_path: Path, slide: Pa
     told = coverslip("models", "add", folder, "--json", folder=tmp_path)
     assert told.returncode == 0, told.stderr
     record = json.loads(told.stdout)
-    assert (record["name"], record["version"], record["licence"]) == ("Reddish", "2.1", "MIT")
+    assert (record["name"], record["version"], record["license"]) == ("Reddish", "2.1", "MIT")
     told = coverslip("run", "Reddish", slide, "--mpp", "0.5", "--json", folder=tmp_path)
     assert told.returncode == 0, told.stderr
     assert json.loads(told.stdout)["classes"]["red"] > 1000

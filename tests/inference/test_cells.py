@@ -304,7 +304,9 @@ def test_the_network_takes_the_same_settings(sample_slide: Path) -> None:
 def test_a_slide_without_pixel_size_and_a_region_without_cells_are_told(tmp_path: Path) -> None:
     path = tmp_path / "bare.tif"
     tifffile.imwrite(path, np.full((300, 300, 3), 240, np.uint8), tile=(128, 128))
-    with pytest.raises(RunError, match=r"no known pixel size: give it with --mpp"):
+    with pytest.raises(
+        RunError, match=r"no known pixel size: open it and choose Edit > Set pixel size"
+    ):
         run_model(path, find_model("cells"), device="cpu")
     none = run_model(path, find_model("cells"), mpp_um=0.5, device="cpu")
     assert len(none.objects()) == 0

@@ -94,7 +94,7 @@ def test_the_command_adds_and_runs_a_bundle(tmp_path: Path) -> None:
     assert told.returncode == 0, told.stderr
     record = json.loads(told.stdout)
     assert (record["name"], record["version"]) == ("Red tumor", "0.2.1")
-    assert record["licence"] == "Apache License 2.0"
+    assert record["license"] == "Apache License 2.0"
     assert (Path(record["folder"]) / "metadata.json").is_file()
     told = coverslip("run", "Red tumor", slide, "--mpp", "0.5", "--json", folder=tmp_path)
     assert told.returncode == 0, told.stderr

@@ -155,7 +155,7 @@ def test_an_instanseg_network_is_fetched_from_its_index(
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
-    assert (told["name"], told["licence"]) == ("brightfield_discs", "Apache-2.0")
+    assert (told["name"], told["license"]) == ("brightfield_discs", "Apache-2.0")
     assert told["source"] == f"{url}/new.zip"
     assert told["card"] == "# This is an InstanSeg model."
     assert Path(told["folder"], "brightfield_README.md").is_file()
@@ -262,7 +262,7 @@ def test_any_repository_of_a_clip_is_fetched_with_its_license(
     done = app_py("models", "fetch", "clip:lab/towers", "--json", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     record = json.loads(done.stdout)
-    assert (record["name"], record["licence"]) == ("towers", "mit")
+    assert (record["name"], record["license"]) == ("towers", "mit")
     assert record["sha256"] == hashlib.sha256(clip_files["model.safetensors"]).hexdigest()
 
 

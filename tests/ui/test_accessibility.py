@@ -142,6 +142,30 @@ def test_no_tab_stop_is_invisible_and_tab_goes_all_the_way_round(
     assert len(known) > 60
 
 
+def test_tab_goes_through_the_window_as_it_looks(slide_window: MainWindow, qtbot: QtBot) -> None:
+    window, frame = slide_window, slide_window.frame
+    window.slides.show()
+    window.annotations.panel.show()  # made last, and not last in the order
+    parts = {
+        "top bar": frame.top_bar, "tools": frame.tool_strip, "slides": frame.drawer,
+        "slide": frame.column, "page": frame.inspector, "rail": frame.inspector.rail,
+        "status bar": window.status,
+    }  # fmt: skip
+    window.panes.active.focus()
+    passed: list[str] = []
+    while len(passed) < 2 or passed[-1] != "slide":
+        press(qtbot, window, Qt.Key.Key_Tab)
+        focused = window.focusWidget()
+        assert focused is not None
+        here = [name for name, part in parts.items() if part and part.isAncestorOf(focused)][-1]
+        if not passed or passed[-1] != here:
+            passed.append(here)
+    assert passed == ["slide", "page", "rail", "status bar", "top bar", "tools", "slides", "slide"]
+    press(qtbot, window, Qt.Key.Key_Backtab)
+    assert frame.drawer is not None
+    assert frame.drawer.isAncestorOf(window.focusWidget())
+
+
 def test_the_slide_announces_where_it_is_and_what_is_selected(
     slide_window: MainWindow, qtbot: QtBot
 ) -> None:

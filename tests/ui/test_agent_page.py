@@ -8,7 +8,7 @@ import pytest
 from PySide6.QtWidgets import QMainWindow, QPushButton
 from pytestqt.qtbot import QtBot
 
-from viewer.agents.agent_events import AgentState, Measured, Said, StateChanged, Step
+from viewer.agents.agent_events import AgentState, Failed, Measured, Said, StateChanged, Step
 from viewer.ui.agents.agent_panel import AgentPanel
 from viewer.ui.agents.ask_panel import AskPanel
 
@@ -105,4 +105,13 @@ def test_the_page_says_that_the_model_thinks_and_answers(panel: AgentPanel) -> N
     assert panel.state.text() == "The agent pauses."
     figures = {"nuclei_per_mm2": 3965, "median_area_um2": 31}
     panel.show_event(Measured("count_nuclei", {}, figures))
-    assert panel.log.item(2).text() == "Count nuclei: nuclei per mm² 3,965, median area µm² 31."
+    said = "Count nuclei: 3,965 nuclei/mm², median area 31 µm²."
+    assert panel.log.item(2).text() == said
+
+
+def test_an_agent_that_cannot_begin_starts_no_longer(panel: AgentPanel) -> None:
+    panel.show_state(AgentState.RUNNING)
+    panel.show_preparing()
+    panel.show_event(Failed("The server refused the key."))
+    assert panel.state.text() == "The agent cannot go on."
+    assert panel.log.item(0).text() == "The server refused the key."

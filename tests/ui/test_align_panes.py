@@ -11,7 +11,7 @@ import pytest
 import tifffile
 from PIL import Image
 from PySide6.QtCore import QPoint, Qt
-from PySide6.QtWidgets import QFileDialog
+from PySide6.QtWidgets import QDialogButtonBox, QFileDialog
 from pytestqt.qtbot import QtBot
 from ui_steps import CTRL, open_dialog, press, rest, show_slide
 
@@ -171,6 +171,16 @@ def test_an_automatic_alignment_is_kept_exchanged_and_removed(
     )
     assert "Aligned automatically" in dialog.says.text()
     dialog.close()
+
+
+def test_a_button_closes_the_alignment(pair: MainWindow, qtbot: QtBot) -> None:
+    dialog = aligning(pair, qtbot)
+    qtbot.mouseClick(dialog.landmarks, LEFT)
+    close = dialog.close_box.button(QDialogButtonBox.StandardButton.Close)
+    assert close.isVisible()
+    qtbot.mouseClick(close, LEFT)
+    qtbot.waitUntil(lambda: not pair.findChildren(AlignmentDialog))
+    assert aligning(pair, qtbot).isVisible()
 
 
 def test_alone_there_is_nothing_to_align(slide_window: MainWindow) -> None:

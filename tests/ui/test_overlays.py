@@ -484,7 +484,7 @@ def test_a_slide_model_tells_its_judgment_and_where_it_looked(
     qtbot.waitUntil(lambda: shown.judgment is not None, timeout=_PATIENCE_MS)
     qtbot.waitUntil(lambda: _painted(shown) > 10)
     panel = slide_window.overlays.panel
-    qtbot.waitUntil(lambda: "Viable tumour" in panel.body.legend.text)
+    qtbot.waitUntil(lambda: "Viable tumor" in panel.body.legend.text)
     assert heatmap_page(slide_window).isVisible()
     assert heatmap_page(slide_window).percentiles.isChecked()
     qtbot.waitUntil(lambda: panel.body.gallery.count() > 3)

@@ -131,7 +131,7 @@ def test_replay_needs_no_selection_for_the_session_of_the_slide(
 
 
 def test_who_read_is_said_in_words_and_a_choice_is_told(panel: SessionsPanel) -> None:
-    assert panel.model.texts(2)[1] == "Agent local"
+    assert panel.model.texts(2)[1] == "Agent: Bundled models only"
     assert panel.model.texts(3)[1:3] == ("Reader anna", "2026-11-24 09:30")
     told: list[object] = []
     panel.session_chosen.connect(told.append)

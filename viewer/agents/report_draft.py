@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from viewer.agents.conversation import Turn, data_field
+from viewer.agents.findings import box_of
 from viewer.agents.policies.answers import json_object
 from viewer.agents.policies.prompts import system_text
 from viewer.agents.report_template import (
@@ -20,6 +21,7 @@ from viewer.agents.report_template import (
     schema_text,
 )
 from viewer.measurement_names import with_signs
+from viewer.recording.agent_modes import agent_mode
 
 if TYPE_CHECKING:
     from viewer.agents.client import Client
@@ -95,7 +97,8 @@ def markdown(draft: Draft) -> str:
     outcome = draft.outcome
     lines = [f"# {plain(draft.template.title)}", "", f"**{DRAFT}.**", ""]
     lines += [f"Question: {plain(outcome.task.question)}", ""]
-    lines += [f"Read by the agent {plain(outcome.policy)}, filled in by {plain(draft.author)}.", ""]
+    mode, author = agent_mode(outcome.policy), agent_mode(draft.author)
+    lines += [f"Read by an agent ({plain(mode)}), filled in by: {plain(author)}.", ""]
     for field in draft.template.fields:
         lines += [
             f"## {plain(field.label)}",
@@ -106,9 +109,10 @@ def markdown(draft: Draft) -> str:
     if outcome.findings:
         lines += ["## Regions", ""]
         for finding in outcome.findings:
-            place = ", ".join(f"{value:.0f}" for value in finding.box)
+            box = box_of(finding.box)
+            place = f"x {box.x0:,.0f}, y {box.y0:,.0f}, {box.width:,.0f} × {box.height:,.0f} px"
             lines.append(
-                f"- Region {finding.region} (box {place}): "
+                f"- Region {finding.region} ({place}): "
                 f"{plain(finding.label)}. {plain(finding.text)}"
             )
         lines.append("")

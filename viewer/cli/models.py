@@ -43,7 +43,7 @@ def list_models(json: JsonOption = False) -> None:
     if json:
         print_json(records)
         return
-    columns = ("name", "version", "task", "mpp_um", "licence")
+    columns = ("name", "version", "task", "mpp_um", "license")
     print_table(columns, [tuple(str(record[name]) for name in columns) for record in records])
 
 
@@ -137,7 +137,7 @@ def fetch(
     from viewer.inference.models.zoos import zoo_of
 
     if show or not name:
-        columns = ("name", "repository", "token", "licence")
+        columns = ("name", "repository", "token", "license")
         rows = [
             (key, known.repository, "needed" if known.is_gated else "", known.license)
             for key, known in KNOWN_ENCODERS.items()
@@ -242,7 +242,7 @@ def _record(bundle: ModelBundle) -> dict[str, object]:
         "task": about.task,
         "mpp_um": about.mpp_um,
         "classes": [name for name, _ in bundle.colors],
-        "licence": about.license,
+        "license": about.license,
         "citation": about.citation,
         "folder": str(bundle.folder),
         **({} if taught is None else {"taught": taught}),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from viewer.recording.agent_modes import AGENT_PREFIX, agent_mode
 from viewer.recording.library import Library, SessionSummary, summary_of
 from viewer.slides.known_slides import KnownPlaces
 from viewer.utc import moment_of
@@ -100,9 +101,11 @@ NO_SESSIONS = SessionListing((), {}, (), 0)
 
 
 def who_read(header: SessionHeader) -> str:
-    """Return who read, such as "Reader anna"; agents have "agent" in their names already."""
-    reader = header.reader.removeprefix("agent-") if header.origin == "agent" else header.reader
-    return f"{_ORIGIN_NAMES[header.origin]} {reader[:MOST_NAME]}"
+    """Return who read, such as "Reader anna" or "Agent: Language model leads"."""
+    if header.origin == "agent":
+        mode = agent_mode(header.reader.removeprefix(AGENT_PREFIX)[:MOST_NAME])
+        return f"{_ORIGIN_NAMES[header.origin]}: {mode}"
+    return f"{_ORIGIN_NAMES[header.origin]} {header.reader[:MOST_NAME]}"
 
 
 def title_of(header: SessionHeader) -> str:

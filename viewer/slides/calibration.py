@@ -63,7 +63,10 @@ def known_mpp_um(source: SlideSource) -> float | None:
 
 def no_pixel_size(name: str, option: str = "--mpp") -> str:
     """Return the sentence for a slide whose pixel size is needed and not known."""
-    return f"{name} has no known pixel size: give it with {option}, or set it in the window."
+    return (
+        f"{name} has no known pixel size: open it and choose Edit > Set pixel size "
+        f"(on the command line, {option})."
+    )
 
 
 def typed_on(identity: str) -> str:

@@ -219,7 +219,8 @@ def _image(document: object, number: int, places: _Places) -> QuPathImage:
         return QuPathImage(name, address, None, f"{what}, and addresses are not followed", note)
     path = places.found(local)
     if path is None:
-        reason = f"{posixpath.basename(local)} is not found: name its folder with --look-in"
+        name_there = posixpath.basename(local)
+        reason = f"{name_there} is not found (on the command line, --look-in names its folder)"
         return QuPathImage(name, address, None, reason, note)
     beside = places.beside(name, posixpath.basename(local))
     texts = mapping_of(document.get("metadata"))

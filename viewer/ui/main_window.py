@@ -240,6 +240,16 @@ class MainWindow(QMainWindow):
         else:
             self.panes.active.focus()
 
+    @guarded(fallback=False)
+    def focusNextPrevChild(self, forward: bool) -> bool:
+        """Go on by Tab as the window looks: Qt would go by what was made first."""
+        widget = self.frame.next_focus(self.status, forward=forward)
+        if widget is None:
+            return False
+        reason = Qt.FocusReason.TabFocusReason if forward else Qt.FocusReason.BacktabFocusReason
+        widget.setFocus(reason)
+        return True
+
     @guarded()
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
@@ -376,6 +386,7 @@ class MainWindow(QMainWindow):
             pane.show_name()
             self._settings.show_recent_in(pane)
         self._active_slide.show_names()
+        self.overlays.show_names()
 
     def _on_slide_changed(self, pane: SlidePane) -> None:
         if pane is self.panes.active:

@@ -21,6 +21,7 @@ from viewer.annotations.sets.set_store import SetStore
 from viewer.annotations.storage.slide_file import kept_annotations
 from viewer.annotations.storage.store import AnnotationStoreError, Stamped
 from viewer.folders import data_folder
+from viewer.recording.agent_modes import AGENT_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -114,7 +115,7 @@ class HeadlessReading:
         options, slide = self._options, self._slide
         reading_options = ReadingOptions(
             options.most_steps,
-            f"agent-{self.policy.name}",
+            f"{AGENT_PREFIX}{self.policy.name}",
             None,
             options.device,
             options.tissue_model,

@@ -13,6 +13,7 @@ import typer
 from viewer.cli.output import checked_device, fail
 from viewer.errors import reason_of
 from viewer.limits import JSON_BYTES, read_regular
+from viewer.recording.agent_modes import AGENT_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -178,7 +179,9 @@ def reading_options(
     checked_device(device)
     checked_tissue(tissue)
     read = _annotations(annotations, slide) if annotations else ()
-    return ReadingOptions(steps, f"agent-{policy}", mpp_um, device, tissue, lambda _identity: read)
+    return ReadingOptions(
+        steps, f"{AGENT_PREFIX}{policy}", mpp_um, device, tissue, lambda _identity: read
+    )
 
 
 def checked_tissue(tissue: str | None) -> None:

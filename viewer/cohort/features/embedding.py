@@ -23,7 +23,7 @@ from viewer.overlays.files.result_file import ResultFileError
 from viewer.overlays.files.result_files import read_result_file
 from viewer.plain_text import without_name
 from viewer.slides import SlideError, open_slide
-from viewer.slides.calibration import known_mpp_um
+from viewer.slides.calibration import known_mpp_um, no_pixel_size
 from viewer.slides.remote.address import slide_path
 
 if TYPE_CHECKING:
@@ -244,7 +244,7 @@ def _from_file(
         size = Size(source.levels[0].width_px, source.levels[0].height_px)
         mpp_um = mpp_um or known_mpp_um(source)
     if mpp_um is None:
-        raise RunError(f"The pixel size of {name} is unknown: give it with --mpp.")
+        raise RunError(no_pixel_size(name))
     places = (
         place / f"{path.stem}{end}" for place in (folder, folder / _CLAM) for end in _SUFFIXES
     )

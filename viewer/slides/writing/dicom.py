@@ -64,12 +64,13 @@ class DicomTarget:
             )
         if info.optics.mpp_um is None:
             raise WritingError(
-                "The pixel size of the slide is unknown, and DICOM demands it: give it by --mpp."
+                "The pixel size of the slide is unknown, and DICOM demands it: choose Edit > Set "
+                "pixel size (on the command line, --mpp)."
             )
         if plan.z_count > 1 and info.axes.z_spacing_um is None:
             raise WritingError(
                 "DICOM demands one distance between focal planes, and that of these is unknown or "
-                "not even: choose one of them by --z."
+                "not even: choose OME-TIFF (on the command line, one of them by --z)."
             )
 
     def coding(self, _level: OutLevel, plan: ConvertPlan, /) -> Coding:

@@ -75,7 +75,8 @@ def check_place(source: Path, out: Path, *, overwrite: bool) -> None:
         raise WritingError(f"{out.name} cannot be written in {folder}: choose another place.")
     if os.path.lexists(out) and not overwrite:
         raise OutputExistsError(
-            f"{out} exists already: choose another name, or have it replaced (--overwrite)."
+            f"{out} exists already: choose another name, or have it replaced (on the command "
+            "line, --overwrite)."
         )
     if out.is_dir() and folder_kind(out) is None and any(out.iterdir()):
         raise OutputExistsError(

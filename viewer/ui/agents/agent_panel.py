@@ -37,8 +37,9 @@ from viewer.agents.agent_events import (
     Step,
 )
 from viewer.agents.findings import box_of
-from viewer.measurement_names import with_signs
+from viewer.agents.tool_words import measured_words
 from viewer.plurals import plural
+from viewer.recording.agent_modes import agent_mode
 from viewer.ui.progress_bar import ProgressBar
 from viewer.ui.shell.panel import Panel, shows_state
 from viewer.ui.theme import icon
@@ -53,11 +54,8 @@ if TYPE_CHECKING:
     from viewer.ui.agents.ask_panel import AskPanel
 
 DRAFT = "Draft for research, not for diagnosis."
-POLICIES = (
-    ("Bundled models only", "local"),
-    ("Language model judges", "predictor"),
-    ("Language model leads", "giant"),
-)
+POLICIES = ("local", "predictor", "giant")
+"""Those of the window; the baselines are for the command line."""
 PLUGIN = "plug-in "
 """Begins the data of a policy of another package in the list of modes."""
 _STATES = {
@@ -120,8 +118,8 @@ class AgentPanel(Panel):
         self.question.setTabChangesFocus(True)
         self.question.setFixedHeight(58)
         self.how = QComboBox(walk)
-        for text, policy in POLICIES:
-            self.how.addItem(text, policy)
+        for policy in POLICIES:
+            self.how.addItem(agent_mode(policy), policy)
         self.how.setToolTip(
             "Without a language model; with one that judges proposed regions; or with one that "
             "chooses every field itself"
@@ -275,7 +273,7 @@ class AgentPanel(Panel):
                 line = f"Region {visit.region}{where}. {why}"
                 self._add(line, "mdi6.crosshairs", box_of(visit.box))
             case Measured(tool, _, result):
-                self._add(_measured(tool, result), "mdi6.ruler")
+                self._add(measured_words(tool, result), "mdi6.ruler")
             case Found(finding):
                 line = f"{finding.label}. {finding.text}"
                 self._add(line, "mdi6.map-marker-outline", box_of(finding.box))
@@ -283,6 +281,9 @@ class AgentPanel(Panel):
                 self._show_answer(answer)
             case Failed(sentence):
                 self._add(sentence, "mdi6.alert-outline")
+                # At once: the state comes only after the session of the agent was closed.
+                self.state.setText(_STATES[AgentState.FAILED])
+                self.state.show()
 
     # -----------------------------------------------------------------------------------------
 
@@ -397,27 +398,3 @@ def _doing(event: AgentEvent) -> str:
     if isinstance(event, Said) and not event.is_done:
         return "The model is answering." if event.text else "The model is thinking."
     return _STATES[AgentState.RUNNING]
-
-
-def _measured(tool: str, result: object) -> str:
-    name = tool.replace("_", " ").capitalize()
-    if not isinstance(result, dict):
-        return f"{name}: {result}"
-    figures = [_figure(key, value) for key, value in result.items()]
-    return f"{name}: {', '.join(filter(None, figures))}."
-
-
-def _figure(name: str, value: object) -> str:
-    """Return a figure with its name; empty for what is none, such as an explanation to a model."""
-    words = with_signs(name.replace("_", " "))
-    match value:
-        case bool() | str():
-            return ""
-        case int() | float():
-            return f"{words} {value:,.4g}"
-        case dict():
-            return ", ".join(filter(None, (_figure(str(key), each) for key, each in value.items())))
-        case list() | tuple():
-            return f"{len(value)} {words}"
-        case _:
-            return ""

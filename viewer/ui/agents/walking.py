@@ -183,11 +183,12 @@ class AgentWalk(QObject):
         from viewer.agents.loop import AgentRun
         from viewer.agents.slide_models import SlideModels
         from viewer.agents.slide_tools import SlideTools
+        from viewer.recording.agent_modes import AGENT_PREFIX
         from viewer.ui.agents.canvas_microscope import CanvasMicroscope
 
         canvas = self.pane.canvas
         self._source = made.source
-        agent = f"agent-{made.policy.name}"
+        agent = f"{AGENT_PREFIX}{made.policy.name}"
         self._session = session = AgentSession(
             made.source, canvas.optics, made.sessions, agent, canvas.view.size
         )

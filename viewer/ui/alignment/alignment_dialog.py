@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QDialog,
+    QDialogButtonBox,
     QGridLayout,
     QHBoxLayout,
     QLabel,
@@ -62,11 +63,15 @@ class AlignmentDialog(QDialog):
         grid.addWidget(self.landmarks, 1, 0, 1, 3)
         for column, button in enumerate((self.bring, self.write, self.remove)):
             grid.addWidget(button, 2, column)
+        self.close_box = QDialogButtonBox(QDialogButtonBox.StandardButton.Close, self)
+        self.close_box.button(QDialogButtonBox.StandardButton.Close).setAutoDefault(False)
+        self.close_box.rejected.connect(self.reject)
         layout = QVBoxLayout(self)
         layout.addWidget(self.slides)
         layout.addWidget(self.says)
         layout.addLayout(row)
         layout.addLayout(grid)
+        layout.addWidget(self.close_box)
         self.setMinimumWidth(340)
         self.automatic.clicked.connect(self.automatic_wanted)
         self.cancel.clicked.connect(self.canceled)

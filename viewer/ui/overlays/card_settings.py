@@ -48,6 +48,11 @@ class CardSettings(QObject):
         card.body  # noqa: B018 - makes the body, and with it the settings
         return self._settings[card]
 
+    def show_names(self) -> None:
+        """Name other slides as a study lets them be named now."""
+        for settings in self._settings.values():
+            settings.show_names()
+
     def show(self) -> None:
         """Show how the overlays of the active pane are set."""
         for run, card in self._cards_on():

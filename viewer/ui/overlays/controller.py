@@ -178,6 +178,10 @@ class OverlaysController(QObject):
         """
         self._results.read(path, pane, origin, turns_on=turns_on)
 
+    def show_names(self) -> None:
+        """Name other slides as a study lets them be named now."""
+        self._settings.show_names()
+
     def end_hidden(self) -> None:
         """End the overlays of slides on which a study hides them now."""
         for pane in self._window.panes.panes:

@@ -55,12 +55,17 @@ class ElsewhereSearch(QObject):
         self._body = body
         self._active = active
         self._background = BackgroundRunner("search", 1, self)
+        self._found: list[FieldElsewhere] = []
         if body.query is not None:
             body.query.everywhere_requested.connect(self._search)
         body.elsewhere.travel_requested.connect(self._travel)
 
     def shut_down(self) -> None:
         self._background.close()
+
+    def show_names(self) -> None:
+        """Name the slides of what was found as a study lets them be named now."""
+        self._body.elsewhere.show_fields(None, [self._shown(field) for field in self._found])
 
     def _search(self) -> None:
         from viewer.inference.runs.results import reference_mean
@@ -129,7 +134,7 @@ class ElsewhereSearch(QObject):
         self._background.run(work, self._show)
 
     def _show(self, answer: _Found) -> None:
-        found = answer.fields
+        found = self._found = answer.fields
         if answer.problems:
             self._window.say(answer.problems[0])
         elif not found:

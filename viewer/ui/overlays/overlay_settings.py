@@ -93,6 +93,11 @@ class OverlaySettings(QObject):
         if self._words is not None:
             self._words.shut_down()
 
+    def show_names(self) -> None:
+        """Name other slides as a study lets them be named now."""
+        if self._elsewhere is not None:
+            self._elsewhere.show_names()
+
     def show(self, run: Overlay, state: CardState) -> None:
         """Show an overlay that is on, with all that can be set of it."""
         if (shown := run.as_objects) is not None:

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QHBoxLayout, QSplitter, QVBoxLayout, QWidget
 
 from viewer.canvas.qt_guard import guarded
 from viewer.ui.shell.drawer import Drawer
+from viewer.ui.shell.focus_order import next_focus
 from viewer.ui.shell.inspector import Inspector
 from viewer.ui.shell.tool_strip import ToolStrip
 from viewer.ui.shell.top_bar import TopBar
@@ -81,6 +82,14 @@ class WindowFrame(QWidget):
         self._splitter.setStretchFactor(1, 1)
         self._splitter.setSizes([_DRAWER_PX, 1000, _INSPECTOR_PX])
         drawer.opening.connect(self._on_drawer_opening)
+
+    def next_focus(self, status: QWidget, *, forward: bool) -> QWidget | None:
+        """Return what Tab goes to, from the top bar to the status bar as the window looks."""
+        parts = (self.top_bar, self.tool_strip, self.drawer, self.column, self.inspector)
+        shown = [each for each in parts if each is not None]
+        rail = self.inspector.rail
+        bars = (self.top_bar, self.tool_strip, rail, status)
+        return next_focus(self.window(), [*shown, rail, status], bars, forward=forward)
 
     @guarded(QSize())
     def minimumSizeHint(self) -> QSize:

@@ -104,7 +104,8 @@ def _spacing_mm(source: Dataset) -> tuple[float, float]:
     measures = items_of(groups[0], "PixelMeasuresSequence") if groups else ()
     if not measures or not measures[0].get("PixelSpacing"):
         raise AnnotationFileError(
-            "a DICOM segmentation needs the pixel size, which is unknown: give it with --slide-mpp."
+            "a DICOM segmentation needs the pixel size, which is unknown: choose Edit > Set pixel "
+            "size (on the command line, --slide-mpp)."
         )
     down, right = measures[0].PixelSpacing
     return float(down), float(right)
