@@ -79,6 +79,37 @@ def test_unreadable_tiles_are_counted_and_end_in_1(tmp_path: Path) -> None:
     assert told.returncode == 1
     assert told.stderr.startswith("2 tiles of the field cannot be read and are hatched:\n")
     assert (tmp_path / "x.png").exists()
+    # Beside the torn tiles nothing is hatched, though they are read ahead.
+    place = ("--center", "60,60", "--downsample", "0.25", "--size", "300x300")
+    told = coverslip("shot", path, "-o", "x.png", *place, folder=tmp_path)
+    assert (told.returncode, told.stderr) == (0, "")
+    # Turned by 45 degrees a corner of the box around the field holds one, the field does not.
+    place = ("--center", "128,128", "--downsample", "1", "--size", "240x240", "--rotate", "45")
+    told = coverslip("shot", path, "-o", "x.png", *place, folder=tmp_path)
+    assert told.stderr.startswith("2 tiles of the field cannot be read and are hatched:\n")
+    place = ("--center", "110,110", "--downsample", "1", "--size", "200x200", "--rotate", "45")
+    told = coverslip("shot", path, "-o", "x.png", *place, folder=tmp_path)
+    assert (told.returncode, told.stderr) == (0, "")
+
+
+def test_unreadable_tiles_are_counted_at_any_zoom(tmp_path: Path) -> None:
+    """Zoomed out they are a part of a tile that is made of many."""
+    path = tmp_path / "torn.tif"
+    pixels = np.full((1536, 1536, 3), LARGE, np.uint8)
+    tifffile.imwrite(path, pixels, photometric="rgb", tile=(256, 256), compression="zstd")
+    with tifffile.TiffFile(path) as tiff:
+        at = tiff.pages[0].aspage().dataoffsets[7]
+    with path.open("r+b") as file:
+        file.seek(at)
+        file.write(b"torn torn")
+    told = coverslip("shot", path, "-o", "x.png", "--size", "300x300", folder=tmp_path)
+    assert told.returncode == 1
+    assert told.stderr.startswith(
+        "1 tile of the field cannot be read and is hatched:\nTile 1, 1 of"
+    )
+    options = ("--size", "100x100", "--downsample", "4", "--center", "900,900")
+    told = coverslip("shot", path, "-o", "x.png", *options, folder=tmp_path)
+    assert (told.returncode, told.stderr) == (0, "")
 
 
 @pytest.mark.parametrize(

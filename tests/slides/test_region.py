@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 from tiff_steps import HEIGHT_PX, WIDTH_PX, picture
 
 from viewer.geometry import Box
-from viewer.slides import open_slide
+from viewer.slides import TileError, open_slide
 from viewer.slides.region import Beyond, read_region
 
 if TYPE_CHECKING:
@@ -53,6 +55,29 @@ def test_people_see_glass_beyond_the_edge(slide: Path) -> None:
     assert (region[:, :30] == 255).all()
     np.testing.assert_array_equal(region[20:, 30:], picture()[:44, :34])
     source.close()
+
+
+@pytest.mark.parametrize("is_rgb", [True, False], ids=["RGB", "channel"])
+def test_a_model_is_not_given_what_is_hatched(tmp_path: Path, is_rgb: bool) -> None:
+    """Levels that are made here show lost tiles as a pattern, which is tissue to a model."""
+    path = tmp_path / "a.tif"
+    values = np.full((1024, 1024, 3) if is_rgb else (1024, 1024), 200, np.uint8)
+    photometric = "rgb" if is_rgb else "minisblack"
+    tifffile.imwrite(path, values, photometric=photometric, tile=(128, 128), compression="zlib")
+    with tifffile.TiffFile(path) as tiff:
+        at = tiff.pages[0].aspage().dataoffsets[3 * 8 + 3]
+    with path.open("r+b") as file:
+        file.seek(at)
+        file.write(b"torn torn")
+    with closing(open_slide(path)) as source:
+        with pytest.raises(TileError, match=r"^Tile 3, 3 of level 0 cannot be read: "):
+            read_region(source, Box(0, 0, 512, 512), 256, 256)
+        assert (read_region(source, Box(512, 0, 1024, 512), 256, 256) == 200).all()
+        # Of a tile of that level too, what does not touch the lost one.
+        assert (read_region(source, Box(0, 0, 380, 380), 190, 190) == 200).all()
+        seen = read_region(source, Box(0, 0, 512, 512), 256, 256, Beyond.WHITE)
+        assert (seen[192:, 192:] != 200).any()
+        assert (seen[:192] == 200).all()
 
 
 def test_a_slide_of_one_pixel(tmp_path: Path) -> None:

@@ -209,9 +209,14 @@ def test_a_lost_tile_is_a_hatched_patch() -> None:
     patch = tile[:24, 32:]
     assert np.ptp(patch.astype(int), axis=2).max() == 0
     assert set(np.unique(patch)) >= {120, 190}
+    assert [str(error) for error in source.lost_in(1, 0, 0)] == [
+        "Tile 1, 0 of level 0 cannot be read: it is lost"
+    ]
+    assert source.lost_in(1, 1, 0) == source.lost_in(0, 1, 0) == []
     # When the tile can be read again, so can what is made from it.
     base.lost.clear()
     np.testing.assert_array_equal(source.read_tile(1, 0, 0), expected)
+    assert source.lost_in(1, 0, 0) == []
 
 
 def test_lost_tiles_are_not_kept_on_disk() -> None:

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Hashable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -49,7 +49,11 @@ _MADE_FROM = 256
 """The same of a level of the source itself: images in memory have theirs, of 64, ready."""
 _PART_LEVELS = 4
 """Parts of such a tile are so many levels above what is stored: 256 stored tiles each."""
+_MOST_LOST = 10_000
+"""Tiles that are remembered as lost."""
 _CLOSED = "the slide has been closed"
+
+Made = TypeVar("Made")
 
 
 class _Origin(msgspec.Struct, frozen=True):
@@ -87,9 +91,10 @@ class DerivedLevels:
         self._turns = Turns[Hashable]()
         axes = source.info.axes
         self._halving = ChannelHalving(
-            self._levels, axes, self._channels, self._memory, self._turns, self._store
+            self._levels, axes, self._channels_below, self._memory, self._turns, self._store
         )
         self._first_displays = tuple(each for each in first_displays(axes) if each.shown)
+        self._lost: dict[Place, str] = {}
         self._closed = False
 
     @property
@@ -132,6 +137,18 @@ class DerivedLevels:
             for y in range(2 * row, min(2 * row + 2, finer.rows)):
                 for x in range(2 * column, min(2 * column + 2, finer.columns)):
                     self._add_stored((origin.finer, x, y), stored)
+
+    def lost_in(self, level: int, column: int, row: int) -> list[TileError]:
+        """Return why parts of a tile that was made here are hatched."""
+        if not self._lost or self._plan[level].stored is not None:
+            return []
+        finest = self._finest_of(level)
+        columns, rows = self._below((level, column, row), finest)
+        return [
+            TileError(*place, reason)
+            for place, reason in list(self._lost.items())
+            if place[0] == finest and place[1] in columns and place[2] in rows
+        ]
 
     def read_tile(self, level: int, column: int, row: int) -> RgbImage:
         axes = self.info.axes
@@ -307,6 +324,26 @@ class DerivedLevels:
         except TileError as error:
             raise TileError(*place, error.reason) from error
 
+    def _channels_below(
+        self, place: Place, channels: tuple[int, ...], plane: Plane
+    ) -> tuple[NDArray[Any], bool]:
+        return self._noting_loss(place, lambda: self._channels(place, channels, plane))
+
+    def _noting_loss(self, place: Place, read: Callable[[], Made]) -> Made:
+        """Read a tile that another is made of, and note of a stored one whether it is lost."""
+        is_stored = self._plan[place[0]].stored is not None
+        try:
+            made = read()
+        except (SlideLostError, SlideAwayError):
+            raise
+        except TileError as error:
+            if is_stored and len(self._lost) < _MOST_LOST:
+                self._lost[place] = error.reason
+            raise
+        if is_stored and self._lost:
+            self._lost.pop(place, None)
+        return made
+
     def _store(self) -> LevelStore | None:
         """Return the slide's files in the cache; its identity is read only once one is wanted."""
         with self._store_lock:
@@ -342,7 +379,7 @@ class DerivedLevels:
         canvas = np.empty((*size_below(place, finer), 3), np.uint8)
 
         def take(below: Place, part: RgbImage) -> bool:
-            part[:], is_sound = self._read(below)
+            part[:], is_sound = self._noting_loss(below, lambda: self._read(below))
             return is_sound
 
         is_sound = fill_from_below(place, finer_index, finer, canvas, take, hatch)

@@ -78,7 +78,7 @@ def no_stains(source: SlideSource) -> str:
 def _small_picture(source: SlideSource) -> RgbImage | None:
     """Return the whole slide, small; None where no level is small enough to be read at once."""
     from viewer.geometry import Box
-    from viewer.slides.region import read_region
+    from viewer.slides.region import Beyond, read_region
 
     base, smallest = source.levels[0], source.levels[-1]
     tiles = smallest.columns * smallest.rows * smallest.stored_tiles_per_tile
@@ -86,4 +86,5 @@ def _small_picture(source: SlideSource) -> RgbImage | None:
         return None
     scale = _SIDE_PX / max(base.width_px, base.height_px)
     width, height = (max(1, round(side * scale)) for side in (base.width_px, base.height_px))
-    return read_region(source, Box(0, 0, base.width_px, base.height_px), width, height)
+    whole = Box(0, 0, base.width_px, base.height_px)
+    return read_region(source, whole, width, height, Beyond.WHITE)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from viewer.slides.errors import SlideError, TileError
 from viewer.slides.identity import SlideIdentity
 from viewer.slides.readers.jpeg_tiles import stored_jpeg_tiles
-from viewer.slides.source import becoming_of, expect, screen_tile, silence_of
+from viewer.slides.source import becoming_of, expect, lost_in, screen_tile, silence_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -79,6 +79,9 @@ class GuardedSource:
 
     def becoming(self, level: int, column: int, row: int) -> Iterator[RgbImage | None]:
         return becoming_of(self._source, level, column, row)
+
+    def lost_in(self, level: int, column: int, row: int) -> list[TileError]:
+        return lost_in(self._source, level, column, row)
 
     @property
     def silence(self) -> str:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from viewer.slides.source import lost_in
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from viewer.slides.errors import TileError
     from viewer.slides.source import Level, RgbImage, SlideInfo, SlideSource
 
 
@@ -40,6 +43,9 @@ class LentSource:
 
     def read_associated(self, name: str) -> RgbImage:
         return self._source.read_associated(name)
+
+    def lost_in(self, level: int, column: int, row: int) -> list[TileError]:
+        return lost_in(self._source, level, column, row)
 
     def close(self) -> None:
         """Leave the slide open: who lent it closes it."""

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from viewer.slides.source import expect
+from viewer.geometry import Box
+from viewer.slides.source import expect, lost_in
 from viewer.slides.tile_windows import paste, touched
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from viewer.geometry import Box
     from viewer.slides.source import Level, RgbImage, SlideSource
 
 _SLACK = 1.01
@@ -27,7 +27,9 @@ class Beyond(Enum):
     """What a region holds where it reaches beyond the slide."""
 
     REFLECTION = "reflection"
-    """The slide mirrored at its edge: what models are fed, since no tissue ends in white."""
+    """The slide mirrored at its edge: what models are fed, since no tissue ends in white.
+
+    Nor is any hatched: where a tile that a level is made of cannot be read, the region cannot."""
     WHITE = "white"
     """Clear glass: what people and language models look at."""
 
@@ -57,7 +59,7 @@ def read_region(
     Raises
     ------
     TileError
-        A tile cannot be read.
+        A tile cannot be read; with `Beyond.REFLECTION` also one that a level made here is made of.
     """
     from PIL import Image
 
@@ -119,10 +121,27 @@ def _read_reflected(
     columns = _reflected(left, width, level.width_px)
     rows = _reflected(top, height, level.height_px)
     x, y = int(columns.min()), int(rows.min())
-    part = _read_pixels(source, index, x, y, int(columns.max()) - x + 1, int(rows.max()) - y + 1)
+    wide, tall = int(columns.max()) - x + 1, int(rows.max()) - y + 1
+    part = _read_pixels(source, index, x, y, wide, tall)
+    _check_whole(source, index, x, y, wide, tall)
     if (x, y) == (left, top) and part.shape[:2] == (height, width):
         return part  # all of it lies within the slide
     return part[(rows - y)[:, np.newaxis], columns - x]
+
+
+def _check_whole(
+    source: SlideSource, index: int, left: int, top: int, width: int, height: int
+) -> None:
+    """Raise TileError where a part of a level is hatched: a model would take that for tissue."""
+    level = source.levels[index]
+    k = level.downsample
+    part = Box(left * k, top * k, (left + width) * k, (top + height) * k)
+    for row in touched(top, height, level.tile_height_px, level.rows):
+        for column in touched(left, width, level.tile_width_px, level.columns):
+            for error in lost_in(source, index, column, row):
+                lost = source.levels[error.level].tile_box(error.column, error.row)
+                if lost.intersects(part):
+                    raise error
 
 
 def _reflected(start: int, length: int, size: int) -> NDArray[np.intp]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from viewer.slides.errors import TileError
     from viewer.slides.identity import SlideIdentity
 
 RgbImage = NDArray[np.uint8]
@@ -281,6 +282,12 @@ def silence_of(source: SlideSource) -> str:
     return str(getattr(source, "silence", ""))
 
 
+def lost_in(source: SlideSource, level: int, column: int, row: int) -> list[TileError]:
+    """Return why parts of a tile that was read are hatched: stored tiles it is made of are lost."""
+    find = getattr(source, "lost_in", None)
+    return [] if find is None else find(level, column, row)
+
+
 def with_note(source: SlideSource, note: str) -> SlideSource:
     """Return the source with one more of `info.notes`, before the others."""
     return _AlteredSource(
@@ -313,6 +320,9 @@ class _AlteredSource:
 
     def read_for_screen(self, level: int, column: int, row: int) -> ScreenImage | RgbImage:
         return screen_tile(self._source, level, column, row)
+
+    def lost_in(self, level: int, column: int, row: int) -> list[TileError]:
+        return lost_in(self._source, level, column, row)
 
     @property
     def silence(self) -> str:

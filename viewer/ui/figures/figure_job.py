@@ -15,7 +15,14 @@ from viewer.errors import CoverslipError
 from viewer.slides.lent_source import LentSource
 from viewer.tiles.cache import TileCache
 from viewer.ui.background_runner import BackgroundRunner
-from viewer.ui.figures.strips import ROWS_PX, FigureCanvas, Part, aim, painted_part
+from viewer.ui.figures.strips import (
+    ROWS_PX,
+    FigureCanvas,
+    Part,
+    aim,
+    painted_part,
+    unreadable_in,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -177,8 +184,7 @@ class FigureJob(QObject):
             return
         self._is_over = True
         self._timer.stop()
-        loader = self._figure.loader
-        self.unreadable = len(loader.failures) if loader is not None else 0
+        self.unreadable = len(unreadable_in(self._figure, self._plan.whole))
         for layer in self._own:
             self._figure.remove_layer(layer)
             layer.close()

@@ -26,7 +26,7 @@ from viewer.ui.figures.shot_layers import (
     file_layer,
     model_layers,
 )
-from viewer.ui.figures.strips import SCREEN_DPI, FigureCanvas, figure_strips
+from viewer.ui.figures.strips import SCREEN_DPI, FigureCanvas, figure_strips, unreadable_in
 from viewer.ui.figures.writing import write_figure
 from viewer.ui.slides.opened_slide import opened_slide
 
@@ -171,7 +171,7 @@ def take_shot(
         write_figure(strips, shot.size_px, shot.dpi, out, overlays_text(_shown(shot)))
         if shot.uses_icc and (problem := profile_problem(info.icc_profile)):
             on_note(problem)
-        return list(canvas.loader.failures.values()) if canvas.loader else []
+        return unreadable_in(canvas, whole)
     finally:
         canvas.clear()
 

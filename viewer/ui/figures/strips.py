@@ -14,6 +14,9 @@ from viewer.canvas.layer import Scene
 from viewer.canvas.qt_guard import guarded
 from viewer.errors import CoverslipError
 from viewer.geometry import Point, Size, View
+from viewer.slides.source import lost_in
+from viewer.tiles.cache import TileKey
+from viewer.tiles.plan import level_for, tiles_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -133,6 +136,26 @@ def painted_part(
     painter.end()
     picture.setDevicePixelRatio(1.0)
     return picture
+
+
+def unreadable_in(canvas: FigureCanvas, whole: View) -> list[str]:
+    """Return why tiles of a painted figure cannot be read: those hatched in it, not those ahead."""
+    loader = canvas.loader
+    if loader is None:
+        return []
+    levels, failures = loader.source.levels, loader.failures
+    reasons: list[str] = []
+    for key in tiles_in(levels, level_for(levels, whole.downsample / canvas.ratio), whole.box):
+        parts = lost_in(loader.source, *key)
+        hatched = {TileKey(part.level, part.column, part.row): str(part) for part in parts}
+        if not parts and key in failures:
+            hatched[key] = failures[key]
+        reasons += [
+            reason
+            for (level, column, row), reason in hatched.items()
+            if whole.sees(levels[level].tile_box(column, row))
+        ]
+    return reasons
 
 
 def _wait_until_sharp(canvas: SlideCanvas) -> None:
