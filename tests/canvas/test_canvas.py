@@ -107,6 +107,55 @@ def wheel(canvas: SlideCanvas, at: QPoint, notches: float) -> None:
     QApplication.sendEvent(canvas, event)
 
 
+class _SomeHang:
+    """A slide of which tiles do not come until they may, one of them later than the others."""
+
+    def __init__(self, source: SlideSource, last: tuple[int, int, int]) -> None:
+        self._source, self._last = source, last
+        self.may_come, self.last_may_come = threading.Event(), threading.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._source, name)
+
+    def read_tile(self, level: int, column: int, row: int) -> RgbImage:
+        hangs = self.last_may_come if (level, column, row) == self._last else self.may_come
+        assert level > 0 or hangs.wait(20)
+        return self._source.read_tile(level, column, row)
+
+    read_for_screen = read_tile
+
+
+def test_what_came_is_painted_while_a_tile_hangs(qtbot: QtBot, sample_slide: Path) -> None:
+    canvas = SlideCanvas(TileCache[TilePicture](256 << 20))
+    qtbot.addWidget(canvas)
+    canvas.resize(*SIZE)
+    canvas.show()
+    opened = open_slide(sample_slide)
+    side_px = opened.levels[0].tile_width_px
+    source = _SomeHang(opened, (0, 4, 5))
+    canvas.set_source(cast("SlideSource", source), opened.info.optics)
+    wait_sharp(qtbot, canvas)
+    canvas.go_to(Point(4.5 * side_px, 5.5 * side_px), 1.0, animated=False)
+    qtbot.wait(100)  # what is painted from now on is what came
+    middle = QPoint(SIZE[0] // 2, SIZE[1] // 2)
+    stored = region(sample_slide, canvas.view.box)
+
+    def is_painted(at: QPoint) -> bool:
+        # In the frame that the canvas keeps: to grab it would paint it.
+        color = canvas._tile_layer._frame.picture.pixelColor(at)
+        return cast("tuple[int, ...]", color.getRgb())[:3] == stored.getpixel((at.x(), at.y()))
+
+    beside = middle + QPoint(side_px, 0)
+    assert not is_painted(beside)
+    source.may_come.set()
+    qtbot.waitUntil(lambda: is_painted(beside))
+    assert not canvas.is_sharp
+    source.last_may_come.set()
+    wait_sharp(qtbot, canvas)
+    qtbot.waitUntil(lambda: is_painted(middle))
+    canvas.clear()
+
+
 def test_the_end_of_a_movement_is_told_once(canvas: SlideCanvas, qtbot: QtBot) -> None:
     told: list[bool] = []
     canvas.rested.connect(lambda: told.append(canvas.is_moving))

@@ -33,6 +33,7 @@ from viewer.canvas.tile_scaling import TileScaler, tile_scaler
 from viewer.geometry import Box, Optics, Point, Size, View
 from viewer.slides import open_slide
 from viewer.slides.errors import TileError
+from viewer.slides.region import read_region
 from viewer.slides.source import RgbImage, SlideSource
 from viewer.tiles.cache import TileCache, TileKey
 from viewer.tiles.display import DisplaySettings, DisplayTransform
@@ -165,6 +166,21 @@ def test_tiles_are_as_qt_paints_them(
     source: SlideSource, load: Load, view: View, ratio: float
 ) -> None:
     _assert_alike(*_both(load(view, ratio), source, view, ratio))
+
+
+@pytest.mark.parametrize("ratio", [1.0, 2.0])
+def test_where_a_pixel_is_one_of_the_screen_it_is_shown_as_stored(
+    source: SlideSource, load: Load, ratio: float
+) -> None:
+    panned = TileLayer(tile_scaler)
+    for dx, dy in ((0, 0), (37, -22), (0, 411)):
+        view = View(Point(1100 + dx, 1400 + dy), ratio, SIZE)
+        loader = load(view, ratio)
+        qt, opencv = _both(loader, source, view, ratio)
+        assert (qt == opencv).all()
+        panned._loader = loader
+        assert (_painted(panned, source, view, ratio) == qt).all()
+        assert (qt[..., ::-1] == read_region(source, view.box, qt.shape[1], qt.shape[0])).all()
 
 
 @pytest.mark.parametrize("view", [INSIDE, AT_EDGES])

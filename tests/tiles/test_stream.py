@@ -81,6 +81,32 @@ def test_many_arrivals_are_announced_once(streamed: _Streamed) -> None:
     assert streamed.announced >= 2
 
 
+def test_all_of_a_view_can_be_announced_at_once(streamed: _Streamed) -> None:
+    stream = streamed.stream
+    for step in range(12):
+        view = VIEW.panned(-70 * step, 60 * step)
+        stream.request(view, view, 1.0, Motion())
+        stream.announce_all_at_once(view, 1.0)
+        is_there = stream.state(view, 1.0, is_at_rest=True).is_sharp
+        while not is_there or stream._arrivals:
+            assert streamed.came.acquire(timeout=WAIT_S)
+            assert stream.state(view, 1.0, is_at_rest=True).is_sharp, "some are still to come"
+            is_there = bool(stream.take_arrivals())
+
+
+def test_who_waits_for_all_can_be_told_of_some_again(streamed: _Streamed) -> None:
+    stream = streamed.stream
+    elsewhere = VIEW.panned(-900, 0)
+    stream.announce_all_at_once(elsewhere, 1.0)
+    stream.request(VIEW, VIEW, 1.0, Motion())
+    while not stream.state(VIEW, 1.0, is_at_rest=True).is_sharp:
+        threading.Event().wait(0.001)
+    assert streamed.announced == 0, "nothing of what is waited for has come"
+    assert len(stream.take_arrivals()) > 4
+    stream.request(elsewhere, elsewhere, 1.0, Motion())
+    assert streamed.came.acquire(timeout=WAIT_S)
+
+
 def test_on_the_way_what_is_passed_is_wanted_too(streamed: _Streamed) -> None:
     there = VIEW.panned(-400, 0)
     streamed.stream.request(VIEW, there, 1.0, Motion())

@@ -90,7 +90,7 @@ class StreamedWidget(NavigatedWidget):
         self._frame_timer.timeout.connect(self._tick)
         # Tiles that arrive in a row share a frame; each frame painted is time taken from decoding.
         self._arrival_timer = QTimer(self, singleShot=True)
-        self._arrival_timer.timeout.connect(self.update)
+        self._arrival_timer.timeout.connect(self._paint_arrivals)
         # Runs from the last change of zoom or turn until layers paint with all finish.
         self._zoom_timer = QTimer(self, interval=_ZOOM_REST_MS, singleShot=True)
         self._zoom_timer.timeout.connect(self._finish_frame)
@@ -334,16 +334,8 @@ class StreamedWidget(NavigatedWidget):
         stream = self._stream
         if stream is None:
             return
-        was_painted = self.is_sharp
-        for key in stream.take_arrivals():
-            if self._tile_layer.tile_arrived(key):
-                was_painted = False
-            if stream.is_of_overview(key):
-                self._overview.forget_map()
-                was_painted = False
-            reason = stream.failure(key)
-            if reason:
-                self.tile_failed.emit(reason)
+        was_sharp = self.is_sharp
+        was_painted = not self._note_arrivals(stream) and was_sharp
         self._show_state()
         if self.is_sharp:
             if not was_painted:  # what was read ahead is beside the view
@@ -351,6 +343,28 @@ class StreamedWidget(NavigatedWidget):
                 self.update()
         elif not self.is_moving:  # a movement paints all of its frames anyway
             self._paint_soon()
+            if self._stream is stream:
+                stream.announce_all_at_once(self.view, self.devicePixelRatioF())
+
+    def _paint_arrivals(self) -> None:
+        """Paint what has come so far."""
+        if self._stream is not None:
+            self._note_arrivals(self._stream)
+            self._show_state()
+        self.update()
+
+    def _note_arrivals(self, stream: TileStream[TilePicture]) -> bool:
+        """Take note of the tiles that came; return whether the last paint lacked any."""
+        was_lacking = False
+        for key in stream.take_arrivals():
+            was_lacking |= self._tile_layer.tile_arrived(key)
+            if stream.is_of_overview(key):
+                self._overview.forget_map()
+                was_lacking = True
+            reason = stream.failure(key)
+            if reason:
+                self.tile_failed.emit(reason)
+        return was_lacking
 
     def _show_state(self) -> None:
         """Say what has changed of the tiles of the view."""

@@ -21,6 +21,7 @@ from viewer.canvas.tile_painting import (
     PlacedTiles,
     paint_ground,
     paint_place,
+    paint_to_the_pixel,
     paint_unreadable,
     rects_of,
 )
@@ -127,7 +128,8 @@ class TileLayer:
         """Brings the frame up to date."""
         dirty = self._move_frame(grid, scene)
         self._arrived |= {key for key in self._owed if loader.has(key)}
-        dirty += self._arrivals(grid, scene, loader)
+        if dirty != QRegion(grid.whole):
+            dirty += self._arrivals(grid, scene, loader)
         self._grid = grid
         if dirty.isEmpty():
             return
@@ -168,8 +170,12 @@ class TileLayer:
         painter.setClipRect(place)
         paint_ground(painter, place, what)
         on_slide = place.intersected(what.slide)
-        clip = on_slide.translated(shift)
-        self._scaler.draw(picture, what.levels, shift, clip, in_motion=what.in_motion)
+        if what.is_to_the_pixel:
+            painter.setClipRect(on_slide)
+            paint_to_the_pixel(painter, what)
+        else:
+            clip = on_slide.translated(shift)
+            self._scaler.draw(picture, what.levels, shift, clip, in_motion=what.in_motion)
         if what.unreadable:
             painter.setClipRect(on_slide)
             paint_unreadable(painter, place, what)

@@ -31,6 +31,13 @@ class PlacedTiles(msgspec.Struct, frozen=True):
     in_motion: bool
     """Whether another frame follows at once."""
 
+    @property
+    def is_to_the_pixel(self) -> bool:
+        """Return whether each pixel of a tile is one of the screen, so that none is scaled."""
+        return all(
+            rect.size() == picture.size() for tiles in self.levels for rect, picture in tiles
+        )
+
 
 def paint_place(
     painter: QPainter, base: QTransform, place: QRect, grid: TileGrid, what: PlacedTiles
@@ -91,6 +98,13 @@ def paint_unreadable(painter: QPainter, upright: QRect, what: PlacedTiles) -> No
             painter.fillRect(rect, QBrush(_UNREADABLE, Qt.BrushStyle.BDiagPattern))
             painter.setPen(_UNREADABLE)
             painter.drawRect(rect.adjusted(0, 0, -1, -1))
+
+
+def paint_to_the_pixel(painter: QPainter, what: PlacedTiles) -> None:
+    """Paint tiles as they are, in an upright view: two threads would wait for each other longer."""
+    for tiles in what.levels:
+        for rect, picture in tiles:
+            painter.drawImage(rect.topLeft(), picture)
 
 
 def _paint_tile(

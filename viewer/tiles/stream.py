@@ -60,6 +60,8 @@ class TileStream(Generic[Picture]):
         # Filled by the workers, emptied by the view.
         self._arrivals: deque[TileKey] = deque()
         self._has_announced = False
+        self._awaited: set[TileKey] = set()
+        """What is to come before anything is announced."""
         loader.listen(self._note)
 
     def request(self, here: View, there: View, device_pixel_ratio: float, motion: Motion) -> None:
@@ -76,7 +78,20 @@ class TileStream(Generic[Picture]):
         """Return the tiles that came, or failed, since the last call."""
         # First this, then the emptying: a tile that comes between is announced once more.
         self._has_announced = False
+        self._awaited = set()
         return [self._arrivals.popleft() for _ in range(len(self._arrivals))]
+
+    def announce_all_at_once(self, view: View, device_pixel_ratio: float) -> None:
+        """Announce nothing more until all of a view has come, or `take_arrivals` is called.
+
+        To be told of each tile takes processors and Python's lock from those who make them.
+        """
+        awaited = self._awaited = set(self._seen(view, device_pixel_ratio))
+        for key in [*awaited]:
+            if self.loader.is_settled(key):
+                awaited.discard(key)
+        if self._arrivals:
+            self._announce_once(awaited)
 
     def is_of_overview(self, key: TileKey) -> bool:
         """Return whether a tile is one of the coarsest level."""
@@ -84,10 +99,8 @@ class TileStream(Generic[Picture]):
 
     def state(self, view: View, device_pixel_ratio: float, *, is_at_rest: bool) -> StreamState:
         """Return what there is of a view's tiles."""
-        loader, levels = self.loader, self.loader.source.levels
-        wanted = level_for(levels, view.downsample / device_pixel_ratio)
-        seen = [*visible_tiles(levels, wanted, view), *coarsest_tiles(levels)]
-        failures = loader.failures
+        loader, failures = self.loader, self.loader.failures
+        seen = self._seen(view, device_pixel_ratio)
         return StreamState(
             is_at_rest and all(map(loader.is_settled, reversed(seen))),
             loader.is_coarse,
@@ -111,9 +124,20 @@ class TileStream(Generic[Picture]):
                 return reason
         return ""
 
+    def _seen(self, view: View, device_pixel_ratio: float) -> list[TileKey]:
+        """Return the tiles that a view shows, and those of the overview."""
+        levels = self.loader.source.levels
+        wanted = level_for(levels, view.downsample / device_pixel_ratio)
+        return [*visible_tiles(levels, wanted, view), *coarsest_tiles(levels)]
+
     def _note(self, key: TileKey) -> None:
         """In a worker thread."""
         self._arrivals.append(key)
-        if not self._has_announced:
+        awaited = self._awaited
+        awaited.discard(key)
+        self._announce_once(awaited)
+
+    def _announce_once(self, awaited: set[TileKey]) -> None:
+        if not awaited and not self._has_announced:
             self._has_announced = True
             self._announce()
