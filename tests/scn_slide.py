@@ -22,8 +22,11 @@ _IMAGE = """<image name="{name}" uuid="urn:uuid:{name}">
 <illuminationSource>brightfield</illuminationSource></illuminationSettings></scanSettings></image>"""
 
 
-def write_scn(path: Path) -> Path:
-    """Write a slide with one scan of 1024 x 768 px at 3000, 2000 of its level 0, three discs."""
+def write_scn(path: Path, profiles: tuple[bytes | None, bytes | None] = (None, None)) -> Path:
+    """Write a slide with one scan of 1024 x 768 px at 3000, 2000 of its level 0, three discs.
+
+    The color profiles are those of the macro and of the scan.
+    """
     about = "".join([
         '<?xml version="1.0"?><scn xmlns="http://www.leica-microsystems.com/scn/2010/10/01">',
         '<collection name="s" uuid="urn:uuid:1" sizeX="4000000" sizeY="3000000">',
@@ -40,10 +43,11 @@ def write_scn(path: Path) -> Path:
     scan = ndimage.gaussian_filter(scan, (1.5, 1.5, 0))  # no optics draw an edge of one pixel
     with tifffile.TiffWriter(path, bigtiff=True) as file:
         macro = np.full((300, 400, 3), 240, np.uint8)
-        for pixels, text in ((macro, about), (scan, None)):
+        pages = ((macro, about), (scan, None))
+        for (pixels, text), profile in zip(pages, profiles, strict=True):
             file.write(
                 pixels, description=text, compression="jpeg", tile=(256, 256), photometric="rgb",
-                metadata=None,
+                iccprofile=profile, metadata=None,
             )  # fmt: skip
     with openslide.OpenSlide(path) as slide:
         assert slide.dimensions == (8000, 6000)

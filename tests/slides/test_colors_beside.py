@@ -14,11 +14,15 @@ import tifffile
 from dicom_steps import write_slide
 from little_cms import ADOBE, by_little_cms
 from PIL import Image
+from range_server import Faults, RangeServer
+from scn_slide import write_scn
 
 from viewer.slides import open_slide
 from viewer.slides.displayed import displayed_beside
+from viewer.slides.errors import DamagedSlideError
 from viewer.slides.opening_here import open_here
 from viewer.slides.reader_process.more_readers import FIRST
+from viewer.slides.remote.address import slide_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,9 +64,119 @@ def test_those_of_a_tiff(tmp_path: Path, photometric: str) -> None:
         out.write(tissue[:64], photometric="rgb", description="macro", metadata=None)
     with closing(open_slide(path)) as source:
         assert set(source.info.associated) == {"label", "macro"}
-        # One of inks has been made RGB already, as well as that can be.
-        _assert_shown(source, "label", ADOBE if photometric == "separated" else WIDE)
+        # One of inks has been made sRGB already, as well as that can be.
+        _assert_shown(source, "label", None if photometric == "separated" else WIDE)
         _assert_shown(source, "macro", ADOBE)
+
+
+@pytest.mark.parametrize("photometric", ["rgb", "minisblack", "separated", "cielab"])
+def test_the_profile_of_a_tiff_holds_for_pictures_in_its_color_space(
+    tmp_path: Path, photometric: str
+) -> None:
+    path = tmp_path / "slide.tif"
+    shape = {"minisblack": (64, 96), "separated": (64, 96, 4)}.get(photometric, (64, 96, 3))
+    with tifffile.TiffWriter(path) as out:
+        tissue = np.full((512, 512, 3), COLOR, np.uint8)
+        out.write(tissue, photometric="rgb", tile=(256, 256), iccprofile=WIDE, metadata=None)
+        label = np.full(shape, 90, np.uint8)
+        if label.ndim == 3:
+            label[..., 0] = 20
+        out.write(label, photometric=photometric, description="label", metadata=None)
+    with closing(open_slide(path)) as source:
+        _assert_shown(source, "label", WIDE if photometric == "rgb" else None)
+
+
+def _write_svs(path: Path, label: str, *, is_named: bool) -> None:
+    """Write an Aperio slide whose label is of some color space, and of a profile if that is RGB."""
+    program = "Aperio Image Library v12.0.15 "
+    shape = {"minisblack": (64, 96), "separated": (64, 96, 4)}.get(label, (64, 96, 3))
+    picture = np.full(shape, 90, np.uint8)
+    if picture.ndim == 3:
+        picture[..., 0] = 20
+    tissue = np.full((512, 512, 3), COLOR, np.uint8)
+    with tifffile.TiffWriter(path) as out:
+        about = f"{program}\r\n512x512 [0,0 512x512] (256x256) JPEG/RGB Q=70|AppMag = 20|MPP = 0.5"
+        out.write(
+            tissue, photometric="rgb", tile=(256, 256), compression="jpeg", iccprofile=WIDE,
+            description=about, metadata=None,
+        )  # fmt: skip
+        out.write(tissue[::4, ::4], photometric="rgb", rowsperstrip=16, metadata=None)
+        for name, pixels, kind, subfile in (
+            ("label", picture, label, 1),
+            ("macro", tissue[:64, :96], "rgb", 9),  # as large as the label
+        ):
+            out.write(
+                pixels, photometric=kind, rowsperstrip=16, subfiletype=subfile,
+                description=f"{program}\r\n{f'{name} ' if is_named else ''}96x64",
+                iccprofile=ADOBE if label == "rgb" and name == "label" else None, metadata=None,
+            )  # fmt: skip
+
+
+def _assert_shown_of_svs(source: SlideSource, label: str) -> None:
+    assert set(source.info.associated) == {"label", "macro", "thumbnail"}
+    _assert_shown(source, "label", ADOBE if label == "rgb" else None)
+    for name in ("macro", "thumbnail"):
+        _assert_shown(source, name, WIDE)
+
+
+@pytest.mark.parametrize("is_named", [True, False])
+@pytest.mark.parametrize("label", ["rgb", "minisblack", "separated"])
+def test_those_of_an_aperio_slide(tmp_path: Path, label: str, is_named: bool) -> None:
+    _write_svs(tmp_path / "a.svs", label, is_named=is_named)
+    with closing(open_slide(tmp_path / "a.svs")) as source:
+        _assert_shown_of_svs(source, label)
+
+
+@pytest.mark.parametrize("is_named", [True, False])
+@pytest.mark.parametrize("label", ["rgb", "minisblack"])
+def test_those_of_an_aperio_slide_on_a_server(tmp_path: Path, label: str, is_named: bool) -> None:
+    _write_svs(tmp_path / "a.svs", label, is_named=is_named)
+    server = RangeServer(tmp_path, Faults()).start()
+    try:
+        with closing(open_slide(slide_path(server.address("a.svs")))) as source:
+            _assert_shown_of_svs(source, label)
+    finally:
+        server.stop()
+
+
+def test_a_label_of_inks_on_a_server_is_not_shown_as_if_they_were_rgb(tmp_path: Path) -> None:
+    _write_svs(tmp_path / "a.svs", "separated", is_named=True)
+    server = RangeServer(tmp_path, Faults()).start()
+    try:
+        with closing(open_slide(slide_path(server.address("a.svs")))) as source:
+            with pytest.raises(DamagedSlideError, match="in another way than as 8-bit RGB"):
+                source.read_associated("label")
+            _assert_shown(source, "macro", WIDE)
+    finally:
+        server.stop()
+
+
+def test_the_macro_of_an_ndpi(tmp_path: Path) -> None:
+    path = tmp_path / "a.ndpi"
+    tissue = np.full((512, 512, 3), COLOR, np.uint8)
+    with tifffile.TiffWriter(path) as out:
+        for pixels, lens, profile in ((tissue, 20.0, ADOBE), (tissue[:128, :256], -1.0, WIDE)):
+            out.write(
+                pixels, photometric="rgb", compression="jpeg", rowsperstrip=len(pixels),
+                iccprofile=profile, metadata=None, extratags=[
+                    (271, "s", 0, "Hamamatsu", True),
+                    (65420, "I", 1, 1, True),
+                    (65421, "f", 1, lens, True),
+                    (65424, "i", 1, 0, True),
+                ],
+            )  # fmt: skip
+    with closing(open_slide(path)) as source:
+        assert source.info.reader == "OpenSlide (hamamatsu)"
+        assert source.info.icc_profile == ADOBE
+        _assert_shown(source, "macro", WIDE)
+
+
+def test_the_macro_of_an_scn(tmp_path: Path) -> None:
+    path = write_scn(tmp_path / "a.scn", profiles=(WIDE, ADOBE))
+    with closing(open_slide(path)) as source:
+        assert source.info.reader == "OpenSlide (leica)"
+        assert source.info.icc_profile == ADOBE
+        _assert_shown(source, "macro", WIDE)
 
 
 def test_those_of_a_dicom_folder(tmp_path: Path, shared_slide: Callable[[str], Path]) -> None:
@@ -100,3 +214,25 @@ def test_those_of_a_dicom_slide_with_focal_planes(
         assert source.info.reader == "wsidicom"
         assert source.info.icc_profile == ADOBE
         _assert_shown(source, "label", WIDE)
+
+
+def test_a_gray_label_of_a_dicom_slide_with_focal_planes(
+    tmp_path: Path, shared_slide: Callable[[str], Path]
+) -> None:
+    template = shared_slide("slides/sm_image.dcm")
+    volume = np.random.default_rng(0).integers(0, 256, (2, 256, 256, 3), np.uint8)
+    optics = pydicom.dcmread(template).OpticalPathSequence
+    optics[0].ICCProfile = WIDE
+    write_slide(tmp_path / "a.dcm", template, volume, OpticalPathSequence=optics)
+    del optics[0].ICCProfile
+    write_slide(
+        tmp_path / "b.dcm", template, volume[np.newaxis, :1, :128, :, 0],
+        OpticalPathSequence=optics, SpecimenLabelInImage="YES",
+        ImageType=["ORIGINAL", "PRIMARY", "LABEL", "NONE"],
+    )  # fmt: skip
+    with closing(open_here(tmp_path / "a.dcm", first=FIRST)) as source:
+        assert source.info.icc_profile == WIDE
+        np.testing.assert_array_equal(
+            source.read_associated("label")[..., 1], volume[0, :128, :, 0]
+        )
+        _assert_shown(source, "label", None)

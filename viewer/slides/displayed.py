@@ -27,9 +27,9 @@ def displayed_beside(
 ) -> RgbImage:
     """Return the pixels of an associated picture as they are shown.
 
-    By the profile of its own where it has one, else by the slide's.
+    By the profile of its own where it has one, else by the slide's if that holds for it.
     """
-    profile = info.profiles_beside.get(name) or info.icc_profile
+    profile = info.profiles_beside.get(name, info.icc_profile)
     return _by_profile(profile if uses_icc else None, rgb)
 
 

@@ -102,7 +102,8 @@ class SlideInfo:
     notes
         Sentences on what is not shown, shown stretched, or to be doubted.
     profiles_beside
-        ICC profiles of associated pictures that have one of their own, by their names.
+        ICC profiles of associated pictures, by their names, where not the slide's holds: of those
+        that have one of their own, and b"" of those in another color space than the slide.
     images
         All images of the file where it holds several, and `image`, the index of the open one.
     part

@@ -317,18 +317,17 @@ def _profile_of(path: str, described: list[OpticalPath]) -> bytes | None:
 
 
 def _profiles_beside(slide: Any) -> dict[str, bytes]:
-    """Return the color profiles of the pictures beside the slide that have one of their own."""
-    found = {ours: _first_beside(slide, theirs) for theirs, ours in _NAMES.items()}
-    described = {
-        name: optical_paths_of(beside.dataset.as_dataset())
-        for name, beside in found.items()
-        if beside is not None
-    }
-    return {
-        name: profile
-        for name, paths in described.items()
-        if (profile := next((each.profile for each in paths if each.profile), None))
-    }
+    """Return the color profiles of pictures beside the slide, as `SlideInfo` has them."""
+    found: dict[str, bytes] = {}
+    for theirs, ours in _NAMES.items():
+        beside = _first_beside(slide, theirs)
+        if beside is None:
+            continue
+        dataset = beside.dataset.as_dataset()
+        own = next((each.profile for each in optical_paths_of(dataset) if each.profile), None)
+        if own or str(dataset.get("PhotometricInterpretation", "")).startswith("MONOCHROME"):
+            found[ours] = own or b""
+    return found
 
 
 def _first_beside(slide: Any, group: str) -> Any:

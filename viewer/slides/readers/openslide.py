@@ -23,7 +23,7 @@ from viewer.slides.errors import (
 from viewer.slides.pixel_memory import new_pixels
 from viewer.slides.readers.left_out import left_out_notes
 from viewer.slides.readers.openslide_messages import as_slide_error
-from viewer.slides.readers.unread_profiles import unread_profile
+from viewer.slides.readers.unread_profiles import unread_profile, unread_profiles_beside
 from viewer.slides.resolution import believable_mpp_um, positive, scale_doubt
 from viewer.slides.source import DescribedSource, Level, RgbImage, ScreenImage, SlideInfo
 
@@ -278,7 +278,8 @@ def _info(path: Path, slide: OpenSlide, properties: dict[str, str]) -> SlideInfo
         optics=optics,
         associated=tuple(slide.associated_images),
         icc_profile=stored or unread_profile(path, vendor, properties),
-        profiles_beside=_profiles_beside(slide),
+        profiles_beside=_profiles_beside(slide)
+        | unread_profiles_beside(path, vendor, _sizes_beside(properties)),
         properties=properties,
         notes=(*left_out_notes(path, vendor, properties), *((doubt,) if doubt else ())),
     )
@@ -290,6 +291,18 @@ def _profiles_beside(slide: OpenSlide) -> dict[str, bytes]:
     read = lowlevel.read_associated_image_icc_profile
     found = {name: read(handle, name) for name in slide.associated_images}
     return {name: profile for name, profile in found.items() if profile}
+
+
+def _sizes_beside(properties: Mapping[str, str]) -> dict[str, tuple[int, int]]:
+    """Return width and height of the associated pictures."""
+    stated = re.compile(r"openslide\.associated\.(.+)\.width")
+    named = {
+        match[1]: width for key, width in properties.items() if (match := stated.fullmatch(key))
+    }
+    return {
+        name: (int(width), int(properties[f"openslide.associated.{name}.height"]))
+        for name, width in named.items()
+    }
 
 
 def _optics(properties: Mapping[str, str], vendor: str) -> Optics:

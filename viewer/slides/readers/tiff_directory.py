@@ -17,7 +17,7 @@ from viewer.errors import CoverslipError
 from viewer.limits import open_regular
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -38,6 +38,7 @@ _TYPES = {
 _MOST_DIRECTORIES = 1000
 _MOST_TAGS = 4096
 _MOST_VALUES = 1 << 28
+_MOST_TEXT = 4096
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
 _SAMPLES, _PLANAR, _TILE_WIDTH, _TILE_HEIGHT = 277, 284, 322, 323
@@ -46,6 +47,8 @@ _DEPTH, _SUBFILE, _ORIENTATION = 32997, 254, 274
 _DESCRIPTION, _ASCII = 270, 2
 _ICC_PROFILE, _BYTE, _UNDEFINED = 34675, 1, 7
 _UNSIGNED = 1
+_PICTURE_TAGS = ((_WIDTH, 0), (_HEIGHT, 0), (_PHOTOMETRIC, 2), (_SAMPLES, 1), (_SUBFILE, 0))
+"""With what they are where they are missing."""
 
 
 class TiffDirectoryError(CoverslipError):
@@ -142,6 +145,45 @@ def read_icc_profile(path: Path, most_bytes: int, *, is_ndpi: bool = False) -> b
         return found
 
 
+class PictureTags(NamedTuple):
+    """What a directory says of its picture; the profile is b"" where it has none."""
+
+    width_px: int
+    height_px: int
+    photometric: int
+    samples: int
+    subfile: int
+    description: bytes
+    icc_profile: bytes
+
+
+def read_picture_tags(
+    path: Path, sizes_px: Collection[tuple[int, int]], most_bytes: int, *, is_ndpi: bool = False
+) -> list[PictureTags]:
+    """Return what each directory of the chain says of its picture.
+
+    Profiles are read for pictures of some sizes, up to `most_bytes` of all; texts are cut, too.
+    Raises as `read_directories`.
+    """
+    found: list[PictureTags] = []
+    room = most_bytes
+    with open_regular(path) as file:
+        reader = _Reader(file, is_ndpi=is_ndpi)
+        for entries in reader.directories():
+            width_px, height_px, photometric, samples, subfile = (
+                next(iter(reader.numbers(entries, code)), default)
+                for code, default in _PICTURE_TAGS
+            )
+            text = reader.texts_of(entries, (_DESCRIPTION,), _MOST_TEXT).get(_DESCRIPTION, b"")
+            is_wanted = (width_px, height_px) in sizes_px
+            profile = reader.data(entries, _ICC_PROFILE, room if is_wanted else 0)
+            room -= len(profile)
+            found.append(
+                PictureTags(width_px, height_px, photometric, samples, subfile, text, profile)
+            )
+    return found
+
+
 class _Entry(NamedTuple):
     """A tag; its values are `inline` where that has room for them, else at `offset`."""
 
@@ -211,8 +253,14 @@ class _Reader:
 
     def texts(self, wanted: Sequence[int], most_bytes: int) -> dict[int, bytes]:
         """Return tags of text of the next directory that are there, each cut at `most_bytes`."""
+        return self.texts_of(self.entries(), wanted, most_bytes)
+
+    def texts_of(
+        self, entries: Sequence[_Entry], wanted: Sequence[int], most_bytes: int
+    ) -> dict[int, bytes]:
+        """Return the same of a directory that is at hand."""
         found: dict[int, bytes] = {}
-        for each in self.entries():
+        for each in entries:
             if each.code in wanted and each.code not in found and each.kind == _ASCII:
                 found[each.code] = self._cut(each, most_bytes)
         return found

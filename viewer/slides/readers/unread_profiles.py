@@ -8,14 +8,25 @@ from typing import TYPE_CHECKING
 
 from viewer.limits import COLOR_PROFILE_BYTES
 from viewer.slides.readers.tiff.metadata import PROFILE_HEADER_BYTES
-from viewer.slides.readers.tiff_directory import TiffDirectoryError, read_icc_profile
+from viewer.slides.readers.tiff.profile_beside import color_space, profile_beside
+from viewer.slides.readers.tiff_directory import (
+    TiffDirectoryError,
+    read_icc_profile,
+    read_picture_tags,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from viewer.slides.readers.tiff_directory import PictureTags
 
 _TIFF_VENDORS = frozenset(("hamamatsu", "leica", "philips", "trestle", "ventana"))
 """Whose profiles OpenSlide 4 does not look for."""
+_WITH_PAGES_BESIDE = _TIFF_VENDORS | {"aperio", "argos", "huron"}
+"""Whose associated pictures lie in directories of their own."""
+APERIO_SUBFILES = {"label": 1, "macro": 9}
+"""The kinds of file by which Aperio tells its pictures apart."""
 _PHILIPS = "philips.DICOM_ICCPROFILE"
 
 
@@ -30,6 +41,56 @@ def unread_profile(path: Path, vendor: str, properties: Mapping[str, str]) -> by
     if vendor not in _TIFF_VENDORS:
         return None
     return _of_philips(properties.get(_PHILIPS, "")) or _of_full_size(path, vendor)
+
+
+def unread_profiles_beside(
+    path: Path, vendor: str, sizes_px: Mapping[str, tuple[int, int]]
+) -> dict[str, bytes]:
+    """Return the profiles of associated pictures that lie in the directories of a TIFF.
+
+    As `SlideInfo.profiles_beside` has them. OpenSlide does not tell where a picture lies: it is
+    found by its size, and among directories of one size by what they say they are.
+
+    Parameters
+    ----------
+    vendor, sizes_px
+        As OpenSlide tells them, width and height by the name of the picture.
+    """
+    if vendor not in _WITH_PAGES_BESIDE or not sizes_px:
+        return {}
+    sizes, is_ndpi = set(sizes_px.values()), vendor == "hamamatsu"
+    try:
+        tags = read_picture_tags(path, sizes, COLOR_PROFILE_BYTES.most + 1, is_ndpi=is_ndpi)
+    except (TiffDirectoryError, OSError):
+        return {}  # damage is said where it costs pixels; a VMS is no TIFF
+    slide = max(tags, key=lambda each: each.width_px * each.height_px, default=None)
+    if slide is None:
+        return {}
+    slide_space = color_space(slide.photometric, slide.samples)
+    found: dict[str, bytes] = {}
+    for name, size_px in sizes_px.items():
+        picture = _directory_of(name, size_px, tags)
+        if picture is None:
+            continue
+        own = picture.icc_profile if len(picture.icc_profile) > PROFILE_HEADER_BYTES else None
+        space = color_space(picture.photometric, picture.samples)
+        profile = profile_beside(space, slide_space, own)
+        if profile is not None:
+            found[name] = profile
+    return found
+
+
+def _directory_of(
+    name: str, size_px: tuple[int, int], tags: Sequence[PictureTags]
+) -> PictureTags | None:
+    """Return the directory that holds a picture; None where that cannot be told."""
+    same = [each for each in tags if (each.width_px, each.height_px) == size_px]
+    ways = (
+        same,
+        [each for each in same if each.subfile == APERIO_SUBFILES.get(name)],
+        [each for each in same if name.encode() in each.description.lower()],
+    )
+    return next((found[0] for found in ways if len(found) == 1), None)
 
 
 def _of_philips(text: str) -> bytes | None:

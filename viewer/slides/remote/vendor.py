@@ -10,9 +10,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import numpy as np
-from tifffile import COMPRESSION, TiffFile, TiffPage
+from tifffile import COMPRESSION, PHOTOMETRIC, TiffFile, TiffPage
 
 from viewer.geometry import Optics
 from viewer.slides.errors import (
@@ -23,10 +22,12 @@ from viewer.slides.errors import (
 )
 from viewer.slides.readers.coded_size import check_page
 from viewer.slides.readers.tiff.metadata import icc_profile
+from viewer.slides.readers.tiff.profile_beside import profiles_beside
 from viewer.slides.readers.tiff.source import is_tiff, open_tiff, open_tiff_file
 from viewer.slides.readers.tiff_directory import read_directories
 from viewer.slides.readers.tile_decoders import direct_decoder
 from viewer.slides.readers.turning import UPRIGHT
+from viewer.slides.readers.unread_profiles import APERIO_SUBFILES
 from viewer.slides.readers.vendor_tiff import StoredLevel, VendorTiffSource
 from viewer.slides.remote.errors import size_text
 from viewer.slides.remote.ranged import ranges_of
@@ -111,13 +112,6 @@ def _first(tiff: TiffFile) -> TiffPage:
 # Aperio -----------------------------------------------------------------------------------------
 
 
-class _Beside(msgspec.Struct, frozen=True):
-    """A picture beside the tissue: its name and its directory."""
-
-    name: str
-    directory: int
-
-
 def _is_aperio(tiff: TiffFile) -> bool:
     page = _first(tiff)
     is_turned = page.tags.valueof(_ORIENTATION_TAG, UPRIGHT) != UPRIGHT
@@ -136,7 +130,8 @@ def _aperio(path: Path, tiff: TiffFile) -> VendorTiffSource | None:
     first = _first(tiff)
     properties = _properties(first.description)
     is_jpeg = all(page.compression == COMPRESSION.JPEG for page in tiled)
-    beside = {each.name: each.directory for each in _beside(tiff)}
+    beside = _beside(tiff)
+    directories = {name: page.index for name, page in beside.items()}
     optics = _optics(properties)
     doubt = scale_doubt(optics)
     info = SlideInfo(
@@ -145,7 +140,7 @@ def _aperio(path: Path, tiff: TiffFile) -> VendorTiffSource | None:
         optics=optics,
         associated=tuple(sorted(beside)),
         icc_profile=icc_profile(first),
-        profiles_beside=_profiles(tiff, beside),
+        profiles_beside=profiles_beside(beside, first),
         properties=properties,
         notes=(doubt,) if doubt else (),
     )
@@ -163,7 +158,7 @@ def _aperio(path: Path, tiff: TiffFile) -> VendorTiffSource | None:
         stored,
         info,
         sparse_tile=sparse_tile,
-        read_associated=lambda name: _associated(path, name, beside),
+        read_associated=lambda name: _associated(path, name, directories[name]),
     )
 
 
@@ -192,35 +187,38 @@ def _optics(properties: dict[str, str]) -> Optics:
     return Optics((mpp_um, mpp_um) if mpp_um else None, power)
 
 
-def _beside(tiff: TiffFile) -> list[_Beside]:
-    """Return the thumbnail, which comes second, and pictures whose second line names them."""
-    found: list[_Beside] = []
+def _beside(tiff: TiffFile) -> dict[str, TiffPage]:
+    """Return the thumbnail, which comes second, and what a tag or the second line names."""
+    names = {subfile: name for name, subfile in APERIO_SUBFILES.items()}
+    found: dict[str, TiffPage] = {}
     for index, page in enumerate(tiff.pages):
         if not isinstance(page, TiffPage) or page.is_tiled:
             continue
         named = re.search(r"^(label|macro)\b", page.description, re.MULTILINE)
-        if named or index == 1:
-            found.append(_Beside(named[1] if named else "thumbnail", index))
+        name = named[1] if named else names.get(page.subfiletype, "")
+        if index == 1:
+            name = name or "thumbnail"
+        if name:
+            found[name] = page
     return found
 
 
-def _profiles(tiff: TiffFile, beside: dict[str, int]) -> dict[str, bytes]:
-    """Return the color profiles of the pictures that have one."""
-    pages = {name: tiff.pages[directory] for name, directory in beside.items()}
-    return {
-        name: profile
-        for name, page in pages.items()
-        if isinstance(page, TiffPage) and (profile := icc_profile(page))
-    }
+def _is_read(page: TiffPage) -> bool:
+    """Return whether decoding gives the red, green and blue of a picture, or its gray."""
+    is_converted = page.photometric == PHOTOMETRIC.YCBCR and page.compression == COMPRESSION.JPEG
+    is_plain = page.photometric in (PHOTOMETRIC.RGB, PHOTOMETRIC.MINISBLACK)
+    return page.dtype == np.uint8 and (is_plain or is_converted)
 
 
-def _associated(path: Path, name: str, beside: dict[str, int]) -> RgbImage:
+def _associated(path: Path, name: str, directory: int) -> RgbImage:
     try:
         with open_tiff_file(path) as tiff:
-            page: Any = tiff.pages[beside[name]]
+            page: Any = tiff.pages[directory]
             if page.nbytes > _MOST_ASSOCIATED_BYTES:
                 raise ValueError("it is too large")
             check_page(page)
+            if not _is_read(page):
+                raise ValueError("its colors are stored in another way than as 8-bit RGB or gray")
             pixels = page.asarray()
     except Exception as error:  # a spoilt file can make the parser fail in any way
         raise DamagedSlideError(

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
-from tifffile import PHOTOMETRIC, TiffFile, TiffFileError
+from tifffile import TiffFile, TiffFileError
 
 from viewer.limits import TILE_BYTES, TILE_PIECES, open_regular
 from viewer.slides.channels import as_channels
@@ -46,6 +46,7 @@ from viewer.slides.readers.tiff.page_colors import (
     with_range,
 )
 from viewer.slides.readers.tiff.page_tags import state_photometric
+from viewer.slides.readers.tiff.profile_beside import profiles_beside
 from viewer.slides.readers.tiff.refusals import check_readable
 from viewer.slides.readers.tiff.stack_axes import ImageStack, hidden_channels, stack_axes
 from viewer.slides.readers.turning import UPRIGHT, upright_size
@@ -171,7 +172,9 @@ def _source(path: Path, tiff: TiffFile, files: TiffFiles, wanted: int | None) ->
         optics=optics,
         associated=tuple(beside),
         icc_profile=None if is_cmyk else icc_profile(page),
-        profiles_beside=_profiles(beside),
+        profiles_beside=profiles_beside(
+            {name: other.levels[0].page for name, other in beside.items()}, page
+        ),
         properties=tiff_properties(page) | _ome_properties(image),
         notes=tuple(note for note in notes if note),
         images=entries if len(entries) > 1 else (),
@@ -182,16 +185,6 @@ def _source(path: Path, tiff: TiffFile, files: TiffFiles, wanted: int | None) ->
     )
     flat = levels if stack.samples or axes.has_planes else _with_overview(levels)
     return TiffSource(path, files, flat, info, beside, stack)
-
-
-def _profiles(beside: Mapping[str, TiffImage]) -> dict[str, bytes]:
-    """Return the color profiles of pictures that have one, but for inks: colors are made by it."""
-    pages = {name: image.levels[0].page for name, image in beside.items()}
-    return {
-        name: profile
-        for name, page in pages.items()
-        if page.photometric != PHOTOMETRIC.SEPARATED and (profile := icc_profile(page))
-    }
 
 
 def _upright_optics(optics: Optics, orientation: int) -> Optics:
