@@ -9,8 +9,14 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.pixels.utils import pixel_array
+from pydicom.uid import CTImageStorage
 
-from viewer.slides import IncompleteSlideError, NoSuchImageError, open_slide
+from viewer.slides import (
+    IncompleteSlideError,
+    NoSuchImageError,
+    UnsupportedSlideError,
+    open_slide,
+)
 from viewer.slides.dicom_header import dicom_header
 from viewer.slides.slide_folders import folder_kind
 from viewer.slides.tray import slides_at, slides_in
@@ -95,6 +101,27 @@ def test_several_series_are_images_of_the_folder(
     small.close()
     with pytest.raises(NoSuchImageError, match="no image 3: it holds 3 images, numbered 0 to 2"):
         open_slide(tmp_path, 3)
+
+
+@pytest.mark.parametrize(
+    ("modality", "said"),
+    [
+        ("CT", "is a DICOM file of the modality CT and no whole-slide image; choose a file of a "),
+        ("", "is a DICOM file and no whole-slide image; choose a file of a slide"),
+        ("ANN", "holds annotations of a slide in DICOM: open the slide, and import the file there"),
+    ],
+)
+@pytest.mark.parametrize("preamble", [b"\0" * 128, b"II*\0\x08\0\0\0" + b"\0" * 120])
+def test_dicom_that_is_no_slide_is_called_that(
+    tmp_path: Path, shared_slide: Callable[[str], Path], modality: str, said: str, preamble: bytes
+) -> None:
+    """The image of another machine is no damaged slide, also where it begins like a TIFF."""
+    image = pydicom.dcmread(shared_slide("slides/sm_image.dcm"))
+    image.SOPClassUID = image.file_meta.MediaStorageSOPClassUID = CTImageStorage
+    image.Modality, image.preamble = modality, preamble
+    image.save_as(tmp_path / "a.dcm", enforce_file_format=True)
+    with pytest.raises(UnsupportedSlideError, match=f"^a.dcm {said}"):
+        open_slide(tmp_path / "a.dcm")
 
 
 def test_what_is_a_label_alone_says_so(tmp_path: Path, shared_slide: Callable[[str], Path]) -> None:

@@ -20,6 +20,7 @@ from pydicom.uid import (
     JPEGLSLossless,
     generate_uid,
 )
+from wsidicom.uid import JPEGXL, JPEGXLJPEGRecompression, JPEGXLLossless
 
 from viewer.folders import config_folder
 from viewer.settings import Settings, save_settings
@@ -75,9 +76,17 @@ def test_jpeg_ls(shared_slide: Callable[[str], Path]) -> None:
         assert np.array_equal(read_level(source, 0), whole)
 
 
+def _jpeg_xl(tile: NDArray[np.uint8]) -> bytes:
+    return bytes(imagecodecs.jpegxl_encode(tile, lossless=True))
+
+
 @pytest.mark.parametrize(
-    ("encode", "syntax"), [(_jpegls, JPEGLSLossless), (_htj2k, HTJ2KLossless)],
-    ids=["JPEG-LS", "HTJ2K"],
+    ("encode", "syntax"),
+    [
+        (_jpegls, JPEGLSLossless), (_htj2k, HTJ2KLossless), (_jpeg_xl, JPEGXLLossless),
+        (_jpeg_xl, JPEGXL),
+    ],
+    ids=["JPEG-LS", "HTJ2K", "JPEG XL lossless", "JPEG XL"],
 )  # fmt: skip
 def test_codecs(
     tmp_path: Path,
@@ -89,6 +98,39 @@ def test_codecs(
     path = write_slide(tmp_path / "a.dcm", template, picture, encode=encode, syntax=syntax)
     with closing(open_slide(path)) as source:
         assert np.array_equal(read_level(source, 0), picture[0])
+
+
+def test_jpeg_xl_made_of_jpeg(tmp_path: Path, template: Path, picture: NDArray[np.uint8]) -> None:
+    """JPEG frames that were repacked give what the JPEG gives."""
+
+    def encode(tile: NDArray[np.uint8]) -> bytes:
+        return bytes(imagecodecs.jpegxl_encode_jpeg(imagecodecs.jpeg8_encode(tile, level=95)))
+
+    path = write_slide(
+        tmp_path / "a.dcm", template, picture, encode=encode, syntax=JPEGXLJPEGRecompression,
+        PhotometricInterpretation="YBR_FULL_422",
+    )  # fmt: skip
+    with closing(open_slide(path)) as source:
+        assert source.info.properties["dicom.TransferSyntaxUID"] == JPEGXLJPEGRecompression
+        assert np.abs(read_level(source, 0).astype(int) - picture[0]).mean() < 1.5
+
+
+def test_levels_of_any_sizes(tmp_path: Path, template: Path, picture: NDArray[np.uint8]) -> None:
+    """A third and a seventh of the full size, as scanners of other steps than two write them."""
+    for step in (1, 3, 7):
+        path = write_slide(
+            tmp_path / f"{step}.dcm", template, picture[:, ::step, ::step], tile_px=64,
+            encode=_jpegls, syntax=JPEGLSLossless,
+        )  # fmt: skip
+        slide = pydicom.dcmread(path)
+        measures = slide.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+        measures.PixelSpacing = [0.0005 * step] * 2
+        slide.save_as(path, enforce_file_format=True)
+    with closing(open_slide(tmp_path / "1.dcm")) as source:
+        stored = [(each.width_px, each.height_px) for each in source.levels]
+        assert {(300, 200), (100, 67), (43, 29)} <= set(stored)
+        assert np.array_equal(read_level(source, stored.index((43, 29))), picture[0, ::7, ::7])
+        assert source.info.optics.mpp_um == pytest.approx((0.5, 0.5))
 
 
 def test_channels_and_planes(tmp_path: Path, template: Path, cells: NDArray[np.uint16]) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from viewer.plain_text import shown_line
 from viewer.slides.companions import check_no_pipes
 from viewer.slides.dicom_first_frame import misleads_openslide
 from viewer.slides.dicom_header import UNREAD_SYNTAXES, dicom_header
@@ -28,6 +29,9 @@ _OPENSLIDE_BITS = 8
 _UNCOMPRESSED = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1")
 _MOST_LOOKED_AT = 16
 """Files after which a folder without DICOM is taken for one that holds none."""
+_BESIDE_SLIDES = {"ANN": "annotations of a slide", "SEG": "a segmentation"}
+"""By modality."""
+_CODE_LETTERS = 16
 _OTHER_SUFFIXES = SUFFIXES - {".dcm"}
 _IGNORED = frozenset(("dicomdir", "thumbs.db", "desktop.ini", "license", "readme"))
 _IGNORED_SUFFIXES = frozenset((".txt", ".md", ".json", ".xml", ".csv", ".sha256", ".md5"))
@@ -195,15 +199,17 @@ def checked_series(path: Path) -> DicomSeries | None:
     Raises
     ------
     UnsupportedSlideError
-        A pipe or device lies beside it.
+        It is no image of a slide, or a pipe or device lies beside it.
     IncompleteSlideError
         It is a label or an overview alone, or a level is in several files of which one is missing.
     OSError
         The file or its folder cannot be read.
     """
     own = dicom_header(path)
-    if own is None or not own.is_whole_slide:
+    if own is None:
         return None
+    if not own.is_whole_slide:
+        raise UnsupportedSlideError(path, _no_slide(path, own))
     check_no_pipes(path, path.parent.iterdir())
     if own.is_unread:
         raise UnsupportedSlideError(path, _unread(path, own))
@@ -217,6 +223,15 @@ def checked_series(path: Path) -> DicomSeries | None:
         )
     _check_parts(path, files)
     return series
+
+
+def _no_slide(path: Path, header: DicomHeader) -> str:
+    if beside := _BESIDE_SLIDES.get(header.modality):
+        return f"{path.name} holds {beside} in DICOM: open the slide, and import the file there."
+    of = (
+        f" of the modality {shown_line(header.modality[:_CODE_LETTERS])}" if header.modality else ""
+    )
+    return f"{path.name} is a DICOM file{of} and no whole-slide image; choose a file of a slide."
 
 
 def _unread(path: Path, header: DicomHeader) -> str:

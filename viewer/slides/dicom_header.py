@@ -36,7 +36,7 @@ _DELIMITERS, _ITEM, _END_OF_SEQUENCE = 0xFFFE, 0xE000, 0xE0DD
 _ITEM_TAG = struct.pack("<HH", _DELIMITERS, _ITEM)
 _META, _META_BYTES = 2, 1 << 12
 _PIXELS = 0x7FE00010
-_TRANSFER_SYNTAX = 0x00020010
+TRANSFER_SYNTAX = 0x00020010
 SAMPLES, PHOTOMETRIC, PLANAR, BITS_STORED = 0x00280002, 0x00280004, 0x00280006, 0x00280101
 
 
@@ -45,6 +45,8 @@ class DicomHeader(msgspec.Struct, frozen=True):
 
     Attributes
     ----------
+    modality
+        Such as "SM" of a slide's image, "ANN" of annotations or "CT".
     image_type
         Such as ("ORIGINAL", "PRIMARY", "VOLUME", "NONE").
     columns, rows
@@ -62,6 +64,7 @@ class DicomHeader(msgspec.Struct, frozen=True):
 
     series: str
     is_whole_slide: bool
+    modality: str
     transfer_syntax: str
     image_type: tuple[str, ...]
     columns: int
@@ -120,7 +123,8 @@ def parsed_header(data: bytes) -> DicomHeader | None:
     return DicomHeader(
         series=_text(values, 0x0020000E),
         is_whole_slide=_text(values, 0x00020002) == WHOLE_SLIDE,
-        transfer_syntax=_text(values, _TRANSFER_SYNTAX),
+        modality=_text(values, 0x00080060),
+        transfer_syntax=_text(values, TRANSFER_SYNTAX),
         image_type=tuple(_text(values, 0x00080008).split("\\")),
         columns=_number(values, 0x00480006),
         rows=_number(values, 0x00480007),
@@ -210,7 +214,7 @@ def header_elements(data: bytes | mmap, most: int) -> int:
 
 
 def _syntax(values: dict[int, Element]) -> bytes:
-    found = values.get(_TRANSFER_SYNTAX)
+    found = values.get(TRANSFER_SYNTAX)
     return found.value.rstrip(b"\0 ") if found else b""
 
 

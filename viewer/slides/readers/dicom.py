@@ -187,7 +187,7 @@ def source_of_slide(
     levels = [slide.pyramid.get(index) for index in sorted(slide.pyramid.pyramid_indices)]
     stacks = [_stack(level, format_of) for level in levels]
     base = levels[0]
-    some, stored = next(iter(stacks[0].planes.values()))
+    _, stored = next(iter(stacks[0].planes.values()))
     heights = sorted({z for z, _ in stacks[0].planes})
     paths = list(dict.fromkeys(name for _, name in stacks[0].planes))
     is_rgb = stored.is_rgb
@@ -223,7 +223,7 @@ def source_of_slide(
         icc_profile=_profile_of(paths[0], described) if is_rgb else None,
         profiles_beside=_profiles_beside(slide),
         properties={
-            "dicom.TransferSyntaxUID": str(some.transfer_syntax),
+            "dicom.TransferSyntaxUID": stored.syntax,
             "dicom.SeriesInstanceUID": str(dataset.uids.slide.series_instance),
             "dicom.PhotometricInterpretation": stored.photometric,
         },

@@ -20,11 +20,19 @@ from viewer.slides.dicom_header import (
     PHOTOMETRIC,
     PLANAR,
     SAMPLES,
+    TRANSFER_SYNTAX,
     dicom_header,
     elements,
     header_elements,
 )
-from viewer.slides.readers.dicom_frames import HALF_CHROMA, NATIVE, PALETTE, FrameFormat
+from viewer.slides.readers.dicom_frames import (
+    HALF_CHROMA,
+    JPEG_XL,
+    JPEG_XL_OF_JPEG,
+    NATIVE,
+    PALETTE,
+    FrameFormat,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,7 +49,6 @@ _UNREAD_YCBCR = frozenset(("YBR_PARTIAL_422", "YBR_PARTIAL_420"))
 
 def open_files(files: Iterable[tuple[Path, DicomHeader]]) -> Any:
     """Return a slide of wsidicom; may raise any error of it."""
-    from wsidicom import WsiDicom
     from wsidicom.file import WsiDicomFileSource
     from wsidicom.file.io import WsiDicomReadIO
     from wsidicom.paths import as_upath
@@ -49,11 +56,20 @@ def open_files(files: Iterable[tuple[Path, DicomHeader]]) -> Any:
     opened = [_RetaggedFile(path, header) for path, header in files]
     try:
         streams = [WsiDicomReadIO(each, as_upath(each.name)) for each in opened]
-        return WsiDicom(WsiDicomFileSource(streams), True)
+        return slide_of(WsiDicomFileSource(streams))
     except BaseException:
         for each in opened:
             each.close()
         raise
+
+
+def slide_of(source: Any) -> Any:
+    """Return a slide of wsidicom, whose levels may be of any sizes; may raise any error of it."""
+    from wsidicom import WsiDicom
+    from wsidicom.config import Settings
+
+    # It numbers levels by halvings, to the nearest of which it then rounds.
+    return WsiDicom(source, settings=Settings(level_scale_tolerance=0.5))
 
 
 def check_elements(path: Path) -> None:
@@ -137,6 +153,8 @@ class _RetaggedFile(io.BufferedReader):
             PHOTOMETRIC: b"RGB" if header.samples == 3 else b"MONOCHROME2",
             PLANAR: b"\0\0",
         }
+        if header.transfer_syntax == JPEG_XL_OF_JPEG:
+            wanted[TRANSFER_SYNTAX] = JPEG_XL.encode() + b"\0"  # which it takes
         if header.samples == 3 and header.transfer_syntax in NATIVE:
             # It asks for the bytes of a pixel alone, which may be others than those of RGB.
             samples = 2 if header.photometric == HALF_CHROMA else 3 * (bits // 8)

@@ -25,7 +25,8 @@ _RLE = f"{_ROOT}.5"
 _JPEG = frozenset(f"{_ROOT}.4.{end}" for end in (50, 51, 57, 70))
 _JPEG_LS = frozenset(f"{_ROOT}.4.{end}" for end in (80, 81))
 _JPEG_2000 = frozenset(f"{_ROOT}.4.{end}" for end in (90, 91, 201, 202, 203))
-_JPEG_XL = frozenset(f"{_ROOT}.4.{end}" for end in (110, 111, 112))
+JPEG_XL_OF_JPEG, JPEG_XL = f"{_ROOT}.4.111", f"{_ROOT}.4.112"
+_JPEG_XL = frozenset((f"{_ROOT}.4.110", JPEG_XL_OF_JPEG, JPEG_XL))
 _CODECS = (
     (_JPEG, "jpeg"), (_JPEG_LS, "jpegls"), (_JPEG_2000, "jpeg2k"), (_JPEG_XL, "jpegxl"),
 )  # fmt: skip

@@ -35,10 +35,10 @@ def open_asked_dicom(path: Path, asking: Asking, image: int | None) -> SlideSour
     check_image(path, image)
     need("wsidicom", "dicom", path, "a slide on a DICOMweb server")
     need("dicomweb_client", "remote", path, "a slide on a DICOMweb server")
-    from wsidicom import WsiDicom
     from wsidicom.web import WsiDicomWebSource
 
     from viewer.slides.readers.dicom import optical_paths_of, source_of_slide
+    from viewer.slides.readers.dicom_files import slide_of
 
     client = _AskedClient(objects_asked(asking))
     try:
@@ -48,7 +48,7 @@ def open_asked_dicom(path: Path, asking: Asking, image: int | None) -> SlideSour
                 path, f"The DICOM series {path.name} holds no whole-slide image: check the address."
             )
         asked: Any = client  # it has the methods that the source calls
-        slide = WsiDicom(WsiDicomWebSource(asked, study, [series]))
+        slide = slide_of(WsiDicomWebSource(asked, study, [series]))
         base = slide.pyramid.get(min(slide.pyramid.pyramid_indices))
         own = [each.dataset.uids.instance for each in base.instances.values()]
         datasets = [client.get_instance(study, series, uid) for uid in own]
