@@ -380,6 +380,57 @@ def test_colors_of_more_than_8_bits_keep_their_balance(
     assert np.abs(shown - np.moveaxis(dim, 0, 2)).max() <= 1
 
 
+@pytest.mark.parametrize("kind", ["uint8", "uint16"])
+@pytest.mark.parametrize("names", [("Red", "Green", "Blue", "Alpha"), "rgba"])
+def test_a_picture_with_opacity(
+    tmp_path: Path, picture: NDArray[np.uint8], kind: str, names: tuple[str, ...]
+) -> None:
+    """Of bytes it lies on white; of more bits the colors keep their balance, and opacity is off."""
+    path = tmp_path / "a.zarr"
+    alpha = np.full_like(picture[:1], 255)
+    alpha[:, 300:] = 0
+    values = np.concatenate([picture, alpha]).astype(kind)
+    values *= 257 if kind == "uint16" else 1
+    write_image(path, [values], "cyx", omero={"channels": [{"label": name} for name in names]})
+    expected = np.moveaxis(picture, 0, 2).copy()
+    with closing(open_slide(path)) as source:
+        axes = source.info.axes
+        assert axes.is_rgb == (kind == "uint8")
+        assert axes.is_rgb or axes.first_shown == (0, 1, 2)
+        if axes.is_rgb:
+            expected[300:] = 255
+            assert np.array_equal(source.read_channels(0, 0, 2, (2, 0)), [
+                expected[256:384, :128, 2], expected[256:384, :128, 0],
+            ])  # fmt: skip
+        shown = read_level(source, 0).astype(int)
+    assert np.abs(shown - expected).max() <= 1
+
+
+@pytest.mark.parametrize("side_px", [1500, 5000])
+def test_the_range_is_that_of_the_whole_image(tmp_path: Path, side_px: int) -> None:
+    """What lies at the edges counts too, where the middle is empty."""
+    path = tmp_path / "a.zarr"
+    values = np.zeros((side_px, side_px), np.uint16)
+    values[100:300, 100:300], values[-200:, -200:] = 5000, 20000
+    write_image(path, [values], "yx", chunk_px=500)
+    with closing(open_slide(path)) as source:
+        assert source.info.display_range == (0, 20000)
+
+
+def test_a_pixel_size_in_a_wrong_unit_is_doubted(
+    tmp_path: Path, picture: NDArray[np.uint8]
+) -> None:
+    path = tmp_path / "a.zarr"
+    write_image(path, [picture], "cyx", um=0.25)
+    file = path / "zarr.json"
+    file.write_text(file.read_text().replace('"micrometer"', '"meter"'))
+    with closing(open_slide(path)) as source:
+        assert source.info.notes == (
+            "Doubtful pixel size: 250,000 µm per pixel is coarser than any picture of a slide; "
+            "check its unit before measuring.",
+        )
+
+
 def test_what_is_told_of_the_first_channels_is_kept(
     tmp_path: Path, cells: NDArray[np.uint16]
 ) -> None:

@@ -15,6 +15,9 @@ COARSEST_SCAN_UM = 10.0
 _FINEST_SCAN_UM = 1e-5
 """Less than any microscope resolves, of electrons too: what writers put who know nothing."""
 
+_COARSEST_PICTURE_UM = 1000.0
+"""A photograph of the glass is ten times finer."""
+
 _UM_AT_POWER_1 = 10.0
 """Cameras and scanners have about 10 µm / power per pixel, give or take a factor of two."""
 
@@ -49,14 +52,16 @@ def believable_mpp_um(x_um: float, y_um: float) -> tuple[float, float] | None:
 def scale_doubt(optics: Optics, rejected_um: tuple[float, float] | None = None) -> str:
     """Return what is to be said of a pixel size, else "".
 
-    That is where it is far from what the objective's power allows, and where pixels are oblong.
+    That is where it is far from what the objective's power or any scan allows, and where pixels are
+    oblong.
 
     Parameters
     ----------
     rejected_um
         What the file says, in x and y, where that was not believed.
     """
-    return " ".join(filter(None, (_power_doubt(optics, rejected_um), _oblong(optics))))
+    doubt = _power_doubt(optics, rejected_um) or _size_doubt(optics)
+    return " ".join(filter(None, (doubt, _oblong(optics))))
 
 
 def _power_doubt(optics: Optics, rejected_um: tuple[float, float] | None) -> str:
@@ -72,6 +77,16 @@ def _power_doubt(optics: Optics, rejected_um: tuple[float, float] | None) -> str
     if optics.mpp_um is None:
         return f"Pixel size unknown: {what} ({rest}), so the file's resolution is not used."
     return f"Doubtful pixel size: {what} ({rest}); check it before measuring."
+
+
+def _size_doubt(optics: Optics) -> str:
+    size_um = max(optics.mpp_um or (0.0, 0.0))
+    if size_um < _COARSEST_PICTURE_UM:
+        return ""
+    return (
+        f"Doubtful pixel size: {size_um:,.6g} µm per pixel is coarser than any picture of a slide; "
+        "check its unit before measuring."
+    )
 
 
 def _oblong(optics: Optics) -> str:

@@ -42,7 +42,7 @@ _UM = {
     "picometer": 1e-6,
     # Not of the standard, but written.
     "micrometre": 1.0, "micron": 1.0, "µm": 1.0, "μm": 1.0, "um": 1.0, "nm": 1e-3,
-    "millimetre": 1e3, "mm": 1e3,
+    "millimetre": 1e3, "mm": 1e3, "centimetre": 1e4, "cm": 1e4, "metre": 1e6, "m": 1e6,
 }  # fmt: skip
 _SECONDS = {
     "nanosecond": 1e-9, "microsecond": 1e-6, "millisecond": 1e-3, "second": 1.0, "minute": 60.0,

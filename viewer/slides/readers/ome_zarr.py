@@ -29,7 +29,7 @@ from viewer.slides.readers.large_chunks import LARGE_BYTES, large_chunks, part_r
 from viewer.slides.readers.missing_chunks import MissingChunks
 from viewer.slides.readers.plane_windows import ChunkGrid, PlaneWindows
 from viewer.slides.readers.planes_source import PlanesSource
-from viewer.slides.readers.sample_colors import ColorModel, display_range
+from viewer.slides.readers.sample_colors import ColorModel, SampleColors, display_range
 from viewer.slides.readers.tiff.errors import ChunkError
 from viewer.slides.readers.zarr_stores import store_of
 from viewer.slides.resolution import scale_doubt
@@ -51,8 +51,10 @@ _log = logging.getLogger(__name__)
 
 _MOST_TOGETHER_BYTES = 256 << 20
 """Of a place in all channels: of more, zarr decodes one channel at a time."""
-_RANGE_PX = 512
-"""Of a level that is longer only the middle is looked at for the range of its values."""
+_RANGE_PX, _MOST_ALONG = 512, 4
+"""Of a large level squares of this side are looked at for its range, up to so many along a side."""
+_MOST_LOOKED_AT_PX = 16 << 20
+"""Of all channels together, as they have to be decoded for that."""
 _MOST_RANGES = 128
 """Channels whose values are looked at; further ones are taken to hold all that their type can."""
 _MOST_NAMED = 4
@@ -61,6 +63,8 @@ _GOOD_CHUNKS = "write it in chunks of about 512 x 512 pixels"
 _RGB_COLORS = ((255, 0, 0), (0, 255, 0), (0, 0, 255))
 _UNTOLD = NgffChannel("", None, None)
 _ALL_OF_8_BITS = (0.0, 255.0)
+_ALPHA_NAMES = ("alpha", "a", "opacity")
+_ON_WHITE = SampleColors(ColorModel.RGB, alpha=3)
 _RGB_NAMES = (("red", "green", "blue"), ("r", "g", "b"))
 
 
@@ -192,18 +196,27 @@ def _channels_in_chunk(image: NgffImage, info: ArrayInfo) -> int:
 
 
 def _is_rgb(image: NgffImage) -> bool:
-    """Return whether the three channels are the colors of a picture, as they are stored."""
-    if image.count("c") != 3 or image.levels[0].array.dtype != "uint8":
+    """Return whether its channels are the colors of a picture, as they are stored, and opacity."""
+    if image.levels[0].array.dtype != "uint8":
         return False
-    names = tuple(channel.name.strip().lower() for channel in image.channels)
-    colors = tuple(channel.color for channel in image.channels)
+    if image.count("c") != 3 + _has_alpha(image):
+        return False
+    told = image.channels[:3]
+    names = tuple(channel.name.strip().lower() for channel in told)
+    colors = tuple(channel.color for channel in told)
     is_whole = all(
         channel.window is None or channel.window in (_ALL_OF_8_BITS, (0.0, 256.0))
-        for channel in image.channels
+        for channel in told
     )
     if not any(names) and not any(colors):
         return True
-    return names in _RGB_NAMES or (is_whole and _are_colors(image.channels))
+    return names in _RGB_NAMES or (is_whole and _are_colors(told))
+
+
+def _has_alpha(image: NgffImage) -> bool:
+    """Return whether the fourth channel is named as the opacity of the three before it."""
+    told = image.channels
+    return len(told) == image.count("c") == 4 and told[3].name.strip().lower() in _ALPHA_NAMES
 
 
 def _are_colors(told: Sequence[NgffChannel]) -> bool:
@@ -235,10 +248,15 @@ def _channels(image: NgffImage, reader: _ZarrReader) -> tuple[Channel, ...]:
         told = (replace(told[0], window=_ALL_OF_8_BITS),)  # a gray picture, shown as it is
     unknown = [index for index in range(count) if not told[index].window]
     reader.expect_ranges(unknown[:_MOST_RANGES])
-    if len(unknown) == count and _are_colors(told):
+    has_alpha = _has_alpha(image)
+    colors = told[:-1] if has_alpha else told
+    if len(unknown) == count and _are_colors(colors):
         # Each in its own range would be another picture.
-        window = _range_of_colors([reader.value_range(index) for index in unknown], dtype)
-        told = tuple(replace(each, window=window) for each in told)
+        ranges = [reader.value_range(index) for index in range(len(colors))]
+        window = _range_of_colors(ranges, dtype)
+        told = (*(replace(each, window=window) for each in colors), *told[len(colors) :])
+    if has_alpha:  # it is no light
+        told = (*told[:-1], replace(told[-1], is_on=False))
     for index, name in enumerate(names):
         color, window = told[index].color, told[index].window
         channels.append(
@@ -253,6 +271,11 @@ def _channels(image: NgffImage, reader: _ZarrReader) -> tuple[Channel, ...]:
     return tuple(channels)
 
 
+def _spread(index: int, count: int, room: int) -> int:
+    """Return where one of `count` places lies that are spread evenly; one alone in the middle."""
+    return room // 2 if count == 1 else index * room // (count - 1)
+
+
 class _ZarrReader:
     """Reads windows of an image; fulfils `PlaneReader`."""
 
@@ -260,6 +283,7 @@ class _ZarrReader:
         from viewer.slides.readers.zarr_arrays import ZarrArray  # with it comes zarr
 
         self._read, self._image = read, image
+        self._blends = _is_rgb(image) and _has_alpha(image)
         self._arrays: list[ZarrArray] = []
         self._grids: list[ChunkGrid] = []
         largest = 0
@@ -289,7 +313,9 @@ class _ZarrReader:
             self._grids.append(ChunkGrid(sizes["x"], sizes["y"], chunks["x"], chunks["y"], parts))
         self._windows = PlaneWindows(self._grids, self._chunk, largest)
         self._values = self._windows.read
-        self.missing = MissingChunks(read, image, self._values, versions, is_picture=_is_rgb(image))
+        # What is clear of a picture with opacity is left out as an empty channel is.
+        is_full = _is_rgb(image) and not self._blends
+        self.missing = MissingChunks(read, image, self._values, versions, is_picture=is_full)
 
     @property
     def levels(self) -> tuple[Level, ...]:
@@ -300,14 +326,17 @@ class _ZarrReader:
         self, level: int, window: Window, channels: tuple[int, ...], z: int, t: int
     ) -> NDArray[Any]:
         plane = self._plane(level, z)
+        stored = (0, 1, 2, 3) if self._blends else channels
         try:
-            self.missing.check(level, window, channels, plane, t)
-            values = self._values(level, window, channels, plane, t)
+            self.missing.check(level, window, stored, plane, t)
+            values = self._values(level, window, stored, plane, t)
         except ChunkError:
-            self.missing.check_unchanged(level, window, channels, plane, t)
+            self.missing.check_unchanged(level, window, stored, plane, t)
             raise
-        self.missing.check_unchanged(level, window, channels, plane, t)
-        return values
+        self.missing.check_unchanged(level, window, stored, plane, t)
+        if not self._blends:
+            return values
+        return np.moveaxis(_ON_WHITE.rgb(np.moveaxis(values, 0, 2)), 2, 0)[list(channels)]
 
     def keys(
         self, level: int, window: Window, channels: tuple[int, ...], z: int, t: int
@@ -337,13 +366,24 @@ class _ZarrReader:
     def expect_ranges(self, channels: Sequence[int]) -> None:
         """Have at hand what `value_range` looks at."""
         level = len(self._arrays) - 1
-        self.expect([(level, self._looked_at(level))], tuple(channels))
+        self.expect([(level, window) for window in self._looked_at(level)], tuple(channels))
 
-    def _looked_at(self, level: int) -> Window:
-        """Return the middle of a level, or all of it."""
-        grid = self._grids[level]
-        width, height = min(grid.width_px, _RANGE_PX), min(grid.height_px, _RANGE_PX)
-        return ((grid.width_px - width) // 2, (grid.height_px - height) // 2, width, height)
+    def _looked_at(self, level: int) -> list[Window]:
+        """Return all of a level, or squares that are spread over it."""
+        grid, axes = self._grids[level], self._image.axes
+        most_px = _MOST_LOOKED_AT_PX // self._image.count("c")
+        width_px, height_px = grid.width_px, grid.height_px
+        if width_px * height_px <= most_px:
+            return [(0, 0, width_px, height_px)]
+        chunks = self._arrays[level].info.inner_chunks
+        decoded_px = max(chunks[axes.index("x")] * chunks[axes.index("y")], _RANGE_PX**2)
+        along = max(1, min(math.isqrt(most_px // decoded_px), _MOST_ALONG))
+        wide, tall = min(width_px, _RANGE_PX), min(height_px, _RANGE_PX)
+        return [
+            (_spread(column, along, width_px - wide), _spread(row, along, height_px - tall),
+             wide, tall)
+            for row, column in np.ndindex(along, along)
+        ]  # fmt: skip
 
     def value_range(self, channel: int) -> tuple[float, float]:
         """Return the smallest and largest value of a channel, as the coarsest level has them."""
@@ -351,16 +391,18 @@ class _ZarrReader:
         dtype = np.dtype(self._arrays[level].info.dtype)
         if channel >= _MOST_RANGES and dtype.kind in "iu":
             return (float(np.iinfo(dtype).min), float(np.iinfo(dtype).max))
-        window = self._looked_at(level)
-        try:
-            values = self._values(level, window, (channel,), self._plane(level, 0), 0)
-        except ChunkError as error:
-            _log.info("the range of a channel is not known (%s)", error)
-            values = np.zeros(1, dtype)
-        known = values[np.isfinite(values)] if values.dtype.kind == "f" else values
-        if not known.size:
+        low, high = math.inf, -math.inf
+        for window in self._looked_at(level):
+            try:
+                values = self._values(level, window, (channel,), self._plane(level, 0), 0)
+            except ChunkError as error:
+                _log.info("a part that tells the range of a channel is missing (%s)", error)
+                continue
+            known = values[np.isfinite(values)] if values.dtype.kind == "f" else values
+            if known.size:
+                low, high = min(low, float(known.min())), max(high, float(known.max()))
+        if low > high:
             return (0.0, 1.0)
-        low, high = float(known.min()), float(known.max())
         return (low, high) if high > low else (low, low + 1)
 
     def _plane(self, level: int, z: int) -> int:
