@@ -46,7 +46,7 @@ def png_with(path: Path, *chunks: bytes, profile: bytes | None = None) -> Path:
         ((_USUAL, _SRGB), ""),
         ((b"sRGB\0", _LINEAR), ""),
         ((b"cICP\x01\x0d\0\x01", _LINEAR), ""),
-        ((_LINEAR,), "Shown as sRGB: its gamma 1 (PNG"),
+        ((_LINEAR,), "Shown as sRGB: its gamma 1 (PNG without ICC profile) is not read."),
         ((_USUAL, _WIDE), "Shown as sRGB: its primaries (PNG"),
         ((_LINEAR, _WIDE), "Shown as sRGB: its gamma 1 and its primaries (PNG"),
         ((b"cICP\x09\x10\0\x01",), "Its colors are HDR (PQ);"),

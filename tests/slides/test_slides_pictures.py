@@ -158,6 +158,25 @@ def test_resolution_that_is_for_a_printer(tmp_path: Path, dpi: int) -> None:
     first_tile(path)
 
 
+@pytest.mark.parametrize("suffix", ["png", "jpg", "bmp"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_resolution_of_a_picture_that_is_a_pixel_size(
+    tmp_path: Path, suffix: str, orientation: int
+) -> None:
+    """Libvips and ImageJ write it so; what is told of rows is of columns once it is turned."""
+    path = tmp_path / f"scaled.{suffix}"
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    dpi = (25_400 / 0.5, 25_400 / 0.25 if suffix != "jpg" else 25_400 / 0.4)
+    Image.fromarray(picture()).save(path, dpi=dpi, exif=exif)
+    expected = (0.5, 25_400 / dpi[1])
+    if orientation == 6 and suffix != "bmp":
+        expected = expected[::-1]
+    with closing(open_slide(path)) as source:
+        assert source.info.optics.mpp_um == pytest.approx(expected, rel=1e-3)
+        assert source.info.notes[0].startswith("Its pixels are not square")
+
+
 def test_too_large_without_a_pyramid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The header alone decides, before any pixel is decoded; a GIF is not read by rows."""
     monkeypatch.setattr(image_size, "MOST_BYTES", 10_000)

@@ -56,8 +56,11 @@ def coded_color_note(path: Path, kind: str | None, info: dict[Any, Any]) -> str:
         f"gamma {gamma:.4g}" if gamma and abs(gamma - _SRGB_GAMMA) > _GAMMA_TOLERANCE else "",
         "primaries" if chromaticity and not _is_srgb(chromaticity) else "",
     ]
+    if not any(not_applied):
+        return ""
     stated = " and its ".join(filter(None, not_applied))
-    return f"Shown as sRGB: its {stated} (PNG without ICC profile) are not read." if stated else ""
+    verb = "are" if not_applied[1] else "is"
+    return f"Shown as sRGB: its {stated} (PNG without ICC profile) {verb} not read."
 
 
 def _is_srgb(chromaticity: tuple[float, ...]) -> bool:

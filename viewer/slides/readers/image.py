@@ -53,7 +53,8 @@ from viewer.slides.readers.sample_colors import (
 )
 from viewer.slides.readers.small_parts import check_parts
 from viewer.slides.readers.tiff.errors import ChunkError
-from viewer.slides.readers.turning import UPRIGHT, is_orientation
+from viewer.slides.readers.turning import UPRIGHT, is_orientation, upright_size
+from viewer.slides.resolution import believable_mpp_um, scale_doubt
 from viewer.slides.source import DescribedSource, Level, RgbImage, SlideInfo
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ _JPEG_XL_LEAST_SAMPLES = 4
 _ONE_OF_ANIMATION = "Shown: the first frame of an animation."
 
 _EXIF_ORIENTATION = 274
+_INCH_UM = 25_400.0
 
 
 def open_image(path: Path, image: int | None = None) -> ImageSource | None:
@@ -139,17 +141,22 @@ def open_image(path: Path, image: int | None = None) -> ImageSource | None:
     kind = picture.format or "image"
     profile = picture.info.get("icc_profile")
     shown = chunks.range
-    # Resolution tags of such images are meant for printers: they are no pixel size.
+    orientation = _orientation(path, picture, is_decoded=in_parts is None)
+    optics = Optics(_mpp_um(picture, orientation))
     info = SlideInfo(
         vendor=kind.lower(),
         reader=f"{kind} {chunks.way}",
-        optics=Optics(),
+        optics=optics,
         icc_profile=profile if isinstance(profile, bytes) and _fits(picture) else None,
         properties={"image.format": kind, "image.mode": picture.mode},
-        notes=(*_notes(path, picture), *_stretch_note(shown, chunks)),
+        notes=(
+            *_notes(path, picture),
+            *filter(None, [scale_doubt(optics)]),
+            *_stretch_note(shown, chunks),
+        ),
         display_range=shown,
     )
-    return ImageSource(path, chunks, _orientation(path, picture, is_decoded=in_parts is None), info)
+    return ImageSource(path, chunks, orientation, info)
 
 
 def _in_parts(path: Path, picture: ImageFile) -> RowChunks | AreaChunks | None:
@@ -250,6 +257,14 @@ def _orientation(path: Path, picture: Image.Image, *, is_decoded: bool) -> int:
     exif = picture.getexif() if is_decoded else Image.Image.getexif(picture)
     value = exif.get(_EXIF_ORIENTATION)
     return value if isinstance(value, int) and is_orientation(value) else UPRIGHT
+
+
+def _mpp_um(picture: Image.Image, orientation: int) -> tuple[float, float] | None:
+    """Return the pixel size; None where the image says nothing, or what is for printers."""
+    across_dpi, down_dpi = (float(dpi) for dpi in picture.info.get("dpi", (0, 0)))
+    if not (across_dpi > 0 and down_dpi > 0):
+        return None
+    return believable_mpp_um(*upright_size(orientation, _INCH_UM / across_dpi, _INCH_UM / down_dpi))
 
 
 def _fits(picture: Image.Image) -> bool:
