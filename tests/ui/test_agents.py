@@ -222,7 +222,7 @@ def test_a_language_model_chooses_where_to_look(slide_window: MainWindow, qtbot:
         qtbot.mouseClick(panel.start, Qt.MouseButton.LeftButton)
         qtbot.waitUntil(lambda: state(slide_window) is AgentState.FINISHED, timeout=_LONG_MS)
         qtbot.waitUntil(lambda: "Keratin." in panel.answer.toPlainText())
-        assert "Dense. (region 1)" in panel.answer.toPlainText()
+        assert "Dense (region 1)" in panel.answer.toPlainText()
         assert "tokens in" in panel.note.text()
         center = slide_window.panes.active.canvas.view.center
         assert center == pytest.approx((1050, 1100), abs=2)

@@ -217,6 +217,33 @@ def test_slides_are_compared_outliers_first_and_a_click_opens_one(
     qtbot.waitUntil(lambda: window.panes.active.path == sample_slide, timeout=PATIENCE_MS)
 
 
+def test_one_slide_and_its_tiles_are_called_what_they_are(
+    window: MainWindow, sample_slide: Path, qtbot: QtBot
+) -> None:
+    settings = BatchSettings(model="m", name="M", version="1", key="M 1 abc")
+    batch = open_batch(settings, [(sample_slide, sample_slide.name)])
+    record = SlideRecord(slide=str(sample_slide), state="done", record={"cells": 49})
+    batch.note(record)
+    window.commands["panels.batch_table"].trigger()
+    table = window.batch.table
+    qtbot.waitUntil(lambda: table.model.rowCount() == 1, timeout=PATIENCE_MS)
+    assert table.value.currentText() == "tiles"
+    assert table.about.text() == "1 slide, median 49."
+
+
+def test_that_slides_are_looked_for_is_said_at_once(
+    window: MainWindow, slides: Path, qtbot: QtBot
+) -> None:
+    window.commands["panels.batch"].trigger()
+    panel = window.batch.panel
+    qtbot.waitUntil(panel.isVisible)
+    window.batch.add([slides])
+    assert panel.state.text() == "Looking for slides..."
+    assert panel.state.isVisible()
+    qtbot.waitUntil(lambda: len(window.batch.slides.paths) == 3, timeout=PATIENCE_MS)
+    assert not panel.state.isVisible()
+
+
 def test_a_study_that_hides_models_hides_what_they_found_on_its_slides(
     window: MainWindow, sample_slide: Path, tmp_path: Path, qtbot: QtBot
 ) -> None:

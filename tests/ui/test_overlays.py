@@ -40,6 +40,7 @@ from viewer.overlays.result_store import results_folder
 from viewer.recording.events import AnyEvent, OverlayChanged, ResultViewed
 from viewer.settings import Settings
 from viewer.slides import open_slide
+from viewer.slides.calibration import remember_mpp_um
 from viewer.slides.region import read_region
 from viewer.ui.main_window import MainWindow
 from viewer.ui.overlays.attention_presenter import AttentionPresenter
@@ -697,6 +698,8 @@ def test_fields_alike_on_another_slide_are_found_and_opened(
     other = tmp_path / "other.png"
     with closing(open_slide(sample_slide)) as source:
         Image.fromarray(read_region(source, Box(900, 900, 1460, 1460), 560, 560)).save(other)
+    with closing(open_slide(other)) as source:
+        remember_mpp_um(source.info.identity, (0.499, 0.499))
     encoder = find_model("tissue-likeness")
     embedded = run_model(other, encoder, mpp_um=0.499)
     canvas, panel = slide_window.panes.active.canvas, slide_window.overlays.panel
@@ -721,6 +724,32 @@ def test_fields_alike_on_another_slide_are_found_and_opened(
     qtbot.waitUntil(lambda: pane.path == other)
     qtbot.waitUntil(lambda: not canvas.is_moving)
     assert canvas.view.center.x == pytest.approx(field.box.center.x, abs=2)
+    # The model is on there, too, with what was found still at hand, and the way back.
+    body = panel.body
+    qtbot.waitUntil(lambda: body.back.isVisible(), timeout=_PATIENCE_MS)
+    assert body.elsewhere.isVisible()
+    assert body.back.text() == f"Back to {sample_slide.name}"
+    qtbot.mouseClick(body.back, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: pane.path == sample_slide, timeout=_PATIENCE_MS)
+    qtbot.waitUntil(lambda: not body.back.isVisible(), timeout=_PATIENCE_MS)
+    qtbot.waitUntil(lambda: canvas.view.center.x == pytest.approx(1300, abs=2))
+
+
+def test_a_model_that_is_on_is_on_the_next_slide_too(
+    slide_window: MainWindow, sample_slide: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    other = tmp_path / "other.svs"
+    other.write_bytes(sample_slide.read_bytes())
+    overlays, pane = slide_window.overlays, slide_window.panes.active
+    run, _ = _heatmap(slide_window, "Tissue likeness", qtbot)
+    show_slide(slide_window, other, qtbot)
+    qtbot.waitUntil(lambda: len(overlays.all_of(pane)) == 1, timeout=_PATIENCE_MS)
+    there = overlays.all_of(pane)[0]
+    assert there is not run
+    assert there.origin.name == "Tissue likeness"
+    slide_window.commands["file.close"].trigger()
+    show_slide(slide_window, sample_slide, qtbot)
+    assert overlays.all_of(pane) == []
 
 
 def _store_of(place: Path, encoder: ModelBundle, run: ModelRun) -> Path:

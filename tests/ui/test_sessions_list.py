@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from viewer.recording.session import SessionHeader, SlideRef, write_header
 from viewer.recording.session_catalog import ListedSession, SessionCatalog, SessionListing
 from viewer.slides.known_slides import remember
 from viewer.ui.recording.export_dialog import ExportDialog
+from viewer.ui.recording.sessions_model import when_fitting
 from viewer.ui.recording.sessions_panel import SessionsPanel
 
 COUNT = 3000
@@ -128,6 +130,15 @@ def test_replay_needs_no_selection_for_the_session_of_the_slide(
     _select(panel, 9)
     qtbot.mouseClick(panel.replay, Qt.MouseButton.LeftButton)
     assert asked[1:] == [Path("/sessions/00009")]
+
+
+def test_the_time_of_the_day_gives_way_to_who_read(panel: SessionsPanel) -> None:
+    metrics = panel.list.fontMetrics()
+    when = f"{datetime.now().astimezone().year}-11-24 09:30"
+    room_px = metrics.horizontalAdvance("Language model leads" + "24 Nov")
+    assert when_fitting("Language model leads", when, metrics, room_px) == "24 Nov"
+    assert when_fitting("anna", when, metrics, room_px) == "24 Nov 09:30"
+    assert when_fitting("Language model leads", "2020-01-02 09:30", metrics, 9) == "2 Jan 2020"
 
 
 def test_who_read_is_said_in_words_and_a_choice_is_told(panel: SessionsPanel) -> None:

@@ -87,7 +87,7 @@ class GroundedClaim(msgspec.Struct, frozen=True, kw_only=True):
     def line(self) -> str:
         """In words, with the mark "not visited" where it belongs."""
         where = f"region {self.region}" if self.is_visited else "not visited"
-        return f"{self.text} ({where})"
+        return f"{self.text.removesuffix('.')} ({where})"
 
 
 class GroundedAnswer(msgspec.Struct, frozen=True, kw_only=True):

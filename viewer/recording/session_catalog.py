@@ -102,10 +102,15 @@ NO_SESSIONS = SessionListing((), {}, (), 0)
 
 def who_read(header: SessionHeader) -> str:
     """Return who read, such as "Reader anna" or "Agent: Language model leads"."""
+    between = ": " if header.origin == "agent" else " "
+    return f"{_ORIGIN_NAMES[header.origin]}{between}{reader_name(header)}"
+
+
+def reader_name(header: SessionHeader) -> str:
+    """Return what a reader is called where the origin of the session is said otherwise."""
     if header.origin == "agent":
-        mode = agent_mode(header.reader.removeprefix(AGENT_PREFIX)[:MOST_NAME])
-        return f"{_ORIGIN_NAMES[header.origin]}: {mode}"
-    return f"{_ORIGIN_NAMES[header.origin]} {header.reader[:MOST_NAME]}"
+        return agent_mode(header.reader.removeprefix(AGENT_PREFIX)[:MOST_NAME])
+    return header.reader[:MOST_NAME]
 
 
 def title_of(header: SessionHeader) -> str:

@@ -123,7 +123,8 @@ class ReportDialog(QDialog):
                     editor = self._number(field, value)
                 case _:
                     editor = self._text(field.id, value)
-            self._form.addRow(f"{field.label}:", editor)
+            unit = with_signs(field.unit) if isinstance(field, NumberField) else ""
+            self._form.addRow(f"{field.label}, {unit}:" if unit else f"{field.label}:", editor)
         for former, later in pairwise((*self._fields_in_order(), self.preview)):
             self.setTabOrder(former, later)
         self._show_preview()

@@ -58,6 +58,7 @@ class BatchPanel(Panel):
 
         self.models = LetteredCombo(self)
         self.models.setAccessibleName("Model of the batch")
+        self.models.setPlaceholderText("Looking for models...")
         self.where = WhereFields(self)
         self.add = QPushButton("Add", self)
         self.add.setAccessibleName("Add slides to the batch")
@@ -120,6 +121,7 @@ class BatchPanel(Panel):
     def show_models(self, models: Sequence[tuple[str, str]], chosen: str) -> None:
         """List models by name and what `coverslip run` takes for each."""
         self.models.clear()
+        self.models.setPlaceholderText("There is no model.")
         for name, key in models:
             self.models.addItem(name, key)
         self.models.setCurrentIndex(max(0, self.models.findData(chosen)))

@@ -96,7 +96,9 @@ class BatchController(QObject):
     def add(self, paths: Sequence[Path]) -> None:
         """Add slides, those of folders and of projects; nothing while a batch runs."""
         if self._run is None:
-            self._disk.run(lambda: _named(paths), self._on_named, self._on_failed)
+            self.panel.show_why("")
+            self.panel.show_progress(0.0, "Looking for slides...")
+            self._disk.run(lambda: _named(paths), self._on_named, self._on_not_named)
 
     def choose(self, model: str) -> None:
         """Show the page with a model chosen by its folder, and the slides of the open project."""
@@ -361,10 +363,18 @@ class BatchController(QObject):
         problems = " ".join(named.problems)
         self.panel.show_why(problems)
         paths = [str(path.absolute()) for path, _ in named.slides]
-        if self._run is None and paths:
+        if self._run is not None:
+            return
+        self.panel.show_progress(0.0, "")
+        if paths:
             self._batch = None
             self.slides.show_slides([*self.slides.paths, *paths])
-            self.panel.show_progress(0.0, "")
+        elif self._batch is not None:
+            self._show_outcome()
+
+    def _on_not_named(self, error: Exception) -> None:
+        self.panel.show_progress(0.0, "")
+        self._on_failed(error)
 
     def _on_begun(self, batch: Batch) -> None:
         self._batch = batch

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QFormLayout, QHeaderView, QLabel, QPushButton, QVB
 from viewer.cohort.spread import object_spread, object_values, slide_spread
 from viewer.cohort.table import number_columns
 from viewer.measurement_names import with_signs
+from viewer.plurals import plural
 from viewer.slides.remote.address import slide_path
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.batch.histogram import Histogram, number_text
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 EMPTY = "Run a batch: what it counts on each slide is compared here."
 BLIND = "The study hides models and what they found in this stage, and so this table."
 _NUMBER_PX, _OFF_PX = 76, 80
+_SHOWN_AS = {"cells": "tiles"}
+"""Columns whose names in files mean something else where people read."""
 
 
 class TablePanel(Panel):
@@ -138,7 +141,7 @@ class TablePanel(Panel):
         self.value.blockSignals(True)
         self.value.clear()
         for name in names:
-            self.value.addItem(with_signs(name), name)
+            self.value.addItem(_SHOWN_AS.get(name, with_signs(name)), name)
         usual = "objects per mm2" if "objects per mm2" in names else ""
         self.value.setCurrentIndex(max(0, self.value.findData(chosen or usual)))
         self.value.blockSignals(False)
@@ -164,8 +167,8 @@ class TablePanel(Panel):
         if spread is None:
             self.about.setText(BLIND if is_blind else EMPTY)
             return
-        what = "slides" if spread.places is None else "objects"
-        text = f"{spread.total:,} {what}, median {number_text(spread.median)}."
+        what = plural(spread.total, "slide" if spread.places is None else "object")
+        text = f"{what}, median {number_text(spread.median)}."
         if spread.total > len(spread.values):
             text += f" The {len(spread.values):,} farthest from it are listed."
         self.about.setText(text)

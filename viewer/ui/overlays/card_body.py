@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from viewer.ui.overlays.gallery import GalleryField
 
 _BUTTON_PX = 28
+_BACK_PX = 190
+"""Of the name of the slide that is gone back to."""
 
 
 class CardBody(QWidget):
@@ -78,6 +80,8 @@ class CardBody(QWidget):
         self.heatmap: HeatmapPage | None = HeatmapPage(self) if finds == "patches" else None
         self.gallery = Gallery("Best fields", self)
         self.elsewhere_label = QLabel("On other slides:", self)
+        self.back = QPushButton(self)
+        self.back.setToolTip("Go back to the slide whose field was looked for")
         self.elsewhere = Gallery("Best fields of other slides", self)
         self._lay_out()
         self.run.clicked.connect(self.run_requested)
@@ -119,8 +123,19 @@ class CardBody(QWidget):
         """Show the best fields of other slides; none hides the place for them."""
         self.elsewhere_label.setVisible(bool(fields))
         self.elsewhere.show_fields(None, fields)
-        if fields:  # once they are laid out: they lie far below the button that was pressed
-            QTimer.singleShot(0, self, self._reveal_elsewhere)
+        if fields:  # they lie far below the button that was pressed
+            self.reveal_elsewhere()
+
+    def show_back(self, name: str) -> None:
+        """Offer the way back to the slide of this name; "" where it is the one on screen."""
+        self.back.setVisible(bool(name))
+        metrics, middle = self.back.fontMetrics(), Qt.TextElideMode.ElideMiddle
+        shown = metrics.elidedText(name, middle, _BACK_PX)
+        self.back.setText(f"Back to {shown}".replace("&", "&&"))
+
+    def reveal_elsewhere(self) -> None:
+        """Scroll the best fields of other slides into sight, once they are laid out."""
+        QTimer.singleShot(0, self, self._reveal_elsewhere)
 
     def _reveal_elsewhere(self) -> None:
         page: QWidget | None = self
@@ -178,9 +193,10 @@ class CardBody(QWidget):
                 layout.addWidget(page)
         if self.query is not None:
             layout.addWidget(self.legend)
-        for widget in (self.gallery, self.elsewhere_label, self.elsewhere):
+        for widget in (self.gallery, self.elsewhere_label, self.back, self.elsewhere):
             layout.addWidget(widget)
         layout.addStretch(1)
         self.covered.hide()
         self.warnings.hide()
         self.elsewhere_label.hide()
+        self.back.hide()

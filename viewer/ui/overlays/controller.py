@@ -82,6 +82,8 @@ class OverlaysController(QObject):
         self._window = window
         self._background = BackgroundRunner("overlays", 1, self)
         self._stacks = OverlayStacks(lambda sentence: window.say(sentence))
+        self._kept_on: dict[SlidePane, list[ModelBundle]] = {}
+        """Of panes whose slide has left for another: the models that are to be on there, too."""
         self.hidden_by: Callable[[SlidePane], str] = lambda _: ""
         """Says why a study hides models and results on a pane's slide; "" where it does not."""
         self.tuned: Callable[[SlidePane, ModelBundle], ModelBundle] = lambda _, bundle: bundle
@@ -293,9 +295,14 @@ class OverlaysController(QObject):
         self._results.read_pointed_out(pane)
         if pane is self._window.panes.active:
             self._earlier.show()
-        if pane.source is not None and not self._why_not(pane):
-            for bundle in bundles:
-                self._begin(pane, bundle)
+        if pane.awaits_slide:
+            self._kept_on[pane] = bundles
+        else:
+            kept = self._kept_on.pop(pane, [])
+            if pane.source is not None and not self._why_not(pane):
+                for bundle in kept:
+                    self._begin(pane, bundle)
+                self._restack(pane)
         self._show_active()
         self._prepare(self.panel.isVisible())
 

@@ -10,7 +10,9 @@ import numpy as np
 from msgspec.structs import replace
 from PySide6.QtCore import QObject, Qt
 
+from viewer.errors import reason_of
 from viewer.overlays.scoring import mean_vector, typical
+from viewer.plurals import plural
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.services import MessageHost, PaneHost, SettingsHost
 
@@ -56,9 +58,12 @@ class ElsewhereSearch(QObject):
         self._active = active
         self._background = BackgroundRunner("search", 1, self)
         self._found: list[FieldElsewhere] = []
+        self._asked_on: Path | None = None
+        """The slide whose field was looked for."""
         if body.query is not None:
             body.query.everywhere_requested.connect(self._search)
         body.elsewhere.travel_requested.connect(self._travel)
+        body.back.clicked.connect(self._go_back)
 
     def shut_down(self) -> None:
         self._background.close()
@@ -66,6 +71,13 @@ class ElsewhereSearch(QObject):
     def show_names(self) -> None:
         """Name the slides of what was found as a study lets them be named now."""
         self._body.elsewhere.show_fields(None, [self._shown(field) for field in self._found])
+        self.show_slide()
+
+    def show_slide(self) -> None:
+        """Offer the way back while another slide is on screen than the one that was asked about."""
+        pane, asked_on = self._window.panes.active, self._asked_on
+        is_away = bool(self._found) and asked_on is not None and pane.path != asked_on
+        self._body.show_back(pane.name_of(asked_on) if is_away and asked_on is not None else "")
 
     def _search(self) -> None:
         from viewer.inference.runs.results import reference_mean
@@ -106,7 +118,7 @@ class ElsewhereSearch(QObject):
             here = [replace(field, slide=find(field.identity) or field.slide) for field in alike]
             return _Found(here, in_stores.problems)
 
-        self._background.run(work, self._show)
+        self._look(work, overlay)
 
     def _search_by_words(self, words: WordVectors, overlay: Overlay) -> None:
         """Look for what the phrases fit that color the slide now."""
@@ -131,15 +143,31 @@ class ElsewhereSearch(QObject):
             best = {(each.identity, each.box): each for each in fields}.values()
             return _Found(sorted(best, key=lambda field: -field.likeness)[:_COUNT], problems)
 
-        self._background.run(work, self._show)
+        self._look(work, overlay)
 
-    def _show(self, answer: _Found) -> None:
+    def _look(self, work: Callable[[], _Found], overlay: Overlay) -> None:
+        """Do the work in a thread, and show what it finds for the slide of an overlay."""
+        asked_on = overlay.pane.path
+        self._window.say("Looking through the other slides...")
+        self._background.run(
+            work,
+            lambda answer: self._show(answer, asked_on),
+            lambda error: self._window.show_error(
+                f"The other slides could not be searched: {reason_of(error)}."
+            ),
+        )
+
+    def _show(self, answer: _Found, asked_on: Path | None) -> None:
         found = self._found = answer.fields
+        self._asked_on = asked_on
         if answer.problems:
             self._window.say(answer.problems[0])
         elif not found:
             self._window.say("This model has worked on no other slide yet.")
+        else:
+            self._window.say(f"{plural(len(found), 'field')} found on other slides.")
         self._body.show_elsewhere([self._shown(field) for field in found])
+        self.show_slide()
 
     def _shown(self, field: FieldElsewhere) -> GalleryField:
         """Return a field with what its slide is called, which a study may hide."""
@@ -164,9 +192,14 @@ class ElsewhereSearch(QObject):
         def arrived(path: Path) -> None:
             if path == slide:
                 travel_to(pane.canvas, field.box)
+                self._body.reveal_elsewhere()
 
         pane.opened.connect(arrived, Qt.ConnectionType.SingleShotConnection)
         pane.open(slide)
+
+    def _go_back(self) -> None:
+        if self._asked_on is not None:
+            self._window.panes.active.open(self._asked_on)  # to where it was left
 
 
 def _in_stores(stores: list[str], model: str, wanted: NDArray[np.float32], identity: str) -> _Found:

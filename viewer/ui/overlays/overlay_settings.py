@@ -109,6 +109,8 @@ class OverlaySettings(QObject):
             self._show_marks(heatmap)
             if self._words is not None:
                 self._words.show(run)
+            if self._elsewhere is not None:
+                self._elsewhere.show_slide()
         self.show_figures(run, state)
 
     def show_figures(self, run: Overlay, state: CardState) -> None:

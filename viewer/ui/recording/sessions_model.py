@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem
 
 from viewer.canvas.qt_guard import guarded
 from viewer.plurals import percent, plural
-from viewer.recording.session_catalog import NO_SESSIONS
+from viewer.recording.session_catalog import NO_SESSIONS, reader_name
 from viewer.ui.recording.pixel_sizes import pixel_size_note
 from viewer.ui.recording.scrub_bar import shown_time
 from viewer.ui.row_state import row_state
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from PySide6.QtCore import QRect
+    from PySide6.QtGui import QFontMetrics
     from PySide6.QtWidgets import QWidget
 
     from viewer.geometry import Optics
@@ -152,7 +153,6 @@ class SessionDelegate(QStyledItemDelegate):
         assert isinstance(model, SessionsModel)
         session = model.session(index.row())
         name, who, when, figures = model.texts(index.row())
-        when = _short(when)
         state = row_state(option)
         painter.save()
         if state.is_selected or state.is_under_mouse:
@@ -182,6 +182,9 @@ class SessionDelegate(QStyledItemDelegate):
         sign = _DAMAGED_ICON if header is None else ORIGIN_ICONS[header.origin]
         pixmap = icon(sign).pixmap(_ICON_PX, _ICON_PX)
         painter.drawPixmap(line.left(), line.top() + (line.height() - _ICON_PX) // 2, pixmap)
+        if header is not None and header.origin == "agent":
+            who = reader_name(header)  # the icon says that it is one
+        when = when_fitting(who, when, painter.fontMetrics(), line.width() - _ICON_PX - 12)
         when_px = painter.fontMetrics().horizontalAdvance(when)
         words = line.adjusted(_ICON_PX + 4, 0, -when_px - 8, 0)
         _draw(painter, words, who, Qt.TextElideMode.ElideRight)
@@ -191,16 +194,23 @@ class SessionDelegate(QStyledItemDelegate):
         painter.restore()
 
 
-def _short(started: str) -> str:
+def when_fitting(who: str, started: str, metrics: QFontMetrics, room_px: int) -> str:
+    """Return when a session began, without the time of the day where that leaves who read whole."""
+    when = _short(started)
+    is_room = metrics.horizontalAdvance(who) + metrics.horizontalAdvance(when) <= room_px
+    return when if is_room else _short(started, with_time=False)
+
+
+def _short(started: str, *, with_time: bool = True) -> str:
     """Return "2026-11-24 08:30" as "24 Nov 08:30" in the same year, else as "24 Nov 2026"."""
     try:
         began = datetime.strptime(started, "%Y-%m-%d %H:%M")
     except ValueError:
         return started
-    month = _MONTHS[began.month - 1]
-    this_year = datetime.now().astimezone().year
-    end = f"{began:%H:%M}" if began.year == this_year else f"{began.year}"
-    return f"{began.day} {month} {end}"
+    day = f"{began.day} {_MONTHS[began.month - 1]}"
+    if began.year != datetime.now().astimezone().year:
+        return f"{day} {began.year}"
+    return f"{day} {began:%H:%M}" if with_time else day
 
 
 def _draw(painter: QPainter, line: QRect, text: str, elide: Qt.TextElideMode) -> None:

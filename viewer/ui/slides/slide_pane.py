@@ -74,6 +74,8 @@ class SlidePane(QFrame):
         super().__init__(parent)
         self.uses_icc = True
         """Whether slides with a color profile open corrected by it."""
+        self.awaits_slide = False
+        """Whether a slide has left for another, which is not recognized yet."""
         self.reader: Callable[[], str] = lambda: ""
         """Gives who reads, whose last view of a slide comes back."""
         self.take_ahead: Callable[[Path, Showing], SlideAhead | None] = lambda _path, _how: None
@@ -238,7 +240,7 @@ class SlidePane(QFrame):
     def close_slide(self) -> None:
         """Frees the slide; the pane welcomes the next."""
         self._opening.give_up()
-        self._opening.has_failed = False
+        self._opening.has_failed = self.awaits_slide = False
         self._take_leave()
         self._forget_slide()
         self.canvas.clear()
@@ -373,6 +375,7 @@ class SlidePane(QFrame):
             # What is drawn and computed belongs to the slide that leaves: it goes before it.
             self._take_leave()
             self._forget_slide()
+            self.awaits_slide = True
             self.slide_changed.emit(self)
         self._forget_slide()
         self._shown = request
@@ -410,6 +413,7 @@ class SlidePane(QFrame):
 
     def _announce_slide(self, path: Path, slide: OpenedSlide) -> None:
         """Say of a slide that is shown and recognized that it is there."""
+        self.awaits_slide = False
         if self._is_active:
             self.focus()
         self.bars.tell_of_calibration(self.profile_problem, slide.optics.mpp_um)
