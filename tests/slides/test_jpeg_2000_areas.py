@@ -94,6 +94,20 @@ def test_more_than_eight_bits(
     _check(path, monkeypatch)
 
 
+@pytest.mark.parametrize("bits", [8, 12])
+@pytest.mark.parametrize("samples", [1, 3])
+def test_values_below_zero(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bits: int, samples: int
+) -> None:
+    values = (picture()[..., :samples].astype(int) << (bits - 8)) - (1 << (bits - 1))
+    # Patches of the least and the most, which a reduced size holds as well.
+    values[:64, :64], values[-64:, -64:] = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+    path = tmp_path / "a.jp2"
+    stored = values.squeeze().astype(np.int8 if bits == 8 else np.int16)
+    path.write_bytes(imagecodecs.jpeg2k_encode(stored, bitspersample=bits, reversible=True))
+    _check(path, monkeypatch)
+
+
 @pytest.mark.parametrize("resolutions", [1, 6])
 def test_a_range_that_a_smaller_size_tells_is_called_that(tmp_path: Path, resolutions: int) -> None:
     values = np.full((600, 600), 300, np.uint16)

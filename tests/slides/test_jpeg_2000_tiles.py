@@ -22,6 +22,7 @@ from viewer.slides import TileError
 from viewer.slides.errors import UnsupportedSlideError
 from viewer.slides.opening_here import open_here
 from viewer.slides.readers.tiff import chunks as tiff_chunks
+from viewer.slides.readers.tiff import jpeg_2000_tiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -252,16 +253,56 @@ def test_a_tile_of_another_size_is_said(tmp_path: Path) -> None:
         source.read_tile(0, 0, 0)
 
 
-@pytest.mark.parametrize("kind", ["signed", "large code"])
+@pytest.mark.parametrize("bits", [8, 12, 16])
+def test_values_below_zero(tmp_path: Path, bits: int) -> None:
+    values = picture()[..., :1].astype(int)
+    low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+    values = np.rint(values * (high - low) / 255 + low).astype(np.int8 if bits == 8 else np.int16)
+    values[0, 0], values[-1, -1] = low, high
+    path = _write(
+        tmp_path / "a.tif", values, lambda part: _code(part, bits), photometric=GRAY,
+        bits=values.dtype.itemsize * 8, tags={339: ("H", [2])},
+    )  # fmt: skip
+    shown = _shown(path).astype(float)
+    assert np.abs(shown - (values.astype(float) - low) * 255 / (high - low)).max() <= 1
+
+
+def test_of_large_tiles_a_smaller_size_is_looked_through_for_their_range(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"{_TIFF}.level._SEEN_PX", 10_000)
+    monkeypatch.setattr(f"{_TIFF}.page_colors.WHOLE_LEVEL_PX", 1)
+    values = picture()[..., :1].astype(np.int16) * 100 - 12_000
+    values[130:210, 110:200] = -20_000  # in none of the squares that are seen as they are
+    path = _write(
+        tmp_path / "a.tif", values, lambda part: _code(part, 16), photometric=GRAY, bits=16,
+        tags={339: ("H", [2])},
+    )  # fmt: skip
+    read: list[tuple[int, int]] = []
+    of_squares = jpeg_2000_tiles.AreaTiles.read
+
+    def counted(tiles: jpeg_2000_tiles.AreaTiles, column: int, row: int) -> NDArray[Any] | None:
+        read.append((column, row))
+        return of_squares(tiles, column, row)
+
+    monkeypatch.setattr(jpeg_2000_tiles.AreaTiles, "read", counted)
+    with closing(open_here(path)) as source:
+        assert len(read) == 4
+        assert source.info.display_range is not None
+        black, white = source.info.display_range
+    assert black < -18_000
+    assert values.max() <= white < 20_000  # wavelets overshoot at edges
+
+
+@pytest.mark.parametrize("kind", ["five samples", "large code"])
 def test_what_memory_has_no_room_for_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    if kind == "signed":
-        values = picture()[..., :1].astype(np.int8)
-        tags: dict[int, tuple[str, Sequence[int]]] = {339: ("H", [2])}
-        path = _write(tmp_path / "a.tif", values, _code, photometric=GRAY, tags=tags)
+    if kind == "five samples":
+        samples = np.concatenate([picture(), picture()[..., :2]], axis=2)
+        path = _write(tmp_path / "a.tif", samples, _code)
         monkeypatch.setattr(tiff_chunks, "_SMALL_SAMPLES", 0)
-        needed = 7 * 208 * 224  # with the pixels as they are shown, and the code beside
+        needed = 25 * 208 * 224  # with the pixels as they are shown, and the code beside
     else:
         path = _write(tmp_path / "a.tif", picture(), _code, tile=(320, 432))
         needed = 50_000

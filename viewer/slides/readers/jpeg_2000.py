@@ -100,10 +100,13 @@ class Jpeg2000Depths(msgspec.Struct, frozen=True):
         Of a sample of each component; empty where the marker is missing.
     is_signed
         Whether any component holds numbers below 0.
+    is_uniform
+        Whether all components are alike in both.
     """
 
     bits: tuple[int, ...]
     is_signed: bool
+    is_uniform: bool = False
 
     @property
     def common(self) -> int:
@@ -131,7 +134,9 @@ def depths_of_code(head: bytes) -> Jpeg2000Depths:
     count = int.from_bytes(head[_COMPONENTS_AT:_BITS_AT], "big")
     codes = head[_BITS_AT::_COMPONENT_BYTES][:count]
     return Jpeg2000Depths(
-        tuple((code & 0x7F) + 1 for code in codes), any(code & 0x80 for code in codes)
+        tuple((code & 0x7F) + 1 for code in codes),
+        any(code & 0x80 for code in codes),
+        len({*codes}) == 1,
     )
 
 

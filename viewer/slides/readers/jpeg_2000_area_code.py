@@ -11,7 +11,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import numpy as np
 
 from viewer.limits import TILE_BYTES
 from viewer.slides.read_at_file import ReadAtFile
@@ -23,12 +22,17 @@ from viewer.slides.readers.jpeg_2000 import (
     color_space_in,
     depths_of_code,
 )
-from viewer.slides.readers.jpeg_2000_areas import AreaDecoder, can_decode_areas
+from viewer.slides.readers.jpeg_2000_areas import (
+    AreaDecoder,
+    can_decode_areas,
+    sample_type,
+)
 from viewer.slides.readers.jpeg_2000_code import CodePlace, tile_bytes
 from viewer.slides.readers.large_chunks import large_chunks
 from viewer.slides.readers.tiff.errors import ChunkError
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from viewer.slides.readers.jpeg_2000_palette import Palette
@@ -51,8 +55,8 @@ class AreaCode(msgspec.Struct, frozen=True, eq=False):
         Of the image, in the coordinates of the code.
     tile_bytes
         What decoding takes beside the pixels: the largest tile's code, and the list of its blocks.
-    samples, bits
-        Of a pixel as it is shown, and of each of them.
+    samples, bits, is_signed
+        Of a pixel as it is shown, of each of them, and whether they may be below 0.
     """
 
     place: CodePlace
@@ -62,12 +66,24 @@ class AreaCode(msgspec.Struct, frozen=True, eq=False):
     tile_bytes: int
     samples: int
     bits: int
+    is_signed: bool
     channels: Jpeg2000Channels | None
     palette: Palette | None
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        return np.dtype(np.uint8 if self.bits <= 8 else np.uint16)
+        return sample_type(self.bits, is_signed=self.is_signed)
+
+    @property
+    def all_values(self) -> tuple[float, float]:
+        """The least and the most that a sample may be."""
+        values, least = 1 << self.bits, -(1 << (self.bits - 1)) if self.is_signed else 0
+        return float(least), float(least + values - 1)
+
+    @property
+    def is_stretched(self) -> bool:
+        """Whether its samples are not shown as they are, but in a range of theirs."""
+        return self.bits > 8 or self.is_signed
 
     def sides(self, reduction: int = 0) -> tuple[int, int]:
         """Return width and height with both sides halved so many times."""
@@ -123,8 +139,8 @@ class AreaCode(msgspec.Struct, frozen=True, eq=False):
 def area_code(place: CodePlace) -> AreaCode | None:
     """Return a JPEG 2000 by areas; None where it is of a kind that is not read so.
 
-    Those are components of several sizes or depths or with numbers below 0, and those of which
-    some but not all are entries of a palette.
+    Those are components of several sizes or depths, those of which some but not all are entries of
+    a palette, and entries below 0.
 
     Raises
     ------
@@ -140,12 +156,13 @@ def area_code(place: CodePlace) -> AreaCode | None:
     depths = depths_of_code(head)
     # Behind the bits of each stand its steps across and down.
     steps = {*head[_COMPONENTS_AT + 3 :: 3], *head[_COMPONENTS_AT + 4 :: 3]}
-    is_read = 0 < samples <= _MOST_SAMPLES and steps == {1} and len(set(depths.bits)) == 1
-    is_known = is_read and space in _READ_SPACES and not depths.is_signed
-    if not is_known or depths.most > _MOST_BITS:
+    is_read = 0 < samples <= _MOST_SAMPLES and steps == {1} and depths.is_uniform
+    if not is_read or space not in _READ_SPACES or depths.most > _MOST_BITS:
         return None
     palette, bits = None, depths.most
     if channels is not None and channels.palette is not None:
+        if depths.is_signed:
+            return None
         palette = channels.palette.usable(samples)
         if palette is None:
             return None
@@ -156,8 +173,9 @@ def area_code(place: CodePlace) -> AreaCode | None:
     is_one_tile = x + width >= right and y + height >= bottom
     corners = (left, top), (right, bottom)
     return AreaCode(
-        place, *corners, is_one_tile, tile_bytes(place), samples, bits, channels, palette
-    )
+        place, *corners, is_one_tile, tile_bytes(place), samples, bits, depths.is_signed, channels,
+        palette,
+    )  # fmt: skip
 
 
 def _unboxed(place: CodePlace) -> tuple[CodePlace, Jpeg2000Channels | None, int | None]:

@@ -29,6 +29,11 @@ _STREAM_BYTES, _PIECE_BYTES = 1 << 14, 4 << 20
 _END = ctypes.c_size_t(-1).value
 
 
+def sample_type(bits: int, *, is_signed: bool) -> np.dtype[Any]:
+    """Return the type of samples of up to 16 bits."""
+    return np.dtype(f"{'i' if is_signed else 'u'}{1 if bits <= 8 else 2}")
+
+
 class _Component(ctypes.Structure):
     """What OpenJPEG calls opj_image_comp_t."""
 
@@ -121,7 +126,7 @@ class AreaDecoder:
             if not each.data:
                 raise ChunkError("its data is damaged")
             values = np.ctypeslib.as_array(each.data, (each.h, each.w))
-            found.append(values.astype(np.uint8 if each.prec <= 8 else np.uint16))
+            found.append(values.astype(sample_type(each.prec, is_signed=bool(each.sgnd))))
         for index in range(image.contents.numcomps):
             component = image.contents.comps[index]
             library.opj_image_data_free(component.data)

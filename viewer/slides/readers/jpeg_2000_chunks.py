@@ -72,10 +72,10 @@ class AreaChunks:
         AreaDecoder(code.place)  # which says whether its header is damaged
         self._reduction = halvings(factor_of(self))
         self._has_reduced = code.is_reduced(self._reduction)
-        self._deep = self.reduced() if code.bits > 8 and self._has_reduced else None
+        self._deep = self.reduced() if code.is_stretched and self._has_reduced else None
         self._colors = deep_colors(self._seen(), code.dtype, code.samples, code.bits, code.channels)
         self.range = self._colors.range
-        is_all = self.range == (0.0, float((1 << code.bits) - 1))
+        is_all = self.range == code.all_values
         self.is_range_of_reduced = self._deep is not None and not is_all
 
     def read_rgb(self, column: int, row: int) -> RgbImage:
@@ -86,7 +86,7 @@ class AreaChunks:
         """Yield what is looked through for the darkest and the brightest value."""
         if self._deep is not None:
             yield self._deep
-        elif self._code.bits > 8:
+        elif self._code.is_stretched:
             for row, column in itertools.product(range(self.rows), range(self.columns)):
                 tell_progress(row / self.rows)
                 yield self._square(column, row)

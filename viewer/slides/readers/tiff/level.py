@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 _CLEAR_GLASS = 255
 _ORIENTATION = 274
+_SEEN_PX = 1 << 25
+"""Of large tiles by areas, what is looked through for the darkest and the brightest value."""
+_FEW_SQUARES = 4
 
 
 class LevelChunks:
@@ -171,13 +174,32 @@ class LevelChunks:
             return np.zeros((height, width, self._samples), self._dtype)
         return values.view(np.uint8) if values.dtype.kind == "b" else values
 
+    def _halvings_to_see(self) -> int:
+        """Return how often sides are halved of tiles of which squares take long; 0 of others."""
+        page = self._pages[0]
+        pixels = self.width_px * self.height_px
+        if len(self._pages) > 1 or not isinstance(page, AreaTiles) or pixels <= _SEEN_PX:
+            return 0
+        fewest = next(times for times in range(3, 32) if pixels >> 2 * times <= _SEEN_PX)
+        return fewest if page.can_be_reduced(fewest) else 0
+
     def expect(self, chunks: Iterable[tuple[int, int]]) -> None:
         """Fetch at once what will be read of a file on a server, column and row of each chunk."""
         self._files.main.expect(self.ranges(chunks))
 
     def spread(self, most: int) -> Iterator[NDArray[Any]]:
-        """Give up to `most` chunks spread over the level; gaps and unreadable ones are left out."""
+        """Give up to `most` chunks spread over the level; gaps and unreadable ones are left out.
+
+        Of many squares of large tiles that take long, all in a smaller size is given instead, with
+        a few of them.
+        """
         count = self.columns * self.rows
+        page, times = self._pages[0], self._halvings_to_see()
+        if times and most > _FEW_SQUARES and isinstance(page, AreaTiles):
+            most = _FEW_SQUARES
+            for _, tile in page.reduced(times):
+                if isinstance(tile, np.ndarray):
+                    yield tile
         step = max(1.0, count / most)
         places = [divmod(int(number * step), self.columns) for number in range(min(count, most))]
         # Column by column, as parts of a large tile lie below each other.

@@ -47,17 +47,17 @@ class FlatChunks(RgbChunks, Protocol):
 def overview_of(levels: Sequence[LevelChunks]) -> StripOverview | None:
     """Return an overview of the finest level; None where it needs none.
 
-    It needs one where it is large, without a level near it, and in wide strips, or in tiles that
-    can be decoded to a smaller size of their own.
+    It needs one without a level near it, in tiles that can be decoded to a smaller size of their
+    own, and where it is large, in wide strips.
     """
     finest = levels[0]
     is_large = finest.width_px * finest.height_px > LARGE_PX
     has_next = len(levels) > 1 and finest.width_px / levels[1].width_px <= _FACTORS[0]
-    if not is_large or has_next:
+    if has_next:
         return None
     if finest.can_be_reduced(halvings(factor_of(finest))):
         return _ReducedOverview(finest)
-    if finest.chunk_width_px < _WIDE_PX:
+    if not is_large or finest.chunk_width_px < _WIDE_PX:
         return None
     ends = finest.columns == 1 or _ends_with_pixels(finest, factor_of(finest))
     return StripOverview(finest) if ends else None
