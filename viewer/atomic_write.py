@@ -17,7 +17,6 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from secrets import token_hex
 from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 
 from viewer.access import OWNER_FILE, give_access
@@ -87,7 +86,7 @@ def atomic_write(
             yield file
         _tell_export(path)
         return
-    unfinished = target.with_name(f".{target.name[:_NAME_CHARACTERS]}-{token_hex(6)}.part")
+    unfinished = target.with_name(f".{target.name[:_NAME_CHARACTERS]}-{os.urandom(6).hex()}.part")
     try:
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
         is_inside = is_own(target)
@@ -148,7 +147,7 @@ def create_whole(path: Path, data: bytes) -> bool:
     """
     if os.path.lexists(path):
         return False
-    unfinished = path.with_name(f".{path.name[:_NAME_CHARACTERS]}-{token_hex(6)}.part")
+    unfinished = path.with_name(f".{path.name[:_NAME_CHARACTERS]}-{os.urandom(6).hex()}.part")
     try:
         atomic_write_bytes(unfinished, data, kept=True)
         try:
@@ -217,7 +216,7 @@ def replace_by(unfinished: Path, path: Path) -> None:
     with ThreadPoolExecutor(_SYNC_THREADS, "sync") as pool:  # a folder may hold very many files
         for future in [pool.submit(_sync_file, file, mode) for file in files]:
             future.result()
-    former = target.with_name(f".{target.name[:_NAME_CHARACTERS]}-{token_hex(6)}.former")
+    former = target.with_name(f".{target.name[:_NAME_CHARACTERS]}-{os.urandom(6).hex()}.former")
     has_former = target.is_dir() or (target.is_file() and unfinished.is_dir())
     if has_former:
         os.replace(target, former)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 
 _TREE = Path(__file__).resolve().parents[1]
@@ -20,4 +19,8 @@ def document(*names: str) -> Path:
 
 
 def _folder(name: str) -> Path:
-    return _TREE / name if _IS_TREE else Path(str(files("coverslip") / name))
+    if _IS_TREE:
+        return _TREE / name
+    from importlib.resources import files
+
+    return Path(str(files("coverslip") / name))

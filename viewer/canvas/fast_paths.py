@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PySide6.QtCore import QByteArray, QDataStream, QIODevice
 from PySide6.QtGui import QPainterPath, QPolygonF
 from shiboken6 import VoidPtr
 
@@ -54,6 +53,8 @@ def _path(
     corners: NDArray[np.floating[Any]], is_start: NDArray[np.bool_], last: int
 ) -> QPainterPath:
     """As QDataStream reads it: count, elements, begin of the last line, fill rule (odd-even)."""
+    from PySide6.QtCore import QByteArray, QDataStream, QIODevice  # their enums take a millisecond
+
     elements = np.empty(len(corners), _ELEMENT)
     elements["kind"] = np.where(is_start, _MOVE, _LINE)
     elements["x"], elements["y"] = corners.T

@@ -14,11 +14,9 @@ import itertools
 import logging
 import os
 import shutil
-import sqlite3
 import stat
 import tempfile
 from pathlib import Path
-from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from viewer.access import close_tree
@@ -154,7 +152,7 @@ def _trouble_with(folders: tuple[Path, ...]) -> tuple[Path, OSError] | None:
 def probe(folder: Path) -> None:
     """See that a folder can be written and has some room. Raises OSError."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = folder / f".probe-{token_hex(6)}"
+    path = folder / f".probe-{os.urandom(6).hex()}"
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         if os.write(descriptor, bytes(_PROBE_BYTES)) < _PROBE_BYTES:
@@ -257,6 +255,8 @@ def _is_work(path: Path) -> bool:
     base = Path(f"{place}.sqlite") if is_journal else path
     if base.suffix != ".sqlite" or base.parent.name != "annotations":
         return True
+    import sqlite3
+
     try:  # it is made as a slide opens, and has a step for each change
         with contextlib.closing(sqlite3.connect(f"{base.as_uri()}?mode=ro", uri=True)) as opened:
             steps = "SELECT 1 FROM sqlite_master WHERE name = 'step'"

@@ -11,11 +11,9 @@ import filecmp
 import logging
 import os
 import shutil
-import sqlite3
 import stat
 import tempfile
 from pathlib import Path
-from secrets import token_hex
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -176,6 +174,8 @@ def _has_journal(path: Path) -> bool:
 def _take_in_journal(path: Path) -> None:
     """Make one file of a database and what a killed program left beside it."""
     if path.suffix == ".sqlite" and _has_journal(path):
+        import sqlite3
+
         with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path)) as base:
             base.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
@@ -183,7 +183,7 @@ def _take_in_journal(path: Path) -> None:
 def _copy(path: Path, target: Path) -> None:
     """Copy a file so that its place holds the former or the new one. Raises OSError."""
     make_folder(target.parent)
-    part = target.with_name(f".{target.name}-{token_hex(6)}.part")
+    part = target.with_name(f".{target.name}-{os.urandom(6).hex()}.part")
     try:
         shutil.copyfile(path, part)
         part.chmod(0o600)

@@ -100,6 +100,10 @@ class HelpWindow(QDialog):
         self.raise_()
         self.activateWindow()
 
+    def show_page_of(self, panel: str) -> None:
+        """Show the page that tells of a panel, and the window."""
+        self.show_page(page_of(panel))
+
     def shut_down(self) -> None:
         """Let go of what is still being read."""
         self._disk.close()

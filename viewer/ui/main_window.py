@@ -26,7 +26,6 @@ from viewer.ui.counting.controller import CountingController
 from viewer.ui.current_reader import CurrentReader
 from viewer.ui.figures.controller import FigureController
 from viewer.ui.file_commands import FileCommands
-from viewer.ui.help_window import HelpWindow, page_of
 from viewer.ui.home_notice import HomeNotice
 from viewer.ui.menus import build_menus
 from viewer.ui.overlays.controller import OverlaysController
@@ -70,6 +69,7 @@ if TYPE_CHECKING:
     from viewer.settings import Settings
     from viewer.tiles.cache import TileCache
     from viewer.ui.commands.command import Situation
+    from viewer.ui.help_window import HelpWindow
     from viewer.ui.slides.slide_pane import SlidePane
 
 
@@ -150,7 +150,7 @@ class MainWindow(QMainWindow):
         self.view = ViewController(self)
         self.channels = ChannelsController(self)
         self._help: HelpWindow | None = None
-        self.commands.on("help.page", lambda: self.help.show_page(page_of(self._front_panel)))
+        self.commands.on("help.page", lambda: self.help.show_page_of(self._front_panel))
         self._connect()
         for pane in self.panes.panes:
             self._connect_pane(pane)
@@ -189,6 +189,8 @@ class MainWindow(QMainWindow):
     def help(self) -> HelpWindow:
         """Return the window of the documents; made when it is first asked for."""
         if self._help is None:
+            from viewer.ui.help_window import HelpWindow
+
             self._help = HelpWindow(self)
         return self._help
 

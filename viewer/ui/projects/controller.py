@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from secrets import token_hex
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -123,6 +122,8 @@ class ProjectsController(QObject):
         if source is None or self.opened.project.slide(source.info.identity) is None:
             return own_study(self._window.settings.study)
         if not self.opened.project.id:
+            from secrets import token_hex  # brings OpenSSL
+
             self.opened.change(naming(token_hex(8)))
         return self.opened.project.study
 
