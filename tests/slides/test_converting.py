@@ -250,6 +250,21 @@ def test_ome_zarr_holds_each_value(tmp_path: Path, channels: Path, sample_slide:
     assert list(tmp_path.iterdir()) == [out]
 
 
+@pytest.mark.parametrize("name", ["b.ome.zarr", "b.ome.tif"])
+def test_values_that_are_no_numbers_are_kept(tmp_path: Path, name: str) -> None:
+    """Floating-point slides have such gaps; the copy is held against the slide all the same."""
+    values = np.random.default_rng(2).random((2, 600, 700), np.float32)
+    values[:, :40], values[1, 300, 300:] = np.nan, np.inf
+    slide = tmp_path / "a.ome.tif"
+    about = {"axes": "CYX", "PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5}
+    tifffile.imwrite(slide, values, photometric="minisblack", tile=(256, 256), metadata=about)
+    done = convert(slide, tmp_path / name)
+    assert done.lossy == []
+    with closing(open_slide(tmp_path / name)) as source:
+        found = source.read_channels(0, 0, 0, (0, 1))
+    assert np.array_equal(found, values[:, : found.shape[1], : found.shape[2]], equal_nan=True)
+
+
 def test_dicom_holds_the_same_coded_tiles(tmp_path: Path, sample_slide: Path) -> None:
     told = coverslip("convert", sample_slide, tmp_path / "out", "--to", "dicom", "--json")
     assert told.returncode == 0, told.stderr

@@ -117,7 +117,8 @@ def check_by_zarr(folder: Path, spool: Spool, plan: ConvertPlan, codings: list[C
                 found = np.asarray(array[(t, channels, z, *box)])
                 wanted = codings[index].decode(spool.read(plane, index, tile))
                 wanted = np.moveaxis(wanted, 2, 0) if plan.is_rgb else wanted[np.newaxis]
-                if not np.array_equal(found, wanted[:, : found.shape[1], : found.shape[2]]):
+                wanted = wanted[:, : found.shape[1], : found.shape[2]]
+                if not np.array_equal(found, wanted, equal_nan=True):
                     raise VerificationError("What was written shows other pixels by zarr.")
 
 

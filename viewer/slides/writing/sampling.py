@@ -144,6 +144,6 @@ def _plane_tile(
 
 def _differ(found: NDArray[Any], wanted: NDArray[Any], *, is_lossy: bool) -> bool:
     if not is_lossy:
-        return not np.array_equal(found, wanted)
+        return not np.array_equal(found, wanted, equal_nan=True)
     loss = np.abs(found.astype(np.int16) - wanted.astype(np.int16)).mean()
     return float(loss) > _MOST_MEAN_LOSS
