@@ -14,7 +14,7 @@ from viewer.slides.readers.jpeg_2000_areas import AreaDecoder
 from viewer.slides.readers.jpeg_2000_code import CodePlace
 from viewer.slides.readers.shared_file import shared_file
 from viewer.slides.readers.tiff.errors import ChunkError
-from viewer.slides.readers.tiff.overview import StripOverview, factor_of, halvings
+from viewer.slides.readers.tiff.overview import factor_of, halvings
 from viewer.slides.readers.turning import UPRIGHT
 
 if TYPE_CHECKING:
@@ -104,10 +104,14 @@ class AreaChunks:
         """Return all of it in the size of the overview. Raises ChunkError."""
         return self._code.reduced(self._reduction)
 
-    def overview(self) -> _Reduced | StripOverview:
-        """Return a reduced level, which is made when it is first read."""
+    def overview(self) -> _Reduced | None:
+        """Return a reduced level, made when it is first read; None where wavelets reduce nothing.
+
+        Then levels are made of squares, and a picture of a few of them is there meanwhile: all of
+        them together take minutes.
+        """
         if not self._has_reduced:
-            return StripOverview(self)
+            return None
         return _Reduced(self, self._code.sides(self._reduction), self._deep)
 
 
