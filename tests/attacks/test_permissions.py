@@ -17,13 +17,17 @@ from PySide6.QtWidgets import QInputDialog, QMessageBox
 from pytestqt.qtbot import QtBot
 from ui_steps import CTRL, open_dialog, press, show_slide
 
-from viewer.access import kept_mode, make_folder, mend_access, who_can_read
+from viewer.access import kept_mode, mend_access, who_can_read
 from viewer.annotations.storage.store import AnnotationStore
+from viewer.appending import append_whole
+from viewer.atomic_write import atomic_write
+from viewer.audit_log import trail
 from viewer.crash_report import crash_report
-from viewer.folders import cache_folder, config_folder, data_folder
+from viewer.folders import cache_folder, config_folder, data_folder, log_folder
 from viewer.logs import configure_logging, last_lines
 from viewer.settings import Settings, load_settings
 from viewer.slides import SlideError, open_slide
+from viewer.studies.answers import AnswerFile, keep_answers
 from viewer.studies.project import Project, ProjectSlide
 from viewer.studies.project_file import change_project, create_project
 from viewer.tiles.cache import TileCache
@@ -46,12 +50,13 @@ def open_umask() -> Iterator[None]:
 
 
 @pytest.fixture
-def open_home(public_place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def open_home(public_place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A home whose way is open to every account."""
     home = public_place / "home"
     home.mkdir(mode=0o755)
     monkeypatch.setenv("COVERSLIP_HOME", str(home))
-    return home
+    yield home
+    trail.flush()  # so that nothing is written where the folder is removed
 
 
 @pytest.fixture
@@ -97,6 +102,7 @@ def test_after_a_days_use_no_file_is_readable_by_another_account(
     public_place: Path,
     qtbot: QtBot,
 ) -> None:
+    mend_access()  # as each start does first: it closes what is open by then
     configure_logging()
     window = make_window(AGREED)
     window.change_settings(reader="reader-7")
@@ -151,6 +157,44 @@ def test_what_earlier_versions_left_open_is_closed_once(open_home: Path) -> None
 
 
 @pytest.mark.usefixtures("open_umask")
+def test_what_was_opened_to_others_is_closed_at_its_next_use(open_home: Path) -> None:
+    mend_access()
+    line = b"{}\n"
+    kept = data_folder() / "lines.jsonl"
+    append_whole(kept, [line])
+    kept.chmod(0o644)
+    append_whole(kept, [line])
+    assert kept.stat().st_mode & 0o777 == 0o600
+    kept.parent.chmod(0o755)
+    assert data_folder().stat().st_mode & 0o777 == 0o700
+    shared = open_home / "study"
+    shared.mkdir(mode=0o770)
+    theirs = shared / "lines.jsonl"
+    append_whole(theirs, [line])
+    assert theirs.stat().st_mode & 0o777 == 0o660
+    theirs.chmod(0o600)
+    append_whole(theirs, [line])
+    assert theirs.stat().st_mode & 0o777 == 0o600, "its owner closed it"
+
+
+@pytest.mark.parametrize("mask", [0, 0o077, 0o277])
+def test_a_folder_of_the_program_is_its_owners_alone_whatever_the_umask(
+    open_home: Path, open_umask: None, mask: int
+) -> None:
+    os.umask(mask)
+    for folder in (config_folder, data_folder, cache_folder, log_folder):
+        assert folder().stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.usefixtures("open_umask")
+def test_what_is_not_whole_yet_is_its_owners_alone(tmp_path: Path, own_home: Path) -> None:
+    tmp_path.chmod(0o777)
+    for path, is_kept in ((tmp_path / "a.json", True), (data_folder() / "a.json", False)):
+        with atomic_write(path, kept=is_kept) as file:
+            assert os.fstat(file.fileno()).st_mode & 0o777 == 0o600
+
+
+@pytest.mark.usefixtures("open_umask")
 @pytest.mark.parametrize(
     ("folder_mode", "file_mode", "said"),
     [
@@ -173,8 +217,11 @@ def test_in_a_shared_project_the_group_of_the_folder_decides(
     assert set(modes.values()) == {file_mode}, modes
     assert kept_mode(folder) == file_mode
     assert said in who_can_read(folder)
-    answers = make_folder(folder / "answers" / "reader-7")
-    assert answers.stat().st_mode & 0o777 == 0o700 | folder_mode & 0o070
+    sheet = AnswerFile(folder, "reader-7", "s1-0", "a.svs")
+    keep_answers(sheet, [sheet.given("margins", "clear", "yes")])
+    (answers,) = sheet.files()
+    assert answers.stat().st_mode & 0o777 == file_mode
+    assert answers.parent.stat().st_mode & 0o777 == 0o700 | folder_mode & 0o070
 
 
 _KEEPS = """
@@ -217,7 +264,7 @@ def test_annotations_beside_a_slide_are_open_to_the_folders_group_alone(tmp_path
 def test_logs_and_reports_name_no_slide_folder_or_reader(tmp_path: Path, own_home: Path) -> None:
     configure_logging("info")
     (config_folder() / "settings.json").write_text(
-        '{"reader": "kowalski", "recent_slides": ["/archive/Lovelace/block"]}'
+        '{"reader": "kowalski", "recent_slides": ["/archive/Lovelace/block", "Wu Chien.cell"]}'
     )
     load_settings(config_folder())
     slide = tmp_path / "Hopper Grace" / "S26-1234"
@@ -232,6 +279,7 @@ def test_logs_and_reports_name_no_slide_folder_or_reader(tmp_path: Path, own_hom
     log.warning("%s", FileNotFoundError(2, "No such file or directory", "Curie/a b"))
     log.warning("/archive/Noether Emmy/block 3 cannot be read")
     log.warning("the tile of Meitner Lise 5.svs is torn")
+    log.warning("the tile of Wu Chien is torn")
     text = "\n".join(last_lines(10))
     try:
         raise ValueError("S26-1234 by kowalski, in Hopper Grace, as Lovelace")
@@ -246,6 +294,7 @@ def test_logs_and_reports_name_no_slide_folder_or_reader(tmp_path: Path, own_hom
         "Curie",
         "Noether",
         "Meitner",
+        "Chien",
     ):
         assert name not in text
         assert name not in report.split("raise ValueError")[1]
@@ -260,6 +309,9 @@ def test_all_caches_are_deleted_from_the_settings(own_home: Path, qtbot: QtBot) 
     for name in ("thumbnails/a.png", "overlays/a.sqlite", "web/block", "alone"):
         (cache_folder() / name).parent.mkdir(exist_ok=True)
         (cache_folder() / name).write_bytes(b"tissue")
+    elsewhere = data_folder() / "elsewhere"
+    elsewhere.mkdir()
+    (cache_folder() / "link").symlink_to(elsewhere)
     store = AnnotationStore(data_folder() / "annotations" / "s1.sqlite")
     assert store.annotations() == ([], 0)
     store.close()
@@ -275,5 +327,6 @@ def test_all_caches_are_deleted_from_the_settings(own_home: Path, qtbot: QtBot) 
     qtbot.mouseClick(yes, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: "were deleted" in caches.summary.text(), timeout=15_000)
     assert list(cache_folder().iterdir()) == []
+    assert elsewhere.exists()
     assert (data_folder() / "annotations" / "s1.sqlite").exists()
     dialog.reject()

@@ -14,12 +14,17 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
-from PySide6.QtWidgets import QApplication, QMainWindow, QPlainTextEdit
+from other_account import open_entries
+from PySide6.QtCore import QRect
+from PySide6.QtWidgets import QApplication, QMainWindow, QPlainTextEdit, QWidget
 from pytestqt.qtbot import QtBot
 
 from viewer.folders import config_folder, log_folder
+from viewer.settings import Settings
 from viewer.start_guard import LAST_CRASH, StartGuard
+from viewer.tiles.cache import TileCache
 from viewer.ui.crash_dialog import CrashDialog, CrashWatch
+from viewer.ui.main_window import MainWindow
 from viewer.ui.window_state import forget_window_state, restore_window_state, save_window_state
 
 if TYPE_CHECKING:
@@ -185,6 +190,12 @@ def test_after_a_start_without_a_window_the_next_has_the_default() -> None:
 
 
 @needs_screen
+def test_a_start_that_ends_before_its_window_rests_is_a_failure() -> None:
+    use_window((1366, 768), "die")
+    assert not StartGuard(os.getpid()).begin()
+
+
+@needs_screen
 @pytest.mark.slow
 def test_reset_window_forgets_the_saved_state(sample_slide: Path) -> None:
     use_window((1600, 1000), "maximize", *ALL_PANELS)
@@ -195,6 +206,8 @@ def test_reset_window_forgets_the_saved_state(sample_slide: Path) -> None:
 @needs_screen
 def test_a_native_crash_leaves_a_trace(qtbot: QtBot) -> None:
     with started((1366, 768)) as process:
+        assert (log_folder() / f"trace-{process.pid}.txt").exists()
+        assert open_entries(log_folder()) == [], "a trace is its owner's alone"
         process.send_signal(signal.SIGSEGV)
         process.wait(START_S)
     guard = StartGuard(os.getpid())
@@ -298,21 +311,63 @@ def of_geometry(numbers: bytes) -> bytes:
     [
         bytes(range(256)) * 20,
         b"[General]\ngeometry=@Variant(\\0\\0\\0\\x7f\\xff\\xff\\xff\\xff)\n",
+        b"[General]\ngeometry=left\npanels=a, b\n",
         of_geometry(b"\x7f\xff\xff\xff"),
         of_geometry(b"\xff\xff\xf0\x00"),
         b"[General]\npanels=" + b"a" * (2 << 20),
     ],
-    ids=["bytes", "variant", "far right", "far left", "long"],
+    ids=["bytes", "variant", "other kinds", "far right", "far left", "long"],
 )
 def test_a_damaged_state_gives_a_window_on_the_screen(content: bytes, qtbot: QtBot) -> None:
     (config_folder() / "window.ini").write_bytes(content)
     window = QMainWindow()
     qtbot.addWidget(window)
-    restore_window_state(window)
+    assert restore_window_state(window) is None
     screen = QApplication.primaryScreen().availableGeometry()
     assert screen.contains(window.geometry())
     save_window_state(window, "panels")
     assert restore_window_state(window) == "panels"
+
+
+@pytest.mark.parametrize(
+    "panels",
+    [
+        "left, right",
+        "[" * 200_000,
+        "[1]",
+        '{"inspector": [1], "drawer": 7, "sizes_px": {"a": 1}}',
+        '{"sizes_px": [1' + "0" * 30 + ", -1, true]}",
+        '{"sizes_px": [99999999999, 2147483647, 2147483647]}',
+        '{"inspector": {"tabs": {"results": 1' + "0" * 30 + '}, "pinned": [1], "page": {}}}',
+        '{"inspector": {"undocked": {"results": "AdnQywAD", "?": 1, "slide": ""}}}',
+    ],
+    ids=["words", "nested", "list", "kinds", "enormous", "wide", "no tabs", "undocked"],
+)
+def test_damaged_panels_hold_up_no_start(panels: str, qtbot: QtBot) -> None:
+    before = QMainWindow()
+    qtbot.addWidget(before)
+    save_window_state(before, panels)
+    window = MainWindow(Settings(), TileCache(64 << 20))
+    qtbot.addWidget(window, before_close_func=QWidget.hide)
+    with qtbot.waitExposed(window):
+        window.show()
+    screen = QApplication.primaryScreen().availableGeometry()
+    assert screen.contains(window.geometry())
+
+
+def test_a_window_that_was_larger_than_the_screen_fits_it(qtbot: QtBot) -> None:
+    larger, window = QMainWindow(), QMainWindow()
+    for each in (larger, window):
+        qtbot.addWidget(each)
+    screen = QApplication.primaryScreen().availableGeometry()
+    larger.setGeometry(QRect(screen.topLeft(), screen.size() * 2))
+    with qtbot.waitExposed(larger):
+        larger.show()
+    save_window_state(larger, "panels")
+    restore_window_state(window)
+    with qtbot.waitExposed(window):
+        window.show()
+    assert screen.contains(window.geometry())
 
 
 def test_a_pipe_or_folder_in_place_of_the_state_holds_up_nothing(qtbot: QtBot) -> None:

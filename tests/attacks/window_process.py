@@ -1,11 +1,12 @@
 """Run the window as `coverslip` does, and do in it what the arguments say, a command a turn.
 
-`maximize`, `full_screen`, `close`, `geometry`, `sizes`, `status` and `report` (print them), or the
-name of a command, such as `panels.overlays`.
+`maximize`, `full_screen`, `close`, `die` (end at once), `geometry`, `sizes`, `status` and `report`
+(print them), or the name of a command, such as `panels.overlays`.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TypeGuard
 
@@ -62,6 +63,8 @@ class ScriptedApplication(QApplication):
             (dialog,) = (each for each in QApplication.topLevelWidgets() if _is_offered(each))
             print(dialog.report.toPlainText(), flush=True)
             dialog.reject()
+        elif step == "die":
+            os._exit(0)
         elif step == "close":
             window.close()
         else:

@@ -220,7 +220,10 @@ class WindowFrame(QWidget):
             self._take_room()
         sizes = fields.get("sizes_px")
         if isinstance(sizes, list) and len(sizes) == self._splitter.count():
-            wanted = [each if isinstance(each, int) and each > 0 else 0 for each in sizes]
+            most_px = self._splitter.maximumWidth()
+            wanted = [
+                each if isinstance(each, int) and 0 < each <= most_px else 0 for each in sizes
+            ]
             defaults = [_DRAWER_PX, 1000, _INSPECTOR_PX]
             self._splitter.setSizes(
                 [px or default for px, default in zip(wanted, defaults, strict=True)]
