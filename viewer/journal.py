@@ -13,6 +13,7 @@ from viewer.atomic_write import atomic_write_bytes
 from viewer.errors import reason_of
 from viewer.fallback import fallback_path, waiting
 from viewer.limits import LOG_BYTES, read_regular
+from viewer.set_aside import say_unusable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,7 +77,9 @@ class Journal:
         self._is_dirty = False
         self._memory = bytearray(self.left)
         self._spill: int | None = None
+        self._spill_path = path
         self._spill_bytes = 0
+        self._reason = ""
 
     @property
     def is_full(self) -> bool:
@@ -129,9 +132,14 @@ class Journal:
             self._tell("")
 
     def close(self) -> None:
-        """Sync and close; what is still kept elsewhere stays in the data folder."""
+        """Sync and close; what is still kept elsewhere stays there, and the user hears where."""
         self.retry()
+        if self._memory:
+            with contextlib.suppress(OSError):
+                self._spill_memory()
         self.sync()
+        if self._memory or self._spill is not None:
+            say_unusable(self._parting_words())
         for fd in (self._spill, self._fd):
             if fd is not None:
                 os.close(fd)
@@ -204,7 +212,18 @@ class Journal:
             raise FileNotFoundError(errno.ENOENT, "the file is gone")
         return held
 
+    def _parting_words(self) -> str:
+        """Return where what could not be written waits once nobody tries again."""
+        refused = f"{self._what} cannot be written to {self.path.parent} ({self._reason})"
+        if self._memory:
+            return f"{refused}, nor anywhere else: its end is lost."
+        return (
+            f"{refused}: its end waits in {self._spill_path} and is taken in once the folder can "
+            "be written."
+        )
+
     def _note(self, error: OSError) -> None:
+        self._reason = reason_of(error)
         self._tell(
             f"{self._what} cannot be written to {self.path.parent} ({reason_of(error)}): "
             "make room or bring the folder back; what you do is kept until then."
@@ -229,6 +248,7 @@ class Journal:
             lines = b"%d\n" % self._good_bytes + lines
             atomic_write_bytes(path, lines, mode=OWNER_FILE)
             self._spill = os.open(path, os.O_RDWR | BINARY)
+            self._spill_path = path
         else:
             write_behind(self._spill, self._spill_bytes, [lines], synced=False)
         self._spill_bytes += len(lines)

@@ -15,6 +15,7 @@ from viewer.recording.log_file import LogFile
 from viewer.recording.signing import LogSigner
 from viewer.recording.thinning import IDLE_NS as _IDLE_NS
 from viewer.recording.thinning import Thinning
+from viewer.set_aside import say_unusable
 from viewer.unwaited_thread import UnwaitedThread
 
 if TYPE_CHECKING:
@@ -133,6 +134,10 @@ class Recorder:
             self._is_closed = True
         self._stop.set()
         self._thread.join(_CLOSE_WAIT_S)
+        if self._thread.is_alive():
+            say_unusable(
+                f"The end of the recording is not in {self.folder} yet: its drive does not answer."
+            )
 
     # Under the lock --------------------------------------------------------------------------
 

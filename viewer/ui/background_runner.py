@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 from typing import TYPE_CHECKING, TypeVar
+from weakref import WeakKeyDictionary
 
 from PySide6.QtCore import QObject, Qt, Signal
 
+from viewer.errors import reason_of
+from viewer.set_aside import say_unusable
 from viewer.ui.background_queue import QUEUE, DroppedError, Lane, Task, Urgency, Work
 
 if TYPE_CHECKING:
@@ -43,6 +46,8 @@ class BackgroundRunner(QObject):
         self._lane = Lane(name, threads, self._finish)
         self._lock = threading.Lock()
         self._closed = self._finishes = False
+        self._keeping: WeakKeyDictionary[Task, str] = WeakKeyDictionary()
+        """What tasks write that are not over, or failed and nobody heard of it yet."""
         self._arrived.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
 
     def run(
@@ -53,6 +58,7 @@ class BackgroundRunner(QObject):
         dropped: Callable[[_Result], object] | None = None,
         *,
         urgency: Urgency = Urgency.ASKED,
+        keeps: str = "",
     ) -> Task:
         """Runs `work` in a thread, then `done(result)` or `failed(error)` here.
 
@@ -61,11 +67,17 @@ class BackgroundRunner(QObject):
 
         `dropped(result)` runs in a thread when the task was canceled in the meantime, and is the
         place to close what was opened.
+
+        `keeps` is what `work` writes, as the subject of a sentence. The user hears of it where it
+        fails, or is not over, while the window closes and nobody hears `failed` any more.
         """
         task = Work(work, done, failed or _log_error, dropped or _forget)
         if self._closed:
             task.cancel()
             return task
+        if keeps:
+            with self._lock:
+                self._keeping[task] = keeps
         for each, lane in QUEUE.add(self._lane, task, urgency):
             lane.finish(each)
         return task
@@ -83,29 +95,48 @@ class BackgroundRunner(QObject):
         """Takes no more work and waits a moment for what runs to end.
 
         What has not begun is dropped, unless `finish` asks to carry it out, as for writing files.
-        Neither `done` nor `failed` runs any more; what failed of what is carried out is logged.
+        Neither `done` nor `failed` runs any more; what failed of what is carried out is logged,
+        and said where it is something that was to be kept.
         """
         with self._lock:
             self._closed, self._finishes = True, finish
         if not finish:
             self.cancel_waiting()
-        QUEUE.wait_for(self._lane, _FINISH_WAIT_S if finish else _CLOSE_WAIT_S)
+        is_over = QUEUE.wait_for(self._lane, _FINISH_WAIT_S if finish else _CLOSE_WAIT_S)
+        if not finish:
+            return
+        with self._lock:
+            left = [(keeps, task.error) for task, keeps in self._keeping.items()
+                    if not task.canceled]  # fmt: skip
+            self._keeping.clear()
+        for keeps, error in left:
+            if error is not None:
+                say_unusable(_not_saved(keeps, error))
+            elif not is_over:
+                say_unusable(f"{keeps} could not be saved: the drive or its lock did not answer.")
 
     def _finish(self, task: Task) -> None:
         """Send a task home whose work is over; in its thread."""
         with self._lock:
+            keeps = self._keeping.get(task, "")
             wanted = not self._closed and not task.canceled
+            if task.error is None or not wanted:
+                self._keeping.pop(task, None)
             if wanted:
                 self._arrived.emit(task)
         if not wanted:
             if self._finishes and not task.canceled and task.error is not None:
                 _log_error(task.error)
+                if keeps:
+                    say_unusable(_not_saved(keeps, task.error))
             task.drop()
 
     def _deliver(self, task: Task) -> None:
         if task.canceled or self._closed:
             _drop_soon(task)
         else:
+            with self._lock:
+                self._keeping.pop(task, None)
             task.deliver()
 
 
@@ -125,6 +156,12 @@ def _log_error(error: Exception) -> None:
     if isinstance(error, DroppedError):
         return
     _log.error("work in the background failed", exc_info=error)
+
+
+def _not_saved(what: str, error: Exception) -> str:
+    file = error.filename if isinstance(error, OSError) else None
+    where = f" to {file}" if file else ""
+    return f"{what} could not be saved{where} ({reason_of(error).rstrip('.')})."
 
 
 def _forget(_: object) -> None:

@@ -119,6 +119,7 @@ class FileCommands:
                 lambda: remember_mpp_um(source.info.identity, (mpp_um, mpp_um)),
                 lambda _: None,
                 lambda error: self._window.say(f"The pixel size cannot be kept ({error})."),
+                keeps="The pixel size",
             )
 
         dialog.accepted.connect(take)

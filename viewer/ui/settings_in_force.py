@@ -84,7 +84,7 @@ class SettingsInForce(QObject):
             except OSError as error:
                 _say_not_saved(error)  # here: a window that closes hears of nothing later
 
-        self._writer.run(save, lambda _: None, _say_not_saved)
+        self._writer.run(save, lambda _: None, _say_not_saved, keeps="The last settings")
         if settings.theme != before.theme:
             self._apply_theme()
         if msgspec.structs.replace(before, recent_slides=settings.recent_slides) == settings:

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QApplication
 from viewer.access import make_file
 from viewer.errors import reason_of
 from viewer.folders import config_folder
+from viewer.set_aside import say_unusable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from PySide6.QtWidgets import QMainWindow
 
 _FILE = "window.ini"
+_STATE = "Size and panels of the window"
 _FIRST_SIZE_PX = (1280, 820)
 _BORDER_PX, _TITLE_BAR_PX = 4, 36
 """What a desktop's frame round the window takes of the screen, at most, as a rule."""
@@ -45,12 +47,14 @@ def save_window_state(window: QMainWindow, panels: str) -> None:
             path.unlink()
         make_file(path)  # Qt keeps the permissions of a file that is there
     except OSError as error:
-        _log.warning("Size and panels of the window cannot be kept (%s)", reason_of(error))
+        say_unusable(f"{_STATE} could not be saved to {path} ({reason_of(error)}).")
         return
     state = _saved()
     state.setValue("geometry", window.saveGeometry())
     state.setValue("panels", panels)
     state.sync()
+    if state.status() is not QSettings.Status.NoError:
+        say_unusable(f"{_STATE} could not be saved to {path}: make room, or mend or remove it.")
 
 
 def restore_window_state(window: QMainWindow) -> str | None:

@@ -39,4 +39,5 @@ def write_file(
         work,
         lambda _: window.say(f"Wrote {path.name}."),
         lambda error: window.show_error(unwritable(path, error)),
+        keeps=path.name,
     )

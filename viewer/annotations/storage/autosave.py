@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING
 from viewer.annotations.storage.fallback import spill
 from viewer.annotations.storage.slide_file import write_lock
 from viewer.annotations.storage.store import AnnotationStore, AnnotationStoreError, Stamped
+from viewer.errors import reason_of
+from viewer.plurals import plural
 from viewer.progress import progress_to
+from viewer.set_aside import say_unusable
 from viewer.uncollected import uncollected
 from viewer.unwaited_thread import UnwaitedThread
 
@@ -78,7 +81,7 @@ class Autosave:
         self._read_count = 0
         self._change = threading.Condition()
         self._is_closing = False
-        self._trouble = ""
+        self._trouble = self._reason = ""
         self._progress = 0
         self._thread = UnwaitedThread(self._serve, "autosave")
         with _running_lock:
@@ -215,6 +218,7 @@ class Autosave:
             with progress_to(self._note_progress):
                 self._store.write(steps)
         except (sqlite3.Error, OSError) as error:
+            self._reason = reason_of(error)
             self._tell(
                 f"Annotations cannot be saved in {self.path.parent} ({error}): free some room or"
                 " bring the drive back, and keep this window open until then."
@@ -264,11 +268,17 @@ class Autosave:
 
     def _spill(self) -> None:
         """At the end of a window whose disk is still full."""
+        changes = plural(self.unwritten_count, "change")
+        refused = f"{changes} of annotations cannot be saved in {self.path}"
         try:
-            spill(self.path, self._waiting)
+            place = spill(self.path, self._waiting)
         except (sqlite3.Error, OSError, AnnotationStoreError) as error:
-            _log.error("annotations of %s are lost: %s", self.path, error)
+            say_unusable(f"{refused}, nor anywhere else ({reason_of(error)}), and are lost.")
             return
+        say_unusable(
+            f"{refused} ({self._reason}) and wait in {place}: free some room or bring the drive "
+            "back, and open the slide again."
+        )
         with self._change:
             self._waiting.clear()
 

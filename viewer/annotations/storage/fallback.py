@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 _FORMER_FOLDER = "coverslip-annotations"
 
 
-def spill(path: Path, steps: Sequence[Stamped]) -> None:
-    """Keep steps that could not be written to `path`.
+def spill(path: Path, steps: Sequence[Stamped]) -> Path:
+    """Keep steps that could not be written to `path`, and return the file where they wait.
 
     Raises
     ------
@@ -29,6 +29,7 @@ def spill(path: Path, steps: Sequence[Stamped]) -> None:
     store = AnnotationStore(fallback_path(_name(path)))
     store.write(steps)
     store.close()
+    return store.path
 
 
 def take_spilled(store: KeptAnnotations, path: Path) -> int:

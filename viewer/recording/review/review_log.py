@@ -23,6 +23,7 @@ from viewer.recording.review.entries import (
     ReviewError,
 )
 from viewer.recording.review.json_lines import json_line, read_json_lines
+from viewer.set_aside import say_unusable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -133,6 +134,9 @@ class ReviewLog:
             self._closing = True
             self._changed.notify_all()
         self._thread.join(_CLOSE_WAIT_S)
+        if self._thread.is_alive():
+            path = self._journal.path
+            say_unusable(f"The end of a review is not in {path} yet: its drive does not answer.")
         self._lock.release()
         return self._is_home
 

@@ -133,7 +133,10 @@ class LanguageModel(QObject):
 
         dialog.accepted.connect(
             lambda: self._background.run(
-                lambda: PermissionBook().give(wish.study, endpoint.host), permitted, self._on_failed
+                lambda: PermissionBook().give(wish.study, endpoint.host),
+                permitted,
+                self._on_failed,
+                keeps="The permission to send images",
             )
         )
         dialog.rejected.connect(lambda: self._window.say("Nothing was sent."))
@@ -186,7 +189,7 @@ class LanguageModel(QObject):
             self._window.say(problem or f"The model is {endpoint.model} at {endpoint.host}.")
             chosen()
 
-        self._background.run(keep, kept, self._on_failed)
+        self._background.run(keep, kept, self._on_failed, keeps="The choice of a language model")
 
     def _on_failed(self, error: Exception) -> None:
         self._window.show_error(str(error))

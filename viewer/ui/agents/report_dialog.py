@@ -194,6 +194,7 @@ class ReportDialog(QDialog):
             lambda: _write(path, draft),
             lambda _: self._say(f"The draft report was written to {path.name}."),
             self._on_failed,
+            keeps=path.name,
         )
 
     def _on_failed(self, error: Exception) -> None:

@@ -185,6 +185,7 @@ class AlignmentController(QObject):
             lambda: keep_alignment(found),
             lambda _: None,
             lambda error: self._window.say(f"The alignment cannot be kept ({error})."),
+            keeps="The alignment",
         )
         if not self._window.panes.is_linked:
             self._window.panes.set_linked(True)
@@ -217,7 +218,12 @@ class AlignmentController(QObject):
             return
         here, there = self._panes[0].identity, self._panes[1].identity
         self._known[frozenset((here, there))] = None
-        self._disk.run(lambda: forget_alignment(here, there), lambda _: None, self._on_failed)
+        self._disk.run(
+            lambda: forget_alignment(here, there),
+            lambda _: None,
+            self._on_failed,
+            keeps="That an alignment is removed",
+        )
         self._window.panes.realign(self._panes[0])
         self._show("The alignment is removed.")
 
@@ -318,6 +324,7 @@ class AlignmentController(QObject):
                 lambda: write_alignment(path, found),
                 lambda _: self._window.say(f"Wrote {path.name}."),
                 self._on_failed,
+                keeps=path.name,
             )
 
 

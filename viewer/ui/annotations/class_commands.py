@@ -311,6 +311,7 @@ class ClassCommands(QObject):
                 f"{plural(len(classes), 'class was', 'classes were')} written to {path.name}."
             ),
             lambda error: dialog.tell(_sentence(path, error)),
+            keeps=path.name,
         )
 
 

@@ -78,6 +78,7 @@ class ClassPalette(QObject):
             lambda: write_palette(path, classes),
             lambda _: None,
             lambda error: self.troubled.emit(f"The classes cannot be kept ({error})."),
+            keeps="The list of classes",
         )
 
     def lend(self, classes: Palette, keep: Callable[[Palette], object]) -> None:

@@ -201,6 +201,7 @@ class AnnotationFiles(QObject):
             work,
             lambda found: self._on_written(path, found[0], which, found[1]),
             lambda error: tell_not_written(self._window, path, error),
+            keeps=path.name,
         )
 
     # -----------------------------------------------------------------------------------------

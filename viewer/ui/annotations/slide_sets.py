@@ -222,6 +222,7 @@ class SlideSets(QObject):
             self._after_closing(lambda: restore_set(listed.which)),
             lambda _: self.refresh(),
             lambda error: self.failed.emit(f"The set cannot be brought back ({error})."),
+            keeps="That a set is brought back",
         )
 
     @property

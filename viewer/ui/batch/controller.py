@@ -313,6 +313,7 @@ class BatchController(QObject):
             lambda: write_batch_table(batch, path),
             lambda _: self._window.say(f"Saved {path.name}."),
             lambda error: self._window.show_error(unwritable(path, error)),
+            keeps=path.name,
         )
 
     def _name_of(self, path: Path) -> str:

@@ -173,6 +173,7 @@ class CellsController(QObject):
                 lambda identity=identity, settings=settings: keep_settings(identity, settings),
                 lambda _: None,
                 lambda error: self._window.show_error(f"Settings cannot be kept ({error})."),
+                keeps="The settings of cells",
             )
 
     # The pages of a card ---------------------------------------------------------------------

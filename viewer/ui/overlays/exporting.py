@@ -60,6 +60,7 @@ def export_run(window: ExportHost, background: BackgroundRunner, run: Overlay, p
         _work(run, path, card),
         lambda count: window.say(_written(count, path, card)),
         lambda error: window.show_error(f"{path.name} cannot be written ({error})."),
+        keeps=path.name,
     )
 
 

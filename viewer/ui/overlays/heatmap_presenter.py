@@ -126,6 +126,7 @@ class HeatmapPresenter(Presenter):
                 lambda: save_marks(identity, marks),
                 lambda _: None,
                 lambda error: _log.warning("marks cannot be kept (%s)", error),
+                keeps="The marks of a model",
             )
         self.query = query
         self._show_meant()

@@ -43,6 +43,7 @@ class AuditBox(ListedBox):
                 f"Wrote {plural(count, 'entry', 'entries')} to {path.name}."
             ),
             lambda error: self.state.setText(unwritable(path, error)),
+            keeps=path.name,
         )
 
     def _show(self, entries: list[AuditEntry], verdict: AuditVerdict, place: str) -> None:

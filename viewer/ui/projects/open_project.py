@@ -207,6 +207,7 @@ class OpenProject(QObject):
             lambda: create_project(folder, Project(title=folder.name, keeps_sets=True)),
             lambda _: self.open(folder),
             self._on_failed,
+            keeps="The new project",
         )
 
     def close(self) -> None:
@@ -245,6 +246,7 @@ class OpenProject(QObject):
             lambda: (change_project(folder, change).like(shown), modified_ns(folder)),
             lambda written: self._on_written(folder, *written),
             lambda error: self._on_not_written(folder, error),
+            keeps="A change of the project",
         )
 
     def add(self, paths: Sequence[Path]) -> None:

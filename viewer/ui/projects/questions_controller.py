@@ -79,7 +79,7 @@ class QuestionsController(QObject):
         self._retry.stop()
         left = list(self._unkept)
         if left:
-            self._disk.run(lambda: _write(left), lambda _: None)
+            self._disk.run(lambda: _write(left), lambda _: None, keeps="The last answers")
         self._disk.close(finish=True)
 
     @property
@@ -110,6 +110,7 @@ class QuestionsController(QObject):
             ),
             lambda count: self._window.say(f"Wrote {plural(count, 'answer')} to {path.name}."),
             lambda error: self._window.show_error(unwritable(path, error)),
+            keeps=path.name,
         )
 
     def when_written(self, then: Callable[[], object]) -> None:

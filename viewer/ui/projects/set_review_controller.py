@@ -333,6 +333,7 @@ class SetReviewController(QObject):
             work,
             lambda news: self._on_written(news, opened),
             lambda error: self._on_not_written(error, opened),
+            keeps="A verdict",
         )
 
     def _on_written(self, news: ReviewNews, opened: OpenedReview) -> None:

@@ -333,6 +333,7 @@ class StudyController(QObject):
                 lambda error: self._window.show_error(
                     f"How far you are is not saved ({error}): see that the project can be written."
                 ),
+                keeps="How far you are in the study",
             )
 
     def show_failure(self, error: Exception) -> None:

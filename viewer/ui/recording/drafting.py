@@ -144,6 +144,7 @@ class Drafting(QObject):
             lambda: save_template(study, text),
             lambda _: self._window.say(f'The prompt of the study "{study}" is kept.'),
             self._on_refused,
+            keeps="The prompt of the study",
         )
 
 

@@ -173,14 +173,7 @@ class ReviewController(QObject):
     def _end_review(self, *, keep: bool = True) -> None:
         review = self.reviewing.end(keep=keep)
         if review is not None:
-            self._disk.run(review.close, self._on_closed if keep else lambda _: None)
-
-    def _on_closed(self, is_whole: bool) -> None:
-        if not is_whole:
-            self._window.say(
-                "The end of the review could not be written; it waits in the temporary folder and "
-                "is taken in when the review is opened again."
-            )
+            self._disk.run(review.close, lambda _: None)
 
     def _tell_agreement(self) -> None:
         """With each other reviewer; only at the end, so that nobody is led by another."""

@@ -48,6 +48,7 @@ class RestKeeper(QObject):
                 pending,
                 lambda _: None,
                 lambda error: _log.warning("%s of a slide is not kept (%s)", self._subject, error),
+                keeps=f"{self._subject} of a slide",
             )
 
     def shut_down(self) -> None:

@@ -472,7 +472,12 @@ class CellsTeachingController(QObject):
                 f"The model {added.name} was added: run it over the slide, a project or a batch."
             )
 
-        self._disk.run(work, done, lambda error: self._window.show_error(str(error)))
+        self._disk.run(
+            work,
+            done,
+            lambda error: self._window.show_error(str(error)),
+            keeps=f"The model {name}",
+        )
 
 
 def _is_base(bundle: ModelBundle) -> bool:

@@ -142,6 +142,7 @@ class LivePixels(QObject):
             lambda: self._saved(lesson, name, who),
             lambda result: self.saved.emit(*result),
             self.not_saved.emit,
+            keeps=f"The model {name}",
         )
 
     # The window's thread ---------------------------------------------------------------------

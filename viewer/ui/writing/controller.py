@@ -184,6 +184,7 @@ class WritingController(QObject):
             lambda: atomic_write_bytes(path, report),
             lambda _: self._window.say(f"Saved {path.name}."),
             failed,
+            keeps=path.name,
         )
 
     def _local_path(self, pane: SlidePane) -> Path | None:
