@@ -25,8 +25,18 @@ _SCN_PLANES, _SCN_CHANNELS = (
     for axis in "zc"
 )
 _SCN_READ = "brightfield"
-_SHOWN_PLANE = {"hamamatsu": "the one at 0 µm", "leica": "the first"}
-"""OpenSlide passes over directories of NDPI at other heights, and of SCN with z other than 0."""
+_SHOWN_PLANE = {
+    "argos": "the middle one",
+    "hamamatsu": "the one at 0 µm",
+    "leica": "the first",
+    "mirax": "the first",
+    "ventana": "the one of nominal focus",
+}
+"""OpenSlide passes over directories of NDPI at other heights, and of SCN with z other than 0. Of
+MIRAX it takes the first record of each zoom level, and of BIF the first tiles of a directory, which
+are those of nominal focus."""
+_FURTHER_CHANNELS = "Further channels of this slide are not read."
+"""Of MIRAX, whose first filter may be a picture of several."""
 _MIRAX_PLANES, _MIRAX_FILTERS = "Microscope focus level", "Slide filter level"
 _MOST_MIRAX_AXES = 100
 
@@ -45,9 +55,10 @@ def left_out_notes(path: Path, vendor: str, properties: Mapping[str, str]) -> tu
     except (OSError, TiffDirectoryError, ValueError):
         return ()  # damage is said where it costs pixels
     which = _SHOWN_PLANE.get(vendor, "one")
+    shown_channel = f"Shown: the first of {channels} channels; the others are not read."
     said = (
         (planes, f"Shown: {which} of {planes} focal planes; the others are not read."),
-        (channels, "Further channels of this slide are not read."),
+        (channels, shown_channel if vendor == "leica" else _FURTHER_CHANNELS),
         (2 * others, "A scan of this slide in fluorescence is not read."),
     )
     return tuple(sentence for count, sentence in said if count > 1)
@@ -83,6 +94,9 @@ def _counts(path: Path, vendor: str, properties: Mapping[str, str]) -> tuple[int
             return len({*_SCN_PLANES.findall(text)}), len({*_SCN_CHANNELS.findall(text)})
         case "mirax":
             return _mirax(properties, _MIRAX_PLANES), _mirax(properties, _MIRAX_FILTERS)
+        case "argos":
+            lowest, highest = (int(properties.get(f"argos.{end}Z", "0")) for end in ("Min", "Max"))
+            return highest - lowest + 1, 0
         case "ventana":
             return int(properties.get("ventana.Z-layers", "0")), 0
         case _:

@@ -28,7 +28,7 @@ from viewer.slides.resolution import believable_mpp_um, positive, scale_doubt
 from viewer.slides.source import DescribedSource, Level, RgbImage, ScreenImage, SlideInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -81,7 +81,9 @@ class OpenSlideSource(DescribedSource):
         self._path = path
         properties = dict(slide.properties)
         _check_stored_tiles(path, properties)
-        self._levels = _levels(slide, properties)
+        own = _levels(slide, properties)
+        self._numbers = _distinct(own)
+        self._levels = tuple(own[number] for number in self._numbers)
         self._info = _info(path, slide, properties)
         self._background = _background(properties)
         self._lock = threading.Lock()
@@ -137,7 +139,8 @@ class OpenSlideSource(DescribedSource):
         """Return a part of a level as OpenSlide has it, premultiplied. Raises TileError."""
         level = tile[0]
         downsample = self._levels[level].downsample
-        region = (round(x_px * downsample), round(y_px * downsample), level, width_px, height_px)
+        corner = round(x_px * downsample), round(y_px * downsample)
+        region = (*corner, self._numbers[level], width_px, height_px)
         if tile not in self._failed:
             handle = self._shared_handle(tile)
             try:
@@ -238,6 +241,15 @@ def _levels(slide: OpenSlide, properties: Mapping[str, str]) -> tuple[Level, ...
             zip(slide.level_dimensions, slide.level_downsamples, strict=True)
         )
     )
+
+
+def _distinct(levels: Sequence[Level]) -> list[int]:
+    """Return which levels to show: of channels of an SCN, which OpenSlide calls levels, the first.
+
+    The others have the size of a level before them.
+    """
+    sizes = [(level.width_px, level.height_px) for level in levels]
+    return [number for number, size in enumerate(sizes) if size not in sizes[:number]]
 
 
 def _check_stored_tiles(path: Path, properties: Mapping[str, str]) -> None:
