@@ -50,6 +50,9 @@ class Faults:
     refuse: int = 0
     refuse_times: int = 1 << 30
     has_ranges: bool = True
+    has_length: bool = True
+    shift_bytes: int = 0
+    """How far behind the place that was asked for the bytes lie that it gives, and says so."""
     cut_times: int = 0
     redirect: str = ""
     has_etag: bool = True
@@ -192,7 +195,7 @@ class _Handler(BaseHTTPRequestHandler):
             headers["ETag"] = f'"{file.stat().st_mtime_ns:x}-{size:x}"'
         wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
         if wanted and faults.has_ranges:
-            first = int(wanted[1])
+            first = int(wanted[1]) + faults.shift_bytes
             last = min(int(wanted[2] or size - 1), size - 1)
             if first >= size:
                 self._head(416, {"Content-Range": f"bytes */{size}"})
@@ -202,7 +205,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             status, first, last = 200, 0, size - 1
             headers.pop("Accept-Ranges")
-        self._head(status, headers, last + 1 - first)
+        self._head(status, headers, last + 1 - first if faults.has_length else None)
         if not has_body:
             return
         with file.open("rb") as opened:
@@ -227,9 +230,13 @@ class _Handler(BaseHTTPRequestHandler):
         self._head(answer.status, headers, len(answer.data))
         return answer.data
 
-    def _head(self, status: int, headers: dict[str, str], length: int = 0) -> None:
+    def _head(self, status: int, headers: dict[str, str], length: int | None = 0) -> None:
+        """Send the head of an answer; one without a length ends with its connection."""
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(length))
+        if length is None:
+            self.send_header("Connection", "close")
+        else:
+            self.send_header("Content-Length", str(length))
         self.end_headers()

@@ -182,6 +182,37 @@ def test_of_a_server_without_ranges_small_objects_are_read_alone(server: RangeSe
     assert server.sent_bytes() - sent_bytes < BIG_BYTES / 10
 
 
+def test_an_answer_without_a_length_is_whole_or_refused(
+    server: RangeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.faults.has_ranges = server.faults.has_length = False
+    address = server.address("pyramid.tif")
+    whole = (server.folder / "pyramid.tif").read_bytes()
+    file = WebFile(OpenAddress(address, "pyramid.tif", address))
+    monkeypatch.setattr(web, "_MOST_WHOLE_BYTES", len(whole))
+    assert file.read_some(0, 100).data == whole
+    monkeypatch.setattr(web, "_MOST_WHOLE_BYTES", len(whole) - 1)
+    with pytest.raises(NoRangesError, match="all of it"):
+        file.read_some(0, 100)
+    sent_bytes = server.sent_bytes()
+    big = WebFile(OpenAddress(server.address("big.tif"), "big.tif", server.address("big.tif")))
+    with pytest.raises(NoRangesError):
+        big.read_some(0, 100)
+    assert server.sent_bytes() - sent_bytes < BIG_BYTES / 10
+
+
+@pytest.mark.parametrize("shift_bytes", [-8, 8])
+def test_bytes_of_another_place_are_not_taken(server: RangeServer, shift_bytes: int) -> None:
+    server.faults.shift_bytes = shift_bytes
+    address = server.address("pyramid.tif")
+    file = WebFile(OpenAddress(address, "pyramid.tif", address))
+    for read in (lambda: file.read(1000, 100), lambda: file.read_some(1000, 1100)):
+        with pytest.raises(NoRangesError):
+            read()
+    server.faults.shift_bytes = 0
+    assert file.read(1000, 100).data == file.read_some(1000, 1100).data
+
+
 @pytest.mark.parametrize(("status", "words"), [(404, "There is no"), (403, "does not let you")])
 def test_a_denied_or_missing_slide_is_one_sentence(
     server: RangeServer, status: int, words: str

@@ -83,7 +83,7 @@ class WebFile:
 
     def whole(self, until_s: float) -> Part:
         """Read all that the address gives, which is not much."""
-        return self._followed("", until_s)
+        return self._followed("", None, until_s)
 
     def read_some(self, start: int, end: int | None) -> Part:
         """Read a part of an object, as `messages.Want` has it; all of it if that is not much.
@@ -92,9 +92,9 @@ class WebFile:
         """
         last = "" if end is None else end - 1
         asked = f"bytes={start}-{last}" if start >= 0 else f"bytes={start}"
-        return self._followed(asked, time.monotonic() + _WHOLE_S)
+        return self._followed(asked, start if start >= 0 else None, time.monotonic() + _WHOLE_S)
 
-    def _followed(self, asked: str, until_s: float) -> Part:
+    def _followed(self, asked: str, start: int | None, until_s: float) -> Part:
         """Read what is asked for, from where the server says that it lies now."""
         address = self._place
         for _ in range(_MOST_REDIRECTS):
@@ -103,12 +103,12 @@ class WebFile:
                 if answer.status in _REDIRECTS:
                     address = self._place = self._redirected(address, answer)
                     continue
-                return self._some(answer, until_s)
+                return self._some(answer, start, until_s)
             finally:
                 _leave(answer)
         raise ServerError(f"{self._host} redirects {self._name} in a circle: check the address.")
 
-    def _some(self, answer: BaseHTTPResponse, until_s: float) -> Part:
+    def _some(self, answer: BaseHTTPResponse, start: int | None, until_s: float) -> Part:
         headers = answer.headers
         validator = headers.get("ETag") or headers.get("Last-Modified") or ""
         size = _length(headers.get("Content-Length", ""))
@@ -118,8 +118,10 @@ class WebFile:
             raise self._refusal(answer.status, headers.get("Retry-After", ""))
         if size is not None and size > _MOST_WHOLE_BYTES:
             raise no_ranges(self._name, self._host, size)
-        data = self._content(answer, size, until_s)
         found = _RANGE.match(headers.get("Content-Range", ""))
+        if found and start is not None and int(found[1]) != start:
+            raise no_ranges(self._name, self._host, int(found[3]))
+        data = self._content(answer, size, until_s)
         return Part(data, int(found[3]) if found else len(data), validator)
 
     def read(self, offset: int, size: int) -> Part:
@@ -215,7 +217,7 @@ class WebFile:
         )
 
     def _content(self, answer: BaseHTTPResponse, size: int | None, until_s: float) -> bytes:
-        """Read so many bytes; without a size all there are, up to a limit."""
+        """Read so many bytes; without a size all there are, which may be no more than a limit."""
         parts: list[bytes] = []
         missing = _MOST_WHOLE_BYTES if size is None else size
         try:
@@ -230,6 +232,8 @@ class WebFile:
                         f"{self._host} sends {self._name} too slowly: check the network and try "
                         "again."
                     )
+            if size is None and not missing and answer.read(1, decode_content=False):
+                raise no_ranges(self._name, self._host, None)
         except (HTTPError, OSError) as error:
             raise self._silent(error) from None
         if missing and size is not None:
