@@ -53,6 +53,15 @@ def halves(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.parametrize("size_px", [(1, 1), (300, 1), (2, 2)])
+def test_the_smallest_pictures_get_an_answer(tmp_path: Path, size_px: tuple[int, int]) -> None:
+    """Of a line of single pixels nothing is said; the model fails on it no more than on others."""
+    path = tmp_path / "small.png"
+    Image.new("RGB", size_px, (120, 60, 140)).save(path)
+    run = run_model(path, load_bundle(BUNDLED / "nuclei"), mpp_um=0.5)
+    assert (run.unanswered.count, run.unlike.count) == (0, min(size_px) > 1)
+
+
 @pytest.mark.parametrize("mpp_um", [pytest.param(2.0, marks=pytest.mark.slow), 0.125])
 def test_nuclei_at_a_fourfold_wrong_scale_are_told(crop: Path, mpp_um: float) -> None:
     bundle = load_bundle(BUNDLED / "nuclei")

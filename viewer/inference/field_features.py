@@ -28,10 +28,14 @@ _NOISE = 1e-3
 def field_features(image: RgbImage) -> NDArray[np.float32] | None:
     """Return the features (FEATURES,) of a field, uint8 (h, w, 3), or None for one without tissue.
 
+    Nor is anything said of a row or column of single pixels, which a slide may end with.
+
     Of the optical density of stained pixels: mean and spread of each channel (logarithms), the
     10th, 50th and 90th percentile, the hue of all and of the darkest tenth; then the share of
     stained pixels and the detail of each channel at each scale (logarithms).
     """
+    if min(image.shape[:2]) < 2:
+        return None
     density = -np.log((image.astype(np.float32) + 1) / 256)
     mean = _total(density) / np.float32(3)
     is_stained = mean > _LEAST_DENSITY
