@@ -106,6 +106,32 @@ TIFF_SHAPES = Limit(
     256,
     "{name} holds images of {amount} shapes: the {most} largest are read, the rest is left out.",
 )
+TIFF_TILES = Limit(
+    16 << 20,
+    "{name} lists {amount} tiles in one image (max. {most}), more than any slide has; "
+    "it is damaged, so copy it again from where it came.",
+)
+TIFF_TEXT_BYTES = Limit(
+    64 * _MIB,
+    "{name} holds a text of {amount} bytes in one tag (max. {most}), more than any slide has; "
+    "it is damaged, so copy it again from where it came.",
+)
+TIFF_NUMBERS_BYTES = Limit(
+    _MIB,
+    "{name} says that a tag of it holds {amount} bytes of numbers (max. {most}), which no slide "
+    "needs; it is damaged, so copy it again from where it came.",
+)
+TIFF_COPIED_DIRECTORIES = Limit(
+    TIFF_DIRECTORIES.most,
+    "{name} holds more than {most} directories, too many to copy; convert it instead.",
+)
+COPIED_TILE_BYTES = Limit(
+    256 * _MIB,
+    "One of its tiles takes {amount} bytes (max. {most}), too many to look through for texts; "
+    "convert it instead.",
+)
+"""Of a compressed tile or strip, and of what it unpacks to; a JPEG of any length is looked through
+as it is copied."""
 COLOR_PROFILE_BYTES = Limit(16 * _MIB, "{name} is {amount} bytes long, max. {most}")
 JPEG_PIXELS_PER_BYTE = Limit(
     1024,

@@ -14,10 +14,11 @@ from tifffile import TiffFile, TiffFileError
 
 from viewer.atomic_write import atomic_write
 from viewer.errors import reason_of
-from viewer.limits import NoRegularFileError, check_regular, open_regular
+from viewer.limits import LimitError, NoRegularFileError, check_regular, open_regular
 from viewer.slides.dicom_kinds import HEAD_BYTES, is_dicom
 from viewer.slides.errors import SlideAccessError, SlideNotFoundError
 from viewer.slides.remote.address import foreign_address_problem, is_address
+from viewer.slides.writing.deidentifying.directory_bounds import check_directories
 from viewer.slides.writing.deidentifying.ndpi import kept_of_ndpi
 from viewer.slides.writing.deidentifying.ome import kept_of_ome
 from viewer.slides.writing.deidentifying.philips import kept_of_philips
@@ -118,6 +119,8 @@ def _deidentified(slide: Path, out: Path, *, overwrite: bool, watch: Watch) -> t
     except NoRegularFileError as error:
         reason = f"{slide.name} cannot be de-identified: {reason_of(error)}."
         raise UnknownKindError(reason) from error
+    except LimitError as error:
+        raise WritingError(str(error)) from error
     except PermissionError as error:
         if error.filename != str(slide):
             raise
@@ -142,6 +145,7 @@ def _deidentified_dicom(slide: Path, target: Path, watch: Watch) -> Report:
 
 def _copy_tiff(slide: Path, file: BinaryIO, target: Path, watch: Watch) -> Report:
     is_ndpi = _is_ndpi(file)
+    check_directories(file, slide.name, is_ndpi=is_ndpi)
     try:
         tiff = TiffFile(slide, is_ndpi=is_ndpi)
     except (TiffFileError, ValueError, struct.error) as error:
@@ -153,7 +157,7 @@ def _copy_tiff(slide: Path, file: BinaryIO, target: Path, watch: Watch) -> Repor
         report = Report(kind)
         try:
             kept = _KINDS[kind](tiff, report)
-        except WritingError:
+        except (WritingError, LimitError):
             raise
         except Exception as error:  # a spoilt file can make the parser fail in any way
             raise DamagedFileError(slide.name, error) from error

@@ -1,6 +1,8 @@
-"""LZW and Zstandard streams: where they end, and what stands behind that."""
+"""LZW, Deflate and Zstandard streams: where their pixels end, and what stands behind that."""
 
 from __future__ import annotations
+
+import zlib
 
 import imagecodecs
 
@@ -12,6 +14,7 @@ _FRAME = b"\x28\xb5\x2f\xfd"
 _DICTIONARY_BYTES = (0, 1, 2, 4)
 _SIZE_BYTES = (0, 2, 4, 8)
 _RUN = 1
+_READ_BYTES, _UNPACKED_BYTES = 1 << 16, 1 << 20
 
 
 def without_rest_of_lzw(data: bytes, size: int) -> bytes:
@@ -20,22 +23,53 @@ def without_rest_of_lzw(data: bytes, size: int) -> bytes:
     It is the same object where nothing is. Raises StreamError where it cannot be decoded.
     """
     try:
-        pixels = imagecodecs.lzw_decode(data)[:size]
-        if imagecodecs.lzw_decode(data[:-_LZW_END_BYTES])[:size] != pixels:
+        # No more than this is unpacked, whatever the stream holds.
+        pixels = imagecodecs.lzw_decode(data, out=size)
+        if imagecodecs.lzw_decode(data[:-_LZW_END_BYTES], out=size) != pixels:
             return data  # its last bytes are needed
         return bytes(imagecodecs.lzw_encode(pixels))
     except imagecodecs.LzwError as error:
         raise StreamError("it is no LZW") from error
 
 
-def without_rest_of_zstd(data: bytes) -> bytes:
-    """Return the frames of a Zstandard stream, the same bytes where that is all of them.
+def without_rest_of_deflate(data: bytes, size: int) -> bytes:
+    """Return a Deflate stream of up to `size` bytes with nothing behind it, nor more within it.
 
-    Raises StreamError where it is damaged.
+    It is the same object where that is all; one that is cut short is too. Raises StreamError where
+    it cannot be decoded.
     """
-    end = 0
-    while data[end : end + 4] == _FRAME:
-        end = _end_of_frame(data, end)
+    stream, unpacked = zlib.decompressobj(), 0
+    try:
+        for at in range(0, len(data), _READ_BYTES):
+            part = data[at : at + _READ_BYTES]
+            while True:
+                block = stream.decompress(part, _UNPACKED_BYTES)
+                unpacked += len(block)
+                if unpacked > size:
+                    return zlib.compress(zlib.decompressobj().decompress(data, size))
+                if stream.eof:
+                    end = min(at + _READ_BYTES, len(data)) - len(stream.unused_data)
+                    return data if end == len(data) else data[:end]
+                part = stream.unconsumed_tail
+                if not part and len(block) < _UNPACKED_BYTES:
+                    break
+    except zlib.error as error:
+        raise StreamError("it is no Deflate") from error
+    return data
+
+
+def without_rest_of_zstd(data: bytes, size: int) -> bytes:
+    """Return the frames of a Zstandard stream that hold `size` bytes, the same where that is all.
+
+    Raises StreamError where it is damaged, or a frame holds more.
+    """
+    end = unpacked = 0
+    while unpacked < size and data[end : end + 4] == _FRAME:
+        start, end = end, _end_of_frame(data, end)
+        try:
+            unpacked += len(imagecodecs.zstd_decode(data[start:end], out=size - unpacked))
+        except imagecodecs.ZstdError as error:
+            raise StreamError("it is damaged, or holds more than its pixels") from error
     if not end:
         raise StreamError("it is no Zstandard")
     return data if end == len(data) else data[:end]

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import re
-import zlib
 from typing import IO, TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
+from viewer.limits import COPIED_TILE_BYTES
+from viewer.slides.writing.deidentifying.chunk_cleaning import (
+    JPEG,
+    NONE,
+    ChunkCleaner,
+    pixel_bytes,
+)
+from viewer.slides.writing.deidentifying.kept_tags import (
+    STRUCTURE,
+    are_places,
+    are_upper_halves,
+    is_structure,
+)
 from viewer.slides.writing.deidentifying.report import whole_profile
 from viewer.slides.writing.errors import WritingError
-from viewer.slides.writing.jpeg2000_streams import without_comments
-from viewer.slides.writing.jpeg_streams import (
-    StreamError,
-    end_of_header,
-    is_only_a_scan,
-    without_texts,
-)
-from viewer.slides.writing.lossless_streams import without_rest_of_lzw, without_rest_of_zstd
+from viewer.slides.writing.jpeg_streams import StreamError, end_of_header, without_texts
 from viewer.slides.writing.tiff_output import (
     ITEM_BYTES,
     LONG,
@@ -36,25 +41,18 @@ if TYPE_CHECKING:
     from viewer.slides.writing.deidentifying.report import Report
     from viewer.slides.writing.watch import Watch
 
-_STRUCTURE = frozenset((
-    254, 256, 257, 258, 259, 262, 266, 274, 277, 278, 282, 283, 284, 296, 317, 320, 322, 323, 338,
-    339, 340, 341, 529, 530, 531, 532, 32997,
-))  # fmt: skip
-"""Tags of sizes, codings and colors: numbers only."""
 _PLACES = {324: 325, 273: 279}
 """Tags of the offsets of tiles or strips, and of their byte counts."""
 _TABLES, _PROFILE, _SUB_DIRECTORIES = 347, 34675, 330
-_MOST_NUMBERS = 16
-"""Of a tag of the structure, besides color maps and minima; longer ones could hold anything."""
-_LONG_NUMBERS = {320: 3 << 16}
-_NUMERIC_KINDS = frozenset((1, 3, 4, 5, 8, 9, 10, 11, 12, 13, 16, 17))
-_JPEG, _NONE, _LZW, _ZSTD = 7, 1, 5, 50000
-_DEFLATE, _JPEG2000 = (8, 32946), (33003, 33004, 33005, 34712)
+_NARROW = frozenset((3, 4, 9, 11))
+"""Types of numbers of which none has room for more than four letters."""
 _LONG_CHUNK_BYTES = 16 << 20
 _HEAD_BYTES = 4 << 20
+_MOST_TIMES_COPIED = 4
+"""The file; tiles that are one and the same count once an image."""
 _BLOCK_BYTES = 8 << 20
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
-_MCU_STARTS = 65426
+_MCU_STARTS, _UPPER_MCU_STARTS = 65426, 65432
 
 
 class KeptDirectory(msgspec.Struct):
@@ -65,7 +63,7 @@ class KeptDirectory(msgspec.Struct):
     texts
         The texts that it has in the copy, by the code of their tag.
     numbers
-        Further tags that are kept where they hold numbers.
+        Further tags that are kept where they hold one number, or the places of restarts.
     """
 
     page: TiffPage
@@ -83,8 +81,9 @@ class TiffCopy:
         self._file = file
         self._output = output
         self._report = report
+        self._cleaner = ChunkCleaner(report)
         self._copied_bytes = 0
-        self._known_header = b""
+        self._most_bytes = _MOST_TIMES_COPIED * tiff.filehandle.size
 
     def write(self, directories: list[KeptDirectory], watch: Watch) -> None:
         """Copy all directories in their order. Raises WritingError and OSError."""
@@ -103,7 +102,7 @@ class TiffCopy:
         for tag in page.tags:
             if tag.code in kept.texts:
                 continue  # whoever wrote the new text has told of the old one
-            data = self._kept_data(tag, kept, page.compression)
+            data = self._kept_data(tag, kept)
             if data is not None:
                 if tag.code == _MCU_STARTS and shift:
                     starts = np.frombuffer(data, f"{self._order}u4").astype(np.int64) + shift
@@ -113,11 +112,11 @@ class TiffCopy:
                 self._report.remove(f"tag {tag_name(tag)}")
         return OutDirectory(tags, [self._copied(sub, watch) for sub in kept.subs])
 
-    def _kept_data(self, tag: TiffTag, kept: KeptDirectory, compression: int) -> bytes | None:
+    def _kept_data(self, tag: TiffTag, kept: KeptDirectory) -> bytes | None:
         """Return the bytes of a tag that is kept; None for one that goes."""
-        kind = int(tag.dtype)
-        if tag.code == _TABLES and compression == _JPEG:
-            return self._clean(self._raw(tag), _JPEG, is_tables=True)
+        kind, page = int(tag.dtype), kept.page
+        if tag.code == _TABLES and page.compression == JPEG:
+            return self._cleaner.cleaned_tables(self._raw(tag))
         if tag.code == _PROFILE and kind in (1, 7):
             raw = self._raw(tag)
             profile = whole_profile(raw)
@@ -126,12 +125,17 @@ class TiffCopy:
                 if len(profile) < len(raw):
                     self._report.remove("bytes behind the ICC profile")
             return profile
-        most = _LONG_NUMBERS.get(tag.code, _MOST_NUMBERS)
-        if tag.code in _STRUCTURE and kind in _NUMERIC_KINDS and tag.count <= most:
-            return self._raw(tag)
-        if tag.code in kept.numbers and kind in _NUMERIC_KINDS:
-            return self._raw(tag)
-        return None
+        if tag.code in STRUCTURE:
+            data = self._raw(tag)
+            return data if is_structure(tag, page, data, self._order) else None
+        if tag.code not in kept.numbers:
+            return None
+        if tag.code not in (_MCU_STARTS, _UPPER_MCU_STARTS):
+            return self._raw(tag) if kind in _NARROW and tag.count == 1 else None
+        data, size_bytes = self._raw(tag), int(sum(page.databytecounts))
+        are_right = are_places if tag.code == _MCU_STARTS else are_upper_halves
+        is_right = kind in (LONG, 13) and are_right(data, self._order, size_bytes)
+        return data if is_right else None
 
     def _raw(self, tag: TiffTag) -> bytes:
         self._file.seek(tag.valueoffset)
@@ -142,33 +146,38 @@ class TiffCopy:
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
         """Copy the tiles or strips; return their offsets, sizes, and how much the first shrank."""
         offsets, counts = self._array(page.tags[places]), self._array(page.tags[sizes])
-        if len(offsets) != len(counts):
+        if len(offsets) != len(counts) or len(offsets) > _chunk_count(page):
             raise WritingError("The lists of its tiles do not fit together; the file is damaged.")
         new_offsets, new_counts = np.zeros_like(offsets), np.zeros_like(counts)
         shift = 0
-        done: dict[tuple[int, int], int] = {}
-        for index in np.argsort(offsets, kind="stable").tolist():
+        before = -1
+        for index in map(int, np.lexsort((counts, offsets))):
             offset, count = offsets.item(index), counts.item(index)
             if count == 0:
                 continue
-            before = done.get((offset, count))
-            if before is not None:  # tiles of clear glass are often one and the same
+            if before >= 0 and (offset, count) == (offsets.item(before), counts.item(before)):
+                # Tiles of clear glass are often one and the same.
                 new_offsets[index], new_counts[index] = new_offsets[before], new_counts[before]
                 continue
             watch.check()
-            if page.compression == _JPEG and (self._is_ndpi or count > _LONG_CHUNK_BYTES):
+            size_bytes = pixel_bytes(page, index)
+            if page.compression == JPEG and (self._is_ndpi or count > _LONG_CHUNK_BYTES):
                 place, size, shift = self._long_jpeg(offset, count, watch)
-            else:
-                most = _chunk_bytes(page) if page.compression == _NONE else count
-                data = self._clean(self._read(offset, min(count, most)), page.compression)
-                if page.compression == _LZW:
-                    data = self._clean_lzw(data, _chunk_bytes(page))
-                if count > most:
+            elif page.compression == NONE:
+                size = min(count, size_bytes)
+                place = self._as_it_is(offset, size, watch)
+                if count > size:
                     self._report.remove("bytes behind an image")
+            else:
+                COPIED_TILE_BYTES.check(count, "")
+                data = self._cleaner.cleaned(
+                    self._read(offset, count), page.compression, size_bytes
+                )
                 place, size = self._output.append(data), len(data)
-            new_offsets[index], new_counts[index] = place, size
-            done[offset, count] = index
+            new_offsets[index], new_counts[index], before = place, size, index
             self._copied_bytes += count
+            if self._copied_bytes > self._most_bytes:
+                raise WritingError("Its tiles lie on one another again and again; it is damaged.")
             watch.progressed(min(self._copied_bytes / self._all_bytes, 1.0))
         return new_offsets, new_counts, shift
 
@@ -186,44 +195,13 @@ class TiffCopy:
             raise WritingError("A tile lies beyond the end of the file; it is cut short.")
         return data
 
-    def _clean(self, data: bytes, compression: int, *, is_tables: bool = False) -> bytes:
-        """Return the bytes of a tile without texts; the same bytes where it holds none."""
-        try:
-            if compression == _JPEG:
-                if is_only_a_scan(data, self._known_header):
-                    return data
-                clean = without_texts(data)
-                if clean is data and not is_tables:
-                    self._known_header = data[: end_of_header(data)]
-            elif compression in _JPEG2000:
-                clean = without_comments(data)
-            elif compression in _DEFLATE:
-                stream = zlib.decompressobj()
-                stream.decompress(data)
-                clean = data[: len(data) - len(stream.unused_data)]
-            elif compression == _ZSTD:
-                clean = without_rest_of_zstd(data)
-            elif compression in (_NONE, _LZW):
-                clean = data
-            else:
-                raise WritingError(
-                    f"Its tiles are compressed in a way (TIFF compression {int(compression)}) that "
-                    "may hold texts that cannot be found here; convert it instead."
-                )
-        except (StreamError, zlib.error) as error:
-            raise WritingError(f"One of its tiles is damaged ({error}).") from error
-        if clean is not data and len(clean) != len(data):
-            self._report.remove("texts within tiles")
-        return clean
-
-    def _clean_lzw(self, data: bytes, size: int) -> bytes:
-        try:
-            clean = without_rest_of_lzw(data, size)
-        except StreamError as error:
-            raise WritingError(f"One of its tiles is damaged ({error}).") from error
-        if clean is not data:
-            self._report.remove("texts within tiles")
-        return clean
+    def _as_it_is(self, offset: int, size: int, watch: Watch) -> int:
+        """Copy pixels that are not compressed, block by block, and return their place."""
+        place = self._output.size_bytes
+        for at in range(offset, offset + size, _BLOCK_BYTES):
+            watch.check()
+            self._output.append(self._read(at, min(_BLOCK_BYTES, offset + size - at)))
+        return place
 
     def _long_jpeg(self, offset: int, count: int, watch: Watch) -> tuple[int, int, int]:
         """Copy a JPEG of any length; return place, size and by how much its header grew."""
@@ -257,13 +235,14 @@ class TiffCopy:
         return place, size, len(clean) - end
 
 
-def _chunk_bytes(page: TiffPage) -> int:
-    """Return how many bytes a tile or strip has at most when it is not compressed."""
-    width, height = page.imagewidth, min(page.rowsperstrip or page.imagelength, page.imagelength)
+def _chunk_count(page: TiffPage) -> int:
+    """Return how many tiles or strips an image of a page's size has."""
     if page.is_tiled:
-        width, height = page.tilewidth, page.tilelength
-    samples = page.samplesperpixel if page.planarconfig == 1 else 1
-    return -(-width * samples * page.bitspersample // 8) * height * max(page.imagedepth, 1)
+        across = -(-page.imagewidth // page.tilewidth) * -(-page.imagelength // page.tilelength)
+        across *= -(-max(page.imagedepth, 1) // max(page.tiledepth, 1))
+    else:
+        across = -(-page.imagelength // max(page.rowsperstrip, 1)) * max(page.imagedepth, 1)
+    return across * (1 if page.planarconfig == 1 else page.samplesperpixel)
 
 
 def tag_name(tag: TiffTag) -> str:
