@@ -7,6 +7,7 @@ import io
 from contextlib import closing
 from pathlib import Path
 
+import imagecodecs
 import msgspec
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ import tifffile
 from little_cms import ADOBE, by_little_cms
 from numpy.typing import NDArray
 from PIL import Image
+from test_cli import app_py
 from test_export import read_slide
 
 from viewer.agents.clients.allowed_folders import AllowedFolders
@@ -26,10 +28,12 @@ from viewer.annotations.annotation import Annotation, AnnotationClass
 from viewer.annotations.masks.training_tiles import AnnotationsOrigin, TileOptions, cut_tiles
 from viewer.cli.explain import _save_slide_picture
 from viewer.cohort.arrival.checking import check_slide
+from viewer.geometry import Box, Point
 from viewer.recording.export.exporting import export_sessions
 from viewer.recording.export.options import ExportError, ExportOptions
 from viewer.slides import open_slide
-from viewer.slides.displayed import AS_STORED, BY_PROFILE
+from viewer.slides.displayed import AS_STORED, BY_PROFILE, shown_region
+from viewer.slides.tray import shown_thumbnail
 
 BROKEN = ADOBE[:16] + b"GRAY" + ADOBE[20:]
 SIDE_PX = 2048
@@ -81,6 +85,34 @@ def test_a_model_is_given_what_the_window_shows_and_measurements_what_is_stored(
         box = slide_box(source)
         assert off(picture_of(source, box, 512), shown_quarters(path)) == 0
         assert off(stored_picture_of(source, box, 512), COLORS) == 0
+
+
+def test_what_lies_between_two_levels_is_as_bright_as_on_the_canvas(tmp_path: Path) -> None:
+    """The mean of stored values is another color than that of shown ones, of fine patterns."""
+    steep = imagecodecs.cms_profile(
+        "rgb", whitepoint=(0.3127, 0.329, 1.0), gamma=1.4,
+        primaries=(0.7, 0.3, 1.0, 0.2, 0.7, 1.0, 0.14, 0.05, 1.0),
+    )  # fmt: skip
+    y, x = np.mgrid[:1024, :1024]
+    colors = np.array([(200, 40, 160), (245, 240, 245)], np.uint8)
+    pixels, path = colors[(x + y) % 2], tmp_path / "slide.tif"
+    tifffile.imwrite(path, pixels, tile=(256, 256), photometric="rgb", iccprofile=steep)
+    expected = by_little_cms(Image.fromarray(pixels), steep).mean((0, 1))
+    mean = np.rint(colors.mean(0)).astype(np.uint8)
+    of_means = by_little_cms(Image.fromarray(mean.reshape(1, 1, 3)), steep)[0, 0].astype(int)
+    assert np.abs(of_means - expected).max() > 10  # or the two are not told apart
+    asked = ["--center", "512,512", "--downsample", "1.7", "--size", "300x300", "-o", "shot.png"]
+    told = app_py("shot", path, *asked, folder=tmp_path)
+    assert told.returncode == 0, told.stderr
+    with closing(open_slide(path)) as source:
+        pictures = [
+            np.asarray(Image.open(tmp_path / "shot.png").convert("RGB")),
+            shown_region(source, Box.around(Point(512, 512), 510, 510), 300, 300),
+            picture_of(source, slide_box(source), 700),
+            shown_thumbnail(source, 700),
+        ]
+    for each in pictures:
+        assert np.abs(each.mean((0, 1)) - expected).max() <= 2
 
 
 @pytest.mark.parametrize("profile", [ADOBE, BROKEN, None], ids=["profile", "unusable", "none"])

@@ -13,10 +13,13 @@ import msgspec
 
 from viewer.agents.errors import MicroscopeError
 from viewer.geometry import Box, Size
-from viewer.slides.displayed import displayed
+from viewer.slides.displayed import shown_region
 from viewer.slides.errors import TileError
+from viewer.slides.region import Beyond, read_region
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from viewer.agents.canceling import Cancel
     from viewer.agents.findings import Finding
     from viewer.geometry import Optics
@@ -123,16 +126,20 @@ def picture_of(source: SlideSource, box: Box, side_px: int) -> RgbImage:
     MicroscopeError
         That part of the slide cannot be read.
     """
-    return displayed(source.info, stored_picture_of(source, box, side_px))
+    return _picture(source, box, side_px, shown_region)
 
 
 def stored_picture_of(source: SlideSource, box: Box, side_px: int) -> RgbImage:
     """Return a box as `picture_of` in stored colors, to be measured. Raises MicroscopeError."""
-    from viewer.slides.region import Beyond, read_region
+    return _picture(source, box, side_px, read_region)
 
+
+def _picture(
+    source: SlideSource, box: Box, side_px: int, read: Callable[..., RgbImage]
+) -> RgbImage:
     scale = min(1.0, side_px / max(box.width, box.height))
     size = Size(max(1, round(box.width * scale)), max(1, round(box.height * scale)))
     try:
-        return read_region(source, box, int(size.width), int(size.height), Beyond.WHITE)
+        return read(source, box, int(size.width), int(size.height), Beyond.WHITE)
     except TileError as error:
         raise MicroscopeError(f"A part of the slide cannot be read: {error.reason}.") from error

@@ -200,17 +200,13 @@ def _save_slide_picture(
 
     from viewer.geometry import Box
     from viewer.slides import open_slide
-    from viewer.slides.displayed import displayed
-    from viewer.slides.region import Beyond, read_region
+    from viewer.slides.displayed import shown_region
 
     with closing(open_slide(path)) as source:
         base = source.levels[0]
         times = max(1.0, max(base.width_px, base.height_px) / _PICTURE_PX)
         width, height = (max(1, round(px / times)) for px in (base.width_px, base.height_px))
-        stored = read_region(
-            source, Box(0, 0, base.width_px, base.height_px), width, height, Beyond.WHITE
-        )
-        picture = displayed(source.info, stored)
+        picture = shown_region(source, Box(0, 0, base.width_px, base.height_px), width, height)
     share = np.nan_to_num(values / max(float(np.nanmax(values)), 1e-12)).clip(0, 1)
     rows, columns = (
         np.minimum((np.arange(px) * times / patch_px).astype(int), count - 1)

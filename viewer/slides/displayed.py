@@ -1,25 +1,55 @@
-"""The colors of a slide as they are shown before anybody adjusts them."""
+"""The colors of a slide as they are shown before anybody adjusts them.
+
+The profile holds for the pixels of a level. What lies between two levels is averaged of pixels as
+they are shown, on the canvas as in pictures beside it: the mean of stored values is another color.
+"""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
+from viewer.slides.region import Beyond, read_region
+
 if TYPE_CHECKING:
+    from viewer.geometry import Box
     from viewer.slides.color_profile import ColorProfile
-    from viewer.slides.source import RgbImage, SlideInfo
+    from viewer.slides.source import RgbImage, SlideInfo, SlideSource
 
 BY_PROFILE = "sRGB, by the slide's ICC profile"
 AS_STORED = "as stored: the slide has no ICC profile"
 
 
 def displayed(info: SlideInfo, rgb: RgbImage, *, uses_icc: bool = True) -> RgbImage:
-    """Return pixels of a slide as they are shown before anybody adjusts it.
+    """Return pixels of a level of a slide as they are shown before anybody adjusts it.
 
     For all pictures beside the canvas: thumbnails, galleries, and what language models, agents and
-    datasets are given; of label and macro see `displayed_beside`. Pixels that are measured or
-    analyzed are the stored ones.
+    datasets are given, by `shown_region`; of label and macro see `displayed_beside`. Pixels that
+    are measured or analyzed are the stored ones.
     """
     return _by_profile(info.icc_profile if uses_icc else None, rgb)
+
+
+def shown_region(
+    source: SlideSource,
+    box: Box,
+    width_px: int,
+    height_px: int,
+    beyond: Beyond = Beyond.WHITE,
+    *,
+    smaller_by: str = "box",
+) -> RgbImage:
+    """Return a box of a slide in the colors of `displayed`; otherwise as `read_region`.
+
+    Raises
+    ------
+    TileError
+        A tile cannot be read.
+    """
+    colors = partial(displayed, source.info)
+    return read_region(
+        source, box, width_px, height_px, beyond, smaller_by=smaller_by, colors=colors
+    )
 
 
 def displayed_beside(

@@ -13,7 +13,7 @@ from viewer.slides.source import expect, lost_in
 from viewer.slides.tile_windows import paste, touched
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -42,6 +42,7 @@ def read_region(
     beyond: Beyond = Beyond.REFLECTION,
     *,
     smaller_by: str = "box",
+    colors: Callable[[RgbImage], RgbImage] | None = None,
 ) -> RgbImage:
     """Return a box of the slide as uint8 (height_px, width_px, 3).
 
@@ -55,6 +56,8 @@ def read_region(
         What lies outside of the slide.
     smaller_by
         The filter of Pillow by which a finer level is averaged down.
+    colors
+        Gives pixels of a level as they are shown, before they are averaged; see `shown_region`.
 
     Raises
     ------
@@ -72,7 +75,8 @@ def read_region(
     left, top = math.floor(x0), math.floor(y0)
     width, height = math.ceil(x1) - left, math.ceil(y1) - top
     read = _read_reflected if beyond is Beyond.REFLECTION else _read_pixels
-    picture = Image.fromarray(read(source, index, left, top, width, height))
+    pixels = read(source, index, left, top, width, height)
+    picture = Image.fromarray(pixels if colors is None else colors(pixels))
     part = (x0 - left, y0 - top, x1 - left, y1 - top)
     is_smaller = width_px < x1 - x0
     resample = Image.Resampling[smaller_by.upper() if is_smaller else "BICUBIC"]

@@ -87,8 +87,17 @@ def thumbnail(source: SlideSource, max_side_px: int) -> RgbImage:
     DamagedSlideError
         Not one tile of that level can be read.
     """
-    from PIL import Image
+    return _fitted(_overview(source, max_side_px), max_side_px)
 
+
+def shown_thumbnail(source: SlideSource, max_side_px: int, *, uses_icc: bool = True) -> RgbImage:
+    """Return `thumbnail` in the colors of `displayed`. Raises DamagedSlideError."""
+    shown = displayed(source.info, _overview(source, max_side_px), uses_icc=uses_icc)
+    return _fitted(shown, max_side_px)
+
+
+def _overview(source: SlideSource, max_side_px: int) -> RgbImage:
+    """Return all of the level that a thumbnail is made from. Raises DamagedSlideError."""
     index, level = _fitting_level(source.levels, max_side_px)
     canvas = np.full((level.height_px, level.width_px, 3), 190, np.uint8)
     error: TileError | None = None
@@ -107,14 +116,15 @@ def thumbnail(source: SlideSource, max_side_px: int) -> RgbImage:
     if error is not None and tiles_read == 0:
         sentence = f"{source.path.name} has no readable overview ({error.reason})."
         raise DamagedSlideError(source.path, sentence) from error
-    image = Image.fromarray(canvas)
+    return canvas
+
+
+def _fitted(picture: RgbImage, max_side_px: int) -> RgbImage:
+    from PIL import Image
+
+    image = Image.fromarray(picture)
     image.thumbnail((max_side_px, max_side_px), Image.Resampling.BOX)
     return np.array(image)
-
-
-def shown_thumbnail(source: SlideSource, max_side_px: int) -> RgbImage:
-    """Return `thumbnail` in the colors of `displayed`. Raises DamagedSlideError."""
-    return displayed(source.info, thumbnail(source, max_side_px))
 
 
 def _fitting_level(levels: tuple[Level, ...], side_px: int) -> tuple[int, Level]:

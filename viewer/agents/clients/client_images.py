@@ -14,7 +14,7 @@ from viewer.agents.microscope import LEAST_FIELD_PX, on_slide, picture_of, slide
 from viewer.audit_log import sent_detail, trail
 from viewer.geometry import Box, Size
 from viewer.policy import policy
-from viewer.slides.displayed import colors_given, displayed
+from viewer.slides.displayed import colors_given, shown_region
 from viewer.slides.errors import TileError
 
 if TYPE_CHECKING:
@@ -73,8 +73,6 @@ class ClientImages:
 
     def field(self, box: Box, magnification: float | None) -> GivenImage:
         """Return an image of a box of the slide at a magnification. Raises ToolError."""
-        from viewer.slides.region import Beyond, read_region
-
         self.check()
         inside = self.inside(box)
         downsample = self.downsample(magnification)
@@ -87,13 +85,10 @@ class ClientImages:
         )
         self._check_budget(width_px * height_px)
         try:
-            picture = read_region(
-                self._microscope.source, inside, width_px, height_px, Beyond.WHITE
-            )
+            picture = shown_region(self._microscope.source, inside, width_px, height_px)
         except TileError as error:
             raise ToolError(f"A part of the slide cannot be read: {error.reason}.") from error
         shown = self._microscope.optics.magnification(chosen)
-        picture = displayed(self._microscope.source.info, picture)
         about: dict[str, object] = {
             "box": [round(side, 1) for side in inside.bounds],
             "magnification": None if shown is None else round(shown, 3),

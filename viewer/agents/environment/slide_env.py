@@ -24,8 +24,7 @@ from viewer.geometry import Size
 from viewer.recording.demonstrations import ANSWER, KINDS, MOVE, STOP, ZOOM
 from viewer.recording.field_of_view import FieldOfView
 from viewer.slides import open_slide
-from viewer.slides.displayed import displayed
-from viewer.slides.region import Beyond, read_region
+from viewer.slides.displayed import shown_region
 
 try:
     import gymnasium
@@ -250,8 +249,7 @@ class SlideEnv(gymnasium.Env[Observation, Action]):
         assert self._open is not None
         width, height = int(field.size_px.width), int(field.size_px.height)
         source = self._open[1]
-        stored = read_region(source, field.box, width, height, Beyond.WHITE)
-        return displayed(source.info, stored)
+        return shown_region(source, field.box, width, height)
 
     def _seen(self) -> Observation:
         assert self._image is not None

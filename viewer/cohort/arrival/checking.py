@@ -16,11 +16,10 @@ from viewer.overlays.scoring import head_values
 from viewer.plain_text import without_name
 from viewer.slides import SlideError, TileError, open_slide
 from viewer.slides.calibration import known_mpp_um
-from viewer.slides.displayed import displayed
 from viewer.slides.fluorescence import is_fluorescence
 from viewer.slides.glass import overview_classes
 from viewer.slides.tissue import tissue_mask
-from viewer.slides.tray import thumbnail
+from viewer.slides.tray import shown_thumbnail, thumbnail
 from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
@@ -92,7 +91,8 @@ def check_slide(
             check = _told(check, source, mpp_um)
             picture = thumbnail(source, _THUMBNAIL_PX)
             check = _with_tissue(check, source, picture)
-            picture = displayed(source.info, picture)
+            if source.info.icc_profile:
+                picture = shown_thumbnail(source, _THUMBNAIL_PX)
             is_dark = is_fluorescence(source.info)
         if is_dark:
             note = "Scanned in fluorescence: focus, folds and stain are not checked."

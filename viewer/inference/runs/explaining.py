@@ -15,8 +15,8 @@ from viewer.inference.runs.part_weights import PartWeights, rolled_names, why_no
 from viewer.inference.runs.running import RunError, fitting_mpp_um
 from viewer.inference.tasks.known import TASKS
 from viewer.slides import TileError, open_slide
-from viewer.slides.displayed import displayed
-from viewer.slides.region import read_region
+from viewer.slides.displayed import shown_region
+from viewer.slides.region import Beyond, read_region
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -122,7 +122,10 @@ def explain_tile(
             )
         except TileError as error:
             raise RunError(str(error)) from error
-        shown = displayed(source.info, tile)
+        shown = shown_region(
+            source, box, about.patch_px, about.patch_px, Beyond.REFLECTION,
+            smaller_by=about.input.resampling,
+        )  # fmt: skip
     index = names.index(name) if name else -1
     answer = one_answer(
         bundle,

@@ -9,8 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from viewer.geometry import Box, Point
-from viewer.slides.displayed import displayed
-from viewer.slides.region import Beyond, read_region
+from viewer.slides.displayed import shown_region
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,8 +74,7 @@ class ActionPictures:
         return self._field(box, side_px, side_px)
 
     def _field(self, box: Box, width_px: int, height_px: int) -> bytes:
-        stored = read_region(self._source, box, width_px, height_px, Beyond.WHITE)
-        return self._jpeg(displayed(self._source.info, stored))
+        return self._jpeg(shown_region(self._source, box, width_px, height_px))
 
     def _jpeg(self, pixels: RgbImage) -> bytes:
         buffer = io.BytesIO()

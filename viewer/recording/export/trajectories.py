@@ -14,9 +14,8 @@ from viewer.processes.helper import helper
 from viewer.recording.demonstrations import demonstration
 from viewer.recording.export.tables import read_rows, write_rows
 from viewer.recording.session import SessionError
-from viewer.slides.displayed import displayed
+from viewer.slides.displayed import shown_region
 from viewer.slides.known_slides import find
-from viewer.slides.region import Beyond, read_region
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -186,9 +185,7 @@ def _blocks(
 
 def _jpeg(source: SlideSource, field: tuple[float, ...], size_px: Size, quality: int) -> bytes:
     x0, y0, x1, y1 = field
-    pixels = read_region(
-        source, Box(x0, y0, x1, y1), int(size_px.width), int(size_px.height), Beyond.WHITE
-    )
+    pixels = shown_region(source, Box(x0, y0, x1, y1), int(size_px.width), int(size_px.height))
     buffer = io.BytesIO()
-    Image.fromarray(displayed(source.info, pixels)).save(buffer, "JPEG", quality=quality)
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=quality)
     return buffer.getvalue()

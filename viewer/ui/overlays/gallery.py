@@ -11,7 +11,7 @@ from PySide6.QtGui import QIcon, QPixmap
 from PySide6.QtWidgets import QListView, QListWidget, QListWidgetItem, QWidget
 
 from viewer.canvas.tile_picture import rgb_to_qimage
-from viewer.slides.displayed import displayed
+from viewer.slides.displayed import shown_region
 from viewer.ui.background_runner import BackgroundRunner, Urgency
 from viewer.ui.widgets import plain_tip
 
@@ -115,10 +115,7 @@ def _picture(source: SlideSource | None, field: GalleryField) -> QImage:
 
 
 def _field_picture(source: SlideSource, field: GalleryField) -> QImage:
-    from viewer.slides.region import Beyond, read_region
-
-    pixels = read_region(source, field.box, _SIDE_PX, _SIDE_PX, Beyond.WHITE)
-    return rgb_to_qimage(displayed(source.info, pixels))
+    return rgb_to_qimage(shown_region(source, field.box, _SIDE_PX, _SIDE_PX))
 
 
 def travel_to(canvas: SlideCanvas, box: Box) -> None:

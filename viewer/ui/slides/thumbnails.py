@@ -9,7 +9,6 @@ from PySide6.QtCore import QObject, QSize, Qt, Signal
 from PySide6.QtGui import QPainter, QPixmap
 
 from viewer.canvas.tile_picture import rgb_to_qimage
-from viewer.slides.displayed import displayed
 from viewer.slides.errors import SlideError, TileError
 from viewer.slides.remote.address import is_address
 from viewer.ui.background_runner import BackgroundRunner, DroppedError, Urgency
@@ -137,11 +136,11 @@ class Thumbnails(QObject):
 def _thumbnail(path: Path, size: QSize, *, uses_icc: bool) -> QImage:
     """Return the whole slide, fitted to `size`; raises SlideError and is for worker threads."""
     from viewer.slides.opener import open_slide
-    from viewer.slides.tray import thumbnail
+    from viewer.slides.tray import shown_thumbnail
 
     source = open_slide(path)
     try:
-        pixels = thumbnail(source, max(size.width(), size.height()))
-        return fitted(rgb_to_qimage(displayed(source.info, pixels, uses_icc=uses_icc)), size)
+        side_px = max(size.width(), size.height())
+        return fitted(rgb_to_qimage(shown_thumbnail(source, side_px, uses_icc=uses_icc)), size)
     finally:
         source.close()
