@@ -8,6 +8,7 @@ import pwd
 import socket
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,20 @@ def test_reads_no_file_of_the_user(private: Path) -> None:
     assert told[1] != "None"
     assert set(told[2:]) <= {"EACCES", "ENOENT"}
     assert told[-len(PLACES) + 1] == "EACCES"
+
+
+def test_imports_from_the_standard_library_and_installed_packages_alone() -> None:
+    """Nothing is added by the environment, `.pth` files, the user's packages or its own folder."""
+    flags, path, has_site = run_confined("""
+        tell([[sys.flags.ignore_environment, sys.flags.no_user_site, sys.flags.no_site,
+               sys.flags.safe_path], sys.path, "site" in sys.modules])
+    """)
+    assert flags == [1, 1, 1, True]
+    assert not has_site
+    assert path.pop(0) == ".", "timeit, which runs this, lays it there"
+    own = {f"python{sys.version_info.major}{sys.version_info.minor}.zip", "lib-dynload"}
+    libraries = {sysconfig.get_path("stdlib"), *readable.package_folders()}
+    assert {each for each in path if Path(each).name not in own} == libraries
 
 
 def test_reads_what_it_was_given_and_does_not_write_it(private: Path) -> None:

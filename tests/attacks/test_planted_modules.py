@@ -143,6 +143,18 @@ def test_an_empty_entry_of_pythonpath_gives_nothing_once_the_program_runs(
     assert not trace.exists(), trace.read_text()
 
 
+def test_of_pythonpath_children_search_folders_of_installed_packages_alone(tmp_path: Path) -> None:
+    """As clusters name them."""
+    installed = tmp_path / "cluster" / "site-packages"
+    named = [str(tmp_path), "", str(installed), str(installed / "torch")]
+    asked = "from viewer.processes.confinement.readable import package_folders as p; print(*p())"
+    done = run([sys.executable, "-c", asked], folder=REPOSITORY, PYTHONPATH=os.pathsep.join(named))
+    assert done.returncode == 0, done.stderr
+    folders = done.stdout.split()
+    assert {Path(each).name for each in folders} <= {"site-packages", "dist-packages"}
+    assert folders[0] == str(installed)
+
+
 WITNESS = """
 #include <stdio.h>
 __attribute__((constructor)) static void say(int count, char **words) {

@@ -197,6 +197,15 @@ def test_folders_bind_pipes_and_devices_but_not_what_is_open_already(
     assert capfd.readouterr().out == "printed"
 
 
+def test_what_it_forbids_is_not_received(place: Path, tmp_path: Path) -> None:
+    serve = ["record", "serve", "--host", "192.0.2.1", "--cert", str(tmp_path / "none.pem")]
+    for members, words in (({"recording": "off"}, "recording"), ({"network": False}, "network")):
+        write(place, **members)
+        done = invoke(serve)
+        assert done.exit_code == 2, done.output
+        assert f"policy allows no {words}" in done.output
+
+
 def test_foreign_models_do_not_run(place: Path, tmp_path: Path) -> None:
     foreign = tmp_path / "model"
     shutil.copytree(next(path for path in BUNDLED.iterdir() if path.is_dir()), foreign)

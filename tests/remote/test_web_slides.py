@@ -48,6 +48,7 @@ from viewer.slides.remote.errors import (
     ServerError,
 )
 from viewer.slides.remote.messages import OpenAddress
+from viewer.slides.remote.stores import StoredObject
 from viewer.slides.remote.web import WebFile
 from viewer.slides.source import expect
 
@@ -389,6 +390,30 @@ def test_the_policy_holds_for_stores(address: str, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(egress, "policy", lambda: Policy(allowed_hosts=("slides.example.org",)))
     with pytest.raises(SlideAccessError, match=r"amazonaws|googleapis|blob\.core"):
         open_slide(slide_path(address))
+
+
+def test_the_policy_holds_for_where_tokens_come_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(egress, "policy", lambda: Policy(allowed_hosts=("storage.googleapis.com",)))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
+    check_contact("gs://bucket/a.tif")
+    (tmp_path / "google.json").write_text('{"type": "authorized_user"}')
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "google.json"))
+    with pytest.raises(EgressError, match=r"oauth2\.googleapis\.com"):
+        check_contact("gs://bucket/a.tif")
+
+
+def test_a_policy_that_comes_later_holds_for_open_objects(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("obstore", reason="obstore is not here: install coverslip[remote]")
+    monkeypatch.setattr(egress, "policy", Policy)
+    address = "gs://bucket/a.tif"
+    file = StoredObject(OpenAddress(address, "a.tif", address))
+    monkeypatch.setattr(egress, "policy", lambda: Policy(network=False))
+    for read in (lambda: file.read(0, 10), lambda: file.child("0").read_some(0, 10)):
+        with pytest.raises(EgressError, match="policy"):
+            read()
 
 
 @pytest.mark.parametrize("has_keys", [True, False])

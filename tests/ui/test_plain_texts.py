@@ -24,15 +24,19 @@ from PySide6.QtWidgets import (
 )
 from ui_steps import show_slide
 
+from viewer.agents.actions import Task
 from viewer.agents.agent_events import Finished
-from viewer.agents.findings import GroundedAnswer, GroundedClaim
+from viewer.agents.findings import Finding, GroundedAnswer, GroundedClaim
 from viewer.agents.grounding import Reference
-from viewer.agents.report_draft import plain
+from viewer.agents.loop import Outcome
+from viewer.agents.report_draft import draft_from_walk, markdown, plain
+from viewer.agents.report_template import DEFAULT_TEMPLATE
 from viewer.inference.models.model_library import add_model
 from viewer.overlays.legend import LegendRow
 from viewer.resource_files import resource
 from viewer.ui.agents.agent_panel import AgentPanel
 from viewer.ui.agents.ask_panel import AskPanel
+from viewer.ui.key_sheet import KeySheet
 from viewer.ui.overlays.class_legend import ClassLegend
 from viewer.ui.theme import DARK, apply_theme
 
@@ -180,3 +184,27 @@ def test_what_an_agent_concludes_is_shown_as_it_is(markup: str, qtbot: QtBot) ->
     panel.show_event(Finished(GroundedAnswer(text=markup, claims=tuple(claims))))
     assert panel.answer.toPlainText().count("<img") == 5
     assert_nothing_is_loaded(panel)
+
+
+def test_a_report_shows_what_others_wrote_as_it_is(markup: str, qtbot: QtBot) -> None:
+    walked = Outcome(Task(markup), markup, failure=markup)
+    walked.findings.append(
+        Finding(
+            region=1, box=(0, 0, 9, 9), magnification=20.0, label=markup, text=markup, figures={}
+        )
+    )
+    claim = GroundedClaim(text=markup, box=None, region=None, doubt="unseen")
+    walked.answer = GroundedAnswer(text=markup, claims=(claim,))
+    told = markdown(draft_from_walk(walked, DEFAULT_TEMPLATE))
+    browser = QTextBrowser()
+    qtbot.addWidget(browser)
+    browser.setMarkdown(told)
+    assert browser.toPlainText().count("<img") == told.count("<img") == 8
+    assert_nothing_is_loaded(browser)
+
+
+def test_the_sheet_of_keys_shows_names_of_classes_as_they_are(markup: str, qtbot: QtBot) -> None:
+    sheet = KeySheet({}, {"1": markup})
+    qtbot.addWidget(sheet)
+    assert markup in sheet.text.toPlainText()
+    assert_nothing_is_loaded(sheet)
