@@ -328,3 +328,23 @@ def test_a_slide_that_was_moved_opens_at_the_first_double_click(
     assert pane.failed_path is None
     assert pane.bars.notice.isHidden()
     qtbot.waitUntil(lambda: read_project(study).slides[1].path == moved.name, timeout=20_000)
+
+
+def test_a_list_without_rows_says_why_and_slides_are_counted_as_they_come(
+    window: MainWindow, study: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    create_project(tmp_path / "new", Project(title="New"))
+    open_project(window, tmp_path / "new", qtbot)
+    nothing, opened = window.slides.nothing, window.projects.opened
+    assert nothing.isVisible()
+    assert nothing.text().startswith("No slides yet. Press Add...")
+    said: list[str] = []
+    opened.said.connect(said.append)
+    opened.add([study / "slides"])
+    qtbot.waitUntil(lambda: len(opened.project.slides) == 3, timeout=20_000)
+    looked = [f"Looking at the slides... {count} so far." for count in (1, 2, 3)]
+    assert said == ["Looking at the slides...", *looked, "3 slides were added to the project."]
+    assert not nothing.isVisible()
+    qtbot.keyClicks(window.slides.search, "9")
+    assert nothing.isVisible()
+    assert nothing.text() == "No slide passes the filter."

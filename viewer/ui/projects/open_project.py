@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 import msgspec
-from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
 from viewer.access import who_can_read
 from viewer.errors import sentence_of
@@ -82,6 +82,8 @@ class OpenProject(QObject):
     """Another project is open, or none."""
     said = Signal(str)
     troubled = Signal(str)
+    _looked_at = Signal(int)
+    """How many slides that are to be added were opened so far; from a thread."""
 
     def __init__(self, parent: QObject) -> None:
         from viewer.studies.project import Project
@@ -111,6 +113,7 @@ class OpenProject(QObject):
         self._search = BackgroundRunner("find slides", 1, self)
         self._look = QTimer(self, interval=_LOOK_MS)
         self._look.timeout.connect(self._look_at_file)
+        self._looked_at.connect(self._say_looked_at, Qt.ConnectionType.QueuedConnection)
 
     @property
     def is_open(self) -> bool:
@@ -257,9 +260,17 @@ class OpenProject(QObject):
         if folder is None:
             return
         refused: list[str] = []
+
+        def looked_at() -> list[ProjectSlide]:
+            slides: list[ProjectSlide] = []
+            for slide in project_slides(paths, folder, refused):
+                slides.append(slide)
+                self._looked_at.emit(len(slides))
+            return slides
+
         self.said.emit("Looking at the slides...")
         self._search.run(
-            lambda: list(project_slides(paths, folder, refused)),
+            looked_at,
             lambda slides: self._on_looked_at(folder, slides, refused),
             self._on_failed,
         )
@@ -364,6 +375,9 @@ class OpenProject(QObject):
         """Say it once, not every time the file is read."""
         self._look.stop()
         self._on_failed(error)
+
+    def _say_looked_at(self, count: int) -> None:
+        self.said.emit(f"Looking at the slides... {count:,} so far.")
 
     def _on_looked_at(self, folder: Path, slides: list[ProjectSlide], refused: list[str]) -> None:
         from viewer.studies.project import adding_slides

@@ -47,6 +47,7 @@ class ProjectSlides(SlideList):
     """Identity of a slide, and the members that the user changed."""
     remove_requested = Signal(list)
     """Identities of the chosen slides."""
+    empty = "No slides yet. Press Add... below, or drop slides or a folder here."
 
     def __init__(self, opened: OpenProject, parent: QWidget) -> None:
         super().__init__(parent)

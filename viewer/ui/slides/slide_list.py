@@ -58,6 +58,8 @@ class SlideList(QObject):
     ----------
     above, below
         What stands over and under the rows; None for nothing.
+    empty
+        What to do where there are no slides yet.
     """
 
     changed = Signal()
@@ -65,6 +67,7 @@ class SlideList(QObject):
 
     above: QWidget | None = None
     below: QWidget | None = None
+    empty = ""
 
     @property
     def is_there(self) -> bool:

@@ -209,6 +209,15 @@ class SlidesPanel(Panel):
         self.view.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.view.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.view.setAccessibleName("Slides")
+        self.nothing = QLabel(self.view.viewport())
+        self.nothing.setTextFormat(Qt.TextFormat.PlainText)
+        self.nothing.setWordWrap(True)
+        self.nothing.setMargin(10)
+        self.nothing.setProperty("dim", True)
+        self.nothing.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        over = QVBoxLayout(self.view.viewport())
+        over.setContentsMargins(0, 0, 0, 0)
+        over.addWidget(self.nothing, 0, Qt.AlignmentFlag.AlignTop)
         self.view.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.view.customContextMenuRequested.connect(self._show_menu)
         self.view.activated.connect(self._on_activated)
@@ -284,7 +293,15 @@ class SlidesPanel(Panel):
         self._choose(chosen[0] if chosen else self.model.current)
         self._tell_chosen()
 
+    def _show_nothing(self) -> None:
+        """Say why the list has no rows."""
+        is_narrowed = bool(self.search.text() or self.filter.currentData())
+        why = self.shown.empty if self.shown is not None else ""
+        self.nothing.setText("No slide passes the filter." if is_narrowed else why)
+        self.nothing.setVisible(not self.model.keys)
+
     def _show_page(self) -> None:
+        self._show_nothing()
         is_there = self.shown is not None and self.shown.is_there
         self._pages.setCurrentIndex(1 if is_there else 0)
         for each in self.lists.values():
@@ -318,6 +335,7 @@ class SlidesPanel(Panel):
 
     def _filter(self) -> None:
         self.model.set_filter(self.filter.currentData() or "", self.search.text())
+        self._show_nothing()
         self._choose(self.model.current)
         self._tell_chosen()
 
