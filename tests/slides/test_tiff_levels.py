@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
+from html import escape
 from itertools import permutations
 from typing import TYPE_CHECKING, Any
 
@@ -146,6 +147,37 @@ def test_pages_that_are_named_in_their_description(tmp_path: Path) -> None:
     np.testing.assert_array_equal(source.read_associated("label"), label)
     assert stored_levels(path) == [(1280, 960), (320, 240)]
     source.close()
+
+
+def test_a_qptiff_of_stains(tmp_path: Path) -> None:
+    """As it is laid out: the channels of each level, with a thumbnail in color between them."""
+    path, stains = tmp_path / "a.qptiff", ("DAPI", "Opal 520 & more")
+    with tifffile.TiffWriter(path) as out:
+        for level, kind in ((large(), "FullResolution"), (reduced(2), "ReducedResolution")):
+            for channel, name in enumerate(stains):
+                text = (
+                    "<PerkinElmer-QPI-ImageDescription>"
+                    f"<ImageType>{kind}</ImageType><Name>{escape(name)}</Name>"
+                    f"<Color>{255 * channel},0,255</Color><Objective>20x</Objective>"
+                    "</PerkinElmer-QPI-ImageDescription>"
+                )
+                out.write(
+                    level[..., channel], photometric="minisblack", tile=(128, 128), metadata=None,
+                    description=text, resolution=(20_000, 20_000), resolutionunit="CENTIMETER",
+                )  # fmt: skip
+            if kind == "FullResolution":
+                text = "<PerkinElmer-QPI-ImageDescription><ImageType>Thumbnail</ImageType>"
+                out.write(reduced(4), metadata=None, photometric="rgb", description=text)
+    with closing(open_slide(path)) as source:
+        axes, optics = source.info.axes, source.info.optics
+        assert [each.name for each in axes.channels] == list(stains)
+        assert [each.color for each in axes.channels] == [(0, 0, 255), (255, 0, 255)]
+        assert (optics.mpp_um, optics.objective_power) == ((0.5, 0.5), 20)
+        assert [(each.width_px, each.height_px) for each in source.levels][:2] == SIZES[:2]
+        for index, level in enumerate((large(), reduced(2))):
+            values = source.read_channels(index, 1, 1, (1, 0))
+            right = np.moveaxis(level[128:256, 128:256, [1, 0]], 2, 0)
+            np.testing.assert_array_equal(values, right)
 
 
 def test_a_macro_of_the_shape_of_the_slide_is_no_level(tmp_path: Path) -> None:

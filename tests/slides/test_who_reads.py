@@ -35,7 +35,7 @@ def test_a_vendors_slide_in_a_codec_that_openslide_lacks(tmp_path: Path) -> None
     path = tmp_path / "lzma.svs"
     _write_aperio(path, picture(), "lzma")
     (note,) = assert_shows(path, picture())
-    assert note.startswith("Read as a plain tiff file: lzma.svs")
+    assert note.startswith("Read as a plain TIFF file: lzma.svs is a TIFF of tiles that Open")
     assert "34925" in note
 
 

@@ -110,7 +110,8 @@ def _first_source(path: Path, image: int | None, readers: tuple[Reader, ...]) ->
                 continue
             if complaint is None:
                 return source
-            return with_note(source, f"Read as a plain {source.info.vendor} file: {complaint}")
+            kind = source.info.vendor.upper()
+            return with_note(source, f"Read as a plain {kind} file: {complaint}")
     if complaint is not None:
         raise complaint
     raise UnsupportedSlideError(

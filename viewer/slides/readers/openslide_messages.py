@@ -48,8 +48,8 @@ def as_slide_error(path: Path, complaint: str) -> SlideError:
     if compression := re.search(r"Unsupported TIFF compression: (\d+)", complaint):
         return UnsupportedSlideError(
             path,
-            f"{name} is a TIFF whose tiles are compressed in a way that cannot be read here "
-            f"(TIFF compression {compression[1]}); convert it to a pyramidal TIFF with JPEG tiles.",
+            f"{name} is a TIFF of tiles that OpenSlide cannot read (TIFF compression "
+            f"{compression[1]}); convert it to a pyramidal TIFF with JPEG tiles.",
         )
     if "No pyramid levels found" in complaint:
         return IncompleteSlideError(

@@ -101,7 +101,9 @@ _SPACING_MM = re.compile(
 """Of rows, then columns, for each level, as Philips writes it."""
 
 _POWER = re.compile(
-    rf"\b(?:AppMag|Objective[\s_-]{{0,9}}Power|(?:Nominal)?Magnification){_IS}", re.IGNORECASE
+    rf"\b(?:AppMag|Objective[\s_-]{{0,9}}Power|(?:Nominal)?Magnification){_IS}"
+    rf"|<Objective{_IS}\s*x\s*</Objective>",  # as QPTIFF has it
+    re.IGNORECASE,
 )
 _XMP = 700
 _IMAGEJ_UNITS = re.compile(r"^(y?)unit=(.+)$", re.MULTILINE)
@@ -252,7 +254,7 @@ def _per_unit(page: TiffPage) -> tuple[float, float] | None:
 
 def _number(pattern: re.Pattern[str], text: str) -> float | None:
     match = pattern.search(text)
-    return _positive(match[1]) if match else None
+    return _positive(next(filter(None, match.groups()))) if match else None
 
 
 def _side_um(found: re.Match[str] | None) -> float | None:

@@ -7,6 +7,7 @@ import logging
 import math
 import re
 from collections.abc import Callable
+from html import unescape
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -251,7 +252,7 @@ def _qptiff_channel(description: str) -> StackChannel:
     name = color = None
     for tag in _QPTIFF_NAMES:
         found = re.search(rf"<{tag}>([^<]*)</{tag}>", description)
-        name = name or (found[1].strip() if found else None)
+        name = name or (unescape(found[1]).strip() if found else None)
     found = re.search(
         r"<Color>\s*(\d{1,9})\s*,\s*(\d{1,9})\s*,\s*(\d{1,9})\s*</Color>", description
     )
