@@ -178,6 +178,16 @@ DICOM_ELEMENTS = Limit(
     "whose tiles fill the grid (TILED_FULL)",
 )
 """Before the pixels, in sequences too: some 15 for each tile of one that lists its tiles."""
+DICOM_HEADER_BYTES = Limit(
+    512 * _MIB,
+    "{name} has a header of more than {most} bytes, which no slide needs; it is damaged, so copy "
+    "it again from where it came.",
+)
+DICOM_FRAGMENTS = Limit(
+    4 << 20,
+    "{name} has pixels of more than {most} pieces, which no slide needs; it is damaged, so copy "
+    "it again from where it came.",
+)
 SMALL_PARTS = Limit(
     10_000,
     "{name} is made of {amount} parts of a few bytes each, which no picture needs: save it again "

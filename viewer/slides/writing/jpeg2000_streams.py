@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from viewer.limits import JPEG_2000_MARKERS
 from viewer.slides.writing.jpeg_streams import StreamError
 
 _SOC, _SOT, _SOD, _EOC, _COMMENT = 0xFF4F, 0xFF90, 0xFF93, 0xFFD9, 0xFF64
@@ -25,11 +26,17 @@ def without_comments(data: bytes) -> bytes:
     """
     if data.startswith(_BOX_SIGNATURE):
         return _boxes(data)
+    return _codestream(data)
+
+
+def _codestream(data: bytes) -> bytes:
+    """Return a codestream without comments. Raises StreamError."""
     if int.from_bytes(data[:2], "big") != _SOC:
         raise StreamError("it does not begin like a JPEG 2000")
     parts: list[bytes] = [data[:2]]
     at = 2
     while at + 2 <= len(data):
+        JPEG_2000_MARKERS.check(len(parts), "An image of it")
         marker = int.from_bytes(data[at : at + 2], "big")
         if marker == _EOC:
             parts.append(data[at : at + 2])
@@ -93,7 +100,7 @@ def _boxes(data: bytes) -> bytes:
         if (size and size < head) or end > len(data):
             raise StreamError("its boxes are damaged")
         if kind == b"jp2c":
-            stream = without_comments(data[at + head : end])
+            stream = _codestream(data[at + head : end])
             kept.append((len(stream) + 8).to_bytes(4, "big") + b"jp2c" + stream)
         elif kind in _NEEDED_BOXES:
             kept.append(data[at:end])

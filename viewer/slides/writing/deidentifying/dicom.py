@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import struct
 import warnings
@@ -10,15 +11,15 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import msgspec
 from pydicom.dataset import FileMetaDataset
-from pydicom.errors import InvalidDicomError
 from pydicom.filebase import DicomFileLike
 from pydicom.filewriter import write_dataset, write_file_meta_info
 from pydicom.uid import PYDICOM_IMPLEMENTATION_UID, UID
 
 from viewer.atomic_write import atomic_write, replace_by
-from viewer.limits import open_regular
+from viewer.limits import DICOM_HEADER_BYTES, LimitError, open_regular
 from viewer.slides.dicom_header import WHOLE_SLIDE
 from viewer.slides.dicom_kinds import HEAD_BYTES, is_dicom
+from viewer.slides.readers.dicom_files import check_elements
 from viewer.slides.slide_files import dicom_series
 from viewer.slides.writing.deidentifying.dicom_attributes import AttributeCleaner
 from viewer.slides.writing.deidentifying.dicom_pixels import (
@@ -61,6 +62,25 @@ class _Instance(msgspec.Struct, frozen=True):
     attributes: Dataset
     syntax: str
     pixels_at: int
+
+
+class _Header(io.BufferedReader):
+    """A file of whose header no more is read than a header has. Raises LimitError.
+
+    A value is as long as a file says, and may be a hole of gigabytes.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(open_regular(path).detach())
+        self._path = path
+        self._size_bytes = path.stat().st_size
+        self._read_bytes = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        left = max(self._size_bytes - self.tell(), 0)
+        self._read_bytes += left if size is None or size < 0 else min(size, left)
+        DICOM_HEADER_BYTES.check(self._read_bytes, self._path.name)
+        return super().read(size)
 
 
 def deidentify_dicom(slide: Path, target: Path, watch: Watch) -> Report:
@@ -125,10 +145,13 @@ def _kept(files: list[Path], report: Report) -> list[_Instance]:
     """Return the instances that show tissue, the finest first. Raises WritingError."""
     kept: list[_Instance] = []
     for path in files:
-        with open_regular(path) as file:
+        check_elements(path)
+        with _Header(path) as file:
             try:
                 attributes = header_in(file)
-            except (InvalidDicomError, EOFError, ValueError) as error:
+            except (LimitError, OSError):
+                raise
+            except Exception as error:  # a spoilt file can make the parser fail in any way
                 raise DamagedFileError(path.name, error) from error
             at = file.tell()
         kinds = [str(each) for each in attributes.get("ImageType") or ()]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import msgspec
 
+from viewer.limits import COPIED_TILE_BYTES, DICOM_FRAGMENTS
 from viewer.slides.writing.errors import WritingError
 from viewer.slides.writing.jpeg2000_streams import without_comments
 from viewer.slides.writing.jpeg_streams import StreamError, without_texts
@@ -54,14 +55,19 @@ def encapsulated_frames(file: BinaryIO, start: int, count: int) -> Frames:
     while (head := file.read(8))[:4] == _ITEM:
         (size,) = struct.unpack("<I", head[4:])
         items.append((file.tell(), size))
+        DICOM_FRAGMENTS.check(len(items), "A file of it")
         file.seek(size, 1)
     if head[:4] != _DELIMITER or not items:
+        raise WritingError("The pixels of a file are damaged or cut short.")
+    if count > len(items):
         raise WritingError("The pixels of a file are damaged or cut short.")
     (table_at, table_size), *fragments = items
     if len(fragments) == count:
         return Frames([[each] for each in fragments])
     if count == 1:
         return Frames([fragments])
+    if table_size != 4 * count:
+        raise WritingError("The frames of a file cannot be told apart; convert it instead.")
     file.seek(table_at)
     offsets = struct.unpack(f"<{table_size // 4}I", file.read(table_size // 4 * 4))
     first = fragments[0][0] - 8 if fragments else 0
@@ -94,6 +100,7 @@ def copy_encapsulated(
     offsets: list[int] = []
     for index, frame in enumerate(frames.fragments):
         watch.check()
+        COPIED_TILE_BYTES.check(sum(size for _, size in frame), "A file of it")
         data = clean_frame(b"".join(_read(file, *each) for each in frame), syntax, report)
         offsets.append(out.tell() - first)
         out.write(_ITEM + struct.pack("<I", len(data) + len(data) % 2) + data)
