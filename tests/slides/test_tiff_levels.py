@@ -195,6 +195,24 @@ def test_a_macro_of_the_shape_of_the_slide_is_no_level(tmp_path: Path) -> None:
     source.close()
 
 
+def test_the_image_that_the_xml_tells_of_comes_before_others_of_its_size(tmp_path: Path) -> None:
+    path = tmp_path / "a.ome.tif"
+    xml = (
+        '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">'
+        '<Image ID="Image:0" Name="slide"><Pixels ID="P" DimensionOrder="XYCZT" Type="uint8" '
+        'SizeX="420" SizeY="300" SizeZ="1" SizeC="3" SizeT="1"><Channel ID="C:0" '
+        'SamplesPerPixel="3"/><TiffData IFD="1" PlaneCount="1"/></Pixels></Image></OME>'
+    )
+    with tifffile.TiffWriter(path) as out:
+        out.write(255 - picture(), photometric="rgb", description=xml, metadata=None)
+        out.write(picture(), photometric="rgb", metadata=None)
+    (note,) = assert_shows(path, picture())
+    assert note.startswith("The file holds 1 more page of this size than its OME-XML tells of")
+    with closing(open_slide(path)) as source:
+        assert [entry.name for entry in source.info.images] == ["", "slide"]
+        assert (source.info.image, source.info.part) == (1, "")
+
+
 def test_planes_in_the_order_of_the_xml(tmp_path: Path) -> None:
     """TiffData may put the first plane last in the file."""
     planes = [picture()[..., channel] for channel in (2, 1, 0)]

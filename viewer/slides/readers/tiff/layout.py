@@ -116,6 +116,11 @@ class TiffImage(msgspec.Struct, frozen=True):
         return c, z, t
 
     @property
+    def rank(self) -> tuple[int, bool]:
+        """Return what makes one the image that is shown: its size, and that the XML tells of it."""
+        return self.levels[0].area, self.ome is not None
+
+    @property
     def has_stains(self) -> bool:
         """Return whether the samples of a pixel are named as stains are, and so are no colors."""
         names = [part.name.strip().casefold() for part in self.stack.channels[0].parts]

@@ -134,9 +134,9 @@ def _source(path: Path, tiff: TiffFile, files: TiffFiles, wanted: int | None) ->
     images = tiff_images(tiff, files)
     entries = tuple(_entry(index, image) for index, image in enumerate(images))
     check_image(path, wanted, len(images))
-    largest = max(range(len(images)), key=lambda index: images[index].levels[0].area)
+    largest = max(range(len(images)), key=lambda i: images[i].rank)
     # Of an image set in several files the first to be seen is one that this file has a part of.
-    first = max(range(len(images)), key=lambda i: (_is_here(images[i]), images[i].levels[0].area))
+    first = max(range(len(images)), key=lambda i: (_is_here(images[i]), images[i].rank))
     chosen = first if wanted is None else wanted
     image = images[chosen]
     for stored in image.levels:
