@@ -139,6 +139,16 @@ def test_everything_is_there_again_after_a_restart(
     assert after[1].description == "Half written"
 
 
+def test_ctrl_s_says_that_what_was_drawn_is_saved(
+    opened_annotations: PaneAnnotations, slide_window: MainWindow, qtbot: QtBot
+) -> None:
+    opened_annotations.do(adding("Rectangle", [Annotation(shapely.box(10, 10, 90, 90))]))
+    press(qtbot, slide_window, Qt.Key.Key_S, CTRL)
+    status = slide_window.status
+    qtbot.waitUntil(lambda: status.currentMessage().startswith("All annotations are saved"))
+    assert slide_window.annotations.is_saved
+
+
 def test_a_second_window_reads_and_takes_over_when_the_first_goes(
     listed: MainWindow, make_window: Callable[[], MainWindow], sample_slide: Path, qtbot: QtBot
 ) -> None:

@@ -39,8 +39,13 @@ if TYPE_CHECKING:
     from viewer.annotations.sets.places import AnnotationsPlace
     from viewer.studies.reader_sets import ReaderSlide
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
+    from viewer.ui.annotations.slide_annotations import SlideAnnotations
     from viewer.ui.annotations.slide_sets import SetEntry, SlideSets
     from viewer.ui.slides.slide_pane import SlidePane
+
+
+_SAVED = "All annotations are saved, as each is once it is drawn."
+_NOT_SAVED = "Some annotations are not saved yet: the disk takes no more, or takes long."
 
 
 class AnnotationsHost(
@@ -131,9 +136,20 @@ class AnnotationsController(QObject):
 
     def when_written(self, then: Callable[[], object]) -> None:
         """Call `then` once all that was drawn is on the disk."""
-        open_sets = [each for sets in self._slides.values() for each in sets.entries]
-        waiting = [each.annotations for each in open_sets if each.annotations is not None]
+        waiting = self._open_sets()
         self._disk.run(lambda: [each.flush() for each in waiting], lambda _: then())
+
+    def save(self) -> None:
+        """Say once all that was drawn is on the disk, where it goes by itself."""
+        waiting = self._open_sets()
+        self._disk.run(
+            lambda: all([each.flush() for each in waiting]),  # noqa: C419 - of each, also after one
+            lambda are_saved: self._window.say(_SAVED if are_saved else _NOT_SAVED),
+        )
+
+    def _open_sets(self) -> list[SlideAnnotations]:
+        entries = [each for sets in self._slides.values() for each in sets.entries]
+        return [each.annotations for each in entries if each.annotations is not None]
 
     def of(self, pane: SlidePane) -> PaneAnnotations | None:
         """None before the annotations of the pane's slide are there."""
@@ -395,6 +411,7 @@ class AnnotationsController(QObject):
         panel, commands = self.panel, self._window.commands
         panel.new_set.clicked.connect(commands["annotate.new_set"].trigger)
         panel.export.clicked.connect(commands["annotate.export"].trigger)
+        commands.on("annotate.save", self.save)
         panel.count.clicked.connect(self.models.ask_count)
         panel.statistics.clicked.connect(self._tables.show_statistics)
 

@@ -472,6 +472,15 @@ ANNOTATE_COMMANDS: tuple[Command, ...] = (
         separated=True,
     ),
     Command(
+        "annotate.save",
+        "Sa&ve annotations",
+        "mdi6.content-save-outline",
+        "Wait until all that was drawn is on the disk; it is saved as you draw, too",
+        ANNOTATE,
+        ("Ctrl+S",),
+        with_slide,
+    ),
+    Command(
         "annotate.export",
         "E&xport annotations...",
         "mdi6.export",

@@ -175,6 +175,7 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
         "csv",
     ),
     "annotate.import": ("import objects", "load annotations", "geojson", "xml", "import rois"),
+    "annotate.save": ("save", "save changes", "save data"),
     "annotate.export": ("export objects", "save annotations", "geojson", "xml", "export rois"),
     "annotate.export_tiles": ("patches", "tile export", "dataset", "masks", "image tiler"),
     "annotate.versions": ("history", "restore annotations", "backup", "workflow"),
