@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import struct
+import sys
+import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import imagecodecs
 import numpy as np
 import pytest
+from peak_memory import MOST_MIB, peak_mib
 from picture_steps import (
     JP2_ORDERS,
     READERS,
@@ -36,8 +39,10 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(autouse=True)
-def is_all_large(monkeypatch: pytest.MonkeyPatch) -> None:
+def is_all_large(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have pictures read as those of many gigabytes are."""
+    if "slow" in request.keywords:
+        return
     monkeypatch.setattr("viewer.slides.derived_levels.COARSEST_SIDE_PX", 60)
     monkeypatch.setattr(f"{READERS}.image_size.MOST_BYTES", 1)
     monkeypatch.setattr(f"{READERS}.jpeg_2000_chunks._CHUNK_PX", 192)
@@ -236,3 +241,38 @@ def test_one_that_is_cut_short_says_so(tmp_path: Path) -> None:
     path.write_bytes(data[:60])
     with pytest.raises(DamagedSlideError):
         open_here(path)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from /proc")
+def test_sixty_thousand_pixels_a_side_in_small_tiles(tmp_path: Path) -> None:
+    side_px, tile_px = 118 * 512, 512  # at any of these places a tile has the same code
+    small = np.random.default_rng(0).integers(0, 256, (20, 20, 3), np.uint8)
+    tile = np.asarray(Image.fromarray(small).resize((tile_px, tile_px)))
+    code = bytes(imagecodecs.jpeg2k_encode(tile, level=30, codecformat="j2k", mct=False))
+    at = code.index(b"\xff\x90")
+    head, part = bytearray(code[:at]), bytearray(code[at:-2])
+    struct.pack_into(">2I", head, 8, side_px, side_px)
+    struct.pack_into(">2I", head, 24, tile_px, tile_px)
+    path = tmp_path / "a.j2k"
+    with path.open("wb") as file:
+        file.write(head)
+        for number in range((side_px // tile_px) ** 2):
+            struct.pack_into(">HI", part, 4, number, len(part))
+            file.write(part)
+        file.write(b"\xff\xd9")
+    began_s = time.monotonic()
+    with closing(open_here(path)) as source:
+        assert source.info.reader == "JPEG2000 by areas"
+        assert (source.levels[0].width_px, source.levels[0].height_px) == (side_px, side_px)
+        expected = np.tile(imagecodecs.jpeg2k_decode(code), (2, 2, 1))
+        for column, row in ((0, 0), (100, 150), (234, 234)):
+            x, y = (256 * place % tile_px for place in (column, row))
+            shown = source.read_tile(0, column, row)
+            np.testing.assert_array_equal(
+                shown, expected[y : y + shown.shape[0], x : x + shown.shape[1]]
+            )
+        overview = source.read_tile(1, 0, 0)
+        assert np.abs(overview.mean((0, 1)) - tile.mean((0, 1))).max() < 3
+    assert time.monotonic() - began_s < 60
+    assert peak_mib(path, side_px, "--overview", "--any") < MOST_MIB
