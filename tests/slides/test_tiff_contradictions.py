@@ -311,9 +311,22 @@ def test_what_no_tag_says_is_not_guessed(tmp_path: Path) -> None:
         path = write_tiff(tmp_path / f"{left_out}.tif", about, data)
         with pytest.raises(UnsupportedSlideError, match=rf"does not say {said} has"):
             open_slide(path)
+    about = strip_tags(8, 3, RGB, NONE) | {322: ("H", (0,)), 323: ("H", (128,)), 324: ("I", ())}
+    del about[273]
+    with pytest.raises(UnsupportedSlideError, match="does not say how large its tiles are"):
+        open_slide(write_tiff(tmp_path / "tiles.tif", about, data))
     about: Tags = strip_tags(8, 3, RGB, NONE) | {284: ("H", (3,))}
     with pytest.raises(UnsupportedSlideError, match="whether the colors of a pixel lie together"):
         open_slide(write_tiff(tmp_path / "planar.tif", about, data))
+
+
+def test_a_strip_of_fewer_samples_is_said_in_plain_words(tmp_path: Path) -> None:
+    data = [strip.tobytes() for strip in strips(picture())]
+    data[-1] = data[-1][:1000]
+    path = write_tiff(tmp_path / "a.tif", strip_tags(8, 3, RGB, NONE), data)
+    with closing(open_slide(path)) as source, pytest.raises(TileError) as caught:
+        source.read_tile(0, 0, source.levels[0].rows - 1)
+    assert caught.value.reason == "its data is cut short"
 
 
 def test_strips_of_no_rows_are_counted(tmp_path: Path) -> None:

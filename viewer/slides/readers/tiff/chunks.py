@@ -48,6 +48,8 @@ _OWN_COLORS = frozenset((6, 50001, 50002, 34927))
 """Old JPEG, WebP, JPEG XL: their decoders give RGB whatever the tag says."""
 _NO_MEMORY = "Insufficient memory"
 """As libjpeg says it."""
+_NOT_FILLED = "cannot be reshaped"
+"""As tifffile says of data that holds fewer samples than its chunk."""
 
 _SMALL_SAMPLES = 1 << 22
 """Of tiles whose decoder takes no memory to speak of."""
@@ -261,6 +263,8 @@ class PageChunks:
             reason = str(error) or type(error).__name__
             if isinstance(error, MemoryError) or _NO_MEMORY in reason:
                 raise ChunkError("there is not enough memory to decode it") from error
+            if _NOT_FILLED in reason:
+                raise ChunkError("its data is cut short") from error
             raise ChunkError(f"its data is damaged ({reason})") from error
         if image.shape[0] < height or image.shape[1] < width:
             raise ChunkError(f"its data is of the wrong size {image.shape}")

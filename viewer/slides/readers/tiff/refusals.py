@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tifffile import TiffPage
 
-_BITS, _SAMPLES = 258, 277
+_BITS, _SAMPLES, _TILES = 258, 277, 324
 _HIGH_RANGE = (PHOTOMETRIC.LOGL, PHOTOMETRIC.LOGLUV)
 
 
@@ -73,6 +73,8 @@ def _unsaid(page: TiffPage) -> str:
         return "how many bits a sample has"
     if bits is not None and bits.count > 1 and _SAMPLES not in page.tags:
         return "how many samples a pixel has"
+    if _TILES in page.tags and not page.is_tiled:
+        return "how large its tiles are"
     is_known = page.planarconfig in (1, 2)
     return "" if is_known else "whether the colors of a pixel lie together"
 
