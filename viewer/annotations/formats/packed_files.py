@@ -87,6 +87,24 @@ class _PackedFile:
         self._idle_bytes = 0
 
 
+class _Member:
+    """A file in a .zip, opened as it is first read and let go of at its end: there may be many."""
+
+    def __init__(self, archive: zipfile.ZipFile, about: zipfile.ZipInfo) -> None:
+        self._open: Callable[[], IO[bytes]] | None = lambda: archive.open(about)
+        self._file: IO[bytes] | None = None
+
+    def read(self, size: int, /) -> bytes:
+        """Return the next bytes, none at the end. Raises what `zipfile` does."""
+        if self._open is not None:
+            self._file, self._open = self._open(), None
+        data = self._file.read(size) if self._file is not None else b""
+        if not data and self._file is not None:
+            self._file.close()
+            self._file = None
+        return data
+
+
 class PieceReader:
     """Gives a file piece by piece, text as UTF-8; a torn packing ends it early.
 
@@ -96,6 +114,8 @@ class PieceReader:
         What `file` unpacks, where it does.
     stored_bytes
         How long the file is on the disk, to tell how far it is read; 0 tells nothing.
+    place
+        Returns how much of that was read, where `file` is a part of it.
     """
 
     def __init__(
@@ -104,8 +124,10 @@ class PieceReader:
         name: str = "the text",
         packed: _PackedFile | None = None,
         stored_bytes: int = 0,
+        place: Callable[[], int] | None = None,
     ) -> None:
         self._file = file
+        self._place = packed.tell if place is None and packed is not None else place
         self._packed = packed
         self._stored_bytes = stored_bytes
         self._begin: bytes | None = None
@@ -149,7 +171,7 @@ class PieceReader:
         if self._packed is not None and data:
             self._packed.gave()
         if self._stored_bytes:
-            read_bytes = self._unpacked_bytes if self._packed is None else self._packed.tell()
+            read_bytes = self._unpacked_bytes if self._place is None else self._place()
             tell_progress(read_bytes / self._stored_bytes)
         if self._packed is not None and self._unpacked_bytes > _FEW_BYTES:
             _check_ratio(self._unpacked_bytes, self._packed.tell(), self._name)
@@ -222,18 +244,21 @@ def _opened(path: Path, suffix: str | tuple[str, ...], stack: ExitStack) -> list
     if not begin.startswith(_ZIP) and path.suffix.lower() != ".zip":
         return [PieceReader(stored, path.name, stored_bytes=stored_bytes)]
     archive = stack.enter_context(zipfile.ZipFile(stored))
-    names = [
-        name
-        for name in archive.namelist()
-        if name.lower().endswith(suffix) and not name.startswith("__MACOSX/")
+    members = [
+        about
+        for about in archive.infolist()
+        if about.filename.lower().endswith(suffix) and not about.filename.startswith("__MACOSX/")
     ]
-    if not names:
+    if not members:
         raise AnnotationFileError(f"{path.name} holds no file of annotations.")
-    for name in names:
-        about = archive.getinfo(name)
+    for about in members:
         if about.file_size > _FEW_BYTES:
             _check_ratio(about.file_size, about.compress_size, path.name)
-    return [PieceReader(stack.enter_context(archive.open(name)), path.name) for name in names]
+    archive.open(members[0]).close()  # what is encrypted is so as a whole
+    return [
+        PieceReader(_Member(archive, about), path.name, None, stored_bytes, stored.tell)
+        for about in members
+    ]
 
 
 def inner_names(path: Path) -> list[str]:
