@@ -152,3 +152,27 @@ def test_shared_tables_and_tile_headers_lose_comments_and_applications(tmp_path:
     before = tifffile.imread(slide)
     copy = copied(slide)
     assert np.array_equal(tifffile.imread(copy), before)
+
+
+def test_an_ndpi_keeps_known_numbers_and_known_models(
+    tmp_path: Path, shared_slide: Callable[[str], Path]
+) -> None:
+    slide = tmp_path / "a.ndpi"
+    data = bytearray(shared_slide("slides/test3-DAPI-2-387.ndpi").read_bytes())
+    with tifffile.TiffFile(shared_slide("slides/test3-DAPI-2-387.ndpi")) as tiff:
+        tags = tiff.pages.first.tags
+        for code, text in ((272, b"C4711-08"), (65426, _WORDS)):
+            place = tags[code].valueoffset
+            data[place : place + len(text)] = text
+        numbers = {code: (tags[code].offset, 4711_0815 + code) for code in (65433, 65443)}
+        for place, number in numbers.values():
+            data[place + 8 : place + 12] = struct.pack("<I", number)
+    slide.write_bytes(data)
+    copy = copied(slide)
+    held = copy.read_bytes()
+    assert b"C4711" not in held
+    assert not any(struct.pack("<I", number) in held for _, number in numbers.values())
+    with tifffile.TiffFile(copy) as tiff:
+        tags = [page.aspage().tags for page in tiff.pages]
+        assert [65426 in each for each in tags] == [False, True, True, True]
+        assert not any(272 in each for each in tags)

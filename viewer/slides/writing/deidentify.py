@@ -6,7 +6,7 @@ import logging
 import os
 import struct
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -16,9 +16,10 @@ from viewer.atomic_write import atomic_write
 from viewer.errors import reason_of
 from viewer.limits import LimitError, NoRegularFileError, check_regular, open_regular
 from viewer.slides.dicom_kinds import HEAD_BYTES, is_dicom
-from viewer.slides.errors import SlideAccessError, SlideNotFoundError
+from viewer.slides.errors import SlideAccessError, SlideError, SlideNotFoundError
 from viewer.slides.remote.address import foreign_address_problem, is_address
 from viewer.slides.writing.deidentifying.directory_bounds import check_directories
+from viewer.slides.writing.deidentifying.level_check import LevelCheck
 from viewer.slides.writing.deidentifying.ndpi import kept_of_ndpi
 from viewer.slides.writing.deidentifying.ome import kept_of_ome
 from viewer.slides.writing.deidentifying.philips import kept_of_philips
@@ -32,11 +33,13 @@ from viewer.slides.writing.tiff_output import Layout, TiffOutput
 from viewer.slides.writing.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterable
+
+    from tifffile import TiffPage
 
     from viewer.slides.writing.deidentifying.tiff_copy import KeptDirectory
 
-_KINDS: dict[str, Callable[[TiffFile, Report], list[KeptDirectory]]] = {
+_KINDS: dict[str, Callable[[TiffFile, Report, LevelCheck], list[KeptDirectory]]] = {
     "Aperio SVS": kept_of_svs,
     "Hamamatsu NDPI": kept_of_ndpi,
     "Philips TIFF": kept_of_philips,
@@ -156,8 +159,10 @@ def _copy_tiff(slide: Path, file: BinaryIO, target: Path, watch: Watch) -> Repor
             raise UnknownKindError(_refusal(slide))
         report = Report(kind)
         try:
-            kept = _KINDS[kind](tiff, report)
-        except (WritingError, LimitError):
+            with closing(LevelCheck(slide)) as check:
+                kept = _KINDS[kind](tiff, report, check)
+            removed_px = _sizes_px(_all_pages(tiff)) - _sizes_px(_kept_pages(kept))
+        except (WritingError, LimitError, SlideError):
             raise
         except Exception as error:  # a spoilt file can make the parser fail in any way
             raise DamagedFileError(slide.name, error) from error
@@ -170,10 +175,28 @@ def _copy_tiff(slide: Path, file: BinaryIO, target: Path, watch: Watch) -> Repor
             with ThreadPoolExecutor(1, "sync") as pool:
                 # The disk takes it meanwhile; its errors come when the file gets its name.
                 pool.submit(os.fsync, out.fileno())
-                check_same_pixels(slide, Path(out.name))
+                check_same_pixels(slide, Path(out.name), removed_px)
             watch.check()
     watch.progressed(1.0)
     return report
+
+
+def _all_pages(tiff: TiffFile) -> Generator[TiffPage]:
+    for index in range(len(tiff.pages)):
+        page = tiff.pages[index].aspage()
+        yield page
+        if page.subifds and page.pages:
+            yield from (sub.aspage() for sub in page.pages)
+
+
+def _kept_pages(kept: list[KeptDirectory]) -> Generator[TiffPage]:
+    for directory in kept:
+        yield directory.page
+        yield from _kept_pages(directory.subs)
+
+
+def _sizes_px(pages: Iterable[TiffPage]) -> set[tuple[int, int]]:
+    return {(page.imagewidth, page.imagelength) for page in pages}
 
 
 def _kind_of(tiff: TiffFile) -> str | None:

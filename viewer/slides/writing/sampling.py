@@ -12,7 +12,7 @@ from viewer.slides.opener import open_slide
 from viewer.slides.writing.errors import VerificationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -39,8 +39,16 @@ def sampled_tiles(level: Level) -> Iterator[tuple[int, int]]:
             yield column, row
 
 
-def check_same_pixels(slide: Path, copy: Path) -> None:
+def check_same_pixels(
+    slide: Path, copy: Path, removed_px: Collection[tuple[int, int]] = ()
+) -> None:
     """Hold tiles of each level of a copy against the slide's, pixel by pixel.
+
+    Parameters
+    ----------
+    removed_px
+        Widths and heights of images that the copy leaves out, though the slide may be read as if
+        they were levels.
 
     Raises
     ------
@@ -65,21 +73,26 @@ def check_same_pixels(slide: Path, copy: Path) -> None:
                 f"The copy cannot be read back ({error}); nothing was written."
             ) from error
         try:
-            if source.levels[0].width_px != written.levels[0].width_px or len(source.levels) != len(
-                written.levels
-            ):
+            places = {_size_px(level): index for index, level in enumerate(written.levels)}
+            kept = {
+                index: level
+                for index, level in enumerate(source.levels)
+                if _size_px(level) not in removed_px
+            }
+            if 0 not in kept or not all(_size_px(level) in places for level in kept.values()):
                 raise VerificationError(
                     "The copy has other levels than the slide; nothing was written."
                 )
-            for index, level in enumerate(source.levels):
+            for index, level in kept.items():
                 if level.stored_tiles_per_tile != 1:
                     continue
+                place = places[_size_px(level)]
                 for column, row in sampled_tiles(level):
                     try:
                         wanted = source.read_tile(index, column, row)
                     except TileError:
                         continue  # the copy has the same damaged bytes
-                    if not np.array_equal(wanted, written.read_tile(index, column, row)):
+                    if not np.array_equal(wanted, written.read_tile(place, column, row)):
                         raise VerificationError(
                             "The copy shows other pixels than the slide; nothing was written."
                         )
@@ -91,6 +104,10 @@ def check_same_pixels(slide: Path, copy: Path) -> None:
             written.close()
     finally:
         source.close()
+
+
+def _size_px(level: Level) -> tuple[int, int]:
+    return level.width_px, level.height_px
 
 
 def check_conversion(run: ConversionRun, plan: ConvertPlan, written: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from PIL import Image
@@ -33,6 +33,21 @@ _MOST_COMPARED_BYTES = 1 << 30
 """Of tiles and strips in all comparisons of a file; each counts once a comparison."""
 _LEAST_COMPARED_BYTES = 1 << 20
 """What a small tile counts, since a comparison takes its time anyhow."""
+
+
+class GrayWindows(Protocol):
+    """An image that is compared by gray windows of it."""
+
+    @property
+    def size_px(self) -> tuple[int, int]: ...
+    @property
+    def is_expensive(self) -> bool:
+        """Return whether a single window takes long to read."""
+        ...
+
+    def read(self, x_px: int, y_px: int, width_px: int, height_px: int) -> NDArray[np.float32]:
+        """Return a window, NaN where nothing is stored. Raises ChunkError."""
+        ...
 
 
 class Window:
@@ -105,7 +120,7 @@ class Comparisons:
         return not self.are_spent and shows_the_same(larger, smaller)
 
 
-def shows_the_same(larger: Window, smaller: Window) -> bool:
+def shows_the_same(larger: GrayWindows, smaller: GrayWindows) -> bool:
     """Return whether windows of the smaller page are those of the larger one, reduced.
 
     Windows with the most structure are compared, since all slides are alike where there is glass.
@@ -143,7 +158,7 @@ def ranges_to_compare(larger: Window, smaller: Window) -> list[tuple[int, int]]:
     return smaller.ranges(boxes) + larger.ranges(finer)
 
 
-def _looked_at(smaller: Window, factor: float) -> tuple[int, list[tuple[int, int]]]:
+def _looked_at(smaller: GrayWindows, factor: float) -> tuple[int, list[tuple[int, int]]]:
     """Return the side of the windows that are looked at, and the x and y of each."""
     width, height = smaller.size_px
     side = max(4, min(_SIDE_PX, width, height, math.floor(_MOST_SIDE_PX / factor)))
@@ -157,7 +172,7 @@ def _looked_at(smaller: Window, factor: float) -> tuple[int, list[tuple[int, int
     ]
 
 
-def _places_by_structure(smaller: Window, factor: float) -> list[tuple[int, int, int]]:
+def _places_by_structure(smaller: GrayWindows, factor: float) -> list[tuple[int, int, int]]:
     """Return the x, y and side of windows, those with the largest deviation first."""
     width, height = smaller.size_px
     found: list[tuple[float, tuple[int, int, int]]] = []
@@ -171,7 +186,7 @@ def _places_by_structure(smaller: Window, factor: float) -> list[tuple[int, int,
 
 
 def _agree(
-    larger: Window, smaller: Window, place: tuple[int, int, int], factor: float
+    larger: GrayWindows, smaller: GrayWindows, place: tuple[int, int, int], factor: float
 ) -> bool | None:
     """Return whether both show the same there; None where one of them stores too little."""
     x, y, side = place

@@ -16,6 +16,7 @@ from viewer.slides.writing.ome_xml import OME_NAMESPACE, SCHEMA_LOCATION
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage
 
+    from viewer.slides.writing.deidentifying.level_check import LevelCheck
     from viewer.slides.writing.deidentifying.report import Report
 
     Element = ElementTree.Element
@@ -59,7 +60,7 @@ class _KeptImage(msgspec.Struct):
     planes: dict[tuple[int, int, int], int]
 
 
-def kept_of_ome(tiff: TiffFile, report: Report) -> list[KeptDirectory]:
+def kept_of_ome(tiff: TiffFile, report: Report, check: LevelCheck) -> list[KeptDirectory]:
     """Return the directories of the images of tissue, the first with the new XML.
 
     Raises WritingError where the XML cannot be used or names further files.
@@ -75,9 +76,9 @@ def kept_of_ome(tiff: TiffFile, report: Report) -> list[KeptDirectory]:
         raise WritingError(
             "This OME-TIFF is one of several files that belong together; convert the slide first."
         )
-    kept = _tissue(list(zip(elements, described, strict=True)), pages, report)
+    kept = _tissue(list(zip(elements, described, strict=True)), pages, report, check)
     used = sorted({plane for each in kept for plane in each.planes.values()})
-    used += _levels_behind(pages, used, described, report)
+    used += _levels_behind(pages, used, described, report, check)
     place = {old: new for new, old in enumerate(used)}
     for each in kept:
         each.planes = {key: place[plane] for key, plane in each.planes.items()}
@@ -90,12 +91,22 @@ def kept_of_ome(tiff: TiffFile, report: Report) -> list[KeptDirectory]:
 
 
 def _directory(page: TiffPage, report: Report) -> KeptDirectory:
-    subs = [sub.aspage() for sub in page.pages] if page.subifds and page.pages else []
-    return KeptDirectory(page, subs=[_directory(sub, report) for sub in subs])
+    """Return a directory with those below it that are its levels."""
+    subs: list[KeptDirectory] = []
+    for each in page.pages if page.subifds and page.pages else ():
+        sub = each.aspage()
+        if _is_level(sub, page):
+            subs.append(KeptDirectory(sub))
+        else:
+            report.remove(f"other image, {sub.imagewidth} x {sub.imagelength}")
+    return KeptDirectory(page, subs=subs)
 
 
 def _tissue(
-    images: list[tuple[Element, OmeImage]], pages: list[TiffPage], report: Report
+    images: list[tuple[Element, OmeImage]],
+    pages: list[TiffPage],
+    report: Report,
+    check: LevelCheck,
 ) -> list[_KeptImage]:
     """Return the images that show tissue: the largest, its levels, and others of its scale."""
 
@@ -109,7 +120,8 @@ def _tissue(
     main = max(telling, key=lambda each: each[2].imagewidth * each[2].imagelength)
     kept: list[_KeptImage] = []
     for element, image, page in sized:
-        is_known = image is main[1] or _is_level(page, main[2]) or _same_scale(image, main[1])
+        is_known = image is main[1] or _same_scale(image, main[1])
+        is_known = is_known or (_is_level(page, main[2]) and check.shows_the_slide(page))
         if is_known and not _BESIDE.search(image.name):
             kept.append(_KeptImage(element, image, dict(image.planes)))
         else:
@@ -121,7 +133,11 @@ def _tissue(
 
 
 def _levels_behind(
-    pages: list[TiffPage], used: list[int], described: list[OmeImage], report: Report
+    pages: list[TiffPage],
+    used: list[int],
+    described: list[OmeImage],
+    report: Report,
+    check: LevelCheck,
 ) -> list[int]:
     """Return directories that the XML does not name and that are levels of the first image."""
     named = {plane for image in described for plane in image.planes.values()}
@@ -130,7 +146,7 @@ def _levels_behind(
     for index, page in enumerate(pages):
         if index in named:
             continue
-        if page.is_tiled and _is_level(page, main):
+        if page.is_tiled and _is_level(page, main) and check.shows_the_slide(page):
             levels.append(index)
         else:
             report.remove(f"other image, {page.imagewidth} x {page.imagelength}")

@@ -15,6 +15,7 @@ from viewer.slides.writing.errors import WritingError
 if TYPE_CHECKING:
     from tifffile import TiffFile
 
+    from viewer.slides.writing.deidentifying.level_check import LevelCheck
     from viewer.slides.writing.deidentifying.report import Report
 
     Element = ElementTree.Element
@@ -49,14 +50,16 @@ _GROUP = re.compile(r"0x[0-9a-fA-F]{4}")
 _MOST_DEPTH = 32
 
 
-def kept_of_philips(tiff: TiffFile, report: Report) -> list[KeptDirectory]:
+def kept_of_philips(tiff: TiffFile, report: Report, check: LevelCheck) -> list[KeptDirectory]:
     """Return the levels. Raises WritingError where there is none, or no XML."""
     pages = [tiff.pages[index].aspage() for index in range(len(tiff.pages))]
     software = _SOFTWARE_NAME.match(str(pages[0].tags.valueof(_SOFTWARE, "")))
     kept: list[KeptDirectory] = []
     for index, page in enumerate(pages):
         name = None if index == 0 else _BESIDE.search(page.description)
-        if not page.is_tiled or name:
+        level = _LEVEL.match(page.description.strip())
+        is_level = index == 0 or bool(level)
+        if not page.is_tiled or name or not (is_level or check.shows_the_slide(page)):
             what = name[1].lower() if name else "other"
             report.remove(f"{what} image, {page.imagewidth} x {page.imagelength}")
             continue
@@ -64,7 +67,7 @@ def kept_of_philips(tiff: TiffFile, report: Report) -> list[KeptDirectory]:
         if index == 0:
             texts[_SOFTWARE] = software[0] if software else "Philips DP v1.0"
             texts[_DESCRIPTION] = described(page.description, report)
-        elif level := _LEVEL.match(page.description.strip()):
+        elif level:
             texts[_DESCRIPTION] = level[0]
         kept.append(KeptDirectory(page, texts))
     if not kept or kept[0].page is not pages[0]:

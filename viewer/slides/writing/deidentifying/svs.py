@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from viewer.slides.writing.deidentifying.tiff_copy import KeptDirectory
@@ -11,10 +12,11 @@ from viewer.slides.writing.errors import WritingError
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage
 
+    from viewer.slides.writing.deidentifying.level_check import LevelCheck
     from viewer.slides.writing.deidentifying.report import Report
 
 _DESCRIPTION = 270
-_BESIDE = re.compile(r"\b(label|macro|overview|barcode)\b", re.IGNORECASE)
+_BESIDE = re.compile(r"label|macro|overview|barcode", re.IGNORECASE)
 _LIBRARY = re.compile(r"Aperio (?:Image Library|Leica Biosystems GT450(?: DX)?) v\d+(?:\.\d+)*")
 _GEOMETRY = re.compile(
     r"\d+x\d+|\[\d+,\d+ \d+x\d+\]|\(\d+x\d+\)|->|-|"
@@ -30,8 +32,11 @@ _THUMBNAIL = 1
 """The directory of the thumbnail, where there is one."""
 
 
-def kept_of_svs(tiff: TiffFile, report: Report) -> list[KeptDirectory]:
+def kept_of_svs(tiff: TiffFile, report: Report, check: LevelCheck) -> list[KeptDirectory]:
     """Return the levels and the thumbnail, described by geometry, codec and scale alone.
+
+    Scanners say of both what they were reduced from; a tiled image of which nothing is said is a
+    level where it shows what the slide does.
 
     Raises WritingError where no level is found.
     """
@@ -43,7 +48,12 @@ def kept_of_svs(tiff: TiffFile, report: Report) -> list[KeptDirectory]:
     for index, page in enumerate(pages):
         name = _beside(page)
         is_alike = _is_alike(page, base) and not name
-        if is_alike and (page.is_tiled or (index == _THUMBNAIL and page.subfiletype == 0)):
+        is_thumbnail = index == _THUMBNAIL and page.subfiletype == 0
+        is_said = page is base or _is_reduced(page)
+        if is_alike and (
+            (is_said and (page.is_tiled or is_thumbnail))
+            or (page.is_tiled and check.shows_the_slide(page))
+        ):
             kept.append(KeptDirectory(page, {_DESCRIPTION: described(page.description, report)}))
         else:
             what = name or "other"
@@ -54,7 +64,14 @@ def kept_of_svs(tiff: TiffFile, report: Report) -> list[KeptDirectory]:
 def _beside(page: TiffPage) -> str:
     """Return which image beside the tissue a page is by its first words, such as label."""
     name = _BESIDE.search(page.description.split("|")[0])
-    return name[1].lower() if name else ""
+    return name[0].lower() if name else ""
+
+
+def _is_reduced(page: TiffPage) -> bool:
+    """Return whether a page's words say that it is the slide, reduced to the page's size."""
+    words = page.description.split("|")[0].split()
+    size = f"{page.imagewidth}x{page.imagelength}"
+    return any(pair == ("->", size) for pair in pairwise(words))
 
 
 def described(description: str, report: Report) -> str:

@@ -132,7 +132,7 @@ class TiffCopy:
             return None
         if tag.code not in (_MCU_STARTS, _UPPER_MCU_STARTS):
             return self._raw(tag) if kind in _NARROW and tag.count == 1 else None
-        data, size_bytes = self._raw(tag), int(sum(page.databytecounts))
+        data, size_bytes = self._raw(tag), _data_bytes(KeptDirectory(page))
         are_right = are_places if tag.code == _MCU_STARTS else are_upper_halves
         is_right = kind in (LONG, 13) and are_right(data, self._order, size_bytes)
         return data if is_right else None
