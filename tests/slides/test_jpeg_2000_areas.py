@@ -28,6 +28,7 @@ from viewer.slides import TileError
 from viewer.slides.derived_levels import with_fine_steps
 from viewer.slides.errors import DamagedSlideError, UnsupportedSlideError
 from viewer.slides.opening_here import open_here
+from viewer.slides.readers.chunk_windows import KEPT_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -222,8 +223,10 @@ def test_what_is_not_read_so_is_refused_where_memory_has_no_room(
         entries, table = (picture()[..., 0] >> 4).astype(np.uint8), np.arange(48).reshape(16, 3)
         jp2_of(path, entries, SRGB, *_palette_boxes(table, (0, 1, 2), how=0))
     else:
-        monkeypatch.setattr(f"{READERS}.jpeg_2000_chunks.TILE_BYTES", Limit(1000, ""))
         Image.fromarray(picture()).save(path)
+        size_bytes = path.stat().st_size
+        limit = Limit(KEPT_BYTES + size_bytes // 2, "")
+        monkeypatch.setattr(f"{READERS}.jpeg_2000_chunks.TILE_BYTES", limit)
     with pytest.raises(UnsupportedSlideError, match="too large to hold in memory"):
         open_here(path)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from viewer.limits import TILE_BYTES
 from viewer.progress import tell_progress
+from viewer.slides.readers.chunk_windows import KEPT_BYTES
 from viewer.slides.readers.image_chunks import deep_colors
 from viewer.slides.readers.jpeg_2000_area_code import area_code
 from viewer.slides.readers.jpeg_2000_areas import AreaDecoder
@@ -32,7 +33,8 @@ _CHUNK_PX, _OVERVIEW_CHUNK_PX = 1024, 512
 def area_chunks(path: Path) -> AreaChunks | None:
     """Return a JPEG 2000 by areas; None where it is of a kind that is not read so.
 
-    Those are the kinds of `area_code`, and a tile whose code memory has no room for.
+    Those are the kinds of `area_code`, and a tile whose code memory has no room for beside the
+    squares that are kept.
 
     Raises
     ------
@@ -43,7 +45,7 @@ def area_chunks(path: Path) -> AreaChunks | None:
     """
     file = shared_file(path)
     code = area_code(CodePlace(file, 0, file.size_bytes))
-    if code is None or code.tile_bytes > TILE_BYTES.most:
+    if code is None or code.tile_bytes + KEPT_BYTES > TILE_BYTES.most:
         return None
     return AreaChunks(code)
 
