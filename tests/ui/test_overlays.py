@@ -463,7 +463,13 @@ def test_nuclei_are_colored_by_area_and_told_under_the_cursor(
     inside = next(c for c in objects.centroids if canvas.view.box.grown(-20).contains(Point(*c)))
     screen = canvas.view.to_screen(Point(*inside.tolist()))
     qtbot.mouseMove(canvas, QPoint(round(screen.x), round(screen.y)))
-    qtbot.waitUntil(lambda: field_window.status.overlay.text().startswith("Nucleus, Area µm²"))
+    shown, size = field_window.status.overlay, field_window.size()
+    qtbot.waitUntil(lambda: shown.text().startswith("Nucleus, Area µm²"))
+    told = shown.text()
+    with qtbot.waitSignal(field_window.overlays.figures_changed):
+        page.range.setValue((low, high))
+    assert shown.text() == told, "the mouse rests"
+    assert field_window.size() == size, "a long text moves no slide"
 
 
 @pytest.mark.usefixtures("known_nuclei")

@@ -186,6 +186,12 @@ class SlideCanvas(StreamedWidget):
         """Return where the mouse is, in logical pixels; None off the canvas."""
         return self._tool_input.pointer
 
+    @property
+    def pointed_at(self) -> Point | None:
+        """Return the level-0 point under the mouse, which may rest; None off the canvas."""
+        pointer = self.pointer
+        return None if pointer is None else self.view.to_slide(pointer)
+
     @guarded()
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

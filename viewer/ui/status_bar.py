@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
-from PySide6.QtCore import QRect, Qt
+from PySide6.QtCore import QRect, QSize, Qt
 from PySide6.QtGui import QPainter
 from PySide6.QtWidgets import QLabel, QSizePolicy, QStatusBar, QStyleOption, QWidget
 
@@ -43,7 +43,7 @@ class WindowStatusBar(QStatusBar):
         self.trouble.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.cursor_label = _label("Position under the cursor", self)
         self.drawing = _label("What is being drawn", self)
-        self.overlay = _label("Overlay", self)
+        self.overlay = _as_label(_GivingWay(self), "Overlay")
         self.display = _label("Display", self)
         self.rotation = _label("Rotation", self)
         self.loading = _label("Loading", self)
@@ -130,6 +130,7 @@ class WindowStatusBar(QStatusBar):
     def show_overlay(self, text: str) -> None:
         """What overlays tell of the place under the cursor, or how far they are."""
         self.overlay.setText(text)
+        self.overlay.setToolTip(plain_tip(text))
 
     def show_recording(self, state: str) -> None:
         """Say whether the reading is recorded: "off", "on" or "paused"."""
@@ -228,8 +229,33 @@ def shown_plane(axes: Axes, plane: ImagePlane) -> str:
     return ", ".join(parts)
 
 
+class _GivingWay(QLabel):
+    """A text that ends with an ellipsis where it has no room, and makes no window wider."""
+
+    @guarded(QSize())
+    def minimumSizeHint(self) -> QSize:
+        return QSize(0, super().minimumSizeHint().height())
+
+    @guarded()
+    def paintEvent(self, event: QPaintEvent) -> None:
+        room = self.contentsRect()
+        shown = self.fontMetrics().elidedText(
+            self.text(), Qt.TextElideMode.ElideRight, room.width()
+        )
+        if shown == self.text():
+            super().paintEvent(event)
+            return
+        painter = QPainter(self)
+        painter.setPen(self.palette().windowText().color())
+        flags = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+        painter.drawText(room, flags | Qt.TextFlag.TextSingleLine, shown)
+
+
 def _label(name: str, parent: QWidget) -> QLabel:
-    label = QLabel(parent)
+    return _as_label(QLabel(parent), name)
+
+
+def _as_label(label: QLabel, name: str) -> QLabel:
     label.setAccessibleName(name)
     label.setContentsMargins(6, 0, 6, 0)
     label.setTextFormat(Qt.TextFormat.PlainText)

@@ -368,7 +368,7 @@ class OverlaysController(QObject):
         self._settings.show_figures()
         run = self.active
         if run is not None and run.progress.total:
-            self.values.tell(run.pane, None)
+            self.values.tell(run.pane, run.pane.canvas.pointed_at)
         self.figures_changed.emit()
 
     def _show_active(self) -> None:
