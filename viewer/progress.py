@@ -30,6 +30,17 @@ def progress_to(tell: Tell) -> Generator[None]:
         _heard_by.reset(token)
 
 
+@contextmanager
+def progress_part(begin: float, end: float) -> Generator[None]:
+    """Have the shares that work in the block tells count as this part of the whole."""
+    heard_by = _heard_by.get()
+    if heard_by is None:
+        yield
+        return
+    with progress_to(lambda share: heard_by(begin + share * (end - begin))):
+        yield
+
+
 def tell_progress(share: float) -> None:
     """Tell whoever waits which share is done; raises what they raise to end the work.
 

@@ -25,6 +25,14 @@ def bars(*columns: ProgressColumn) -> Bar:
 
 
 @contextmanager
+def share_bar(title: str) -> Generator[Callable[[float], None]]:
+    """Give what shows which share of something is done, 0 to 1."""
+    with bars() as bar:
+        task = bar.add_task(title, total=1.0)
+        yield lambda share: bar.update(task, completed=share)
+
+
+@contextmanager
 def progress_bar() -> Generator[Callable[[Progress], None]]:
     """Give what shows how far a run is."""
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn

@@ -134,6 +134,8 @@ def import_sessions(
     json: JsonOption = False,
 ) -> None:
     """Make sessions of a log: the reference recorder's, QuPath's view tracking, CSV or JSONL."""
+    from viewer.cli.progress_bar import share_bar
+    from viewer.progress import progress_to
     from viewer.recording.importers import ImportOptions, import_log
     from viewer.recording.library import sessions_folder
     from viewer.recording.session import SessionError
@@ -160,7 +162,8 @@ def import_sessions(
     notes: list[str] = []
     try:
         skipped: list[str] = []
-        ids = import_log(log, sessions_folder(), options, skipped, notes)
+        with share_bar(log.name) as show, progress_to(show):
+            ids = import_log(log, sessions_folder(), options, skipped, notes)
     except SessionError as error:
         fail(str(error))
     if skipped:

@@ -14,6 +14,7 @@ from viewer.annotations.formats.problems import AnnotationFileError
 from viewer.audit_log import trail
 from viewer.errors import reason_of
 from viewer.plurals import plural
+from viewer.progress import progress_part, while_wanted
 from viewer.recording.events import AnyEvent, IdleChanged, Pointer, SlideClosed, SlideOpened
 from viewer.recording.importers.event_log import looks_like_event_log, read_event_logs
 from viewer.recording.importers.event_log_session import session_id_of, write_event_log
@@ -47,6 +48,10 @@ if TYPE_CHECKING:
     from viewer.annotations.formats.origins import Origin
     from viewer.recording.event_writer import Entry
     from viewer.recording.importers.foreign_views import ForeignView
+
+
+_READ_SHARE = 0.7
+"""Of the time that an import takes; the rest goes by writing."""
 
 
 class ImportOptions(msgspec.Struct, frozen=True):
@@ -109,9 +114,11 @@ def import_log(
         The log cannot be read or understood, or the library cannot be written; nothing is added.
     """
     try:
-        text = LogText(path)
+        with progress_part(0.0, 0.0):  # its beginning, which is read again
+            text = LogText(path)
         is_event_log = looks_like_event_log(text.head) and not options.columns
-        read = [] if is_event_log else _sessions(text, options)
+        with progress_part(0.0, _READ_SHARE):
+            read = [] if is_event_log else _sessions(text, options)
     except OSError as error:
         raise SessionError(f"{path.name} cannot be read: {reason_of(error)}.") from error
     except AnnotationFileError as error:
@@ -131,9 +138,10 @@ def import_log(
     made: list[Path] = []
     sentences = notes if notes is not None else []
     try:
-        for session in found:
+        for number, session in enumerate(found):
             shift_px, said = _shift(text, options)
-            digest = _digest(text, session, options, shift_px)
+            with progress_part(_READ_SHARE, _READ_SHARE):
+                digest = _digest(text, session, options, shift_px)
             known = sorted(library.glob(f"*Z-{digest}"))
             if known:
                 sentences.append(f"{path.name} is imported already, as {known[0].name}.")
@@ -145,7 +153,10 @@ def import_log(
             session.views.shift(*shift_px)
             sentences += found_notes
             header = _header(session, path, options, digest, found_notes)
-            made.append(write_session(_entries(session, header, away), header, library))
+            share = (1 - _READ_SHARE) / len(found)
+            begin = _READ_SHARE + number * share
+            with progress_part(begin, begin + share):
+                made.append(write_session(_entries(session, header, away), header, library))
             ids.append(header.id)
     except OSError as error:
         for folder in made:
@@ -225,7 +236,9 @@ def _digest(
 
 def _sessions(text: LogText, options: ImportOptions) -> list[ForeignSession]:
     if not options.columns:
-        if looks_like_reference(text):
+        with progress_part(0.0, 0.0):  # it looks at the beginning
+            is_reference = looks_like_reference(text)
+        if is_reference:
             return reference_sessions(text.whole())
         if looks_like_qupath(text.head):
             return [qupath_session(text)]
@@ -246,7 +259,7 @@ def _events(
     begins, ends = {begin for begin, _ in away}, {end for _, end in away}
     slide = header.slide
     yield session.views[0].at_ns, SlideOpened(slide.identity, slide.width_px, slide.height_px)
-    for seen in session.views:
+    for seen in while_wanted(session.views, len(session.views)):
         if seen.at_ns in ends:
             ends.discard(seen.at_ns)
             yield seen.at_ns, IdleChanged(begins=False)

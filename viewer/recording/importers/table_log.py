@@ -150,6 +150,8 @@ def table_session(text: LogText, columns: Mapping[str, str], time_unit: str) -> 
             f'The log has no column "{missing[0]}": name its columns, for example '
             f"--column time=T --column x=LEFT (it has {_listed(present)})."
         )
+    if not is_json:  # whose later rows may have more columns
+        names = {name: theirs for name, theirs in names.items() if theirs in present}
     _take_views(session, rows, names, time_unit, rotation_unit_deg=1.0)
     return session
 
