@@ -204,6 +204,16 @@ def test_a_zip_writes_nothing_outside_of_its_folder(
     assert not any(each.is_symlink() for each in inside.rglob("*"))
 
 
+def test_a_zip_unpacks_no_programs_and_no_files_without_number(tmp_path: Path) -> None:
+    files = [(f"m/{name}", b"x", FILE) for name in ("a.pt", "a.py", "A.PYC", "b/c.ipynb")]
+    folder = unpack(zip_of(tmp_path / "programs.zip", files), tmp_path)
+    assert [each.name for each in folder.rglob("*") if each.is_file()] == ["a.pt"]
+    many = zip_of(tmp_path / "many.zip", [(f"{n}.txt", b"", FILE) for n in range(2001)])
+    with pytest.raises(BundleError, match="holds 2,001 files"):
+        unpack(many, tmp_path)
+    assert list((tmp_path / "many").iterdir()) == []
+
+
 def test_weights_that_are_a_link_are_not_followed(secret: Path, tmp_path: Path) -> None:
     """The text of the link is what the zip holds, not what lies at its end."""
     members = [("model.json", CARD, FILE), ("weights.safetensors", bytes(secret), LINK)]
