@@ -20,6 +20,7 @@ from viewer.limits import DICOM_HEADER_BYTES, LimitError, open_regular
 from viewer.slides.dicom_header import WHOLE_SLIDE
 from viewer.slides.dicom_kinds import HEAD_BYTES, is_dicom
 from viewer.slides.readers.dicom_files import check_elements
+from viewer.slides.readers.dicom_frames import HALF_CHROMA
 from viewer.slides.slide_files import dicom_series
 from viewer.slides.writing.deidentifying.dicom_attributes import AttributeCleaner
 from viewer.slides.writing.deidentifying.dicom_pixels import (
@@ -40,10 +41,12 @@ if TYPE_CHECKING:
 
     from viewer.slides.writing.watch import Watch
 
-_BESIDE = ("LABEL", "OVERVIEW", "LOCALIZER")
+_TISSUE = frozenset(("VOLUME", "THUMBNAIL"))
+_BESIDE = ("LABEL", "OVERVIEW", "LOCALIZER", "MACRO")
 _IMPLICIT = "1.2.840.10008.1.2"
 _NATIVE = frozenset((_IMPLICIT, "1.2.840.10008.1.2.1"))
 _REFUSED = frozenset(("1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2"))
+_BURNED_IN = "A file says that text is burned into its pixels: it stays, so look at the copy."
 _MOST_FILES = 2000
 _COPIED_SHARE = 0.95
 _UNDEFINED = 0xFFFFFFFF
@@ -154,19 +157,17 @@ def _kept(files: list[Path], report: Report) -> list[_Instance]:
             except Exception as error:  # a spoilt file can make the parser fail in any way
                 raise DamagedFileError(path.name, error) from error
             at = file.tell()
-        kinds = [str(each) for each in attributes.get("ImageType") or ()]
         syntax = str(attributes.file_meta.get("TransferSyntaxUID", ""))
-        name = next((each.lower() for each in kinds if each in _BESIDE), "")
         if str(attributes.get("SOPClassUID", "")) != WHOLE_SLIDE:
             report.remove("file that is no image of the slide")
-        elif name:
-            report.remove(f"{name} image")
-        elif str(attributes.get("SpecimenLabelInImage", "")) == "YES":
-            report.remove("image that shows the label")
+        elif beside := _beside(attributes):
+            report.remove(beside)
         elif syntax in _REFUSED:
             raise WritingError(f"{path.name} is stored in a way that is out of use ({syntax}).")
         else:
             kept.append(_Instance(path, attributes, syntax, at))
+            if str(attributes.get("BurnedInAnnotation", "")).strip().upper() == "YES":
+                report.notes.append(_BURNED_IN)
     if not kept:
         raise WritingError("The slide holds no image of tissue, or all show its label.")
     series = {str(each.attributes.get("SeriesInstanceUID", "")) for each in kept}
@@ -177,6 +178,28 @@ def _kept(files: list[Path], report: Report) -> list[_Instance]:
         )
     width = "TotalPixelMatrixColumns"
     return sorted(kept, key=lambda each: -int(each.attributes.get(width, 0) or 0))
+
+
+def _beside(attributes: Dataset) -> str:
+    """Return what an image that is not of tissue alone is; "" for one that is."""
+    kinds = [_word(each) for each in attributes.get("ImageType") or ()]
+    flavors = kinds[2:3]
+    for name in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
+        for group in attributes.get(name) or ():
+            for frame in group.get("WholeSlideMicroscopyImageFrameTypeSequence") or ():
+                frame_kinds = [_word(each) for each in frame.get("FrameType") or ()]
+                flavors += frame_kinds[2:3]
+                kinds += frame_kinds
+    if name := next((each.lower() for each in kinds if each in _BESIDE), ""):
+        return f"{name} image"
+    if set(flavors) - _TISSUE:
+        return "image of another kind"
+    shows_label = _word(attributes.get("SpecimenLabelInImage", "NO")) not in ("NO", "")
+    return "image that shows the label" if shows_label else ""
+
+
+def _word(value: object) -> str:
+    return str(value).strip("\0 ").upper()
 
 
 def _write(
@@ -202,8 +225,15 @@ def _write(
     write_dataset(held, attributes)
     with open_regular(instance.path) as file:
         if instance.syntax in _NATIVE:
-            size, head = _native(file, instance.pixels_at, is_implicit=is_implicit)
+            stored, head = _native(file, instance.pixels_at, is_implicit=is_implicit)
+            size = _pixel_bytes(instance.attributes)
+            if size > stored:
+                raise WritingError("The pixels of a file are cut short.")
+            if stored > size + size % 2:
+                report.remove("bytes behind an image")
+            head = head[:-4] + struct.pack("<I", size + size % 2)
             copy_native(file, out, size, head, watch)
+            out.write(bytes(size % 2))
             return
         frames = int(instance.attributes.get("NumberOfFrames", 1) or 1)
         found = encapsulated_frames(file, instance.pixels_at + 12, frames)
@@ -218,3 +248,13 @@ def _native(file: BinaryIO, at: int, *, is_implicit: bool) -> tuple[int, bytes]:
     if len(head) < 8 or size == _UNDEFINED:
         raise WritingError("The pixels of a file are damaged.")
     return size, head
+
+
+def _pixel_bytes(attributes: Dataset) -> int:
+    """Return how many bytes the pixels of a file take where they are not compressed."""
+    names = ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated")
+    rows, columns, samples, bits = (int(attributes.get(each, 0) or 0) for each in names)
+    frames = int(attributes.get("NumberOfFrames", 1) or 1)
+    if str(attributes.get("PhotometricInterpretation", "")) == HALF_CHROMA:
+        samples = 2
+    return -(-rows * columns * samples * bits * frames // 8)

@@ -8,12 +8,14 @@ profile does not know, or that stands where it should not, goes too.
 from __future__ import annotations
 
 import re
+import struct
+from functools import cache
 from typing import TYPE_CHECKING
 
-from pydicom.datadict import keyword_for_tag
+from pydicom.datadict import dictionary_VM, dictionary_VR, keyword_for_tag
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
-from pydicom.uid import generate_uid
+from pydicom.uid import UID, generate_uid
 
 from viewer.slides.writing.deidentifying.report import whole_profile
 
@@ -23,12 +25,32 @@ if TYPE_CHECKING:
     from viewer.slides.writing.deidentifying.report import Report
 
 _NUMERIC = frozenset(("DS", "FD", "FL", "IS", "SL", "SS", "SV", "UL", "US", "UV"))
-_NUMERIC_GROUPS = frozenset((0x0020, 0x0022, 0x0028, 0x0048))
 _NUMBERS = frozenset((
-    "SliceThickness", "XOffsetInSlideCoordinateSystem", "YOffsetInSlideCoordinateSystem",
-    "ZOffsetInSlideCoordinateSystem",
+    "NumberOfFrames", "SamplesPerPixel", "PlanarConfiguration", "Rows", "Columns", "BitsAllocated",
+    "BitsStored", "HighBit", "PixelRepresentation", "PixelSpacing", "SliceThickness",
+    "SpacingBetweenSlices", "WindowCenter", "WindowWidth", "RescaleIntercept", "RescaleSlope",
+    "SmallestImagePixelValue", "LargestImagePixelValue", "PixelPaddingValue",
+    "LossyImageCompressionRatio", "RedPaletteColorLookupTableDescriptor",
+    "GreenPaletteColorLookupTableDescriptor", "BluePaletteColorLookupTableDescriptor",
+    "XOffsetInSlideCoordinateSystem", "YOffsetInSlideCoordinateSystem",
+    "ZOffsetInSlideCoordinateSystem", "ImagedVolumeWidth", "ImagedVolumeHeight",
+    "ImagedVolumeDepth", "TotalPixelMatrixColumns", "TotalPixelMatrixRows",
+    "TotalPixelMatrixFocalPlanes", "DistanceBetweenFocalPlanes", "NumberOfFocalPlanes",
+    "RecommendedAbsentPixelCIELabValue", "ImageOrientationSlide", "NumberOfOpticalPaths",
+    "ColumnPositionInTotalImagePixelMatrix", "RowPositionInTotalImagePixelMatrix",
+    "ObjectiveLensPower", "ObjectiveLensNumericalAperture", "CondenserLensPower",
+    "IlluminationWaveLength", "LightPathFilterPassThroughWavelength", "LightPathFilterPassBand",
+    "ImagePathFilterPassThroughWavelength", "ImagePathFilterPassBand", "DimensionIndexValues",
+    "InConcatenationNumber", "InConcatenationTotalNumber", "ConcatenationFrameOffsetNumber",
 ))  # fmt: skip
-"""Numbers of other groups."""
+"""Numbers of sizes, scale, coding and optics. Those that count studies, series and acquisitions are
+given by who orders them, and may be those of a case."""
+_MOST_VALUES = 8
+"""Of a number that the standard lets have any number of values."""
+_MOST_DIGITS, _LARGEST = 10, 1e7
+"""Of a decimal."""
+_WRITTEN = frozenset(("DS", "IS"))
+"""Numbers that are written as texts."""
 _DECIMAL = re.compile(r"[+\-]?(\d+\.?\d*|\.\d+)([eE][+\-]?\d+)?")
 _WORDS = frozenset((
     "ORIGINAL", "DERIVED", "PRIMARY", "SECONDARY", "VOLUME", "THUMBNAIL", "NONE", "RESAMPLED", "SM",
@@ -56,18 +78,18 @@ _CODE_SEQUENCES = frozenset((
     "IlluminationTypeCodeSequence", "IlluminationColorCodeSequence", "ContainerTypeCodeSequence",
     "LensesCodeSequence", "LightPathFilterTypeStackCodeSequence", "ChannelDescriptionCodeSequence",
 ))  # fmt: skip
-_SCHEMES = frozenset(("DCM", "SCT", "SRT"))
-_CODE = re.compile(r"\d{5,18}|[A-Z]-[0-9A-F]{3,6}")
+_SCHEMES = ("DCM", "SCT")
 _MEANINGS = {
-    "111741": "Transmission illumination", "111742": "Reflection illumination",
-    "111743": "Epifluorescence illumination", "111744": "Brightfield illumination",
-    "111745": "Brightfield illumination", "414298005": "Full Spectrum", "R-102C0": "Full Spectrum",
-    "433466003": "Microscope slide", "A-0101B": "Microscope slide",
+    ("DCM", "111741"): "Transmission illumination", ("DCM", "111742"): "Reflection illumination",
+    ("DCM", "111743"): "Epifluorescence illumination",
+    ("DCM", "111744"): "Brightfield illumination", ("DCM", "111745"): "Brightfield illumination",
+    ("SCT", "414298005"): "Full Spectrum", ("SRT", "R-102C0"): "Full Spectrum",
+    ("SCT", "433466003"): "Microscope slide", ("SRT", "A-0101B"): "Microscope slide",
 }  # fmt: skip
+"""Of the codes that nearly every slide holds, by scheme and value."""
 _POINTERS = frozenset(("DimensionIndexPointer", "FunctionalGroupPointer"))
-_STANDARD = "1.2.840.10008."
-"""What the UIDs of the standard itself begin with."""
 _PROFILE = "ICCProfile"
+_DISCRETE, _LINEAR = 0, 1
 _MOST_ENTRIES, _DESCRIPTOR_VALUES = 1 << 16, 3
 _TABLES = re.compile(r"(Segmented)?(Red|Green|Blue)PaletteColorLookupTableData")
 _EMPTY = (
@@ -103,7 +125,7 @@ class AttributeCleaner:
 
     def new_uid(self, old: str) -> str:
         """Return the UID that stands for another; those of the standard stand for themselves."""
-        if old.startswith(_STANDARD):
+        if _is_standard(old):
             return old
         return self._uids.setdefault(old, str(generate_uid(prefix=None)))
 
@@ -130,6 +152,7 @@ class AttributeCleaner:
         new.AcquisitionContextSequence = Sequence()
         if "ContainerTypeCodeSequence" not in new:
             new.ContainerTypeCodeSequence = Sequence()
+        new.SeriesNumber = new.InstanceNumber = "1"
         for number, specimen in enumerate(new.get("SpecimenDescriptionSequence") or (), 1):
             specimen.SpecimenIdentifier = str(number)
             specimen.IssuerOfTheSpecimenIdentifierSequence = Sequence()
@@ -187,10 +210,13 @@ class AttributeCleaner:
         if self._is_harmless(name, element) or _is_table(name, element, target):
             target.add_new(element.tag, element.VR, value)
             return True
+        if name in _NUMBERS and (numbers := _plain_numbers(element)) is not None:
+            target.add_new(element.tag, element.VR, numbers)
+            return True
         return False
 
     def _copied_uids(self, name: str, value: object, target: Dataset) -> bool:
-        if name == "SOPClassUID" and str(value).startswith(_STANDARD):
+        if name == "SOPClassUID" and _is_standard(str(value)):
             setattr(target, name, value)
             return True
         if name not in _UID_ATTRIBUTES:
@@ -199,12 +225,10 @@ class AttributeCleaner:
         return True
 
     def _is_harmless(self, name: str, element: DataElement) -> bool:
-        """Return whether an element holds nothing but numbers, or words of the standard."""
+        """Return whether an element holds nothing but words and tags of the standard."""
         values = element.value if element.VM > 1 else [element.value]
         if name in _POINTERS:
-            return element.VR == "AT"
-        if element.VR in _NUMERIC and (element.tag.group in _NUMERIC_GROUPS or name in _NUMBERS):
-            return all(_DECIMAL.fullmatch(str(each).strip()) for each in values if each is not None)
+            return element.VR == "AT" and all(keyword_for_tag(each) for each in values if each)
         return name in _WORD_ATTRIBUTES and all(str(each) in _WORDS | {""} for each in values)
 
 
@@ -215,25 +239,82 @@ _UID_ATTRIBUTES = frozenset((
 ))  # fmt: skip
 
 
+def _is_standard(uid: str) -> bool:
+    """Return whether a UID is one of those that the standard itself gives, which have names."""
+    return UID(uid).name != uid
+
+
+def _plain_numbers(element: DataElement) -> list[object] | None:
+    """Return the numbers of an element, no more of them and no longer than its kind has.
+
+    None where it holds others, or is of another type than the standard says.
+    """
+    if element.VR not in _NUMERIC or element.VR not in dictionary_VR(element.tag).split(" or "):
+        return None
+    values = list(element.value) if element.VM > 1 else [element.value]
+    values = [each for each in values if each not in (None, "")]
+    most = dictionary_VM(element.tag)
+    if len(values) > (int(most) if most.isdecimal() else _MOST_VALUES):
+        return None
+    if element.VR not in _WRITTEN:
+        return values
+    if not all(_DECIMAL.fullmatch(str(each).strip()) for each in values):
+        return None
+    # Written anew: spaces, zeros in front and digits beyond any scale could tell something.
+    plain = [f"{float(each):.{_MOST_DIGITS}g}" for each in values]
+    return [*plain] if all(abs(float(each)) < _LARGEST for each in plain) else None
+
+
 def _is_table(name: str, element: DataElement, target: Dataset) -> bool:
     """Return whether an element is a table of colors as long as its descriptor says."""
     found = _TABLES.fullmatch(name)
     if found is None or element.VR != "OW":
         return False
+    data = bytes(element.value or b"")
     descriptor = target.get(f"{found[2]}PaletteColorLookupTableDescriptor")
     if descriptor is None or len(descriptor) != _DESCRIPTOR_VALUES:
         return False
     entries = int(descriptor[0]) or _MOST_ENTRIES
-    size = len(bytes(element.value or b""))
-    return bool(found[1]) or size in (entries + entries % 2, 2 * entries)
+    if found[1]:
+        return _segmented_entries(data) == entries
+    return len(data) in (entries + entries % 2, 2 * entries)
+
+
+def _segmented_entries(data: bytes) -> int:
+    """Return how many entries a table of segments unpacks to (PS3.3, C.7.9.2); 0 where it is none.
+
+    One that repeats segments before it is none here.
+    """
+    words = [word for (word,) in struct.iter_unpack("<H", data[: len(data) // 2 * 2])]
+    at = entries = 0
+    while at + 2 < len(words):
+        kind, length = words[at], words[at + 1]
+        if kind not in (_DISCRETE, _LINEAR):
+            return 0
+        entries += length
+        at += 2 + (length if kind == _DISCRETE else 1)
+    return entries if at == len(words) else 0
 
 
 def _code(item: Dataset) -> Dataset | None:
-    """Return a code of a public scheme with the standard's own words for it; None for others."""
+    """Return a code that the standard knows, with its own words for it; None for others."""
     value, scheme = str(item.get("CodeValue", "")), str(item.get("CodingSchemeDesignator", ""))
-    if scheme not in _SCHEMES or not _CODE.fullmatch(value):
+    meaning = _MEANINGS.get((scheme, value)) or _known_codes().get((scheme, value))
+    if meaning is None:
         return None
     code = Dataset()
-    code.CodeValue, code.CodingSchemeDesignator = value, scheme
-    code.CodeMeaning = _MEANINGS.get(value, _UNKNOWN)
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = value, scheme, meaning
     return code
+
+
+@cache
+def _known_codes() -> dict[tuple[str, str], str]:
+    """Return what codes of the standard's lists mean, by scheme and value."""
+    # They take half a second to import, and few slides hold others than those above.
+    from pydicom.sr.codedict import codes
+
+    return {
+        (scheme, str(code.value)): str(code.meaning)
+        for scheme in _SCHEMES
+        for code in getattr(codes, scheme).concepts.values()
+    }
