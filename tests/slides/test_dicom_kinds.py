@@ -11,12 +11,14 @@ import pydicom
 import pytest
 from dicom_steps import write_slide
 from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate, generate_frames
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRLittleEndian,
     HTJ2KLossless,
+    JPEGBaseline8Bit,
     JPEGLSLossless,
     generate_uid,
 )
@@ -131,6 +133,48 @@ def test_levels_of_any_sizes(tmp_path: Path, template: Path, picture: NDArray[np
         assert {(300, 200), (100, 67), (43, 29)} <= set(stored)
         assert np.array_equal(read_level(source, stored.index((43, 29))), picture[0, ::7, ::7])
         assert source.info.optics.mpp_um == pytest.approx((0.5, 0.5))
+
+
+def _jpeg(tile: NDArray[np.uint8]) -> bytes:
+    return bytes(imagecodecs.jpeg8_encode(tile, level=95))
+
+
+@pytest.mark.parametrize(
+    ("encode", "syntax"),
+    [(_jpegls, JPEGLSLossless), (_jpeg, JPEGBaseline8Bit)],
+    ids=["JPEG-LS", "JPEG"],
+)
+def test_frames_in_several_fragments(
+    tmp_path: Path,
+    template: Path,
+    picture: NDArray[np.uint8],
+    encode: Callable[[NDArray[np.uint8]], bytes],
+    syntax: UID,
+) -> None:
+    """The headers between them are no code; of JPEG they would be other pixels."""
+    path = write_slide(
+        tmp_path / "a.dcm", template, picture, encode=encode, syntax=syntax,
+        PhotometricInterpretation="RGB",
+    )  # fmt: skip
+    slide = pydicom.dcmread(path)
+    frames = [*generate_frames(slide.PixelData, number_of_frames=int(slide.NumberOfFrames))]
+    slide.PixelData = encapsulate(frames, fragments_per_frame=3)
+    slide.save_as(path, enforce_file_format=True)
+    with closing(open_slide(path)) as source:
+        assert source.info.reader == "wsidicom"
+        shown = read_level(source, 0).astype(int)
+    assert np.abs(shown - picture[0]).mean() < (1.5 if encode is _jpeg else 1e-9)
+
+
+def test_a_missing_size_in_millimeters_is_named(
+    tmp_path: Path, template: Path, picture: NDArray[np.uint8]
+) -> None:
+    path = write_slide(tmp_path / "a.dcm", template, picture, encode=_jpegls, syntax=JPEGLSLossless)
+    slide = pydicom.dcmread(path)
+    del slide.ImagedVolumeWidth, slide.ImagedVolumeHeight
+    slide.save_as(path, enforce_file_format=True)
+    with pytest.raises(SlideError, match=r"does not say how large .*: ImagedVolumeWidth"):
+        open_slide(path)
 
 
 def test_channels_and_planes(tmp_path: Path, template: Path, cells: NDArray[np.uint16]) -> None:

@@ -24,7 +24,8 @@ from viewer.slides.readers.dicom_files import (
     open_files,
     unread_pixels,
 )
-from viewer.slides.readers.dicom_frames import INVERTED, FrameFormat
+from viewer.slides.readers.dicom_fragments import frame_data
+from viewer.slides.readers.dicom_frames import INVERTED, NATIVE, FrameFormat
 from viewer.slides.readers.extras import need
 from viewer.slides.readers.plane_windows import ChunkGrid, PlaneWindows
 from viewer.slides.readers.planes_source import PlanesSource
@@ -109,6 +110,8 @@ def open_dicom(path: Path, image: int | None = None) -> PlanesSource | None:
                 "levels are told apart; ask for it with one.",
             ) from error
         reason = str(error) or type(error).__name__
+        if StopIteration.__name__ in reason:  # as wsidicom looks for it
+            reason = "it does not say how large what it shows is: ImagedVolumeWidth"
         raise DamagedSlideError(
             path,
             f"{path.name} is a DICOM slide that cannot be opened ({reason}); it may be damaged or "
@@ -479,11 +482,20 @@ def _decoded(
         if data.is_sparse(tile, z_um, path):
             return _blank(stored)
         _check_index(data, tile, z_um, path)
-        return stored.decoded(data.get_encoded_tile(tile, z_um, path))
+        return stored.decoded(_encoded(data, stored, tile, z_um, path))
     except ChunkError:
         raise
     except Exception as error:  # decoders of many libraries, fed with what the file holds
         raise ChunkError(f"its data is damaged ({error or type(error).__name__})") from error
+
+
+def _encoded(data: Any, stored: FrameFormat, tile: Any, z_um: float, path: str) -> bytes:
+    """Return the code of a frame."""
+    reader_of = getattr(data, "_get_reader", None)
+    if reader_of is None or stored.syntax in NATIVE:  # from a server, or without fragments
+        return data.get_encoded_tile(tile, z_um, path)
+    number = data.tiles.get_frame_index(tile, z_um, path)
+    return frame_data(reader_of(number), number)
 
 
 _unindexed: WeakKeyDictionary[object, str] = WeakKeyDictionary()
