@@ -15,6 +15,7 @@ from viewer.annotations.sets.annotation_set import AnnotationSet, SetKey
 from viewer.annotations.sets.set_store import SetStore
 from viewer.annotations.storage.store import Stamped
 from viewer.limits import Limit
+from viewer.studies.answers import AnswerFile, all_answers, keep_answers, write_answers
 from viewer.studies.project import Project
 from viewer.studies.project_file import create_project
 from viewer.studies.unsealing import unseal_study
@@ -81,3 +82,17 @@ def test_a_line_without_end_is_refused_in_a_sentence(
     monkeypatch.setattr(kept_lines, "LINE_BYTES", short)
     with pytest.raises(OSError, match="is longer than 100,000 bytes"):
         unseal_study(study, Reversed(), publish=False)
+
+
+@pytest.mark.parametrize(("folder_mode", "file_mode"), [(0o700, 0o600), (0o750, 0o640)])
+def test_opened_answers_may_be_read_by_whom_the_folder_may(
+    study: Path, folder_mode: int, file_mode: int
+) -> None:
+    study.chmod(folder_mode)
+    sheet = AnswerFile(study, "Ann", "slide-1", "a.svs", sealer=Reversed)
+    keep_answers(sheet, [sheet.given("form", "question", "=1+1")])
+    assert unseal_study(study, Reversed(), publish=True).closed == 0
+    modes = {path.stat().st_mode & 0o777 for path in sheet.files()}
+    assert (len(sheet.files()), modes) == (2, {file_mode})
+    write_answers(study / "out.csv", Project(), all_answers(study))
+    assert ",'=1+1," in (study / "out.csv").read_text(), "no spreadsheet runs it"
