@@ -65,6 +65,22 @@ def test_a_zoo_model_that_contradicts_itself_is_refused_in_the_window(
     assert slide_window.overlays.all_of(slide_window.panes.active) == []
 
 
+def test_the_card_of_an_added_model_is_in_sight_until_the_model_is_removed(
+    slide_window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    overlays, status = slide_window.overlays, slide_window.status
+    run = _dropped(slide_window, make_wsinfer(tmp_path / "wide"), qtbot)
+    card = overlays.panel.models.card(run.origin.key)
+    assert card is not None
+    qtbot.waitUntil(lambda: not card.switch.visibleRegion().isEmpty())
+    (model,) = [each for each in overlays.bundles if each.key == run.origin.key]
+    overlays.model_files.remove(model)
+    assert status.currentMessage() == f"Removing {model.name} {model.version}..."
+    qtbot.waitUntil(lambda: overlays.panel.models.card(model.key) is None, timeout=_PATIENCE_MS)
+    assert overlays.all_of(slide_window.panes.active) == []
+    assert status.currentMessage() == f"{model.name} {model.version} was removed."
+
+
 @pytest.mark.slow
 def test_features_of_a_file_serve_likeness_and_a_slide_model(
     slide_window: MainWindow, tmp_path: Path, qtbot: QtBot

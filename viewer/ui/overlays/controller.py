@@ -417,6 +417,7 @@ class OverlaysController(QObject):
         self.panel.models.show_models(self._listed(self.bundles), file.key)
         self.panel.show()
         self._switch(file, on=True)
+        self.panel.reveal(file.key)
         self._window.say(said or f"{file.found.count:,} results were read from {file.name}.")
         if file.troubles:
             self._window.show_error(" ".join(file.troubles))
@@ -447,6 +448,7 @@ class OverlaysController(QObject):
             self.panel.show()
             if self._window.panes.active.source is not None:
                 self._switch(added, on=True)
+            self.panel.reveal(added.key)
         self._show_active()
         self._prepare(self.panel.isVisible())
 

@@ -117,6 +117,7 @@ class ModelFiles(QObject):
             self._listed.show_models(models)
             self._window.say(f"{model.name} {model.version} was removed.")
 
+        self._window.say(f"Removing {model.name} {model.version}...")
         self._background.run(work, done, self.show_refusal)
 
     def show_refusal(self, error: Exception) -> None:

@@ -113,8 +113,12 @@ class OverlaysPanel(Panel):
         """Say what to do where there is no model."""
         self.empty.setVisible(self.models.count() == 0)
 
+    def reveal(self, key: str) -> None:
+        """Scroll a card that was added, turned on or unfolded into sight, at its new height."""
+        QTimer.singleShot(0, self, lambda: self._reveal(key))
+
     def _reveal(self, key: str) -> None:
-        """Scroll a card that was turned on or unfolded into sight, its head first."""
+        """Scroll to a card, its head first."""
         card = self.models.card(key)
         if card is not None:
             self._area.ensureWidgetVisible(card, 0, 0)
@@ -146,10 +150,7 @@ class OverlaysPanel(Panel):
         layout.addStretch(1)
         area = self._area = ScrollColumn(body, self)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        # Once the card has its new height.
-        self.models.unfolded.connect(
-            lambda source: QTimer.singleShot(0, self, lambda: self._reveal(source.key))
-        )
+        self.models.unfolded.connect(lambda source: self.reveal(source.key))
         foot = QWidget(self)
         below = QVBoxLayout(foot)
         below.setContentsMargins(8, 4, 8, 8)
