@@ -231,6 +231,24 @@ def test_one_slide_and_its_tiles_are_called_what_they_are(
     assert table.about.text() == "1 slide, median 49."
 
 
+def test_values_of_slides_are_not_offered_for_objects_that_lie_in_a_store(
+    window: MainWindow, sample_slide: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    store = str(tmp_path / "store")
+    settings = BatchSettings(model="m", name="M", version="1", key="M 1 abc", store=store)
+    batch = open_batch(settings, [(sample_slide, sample_slide.name)])
+    record = {"objects": 3194, "tissue_mm2": 0.5, "results": "r"}
+    batch.note(SlideRecord(slide=str(sample_slide), state="done", record=record))
+    window.commands["panels.batch_table"].trigger()
+    table = window.batch.table
+    qtbot.waitUntil(lambda: table.model.rowCount() == 1, timeout=PATIENCE_MS)
+    assert table.about.text() == "1 slide, median 6,388."
+    table.rows_of.setFocus()
+    qtbot.keyClick(table.rows_of, Qt.Key.Key_Down)
+    qtbot.waitUntil(lambda: "lie in the store" in table.about.text(), timeout=PATIENCE_MS)
+    assert table.value.count() == 0
+
+
 def test_that_slides_are_looked_for_is_said_at_once(
     window: MainWindow, slides: Path, qtbot: QtBot
 ) -> None:

@@ -133,8 +133,8 @@ def object_values(batch: Batch) -> list[str]:
         return []
     if store := batch.settings.store:
         raise SpreadError(
-            f"The objects of this batch lie in the store {store}: queries read those of this "
-            "machine. Open a slide to see its objects."
+            f"The objects of this batch lie in the store {store}, which this table does not read. "
+            "Open a slide to see its objects."
         )
     names = [str(row[0]) for row in _asked(_NAMES, {"results": list(results)})]
     return [AREA, *(name for name in names if name not in (AREA, UNLIKE))]

@@ -79,6 +79,6 @@ class Histogram(QWidget):
 
 def number_text(value: float) -> str:
     """Return a number as people read it: 1,234, 12.3 or 0.0123."""
-    if value == round(value) and abs(value) < 1e12:
+    if abs(value) >= 1000 or value == round(value):
         return f"{value:,.0f}"
     return f"{value:,.1f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -111,7 +111,7 @@ class TablePanel(Panel):
         self._work.close()
 
     def _on_rows_of(self) -> None:
-        self._show(None)
+        self._take_values([])  # those of slides are none of objects
         self._list_values()
 
     def _list_values(self) -> None:
