@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import shapely
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFileDialog, QInputDialog, QPushButton
+from PySide6.QtWidgets import QFileDialog, QInputDialog, QLineEdit, QPushButton
 from pytestqt.qtbot import QtBot
 from test_drawing import annotations_of, wait_for_annotations
 from ui_steps import open_dialog, set_document
@@ -55,6 +55,21 @@ def test_a_mask_is_written_as_asked_and_read_again(
     assert len(document) == 2
     read = next(iter(document)).geometry
     assert read.intersection(REGION).area / read.union(REGION).area > 0.95
+
+
+def test_annotations_are_exported_where_asked(
+    drawn: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    drawn.commands["annotate.export"].trigger()
+    dialog = open_dialog(drawn, QFileDialog, qtbot)
+    name = dialog.findChild(QLineEdit, "fileNameEdit")
+    assert name is not None
+    name.setText(str(tmp_path / "mine.geojson"))
+    qtbot.keyClick(name, Qt.Key.Key_Return)
+    _said(drawn, qtbot, "2 annotations written to mine.geojson")
+    written = json.loads((tmp_path / "mine.geojson").read_text())
+    shapes = [shapely.geometry.shape(each["geometry"]) for each in written["features"]]
+    assert [shape.equals(REGION) for shape in shapes] == [True, False]
 
 
 def test_tiles_are_cut_where_asked(drawn: MainWindow, tmp_path: Path, qtbot: QtBot) -> None:

@@ -143,8 +143,7 @@ class AnnotationFiles(QObject):
         """
         active = self._kept.of(pane)
         if active is None:
-            is_there = self._kept.sets_of(pane) is not None
-            self._window.say(_NOT_THERE if is_there else _NO_SLIDE)
+            self._say_why_none(pane)
             return
         problems = Problems()
         slide, place = pane.path, place_of(pane)
@@ -206,6 +205,11 @@ class AnnotationFiles(QObject):
 
     # -----------------------------------------------------------------------------------------
 
+    def _say_why_none(self, pane: SlidePane) -> None:
+        """Say why there are no annotations of a pane's slide."""
+        is_there = self._kept.sets_of(pane) is not None
+        self._window.say(_NOT_THERE if is_there else _NO_SLIDE)
+
     def _ask_file(self) -> None:
         from viewer.annotations.formats.exchange import FORMATS, MASK
 
@@ -228,6 +232,7 @@ class AnnotationFiles(QObject):
         pane = self._window.panes.active
         active = self._kept.of(pane)
         if active is None or pane.path is None:
+            self._say_why_none(pane)
             return
         sets = self._kept.sets_of(pane)
         if sets is None or not sets.states_in_sight:
