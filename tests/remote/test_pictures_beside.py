@@ -125,3 +125,18 @@ def test_a_thumbnail_that_asks_for_too_much_is_not_decoded(
         thumbnail(server, "a.svs")
     assert str(refused.value).startswith("The thumbnail picture of a.svs cannot be read (")
     assert str(refused.value).endswith("the slide itself may still be good.")
+
+
+def test_a_label_in_tiles_is_no_level(server: RangeServer, tmp_path: Path) -> None:
+    tissue = np.resize(SOUND, (512, 512, 3))
+    label = np.full((256, 256, 3), 255, np.uint8)
+    with tifffile.TiffWriter(tmp_path / "a.svs") as tiff:
+        for picture, words in (
+            (tissue, "512x512 |AppMag = 20"), (label, "label 256x256"), (tissue[::4, ::4], "")
+        ):  # fmt: skip
+            tiff.write(picture, tile=(128, 128), compression="jpeg",
+                       description=f"Aperio Image Library v12\n{words}", metadata=None)  # fmt: skip
+    with closing(open_slide(slide_path(server.address("a.svs")))) as slide:
+        assert any("its label" in note for note in slide.info.notes)
+        shown = [slide.read_tile(level, 0, 0).mean() for level in range(len(slide.levels))]
+        assert max(shown) < 200, "a level between the two stored ones is made of tissue"

@@ -21,6 +21,7 @@ from viewer.slides.errors import (
     too_large_tiles,
 )
 from viewer.slides.pixel_memory import new_pixels
+from viewer.slides.readers.aperio import levels_beside, note_on_beside
 from viewer.slides.readers.left_out import left_out_notes
 from viewer.slides.readers.openslide_messages import as_slide_error
 from viewer.slides.readers.unread_profiles import unread_profile, unread_profiles_beside
@@ -82,9 +83,11 @@ class OpenSlideSource(DescribedSource):
         properties = dict(slide.properties)
         _check_stored_tiles(path, properties)
         own = _levels(slide, properties)
-        self._numbers = _distinct(own)
+        is_aperio = properties.get("openslide.vendor") == "aperio"
+        beside = levels_beside(path, own) if is_aperio else {}
+        self._numbers = [number for number in _distinct(own) if number not in beside]
         self._levels = tuple(own[number] for number in self._numbers)
-        self._info = _info(path, slide, properties)
+        self._info = _info(path, slide, properties, note_on_beside([*beside.values()]))
         self._background = _background(properties)
         self._lock = threading.Lock()
         self._handle: _Handle | None = slide._osr  # pyright: ignore[reportPrivateUsage]
@@ -279,7 +282,7 @@ def _background(properties: Mapping[str, str]) -> RgbImage:
     )
 
 
-def _info(path: Path, slide: OpenSlide, properties: dict[str, str]) -> SlideInfo:
+def _info(path: Path, slide: OpenSlide, properties: dict[str, str], note: str) -> SlideInfo:
     vendor = properties.get("openslide.vendor", "unknown")
     optics = _optics(properties, vendor)
     doubt = scale_doubt(optics)
@@ -293,7 +296,7 @@ def _info(path: Path, slide: OpenSlide, properties: dict[str, str]) -> SlideInfo
         profiles_beside=_profiles_beside(slide)
         | unread_profiles_beside(path, vendor, _sizes_beside(properties)),
         properties=properties,
-        notes=(*left_out_notes(path, vendor, properties), *((doubt,) if doubt else ())),
+        notes=(*left_out_notes(path, vendor, properties), *filter(None, (note, doubt))),
     )
 
 

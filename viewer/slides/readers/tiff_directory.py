@@ -47,7 +47,9 @@ _DEPTH, _SUBFILE, _ORIENTATION = 32997, 254, 274
 _DESCRIPTION, _ASCII = 270, 2
 _ICC_PROFILE, _BYTE, _UNDEFINED = 34675, 1, 7
 _UNSIGNED = 1
-_PICTURE_TAGS = ((_WIDTH, 0), (_HEIGHT, 0), (_PHOTOMETRIC, 2), (_SAMPLES, 1), (_SUBFILE, 0))
+_PICTURE_TAGS = (
+    (_WIDTH, 0), (_HEIGHT, 0), (_PHOTOMETRIC, 2), (_SAMPLES, 1), (_SUBFILE, 0), (_TILE_WIDTH, 0)
+)  # fmt: skip
 """With what they are where they are missing."""
 
 
@@ -146,13 +148,17 @@ def read_icc_profile(path: Path, most_bytes: int, *, is_ndpi: bool = False) -> b
 
 
 class PictureTags(NamedTuple):
-    """What a directory says of its picture; the profile is b"" where it has none."""
+    """What a directory says of its picture; the profile is b"" where it has none.
+
+    A picture in strips has tiles of no width.
+    """
 
     width_px: int
     height_px: int
     photometric: int
     samples: int
     subfile: int
+    tile_width_px: int
     description: bytes
     icc_profile: bytes
 
@@ -170,17 +176,15 @@ def read_picture_tags(
     with open_regular(path) as file:
         reader = _Reader(file, is_ndpi=is_ndpi)
         for entries in reader.directories():
-            width_px, height_px, photometric, samples, subfile = (
+            numbers = [
                 next(iter(reader.numbers(entries, code)), default)
                 for code, default in _PICTURE_TAGS
-            )
+            ]
             text = reader.texts_of(entries, (_DESCRIPTION,), _MOST_TEXT).get(_DESCRIPTION, b"")
-            is_wanted = (width_px, height_px) in sizes_px
+            is_wanted = (numbers[0], numbers[1]) in sizes_px
             profile = reader.data(entries, _ICC_PROFILE, room if is_wanted else 0)
             room -= len(profile)
-            found.append(
-                PictureTags(width_px, height_px, photometric, samples, subfile, text, profile)
-            )
+            found.append(PictureTags(*numbers, text, profile))
     return found
 
 

@@ -7,6 +7,7 @@ import binascii
 from typing import TYPE_CHECKING
 
 from viewer.limits import COLOR_PROFILE_BYTES
+from viewer.slides.readers.aperio import SUBFILES
 from viewer.slides.readers.tiff.metadata import PROFILE_HEADER_BYTES
 from viewer.slides.readers.tiff.profile_beside import color_space, profile_beside
 from viewer.slides.readers.tiff_directory import (
@@ -25,8 +26,6 @@ _TIFF_VENDORS = frozenset(("hamamatsu", "leica", "philips", "trestle", "ventana"
 """Whose profiles OpenSlide 4 does not look for."""
 _WITH_PAGES_BESIDE = _TIFF_VENDORS | {"aperio", "argos", "huron"}
 """Whose associated pictures lie in directories of their own."""
-APERIO_SUBFILES = {"label": 1, "macro": 9}
-"""The kinds of file by which Aperio tells its pictures apart."""
 _PHILIPS = "philips.DICOM_ICCPROFILE"
 
 
@@ -87,7 +86,7 @@ def _directory_of(
     same = [each for each in tags if (each.width_px, each.height_px) == size_px]
     ways = (
         same,
-        [each for each in same if each.subfile == APERIO_SUBFILES.get(name)],
+        [each for each in same if each.subfile == SUBFILES.get(name)],
         [each for each in same if name.encode() in each.description.lower()],
     )
     return next((found[0] for found in ways if len(found) == 1), None)

@@ -20,6 +20,7 @@ from viewer.slides.errors import (
     UnsupportedSlideError,
     check_image,
 )
+from viewer.slides.readers.aperio import SUBFILES, levels_beside, note_on_beside
 from viewer.slides.readers.coded_size import check_page
 from viewer.slides.readers.tiff.metadata import icc_profile
 from viewer.slides.readers.tiff.profile_beside import profiles_beside
@@ -27,7 +28,6 @@ from viewer.slides.readers.tiff.source import is_tiff, open_tiff, open_tiff_file
 from viewer.slides.readers.tiff_directory import read_directories
 from viewer.slides.readers.tile_decoders import direct_decoder
 from viewer.slides.readers.turning import UPRIGHT
-from viewer.slides.readers.unread_profiles import APERIO_SUBFILES
 from viewer.slides.readers.vendor_tiff import StoredLevel, VendorTiffSource
 from viewer.slides.remote.errors import size_text
 from viewer.slides.remote.ranged import ranges_of
@@ -127,6 +127,8 @@ def _aperio(path: Path, tiff: TiffFile) -> VendorTiffSource | None:
         if decode is None:
             return None
         stored.append(StoredLevel.of_page(page, _downsample(tiled[0], page), decode))
+    others = levels_beside(path, [each.level for each in stored])
+    stored = [each for number, each in enumerate(stored) if number not in others]
     first = _first(tiff)
     properties = _properties(first.description)
     is_jpeg = all(page.compression == COMPRESSION.JPEG for page in tiled)
@@ -142,7 +144,7 @@ def _aperio(path: Path, tiff: TiffFile) -> VendorTiffSource | None:
         icc_profile=icc_profile(first),
         profiles_beside=profiles_beside(beside, first),
         properties=properties,
-        notes=(doubt,) if doubt else (),
+        notes=tuple(filter(None, (note_on_beside([*others.values()]), doubt))),
     )
 
     def sparse_tile(level: int, column: int, row: int) -> RgbImage:
@@ -189,7 +191,7 @@ def _optics(properties: dict[str, str]) -> Optics:
 
 def _beside(tiff: TiffFile) -> dict[str, TiffPage]:
     """Return the thumbnail, which comes second, and what a tag or the second line names."""
-    names = {subfile: name for name, subfile in APERIO_SUBFILES.items()}
+    names = {subfile: name for name, subfile in SUBFILES.items()}
     found: dict[str, TiffPage] = {}
     for index, page in enumerate(tiff.pages):
         if not isinstance(page, TiffPage) or page.is_tiled:
