@@ -176,15 +176,16 @@ def read_picture_tags(
     with open_regular(path) as file:
         reader = _Reader(file, is_ndpi=is_ndpi)
         for entries in reader.directories():
-            numbers = [
+            width_px, height_px, photometric, samples, subfile, tile_width_px = (
                 next(iter(reader.numbers(entries, code)), default)
                 for code, default in _PICTURE_TAGS
-            ]
+            )
             text = reader.texts_of(entries, (_DESCRIPTION,), _MOST_TEXT).get(_DESCRIPTION, b"")
-            is_wanted = (numbers[0], numbers[1]) in sizes_px
+            is_wanted = (width_px, height_px) in sizes_px
             profile = reader.data(entries, _ICC_PROFILE, room if is_wanted else 0)
             room -= len(profile)
-            found.append(PictureTags(*numbers, text, profile))
+            said = (width_px, height_px, photometric, samples, subfile, tile_width_px)
+            found.append(PictureTags(*said, text, profile))
     return found
 
 
