@@ -92,6 +92,24 @@ def test_unreadable_tiles_are_counted_and_end_in_1(tmp_path: Path) -> None:
     assert (told.returncode, told.stderr) == (0, "")
 
 
+def test_a_run_over_a_slide_with_unreadable_tiles_ends_in_1(tmp_path: Path) -> None:
+    path = tmp_path / "torn.tif"
+    pixels = np.random.default_rng(3).integers(0, 255, (512, 512, 3), np.uint8)
+    tifffile.imwrite(path, pixels, photometric="rgb", tile=(256, 256), compression="zstd")
+    run = ("run", "tissue-quality", path, "--mpp", "2", "--json")
+    whole = coverslip(*run, folder=tmp_path)
+    assert whole.returncode == 0, whole.stderr
+    with tifffile.TiffFile(path) as tiff:
+        at = tiff.pages[0].aspage().dataoffsets[3]
+    with path.open("r+b") as file:
+        file.seek(at)
+        file.write(b"torn torn")
+    for _ in range(2):  # nothing of it is kept as if it were known
+        torn = coverslip(*run, folder=tmp_path)
+        assert torn.returncode == 1
+        assert "Tile 1, 1 of" in torn.stderr
+
+
 def test_unreadable_tiles_are_counted_at_any_zoom(tmp_path: Path) -> None:
     """Zoomed out they are a part of a tile that is made of many."""
     path = tmp_path / "torn.tif"

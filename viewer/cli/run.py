@@ -147,7 +147,8 @@ def run_model(
     """Run a model over slides as the window does, and keep what it finds for the window.
 
     What is computed already is not computed again: the same command goes on where it was ended.
-    Exit code 1 if any of several slides failed; the others are run.
+    Exit code 1 if any of several slides failed, the others being run, or if parts of the one slide
+    could not be read.
     """
     from viewer.cli.run_lines import watch_parent
     from viewer.cohort.batch import LOCAL
@@ -263,6 +264,8 @@ def _run_one(
     for sentence in run.all_troubles():
         typer.echo(sentence, err=True)
     print_record(record, json=json)
+    if run.unreadable:
+        raise typer.Exit(1)
 
 
 def where_named(on: str, gpus_per_task: float) -> BatchWhere:

@@ -134,6 +134,8 @@ class Engine:
         self._clock = RunClock()
         self._run_computed = 0
         self.timing = Timing()
+        self.unreadable = 0
+        """Blocks of which tiles could not be read."""
         self._thread = threading.Thread(target=self._serve, name="engine", daemon=True)
         self._thread.start()
 
@@ -328,6 +330,7 @@ class Engine:
         self._listener.on_trouble(sentence, is_final=True)
 
     def on_unreadable(self, key: BlockKey, sentence: str) -> None:
+        self.unreadable += 1
         self._settle(key)
         self.on_passing(sentence)
 

@@ -96,6 +96,8 @@ class ModelRun(msgspec.Struct):
     """Name of the file of results, from the folder of all; "" where none are kept."""
     computed: int = 0
     """Blocks that were computed for it, and not known from before."""
+    unreadable: int = 0
+    """Blocks of which tiles could not be read: nothing is known of them."""
     tissue_mm2: float | None = None
     """Tissue in what was asked for; None where it was not measured."""
 
@@ -266,6 +268,7 @@ def _run(
     finally:
         engine.close()
     run.results, run.computed = engine.results, engine.timing.blocks
+    run.unreadable = engine.unreadable
     if listener.failure:
         raise RunError(listener.failure)
     patches = run.found.as_patches
