@@ -154,6 +154,30 @@ def test_the_local_policy_reads_a_slide_by_itself(sample_slide: Path, tmp_path: 
     assert all(claim.is_visited for claim in outcome.answer.claims)
 
 
+class AtTheEdge:
+    """Proposes a box of which nearly half is glass."""
+
+    name = "the edge"
+
+    def propose(self, source: object, optics: object, count: int) -> list[TissueProposal]:
+        del source, optics, count
+        return [TissueProposal(Box(115, 2190, 894, 2966), None, 1.0)]
+
+
+@pytest.mark.usefixtures("quick_nuclei")
+def test_glass_beside_tissue_is_no_tissue_of_poor_quality(
+    sample_slide: Path, tmp_path: Path
+) -> None:
+    with bench(sample_slide, tmp_path) as at:
+        policy = LocalPolicy(AtTheEdge(), regions=1)
+        outcome = AgentRun(policy, at.microscope, at.tools, Task("?"), on_event=Heard()).run()
+    (finding,) = outcome.findings
+    assert finding.figures[SOUND] > 0.9
+    assert "Good quality" in finding.text
+    assert outcome.answer is not None
+    assert not any("blurred" in claim.text for claim in outcome.answer.claims)
+
+
 def test_a_slide_without_scale_is_walked_without_figures(tmp_path: Path) -> None:
     from PIL import Image
 

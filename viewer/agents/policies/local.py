@@ -33,8 +33,10 @@ NUCLEI, DENSITY, SIZE, SOUND = (
 )
 """Names of figures in findings."""
 _TOOLS = ("count_nuclei", "tissue_quality", "tissue_classes")
+_BACKGROUND = "Background"
+"""The class of clear glass, as `tissue_quality` names it."""
 _POOR = 0.7
-"""Share of sound tissue below which a region is said to be of poor quality."""
+"""Share of the tissue that is sound, below which a region is said to be of poor quality."""
 _NEGATED = re.compile(r"\b(?:no|not|non|without|absent|neither|free of)\b")
 _DENSE, _SPARSE = 1.3, 0.7
 """Times the median of the regions."""
@@ -118,7 +120,9 @@ def _take(measurement: _Measured, tool: str, result: Mapping[str, object]) -> No
     told = mapping_of(result["shares"])
     shares = {name: float(share) for name, share in told.items() if isinstance(share, int | float)}
     if tool == "tissue_quality":
-        measurement.figures[SOUND] = shares.get(SOUND, 0.0)
+        tissue = 1.0 - shares.get(_BACKGROUND, 0.0)
+        if tissue > 0.0:  # glass beside the tissue says nothing of its quality
+            measurement.figures[SOUND] = min(shares.get(SOUND, 0.0) / tissue, 1.0)
     else:
         measurement.classes = shares
 
