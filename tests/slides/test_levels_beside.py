@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import struct
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import tifffile
 from marked_slides import tissue
 from test_deidentifying_images import LABEL, LEVEL, PROGRAM, reduced, write_svs
 
@@ -52,3 +54,24 @@ def test_levels_are_those_that_openslide_has(tmp_path: Path) -> None:
     with closing(source):
         assert [level.width_px for level in source.levels] == [1300, 650, 325]
         assert source.info.notes == ()
+
+
+def test_a_profile_that_is_cut_off_costs_nothing_else(tmp_path: Path) -> None:
+    slide = write_svs(tmp_path / "a.svs", LEVEL, (LABEL, f"{PROGRAM}label 325x250", True))
+    macro = np.zeros((60, 80, 3), np.uint8)
+    with tifffile.TiffWriter(slide, append=True) as tiff:
+        tiff.write(
+            macro, photometric="rgb", rowsperstrip=16, subfiletype=9,
+            description=f"{PROGRAM}macro 80x60", iccprofile=bytes(600), metadata=None,
+        )  # fmt: skip
+    with tifffile.TiffFile(slide) as tiff:
+        place = tiff.pages[-1].tags["InterColorProfile"].offset
+    with slide.open("r+b") as file:
+        file.seek(place + 8)
+        file.write(struct.pack("<I", 1 << 31))  # behind the end of the file
+    source = open_with_openslide(slide)
+    assert source is not None
+    with closing(source):
+        assert [level.width_px for level in source.levels] == [1300, 650]
+        assert source.info.associated == ("macro",)
+        assert "macro" not in source.info.profiles_beside

@@ -9,12 +9,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from viewer.slides.readers.tiff_directory import TiffDirectoryError, read_picture_tags
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
+    from viewer.slides.readers.tiff_directory import PictureTags
     from viewer.slides.source import Level
 
 SUBFILES = {"label": 1, "macro": 9}
@@ -30,12 +28,8 @@ def picture_beside(description: str) -> str:
     return named[1].lower() if named else ""
 
 
-def levels_beside(path: Path, levels: Sequence[Level]) -> dict[int, str]:
+def levels_beside(tags: Sequence[PictureTags], levels: Sequence[Level]) -> dict[int, str]:
     """Return what is known of those levels that do not show the tissue, by their number."""
-    try:
-        tags = read_picture_tags(path, (), 0)
-    except (TiffDirectoryError, OSError):
-        tags = []  # damage is said where it costs pixels
     named = {
         (each.width_px, each.height_px): name
         for each in tags

@@ -24,7 +24,11 @@ from viewer.slides.pixel_memory import new_pixels
 from viewer.slides.readers.aperio import levels_beside, note_on_beside
 from viewer.slides.readers.left_out import left_out_notes
 from viewer.slides.readers.openslide_messages import as_slide_error
-from viewer.slides.readers.unread_profiles import unread_profile, unread_profiles_beside
+from viewer.slides.readers.unread_profiles import (
+    picture_tags,
+    unread_profile,
+    unread_profiles_beside,
+)
 from viewer.slides.resolution import believable_mpp_um, positive, scale_doubt
 from viewer.slides.source import DescribedSource, Level, RgbImage, ScreenImage, SlideInfo
 
@@ -33,6 +37,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from viewer.slides.readers.tiff_directory import PictureTags
 
 _Handle = lowlevel._OpenSlide  # pyright: ignore[reportPrivateUsage]
 
@@ -83,11 +89,12 @@ class OpenSlideSource(DescribedSource):
         properties = dict(slide.properties)
         _check_stored_tiles(path, properties)
         own = _levels(slide, properties)
-        is_aperio = properties.get("openslide.vendor") == "aperio"
-        beside = levels_beside(path, own) if is_aperio else {}
+        vendor = properties.get("openslide.vendor", "unknown")
+        tags = picture_tags(path, vendor, _sizes_beside(properties))
+        beside = levels_beside(tags, own) if vendor == "aperio" else {}
         self._numbers = [number for number in _distinct(own) if number not in beside]
         self._levels = tuple(own[number] for number in self._numbers)
-        self._info = _info(path, slide, properties, note_on_beside([*beside.values()]))
+        self._info = _info(path, slide, properties, tags, note_on_beside([*beside.values()]))
         self._background = _background(properties)
         self._lock = threading.Lock()
         self._handle: _Handle | None = slide._osr  # pyright: ignore[reportPrivateUsage]
@@ -282,7 +289,13 @@ def _background(properties: Mapping[str, str]) -> RgbImage:
     )
 
 
-def _info(path: Path, slide: OpenSlide, properties: dict[str, str], note: str) -> SlideInfo:
+def _info(
+    path: Path,
+    slide: OpenSlide,
+    properties: dict[str, str],
+    tags: Sequence[PictureTags],
+    note: str,
+) -> SlideInfo:
     vendor = properties.get("openslide.vendor", "unknown")
     optics = _optics(properties, vendor)
     doubt = scale_doubt(optics)
@@ -294,7 +307,7 @@ def _info(path: Path, slide: OpenSlide, properties: dict[str, str], note: str) -
         associated=tuple(slide.associated_images),
         icc_profile=stored or unread_profile(path, vendor, properties),
         profiles_beside=_profiles_beside(slide)
-        | unread_profiles_beside(path, vendor, _sizes_beside(properties)),
+        | unread_profiles_beside(tags, _sizes_beside(properties)),
         properties=properties,
         notes=(*left_out_notes(path, vendor, properties), *filter(None, (note, doubt))),
     )

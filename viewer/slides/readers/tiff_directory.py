@@ -182,7 +182,10 @@ def read_picture_tags(
             )
             text = reader.texts_of(entries, (_DESCRIPTION,), _MOST_TEXT).get(_DESCRIPTION, b"")
             is_wanted = (width_px, height_px) in sizes_px
-            profile = reader.data(entries, _ICC_PROFILE, room if is_wanted else 0)
+            try:
+                profile = reader.data(entries, _ICC_PROFILE, room if is_wanted else 0)
+            except TiffDirectoryError:
+                profile = b""  # it ends behind the file, and costs nothing but itself
             room -= len(profile)
             said = (width_px, height_px, photometric, samples, subfile, tile_width_px)
             found.append(PictureTags(*said, text, profile))

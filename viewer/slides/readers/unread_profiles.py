@@ -42,26 +42,35 @@ def unread_profile(path: Path, vendor: str, properties: Mapping[str, str]) -> by
     return _of_philips(properties.get(_PHILIPS, "")) or _of_full_size(path, vendor)
 
 
-def unread_profiles_beside(
+def picture_tags(
     path: Path, vendor: str, sizes_px: Mapping[str, tuple[int, int]]
-) -> dict[str, bytes]:
-    """Return the profiles of associated pictures that lie in the directories of a TIFF.
-
-    As `SlideInfo.profiles_beside` has them. OpenSlide does not tell where a picture lies: it is
-    found by its size, and among directories of one size by what they say they are.
+) -> list[PictureTags]:
+    """Return what the directories of a vendor's TIFF say of their pictures; none of another file.
 
     Parameters
     ----------
     vendor, sizes_px
-        As OpenSlide tells them, width and height by the name of the picture.
+        As OpenSlide tells them, width and height of associated pictures by name: the profiles of
+        these are read.
     """
-    if vendor not in _WITH_PAGES_BESIDE or not sizes_px:
-        return {}
+    if vendor not in _WITH_PAGES_BESIDE:
+        return []
     sizes, is_ndpi = set(sizes_px.values()), vendor == "hamamatsu"
     try:
-        tags = read_picture_tags(path, sizes, COLOR_PROFILE_BYTES.most + 1, is_ndpi=is_ndpi)
+        return read_picture_tags(path, sizes, COLOR_PROFILE_BYTES.most + 1, is_ndpi=is_ndpi)
     except (TiffDirectoryError, OSError):
-        return {}  # damage is said where it costs pixels; a VMS is no TIFF
+        return []  # damage is said where it costs pixels; a VMS is no TIFF
+
+
+def unread_profiles_beside(
+    tags: Sequence[PictureTags], sizes_px: Mapping[str, tuple[int, int]]
+) -> dict[str, bytes]:
+    """Return the profiles of associated pictures that lie in the directories of a TIFF.
+
+    As `SlideInfo.profiles_beside` has them. OpenSlide does not tell where a picture lies: it is
+    found by its size, and among directories of one size by what they say they are. `tags` are
+    those that `picture_tags` gives for the sizes.
+    """
     slide = max(tags, key=lambda each: each.width_px * each.height_px, default=None)
     if slide is None:
         return {}

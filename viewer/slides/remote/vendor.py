@@ -28,6 +28,7 @@ from viewer.slides.readers.tiff.source import is_tiff, open_tiff, open_tiff_file
 from viewer.slides.readers.tiff_directory import read_directories
 from viewer.slides.readers.tile_decoders import direct_decoder
 from viewer.slides.readers.turning import UPRIGHT
+from viewer.slides.readers.unread_profiles import picture_tags
 from viewer.slides.readers.vendor_tiff import StoredLevel, VendorTiffSource
 from viewer.slides.remote.errors import size_text
 from viewer.slides.remote.ranged import ranges_of
@@ -127,7 +128,8 @@ def _aperio(path: Path, tiff: TiffFile) -> VendorTiffSource | None:
         if decode is None:
             return None
         stored.append(StoredLevel.of_page(page, _downsample(tiled[0], page), decode))
-    others = levels_beside(path, [each.level for each in stored])
+    tags = picture_tags(path, "aperio", {})
+    others = levels_beside(tags, [each.level for each in stored])
     stored = [each for number, each in enumerate(stored) if number not in others]
     first = _first(tiff)
     properties = _properties(first.description)
