@@ -18,6 +18,8 @@ import forked_programs
 import psutil
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+MOST_MB = 400
+"""Of a command that de-identifies a small slide."""
 _EVERY_S = 0.03
 _STARTED_BYTES = 50 << 20
 
@@ -92,3 +94,14 @@ class _Family:
                     self._shared_bytes[process.pid] = memory.rss - memory.uss
                 total_bytes += process.memory_info().rss - self._shared_bytes[process.pid]
         return total_bytes
+
+
+def assert_not_deidentified(slide: Path, sentence: str, most_mb: float = MOST_MB) -> None:
+    """See that a slide is refused with one sentence, in little memory, and nothing is left."""
+    out = slide.with_name(f"copy-{slide.name}")
+    done = coverslip("deidentify", slide, out)
+    assert done.code == 2, done
+    assert done.is_one_sentence, done.err
+    assert sentence in done.err
+    assert done.peak_mb < most_mb
+    assert not out.exists()

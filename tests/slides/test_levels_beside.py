@@ -65,7 +65,7 @@ def test_a_profile_that_is_cut_off_costs_nothing_else(tmp_path: Path) -> None:
             description=f"{PROGRAM}macro 80x60", iccprofile=bytes(600), metadata=None,
         )  # fmt: skip
     with tifffile.TiffFile(slide) as tiff:
-        place = tiff.pages[-1].tags["InterColorProfile"].offset
+        place = tiff.pages[-1].aspage().tags["InterColorProfile"].offset
     with slide.open("r+b") as file:
         file.seek(place + 8)
         file.write(struct.pack("<I", 1 << 31))  # behind the end of the file
