@@ -108,9 +108,7 @@ class WindowStatusBar(QStatusBar):
         painter, option = QPainter(self), QStyleOption()
         option.initFrom(self)
         self.style().drawPrimitive(QStyle.PrimitiveElement.PE_PanelStatusBar, option, painter, self)
-        painter.setPen(self.palette().windowText().color())
-        flags = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
-        painter.drawText(self._message_room(), flags | Qt.TextFlag.TextSingleLine, shown)
+        _write(painter, self, self._message_room(), shown)
 
     def _message_room(self) -> QRect:
         """Return where Qt paints messages: left of all that stays."""
@@ -245,10 +243,14 @@ class _GivingWay(QLabel):
         if shown == self.text():
             super().paintEvent(event)
             return
-        painter = QPainter(self)
-        painter.setPen(self.palette().windowText().color())
-        flags = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
-        painter.drawText(room, flags | Qt.TextFlag.TextSingleLine, shown)
+        _write(QPainter(self), self, room, shown)
+
+
+def _write(painter: QPainter, widget: QWidget, room: QRect, text: str) -> None:
+    """Paint one line of a widget, in its color."""
+    painter.setPen(widget.palette().windowText().color())
+    flags = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+    painter.drawText(room, flags | Qt.TextFlag.TextSingleLine, text)
 
 
 def _label(name: str, parent: QWidget) -> QLabel:
