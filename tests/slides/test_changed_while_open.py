@@ -19,8 +19,11 @@ from zarr_steps import write_image
 
 from viewer.folders import cache_folder
 from viewer.slides import SlideSource, TileError, open_slide
+from viewer.slides.combining import open_combined
 from viewer.slides.errors import SlideChangedError
 from viewer.slides.file_version import FileVersion
+from viewer.slides.former_names import former_names
+from viewer.slides.slide_key import slide_key
 from viewer.slides.source import expect, screen_tile
 
 if TYPE_CHECKING:
@@ -31,8 +34,8 @@ def gray(value: int, side: int = 1024) -> np.ndarray:
     return np.full((side, side, 3), value, np.uint8)
 
 
-def tiled(path: Path, value: int) -> None:
-    tifffile.imwrite(path, gray(value), tile=(256, 256), photometric="rgb")
+def tiled(path: Path, value: int, side: int = 1024) -> None:
+    tifffile.imwrite(path, gray(value, side), tile=(256, 256), photometric="rgb")
 
 
 def large(path: Path, value: int, ends: int) -> None:
@@ -71,7 +74,21 @@ def cut(path: Path, write: Callable[[Path, int], None]) -> None:
     os.truncate(path, path.stat().st_size // 2)
 
 
-@pytest.mark.parametrize("change", [replaced, overwritten, cut])
+def written_in_secret(path: Path, write: Callable[[Path, int], None]) -> None:
+    """Overwrite a file with as many bytes, and set its times back."""
+    before = path.stat()
+    other = path.with_name("other")
+    write(other, 50)
+    data = other.read_bytes()[: before.st_size].ljust(before.st_size, b"\0")
+    with path.open("r+b") as file:
+        file.write(data)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    after = path.stat()
+    assert (after.st_ino, after.st_size) == (before.st_ino, before.st_size)
+    assert after.st_mtime_ns == before.st_mtime_ns
+
+
+@pytest.mark.parametrize("change", [replaced, overwritten, cut, written_in_secret])
 @pytest.mark.parametrize("write", [tiled, png, striped])
 def test_every_reader_notices_on_the_next_read(
     tmp_path: Path,
@@ -113,7 +130,7 @@ def test_the_file_is_looked_at_once_a_tile(tmp_path: Path, monkeypatch: pytest.M
                 assert looks == [path]
 
 
-@pytest.mark.parametrize("change", [replaced, cut])
+@pytest.mark.parametrize("change", [replaced, cut, written_in_secret])
 def test_openslide_and_the_direct_path_notice(
     tmp_path: Path,
     sample_slide: Path,
@@ -157,6 +174,118 @@ def test_a_slide_that_was_moved_while_open_did_not_change(
     path.rename(tmp_path / "moved.svs")
     np.testing.assert_array_equal(source.read_tile(0, 0, 0), expected)
     source.close()
+
+
+def _permissions(path: Path) -> None:
+    path.chmod(0o640)
+    path.chmod(0o600)
+
+
+def _another_name(path: Path) -> None:
+    os.link(path, path.with_name("backup"))
+
+
+def _there_and_back(path: Path) -> None:
+    path.rename(path.with_name("away")).rename(path)
+
+
+def _times_set_as_they_were(path: Path) -> None:
+    about = path.stat()
+    os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))
+
+
+def _was_read(path: Path) -> None:
+    os.utime(path, ns=(1, path.stat().st_mtime_ns))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [_permissions, _another_name, _there_and_back, _times_set_as_they_were, _was_read],
+)
+@pytest.mark.parametrize("write", [tiled, partial(large, ends=200)])
+def test_what_changes_no_content_is_no_change(
+    tmp_path: Path, write: Callable[[Path, int], None], change: Callable[[Path], None]
+) -> None:
+    path = tmp_path / "slide.tif"
+    write(path, 200)
+    with closing(open_slide(path)) as source:
+        source.info.learn_identity()
+        for _ in range(3):
+            change(path)
+            assert (source.read_tile(0, 1, 1) == 200).all()
+            path.with_name("backup").unlink(missing_ok=True)
+            assert (source.read_tile(0, 0, 0) == 200).all()
+        written_in_secret(path, write)
+        with pytest.raises(SlideChangedError):
+            source.read_tile(0, 1, 0)
+
+
+def test_permissions_are_no_content_before_that_is_known(tmp_path: Path) -> None:
+    path = tmp_path / "slide.tif"
+    tiled(path, 200)
+    with closing(open_slide(path)) as source:
+        path.chmod(0o640)
+        assert (source.read_tile(0, 0, 0) == 200).all()
+        assert source.info.identity
+
+
+def test_a_file_system_whose_times_move_by_themselves_is_not_read_again_and_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "slide.tif"
+    tiled(path, 200)
+    looks: list[Path] = []
+
+    def counted(where: Path, image: str = "") -> str:
+        looks.append(where)
+        return slide_key(where, image)
+
+    monkeypatch.setattr("viewer.slides.identity.slide_key", counted)
+    with closing(open_slide(path)) as source:
+        source.info.learn_identity()
+        for _ in range(40):
+            _times_set_as_they_were(path)
+            source.read_tile(0, 1, 1)
+    assert len(looks) == 17
+
+
+@pytest.mark.parametrize("change", [replaced, written_in_secret])
+def test_who_opens_a_changed_slide_again_never_reads_it_by_the_old_directories(
+    tmp_path: Path, change: Callable[[Path, Callable[[Path, int], None]], None]
+) -> None:
+    path = tmp_path / "slide.tif"
+    tiled(path, 200)
+    with closing(open_slide(path)) as before:
+        before.read_tile(0, 0, 0)
+        change(path, partial(tiled, side=512))
+        with closing(open_slide(path)) as after:
+            assert (after.levels[0].width_px, before.levels[0].width_px) == (512, 1024)
+            assert (after.read_tile(0, 0, 0) == 50).all()
+            assert after.info.identity
+
+
+def test_a_combined_slide_notices_a_change_of_one_of_its_slides(tmp_path: Path) -> None:
+    paths = [tmp_path / "a.tif", tmp_path / "b.tif"]
+    for path in paths:
+        tiled(path, 200)
+    with closing(open_combined(paths)) as source:
+        source.read_tile(0, 0, 0)
+        overwritten(paths[1], tiled)
+        with pytest.raises(SlideChangedError, match=r"^b\.tif was changed"):
+            source.read_tile(0, 1, 1)
+        with pytest.raises(SlideChangedError, match=r"^b\.tif was changed"):
+            source.read_channels(0, 0, 0, (0, 1))
+
+
+def test_the_former_names_are_never_those_of_the_other_file(tmp_path: Path) -> None:
+    path = tmp_path / "slide.tif"
+    tiled(path, 200)
+    with closing(open_slide(path)) as source:
+        assert source.info.identity
+        replaced(path, tiled)
+        for name in former_names(path, {}):
+            with pytest.raises(SlideChangedError):
+                source.info.is_called(name)
 
 
 def test_the_identity_is_never_that_of_the_other_file(tmp_path: Path) -> None:
@@ -306,9 +435,31 @@ def test_a_file_of_a_mirax_folder_that_changes_is_noticed(
     with closing(open_slide(path)) as source:
         assert source.info.vendor == "mirax"
         source.read_tile(0, 0, 0)
-        file.write_bytes(file.read_bytes()[::-1])
+        data = file.read_bytes()
+        file.write_bytes(data[::-1])
         with pytest.raises(SlideChangedError):
             source.read_tile(0, 1, 0)
+        file.write_bytes(data)
+        with closing(open_slide(path)) as again:  # by a process of its own, with what is there now
+            assert again.read_tile(0, 1, 0).shape == (256, 256, 3)
+
+
+def test_what_a_mirax_folder_holds_now_is_read_by_a_process_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its main file, by whose version readers were once shared, stays as it is."""
+    monkeypatch.syspath_prepend(Path(__file__).parents[2])
+    writer: Any = importlib.import_module("benchmarks.vendor_readers")
+    monkeypatch.setattr(writer, "_SIDE_PX", 1024)
+    path = writer.write_mirax(tmp_path)
+    with closing(open_slide(path)) as before:
+        before.read_tile(0, 0, 0)
+        description = path.with_suffix("") / "Slidedat.ini"
+        text = description.read_text()
+        assert "MICROMETER_PER_PIXEL_X = 0.5" in text
+        description.write_text(text.replace("PER_PIXEL_X = 0.5", "PER_PIXEL_X = 0.2"))
+        with closing(open_slide(path)) as after:
+            assert after.info.optics.mpp_um != before.info.optics.mpp_um
 
 
 @pytest.mark.parametrize("change", [replaced, overwritten])

@@ -10,7 +10,7 @@ import numpy as np
 
 from viewer.slides.channels import Axes, Channel, distinct_names, usual_color
 from viewer.slides.composites import composite, first_displays
-from viewer.slides.errors import SlideError, TileError, UnsupportedSlideError
+from viewer.slides.errors import SlideError, SlideLostError, TileError, UnsupportedSlideError
 from viewer.slides.identity import SlideIdentity
 from viewer.slides.region import read_level
 from viewer.slides.slide_key import combined_key
@@ -112,6 +112,8 @@ class CombinedSource:
 
             try:
                 part = _window(source.levels[own], own, (left, top, width, height), read)
+            except SlideLostError:
+                raise
             except TileError as error:
                 reason = f"{source.path.name}: {error.reason}"
                 raise TileError(level, column, row, reason) from error

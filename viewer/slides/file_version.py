@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Protocol
+import threading
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from viewer.slides.errors import SlideChangedError
 from viewer.slides.slide_files import slide_files
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-_Stamp = tuple[int, int, int, int]
-"""Device, inode, bytes, time of the last change in ns."""
+_MOST_VOUCHED = 16
+"""Times that the content was looked at for a change of the status: some file systems give another
+time of it each time that they are asked."""
 
 
 class Version(Protocol):
@@ -28,12 +31,36 @@ class Version(Protocol):
         """Raise SlideChangedError where the slide is another one now."""
         ...
 
+    def vouch(self, is_same: Callable[[], bool]) -> None:
+        """Take what tells by the content whether the slide is still the same, as far as sampled."""
+        ...
+
+
+class Look(NamedTuple):
+    """What a file was when it was looked at.
+
+    Attributes
+    ----------
+    stamp
+        Device, inode, bytes, time of the last change in ns.
+    access
+        Mode, owner, group and how many names it has, which change without the content.
+    status_ns
+        When any of all that changed last; 0 where the system does not tell.
+    """
+
+    stamp: tuple[int, int, int, int]
+    access: tuple[int, int, int, int]
+    status_ns: int
+
 
 class FileVersion:
     """The files of a slide as they were when it was opened; may be used by many threads.
 
     It answers one question only: did a file change since? A file that is gone did not: what is
-    open can still be read, or its reader says why not.
+    open can still be read, or its reader says why not. Neither did one of which the status alone
+    is another, and the content is not: its permissions were changed, it got another name, or a
+    backup set its times back. One that was written and had its time set back has other content.
 
     Raises
     ------
@@ -43,13 +70,22 @@ class FileVersion:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._files = [(name, _stamp(name)) for name in map(str, slide_files(path))]
+        self._looks = {name: look_at(name) for name in map(str, slide_files(path))}
+        self._opened_as = (os.path.realpath(path), *self._looks.values())
         self._has_changed = False
+        self._is_same: Callable[[], bool] | None = None
+        self._vouched = 0
+        self._lock = threading.Lock()
 
     @property
     def has_changed(self) -> bool:
         """Return whether a change was noticed; the disk is not asked."""
         return self._has_changed
+
+    @property
+    def opened_as(self) -> tuple[str | Look, ...]:
+        """Return what the files were when the slide was opened; equal for the same files alone."""
+        return self._opened_as
 
     def check(self) -> None:
         """Look at the files.
@@ -59,20 +95,52 @@ class FileVersion:
         SlideChangedError
             One of them was replaced, overwritten or cut, now or at an earlier look.
         """
-        self._has_changed = self._has_changed or any(
-            _differs(name, stamp) for name, stamp in self._files
-        )
+        if not self._has_changed:
+            for name, before in self._looks.items():
+                try:
+                    now = look_at(name)
+                except OSError:
+                    continue
+                if now != before and not self._is_vouched_for(name, now):
+                    self._has_changed = True
+                    break
         if self._has_changed:
             raise SlideChangedError(self.path)
 
+    def vouch(self, is_same: Callable[[], bool]) -> None:
+        """Take what tells by the content whether the slide is still the same, as far as sampled."""
+        self._is_same = is_same
 
-def _differs(name: str, stamp: _Stamp) -> bool:
-    try:
-        return _stamp(name) != stamp
-    except OSError:
-        return False
+    def _is_vouched_for(self, name: str, now: Look) -> bool:
+        """Return whether a file that is not quite as before is still the same."""
+        with self._lock:
+            before = self._looks[name]
+            if now == before:
+                return True  # another thread has just looked
+            if now.stamp != before.stamp:
+                return False
+            if self._vouched < _MOST_VOUCHED:
+                self._vouched += 1
+                if not self._has_same_content(before, now):
+                    return False
+            self._looks[name] = now
+            return True
+
+    def _has_same_content(self, before: Look, now: Look) -> bool:
+        try:
+            if self._is_same is not None:
+                return self._is_same()
+        except OSError:
+            pass  # it may not be read any more, which is said where it is
+        # Nothing is known of the content: what was written has the permissions that it had.
+        return now.access != before.access
 
 
-def _stamp(name: str) -> _Stamp:
+def look_at(name: str) -> Look:
+    """Look at a file. Raises OSError."""
     status = os.stat(name)  # as text: after each tile, for each file of the slide
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+    return Look(
+        (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns),
+        (status.st_mode, status.st_uid, status.st_gid, status.st_nlink),
+        0 if os.name == "nt" else status.st_ctime_ns,
+    )

@@ -54,9 +54,8 @@ class SlideIdentity:
         """
         with self._lock:
             if not self._key:
-                path = self._version.path
                 try:
-                    key = slide_key(path, self._part)
+                    key = self._key_now()
                     self._version.check()
                     if has_former_home():
                         take_over(key, self.former_names)
@@ -64,6 +63,7 @@ class SlideIdentity:
                 except OSError as error:
                     raise _unreadable(self._version, error) from error
                 self._key = key
+                self._version.vouch(lambda: self._key_now() == key)
             return self._key
 
     @property
@@ -73,7 +73,7 @@ class SlideIdentity:
         Raises
         ------
         SlideError
-            The file cannot be read any more.
+            The file cannot be read any more, or is no longer the one that was opened.
         """
         with self._lock:
             if self._former is None:
@@ -81,10 +81,15 @@ class SlideIdentity:
                     # Version 0.1 knew no images but the first, and no folders.
                     path = self._version.path
                     is_new = bool(self._part) or path.is_dir()
-                    self._former = () if is_new else former_names(path, self._properties)
+                    names = () if is_new else former_names(path, self._properties)
+                    self._version.check()
                 except OSError as error:
                     raise _unreadable(self._version, error) from error
+                self._former = names
             return self._former
+
+    def _key_now(self) -> str:
+        return slide_key(self._version.path, self._part)
 
     def learn(self) -> None:
         """Read all names now; for worker threads, so that nobody waits for the disk later.

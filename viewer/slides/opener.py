@@ -67,7 +67,7 @@ def open_slide(path: Path, image: int | None = None) -> SlideSource:
 
         others, why_not = named_readers()
         opened = None if others else _opened_here_if_trusted(path, image)
-        opened = opened or open_isolated(path, image)
+        opened = opened or open_isolated(path, image, version=version)
         if why_not:
             opened = with_note(opened, why_not)
         stored = GuardedSource(opened, version)

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from functools import cache
 from typing import TYPE_CHECKING
 
+from viewer.slides.file_version import FileVersion
 from viewer.slides.reader_process.process import PATIENCE_S, ReaderProcess
 from viewer.slides.reader_process.readable import readable_of
 from viewer.slides.reader_process.reader import SlideReader
@@ -24,8 +25,8 @@ _log = logging.getLogger(__name__)
 MAX_PROCESSES = 8
 _REFILL_AFTER_S = 1.0
 
-_Version = tuple[str | int | None, ...]
-"""Path, image, device, inode, bytes and time of change, or what a server tells of a version;
+_Version = tuple[object, ...]
+"""Path, image and what each file was when it was looked at, or what a server tells of a version;
 sources of the same share a process."""
 
 
@@ -54,21 +55,25 @@ class ReaderPool:
         self._open: dict[_Version, tuple[SlideReader, int]] = {}
 
     def reader_of(
-        self, path: Path, image: int | None = None, remote: RemoteSlide | None = None
+        self,
+        path: Path,
+        image: int | None = None,
+        remote: RemoteSlide | None = None,
+        files_version: FileVersion | None = None,
     ) -> SlideReader:
-        """Return the reader of a slide, which all who open the same file share.
+        """Return the reader of a slide, which all who open the same files share.
 
         Of a slide on a server `remote` gives the bytes.
 
         Give it back with `give_back`. Raises SlideError and OSError.
         """
-        version = _version_of(path, image, remote)
+        version = _version_of(path, image, remote, files_version)
         with self._open_lock:
             if known := self._open.get(version):
                 if not known[0].has_changed:
                     self._open[version] = (known[0], known[1] + 1)
                     return known[0]
-                # Of files inside a folder the version does not tell; who opens it now sees these.
+                # Of chunks of a Zarr the version does not tell; who opens it now sees these.
                 self._open[*version, id(known[0])] = self._open.pop(version)
         files = readable_of(path) if remote is None else []
         reader = SlideReader(self, path, image, files, remote)
@@ -212,15 +217,9 @@ def reader_pool() -> ReaderPool:
     return pool
 
 
-def _version_of(path: Path, image: int | None, remote: RemoteSlide | None) -> _Version:
+def _version_of(
+    path: Path, image: int | None, remote: RemoteSlide | None, files_version: FileVersion | None
+) -> _Version:
     if remote is not None:
         return str(path), image, remote.validator, remote.size_bytes
-    status = path.stat()
-    return (
-        os.path.realpath(path),
-        image,
-        status.st_dev,
-        status.st_ino,
-        status.st_size,
-        status.st_mtime_ns,
-    )
+    return image, *(files_version or FileVersion(path)).opened_as

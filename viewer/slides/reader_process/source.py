@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from viewer.slides.file_version import FileVersion
     from viewer.slides.reader_process.messages import Opened
     from viewer.slides.reader_process.pool import ReaderPool
     from viewer.slides.reader_process.reader import SlideReader
@@ -62,8 +63,14 @@ def open_isolated(
     image: int | None = None,
     pool: ReaderPool | None = None,
     remote: RemoteSlide | None = None,
+    version: FileVersion | None = None,
 ) -> IsolatedSource:
     """Open a slide in a process of its own; of one on a server `remote` gives the bytes.
+
+    Parameters
+    ----------
+    version
+        The files as they were found; looked at here where it is not given.
 
     Raises
     ------
@@ -72,7 +79,7 @@ def open_isolated(
     """
     pool = pool or reader_pool()
     try:
-        reader = pool.reader_of(path, image, remote)
+        reader = pool.reader_of(path, image, remote, version)
     except OSError as error:
         raise SlideAccessError(
             path, f"{path.name} cannot be read ({reason_of(error)}); check its drive."
