@@ -11,10 +11,10 @@ import contextlib
 import errno
 import io
 import os
+import re
 import shutil
 import stat
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TextIO, cast
@@ -23,6 +23,7 @@ from viewer.access import OWNER_FILE, give_access
 from viewer.errors import CoverslipError, reason_of
 from viewer.folders import is_own
 from viewer.policy import policy
+from viewer.unfinished import hold, remove_left
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -32,9 +33,10 @@ _MOST_HELD_BYTES = 64 << 20
 """Of what goes to a pipe, before it is put on the disk."""
 _NAME_CHARACTERS = 32
 """Of the target's name in that of its unfinished file: names have a longest length."""
+_LARGE_BYTES = 1 << 20
+"""A file for which it is worth while to look what killed programs left beside it."""
 _USUAL_MODE = 0o666
 _MOST_LINKS = 8
-_SYNC_THREADS = 8
 on_export: Callable[[Path], object] | None = None
 """Hears of each file that was written for the user, outside of the program's own folders."""
 _UNSYNCABLE = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)
@@ -58,9 +60,9 @@ def atomic_write(
 ) -> Generator[IO[bytes]]:
     """Give a binary file to write to, which takes the place of `path` at the end of the block.
 
-    When the block raises, `path` is left as it was and nothing remains beside it. The file can
-    be read and sought in; its `name` is the path of the unfinished file, for libraries that
-    write to paths alone.
+    When the block raises, `path` is left as it was and nothing remains beside it; what a killed
+    program left beside a large file goes with the next one. The file can be read and sought in;
+    its `name` is the path of the unfinished file, for libraries that write to paths alone.
 
     Parameters
     ----------
@@ -81,10 +83,10 @@ def atomic_write(
     target = _target_of(path, is_ours=kept or is_own(path.parent))
     if target is None:
         if _descriptor_of(path) is None:  # what is open already may be written to anyway
-            _check_allowed(path, path)
+            check_allowed(path, path)
         with _through(path) as file:
             yield file
-        _tell_export(path)
+        tell_export(path)
         return
     unfinished = target.with_name(f".{target.name[:_NAME_CHARACTERS]}-{os.urandom(6).hex()}.part")
     try:
@@ -92,10 +94,11 @@ def atomic_write(
         is_inside = is_own(target)
         is_private = kept or is_inside
         if not is_inside:
-            _check_allowed(target, path)
+            check_allowed(target, path)
         usual = OWNER_FILE if is_private else _USUAL_MODE
         os.close(os.open(unfinished, flags, usual if mode is None else mode))
         raw = _Measured(unfinished, "r+b")
+        hold(raw.fileno())
         with io.BufferedRandom(raw, _BUFFER_BYTES) as file:
             yield file
             file.flush()
@@ -117,9 +120,18 @@ def atomic_write(
             error.filename = str(path)  # messages name what was to be written
         raise
     if synced:
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
+    if raw.expected_bytes >= _LARGE_BYTES:
+        remove_left(_unfinished_of(target))
     if not is_private:
-        _tell_export(path)
+        tell_export(path)
+
+
+def _unfinished_of(target: Path) -> Generator[Path]:
+    """Yield the unfinished files of a target: those that programs write now, and what is left."""
+    beside = re.compile(rf"\.{re.escape(target.name[:_NAME_CHARACTERS])}-[0-9a-f]{{12}}\.part")
+    with contextlib.suppress(OSError), os.scandir(target.parent) as entries:
+        yield from (Path(entry.path) for entry in entries if beside.fullmatch(entry.name))
 
 
 def atomic_write_bytes(
@@ -163,7 +175,7 @@ def create_whole(path: Path, data: bytes) -> bool:
     finally:
         with contextlib.suppress(OSError):
             unfinished.unlink()
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
     return True
 
 
@@ -196,50 +208,12 @@ def as_text(file: IO[bytes]) -> Generator[TextIO]:
             text.detach()
 
 
-def replace_by(unfinished: Path, path: Path) -> None:
-    """Let a file or folder that is whole, beside the target, take the user's place `path`.
-
-    For what takes so long that a later run goes on with it; all else goes through `atomic_write`.
-    Links are followed; a folder that was there before is removed once the new one stands.
-
-    Raises
-    ------
-    OSError
-        It cannot take the place; what was there is as it was.
-    """
-    target = Path(os.path.realpath(path))
-    _check_allowed(target, path)
-    if target.is_file() and not os.access(target, os.W_OK):
-        raise PermissionError(errno.EACCES, "it is protected against writing", str(path))
-    mode = stat.S_IMODE(target.stat().st_mode) if target.is_file() else None
-    files = [unfinished] if unfinished.is_file() else unfinished.rglob("*")
-    with ThreadPoolExecutor(_SYNC_THREADS, "sync") as pool:  # a folder may hold very many files
-        for future in [pool.submit(_sync_file, file, mode) for file in files]:
-            future.result()
-    former = target.with_name(f".{target.name[:_NAME_CHARACTERS]}-{os.urandom(6).hex()}.former")
-    has_former = target.is_dir() or (target.is_file() and unfinished.is_dir())
-    if has_former:
-        os.replace(target, former)
-    try:
-        os.replace(unfinished, target)
-    except BaseException:
-        if has_former:
-            os.replace(former, target)
-        raise
-    if former.is_dir():
-        shutil.rmtree(former, ignore_errors=True)
-    elif has_former:
-        former.unlink(missing_ok=True)
-    _sync_folder(target.parent)
-    _tell_export(path)
-
-
 def unwritable(path: Path, error: Exception) -> str:
     """Return the sentence that says why a file was not written, and what to do."""
     return f"{path} cannot be written ({reason_of(error)}): choose another place."
 
 
-def _check_allowed(target: Path, path: Path) -> None:
+def check_allowed(target: Path, path: Path) -> None:
     """See that the administrator lets the user write there. Raises PermissionError."""
     if not policy().allows_path(target):
         raise PermissionError(
@@ -315,9 +289,17 @@ def _descriptor_of(path: Path) -> int | None:
     return None
 
 
-def _tell_export(path: Path) -> None:
+def tell_export(path: Path) -> None:
+    """Tell that a file or folder was written for the user."""
     if on_export is not None and _descriptor_of(path) is None and not path.is_char_device():
         on_export(path)
+
+
+def sync_open(handle: int, mode: int | None) -> None:
+    """Wait until the disk has an open file, of the permissions `mode`. Raises OSError."""
+    if mode is not None:
+        _give_mode(handle, mode)
+    _sync(handle)
 
 
 def _give_mode(handle: int, mode: int) -> None:
@@ -338,19 +320,7 @@ def _sync(handle: int) -> None:
             raise
 
 
-def _sync_file(path: Path, mode: int | None) -> None:
-    if not path.is_file():
-        return
-    handle = os.open(path, os.O_RDWR)
-    try:
-        if mode is not None:
-            _give_mode(handle, mode)
-        _sync(handle)
-    finally:
-        os.close(handle)
-
-
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """So that the new name outlives a loss of power; not every file system can."""
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from viewer.inference.models.encoder_download import EncoderRequest, hub_url
 from viewer.inference.models.model_library import add_model, models_folder
 from viewer.processes.helper import HelperEndedError, HelperFailedError, helper
 from viewer.typed_safetensors import load_tensors, save_tensors
+from viewer.unfinished import unfinished_folder
 from viewer.untyped import is_mapping, mapping_of
 
 if TYPE_CHECKING:
@@ -114,10 +114,10 @@ def fetch_encoder(known: KnownEncoder, token: str | None = None, merge: int = 0)
     BundleError
         One sentence says what is wrong and what to do.
     """
-    with tempfile.TemporaryDirectory(dir=models_folder(), prefix=".") as folder:
-        path = _downloaded(known, token, Path(folder) / "hub")
+    with unfinished_folder(models_folder()) as folder:
+        path = _downloaded(known, token, folder / "hub")
         weights = renamed(read_tensors(path))
-        target = Path(folder) / "bundle"
+        target = folder / "bundle"
         target.mkdir()
         save_tensors(weights, target / "weights.safetensors")
         (target / "model.json").write_bytes(_description(known, target, merge))

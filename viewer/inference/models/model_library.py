@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import re
 import shutil
-import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +26,9 @@ from viewer.inference.models.model_archive import unpack
 from viewer.inference.tasks.known import TASKS
 from viewer.limits import DESCRIPTION_BYTES, WEIGHTS_BYTES, open_regular
 from viewer.policy import policy, read_policy
+from viewer.replace_whole import replace_by
 from viewer.resource_files import resource
+from viewer.unfinished import unfinished_folder
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -214,8 +215,8 @@ def unpacked(path: Path) -> Generator[Path]:
     if is_model(path):
         yield path
         return
-    with tempfile.TemporaryDirectory(dir=models_folder(), prefix=".") as folder:
-        yield unpack(path, Path(folder))
+    with unfinished_folder(models_folder()) as folder:
+        yield unpack(path, folder)
 
 
 @contextmanager
@@ -246,8 +247,8 @@ def _added(path: Path, bundle: ModelBundle) -> ModelBundle:
         name = f"{name}-{about.sha256[:8].lower()}"
     target = models_folder() / name
     try:
-        with tempfile.TemporaryDirectory(dir=models_folder(), prefix=".") as part:
-            whole = Path(part) / name
+        with unfinished_folder(models_folder()) as part:
+            whole = part / name
             whole.mkdir()
             beside = [bundle.folder / name for name in about.data]
             for file in (bundle.weights_path, *beside):
@@ -260,9 +261,7 @@ def _added(path: Path, bundle: ModelBundle) -> ModelBundle:
             else:
                 write_description(whole, about)
             close_tree(whole)
-            if target.exists():
-                target.rename(Path(part) / "old")
-            whole.rename(target)
+            replace_by(whole, target)
     except OSError as error:
         raise BundleError(f"The model cannot be kept ({reason_of(error)}).") from error
     return load_bundle(target)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ from viewer.inference.models.zoo_download import REGISTRIES, Fetched, Zoo, ZooRe
 from viewer.limits import DESCRIPTION_BYTES, read_regular
 from viewer.prepared_types import prepared
 from viewer.processes.helper import HelperEndedError, HelperFailedError, helper
+from viewer.unfinished import unfinished_folder
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -82,8 +82,8 @@ def fetched_model(zoo: Zoo, name: str, registry: str = "") -> Generator[FetchedM
     if zoo == "clip" and registry:
         raise BundleError("A CLIP lies on a hub, without a list of models: leave --registry out.")
     place = name if known is None else known.repository
-    with tempfile.TemporaryDirectory(dir=models_folder(), prefix=".") as folder:
-        fetched = _downloaded(ZooRequest(zoo, place, registry, folder))
+    with unfinished_folder(models_folder()) as folder:
+        fetched = _downloaded(ZooRequest(zoo, place, registry, str(folder)))
         path = Path(fetched.path)
         if zoo == "clip":
             complete_clip(path, known)

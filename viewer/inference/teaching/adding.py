@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from viewer.errors import reason_of
 from viewer.inference.models.model_library import add_model, models_folder
 from viewer.inference.teaching.errors import TeachingError
+from viewer.unfinished import unfinished_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from viewer.inference.models.bundle import ModelBundle
 
@@ -27,8 +27,8 @@ def add_taught(write: Callable[[Path], ModelBundle]) -> ModelBundle:
         It cannot be used.
     """
     try:
-        with tempfile.TemporaryDirectory(dir=models_folder(), prefix=".") as folder:
-            return add_model(write(Path(folder) / "model").folder)
+        with unfinished_folder(models_folder()) as folder:
+            return add_model(write(folder / "model").folder)
     except OSError as error:
         where = error.filename or "the folder of the models"
         raise TeachingError(

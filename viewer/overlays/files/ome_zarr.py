@@ -6,8 +6,6 @@ Runs in the helper process, since it needs zarr.
 from __future__ import annotations
 
 import errno
-import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +16,9 @@ from viewer.overlays.files.arrays import WriteArrays
 from viewer.overlays.files.patch_files import pyramid
 from viewer.overlays.files.zarr_marks import MARK, is_own_heatmap
 from viewer.prepared_types import prepared
+from viewer.replace_whole import replace_by
 from viewer.typed_zarr import new_group
+from viewer.unfinished import unfinished_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,8 +51,8 @@ def write_ome_zarr(
     if path.exists() and not is_own_heatmap(path):
         raise FileExistsError(errno.EEXIST, "it is there and holds something else", str(path))
     levels = pyramid(np.moveaxis(values.astype(np.float32), 2, 0))
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".") as folder:
-        whole = Path(folder) / path.name
+    with unfinished_folder(path.parent) as folder:
+        whole = folder / path.name
         group = new_group(whole)
         group.attrs["ome"] = _about(path.stem, names, um, [level.shape for level in levels])
         group.attrs.update(MARK)
@@ -66,9 +66,7 @@ def write_ome_zarr(
                 dimension_names=("c", "y", "x"),
             )
             array[:] = level
-        if path.is_dir():
-            shutil.move(path, Path(folder) / "before")
-        whole.rename(path)
+        replace_by(whole, path)
 
 
 def _about(

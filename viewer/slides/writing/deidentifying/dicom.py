@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 import struct
 import warnings
 from pathlib import Path
@@ -15,8 +14,9 @@ from pydicom.filebase import DicomFileLike
 from pydicom.filewriter import write_dataset, write_file_meta_info
 from pydicom.uid import PYDICOM_IMPLEMENTATION_UID, UID
 
-from viewer.atomic_write import atomic_write, replace_by
+from viewer.atomic_write import atomic_write
 from viewer.limits import DICOM_HEADER_BYTES, LimitError, open_regular
+from viewer.replace_whole import replace_by
 from viewer.slides.dicom_header import WHOLE_SLIDE
 from viewer.slides.dicom_kinds import HEAD_BYTES, is_dicom
 from viewer.slides.readers.dicom_files import check_elements
@@ -33,6 +33,7 @@ from viewer.slides.writing.errors import DamagedFileError, WritingError
 from viewer.slides.writing.places import new_pseudonym
 from viewer.slides.writing.sampling import check_same_pixels
 from viewer.typed_pydicom import header_in
+from viewer.unfinished import unfinished_folder
 
 if TYPE_CHECKING:
     from typing import IO
@@ -110,9 +111,9 @@ def _deidentified(slide: Path, target: Path, report: Report, watch: Watch) -> Re
             check_same_pixels(slide, Path(out.name))
             watch.check()
         return report
-    folder = target.with_name(f".{new_pseudonym()}.part")
-    folder.mkdir()
-    try:
+    with unfinished_folder(target.parent) as unfinished:
+        folder = unfinished / "whole"
+        folder.mkdir()
         for number, instance in enumerate(kept):
             share = _COPIED_SHARE / len(kept)
             with (folder / f"instance-{number + 1}.dcm").open("w+b") as out:
@@ -121,8 +122,6 @@ def _deidentified(slide: Path, target: Path, report: Report, watch: Watch) -> Re
         check_same_pixels(slide, folder)
         watch.check()
         replace_by(folder, target)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     return report
 
 
