@@ -23,7 +23,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from viewer.slides import SlideError
+from viewer.slides import SlideError, TileError
 from viewer.slides.opening_here import open_here
 from viewer.slides.reader_process.more_readers import FIRST
 from viewer.slides.region import read_level
@@ -183,6 +183,102 @@ def test_channel_of_12_bits(
         assert np.array_equal(values, wanted[0, :, :128, 128:256])
         assert source.info.axes.dtype == "uint16"
         assert any("MONOCHROME1" in note for note in source.info.notes) == is_inverted
+
+
+@pytest.mark.parametrize("encode", [None, _run_lengths], ids=["plain", "run lengths"])
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+def test_other_bits_than_those_of_a_sample_do_not_count(
+    tmp_path: Path,
+    template: Path,
+    cells: NDArray[np.uint16],
+    encode: Callable[[NDArray[Any]], bytes] | None,
+    photometric: str,
+) -> None:
+    """Such as overlays, which older writers put above them."""
+    overlay = np.random.default_rng(8).integers(0, 16, cells.shape, dtype=np.uint16)
+    about: dict[str, Any] = {
+        "syntax": RLELossless if encode else ExplicitVRLittleEndian, "names": ("DAPI",),
+        "BitsStored": 12, "PhotometricInterpretation": photometric,
+    }  # fmt: skip
+    path = tmp_path / "a.dcm"
+    stored = cells | overlay << 12
+    write_slide(path, template, stored, encode=encode, HighBit=11, **about)
+    wanted = 4095 - cells if photometric == "MONOCHROME1" else cells
+    with closing(open_slide(path)) as source:
+        values = source.read_channels(0, 1, 0, (0,))
+        assert np.array_equal(values, wanted[0, :, :128, 128:256])
+        assert source.info.axes.channels[0].value_range[1] <= 4095
+    write_slide(path, template, cells << 4, encode=encode, HighBit=15, **about)
+    with (
+        closing(open_slide(path)) as source,
+        pytest.raises(TileError, match=r"its samples begin at bit 4, not at 0 \(HighBit\)"),
+    ):
+        source.read_tile(0, 1, 0)
+
+
+@pytest.mark.parametrize("is_gray", [False, True])
+def test_fewer_than_8_bits_reach_from_black_to_white(
+    tmp_path: Path, template: Path, picture: NDArray[np.uint8], is_gray: bool
+) -> None:
+    stored = picture >> 2
+    wanted = stored * np.uint16(255) // 63
+    path = write_slide(
+        tmp_path / "a.dcm", template, (stored[np.newaxis, ..., 0] if is_gray else stored)[None],
+        names=("",), BitsStored=6, HighBit=5,
+    )  # fmt: skip
+    if is_gray:
+        wanted = np.repeat(wanted[..., :1], 3, 2)
+    with closing(open_slide(path)) as source:
+        assert np.abs(read_level(source, 0).astype(int) - wanted).max() <= 1
+
+
+def test_a_code_of_fewer_bits_than_the_tag_says(
+    tmp_path: Path, template: Path, picture: NDArray[np.uint8]
+) -> None:
+    def encode(tile: NDArray[Any]) -> bytes:
+        return bytes(
+            imagecodecs.jpeg2k_encode(
+                tile, level=0, reversible=True, codecformat="j2k", bitspersample=12
+            )
+        )
+
+    deep = picture.astype(np.uint16) << 4
+    path = write_slide(
+        tmp_path / "a.dcm", template, deep[np.newaxis], encode=encode, syntax=JPEG2000Lossless,
+        PhotometricInterpretation="YBR_RCT",
+    )  # fmt: skip
+    with closing(open_slide(path)) as source:
+        assert np.array_equal(read_level(source, 0), picture)
+
+
+def test_a_code_of_more_bits_than_the_tag_allows_is_told(
+    tmp_path: Path, template: Path, cells: NDArray[np.uint16]
+) -> None:
+    path = write_slide(
+        tmp_path / "a.dcm", template, cells, encode=_jpeg_ls, syntax=JPEGLSLossless,
+        BitsAllocated=8, BitsStored=8, HighBit=7,
+    )  # fmt: skip
+    with (
+        closing(open_slide(path)) as source,
+        pytest.raises(TileError, match="samples have 16 bits, and its header says fewer"),
+    ):
+        source.read_tile(0, 0, 0)
+
+
+@pytest.mark.parametrize("said", ["YBR_ICT", "YBR_FULL_422"])
+def test_jpeg_2000_under_the_tag_of_other_colors(
+    tmp_path: Path, template: Path, picture: NDArray[np.uint8], said: str
+) -> None:
+    """OpenSlide refuses it; the code itself tells its colors."""
+    path = write_slide(
+        tmp_path / "a.dcm", template, picture[np.newaxis], syntax=JPEG2000Lossless,
+        PhotometricInterpretation=said,
+        encode=lambda tile: bytes(
+            imagecodecs.jpeg2k_encode(tile, level=0, reversible=True, mct=True, codecformat="j2k")
+        ),
+    )  # fmt: skip
+    with closing(open_slide(path)) as source:
+        assert np.array_equal(read_level(source, 0), picture)
 
 
 @pytest.mark.parametrize("is_inverted", [False, True], ids=["bright", "dark"])

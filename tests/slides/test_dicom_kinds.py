@@ -18,6 +18,7 @@ from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRLittleEndian,
     HTJ2KLossless,
+    HTJ2KLosslessRPCL,
     JPEGBaseline8Bit,
     JPEGLSLossless,
     generate_uid,
@@ -85,10 +86,11 @@ def _jpeg_xl(tile: NDArray[np.uint8]) -> bytes:
 @pytest.mark.parametrize(
     ("encode", "syntax"),
     [
-        (_jpegls, JPEGLSLossless), (_htj2k, HTJ2KLossless), (_jpeg_xl, JPEGXLLossless),
+        (_jpegls, JPEGLSLossless), (_htj2k, HTJ2KLossless),
+        (_htj2k, HTJ2KLosslessRPCL), (_jpeg_xl, JPEGXLLossless),
         (_jpeg_xl, JPEGXL),
     ],
-    ids=["JPEG-LS", "HTJ2K", "JPEG XL lossless", "JPEG XL"],
+    ids=["JPEG-LS", "HTJ2K", "HTJ2K by resolution", "JPEG XL lossless", "JPEG XL"],
 )  # fmt: skip
 def test_codecs(
     tmp_path: Path,

@@ -21,12 +21,18 @@ if TYPE_CHECKING:
     from viewer.slides.dicom_header import DicomHeader
 
 MOST_FILES = 2000
-OPENSLIDE_READS = frozenset(f"1.2.840.10008.1.2{end}" for end in (".1", ".4.50", ".4.90", ".4.91"))
-"""Transfer syntaxes: explicit little endian, baseline JPEG and JPEG 2000."""
-_OPENSLIDE_SHOWS = frozenset(("", "RGB", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"))
-"""Photometric interpretations; empty where the beginning of the file does not tell."""
+_OPENSLIDE_SHOWS = {
+    "1.2.840.10008.1.2.1": ("RGB",),
+    "1.2.840.10008.1.2.4.50": ("RGB", "YBR_FULL_422"),
+    "1.2.840.10008.1.2.4.90": ("RGB", "YBR_RCT"),
+    "1.2.840.10008.1.2.4.91": ("RGB", "YBR_RCT", "YBR_ICT"),
+}
+"""Photometric interpretations by transfer syntax: explicit little endian, baseline JPEG, JPEG
+2000."""
+OPENSLIDE_READS = frozenset(_OPENSLIDE_SHOWS)
 _OPENSLIDE_BITS = 8
-_UNCOMPRESSED = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1")
+_UNKNOWN = ("", 0)
+"""What a header says where the beginning of the file does not tell it."""
 _MOST_LOOKED_AT = 16
 """Files after which a folder without DICOM is taken for one that holds none."""
 _BESIDE_SLIDES = {"ANN": "annotations of a slide", "SEG": "a segmentation"}
@@ -132,15 +138,16 @@ def series_of(path: Path) -> DicomSeries | None:
 
 
 def _needs_more(path: Path, header: DicomHeader) -> bool:
+    colors = _OPENSLIDE_SHOWS.get(header.transfer_syntax)
     return bool(
-        header.transfer_syntax not in OPENSLIDE_READS
-        or header.photometric not in _OPENSLIDE_SHOWS
+        colors is None
+        or header.photometric not in (*_UNKNOWN, *colors)
+        or header.bits_stored not in (*_UNKNOWN, _OPENSLIDE_BITS)
         or (header.is_volume and (header.focal_planes > 1 or header.optical_paths > 1))
         or (not header.is_volume and header.concatenation)
         or header.samples == 1
         or header.planar
         or header.bits_allocated > _OPENSLIDE_BITS
-        or (header.transfer_syntax in _UNCOMPRESSED and header.photometric not in ("", "RGB"))
         or misleads_openslide(path, header)
     )
 

@@ -81,6 +81,7 @@ class DicomHeader(msgspec.Struct, frozen=True):
     planar: int
     bits_allocated: int
     bits_stored: int
+    high_bit: int
     is_signed: bool
 
     @property
@@ -140,6 +141,7 @@ def parsed_header(data: bytes) -> DicomHeader | None:
         planar=_number(values, PLANAR),
         bits_allocated=_number(values, 0x00280100),
         bits_stored=_number(values, BITS_STORED),
+        high_bit=_number(values, 0x00280102),
         is_signed=_number(values, 0x00280103) == 1,
     )
 

@@ -7,7 +7,7 @@ import re
 import struct
 from typing import TYPE_CHECKING
 
-from viewer.slides.readers.jpeg_2000 import SIZE_MARKER, boxes
+from viewer.slides.readers.jpeg_2000 import SIZE_MARKER, boxes, depths_of_code
 from viewer.slides.readers.jpeg_2000_code import IN_TIFF as JPEG_2000_IN_TIFF
 from viewer.slides.readers.jpeg_2000_code import check_divisions
 from viewer.slides.readers.jpeg_header import read_jpeg_header
@@ -24,6 +24,8 @@ _JPEG_XR_MARK, _SHORT_HEADER = b"WMPHOTO\0", 0x80
 _JPEG_XR_WIDTH, _JPEG_XR_HEIGHT, _JPEG_XR_CODE = 0xBC80, 0xBC81, 0xBCC0
 _SHORT = 3
 """The type of a tag of 16 bits."""
+_JPEG_2000_HEAD_BYTES = 100
+"""Within which the bits of all components stand."""
 _AVIF_SIZE = re.compile(rb"ispe\x00{4}(.{4})(.{4})", re.DOTALL)
 _AVIF_TRACK = re.compile(rb"tkhd(?:\x00.{75}|\x01.{87})(.{4})(.{4})", re.DOTALL)
 
@@ -133,6 +135,21 @@ def coded_pixels(name: str, data: bytes) -> int | None:
                 return None
     except (struct.error, ValueError, IndexError):  # cut short
         return None
+
+
+def sample_bits(name: str, data: bytes) -> int:
+    """Return how many bits a sample of JPEG, JPEG-LS, JPEG 2000 or JPEG XL has; 0 if unknown."""
+    match name:
+        case "jpeg" | "jpegls":
+            return read_jpeg_header(data).precision_bits
+        case "jpeg2k":
+            at = max(data.find(SIZE_MARKER), 0)
+            return max(depths_of_code(data[at : at + _JPEG_2000_HEAD_BYTES]).bits, default=0)
+        case "jpegxl":
+            header = jpeg_xl_header_in(io.BytesIO(data))
+            return 0 if header is None else header.sample_bits
+        case _:
+            return 0
 
 
 def _area(width: int, height: int) -> int:

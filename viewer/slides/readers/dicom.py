@@ -206,7 +206,7 @@ def source_of_slide(
     reader = _DicomReader(slide, stacks, heights, paths, format_of, is_rgb=is_rgb)
     spacing = (heights[-1] - heights[0]) / (len(heights) - 1) if len(heights) > 1 else None
     axes = Axes(
-        () if is_rgb else _channels(paths, described, stored.dtype, reader),
+        () if is_rgb else _channels(paths, described, stored, reader),
         len(heights),
         spacing,
     )
@@ -340,8 +340,9 @@ def _first_beside(slide: Any, group: str) -> Any:
 
 
 def _channels(
-    paths: list[str], described: list[OpticalPath], dtype: str, reader: _DicomReader
+    paths: list[str], described: list[OpticalPath], stored: FrameFormat, reader: _DicomReader
 ) -> tuple[Channel, ...]:
+    dtype = stored.dtype
     by_identifier = {each.identifier: each.name for each in described}
     # A gray picture is shown as it is, a channel in the range of its values.
     is_picture = len(paths) == 1 and dtype == "uint8" and not by_identifier.get(paths[0])
@@ -351,7 +352,7 @@ def _channels(
             name,
             usual_color(name, index, len(paths)),
             dtype,
-            (0.0, 255.0) if is_picture else reader.value_range(index),
+            (0.0, float(stored.full_scale)) if is_picture else reader.value_range(index),
         )
         for index, name in enumerate(names)
     )
@@ -408,9 +409,7 @@ class _DicomReader:
             for column in range(-(-size.width // tile.width)):
                 left, top, width, height = grid.chunk_window(column, row)
                 pixels = _decoded(data, stored, column, row, data.default_z, data.default_path)
-                color = pixels if pixels.ndim == 3 else pixels[..., np.newaxis]
-                if color.dtype != np.uint8:
-                    color = color >> max(stored.bits_stored - 8, 0)
+                color = pixels if pixels.ndim == 3 else stored.eight_bits(pixels)[..., np.newaxis]
                 picture[top : top + height, left : left + width] = color[:height, :width]
         return picture
 

@@ -27,6 +27,8 @@ from viewer.slides.dicom_header import (
 )
 from viewer.slides.readers.dicom_frames import (
     HALF_CHROMA,
+    HTJ2K,
+    HTJ2K_BY_RESOLUTION,
     JPEG_XL,
     JPEG_XL_OF_JPEG,
     NATIVE,
@@ -44,6 +46,8 @@ _LOOKUP_HEADER_BYTES = 1 << 20
 """So much of a file holds its color tables, which have up to 384 KiB."""
 _DESCRIPTORS = (0x00281101, 0x00281102, 0x00281103)
 _TABLES = (0x00281201, 0x00281202, 0x00281203)
+_TAKEN_FOR = {JPEG_XL_OF_JPEG: JPEG_XL, HTJ2K_BY_RESOLUTION: HTJ2K}
+"""Transfer syntaxes that wsidicom does not take, and those that it takes in their place."""
 _UNREAD_YCBCR = frozenset(("YBR_PARTIAL_422", "YBR_PARTIAL_420"))
 
 
@@ -106,16 +110,20 @@ def frame_format(path: Path, width_px: int, height_px: int) -> FrameFormat:
     header = dicom_header(path)
     if header is None:
         raise ValueError("it is no DICOM file any more")
+    allocated = header.bits_allocated or 8
+    bits = min(header.bits_stored or allocated, allocated)
+    lowest_bit = header.high_bit + 1 - bits
     return FrameFormat(
         header.transfer_syntax,
         width_px,
         height_px,
         header.samples or 3,
-        header.bits_allocated or 8,
-        header.bits_stored or header.bits_allocated or 8,
+        allocated,
+        bits,
         header.photometric,
         header.planar == 1,
         _palette(path) if header.photometric == PALETTE else None,
+        lowest_bit if 0 < lowest_bit <= allocated - bits else 0,
     )
 
 
@@ -153,8 +161,8 @@ class _RetaggedFile(io.BufferedReader):
             PHOTOMETRIC: b"RGB" if header.samples == 3 else b"MONOCHROME2",
             PLANAR: b"\0\0",
         }
-        if header.transfer_syntax == JPEG_XL_OF_JPEG:
-            wanted[TRANSFER_SYNTAX] = JPEG_XL.encode() + b"\0"  # which it takes
+        if taken := _TAKEN_FOR.get(header.transfer_syntax):
+            wanted[TRANSFER_SYNTAX] = taken.encode() + b"\0"
         if header.samples == 3 and header.transfer_syntax in NATIVE:
             # It asks for the bytes of a pixel alone, which may be others than those of RGB.
             samples = 2 if header.photometric == HALF_CHROMA else 3 * (bits // 8)

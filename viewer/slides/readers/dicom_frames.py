@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import imagecodecs
 import msgspec
 import numpy as np
+from msgspec.structs import replace
 
-from viewer.slides.readers.coded_size import check_coded_size
+from viewer.slides.readers.coded_size import check_coded_size, sample_bits
 from viewer.slides.readers.jpeg_2000_code import jpeg2k_decode
 from viewer.slides.readers.jpeg_header import is_ycbcr, read_jpeg_header
 from viewer.slides.readers.jpeg_markers import check_scans, is_cut_short
@@ -24,7 +25,8 @@ NATIVE = frozenset((_ROOT, f"{_ROOT}.1"))
 _RLE = f"{_ROOT}.5"
 _JPEG = frozenset(f"{_ROOT}.4.{end}" for end in (50, 51, 57, 70))
 _JPEG_LS = frozenset(f"{_ROOT}.4.{end}" for end in (80, 81))
-_JPEG_2000 = frozenset(f"{_ROOT}.4.{end}" for end in (90, 91, 201, 202, 203))
+HTJ2K, HTJ2K_BY_RESOLUTION = f"{_ROOT}.4.201", f"{_ROOT}.4.202"
+_JPEG_2000 = frozenset((*(f"{_ROOT}.4.{end}" for end in (90, 91, 203)), HTJ2K, HTJ2K_BY_RESOLUTION))
 JPEG_XL_OF_JPEG, JPEG_XL = f"{_ROOT}.4.111", f"{_ROOT}.4.112"
 _JPEG_XL = frozenset((f"{_ROOT}.4.110", JPEG_XL_OF_JPEG, JPEG_XL))
 _CODECS = (
@@ -52,6 +54,8 @@ class FrameFormat(msgspec.Struct, frozen=True):
         Whether each color is stored for itself.
     palette
         RGB, uint8 (entries, 3), and the value that the first entry stands for.
+    lowest_bit
+        Where the header says that samples without a codec begin within the bits allocated.
     """
 
     syntax: str
@@ -63,11 +67,17 @@ class FrameFormat(msgspec.Struct, frozen=True):
     photometric: str
     is_planar: bool = False
     palette: tuple[NDArray[np.uint8], int] | None = None
+    lowest_bit: int = 0
 
     @property
     def is_rgb(self) -> bool:
         """Return whether decoding gives RGB, and not values of a channel."""
         return self.samples == 3 or self.palette is not None
+
+    @property
+    def full_scale(self) -> int:
+        """Return the largest value that the bits of a sample hold."""
+        return (1 << self.bits_stored) - 1
 
     @property
     def dtype(self) -> str:
@@ -84,22 +94,40 @@ class FrameFormat(msgspec.Struct, frozen=True):
         if self.syntax in _ENDS_WITH_MARKER and is_cut_short(data):
             raise ChunkError("its data is cut short")
         codec = next((name for kinds, name in _CODECS if self.syntax in kinds), None)
-        if codec is not None:
-            check_coded_size(codec, data, self.width_px, self.height_px)
-        values = self._unpacked(data)
+        if codec is None:
+            return self._shown(self._unpacked(data))
+        check_coded_size(codec, data, self.width_px, self.height_px)
+        bits = sample_bits(codec, data)
+        if bits > self.bits_allocated and self.samples == 1:
+            raise ChunkError(f"its samples have {bits} bits, and its header says fewer")
+        # Codecs may be told of more bits than are used, but hold no more than they are told of.
+        is_told = self.bits_stored <= bits <= self.bits_allocated or not bits
+        form = self if is_told else replace(self, bits_stored=bits)
+        return form._shown(form._unpacked(data))
+
+    def _shown(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return the values of a frame as `decoded` does."""
         if values.ndim != (3 if self.samples == 3 else 2):
             raise ChunkError(f"its data is of the wrong kind {values.shape}")
         if self.samples == 3:
-            if values.dtype == np.uint8:
-                return values
-            return (values >> max(self.bits_stored - 8, 0)).astype(np.uint8)
+            return self.eight_bits(values)
         if self.palette is not None:
             colors, first = self.palette
             places = np.clip(values.astype(np.int32) - first, 0, len(colors) - 1)
             return colors[places]
         if self.photometric == INVERTED:
-            return values.dtype.type((1 << self.bits_stored) - 1) - values
+            most = values.dtype.type(self.full_scale)
+            return most - np.minimum(values, most)
         return values
+
+    def eight_bits(self, values: NDArray[Any]) -> NDArray[np.uint8]:
+        """Return the highest eight bits of samples, or fewer bits as parts of 255."""
+        if self.bits_stored < 8:
+            parts = np.minimum(values, self.full_scale) * np.uint16(255)
+            return (parts // self.full_scale).astype(np.uint8)
+        if values.dtype == np.uint8:
+            return values
+        return np.minimum(values >> (self.bits_stored - 8), 255).astype(np.uint8)
 
     def _unpacked(self, data: bytes) -> NDArray[Any]:
         if self.syntax in _JPEG:
@@ -119,6 +147,11 @@ class FrameFormat(msgspec.Struct, frozen=True):
         flat = np.frombuffer(plain, stored)[:count].astype(stored.newbyteorder("="), copy=False)
         if flat.size < count:
             raise ChunkError("its data is cut short")
+        if self.bits_stored < self.bits_allocated:
+            # The standard has them begin at bit 0; writers that forget HighBit mean that, too.
+            if self.lowest_bit and flat.max(initial=0) > self.full_scale:
+                raise ChunkError(f"its samples begin at bit {self.lowest_bit}, not at 0 (HighBit)")
+            flat = flat & flat.dtype.type(self.full_scale)  # the others are overlays
         if self.samples == 1:
             return flat.reshape(self.height_px, self.width_px)
         # Run-length coding has each color for itself, whatever the tag says.
