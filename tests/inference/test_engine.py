@@ -234,6 +234,26 @@ def test_a_slide_that_vanished_is_told(start: Start, sample_slide: Path, tmp_pat
     assert "gone.svs" in heard.final[0]
 
 
+def test_a_slide_that_changes_ends_the_run_and_is_told_once(
+    start: Start, sample_slide: Path, tmp_path: Path
+) -> None:
+    slide = tmp_path / "S-1.svs"
+    shutil.copyfile(sample_slide, slide)
+    engine, grid, heard = start(slide=slide)
+    engine.run(FIELD)
+    heard.wait_for_run()
+    held = set(heard.blocks)
+    with slide.open("ab") as file:
+        file.write(b"\0")
+    engine.run(whole(grid))
+    heard.wait(lambda: heard.final)
+    (sentence,) = heard.final
+    assert sentence.startswith("S-1.svs was changed on the disk while it was open")
+    assert heard.troubles == []
+    assert engine.unreadable == 0
+    assert set(heard.blocks) == held
+
+
 def test_results_that_cannot_be_kept_are_shown_all_the_same(start: Start) -> None:
     folder = results_folder()
     folder.rmdir()

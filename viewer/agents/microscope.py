@@ -14,7 +14,7 @@ import msgspec
 from viewer.agents.errors import MicroscopeError
 from viewer.geometry import Box, Size
 from viewer.slides.displayed import shown_region
-from viewer.slides.errors import TileError
+from viewer.slides.errors import TileError, part_unreadable
 from viewer.slides.region import Beyond, read_region
 
 if TYPE_CHECKING:
@@ -142,4 +142,4 @@ def _picture(
     try:
         return read(source, box, int(size.width), int(size.height), Beyond.WHITE)
     except TileError as error:
-        raise MicroscopeError(f"A part of the slide cannot be read: {error.reason}.") from error
+        raise MicroscopeError(part_unreadable(error)) from error

@@ -12,7 +12,7 @@ from viewer.agents.errors import MicroscopeError
 from viewer.agents.microscope import slide_box, stored_picture_of
 from viewer.annotations.tissue_correction import corrected_tissue
 from viewer.geometry import Box
-from viewer.slides.errors import TileError
+from viewer.slides.errors import TileError, part_unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -127,7 +127,7 @@ def tissue_of(source: SlideSource) -> TissueMask:
     try:
         return corrected_tissue(source)
     except TileError as error:
-        raise MicroscopeError(f"The slide's overview cannot be read: {error.reason}.") from error
+        raise MicroscopeError(part_unreadable(error)) from error
 
 
 def _tissue(source: SlideSource, picture: RgbImage) -> NDArray[np.float32]:

@@ -10,7 +10,7 @@ from viewer.agents.errors import AgentError
 from viewer.attention.predictor import Predictor, PredictorError, find_predictor
 from viewer.inference.errors import ModelFailedError, ModelProcessError
 from viewer.inference.models.bundle import BundleError
-from viewer.slides.errors import TileError
+from viewer.slides.errors import TileError, part_unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +40,7 @@ class TrainedProposer(msgspec.Struct, frozen=True):
         except (PredictorError, BundleError, ModelFailedError, ModelProcessError) as error:
             raise AgentError(str(error)) from error
         except TileError as error:
-            raise AgentError(f"A part of the slide cannot be read: {error.reason}.") from error
+            raise AgentError(part_unreadable(error)) from error
 
 
 def trained_proposer(name: str = "") -> TrainedProposer:

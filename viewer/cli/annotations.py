@@ -308,6 +308,7 @@ def tiles(
         TilesError,
         cut_tiles,
     )
+    from viewer.slides.errors import SlideError
 
     problems = Problems()
     own_mpp = pixel_size("--slide-mpp", slide_mpp)
@@ -319,7 +320,7 @@ def tiles(
         with file.open("rb") as content:
             made_of = AnnotationsOrigin(file.name, file_digest(content, "sha256").hexdigest())
         report = cut_tiles(source, annotations, out, options, made_of)
-    except (TilesError, MaskError) as error:
+    except (TilesError, MaskError, SlideError) as error:
         fail(str(error))
     except OSError as error:
         fail(unwritable(out, error))

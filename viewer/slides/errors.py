@@ -97,6 +97,13 @@ class SlideChangedError(SlideLostError):
         )
 
 
+def part_unreadable(error: TileError) -> str:
+    """Return the sentence on a part of a slide that cannot be read, where a tile tells nothing."""
+    if isinstance(error, (SlideLostError, SlideAwayError)):
+        return str(error)
+    return f"A part of the slide cannot be read: {error.reason}."
+
+
 class SlideAwayError(TileError):
     """A tile that cannot be had now, since the slide's server is silent; it is worth to ask again.
 

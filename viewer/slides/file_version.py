@@ -10,7 +10,7 @@ from viewer.slides.errors import SlideChangedError
 from viewer.slides.slide_files import slide_files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 _MOST_VOUCHED = 16
@@ -62,15 +62,20 @@ class FileVersion:
     is another, and the content is not: its permissions were changed, it got another name, or a
     backup set its times back. One that was written and had its time set back has other content.
 
+    Parameters
+    ----------
+    files
+        The files of the slide, where they are known already.
+
     Raises
     ------
     OSError
         The files cannot be looked at.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, files: Sequence[Path] = ()) -> None:
         self.path = path
-        self._looks = {name: look_at(name) for name in map(str, slide_files(path))}
+        self._looks = {name: look_at(name) for name in map(str, files or slide_files(path))}
         self._opened_as = (os.path.realpath(path), *self._looks.values())
         self._has_changed = False
         self._is_same: Callable[[], bool] | None = None

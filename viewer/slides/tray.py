@@ -10,7 +10,7 @@ from viewer.limits import FOLDER_SLIDES, FileTooLargeError, open_regular
 from viewer.slides.dicom_header import HEADER_BYTES, parsed_header
 from viewer.slides.dicom_kinds import dicom_kind
 from viewer.slides.displayed import displayed
-from viewer.slides.errors import DamagedSlideError, TileError
+from viewer.slides.errors import DamagedSlideError, SlideLostError, TileError
 from viewer.slides.natural_order import natural
 from viewer.slides.slide_folders import is_slide_folder
 from viewer.suffixes import SUFFIXES
@@ -86,18 +86,20 @@ def thumbnail(source: SlideSource, max_side_px: int) -> RgbImage:
     ------
     DamagedSlideError
         Not one tile of that level can be read.
+    SlideLostError
+        Nothing more can be read of the slide.
     """
     return _fitted(_overview(source, max_side_px), max_side_px)
 
 
 def shown_thumbnail(source: SlideSource, max_side_px: int, *, uses_icc: bool = True) -> RgbImage:
-    """Return `thumbnail` in the colors of `displayed`. Raises DamagedSlideError."""
+    """Return `thumbnail` in the colors of `displayed`; raises what it raises."""
     shown = displayed(source.info, _overview(source, max_side_px), uses_icc=uses_icc)
     return _fitted(shown, max_side_px)
 
 
 def _overview(source: SlideSource, max_side_px: int) -> RgbImage:
-    """Return all of the level that a thumbnail is made from. Raises DamagedSlideError."""
+    """Return all of the level that a thumbnail is made from. Raises SlideError."""
     index, level = _fitting_level(source.levels, max_side_px)
     canvas = np.full((level.height_px, level.width_px, 3), 190, np.uint8)
     error: TileError | None = None
@@ -111,6 +113,8 @@ def _overview(source: SlideSource, max_side_px: int) -> RgbImage:
                     index, column, row
                 )
                 tiles_read += 1
+            except SlideLostError:
+                raise
             except TileError as unreadable:
                 error = unreadable
     if error is not None and tiles_read == 0:

@@ -15,7 +15,7 @@ from viewer.audit_log import sent_detail, trail
 from viewer.geometry import Box, Size
 from viewer.policy import policy
 from viewer.slides.displayed import colors_given, shown_region
-from viewer.slides.errors import TileError
+from viewer.slides.errors import TileError, part_unreadable
 
 if TYPE_CHECKING:
     from viewer.agents.microscope import Microscope
@@ -87,7 +87,7 @@ class ClientImages:
         try:
             picture = shown_region(self._microscope.source, inside, width_px, height_px)
         except TileError as error:
-            raise ToolError(f"A part of the slide cannot be read: {error.reason}.") from error
+            raise ToolError(part_unreadable(error)) from error
         shown = self._microscope.optics.magnification(chosen)
         about: dict[str, object] = {
             "box": [round(side, 1) for side in inside.bounds],

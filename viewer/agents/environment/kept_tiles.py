@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from viewer.slides.byte_lru import ByteLru
-from viewer.slides.errors import TileError
+from viewer.slides.errors import SlideLostError, TileError
 from viewer.slides.hatching import hatch
 
 if TYPE_CHECKING:
@@ -37,13 +37,21 @@ class KeptTiles:
         self.unreadable = 0
 
     def read_tile(self, level: int, column: int, row: int) -> RgbImage:
-        """Return a tile as `SlideSource.read_tile` does; never raises TileError."""
+        """Return a tile as `SlideSource.read_tile` does, hatched where it cannot be read.
+
+        Raises
+        ------
+        SlideLostError
+            Nothing more can be read of the slide.
+        """
         key = (level, column, row)
         kept = self._tiles.get(key)
         if kept is not None:
             return kept
         try:
             tile = self._source.read_tile(level, column, row)
+        except SlideLostError:
+            raise
         except TileError:
             self.unreadable += 1
             width, height = self.levels[level].tile_size_px(column, row)

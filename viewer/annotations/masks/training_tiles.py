@@ -25,7 +25,7 @@ from viewer.errors import CoverslipError
 from viewer.geometry import Box
 from viewer.limits import read_kept
 from viewer.slides.displayed import stored_colors
-from viewer.slides.errors import TileError
+from viewer.slides.errors import SlideLostError, TileError
 from viewer.slides.region import Beyond, read_region
 
 if TYPE_CHECKING:
@@ -126,6 +126,8 @@ def cut_tiles(
         The folder holds something else, or tiles that were cut otherwise.
     MaskError
         The scale is not known.
+    SlideLostError
+        Nothing more can be read of the slide; the folder is one to go on with.
     OSError
         Something cannot be written.
     """
@@ -198,6 +200,8 @@ class _Cutter(msgspec.Struct, frozen=True):
                 # The mask is empty beyond the slide, so there must be no tissue either.
                 box = Box(x0, y0, x1, y1)
                 image = read_region(self.source, box, side, side, Beyond.WHITE)
+            except SlideLostError:
+                raise
             except TileError as error:
                 return Problem(0, f"the tile at {x0:.0f}, {y0:.0f}: {error}")
             _write_png(image_path, image)

@@ -28,7 +28,7 @@ from viewer.inference.process.preview_messages import Previewed
 from viewer.inference.tasks.known import TASKS
 from viewer.overlays.blocks import BlockKey
 from viewer.processes.shared_pixels import hand_over
-from viewer.slides import SlideError, TileError
+from viewer.slides.errors import SlideError, SlideLostError, TileError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -195,6 +195,8 @@ class ProcessFeed:
                 try:
                     ranges = reader.ranges()
                     region = reader.read(key)
+                except SlideLostError:
+                    raise
                 except TileError as error:
                     self._listener.on_unreadable(key, str(error))
                 else:

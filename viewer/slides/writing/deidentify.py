@@ -18,12 +18,14 @@ from viewer.limits import LimitError, NoRegularFileError, check_regular, open_re
 from viewer.slides.dicom_kinds import HEAD_BYTES, is_dicom
 from viewer.slides.errors import SlideAccessError, SlideError, SlideNotFoundError
 from viewer.slides.remote.address import foreign_address_problem, is_address
+from viewer.slides.slide_files import slide_files
 from viewer.slides.writing.deidentifying.directory_bounds import check_directories
 from viewer.slides.writing.deidentifying.level_check import LevelCheck
 from viewer.slides.writing.deidentifying.ndpi import kept_of_ndpi
 from viewer.slides.writing.deidentifying.ome import kept_of_ome
 from viewer.slides.writing.deidentifying.philips import kept_of_philips
 from viewer.slides.writing.deidentifying.report import Report
+from viewer.slides.writing.deidentifying.source_version import unchanged
 from viewer.slides.writing.deidentifying.svs import kept_of_svs
 from viewer.slides.writing.deidentifying.tiff_copy import TiffCopy
 from viewer.slides.writing.errors import DamagedFileError, UnknownKindError, WritingError
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
     from tifffile import TiffPage
 
+    from viewer.slides.file_version import FileVersion
     from viewer.slides.writing.deidentifying.tiff_copy import KeptDirectory
 
 _KINDS: dict[str, Callable[[TiffFile, Report, LevelCheck], list[KeptDirectory]]] = {
@@ -118,7 +121,8 @@ def _deidentified(slide: Path, out: Path, *, overwrite: bool, watch: Watch) -> t
                 raise UnknownKindError(_refusal(slide))
             target = in_folder(out, ending(slide))
             check_place(slide, target, overwrite=overwrite)
-            report = _copy_tiff(slide, file, target, watch)
+            with unchanged(slide, slide_files(slide)) as version:
+                report = _copy_tiff(slide, file, target, version, watch)
     except NoRegularFileError as error:
         reason = f"{slide.name} cannot be de-identified: {reason_of(error)}."
         raise UnknownKindError(reason) from error
@@ -146,7 +150,9 @@ def _deidentified_dicom(slide: Path, target: Path, watch: Watch) -> Report:
     return report
 
 
-def _copy_tiff(slide: Path, file: BinaryIO, target: Path, watch: Watch) -> Report:
+def _copy_tiff(
+    slide: Path, file: BinaryIO, target: Path, version: FileVersion, watch: Watch
+) -> Report:
     is_ndpi = _is_ndpi(file)
     check_directories(file, slide.name, is_ndpi=is_ndpi)
     try:
@@ -176,6 +182,7 @@ def _copy_tiff(slide: Path, file: BinaryIO, target: Path, watch: Watch) -> Repor
                 # The disk takes it meanwhile; its errors come when the file gets its name.
                 pool.submit(os.fsync, out.fileno())
                 check_same_pixels(slide, Path(out.name), removed_px)
+            version.check()
             watch.check()
     watch.progressed(1.0)
     return report

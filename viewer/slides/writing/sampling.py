@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from viewer.slides.errors import SlideError, TileError
+from viewer.slides.errors import SlideError, SlideLostError, TileError
 from viewer.slides.opener import open_slide
-from viewer.slides.writing.errors import VerificationError
+from viewer.slides.writing.errors import VerificationError, WritingError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -90,6 +90,8 @@ def check_same_pixels(
                 for column, row in sampled_tiles(level):
                     try:
                         wanted = source.read_tile(index, column, row)
+                    except SlideLostError as error:
+                        raise _lost(error) from error
                     except TileError:
                         continue  # the copy has the same damaged bytes
                     if not np.array_equal(wanted, written.read_tile(place, column, row)):
@@ -133,7 +135,10 @@ def check_conversion(run: ConversionRun, plan: ConvertPlan, written: Path) -> No
             for column, row in sampled_tiles(grid):
                 x, y = column * grid.tile_width_px, row * grid.tile_height_px
                 found = _plane_tile(copy, plan, number, column, row)
-                wanted = run.pixels_of(number, x, y, (found.shape[1], found.shape[0]))
+                try:
+                    wanted = run.pixels_of(number, x, y, (found.shape[1], found.shape[0]))
+                except SlideLostError as error:
+                    raise _lost(error) from error
                 if _differ(found, wanted, is_lossy=run.codings[0].is_lossy):
                     raise VerificationError(
                         "What was written shows other pixels than the slide; nothing stands at "
@@ -145,6 +150,11 @@ def check_conversion(run: ConversionRun, plan: ConvertPlan, written: Path) -> No
         ) from error
     finally:
         copy.close()
+
+
+def _lost(error: SlideLostError) -> WritingError:
+    """Return the error of a slide that cannot be read any more, as of one that is written."""
+    return WritingError(f"{error} Nothing was written.")
 
 
 def _plane_tile(

@@ -29,6 +29,7 @@ from viewer.slides.writing.deidentifying.dicom_pixels import (
     encapsulated_frames,
 )
 from viewer.slides.writing.deidentifying.report import Report
+from viewer.slides.writing.deidentifying.source_version import unchanged
 from viewer.slides.writing.errors import DamagedFileError, WritingError
 from viewer.slides.writing.places import new_pseudonym
 from viewer.slides.writing.sampling import check_same_pixels
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
     from pydicom.dataset import Dataset
 
+    from viewer.slides.file_version import FileVersion
     from viewer.slides.writing.watch import Watch
 
 _TISSUE = frozenset(("VOLUME", "THUMBNAIL"))
@@ -96,11 +98,20 @@ def deidentify_dicom(slide: Path, target: Path, watch: Watch) -> Report:
     # Values that break the standard's rules go with their attribute; nobody needs to hear of them.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return _deidentified(slide, target, report, watch)
+        files = _series_files(slide)
+        with unchanged(slide, files) as version:
+            return _deidentified(slide, files, target, version, report, watch)
 
 
-def _deidentified(slide: Path, target: Path, report: Report, watch: Watch) -> Report:
-    kept = _kept(_series_files(slide), report)
+def _deidentified(
+    slide: Path,
+    files: list[Path],
+    target: Path,
+    version: FileVersion,
+    report: Report,
+    watch: Watch,
+) -> Report:
+    kept = _kept(files, report)
     cleaner = AttributeCleaner(report, new_pseudonym())
     if target.suffix.lower() == ".dcm":
         if len(kept) > 1:
@@ -109,6 +120,7 @@ def _deidentified(slide: Path, target: Path, report: Report, watch: Watch) -> Re
             _write(kept[0], out, cleaner, report, watch.part(0, _COPIED_SHARE))
             out.flush()
             check_same_pixels(slide, Path(out.name))
+            version.check()
             watch.check()
         return report
     with unfinished_folder(target.parent) as unfinished:
@@ -120,6 +132,7 @@ def _deidentified(slide: Path, target: Path, report: Report, watch: Watch) -> Re
                 part = watch.part(number * share, (number + 1) * share)
                 _write(instance, out, cleaner, report, part)
         check_same_pixels(slide, folder)
+        version.check()
         watch.check()
         replace_by(folder, target)
     return report

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from viewer.slides.errors import TileError
+from viewer.slides.errors import SlideLostError, TileError
 from viewer.slides.opener import open_slide
 from viewer.slides.readers.tiff.errors import ChunkError
 from viewer.slides.readers.tiff.same_content import shows_the_same
@@ -78,6 +78,8 @@ class _LevelWindow:
             for column in touched(x_px, width_px, level.tile_width_px, level.columns):
                 try:
                     tile = self._source.read_tile(self._index, column, row)
+                except SlideLostError:
+                    raise
                 except TileError as error:
                     raise ChunkError(str(error)) from error
                 gray = tile.astype(np.float32).mean(axis=2)
