@@ -96,6 +96,26 @@ def test_options_that_make_no_sense(
 
 
 @pytest.mark.parametrize(
+    ("size", "name", "said"),
+    [
+        ("99999x99999", "x.png", "2,000,000,000 px can be written at most, and the figure has 99"),
+        ("50000x50000", "x.pdf", "2,000,000,000 px can be written at most, and the figure has 50"),
+        ("100001x5", "x.tif", ".tif takes 100,000 px a side at most, and the figure has 100,001 ×"),
+        ("16385x5", "x.jpg", ".jpg takes 16,384 px a side at most, and the figure has 16,385 × 5:"),
+        ("5x0.5", "x.png", "--size takes a width and a height from 1 pixel on"),
+    ],
+)
+def test_a_picture_that_is_too_large_is_refused_at_once(
+    tmp_path: Path, sample_slide: Path, size: str, name: str, said: str
+) -> None:
+    told = coverslip("shot", sample_slide, "-o", name, "--size", size, folder=tmp_path)
+    assert told.returncode == 2
+    assert said in told.stderr
+    assert len(told.stderr.strip().splitlines()) == 1
+    assert not [*tmp_path.glob("*")]
+
+
+@pytest.mark.parametrize(
     ("center", "turn"), [("1e9,5", "0"), ("-700,100", "0"), ("100,1e300", "0"), ("-340,-340", "45")]
 )
 def test_a_place_off_the_slide_is_refused(

@@ -124,7 +124,7 @@ def test_what_cannot_be_painted_is_one_sentence(
     for options, sentence in (
         (("--annotations", tmp_path / "bad.geojson"), "bad.geojson"),
         (("--annotations", tmp_path / "gone.geojson"), "gone.geojson"),
-        (("--size", "20000x20000"), "16384 pixels for this format"),
+        (("--size", "20000x20000"), ".jpg takes 16,384 px a side at most"),
     ):
         words = ["shot", str(oblong_slide), "-o", str(tmp_path / "a.jpg"), *map(str, options)]
         done = invoke(words)

@@ -109,11 +109,12 @@ def shot(
     advice = "--center takes X,Y in pixels, such as 1200,800."
     middle = numbers(center, 2, advice) if center else None
     width, height = numbers(size, 2, "--size takes WxH in pixels, such as 1280x800.", "x")
-    from viewer.ui.figures.writing import most_px
+    if not (width >= 1 and height >= 1):
+        fail("--size takes a width and a height from 1 pixel on, such as 1280x800.")
+    from viewer.ui.figures.writing import too_large
 
-    most = most_px(out)
-    if not (1 <= width <= most and 1 <= height <= most):
-        fail(f"--size takes a width and a height from 1 to {most} pixels for this format.")
+    if problem := too_large(out, (int(width), int(height))):
+        fail(f"{problem}: give a smaller --size.")
     os.environ["QT_QPA_PLATFORM"] = "offscreen"
     os.environ["QT_SCALE_FACTOR"] = "1"
     from msgspec.structs import replace

@@ -130,14 +130,11 @@ class FigureController(QObject):
 
     def write(self, pane: SlidePane, view: View, choice: FigureChoice, path: Path) -> None:
         """Write a view of a pane's slide as a figure; the ending of the name tells the format."""
-        from viewer.ui.figures.writing import most_px, write_figure
+        from viewer.ui.figures.writing import too_large, write_figure
 
-        size_px, most = figure_size_px(view.size, choice), most_px(path)
-        if max(size_px) > most:
-            self._window.show_error(
-                f"{path.suffix or 'PNG'} takes {most:,} px a side at most, and the figure has "
-                f"{size_px[0]:,} × {size_px[1]:,}: choose fewer dpi or a smaller width."
-            )
+        size_px = figure_size_px(view.size, choice)
+        if problem := too_large(path, size_px):
+            self._window.show_error(f"{problem}: choose fewer dpi or a smaller width.")
             return
 
         shown = self._window.overlays.shown_in(pane) if choice.has_overlays else []

@@ -26,11 +26,19 @@ _POINTS_PER_INCH = 72.0
 _CLASSIC_TIFF_BYTES = 3 << 30
 _MOST_AT_ONCE_PX, _MOST_PX = 16_384, 100_000
 """Along each side, where a format's writer holds the picture whole, and where it does not."""
+_MOST_AREA_PX = 2_000_000_000
+"""Of a figure, which takes about two minutes to paint."""
 
 
-def most_px(path: Path) -> int:
-    """Return how many pixels a side of a figure may have in the format of a name."""
-    return _MOST_PX if _kind_of(path) in _WRITERS else _MOST_AT_ONCE_PX
+def too_large(path: Path, size_px: tuple[int, int]) -> str:
+    """Return how a figure is too large for the format of a name; "" where it is not."""
+    has = f"the figure has {size_px[0]:,} × {size_px[1]:,}"
+    most = _MOST_PX if _kind_of(path) in _WRITERS else _MOST_AT_ONCE_PX
+    if max(size_px) > most:
+        return f"{path.suffix or 'PNG'} takes {most:,} px a side at most, and {has}"
+    if size_px[0] * size_px[1] > _MOST_AREA_PX:
+        return f"{_MOST_AREA_PX:,} px can be written at most, and {has}"
+    return ""
 
 
 def write_figure(
