@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,9 @@ from ui_steps import show_slide
 
 from viewer.canvas.canvas import SlideCanvas
 from viewer.geometry import Point
+from viewer.slides import open_slide
 from viewer.ui.main_window import MainWindow
+from viewer.ui.slides.thumbnails import Thumbnails
 
 
 def _write(path: Path, value: int) -> None:
@@ -48,6 +51,50 @@ def test_it_is_said_and_opened_again(window: MainWindow, tmp_path: Path, qtbot: 
     assert pane.source.info.identity != identity
     qtbot.waitUntil(lambda: pane.canvas.is_sharp, timeout=10_000)
     assert 50 in np.unique(_pixels(pane.canvas))
+
+
+def test_the_picture_in_the_list_is_that_of_the_file_that_was_opened_again(
+    window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    path = tmp_path / "S-1.tif"
+    _write(path, 200)
+    with qtbot.waitSignal(window.panes.active.opened, timeout=20_000):
+        window.open_paths([tmp_path])
+    model, pane = window.slides.model, window.panes.active
+
+    def gray() -> int:
+        image = model.index(0).data(Qt.ItemDataRole.DecorationRole).toImage()
+        return image.pixelColor(image.width() // 2, image.height() // 2).getRgb()[0]
+
+    qtbot.waitUntil(lambda: gray() == 200, timeout=10_000)
+    _write(path, 50)
+    pane.open(path)  # it is on screen: looks whether it is still the same
+    qtbot.waitUntil(pane.bars.notice.isVisible, timeout=10_000)
+    with qtbot.waitSignal(pane.opened, timeout=10_000):
+        qtbot.mouseClick(pane.bars.notice.button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: gray() == 50, timeout=10_000)
+
+
+def test_a_session_has_no_picture_of_the_slide_that_lies_there_now(
+    window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    path = tmp_path / "S-1.tif"
+    _write(path, 200)
+    with closing(open_slide(path)) as source:
+        identity = source.info.identity
+    thumbnails = Thumbnails(window)
+    for value in (200, 50):
+        _write(path, value)
+        with qtbot.waitSignal(thumbnails.changed, timeout=10_000):
+            thumbnails.picture(path, identity)
+        picture = thumbnails.picture(path, identity).toImage()
+        middle = picture.pixelColor(picture.width() // 2, picture.height() // 2).getRgb()
+        assert (middle == (200, 200, 200, 255)) == (value == 200)
+        if value == 200:
+            _write(path, 50)
+            with qtbot.waitSignal(thumbnails.changed, timeout=10_000):
+                thumbnails.look_again(path)
+    thumbnails.shut_down()
 
 
 def _pixels(canvas: SlideCanvas) -> np.ndarray:

@@ -166,7 +166,7 @@ class TestSlides:
         made: list[str] = []
         may_go = Event()
 
-        def thumbnail(path: Path, size: QSize, **_: bool) -> QImage:
+        def thumbnail(path: Path, size: QSize, _identity: str, **_: bool) -> QImage:
             made.append(path.stem)
             may_go.wait(10)
             return QImage(size, QImage.Format.Format_RGB32)

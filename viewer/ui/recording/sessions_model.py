@@ -129,7 +129,9 @@ class SessionsModel(CountedModel):
             case Qt.ItemDataRole.DecorationRole:
                 if session.place is None:
                     return self.thumbnails.sign("mdi6.image-off-outline")
-                return self.thumbnails.picture(session.place)
+                header = session.summary.header
+                identity = "" if header is None else header.slide.identity
+                return self.thumbnails.picture(session.place, identity)
             case _:
                 return None
 

@@ -59,6 +59,8 @@ class RecentModel(QAbstractListModel):
 
     def set_paths(self, paths: Sequence[Path]) -> None:
         """Show these slides instead of those before."""
+        for path in paths:
+            self.thumbnails.look_again(path)
         if list(paths) == self.paths:
             return
         self.beginResetModel()

@@ -113,6 +113,8 @@ class SlidesPanel(Panel):
     def show_open(self, path: Path | None, identity: str) -> None:
         """Mark the slide that the active pane shows; None where it shows none."""
         self._open_path, self._open_identity = path, identity
+        if path is not None:
+            self.model.thumbnails.look_again(path)
         key = self.shown.key_of(path, identity) if self.shown is not None else ""
         if key == self.model.current:
             return

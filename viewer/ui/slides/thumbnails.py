@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from PySide6.QtCore import QObject, QSize, Qt, Signal
 from PySide6.QtGui import QPainter, QPixmap
 
 from viewer.canvas.tile_picture import rgb_to_qimage
 from viewer.slides.errors import SlideError, TileError
+from viewer.slides.file_version import FileVersion
 from viewer.slides.remote.address import is_address
 from viewer.ui.background_runner import BackgroundRunner, DroppedError, Urgency
 from viewer.ui.slides.images import fitted
@@ -17,7 +19,6 @@ from viewer.ui.theme import icon
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from PySide6.QtGui import QImage
 
@@ -32,6 +33,10 @@ _THREADS = 3
 """Two make pictures; a lane keeps one free for what somebody asked for."""
 
 
+_Wanted = tuple[Path, str]
+"""A file, and the content key that it must have; "" where any will do."""
+
+
 class Thumbnails(QObject):
     """Of slides by path; `shut_down` ends the threads."""
 
@@ -41,9 +46,9 @@ class Thumbnails(QObject):
     def __init__(self, parent: QObject, size: QSize = PICTURE_SIZE) -> None:
         super().__init__(parent)
         self._size = size
-        self._pictures: OrderedDict[Path, QPixmap] = OrderedDict()
-        self._reasons: dict[Path, str] = {}
-        self._wishes: OrderedDict[Path, Task] = OrderedDict()
+        self._pictures: OrderedDict[_Wanted, _Picture] = OrderedDict()
+        self._reasons: dict[_Wanted, str] = {}
+        self._wishes: OrderedDict[_Wanted, Task] = OrderedDict()
         self._ratio = 1.0
         self._uses_icc = True
         self._background = BackgroundRunner("thumbnails", _THREADS, self)
@@ -60,7 +65,7 @@ class Thumbnails(QObject):
 
     def reason(self, path: Path) -> str:
         """Why the slide has no thumbnail; empty while none is known."""
-        return self._reasons.get(path, "")
+        return self._reasons.get((path, ""), "")
 
     def forget_wishes(self) -> None:
         """Other slides are shown: what was asked for is not wanted, what failed is tried again."""
@@ -73,20 +78,44 @@ class Thumbnails(QObject):
     def keep_wishes(self, paths: Iterable[Path]) -> None:
         """Make pictures of these slides alone, which are in sight; others when they are again."""
         wanted = frozenset(paths)
-        for path in [path for path in self._wishes if path not in wanted]:
-            self._wishes.pop(path).cancel()
+        for each in [each for each in self._wishes if each[0] not in wanted]:
+            self._wishes.pop(each).cancel()
 
-    def picture(self, path: Path) -> QPixmap:
-        """Return the picture, or a sign in its place until it comes."""
-        if path in self._pictures:
-            self._pictures.move_to_end(path)
-            return self._pictures[path]
+    def look_again(self, path: Path) -> None:
+        """Make a picture anew if the file was changed since; for a slide that was opened."""
+        for each in [each for each in self._reasons if each[0] == path]:
+            del self._reasons[each]
+            self.changed.emit(path)
+        before = next((held for each, held in self._pictures.items() if each[0] == path), None)
+        if before is None or is_address(path):
+            return
+
+        def drop(now: tuple[object, ...]) -> None:
+            for each in [each for each, held in self._pictures.items() if each[0] == path]:
+                if self._pictures[each].version != now:
+                    del self._pictures[each]
+                    self.changed.emit(path)
+
+        self._background.run(lambda: _version(path), drop, lambda _: None)
+
+    def picture(self, path: Path, identity: str = "") -> QPixmap:
+        """Return the picture, or a sign in its place until it comes.
+
+        Parameters
+        ----------
+        identity
+            Of the slide that is meant: what lies at the path may be another by now.
+        """
+        wanted = path, identity
+        if wanted in self._pictures:
+            self._pictures.move_to_end(wanted)
+            return self._pictures[wanted].pixmap
         if is_address(path):
             return self.sign("mdi6.cloud-outline")  # nobody asked to contact its server
-        if path in self._reasons:
+        if wanted in self._reasons:
             return self.sign("mdi6.image-broken-variant")
-        if path not in self._wishes:
-            self._wish(path)
+        if wanted not in self._wishes:
+            self._wish(wanted)
         return self.sign("mdi6.image-outline")
 
     def sign(self, name: str) -> QPixmap:
@@ -103,44 +132,68 @@ class Thumbnails(QObject):
     def shut_down(self) -> None:
         self._background.close()
 
-    def _wish(self, path: Path) -> None:
+    def _wish(self, wanted: _Wanted) -> None:
         while len(self._wishes) >= _MOST_WAITING:
             _, task = self._wishes.popitem(last=False)
             task.cancel()
+        path, identity = wanted
         size, uses_icc = self._size * self._ratio, self._uses_icc
-        self._wishes[path] = self._background.run(
-            lambda: _thumbnail(path, size, uses_icc=uses_icc),
-            lambda image: self._on_made(path, image),
-            lambda error: self._on_failed(path, error),
+        self._wishes[wanted] = self._background.run(
+            lambda: (_version(path), _thumbnail(path, size, identity, uses_icc=uses_icc)),
+            lambda made: self._on_made(wanted, *made),
+            lambda error: self._on_failed(wanted, error),
             urgency=Urgency.IN_SIGHT,
         )
 
-    def _on_made(self, path: Path, image: QImage) -> None:
-        self._wishes.pop(path, None)
+    def _on_made(self, wanted: _Wanted, version: tuple[object, ...], image: QImage) -> None:
+        self._wishes.pop(wanted, None)
         picture = QPixmap.fromImage(image)
         picture.setDevicePixelRatio(self._ratio)
-        self._pictures[path] = picture
+        self._pictures[wanted] = _Picture(picture, version)
         while len(self._pictures) > _MOST_PICTURES:
             self._pictures.popitem(last=False)
-        self.changed.emit(path)
+        self.changed.emit(wanted[0])
 
-    def _on_failed(self, path: Path, error: Exception) -> None:
-        self._wishes.pop(path, None)
+    def _on_failed(self, wanted: _Wanted, error: Exception) -> None:
+        self._wishes.pop(wanted, None)
         if isinstance(error, DroppedError):
             return  # made once it is painted again
         known = isinstance(error, SlideError | TileError)
-        self._reasons[path] = str(error) if known else f"It cannot be read ({error})."
-        self.changed.emit(path)
+        self._reasons[wanted] = str(error) if known else f"It cannot be read ({error})."
+        self.changed.emit(wanted[0])
 
 
-def _thumbnail(path: Path, size: QSize, *, uses_icc: bool) -> QImage:
-    """Return the whole slide, fitted to `size`; raises SlideError and is for worker threads."""
+class _Picture(NamedTuple):
+    """What is shown of a slide, and what its files were when it was made."""
+
+    pixmap: QPixmap
+    version: tuple[object, ...]
+
+
+def _version(path: Path) -> tuple[object, ...]:
+    """Return what the files of a slide are now; () where they cannot be looked at."""
+    try:
+        return FileVersion(path).opened_as
+    except OSError:
+        return ()
+
+
+def _thumbnail(path: Path, size: QSize, identity: str, *, uses_icc: bool) -> QImage:
+    """Return the whole slide, fitted to `size`; for worker threads.
+
+    Raises
+    ------
+    SlideError
+        It cannot be read, or is not the slide of that identity, where one is given.
+    """
+    from viewer.slides.known_slides import open_same
     from viewer.slides.opener import open_slide
     from viewer.slides.tray import shown_thumbnail
 
-    source = open_slide(path)
+    source = open_same(path, identity) if identity else open_slide(path)
     try:
         side_px = max(size.width(), size.height())
-        return fitted(rgb_to_qimage(shown_thumbnail(source, side_px, uses_icc=uses_icc)), size)
+        shown = shown_thumbnail(source, side_px, uses_icc=uses_icc)
+        return fitted(rgb_to_qimage(shown), size)
     finally:
         source.close()
