@@ -38,7 +38,12 @@ sys.addaudithook(_count)
 
 
 def kill_at_each_step(
-    folder: Path, program: str, before: Callable[[], object], check: Callable[[], object]
+    folder: Path,
+    program: str,
+    before: Callable[[], object],
+    check: Callable[[], object],
+    *,
+    every: int = 1,
 ) -> int:
     """Run a program to its end, killed ahead of one step further each time; return the steps.
 
@@ -50,8 +55,10 @@ def kill_at_each_step(
         Prepares the folder for each run.
     check
         Looks at what a killed run left, and at what the last one made.
+    every
+        How many steps further it comes each time.
     """
-    for step in range(_MOST_STEPS):
+    for step in range(0, _MOST_STEPS, every):
         before()
         words = [sys.executable, "-c", _KILLED + program, str(folder), str(step)]
         code = forked_programs.run(words, check=False, timeout=120).returncode

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -13,9 +15,11 @@ import openslide
 import pandas
 import pyarrow.parquet
 import pytest
+from killed_at_steps import kill_at_each_step
 from PIL import Image
 from recording_steps import ALLOWED, HEADER, Clock, view
 from session_lines import read_lines
+from small_disks import fill, mount_again, small_disk
 
 from viewer.geometry import Box
 from viewer.recording.events import DiagnosisEntered, NoteTaken
@@ -225,6 +229,48 @@ def test_an_interrupted_export_goes_on(sessions: list[Path], tmp_path: Path) -> 
     assert done.stat().st_mtime_ns == made_ns
     export(sessions, out, ExportOptions(format="pathology-cot", jobs=1))
     assert export_sessions(sessions, out, options).format == "pathology-cot"
+
+
+_EXPORTING = """
+from pathlib import Path
+from viewer.recording.export import ExportOptions, export_sessions
+out, sessions = Path(sys.argv[1], "out"), sorted(Path(sys.argv[1]).parent.glob("2026*"))
+export_sessions(sessions, out, ExportOptions(format="chat-jsonl", images="file", jobs=1))
+"""
+
+
+@pytest.mark.parametrize("every", [25, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_killed_export_goes_on_wherever_it_was_killed(
+    sessions: list[Path], tmp_path: Path, every: int
+) -> None:
+    (place := tmp_path / "place").mkdir()
+    options = ExportOptions(format="chat-jsonl", images="file", jobs=1)
+    whole = export(sessions, tmp_path / "whole", options)
+    wanted = sorted(path.relative_to(whole) for path in whole.rglob("*"))
+
+    def go_on() -> None:
+        out = export(sessions, place / "out", options)
+        assert sorted(path.relative_to(out) for path in out.rglob("*")) == wanted
+        shutil.rmtree(place / "out", ignore_errors=True)
+
+    assert kill_at_each_step(place, _EXPORTING, lambda: None, go_on, every=every) > 30
+
+
+def test_a_full_disk_ends_an_export_that_goes_on_once_there_is_room(
+    sessions: list[Path], tmp_path: Path
+) -> None:
+    options = ExportOptions(format="webdataset", jobs=1)
+    with small_disk(tmp_path, "2m") as disk:
+        for room_kb in (0, 4, 8, 64, 512):
+            fill(disk)
+            os.truncate(disk / "filler", (disk / "filler").stat().st_size - (room_kb << 10))
+            with pytest.raises(ExportError, match="No space left"):
+                export_sessions(sessions, disk / "out", options)
+            # Nothing that failed takes the room that the next attempt needs.
+            assert not list(disk.glob("out/.parts/.*"))
+        (disk / "filler").unlink()
+        mount_again(disk, "size=64m")
+        export(sessions, disk / "out", options)
 
 
 def test_a_missing_slide_leaves_out_one_session(

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from secrets import token_hex
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from viewer.atomic_write import atomic_write
+from viewer.atomic_write import atomic_write, atomic_write_bytes
 from viewer.errors import CoverslipError, reason_of
 from viewer.limits import read_kept
 from viewer.policy import policy
@@ -36,6 +35,7 @@ from viewer.recording.review.verdicts import reviews_by, verdicts_checksum
 from viewer.recording.session import SessionError, read_header
 from viewer.slides.displayed import colors_given
 from viewer.slides.errors import SlideError, TileError
+from viewer.unfinished import is_held, unfinished_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -121,6 +121,7 @@ def _finished(out: Path, folders: Sequence[Path], options: ExportOptions) -> Man
         for session, folder in zip(manifest.sessions, folders, strict=True)
     )
     if is_same and not any(session.problem for session in manifest.sessions):
+        shutil.rmtree(out / _PARTS, ignore_errors=True)  # a run was killed right before
         return manifest
     raise ExportError(f"{out} already holds an export: choose another folder.")
 
@@ -129,15 +130,31 @@ def _prepare(out: Path, options: ExportOptions) -> Path:
     parts = out / _PARTS
     key = options.key.encode()
     if parts.is_dir():
-        if not (parts / _KEY_FILE).exists() or read_kept(parts / _KEY_FILE) != key:
+        if _key_in(parts) != key and any(each.is_dir() for each in parts.iterdir()):
             raise ExportError(
                 f"{out} holds an unfinished export with other options: choose another folder."
             )
+        _remove_torn(out)
     elif out.exists() and any(out.iterdir()):
         raise ExportError(f"{out} is not empty: choose a new folder for the export.")
     parts.mkdir(parents=True, exist_ok=True)
-    (parts / _KEY_FILE).write_bytes(key)
+    atomic_write_bytes(parts / _KEY_FILE, key)
     return parts
+
+
+def _key_in(parts: Path) -> bytes | None:
+    """Return which options parts are made with; None where it was not written down yet."""
+    try:
+        return read_kept(parts / _KEY_FILE)
+    except FileNotFoundError:
+        return None
+
+
+def _remove_torn(out: Path) -> None:
+    """Remove files of the dataset that a killed run was writing; they would count as its own."""
+    for path in out.rglob(".*.part"):
+        if path.is_file() and not is_held(path):
+            path.unlink(missing_ok=True)
 
 
 def _write_parts(
@@ -183,23 +200,22 @@ def _write_part(
     except (FileNotFoundError, *DECODE_ERRORS):
         pass
     shutil.rmtree(part, ignore_errors=True)
-    partial = parts / f"{folder.name}-{token_hex(6)}.part"  # another run may write the same
-    partial.mkdir()
-    try:
-        reading = load_reading(folder, options)
-        colors = _write_reading(reading, partial, options, slides)
-    except (SessionError, SlideError, TileError, _NoSlideError) as error:
-        shutil.rmtree(partial, ignore_errors=True)
-        return ExportedSession(folder.name, "", "", "", 0, 0.0, str(error))
-    session = exported_session(reading, colors)
-    (partial / _DONE_FILE).write_bytes(msgspec.json.encode(session))
-    try:
-        partial.replace(part)
-    except OSError:
-        if not (part / _DONE_FILE).exists():
-            raise
-        shutil.rmtree(partial, ignore_errors=True)  # another run was there first
-    return session
+    with unfinished_folder(parts) as unfinished:  # another run may write the same
+        whole = unfinished / folder.name
+        whole.mkdir()
+        try:
+            reading = load_reading(folder, options)
+            colors = _write_reading(reading, whole, options, slides)
+        except (SessionError, SlideError, TileError, _NoSlideError) as error:
+            return ExportedSession(folder.name, "", "", "", 0, 0.0, str(error))
+        session = exported_session(reading, colors)
+        (whole / _DONE_FILE).write_bytes(msgspec.json.encode(session))
+        try:
+            whole.replace(part)
+        except OSError:
+            if not (part / _DONE_FILE).exists():  # else another run was there first
+                raise
+        return session
 
 
 def _verdicts_sha256(folder: Path, options: ExportOptions) -> str:
