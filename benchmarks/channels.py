@@ -85,10 +85,6 @@ def run(folder: Path) -> list[Figure]:
     ]
 
 
-def _median(values: list[float]) -> float:
-    return float(np.median(values))
-
-
 def _move_slider(canvas: SlideCanvas, move: int) -> None:
     look = canvas.look
     first, *others = look.channels

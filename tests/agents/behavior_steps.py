@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import tifffile
-from PIL import Image
 from scipy import ndimage
 
 if TYPE_CHECKING:
@@ -56,23 +55,4 @@ def painted_tissue(seed: int, width_px: int = 2048, height_px: int = 1536) -> ND
         color = np.where(tissue, shade + np.float32(pink), np.float32(245))
         color += (np.float32(dark) - color) * blue
         picture[..., channel] = np.clip(color, 0, 255, out=color)
-    return picture
-
-
-def tile_mosaic(
-    tiles: list[Path], seed: int, columns: int = 6, rows: int = 5, side_px: int = 1024
-) -> NDArray[np.uint8]:
-    """A slide of real tiles, turned at random, with glass round and between them."""
-    rng = np.random.default_rng(seed)
-    picture = np.full((rows * side_px, columns * side_px, 3), 243, np.uint8)
-    for row in range(rows):
-        for column in range(columns):
-            if rng.random() < 0.2:
-                continue
-            with Image.open(tiles[int(rng.integers(len(tiles)))]) as tile:
-                pixels = np.asarray(tile.convert("RGB").resize((side_px, side_px)))
-            pixels = np.rot90(pixels, int(rng.integers(4)))
-            picture[
-                row * side_px : (row + 1) * side_px, column * side_px : (column + 1) * side_px
-            ] = pixels[:, ::-1] if rng.integers(2) else pixels
     return picture

@@ -18,7 +18,6 @@ from viewer.cli.agents import evaluate_agent, run_agent
 from viewer.recording.log_reader import verify
 from viewer.recording.trace_loading import load_trace
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 KEY = "sk-of-a-run-0123456789"
 LOOK = ("look", {"x0": 500, "y0": 600, "x1": 1000, "y1": 900})
 

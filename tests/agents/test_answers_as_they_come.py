@@ -31,7 +31,6 @@ from viewer.agents.policies.answers import RegionAnswer, final_answer, json_answ
 from viewer.agents.thoughts import without_thoughts
 
 YES_NO = Task("Is there tumor?", ("Yes", "No"))
-FOUR = Task("Which?", ("Gland", "Vessel", "Nerve", "Fat"))
 LOOK = {"x0": 500, "y0": 600, "x1": 1000, "y1": 900}
 EVENTS = "text/event-stream"
 

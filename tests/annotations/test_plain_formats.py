@@ -45,10 +45,6 @@ _shown_classes = class_names.filter(lambda name: name == shown_line(name))
 _sound_names = class_names.filter(lambda name: name != "None")
 
 
-def _one_color_a_name(drawn: list[Annotation]) -> dict[str, str]:
-    return {each.class_name: each.shown_as.color for each in drawn if each.shown_as}
-
-
 def _alike(
     drawn: list[Annotation], found: list[Annotation], traits: tuple[str, ...], tolerance: float
 ) -> None:

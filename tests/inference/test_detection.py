@@ -23,7 +23,6 @@ from viewer.overlays.object_map import ObjectMap
 from viewer.overlays.objects import Objects
 
 SIDE = 700
-CELL = 16
 SPOT = 12
 
 

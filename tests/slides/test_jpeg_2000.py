@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("in_this_process")
 
-_SRGB, _GRAY = 16, 17
+_SRGB = 16
 
 
 def coded(path: Path, values: NDArray[Any], bits: int) -> Path:

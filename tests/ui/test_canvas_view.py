@@ -28,7 +28,7 @@ from viewer.ui.view.layers_popover import LayersPopover
 from viewer.ui.view.map_cluster import MapCluster
 from viewer.ui.view.pane_overlay import PaneOverlay
 
-LEFT, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton
+LEFT = Qt.MouseButton.LeftButton
 SIDE = 400.0
 
 

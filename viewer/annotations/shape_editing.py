@@ -176,11 +176,6 @@ def mended(shape: BaseGeometry) -> BaseGeometry:
     return shape if shape.is_valid else _kept(shape)
 
 
-def turned(shape: BaseGeometry, angle_deg: float) -> BaseGeometry:
-    """Turned clockwise on the slide about the middle of its bounds."""
-    return affinity.rotate(shape, angle_deg, origin="center")
-
-
 # Corners -------------------------------------------------------------------------------------
 
 

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from viewer.geometry import Size
     from viewer.overlays.object_map import ObjectMap
 
-    Plane = NDArray[np.float64]
-
 Kernel = Literal["disc", "gaussian"]
 KERNELS: tuple[Kernel, ...] = ("disc", "gaussian")
 LEAST_RADIUS_UM, MOST_RADIUS_UM = 5.0, 10_000.0

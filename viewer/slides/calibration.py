@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from viewer.slides.source import SlideSource
-
-_log = logging.getLogger(__name__)
 
 
 class _PixelSize(msgspec.Struct, forbid_unknown_fields=False):

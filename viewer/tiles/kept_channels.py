@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
     from viewer.slides.channels import Axes
 
-_log = logging.getLogger(__name__)
 _MOST_NAMES = 1000
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -24,8 +23,6 @@ from viewer.tiles.kept_channels import KeptChannel, kept_channel
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-_log = logging.getLogger(__name__)
 
 
 class _Kept(msgspec.Struct):

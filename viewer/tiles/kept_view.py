@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from hashlib import blake2b
 from typing import TYPE_CHECKING
@@ -18,8 +17,6 @@ from viewer.slides.slide_key import file_name_of
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-_log = logging.getLogger(__name__)
 
 
 class _Kept(msgspec.Struct):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,8 +17,6 @@ from viewer.set_aside import kept_json, set_aside
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-_log = logging.getLogger(__name__)
 
 
 def kept_settings(identity: str) -> CellSettings | None:
