@@ -36,7 +36,8 @@ def test_a_moved_field_forgets_the_one_before() -> None:
 
 
 def test_what_is_known_is_not_asked_again() -> None:
-    wanted = BlockQueue(GRID, done=[BlockKey(0, 0)])
+    wanted = BlockQueue(GRID)
+    wanted.settle(BlockKey(0, 0))
     wanted.want(GRID.covering(Box(0, 0, 300, 100)))
     assert (wanted.whole_done, wanted.whole_count) == (1, 3)
     assert _all(wanted) == [(1, 0), (2, 0)]

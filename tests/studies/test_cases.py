@@ -20,7 +20,7 @@ from viewer.studies.cases import (
 )
 from viewer.studies.project import Project, ProjectSlide
 from viewer.studies.project_file import create_project, read_project
-from viewer.studies.worklist import Worklist, WorklistEntry, file_entries, project_entries
+from viewer.studies.worklist import Worklist, WorklistEntry, file_entries, grouped, project_entries
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ NAMES = ("S02-20 A1 HE", "x", "S01-10 A2 HE", "S02-20 B1 HE", "S01-10 A10 HE", "
 
 
 def test_slides_of_a_case_stand_together_by_block_and_stain() -> None:
-    worklist = Worklist(map(entry, NAMES))
+    worklist = Worklist(grouped(map(entry, NAMES)))
     assert [each.key for each in worklist.entries] == [
         "S02-20 A1 HE", "S02-20 B1 HE", "x", "S01-10 A2 HE", "S01-10 A2 CD3", "S01-10 A10 HE", "y",
     ]  # fmt: skip
@@ -122,7 +122,7 @@ def test_slides_of_a_case_stand_together_by_block_and_stain() -> None:
 
 
 def test_another_stain_of_the_block_comes_first_beside() -> None:
-    worklist = Worklist(map(entry, NAMES))
+    worklist = Worklist(grouped(map(entry, NAMES)))
     first = worklist.partner("S01-10 A10 HE")
     assert first is not None
     assert first.key == "S01-10 A2 HE"
@@ -137,12 +137,12 @@ def test_another_stain_of_the_block_comes_first_beside() -> None:
 
 
 def test_unread_slides_are_found_round_the_end_of_the_list() -> None:
-    worklist = Worklist(entry(name, is_read=name in "abd") for name in "abcde")
+    worklist = Worklist(grouped(entry(name, is_read=name in "abd") for name in "abcde"))
     found = [worklist.next_unread(key, 1) for key in "abcde"]
     assert [each.key if each else None for each in found] == ["c", "c", "e", "e", "c"]
     back = [worklist.next_unread(key, -1) for key in "ace"]
     assert [each.key if each else None for each in back] == ["e", "e", "c"]
-    missing = Worklist(replace(each, is_missing=True) for each in worklist.entries)
+    missing = Worklist(grouped(replace(each, is_missing=True) for each in worklist.entries))
     assert missing.next_unread("a", 1) is None
 
 

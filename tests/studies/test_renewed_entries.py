@@ -33,7 +33,7 @@ def test_entries_after_changes_are_those_of_a_new_list() -> None:
     chance = random.Random(3)
     project = _project()
     entries = project_entries(project)
-    worklist, tally = Worklist(entries, is_grouped=True), ProjectTally(project)
+    worklist, tally = Worklist(entries), ProjectTally(project)
     missing = frozenset[str]()
     for _ in range(400):
         before, missing_before = project, missing
@@ -83,7 +83,7 @@ def test_a_slide_that_is_listed_twice_is_changed_in_both_places() -> None:
     project = Project(slides=(*slides, slides[0]))
     changed = changing_slide(NAMES[0], state="done")(project)
     assert [slide.state for slide in changed.slides].count("done") == 2
-    worklist = Worklist(project_entries(project), is_grouped=True)
+    worklist = Worklist(project_entries(project))
     renewed = renewed_worklist(worklist, project, changed)
     assert any(each.is_read for each in renewed.entries)
 
@@ -115,7 +115,7 @@ def test_a_changed_state_leaves_all_other_entries_as_they_are() -> None:
 
 
 def test_the_next_unread_slide_begins_anew_at_the_end() -> None:
-    worklist = Worklist(project_entries(_project()), is_grouped=True)
+    worklist = Worklist(project_entries(_project()))
     last, first = worklist.entries[-1].key, worklist.entries[0]
     assert worklist.next_unread(last, 1) == first
     assert worklist.next_unread(first.key, -1) == worklist.entries[-1]

@@ -192,7 +192,7 @@ class TestSlides:
             opened = OpenProject(qapp)
             opened.folder, opened.project = Path("/nowhere"), Project(slides=slides)
             opened.hides_names = lambda: True
-            worklist = Worklist(project_entries(opened.project), is_grouped=True)
+            worklist = Worklist(project_entries(opened.project))
             opened.name_of_path(opened.path_of(slides[3]))  # looked at once a project
 
             def event() -> None:

@@ -31,6 +31,8 @@ Channel = TypeVar("Channel", np.uint8, np.float32)
 _WHITE, _BLACK = 254, 4
 _NEARLY_BLACK = 12
 _PADDING_STD = 1.0
+_FLAT_SIDE = 5
+"""Of the squares in which pixels are compared, pixels."""
 _FLAT_STD = 4.0
 """Of 5 x 5 pixels of glass, in gray values: noise and compression."""
 _INK_STD = 12.0
@@ -285,7 +287,6 @@ def _near_to(mask: Mask, radius: int) -> Mask:
     return near
 
 
-def _box_mean(values: Plane, radius: int = 2) -> Plane:
-    padded = np.pad(values.astype(np.float64), radius, mode="edge")
-    side = 2 * radius + 1
-    return (window_sums(padded, side, side) / side**2).astype(np.float32)
+def _box_mean(values: Plane) -> Plane:
+    padded = np.pad(values.astype(np.float64), _FLAT_SIDE // 2, mode="edge")
+    return (window_sums(padded, _FLAT_SIDE, _FLAT_SIDE) / _FLAT_SIDE**2).astype(np.float32)

@@ -42,12 +42,16 @@ class WorklistEntry(msgspec.Struct, Generic[Slide], frozen=True, gc=False):
 
 
 class Worklist(Generic[Slide]):
-    """Slides in the order of reading: those of a case together, where its first one stands."""
+    """Slides in the order of reading.
 
-    def __init__(
-        self, entries: Iterable[WorklistEntry[Slide]], *, is_grouped: bool = False
-    ) -> None:
-        self.entries = tuple(entries) if is_grouped else grouped(entries)
+    Parameters
+    ----------
+    entries
+        In that order, as `grouped` brings them into it.
+    """
+
+    def __init__(self, entries: Iterable[WorklistEntry[Slide]]) -> None:
+        self.entries = tuple(entries)
         self._numbers = {each.key: number for number, each in enumerate(self.entries)}
         self.keys = [each.key for each in self.entries]
         """In the order of reading; worklists of the same order have the same object."""
@@ -197,7 +201,7 @@ def renewed_worklist(
         renewed = project_entries(project, missing, hides_names=True)
     else:
         renewed = renewed_entries(worklist.entries, before, project, missing)
-    return Worklist(renewed, is_grouped=True)
+    return Worklist(renewed)
 
 
 def renewed_entries(

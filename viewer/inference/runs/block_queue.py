@@ -6,7 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from viewer.geometry import Box
     from viewer.overlays.blocks import BlockGrid, BlockKey
@@ -20,9 +20,9 @@ would take longer than anyone looks."""
 class BlockQueue:
     """The blocks to compute, in order; used under the engine's lock, so nothing here takes long."""
 
-    def __init__(self, grid: BlockGrid, done: Iterable[BlockKey] = ()) -> None:
+    def __init__(self, grid: BlockGrid) -> None:
         self._grid = grid
-        self._settled = set(done)
+        self._settled: set[BlockKey] = set()
         self._under_way: set[BlockKey] = set()
         self._field: deque[BlockKey] = deque()
         self._whole: deque[BlockKey] = deque()

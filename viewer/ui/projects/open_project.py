@@ -165,7 +165,7 @@ class OpenProject(QObject):
         if known is None or not known.is_of(project, missing, hides_names=hides):
             if known is None or known.hides_names != hides:
                 entries = project_entries(project, missing, hides_names=hides)
-                worklist = Worklist(entries, is_grouped=True)
+                worklist = Worklist(entries)
             else:
                 worklist = renewed_worklist(
                     known.worklist, known.project, project, known.missing, missing,
@@ -194,7 +194,7 @@ class OpenProject(QObject):
 
         def read() -> _Read:
             seen_ns, project = modified_ns(folder), read_project(folder)
-            worklist = Worklist(project_entries(project), is_grouped=True)
+            worklist = Worklist(project_entries(project))
             listed = _Listed(project, frozenset(), hides_names=False, worklist=worklist)
             places, tally = _Places.of(project, folder), ProjectTally(project)
             return _Read(folder, seen_ns, who_can_read(folder), listed, places, tally)

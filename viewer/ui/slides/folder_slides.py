@@ -55,7 +55,7 @@ class FolderSlides(SlideList):
         from viewer.studies.worklist import Worklist
 
         if self._worklist is None:
-            self._worklist = Worklist(self._entries.values(), is_grouped=True)
+            self._worklist = Worklist(self._entries.values())
         return self._worklist
 
     @property

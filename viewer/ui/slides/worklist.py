@@ -114,7 +114,7 @@ class WorklistController(QObject):
         changed = made and made.keys is keys and every.changes_since(made.every)
         if made is None or not isinstance(changed, list):
             shown = set(keys)
-            listed = Worklist((e for e in every.entries if e.key in shown), is_grouped=True)
+            listed = Worklist(e for e in every.entries if e.key in shown)
         elif changed:
             listed = made.listed.with_changed(
                 each for each in changed if made.listed.entry(each.key) is not None
