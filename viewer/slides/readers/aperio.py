@@ -17,14 +17,23 @@ if TYPE_CHECKING:
 
 SUBFILES = {"label": 1, "macro": 9}
 """The kinds of file by which Aperio tells its pictures apart."""
-_NAMED = re.compile(r"^\s*(label|macro|overview|barcode)", re.IGNORECASE | re.MULTILINE)
+_NAME = "(label|macro|overview|barcode)"
+_ANYWHERE = re.compile(_NAME, re.IGNORECASE)
+_BEGINS_LINE = re.compile(rf"^\s*{_NAME}", re.IGNORECASE | re.MULTILINE)
 _ASPECT_TOLERANCE, _ROUNDING_PX = 0.05, 2
 """Sides of a level are rounded; other proportions are those of another picture."""
 
 
-def picture_beside(description: str) -> str:
-    """Return which picture beside the tissue a directory holds by its first words, or ""."""
-    named = _NAMED.search(description.split("|")[0])
+def picture_beside(description: str, *, anywhere: bool = False) -> str:
+    """Return which picture beside the tissue a directory holds by its first words, or "".
+
+    Parameters
+    ----------
+    anywhere
+        Whether the name may stand anywhere in these words, not only at the start of a line:
+        for whoever must rather leave out a level than let a label go out.
+    """
+    named = (_ANYWHERE if anywhere else _BEGINS_LINE).search(description.split("|")[0])
     return named[1].lower() if named else ""
 
 

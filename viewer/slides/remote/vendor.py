@@ -7,7 +7,6 @@ tiles overlap, lie scattered or are none, and shown as plain tiles they would be
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +19,7 @@ from viewer.slides.errors import (
     UnsupportedSlideError,
     check_image,
 )
-from viewer.slides.readers.aperio import SUBFILES, levels_beside, note_on_beside
+from viewer.slides.readers.aperio import SUBFILES, levels_beside, note_on_beside, picture_beside
 from viewer.slides.readers.coded_size import check_page
 from viewer.slides.readers.tiff.metadata import icc_profile
 from viewer.slides.readers.tiff.profile_beside import profiles_beside
@@ -198,8 +197,9 @@ def _beside(tiff: TiffFile) -> dict[str, TiffPage]:
     for index, page in enumerate(tiff.pages):
         if not isinstance(page, TiffPage) or page.is_tiled:
             continue
-        named = re.search(r"^(label|macro)\b", page.description, re.MULTILINE)
-        name = named[1] if named else names.get(page.subfiletype, "")
+        name = picture_beside(page.description)
+        if name not in SUBFILES:
+            name = names.get(page.subfiletype, "")
         if index == 1:
             name = name or "thumbnail"
         if name:

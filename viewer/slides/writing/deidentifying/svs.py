@@ -6,6 +6,7 @@ import re
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from viewer.slides.readers.aperio import picture_beside
 from viewer.slides.writing.deidentifying.tiff_copy import KeptDirectory
 from viewer.slides.writing.errors import WritingError
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from viewer.slides.writing.deidentifying.report import Report
 
 _DESCRIPTION = 270
-_BESIDE = re.compile(r"label|macro|overview|barcode", re.IGNORECASE)
 _LIBRARY = re.compile(r"Aperio (?:Image Library|Leica Biosystems GT450(?: DX)?) v\d+(?:\.\d+)*")
 _GEOMETRY = re.compile(
     r"\d+x\d+|\[\d+,\d+ \d+x\d+\]|\(\d+x\d+\)|->|-|"
@@ -42,11 +42,11 @@ def kept_of_svs(tiff: TiffFile, report: Report, check: LevelCheck) -> list[KeptD
     """
     pages = [tiff.pages[index].aspage() for index in range(len(tiff.pages))]
     base = pages[0]
-    if not base.is_tiled or _beside(base):
+    if not base.is_tiled or picture_beside(base.description, anywhere=True):
         raise WritingError("The first image of this SVS is none of tissue; the file is damaged.")
     kept: list[KeptDirectory] = []
     for index, page in enumerate(pages):
-        name = _beside(page)
+        name = picture_beside(page.description, anywhere=True)
         is_alike = _is_alike(page, base) and not name
         is_thumbnail = index == _THUMBNAIL and page.subfiletype == 0
         is_said = page is base or _is_reduced(page)
@@ -59,12 +59,6 @@ def kept_of_svs(tiff: TiffFile, report: Report, check: LevelCheck) -> list[KeptD
             what = name or "other"
             report.remove(f"{what} image, {page.imagewidth} x {page.imagelength}")
     return kept
-
-
-def _beside(page: TiffPage) -> str:
-    """Return which image beside the tissue a page is by its first words, such as label."""
-    name = _BESIDE.search(page.description.split("|")[0])
-    return name[0].lower() if name else ""
 
 
 def _is_reduced(page: TiffPage) -> bool:
