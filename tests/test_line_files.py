@@ -22,6 +22,7 @@ import shapely
 from recording_steps import HEADER, wait_until
 from session_lines import read_exchanges
 
+from viewer import set_aside
 from viewer.agents.benchmark.results import Result, ResultsFile, RunAbout
 from viewer.agents.conversation import PictureEncoder, Turn
 from viewer.agents.endpoint import Endpoint
@@ -475,6 +476,24 @@ def test_what_waits_since_a_crash_comes_before_what_is_added(tmp_path: Path) -> 
     again.close()
     assert path.read_bytes() == b"first\nsecond\nthird\n"
     assert Journal(path, "lines", what="The file", whole=path.read_bytes()).left == b""
+
+
+def test_what_waits_for_another_file_is_kept_and_that_is_said(
+    tmp_path: Path, own_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[str] = []
+    monkeypatch.setattr(set_aside, "listeners", [heard.append])
+    path = tmp_path / "lines.jsonl"
+    for number, found in enumerate((b"first\n", b"another\nof which more\n", b"first\nsec")):
+        first = Journal(path, "lines.jsonl", what="The file", whole=b"first\nsecond\n")
+        first._keep(b"third %d\n" % number)  # the disk refused it, and the program was killed
+        path.write_bytes(found)  # as another machine's copy, from a synced folder
+        assert Journal(path, "lines.jsonl", what="The file", whole=found).left == b""
+        path.unlink()
+    kept = sorted((own_home / "data" / "temporary").glob("lines.left*"))
+    assert [each.read_bytes() for each in kept] == [b"13\nthird %d\n" % n for n in range(3)]
+    assert [each.name in said for each, said in zip(kept, heard, strict=True)] == [True] * 3
+    assert "The end of the file cannot be used" in heard[0]
 
 
 _ADDING = textwrap.dedent(

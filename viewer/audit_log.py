@@ -282,7 +282,10 @@ def _append(entries: list[AuditEntry], signer: Signer | None) -> None:
             made.append(msgspec.json.encode(entry) + b"\n")
             number, before = number + 1, entry.signature
         append_whole(path, made, cuts_torn=True)
-        atomic_write_bytes(folder / _HEAD, msgspec.json.encode(number), mode=0o600)
+        try:
+            atomic_write_bytes(folder / _HEAD, msgspec.json.encode(number), mode=0o600)
+        except OSError as error:  # they are in the log: who tried again would write them twice
+            _log.warning("The length of the audit log is not written (%s)", reason_of(error))
 
 
 def _end(path: Path) -> tuple[int, str]:

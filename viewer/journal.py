@@ -13,7 +13,7 @@ from viewer.atomic_write import atomic_write_bytes
 from viewer.errors import reason_of
 from viewer.fallback import fallback_path, waiting
 from viewer.limits import LOG_BYTES, read_regular
-from viewer.set_aside import say_unusable
+from viewer.set_aside import say_unusable, set_apart
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,7 +65,7 @@ class Journal:
         self._names = (fallback, former) if former else (fallback,)
         self.trouble = ""
         """Why lines cannot be written to the folder; empty when they can."""
-        self.left = _left_behind(self._names, whole or b"")
+        self.left = _left_behind(self._names, whole or b"", what)
         """Lines that wait since a crash; they come home with the next `retry`."""
         self._on_trouble = on_trouble
         self._what = what
@@ -267,17 +267,24 @@ class Journal:
             path.unlink(missing_ok=True)
 
 
-def _left_behind(names: tuple[str, ...], whole: bytes) -> bytes:
-    """Return the lines that wait to be written behind a file; those that came home are left out."""
-    path = waiting(*names)
+def _left_behind(names: tuple[str, ...], whole: bytes, what: str) -> bytes:
+    """Return the lines that wait to be written behind a file; those that came home are left out.
+
+    Lines that do not follow on the file, which was cut or is another one by now, are set aside.
+    """
+    path, end = waiting(*names), f"The end of {what[0].lower()}{what[1:]}"
     if path is None:
         return b""
     try:
         first, _, lines = read_regular(path, LOG_BYTES).partition(b"\n")
         begin = int(first)
-    except (OSError, ValueError):
+    except (OSError, ValueError) as error:
+        set_apart(path, reason_of(error), end)
         return b""
+    lines = lines[: lines.rfind(b"\n") + 1]
     home = whole[begin:]
-    if not 0 <= begin <= len(whole) or not lines.startswith(home):
-        return b""
-    return lines[len(home) : lines.rfind(b"\n") + 1]
+    if 0 <= begin <= len(whole) and lines.startswith(home):
+        return lines[len(home) :]
+    if begin < 0 or not home.startswith(lines):
+        set_apart(path, "it does not follow on the file", end)
+    return b""

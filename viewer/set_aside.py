@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
+_MOST_APART = 1000
 UNUSABLE = (
     FileTooLargeError, HollowFileError, IsADirectoryError, NoRegularFileError, PermissionError,
 )  # fmt: skip
@@ -51,6 +53,13 @@ def set_aside(path: Path, reason: object, what: str, suffix: str = ".bad") -> Pa
     where = f"the file is kept as {aside.name}" if aside is not None else f"mend or remove {path}"
     say_unusable(f"{what} cannot be used ({reason}): {where}.")
     return aside
+
+
+def set_apart(path: Path, reason: object, what: str) -> Path | None:
+    """Set a file aside as `set_aside` does, where nothing was set aside before it."""
+    suffixes = (".left", *(f".left{number}" for number in range(2, _MOST_APART)))
+    free = (each for each in suffixes if not os.path.lexists(path.with_suffix(each)))
+    return set_aside(path, reason, what, next(free, suffixes[-1]))
 
 
 def kept_bytes(path: Path, what: str, suffix: str = ".bad") -> bytes | None:

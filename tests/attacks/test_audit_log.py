@@ -14,6 +14,7 @@ import pytest
 import shapely
 from cli_steps import invoke
 from pytestqt.qtbot import QtBot
+from small_disks import fill, small_disk
 from ui_steps import show_slide
 
 from viewer import atomic_write as writing
@@ -177,6 +178,23 @@ def test_a_forger_with_another_key_is_seen(
     monkeypatch.setenv("COVERSLIP_HOME", str(own_home))
     log_file().write_bytes(forged)
     assert check_audit().problem
+
+
+def test_a_full_disk_writes_no_entry_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with small_disk(tmp_path, "1m") as disk:
+        monkeypatch.setenv("COVERSLIP_HOME", str(disk))
+        noted(2)
+        fill(disk)
+        written = 0
+        while trail.note("opened", f"/slides/{written + 2}.svs") or trail.flush(20):
+            written += 1
+        assert written > 1  # there is room in the page of the log, and none for another file
+        for _ in range(3):
+            assert not trail.flush(20)
+        (disk / "filler").unlink()
+        assert deeds() == [("opened", f"/slides/{number}.svs") for number in range(written + 3)]
+        verdict = check_audit()
+        assert (verdict.problem, verdict.lines) == ("", written + 3)
 
 
 def test_a_torn_line_costs_that_line_alone() -> None:

@@ -21,6 +21,7 @@ from recording_steps import HEADER, count_lines, record, wait_until
 from session_lines import read_lines
 from small_disks import mount_again, small_disk
 
+from viewer import set_aside
 from viewer.recording.events import SlideClosed, SlideOpened, ToolChosen
 from viewer.recording.library import Library
 from viewer.recording.log_file import LogFile, spilled
@@ -243,6 +244,30 @@ def test_a_crash_on_a_full_disk_is_mended_from_the_temporary_folder(
     assert read_lines(tmp_path / "s") == read_lines(shown)
     assert verify(tmp_path / "s").is_good
     assert spilled(HEADER.id) is None
+
+
+def test_what_waits_for_a_log_that_was_cut_since_is_kept(
+    tmp_path: Path, own_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[str] = []
+    monkeypatch.setattr(set_aside, "listeners", [heard.append])
+    waited: list[bytes] = []
+    for number in range(2):
+        folder = tmp_path / str(number) / "s"
+        file = LogFile(folder, HEADER, write=Disk(1500).write)
+        shown = record(tmp_path / f"whole{number}", [ToolChosen(str(n)) for n in range(50)])
+        for line in (shown / EVENTS_FILE).read_bytes().splitlines(keepends=True):
+            file.append(line)
+        file._lock.release()
+        waited.append(waiting_events(HEADER.id))
+        lines = (folder / EVENTS_FILE).read_bytes().splitlines(keepends=True)
+        (folder / EVENTS_FILE).write_bytes(b"".join(lines[:-2]))  # as a loss of power does
+        repair(folder)
+        assert verify(folder).is_good
+        assert waiting_events(HEADER.id) == b""
+    kept = sorted((own_home / "data" / "temporary").glob("*.left*"))
+    assert [path.read_bytes() for path in kept] == waited
+    assert [path.name in said for path, said in zip(kept, heard, strict=True)] == [True, True]
 
 
 def test_a_torn_last_line_is_cut_off_with_a_note(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.recording.events import AnyEvent
 from viewer.recording.log_file import LOCK_FILE, spilled
 from viewer.recording.log_line import CHAIN_START, LogLine, chain_of, decode_line
+from viewer.set_aside import set_apart
 from viewer.utc import utc_stamp
 
 if TYPE_CHECKING:
@@ -269,7 +270,10 @@ def _repair(folder: Path) -> str | None:
 
 
 def _bring_home(path: Path, spill: Path | None, count: int) -> int:
-    """Append the spilled lines that follow on the log's last one; return how many there were."""
+    """Append the spilled lines that follow on the log's last one; return how many there were.
+
+    Others, of a log that was cut since, are set aside.
+    """
     if spill is None:
         return 0
     try:
@@ -278,19 +282,23 @@ def _bring_home(path: Path, spill: Path | None, count: int) -> int:
         return 0
     if lines and lines[0].strip().isdigit():  # of a journal; versions before 0.2 wrote none
         del lines[0]
-    chain, elapsed_ns, good = _last_chain(path), 0, list[bytes]()
+    if lines and not lines[-1].endswith(b"\n"):
+        del lines[-1]
+    chain, elapsed_ns, good, is_left = _last_chain(path), 0, list[bytes](), False
     for line in lines:
-        if not line.endswith(b"\n"):
-            break
         if 0 <= _number_of(line) < count:
             continue  # it had come home when the crash came
         reason, chain, elapsed_ns = _checked(line[:-1], count + len(good), chain, elapsed_ns)
         if reason:
+            is_left = True
             break
         good.append(line)
     if good:
         append_whole(path, good)
-    spill.unlink(missing_ok=True)
+    if is_left:
+        set_apart(spill, "it does not follow on the log", f"The end of {path.parent.name}")
+    else:
+        spill.unlink(missing_ok=True)
     return len(good)
 
 
