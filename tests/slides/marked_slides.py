@@ -162,7 +162,7 @@ def write_svs(path: Path, *, marked_tiles: bool = False, bigtiff: bool = False) 
     return path
 
 
-def write_philips(path: Path) -> Path:
+def write_philips(path: Path, *, has_directories_beside: bool = True) -> Path:
     """Write a Philips TIFF of two levels, its label and macro in the XML and as directories."""
     coded = base64.b64encode(label_jpeg()).decode()
 
@@ -228,7 +228,7 @@ def write_philips(path: Path) -> Path:
             extratags=EXTRA_TAGS,
             subfiletype=1,
         )
-        for name in ("Label", "Macro"):
+        for name in ("Label", "Macro") if has_directories_beside else ():
             tiff.write(
                 tissue(200, 160, 5),
                 description=name,

@@ -13,6 +13,7 @@ from PIL import Image, ImageCms
 from tiff_steps import assert_shows, picture
 
 from viewer.slides import open_slide
+from viewer.slides.color_profile import profile_problem
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,3 +94,54 @@ def test_a_jpeg_of_inks_without_a_marker_of_adobe(tmp_path: Path) -> None:
         approximate, inks = source.info.notes
     assert approximate.startswith("CMYK without a usable ICC profile")
     assert inks.startswith("This JPEG does not say whether its inks are stored inverted")
+
+
+def _in_segments(profile: bytes, numbers: tuple[int, ...], count: int) -> bytes:
+    """Return a JPEG with parts of a profile by their numbers, of three that there are."""
+    file = io.BytesIO()
+    Image.fromarray(picture()).save(file, "JPEG", quality=95)
+    size = -(-len(profile) // 3)
+    parts = b""
+    for number in numbers:
+        part = profile[(number - 1) * size : number * size]
+        body = b"ICC_PROFILE\0" + bytes((number, count)) + part
+        parts += b"\xff\xe2" + struct.pack(">H", len(body) + 2) + body
+    data = file.getvalue()
+    return data[:2] + parts + data[2:]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "count", "is_whole"),
+    [
+        ((1, 2, 3), 3, True),
+        ((3, 1, 2), 3, True),
+        ((1, 3), 3, False),
+        ((1, 2, 3), 4, False),
+        ((1, 1, 2), 3, False),
+        ((1, 2, 2, 3), 3, False),
+    ],
+)
+def test_a_profile_in_segments_of_a_jpeg(
+    tmp_path: Path, numbers: tuple[int, ...], count: int, is_whole: bool
+) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    path = tmp_path / "a.jpg"
+    path.write_bytes(_in_segments(profile, numbers, count))
+    with closing(open_slide(path)) as source:
+        assert (source.info.icc_profile == profile) == is_whole
+        problem = profile_problem(source.info.icc_profile)
+        assert ("cannot be used (it is damaged)" in problem) != is_whole
+
+
+def test_a_damaged_profile_of_a_png_is_said(tmp_path: Path) -> None:
+    path = png_with(tmp_path / "a.png", b"iCCPx\0\0" + b"no stream of zlib")
+    with closing(open_slide(path)) as source:
+        assert "(it is damaged)" in profile_problem(source.info.icc_profile)
+
+
+def test_long_profiles_and_texts_of_a_png_are_read(tmp_path: Path) -> None:
+    text = b"zTXtx\0\0" + zlib.compress(bytes(3 << 20))
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes() + bytes(3 << 20)
+    path = png_with(tmp_path / "a.png", text, profile=profile)
+    with closing(open_slide(path)) as source:
+        assert source.info.icc_profile == profile

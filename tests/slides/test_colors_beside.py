@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 import imagecodecs
+import marked_slides
 import numpy as np
 import pydicom
 import pytest
 import tifffile
 from dicom_steps import write_slide
 from little_cms import ADOBE, by_little_cms
+from mirax_slide import write_mirax
 from PIL import Image
 from range_server import Faults, RangeServer
 from scn_slide import write_scn
@@ -22,6 +25,8 @@ from viewer.slides.displayed import displayed_beside
 from viewer.slides.errors import DamagedSlideError
 from viewer.slides.opening_here import open_here
 from viewer.slides.reader_process.more_readers import FIRST
+from viewer.slides.readers.jpegs_beside import jpegs_beside
+from viewer.slides.readers.unread_profiles import profiles_in_jpegs
 from viewer.slides.remote.address import slide_path
 
 if TYPE_CHECKING:
@@ -177,6 +182,56 @@ def test_the_macro_of_an_scn(tmp_path: Path) -> None:
         assert source.info.reader == "OpenSlide (leica)"
         assert source.info.icc_profile == ADOBE
         _assert_shown(source, "macro", WIDE)
+
+
+def _jpeg(size_px: tuple[int, int], mode: str = "RGB", profile: bytes | None = None) -> bytes:
+    file = io.BytesIO()
+    picture = Image.new("RGB", size_px, COLOR).convert(mode)
+    picture.save(file, "JPEG", quality=95, icc_profile=profile)
+    return file.getvalue()
+
+
+def test_those_in_jpegs_of_a_mirax_slide(tmp_path: Path) -> None:
+    long = WIDE + bytes(150_000)
+    long = len(long).to_bytes(4, "big") + long[4:]
+    beside = {
+        "macro": _jpeg((200, 100), profile=long),  # in three segments
+        "label": _jpeg((90, 80), "L"),
+        "thumbnail": _jpeg((64, 64)),
+    }
+    path = write_mirax(tmp_path / "a.mrxs", _jpeg((256, 256)), 256, beside)
+    with closing(open_slide(path)) as source:
+        assert source.info.vendor == "mirax"
+        assert source.info.profiles_beside == {"macro": long, "label": b""}
+        _assert_shown(source, "macro", WIDE)
+        _assert_shown(source, "thumbnail", None)
+    index = path.with_suffix("") / "Index.dat"
+    index.write_bytes(index.read_bytes()[:40])
+    assert jpegs_beside(path, "mirax") == {}
+
+
+@pytest.mark.parametrize("is_shown", [True, False])
+def test_those_in_the_xml_of_a_philips_tiff(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_shown: bool
+) -> None:
+    monkeypatch.setattr(marked_slides, "label_jpeg", lambda: _jpeg((120, 90), profile=WIDE))
+    path = tmp_path / "a.tiff"
+    marked_slides.write_philips(path, has_directories_beside=not is_shown)
+    with closing(open_slide(path)) as source:
+        assert source.info.vendor == "philips"
+        for name in ("label", "macro"):
+            found = source.info.profiles_beside.get(name)
+            assert found == (WIDE if is_shown else None)
+        if is_shown:
+            _assert_shown(source, "label", WIDE)
+
+
+def test_that_of_the_macro_of_a_vms(tmp_path: Path) -> None:
+    path = tmp_path / "a.vms"
+    path.write_text("[Virtual Microscope Specimen]\nMacroImage=a_macro.jpg\nMapFile=a_map.jpg\n")
+    assert profiles_in_jpegs(path, "hamamatsu", {"macro": (120, 90)}) == {}
+    (tmp_path / "a_macro.jpg").write_bytes(_jpeg((120, 90), profile=WIDE))
+    assert profiles_in_jpegs(path, "hamamatsu", {"macro": (120, 90)}) == {"macro": WIDE}
 
 
 def test_those_of_a_dicom_folder(tmp_path: Path, shared_slide: Callable[[str], Path]) -> None:

@@ -41,6 +41,7 @@ from viewer.slides.readers.jpeg_2000 import check_jpeg_2000, jpeg2000_profile
 from viewer.slides.readers.jpeg_2000_chunks import AreaChunks, area_chunks
 from viewer.slides.readers.jpeg_2000_code import check_divisions
 from viewer.slides.readers.jpeg_markers import check_scans
+from viewer.slides.readers.jpeg_profile import INCOMPLETE, joined_profile
 from viewer.slides.readers.jpeg_xl import NOTE as JPEG_XL_NOTE
 from viewer.slides.readers.jpeg_xl import JpegXlHeader, jpeg_xl_header, jpeg_xl_samples
 from viewer.slides.readers.large_chunks import large_chunks
@@ -124,7 +125,7 @@ def open_image(path: Path, image: int | None = None) -> ImageSource | None:
     check_claim(path, picture)
     if picture.format == "JPEG2000":
         check_jpeg_2000(path)
-        picture.info["icc_profile"] = jpeg2000_profile(path)  # which Pillow leaves out
+    picture.info["icc_profile"] = _profile(path, picture)
     try:
         in_parts = _in_parts(path, picture)
         if in_parts is None:
@@ -139,7 +140,7 @@ def open_image(path: Path, image: int | None = None) -> ImageSource | None:
             raise
         raise _damaged(path, error) from error
     kind = picture.format or "image"
-    profile = picture.info.get("icc_profile")
+    profile = picture.info["icc_profile"]
     shown = chunks.range
     orientation = _orientation(path, picture, is_decoded=in_parts is None)
     optics = Optics(_mpp_um(picture, orientation))
@@ -147,7 +148,7 @@ def open_image(path: Path, image: int | None = None) -> ImageSource | None:
         vendor=kind.lower(),
         reader=f"{kind} {chunks.way}",
         optics=optics,
-        icc_profile=profile if isinstance(profile, bytes) and _fits(picture) else None,
+        icc_profile=profile if _fits(picture) else None,
         properties={"image.format": kind, "image.mode": picture.mode},
         notes=(
             *_notes(path, picture),
@@ -265,6 +266,19 @@ def _mpp_um(picture: Image.Image, orientation: int) -> tuple[float, float] | Non
     if not (across_dpi > 0 and down_dpi > 0):
         return None
     return believable_mpp_um(*upright_size(orientation, _INCH_UM / across_dpi, _INCH_UM / down_dpi))
+
+
+def _profile(path: Path, picture: ImageFile) -> bytes | None:
+    """Return the color profile, or something that cannot be used where it is damaged."""
+    match picture.format:
+        case "JPEG":  # of which Pillow joins parts that do not belong together
+            segments: list[tuple[str, bytes]] = getattr(picture, "applist", [])
+            return joined_profile(data for name, data in segments if name == "APP2")
+        case "JPEG2000":  # of which Pillow leaves it out
+            return jpeg2000_profile(path)
+        case _:
+            damaged = INCOMPLETE if "icc_profile" in picture.info else None
+            return picture.info.get("icc_profile") or damaged
 
 
 def _fits(picture: Image.Image) -> bool:

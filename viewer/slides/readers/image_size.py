@@ -6,9 +6,15 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
-from viewer.limits import IMAGE_BYTES, IMAGE_DECODING_BYTES, JPEG_PIXELS_PER_BYTE, LimitError
+from viewer.limits import (
+    COLOR_PROFILE_BYTES,
+    IMAGE_BYTES,
+    IMAGE_DECODING_BYTES,
+    JPEG_PIXELS_PER_BYTE,
+    LimitError,
+)
 from viewer.slides.errors import DamagedSlideError, UnsupportedSlideError
 from viewer.slides.readers.image_chunks import is_deep
 from viewer.slides.readers.jpeg_2000 import jpeg2000_channels
@@ -19,6 +25,9 @@ if TYPE_CHECKING:
 
 MOST_BYTES = IMAGE_BYTES.most
 """Of decoded pixels that are held in memory for an image without a pyramid."""
+
+# A PNG of which a color profile or a text takes more is refused; 1 MiB is less than some have.
+PngImagePlugin.MAX_TEXT_CHUNK = COLOR_PROFILE_BYTES.most
 
 _pillow_limit_lock = threading.Lock()
 

@@ -26,6 +26,7 @@ from viewer.slides.readers.left_out import left_out_notes
 from viewer.slides.readers.openslide_messages import as_slide_error
 from viewer.slides.readers.unread_profiles import (
     picture_tags,
+    profiles_in_jpegs,
     unread_profile,
     unread_profiles_beside,
 )
@@ -299,6 +300,7 @@ def _info(
     vendor = properties.get("openslide.vendor", "unknown")
     optics = _optics(properties, vendor)
     doubt = scale_doubt(optics)
+    sizes_beside = _sizes_beside(properties)
     stored = lowlevel.read_icc_profile(slide._osr)  # pyright: ignore[reportPrivateUsage]
     return SlideInfo(
         vendor=vendor,
@@ -307,7 +309,8 @@ def _info(
         associated=tuple(slide.associated_images),
         icc_profile=stored or unread_profile(path, vendor, properties),
         profiles_beside=_profiles_beside(slide)
-        | unread_profiles_beside(tags, _sizes_beside(properties)),
+        | unread_profiles_beside(tags, sizes_beside)
+        | profiles_in_jpegs(path, vendor, sizes_beside),
         properties=properties,
         notes=(*left_out_notes(path, vendor, properties), *filter(None, (note, doubt))),
     )

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 
 from viewer.limits import COLOR_PROFILE_BYTES
 from viewer.slides.readers.aperio import SUBFILES
+from viewer.slides.readers.jpeg_header import read_jpeg_header
+from viewer.slides.readers.jpeg_profile import profile_of_jpeg
+from viewer.slides.readers.jpegs_beside import jpegs_beside
 from viewer.slides.readers.tiff.metadata import PROFILE_HEADER_BYTES
-from viewer.slides.readers.tiff.profile_beside import color_space, profile_beside
+from viewer.slides.readers.tiff.profile_beside import ColorSpace, color_space, profile_beside
 from viewer.slides.readers.tiff_directory import (
     TiffDirectoryError,
     read_icc_profile,
@@ -83,6 +86,25 @@ def unread_profiles_beside(
         own = picture.icc_profile if len(picture.icc_profile) > PROFILE_HEADER_BYTES else None
         space = color_space(picture.photometric, picture.samples)
         profile = profile_beside(space, slide_space, own)
+        if profile is not None:
+            found[name] = profile
+    return found
+
+
+def profiles_in_jpegs(
+    path: Path, vendor: str, sizes_px: Mapping[str, tuple[int, int]]
+) -> dict[str, bytes]:
+    """Return the profiles of associated pictures that are files of JPEG.
+
+    As `SlideInfo.profiles_beside` has them; the parameters are those of `picture_tags`.
+    """
+    found: dict[str, bytes] = {}
+    for name, data in jpegs_beside(path, vendor).items():
+        header = read_jpeg_header(data)
+        if sizes_px.get(name) != (header.width_px, header.height_px):
+            continue  # another of this name is shown
+        space = ColorSpace.GRAY if len(header.component_ids) == 1 else ColorSpace.RGB
+        profile = profile_beside(space, ColorSpace.RGB, profile_of_jpeg(data))
         if profile is not None:
             found[name] = profile
     return found
