@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
+from behavior_steps import painted_tissue, write_slide
 
 from viewer.attention.readings import (
     BehaviorError,
@@ -17,6 +20,8 @@ from viewer.attention.readings import (
     shares_of,
 )
 from viewer.attention.simulating import simulate_session
+from viewer.attention.slides_read import slides_read
+from viewer.inference.models.model_library import find_model
 from viewer.recording.behaviors import BANDS
 from viewer.recording.session import read_header
 from viewer.recording.trace_loading import load_trace
@@ -83,3 +88,39 @@ def test_a_slide_is_found_by_what_it_is(sample_slide: Path, session: Path, tmp_p
     assert located([identity], [moved.parent]) == {identity: moved}
     remember(identity, sample_slide)
     assert located([identity], []) == {identity: sample_slide}
+
+
+def test_another_slide_in_its_place_is_not_taken_for_it(
+    sample_slide: Path, session: Path, tmp_path: Path
+) -> None:
+    identity = read_header(session).slide.identity
+    place = tmp_path / "slides" / "S-1.svs"
+    place.parent.mkdir()
+    place.write_bytes(sample_slide.read_bytes())
+    remember(identity, place)
+    assert located([identity], []) == {identity: place}
+    renamed = place.rename(place.with_name("S-2.svs"))
+    tifffile.imwrite(place, np.zeros((300, 300, 3), np.uint8))
+    assert located([identity], []) == {identity: renamed}
+    renamed.unlink()
+    assert located([identity], []) == {}
+
+
+def test_sessions_of_two_slides_that_lay_at_one_place_are_not_joined(tmp_path: Path) -> None:
+    place = tmp_path / "S-1.tif"
+    folders: list[Path] = []
+    for seed in (1, 2):
+        write_slide(place, painted_tissue(seed))
+        with closing(open_slide(place)) as source:
+            remember(source.info.identity, place)
+            folders.append(simulate_session(source, "drill", seed, tmp_path / "library"))
+    missing: list[str] = []
+    about = find_model("tissue-likeness").description
+    read = [
+        (slide.identity, [each.header.id for each in slide.readings])
+        for slide in slides_read(headers_of(folders), [], about, missing)
+    ]
+    header = read_header(folders[1])
+    assert read == [(header.slide.identity, [header.id])]
+    assert len(missing) == 1
+    assert "was not found" in missing[0]

@@ -739,6 +739,12 @@ def test_fields_alike_on_another_slide_are_found_and_opened(
     qtbot.waitUntil(lambda: pane.path == sample_slide, timeout=_PATIENCE_MS)
     qtbot.waitUntil(lambda: not body.back.isVisible(), timeout=_PATIENCE_MS)
     qtbot.waitUntil(lambda: canvas.view.center.x == pytest.approx(1300, abs=2))
+    # Another slide lies there by now: nothing of it is shown as the field that was found.
+    Image.new("RGB", (900, 900), (200, 60, 60)).save(other)
+    body.elsewhere.itemClicked.emit(body.elsewhere.item(0))
+    qtbot.waitUntil(lambda: pane.path == other, timeout=_PATIENCE_MS)
+    assert "Another slide lies in the place of other.png" in slide_window.status.currentMessage()
+    assert canvas.destination.center.x == pytest.approx(450, abs=2)
 
 
 def test_a_model_that_is_on_is_on_the_next_slide_too(

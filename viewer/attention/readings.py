@@ -18,7 +18,7 @@ from viewer.recording.library import Library
 from viewer.recording.session import HEADER_FILE, SessionError, read_header
 from viewer.recording.trace_loading import load_trace
 from viewer.slides import SlideError, open_slide
-from viewer.slides.known_slides import find
+from viewer.slides.known_slides import find_by_content
 from viewer.slides.tray import slides_at
 
 if TYPE_CHECKING:
@@ -128,7 +128,10 @@ def headers_of(folders: Iterable[Path], *, may_mix: bool = False) -> dict[Path, 
 
 
 def located(identities: Iterable[str], places: Sequence[Path]) -> dict[str, Path]:
-    """Where slides lie, by identity: in `places` (slides and folders), else where they last lay."""
+    """Return where slides lie, by identity.
+
+    Looked at are `places` (slides and folders), then where they last lay and what lies beside.
+    """
     wanted = set(identities)
     found: dict[str, Path] = {}
     for path in (file for place in places for file in _files(place)):
@@ -147,9 +150,9 @@ def located(identities: Iterable[str], places: Sequence[Path]) -> dict[str, Path
         finally:
             source.close()
     for identity in wanted - found.keys():
-        known = find(identity)
+        known = find_by_content(identity)
         if known is not None:
-            found[identity] = known
+            found[identity] = known.path
     return found
 
 

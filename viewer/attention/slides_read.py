@@ -13,8 +13,10 @@ from viewer.audit_log import trail
 from viewer.errors import CoverslipError
 from viewer.inference.runs.plan import block_grid
 from viewer.overlays.patch_features import CELLS
-from viewer.slides import SlideError, TileError, open_slide
+from viewer.slides import SlideError, TileError
 from viewer.slides.calibration import known_mpp_um
+from viewer.slides.identity import same_slide
+from viewer.slides.known_slides import open_same
 from viewer.slides.tissue import tissue_mask
 
 if TYPE_CHECKING:
@@ -88,7 +90,7 @@ def slides_read(
             missing.append(f"{label} was not found: tell where it lies with --slides.")
             continue
         try:
-            source = open_slide(paths[identity])
+            source = open_same(paths[identity], identity)
         except SlideError as error:
             missing.append(str(error))
             continue
@@ -105,10 +107,15 @@ def _together(
     by_slide: Mapping[str, list[Path]], paths: Mapping[str, Path]
 ) -> dict[str, list[Path]]:
     """The sessions of each slide, also where some of them know it by a name of version 0.1."""
-    joined: dict[Path | str, tuple[str, list[Path]]] = {}
+    joined: dict[str, list[Path]] = {}
+    by_path: defaultdict[Path, list[str]] = defaultdict(list)  # a file can hold several slides
     for identity, folders in sorted(by_slide.items()):
-        joined.setdefault(paths.get(identity, identity), (identity, []))[1].extend(folders)
-    return dict(joined.values())
+        others = by_path[paths[identity]] if identity in paths else []
+        same = next((other for other in others if same_slide(other, identity)), None)
+        if same is None:
+            others.append(identity)
+        joined.setdefault(same or identity, []).extend(folders)
+    return joined
 
 
 class _NoScaleError(CoverslipError):

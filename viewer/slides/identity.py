@@ -107,11 +107,14 @@ class SlideIdentity:
         Raises
         ------
         SlideError
-            The file cannot be read any more.
+            The file cannot be read any more, or is no longer the one that was opened.
         """
         if is_slide_key(name):
             return name == self.key
-        return name in self.former_names
+        if name not in self.former_names:
+            return False
+        self.learn()  # from now on both names are known to mean the same slide
+        return True
 
 
 def same_slide(first: str, second: str) -> bool:

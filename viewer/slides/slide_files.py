@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from viewer.limits import open_regular
 from viewer.slides.companions import values_in
-from viewer.slides.dicom_header import dicom_header
+from viewer.slides.dicom_header import HEADER_BYTES, dicom_header
 from viewer.slides.ome_sets import TIFF_SUFFIXES, ome_set
 from viewer.slides.remote.address import is_address
 from viewer.slides.slide_folders import ZARR_FILES, is_slide_folder
@@ -26,6 +26,9 @@ _MOST_FILES = 2000
 _MOST_DESCRIPTIONS = 400
 """Of a Zarr, where each is looked at after every tile."""
 _DESCRIPTION_BYTES = 16 << 20
+_MIRAX_DESCRIPTION = "Slidedat.ini"
+_NOT_OF_SLIDES = frozenset(("thumbs.db", "ehthumbs.db", "desktop.ini"))
+"""What file managers write into any folder, beside hidden files."""
 _ARRAY = re.compile(rb'"node_type"\s*:\s*"array"')
 
 
@@ -46,7 +49,7 @@ def slide_files(path: Path) -> tuple[Path, ...]:
         return _descriptions_in(path)
     match path.suffix.lower():
         case ".mrxs":
-            return (path, *_files_below(path.with_suffix("")))
+            return (path, *_files_of_mirax(path.with_suffix("")))
         case ".vsi":
             return (path, *_files_below(vsi_folder(path)))
         case ".vms" | ".vmu":
@@ -85,6 +88,8 @@ def dicom_series(path: Path, header_bytes: int = _HEADER_BYTES) -> bytes | None:
         The file cannot be read.
     """
     header = dicom_header(path, header_bytes)
+    if header is not None and not header.series and header_bytes < HEADER_BYTES:
+        header = dicom_header(path)  # it lies behind long values
     return header.series.encode() if header is not None and header.series else None
 
 
@@ -131,8 +136,32 @@ def _is_array(file: Path) -> bool:
         return bool(_ARRAY.search(opened.read(_DESCRIPTION_BYTES)))
 
 
+def _files_of_mirax(folder: Path) -> list[Path]:
+    """Return the files that the description of a MIRAX slide names; all where it names none.
+
+    Other programs keep files of their own beside them, which are neither copied nor kept always.
+    """
+    files = _files_below(folder)
+    description = folder / _MIRAX_DESCRIPTION
+    if description not in files:
+        return files
+    with open_regular(description) as file:
+        text = file.read(_DESCRIPTION_BYTES).decode("utf-8", "replace")
+    values = {line.partition("=")[2].strip() for line in text.splitlines()}
+    named = [path for path in files if path.name in values and path.parent == folder]
+    return sorted([description, *named]) if named else files
+
+
 def _files_below(folder: Path) -> list[Path]:
-    found = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
+    if not folder.is_dir():
+        return []
+    found = [
+        path
+        for path in sorted(folder.rglob("*"))
+        if not path.name.startswith(".")
+        and path.name.lower() not in _NOT_OF_SLIDES
+        and path.is_file()
+    ]
     return found[:_MOST_FILES]
 
 

@@ -177,7 +177,8 @@ class ElsewhereSearch(QObject):
         name = self._window.panes.active.name_of(slide)
         is_hidden = name != slide.name
         text = f"{field.likeness:.2f} {name if is_hidden else slide.stem}"
-        return GalleryField(field.box, text, slide, name if is_hidden else str(slide))
+        tip = name if is_hidden else str(slide)
+        return GalleryField(field.box, text, slide, tip, field.identity)
 
     def _travel(self, field: GalleryField) -> None:
         from viewer.ui.overlays.gallery import travel_to
@@ -185,13 +186,24 @@ class ElsewhereSearch(QObject):
         pane, slide = self._window.panes.active, field.slide
         if slide is None:
             return
-        if pane.path == slide:
+
+        def go() -> bool:
+            source = pane.source
+            if source is None or not source.info.is_called(field.identity):
+                self._window.say(
+                    f"Another slide lies in the place of {pane.name_of(slide)} now: the field was "
+                    "found on the one before."
+                )
+                return False
             travel_to(pane.canvas, field.box)
+            return True
+
+        if pane.path == slide:
+            go()
             return
 
         def arrived(path: Path) -> None:
-            if path == slide:
-                travel_to(pane.canvas, field.box)
+            if path == slide and go():
                 self._body.reveal_elsewhere()
 
         pane.opened.connect(arrived, Qt.ConnectionType.SingleShotConnection)

@@ -39,12 +39,15 @@ class GalleryField(msgspec.Struct, frozen=True):
         Where it is not of the slide at hand.
     tip
         What is said of that slide under the cursor.
+    identity
+        Of that slide, which may have left its place to another.
     """
 
     box: Box
     text: str
     slide: Path | None = None
     tip: str = ""
+    identity: str = ""
 
 
 class Gallery(QListWidget):
@@ -105,10 +108,10 @@ class Gallery(QListWidget):
 
 
 def _picture(source: SlideSource | None, field: GalleryField) -> QImage:
-    from viewer.slides import open_slide
+    from viewer.slides.known_slides import open_same
 
     if field.slide is not None:
-        with closing(open_slide(field.slide)) as other:
+        with closing(open_same(field.slide, field.identity)) as other:
             return _field_picture(other, field)
     assert source is not None
     return _field_picture(source, field)
