@@ -66,7 +66,7 @@ def remove_left(paths: Iterable[Path]) -> None:
     for path in paths:
         with contextlib.suppress(OSError):
             if time.time() - path.lstat().st_mtime > _LEFT_S and not is_held(path):
-                _remove(path)
+                remove(path)
 
 
 def is_held(path: Path) -> bool:
@@ -80,7 +80,8 @@ def is_held(path: Path) -> bool:
         os.close(descriptor)
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
+    """Remove a file, a link, or a folder with all in it. Raises OSError."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:

@@ -366,6 +366,46 @@ def test_a_killed_run_goes_on_with_the_same_command(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b.ome.tif", "c.ome.tif"]
 
 
+_KILLED_AT_THE_END = """
+import os, signal, sys
+from pathlib import Path
+from viewer.slides.writing import convert as converting
+from viewer.slides.writing.plan import ConvertOptions, Region
+converting.replace_by = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+options = ConvertOptions(region=Region(0, 0, 300, 300))
+converting.convert(Path(sys.argv[1]), Path(sys.argv[2]), options)
+"""
+
+
+def test_what_killed_runs_left_goes_and_that_of_other_runs_and_outputs_stays(
+    tmp_path: Path, sample_slide: Path
+) -> None:
+    first, second = (tmp_path / f"{'a long name ' * 6}{number}.ome.zarr" for number in range(2))
+    for out in (first, second):
+        words = [sys.executable, "-c", _KILLED_AT_THE_END, str(sample_slide), str(out)]
+        assert forked_programs.run(words, check=False, timeout=60).returncode == -signal.SIGKILL
+    left = {path.name for path in tmp_path.iterdir()}
+    assert len(left) == 6
+    inner: list[int] = []
+
+    def once() -> bool:
+        if not inner:
+            inner.append(0)
+            small = ConvertOptions(region=Region(0, 0, 200, 200))
+            inner[0] = convert(sample_slide, first, small).counts.resumed
+        return False
+
+    options = ConvertOptions(region=Region(0, 0, 600, 600))
+    convert(sample_slide, first, options, overwrite=True, watch=Watch(is_canceled=once))
+    assert inner == [0]
+    of_second = {path.name for path in tmp_path.iterdir()} - {first.name}
+    assert len(of_second) == 3
+    assert of_second < left
+    again = ConvertOptions(region=Region(0, 0, 300, 300))
+    assert convert(sample_slide, second, again).counts.resumed > 0
+    assert {path.name for path in tmp_path.iterdir()} == {first.name, second.name}
+
+
 def test_a_folder_of_other_files_is_never_replaced(tmp_path: Path, sample_slide: Path) -> None:
     folder = tmp_path / "mine.ome.zarr"
     folder.mkdir()

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
+import re
 import shutil
 import struct
 import threading
+from collections import defaultdict
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
 from viewer.slides.writing.errors import WritingError
+from viewer.unfinished import is_held, remove
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -29,7 +33,7 @@ _DTYPE = np.dtype(
 _SYNC_BYTES = 64 << 20
 _RESERVED_BYTES = 16
 """At the start, for the header of a TIFF."""
-_NAME_CHARACTERS = 48
+_NAME_CHARACTERS, _KEY_CHARACTERS = 48, 12
 FOLDER_SUFFIXES = (".ome.zarr", ".dicom")
 """Of folders that are made of a spool, until they are whole."""
 
@@ -53,7 +57,7 @@ class Spool:
     """
 
     def __init__(self, out: Path, key: str, plan: ConvertPlan) -> None:
-        stem = f".{out.name[:_NAME_CHARACTERS]}-{key[:12]}"
+        stem = f"{_stem_of(out)}{key[:_KEY_CHARACTERS]}"
         self.path = out.with_name(f"{stem}.part")
         self._journal_path = out.with_name(f"{stem}.journal")
         self._lock = threading.Lock()
@@ -164,20 +168,29 @@ class Spool:
 
 
 def remove_leftovers(out: Path) -> None:
-    """Remove what other, unfinished runs left of the same output."""
-    for path in _spools_of(out):
-        try:
-            path.unlink()
-        except OSError:
-            continue
-
-
-def _spools_of(out: Path) -> Iterable[Path]:
-    start = f".{out.name[:_NAME_CHARACTERS]}-"
+    """Remove what other runs of the same output left that were killed; one that runs is spared."""
+    left: dict[str, list[Path]] = defaultdict(list)
+    pattern = re.compile(
+        rf"{re.escape(_stem_of(out))}([0-9a-f]{{{_KEY_CHARACTERS}}})"
+        rf"({'|'.join(map(re.escape, (*FOLDER_SUFFIXES, '.part', '.journal')))})"
+    )
     for path in out.parent.iterdir():
-        rest = path.name.removeprefix(start)
-        if rest != path.name and path.suffix in (".part", ".journal") and len(rest) <= 20:
-            yield path
+        if found := pattern.fullmatch(path.name):
+            left[found[1]].append(path)
+    for paths in left.values():
+        with contextlib.suppress(OSError):
+            if not any(map(is_held, paths)):
+                for path in paths:
+                    remove(path)
+
+
+def _stem_of(out: Path) -> str:
+    """Return how the names of what is beside an output begin, of no other output's."""
+    name = out.name
+    if len(name) > _NAME_CHARACTERS:
+        digest = hashlib.blake2b(os.fsencode(name), digest_size=6).hexdigest()
+        name = f"{name[: _NAME_CHARACTERS - len(digest) - 1]}-{digest}"
+    return f".{name}-"
 
 
 def _sync_now(handle: int) -> None:
