@@ -347,7 +347,7 @@ def test_a_killed_run_goes_on_with_the_same_command(
     until_s = time.monotonic() + 60
     while time.monotonic() < until_s and run.poll() is None:
         found = list(tmp_path.glob(".*.journal"))
-        if found and found[0].stat().st_size > 28 * 20:
+        if found and found[0].stat().st_size > 32 * 20:
             break
         time.sleep(0.005)
     run.send_signal(signal.SIGKILL)
@@ -404,6 +404,26 @@ def test_what_killed_runs_left_goes_and_that_of_other_runs_and_outputs_stays(
     again = ConvertOptions(region=Region(0, 0, 300, 300))
     assert convert(sample_slide, second, again).counts.resumed > 0
     assert {path.name for path in tmp_path.iterdir()} == {first.name, second.name}
+
+
+def test_tiles_that_the_disk_never_took_are_written_again(
+    tmp_path: Path, sample_slide: Path
+) -> None:
+    out = tmp_path / "a.ome.tif"
+    words = [sys.executable, "-c", _KILLED_AT_THE_END, str(sample_slide), str(out)]
+    options = ConvertOptions(region=Region(0, 0, 300, 300))
+    convert(sample_slide, tmp_path / "whole.ome.tif", options)
+    resumed: list[int] = []
+    for lost_share in (0.0, 0.4, 0.8):
+        out.unlink(missing_ok=True)
+        assert forked_programs.run(words, check=False, timeout=60).returncode == -signal.SIGKILL
+        (part,) = tmp_path.glob(".*.part")
+        data = part.read_bytes()
+        at = int(len(data) * (1 - lost_share)) // 512 * 512
+        part.write_bytes(data[:at] + bytes(len(data) - at))  # as a loss of power leaves it
+        resumed.append(convert(sample_slide, out, options).counts.resumed)
+        assert np.array_equal(base_of(out), base_of(tmp_path / "whole.ome.tif"))
+    assert resumed[0] > resumed[1] > resumed[2]
 
 
 def test_a_folder_of_other_files_is_never_replaced(tmp_path: Path, sample_slide: Path) -> None:

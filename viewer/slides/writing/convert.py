@@ -35,7 +35,7 @@ _ENDINGS = {
     ".ome.zarr": "ome-zarr", ".zarr": "ome-zarr",
 }  # fmt: skip
 _ADVISED = {"ome-tiff": ".ome.tif", "ome-zarr": ".ome.zarr", "dicom": "none, for a folder"}
-_FORMAT = 1
+_FORMAT = 2
 """Of what a spool holds: another version does not go on where this one ended."""
 _CODED_SHARE = 0.94
 _SRGB_INSTEAD = " DICOM demands an ICC profile: sRGB is written."

@@ -9,6 +9,7 @@ import re
 import shutil
 import struct
 import threading
+import zlib
 from collections import defaultdict
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import IO, TYPE_CHECKING
@@ -25,10 +26,13 @@ if TYPE_CHECKING:
 
     from viewer.slides.writing.plan import ConvertPlan
 
-_ENTRY = struct.Struct("<IIQQI")
-"""Plane, level, tile, offset, bytes."""
+_ENTRY = struct.Struct("<IIQQII")
+"""Plane, level, tile, offset, bytes, CRC-32."""
 _DTYPE = np.dtype(
-    [("plane", "<u4"), ("level", "<u4"), ("tile", "<u8"), ("at", "<u8"), ("n", "<u4")]
+    [
+        *(("plane", "<u4"), ("level", "<u4"), ("tile", "<u8")),
+        *(("at", "<u8"), ("n", "<u4"), ("crc", "<u4")),
+    ]
 )
 _SYNC_BYTES = 64 << 20
 _RESERVED_BYTES = 16
@@ -95,7 +99,9 @@ class Spool:
         with self._lock:
             entries: list[bytes] = []
             for tile, each in zip(tiles, data, strict=True):
-                entries.append(_ENTRY.pack(plane, level, tile, self._at, len(each)))
+                entries.append(
+                    _ENTRY.pack(plane, level, tile, self._at, len(each), zlib.crc32(each))
+                )
                 self.offsets[plane][level][tile] = self._at
                 self.sizes[plane][level][tile] = len(each)
                 self._at += len(each)
@@ -144,18 +150,24 @@ class Spool:
         self.path.unlink(missing_ok=True)
 
     def _resume(self) -> int:
-        """Take over what an earlier run wrote; return how many tiles."""
+        """Take over what an earlier run wrote; return how many tiles.
+
+        After a loss of power the journal may know of tiles that the disk never took.
+        """
         self._journal.seek(0)
         known: bytes = self._journal.read()
         whole = known[: len(known) // _ENTRY.size * _ENTRY.size]
-        entries: list[tuple[int, int, int, int, int]] = np.frombuffer(whole, _DTYPE).tolist()
+        entries: list[tuple[int, int, int, int, int, int]] = np.frombuffer(whole, _DTYPE).tolist()
         size = self.path.stat().st_size
         self._at = _RESERVED_BYTES
         count = 0
-        for plane, level, tile, at, n in entries:
+        for plane, level, tile, at, n, crc in entries:
             is_here = plane < len(self.offsets) and level < len(self.offsets[plane])
             if not is_here or tile >= len(self.offsets[plane][level]) or at + n > size:
                 break  # what follows was not written whole
+            self._data.seek(at)
+            if zlib.crc32(self._data.read(n)) != crc:
+                break
             self.offsets[plane][level][tile], self.sizes[plane][level][tile] = at, n
             self._at = max(self._at, at + n)
             count += 1
