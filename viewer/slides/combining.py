@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import numpy as np
+from msgspec.structs import replace as replace_fields
 
 from viewer.slides.channels import Axes, Channel, distinct_names, usual_color
 from viewer.slides.composites import composite, first_displays
 from viewer.slides.errors import SlideError, SlideLostError, TileError, UnsupportedSlideError
 from viewer.slides.identity import SlideIdentity
+from viewer.slides.lost_tiles import EVERY_VALUE
 from viewer.slides.region import read_level
 from viewer.slides.slide_key import combined_key
+from viewer.slides.source import lost_in
 from viewer.slides.tile_windows import paste_values, touched
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from viewer.slides.channels import Color
+    from viewer.slides.lost_tiles import ShownValues
     from viewer.slides.source import Level, RgbImage, SlideInfo, SlideSource
     from viewer.slides.tile_windows import Window
 
@@ -79,10 +82,10 @@ class CombinedSource:
             self._places += [(source, None if is_rgb else index) for index in range(len(found))]
             channels += found
         names = distinct_names([channel.name for channel in channels])
-        axes = msgspec.structs.replace(
+        axes = replace_fields(
             first.info.axes,
             channels=tuple(
-                msgspec.structs.replace(channel, name=name)
+                replace_fields(channel, name=name)
                 for channel, name in zip(channels, names, strict=True)
             ),
         )
@@ -119,6 +122,27 @@ class CombinedSource:
                 raise TileError(level, column, row, reason) from error
             out[:] = part.max(0)
         return values
+
+    def lost_in(
+        self, level: int, column: int, row: int, values: ShownValues = EVERY_VALUE
+    ) -> list[TileError]:
+        """Return why parts of a tile are hatched that one of the slides made of others."""
+        grid = self.levels[level]
+        width, height = grid.tile_size_px(column, row)
+        left, top = column * grid.tile_width_px, row * grid.tile_height_px
+        errors: list[TileError] = []
+        for channel in values.channels or range(len(self._places)):
+            source, number = self._places[channel]
+            own = _same_level(source, grid)
+            assert own is not None  # `levels` has only such
+            wanted = replace_fields(values, channels=() if number is None else (number,))
+            side = source.levels[own]
+            for y in touched(top, height, side.tile_height_px):
+                for x in touched(left, width, side.tile_width_px):
+                    for error in lost_in(source, own, x, y, wanted):
+                        reason = f"{source.path.name}: {error.reason}"
+                        errors.append(TileError(level, column, row, reason))
+        return list({str(error): error for error in errors}.values())
 
     def read_associated(self, name: str) -> RgbImage:
         return self._sources[0].read_associated(name)
@@ -185,7 +209,7 @@ def _channels_of(source: SlideSource) -> list[Channel]:
     if not info.axes.is_rgb:
         many = len(info.axes.channels) > 1
         return [
-            msgspec.structs.replace(channel, name=f"{name} {channel.name}" if many else name)
+            replace_fields(channel, name=f"{name} {channel.name}" if many else name)
             for channel in info.axes.channels
         ]
     return [Channel(name, _pseudo_color(source, name), "uint8", (0.0, 255.0))]

@@ -22,6 +22,7 @@ from viewer.slides.errors import SlideAwayError, SlideError, SlideLostError, Til
 from viewer.slides.halving import Place, fill_from_below, halved, size_below
 from viewer.slides.hatching import hatch
 from viewer.slides.level_store import LevelStore
+from viewer.slides.lost_tiles import EVERY_VALUE, LostTiles
 from viewer.slides.readers.jpeg_tiles import stored_jpeg_tiles
 from viewer.slides.sketching import DENSEST, SLICE_S, sketches
 from viewer.slides.source import expect, screen_tile, silence_of
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from viewer.slides.lost_tiles import ShownValues
     from viewer.slides.readers.jpeg_tiles import DirectTiles
     from viewer.slides.source import Level, RgbImage, ScreenImage, SlideInfo, SlideSource
 
@@ -49,8 +51,6 @@ _MADE_FROM = 256
 """The same of a level of the source itself: images in memory have theirs, of 64, ready."""
 _PART_LEVELS = 4
 """Parts of such a tile are so many levels above what is stored: 256 stored tiles each."""
-_MOST_LOST = 10_000
-"""Tiles that are remembered as lost."""
 _CLOSED = "the slide has been closed"
 
 Made = TypeVar("Made")
@@ -94,7 +94,7 @@ class DerivedLevels:
             self._levels, axes, self._channels_below, self._memory, self._turns, self._store
         )
         self._first_displays = tuple(each for each in first_displays(axes) if each.shown)
-        self._lost: dict[Place, str] = {}
+        self._lost = LostTiles()
         self._closed = False
 
     @property
@@ -138,17 +138,14 @@ class DerivedLevels:
                 for x in range(2 * column, min(2 * column + 2, finer.columns)):
                     self._add_stored((origin.finer, x, y), stored)
 
-    def lost_in(self, level: int, column: int, row: int) -> list[TileError]:
+    def lost_in(
+        self, level: int, column: int, row: int, values: ShownValues = EVERY_VALUE
+    ) -> list[TileError]:
         """Return why parts of a tile that was made here are hatched."""
-        if not self._lost or self._plan[level].stored is not None:
+        if self._plan[level].stored is not None:
             return []
         finest = self._finest_of(level)
-        columns, rows = self._below((level, column, row), finest)
-        return [
-            TileError(*place, reason)
-            for place, reason in list(self._lost.items())
-            if place[0] == finest and place[1] in columns and place[2] in rows
-        ]
+        return self._lost.within(finest, *self._below((level, column, row), finest), values)
 
     def read_tile(self, level: int, column: int, row: int) -> RgbImage:
         axes = self.info.axes
@@ -327,9 +324,17 @@ class DerivedLevels:
     def _channels_below(
         self, place: Place, channels: tuple[int, ...], plane: Plane
     ) -> tuple[NDArray[Any], bool]:
-        return self._noting_loss(place, lambda: self._channels(place, channels, plane))
+        return self._noting_loss(
+            place, lambda: self._channels(place, channels, plane), channels, plane
+        )
 
-    def _noting_loss(self, place: Place, read: Callable[[], Made]) -> Made:
+    def _noting_loss(
+        self,
+        place: Place,
+        read: Callable[[], Made],
+        channels: tuple[int, ...] = (),
+        plane: Plane = (0, 0),
+    ) -> Made:
         """Read a tile that another is made of, and note of a stored one whether it is lost."""
         is_stored = self._plan[place[0]].stored is not None
         try:
@@ -337,11 +342,11 @@ class DerivedLevels:
         except (SlideLostError, SlideAwayError):
             raise
         except TileError as error:
-            if is_stored and len(self._lost) < _MOST_LOST:
-                self._lost[place] = error.reason
+            if is_stored:
+                self._lost.add(place, channels, plane, error.reason)
             raise
-        if is_stored and self._lost:
-            self._lost.pop(place, None)
+        if is_stored:
+            self._lost.remove(place, channels, plane)
         return made
 
     def _store(self) -> LevelStore | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from viewer.slides.errors import SlideError, TileError
 from viewer.slides.identity import SlideIdentity
+from viewer.slides.lost_tiles import EVERY_VALUE
 from viewer.slides.readers.jpeg_tiles import stored_jpeg_tiles
 from viewer.slides.source import becoming_of, expect, lost_in, screen_tile, silence_of
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from viewer.slides.file_version import Version
+    from viewer.slides.lost_tiles import ShownValues
     from viewer.slides.readers.jpeg_tiles import DirectTiles
     from viewer.slides.source import Level, RgbImage, ScreenImage, SlideInfo, SlideSource
 
@@ -80,8 +82,10 @@ class GuardedSource:
     def becoming(self, level: int, column: int, row: int) -> Iterator[RgbImage | None]:
         return becoming_of(self._source, level, column, row)
 
-    def lost_in(self, level: int, column: int, row: int) -> list[TileError]:
-        return lost_in(self._source, level, column, row)
+    def lost_in(
+        self, level: int, column: int, row: int, values: ShownValues = EVERY_VALUE
+    ) -> list[TileError]:
+        return lost_in(self._source, level, column, row, values)
 
     @property
     def silence(self) -> str:

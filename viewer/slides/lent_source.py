@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from viewer.slides.lost_tiles import EVERY_VALUE
 from viewer.slides.source import lost_in
 
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from viewer.slides.errors import TileError
+    from viewer.slides.lost_tiles import ShownValues
     from viewer.slides.source import Level, RgbImage, SlideInfo, SlideSource
 
 
@@ -44,8 +46,10 @@ class LentSource:
     def read_associated(self, name: str) -> RgbImage:
         return self._source.read_associated(name)
 
-    def lost_in(self, level: int, column: int, row: int) -> list[TileError]:
-        return lost_in(self._source, level, column, row)
+    def lost_in(
+        self, level: int, column: int, row: int, values: ShownValues = EVERY_VALUE
+    ) -> list[TileError]:
+        return lost_in(self._source, level, column, row, values)
 
     def close(self) -> None:
         """Leave the slide open: who lent it closes it."""

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from viewer.geometry import Box
+from viewer.slides.channels import FIRST_PLANE
+from viewer.slides.lost_tiles import ShownValues
 from viewer.slides.source import expect, lost_in
 from viewer.slides.tile_windows import paste, touched
 
@@ -140,9 +142,10 @@ def _check_whole(
     level = source.levels[index]
     k = level.downsample
     part = Box(left * k, top * k, (left + width) * k, (top + height) * k)
+    shown = ShownValues(source.info.axes.first_shown, FIRST_PLANE)
     for row in touched(top, height, level.tile_height_px, level.rows):
         for column in touched(left, width, level.tile_width_px, level.columns):
-            for error in lost_in(source, index, column, row):
+            for error in lost_in(source, index, column, row, shown):
                 lost = source.levels[error.level].tile_box(error.column, error.row)
                 if lost.intersects(part):
                     raise error

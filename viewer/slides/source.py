@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from viewer.geometry import Box, Optics
 from viewer.slides.channels import Axes
+from viewer.slides.lost_tiles import EVERY_VALUE
 from viewer.slides.remote.address import is_address
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from viewer.slides.errors import TileError
     from viewer.slides.identity import SlideIdentity
+    from viewer.slides.lost_tiles import ShownValues
 
 RgbImage = NDArray[np.uint8]
 """uint8, shape (height, width, 3), sRGB or the slide's own RGB, C-contiguous."""
@@ -283,10 +285,18 @@ def silence_of(source: SlideSource) -> str:
     return str(getattr(source, "silence", ""))
 
 
-def lost_in(source: SlideSource, level: int, column: int, row: int) -> list[TileError]:
-    """Return why parts of a tile that was read are hatched: stored tiles it is made of are lost."""
+def lost_in(
+    source: SlideSource, level: int, column: int, row: int, values: ShownValues = EVERY_VALUE
+) -> list[TileError]:
+    """Return why parts of a tile that was read are hatched: stored tiles it is made of are lost.
+
+    Parameters
+    ----------
+    values
+        Those that matter.
+    """
     find = getattr(source, "lost_in", None)
-    return [] if find is None else find(level, column, row)
+    return [] if find is None else find(level, column, row, values)
 
 
 def with_note(source: SlideSource, note: str) -> SlideSource:
@@ -322,8 +332,10 @@ class _AlteredSource:
     def read_for_screen(self, level: int, column: int, row: int) -> ScreenImage | RgbImage:
         return screen_tile(self._source, level, column, row)
 
-    def lost_in(self, level: int, column: int, row: int) -> list[TileError]:
-        return lost_in(self._source, level, column, row)
+    def lost_in(
+        self, level: int, column: int, row: int, values: ShownValues = EVERY_VALUE
+    ) -> list[TileError]:
+        return lost_in(self._source, level, column, row, values)
 
     @property
     def silence(self) -> str:

@@ -15,6 +15,7 @@ import msgspec
 from viewer import warm_memory
 from viewer.cores import keep_apart
 from viewer.slides.errors import SlideAwayError, SlideLostError, TileError
+from viewer.slides.lost_tiles import EVERY_VALUE, ShownValues
 from viewer.slides.source import becoming_of, expect, screen_tile, silence_of
 from viewer.tiles.cache import CachedTile, TileCache, TileKey
 from viewer.tiles.rendering import ValueTiles
@@ -234,6 +235,12 @@ class TileLoader(Generic[Picture]):
     def retry_failures(self) -> None:
         """Unreadable tiles may be asked for again."""
         self.failures = {}
+
+    @property
+    def shown_values(self) -> ShownValues:
+        """Return which values of the slide are shown."""
+        shown = self._rendering
+        return EVERY_VALUE if shown is None else ShownValues(shown.channels, shown.plane)
 
     @property
     def is_coarse(self) -> bool:

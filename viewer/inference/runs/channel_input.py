@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from viewer.slides.composites import ChannelDisplay, composite
 from viewer.slides.lent_source import LentSource
+from viewer.slides.lost_tiles import EVERY_VALUE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from viewer.slides.channels import Color
+    from viewer.slides.errors import TileError
+    from viewer.slides.lost_tiles import ShownValues
     from viewer.slides.source import RgbImage, SlideSource
 
 _GRAY: tuple[Color, ...] = ((255, 255, 255),)
@@ -48,3 +53,8 @@ class ChannelColors(LentSource):
     def read_tile(self, level: int, column: int, row: int) -> RgbImage:
         values = self._source.read_channels(level, column, row, self._channels)
         return composite(values, self._displays)
+
+    def lost_in(
+        self, level: int, column: int, row: int, values: ShownValues = EVERY_VALUE
+    ) -> list[TileError]:
+        return super().lost_in(level, column, row, replace(values, channels=self._channels))

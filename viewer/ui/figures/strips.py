@@ -146,7 +146,7 @@ def unreadable_in(canvas: FigureCanvas, whole: View) -> list[str]:
     levels, failures = loader.source.levels, loader.failures
     reasons: list[str] = []
     for key in tiles_in(levels, level_for(levels, whole.downsample / canvas.ratio), whole.box):
-        parts = lost_in(loader.source, *key)
+        parts = lost_in(loader.source, *key, loader.shown_values)
         hatched = {TileKey(part.level, part.column, part.row): str(part) for part in parts}
         if not parts and key in failures:
             hatched[key] = failures[key]
