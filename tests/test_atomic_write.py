@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import subprocess
@@ -10,12 +11,15 @@ import threading
 from pathlib import Path
 
 import pytest
+from small_disks import mount_again, small_disk
 
+from viewer.appending import append_whole
 from viewer.atomic_write import (
     ShortFileError,
     atomic_write,
     atomic_write_bytes,
     atomic_write_text,
+    create_whole,
     unwritable,
 )
 
@@ -144,6 +148,42 @@ def test_a_file_that_came_out_short_does_not_replace_the_old_one(tmp_path: Path)
     with pytest.raises(ShortFileError):
         cut_short()
     assert target.read_bytes() == b"old"
+
+
+def test_without_second_names_a_full_disk_leaves_nothing_torn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))  # as FAT does
+
+    monkeypatch.setattr(os, "link", refuse)
+    with small_disk(tmp_path, "1m") as disk:
+        path, data = disk / "a", os.urandom(600_000)  # there is room for one, and not for a second
+        with pytest.raises(OSError, match="No space left"):
+            create_whole(path, data)
+        assert list(disk.iterdir()) == []
+        mount_again(disk, "size=4m")
+        assert create_whole(path, data)
+        assert path.read_bytes() == data
+        assert not create_whole(path, b"x")
+
+
+def test_names_of_new_files_of_lines_outlive_a_loss_of_power(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    sync = os.fsync
+
+    def fsync(handle: int) -> None:
+        synced.append(os.fstat(handle).st_ino)
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    path = tmp_path / "lines"
+    append_whole(path, [b"one\n"])
+    assert synced == [path.stat().st_ino, tmp_path.stat().st_ino]
+    append_whole(path, [b"two\n"])
+    assert synced[2:] == [path.stat().st_ino]
 
 
 def test_a_file_that_is_protected_stays_as_it_is(tmp_path: Path) -> None:

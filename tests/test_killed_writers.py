@@ -11,6 +11,7 @@ from killed_at_steps import kill_at_each_step
 from viewer.inference.models.bundle import load_bundle
 from viewer.inference.models.model_library import BUNDLED, add_model, find_model, models_folder
 from viewer.overlays.files.ome_zarr import write_ome_zarr
+from viewer.slides.former_names import former_file_name, take_over
 from viewer.typed_zarr import group_in
 
 if TYPE_CHECKING:
@@ -21,6 +22,10 @@ _ADDING = """
 from viewer.inference.models.bundle import load_bundle
 from viewer.inference.models.model_library import BUNDLED, add_model
 add_model(BUNDLED / "tissue-quality")
+"""
+_TAKING_OVER = """
+from viewer.slides.former_names import take_over
+take_over("key", ("quickhash",))
 """
 _HEATMAP = """
 import numpy as np
@@ -39,6 +44,23 @@ def test_a_model_that_is_added_anew_is_there_all_the_time() -> None:
     steps = kill_at_each_step(models_folder(), _ADDING, lambda: None, check)
     assert steps > 5
     assert added.parent == models_folder()
+
+
+def test_what_version_0_1_kept_is_taken_over_whole(own_home: Path) -> None:
+    regions = own_home / "data" / "regions"
+    old = regions / former_file_name("quickhash", 12)
+    old.mkdir(parents=True)
+    for number in range(5):
+        (old / f"{number}.json").write_text(str(number))
+
+    def check() -> None:
+        taken = regions / "key"
+        assert not taken.exists() or len(list(taken.iterdir())) == 5
+        take_over("key", ("quickhash",))
+        assert sorted(each.read_text() for each in taken.iterdir()) == list("01234")
+        shutil.rmtree(taken)
+
+    assert kill_at_each_step(own_home, _TAKING_OVER, lambda: None, check) > 6
 
 
 def test_a_heatmap_is_the_old_or_the_new_one(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import time
 from typing import TYPE_CHECKING
 
 from viewer.access import make_folder, open_kept
+from viewer.atomic_write import sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -58,6 +59,7 @@ def append_whole(
         They cannot be written; the file is as it was but for a torn line.
     """
     make_folder(path.parent)
+    is_new = synced and not path.exists()
     flags = os.O_RDWR | BINARY
     descriptor = open_kept(path, flags) if mode is None else os.open(path, flags | os.O_CREAT, mode)
     try:
@@ -73,6 +75,8 @@ def append_whole(
         if first_at_last is not None:
             at = size + (whole_bytes < size)
             _write_over(descriptor, at, first_at_last(), or_cut_at=size)
+        if is_new:
+            sync_folder(path.parent)
     finally:
         os.close(descriptor)  # which ends the turn
 

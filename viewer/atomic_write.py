@@ -182,11 +182,16 @@ def create_whole(path: Path, data: bytes) -> bool:
 def _create_in_place(path: Path, data: bytes) -> None:
     """Write a file where the drive knows no second names of files."""
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_FILE)
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-        file.flush()
-        give_access(handle, path.parent)
-        _sync(handle)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            give_access(handle, path.parent)
+            _sync(handle)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            path.unlink()  # else whoever tries again would take it for whole
+        raise
 
 
 @contextmanager

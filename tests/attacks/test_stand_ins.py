@@ -113,6 +113,24 @@ def test_what_comes_home_is_its_owners_alone(folders: Folders) -> None:
     assert path.parent.stat().st_mode & 0o777 == 0o700
 
 
+def test_what_comes_home_is_on_the_disk_before_the_stand_in_goes(
+    folders: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, synced, sync = leave(folders), set[int](), os.fsync
+
+    def fsync(handle: int) -> None:
+        assert folder.exists()
+        synced.add(os.fstat(handle).st_ino)
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    (left,) = left_behind(folders)
+    bring_back(left)
+    path = annotations_path("slide")
+    assert {path.stat().st_ino, path.parent.stat().st_ino} <= synced
+    assert not folder.exists()
+
+
 def test_annotations_that_are_open_at_home_are_not_replaced(folders: Folders) -> None:
     path = annotations_path("slide")
     draw(path).close()

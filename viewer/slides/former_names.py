@@ -15,16 +15,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from viewer.access import close_tree, make_file
+from viewer.access import close_tree, make_file, make_folder
 from viewer.atomic_write import atomic_write
 from viewer.folders import data_folder
 from viewer.limits import open_regular
+from viewer.replace_whole import replace_by
 from viewer.slides.readers.tiff_directory import (
     TiffDirectoryError,
     read_directories,
     read_texts,
 )
 from viewer.slides.remote.address import is_address
+from viewer.unfinished import unfinished_folder
 from viewer.window_first import giving_way
 
 if TYPE_CHECKING:
@@ -124,8 +126,11 @@ def _copy(old: Path, new: Path) -> None:
         return
     try:
         if old.is_dir():
-            shutil.copytree(old, new)
-            close_tree(new)
+            with unfinished_folder(make_folder(new.parent)) as folder:
+                whole = folder / new.name
+                shutil.copytree(old, whole)
+                close_tree(whole)
+                replace_by(whole, new)
             return
         log = old.with_name(f"{old.name}-wal")
         if log.exists():  # before the database itself, which is complete only with it

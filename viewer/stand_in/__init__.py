@@ -29,6 +29,7 @@ from viewer.stand_in.left_behind import (
     left_behind,
     parents,
     say_origin,
+    sync,
 )
 
 if TYPE_CHECKING:
@@ -127,6 +128,8 @@ class StandIn:
                         former / kind, home / kind, dirs_exist_ok=True, ignore=_links_of
                     )
                     close_tree(home / kind)
+                    for path in (home / kind, *(home / kind).rglob("*")):
+                        sync(path)  # it is about to be the only one
         self.folder, self.reason = None, ""
         self._use(home)
         if former is not None:

@@ -147,6 +147,16 @@ def bring_back(left: LeftBehind) -> str:
     return f"{sentence}."
 
 
+def sync(path: Path) -> None:
+    """Wait until the disk has a file or the names in a folder, as far as its drive can."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
 def _files(folder: Path) -> list[Path]:
     """Return the files of a folder and of those in it; links are not followed."""
     found: list[Path] = []
@@ -187,6 +197,8 @@ def _copy(path: Path, target: Path) -> None:
     try:
         shutil.copyfile(path, part)
         part.chmod(0o600)
+        sync(part)
         part.replace(target)
+        sync(target.parent)
     finally:
         part.unlink(missing_ok=True)
