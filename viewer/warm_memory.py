@@ -3,7 +3,8 @@
 The system gives a page of memory when it is first written to, and clears it: for a JPEG tile of
 256 px that takes half as long as its decoding (100 and 200 us). So threads that read tiles for the
 screen, where somebody waits, have some ready from when they were idle. Once a cache is full it
-costs nothing, as the memory of tiles that go is given to those that come.
+costs nothing, as the memory of tiles that go is given to those that come. Where the system has huge
+pages they lie there: these are given in a seventh of the time, and painted from faster.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from viewer.huge_pages import HugePages
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,6 +31,7 @@ class WarmMemory:
     """Arrays of one size, the one that was asked for last; for any thread."""
 
     def __init__(self, limit_bytes: int = _LIMIT_BYTES) -> None:
+        self._pages = HugePages()
         self._limit_bytes = limit_bytes
         self._size_bytes = 0
         self._ready: deque[NDArray[np.uint8]] = deque()
@@ -46,14 +50,16 @@ class WarmMemory:
                 self._ready.clear()
                 self._size_bytes = size_bytes
             memory = self._ready.pop() if self._ready else None
-        return np.empty(shape, np.uint8) if memory is None else memory.reshape(shape)
+        if memory is None:
+            memory = self._pages.array(size_bytes)
+        return memory.reshape(shape)
 
     def add(self) -> None:
         """Have the system give the memory of a few more arrays, if there are to be more."""
         for _ in range(_AT_ONCE):
             if not self.is_short:
                 return
-            memory = np.empty(self._size_bytes, np.uint8)
+            memory = self._pages.array(self._size_bytes)
             memory.fill(0)
             with self._lock:
                 if memory.nbytes == self._size_bytes and self.is_short:

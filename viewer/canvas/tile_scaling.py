@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import threading
 import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -39,12 +40,21 @@ _SHARED_PX = 1 << 18
 """So many pixels are worth waking another thread."""
 _BAND_PX = 1 << 20
 """Parts of a tile are no larger, so that two threads end at about the same time."""
+_MOST_CUT = 1 / 4
+"""To scale all of a tile takes as long as to sample so much of it from anywhere."""
 _LATE_S = 0.001
 """A helping thread that begins so late finds the cores busy, and would be waited for in the end."""
 _LONG_WAIT_S = 0.003
 _ALONE_S = 1.0
 """After a long wait for the helping thread, as a model computes: it is not asked meanwhile."""
 _READ_BYTES = 1 << 20
+
+
+class _OfThread(threading.local):
+    is_quick = False
+
+
+_of_thread = _OfThread()
 
 
 class TileScaler:
@@ -161,18 +171,18 @@ def _calls(
         pixels, lines = picture.pixels_for(tile_width, in_motion=in_motion)
         size, whole_px = (tile_width, tile_height), tile_width * tile_height
         seen_px = (right - left) * (bottom - top)
-        if 2 * seen_px > whole_px:
+        if seen_px > _MOST_CUT * whole_px:
             # `resize` leaps from row to row, and waits for the memory half of its time.
             yield np.add.reduce, (lines,)
         if seen_px == whole_px:
             target = frame[top:bottom, left:right]
             yield cv2.resize, (pixels, size, target, 0, 0, cv2.INTER_LINEAR)
             continue
-        if 2 * seen_px > whole_px and whole_px <= _BAND_PX:
+        if seen_px > _MOST_CUT * whole_px and whole_px <= _BAND_PX:
             seen = slice(top - y, bottom - y), slice(left - x, right - x)
             yield _scale_and_cut, (pixels, size, seen, frame[top:bottom, left:right])
             continue
-        # `resize` takes whole tiles alone. This samples alike from anywhere, in thrice its time.
+        # `resize` takes whole tiles alone. This samples alike from anywhere, four times as slowly.
         across, down = pixels.shape[1] / tile_width, pixels.shape[0] / tile_height
         first_x = (left - x + 0.5) * across - 0.5
         rows = max(_BAND_PX // (right - left), 1)
@@ -208,10 +218,12 @@ def _help(calls: deque[_Call], asked_s: float) -> None:
 
 def _make_all(calls: deque[_Call]) -> None:
     """Make calls until none is left; another thread may take from them, too."""
-    import cv2
+    if not _of_thread.is_quick:
+        import cv2
 
-    # In half the time, and by one value of 255 off at most; OpenCV keeps this for each thread.
-    cv2.ipp.setUseIPP_NotExact(flag=True)
+        # In half the time, and by one value of 255 off at most; OpenCV keeps this for each thread.
+        cv2.ipp.setUseIPP_NotExact(flag=True)
+        _of_thread.is_quick = True
     while True:
         try:
             function, arguments = calls.popleft()
