@@ -141,6 +141,24 @@ def test_a_range_that_a_smaller_size_tells_is_called_that(tmp_path: Path, resolu
     assert note.endswith("values from 300 to 4,000.") == (not is_reduced)
 
 
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_wavelets_that_reach_beyond_all_values_do_not_darken_the_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    """Of 12 bits in 16; a reduced size of sharp edges has values of 13."""
+    is_white = np.random.default_rng(2).random((20, 20, len(mode))) < 0.5
+    values = np.where(is_white, np.uint16(4095), np.uint16(0)).repeat(40, 0).repeat(40, 1)
+    path = tmp_path / "a.jp2"
+    path.write_bytes(imagecodecs.jpeg2k_encode(values, bitspersample=16, reversible=True))
+    shown = assert_as_in_memory(path, "by areas", monkeypatch, are_notes_alike=False)
+    assert set(np.unique(shown)) == {0, 255}
+    values[300:400, 300:400, 0] = 4500
+    path.write_bytes(imagecodecs.jpeg2k_encode(values, bitspersample=16, reversible=True))
+    shown = assert_as_in_memory(path, "by areas", monkeypatch, are_notes_alike=False)
+    if mode == "RGB":
+        assert shown[350, 350, 0] == 255 * 4500 // 16383
+
+
 def test_one_of_few_wavelets_has_an_overview_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import itertools
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from viewer.limits import TILE_BYTES
 from viewer.progress import tell_progress
@@ -13,6 +16,7 @@ from viewer.slides.readers.image_chunks import deep_colors
 from viewer.slides.readers.jpeg_2000_area_code import area_code
 from viewer.slides.readers.jpeg_2000_areas import AreaDecoder
 from viewer.slides.readers.jpeg_2000_code import CodePlace
+from viewer.slides.readers.sample_colors import FULL_SCALE_BITS
 from viewer.slides.readers.shared_file import shared_file
 from viewer.slides.readers.tiff.errors import ChunkError
 from viewer.slides.readers.tiff.overview import factor_of, halvings
@@ -28,6 +32,9 @@ if TYPE_CHECKING:
     from viewer.slides.source import RgbImage
 
 _CHUNK_PX, _OVERVIEW_CHUNK_PX = 1024, 512
+_OVERSHOOT = 1.3
+_MOST_LOOKED_AT = 4
+"""Squares, the brightest of all, that tell whether a value of a reduced size is none of theirs."""
 
 
 def area_chunks(path: Path) -> AreaChunks | None:
@@ -87,11 +94,37 @@ class AreaChunks:
     def _seen(self) -> Iterator[NDArray[Any]]:
         """Yield what is looked through for the darkest and the brightest value."""
         if self._deep is not None:
-            yield self._deep
+            yield self._without_overshoot(self._deep)
         elif self._code.is_stretched:
             for row, column in itertools.product(range(self.rows), range(self.columns)):
                 tell_progress(row / self.rows)
                 yield self._square(column, row)
+
+    def _without_overshoot(self, reduced: NDArray[Any]) -> NDArray[Any]:
+        """Return a reduced size without values that the picture does not hold.
+
+        Wavelets reach beyond the values at an edge, by up to a quarter of the step. Where that
+        needs more bits, all of the picture would be shown darker.
+        """
+        most = int(reduced.max(initial=0))
+        fewer = next((n for n in FULL_SCALE_BITS if most >> n == 1), 0)
+        if reduced.dtype.kind != "u" or not fewer or most > _OVERSHOOT * (1 << fewer):
+            return reduced
+        if _has_patch(reduced >> fewer > 0):
+            return reduced
+        side = max(1, _CHUNK_PX >> self._reduction)
+        most_of = {
+            (column, row): reduced[row * side :, column * side :][:side, :side].max(initial=0)
+            for row, column in itertools.product(range(self.rows), range(self.columns))
+        }
+        beyond = sorted(
+            (each for each in most_of if most_of[each] >> fewer), key=most_of.__getitem__
+        )
+        for column, row in beyond[-_MOST_LOOKED_AT:]:
+            with suppress(ChunkError):  # a damaged square is hatched where it is shown
+                if self._square(column, row).max() >> fewer:
+                    return reduced
+        return np.minimum(reduced, reduced.dtype.type((1 << fewer) - 1))
 
     def _square(self, column: int, row: int) -> NDArray[Any]:
         left, top = column * _CHUNK_PX, row * _CHUNK_PX
@@ -115,6 +148,12 @@ class AreaChunks:
         if not self._has_reduced:
             return None
         return _Reduced(self, self._code.sides(self._reduction), self._deep)
+
+
+def _has_patch(marked: NDArray[np.bool_]) -> bool:
+    """Return whether 3 x 3 pixels of a sample are marked, (height, width, samples)."""
+    across = marked[:, 2:] & marked[:, 1:-1] & marked[:, :-2]
+    return bool((across[2:] & across[1:-1] & across[:-2]).any())
 
 
 class _Reduced:

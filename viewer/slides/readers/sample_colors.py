@@ -27,7 +27,7 @@ _PX_AT_ONCE = 1 << 18
 """What is worked on fits into the processor's cache."""
 _WHITE_TIMES_255 = np.uint16(255 * 255 + 127)
 """With what rounds it."""
-_FULL_SCALE_BITS = (8, 10, 12, 14, 16, 32)
+FULL_SCALE_BITS = (8, 10, 12, 14, 16, 32)
 
 
 class ColorModel(Enum):
@@ -220,7 +220,7 @@ def display_range(
     if kind == "f" and low >= 0 and high <= 255:
         return DisplayRange(0.0, 1.0 if high <= 1 else 255.0)
     if kind == "u":
-        fewest = next((n for n in (*_FULL_SCALE_BITS, bits) if n <= bits and high < 1 << n), bits)
+        fewest = next((n for n in (*FULL_SCALE_BITS, bits) if n <= bits and high < 1 << n), bits)
         return DisplayRange(0.0, float((1 << fewest) - 1))
     return DisplayRange(low, high if high > low else low + 1)
 
@@ -241,7 +241,7 @@ def opacity_scale(colors: SampleColors, shown: DisplayRange | None, most: float)
     if stated == 1.0:
         return 255.0 if 1 < most <= 255 == shown.white else stated
     highest = max(most, shown.white)
-    return next((float((1 << n) - 1) for n in _FULL_SCALE_BITS if highest < 1 << n), stated)
+    return next((float((1 << n) - 1) for n in FULL_SCALE_BITS if highest < 1 << n), stated)
 
 
 def hidden_note(count: int) -> tuple[str, ...]:
