@@ -33,7 +33,7 @@ def test_two_at_once_write_the_same_session(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_process_left_goes(tmp_path: Path) -> None:
-    left = tmp_path / f".{HEADER.id}.part"
+    left = tmp_path / ".abcdefgh.unfinished"
     left.mkdir()
     (left / "events").write_bytes(b"torn")
     long_ago_s = time.time() - 2 * 86_400

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from viewer.studies.project import Project, ProjectSlide, changing_slide
 from viewer.studies.project_file import create_project
 from viewer.studies.stages import Stage
 from viewer.studies.study_reader import StudyReader
+from viewer.utc import utc_stamp
 
 STAGES = (Stage(name="Blind", hides=("others",)), Stage(name="Open"))
 
@@ -55,6 +57,18 @@ def test_readers_have_states_of_their_own_stage_by_stage(folder: Path) -> None:
         with path.open("ab") as file:
             file.write(b"0badc0de {")
     assert read_progress(folder) == progress
+
+
+def test_a_clock_that_is_set_back_takes_no_state_back(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_progress(folder, "Ann", {("Blind", "a"): "in work"})
+    an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    stamp = utc_stamp("milliseconds", an_hour_ago)
+    monkeypatch.setattr("viewer.studies.progress.utc_stamp", lambda _precision: stamp)
+    write_progress(folder, "Ann", {("Blind", "a"): "done", ("Blind", "b"): "in work"})
+    write_progress(folder, "Ann", {("Blind", "b"): "done"})
+    assert read_progress(folder) == {("Ann", "Blind", "a"): "done", ("Ann", "Blind", "b"): "done"}
 
 
 def test_without_stages_the_states_are_those_of_the_project(folder: Path) -> None:

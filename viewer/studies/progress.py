@@ -38,16 +38,19 @@ class _ProgressLine(msgspec.Struct, frozen=True, kw_only=True):
 def read_progress(folder: Path) -> Progress:
     """Return how far all readers of a project are, from all machines. Raises OSError."""
     decode = msgspec.json.Decoder(prepared(_ProgressLine)).decode
-    found: list[_ProgressLine] = []
+    found: list[tuple[str, _ProgressLine]] = []
     place = folder / PROGRESS_FOLDER
     for path in sorted(place.iterdir()) if place.is_dir() else []:
+        at_utc = ""
         for body in read_bodies(path):
             try:
-                found.append(decode(body))
+                line = decode(body)
             except DECODE_ERRORS:
                 continue
-    found.sort(key=lambda each: each.at_utc)
-    return {(each.reader, each.stage, each.identity): each.state for each in found}
+            at_utc = max(at_utc, line.at_utc)  # a clock that was set back changes no order
+            found.append((at_utc, line))
+    found.sort(key=lambda pair: pair[0])
+    return {(each.reader, each.stage, each.identity): each.state for _, each in found}
 
 
 def write_progress(folder: Path, reader: str, states: Mapping[tuple[str, str], SlideState]) -> None:
