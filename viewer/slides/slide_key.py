@@ -17,12 +17,14 @@ from viewer.slides.readers.shared_file import shared_file
 from viewer.slides.remote.address import RemotePath, is_dicom_address
 from viewer.slides.remote.ranged import ranges_of
 from viewer.slides.remote.tiff_walk import fetch_directories
+from viewer.slides.tiff_words import ITEM_BYTES, LONG_NDPI_BYTES, tiff_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from viewer.slides.remote.ranged import RangedBytes
+    from viewer.slides.tiff_words import TiffWords
 
 MOST_BYTES = 4 << 20
 """What is read of a slide at most."""
@@ -52,8 +54,6 @@ _OFFSET_TAGS = {273: 279, 324: 325}
 """Where strips and tiles lie, and the tag that has their sizes."""
 _DIRECTORY_TAGS = frozenset((330, 34665, 34853, 40965))
 """Directories within directories: SubIFDs, EXIF, GPS, interoperability."""
-_VALUE_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4,
-                16: 8, 17: 8, 18: 8}  # fmt: skip
 
 
 def slide_key(path: Path, image: str = "") -> str:
@@ -258,14 +258,14 @@ def _directories(part: _Part) -> Iterator[bytes]:
     Nothing here is trusted: what is no directory ends the walk, the rest of the file still counts.
     """
     head = part.read(0, 16)
-    order = {b"II": "<", b"MM": ">"}.get(head[:2], "")
-    version = struct.unpack_from(f"{order}H", head, 2)[0] if order and len(head) == 16 else 0
-    if version not in (42, 43):
+    # A large file may be Hamamatsu's NDPI, by its words a classic TIFF.
+    words = tiff_words(head, is_long_ndpi=part.size_bytes >= LONG_NDPI_BYTES)
+    if words is None or len(head) < 16:
         return
     most_bytes = min(_DIRECTORY_BYTES, part.left_bytes // 2)
     kept, part.left_bytes = part.left_bytes - most_bytes, most_bytes
-    walk = _Walk(part, order, is_big=version == 43, head=head)
-    yield from walk.entries()
+    walk = _Walk(part, words)
+    yield from walk.entries(struct.unpack_from(words.next, head, words.first_at)[0])
     part.left_bytes += kept
     lists = walk.lists
     for offsets, counts in lists:
@@ -280,20 +280,14 @@ _List = tuple[int, int, int]
 class _Walk:
     """Through directories, the chain of them and those within them."""
 
-    def __init__(self, part: _Part, order: str, *, is_big: bool, head: bytes) -> None:
+    def __init__(self, part: _Part, words: TiffWords) -> None:
         self._part = part
-        # Hamamatsu's NDPI of more than 4 GiB: 8 bytes for offsets in a classic TIFF.
-        self._is_long = not is_big and part.size_bytes >= 1 << 32
-        self._order = order
-        self._count = f"{order}Q" if is_big else f"{order}H"
-        self._word = f"{order}Q" if is_big else f"{order}I"
-        self._next = f"{order}Q" if is_big or self._is_long else f"{order}I"
-        self._entry_size = 20 if is_big else 12
-        self._first = struct.unpack_from(self._next, head, 8 if is_big else 4)[0]
+        self._words = words
         self.lists: list[tuple[_List, _List]] = []
 
-    def entries(self) -> Iterator[bytes]:
-        waiting, seen = deque([self._first]), set[int]()
+    def entries(self, first: int) -> Iterator[bytes]:
+        """Yield the bytes of the directory at `first`, of its values, and of all it leads to."""
+        waiting, seen = deque([first]), set[int]()
         while waiting and len(seen) < _MOST_DIRECTORIES:
             at = waiting.popleft()
             if at == 0 or at in seen:
@@ -313,31 +307,29 @@ class _Walk:
 
     def _number(self, numbers: _List, index: int) -> int:
         at, _, size = numbers
-        order = "little" if self._order == "<" else "big"
+        order = "little" if self._words.order == "<" else "big"
         return int.from_bytes(self._part.read_near(at + index * size, size), order)
 
     def _directory(self, at: int, waiting: deque[int]) -> Iterator[bytes]:
-        part, word = self._part, struct.calcsize(self._word)
-        head = struct.calcsize(self._count)
-        (count,) = struct.unpack(self._count, part.read_near(at, head))
-        tail = struct.calcsize(self._next) + (4 * count if self._is_long else 0)
-        size = count * self._entry_size
+        part, words = self._part, self._words
+        head, word = struct.calcsize(words.count), struct.calcsize(words.word)
+        (count,) = struct.unpack(words.count, part.read_near(at, head))
+        tail = struct.calcsize(words.next) + (4 * count if words.is_long else 0)
+        size = count * words.entry_bytes
         block = part.read_near(at + head, size + tail)
         yield block
         if len(block) < size:
             return
         lists: dict[int, _List] = {}
         for index in range(count):
-            start = index * self._entry_size
-            code, kind, length = struct.unpack_from(
-                f"{self._word[0]}HH{self._word[1]}", block, start
-            )
-            each = _VALUE_SIZES.get(kind, 1)
+            start = index * words.entry_bytes
+            code, kind, length = struct.unpack_from(words.entry, block, start)
+            each = ITEM_BYTES.get(kind, 1)
             value_at = at + head + start + 4 + word
             if each * length > word:
-                (value_at,) = struct.unpack_from(self._word, block, start + 4 + word)
-                if self._is_long and len(block) == size + tail:
-                    high = struct.unpack_from(f"{self._order}I", block, size + 8 + 4 * index)[0]
+                (value_at,) = struct.unpack_from(words.word, block, start + 4 + word)
+                if words.is_long and len(block) == size + tail:
+                    high = struct.unpack_from(f"{words.order}I", block, size + 8 + 4 * index)[0]
                     value_at += high << 32
                 is_list = code in _OFFSET_TAGS or code in _OFFSET_TAGS.values()
                 yield from self._value(
@@ -350,8 +342,8 @@ class _Walk:
         for offsets, counts in _OFFSET_TAGS.items():
             if offsets in lists and counts in lists and lists[offsets][1]:
                 self.lists.append((lists[offsets], lists[counts]))
-        if len(block) >= size + struct.calcsize(self._next):
-            waiting.append(struct.unpack_from(self._next, block, size)[0])
+        if len(block) >= size + struct.calcsize(words.next):
+            waiting.append(struct.unpack_from(words.next, block, size)[0])
 
     def _value(self, at: int, size: int, most_bytes: int) -> Iterator[bytes]:
         if size <= most_bytes:

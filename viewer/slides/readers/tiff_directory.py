@@ -15,6 +15,7 @@ import numpy as np
 
 from viewer.errors import CoverslipError
 from viewer.limits import open_regular
+from viewer.slides.tiff_words import LONG_NDPI_BYTES, tiff_words
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -203,7 +204,7 @@ class _Entry(NamedTuple):
 
 
 class _Reader:
-    """Byte order and word sizes of classic TIFF and BigTIFF."""
+    """Reads directories, one after the other."""
 
     def __init__(
         self, file: BinaryIO, most_values: int = _MOST_VALUES, *, is_ndpi: bool = False
@@ -211,17 +212,12 @@ class _Reader:
         self._file = file
         self._most_values = most_values
         head = self.bytes_at(0, 16)
-        self.order = {b"II": "<", b"MM": ">"}.get(head[:2], "")
-        version = struct.unpack_from(f"{self.order}H", head, 2)[0] if self.order else 0
-        if version not in (42, 43):
+        is_long_ndpi = is_ndpi and file.seek(0, 2) >= LONG_NDPI_BYTES
+        words = tiff_words(head, is_long_ndpi=is_long_ndpi)
+        if words is None:
             raise TiffDirectoryError("it does not begin like a TIFF")
-        self._is_big = version == 43
-        self._word = "Q" if self._is_big else "I"
-        # NDPI of more than 4 GiB: 8 bytes for the next directory in a classic TIFF, and behind it
-        # for each tag the upper half of where its values are.
-        self._is_long_ndpi = not self._is_big and is_ndpi and file.seek(0, 2) >= 1 << 32
-        self._next = self.order + ("Q" if self._is_big or self._is_long_ndpi else "I")
-        self.next_at: int = struct.unpack_from(self._next, head, 8 if self._is_big else 4)[0]
+        self._words = words
+        self.next_at: int = struct.unpack_from(words.next, head, words.first_at)[0]
 
     def bytes_at(self, offset: int, size: int) -> bytes:
         self._file.seek(offset)
@@ -275,19 +271,18 @@ class _Reader:
 
     def entries(self) -> list[_Entry]:
         """Return the tags of the next directory, and step on."""
-        head = "Q" if self._is_big else "H"
-        head_size, word = struct.calcsize(f"={head}"), struct.calcsize(f"={self._word}")
-        at = self.next_at
-        (count,) = struct.unpack(self.order + head, self.bytes_at(at, head_size))
+        words, at = self._words, self.next_at
+        head_size = struct.calcsize(words.count)
+        (count,) = struct.unpack(words.count, self.bytes_at(at, head_size))
         if count > _MOST_TAGS:
             raise TiffDirectoryError(f"a directory of {count} tags")
-        each = struct.Struct(f"{self.order}HH{self._word}{word}s")
-        end = count * each.size + struct.calcsize(self._next)
-        upper_size = 4 * count if self._is_long_ndpi else 0
+        each = struct.Struct(f"{words.entry}{struct.calcsize(words.word)}s")
+        end = count * each.size + struct.calcsize(words.next)
+        upper_size = 4 * count if words.is_long else 0
         data = self.bytes_at(at + head_size, end + upper_size)
-        (self.next_at,) = struct.unpack_from(self._next, data, count * each.size)
-        uppers = struct.unpack(f"{self.order}{upper_size // 4}I", data[end:]) or (0,) * count
-        offset = struct.Struct(self.order + self._word)
+        (self.next_at,) = struct.unpack_from(words.next, data, count * each.size)
+        uppers = struct.unpack(f"{words.order}{upper_size // 4}I", data[end:]) or (0,) * count
+        offset = struct.Struct(words.word)
         tags = zip(each.iter_unpack(data[: count * each.size]), uppers, strict=True)
         return [
             _Entry(code, kind, length, inline, offset.unpack(inline)[0] | upper << 32)
@@ -300,7 +295,7 @@ class _Reader:
         return entry.inline[:size] if is_here else self.bytes_at(entry.offset, size)
 
     def _values(self, entry: _Entry) -> NDArray[np.integer]:
-        dtype = np.dtype(self.order + _TYPES[entry.kind])
+        dtype = np.dtype(self._words.order + _TYPES[entry.kind])
         size = dtype.itemsize * entry.length
         if entry.length > self._most_values:
             raise TiffDirectoryError(f"a tag of {entry.length} values")

@@ -23,6 +23,7 @@ from viewer.slides.remote.address import (
 from viewer.slides.remote.client import RemoteFile, RemoteSlide, open_file, open_folder
 from viewer.slides.remote.errors import size_text
 from viewer.slides.source import with_note
+from viewer.slides.tiff_words import TIFF_MAGIC
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from viewer.slides.source import SlideSource
 
 _MOST_OVERVIEW_PX = 1 << 26
-_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 def open_remote(path: RemotePath, image: int | None) -> GuardedSource:
@@ -48,7 +48,7 @@ def open_remote(path: RemotePath, image: int | None) -> GuardedSource:
     if is_zarr_address(path) or is_dicom_address(path):
         return _open_folder(path, image)
     file = open_file(path)
-    if file.bytes.read(0, 4) not in _TIFF:
+    if file.bytes.read(0, 4) not in TIFF_MAGIC:
         raise UnsupportedSlideError(
             path,
             f"{path.name} is no tiled TIFF, and nothing else can be read by ranges: download "

@@ -10,8 +10,11 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
+from viewer.slides.tiff_words import ITEM_BYTES, LONG_NDPI_BYTES, tiff_words
+
 if TYPE_CHECKING:
     from viewer.slides.remote.ranged import RangedBytes, Run
+    from viewer.slides.tiff_words import TiffWords
 
 _NEAR_BYTES = 1 << 16
 """Fetched with a directory: what it refers to and the next one often lie right behind it."""
@@ -20,8 +23,6 @@ _MOST_TAGS = 4096
 _MOST_VALUE_BYTES = 32 << 20
 _MOST_ALL_BYTES = 128 << 20
 _SUBDIRECTORIES = 330
-_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8,
-          17: 8, 18: 8}  # fmt: skip
 
 
 def fetch_directories(ranges: RangedBytes) -> None:
@@ -30,27 +31,19 @@ def fetch_directories(ranges: RangedBytes) -> None:
     Nothing of the file is trusted: what is no directory is passed over. Raises RangesError.
     """
     head = ranges.read(0, 16)
-    order = {b"II": "<", b"MM": ">"}.get(head[:2], "")
-    version = struct.unpack_from(f"{order}H", head, 2)[0] if order and len(head) == 16 else 0
-    if version not in (42, 43):
+    words = tiff_words(head, is_long_ndpi=ranges.size_bytes >= LONG_NDPI_BYTES)
+    if words is None or len(head) < 16:
         return
-    walk = _Walk(ranges, order, is_big=version == 43)
-    walk.begin(struct.unpack_from(walk.next_format, head, 8 if version == 43 else 4)[0])
-    walk.run()
+    _Walk(ranges, words).run(struct.unpack_from(words.next, head, words.first_at)[0])
 
 
 class _Walk:
     """Through the chain of directories and those within them, a round at a time."""
 
-    def __init__(self, ranges: RangedBytes, order: str, *, is_big: bool) -> None:
+    def __init__(self, ranges: RangedBytes, words: TiffWords) -> None:
         self._ranges = ranges
-        self._order = order
-        self._word = "Q" if is_big else "I"
-        self._count = f"{order}{'Q' if is_big else 'H'}"
-        self._entry = struct.Struct(f"{order}HH{self._word}{8 if is_big else 4}s")
-        # NDPI of more than 4 GiB: 8 bytes for the next directory in a classic TIFF.
-        is_long = not is_big and ranges.size_bytes >= 1 << 32
-        self.next_format = f"{order}{'Q' if is_big or is_long else 'I'}"
+        self._words = words
+        self._entry = struct.Struct(f"{words.entry}{struct.calcsize(words.word)}s")
         self._seen: set[int] = set()
         self._directories: list[int] = []
         self._values: list[Run] = []
@@ -58,10 +51,9 @@ class _Walk:
         """Lists of directories within a directory: offset, number, bytes each."""
         self._left_bytes = _MOST_ALL_BYTES
 
-    def begin(self, at: int) -> None:
-        self._directories = [at]
-
-    def run(self) -> None:
+    def run(self, first: int) -> None:
+        """Fetch the directory at `first` and all that it leads to."""
+        self._directories = [first]
         while self._directories or self._values or self._lists:
             directories = [at for at in self._directories if at and at not in self._seen]
             self._seen.update(directories)
@@ -91,30 +83,31 @@ class _Walk:
                 return
 
     def _directory(self, at: int) -> None:
-        head = struct.calcsize(self._count)
+        words = self._words
+        head = struct.calcsize(words.count)
         data = self._ranges.read(at, head)
         if len(data) < head:
             return
-        (count,) = struct.unpack(self._count, data)
+        (count,) = struct.unpack(words.count, data)
         if count > _MOST_TAGS:
             return
         size = count * self._entry.size
-        block = self._ranges.read(at + head, size + struct.calcsize(self.next_format))
+        block = self._ranges.read(at + head, size + struct.calcsize(words.next))
         if len(block) < size:
             return
         for start in range(0, size, self._entry.size):
             self._tag(*self._entry.unpack_from(block, start))
-        if len(block) >= size + struct.calcsize(self.next_format):
-            self._directories.append(struct.unpack_from(self.next_format, block, size)[0])
+        if len(block) >= size + struct.calcsize(words.next):
+            self._directories.append(struct.unpack_from(words.next, block, size)[0])
 
     def _tag(self, code: int, kind: int, count: int, inline: bytes) -> None:
-        each = _SIZES.get(kind, 1)
+        each = ITEM_BYTES.get(kind, 1)
         size = count * each
         if size <= len(inline):
             if code == _SUBDIRECTORIES:
                 self._directories += self._numbers(inline[:size], each)
             return
-        (offset,) = struct.unpack(f"{self._order}{self._word}", inline)
+        (offset,) = struct.unpack(self._words.word, inline)
         if size > min(_MOST_VALUE_BYTES, self._left_bytes):
             return
         self._left_bytes -= size
@@ -124,6 +117,6 @@ class _Walk:
             self._values.append((offset, size))
 
     def _numbers(self, data: bytes, size: int) -> list[int]:
-        order = "little" if self._order == "<" else "big"
+        order = "little" if self._words.order == "<" else "big"
         starts = range(0, min(len(data), _MOST_DIRECTORIES * size), size)
         return [int.from_bytes(data[start : start + size], order) for start in starts]

@@ -19,6 +19,7 @@ from viewer.slides.dicom_kinds import HEAD_BYTES, is_dicom
 from viewer.slides.errors import SlideAccessError, SlideError, SlideNotFoundError
 from viewer.slides.remote.address import foreign_address_problem, is_address
 from viewer.slides.slide_files import slide_files
+from viewer.slides.tiff_words import TIFF_MAGIC
 from viewer.slides.writing.deidentifying.directory_bounds import check_directories
 from viewer.slides.writing.deidentifying.level_check import LevelCheck
 from viewer.slides.writing.deidentifying.ndpi import kept_of_ndpi
@@ -48,7 +49,6 @@ _KINDS: dict[str, Callable[[TiffFile, Report, LevelCheck], list[KeptDirectory]]]
     "Philips TIFF": kept_of_philips,
     "OME-TIFF": kept_of_ome,
 }
-_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _NDPI_TAG = 65420
 _PARSERS = ("tifffile", "pydicom")
 _MOST_TAGS = 4096
@@ -117,7 +117,7 @@ def _deidentified(slide: Path, out: Path, *, overwrite: bool, watch: Watch) -> t
             raise UnknownKindError(_refusal(slide))
         with open_regular(slide) as file:
             head = file.read(4)
-            if head not in _MAGIC:
+            if head not in TIFF_MAGIC:
                 raise UnknownKindError(_refusal(slide))
             target = in_folder(out, ending(slide))
             check_place(slide, target, overwrite=overwrite)

@@ -17,11 +17,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 ASCII, SHORT, LONG, RATIONAL, UNDEFINED, LONG8 = 2, 3, 4, 5, 7, 16
-ITEM_BYTES = {
-    1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8,
-    18: 8,
-}  # fmt: skip
-"""Bytes of a value by its type."""
 SUB_DIRECTORIES = 330
 _HEADER_BYTES = 16
 _MOST_CLASSIC_BYTES = (1 << 32) - 1

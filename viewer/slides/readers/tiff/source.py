@@ -53,6 +53,7 @@ from viewer.slides.readers.turning import UPRIGHT, upright_size
 from viewer.slides.remote.ranged import ranges_of
 from viewer.slides.resolution import scale_doubt
 from viewer.slides.source import DescribedSource, ImageEntry, Level, RgbImage, SlideInfo
+from viewer.slides.tiff_words import TIFF_MAGIC
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -65,7 +66,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _STORED_TILE_PX = range(128, 2049)
 """Tile sides of a file that are good units of work; others are cut anew."""
 
@@ -77,7 +77,7 @@ _ASSOCIATED = ("label", "macro", "overview", "thumbnail")
 def is_tiff(path: Path) -> bool:
     """Return whether the file begins like a TIFF or BigTIFF. Raises OSError."""
     with open_regular(path) as file:
-        return file.read(4) in _MAGIC
+        return file.read(4) in TIFF_MAGIC
 
 
 @contextmanager

@@ -5,8 +5,6 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, BinaryIO
 
-import msgspec
-
 from viewer.limits import (
     COLOR_PROFILE_BYTES,
     TIFF_COPIED_DIRECTORIES,
@@ -14,10 +12,12 @@ from viewer.limits import (
     TIFF_TEXT_BYTES,
     TIFF_TILES,
 )
-from viewer.slides.writing.tiff_output import ITEM_BYTES, SUB_DIRECTORIES
+from viewer.slides.tiff_words import ITEM_BYTES, tiff_words
+from viewer.slides.writing.tiff_output import SUB_DIRECTORIES
 
 if TYPE_CHECKING:
     from viewer.limits import Limit
+    from viewer.slides.tiff_words import TiffWords
 
 _LISTS = frozenset((273, 279, 324, 325, 65426, 65432))
 """A value for each tile or strip, or for each restart of the coded data."""
@@ -31,20 +31,6 @@ _NUMBERS = frozenset((
 """Tags that the parser reads as it meets them, or that a copy may hold. It looks at no others."""
 
 
-class _Words(msgspec.Struct, frozen=True):
-    """The words of a directory, as `struct` has them: a count, an entry's head, and an offset."""
-
-    count: str
-    entry: str
-    entry_bytes: int
-    offset: str
-
-
-_CLASSIC = _Words("H", "HHI", 12, "I")
-_NDPI = _Words("H", "HHI", 12, "Q")
-_BIG = _Words("Q", "HHQ", 20, "Q")
-
-
 def check_directories(file: BinaryIO, name: str, *, is_ndpi: bool) -> None:
     """Refuse a TIFF whose directories ask for more than a slide needs. What they say is not read.
 
@@ -56,11 +42,10 @@ def check_directories(file: BinaryIO, name: str, *, is_ndpi: bool) -> None:
     size_bytes = file.seek(0, 2)
     file.seek(0)
     head = file.read(16)
-    order = "<" if head[:2] == b"II" else ">"
-    is_big = head[2:4] in (b"+\0", b"\0+")
-    words = _BIG if is_big else _NDPI if is_ndpi else _CLASSIC
-    at = 8 if is_big else 4
-    waiting = [_unpacked(order + words.offset, head[at:])]
+    words = tiff_words(head, is_long_ndpi=is_ndpi)
+    if words is None:
+        return
+    waiting = [_unpacked(words.next, head[words.first_at :])]
     seen: set[int] = set()
     while waiting:
         start = waiting.pop()
@@ -68,27 +53,25 @@ def check_directories(file: BinaryIO, name: str, *, is_ndpi: bool) -> None:
             continue
         seen.add(start)
         TIFF_COPIED_DIRECTORIES.check(len(seen), name)
-        following, below = _looked_at(file, name, start, order, words)
+        following, below = _looked_at(file, name, start, words)
         waiting += [*below, following]
 
 
-def _looked_at(
-    file: BinaryIO, name: str, start: int, order: str, words: _Words
-) -> tuple[int, list[int]]:
+def _looked_at(file: BinaryIO, name: str, start: int, words: TiffWords) -> tuple[int, list[int]]:
     """Return where the next directory is, and those below this one."""
     below: list[int] = []
     file.seek(start)
-    count = _unpacked(order + words.count, file.read(struct.calcsize(order + words.count)))
+    count = _unpacked(words.count, file.read(struct.calcsize(words.count)))
     TIFF_NUMBERS_BYTES.check(count * words.entry_bytes, name)
     entries = file.read(count * words.entry_bytes)
-    following = _unpacked(order + words.offset, file.read(8))
+    following = _unpacked(words.next, file.read(8))
     for at in range(0, len(entries) - words.entry_bytes + 1, words.entry_bytes):
-        code, kind, items = struct.unpack_from(order + words.entry, entries, at)
+        code, kind, items = struct.unpack_from(words.entry, entries, at)
         size = items * ITEM_BYTES.get(kind, 1)
         if code == SUB_DIRECTORIES:
             TIFF_COPIED_DIRECTORIES.check(items, name)
-            value = entries[at + struct.calcsize(order + words.entry) : at + words.entry_bytes]
-            below += _sub_directories(file, order, kind, items, value, words)
+            value = entries[at + struct.calcsize(words.entry) : at + words.entry_bytes]
+            below += _sub_directories(file, kind, items, value, words)
         elif code in _LISTS:
             TIFF_TILES.check(items, name)
         elif limit := _limit_of(code):
@@ -105,13 +88,13 @@ def _limit_of(code: int) -> Limit | None:
 
 
 def _sub_directories(
-    file: BinaryIO, order: str, kind: int, items: int, value: bytes, words: _Words
+    file: BinaryIO, kind: int, items: int, value: bytes, words: TiffWords
 ) -> list[int]:
     """Return the offsets that a tag of directories holds."""
-    word = order + ("Q" if ITEM_BYTES.get(kind) == 8 else "I")
+    word = words.order + ("Q" if ITEM_BYTES.get(kind) == 8 else "I")
     size = items * struct.calcsize(word)
     if size > len(value):
-        place = _unpacked(order + ("Q" if words is _BIG else "I"), value)
+        place = _unpacked(words.word, value)
         if place >= file.seek(0, 2):
             return []
         file.seek(place)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from viewer.slides.writing.tiff_output import ITEM_BYTES
+from viewer.slides.tiff_words import ITEM_BYTES
 
 if TYPE_CHECKING:
     from tifffile import TiffPage, TiffTag

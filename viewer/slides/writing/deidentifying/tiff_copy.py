@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from viewer.limits import COPIED_TILE_BYTES
+from viewer.slides.tiff_words import ITEM_BYTES
 from viewer.slides.writing.deidentifying.chunk_cleaning import (
     JPEG,
     NONE,
@@ -25,7 +26,6 @@ from viewer.slides.writing.deidentifying.report import whole_profile
 from viewer.slides.writing.errors import WritingError
 from viewer.slides.writing.jpeg_streams import StreamError, end_of_header, without_texts
 from viewer.slides.writing.tiff_output import (
-    ITEM_BYTES,
     LONG,
     LONG8,
     OutDirectory,
