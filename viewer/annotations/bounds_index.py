@@ -12,6 +12,7 @@ import numpy as np
 from viewer.annotations.kept_geometry import geometries_of
 from viewer.annotations.row_table import RowTable
 from viewer.annotations.shape_numbers import bounds_of
+from viewer.annotations.shared_blocks import SharedBlocks
 from viewer.geometry import Box
 from viewer.long_list import LongList
 from viewer.window_first import give_way
@@ -62,7 +63,7 @@ class BoundsIndex:
     """Bounds of annotations by row; a row is a place in the order of drawing.
 
     The row of what was removed is kept for it, so that an undone removal is drawn where it was.
-    A copy has the same blocks. Whichever of the two changes one first takes a copy of that block.
+    A copy shares the blocks.
     """
 
     def __init__(self) -> None:
@@ -71,16 +72,13 @@ class BoundsIndex:
         """How many of the rows are this index's; a copy may have added others."""
         # A line each for x0, y0, x1 and y1. Rows without bounds are NaN, which no comparison
         # holds for.
-        self._blocks: list[NDArray[np.float64]] = []
-        self._own: set[int] = set()
-        """The blocks that no copy has."""
+        self._blocks: SharedBlocks[NDArray[np.float64]] = SharedBlocks()
 
     def copied(self) -> BoundsIndex:
         """Return another of the same content."""
         other = BoundsIndex()
         other._rows, other._count = self._rows, self._count
-        other._blocks = self._blocks.copy()
-        self._own = set()
+        other._blocks = self._blocks.shared()
         return other
 
     @property
@@ -105,11 +103,11 @@ class BoundsIndex:
             rows = np.array([self.row_for(annotation.id) for annotation in part], np.intp)
             boxes = bounds_of(geometries_of(part)).T
             for number, at in _by_block(rows):
-                self._block_to_change(number)[:, rows[at] & _PLACE] = boxes[:, at]
+                self._blocks.to_change(number)[:, rows[at] & _PLACE] = boxes[:, at]
 
     def remove(self, id_: UUID) -> None:
         row = self.place(id_)
-        self._block_to_change(row >> _BITS)[:, row & _PLACE] = np.nan
+        self._blocks.to_change(row >> _BITS)[:, row & _PLACE] = np.nan
 
     def place(self, id_: UUID) -> int:
         """Rank in the order of drawing. Raises KeyError."""
@@ -192,18 +190,10 @@ class BoundsIndex:
         """Have a place for a new row on top."""
         number, place = row >> _BITS, row & _PLACE
         if number == len(self._blocks):
-            self._blocks.append(_nowhere(_FIRST_ROWS))
+            self._blocks.put(number, _nowhere(_FIRST_ROWS))
         elif place == self._blocks[number].shape[1]:
-            self._blocks[number] = np.concatenate([self._blocks[number], _nowhere(place)], axis=1)
-        else:
-            return
-        self._own.add(number)
-
-    def _block_to_change(self, number: int) -> NDArray[np.float64]:
-        if number not in self._own:
-            self._blocks[number] = self._blocks[number].copy()
-            self._own.add(number)
-        return self._blocks[number]
+            longer = np.concatenate([self._blocks[number], _nowhere(place)], axis=1)
+            self._blocks.put(number, longer)
 
 
 def _nowhere(count: int) -> NDArray[np.float64]:

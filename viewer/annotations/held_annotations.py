@@ -9,6 +9,8 @@ from itertools import chain
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from viewer.annotations.shared_blocks import SharedBlocks
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -27,21 +29,18 @@ Block = list["Annotation | None"]
 class HeldAnnotations:
     """What is at each row of an index, by id; a row is a place in the order of drawing.
 
-    A copy has the same blocks. Whichever of the two changes one first takes a copy of that block.
+    A copy shares the blocks.
     """
 
     def __init__(self, index: BoundsIndex) -> None:
         self._index = index
-        self._blocks: list[Block] = []
-        self._own: set[int] = set()
-        """The blocks that no copy has."""
+        self._blocks: SharedBlocks[Block] = SharedBlocks()
         self._count = 0
 
     def copied(self, index: BoundsIndex) -> HeldAnnotations:
         """Return another of the same content, over a copy of the index."""
         other = HeldAnnotations(index)
-        other._blocks, other._count = self._blocks.copy(), self._count
-        self._own = set()
+        other._blocks, other._count = self._blocks.shared(), self._count
         return other
 
     @property
@@ -89,9 +88,8 @@ class HeldAnnotations:
         """Add an annotation on top, or put it in the place of the one that has its id."""
         row = self._index.row_for(annotation.id)
         while row >> _BITS >= len(self._blocks):
-            self._own.add(len(self._blocks))
-            self._blocks.append([None] * _IN_BLOCK)
-        block = self._block_to_change(row >> _BITS)
+            self._blocks.put(len(self._blocks), [None] * _IN_BLOCK)
+        block = self._blocks.to_change(row >> _BITS)
         self._count += block[row & _PLACE] is None
         block[row & _PLACE] = annotation
 
@@ -100,11 +98,5 @@ class HeldAnnotations:
         if id_ not in self:
             raise KeyError(id_)
         row = self._index.place(id_)
-        self._block_to_change(row >> _BITS)[row & _PLACE] = None
+        self._blocks.to_change(row >> _BITS)[row & _PLACE] = None
         self._count -= 1
-
-    def _block_to_change(self, number: int) -> Block:
-        if number not in self._own:
-            self._blocks[number] = self._blocks[number].copy()
-            self._own.add(number)
-        return self._blocks[number]
