@@ -7,6 +7,7 @@ synced folder may not keep. Several processes of one home have places of their o
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 from secrets import token_hex
 from typing import TYPE_CHECKING
@@ -74,6 +75,18 @@ class WriterName:
     def release(self) -> None:
         """Let another process take the name."""
         self._lock.release()
+
+
+def files_of_writers(folder: Path, beginning: str) -> list[Path]:
+    """Return the files of all writers whose names begin so, and what synced folders made of them.
+
+    Raises OSError; a folder that is missing has none.
+    """
+    try:
+        names = sorted(os.listdir(folder))
+    except FileNotFoundError:
+        return []
+    return [folder / name for name in names if name.startswith(beginning)]
 
 
 def _lock_path(what: str) -> Path:

@@ -12,6 +12,7 @@ from viewer.agents.errors import MicroscopeError
 from viewer.agents.microscope import slide_box, stored_picture_of
 from viewer.annotations.tissue_correction import corrected_tissue
 from viewer.geometry import Box
+from viewer.overlays.scoring import best_cells
 from viewer.slides.errors import TileError, part_unreadable
 
 if TYPE_CHECKING:
@@ -107,9 +108,10 @@ class TissueProposer:
         inside[edge : means.shape[0] - edge, edge : means.shape[1] - edge] = True
         held[~inside] = 0
         means[held < _LEAST_TISSUE] = -np.inf
+        apart = max(1, round(window * (1 - _MOST_COMMON)))
         return [
-            TissueProposal(_box_at(row, column, scale, side, slide), None, score)
-            for row, column, score in _best(means, window, count)
+            TissueProposal(_box_at(*place, scale, side, slide), None, float(means[place]))
+            for place in best_cells(means, count, apart)
         ]
 
 
@@ -143,23 +145,6 @@ def _means(values: NDArray[np.float32], window: int) -> NDArray[np.float32]:
     from viewer.typed_scipy import uniform_filter  # a third of a second that no start needs
 
     return np.asarray(uniform_filter(values, window, mode="constant"), np.float32)
-
-
-def _best(means: NDArray[np.float32], window: int, count: int) -> list[tuple[int, int, float]]:
-    """Rows, columns and values of the highest means that lie apart."""
-    left = means.copy()
-    apart = max(1, round(window * (1 - _MOST_COMMON)))
-    found: list[tuple[int, int, float]] = []
-    while len(found) < count:
-        row, column = (int(i) for i in np.unravel_index(int(left.argmax()), left.shape))
-        value = float(left[row, column])
-        if value == -np.inf:
-            break
-        found.append((row, column, value))
-        left[
-            max(0, row - apart) : row + apart + 1, max(0, column - apart) : column + apart + 1
-        ] = -np.inf
-    return found
 
 
 def _box_at(row: int, column: int, scale: float, side: float, slide: Box) -> Box:

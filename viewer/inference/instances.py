@@ -161,13 +161,18 @@ def objects_of(
 
 def _hematoxylin(picture: RgbImage, shape: tuple[int, ...]) -> NDArray[np.float64]:
     """Return the density of hematoxylin at each pixel of a label map of a shape."""
-    if picture.shape[:2] != shape:
-        rows, columns = (
-            np.minimum((np.arange(side) + 0.5) * whole / side, whole - 1).astype(np.intp)
-            for side, whole in zip(shape, picture.shape[:2], strict=True)
-        )
-        picture = picture[rows[:, np.newaxis], columns]
-    return rgb2hed(picture)[..., 0]
+    return rgb2hed(resampled(picture, shape))[..., 0]
+
+
+def resampled(picture: RgbImage, shape: tuple[int, ...]) -> RgbImage:
+    """Return a picture with a pixel for each of a label map's, the nearest one."""
+    if picture.shape[:2] == shape:
+        return picture
+    rows, columns = (
+        np.minimum((np.arange(side) + 0.5) * whole / side, whole - 1).astype(np.intp)
+        for side, whole in zip(shape, picture.shape[:2], strict=True)
+    )
+    return picture[rows[:, np.newaxis], columns]
 
 
 def _moments(

@@ -141,7 +141,10 @@ _TEMPERATURE = 0.1
 
 
 def best_cells(field: Field, count: int, apart: int = 1) -> list[tuple[int, int]]:
-    """The cells (row, column) of highest value, none within `apart` cells of a better one."""
+    """Return the cells (row, column) of highest value, none within `apart` cells of a better one.
+
+    Cells of NaN or minus infinity are none.
+    """
     left = np.where(np.isnan(field), -np.inf, field)
     found: list[tuple[int, int]] = []
     while len(found) < count:

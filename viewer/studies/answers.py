@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ from viewer.annotations.sets.annotation_set import NO_READER, reader_file_name
 from viewer.appending import append_whole
 from viewer.atomic_write import atomic_write, atomic_write_text
 from viewer.cell_text import text_cell
-from viewer.device import WriterName, device_name
+from viewer.device import WriterName, device_name, files_of_writers
 from viewer.limits import JSON_BYTES, read_regular
 from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.slides.slide_key import file_name_of
@@ -112,12 +111,8 @@ class AnswerFile:
         return self._folder / f"{self.stem}~{writer}{_SUFFIX}"
 
     def files(self) -> list[Path]:
-        """Of all machines, and what synced folders made of them."""
-        try:
-            names = sorted(os.listdir(self._folder))
-        except FileNotFoundError:
-            return []
-        return [self._folder / name for name in names if name.startswith(self.stem)]
+        """Return the files of all machines, and what synced folders made of them."""
+        return files_of_writers(self._folder, self.stem)
 
 
 def keep_answers(sheet: AnswerFile, given: Iterable[AnswerRecord]) -> None:

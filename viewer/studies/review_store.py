@@ -6,14 +6,13 @@ They lie in the project's folder. Where the study is sealed they are sealed as t
 from __future__ import annotations
 
 import hashlib
-import os
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from viewer.annotations.sets.annotation_set import SUFFIX
 from viewer.annotations.sets.records import clock_now
-from viewer.device import WriterName
+from viewer.device import WriterName, files_of_writers
 from viewer.kept_lines import GrowingFiles, append_lines
 from viewer.prepared_types import DECODE_ERRORS, prepared
 from viewer.slides.slide_key import file_name_of
@@ -21,7 +20,6 @@ from viewer.studies.set_review import ObjectEvent, ReviewEvent, SetEvent, SetRev
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
     from viewer.annotations.annotation import Annotation
     from viewer.annotations.sets.annotation_set import AnnotationSet
@@ -118,7 +116,7 @@ class ReviewStore:
         return self._review.news_of(told_of)
 
     def _read(self) -> None:
-        for path in self._paths():
+        for path in files_of_writers(self._folder, self._prefix):
             self._add(self._events_of(self._files.read(path)))
 
     def _add(self, events: Iterable[ReviewEvent]) -> None:
@@ -177,10 +175,3 @@ class ReviewStore:
     @property
     def _who(self) -> str:
         return hashlib.blake2b(self.person.encode(), digest_size=6).hexdigest()
-
-    def _paths(self) -> list[Path]:
-        try:
-            names = sorted(os.listdir(self._folder))
-        except FileNotFoundError:
-            return []
-        return [self._folder / name for name in names if name.startswith(self._prefix)]

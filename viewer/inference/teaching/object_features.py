@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from viewer.inference.cells.measuring import Runs
+from viewer.inference.instances import resampled
 from viewer.inference.typed_skimage import expand_labels, rgb2hed
 from viewer.typed_scipy import laplace
 
@@ -46,7 +47,7 @@ def object_features(
     inside = Runs.of(labels, most)
     grown = expand_labels(labels, _RING_UM / pixel_um)
     ring = Runs.of(np.where(labels > 0, np.int32(0), grown), most)
-    stains = _stain_maps(_resampled(picture, labels.shape))
+    stains = _stain_maps(resampled(picture, labels.shape))
     hematoxylin, eosin, density, detail = stains
     columns = [
         _spread(inside, hematoxylin), _mean(inside, eosin), _spread(inside, eosin),
@@ -69,17 +70,6 @@ def _stain_maps(picture: RgbImage) -> tuple[Maps, Maps, Maps, Maps]:
         np.asarray(each, np.float32) for each in (hed[..., 0], hed[..., 1], density, detail)
     )
     return first, second, third, fourth
-
-
-def _resampled(picture: RgbImage, shape: tuple[int, ...]) -> RgbImage:
-    """Return a picture with a pixel for each of a label map's."""
-    if picture.shape[:2] == shape:
-        return picture
-    rows, columns = (
-        np.minimum((np.arange(side) + 0.5) * whole / side, whole - 1).astype(np.intp)
-        for side, whole in zip(shape, picture.shape[:2], strict=True)
-    )
-    return picture[rows[:, np.newaxis], columns]
 
 
 def _mean(runs: Runs, image: Maps) -> NDArray[np.float64]:
