@@ -6,16 +6,12 @@ import threading
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, Signal
-from PySide6.QtWidgets import QProgressDialog
 
 from viewer.errors import CoverslipError
+from viewer.ui.progress_dialog import STEP, ProgressDialog
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QWidget
-
-_STEPS = 1000
-_PATIENCE_MS = 600
-"""Work that is done sooner shows no progress."""
 
 
 class StoppedError(CoverslipError):
@@ -70,17 +66,10 @@ class LongTask(StoppableWork):
     _said = Signal(str)
 
     def __init__(self, title: str, sentence: str, window: QWidget) -> None:
-        super().__init__(window, 1 / _STEPS)
-        self.dialog = QProgressDialog(sentence, "&Cancel", 0, _STEPS, window)
-        self.dialog.setWindowTitle(title)
-        self.dialog.setWindowModality(Qt.WindowModality.NonModal)
-        self.dialog.setMinimumDuration(_PATIENCE_MS)
-        self.dialog.setMinimumWidth(360)
-        self.dialog.setAutoReset(False)
-        self.dialog.setAutoClose(False)
-        self.dialog.setValue(0)
+        super().__init__(window, STEP)
+        self.dialog = ProgressDialog(title, sentence, window)
         self.dialog.canceled.connect(self.stop)
-        self._reached.connect(self._on_reached, Qt.ConnectionType.QueuedConnection)
+        self._reached.connect(self.dialog.show_share, Qt.ConnectionType.QueuedConnection)
         self._said.connect(self.dialog.setLabelText, Qt.ConnectionType.QueuedConnection)
 
     def say(self, sentence: str) -> None:
@@ -88,12 +77,9 @@ class LongTask(StoppableWork):
         self._said.emit(sentence)
 
     def finish(self) -> None:
-        """It is done, failed or was stopped."""
+        """Take the box away: the work is done, failed or was stopped."""
+        self.stop()
         self._reached.disconnect()
         self._said.disconnect()
-        self.dialog.close()
-        self.dialog.deleteLater()
+        self.dialog.finish()
         self.deleteLater()
-
-    def _on_reached(self, share: float) -> None:
-        self.dialog.setValue(min(int(share * _STEPS), _STEPS - 1))

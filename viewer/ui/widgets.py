@@ -269,6 +269,13 @@ class RowTable(QTableView):
         self.setTabKeyNavigation(False)
         self.verticalHeader().setDefaultSectionSize(ROW_PX)
 
+    def fit_columns(self, widest: int) -> None:
+        """Make columns as wide as their contents, but for one that has the rest."""
+        header = self.horizontalHeader()
+        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(widest, QHeaderView.ResizeMode.Stretch)
+
 
 class IconButton(QToolButton):
     """A small button of an icon alone, which follows the theme."""

@@ -11,7 +11,6 @@ from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
     QHBoxLayout,
-    QHeaderView,
     QLabel,
     QPushButton,
     QVBoxLayout,
@@ -79,10 +78,7 @@ class VersionsDialog(QDialog):
         self.table.setAccessibleName("Versions")
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.table.verticalHeader().hide()
-        header = self.table.horizontalHeader()
-        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        header.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
+        self.table.fit_columns(widest=1)
         self.bring_back = QPushButton("&Bring back", self)
         self.bring_back.setEnabled(bool(versions))
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close, self)

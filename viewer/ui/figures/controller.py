@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from PySide6.QtCore import QObject, Qt
+from PySide6.QtCore import QObject
 from PySide6.QtGui import QGuiApplication, QImage
-from PySide6.QtWidgets import QProgressDialog
 
 from viewer.canvas.scale_bar import ScaleBar
 from viewer.overlays.shown_overlays import overlays_text
@@ -15,6 +14,7 @@ from viewer.ui.annotations.chosen_bounds import chosen_bounds
 from viewer.ui.figures.figure_choice import FigureChoice, figure_size_px, figure_view, region_view
 from viewer.ui.figures.legend import Entry, Legend, gradient_entries
 from viewer.ui.file_dialogs import ask_new_file
+from viewer.ui.progress_dialog import ProgressDialog
 from viewer.ui.services import CommandHost, DialogHost, DrawingHost, MessageHost, PaneHost
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ FIGURE_FILTERS = {
     "JPEG picture (*.jpg *.jpeg)": ".jpg",
 }
 _MOST_COPIED_PX = 64_000_000
-_PATIENCE_MS = 600
 
 
 class FiguresHost(MessageHost, DialogHost, PaneHost, CommandHost, DrawingHost, Protocol):
@@ -50,7 +49,7 @@ class FigureController(QObject):
         super().__init__(window.window())
         self._window = window
         self._choice = FigureChoice()
-        self._jobs: dict[FigureJob, tuple[SlidePane, QProgressDialog]] = {}
+        self._jobs: dict[FigureJob, tuple[SlidePane, ProgressDialog]] = {}
         window.commands.on("file.save_picture", self.ask)
         window.commands.on("edit.copy_region", self.copy_region)
         window.panes.watch(self._watch)
@@ -183,17 +182,11 @@ class FigureController(QObject):
         size_px = figure_size_px(view.size, choice)
         plan = FigurePlan(whole, size_px, choice.dpi, choice.has_overlays, tuple(furniture))
         job = FigureJob(pane.canvas, plan, write, self)
-        progress = QProgressDialog(
-            "Painting the figure...", "Cancel", 0, 100, self._window.window()
-        )
-        progress.setWindowModality(Qt.WindowModality.NonModal)
-        progress.setWindowTitle("Export figure")
-        progress.setMinimumDuration(_PATIENCE_MS)
-        progress.setAutoClose(False)
-        progress.setAutoReset(False)
+        window = self._window.window()
+        progress = ProgressDialog("Export figure", "Painting the figure...", window)
         progress.canceled.connect(job.cancel)
         self._jobs[job] = pane, progress
-        job.progressed.connect(lambda share: progress.setValue(round(100 * share)))
+        job.progressed.connect(progress.show_share)
         job.done.connect(lambda result: self._on_done(job, result, done))
         job.failed.connect(lambda error: self._on_failed(job, error))
 
@@ -241,9 +234,7 @@ class FigureController(QObject):
 
     def _forget(self, job: FigureJob) -> None:
         _, progress = self._jobs.pop(job)
-        progress.canceled.disconnect()
-        progress.close()
-        progress.deleteLater()
+        progress.finish()
         job.deleteLater()
 
     def _watch(self, pane: SlidePane) -> None:

@@ -122,6 +122,6 @@ def _field_picture(source: SlideSource, field: GalleryField) -> QImage:
 
 
 def travel_to(canvas: SlideCanvas, box: Box) -> None:
-    """Shows a field with what lies round it."""
+    """Show a field with what lies round it."""
     wide = box.grown((_CELLS_SHOWN - 1) / 2 * box.width)
     canvas.go_to(box.center, canvas.view.showing(wide).downsample)

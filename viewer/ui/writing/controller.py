@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
-from PySide6.QtCore import QObject, Qt, Signal
-from PySide6.QtWidgets import QProgressDialog
+from PySide6.QtCore import QObject, Signal
 
 from viewer.atomic_write import atomic_write_bytes, unwritable
 from viewer.prepared_types import prepared
@@ -23,6 +22,7 @@ from viewer.slides.writing.requests import (
 from viewer.ui.annotations.chosen_bounds import chosen_bounds
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.opened_dialog import open_dialog
+from viewer.ui.progress_dialog import ProgressDialog
 from viewer.ui.services import CommandHost, DialogHost, DrawingHost, MessageHost, PaneHost
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from viewer.ui.slides.slide_pane import SlidePane
 
 _MOST_AT_ONCE = 2
-_PATIENCE_MS = 300
 _CANCELED = "Canceled: nothing was written."
 
 
@@ -77,7 +76,7 @@ class WritingController(QObject):
         super().__init__(window.window())
         self._window = window
         self._runner = BackgroundRunner("writing", _MOST_AT_ONCE, self)
-        self._jobs: dict[WritingJob, QProgressDialog] = {}
+        self._jobs: dict[WritingJob, ProgressDialog] = {}
         window.commands.on("file.convert", self.ask_convert)
         window.commands.on("file.deidentify", self.ask_deidentify)
 
@@ -132,15 +131,9 @@ class WritingController(QObject):
     def start(self, task: str, request: msgspec.Struct, title: str) -> None:
         """Write a slide in the background, with a dialog that shows progress and cancels."""
         job = WritingJob(task, request, self)
-        progress = QProgressDialog("Writing the slide...", "Cancel", 0, 1000, self._window.window())
-        progress.setWindowTitle(title)
-        progress.setWindowModality(Qt.WindowModality.NonModal)
-        progress.setMinimumDuration(_PATIENCE_MS)
-        progress.setAutoClose(False)
-        progress.setAutoReset(False)
-        progress.setValue(0)
+        progress = ProgressDialog(title, "Writing the slide...", self._window.window())
         progress.canceled.connect(job.cancel)
-        job.progressed.connect(lambda share: progress.setValue(round(1000 * share)))
+        job.progressed.connect(progress.show_share)
         self._jobs[job] = progress
         self._runner.run(
             job.run,
@@ -169,10 +162,7 @@ class WritingController(QObject):
             self._window.show_error(str(error))
 
     def _forget(self, job: WritingJob) -> None:
-        progress = self._jobs.pop(job)
-        progress.canceled.disconnect()
-        progress.close()
-        progress.deleteLater()
+        self._jobs.pop(job).finish()
         job.deleteLater()
 
     def _save_report(self, path: Path, report: bytes) -> None:
