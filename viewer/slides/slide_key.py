@@ -312,8 +312,8 @@ class _Walk:
 
     def _directory(self, at: int, waiting: deque[int]) -> Iterator[bytes]:
         part, words = self._part, self._words
-        head, word = struct.calcsize(words.count), struct.calcsize(words.word)
-        (count,) = struct.unpack(words.count, part.read_near(at, head))
+        head, word = struct.calcsize(words.entry_count), struct.calcsize(words.word)
+        (count,) = struct.unpack(words.entry_count, part.read_near(at, head))
         tail = struct.calcsize(words.next) + (4 * count if words.is_long else 0)
         size = count * words.entry_bytes
         block = part.read_near(at + head, size + tail)

@@ -22,7 +22,7 @@ class TiffWords(NamedTuple):
     ----------
     order
         The byte order, "<" or ">".
-    count
+    entry_count
         How many entries a directory has, with which it begins.
     entry
         Code, type and number of values of an entry; behind it stands a `word`.
@@ -39,7 +39,7 @@ class TiffWords(NamedTuple):
     """
 
     order: str
-    count: str
+    entry_count: str
     entry: str
     entry_bytes: int
     word: str

@@ -272,8 +272,8 @@ class _Reader:
     def entries(self) -> list[_Entry]:
         """Return the tags of the next directory, and step on."""
         words, at = self._words, self.next_at
-        head_size = struct.calcsize(words.count)
-        (count,) = struct.unpack(words.count, self.bytes_at(at, head_size))
+        head_size = struct.calcsize(words.entry_count)
+        (count,) = struct.unpack(words.entry_count, self.bytes_at(at, head_size))
         if count > _MOST_TAGS:
             raise TiffDirectoryError(f"a directory of {count} tags")
         each = struct.Struct(f"{words.entry}{struct.calcsize(words.word)}s")

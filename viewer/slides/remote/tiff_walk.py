@@ -84,11 +84,11 @@ class _Walk:
 
     def _directory(self, at: int) -> None:
         words = self._words
-        head = struct.calcsize(words.count)
+        head = struct.calcsize(words.entry_count)
         data = self._ranges.read(at, head)
         if len(data) < head:
             return
-        (count,) = struct.unpack(words.count, data)
+        (count,) = struct.unpack(words.entry_count, data)
         if count > _MOST_TAGS:
             return
         size = count * self._entry.size

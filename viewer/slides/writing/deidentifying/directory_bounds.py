@@ -61,7 +61,7 @@ def _looked_at(file: BinaryIO, name: str, start: int, words: TiffWords) -> tuple
     """Return where the next directory is, and those below this one."""
     below: list[int] = []
     file.seek(start)
-    count = _unpacked(words.count, file.read(struct.calcsize(words.count)))
+    count = _unpacked(words.entry_count, file.read(struct.calcsize(words.entry_count)))
     TIFF_NUMBERS_BYTES.check(count * words.entry_bytes, name)
     entries = file.read(count * words.entry_bytes)
     following = _unpacked(words.next, file.read(8))
