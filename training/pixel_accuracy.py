@@ -27,6 +27,7 @@ from viewer.inference.teaching.marks import Mark, class_colors
 from viewer.inference.teaching.pixel_settings import PixelSettings
 from viewer.inference.teaching.pixel_training import train_pixels, write_pixel_classifier
 from viewer.overlays.patch_feature_map import PatchFeatureMap
+from viewer.plurals import percent
 from viewer.slides import open_slide
 
 if TYPE_CHECKING:
@@ -133,9 +134,11 @@ def _print_row(name: str, sums: Sums, *, is_textured: bool) -> None:
     truth, chances = np.concatenate(sums.truth), np.concatenate(sums.chances)
     is_right = chances.argmax(1) == truth
     right, calibrated = float(is_right.mean()), calibration_error(chances.max(1), is_right)
-    said = f"{np.mean(sums.estimates):.1%}" if sums.estimates else "not enough to estimate"
+    said = (
+        percent(float(np.mean(sums.estimates)), 1) if sums.estimates else "not enough to estimate"
+    )
     print(
-        f"| {name} | {'color and texture' if is_textured else 'color'} | {right:.1%} | "
+        f"| {name} | {'color and texture' if is_textured else 'color'} | {percent(right, 1)} | "
         f"{sums.right_tiles} of {sums.tiles} | {calibrated:.3f} | "
         f"error {said} |",
         flush=True,

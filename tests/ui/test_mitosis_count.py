@@ -56,6 +56,35 @@ def click(window: MainWindow, qtbot: QtBot, dx: int, dy: int) -> Point:
     return canvas.view.to_slide(Point(at.x(), at.y()))
 
 
+def test_what_was_refused_is_no_longer_said_once_a_mark_counts(
+    ready: MainWindow, qtbot: QtBot
+) -> None:
+    press(qtbot, ready, Qt.Key.Key_T)
+    rest(ready, qtbot)
+    ready.panes.active.canvas.set_magnification(2.5)
+    rest(ready, qtbot)
+    click(ready, qtbot, 0, 200)
+    assert "Outside the counted fields" in ready.status.currentMessage()
+    assert count(ready).counts.get("Mitosis", 0) == 0
+    click(ready, qtbot, 0, 0)
+    assert count(ready).counts == {"Mitosis": 1}
+    assert not ready.status.currentMessage()
+
+
+def test_the_bar_of_a_narrow_pane_ends_its_lines_with_an_ellipsis(
+    ready: MainWindow, qtbot: QtBot
+) -> None:
+    press(qtbot, ready, Qt.Key.Key_T)
+    rest(ready, qtbot)
+    shown = bar(ready)
+    assert shown is not None
+    ready.resize(760, 600)
+    for label in (shown.figures, shown.keys):
+        qtbot.waitUntil(lambda label=label: label.shown_text.endswith("…"))
+    assert "0.2375 mm²" in shown.figures.toolTip()
+    assert "Backspace: take back" in shown.keys.toolTip()
+
+
 def test_mitoses_are_counted_with_a_key_and_a_click_each(ready: MainWindow, qtbot: QtBot) -> None:
     press(qtbot, ready, Qt.Key.Key_T)
     rest(ready, qtbot)

@@ -22,7 +22,7 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QInputDialog, QLabel, QLineEdit, QListWidget
 from pytestqt.qtbot import QtBot
 from session_lines import read_lines
-from ui_steps import CTRL, SHIFT, drop, heatmap_page, press, show_slide
+from ui_steps import CTRL, SHIFT, drop, heatmap_page, open_dialog, press, show_slide
 
 from viewer.cohort.features.embedding import encoder_of
 from viewer.cohort.features.rows import features_of
@@ -44,6 +44,7 @@ from viewer.slides.calibration import remember_mpp_um
 from viewer.slides.region import read_region
 from viewer.ui.main_window import MainWindow
 from viewer.ui.overlays.attention_presenter import AttentionPresenter
+from viewer.ui.overlays.density import DensityDialog
 from viewer.ui.overlays.exporting import export_run
 from viewer.ui.overlays.heatmap_presenter import HeatmapPresenter
 from viewer.ui.overlays.object_table_dialog import ObjectTableDialog
@@ -470,6 +471,21 @@ def test_nuclei_are_colored_by_area_and_told_under_the_cursor(
         page.range.setValue((low, high))
     assert shown.text() == told, "the mouse rests"
     assert field_window.size() == size, "a long text moves no slide"
+
+
+@pytest.mark.usefixtures("known_nuclei")
+def test_the_table_lists_the_objects_also_beside_a_heatmap(
+    field_window: MainWindow, qtbot: QtBot
+) -> None:
+    _shown(field_window, qtbot)
+    _heatmap(field_window, "Tissue likeness", qtbot)
+    assert len(field_window.overlays.all_of(field_window.panes.active)) == 2
+    field_window.commands["overlays.table"].trigger()
+    table = open_dialog(field_window, ObjectTableDialog, qtbot)
+    assert "Nuclei" in table.windowTitle()
+    field_window.commands["overlays.density"].trigger()
+    density = open_dialog(field_window, DensityDialog, qtbot)
+    assert "Objects of Nuclei" in density.findChildren(QLabel)[0].text()
 
 
 @pytest.mark.usefixtures("known_nuclei")

@@ -239,6 +239,24 @@ def test_the_top_bar_says_case_and_slide(
     assert said == {"Slide S23-1234 / A1 HE", "Slide consults / liver.svs"}
 
 
+def test_the_title_is_never_that_of_no_slide_while_the_next_opens(
+    window: MainWindow, sample_slide: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    for name in ("S23-1 A1 HE.svs", "S23-2 A1 HE.svs"):
+        shutil.copy(sample_slide, tmp_path / name)
+    top_bar, pane = window.frame.top_bar, window.panes.active
+    show_slide(window, tmp_path / "S23-1 A1 HE.svs", qtbot)
+    said: list[tuple[str, str]] = []
+    pane.slide_changed.connect(
+        lambda _: said.append((window.windowTitle(), top_bar.name.accessibleName()))
+    )
+    show_slide(window, tmp_path / "S23-2 A1 HE.svs", qtbot)
+    assert len(said) > 1, "the first leaves before the second is recognized"
+    assert set(said) == {("S23-2 A1 HE.svs - Coverslip", "Slide S23-2 / A1 HE")}
+    window.commands["file.close"].trigger()
+    assert (window.windowTitle(), top_bar.name.accessibleName()) == ("Coverslip", "Slide No slide")
+
+
 def test_the_next_slide_opens_where_the_first_of_a_folder_does_not(
     window: MainWindow, sample_slide: Path, tmp_path: Path, qtbot: QtBot
 ) -> None:
@@ -254,6 +272,40 @@ def test_the_next_slide_opens_where_the_first_of_a_folder_does_not(
     assert pane.path == folder / "2.svs"
 
 
+def test_a_message_has_the_room_of_what_overlays_tell_and_gives_it_back(
+    slide_window: MainWindow, qtbot: QtBot
+) -> None:
+    status = slide_window.status
+    qtbot.waitUntil(lambda: slide_window.annotations.can_annotate, timeout=20_000)
+    slide_window.resize(1024, 700)
+    told = "Colorectal tissue: Stroma 0.89"
+    status.show_overlay(told)
+    qtbot.mouseMove(slide_window.panes.active.canvas, QPoint(300, 200))
+    qtbot.waitUntil(lambda: bool(status.cursor_label.text()))
+    status.show_overlay(told)
+    qtbot.waitUntil(lambda: status.overlay.shown_text == told)
+    press(qtbot, slide_window, Qt.Key.Key_W)
+    assert "sensitivity" in status.currentMessage()
+    qtbot.waitUntil(lambda: status.shown_message == status.currentMessage())
+    assert "sensitivity" in status.shown_message
+    assert status.overlay.shown_text != told
+    press(qtbot, slide_window, Qt.Key.Key_M)
+    assert not status.currentMessage()
+    qtbot.waitUntil(lambda: status.overlay.shown_text == told)
+    assert status.cursor_label.isVisible()
+
+
+def test_a_message_may_run_over_what_is_empty(slide_window: MainWindow, qtbot: QtBot) -> None:
+    status = slide_window.status
+    slide_window.resize(1024, 700)
+    status.show_drawing("")
+    qtbot.waitUntil(lambda: not (status.cursor_label.text() or status.overlay.text()))
+    sentence = "Tissue (green): 0.693 mm², 42 % of the slide. Models skip what is gray, 1 %."
+    status.say(sentence)
+    assert status.fontMetrics().horizontalAdvance(sentence) > status.cursor_label.x()
+    assert status.shown_message == sentence
+
+
 def test_a_message_that_does_not_fit_ends_with_an_ellipsis_and_is_whole_in_the_tool_tip(
     window: MainWindow,
 ) -> None:
@@ -266,7 +318,7 @@ def test_a_message_that_does_not_fit_ends_with_an_ellipsis_and_is_whole_in_the_t
     assert status.shown_message.endswith("W…")
     assert "".join(status.toolTip().split()) == "".join(sentence.split())
     picture = status.grab().toImage()
-    scale, end = status.devicePixelRatioF(), min(each.x() for each in status.permanent)
+    scale, end = status.devicePixelRatioF(), status.magnification.x()
     beside = {
         picture.pixelColor(round(x * scale), y).name()
         for x in range(end - 4, end)

@@ -182,6 +182,26 @@ def test_the_end_says_what_was_saved_and_replays_it(reading: MainWindow, qtbot: 
     assert not notice.isVisible()
 
 
+def test_what_was_saved_lies_over_no_replay(reading: MainWindow, qtbot: QtBot) -> None:
+    window, notice, panels = reading, reading.recording.saved.bar, reading.recording.panels
+    press(qtbot, window, Qt.Key.Key_5)
+    rest(window, qtbot)
+    first = ended_session(window, qtbot)
+    qtbot.waitUntil(notice.isVisible, timeout=15_000)
+    qtbot.mouseClick(notice.button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(panels.replay.isVisible, timeout=15_000)
+    qtbot.mouseClick(window.recording.pill, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: is_recorded(window))
+    press(qtbot, window, Qt.Key.Key_5)
+    rest(window, qtbot)
+    second = ended_session(window, qtbot)
+    qtbot.waitUntil(notice.isVisible, timeout=15_000)
+    assert panels.replay.replayed == first
+    panels.start_replay(second)
+    qtbot.waitUntil(lambda: panels.replay.replayed == second, timeout=15_000)
+    assert not notice.isVisible()
+
+
 def test_another_slide_is_another_session(
     reading: MainWindow, sample_slide: Path, tmp_path: Path, qtbot: QtBot
 ) -> None:

@@ -8,6 +8,7 @@ from xml.sax.saxutils import escape
 
 from training.evidence.measuring import BASELINES, PREDICTOR, SIGHT
 from training.evidence.teaching import CURVE_READER
+from viewer.plurals import percent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +53,7 @@ def _proposals(results: Results) -> str:
             parts.append(_line(x, _y(figure.low), x, _y(figure.high), color, 2))
             parts.append(f'<circle cx="{x:.1f}" cy="{_y(figure.mean):.1f}" r="5" fill="{color}"/>')
     title = (
-        f"Hidden regions found with {most} fields ({results.areas[most]:.0%} of the slide), "
+        f"Hidden regions found with {most} fields ({percent(results.areas[most])} of the slide), "
         f"{results.slides} slides held back"
     )
     return _drawing(title, [*_axis(), *parts, *_legend(names)], "taught and predicted: readers of")

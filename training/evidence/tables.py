@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from training.evidence.measuring import BASELINES, PREDICTOR, SIGHT
 from training.evidence.preparing import DRILL, STEADY_READER
 from training.evidence.teaching import CURVE_READER
+from viewer.plurals import percent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,8 +31,11 @@ def tables(results: Results) -> str:
 def _proposals(results: Results) -> str:
     counts = list(results.areas)
     measures = [f"{name}@{count}" for name in ("found", "time") for count in counts]
-    heads = [f"{name} at {results.areas[count]:.1%}" for name in ("found", "time")
-             for count in counts]  # fmt: skip
+    heads = [
+        f"{name} at {percent(results.areas[count], 1)}"
+        for name in ("found", "time")
+        for count in counts
+    ]
     rows = [
         [reader, name, *(_mean(figures[measure]) for measure in measures)]
         for reader, maps in results.proposals.items()
@@ -49,7 +53,7 @@ def _leads(results: Results) -> str:
         for reader in results.lead
         for measure in ("found", "time")
     ]  # fmt: skip
-    title = f"The predictor's lead at {results.areas[most]:.1%} of the slide:"
+    title = f"The predictor's lead at {percent(results.areas[most], 1)} of the slide:"
     return f"{title}\n\n" + _table(["readers", "", *names], rows)
 
 
@@ -93,13 +97,13 @@ def verdict(results: Results) -> str:
     most = max(results.areas)
     ahead = results.lead[CURVE_READER]["density"][f"found@{most}"]
     drill = results.lead[DRILL]["density"][f"found@{most}"]
+    found = results.proposals[CURVE_READER]
+    ours, theirs = (percent(found[name][f"found@{most}"].mean) for name in (PREDICTOR, "density"))
     won = "won" if ahead.low > 0 else "lost"
     return (
         f'The test was {won}: with {most} fields the predictor of "{CURVE_READER}" finds '
-        f"{results.proposals[CURVE_READER][PREDICTOR][f'found@{most}'].mean:.0%} of the regions, "
-        f"density {results.proposals[CURVE_READER]['density'][f'found@{most}'].mean:.0%} "
-        f"(difference {_ahead(ahead)}); taught by density readers it differs from density by "
-        f"{_ahead(drill)}."
+        f"{ours} of the regions, density {theirs} (difference {_ahead(ahead)}); taught by density "
+        f"readers it differs from density by {_ahead(drill)}."
     )
 
 

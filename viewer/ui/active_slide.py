@@ -68,7 +68,7 @@ class ActiveSlide:
         """Call the slide as the study lets it be called for who reads now."""
         window, pane = self._window, self._window.panes.active
         hidden = window.projects.study.hides(pane)
-        name = pane.name_of(pane.path) if pane.path is not None else ""
+        name = pane.name_of(pane.named_path) if pane.named_path is not None else ""
         window.setWindowTitle(f"{name} - {TITLE}" if name else TITLE)
         window.frame.top_bar.show_name(
             window.worklist.title_of(pane, name), window.worklist.label_of(pane)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
-from PySide6.QtCore import QRect, QSize, Qt
+from PySide6.QtCore import QRect, Qt
 from PySide6.QtGui import QPainter
 from PySide6.QtWidgets import QLabel, QSizePolicy, QStatusBar, QStyleOption, QWidget
 
@@ -15,6 +15,7 @@ from viewer.slides.composites import first_displays
 from viewer.slides.remote.address import is_address
 from viewer.tiles.display import DisplaySettings
 from viewer.tiles.stains import Stain
+from viewer.ui.one_line import OneLineLabel, write_line
 from viewer.ui.slides.magnification_box import MagnificationBox
 from viewer.ui.slides.pane_status import PaneStatus
 from viewer.ui.widgets import plain_tip
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 _SAID_MS = 8000
 _MESSAGE_MARGIN_PX = 6
 """As Qt has it, so that a message stays where it is."""
+_ANY_PX = (1 << 24) - 1
+"""The maximum of a widget that has none (QWIDGETSIZE_MAX, which PySide leaves out)."""
 _LOADING = "Loading..."
 _COARSE = "Coarse overview..."
 _COARSE_TIP = "The overview is made of a sample of the slide, until all of it was read."
@@ -43,7 +46,7 @@ class WindowStatusBar(QStatusBar):
         self.trouble.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.cursor_label = _label("Position under the cursor", self)
         self.drawing = _label("What is being drawn", self)
-        self.overlay = _as_label(_GivingWay(self), "Overlay")
+        self.overlay = _as_label(OneLineLabel(self), "Overlay")
         self.display = _label("Display", self)
         self.rotation = _label("Rotation", self)
         self.loading = _label("Loading", self)
@@ -72,7 +75,7 @@ class WindowStatusBar(QStatusBar):
         """Why what was typed as a magnification is none."""
         self.magnification.refused.connect(self._say_refused)
         self.magnification.zoom_requested.connect(lambda _: self._take_back_refused())
-        self.messageChanged.connect(lambda sentence: self.setToolTip(plain_tip(sentence)))
+        self.messageChanged.connect(self._on_message)
         self.show_recording("off")
 
     def say(self, sentence: str) -> None:
@@ -108,15 +111,32 @@ class WindowStatusBar(QStatusBar):
         painter, option = QPainter(self), QStyleOption()
         option.initFrom(self)
         self.style().drawPrimitive(QStyle.PrimitiveElement.PE_PanelStatusBar, option, painter, self)
-        _write(painter, self, self._message_room(), shown)
+        write_line(painter, self, self._message_room(), shown)
 
     def _message_room(self) -> QRect:
         """Return where Qt paints messages: left of all that stays."""
-        kept = [each for each in self.permanent if each.isVisible()]
+        kept = [each for each in self.permanent if _shows_something(each)]
         end = min((each.x() for each in kept), default=self.width())
         return self.rect().adjusted(
             _MESSAGE_MARGIN_PX, 0, end - _MESSAGE_MARGIN_PX - self.width(), 0
         )
+
+    def _on_message(self, sentence: str) -> None:
+        """Let a message have the room of what tells of the place under the cursor, if it needs it.
+
+        What is right of that stays where it is.
+        """
+        self.setToolTip(plain_tip(sentence))
+        most_px, hides_position = _ANY_PX, False
+        if sentence:
+            text_px = self.fontMetrics().horizontalAdvance(sentence) + 4 * _MESSAGE_MARGIN_PX
+            drawing_px = self.drawing.width() if self.drawing.text() else 0
+            room_px = self.display.x() - text_px - drawing_px - _MESSAGE_MARGIN_PX
+            position_px = self.cursor_label.width() + _MESSAGE_MARGIN_PX
+            hides_position = room_px < position_px
+            most_px = max(room_px - (0 if hides_position else position_px), 0)
+        self.cursor_label.setVisible(not hides_position)
+        self.overlay.setMaximumWidth(most_px)
 
     _holder = "drive"
     """What the slide lies on, in a word."""
@@ -227,30 +247,9 @@ def shown_plane(axes: Axes, plane: ImagePlane) -> str:
     return ", ".join(parts)
 
 
-class _GivingWay(QLabel):
-    """A text that ends with an ellipsis where it has no room, and makes no window wider."""
-
-    @guarded(QSize())
-    def minimumSizeHint(self) -> QSize:
-        return QSize(0, super().minimumSizeHint().height())
-
-    @guarded()
-    def paintEvent(self, event: QPaintEvent) -> None:
-        room = self.contentsRect()
-        shown = self.fontMetrics().elidedText(
-            self.text(), Qt.TextElideMode.ElideRight, room.width()
-        )
-        if shown == self.text():
-            super().paintEvent(event)
-            return
-        _write(QPainter(self), self, room, shown)
-
-
-def _write(painter: QPainter, widget: QWidget, room: QRect, text: str) -> None:
-    """Paint one line of a widget, in its color."""
-    painter.setPen(widget.palette().windowText().color())
-    flags = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
-    painter.drawText(room, flags | Qt.TextFlag.TextSingleLine, text)
+def _shows_something(widget: QWidget) -> bool:
+    has_text = not isinstance(widget, QLabel) or bool(widget.text())
+    return widget.isVisible() and widget.width() > 0 and has_text
 
 
 def _label(name: str, parent: QWidget) -> QLabel:

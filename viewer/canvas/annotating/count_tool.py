@@ -60,6 +60,8 @@ class CountTool(DrawingTool):
         """The field that was laid out or counted in last."""
         self._pressed: Point | None = None
         self._is_down = False
+        self._said_outside = False
+        """Whether the last mark was refused; the next that counts takes the sentence back."""
 
     # What is done ----------------------------------------------------------------------------
 
@@ -109,7 +111,11 @@ class CountTool(DrawingTool):
         found = self.tally.field_at(place)
         if found is None:
             self.desk.say(_OUTSIDE)
+            self._said_outside = True
             return
+        if self._said_outside:
+            self.desk.say("")
+            self._said_outside = False
         self.current = found.field.id
         shown_as = self.desk.options.counted_class
         mark = Annotation(shapely.Point(place), shown_as=shown_as).signed(self.desk.author)

@@ -66,7 +66,7 @@ class SelectTool(DrawingTool):
     name = "select"
     cursor = Qt.CursorShape.ArrowCursor
     draws = False
-    hint = "Click to choose, drag to move. Double click an edge for a corner."
+    hint = "Click to select, drag to move. Double click an edge for a corner."
 
     def __init__(self, desk: EditContext, parent: QObject | None = None) -> None:
         super().__init__(desk, parent)

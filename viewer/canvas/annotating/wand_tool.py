@@ -46,7 +46,7 @@ class WandTool(RegionTool):
 
     name = "wand"
     label = "Wand"
-    hint = "Press and drag over one kind of tissue. Ctrl and wheel: how alike."
+    hint = "Press and drag over one kind of tissue. Ctrl and wheel: sensitivity."
     nothing_painted = "Nothing clear here. Zoom in, or take less with Ctrl and the wheel."
 
     def __init__(self, desk: EditContext, look: Look, parent: QObject | None = None) -> None:

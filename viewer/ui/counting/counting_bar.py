@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from viewer.plurals import plural
+from viewer.ui.one_line import OneLineLabel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,17 +35,16 @@ class CountingBar(QFrame):
         super().__init__(parent)
         self.setProperty("notice", "info")
         self.setAccessibleName("Counting")
-        self.figures = QLabel(self)
-        self.figures.setTextFormat(Qt.TextFormat.PlainText)
+        # A narrow pane cuts text rather than widen the window.
+        self.figures = OneLineLabel(self)
         self.figures.setAccessibleName("Count")
         font = self.figures.font()
         font.setBold(True)
         self.figures.setFont(font)
-        self.keys = QLabel(_KEYS, self)
-        self.keys.setTextFormat(Qt.TextFormat.PlainText)
+        self.keys = OneLineLabel(self)
+        self.keys.setText(_KEYS)
+        self.keys.setToolTip(_KEYS.replace("  ", "\n"))
         self.keys.setProperty("dim", True)
-        for label in (self.figures, self.keys):
-            label.setMinimumWidth(1)  # a narrow pane cuts text rather than widen the window
         self._classes = QHBoxLayout()
         self._classes.setSpacing(4)
         self._chips: list[QPushButton] = []

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from viewer.ui.background_runner import BackgroundRunner
     from viewer.ui.overlays.card_body import CardBody
     from viewer.ui.overlays.model_card import ModelCard
+    from viewer.ui.overlays.overlay import Overlay
     from viewer.ui.overlays.overlay_settings import OverlaySettings
     from viewer.ui.overlays.overlays_panel import OverlaysPanel
 
@@ -142,11 +143,17 @@ class OverlayCommands(QObject):
         else:
             self._window.say(_NOTHING_ON)
 
+    @property
+    def _objects_in_hand(self) -> Overlay | None:
+        """Return the overlay of the chosen model, else one that is on, that holds objects."""
+        on = self._overlays.all_of(self._window.panes.active)
+        runs = [run for run in on if run.found.as_objects is not None]
+        return self._overlays.active if self._overlays.active in runs else next(iter(runs), None)
+
     def _show_table(self) -> None:
         from viewer.ui.overlays.object_table_dialog import ObjectTableDialog
 
-        run = self._overlays.in_hand
-        if run is not None and run.found.as_objects is not None:
+        if (run := self._objects_in_hand) is not None:
             ObjectTableDialog(run, self._window.window()).show()
         else:
             self._window.say(_NO_OBJECTS)
@@ -154,18 +161,14 @@ class OverlayCommands(QObject):
     def _ask_density(self) -> None:
         from viewer.ui.overlays.density import ask_density
 
-        run = self._overlays.in_hand
-        if run is not None and run.found.as_objects is not None:
+        if (run := self._objects_in_hand) is not None:
             ask_density(self._window, self._overlays, self._background, run)
         else:
             self._window.say(_NO_OBJECTS)
 
     def _fill(self) -> None:
         """Fill or empty the outlines of the chosen model, else of those that are on."""
-        pane = self._window.panes.active
-        on = self._overlays.all_of(pane)
-        runs = [run for run in on if run.found.as_objects is not None]
-        run = self._overlays.active if self._overlays.active in runs else next(iter(runs), None)
+        run = self._objects_in_hand
         if run is None:
             self._window.say(_NO_OBJECTS)
         else:

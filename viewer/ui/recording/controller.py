@@ -49,10 +49,10 @@ class RecordingController(QObject):
         self.saved = SavedNotice(window.panes, self)
         self.saved.replay_requested.connect(self.panels.start_replay)
         self.control.saved.connect(self.saved.tell)
-        self.panels.replay.visibilityChanged.connect(lambda shown: shown and self.saved.bar.hide())
+        self.panels.replay_began.connect(self.saved.withdraw)
         reviewing = self.review.reviewing
         reviewing.availability_changed.connect(
-            lambda: reviewing.is_active and self.saved.bar.hide()
+            lambda: reviewing.is_active and self.saved.withdraw()
         )
         commands.on_toggle("recording.on", self._switch)
         commands.on_toggle("recording.pause", lambda paused: self.control.set_paused(paused=paused))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 
 from viewer.plurals import plural
-from viewer.ui.background_runner import BackgroundRunner
+from viewer.ui.background_runner import BackgroundRunner, Task
 from viewer.ui.recording.scrub_bar import shown_time
 from viewer.ui.shell.floating_notice import FloatingNotice
 
@@ -38,6 +38,8 @@ class SavedNotice(QObject):
         super().__init__(parent)
         self.bar = FloatingNotice(over)
         self._folder: Path | None = None
+        self._reading: Task | None = None
+        """The sessions that are being read back, to be told of."""
         self._readers = BackgroundRunner("read saved sessions", 1, self)
         self.bar.acted.connect(self._replay)
 
@@ -49,11 +51,18 @@ class SavedNotice(QObject):
         """Say how long the sessions are and what they hold; the last one can be replayed."""
         if folders:
             folders = tuple(folders)
-            self._readers.run(
+            self._reading = self._readers.run(
                 lambda: _saved_sentence(folders),
                 lambda sentence: self._show(folders[-1], *sentence),
                 lambda error: self._show_failed(folders[-1], error),
             )
+
+    def withdraw(self) -> None:
+        """Hide the notice, also one that is not shown yet: something else is looked at now."""
+        if self._reading is not None:
+            self._reading.cancel()
+            self._reading = None
+        self.bar.hide()
 
     def _show(self, folder: Path, sentence: str, is_whole: bool) -> None:
         self._folder = folder

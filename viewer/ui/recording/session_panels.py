@@ -40,6 +40,7 @@ class SessionPanels(QObject):
 
     let_go = Signal(object)
     """The SlidePane whose view a replay lets go of."""
+    replay_began = Signal()
 
     def __init__(self, window: LibraryHost, control: RecordingControl) -> None:
         from viewer.ui.recording.replayer import Replayer
@@ -168,6 +169,7 @@ class SessionPanels(QObject):
         self.replay.load(analysis, pane, title_of(header) or who)
         self.replay.show()
         self.replay.start()
+        self.replay_began.emit()
         self._offer_others()
         self.refresh_seen()
 

@@ -132,6 +132,11 @@ class SlidePane(QFrame):
         return self._shown.path if self._shown is not None and self._is_recognized else None
 
     @property
+    def named_path(self) -> Path | None:
+        """Return the file that the pane is called by: the slide shown, else the one to come."""
+        return self.asked_path if self.awaits_slide else self.path
+
+    @property
     def combined_with(self) -> tuple[Path, ...]:
         """Return the slides whose channels are shown beside those of the slide at `path`."""
         return self._shown.others if self._shown is not None else ()

@@ -139,14 +139,14 @@ class WorklistController(QObject):
             entry = opened.worklist.entry(slide.identity) if slide is not None else None
             if entry is not None or self.hides_names:
                 return entry.place if entry is not None else NOWHERE
-        return file_entries([pane.path])[0].place if pane.path is not None else NOWHERE
+        return file_entries([pane.named_path])[0].place if pane.named_path is not None else NOWHERE
 
     def label_of(self, pane: SlidePane) -> str:
         """Return what a pane's slide is called and of which case it is, a line each.
 
         "" without a slide, and where a study hides the names.
         """
-        if pane.path is None or self.hides_names:
+        if pane.named_path is None or self.hides_names:
             return ""
         place = self.place_of(pane)
         parts = (
@@ -154,7 +154,7 @@ class WorklistController(QObject):
             f"block {place.block}" if place.block else "",
             place.stain,
         )
-        return "\n".join(filter(None, (pane.path.name, ", ".join(filter(None, parts)))))
+        return "\n".join(filter(None, (pane.named_path.name, ", ".join(filter(None, parts)))))
 
     def title_of(self, pane: SlidePane, name: str) -> str:
         """Return "Case 12 / HE 3": the case, else the folder that is listed, and the slide.
@@ -164,15 +164,15 @@ class WorklistController(QObject):
         name
             What the slide is called before who reads now.
         """
-        if pane.path is None or self.hides_names:
+        if pane.named_path is None or self.hides_names:
             return name
         place = self.place_of(pane)
         if place.case:
             case = f"Case {place.case}" if place.case.isdecimal() else place.case
             return f"{case} / {place.short_name(name)}"
         folder = self._window.folder
-        is_listed = folder.folder and folder.key_of(pane.path, "")
-        return f"{pane.path.parent.name} / {name}" if is_listed else name
+        is_listed = folder.folder and folder.key_of(pane.named_path, "")
+        return f"{pane.named_path.parent.name} / {name}" if is_listed else name
 
     @property
     def hides_names(self) -> bool:
