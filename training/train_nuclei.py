@@ -41,7 +41,6 @@ from training.unlabeled_places import load_unlabeled
 from viewer.inference.architectures.nuclei_unet import NucleiUNet
 from viewer.inference.instances import labeled
 from viewer.inference.process.nuclei_targets import follow, nuclei_loss, target_maps
-from viewer.plurals import percent
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -88,7 +87,7 @@ def main() -> None:
         if time.monotonic() - told_s > 400:
             told_s = time.monotonic()
             print(
-                f"{percent(share)} step {step} loss {loss:.3f} {_validated(average, held_sets)}",
+                f"{share:.0%} step {step} loss {loss:.3f} {_validated(average, held_sets)}",
                 flush=True,
             )
             _save(average, options.out)
