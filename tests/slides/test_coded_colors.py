@@ -6,9 +6,11 @@ import io
 import struct
 import zlib
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
+import tifffile
 from PIL import Image, ImageCms
 from tiff_steps import assert_shows, picture
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("in_this_process")
 
+_ORIENTATION = 274
 _LINEAR = b"gAMA" + struct.pack(">I", 100_000)
 _USUAL = b"gAMA" + struct.pack(">I", 45_455)
 _SRGB = b"cHRM" + struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
@@ -67,6 +70,92 @@ def test_an_icc_profile_says_it_instead(tmp_path: Path) -> None:
     with closing(open_slide(path)) as source:
         assert source.info.notes == ()
         assert source.info.icc_profile == profile
+
+
+def _camera(space: int | None, name: str | None) -> Image.Exif:
+    exif = Image.Exif()
+    exif[_ORIENTATION] = 1
+    exif.get_ifd(0x8769)[0xA001] = space
+    if name is not None:
+        exif.get_ifd(0x8769)[0xA005] = {1: name}
+    return exif
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
+@pytest.mark.parametrize(
+    ("space", "name", "is_said"),
+    [(1, None, False), (2, None, True), (0xFFFF, "R03", True), (1, "R98", False)],
+)
+def test_adobe_rgb_of_a_camera(
+    tmp_path: Path, suffix: str, space: int, name: str | None, is_said: bool
+) -> None:
+    path = tmp_path / f"a{suffix}"
+    Image.fromarray(picture()).save(path, exif=_camera(space, name))
+    with closing(open_slide(path)) as source:
+        said = ("Shown as sRGB: its colors are Adobe RGB (EXIF without ICC profile).",)
+        assert source.info.notes == (said if is_said else ())
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    Image.fromarray(picture()).save(path, exif=_camera(space, name), icc_profile=profile)
+    with closing(open_slide(path)) as source:
+        assert source.info.notes == ()
+
+
+def _fractions(*values: float) -> tuple[int, ...]:
+    return tuple(part for value in values for part in (round(value * 10_000), 10_000))
+
+
+_PRIMARIES_OF_NTSC = (319, 5, 6, _fractions(0.67, 0.33, 0.21, 0.71, 0.14, 0.08), True)
+_PRIMARIES_OF_SRGB = (319, 5, 6, _fractions(0.64, 0.33, 0.30, 0.60, 0.15, 0.06), True)
+_WHITE_OF_PAPER = (318, 5, 2, _fractions(0.3457, 0.3585), True)
+
+
+def _curve(power: float, count: int) -> tuple[int, int, int, list[int], bool]:
+    one = [round((value / 255) ** power * 65535) for value in range(256)]
+    return (301, 3, 256 * count, one * count, True)
+
+
+@pytest.mark.parametrize(
+    ("tags", "said"),
+    [
+        ([_PRIMARIES_OF_SRGB, _curve(2.2, 3)], ""),
+        ([_PRIMARIES_OF_NTSC], "its primaries (TIFF without ICC profile) are not read."),
+        ([_WHITE_OF_PAPER], "its primaries (TIFF"),
+        ([_curve(1, 1)], "its curve (TIFF without ICC profile) is not read."),
+        ([_curve(1.8, 3), _PRIMARIES_OF_NTSC], "its curve and its primaries (TIFF"),
+        ([(319, 5, 6, _fractions(*[0.0] * 6), True)], ""),
+    ],
+)
+def test_colors_of_a_tiff(tmp_path: Path, tags: list[Any], said: str) -> None:
+    path = tmp_path / "a.tif"
+    about: dict[str, Any] = {"photometric": "rgb", "metadata": None, "extratags": tags}
+    tifffile.imwrite(path, picture(), **about)
+    with closing(open_slide(path)) as source:
+        assert len(source.info.notes) == bool(said)
+        assert not said or source.info.notes[0].startswith(f"Shown as sRGB: {said}")
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    tifffile.imwrite(path, picture(), iccprofile=profile, **about)
+    with closing(open_slide(path)) as source:
+        assert source.info.notes == ()
+
+
+def test_the_profile_within_a_bmp(tmp_path: Path) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    path = tmp_path / "a.bmp"
+    pixels = picture()
+    rows = np.pad(
+        pixels[::-1, :, ::-1].reshape(len(pixels), -1), ((0, 0), (0, -pixels.shape[1] % 4))
+    )
+    size = struct.pack("<IiiHHIIiiII", 124, *pixels.shape[1::-1], 1, 24, 0, 0, 0, 0, 0, 0)
+    header = size + bytes(16) + b"DEBM" + bytes(48) + struct.pack("<4I", 4, 124, len(profile), 0)
+    start = 14 + len(header) + len(profile)
+    head = struct.pack("<2sIHHI", b"BM", start + rows.size, 0, 0, start)
+    path.write_bytes(head + header + profile + rows.tobytes())
+    with closing(open_slide(path)) as source:
+        assert source.info.icc_profile == profile
+        assert_shows(path, pixels)
+    path.write_bytes(head + header.replace(b"DEBM", b"BGRs") + profile + rows.tobytes())
+    with closing(open_slide(path)) as source:
+        assert source.info.icc_profile is None
 
 
 def test_high_dynamic_range_of_an_avif(tmp_path: Path) -> None:

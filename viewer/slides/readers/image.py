@@ -21,7 +21,7 @@ from viewer.slides.errors import (
 )
 from viewer.slides.kept_chunks import KeptChunks
 from viewer.slides.readers.chunk_windows import KEPT_BYTES, ChunkWindows
-from viewer.slides.readers.coded_colors import coded_color_note
+from viewer.slides.readers.coded_colors import bmp_profile, coded_color_note, exif_color_note
 from viewer.slides.readers.image_chunks import (
     ArrayChunks,
     PillowChunks,
@@ -142,7 +142,8 @@ def open_image(path: Path, image: int | None = None) -> ImageSource | None:
     kind = picture.format or "image"
     profile = picture.info["icc_profile"]
     shown = chunks.range
-    orientation = _orientation(path, picture, is_decoded=in_parts is None)
+    exif = _exif(path, picture, is_decoded=in_parts is None)
+    orientation = _orientation(exif)
     optics = Optics(_mpp_um(picture, orientation))
     info = SlideInfo(
         vendor=kind.lower(),
@@ -151,7 +152,7 @@ def open_image(path: Path, image: int | None = None) -> ImageSource | None:
         icc_profile=profile if _fits(picture) else None,
         properties={"image.format": kind, "image.mode": picture.mode},
         notes=(
-            *_notes(path, picture),
+            *_notes(path, picture, exif),
             *filter(None, [scale_doubt(optics)]),
             *_stretch_note(shown, chunks),
         ),
@@ -251,11 +252,14 @@ class ImageSource(DescribedSource):
         large_chunks().clear()
 
 
-def _orientation(path: Path, picture: Image.Image, *, is_decoded: bool) -> int:
+def _exif(path: Path, picture: Image.Image, *, is_decoded: bool) -> Image.Exif:
     if not is_decoded and picture.format == "PNG" and (data := exif_in_png(path)):
         picture.info["exif"] = data
     # A PNG would decode all of itself, to look for a tag behind the pixels.
-    exif = picture.getexif() if is_decoded else Image.Image.getexif(picture)
+    return picture.getexif() if is_decoded else Image.Image.getexif(picture)
+
+
+def _orientation(exif: Image.Exif) -> int:
     value = exif.get(_EXIF_ORIENTATION)
     return value if isinstance(value, int) and is_orientation(value) else UPRIGHT
 
@@ -274,8 +278,10 @@ def _profile(path: Path, picture: ImageFile) -> bytes | None:
         case "JPEG":  # of which Pillow joins parts that do not belong together
             segments: list[tuple[str, bytes]] = getattr(picture, "applist", [])
             return joined_profile(data for name, data in segments if name == "APP2")
-        case "JPEG2000":  # of which Pillow leaves it out
+        case "JPEG2000":  # of this and the next Pillow leaves it out
             return jpeg2000_profile(path)
+        case "BMP":
+            return bmp_profile(path)
         case _:
             damaged = INCOMPLETE if "icc_profile" in picture.info else None
             return picture.info.get("icc_profile") or damaged
@@ -290,14 +296,17 @@ def _fits(picture: Image.Image) -> bool:
     return picture.mode not in ("CMYK", "LAB")
 
 
-def _notes(path: Path, picture: Image.Image) -> Generator[str]:
+def _notes(path: Path, picture: Image.Image, exif: Image.Exif) -> Generator[str]:
     yield from _frames_note(getattr(picture, "n_frames", 1))
     if picture.mode == "CMYK":
         has_profile = cmyk_profile(picture) is not None
         yield CMYK_THROUGH_PROFILE if has_profile else CMYK_APPROXIMATED
         if picture.format == "JPEG" and "adobe" not in picture.info:
             yield _INKS_UNKNOWN
-    if note := coded_color_note(path, picture.format, picture.info):
+    note = coded_color_note(path, picture.format, picture.info)
+    if not note and not picture.info["icc_profile"] and picture.mode != "CMYK":
+        note = exif_color_note(exif)
+    if note:
         yield note
 
 

@@ -21,6 +21,7 @@ from viewer.slides.errors import (
 )
 from viewer.slides.kept_chunks import KeptChunks
 from viewer.slides.readers.chunk_windows import KEPT_BYTES, ChunkWindows, tile_pieces
+from viewer.slides.readers.coded_colors import colorimetry_note
 from viewer.slides.readers.large_chunks import large_chunks
 from viewer.slides.readers.sample_colors import ColorModel
 from viewer.slides.readers.tiff.errors import ChunkError
@@ -164,6 +165,7 @@ def _source(path: Path, tiff: TiffFile, files: TiffFiles, wanted: int | None) ->
         *(hidden_channels(image.stack, len(image.levels[0].pages)) if axes.is_rgb else ()),
         scale_doubt(optics, raw_resolution_um(page)),
         profile_note([level.page for level in image.levels]),
+        "" if axes.channels or icc_profile(page) else colorimetry_note(page),
     )
     beside = {name: other for other in images if (name := _associated_name(other, image))}
     info = SlideInfo(
