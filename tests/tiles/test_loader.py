@@ -376,6 +376,36 @@ def test_pictures_are_finished_at_once_where_the_view_needs_it_and_later_elsewhe
     loader.close()
 
 
+def test_nothing_is_finished_while_one_view_follows_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All cores paint then, and a frame came twice as late as the one before."""
+    monkeypatch.setattr("viewer.tiles.loader._MOVING_S", 60.0)
+    source, finished = GatedSource(), threading.Event()
+    arrived = threading.Event()
+
+    class Noted(Halves):
+        def finish(self) -> None:
+            finished.set()
+
+    loader = TileLoader(
+        source,
+        lambda _: (Noted(), 100),
+        TileCache[Halves](1 << 20),
+        lambda _: arrived.set(),
+        worker_count=1,
+    )
+    source.gate.set()
+    there = TilePlan(1, (TileKey(1, 3, 3),), (), ())
+    loader.request(there)
+    assert arrived.wait(20)
+    assert not finished.wait(0.2)
+    monkeypatch.setattr("viewer.tiles.loader._MOVING_S", 0.05)
+    loader.request(there)
+    assert finished.wait(20)
+    loader.close()
+
+
 @pytest.mark.parametrize("is_at_rest", [True, False])
 def test_who_does_not_wait_ends_nothing_itself(source: GatedSource, *, is_at_rest: bool) -> None:
     """To end the process that reads a slide takes the window's thread longer than a frame."""

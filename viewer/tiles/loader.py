@@ -57,6 +57,9 @@ readers of what nobody waits for would take processors and Python's lock from it
 _MOST_UNFINISHED = 2000
 _FINISHING_PAUSE_S = 0.003
 """Before each picture that is finished, which holds Python's lock against the window."""
+_MOVING_S = 0.05
+"""After a view was asked for, until pictures are finished: while one follows another all cores
+paint them, and half of this time before a zoom counts as ended is left to finish what it shows."""
 
 
 @runtime_checkable
@@ -129,6 +132,8 @@ class TileLoader(Generic[Picture]):
         self.waits_for_servers = True
         """Whether tiles of a silent server stay wanted; otherwise they count as unreadable."""
         self._away_pause_s = _FIRST_PAUSE_S
+        self._finishing_from_s = 0.0
+        """When what nobody waits for may be made again."""
         self._request_count = self._expected_count = 0
         self.decoded_count = 0
         self._token = next(_tokens)
@@ -206,6 +211,7 @@ class TileLoader(Generic[Picture]):
         wanted = self._missing([*first, *visible, *coarser])
         ahead = self._missing([key for one in plans for key in one.ahead])
         with self._changed:
+            self._finishing_from_s = time.monotonic() + _MOVING_S
             # Workers take from the end.
             self._wanted = wanted[::-1]
             self._ahead = ahead[::-1]
@@ -310,6 +316,7 @@ class TileLoader(Generic[Picture]):
                 may_finish = False
                 while not (key or may_finish or self._neighbors or self._is_closed):
                     has_rested = not self._changed.wait(self._idle_pause_s())
+                    has_rested &= time.monotonic() >= self._finishing_from_s
                     may_finish = has_rested and self._may_finish
                     key = self._next()
                 if self._is_closed:
@@ -375,9 +382,12 @@ class TileLoader(Generic[Picture]):
 
     def _idle_pause_s(self) -> float | None:
         """Return after how long an idle worker looks for work again by itself."""
+        now_s = time.monotonic()
         if self._ahead_from_s:
-            return max(self._ahead_from_s - time.monotonic(), 0.0)
-        return _FINISHING_PAUSE_S if self._may_finish else None
+            return max(self._ahead_from_s - now_s, 0.0)
+        if not self._may_finish:
+            return None
+        return max(self._finishing_from_s - now_s, _FINISHING_PAUSE_S)
 
     @property
     def _may_finish(self) -> bool:
