@@ -20,7 +20,7 @@ from zarr_steps import write_image
 from viewer.folders import cache_folder
 from viewer.slides import SlideSource, TileError, open_slide
 from viewer.slides.combining import open_combined
-from viewer.slides.errors import SlideChangedError
+from viewer.slides.errors import SlideChangedError, SlideLostError
 from viewer.slides.file_version import FileVersion
 from viewer.slides.former_names import former_names
 from viewer.slides.slide_key import slide_key
@@ -288,6 +288,46 @@ def test_the_former_names_are_never_those_of_the_other_file(tmp_path: Path) -> N
                 source.info.is_called(name)
 
 
+def test_a_slide_that_is_gone_is_said_where_it_cannot_be_read_on(
+    tmp_path: Path, sample_slide: Path, shared_slide: Callable[[str], Path]
+) -> None:
+    said = r"cannot be read any more \(No such file or directory\): check that its drive"
+    ndpi, svs = tmp_path / "a.ndpi", tmp_path / "a.svs"
+    shutil.copyfile(shared_slide("slides/test3-DAPI-2-387.ndpi"), ndpi)
+    shutil.copyfile(sample_slide, svs)
+    with closing(open_slide(ndpi)) as source:
+        level = source.levels[0]
+        ndpi.unlink()
+        with pytest.raises(SlideLostError, match=r"^a\.ndpi " + said) as caught:
+            source.read_tile(0, level.columns - 1, level.rows - 1)
+        assert not isinstance(caught.value, SlideChangedError)
+    with closing(open_slide(svs)) as source:
+        svs.unlink()
+        source.read_tile(0, 1, 1)  # what is open
+        assert source.gone.startswith("a.svs is not in its place any more")
+        for picture in source.info.associated:
+            with pytest.raises(SlideLostError, match=r"^a\.svs " + said):
+                source.read_associated(picture)
+        shutil.copyfile(sample_slide, svs)
+        with pytest.raises(SlideChangedError):
+            source.read_tile(0, 1, 1)
+
+
+def test_a_file_of_several_that_is_gone_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = _mirax(tmp_path, monkeypatch)
+    with closing(open_slide(path)) as source:
+        source.info.learn_identity()
+        file = path.with_suffix("") / "Data0000.dat"
+        away = file.rename(tmp_path / "away")
+        with pytest.raises(SlideLostError, match=r"^Data0000\.dat of tissue\.mrxs cannot be read"):
+            source.read_tile(0, 3, 3)
+        away.rename(file)
+        assert source.read_tile(0, 3, 3).shape == (256, 256, 3)
+        assert source.gone == ""
+
+
 def test_the_identity_is_never_that_of_the_other_file(tmp_path: Path) -> None:
     path = tmp_path / "slide.tif"
     tiled(path, 200)
@@ -423,14 +463,18 @@ def test_rights_and_names_of_a_chunk_are_not_its_content(tmp_path: Path, was_rea
             source.read_tile(0, 1, 1)
 
 
+def _mirax(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.syspath_prepend(Path(__file__).parents[2])
+    writer: Any = importlib.import_module("benchmarks.vendor_readers")
+    monkeypatch.setattr(writer, "_SIDE_PX", 1024)
+    return writer.write_mirax(folder)
+
+
 @pytest.mark.parametrize("name", ["Data0000.dat", "Index.dat", "Slidedat.ini"])
 def test_a_file_of_a_mirax_folder_that_changes_is_noticed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.syspath_prepend(Path(__file__).parents[2])
-    writer: Any = importlib.import_module("benchmarks.vendor_readers")
-    monkeypatch.setattr(writer, "_SIDE_PX", 1024)
-    path = writer.write_mirax(tmp_path)
+    path = _mirax(tmp_path, monkeypatch)
     file = path.with_suffix("") / name
     with closing(open_slide(path)) as source:
         assert source.info.vendor == "mirax"
@@ -448,10 +492,7 @@ def test_what_a_mirax_folder_holds_now_is_read_by_a_process_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its main file, by whose version readers were once shared, stays as it is."""
-    monkeypatch.syspath_prepend(Path(__file__).parents[2])
-    writer: Any = importlib.import_module("benchmarks.vendor_readers")
-    monkeypatch.setattr(writer, "_SIDE_PX", 1024)
-    path = writer.write_mirax(tmp_path)
+    path = _mirax(tmp_path, monkeypatch)
     with closing(open_slide(path)) as before:
         before.read_tile(0, 0, 0)
         description = path.with_suffix("") / "Slidedat.ini"

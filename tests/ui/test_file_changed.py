@@ -19,8 +19,8 @@ from viewer.ui.main_window import MainWindow
 from viewer.ui.slides.thumbnails import Thumbnails
 
 
-def _write(path: Path, value: int) -> None:
-    picture = np.full((2048, 2048, 3), value, np.uint8)
+def _write(path: Path, value: int, side_px: int = 2048) -> None:
+    picture = np.full((side_px, side_px, 3), value, np.uint8)
     tifffile.imwrite(path, picture, tile=(256, 256), photometric="rgb", compression="zlib")
 
 
@@ -102,6 +102,29 @@ def _pixels(canvas: SlideCanvas) -> np.ndarray:
     rows = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), -1)
     pixels = rows[:, : image.width() * 4].reshape(image.height(), image.width(), 4)
     return pixels[100:-100, 100:-100, 0]
+
+
+def test_a_slide_that_is_moved_is_shown_on_and_said(
+    window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    path = tmp_path / "S-1.tif"
+    _write(path, 200, 4096)
+    show_slide(window, path, qtbot)
+    pane = window.panes.active
+    away = path.rename(tmp_path / "S-2.tif")
+
+    def go_to(x: int, y: int) -> None:
+        pane.canvas.go_to(Point(x, y), 1.0, animated=False)
+        qtbot.waitUntil(lambda: pane.canvas.is_sharp, timeout=10_000)
+
+    go_to(600, 600)
+    qtbot.waitUntil(pane.bars.notice.isVisible, timeout=10_000)
+    said = pane.bars.notice.sentence.text()
+    assert said.startswith("S-1.tif is not in its place any more: it was moved, renamed or deleted")
+    assert (_pixels(pane.canvas)[:, :300] == 200).all()
+    away.rename(path)
+    go_to(3600, 3600)
+    qtbot.waitUntil(lambda: not pane.bars.notice.isVisible(), timeout=10_000)
 
 
 def test_what_is_drawn_on_one_slide_is_never_seen_on_the_next(

@@ -53,6 +53,8 @@ class StreamedWidget(NavigatedWidget):
     """A sentence: the file is no longer the one that was opened, and no more of it is shown."""
     server_silent = Signal(str)
     """A sentence when the slide's server gives nothing any more, "" when it does again."""
+    file_gone = Signal(str)
+    """A sentence when a file of the slide is not in its place any more, "" when it is again."""
     stalled = Signal(float)
     """Seconds that a read has taken so far when that is long; 0.0 when reads come again."""
     sharp_changed = Signal(bool)
@@ -378,6 +380,7 @@ class StreamedWidget(NavigatedWidget):
             self.file_changed.emit(state.change)
         for name, signal in (
             ("away", self.server_silent),
+            ("gone", self.file_gone),
             ("unreadable", self.unreadable),
             ("is_sharp", self.sharp_changed),
             ("is_coarse", self.coarse_changed),

@@ -15,7 +15,7 @@ from viewer.slides.identity import SlideIdentity
 from viewer.slides.lost_tiles import EVERY_VALUE
 from viewer.slides.region import read_level
 from viewer.slides.slide_key import combined_key
-from viewer.slides.source import lost_in
+from viewer.slides.source import gone_of, lost_in
 from viewer.slides.tile_windows import paste_values, touched
 
 if TYPE_CHECKING:
@@ -146,6 +146,11 @@ class CombinedSource:
 
     def read_associated(self, name: str) -> RgbImage:
         return self._sources[0].read_associated(name)
+
+    @property
+    def gone(self) -> str:
+        """Return a sentence where a file of them is not in its place any more, else ""."""
+        return next(filter(None, map(gone_of, self._sources)), "")
 
     def close(self) -> None:
         for source in self._sources:

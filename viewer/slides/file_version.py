@@ -6,7 +6,8 @@ import os
 import threading
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from viewer.slides.errors import SlideChangedError
+from viewer.errors import reason_of
+from viewer.slides.errors import SlideChangedError, SlideLostError
 from viewer.slides.slide_files import slide_files
 
 if TYPE_CHECKING:
@@ -29,6 +30,15 @@ class Version(Protocol):
 
     def check(self) -> None:
         """Raise SlideChangedError where the slide is another one now."""
+        ...
+
+    def check_there(self) -> None:
+        """Raise SlideLostError where a file of the slide is gone; for a read that failed."""
+        ...
+
+    @property
+    def gone(self) -> str:
+        """Return a sentence where a file was gone at the last look; "" where all were there."""
         ...
 
     def vouch(self, is_same: Callable[[], bool]) -> None:
@@ -78,6 +88,7 @@ class FileVersion:
         self._looks = {name: look_at(name) for name in map(str, files or slide_files(path))}
         self._opened_as = (os.path.realpath(path), *self._looks.values())
         self._has_changed = False
+        self._gone = ""
         self._is_same: Callable[[], bool] | None = None
         self._vouched = 0
         self._lock = threading.Lock()
@@ -101,16 +112,52 @@ class FileVersion:
             One of them was replaced, overwritten or cut, now or at an earlier look.
         """
         if not self._has_changed:
+            gone = ""
             for name, before in self._looks.items():
                 try:
                     now = look_at(name)
                 except OSError:
+                    gone = gone or name
                     continue
                 if now != before and not self._is_vouched_for(name, now):
                     self._has_changed = True
                     break
+            self._gone = gone
         if self._has_changed:
             raise SlideChangedError(self.path)
+
+    def check_there(self) -> None:
+        """Look whether the files are there, after a read that failed.
+
+        Raises
+        ------
+        SlideLostError
+            One of them is gone, or cannot be looked at.
+        """
+        for name in self._looks:
+            try:
+                look_at(name)
+            except OSError as error:
+                raise SlideLostError(
+                    self.path,
+                    f"{self._named(name)} cannot be read any more ({reason_of(error)}): check that "
+                    "its drive or share is connected and that it was not moved, renamed or "
+                    "deleted, then open it again.",
+                ) from error
+
+    @property
+    def gone(self) -> str:
+        """Return a sentence where a file was gone at the last look; "" where all were there."""
+        name = self._gone
+        return name and (
+            f"{self._named(name)} is not in its place any more: it was moved, renamed or deleted, "
+            "or its drive is gone. What is still open of it is shown."
+        )
+
+    def _named(self, name: str) -> str:
+        """Return what a file of the slide is called in a sentence."""
+        own, path = os.path.basename(name), self.path.name
+        return path if own == path else f"{own} of {path}"
 
     def vouch(self, is_same: Callable[[], bool]) -> None:
         """Take what tells by the content whether the slide is still the same, as far as sampled."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from viewer.slides.errors import SlideError, TileError
+from viewer.slides.errors import SlideError, SlideLostError, TileError
 from viewer.slides.identity import SlideIdentity
 from viewer.slides.lost_tiles import EVERY_VALUE
 from viewer.slides.readers.jpeg_tiles import stored_jpeg_tiles
@@ -88,6 +88,11 @@ class GuardedSource:
         return lost_in(self._source, level, column, row, values)
 
     @property
+    def gone(self) -> str:
+        """Return a sentence where a file of the slide is not in its place any more, else ""."""
+        return self._version.gone
+
+    @property
     def silence(self) -> str:
         return silence_of(self._source)
 
@@ -102,8 +107,8 @@ class GuardedSource:
     ) -> NDArray[Any]:
         try:
             values = self._source.read_channels(level, column, row, channels, z, t)
-        except TileError:
-            self._version.check()
+        except TileError as error:
+            self._check_failure(error)
             raise
         self._version.check()
         return values
@@ -111,8 +116,8 @@ class GuardedSource:
     def read_associated(self, name: str) -> RgbImage:
         try:
             image = self._source.read_associated(name)
-        except SlideError:
-            self._version.check()
+        except SlideError as error:
+            self._check_failure(error)
             raise
         self._version.check()
         return image
@@ -127,8 +132,14 @@ class GuardedSource:
             return read(level, column, row)
         try:
             image = read(level, column, row)
-        except TileError:
-            self._version.check()
+        except TileError as error:
+            self._check_failure(error)
             raise
         self._version.check()
         return image
+
+    def _check_failure(self, error: Exception) -> None:
+        """Tell a slide that changed, or is gone, from one of which a part cannot be read."""
+        self._version.check()
+        if not isinstance(error, SlideLostError):
+            self._version.check_there()

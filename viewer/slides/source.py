@@ -285,6 +285,11 @@ def silence_of(source: SlideSource) -> str:
     return str(getattr(source, "silence", ""))
 
 
+def gone_of(source: SlideSource) -> str:
+    """Return a sentence where a file of the source is not in its place any more, else ""."""
+    return str(getattr(source, "gone", ""))
+
+
 def lost_in(
     source: SlideSource, level: int, column: int, row: int, values: ShownValues = EVERY_VALUE
 ) -> list[TileError]:
@@ -340,3 +345,7 @@ class _AlteredSource:
     @property
     def silence(self) -> str:
         return silence_of(self._source)
+
+    @property
+    def gone(self) -> str:
+        return gone_of(self._source)

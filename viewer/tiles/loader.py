@@ -16,7 +16,7 @@ from viewer import warm_memory
 from viewer.cores import keep_apart
 from viewer.slides.errors import SlideAwayError, SlideLostError, TileError
 from viewer.slides.lost_tiles import EVERY_VALUE, ShownValues
-from viewer.slides.source import becoming_of, expect, screen_tile, silence_of
+from viewer.slides.source import becoming_of, expect, gone_of, screen_tile, silence_of
 from viewer.tiles.cache import CachedTile, TileCache, TileKey
 from viewer.tiles.rendering import ValueTiles
 from viewer.unwaited_thread import UnwaitedThread
@@ -129,6 +129,8 @@ class TileLoader(Generic[Picture]):
         """A sentence once the file was found to be another than the one that was opened."""
         self.away = ""
         """A sentence while the slide's server is silent; tiles are asked for again and again."""
+        self.gone = ""
+        """A sentence while a file of the slide is not in its place; what is open of it is read."""
         self.waits_for_servers = True
         """Whether tiles of a silent server stay wanted; otherwise they count as unreadable."""
         self._away_pause_s = _FIRST_PAUSE_S
@@ -531,6 +533,7 @@ class TileLoader(Generic[Picture]):
                 "an unexpected error, see the log."
             )
             return
+        self.gone = gone_of(self.source)
         if self.away and not silence_of(self.source):  # what is at hand says nothing of the server
             self.away, self._away_pause_s = "", _FIRST_PAUSE_S
         is_coarsest = key.level == len(self.source.levels) - 1

@@ -34,6 +34,8 @@ class StreamState(msgspec.Struct, frozen=True):
         A sentence once the file is no longer the one that was opened.
     away
         A sentence while the slide's server is silent.
+    gone
+        A sentence while a file of the slide is not in its place.
     """
 
     is_sharp: bool = False
@@ -41,6 +43,7 @@ class StreamState(msgspec.Struct, frozen=True):
     unreadable: str = ""
     change: str = ""
     away: str = ""
+    gone: str = ""
 
 
 class TileStream(Generic[Picture]):
@@ -107,6 +110,7 @@ class TileStream(Generic[Picture]):
             failures.get(seen[0], "") if all(key in failures for key in seen) else "",
             loader.change,
             loader.away,
+            loader.gone,
         )
 
     def failure(self, key: TileKey) -> str:

@@ -118,5 +118,12 @@ class _Version:
     def check(self) -> None:
         self._file.check()
 
+    def check_there(self) -> None:
+        """Pass it over: a server that is silent says so by itself."""
+
+    @property
+    def gone(self) -> str:
+        return ""
+
     def vouch(self, is_same: Callable[[], bool]) -> None:
         """Pass it over: a server tells versions apart by itself."""

@@ -120,6 +120,13 @@ class PaneBars(QObject):
         else:
             self.notice.hide()
 
+    def tell_gone(self, sentence: str) -> None:
+        """Say that a file of the slide is not in its place any more; "" once it is again."""
+        if sentence:
+            self.notice.tell(sentence, "warning")
+        else:
+            self.notice.hide()
+
     def tell_unreadable(self, reason: str) -> None:
         """Say why nothing of what is looked at can be read; "" once some of it can again."""
         if reason:

@@ -295,6 +295,7 @@ class SlidePane(QFrame):
         canvas.look_changed.connect(self._on_look_changed)
         canvas.file_changed.connect(self._on_file_changed)
         canvas.server_silent.connect(self.bars.tell_silence)
+        canvas.file_gone.connect(self._on_file_gone)
         canvas.unreadable.connect(self._on_unreadable)
         self._status.changed.connect(lambda: self.status_changed.emit(self))
         bars, opening = self.bars, self._opening
@@ -434,6 +435,10 @@ class SlidePane(QFrame):
         if self._shown is not None:
             self._opening.request = self._shown
         self.bars.notice.tell(sentence, "error", "Open again")
+
+    def _on_file_gone(self, sentence: str) -> None:
+        if not self._is_outdated:
+            self.bars.tell_gone(sentence)
 
     def _on_failed(self, error: Exception) -> None:
         path = self.asked_path
