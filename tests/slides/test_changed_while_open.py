@@ -24,7 +24,7 @@ from viewer.slides.errors import SlideChangedError, SlideLostError
 from viewer.slides.file_version import FileVersion
 from viewer.slides.former_names import former_names
 from viewer.slides.slide_key import slide_key
-from viewer.slides.source import expect, screen_tile
+from viewer.slides.source import expect, gone_of, screen_tile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -304,7 +304,7 @@ def test_a_slide_that_is_gone_is_said_where_it_cannot_be_read_on(
     with closing(open_slide(svs)) as source:
         svs.unlink()
         source.read_tile(0, 1, 1)  # what is open
-        assert source.gone.startswith("a.svs is not in its place any more")
+        assert gone_of(source).startswith("a.svs is not in its place any more")
         for picture in source.info.associated:
             with pytest.raises(SlideLostError, match=r"^a\.svs " + said):
                 source.read_associated(picture)
@@ -325,7 +325,7 @@ def test_a_file_of_several_that_is_gone_is_named(
             source.read_tile(0, 3, 3)
         away.rename(file)
         assert source.read_tile(0, 3, 3).shape == (256, 256, 3)
-        assert source.gone == ""
+        assert gone_of(source) == ""
 
 
 def test_the_identity_is_never_that_of_the_other_file(tmp_path: Path) -> None:

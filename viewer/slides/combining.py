@@ -150,7 +150,7 @@ class CombinedSource:
     @property
     def gone(self) -> str:
         """Return a sentence where a file of them is not in its place any more, else ""."""
-        return next(filter(None, map(gone_of, self._sources)), "")
+        return next((gone for source in self._sources if (gone := gone_of(source))), "")
 
     def close(self) -> None:
         for source in self._sources:
