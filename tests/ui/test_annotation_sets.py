@@ -197,6 +197,39 @@ def test_a_set_is_copied_removed_and_brought_back(slide_window: MainWindow, qtbo
     assert list(set_document(window, qtbot, "Set 2")) == [drawn]
 
 
+def test_a_set_goes_by_a_key_and_an_empty_one_points_to_the_others(
+    slide_window: MainWindow, qtbot: QtBot
+) -> None:
+    window = slide_window
+    sets = ready(window, qtbot)
+    notice, tree = window.annotations.panel.notice, panel_of(window).tree
+    assert notice.text().startswith("No annotations yet.")
+    kept = draw(window, 0)
+    new_set(window, qtbot)
+    qtbot.waitUntil(lambda: window.annotations.can_annotate)
+    other = "Set 2 is empty: click another set under Sets to work on its annotations."
+    qtbot.waitUntil(lambda: notice.text() == other)
+    window.commands["edit.select_all"].trigger()
+    assert window.status.currentMessage() == other
+    drawn = draw(window, 100)
+    assert not notice.isVisible()
+    active = window.annotations.active
+    assert active is not None
+    active.selection.choose({drawn.id})
+    tree.setFocus()
+    tree.setCurrentItem(tree.topLevelItem(row_of(window, "Set 2")))
+    qtbot.keyClick(tree, Qt.Key.Key_Delete)
+    qtbot.waitUntil(lambda: row_of(window, "Set 2") == -1)
+    assert '"Bring back removed set"' in window.status.currentMessage()
+    assert list(drawn_on(window)) == [kept]
+    tree.setCurrentItem(tree.topLevelItem(0))
+    qtbot.keyClick(tree, Qt.Key.Key_Delete)
+    qtbot.waitUntil(
+        lambda: window.status.currentMessage() == "My annotations stays: it is the first."
+    )
+    assert sets.current.label == MINE
+
+
 def test_who_reads_decides_where_a_stroke_goes(slide_window: MainWindow, qtbot: QtBot) -> None:
     window = slide_window
     ready(window, qtbot)

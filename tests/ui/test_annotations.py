@@ -269,6 +269,30 @@ def test_the_list_is_searched_and_its_menu_acts(listed: MainWindow, qtbot: QtBot
     assert "Necrosis (1)" in _rows(listed)
 
 
+def test_keys_lead_from_the_search_to_what_was_found(listed: MainWindow, qtbot: QtBot) -> None:
+    _draw(listed, qtbot)
+    press(qtbot, listed, Qt.Key.Key_1, CTRL)
+    found = _draw(listed, qtbot, at=RIGHT_OF_MIDDLE)
+    press(qtbot, listed, Qt.Key.Key_3, CTRL)
+    panel, active = listed.annotations.panel, listed.annotations.active
+    assert active is not None
+    active.selection.choose(frozenset())
+    for key in (Qt.Key.Key_Down, Qt.Key.Key_Return):
+        qtbot.mouseClick(panel.filter, LEFT)
+        qtbot.keyClicks(panel.filter, "zzz")
+        qtbot.waitUntil(lambda: panel.notice.text() == "No annotation of this set matches.")
+        qtbot.keyClick(panel.filter, key)
+        assert panel.filter.hasFocus()
+        panel.filter.selectAll()
+        qtbot.keyClicks(panel.filter, "immune")
+        qtbot.keyClick(panel.filter, key)
+        assert panel.tree.hasFocus()
+        assert set(active.selection) == {found.id}
+        assert not panel.notice.isVisible()
+        panel.filter.clear()
+        qtbot.waitUntil(lambda: len(_rows(listed)) == 2)
+
+
 def test_locked_annotations_stay_as_they_are(listed: MainWindow, qtbot: QtBot) -> None:
     drawn = _draw(listed, qtbot)
     active = _active(listed, qtbot)

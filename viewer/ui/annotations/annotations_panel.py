@@ -19,7 +19,6 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QHeaderView,
     QLabel,
-    QLineEdit,
     QPlainTextEdit,
     QPushButton,
     QSizePolicy,
@@ -32,6 +31,7 @@ from PySide6.QtWidgets import (
 from viewer.canvas.qt_guard import guarded
 from viewer.ui.annotations.annotation_cells import AUTHOR, CHANGED, LOCK, NAME, SIZE
 from viewer.ui.annotations.class_list import ClassList
+from viewer.ui.search_field import SearchField
 from viewer.ui.shell.panel import Panel, shows_state
 from viewer.ui.widgets import IconButton, KeyKeeper
 
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from viewer.ui.annotations.class_list import ClassRow
 
 _TYPING_MS = 250
+_NONE_FOUND = "No annotation of this set matches."
 _MOST_UNFOLDED = 1000
 """A class of more annotations stays folded until it is asked for."""
 _WIDTHS_PX = {SIZE: 116, LOCK: 24, AUTHOR: 110, CHANGED: 140}
@@ -134,6 +135,8 @@ class AnnotationsPanel(Panel):
         super().__init__("Annotations", parent)
         self.setObjectName("annotations")
         self._described_id: UUID | None = None
+        self._told = ""
+        """What `show_notice` was given."""
         self._is_showing = False
 
     def build(self) -> None:
@@ -148,10 +151,7 @@ class AnnotationsPanel(Panel):
         self.classes = IconButton(
             "mdi6.pencil-outline", "Edit the classes: names, colors and keys", self
         )
-        self.filter = QLineEdit(self)
-        self.filter.setPlaceholderText("Find by name, class, text or author")
-        self.filter.setAccessibleName("Find annotations")
-        self.filter.setClearButtonEnabled(True)
+        self.filter = SearchField("Find by name, class, text or author", "Find annotations", self)
         self.notice = QLabel(self)
         self.figures = QLabel(self)
         for label in (self.notice, self.figures):
@@ -214,6 +214,12 @@ class AnnotationsPanel(Panel):
 
     def show_notice(self, sentence: str) -> None:
         """Why nothing can be changed, or where there is nothing; "" hides it."""
+        self._told = sentence
+        self._show_notice()
+
+    def _show_notice(self) -> None:
+        finds_none = bool(self.filter.text().strip()) and self.model.rowCount() == 0
+        sentence = _NONE_FOUND if finds_none and not self.model.is_filling else self._told
         self.notice.setText(sentence)
         self.notice.setVisible(bool(sentence))
 
@@ -319,11 +325,24 @@ class AnnotationsPanel(Panel):
         )
         tree.selectionModel().selectionChanged.connect(lambda *_: self._on_selected())
         self.model.filled.connect(self._unfold)
+        self.model.filled.connect(self._show_notice)
         self.model.rowsInserted.connect(lambda parent, *_: self._unfold_new(parent))
         self.filter.textChanged.connect(lambda _: self._pause.start())
         self._pause.timeout.connect(lambda: self.model.set_filter(self.filter.text()))
+        self.filter.went_on.connect(self._go_to_found)
         self.description.written.connect(self._on_written)
         self.visibilityChanged.connect(lambda visible: self.shown.emit() if visible else None)
+
+    def _go_to_found(self) -> None:
+        """Put the keyboard on the list, and select the first annotation that was found."""
+        self._pause.stop()
+        self.model.set_filter(self.filter.text())
+        group = self.model.index(0, 0)
+        first = self.model.index(0, 0, group)
+        if first.isValid():
+            self.tree.expand(group)
+            self.tree.setCurrentIndex(first)
+            self.tree.setFocus(Qt.FocusReason.OtherFocusReason)
 
     def _unfold(self) -> None:
         for row in range(self.model.rowCount()):

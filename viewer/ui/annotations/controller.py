@@ -97,7 +97,7 @@ class AnnotationsController(QObject):
         self.banner = NoticeBar(window.window())
         self.reading = ReadingBar(window.window(), lambda: window.panes)
         self.panel = AnnotationsPanel(window.window())
-        self.editing = EditingCommands(window, lambda: self.active, self)
+        self.editing = EditingCommands(window, lambda: self.active, lambda: self.active_sets, self)
         self.models = ModelCommands(window, self, self)
         self.training = TrainingFiles(window, self, self)
         self.files = AnnotationFiles(window, self, self.training, self)
@@ -354,6 +354,7 @@ class AnnotationsController(QObject):
         self.classes.touch(step)
         self.sets.touch(entry)
         if entry is not sets.current:
+            self._listing.show_notice()
             return  # its layers follow by themselves
         slide = entry.annotations
         showing = [each for each in self._panes.values() if each.slide is slide]

@@ -18,7 +18,7 @@ from viewer.annotations.simplifying import simplified
 from viewer.canvas.annotating.edit_context import HIDDEN
 from viewer.ui.annotations.annotation_clipboard import AnnotationClipboard
 from viewer.ui.annotations.bulk_edits import MANY, BulkEdits, BulkEditsHost
-from viewer.ui.annotations.wording import LOCKED, many
+from viewer.ui.annotations.wording import LOCKED, many, where_others_are
 from viewer.ui.background_runner import BackgroundRunner
 from viewer.ui.services import CommandHost, PaneHost
 from viewer.uncollected import uncollected
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from viewer.annotations.document_state import DocumentState
     from viewer.annotations.pixel_calibration import PixelCalibration
     from viewer.ui.annotations.pane_annotations import PaneAnnotations
+    from viewer.ui.annotations.slide_sets import SlideSets
     from viewer.ui.annotations.toolbox import Toolbox
 
 _AT_ONCE = 300
@@ -63,11 +64,13 @@ class EditingCommands(QObject):
         self,
         window: EditingHost,
         active: Callable[[], PaneAnnotations | None],
+        sets: Callable[[], SlideSets | None],
         parent: QObject,
     ) -> None:
         super().__init__(parent)
         self._window = window
         self._active = active
+        self._sets = sets
         self._background = BackgroundRunner("edit annotations", 1, self)
         self.bulk = BulkEdits(window, self)
         commands = window.commands
@@ -265,7 +268,9 @@ class EditingCommands(QObject):
         active.choose_found(found, lambda _: self._say_selected(active))
 
     def _say_selected(self, active: PaneAnnotations) -> None:
-        self._window.say(f"{many(len(active.selection))} selected.")
+        count = len(active.selection)
+        elsewhere = "" if count else where_others_are(self._sets())
+        self._window.say(elsewhere or f"{many(count)} selected.")
 
     # Shapes ----------------------------------------------------------------------------------
 

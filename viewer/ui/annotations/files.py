@@ -374,7 +374,8 @@ class AnnotationFiles(QObject):
             done = [f"{many(added)} of {path.name} added to {slide.name}"] if added else []
             done += [f"{many(replaced)} of {slide.name} replaced by {path.name}"] * bool(replaced)
             sentences.append(
-                f"{', '.join(done)}, in a set of its own: click it under Sets to change it."
+                f"{', '.join(done)}, in a set of its own: click it under Sets to change it, "
+                "Del there removes it."
             )
             if read.beside:
                 sentences.append(

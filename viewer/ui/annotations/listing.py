@@ -8,6 +8,7 @@ from PySide6.QtCore import QObject, QPoint, Qt
 from PySide6.QtWidgets import QMenu
 
 from viewer.ui.annotations.services import KeptSets
+from viewer.ui.annotations.wording import where_others_are
 from viewer.ui.services import CommandHost, PaneHost
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from viewer.ui.annotations.annotations_panel import AnnotationsPanel
     from viewer.ui.annotations.class_commands import ClassCommands
     from viewer.ui.annotations.editing_commands import EditingCommands
+    from viewer.ui.annotations.slide_sets import SlideSets
 
 _MENU = ("annotate.lock", "edit.duplicate", "edit.copy", "annotate.count", "edit.delete")
 
@@ -77,7 +79,7 @@ class Listing(QObject):
         """Whether the active pane's slide can be drawn on, and where to begin."""
         active = self._kept.active
         if active is not None and self._panel.is_built:
-            self._panel.show_notice(_notice(active.document))
+            self._panel.show_notice(_notice(active.document, self._kept.active_sets))
 
     def follow(self, step: Edit) -> None:
         """Shows what a step of the active pane's document changed."""
@@ -135,8 +137,10 @@ class Listing(QObject):
         menu.popup(at)
 
 
-def _notice(document: Document) -> str:
+def _notice(document: Document, sets: SlideSets | None) -> str:
     if document.is_read_only:
         another = "Another window draws on this slide: nothing can be changed here."
         return document.why_read_only or another
-    return "" if len(document) else "No annotations yet. Pick a tool at the left (R, P, B)."
+    if len(document):
+        return ""
+    return where_others_are(sets) or "No annotations yet. Pick a tool at the left (R, P, B)."

@@ -83,6 +83,7 @@ class SetCommands(QObject):
         self._panel.shown_changed.connect(self._set_shown, queued)
         self._panel.lock_changed.connect(self._set_locked, queued)
         self._panel.current_chosen.connect(self.draw_in, queued)
+        self._panel.removal_requested.connect(self._remove_chosen, queued)
         self._panel.menu_requested.connect(self._open_menu)
 
     def shut_down(self) -> None:
@@ -309,6 +310,15 @@ class SetCommands(QObject):
         self._window.commands["panels.comparison"].setChecked(False)
         self._window.commands["panels.comparison"].trigger()
 
+    def _remove_chosen(self, entry: SetEntry) -> None:
+        sets = self._kept.active_sets
+        if sets is None or entry not in sets.entries:
+            return
+        if _may_go(entry):
+            self._remove(sets, entry)
+        else:
+            self._window.say(entry.listed.why_locked or f"{entry.label} stays: it is the first.")
+
     def _remove(self, sets: SlideSets, entry: SetEntry) -> None:
         self._removed.append((sets, entry.listed))
         sets.remove(entry)
@@ -334,8 +344,6 @@ class SetCommands(QObject):
         entry.annotations.when_open(act)
 
     def _open_menu(self, entry: SetEntry, at: QPoint) -> None:
-        from viewer.annotations.sets.annotation_set import MY_ANNOTATIONS
-
         sets = self._kept.active_sets
         if sets is None:
             return
@@ -355,9 +363,16 @@ class SetCommands(QObject):
             menu.addAction(self._window.commands[name])
         menu.addSeparator()
         remove = menu.addAction("&Remove", lambda: self._remove(sets, entry))
-        remove.setEnabled(entry.is_own and entry.listed.which.key.name != MY_ANNOTATIONS)
+        remove.setEnabled(_may_go(entry))
         menu.addAction(self._window.commands["annotate.restore_set"])
         menu.popup(at)
+
+
+def _may_go(entry: SetEntry) -> bool:
+    """Return whether the reader may remove a set: each but the first of their own."""
+    from viewer.annotations.sets.annotation_set import MY_ANNOTATIONS
+
+    return entry.is_own and entry.listed.which.key.name != MY_ANNOTATIONS
 
 
 def _copies(annotations: Iterable[Annotation]) -> list[Annotation]:

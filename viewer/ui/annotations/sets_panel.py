@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QTreeWidgetItem, QVBoxLayout, QWidget
 
 from viewer.canvas.qt_guard import guarded
 from viewer.ui.theme import icon
-from viewer.ui.widgets import KeyedTree, plain_tip, set_up_columns
+from viewer.ui.widgets import KeyedTree, KeyKeeper, plain_tip, set_up_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,11 +30,23 @@ _KINDS = {
 }
 
 
+class _DeleteKeeper(KeyKeeper):
+    """Keeps Del, which removes a set; elsewhere it deletes annotations."""
+
+    def wants(self, event: QKeyEvent) -> bool:
+        return event.key() == Qt.Key.Key_Delete or super().wants(event)
+
+
 class SetTree(KeyedTree):
-    """Enter draws in a set, Space hides or shows it."""
+    """Enter draws in a set, Space hides or shows it, Del removes it."""
 
     taken = Signal()
     eye_pressed = Signal()
+    delete_pressed = Signal()
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        _DeleteKeeper(self)
 
     @guarded()
     def keyPressEvent(self, event: QKeyEvent) -> None:
@@ -42,6 +54,8 @@ class SetTree(KeyedTree):
             self.taken.emit()
         elif event.key() == Qt.Key.Key_Space:
             self.eye_pressed.emit()
+        elif event.key() == Qt.Key.Key_Delete:
+            self.delete_pressed.emit()
         else:
             super().keyPressEvent(event)
 
@@ -55,6 +69,8 @@ class SetsPanel(QWidget):
     """A SetEntry, and whether it is to be locked."""
     current_chosen = Signal(object)
     """The SetEntry that strokes are to go to."""
+    removal_requested = Signal(object)
+    """The SetEntry that is to go."""
     menu_requested = Signal(object, QPoint)
     """A SetEntry, and a place in global coordinates."""
 
@@ -75,6 +91,7 @@ class SetsPanel(QWidget):
         self.tree.itemClicked.connect(self._on_clicked)
         self.tree.taken.connect(self._take)
         self.tree.eye_pressed.connect(self._turn_eye)
+        self.tree.delete_pressed.connect(self._ask_removal)
         self.tree.customContextMenuRequested.connect(self._on_menu)
         self.show_sets([], None)
 
@@ -163,6 +180,10 @@ class SetsPanel(QWidget):
     def _turn_eye(self) -> None:
         if self.chosen is not None:
             self.shown_changed.emit(self.chosen, not self.chosen.is_shown)
+
+    def _ask_removal(self) -> None:
+        if self.chosen is not None:
+            self.removal_requested.emit(self.chosen)
 
     def _on_menu(self, at: QPoint) -> None:
         entry = self._entry_of(self.tree.itemAt(at))

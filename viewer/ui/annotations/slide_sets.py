@@ -55,6 +55,11 @@ class SetEntry(msgspec.Struct, eq=False):
         return locked or bool(self.listed.why_locked)
 
     @property
+    def has_annotations(self) -> bool:
+        """Return whether it holds any, as far as it was read."""
+        return self.annotations is not None and len(self.annotations.document) > 0
+
+    @property
     def is_own(self) -> bool:
         """Return whether the reader may draw in it, once it is not locked."""
         return not self.listed.why_locked

@@ -9,6 +9,7 @@ from viewer.ui.annotations.shown import kind_of
 
 if TYPE_CHECKING:
     from viewer.annotations.selection import Selection
+    from viewer.ui.annotations.slide_sets import SlideSets
 
 LOCKED = "Locked annotations stay as they are (Ctrl+K unlocks)."
 
@@ -16,6 +17,15 @@ LOCKED = "Locked annotations stay as they are (Ctrl+K unlocks)."
 def many(count: int) -> str:
     """Return a number of annotations."""
     return plural(count, "annotation")
+
+
+def where_others_are(sets: SlideSets | None) -> str:
+    """Say that the set in hand is empty while others hold annotations; "" where none does."""
+    if sets is None or not any(each.has_annotations for each in sets.entries):
+        return ""
+    return (
+        f"{sets.current.label} is empty: click another set under Sets to work on its annotations."
+    )
 
 
 def selection_sentence(selection: Selection) -> str:
