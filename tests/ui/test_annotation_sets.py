@@ -216,13 +216,12 @@ def test_a_set_goes_by_a_key_and_an_empty_one_points_to_the_others(
     active = window.annotations.active
     assert active is not None
     active.selection.choose({drawn.id})
-    tree.setFocus()
-    tree.setCurrentItem(tree.topLevelItem(row_of(window, "Set 2")))
+    click(window, "Set 2", NAME)
     qtbot.keyClick(tree, Qt.Key.Key_Delete)
     qtbot.waitUntil(lambda: row_of(window, "Set 2") == -1)
     assert '"Bring back removed set"' in window.status.currentMessage()
     assert list(drawn_on(window)) == [kept]
-    tree.setCurrentItem(tree.topLevelItem(0))
+    click(window, MINE, NAME)
     qtbot.keyClick(tree, Qt.Key.Key_Delete)
     qtbot.waitUntil(
         lambda: window.status.currentMessage() == "My annotations stays: it is the first."
