@@ -79,6 +79,92 @@ def test_any_tag_of_any_directory_counts(tmp_path: Path, name: str) -> None:
     assert len(keys) == len(places) + 1
 
 
+def counts_all_over(path: Path, start: int, size: int, places: int = 25) -> bool:
+    """Return whether each of some bytes of a part of a file decides the key."""
+    keys = {slide_key(path)}
+    whole = path.read_bytes()
+    for number in range(places):
+        at = start + (size - 1) * number // (places - 1)
+        with changed(path, at, bytes([whole[at] ^ 1])):
+            keys.add(slide_key(path))
+    return len(keys) == places + 1
+
+
+def test_all_of_a_long_value_counts_and_tags_behind_it_too(tmp_path: Path) -> None:
+    path = tmp_path / "long.tif"
+    noise = np.random.default_rng(3).integers(0, 255, (1024, 1024, 3), np.uint8)
+    texts = [(270, 2, 0, "<OME>" + "x" * size, True) for size in (700_000, 900_000)]
+    with tifffile.TiffWriter(path) as out:
+        for text in texts:
+            out.write(noise, tile=(256, 256), photometric="rgb", metadata=None, extratags=[text])
+        out.write(noise, tile=(256, 256), photometric="rgb", metadata=None, software="A")
+    with tifffile.TiffFile(path) as tiff:
+        tags = [page.aspage().tags for page in tiff.pages]
+        values = [each["ImageDescription"] for each in tags[:2]]
+        software = tags[2]["Software"]
+    for tag in values:
+        assert counts_all_over(path, tag.valueoffset, tag.valuebytecount)
+    assert counts_all_over(path, software.valueoffset, 2, 2)
+
+
+def test_all_that_is_said_before_and_behind_pixels_counts(tmp_path: Path) -> None:
+    noise = np.random.default_rng(4).integers(0, 255, 8_000_000, np.uint8).tobytes()
+    path = tmp_path / "a.png"  # or JPEG, JPEG 2000, iSyntax, DICOM: a head, pixels, a tail
+    path.write_bytes(b"\x89PNG" + noise)
+    assert counts_all_over(path, 0, 1_500_000)
+    assert counts_all_over(path, path.stat().st_size - 500_000, 500_000)
+
+
+def test_the_metadata_of_a_czi_counts_wherever_it_lies(tmp_path: Path) -> None:
+    create_czi = pytest.importorskip("pylibCZIrw.czi").create_czi
+    path = tmp_path / "a.czi"
+    noise = np.random.default_rng(5).integers(0, 255, (1024, 1024, 3), np.uint8)
+    with create_czi(str(path), compression_options="uncompressed:") as document:
+        for number in range(3):
+            document.write(noise, plane={"C": 0, "Z": 0, "T": 0}, location=(1024 * number, 0))
+        document.write_metadata("field", scale_x=2.5e-7, scale_y=2.5e-7)
+    data = path.read_bytes()
+    at = data.index(b"ZISRAWMETADATA")
+    # ZEN writes pictures of the label behind it, which can be long.
+    moved = bytearray(data[:at] + data[:4_000_000] + data[at:])
+    for position in (84, 92, 104):
+        (before,) = struct.unpack_from("<Q", moved, position)
+        assert data[before : before + 7] == b"ZISRAWD"[:7] or position != 84
+        if before >= at:
+            struct.pack_into("<Q", moved, position, before + 4_000_000)
+    moved += bytes(2_000_000)
+    path.write_bytes(moved)
+    text = moved.index(b"<Metadata", at + 4_000_000)
+    assert counts_all_over(path, text, 200)
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_all_of_a_long_header_of_dicom_counts(
+    tmp_path: Path, shared_slide: Callable[[str], Path], count: int
+) -> None:
+    source = min(shared_slide("dicom-folder").rglob("*.dcm"))
+    for number in range(count):
+        dataset = pydicom.dcmread(source)
+        dataset.add_new(0x52009230, "SQ", [])
+        groups = [pydicom.Dataset() for _ in range(2000)]
+        for each in groups:
+            each.FrameComments = "c" * 80
+        dataset.PerFrameFunctionalGroupsSequence = groups
+        dataset.PixelData = pydicom.encaps.encapsulate([bytes([number]) * 4_000_000])
+        dataset.save_as(tmp_path / f"{number}.dcm")
+    path = tmp_path / "0.dcm"
+    assert len(slide_files(path)) == count
+    data = path.read_bytes()
+    start, end = data.index(b"cccc"), data.rindex(b"cccc")
+    assert end - start > 170_000
+    comments = [at for at in range(start, end, 7001) if data[at : at + 1] == b"c"]
+    keys = {slide_key(path)}
+    for at in comments:
+        with changed(path, at, b"d"):
+            keys.add(slide_key(path))
+    assert len(keys) == len(comments) + 1
+
+
 def test_tiles_of_each_level_count(tmp_path: Path) -> None:
     path = big_slide(tmp_path / "levels.tif")
     whole = path.read_bytes()

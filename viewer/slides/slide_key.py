@@ -13,6 +13,7 @@ from collections import deque
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
+from viewer.slides.czi_descriptions import czi_descriptions
 from viewer.slides.readers.shared_file import shared_file
 from viewer.slides.remote.address import RemotePath, is_dicom_address
 from viewer.slides.remote.ranged import ranges_of
@@ -34,6 +35,9 @@ _PREFIX = "s1-"
 _WHOLE_BYTES = 3 << 20
 """A file of this size or less is read as a whole."""
 _END_BYTES = 1 << 16
+_HEAD_BYTES, _TAIL_BYTES = 3 << 19, 1 << 19
+"""The same of files without directories that are read: all that is said of an image stands there,
+before its pixels or behind them."""
 _SAMPLES = 96
 _SAMPLE_BYTES = 1 << 13
 _TILES = 96
@@ -41,7 +45,8 @@ _TILE_BYTES = 1 << 12
 _DIRECTORY_BYTES = 2 << 20
 """For directories and what their tags hold; tiles, ends and samples have the rest."""
 _VALUE_BYTES = 1 << 19
-"""Of the value of one tag; of a longer one its beginning, middle and end."""
+"""Of the value of one tag; longer ones share what is left, and of what has no room there its
+beginning, middle and end are read."""
 _LIST_BYTES = 1 << 15
 """The same for the lists of tiles, which can be longer than all the rest."""
 _MOST_DIRECTORIES = 4096
@@ -179,10 +184,16 @@ def _outline(part: _Part) -> Iterator[bytes]:
     if size <= _WHOLE_BYTES:
         yield part.read(0, size)
         return
-    yield from _directories(part)
-    yield _archive_directory(part)
-    yield part.read(0, _END_BYTES)
-    yield part.read(size - _END_BYTES, _END_BYTES)
+    has_directories = False
+    for data in (*_directories(part), _archive_directory(part)):
+        has_directories |= bool(data)
+        yield data
+    head_bytes, tail_bytes = _END_BYTES, _END_BYTES
+    if not has_directories:
+        yield from czi_descriptions(part)
+        head_bytes, tail_bytes = _HEAD_BYTES, _TAIL_BYTES
+    yield part.read(0, head_bytes)
+    yield part.read(size - tail_bytes, tail_bytes)
     for index in range(_SAMPLES):
         yield part.read(size * (index + 1) // (_SAMPLES + 1), _SAMPLE_BYTES)
 
@@ -231,8 +242,10 @@ def _manifest(path: Path, files: tuple[Path, ...]) -> list[bytes]:
             for data in _directories(part) if is_tiff else ():
                 digest.update(data)
             piece = max(1, part.left_bytes // 4)
-            for offset in (0, (size - piece) // 2, max(piece, size - piece)):
-                digest.update(part.read(max(0, offset), piece))
+            head = piece if is_tiff else 2 * piece  # what is said of an image stands before it
+            digest.update(part.read(0, head))
+            for offset in (max(head, (size - piece) // 2), max(head, size - piece)):
+                digest.update(part.read(offset, piece))
         entries.append(digest.digest())
     return sorted(entries)
 
@@ -266,6 +279,7 @@ def _directories(part: _Part) -> Iterator[bytes]:
     kept, part.left_bytes = part.left_bytes - most_bytes, most_bytes
     walk = _Walk(part, words)
     yield from walk.entries(struct.unpack_from(words.next, head, words.first_at)[0])
+    yield from walk.long_values()
     part.left_bytes += kept
     lists = walk.lists
     for offsets, counts in lists:
@@ -284,6 +298,8 @@ class _Walk:
         self._part = part
         self._words = words
         self.lists: list[tuple[_List, _List]] = []
+        self._long: list[tuple[int, int]] = []
+        """Where long values are, and how long: they are read behind all others."""
 
     def entries(self, first: int) -> Iterator[bytes]:
         """Yield the bytes of the directory at `first`, of its values, and of all it leads to."""
@@ -332,9 +348,11 @@ class _Walk:
                     high = struct.unpack_from(f"{words.order}I", block, size + 8 + 4 * index)[0]
                     value_at += high << 32
                 is_list = code in _OFFSET_TAGS or code in _OFFSET_TAGS.values()
-                yield from self._value(
-                    value_at, each * length, _LIST_BYTES if is_list else _VALUE_BYTES
-                )
+                if is_list or each * length <= _VALUE_BYTES:
+                    most_bytes = _LIST_BYTES if is_list else _VALUE_BYTES
+                    yield from self._value(value_at, each * length, most_bytes)
+                else:
+                    self._long.append((value_at, each * length))
             lists[code] = (value_at, length, each)
             if code in _DIRECTORY_TAGS:
                 numbers = range(min(length, _MOST_DIRECTORIES))
@@ -344,6 +362,12 @@ class _Walk:
                 self.lists.append((lists[offsets], lists[counts]))
         if len(block) >= size + struct.calcsize(words.next):
             waiting.append(struct.unpack_from(words.next, block, size)[0])
+
+    def long_values(self) -> Iterator[bytes]:
+        """Yield long values, as much of them as may be read; all of the shorter ones first."""
+        in_order = sorted(dict.fromkeys(self._long), key=lambda each: (each[1], each[0]))
+        for index, (at, size) in enumerate(in_order):
+            yield from self._value(at, size, self._part.left_bytes // (len(in_order) - index))
 
     def _value(self, at: int, size: int, most_bytes: int) -> Iterator[bytes]:
         if size <= most_bytes:
