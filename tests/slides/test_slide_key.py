@@ -13,6 +13,7 @@ import numpy as np
 import pydicom
 import pytest
 import tifffile
+from pydicom.encaps import encapsulate
 from test_ome_sets import write_set
 
 from viewer.slides import open_slide
@@ -150,7 +151,7 @@ def test_all_of_a_long_header_of_dicom_counts(
         for each in groups:
             each.FrameComments = "c" * 80
         dataset.PerFrameFunctionalGroupsSequence = groups
-        dataset.PixelData = pydicom.encaps.encapsulate([bytes([number]) * 4_000_000])
+        dataset.PixelData = encapsulate([bytes([number]) * 4_000_000])
         dataset.save_as(tmp_path / f"{number}.dcm")
     path = tmp_path / "0.dcm"
     assert len(slide_files(path)) == count
