@@ -331,10 +331,18 @@ def test_without_opencv_qt_paints_on(
     assert "OpenCV cannot be loaded" in caplog.text
 
 
-def test_a_thread_that_was_waited_for_is_not_asked_for_a_while(
-    source: SlideSource, load: Load, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("own_s", "asked_count"), [(0.0, 1), (0.2, 5)])
+def test_a_thread_that_was_waited_for_too_long_is_not_asked_for_a_while(
+    source: SlideSource,
+    load: Load,
+    monkeypatch: pytest.MonkeyPatch,
+    own_s: float,
+    asked_count: int,
 ) -> None:
-    """So a frame waits for it once where a model computes on all cores, and not each frame."""
+    """So a frame waits for it once where a model computes on all cores, and not each frame.
+
+    Where who waits has drawn longer itself, it would have been later without help.
+    """
     scaler = TileScaler()
     load_scaling(scaler)
     loader = load(INSIDE)
@@ -353,9 +361,11 @@ def test_a_thread_that_was_waited_for_is_not_asked_for_a_while(
         if threading.current_thread() is not threading.main_thread():
             helped += 1
             begun.set()
-            time.sleep(0.05)
-        elif not helped:
-            begun.wait(0.2)
+            time.sleep(own_s + 0.05)
+        else:
+            if time.monotonic() >= scaler._alone_until_s and begun.wait(0.2):
+                begun.clear()
+            time.sleep(own_s)
         make_all(calls)
 
     monkeypatch.setattr(tile_scaling, "_make_all", make_all_slowly)
@@ -366,7 +376,7 @@ def test_a_thread_that_was_waited_for_is_not_asked_for_a_while(
     monkeypatch.setattr(tile_scaling, "_ALONE_S", 1000.0)
     for _ in range(5):
         assert (painted() == expected).all()
-    assert helped == 1
+    assert helped == asked_count
 
 
 def test_a_canvas_loads_opencv_in_a_thread_once_the_slide_is_there(sample_slide: Path) -> None:

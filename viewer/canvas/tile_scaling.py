@@ -46,7 +46,9 @@ _LATE_S = 0.001
 """A helping thread that begins so late finds the cores busy, and would be waited for in the end."""
 _LONG_WAIT_S = 0.003
 _ALONE_S = 1.0
-"""After a long wait for the helping thread, as a model computes: it is not asked meanwhile."""
+"""After a long wait for the helping thread, as a model computes: it is not asked meanwhile. Long is
+what took longer than the thread that waits had drawn for, so that alone it would have been sooner:
+a large frame gains more by help than by never waiting for it."""
 _READ_BYTES = 1 << 20
 
 
@@ -100,20 +102,21 @@ class TileScaler:
             if not is_large or time.monotonic() < self._alone_until_s:
                 _make_all(calls)
                 continue
-            shared = self._thread.submit(_help, calls, time.monotonic())
+            start_s = time.monotonic()
+            shared = self._thread.submit(_help, calls, start_s)
             try:
                 _make_all(calls)
             finally:
                 calls.clear()  # after an error: what is drawn from may go
                 if not shared.cancel():
-                    self._wait(shared)
+                    self._wait(shared, start_s)
 
-    def _wait(self, shared: Future[None]) -> None:
-        """Wait for the helping thread, which draws a part still."""
+    def _wait(self, shared: Future[None], begun_s: float) -> None:
+        """Wait for the helping thread, which draws a part still since both began."""
         start_s = time.monotonic()
         shared.result()
         end_s = time.monotonic()
-        if end_s - start_s > _LONG_WAIT_S:
+        if end_s - start_s > max(_LONG_WAIT_S, start_s - begun_s):
             self._alone_until_s = end_s + _ALONE_S
 
     def _load(self) -> None:
