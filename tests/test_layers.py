@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import tomllib
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -21,6 +22,18 @@ def test_imports_keep_to_the_layers() -> None:
     )
     assert run.returncode == 0, run.stdout + run.stderr
     assert "0 broken" in run.stdout
+
+
+def test_each_part_of_viewer_has_a_layer() -> None:
+    settings = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+    layers, *_ = settings["tool"]["importlinter"]["contracts"]
+    placed = {name for row in layers["layers"] for name in row.replace("|", ":").split(" : ")}
+    parts = {
+        f"viewer.{path.stem}"
+        for path in (REPOSITORY / "viewer").iterdir()
+        if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    assert parts - {"viewer.__init__"} == {name for name in placed if name != "coverslip"}
 
 
 def test_no_module_of_the_window_knows_one_that_knows_it() -> None:
