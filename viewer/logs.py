@@ -38,7 +38,7 @@ class _Nameless(logging.Formatter):
 
 
 def configure_logging(level: str = "info") -> None:
-    """Writes all logs of `level` and above to the log folder, warnings also to stderr."""
+    """Write all logs of `level` and above to the log folder, warnings also to stderr."""
     root = logging.getLogger()
     root.setLevel(level.upper())
     console = logging.StreamHandler()

@@ -144,7 +144,7 @@ class Policy(Protocol):
         ...
 
     def walk(self, scene: Scene, first: Observation) -> Walk:
-        """Yields actions and is sent what is seen after each, until it yields an Answer.
+        """Yield actions and is sent what is seen after each, until it yields an Answer.
 
         Raises
         ------

@@ -80,7 +80,7 @@ class AgentSession:
         self.recorder.record(event)
 
     def close(self) -> None:
-        """Ends the session and waits for it to be on the disk."""
+        """End the session and wait for it to be on the disk."""
         self.recorder.close()
 
     def discard(self) -> None:

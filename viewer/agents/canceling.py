@@ -29,19 +29,19 @@ class Cancel:
         return self._event.is_set()
 
     def set(self) -> None:
-        """Stops what is under way and all that would follow."""
+        """Stop what is under way and all that would follow."""
         self._event.set()
         with self._lock:
             for stop in self._stops:
                 stop()
 
     def check(self) -> None:
-        """Raises AgentCancelledError once it is set."""
+        """Raise AgentCancelledError once it is set."""
         if self._event.is_set():
             raise AgentCancelledError
 
     def wait(self, seconds: float) -> None:
-        """Waits; raises AgentCancelledError as soon as it is set."""
+        """Wait; raise AgentCancelledError as soon as it is set."""
         if self._event.wait(max(seconds, 0.0)):
             raise AgentCancelledError
 

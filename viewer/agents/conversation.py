@@ -128,7 +128,7 @@ class PictureEncoder(msgspec.Struct):
         return known[1]
 
     def forget_but(self, turns: Sequence[Turn]) -> None:
-        """Keeps only what is still in a conversation."""
+        """Keep only what is still in a conversation."""
         wanted = {id(picture) for turn in turns for picture in turn.pictures}
         self._made = {key: value for key, value in self._made.items() if key in wanted}
 

@@ -94,7 +94,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
         return self.base_url.casefold().startswith("https://")
 
     def check(self) -> None:
-        """Raises AgentError where it cannot be used; the sentence says what to set."""
+        """Raise AgentError where it cannot be used; the sentence says what to set."""
         if not self.base_url.casefold().startswith(("http://", "https://")) or not self.host:
             raise AgentError(
                 f'"{self.base_url}" is no address of a model server: '
@@ -155,7 +155,7 @@ def load_endpoint() -> Endpoint:
 
 
 def save_endpoint(endpoint: Endpoint) -> None:
-    """Keeps it in the settings; the key is no part of it. Raises OSError."""
+    """Keep it in the settings; the key is no part of it. Raises OSError."""
     atomic_write_bytes(_path(), msgspec.json.format(msgspec.json.encode(endpoint), indent=2))
 
 

@@ -42,7 +42,7 @@ class ExchangeLog:
         outcome: Reply | str,
         encoder: PictureEncoder,
     ) -> None:
-        """Keeps an exchange and returns once it is on the disk.
+        """Keep an exchange and return once it is on the disk.
 
         Parameters
         ----------

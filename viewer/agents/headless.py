@@ -96,7 +96,7 @@ class HeadlessMicroscope:
         self.session.record(event)
 
     def close(self) -> None:
-        """Ends the session and waits for it to be on the disk."""
+        """End the session and wait for it to be on the disk."""
         self.session.close()
 
     def _show(self, view: View) -> None:

@@ -41,7 +41,7 @@ class Keys:
             return None
 
     def set(self, host: str, key: str) -> str:
-        """Takes a key; gives "" or a sentence where it holds for this run only."""
+        """Take a key; return "" or a sentence where it holds for this run only."""
         if self.are_kept:
             try:
                 keyring.set_password(_SERVICE, host, key)
@@ -54,7 +54,7 @@ class Keys:
         return NO_KEYRING
 
     def forget(self, host: str) -> None:
-        """Removes the key of a host, wherever it is."""
+        """Remove the key of a host, wherever it is."""
         self._for_this_run.pop(host, None)
         if self.are_kept:
             try:

@@ -126,16 +126,16 @@ class AgentRun:
         return self.outcome.state
 
     def start(self) -> None:
-        """Walks in a thread of its own."""
+        """Walk in a thread of its own."""
         self._thread = threading.Thread(target=self.run, name="agent", daemon=True)
         self._thread.start()
 
     def pause(self) -> None:
-        """Holds before the next action."""
+        """Hold before the next action."""
         self._turn(AgentState.PAUSED, AgentState.RUNNING)
 
     def resume(self) -> None:
-        """Goes on after `pause`."""
+        """Go on after `pause`."""
         self._turn(AgentState.RUNNING, AgentState.PAUSED)
 
     def take_over(self) -> None:
@@ -149,18 +149,18 @@ class AgentRun:
         self._turn(AgentState.RUNNING, AgentState.TAKEN_OVER)
 
     def remark(self, text: str) -> None:
-        """Tells the agent something, such as a correction; it reads it before its next action."""
+        """Tell the agent something, such as a correction; it reads it before its next action."""
         with self._gate:
             self._remarks.append(text)
 
     def cancel(self) -> None:
-        """Ends the walk and what is under way; what was found stays."""
+        """End the walk and what is under way; what was found stays."""
         self._cancel.set()
         with self._gate:
             self._gate.notify_all()
 
     def join(self, timeout_s: float | None = None) -> bool:
-        """Waits for the thread; whether it has ended."""
+        """Wait for the thread; return whether it has ended."""
         if self._thread is None:
             return True
         self._thread.join(timeout_s)
@@ -169,7 +169,7 @@ class AgentRun:
     # In the agent's thread --------------------------------------------------------------------
 
     def run(self) -> Outcome:
-        """Walks to the end; never raises."""
+        """Walk to the end; never raises."""
         try:
             self._walk()
         except AgentCancelledError:
@@ -205,7 +205,7 @@ class AgentRun:
         self._answer(action)
 
     def _after(self, action: Action) -> Observation:
-        """Does an action as soon as it is the agent's turn, and looks."""
+        """Do an action as soon as it is the agent's turn, and look."""
         self._pass_gate()
         result, trouble = None, ""
         try:
@@ -313,7 +313,7 @@ class AgentRun:
         )
 
     def _pass_gate(self) -> None:
-        """Waits while the agent is paused or the user has the slide."""
+        """Wait while the agent is paused or the user has the slide."""
         with self._gate:
             self._gate.wait_for(
                 lambda: self._cancel.is_set or self.outcome.state is AgentState.RUNNING

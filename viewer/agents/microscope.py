@@ -65,7 +65,7 @@ class Microscope(Protocol):
         ...
 
     def go_to(self, box: Box, magnification: float | None = None) -> Field:
-        """Shows a box, or its middle at a magnification; gives what is on screen then.
+        """Show a box, or its middle at a magnification; return what is on screen then.
 
         Raises
         ------
@@ -79,11 +79,11 @@ class Microscope(Protocol):
         ...
 
     def annotate(self, finding: Finding) -> None:
-        """Marks a finding on the slide."""
+        """Mark a finding on the slide."""
         ...
 
     def record(self, event: AnyEvent) -> None:
-        """Takes an event of the agent that moves nothing, such as a note, to the session."""
+        """Take an event of the agent that moves nothing, such as a note, to the session."""
         ...
 
 

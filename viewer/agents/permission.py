@@ -64,7 +64,7 @@ class PermissionBook:
         return next((each for each in self.all() if (each.study, each.host) == wanted), None)
 
     def give(self, study: str, host: str) -> Permission:
-        """Keeps what the user said. Raises OSError where it cannot be kept."""
+        """Keep what the user said. Raises OSError where it cannot be kept."""
         given = Permission.now(study, host.casefold())
         self._save([*self._others(given), given])
         self._save_withdrawn([each for each in self._withdrawn() if each != [study, given.host]])

@@ -96,7 +96,7 @@ class PolicyChoice:
         return settings
 
     def client(self, session: Path, spending: Spending) -> Client:
-        """Asks the chosen model; its exchanges are kept in the session's folder."""
+        """Ask the chosen model; its exchanges are kept in the session's folder."""
         assert self.endpoint is not None
         return Client(
             self.endpoint,

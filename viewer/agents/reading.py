@@ -82,7 +82,7 @@ def read_slide(
     on_event: Callable[[AgentEvent], object] = lambda _: None,
     on_run: Callable[[AgentRun], object] = lambda _: None,
 ) -> SlideReading:
-    """Walks a slide with a policy and records it as a session.
+    """Walk a slide with a policy and record it as a session.
 
     Parameters
     ----------
@@ -165,14 +165,14 @@ def findings_record(
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a file whole or not at all. Raises OSError."""
+    """Write a file whole or not at all. Raises OSError."""
     atomic_write_bytes(path, text.encode())
 
 
 def write_findings(
     path: Path, reading: SlideReading, spending: Spending | None = None, model: str = ""
 ) -> None:
-    """Writes findings.json. Raises OSError."""
+    """Write findings.json. Raises OSError."""
     record = msgspec.json.encode(findings_record(reading, spending, model))
     write_text(path, msgspec.json.format(record, indent=2).decode() + "\n")
 

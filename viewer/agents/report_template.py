@@ -87,7 +87,7 @@ DEFAULT_TEMPLATE = ReportTemplate(
 
 
 def load_template(path: Path) -> ReportTemplate:
-    """Raises AgentError with one sentence where the file is no template."""
+    """Raise AgentError with one sentence where the file is no template."""
     try:
         template = msgspec.json.decode(
             read_regular(path, JSON_BYTES), type=prepared(ReportTemplate)

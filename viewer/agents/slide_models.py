@@ -80,7 +80,7 @@ class SlideModels:
             raise ToolError(str(error)) from error
 
     def close(self) -> None:
-        """Ends all processes."""
+        """End all processes."""
         for running in self._running.values():
             running.engine.close()
         self._running.clear()
@@ -115,7 +115,7 @@ class _Running:
         self.engine = Engine(path, identity, self._grid, mpp_um, bundle, self, device)
 
     def compute(self, box: Box, cancel: Cancel) -> None:
-        """Waits until all of a level-0 box is known, as far as it can be read."""
+        """Wait until all of a level-0 box is known, as far as it can be read."""
         wanted = set(self._grid.covering(box))
         if len(wanted) > _MOST_BLOCKS:
             side_px = (_MOST_BLOCKS**0.5) * self._grid.side

@@ -117,7 +117,7 @@ class SlideTools:
         return checked_arguments(name, arguments, tool.arguments)
 
     def close(self) -> None:
-        """Ends the models' processes."""
+        """End the models' processes."""
         self._instruments.close()
 
     def _made(self) -> dict[str, _SlideTool[Any]]:

@@ -96,7 +96,7 @@ class BoundsIndex:
         return self._count
 
     def put(self, annotations: Iterable[Annotation]) -> None:
-        """Adds annotations on top, and moves those whose id is here."""
+        """Add annotations on top, and move those whose id is here."""
         waiting = iter(annotations)
         while part := list(itertools.islice(waiting, _AT_ONCE)):
             give_way()

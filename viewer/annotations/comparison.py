@@ -134,7 +134,7 @@ class Comparison(msgspec.Struct, frozen=True):
 def compare(
     first: Iterable[Annotation], second: Iterable[Annotation], reference: BaseGeometry
 ) -> Comparison:
-    """Compares two sets of annotations within a reference.
+    """Compare two sets of annotations within a reference.
 
     Parameters
     ----------

@@ -267,7 +267,7 @@ class Document:
     # What is done ----------------------------------------------------------------------------
 
     def do(self, step: Edit, joining: Edit | None = None) -> Edit:
-        """Carries out a step; one that changes nothing leaves no trace.
+        """Carry out a step; one that changes nothing leaves no trace.
 
         Where `joining` is the last step of the history the two become one, as the parts of a
         stroke that is kept before it ends. Returns the step as the history has it.
@@ -294,11 +294,11 @@ class Document:
         return kept
 
     def undo(self) -> Edit | None:
-        """Takes back the last step and gives what that changed."""
+        """Take back the last step and return what that changed."""
         return self._turn(self._undo, self._redo, "undone")
 
     def redo(self) -> Edit | None:
-        """Does again what was undone last."""
+        """Do again what was undone last."""
         return self._turn(self._redo, self._undo, "redone")
 
     @property
@@ -311,7 +311,7 @@ class Document:
         return self._redo.last_label
 
     def reset(self, annotations: Iterable[Annotation]) -> None:
-        """Holds these from now on, as those of a file that another window changed; no history."""
+        """Hold these from now on, as those of a file that another window changed; no history."""
         self.land_reset(DocumentState().fill(annotations))
 
     def land_reset(self, state: DocumentState) -> None:
@@ -412,7 +412,7 @@ class Document:
         before.let_go(after)
 
     def listen(self, listener: Callable[[Edit], object]) -> Callable[[], None]:
-        """Calls `listener` after each change with what changed, undo and redo too.
+        """Call `listener` after each change with what changed, undo and redo too.
 
         Returns what ends it.
         """

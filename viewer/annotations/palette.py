@@ -76,7 +76,7 @@ class _File(msgspec.Struct):
 
 
 def read_palette(path: Path) -> Palette:
-    """Reads our own JSON, or the classes of a QuPath project.
+    """Read our own JSON, or the classes of a QuPath project.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def read_palette(path: Path) -> Palette:
 
 
 def write_palette(path: Path, palette: Palette) -> None:
-    """Raises OSError; a file that was there is left as it was."""
+    """Raise OSError; a file that was there is left as it was."""
     text = msgspec.json.encode({"version": 1, "classes": palette})
     atomic_write_bytes(path, msgspec.json.format(text, indent=2))
 

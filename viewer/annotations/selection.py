@@ -32,7 +32,7 @@ class Selection:
         self._end = document.listen(self._follow)
 
     def close(self) -> None:
-        """Follows the document no more, and chooses nothing.
+        """Follow the document no more, and choose nothing.
 
         Who listens and who is listened to refer to each other: a million ids would stay with them
         until such cycles are looked for.
@@ -73,18 +73,18 @@ class Selection:
         return [annotation for annotation in self.annotations if not annotation.is_locked]
 
     def choose(self, ids: Iterable[UUID]) -> None:
-        """Chooses these and no others."""
+        """Choose these and no others."""
         wanted = IdSet.of(ids)
         if wanted.differing(self._ids) != frozenset():
             self._take(wanted)
 
     def turn(self, id_: UUID) -> None:
-        """Chooses one more, or one less where it was chosen."""
+        """Choose one more, or one less where it was chosen."""
         one = frozenset((id_,))
         self._take(self._ids.without(one) if id_ in self._ids else self._ids.with_ids(one))
 
     def listen(self, listener: Callable[[], object]) -> Callable[[], None]:
-        """Calls `listener` after each change. Returns what ends it."""
+        """Call `listener` after each change. Returns what ends it."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 

@@ -56,7 +56,7 @@ class TissueCorrection(msgspec.Struct, frozen=True):
 
     @property
     def key(self) -> str:
-        """Tells results apart that were made by another correction; "" for none."""
+        """Tell results apart that were made by another correction; "" for none."""
         if self.is_empty:
             return ""
         digest = hashlib.blake2b(digest_size=6)

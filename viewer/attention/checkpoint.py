@@ -45,7 +45,7 @@ def save_checkpoint(
     head: nn.Module,
     optimizer: AdamW,
 ) -> None:
-    """Writes it whole or not at all. Raises OSError."""
+    """Write it whole or not at all. Raises OSError."""
     tensors = {f"head.{name}": value for name, value in head.state_dict().items()}
     tensors |= {f"best.{name}": value for name, value in checkpoint.best.items()}
     tensors |= {f"optimizer.{name}": value for name, value in optimizer.state().items()}
@@ -62,7 +62,7 @@ def save_checkpoint(
 def load_checkpoint(
     folder: Path, fingerprint: str, head: nn.Module, optimizer: AdamW
 ) -> Checkpoint | None:
-    """Takes the state up into head and optimizer; None where there is none of this training."""
+    """Take the state up into head and optimizer; None where there is none of this training."""
     try:
         tensors, about = load_with_metadata(folder / _FILE)
     except (OSError, SafetensorError):

@@ -74,7 +74,7 @@ def evaluate_predictor(
     seed: int = 0,
     may_mix: bool = False,
 ) -> Evaluation:
-    """Measures a predictor and all baselines on sessions that it was not trained on.
+    """Measure a predictor and all baselines on sessions that it was not trained on.
 
     Parameters
     ----------

@@ -71,7 +71,7 @@ def simulate_session(
     parameters: PolicyParameters = PolicyParameters(),
     mpp_um: float | None = None,
 ) -> Path:
-    """Writes the session of a simulated reader; gives its folder.
+    """Write the session of a simulated reader; return its folder.
 
     Parameters
     ----------

@@ -69,7 +69,7 @@ def train_predictor(
     on_slide: Callable[[int], object] = lambda _: None,
     on_epoch: Callable[[EpochDone], object] = lambda _: None,
 ) -> Training:
-    """Trains on sessions and writes a model bundle.
+    """Train on sessions and write a model bundle.
 
     The encoder of Tissue likeness is left as it is; a small convolutional head learns to spread
     the readers' time over the cells of the tissue and the magnifications, by the Kullback-Leibler
@@ -254,7 +254,7 @@ def _box_sizes(examples: list[Example]) -> torch.Tensor:
 
 
 def _calibrate(model: WhereToLook, taught: list[Example]) -> None:
-    """Shifts the logits so that an average cell of tissue has 1 over all magnifications."""
+    """Shift the logits so that an average cell of tissue has 1 over all magnifications."""
     with torch.inference_mode():
         shifts = [
             torch.logsumexp(
@@ -315,7 +315,7 @@ def _tissue_encoder() -> dict[str, torch.Tensor]:
 def _fingerprint(
     headers: Mapping[Path, SessionHeader], examples: list[Example], options: TrainingOptions
 ) -> str:
-    """Tells trainings apart: a checkpoint of another one is not gone on with."""
+    """Tell trainings apart: a checkpoint of another one is not gone on with."""
     parts = [repr(options), *sorted(header.id for header in headers.values())]
     digest = hashlib.blake2b("\n".join(parts).encode(), digest_size=16)
     for example in examples:

@@ -115,7 +115,7 @@ class AnnotationsLayer:
         self._ends = (document.listen(self._follow), selection.listen(self._follow_chosen))
 
     def close(self) -> None:
-        """Listens no more, and holds neither pictures nor what was chosen."""
+        """Listen no more, and hold neither pictures nor what was chosen."""
         for end in self._ends:
             end()
         self._sheet.forget()
@@ -189,14 +189,14 @@ class AnnotationsLayer:
             self._on_change()
 
     def lift(self, ids: Iterable[UUID]) -> None:
-        """Leaves these out: a tool paints them as it changes them."""
+        """Leave these out: a tool paints them as it changes them."""
         lifted = frozenset(ids)
         if lifted != self._lifted:
             changed, self._lifted = lifted ^ self._lifted, lifted
             self._make_old(self._document.of(changed))
 
     def paint(self, painter: QPainter, scene: Scene) -> bool:
-        """Paints what is in view; True while more of it is being made."""
+        """Paint what is in view; return True while more of it is being made."""
         if not self._is_shown:
             return False
         is_unfinished = self._sheet.paint(painter, scene)
@@ -241,7 +241,7 @@ class AnnotationsLayer:
     # A square's picture ----------------------------------------------------------------------
 
     def _make(self, picture: QImage, lattice: RasterGrid, square: Square) -> Iterator[bool]:
-        """Paints a square, what is chosen on top; yields whether there was something to paint."""
+        """Paint a square, what is chosen on top; yield whether there was something to paint."""
         rows = self._document.rows_inside(lattice.box(square, _MARGIN_PX))
         placing = Placing(lattice.transform(square))
         pen = _Pen(is_filled=self._is_filled, is_bold=len(rows) <= _MOST_BOLD)

@@ -63,7 +63,7 @@ class SlideCanvas(StreamedWidget):
         self.announcer = CanvasAnnouncer(self)
 
     def clear(self) -> None:
-        """Shows nothing; frees and closes the slide that was shown."""
+        """Show nothing; free and close the slide that was shown."""
         if self._stored_pixels is not None:
             self._stored_pixels.close()
             self._stored_pixels = None
@@ -74,7 +74,7 @@ class SlideCanvas(StreamedWidget):
         return self._optics
 
     def set_optics(self, optics: Optics) -> None:
-        """Takes a scale that the user has set."""
+        """Take a scale that the user has set."""
         self._optics = optics
         self.view_changed.emit(self.view, "optics")
         self.update()
@@ -82,7 +82,7 @@ class SlideCanvas(StreamedWidget):
     # Layers and settings ---------------------------------------------------------------------
 
     def set_tool(self, tool: Tool | None) -> None:
-        """Hands the left mouse button to a tool; None gives it back."""
+        """Hand the left mouse button to a tool; None gives it back."""
         self._stack.in_hand = tool
         self._tool_input.set_tool(tool)
         self.update()
@@ -200,7 +200,7 @@ class SlideCanvas(StreamedWidget):
             self._after_move()
 
     def report_cursor(self, screen: Point) -> None:
-        """Tells what lies under the cursor; gestures call it."""
+        """Tell what lies under the cursor; gestures call it."""
         point = self.view.to_slide(screen)
         self.cursor_moved.emit(point)
         stream, ratio = self._stream, self.devicePixelRatioF()

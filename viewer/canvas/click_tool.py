@@ -44,7 +44,7 @@ class ClickTool(QObject):
         self._dragged: Point | None = None
 
     def clear(self) -> None:
-        """Forgets points and outline."""
+        """Forget points and outline."""
         self.prompt, self.rings = Prompt(), ()
         self._pressed = self._dragged = None
 
@@ -64,7 +64,7 @@ class ClickTool(QObject):
             self._dragged = view.to_slide(screen)
 
     def paint(self, painter: QPainter, scene: Scene) -> None:
-        """Paints points, the box and the outline."""
+        """Paint points, the box and the outline."""
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         for ring in self.rings:
             polygon = QPolygonF([QPointF(*scene.view.to_screen(point)) for point in ring])

@@ -29,7 +29,7 @@ class ExpectedLayer(PatchLayer):
         self._boxes.clear()
 
     def show_boxes(self, boxes: Sequence[tuple[Box, str]]) -> None:
-        """Takes boxes in level-0 pixels with their colors, in the order of their numbers."""
+        """Take boxes in level-0 pixels with their colors, in the order of their numbers."""
         self._boxes.show_boxes(boxes)
 
     def paint(self, painter: QPainter, scene: Scene) -> None:

@@ -58,7 +58,7 @@ class Gestures:
         return Motion(direction, self._zooming)
 
     def take(self, event: QEvent) -> bool:
-        """Handles an event; True when it moved the view or is not to go any further."""
+        """Handle an event; return True when it moved the view or is not to go any further."""
         match event:
             case QWheelEvent():
                 return self._wheel(event)

@@ -37,7 +37,7 @@ class LayeredWidget(InputWidget):
         """Whether the last frame had all that belongs in it."""
 
     def add_layer(self, layer: Layer, stratum: LayerOrder) -> None:
-        """Paints a layer above those of the same and lower strata, or where it was moved to."""
+        """Paint a layer above those of the same and lower strata, or where it was moved to."""
         self._stack.add(layer, stratum)
         self.update()
 

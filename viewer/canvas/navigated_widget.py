@@ -73,7 +73,7 @@ class NavigatedWidget(LayeredWidget):
         self._after_move()
 
     def show_view(self, view: View, *, animated: bool = False, cause: str = "go-to") -> None:
-        """Takes a whole view, turn and flip included; its size is ours."""
+        """Take a whole view, turn and flip included; its size is ours."""
         self._navigator.travel(view.resized(self._size()), cause, animated=animated)
         self._after_move()
 
@@ -83,12 +83,12 @@ class NavigatedWidget(LayeredWidget):
         self.show_view(view)
 
     def follow_view(self, view: View, cause: str = "link") -> None:
-        """Takes the view of a linked canvas or of a replay, with no way back."""
+        """Take the view of a linked canvas or of a replay, with no way back."""
         self._navigator.set_view(view.resized(self._size()), cause)
         self._after_move()
 
     def set_magnification(self, magnification: float) -> bool:
-        """Zooms about the middle; False when the slide's scale is unknown."""
+        """Zoom about the middle; return False when the slide's scale is unknown."""
         downsample = self._optics.downsample(magnification)
         if downsample is None:
             return False
@@ -97,47 +97,47 @@ class NavigatedWidget(LayeredWidget):
         return True
 
     def zoom_by(self, factor: float) -> None:
-        """Zooms in by a factor (below 1: out) about the middle."""
+        """Zoom in by a factor (below 1: out) about the middle."""
         self._navigator.zoom(factor, None, "key")
         self._after_move()
 
     def fit(self) -> None:
-        """Shows the whole slide."""
+        """Show the whole slide."""
         self._navigator.show_all()
         self._after_move()
 
     def home(self) -> None:
-        """Shows the slide as it was opened: whole, upright, not mirrored."""
+        """Show the slide as it was opened: whole, upright, not mirrored."""
         self._navigator.home()
         self._after_move()
 
     def back(self) -> None:
-        """Returns to the view before."""
+        """Return to the view before."""
         self._navigator.back()
         self._after_move()
 
     def forward(self) -> None:
-        """Undoes `back`."""
+        """Undo `back`."""
         self._navigator.forward()
         self._after_move()
 
     def rotate_by(self, clockwise_deg: float) -> None:
-        """Turns what is on screen about its middle."""
+        """Turn what is on screen about its middle."""
         self._navigator.turn(clockwise_deg)
         self._after_move()
 
     def flip_horizontally(self) -> None:
-        """Mirrors what is on screen left to right."""
+        """Mirror what is on screen left to right."""
         self._navigator.travel(self.destination.flipped_horizontally(), "flip")
         self._after_move()
 
     def flip_vertically(self) -> None:
-        """Mirrors what is on screen top to bottom."""
+        """Mirror what is on screen top to bottom."""
         self._navigator.travel(self.destination.flipped_vertically(), "flip")
         self._after_move()
 
     def reset_orientation(self) -> None:
-        """Turns the slide upright and takes flips back; place and zoom stay."""
+        """Turn the slide upright and take flips back; place and zoom stay."""
         view = self.destination
         upright = View(view.center, view.downsample, view.size)
         self._navigator.travel(upright, "rotate")

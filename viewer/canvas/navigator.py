@@ -83,7 +83,7 @@ class Navigator:
         return bool(self._future)
 
     def open(self, slide: Box, size: Size) -> None:
-        """Begins with the whole slide (its level-0 box) in a window of this size."""
+        """Begin with the whole slide (its level-0 box) in a window of this size."""
         self._slide = slide
         self._motion = None
         self._past.clear()
@@ -93,7 +93,7 @@ class Navigator:
         self._shows_all = True
 
     def resize(self, size: Size) -> None:
-        """Keeps the middle in the middle; a slide shown whole stays whole."""
+        """Keep the middle in the middle; a slide shown whole stays whole."""
         self._motion = None
         view = self._view.resized(size)
         shows_all = self._shows_all
@@ -101,7 +101,7 @@ class Navigator:
         self._shows_all = shows_all
 
     def tick(self) -> bool:
-        """Moves the view to where it is by now; False when it rests."""
+        """Move the view to where it is by now; return False when it rests."""
         if self._motion is None:
             return False
         view, is_over = self._motion.at(self._clock() - self._motion_start_s)
@@ -117,7 +117,7 @@ class Navigator:
     # Jumps, which can be gone back from ------------------------------------------------------
 
     def travel(self, view: View, cause: str, *, animated: bool = True) -> None:
-        """Goes to a view, which `back` returns from."""
+        """Go to a view, which `back` returns from."""
         if not _looks_alike(self._clamped(view), self._view):
             self._remember()
         self._move(view, cause, animated=animated)
@@ -151,7 +151,7 @@ class Navigator:
     def zoom(
         self, factor: float, anchor: Point | None, cause: str, *, animated: bool = True
     ) -> None:
-        """Zooms in by `factor` about a screen position; wheel notches in a row add up.
+        """Zoom in by `factor` about a screen position; wheel notches in a row add up.
 
         Without a position, about the middle of where the present movement ends, so that a key
         that pans and one that zooms add up.
@@ -169,7 +169,7 @@ class Navigator:
         self._start(Travel(self._view, target, _WHEEL_S, held), cause)
 
     def pan(self, dx_px: float, dy_px: float, cause: str, *, animated: bool = False) -> None:
-        """Moves the slide on the screen; in one go, or eased as for a key."""
+        """Move the slide on the screen; in one go, or eased as for a key."""
         destination = self.destination
         self._begin_gesture()
         if animated:
@@ -186,7 +186,7 @@ class Navigator:
         self.pan(dx_px, dy_px, "drag")
 
     def end_drag(self) -> None:
-        """Lets go: the slide glides on where it was moving."""
+        """Let go: the slide glides on where it was moving."""
         now_s = self._clock()
         recent = [drag for drag in self._drags if now_s - drag[0] <= _GLIDE_WINDOW_S]
         self._drags.clear()
@@ -199,13 +199,13 @@ class Navigator:
             self._start(Glide(self._view, Point(x, y)), "drag")
 
     def turn(self, clockwise_deg: float, cause: str = "rotate") -> None:
-        """Turns what is on screen; turns in a row add up."""
+        """Turn what is on screen; turns in a row add up."""
         destination = self.destination
         self._begin_gesture()
         self._move(destination.turned(clockwise_deg), cause)
 
     def set_view(self, view: View, cause: str) -> None:
-        """Takes a view at once, such as that of a linked window or of a replay."""
+        """Take a view at once, such as that of a linked window or of a replay."""
         self._motion = None
         self._set(view, cause)
 
@@ -231,7 +231,7 @@ class Navigator:
         self.cause = cause
 
     def _begin_gesture(self) -> None:
-        """Remembers the view that was rested at before a row of gestures."""
+        """Remember the view that was rested at before a row of gestures."""
         now_s = self._clock()
         has_rested = self._motion is None and now_s - self._last_gesture_s > _REST_S
         if has_rested and self._is_far_from_last(self._view):
@@ -254,7 +254,7 @@ class Navigator:
         return zoomed > 0.5 or moved > min(view.size) / 2
 
     def _clamped(self, view: View) -> View:
-        """Keeps the middle of the screen on the slide and the zoom within reason."""
+        """Keep the middle of the screen on the slide and the zoom within reason."""
         if not self.is_limited:
             return view
         slide = self._slide

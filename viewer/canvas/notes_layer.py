@@ -38,7 +38,7 @@ class NotesLayer:
         self._end = document.listen(self._noted.follow)
 
     def close(self) -> None:
-        """Listens no more."""
+        """Listen no more."""
         self._end()
 
     @property
@@ -53,7 +53,7 @@ class NotesLayer:
             self._on_change()
 
     def paint(self, painter: QPainter, scene: Scene) -> None:
-        """Paints the signs of what is in view."""
+        """Paint the signs of what is in view."""
         if not self._is_shown or not self._noted:
             return
         box, painted = scene.view.box, 0

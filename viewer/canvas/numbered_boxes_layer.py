@@ -43,11 +43,11 @@ class NumberedBoxesLayer:
         return self._name if self._boxes else ""
 
     def clear(self) -> None:
-        """Paints nothing."""
+        """Paint nothing."""
         self.show_boxes([], [], -1)
 
     def show_boxes(self, boxes: Sequence[Box], colors: Sequence[str], current: int) -> None:
-        """Takes boxes in level-0 pixels with their colors, and the index of the one in hand.
+        """Take boxes in level-0 pixels with their colors, and the index of the one in hand.
 
         Boxes are looked at once: the same sequence again only takes other colors.
         """
@@ -57,7 +57,7 @@ class NumberedBoxesLayer:
         self._colors, self._current = colors, current
 
     def paint(self, painter: QPainter, scene: Scene) -> None:
-        """Paints the boxes that are on screen, their numbers where there are not too many."""
+        """Paint the boxes that are on screen, their numbers where there are not too many."""
         in_view = self._in_view(scene.view.box)
         if not len(in_view):
             return

@@ -67,7 +67,7 @@ class ObjectsLayer:
         self._cells = _CELLS_PER_BLOCK
 
     def show_map(self, objects: ObjectMap | None, colors: Sequence[str] = ()) -> None:
-        """Paints these objects from now on, a color a class; None paints nothing."""
+        """Paint these objects from now on, a color a class; None paints nothing."""
         self._map, self._preview = objects, None
         self._class_colors = self._colors = [QColor(color) for color in colors]
         self._paths, self._dots = _Made(self._outlines), _Made(self._middles)
@@ -75,7 +75,7 @@ class ObjectsLayer:
         self._density = None
 
     def set_style(self, style: ObjectStyle, colors: Sequence[str] = ()) -> None:
-        """Tells objects apart otherwise; a color for each step of a measurement."""
+        """Tell objects apart otherwise; a color for each step of a measurement."""
         self._style = style
         self._colors = [QColor(color) for color in colors] or self._class_colors
         self._paths.make_old()
@@ -115,7 +115,7 @@ class ObjectsLayer:
             self._sheet.make_old(touched, _REACH_PX, hurries=False)
 
     def paint(self, painter: QPainter, scene: Scene) -> bool:
-        """Paints what is on screen, as fine as the zoom allows.
+        """Paint what is on screen, as fine as the zoom allows.
 
         What had to be made for it and took too long is made in the next frames: True until then,
         and what was made before a change is painted meanwhile.
@@ -171,7 +171,7 @@ class ObjectsLayer:
             painter.drawPolygon(polygon)
 
     def _make(self, picture: QImage, lattice: RasterGrid, square: Square) -> Iterator[bool]:
-        """Paints a square's picture, a block a step."""
+        """Paint a square's picture, a block a step."""
         assert self._map is not None
         to_square = QTransform(*lattice.transform(square))
         is_near = self._is_near(lattice.downsample)
@@ -186,7 +186,7 @@ class ObjectsLayer:
             yield True
 
     def _paint_themselves(self, painter: QPainter, scene: Scene, boxes: Sequence[Box]) -> None:
-        """Paints what is ready or can be in a moment, with thin lines: they take less time."""
+        """Paint what is ready or can be in a moment, with thin lines: they take less time."""
         painter.setTransform(QTransform(*scene.view.transform), combine=True)
         budget, blocks = _Budget(), self._blocks(boxes)
         if self._is_near(scene.view.downsample):
@@ -249,7 +249,7 @@ class ObjectsLayer:
         ]
 
     def _paint_density(self, painter: QPainter, scene: Scene) -> bool:
-        """Paints how many lie where; True while there is more to count."""
+        """Paint how many lie where; return True while there is more to count."""
         assert self._map is not None
         budget = _Budget()
         if self._density is None:

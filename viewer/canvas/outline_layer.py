@@ -33,11 +33,11 @@ class OutlineLayer:
         return "" if self._path.isEmpty() else self._name
 
     def clear(self) -> None:
-        """Paints nothing."""
+        """Paint nothing."""
         self._path = QPainterPath()
 
     def show_regions(self, regions: shapely.MultiPolygon) -> None:
-        """Paints polygons in level-0 pixels, holes left free."""
+        """Paint polygons in level-0 pixels, holes left free."""
         path = QPainterPath()
         path.setFillRule(Qt.FillRule.OddEvenFill)
         for polygon in regions.geoms:
@@ -46,12 +46,12 @@ class OutlineLayer:
         self._path = path
 
     def show_field(self, corners: list[tuple[float, float]]) -> None:
-        """Paints one polygon, level-0 pixels."""
+        """Paint one polygon, level-0 pixels."""
         self._path = QPainterPath()
         self._path.addPolygon(QPolygonF([QPointF(x, y) for x, y in [*corners, corners[0]]]))
 
     def paint(self, painter: QPainter, scene: Scene) -> None:
-        """Paints the regions where the slide is."""
+        """Paint the regions where the slide is."""
         if self._path.isEmpty():
             return
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)

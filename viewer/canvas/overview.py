@@ -33,7 +33,7 @@ class Overview:
         self.longest_px = LONGEST_PX
 
     def set_loader(self, loader: TileLoader[TilePicture] | None) -> None:
-        """Maps another slide."""
+        """Map another slide."""
         self._loader = loader
         self._map = QPixmap()
 
@@ -64,7 +64,7 @@ class Overview:
         return Point(slide.x0 + x * slide.width, slide.y0 + y * slide.height)
 
     def paint(self, painter: QPainter, scene: Scene) -> None:
-        """Paints map, border and field."""
+        """Paint map, border and field."""
         if self._loader is None:
             return
         place = self.place(scene.slide, scene.view.size)

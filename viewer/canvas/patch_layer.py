@@ -63,7 +63,7 @@ class PatchLayer:
         return self._name if self._image is not None else ""
 
     def clear(self) -> None:
-        """Paints nothing."""
+        """Paint nothing."""
         self._image = None
 
     def show_colors(
@@ -100,7 +100,7 @@ class PatchLayer:
         self.show_colors(_heat_rgba(level), cell_px)
 
     def paint(self, painter: QPainter, scene: Scene) -> None:
-        """Paints the grid where the slide is."""
+        """Paint the grid where the slide is."""
         if self._image is None:
             return
         painter.setTransform(QTransform(*scene.view.transform), combine=True)

@@ -146,7 +146,7 @@ class RasterCache:
             self._making = None
 
     def paint(self, painter: QPainter, scene: Scene) -> bool:
-        """Paints what is there; True while there is more to be made."""
+        """Paint what is there; return True while there is more to be made."""
         lattice = RasterGrid.under(scene)
         if lattice != self._lattice:
             self._turn_to(lattice)
@@ -194,7 +194,7 @@ class RasterCache:
         self._is_all_new, self._ready = False, {}
 
     def _make_some(self, lattice: RasterGrid, wanted: list[Square]) -> list[Square]:
-        """Makes squares until the frame's time is used up; gives those that are left."""
+        """Make squares until the frame's time is used up; return those that are left."""
         until_s = time.thread_time() + (_HURRY_S if self._hurries else _MAKING_S)
         self._hurries = False
         left = list(wanted)

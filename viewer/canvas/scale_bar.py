@@ -35,7 +35,7 @@ class ScaleBar:
     """At the lower left; reads on any background."""
 
     def paint(self, painter: QPainter, scene: Scene) -> None:
-        """Paints bar and length."""
+        """Paint bar and length."""
         calibration = PixelCalibration(scene.optics.mpp_um)
         # Pixels may be oblong and the view turned: what counts is the way across the screen.
         per_screen_px = calibration.length(*scene.view.slide_delta(1.0, 0.0))

@@ -35,15 +35,15 @@ class ScanpathLayer:
         return self._name if self._boxes else ""
 
     def clear(self) -> None:
-        """Paints nothing."""
+        """Paint nothing."""
         self._boxes = []
 
     def show_boxes(self, boxes: Sequence[tuple[Box, str]]) -> None:
-        """Takes boxes in level-0 pixels with their colors, in the order of their numbers."""
+        """Take boxes in level-0 pixels with their colors, in the order of their numbers."""
         self._boxes = [(box, QColor(color)) for box, color in boxes]
 
     def paint(self, painter: QPainter, scene: Scene) -> None:
-        """Paints the way, then the boxes that are on screen, then their numbers."""
+        """Paint the way, then the boxes that are on screen, then their numbers."""
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         seen = scene.view.box
         middles = [_on_screen(scene, box.center) for box, _ in self._boxes]

@@ -122,7 +122,7 @@ class StreamedWidget(NavigatedWidget):
         view: View | None = None,
         loader: TileLoader[TilePicture] | None = None,
     ) -> None:
-        """Shows a slide; the canvas closes the one it showed.
+        """Show a slide; the canvas closes the one it showed.
 
         Parameters
         ----------
@@ -162,7 +162,7 @@ class StreamedWidget(NavigatedWidget):
         self.source_changed.emit()
 
     def clear(self) -> None:
-        """Shows nothing; frees and closes the slide that was shown."""
+        """Show nothing; free and close the slide that was shown."""
         for timer in (self._frame_timer, self._arrival_timer, self._zoom_timer, self._stall_timer):
             timer.stop()
         self._is_zooming = False
@@ -190,7 +190,7 @@ class StreamedWidget(NavigatedWidget):
         return self._look
 
     def set_look(self, look: DisplaySettings) -> None:
-        """Shows the pixels another way; the old look stays on screen until the new one is there."""
+        """Show the pixels another way; the old look stays on screen until the new one is there."""
         if look == self._look:
             return
         self._look = look
@@ -218,7 +218,7 @@ class StreamedWidget(NavigatedWidget):
         self.plane_changed.emit(plane)
 
     def reload_failed_tiles(self) -> None:
-        """Tries tiles again that could not be read."""
+        """Try tiles again that could not be read."""
         if self._stream is not None:
             self._stream.loader.retry_failures()
             self._tile_layer.repaint_all()

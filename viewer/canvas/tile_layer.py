@@ -67,7 +67,7 @@ class TileLayer:
         self.has_hole = False
 
     def set_loader(self, loader: TileLoader[TilePicture] | None) -> None:
-        """Shows another slide; None shows nothing."""
+        """Show another slide; None shows nothing."""
         self._loader = loader
         self.repaint_all()
 
@@ -83,7 +83,7 @@ class TileLayer:
         return key in self._owed
 
     def paint(self, painter: QPainter, scene: Scene) -> None:
-        """Brings the frame up to date and paints it."""
+        """Bring the frame up to date and paint it."""
         loader = self._loader
         if loader is None:
             painter.fillRect(QRect(0, 0, *map(round, scene.view.size)), SURROUND)
@@ -125,7 +125,7 @@ class TileLayer:
         return True
 
     def _paint_frame(self, grid: TileGrid, scene: Scene, loader: TileLoader[TilePicture]) -> None:
-        """Brings the frame up to date."""
+        """Bring the frame up to date."""
         dirty = self._move_frame(grid, scene)
         self._arrived |= {key for key in self._owed if loader.has(key)}
         if dirty != QRegion(grid.whole):
@@ -181,7 +181,7 @@ class TileLayer:
             paint_unreadable(painter, place, what)
 
     def _move_frame(self, grid: TileGrid, scene: Scene) -> QRegion:
-        """Keeps what the frame holds already; gives the places that it does not hold."""
+        """Keep what the frame holds already; return the places that it does not hold."""
         moved = grid.moved_from(self._grid) if self._grid is not None else None
         if moved is None or (self._is_hasty and not scene.is_zooming):
             self._frame.begin(grid.whole.size())

@@ -110,7 +110,7 @@ def paint_to_the_pixel(painter: QPainter, what: PlacedTiles) -> None:
 def _paint_tile(
     painter: QPainter, rect: QRect, picture: QImage, turn: QTransform, base: QTransform
 ) -> None:
-    """Paints a tile; under a quarter turn or a flip to the pixel, which Qt alone is one off in."""
+    """Paint a tile; under a quarter turn or a flip to the pixel, which Qt alone is one off in."""
     across, down = turn.m11(), turn.m12()
     if (across, down, turn.m22()) == (1.0, 0.0, 1.0) or across * down != 0.0:
         painter.drawImage(rect, picture)
@@ -122,7 +122,7 @@ def _paint_tile(
 
 
 def _paint_edges(painter: QPainter, rect: QRect, picture: QImage) -> None:
-    """Paints a tile's outermost pixels a little beyond it.
+    """Paint a tile's outermost pixels a little beyond it.
 
     At a free angle Qt leaves pixels between neighbors to neither: what lies beneath shows there.
     """

@@ -17,7 +17,7 @@ class Tool(Protocol):
     def cursor(self) -> Qt.CursorShape: ...
 
     def take(self, event: QEvent, view: View) -> bool:
-        """Handles an event of the canvas; True when it is not to go any further."""
+        """Handle an event of the canvas; return True when it is not to go any further."""
         ...
 
     def follow(self, screen: Point, view: View) -> None:

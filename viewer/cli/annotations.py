@@ -338,7 +338,7 @@ def tiles(
 
 
 def nothing_found(file: Path) -> NoReturn:
-    """Says that a file holds no annotations, with exit code 1."""
+    """Say that a file holds no annotations, with exit code 1."""
     say(f"{file.name} holds no annotations that can be used.")
     sys.exit(_EXIT_NOT_SOUND)
 

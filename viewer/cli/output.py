@@ -140,7 +140,7 @@ def _print_long_table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> 
 
 
 def say(sentence: str) -> None:
-    """Prints a sentence to stderr; what it quotes of files steers no terminal."""
+    """Print a sentence to stderr; what it quotes of files steers no terminal."""
     typer.echo(shown_line(sentence), err=True)
 
 
@@ -159,7 +159,7 @@ def say_first(sentences: list[str], more: str) -> None:
 
 
 def fail(sentence: str) -> NoReturn:
-    """Says what is wrong and ends the command."""
+    """Say what is wrong and end the command."""
     say(sentence)
     sys.exit(EXIT_BAD_INPUT)
 

@@ -283,7 +283,7 @@ def _take_over(
     *,
     json: bool,
 ) -> None:
-    """Makes a project of QuPath's; says what was left out, with exit code 1 where all was."""
+    """Make a project of QuPath's; say what was left out, with exit code 1 where all was."""
     from viewer.studies.project import Project
     from viewer.studies.project_file import ProjectError, create_project
     from viewer.studies.qupath_project import QuPathProjectError, read_qupath_project

@@ -108,7 +108,7 @@ class ObjectMap(ResultMap):
         self.add(key, result)
 
     def add(self, key: BlockKey, objects: Objects) -> Objects:
-        """Takes what a model found in a block, and gives what is kept of it."""
+        """Take what a model found in a block, and return what is kept of it."""
         if objects.is_unanswered:
             self._unanswered.add(key)
             return objects
@@ -123,7 +123,7 @@ class ObjectMap(ResultMap):
         return kept
 
     def put(self, key: BlockKey, objects: Objects) -> None:
-        """Takes all objects of a block as they are, such as those of a file."""
+        """Take all objects of a block as they are, such as those of a file."""
         if (before := self._blocks.get(key)) is not None:
             self._tally(before, -1)
         self._keep(key, objects)

@@ -122,7 +122,7 @@ class PatchFeatureMap(ResultMap):
         self.add(key, result)
 
     def add(self, key: BlockKey, vectors: PatchFeatures) -> None:
-        """Takes what a model said of a block."""
+        """Take what a model said of a block."""
         self._done.add(key)
         cells, length = self.grid.cells, vectors.values.shape[2]
         part = (

@@ -169,7 +169,7 @@ class ResultStore:
             raise _not_kept(error) from error
 
     def put(self, key: BlockKey, result: bytes) -> None:
-        """Keeps a block; durable against the end of the process when it returns.
+        """Keep a block; durable against the end of the process when it returns.
 
         Raises
         ------

@@ -48,7 +48,7 @@ def analyze(
     other: Path | None = None,
     until_s: float = 0.0,
 ) -> Analysis:
-    """Computes all of a session, of one that is still being recorded up to now.
+    """Compute all of a session, of one that is still being recorded up to now.
 
     Parameters
     ----------

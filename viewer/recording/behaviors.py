@@ -87,7 +87,7 @@ def band_of(magnification: float) -> float:
 
 
 def looks_of(trace: Trace) -> Looks:
-    """Cuts the time away out of a trace; a view with a pause in it gives two pieces."""
+    """Cut the time away out of a trace; a view with a pause in it gives two pieces."""
     if not len(trace):
         empty = np.empty(0)
         return Looks(np.empty(0, np.intp), empty, empty)

@@ -30,7 +30,7 @@ class CoverageMap:
         self._best: NDArray[np.float32] = np.zeros(tissue.cells.shape, np.float32)
 
     def add(self, view: View, magnification: float) -> bool:
-        """Takes a view that was seen; whether that made any difference."""
+        """Take a view that was seen; return whether that made any difference."""
         rows, columns, is_inside = self._cells_in(view)
         part = self._best[rows, columns]
         is_better = is_inside & (part < magnification)

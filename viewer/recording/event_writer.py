@@ -77,7 +77,7 @@ class EventWriter:
         self._lost = 0
 
     def write(self, entries: Iterable[Entry]) -> None:
-        """Writes events in their order."""
+        """Write events in their order."""
         lines: list[bytes] = []
         for elapsed_ns, wall_ms, event in entries:
             if self._file.is_full:

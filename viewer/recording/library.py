@@ -103,7 +103,7 @@ class Library:
         raise SessionError(f'{len(matches)} sessions begin with "{name}": give more of the id.')
 
     def rename(self, name: str, title: str) -> None:
-        """Gives a session a title.
+        """Give a session a title.
 
         Raises
         ------
@@ -119,7 +119,7 @@ class Library:
             raise SessionError(f"{folder.name} cannot be renamed: {reason_of(error)}.") from error
 
     def delete(self, name: str) -> None:
-        """Deletes a session for good.
+        """Delete a session for good.
 
         Raises
         ------
@@ -142,7 +142,7 @@ class Library:
             raise SessionError(f"{folder.name} cannot be deleted: {reason_of(error)}.") from error
 
     def recover(self) -> list[str]:
-        """Mends all sessions that a crash left; what was done, one sentence each."""
+        """Mend all sessions that a crash left; what was done, one sentence each."""
         from viewer.recording.log_reader import repair
         from viewer.recording.session import SessionError
 

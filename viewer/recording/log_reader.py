@@ -78,7 +78,7 @@ def iter_blocks(folder: Path) -> Iterator[list[LogLine]]:
 
 
 def verify(folder: Path) -> Verdict:
-    """Checks sequence, chain and schema of a log.
+    """Check sequence, chain and schema of a log.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def verify(folder: Path) -> Verdict:
 
 
 def repair(folder: Path) -> str | None:
-    """Mends what a crash left: cuts off a torn last line, brings home what lay in the spill.
+    """Mend what a crash left: cuts off a torn last line, brings home what lay in the spill.
 
     Leaves a session alone that is being recorded.
 

@@ -94,7 +94,7 @@ class Recorder:
         return (self._clock_ns() - self._start_ns) / 1e9
 
     def record(self, event: AnyEvent) -> None:
-        """Takes any event but views and pointers, which have their own ways in."""
+        """Take any event but views and pointers, which have their own ways in."""
         with self._lock:
             if not self._thinning.is_paused and not self._is_closed:
                 self._thinning.push(self._now(event))
@@ -106,7 +106,7 @@ class Recorder:
                 self._thinning.take_view(*self._times(), view)
 
     def record_pointer(self, x: float, y: float) -> None:
-        """Takes where the mouse is on the slide (level-0 pixels), at most 20 times a second."""
+        """Take where the mouse is on the slide (level-0 pixels), at most 20 times a second."""
         with self._lock:
             if not self._thinning.is_paused and not self._is_closed:
                 self._thinning.take_pointer(*self._times(), Pointer(x, y))
@@ -118,15 +118,15 @@ class Recorder:
                 self._thinning.note_input(*self._times())
 
     def pause(self) -> None:
-        """Records nothing until `resume`."""
+        """Record nothing until `resume`."""
         self._set_paused(paused=True)
 
     def resume(self) -> None:
-        """Records again."""
+        """Record again."""
         self._set_paused(paused=False)
 
     def close(self) -> None:
-        """Ends the session and waits a moment for all of it to be on the disk."""
+        """End the session and wait a moment for all of it to be on the disk."""
         with self._lock:
             if self._is_closed:
                 return

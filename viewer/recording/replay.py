@@ -40,21 +40,21 @@ class ReplayClock:
         self.is_playing = False
 
     def play(self) -> None:
-        """Runs; from the beginning where it stood at the end."""
+        """Run; from the beginning where it stood at the end."""
         if self.position_s >= self.end_s:
             self.position_s = self.begin_s
         self.is_playing = True
 
     def pause(self) -> None:
-        """Stands still."""
+        """Stand still."""
         self.is_playing = False
 
     def seek(self, position_s: float) -> None:
-        """Jumps to a time of the session."""
+        """Jump to a time of the session."""
         self.position_s = min(max(position_s, self.begin_s), self.end_s)
 
     def advance(self, real_s: float) -> None:
-        """Lets time pass; at the end the clock pauses."""
+        """Let time pass; at the end the clock pauses."""
         if not self.is_playing:
             return
         self.seek(self.position_s + real_s * self.speed)
@@ -67,7 +67,7 @@ class ReplayClock:
             self.is_playing = False
 
     def step(self, actions: Sequence[Action], direction: int) -> None:
-        """Jumps to the beginning of the next (1) or previous (-1) action."""
+        """Jump to the beginning of the next (1) or previous (-1) action."""
         if direction > 0:
             number = bisect_right(actions, self.position_s + 1e-6, key=_start_of)
             self.seek(actions[number].start_s if number < len(actions) else self.end_s)

@@ -173,7 +173,7 @@ def header_now(slide: SlideRef, reader: str, screen: Screen) -> SessionHeader:
 
 
 def write_header(folder: Path, header: SessionHeader) -> None:
-    """Replaces session.json so that a crash leaves the old one or the new one, whole; 0600.
+    """Replace session.json so that a crash leaves the old one or the new one, whole; 0600.
 
     Raises
     ------

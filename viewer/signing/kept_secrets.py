@@ -62,7 +62,7 @@ def kept_secret(name: str) -> bytes | None:
         raw = b""
     if len(raw) == _KEY_BYTES:
         return raw
-    _log.warning("a key is spoilt, and a new one is made")
+    _log.warning("a key is damaged, and a new one is made")
     return None
 
 

@@ -76,7 +76,7 @@ def typed_on(identity: str) -> str:
 
 
 def remember_mpp_um(identity: str, mpp_um: tuple[float, float]) -> None:
-    """Keeps what the user set, until `forget`.
+    """Keep what the user set, until `forget`.
 
     Raises
     ------

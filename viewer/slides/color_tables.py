@@ -154,7 +154,7 @@ def _kept(path: Path) -> ColorTable | None:
     Raises
     ------
     OSError, ValueError
-        Nothing was kept, or it was spoilt.
+        Nothing was kept, or it was damaged.
     """
     data = np.frombuffer(read_regular(path, JSON_BYTES), np.uint8)
     with contextlib.suppress(OSError):
@@ -165,7 +165,7 @@ def _kept(path: Path) -> ColorTable | None:
         raise ValueError("it has another length")
     table = data[:_BYTES].view(np.uint32)
     if _checksum(table) != data[_BYTES:].tobytes():
-        raise ValueError("it is spoilt")
+        raise ValueError("it is damaged")
     return table
 
 

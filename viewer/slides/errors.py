@@ -35,7 +35,7 @@ class UnsupportedSlideError(SlideError):
 
 
 class DamagedSlideError(SlideError):
-    """The file is a slide that is cut short or spoilt."""
+    """The file is a slide that is cut short or damaged."""
 
 
 class IncompleteSlideError(SlideError):

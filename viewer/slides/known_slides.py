@@ -34,7 +34,7 @@ class _KnownSlide(msgspec.Struct):
 
 
 def remember(identity: str, path: Path) -> None:
-    """Keeps where a slide lies; a later place takes the place of an earlier one.
+    """Keep where a slide lies; a later place takes the place of an earlier one.
 
     Sessions of version 0.1 know it by another name: it is found by that too.
 
@@ -139,7 +139,7 @@ def find_by_content(identity: str, places: tuple[Path, ...] = ()) -> FoundSlide 
 
 
 def open_known(identity: str, places: tuple[Path, ...] = ()) -> SlideSource | None:
-    """Opens the slide of this identity, or None where it is not found.
+    """Open the slide of this identity, or None where it is not found.
 
     Parameters
     ----------

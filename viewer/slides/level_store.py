@@ -70,11 +70,11 @@ class LevelStore:
             return None
 
     def has(self, level: Level, column: int, row: int) -> bool:
-        """Return whether a tile is kept, without looking whether it has been spoilt."""
+        """Return whether a tile is kept, without looking whether it has been damaged."""
         return self._path(level, column, row).exists()
 
     def get(self, level: Level, column: int, row: int) -> RgbImage | None:
-        """Return a kept tile; None where it was not kept or has been spoilt."""
+        """Return a kept tile; None where it was not kept or has been damaged."""
         path, size_px = self._path(level, column, row), level.tile_size_px(column, row)
         return self._read(path, size_px, imagecodecs.png_decode)
 
@@ -91,7 +91,7 @@ class LevelStore:
         except FileNotFoundError:
             return None
         except Exception as error:  # whatever a torn file makes the decoder say
-            _log.warning("%s is spoilt and will be made again (%s)", path, error)
+            _log.warning("%s is damaged and will be made again (%s)", path, error)
             return None
         width, height = size_px
         return image if image.shape == (height, width, 3) and image.dtype == np.uint8 else None
@@ -117,7 +117,7 @@ class LevelStore:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, zlib.error) as error:
-            _log.warning("%s is spoilt and will be made again (%s)", path, error)
+            _log.warning("%s is damaged and will be made again (%s)", path, error)
             return None
 
     def put_values(self, level: Level, place: ValuePlace, values: Values) -> None:
@@ -149,7 +149,7 @@ class LevelStore:
         return path.with_name(f"{path.stem}-sketch.jpg")
 
     def _make_room(self, size_bytes: int) -> bool:
-        """Counts `size_bytes` as kept; False where they do not fit. Raises OSError."""
+        """Count `size_bytes` as kept; return False where they do not fit. Raises OSError."""
         with self._lock:
             if self._is_full:
                 return False

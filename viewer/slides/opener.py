@@ -131,7 +131,7 @@ def check_name(path: Path) -> None:
 
 
 def _check_file(path: Path) -> None:
-    """Refuses what no reader needs to look at. Raises SlideError and OSError."""
+    """Refuse what no reader needs to look at. Raises SlideError and OSError."""
     if path.is_dir():
         if folder_kind(path) is None:
             raise SlideIsFolderError(

@@ -95,7 +95,7 @@ def _first_source(path: Path, image: int | None, readers: tuple[Reader, ...]) ->
             complaint = complaint or error
         except OSError:
             raise
-        except Exception as error:  # a spoilt file can make a parser fail in any way
+        except Exception as error:  # a damaged file can make a parser fail in any way
             _log.exception("%s cannot be opened", path)
             # A parser that runs out of data often says no more than a number.
             reason = f" ({error})" if any(map(str.isalpha, str(error))) else ""

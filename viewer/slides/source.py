@@ -221,7 +221,7 @@ class SlideSource(Protocol):
         ...
 
     def close(self) -> None:
-        """Frees files. Calls of `read_tile` that are under way may then raise TileError."""
+        """Free files. Calls of `read_tile` that are under way may then raise TileError."""
         ...
 
 

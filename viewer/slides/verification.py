@@ -63,7 +63,7 @@ def open_verified(path: Path) -> OpenSlideSource | VendorTiffSource | None:
         return reference
     try:
         pages = read_directories(path)
-    except Exception as error:  # a spoilt file can make the parser fail in any way
+    except Exception as error:  # a damaged file can make the parser fail in any way
         _log.info("%s: no direct path (%r)", path, error)
         return reference
     if _is_unknown_to_openslide(pages, reference):
@@ -108,7 +108,7 @@ def _direct(reference: OpenSlideSource, pages: Sequence[Directory]) -> VendorTif
                 return None
             codings.add("JPEG" if page.compression == COMPRESSION.JPEG else "JPEG 2000")
             stored.append(StoredLevel.of_page(page, level.downsample, decode))
-    except Exception as error:  # a spoilt file can make the parser fail in any way
+    except Exception as error:  # a damaged file can make the parser fail in any way
         _log.info("%s: no direct path (%r)", path, error)
         return None
 

@@ -242,7 +242,7 @@ def answer_rows(project: Project, given: Iterable[AnswerRecord]) -> Iterator[tup
 
 
 def write_answers(path: Path, project: Project, given: Iterable[AnswerRecord]) -> int:
-    """Writes a CSV file and gives the number of answers; raises OSError."""
+    """Write a CSV file and return the number of answers. Raises OSError."""
     count = 0
     with atomic_write_text(path) as file:
         writer = csv.writer(file)

@@ -145,7 +145,7 @@ def unanswered_sentence(
 
 
 def read_forms(path: Path) -> tuple[Form, ...]:
-    """Reads a file with one form, or with `{"forms": [...]}`.
+    """Read a file with one form, or with `{"forms": [...]}`.
 
     Raises
     ------

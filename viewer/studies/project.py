@@ -216,7 +216,7 @@ Change = Callable[[Project], Project]
 
 
 def adding_slides(slides: Iterable[ProjectSlide]) -> Change:
-    """Adds slides at the end; those that are there already stay as they are."""
+    """Add slides at the end; those that are there already stay as they are."""
     from viewer.slides.identity import former_names_of
 
     new = tuple(slides)
@@ -232,7 +232,7 @@ def adding_slides(slides: Iterable[ProjectSlide]) -> Change:
 
 
 def removing_slides(identities: Iterable[str]) -> Change:
-    """Takes slides off the list; their files are left alone."""
+    """Take slides off the list; their files are left alone."""
     gone = frozenset(identities)
 
     def change(project: Project) -> Project:
@@ -243,7 +243,7 @@ def removing_slides(identities: Iterable[str]) -> Change:
 
 
 def changing_slide(identity: str, **changes: str) -> Change:
-    """Changes members of one slide; of one that was taken off meanwhile, nothing."""
+    """Change members of one slide; of one that was taken off meanwhile, nothing."""
     return changing_slides((identity,), **changes)
 
 
@@ -264,7 +264,7 @@ def changing_slides(identities: Collection[str], **changes: str) -> Change:
 
 
 def naming(project_id: str) -> Change:
-    """Gives a project an id where it has none."""
+    """Give a project an id where it has none."""
 
     def change(project: Project) -> Project:
         return project if project.id else msgspec.structs.replace(project, id=project_id)
@@ -273,7 +273,7 @@ def naming(project_id: str) -> Change:
 
 
 def renaming_class(former: str, name: str) -> Change:
-    """Calls a class otherwise, in the palette and in all that was or will be drawn."""
+    """Call a class otherwise, in the palette and in all that was or will be drawn."""
 
     def change(project: Project) -> Project:
         palette = {
@@ -291,7 +291,7 @@ def renaming_class(former: str, name: str) -> Change:
 
 
 def listing_key(reader: str, key: str) -> Change:
-    """Lists the public key of a reader; keys that were listed stay."""
+    """List the public key of a reader; keys that were listed stay."""
 
     def change(project: Project) -> Project:
         if key in project.keys_of(reader):
@@ -306,7 +306,7 @@ def listing_key(reader: str, key: str) -> Change:
 def blinding(
     stages: Iterable[Stage], owner: str, owner_key: str, *, is_by_slide: bool = False
 ) -> Change:
-    """Gives a project stages and the key that all is sealed to from now on."""
+    """Give a project stages and the key that all is sealed to from now on."""
     given = tuple(stages)
 
     def change(project: Project) -> Project:
@@ -319,7 +319,7 @@ def blinding(
 
 
 def unsealing() -> Change:
-    """Marks a project as open to everybody from now on."""
+    """Mark a project as open to everybody from now on."""
 
     def change(project: Project) -> Project:
         return msgspec.structs.replace(project, unsealed_utc=utc_stamp())
@@ -340,7 +340,7 @@ def beginning_slide(identity: str) -> Change:
 
 
 def adding_forms(forms: Iterable[Form]) -> Change:
-    """Adds forms; one whose id is there already takes its place."""
+    """Add forms; one whose id is there already takes its place."""
     new = tuple(forms)
 
     def change(project: Project) -> Project:

@@ -43,7 +43,7 @@ def is_project(path: Path) -> bool:
 
 
 def create_project(folder: Path, project: Project) -> Project:
-    """Makes a project in a folder, which is made where it is missing.
+    """Make a project in a folder, which is made where it is missing.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def create_project(folder: Path, project: Project) -> Project:
 
 
 def read_project(folder: Path) -> Project:
-    """Reads the project of a folder.
+    """Read the project of a folder.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def read_project(folder: Path) -> Project:
 
 
 def change_project(folder: Path, change: Change) -> Project:
-    """Applies a change to what is in the file now, writes it, and gives what was written.
+    """Apply a change to what is in the file now, write it, and return what was written.
 
     Nobody else writes meanwhile. Members that this version does not know stay as they are, of
     the project and of each slide.
@@ -159,7 +159,7 @@ def _taken(folder: Path, raw: _Raw) -> Project:
 
 
 def _damaged(folder: Path, what: str) -> ProjectError:
-    """Keeps a copy, so that nothing that is tried afterwards can cost anything."""
+    """Keep a copy, so that nothing that is tried afterwards can cost anything."""
     problem = f"The {PROJECT_FILE} in {folder} {what}"
     try:
         shutil.copy2(folder / PROJECT_FILE, folder / _DAMAGED)

@@ -116,7 +116,7 @@ class TileCache(Generic[Picture]):
     def put(
         self, slide: int, key: TileKey, tile: CachedTile[Picture], *, pinned: bool = False
     ) -> None:
-        """Keeps a tile in place of an older one, and lets others go to stay within the limit."""
+        """Keep a tile in place of an older one, and let others go to stay within the limit."""
         place = (slide, key)
         with self._lock:
             old = self._pinned.pop(place, None) or self._tiles.pop(place, None)
@@ -133,7 +133,7 @@ class TileCache(Generic[Picture]):
             self._in_view[slide] = in_view
 
     def drop(self, slide: int, key: TileKey) -> None:
-        """Forgets one tile, which is not to be painted any more."""
+        """Forget one tile, which is not to be painted any more."""
         place = (slide, key)
         with self._lock:
             old = self._pinned.pop(place, None) or self._tiles.pop(place, None)
@@ -150,7 +150,7 @@ class TileCache(Generic[Picture]):
             return found
 
     def put_values(self, slide: int, key: Hashable, values: NDArray[Any]) -> None:
-        """Keeps values within the same bound as tiles; they go before tiles do."""
+        """Keep values within the same bound as tiles; they go before tiles do."""
         place = (slide, key)
         with self._lock:
             old = self._values.pop(place, None)
@@ -161,7 +161,7 @@ class TileCache(Generic[Picture]):
             self._shrink()
 
     def drop_slide(self, slide: int) -> None:
-        """Forgets all tiles of a slide that was closed."""
+        """Forget all tiles of a slide that was closed."""
         tiles: list[CachedTile[Picture]] = []
         values: list[NDArray[Any]] = []
         with self._lock:

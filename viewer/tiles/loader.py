@@ -202,7 +202,7 @@ class TileLoader(Generic[Picture]):
         )
 
     def request(self, *plans: TilePlan) -> None:
-        """Makes the plans, the most wanted first, the only thing that is loaded from now on."""
+        """Make the plans, the most wanted first, the only thing that is loaded from now on."""
         top = len(self.source.levels) - 1
         visible = [key for one in plans for key in one.visible]
         coarser = [key for one in plans for key in one.coarser]
@@ -269,7 +269,7 @@ class TileLoader(Generic[Picture]):
         return self._unseen_count / self.decoded_count if self.decoded_count else 0.0
 
     def close(self, patience_s: float = 2.0, then: Callable[[], object] = lambda: None) -> None:
-        """Ends the workers and frees the tiles; a worker stuck in a read is left to end itself.
+        """End the workers and free the tiles; a worker stuck in a read is left to end itself.
 
         Parameters
         ----------

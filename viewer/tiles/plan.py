@@ -207,7 +207,7 @@ def _add_coarser(
     has: Callable[[TileKey], bool],
     painted: set[TileKey],
 ) -> bool:
-    """Adds the nearest coarser tiles that cover the box; tells whether they cover all of it."""
+    """Add the nearest coarser tiles that cover the box; return whether they cover all of it."""
     for coarser in stocked:
         keys = list(tiles_in(levels, coarser, box))
         at_hand = [key for key in keys if has(key)]

@@ -44,15 +44,15 @@ class ActionSet(QObject):
         return self._actions[command_id]
 
     def on(self, command_id: str, handler: Callable[[], object]) -> None:
-        """Runs `handler` when the user asks for the command."""
+        """Run `handler` when the user asks for the command."""
         self._actions[command_id].triggered.connect(lambda _checked=False: handler())
 
     def on_toggle(self, command_id: str, handler: Callable[[bool], object]) -> None:
-        """Runs `handler` with the new state when the user checks or unchecks the command."""
+        """Run `handler` with the new state when the user checks or unchecks the command."""
         self._actions[command_id].triggered.connect(handler)
 
     def bind(self, bindings: Bindings) -> None:
-        """Gives the actions their keys, and their tool tips with the first of them."""
+        """Give the actions their keys, and their tool tips with the first of them."""
         if bindings == self._bindings:
             return
         self._bindings = {command_id: tuple(keys) for command_id, keys in bindings.items()}
@@ -81,12 +81,12 @@ class ActionSet(QObject):
         return self._reasons.get(command_id) or COMMANDS_BY_ID[command_id].enabled.reason
 
     def set_situation(self, situation: Situation) -> None:
-        """Enables what can run now."""
+        """Enable what can run now."""
         for command in COMMANDS:
             self._actions[command.id].setEnabled(command.enabled(situation))
 
     def recolor(self) -> None:
-        """Paints the icons anew in the theme's colors."""
+        """Paint the icons anew in the theme's colors."""
         for command in COMMANDS:
             self._actions[command.id].setIcon(icon(command.icon))
 

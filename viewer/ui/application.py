@@ -147,7 +147,7 @@ def _tell(last_words: Sequence[str]) -> None:
 
 
 def _paint_window(window: MainWindow, picture: Path, has_outcome: Callable[[], bool]) -> int:
-    """Writes what the window would show, once the slide is sharp or it is known why it is not."""
+    """Write what the window would show, once the slide is sharp or it is known why it is not."""
     window.resize(*_PICTURE_SIZE_PX)
     until_s = time.monotonic() + _PATIENCE_S
     canvas = window.panes.active.canvas

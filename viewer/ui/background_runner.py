@@ -60,7 +60,7 @@ class BackgroundRunner(QObject):
         urgency: Urgency = Urgency.ASKED,
         keeps: str = "",
     ) -> Task:
-        """Runs `work` in a thread, then `done(result)` or `failed(error)` here.
+        """Run `work` in a thread, then `done(result)` or `failed(error)` here.
 
         Of very much that nobody asked for the oldest fails with `DroppedError`; what is asked for
         while very much waits already fails with `RefusedError`.
@@ -88,11 +88,11 @@ class BackgroundRunner(QObject):
         return QUEUE.waiting_count(self._lane)
 
     def cancel_waiting(self) -> None:
-        """Drops what no thread has begun."""
+        """Drop what no thread has begun."""
         QUEUE.cancel_waiting(self._lane)
 
     def close(self, *, finish: bool = False) -> None:
-        """Takes no more work and waits a moment for what runs to end.
+        """Take no more work and wait a moment for what runs to end.
 
         What has not begun is dropped, unless `finish` asks to carry it out, as for writing files.
         Neither `done` nor `failed` runs any more; what failed of what is carried out is logged,

@@ -69,7 +69,7 @@ class _Answering(QObject):
 
 
 def spare_standing_objects() -> None:
-    """Leaves all that is there now out of every later collection, and ends full ones.
+    """Leave all that is there now out of every later collection, and end full ones.
 
     A full collection looks at every object, and modules alone are hundreds of thousands: 40 ms in
     the middle of a movement. Called once the window stands, until when nothing is collected;

@@ -64,7 +64,7 @@ class FileCommands:
         actions.on("help.about", self._show_about)
 
     def ask_for_slides(self, pane: SlidePane | None = None) -> None:
-        """Asks for slides and opens them, the first in `pane`, by default the active one."""
+        """Ask for slides and open them, the first in `pane`, by default the active one."""
         self._ask_slides("Open slide", lambda paths: self._window.open_paths(paths, pane))
 
     def ask_for_channels(self) -> None:
@@ -100,7 +100,7 @@ class FileCommands:
         )
 
     def ask_pixel_size(self, pane: SlidePane) -> None:
-        """Asks how large a pixel of the pane's slide is, uses the answer and remembers it."""
+        """Ask how large a pixel of the pane's slide is, use the answer and remember it."""
         from viewer.ui.slides.pixel_size_dialog import PixelSizeDialog
 
         source = pane.source

@@ -195,11 +195,11 @@ class MainWindow(QMainWindow):
         return self._help
 
     def say(self, sentence: str) -> None:
-        """Shows a sentence in the status bar for a while."""
+        """Show a sentence in the status bar for a while."""
         self.status.say(sentence)
 
     def show_error(self, sentence: str) -> None:
-        """Shows a lasting trouble in a red banner over the panes; "" takes it away."""
+        """Show a lasting trouble in a red banner over the panes; "" takes it away."""
         self.banner.hide()
         if sentence:
             self.status.clearMessage()  # such as that a file is being read, which it is no more
@@ -264,7 +264,7 @@ class MainWindow(QMainWindow):
 
     @guarded()
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Keeps the window's state, frees the slides and ends all threads."""
+        """Keep the window's state, free the slides and end all threads."""
         if not self.home_notice.may_close():
             event.ignore()
             return
@@ -378,7 +378,7 @@ class MainWindow(QMainWindow):
     # What the panes tell ---------------------------------------------------------------------
 
     def _show_active(self) -> None:
-        """Shows the active pane's slide in everything round it."""
+        """Show the active pane's slide in everything round it."""
         self._active_slide.show()
         self.update_situation()
 
@@ -404,7 +404,7 @@ class MainWindow(QMainWindow):
         self.change_settings(recent_slides=with_recent(self.settings.recent_slides, path))
 
     def update_situation(self) -> None:
-        """Enables the commands that can run now."""
+        """Enable the commands that can run now."""
         situation = situation_of(self)
         if situation != self._situation:
             self._situation = situation

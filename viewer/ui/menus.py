@@ -15,7 +15,7 @@ MENU_ORDER = ("&File", "&Edit", "&View", "&Annotate", "A&I", "&Record", "&Help")
 
 
 def build_menus(bar: QMenuBar, actions: ActionSet) -> dict[str, QMenu]:
-    """Fills the menu bar; returns the menus by title without the mnemonic mark."""
+    """Fill the menu bar; return the menus by title without the mnemonic mark."""
     menus: dict[tuple[str, ...], QMenu] = {}
     for title in MENU_ORDER:
         _menu_at(bar, (title,), menus)

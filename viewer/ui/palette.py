@@ -109,7 +109,7 @@ class CommandPalette(QDialog):
 
     @guarded()
     def hideEvent(self, event: QHideEvent) -> None:
-        """Runs the chosen command once the palette is gone, so dialogs open over the window."""
+        """Run the chosen command once the palette is gone, so dialogs open over the window."""
         super().hideEvent(event)
         chosen, self._chosen = self._chosen, None
         if isinstance(chosen, QAction):

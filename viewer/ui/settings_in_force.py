@@ -134,7 +134,7 @@ class SettingsInForce(QObject):
         pane.page.set_recent([slide_path(name) for name in names])
 
     def _apply_theme(self) -> None:
-        """Colors the application; the theme "system" follows the desktop."""
+        """Color the application; the theme "system" follows the desktop."""
         app = QApplication.instance()
         assert isinstance(app, QApplication)
         apply_theme(app, theme_named(self.current.theme))

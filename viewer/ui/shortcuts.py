@@ -118,7 +118,7 @@ class ShortcutTable(QWidget):
         self._fill()
 
     def choose(self, command_id: str) -> None:
-        """Selects the command's row."""
+        """Select the command's row."""
         for row in self._rows():
             if row.data(0, _ID_ROLE) == command_id:
                 self.table.setCurrentItem(row)

@@ -80,7 +80,7 @@ class WindowStatusBar(QStatusBar):
         self.show_recording("off")
 
     def say(self, sentence: str) -> None:
-        """Shows a sentence for a while."""
+        """Show a sentence for a while."""
         self.showMessage(sentence, _SAID_MS)
 
     def _say_refused(self, sentence: str) -> None:
@@ -156,7 +156,7 @@ class WindowStatusBar(QStatusBar):
         self.recording.setText(_RECORDING[state])
 
     def show_pane(self, pane: SlidePane) -> None:
-        """Shows where the pane is and how it fares."""
+        """Show where the pane is and how it fares."""
         has_slide = pane.source is not None
         canvas = pane.canvas
         optics = canvas.optics if has_slide else Optics()
@@ -175,7 +175,7 @@ class WindowStatusBar(QStatusBar):
         self.show_status(pane.status if has_slide else PaneStatus(is_sharp=True), optics)
 
     def show_status(self, status: PaneStatus, optics: Optics) -> None:
-        """Shows the quickly changing part alone."""
+        """Show the quickly changing part alone."""
         self.cursor_label.setText(shown_position(status.cursor, optics))
         unfinished = _COARSE if status.is_coarse else _LOADING
         self.loading.setText("" if status.is_sharp else unfinished)

@@ -321,7 +321,7 @@ class NoticeBar(QFrame):
         self.hide()
 
     def tell(self, sentence: str, kind: str = "info", button: str = "") -> None:
-        """Shows the sentence; `kind` is "info", "warning", "error", or "mode" over a slide."""
+        """Show the sentence; `kind` is "info", "warning", "error", or "mode" over a slide."""
         self.sentence.setText(sentence)
         self.button.setText(button)
         self.button.setVisible(bool(button))

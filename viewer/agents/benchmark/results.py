@@ -140,7 +140,7 @@ class ResultsFile:
         return self._results.get(question)
 
     def add(self, result: Result) -> None:
-        """Keeps a result; on the disk when it returns. Raises AgentError."""
+        """Keep a result; on the disk when it returns. Raises AgentError."""
         try:
             self._append(result)
         except OSError as error:

@@ -194,7 +194,7 @@ def _seen(seen: Observation) -> messages.Seen:
 
 
 def _turn(sent: messages.SentTurn) -> Turn:
-    """Raises AgentError where a picture is not as long as it says."""
+    """Raise AgentError where a picture is not as long as it says."""
     pictures: list[Picture] = []
     for picture in sent.pictures:
         if len(picture.rgb) != picture.width_px * picture.height_px * 3:

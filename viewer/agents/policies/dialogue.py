@@ -55,7 +55,7 @@ class Dialogue:
         self.turns.append(turn)
 
     def hear(self, seen: Observation) -> None:
-        """Keeps what the user said or did, until `news` tells the model."""
+        """Keep what the user said or did, until `news` tells the model."""
         self._news += [f"The user says: {remark}" for remark in seen.remarks]
         if seen.was_moved:
             visit = seen.visits[-1]

@@ -122,7 +122,7 @@ class GiantPolicy:
 
 
 def _decided(reply: Reply, scene: Scene) -> _Decision:
-    """Raises BadAnswerError where a call is missing, unknown or wrong."""
+    """Raise BadAnswerError where a call is missing, unknown or wrong."""
     calls = calls_of(reply)
     if not calls:
         return _Decision("", ((ToolCall("", "answer", ""), _plain_answer(reply, scene)),))

@@ -90,7 +90,7 @@ Walked = Generator[Action, Observation, Observation]
 
 
 def _described(scene: Scene, box: Box, seen: Observation, measured: dict[int, _Measured]) -> Walked:
-    """Measures a box of the present region and marks what was found; gives what is seen last."""
+    """Measure a box of the present region and mark what was found; return what is seen last."""
     region = seen.visits[-1].region
     measurement = _Measured()
     x0, y0, x1, y1 = corners(box)

@@ -82,7 +82,7 @@ class PredictorPolicy:
     def _read(
         self, dialogue: Dialogue, scene: Scene, box: Box, seen: Observation
     ) -> Generator[Action, Observation, Observation]:
-        """Has the model say what is seen in the present region; gives what is seen last."""
+        """Have the model say what is seen in the present region; return what is seen last."""
         region = seen.visits[-1].region
         pictures = _pictures(dialogue, scene, seen)
         dialogue.hear(seen)

@@ -45,7 +45,7 @@ _DEPTHS = {"ASAP_Annotations": 0, "Annotations": 1, "AnnotationGroups": 1}
 
 
 def read_asap(path: Path, problems: list[Problem]) -> Iterator[Annotation]:
-    """Reads a file; a group becomes the class of what belongs to it.
+    """Read a file; a group becomes the class of what belongs to it.
 
     Raises
     ------
@@ -100,7 +100,7 @@ def _lineage(group: str, parents: dict[str, str]) -> list[str]:
 
 
 def write_asap(path: Path, annotations: Iterable[Annotation]) -> list[Problem]:
-    """Writes what the format can hold; gives what it cannot, such as holes.
+    """Write what the format can hold; return what it cannot, such as holes.
 
     Raises
     ------

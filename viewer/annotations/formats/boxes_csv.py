@@ -58,7 +58,7 @@ _LINE_END = re.compile(rb"\r\n|\n|\r")
 
 
 def read_csv(path: Path, problems: list[Problem]) -> Iterator[Annotation]:
-    """Reads a table row by row; columns are known by their header, or by their number.
+    """Read a table row by row; columns are known by their header, or by their number.
 
     Further columns become measurements where they hold numbers, notes otherwise.
 
@@ -73,7 +73,7 @@ def read_csv(path: Path, problems: list[Problem]) -> Iterator[Annotation]:
 
 
 def write_csv(path: Path, annotations: Iterable[Annotation]) -> list[Problem]:
-    """Writes x, y, width, height, class, name; a point has neither width nor height.
+    """Write x, y, width, height, class, name; a point has neither width nor height.
 
     Of other shapes the box around them is written, and stated.
 

@@ -76,7 +76,7 @@ def is_coco(head: bytes) -> bool:
 def read_coco(
     path: Path, problems: list[Problem], image: str | None = None, *, takes_namesakes: bool = False
 ) -> Iterator[Annotation]:
-    """Reads the annotations of one picture.
+    """Read the annotations of one picture.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def read_coco(
 def write_coco(
     path: Path, annotations: Iterable[Annotation], image: CocoImage | None = None
 ) -> list[Problem]:
-    """Writes outlines as polygons, and points as key points; gives what was left out.
+    """Write outlines as polygons, and points as key points; return what was left out.
 
     A region with holes is cut into parts without, which reading puts together again.
 

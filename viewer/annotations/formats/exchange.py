@@ -156,7 +156,7 @@ def read_annotations(
     slide: SlidePlace | None = None,
     origin: Origin | None = None,
 ) -> Iterator[Annotation]:
-    """Reads a file of any known format, thing by thing; what is wrong goes to `problems`.
+    """Read a file of any known format, thing by thing; what is wrong goes to `problems`.
 
     Parameters
     ----------
@@ -262,7 +262,7 @@ def geojson_origin(
 
 
 def _with_own_ids(read: Iterable[Annotation], problems: list[Problem]) -> Iterator[Annotation]:
-    """Gives a new id to what has that of another: one of the two would be lost later."""
+    """Give a new id to what has that of another: one of the two would be lost later."""
     seen: set[int] = set()
     for number, annotation in enumerate(read, 1):
         if annotation.id.int in seen:

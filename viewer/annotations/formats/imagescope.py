@@ -50,7 +50,7 @@ _DEPTHS = {"Annotations": 0, "Annotation": 1, "Regions": 2}
 
 
 def read_imagescope(path: Path, problems: list[Problem]) -> Iterator[Annotation]:
-    """Reads a file, also HALO's; holes (NegativeROA) are cut out of all that they touch.
+    """Read a file, also HALO's; holes (NegativeROA) are cut out of all that they touch.
 
     A hole that names its region, as those written here do, is cut out of that region only.
 
@@ -82,7 +82,7 @@ def _description(element: XmlElement) -> str:
 
 
 def write_imagescope(path: Path, annotations: Iterable[Annotation]) -> list[Problem]:
-    """Writes a layer a class; gives what the format cannot hold, such as points.
+    """Write a layer a class; return what the format cannot hold, such as points.
 
     Raises
     ------
@@ -285,7 +285,7 @@ def _region(
     corners: list[tuple[float, ...]],
     owner: str = "",
 ) -> str:
-    """Writes a region, or a hole where it has an owner; its Id."""
+    """Write a region, or a hole where it has an owner; return its Id."""
     number = str(next(ids))
     negative = "1" if owner else "0"
     stated = {

@@ -140,7 +140,7 @@ class JsonElements(Generic[_T]):
     _has_ended: bool = field(default=False, init=False)
 
     def array_begins(self, name: str, alone: frozenset[str]) -> dict[str, object]:
-        """Goes to the array: the file itself, or its member of this name.
+        """Go to the array: the file itself, or its member of this name.
 
         Parameters
         ----------
@@ -173,7 +173,7 @@ class JsonElements(Generic[_T]):
                 self._fill(2 * len(self._text))
 
     def next_feature(self) -> bool:
-        """Goes on to what looks like the beginning of a feature; whether there is one."""
+        """Go on to what looks like the beginning of a feature; return whether there is one."""
         while True:
             found = _FEATURE.search(self._text)
             if found is not None:
@@ -290,7 +290,7 @@ class JsonElements(Generic[_T]):
         return [*found]
 
     def _passed(self, text: bytes, at: int, stop: int, batch: list[_T | Torn]) -> bool:
-        """Takes note of what is no object between two; whether the array ends there."""
+        """Take note of what is no object between two; return whether the array ends there."""
         between = text[at:stop].decode("latin-1")
         place = 0
         while True:

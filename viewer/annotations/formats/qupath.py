@@ -117,7 +117,7 @@ def _all_usual(text: bytes) -> list[_UsualFeature | Members]:
 def read_qupath(
     path: Path, problems: list[Problem], beside: Json | None = None
 ) -> Iterator[Annotation]:
-    """Reads a file object by object, with the memory of a few; .gz and .zip are unpacked.
+    """Read a file object by object, with the memory of a few; .gz and .zip are unpacked.
 
     Parameters
     ----------

@@ -52,7 +52,7 @@ def write_qupath(
     beside: Mapping[str, object] | None = None,
     head: Mapping[str, object] | None = None,
 ) -> list[Problem]:
-    """Writes a FeatureCollection; gives what was left out or had to be repaired.
+    """Write a FeatureCollection; return what was left out or had to be repaired.
 
     Packed where the name ends in .gz or .zip.
 

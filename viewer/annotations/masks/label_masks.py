@@ -181,7 +181,7 @@ def write_mask(
     by_instance: bool = False,
     tell: Callable[[float], None] = _unheard,
 ) -> tuple[Legend, list[Problem]]:
-    """Writes a PNG, or an OME-TIFF with a pyramid, and the legend beside it, strip by strip.
+    """Write a PNG, or an OME-TIFF with a pyramid, and the legend beside it, strip by strip.
 
     Parameters
     ----------

@@ -146,7 +146,7 @@ class _Strips:
                 self._look_at_tiff()
         except AnnotationFileError:
             raise
-        except Exception as error:  # a spoilt file can make a parser fail in any way
+        except Exception as error:  # a damaged file can make a parser fail in any way
             raise self._unreadable(error) from error
 
     def each(self) -> Iterator[tuple[int, NDArray[Any]]]:
@@ -156,7 +156,7 @@ class _Strips:
             return
         try:
             labels = _png_labels(self._path, self._png)
-        except Exception as error:  # a spoilt file can make a parser fail in any way
+        except Exception as error:  # a damaged file can make a parser fail in any way
             raise self._unreadable(error) from error
         for top in range(0, len(labels), _STRIP_PX):
             yield top, labels[top : top + _STRIP_PX]
@@ -206,7 +206,7 @@ class _Strips:
                     if segment is None:
                         continue
                     piece = segment.reshape(segment.shape[-3:-1])
-                except Exception as error:  # a spoilt file can make a parser fail in any way
+                except Exception as error:  # a damaged file can make a parser fail in any way
                     self._problems.append(Problem(index + 1, f"a tile of the mask ({error})"))
                     continue
                 while y >= top + rows:

@@ -30,7 +30,7 @@ def write_png(
     per_m: int | None,
     description: str = "",
 ) -> None:
-    """Writes strips from the top: gray (rows, width), or colors (rows, width, 3); uint8 or uint16.
+    """Write strips from the top: gray (rows, width), or colors (rows, width, 3); uint8 or uint16.
 
     Parameters
     ----------

@@ -112,7 +112,7 @@ def cut_tiles(
     origin: AnnotationsOrigin,
     tell: Callable[[float], None] | None = None,
 ) -> TilesReport:
-    """Writes pairs of PNG files, a legend and a table of the pairs; goes on where it was stopped.
+    """Write pairs of PNG files, a legend and a table of the pairs; go on where it was stopped.
 
     Parameters
     ----------
@@ -256,7 +256,7 @@ def _in_threads(
 
 
 def _begin(folder: Path, options: TileOptions, place: MaskPlace, origin: AnnotationsOrigin) -> None:
-    """Makes the folder, or sees that it is one to go on with. Raises TilesError, OSError."""
+    """Make the folder, or see that it is one to go on with. Raises TilesError, OSError."""
     record = asdict(options) | {"slide": place.slide_identity, "annotations": origin.sha256}
     del record["threads"]
     text = msgspec.json.format(msgspec.json.encode(record), indent=1)

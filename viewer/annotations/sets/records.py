@@ -103,7 +103,7 @@ def encoded(line: SetLine) -> bytes:
 
 
 def decoded(bodies: Iterable[bytes]) -> Iterator[SetLine]:
-    """Yield what the bodies hold; what a newer version or a spoilt file holds is left out."""
+    """Yield what the bodies hold; what a newer version or a damaged file holds is left out."""
     for body in bodies:
         try:
             line = _decode(body)

@@ -89,7 +89,7 @@ class Autosave:
         self._thread.start()
 
     def put(self, step: Edit, author: str = "") -> None:
-        """Takes a step that was done; returns at once."""
+        """Take a step that was done; return at once."""
         if not step.changes:
             return
         with self._change:
@@ -98,7 +98,7 @@ class Autosave:
             self._change.notify_all()
 
     def say(self, name: str, value: str) -> None:
-        """Takes what is said of all annotations together; returns at once."""
+        """Take what is said of all annotations together; return at once."""
         with self._change:
             self._to_say[name] = value
             self._change.notify_all()
@@ -128,12 +128,12 @@ class Autosave:
             return sum(len(each.step.changes) for each in self._waiting)
 
     def flush(self, timeout_s: float = _CLOSE_WAIT_S) -> bool:
-        """Waits until all that was put is on the disk; False when that takes too long."""
+        """Wait until all that was put is on the disk; return False when that takes too long."""
         with self._change:
             return self._change.wait_for(lambda: not self._waiting, timeout_s)
 
     def close(self) -> bool:
-        """Writes what is left and lets go of the file; False when it could not be written.
+        """Write what is left and let go of the file; return False when it could not be written.
 
         What takes longer goes on in the thread, for which the end of the program waits.
         """
@@ -187,7 +187,7 @@ class Autosave:
                 _running.discard(self)
 
     def _turn(self) -> bool:
-        """Writes what waits or looks what others did; False at the end."""
+        """Write what waits or look at what others did; return False at the end."""
         with self._change:
             self._change.wait_for(
                 lambda: self._waiting or self._to_say or self._is_closing, _LOOK_S

@@ -167,14 +167,14 @@ class OpenedAnnotations(msgspec.Struct):
         return self.lock is None
 
     def close(self) -> None:
-        """Lets go of a file that is not wanted after all."""
+        """Let go of a file that is not wanted after all."""
         self.store.close()
         if self.lock is not None:
             self.lock.release()
 
 
 def open_annotations(path: Path, former: Path | None = None) -> OpenedAnnotations:
-    """Opens a slide's file, made when absent; waits for the disk.
+    """Open a slide's file, made when absent; wait for the disk.
 
     What is kept in the `former` place, from before the setting was changed, is taken along.
     What can be read of a damaged file goes to a new one, and the damaged one is kept.

@@ -167,7 +167,7 @@ class AnnotationStore:
         return found, lost
 
     def write(self, steps: Sequence[Stamped]) -> None:
-        """Keeps steps, all or none.
+        """Keep steps, all or none.
 
         Raises
         ------
@@ -255,7 +255,7 @@ class AnnotationStore:
         return _file_id(self.path) != self._file
 
     def put_back(self) -> Path | None:
-        """Writes all anew to where it was; what took its place is kept beside, and reported.
+        """Write all anew to where it was; what took its place is kept beside, and reported.
 
         Raises
         ------
@@ -388,7 +388,7 @@ def _file_id(path: Path) -> tuple[int, int] | None:
 
 
 def _set_aside(path: Path, why: str) -> Path | None:
-    """Renames a file out of the way; its journals, which are of no use without it, go."""
+    """Rename a file out of the way; its journals, which are of no use without it, go."""
     for end in ("-wal", "-shm"):
         path.with_name(path.name + end).unlink(missing_ok=True)
     beside = path.with_name(f"{path.stem}.{why}-{time.strftime('%Y%m%d-%H%M%S')}{path.suffix}")

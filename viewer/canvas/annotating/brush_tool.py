@@ -246,7 +246,7 @@ class BrushTool(RegionTool):
         return True
 
     def resize(self, factor: float) -> None:
-        """Makes the brush larger or smaller."""
+        """Make the brush larger or smaller."""
         options = self.desk.options
         options.brush_px = min(max(options.brush_px * factor, LEAST_PX), MOST_PX)
         if self.hand is not None:

@@ -124,7 +124,7 @@ class DrawingTool(QObject):
         """A key that was wanted."""
 
     def keep(self) -> None:
-        """Puts what is drawn so far into the document; the stroke may go on."""
+        """Put what is drawn so far into the document; the stroke may go on."""
 
     @property
     def can_step_back(self) -> bool:
@@ -148,7 +148,7 @@ class DrawingTool(QObject):
         self.keep()
 
     def give_up(self) -> None:
-        """Forgets the stroke under way."""
+        """Forget the stroke under way."""
 
     @property
     def is_busy(self) -> bool:
@@ -245,7 +245,7 @@ class DrawingTool(QObject):
         return True
 
     def _let_go(self) -> None:
-        """Gives up what is under way, else lets go of what is chosen."""
+        """Give up what is under way, else lets go of what is chosen."""
         if not self.is_busy:
             self.desk.selection.choose([])
             return

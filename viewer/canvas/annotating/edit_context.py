@@ -138,7 +138,7 @@ class EditContext:
         """Whether the step that the document reports comes from here."""
 
     def do(self, step: Edit, joining: Edit | None = None) -> Edit | None:
-        """Carries out a step, as a part of the step `joining` if that was the last one.
+        """Carry out a step, as a part of the step `joining` if that was the last one.
 
         Returns the step as the history has it; None where nothing was to be done or may be done,
         which is said.
@@ -257,7 +257,7 @@ class EditContext:
         return replace(annotation, geometry=geometry, is_ellipse=False).signed(self.author)
 
     def add(self, label: str, *annotations: Annotation, joining: Edit | None = None) -> Edit | None:
-        """Adds annotations and chooses them; None where one lies beside the slide."""
+        """Add annotations and choose them; None where one lies beside the slide."""
         if not all(self.is_on_slide(each.geometry) for each in annotations):
             return None
         done = self.do(adding(label, annotations), joining)
@@ -266,7 +266,7 @@ class EditContext:
         return done
 
     def put(self, label: str, wanted: Mapping[UUID, Annotation | None]) -> Edit | None:
-        """Puts each annotation in the place of the one with its id; None removes it."""
+        """Put each annotation in the place of the one with its id; None removes it."""
         pairs = [(self.document.get(id_), after) for id_, after in wanted.items()]
         changes = tuple(Change(now, after) for now, after in pairs if now != after)
         return self.do(Edit(label, changes))
@@ -274,5 +274,5 @@ class EditContext:
     def change(
         self, label: str, before: Annotation, after: Annotation, joining: Edit | None = None
     ) -> Edit | None:
-        """Puts an annotation in the place of another with its id."""
+        """Put an annotation in the place of another with its id."""
         return self.do(changing(label, [(before, after)]), joining)

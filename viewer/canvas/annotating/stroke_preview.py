@@ -53,7 +53,7 @@ class StrokePreview:
         self._touched = box
 
     def paint(self, painter: QPainter, scene: Scene, shape: BaseGeometry, draw: Draw) -> None:
-        """Brings the picture up to date and paints it.
+        """Bring the picture up to date and paint it.
 
         Parameters
         ----------

@@ -29,7 +29,7 @@ class StrokeTransaction:
         return self._step is not None
 
     def put(self, wanted: Mapping[UUID, Annotation | None]) -> bool:
-        """Brings the document to this, and what was put before and is not wanted, back.
+        """Bring the document to this, and what was put before and is not wanted, back.
 
         False where the document may not be changed, or where all that is new lies beside the
         slide; which is said.

@@ -8,7 +8,7 @@ import torch
 def merge(
     x: torch.Tensor, sizes: torch.Tensor, keys: torch.Tensor, count: int, special: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Merges `count` patches into the ones most like them, as means weighted by size.
+    """Merge `count` patches into the ones most like them, as means weighted by size.
 
     Every other patch looks for its best match among the rest, so that none is merged twice.
 

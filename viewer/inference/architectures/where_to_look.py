@@ -43,7 +43,7 @@ class FoldedBlock(nn.Module):
         return nn.functional.relu_(inner.add_(self.skip(x)))
 
     def fold(self, block: ResidualBlock) -> None:
-        """Takes its weights from a block that is trained."""
+        """Take its weights from a block that is trained."""
         for conv, at in ((self.first, 0), (self.second, 3)):
             plain, norm = block.body[at].eval(), block.body[at + 1].eval()
             assert isinstance(plain, nn.Conv2d)
@@ -101,7 +101,7 @@ class CellEncoder(nn.Module):
         return torch.cat(pooled, 1)
 
     def take(self, tissue_encoder: Mapping[str, torch.Tensor]) -> None:
-        """Takes its weights from those of a whole `TissueEncoder`."""
+        """Take its weights from those of a whole `TissueEncoder`."""
         whole = TissueEncoder()
         whole.load_state_dict(dict(tissue_encoder))
         self.stem.fold(whole.stem)

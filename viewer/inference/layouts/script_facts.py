@@ -50,6 +50,6 @@ def script_facts(path: Path) -> dict[str, float | bool]:
                     name = ""
                 case _:
                     name = ""
-    except Exception as error:  # a spoilt pickle can make the parser fail in any way
+    except Exception as error:  # a damaged pickle can make the parser fail in any way
         _log.info("%s has no facts", path, exc_info=error)
     return found

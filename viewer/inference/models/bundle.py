@@ -115,7 +115,7 @@ class ModelBundle(msgspec.Struct, frozen=True, dict=True):
 
     @property
     def key(self) -> str:
-        """Tells results apart that differ in anything that decides their numbers.
+        """Tell results apart that differ in anything that decides their numbers.
 
         That is the whole of model.json but for its words, and the version of the program's own
         steps: how it reads, lays patches, cuts objects and tells tissue.
@@ -178,7 +178,7 @@ def _missing_channels(model: str, names: Sequence[str], info: SlideInfo) -> str:
 
 
 def load_bundle(folder: Path) -> ModelBundle:
-    """Reads and checks what a model says of itself; its weights are checked by `check_weights`.
+    """Read and check what a model says of itself; its weights are checked by `check_weights`.
 
     Raises
     ------
@@ -268,7 +268,7 @@ def open_data(bundle: ModelBundle, name: str) -> BufferedReader:
 
 
 def check_weights(bundle: ModelBundle) -> None:
-    """Compares the weights with the checksum. Raises BundleError."""
+    """Compare the weights with the checksum. Raises BundleError."""
     with open_weights(bundle) as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest != bundle.description.sha256.lower():

@@ -26,7 +26,7 @@ WEIGHTS = "weights.safetensors"
 def write_bundle(
     folder: Path, weights: Mapping[str, Tensor], about: Mapping[str, object]
 ) -> ModelBundle:
-    """Writes model.json and weights; `about` is what model.json says beside the checksum.
+    """Write model.json and weights; `about` is what model.json says beside the checksum.
 
     Raises
     ------

@@ -100,7 +100,7 @@ KNOWN_ENCODERS: Mapping[str, KnownEncoder] = {
 
 
 def fetch_encoder(known: KnownEncoder, token: str | None = None, merge: int = 0) -> ModelBundle:
-    """Downloads an encoder, turns it into a model of our own, and adds it to the library.
+    """Download an encoder, turn it into a model of our own, and add it to the library.
 
     Parameters
     ----------

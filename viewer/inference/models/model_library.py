@@ -173,7 +173,7 @@ def remove_model(name: str, version: str | None = None) -> ModelBundle:
 
 
 def add_model(path: Path, *, tries: bool = False) -> ModelBundle:
-    """Checks a model and copies it to the library.
+    """Check a model and copies it to the library.
 
     Another model of its name and version stays; each is then named by its folder.
 

@@ -290,7 +290,7 @@ class Network:
         return [np.asarray(Image.fromarray(each).resize(side, by)) for each in pictures]
 
     def free_memory(self) -> None:
-        """Gives back what the device keeps for later."""
+        """Give back what the device keeps for later."""
         match self.device.type:
             case "cuda":
                 torch.cuda.empty_cache()

@@ -45,7 +45,7 @@ class BlockQueue:
         return not is_waiting and all(key in self._settled for key in self._field)
 
     def look_at(self, field: Box | None) -> None:
-        """Wants the field of view, level-0 pixels, and a ring of blocks; forgets the one before."""
+        """Want the field of view, level-0 pixels, and a ring of blocks; forget the one before."""
         self._field.clear()
         if field is None:
             return
@@ -57,13 +57,13 @@ class BlockQueue:
             self._field.extend(key for key in ring if key not in shown)
 
     def want(self, keys: Sequence[BlockKey]) -> None:
-        """Wants all these, after what is looked at; instead of what was before."""
+        """Want all these, after what is looked at; instead of what was before."""
         self._whole = deque(keys)
         self._whole_left = set(keys) - self._settled
         self.whole_count = len(keys)
 
     def stop(self) -> None:
-        """Wants no more than what is looked at."""
+        """Want no more than what is looked at."""
         self._whole.clear()
         self._whole_left.clear()
         self.whole_count = 0

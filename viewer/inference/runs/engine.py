@@ -140,7 +140,7 @@ class Engine:
         self._thread.start()
 
     def look_at(self, field: Box | None) -> None:
-        """Computes what is on screen before anything else; level-0 pixels."""
+        """Compute what is on screen before anything else; level-0 pixels."""
         with self._changed:
             self._agenda.blocks.look_at(field)
             self._previews.look_at(field)
@@ -148,7 +148,7 @@ class Engine:
         self._tell_progress()
 
     def run(self, area: Area) -> None:
-        """Computes all of an area, once what is on screen is known."""
+        """Compute all of an area, once what is on screen is known."""
         keys = blocks_of(self._grid, area)
         with self._changed:
             self._agenda.blocks.want(keys)
@@ -158,7 +158,7 @@ class Engine:
         self._tell_progress()
 
     def stop(self) -> None:
-        """Forgets what `run` and `look_at` asked for; what is known stays."""
+        """Forget what `run` and `look_at` asked for; what is known stays."""
         with self._changed:
             self._agenda.blocks.stop()
             self._agenda.blocks.look_at(None)
@@ -166,7 +166,7 @@ class Engine:
         self._tell_progress()
 
     def set_paused(self, *, paused: bool) -> None:
-        """Begins no block while paused; the rate and the time left leave the pause out."""
+        """Begin no block while paused; the rate and the time left leave the pause out."""
         with self._changed:
             self._clock.set_paused(paused=paused)
             self._agenda.is_paused = paused
@@ -244,7 +244,7 @@ class Engine:
             self._about = replace(about, model=f"{about.model}{CORRECTED}{key}")
 
     def _wait_for_work(self) -> BlockKey | None:
-        """Waits until a block is wanted and returns it; None at the end."""
+        """Wait until a block is wanted and return it; None at the end."""
         while True:
             with self._changed:
                 if self._agenda.is_closed:

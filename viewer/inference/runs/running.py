@@ -176,7 +176,7 @@ def run_model(
     band: Band | None = None,
     most_blocks: int | None = None,
 ) -> ModelRun:
-    """Computes an area of a slide, by default all of it, and keeps the results.
+    """Compute an area of a slide, by default all of it, and keep the results.
 
     Parameters
     ----------

@@ -50,7 +50,7 @@ def write_objects(
     card: ResultCard | None = None,
     bounds_px: tuple[float, float] = (0.0, 0.0),
 ) -> None:
-    """Writes objects of a level-0 box; name and color of each class, and what made them.
+    """Write objects of a level-0 box; name and color of each class, and what made them.
 
     Parameters
     ----------

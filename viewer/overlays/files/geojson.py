@@ -25,7 +25,7 @@ def write_geojson(
     card: ResultCard | None = None,
     bounds_px: tuple[float, float] = (0.0, 0.0),
 ) -> None:
-    """Writes a FeatureCollection.
+    """Write a FeatureCollection.
 
     Parameters
     ----------

@@ -31,7 +31,7 @@ def load_marks(identity: str) -> tuple[Mark, ...]:
 
 
 def save_marks(identity: str, marks: Sequence[Mark]) -> None:
-    """Raises OSError where they cannot be written."""
+    """Raise OSError where they cannot be written."""
     path = _path(identity)
     make_folder(path.parent)
     kept = [_Kept(mark.name, mark.box.bounds) for mark in marks]

@@ -38,7 +38,7 @@ def label_mask(objects: Objects, box: Box) -> NDArray[np.uint32]:
 
 
 def write_mask(path: Path, objects: Objects, box: Box, mpp_um: float) -> None:
-    """Writes a label mask of a level-0 box, a pixel a level-0 pixel.
+    """Write a label mask of a level-0 box, a pixel a level-0 pixel.
 
     PNG with 16 bits, or tiled TIFF with 32 bits that is written tile by tile.
 

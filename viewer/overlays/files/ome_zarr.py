@@ -40,7 +40,7 @@ def write(body: bytes, _context: TaskContext) -> bytes:
 def write_ome_zarr(
     path: Path, values: NDArray[np.float32], names: Sequence[str], um: float
 ) -> None:
-    """Writes a folder; (rows, columns, d) of cells `um` micrometers wide, NaN where unknown.
+    """Write a folder; (rows, columns, d) of cells `um` micrometers wide, NaN where unknown.
 
     Raises
     ------

@@ -42,7 +42,7 @@ def write_cells(
     area: Area,
     card: ResultCard | None = None,
 ) -> None:
-    """Writes the known cells whose middle lies in an area; to a heatmap, all that are known.
+    """Write the known cells whose middle lies in an area; to a heatmap, all that are known.
 
     The last column of a table is 1 for cells that are unlike what the model was trained on.
 

@@ -104,6 +104,6 @@ def read_result_file(
         raise ResultFileError(f"{path.name} cannot be read ({reason_of(error)}).") from error
     except FileNotFoundError as error:
         raise ResultFileError(f"{path.name} is not there any more.") from error
-    except Exception as error:  # a spoilt file can make a parser fail in any way
+    except Exception as error:  # a damaged file can make a parser fail in any way
         _log.info("%s cannot be read", path, exc_info=error)
         raise ResultFileError(unreadable(path.name)) from error

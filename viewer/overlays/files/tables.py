@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def write_csv(
     path: Path, objects: Objects, classes: Sequence[tuple[str, str]], mpp_um: float
 ) -> None:
-    """Writes a row an object: number, class, centroid in level-0 pixels and um, measurements.
+    """Write a row an object: number, class, centroid in level-0 pixels and um, measurements.
 
     The last column is 1 for objects in a field that is unlike what the model was trained on, and
     empty where that is unknown.

@@ -54,7 +54,7 @@ def export_sessions(
     options: ExportOptions,
     progress: Callable[[int, int], object] = lambda _done, _total: None,
 ) -> Manifest:
-    """Writes a dataset of sessions to a folder of its own.
+    """Write a dataset of sessions to a folder of its own.
 
     A session that cannot be exported is left out and named in the manifest; the others are
     not harmed. What an interrupted export of the same options finished is not done again.

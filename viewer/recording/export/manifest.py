@@ -84,7 +84,7 @@ def exported_session(reading: Reading, colors: str) -> ExportedSession:
 
 
 def write_manifest(out: Path, options: ExportOptions, sessions: list[ExportedSession]) -> Manifest:
-    """Writes the card, then the manifest: the last file, so that it stands for a whole export."""
+    """Write the card, then the manifest: the last file, so that it stands for a whole export."""
     atomic_write_bytes(out / CARD_FILE, _card(options, sessions).encode())
     paths = sorted(path for path in out.rglob("*") if path.is_file())
     manifest = Manifest(

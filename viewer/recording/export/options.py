@@ -95,7 +95,7 @@ class ExportOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def key(self) -> str:
-        """Tells whether what an interrupted export left can be gone on with."""
+        """Return whether what an interrupted export left can be gone on with."""
         options = msgspec.structs.asdict(self)
         if self.format not in FINE_TUNING:
             del options["validation"], options["seed"]

@@ -68,7 +68,7 @@ class Reading(msgspec.Struct, frozen=True):
 
 
 def load_reading(folder: Path, options: ExportOptions) -> Reading:
-    """Reads a session.
+    """Read a session.
 
     Raises
     ------
@@ -94,7 +94,7 @@ def load_reading(folder: Path, options: ExportOptions) -> Reading:
 def _noting_texts(
     blocks: Iterable[list[LogLine]], texts: list[tuple[float, NoteTaken | DiagnosisEntered]]
 ) -> Iterator[list[LogLine]]:
-    """Hands the blocks on and keeps what was written, so that a long log is read once."""
+    """Hand the blocks on and keep what was written, so that a long log is read once."""
     for lines in blocks:
         for line in lines:
             if isinstance(line.event, (NoteTaken, DiagnosisEntered)):

@@ -29,7 +29,7 @@ def write_samples(reading: Reading, pictures: ActionPictures, folder: Path) -> N
 
 
 def join_shards(parts: list[Path], out: Path, shard_bytes: int) -> None:
-    """Packs the samples of many sessions into shards; a sample is never torn apart."""
+    """Pack the samples of many sessions into shards; a sample is never torn apart."""
     shards: list[list[Path]] = []
     size = shard_bytes
     for sample in _samples(parts):

@@ -92,7 +92,7 @@ def import_log(
     skipped: list[str] | None = None,
     notes: list[str] | None = None,
 ) -> list[str]:
-    """Makes sessions of a log: the reference recorder's, QuPath's view tracking, or a table.
+    """Make sessions of a log: the reference recorder's, QuPath's view tracking, or a table.
 
     A log that was imported before is not imported again.
 

@@ -45,7 +45,7 @@ class Agreement(msgspec.Struct, frozen=True):
 
 
 def agreement_of(first: Reviewed, second: Reviewed) -> Agreement:
-    """Compares two reviews of the same session."""
+    """Compare two reviews of the same session."""
     keys = [
         key
         for key, verdict in first.verdicts.items()

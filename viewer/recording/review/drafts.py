@@ -33,7 +33,7 @@ def read_drafts(session: Path) -> dict[str, Draft]:
 
 
 def add_draft(session: Path, draft: Draft) -> None:
-    """Appends a draft, synced; a line that a crash tore is taken off first.
+    """Append a draft, synced; a line that a crash tore is taken off first.
 
     Raises
     ------

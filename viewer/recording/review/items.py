@@ -35,7 +35,7 @@ class ReviewItem(msgspec.Struct, frozen=True):
 
 
 def item_key(action: Action) -> str:
-    """Names an action by what it is, not by its number: `<10x-inspect>@12340-15900`.
+    """Name an action by what it is, not by its number: `<10x-inspect>@12340-15900`.
 
     A verdict holds for this command from this to that millisecond of the session; were the rules
     for actions changed, it would no longer be taken for one on another action.

@@ -64,7 +64,7 @@ class Prompt(msgspec.Struct, frozen=True):
 
 
 def check_template(text: str) -> None:
-    """Tells whether a text can be a template.
+    """Return whether a text can be a template.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def check_template(text: str) -> None:
 
 
 def check_study(study: str) -> None:
-    """Raises ReviewError where a study cannot be called so."""
+    """Raise ReviewError where a study cannot be called so."""
     if not _STUDY.fullmatch(study) or study.endswith((".", " ")):
         raise ReviewError(
             f'"{study}" cannot be the name of a study: use letters, digits, spaces, . _ and -.'
@@ -148,7 +148,7 @@ def load_template(study: str) -> str:
 
 
 def save_template(study: str, text: str) -> None:
-    """Keeps a study's template; the default text takes the study's own away.
+    """Keep a study's template; the default text takes the study's own away.
 
     Raises
     ------

@@ -32,7 +32,7 @@ class ReviewReport(msgspec.Struct, frozen=True):
 
 
 def report_of(session: Path) -> ReviewReport:
-    """Reads the reviews of a session.
+    """Read the reviews of a session.
 
     Raises
     ------

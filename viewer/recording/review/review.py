@@ -128,7 +128,7 @@ class Review:
     def accept(
         self, index: int, text: str, seconds: float, by: Literal["typed", "dictated"] = "typed"
     ) -> Decided:
-        """Accepts the draft, or what was made of it: the verdict is "edited" where they differ.
+        """Accept the draft, or what was made of it: the verdict is "edited" where they differ.
 
         Parameters
         ----------
@@ -155,30 +155,30 @@ class Review:
         return self._decide(index, "rejected", "", source, seconds)
 
     def skip(self, index: int, seconds: float) -> Decided:
-        """Leaves the item without a judgment."""
+        """Leave the item without a judgment."""
         source: Source = "none" if self.items[index].draft is None else "model"
         return self._decide(index, "skipped", "", source, seconds)
 
     def type(self, index: int, text: str) -> None:
-        """Keeps what stands in the field, so that nothing typed is lost."""
+        """Keep what stands in the field, so that nothing typed is lost."""
         if text != self.text(index):
             self._take(Typed(item=self.items[index].key, text=text, at_utc=utc_stamp()))
 
     def leave(self, index: int, seconds: float) -> None:
-        """Counts the time on an item that is left without a verdict."""
+        """Count the time on an item that is left without a verdict."""
         if seconds >= _LEAST_SECONDS:
             key = self.items[index].key
             self._take(Looked(item=key, seconds=round(seconds, 2), at_utc=utc_stamp()))
 
     def undo(self) -> int | None:
-        """Takes the last verdict back; the index of its item, None where there is none."""
+        """Take the last verdict back; return the index of its item, None where there is none."""
         index = self._index_of_last(self._standing.decisions)
         if index is not None:
             self._take(Undone(at_utc=utc_stamp()))
         return index
 
     def redo(self) -> int | None:
-        """Lets the verdict count again that was undone last; the index of its item."""
+        """Let the verdict count again that was undone last; return the index of its item."""
         index = self._index_of_last(self._standing.undone)
         if index is not None:
             self._take(Redone(at_utc=utc_stamp()))
@@ -190,7 +190,7 @@ class Review:
             self.items[index] = replace(self.items[index], draft=draft)
 
     def close(self) -> bool:
-        """Ends the review; whether all of it is on the disk."""
+        """End the review; return whether all of it is on the disk."""
         return self.log.close()
 
     # -----------------------------------------------------------------------------------------

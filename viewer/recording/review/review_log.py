@@ -117,19 +117,19 @@ class ReviewLog:
         self._thread.start()
 
     def append(self, entry: Entry) -> None:
-        """Takes a line; never blocks on the disk."""
+        """Take a line; never blocks on the disk."""
         with self._changed:
             self._pending.append(json_line(entry))
             self._is_home = False
             self._changed.notify_all()
 
     def flush(self, patience_s: float = _CLOSE_WAIT_S) -> bool:
-        """Waits until all lines are on the disk; whether they are."""
+        """Wait until all lines are on the disk; return whether they are."""
         with self._changed:
             return self._changed.wait_for(lambda: self._is_home, patience_s)
 
     def close(self) -> bool:
-        """Writes what waits and lets go of the file; whether all of it was written."""
+        """Write what waits and let go of the file; return whether all of it was written."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()

@@ -41,7 +41,7 @@ class ReviewState(msgspec.Struct):
     """The verdicts on each item that has any, in order of time."""
 
     def apply(self, entry: Entry) -> None:
-        """Takes the next line; an undo or redo of nothing changes nothing."""
+        """Take the next line; an undo or redo of nothing changes nothing."""
         if isinstance(entry, Opened):
             self.reviewer = entry.reviewer
         elif isinstance(entry, Undone):

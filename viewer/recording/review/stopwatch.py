@@ -28,7 +28,7 @@ class Stopwatch:
         self._touched_s = now_s
 
     def hold(self) -> None:
-        """Stands still until the next touch."""
+        """Stand still until the next touch."""
         if self._touched_s is not None:
             self.touch()
             self._touched_s = None

@@ -204,7 +204,7 @@ def _answer(
         return Unreadable(f"it is too large ({error})")
     except MemoryError:
         return Unreadable("it needs more memory than a reader may take")
-    except Exception as error:  # a spoilt file can make a decoder fail in any way
+    except Exception as error:  # a damaged file can make a decoder fail in any way
         return Unreadable(f"its data is damaged ({error})"[:_LONGEST_REASON])
 
 

@@ -72,7 +72,7 @@ def open_czi(path: Path, image: int | None = None) -> PlanesSource | None:
         return _source(path, CziReader(str(path)), image)
     except (NoSuchImageError, UnsupportedSlideError):
         raise
-    except Exception as error:  # a spoilt file can make the parser fail in any way
+    except Exception as error:  # a damaged file can make the parser fail in any way
         _log.info("%s cannot be read by libCZI (%r)", path, error)
         reason = str(error).rstrip(".")
         raise DamagedSlideError(

@@ -101,7 +101,7 @@ def open_dicom(path: Path, image: int | None = None) -> PlanesSource | None:
         raise
     except LimitError as error:
         raise UnsupportedSlideError(path, f"{error}.") from error
-    except Exception as error:  # a spoilt file can make a parser fail in any way
+    except Exception as error:  # a damaged file can make a parser fail in any way
         _log.info("%s cannot be read through wsidicom (%r)", path, error)
         if type(error).__name__ == "WsiDicomNoResolutionError":
             raise UnsupportedSlideError(

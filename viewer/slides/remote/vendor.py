@@ -224,7 +224,7 @@ def _associated(path: Path, name: str, directory: int) -> RgbImage:
             if not _is_read(page):
                 raise ValueError("its colors are stored in another way than as 8-bit RGB or gray")
             pixels = page.asarray()
-    except Exception as error:  # a spoilt file can make the parser fail in any way
+    except Exception as error:  # a damaged file can make the parser fail in any way
         raise DamagedSlideError(
             path,
             f"The {name} picture of {path.name} cannot be read ({error}); the slide itself may "

@@ -170,7 +170,7 @@ def _copy_tiff(
             removed_px = _sizes_px(_all_pages(tiff)) - _sizes_px(_kept_pages(kept))
         except (WritingError, LimitError, SlideError):
             raise
-        except Exception as error:  # a spoilt file can make the parser fail in any way
+        except Exception as error:  # a damaged file can make the parser fail in any way
             raise DamagedFileError(slide.name, error) from error
         layout = Layout.BIG if tiff.is_bigtiff else Layout.NDPI if is_ndpi else Layout.CLASSIC
         with atomic_write(target) as out:

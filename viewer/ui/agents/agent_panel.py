@@ -179,7 +179,7 @@ class AgentPanel(Panel):
         self.show_state(None)
 
     def clear(self) -> None:
-        """Forgets the walk that is shown."""
+        """Forget the walk that is shown."""
         self.log.clear()
         self.answer.clear()
         self.answer.hide()
@@ -197,7 +197,7 @@ class AgentPanel(Panel):
 
     @shows_state
     def show_predictors(self, names: Sequence[str]) -> None:
-        """Offers what was trained on how readers look, beside tissue and nuclei alone."""
+        """Offer what was trained on how readers look, beside tissue and nuclei alone."""
         chosen = self.regions_by.currentData()
         self.regions_by.clear()
         self.regions_by.addItem("Tissue and nuclei", "")
@@ -207,7 +207,7 @@ class AgentPanel(Panel):
 
     @shows_state
     def show_state(self, state: AgentState | None, *, can_start: bool = True) -> None:
-        """Enables what can be done now; None where nothing was started yet."""
+        """Enable what can be done now; None where nothing was started yet."""
         self._state = state
         is_going = state is not None and not state.is_over
         starts = can_start and not is_going
@@ -229,7 +229,7 @@ class AgentPanel(Panel):
         self.regions_by.setEnabled(not is_going and self.how.currentData() != "giant")
 
     def show_asking(self) -> None:
-        """Turns to the questions."""
+        """Turn to the questions."""
         self.tabs.setCurrentWidget(self._ask)
         self._ask.question.setFocus(Qt.FocusReason.ShortcutFocusReason)
 
@@ -251,7 +251,7 @@ class AgentPanel(Panel):
             self.note.setText(DRAFT)
 
     def show_event(self, event: AgentEvent) -> None:
-        """Adds what happened to the log, with a place to travel to where it has one."""
+        """Add what happened to the log, with a place to travel to where it has one."""
         if self._state is AgentState.RUNNING and not isinstance(event, StateChanged | Failed):
             self.state.setText(_doing(event))
             self.state.show()

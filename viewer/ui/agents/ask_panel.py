@@ -123,7 +123,7 @@ class AskPanel(Panel):
         self._enable()
 
     def begin(self, question: str) -> None:
-        """Shows a question that was sent off."""
+        """Show a question that was sent off."""
         import html
 
         self._stack.setCurrentWidget(self.answers)
@@ -135,7 +135,7 @@ class AskPanel(Panel):
         self.question.clear()
 
     def show_text(self, text: str, references: Sequence[Reference] = ()) -> None:
-        """Shows the answer so far in the place of what was shown of it before."""
+        """Show the answer so far in the place of what was shown of it before."""
         if self._begin_of_answer is None:
             return
         cursor = QTextCursor(self.answers.document())
@@ -145,7 +145,7 @@ class AskPanel(Panel):
         self._show_end()
 
     def end(self, text: str, references: Sequence[Reference] = ()) -> None:
-        """Shows the whole answer, or why there is none."""
+        """Show the whole answer, or why there is none."""
         self.show_text(text, references)
         self._begin_of_answer = None
         self._is_busy = False

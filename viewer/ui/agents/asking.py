@@ -83,7 +83,7 @@ class FieldQuestions(QObject):
             self._panel.show_slide(identity)
 
     def stop(self) -> None:
-        """Gives up the answer that is being written."""
+        """Give up the answer that is being written."""
         if self._cancel is not None:
             self._cancel.set()
 

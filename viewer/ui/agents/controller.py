@@ -101,7 +101,7 @@ class AgentsController(QObject):
         return state is not None and not state.is_over
 
     def shut_down(self) -> None:
-        """Ends the agent and its processes."""
+        """End the agent and its processes."""
         self.clients.shut_down()
         if self._walk is not None:
             self._walk.shut_down()
@@ -315,7 +315,7 @@ class AgentsController(QObject):
             self._end()
 
     def _follow(self) -> None:
-        """Shows what can be done on the active pane."""
+        """Show what can be done on the active pane."""
         has_slide = self._window.panes.active.source is not None
         if self._walk is None:
             self.panel.show_state(None, can_start=has_slide)

@@ -62,7 +62,7 @@ class LanguageModel(QObject):
         return Keys()
 
     def client(self, use: Callable[[Client], object], keep_in: Path | None = None) -> None:
-        """Gives `use` a client as soon as the user has chosen a model and allowed it.
+        """Give `use` a client as soon as the user has chosen a model and allowed it.
 
         It is never called where they do not.
 
@@ -91,7 +91,7 @@ class LanguageModel(QObject):
         self._background.run(lambda: _known(wish.study), known, self._on_failed)
 
     def choose(self) -> None:
-        """Lets the user choose the model."""
+        """Let the user choose the model."""
         self._choose(lambda: None)
 
     def shut_down(self) -> None:

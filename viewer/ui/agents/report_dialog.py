@@ -203,7 +203,7 @@ class ReportDialog(QDialog):
 
 
 def _write(path: Path, draft: Draft) -> None:
-    """Raises OSError."""
+    """Raise OSError."""
     from viewer.agents.report_draft import markdown
 
     text = markdown(draft)

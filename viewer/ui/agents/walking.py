@@ -94,7 +94,7 @@ class AgentWalk(QObject):
         return None if self._run is None else self._run.outcome
 
     def start(self) -> None:
-        """Opens the slide for the agent, then lets it walk."""
+        """Open the slide for the agent, then let it walk."""
         self._background.run(
             self._prepared,
             self._begin,
@@ -115,17 +115,17 @@ class AgentWalk(QObject):
                 self._run.pause()
 
     def remark(self, text: str) -> None:
-        """Tells the agent something; it reads it before its next action."""
+        """Tell the agent something; it reads it before its next action."""
         if self._run is not None:
             self._run.remark(text)
 
     def stop(self) -> None:
-        """Ends the walk; what was found stays."""
+        """End the walk; what was found stays."""
         if self._run is not None:
             self._run.cancel()
 
     def close(self) -> None:
-        """Ends the walk and its processes, for good; returns at once."""
+        """End the walk and its processes, for good; return at once."""
         self._is_closed = True
         self._background.run(self._freeing(), lambda _: self._on_freed())
 

@@ -96,7 +96,7 @@ class AnnotationModel(QAbstractItemModel):
     def show_document(
         self, document: Document | None, mpp_um: MicronsPerPixel | None = None
     ) -> None:
-        """Lists a document; None empties the list."""
+        """List a document; None empties the list."""
         is_other = document is not self._document
         self._document = document
         self._way = replace(self._way, calibration=PixelCalibration.of(mpp_um))
@@ -105,7 +105,7 @@ class AnnotationModel(QAbstractItemModel):
         self._fill()
 
     def set_filter(self, text: str) -> None:
-        """Lists those that hold all words in their name, class, description or author."""
+        """List those that hold all words in their name, class, description or author."""
         words = tuple(text.casefold().split())
         if words != self._way.words:
             self._way = replace(self._way, words=words)
@@ -120,7 +120,7 @@ class AnnotationModel(QAbstractItemModel):
         self._fill()
 
     def apply(self, step: Edit) -> None:
-        """Shows what a step changed."""
+        """Show what a step changed."""
         if step.is_reset or len(step.changes) > MOST_AT_ONCE or self._filling is not None:
             self._fill()
             return
@@ -134,7 +134,7 @@ class AnnotationModel(QAbstractItemModel):
         self._background.close()
 
     def recolor(self) -> None:
-        """Paints the icons anew in the theme's colors."""
+        """Paint the icons anew in the theme's colors."""
         self._cells.recolor()
 
     # Who is where ----------------------------------------------------------------------------

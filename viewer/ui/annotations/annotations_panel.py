@@ -99,13 +99,13 @@ class DescriptionEdit(QPlainTextEdit):
         self.setTabChangesFocus(True)
 
     def show_text(self, text: str) -> None:
-        """Shows a text; what was written before is saved first."""
+        """Show a text; what was written before is saved first."""
         self.finish()
         self._before = text
         self.setPlainText(text)
 
     def finish(self) -> None:
-        """Tells now what was written."""
+        """Tell now what was written."""
         text = self.toPlainText().strip()
         if text != self._before:
             self._before = text
@@ -185,7 +185,7 @@ class AnnotationsPanel(Panel):
     def show_chosen(
         self, ids: AbstractSet[UUID], described: tuple[UUID, str] | None, *, can_describe: bool
     ) -> None:
-        """Selects the rows of what is chosen, and shows what is written of a single one."""
+        """Select the rows of what is chosen, and show what is written of a single one."""
         if not self._is_showing:
             self.model.gather_no_more()
             self._select(ids)
@@ -195,7 +195,7 @@ class AnnotationsPanel(Panel):
         self.description.setReadOnly(not can_describe)
 
     def apply(self, step: Edit) -> None:
-        """Brings the list up to a step; rows that go on the way choose nothing else."""
+        """Bring the list up to a step; rows that go on the way choose nothing else."""
         before, self._is_showing = self._is_showing, True
         try:
             self.model.apply(step)
@@ -235,7 +235,7 @@ class AnnotationsPanel(Panel):
             self.model.shut_down()
 
     def rename(self) -> None:
-        """Opens the editor of the current row's name."""
+        """Open the editor of the current row's name."""
         index = self.tree.currentIndex().siblingAtColumn(NAME)
         if index.isValid():
             self.tree.scrollTo(index)

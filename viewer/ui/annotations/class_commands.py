@@ -174,7 +174,7 @@ class ClassCommands(QObject):
         return self._panel.class_list.rows.show_counts(counts, others)
 
     def edit(self) -> None:
-        """Opens the editor of the classes."""
+        """Open the editor of the classes."""
         from viewer.ui.annotations.classes_dialog import ClassesDialog
         from viewer.ui.opened_dialog import open_dialog
 

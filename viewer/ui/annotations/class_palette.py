@@ -65,7 +65,7 @@ class ClassPalette(QObject):
         return next((each for each in self.classes if each.name == name), None)
 
     def use(self, classes: Palette) -> None:
-        """Takes classes into use and keeps them."""
+        """Take classes into use and keep them."""
         if classes == self.classes:
             return
         self._show(classes)
@@ -82,13 +82,13 @@ class ClassPalette(QObject):
         )
 
     def lend(self, classes: Palette, keep: Callable[[Palette], object]) -> None:
-        """Uses the classes of a project; changes of them go to `keep`, not to the file."""
+        """Use the classes of a project; changes of them go to `keep`, not to the file."""
         self._keep_lent = keep
         if classes != self.classes:
             self._show(classes)
 
     def take_back(self) -> None:
-        """Uses the user's own classes again."""
+        """Use the user's own classes again."""
         self._keep_lent = None
         if self.classes != self._own:
             self._show(self._own)

@@ -58,7 +58,7 @@ class ClassesModel(RowsModel):
         self._counts = counts
 
     def put(self, row: int, which: PaletteClass) -> None:
-        """Changes a row."""
+        """Change a row."""
         self.rows[row] = which
         self.dataChanged.emit(self.index(row, 0), self.index(row, _KEY))
 
@@ -187,7 +187,7 @@ class ClassesDialog(QDialog):
         self.message.setText(sentence)
 
     def take(self, classes: Palette) -> None:
-        """Shows the classes of a file; keys that commands have are left out."""
+        """Show the classes of a file; keys that commands have are left out."""
         free = tuple(
             msgspec.structs.replace(each, key="")
             if each.key and owner_of(self._bindings, each.key, "") is not None

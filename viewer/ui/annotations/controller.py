@@ -117,7 +117,7 @@ class AnnotationsController(QObject):
         self._listing.show()
 
     def shut_down(self) -> None:
-        """Takes what is being written, and waits for the disk."""
+        """Take what is being written, and wait for the disk."""
         drawn_places.drawn_in = drawn_places.no_places
         self.panel.finish()
         for pane in list(self._identities):
@@ -249,7 +249,7 @@ class AnnotationsController(QObject):
         return ReaderSlide(identity, pane.path, beside, self._window.reader.name)
 
     def _join(self, pane: SlidePane, identity: str) -> None:
-        """Shares the sets of a slide, which are opened if nobody has them yet."""
+        """Share the sets of a slide, which are opened if nobody has them yet."""
         slide = self.slide_of(pane)
         if slide is None:
             return

@@ -31,7 +31,7 @@ class FileReportsHost(MessageHost, DialogHost, Protocol):
 def tell_problems(
     window: FileReportsHost, title: str, summary: str, problems: Sequence[Problem]
 ) -> None:
-    """Lists what was left out or repaired."""
+    """List what was left out or repaired."""
     mended = sum(problem.is_repaired for problem in problems)
     parts = [gone] if (gone := left_out(problems)) else []
     parts += [f"{mended:,} repaired"] if mended else []
@@ -43,7 +43,7 @@ def tell_problems(
 def tell_not_held(
     window: FileReportsHost, title: str, summary: str, problems: Sequence[Problem]
 ) -> None:
-    """Lists what of annotations that were written a format could not hold."""
+    """List what of annotations that were written a format could not hold."""
     sentence = f"{summary} Not in the file: {not_held(problems)}."
     lines = [
         f"Number {each.number}: {each.reason}" if each.number else each.reason for each in problems

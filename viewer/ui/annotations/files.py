@@ -135,7 +135,7 @@ class AnnotationFiles(QObject):
         picture: str | None = None,
         origin: Origin | None = None,
     ) -> None:
-        """Adds the annotations of a file to the slide of a pane, as a set of their own.
+        """Add the annotations of a file to the slide of a pane, as a set of their own.
 
         Detections in it become an overlay. What is not as it should be is listed. Of a file of
         several pictures it is asked which is meant, unless that is given, and of a file that does
@@ -178,7 +178,7 @@ class AnnotationFiles(QObject):
         self._background.run(work, done, failed)
 
     def write(self, path: Path, which: Format, active: PaneAnnotations) -> None:
-        """Writes the shown sets of a slide; tells what the format cannot hold."""
+        """Write the shown sets of a slide; tell what the format cannot hold."""
         from viewer.annotations.formats.exchange import write_as
         from viewer.ui.annotations.file_reports import tell_not_written
 

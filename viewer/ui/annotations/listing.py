@@ -58,7 +58,7 @@ class Listing(QObject):
         self.show()
 
     def show(self) -> None:
-        """Lists the annotations of the active pane."""
+        """List the annotations of the active pane."""
         if not self._panel.is_built:
             return
         active = self._kept.active
@@ -82,7 +82,7 @@ class Listing(QObject):
             self._panel.show_notice(_notice(active.document, self._kept.active_sets))
 
     def follow(self, step: Edit) -> None:
-        """Shows what a step of the active pane's document changed."""
+        """Show what a step of the active pane's document changed."""
         active = self._kept.active
         if active is None or self._panel.isHidden() or not self._panel.is_built:
             return
@@ -94,7 +94,7 @@ class Listing(QObject):
         self.show_chosen()
 
     def show_chosen(self) -> None:
-        """Selects what is chosen in the active pane; a panel that is not built keeps no ids."""
+        """Select what is chosen in the active pane; a panel that is not built keeps no ids."""
         if not self._panel.is_built:
             return
         active = self._kept.active

@@ -130,7 +130,7 @@ class ModelCommands(QObject):
     # Counting --------------------------------------------------------------------------------
 
     def ask_count(self) -> None:
-        """Asks what is positive, and counts in the chosen regions."""
+        """Ask what is positive, and count in the chosen regions."""
         active, overlay = self._kept.active, self.objects_overlay()
         if active is None:
             self._window.say("Open a slide first.")

@@ -126,7 +126,7 @@ class PaneAnnotations:
         self.desk.calibration = PixelCalibration.of(self.pane.canvas.optics.mpp_um)
 
     def do(self, step: Edit) -> bool:
-        """Carries out a step; False where nothing was to be done or may be done."""
+        """Carry out a step; return False where nothing was to be done or may be done."""
         return self.desk.do(step) is not None
 
     def show(self, **style: Unpack[ShownStyle]) -> None:
@@ -199,7 +199,7 @@ class PaneAnnotations:
             choose(found())
 
     def travel(self, annotations: Iterable[Annotation]) -> None:
-        """Shows annotations as large as they fit."""
+        """Show annotations as large as they fit."""
         wanted = list(annotations)
         if not wanted:
             return
@@ -230,7 +230,7 @@ class PaneAnnotations:
         canvas.go_to(box.center, max(canvas.view.showing(field).downsample, nearest))
 
     def close(self) -> None:
-        """Takes the layers off the canvas."""
+        """Take the layers off the canvas."""
         canvas = self.pane.canvas
         for layer in (self.layer, self.notes):
             canvas.remove_layer(layer)

@@ -17,7 +17,7 @@ _MOST = 500
 
 
 def record_step(step: Edit, control: RecordingControl, pane: SlidePane) -> None:
-    """Tells the recording of a pane what a step changed; nothing while nobody records."""
+    """Tell the recording of a pane what a step changed; nothing while nobody records."""
     if control.recording_of(pane) is None:
         return
     for change in step.changes[:_MOST]:

@@ -132,7 +132,7 @@ class SlideAnnotations(QObject):
         return self._autosave is None or self._autosave.is_saved
 
     def flush(self) -> bool:
-        """Waits for the disk; for worker threads."""
+        """Wait for the disk; for worker threads."""
         return self._autosave is None or self._autosave.flush()
 
     def set_locked(self, locked: bool) -> None:
@@ -148,7 +148,7 @@ class SlideAnnotations(QObject):
             self._autosave.reload()
 
     def leave(self) -> None:
-        """Writes what is left and lets go of the file, in a thread."""
+        """Write what is left and let go of the file, in a thread."""
         self._task.cancel()
         self._end_reading()
         # They would hold each other, and with them the study, until all is collected in full.

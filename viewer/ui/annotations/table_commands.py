@@ -59,7 +59,7 @@ class TableCommands(QObject):
     # Statistics ------------------------------------------------------------------------------
 
     def show_statistics(self) -> None:
-        """Counts in a thread and opens the table."""
+        """Count in a thread and open the table."""
         from viewer.annotations.statistics import class_figures
 
         active = self._active()
@@ -123,7 +123,7 @@ class TableCommands(QObject):
     # Versions --------------------------------------------------------------------------------
 
     def show_versions(self) -> None:
-        """Reads what was done from the file, once all is in it, and lists it."""
+        """Read what was done from the file, once all is in it, and list it."""
         active = self._active()
         if active is None:
             return

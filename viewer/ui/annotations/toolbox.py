@@ -131,7 +131,7 @@ class Toolbox(QObject):
         return place.tool if place is not None else None
 
     def choose(self, name: str) -> None:
-        """Takes up a tool by name; "move" puts it down."""
+        """Take up a tool by name; "move" puts it down."""
         if self._click.isChecked():
             self._click.trigger()
         self._change(name)
@@ -148,7 +148,7 @@ class Toolbox(QObject):
         self.options.wand_sensitivity = sensitivity
 
     def shut_down(self) -> None:
-        """Keeps strokes and options."""
+        """Keep strokes and options."""
         for pane in list(self._places):
             self.release(pane)
         self._keep_options()

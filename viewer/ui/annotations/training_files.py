@@ -58,7 +58,7 @@ class TrainingFiles(QObject):
         self._background.close(finish=True)
 
     def ask_mask(self, path: Path, active: PaneAnnotations) -> None:
-        """Asks how fine a mask is to be, and writes it."""
+        """Ask how fine a mask is to be, and write it."""
         from viewer.ui.annotations.training_dialogs import MaskDialog
         from viewer.ui.opened_dialog import open_dialog
 
@@ -69,7 +69,7 @@ class TrainingFiles(QObject):
         open_dialog(dialog)
 
     def ask_tiles(self) -> None:
-        """Asks what tiles are to be like, then where to put them."""
+        """Ask what tiles are to be like, then where to put them."""
         from viewer.ui.annotations.training_dialogs import TilesDialog
         from viewer.ui.opened_dialog import open_dialog
 
@@ -84,7 +84,7 @@ class TrainingFiles(QObject):
     def write_mask(
         self, path: Path, mpp_um: float | None, active: PaneAnnotations, *, by_instance: bool
     ) -> None:
-        """Writes the regions as a mask; without a scale at that of the slide."""
+        """Write the regions as a mask; without a scale at that of the slide."""
         from viewer.annotations.masks.label_masks import MaskPlace, write_mask
 
         source, optics = active.pane.source, active.pane.canvas.optics
@@ -109,7 +109,7 @@ class TrainingFiles(QObject):
         self._run("Label mask", path, write, show_report)
 
     def cut_tiles(self, folder: Path, options: TileOptions, active: PaneAnnotations) -> None:
-        """Cuts tiles into a folder, or goes on with those that are there."""
+        """Cut tiles into a folder, or go on with those that are there."""
         source = active.pane.source
         held = self._kept.states_in_sight(active.pane)
         if source is None:

@@ -41,7 +41,7 @@ class Legend:
             self._entries.append(("", f"and {len(shown) - _MOST_ROWS} more"))
 
     def paint(self, painter: QPainter, scene: Scene) -> None:
-        """Paints nothing where there is no entry."""
+        """Paint nothing where there is no entry."""
         if not self._entries:
             return
         font = QFont(painter.font())

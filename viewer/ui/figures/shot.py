@@ -119,7 +119,7 @@ def take_shot(
     image: int | None = None,
     on_note: Callable[[str], object] = lambda _: None,
 ) -> list[str]:
-    """Paints a field of a slide to a file once it is sharp; gives the tiles that failed.
+    """Paint a field of a slide to a file once it is sharp; return the tiles that failed.
 
     Parameters
     ----------

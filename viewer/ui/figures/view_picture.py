@@ -29,7 +29,7 @@ def view_picture(canvas: SlideCanvas) -> QImage:
 
 
 def write_picture(image: QImage, path: Path) -> None:
-    """Writes a PNG, JPEG or TIFF, by the name's suffix; for worker threads.
+    """Write a PNG, JPEG or TIFF, by the name's suffix; for worker threads.
 
     Raises
     ------

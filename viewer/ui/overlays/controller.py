@@ -124,7 +124,7 @@ class OverlaysController(QObject):
         LoadingAhead(FOR_AN_OVERLAY, QT_FOR_AN_OVERLAY, self._background, self)
 
     def shut_down(self) -> None:
-        """Ends the engines; their results are kept."""
+        """End the engines; their results are kept."""
         self._figures.stop()
         for pane in self._stacks.panes:
             self._stacks.end_all(pane)
@@ -196,7 +196,7 @@ class OverlaysController(QObject):
     # Turning on and off ----------------------------------------------------------------------
 
     def switch_chosen(self, on: bool) -> None:
-        """Turns the chosen model on or off in the active pane."""
+        """Turn the chosen model on or off in the active pane."""
         bundle = self.panel.models.chosen()
         if bundle is not None:
             self._switch(bundle, on)

@@ -23,7 +23,7 @@ class ExportHost(MessageHost, DialogHost, SettingsHost, OverlayHost, Protocol):
 
 
 def ask_export(window: ExportHost, background: BackgroundRunner, run: Overlay) -> None:
-    """Opens the dialog."""
+    """Open the dialog."""
     from viewer.overlays.files.export import FORMATS
     from viewer.overlays.files.patch_files import CELL_FORMATS
 
@@ -47,7 +47,7 @@ def ask_export(window: ExportHost, background: BackgroundRunner, run: Overlay) -
 
 
 def export_run(window: ExportHost, background: BackgroundRunner, run: Overlay, path: Path) -> None:
-    """Writes all that is known of the slide; says so, or what is wrong."""
+    """Write all that is known of the slide; say so, or what is wrong."""
     from viewer.overlays.files.export import FORMATS, check_name
     from viewer.overlays.files.patch_files import CELL_FORMATS
 

@@ -71,7 +71,7 @@ class Gallery(QListWidget):
         self.itemClicked.connect(self._travel)
 
     def show_fields(self, source: SlideSource | None, fields: Sequence[GalleryField]) -> None:
-        """Shows fields of a slide, or of those that they name."""
+        """Show fields of a slide, or of those that they name."""
         is_same = [(f.box, f.slide) for f in fields] == [(f.box, f.slide) for f in self._fields]
         self._fields = list(fields)
         if is_same:

@@ -117,7 +117,7 @@ class HeatmapPresenter(Presenter):
         self.set_style(replace(self.style, hidden=hidden))
 
     def set_query(self, query: Query) -> None:
-        """Asks embeddings something else; marks are kept for the next reading."""
+        """Ask embeddings something else; marks are kept for the next reading."""
         from viewer.overlays.files.marks_file import save_marks
 
         if query.marks != self.query.marks:

@@ -112,7 +112,7 @@ class ObjectsPresenter(Presenter):
         self.set_style(replace(self.style, hidden=hidden))
 
     def point_out(self, objects: Objects, index: int) -> None:
-        """Draws one object boldly, so that it is found among the others."""
+        """Draw one object boldly, so that it is found among the others."""
         self.layer.pointed_out = objects.outline(index)
         self._canvas.update()
 

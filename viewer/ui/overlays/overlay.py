@@ -144,13 +144,13 @@ class Overlay(QObject):
         return False
 
     def run_over(self, area: Area) -> None:
-        """Finds what there is in an area."""
+        """Find what there is in an area."""
 
     def set_paused(self, *, paused: bool) -> None:
-        """Finds nothing more until it is called again."""
+        """Find nothing more until it is called again."""
 
     def stop(self) -> None:
-        """Finds no more, whatever is looked at, before `run_over` is called."""
+        """Find no more, whatever is looked at, before `run_over` is called."""
 
     @property
     def is_visible(self) -> bool:

@@ -101,7 +101,7 @@ class OverlayCommands(QObject):
         return self._pause.isChecked()
 
     def run_over(self, area: Area) -> None:
-        """Lets the model work through an area, turned on if it is not; ends a pause of models."""
+        """Let the model work through an area, turned on if it is not; end a pause of models."""
         if self.is_paused:
             self._pause.trigger()
         if self._overlays.active is None:

@@ -92,7 +92,7 @@ class OverlayRun(Overlay):
         self._look()
 
     def run_over(self, area: Area) -> None:
-        """Works through an area, after what is looked at."""
+        """Work through an area, after what is looked at."""
         from viewer.overlays.area import part_within
 
         self.is_stopped = False
@@ -104,7 +104,7 @@ class OverlayRun(Overlay):
         self._engine.set_paused(paused=paused)
 
     def stop(self) -> None:
-        """Finds no more, whatever is looked at, before `run_over` is called."""
+        """Find no more, whatever is looked at, before `run_over` is called."""
         self.is_stopped = True
         self._engine.stop()
         self.changed.emit()

@@ -13,7 +13,7 @@ class OverlaySource(Protocol):
 
     @property
     def key(self) -> str:
-        """Tells it from all others."""
+        """Tell it from all others."""
         ...
 
     @property

@@ -187,7 +187,7 @@ class HeatmapPage(QWidget):
     def show_style(
         self, style: HeatmapStyle, names: Sequence[str], whole: str, *, is_value: bool
     ) -> None:
-        """Shows a style.
+        """Show a style.
 
         Parameters
         ----------
@@ -367,7 +367,7 @@ class Legend(QWidget):
         self.setFixedHeight(30)
 
     def show_map(self, name: str) -> None:
-        """Shows all colors of the map that a heatmap is painted with, and no others."""
+        """Show all colors of the map that a heatmap is painted with, and no others."""
         colors = gradient(name, 256)
         self._ramp = QImage(len(colors), 1, QImage.Format.Format_RGB32)
         for index, color in enumerate(colors):
@@ -433,6 +433,6 @@ _MOST_ROWS = 8
 
 
 def fit_rows(widget: QListWidget, count: int) -> None:
-    """Makes a list as high as its rows, within bounds."""
+    """Make a list as high as its rows, within bounds."""
     row = max(widget.sizeHintForRow(0), widget.fontMetrics().height() + 4)
     widget.setFixedHeight(max(1, min(count, _MOST_ROWS)) * row + 2 * widget.frameWidth() + 2)

@@ -90,7 +90,7 @@ class ComparisonController(QObject):
         self._background.close()
 
     def add_file(self, path: Path) -> None:
-        """Offers a file as the second set, and reads its classes for the reference."""
+        """Offer a file as the second set, and read its classes for the reference."""
         if path not in self._files:
             self._files.append(path)
         self._refresh()
@@ -100,7 +100,7 @@ class ComparisonController(QObject):
         self.panel.b.setCurrentIndex(row)
 
     def compare(self) -> None:
-        """Compares the chosen sets within the chosen reference, in a thread."""
+        """Compare the chosen sets within the chosen reference, in a thread."""
         from viewer.annotations.comparison import compare, regions_of
 
         pane = self._window.panes.active
@@ -142,7 +142,7 @@ class ComparisonController(QObject):
         return [each for each in sets.entries if each is not sets.current] if sets else []
 
     def _refresh(self) -> None:
-        """Offers what can be compared on the slide in the active pane."""
+        """Offer what can be compared on the slide in the active pane."""
         pane = self._window.panes.active
         identity = pane.identity
         if identity != self._identity:

@@ -129,7 +129,7 @@ class ComparisonPanel(Panel):
 
     @shows_state
     def show_sets(self, sets: Sequence[tuple[str, object]], classes: Sequence[str]) -> None:
-        """Offers sets by name and what they stand for, and classes whose regions may bound."""
+        """Offer sets by name and what they stand for, and classes whose regions may bound."""
         for box, first in ((self.a, 0), (self.b, 1)):
             _refill(box, sets, first)
         self._part_sets()
@@ -157,7 +157,7 @@ class ComparisonPanel(Panel):
 
     @shows_state
     def show_comparison(self, comparison: Comparison | None, mpp_um: float | None) -> None:
-        """Shows figures and regions; None shows none."""
+        """Show figures and regions; None shows none."""
         self.classes.clear()
         self.model.show_rows(comparison.disagreements if comparison else (), mpp_um)
         if comparison is None:

@@ -84,7 +84,7 @@ class ProjectsController(QObject):
         return len(self.opened.project.slides)
 
     def open(self, path: Path) -> None:
-        """Opens a project by its folder or its project.json, and shows its panel.
+        """Open a project by its folder or its project.json, and show its panel.
 
         Of a project of QuPath one of ours is made beside it, which is opened from then on.
         """
@@ -136,7 +136,7 @@ class ProjectsController(QObject):
             self.opened.change(listing_key(reader, key))
 
     def shut_down(self) -> None:
-        """Writes what is left and ends the threads."""
+        """Write what is left and end the threads."""
         self._sorter.close()
         self.finishing.shut_down()
         self.set_review.shut_down()

@@ -185,7 +185,7 @@ class OpenProject(QObject):
         return known
 
     def open(self, path: Path) -> None:
-        """Opens the project of a folder, or of its project.json."""
+        """Open the project of a folder, or of its project.json."""
         from viewer.studies.project_file import modified_ns, project_folder, read_project
         from viewer.studies.project_tally import ProjectTally
         from viewer.studies.worklist import Worklist, project_entries
@@ -202,7 +202,7 @@ class OpenProject(QObject):
         self._disk.run(read, self._on_opened, self._on_failed)
 
     def create(self, folder: Path) -> None:
-        """Makes a project in a folder, named after it, and opens it."""
+        """Make a project in a folder, named after it, and open it."""
         from viewer.studies.project import Project
         from viewer.studies.project_file import create_project
 
@@ -228,7 +228,7 @@ class OpenProject(QObject):
         self.changed.emit()
 
     def change(self, change: Change) -> None:
-        """Changes the project: shown at once, then in the file over what others changed there.
+        """Change the project: shown at once, then in the file over what others changed there.
 
         With stages, states of slides are the reader's own and do not go to the file.
         """
@@ -253,7 +253,7 @@ class OpenProject(QObject):
         )
 
     def add(self, paths: Sequence[Path]) -> None:
-        """Adds slides, and those in folders; each is opened once for its identity."""
+        """Add slides, and those in folders; each is opened once for its identity."""
         from viewer.studies.finding import project_slides
 
         folder = self.folder
@@ -276,14 +276,14 @@ class OpenProject(QObject):
         )
 
     def find_in(self, place: Path) -> None:
-        """Looks for all missing slides in a folder and the folders in it."""
+        """Look for all missing slides in a folder and the folders in it."""
         from viewer.studies.finding import MOST_OPENED
 
         if self.missing:
             self._find((place,), MOST_OPENED, is_asked=True)
 
     def look_for_missing(self) -> None:
-        """Sees which slides are missing, and looks for them near the project."""
+        """See which slides are missing, and look for them near the project."""
         from viewer.studies.finding import missing_slides
 
         folder, project = self.folder, self.project
@@ -299,7 +299,7 @@ class OpenProject(QObject):
         self._look_at_file()
 
     def shut_down(self) -> None:
-        """Writes what is left to write."""
+        """Write what is left to write."""
         self._look.stop()
         self._search.close()
         self._disk.close(finish=True)

@@ -62,10 +62,10 @@ class QuestionField(QWidget):
             label.setTextFormat(Qt.TextFormat.PlainText)
 
     def finish(self) -> None:
-        """Gives what is still being typed."""
+        """Give what is still being typed."""
 
     def show_answer(self, answer: Answer) -> None:
-        """Shows an answer without giving it; None shows none."""
+        """Show an answer without giving it; None shows none."""
         raise NotImplementedError
 
     @property
@@ -214,7 +214,7 @@ class TypedField(QuestionField):
         raise NotImplementedError
 
     def _read(self) -> Answer:
-        """Raises ValueError with a sentence."""
+        """Raise ValueError with a sentence."""
         raise NotImplementedError
 
     def _take(self) -> None:

@@ -74,7 +74,7 @@ class QuestionsController(QObject):
         self._connect()
 
     def shut_down(self) -> None:
-        """Takes what is being typed and waits until it is on the disk."""
+        """Take what is being typed and wait until it is on the disk."""
         self.panel.finish()
         self._retry.stop()
         left = list(self._unkept)
@@ -89,13 +89,13 @@ class QuestionsController(QObject):
         return tuple(held.values())
 
     def load(self, path: Path) -> None:
-        """Reads forms from a file, into the project where one is open."""
+        """Read forms from a file, into the project where one is open."""
         from viewer.studies.forms import read_forms
 
         self._disk.run(lambda: read_forms(path), self._on_loaded, self._on_bad_form)
 
     def export(self, path: Path) -> None:
-        """Writes the answers of all readers to a CSV file."""
+        """Write the answers of all readers to a CSV file."""
         from viewer.studies.answers import all_answers, write_answers
         from viewer.studies.project import Project
 
@@ -172,7 +172,7 @@ class QuestionsController(QObject):
     # Forms and slides come and go ------------------------------------------------------------
 
     def _refresh(self) -> None:
-        """Shows the forms for the slide in the active pane, with what was answered so far."""
+        """Show the forms for the slide in the active pane, with what was answered so far."""
         from viewer.studies.answers import read_answers
 
         self.panel.show_forms(self.forms)

@@ -103,7 +103,7 @@ class QuestionsPanel(Panel):
 
     @shows_state
     def show_forms(self, forms: Sequence[Form]) -> None:
-        """Offers these forms; the one on screen stays there where it is among them."""
+        """Offer these forms; the one on screen stays there where it is among them."""
         chosen = self.forms.currentData()
         if list(self._forms.values()) == list(forms) and self._is_shown:
             return
@@ -132,7 +132,7 @@ class QuestionsPanel(Panel):
         *,
         can_answer: bool,
     ) -> None:
-        """Shows what was answered for a slide, and what was refused; `who` is slide and reader."""
+        """Show what was answered for a slide, and what was refused; `who` is slide and reader."""
         self._answers, self._refused = answers, dict(refused)
         self.who.setText(who if can_answer else _NO_SLIDE)
         self._area.setEnabled(can_answer or self.form is None)
@@ -166,7 +166,7 @@ class QuestionsPanel(Panel):
         )
 
     def finish(self) -> None:
-        """Gives what is still being typed."""
+        """Give what is still being typed."""
         for field in self.fields.values():
             field.finish()
 

@@ -97,7 +97,7 @@ class RecordingControl(QObject):
         return self._recorded_s + (time.monotonic() - self._since_s if running else 0.0)
 
     def start(self) -> None:
-        """Records every slide that is open, and those opened from now on."""
+        """Record every slide that is open, and those opened from now on."""
         if self.state is RecordingState.OFF and policy().recording != "off":
             self._presence.start()
             self._ended, self._recorded_s = [], 0.0
@@ -116,7 +116,7 @@ class RecordingControl(QObject):
             self.when_closed(lambda: self.saved.emit(ended))
 
     def set_paused(self, *, paused: bool) -> None:
-        """Records nothing until it is called again; no effect while recording is off."""
+        """Record nothing until it is called again; no effect while recording is off."""
         if self.state is RecordingState.OFF:
             return
         for recording in self._recordings.values():
@@ -124,7 +124,7 @@ class RecordingControl(QObject):
         self._set_state(RecordingState.PAUSED if paused else RecordingState.ON)
 
     def record(self, event: AnyEvent, pane: SlidePane) -> None:
-        """Takes an event that happens on a pane's slide at this moment.
+        """Take an event that happens on a pane's slide at this moment.
 
         What ends later than it begins, such as a question and its answer, keeps what
         `recording_of` gives at its beginning: the pane may show another slide by then.
@@ -133,7 +133,7 @@ class RecordingControl(QObject):
             self._recordings[pane].record(event)
 
     def record_everywhere(self, event: AnyEvent) -> None:
-        """Takes an event of the whole window."""
+        """Take an event of the whole window."""
         for recording in self._recordings.values():
             recording.record(event)
 
@@ -155,7 +155,7 @@ class RecordingControl(QObject):
         self._disk.run(_recovered, self._on_recovered, self._on_no_folder)
 
     def shut_down(self) -> None:
-        """Ends all sessions and waits for them to be on the disk."""
+        """End all sessions and wait for them to be on the disk."""
         self.stop()
         self._disk.close(finish=True)
 

@@ -69,7 +69,7 @@ class RecordingController(QObject):
         )
 
     def shut_down(self) -> None:
-        """Ends review, replay and sessions."""
+        """End review, replay and sessions."""
         self.review.shut_down()
         self.panels.shut_down()
         self.saved.shut_down()

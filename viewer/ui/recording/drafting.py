@@ -68,12 +68,12 @@ class Drafting(QObject):
         )
 
     def stop(self) -> None:
-        """Ends the drafting; what is drafted is kept."""
+        """End the drafting; what is drafted is kept."""
         if self._cancel is not None:
             self._cancel.set()
 
     def ask_prompt(self) -> None:
-        """Lets the user edit the prompts."""
+        """Let the user edit the prompts."""
         from viewer.recording.review.prompts import load_template, studies
 
         self._disk.run(
@@ -83,7 +83,7 @@ class Drafting(QObject):
         )
 
     def shut_down(self) -> None:
-        """Stops and ends the threads."""
+        """Stop and end the threads."""
         self.stop()
         self._work.close()
         self._disk.close(finish=True)

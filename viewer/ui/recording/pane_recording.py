@@ -107,7 +107,7 @@ class PaneRecording(QObject):
         return self.recorder.header.slide.identity
 
     def record(self, event: AnyEvent) -> None:
-        """Takes an event that is not the canvas's."""
+        """Take an event that is not the canvas's."""
         self.recorder.note_input()
         self.recorder.record(event)
 
@@ -137,7 +137,7 @@ class PaneRecording(QObject):
         self._record_rest()
 
     def end(self) -> Recorder:
-        """Listens no more; the caller closes the recorder where it may wait for a disk."""
+        """Listen no more; the caller closes the recorder where it may wait for a disk."""
         self._settle()
         canvas = self._canvas
         canvas.removeEventFilter(self)

@@ -126,7 +126,7 @@ class ReplayPanel(Panel):
         self._replayer.set_playing(playing=True)
 
     def unload(self) -> None:
-        """Ends the replay."""
+        """End the replay."""
         self._replayer.unload()
         if self.is_built:
             self._show_none()

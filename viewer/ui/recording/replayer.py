@@ -60,7 +60,7 @@ class Replayer(QObject):
         self._ticked_s = 0.0
 
     def load(self, analysis: Analysis, pane: SlidePane) -> None:
-        """Stands at the beginning of a session with at least one view, on a pane's canvas."""
+        """Stand at the beginning of a session with at least one view, on a pane's canvas."""
         from viewer.recording.replay import ReplayClock
         from viewer.recording.session_catalog import started_text, title_of, who_read
 
@@ -80,7 +80,7 @@ class Replayer(QObject):
         self._show()
 
     def unload(self) -> None:
-        """Lets go of the session and the canvas."""
+        """Let go of the session and the canvas."""
         self.set_playing(playing=False)
         pane = self.pane
         if pane is not None:
@@ -97,7 +97,7 @@ class Replayer(QObject):
             self.let_go.emit(pane)
 
     def set_playing(self, *, playing: bool) -> None:
-        """Plays or pauses."""
+        """Play or pauses."""
         if self.clock is None:
             return
         was_playing = self.clock.is_playing

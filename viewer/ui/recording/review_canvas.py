@@ -28,26 +28,26 @@ class ReviewCanvas:
         self.boxes = NumberedBoxesLayer("review")
 
     def enter(self, pane: SlidePane) -> None:
-        """Paints on this pane from now on."""
+        """Paint on this pane from now on."""
         self.leave()
         self.pane = pane
         pane.canvas.add_layer(self.boxes, LayerOrder.TOOLS)
 
     def leave(self) -> None:
-        """Paints nowhere."""
+        """Paint nowhere."""
         if self.pane is not None:
             self.pane.canvas.remove_layer(self.boxes)
         self.pane = None
         self.boxes.clear()
 
     def show(self, boxes: Sequence[Box], colors: Sequence[str], current: int) -> None:
-        """Paints the boxes of actions; of none, nothing."""
+        """Paint the boxes of actions; of none, nothing."""
         self.boxes.show_boxes(boxes, colors, current)
         if self.pane is not None:
             self.pane.canvas.update()
 
     def travel_to(self, action: Action) -> None:
-        """Brings the whole box of an action on screen, turned as the slide is."""
+        """Bring the whole box of an action on screen, turned as the slide is."""
         if self.pane is None:
             return
         canvas, box = self.pane.canvas, Box(*action.box)

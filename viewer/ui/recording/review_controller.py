@@ -78,12 +78,12 @@ class ReviewController(QObject):
         self._connect(panels)
 
     def start(self, folder: Path) -> None:
-        """Opens a session's slide where needed, and its review where it stopped."""
+        """Open a session's slide where needed, and its review where it stopped."""
         places = self._panels.slide_places
         self._readers.run(lambda: _loaded(folder, places), self._on_loaded, self._on_refused)
 
     def close_review(self, *, keep: bool = True) -> None:
-        """Lets go of session and slide; what stands in the field is kept."""
+        """Let go of session and slide; what stands in the field is kept."""
         self._slide.forget()
         self._leave(keep=keep)
 
@@ -99,7 +99,7 @@ class ReviewController(QObject):
         self.panel.show_none()
 
     def shut_down(self) -> None:
-        """Keeps what stands and ends all threads."""
+        """Keep what stands and end all threads."""
         self._end_review()
         self._drafting.shut_down()
         self._readers.close()

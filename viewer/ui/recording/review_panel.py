@@ -108,7 +108,7 @@ class ReviewPanel(Panel):
 
     @shows_state
     def show_none(self) -> None:
-        """Shows no session, but a sentence."""
+        """Show no session, but a sentence."""
         self.empty.setText(_NO_SESSION)
         self._stack.setCurrentIndex(0)
         self.title.clear()
@@ -122,7 +122,7 @@ class ReviewPanel(Panel):
         self._enable(enabled=False)
 
     def show_session(self, title: str, items: Sequence[ReviewItem]) -> None:
-        """Lists the actions of a session."""
+        """List the actions of a session."""
         self._stack.setCurrentIndex(1)
         self.title.setText(title)
         self.progress.setFormat("%v of %m")
@@ -131,7 +131,7 @@ class ReviewPanel(Panel):
         self._enable(enabled=True)
 
     def show_reviewers(self, names: Sequence[str], chosen: str) -> None:
-        """Offers reviewers, of whom one is at work."""
+        """Offer reviewers, of whom one is at work."""
         self.reviewer.blockSignals(True)
         self.reviewer.clear()
         self.reviewer.addItems(list(dict.fromkeys([chosen, *names])))
@@ -139,23 +139,23 @@ class ReviewPanel(Panel):
         self.reviewer.blockSignals(False)
 
     def show_verdicts(self, changed: Mapping[int, Decided | None], current: int) -> None:
-        """Marks actions with verdicts that are others by now, and selects the one in hand."""
+        """Mark actions with verdicts that are others by now, and select the one in hand."""
         self.table.show_verdicts(changed, current)
 
     def show_text(self, text: str, place: str, source: str) -> None:
-        """Puts a text into the field, with what it is about and where it is from."""
+        """Put a text into the field, with what it is about and where it is from."""
         self.text.show_text(text)
         self.place.setText(place)
         self.source.setText(source)
 
     def show_figures(self, figures: ReviewFigures) -> None:
-        """Tells how far the review is and what it costs."""
+        """Tell how far the review is and what it costs."""
         self.progress.setValue(figures.done)
         self.figures.setText(_figures_text(figures))
 
     @shows_state
     def show_drafting(self, done: int, wanted: int) -> None:
-        """Tells how far a model is; none wanted offers to ask it again."""
+        """Tell how far a model is; none wanted offers to ask it again."""
         self.drafts.setText(f"Stop drafting ({done} of {wanted})" if wanted else _DRAFT)
         self.drafts.setToolTip(
             "What is drafted by now is kept"
@@ -170,7 +170,7 @@ class ReviewPanel(Panel):
 
     @shows_state
     def show_agreement(self, lines: Sequence[str]) -> None:
-        """Tells how far this reviewer agrees with others, a line each."""
+        """Tell how far this reviewer agrees with others, a line each."""
         self.agreement.setText("\n".join(lines))
         self.agreement.setVisible(bool(lines))
 
@@ -253,7 +253,7 @@ class TextField(QPlainTextEdit):
         self.setFixedHeight(_TEXT_HEIGHT_PX)
 
     def show_text(self, text: str) -> None:
-        """Replaces the text, unless it is there already with the cursor in it."""
+        """Replace the text, unless it is there already with the cursor in it."""
         if text == self.toPlainText():
             return
         self.is_being_filled = True

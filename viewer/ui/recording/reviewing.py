@@ -81,19 +81,19 @@ class Reviewing(QObject):
         return self.review is not None and self._is_shown
 
     def enter(self, pane: SlidePane) -> None:
-        """Works on this pane from now on."""
+        """Work on this pane from now on."""
         self.leave()
         self._canvas.enter(pane)
         pane.view_changed.connect(self._on_view_changed)
 
     def leave(self) -> None:
-        """Works on no pane."""
+        """Work on no pane."""
         if self.pane is not None:
             self.pane.view_changed.disconnect(self._on_view_changed)
         self._canvas.leave()
 
     def begin(self, review: Review) -> None:
-        """Goes on with a review where it stopped."""
+        """Go on with a review where it stopped."""
         self.review = review
         self._boxes = [Box(*item.action.box) for item in review.items]
         self._colors = [VERDICT_COLORS[verdict_of(each)] for each in review.decisions()]
@@ -103,7 +103,7 @@ class Reviewing(QObject):
         self._panel.table.setFocus()
 
     def end(self, *, keep: bool = True) -> Review | None:
-        """Lets go of the review, with what stands in the field if it is kept."""
+        """Let go of the review, with what stands in the field if it is kept."""
         review, self.review = self.review, None
         self._keeper.stop()
         if review is not None:
@@ -136,7 +136,7 @@ class Reviewing(QObject):
             self._watch.touch()
 
     def choose(self, index: int) -> None:
-        """Goes to another action."""
+        """Go to another action."""
         if self.review is not None and index != self.current:
             self._leave(self.review)
             self._go_to(index)

@@ -44,7 +44,7 @@ class ScrubBar(QWidget):
         self.setAccessibleName("Time of the session")
 
     def show_session(self, trace: Trace | None, actions: list[Action]) -> None:
-        """Shows another session; None an empty bar."""
+        """Show another session; None an empty bar."""
         has_views = trace is not None and len(trace) > 0
         self._begin_s = float(trace.start_s[0]) if trace is not None and has_views else 0.0
         self._end_s = float(trace.end_s[-1]) if trace is not None and has_views else 0.0

@@ -186,7 +186,7 @@ class SeenPanel(Panel):
 
     @shows_state
     def show_sessions(self, sessions: Sequence[ListedSession]) -> None:
-        """Offers the other sessions on the same slide for comparison."""
+        """Offer the other sessions on the same slide for comparison."""
         chosen = self.other.currentData()
         self.other.blockSignals(True)
         self.other.clear()
@@ -201,7 +201,7 @@ class SeenPanel(Panel):
     def show_analysis(
         self, analysis: Analysis | None, canvas: SlideCanvas | None, title: str
     ) -> None:
-        """Shows a session on a canvas; None shows nothing."""
+        """Show a session on a canvas; None shows nothing."""
         if canvas is not self._canvas:
             self._leave()
             self._canvas = canvas

@@ -75,7 +75,7 @@ class SessionPanels(QObject):
         self._connect()
 
     def shut_down(self) -> None:
-        """Ends replay and threads."""
+        """End replay and threads."""
         self._live.stop()
         self.replay.unload()
         self.library.shut_down()
@@ -253,7 +253,7 @@ class SessionPanels(QObject):
         return self.library.shown_here, pane, False
 
     def refresh_seen(self) -> None:
-        """Computes what was seen anew, if the panel is open."""
+        """Compute what was seen anew, if the panel is open."""
         from viewer.recording.analysis import analyze
 
         if self.seen.isHidden():

@@ -84,7 +84,7 @@ class AssociatedPanel(Panel):
 
     @shows_state
     def show_slide(self, source: SlideSource | None) -> None:
-        """Shows the pictures of a slide, without its label; None empties the panel."""
+        """Show the pictures of a slide, without its label; None empties the panel."""
         for task in self._tasks:
             task.cancel()
         self._tasks.clear()
@@ -141,7 +141,7 @@ class AssociatedPanel(Panel):
             self._read_missing()
 
     def _read_missing(self) -> None:
-        """Reads what is to be seen and was not read yet; only while the panel is open."""
+        """Read what is to be seen and was not read yet; only while the panel is open."""
         source, uses_icc = self._source, self.uses_icc
         if source is None:
             return
@@ -184,7 +184,7 @@ class PictureView(QWidget):
         self._fit()
 
     def show_reason(self, reason: str) -> None:
-        """Says why there is no picture."""
+        """Say why there is no picture."""
         self._picture.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self._picture.setText(reason)
 
@@ -209,7 +209,7 @@ class PictureView(QWidget):
 
 
 def _picture(source: SlideSource, name: str, *, uses_icc: bool) -> QImage:
-    """Reads a picture; for worker threads."""
+    """Read a picture; for worker threads."""
     stored = source.read_associated(name)
     pixels = displayed_beside(source.info, name, stored, uses_icc=uses_icc)
     return fitted(rgb_to_qimage(pixels), _KEPT_SIZE)

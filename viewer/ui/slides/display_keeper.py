@@ -25,7 +25,7 @@ class DisplayKeeper(RestKeeper):
         super().__init__("Display", _REST_MS, parent)
 
     def note(self, info: SlideInfo, display: DisplaySettings, *, uses_icc: bool) -> None:
-        """Takes the settings of a slide whose identity is known."""
+        """Take the settings of a slide whose identity is known."""
         from viewer.tiles.kept_channels import remember_channels
         from viewer.tiles.kept_display import save_display
 

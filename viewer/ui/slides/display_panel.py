@@ -88,7 +88,7 @@ class DisplayPanel(Panel):
         profile_problem: str = "",
         stain_problem: str = "",
     ) -> None:
-        """Shows the look of the active slide; None where there is no slide."""
+        """Show the look of the active slide; None where there is no slide."""
         self.empty.setVisible(look is None)
         self._controls.setEnabled(look is not None)
         self._look = look or DisplaySettings()

@@ -71,7 +71,7 @@ class LookSlider(QObject):
             widget.setVisible(visible)
 
     def show_value(self, value: float) -> None:
-        """Shows a value without telling of a change."""
+        """Show a value without telling of a change."""
         with QSignalBlocker(self.slider), QSignalBlocker(self.box):
             self.slider.setValue(self._to_position(value))
             self.box.setValue(value)

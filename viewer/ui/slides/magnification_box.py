@@ -85,7 +85,7 @@ class MagnificationBox(QComboBox):
         return line
 
     def show_zoom(self, downsample: float | None, optics: Optics) -> None:
-        """Shows a zoom, unless the user is typing; None where there is no slide."""
+        """Show a zoom, unless the user is typing; None where there is no slide."""
         self._downsample = downsample
         self._optics = optics
         self.setEnabled(downsample is not None)

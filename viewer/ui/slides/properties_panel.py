@@ -103,7 +103,7 @@ class PropertiesPanel(Panel):
         *,
         hides_names: bool = False,
     ) -> None:
-        """Lists a slide, with the scale that is in use; None empties the table.
+        """List a slide, with the scale that is in use; None empties the table.
 
         `mpp_origin` says where the pixel size comes from. With `hides_names` neither the file nor
         what the slide's own properties say is listed: names of patients stand there too.

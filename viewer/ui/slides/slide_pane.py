@@ -243,7 +243,7 @@ class SlidePane(QFrame):
         return Showing(size, ratio, self.reader(), self.uses_icc, canvas.worker_count)
 
     def close_slide(self) -> None:
-        """Frees the slide; the pane welcomes the next."""
+        """Free the slide; the pane welcomes the next."""
         self._opening.give_up()
         self._opening.has_failed = self.awaits_slide = False
         self._take_leave()
@@ -259,7 +259,7 @@ class SlidePane(QFrame):
         self.slide_changed.emit(self)
 
     def shut_down(self) -> None:
-        """Ends threads and frees the slide, for good."""
+        """End threads and free the slide, for good."""
         self._opening.give_up()
         self._take_leave()
         self._forget_slide()
@@ -270,13 +270,13 @@ class SlidePane(QFrame):
         self.canvas.clear()
 
     def set_mpp_um(self, mpp_um: float) -> None:
-        """Takes a pixel size that the user set, in micrometers per level-0 pixel."""
+        """Take a pixel size that the user set, in micrometers per level-0 pixel."""
         self.mpp_origin = f"typed by you on {datetime.now(UTC).date().isoformat()}"
         self.canvas.set_optics(replace(self.canvas.optics, mpp_um=(mpp_um, mpp_um)))
         self.bars.scale_hint.hide()
 
     def set_active(self, *, active: bool, alone: bool) -> None:
-        """Marks the pane that commands act on; a pane alone needs neither mark nor title."""
+        """Mark the pane that commands act on; a pane alone needs neither mark nor title."""
         self._is_active = active
         self.bars.header.setVisible(not alone)
         self.bars.set_edge(0 if alone else _ACTIVE_EDGE_PX)
@@ -285,7 +285,7 @@ class SlidePane(QFrame):
         self.style().polish(self)
 
     def focus(self) -> None:
-        """Puts the keyboard on what the pane shows."""
+        """Put the keyboard on what the pane shows."""
         target = self.canvas if self.source is not None else self.page.first_button
         target.setFocus(Qt.FocusReason.OtherFocusReason)
 

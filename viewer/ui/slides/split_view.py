@@ -95,7 +95,7 @@ class SplitView(QWidget):
         there.open(path, image, here.combined_with)
 
     def close_pane(self, pane: SlidePane) -> None:
-        """Closes a pane and its slide; the last pane stays and only loses its slide."""
+        """Close a pane and its slide; the last pane stays and only loses its slide."""
         if len(self.panes) == 1:
             pane.close_slide()
             return
@@ -128,12 +128,12 @@ class SplitView(QWidget):
         self.pane_added.connect(meet)
 
     def activate(self, pane: SlidePane) -> None:
-        """Makes the pane the one that commands act on and gives it the keyboard."""
+        """Make the pane the one that commands act on and give it the keyboard."""
         self._set_active(pane)
         pane.focus()
 
     def step_active(self, step: int) -> None:
-        """Activates the next (1) or previous (-1) pane."""
+        """Activate the next (1) or previous (-1) pane."""
         index = self.panes.index(self.active) + step
         self.activate(self.panes[index % len(self.panes)])
 
@@ -159,7 +159,7 @@ class SplitView(QWidget):
             self._lead(leader)
 
     def shut_down(self) -> None:
-        """Ends all panes' threads and frees their slides."""
+        """End all panes' threads and free their slides."""
         self.disconnect(self._hearing)  # of no effect the second time that a window is closed
         for pane in self.panes:
             pane.shut_down()
@@ -234,7 +234,7 @@ class SplitView(QWidget):
             self._lead(pane)
 
     def _lead(self, leader: SlidePane) -> None:
-        """Brings the other panes to where `leader` is."""
+        """Bring the other panes to where `leader` is."""
         self._is_following = True
         try:
             for follower in self.panes:
@@ -246,7 +246,7 @@ class SplitView(QWidget):
             self._is_following = False
 
     def _relink(self) -> None:
-        """Takes how the panes stand now as what linking keeps."""
+        """Take how the panes stand now as what linking keeps."""
         self._links = {}
         if not self._is_linked:
             return

@@ -54,11 +54,11 @@ class Thumbnails(QObject):
         self._background = BackgroundRunner("thumbnails", _THREADS, self)
 
     def set_device_pixel_ratio(self, ratio: float) -> None:
-        """Makes thumbnails as fine as the screen; call it before they are asked for."""
+        """Make thumbnails as fine as the screen; call it before they are asked for."""
         self._ratio = ratio
 
     def set_uses_icc(self, *, uses_icc: bool) -> None:
-        """Shows slides by their color profiles, as panes do, or as they are stored."""
+        """Show slides by their color profiles, as panes do, or as they are stored."""
         if uses_icc != self._uses_icc:
             self._uses_icc = uses_icc
             self._pictures.clear()

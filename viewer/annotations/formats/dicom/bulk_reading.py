@@ -323,7 +323,7 @@ def _measurements_of(index: int, columns: dict[str, list[float | None]]) -> dict
 
 
 def _values(measured: Measurements, count: int) -> NDArray[np.float32]:
-    """Raises ValueError where there are not as many as shapes, which numpy might put up with."""
+    """Raise ValueError where there are not as many as shapes, which numpy might put up with."""
     item = measured.MeasurementValuesSequence[0]
     indices = item.get("AnnotationIndexList")
     wanted = count if indices is None else len(indices) // 4
@@ -369,7 +369,7 @@ def _quick_shapes(
 
 
 def _shape(graphic: str, places: NDArray[np.float64]) -> tuple[BaseGeometry, bool]:
-    """Raises ValueError where it is none."""
+    """Raise ValueError where it is none."""
     if len(places) < _FEWEST[graphic]:
         raise ValueError(f"a {graphic} of {len(places)} places")
     if not np.all(np.abs(places) < MOST_PX):

@@ -67,7 +67,7 @@ def read_chain(tiff: TiffFile) -> tuple[Sequence[TiffPage | None], list[TiffPage
         except IndexError:
             damage = _cut_off(tiff, len(pages), last)
             break
-        except Exception as error:  # a spoilt directory can make the parser fail in any way
+        except Exception as error:  # a damaged directory can make the parser fail in any way
             _log.info("directory %d cannot be read (%r)", len(pages), error)
             damage = f"Directory {len(pages)} and those after it are damaged and left out."
             break

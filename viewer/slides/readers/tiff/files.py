@@ -99,7 +99,7 @@ class TiffFiles:
         try:
             file = shared_file(path)
             tiff = self._opened.enter_context(TiffFile(path))
-        except Exception as error:  # a spoilt file can make the parser fail in any way
+        except Exception as error:  # a damaged file can make the parser fail in any way
             _log.info("%s cannot be read (%r)", path, error)
             return
         tiff.filehandle.set_lock(True)

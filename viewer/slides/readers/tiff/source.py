@@ -120,7 +120,7 @@ def open_tiff(path: Path, image: int | None = None) -> TiffSource | None:
             return source
     except (OSError, SlideError):
         raise
-    except Exception as error:  # a spoilt file can make the parser fail in any way
+    except Exception as error:  # a damaged file can make the parser fail in any way
         _log.info("%s cannot be read as a TIFF (%r)", path, error)
         # What Python says of a value that it did not expect tells the user nothing.
         reason = f" ({error})" if isinstance(error, (TiffFileError, ChunkError)) else ""

@@ -225,7 +225,7 @@ def _series_stack(tiff: TiffFile, page: TiffPage) -> Stack | None:
             if any(p is not None and p.index == page.index for p in each.pages[:1])
         )
         axes, shape = series.axes, series.shape
-    except Exception as error:  # as any parser of spoilt files
+    except Exception as error:  # as any parser of damaged files
         _log.info("no series of pages (%r)", error)
         return None
     counts = {"C": 1, "Z": 1, "T": 1}

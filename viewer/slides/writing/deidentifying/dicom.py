@@ -166,7 +166,7 @@ def _kept(files: list[Path], report: Report) -> list[_Instance]:
                 attributes = header_in(file)
             except (LimitError, OSError):
                 raise
-            except Exception as error:  # a spoilt file can make the parser fail in any way
+            except Exception as error:  # a damaged file can make the parser fail in any way
                 raise DamagedFileError(path.name, error) from error
             at = file.tell()
         syntax = str(attributes.file_meta.get("TransferSyntaxUID", ""))
@@ -220,7 +220,7 @@ def _write(
     """Write one file from its cleaned attributes and its pixels."""
     try:
         attributes = cleaner.cleaned(instance.attributes)
-    except Exception as error:  # a spoilt file can make the parser fail in any way
+    except Exception as error:  # a damaged file can make the parser fail in any way
         raise DamagedFileError(instance.path.name, error) from error
     meta = FileMetaDataset()
     meta.FileMetaInformationVersion = b"\0\1"
