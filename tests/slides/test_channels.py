@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 import tifffile
 from channel_steps import stack, whole, write_large_stack
+from little_cms import ADOBE
 
 from viewer.slides import SlideError, TileError, open_slide
 from viewer.slides.channel_choice import NoSuchChannelError, channels_named
 from viewer.slides.channels import Axes, Channel, distinct_names, usual_color
 from viewer.slides.composites import ChannelDisplay, composite
+from viewer.slides.displayed import displayed
 from viewer.slides.readers.tiff.errors import ChunkError
 from viewer.slides.readers.tiff.planes import Planes
 from viewer.slides.readers.tiff.source import open_tiff
@@ -421,3 +423,20 @@ def test_names_with_commas_among_others() -> None:
     assert channels_named(path, axes, "CD8, dapi, nuclear") == (2, 0)
     with pytest.raises(NoSuchChannelError, match=r'no channel "CD9": it has "DAPI, nuclear"'):
         channels_named(path, axes, "CD8,CD9")
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_profile_changes_no_colors_of_channels(tmp_path: Path, count: int) -> None:
+    path = tmp_path / "a.ome.tif"
+    about = {"axes": "CYX", "Channel": {"Name": ["DAPI", "CD3", "CD8"][:count]}}
+    values = stack((count,))
+    tifffile.imwrite(path, values, photometric="minisblack", iccprofile=ADOBE, metadata=about)
+    source = open_slide(path)
+    shown = source.read_tile(0, 0, 0)
+    said = "The slide's ICC profile is left out: channels have colors of their own."
+    assert (said in source.info.notes) == (count > 1)
+    if count > 1:
+        np.testing.assert_array_equal(displayed(source.info, shown), shown)
+    else:  # a picture in gray
+        assert source.info.icc_profile == ADOBE
+    source.close()

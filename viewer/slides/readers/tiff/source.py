@@ -72,6 +72,7 @@ _STORED_TILE_PX = range(128, 2049)
 
 _OWN_TILE_PX = 256
 _MOST_ASSOCIATED_PX = 64 << 20
+_NO_PROFILE = "The slide's ICC profile is left out: channels have colors of their own."
 _ASSOCIATED = ("label", "macro", "overview", "thumbnail")
 
 
@@ -158,6 +159,7 @@ def _source(path: Path, tiff: TiffFile, files: TiffFiles, wanted: int | None) ->
     is_channels = len(axes.channels) > 1
     if is_channels:
         shown = None
+    profile = icc_profile(page)
     notes = (
         *image.hidden,
         sample_note(page),
@@ -165,7 +167,8 @@ def _source(path: Path, tiff: TiffFile, files: TiffFiles, wanted: int | None) ->
         *(hidden_channels(image.stack, len(image.levels[0].pages)) if axes.is_rgb else ()),
         scale_doubt(optics, raw_resolution_um(page)),
         profile_note([level.page for level in image.levels]),
-        "" if axes.channels or icc_profile(page) else colorimetry_note(page),
+        _NO_PROFILE if is_channels and profile else "",
+        "" if axes.channels or profile else colorimetry_note(page),
     )
     beside = {name: other for other in images if (name := _associated_name(other, image))}
     info = SlideInfo(
@@ -173,7 +176,7 @@ def _source(path: Path, tiff: TiffFile, files: TiffFiles, wanted: int | None) ->
         reader="direct TIFF",
         optics=optics,
         associated=tuple(beside),
-        icc_profile=None if is_cmyk else icc_profile(page),
+        icc_profile=None if is_cmyk or is_channels else profile,
         profiles_beside=profiles_beside(
             {name: other.levels[0].page for name, other in beside.items()}, page
         ),
