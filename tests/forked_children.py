@@ -205,7 +205,7 @@ def _serve(channel: socket.socket, folders: list[str], bare: list[str]) -> None:
         sys.path[:] = [*folders, *bare]
         import_first(main, *CONFINEMENT, *_LIBRARIES.get(main, ()), *order["libraries"])
         sys.path[:] = bare
-        pid = fork_for_parent()
+        pid = fork_for_parent(new_session=True)
         if pid is None:
             _begin(order, descriptors)
         send(channel, {"pid": pid})
@@ -252,8 +252,31 @@ def _standard_folders() -> list[str]:
     return [each for each in folders if not each.endswith("-packages")]
 
 
-def fork_for_parent() -> int | None:
-    """Fork a child of the process that started this one; return its number, None in there."""
+def fork_for_parent(*, new_session: bool) -> int | None:
+    """Fork a child of the process that started this one; return its number, None in there.
+
+    Parameters
+    ----------
+    new_session
+        Whether the child leads a session of its own. It does when its number is returned, as of
+        `spawn` and `subprocess`: who lets it give way does so to its session, too.
+    """
+    if not new_session:
+        return _forked()
+    reading, writing = os.pipe()
+    pid = _forked()
+    if pid is None:
+        os.setsid()
+        os.close(reading)
+        os.close(writing)
+        return None
+    os.close(writing)
+    os.read(reading, 1)  # ends as the child closes its end
+    os.close(reading)
+    return pid
+
+
+def _forked() -> int | None:
     number = _CLONE.get(os.uname().machine)
     place = ctypes.c_void_p()
     c_library = ctypes.PyDLL(None)  # which goes on without a moment for another thread
@@ -297,7 +320,6 @@ def _fork_twice() -> int | None:
 def _begin(order: dict[str, Any], descriptors: list[int]) -> NoReturn:
     """Be the child that `launch` asked for."""
     try:
-        os.setsid()
         take_over(descriptors, [2, *order["descriptors"]])
         os.chdir(order["folder"])
         os.environ.clear()

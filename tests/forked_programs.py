@@ -141,6 +141,7 @@ class Popen(subprocess.Popen[Any]):
             "environment": environment,
             "descriptors": [0, 1, 2, *asked["pass_fds"]],
             "limit": self._limit,
+            "new_session": given[21],
             "along": [*self._along, *libraries_of_slides()],
         }
         with _asking:
@@ -234,7 +235,7 @@ def _serve(channel: socket.socket) -> dict[str, Any]:
             os._exit(0)
         sys.path[:] = own
         import_first(*order["along"], *_imported_by(order))
-        pid = fork_for_parent()
+        pid = fork_for_parent(new_session=order["new_session"])
         if pid is None:
             # A descriptor of the program may get its number, which would be closed with it later.
             channel.close()

@@ -11,6 +11,12 @@ import pytest
 
 from viewer import slow_release
 
+_SMALL_PAGES = """
+    import ctypes
+    ctypes.CDLL(None).prctl(41, 1, 0, 0, 0)  # PR_SET_THP_DISABLE
+"""
+"""The kernel gives pages of 2 MB, of which far fewer are counted, while it has any left."""
+
 _FREES = """
     import psutil
     from viewer.allocator import give_memory_back
@@ -29,7 +35,10 @@ _FREES = """
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only glibc has it")
 def test_freed_memory_goes_back_to_the_system() -> None:
     run = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(_FREES)], capture_output=True, text=True, check=True
+        [sys.executable, "-c", textwrap.dedent(_SMALL_PAGES + _FREES)],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     by_itself, then = map(int, run.stdout.split())
     assert by_itself + then > 150e6
@@ -61,7 +70,7 @@ def test_memory_of_tiles_serves_the_next_tiles() -> None:
     faults = {
         way: int(
             subprocess.run(
-                [sys.executable, "-c", textwrap.dedent(_READS), way],
+                [sys.executable, "-c", textwrap.dedent(_SMALL_PAGES + _READS), way],
                 capture_output=True, text=True, check=True,
             ).stdout
         )
@@ -104,7 +113,7 @@ _COMPUTES = """
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only glibc has it")
 def test_threads_that_share_arenas_keep_little_of_what_they_computed_with() -> None:
     def kept_bytes(how: str) -> int:
-        command = [sys.executable, "-c", textwrap.dedent(_COMPUTES), how]
+        command = [sys.executable, "-c", textwrap.dedent(_SMALL_PAGES + _COMPUTES), how]
         return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
     assert kept_bytes("apart") > 200e6
@@ -142,7 +151,7 @@ _COMPUTES_AGAIN = """
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only glibc has it")
 def test_memory_of_one_computation_serves_the_next() -> None:
     def pages_and_given(how: str) -> list[int]:
-        command = [sys.executable, "-c", textwrap.dedent(_COMPUTES_AGAIN), how]
+        command = [sys.executable, "-c", textwrap.dedent(_SMALL_PAGES + _COMPUTES_AGAIN), how]
         run = subprocess.run(command, capture_output=True, text=True, check=True)
         return [int(each) for each in run.stdout.split()]
 

@@ -131,10 +131,10 @@ _FINE = struct.pack(">BBHBBBBBB", 1, 0, MANY_LAYERS, 0, 5, 4, 4, 0, 1) + b"\x44"
 )  # fmt: skip
 def test_what_is_divided_too_finely_is_refused_at_once(make: Callable[[], bytes]) -> None:
     data = make()
-    begin = time.perf_counter()
+    begin = time.process_time()
     with pytest.raises(ChunkError, match=r"its JPEG 2000 data (is divided|has more than)"):
         jpeg2k_decode(data)
-    assert time.perf_counter() - begin < 5
+    assert time.process_time() - begin < 5
 
 
 def test_damage_is_left_to_the_decoder() -> None:
@@ -240,9 +240,9 @@ def test_the_check_takes_little_of_the_time_that_decoding_takes() -> None:
         assert callable(work)
         taken = math.inf
         for _ in range(20):
-            begin = time.perf_counter()
+            begin = time.process_time()
             work(data)
-            taken = min(taken, time.perf_counter() - begin)
+            taken = min(taken, time.process_time() - begin)
         return taken
 
     assert fastest(check_divisions) < 0.1 * fastest(imagecodecs.jpeg2k_decode)
