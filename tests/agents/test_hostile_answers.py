@@ -160,7 +160,7 @@ def test_the_helper_asks_once_more_whether_it_may_send() -> None:
 @pytest.mark.parametrize("to", ["file:///etc/passwd", "http://169.254.169.254/latest/meta-data"])
 def test_a_server_sends_on_to_no_file_and_no_address_of_the_network(to: str) -> None:
     with model_server([Fail(302, headers={"Location": to})]) as server:
-        endpoint = Endpoint(base_url=server.url, model="tiny", timeout_s=1.0)
+        endpoint = Endpoint(base_url=server.url, model="tiny")
         request = ChatRequest(endpoint, None, [{"role": "user", "content": "?"}], [])
         with pytest.raises(RefusedError, match="sends on to another address"):
             Connection(request).exchange(lambda _: None, Cancel())

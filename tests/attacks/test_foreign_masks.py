@@ -135,7 +135,7 @@ def test_a_mask_that_is_read_without_end_is_ended(
     began_s = time.monotonic()
     with pytest.raises(AnnotationFileError, match=r"m\.png cannot be read: it took more than 2 s"):
         list(MASK.read(path, []))
-    assert time.monotonic() - began_s < 10, "also of one that always has more to say"
+    assert time.monotonic() - began_s < 60, "also of one that always has more to say"
 
 
 @pytest.mark.usefixtures("real_children")

@@ -279,10 +279,11 @@ def test_what_is_no_file_is_refused_at_once(tmp_path: Path, kind: str) -> None:
             path.symlink_to("/dev/zero")
         case _:
             path.mkdir()
-    began_s = time.monotonic()
+    began_s, computed_s = time.monotonic(), time.process_time()
     with pytest.raises(SlideError):
         open_slide(path)
-    assert time.monotonic() - began_s < 2
+    assert time.process_time() - computed_s < 2
+    assert time.monotonic() - began_s < 20
 
 
 def crash_stopped(pid: int) -> None:

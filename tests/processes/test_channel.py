@@ -171,7 +171,7 @@ def test_a_child_that_says_nothing_or_half_a_message_is_given_up() -> None:
         began_s = time.monotonic()
         with pytest.raises(ChannelTimeoutError):
             channel.receive(0.2)
-        assert time.monotonic() - began_s < 2
+        assert time.monotonic() - began_s < 20
         other.close()
 
 

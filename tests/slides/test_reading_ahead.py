@@ -193,12 +193,13 @@ def test_the_loader_loses_no_tile_to_a_crash(slide: Path) -> None:
 
 
 def test_a_tile_is_not_blamed_for_the_one_that_was_read_ahead(slide: Path) -> None:
-    process = ReaderProcess(lanes=1, patience_s=3)
+    process = ReaderProcess(lanes=1, patience_s=20)
     try:
         process.open(slide, None, [str(slide)])
         first, second, other = (ReadTile(*place) for place in PLACES[:3])
         process.read(first, slide, ahead=second)
         wait_for_answer(process)
+        process._patience_s = 3
         process._all_lanes[0].channel.receive(1)  # as if it had not been answered
         os.kill(process.pid, signal.SIGSTOP)
         with pytest.raises(ReaderEndedError, match="no progress") as ended:

@@ -185,5 +185,5 @@ def test_a_window_closes_amid_the_trial_of_a_model(
     qtbot.waitUntil(lambda: "60 %" in bar.sentence.text(), timeout=_PATIENCE_MS)
     begun_s = time.monotonic()
     window.close()
-    assert time.monotonic() - begun_s < 5
+    assert time.monotonic() - begun_s < 20
     assert list(models_folder().iterdir()) == []
