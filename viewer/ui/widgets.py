@@ -16,6 +16,7 @@ from PySide6.QtCore import (
 )
 from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence, QResizeEvent
 from PySide6.QtWidgets import (
+    QAbstractButton,
     QAbstractItemView,
     QComboBox,
     QCompleter,
@@ -213,6 +214,12 @@ def text_label(parent: QWidget, *, dim: bool = False) -> QLabel:
     return label
 
 
+def show_or_hide(label: QLabel | QAbstractButton, text: str) -> None:
+    """Show a text; hide the label or button where it is empty."""
+    label.setText(text)
+    label.setVisible(bool(text))
+
+
 def push_button(parent: QWidget, text: str, tip: str) -> QPushButton:
     """Return a button with a text that says what it does, and a tip that says more."""
     button = QPushButton(text, parent)
@@ -323,8 +330,7 @@ class NoticeBar(QFrame):
     def tell(self, sentence: str, kind: str = "info", button: str = "") -> None:
         """Show the sentence; `kind` is "info", "warning", "error", or "mode" over a slide."""
         self.sentence.setText(sentence)
-        self.button.setText(button)
-        self.button.setVisible(bool(button))
+        show_or_hide(self.button, button)
         self.setProperty("notice", kind)
         self.style().unpolish(self)
         self.style().polish(self)

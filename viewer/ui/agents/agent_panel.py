@@ -43,7 +43,7 @@ from viewer.recording.agent_modes import agent_mode
 from viewer.ui.progress_bar import ProgressBar
 from viewer.ui.shell.panel import Panel, shows_state
 from viewer.ui.theme import icon
-from viewer.ui.widgets import ScrollColumn
+from viewer.ui.widgets import ScrollColumn, show_or_hide
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -220,8 +220,7 @@ class AgentPanel(Panel):
         self.remark.setVisible(is_going)
         self.report.setEnabled(state is not None and state.is_over)
         nothing = "" if can_start else _NO_SLIDE
-        self.state.setText(_STATES[state] if state is not None else nothing)
-        self.state.setVisible(bool(self.state.text()))
+        show_or_hide(self.state, _STATES[state] if state is not None else nothing)
         if state is not None and state.is_over:
             self._show_end(state)
         for editor in (self.question, self.how, self.steps):

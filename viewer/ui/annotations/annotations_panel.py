@@ -33,7 +33,7 @@ from viewer.ui.annotations.annotation_cells import AUTHOR, CHANGED, LOCK, NAME, 
 from viewer.ui.annotations.class_list import ClassList
 from viewer.ui.search_field import SearchField
 from viewer.ui.shell.panel import Panel, shows_state
-from viewer.ui.widgets import IconButton, KeyKeeper
+from viewer.ui.widgets import IconButton, KeyKeeper, show_or_hide
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -220,8 +220,7 @@ class AnnotationsPanel(Panel):
     def _show_notice(self) -> None:
         finds_none = bool(self.filter.text().strip()) and self.model.rowCount() == 0
         sentence = _NONE_FOUND if finds_none and not self.model.is_filling else self._told
-        self.notice.setText(sentence)
-        self.notice.setVisible(bool(sentence))
+        show_or_hide(self.notice, sentence)
 
     def finish(self) -> None:
         """Tell now what is being written of an annotation."""

@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 
 from viewer.ui.progress_bar import ProgressBar
 from viewer.ui.shell.panel import Panel, shows_state
-from viewer.ui.widgets import LetteredCombo
+from viewer.ui.widgets import LetteredCombo, show_or_hide
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -168,20 +168,17 @@ class BatchPanel(Panel):
         """Show how much of all is done, 0 to 1, and in words."""
         self.progress.setValue(round(share * _STEPS))
         self.progress.setVisible(bool(sentence))
-        self.state.setText(sentence)
-        self.state.setVisible(bool(sentence))
+        show_or_hide(self.state, sentence)
 
     @shows_state
     def show_settings(self, sentence: str) -> None:
         """Say which settings hold for all slides; "" where the model takes none."""
-        self.settings.setText(sentence)
-        self.settings.setVisible(bool(sentence))
+        show_or_hide(self.settings, sentence)
 
     @shows_state
     def show_why(self, sentence: str) -> None:
         """Say what went wrong; "" takes it away."""
-        self.why.setText(sentence)
-        self.why.setVisible(bool(sentence))
+        show_or_hide(self.why, sentence)
 
     def _on_row(self, row: int) -> None:
         error, name = self._model.record(row).error, self._model.index(row, 0).data()

@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 
 from viewer.inference.cells.settings import CellSettings, CellSettingsError, changed
 from viewer.inference.cells.stain_vectors import StainSet, StainVectors, stain_doubt
-from viewer.ui.widgets import LetteredCombo, plain_tip, push_button, text_label
+from viewer.ui.widgets import LetteredCombo, plain_tip, push_button, show_or_hide, text_label
 
 
 class _Knob(NamedTuple):
@@ -167,13 +167,11 @@ class CellPage(QWidget):
 
     def show_preview(self, text: str) -> None:
         """Say what the preview finds."""
-        self.preview.setText(text)
-        self.preview.setVisible(bool(text))
+        show_or_hide(self.preview, text)
 
     def show_problem(self, sentence: str) -> None:
         """Say why settings cannot be; "" where they can."""
-        self.problem.setText(sentence)
-        self.problem.setVisible(bool(sentence))
+        show_or_hide(self.problem, sentence)
 
     def show_used(self, *, is_used: bool) -> None:
         """Show whether a network works by these settings."""
@@ -210,8 +208,7 @@ class CellPage(QWidget):
 
     def _show_doubt(self) -> None:
         sentence = stain_doubt(self._settings.stains, self._likely)
-        self.doubt.setText(sentence)
-        self.doubt.setVisible(bool(sentence))
+        show_or_hide(self.doubt, sentence)
         self.use_likely.setText(f"Use {self._likely}".replace("&", "&&"))
         self.use_likely.setVisible(bool(sentence))
 

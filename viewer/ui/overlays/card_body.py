@@ -21,7 +21,7 @@ from viewer.ui.overlays.class_legend import ClassLegend
 from viewer.ui.overlays.gallery import Gallery
 from viewer.ui.overlays.settings_pages import HeatmapPage, ObjectsPage, QueryPage
 from viewer.ui.progress_bar import ProgressBar
-from viewer.ui.widgets import IconButton, text_label
+from viewer.ui.widgets import IconButton, show_or_hide, text_label
 
 if TYPE_CHECKING:
     from viewer.ui.overlays.card_state import CardState
@@ -105,8 +105,7 @@ class CardBody(QWidget):
         self.progress.setValue(round(1000 * state.share))
         self.progress_text.setText(state.progress)
         self.covered.setVisible(state.is_covered)
-        self.warnings.setText("\n".join(state.warnings))
-        self.warnings.setVisible(bool(state.warnings))
+        show_or_hide(self.warnings, "\n".join(state.warnings))
         self.figures.setText("\n".join(state.figures))
         self.legend.show_rows(state.legend)
         with QSignalBlocker(self.opacity):

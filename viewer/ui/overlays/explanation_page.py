@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import QComboBox, QGroupBox, QPushButton, QVBoxLayout, QWidget
 
-from viewer.ui.widgets import text_label
+from viewer.ui.widgets import show_or_hide, text_label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,8 +59,7 @@ class ExplanationPage(QGroupBox):
             self.way.clear()
             self.way.addItems([_shown(each, number) for number, each in enumerate(ways)])
         self.way.setVisible(len(ways) > 1)
-        self.note.setText(note)
-        self.note.setVisible(bool(note))
+        show_or_hide(self.note, note)
 
     def show_tested(self, way: PartWeights) -> None:
         """Say whether the map that is painted holds."""

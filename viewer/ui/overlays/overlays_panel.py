@@ -15,7 +15,7 @@ from PySide6.QtWidgets import (
 
 from viewer.ui.overlays.model_cards import ModelCards
 from viewer.ui.shell.panel import Panel
-from viewer.ui.widgets import ScrollColumn
+from viewer.ui.widgets import ScrollColumn, show_or_hide
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,15 +99,13 @@ class OverlaysPanel(Panel):
 
     def show_why_not(self, sentence: str, *, lacks_pixel_size: bool = False) -> None:
         """Say why no model can run on the slide; "" where one can."""
-        self.why_not.setText(sentence)
-        self.why_not.setVisible(bool(sentence))
+        show_or_hide(self.why_not, sentence)
         self.set_pixel_size.setVisible(lacks_pixel_size)
 
     def show_earlier(self, sentences: Sequence[str]) -> None:
         """List kept results that are not shown, since an earlier version made them."""
         reasons = "; ".join(sentences)
-        self.earlier.setText(f"Not shown: {reasons}. Run the model again." if reasons else "")
-        self.earlier.setVisible(bool(reasons))
+        show_or_hide(self.earlier, f"Not shown: {reasons}. Run the model again." if reasons else "")
 
     def show_count(self) -> None:
         """Say what to do where there is no model."""

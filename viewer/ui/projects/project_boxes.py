@@ -20,6 +20,7 @@ from viewer.canvas.qt_guard import guarded
 from viewer.ui.progress_bar import ProgressBar
 from viewer.ui.slides.slide_list import STATE_ICONS, STATE_NAMES
 from viewer.ui.theme import icon
+from viewer.ui.widgets import show_or_hide
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,13 +77,11 @@ class ProjectHeader(QWidget):
 
     def show_stage(self, text: str) -> None:
         """Say in which stage of a study the reader is; "" hides it."""
-        self.stage.setText(text)
-        self.stage.setVisible(bool(text))
+        show_or_hide(self.stage, text)
 
     def show_offer(self, text: str) -> None:
         """Offer to take the slides that are open into the project; "" offers nothing."""
-        self.offer.setText(text)
-        self.offer.setVisible(bool(text))
+        show_or_hide(self.offer, text)
 
 
 class SlideDetails(QWidget):

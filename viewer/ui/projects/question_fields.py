@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from viewer.ui.widgets import IconButton
+from viewer.ui.widgets import IconButton, show_or_hide
 
 if TYPE_CHECKING:
     from viewer.studies.forms import Answer, Question
@@ -96,8 +96,7 @@ class QuestionField(QWidget):
     def _complain(self, complaint: str) -> None:
         if self._layout.indexOf(self.complaint) < 0:
             self._layout.addWidget(self.complaint)
-        self.complaint.setText(complaint)
-        self.complaint.setVisible(bool(complaint))
+        show_or_hide(self.complaint, complaint)
 
 
 class ChoiceField(QuestionField):

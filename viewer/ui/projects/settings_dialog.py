@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.ui.opened_dialog import ok_cancel
-from viewer.ui.widgets import be_table
+from viewer.ui.widgets import be_table, show_or_hide
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -115,7 +115,6 @@ class ProjectSettingsDialog(QDialog):
                 problem = "Type a pattern."
         except CaseRuleError as error:
             problem = str(error)
-        self.problem.setText(problem)
-        self.problem.setVisible(bool(problem))
+        show_or_hide(self.problem, problem)
         ok: QPushButton = self.buttons.button(QDialogButtonBox.StandardButton.Ok)
         ok.setEnabled(not problem)

@@ -25,7 +25,7 @@ from viewer.ui.commands.recording import REVIEW_COMMANDS
 from viewer.ui.progress_bar import ProgressBar
 from viewer.ui.recording.review_table import ReviewTable
 from viewer.ui.shell.panel import Panel, shows_state
-from viewer.ui.widgets import NoticeBar, take_as_typed, text_label
+from viewer.ui.widgets import NoticeBar, show_or_hide, take_as_typed, text_label
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -171,8 +171,7 @@ class ReviewPanel(Panel):
     @shows_state
     def show_agreement(self, lines: Sequence[str]) -> None:
         """Tell how far this reviewer agrees with others, a line each."""
-        self.agreement.setText("\n".join(lines))
-        self.agreement.setVisible(bool(lines))
+        show_or_hide(self.agreement, "\n".join(lines))
 
     # -----------------------------------------------------------------------------------------
 

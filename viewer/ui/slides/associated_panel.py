@@ -20,7 +20,7 @@ from viewer.slides.displayed import displayed_beside
 from viewer.ui.background_runner import BackgroundRunner, Task, Urgency
 from viewer.ui.shell.panel import Panel, shows_state
 from viewer.ui.slides.images import fitted
-from viewer.ui.widgets import ScrollColumn
+from viewer.ui.widgets import ScrollColumn, show_or_hide
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -133,8 +133,7 @@ class AssociatedPanel(Panel):
     def _on_label_toggled(self, shown: bool) -> None:
         self.show_label_button.setText("&Hide label" if shown else "&Show label")
         name = self.name_of() if shown else ""
-        self.name.setText(name)
-        self.name.setVisible(bool(name))
+        show_or_hide(self.name, name)
         picture = self.pictures.get(_LABEL)
         if picture is not None:
             picture.setVisible(shown)

@@ -24,6 +24,7 @@ from viewer.tiles.display import (
 from viewer.ui.shell.panel import Panel, shows_state
 from viewer.ui.slides.look_slider import LookSlider
 from viewer.ui.slides.planes_box import PlanesBox
+from viewer.ui.widgets import show_or_hide
 
 _STAIN_TIP = "Show a single stain, parted from the others by its color"
 
@@ -110,8 +111,7 @@ class DisplayPanel(Panel):
         self.icc.setChecked(self._look.icc)
         self.icc.setVisible(has_profile)
         self.icc.setEnabled(not profile_problem)
-        self.profile_problem.setText(profile_problem)
-        self.profile_problem.setVisible(bool(profile_problem))
+        show_or_hide(self.profile_problem, profile_problem)
 
     def _edit(self, **changes: object) -> None:
         self._look = replace(self._look, **changes)

@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
 from viewer.canvas.qt_guard import guarded
 from viewer.ui.slides.start_page import StartPage
 from viewer.ui.theme import icon
+from viewer.ui.widgets import show_or_hide
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -145,8 +146,7 @@ class MessagePage(QStackedWidget):
         self._icon_name = icon_name
         self.picture.setPixmap(icon(icon_name).pixmap(_ICON_SIZE))
         self.headline.setText(headline)
-        self.sentence.setText(sentence)
-        self.sentence.setVisible(bool(sentence))
+        show_or_hide(self.sentence, sentence)
         self.open_button.setVisible(buttons)
         self.folder_button.setVisible(buttons)
         self.retry_button.hide()

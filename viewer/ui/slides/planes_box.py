@@ -15,7 +15,7 @@ from PySide6.QtWidgets import (
 )
 
 from viewer.slides.channels import Axes, ImagePlane
-from viewer.ui.widgets import IconButton
+from viewer.ui.widgets import IconButton, show_or_hide
 
 
 class PlanesBox(QWidget):
@@ -107,5 +107,4 @@ class AxisRow(QWidget):
                 widget.setRange(1, count)
                 widget.setValue(index + 1)
         self.box.setSuffix(f" of {count}")
-        self.about.setText(about)
-        self.about.setVisible(bool(about))
+        show_or_hide(self.about, about)

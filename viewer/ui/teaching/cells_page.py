@@ -19,7 +19,7 @@ from viewer.canvas.qt_guard import guarded
 from viewer.plurals import plural
 from viewer.ui.overlays.gallery import Gallery
 from viewer.ui.swatches import swatch
-from viewer.ui.widgets import KeyKeeper, LetteredCombo, push_button, text_label
+from viewer.ui.widgets import KeyKeeper, LetteredCombo, push_button, show_or_hide, text_label
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -148,14 +148,12 @@ class CellsPage(QWidget):
 
     def show_problem(self, sentence: str) -> None:
         """Say why nothing is learned yet; "" where something is."""
-        self.problem.setText(sentence)
-        self.problem.setVisible(bool(sentence))
+        show_or_hide(self.problem, sentence)
         self.save.setEnabled(not sentence and bool(self.estimate.text()))
 
     def show_estimate(self, sentence: str) -> None:
         """Show how wrong it is; "" where nothing is learned."""
-        self.estimate.setText(sentence)
-        self.estimate.setVisible(bool(sentence))
+        show_or_hide(self.estimate, sentence)
         self.save.setEnabled(bool(sentence))
 
     def show_fields(self, source: SlideSource | None, **fields: Sequence[GalleryField]) -> None:

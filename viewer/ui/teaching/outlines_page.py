@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
 
 from viewer.plurals import plural
 from viewer.ui.progress_bar import ProgressBar
-from viewer.ui.widgets import text_label
+from viewer.ui.widgets import show_or_hide, text_label
 
 if TYPE_CHECKING:
     from viewer.inference.teaching.corrections import Corrections
@@ -77,18 +77,15 @@ class OutlinesPage(QGroupBox):
             outlines = plural(len(found.outlines), "outline")
             where = " in the corrected area" if found.areas else ""
             text = " ".join([f"{model} learns from {outlines}{where}.", *found.notes])
-        self.corrected.setText(text)
-        self.corrected.setVisible(bool(text))
+        show_or_hide(self.corrected, text)
 
     def show_problem(self, sentence: str) -> None:
         """Say why nothing can be learned; "" where something can."""
-        self.problem.setText(sentence)
-        self.problem.setVisible(bool(sentence))
+        show_or_hide(self.problem, sentence)
 
     def show_outcome(self, sentence: str) -> None:
         """Say what came of it; "" for nothing yet."""
-        self.outcome.setText(sentence)
-        self.outcome.setVisible(bool(sentence))
+        show_or_hide(self.outcome, sentence)
 
     def show_learning(self, *, is_learning: bool) -> None:
         """Show progress and Stop, or neither."""

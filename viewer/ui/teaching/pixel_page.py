@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 
 from viewer.inference.teaching.pixel_settings import DEFAULT_MPP_UM, PixelSettings
 from viewer.plurals import percent
-from viewer.ui.widgets import LetteredCombo, plain_tip, push_button, text_label
+from viewer.ui.widgets import LetteredCombo, plain_tip, push_button, show_or_hide, text_label
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -113,13 +113,11 @@ class PixelPage(QGroupBox):
 
     def show_strokes(self, counts: Mapping[str, int]) -> None:
         """Show how many strokes there are of each class."""
-        self.strokes.setText(", ".join(f"{name} {count:,}" for name, count in counts.items()))
-        self.strokes.setVisible(bool(counts))
+        show_or_hide(self.strokes, ", ".join(f"{name} {count:,}" for name, count in counts.items()))
 
     def show_problem(self, sentence: str) -> None:
         """Say why nothing is learned; "" where something is."""
-        self.problem.setText(sentence)
-        self.problem.setVisible(bool(sentence))
+        show_or_hide(self.problem, sentence)
         if sentence:
             self.show_answers({})
             self.show_estimate("")
@@ -127,15 +125,15 @@ class PixelPage(QGroupBox):
     def show_answers(self, shares: Mapping[str, float], note: str = "") -> None:
         """Show which share of the view each class has; nothing where there is no answer."""
         parts = ", ".join(f"{name} {percent(share)}" for name, share in shares.items())
-        self.answers.setText(f"In view: {parts}.{f' {note}' if note else ''}" if shares else "")
-        self.answers.setVisible(bool(shares))
+        show_or_hide(
+            self.answers, f"In view: {parts}.{f' {note}' if note else ''}" if shares else ""
+        )
         for widget in (self.areas, self.save):
             widget.setEnabled(bool(shares))
 
     def show_estimate(self, sentence: str) -> None:
         """Show how wrong the answers are."""
-        self.estimate.setText(sentence)
-        self.estimate.setVisible(bool(sentence))
+        show_or_hide(self.estimate, sentence)
 
     def _combo(self, name: str, texts: list[str], tip: str) -> LetteredCombo:
         combo = LetteredCombo(self)

@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 from viewer.canvas.qt_guard import guarded
 from viewer.ui.theme import icon
 from viewer.ui.view.color_keys import ClassKey, RampKey
-from viewer.ui.widgets import IconButton
+from viewer.ui.widgets import IconButton, show_or_hide
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -212,8 +212,7 @@ class LayerRow(QFrame):
             widget.setEnabled(entry.is_shown)
         for button in (self.up, self.down):
             button.setVisible(entry.can_move)
-        self.note.setText(entry.note)
-        self.note.setVisible(bool(entry.note))
+        show_or_hide(self.note, entry.note)
         if entry.classes != self.classes.classes:
             self.classes.show_classes(entry.classes)
         if entry.ramp != self._ramp:
