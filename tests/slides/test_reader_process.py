@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from io import BytesIO
 from pathlib import Path
@@ -32,9 +33,12 @@ from viewer.slides.reader_process.process import ReaderProcess
 from viewer.slides.reader_process.source import IsolatedSource, open_isolated
 from viewer.slides.readers.openslide import OpenSlideSource
 from viewer.slides.source import screen_tile
+from viewer.warm_memory import WarmMemory, use
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+
+    from numpy.typing import NDArray
 
     from viewer.slides import SlideSource
 
@@ -379,6 +383,29 @@ def test_tiles_for_the_screen_hold_the_same_colors(
             assert np.array_equal(rgb, screen)
         # JPEG tiles, which are decoded here, and what OpenSlide reads need no conversion.
         assert screen_tile(source, 0, 0, 0).shape[2] == 4
+
+
+def test_tiles_for_the_screen_lie_in_memory_for_tiles(
+    pool: ReaderPool, shared_slide: Callable[[str], Path]
+) -> None:
+    """Also those that come from the process, as of all formats that OpenSlide alone reads."""
+
+    class Noted(WarmMemory):
+        def take(self, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+            taken.append(super().take(shape))
+            return taken[-1]
+
+    taken: list[NDArray[np.uint8]] = []
+    path = shared_slide("slides/test3-DAPI-2-387.ndpi")
+    with (
+        closing(open_isolated(path, pool=pool)) as slide,
+        ThreadPoolExecutor(1, initializer=use, initargs=(Noted(),)) as thread,
+    ):
+        rgb = thread.submit(slide.read_tile, 0, 2, 1).result()
+        screen = thread.submit(screen_tile, slide, 0, 2, 1).result()
+    assert screen.shape[2] == 4
+    assert [screen is each for each in taken] == [True]
+    assert np.array_equal(screen[..., 2::-1], rgb)
 
 
 def test_transparent_parts_lie_on_the_background_for_the_screen_too(sample_slide: Path) -> None:

@@ -19,6 +19,8 @@ import numpy as np
 from viewer.errors import CoverslipError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 PixelType = Literal[
@@ -110,15 +112,26 @@ class SharedPixels:
         target = self._slot(slot, pixels.nbytes)
         np.frombuffer(target, pixels.dtype).reshape(pixels.shape)[...] = pixels
 
-    def read(self, slot: int, shape: tuple[int, ...], dtype: PixelType) -> NDArray[Any]:
-        """Return a copy of what lies in a slot. Raises PixelsError."""
+    def read(
+        self,
+        slot: int,
+        shape: tuple[int, ...],
+        dtype: PixelType,
+        new: Callable[[tuple[int, ...]], NDArray[Any]] | None = None,
+    ) -> NDArray[Any]:
+        """Return a copy of what lies in a slot, in what `new` gives. Raises PixelsError."""
         if any(side <= 0 for side in shape):
             raise PixelsError(f"pixels of the shape {shape}")
         kind = np.dtype(dtype)
         size = kind.itemsize
         for side in shape:  # Python's numbers do not overflow
             size *= side
-        return np.frombuffer(self._slot(slot, size), kind).reshape(shape).copy()
+        pixels = np.frombuffer(self._slot(slot, size), kind).reshape(shape)
+        if new is None:
+            return pixels.copy()
+        copy = new(shape)
+        copy[...] = pixels
+        return copy
 
     def free(self, slot: int, kept_bytes: int = 0) -> None:
         """Give the memory of a slot back, except its first `kept_bytes`."""
@@ -170,13 +183,20 @@ def hand_over(
     return Tile(width, height, channels, kind, z, t, is_display, slot)
 
 
-def take_over(tile: Tile, shared: SharedPixels | None, slot: int = 0) -> NDArray[Any]:
+def take_over(
+    tile: Tile,
+    shared: SharedPixels | None,
+    slot: int = 0,
+    new: Callable[[tuple[int, ...]], NDArray[Any]] | None = None,
+) -> NDArray[Any]:
     """Return a copy of the pixels that a message tells of, shape (height, width, channels).
 
     Parameters
     ----------
     slot
         Where this side expects them; another is refused.
+    new
+        Makes an array of a shape that pixels of shared memory are copied to; a new one without it.
 
     Raises
     ------
@@ -187,7 +207,7 @@ def take_over(tile: Tile, shared: SharedPixels | None, slot: int = 0) -> NDArray
     if shared is not None:
         if tile.slot != slot:
             raise PixelsError(f"pixels came in slot {tile.slot} and were expected in {slot}")
-        return shared.read(slot, shape, tile.dtype)
+        return shared.read(slot, shape, tile.dtype, new)
     kind = np.dtype(tile.dtype)
     if len(tile.data) != tile.height_px * tile.width_px * tile.channels * kind.itemsize:
         raise PixelsError(f"{len(tile.data)} bytes are no pixels of the shape {shape}")

@@ -42,6 +42,7 @@ from viewer.slides.reader_process.messages import (
 )
 from viewer.slides.remote.asked import give_bytes, wants
 from viewer.slides.remote.messages import ExpectTiles
+from viewer.warm_memory import warm_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,6 +65,7 @@ MAX_TILE_BYTES = 64 << 20
 """Of a tile or associated image; the memory is taken only where it is needed."""
 
 _MAX_LANES = 4
+_SCREEN_CHANNELS = 4
 _NICENESS = 5
 _DEATH_S = 5.0
 """A process that closed its channel is gone by then."""
@@ -327,10 +329,12 @@ class ReaderProcess:
     def _pixels(self, tile: Tile, slot: int, request: Request) -> NDArray[Any]:
         is_color = not isinstance(request, ReadChannels)
         is_for_screen = isinstance(request, ReadTile) and request.for_screen
-        expected = ((3, 4) if is_for_screen else (3,)) if is_color else (1,)
+        expected = ((3, _SCREEN_CHANNELS) if is_for_screen else (3,)) if is_color else (1,)
         if (is_color and tile.dtype != "uint8") or tile.channels not in expected:
             raise PixelsError(f"{tile.channels} channels of {tile.dtype}")
-        pixels = take_over(tile, self._shared, slot)
+        is_kept_for_screen = is_for_screen and tile.channels == _SCREEN_CHANNELS
+        new = warm_pixels if is_kept_for_screen else None
+        pixels = take_over(tile, self._shared, slot, new)
         if pixels.nbytes > KEPT_SLOT_BYTES and self._shared is not None:
             self._shared.free(slot, KEPT_SLOT_BYTES)
         return pixels
